@@ -1,0 +1,163 @@
+import type { Observable } from 'rxjs';
+import type { Hex } from '../codec/index.ts';
+
+export type BlockNumber = number;
+
+export interface Head {
+  readonly number: BlockNumber;
+  readonly hash: Hex;
+  readonly parentHash: Hex;
+  readonly stateRoot: Hex;
+}
+
+/** finalized: what consensus will not take back. best: the newest block, which a reorg may retract. */
+export type Finality = 'finalized' | 'best';
+
+/** `retracted` comes newest first, before the heads of the new branch; only with best. */
+export type HeadEvent = { readonly type: 'head' | 'retracted'; readonly head: Head };
+
+export interface HeadsOptions {
+  /** Default finalized. */
+  readonly finality?: Finality;
+  /** First block wanted. Default: the present head. */
+  readonly from?: BlockNumber;
+}
+
+/** Who posted a message-queue message, as the chain proves it (khala-interface.md, MessageOrigin). */
+export type MessageSender =
+  { readonly kind: 'worker' | 'account'; readonly id: Hex } | { readonly kind: 'other'; readonly name: string };
+
+/** An entry of `PhalaMq.OutboundMessages`, bytes undecoded. */
+export interface OutboundMessage {
+  readonly sender: MessageSender;
+  readonly destination: Uint8Array;
+  readonly payload: Uint8Array;
+}
+
+/** An entry of `PhalaRegistry.Workers` in any runtime's layout. */
+export interface WorkerInfo {
+  readonly identity: Hex;
+  /** 32 bytes, epoch 0. */
+  readonly ecdhKey: Uint8Array;
+  readonly runtimeVersion: number;
+  /** Unix time, s. */
+  readonly lastUpdated: bigint;
+  readonly operator: Hex | undefined;
+  /** undefined where the worker has none, or the runtime's layout has no such field. */
+  readonly attestationProvider: string | undefined;
+  readonly confidenceLevel: number;
+}
+
+/** One worker's share of WorkerState at one block. */
+export interface WorkerRecord {
+  readonly info: WorkerInfo;
+  /** As on chain: URLs and ECDH records, in order, bytes that are not UTF-8 replaced. */
+  readonly endpoints: readonly string[];
+  readonly gatekeeper: boolean;
+}
+
+/** Reads at one block hash; never at "latest". Throws state-discarded, chain-unreachable, bad-storage. */
+export interface BlockView {
+  readonly hash: Hex;
+  /** Of `OutboundMessages`, in order. */
+  outboundMessages(signal?: AbortSignal): Promise<OutboundMessage[]>;
+  /** Next expected sequence of a worker's posts; 0n where it never posted. */
+  ingressSequence(worker: Hex, signal?: AbortSignal): Promise<bigint>;
+  /** undefined where no such worker is registered. */
+  worker(id: Hex, signal?: AbortSignal): Promise<WorkerRecord | undefined>;
+  /** Ids of all registered workers. */
+  workerIds(signal?: AbortSignal): Promise<Hex[]>;
+  /** In the order of `ids`; undefined where not registered. */
+  workers(ids: readonly Hex[], signal?: AbortSignal): Promise<(WorkerRecord | undefined)[]>;
+  /** All registered workers, in pages. */
+  allWorkers(signal?: AbortSignal): AsyncIterable<WorkerRecord[]>;
+  /** Ids whose entry the block may have changed, from its events and calls (nested ones too): hints, not truth. */
+  touchedWorkers(signal?: AbortSignal): Promise<{ readonly ids: readonly Hex[]; readonly gatekeepers: boolean }>;
+  /** The chain's clock, Unix ms. */
+  timestamp(signal?: AbortSignal): Promise<bigint>;
+}
+
+/** Calls that khala-relay submits. */
+export type Call =
+  | { readonly kind: 'push-message'; readonly destination: Uint8Array; readonly payload: Uint8Array }
+  | {
+      readonly kind: 'sync-offchain-message';
+      readonly worker: Hex;
+      readonly destination: Uint8Array;
+      readonly payload: Uint8Array;
+      readonly sequence: bigint;
+      readonly signature: Uint8Array;
+    }
+  | {
+      readonly kind: 'update-worker-endpoint';
+      readonly identity: Hex;
+      readonly endpoints: readonly string[];
+      /** Unix time, ms. */
+      readonly signingTime: bigint;
+      readonly signature: Uint8Array;
+    }
+  | { readonly kind: 'register-worker'; readonly identity: Hex; readonly ecdhKey: Uint8Array; readonly operator?: Hex }
+  | {
+      readonly kind: 'force-register-worker';
+      readonly identity: Hex;
+      readonly ecdhKey: Uint8Array;
+      readonly operator?: Hex;
+    };
+
+/** An account that pays; made by {@link accountFromSuri}. */
+export interface Account {
+  /** AccountId, 32 bytes. */
+  readonly id: Hex;
+  /** sr25519 signature over an extrinsic's payload. */
+  sign(payload: Uint8Array): Uint8Array;
+}
+
+export interface SubmitOptions {
+  /** Resolve when the extrinsic is in a best block (default) or finalized. */
+  readonly waitFor?: 'inBlock' | 'finalized';
+  readonly signal?: AbortSignal;
+}
+
+export interface Inclusion {
+  readonly extrinsicHash: Hex;
+  readonly blockHash: Hex;
+  readonly blockNumber: BlockNumber;
+}
+
+/** What the node told of itself when the connection was made. */
+export interface ChainInfo {
+  readonly chainName: string;
+  readonly specName: string;
+  readonly specVersion: number;
+  readonly ss58Prefix: number;
+  readonly tokenSymbol: string;
+  readonly tokenDecimals: number;
+  /** Most bytes of a normal extrinsic, from `System.BlockLength`. */
+  readonly maxExtrinsicBytes: number;
+  /** Whether workers may register without attestation. */
+  readonly noneAttestationEnabled: boolean;
+}
+
+/** A connection to a Khala-compatible chain, over one endpoint at a time. */
+export interface Chain extends AsyncDisposable {
+  readonly genesisHash: Hex;
+  readonly info: ChainInfo;
+  /** True where the node is reached on a loopback or private address: a dev chain. */
+  readonly isLocal: boolean;
+  finalizedHead(signal?: AbortSignal): Promise<Head>;
+  bestHead(signal?: AbortSignal): Promise<Head>;
+  /** On the branch of the best head. undefined where there is no such block yet. */
+  headAt(number: BlockNumber, signal?: AbortSignal): Promise<Head | undefined>;
+  /** Every block once, in order, gaps filled; survives reconnects. Errors only with what no reconnect can mend. */
+  heads$(options?: HeadsOptions): Observable<HeadEvent>;
+  at(hash: Hex): BlockView;
+  /** Whether `account` is the sudo key of the chain. */
+  isSudo(account: Hex): Promise<boolean>;
+  /**
+   * Signs and submits `calls` as one extrinsic (a batch where there are several; through sudo where a call needs root).
+   * Throws dispatch-failed with the chain's own error name, extrinsic-rejected, extrinsic-too-large, chain-unreachable.
+   */
+  submit(calls: readonly Call[], account: Account, options?: SubmitOptions): Promise<Inclusion>;
+  /** Idempotent. */
+  stop(): Promise<void>;
+}

@@ -1,0 +1,57 @@
+import {
+  encodeEncryptedData,
+  readEncryptedData,
+  type EncryptedData,
+  type EncryptedDataInput,
+} from './encrypted-data.ts';
+import { encodeHeader, readHeader, type Header, type HeaderInput } from './header.ts';
+import { toBytes, type BytesLike } from './hex.ts';
+import { Reader } from './reader.ts';
+import { Writer } from './writer.ts';
+
+export interface EnvelopeV1 {
+  readonly suite: 'v1';
+  readonly header: Header;
+  /** 12 random bytes. */
+  readonly iv: Uint8Array;
+  /** Encrypted body and the 16-byte tag. */
+  readonly ciphertext: Uint8Array;
+}
+
+export interface EnvelopePhala extends EncryptedData {
+  readonly suite: 'phala';
+}
+
+/** What crosses the chain and the wire (protocol.md §5). */
+export type Envelope = EnvelopeV1 | EnvelopePhala;
+
+export type EnvelopeInput =
+  | { readonly suite: 'v1'; readonly header: HeaderInput; readonly iv: BytesLike; readonly ciphertext: BytesLike }
+  | ({ readonly suite: 'phala' } & EncryptedDataInput);
+
+export function encodeEnvelope(envelope: EnvelopeInput): Uint8Array {
+  const writer = new Writer();
+  if (envelope.suite === 'phala') return writer.u8(0).raw(encodeEncryptedData(envelope)).finish();
+  return writer
+    .u8(1)
+    .raw(encodeHeader(envelope.header))
+    .raw(toBytes(envelope.iv, 'iv', 12))
+    .bytes(toBytes(envelope.ciphertext, 'The ciphertext'))
+    .finish();
+}
+
+/** Throws truncated, trailing-bytes, non-canonical or unknown-variant. */
+export function decodeEnvelope(bytes: Uint8Array): Envelope {
+  const reader = new Reader(bytes, 'The envelope');
+  const envelope = readEnvelope(reader);
+  reader.end();
+  return envelope;
+}
+
+function readEnvelope(reader: Reader): Envelope {
+  const variant = reader.u8();
+  if (variant === 0) return { suite: 'phala', ...readEncryptedData(reader) };
+  if (variant === 1)
+    return { suite: 'v1', header: readHeader(reader), iv: reader.fixed(12), ciphertext: reader.bytes() };
+  throw reader.unknownVariant(variant);
+}

@@ -1,0 +1,31 @@
+import { RelayError } from '../errors/index.ts';
+
+/** Lower-case hex with 0x. Ids and hashes travel in this form. */
+export type Hex = `0x${string}`;
+
+/** Bytes, or the same as 0x-hex. Accepted where a caller may have either. */
+export type BytesLike = Uint8Array | Hex;
+
+const digits = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
+export function toHex(bytes: Uint8Array): Hex {
+  let text = '0x';
+  for (const byte of bytes) text += digits[byte];
+  return text as Hex;
+}
+
+/** `what` names the value in the error. Throws bad-hex. */
+export function fromHex(text: string, what = 'The value'): Uint8Array {
+  if (!/^0x([0-9a-f]{2})*$/i.test(text)) throw new RelayError('bad-hex', { details: { what } });
+  const bytes = new Uint8Array((text.length - 2) / 2);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(text.slice(2 + 2 * i, 4 + 2 * i), 16);
+  return bytes;
+}
+
+/** Throws bad-hex, or bad-length where `length` is given and differs. */
+export function toBytes(value: BytesLike, what: string, length?: number): Uint8Array {
+  const bytes = typeof value === 'string' ? fromHex(value, what) : value;
+  if (length !== undefined && bytes.length !== length)
+    throw new RelayError('bad-length', { details: { what, expected: length, actual: bytes.length } });
+  return bytes;
+}

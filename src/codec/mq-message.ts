@@ -1,0 +1,37 @@
+import { concatBytes } from './bytes.ts';
+import { toBytes, type BytesLike } from './hex.ts';
+import { Writer } from './writer.ts';
+
+const topicPrefix = new TextEncoder().encode('khala-relay/v1/');
+
+/** Topic of the messages to an entity: 47 bytes (protocol.md §10). */
+export function topicOf(id: BytesLike): Uint8Array {
+  return concatBytes(topicPrefix, toBytes(id, 'id', 32));
+}
+
+/** First bytes that the chain reserves: a message to such a topic vanishes (khala-interface.md, PhalaMq). */
+export const reservedTopicBytes: ReadonlySet<number> = new Set(new TextEncoder().encode("~!@#$%&*_+-=|<>?,./;:'^"));
+
+const workerOrigin = 2;
+
+export interface WorkerMessage {
+  /** IdentityKey of the sending worker. */
+  readonly worker: BytesLike;
+  readonly destination: Uint8Array;
+  readonly payload: Uint8Array;
+}
+
+/** SCALE of `Message { sender: Worker(id), destination, payload }`. */
+export function encodeWorkerMessage({ worker, destination, payload }: WorkerMessage): Uint8Array {
+  return new Writer()
+    .u8(workerOrigin)
+    .raw(toBytes(worker, 'worker', 32))
+    .bytes(destination)
+    .bytes(payload)
+    .finish();
+}
+
+/** What IdentityKey signs for `PhalaMq.syncOffchainMessage`: `SCALE(message ‖ sequence)`, unwrapped (protocol.md §10). */
+export function workerMessageContent(message: WorkerMessage, sequence: bigint): Uint8Array {
+  return new Writer().raw(encodeWorkerMessage(message)).u64(sequence).finish();
+}

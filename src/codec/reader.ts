@@ -1,0 +1,85 @@
+import { RelayError } from '../errors/index.ts';
+
+/** Reads SCALE from untrusted bytes: each length is checked against what is there before memory is taken. */
+export class Reader {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #what: string;
+  #offset = 0;
+
+  /** `what` names the thing being read in errors. */
+  constructor(bytes: Uint8Array, what: string) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#what = what;
+  }
+
+  get offset(): number {
+    return this.#offset;
+  }
+
+  u8(): number {
+    return this.#view.getUint8(this.#take(1));
+  }
+
+  u32(): number {
+    return this.#view.getUint32(this.#take(4), true);
+  }
+
+  u64(): bigint {
+    return this.#view.getBigUint64(this.#take(8), true);
+  }
+
+  /** A copy of the next `length` bytes. */
+  fixed(length: number): Uint8Array {
+    const start = this.#take(length);
+    return this.#bytes.slice(start, start + length);
+  }
+
+  /** A compact length below 2^30, in its shortest form only. */
+  compactLength(): number {
+    const first = this.u8();
+    const mode = first & 3;
+    if (mode === 0) return first >> 2;
+    if (mode === 1) return this.#canonical(((this.u8() << 8) | first) >> 2, 1 << 6);
+    if (mode === 2) {
+      const start = this.#take(3);
+      const high = this.#view.getUint16(start + 1, true);
+      return this.#canonical(((high << 14) | (this.#view.getUint8(start) << 6) | (first >> 2)) >>> 0, 1 << 14);
+    }
+    throw new RelayError('non-canonical', { details: { what: this.#what } });
+  }
+
+  /** `Bytes` of protocol.md: a compact length, then that many bytes. */
+  bytes(): Uint8Array {
+    return this.fixed(this.compactLength());
+  }
+
+  rest(): Uint8Array {
+    return this.fixed(this.#bytes.length - this.#offset);
+  }
+
+  /** Throws trailing-bytes unless all was read. */
+  end(): void {
+    const left = this.#bytes.length - this.#offset;
+    if (left > 0) throw new RelayError('trailing-bytes', { details: { what: this.#what, left } });
+  }
+
+  unknownVariant(variant: number): RelayError {
+    return new RelayError('unknown-variant', { details: { what: this.#what, variant } });
+  }
+
+  #canonical(value: number, least: number): number {
+    if (value < least) throw new RelayError('non-canonical', { details: { what: this.#what } });
+    return value;
+  }
+
+  #take(needed: number): number {
+    const left = this.#bytes.length - this.#offset;
+    if (needed > left)
+      throw new RelayError('truncated', { details: { what: this.#what, needed, offset: this.#offset, left } });
+    const start = this.#offset;
+    this.#offset += needed;
+    return start;
+  }
+}

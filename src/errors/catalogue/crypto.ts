@@ -1,0 +1,29 @@
+import type { CatalogueEntry } from './entry.ts';
+
+export const cryptoErrors = {
+  'bad-public-key': {
+    message: "The peer's key is not a usable ristretto255 public key: {reason}.",
+    remedy: 'Ask the peer to register or publish a valid EcdhKey.',
+  },
+  'bad-secret-key': {
+    message: 'The secret key can not be used: {reason}.',
+    remedy: 'Import a 32-byte seed, or a 64-byte sr25519 secret key in one of the two layouts of protocol.md §1.',
+    usage: true,
+  },
+  'bad-shared-secret': {
+    message: 'The agreement gave an all-zero secret.',
+    remedy: 'Do not talk to this key; it is malformed or hostile.',
+  },
+  'derivation-invalid': {
+    message: 'Key derivation reached a value that BIP32 calls invalid.',
+    remedy: 'Rotate the EcdhKey; with real keys this does not happen.',
+  },
+  'open-failed': {
+    message: 'The message does not open: it was altered, is for another chain, or is encrypted to another key.',
+    remedy: 'Ask the sender to send again to the current key.',
+  },
+  'bad-signature': {
+    message: 'The signature of {what} is not valid.',
+    remedy: 'Drop it; whoever sent it does not hold the key that it names.',
+  },
+} as const satisfies Record<string, CatalogueEntry>;

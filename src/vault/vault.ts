@@ -1,0 +1,74 @@
+import type { Body, BodyInput, EnvelopeV1, Hex } from '../codec/index.ts';
+
+export interface EcdhPublic {
+  readonly epoch: number;
+  /** 32 bytes. */
+  readonly publicKey: Uint8Array;
+  /** pending: made, not yet finalized on chain; current: preferred for sealing; retired: opens only. */
+  readonly state: 'pending' | 'current' | 'retired';
+  /** Unix time, ms. */
+  readonly createdAt: number;
+}
+
+/** What the vault signs with IdentityKey. It builds the signed bytes itself and signs nothing else. */
+export type SignContent =
+  | { readonly type: 'ecdh-record'; readonly genesisHash: Hex; readonly epoch: number }
+  | { readonly type: 'envelope'; readonly genesisHash: Hex; readonly envelope: Uint8Array }
+  | {
+      readonly type: 'login';
+      readonly genesisHash: Hex;
+      readonly origin: string;
+      readonly serverNonce: Uint8Array;
+      readonly expiresAt: bigint;
+    }
+  | {
+      readonly type: 'worker-message';
+      readonly destination: Uint8Array;
+      readonly payload: Uint8Array;
+      readonly sequence: bigint;
+    }
+  | { readonly type: 'worker-endpoint'; readonly endpoints: readonly string[]; readonly signingTime: bigint };
+
+export interface SealRequest {
+  readonly genesisHash: Hex;
+  /** Recipient's IdentityKey. */
+  readonly to: Hex;
+  /** Recipient's EcdhKey, 32 bytes. */
+  readonly recipientKey: Uint8Array;
+  /** The account that posts, where it and not the identity is the sender. */
+  readonly account?: Hex;
+  readonly nonce: bigint;
+  /** Unix time, ms. */
+  readonly sentAt: bigint;
+  readonly body: BodyInput;
+}
+
+export interface Opened {
+  readonly header: EnvelopeV1['header'];
+  readonly body: Body;
+}
+
+/**
+ * The only way to an entity's secrets. Nothing here returns a secret or a shared secret; all of it can be served by
+ * another process.
+ */
+export interface Vault extends AsyncDisposable {
+  /** Public IdentityKey: the entity's id. */
+  readonly identity: Hex;
+  /** Ascending by epoch. */
+  ecdhKeys(): Promise<readonly EcdhPublic[]>;
+  /** 64-byte sr25519 signature. Throws unknown-epoch for a record of an epoch that the vault does not have. */
+  sign(content: SignContent): Promise<Uint8Array>;
+  /** SCALE of a V1 envelope from the current epoch's key. Throws bad-public-key, bad-shared-secret, channel-exhausted. */
+  seal(request: SealRequest): Promise<Uint8Array>;
+  /**
+   * Opens a V1 envelope addressed to this entity. Throws not-for-us, epoch-erased, unknown-epoch, bad-public-key, open-failed.
+   */
+  open(request: { readonly genesisHash: Hex; readonly envelope: Uint8Array }): Promise<Opened>;
+  /** Makes the key of a new, pending epoch (`atLeast` or the next), or returns the pending one there is; durable when it resolves. */
+  rotate(options?: { readonly atLeast?: number }): Promise<EcdhPublic>;
+  /** Makes a pending epoch the current one; the former current one is retired. Idempotent. */
+  activate(epoch: number): Promise<void>;
+  /** Zeroes what can be zeroed. Idempotent. */
+  close(): Promise<void>;
+}

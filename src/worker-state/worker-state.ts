@@ -1,0 +1,64 @@
+import type { Observable } from 'rxjs';
+import type { BlockNumber } from '../chain/index.ts';
+import type { Hex } from '../codec/index.ts';
+
+/** An EcdhKey of a worker that was seen on chain. */
+export interface EpochKey {
+  readonly epoch: number;
+  /** 32 bytes. */
+  readonly ecdhKey: Uint8Array;
+  /** True where an ECDH record proves it (protocol.md §7); the key of the registration alone is unproven. */
+  readonly proven: boolean;
+}
+
+/** One worker of WorkerState: WorkerInfo joined with its endpoints, gatekeeper flag and keys. */
+export interface WorkerEntry {
+  readonly identity: Hex;
+  /** The key to encrypt to: the highest valid epoch. */
+  readonly current: EpochKey;
+  /** All epochs seen, ascending. */
+  readonly epochs: readonly EpochKey[];
+  /** URLs as on chain, records left out. Chosen by the worker's owner: hostile until shown otherwise. */
+  readonly endpoints: readonly string[];
+  readonly gatekeeper: boolean;
+  readonly runtimeVersion: number;
+  readonly confidenceLevel: number;
+}
+
+interface At {
+  readonly block: BlockNumber;
+  readonly hash: Hex;
+}
+
+export type WorkerChange = At &
+  (
+    | { readonly type: 'added'; readonly worker: WorkerEntry }
+    | { readonly type: 'changed'; readonly worker: WorkerEntry; readonly before: WorkerEntry }
+    | { readonly type: 'removed'; readonly worker: WorkerEntry }
+    | { readonly type: 'invalid-record'; readonly identity: Hex; readonly reason: string }
+  );
+
+/** WorkerState as of one block, consistent while it is updated. */
+export interface WorkerStateView {
+  readonly size: number;
+  /** The block that the view shows. */
+  readonly at: At;
+  get(id: Hex): WorkerEntry | undefined;
+  has(id: Hex): boolean;
+  /** The worker that has or had this EcdhKey. */
+  byEcdhKey(ecdhKey: Uint8Array): WorkerEntry | undefined;
+  byEndpoint(url: string): WorkerEntry[];
+  values(): IterableIterator<WorkerEntry>;
+  [Symbol.iterator](): IterableIterator<[Hex, WorkerEntry]>;
+}
+
+/** A running pipeline: snapshot at one finalized hash, then live changes. */
+export interface WorkerStateWatch extends AsyncDisposable {
+  readonly state: WorkerStateView;
+  /** From the snapshot on; a late subscriber gets what comes after it subscribes. Errors with a RelayError when the pipeline can't go on. */
+  readonly changes$: Observable<WorkerChange>;
+  /** Resolves when the snapshot stands. */
+  readonly ready: Promise<void>;
+  /** Idempotent. */
+  stop(): Promise<void>;
+}
