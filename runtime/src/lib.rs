@@ -13,20 +13,22 @@ mod genesis;
 mod limits;
 #[cfg(test)]
 mod tests;
+mod version;
 
-use alloc::borrow::Cow;
+// The macro below names it without a path.
+use alloc::vec::Vec;
 
 use sp_runtime::{
     generic,
     traits::{BlakeTwo256, IdentifyAccount, Verify},
     MultiAddress, MultiSignature,
 };
-use sp_version::RuntimeVersion;
 
 pub use apis::RUNTIME_API_VERSIONS;
 pub use configs::ProxyType;
 pub use pallet_phala_mq;
 pub use pallet_phala_registry;
+pub use version::VERSION;
 
 pub type BlockNumber = u32;
 pub type Balance = u128;
@@ -62,27 +64,6 @@ pub type Executive = frame_executive::Executive<
     Runtime,
     AllPalletsWithSystem,
 >;
-
-#[sp_version::runtime_version]
-pub const VERSION: RuntimeVersion = RuntimeVersion {
-    spec_name: Cow::Borrowed("khala-dev"),
-    impl_name: Cow::Borrowed("khala-dev"),
-    authoring_version: 1,
-    #[cfg(not(feature = "legacy-worker-info"))]
-    spec_version: 100,
-    // One more, so that a chain of the ordinary build can be upgraded to it.
-    #[cfg(feature = "legacy-worker-info")]
-    spec_version: 101,
-    impl_version: 0,
-    apis: RUNTIME_API_VERSIONS,
-    transaction_version: 1,
-    system_version: 1,
-};
-
-#[cfg(feature = "std")]
-pub fn native_version() -> sp_version::NativeVersion {
-    sp_version::NativeVersion { runtime_version: VERSION, can_author_with: Default::default() }
-}
 
 #[frame_support::runtime]
 mod runtime {

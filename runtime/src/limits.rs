@@ -31,8 +31,10 @@ const ON_INITIALIZE_RATIO: Perbill = Perbill::from_percent(5);
 const BLOCK_WEIGHT: Weight = Weight::from_parts(2 * WEIGHT_REF_TIME_PER_SECOND, u64::MAX);
 
 parameter_types! {
-    pub RuntimeBlockLength: BlockLength =
-        BlockLength::max_with_normal_ratio(BLOCK_BYTES, NORMAL_RATIO);
+    pub RuntimeBlockLength: BlockLength = BlockLength::builder()
+        .max_length(BLOCK_BYTES)
+        .modify_max_length_for_class(DispatchClass::Normal, |max| *max = NORMAL_RATIO * BLOCK_BYTES)
+        .build();
     pub RuntimeBlockWeights: BlockWeights = BlockWeights::builder()
         .for_class(DispatchClass::Normal, |weights| {
             weights.max_total = Some(NORMAL_RATIO * BLOCK_WEIGHT);

@@ -71,6 +71,8 @@ export interface BlockView {
   workers(ids: readonly Hex[], signal?: AbortSignal): Promise<(WorkerRecord | undefined)[]>;
   /** All registered workers, in pages. */
   allWorkers(signal?: AbortSignal): AsyncIterable<WorkerRecord[]>;
+  /** Ids of the gatekeepers. */
+  gatekeepers(signal?: AbortSignal): Promise<Hex[]>;
   /** Ids whose entry the block may have changed, from its events and calls (nested ones too): hints, not truth. */
   touchedWorkers(signal?: AbortSignal): Promise<{ readonly ids: readonly Hex[]; readonly gatekeepers: boolean }>;
   /** The chain's clock, Unix ms. */
@@ -150,6 +152,8 @@ export interface Chain extends AsyncDisposable {
   headAt(number: BlockNumber, signal?: AbortSignal): Promise<Head | undefined>;
   /** Every block once, in order, gaps filled; survives reconnects. Errors only with what no reconnect can mend. */
   heads$(options?: HeadsOptions): Observable<HeadEvent>;
+  /** The same, pulled: a consumer that awaits between two heads holds the reading back. Throws aborted, chain-stopped. */
+  headEvents(options?: HeadsOptions, signal?: AbortSignal): AsyncGenerator<HeadEvent, never>;
   at(hash: Hex): BlockView;
   /** Whether `account` is the sudo key of the chain. */
   isSudo(account: Hex): Promise<boolean>;

@@ -1,5 +1,5 @@
 import { toBytes, toHex, type BytesLike, type Hex } from './hex.ts';
-import { Reader } from './reader.ts';
+import type { Reader } from './reader.ts';
 import { Writer } from './writer.ts';
 
 /** Who the chain or the signature proves as sender: a worker's IdentityKey or an account (protocol.md §5). */
@@ -43,7 +43,7 @@ export function encodeHeader(header: HeaderInput): Uint8Array {
     .raw(toBytes(header.senderKey, 'senderKey', 32))
     .raw(toBytes(header.recipientKey, 'recipientKey', 32))
     .u64(header.nonce)
-    .u64(BigInt(header.sentAt))
+    .u64(header.sentAt)
     .finish();
 }
 

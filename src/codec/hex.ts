@@ -10,13 +10,13 @@ const digits = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padSta
 
 export function toHex(bytes: Uint8Array): Hex {
   let text = '0x';
-  for (const byte of bytes) text += digits[byte];
+  for (const byte of bytes) text += digits[byte] ?? '';
   return text as Hex;
 }
 
 /** `what` names the value in the error. Throws bad-hex. */
 export function fromHex(text: string, what = 'The value'): Uint8Array {
-  if (!/^0x([0-9a-f]{2})*$/i.test(text)) throw new RelayError('bad-hex', { details: { what } });
+  if (text.length % 2 !== 0 || !/^0x[0-9a-f]*$/i.test(text)) throw new RelayError('bad-hex', { details: { what } });
   const bytes = new Uint8Array((text.length - 2) / 2);
   for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(text.slice(2 + 2 * i, 4 + 2 * i), 16);
   return bytes;

@@ -9,7 +9,8 @@ export class Reader {
 
   /** `what` names the thing being read in errors. */
   constructor(bytes: Uint8Array, what: string) {
-    this.#bytes = bytes;
+    // Buffer's own slice() would give views of memory that its owner may use again.
+    this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#what = what;
   }

@@ -58,7 +58,7 @@ export function loginContent({ genesisHash, identity, origin, serverNonce, expir
     .raw(toBytes(identity, 'identity', 32))
     .raw(blake2b(new TextEncoder().encode(origin), { dkLen: 32 }))
     .raw(toBytes(serverNonce, 'serverNonce', 32))
-    .u64(BigInt(expiresAt))
+    .u64(expiresAt)
     .finish();
 }
 
@@ -76,7 +76,7 @@ export function encodeEndpointPayload({ identity, endpoints, signingTime }: Endp
     .u8(0)
     .compactLength(endpoints.length);
   for (const endpoint of endpoints) writer.bytes(new TextEncoder().encode(endpoint));
-  return writer.u64(BigInt(signingTime)).finish();
+  return writer.u64(signingTime).finish();
 }
 
 /** What IdentityKey signs for `PhalaRegistry.updateWorkerEndpoint`. */

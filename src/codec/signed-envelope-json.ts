@@ -21,8 +21,11 @@ export function signedEnvelopeToJson({ identity, signature, envelope }: SignedEn
   return { from: identity, to, nonce: nonce.toString(), payload: toHex(envelope), sig: toHex(signature) };
 }
 
-/** Throws field-mismatch where a field differs from the header. */
-export function signedEnvelopeFromJson(json: SignedEnvelopeJson): SignedEnvelope {
+const fields = ['from', 'to', 'nonce', 'payload', 'sig'] as const;
+
+/** Takes what JSON.parse gave. Throws bad-value for a field that is no string, field-mismatch for one that differs from the header. */
+export function signedEnvelopeFromJson(untrusted: unknown): SignedEnvelope {
+  const json = checkFields(untrusted);
   const envelope = toBytes(json.payload, 'payload');
   const decoded = decodeEnvelope(envelope);
   if (decoded.suite !== 'v1')
@@ -32,4 +35,12 @@ export function signedEnvelopeFromJson(json: SignedEnvelopeJson): SignedEnvelope
   for (const field of ['from', 'to', 'nonce'] as const)
     if (claimed[field] !== header[field].toString()) throw new RelayError('field-mismatch', { details: { field } });
   return { identity: header.from, signature: toBytes(json.sig, 'sig', 64), envelope };
+}
+
+function checkFields(untrusted: unknown): SignedEnvelopeJson {
+  const json = Object(untrusted) as Record<string, unknown>;
+  for (const field of fields)
+    if (typeof json[field] !== 'string')
+      throw new RelayError('bad-value', { details: { what: `The field ${field}`, reason: 'it is no string' } });
+  return json as unknown as SignedEnvelopeJson;
 }

@@ -8,20 +8,21 @@ export class Writer {
   readonly #parts: Uint8Array[] = [];
 
   u8(value: number): this {
+    checkUint(value, 8);
     return this.raw(Uint8Array.of(value));
   }
 
   u32(value: number): this {
+    checkUint(value, 32);
     return this.#number(4, (view) => {
       view.setUint32(0, value, true);
     });
   }
 
-  u64(value: bigint): this {
-    if (value < 0n || value >= 1n << 64n)
-      throw new RelayError('bad-value', { details: { what: 'A u64', reason: `${value} does not fit in 64 bits` } });
+  u64(value: bigint | number): this {
+    checkUint(value, 64);
     return this.#number(8, (view) => {
-      view.setBigUint64(0, value, true);
+      view.setBigUint64(0, BigInt(value), true);
     });
   }
 
@@ -56,4 +57,13 @@ export class Writer {
     write(new DataView(bytes.buffer));
     return this.raw(bytes);
   }
+}
+
+/** A number is exact as an integer up to 2^53 only. Throws bad-value. */
+function checkUint(value: bigint | number, bits: number): void {
+  const whole = typeof value === 'bigint' || Number.isSafeInteger(value);
+  if (!whole || value < 0 || value >= 1n << BigInt(bits))
+    throw new RelayError('bad-value', {
+      details: { what: `A u${bits}`, reason: `${value} is no integer of ${bits} bits` },
+    });
 }

@@ -1,3 +1,94 @@
 import type { CatalogueEntry } from './entry.ts';
 
-export const chainErrors = {} as const satisfies Record<string, CatalogueEntry>;
+export const chainErrors = {
+  aborted: {
+    message: 'The caller gave up waiting.',
+    remedy: 'Nothing to mend; call again where the result is still wanted.',
+  },
+  'chain-unreachable': {
+    message: 'No node answers at {urls}: {reason}.',
+    remedy: 'Check the URL, that the node runs and that its RPC port is open, or give another endpoint with --ws.',
+  },
+  'chain-stopped': {
+    message: 'The connection to the chain was stopped.',
+    remedy: 'Connect again with connectChain.',
+  },
+  'bad-endpoint': {
+    message: '"{url}" is not the URL of a node.',
+    remedy: 'Give a URL that begins with ws:// or wss://.',
+    usage: true,
+  },
+  'wrong-chain': {
+    message: 'The node at {url} is of another chain: its genesis hash is {actual}, not {expected}.',
+    remedy: 'Give endpoints of one chain only; vaults, cursors and messages belong to the chain they were made for.',
+  },
+  'chain-forked': {
+    message: 'Block {block} is not what was seen before: {found} follows another block than {seen}.',
+    remedy:
+      'A finalized block was replaced, or the reorg is deeper than what is remembered; start from a block of the new chain, and check whether the endpoints agree.',
+  },
+  'state-discarded': {
+    message: 'No endpoint has the state of block {block} any more ({reason}).',
+    remedy: 'Give an archive node with --ws (one started with --state-pruning archive), or start from a newer block.',
+  },
+  'bad-storage': {
+    message: '{what} of block {block} can not be read: {reason}.',
+    remedy: 'The runtime may have a layout that this version does not know; update khala-relay, or report it.',
+  },
+  'unsupported-runtime': {
+    message: 'The runtime of the chain can not be used: {reason}.',
+    remedy: 'Connect to a Khala-compatible chain, or update khala-relay.',
+  },
+  'rpc-failed': {
+    message: 'The node refused {method}: {reason}.',
+    remedy: 'Try another endpoint; khala-relay doctor tells what a node lacks.',
+  },
+  'bad-suri': {
+    message: 'The secret URI of the account is not valid.',
+    remedy: 'Give a mnemonic, a 0x seed or a path such as //Alice.',
+    usage: true,
+  },
+  'bad-topic': {
+    message: 'The chain would accept a message to this topic and drop it: {reason}.',
+    remedy: 'Use a topic that is not empty and does not begin with a reserved byte.',
+    usage: true,
+  },
+  'no-calls': {
+    message: 'There is nothing to submit.',
+    remedy: 'Give at least one call.',
+    usage: true,
+  },
+  'sudo-required': {
+    message: 'The call needs root, and {account} is not the sudo key of the chain.',
+    remedy: 'Register with register-worker (no root needed), or use the sudo account.',
+  },
+  'dispatch-failed': {
+    message: 'The chain refused the call: {pallet}.{error}.',
+    remedy: "Look the error up among the pallet's errors: {docs}",
+  },
+  'extrinsic-rejected': {
+    message: 'The node did not take the extrinsic: {reason}.',
+    remedy: 'Mend what the reason names, then submit again.',
+  },
+  'extrinsic-too-large': {
+    message: 'The extrinsic does not fit into a block: {reason}.',
+    remedy: 'Send less at once: a smaller file, fewer calls in a batch, or off chain.',
+  },
+  'extrinsic-expired': {
+    message: 'The extrinsic was in no block until {block}, where it ceased to be valid.',
+    remedy: 'It can not come in any more; submit again, with a tip where blocks are full.',
+  },
+  'balance-too-low': {
+    message: 'Account {account} can not pay the fee: it has {free} {token}.',
+    remedy: 'Transfer tokens to the account, or let another one pay.',
+  },
+  'nonce-conflict': {
+    message:
+      'Another program submits from account {account} at the same time: its nonce {nonce} was taken {times} times.',
+    remedy: 'Use an account of its own for each program.',
+  },
+  'pool-full': {
+    message: "The node's transaction pool is full.",
+    remedy: 'Try again later or at another endpoint.',
+  },
+} as const satisfies Record<string, CatalogueEntry>;

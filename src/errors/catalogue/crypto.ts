@@ -26,4 +26,8 @@ export const cryptoErrors = {
     message: 'The signature of {what} is not valid.',
     remedy: 'Drop it; whoever sent it does not hold the key that it names.',
   },
+  'self-test-failed': {
+    message: 'The crypto backend {backend} fails its self-test: {part}.',
+    remedy: 'Reinstall the dependencies; do not use this installation for secrets.',
+  },
 } as const satisfies Record<string, CatalogueEntry>;

@@ -1,3 +1,12 @@
 import type { CatalogueEntry } from './entry.ts';
 
-export const inboxErrors = {} as const satisfies Record<string, CatalogueEntry>;
+export const inboxErrors = {
+  'sender-mismatch': {
+    message: 'The message says it is from {claimed}, but {proven} posted it.',
+    remedy: 'Ignore it; whoever posted it is not who it names.',
+  },
+  'inbox-subscribed': {
+    message: 'The inbox has a subscriber already.',
+    remedy: 'Share the one subscription; each delivery goes to one consumer.',
+  },
+} as const satisfies Record<string, CatalogueEntry>;

@@ -1,3 +1,18 @@
 import type { CatalogueEntry } from './entry.ts';
 
-export const outboxErrors = {} as const satisfies Record<string, CatalogueEntry>;
+export const outboxErrors = {
+  'message-too-large': {
+    message: 'The message takes {bytes} bytes, and the chain carries at most {limit} in one.',
+    remedy: 'Split it, or send it off chain with --via relay.',
+    usage: true,
+  },
+  'no-account': {
+    message: 'Posting on chain needs an account that pays.',
+    remedy: 'Give one with --suri, --suri-fd or KHALA_RELAY_SURI.',
+    usage: true,
+  },
+  aborted: {
+    message: 'The wait was given up.',
+    remedy: 'Try again, with a longer --timeout if it ran out.',
+  },
+} as const satisfies Record<string, CatalogueEntry>;

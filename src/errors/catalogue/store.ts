@@ -1,3 +1,20 @@
 import type { CatalogueEntry } from './entry.ts';
 
-export const storeErrors = {} as const satisfies Record<string, CatalogueEntry>;
+export const storeErrors = {
+  'store-failed': {
+    message: 'The store {path} can not be used: {reason}.',
+    remedy: 'Check the free space and the permissions of the disk; what was acknowledged before is kept.',
+  },
+  'store-closed': {
+    message: 'The store is closed.',
+    remedy: 'Open it again.',
+  },
+  'store-version': {
+    message: 'The data in {path} has version {version}, which this program does not know.',
+    remedy: 'Update khala-relay, or give another --data folder.',
+  },
+  locked: {
+    message: '{path} is in use by another process (pid {pid}).',
+    remedy: 'Stop that process, or give another path.',
+  },
+} as const satisfies Record<string, CatalogueEntry>;

@@ -1,0 +1,23 @@
+/**
+ * What each room of src/ may import from the others. Arrows point from faces to bytes, never back; eslint.config.mjs
+ * holds it and test/package/import-graph.test.ts proves that there is no cycle.
+ */
+const bytes = ['errors', 'codec'];
+const secrets = [...bytes, 'crypto', 'vault'];
+
+export const rooms = {
+  errors: [],
+  codec: ['errors'],
+  crypto: bytes,
+  store: bytes,
+  chain: bytes,
+  'dev-chain': [...bytes, 'crypto'],
+  vault: [...bytes, 'crypto', 'store'],
+  channel: [...secrets, 'store'],
+  'worker-state': [...bytes, 'crypto', 'chain', 'store'],
+  outbox: [...secrets, 'chain', 'channel', 'store', 'worker-state'],
+  inbox: [...secrets, 'chain', 'channel', 'store', 'worker-state'],
+  relay: [...secrets, 'channel', 'store', 'worker-state', 'inbox'],
+  web: [...secrets, 'chain', 'channel', 'store', 'worker-state', 'outbox', 'inbox', 'relay'],
+  cli: [...secrets, 'chain', 'channel', 'store', 'worker-state', 'outbox', 'inbox', 'relay', 'dev-chain'],
+};

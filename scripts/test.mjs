@@ -1,0 +1,42 @@
+// npm test: installs and builds what is missing, then runs the tests. Arguments go to mocha: npm test -- -g 'a title',
+// npm test -- test/codec/vectors.test.ts.
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { prepare } from './lib/prepare.mjs';
+import { inRoot } from './lib/root.mjs';
+import { main, pass } from './lib/run.mjs';
+
+await main(async (args) => {
+  await prepare();
+  const folder = mkdtempSync(join(tmpdir(), 'khala-relay-test-'));
+  const statsFile = join(folder, 'stats.json');
+  try {
+    const code = await pass(process.execPath, [
+      inRoot('node_modules', 'mocha', 'bin', 'mocha.js'),
+      ...['--reporter', inRoot('scripts', 'lib', 'test-reporter.mjs'), '--reporter-option', `statsFile=${statsFile}`],
+      ...(args.some((arg) => existsSync(inRoot(arg))) ? [] : ['test/**/*.test.ts']),
+      ...args,
+    ]);
+    return report(statsFile, code);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+/** The last line is for machines too: `N passed, N failed`, with the skipped ones where there are any. */
+function report(statsFile, code) {
+  const { passed, failed, skipped } = read(statsFile) ?? { passed: 0, failed: 1, skipped: 0 };
+  // Mocha's exit code also knows of failures that are no test's, such as a process that would not end.
+  const failures = Math.max(failed, code === 0 ? 0 : 1);
+  console.log(`${passed} passed, ${failures} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
+  return failures > 0 ? code || 1 : 0;
+}
+
+function read(file) {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch {
+    return undefined;
+  }
+}

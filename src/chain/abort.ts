@@ -1,0 +1,35 @@
+import { RelayError } from '../errors/index.ts';
+
+/** What to throw for a signal that fired: its own reason where that is a RelayError. */
+export function aborted(signal: AbortSignal | undefined): RelayError {
+  const reason: unknown = signal?.reason;
+  return reason instanceof RelayError ? reason : new RelayError('aborted', { cause: reason });
+}
+
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw aborted(signal);
+}
+
+/** Rejects with aborted as soon as the signal fires; the promise itself goes on and its failure is then ignored. */
+export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const stop = (): void => {
+      reject(aborted(signal));
+    };
+    if (signal.aborted) {
+      promise.catch(() => undefined);
+      stop();
+      return;
+    }
+    signal.addEventListener('abort', stop, { once: true });
+    promise.then(resolve, reject).finally(() => {
+      signal.removeEventListener('abort', stop);
+    });
+  });
+}
+
+/** A signal that fires with any of those given. */
+export function anySignal(...signals: readonly (AbortSignal | undefined)[]): AbortSignal {
+  return AbortSignal.any(signals.filter((signal) => signal !== undefined));
+}

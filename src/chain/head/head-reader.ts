@@ -1,0 +1,72 @@
+import type { Hex } from '../../codec/index.ts';
+import { RelayError } from '../../errors/index.ts';
+import type { BlockNumber, Head } from '../chain.ts';
+import type { Clock } from '../clock.ts';
+import type { Connection, PatientOptions } from '../rpc/connection.ts';
+import { expectHex } from '../rpc/expect.ts';
+import { RpcError } from '../rpc/rpc-error.ts';
+import { parseHeader, toHead } from './header.ts';
+
+/** Between two looks for a block that a node should have but does not have yet. */
+const missingBlockRetryMs = 500;
+
+/** Reads headers by hash and by number. */
+export class HeadReader {
+  readonly #connection: Connection;
+  readonly #clock: Clock;
+
+  constructor(connection: Connection, clock: Clock) {
+    this.#connection = connection;
+    this.#clock = clock;
+  }
+
+  async finalized(options?: PatientOptions): Promise<Head> {
+    const head = await this.#of(await this.#request('chain_getFinalizedHead', [], options), options);
+    this.#connection.noteFinalized(head.number);
+    return head;
+  }
+
+  async best(options?: PatientOptions): Promise<Head> {
+    return this.#of(await this.#request('chain_getBlockHash', [], options), options);
+  }
+
+  /** undefined where the best branch has no such block yet. */
+  async at(number: BlockNumber, options?: PatientOptions): Promise<Head | undefined> {
+    const hash = await this.#request('chain_getBlockHash', [number], options);
+    return hash === null ? undefined : this.#of(hash, options);
+  }
+
+  /** Of a block known to exist: a node that lacks it is behind, so it is asked again. */
+  async existingAt(number: BlockNumber, options?: PatientOptions): Promise<Head> {
+    for (;;) {
+      const head = await this.at(number, options);
+      if (head !== undefined) return head;
+      await this.#clock.sleep(missingBlockRetryMs, options?.signal);
+    }
+  }
+
+  /** Throws state-discarded where no header has this hash. */
+  async byHash(hash: Hex, options?: PatientOptions): Promise<Head> {
+    return this.#of(hash, options);
+  }
+
+  async #of(hash: unknown, options: PatientOptions | undefined): Promise<Head> {
+    const known = expectHex(hash, 'chain_getBlockHash');
+    const header = await this.#request('chain_getHeader', [known], options).catch((error: unknown) => {
+      if (error instanceof RelayError && error.code === 'rpc-failed') return null;
+      throw error;
+    });
+    if (header === null)
+      throw new RelayError('state-discarded', { details: { block: known, reason: 'the node has no such block' } });
+    return toHead(parseHeader(header), known);
+  }
+
+  async #request(method: string, params: readonly unknown[], options: PatientOptions | undefined): Promise<unknown> {
+    try {
+      return await this.#connection.request(method, params, options);
+    } catch (error) {
+      if (!(error instanceof RpcError)) throw error;
+      throw new RelayError('rpc-failed', { details: { method, reason: error.reason }, cause: error });
+    }
+  }
+}

@@ -1,0 +1,42 @@
+import { blake2b } from '@noble/hashes/blake2.js';
+import { concatBytes, fromHex, toHex, Writer, type Hex } from '../../codec/index.ts';
+import type { BlockNumber, Head } from '../chain.ts';
+import { expectArray, expectHex, expectNumber, expectObject } from '../rpc/expect.ts';
+
+/** A header as nodes send it: without its own hash. */
+export interface Header {
+  readonly number: BlockNumber;
+  readonly parentHash: Hex;
+  readonly stateRoot: Hex;
+  readonly extrinsicsRoot: Hex;
+  /** SCALE of each digest item. */
+  readonly digest: readonly Hex[];
+}
+
+export function parseHeader(value: unknown): Header {
+  const method = 'chain_getHeader';
+  const header = expectObject(value, method);
+  const digest = expectObject(header['digest'], method);
+  return {
+    number: expectNumber(header['number'], method),
+    parentHash: expectHex(header['parentHash'], method),
+    stateRoot: expectHex(header['stateRoot'], method),
+    extrinsicsRoot: expectHex(header['extrinsicsRoot'], method),
+    digest: expectArray(digest['logs'], method).map((item) => expectHex(item, method)),
+  };
+}
+
+/** blake2_256 of the SCALE encoding: what Substrate chains with its default header use. */
+export function hashHeader(header: Header): Hex {
+  const writer = new Writer()
+    .raw(fromHex(header.parentHash))
+    .compactLength(header.number)
+    .raw(fromHex(header.stateRoot))
+    .raw(fromHex(header.extrinsicsRoot))
+    .compactLength(header.digest.length);
+  return toHex(blake2b(concatBytes(writer.finish(), ...header.digest.map((item) => fromHex(item))), { dkLen: 32 }));
+}
+
+export function toHead({ number, parentHash, stateRoot }: Header, hash: Hex): Head {
+  return { number, hash, parentHash, stateRoot };
+}

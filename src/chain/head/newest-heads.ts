@@ -1,0 +1,103 @@
+import { Observable, share, ReplaySubject, switchMap } from 'rxjs';
+import { fromHex, toHex } from '../../codec/index.ts';
+import { RelayError } from '../../errors/index.ts';
+import type { Finality, Head } from '../chain.ts';
+import type { Connection, Session } from '../rpc/connection.ts';
+import { ConnectionLost, RpcError } from '../rpc/rpc-error.ts';
+import { hashHeader, parseHeader, toHead, type Header } from './header.ts';
+
+/** Silence after which the node is asked whether it is still there, unless the caller says otherwise. */
+export const defaultSilenceMs = 30_000;
+/** How long a node may take to answer that. */
+const probeTimeoutMs = 10_000;
+
+const subscriptions = {
+  finalized: { subscribe: 'chain_subscribeFinalizedHeads', unsubscribe: 'chain_unsubscribeFinalizedHeads' },
+  best: { subscribe: 'chain_subscribeNewHeads', unsubscribe: 'chain_unsubscribeNewHeads' },
+} as const;
+
+/** The newest head that a session told of. Numbers may jump, repeat and, after a reconnect, go back. */
+export interface NewestHead {
+  readonly head: Head;
+  readonly session: number;
+}
+
+/**
+ * The newest head, over all sessions; one subscription however many listen. Errors only when the connection is given up.
+ *
+ * A silent subscription is probed with a real call: a chain that makes no blocks is left alone, a socket that is dead or
+ * a subscription that the node forgot is replaced.
+ */
+export function newestHeads(connection: Connection, finality: Finality, silenceMs: number): Observable<NewestHead> {
+  return connection.session$.pipe(
+    switchMap((session) => sessionHeads(connection, session, finality, silenceMs)),
+    share({ connector: () => new ReplaySubject(1), resetOnRefCountZero: true }),
+  );
+}
+
+function sessionHeads(
+  connection: Connection,
+  session: Session,
+  finality: Finality,
+  silenceMs: number,
+): Observable<NewestHead> {
+  return new Observable((subscriber) => {
+    const { socket } = session;
+    let newest: Header | undefined;
+    let watchdog: ReturnType<typeof setTimeout> | undefined;
+    let end: (() => void) | undefined;
+
+    const onHeader = (value: unknown): void => {
+      try {
+        newest = parseHeader(value);
+        if (finality === 'finalized') connection.noteFinalized(newest.number);
+        // The genesis of some dev chains does not have the hash of its header.
+        const hash = newest.number === 0 ? connection.genesisHash : hashHeader(newest);
+        subscriber.next({ head: toHead(newest, hash), session: session.id });
+      } catch (error) {
+        connection.replace(session, String(error));
+      }
+      watch();
+    };
+    const probe = async (): Promise<void> => {
+      try {
+        const hash = finality === 'finalized' ? await socket.request('chain_getFinalizedHead', [], timeout) : undefined;
+        const header = parseHeader(await socket.request('chain_getHeader', hash === undefined ? [] : [hash], timeout));
+        if (subscriber.closed) return;
+        if (header.number > (newest?.number ?? -1)) connection.replace(session, 'its subscription is silent');
+        else watch();
+      } catch (error) {
+        if (!subscriber.closed) connection.replace(session, `no sign of life: ${String(error)}`);
+      }
+    };
+    const watch = (): void => {
+      clearTimeout(watchdog);
+      if (!subscriber.closed) watchdog = setTimeout(() => void probe(), silenceMs);
+    };
+
+    watch();
+    socket.subscribe(subscriptions[finality], [], onHeader).then(
+      (unsubscribe) => {
+        end = unsubscribe;
+        if (subscriber.closed) end();
+      },
+      (error: unknown) => {
+        if (error instanceof ConnectionLost) return;
+        const reason = error instanceof RpcError ? error.reason : String(error);
+        const method = subscriptions[finality].subscribe;
+        subscriber.error(new RelayError('rpc-failed', { details: { method, reason } }));
+      },
+    );
+    return () => {
+      clearTimeout(watchdog);
+      end?.();
+    };
+  });
+}
+
+const timeout = { timeoutMs: probeTimeoutMs };
+
+/** Whether the node's block hashes are those that {@link hashHeader} computes. */
+export function hashesAgree(header: Header, hash: string): boolean {
+  return header.number === 0 || toHex(fromHex(hash)) === hashHeader(header);
+}

@@ -1,0 +1,28 @@
+import type { BlockNumber, Head } from '../chain.ts';
+import type { HeadReader } from './head-reader.ts';
+
+/** Headers asked for at once while catching up. */
+const headersInFlight = 16;
+
+/** Heads from number `from` up to and with `to`, read ahead by a bounded window. */
+export async function* readRange(
+  reader: HeadReader,
+  from: BlockNumber,
+  to: Head,
+  signal: AbortSignal,
+): AsyncGenerator<Head> {
+  const options = { signal, patienceMs: Infinity };
+  const inFlight: Promise<Head>[] = [];
+  let asked = from;
+  for (let number = from; number <= to.number; number++) {
+    while (asked <= to.number && inFlight.length < headersInFlight) {
+      const head = asked === to.number ? Promise.resolve(to) : reader.existingAt(asked, options);
+      // Where the loop ends early nobody awaits those behind.
+      head.catch(() => undefined);
+      inFlight.push(head);
+      asked++;
+    }
+    const head = await inFlight.shift();
+    if (head !== undefined) yield head;
+  }
+}

@@ -1,0 +1,32 @@
+import { RelayError } from '../../errors/index.ts';
+import type { BlockNumber, Head, HeadEvent } from '../chain.ts';
+import type { HeadReader } from './head-reader.ts';
+import type { LatestValue } from './latest-value.ts';
+import type { NewestHead } from './newest-heads.ts';
+import { readRange } from './read-range.ts';
+
+/** Every finalized block once, in order: what lies between two announced heads is read by number. */
+export async function* walkFinalized(
+  reader: HeadReader,
+  newest: LatestValue<NewestHead>,
+  from: BlockNumber | undefined,
+  signal: AbortSignal,
+): AsyncGenerator<HeadEvent, never> {
+  let next = from ?? (await newest.next(signal)).value.head.number;
+  let last: Head | undefined;
+  for (;;) {
+    const wanted = next;
+    const { value } = await newest.next(signal, ({ value: { head } }) => head.number >= wanted);
+    for await (const head of readRange(reader, next, value.head, signal)) {
+      checkLink(last, head);
+      last = head;
+      next = head.number + 1;
+      yield { type: 'head', head };
+    }
+  }
+}
+
+export function checkLink(last: Head | undefined, head: Head): void {
+  if (last !== undefined && head.parentHash !== last.hash)
+    throw new RelayError('chain-forked', { details: { block: head.number, found: head.hash, seen: last.hash } });
+}

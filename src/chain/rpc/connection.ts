@@ -1,0 +1,203 @@
+import { BehaviorSubject, filter, firstValueFrom, type Observable } from 'rxjs';
+import type { Hex } from '../../codec/index.ts';
+import { RelayError } from '../../errors/index.ts';
+import { abortable, anySignal, throwIfAborted } from '../abort.ts';
+import type { Clock } from '../clock.ts';
+import type { ChainLogger } from '../logger.ts';
+import { backoffMs, type BackoffOptions } from './backoff.ts';
+import { ConnectionLost, RpcError } from './rpc-error.ts';
+import { openOnChain } from './open-on-chain.ts';
+import type { RequestOptions, RpcSocket } from './rpc-socket.ts';
+
+/** One socket's life. `id` grows with every reconnect. */
+export interface Session {
+  readonly id: number;
+  readonly socket: RpcSocket;
+}
+
+export interface ConnectionOptions {
+  readonly endpoints: readonly string[];
+  readonly genesisHash: Hex | undefined;
+  readonly timeoutMs: number;
+  readonly backoff: BackoffOptions;
+  readonly clock: Clock;
+  readonly logger: ChainLogger;
+}
+
+export interface PatientOptions extends RequestOptions {
+  /** How long to wait for a connection while there is none, ms. Default `timeoutMs` of the connection. */
+  readonly patienceMs?: number;
+}
+
+/** Least time that one endpoint gets to answer, however many share the time to connect. */
+const minAttemptMs = 1_000;
+
+/** One endpoint at a time, another when it fails, always of the same chain. */
+export class Connection {
+  readonly options: ConnectionOptions;
+  #genesisHash: Hex | undefined;
+  #nextEndpoint = 0;
+  #sessions = 0;
+  /** Of a finalized block seen on any endpoint: one that is behind it is used only where there is no better. */
+  #highestFinalized = 0;
+  readonly #session$ = new BehaviorSubject<Session | undefined>(undefined);
+  readonly #stopping = new AbortController();
+
+  private constructor(options: ConnectionOptions) {
+    this.options = options;
+    this.#genesisHash = options.genesisHash;
+  }
+
+  /** Throws chain-unreachable after `timeoutMs`, or wrong-chain. */
+  static async open(options: ConnectionOptions, signal: AbortSignal | undefined): Promise<Connection> {
+    const connection = new Connection(options);
+    const deadline = AbortSignal.timeout(options.timeoutMs);
+    try {
+      await connection.#connect(anySignal(signal, deadline), options.timeoutMs);
+    } catch (error) {
+      throwIfAborted(signal);
+      throw error;
+    }
+    void connection.#keepConnected();
+    return connection;
+  }
+
+  get genesisHash(): Hex {
+    if (this.#genesisHash === undefined) throw new RelayError('chain-stopped');
+    return this.#genesisHash;
+  }
+
+  /** The session there is, then every new one. Errors where no reconnect helps. */
+  get session$(): Observable<Session> {
+    return this.#session$.pipe(filter((session) => session !== undefined));
+  }
+
+  /** Fires when the connection is stopped or can't be kept; its reason is the RelayError. */
+  get stopped(): AbortSignal {
+    return this.#stopping.signal;
+  }
+
+  noteFinalized(number: number): void {
+    this.#highestFinalized = Math.max(this.#highestFinalized, number);
+  }
+
+  get highestFinalized(): number {
+    return this.#highestFinalized;
+  }
+
+  /** The present session, or the next one. Throws chain-unreachable after `patienceMs`, aborted, chain-stopped. */
+  async session({ signal, patienceMs = this.options.timeoutMs }: PatientOptions = {}): Promise<Session> {
+    throwIfAborted(signal);
+    throwIfAborted(this.stopped);
+    const present = this.#session$.value;
+    if (present?.socket.isOpen === true) return present;
+    const patience = new AbortController();
+    const next = firstValueFrom(this.session$.pipe(filter(({ socket }) => socket.isOpen)));
+    const timer = Number.isFinite(patienceMs)
+      ? setTimeout(() => {
+          patience.abort(this.#unreachable(`no connection for ${patienceMs} ms`));
+        }, patienceMs)
+      : undefined;
+    try {
+      return await abortable(next, anySignal(signal, patience.signal, this.stopped));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /**
+   * For requests that may be made twice: goes on with the next connection where one breaks. Throws RpcError as the node
+   * answered it, chain-unreachable, aborted, chain-stopped.
+   */
+  async request(method: string, params: readonly unknown[] = [], options: PatientOptions = {}): Promise<unknown> {
+    const attempts = 2 * this.options.endpoints.length + 1;
+    let reason = '';
+    for (let attempt = 0; attempt < attempts || options.patienceMs === Infinity; attempt++) {
+      const { socket } = await this.session(options);
+      try {
+        return await socket.request(method, params, options);
+      } catch (error) {
+        if (!(error instanceof ConnectionLost)) throw error;
+        reason = error.message;
+      }
+    }
+    throw this.#unreachable(reason);
+  }
+
+  /** Drops a session that does not work; another takes its place. */
+  replace({ socket }: Session, reason: string): void {
+    if (socket.isOpen) this.options.logger.warn({ url: socket.url, reason }, 'connection replaced');
+    socket.close(reason);
+  }
+
+  /** Idempotent. */
+  stop(reason: RelayError = new RelayError('chain-stopped')): void {
+    if (this.stopped.aborted) return;
+    this.#stopping.abort(reason);
+    const session = this.#session$.value;
+    if (reason.code === 'chain-stopped') this.#session$.complete();
+    else this.#session$.error(reason);
+    session?.socket.close('stopped');
+  }
+
+  async #keepConnected(): Promise<void> {
+    try {
+      for (;;) {
+        const session = this.#session$.value;
+        if (session !== undefined) {
+          const lost = await session.socket.closed;
+          throwIfAborted(this.stopped);
+          this.options.logger.warn({ url: lost.url, reason: lost.message }, 'connection lost');
+        }
+        await this.#connect(this.stopped, this.options.timeoutMs);
+      }
+    } catch (error) {
+      if (!this.stopped.aborted) this.stop(error instanceof RelayError ? error : this.#unreachable(String(error)));
+    }
+  }
+
+  /** Tries the endpoints in turn until one is of this chain, or the signal fires. */
+  async #connect(signal: AbortSignal, timeoutMs: number): Promise<void> {
+    const { endpoints, backoff, clock, logger } = this.options;
+    const attemptMs = Math.max(minAttemptMs, timeoutMs / endpoints.length);
+    let reason = `no answer within ${timeoutMs} ms`;
+    for (let pass = 0; ; pass++) {
+      let foreign: RelayError | undefined;
+      let foreigners = 0;
+      for (let i = 0; i < endpoints.length; i++) {
+        const url = endpoints[this.#nextEndpoint++ % endpoints.length] ?? '';
+        try {
+          const opened = await openOnChain(url, { timeoutMs: attemptMs, signal, genesisHash: this.#genesisHash });
+          const isBehind = opened.finalized < this.#highestFinalized;
+          if (isBehind && pass === 0 && endpoints.length > 1) {
+            logger.warn({ url, finalized: opened.finalized }, 'endpoint is behind, another is tried');
+            opened.socket.close('behind');
+            continue;
+          }
+          this.#genesisHash ??= opened.genesisHash;
+          logger.debug({ url }, 'connected');
+          this.#session$.next({ id: ++this.#sessions, socket: opened.socket });
+          return;
+        } catch (error) {
+          if (signal.aborted) throw this.stopped.aborted ? error : this.#unreachable(reason);
+          if (error instanceof RelayError && error.code === 'wrong-chain') {
+            foreign = error;
+            foreigners++;
+          } else if (!(error instanceof ConnectionLost || error instanceof RpcError)) throw error;
+          reason = error.message;
+          logger.debug({ url, reason }, 'endpoint does not work');
+        }
+      }
+      if (foreign !== undefined && foreigners === endpoints.length) throw foreign;
+      try {
+        await clock.sleep(backoffMs(pass, backoff), signal);
+      } catch (error) {
+        throw this.stopped.aborted ? error : this.#unreachable(reason);
+      }
+    }
+  }
+
+  #unreachable(reason: string): RelayError {
+    return new RelayError('chain-unreachable', { details: { urls: this.options.endpoints.join(', '), reason } });
+  }
+}

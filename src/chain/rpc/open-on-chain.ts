@@ -1,0 +1,34 @@
+import type { Hex } from '../../codec/index.ts';
+import { RelayError } from '../../errors/index.ts';
+import { parseHeader } from '../head/header.ts';
+import { expectHex } from './expect.ts';
+import { RpcSocket } from './rpc-socket.ts';
+
+export interface Opened {
+  readonly socket: RpcSocket;
+  readonly genesisHash: Hex;
+  /** Number of the newest finalized block. */
+  readonly finalized: number;
+}
+
+/** A socket to an endpoint of the chain with this genesis hash, of any where there is none. Throws wrong-chain. */
+export async function openOnChain(
+  url: string,
+  options: { readonly timeoutMs: number; readonly signal: AbortSignal; readonly genesisHash: Hex | undefined },
+): Promise<Opened> {
+  const socket = await RpcSocket.open(url, options);
+  try {
+    const [genesis, finalizedHash] = await Promise.all([
+      socket.request('chain_getBlockHash', [0], options),
+      socket.request('chain_getFinalizedHead', [], options),
+    ]);
+    const genesisHash = expectHex(genesis, 'chain_getBlockHash');
+    if (options.genesisHash !== undefined && genesisHash !== options.genesisHash)
+      throw new RelayError('wrong-chain', { details: { url, actual: genesisHash, expected: options.genesisHash } });
+    const header = parseHeader(await socket.request('chain_getHeader', [finalizedHash], options));
+    return { socket, genesisHash, finalized: header.number };
+  } catch (error) {
+    socket.close('not usable');
+    throw error;
+  }
+}

@@ -1,0 +1,31 @@
+/** The node's answer to a request is an error. Inside the chain room only: callers get a RelayError. */
+export class RpcError extends Error {
+  override readonly name = 'RpcError';
+  readonly method: string;
+  readonly code: number;
+  readonly data: string | undefined;
+
+  constructor(method: string, code: number, message: string, data: string | undefined) {
+    super(message);
+    this.method = method;
+    this.code = code;
+    this.data = data;
+  }
+
+  /** Message and data in one text, without a full stop at its end. */
+  get reason(): string {
+    const text = this.data === undefined || this.data === '' ? this.message : `${this.message}: ${this.data}`;
+    return text.replace(/\.\s*$/, '');
+  }
+}
+
+/** The connection broke before the answer came: whether the node acted is not known. Inside the chain room only. */
+export class ConnectionLost extends Error {
+  override readonly name = 'ConnectionLost';
+  readonly url: string;
+
+  constructor(url: string, reason: string) {
+    super(reason);
+    this.url = url;
+  }
+}

@@ -1,0 +1,214 @@
+import { abortable, aborted, throwIfAborted } from '../abort.ts';
+import { ConnectionLost, RpcError } from './rpc-error.ts';
+import { createWebSocket, type PlainSocket } from './web-socket.ts';
+
+/** How long one request may take before its socket counts as dead. */
+export const requestTimeoutMs = 30_000;
+/** Notifications kept for subscriptions whose id has not been answered yet. */
+const maxEarlyNotifications = 256;
+
+export interface RequestOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** ms. Past it the socket is closed: a silent node is a dead one. Default 30 000. */
+  readonly timeoutMs?: number;
+}
+
+type Listener = (value: unknown) => void;
+
+interface Pending {
+  readonly method: string;
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: Error) => void;
+  readonly timer: ReturnType<typeof setTimeout>;
+  /** Set for subscriptions: called before any notification of theirs. */
+  readonly onResult: ((result: unknown) => void) | undefined;
+}
+
+interface Message {
+  readonly id?: number;
+  readonly result?: unknown;
+  readonly error?: { readonly code?: number; readonly message?: string; readonly data?: unknown };
+  readonly method?: string;
+  readonly params?: { readonly subscription?: string | number; readonly result?: unknown };
+}
+
+/**
+ * JSON-RPC 2.0 over one WebSocket, from open to close. It caches nothing and never reconnects: @polkadot's WsProvider
+ * keeps rejected answers for 30 s and can hang after a resubscription.
+ */
+export class RpcSocket {
+  readonly url: string;
+  /** Resolves when the socket is gone. */
+  readonly closed: Promise<ConnectionLost>;
+  readonly #socket: PlainSocket;
+  readonly #pending = new Map<number, Pending>();
+  readonly #listeners = new Map<string, Listener>();
+  #early: { readonly key: string; readonly value: unknown }[] = [];
+  #nextId = 1;
+  #lost: ConnectionLost | undefined;
+  #resolveClosed: (lost: ConnectionLost) => void = () => undefined;
+
+  private constructor(url: string, socket: PlainSocket) {
+    this.url = url;
+    this.#socket = socket;
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
+    });
+  }
+
+  /** Throws ConnectionLost, or aborted. */
+  static async open(url: string, { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal }): Promise<RpcSocket> {
+    throwIfAborted(signal);
+    const socket = await createWebSocket(url);
+    const rpc = new RpcSocket(url, socket);
+    let failure = 'it closed the connection';
+    socket.onmessage = ({ data }) => {
+      rpc.#receive(data);
+    };
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        rpc.#end(`it does not answer within ${timeoutMs} ms`);
+      }, timeoutMs);
+      const stop = (): void => {
+        rpc.#end('given up');
+      };
+      signal.addEventListener('abort', stop, { once: true });
+      socket.onopen = () => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', stop);
+        resolve(rpc);
+      };
+      socket.onerror = ({ message }) => {
+        if (message !== undefined && message !== '') failure = message;
+      };
+      socket.onclose = ({ code, reason }) => {
+        rpc.#end(reason === '' ? (code === 1006 ? failure : `it closed the connection with code ${code}`) : reason);
+      };
+      void rpc.closed.then((lost) => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', stop);
+        reject(signal.aborted ? aborted(signal) : lost);
+      });
+    });
+  }
+
+  get isOpen(): boolean {
+    return this.#lost === undefined;
+  }
+
+  /** Throws RpcError, ConnectionLost or aborted. */
+  request(method: string, params: readonly unknown[] = [], options: RequestOptions = {}): Promise<unknown> {
+    return this.#call(method, params, options, undefined);
+  }
+
+  /**
+   * `onValue` gets every notification in order, none lost between the answer and the first one. The result ends the
+   * subscription; with the socket it ends by itself.
+   */
+  async subscribe(
+    methods: { readonly subscribe: string; readonly unsubscribe: string },
+    params: readonly unknown[],
+    onValue: Listener,
+    options: RequestOptions = {},
+  ): Promise<() => void> {
+    let key = '';
+    let ended = false;
+    const end = (): void => {
+      if (ended) return;
+      ended = true;
+      if (key === '') return;
+      this.#listeners.delete(key);
+      if (this.isOpen) this.request(methods.unsubscribe, [JSON.parse(key)]).catch(() => undefined);
+    };
+    try {
+      await this.#call(methods.subscribe, params, options, (id) => {
+        key = JSON.stringify(id);
+        if (ended) return;
+        this.#listeners.set(key, onValue);
+        const early = this.#early.filter((notification) => notification.key === key);
+        this.#early = this.#early.filter((notification) => notification.key !== key);
+        for (const { value } of early) onValue(value);
+      });
+      return end;
+    } catch (error) {
+      end();
+      throw error;
+    }
+  }
+
+  /** Idempotent. */
+  close(reason = 'closed'): void {
+    this.#end(reason);
+  }
+
+  #call(
+    method: string,
+    params: readonly unknown[],
+    { signal, timeoutMs = requestTimeoutMs }: RequestOptions,
+    onResult: ((result: unknown) => void) | undefined,
+  ): Promise<unknown> {
+    if (this.#lost !== undefined) return Promise.reject(this.#lost);
+    const id = this.#nextId++;
+    const answer = new Promise<unknown>((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#end(`no answer to ${method} within ${timeoutMs} ms`);
+      }, timeoutMs);
+      this.#pending.set(id, { method, resolve, reject, timer, onResult });
+    });
+    this.#socket.send(JSON.stringify({ jsonrpc: '2.0', id, method, params }));
+    return abortable(answer, signal);
+  }
+
+  #receive(data: unknown): void {
+    if (typeof data !== 'string') return;
+    let message: Message;
+    try {
+      message = JSON.parse(data) as Message;
+    } catch {
+      this.#end('it sent something that is not JSON');
+      return;
+    }
+    if (message.id !== undefined && message.id !== null) this.#answer(message.id, message);
+    else if (message.params?.subscription !== undefined)
+      this.#notify(JSON.stringify(message.params.subscription), message.params.result);
+  }
+
+  #answer(id: number, { result, error }: Message): void {
+    const pending = this.#pending.get(id);
+    if (pending === undefined) return;
+    this.#pending.delete(id);
+    clearTimeout(pending.timer);
+    if (error !== undefined && error !== null) {
+      const data = error.data === undefined || error.data === null ? undefined : String(error.data);
+      pending.reject(new RpcError(pending.method, error.code ?? 0, error.message ?? 'unknown error', data));
+      return;
+    }
+    pending.onResult?.(result);
+    pending.resolve(result);
+  }
+
+  #notify(key: string, value: unknown): void {
+    const listener = this.#listeners.get(key);
+    if (listener !== undefined) listener(value);
+    else if (this.#early.push({ key, value }) > maxEarlyNotifications) this.#early.shift();
+  }
+
+  #end(reason: string): void {
+    if (this.#lost !== undefined) return;
+    const lost = new ConnectionLost(this.url, reason);
+    this.#lost = lost;
+    for (const { reject, timer } of this.#pending.values()) {
+      clearTimeout(timer);
+      reject(lost);
+    }
+    this.#pending.clear();
+    this.#listeners.clear();
+    this.#early = [];
+    // A handshake that has not finished makes `ws` emit an error on termination: it must find a listener.
+    this.#socket.onerror = () => undefined;
+    this.#socket.onclose = null;
+    if (this.#socket.terminate === undefined) this.#socket.close();
+    else this.#socket.terminate();
+    this.#resolveClosed(lost);
+  }
+}

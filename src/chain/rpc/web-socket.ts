@@ -1,0 +1,26 @@
+// `ws` where there is Node (its global WebSocket is absent or slower), the platform's own in a browser.
+const isNode = typeof process !== 'undefined' && typeof process.versions?.node === 'string';
+
+/** Most bytes of one answer: far above a node's own limit of 15 MB, and a bound on what a hostile one can make us hold. */
+const maxAnswerBytes = 128 * 1024 * 1024;
+
+/** The part of a WebSocket that is used here. */
+export interface PlainSocket {
+  onopen: ((event: never) => void) | null;
+  onclose: ((event: { readonly code: number; readonly reason: string }) => void) | null;
+  onerror: ((event: { readonly message?: string }) => void) | null;
+  onmessage: ((event: { readonly data: unknown }) => void) | null;
+  send(text: string): void;
+  close(): void;
+  /** Only in Node: closes without the handshake that a dead peer never answers. */
+  terminate?(): void;
+}
+
+export async function createWebSocket(url: string): Promise<PlainSocket> {
+  if (!isNode) return new WebSocket(url) as unknown as PlainSocket;
+  const { WebSocket: NodeWebSocket } = await import('ws');
+  return new NodeWebSocket(url, {
+    perMessageDeflate: false,
+    maxPayload: maxAnswerBytes,
+  }) as unknown as PlainSocket;
+}

@@ -1,0 +1,91 @@
+import { expandMetadata, Metadata, TypeRegistry, type DecoratedMeta } from '@polkadot/types';
+import type { Codec } from '@polkadot/types/types';
+import type { Hex } from '../../codec/index.ts';
+import { RelayError } from '../../errors/index.ts';
+import { userExtensions } from './signed-extensions.ts';
+import { typeShape } from './type-shape.ts';
+
+export interface RuntimeVersion {
+  readonly specName: string;
+  readonly specVersion: number;
+  readonly transactionVersion: number;
+}
+
+/** A storage entry as its metadata describes it. */
+export interface StorageEntry {
+  readonly pallet: string;
+  readonly name: string;
+  /** Hashers of the keys, as the metadata names them; none for a plain value. */
+  readonly hashers: readonly string[];
+  /** Of the key of a map. */
+  readonly keyShape: string | undefined;
+  readonly valueShape: string;
+  /** Name under which the registry makes the value. */
+  readonly valueType: string;
+}
+
+/** What one version of the runtime says of itself: how its blocks are read and its extrinsics made. */
+export class Runtime {
+  readonly version: RuntimeVersion;
+  readonly registry: TypeRegistry;
+  readonly decorated: DecoratedMeta;
+  readonly #entries = new Map<string, StorageEntry | undefined>();
+
+  constructor(version: RuntimeVersion, metadata: Hex) {
+    this.version = version;
+    this.registry = new TypeRegistry();
+    try {
+      const decoded = new Metadata(this.registry, metadata);
+      // Unknown extensions are judged in signed-extensions.ts; the library would only print a warning.
+      this.registry.setMetadata(decoded, undefined, userExtensions(decoded), true);
+      this.decorated = expandMetadata(this.registry, decoded);
+    } catch (error) {
+      throw new RelayError('unsupported-runtime', { details: { reason: `its metadata can not be read: ${String(error)}` } });
+    }
+  }
+
+  /** Names as in the metadata, e.g. `PhalaRegistry`, `Workers`. undefined where the runtime has no such entry. */
+  storage(pallet: string, name: string): StorageEntry | undefined {
+    const key = `${pallet}.${name}`;
+    if (!this.#entries.has(key)) this.#entries.set(key, this.#describe(pallet, name));
+    return this.#entries.get(key);
+  }
+
+  /** Index of the pallet in calls and events. */
+  palletIndex(pallet: string): number | undefined {
+    return this.#pallet(pallet)?.index.toNumber();
+  }
+
+  /** A constant; names in the library's camelCase. */
+  constant(pallet: string, name: string): Codec | undefined {
+    return this.decorated.consts[pallet]?.[name];
+  }
+
+  decode(type: string, bytes: Uint8Array): Codec {
+    return this.registry.createTypeUnsafe(type, [bytes]);
+  }
+
+  #describe(pallet: string, name: string): StorageEntry | undefined {
+    const item = this.#pallet(pallet)
+      ?.storage.unwrapOr(undefined)
+      ?.items.find((entry) => entry.name.toString() === name);
+    if (item === undefined) return undefined;
+    const { lookup } = this.registry;
+    const value = item.type.isMap ? item.type.asMap.value : item.type.asPlain;
+    const key = item.type.isMap ? item.type.asMap.key : undefined;
+    return {
+      pallet,
+      name,
+      hashers: item.type.isMap ? item.type.asMap.hashers.map((hasher) => hasher.type) : [],
+      keyShape: key === undefined ? undefined : typeShape(lookup, key.toNumber()),
+      valueShape: typeShape(lookup, value.toNumber()),
+      valueType: this.registry.createLookupType(value),
+    };
+  }
+
+  #pallet(name: string): DecoratedPallet | undefined {
+    return this.registry.metadata.pallets.find((pallet) => pallet.name.toString() === name);
+  }
+}
+
+type DecoratedPallet = TypeRegistry['metadata']['pallets'][number];

@@ -1,0 +1,108 @@
+import { concatBytes, fromHex, Reader, toHex, type Hex } from '../../codec/index.ts';
+import type { BlockView, WorkerRecord } from '../chain.ts';
+import type { ReadAt } from '../runtime/runtime-cache.ts';
+import type { BlockStorage } from './block-storage.ts';
+import { decodeEndpoints } from './endpoints.ts';
+import { idOfKey } from './fast-hex.ts';
+import { inWindow } from './in-window.ts';
+import { layoutOf, type Layout } from './layout.ts';
+import { storagePrefix } from './storage-key.ts';
+import { pageSize, requestsInFlight } from './storage-reader.ts';
+import { touchedWorkers } from './touched-workers.ts';
+
+/** Variant of MessageOrigin for a worker. */
+const workerOrigin = Uint8Array.of(2);
+const gatekeeperKey = storagePrefix('PhalaRegistry', 'Gatekeeper');
+/** A page of records takes two requests. */
+const pagesInFlight = requestsInFlight / 2;
+const noEndpoints: readonly string[] = [];
+
+export function createBlockView(storage: BlockStorage, readAt: ReadAt): BlockView {
+  const { hash } = storage;
+  const layout = async (signal?: AbortSignal): Promise<Layout> => layoutOf(await storage.runtime(signal));
+
+  const gatekeepers = async (signal?: AbortSignal): Promise<ReadonlySet<Hex>> => {
+    const [value] = await storage.values([gatekeeperKey], signal);
+    return new Set(value === undefined ? [] : storage.decode('PhalaRegistry.Gatekeeper', () => readKeys(value)));
+  };
+
+  const records = async (
+    ids: readonly Hex[],
+    among: ReadonlySet<Hex>,
+    { workerKey, endpointsKey, decodeWorkerInfo }: Layout,
+    signal?: AbortSignal,
+  ): Promise<(WorkerRecord | undefined)[]> => {
+    const bytes = ids.map((id) => fromHex(id, 'The id'));
+    const [infos, endpoints] = await Promise.all([
+      storage.values(bytes.map(workerKey), signal),
+      storage.values(bytes.map(endpointsKey), signal),
+    ]);
+    return ids.map((id, i) => {
+      const info = infos[i];
+      const list = endpoints[i];
+      if (info === undefined) return undefined;
+      return {
+        info: storage.decode(`PhalaRegistry.Workers of ${id}`, () => decodeWorkerInfo(info)),
+        endpoints:
+          list === undefined
+            ? noEndpoints
+            : storage.decode(`PhalaRegistry.Endpoints of ${id}`, () => decodeEndpoints(list)),
+        gatekeeper: among.has(id),
+      };
+    });
+  };
+
+  const view: BlockView = {
+    hash,
+    outboundMessages: async (signal) => {
+      const value = await storage.plain('PhalaMq', 'OutboundMessages', signal);
+      if (value === undefined) return [];
+      const { decodeMessages } = await layout(signal);
+      return storage.decode('PhalaMq.OutboundMessages', () => decodeMessages(value));
+    },
+    ingressSequence: async (worker, signal) => {
+      const { ingressKey } = await layout(signal);
+      const [value] = await storage.values([ingressKey(concatBytes(workerOrigin, fromHex(worker, 'The id')))], signal);
+      if (value === undefined) return 0n;
+      return storage.decode('PhalaMq.OffchainIngress', () => new Reader(value, 'It').u64());
+    },
+    worker: async (id, signal) => (await view.workers([id], signal))[0],
+    workerIds: async (signal) => {
+      const ids: Hex[] = [];
+      const { workersPrefix } = await layout(signal);
+      for await (const page of storage.keyPages(workersPrefix, signal)) ids.push(...page.map(idOfKey));
+      return ids;
+    },
+    workers: async (ids, signal) => {
+      const known = await layout(signal);
+      const among = await gatekeepers(signal);
+      const pages: Hex[][] = [];
+      for (let start = 0; start < ids.length; start += pageSize) pages.push(ids.slice(start, start + pageSize));
+      const found: (WorkerRecord | undefined)[] = [];
+      for await (const page of inWindow(pages, pagesInFlight, (part) => records(part, among, known, signal)))
+        found.push(...page);
+      return found;
+    },
+    async *allWorkers(signal) {
+      const known = await layout(signal);
+      const among = await gatekeepers(signal);
+      const keys = storage.keyPages(known.workersPrefix, signal);
+      for await (const page of inWindow(keys, pagesInFlight, (part) =>
+        records(part.map(idOfKey), among, known, signal),
+      ))
+        yield page.filter((record) => record !== undefined);
+    },
+    gatekeepers: async (signal) => [...(await gatekeepers(signal))],
+    touchedWorkers: (signal) => touchedWorkers(storage, readAt, signal),
+    timestamp: async (signal) => {
+      const [value] = await storage.values([storagePrefix('Timestamp', 'Now')], signal);
+      return value === undefined ? 0n : storage.decode('Timestamp.Now', () => new Reader(value, 'It').u64());
+    },
+  };
+  return view;
+}
+
+function readKeys(value: Uint8Array): Hex[] {
+  const reader = new Reader(value, 'It');
+  return Array.from({ length: reader.compactLength() }, () => toHex(reader.fixed(32)));
+}

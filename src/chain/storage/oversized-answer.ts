@@ -1,0 +1,13 @@
+import type { RpcError } from '../rpc/rpc-error.ts';
+
+/** JSON-RPC servers of Substrate nodes answer so where the result exceeds their limit (15 MB by default). */
+const oversizeCode = -32008;
+
+/** The answer exceeds what the node sends at once: ask for less. Inside the chain room only. */
+export class OversizedAnswer extends Error {
+  override readonly name = 'OversizedAnswer';
+}
+
+export function isOversize(error: RpcError): boolean {
+  return error.code === oversizeCode || /response is too big|too large/i.test(error.reason);
+}

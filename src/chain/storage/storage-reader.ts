@@ -1,0 +1,75 @@
+import type { Hex } from '../../codec/index.ts';
+import { expectArray, expectHex, expectObject } from '../rpc/expect.ts';
+import { RelayError } from '../../errors/index.ts';
+import type { ReadAt } from '../runtime/runtime-cache.ts';
+import { inWindow } from './in-window.ts';
+import { OversizedAnswer } from './oversized-answer.ts';
+
+/** Most keys that a node lists at once. */
+export const pageSize = 1_000;
+/** Requests under way at once: more make a node slower again (pitfalls.md). */
+export const requestsInFlight = 6;
+
+/** Raw storage at one block, by safe RPC calls only. */
+export class StorageReader {
+  readonly #readAt: ReadAt;
+
+  constructor(readAt: ReadAt) {
+    this.#readAt = readAt;
+  }
+
+  /** Hex of the values, in the order of `keys`; undefined where there is none. */
+  async values(keys: readonly Hex[], block: Hex, signal?: AbortSignal): Promise<(Hex | undefined)[]> {
+    const windows: Hex[][] = [];
+    for (let start = 0; start < keys.length; start += pageSize) windows.push(keys.slice(start, start + pageSize));
+    const values: (Hex | undefined)[] = [];
+    for await (const window of inWindow(windows, requestsInFlight, (keysOf) => this.#window(keysOf, block, signal)))
+      for (const value of window) values.push(value);
+    return values;
+  }
+
+  /** Keys that begin with `prefix`, ascending, in pages. */
+  async *keyPages(prefix: Hex, block: Hex, signal?: AbortSignal): AsyncGenerator<Hex[]> {
+    const method = 'state_getKeysPaged';
+    let start: Hex | null = null;
+    for (;;) {
+      const answer = await this.#readAt(method, [prefix, pageSize, start, block], block, signal);
+      const page = expectArray(answer ?? missingBlock(block), method).map((key) => expectHex(key, method));
+      if (page.length > 0) yield page;
+      const last = page.at(-1);
+      if (page.length < pageSize || last === undefined || (start !== null && last <= start)) return;
+      start = last;
+    }
+  }
+
+  async #window(keys: readonly Hex[], block: Hex, signal: AbortSignal | undefined): Promise<(Hex | undefined)[]> {
+    const method = 'state_queryStorageAt';
+    if (keys.length === 0) return [];
+    let answer: unknown;
+    try {
+      answer = await this.#readAt(method, [keys, block], block, signal);
+    } catch (error) {
+      if (!(error instanceof OversizedAnswer)) throw error;
+      if (keys.length === 1)
+        throw new RelayError('bad-storage', { details: { what: `Key ${keys[0]}`, block, reason: error.message } });
+      const half = keys.length >> 1;
+      return [
+        ...(await this.#window(keys.slice(0, half), block, signal)),
+        ...(await this.#window(keys.slice(half), block, signal)),
+      ];
+    }
+    const [changeSet] = expectArray(answer, method);
+    if (changeSet === undefined) missingBlock(block);
+    const found = new Map<string, Hex>();
+    for (const change of expectArray(expectObject(changeSet, method)['changes'], method)) {
+      const [key, value] = expectArray(change, method);
+      if (typeof key === 'string' && typeof value === 'string') found.set(key.toLowerCase(), value as Hex);
+    }
+    return keys.map((key) => found.get(key));
+  }
+}
+
+/** Some nodes answer with nothing instead of an error. */
+function missingBlock(block: Hex): never {
+  throw new RelayError('state-discarded', { details: { block, reason: 'the node has no such block' } });
+}

@@ -1,0 +1,78 @@
+import { Reader, toHex, type Hex } from '../../codec/index.ts';
+import { RelayError } from '../../errors/index.ts';
+import type { WorkerInfo } from '../chain.ts';
+import type { Runtime, StorageEntry } from '../runtime/runtime.ts';
+
+export type DecodeWorkerInfo = (bytes: Uint8Array) => WorkerInfo;
+
+const head = 'pubkey:[u8;32],ecdh_pubkey:[u8;32],runtime_version:u32,last_updated:u64,operator:?[u8;32]';
+const tail = 'confidence_level:u8,initial_score:?u32,features:<u32>';
+const legacyShape = `{${head},${tail}}`;
+const currentForm = new RegExp(
+  `^${`{${head},attestation_provider:?enum{`.replace(/[[\]{}?]/g, '\\$&')}([\\d:A-Za-z,]*)${`},${tail}}`.replace(/[[\]{}?]/g, '\\$&')}$`,
+);
+
+/** By hand for the two layouts that Khala has had, by metadata for any other. */
+export function workerInfoDecoder(runtime: Runtime, entry: StorageEntry): DecodeWorkerInfo {
+  if (entry.valueShape === legacyShape) return (bytes) => decodeByHand(bytes, undefined);
+  const [, variants] = currentForm.exec(entry.valueShape) ?? [];
+  if (variants !== undefined) {
+    const providers = new Map(
+      variants.split(',').map((variant) => {
+        const [index, name = ''] = variant.split(':');
+        return [Number(index), name];
+      }),
+    );
+    return (bytes) => decodeByHand(bytes, providers);
+  }
+  return (bytes) => decodeByMetadata(runtime, entry, bytes);
+}
+
+function decodeByHand(bytes: Uint8Array, providers: ReadonlyMap<number, string> | undefined): WorkerInfo {
+  const reader = new Reader(bytes, 'WorkerInfo');
+  return {
+    identity: toHex(reader.fixed(32)),
+    ecdhKey: reader.fixed(32),
+    runtimeVersion: reader.u32(),
+    lastUpdated: reader.u64(),
+    operator: readOption(reader, () => toHex(reader.fixed(32))),
+    attestationProvider:
+      providers === undefined ? undefined : readOption(reader, () => readProvider(reader, providers)),
+    // The initial score and the features behind it are of no use here.
+    confidenceLevel: reader.u8(),
+  };
+}
+
+function readProvider(reader: Reader, providers: ReadonlyMap<number, string>): string {
+  const index = reader.u8();
+  const name = providers.get(index);
+  if (name === undefined) throw reader.unknownVariant(index);
+  return name;
+}
+
+function readOption<T>(reader: Reader, read: () => T): T | undefined {
+  const variant = reader.u8();
+  if (variant > 1) throw reader.unknownVariant(variant);
+  return variant === 1 ? read() : undefined;
+}
+
+function decodeByMetadata(runtime: Runtime, entry: StorageEntry, bytes: Uint8Array): WorkerInfo {
+  const fields = runtime.decode(entry.valueType, bytes).toJSON() as Readonly<Record<string, unknown>>;
+  const { pubkey, ecdhPubkey, runtimeVersion, lastUpdated, operator, attestationProvider, confidenceLevel } = fields;
+  if (typeof pubkey !== 'string' || typeof ecdhPubkey !== 'string')
+    throw new RelayError('unsupported-runtime', { details: { reason: 'WorkerInfo has no pubkey or ecdhPubkey' } });
+  return {
+    identity: keyOf(runtime, pubkey),
+    ecdhKey: runtime.registry.createType('AccountId32', ecdhPubkey).toU8a(),
+    runtimeVersion: Number(runtimeVersion ?? 0),
+    lastUpdated: BigInt((lastUpdated as string | number | undefined) ?? 0),
+    operator: typeof operator === 'string' ? keyOf(runtime, operator) : undefined,
+    attestationProvider: typeof attestationProvider === 'string' ? attestationProvider : undefined,
+    confidenceLevel: Number(confidenceLevel ?? 0),
+  };
+}
+
+/** The library prints keys as hex or SS58, by their type. */
+function keyOf(runtime: Runtime, text: string): Hex {
+  return runtime.registry.createType('AccountId32', text).toHex();
+}

@@ -1,0 +1,10 @@
+export { channelBytes } from './channel-id.ts';
+export type { ChannelId } from './channel-id.ts';
+export { reserveNonce } from './nonce-source.ts';
+export type { NonceClock, ReservedNonce } from './nonce-source.ts';
+export { recipientKeyOf } from './recipient-key.ts';
+export type { KeyDirectory, RecipientKeyOptions } from './recipient-key.ts';
+export { ReplayWindow } from './replay-window.ts';
+export type { Admission, ReplayWindowOptions } from './replay-window.ts';
+export { sealMessage } from './seal-message.ts';
+export type { Outgoing, SealedMessage, Sender } from './seal-message.ts';

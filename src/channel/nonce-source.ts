@@ -1,0 +1,38 @@
+import { Writer, Reader } from '../codec/index.ts';
+import { storeKey, type TransactionalStore, type Write, type Expectation } from '../store/index.ts';
+import { channelBytes, type ChannelId } from './channel-id.ts';
+
+const randomBits = 20;
+
+export interface NonceClock {
+  /** Unix time, ms. Default Date.now. */
+  readonly now?: () => number;
+  /** `bits` random bits. Default: the platform's. */
+  readonly random?: (bits: number) => number;
+}
+
+/** A nonce with what makes it durable: commit both together with the message that carries it. */
+export interface ReservedNonce {
+  readonly nonce: bigint;
+  readonly write: Write;
+  /** Fails where another process took a nonce of the channel meanwhile. */
+  readonly expectation: Expectation;
+}
+
+/** The next nonce of a channel: grows over restarts and over clocks that jump back (protocol.md §9). */
+export async function reserveNonce(
+  store: TransactionalStore,
+  channel: ChannelId,
+  { now = Date.now, random = randomNumber }: NonceClock = {},
+): Promise<ReservedNonce> {
+  const key = storeKey('nonce/', channelBytes(channel));
+  const value = await store.get(key);
+  const last = value === undefined ? -1n : new Reader(value, 'The stored nonce').u64();
+  const byClock = (BigInt(now()) << BigInt(randomBits)) + BigInt(random(randomBits));
+  const nonce = byClock > last ? byClock : last + 1n;
+  return { nonce, write: { key, value: new Writer().u64(nonce).finish() }, expectation: { key, value } };
+}
+
+function randomNumber(bits: number): number {
+  return (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) >>> (32 - bits);
+}

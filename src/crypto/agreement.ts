@@ -1,0 +1,18 @@
+import { isZero } from '../codec/index.ts';
+import { RelayError } from '../errors/index.ts';
+import { backend } from './active-backend.ts';
+import { checkPublicKey } from './key-pair.ts';
+import { canonicalSecretKey } from './secret-key.ts';
+
+/**
+ * `Z`, 32 bytes, the same for both sides (protocol.md §2). `secretKey`: 64 bytes, either layout.
+ * Throws bad-secret-key, bad-public-key, bad-shared-secret.
+ */
+export function agree(secretKey: Uint8Array, publicKey: Uint8Array): Uint8Array {
+  checkPublicKey(publicKey);
+  const scalar = canonicalSecretKey(secretKey).subarray(0, 32);
+  const z = backend().multiply(scalar, publicKey);
+  scalar.fill(0);
+  if (isZero(z)) throw new RelayError('bad-shared-secret');
+  return z;
+}

@@ -1,0 +1,25 @@
+/**
+ * The primitives that a platform may do faster than portable JavaScript. Callers have checked lengths and that points
+ * are canonical; a backend never sees hostile encodings except in `isPoint` and `verify`.
+ *
+ * Every implementation passes test/crypto/backend.compliance.ts.
+ */
+export interface CryptoBackend {
+  readonly name: string;
+  /** Whether 32 bytes are a canonical ristretto255 encoding of another point than the identity. */
+  isPoint(bytes: Uint8Array): boolean;
+  /** `scalar · point` for a canonical scalar; 32 bytes. */
+  multiply(scalar: Uint8Array, point: Uint8Array): Uint8Array;
+  /** sr25519 public key of a 64-byte secret key in canonical layout. */
+  publicKey(secretKey: Uint8Array): Uint8Array;
+  /** 64-byte sr25519 signature with context `substrate`; the secret key in canonical layout. */
+  sign(secretKey: Uint8Array, publicKey: Uint8Array, message: Uint8Array): Uint8Array;
+  /** False for anything but a valid signature; never throws. */
+  verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
+  sha512(data: Uint8Array): Uint8Array;
+  hmacSha512(key: Uint8Array, data: Uint8Array): Uint8Array;
+  /** Ciphertext and the 16-byte tag. */
+  sealAes256Gcm(key: Uint8Array, iv: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Uint8Array;
+  /** undefined where the tag does not fit; `sealed` is 16 bytes or more. */
+  openAes256Gcm(key: Uint8Array, iv: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array | undefined;
+}

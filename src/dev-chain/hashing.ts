@@ -1,0 +1,31 @@
+import { createBLAKE2b, createXXHash64, type IHasher } from 'hash-wasm';
+import type { Hex } from '../codec/hex.ts';
+import { bytesToHex } from './hex.ts';
+
+/** The hashes of a Substrate state, ready to be called synchronously. */
+export interface Hashing {
+  blake2b256(bytes: Uint8Array): Uint8Array;
+  /** xxHash64 with seeds 0 and 1, each little-endian: the prefix of every pallet's and item's key. */
+  twox128(text: string): Uint8Array;
+  /** Twox64Concat, the hasher of PhalaRegistry's maps. */
+  twox64Concat(bytes: Uint8Array): Uint8Array;
+}
+
+export async function loadHashing(): Promise<Hashing> {
+  const [blake2, xx0, xx1] = await Promise.all([createBLAKE2b(256), createXXHash64(0, 0), createXXHash64(1, 0)]);
+  const littleEndian = (hasher: IHasher, bytes: Uint8Array): Uint8Array =>
+    hasher.init().update(bytes).digest('binary').reverse();
+  return {
+    blake2b256: (bytes) => blake2.init().update(bytes).digest('binary'),
+    twox128: (text) => {
+      const bytes = Buffer.from(text);
+      return Buffer.concat([littleEndian(xx0, bytes), littleEndian(xx1, bytes)]);
+    },
+    twox64Concat: (bytes) => Buffer.concat([littleEndian(xx0, bytes), bytes]),
+  };
+}
+
+/** The prefix of a storage item's keys. */
+export function storagePrefix(hashing: Hashing, pallet: string, item: string): Hex {
+  return bytesToHex(Buffer.concat([hashing.twox128(pallet), hashing.twox128(item)]));
+}

@@ -1,0 +1,36 @@
+import { firstValueFrom, fromEvent, merge, mergeMap, Observable, of, throwError } from 'rxjs';
+import type { SealedMessage } from '../channel/index.ts';
+import type { Hex } from '../codec/index.ts';
+import { RelayError } from '../errors/index.ts';
+import type { SendId } from './outbox-store.ts';
+import type { Receipt, SendStatus } from './outbox.ts';
+
+export function receiptOf(sendId: SendId, sealed: SealedMessage, status$: Observable<SendStatus>): Receipt {
+  const { messageId, nonce } = sealed;
+  return {
+    sendId,
+    messageId,
+    nonce,
+    status$,
+    reached: (state, signal) => firstValueFrom(merge(settled(status$, state), aborted(signal))),
+  };
+}
+
+function settled(
+  status$: Observable<SendStatus>,
+  wanted: 'inBlock' | 'finalized',
+): Observable<SendStatus & { readonly blockHash: Hex }> {
+  return status$.pipe(
+    mergeMap((status) => {
+      if (status.state === 'failed') return throwError(() => status.error);
+      const isEnough = status.state === 'finalized' || status.state === wanted;
+      return isEnough && 'blockHash' in status ? of(status) : [];
+    }),
+  );
+}
+
+function aborted(signal: AbortSignal | undefined): Observable<never> {
+  if (signal === undefined) return new Observable();
+  const fail = (): Observable<never> => throwError(() => new RelayError('aborted'));
+  return signal.aborted ? fail() : fromEvent(signal, 'abort').pipe(mergeMap(fail));
+}

@@ -1,0 +1,40 @@
+import { fromHex, loginContent, type Hex } from '../codec/index.ts';
+import { RelayError } from '../errors/index.ts';
+import type { VerifySignature } from './relay-options.ts';
+
+export interface Challenge {
+  /** 32 bytes. */
+  readonly serverNonce: Uint8Array;
+  /** Unix time, ms. */
+  readonly expiresAt: bigint;
+}
+
+export interface LoginAnswer {
+  readonly identity: Hex;
+  /** As the recipient dialled. */
+  readonly origin: string;
+  readonly signature: Uint8Array;
+}
+
+export interface LoginCheck {
+  readonly genesisHash: Hex;
+  /** Of this relay. */
+  readonly origins: ReadonlySet<string>;
+  readonly verifySignature: VerifySignature;
+  readonly clock: () => number;
+}
+
+/** A recipient proves its IdentityKey (protocol.md §11). `challenge`: taken out by the caller, used once. Throws login-refused. */
+export async function checkLogin(
+  challenge: Challenge | undefined,
+  { identity, origin, signature }: LoginAnswer,
+  { genesisHash, origins, verifySignature, clock }: LoginCheck,
+): Promise<void> {
+  const refuse = (reason: string): RelayError => new RelayError('login-refused', { details: { identity, reason } });
+  if (challenge === undefined) throw refuse('there is no challenge, or it was answered before');
+  const { serverNonce, expiresAt } = challenge;
+  if (BigInt(clock()) >= expiresAt) throw refuse('the challenge has expired');
+  if (!origins.has(origin)) throw refuse('it is signed for another origin than those of this relay');
+  const content = loginContent({ genesisHash, identity, origin, serverNonce, expiresAt });
+  if (!(await verifySignature(fromHex(identity), content, signature))) throw refuse('the signature is not valid');
+}

@@ -1,0 +1,58 @@
+import { RelayError } from '../errors/index.ts';
+import { ipClass, type IpClass } from './ip-class.ts';
+
+export interface EndpointPolicy {
+  /** Follow loopback, private and link-local addresses too. Default false. */
+  readonly allowPrivate?: boolean;
+}
+
+const schemes = new Set(['http:', 'https:', 'ws:', 'wss:']);
+// Names that mean this machine or this network wherever they resolve (RFC 6761, 6762, 9476; ICANN's .internal).
+const privateNames = /(^|\.)(localhost|local|internal|home\.arpa|lan|intranet|corp|home)$/;
+const maxLength = 2048;
+
+/**
+ * Endpoints on chain are written by whoever owns the worker. Gives the parsed URL, or throws endpoint-refused. The host
+ * may still be a name that resolves to a refused address: whoever dials checks each address with {@link checkAddress}.
+ */
+export function checkEndpoint(endpoint: string, policy: EndpointPolicy = {}): URL {
+  const refuse = (reason: string): RelayError => endpointRefused(endpoint, reason);
+  if (endpoint.length > maxLength) throw refuse(`it is longer than ${maxLength} characters`);
+  const url = parse(endpoint);
+  if (url === undefined) throw refuse('it is not a URL');
+  if (!schemes.has(url.protocol)) throw refuse('its scheme is none of http, https, ws, wss');
+  if (url.username !== '' || url.password !== '') throw refuse('it carries credentials');
+  if (url.search !== '' || url.hash !== '') throw refuse('it carries a query or a fragment');
+  if (url.port === '0') throw refuse('its port is 0');
+  checkHost(url.hostname, policy, refuse);
+  return url;
+}
+
+/** Throws endpoint-refused for an IP address that must not be dialled. */
+export function checkAddress(address: string, endpoint: string, policy: EndpointPolicy = {}): void {
+  judge(ipClass(address) ?? 'never', policy, (reason) => endpointRefused(endpoint, reason));
+}
+
+function checkHost(hostname: string, policy: EndpointPolicy, refuse: (reason: string) => RelayError): void {
+  const host = hostname.replace(/^\[(.*)\]$/, '$1').replace(/\.+$/, '');
+  if (host === '') throw refuse('it has no host');
+  const literal = ipClass(host);
+  if (literal !== undefined) judge(literal, policy, refuse);
+  else if (privateNames.test(host)) judge('private', policy, refuse);
+}
+
+function judge(found: IpClass, { allowPrivate = false }: EndpointPolicy, refuse: (reason: string) => RelayError): void {
+  if (found === 'never') throw refuse('its address is reserved, multicast or a metadata service');
+  if (found === 'private' && !allowPrivate) throw refuse('its address is loopback, private or link-local');
+}
+
+function parse(endpoint: string): URL | undefined {
+  // WHATWG parsing turns decimal, octal and hex hosts into dotted form; tabs and line breaks it would drop in silence.
+  if (/[\s\\\p{Cc}]/u.test(endpoint)) return undefined;
+  return URL.canParse(endpoint) ? new URL(endpoint) : undefined;
+}
+
+/** Shortened: the text comes from a stranger and goes into logs. */
+function endpointRefused(endpoint: string, reason: string): RelayError {
+  return new RelayError('endpoint-refused', { details: { endpoint: endpoint.slice(0, 200), reason } });
+}

@@ -1,0 +1,224 @@
+import { Reader, toBytes, toHex, Writer, type Hex } from '../codec/index.ts';
+
+/*
+ * Frames of /v1/ws: one binary WebSocket message each, a type byte, then SCALE. docs/relay.md tells what they mean.
+ * `id` is chosen by the client and comes back in the one answer to the request; 0 is not a request's id.
+ */
+
+export const frameVersion = 1;
+
+const statuses = ['stored', 'delivered', 'duplicate', 'forwarded'] as const;
+export type FrameStatus = (typeof statuses)[number];
+
+/** From a client. */
+export type ClientFrame =
+  | { readonly type: 'send'; readonly id: number; readonly signedEnvelope: Uint8Array }
+  | { readonly type: 'challenge-me'; readonly id: number }
+  | {
+      readonly type: 'login';
+      readonly id: number;
+      readonly identity: Hex;
+      readonly origin: string;
+      readonly signature: Uint8Array;
+    }
+  | { readonly type: 'credit'; readonly deliveries: number }
+  | { readonly type: 'ack'; readonly upTo: bigint };
+
+/** From a relay. */
+export type RelayFrame =
+  | {
+      readonly type: 'hello';
+      readonly genesisHash: Hex;
+      readonly window: number;
+      readonly maxMessageBytes: number;
+      /** The relay's own entity, where it has one. */
+      readonly identity: Hex | undefined;
+    }
+  | { readonly type: 'receipt'; readonly id: number; readonly status: FrameStatus; readonly messageId: Hex }
+  | {
+      readonly type: 'error';
+      /** 0: of the connection, which ends. */
+      readonly id: number;
+      readonly code: string;
+      readonly message: string;
+      readonly remedy: string;
+      /** JSON object. */
+      readonly details: string;
+    }
+  | { readonly type: 'challenge'; readonly id: number; readonly serverNonce: Uint8Array; readonly expiresAt: bigint }
+  | {
+      readonly type: 'logged-in';
+      readonly id: number;
+      /** Of the store (16 bytes): cursors of another one mean nothing here. */
+      readonly generation: Hex;
+      readonly acknowledged: bigint;
+    }
+  | { readonly type: 'delivery'; readonly cursor: bigint; readonly signedEnvelope: Uint8Array }
+  | { readonly type: 'acked'; readonly upTo: bigint };
+
+const clientTypes = { send: 0x01, 'challenge-me': 0x02, login: 0x03, credit: 0x04, ack: 0x05 } as const;
+const relayTypes = {
+  hello: 0x80,
+  receipt: 0x81,
+  error: 0x82,
+  challenge: 0x83,
+  'logged-in': 0x84,
+  delivery: 0x85,
+  acked: 0x86,
+} as const;
+
+/** Bytes of a `send` or `delivery` frame beside its SignedEnvelope, at most. */
+export const frameOverhead = 16;
+
+export function encodeClientFrame(frame: ClientFrame): Uint8Array {
+  const writer = new Writer().u8(clientTypes[frame.type]);
+  switch (frame.type) {
+    case 'send':
+      return writer.u32(frame.id).bytes(frame.signedEnvelope).finish();
+    case 'challenge-me':
+      return writer.u32(frame.id).finish();
+    case 'login':
+      return text(writer.u32(frame.id).raw(toBytes(frame.identity, 'identity', 32)), frame.origin)
+        .raw(toBytes(frame.signature, 'signature', 64))
+        .finish();
+    case 'credit':
+      return writer.u32(frame.deliveries).finish();
+    case 'ack':
+      return writer.u64(frame.upTo).finish();
+  }
+}
+
+/** Throws truncated, trailing-bytes, non-canonical or unknown-variant. */
+export function decodeClientFrame(bytes: Uint8Array): ClientFrame {
+  return whole(bytes, (reader, type) => {
+    switch (type) {
+      case clientTypes.send:
+        return { type: 'send', id: reader.u32(), signedEnvelope: reader.bytes() };
+      case clientTypes['challenge-me']:
+        return { type: 'challenge-me', id: reader.u32() };
+      case clientTypes.login:
+        return {
+          type: 'login',
+          id: reader.u32(),
+          identity: toHex(reader.fixed(32)),
+          origin: readText(reader),
+          signature: reader.fixed(64),
+        };
+      case clientTypes.credit:
+        return { type: 'credit', deliveries: reader.u32() };
+      case clientTypes.ack:
+        return { type: 'ack', upTo: reader.u64() };
+      default:
+        throw reader.unknownVariant(type);
+    }
+  });
+}
+
+export function encodeRelayFrame(frame: RelayFrame): Uint8Array {
+  const writer = new Writer().u8(relayTypes[frame.type]);
+  switch (frame.type) {
+    case 'hello':
+      return option(
+        writer
+          .u8(frameVersion)
+          .raw(toBytes(frame.genesisHash, 'genesisHash', 32))
+          .u32(frame.window)
+          .u32(frame.maxMessageBytes),
+        frame.identity,
+      ).finish();
+    case 'receipt':
+      return writer
+        .u32(frame.id)
+        .u8(statuses.indexOf(frame.status))
+        .raw(toBytes(frame.messageId, 'messageId', 32))
+        .finish();
+    case 'error':
+      return [frame.code, frame.message, frame.remedy, frame.details].reduce(text, writer.u32(frame.id)).finish();
+    case 'challenge':
+      return writer.u32(frame.id).raw(frame.serverNonce).u64(frame.expiresAt).finish();
+    case 'logged-in':
+      return writer
+        .u32(frame.id)
+        .raw(toBytes(frame.generation, 'generation', 16))
+        .u64(frame.acknowledged)
+        .finish();
+    case 'delivery':
+      return writer.u64(frame.cursor).bytes(frame.signedEnvelope).finish();
+    case 'acked':
+      return writer.u64(frame.upTo).finish();
+  }
+}
+
+/** Throws truncated, trailing-bytes, non-canonical or unknown-variant. */
+export function decodeRelayFrame(bytes: Uint8Array): RelayFrame {
+  return whole(bytes, (reader, type) => {
+    switch (type) {
+      case relayTypes.hello:
+        return readHello(reader);
+      case relayTypes.receipt:
+        return { type: 'receipt', id: reader.u32(), status: readStatus(reader), messageId: toHex(reader.fixed(32)) };
+      case relayTypes.error:
+        return {
+          type: 'error',
+          id: reader.u32(),
+          code: readText(reader),
+          message: readText(reader),
+          remedy: readText(reader),
+          details: readText(reader),
+        };
+      case relayTypes.challenge:
+        return { type: 'challenge', id: reader.u32(), serverNonce: reader.fixed(32), expiresAt: reader.u64() };
+      case relayTypes['logged-in']:
+        return {
+          type: 'logged-in',
+          id: reader.u32(),
+          generation: toHex(reader.fixed(16)),
+          acknowledged: reader.u64(),
+        };
+      case relayTypes.delivery:
+        return { type: 'delivery', cursor: reader.u64(), signedEnvelope: reader.bytes() };
+      case relayTypes.acked:
+        return { type: 'acked', upTo: reader.u64() };
+      default:
+        throw reader.unknownVariant(type);
+    }
+  });
+}
+
+function readHello(reader: Reader): RelayFrame {
+  const version = reader.u8();
+  if (version !== frameVersion) throw reader.unknownVariant(version);
+  return {
+    type: 'hello',
+    genesisHash: toHex(reader.fixed(32)),
+    window: reader.u32(),
+    maxMessageBytes: reader.u32(),
+    identity: reader.u8() === 0 ? undefined : toHex(reader.fixed(32)),
+  };
+}
+
+function readStatus(reader: Reader): FrameStatus {
+  const index = reader.u8();
+  const status = statuses[index];
+  if (status === undefined) throw reader.unknownVariant(index);
+  return status;
+}
+
+function whole<T>(bytes: Uint8Array, read: (reader: Reader, type: number) => T): T {
+  const reader = new Reader(bytes, 'The frame');
+  const frame = read(reader, reader.u8());
+  reader.end();
+  return frame;
+}
+
+function text(writer: Writer, value: string): Writer {
+  return writer.bytes(new TextEncoder().encode(value));
+}
+
+function readText(reader: Reader): string {
+  return new TextDecoder().decode(reader.bytes());
+}
+
+function option(writer: Writer, id: Hex | undefined): Writer {
+  return id === undefined ? writer.u8(0) : writer.u8(1).raw(toBytes(id, 'identity', 32));
+}

@@ -1,0 +1,59 @@
+import { RelayError } from '../errors/index.ts';
+
+const statusByCode: Readonly<Record<string, number>> = {
+  'bad-signature': 401,
+  'login-refused': 401,
+  'not-logged-in': 401,
+  'sender-refused': 403,
+  'recipient-not-served': 404,
+  'no-such-route': 404,
+  'epoch-erased': 410,
+  'message-too-large': 413,
+  'batch-too-large': 413,
+  'not-for-us': 422,
+  'unknown-epoch': 422,
+  'open-failed': 422,
+  'bad-public-key': 422,
+  'bad-shared-secret': 422,
+  'sent-at-refused': 422,
+  'clock-skew': 422,
+  'replay-too-old': 422,
+  'recipient-unreachable': 422,
+  'rate-limited': 429,
+  'relay-failed': 500,
+  'relay-busy': 503,
+  'relay-stopping': 503,
+  'mailbox-full': 507,
+  'too-many-hops': 508,
+  'forward-loop': 508,
+};
+
+// Faults of the peer's bytes: 400. What is in neither list is a fault of ours.
+const badRequest: ReadonlySet<string> = new Set([
+  'bad-request',
+  'bad-frame',
+  'bad-id',
+  'bad-hex',
+  'bad-length',
+  'bad-value',
+  'truncated',
+  'trailing-bytes',
+  'non-canonical',
+  'unknown-variant',
+  'field-mismatch',
+  'sender-mismatch',
+  'off-chain-only-v1',
+  'window-exceeded',
+  'slow-reader',
+  'session-replaced',
+]);
+
+export function httpStatusOf(code: string): number {
+  return statusByCode[code] ?? (badRequest.has(code) ? 400 : 500);
+}
+
+/** What a stranger may read: failures of our own without their details, which may name paths and hosts. */
+export function publicError(error: RelayError): RelayError {
+  if (httpStatusOf(error.code) !== 500) return error;
+  return new RelayError('relay-failed', { details: { reason: 'the cause is in its log' }, cause: error });
+}

@@ -1,0 +1,34 @@
+import { encodeEcdhRecord, type Hex } from '../codec/index.ts';
+import { isRelayError, RelayError } from '../errors/index.ts';
+import type { Ingested } from './ingest.ts';
+import type { LocalEntity } from './relay-options.ts';
+
+/**
+ * Hands a verified message to the relay's own entity. Throws what Inbox.accept throws; a sender that used an erased
+ * epoch gets the record of the current one in `details.record` (protocol.md §11).
+ */
+export async function handOver(
+  { signed }: Ingested,
+  local: LocalEntity,
+  genesisHash: Hex,
+): Promise<'delivered' | 'duplicate'> {
+  try {
+    // The clock was checked when the message came in, here or at the first relay.
+    const outcome = await local.accept(signed.envelope, { skipClockCheck: true });
+    return outcome === 'accepted' ? 'delivered' : 'duplicate';
+  } catch (error) {
+    if (!isRelayError(error) || !staleEpoch.has(error.code) || local.vault === undefined) throw error;
+    const record = await currentRecord(local.vault, genesisHash);
+    throw new RelayError(error.code, { details: { ...error.details, record }, cause: error });
+  }
+}
+
+const staleEpoch: ReadonlySet<string> = new Set(['epoch-erased', 'unknown-epoch']);
+
+async function currentRecord(vault: NonNullable<LocalEntity['vault']>, genesisHash: Hex): Promise<string | undefined> {
+  const current = (await vault.ecdhKeys()).findLast(({ state }) => state === 'current');
+  if (current === undefined) return undefined;
+  const { epoch, publicKey } = current;
+  const signature = await vault.sign({ type: 'ecdh-record', genesisHash, epoch });
+  return encodeEcdhRecord({ ecdhPublic: publicKey, epoch, signature });
+}

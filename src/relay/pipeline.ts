@@ -1,0 +1,114 @@
+import type { Hex } from '../codec/index.ts';
+import { asRelayError, RelayError } from '../errors/index.ts';
+import type { MailStore } from '../store/mail-store.ts';
+import type { Gate } from './access.ts';
+import { InFlight } from './in-flight.ts';
+import { ingest, type Ingested } from './ingest.ts';
+import type { RelayLimits } from './limits.ts';
+import { handOver } from './local.ts';
+import type { Metrics } from './metrics.ts';
+import type { LocalEntity } from './relay-options.ts';
+import type { Route, Router } from './route.ts';
+import { addressKey, TokenBuckets } from './token-buckets.ts';
+import { checkFields, checkSignature, type VerifyOptions } from './verify.ts';
+
+/** stored: kept for the recipient. delivered: its own inbox has it. duplicate: it was there before. forwarded: queued for another relay. */
+export type MessageStatus = 'stored' | 'delivered' | 'duplicate' | 'forwarded';
+
+export interface Receipt {
+  readonly messageId: Hex;
+  readonly status: MessageStatus;
+}
+
+/** Where a message came from. */
+export interface Arrival {
+  /** Peer's IP address. */
+  readonly address: string;
+  /** Relays that it passed, where one of them sent it. */
+  readonly hops?: number;
+}
+
+/** Durable queue towards other relays. */
+export interface ForwardQueue {
+  /** Resolves when queued durably; false where this message was queued before. */
+  add(message: Ingested, hops: number): Promise<boolean>;
+}
+
+export interface PipelineParts {
+  readonly genesisHash: Hex;
+  readonly mailStore: MailStore;
+  readonly router: Router;
+  readonly gate: Gate;
+  readonly local: LocalEntity | undefined;
+  readonly forward: ForwardQueue | undefined;
+  readonly verify: VerifyOptions;
+  readonly limits: RelayLimits;
+  readonly metrics: Metrics;
+  readonly clock: () => number;
+}
+
+const maxHops = 3;
+
+/** A message's way: ingest → verify → store → deliver | forward. */
+export class Pipeline {
+  readonly inFlight: InFlight;
+  readonly #parts: PipelineParts;
+  readonly #buckets: Readonly<Record<'address' | 'identity' | 'recipient', TokenBuckets>>;
+
+  constructor(parts: PipelineParts) {
+    const { limits, clock } = parts;
+    this.#parts = parts;
+    this.inFlight = new InFlight(limits.maxPendingBytes);
+    this.#buckets = {
+      address: new TokenBuckets('this address', limits.perAddress, limits.maxTracked, clock),
+      identity: new TokenBuckets('this sender', limits.perIdentity, limits.maxTracked, clock),
+      recipient: new TokenBuckets('all senders to this recipient', limits.perRecipient, limits.maxTracked, clock),
+    };
+  }
+
+  /** Resolves when the message is durable. Throws a RelayError for one that is not taken. */
+  async submit(bytes: Uint8Array, arrival: Arrival): Promise<Receipt> {
+    const { metrics } = this.#parts;
+    try {
+      const receipt = await this.inFlight.track(bytes.length, () => this.#submit(bytes, arrival));
+      metrics.count('messages_total', receipt.status);
+      return receipt;
+    } catch (error) {
+      const refused = asRelayError(error, 'relay-failed');
+      metrics.count('refused_total', refused.code);
+      throw refused;
+    }
+  }
+
+  async #submit(bytes: Uint8Array, { address, hops }: Arrival): Promise<Receipt> {
+    const { genesisHash, limits, router, gate, verify } = this.#parts;
+    this.#buckets.address.take(addressKey(address));
+    if (hops !== undefined && hops > maxHops)
+      throw new RelayError('too-many-hops', { details: { hops, max: maxHops } });
+    const message = ingest(bytes, { genesisHash, maxMessageBytes: limits.maxMessageBytes });
+    checkFields(message, hops !== undefined, verify);
+    gate(message.header.from);
+    const route = router(message.header.to);
+    await checkSignature(message, verify);
+    // After the signature: nobody can use up what belongs to another sender.
+    this.#buckets.identity.take(message.header.from);
+    this.#buckets.recipient.take(message.header.to);
+    return { messageId: message.messageId, status: await this.#pass(message, route, hops ?? 0) };
+  }
+
+  async #pass(message: Ingested, route: Route, hops: number): Promise<MessageStatus> {
+    const { mailStore, local, forward, genesisHash } = this.#parts;
+    if (route.kind === 'local' && local !== undefined) return handOver(message, local, genesisHash);
+    if (route.kind === 'forward' && forward !== undefined) return this.#forward(message, forward, hops);
+    const { duplicate } = await mailStore.append(message.header.to, message.messageId, message.bytes);
+    return duplicate ? 'duplicate' : 'stored';
+  }
+
+  async #forward(message: Ingested, forward: ForwardQueue, hops: number): Promise<MessageStatus> {
+    if (hops >= maxHops) throw new RelayError('too-many-hops', { details: { hops: hops + 1, max: maxHops } });
+    if (await forward.add(message, hops + 1)) return 'forwarded';
+    // From its sender it is a retry; from a relay it went in a circle.
+    if (hops > 0) throw new RelayError('forward-loop', { details: { messageId: message.messageId } });
+    return 'duplicate';
+  }
+}

@@ -1,0 +1,75 @@
+import type { Logger } from 'pino';
+import type { Hex } from '../codec/index.ts';
+import type { MailStore } from '../store/mail-store.ts';
+import type { Vault } from '../vault/vault.ts';
+import type { RelayLimits } from './limits.ts';
+
+/** What a relay asks of WorkerState; a WorkerStateView is one. */
+export interface RelayDirectory {
+  get(id: Hex): { readonly endpoints: readonly string[] } | undefined;
+}
+
+/** The entity that the relay itself receives for. */
+export interface LocalEntity {
+  readonly identity: Hex;
+  /** Of the Inbox: resolves when the message is durable. */
+  accept(envelope: Uint8Array, options?: { readonly skipClockCheck?: boolean }): Promise<'accepted' | 'duplicate'>;
+  /** Signs the ECDH record that a sender of an erased epoch gets. Without it such a sender gets the error alone. */
+  readonly vault?: Pick<Vault, 'ecdhKeys' | 'sign'>;
+}
+
+/** Whose messages are taken. A message must pass all that is given. */
+export interface Access {
+  /** Only these senders. Default: everyone. */
+  readonly allow?: Iterable<Hex>;
+  /** Not these senders. Default: none. */
+  readonly deny?: Iterable<Hex>;
+  /** Only senders that are registered workers. Default false. */
+  readonly registeredOnly?: boolean;
+}
+
+export type VerifySignature = (
+  publicKey: Uint8Array,
+  message: Uint8Array,
+  signature: Uint8Array,
+) => boolean | Promise<boolean>;
+
+export interface RelayOptions {
+  readonly genesisHash: Hex;
+  readonly listen?: {
+    /** Default 127.0.0.1. */
+    readonly host?: string;
+    /** 0: any free port. Default 8710. */
+    readonly port?: number;
+  };
+  /**
+   * Base URLs under which clients reach this relay: what recipients sign for at login, and what makes a worker of the
+   * chain one of ours. Default: the listen address.
+   */
+  readonly publicUrls?: readonly string[];
+  /** Stays the caller's: stop() does not close it. */
+  readonly mailStore: MailStore;
+  /** Queue of what is forwarded, another store than `mailStore`; stays the caller's. Without it nothing is forwarded. */
+  readonly forwardStore?: MailStore;
+  /** Without it only `recipients` and `local` are served. */
+  readonly workerState?: RelayDirectory;
+  /** Served whatever the chain says. Default: none. */
+  readonly recipients?: Iterable<Hex>;
+  readonly local?: LocalEntity;
+  /** Default: sr25519 of src/crypto. */
+  readonly verifySignature?: VerifySignature;
+  /** Forward to loopback and private addresses too. Default false. */
+  readonly allowPrivate?: boolean;
+  readonly access?: Access;
+  readonly limits?: Partial<RelayLimits>;
+  /** PEM. Without it the relay speaks plain HTTP, as behind a proxy. */
+  readonly tls?: { readonly cert: string | Uint8Array; readonly key: string | Uint8Array };
+  /** Proxies whose X-Forwarded-For is believed: addresses or CIDR ranges. Default: none. */
+  readonly trustProxy?: readonly string[];
+  /** Default: silent. */
+  readonly logger?: Logger;
+  /** Unix time, ms. Default Date.now. */
+  readonly clock?: () => number;
+  /** Random bytes. Default the platform's. */
+  readonly random?: (length: number) => Uint8Array;
+}

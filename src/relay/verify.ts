@@ -1,0 +1,31 @@
+import { envelopeContent, fromHex, type Hex } from '../codec/index.ts';
+import { RelayError } from '../errors/index.ts';
+import type { Ingested } from './ingest.ts';
+import type { RelayLimits } from './limits.ts';
+import type { VerifySignature } from './relay-options.ts';
+
+export interface VerifyOptions {
+  readonly genesisHash: Hex;
+  readonly verifySignature: VerifySignature;
+  readonly limits: Pick<RelayLimits, 'maxSkewMs' | 'maxForwardAgeMs'>;
+  readonly clock: () => number;
+}
+
+/** Second stage, before anything costs: whether the fields fit together. Throws sender-mismatch, sent-at-refused. */
+export function checkFields({ signed, header }: Ingested, forwarded: boolean, options: VerifyOptions): void {
+  if (signed.identity !== header.from)
+    throw new RelayError('sender-mismatch', { details: { from: header.from, identity: signed.identity } });
+  const { maxSkewMs, maxForwardAgeMs } = options.limits;
+  const age = options.clock() - Number(header.sentAt);
+  // The first relay held the message against its clock; here only its age on the way counts (protocol.md §9).
+  const maxAge = forwarded ? maxForwardAgeMs : maxSkewMs;
+  if (age > maxAge || -age > maxSkewMs)
+    throw new RelayError('sent-at-refused', { details: { skewMs: -age, maxMs: age > 0 ? maxAge : maxSkewMs } });
+}
+
+/** Second stage: whether the sender is who it says. Throws bad-signature. */
+export async function checkSignature({ signed }: Ingested, options: VerifyOptions): Promise<void> {
+  const content = envelopeContent({ genesisHash: options.genesisHash, envelope: signed.envelope });
+  if (!(await options.verifySignature(fromHex(signed.identity), content, signed.signature)))
+    throw new RelayError('bad-signature', { details: { what: 'the message' } });
+}

@@ -1,0 +1,280 @@
+import type { Logger } from 'pino';
+import type { RawData, WebSocket } from 'ws';
+import type { Hex } from '../codec/index.ts';
+import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
+import type { MailStore } from '../store/mail-store.ts';
+import { checkLogin, type Challenge, type LoginCheck } from './challenge.ts';
+import { Delivery } from './deliver.ts';
+import { decodeClientFrame, encodeRelayFrame, type ClientFrame, type RelayFrame } from './frames.ts';
+import { publicError } from './http-status.ts';
+import type { RelayLimits } from './limits.ts';
+import type { Metrics } from './metrics.ts';
+import type { Pipeline } from './pipeline.ts';
+import { toWire } from './wire-error.ts';
+
+export interface SessionParts {
+  readonly genesisHash: Hex;
+  readonly identity: Hex | undefined;
+  readonly pipeline: Pipeline;
+  readonly mailStore: MailStore;
+  readonly login: LoginCheck;
+  readonly limits: RelayLimits;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  readonly random: (length: number) => Uint8Array;
+  /** The session now reads the mailbox of `identity`; who did before is sent away. */
+  readonly loggedIn: (identity: Hex, session: WsSession) => void;
+  readonly closed: (session: WsSession) => void;
+}
+
+const closeCodes = { goingAway: 1001, policy: 1008 } as const;
+
+/** One WebSocket: requests in, answers and deliveries out, both bounded. */
+export class WsSession {
+  readonly address: string;
+  readonly #socket: WebSocket;
+  readonly #parts: SessionParts;
+  #identity: Hex | undefined;
+  #unanswered = 0;
+  #buffered = 0;
+  #slow: ReturnType<typeof setTimeout> | undefined;
+  #challenge: Challenge | undefined;
+  #delivery: Delivery | undefined;
+  #ending = false;
+  #active = true;
+
+  constructor(socket: WebSocket, address: string, parts: SessionParts) {
+    this.#socket = socket;
+    this.address = address;
+    this.#parts = parts;
+    socket.on('message', (data, isBinary) => {
+      this.#active = true;
+      this.#receive(data, isBinary);
+    });
+    socket.on('pong', () => (this.#active = true));
+    socket.on('close', () => {
+      this.#release();
+    });
+    const { genesisHash, identity, limits } = parts;
+    const { window, maxMessageBytes } = limits;
+    this.#send({ type: 'hello', genesisHash, window, maxMessageBytes, identity });
+  }
+
+  /** Whose mailbox it reads. */
+  get identity(): Hex | undefined {
+    return this.#identity;
+  }
+
+  /** Called once a ping interval: cuts the connection that gave no sign since the last call. */
+  checkAlive(): void {
+    if (!this.#active && this.#unanswered === 0) {
+      this.#parts.metrics.count('connections_closed_total', 'silent');
+      this.#socket.terminate();
+      return;
+    }
+    this.#active = false;
+    this.#socket.ping();
+  }
+
+  /** Tells why, and closes. */
+  fail(error: unknown): void {
+    if (this.#ending) return;
+    const known = publicError(asRelayError(error, 'relay-failed'));
+    this.#parts.metrics.count('connections_closed_total', known.code);
+    this.#parts.logger.debug({ code: known.code, address: this.address, identity: this.#identity }, 'connection ended');
+    this.#sendError(0, known);
+    this.#end(closeCodes.policy);
+  }
+
+  /** What was sent before is flushed; resolves when the connection is gone. */
+  async close(waitMs: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    if (this.#socket.readyState === this.#socket.CLOSED) return;
+    this.#socket.once('close', () => {
+      resolve();
+    });
+    const timer = setTimeout(() => {
+      this.#socket.terminate();
+    }, waitMs);
+    this.#end(closeCodes.goingAway);
+    await promise;
+    clearTimeout(timer);
+  }
+
+  #end(code: number): void {
+    this.#ending = true;
+    this.#delivery?.stop();
+    this.#socket.resume();
+    this.#socket.close(code);
+  }
+
+  #release(): void {
+    this.#ending = true;
+    clearTimeout(this.#slow);
+    this.#delivery?.stop();
+    this.#parts.closed(this);
+  }
+
+  #receive(data: RawData, isBinary: boolean): void {
+    if (this.#ending) return;
+    try {
+      if (!isBinary || !(data instanceof Uint8Array)) throw badFrame('it is text');
+      this.#handle(decode(data));
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  #handle(frame: ClientFrame): void {
+    switch (frame.type) {
+      case 'send':
+        this.#answer(frame.id, () => this.#submit(frame.id, frame.signedEnvelope));
+        return;
+      case 'challenge-me':
+        this.#answer(frame.id, () => Promise.resolve(this.#makeChallenge(frame.id)));
+        return;
+      case 'login':
+        this.#answer(frame.id, () => this.#login(frame));
+        return;
+      case 'credit':
+        this.#mailbox().addCredit(frame.deliveries);
+        return;
+      case 'ack':
+        this.#mailbox().ack(frame.upTo);
+    }
+  }
+
+  #answer(id: number, work: () => Promise<RelayFrame>): void {
+    const { window } = this.#parts.limits;
+    if (id === 0) throw badFrame('0 is not a request id');
+    if (this.#unanswered >= window) throw new RelayError('window-exceeded', { details: { window } });
+    this.#unanswered += 1;
+    work().then(
+      (frame) => {
+        this.#unanswered -= 1;
+        this.#send(frame);
+      },
+      (error: unknown) => {
+        this.#unanswered -= 1;
+        this.#refuse(id, error);
+      },
+    );
+  }
+
+  #refuse(id: number, error: unknown): void {
+    const refused = asRelayError(error, 'relay-failed');
+    const told = publicError(refused);
+    if (told !== refused) this.#parts.logger.error({ err: refused }, 'a message failed');
+    this.#sendError(id, told);
+  }
+
+  async #submit(id: number, signedEnvelope: Uint8Array): Promise<RelayFrame> {
+    const receipt = await this.#parts.pipeline.submit(signedEnvelope, { address: this.address });
+    return { type: 'receipt', id, ...receipt };
+  }
+
+  #makeChallenge(id: number): RelayFrame {
+    const { random, login, limits } = this.#parts;
+    this.#challenge = { serverNonce: random(32), expiresAt: BigInt(login.clock() + limits.challengeMs) };
+    return { type: 'challenge', id, ...this.#challenge };
+  }
+
+  async #login(frame: Extract<ClientFrame, { type: 'login' }>): Promise<RelayFrame> {
+    const { pipeline, mailStore, metrics, login } = this.#parts;
+    const { id, identity } = frame;
+    const challenge = this.#challenge;
+    this.#challenge = undefined;
+    try {
+      pipeline.admit(this.address);
+      await checkLogin(challenge, frame, login);
+      if (this.#identity !== undefined)
+        throw new RelayError('login-refused', { details: { identity, reason: 'this connection has logged in before' } });
+    } catch (error) {
+      metrics.count('logins_total', 'refused');
+      throw error;
+    }
+    this.#identity = identity;
+    const { acknowledged } = await mailStore.stats(identity);
+    if (this.#ending) throw new RelayError('relay-stopping');
+    this.#delivery = this.#open(identity);
+    this.#parts.loggedIn(identity, this);
+    metrics.count('logins_total', 'accepted');
+    return { type: 'logged-in', id, generation: mailStore.generation, acknowledged };
+  }
+
+  #open(identity: Hex): Delivery {
+    const { mailStore, limits, metrics } = this.#parts;
+    return new Delivery({
+      identity,
+      mailStore,
+      maxCredit: limits.maxCredit,
+      deliver: ({ cursor, bytes }) => {
+        metrics.count('deliveries_total');
+        this.#send({ type: 'delivery', cursor, signedEnvelope: bytes });
+      },
+      acknowledged: (upTo) => {
+        metrics.count('acknowledged_total');
+        this.#send({ type: 'acked', upTo });
+      },
+      hasRoom: () => this.#buffered <= limits.maxBufferedBytes,
+      failed: (error) => {
+        this.fail(error);
+      },
+    });
+  }
+
+  #mailbox(): Delivery {
+    if (this.#delivery === undefined) throw new RelayError('not-logged-in');
+    return this.#delivery;
+  }
+
+  #sendError(id: number, error: RelayError): void {
+    const { details, ...wire } = toWire(error);
+    this.#send({ type: 'error', id, ...wire, details: JSON.stringify(details) });
+  }
+
+  #send(frame: RelayFrame): void {
+    if (this.#socket.readyState !== this.#socket.OPEN) return;
+    const bytes = encodeRelayFrame(frame);
+    this.#buffered += bytes.length;
+    this.#socket.send(bytes, () => {
+      this.#flushed(bytes.length);
+    });
+    if (this.#buffered > this.#parts.limits.maxBufferedBytes) this.#slowDown();
+  }
+
+  /** The peer reads slower than it asks: nothing more is read from it, and it is cut if that lasts. */
+  #slowDown(): void {
+    if (this.#slow !== undefined || this.#ending) return;
+    const { slowReaderMs } = this.#parts.limits;
+    this.#socket.pause();
+    this.#slow = setTimeout(() => {
+      this.#parts.metrics.count('connections_closed_total', 'slow-reader');
+      this.#parts.logger.info({ address: this.address, buffered: this.#buffered }, 'slow reader cut');
+      this.#socket.terminate();
+    }, slowReaderMs);
+  }
+
+  #flushed(length: number): void {
+    this.#buffered -= length;
+    this.#active = true;
+    if (this.#slow !== undefined && this.#buffered <= this.#parts.limits.maxBufferedBytes / 2) {
+      clearTimeout(this.#slow);
+      this.#slow = undefined;
+      this.#socket.resume();
+    }
+    if (this.#slow === undefined) this.#delivery?.wake();
+  }
+}
+
+function decode(data: Uint8Array): ClientFrame {
+  try {
+    return decodeClientFrame(data);
+  } catch (error) {
+    throw isRelayError(error) ? badFrame(error.message) : error;
+  }
+}
+
+function badFrame(reason: string): RelayError {
+  return new RelayError('bad-frame', { details: { reason } });
+}

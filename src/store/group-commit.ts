@@ -1,0 +1,81 @@
+import { asRelayError, RelayError } from '../errors/index.ts';
+
+interface Task {
+  readonly work: () => unknown;
+  readonly resolve: (value: never) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+type Outcome = { readonly value: unknown } | { readonly error: unknown };
+
+// Bounds how long one transaction holds the event loop.
+const maxGroup = 512;
+
+/**
+ * Runs small pieces of work in as few transactions as there can be: one transaction is on its way to the disk at a
+ * time, and what arrives meanwhile shares the next one. So under load an fsync is paid by hundreds of callers.
+ *
+ * `work` throws before its first write or not at all. `transaction` resolves when its writes are durable.
+ */
+export class GroupCommit {
+  readonly #transaction: (action: () => void) => Promise<unknown>;
+  #waiting: Task[] = [];
+  #running: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(transaction: (action: () => void) => Promise<unknown>) {
+    this.#transaction = transaction;
+  }
+
+  /** Throws what `work` throws, or mail-store-failed. */
+  run<T>(work: () => T): Promise<T> {
+    if (this.#closed) return Promise.reject(failed(new Error('it is closed')));
+    return new Promise<T>((resolve, reject) => {
+      this.#waiting.push({ work, resolve, reject });
+      this.#running ??= this.#drain();
+    });
+  }
+
+  /** Settles what was given, takes nothing more. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#running;
+  }
+
+  async #drain(): Promise<void> {
+    // Lets the callers of one turn of the event loop share the first transaction too.
+    await Promise.resolve();
+    while (this.#waiting.length > 0) await this.#commit(this.#waiting.splice(0, maxGroup));
+    this.#running = undefined;
+  }
+
+  async #commit(tasks: readonly Task[]): Promise<void> {
+    const outcomes: Outcome[] = [];
+    try {
+      await this.#transaction(() => {
+        for (const { work } of tasks) outcomes.push(attempt(work));
+      });
+    } catch (error) {
+      for (const { reject } of tasks) reject(failed(error));
+      return;
+    }
+    tasks.forEach(({ resolve, reject }, index) => {
+      const outcome = outcomes[index];
+      if (outcome === undefined) reject(failed(new Error('the transaction did not run')));
+      else if ('error' in outcome) reject(outcome.error);
+      else resolve(outcome.value as never);
+    });
+  }
+}
+
+function attempt(work: () => unknown): Outcome {
+  try {
+    return { value: work() };
+  } catch (error) {
+    return { error };
+  }
+}
+
+function failed(error: unknown): RelayError {
+  return asRelayError(error, 'mail-store-failed', { action: 'write' });
+}

@@ -1,0 +1,43 @@
+import { concatBytes, toBytes, Writer, type BytesLike } from '../codec/index.ts';
+import type { KeyRange } from './transactional-store.ts';
+
+/** A part of a key: text and bytes as they are, bigint as 8 bytes big-endian so that keys sort by number. */
+export type KeyPart = string | Uint8Array | bigint;
+
+/** Joins parts. Only the last may vary in length, or keys become ambiguous. */
+export function storeKey(...parts: readonly KeyPart[]): Uint8Array {
+  return concatBytes(...parts.map(partBytes));
+}
+
+/** All keys that begin with the parts. */
+export function rangeOf(...parts: readonly KeyPart[]): Pick<KeyRange, 'from' | 'to'> {
+  const from = storeKey(...parts);
+  return { from, to: successor(from) };
+}
+
+/** Reads the bigint that ends a key. */
+export function lastNumber(key: Uint8Array): bigint {
+  return new DataView(key.buffer, key.byteOffset + key.length - 8, 8).getBigUint64(0);
+}
+
+function partBytes(part: KeyPart): Uint8Array {
+  if (typeof part === 'string') return new TextEncoder().encode(part);
+  if (typeof part === 'bigint') return new Writer().u64(part).finish().reverse();
+  return part;
+}
+
+function successor(prefix: Uint8Array): Uint8Array {
+  const next = prefix.slice();
+  for (let i = next.length - 1; i >= 0; i--) {
+    const byte = next[i] ?? 0;
+    if (byte === 0xff) continue;
+    next[i] = byte + 1;
+    return next.slice(0, i + 1);
+  }
+  return new Uint8Array(513).fill(0xff); // longer than any key
+}
+
+/** Bytes of an id in a key. */
+export function idPart(id: BytesLike): Uint8Array {
+  return toBytes(id, 'id', 32);
+}

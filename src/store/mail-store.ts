@@ -1,0 +1,81 @@
+import type { Hex } from '../codec/index.ts';
+
+/** One message in a mailbox. */
+export interface Mail {
+  /** Grows per recipient, for ever: across acknowledgements and restarts. */
+  readonly cursor: bigint;
+  readonly messageId: Hex;
+  /** Unix time, ms, by the store's clock. */
+  readonly storedAt: number;
+  /** As appended. */
+  readonly bytes: Uint8Array;
+}
+
+export interface Appended {
+  /** Of this message, or of the first append of it. */
+  readonly cursor: bigint;
+  readonly duplicate: boolean;
+}
+
+export interface ReadLimit {
+  /** Most messages. Default 256. */
+  readonly count?: number;
+  /** Stops after the message that reaches this many bytes. Default 1 MiB. */
+  readonly bytes?: number;
+}
+
+export interface MailboxStats {
+  /** Unacknowledged messages. */
+  readonly count: number;
+  /** Of the unacknowledged messages. */
+  readonly bytes: number;
+  /** 0n: none yet. */
+  readonly acknowledged: bigint;
+  /** Of the newest message ever; 0n: none yet. */
+  readonly last: bigint;
+}
+
+export interface MailStoreTotals {
+  readonly recipients: number;
+  readonly count: number;
+  readonly bytes: number;
+}
+
+export interface MailQuota {
+  /** Most unacknowledged messages of one recipient. Default 100 000. */
+  readonly maxCount?: number;
+  /** Most unacknowledged bytes of one recipient. Default 256 MiB. */
+  readonly maxBytes?: number;
+  /** Most unacknowledged bytes of all recipients. Default 64 GiB. */
+  readonly maxTotalBytes?: number;
+}
+
+/**
+ * Mailboxes by recipient: what is appended stays until it is acknowledged or its retention ends, and is never dropped
+ * for want of room.
+ *
+ * Every implementation passes test/store/mail-store.compliance.ts.
+ */
+export interface MailStore extends AsyncDisposable {
+  /** 16 bytes, made with the store: cursors of another generation mean nothing here. */
+  readonly generation: Hex;
+  /**
+   * Resolves when the message is durable. A `messageId` that was appended within the dedupe window (acknowledged or
+   * not) is not stored again. Throws mailbox-full, mail-store-failed; then nothing was stored.
+   */
+  append(recipient: Hex, messageId: Hex, bytes: Uint8Array): Promise<Appended>;
+  /** Unacknowledged messages after a cursor, oldest first. */
+  read(recipient: Hex, after: bigint, limit?: ReadLimit): Promise<Mail[]>;
+  /** Deletes all messages up to and including the cursor; resolves when that is durable. Idempotent. */
+  ack(recipient: Hex, upTo: bigint): Promise<void>;
+  stats(recipient: Hex): Promise<MailboxStats>;
+  totals(): Promise<MailStoreTotals>;
+  /** Those with unacknowledged messages. */
+  recipients(): AsyncIterable<Hex>;
+  /** Calls `wake` after appends to a mailbox, until the returned function is called. */
+  subscribe(recipient: Hex, wake: () => void): () => void;
+  /** Ends the retention of what is too old and forgets old message ids; also runs by itself now and then. */
+  sweep(): Promise<{ readonly expired: number }>;
+  /** Resolves when what was appended before is settled. Idempotent. */
+  close(): Promise<void>;
+}

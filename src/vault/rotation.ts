@@ -1,0 +1,36 @@
+import type { KeyPair } from '../crypto/core.ts';
+import { RelayError } from '../errors/index.ts';
+import type { EpochSecret, VaultContents } from './contents.ts';
+
+/** Adds a pending epoch, at least `atLeast` and above all there were; leaves a pending one that already satisfies it. */
+export function withPendingEpoch(
+  contents: VaultContents,
+  atLeast: number,
+  newKey: () => KeyPair,
+  createdAt: number,
+): VaultContents {
+  const pending = contents.epochs.find(({ state }) => state === 'pending');
+  if (pending !== undefined && pending.epoch >= atLeast) return contents;
+  const known = [...contents.epochs, ...contents.erased].map(({ epoch }) => epoch);
+  const epoch = Math.max(atLeast, ...known.map((used) => used + 1));
+  const others = contents.epochs.filter((candidate) => candidate !== pending);
+  const retired = pending === undefined ? [] : [{ ...pending, state: 'retired' as const }];
+  return withEpochs(contents, [...others, ...retired, { epoch, keyPair: newKey(), createdAt, state: 'pending' }]);
+}
+
+/** Makes `epoch` the current one and retires the others, pending ones above it left alone. Throws unknown-epoch. */
+export function withCurrentEpoch(contents: VaultContents, epoch: number): VaultContents {
+  if (!contents.epochs.some((candidate) => candidate.epoch === epoch))
+    throw new RelayError('unknown-epoch', { details: { epoch: `epoch ${epoch}` } });
+  return withEpochs(
+    contents,
+    contents.epochs.map((candidate) => {
+      if (candidate.epoch === epoch) return { ...candidate, state: 'current' };
+      return candidate.epoch < epoch || candidate.state === 'current' ? { ...candidate, state: 'retired' } : candidate;
+    }),
+  );
+}
+
+function withEpochs(contents: VaultContents, epochs: readonly EpochSecret[]): VaultContents {
+  return { ...contents, epochs: epochs.toSorted((a, b) => a.epoch - b.epoch) };
+}

@@ -1,0 +1,211 @@
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, it } from 'mocha';
+import type { Hex } from '../../src/codec/index.ts';
+import { isRelayError } from '../../src/errors/index.ts';
+import type { MailQuota, MailStore } from '../../src/store/mail-store.ts';
+
+export interface StoreUnderTest {
+  /** Opens the same store again each time: what was stored before is there. */
+  open(options?: {
+    readonly quota?: MailQuota;
+    readonly retentionMs?: number;
+    readonly dedupeMs?: number;
+    readonly now?: () => number;
+  }): Promise<MailStore>;
+  cleanUp(): Promise<void>;
+}
+
+const id = (n: number): Hex => `0x${n.toString(16).padStart(64, '0')}`;
+const alice = id(0xa11ce);
+const bob = id(0xb0b);
+const message = (n: number): Uint8Array => new TextEncoder().encode(`message ${n}`);
+const texts = (mail: readonly { bytes: Uint8Array }[]): string[] =>
+  mail.map(({ bytes }) => new TextDecoder().decode(bytes));
+const range = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, n) => from + n);
+
+/** What every MailStore promises. `make` gives an empty store for each test. */
+export function describeMailStore(name: string, make: () => Promise<StoreUnderTest>): void {
+  describe(`MailStore: ${name}`, () => {
+    let under: StoreUnderTest;
+    let store: MailStore;
+
+    const reopen = async (options?: Parameters<StoreUnderTest['open']>[0]): Promise<void> => {
+      await store.close();
+      store = await under.open(options);
+    };
+    const fill = (recipient: Hex, numbers: readonly number[]) =>
+      Promise.all(numbers.map((n) => store.append(recipient, id(n), message(n))));
+
+    beforeEach(async () => {
+      under = await make();
+      store = await under.open();
+    });
+    afterEach(async () => {
+      await store.close();
+      await under.cleanUp();
+    });
+
+    it('gives back what was appended, in order, with growing cursors', async () => {
+      const appended = await fill(alice, range(1, 50));
+      const mail = await store.read(alice, 0n);
+      assert.deepEqual(
+        texts(mail),
+        range(1, 50).map((n) => `message ${n}`),
+      );
+      assert.deepEqual(
+        mail.map(({ cursor }) => cursor),
+        appended.map(({ cursor }) => cursor),
+      );
+      assert.deepEqual(
+        mail.map(({ messageId }) => messageId),
+        range(1, 50).map(id),
+      );
+      assert.ok(mail.every(({ cursor }, at) => at === 0 || cursor > (mail[at - 1]?.cursor ?? 0n)));
+    });
+
+    it('reads after a cursor, and no more than asked for', async () => {
+      const appended = await fill(alice, range(1, 20));
+      const after = appended[4]?.cursor ?? 0n;
+      assert.deepEqual(texts(await store.read(alice, after, { count: 3 })), ['message 6', 'message 7', 'message 8']);
+      assert.deepEqual(texts(await store.read(alice, after, { bytes: 1 })), ['message 6']);
+      assert.deepEqual(await store.read(alice, 2n ** 64n - 1n), []);
+    });
+
+    it('keeps mailboxes apart', async () => {
+      await fill(alice, [1, 2]);
+      await fill(bob, [3]);
+      await store.ack(bob, 2n ** 64n - 1n);
+      assert.deepEqual(texts(await store.read(alice, 0n)), ['message 1', 'message 2']);
+      assert.deepEqual(await store.read(bob, 0n), []);
+    });
+
+    it('stores a message id once, acknowledged or not, across a restart', async () => {
+      const first = await store.append(alice, id(1), message(1));
+      assert.equal(first.duplicate, false);
+      assert.deepEqual(await store.append(alice, id(1), message(1)), { cursor: first.cursor, duplicate: true });
+      const [third, fourth] = await Promise.all([
+        store.append(alice, id(2), message(2)),
+        store.append(alice, id(2), message(2)),
+      ]);
+      assert.deepEqual([third.duplicate, fourth.duplicate], [false, true]);
+      await store.ack(alice, first.cursor);
+      await reopen();
+      assert.equal((await store.append(alice, id(1), message(1))).duplicate, true);
+      assert.deepEqual(texts(await store.read(alice, 0n)), ['message 2']);
+    });
+
+    it('deletes what is acknowledged, and only that, for ever', async () => {
+      const appended = await fill(alice, range(1, 1300));
+      await store.ack(alice, appended[1199]?.cursor ?? 0n);
+      await store.ack(alice, appended[3]?.cursor ?? 0n);
+      const left = range(1201, 1300).map((n) => `message ${n}`);
+      assert.deepEqual(texts(await store.read(alice, 0n, { count: 5000 })), left);
+      await reopen();
+      assert.deepEqual(texts(await store.read(alice, 0n, { count: 5000 })), left);
+      const { count, acknowledged, last } = await store.stats(alice);
+      assert.deepEqual([count, acknowledged, last], [100, appended[1199]?.cursor, appended.at(-1)?.cursor]);
+    });
+
+    it('never gives a cursor twice, also after everything was acknowledged and the store reopened', async () => {
+      const [first] = await fill(alice, [1]);
+      await store.ack(alice, first?.cursor ?? 0n);
+      await reopen();
+      const [second] = await fill(alice, [2]);
+      assert.ok((second?.cursor ?? 0n) > (first?.cursor ?? 0n));
+      await store.ack(alice, 2n ** 64n - 1n);
+      const [third] = await fill(alice, [3]);
+      assert.ok((third?.cursor ?? 0n) > (second?.cursor ?? 0n));
+      assert.deepEqual(texts(await store.read(alice, second?.cursor ?? 0n)), ['message 3']);
+    });
+
+    it('keeps its generation across a restart, and another store has another', async () => {
+      const { generation } = store;
+      assert.match(generation, /^0x[0-9a-f]{32}$/);
+      await reopen();
+      assert.equal(store.generation, generation);
+      const other = await make();
+      const otherStore = await other.open();
+      assert.notEqual(otherStore.generation, generation);
+      await otherStore.close();
+      await other.cleanUp();
+    });
+
+    it('counts', async () => {
+      await fill(alice, [1, 2, 3]);
+      await fill(bob, [4]);
+      assert.deepEqual(await store.totals(), { recipients: 2, count: 4, bytes: 36 });
+      await store.ack(alice, 2n);
+      assert.deepEqual(await store.totals(), { recipients: 2, count: 2, bytes: 18 });
+      const waiting = [];
+      await store.ack(bob, 1n);
+      for await (const recipient of store.recipients()) waiting.push(recipient);
+      assert.deepEqual(waiting, [alice]);
+    });
+
+    it('refuses for a full mailbox by count, with the reason, and keeps what it took', async () => {
+      await reopen({ quota: { maxCount: 3 } });
+      const results = await Promise.allSettled(range(1, 5).map((n) => store.append(alice, id(n), message(n))));
+      assert.deepEqual(
+        results.map(({ status }) => status),
+        [...['fulfilled', 'fulfilled', 'fulfilled'], ...['rejected', 'rejected']],
+      );
+      const refused = results[4];
+      assert.ok(refused?.status === 'rejected' && isRelayError(refused.reason, 'mailbox-full'));
+      assert.match(refused.reason.message, /3 messages/);
+      assert.equal((await store.append(alice, id(1), message(1))).duplicate, true);
+      await fill(bob, [6]);
+      assert.equal((await store.read(alice, 0n)).length, 3);
+      await store.ack(alice, 1n);
+      assert.equal((await store.append(alice, id(4), message(4))).duplicate, false);
+    });
+
+    it('refuses by bytes of one mailbox and of all', async () => {
+      await reopen({ quota: { maxBytes: 20, maxTotalBytes: 30 } });
+      await fill(alice, [1, 2]);
+      await assert.rejects(store.append(alice, id(3), message(3)), (error) => isRelayError(error, 'mailbox-full'));
+      await fill(bob, [4]);
+      await assert.rejects(store.append(bob, id(5), message(5)), (error) => isRelayError(error, 'mailbox-full'));
+    });
+
+    it('ends the retention of old messages, and forgets old ids, but not cursors', async () => {
+      let now = 1_000_000;
+      await reopen({ retentionMs: 1000, dedupeMs: 500, now: () => now });
+      await fill(alice, range(1, 600));
+      now += 600;
+      await fill(alice, [601]);
+      assert.deepEqual(await store.sweep(), { expired: 0 });
+      assert.equal((await store.append(alice, id(601), message(601))).duplicate, true);
+      now += 401;
+      assert.deepEqual(await store.sweep(), { expired: 600 });
+      assert.deepEqual(texts(await store.read(alice, 0n)), ['message 601']);
+      const again = await store.append(alice, id(1), message(1));
+      assert.equal(again.duplicate, false);
+      assert.equal(again.cursor, 602n);
+      assert.deepEqual(await store.totals(), { recipients: 1, count: 2, bytes: 20 });
+    });
+
+    it('wakes subscribers of the mailbox only, until they leave', async () => {
+      let woken = 0;
+      const leave = store.subscribe(alice, () => woken++);
+      await fill(bob, [1]);
+      assert.equal(woken, 0);
+      await fill(alice, [2]);
+      assert.equal(woken, 1);
+      await store.append(alice, id(2), message(2));
+      leave();
+      await fill(alice, [3]);
+      assert.equal(woken, 1);
+    });
+
+    it('settles what it was given before it closes, and takes nothing after', async () => {
+      const appends = fill(alice, range(1, 100));
+      await store.close();
+      await appends;
+      await assert.rejects(store.append(alice, id(101), message(101)), (error) =>
+        isRelayError(error, 'mail-store-failed'),
+      );
+      store = await under.open();
+      assert.equal((await store.read(alice, 0n)).length, 100);
+    });
+  });
+}
