@@ -11,7 +11,10 @@ export function sourceHash() {
   const hash = createHash('sha256');
   const configs = ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json'].map((name) => inRoot(name));
   for (const file of [...configs, ...filesUnder(inRoot('src'))])
-    hash.update(`${relative(inRoot(), file)}\0`).update(readFileSync(file)).update('\0');
+    hash
+      .update(`${relative(inRoot(), file)}\0`)
+      .update(readFileSync(file))
+      .update('\0');
   return hash.digest('hex');
 }
 

@@ -56,6 +56,15 @@ export interface WorkerRecord {
   readonly gatekeeper: boolean;
 }
 
+/** What a block may have changed in WorkerState. */
+export interface TouchedWorkers {
+  readonly ids: readonly Hex[];
+  /** Whether the list of gatekeepers may have changed. */
+  readonly gatekeepers: boolean;
+  /** False where an event or a call could not be decoded: there may be more. */
+  readonly complete: boolean;
+}
+
 /** Reads at one block hash; never at "latest". Throws state-discarded, chain-unreachable, bad-storage. */
 export interface BlockView {
   readonly hash: Hex;
@@ -74,7 +83,7 @@ export interface BlockView {
   /** Ids of the gatekeepers. */
   gatekeepers(signal?: AbortSignal): Promise<Hex[]>;
   /** Ids whose entry the block may have changed, from its events and calls (nested ones too): hints, not truth. */
-  touchedWorkers(signal?: AbortSignal): Promise<{ readonly ids: readonly Hex[]; readonly gatekeepers: boolean }>;
+  touchedWorkers(signal?: AbortSignal): Promise<TouchedWorkers>;
   /** The chain's clock, Unix ms. */
   timestamp(signal?: AbortSignal): Promise<bigint>;
 }
@@ -115,12 +124,27 @@ export interface Account {
 }
 
 export interface SubmitOptions {
+  /**
+   * What becomes of several calls where one fails. all (default): all or none. each: the others stand, and
+   * `Inclusion.failures` lists those that failed.
+   */
+  readonly batch?: 'all' | 'each';
   /** Resolve when the extrinsic is in a best block (default) or finalized. */
   readonly waitFor?: 'inBlock' | 'finalized';
   readonly signal?: AbortSignal;
 }
 
+/** A call of a batch that the chain refused while others of it stand. */
+export interface ItemFailure {
+  /** Place among the calls given. */
+  readonly index: number;
+  readonly pallet: string;
+  readonly error: string;
+}
+
 export interface Inclusion {
+  /** Only with batch each: calls that failed. */
+  readonly failures?: readonly ItemFailure[];
   readonly extrinsicHash: Hex;
   readonly blockHash: Hex;
   readonly blockNumber: BlockNumber;

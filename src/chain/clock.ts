@@ -1,4 +1,4 @@
-import { aborted } from './abort.ts';
+import { aborted, onAbort } from './abort.ts';
 
 /** Time as the chain room sees it; injected, so that a test can hold it. */
 export interface Clock {
@@ -16,14 +16,15 @@ export const systemClock: Clock = {
         reject(aborted(signal));
         return;
       }
-      const stop = (): void => {
-        clearTimeout(timer);
-        reject(aborted(signal));
-      };
       const timer = setTimeout(() => {
-        signal?.removeEventListener('abort', stop);
+        off?.();
         resolve();
       }, ms);
-      signal?.addEventListener('abort', stop, { once: true });
+      const off =
+        signal &&
+        onAbort(signal, () => {
+          clearTimeout(timer);
+          reject(aborted(signal));
+        });
     }),
 };

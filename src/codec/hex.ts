@@ -16,7 +16,7 @@ export function toHex(bytes: Uint8Array): Hex {
 
 /** `what` names the value in the error. Throws bad-hex. */
 export function fromHex(text: string, what = 'The value'): Uint8Array {
-  if (text.length % 2 !== 0 || !/^0x[0-9a-f]*$/i.test(text)) throw new RelayError('bad-hex', { details: { what } });
+  if (text.length % 2 !== 0 || !/^0x[0-9a-fA-F]*$/.test(text)) throw new RelayError('bad-hex', { details: { what } });
   const bytes = new Uint8Array((text.length - 2) / 2);
   for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(text.slice(2 + 2 * i, 4 + 2 * i), 16);
   return bytes;

@@ -62,7 +62,7 @@ export class Writer {
 /** A number is exact as an integer up to 2^53 only. Throws bad-value. */
 function checkUint(value: bigint | number, bits: number): void {
   const whole = typeof value === 'bigint' || Number.isSafeInteger(value);
-  if (!whole || value < 0 || value >= 1n << BigInt(bits))
+  if (!whole || value < 0 || value >= 2 ** bits)
     throw new RelayError('bad-value', {
       details: { what: `A u${bits}`, reason: `${value} is no integer of ${bits} bits` },
     });

@@ -6,6 +6,7 @@ import { cryptoErrors } from './catalogue/crypto.ts';
 import { devChainErrors } from './catalogue/dev-chain.ts';
 import { inboxErrors } from './catalogue/inbox.ts';
 import { outboxErrors } from './catalogue/outbox.ts';
+import { presenceErrors } from './catalogue/presence.ts';
 import { relayErrors } from './catalogue/relay.ts';
 import { storeErrors } from './catalogue/store.ts';
 import { vaultErrors } from './catalogue/vault.ts';
@@ -21,6 +22,7 @@ export const catalogue = {
   ...channelErrors,
   ...outboxErrors,
   ...inboxErrors,
+  ...presenceErrors,
   ...relayErrors,
   ...storeErrors,
   ...devChainErrors,

@@ -2,3 +2,4 @@ export { asRelayError, isRelayError, RelayError } from './relay-error.ts';
 export type { ErrorDetails, RelayErrorOptions } from './relay-error.ts';
 export { catalogue } from './catalogue.ts';
 export type { ErrorCode } from './catalogue.ts';
+export type { CatalogueEntry } from './catalogue/entry.ts';

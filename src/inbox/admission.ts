@@ -66,7 +66,7 @@ export async function admitFromRelay(
 ): Promise<Accepted | undefined> {
   const opened = await context.vault.open({ genesisHash: context.genesisHash, envelope });
   if (opened.header.fromKind !== 'worker')
-    throw new RelayError('sender-mismatch', { details: { claimed: opened.header.from, proven: 'a worker' } });
+    throw new RelayError('sender-not-proven', { details: { claimed: opened.header.from, proven: 'a worker' } });
   if (!skipClockCheck) checkClock(opened.header, context.now());
   const record = { ...fresh(envelope), block: undefined, isFinal: true };
   return admit(context, opened, record, sequence, 'relay');
@@ -106,7 +106,7 @@ async function admit(
 function checkSender(header: Header, sender: MessageSender): void {
   if (sender.kind === header.fromKind && sender.id === header.from) return;
   const proven = sender.kind === 'other' ? sender.name : `${sender.kind} ${sender.id}`;
-  throw new RelayError('sender-mismatch', { details: { claimed: `${header.fromKind} ${header.from}`, proven } });
+  throw new RelayError('sender-not-proven', { details: { claimed: `${header.fromKind} ${header.from}`, proven } });
 }
 
 /** Throws clock-skew (protocol.md §9). */

@@ -58,7 +58,7 @@ class StoredOutbox implements Outbox {
     );
     const limit = chain.info.maxExtrinsicBytes - extrinsicOverhead;
     if (sealed.envelope.length > limit)
-      throw new RelayError('message-too-large', { details: { bytes: sealed.envelope.length, limit } });
+      throw new RelayError('too-large-for-chain', { details: { bytes: sealed.envelope.length, limit } });
     const sendId = await this.#store.append({ envelope: sealed.envelope, as, progress: { state: 'queued' } });
     const status$ = this.#status(sendId, { state: 'queued' });
     this.#wake();
@@ -157,9 +157,9 @@ class StoredOutbox implements Outbox {
   async #recover(batch: readonly Queued[], error: unknown): Promise<void> {
     const known = asRelayError(error, 'chain-unreachable');
     // Unknown whether it was included: it stays submitted, and #settle looks for it in blocks.
-    if (this.#stopping.signal.aborted || known.code === 'chain-unreachable') throw known;
+    if (this.#stopping.signal.aborted || unknownFate.has(known.code)) throw known;
     // Someone else posted with this worker's sequence meanwhile.
-    if (known.details?.['error'] === 'PhalaMq.BadSequence') return this.#progress(batch, { state: 'queued' });
+    if (isBadSequence(known)) return this.#progress(batch, { state: 'queued' });
     // One bad message must not sink the others.
     if (batch.length > 1) {
       for (const queued of batch) await this.#post([queued]);
@@ -209,6 +209,12 @@ class StoredOutbox implements Outbox {
     status$.next(status);
     return status$.asObservable();
   }
+}
+
+const unknownFate: ReadonlySet<string> = new Set(['chain-unreachable', 'chain-stopped', 'aborted']);
+
+function isBadSequence({ code, details }: RelayError): boolean {
+  return code === 'dispatch-failed' && details?.['pallet'] === 'PhalaMq' && details['error'] === 'BadSequence';
 }
 
 function inBlock({ hash, number }: Head): QueuedMessage['progress'] {

@@ -31,7 +31,7 @@ export interface SendOnChain {
 
 /** Durable queue of messages on their way to the chain. */
 export interface Outbox extends AsyncDisposable {
-  /** Resolves when the message is sealed and stored. Throws unknown-recipient, unproven-key, message-too-large. */
+  /** Resolves when the message is sealed and stored. Throws unknown-recipient, unproven-key, too-large-for-chain. */
   send(message: SendOnChain): Promise<Receipt>;
   start(): Promise<void>;
   /** What is queued stays queued. Idempotent. */

@@ -1,4 +1,4 @@
-import { firstValueFrom, fromEvent, merge, mergeMap, Observable, of, throwError } from 'rxjs';
+import { firstValueFrom, fromEvent, mergeMap, NEVER, of, race, throwError, throwIfEmpty, type Observable } from 'rxjs';
 import type { SealedMessage } from '../channel/index.ts';
 import type { Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
@@ -12,7 +12,10 @@ export function receiptOf(sendId: SendId, sealed: SealedMessage, status$: Observ
     messageId,
     nonce,
     status$,
-    reached: (state, signal) => firstValueFrom(merge(settled(status$, state), aborted(signal))),
+    reached: (state, signal) =>
+      firstValueFrom(
+        race(settled(status$, state), aborted(signal)).pipe(throwIfEmpty(() => new RelayError('aborted'))),
+      ),
   };
 }
 
@@ -30,7 +33,7 @@ function settled(
 }
 
 function aborted(signal: AbortSignal | undefined): Observable<never> {
-  if (signal === undefined) return new Observable();
+  if (signal === undefined) return NEVER;
   const fail = (): Observable<never> => throwError(() => new RelayError('aborted'));
   return signal.aborted ? fail() : fromEvent(signal, 'abort').pipe(mergeMap(fail));
 }

@@ -18,8 +18,8 @@ export interface LoginAnswer {
 
 export interface LoginCheck {
   readonly genesisHash: Hex;
-  /** Of this relay. */
-  readonly origins: ReadonlySet<string>;
+  /** Whether an origin is one of this relay's. */
+  readonly isOwnOrigin: (origin: string) => boolean;
   readonly verifySignature: VerifySignature;
   readonly clock: () => number;
 }
@@ -28,13 +28,13 @@ export interface LoginCheck {
 export async function checkLogin(
   challenge: Challenge | undefined,
   { identity, origin, signature }: LoginAnswer,
-  { genesisHash, origins, verifySignature, clock }: LoginCheck,
+  { genesisHash, isOwnOrigin, verifySignature, clock }: LoginCheck,
 ): Promise<void> {
   const refuse = (reason: string): RelayError => new RelayError('login-refused', { details: { identity, reason } });
   if (challenge === undefined) throw refuse('there is no challenge, or it was answered before');
   const { serverNonce, expiresAt } = challenge;
   if (BigInt(clock()) >= expiresAt) throw refuse('the challenge has expired');
-  if (!origins.has(origin)) throw refuse('it is signed for another origin than those of this relay');
+  if (!isOwnOrigin(origin)) throw refuse('it is signed for another origin than those of this relay');
   const content = loginContent({ genesisHash, identity, origin, serverNonce, expiresAt });
   if (!(await verifySignature(fromHex(identity), content, signature))) throw refuse('the signature is not valid');
 }

@@ -25,10 +25,10 @@ export interface IngestOptions {
   readonly maxMessageBytes: number;
 }
 
-/** First stage: bytes to fields. Throws message-too-large, off-chain-only-v1 and what the codec throws. */
+/** First stage: bytes to fields. Throws envelope-too-large, off-chain-only-v1 and what the codec throws. */
 export function ingest(bytes: Uint8Array, { genesisHash, maxMessageBytes }: IngestOptions): Ingested {
   if (bytes.length > maxMessageBytes)
-    throw new RelayError('message-too-large', { details: { size: bytes.length, max: maxMessageBytes } });
+    throw new RelayError('envelope-too-large', { details: { size: bytes.length, max: maxMessageBytes } });
   const signed = decodeSignedEnvelope(bytes);
   const envelope = decodeEnvelope(signed.envelope);
   if (envelope.suite !== 'v1')

@@ -66,6 +66,11 @@ export class Pipeline {
     };
   }
 
+  /** Counts one costly request of an address. Throws rate-limited. */
+  admit(address: string): void {
+    this.#buckets.address.take(addressKey(address));
+  }
+
   /** Resolves when the message is durable. Throws a RelayError for one that is not taken. */
   async submit(bytes: Uint8Array, arrival: Arrival): Promise<Receipt> {
     const { metrics } = this.#parts;
@@ -82,7 +87,7 @@ export class Pipeline {
 
   async #submit(bytes: Uint8Array, { address, hops }: Arrival): Promise<Receipt> {
     const { genesisHash, limits, router, gate, verify } = this.#parts;
-    this.#buckets.address.take(addressKey(address));
+    this.admit(address);
     if (hops !== undefined && hops > maxHops)
       throw new RelayError('too-many-hops', { details: { hops, max: maxHops } });
     const message = ingest(bytes, { genesisHash, maxMessageBytes: limits.maxMessageBytes });

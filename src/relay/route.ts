@@ -15,8 +15,8 @@ export interface RouterOptions {
   readonly local?: Hex | undefined;
   readonly recipients: ReadonlySet<Hex>;
   readonly workerState?: RelayDirectory | undefined;
-  /** Base URLs of this relay. */
-  readonly ownUrls: readonly string[];
+  /** Base URLs of this relay; asked once it listens. */
+  readonly ownUrls: () => readonly string[];
   readonly canForward: boolean;
 }
 
@@ -24,14 +24,15 @@ export interface RouterOptions {
 export type Router = (to: Hex) => Route;
 
 export function createRouter({ local, recipients, workerState, ownUrls, canForward }: RouterOptions): Router {
-  const ownKeys = new Set(ownUrls.map(relayKey));
+  let ownKeys: ReadonlySet<string> | undefined;
   // An endpoint list is replaced as a whole when it changes, so its answer holds as long as it is there.
   const namesUs = new WeakMap<readonly string[], boolean>();
 
   const isOurs = (endpoints: readonly string[]): boolean => {
     const known = namesUs.get(endpoints);
     if (known !== undefined) return known;
-    const found = endpoints.some((endpoint) => isRelayUrl(endpoint) && ownKeys.has(relayKey(endpoint)));
+    const own = (ownKeys ??= new Set(ownUrls().map(relayKey)));
+    const found = endpoints.some((endpoint) => isRelayUrl(endpoint) && own.has(relayKey(endpoint)));
     namesUs.set(endpoints, found);
     return found;
   };

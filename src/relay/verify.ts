@@ -11,16 +11,18 @@ export interface VerifyOptions {
   readonly clock: () => number;
 }
 
-/** Second stage, before anything costs: whether the fields fit together. Throws sender-mismatch, sent-at-refused. */
+/** Second stage, before anything costs: whether the fields fit together. Throws signer-mismatch, clock-skew. */
 export function checkFields({ signed, header }: Ingested, forwarded: boolean, options: VerifyOptions): void {
   if (signed.identity !== header.from)
-    throw new RelayError('sender-mismatch', { details: { from: header.from, identity: signed.identity } });
+    throw new RelayError('signer-mismatch', { details: { claimed: header.from, proven: signed.identity } });
   const { maxSkewMs, maxForwardAgeMs } = options.limits;
   const age = options.clock() - Number(header.sentAt);
   // The first relay held the message against its clock; here only its age on the way counts (protocol.md §9).
   const maxAge = forwarded ? maxForwardAgeMs : maxSkewMs;
   if (age > maxAge || -age > maxSkewMs)
-    throw new RelayError('sent-at-refused', { details: { skewMs: -age, maxMs: age > 0 ? maxAge : maxSkewMs } });
+    throw new RelayError('clock-skew', {
+      details: { sentAt: header.sentAt, toleranceMs: age > 0 ? maxAge : maxSkewMs },
+    });
 }
 
 /** Second stage: whether the sender is who it says. Throws bad-signature. */

@@ -27,7 +27,7 @@ export interface SessionParts {
   readonly closed: (session: WsSession) => void;
 }
 
-const closeCodes = { goingAway: 1001, policy: 1008 } as const;
+const closeCodes = { normal: 1000, goingAway: 1001, policy: 1008 } as const;
 
 /** One WebSocket: requests in, answers and deliveries out, both bounded. */
 export class WsSession {
@@ -42,11 +42,13 @@ export class WsSession {
   #delivery: Delivery | undefined;
   #ending = false;
   #active = true;
+  #usedAt: number;
 
   constructor(socket: WebSocket, address: string, parts: SessionParts) {
     this.#socket = socket;
     this.address = address;
     this.#parts = parts;
+    this.#usedAt = parts.login.clock();
     socket.on('message', (data, isBinary) => {
       this.#active = true;
       this.#receive(data, isBinary);
@@ -65,11 +67,18 @@ export class WsSession {
     return this.#identity;
   }
 
-  /** Called once a ping interval: cuts the connection that gave no sign since the last call. */
+  /** Called once a ping interval: cuts the connection that gave no sign since the last call, closes the unused. */
   checkAlive(): void {
-    if (!this.#active && this.#unanswered === 0) {
-      this.#parts.metrics.count('connections_closed_total', 'silent');
+    const { metrics, limits, login } = this.#parts;
+    if (this.#slow !== undefined || this.#unanswered > 0 || this.#ending) return;
+    if (!this.#active) {
+      metrics.count('connections_closed_total', 'silent');
       this.#socket.terminate();
+      return;
+    }
+    if (this.#delivery === undefined && login.clock() - this.#usedAt > limits.idleMs) {
+      metrics.count('connections_closed_total', 'idle');
+      this.#end(closeCodes.normal);
       return;
     }
     this.#active = false;
@@ -88,16 +97,13 @@ export class WsSession {
 
   /** What was sent before is flushed; resolves when the connection is gone. */
   async close(waitMs: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
     if (this.#socket.readyState === this.#socket.CLOSED) return;
-    this.#socket.once('close', () => {
-      resolve();
-    });
     const timer = setTimeout(() => {
       this.#socket.terminate();
     }, waitMs);
+    const closed = new Promise((resolve) => this.#socket.once('close', resolve));
     this.#end(closeCodes.goingAway);
-    await promise;
+    await closed;
     clearTimeout(timer);
   }
 
@@ -149,6 +155,7 @@ export class WsSession {
     if (id === 0) throw badFrame('0 is not a request id');
     if (this.#unanswered >= window) throw new RelayError('window-exceeded', { details: { window } });
     this.#unanswered += 1;
+    this.#usedAt = this.#parts.login.clock();
     work().then(
       (frame) => {
         this.#unanswered -= 1;
@@ -188,7 +195,9 @@ export class WsSession {
       pipeline.admit(this.address);
       await checkLogin(challenge, frame, login);
       if (this.#identity !== undefined)
-        throw new RelayError('login-refused', { details: { identity, reason: 'this connection has logged in before' } });
+        throw new RelayError('login-refused', {
+          details: { identity, reason: 'this connection has logged in before' },
+        });
     } catch (error) {
       metrics.count('logins_total', 'refused');
       throw error;
@@ -257,7 +266,6 @@ export class WsSession {
 
   #flushed(length: number): void {
     this.#buffered -= length;
-    this.#active = true;
     if (this.#slow !== undefined && this.#buffered <= this.#parts.limits.maxBufferedBytes / 2) {
       clearTimeout(this.#slow);
       this.#slow = undefined;

@@ -54,7 +54,7 @@ export async function* walkBest(
     }
 
     const path: Head[] = [];
-    for (let head = target; head.number >= first && !isEmitted(head); ) {
+    for (let head = target; head.number >= first && !isEmitted(head);) {
       path.unshift(head);
       if (head.number === first) break;
       const oldest = branch[0];

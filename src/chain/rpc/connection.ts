@@ -1,7 +1,7 @@
-import { BehaviorSubject, filter, firstValueFrom, type Observable } from 'rxjs';
+import { BehaviorSubject, filter, type Observable } from 'rxjs';
 import type { Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
-import { abortable, anySignal, throwIfAborted } from '../abort.ts';
+import { aborted, anySignal, onAbort, throwIfAborted } from '../abort.ts';
 import type { Clock } from '../clock.ts';
 import type { ChainLogger } from '../logger.ts';
 import { backoffMs, type BackoffOptions } from './backoff.ts';
@@ -91,18 +91,39 @@ export class Connection {
     throwIfAborted(this.stopped);
     const present = this.#session$.value;
     if (present?.socket.isOpen === true) return present;
-    const patience = new AbortController();
-    const next = firstValueFrom(this.session$.pipe(filter(({ socket }) => socket.isOpen)));
-    const timer = Number.isFinite(patienceMs)
-      ? setTimeout(() => {
-          patience.abort(this.#unreachable(`no connection for ${patienceMs} ms`));
-        }, patienceMs)
-      : undefined;
-    try {
-      return await abortable(next, anySignal(signal, patience.signal, this.stopped));
-    } finally {
-      clearTimeout(timer);
-    }
+    return new Promise((resolve, reject) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        off?.();
+        waiting.unsubscribe();
+      };
+      const timer = Number.isFinite(patienceMs)
+        ? setTimeout(() => {
+            done();
+            reject(this.#unreachable(`no connection for ${patienceMs} ms`));
+          }, patienceMs)
+        : undefined;
+      const off =
+        signal &&
+        onAbort(signal, () => {
+          done();
+          reject(aborted(signal));
+        });
+      const end = (): void => {
+        done();
+        reject(aborted(this.stopped));
+      };
+      const waiting = this.session$.subscribe({
+        next: (session) => {
+          if (!session.socket.isOpen) return;
+          // The present one is closed, so this comes after the subscription was made.
+          done();
+          resolve(session);
+        },
+        error: end,
+        complete: end,
+      });
+    });
   }
 
   /**

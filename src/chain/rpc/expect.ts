@@ -13,7 +13,8 @@ export function expectArray(value: unknown, method: string): readonly unknown[] 
 }
 
 export function expectObject(value: unknown, method: string): Readonly<Record<string, unknown>> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw unexpected(method, 'it is not an object');
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw unexpected(method, 'it is not an object');
   return value as Record<string, unknown>;
 }
 

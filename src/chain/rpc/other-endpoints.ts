@@ -9,7 +9,10 @@ const idleMs = 60_000;
 /** The endpoints that the connection is not on: asked where it lacks a block's state, and kept open while that lasts. */
 export class OtherEndpoints {
   readonly #connection: Connection;
-  readonly #sockets = new Map<string, { readonly socket: Promise<RpcSocket>; idle: ReturnType<typeof setTimeout> | undefined }>();
+  readonly #sockets = new Map<
+    string,
+    { readonly socket: Promise<RpcSocket>; idle: ReturnType<typeof setTimeout> | undefined }
+  >();
 
   constructor(connection: Connection) {
     this.#connection = connection;

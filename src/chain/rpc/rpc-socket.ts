@@ -1,4 +1,4 @@
-import { abortable, aborted, throwIfAborted } from '../abort.ts';
+import { abortable, aborted, onAbort, throwIfAborted } from '../abort.ts';
 import { ConnectionLost, RpcError } from './rpc-error.ts';
 import { createWebSocket, type PlainSocket } from './web-socket.ts';
 
@@ -57,7 +57,10 @@ export class RpcSocket {
   }
 
   /** Throws ConnectionLost, or aborted. */
-  static async open(url: string, { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal }): Promise<RpcSocket> {
+  static async open(
+    url: string,
+    { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal },
+  ): Promise<RpcSocket> {
     throwIfAborted(signal);
     const socket = await createWebSocket(url);
     const rpc = new RpcSocket(url, socket);
@@ -69,13 +72,12 @@ export class RpcSocket {
       const timer = setTimeout(() => {
         rpc.#end(`it does not answer within ${timeoutMs} ms`);
       }, timeoutMs);
-      const stop = (): void => {
+      const off = onAbort(signal, () => {
         rpc.#end('given up');
-      };
-      signal.addEventListener('abort', stop, { once: true });
+      });
       socket.onopen = () => {
         clearTimeout(timer);
-        signal.removeEventListener('abort', stop);
+        off();
         resolve(rpc);
       };
       socket.onerror = ({ message }) => {
@@ -86,7 +88,7 @@ export class RpcSocket {
       };
       void rpc.closed.then((lost) => {
         clearTimeout(timer);
-        signal.removeEventListener('abort', stop);
+        off();
         reject(signal.aborted ? aborted(signal) : lost);
       });
     });

@@ -65,8 +65,7 @@ export class RuntimeCache {
 
   async #load(version: RuntimeVersion, block: Hex): Promise<Runtime> {
     const metadata = await this.#readAt('state_getMetadata', [block], block);
-    if (metadata === null)
-      throw new RelayError('state-discarded', { details: { block, reason: 'no metadata there' } });
+    if (metadata === null) throw new RelayError('state-discarded', { details: { block, reason: 'no metadata there' } });
     return new Runtime(version, expectHex(metadata, 'state_getMetadata'));
   }
 }

@@ -1,8 +1,9 @@
-import { expandMetadata, Metadata, TypeRegistry, type DecoratedMeta } from '@polkadot/types';
+import { expandMetadata, Metadata, TypeRegistry } from '@polkadot/types';
+import type { DecoratedMeta } from '@polkadot/types/metadata/decorate/types';
 import type { Codec } from '@polkadot/types/types';
 import type { Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
-import { userExtensions } from './signed-extensions.ts';
+import { unknownExtensions, userExtensions } from './signed-extensions.ts';
 import { typeShape } from './type-shape.ts';
 
 export interface RuntimeVersion {
@@ -29,6 +30,8 @@ export class Runtime {
   readonly version: RuntimeVersion;
   readonly registry: TypeRegistry;
   readonly decorated: DecoratedMeta;
+  /** With one of these nothing can be signed. */
+  readonly unknownExtensions: readonly string[];
   readonly #entries = new Map<string, StorageEntry | undefined>();
 
   constructor(version: RuntimeVersion, metadata: Hex) {
@@ -38,9 +41,12 @@ export class Runtime {
       const decoded = new Metadata(this.registry, metadata);
       // Unknown extensions are judged in signed-extensions.ts; the library would only print a warning.
       this.registry.setMetadata(decoded, undefined, userExtensions(decoded), true);
+      this.unknownExtensions = unknownExtensions(decoded);
       this.decorated = expandMetadata(this.registry, decoded);
     } catch (error) {
-      throw new RelayError('unsupported-runtime', { details: { reason: `its metadata can not be read: ${String(error)}` } });
+      throw new RelayError('unsupported-runtime', {
+        details: { reason: `its metadata can not be read: ${String(error)}` },
+      });
     }
   }
 
@@ -54,6 +60,16 @@ export class Runtime {
   /** Index of the pallet in calls and events. */
   palletIndex(pallet: string): number | undefined {
     return this.#pallet(pallet)?.index.toNumber();
+  }
+
+  palletName(index: number): string {
+    const pallet = this.registry.metadata.pallets.find((candidate) => candidate.index.toNumber() === index);
+    return pallet?.name.toString() ?? `pallet ${index}`;
+  }
+
+  /** Indices of pallet and call; names in the library's camelCase. */
+  callIndex(section: string, method: string): Uint8Array | undefined {
+    return this.decorated.tx[section]?.[method]?.callIndex;
   }
 
   /** A constant; names in the library's camelCase. */

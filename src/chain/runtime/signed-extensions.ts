@@ -31,13 +31,14 @@ function isKnown(name: string): boolean {
 }
 
 function extensions(metadata: Metadata): { readonly name: string; readonly isEmpty: boolean }[] {
-  const { extrinsic, lookup } = metadata.asLatest;
-  return extrinsic.transactionExtensions.map(({ identifier, type, implicit }) => ({
+  const { lookup } = metadata.asLatest;
+  // From version 14 itself, which `state_getMetadata` gives: the library loses `additionalSigned` on the way to its latest.
+  return metadata.asV14.extrinsic.signedExtensions.map(({ identifier, type, additionalSigned }) => ({
     name: identifier.toString(),
-    isEmpty: isEmptyType(lookup, type.toNumber()) && isEmptyType(lookup, implicit.toNumber()),
+    isEmpty: isEmptyType(lookup, type.toNumber()) && isEmptyType(lookup, additionalSigned.toNumber()),
   }));
 }
 
 function isEmptyType(lookup: PortableRegistry, id: number): boolean {
-  return /^[(){}[\];0]*$/.test(typeShape(lookup, id));
+  return ['()', '{}'].includes(typeShape(lookup, id));
 }

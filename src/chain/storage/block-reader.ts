@@ -12,7 +12,8 @@ const behindRetryMs = 1_000;
 const behindRetries = 10;
 
 /** What nodes say where they have dropped a block's state, or never had the block. */
-const missing = /state already discarded|unknown ?block|header (was )?not found|block .* not found|unable to find block|expect block/i;
+const missing =
+  /state already discarded|unknown ?block|header (was )?not found|block .* not found|unable to find block|expect block/i;
 
 /** Makes requests about one block, at another endpoint where the present one has forgotten it. */
 export class BlockReader {
@@ -53,7 +54,9 @@ export class BlockReader {
   /** Whether the present node has not yet got what another one told before a failover. */
   async #isBehind(signal: AbortSignal | undefined): Promise<boolean> {
     const hash = await this.#connection.request('chain_getFinalizedHead', [], { signal });
-    const header = (await this.#connection.request('chain_getHeader', [hash], { signal })) as { number?: string } | null;
+    const header = (await this.#connection.request('chain_getHeader', [hash], { signal })) as {
+      number?: string;
+    } | null;
     return Number(header?.number ?? 0) < this.#connection.highestFinalized;
   }
 }

@@ -43,10 +43,7 @@ export function createBlockView(storage: BlockStorage, readAt: ReadAt): BlockVie
       if (info === undefined) return undefined;
       return {
         info: storage.decode(`PhalaRegistry.Workers of ${id}`, () => decodeWorkerInfo(info)),
-        endpoints:
-          list === undefined
-            ? noEndpoints
-            : storage.decode(`PhalaRegistry.Endpoints of ${id}`, () => decodeEndpoints(list)),
+        endpoints: list === undefined ? noEndpoints : decodeEndpoints(list),
         gatekeeper: among.has(id),
       };
     });

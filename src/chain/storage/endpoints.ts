@@ -1,4 +1,5 @@
 import { Reader } from '../../codec/index.ts';
+import { isRelayError } from '../../errors/index.ts';
 
 /** URLs of one worker that are read; whoever owns a worker may publish millions of strings. */
 export const maxUrls = 64;
@@ -16,20 +17,25 @@ const none: readonly string[] = [];
  */
 export function decodeEndpoints(bytes: Uint8Array): readonly string[] {
   if (bytes[0] !== 0) return none;
-  const view = new Reader(bytes, 'VersionedWorkerEndpoints');
-  view.u8();
-  const left = view.compactLength();
-  if (left === 0) return none;
   const urls: { readonly at: number; readonly bytes: Uint8Array }[] = [];
   const records: { readonly at: number; readonly bytes: Uint8Array }[] = [];
-  for (let at = 0; at < left; at++) {
-    const text = view.bytes();
-    if (text.length > maxStringBytes) continue;
-    if (recordPrefix.every((byte, i) => text[i] === byte)) {
-      records.push({ at, bytes: text });
-      if (records.length > maxRecords) records.shift();
-    } else if (urls.length < maxUrls) urls.push({ at, bytes: text });
+  try {
+    const reader = new Reader(bytes, 'VersionedWorkerEndpoints');
+    reader.u8();
+    const count = reader.compactLength();
+    for (let at = 0; at < count; at++) {
+      const text = reader.bytes();
+      if (text.length > maxStringBytes) continue;
+      if (recordPrefix.every((byte, i) => text[i] === byte)) {
+        records.push({ at, bytes: text });
+        if (records.length > maxRecords) records.shift();
+      } else if (urls.length < maxUrls) urls.push({ at, bytes: text });
+    }
+  } catch (error) {
+    // One worker's garbage must not stop the reading of all the others.
+    if (!isRelayError(error)) throw error;
   }
+  if (urls.length + records.length === 0) return none;
   const decoder = new TextDecoder();
   return [...urls, ...records].sort((a, b) => a.at - b.at).map(({ bytes: text }) => decoder.decode(text));
 }

@@ -1,3 +1,42 @@
 import type { CatalogueEntry } from './entry.ts';
 
-export const cliErrors = {} as const satisfies Record<string, CatalogueEntry>;
+export const cliErrors = {
+  'bad-setting': {
+    message: 'The setting {name} is not valid: {reason}.',
+    remedy: 'See khala-relay help, or docs/configuration.md for units and defaults.',
+    usage: true,
+  },
+  'missing-setting': {
+    message: 'The setting {name} is needed.',
+    remedy: 'Give it as --{flag}, as {variable} in the environment, or in khala-relay.toml.',
+    usage: true,
+  },
+  'bad-config-file': {
+    message: 'The configuration file {path} can not be used: {reason}.',
+    remedy: 'Mend the file, or name another with --config.',
+    usage: true,
+  },
+  'secret-by-flag': {
+    message: 'Secrets are not taken by flag, where other users of the machine can read them.',
+    remedy: 'Set KHALA_RELAY_SURI, or give --suri-fd N; --suri takes the well-known development accounts only, as //Alice.',
+    usage: true,
+  },
+  'no-passphrase': {
+    message: 'The vault needs a passphrase, and there is no terminal to ask at.',
+    remedy: 'Set KHALA_RELAY_PASSPHRASE.',
+    usage: true,
+  },
+  'bad-input': {
+    message: 'The message can not be read: {reason}.',
+    remedy: 'Give TEXT, --file FILE, or - to read standard input.',
+    usage: true,
+  },
+  'no-endpoint': {
+    message: '{id} has published no endpoint that can be used.',
+    remedy: 'Send with --via chain and an account that pays, or ask it to run khala-relay endpoint set.',
+  },
+  internal: {
+    message: 'Something unexpected happened: {reason}.',
+    remedy: 'Report it, with what KHALA_RELAY_DEBUG=1 prints.',
+  },
+} as const satisfies Record<string, CatalogueEntry>;

@@ -1,7 +1,7 @@
 import type { CatalogueEntry } from './entry.ts';
 
 export const inboxErrors = {
-  'sender-mismatch': {
+  'sender-not-proven': {
     message: 'The message says it is from {claimed}, but {proven} posted it.',
     remedy: 'Ignore it; whoever posted it is not who it names.',
   },

@@ -1,7 +1,7 @@
 import type { CatalogueEntry } from './entry.ts';
 
 export const outboxErrors = {
-  'message-too-large': {
+  'too-large-for-chain': {
     message: 'The message takes {bytes} bytes, and the chain carries at most {limit} in one.',
     remedy: 'Split it, or send it off chain with --via relay.',
     usage: true,
@@ -10,9 +10,5 @@ export const outboxErrors = {
     message: 'Posting on chain needs an account that pays.',
     remedy: 'Give one with --suri, --suri-fd or KHALA_RELAY_SURI.',
     usage: true,
-  },
-  aborted: {
-    message: 'The wait was given up.',
-    remedy: 'Try again, with a longer --timeout if it ran out.',
   },
 } as const satisfies Record<string, CatalogueEntry>;

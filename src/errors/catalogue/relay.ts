@@ -1,19 +1,15 @@
 import type { CatalogueEntry } from './entry.ts';
 
 export const relayErrors = {
-  'sender-mismatch': {
-    message: 'The envelope names {from} as its sender and {identity} signed it.',
+  'signer-mismatch': {
+    message: 'The envelope names {claimed} as its sender, but {proven} signed it.',
     remedy: 'Sign with the identity that the header names.',
   },
   'off-chain-only-v1': {
     message: 'Only version 1 envelopes of a worker travel off chain: {reason}.',
     remedy: 'Seal with suite v1 as a worker, or send on chain.',
   },
-  'sent-at-refused': {
-    message: "The message's sentAt is {skewMs} ms away from the relay's clock; at most {maxMs} ms are taken.",
-    remedy: 'Set the clock of the sender; seal the message again if it waited too long.',
-  },
-  'message-too-large': {
+  'envelope-too-large': {
     message: 'The message has {size} bytes; {max} are taken.',
     remedy: 'Send less in one message, or raise the limit of the relay.',
   },

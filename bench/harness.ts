@@ -1,0 +1,76 @@
+/** Two ways to the same result, measured side by side. */
+export interface Bench {
+  /** `room/what`. */
+  readonly name: string;
+  /** One operation of khala-relay. */
+  readonly ours: () => unknown;
+  /** The same result by the nearest other means. */
+  readonly baseline: () => unknown;
+}
+
+export interface Result {
+  readonly name: string;
+  /** Median time of one operation. */
+  readonly ours: number;
+  readonly baseline: number;
+  /** Median over the rounds of ours / baseline: below 1 khala-relay is the faster one. */
+  readonly ratio: number;
+  readonly unit: 'µs/op';
+}
+
+const rounds = 21;
+const roundMs = 40;
+const warmUpMs = 200;
+
+/**
+ * Rounds alternate between the two, so that a machine that is busy for a while is busy for both, and medians forget the
+ * rounds in which it was. A ratio therefore tells more than either time.
+ */
+export async function measure({ name, ours, baseline }: Bench): Promise<Result> {
+  const [oursRound, baselineRound] = [await calibrated(ours), await calibrated(baseline)];
+  const times: { ours: number; baseline: number }[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const oursFirst = round % 2 === 0;
+    const first = await (oursFirst ? oursRound : baselineRound)();
+    const second = await (oursFirst ? baselineRound : oursRound)();
+    times.push(oursFirst ? { ours: first, baseline: second } : { ours: second, baseline: first });
+  }
+  return {
+    name,
+    ours: rounded(median(times.map((time) => time.ours))),
+    baseline: rounded(median(times.map((time) => time.baseline))),
+    ratio: rounded(median(times.map((time) => time.ours / time.baseline))),
+    unit: 'µs/op',
+  };
+}
+
+/** Warms up, then gives a function that runs about `roundMs` worth of operations and returns µs per operation. */
+async function calibrated(operation: () => unknown): Promise<() => Promise<number>> {
+  let operations = 1;
+  let elapsedMs = 0;
+  for (const end = performance.now() + warmUpMs; performance.now() < end || elapsedMs < roundMs / 4;) {
+    elapsedMs = await elapsed(operation, operations);
+    if (elapsedMs < roundMs / 2) operations *= 2;
+  }
+  const count = Math.max(1, Math.round((operations * roundMs) / elapsedMs));
+  return async () => ((await elapsed(operation, count)) * 1000) / count;
+}
+
+/** An operation that returns no promise is not awaited: a turn of the event loop costs more than a seal. */
+async function elapsed(operation: () => unknown, operations: number): Promise<number> {
+  const start = performance.now();
+  for (let i = 0; i < operations; i++) {
+    const result = operation();
+    if (result instanceof Promise) await result;
+  }
+  return performance.now() - start;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
+
+function rounded(value: number): number {
+  return Number(value.toPrecision(4));
+}

@@ -1,0 +1,35 @@
+// npm run bench -- [NAME] [--json]: runs every bench whose name begins with NAME.
+import { readdirSync } from 'node:fs';
+import { measure, type Bench, type Result } from './harness.ts';
+
+const args = process.argv.slice(2);
+const json = args.includes('--json');
+const name = args.find((arg) => !arg.startsWith('--')) ?? '';
+
+const all = await benches();
+const chosen = all.filter((bench) => bench.name.startsWith(name));
+if (chosen.length === 0) {
+  console.error(`No bench begins with "${name}"; there are: ${all.map((bench) => bench.name).join(', ')}`);
+  process.exitCode = 2;
+}
+
+if (!json && chosen.length > 0) console.log(line('', 'ours', 'baseline', 'ratio', 'unit'));
+for (const bench of chosen) print(await measure(bench));
+
+/** Each bench/*.bench.ts exports `benches()`. */
+async function benches(): Promise<Bench[]> {
+  const files = readdirSync(import.meta.dirname).filter((file) => file.endsWith('.bench.ts'));
+  const modules = await Promise.all(
+    files.map((file) => import(`./${file}`) as Promise<{ benches(): Promise<Bench[]> }>),
+  );
+  return (await Promise.all(modules.map((module) => module.benches()))).flat();
+}
+
+function print(result: Result): void {
+  if (json) console.log(JSON.stringify(result));
+  else console.log(line(result.name, result.ours, result.baseline, result.ratio, result.unit));
+}
+
+function line(first: string, ...rest: readonly (string | number)[]): string {
+  return first.padEnd(28) + rest.map((cell) => String(cell).padStart(12)).join('');
+}

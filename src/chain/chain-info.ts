@@ -1,0 +1,57 @@
+import { Reader } from '../codec/index.ts';
+import type { ChainInfo } from './chain.ts';
+import type { Connection } from './rpc/connection.ts';
+import { RpcError } from './rpc/rpc-error.ts';
+import type { Runtime } from './runtime/runtime.ts';
+import type { BlockStorage } from './storage/block-storage.ts';
+import { storagePrefix } from './storage/storage-key.ts';
+
+/** Khala's, used where the chain does not say. */
+const defaults = { paraId: 2004, ss58Prefix: 30, tokenSymbol: 'PHA', tokenDecimals: 12 } as const;
+/** Substrate's normal limit, 75 % of 5 MiB, used where the chain does not say. */
+const defaultBlockBytes = 3_932_160;
+/**
+ * Bytes of a block left to its inherents: they count into the limit of normal extrinsics, so one that fills it whole
+ * passes the pool and never gets into a block.
+ */
+const inherentsBytes = 64 * 1024;
+
+export async function readChainInfo(
+  connection: Connection,
+  runtime: Runtime,
+  signal: AbortSignal | undefined,
+): Promise<ChainInfo> {
+  const ask = (method: string): Promise<unknown> =>
+    connection.request(method, [], { signal }).catch((error: unknown) => {
+      // Names for people only: a node may refuse them.
+      if (error instanceof RpcError) return undefined;
+      throw error;
+    });
+  const [name, properties] = await Promise.all([ask('system_chain'), ask('system_properties')]);
+  const { ss58Format, tokenSymbol, tokenDecimals } = (properties ?? {}) as Readonly<Record<string, unknown>>;
+  const first = (value: unknown): unknown => (Array.isArray(value) ? (value as unknown[])[0] : value);
+  const prefix = Number(runtime.constant('system', 'ss58Prefix')?.toString() ?? first(ss58Format));
+  const decimals = Number(first(tokenDecimals) ?? defaults.tokenDecimals);
+  return {
+    chainName: typeof name === 'string' ? name : runtime.version.specName,
+    specName: runtime.version.specName,
+    specVersion: runtime.version.specVersion,
+    ss58Prefix: Number.isInteger(prefix) ? prefix : defaults.ss58Prefix,
+    tokenSymbol: String(first(tokenSymbol) ?? defaults.tokenSymbol),
+    tokenDecimals: Number.isInteger(decimals) ? decimals : defaults.tokenDecimals,
+    maxExtrinsicBytes: blockBytes(runtime) - inherentsBytes,
+    noneAttestationEnabled: runtime.constant('phalaRegistry', 'noneAttestationEnabled')?.toString() === 'true',
+  };
+}
+
+/** Of `ParachainInfo`, where the chain has it; Khala's otherwise, which the dev runtime expects too. */
+export async function readParaId(storage: BlockStorage, runtime: Runtime): Promise<number> {
+  if (runtime.storage('ParachainInfo', 'ParachainId') === undefined) return defaults.paraId;
+  const [value] = await storage.values([storagePrefix('ParachainInfo', 'ParachainId')]);
+  return value === undefined ? defaults.paraId : new Reader(value, 'ParachainInfo.ParachainId').u32();
+}
+
+function blockBytes(runtime: Runtime): number {
+  const limits = runtime.constant('system', 'blockLength')?.toJSON() as { max?: { normal?: number } } | undefined;
+  return limits?.max?.normal ?? defaultBlockBytes;
+}

@@ -1,0 +1,133 @@
+import { fromHex, Reader, toHex, type Hex } from '../codec/index.ts';
+import { RelayError } from '../errors/index.ts';
+import { throwIfAborted } from './abort.ts';
+import { readChainInfo, readParaId } from './chain-info.ts';
+import type { Chain } from './chain.ts';
+import { systemClock, type Clock } from './clock.ts';
+import { HeadReader } from './head/head-reader.ts';
+import { heads$, walkHeads } from './head/heads.ts';
+import { defaultSilenceMs, newestHeads } from './head/newest-heads.ts';
+import { silentLogger, type ChainLogger } from './logger.ts';
+import type { BackoffOptions } from './rpc/backoff.ts';
+import { Connection } from './rpc/connection.ts';
+import { isLocalUrl } from './rpc/local-address.ts';
+import { OtherEndpoints } from './rpc/other-endpoints.ts';
+import { RuntimeCache } from './runtime/runtime-cache.ts';
+import { BlockReader } from './storage/block-reader.ts';
+import { BlockStorage } from './storage/block-storage.ts';
+import { createBlockView } from './storage/block-view.ts';
+import { mapKey, storagePrefix } from './storage/storage-key.ts';
+import { StorageReader } from './storage/storage-reader.ts';
+import { formatBalance } from './submit/format-balance.ts';
+import { Submitter } from './submit/submitter.ts';
+
+export interface ConnectOptions {
+  /** ws:// or wss:// URLs of nodes of one chain; the next one is used where one fails. */
+  readonly endpoints: readonly string[];
+  /** Refuse any other chain. Default: the chain of the first endpoint that answers. */
+  readonly genesisHash?: Hex;
+  /** How long to try to connect, and how long a call waits while there is no connection, ms. Default 10 000. */
+  readonly timeoutMs?: number;
+  /** Silence of a subscription after which its node is probed, ms. Default 30 000. */
+  readonly silenceMs?: number;
+  readonly backoff?: BackoffOptions;
+  readonly logger?: ChainLogger;
+  readonly clock?: Clock;
+  readonly signal?: AbortSignal;
+}
+
+const defaultTimeoutMs = 10_000;
+const sudoKey = storagePrefix('Sudo', 'Key');
+
+/** Throws chain-unreachable, wrong-chain, unsupported-runtime, bad-endpoint, aborted. */
+export async function connectChain(options: ConnectOptions): Promise<Chain> {
+  const { endpoints, timeoutMs = defaultTimeoutMs, clock = systemClock, logger = silentLogger, signal } = options;
+  throwIfAborted(signal);
+  checkEndpoints(endpoints);
+  const connection = await Connection.open(
+    { endpoints, genesisHash: options.genesisHash, timeoutMs, backoff: options.backoff ?? {}, clock, logger },
+    signal,
+  );
+  try {
+    return await createChain(connection, options, clock);
+  } catch (error) {
+    connection.stop();
+    throw error;
+  }
+}
+
+async function createChain(connection: Connection, options: ConnectOptions, clock: Clock): Promise<Chain> {
+  const silenceMs = options.silenceMs ?? defaultSilenceMs;
+  const { read: readAt } = new BlockReader(connection, new OtherEndpoints(connection), clock);
+  const reader = new HeadReader(connection, clock);
+  const runtimes = new RuntimeCache(readAt);
+  const storageReader = new StorageReader(readAt);
+  const newest$ = {
+    finalized: newestHeads(connection, 'finalized', silenceMs),
+    best: newestHeads(connection, 'best', silenceMs),
+  };
+  const sources = { connection, reader, newest$ };
+  const storageAt = (hash: Hex): BlockStorage => new BlockStorage(hash, storageReader, runtimes);
+
+  const head = await reader.best({ signal: options.signal });
+  const storage = storageAt(head.hash);
+  const runtime = await runtimes.of(head.hash, options.signal);
+  const info = await readChainInfo(connection, runtime, options.signal);
+  const paraId = await readParaId(storage, runtime);
+
+  const isSudo = async (account: Hex, signal?: AbortSignal): Promise<boolean> => {
+    const { hash } = await reader.best({ signal });
+    const [key] = await storageAt(hash).values([sudoKey], signal);
+    return key !== undefined && toHex(key) === account.toLowerCase();
+  };
+  const submitter = new Submitter({
+    connection,
+    heads: reader,
+    newest$,
+    runtimes,
+    readAt,
+    clock,
+    random: options.backoff?.random ?? Math.random,
+    storageAt,
+    isSudo,
+    nonceAt: async (account, block, signal) => {
+      const answer = await readAt('state_call', ['AccountNonceApi_account_nonce', account, block], block, signal);
+      return new Reader(fromHex(String(answer)), 'AccountNonceApi_account_nonce').u32();
+    },
+    freeBalance: async (account, signal) => {
+      const { hash } = await reader.best({ signal });
+      const at = storageAt(hash);
+      const entry = (await at.runtime(signal)).storage('System', 'Account');
+      if (entry === undefined) return 'an unknown amount of';
+      const [value] = await at.values([mapKey(entry, fromHex(account))], signal);
+      return formatBalance(value, info.tokenDecimals);
+    },
+    facts: { genesisHash: connection.genesisHash, paraId, tokenSymbol: info.tokenSymbol },
+    maxExtrinsicBytes: info.maxExtrinsicBytes,
+  });
+
+  const stop = async (): Promise<void> => {
+    connection.stop();
+    return Promise.resolve();
+  };
+  return {
+    genesisHash: connection.genesisHash,
+    info,
+    isLocal: options.endpoints.every(isLocalUrl),
+    finalizedHead: (signal) => reader.finalized({ signal }),
+    bestHead: (signal) => reader.best({ signal }),
+    headAt: (number, signal) => reader.at(number, { signal }),
+    heads$: (headsOptions = {}) => heads$(sources, headsOptions),
+    headEvents: (headsOptions = {}, signal) => walkHeads(sources, headsOptions, signal),
+    at: (hash) => createBlockView(storageAt(hash), readAt),
+    isSudo: (account) => isSudo(account),
+    submit: (calls, account, submitOptions = {}) => submitter.submit(calls, account, submitOptions),
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+function checkEndpoints(endpoints: readonly string[]): void {
+  const bad = endpoints.length === 0 ? '' : endpoints.find((url) => !/^wss?:\/\//.test(url) || !URL.canParse(url));
+  if (bad !== undefined) throw new RelayError('bad-endpoint', { details: { url: bad } });
+}

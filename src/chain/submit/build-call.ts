@@ -1,0 +1,100 @@
+import type { GenericCall } from '@polkadot/types';
+import { reservedTopicBytes, toHex, type Hex } from '../../codec/index.ts';
+import { RelayError } from '../../errors/index.ts';
+import type { Call } from '../chain.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+
+/** Facts about the chain that a registration repeats. */
+export interface RegistrationFacts {
+  readonly genesisHash: Hex;
+  readonly paraId: number;
+}
+
+/** `runtime_version` of workers that khala-relay registers. */
+const workerVersion = 1;
+const machineId = `0x${'00'.repeat(16)}`;
+
+export function needsRoot(call: Call): boolean {
+  return call.kind === 'force-register-worker';
+}
+
+/** The chain takes a message to such a topic and drops it without a word. Throws bad-topic. */
+export function checkTopic(call: Call): void {
+  if (call.kind !== 'push-message' && call.kind !== 'sync-offchain-message') return;
+  const [first] = call.destination;
+  if (first === undefined) throw new RelayError('bad-topic', { details: { reason: 'it is empty' } });
+  if (reservedTopicBytes.has(first))
+    throw new RelayError('bad-topic', { details: { reason: `it begins with the reserved byte ${first}` } });
+}
+
+/** Bytes go in as hex: the library takes a Uint8Array for SCALE with its length in front. */
+export function buildCall(runtime: Runtime, call: Call, { genesisHash, paraId }: RegistrationFacts): GenericCall {
+  switch (call.kind) {
+    case 'push-message':
+      return make(runtime, 'phalaMq', 'pushMessage', toHex(call.destination), toHex(call.payload));
+    case 'sync-offchain-message':
+      return make(runtime, 'phalaMq', 'syncOffchainMessage', {
+        message: {
+          sender: { Worker: call.worker },
+          destination: toHex(call.destination),
+          payload: toHex(call.payload),
+        },
+        sequence: call.sequence,
+        signature: toHex(call.signature),
+      });
+    case 'update-worker-endpoint':
+      return make(
+        runtime,
+        'phalaRegistry',
+        'updateWorkerEndpoint',
+        {
+          pubkey: call.identity,
+          versionedEndpoints: { V1: call.endpoints },
+          signingTime: call.signingTime,
+        },
+        toHex(call.signature),
+      );
+    case 'register-worker':
+      return make(
+        runtime,
+        'phalaRegistry',
+        'registerWorkerV2',
+        {
+          version: workerVersion,
+          machineId,
+          pubkey: call.identity,
+          ecdhPubkey: toHex(call.ecdhKey),
+          genesisBlockHash: genesisHash,
+          features: [],
+          operator: call.operator ?? null,
+          paraId,
+          maxConsensusVersion: 0,
+        },
+        null,
+      );
+    case 'force-register-worker':
+      return make(
+        runtime,
+        'phalaRegistry',
+        'forceRegisterWorker',
+        call.identity,
+        toHex(call.ecdhKey),
+        call.operator ?? null,
+      );
+  }
+}
+
+/** Throws unsupported-runtime where the chain has no such call or it takes something else. */
+export function make(runtime: Runtime, section: string, method: string, ...args: readonly unknown[]): GenericCall {
+  const create = runtime.decorated.tx[section]?.[method];
+  const reason = `the call ${section}.${method}`;
+  if (create === undefined) throw new RelayError('unsupported-runtime', { details: { reason: `it lacks ${reason}` } });
+  try {
+    return create(...args) as unknown as GenericCall;
+  } catch (error) {
+    throw new RelayError('unsupported-runtime', {
+      details: { reason: `${reason} takes something else: ${String(error)}` },
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,45 @@
+import { abortable, throwIfAborted } from '../abort.ts';
+
+/** The next nonce of one account in this process: one signs and posts at a time, the rest queue. */
+export class NonceOwner {
+  readonly #read: (signal: AbortSignal | undefined) => Promise<number>;
+  #next: number | undefined;
+  #tail: Promise<unknown> = Promise.resolve();
+
+  /** `read` asks the node, which counts what its pool has. */
+  constructor(read: (signal: AbortSignal | undefined) => Promise<number>) {
+    this.#read = read;
+  }
+
+  /** Runs when all that came before has posted. */
+  async exclusively<T>(use: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    const turn = this.#tail.then(async () => {
+      throwIfAborted(signal);
+      return use();
+    });
+    this.#tail = turn.catch(() => undefined);
+    return abortable(turn, signal);
+  }
+
+  async next(signal: AbortSignal | undefined): Promise<number> {
+    this.#next ??= await this.#read(signal);
+    return this.#next;
+  }
+
+  /** The node took it, or may have. */
+  used(nonce: number): void {
+    this.#next = nonce + 1;
+  }
+
+  /** Asks the node again; `past` is a nonce that is known to be taken. */
+  async resync(signal: AbortSignal | undefined, past?: number): Promise<number> {
+    const fresh = await this.#read(signal);
+    this.#next = past === undefined ? fresh : Math.max(fresh, past + 1);
+    return fresh;
+  }
+
+  /** What was counted on did not come in: the next one asks the node. */
+  forget(): void {
+    this.#next = undefined;
+  }
+}

@@ -1,0 +1,59 @@
+import { Command, Option } from 'commander';
+import { onInterruption } from './interruption.ts';
+import { createOutput, type Output } from './output.ts';
+import { resolveSettings } from './resolve-settings.ts';
+import { flagOf, settingsSchema, type SettingName, type Settings } from './settings.ts';
+
+/** What an action gets beside its arguments. */
+export interface Context<Flags> {
+  readonly settings: Settings;
+  readonly flags: Flags;
+  readonly output: Output;
+  /** Aborts on SIGINT and SIGTERM. */
+  readonly signal: AbortSignal;
+  readonly interrupted: Promise<void>;
+}
+
+/** A command with `--json`, `--config` and the flags of the settings that it reads. */
+export function command(name: string, description: string, settings: readonly SettingName[]): Command {
+  const made = new Command(name)
+    .description(description)
+    .option('--json', 'print one JSON object a line')
+    .option('--config <file>', 'TOML or JSON file of settings (default: khala-relay.toml if there is one)');
+  for (const setting of settings) made.addOption(settingOption(setting));
+  return made;
+}
+
+/** `--suri` and `--suri-fd`, the paying account. */
+export function withAccount(made: Command): Command {
+  return made
+    .option('--suri <suri>', 'development account that pays, as //Alice; others by KHALA_RELAY_SURI')
+    .option('--suri-fd <n>', 'file descriptor to read the secret URI of the paying account from');
+}
+
+/** Wraps an action: resolves settings, watches signals. `positional` is how many arguments the command declares. */
+export function action<Flags extends object, Args extends readonly unknown[] = []>(
+  positional: Args['length'],
+  run: (context: Context<Flags>, ...args: Args) => Promise<void>,
+): (...args: unknown[]) => Promise<void> {
+  return async (...args) => {
+    const flags = args[positional] as Flags & { json?: true; config?: string };
+    const settings = resolveSettings({ flags: { ...flags }, env: process.env, config: flags.config });
+    using interruption = onInterruption();
+    const { signal, interrupted } = interruption;
+    const output = createOutput(flags.json === true);
+    const given = args.slice(0, positional) as unknown as Args;
+    await run({ settings, flags, output, signal, interrupted }, ...given);
+  };
+}
+
+function settingOption(name: SettingName): Option {
+  const schema = settingsSchema.properties[name] as { type?: string; description?: string; default?: unknown };
+  const fallback =
+    schema.default === undefined || schema.type === 'boolean' ? '' : ` (default: ${String(schema.default)})`;
+  const description = `${schema.description ?? ''}${fallback}`;
+  if (schema.type === 'boolean') return new Option(`--${flagOf(name)}`, description);
+  const option = new Option(`--${flagOf(name)} <${schema.type === 'array' ? 'url' : 'value'}>`, description);
+  if (schema.type !== 'array') return option;
+  return option.argParser((value: string, earlier: string[] | undefined) => [...(earlier ?? []), value]);
+}

@@ -1,0 +1,34 @@
+import { Command } from 'commander';
+import { publishEndpoints } from '../../presence/index.ts';
+import { action, command, withAccount, type Context } from '../command.ts';
+import { short } from '../output.ts';
+import type { SuriFlags } from '../secrets.ts';
+import { openChain, payingAccount, unlockVault } from '../session.ts';
+
+export function endpointCommand(): Command {
+  const set = withAccount(
+    command('set', 'publish endpoint URLs and the record of the current EcdhKey', [
+      'ws',
+      'genesis',
+      'vault',
+      'timeout',
+    ]),
+  )
+    .argument('[urls...]', 'URLs under which the entity takes messages; none: the record alone')
+    .action(action<SuriFlags, [readonly string[]]>(1, setEndpoints));
+  return new Command('endpoint').description("the vault's entity's endpoints on chain").addCommand(set);
+}
+
+async function setEndpoints(
+  { settings, flags, output, signal }: Context<SuriFlags>,
+  urls: readonly string[],
+): Promise<void> {
+  const account = payingAccount(flags);
+  await using vault = await unlockVault(settings);
+  await using chain = await openChain(settings, signal);
+  const { blockHash, blockNumber } = await publishEndpoints({ chain, vault, account, signal }, urls);
+  output.print(
+    { event: 'published', identity: vault.identity, endpoints: urls, blockHash, block: blockNumber },
+    `Published ${urls.length} endpoint(s) in block ${blockNumber} (${short(blockHash)}).`,
+  );
+}

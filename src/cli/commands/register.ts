@@ -1,0 +1,33 @@
+import type { Command } from 'commander';
+import { registerEntity } from '../../presence/index.ts';
+import { action, command, withAccount, type Context } from '../command.ts';
+import { short } from '../output.ts';
+import type { SuriFlags } from '../secrets.ts';
+import { openChain, payingAccount, unlockVault } from '../session.ts';
+
+interface Flags extends SuriFlags {
+  readonly endpoint: readonly string[];
+}
+
+export function registerCommand(): Command {
+  return withAccount(
+    command('register', "register the vault's entity as a worker", ['ws', 'genesis', 'vault', 'timeout']),
+  )
+    .option('--endpoint <url>', 'URL under which it takes messages', collect, [])
+    .action(action(0, register));
+}
+
+async function register({ settings, flags, output, signal }: Context<Flags>): Promise<void> {
+  const account = payingAccount(flags);
+  await using vault = await unlockVault(settings);
+  await using chain = await openChain(settings, signal);
+  const { blockHash, blockNumber } = await registerEntity({ chain, vault, account, signal }, flags.endpoint);
+  output.print(
+    { event: 'registered', identity: vault.identity, blockHash, block: blockNumber },
+    `Registered ${vault.identity} in block ${blockNumber} (${short(blockHash)}).`,
+  );
+}
+
+function collect(value: string, earlier: readonly string[]): readonly string[] {
+  return [...earlier, value];
+}

@@ -1,0 +1,29 @@
+import type { Command } from 'commander';
+import { toHex } from '../../codec/index.ts';
+import { rotateEntity } from '../../presence/index.ts';
+import { action, command, withAccount, type Context } from '../command.ts';
+import { short } from '../output.ts';
+import type { SuriFlags } from '../secrets.ts';
+import { openChain, payingAccount, unlockVault } from '../session.ts';
+
+export function rotateCommand(): Command {
+  return withAccount(
+    command('rotate', 'make a new EcdhKey and publish it; older ones still open', [
+      'ws',
+      'genesis',
+      'vault',
+      'timeout',
+    ]),
+  ).action(action(0, rotate));
+}
+
+async function rotate({ settings, flags, output, signal }: Context<SuriFlags>): Promise<void> {
+  const account = payingAccount(flags);
+  await using vault = await unlockVault(settings);
+  await using chain = await openChain(settings, signal);
+  const { epoch, ecdhKey, blockHash, blockNumber } = await rotateEntity({ chain, vault, account, signal });
+  output.print(
+    { event: 'rotated', identity: vault.identity, ecdh: toHex(ecdhKey), epoch, blockHash, block: blockNumber },
+    `Epoch ${epoch} is current since block ${blockNumber} (${short(blockHash)}).`,
+  );
+}

@@ -1,0 +1,99 @@
+import { concatMap, lastValueFrom, takeUntil, takeWhile, from } from 'rxjs';
+import { toHex, type Body } from '../codec/index.ts';
+import type { Delivery, Inbox, InboxEvent } from '../inbox/index.ts';
+import { short, type JsonEvent, type Output } from './output.ts';
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/** Prints what the inbox delivers and acknowledges it, until `count` messages were printed or `until` resolves. */
+export async function printInbox(
+  inbox: Inbox,
+  output: Output,
+  { count, until }: { readonly count?: number; readonly until: Promise<void> },
+): Promise<void> {
+  let left = count ?? Number.POSITIVE_INFINITY;
+  const printed = inbox.events$.pipe(
+    concatMap(async (event) => {
+      await printEvent(event, output);
+      if (event.type === 'message') left--;
+      return left > 0;
+    }),
+    takeWhile((goesOn) => goesOn),
+    takeUntil(from(until)),
+  );
+  await lastValueFrom(printed, { defaultValue: true });
+}
+
+async function printEvent(event: InboxEvent, output: Output): Promise<void> {
+  switch (event.type) {
+    case 'message': {
+      const { delivery } = event;
+      output.print(deliveryJson(delivery), deliveryText(delivery));
+      await delivery.ack();
+      return;
+    }
+    case 'dead':
+      process.stderr.write(`khala-relay: message ${event.messageId} can not be delivered [${event.code}]\n`);
+      return;
+    default:
+      output.print({ event: event.type, messageId: event.messageId }, `${event.type} ${event.messageId}`);
+  }
+}
+
+function deliveryJson(delivery: Delivery): JsonEvent {
+  const { messageId, from: sender, fromKind, to, nonce, suite, via, block, body, registered } = delivery;
+  const where = block === undefined ? {} : { block };
+  return {
+    event: 'message',
+    messageId,
+    from: sender,
+    fromKind,
+    to,
+    nonce,
+    suite,
+    via,
+    ...where,
+    ...bodyJson(body),
+    registered,
+  };
+}
+
+function bodyJson(body: Body): JsonEvent {
+  switch (body.kind) {
+    case 'data':
+      return contentJson(body.content);
+    case 'invocation':
+      return { invocation: { to: body.to, input: toHex(body.input) } };
+    case 'reply':
+      return { inReplyTo: body.inReplyTo, ...contentJson(body.content) };
+  }
+}
+
+function contentJson(content: Uint8Array): { readonly text: string } | { readonly hex: string } {
+  try {
+    return { text: utf8.decode(content) };
+  } catch {
+    return { hex: toHex(content) };
+  }
+}
+
+function deliveryText({ from: sender, fromKind, via, block, body, registered }: Delivery): string {
+  const path = via === 'chain' ? `on chain, block ${block ?? '?'}` : 'off chain';
+  const who = fromKind === 'worker' ? (registered ? 'worker' : 'unregistered') : 'account';
+  return `${short(sender)} (${who}, ${path}): ${bodyText(body)}`;
+}
+
+/** What a person sees of a body. */
+export function bodyText(body: Body): string {
+  if (body.kind === 'invocation') return `invocation of ${body.to} with ${toHex(body.input)}`;
+  const content = contentJson(body.content);
+  const shown = 'text' in content ? printable(content.text) : content.hex;
+  return body.kind === 'reply' ? `reply to ${short(body.inReplyTo)}: ${shown}` : shown;
+}
+
+// A message must not be able to drive the terminal that it is shown on.
+function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}]/gu, (character) =>
+    character === '\n' || character === '\t' ? character : `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
+  );
+}

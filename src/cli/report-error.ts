@@ -1,0 +1,23 @@
+import { catalogue, RelayError } from '../errors/index.ts';
+
+/** Exit codes of the CLI contract. */
+export const exitCodes = { failed: 1, usage: 2 } as const;
+
+/** Prints what went wrong and what to do in one line on stderr; the exit code. */
+export function reportError(error: unknown): number {
+  const known = error instanceof RelayError ? error : internal(error);
+  process.stderr.write(`khala-relay: ${known.message} [${known.code}] ${known.remedy}\n`);
+  if (process.env['KHALA_RELAY_DEBUG'] !== undefined) process.stderr.write(`${stackOf(error)}\n`);
+  return 'usage' in catalogue[known.code] ? exitCodes.usage : exitCodes.failed;
+}
+
+function internal(error: unknown): RelayError {
+  const reason = error instanceof Error ? error.message : String(error);
+  return new RelayError('internal', { details: { reason }, cause: error });
+}
+
+function stackOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause === undefined ? '' : `\ncaused by ${stackOf(error.cause)}`;
+  return `${error.stack ?? error.message}${cause}`;
+}

@@ -1,0 +1,57 @@
+import { readSync } from 'node:fs';
+import { read } from 'read';
+import { RelayError } from '../errors/index.ts';
+
+const devAccount = /^\/\/(Alice|Bob|Charlie|Dave|Eve|Ferdie)(\/\/stash)?$/;
+
+export interface SuriFlags {
+  readonly suri?: string;
+  readonly suriFd?: string;
+}
+
+/** The passphrase of a vault: KHALA_RELAY_PASSPHRASE, else asked at the terminal. Throws no-passphrase. */
+export async function passphrase(prompt = 'Passphrase of the vault: '): Promise<string> {
+  return process.env['KHALA_RELAY_PASSPHRASE'] ?? ask(prompt);
+}
+
+/** A new passphrase, asked twice where it is typed. Throws no-passphrase, bad-setting. */
+export async function newPassphrase(): Promise<string> {
+  const given = process.env['KHALA_RELAY_PASSPHRASE'];
+  if (given !== undefined) return given;
+  const typed = await ask('New passphrase: ');
+  if ((await ask('Again: ')) !== typed)
+    throw new RelayError('bad-setting', { details: { name: 'passphrase', reason: 'the two entries differ' } });
+  return typed;
+}
+
+/**
+ * Secret URI of the paying account: --suri for a development account, --suri-fd, KHALA_RELAY_SURI. undefined where none
+ * is given. Throws secret-by-flag.
+ */
+export function suri({ suri: flag, suriFd }: SuriFlags): string | undefined {
+  if (flag !== undefined) {
+    if (!devAccount.test(flag)) throw new RelayError('secret-by-flag');
+    return flag;
+  }
+  if (suriFd !== undefined) return readDescriptor(Number(suriFd));
+  return process.env['KHALA_RELAY_SURI'];
+}
+
+/** Asks for a secret without echo. */
+export async function ask(prompt: string): Promise<string> {
+  if (!process.stdin.isTTY) throw new RelayError('no-passphrase');
+  return read({ prompt, silent: true, output: process.stderr });
+}
+
+function readDescriptor(descriptor: number): string {
+  const chunk = Buffer.alloc(4096);
+  try {
+    const length = readSync(descriptor, chunk);
+    return chunk.toString('utf8', 0, length).trim();
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new RelayError('bad-setting', { details: { name: 'suri-fd', reason }, cause });
+  } finally {
+    chunk.fill(0);
+  }
+}

@@ -1,0 +1,73 @@
+import { join } from 'node:path';
+import { accountFromSuri, connectChain, type Account, type Chain } from '../chain/index.ts';
+import { RelayError } from '../errors/index.ts';
+import { lockFile, openLmdbStore, type TransactionalStore } from '../store/index.ts';
+import { openVault, type Vault } from '../vault/index.ts';
+import type { Hex } from '../codec/index.ts';
+import { required } from './resolve-settings.ts';
+import { passphrase, suri, type SuriFlags } from './secrets.ts';
+import type { Settings } from './settings.ts';
+import { mkdir } from 'node:fs/promises';
+
+const msPerSecond = 1_000;
+// A one-shot command waits for another that is posting from the same folder.
+const outboxPatienceMs = 60_000;
+
+export function timeoutMs({ timeout }: Settings): number {
+  return timeout * msPerSecond;
+}
+
+/** The chain that the settings name. */
+export function openChain(settings: Settings, signal: AbortSignal): Promise<Chain> {
+  return connectChain({
+    endpoints: settings.ws,
+    timeoutMs: timeoutMs(settings),
+    signal,
+    ...(settings.genesis === undefined ? {} : { genesisHash: settings.genesis as Hex }),
+  });
+}
+
+/** The vault that the settings name, its passphrase from the environment or a prompt. */
+export async function unlockVault(settings: Settings): Promise<Vault> {
+  const path = required(settings, 'vault');
+  return openVault({ path, passphrase: await passphrase(`Passphrase of ${path}: `) });
+}
+
+/** The paying account, or undefined where none is given. */
+export function optionalAccount(flags: SuriFlags): Account | undefined {
+  const given = suri(flags);
+  return given === undefined ? undefined : accountFromSuri(given);
+}
+
+/** The paying account. Throws no-account. */
+export function payingAccount(flags: SuriFlags): Account {
+  const account = optionalAccount(flags);
+  if (account === undefined) throw new RelayError('no-account');
+  return account;
+}
+
+/** Folder of an entity's cursors, queues and mailboxes. */
+export function dataFolder(settings: Settings): string {
+  return settings.data ?? `${required(settings, 'vault')}.data`;
+}
+
+export interface EntityData extends AsyncDisposable {
+  readonly store: TransactionalStore;
+}
+
+/** The entity's store, locked for one use: the inbox of a running listener, or the outbox of a sender. Throws locked. */
+export async function openData(folder: string, use: 'inbox' | 'outbox'): Promise<EntityData> {
+  await mkdir(folder, { recursive: true, mode: 0o700 }).catch((cause: unknown) => {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new RelayError('store-failed', { details: { path: folder, reason }, cause });
+  });
+  const lock = await lockFile(join(folder, use), use === 'outbox' ? outboxPatienceMs : undefined);
+  const store = await openLmdbStore({ path: join(folder, 'entity') });
+  return {
+    store,
+    async [Symbol.asyncDispose]() {
+      await store.close();
+      await lock.release();
+    },
+  };
+}

@@ -1,0 +1,31 @@
+import type { Inclusion } from '../chain/index.ts';
+import { RelayError } from '../errors/index.ts';
+import { publishedEpochs } from './own-entry.ts';
+import type { PresenceOptions } from './presence-options.ts';
+import { publishEpoch } from './publish.ts';
+
+export interface Rotation extends Inclusion {
+  readonly epoch: number;
+  /** The new EcdhKey, 32 bytes. */
+  readonly ecdhKey: Uint8Array;
+}
+
+/**
+ * A new epoch: made in the vault, published, and preferred once its record is finalized; older epochs still open. After
+ * a crash between any two steps a further call goes on with the epoch that is pending. Throws not-registered.
+ */
+export async function rotateEntity(options: PresenceOptions): Promise<Rotation> {
+  const { chain, vault, signal } = options;
+  const { hash } = await chain.bestHead(signal);
+  const record = await chain.at(hash).worker(vault.identity, signal);
+  if (record === undefined) throw new RelayError('not-registered', { details: { id: vault.identity } });
+  const keys = await vault.ecdhKeys();
+  const pending = keys.findLast(({ state }) => state === 'pending');
+  const onChain = Math.max(...publishedEpochs(chain.genesisHash, record));
+  // A pending epoch that is on chain already was published by a run that did not get to finish.
+  const atLeast = pending?.epoch === onChain ? onChain : onChain + 1;
+  const { epoch, publicKey } = await vault.rotate({ atLeast });
+  const inclusion = await publishEpoch({ ...options, finality: 'finalized' }, epoch);
+  await vault.activate(epoch);
+  return { ...inclusion, epoch, ecdhKey: publicKey };
+}

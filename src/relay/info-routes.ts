@@ -1,0 +1,49 @@
+import type { FastifyInstance } from 'fastify';
+import type { Hex } from '../codec/index.ts';
+import type { MailStore } from '../store/mail-store.ts';
+import type { RelayLimits } from './limits.ts';
+import type { Metrics } from './metrics.ts';
+import { openApiDocument } from './openapi.ts';
+
+export interface InfoRouteParts {
+  readonly genesisHash: Hex;
+  readonly identity: Hex | undefined;
+  /** Base URLs under which clients reach this relay. */
+  readonly publicUrls: () => readonly string[];
+  readonly limits: RelayLimits;
+  readonly metrics: Metrics;
+  readonly mailStore: MailStore;
+  /** False while it stops. */
+  readonly isReady: () => boolean;
+}
+
+/** What tells about the relay; nothing here changes anything. */
+export function addInfoRoutes(server: FastifyInstance, parts: InfoRouteParts): void {
+  const { genesisHash, identity, publicUrls, metrics, mailStore, isReady } = parts;
+  const { maxMessageBytes, maxBatch, maxBodyBytes, window, maxSkewMs } = parts.limits;
+  const limits = { maxMessageBytes, maxBatch, maxBodyBytes, window, maxSkewMs };
+
+  server.get('/v1/info', () => ({
+    protocol: 1,
+    genesisHash,
+    ...(identity !== undefined && { identity }),
+    publicUrls: publicUrls(),
+    limits,
+  }));
+  server.get('/healthz', () => ({ status: 'ok' }));
+  server.get('/readyz', async (_, reply) => {
+    const ready = isReady() && (await canRead(mailStore));
+    return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not ready' });
+  });
+  server.get('/metrics', async (_, reply) =>
+    reply.type('text/plain; version=0.0.4; charset=utf-8').send(await metrics.exposition()),
+  );
+  server.get('/openapi.json', () => openApiDocument(limits));
+}
+
+async function canRead(mailStore: MailStore): Promise<boolean> {
+  return mailStore.totals().then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,96 @@
+import { Agent, request } from 'undici';
+import { WebSocket, type RawData } from 'ws';
+import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
+import { checkEndpoint, type EndpointPolicy } from './endpoint-policy.ts';
+import { pinnedLookup, type ResolveAll } from './pinned-lookup.ts';
+import type { HttpAnswer, Socket, SocketHandlers, Transport } from './transport.ts';
+
+export interface NodeTransportOptions extends EndpointPolicy {
+  /** Time to connect, and between bytes of an answer, ms. Default 10 000. */
+  readonly timeoutMs?: number;
+  /** Of an HTTP answer or a WebSocket message. Default 1 MiB. */
+  readonly maxAnswerBytes?: number;
+  /** Resolves names. Default the system's resolver. */
+  readonly resolve?: ResolveAll;
+}
+
+const defaults = { timeoutMs: 10_000, maxAnswerBytes: 2 ** 20 };
+
+/** HTTP by undici and WebSocket by ws, both through one endpoint policy. */
+export function createNodeTransport(options: NodeTransportOptions = {}): Transport {
+  const { timeoutMs, maxAnswerBytes } = { ...defaults, ...options };
+  const lookup = pinnedLookup(options, options.resolve);
+  const agent = new Agent({
+    connect: { lookup, timeout: timeoutMs },
+    headersTimeout: timeoutMs,
+    bodyTimeout: timeoutMs,
+  });
+
+  return {
+    async post(url, body, signal): Promise<HttpAnswer> {
+      checkEndpoint(url, options);
+      try {
+        const headers = { 'content-type': 'application/octet-stream' };
+        // request() follows no redirect.
+        const answer = await request(url, { dispatcher: agent, method: 'POST', headers, body, signal });
+        return { status: answer.statusCode, body: await readBounded(answer.body, maxAnswerBytes) };
+      } catch (error) {
+        signal.throwIfAborted();
+        throw failure(error, url);
+      }
+    },
+
+    connect(url, handlers): Socket {
+      checkEndpoint(url, options);
+      return openSocket(
+        new WebSocket(url, {
+          ...{ lookup, followRedirects: false, perMessageDeflate: false },
+          handshakeTimeout: timeoutMs,
+          maxPayload: maxAnswerBytes,
+        }),
+        handlers,
+      );
+    },
+
+    close: () => agent.destroy(),
+  };
+}
+
+async function readBounded(body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of body) {
+    length += chunk.length;
+    if (length > maxBytes) throw new Error(`its answer is longer than ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function openSocket(socket: WebSocket, handlers: SocketHandlers): Socket {
+  let failed: string | undefined;
+  socket.on('open', () => {
+    handlers.opened();
+  });
+  socket.on('message', (data: RawData, isBinary: boolean) => {
+    if (isBinary && data instanceof Uint8Array) handlers.message(data);
+    else socket.close();
+  });
+  socket.on('error', (error) => (failed = error.message));
+  socket.on('close', (code) => {
+    handlers.closed(failed ?? `it was closed (${code})`);
+  });
+  return {
+    send: (bytes) => {
+      socket.send(bytes, () => undefined);
+    },
+    close: () => {
+      socket.close();
+    },
+  };
+}
+
+function failure(error: unknown, endpoint: string): RelayError {
+  const cause = error instanceof Error && isRelayError(error.cause) ? error.cause : error;
+  return isRelayError(cause) ? cause : asRelayError(error, 'endpoint-failed', { endpoint: endpoint.slice(0, 200) });
+}

@@ -1,0 +1,239 @@
+import type { FastifyInstance } from 'fastify';
+import type { AddressInfo } from 'node:net';
+import { pino, type Logger } from 'pino';
+import { ready as cryptoReady, verify } from '../crypto/index.ts';
+import { asRelayError, RelayError } from '../errors/index.ts';
+import { createGate } from './access.ts';
+import { createForwarder, type Forwarder } from './forward.ts';
+import { createFastify } from './http-server.ts';
+import { addInfoRoutes } from './info-routes.ts';
+import { ingest } from './ingest.ts';
+import { defaultLimits, type RelayLimits } from './limits.ts';
+import { addMessagesRoutes } from './messages-route.ts';
+import { Metrics, type GaugeName } from './metrics.ts';
+import { createNodeTransport } from './node-transport.ts';
+import { originsOf, ownUrlsOf } from './own-urls.ts';
+import { Pipeline, type Receipt } from './pipeline.ts';
+import type { RelayOptions } from './relay-options.ts';
+import { createRouter, type Router } from './route.ts';
+import { Sessions } from './sessions.ts';
+import type { Transport } from './transport.ts';
+import { checkFields, checkSignature, type VerifyOptions } from './verify.ts';
+
+/** A running relay. */
+export interface Relay extends AsyncDisposable {
+  /** Base URL of the address it listens on. Throws relay-not-started before start(). */
+  readonly url: string;
+  /** Resolves when it takes messages. Idempotent. Throws listen-failed. */
+  start(): Promise<void>;
+  /** Answers what is in flight, flushes and closes all connections. Idempotent; it may be started again. */
+  stop(): Promise<void>;
+  /**
+   * Puts a message of the local entity (SCALE of a SignedEnvelope) into the mailbox of its recipient here, whoever that
+   * is; resolves when it is durable. Throws bad-signature, mailbox-full and what the codec throws.
+   */
+  postReply(signedEnvelope: Uint8Array): Promise<Receipt>;
+}
+
+interface Running {
+  readonly url: string;
+  readonly server: FastifyInstance;
+  readonly sessions: Sessions;
+  readonly pipeline: Pipeline;
+  readonly forwarding: Forwarding | undefined;
+}
+
+interface Forwarding {
+  readonly forwarder: Forwarder;
+  readonly transport: Transport;
+}
+
+const defaultListen = { host: '127.0.0.1', port: 8710 };
+const closeWaitMs = 2_000;
+
+/** Makes a relay; start() opens its socket. */
+export function createRelay(options: RelayOptions): Relay {
+  return new FastifyRelay(options);
+}
+
+class FastifyRelay implements Relay {
+  readonly #options: RelayOptions;
+  readonly #limits: RelayLimits;
+  readonly #logger: Logger;
+  readonly #metrics = new Metrics();
+  readonly #verify: VerifyOptions;
+  readonly #clock: () => number;
+  #ownUrls: readonly string[] = [];
+  #origins: ReadonlySet<string> = new Set();
+  #running: Running | undefined;
+  #changing: Promise<void> = Promise.resolve();
+  #stopping = false;
+
+  constructor(options: RelayOptions) {
+    const { genesisHash, verifySignature = verify, clock = Date.now } = options;
+    this.#options = options;
+    this.#limits = { ...defaultLimits, ...options.limits };
+    this.#logger = options.logger ?? pino({ enabled: false });
+    this.#clock = clock;
+    this.#verify = { genesisHash, verifySignature, limits: this.#limits, clock };
+    this.#addGauges();
+  }
+
+  get url(): string {
+    if (this.#running === undefined) throw new RelayError('relay-not-started');
+    return this.#running.url;
+  }
+
+  start(): Promise<void> {
+    return this.#change(async () => {
+      this.#running ??= await this.#open();
+    });
+  }
+
+  stop(): Promise<void> {
+    return this.#change(async () => {
+      if (this.#running !== undefined) await this.#close(this.#running);
+      this.#running = undefined;
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  async postReply(signedEnvelope: Uint8Array): Promise<Receipt> {
+    const { genesisHash, mailStore } = this.#options;
+    const message = ingest(signedEnvelope, { genesisHash, maxMessageBytes: this.#limits.maxMessageBytes });
+    checkFields(message, false, this.#verify);
+    await checkSignature(message, this.#verify);
+    const { duplicate } = await mailStore.append(message.header.to, message.messageId, message.bytes);
+    return { messageId: message.messageId, status: duplicate ? 'duplicate' : 'stored' };
+  }
+
+  // start and stop take turns.
+  #change(step: () => Promise<void>): Promise<void> {
+    this.#changing = this.#changing.then(step, step);
+    return this.#changing;
+  }
+
+  async #open(): Promise<Running> {
+    await cryptoReady();
+    const router = this.#createRouter();
+    const forwarding = this.#createForwarding(router);
+    const pipeline = this.#createPipeline(router, forwarding?.forwarder);
+    const sessions = this.#createSessions(pipeline);
+    const server = await this.#createServer(sessions, pipeline);
+    this.#stopping = false;
+    const url = await this.#listen(server);
+    this.#ownUrls = ownUrlsOf(this.#options.publicUrls ?? [], url);
+    this.#origins = originsOf(this.#ownUrls);
+    await forwarding?.forwarder.start();
+    this.#logger.info({ url, publicUrls: this.#ownUrls }, 'relay listens');
+    return { url, server, sessions, pipeline, forwarding };
+  }
+
+  #createRouter(): Router {
+    const { local, recipients, workerState, forwardStore } = this.#options;
+    return createRouter({
+      local: local?.identity,
+      recipients: new Set(recipients ?? []),
+      workerState,
+      ownUrls: () => this.#ownUrls,
+      canForward: forwardStore !== undefined,
+    });
+  }
+
+  #createForwarding(router: Router): Forwarding | undefined {
+    const { forwardStore, mailStore, allowPrivate = false } = this.#options;
+    if (forwardStore === undefined) return undefined;
+    const transport = createNodeTransport({ allowPrivate });
+    const [metrics, logger] = [this.#metrics, this.#logger];
+    const forwarder = createForwarder({
+      store: forwardStore,
+      ...{ mailStore, router, transport, metrics, logger, allowPrivate },
+    });
+    return { forwarder, transport };
+  }
+
+  #createPipeline(router: Router, forward: Forwarder | undefined): Pipeline {
+    const { genesisHash, mailStore, local, access = {}, workerState } = this.#options;
+    return new Pipeline({
+      ...{ genesisHash, mailStore, router, local, forward },
+      gate: createGate(access, workerState),
+      verify: this.#verify,
+      limits: this.#limits,
+      metrics: this.#metrics,
+      clock: this.#clock,
+    });
+  }
+
+  #createSessions(pipeline: Pipeline): Sessions {
+    const { genesisHash, mailStore, local, random = randomBytes } = this.#options;
+    return new Sessions({
+      ...{ genesisHash, pipeline, mailStore, random },
+      identity: local?.identity,
+      login: { ...this.#verify, isOwnOrigin: (origin) => this.#origins.has(origin) },
+      limits: this.#limits,
+      metrics: this.#metrics,
+      logger: this.#logger,
+    });
+  }
+
+  async #createServer(sessions: Sessions, pipeline: Pipeline): Promise<FastifyInstance> {
+    const { genesisHash, mailStore, local, tls, trustProxy } = this.#options;
+    const [limits, metrics, logger] = [this.#limits, this.#metrics, this.#logger];
+    const server = await createFastify({ limits, logger, tls, trustProxy });
+    sessions.addRoute(server);
+    addMessagesRoutes(server, { pipeline, limits });
+    addInfoRoutes(server, {
+      ...{ genesisHash, limits, metrics, mailStore },
+      identity: local?.identity,
+      publicUrls: () => this.#ownUrls,
+      isReady: () => !this.#stopping,
+    });
+    return server;
+  }
+
+  async #listen(server: FastifyInstance): Promise<string> {
+    const { host, port } = { ...defaultListen, ...this.#options.listen };
+    try {
+      await server.listen({ host, port });
+    } catch (error) {
+      await server.close();
+      throw asRelayError(error, 'listen-failed', { address: `${host}:${port}` });
+    }
+    const bound = server.server.address() as AddressInfo;
+    const name = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address;
+    return `${this.#options.tls === undefined ? 'http' : 'https'}://${name}:${bound.port}`;
+  }
+
+  async #close({ sessions, pipeline, forwarding, server }: Running): Promise<void> {
+    this.#stopping = true;
+    // First the answers, then the connections: nothing that was taken goes unanswered.
+    const drained = await pipeline.inFlight.close(this.#limits.drainMs);
+    if (!drained) this.#logger.warn({ left: pipeline.inFlight.count }, 'stopped with messages in flight');
+    await sessions.close(closeWaitMs);
+    await server.close();
+    await forwarding?.forwarder.stop();
+    await forwarding?.transport.close();
+    this.#logger.info('relay stopped');
+  }
+
+  #addGauges(): void {
+    const { mailStore, forwardStore } = this.#options;
+    const gauges: Readonly<Record<GaugeName, () => number | Promise<number>>> = {
+      connections: () => this.#running?.sessions.count ?? 0,
+      logged_in: () => this.#running?.sessions.readers ?? 0,
+      in_flight: () => this.#running?.pipeline.inFlight.count ?? 0,
+      mailboxes: async () => (await mailStore.totals()).recipients,
+      mailbox_messages: async () => (await mailStore.totals()).count,
+      mailbox_bytes: async () => (await mailStore.totals()).bytes,
+      forward_queue: async () => (await forwardStore?.totals())?.count ?? 0,
+    };
+    for (const [name, read] of Object.entries(gauges)) this.#metrics.gauge(name as GaugeName, read);
+  }
+}
+
+function randomBytes(length: number): Uint8Array {
+  return crypto.getRandomValues(new Uint8Array(length));
+}

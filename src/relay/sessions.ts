@@ -1,0 +1,79 @@
+import type { FastifyInstance } from 'fastify';
+import type { Hex } from '../codec/index.ts';
+import { RelayError } from '../errors/index.ts';
+import { addressKey } from './token-buckets.ts';
+import { WsSession, type SessionParts } from './ws-session.ts';
+
+export type SessionsParts = Omit<SessionParts, 'loggedIn' | 'closed'>;
+
+const tryAgainLater = 1013;
+
+/** All WebSockets of a relay, and who reads which mailbox. */
+export class Sessions {
+  readonly #parts: SessionParts;
+  readonly #all = new Set<WsSession>();
+  readonly #readers = new Map<Hex, WsSession>();
+  readonly #perAddress = new Map<string, number>();
+  readonly #pinger: ReturnType<typeof setInterval>;
+
+  constructor(parts: SessionsParts) {
+    this.#parts = {
+      ...parts,
+      loggedIn: (identity, session) => {
+        this.#replaceReader(identity, session);
+      },
+      closed: (session) => {
+        this.#forget(session);
+      },
+    };
+    this.#pinger = setInterval(() => {
+      for (const session of this.#all) session.checkAlive();
+    }, parts.limits.pingIntervalMs);
+    this.#pinger.unref();
+  }
+
+  get count(): number {
+    return this.#all.size;
+  }
+
+  get readers(): number {
+    return this.#readers.size;
+  }
+
+  addRoute(server: FastifyInstance): void {
+    server.get('/v1/ws', { websocket: true }, (socket, { ip }) => {
+      const key = addressKey(ip);
+      const open = this.#perAddress.get(key) ?? 0;
+      if (open >= this.#parts.limits.maxConnectionsPerAddress) {
+        this.#parts.metrics.count('connections_closed_total', 'too-many');
+        socket.close(tryAgainLater, 'too many connections');
+        return;
+      }
+      this.#perAddress.set(key, open + 1);
+      this.#all.add(new WsSession(socket, ip, this.#parts));
+    });
+  }
+
+  /** Flushes and closes all. */
+  async close(waitMs: number): Promise<void> {
+    clearInterval(this.#pinger);
+    await Promise.all([...this.#all].map((session) => session.close(waitMs)));
+  }
+
+  // The newest wins: the older one may be half open, and its recipient comes again.
+  #replaceReader(identity: Hex, session: WsSession): void {
+    const older = this.#readers.get(identity);
+    this.#readers.set(identity, session);
+    older?.fail(new RelayError('session-replaced', { details: { identity } }));
+  }
+
+  #forget(session: WsSession): void {
+    if (!this.#all.delete(session)) return;
+    const key = addressKey(session.address);
+    const open = (this.#perAddress.get(key) ?? 1) - 1;
+    if (open === 0) this.#perAddress.delete(key);
+    else this.#perAddress.set(key, open);
+    const { identity } = session;
+    if (identity !== undefined && this.#readers.get(identity) === session) this.#readers.delete(identity);
+  }
+}
