@@ -4,6 +4,7 @@
  */
 const bytes = ['errors', 'codec'];
 const secrets = [...bytes, 'crypto', 'vault'];
+const services = [...secrets, 'chain', 'channel', 'store', 'worker-state', 'outbox', 'inbox'];
 
 export const rooms = {
   errors: [],
@@ -15,9 +16,10 @@ export const rooms = {
   vault: [...bytes, 'crypto', 'store'],
   channel: [...secrets, 'store'],
   'worker-state': [...bytes, 'crypto', 'chain', 'store'],
+  presence: [...secrets, 'chain', 'worker-state'],
   outbox: [...secrets, 'chain', 'channel', 'store', 'worker-state'],
   inbox: [...secrets, 'chain', 'channel', 'store', 'worker-state'],
   relay: [...secrets, 'channel', 'store', 'worker-state', 'inbox'],
-  web: [...secrets, 'chain', 'channel', 'store', 'worker-state', 'outbox', 'inbox', 'relay'],
-  cli: [...secrets, 'chain', 'channel', 'store', 'worker-state', 'outbox', 'inbox', 'relay', 'dev-chain'],
+  web: [...services, 'relay'],
+  cli: [...services, 'relay', 'presence', 'dev-chain'],
 };

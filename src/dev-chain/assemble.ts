@@ -6,12 +6,13 @@ import { loadChainSpec, type ChainSpec } from './chain-spec.ts';
 import { ChainClock } from './clock.ts';
 import { Executor } from './executor/executor.ts';
 import { Runtimes, type Runtime } from './executor/runtime.ts';
+import type { Hashing } from './hashing.ts';
 import { DevNode } from './node.ts';
 import { DevServer } from './server.ts';
 import type { DevChainOptions } from './options.ts';
 import { ChainState } from './state/chain-state.ts';
 import { createDevWorkers } from './workers/create-dev-workers.ts';
-import { DevWorkers } from './workers/dev-workers.ts';
+import type { DevWorkers } from './workers/dev-workers.ts';
 import { workerEntries } from './workers/worker-entries.ts';
 
 export interface Parts {
@@ -58,7 +59,7 @@ export async function assemble(options: DevChainOptions, host: string): Promise<
   }
 }
 
-async function loadDependencies(): Promise<Awaited<ReturnType<typeof import('./hashing.ts').loadHashing>>> {
+async function loadDependencies(): Promise<Hashing> {
   try {
     const { loadHashing } = await import('./hashing.ts');
     return await loadHashing();

@@ -4,11 +4,11 @@ import { bytesToHex } from './hex.ts';
 
 /** The hashes of a Substrate state, ready to be called synchronously. */
 export interface Hashing {
-  blake2b256(bytes: Uint8Array): Uint8Array;
+  readonly blake2b256: (bytes: Uint8Array) => Uint8Array;
   /** xxHash64 with seeds 0 and 1, each little-endian: the prefix of every pallet's and item's key. */
-  twox128(text: string): Uint8Array;
+  readonly twox128: (text: string) => Uint8Array;
   /** Twox64Concat, the hasher of PhalaRegistry's maps. */
-  twox64Concat(bytes: Uint8Array): Uint8Array;
+  readonly twox64Concat: (bytes: Uint8Array) => Uint8Array;
 }
 
 export async function loadHashing(): Promise<Hashing> {

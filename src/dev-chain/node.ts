@@ -35,7 +35,7 @@ export type StatusListener = (status: TransactionStatus, last: boolean) => void;
 export interface Submission {
   readonly hash: Hex;
   /** Ends the watch. */
-  unwatch(): void;
+  readonly unwatch: () => void;
 }
 
 export interface DevNodeParts {
@@ -48,7 +48,7 @@ export interface DevNodeParts {
   /** Build a block as soon as something is ready. */
   readonly instant: boolean;
   /** A block could not be built and nobody waits for it. */
-  onFailure(error: unknown): void;
+  readonly onFailure: (error: unknown) => void;
 }
 
 /** The node behind the server: blocks are built, retracted and finalized here, one thing at a time. */
@@ -139,7 +139,7 @@ export class DevNode {
   setStorage(entries: StorageDiff): Promise<BlockRef> {
     const wrong = entries.find(([key, value]) => !isHex(key) || !(value === null || isHex(value)));
     if (wrong !== undefined) {
-      const reason = `${String(wrong[0])} and ${String(wrong[1])} are not a pair of hex`;
+      const reason = `${wrong[0]} and ${wrong[1] ?? 'null'} are not a pair of hex`;
       return Promise.reject(new RelayError('dev-storage-invalid', { details: { reason } }));
     }
     return this.#exclusive(() => this.#build([], { overrides: entries }));

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
 import type { WebSocket, WebSocketServer } from 'ws';
 import { asRelayError, RelayError } from '../errors/index.ts';
 import type { DevNode } from './node.ts';
@@ -41,7 +42,9 @@ export class DevServer {
     const sockets = new WebSocketServer({ server: http, maxPayload: maxRequestBytes });
     const server = new DevServer(node, http, sockets);
     http.on('connection', (socket) => server.#connected(socket));
-    http.on('request', (request, response) => void server.#requested(request, response));
+    http.on('request', (request, response) => {
+      server.#requested(request, response).catch(() => response.destroy());
+    });
     sockets.on('connection', (socket) => server.#opened(socket));
     return server;
   }
@@ -115,25 +118,13 @@ export class DevServer {
       response.writeHead(request.method === 'OPTIONS' ? 204 : 405).end();
       return;
     }
-    try {
-      const text = await body(request);
-      const { response: answered } = await new Session(this.#node, this.#rpc).receive(text);
-      response.setHeader('content-type', 'application/json').end(answered ?? '');
-    } catch {
+    if (Number(request.headers['content-length'] ?? Infinity) > maxRequestBytes) {
       response.writeHead(413).end();
+      return;
     }
+    const { response: answered } = await new Session(this.#node, this.#rpc).receive(await text(request));
+    response.setHeader('content-type', 'application/json').end(answered ?? '');
   }
-}
-
-async function body(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > maxRequestBytes) throw new RangeError('too large');
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString();
 }
 
 function listen(http: Server, { host, port }: ServerOptions): Promise<void> {

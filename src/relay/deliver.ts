@@ -66,15 +66,20 @@ export class Delivery {
   async #pump(): Promise<void> {
     this.#pumping = true;
     try {
-      do {
+      // A wake during a page may come after the read that missed its mail.
+      for (let more = true; more;) {
         this.#again = false;
-        while (await this.#deliverPage());
-      } while (this.#again);
+        more = (await this.#deliverPage()) || this.#wokenAgain();
+      }
     } catch (error) {
       this.#options.failed(error);
     } finally {
       this.#pumping = false;
     }
+  }
+
+  #wokenAgain(): boolean {
+    return this.#again;
   }
 
   /** Whether there may be more to deliver now. */

@@ -1,5 +1,5 @@
 import websocket from '@fastify/websocket';
-import fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
+import fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { createServer as createHttpServer, type Server } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { Logger } from 'pino';
@@ -28,6 +28,7 @@ export async function createFastify(parts: HttpServerParts): Promise<FastifyInst
     connectionsCheckingInterval: Math.ceil(limits.requestTimeoutMs / 4),
     maxHeaderSize: maxHeaderBytes,
   };
+  const loggerInstance: FastifyBaseLogger = logger;
   const server = fastify({
     serverFactory: (handler): Server => {
       const options = { ...timeouts, ...(tls !== undefined && { cert: pem(tls.cert), key: pem(tls.key) }) };
@@ -37,9 +38,9 @@ export async function createFastify(parts: HttpServerParts): Promise<FastifyInst
     },
     bodyLimit: limits.maxBodyBytes,
     trustProxy: trustProxy === undefined ? false : [...trustProxy],
-    loggerInstance: logger as FastifyBaseLogger,
-    disableRequestLogging: true,
-    forceCloseConnections: true,
+    loggerInstance,
+    logController: new LogController({ disableRequestLogging: true }),
+    forceCloseConnections: 'idle',
     exposeHeadRoutes: false,
   });
   server.addContentTypeParser('application/octet-stream', { parseAs: 'buffer' }, (_, body, done) => {

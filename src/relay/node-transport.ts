@@ -33,7 +33,7 @@ export function createNodeTransport(options: NodeTransportOptions = {}): Transpo
         const headers = { 'content-type': 'application/octet-stream' };
         // request() follows no redirect.
         const answer = await request(url, { dispatcher: agent, method: 'POST', headers, body, signal });
-        return { status: answer.statusCode, body: await readBounded(answer.body, maxAnswerBytes) };
+        return { status: answer.statusCode, body: await readBounded(answer.body, maxAnswerBytes, url) };
       } catch (error) {
         signal.throwIfAborted();
         throw failure(error, url);
@@ -56,12 +56,15 @@ export function createNodeTransport(options: NodeTransportOptions = {}): Transpo
   };
 }
 
-async function readBounded(body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<Uint8Array> {
+async function readBounded(body: AsyncIterable<Uint8Array>, maxBytes: number, endpoint: string): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of body) {
     length += chunk.length;
-    if (length > maxBytes) throw new Error(`its answer is longer than ${maxBytes} bytes`);
+    if (length > maxBytes)
+      throw new RelayError('endpoint-failed', {
+        details: { endpoint, reason: `its answer is longer than ${maxBytes} bytes` },
+      });
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);

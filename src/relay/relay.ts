@@ -213,7 +213,12 @@ class FastifyRelay implements Relay {
     const drained = await pipeline.inFlight.close(this.#limits.drainMs);
     if (!drained) this.#logger.warn({ left: pipeline.inFlight.count }, 'stopped with messages in flight');
     await sessions.close(closeWaitMs);
+    // A request that is still arriving would hold the server for as long as it likes.
+    const timer = setTimeout(() => {
+      server.server.closeAllConnections();
+    }, closeWaitMs);
     await server.close();
+    clearTimeout(timer);
     await forwarding?.forwarder.stop();
     await forwarding?.transport.close();
     this.#logger.info('relay stopped');

@@ -1,4 +1,4 @@
-import { asRelayError, RelayError } from '../errors/index.ts';
+import { asRelayError, type RelayError } from '../errors/index.ts';
 
 interface Task {
   readonly work: () => unknown;

@@ -57,7 +57,10 @@ export async function openLmdbMailStore(options: LmdbMailStoreOptions): Promise<
       if (tables.meta.get(generationKey) === undefined) tables.meta.putSync(generationKey, Buffer.from(random(16)));
     });
     const generation = tables.meta.get(generationKey);
-    if (generation === undefined) throw new Error('its generation could not be written');
+    if (generation === undefined)
+      throw new RelayError('mail-store-failed', {
+        details: { action: 'open', reason: 'its generation was not written' },
+      });
     return new LmdbMailStore(env, tables, toHex(generation), options);
   } catch (error) {
     throw asRelayError(error, 'mail-store-failed', { action: 'open' });
@@ -119,7 +122,6 @@ class LmdbMailStore implements MailStore {
     return appended;
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- a read that fails must reject, not throw
   async read(recipient: Hex, after: bigint, limit: ReadLimit = {}): Promise<Mail[]> {
     if (after >= maxCursor) return [];
     let room = limit.bytes ?? 2 ** 20;
@@ -141,12 +143,10 @@ class LmdbMailStore implements MailStore {
     while (await this.#commits.run(() => this.#ack(recipient, upTo)));
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- as above
   async stats(recipient: Hex): Promise<MailboxStats> {
     return layout.decodeBox(this.#tables.boxes.get(layout.idKey(recipient)));
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- as above
   async totals(): Promise<MailStoreTotals> {
     const totals = layout.decodeTotals(this.#tables.meta.get(totalsKey));
     return { recipients: this.#tables.boxes.getKeysCount(), ...totals };

@@ -25,7 +25,7 @@ export interface WorkerEntry {
   readonly confidenceLevel: number;
 }
 
-interface At {
+export interface At {
   readonly block: BlockNumber;
   readonly hash: Hex;
 }
@@ -52,6 +52,18 @@ export interface WorkerStateView {
   [Symbol.iterator](): IterableIterator<[Hex, WorkerEntry]>;
 }
 
+/** What a watch did so far. */
+export interface WatchStats {
+  /** hints can miss something until the next reconcile, proofs can't. */
+  readonly strategy: 'hints' | 'proofs';
+  /** Blocks followed since the snapshot. */
+  readonly blocks: number;
+  /** Times that all of WorkerState was compared. */
+  readonly reconciles: number;
+  /** Workers whose changes only a reconcile found. */
+  readonly missed: number;
+}
+
 /** A running pipeline: snapshot at one finalized hash, then live changes. */
 export interface WorkerStateWatch extends AsyncDisposable {
   readonly state: WorkerStateView;
@@ -59,6 +71,9 @@ export interface WorkerStateWatch extends AsyncDisposable {
   readonly changes$: Observable<WorkerChange>;
   /** Resolves when the snapshot stands. */
   readonly ready: Promise<void>;
+  /** Resolves when every ECDH record of the snapshot was verified; until then each is when its worker is looked at. */
+  readonly verified: Promise<void>;
+  readonly stats: WatchStats;
   /** Idempotent. */
   stop(): Promise<void>;
 }

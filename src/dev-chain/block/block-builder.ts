@@ -106,7 +106,8 @@ export class BlockBuilder {
     try {
       outcome = await this.#executor.run(plan.parent.runtime.code, calls, state);
     } catch (error) {
-      if (extrinsics.length > 0 && error instanceof RelayError && error.code === 'dev-executor-failed') return undefined;
+      if (extrinsics.length > 0 && error instanceof RelayError && error.code === 'dev-executor-failed')
+        return undefined;
       throw asRelayError(error, 'dev-block-failed', { block: plan.parent.number + 1 });
     }
     const all = [...start.flatMap(([method, args]) => (method === applyMethod ? args : [])), ...extrinsics];

@@ -11,7 +11,6 @@ import { trieFromSorted } from '../state/trie.ts';
 export function extrinsicsRoots(extrinsics: readonly Hex[], hashing: Hashing): [Hex, Hex] {
   const entries = extrinsics.map((extrinsic, index) => [bytesToHex(compact(index)).slice(2), extrinsic] as const);
   const sorted = entries.sort(([a], [b]) => (a < b ? -1 : 1));
-  const root = (version: 0 | 1): Hex =>
-    bytesToHex(trieRoot(trieFromSorted(sorted), version, hashing.blake2b256));
+  const root = (version: 0 | 1): Hex => bytesToHex(trieRoot(trieFromSorted(sorted), version, hashing.blake2b256));
   return [root(0), root(1)];
 }

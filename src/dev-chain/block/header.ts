@@ -51,7 +51,12 @@ export function headerJson(header: Header): HeaderJson {
 
 /** `DigestItem::Other`. Tells blocks of a fork from those retracted, which may be the same otherwise. */
 export function forkLog(fork: number): Hex {
-  return bytesToHex(new Writer().u8(0).bytes(Buffer.from(`fork ${fork}`)).finish());
+  return bytesToHex(
+    new Writer()
+      .u8(0)
+      .bytes(Buffer.from(`fork ${fork}`))
+      .finish(),
+  );
 }
 
 /** sp-runtime's `DigestItem`: Other 0, Consensus 4, Seal 5, PreRuntime 6, RuntimeEnvironmentUpdated 8. */

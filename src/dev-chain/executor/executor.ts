@@ -34,8 +34,7 @@ export class Executor {
    */
   async run(wasm: Hex, calls: readonly RuntimeCall[], state: StateReader): Promise<CallOutcome> {
     const response = (await this.#perform(wasm, state, (task, code) => ({ kind: 'run', task, code, calls }))) as
-      | { readonly Call: CallOutcome }
-      | { readonly Error: string };
+      { readonly Call: CallOutcome } | { readonly Error: string };
     if ('Call' in response) return response.Call;
     throw new RelayError('dev-executor-failed', { details: { reason: response.Error } });
   }

@@ -82,7 +82,8 @@ export class Runtimes {
 
 function codeOf(state: StateReader): Hex {
   const code = state.get(codeKey);
-  if (code === undefined) throw new RelayError('dev-executor-failed', { details: { reason: 'the state has no :code' } });
+  if (code === undefined)
+    throw new RelayError('dev-executor-failed', { details: { reason: 'the state has no :code' } });
   return code;
 }
 

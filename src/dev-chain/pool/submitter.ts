@@ -72,7 +72,8 @@ export class Submitter {
       throw poolErrors.verification(asRelayError(error, 'dev-executor-failed').message);
     }
     const validity = decodeValidity(result);
-    if ('reason' in validity) throw validity.invalid ? poolErrors.invalid(validity.reason) : poolErrors.unknown(validity.reason);
+    if ('reason' in validity)
+      throw validity.invalid ? poolErrors.invalid(validity.reason) : poolErrors.unknown(validity.reason);
     return validity;
   }
 }

@@ -1,4 +1,5 @@
 import { authorMethods, authorSubscriptions } from './author.ts';
+import { chainHead } from './chain-head.ts';
 import { chainMethods, chainSubscriptions } from './chain.ts';
 import { devMethods } from './dev.ts';
 import type { Method, Subscription } from './method.ts';
@@ -15,14 +16,16 @@ export interface RpcCatalogue {
 }
 
 export function rpcCatalogue(): RpcCatalogue {
+  const head = chainHead();
   const subscriptions = new Map(
-    Object.entries({ ...chainSubscriptions, ...stateSubscriptions, ...authorSubscriptions }),
+    Object.entries({ ...chainSubscriptions, ...stateSubscriptions, ...authorSubscriptions, ...head.subscriptions }),
   );
   const unsubscribe = new Set([...subscriptions.values()].flatMap((subscription) => subscription.unsubscribe));
   const methods = new Map<string, Method>(
     Object.entries({
       ...authorMethods,
       ...chainMethods,
+      ...head.methods,
       ...devMethods,
       ...paymentMethods,
       ...stateMethods,

@@ -1,4 +1,3 @@
-import type { Hex } from '../../codec/hex.ts';
 import type { StorageDiff } from '../executor/protocol.ts';
 import { isHex } from '../hex.ts';
 import type { Methods } from './method.ts';
@@ -55,7 +54,7 @@ function pairOf(pair: unknown): StorageDiff[number] {
   if (!isHex(key) || !(value === null || value === undefined || isHex(value))) {
     throw rpcErrors.invalidParams('a pair must be a hex key and a hex value or null');
   }
-  return [key, (value ?? null) as Hex | null];
+  return [key, value ?? null];
 }
 
 function recordOf(value: unknown): Readonly<Record<string, unknown>> {

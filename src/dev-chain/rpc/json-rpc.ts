@@ -8,8 +8,7 @@ export interface Request {
 }
 
 export type Response = { readonly jsonrpc: '2.0'; readonly id: Request['id'] } & (
-  | { readonly result: unknown }
-  | { readonly error: RpcError }
+  { readonly result: unknown } | { readonly error: RpcError }
 );
 
 /** Carries out one request; what it throws becomes the error of the response. */

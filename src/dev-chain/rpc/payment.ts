@@ -34,8 +34,7 @@ const paymentMethods: Methods = {
   },
   payment_queryFeeDetails: async (node, params) => {
     const details = (await query(node, params, 'query_fee_details', 'Option<(u128, u128, u128)>')) as
-      | readonly [string | number, string | number, string | number]
-      | null;
+      readonly [string | number, string | number, string | number] | null;
     if (details === null) return { inclusionFee: null };
     const [baseFee, lenFee, adjustedWeightFee] = details.map((fee) => `0x${BigInt(fee).toString(16)}`);
     return { inclusionFee: { baseFee, lenFee, adjustedWeightFee } };

@@ -26,7 +26,7 @@ export class Session {
   }
 
   /** Gives the response, if there is to be one; `sent` is called once it was sent. */
-  async receive(text: string): Promise<{ readonly response: string | undefined; sent(): void }> {
+  async receive(text: string): Promise<{ readonly response: string | undefined; readonly sent: () => void }> {
     const opened: string[] = [];
     const response = await answer(text, (request) => this.#dispatch(request, opened));
     return { response, sent: () => opened.forEach((id) => this.#flush(id)) };
@@ -61,22 +61,21 @@ export class Session {
   async #open(subscription: Subscription, params: Params): Promise<string> {
     if (this.#send === undefined) throw rpcErrors.methodNotFound();
     const id = randomBytes(12).toString('base64url');
-    let ended = false;
     this.#early.set(id, []);
     const send = (result: unknown): void => this.#notify(subscription.notification, id, result);
-    const end = (): void => {
-      ended = true;
-      this.#subscriptions.delete(id);
-    };
+    // A subscription may end while it is being opened.
+    this.#subscriptions.set(id, nothing);
+    const end = (): void => void this.#subscriptions.delete(id);
     try {
       const release = await subscription.open(this.#node, params, { id, send, end });
       if (this.#closed) {
         release();
         throw new RelayError('dev-chain-stopped');
       }
-      if (!ended) this.#subscriptions.set(id, release);
+      if (this.#subscriptions.has(id)) this.#subscriptions.set(id, release);
     } catch (error) {
       this.#early.delete(id);
+      this.#subscriptions.delete(id);
       throw error;
     }
     return id;
@@ -101,4 +100,8 @@ export class Session {
     this.#early.delete(id);
     for (const text of early) this.#send?.(text);
   }
+}
+
+function nothing(): void {
+  // Nothing to release yet.
 }

@@ -1,4 +1,3 @@
-import type { Codec } from '@polkadot/types/types';
 import type { Hex } from '../../codec/hex.ts';
 import type { StorageDiff } from '../executor/protocol.ts';
 import type { Runtime } from '../executor/runtime.ts';
@@ -21,7 +20,7 @@ function entries(pallet: string, item: string, given: unknown, runtime: Runtime)
   const encode = (value: unknown): Hex | null => {
     if (value === null || value === undefined) return null;
     if (isHex(value)) return value;
-    return bytesToHex(runtime.registry.createType<Codec>(valueType, value).toU8a());
+    return bytesToHex(runtime.registry.createType(valueType, value).toU8a());
   };
   const key = (keys: readonly unknown[]): Hex => bytesToHex(withoutLength(entry(...keys)));
   if (type.isPlain) return [[key([]), encode(given)]];

@@ -3,8 +3,8 @@ import type { StateReader, StorageDiff } from '../executor/protocol.ts';
 import type { Hashing } from '../hashing.ts';
 import { bytesToHex } from '../hex.ts';
 import { readProof } from './read-proof.ts';
-import { trieRoot, type StateVersion } from './trie-encoding.ts';
-import { trieFromSorted, trieGet, trieKeys, trieSet, type Trie } from './trie.ts';
+import { merkleValue, trieRoot, type StateVersion } from './trie-encoding.ts';
+import { trieClosest, trieFromSorted, trieGet, trieKeys, trieSet, type Trie } from './trie.ts';
 
 /** The state after one block. It never changes: `with` gives another one. */
 export class ChainState implements StateReader {
@@ -44,6 +44,12 @@ export class ChainState implements StateReader {
 
   root(version: StateVersion): Hex {
     return bytesToHex(trieRoot(this.#trie, version, this.#hashing.blake2b256));
+  }
+
+  /** Of the node at the key, else of the nearest under which all keys with that prefix hang. */
+  closestDescendantMerkleValue(key: Hex, version: StateVersion): Hex | undefined {
+    const node = trieClosest(this.#trie, key.slice(2).toLowerCase());
+    return node === undefined ? undefined : bytesToHex(merkleValue(node, version, this.#hashing.blake2b256));
   }
 
   proof(keys: readonly Hex[], version: StateVersion): Hex[] {

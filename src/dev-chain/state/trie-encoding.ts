@@ -22,8 +22,14 @@ export function encodeNode(node: TrieNode, version: StateVersion, hash: Hash256)
   const hashed = value !== undefined && isHashedValue(value.length, version);
   const kind =
     node.children === undefined
-      ? hashed ? kinds.leafWithHash : kinds.leaf
-      : hashed ? kinds.branchWithHash : value === undefined ? kinds.branch : kinds.branchWithValue;
+      ? hashed
+        ? kinds.leafWithHash
+        : kinds.leaf
+      : hashed
+        ? kinds.branchWithHash
+        : value === undefined
+          ? kinds.branch
+          : kinds.branchWithValue;
   const parts: Uint8Array[] = [encodeHeader(kind, node.partial.length), packNibbles(node.partial)];
   if (node.children !== undefined) parts.push(encodeBitmap(node.children));
   if (value !== undefined) parts.push(...(hashed ? [hash(value)] : [compact(value.length), value]));

@@ -34,6 +34,20 @@ export function trieGet(root: Trie, key: string): string | undefined {
   return undefined;
 }
 
+/** The node at `key`, or the first below it. */
+export function trieClosest(root: Trie, key: string): Trie {
+  let node = root;
+  let at = 0;
+  while (node !== undefined) {
+    const rest = key.slice(at);
+    if (node.partial.startsWith(rest)) return node;
+    if (!rest.startsWith(node.partial)) return undefined;
+    at += node.partial.length + 1;
+    node = node.children?.[nibble(key, at - 1)];
+  }
+  return undefined;
+}
+
 /** With `value` undefined the key is removed. */
 export function trieSet(root: Trie, key: string, value: string | undefined): Trie {
   if (root === undefined) return value === undefined ? undefined : { partial: key, value, children: undefined };
@@ -64,7 +78,7 @@ function collect(node: Trie, path: string, prefix: string, after: string, limit:
   if (!own.startsWith(prefix) && !prefix.startsWith(own)) return;
   if (own < after && !after.startsWith(own)) return;
   if (node.value !== undefined && own > after && own.startsWith(prefix)) found.push(own);
-  node.children?.forEach((child, index) => collect(child, own + hexDigits[index], prefix, after, limit, found));
+  node.children?.forEach((child, index) => collect(child, own + hexDigits.charAt(index), prefix, after, limit, found));
 }
 
 function build(entries: readonly (readonly [string, string])[], from: number, to: number, depth: number): Trie {
@@ -109,7 +123,7 @@ function normalise(node: TrieNode): Trie {
   if (node.value !== undefined || present.length > 1) return node;
   const child = node.children?.[only];
   if (child === undefined) return node;
-  const partial = node.partial + hexDigits[only] + child.partial;
+  const partial = node.partial + hexDigits.charAt(only) + child.partial;
   return { partial, value: child.value, children: child.children };
 }
 

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { asRelayError } from '../../errors/index.ts';
 import { spawnThread } from '../executor/spawn-thread.ts';
 import { checkInteger, maxWorkers } from '../options.ts';
-import { DevWorkers, type DevWorker } from './dev-workers.ts';
+import { DevWorkers, publicWorker, withSeeds, type DevWorker } from './dev-workers.ts';
 
 /** Fewer than this are made sooner than a thread starts. */
 const workersWorthAThread = 4_000;
@@ -12,9 +12,7 @@ const maxThreads = 8;
 /** Worker `index` of every dev chain that has that many. Throws dev-option-invalid. */
 export async function devWorker(index: number): Promise<DevWorker> {
   checkInteger('index of the worker', index, 0, maxWorkers - 1);
-  const worker = new DevWorkers(await inThisThread(index, index + 1), index).at(index);
-  if (worker === undefined) throw new RangeError(`no keys of worker ${index} were made`);
-  return worker;
+  return withSeeds(publicWorker(await inThisThread(index, index + 1), index));
 }
 
 export async function createDevWorkers(count: number): Promise<DevWorkers> {

@@ -25,12 +25,9 @@ export const keyPairBytes = 64;
 export class DevWorkers implements Iterable<DevWorker> {
   /** Identity and ECDH public keys, one worker after the other. */
   readonly #keys: Uint8Array;
-  readonly #first: number;
 
-  /** `first`: the index of the worker whose keys come first. */
-  constructor(keys: Uint8Array, first = 0) {
+  constructor(keys: Uint8Array) {
     this.#keys = keys;
-    this.#first = first;
   }
 
   get length(): number {
@@ -39,32 +36,39 @@ export class DevWorkers implements Iterable<DevWorker> {
 
   at(index: number): DevWorker | undefined {
     const worker = this.publicAt(index);
-    if (worker === undefined) return undefined;
-    return { ...worker, identitySeed: workerSeed('identity', index), ecdhSeed: workerSeed('ecdh', index) };
+    return worker === undefined ? undefined : withSeeds(worker);
   }
 
   /** Without the seeds, which take a while to make. */
   publicAt(index: number): PublicDevWorker | undefined {
-    const position = index - this.#first;
-    if (!Number.isInteger(index) || position < 0 || position >= this.length) return undefined;
-    const keys = this.#keys.subarray(position * keyPairBytes, (position + 1) * keyPairBytes);
-    return {
-      index,
-      identity: bytesToHex(keys.subarray(0, 32)),
-      ecdh: bytesToHex(keys.subarray(32)),
-      endpoints: [workerEndpoint(index)],
-    };
+    if (!Number.isInteger(index) || index < 0 || index >= this.length) return undefined;
+    return publicWorker(this.#keys.subarray(index * keyPairBytes, (index + 1) * keyPairBytes), index);
   }
 
   *[Symbol.iterator](): Iterator<DevWorker> {
-    for (let index = this.#first; index < this.#first + this.length; index += 1) {
+    for (let index = 0; index < this.length; index += 1) {
       const worker = this.at(index);
       if (worker !== undefined) yield worker;
     }
   }
 }
 
+/** `keys`: both public keys, the identity's first. */
+export function publicWorker(keys: Uint8Array, index: number): PublicDevWorker {
+  return {
+    index,
+    identity: bytesToHex(keys.subarray(0, 32)),
+    ecdh: bytesToHex(keys.subarray(32)),
+    endpoints: [workerEndpoint(index)],
+  };
+}
+
+export function withSeeds(worker: PublicDevWorker): DevWorker {
+  const { index } = worker;
+  return { ...worker, identitySeed: workerSeed('identity', index), ecdhSeed: workerSeed('ecdh', index) };
+}
+
 /** Where `khala-relay serve` listens by default, with a path that tells the workers apart. */
-export function workerEndpoint(index: number): string {
+function workerEndpoint(index: number): string {
   return `http://127.0.0.1:8710/dev/${index}`;
 }

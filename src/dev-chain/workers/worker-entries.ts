@@ -13,7 +13,11 @@ const pallet = 'PhalaRegistry';
  * runtime's own: one is encoded by the metadata, and the rest are copies of it with other keys. Throws
  * dev-workers-unsupported.
  */
-export function* workerEntries(workers: DevWorkers, runtime: Runtime, hashing: Hashing): Generator<readonly [Hex, Hex]> {
+export function* workerEntries(
+  workers: DevWorkers,
+  runtime: Runtime,
+  hashing: Hashing,
+): Generator<readonly [Hex, Hex]> {
   const info = workerInfoTemplate(runtime);
   const prefix = (item: string): Hex => storagePrefix(hashing, pallet, item);
   const [infos, endpoints, addedAt] = [prefix('Workers'), prefix('Endpoints'), prefix('WorkerAddedAt')];
@@ -47,14 +51,13 @@ function workerInfoTemplate(runtime: Runtime): (worker: PublicDevWorker) => Hex 
   if (!supported || !template.includes(pubkey) || !template.includes(ecdhPubkey)) {
     throw unsupported(`its ${pallet} has another layout`);
   }
-  return ({ identity, ecdh }) =>
-    template.replace(pubkey, identity.slice(2)).replace(ecdhPubkey, ecdh.slice(2)) as Hex;
+  return ({ identity, ecdh }) => template.replace(pubkey, identity.slice(2)).replace(ecdhPubkey, ecdh.slice(2)) as Hex;
 }
 
 /** A value of a map of the pallet, as the metadata lay it out. */
 function encode(runtime: Runtime, item: string, value: unknown): Hex {
   const entry = runtime.layout.query['phalaRegistry']?.[item];
-  if (entry === undefined || !entry.meta.type.isMap) throw unsupported(`its runtime has no ${pallet}.${item}`);
+  if (entry?.meta.type.isMap !== true) throw unsupported(`its runtime has no ${pallet}.${item}`);
   try {
     return runtime.registry.createType(runtime.registry.createLookupType(entry.meta.type.asMap.value), value).toHex();
   } catch (error) {

@@ -23,8 +23,8 @@ function publicKey(seed: Uint8Array): Uint8Array {
   const scalar = createHash('sha512').update(seed).digest().subarray(0, 32);
   scalar.writeUInt8(scalar.readUInt8(0) & 0b1111_1000, 0);
   scalar.writeUInt8((scalar.readUInt8(31) & 0b0011_1111) | 0b0100_0000, 31);
-  for (let at = 0, above = 0; at < 32; at += 1) {
-    above = at < 31 ? scalar.readUInt8(at + 1) : 0;
+  for (let at = 0; at < 32; at += 1) {
+    const above = at < 31 ? scalar.readUInt8(at + 1) : 0;
     scalar.writeUInt8(((scalar.readUInt8(at) >> 3) | (above << 5)) & 0xff, at);
   }
   return sodium.crypto_scalarmult_ristretto255_base(scalar);

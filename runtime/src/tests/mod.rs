@@ -1,0 +1,11 @@
+mod batches;
+mod chain;
+mod genesis;
+mod limits;
+mod metadata;
+mod multisig;
+mod node_apis;
+mod ordering;
+mod proxy;
+mod sudo;
+mod workers;

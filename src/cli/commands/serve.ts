@@ -1,0 +1,93 @@
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import type { Chain } from '../../chain/index.ts';
+import { RelayError } from '../../errors/index.ts';
+import type { Inbox } from '../../inbox/index.ts';
+import { createRelay } from '../../relay/index.ts';
+import { openLmdbMailStore } from '../../store/index.ts';
+import type { Vault } from '../../vault/index.ts';
+import { watchWorkerState, type WorkerStateWatch } from '../../worker-state/index.ts';
+import { action, command, type Context } from '../command.ts';
+import { cliLogger } from '../logger.ts';
+import { inboxOf } from '../local-inbox.ts';
+import { printInbox } from '../print-inbox.ts';
+import { dataFolder, openChain, openData, unlockVault } from '../session.ts';
+import { required } from '../resolve-settings.ts';
+import type { Settings } from '../settings.ts';
+
+interface Flags {
+  readonly from?: string;
+}
+
+export function serveCommand(): Command {
+  return command('serve', 'run a relay: for its own entity with --vault, and for those whose endpoints name it', [
+    ...(['ws', 'genesis', 'vault', 'listen', 'publicUrl', 'data', 'store'] as const),
+    ...(['finality', 'allowPrivate', 'timeout', 'logLevel'] as const),
+  ])
+    .option('--from <block>', 'first block to read messages from, where nothing was read before')
+    .action(action(0, serve));
+}
+
+async function serve(context: Context<Flags>): Promise<void> {
+  const { settings, signal } = context;
+  const listen = parseListen(settings.listen);
+  const vault = settings.vault === undefined ? undefined : await unlockVault(settings);
+  try {
+    await using chain = await openChain(settings, signal);
+    await using watch = watchWorkerState(chain);
+    await watch.ready;
+    await run(context, { chain, watch, vault, listen });
+  } finally {
+    await vault?.close();
+  }
+}
+
+interface Parts {
+  readonly chain: Chain;
+  readonly watch: WorkerStateWatch;
+  readonly vault: Vault | undefined;
+  readonly listen: { readonly host: string; readonly port: number };
+}
+
+async function run(context: Context<Flags>, { chain, watch, vault, listen }: Parts): Promise<void> {
+  const { settings, flags, output, interrupted } = context;
+  const folder = vault === undefined ? required(settings, 'data') : dataFolder(settings);
+  await using data = await openData(folder, 'inbox');
+  await using mailStore = await openLmdbMailStore({ path: join(folder, 'mail') });
+  await using forwardStore = await openLmdbMailStore({ path: join(folder, 'forward') });
+  const inbox = vault === undefined ? undefined : inboxOf({ chain, vault, data, watch, settings, from: flags.from });
+  await using stopInbox = inbox;
+  await inbox?.start();
+  await using relay = createRelay({
+    genesisHash: chain.genesisHash,
+    listen,
+    publicUrls: settings.publicUrl,
+    mailStore,
+    forwardStore,
+    workerState: watch.state,
+    ...(inbox === undefined || vault === undefined ? {} : { local: localEntity(vault, inbox) }),
+    allowPrivate: mayReachPrivate(settings, chain),
+    logger: cliLogger(settings),
+  });
+  await relay.start();
+  await inbox?.ready;
+  output.print({ event: 'ready', url: relay.url, identity: vault?.identity }, `Relay ready at ${relay.url}.`);
+  if (inbox === undefined) await interrupted;
+  else await printInbox(inbox, output, { until: interrupted });
+}
+
+function localEntity(vault: Vault, inbox: Inbox) {
+  return { identity: vault.identity, vault, accept: inbox.accept.bind(inbox) };
+}
+
+/** Private addresses are followed where the chain itself is reached on one, as on a development machine. */
+export function mayReachPrivate({ allowPrivate }: Settings, chain: Chain): boolean {
+  return allowPrivate || chain.isLocal;
+}
+
+function parseListen(address: string): Parts['listen'] {
+  const [, host, port] = /^(.+):([0-9]{1,5})$/.exec(address) ?? [];
+  if (host === undefined || port === undefined || Number(port) > 65_535)
+    throw new RelayError('bad-setting', { details: { name: 'listen', reason: 'it is not ADDRESS:PORT' } });
+  return { host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port) };
+}

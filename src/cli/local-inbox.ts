@@ -1,0 +1,35 @@
+import type { Chain } from '../chain/index.ts';
+import { RelayError } from '../errors/index.ts';
+import { createInbox, type Inbox } from '../inbox/index.ts';
+import type { Vault } from '../vault/index.ts';
+import type { WorkerStateWatch } from '../worker-state/index.ts';
+import type { EntityData } from './session.ts';
+import type { Settings } from './settings.ts';
+
+export interface LocalInboxParts {
+  readonly chain: Chain;
+  readonly vault: Vault;
+  readonly data: EntityData;
+  readonly watch: WorkerStateWatch;
+  readonly settings: Settings;
+  /** `--from`. */
+  readonly from: string | undefined;
+}
+
+/** The inbox of the vault's entity as `listen` and `serve` run it. Throws bad-setting. */
+export function inboxOf({ chain, vault, data, watch, settings, from }: LocalInboxParts): Inbox {
+  return createInbox({
+    chain,
+    vault,
+    store: data.store,
+    finality: settings.finality,
+    isRegistered: (id) => watch.state.has(id),
+    ...(from === undefined ? {} : { from: blockNumber(from) }),
+  });
+}
+
+function blockNumber(text: string): number {
+  if (!/^[0-9]{1,10}$/.test(text))
+    throw new RelayError('bad-setting', { details: { name: 'from', reason: 'it is not a block number' } });
+  return Number(text);
+}

@@ -1,0 +1,92 @@
+import type { Hex } from '../codec/index.ts';
+import { Connection } from './connection.ts';
+import { relayKey, routeUrl } from './relay-url.ts';
+import type { Transport } from './transport.ts';
+
+export interface PoolOptions {
+  readonly genesisHash: Hex;
+  readonly transport: Transport;
+  /** ms. */
+  readonly timeoutMs: number;
+  /** An unused connection is closed after this, ms. */
+  readonly idleMs: number;
+  /** Most connections; past that the one unused longest is closed. */
+  readonly maxConnections: number;
+}
+
+/** One connection per relay, shared by sending and receiving. */
+export class ConnectionPool {
+  readonly #options: PoolOptions;
+  readonly #connections = new Map<string, Connection>();
+  readonly #held = new Set<Connection>();
+  readonly #sweeper: ReturnType<typeof setInterval>;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+    this.#sweeper = setInterval(() => {
+      this.#closeIdle();
+    }, options.idleMs / 2);
+  }
+
+  /** The open connection to a relay, where there is one. */
+  existing(base: string): Connection | undefined {
+    return this.#connections.get(relayKey(base));
+  }
+
+  /** An open connection, or a new one that is about to be. */
+  get(base: string): Connection {
+    const key = relayKey(base);
+    return this.#connections.get(key) ?? this.#open(key, base);
+  }
+
+  /** A connection that no other recipient has logged in on: the shared one where it is free, so that sending shares it. */
+  forReceiver(base: string, identity: Hex): Connection {
+    const shared = this.get(base);
+    if (!this.#held.has(shared)) return shared;
+    const key = `${relayKey(base)} ${identity}`;
+    const own = this.#connections.get(key);
+    return own === undefined || this.#held.has(own) ? this.#open(key, base) : own;
+  }
+
+  /** Gives a connection to one receiver, until the returned function is called. */
+  hold(connection: Connection): () => void {
+    this.#held.add(connection);
+    return () => {
+      this.#held.delete(connection);
+    };
+  }
+
+  close(): void {
+    clearInterval(this.#sweeper);
+    for (const connection of this.#connections.values()) connection.close();
+  }
+
+  #open(key: string, base: string): Connection {
+    const { genesisHash, transport, timeoutMs } = this.#options;
+    this.#makeRoom();
+    const connection = new Connection({ url: routeUrl(base, 'ws', '/v1/ws'), genesisHash, transport, timeoutMs });
+    this.#connections.set(key, connection);
+    void connection.ended.then(() => {
+      this.#held.delete(connection);
+      if (this.#connections.get(key) === connection) this.#connections.delete(key);
+    });
+    return connection;
+  }
+
+  #makeRoom(): void {
+    if (this.#connections.size < this.#options.maxConnections) return;
+    const [oldest] = this.#unused().sort((a, b) => a.usedAt - b.usedAt);
+    oldest?.close();
+  }
+
+  #closeIdle(): void {
+    const before = Date.now() - this.#options.idleMs;
+    for (const connection of this.#unused()) if (connection.usedAt < before) connection.close();
+  }
+
+  #unused(): Connection[] {
+    return [...this.#connections.values()].filter(
+      (connection) => connection.pending === 0 && !this.#held.has(connection),
+    );
+  }
+}

@@ -1,0 +1,14 @@
+export type { RelayClient, SendOptions, SendReceipt } from './client.ts';
+export { checkEndpoint } from './endpoint-policy.ts';
+export type { EndpointPolicy } from './endpoint-policy.ts';
+export type { FrameStatus } from './frames.ts';
+export { defaultLimits } from './limits.ts';
+export type { Rate, RelayLimits } from './limits.ts';
+export { createRelayClient } from './node-client.ts';
+export type { NodeRelayClientOptions } from './node-client.ts';
+export type { MessageStatus, Receipt } from './pipeline.ts';
+export type { LoginRequest, ReceiveOptions, ReceiverEvent, RelayDelivery } from './receiver.ts';
+export type { Access, LocalEntity, RelayDirectory, RelayOptions, VerifySignature } from './relay-options.ts';
+export { originOf } from './relay-url.ts';
+export { createRelay } from './relay.ts';
+export type { Relay } from './relay.ts';

@@ -1,0 +1,186 @@
+import { Observable, type Subscriber } from 'rxjs';
+import type { Hex } from '../codec/index.ts';
+import { asRelayError, RelayError } from '../errors/index.ts';
+import { AckTracker } from './ack-tracker.ts';
+import { backoffMs, pause, type Backoff } from './backoff.ts';
+import type { ConnectionPool } from './connection-pool.ts';
+import type { Connection } from './connection.ts';
+import { originOf } from './relay-url.ts';
+
+/** What a recipient signs; Vault.sign takes it. */
+export interface LoginRequest {
+  readonly type: 'login';
+  readonly genesisHash: Hex;
+  readonly origin: string;
+  readonly serverNonce: Uint8Array;
+  readonly expiresAt: bigint;
+}
+
+export interface ReceiveOptions {
+  /** Base URL of the relay, http(s) or ws(s). */
+  readonly url: string;
+  readonly identity: Hex;
+  /** 64-byte signature by `identity`. */
+  readonly sign: (login: LoginRequest) => Promise<Uint8Array>;
+  /** Deliveries without acknowledgement at once. Default 64. */
+  readonly window?: number;
+  /** Pauses between attempts to connect. Default 0.5 s to 30 s. */
+  readonly backoff?: Backoff;
+}
+
+export interface RelayDelivery {
+  readonly type: 'delivery';
+  readonly cursor: bigint;
+  /** SCALE of a SignedEnvelope, as the relay gives it: nothing about it is checked. */
+  readonly signedEnvelope: Uint8Array;
+  /** Done with it; the relay is told when all before it are done with too. What it is not told comes again. Idempotent. */
+  ack(): void;
+}
+
+export type ReceiverEvent =
+  | RelayDelivery
+  /** Logged in: nothing sent from now on is missed. Again after each reconnect. */
+  | { readonly type: 'ready' }
+  /** The connection is lost and is being made again. */
+  | { readonly type: 'lost'; readonly error: RelayError };
+
+export interface ReceiverParts {
+  readonly genesisHash: Hex;
+  readonly pool: ConnectionPool;
+}
+
+const defaults = { window: 64, backoff: { firstMs: 500, mostMs: 30_000 } };
+
+// Trying again would not help, or would fight with who was chosen instead.
+const final: ReadonlySet<string> = new Set(['login-refused', 'session-replaced', 'endpoint-refused', 'wrong-chain']);
+
+/**
+ * Deliveries of one mailbox while subscribed, each once per process, over as many connections as it takes. Errors with
+ * login-refused, session-replaced, endpoint-refused, wrong-chain, or what `sign` throws.
+ */
+export function receiveFrom(parts: ReceiverParts, options: ReceiveOptions): Observable<ReceiverEvent> {
+  return new Observable((subscriber) => {
+    const ended = new AbortController();
+    const receiver = new Receiver(parts, options, subscriber);
+    receiver.run(ended.signal).then(
+      () => {
+        subscriber.complete();
+      },
+      (error: unknown) => {
+        subscriber.error(error);
+      },
+    );
+    return () => {
+      ended.abort();
+    };
+  });
+}
+
+class Receiver {
+  readonly #parts: ReceiverParts;
+  readonly #options: ReceiveOptions & typeof defaults;
+  readonly #subscriber: Subscriber<ReceiverEvent>;
+  #generation: Hex | undefined;
+  /** Newest cursor that the consumer got. */
+  #seen = 0n;
+  /** Those that the consumer has not acknowledged. */
+  #unacknowledged = new Set<bigint>();
+  #connection: Connection | undefined;
+  /** Since the last login. */
+  #failures = 0;
+  #tracker = new AckTracker();
+
+  constructor(parts: ReceiverParts, options: ReceiveOptions, subscriber: Subscriber<ReceiverEvent>) {
+    this.#parts = parts;
+    this.#options = { ...defaults, ...options };
+    this.#subscriber = subscriber;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const error = await this.#session(signal);
+      if (isOver(signal)) return;
+      if (final.has(error.code)) throw error;
+      this.#failures += 1;
+      this.#subscriber.next({ type: 'lost', error });
+      await pause(backoffMs(this.#failures, this.#options.backoff), signal);
+    }
+  }
+
+  /** One connection from login to its end; gives why it ended. */
+  async #session(signal: AbortSignal): Promise<RelayError> {
+    const connection = this.#parts.pool.forReceiver(this.#options.url, this.#options.identity);
+    const release = this.#parts.pool.hold(connection);
+    const leave = (): void => {
+      connection.close();
+    };
+    signal.addEventListener('abort', leave);
+    try {
+      await this.#login(connection, signal);
+      this.#failures = 0;
+      this.#subscriber.next({ type: 'ready' });
+      return await connection.ended;
+    } catch (error) {
+      return asRelayError(error, 'relay-connection-lost', { endpoint: this.#options.url });
+    } finally {
+      signal.removeEventListener('abort', leave);
+      this.#connection = undefined;
+      release();
+    }
+  }
+
+  async #login(connection: Connection, signal: AbortSignal): Promise<void> {
+    const { identity, sign, window } = this.#options;
+    const challenge = await connection.request({ type: 'challenge-me' }, signal);
+    if (challenge.type !== 'challenge') throw unexpected(challenge.type);
+    const { serverNonce, expiresAt } = challenge;
+    const origin = originOf(connection.url);
+    const login = { type: 'login', genesisHash: this.#parts.genesisHash, origin, serverNonce, expiresAt } as const;
+    const signature = await sign(login);
+    const answer = await connection.request({ type: 'login', identity, origin, signature }, signal);
+    if (answer.type !== 'logged-in') throw unexpected(answer.type);
+    this.#begin(connection, answer.generation);
+    connection.credit(window);
+  }
+
+  #begin(connection: Connection, generation: Hex): void {
+    if (generation !== this.#generation) {
+      // Another store: its cursors start anew.
+      this.#generation = generation;
+      this.#seen = 0n;
+      this.#unacknowledged = new Set();
+    }
+    this.#connection = connection;
+    this.#tracker = new AckTracker();
+    connection.onDelivery(({ cursor, signedEnvelope }) => {
+      this.#deliver(cursor, signedEnvelope, generation);
+    });
+  }
+
+  #deliver(cursor: bigint, signedEnvelope: Uint8Array, generation: Hex): void {
+    this.#tracker.delivered(cursor);
+    if (cursor > this.#seen) {
+      this.#seen = cursor;
+      this.#unacknowledged.add(cursor);
+      const ack = (): void => {
+        if (generation === this.#generation && this.#unacknowledged.delete(cursor)) this.#done(cursor);
+      };
+      this.#subscriber.next({ type: 'delivery', cursor, signedEnvelope, ack });
+    } else if (!this.#unacknowledged.has(cursor)) this.#done(cursor);
+  }
+
+  #done(cursor: bigint): void {
+    const done = this.#tracker.done(cursor);
+    if (done === undefined) return;
+    this.#connection?.ack(done.upTo);
+    this.#connection?.credit(done.count);
+  }
+}
+
+function isOver(signal: AbortSignal): boolean {
+  return signal.aborted;
+}
+
+function unexpected(type: string): RelayError {
+  return new RelayError('bad-frame', { details: { reason: `${type} answers another request` } });
+}

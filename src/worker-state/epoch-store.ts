@@ -1,0 +1,57 @@
+import { Reader, toHex, fromHex, Writer, type Hex } from '../codec/index.ts';
+import { rangeOf, storeKey } from '../store/keys.ts';
+import type { TransactionalStore, Write } from '../store/transactional-store.ts';
+import type { EpochKey } from './worker-state.ts';
+
+const prefix = 'worker-state/epochs/';
+const idBytes = 32;
+/** Entries read in one transaction while loading. */
+const loadAtOnce = 5_000;
+
+/** The proven keys of every worker, kept over restarts: a node that shows an old state must not take us back. */
+export class EpochStore {
+  readonly #store: TransactionalStore;
+  readonly #genesis: Uint8Array;
+
+  constructor(store: TransactionalStore, genesisHash: Hex) {
+    this.#store = store;
+    this.#genesis = fromHex(genesisHash);
+  }
+
+  async *load(): AsyncGenerator<readonly [id: Hex, keys: readonly EpochKey[]]> {
+    const range = rangeOf(prefix, this.#genesis);
+    let { from } = range;
+    for (;;) {
+      const entries = await this.#store.entries({ from, to: range.to, limit: loadAtOnce });
+      for (const [key, value] of entries) yield [toHex(key.slice(-idBytes)), decodeKeys(value)];
+      const last = entries.at(-1);
+      if (last === undefined || entries.length < loadAtOnce) return;
+      from = storeKey(last[0], Uint8Array.of(0));
+    }
+  }
+
+  /** Throws store-failed. */
+  async save(proven: ReadonlyMap<Hex, readonly EpochKey[]>): Promise<void> {
+    if (proven.size === 0) return;
+    const writes: Write[] = Array.from(proven, ([id, keys]) => ({
+      key: storeKey(prefix, this.#genesis, fromHex(id)),
+      value: encodeKeys(keys),
+    }));
+    await this.#store.commit(writes);
+  }
+}
+
+function encodeKeys(keys: readonly EpochKey[]): Uint8Array {
+  const writer = new Writer().compactLength(keys.length);
+  for (const { epoch, ecdhKey } of keys) writer.u32(epoch).raw(ecdhKey);
+  return writer.finish();
+}
+
+function decodeKeys(value: Uint8Array): EpochKey[] {
+  const reader = new Reader(value, 'Stored epochs');
+  return Array.from({ length: reader.compactLength() }, () => ({
+    epoch: reader.u32(),
+    ecdhKey: reader.fixed(32),
+    proven: true,
+  }));
+}

@@ -1,0 +1,42 @@
+import { equalBytes } from '../codec/index.ts';
+import type { ResolvedWorker } from './resolve-worker.ts';
+import { sameTexts } from './worker-facts.ts';
+import type { EpochKey, WorkerEntry, WorkerChange } from './worker-state.ts';
+
+type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
+
+/** A change before it is known of which block. */
+export type ChangeDraft = DistributiveOmit<WorkerChange, 'block' | 'hash'>;
+
+/** Pure: what consumers are told when a worker was `before` and is `after`; a fault is told once. */
+export function reduceWorker(before: ResolvedWorker | undefined, after: ResolvedWorker | undefined): ChangeDraft[] {
+  const changes: ChangeDraft[] = [];
+  if (before === undefined && after !== undefined) changes.push({ type: 'added', worker: after.entry });
+  if (before !== undefined && after === undefined) changes.push({ type: 'removed', worker: before.entry });
+  if (before !== undefined && after !== undefined && !sameEntry(before.entry, after.entry))
+    changes.push({ type: 'changed', worker: after.entry, before: before.entry });
+  if (after !== undefined) changes.push(...faultsOf(after, before));
+  return changes;
+}
+
+/** Reports of the faults that were not there before. */
+export function faultsOf({ entry, faults }: ResolvedWorker, before?: ResolvedWorker): ChangeDraft[] {
+  return [...faults]
+    .filter(([fault]) => before?.faults.has(fault) !== true)
+    .map(([, reason]) => ({ type: 'invalid-record', identity: entry.identity, reason }));
+}
+
+function sameEntry(a: WorkerEntry, b: WorkerEntry): boolean {
+  return (
+    a.gatekeeper === b.gatekeeper &&
+    a.runtimeVersion === b.runtimeVersion &&
+    a.confidenceLevel === b.confidenceLevel &&
+    sameTexts(a.endpoints, b.endpoints) &&
+    a.epochs.length === b.epochs.length &&
+    a.epochs.every((key, i) => sameKey(key, b.epochs[i]))
+  );
+}
+
+function sameKey(a: EpochKey, b: EpochKey | undefined): boolean {
+  return b !== undefined && a.epoch === b.epoch && a.proven === b.proven && equalBytes(a.ecdhKey, b.ecdhKey);
+}

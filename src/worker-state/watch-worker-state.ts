@@ -1,0 +1,109 @@
+import { systemClock, type Chain, type HeadEvent } from '../chain/index.ts';
+import { ready as cryptoReady, verify } from '../crypto/index.ts';
+import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
+import { EpochStore } from './epoch-store.ts';
+import { HintSource } from './hint-source.ts';
+import type { WatchOptions } from './watch-options.ts';
+import { WorkerFollower } from './worker-follower.ts';
+import { createView } from './worker-state-view.ts';
+import type { WorkerStateWatch } from './worker-state.ts';
+import { WorkerTable } from './worker-table.ts';
+
+/** Between two attempts to read a block while no node answers, ms. */
+const retryMs = 1_000;
+/** Refusals of one block's requests after which the watch gives up. */
+const maxRefusals = 30;
+
+const silent = { debug: () => undefined, warn: () => undefined };
+
+/** Starts at once; `ready` resolves when the snapshot stands. The chain stays the caller's. */
+export function watchWorkerState(chain: Chain, options: WatchOptions = {}): WorkerStateWatch {
+  const { finality = 'finalized', store, verifySignature = verify, logger = silent, clock = systemClock } = options;
+  const makeSource = options.source ?? ((of, now) => new HintSource(of, now, options.reconcile));
+  const epochs = store && new EpochStore(store, chain.genesisHash);
+  const table = new WorkerTable(chain.genesisHash, verifySignature);
+  const source = makeSource(chain, clock.now);
+  const follower = new WorkerFollower({ chain, table, source, epochs, finality, clock, logger });
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const ready = withResolvers();
+  const verified = withResolvers();
+
+  /** Without a node nothing is lost but time: the same block is read again. */
+  const handle = async ({ type, head }: HeadEvent): Promise<void> => {
+    for (let refusals = 0; ;) {
+      try {
+        await (type === 'head' ? follower.onHead(head, signal) : follower.onRetracted(head, signal));
+        return;
+      } catch (error) {
+        if (isRelayError(error, 'rpc-failed') && refusals++ < maxRefusals)
+          logger.warn({ error }, 'a block is read again');
+        else if (!isRelayError(error, 'chain-unreachable')) throw error;
+        await clock.sleep(retryMs, signal);
+      }
+    }
+  };
+  const follow = async (): Promise<void> => {
+    if (verifySignature === verify) await cryptoReady();
+    if (epochs !== undefined) for await (const [id, keys] of epochs.load()) table.remember(id, keys);
+    let isReady = false;
+    for await (const event of chain.headEvents({ finality }, signal)) {
+      if (isReady) await handle(event);
+      else {
+        await follower.snapshot(event.head, signal);
+        isReady = true;
+        ready.resolve();
+        follower.verifyAll(signal).then(verified.resolve, fail);
+      }
+    }
+  };
+  const fail = (error: unknown): void => {
+    if (signal.aborted) return;
+    stopping.abort();
+    const failure = asRelayError(error, 'worker-state-failed');
+    ready.reject(failure);
+    verified.reject(failure);
+    follower.end(failure.code === 'chain-stopped' ? undefined : failure);
+  };
+  const following = follow().catch(fail);
+
+  let stopped: Promise<void> | undefined;
+  const stop = (): Promise<void> => {
+    stopped ??= (async () => {
+      const reason = new RelayError('worker-state-stopped');
+      stopping.abort(reason);
+      options.signal?.removeEventListener('abort', stop);
+      ready.reject(reason);
+      verified.reject(reason);
+      await following;
+      follower.end();
+    })();
+    return stopped;
+  };
+  if (options.signal?.aborted === true) void stop();
+  else options.signal?.addEventListener('abort', stop, { once: true });
+
+  return {
+    state: createView(table, () => follower.at),
+    changes$: follower.changes$,
+    ready: ready.promise,
+    verified: verified.promise,
+    get stats() {
+      return follower.stats;
+    },
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+/** A promise whose rejection nobody has to await. */
+function withResolvers(): { promise: Promise<void>; resolve: () => void; reject: (error: unknown) => void } {
+  let resolve: () => void = () => undefined;
+  let reject: (error: unknown) => void = () => undefined;
+  const promise = new Promise<void>((onResolve, onReject) => {
+    resolve = onResolve;
+    reject = onReject;
+  });
+  promise.catch(() => undefined);
+  return { promise, resolve, reject };
+}

@@ -1,0 +1,34 @@
+import type { WorkerTable } from './worker-table.ts';
+import type { At, WorkerEntry, WorkerStateView } from './worker-state.ts';
+import type { Hex } from '../codec/index.ts';
+
+/** What consumers see of the table: reads only. */
+export function createView(table: WorkerTable, at: () => At): WorkerStateView {
+  function* entries(): IterableIterator<[Hex, WorkerEntry]> {
+    for (const id of table.ids()) {
+      const resolved = table.resolved(id);
+      if (resolved !== undefined) yield [id, resolved.entry];
+    }
+  }
+  function* values(): IterableIterator<WorkerEntry> {
+    for (const [, entry] of entries()) yield entry;
+  }
+  return {
+    get size() {
+      return table.size;
+    },
+    get at() {
+      return at();
+    },
+    get: (id) => table.resolved(lower(id))?.entry,
+    has: (id) => table.facts(lower(id)) !== undefined,
+    byEcdhKey: (ecdhKey) => table.byEcdhKey(ecdhKey),
+    byEndpoint: (url) => table.byUrl(url),
+    values,
+    [Symbol.iterator]: entries,
+  };
+}
+
+function lower(id: Hex): Hex {
+  return id.toLowerCase() as Hex;
+}

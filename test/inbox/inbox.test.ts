@@ -1,0 +1,277 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { connectChain, type Chain } from '../../src/chain/index.ts';
+import { sealMessage, type Sender } from '../../src/channel/index.ts';
+import { messageId, topicOf, type Hex } from '../../src/codec/index.ts';
+import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { createInbox, deadLetters, type Inbox, type InboxOptions } from '../../src/inbox/index.ts';
+import { openLmdbStore, type TransactionalStore } from '../../src/store/index.ts';
+import type { Vault } from '../../src/vault/index.ts';
+import { alice, bob, directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
+import { InboxProbe } from '../support/inbox-probe.ts';
+
+describe('inbox', () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+  let dev: DevChain;
+  let chain: Chain;
+  let sender: Vault;
+  let recipient: Vault;
+  let store: TransactionalStore;
+  let sending: Sender;
+  let stores = 0;
+  const open: AsyncDisposable[] = [];
+
+  before(async () => {
+    folder = await temporaryFolder();
+    dev = await startDevChain({ finalityLag: 3 });
+    chain = await connectChain({ endpoints: [dev.ws] });
+    const vaults = registered(chain, folder.path, ['a', 'b']);
+    await dev.newBlock({ count: 4 });
+    [sender, recipient] = (await vaults) as [Vault, Vault];
+  });
+
+  beforeEach(async () => {
+    store = await openLmdbStore({ path: join(folder.path, `store-${stores++}`) });
+    const directory = await directoryOf(recipient);
+    sending = { vault: sender, genesisHash: chain.genesisHash, store, directory };
+  });
+
+  afterEach(async () => {
+    for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
+    await store.close();
+  });
+
+  after(async () => {
+    await chain.stop();
+    await dev.stop();
+    await folder.remove();
+  });
+
+  async function started(options: Partial<InboxOptions> = {}): Promise<Inbox> {
+    const inbox = createInbox({ chain, vault: recipient, store, ...options });
+    open.push(inbox);
+    await inbox.start();
+    await inbox.ready;
+    return inbox;
+  }
+
+  async function sealed(text: string, account?: Hex, nonce?: bigint): Promise<Uint8Array> {
+    const outgoing = {
+      to: recipient.identity,
+      body: { kind: 'data', content: utf8(text) } as const,
+      ...(account === undefined ? {} : { account }),
+      ...(nonce === undefined ? {} : { nonce }),
+    };
+    return (await sealMessage(sending, outgoing)).envelope;
+  }
+
+  async function post(...payloads: Uint8Array[]): Promise<void> {
+    const destination = topicOf(recipient.identity);
+    await chain.submit(
+      payloads.map((payload) => ({ kind: 'push-message', destination, payload })),
+      alice,
+    );
+  }
+
+  async function send(...texts: string[]): Promise<void> {
+    for (const text of texts) await post(await sealed(text, alice.id));
+  }
+
+  /** Finalizes what is in the best block. */
+  async function finalize(): Promise<void> {
+    await dev.newBlock({ count: 3 });
+  }
+
+  it('delivers what was posted after it was ready, once it is finalized', async () => {
+    const inbox = await started();
+    const probe = new InboxProbe(inbox);
+    await send('one', 'two');
+    await finalize();
+    await probe.until(() => probe.deliveries.length === 2);
+    assert.deepEqual(probe.texts, ['one', 'two']);
+    const [first] = probe.deliveries;
+    assert.equal(first?.from, alice.id);
+    assert.equal(first.fromKind, 'account');
+    assert.equal(first.via, 'chain');
+    assert.equal(first.to, recipient.identity);
+  });
+
+  it('goes on after a restart where it was, acknowledged messages excepted', async () => {
+    const first = await started();
+    const probe = new InboxProbe(first, { acknowledges: false });
+    await send('kept', 'done');
+    await finalize();
+    await probe.until(() => probe.deliveries.length === 2);
+    await probe.deliveries[1]?.ack();
+    await first.stop();
+    await send('missed');
+    await finalize();
+    const again = new InboxProbe(await started());
+    await again.until(() => again.deliveries.length === 2);
+    assert.deepEqual(again.texts, ['kept', 'missed']);
+  });
+
+  it('delivers a message once, however often it is posted and sealed', async () => {
+    const probe = new InboxProbe(await started());
+    const envelope = await sealed('once', alice.id);
+    const { nonce } = await sealMessage(sending, {
+      to: recipient.identity,
+      body: { kind: 'data', content: utf8('unused') },
+      account: alice.id,
+    });
+    await post(envelope, envelope);
+    await post(envelope);
+    await post(await sealed('sealed again', alice.id, nonce));
+    await post(await sealed('sealed again', alice.id, nonce));
+    await send('last');
+    await finalize();
+    await probe.until(() => probe.texts.includes('last'));
+    assert.deepEqual(probe.texts, ['once', 'sealed again', 'last']);
+  });
+
+  it('shares one replay window between chain and relay', async () => {
+    const inbox = await started();
+    const probe = new InboxProbe(inbox);
+    const envelope = await sealed('both ways');
+    assert.equal(await inbox.accept(envelope), 'accepted');
+    assert.equal(await inbox.accept(envelope), 'duplicate');
+    await chain.submit([await workerCall(envelope)], bob);
+    await send('after');
+    await finalize();
+    await probe.until(() => probe.texts.includes('after'));
+    assert.deepEqual(probe.texts, ['both ways', 'after']);
+    assert.equal(probe.deliveries[0]?.via, 'relay');
+  });
+
+  async function workerCall(payload: Uint8Array) {
+    const destination = topicOf(recipient.identity);
+    const { hash } = await chain.bestHead();
+    const sequence = await chain.at(hash).ingressSequence(sender.identity);
+    const signature = await sender.sign({ type: 'worker-message', destination, payload, sequence });
+    return {
+      kind: 'sync-offchain-message',
+      worker: sender.identity,
+      destination,
+      payload,
+      sequence,
+      signature,
+    } as const;
+  }
+
+  it('buries what can not be delivered, with its reason, and goes on', async () => {
+    const probe = new InboxProbe(await started());
+    const garbage = utf8('not an envelope');
+    const altered = (await sealed('altered', alice.id)).map((byte, i, all) => (i === all.length - 1 ? byte ^ 1 : byte));
+    const impersonated = await sealed('as if from the worker');
+    const unknownSuite = Uint8Array.of(9, 1, 2, 3);
+    await post(garbage, altered, impersonated, unknownSuite);
+    await send('fine');
+    await finalize();
+    await probe.until(() => probe.texts.includes('fine'));
+    const codes = probe.events.flatMap((event) => (event.type === 'dead' ? [event.code] : []));
+    assert.deepEqual(codes.toSorted(), ['open-failed', 'sender-not-proven', 'unknown-variant', 'unknown-variant']);
+    assert.deepEqual(probe.texts, ['fine']);
+    const letters = await deadLetters(store);
+    assert.deepEqual(letters.map(({ code }) => code).toSorted(), codes.toSorted());
+    assert.deepEqual(letters[0]?.envelope, garbage);
+  });
+
+  it('refuses off-chain messages from another time, for another entity, or as an account', async () => {
+    const inbox = await started();
+    const past: Sender = { ...sending, now: () => Date.now() - 11 * 60_000 };
+    const body = { kind: 'data', content: utf8('late') } as const;
+    const { envelope } = await sealMessage(past, { to: recipient.identity, body });
+    await assert.rejects(inbox.accept(envelope), { code: 'clock-skew' });
+    assert.equal(await inbox.accept(envelope, { skipClockCheck: true }), 'accepted');
+    const forSomeoneElse = { to: alice.id, body, recipientKey: (await recipient.ecdhKeys())[0]?.publicKey ?? utf8('') };
+    const { envelope: misdirected } = await sealMessage(sending, forSomeoneElse);
+    await assert.rejects(inbox.accept(misdirected), { code: 'not-for-us' });
+    await assert.rejects(inbox.accept(await sealed('x', alice.id)), { code: 'sender-not-proven' });
+    await assert.rejects(inbox.accept(utf8('garbage')), { code: 'unknown-variant' });
+  });
+
+  it('hands out no more than it may have in flight, and all of it in the end', async () => {
+    const inbox = await started();
+    const total = 300;
+    for (let i = 0; i < total; i++) await inbox.accept(await sealed(String(i)));
+    const probe = new InboxProbe(inbox, { acknowledges: false });
+    await probe.until(() => probe.deliveries.length >= 200);
+    assert.ok(probe.deliveries.length < total);
+    for (let done = 0; done < total; done++) {
+      await probe.until(() => probe.deliveries.length > done);
+      await probe.deliveries[done]?.ack();
+    }
+    assert.deepEqual(
+      probe.texts,
+      Array.from({ length: total }, (_, i) => String(i)),
+    );
+  });
+
+  it('serves one subscriber at a time', async () => {
+    const inbox = await started();
+    const probe = new InboxProbe(inbox);
+    const second = new InboxProbe(inbox);
+    await assert.rejects(
+      second.until(() => false),
+      { code: 'inbox-subscribed' },
+    );
+    probe.stop();
+    const third = new InboxProbe(inbox);
+    await inbox.accept(await sealed('third'));
+    await third.until(() => third.texts.includes('third'));
+  });
+
+  it('reads from a given block where it has no cursor', async () => {
+    const { number } = await chain.bestHead();
+    await send('before it listened');
+    await finalize();
+    const probe = new InboxProbe(await started({ from: number + 1 }));
+    await probe.until(() => probe.texts.includes('before it listened'));
+  });
+
+  describe('with finality best', () => {
+    it('delivers early, retracts on a reorg and reinstates what comes back', async () => {
+      const probe = new InboxProbe(await started({ finality: 'best' }));
+      const { number } = await chain.bestHead();
+      const envelope = await sealed('early', alice.id);
+      const id = messageId({ genesisHash: chain.genesisHash, envelope });
+      await post(envelope);
+      await probe.until(() => probe.texts.includes('early'));
+      // A node puts the extrinsics of retracted blocks back into its pool: the next blocks carry them again.
+      await dev.reorg(number, { resubmit: true });
+      await dev.newBlock({ count: 2 });
+      await probe.until(() => probe.events.some(({ type }) => type === 'retracted'));
+      await probe.until(() => probe.events.some(({ type }) => type === 'reinstated'));
+      assert.deepEqual(
+        probe.events.map((event) => (event.type === 'message' ? event.delivery.messageId : event)),
+        [id, { type: 'retracted', messageId: id }, { type: 'reinstated', messageId: id }],
+      );
+    });
+
+    it('does not repeat after a restart what was acknowledged before it was final', async () => {
+      const first = await started({ finality: 'best' });
+      const probe = new InboxProbe(first);
+      await send('acknowledged early');
+      await probe.until(() => probe.texts.includes('acknowledged early'));
+      await first.stop();
+      const again = new InboxProbe(await started({ finality: 'best' }));
+      await send('next');
+      await again.until(() => again.texts.includes('next'));
+      await finalize();
+      assert.deepEqual(again.texts, ['next']);
+    });
+
+    it('retracts after a restart what a reorg removed meanwhile', async () => {
+      const first = await started({ finality: 'best' });
+      const probe = new InboxProbe(first);
+      const { number } = await chain.bestHead();
+      await send('removed');
+      await probe.until(() => probe.texts.includes('removed'));
+      await first.stop();
+      await dev.reorg(number);
+      await dev.newBlock({ count: 2, empty: true });
+      const again = new InboxProbe(await started({ finality: 'best' }));
+      await again.until(() => again.events.some(({ type }) => type === 'retracted'));
+    });
+  });
+});

@@ -1,0 +1,95 @@
+import { WebSocket } from 'ws';
+import { toHex, type Hex } from '../../src/codec/index.ts';
+import { signWith } from '../../src/crypto/index.ts';
+import { loginContent } from '../../src/codec/index.ts';
+import { decodeRelayFrame, encodeClientFrame, type ClientFrame, type RelayFrame } from '../../src/relay/frames.ts';
+import { genesisHash, until, type Cleanup, type Entity } from './support.ts';
+
+type FrameOf<T extends RelayFrame['type']> = Extract<RelayFrame, { type: T }>;
+
+/** A WebSocket that speaks frames without the client's help. */
+export class RawSocket {
+  readonly socket: WebSocket;
+  readonly origin: string;
+  readonly frames: RelayFrame[] = [];
+  closeCode: number | undefined;
+
+  private constructor(socket: WebSocket, origin: string) {
+    this.socket = socket;
+    this.origin = origin;
+    socket.on('message', (data: Buffer) => this.frames.push(decodeRelayFrame(data)));
+    socket.on('close', (code) => (this.closeCode = code));
+    socket.on('error', () => undefined);
+  }
+
+  static async open(url: string, cleanup: Cleanup): Promise<RawSocket> {
+    const origin = url.replace(/^http/, 'ws');
+    const socket = new WebSocket(`${origin}/v1/ws`);
+    const raw = cleanup.add(new RawSocket(socket, origin), () => {
+      socket.terminate();
+    });
+    await raw.next('hello');
+    return raw;
+  }
+
+  send(frame: ClientFrame): void {
+    this.socket.send(encodeClientFrame(frame));
+  }
+
+  all<T extends RelayFrame['type']>(type: T): FrameOf<T>[] {
+    return this.frames.filter((frame): frame is FrameOf<T> => frame.type === type);
+  }
+
+  /** The `nth` frame of a type, also when it is still to come. */
+  next<T extends RelayFrame['type']>(type: T, nth = 0): Promise<FrameOf<T>> {
+    return until(() => {
+      if (this.closeCode !== undefined && this.all(type).length <= nth)
+        throw new Error(`closed with ${this.closeCode} before ${type}: ${JSON.stringify(this.all('error'))}`);
+      return this.all(type)[nth];
+    }) as Promise<FrameOf<T>>;
+  }
+
+  closed(): Promise<number> {
+    return until(() => this.closeCode);
+  }
+
+  async challenge(id = 1): Promise<FrameOf<'challenge'>> {
+    const before = this.all('challenge').length;
+    this.send({ type: 'challenge-me', id });
+    return this.next('challenge', before);
+  }
+
+  async login(who: Entity, options: LoginVariation = {}): Promise<RelayFrame> {
+    const { serverNonce, expiresAt } = options.challenge ?? (await this.challenge());
+    const origin = options.origin ?? this.origin;
+    const content = loginContent({
+      genesisHash: options.genesisHash ?? genesisHash,
+      identity: who.identity,
+      origin: options.signedOrigin ?? origin,
+      serverNonce,
+      expiresAt,
+    });
+    const before = this.all('logged-in').length + this.all('error').length;
+    const signature = signWith((options.signer ?? who).keys, content);
+    this.send({ type: 'login', id: 2, identity: who.identity, origin, signature });
+    return until(() => [...this.all('logged-in'), ...this.all('error')].at(before)) as Promise<RelayFrame>;
+  }
+
+  texts(): string[] {
+    return this.all('delivery').map(({ signedEnvelope }) => textOf(signedEnvelope));
+  }
+}
+
+export interface LoginVariation {
+  readonly challenge?: { readonly serverNonce: Uint8Array; readonly expiresAt: bigint };
+  readonly origin?: string;
+  readonly signedOrigin?: string;
+  readonly signer?: Entity;
+  readonly genesisHash?: Hex;
+}
+
+/** What `message` put where the ciphertext is. */
+export function textOf(signedEnvelope: Uint8Array): string {
+  const text = /[\w ]+$/.exec(Buffer.from(signedEnvelope).toString('latin1'));
+  return text?.[0] ?? toHex(signedEnvelope);
+}
