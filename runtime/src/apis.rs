@@ -22,8 +22,7 @@ use sp_version::RuntimeVersion;
 
 use crate::{
     genesis, limits::SLOT_DURATION_MS, AccountId, Balance, Block, Executive, InherentDataExt,
-    Nonce, Runtime, RuntimeCall, RuntimeGenesisConfig, System, TransactionPayment,
-    VERSION,
+    Nonce, Runtime, RuntimeCall, RuntimeGenesisConfig, System, TransactionPayment, VERSION,
 };
 
 impl_opaque_keys! {

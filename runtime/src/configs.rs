@@ -15,9 +15,9 @@ use crate::{
         RuntimeBlockLength, RuntimeBlockWeights, BYTE_FEE, EXISTENTIAL_DEPOSIT, MINIMUM_PERIOD_MS,
         PHA,
     },
-    AccountId, Balance, Balances, Block, Hash, Nonce, PalletInfo, Runtime, RuntimeCall,
-    RuntimeEvent, RuntimeFreezeReason, RuntimeHoldReason, RuntimeOrigin, RuntimeTask, System,
-    Timestamp, PhalaRegistry, VERSION,
+    AccountId, Balance, Balances, Block, Hash, Nonce, PalletInfo, PhalaRegistry, Runtime,
+    RuntimeCall, RuntimeEvent, RuntimeFreezeReason, RuntimeHoldReason, RuntimeOrigin, RuntimeTask,
+    System, Timestamp, VERSION,
 };
 
 /// Khala's prefix of addresses.

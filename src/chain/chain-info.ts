@@ -31,13 +31,14 @@ export async function readChainInfo(
   const { ss58Format, tokenSymbol, tokenDecimals } = (properties ?? {}) as Readonly<Record<string, unknown>>;
   const first = (value: unknown): unknown => (Array.isArray(value) ? (value as unknown[])[0] : value);
   const prefix = Number(runtime.constant('system', 'ss58Prefix')?.toString() ?? first(ss58Format));
+  const symbol = first(tokenSymbol);
   const decimals = Number(first(tokenDecimals) ?? defaults.tokenDecimals);
   return {
     chainName: typeof name === 'string' ? name : runtime.version.specName,
     specName: runtime.version.specName,
     specVersion: runtime.version.specVersion,
     ss58Prefix: Number.isInteger(prefix) ? prefix : defaults.ss58Prefix,
-    tokenSymbol: String(first(tokenSymbol) ?? defaults.tokenSymbol),
+    tokenSymbol: typeof symbol === 'string' ? symbol : defaults.tokenSymbol,
     tokenDecimals: Number.isInteger(decimals) ? decimals : defaults.tokenDecimals,
     maxExtrinsicBytes: blockBytes(runtime) - inherentsBytes,
     noneAttestationEnabled: runtime.constant('phalaRegistry', 'noneAttestationEnabled')?.toString() === 'true',

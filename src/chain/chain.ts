@@ -14,7 +14,10 @@ export interface Head {
 export type Finality = 'finalized' | 'best';
 
 /** `retracted` comes newest first, before the heads of the new branch; only with best. */
-export type HeadEvent = { readonly type: 'head' | 'retracted'; readonly head: Head };
+export interface HeadEvent {
+  readonly type: 'head' | 'retracted';
+  readonly head: Head;
+}
 
 export interface HeadsOptions {
   /** Default finalized. */

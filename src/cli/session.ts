@@ -71,3 +71,8 @@ export async function openData(folder: string, use: 'inbox' | 'outbox'): Promise
     },
   };
 }
+
+/** Private addresses are followed where the chain itself is reached on one, as on a development machine. */
+export function mayReachPrivate({ allowPrivate }: Settings, chain: Chain): boolean {
+  return allowPrivate || chain.isLocal;
+}

@@ -4,6 +4,8 @@ export type { EndpointPolicy } from './endpoint-policy.ts';
 export type { FrameStatus } from './frames.ts';
 export { defaultLimits } from './limits.ts';
 export type { Rate, RelayLimits } from './limits.ts';
+export { feedFromMailbox } from './mailbox-feed.ts';
+export type { MailboxEvent, MailboxFeedOptions } from './mailbox-feed.ts';
 export { createRelayClient } from './node-client.ts';
 export type { NodeRelayClientOptions } from './node-client.ts';
 export type { MessageStatus, Receipt } from './pipeline.ts';

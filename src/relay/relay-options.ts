@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { Hex } from '../codec/index.ts';
 import type { MailStore } from '../store/mail-store.ts';
 import type { Vault } from '../vault/vault.ts';
+import type { Backoff } from './backoff.ts';
 import type { RelayLimits } from './limits.ts';
 
 /** What a relay asks of WorkerState; a WorkerStateView is one. */
@@ -51,6 +52,8 @@ export interface RelayOptions {
   readonly mailStore: MailStore;
   /** Queue of what is forwarded, another store than `mailStore`; stays the caller's. Without it nothing is forwarded. */
   readonly forwardStore?: MailStore;
+  /** Pauses between attempts to forward to one recipient. Default 1 s to 5 min. */
+  readonly forwardBackoff?: Backoff;
   /** Without it only `recipients` and `local` are served. */
   readonly workerState?: RelayDirectory;
   /** Served whatever the chain says. Default: none. */

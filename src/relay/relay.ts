@@ -144,13 +144,14 @@ class FastifyRelay implements Relay {
   }
 
   #createForwarding(router: Router): Forwarding | undefined {
-    const { forwardStore, mailStore, allowPrivate = false } = this.#options;
+    const { forwardStore, forwardBackoff, mailStore, allowPrivate = false } = this.#options;
     if (forwardStore === undefined) return undefined;
     const transport = createNodeTransport({ allowPrivate });
     const [metrics, logger] = [this.#metrics, this.#logger];
     const forwarder = createForwarder({
       store: forwardStore,
       ...{ mailStore, router, transport, metrics, logger, allowPrivate },
+      ...(forwardBackoff !== undefined && { backoff: forwardBackoff }),
     });
     return { forwarder, transport };
   }

@@ -12,9 +12,9 @@ export interface VerifyOptions {
 }
 
 /** Second stage, before anything costs: whether the fields fit together. Throws signer-mismatch, clock-skew. */
-export function checkFields({ signed, header }: Ingested, forwarded: boolean, options: VerifyOptions): void {
-  if (signed.identity !== header.from)
-    throw new RelayError('signer-mismatch', { details: { claimed: header.from, proven: signed.identity } });
+export function checkFields(message: Ingested, forwarded: boolean, options: VerifyOptions): void {
+  checkSigner(message);
+  const { header } = message;
   const { maxSkewMs, maxForwardAgeMs } = options.limits;
   const age = options.clock() - Number(header.sentAt);
   // The first relay held the message against its clock; here only its age on the way counts (protocol.md §9).
@@ -25,8 +25,17 @@ export function checkFields({ signed, header }: Ingested, forwarded: boolean, op
     });
 }
 
+/** Throws signer-mismatch where another identity signed than the header names. */
+export function checkSigner({ signed, header }: Ingested): void {
+  if (signed.identity !== header.from)
+    throw new RelayError('signer-mismatch', { details: { claimed: header.from, proven: signed.identity } });
+}
+
 /** Second stage: whether the sender is who it says. Throws bad-signature. */
-export async function checkSignature({ signed }: Ingested, options: VerifyOptions): Promise<void> {
+export async function checkSignature(
+  { signed }: Ingested,
+  options: Pick<VerifyOptions, 'genesisHash' | 'verifySignature'>,
+): Promise<void> {
   const content = envelopeContent({ genesisHash: options.genesisHash, envelope: signed.envelope });
   if (!(await options.verifySignature(fromHex(signed.identity), content, signed.signature)))
     throw new RelayError('bad-signature', { details: { what: 'the message' } });

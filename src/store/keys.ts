@@ -1,5 +1,8 @@
 import { concatBytes, toBytes, Writer, type BytesLike } from '../codec/index.ts';
+import { RelayError } from '../errors/index.ts';
 import type { KeyRange } from './transactional-store.ts';
+
+const greatestKeyLength = 512;
 
 /** A part of a key: text and bytes as they are, bigint as 8 bytes big-endian so that keys sort by number. */
 export type KeyPart = string | Uint8Array | bigint;
@@ -34,10 +37,29 @@ function successor(prefix: Uint8Array): Uint8Array {
     next[i] = byte + 1;
     return next.slice(0, i + 1);
   }
-  return new Uint8Array(513).fill(0xff); // longer than any key
+  return new Uint8Array(greatestKeyLength + 1).fill(0xff); // longer than any key
 }
 
 /** Bytes of an id in a key. */
 export function idPart(id: BytesLike): Uint8Array {
   return toBytes(id, 'id', 32);
+}
+
+/** Whether a store takes it as a key: 1 to 512 bytes. */
+export function isKey(key: Uint8Array): boolean {
+  return key.length > 0 && key.length <= greatestKeyLength;
+}
+
+/** Throws bad-value for what no store takes as a key. */
+export function checkKeys(entries: readonly { readonly key: Uint8Array }[]): void {
+  for (const { key } of entries)
+    if (!isKey(key))
+      throw new RelayError('bad-value', {
+        details: { what: 'A key of the store', reason: `it has ${key.length} bytes, not 1 to ${greatestKeyLength}` },
+      });
+}
+
+/** A bound of a range, cut where no key is longer: LMDB takes none of more than 1978 bytes. */
+export function cutBound(bound: Uint8Array): Uint8Array {
+  return bound.subarray(0, greatestKeyLength + 1);
 }

@@ -1,8 +1,15 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, open as openFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { open, type Database, type RootDatabase } from 'lmdb';
 import { equalBytes } from '../codec/index.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
+import { checkKeys, cutBound, isKey } from './keys.ts';
 import type { Entry, Expectation, KeyRange, TransactionalStore, Write } from './transactional-store.ts';
+
+const dataFile = 'data.mdb';
+// lmdb.h, MDB_MAGIC in the first meta page, after the header of the page.
+const magic = Buffer.of(0xde, 0xc0, 0xef, 0xbe);
+const magicOffset = 24;
 
 export interface LmdbStoreOptions {
   /** Folder; made where it is missing, mode 0700. */
@@ -13,6 +20,7 @@ export interface LmdbStoreOptions {
 export async function openLmdbStore({ path }: LmdbStoreOptions): Promise<TransactionalStore> {
   try {
     await mkdir(path, { recursive: true, mode: 0o700 });
+    await refuseForeign(join(path, dataFile));
     const root = open<Buffer, Buffer>({ path, keyEncoding: 'binary', encoding: 'binary', noMemInit: false });
     return new LmdbStore(root, path);
   } catch (error) {
@@ -23,6 +31,7 @@ export async function openLmdbStore({ path }: LmdbStoreOptions): Promise<Transac
 class LmdbStore implements TransactionalStore {
   readonly #database: RootDatabase<Buffer, Buffer>;
   readonly #path: string;
+  readonly #running = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
 
   constructor(database: RootDatabase<Buffer, Buffer>, path: string) {
@@ -31,15 +40,17 @@ class LmdbStore implements TransactionalStore {
   }
 
   async get(key: Uint8Array): Promise<Uint8Array | undefined> {
-    return this.#using((database) => copy(database.get(Buffer.from(key))));
+    return this.#using((database) => (isKey(key) ? copy(database.get(Buffer.from(key))) : undefined));
   }
 
   async entries({ from, to, limit, reverse = false }: KeyRange): Promise<Entry[]> {
     return this.#using((database) => {
+      const [lower, upper] = [Buffer.from(cutBound(from)), Buffer.from(cutBound(to))];
+      if (upper.length === 0) return []; // LMDB reads it as no bound
       const range = database.getRange({
         ...(reverse
-          ? { start: Buffer.from(to), exclusiveStart: true, end: Buffer.from(from), inclusiveEnd: true, reverse }
-          : { start: Buffer.from(from), end: Buffer.from(to) }),
+          ? { start: upper, exclusiveStart: true, end: lower, inclusiveEnd: true, reverse }
+          : { start: lower, end: upper }),
         ...(limit === undefined ? {} : { limit }),
       });
       return Array.from(range, ({ key, value }): Entry => [Uint8Array.from(key), Uint8Array.from(value)]);
@@ -48,7 +59,9 @@ class LmdbStore implements TransactionalStore {
 
   async commit(writes: readonly Write[], expected: readonly Expectation[] = []): Promise<boolean> {
     return this.#using(async (database) => {
-      const isApplied = await database.transaction(() => {
+      checkKeys([...writes, ...expected]);
+      // A child transaction is rolled back alone where it fails: others share the parent.
+      const isApplied = await database.childTransaction(() => {
         if (!expected.every((expectation) => holds(database, expectation))) return false;
         for (const { key, value } of writes)
           if (value === undefined) database.removeSync(Buffer.from(key));
@@ -61,7 +74,7 @@ class LmdbStore implements TransactionalStore {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#database.close();
+    this.#closing ??= Promise.allSettled(this.#running).then(() => this.#database.close());
     return this.#closing;
   }
 
@@ -71,10 +84,14 @@ class LmdbStore implements TransactionalStore {
 
   async #using<T>(work: (database: RootDatabase<Buffer, Buffer>) => T | Promise<T>): Promise<T> {
     if (this.#closing !== undefined) throw new RelayError('store-closed');
+    const running = (async () => work(this.#database))();
+    this.#running.add(running);
     try {
-      return await work(this.#database);
+      return await running;
     } catch (error) {
       throw asRelayError(error, 'store-failed', { path: this.#path });
+    } finally {
+      this.#running.delete(running);
     }
   }
 }
@@ -87,4 +104,22 @@ function holds(database: Database<Buffer, Buffer>, { key, value }: Expectation):
 
 function copy(value: Buffer | undefined): Uint8Array | undefined {
   return value === undefined ? undefined : Uint8Array.from(value);
+}
+
+// The library does not survive a file of another format: it reads it as pages.
+async function refuseForeign(path: string): Promise<void> {
+  const file = await openFile(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (file === undefined) return;
+  try {
+    const found = Buffer.alloc(magic.length);
+    const isEmpty = (await file.stat()).size === 0;
+    await file.read(found, 0, found.length, magicOffset);
+    if (!isEmpty && !found.equals(magic))
+      throw new RelayError('store-failed', { details: { path, reason: 'it holds the data of another program' } });
+  } finally {
+    await file.close();
+  }
 }

@@ -1,5 +1,6 @@
 import { compareBytes, equalBytes } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
+import { checkKeys } from './keys.ts';
 import type { Entry, Expectation, KeyRange, TransactionalStore, Write } from './transactional-store.ts';
 
 /** A store that is gone with the process: for clients that keep nothing, and for tests of what uses a store. */
@@ -26,6 +27,7 @@ class MemoryStore implements TransactionalStore {
 
   async commit(writes: readonly Write[], expected: readonly Expectation[] = []): Promise<boolean> {
     this.#check();
+    checkKeys([...writes, ...expected]);
     if (!expected.every(({ key, value }) => same(this.#find(key), value))) return false;
     for (const { key, value } of writes)
       if (value === undefined) this.#entries.delete(nameOf(key));

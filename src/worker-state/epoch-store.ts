@@ -30,14 +30,24 @@ export class EpochStore {
     }
   }
 
+  /** The proven keys that were seen of one worker. */
+  async keysOf(id: Hex): Promise<readonly EpochKey[]> {
+    const value = await this.#store.get(this.#key(id));
+    return value === undefined ? [] : decodeKeys(value);
+  }
+
   /** Throws store-failed. */
   async save(proven: ReadonlyMap<Hex, readonly EpochKey[]>): Promise<void> {
     if (proven.size === 0) return;
     const writes: Write[] = Array.from(proven, ([id, keys]) => ({
-      key: storeKey(prefix, this.#genesis, fromHex(id)),
+      key: this.#key(id),
       value: encodeKeys(keys),
     }));
     await this.#store.commit(writes);
+  }
+
+  #key(id: Hex): Uint8Array {
+    return storeKey(prefix, this.#genesis, fromHex(id));
   }
 }
 

@@ -1,6 +1,8 @@
 export type { BlockChanges, ChangeSource, MakeChangeSource, ReconcileOptions } from './change-source.ts';
 export { HintSource } from './hint-source.ts';
 export type { VerifySignature } from './prove-records.ts';
+export { readWorker } from './read-worker.ts';
+export type { ReadWorkerOptions } from './read-worker.ts';
 export type { WatchOptions } from './watch-options.ts';
 export { watchWorkerState } from './watch-worker-state.ts';
 export type * from './worker-state.ts';

@@ -38,5 +38,5 @@ function sameEntry(a: WorkerEntry, b: WorkerEntry): boolean {
 }
 
 function sameKey(a: EpochKey, b: EpochKey | undefined): boolean {
-  return b !== undefined && a.epoch === b.epoch && a.proven === b.proven && equalBytes(a.ecdhKey, b.ecdhKey);
+  return a.epoch === b?.epoch && a.proven === b.proven && equalBytes(a.ecdhKey, b.ecdhKey);
 }

@@ -22,7 +22,7 @@ export function watchWorkerState(chain: Chain, options: WatchOptions = {}): Work
   const makeSource = options.source ?? ((of, now) => new HintSource(of, now, options.reconcile));
   const epochs = store && new EpochStore(store, chain.genesisHash);
   const table = new WorkerTable(chain.genesisHash, verifySignature);
-  const source = makeSource(chain, clock.now);
+  const source = makeSource(chain, () => clock.now());
   const follower = new WorkerFollower({ chain, table, source, epochs, finality, clock, logger });
   const stopping = new AbortController();
   const { signal } = stopping;
@@ -72,7 +72,7 @@ export function watchWorkerState(chain: Chain, options: WatchOptions = {}): Work
     stopped ??= (async () => {
       const reason = new RelayError('worker-state-stopped');
       stopping.abort(reason);
-      options.signal?.removeEventListener('abort', stop);
+      options.signal?.removeEventListener('abort', onAbort);
       ready.reject(reason);
       verified.reject(reason);
       await following;
@@ -80,8 +80,9 @@ export function watchWorkerState(chain: Chain, options: WatchOptions = {}): Work
     })();
     return stopped;
   };
+  const onAbort = (): void => void stop();
   if (options.signal?.aborted === true) void stop();
-  else options.signal?.addEventListener('abort', stop, { once: true });
+  else options.signal?.addEventListener('abort', onAbort, { once: true });
 
   return {
     state: createView(table, () => follower.at),

@@ -74,7 +74,7 @@ export class WorkerFollower {
   /** Verifies what the snapshot left, a slice of time at a time. */
   async verifyAll(signal: AbortSignal): Promise<void> {
     const { table, clock } = this.#parts;
-    const slice = new TimeSlice(clock.now);
+    const slice = new TimeSlice(clock);
     const proven = new Map<Hex, readonly EpochKey[]>();
     for (const id of [...table.unresolved]) {
       await slice.breathe();
@@ -140,7 +140,7 @@ export class WorkerFollower {
   /** Compares all of WorkerState at this block with the table. */
   async #reconcile(head: Head, view: BlockView, signal: AbortSignal): Promise<void> {
     const { table, source, logger, clock } = this.#parts;
-    const slice = new TimeSlice(clock.now);
+    const slice = new TimeSlice(clock);
     const present = new Set<Hex>();
     const differing: [Hex, WorkerRecord | undefined][] = [];
     for await (const page of view.allWorkers(signal)) {
@@ -168,7 +168,7 @@ export class WorkerFollower {
   /** Verifies before anything is put, so that all of a block is put at once without holding the event loop. */
   async #prepare(records: readonly (readonly [Hex, WorkerRecord | undefined])[]): Promise<Prepared[]> {
     const { table, clock } = this.#parts;
-    const slice = new TimeSlice(clock.now);
+    const slice = new TimeSlice(clock);
     const prepared: Prepared[] = [];
     const proven = new Map<Hex, readonly EpochKey[]>();
     for (const [id, record] of records) {

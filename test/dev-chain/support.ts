@@ -26,7 +26,8 @@ export async function connect(ws: string): Promise<TestApi> {
   const api = await ApiPromise.create({ provider, noInitWarn: true });
   const keyring = new Keyring({ type: 'sr25519' });
   const [alice, bob] = [keyring.addFromUri('//Alice'), keyring.addFromUri('//Bob')];
-  const call = (pallet: string, name: string, ...args: readonly unknown[]): Extrinsic => api.tx[pallet]![name]!(...args);
+  const call = (pallet: string, name: string, ...args: readonly unknown[]): Extrinsic =>
+    api.tx[pallet]![name]!(...args);
   return {
     api,
     alice,
@@ -54,14 +55,14 @@ interface RpcReply {
 export class RawClient implements Disposable {
   readonly socket: WebSocket;
   readonly #replies: unknown[] = [];
-  #wake: () => void = () => undefined;
+  #wake: (() => void)[] = [];
   #lastId = 0;
 
   private constructor(socket: WebSocket) {
     this.socket = socket;
     socket.on('message', (data: Buffer) => {
       this.#replies.push(JSON.parse(data.toString()));
-      this.#wake();
+      for (const wake of this.#wake.splice(0)) wake();
     });
     socket.on('error', () => undefined);
   }
@@ -102,7 +103,7 @@ export class RawClient implements Disposable {
       const index = this.#replies.findIndex(matches);
       if (index >= 0) return this.#replies.splice(index, 1)[0];
       await new Promise<void>((resolve) => {
-        this.#wake = resolve;
+        this.#wake.push(resolve);
       });
     }
   }

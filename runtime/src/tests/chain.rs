@@ -138,8 +138,12 @@ pub fn register(worker: &str) -> RuntimeCall {
 
 pub fn force_register(worker: WorkerPublicKey) -> RuntimeCall {
     let ecdh_pubkey = public("ecdh");
-    pallet_phala_registry::Call::force_register_worker { pubkey: worker, ecdh_pubkey, operator: None }
-        .into()
+    pallet_phala_registry::Call::force_register_worker {
+        pubkey: worker,
+        ecdh_pubkey,
+        operator: None,
+    }
+    .into()
 }
 
 pub fn worker(name: &str) -> MessageOrigin {

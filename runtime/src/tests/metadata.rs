@@ -1,7 +1,9 @@
 //! What clients see of the interface: names, indices, hashers and types.
 
 use frame_metadata::{
-    v14::{PalletMetadata, RuntimeMetadataV14, StorageEntryModifier, StorageEntryType, StorageHasher},
+    v14::{
+        PalletMetadata, RuntimeMetadataV14, StorageEntryModifier, StorageEntryType, StorageHasher,
+    },
     RuntimeMetadata,
 };
 use scale_info::{form::PortableForm, Type, TypeDef, Variant};
@@ -27,7 +29,8 @@ impl Interface {
     }
 
     fn type_named(&self, name: &str) -> &Type<PortableForm> {
-        let named = |ty: &&Type<PortableForm>| ty.path.segments.last().is_some_and(|last| last == name);
+        let named =
+            |ty: &&Type<PortableForm>| ty.path.segments.last().is_some_and(|last| last == name);
         self.0.types.types.iter().map(|ty| &ty.ty).find(named).unwrap()
     }
 
@@ -210,10 +213,7 @@ fn types_have_the_names_and_fields_of_the_interface() {
     let fields = |name| struct_fields(interface.type_named(name));
     assert_eq!(fields("Message"), ["sender", "destination", "payload"]);
     assert_eq!(fields("SignedMessage"), ["message", "sequence", "signature"]);
-    assert_eq!(
-        fields("WorkerEndpointPayload"),
-        ["pubkey", "versioned_endpoints", "signing_time"]
-    );
+    assert_eq!(fields("WorkerEndpointPayload"), ["pubkey", "versioned_endpoints", "signing_time"]);
     let mut info = vec!["pubkey", "ecdh_pubkey", "runtime_version", "last_updated", "operator"];
     if !cfg!(feature = "legacy-worker-info") {
         info.push("attestation_provider");

@@ -1,11 +1,12 @@
-use sp_consensus_aura::runtime_decl_for_aura_api::AuraApi;
 use sp_api::runtime_decl_for_metadata::MetadataV2;
+use sp_consensus_aura::runtime_decl_for_aura_api::AuraApi;
 
 use crate::{Block, Runtime, VERSION};
 
 #[test]
 fn a_slot_has_6_s_and_nobody_authors() {
-    let slot = <Runtime as AuraApi<Block, sp_consensus_aura::sr25519::AuthorityId>>::slot_duration();
+    let slot =
+        <Runtime as AuraApi<Block, sp_consensus_aura::sr25519::AuthorityId>>::slot_duration();
     assert_eq!(slot.as_millis(), 6_000);
     let authorities =
         <Runtime as AuraApi<Block, sp_consensus_aura::sr25519::AuthorityId>>::authorities();

@@ -185,8 +185,9 @@ export class Connection {
     for (let pass = 0; ; pass++) {
       let foreign: RelayError | undefined;
       let foreigners = 0;
-      for (let i = 0; i < endpoints.length; i++) {
-        const url = endpoints[this.#nextEndpoint++ % endpoints.length] ?? '';
+      const first = this.#nextEndpoint;
+      for (const url of [...endpoints.slice(first), ...endpoints.slice(0, first)]) {
+        this.#nextEndpoint = (endpoints.indexOf(url) + 1) % endpoints.length;
         try {
           const opened = await openOnChain(url, { timeoutMs: attemptMs, signal, genesisHash: this.#genesisHash });
           const isBehind = opened.finalized < this.#highestFinalized;

@@ -25,9 +25,9 @@ interface Pending {
 }
 
 interface Message {
-  readonly id?: number;
+  readonly id?: number | null;
   readonly result?: unknown;
-  readonly error?: { readonly code?: number; readonly message?: string; readonly data?: unknown };
+  readonly error?: { readonly code?: number; readonly message?: string; readonly data?: unknown } | null;
   readonly method?: string;
   readonly params?: { readonly subscription?: string | number; readonly result?: unknown };
 }
@@ -181,7 +181,8 @@ export class RpcSocket {
     this.#pending.delete(id);
     clearTimeout(pending.timer);
     if (error !== undefined && error !== null) {
-      const data = error.data === undefined || error.data === null ? undefined : String(error.data);
+      const { data: raw } = error;
+      const data = raw === undefined || raw === null ? undefined : typeof raw === 'string' ? raw : JSON.stringify(raw);
       pending.reject(new RpcError(pending.method, error.code ?? 0, error.message ?? 'unknown error', data));
       return;
     }

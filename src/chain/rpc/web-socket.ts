@@ -1,5 +1,6 @@
 // `ws` where there is Node (its global WebSocket is absent or slower), the platform's own in a browser.
-const isNode = typeof process !== 'undefined' && typeof process.versions?.node === 'string';
+// Shims of `process` in browsers pass for Node in any softer test.
+const isNode = Object.prototype.toString.call(globalThis.process) === '[object process]';
 
 /** Most bytes of one answer: far above a node's own limit of 15 MB, and a bound on what a hostile one can make us hold. */
 const maxAnswerBytes = 128 * 1024 * 1024;

@@ -18,8 +18,6 @@ export interface StorageEntry {
   readonly name: string;
   /** Hashers of the keys, as the metadata names them; none for a plain value. */
   readonly hashers: readonly string[];
-  /** Of the key of a map. */
-  readonly keyShape: string | undefined;
   readonly valueShape: string;
   /** Name under which the registry makes the value. */
   readonly valueType: string;
@@ -82,19 +80,18 @@ export class Runtime {
   }
 
   #describe(pallet: string, name: string): StorageEntry | undefined {
-    const item = this.#pallet(pallet)
-      ?.storage.unwrapOr(undefined)
-      ?.items.find((entry) => entry.name.toString() === name);
+    const storage = this.#pallet(pallet)?.storage;
+    const item =
+      storage?.isSome === true
+        ? storage.unwrap().items.find((entry) => entry.name.toString() === name)
+        : undefined;
     if (item === undefined) return undefined;
-    const { lookup } = this.registry;
     const value = item.type.isMap ? item.type.asMap.value : item.type.asPlain;
-    const key = item.type.isMap ? item.type.asMap.key : undefined;
     return {
       pallet,
       name,
       hashers: item.type.isMap ? item.type.asMap.hashers.map((hasher) => hasher.type) : [],
-      keyShape: key === undefined ? undefined : typeShape(lookup, key.toNumber()),
-      valueShape: typeShape(lookup, value.toNumber()),
+      valueShape: typeShape(this.registry.lookup, value.toNumber()),
       valueType: this.registry.createLookupType(value),
     };
   }

@@ -22,7 +22,7 @@ export function typeShape(lookup: PortableRegistry, id: number, depth = 0): stri
   if (def.isComposite) {
     const { fields } = def.asComposite;
     const [only] = fields;
-    if (fields.length === 1 && only !== undefined && only.name.isNone) return inner(only.type);
+    if (fields.length === 1 && only?.name.isNone === true) return inner(only.type);
     return `{${fields.map((field) => `${field.name.unwrapOr('').toString()}:${inner(field.type)}`).join(',')}}`;
   }
   if (def.isVariant) {

@@ -29,20 +29,20 @@ export function createBlockView(storage: BlockStorage, readAt: ReadAt): BlockVie
   const records = async (
     ids: readonly Hex[],
     among: ReadonlySet<Hex>,
-    { workerKey, endpointsKey, decodeWorkerInfo }: Layout,
+    known: Layout,
     signal?: AbortSignal,
   ): Promise<(WorkerRecord | undefined)[]> => {
     const bytes = ids.map((id) => fromHex(id, 'The id'));
     const [infos, endpoints] = await Promise.all([
-      storage.values(bytes.map(workerKey), signal),
-      storage.values(bytes.map(endpointsKey), signal),
+      storage.values(bytes.map(known.workerKey), signal),
+      storage.values(bytes.map(known.endpointsKey), signal),
     ]);
     return ids.map((id, i) => {
       const info = infos[i];
       const list = endpoints[i];
       if (info === undefined) return undefined;
       return {
-        info: storage.decode(`PhalaRegistry.Workers of ${id}`, () => decodeWorkerInfo(info)),
+        info: storage.decode(`PhalaRegistry.Workers of ${id}`, () => known.decodeWorkerInfo(info)),
         endpoints: list === undefined ? noEndpoints : decodeEndpoints(list),
         gatekeeper: among.has(id),
       };
@@ -54,12 +54,15 @@ export function createBlockView(storage: BlockStorage, readAt: ReadAt): BlockVie
     outboundMessages: async (signal) => {
       const value = await storage.plain('PhalaMq', 'OutboundMessages', signal);
       if (value === undefined) return [];
-      const { decodeMessages } = await layout(signal);
-      return storage.decode('PhalaMq.OutboundMessages', () => decodeMessages(value));
+      const known = await layout(signal);
+      return storage.decode('PhalaMq.OutboundMessages', () => known.decodeMessages(value));
     },
     ingressSequence: async (worker, signal) => {
-      const { ingressKey } = await layout(signal);
-      const [value] = await storage.values([ingressKey(concatBytes(workerOrigin, fromHex(worker, 'The id')))], signal);
+      const known = await layout(signal);
+      const [value] = await storage.values(
+        [known.ingressKey(concatBytes(workerOrigin, fromHex(worker, 'The id')))],
+        signal,
+      );
       if (value === undefined) return 0n;
       return storage.decode('PhalaMq.OffchainIngress', () => new Reader(value, 'It').u64());
     },

@@ -9,12 +9,11 @@ import { workerInfoDecoder, type DecodeWorkerInfo } from './worker-info.ts';
 /** Where one runtime keeps what khala-relay reads, and how to decode it. */
 export interface Layout {
   readonly workersPrefix: Hex;
-  workerKey(id: Uint8Array): Hex;
-  /** From the key of a worker in `Workers` to that of its endpoints. */
-  endpointsKey(id: Uint8Array): Hex;
-  ingressKey(origin: Uint8Array): Hex;
+  readonly workerKey: (id: Uint8Array) => Hex;
+  readonly endpointsKey: (id: Uint8Array) => Hex;
+  readonly ingressKey: (origin: Uint8Array) => Hex;
   readonly decodeWorkerInfo: DecodeWorkerInfo;
-  decodeMessages(bytes: Uint8Array): OutboundMessage[];
+  readonly decodeMessages: (bytes: Uint8Array) => OutboundMessage[];
 }
 
 const layouts = new WeakMap<Runtime, Layout>();

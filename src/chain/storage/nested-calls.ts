@@ -7,7 +7,7 @@ export function* nestedCalls(call: GenericCall): Generator<GenericCall> {
     const value = left.pop();
     if (value instanceof GenericCall) {
       yield value;
-      left.push(...value.args);
+      for (const argument of value.args) left.push(argument);
     } else if (value instanceof Option) {
       if (value.isSome) left.push(value.unwrap());
     } else if (value instanceof WrapperKeepOpaque) {

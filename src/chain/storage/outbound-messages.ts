@@ -18,7 +18,7 @@ const form = /^<\{sender:enum\{([^{}]*)\},destination:<u8>,payload:<u8>\}>$/;
 /** Whether {@link decodeOutboundMessages} reads this runtime's `OutboundMessages`. */
 export function hasKnownMessages(entry: StorageEntry): boolean {
   const [, variants] = form.exec(entry.valueShape) ?? [];
-  return variants !== undefined && variants.split(/,(?=\d+:)/).every((variant) => origins.has(variant));
+  return variants?.split(/,(?=\d+:)/).every((variant) => origins.has(variant)) ?? false;
 }
 
 /** By hand: a codec object for each message of a block costs more than all the rest of reading it. */

@@ -1,4 +1,4 @@
-import { GenericCall } from '@polkadot/types';
+import { type GenericCall } from '@polkadot/types';
 import type { Codec } from '@polkadot/types/types';
 import { toHex, type Hex } from '../../codec/index.ts';
 import type { TouchedWorkers } from '../chain.ts';

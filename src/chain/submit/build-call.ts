@@ -90,7 +90,7 @@ export function make(runtime: Runtime, section: string, method: string, ...args:
   const reason = `the call ${section}.${method}`;
   if (create === undefined) throw new RelayError('unsupported-runtime', { details: { reason: `it lacks ${reason}` } });
   try {
-    return create(...args) as unknown as GenericCall;
+    return create(...args);
   } catch (error) {
     throw new RelayError('unsupported-runtime', {
       details: { reason: `${reason} takes something else: ${String(error)}` },

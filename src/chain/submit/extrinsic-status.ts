@@ -13,9 +13,7 @@ export class StatusWatch {
   #wake: () => void = () => undefined;
   #end: () => void = () => undefined;
 
-  private constructor() {}
-
-  /** Posts and watches. Throws RpcError where the node refuses, ConnectionLost where nobody knows. */
+  /** The only way to one. Posts and watches. Throws RpcError where the node refuses, ConnectionLost where nobody knows. */
   static async post(socket: RpcSocket, extrinsic: Hex): Promise<StatusWatch> {
     const watch = new StatusWatch();
     watch.#end = await socket.subscribe(

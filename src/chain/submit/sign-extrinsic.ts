@@ -57,7 +57,7 @@ export function signExtrinsic(
   const plain = registry.createTypeUnsafe('ExtrinsicPayload', [payload, options]).toU8a(true);
   const signed = plain.length > maxPlainPayload ? blake2b(plain, { dkLen: 32 }) : plain;
   const extrinsic = registry.createType('Extrinsic', call, options);
-  extrinsic.addSignature(account.id, toHex(concatBytes(sr25519, account.sign(signed))), payload as never);
+  extrinsic.addSignature(account.id, toHex(concatBytes(sr25519, account.sign(signed))), payload);
   const bytes = extrinsic.toU8a();
   return {
     hex: toHex(bytes),

@@ -19,7 +19,7 @@ export interface SubmitSources {
   readonly random: () => number;
   storageAt(block: Hex): BlockStorage;
   /** The account's nonce in the state of a block. */
-  nonceAt(account: Hex, block: Hex, signal: AbortSignal | undefined): Promise<number>;
+  readonly nonceAt: (account: Hex, block: Hex, signal: AbortSignal | undefined) => Promise<number>;
   isSudo(account: Hex, signal: AbortSignal | undefined): Promise<boolean>;
   /** Free balance in the token's own unit, as text. */
   freeBalance(account: Hex, signal: AbortSignal | undefined): Promise<string>;

@@ -11,9 +11,8 @@ import { action, command, type Context } from '../command.ts';
 import { cliLogger } from '../logger.ts';
 import { inboxOf } from '../local-inbox.ts';
 import { printInbox } from '../print-inbox.ts';
-import { dataFolder, openChain, openData, unlockVault } from '../session.ts';
+import { dataFolder, mayReachPrivate, openChain, openData, unlockVault } from '../session.ts';
 import { required } from '../resolve-settings.ts';
-import type { Settings } from '../settings.ts';
 
 interface Flags {
   readonly from?: string;
@@ -78,11 +77,6 @@ async function run(context: Context<Flags>, { chain, watch, vault, listen }: Par
 
 function localEntity(vault: Vault, inbox: Inbox) {
   return { identity: vault.identity, vault, accept: inbox.accept.bind(inbox) };
-}
-
-/** Private addresses are followed where the chain itself is reached on one, as on a development machine. */
-export function mayReachPrivate({ allowPrivate }: Settings, chain: Chain): boolean {
-  return allowPrivate || chain.isLocal;
 }
 
 function parseListen(address: string): Parts['listen'] {

@@ -10,7 +10,9 @@ use frame_support::{
 };
 use scale_info::TypeInfo;
 use sp_runtime::{
-    traits::{AsSystemOriginSigner, DispatchInfoOf, Dispatchable, TransactionExtension, ValidateResult},
+    traits::{
+        AsSystemOriginSigner, DispatchInfoOf, Dispatchable, TransactionExtension, ValidateResult,
+    },
     transaction_validity::{
         InvalidTransaction, TransactionSource, TransactionTag, TransactionValidityError,
         ValidTransaction,

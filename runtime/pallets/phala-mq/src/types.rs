@@ -29,10 +29,7 @@ pub enum MessageOrigin {
 impl MessageOrigin {
     /// Whether this sender lives outside the chain and proves itself by a signature.
     pub fn is_off_chain(&self) -> bool {
-        matches!(
-            self,
-            Self::Worker(_) | Self::Contract(_) | Self::Cluster(_) | Self::Gatekeeper
-        )
+        matches!(self, Self::Worker(_) | Self::Contract(_) | Self::Cluster(_) | Self::Gatekeeper)
     }
 }
 

@@ -106,8 +106,7 @@ pub mod pallet {
     pub type TopicKey<T> = StorageMap<_, Blake2_128Concat, Vec<u8>, Vec<u8>>;
 
     #[pallet::storage]
-    pub type Endpoints<T> =
-        StorageMap<_, Twox64Concat, WorkerPublicKey, VersionedWorkerEndpoints>;
+    pub type Endpoints<T> = StorageMap<_, Twox64Concat, WorkerPublicKey, VersionedWorkerEndpoints>;
 
     #[pallet::event]
     #[pallet::generate_deposit(fn deposit_event)]
@@ -304,10 +303,7 @@ pub mod pallet {
 
             let now = u64::try_from(T::UnixTime::now().as_millis()).unwrap_or(u64::MAX);
             let expires = signing_time.saturating_add(ENDPOINT_VALID_MS);
-            ensure!(
-                signing_time < now && now <= expires,
-                Error::<T>::InvalidEndpointSigningTime
-            );
+            ensure!(signing_time < now && now <= expires, Error::<T>::InvalidEndpointSigningTime);
             ensure!(Workers::<T>::contains_key(pubkey), Error::<T>::InvalidPubKey);
 
             Endpoints::<T>::insert(pubkey, endpoint_payload.versioned_endpoints);

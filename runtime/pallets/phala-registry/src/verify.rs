@@ -4,9 +4,7 @@ use frame_support::{dispatch::DispatchResult, ensure};
 use pallet_phala_mq::{MessageOrigin, SignedMessage, VerifySignedMessage};
 use sp_core::sr25519;
 
-use crate::pallet::{
-    ClusterKeys, Config, ContractKeys, Error, GatekeeperMasterPubkey, Pallet,
-};
+use crate::pallet::{ClusterKeys, Config, ContractKeys, Error, GatekeeperMasterPubkey, Pallet};
 
 /// Length of an sr25519 signature, in bytes.
 const SIGNATURE_LENGTH: usize = 64;
@@ -38,8 +36,9 @@ impl<T: Config> VerifySignedMessage for Pallet<T> {
             MessageOrigin::Cluster(id) => {
                 ClusterKeys::<T>::get(id).ok_or(Error::<T>::UnknownCluster)?
             }
-            MessageOrigin::Gatekeeper => GatekeeperMasterPubkey::<T>::get()
-                .ok_or(Error::<T>::MasterKeyUninitialized)?,
+            MessageOrigin::Gatekeeper => {
+                GatekeeperMasterPubkey::<T>::get().ok_or(Error::<T>::MasterKeyUninitialized)?
+            }
             _ => return Err(Error::<T>::CannotHandleUnknownMessage.into()),
         };
         signature::<T>(&public, &message.signed_content(), &message.signature)

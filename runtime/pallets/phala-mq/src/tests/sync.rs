@@ -107,7 +107,8 @@ fn a_bad_signature_is_refused_and_the_sequence_stays() {
 fn sender_topic_sequence_and_signature_are_checked_in_this_order() {
     chain().execute_with(|| {
         let account = MessageOrigin::AccountId(H256::zero());
-        let refused = |sender, topic, sequence| sync(with_bad_signature(signed(sender, topic, sequence)));
+        let refused =
+            |sender, topic, sequence| sync(with_bad_signature(signed(sender, topic, sequence)));
         assert_noop!(refused(account, b"", 5), Error::<Test>::BadSender);
         assert_noop!(refused(worker(1), b"", 5), Error::<Test>::BadDestination);
         assert_noop!(refused(worker(1), b"a", 5), Error::<Test>::BadSequence);

@@ -31,10 +31,8 @@ fn worker_info_has_the_fields_of_the_interface_in_its_order() {
 
 #[test]
 fn the_layout_of_older_chains_lacks_the_provider() {
-    let expected = (
-        (public("worker"), public("ecdh"), 1u32, 2u64, Some(3u8)),
-        (4u8, Some(5u32), vec![6u32]),
-    );
+    let expected =
+        ((public("worker"), public("ecdh"), 1u32, 2u64, Some(3u8)), (4u8, Some(5u32), vec![6u32]));
     assert_eq!(legacy_info().encode(), expected.encode());
 }
 

@@ -44,8 +44,7 @@ fn a_second_time_overwrites_also_the_ecdh_key_and_says_added_again() {
 fn others_may_not() {
     chain().execute_with(|| {
         let (worker, ecdh) = (public("worker"), public("ecdh"));
-        let register =
-            |origin| PhalaRegistry::force_register_worker(origin, worker, ecdh, None);
+        let register = |origin| PhalaRegistry::force_register_worker(origin, worker, ecdh, None);
         assert_noop!(register(RuntimeOrigin::signed(ALICE)), BadOrigin);
         assert_noop!(register(RuntimeOrigin::none()), BadOrigin);
     });

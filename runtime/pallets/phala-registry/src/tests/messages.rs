@@ -30,7 +30,9 @@ fn a_worker_signs_with_its_own_key() {
 
 #[test]
 fn a_worker_need_not_be_registered() {
-    chain().execute_with(|| assert_ok!(sync(signed_by("worker", worker(), 0))));
+    chain().execute_with(|| {
+        assert_ok!(sync(signed_by("worker", worker(), 0)));
+    });
 }
 
 #[test]
@@ -94,9 +96,6 @@ fn gatekeepers_sign_with_their_common_key() {
 fn there_is_no_key_for_anyone_else() {
     chain().execute_with(|| {
         let message = signed_by("worker", MessageOrigin::Reserved, 0);
-        assert_noop!(
-            PhalaRegistry::verify(&message),
-            Error::<Test>::CannotHandleUnknownMessage
-        );
+        assert_noop!(PhalaRegistry::verify(&message), Error::<Test>::CannotHandleUnknownMessage);
     });
 }

@@ -46,17 +46,25 @@ fn upgrade(version: StorageVersion, encode: impl Fn(Current) -> Vec<u8>, test: i
 
 #[test]
 fn the_layout_of_older_chains_is_read() {
-    upgrade(LEGACY, |info| Legacy::from(info).encode(), || {
-        let expected = Current { attestation_provider: None, ..current_info("one") };
-        assert_eq!(Workers::<Test>::get(public("one")), Some(expected.into()));
-    });
+    upgrade(
+        LEGACY,
+        |info| Legacy::from(info).encode(),
+        || {
+            let expected = Current { attestation_provider: None, ..current_info("one") };
+            assert_eq!(Workers::<Test>::get(public("one")), Some(expected.into()));
+        },
+    );
 }
 
 #[test]
 fn the_layout_of_today_is_read() {
-    upgrade(CURRENT, |info| info.encode(), || {
-        assert_eq!(Workers::<Test>::get(public("other")), Some(current_info("other").into()));
-    });
+    upgrade(
+        CURRENT,
+        |info| info.encode(),
+        || {
+            assert_eq!(Workers::<Test>::get(public("other")), Some(current_info("other").into()));
+        },
+    );
 }
 
 #[test]

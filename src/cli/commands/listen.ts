@@ -1,0 +1,82 @@
+import type { Command } from 'commander';
+import { firstValueFrom, filter, merge, share, takeUntil, from as fromPromise, type Observable } from 'rxjs';
+import type { Chain } from '../../chain/index.ts';
+import { RelayError } from '../../errors/index.ts';
+import type { Inbox } from '../../inbox/index.ts';
+import { createRelayClient, feedFromMailbox, type MailboxEvent } from '../../relay/index.ts';
+import type { Vault } from '../../vault/index.ts';
+import { watchWorkerState } from '../../worker-state/index.ts';
+import { action, command, type Context } from '../command.ts';
+import { inboxOf } from '../local-inbox.ts';
+import { printInbox } from '../print-inbox.ts';
+import { dataFolder, mayReachPrivate, openChain, openData, timeoutMs, unlockVault } from '../session.ts';
+
+interface Flags {
+  readonly from?: string;
+  readonly count?: string;
+}
+
+export function listenCommand(): Command {
+  return command('listen', "receive the messages to the vault's entity", [
+    ...(['ws', 'genesis', 'vault', 'data', 'finality', 'relay', 'allowPrivate', 'timeout'] as const),
+  ])
+    .option('--from <block>', 'first block to read, where nothing was read before (default: from now on)')
+    .option('--count <n>', 'end after this many messages')
+    .action(action(0, listen));
+}
+
+async function listen({ settings, flags, output, signal, interrupted }: Context<Flags>): Promise<void> {
+  const count = flags.count === undefined ? undefined : messageCount(flags.count);
+  await using vault = await unlockVault(settings);
+  await using chain = await openChain(settings, signal);
+  await using watch = watchWorkerState(chain);
+  await watch.ready;
+  await using data = await openData(dataFolder(settings), 'inbox');
+  await using inbox = inboxOf({ chain, vault, data, watch, settings, from: flags.from });
+  await inbox.start();
+  await using client = createRelayClient({
+    genesisHash: chain.genesisHash,
+    allowPrivate: mayReachPrivate(settings, chain),
+    timeoutMs: timeoutMs(settings),
+  });
+  const feeds = settings.relay.map((url) => tellOf(url, feed(client, url, chain, vault, inbox)).pipe(share()));
+  const mailboxes = merge(...feeds).pipe(takeUntil(fromPromise(interrupted)), share());
+  const failed = new Promise<never>((_, reject) => {
+    mailboxes.subscribe({ error: reject });
+  });
+  const relaysReady = feeds.map((events) => firstValueFrom(events.pipe(filter(({ type }) => type === 'ready'))));
+  await Promise.race([Promise.all([inbox.ready, ...relaysReady]), interrupted, failed]);
+  if (signal.aborted) return;
+  output.print({ event: 'ready', identity: vault.identity }, `Listening for ${vault.identity}.`);
+  const limit = count === undefined ? {} : { count };
+  await Promise.race([printInbox(inbox, output, { until: interrupted, ...limit }), failed]);
+}
+
+function feed(
+  client: ReturnType<typeof createRelayClient>,
+  url: string,
+  { genesisHash }: Chain,
+  vault: Vault,
+  inbox: Inbox,
+): Observable<MailboxEvent> {
+  const accept = inbox.accept.bind(inbox);
+  return feedFromMailbox({ client, genesisHash, url, local: { identity: vault.identity, vault, accept } });
+}
+
+/** Says on stderr what a person at the terminal wants to know of a mailbox. */
+function tellOf(url: string, events: Observable<MailboxEvent>): Observable<MailboxEvent> {
+  return events.pipe(
+    filter((event) => {
+      if (event.type === 'lost') process.stderr.write(`khala-relay: ${url} is away: ${event.error.message}\n`);
+      if (event.type === 'refused')
+        process.stderr.write(`khala-relay: ${url} gave a message that is refused [${event.error.code}]\n`);
+      return true;
+    }),
+  );
+}
+
+function messageCount(text: string): number {
+  if (!/^[1-9][0-9]{0,8}$/.test(text))
+    throw new RelayError('bad-setting', { details: { name: 'count', reason: 'it is not a positive number' } });
+  return Number(text);
+}

@@ -1,0 +1,138 @@
+import { Option, type Command } from 'commander';
+import type { Account, Chain } from '../../chain/index.ts';
+import { sealMessage, type KeyDirectory } from '../../channel/index.ts';
+import { encodeSignedEnvelope, type BodyInput, type Hex } from '../../codec/index.ts';
+import { isRelayError, RelayError } from '../../errors/index.ts';
+import { createOutbox } from '../../outbox/index.ts';
+import { createRelayClient } from '../../relay/index.ts';
+import type { Vault } from '../../vault/index.ts';
+import { readWorker, type WorkerEntry } from '../../worker-state/index.ts';
+import { action, command, withAccount, type Context } from '../command.ts';
+import { bodyFrom, type BodyFlags } from '../message-input.ts';
+import { short } from '../output.ts';
+import { parseId } from '../parse-id.ts';
+import type { SuriFlags } from '../secrets.ts';
+import {
+  dataFolder,
+  mayReachPrivate,
+  openChain,
+  openData,
+  optionalAccount,
+  timeoutMs,
+  unlockVault,
+  type EntityData,
+} from '../session.ts';
+
+interface Flags extends SuriFlags, BodyFlags {
+  readonly to: string;
+  readonly as: 'worker' | 'account';
+  readonly via: 'auto' | 'chain' | 'relay';
+  readonly wait: 'inBlock' | 'finalized';
+}
+
+export function sendCommand(): Command {
+  const made = command('send', 'send a message to a worker, off chain or on chain', [
+    ...(['ws', 'genesis', 'vault', 'data', 'timeout', 'allowPrivate', 'requireProven'] as const),
+  ])
+    .argument('[text]', 'the message, or - for standard input')
+    .requiredOption('--to <id>', 'recipient: 0x-hex or SS58')
+    .option('--file <path>', 'file that is the message')
+    .option('--invoke <contract>', 'call of a contract: its id')
+    .option('--input <hex>', 'ABI-encoded input of the call')
+    .addOption(new Option('--as <sender>', 'who the sender is').choices(['worker', 'account']).default('worker'))
+    .addOption(
+      new Option('--via <path>', 'auto: relay where an endpoint answers, else chain if there is an account')
+        .choices(['auto', 'chain', 'relay'])
+        .default('auto'),
+    )
+    .addOption(
+      new Option('--wait <state>', 'on chain: what to wait for').choices(['inBlock', 'finalized']).default('inBlock'),
+    );
+  return withAccount(made).action(action<Flags, [string | undefined]>(1, send));
+}
+
+interface Sending {
+  readonly context: Context<Flags>;
+  readonly chain: Chain;
+  readonly vault: Vault;
+  readonly data: EntityData;
+  readonly to: Hex;
+  readonly recipient: WorkerEntry;
+  readonly body: BodyInput;
+  readonly account: Account | undefined;
+}
+
+async function send(context: Context<Flags>, text: string | undefined): Promise<void> {
+  const { settings, flags, signal } = context;
+  const to = parseId(flags.to);
+  const body = bodyFrom(text, flags);
+  const account = optionalAccount(flags);
+  checkPath(flags, account);
+  await using vault = await unlockVault(settings);
+  await using chain = await openChain(settings, signal);
+  await using data = await openData(dataFolder(settings), 'outbox');
+  const recipient = await readWorker(chain, to, { store: data.store, signal });
+  if (recipient === undefined) throw new RelayError('unknown-recipient', { details: { id: to } });
+  await dispatch({ context, chain, vault, data, to, recipient, body, account });
+}
+
+function checkPath({ via, as }: Flags, account: Account | undefined): void {
+  const needsAccount = via === 'chain' || as === 'account';
+  if (needsAccount && account === undefined) throw new RelayError('no-account');
+  if (as === 'account' && via === 'relay')
+    throw new RelayError('bad-setting', { details: { name: 'as', reason: 'off chain the sender is a worker' } });
+}
+
+async function dispatch(sending: Sending): Promise<void> {
+  const { via, as } = sending.context.flags;
+  if (via === 'chain' || as === 'account') return sendOnChain(sending);
+  const { envelope, nonce, messageId } = await sealMessage(senderOf(sending), { to: sending.to, body: sending.body });
+  try {
+    await sendOffChain(sending, envelope, messageId);
+  } catch (error) {
+    const mayGoOnChain = via === 'auto' && sending.account !== undefined && isRelayError(error);
+    if (!mayGoOnChain) throw error;
+    // The same nonce: should both arrive, the recipient takes one.
+    await sendOnChain(sending, nonce);
+  }
+}
+
+async function sendOffChain(sending: Sending, envelope: Uint8Array, messageId: Hex): Promise<void> {
+  const { context, chain, vault, recipient } = sending;
+  const { settings, output, signal } = context;
+  if (recipient.endpoints.length === 0) throw new RelayError('no-endpoint', { details: { id: sending.to } });
+  const { genesisHash } = chain;
+  const signature = await vault.sign({ type: 'envelope', genesisHash, envelope });
+  await using client = createRelayClient({
+    genesisHash,
+    allowPrivate: mayReachPrivate(settings, chain),
+    timeoutMs: timeoutMs(settings),
+  });
+  const signed = encodeSignedEnvelope({ identity: vault.identity, signature, envelope });
+  const { endpoint, status } = await client.send(signed, recipient.endpoints, { signal });
+  output.print(
+    { event: 'sent', messageId, via: 'relay', endpoint, status },
+    `Sent ${short(messageId)} to ${endpoint}: ${status}.`,
+  );
+}
+
+async function sendOnChain(sending: Sending, nonce?: bigint): Promise<void> {
+  const { context, to, body, account } = sending;
+  const { flags, output, signal } = context;
+  if (account === undefined) throw new RelayError('no-account');
+  await using outbox = createOutbox({ ...senderOf(sending), chain: sending.chain, account });
+  await outbox.start();
+  const receipt = await outbox.send({ to, body, as: flags.as, ...(nonce === undefined ? {} : { nonce }) });
+  const { messageId } = receipt;
+  const { blockHash } = await receipt.reached(flags.wait, signal);
+  output.print(
+    { event: 'sent', messageId, via: 'chain', blockHash },
+    `Sent ${short(messageId)} in block ${short(blockHash)}.`,
+  );
+}
+
+function senderOf({ vault, chain, data, to, recipient, context }: Sending) {
+  const directory: KeyDirectory = { get: (id) => (id === to ? recipient : undefined) };
+  const { requireProven } = context.settings;
+  return { vault, genesisHash: chain.genesisHash, store: data.store, directory, requireProven };
+}

@@ -1,0 +1,95 @@
+export {
+  decodeBody,
+  decodeEcdhRecord,
+  decodeEncryptedData,
+  decodeEnvelope,
+  decodeForwarded,
+  decodeSignedEnvelope,
+  ecdhRecordContent,
+  encodeBody,
+  encodeEcdhRecord,
+  encodeEncryptedData,
+  encodeEnvelope,
+  encodeForwarded,
+  encodeSignedEnvelope,
+  endpointContent,
+  envelopeContent,
+  fromHex,
+  loginContent,
+  messageId,
+  signedEnvelopeFromJson,
+  signedEnvelopeToJson,
+  toHex,
+  topicOf,
+  workerMessageContent,
+} from './codec/index.ts';
+export type {
+  Body,
+  BodyInput,
+  BytesLike,
+  EcdhRecord,
+  EncryptedData,
+  Envelope,
+  EnvelopeInput,
+  EnvelopePhala,
+  EnvelopeV1,
+  Forwarded,
+  FromKind,
+  Header,
+  HeaderInput,
+  Hex,
+  SignedEnvelope,
+  SignedEnvelopeJson,
+} from './codec/index.ts';
+export {
+  agree,
+  deriveCommKey,
+  keyPairFromSecretKey,
+  keyPairFromSeed,
+  openEnvelope,
+  openPhala,
+  ready,
+  sealEnvelope,
+  sealPhala,
+  sign,
+  verify,
+} from './crypto/index.ts';
+export type { CommKeyInput, KeyPair, OpenInput, PhalaSealInput, SealInput } from './crypto/index.ts';
+export { isRelayError, RelayError } from './errors/index.ts';
+export type { ErrorCode, ErrorDetails } from './errors/index.ts';
+export { createVault, identityFromSecret, openVault } from './vault/index.ts';
+export type {
+  CreateVaultOptions,
+  EcdhPublic,
+  Opened,
+  Sealer,
+  SealRequest,
+  SignContent,
+  Vault,
+  VaultFileOptions,
+} from './vault/index.ts';
+export { openLmdbMailStore, openLmdbStore, openMemoryStore } from './store/index.ts';
+export type { LmdbMailStoreOptions, LmdbStoreOptions, MailStore, TransactionalStore } from './store/index.ts';
+export { accountFromSuri, connectChain } from './chain/index.ts';
+export type { Account, Chain, ConnectOptions, Finality, Head, HeadEvent, Inclusion } from './chain/index.ts';
+export { readWorker, watchWorkerState } from './worker-state/index.ts';
+export type {
+  EpochKey,
+  WatchOptions,
+  WorkerChange,
+  WorkerEntry,
+  WorkerStateView,
+  WorkerStateWatch,
+} from './worker-state/index.ts';
+export { sealMessage } from './channel/index.ts';
+export type { KeyDirectory, Outgoing, SealedMessage, Sender } from './channel/index.ts';
+export { publishEndpoints, registerEntity, rotateEntity } from './presence/index.ts';
+export type { PresenceOptions, Rotation } from './presence/index.ts';
+export { createOutbox } from './outbox/index.ts';
+export type { Outbox, OutboxOptions, Receipt, SendOnChain, SendStatus } from './outbox/index.ts';
+export { createInbox } from './inbox/index.ts';
+export type { Delivery, Inbox, InboxEvent, InboxOptions } from './inbox/index.ts';
+export { createRelay, createRelayClient, feedFromMailbox } from './relay/index.ts';
+export type { MailboxEvent, NodeRelayClientOptions, Relay, RelayClient, RelayOptions } from './relay/index.ts';
+export { startDevChain } from './dev-chain/index.ts';
+export type { DevChain, DevChainOptions } from './dev-chain/index.ts';

@@ -1,0 +1,69 @@
+import { concatMap, of, type Observable } from 'rxjs';
+import { verify } from '../crypto/index.ts';
+import { RelayError } from '../errors/index.ts';
+import type { RelayClient } from './client.ts';
+import { ingest } from './ingest.ts';
+import type { ReceiverEvent, RelayDelivery } from './receiver.ts';
+import { defaultLimits } from './limits.ts';
+import type { LocalEntity } from './relay-options.ts';
+import { checkSignature, checkSigner } from './verify.ts';
+import type { Hex } from '../codec/index.ts';
+
+export interface MailboxFeedOptions {
+  readonly client: RelayClient;
+  readonly genesisHash: Hex;
+  /** Base URL of the relay. */
+  readonly url: string;
+  readonly local: Required<LocalEntity>;
+}
+
+export type MailboxEvent =
+  | { readonly type: 'ready' }
+  | { readonly type: 'lost'; readonly error: RelayError }
+  /** A message is in the inbox, or was there before. */
+  | { readonly type: 'accepted' }
+  /** The relay gave something that the inbox refuses; it is acknowledged, since it would be refused for ever. */
+  | { readonly type: 'refused'; readonly error: RelayError };
+
+// Says something about us and not about the message: it must come again.
+const ours: ReadonlySet<string> = new Set([
+  'store-failed',
+  'store-closed',
+  'vault-closed',
+  'vault-io',
+  'vault-missing',
+  'vault-exposed',
+  'locked',
+]);
+
+/**
+ * Empties a mailbox into an inbox: checks who signed each message, hands it over, and acknowledges it to the relay when
+ * it is durable. A relay is trusted with nothing. Errors as {@link RelayClient.receive} does, and with store or vault
+ * failures.
+ */
+export function feedFromMailbox({ client, genesisHash, url, local }: MailboxFeedOptions): Observable<MailboxEvent> {
+  const { identity, vault } = local;
+  return client
+    .receive({ url, identity, sign: (login) => vault.sign(login) })
+    .pipe(
+      concatMap((event: ReceiverEvent): Observable<MailboxEvent> | Promise<MailboxEvent> =>
+        event.type === 'delivery' ? take(event, genesisHash, local) : of(event),
+      ),
+    );
+}
+
+async function take(delivery: RelayDelivery, genesisHash: Hex, local: LocalEntity): Promise<MailboxEvent> {
+  try {
+    const message = ingest(delivery.signedEnvelope, { genesisHash, maxMessageBytes: defaultLimits.maxMessageBytes });
+    checkSigner(message);
+    await checkSignature(message, { genesisHash, verifySignature: verify });
+    // The relay held it against its clock when it came in (protocol.md §9).
+    await local.accept(message.signed.envelope, { skipClockCheck: true });
+    delivery.ack();
+    return { type: 'accepted' };
+  } catch (error) {
+    if (!(error instanceof RelayError) || ours.has(error.code)) throw error;
+    delivery.ack();
+    return { type: 'refused', error };
+  }
+}

@@ -1,0 +1,31 @@
+import type { Chain } from '../chain/index.ts';
+import type { Hex } from '../codec/index.ts';
+import { ready, verify } from '../crypto/index.ts';
+import type { TransactionalStore } from '../store/index.ts';
+import { EpochStore } from './epoch-store.ts';
+import { resolveWorker } from './resolve-worker.ts';
+import { factsOf } from './worker-facts.ts';
+import type { WorkerEntry } from './worker-state.ts';
+
+export interface ReadWorkerOptions {
+  /** Where proven epochs are kept, so that no node takes us back below one (protocol.md §7). Default: nowhere. */
+  readonly store?: TransactionalStore;
+  readonly signal?: AbortSignal;
+}
+
+/** One worker as of the finalized head, without a pipeline: for who sends once. undefined where it is not registered. */
+export async function readWorker(
+  chain: Chain,
+  id: Hex,
+  { store, signal }: ReadWorkerOptions = {},
+): Promise<WorkerEntry | undefined> {
+  await ready();
+  const { hash } = await chain.finalizedHead(signal);
+  const record = await chain.at(hash).worker(id, signal);
+  if (record === undefined) return undefined;
+  const epochs = store === undefined ? undefined : new EpochStore(store, chain.genesisHash);
+  const seen = (await epochs?.keysOf(id)) ?? [];
+  const { entry } = resolveWorker(factsOf(record), seen, chain.genesisHash, verify);
+  await epochs?.save(new Map([[id, entry.epochs.filter(({ proven }) => proven)]]));
+  return entry;
+}

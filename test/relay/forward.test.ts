@@ -1,0 +1,195 @@
+import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, it } from 'mocha';
+import { encodeForwarded, type Hex } from '../../src/codec/index.ts';
+import type { Backoff } from '../../src/relay/backoff.ts';
+import type { Relay, RelayOptions } from '../../src/relay/index.ts';
+import type { MailStore } from '../../src/store/mail-store.ts';
+import { RawSocket } from './raw-socket.ts';
+import { alice, bob, carol, Cleanup, message, until } from './support.ts';
+
+interface Forwarding {
+  readonly relay: Relay & { readonly mailStore: MailStore };
+  readonly queue: MailStore;
+}
+
+const forwardBackoff: Backoff = { firstMs: 10, mostMs: 50 };
+
+describe('relay: forwarding', () => {
+  const cleanup = new Cleanup();
+  afterEach(() => cleanup.run());
+
+  /** What the chain says, for all relays of a test; changed by the test as the chain would. */
+  const chain = () => {
+    const endpoints = new Map<Hex, readonly string[]>();
+    const workerState = {
+      get: (id: Hex) => {
+        const found = endpoints.get(id);
+        return found === undefined ? undefined : { endpoints: found };
+      },
+    };
+    return { endpoints, workerState };
+  };
+  const start = async (options: Partial<RelayOptions>): Promise<Forwarding> => {
+    const queue = options.forwardStore ?? (await cleanup.store());
+    const relay = await cleanup.relay({ recipients: [], forwardBackoff, ...options, forwardStore: queue });
+    return { relay, queue };
+  };
+  const post = async (relay: Relay, bytes: Uint8Array, path = '/v1/messages') => {
+    const answer = await fetch(relay.url + path, {
+      method: 'POST',
+      headers: { 'content-type': 'application/octet-stream' },
+      body: Uint8Array.from(bytes),
+    });
+    const body = (await answer.json()) as Record<string, unknown>;
+    return `${answer.status} ${String(body['code'] ?? body['status'])}`;
+  };
+  const waiting = async (store: MailStore) => (await store.totals()).count;
+
+  it('brings a message to the relay that the recipient names on chain, once', async () => {
+    const { endpoints, workerState } = chain();
+    const [a, b] = [await start({ workerState }), await start({ workerState })];
+    endpoints.set(bob.identity, [b.relay.url]);
+    const sent = message(alice, bob, { text: 'by two relays' });
+    assert.equal(await post(a.relay, sent.bytes), '202 forwarded');
+    assert.equal(await post(a.relay, sent.bytes), '200 duplicate');
+    const raw = await RawSocket.open(b.relay.url, cleanup);
+    await raw.login(bob);
+    raw.send({ type: 'credit', deliveries: 9 });
+    await raw.next('delivery');
+    assert.deepEqual(raw.texts(), ['by two relays']);
+    await until(async () => (await waiting(a.queue)) === 0);
+  });
+
+  it('keeps the order of what it forwards', async () => {
+    const { endpoints, workerState } = chain();
+    const [a, b] = [await start({ workerState }), await start({ workerState })];
+    endpoints.set(bob.identity, [b.relay.url]);
+    const raw = await RawSocket.open(a.relay.url, cleanup);
+    for (let n = 0; n < 100; n++)
+      raw.send({ type: 'send', id: n + 1, signedEnvelope: message(alice, bob, { text: `mail ${n}` }).bytes });
+    const reader = await RawSocket.open(b.relay.url, cleanup);
+    await reader.login(bob);
+    reader.send({ type: 'credit', deliveries: 200 });
+    await reader.next('delivery', 99);
+    assert.deepEqual(
+      reader.texts(),
+      Array.from({ length: 100 }, (_, n) => `mail ${n}`),
+    );
+  });
+
+  it('tries the next endpoint, and again later, until one takes the message', async () => {
+    const { endpoints, workerState } = chain();
+    const a = await start({ workerState });
+    const failing = createServer((_, response) => response.writeHead(503).end());
+    cleanup.add(failing, () => failing.close());
+    await new Promise<void>((resolve) => failing.listen(0, '127.0.0.1', resolve));
+    const failingUrl = `http://127.0.0.1:${(failing.address() as AddressInfo).port}`;
+    endpoints.set(bob.identity, ['http://127.0.0.1:1', failingUrl]);
+    let attempts = 0;
+    failing.on('request', () => attempts++);
+    assert.equal(await post(a.relay, message(alice, bob).bytes), '202 forwarded');
+    await until(() => attempts >= 2);
+    assert.equal(await waiting(a.queue), 1);
+    const b = await start({ workerState });
+    endpoints.set(bob.identity, [failingUrl, b.relay.url]);
+    await until(async () => (await waiting(b.relay.mailStore)) === 1);
+    await until(async () => (await waiting(a.queue)) === 0);
+  });
+
+  it('takes up after a restart what was queued before', async () => {
+    const { endpoints, workerState } = chain();
+    endpoints.set(bob.identity, ['http://127.0.0.1:1']);
+    const a = await start({ workerState });
+    assert.equal(await post(a.relay, message(alice, bob).bytes), '202 forwarded');
+    await a.relay.stop();
+    const b = await start({ workerState });
+    endpoints.set(bob.identity, [b.relay.url]);
+    await a.relay.start();
+    await until(async () => (await waiting(b.relay.mailStore)) === 1);
+  });
+
+  it('stores what turns out to be its own by now', async () => {
+    const { endpoints, workerState } = chain();
+    endpoints.set(bob.identity, ['http://127.0.0.1:1']);
+    const a = await start({ workerState });
+    assert.equal(await post(a.relay, message(alice, bob).bytes), '202 forwarded');
+    endpoints.set(bob.identity, [a.relay.url]);
+    await until(async () => (await waiting(a.relay.mailStore)) === 1);
+    await until(async () => (await waiting(a.queue)) === 0);
+  });
+
+  it('gives up what every endpoint refuses for good', async () => {
+    const { endpoints, workerState } = chain();
+    const a = await start({ workerState });
+    const b = await start({ workerState, access: { deny: [alice.identity] } });
+    endpoints.set(bob.identity, [b.relay.url]);
+    assert.equal(await post(a.relay, message(alice, bob).bytes), '202 forwarded');
+    await until(async () => (await waiting(a.queue)) === 0);
+    assert.match(await (await fetch(`${a.relay.url}/metrics`)).text(), /forwards_total\{outcome="refused"\} 1/);
+  });
+
+  it('refuses at once a recipient whose endpoints may not be followed', async () => {
+    const { endpoints, workerState } = chain();
+    const a = await start({ workerState, allowPrivate: false });
+    endpoints.set(bob.identity, ['http://127.0.0.1:8710', 'http://169.254.169.254', 'nonsense']);
+    endpoints.set(carol.identity, []);
+    assert.equal(await post(a.relay, message(alice, bob).bytes), '422 recipient-unreachable');
+    assert.equal(await post(a.relay, message(alice, carol).bytes), '422 recipient-unreachable');
+    assert.equal(await waiting(a.queue), 0);
+  });
+
+  it('takes no more than three hops', async () => {
+    const { endpoints, workerState } = chain();
+    const a = await start({ workerState, recipients: [carol.identity] });
+    endpoints.set(bob.identity, ['http://127.0.0.1:1']);
+    const forward = (to: typeof bob, hops: number) =>
+      post(a.relay, encodeForwarded({ hops, signedEnvelope: message(alice, to).bytes }), '/v1/forward');
+    assert.equal(await forward(carol, 3), '202 stored');
+    assert.equal(await forward(carol, 4), '508 too-many-hops');
+    assert.equal(await forward(bob, 2), '202 forwarded');
+    assert.equal(await forward(bob, 3), '508 too-many-hops');
+  });
+
+  it('refuses what it forwarded before, so that two relays that name each other stop', async () => {
+    const names = { a: chain(), b: chain() };
+    const [a, b] = [
+      await start({ workerState: names.a.workerState }),
+      await start({ workerState: names.b.workerState }),
+    ];
+    names.a.endpoints.set(bob.identity, [b.relay.url]);
+    names.b.endpoints.set(bob.identity, [a.relay.url]);
+    assert.equal(await post(a.relay, message(alice, bob).bytes), '202 forwarded');
+    const metrics = async (relay: Relay) => (await fetch(`${relay.url}/metrics`)).text();
+    await until(async () => (await metrics(a.relay)).includes('refused_total{code="forward-loop"} 1'));
+    await until(async () => (await waiting(a.queue)) + (await waiting(b.queue)) === 0);
+  });
+
+  it('checks a forwarded message as any other, but holds it against its age and not against the clock', async () => {
+    const a = await start({ recipients: [bob.identity] });
+    const forward = (bytes: Uint8Array) =>
+      post(a.relay, encodeForwarded({ hops: 1, signedEnvelope: bytes }), '/v1/forward');
+    const hour = 3_600_000;
+    assert.equal(
+      await forward(message(alice, bob, { header: { sentAt: Date.now() - 23 * hour } }).bytes),
+      '202 stored',
+    );
+    assert.equal(
+      await forward(message(alice, bob, { header: { sentAt: Date.now() - 25 * hour } }).bytes),
+      '422 clock-skew',
+    );
+    assert.equal(await forward(message(alice, bob, { header: { sentAt: Date.now() + hour } }).bytes), '422 clock-skew');
+    const altered = Uint8Array.from(message(alice, bob).bytes);
+    altered[40] = (altered[40] ?? 0) ^ 1;
+    assert.equal(await forward(altered), '401 bad-signature');
+    assert.equal(await post(a.relay, new Uint8Array(3), '/v1/forward'), '400 trailing-bytes');
+  });
+
+  it('forwards nothing without a queue', async () => {
+    const { endpoints, workerState } = chain();
+    endpoints.set(bob.identity, ['http://127.0.0.1:1']);
+    const relay = await cleanup.relay({ recipients: [], workerState });
+    assert.equal(await post(relay, message(alice, bob).bytes), '404 recipient-not-served');
+  });
+});

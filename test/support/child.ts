@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+/** A Node process that runs a TypeScript file and speaks in lines. */
+export interface Child {
+  readonly pid: number;
+  /** The next line that it printed. Fails where it has ended. */
+  line(): Promise<string>;
+  /** All that it printed and nobody read yet, once it has ended. */
+  rest(): Promise<string[]>;
+  /** kill -9; resolves when the process is gone. */
+  kill(): Promise<void>;
+  /** Ends its standard input: how a child is told to go on. */
+  goOn(): void;
+  /** Its exit code, once it has ended. */
+  readonly exit: Promise<number | null>;
+}
+
+export function startChild(script: URL, ...args: readonly string[]): Child {
+  const child = spawn(process.execPath, ['--import=tsx', fileURLToPath(script), ...args], {
+    cwd: fileURLToPath(new URL('../..', import.meta.url)),
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const exit = once(child, 'close').then(([code]) => code as number | null);
+  return {
+    pid: child.pid ?? assert.fail('it did not start'),
+    exit,
+    async line() {
+      const { value, done } = await lines.next();
+      return done === true ? assert.fail('the child ended') : value;
+    },
+    async rest() {
+      const rest: string[] = [];
+      for (let next = await lines.next(); next.done !== true; next = await lines.next()) rest.push(next.value);
+      return rest;
+    },
+    async kill() {
+      child.kill('SIGKILL');
+      await exit;
+    },
+    goOn() {
+      child.stdin.end();
+    },
+  };
+}
+
+/** For children: resolves when the parent says go on. */
+export async function toldToGoOn(): Promise<void> {
+  process.stdin.resume();
+  await once(process.stdin, 'end');
+}
