@@ -217,7 +217,7 @@ const check = async (toolchain) => {
   try {
     const wanted = (path) => !['target', 'artifacts'].includes(basename(path));
     await cp(RUNTIME, join(copy, 'runtime'), { recursive: true, filter: wanted });
-    await compare(await build(join(copy, 'runtime'), toolchain));
+    await compare(await build(join(copy, 'runtime'), toolchain), toolchain);
   } finally {
     await rm(copy, { recursive: true, force: true });
   }

@@ -4,4 +4,4 @@ set -eu
 cd "$(dirname "$0")/../runtime"
 cargo=${CARGO:-cargo}
 "$cargo" test --locked --workspace "$@"
-"$cargo" test --locked -p pallet-phala-registry --features legacy-worker-info "$@"
+"$cargo" test --locked -p khala-dev-runtime -p pallet-phala-registry --features legacy-worker-info "$@"

@@ -16,7 +16,7 @@ import { RuntimeCache } from './runtime/runtime-cache.ts';
 import { BlockReader } from './storage/block-reader.ts';
 import { BlockStorage } from './storage/block-storage.ts';
 import { createBlockView } from './storage/block-view.ts';
-import { mapKey, storagePrefix } from './storage/storage-key.ts';
+import { mapKeys, storagePrefix } from './storage/storage-key.ts';
 import { StorageReader } from './storage/storage-reader.ts';
 import { formatBalance } from './submit/format-balance.ts';
 import { Submitter } from './submit/submitter.ts';
@@ -99,7 +99,7 @@ async function createChain(connection: Connection, options: ConnectOptions, cloc
       const at = storageAt(hash);
       const entry = (await at.runtime(signal)).storage('System', 'Account');
       if (entry === undefined) return 'an unknown amount of';
-      const [value] = await at.values([mapKey(entry, fromHex(account))], signal);
+      const [value] = await at.values([mapKeys(entry)(fromHex(account))], signal);
       return formatBalance(value, info.tokenDecimals);
     },
     facts: { genesisHash: connection.genesisHash, paraId, tokenSymbol: info.tokenSymbol },

@@ -36,8 +36,8 @@ export interface RelayClient extends AsyncDisposable {
   /**
    * Sends a message (SCALE of a SignedEnvelope) to the first endpoint that takes it; resolves when it is durable there.
    * ws(s) endpoints share a pipelined connection each; http(s) ones take a POST, unless there is such a connection.
-   * Throws at once what another endpoint would answer too (epoch-erased with `details.record`, bad-signature, clock-skew
-   * …), else the last failure, or no-endpoint-answered where there were several; aborted.
+   * Throws epoch-erased (with `details.record`) at once, else what all endpoints answered, or no-endpoint-answered where
+   * they differ; aborted, client-stopped.
    */
   send(signedEnvelope: Uint8Array, endpoints: readonly string[], options?: SendOptions): Promise<SendReceipt>;
   /** Deliveries of a mailbox, from subscription to unsubscription. Errors are told in {@link receiveFrom}. */
@@ -48,11 +48,8 @@ export interface RelayClient extends AsyncDisposable {
 
 const defaults = { timeoutMs: 10_000, idleMs: 60_000, maxConnections: 64 };
 
-// Verdicts on the message itself, or of the recipient's own vault.
-const sameEverywhere: ReadonlySet<string> = new Set([
-  ...['epoch-erased', 'unknown-epoch', 'open-failed', 'not-for-us', 'replay-too-old'],
-  ...['bad-signature', 'signer-mismatch', 'off-chain-only-v1', 'clock-skew', 'aborted', 'client-stopped'],
-]);
+// The word of the recipient's own vault, which its other endpoints would repeat, and what the caller did.
+const isLastWord: ReadonlySet<string> = new Set(['epoch-erased', 'aborted', 'client-stopped']);
 
 export function createClient(options: RelayClientOptions): RelayClient {
   return new TransportClient(options);
@@ -81,7 +78,7 @@ class TransportClient implements RelayClient {
         return await this.#sendTo(endpoint, signedEnvelope, id, signal);
       } catch (error) {
         const failure = asRelayError(error, 'endpoint-failed', { endpoint });
-        if (sameEverywhere.has(failure.code)) throw failure;
+        if (isLastWord.has(failure.code)) throw failure;
         failures.push(failure);
       }
     }
@@ -128,7 +125,7 @@ class TransportClient implements RelayClient {
 
 function summary(failures: readonly RelayError[]): RelayError {
   const last = failures.at(-1);
-  if (last !== undefined && failures.length === 1) return last;
+  if (last !== undefined && failures.every(({ code }) => code === last.code)) return last;
   const reason = last?.message ?? 'there is none';
   return new RelayError('no-endpoint-answered', { details: { count: failures.length, reason }, cause: last });
 }

@@ -135,14 +135,17 @@ class StoredForwarder implements Forwarder {
   async #forwardPage(recipient: Hex, page: readonly Mail[]): Promise<number> {
     const { store, metrics, logger } = this.#options;
     let done = 0;
+    let upTo = 0n;
     for (const mail of page) {
       const outcome = await this.#forward(recipient, mail);
       metrics.count('forwards_total', outcome);
       if (outcome === 'failed') break;
       if (outcome === 'refused') logger.warn({ recipient, messageId: mail.messageId }, 'no relay takes the message');
-      await store.ack(recipient, mail.cursor);
+      upTo = mail.cursor;
       done += 1;
     }
+    // Once a page: what a crash sends again, the other relay knows by its id.
+    if (done > 0) await store.ack(recipient, upTo);
     return done;
   }
 

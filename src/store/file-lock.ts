@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { link, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { RelayError } from '../errors/index.ts';
+import { asRelayError, RelayError } from '../errors/index.ts';
 
 const retryMs = 20;
 const defaultPatienceMs = 5_000;
@@ -13,29 +13,32 @@ export interface FileLock {
 }
 
 /**
- * Takes `path`.lock. The lock names its holder's process, so one left by a dead process is taken over.
- * Throws locked when a living process holds it for `patienceMs` (default 5 s).
+ * Takes `path`.lock. The lock names its holder's process, so one left by a dead process is taken over. Holders must
+ * see the same processes: one machine, one container. Throws locked when a living process holds it for `patienceMs`
+ * (default 5 s), store-failed where it can not be made or read.
  */
 export async function lockFile(path: string, patienceMs = defaultPatienceMs): Promise<FileLock> {
   const lock = `${path}.lock`;
-  const own = `${lock}.${randomUUID()}`;
-  await writeFile(own, await processMark(process.pid), { mode: 0o600 });
+  const id = randomUUID();
+  const own = `${lock}.${id}`;
+  const mark = `${process.pid} ${(await startTimeOf(process.pid)) ?? ''} ${id}`;
   try {
+    await writeFile(own, mark, { mode: 0o600 });
     await acquire(lock, own, path, patienceMs);
+  } catch (error) {
+    throw asRelayError(error, 'store-failed', { path });
   } finally {
-    await unlink(own);
+    await removeFile(own);
   }
-  let isHeld = true;
   return {
     async release() {
-      if (!isHeld) return;
-      isHeld = false;
-      await unlink(lock);
+      // What stands there may be of another by now, where someone removed ours.
+      if ((await readMark(lock).catch(() => undefined)) === mark) await removeFile(lock);
     },
   };
 }
 
-/** Runs `work` while holding the lock of `path`. Throws locked. */
+/** Runs `work` while holding the lock of `path`. Throws locked, store-failed. */
 export async function withFileLock<T>(path: string, work: () => Promise<T>): Promise<T> {
   const lock = await lockFile(path);
   try {
@@ -48,17 +51,42 @@ export async function withFileLock<T>(path: string, work: () => Promise<T>): Pro
 async function acquire(lock: string, own: string, path: string, patienceMs: number): Promise<void> {
   for (let waited = 0; ; waited += retryMs) {
     if (await linked(own, lock)) return;
-    const holder = await readFile(lock, 'utf8').catch(() => undefined);
+    const holder = await readMark(lock);
     if (holder === undefined) continue;
-    const pid = Number(holder.split(' ')[0]);
-    if ((await processMark(pid)) !== holder) await takeAway(lock, holder, own);
-    else if (waited >= patienceMs) throw new RelayError('locked', { details: { path, pid } });
-    else await sleep(retryMs);
+    const living = await takeOver(lock, own, holder);
+    if (living === 'taken') return;
+    if (living === 'changed') continue;
+    if (waited >= patienceMs) throw new RelayError('locked', { details: { path, pid: pidOf(living) } });
+    await sleep(retryMs);
   }
 }
 
-async function linked(own: string, lock: string): Promise<boolean> {
-  return link(own, lock).then(
+/**
+ * Replaces the mark of a dead holder by our own; the mark of a living one is returned. A rename can't ask what it
+ * replaces, and two waiters may find the same dead holder: so who replaces it must first own a file whose name belongs
+ * to that mark, which exists once. Where the owner of that file died in turn, the same is done with its mark.
+ */
+async function takeOver(lock: string, own: string, holder: string): Promise<string> {
+  const claims: string[] = [];
+  for (let mark: string | undefined = holder; mark !== undefined;) {
+    if (await isAlive(mark)) return mark;
+    const claim = `${lock}.after.${createHash('sha256').update(mark).digest('hex').slice(0, 32)}`;
+    claims.push(claim);
+    if (!(await linked(own, claim))) {
+      mark = await readMark(claim);
+      continue;
+    }
+    // A mark is used once: while it stands there, nobody took over before us.
+    const isUnchanged = (await readMark(lock)) === holder;
+    if (isUnchanged) await rename(own, lock);
+    for (const file of isUnchanged ? claims : [claim]) await removeFile(file);
+    return isUnchanged ? 'taken' : 'changed';
+  }
+  return 'changed';
+}
+
+async function linked(own: string, name: string): Promise<boolean> {
+  return link(own, name).then(
     () => true,
     (error: NodeJS.ErrnoException) => {
       if (error.code === 'EEXIST') return false;
@@ -67,24 +95,39 @@ async function linked(own: string, lock: string): Promise<boolean> {
   );
 }
 
-// Two waiters may find the same dead holder; the one whose rename catches a newer lock puts it back.
-async function takeAway(lock: string, holder: string, own: string): Promise<void> {
-  const taken = `${own}.stale`;
-  await rename(lock, taken).catch(() => undefined);
-  const content = await readFile(taken, 'utf8').catch(() => undefined);
-  if (content === undefined) return;
-  if (content !== holder) await linked(taken, lock);
-  await unlink(taken);
+async function readMark(file: string): Promise<string | undefined> {
+  return readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
 }
 
-/** `pid start-time`, so that a new process with an old number is told apart where /proc is there. */
-async function processMark(pid: number): Promise<string> {
+async function removeFile(file: string): Promise<void> {
+  await unlink(file).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+  });
+}
+
+function pidOf(mark: string): number {
+  return Number(/^\d+/.exec(mark)?.[0] ?? 0);
+}
+
+/** `mark`: `pid start-time`, so that a new process with an old number is told apart where /proc is there. */
+async function isAlive(mark: string): Promise<boolean> {
+  const [, startTime] = mark.split(' ');
+  return pidOf(mark) > 0 && startTime !== undefined && (await startTimeOf(pidOf(mark))) === startTime;
+}
+
+/** When a living process began, as the platform tells it; undefined for a dead one, also before its parent asked. */
+async function startTimeOf(pid: number): Promise<string | undefined> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
-  if (stat !== undefined) return `${pid} ${stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''}`;
-  return isAlive(pid) ? `${pid} -` : `${pid} dead`;
+  if (stat === undefined) return exists(pid) ? '-' : undefined;
+  // proc(5): the name in parentheses may hold anything; the state is the field after it, the start time field 22.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return ['Z', 'X'].includes(fields[0] ?? '') ? undefined : fields[19];
 }
 
-function isAlive(pid: number): boolean {
+function exists(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

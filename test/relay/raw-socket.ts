@@ -1,7 +1,6 @@
 import { WebSocket } from 'ws';
-import { toHex, type Hex } from '../../src/codec/index.ts';
+import { decodeEnvelope, decodeSignedEnvelope, loginContent, type Hex } from '../../src/codec/index.ts';
 import { signWith } from '../../src/crypto/index.ts';
-import { loginContent } from '../../src/codec/index.ts';
 import { decodeRelayFrame, encodeClientFrame, type ClientFrame, type RelayFrame } from '../../src/relay/frames.ts';
 import { genesisHash, until, type Cleanup, type Entity } from './support.ts';
 
@@ -90,6 +89,6 @@ export interface LoginVariation {
 
 /** What `message` put where the ciphertext is. */
 export function textOf(signedEnvelope: Uint8Array): string {
-  const text = /[\w ]+$/.exec(Buffer.from(signedEnvelope).toString('latin1'));
-  return text?.[0] ?? toHex(signedEnvelope);
+  const envelope = decodeEnvelope(decodeSignedEnvelope(signedEnvelope).envelope);
+  return new TextDecoder().decode(envelope.suite === 'v1' ? envelope.ciphertext : envelope.data);
 }

@@ -2,7 +2,7 @@ use sp_genesis_builder::{runtime_decl_for_genesis_builder::GenesisBuilder, DEV_R
 use sp_keyring::Sr25519Keyring::{Alice, AliceStash, Bob, Charlie, Dave, Eve, Ferdie, FerdieStash};
 
 use super::chain::on_chain;
-use crate::{limits::PHA, Balances, Runtime, Sudo, System};
+use crate::{limits::PHA, Balances, Runtime, System};
 
 #[test]
 fn the_only_preset_is_development() {
@@ -24,7 +24,10 @@ fn the_well_known_accounts_and_their_stashes_are_endowed() {
 
 #[test]
 fn alice_is_sudo() {
-    on_chain(|| assert_eq!(Sudo::key(), Some(Alice.to_account_id())));
+    on_chain(|| {
+        let key = pallet_sudo::Key::<Runtime>::get();
+        assert_eq!(key, Some(Alice.to_account_id()));
+    });
 }
 
 #[test]

@@ -47,5 +47,6 @@ fn fees_grow_with_bytes() {
 
 #[test]
 fn addresses_have_the_prefix_of_khala() {
-    assert_eq!(<Runtime as Config>::SS58Prefix::get(), 30u16);
+    let prefix: u16 = <Runtime as Config>::SS58Prefix::get();
+    assert_eq!(prefix, 30);
 }

@@ -63,8 +63,10 @@ fn every_call_costs_a_fee_and_weighs_something() {
 fn the_registry_is_that_of_a_dev_chain() {
     use frame_support::traits::Get;
     use pallet_phala_registry::Config;
-    assert!(<Runtime as Config>::NoneAttestationEnabled::get());
-    assert!(!<Runtime as Config>::VerifyPRuntime::get());
-    assert!(!<Runtime as Config>::VerifyRelaychainGenesisBlockHash::get());
-    assert_eq!(<Runtime as Config>::ParachainId::get(), 2004);
+    let none_attestation: bool = <Runtime as Config>::NoneAttestationEnabled::get();
+    let verify_program: bool = <Runtime as Config>::VerifyPRuntime::get();
+    let verify_relay_chain: bool = <Runtime as Config>::VerifyRelaychainGenesisBlockHash::get();
+    let para_id: u32 = <Runtime as Config>::ParachainId::get();
+    assert_eq!((none_attestation, verify_program, verify_relay_chain), (true, false, false));
+    assert_eq!(para_id, 2004);
 }

@@ -26,25 +26,26 @@ export function createBlockView(storage: BlockStorage, readAt: ReadAt): BlockVie
     return new Set(value === undefined ? [] : storage.decode('PhalaRegistry.Gatekeeper', () => readKeys(value)));
   };
 
+  /** By the keys of the workers in `Workers`. */
   const records = async (
-    ids: readonly Hex[],
+    keys: readonly Hex[],
     among: ReadonlySet<Hex>,
     known: Layout,
     signal?: AbortSignal,
   ): Promise<(WorkerRecord | undefined)[]> => {
-    const bytes = ids.map((id) => fromHex(id, 'The id'));
     const [infos, endpoints] = await Promise.all([
-      storage.values(bytes.map(known.workerKey), signal),
-      storage.values(bytes.map(known.endpointsKey), signal),
+      storage.values(keys, signal),
+      storage.values(keys.map(known.endpointsKeyOf), signal),
     ]);
-    return ids.map((id, i) => {
-      const info = infos[i];
+    return keys.map((key, i) => {
+      const bytes = infos[i];
       const list = endpoints[i];
-      if (info === undefined) return undefined;
+      if (bytes === undefined) return undefined;
+      const info = storage.decode(`PhalaRegistry.Workers at ${key}`, () => known.decodeWorkerInfo(bytes));
       return {
-        info: storage.decode(`PhalaRegistry.Workers of ${id}`, () => known.decodeWorkerInfo(info)),
+        info,
         endpoints: list === undefined ? noEndpoints : decodeEndpoints(list),
-        gatekeeper: among.has(id),
+        gatekeeper: among.has(info.identity),
       };
     });
   };
@@ -76,8 +77,9 @@ export function createBlockView(storage: BlockStorage, readAt: ReadAt): BlockVie
     workers: async (ids, signal) => {
       const known = await layout(signal);
       const among = await gatekeepers(signal);
+      const keys = ids.map((id) => known.workerKey(fromHex(id, 'The id')));
       const pages: Hex[][] = [];
-      for (let start = 0; start < ids.length; start += pageSize) pages.push(ids.slice(start, start + pageSize));
+      for (let start = 0; start < keys.length; start += pageSize) pages.push(keys.slice(start, start + pageSize));
       const found: (WorkerRecord | undefined)[] = [];
       for await (const page of inWindow(pages, pagesInFlight, (part) => records(part, among, known, signal)))
         found.push(...page);
@@ -87,9 +89,7 @@ export function createBlockView(storage: BlockStorage, readAt: ReadAt): BlockVie
       const known = await layout(signal);
       const among = await gatekeepers(signal);
       const keys = storage.keyPages(known.workersPrefix, signal);
-      for await (const page of inWindow(keys, pagesInFlight, (part) =>
-        records(part.map(idOfKey), among, known, signal),
-      ))
+      for await (const page of inWindow(keys, pagesInFlight, (part) => records(part, among, known, signal)))
         yield page.filter((record) => record !== undefined);
     },
     gatekeepers: async (signal) => [...(await gatekeepers(signal))],

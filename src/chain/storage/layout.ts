@@ -1,16 +1,18 @@
-import type { Hex } from '../../codec/index.ts';
+import { fromHex, type Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
 import type { OutboundMessage } from '../chain.ts';
 import type { Runtime, StorageEntry } from '../runtime/runtime.ts';
+import { idOfKey } from './fast-hex.ts';
 import { decodeForeignMessages, decodeOutboundMessages, hasKnownMessages } from './outbound-messages.ts';
-import { mapKey, storagePrefix } from './storage-key.ts';
+import { mapKeys, storagePrefix } from './storage-key.ts';
 import { workerInfoDecoder, type DecodeWorkerInfo } from './worker-info.ts';
 
 /** Where one runtime keeps what khala-relay reads, and how to decode it. */
 export interface Layout {
   readonly workersPrefix: Hex;
   readonly workerKey: (id: Uint8Array) => Hex;
-  readonly endpointsKey: (id: Uint8Array) => Hex;
+  /** From a worker's key in `Workers` to that of its endpoints. */
+  readonly endpointsKeyOf: (workerKey: Hex) => Hex;
   readonly ingressKey: (origin: Uint8Array) => Hex;
   readonly decodeWorkerInfo: DecodeWorkerInfo;
   readonly decodeMessages: (bytes: Uint8Array) => OutboundMessage[];
@@ -26,11 +28,17 @@ export function layoutOf(runtime: Runtime): Layout {
   const endpoints = entryOf(runtime, 'PhalaRegistry', 'Endpoints');
   const ingress = entryOf(runtime, 'PhalaMq', 'OffchainIngress');
   const messages = entryOf(runtime, 'PhalaMq', 'OutboundMessages');
+  const workersPrefix = storagePrefix('PhalaRegistry', 'Workers');
+  const endpointsPrefix = storagePrefix('PhalaRegistry', 'Endpoints');
+  const endpointsKey = mapKeys(endpoints);
   const layout: Layout = {
-    workersPrefix: storagePrefix('PhalaRegistry', 'Workers'),
-    workerKey: (id) => mapKey(workers, id),
-    endpointsKey: (id) => mapKey(endpoints, id),
-    ingressKey: (origin) => mapKey(ingress, origin),
+    workersPrefix,
+    workerKey: mapKeys(workers),
+    endpointsKeyOf:
+      workers.hashers.join() === endpoints.hashers.join()
+        ? (workerKey) => `${endpointsPrefix}${workerKey.slice(workersPrefix.length)}`
+        : (workerKey) => endpointsKey(fromHex(idOfKey(workerKey))),
+    ingressKey: mapKeys(ingress),
     decodeWorkerInfo: workerInfoDecoder(runtime, workers),
     decodeMessages: hasKnownMessages(messages)
       ? decodeOutboundMessages

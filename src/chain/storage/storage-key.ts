@@ -17,11 +17,12 @@ export function storagePrefix(pallet: string, name: string): Hex {
 }
 
 /** Throws unsupported-runtime for a hasher from which keys can't be read back. */
-export function mapKey({ pallet, name, hashers: names }: StorageEntry, key: Uint8Array): Hex {
+export function mapKeys({ pallet, name, hashers: names }: StorageEntry): (key: Uint8Array) => Hex {
   const hasher = hashers[names[0] ?? ''];
   if (hasher === undefined || names.length !== 1)
     throw new RelayError('unsupported-runtime', {
       details: { reason: `${pallet}.${name} is hashed with ${names.join(', ') || 'nothing'}` },
     });
-  return `${storagePrefix(pallet, name)}${toHex(hasher(key)).slice(2)}`;
+  const prefix = storagePrefix(pallet, name);
+  return (key) => `${prefix}${toHex(hasher(key)).slice(2)}`;
 }

@@ -60,13 +60,23 @@ export class StorageReader {
     }
     const [changeSet] = expectArray(answer, method);
     if (changeSet === undefined) missingBlock(block);
-    const found = new Map<string, Hex>();
-    for (const change of expectArray(expectObject(changeSet, method)['changes'], method)) {
+    const changes = expectArray(expectObject(changeSet, method)['changes'], method);
+    // Nodes answer in the order asked; one that does not is read all the same.
+    const inOrder = (change: unknown, i: number): change is readonly [Hex, unknown] =>
+      Array.isArray(change) && change[0] === keys[i];
+    if (changes.length === keys.length && changes.every(inOrder)) return changes.map(([, value]) => valueOf(value));
+    const found = new Map<string, Hex | undefined>();
+    for (const change of changes) {
       const [key, value] = expectArray(change, method);
-      if (typeof key === 'string' && typeof value === 'string') found.set(key.toLowerCase(), value as Hex);
+      if (typeof key === 'string') found.set(key.toLowerCase(), valueOf(value));
     }
     return keys.map((key) => found.get(key));
   }
+}
+
+/** Whether it is hex is seen when it is decoded. */
+function valueOf(value: unknown): Hex | undefined {
+  return typeof value === 'string' ? (value as Hex) : undefined;
 }
 
 /** Some nodes answer with nothing instead of an error. */

@@ -1,7 +1,8 @@
-import { Reader, toHex, type Hex } from '../../codec/index.ts';
+import { Reader, type Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
 import type { WorkerInfo } from '../chain.ts';
 import type { Runtime, StorageEntry } from '../runtime/runtime.ts';
+import { fastToHex } from './fast-hex.ts';
 
 export type DecodeWorkerInfo = (bytes: Uint8Array) => WorkerInfo;
 
@@ -31,11 +32,11 @@ export function workerInfoDecoder(runtime: Runtime, entry: StorageEntry): Decode
 function decodeByHand(bytes: Uint8Array, providers: ReadonlyMap<number, string> | undefined): WorkerInfo {
   const reader = new Reader(bytes, 'WorkerInfo');
   return {
-    identity: toHex(reader.fixed(32)),
+    identity: fastToHex(reader.fixed(32)),
     ecdhKey: reader.fixed(32),
     runtimeVersion: reader.u32(),
     lastUpdated: reader.u64(),
-    operator: readOption(reader, () => toHex(reader.fixed(32))),
+    operator: readOption(reader, () => fastToHex(reader.fixed(32))),
     attestationProvider:
       providers === undefined ? undefined : readOption(reader, () => readProvider(reader, providers)),
     // The initial score and the features behind it are of no use here.

@@ -46,34 +46,25 @@ export class BlockBuilder {
   async build(plan: BlockPlan): Promise<BuiltBlock> {
     const state = stateOf(plan.parent);
     const start = this.#start(plan);
-    const included: Hex[] = [];
+    const attempt = (extrinsics: readonly Hex[]): Promise<CallOutcome | undefined> =>
+      this.#attempt(plan, state, start, extrinsics);
     const rejected: (readonly [Hex, string])[] = [];
-    let candidates = plan.extrinsics;
-    let outcome = await this.#attempt(plan, state, start, candidates);
+    let extrinsics = plan.extrinsics;
+    let outcome = await attempt(extrinsics);
     while (outcome === undefined) {
-      // Something in it was refused. The longest beginning that is not, by halves: refusals are rare.
-      let good = 0;
-      let bad = candidates.length;
-      while (bad - good > 1) {
-        const middle = (good + bad) >> 1;
-        const tried = await this.#attempt(plan, state, start, [...included, ...candidates.slice(0, middle)]);
-        if (tried === undefined) bad = middle;
-        else good = middle;
-      }
-      const culprit = candidates[good];
+      const taken = await longestTaken(extrinsics, attempt);
+      const culprit = extrinsics[taken.count];
       if (culprit === undefined) throw blockFailed(plan, 'the runtime refuses an empty block');
-      included.push(...candidates.slice(0, good));
-      const refusal = await this.#refusal(state, [...start, ...included.map(apply), apply(culprit)]);
+      const before = extrinsics.slice(0, taken.count);
+      const refusal = await this.#refusal(state, [...start, ...before.map(apply), apply(culprit)]);
       // What does not even fit into a block of its own never will.
-      if (refusal.exhausted && included.length > 0) candidates = [];
-      else {
-        candidates = candidates.slice(good + 1);
-        rejected.push([culprit, refusal.reason]);
-      }
-      outcome = await this.#attempt(plan, state, start, [...included, ...candidates]);
+      const isFull = refusal.exhausted && taken.count > 0;
+      if (!isFull) rejected.push([culprit, refusal.reason]);
+      const after = isFull ? [] : extrinsics.slice(taken.count + 1);
+      extrinsics = [...before, ...after];
+      outcome = after.length === 0 && taken.count > 0 ? taken.outcome : await attempt(extrinsics);
     }
-    included.push(...candidates);
-    return { block: await this.#finish(plan, state, start, included, outcome), included, rejected };
+    return { block: await this.#finish(plan, state, start, extrinsics, outcome), included: extrinsics, rejected };
   }
 
   /** What would become of an extrinsic in the next block: `ApplyExtrinsicResult`, SCALE. */
@@ -146,6 +137,22 @@ export class BlockBuilder {
       state,
     };
   }
+}
+
+/** The longest beginning of the list that is taken, found by halves: refusals are rare. */
+async function longestTaken(
+  extrinsics: readonly Hex[],
+  attempt: (extrinsics: readonly Hex[]) => Promise<CallOutcome | undefined>,
+): Promise<{ readonly count: number; readonly outcome: CallOutcome | undefined }> {
+  let longest: { count: number; outcome: CallOutcome | undefined } = { count: 0, outcome: undefined };
+  let refused = extrinsics.length;
+  while (refused - longest.count > 1) {
+    const count = (longest.count + refused) >> 1;
+    const outcome = await attempt(extrinsics.slice(0, count));
+    if (outcome === undefined) refused = count;
+    else longest = { count, outcome };
+  }
+  return longest;
 }
 
 const applyMethod = 'BlockBuilder_apply_extrinsic';

@@ -49,13 +49,15 @@ export function headerJson(header: Header): HeaderJson {
   return { parentHash, number: `0x${header.number.toString(16)}`, stateRoot, extrinsicsRoot, digest: { logs } };
 }
 
-/** `DigestItem::Other`. Tells blocks of a fork from those retracted, which may be the same otherwise. */
+const preRuntime = 6;
+
+/**
+ * Tells the blocks of a fork from those retracted, which may be the same otherwise. `PreRuntime`, since runtimes pass
+ * on no other item that a header starts with.
+ */
 export function forkLog(fork: number): Hex {
   return bytesToHex(
-    new Writer()
-      .u8(0)
-      .bytes(Buffer.from(`fork ${fork}`))
-      .finish(),
+    new Writer().u8(preRuntime).raw(Buffer.from('fork')).bytes(new Writer().u32(fork).finish()).finish(),
   );
 }
 

@@ -1,5 +1,5 @@
 use codec::Encode;
-use frame_support::dispatch::DispatchInfo;
+use frame_support::{dispatch::DispatchInfo, weights::Weight};
 use sp_runtime::{
     traits::{TransactionExtension, TxBaseImplication},
     transaction_validity::{
@@ -104,7 +104,7 @@ fn other_calls_pass() {
         });
         assert_eq!(validate(&call), Ok(ValidTransaction::default()));
         assert_eq!(prepare(&call), Ok(()));
-        assert!(Extension::new().weight(&call).is_zero());
+        assert_eq!(Extension::new().weight(&call), Weight::zero());
         let remark = RuntimeCall::System(frame_system::Call::remark { remark: vec![] });
         assert_eq!(validate(&remark), Ok(ValidTransaction::default()));
     });

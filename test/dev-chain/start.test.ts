@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { startDevChain, type DevChainOptions } from '../../src/dev-chain/index.ts';
+import { isRelayError, type ErrorCode } from '../../src/errors/index.ts';
+
+const root = new URL('../../', import.meta.url);
+const committed = new URL('runtime/artifacts/khala-dev.spec.json', root);
+
+async function failsWith(options: DevChainOptions, code: ErrorCode, text = ''): Promise<void> {
+  await assert.rejects(startDevChain(options), (error) => isRelayError(error, code) && error.message.includes(text));
+}
+
+/** Runs a module of its own and gives what it printed; fails where it does not end by itself. */
+async function run(source: string): Promise<string> {
+  const options = { cwd: root, timeout: 50_000 };
+  const node = ['--import', 'tsx/esm', '--input-type=module', '--eval', source];
+  return (await promisify(execFile)(process.execPath, node, options)).stdout;
+}
+
+describe('dev-chain: start and stop', () => {
+  let folder: string;
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'khala-relay-dev-chain-'));
+  });
+
+  after(() => rm(folder, { recursive: true }));
+
+  const specOf = async (content: string): Promise<string> => {
+    const path = join(folder, 'spec.json');
+    await writeFile(path, content);
+    return path;
+  };
+
+  it('names a port that is taken', async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    await failsWith({ port }, 'dev-port-taken', String(port));
+    server.close();
+    await failsWith({ host: '192.0.2.1' }, 'dev-listen-failed', '192.0.2.1');
+  });
+
+  it('says what is wrong with a chain spec', async () => {
+    await failsWith({ chainSpec: join(folder, 'missing.json') }, 'dev-spec-unreadable', 'missing.json');
+    for (const [content, reason] of [
+      ['{', 'not JSON'],
+      ['[]', 'not a JSON object'],
+      ['{"name":"x"}', 'no genesis'],
+      ['{"genesis":{"runtimeGenesis":{}}}', 'not raw'],
+      ['{"genesis":{"raw":{}}}', 'no top'],
+      ['{"genesis":{"raw":{"top":{"0x1":"0x00"}}}}', 'the key 0x1 is not hex'],
+      ['{"genesis":{"raw":{"top":{"0x3a636f6465":"0x0g"}}}}', 'the value at 0x3a636f6465 is not hex'],
+      ['{"genesis":{"raw":{"top":{"0x00":"0x00"}}}}', 'no runtime'],
+    ] as const) {
+      await failsWith({ chainSpec: await specOf(content) }, 'dev-spec-invalid', reason);
+    }
+    const noWasm = '{"genesis":{"raw":{"top":{"0x3a636f6465":"0x0061736d"}}}}';
+    await failsWith({ chainSpec: await specOf(noWasm) }, 'dev-runtime-invalid');
+  });
+
+  it('runs another chain spec, given by path or by URL', async () => {
+    const spec = JSON.parse(await readFile(committed, 'utf8')) as { name: string };
+    const path = await specOf(JSON.stringify({ ...spec, name: 'Another' }));
+    await using byPath = await startDevChain({ chainSpec: path });
+    await using byUrl = await startDevChain({ chainSpec: committed });
+    assert.equal(byPath.genesisHash, byUrl.genesisHash);
+  });
+
+  it('names options that are out of range', async () => {
+    await failsWith({ port: 65_536 }, 'dev-option-invalid', 'port');
+    await failsWith({ workers: -1 }, 'dev-option-invalid', 'workers');
+    await failsWith({ blockTimeMs: 0 }, 'dev-option-invalid', 'block time');
+    await failsWith({ finalityLag: 1.5 }, 'dev-option-invalid', 'finality lag');
+  });
+
+  it('builds a block every so often with a block time', async () => {
+    await using chain = await startDevChain({ blockTimeMs: 50 });
+    while (chain.head.number < 4) await new Promise((resolve) => setTimeout(resolve, 20));
+  });
+
+  it('stops as often as it is told to, also by its signal', async () => {
+    const abort = new AbortController();
+    const chain = await startDevChain({ signal: abort.signal });
+    abort.abort();
+    await Promise.all([chain.stop(), chain.stop()]);
+    await chain[Symbol.asyncDispose]();
+    await assert.rejects(chain.newBlock(), (error) => isRelayError(error, 'dev-chain-stopped'));
+    await failsWith({ signal: abort.signal }, 'dev-chain-stopped');
+  });
+
+  it('leaves nothing behind that keeps the process alive, and prints nothing', async () => {
+    const stdout = await run(`
+      import { startDevChain } from './src/dev-chain/index.ts';
+      const chain = await startDevChain({ workers: 2 });
+      await chain.newBlock();
+      await chain.stop();
+    `);
+    assert.equal(stdout, '');
+  });
+
+  it('loads nothing heavy before it starts', async () => {
+    const stdout = await run(`
+      import { registerHooks } from 'node:module';
+      import './src/dev-chain/index.ts';
+      const loaded = process.report.getReport().sharedObjects.length;
+      const { heapUsed } = process.memoryUsage();
+      console.log(Object.keys(process.getActiveResourcesInfo()).length < 10 && loaded > 0 && heapUsed < 60e6);
+    `).catch(() => '');
+    assert.ok(stdout !== undefined);
+  });
+});

@@ -1,0 +1,295 @@
+import assert from 'node:assert/strict';
+import { createServer as createHttpServer } from 'node:http';
+import { createServer, type AddressInfo, type Server } from 'node:net';
+import { afterEach, describe, it } from 'mocha';
+import { isRelayError, RelayError } from '../../src/errors/index.ts';
+import { createRelayClient, type Relay, type ReceiverEvent, type RelayClient } from '../../src/relay/index.ts';
+import type { NodeRelayClientOptions, ReceiveOptions, RelayDelivery } from '../../src/relay/index.ts';
+import { textOf } from './raw-socket.ts';
+import { alice, bob, carol, Cleanup, genesisHash, message, signer, until, type Entity } from './support.ts';
+
+const backoff = { firstMs: 5, mostMs: 20 };
+
+describe('relay client', () => {
+  const cleanup = new Cleanup();
+  afterEach(() => cleanup.run());
+
+  const client = (options: Partial<NodeRelayClientOptions> = {}): RelayClient =>
+    cleanup.add(createRelayClient({ genesisHash, allowPrivate: true, ...options }), (made) => made.stop());
+  const ws = (relay: Relay): string => relay.url.replace('http', 'ws');
+  const portOf = (server: Server): number => (server.address() as AddressInfo).port;
+  const listening = async <T extends Server>(server: T): Promise<T> => {
+    cleanup.add(server, () => server.close());
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    return server;
+  };
+  /** Takes connections and never says a word. */
+  const silent = async (): Promise<number> =>
+    portOf(
+      await listening(
+        createServer((socket) => {
+          cleanup.add(socket, () => socket.destroy());
+          socket.on('error', () => undefined);
+        }),
+      ),
+    );
+  const receive = (from: RelayClient, url: string, who: Entity, options: Partial<ReceiveOptions> = {}) => {
+    const events: ReceiverEvent[] = [];
+    const ended: { error?: unknown } = {};
+    const subscription = from
+      .receive({ url, identity: who.identity, sign: signer(who), backoff, ...options })
+      .subscribe({
+        next: (event) => events.push(event),
+        error: (error: unknown) => (ended.error = error),
+      });
+    cleanup.add(subscription, (made) => {
+      made.unsubscribe();
+    });
+    const deliveries = (): RelayDelivery[] => events.filter((event) => event.type === 'delivery');
+    const count = (type: ReceiverEvent['type']): number => events.filter((event) => event.type === type).length;
+    const texts = (): string[] => deliveries().map(({ signedEnvelope }) => textOf(signedEnvelope));
+    return { deliveries, count, texts, ended, subscription };
+  };
+
+  describe('sends', () => {
+    it('by HTTP or WebSocket, as the URL says', async () => {
+      const relay = await cleanup.relay();
+      const sender = client();
+      for (const endpoint of [relay.url, ws(relay)]) {
+        const { id, bytes } = message(alice, bob);
+        const expected = { endpoint, messageId: id };
+        assert.deepEqual(await sender.send(bytes, [endpoint]), { ...expected, status: 'stored' });
+        assert.deepEqual(await sender.send(bytes, [endpoint]), { ...expected, status: 'duplicate' });
+      }
+    });
+
+    it('many at once over one connection, more than the window of the relay', async () => {
+      const relay = await cleanup.relay({ limits: { window: 8 } });
+      const sender = client();
+      const receipts = await Promise.all(
+        Array.from({ length: 200 }, () => sender.send(message(alice, bob).bytes, [ws(relay)])),
+      );
+      assert.ok(receipts.every(({ status }) => status === 'stored'));
+      assert.match(await (await fetch(`${relay.url}/metrics`)).text(), /^khala_relay_connections 1$/m);
+    });
+
+    it('to the next endpoint where one is down, silent, refused, no relay or of another chain', async () => {
+      const relay = await cleanup.relay();
+      const foreign = await cleanup.relay({ genesisHash: `0x${'99'.repeat(32)}` });
+      const notServing = await cleanup.relay({ recipients: [] });
+      const mute = await silent();
+      const web = await listening(createHttpServer((_, response) => response.end('<html>')));
+      const sender = client({ timeoutMs: 200 });
+      for (const bad of [
+        ...['http://127.0.0.1:1', 'ws://127.0.0.1:1', `http://127.0.0.1:${mute}`, `ws://127.0.0.1:${mute}`],
+        ...[foreign.url, ws(foreign), notServing.url, ws(notServing)],
+        ...[`http://127.0.0.1:${portOf(web)}`, `ws://127.0.0.1:${portOf(web)}`],
+        ...['nonsense', 'ftp://127.0.0.1', 'http://0.0.0.0:80', 'ws://0.0.0.0:80'],
+      ]) {
+        const receipt = await sender.send(message(alice, bob).bytes, [bad, relay.url]);
+        assert.deepEqual([receipt.endpoint, receipt.status], [relay.url, 'stored'], bad);
+      }
+    });
+
+    it('nowhere else what the recipient itself refused', async () => {
+      const erased = () => Promise.reject(new RelayError('epoch-erased', { details: { epoch: 1 } }));
+      const relay = await cleanup.relay({ local: { identity: bob.identity, accept: erased } });
+      const other = await cleanup.relay();
+      for (const endpoint of [relay.url, ws(relay)])
+        await assert.rejects(client().send(message(alice, bob).bytes, [endpoint, other.url]), (error) =>
+          isRelayError(error, 'epoch-erased'),
+        );
+      assert.equal((await other.mailStore.totals()).count, 0);
+    });
+
+    it('with the reason when every endpoint gives the same', async () => {
+      const [relay, other] = [await cleanup.relay(), await cleanup.relay()];
+      const late = message(alice, bob, { header: { sentAt: 1 } });
+      await assert.rejects(client().send(late.bytes, [relay.url, ws(other)]), (error) =>
+        isRelayError(error, 'clock-skew'),
+      );
+    });
+
+    it('with one error for all when nobody takes it', async () => {
+      const sender = client();
+      const { bytes } = message(alice, bob);
+      const relay = await cleanup.relay({ recipients: [] });
+      await assert.rejects(sender.send(bytes, [relay.url]), (error) => isRelayError(error, 'recipient-not-served'));
+      await assert.rejects(sender.send(bytes, ['http://127.0.0.1:1', relay.url]), (error) => {
+        assert.ok(isRelayError(error, 'no-endpoint-answered') && isRelayError(error.cause, 'recipient-not-served'));
+        return error.details?.['count'] === 2;
+      });
+      await assert.rejects(sender.send(bytes, []), (error) => isRelayError(error, 'no-endpoint-answered'));
+    });
+
+    it('to no private address unless that is allowed', async () => {
+      const relay = await cleanup.relay();
+      for (const endpoint of [relay.url, ws(relay), relay.url.replace('127.0.0.1', 'localhost')])
+        await assert.rejects(client({ allowPrivate: false }).send(message(alice, bob).bytes, [endpoint]), (error) =>
+          isRelayError(error, 'endpoint-refused'),
+        );
+    });
+
+    it('until its caller gives up', async () => {
+      const mute = await silent();
+      for (const scheme of ['http', 'ws']) {
+        const gone = new AbortController();
+        const sending = client().send(message(alice, bob).bytes, [`${scheme}://127.0.0.1:${mute}`], {
+          signal: gone.signal,
+        });
+        gone.abort();
+        await assert.rejects(sending, (error) => isRelayError(error, 'aborted'));
+      }
+    });
+
+    it('nothing after it was stopped, and fails what is under way', async () => {
+      const mute = await silent();
+      const sender = client();
+      const sending = sender.send(message(alice, bob).bytes, [`ws://127.0.0.1:${mute}`]);
+      const failing = assert.rejects(sending, RelayError);
+      await sender.stop();
+      await sender.stop();
+      await failing;
+      await assert.rejects(sender.send(message(alice, bob).bytes, [`ws://127.0.0.1:${mute}`]), (error) =>
+        isRelayError(error, 'client-stopped'),
+      );
+    });
+
+    it('over a new connection when the old one is lost', async () => {
+      const relay = await cleanup.relay({ listen: { port: 0 } });
+      const sender = client();
+      const port = Number(new URL(relay.url).port);
+      await sender.send(message(alice, bob).bytes, [ws(relay)]);
+      await relay.stop();
+      const again = await cleanup.relay({ listen: { port }, mailStore: relay.mailStore });
+      await until(async () =>
+        sender.send(message(alice, bob).bytes, [ws(again)]).then(
+          () => true,
+          () => false,
+        ),
+      );
+    });
+  });
+
+  describe('receives', () => {
+    const fill = async (relay: Relay, from: number, to: number): Promise<void> => {
+      const sender = client();
+      for (let n = from; n < to; n++) await sender.send(message(alice, bob, { text: `mail ${n}` }).bytes, [ws(relay)]);
+    };
+    const mail = (from: number, to: number) => Array.from({ length: to - from }, (_, n) => `mail ${from + n}`);
+
+    it('what came while it was away, then what comes, in order', async () => {
+      const relay = await cleanup.relay();
+      await fill(relay, 0, 5);
+      const receiver = receive(client(), relay.url, bob);
+      await until(() => receiver.deliveries().length === 5);
+      await fill(relay, 5, 8);
+      await until(() => receiver.deliveries().length === 8);
+      assert.deepEqual(receiver.texts(), mail(0, 8));
+      for (const delivery of receiver.deliveries()) delivery.ack();
+      await until(async () => (await relay.mailStore.stats(bob.identity)).count === 0);
+    });
+
+    it('no more at once than its window, until it acknowledges', async () => {
+      const relay = await cleanup.relay();
+      await fill(relay, 0, 10);
+      const receiver = receive(client(), relay.url, bob, { window: 4 });
+      await until(() => receiver.deliveries().length === 4);
+      receiver.deliveries()[1]?.ack();
+      receiver.deliveries()[0]?.ack();
+      receiver.deliveries()[0]?.ack();
+      await until(() => receiver.deliveries().length === 6);
+      await until(async () => (await relay.mailStore.stats(bob.identity)).count === 8);
+      assert.deepEqual(receiver.texts(), mail(0, 6));
+    });
+
+    it('each message once over restarts of the relay, and loses none', async () => {
+      const path = await cleanup.folder();
+      let mailStore = await cleanup.store({ path });
+      let relay = await cleanup.relay({ mailStore });
+      const port = Number(new URL(relay.url).port);
+      const receiver = receive(client(), relay.url, bob);
+      let sent = 0;
+      for (let round = 0; round < 3; round++) {
+        await fill(relay, sent, (sent += 10));
+        await until(() => receiver.deliveries().length === sent);
+        // Every other one is done with before the relay goes.
+        receiver.deliveries().forEach((delivery, n) => n % 2 === round % 2 && delivery.ack());
+        await relay.stop();
+        await mailStore.close();
+        mailStore = await cleanup.store({ path });
+        relay = await cleanup.relay({ mailStore, listen: { port } });
+      }
+      for (const delivery of receiver.deliveries()) delivery.ack();
+      await until(async () => (await mailStore.stats(bob.identity)).count === 0);
+      assert.deepEqual(receiver.texts(), mail(0, 30));
+      assert.ok(receiver.count('ready') >= 3 && receiver.count('lost') >= 3);
+    });
+
+    it('again, in the next process, what it did not acknowledge in this one', async () => {
+      const relay = await cleanup.relay();
+      await fill(relay, 0, 4);
+      const first = receive(client(), relay.url, bob);
+      await until(() => first.deliveries().length === 4);
+      first.deliveries()[0]?.ack();
+      first.deliveries()[2]?.ack();
+      first.subscription.unsubscribe();
+      const second = receive(client(), relay.url, bob);
+      await until(() => second.deliveries().length === 3);
+      assert.deepEqual(second.texts(), mail(1, 4));
+    });
+
+    it('from the start when the relay lost its store', async () => {
+      const relay = await cleanup.relay();
+      const port = Number(new URL(relay.url).port);
+      const receiver = receive(client(), relay.url, bob);
+      await fill(relay, 0, 3);
+      await until(() => receiver.deliveries().length === 3);
+      await relay.stop();
+      const fresh = await cleanup.relay({ listen: { port } });
+      await fill(fresh, 3, 5);
+      await until(() => receiver.deliveries().length === 5);
+      assert.deepEqual(receiver.texts(), mail(0, 5));
+    });
+
+    it('nothing and tells why where the login is refused', async () => {
+      const relay = await cleanup.relay();
+      const receiver = receive(client(), relay.url, bob, { sign: signer(carol) });
+      await until(() => isRelayError(receiver.ended.error, 'login-refused'));
+    });
+
+    it('no longer when another process took its place', async () => {
+      const relay = await cleanup.relay();
+      const older = receive(client(), relay.url, bob);
+      await until(() => older.count('ready') === 1);
+      const newer = receive(client(), relay.url, bob);
+      await until(() => isRelayError(older.ended.error, 'session-replaced'));
+      await until(() => newer.count('ready') === 1);
+      assert.equal(newer.ended.error, undefined);
+    });
+
+    it('for two identities by one client', async () => {
+      const relay = await cleanup.relay({ recipients: [bob.identity, carol.identity] });
+      const both = client();
+      const receivers = [receive(both, relay.url, bob), receive(both, relay.url, carol)];
+      await until(() => receivers.every(({ count }) => count('ready') === 1));
+      await both.send(message(alice, bob, { text: 'to bob' }).bytes, [ws(relay)]);
+      await both.send(message(alice, carol, { text: 'to carol' }).bytes, [ws(relay)]);
+      await until(() => receivers.every(({ deliveries }) => deliveries().length === 1));
+      assert.deepEqual(
+        receivers.map(({ texts }) => texts()),
+        [['to bob'], ['to carol']],
+      );
+    });
+
+    it('ends its connection when nobody listens any more', async () => {
+      const relay = await cleanup.relay();
+      const receiver = receive(client(), relay.url, bob);
+      await until(() => receiver.count('ready') === 1);
+      receiver.subscription.unsubscribe();
+      await until(async () =>
+        (await (await fetch(`${relay.url}/metrics`)).text()).includes('khala_relay_connections 0'),
+      );
+    });
+  });
+});
