@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { inRoot } from './root.mjs';
+import { join } from 'node:path';
+import { root } from './root.mjs';
 
 /** Whether node_modules holds what package-lock.json names; npm writes down what it installed in a lock of its own. */
-export function isInstalled() {
-  const wanted = packagesOf(inRoot('package-lock.json'));
-  const present = packagesOf(inRoot('node_modules', '.package-lock.json'));
+export function isInstalled(folder = root) {
+  const wanted = packagesOf(join(folder, 'package-lock.json'));
+  const present = packagesOf(join(folder, 'node_modules', '.package-lock.json'));
   if (wanted === undefined || present === undefined) return false;
   return Object.entries(wanted).every(
     ([path, entry]) =>

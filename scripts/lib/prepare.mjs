@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { dropOrphans, isBuilt, markBuilt, sourceHash } from './built.mjs';
 import { isInstalled } from './installed.mjs';
 import { inRoot } from './root.mjs';
-import { say, step, StepFailed } from './run.mjs';
+import { step, StepFailed } from './run.mjs';
 
 const oldest = [20, 19];
 
@@ -28,14 +28,13 @@ export async function install() {
   await step('installing packages', ...npm(args));
 }
 
-export async function build() {
+async function build() {
   if (isBuilt()) return;
   const hash = sourceHash();
   dropOrphans();
   const tsc = inRoot('node_modules', 'typescript', 'bin', 'tsc');
   await step('building', process.execPath, [tsc, '-p', 'tsconfig.build.json']);
   markBuilt(hash);
-  if (!existsSync(inRoot('dist', 'index.js'))) say('  (there is no src/index.ts yet)');
 }
 
 /** The npm that runs this script, or the one on the path. */

@@ -5,7 +5,7 @@ import { root } from './root.mjs';
 const stillRunningEveryMs = 10_000;
 
 /** Exit code as a shell gives it: 128 + n for a process that a signal ended. */
-export function exitCode(code, signal) {
+function exitCode(code, signal) {
   return code ?? 128 + (constants.signals[signal] ?? 0);
 }
 

@@ -1,6 +1,4 @@
 import { createBLAKE2b, createXXHash64, type IHasher } from 'hash-wasm';
-import type { Hex } from '../codec/hex.ts';
-import { bytesToHex } from './hex.ts';
 
 /** The hashes of a Substrate state, ready to be called synchronously. */
 export interface Hashing {
@@ -23,9 +21,4 @@ export async function loadHashing(): Promise<Hashing> {
     },
     twox64Concat: (bytes) => Buffer.concat([littleEndian(xx0, bytes), bytes]),
   };
-}
-
-/** The prefix of a storage item's keys. */
-export function storagePrefix(hashing: Hashing, pallet: string, item: string): Hex {
-  return bytesToHex(Buffer.concat([hashing.twox128(pallet), hashing.twox128(item)]));
 }

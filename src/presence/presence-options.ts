@@ -10,4 +10,6 @@ export interface PresenceOptions {
   /** What to wait for. Default best: in a block. */
   readonly finality?: Finality;
   readonly signal?: AbortSignal;
+  /** Unix time, ms. Default Date.now. */
+  readonly now?: () => number;
 }

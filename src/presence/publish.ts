@@ -4,6 +4,8 @@ import { RelayError } from '../errors/index.ts';
 import { publishedUrls, signedRecord } from './own-entry.ts';
 import type { PresenceOptions } from './presence-options.ts';
 
+const stoodStillMs = 3n * 3_600_000n;
+
 /** Publishes endpoint URLs and the ECDH record of the current epoch, instead of what stood there (protocol.md §7). */
 export async function publishEndpoints(options: PresenceOptions, urls: readonly string[]): Promise<Inclusion> {
   const epoch = await currentEpoch(options);
@@ -21,15 +23,23 @@ export async function publishEpoch(options: PresenceOptions, epoch: number): Pro
 
 /** The call that replaces the endpoint list. Throws bad-value for a URL that would read as a record. */
 export async function endpointCall(options: PresenceOptions, urls: readonly string[], epoch: number): Promise<Call> {
-  const { chain, vault, signal } = options;
+  const { chain, vault } = options;
   if (urls.some(isEcdhRecord))
     throw new RelayError('bad-value', { details: { what: 'An endpoint', reason: 'it begins with ecdh:' } });
   const endpoints = [...urls, await signedRecord(vault, chain, epoch)];
-  // The runtime wants a time before the block's own and at most 4 h older: that of the newest block.
-  const { hash } = await chain.bestHead(signal);
-  const signingTime = await chain.at(hash).timestamp(signal);
+  const signingTime = await signingTimeFor(options);
   const signature = await vault.sign({ type: 'worker-endpoint', endpoints, signingTime });
   return { kind: 'update-worker-endpoint', identity: vault.identity, endpoints, signingTime, signature };
+}
+
+// The runtime wants a time before that of the block the call is in, and at most 4 h older. The newest block's is right
+// unless the chain has stood still for hours, as one without a block since its genesis: then a time by the clock here
+// that leaves the chain's clock room to be 3 h behind it or 1 h ahead (a development node starts 2 h behind).
+async function signingTimeFor({ chain, signal, now = Date.now }: PresenceOptions): Promise<bigint> {
+  const { hash } = await chain.bestHead(signal);
+  const newest = await chain.at(hash).timestamp(signal);
+  const here = BigInt(now());
+  return here - newest > stoodStillMs ? here - stoodStillMs : newest;
 }
 
 export async function currentEpoch({ vault }: Pick<PresenceOptions, 'vault'>): Promise<number> {

@@ -148,9 +148,9 @@ export function describeBackend(
     it('has SHA-512 and HMAC-SHA512 of the standards', () => {
       // FIPS 180-4 (abc), RFC 4231 §4.3.
       assert.match(toHex(backend.sha512(text('abc'))), /^0xddaf35a193617abacc417349ae204131.*a54ca49f$/);
-      assert.match(
+      assert.equal(
         toHex(backend.hmacSha512(text('Jefe'), text('what do ya want for nothing?'))),
-        /^0x164b7a7bfcf819e2e395fbe73b56e0a3.*ce8e3737$|^0x164b7a7bfcf819e2e395fbe73b56e0a3.{96}$/,
+        '0x164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea2505549758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737',
       );
     });
 

@@ -37,11 +37,8 @@ describe('errors: the catalogue', () => {
   });
 
   it('is what docs/errors.md shows', async () => {
-    assert.equal(
-      readFileSync(new URL('docs/errors.md', root), 'utf8'),
-      await errorDocs(),
-      'run npm run generate:errors',
-    );
+    const page = readFileSync(new URL('docs/errors.md', root), 'utf8');
+    assert.ok(page === (await errorDocs()), 'docs/errors.md is stale: npm run generate:errors');
   });
 });
 

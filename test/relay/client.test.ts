@@ -234,6 +234,7 @@ describe('relay client', () => {
       first.deliveries()[0]?.ack();
       first.deliveries()[2]?.ack();
       first.subscription.unsubscribe();
+      await until(async () => (await relay.mailStore.stats(bob.identity)).count === 3);
       const second = receive(client(), relay.url, bob);
       await until(() => second.deliveries().length === 3);
       assert.deepEqual(second.texts(), mail(1, 4));

@@ -20,7 +20,15 @@ const module = await import(process.argv[2]);
 const required = Object.keys(createRequire(import.meta.url).cache);
 const imported = readFileSync(log, 'utf8').split('\n').filter(Boolean);
 rmSync(folder, { recursive: true });
-const running = process.getActiveResourcesInfo().filter((kind) => !/^(TTY|Pipe)Wrap$/.test(kind));
-// One port leads to the hook above.
-running.splice(running.indexOf('MessagePort'), running.includes('MessagePort') ? 1 : 0);
+
+// One port leads to the hook above. A file that is still being read when the entry is there is no thing left running.
+const settleTurns = 20;
+const settleMs = 50;
+let running = [];
+for (let turn = 0; turn < settleTurns; turn++) {
+  running = process.getActiveResourcesInfo().filter((kind) => !/^(TTY|Pipe)Wrap$/.test(kind));
+  running.splice(running.indexOf('MessagePort'), running.includes('MessagePort') ? 1 : 0);
+  if (running.length === 0) break;
+  await new Promise((resolve) => setTimeout(resolve, settleMs));
+}
 process.stdout.write(JSON.stringify({ exports: Object.keys(module), loaded: [...imported, ...required], running }));

@@ -8,8 +8,10 @@ import { hashHeader, parseHeader, toHead, type Header } from './header.ts';
 
 /** Silence after which the node is asked whether it is still there, unless the caller says otherwise. */
 export const defaultSilenceMs = 30_000;
-/** How long a node may take to answer that. */
-const probeTimeoutMs = 10_000;
+/** How long a node may take to answer that, at most. */
+const maxProbeMs = 10_000;
+/** … and at least, however short the silence. */
+const minProbeMs = 1_000;
 
 const subscriptions = {
   finalized: { subscribe: 'chain_subscribeFinalizedHeads', unsubscribe: 'chain_unsubscribeFinalizedHeads' },
@@ -59,6 +61,7 @@ function sessionHeads(
       }
       watch();
     };
+    const timeout = { timeoutMs: Math.min(maxProbeMs, Math.max(silenceMs, minProbeMs)) };
     const probe = async (): Promise<void> => {
       try {
         const hash = finality === 'finalized' ? await socket.request('chain_getFinalizedHead', [], timeout) : undefined;
@@ -94,8 +97,6 @@ function sessionHeads(
     };
   });
 }
-
-const timeout = { timeoutMs: probeTimeoutMs };
 
 /** Whether the node's block hashes are those that {@link hashHeader} computes. */
 export function hashesAgree(header: Header, hash: string): boolean {

@@ -22,7 +22,7 @@ function entries(pallet: string, item: string, given: unknown, runtime: Runtime)
     if (isHex(value)) return value;
     return bytesToHex(runtime.registry.createType(valueType, value).toU8a());
   };
-  const key = (keys: readonly unknown[]): Hex => bytesToHex(withoutLength(entry(...keys)));
+  const key = (keys: readonly unknown[]): Hex => storageKey(entry, keys);
   if (type.isPlain) return [[key([]), encode(given)]];
   if (!Array.isArray(given)) throw rpcErrors.invalidParams(`${pallet}.${item} is a map and needs [[keys, value], …]`);
   return given.map((pair: unknown) => {
@@ -36,7 +36,8 @@ function camelCase(name: string): string {
   return name.charAt(0).toLowerCase() + name.slice(1);
 }
 
-/** polkadot.js puts a compact length before a storage key. */
-function withoutLength(key: Uint8Array): Uint8Array {
-  return key.subarray([1, 2, 4, 4][(key[0] ?? 0) & 3] ?? 0);
+/** The key of an entry; polkadot.js puts a compact length before it. */
+export function storageKey(entry: (...keys: unknown[]) => Uint8Array, keys: readonly unknown[]): Hex {
+  const encoded = entry(...keys);
+  return bytesToHex(encoded.subarray([1, 2, 4, 4][(encoded[0] ?? 0) & 3] ?? 0));
 }

@@ -1,24 +1,35 @@
 import { concatBytes } from '../../codec/bytes.ts';
 import type { Hex } from '../../codec/hex.ts';
+import type { DevBlock } from '../block/block.ts';
 import { bytesToHex, hexToBytes } from '../hex.ts';
 import type { DevNode } from '../node.ts';
 import type { Method, Methods } from './method.ts';
-import type { Params } from './params.ts';
+import { stateOf, type Params } from './params.ts';
 import { rpcErrors } from './rpc-error.ts';
+import { storageKey } from './storage-entries.ts';
 
 /** A fixed, well-formed libp2p id: there is no network behind it. */
 const peerId = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp';
 
 /** The next nonce of an account, counting what waits in the pool. CheckNonce's tag is `(account, nonce)`. */
 const accountNextIndex: Method = async (node, params) => {
-  const account = await accountOf(node, params);
-  const state = params.state(1, node);
-  const { result } = await node.runtimes.call('AccountNonceApi_account_nonce', [bytesToHex(account)], state);
-  let nonce = Buffer.from(hexToBytes(result)).readUInt32LE();
+  const account = await accountOf(params);
+  let nonce = await storedNonce(account, params.block(1, node), node);
   const provided = new Set(node.pool.ready().flatMap(({ provides }) => provides));
   while (provided.has(nonceTag(account, nonce))) nonce += 1;
   return nonce;
 };
+
+/** Read from System.Account, where its place is fixed: much sooner there than AccountNonceApi answers. */
+async function storedNonce(account: Uint8Array, block: DevBlock, node: DevNode): Promise<number> {
+  const entry = block.runtime.layout.query['system']?.['account'];
+  if (entry !== undefined) {
+    const value = stateOf(block).get(storageKey(entry, [account]));
+    return value === undefined ? 0 : Buffer.from(hexToBytes(value)).readUInt32LE();
+  }
+  const { result } = await node.runtimes.call('AccountNonceApi_account_nonce', [bytesToHex(account)], stateOf(block));
+  return Buffer.from(hexToBytes(result)).readUInt32LE();
+}
 
 function nonceTag(account: Uint8Array, nonce: number): Hex {
   const bytes = Buffer.alloc(4);
@@ -27,7 +38,7 @@ function nonceTag(account: Uint8Array, nonce: number): Hex {
 }
 
 /** SS58 of any prefix, or hex. */
-async function accountOf(_node: DevNode, params: Params): Promise<Uint8Array> {
+async function accountOf(params: Params): Promise<Uint8Array> {
   const { decodeAddress } = await import('@polkadot/util-crypto');
   try {
     return decodeAddress(params.text(0, 'the account'));

@@ -1,7 +1,7 @@
 import type { Hex } from '../../codec/hex.ts';
 import { RelayError } from '../../errors/index.ts';
 import type { Runtime } from '../executor/runtime.ts';
-import { storagePrefix, type Hashing } from '../hashing.ts';
+import type { Hashing } from '../hashing.ts';
 import { bytesToHex, hexToBytes } from '../hex.ts';
 import { compact } from '../state/trie-encoding.ts';
 import type { DevWorkers, PublicDevWorker } from './dev-workers.ts';
@@ -19,7 +19,7 @@ export function* workerEntries(
   hashing: Hashing,
 ): Generator<readonly [Hex, Hex]> {
   const info = workerInfoTemplate(runtime);
-  const prefix = (item: string): Hex => storagePrefix(hashing, pallet, item);
+  const prefix = (item: string): Hex => bytesToHex(Buffer.concat([hashing.twox128(pallet), hashing.twox128(item)]));
   const [infos, endpoints, addedAt] = [prefix('Workers'), prefix('Endpoints'), prefix('WorkerAddedAt')];
   for (let index = 0; index < workers.length; index += 1) {
     const worker = workers.publicAt(index);

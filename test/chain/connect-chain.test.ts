@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { createServer } from 'node:net';
+import { connectChain } from '../../src/chain/index.ts';
+import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { withCode } from './support.ts';
+import { startProxy } from './tcp-proxy.ts';
+
+/** Where nothing listens (discard protocol). */
+const deadUrl = 'ws://127.0.0.1:9';
+
+/** Runs and gives what was written to stdout and stderr meanwhile. */
+async function outputOf(run: () => Promise<unknown>): Promise<string> {
+  const { stdout, stderr } = process;
+  const writes = [stdout.write, stderr.write] as const;
+  let text = '';
+  const capture = (chunk: unknown): boolean => {
+    text += String(chunk);
+    return true;
+  };
+  stdout.write = capture as typeof stdout.write;
+  stderr.write = capture as typeof stderr.write;
+  try {
+    await run();
+  } finally {
+    [stdout.write, stderr.write] = writes;
+  }
+  return text;
+}
+
+describe('connectChain', () => {
+  let dev: DevChain;
+  before(async () => {
+    dev = await startDevChain();
+  });
+  after(() => dev.stop());
+
+  it('tells what the chain is', async () => {
+    await using chain = await connectChain({ endpoints: [dev.ws] });
+    assert.equal(chain.genesisHash, dev.genesisHash);
+    assert.equal(chain.isLocal, true);
+    const { specName, ss58Prefix, tokenSymbol, tokenDecimals, noneAttestationEnabled, maxExtrinsicBytes } = chain.info;
+    assert.deepEqual(
+      { specName, ss58Prefix, tokenSymbol, tokenDecimals, noneAttestationEnabled },
+      { specName: 'khala-dev', ss58Prefix: 30, tokenSymbol: 'PHA', tokenDecimals: 12, noneAttestationEnabled: true },
+    );
+    assert.ok(maxExtrinsicBytes > 3_000_000 && maxExtrinsicBytes < 5 * 1024 * 1024 * 0.75);
+  });
+
+  it('prints nothing, of unknown signed extensions neither', async () => {
+    const output = await outputOf(async () => {
+      await using chain = await connectChain({ endpoints: [dev.ws] });
+      await chain.bestHead();
+    });
+    assert.equal(output, '');
+  });
+
+  it('gives up on a dead URL with its name, and prints nothing', async () => {
+    const output = await outputOf(() =>
+      assert.rejects(connectChain({ endpoints: [deadUrl], timeoutMs: 300 }), withCode('chain-unreachable', deadUrl)),
+    );
+    assert.equal(output, '');
+  });
+
+  it('gives up on a server that accepts and never answers', async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as { port: number };
+    await assert.rejects(
+      connectChain({ endpoints: [`ws://127.0.0.1:${port}`], timeoutMs: 300 }),
+      withCode('chain-unreachable', String(port)),
+    );
+    server.close();
+  });
+
+  it('goes on to the endpoint that answers', async () => {
+    await using chain = await connectChain({ endpoints: [deadUrl, dev.ws] });
+    assert.equal(chain.genesisHash, dev.genesisHash);
+  });
+
+  it('refuses another chain than the one asked for', async () => {
+    const genesisHash = `0x${'11'.repeat(32)}` as const;
+    await assert.rejects(
+      connectChain({ endpoints: [dev.ws], genesisHash }),
+      withCode('wrong-chain', dev.genesisHash, genesisHash),
+    );
+  });
+
+  it('does not fail over to another chain', async () => {
+    await using other = await startDevChain({ workers: 1 });
+    assert.notEqual(other.genesisHash, dev.genesisHash);
+    await using proxy = await startProxy(dev.ws);
+    await using chain = await connectChain({
+      endpoints: [proxy.ws, other.ws],
+      timeoutMs: 1_000,
+      backoff: { maxMs: 50 },
+    });
+    proxy.close();
+    proxy.cut();
+    await assert.rejects(async () => {
+      for (;;) await chain.bestHead();
+    }, withCode('chain-unreachable'));
+    proxy.open();
+    await chain.finalizedHead();
+    assert.equal(chain.genesisHash, dev.genesisHash);
+  });
+
+  it('ends a wait when the signal fires', async () => {
+    const stopping = new AbortController();
+    const connecting = connectChain({ endpoints: [deadUrl], signal: stopping.signal });
+    stopping.abort();
+    await assert.rejects(connecting, withCode('aborted'));
+    await assert.rejects(connectChain({ endpoints: [dev.ws], signal: stopping.signal }), withCode('aborted'));
+  });
+
+  for (const endpoints of [[], ['http://127.0.0.1:1'], ['ws://']])
+    it(`refuses ${JSON.stringify(endpoints)} as endpoints`, () =>
+      assert.rejects(connectChain({ endpoints }), withCode('bad-endpoint')));
+
+  it('stops more than once, and says so to whoever asks it later', async () => {
+    const chain = await connectChain({ endpoints: [dev.ws] });
+    await chain.stop();
+    await chain.stop();
+    await assert.rejects(chain.bestHead(), withCode('chain-stopped'));
+  });
+
+  it('reads on over a cut, at another endpoint', async () => {
+    await using proxy = await startProxy(dev.ws);
+    await using chain = await connectChain({ endpoints: [proxy.ws, dev.ws] });
+    const { hash } = await chain.bestHead();
+    proxy.close();
+    proxy.cut();
+    assert.equal((await chain.bestHead()).hash, hash);
+  });
+});

@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict';
+import { connectChain, type Chain } from '../../src/chain/index.ts';
+import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { alice, isChain, numbers, record, utf8, withCode } from './support.ts';
+import { startProxy } from './tcp-proxy.ts';
+
+describe('heads', () => {
+  let dev: DevChain;
+  let chain: Chain;
+  beforeEach(async () => {
+    dev = await startDevChain({ finalityLag: 3 });
+    chain = await connectChain({ endpoints: [dev.ws] });
+  });
+  afterEach(async () => {
+    await chain.stop();
+    await dev.stop();
+  });
+
+  it('begin with the present head', async () => {
+    await dev.newBlock({ count: 5 });
+    using best = record(chain.heads$({ finality: 'best' }));
+    using finalized = record(chain.heads$());
+    await best.until(({ length }) => length > 0);
+    await finalized.until(({ length }) => length > 0);
+    assert.equal(best.values[0]?.head.hash, dev.head.hash);
+    assert.equal(finalized.values[0]?.head.hash, dev.finalized.hash);
+  });
+
+  it('give every block once, from any block on, however the node jumps', async () => {
+    await dev.newBlock({ count: 22 });
+    using finalized = record(chain.heads$({ from: 0 }));
+    using best = record(chain.heads$({ finality: 'best', from: 2 }));
+    await dev.newBlock({ count: 22 });
+    await finalized.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
+    await best.until((events) => events.at(-1)?.head.hash === dev.head.hash);
+    for (const { values } of [finalized, best]) assert.ok(isChain(values));
+    assert.equal(finalized.values[0]?.head.hash, dev.genesisHash);
+    assert.equal(finalized.values.length, dev.finalized.number + 1);
+    assert.equal(best.values.length, dev.head.number - 1);
+  });
+
+  it('wait for a first block that is yet to come', async () => {
+    using best = record(chain.heads$({ finality: 'best', from: 4 }));
+    await dev.newBlock({ count: 6 });
+    await best.until((events) => events.at(-1)?.head.hash === dev.head.hash);
+    assert.equal(best.values[0]?.head.number, 4);
+    assert.ok(isChain(best.values));
+  });
+
+  it('take back what a reorg takes, newest first', async () => {
+    await dev.newBlock({ count: 5 });
+    const start = dev.head.number;
+    using best = record(chain.heads$({ finality: 'best', from: start - 2 }));
+    await best.until((events) => events.at(-1)?.head.hash === dev.head.hash);
+    const fork = await dev.reorg(start - 2);
+    await best.until((events) => events.some(({ type }) => type === 'retracted'));
+    await dev.newBlock({ count: 3 });
+    await best.until((events) => events.at(-1)?.head.hash === dev.head.hash);
+    assert.equal(fork.number, start - 2);
+    assert.ok(isChain(best.values));
+    assert.match(numbers(best.values), new RegExp(`\\+${start} -${start} -${start - 1} \\+${start - 1}`));
+  });
+
+  it('take back more than was asked for by number, where the reorg is that deep', async () => {
+    await dev.newBlock({ count: 5 });
+    const start = dev.head.number;
+    using best = record(chain.heads$({ finality: 'best' }));
+    await best.until(({ length }) => length === 1);
+    await dev.reorg(start - 2);
+    await best.until(({ length }) => length === 2);
+    await dev.newBlock({ count: 4 });
+    await best.until((events) => events.at(-1)?.head.hash === dev.head.hash);
+    assert.equal(numbers(best.values), `+${start} -${start} +${start} +${start + 1} +${start + 2}`);
+  });
+
+  it('leave nothing out and repeat nothing over cuts', async () => {
+    using finalized = record(chain.heads$({ from: 0 }));
+    using best = record(chain.heads$({ finality: 'best', from: 0 }));
+    for (let i = 0; i < 5; i++) {
+      await dev.newBlock({ count: 4 });
+      dev.cutSockets();
+    }
+    await finalized.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
+    await best.until((events) => events.at(-1)?.head.hash === dev.head.hash);
+    assert.ok(isChain(finalized.values) && isChain(best.values));
+    assert.equal(best.values.length, dev.head.number + 1);
+    assert.equal(finalized.values.length, dev.finalized.number + 1);
+  });
+
+  it('are pulled only as fast as they are taken', async () => {
+    await dev.newBlock({ count: 20 });
+    const events = chain.headEvents({ from: 0 });
+    for (let number = 0; number < 3; number++) {
+      const { value } = await events.next();
+      assert.equal(value?.head.number, number);
+    }
+    await events.return(undefined as never);
+  });
+
+  it('complete when the chain is stopped, and end with their signal', async () => {
+    using finalized = record(chain.heads$());
+    const stopping = new AbortController();
+    const pulled = chain.headEvents({}, stopping.signal);
+    await pulled.next();
+    stopping.abort();
+    await assert.rejects(pulled.next(), withCode('aborted'));
+    const waiting = chain.headEvents();
+    await waiting.next();
+    await chain.stop();
+    await assert.rejects(waiting.next(), withCode('chain-stopped'));
+    assert.equal(finalized.failure, undefined);
+    assert.ok(finalized.isComplete);
+  });
+
+  it('fail where a finalized block was replaced', async () => {
+    await using proxy = await startProxy(dev.ws);
+    await using through = await connectChain({ endpoints: [proxy.ws], backoff: { minMs: 10, maxMs: 20 } });
+    await dev.newBlock({ count: 10 });
+    using finalized = record(through.heads$());
+    await finalized.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
+    // A chain of the same genesis with other blocks, as after `--tmp` was started anew at the same address.
+    await using anew = await startDevChain({ finalityLag: 0 });
+    assert.equal(anew.genesisHash, dev.genesisHash);
+    await anew.newBlock({ count: 20, timestamp: Date.now() + 60_000 });
+    proxy.retarget(anew.ws);
+    proxy.cut();
+    await assert.rejects(
+      finalized.until(() => false),
+      withCode('chain-forked'),
+    );
+  });
+});
+
+describe('the watchdog', () => {
+  const warnings: string[] = [];
+  const logger = { debug: () => undefined, warn: (_: object, text: string) => void warnings.push(text) };
+  beforeEach(() => void warnings.splice(0));
+
+  it('replaces a socket that is silent', async () => {
+    await using dev = await startDevChain();
+    await using proxy = await startProxy(dev.ws);
+    await using chain = await connectChain({ endpoints: [proxy.ws], silenceMs: 100, logger });
+    using heads = record(chain.heads$());
+    await heads.until(({ length }) => length > 0);
+    proxy.freeze();
+    await dev.newBlock({ count: 3 });
+    await heads.until((events) => events.at(-1)?.head.hash === dev.head.hash);
+    assert.ok(isChain(heads.values));
+    assert.ok(warnings.includes('connection lost'));
+  });
+
+  it('leaves a chain alone that makes no blocks', async () => {
+    await using dev = await startDevChain();
+    await using proxy = await startProxy(dev.ws);
+    let probes = 0;
+    await using chain = await connectChain({ endpoints: [proxy.ws], silenceMs: 5, logger });
+    using heads = record(chain.heads$());
+    await heads.until(({ length }) => length > 0);
+    // Each answer here comes after at least one probe was due.
+    while (probes++ < 8) await chain.submit([push(probes)], alice).then(() => undefined);
+    assert.equal(proxy.connections, 1);
+    assert.deepEqual(warnings, []);
+  });
+});
+
+function push(byte: number): { kind: 'push-message'; destination: Uint8Array; payload: Uint8Array } {
+  return { kind: 'push-message', destination: utf8('topic'), payload: Uint8Array.of(byte) };
+}

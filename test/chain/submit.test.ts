@@ -1,0 +1,235 @@
+import assert from 'node:assert/strict';
+import { accountFromSuri, connectChain, type Call, type Chain } from '../../src/chain/index.ts';
+import { workerMessageContent, type Hex } from '../../src/codec/index.ts';
+import { sign } from '../../src/crypto/index.ts';
+import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { alice, bob, openWallet, signedEndpoints, testWorker, utf8, withCode } from './support.ts';
+import { startProxy } from './tcp-proxy.ts';
+
+const topic = utf8('topic');
+const push = (...payload: number[]): Call => ({
+  kind: 'push-message',
+  destination: topic,
+  payload: Uint8Array.from(payload),
+});
+const worker = testWorker(1);
+const register: Call = { kind: 'register-worker', identity: worker.identity, ecdhKey: worker.ecdhKey };
+
+function workerMessage(sequence: bigint, payload: Uint8Array): Call {
+  const message = { worker: worker.identity, destination: topic, payload };
+  const signature = sign(worker.pair.secretKey, workerMessageContent(message, sequence));
+  return { kind: 'sync-offchain-message', ...message, sequence, signature };
+}
+
+/** Payloads of all messages from block 0 to the head. */
+async function payloads(chain: Chain): Promise<number[]> {
+  const { number } = await chain.bestHead();
+  const found: number[] = [];
+  for (let block = 0; block <= number; block++) {
+    const head = await chain.headAt(block);
+    if (head === undefined) throw new Error(`block ${block} is missing`);
+    for (const { payload } of await chain.at(head.hash).outboundMessages()) found.push(...payload);
+  }
+  return found;
+}
+
+describe('submit', () => {
+  let dev: DevChain;
+  let chain: Chain;
+  beforeEach(async () => {
+    dev = await startDevChain();
+    chain = await connectChain({ endpoints: [dev.ws] });
+  });
+  afterEach(async () => {
+    await chain.stop();
+    await dev.stop();
+  });
+
+  it('tells in which block a call is', async () => {
+    const { blockHash, blockNumber, extrinsicHash } = await chain.submit([push(1)], alice);
+    assert.equal((await chain.headAt(blockNumber))?.hash, blockHash);
+    assert.match(extrinsicHash, /^0x[0-9a-f]{64}$/);
+    assert.deepEqual(await chain.at(blockHash).outboundMessages(), [
+      { sender: { kind: 'account', id: alice.id }, destination: topic, payload: Uint8Array.of(1) },
+    ]);
+  });
+
+  it('waits for finality where asked', async () => {
+    await using lagging = await startDevChain({ finalityLag: 2 });
+    await using client = await connectChain({ endpoints: [lagging.ws] });
+    const finalized = client.submit([push(1)], alice, { waitFor: 'finalized' });
+    await client.submit([push(2)], alice);
+    await lagging.newBlock({ count: 3 });
+    const { blockNumber } = await finalized;
+    assert.ok(blockNumber <= lagging.finalized.number);
+  });
+
+  it('gives parallel calls of one account nonces of their own', async () => {
+    const bytes = Array.from({ length: 12 }, (_, i) => i);
+    await Promise.all(bytes.map((byte) => chain.submit([push(byte)], alice)));
+    assert.deepEqual(
+      (await payloads(chain)).sort((a, b) => a - b),
+      bytes,
+    );
+  });
+
+  it('comes through beside another program with the same account', async () => {
+    await using other = await connectChain({ endpoints: [dev.ws] });
+    await Promise.all([1, 2, 3, 4, 5, 6].map((byte) => (byte % 2 ? chain : other).submit([push(byte)], alice)));
+    assert.deepEqual((await payloads(chain)).sort(), [1, 2, 3, 4, 5, 6]);
+  });
+
+  it('comes through where the other program holds back pooled extrinsics', async () => {
+    await using slow = await startDevChain({ blockTimeMs: 300 });
+    await using one = await connectChain({ endpoints: [slow.ws] });
+    await using other = await connectChain({ endpoints: [slow.ws] });
+    await Promise.all([1, 2, 3, 4, 5, 6].map((byte) => (byte % 2 ? one : other).submit([push(byte)], alice)));
+    assert.deepEqual((await payloads(one)).sort(), [1, 2, 3, 4, 5, 6]);
+  });
+
+  it('registers a worker, publishes its endpoints and posts its messages', async () => {
+    await chain.submit([register], bob);
+    const signed = await signedEndpoints(chain, worker, ['http://a', 'http://b']);
+    await chain.submit([{ kind: 'update-worker-endpoint', ...signed }], bob);
+    const { blockHash } = await chain.submit([workerMessage(0n, utf8('hi'))], bob);
+    const view = chain.at(blockHash);
+    assert.deepEqual((await view.worker(worker.identity))?.endpoints, ['http://a', 'http://b']);
+    assert.deepEqual(await view.outboundMessages(), [
+      { sender: { kind: 'worker', id: worker.identity }, destination: topic, payload: utf8('hi') },
+    ]);
+    assert.equal(await view.ingressSequence(worker.identity), 1n);
+  });
+
+  it('registers through sudo, and says so where the account is not sudo', async () => {
+    const operator = bob.id;
+    const force: Call = { ...register, kind: 'force-register-worker', operator };
+    await assert.rejects(chain.submit([force], bob), withCode('sudo-required', bob.id));
+    const { blockHash } = await chain.submit([force, push(1)], alice);
+    const { info } = (await chain.at(blockHash).worker(worker.identity))!;
+    assert.equal(info.operator, operator);
+    assert.equal(info.attestationProvider, 'Root');
+    assert.deepEqual(info.ecdhKey, worker.ecdhKey);
+  });
+
+  for (const [how, calls] of [
+    ['alone', [workerMessage(0n, topic)]],
+    ['in a batch', [push(9), workerMessage(0n, topic)]],
+  ] as const)
+    it(`names PhalaMq.BadSequence, ${how}`, async () => {
+      await chain.submit([register], alice);
+      await chain.submit([workerMessage(0n, topic)], alice);
+      await assert.rejects(chain.submit(calls, alice), withCode('dispatch-failed', 'PhalaMq.BadSequence'));
+      assert.ok(!(await payloads(chain)).includes(9));
+    });
+
+  it("names the registry's errors", async () => {
+    const signed = await signedEndpoints(chain, worker, ['http://a']);
+    const update: Call = { kind: 'update-worker-endpoint', ...signed };
+    const refusal = withCode('dispatch-failed', 'PhalaRegistry.InvalidPubKey');
+    await assert.rejects(chain.submit([update], alice), refusal);
+    await assert.rejects(
+      chain.submit([{ ...update, signature: new Uint8Array(64) }], alice),
+      withCode('dispatch-failed', 'PhalaRegistry.InvalidSignature'),
+    );
+  });
+
+  it('lets the rest of a batch stand where asked, and tells what failed', async () => {
+    const calls = [push(1), workerMessage(5n, topic), push(2)];
+    await assert.rejects(chain.submit(calls, alice), withCode('dispatch-failed', 'PhalaMq.BadSequence'));
+    const { failures, blockHash } = await chain.submit(calls, alice, { batch: 'each' });
+    assert.deepEqual(failures, [{ index: 1, pallet: 'PhalaMq', error: 'BadSequence' }]);
+    assert.equal((await chain.at(blockHash).outboundMessages()).length, 2);
+  });
+
+  it('refuses what does not fit into a block before it is posted', async () => {
+    const big: Call = { kind: 'push-message', destination: topic, payload: new Uint8Array(6 << 20) };
+    const { number } = dev.head;
+    await assert.rejects(
+      chain.submit([big], alice),
+      withCode('extrinsic-too-large', String(chain.info.maxExtrinsicBytes)),
+    );
+    assert.equal(dev.head.number, number);
+    const fits: Call = { ...big, payload: new Uint8Array(chain.info.maxExtrinsicBytes - 1_000) };
+    await chain.submit([fits], alice);
+  });
+
+  it('tells an account that it can not pay', async () => {
+    const poor = accountFromSuri('//nobody ever paid me');
+    await assert.rejects(chain.submit([push(1)], poor), withCode('balance-too-low', poor.id, '0 PHA'));
+  });
+
+  for (const [what, destination] of [
+    ['an empty topic', utf8('')],
+    ['a reserved topic', utf8('/x')],
+    ["a pallet's topic", utf8('^x')],
+  ] as const)
+    it(`refuses ${what}, from which nothing would come out`, () =>
+      assert.rejects(
+        chain.submit([{ kind: 'push-message', destination, payload: topic }], alice),
+        withCode('bad-topic'),
+      ));
+
+  it('refuses to submit nothing', () => assert.rejects(chain.submit([], alice), withCode('no-calls')));
+
+  it('stops waiting when the signal fires', async () => {
+    await using slow = await startDevChain({ blockTimeMs: 60_000 });
+    await using client = await connectChain({ endpoints: [slow.ws] });
+    const stopping = new AbortController();
+    const waiting = client.submit([push(1)], alice, { signal: stopping.signal });
+    const queued = client.submit([push(2)], alice, { signal: stopping.signal });
+    stopping.abort();
+    await assert.rejects(waiting, withCode('aborted'));
+    await assert.rejects(queued, withCode('aborted'));
+  });
+
+  it('goes on with the right nonce after a failure', async () => {
+    await assert.rejects(chain.submit([workerMessage(5n, topic), push(1)], alice), withCode('dispatch-failed'));
+    await assert.rejects(chain.submit([], alice));
+    await chain.submit([push(2)], alice);
+    assert.deepEqual(await payloads(chain), [2]);
+  });
+});
+
+describe('submit over broken connections', () => {
+  it('posts once, whenever the connection breaks', async () => {
+    await using dev = await startDevChain({ blockTimeMs: 250 });
+    await using proxy = await startProxy(dev.ws);
+    await using chain = await connectChain({ endpoints: [proxy.ws], backoff: { minMs: 5, maxMs: 20 } });
+    const bytes = Array.from({ length: 10 }, (_, i) => i);
+    const posted = bytes.map((byte) => chain.submit([push(byte)], alice));
+    const cuts = (async (): Promise<void> => {
+      for (let i = 0; i < 15; i++) {
+        await dev.newBlock({ empty: true });
+        proxy.cut();
+      }
+    })();
+    const inclusions = await Promise.all(posted);
+    await cuts;
+    assert.deepEqual(
+      (await payloads(chain)).sort((a, b) => a - b),
+      bytes,
+    );
+    assert.equal(new Set(inclusions.map(({ extrinsicHash }: { extrinsicHash: Hex }) => extrinsicHash)).size, 10);
+  });
+
+  it('finds what came in while it was cut off', async () => {
+    await using dev = await startDevChain({ blockTimeMs: 60_000 });
+    await using proxy = await startProxy(dev.ws);
+    await using chain = await connectChain({ endpoints: [proxy.ws], backoff: { minMs: 5, maxMs: 20 } });
+    await using watcher = await connectChain({ endpoints: [dev.ws] });
+    const inclusion = chain.submit([push(7)], alice);
+    while ((await pooled(dev.ws)) === 0);
+    proxy.close();
+    proxy.cut();
+    await dev.newBlock();
+    proxy.open();
+    const { blockHash } = await inclusion;
+    assert.equal(blockHash, dev.head.hash);
+    assert.deepEqual(await payloads(watcher), [7]);
+  });
+});
+
+async function pooled(ws: string): Promise<number> {
+  await using wallet = await openWallet(ws);
+  return (await wallet.api.rpc.author.pendingExtrinsics()).length;
+}

@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
+import { RawClient } from './support.ts';
+
+const root = new URL('../../', import.meta.url);
+
+function start(...flags: readonly string[]): ChildProcess {
+  return spawn(process.execPath, ['--import', 'tsx/esm', 'src/cli/main.ts', 'dev', ...flags], { cwd: root });
+}
+
+/** The exit code, and all of both outputs. */
+async function finished(child: ChildProcess): Promise<{ code: unknown; stdout: string; stderr: string }> {
+  const [[code], stdout, stderr] = await Promise.all([once(child, 'close'), text(child.stdout!), text(child.stderr!)]);
+  return { code: code as unknown, stdout, stderr };
+}
+
+describe('khala-relay dev', () => {
+  for (const [signal, expected] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 0],
+  ] as const) {
+    it(`prints one line when it is ready, and ends with ${expected} on ${signal}`, async () => {
+      const child = start('--port', '0', '--workers', '2', '--finality-lag', '1', '--json');
+      const lines: string[] = [];
+      const output = createInterface(child.stdout!);
+      output.on('line', (line) => lines.push(line));
+      await once(output, 'line');
+      const ready = JSON.parse(lines[0]!) as { event: string; ws: string; genesisHash: string };
+      assert.equal(ready.event, 'ready');
+      using client = await RawClient.open(ready.ws);
+      assert.equal(await client.result('chainSpec_v1_genesisHash'), ready.genesisHash);
+      child.kill(signal);
+      const [code] = (await once(child, 'close')) as [number];
+      assert.equal(code, expected);
+      assert.equal(lines.length, 1);
+    });
+  }
+
+  it('tells a person where to connect', async () => {
+    const child = start('--port', '0');
+    const [line] = (await once(createInterface(child.stdout!), 'line')) as [string];
+    assert.match(line, /^Dev chain ready: ws:\/\/127\.0\.0\.1:\d+ \(genesis 0x[0-9a-f]{64}\)$/);
+    child.kill('SIGTERM');
+    await once(child, 'close');
+  });
+
+  it('exits with 2 where an option is wrong and with 1 where the start fails', async () => {
+    const [wrong, range, missing] = await Promise.all([
+      finished(start('--workers', 'many')),
+      finished(start('--port', '70000')),
+      finished(start('--port', '0', '--chain-spec', 'no-such-file.json')),
+    ]);
+    assert.deepEqual([wrong.code, range.code, missing.code], [2, 2, 1]);
+    assert.match(wrong.stderr, /--workers is many/);
+    assert.match(range.stderr, /dev-option-invalid/);
+    assert.match(missing.stderr, /no-such-file\.json/);
+    assert.equal(wrong.stdout + range.stdout + missing.stdout, '');
+  });
+});

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { afterEach, describe, it } from 'mocha';
+import { createRelayClient } from '../../src/relay/index.ts';
+import { textOf } from './raw-socket.ts';
+import { alice, bob, Cleanup, genesisHash, message, signer, until } from './support.ts';
+
+const childPath = fileURLToPath(new URL('relay-child.ts', import.meta.url));
+
+describe('relay: crashes', () => {
+  const cleanup = new Cleanup();
+  afterEach(() => cleanup.run());
+
+  const start = async (folder: string, port = 0): Promise<{ child: ChildProcess; url: string; port: number }> => {
+    const child = spawn(process.execPath, ['--import', 'tsx', childPath, folder, String(port)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    cleanup.add(child, () => child.kill('SIGKILL'));
+    const [line] = (await once(child.stdout, 'data')) as [Buffer];
+    const url = line.toString().trim();
+    return { child, url, port: Number(new URL(url).port) };
+  };
+  const client = () =>
+    cleanup.add(createRelayClient({ genesisHash, allowPrivate: true, timeoutMs: 60_000 }), (made) => made.stop());
+
+  /** Keeps 64 messages under way; collects what was acknowledged. */
+  const load = (url: string, state: { running: boolean; acknowledged: Set<string>; sent: number }) => {
+    const sender = client();
+    return Array.from({ length: 64 }, async () => {
+      while (state.running) {
+        const text = `mail ${state.sent++}`;
+        const { bytes } = message(alice, bob, { text });
+        // What fails is sent again, as a client's outbox does: idempotent.
+        for (let done = false; !done && state.running;) {
+          done = await sender.send(bytes, [url]).then(
+            () => true,
+            () => false,
+          );
+          if (done) state.acknowledged.add(text);
+          else await new Promise((resolve) => setTimeout(resolve, 10));
+        }
+      }
+    });
+  };
+
+  it('lose nothing acknowledged and deliver nothing twice, when killed under load again and again', async () => {
+    const folder = await cleanup.folder();
+    let relay = await start(folder);
+    const { port } = relay;
+    const url = `ws://127.0.0.1:${port}`;
+    const received: string[] = [];
+    const subscription = client()
+      .receive({ url, identity: bob.identity, sign: signer(bob), backoff: { firstMs: 5, mostMs: 20 } })
+      .subscribe({
+        next: (event) => {
+          if (event.type !== 'delivery') return;
+          received.push(textOf(event.signedEnvelope));
+          event.ack();
+        },
+        error: (error: unknown) => {
+          received.push(String(error));
+        },
+      });
+    cleanup.add(subscription, (made) => {
+      made.unsubscribe();
+    });
+    const state = { running: true, acknowledged: new Set<string>(), sent: 0 };
+    const senders = load(url, state);
+    for (let round = 1; round <= 4; round++) {
+      const before = state.acknowledged.size;
+      await until(() => state.acknowledged.size > before + 300 && received.length > before);
+      relay.child.kill('SIGKILL');
+      await once(relay.child, 'exit');
+      relay = await start(folder, port);
+    }
+    state.running = false;
+    await Promise.all(senders);
+    await until(() => {
+      const got = new Set(received);
+      return [...state.acknowledged].every((text) => got.has(text));
+    });
+    assert.equal(new Set(received).size, received.length);
+    assert.ok(state.acknowledged.size > 1200);
+  }).timeout(120_000);
+
+  it('loses nothing acknowledged when stopped under load, and answers what it took', async () => {
+    const folder = await cleanup.folder();
+    const first = await start(folder);
+    const state = { running: true, acknowledged: new Set<string>(), sent: 0 };
+    const senders = load(first.url.replace('http', 'ws'), state);
+    await until(() => state.acknowledged.size > 300);
+    first.child.kill('SIGTERM');
+    const [code] = (await once(first.child, 'exit')) as [number | null];
+    assert.equal(code, 0);
+    state.running = false;
+    await Promise.all(senders);
+    const second = await start(folder);
+    const received = new Set<string>();
+    const subscription = client()
+      .receive({ url: second.url, identity: bob.identity, sign: signer(bob) })
+      .subscribe((event) => {
+        if (event.type !== 'delivery') return;
+        received.add(textOf(event.signedEnvelope));
+        event.ack();
+      });
+    cleanup.add(subscription, (made) => {
+      made.unsubscribe();
+    });
+    await until(() => [...state.acknowledged].every((text) => received.has(text)));
+  }).timeout(60_000);
+});

@@ -1,0 +1,22 @@
+import { createRelay, type RelayOptions } from '../../src/relay/index.ts';
+import { openLmdbMailStore } from '../../src/store/lmdb-mail-store.ts';
+import { bob, genesisHash } from './support.ts';
+
+/** A relay in a process of its own: `relay-child.ts FOLDER PORT`. Prints its URL when it listens; SIGTERM stops it. */
+const [path = '', port = '0'] = process.argv.slice(2);
+const mailStore = await openLmdbMailStore({ path });
+const rate = { perSecond: 1e6, burst: 1e6 };
+const limits: NonNullable<RelayOptions['limits']> = { perIdentity: rate, perRecipient: rate, perAddress: rate };
+const relay = createRelay({
+  ...{ genesisHash, mailStore, limits },
+  recipients: [bob.identity],
+  listen: { port: Number(port) },
+});
+await relay.start();
+process.stdout.write(`${relay.url}\n`);
+process.once('SIGTERM', () => {
+  void relay
+    .stop()
+    .then(() => mailStore.close())
+    .then(() => process.exit(0));
+});
