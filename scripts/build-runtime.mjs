@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { runtimeSourceHash } from './runtime-source-hash.mjs';
@@ -65,27 +65,35 @@ const checkTools = () => {
 
 // --- WASM ---
 
-const compile = async (folder, features) => {
+const cargoEnv = () => {
   const env = { ...process.env, RUSTC, RUSTC_BOOTSTRAP: '1' };
-  // Flags come from runtime/.cargo/config.toml alone.
+  // Flags come from runtime/.cargo/config.toml and from here, not from whoever runs this.
   for (const name of ['RUSTFLAGS', 'CARGO_ENCODED_RUSTFLAGS', 'CARGO_TARGET_DIR', 'CARGO_BUILD_TARGET'])
     delete env[name];
-  const args = [
-    'rustc',
-    '--lib',
-    '--crate-type',
-    'cdylib',
-    '--release',
-    '--locked',
-    '--target',
-    TARGET,
-    '--target-dir',
-    'target',
-  ];
-  const reproducible = ['-Z', 'trim-paths', '--config', 'profile.release.trim-paths="all"'];
-  const features_ = ['--no-default-features', '--features', features.join(',')];
-  const all = [...args, '-Z', 'build-std=core,alloc', ...reproducible, ...features_];
-  execFileSync(CARGO, all, { cwd: folder, env, stdio: ['ignore', 'inherit', 'inherit'] });
+  return env;
+};
+
+/** The folders that cargo unpacks dependencies into; their names tell the registry they came from. */
+const dependencyFolders = (folder) => {
+  const args = ['metadata', '--locked', '--format-version', '1', '--filter-platform', TARGET];
+  const options = { cwd: folder, env: cargoEnv(), encoding: 'utf8', maxBuffer: 2 ** 28 };
+  const { packages } = JSON.parse(execFileSync(CARGO, args, options));
+  const ofRegistry = packages.filter(({ source }) => source?.startsWith('registry+'));
+  return [...new Set(ofRegistry.map(({ manifest_path }) => dirname(dirname(manifest_path))))];
+};
+
+/** No folder and no registry gets into the WASM: panics name files as crates/NAME-VERSION/…, src/… or pallets/…. */
+const withoutPaths = (folder) => {
+  const remap = dependencyFolders(folder).map((path) => `--remap-path-prefix=${path}=crates`);
+  const configs = ['profile.release.trim-paths="all"', `target.${TARGET}.rustflags=${JSON.stringify(remap)}`];
+  return ['-Z', 'trim-paths', ...configs.flatMap((config) => ['--config', config])];
+};
+
+const compile = async (folder, features) => {
+  const what = ['rustc', '--lib', '--crate-type', 'cdylib', '--no-default-features', '--features', features.join(',')];
+  const how = ['--release', '--locked', '--target', TARGET, '--target-dir', 'target', '-Z', 'build-std=core,alloc'];
+  const args = [...what, ...how, ...withoutPaths(folder)];
+  execFileSync(CARGO, args, { cwd: folder, env: cargoEnv(), stdio: ['ignore', 'inherit', 'inherit'] });
   return readFile(join(folder, 'target', TARGET, 'release/khala_dev_runtime.wasm'));
 };
 

@@ -10,9 +10,9 @@ import { canonicalSecretKey } from './secret-key.ts';
  */
 export function agree(secretKey: Uint8Array, publicKey: Uint8Array): Uint8Array {
   checkPublicKey(publicKey);
-  const scalar = canonicalSecretKey(secretKey).subarray(0, 32);
-  const z = backend().multiply(scalar, publicKey);
-  scalar.fill(0);
+  const canonical = canonicalSecretKey(secretKey);
+  const z = backend().multiply(canonical.subarray(0, 32), publicKey);
+  canonical.fill(0);
   if (isZero(z)) throw new RelayError('bad-shared-secret');
   return z;
 }

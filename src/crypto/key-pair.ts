@@ -15,7 +15,9 @@ export function keyPairFromSeed(seed: BytesLike): KeyPair {
   const expanded = Uint8Array.from(backend().sha512(toBytes(seed, 'The seed', 32)));
   expanded[0] = (expanded[0] ?? 0) & 0xf8;
   expanded[31] = ((expanded[31] ?? 0) & 0x3f) | 0x40;
-  return keyPairFromSecretKey(canonicalSecretKey(expanded, 'ed25519'));
+  const canonical = canonicalSecretKey(expanded, 'ed25519');
+  expanded.fill(0);
+  return { publicKey: backend().publicKey(canonical), secretKey: canonical };
 }
 
 /** Pair of a 64-byte secret key in either layout (see {@link canonicalSecretKey}). Throws bad-secret-key. */

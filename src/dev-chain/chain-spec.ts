@@ -18,22 +18,23 @@ export interface ChainSpec {
 export const codeKey: Hex = '0x3a636f6465';
 
 /** The spec that khala-relay ships, at the same place from src/ and from dist/. */
-export const defaultChainSpec = new URL('../../runtime/artifacts/khala-dev.spec.json', import.meta.url);
+const defaultChainSpec = new URL('../../runtime/artifacts/khala-dev.spec.json', import.meta.url);
 
 /** Throws dev-spec-unreadable or dev-spec-invalid. */
 export async function loadChainSpec(source: string | URL = defaultChainSpec): Promise<ChainSpec> {
-  const path = source instanceof URL || source.startsWith('file:') ? fileURLToPath(source) : source;
+  const origin = source.toString();
   let text: string;
   try {
+    const path = origin.startsWith('file:') || source instanceof URL ? fileURLToPath(source) : origin;
     text = await readFile(path, 'utf8');
   } catch (error) {
-    throw asRelayError(error, 'dev-spec-unreadable', { spec: path });
+    throw asRelayError(error, 'dev-spec-unreadable', { spec: origin });
   }
-  return parseChainSpec(text, path);
+  return parseChainSpec(text, origin);
 }
 
 /** Throws dev-spec-invalid. `origin` names the spec in the error. */
-export function parseChainSpec(text: string, origin: string): ChainSpec {
+function parseChainSpec(text: string, origin: string): ChainSpec {
   const invalid = (reason: string): RelayError =>
     new RelayError('dev-spec-invalid', { details: { spec: origin, reason } });
   let spec: unknown;

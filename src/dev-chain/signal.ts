@@ -13,8 +13,4 @@ export class Signal<T> {
   emit(value: T): void {
     for (const listener of [...this.#listeners]) listener(value);
   }
-
-  get size(): number {
-    return this.#listeners.size;
-  }
 }

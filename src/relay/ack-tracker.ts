@@ -6,6 +6,11 @@ export class AckTracker {
   // In order of delivery, which is the order of cursors.
   readonly #open = new Map<bigint, boolean>();
 
+  /** Deliveries that the relay has not been told to be done with. */
+  get size(): number {
+    return this.#open.size;
+  }
+
   delivered(cursor: bigint): void {
     this.#open.set(cursor, false);
   }

@@ -60,7 +60,7 @@ export class Connection {
           this.#receive(bytes);
         },
         closed: (reason) => {
-          this.#fail(new RelayError('relay-connection-lost', { details: { endpoint: url, reason } }));
+          this.#fail(lost(url, reason));
         },
       });
     } catch (error) {
@@ -102,10 +102,8 @@ export class Connection {
   }
 
   /** What was written before is still sent. Idempotent. */
-  close(): void {
-    this.#fail(
-      new RelayError('relay-connection-lost', { details: { endpoint: this.url, reason: 'it was closed here' } }),
-    );
+  close(why = lost(this.url, 'it was closed here')): void {
+    this.#fail(why);
     this.#socket?.close();
   }
 
@@ -142,8 +140,7 @@ export class Connection {
     try {
       this.#handle(decodeRelayFrame(bytes));
     } catch (error) {
-      this.#fail(asRelayError(error, 'bad-frame'));
-      this.#socket?.close();
+      this.close(asRelayError(error, 'bad-frame', { endpoint: this.url }));
     }
   }
 
@@ -205,4 +202,8 @@ export class Connection {
     this.#greet();
     this.#end(why);
   }
+}
+
+function lost(endpoint: string, reason: string): RelayError {
+  return new RelayError('relay-connection-lost', { details: { endpoint, reason } });
 }

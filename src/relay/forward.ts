@@ -2,9 +2,10 @@ import type { Logger } from 'pino';
 import { decodeForwarded, encodeForwarded, type Hex } from '../codec/index.ts';
 import { isRelayError, RelayError } from '../errors/index.ts';
 import type { Mail, MailStore } from '../store/mail-store.ts';
-import { backoffMs, pause, type Backoff } from './backoff.ts';
+import type { Backoff } from './backoff.ts';
 import { checkEndpoint, type EndpointPolicy } from './endpoint-policy.ts';
 import type { Ingested } from './ingest.ts';
+import { KeyedScheduler } from './keyed-scheduler.ts';
 import type { Metrics } from './metrics.ts';
 import type { ForwardQueue } from './pipeline.ts';
 import { routeUrl } from './relay-url.ts';
@@ -12,7 +13,7 @@ import type { Router } from './route.ts';
 import type { Transport } from './transport.ts';
 
 export interface ForwarderOptions extends EndpointPolicy {
-  /** The queue: a mailbox per recipient. Its retention is the time after which forwarding is given up. */
+  /** The queue: a mailbox per recipient. */
   readonly store: MailStore;
   /** Where messages go that turn out to be ours by now. */
   readonly mailStore: MailStore;
@@ -24,6 +25,10 @@ export interface ForwarderOptions extends EndpointPolicy {
   readonly concurrency?: number;
   /** Time for one attempt, ms. Default 10 000. */
   readonly attemptMs?: number;
+  /** A message that waited longer is given up, ms. */
+  readonly maxAgeMs: number;
+  /** Unix time, ms. */
+  readonly clock: () => number;
   /** Default 1 s to 5 min. */
   readonly backoff?: Backoff;
 }
@@ -35,7 +40,7 @@ export interface Forwarder extends ForwardQueue {
   stop(): Promise<void>;
 }
 
-type Outcome = 'forwarded' | 'refused' | 'failed';
+type Outcome = 'forwarded' | 'refused' | 'expired' | 'failed';
 
 const defaults = { concurrency: 16, attemptMs: 10_000, backoff: { firstMs: 1_000, mostMs: 300_000 } };
 const pageCount = 32;
@@ -47,12 +52,12 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
 
 class StoredForwarder implements Forwarder {
   readonly #options: ForwarderOptions & typeof defaults;
-  readonly #working = new Map<Hex, Promise<void>>();
-  readonly #waiting = new Set<Hex>();
+  #scheduler: KeyedScheduler<Hex>;
   #stopped = new AbortController();
 
   constructor(options: ForwarderOptions) {
     this.#options = { ...defaults, ...options };
+    this.#scheduler = this.#schedule();
   }
 
   async add({ header, messageId, bytes }: Ingested, hops: number): Promise<boolean> {
@@ -60,19 +65,32 @@ class StoredForwarder implements Forwarder {
     this.#checkReachable(header.to);
     const forwarded = encodeForwarded({ hops, signedEnvelope: bytes });
     const { duplicate } = await store.append(header.to, messageId, forwarded);
-    if (!duplicate) this.#enqueue(header.to);
+    if (!duplicate) this.#scheduler.wake(header.to);
     return !duplicate;
   }
 
   async start(): Promise<void> {
-    this.#stopped = new AbortController();
-    for await (const recipient of this.#options.store.recipients()) this.#enqueue(recipient);
+    if (this.#stopped.signal.aborted) {
+      this.#stopped = new AbortController();
+      this.#scheduler = this.#schedule();
+    }
+    for await (const recipient of this.#options.store.recipients()) this.#scheduler.wake(recipient);
   }
 
   async stop(): Promise<void> {
     this.#stopped.abort();
-    this.#waiting.clear();
-    await Promise.all(this.#working.values());
+    await this.#scheduler.stop();
+  }
+
+  #schedule(): KeyedScheduler<Hex> {
+    const { concurrency, backoff, logger } = this.#options;
+    return new KeyedScheduler({
+      ...{ concurrency, backoff },
+      work: (recipient) => this.#forwardAll(recipient),
+      failed: (recipient, error) => {
+        logger.error({ err: error, recipient }, 'forwarding failed');
+      },
+    });
   }
 
   /** Better no than never: a message that no endpoint may be asked to take is not accepted. */
@@ -92,42 +110,14 @@ class StoredForwarder implements Forwarder {
     }
   }
 
-  #enqueue(recipient: Hex): void {
-    if (this.#stopped.signal.aborted || this.#working.has(recipient)) return;
-    if (this.#working.size >= this.#options.concurrency) {
-      this.#waiting.add(recipient);
-      return;
-    }
-    const work = this.#work(recipient).finally(() => {
-      this.#working.delete(recipient);
-      this.#next();
-    });
-    this.#working.set(recipient, work);
-  }
-
-  #next(): void {
-    for (const recipient of this.#waiting) {
-      this.#waiting.delete(recipient);
-      this.#enqueue(recipient);
-      return;
-    }
-  }
-
-  async #work(recipient: Hex): Promise<void> {
-    const { store, logger, backoff } = this.#options;
-    const { signal } = this.#stopped;
-    for (let failures = 0; !signal.aborted;) {
-      try {
-        const page = await store.read(recipient, 0n, { count: pageCount });
-        if (page.length === 0) return;
-        const done = await this.#forwardPage(recipient, page);
-        if (done === page.length) failures = 0;
-        else failures = done > 0 ? 1 : failures + 1;
-      } catch (error) {
-        logger.error({ err: error, recipient }, 'forwarding failed');
-        failures += 1;
-      }
-      if (failures > 0) await pause(backoffMs(failures, backoff), signal);
+  /** Whether nothing is left for the recipient. */
+  async #forwardAll(recipient: Hex): Promise<boolean> {
+    const { store } = this.#options;
+    for (;;) {
+      const page = await store.read(recipient, 0n, { count: pageCount });
+      if (page.length === 0) return true;
+      if (this.#stopped.signal.aborted) return false;
+      if ((await this.#forwardPage(recipient, page)) < page.length) return false;
     }
   }
 
@@ -140,7 +130,8 @@ class StoredForwarder implements Forwarder {
       const outcome = await this.#forward(recipient, mail);
       metrics.count('forwards_total', outcome);
       if (outcome === 'failed') break;
-      if (outcome === 'refused') logger.warn({ recipient, messageId: mail.messageId }, 'no relay takes the message');
+      if (outcome !== 'forwarded')
+        logger.warn({ recipient, messageId: mail.messageId, outcome }, 'forwarding is given up');
       upTo = mail.cursor;
       done += 1;
     }
@@ -150,6 +141,8 @@ class StoredForwarder implements Forwarder {
   }
 
   async #forward(recipient: Hex, mail: Mail): Promise<Outcome> {
+    const { clock, maxAgeMs } = this.#options;
+    if (clock() - mail.storedAt > maxAgeMs) return 'expired';
     const endpoints = await this.#endpointsOf(recipient, mail);
     if (endpoints === undefined) return 'forwarded';
     let worst: Outcome = endpoints.length === 0 ? 'failed' : 'refused';

@@ -5,7 +5,7 @@ import { Reader, toBytes, toHex, Writer, type Hex } from '../codec/index.ts';
  * `id` is chosen by the client and comes back in the one answer to the request; 0 is not a request's id.
  */
 
-export const frameVersion = 1;
+const frameVersion = 1;
 
 const statuses = ['stored', 'delivered', 'duplicate', 'forwarded'] as const;
 export type FrameStatus = (typeof statuses)[number];
@@ -216,7 +216,8 @@ function text(writer: Writer, value: string): Writer {
 }
 
 function readText(reader: Reader): string {
-  return new TextDecoder().decode(reader.bytes());
+  // A leading U+FEFF is text like any other.
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(reader.bytes());
 }
 
 function option(writer: Writer, id: Hex | undefined): Writer {

@@ -43,7 +43,6 @@ const badRequest: ReadonlySet<string> = new Set([
   'signer-mismatch',
   'off-chain-only-v1',
   'window-exceeded',
-  'slow-reader',
   'session-replaced',
 ]);
 

@@ -1,8 +1,6 @@
 export type { RelayClient, SendOptions, SendReceipt } from './client.ts';
-export { checkEndpoint } from './endpoint-policy.ts';
 export type { EndpointPolicy } from './endpoint-policy.ts';
 export type { FrameStatus } from './frames.ts';
-export { defaultLimits } from './limits.ts';
 export type { Rate, RelayLimits } from './limits.ts';
 export { feedFromMailbox } from './mailbox-feed.ts';
 export type { MailboxEvent, MailboxFeedOptions } from './mailbox-feed.ts';
@@ -11,6 +9,5 @@ export type { NodeRelayClientOptions } from './node-client.ts';
 export type { MessageStatus, Receipt } from './pipeline.ts';
 export type { LoginRequest, ReceiveOptions, ReceiverEvent, RelayDelivery } from './receiver.ts';
 export type { Access, LocalEntity, RelayDirectory, RelayOptions, VerifySignature } from './relay-options.ts';
-export { originOf } from './relay-url.ts';
 export { createRelay } from './relay.ts';
 export type { Relay } from './relay.ts';

@@ -38,7 +38,7 @@ export interface RelayLimits {
   readonly challengeMs: number;
   /** Most difference between sentAt and the relay's clock, ms. Default 600 000 (protocol.md §9). */
   readonly maxSkewMs: number;
-  /** Most age of a message that another relay forwards, ms. Default 24 h. */
+  /** Most age of a message that another relay forwards; also how long one waits to be forwarded, ms. Default 24 h. */
   readonly maxForwardAgeMs: number;
   /** Time that stop() waits for messages in flight, ms. Default 10 000. */
   readonly drainMs: number;

@@ -83,6 +83,8 @@ class Receiver {
   #generation: Hex | undefined;
   /** Newest cursor that the consumer got. */
   #seen = 0n;
+  /** Newest cursor on this connection. */
+  #newest = 0n;
   /** Those that the consumer has not acknowledged. */
   #unacknowledged = new Set<bigint>();
   #connection: Connection | undefined;
@@ -152,12 +154,20 @@ class Receiver {
     }
     this.#connection = connection;
     this.#tracker = new AckTracker();
+    this.#newest = 0n;
     connection.onDelivery(({ cursor, signedEnvelope }) => {
       this.#deliver(cursor, signedEnvelope, generation);
     });
   }
 
   #deliver(cursor: bigint, signedEnvelope: Uint8Array, generation: Hex): void {
+    if (this.#tracker.size >= this.#options.window || cursor <= this.#newest) {
+      // Memory here is bounded by what was asked for, whatever a relay sends.
+      const reason = 'a delivery came that was not asked for, or out of order';
+      this.#connection?.close(new RelayError('bad-frame', { details: { reason } }));
+      return;
+    }
+    this.#newest = cursor;
     this.#tracker.delivered(cursor);
     if (cursor > this.#seen) {
       this.#seen = cursor;

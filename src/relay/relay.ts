@@ -151,6 +151,8 @@ class FastifyRelay implements Relay {
     const forwarder = createForwarder({
       store: forwardStore,
       ...{ mailStore, router, transport, metrics, logger, allowPrivate },
+      maxAgeMs: this.#limits.maxForwardAgeMs,
+      clock: this.#clock,
       ...(forwardBackoff !== undefined && { backoff: forwardBackoff }),
     });
     return { forwarder, transport };

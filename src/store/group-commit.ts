@@ -1,4 +1,4 @@
-import { asRelayError, type RelayError } from '../errors/index.ts';
+import { asRelayError, RelayError } from '../errors/index.ts';
 
 interface Task {
   readonly work: () => unknown;
@@ -15,7 +15,8 @@ const maxGroup = 512;
  * Runs small pieces of work in as few transactions as there can be: one transaction is on its way to the disk at a
  * time, and what arrives meanwhile shares the next one. So under load an fsync is paid by hundreds of callers.
  *
- * `work` throws before its first write or not at all. `transaction` resolves when its writes are durable.
+ * `work` refuses with a RelayError before its first write; anything else that it throws fails the whole transaction,
+ * which `transaction` must then undo. `transaction` resolves when its writes are durable.
  */
 export class GroupCommit {
   readonly #transaction: (action: () => void) => Promise<unknown>;
@@ -72,7 +73,8 @@ function attempt(work: () => unknown): Outcome {
   try {
     return { value: work() };
   } catch (error) {
-    return { error };
+    if (error instanceof RelayError) return { error };
+    throw error;
   }
 }
 

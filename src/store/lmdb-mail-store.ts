@@ -48,6 +48,8 @@ export async function openLmdbMailStore(options: LmdbMailStoreOptions): Promise<
       // A commit is then one fdatasync, and its promise waits for it; GroupCommit has one in flight anyway.
       overlappingSync: false,
       noSync: options.durability === 'os',
+      // GroupCommit does that; here it would leave behind a promise that nobody holds and that a full disk rejects.
+      eventTurnBatching: false,
       ...binary,
     });
     const db = (name: string): Binary => env.openDB<Buffer, Buffer>({ name, ...binary });
@@ -103,12 +105,15 @@ class LmdbMailStore implements MailStore {
     this.#dedupeMs = options.dedupeMs ?? defaults.dedupeMs;
     this.#now = options.now ?? Date.now;
     this.#commits = new GroupCommit((action) =>
-      env.transaction(() => {
-        this.#boxes = new Map();
-        this.#totals = undefined;
-        action();
-        this.#writeCounters();
-      }),
+      // A child is rolled back as a whole where a write in it fails.
+      env
+        .childTransaction(() => {
+          this.#boxes = new Map();
+          this.#totals = undefined;
+          action();
+          this.#writeCounters();
+        })
+        .catch(throwCause),
     );
     this.#sweeper = setInterval(() => {
       this.sweep().catch(() => undefined);
@@ -296,6 +301,12 @@ class LmdbMailStore implements MailStore {
       if (box.last > 0n) this.#tables.boxes.putSync(layout.idKey(recipient), layout.encodeBox(box));
     if (this.#totals !== undefined) this.#tables.meta.putSync(totalsKey, layout.encodeTotals(this.#totals));
   }
+}
+
+/** Of a failed commit lmdb-js tells the cause in a promise, which is rejected whether or not somebody looks. */
+async function throwCause(error: unknown): Promise<never> {
+  if (error instanceof Error && 'commitError' in error) await error.commitError;
+  throw error;
 }
 
 function count(box: layout.Box, totals: layout.Totals, messages: number, bytes: number): void {

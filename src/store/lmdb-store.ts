@@ -108,8 +108,8 @@ function copy(value: Buffer | undefined): Uint8Array | undefined {
 
 // The library does not survive a file of another format: it reads it as pages.
 async function refuseForeign(path: string): Promise<void> {
-  const file = await openFile(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
+  const file = await openFile(path).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   });
   if (file === undefined) return;

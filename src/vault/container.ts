@@ -8,7 +8,8 @@ const version = 1;
 const nonceLength = 24;
 const checksumLength = 32;
 const fixedLength = magic.length + 1;
-const greatestLength = 1 << 20;
+/** Bytes that no vault file has more of. */
+export const greatestLength = 1 << 20;
 
 /** What stands in a vault file (docs/vault.md). */
 export interface Container {
@@ -19,7 +20,10 @@ export interface Container {
   readonly sealed: Uint8Array;
 }
 
-/** Seals `contents` with XChaCha20-Poly1305 under a 32-byte key; the header is authenticated, the file checksummed. */
+/**
+ * Seals `contents` with XChaCha20-Poly1305 under a 32-byte key; the header is authenticated, the file checksummed.
+ * Throws bad-value for what could not be opened again.
+ */
 export function sealContainer(
   key: Uint8Array,
   { sealerKind, parameters }: Pick<Container, 'sealerKind' | 'parameters'>,
@@ -29,6 +33,8 @@ export function sealContainer(
   const header = encodeHeader(sealerKind, parameters);
   const sealed = xchacha20poly1305(key, nonce, header).encrypt(contents);
   const body = new Writer().raw(header).raw(nonce).bytes(sealed).finish();
+  if (body.length + checksumLength > greatestLength)
+    throw new RelayError('bad-value', { details: { what: 'The vault', reason: 'it would have more than 1 MiB' } });
   return concatBytes(body, checksum(body));
 }
 
@@ -39,7 +45,8 @@ export function sealContainer(
 export function decodeContainer(file: Uint8Array, path: string): Container {
   if (file.length < fixedLength || !equalBytes(file.subarray(0, magic.length), magic)) throw foreignOrCut(file, path);
   const found = file[magic.length] ?? 0;
-  if (found !== version) throw new RelayError('vault-too-new', { details: { path, version: found } });
+  if (found < version) throw corrupt(path, `there is no format version ${found}`);
+  if (found > version) throw new RelayError('vault-too-new', { details: { path, version: found } });
   if (file.length > greatestLength) throw corrupt(path, 'it is larger than any vault');
   const container = readBody(file, path);
   const body = file.subarray(0, file.length - checksumLength);

@@ -42,7 +42,7 @@ export function encodeContents({ identity, epochs, erased }: VaultContents): Uin
 /** Throws truncated, trailing-bytes, unknown-variant, bad-secret-key. */
 export function decodeContents(bytes: Uint8Array): VaultContents {
   const reader = new Reader(bytes, 'The contents of the vault');
-  const identity = keyPairFromSecretKey(reader.fixed(64));
+  const identity = readKeyPair(reader);
   const epochs = readMany(reader, () => readEpoch(reader));
   const erased = readMany(reader, () => ({ epoch: reader.u32(), publicKey: reader.fixed(32) }));
   reader.end();
@@ -51,12 +51,19 @@ export function decodeContents(bytes: Uint8Array): VaultContents {
 
 function readEpoch(reader: Reader): EpochSecret {
   const epoch = reader.u32();
-  const keyPair = keyPairFromSecretKey(reader.fixed(64));
+  const keyPair = readKeyPair(reader);
   const createdAt = Number(reader.u64());
   const index = reader.u8();
   const state = states[index];
   if (state === undefined) throw reader.unknownVariant(index);
   return { epoch, keyPair, createdAt, state };
+}
+
+function readKeyPair(reader: Reader): KeyPair {
+  const secretKey = reader.fixed(64);
+  const keyPair = keyPairFromSecretKey(secretKey);
+  secretKey.fill(0);
+  return keyPair;
 }
 
 function readMany<T>(reader: Reader, read: () => T): T[] {

@@ -1,14 +1,14 @@
-import type { Hex } from '../codec/index.ts';
-import { keyPairFromSeed, ready, type KeyPair } from '../crypto/index.ts';
-import { RelayError } from '../errors/index.ts';
+import { toHex, type Hex } from '../codec/index.ts';
+import { keyPairFromSecretKey, keyPairFromSeed, ready, type KeyPair } from '../crypto/index.ts';
+import { asRelayError, RelayError } from '../errors/index.ts';
 import { withFileLock } from '../store/index.ts';
-import { decodeContainer, newNonce, openContainer, sealContainer } from './container.ts';
+import { decodeContainer, newNonce, openContainer, sealContainer, type Container } from './container.ts';
 import { decodeContents, encodeContents, type VaultContents } from './contents.ts';
 import { KeyRing } from './key-ring.ts';
 import { passphraseSealer, type Argon2Cost } from './passphrase-sealer.ts';
 import { withCurrentEpoch, withPendingEpoch } from './rotation.ts';
 import type { Sealer } from './sealer.ts';
-import { readVaultFile, vaultFileVersion, writeVaultFile } from './vault-file.ts';
+import { readVaultFile, replaceVaultFile, vaultFileVersion, vaultPath, writeNewVaultFile } from './vault-file.ts';
 import type { EcdhPublic, Opened, SealRequest, SignContent, Vault } from './vault.ts';
 
 export interface VaultFileOptions {
@@ -27,45 +27,46 @@ export interface CreateVaultOptions extends VaultFileOptions {
   readonly identity?: KeyPair;
 }
 
-interface Unlocked {
+/** The key of the file, and what goes into the header of each version of it. */
+interface Unlocked extends Pick<Container, 'sealerKind' | 'parameters'> {
   readonly key: Uint8Array;
-  readonly sealerKind: number;
-  readonly parameters: Uint8Array;
 }
 
 /**
- * Makes a new vault with random keys, sealed at `path` (mode 0600). Throws vault-exists, weak-passphrase, vault-io.
+ * Makes a new vault with random keys, sealed at `path` (mode 0600). Throws vault-exists, weak-passphrase, vault-io,
+ * bad-value.
  */
 export async function createVault(options: CreateVaultOptions): Promise<Vault> {
   await ready();
-  const { path, identity = randomKeyPair(), now = Date.now } = options;
+  const path = await vaultPath(options.path);
+  const { identity, now = Date.now } = options;
   const contents: VaultContents = {
-    identity,
+    identity: identity === undefined ? randomKeyPair() : keyPairFromSecretKey(identity.secretKey),
     epochs: [{ epoch: 0, keyPair: randomKeyPair(), createdAt: now(), state: 'current' }],
     erased: [],
   };
   const sealer = sealerOf(options);
   const parameters = sealer.newParameters();
   const unlocked = { key: await sealer.deriveKey(parameters), sealerKind: sealer.kind, parameters };
-  await writeVaultFile(path, encode(unlocked, contents), true);
-  return new FileVault(path, unlocked, contents, await vaultFileVersion(path), now);
+  const version = await writeNewVaultFile(path, encode(unlocked, contents));
+  return new FileVault(path, unlocked, contents, version, now);
 }
 
 /**
  * Opens a sealed vault. Throws vault-missing, vault-exposed, vault-foreign, vault-too-new, vault-truncated,
- * vault-corrupt, vault-hostile-parameters, wrong-passphrase, vault-io; never writes.
+ * vault-corrupt, vault-hostile-parameters, weak-passphrase, wrong-passphrase, vault-io; never writes.
  */
 export async function openVault(options: VaultFileOptions): Promise<Vault> {
   await ready();
-  const { path, now = Date.now } = options;
+  const path = await vaultPath(options.path);
+  const { now = Date.now } = options;
   const version = await vaultFileVersion(path);
   const container = decodeContainer(await readVaultFile(path), path);
   const sealer = sealerOf(options);
-  if (sealer.kind !== container.sealerKind)
-    throw new RelayError('vault-corrupt', { details: { path, reason: 'it was sealed by another kind of sealer' } });
+  if (sealer.kind !== container.sealerKind) throw corrupt(path, 'it was sealed by another kind of sealer');
   const { sealerKind, parameters } = container;
-  const key = await sealer.deriveKey(parameters);
-  const contents = decodeContents(openContainer(key, container, path));
+  const key = await deriveKey(sealer, parameters, path);
+  const contents = unseal(key, container, path);
   return new FileVault(path, { key, sealerKind, parameters }, contents, version, now);
 }
 
@@ -77,6 +78,7 @@ class FileVault implements Vault {
   readonly #now: () => number;
   #ring: KeyRing | undefined;
   #version: string | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(
     path: string,
@@ -142,38 +144,96 @@ class FileVault implements Vault {
     return this.#ring;
   }
 
+  /** With what the file holds now; what is in memory where there is no file. */
   async #fresh(): Promise<KeyRing> {
+    this.#open();
     const version = await vaultFileVersion(this.#path);
     if (version === undefined || version === this.#version) return this.#open();
-    const container = decodeContainer(await readVaultFile(this.#path), this.#path);
-    const contents = decodeContents(openContainer(this.#unlocked.key, container, this.#path));
-    return this.#replace(contents, version);
+    return this.#inTurn(() => this.#load());
+  }
+
+  async #load(): Promise<KeyRing> {
+    // Before the content: if the file is replaced in between, the next look finds it changed.
+    const version = await vaultFileVersion(this.#path);
+    const file = await readVaultFile(this.#path);
+    const ring = this.#open();
+    const contents = unseal(this.#unlocked.key, decodeContainer(file, this.#path), this.#path);
+    if (toHex(contents.identity.publicKey) !== this.identity)
+      throw corrupt(this.#path, 'it holds another entity than when it was opened');
+    ring.update(contents);
+    this.#version = version;
+    return ring;
   }
 
   async #change(update: (contents: VaultContents) => VaultContents): Promise<KeyRing> {
     this.#open();
-    return withFileLock(this.#path, async () => {
-      const before = (await this.#fresh()).contents;
-      const after = update(before);
-      if (after === before) return this.#open();
-      await writeVaultFile(this.#path, encode(this.#unlocked, after), false);
-      return this.#replace(after, await vaultFileVersion(this.#path));
+    return this.#inTurn(() =>
+      this.#locked(async () => {
+        // Always read: two versions of a file may have the same inode, size and time.
+        await this.#load();
+        const ring = this.#open();
+        const before = ring.contents;
+        const after = update(before);
+        if (after === before) return ring;
+        // Nothing is awaited since the vault was found open: its key is there.
+        const version = await replaceVaultFile(this.#path, encode(this.#unlocked, after));
+        this.#open().update(after);
+        this.#version = version;
+        return this.#open();
+      }),
+    );
+  }
+
+  #locked<T>(work: () => Promise<T>): Promise<T> {
+    return withFileLock(this.#path, work).catch((error: unknown) => {
+      if (!(error instanceof RelayError) || error.code !== 'store-failed') throw error;
+      const reason = String(error.details?.['reason']);
+      throw new RelayError('vault-io', { details: { path: this.#path, reason }, cause: error });
     });
   }
 
-  #replace(contents: VaultContents, version: string | undefined): KeyRing {
-    const ring = this.#open();
-    ring.update(contents);
-    this.#version = version;
-    return ring;
+  // A reader that was overtaken must not put back what a change has replaced.
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work);
+    this.#turn = result.catch(() => undefined);
+    return result;
   }
 }
 
 function encode({ key, ...header }: Unlocked, contents: VaultContents): Uint8Array {
   const plain = encodeContents(contents);
-  const file = sealContainer(key, header, plain, newNonce());
-  plain.fill(0);
-  return file;
+  try {
+    return sealContainer(key, header, plain, newNonce());
+  } finally {
+    plain.fill(0);
+  }
+}
+
+function unseal(key: Uint8Array, container: Container, path: string): VaultContents {
+  const plain = openContainer(key, container, path);
+  try {
+    return decodeContents(plain);
+  } catch (cause) {
+    throw corrupt(path, 'its contents can not be read', cause);
+  } finally {
+    plain.fill(0);
+  }
+}
+
+async function deriveKey(sealer: Sealer, parameters: Uint8Array, path: string): Promise<Uint8Array> {
+  try {
+    return await sealer.deriveKey(parameters);
+  } catch (cause) {
+    if (!(cause instanceof RelayError)) throw asRelayError(cause, 'vault-io', { path });
+    const reason = String(cause.details?.['reason'] ?? cause.message);
+    if (cause.code === 'vault-hostile-parameters')
+      throw new RelayError('vault-hostile-parameters', { details: { path, reason } });
+    throw corrupt(path, 'the parameters of its sealer can not be read', cause);
+  }
+}
+
+function corrupt(path: string, reason: string, cause?: unknown): RelayError {
+  return new RelayError('vault-corrupt', { details: { path, reason }, cause });
 }
 
 function sealerOf({ sealer, passphrase, cost }: VaultFileOptions): Sealer {

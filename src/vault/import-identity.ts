@@ -6,7 +6,7 @@ import {
   sr25519PairFromSeed,
 } from '@polkadot/util-crypto';
 import { fromHex } from '../codec/index.ts';
-import { keyPairFromSecretKey, keyPairFromSeed, type KeyPair } from '../crypto/index.ts';
+import { canonicalSecretKey, keyPairFromSecretKey, keyPairFromSeed, type KeyPair } from '../crypto/index.ts';
 import { RelayError } from '../errors/index.ts';
 
 /**
@@ -20,7 +20,9 @@ export function identityFromSecret(secret: string): KeyPair {
   const { phrase, path, password } = parseSuri(text);
   const seed = /^0x[0-9a-f]{64}$/i.test(phrase) ? fromHex(phrase) : seedOfMnemonic(phrase, password);
   if (path.length === 0) return keyPairFromSeed(seed);
-  return keyPairFromSecretKey(keyFromPath(sr25519PairFromSeed(seed), path, 'sr25519').secretKey);
+  const { secretKey } = keyFromPath(sr25519PairFromSeed(seed), path, 'sr25519');
+  // Its layout must be said: after a soft junction one in eight would pass for the other one.
+  return keyPairFromSecretKey(canonicalSecretKey(secretKey, 'ed25519'));
 }
 
 function parseSuri(text: string): ReturnType<typeof keyExtractSuri> {

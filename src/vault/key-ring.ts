@@ -1,5 +1,5 @@
 import { equalBytes, toHex, type Hex } from '../codec/index.ts';
-import { decodeV1, openEnvelope, sealEnvelope, signWith } from '../crypto/core.ts';
+import { decodeV1, openEnvelope, sealEnvelope, signWith, type KeyPair } from '../crypto/core.ts';
 import { RelayError } from '../errors/index.ts';
 import { CommKeyCache } from './comm-key-cache.ts';
 import type { EpochSecret, VaultContents } from './contents.ts';
@@ -23,9 +23,14 @@ export class KeyRing {
     return this.#contents;
   }
 
-  /** Takes over what was rotated; derived keys and their counts stay. */
+  /** Takes over what was rotated; derived keys and their counts stay. Second copies of a secret are overwritten. */
   update(contents: VaultContents): void {
-    this.#contents = contents;
+    const known = [this.#contents.identity, ...this.#contents.epochs.map(({ keyPair }) => keyPair)];
+    this.#contents = {
+      ...contents,
+      identity: onlyCopy(contents.identity, known),
+      epochs: contents.epochs.map((epoch) => ({ ...epoch, keyPair: onlyCopy(epoch.keyPair, known) })),
+    };
   }
 
   ecdhKeys(): EcdhPublic[] {
@@ -43,7 +48,7 @@ export class KeyRing {
   }
 
   seal({ genesisHash, to, recipientKey, account, nonce, sentAt, body }: SealRequest): Uint8Array {
-    if (account === undefined && to === this.identity) throw new RelayError('from-self');
+    if (account === undefined && to.toLowerCase() === this.identity) throw new RelayError('from-self');
     const own = this.#current().keyPair;
     const header = {
       fromKind: account === undefined ? ('worker' as const) : ('account' as const),
@@ -91,4 +96,11 @@ export class KeyRing {
     if (erased !== undefined) throw new RelayError('epoch-erased', { details: { epoch: erased.epoch } });
     throw new RelayError('unknown-epoch', { details: { epoch: `public key ${toHex(publicKey)}` } });
   }
+}
+
+function onlyCopy(keyPair: KeyPair, known: readonly KeyPair[]): KeyPair {
+  const held = known.find(({ publicKey }) => equalBytes(publicKey, keyPair.publicKey));
+  if (held === undefined || held === keyPair) return keyPair;
+  if (held.secretKey !== keyPair.secretKey) keyPair.secretKey.fill(0);
+  return held;
 }

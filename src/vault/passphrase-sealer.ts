@@ -24,14 +24,18 @@ export interface PassphraseSealerOptions {
   readonly randomBytes?: (length: number) => Uint8Array;
 }
 
-/** Seals under a passphrase with Argon2id. Throws weak-passphrase. */
+/** Seals under a passphrase with Argon2id. Throws weak-passphrase; for a cost out of bounds, newParameters bad-value. */
 export function passphraseSealer(passphrase: string, options: PassphraseSealerOptions = {}): Sealer {
   if (passphrase === '') throw new RelayError('weak-passphrase');
-  const { randomBytes = (length) => crypto.getRandomValues(new Uint8Array(length)) } = options;
+  const { randomBytes = (length: number) => crypto.getRandomValues(new Uint8Array(length)) } = options;
   return {
     kind: 0,
     newParameters() {
-      const { memory, passes, lanes } = { ...defaultCost, ...options.cost };
+      const cost = { ...defaultCost, ...options.cost };
+      const reason = outOfBounds(cost);
+      if (reason !== undefined)
+        throw new RelayError('bad-value', { details: { what: 'The cost of Argon2id', reason } });
+      const { memory, passes, lanes } = cost;
       return new Writer().u32(memory).u32(passes).u32(lanes).raw(randomBytes(saltLength)).finish();
     },
     async deriveKey(parameters) {
@@ -54,10 +58,16 @@ function readParameters(parameters: Uint8Array): Argon2Cost & { readonly salt: U
   const cost = { memory: reader.u32(), passes: reader.u32(), lanes: reader.u32() };
   const salt = reader.fixed(saltLength);
   reader.end();
-  for (const factor of ['memory', 'passes', 'lanes'] as const)
-    if (cost[factor] < 1 || cost[factor] > greatestCost[factor])
-      throw new RelayError('vault-hostile-parameters', {
-        details: { reason: `${factor} ${cost[factor]} is not within 1 to ${greatestCost[factor]}` },
-      });
+  const reason = outOfBounds(cost);
+  if (reason !== undefined) throw new RelayError('vault-hostile-parameters', { details: { path: 'file', reason } });
   return { ...cost, salt };
+}
+
+/** What is wrong with a cost; undefined where nothing is. */
+function outOfBounds(cost: Argon2Cost): string | undefined {
+  for (const factor of ['memory', 'passes', 'lanes'] as const)
+    if (!(cost[factor] >= 1 && cost[factor] <= greatestCost[factor]))
+      return `${factor} ${cost[factor]} is not within 1 to ${greatestCost[factor]}`;
+  // RFC 9106 §3.1
+  return cost.memory < 8 * cost.lanes ? `memory ${cost.memory} is less than 8 times the lanes` : undefined;
 }

@@ -18,10 +18,14 @@ export function withPendingEpoch(
   return withEpochs(contents, [...others, ...retired, { epoch, keyPair: newKey(), createdAt, state: 'pending' }]);
 }
 
-/** Makes `epoch` the current one and retires the others, pending ones above it left alone. Throws unknown-epoch. */
+/**
+ * Makes a pending epoch the current one and retires the others. One that was activated before is left as it is: a run
+ * that resumes late must not bring back a key that was rotated away. Throws unknown-epoch.
+ */
 export function withCurrentEpoch(contents: VaultContents, epoch: number): VaultContents {
-  if (!contents.epochs.some((candidate) => candidate.epoch === epoch))
-    throw new RelayError('unknown-epoch', { details: { epoch: `epoch ${epoch}` } });
+  const activated = contents.epochs.find((candidate) => candidate.epoch === epoch);
+  if (activated === undefined) throw new RelayError('unknown-epoch', { details: { epoch: `epoch ${epoch}` } });
+  if (activated.state !== 'pending') return contents;
   return withEpochs(
     contents,
     contents.epochs.map((candidate) => {

@@ -27,7 +27,7 @@ export function signedBytes(
     case 'login':
       return loginContent({ ...content, identity });
     case 'worker-message':
-      return workerMessageContent({ worker: identity, ...content }, content.sequence);
+      return workerMessageContent({ ...content, worker: identity }, content.sequence);
     case 'worker-endpoint':
       return endpointContent({ ...content, identity });
     default:

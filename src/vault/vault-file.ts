@@ -1,54 +1,80 @@
-import { link, open, readFile, rename, stat, unlink } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { randomUUID } from 'node:crypto';
+import { link, open, readFile, realpath, rename, stat, unlink } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import { RelayError } from '../errors/index.ts';
+import { greatestLength } from './container.ts';
 
 const ownerOnly = 0o600;
 
-/** Reads a vault file. Throws vault-missing, vault-exposed, vault-io. */
+/** Where the file is or will be: a link is followed, so that all who open the file share its lock and change it there. */
+export async function vaultPath(path: string): Promise<string> {
+  const absolute = resolve(path);
+  return realpath(absolute).catch(async () => {
+    const folder = dirname(absolute);
+    return join(await realpath(folder).catch(() => folder), basename(absolute));
+  });
+}
+
+/** Reads a vault file. Throws vault-missing, vault-exposed, vault-foreign, vault-io. */
 export async function readVaultFile(path: string): Promise<Uint8Array> {
-  const { mode } = await stat(path).catch((error: unknown) => {
-    throw ioError(error, path);
-  });
-  if (process.platform !== 'win32' && (mode & 0o077) !== 0)
-    throw new RelayError('vault-exposed', { details: { path, mode: (mode & 0o777).toString(8) } });
-  return readFile(path).catch((error: unknown) => {
-    throw ioError(error, path);
-  });
+  const fail = (error: unknown): never => {
+    throw ioError(error, path, 'vault-missing');
+  };
+  const found = await stat(path).catch(fail);
+  if (!found.isFile()) throw new RelayError('vault-io', { details: { path, reason: 'it is not a regular file' } });
+  if (process.platform !== 'win32' && (found.mode & 0o077) !== 0)
+    throw new RelayError('vault-exposed', { details: { path, mode: (found.mode & 0o777).toString(8) } });
+  if (found.size > greatestLength) throw new RelayError('vault-foreign', { details: { path } });
+  return readFile(path).catch(fail);
 }
 
 /** Changes with every write of the file; undefined where there is none. */
 export async function vaultFileVersion(path: string): Promise<string | undefined> {
   const found = await stat(path, { bigint: true }).catch(() => undefined);
-  return found === undefined ? undefined : `${found.ino} ${found.mtimeNs} ${found.size}`;
+  return found === undefined ? undefined : versionOf(found);
 }
 
-/**
- * Writes so that a crash at any point leaves the old file or the new one; the old one stays as `path`.bak.
- * With `exclusive` it throws vault-exists where there is a file already. Throws vault-io.
- */
-export async function writeVaultFile(path: string, bytes: Uint8Array, exclusive: boolean): Promise<void> {
-  const temporary = `${path}.${process.pid}.new`;
+/** Writes a new file, durably. Returns its version. Throws vault-exists, vault-io. */
+export async function writeNewVaultFile(path: string, bytes: Uint8Array): Promise<string> {
+  const temporary = `${path}.${randomUUID()}.new`;
   try {
-    await writeDurably(temporary, bytes);
-    if (exclusive) {
-      await link(temporary, path);
-      await unlink(temporary);
-    } else {
-      await keepBackup(path);
-      await rename(temporary, path);
-    }
+    const version = await writeDurably(temporary, bytes);
+    await link(temporary, path);
+    await unlink(temporary);
     await syncDirectory(dirname(path));
+    return version;
   } catch (error) {
     await unlink(temporary).catch(() => undefined);
-    throw ioError(error, path);
+    throw ioError(error, path, 'vault-io');
   }
 }
 
-async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
-  const file = await open(path, 'w', ownerOnly);
+/**
+ * Replaces a file so that a crash at any point leaves the old one or the new one; the old one stays as `path`.bak. The
+ * caller holds the lock of `path`. Returns the new version. Throws vault-missing, vault-io.
+ */
+export async function replaceVaultFile(path: string, bytes: Uint8Array): Promise<string> {
+  const temporary = `${path}.new`;
+  try {
+    // A crash may have left one, even as another name of the vault itself: it must not be written through.
+    await unlink(temporary).catch(() => undefined);
+    const version = await writeDurably(temporary, bytes);
+    await keepBackup(path);
+    await rename(temporary, path);
+    await syncDirectory(dirname(path));
+    return version;
+  } catch (error) {
+    await unlink(temporary).catch(() => undefined);
+    throw ioError(error, path, 'vault-missing');
+  }
+}
+
+async function writeDurably(path: string, bytes: Uint8Array): Promise<string> {
+  const file = await open(path, 'wx', ownerOnly);
   try {
     await file.writeFile(bytes);
     await file.sync();
+    return versionOf(await file.stat({ bigint: true }));
   } finally {
     await file.close();
   }
@@ -60,6 +86,8 @@ async function keepBackup(path: string): Promise<void> {
   await unlink(temporary).catch(() => undefined);
   await link(path, temporary);
   await rename(temporary, backup);
+  // Where both are names of one file already, a rename does nothing.
+  await unlink(temporary).catch(() => undefined);
 }
 
 async function syncDirectory(path: string): Promise<void> {
@@ -72,10 +100,14 @@ async function syncDirectory(path: string): Promise<void> {
   }
 }
 
-function ioError(error: unknown, path: string): RelayError {
-  if (error instanceof RelayError) return error;
+function versionOf({ ino, mtimeNs, size }: { ino: bigint; mtimeNs: bigint; size: bigint }): string {
+  return `${ino} ${mtimeNs} ${size}`;
+}
+
+function ioError(error: unknown, path: string, whereMissing: 'vault-missing' | 'vault-io'): RelayError {
   const { code, message } = error as NodeJS.ErrnoException;
-  if (code === 'ENOENT') return new RelayError('vault-missing', { details: { path }, cause: error });
+  if (code === 'ENOENT' && whereMissing === 'vault-missing')
+    return new RelayError('vault-missing', { details: { path }, cause: error });
   if (code === 'EEXIST') return new RelayError('vault-exists', { details: { path }, cause: error });
   return new RelayError('vault-io', { details: { path, reason: message }, cause: error });
 }

@@ -12,6 +12,8 @@ describe('checkOutcome', () => {
   before(async () => {
     dev = await startDevChain();
     wallet = await openWallet(dev.ws);
+    const addProxy = wallet.api.tx['proxy']!['addProxy']!(wallet.alice.address, 'Any', 0);
+    await wallet.post(addProxy, wallet.bob);
     const metadata = (await wallet.api.rpc.state.getMetadata()).toHex();
     runtime = new Runtime({ specName: 'khala-dev', specVersion: 100, transactionVersion: 1 }, metadata);
   });
@@ -50,7 +52,7 @@ describe('checkOutcome', () => {
 
   it('names the error inside a proxied call', () =>
     assert.rejects(
-      outcome(call('proxy', 'proxy', wallet.alice.address, null, failing())),
+      outcome(call('proxy', 'proxy', wallet.bob.address, null, failing())),
       withCode('dispatch-failed', 'BadOrigin'),
     ));
 

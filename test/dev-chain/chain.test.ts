@@ -28,7 +28,7 @@ describe('dev-chain: an instant chain', () => {
 
   const now = async (hash?: Hex): Promise<number> => {
     const at = hash === undefined ? client.api : await client.api.at(hash);
-    return Number((await at.query['timestamp']!['now']!()).toString());
+    return Number((await at.query.timestamp.now()).toString());
   };
 
   it('starts with a block, so that the chain has a time', async () => {
@@ -68,7 +68,7 @@ describe('dev-chain: an instant chain', () => {
     const [block, next] = [sealed.number - 1, sealed.number];
     const count = async (number: number): Promise<number> => {
       const at = await client.api.at(await client.api.rpc.chain.getBlockHash(number));
-      return ((await at.query['phalaMq']!['outboundMessages']!()) as unknown as { readonly length: number }).length;
+      return ((await at.query.phalaMq.outboundMessages()) as unknown as { readonly length: number }).length;
     };
     assert.deepEqual([await count(block), await count(next)], [50, 0]);
   });
@@ -143,7 +143,7 @@ describe('dev-chain: an instant chain', () => {
 
   it('writes storage in a block of its own and leaves the block before as it was', async () => {
     const before = chain.head;
-    const key = client.api.query['sudo']!['key']!.key() as Hex;
+    const key = client.api.query.sudo.key.key() as Hex;
     const bob: Hex = `0x${Buffer.from(client.bob.publicKey).toString('hex')}`;
     const after = await chain.setStorage([[key, bob]]);
     assert.equal(await raw.result('state_getStorage', key, after.hash), bob);
@@ -151,17 +151,15 @@ describe('dev-chain: an instant chain', () => {
     await chain.setStorage([[key, null]]);
     assert.equal(await raw.result('state_getStorage', key), null);
     assert.equal(await raw.result('state_getStorage', key, after.hash), bob);
-    const wrong = chain.setStorage([['0xzz' as Hex, null]]);
+    const wrong = chain.setStorage([['0xzz', null]]);
     await assert.rejects(wrong, (error) => isRelayError(error, 'dev-storage-invalid'));
   });
 
   it('takes storage by the names of the metadata too, as chopsticks does', async () => {
     const account = { System: { Account: [[[client.bob.address], { providers: 1, data: { free: '123456789' } }]] } };
     await raw.result('dev_setStorage', account);
-    const { data } = (await client.api.query['system']!['account']!(client.bob.address)).toJSON() as {
-      readonly data: { readonly free: number };
-    };
-    assert.equal(Number(data.free), 123_456_789);
+    const { data } = await client.api.query.system.account(client.bob.address);
+    assert.equal(data.free.toNumber(), 123_456_789);
     assert.equal((await raw.ask('dev_setStorage', { Nothing: { There: 1 } })).error?.code, -32602);
   });
 
@@ -208,7 +206,7 @@ describe('dev-chain: an instant chain', () => {
     const { decode_proof } = await import('@acala-network/chopsticks-executor');
     const { hash } = chain.head;
     const { stateRoot } = await raw.result<{ stateRoot: Hex }>('chain_getHeader', hash);
-    const key = client.api.query['timestamp']!['now']!.key() as Hex;
+    const key = client.api.query.timestamp.now.key() as Hex;
     const { at, proof } = await raw.result<{ at: Hex; proof: Hex[] }>('state_getReadProof', [key], hash);
     assert.equal(at, hash);
     const proven = new Map((await decode_proof(stateRoot, proof)) as [Hex, Hex][]);

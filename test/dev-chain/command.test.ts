@@ -13,8 +13,9 @@ function start(...flags: readonly string[]): ChildProcess {
 
 /** The exit code, and all of both outputs. */
 async function finished(child: ChildProcess): Promise<{ code: unknown; stdout: string; stderr: string }> {
-  const [[code], stdout, stderr] = await Promise.all([once(child, 'close'), text(child.stdout!), text(child.stderr!)]);
-  return { code: code as unknown, stdout, stderr };
+  const closed = once(child, 'close') as Promise<[unknown]>;
+  const [[code], stdout, stderr] = await Promise.all([closed, text(child.stdout!), text(child.stderr!)]);
+  return { code, stdout, stderr };
 }
 
 describe('khala-relay dev', () => {

@@ -175,7 +175,7 @@ describe('dev-chain: finality and reorgs', () => {
     while (!pruned.includes(lost.hash)) pruned = (await until('finalized'))['prunedBlockHashes'] as unknown[];
 
     const { hash } = chain.head;
-    const key = client.api.query['timestamp']!['now']!.key() as Hex;
+    const key = client.api.query.timestamp.now.key() as Hex;
     const operation = await raw.result<{ result: string; operationId: string }>(
       'chainHead_v1_storage',
       subscription,

@@ -155,10 +155,7 @@ describe('dev-chain: submission', () => {
 
   it('leaves out what became invalid in the meantime and keeps the rest', async () => {
     const nonce = await nextNonce();
-    const all = await client.sign(
-      client.api.tx['balances']!['transferAll']!(client.bob.address, false) as ReturnType<TestApi['transfer']>,
-      nonce,
-    );
+    const all = await client.sign(client.api.tx.balances.transferAll(client.bob.address, false), nonce);
     const broke = await client.sign(client.transfer(1_000_000_000_000n), nonce + 1);
     const bobs = await client.sign(
       client.transfer(1n),
@@ -179,7 +176,7 @@ describe('dev-chain: submission', () => {
   it('puts what does not fit into one block into the next', async () => {
     const bob = client.bob;
     const nonce = await raw.result<number>('system_accountNextIndex', bob.address);
-    const large = client.api.tx['system']!['remark']!('0x' + '00'.repeat(2_000_000)) as ReturnType<TestApi['transfer']>;
+    const large = client.api.tx.system.remark('0x' + '00'.repeat(2_000_000));
     for (const add of [0, 1]) {
       await raw.result('author_submitExtrinsic', await client.sign(large, nonce + add, bob));
     }

@@ -50,6 +50,7 @@ describe('dev-chain: start and stop', () => {
 
   it('says what is wrong with a chain spec', async () => {
     await failsWith({ chainSpec: join(folder, 'missing.json') }, 'dev-spec-unreadable', 'missing.json');
+    await failsWith({ chainSpec: new URL('http://127.0.0.1/spec.json') }, 'dev-spec-unreadable', '127.0.0.1');
     for (const [content, reason] of [
       ['{', 'not JSON'],
       ['[]', 'not a JSON object'],

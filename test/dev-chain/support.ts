@@ -1,8 +1,7 @@
 import { ApiPromise, WsProvider } from '@polkadot/api';
-import type { SubmittableExtrinsic } from '@polkadot/api/types';
+import type { ApiOptions, SubmittableExtrinsic } from '@polkadot/api/types';
 import { Keyring } from '@polkadot/keyring';
 import type { KeyringPair } from '@polkadot/keyring/types';
-import type { ProviderInterface } from '@polkadot/rpc-provider/types';
 import { once } from 'node:events';
 import { WebSocket } from 'ws';
 import type { Hex } from '../../src/codec/index.ts';
@@ -22,7 +21,7 @@ export interface TestApi extends AsyncDisposable {
 }
 
 export async function connect(ws: string): Promise<TestApi> {
-  const provider = new WsProvider(ws, 50) as unknown as ProviderInterface;
+  const provider = new WsProvider(ws, 50) as unknown as NonNullable<ApiOptions['provider']>;
   const api = await ApiPromise.create({ provider, noInitWarn: true });
   const keyring = new Keyring({ type: 'sr25519' });
   const [alice, bob] = [keyring.addFromUri('//Alice'), keyring.addFromUri('//Bob')];

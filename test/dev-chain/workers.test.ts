@@ -13,16 +13,16 @@ describe('dev-chain: workers', () => {
     assert.equal(chain.workers.length, 5);
     for (const hash of [chain.genesisHash, chain.head.hash]) {
       const { phalaRegistry } = (await client.api.at(hash)).query;
-      const entries = await phalaRegistry!['workers']!.entries();
-      const ids = entries.map(([key]) => key.args[0]!.toHex()).sort();
+      const entries = await phalaRegistry.workers.entries();
+      const ids = entries.map(([key]) => key.args[0].toHex()).sort();
       assert.deepEqual(ids, Array.from(chain.workers, ({ identity }) => identity).sort());
       for (const { identity, ecdh, endpoints } of chain.workers) {
-        const info = (await phalaRegistry!['workers']!(identity)).toJSON() as Record<string, unknown>;
+        const info = (await phalaRegistry.workers(identity)).toJSON() as Record<string, unknown>;
         assert.equal(info['pubkey'], identity);
         assert.equal(info['ecdhPubkey'], ecdh);
-        const stored = (await phalaRegistry!['endpoints']!(identity)).toHuman();
+        const stored = (await phalaRegistry.endpoints(identity)).toHuman();
         assert.deepEqual(stored, { V1: endpoints });
-        assert.equal((await phalaRegistry!['workerAddedAt']!(identity)).toString(), '0');
+        assert.equal((await phalaRegistry.workerAddedAt(identity)).toString(), '0');
       }
     }
   });

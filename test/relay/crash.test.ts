@@ -3,11 +3,22 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, it } from 'mocha';
-import { createRelayClient } from '../../src/relay/index.ts';
+import { createRelayClient, type RelayClient } from '../../src/relay/index.ts';
 import { textOf } from './raw-socket.ts';
 import { alice, bob, Cleanup, genesisHash, message, signer, until } from './support.ts';
 
 const childPath = fileURLToPath(new URL('relay-child.ts', import.meta.url));
+
+function isOver({ running }: { readonly running: boolean }): boolean {
+  return !running;
+}
+
+function isTaken(sender: RelayClient, url: string, bytes: Uint8Array): Promise<boolean> {
+  return sender.send(bytes, [url]).then(
+    () => true,
+    () => false,
+  );
+}
 
 describe('relay: crashes', () => {
   const cleanup = new Cleanup();
@@ -33,14 +44,11 @@ describe('relay: crashes', () => {
         const text = `mail ${state.sent++}`;
         const { bytes } = message(alice, bob, { text });
         // What fails is sent again, as a client's outbox does: idempotent.
-        for (let done = false; !done && state.running;) {
-          done = await sender.send(bytes, [url]).then(
-            () => true,
-            () => false,
-          );
-          if (done) state.acknowledged.add(text);
-          else await new Promise((resolve) => setTimeout(resolve, 10));
+        while (!(await isTaken(sender, url, bytes))) {
+          if (isOver(state)) return;
+          await new Promise((resolve) => setTimeout(resolve, 10));
         }
+        state.acknowledged.add(text);
       }
     });
   };

@@ -188,6 +188,8 @@ describe('endpoint policy', () => {
   });
 });
 
+const ignore = (): void => undefined;
+
 describe('endpoint policy: dialling', () => {
   const cleanup = new Cleanup();
   afterEach(() => cleanup.run());
@@ -263,7 +265,7 @@ describe('endpoint policy: dialling', () => {
     const made = transport({});
     await assert.rejects(post(made, `http://127.0.0.1:${port}/`), isRefusal);
     assert.throws(
-      () => made.connect(`ws://[::ffff:127.0.0.1]:${port}`, { opened() {}, message() {}, closed() {} }),
+      () => made.connect(`ws://[::ffff:127.0.0.1]:${port}`, { opened: ignore, message: ignore, closed: ignore }),
       isRefusal,
     );
     assert.deepEqual(requests, []);

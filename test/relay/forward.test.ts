@@ -130,6 +130,20 @@ describe('relay: forwarding', () => {
     assert.match(await (await fetch(`${a.relay.url}/metrics`)).text(), /forwards_total\{outcome="refused"\} 1/);
   });
 
+  it('gives up what nobody took for a day', async () => {
+    const { endpoints, workerState } = chain();
+    let now = Date.now();
+    const a = await start({ workerState, clock: () => now });
+    endpoints.set(bob.identity, ['http://127.0.0.1:1']);
+    assert.equal(await post(a.relay, message(alice, bob).bytes), '202 forwarded');
+    const metrics = async () => (await fetch(`${a.relay.url}/metrics`)).text();
+    await until(async () => (await metrics()).includes('forwards_total{outcome="failed"}'));
+    assert.equal(await waiting(a.queue), 1);
+    now += 86_400_001 + 60_000;
+    await until(async () => (await waiting(a.queue)) === 0);
+    assert.match(await metrics(), /forwards_total\{outcome="expired"\} 1/);
+  });
+
   it('refuses at once a recipient whose endpoints may not be followed', async () => {
     const { endpoints, workerState } = chain();
     const a = await start({ workerState, allowPrivate: false });

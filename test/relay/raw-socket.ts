@@ -45,7 +45,7 @@ export class RawSocket {
       if (this.closeCode !== undefined && this.all(type).length <= nth)
         throw new Error(`closed with ${this.closeCode} before ${type}: ${JSON.stringify(this.all('error'))}`);
       return this.all(type)[nth];
-    }) as Promise<FrameOf<T>>;
+    });
   }
 
   closed(): Promise<number> {
@@ -71,7 +71,7 @@ export class RawSocket {
     const before = this.all('logged-in').length + this.all('error').length;
     const signature = signWith((options.signer ?? who).keys, content);
     this.send({ type: 'login', id: 2, identity: who.identity, origin, signature });
-    return until(() => [...this.all('logged-in'), ...this.all('error')].at(before)) as Promise<RelayFrame>;
+    return until(() => [...this.all('logged-in'), ...this.all('error')].at(before));
   }
 
   texts(): string[] {

@@ -268,6 +268,14 @@ describe('relay: WebSocket', () => {
     assert.equal(alive.closeCode, undefined);
   });
 
+  it('serves a thousand connections at once', async () => {
+    relay = await cleanup.relay({ limits: { maxConnectionsPerAddress: 2000 } });
+    const all = await Promise.all(Array.from({ length: 1000 }, open));
+    for (const raw of all) raw.send({ type: 'send', id: 1, signedEnvelope: message(alice, bob).bytes });
+    await Promise.all(all.map((raw) => raw.next('receipt')));
+    assert.equal((await relay.mailStore.stats(bob.identity)).count, 1000);
+  });
+
   it('closes a connection that is never used', async () => {
     relay = await cleanup.relay({ limits: { pingIntervalMs: 20, idleMs: 50 } });
     assert.equal(await (await open()).closed(), 1000);

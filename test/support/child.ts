@@ -25,13 +25,13 @@ export function startChild(script: URL, ...args: readonly string[]): Child {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const exit = once(child, 'close').then(([code]) => code as number | null);
+  const exit = once(child, 'close').then((values) => values[0] as number | null);
   return {
     pid: child.pid ?? assert.fail('it did not start'),
     exit,
     async line() {
-      const { value, done } = await lines.next();
-      return done === true ? assert.fail('the child ended') : value;
+      const next = await lines.next();
+      return next.done === true ? assert.fail('the child ended') : next.value;
     },
     async rest() {
       const rest: string[] = [];

@@ -41,7 +41,7 @@ export function createBlockView(storage: BlockStorage, readAt: ReadAt): BlockVie
       const bytes = infos[i];
       const list = endpoints[i];
       if (bytes === undefined) return undefined;
-      const info = storage.decode(`PhalaRegistry.Workers at ${key}`, () => known.decodeWorkerInfo(bytes));
+      const info = storage.decode(`PhalaRegistry.Workers at ${key}`, () => known.decodeWorkerInfo(bytes, idOfKey(key)));
       return {
         info,
         endpoints: list === undefined ? noEndpoints : decodeEndpoints(list),

@@ -4,7 +4,8 @@ import type { WorkerInfo } from '../chain.ts';
 import type { Runtime, StorageEntry } from '../runtime/runtime.ts';
 import { fastToHex } from './fast-hex.ts';
 
-export type DecodeWorkerInfo = (bytes: Uint8Array) => WorkerInfo;
+/** `identity` is the key of the entry: what the chain looks a worker up by. */
+export type DecodeWorkerInfo = (bytes: Uint8Array, identity: Hex) => WorkerInfo;
 
 const head = 'pubkey:[u8;32],ecdh_pubkey:[u8;32],runtime_version:u32,last_updated:u64,operator:?[u8;32]';
 const tail = 'confidence_level:u8,initial_score:?u32,features:<u32>';
@@ -15,7 +16,7 @@ const currentForm = new RegExp(
 
 /** By hand for the two layouts that Khala has had, by metadata for any other. */
 export function workerInfoDecoder(runtime: Runtime, entry: StorageEntry): DecodeWorkerInfo {
-  if (entry.valueShape === legacyShape) return (bytes) => decodeByHand(bytes, undefined);
+  if (entry.valueShape === legacyShape) return (bytes, identity) => decodeByHand(bytes, identity, undefined);
   const [, variants] = currentForm.exec(entry.valueShape) ?? [];
   if (variants !== undefined) {
     const providers = new Map(
@@ -24,15 +25,20 @@ export function workerInfoDecoder(runtime: Runtime, entry: StorageEntry): Decode
         return [Number(index), name];
       }),
     );
-    return (bytes) => decodeByHand(bytes, providers);
+    return (bytes, identity) => decodeByHand(bytes, identity, providers);
   }
-  return (bytes) => decodeByMetadata(runtime, entry, bytes);
+  return (bytes, identity) => decodeByMetadata(runtime, entry, bytes, identity);
 }
 
-function decodeByHand(bytes: Uint8Array, providers: ReadonlyMap<number, string> | undefined): WorkerInfo {
+function decodeByHand(
+  bytes: Uint8Array,
+  identity: Hex,
+  providers: ReadonlyMap<number, string> | undefined,
+): WorkerInfo {
   const reader = new Reader(bytes, 'WorkerInfo');
+  reader.fixed(32);
   return {
-    identity: fastToHex(reader.fixed(32)),
+    identity,
     ecdhKey: reader.fixed(32),
     runtimeVersion: reader.u32(),
     lastUpdated: reader.u64(),
@@ -57,13 +63,13 @@ function readOption<T>(reader: Reader, read: () => T): T | undefined {
   return variant === 1 ? read() : undefined;
 }
 
-function decodeByMetadata(runtime: Runtime, entry: StorageEntry, bytes: Uint8Array): WorkerInfo {
+function decodeByMetadata(runtime: Runtime, entry: StorageEntry, bytes: Uint8Array, identity: Hex): WorkerInfo {
   const fields = runtime.decode(entry.valueType, bytes).toJSON() as Readonly<Record<string, unknown>>;
-  const { pubkey, ecdhPubkey, runtimeVersion, lastUpdated, operator, attestationProvider, confidenceLevel } = fields;
-  if (typeof pubkey !== 'string' || typeof ecdhPubkey !== 'string')
-    throw new RelayError('unsupported-runtime', { details: { reason: 'WorkerInfo has no pubkey or ecdhPubkey' } });
+  const { ecdhPubkey, runtimeVersion, lastUpdated, operator, attestationProvider, confidenceLevel } = fields;
+  if (typeof ecdhPubkey !== 'string')
+    throw new RelayError('unsupported-runtime', { details: { reason: 'WorkerInfo has no ecdhPubkey' } });
   return {
-    identity: keyOf(runtime, pubkey),
+    identity,
     ecdhKey: runtime.registry.createType('AccountId32', ecdhPubkey).toU8a(),
     runtimeVersion: Number(runtimeVersion ?? 0),
     lastUpdated: BigInt((lastUpdated as string | number | undefined) ?? 0),

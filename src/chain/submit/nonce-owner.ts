@@ -4,6 +4,8 @@ import { abortable, throwIfAborted } from '../abort.ts';
 export class NonceOwner {
   readonly #read: (signal: AbortSignal | undefined) => Promise<number>;
   #next: number | undefined;
+  /** Extrinsics posted and not yet seen in a block, by nonce. */
+  readonly #underWay = new Set<number>();
   #tail: Promise<unknown> = Promise.resolve();
 
   /** `read` asks the node, which counts what its pool has. */
@@ -21,14 +23,24 @@ export class NonceOwner {
     return abortable(turn, signal);
   }
 
+  /**
+   * With nothing under way the node knows best: a reorg may have taken nonces back. Otherwise it may not know yet what
+   * was posted elsewhere.
+   */
   async next(signal: AbortSignal | undefined): Promise<number> {
-    this.#next ??= await this.#read(signal);
+    if (this.#underWay.size === 0 || this.#next === undefined) this.#next = await this.#read(signal);
     return this.#next;
   }
 
   /** The node took it, or may have. */
   used(nonce: number): void {
     this.#next = nonce + 1;
+    this.#underWay.add(nonce);
+  }
+
+  /** What became of it is known. */
+  settled(nonce: number): void {
+    this.#underWay.delete(nonce);
   }
 
   /** Asks the node again; `past` is a nonce that is known to be taken. */

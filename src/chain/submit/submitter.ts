@@ -2,6 +2,7 @@ import type { GenericCall } from '@polkadot/types';
 import { encodeAddress } from '@polkadot/util-crypto';
 import type { Hex } from '../../codec/index.ts';
 import { isRelayError, RelayError } from '../../errors/index.ts';
+import { aborted } from '../abort.ts';
 import type { Account, Call, Inclusion, SubmitOptions } from '../chain.ts';
 import { backoffMs } from '../rpc/backoff.ts';
 import { expectNumber } from '../rpc/expect.ts';
@@ -60,6 +61,8 @@ export class Submitter {
         if (!isRelayError(error, 'dispatch-failed')) owner.forget();
         // Past its era it can not come in any more: only then is it signed anew.
         if (!isRelayError(error, 'extrinsic-expired') || era >= maxEras) throw error;
+      } finally {
+        owner.settled(extrinsic.nonce);
       }
     }
   }
@@ -101,6 +104,12 @@ export class Submitter {
       try {
         const watch = await StatusWatch.post(socket, extrinsic.hex);
         owner.used(nonce);
+        if (signal?.aborted === true) {
+          // Posted, but nobody waits for it any more.
+          watch.end();
+          owner.settled(nonce);
+          throw aborted(signal);
+        }
         return { extrinsic, watch };
       } catch (error) {
         if (error instanceof ConnectionLost) {

@@ -3,7 +3,7 @@ import { RelayError } from '../../errors/index.ts';
 import type { BlockRef, DevBlock } from './block.ts';
 
 /** States kept at most: as many as tests and a session of work look back, few enough for a chain that runs for days. */
-export const keptStates = 4_096;
+const keptStates = 4_096;
 
 /** What a new head did to the best chain. */
 export interface HeadChange {

@@ -13,7 +13,7 @@ export interface PoolLimits {
 }
 
 /** sc-transaction-pool's defaults. */
-export const defaultPoolLimits: PoolLimits = { transactions: 8_192, bytes: 20 * 1024 * 1024 };
+const defaultPoolLimits: PoolLimits = { transactions: 8_192, bytes: 20 * 1024 * 1024 };
 /** sc-transaction-pool's default. */
 const banMs = 30 * 60 * 1000;
 /** A transaction was validated on a head at most that many blocks ago: tags of those blocks count as provided. */

@@ -18,8 +18,10 @@ export class Params {
     return this.#values[index] ?? undefined;
   }
 
+  /** As in a node the 0x may be missing: polkadot-api leaves it out where there is nothing else. */
   hex(index: number, what: string): Hex {
-    const value = this.raw(index);
+    const given = this.raw(index);
+    const value = typeof given === 'string' && !given.startsWith('0x') ? `0x${given}` : given;
     if (!isHex(value)) throw rpcErrors.invalidParams(`${what} must be hex`);
     return value;
   }

@@ -40,10 +40,6 @@ export class Session {
     this.#early.clear();
   }
 
-  get subscriptions(): number {
-    return this.#subscriptions.size;
-  }
-
   async #dispatch(request: Request, opened: string[]): Promise<unknown> {
     const params = new Params(request.params);
     const method = this.#rpc.methods.get(request.method);

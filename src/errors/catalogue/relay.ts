@@ -77,10 +77,6 @@ export const relayErrors = {
     message: 'More than {window} requests were unanswered on one connection.',
     remedy: 'Wait for answers before sending more.',
   },
-  'slow-reader': {
-    message: 'The connection did not read its {bytes} buffered bytes for {waitedMs} ms.',
-    remedy: 'Read faster, or ask for fewer deliveries at once.',
-  },
   'too-many-hops': {
     message: 'The message was forwarded {hops} times; {max} are taken.',
     remedy: 'Check the endpoints of the recipient: relays pass its messages around.',

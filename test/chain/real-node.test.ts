@@ -1,0 +1,178 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connectChain, type Call, type Chain } from '../../src/chain/index.ts';
+import { toHex, workerMessageContent } from '../../src/codec/index.ts';
+import { sign } from '../../src/crypto/index.ts';
+import { watchWorkerState } from '../../src/worker-state/index.ts';
+import { describeRealNode, startRealNode } from '../support/real-node.ts';
+import { alice, bob, isChain, openWallet, record, signedEndpoints, testWorker, utf8, withCode } from './support.ts';
+import { startProxy } from './tcp-proxy.ts';
+
+const topic = utf8('topic');
+const worker = testWorker(1);
+const register: Call = { kind: 'register-worker', identity: worker.identity, ecdhKey: worker.ecdhKey };
+const fastBackoff = { minMs: 20, maxMs: 200 };
+/** A node compiles its runtime before it listens, and waits for its turn on a busy machine. */
+const nodeTimeoutMs = 180_000;
+
+function push(byte: number): Call {
+  return { kind: 'push-message', destination: topic, payload: Uint8Array.of(byte) };
+}
+
+function workerMessage(sequence: bigint): Call {
+  const message = { worker: worker.identity, destination: topic, payload: topic };
+  const signature = sign(worker.pair.secretKey, workerMessageContent(message, sequence));
+  return { kind: 'sync-offchain-message', ...message, sequence, signature };
+}
+
+async function payloads(chain: Chain): Promise<number[]> {
+  const found: number[] = [];
+  const { number } = await chain.bestHead();
+  for (let block = 0; block <= number; block++) {
+    const head = await chain.headAt(block);
+    if (head === undefined) throw new Error(`block ${block} is missing`);
+    for (const { payload } of await chain.at(head.hash).outboundMessages()) found.push(...payload);
+  }
+  return found.sort((a, b) => a - b);
+}
+
+describeRealNode('the chain room', function () {
+  this.timeout(nodeTimeoutMs);
+
+  it('submits, reads and follows where every extrinsic is a block, over safe RPCs', async () => {
+    await using node = await startRealNode({ safeRpcOnly: true });
+    await using chain = await connectChain({ endpoints: [node.ws] });
+    await using watch = watchWorkerState(chain);
+    await watch.ready;
+    using heads = record(chain.heads$({ from: 0 }));
+    using changes = record(watch.changes$);
+    for (const waitFor of ['inBlock', 'finalized'] as const)
+      for (const byte of [1, 2]) await chain.submit([push(byte)], alice, { waitFor });
+    const { blockHash } = await chain.submit([register], bob);
+    const signed = await signedEndpoints(chain, worker, ['http://a']);
+    await chain.submit([{ kind: 'update-worker-endpoint', ...signed }], bob);
+    await changes.until(({ length }) => length === 2);
+    assert.deepEqual(watch.state.get(worker.identity)?.endpoints, ['http://a']);
+    assert.deepEqual((await chain.at(blockHash).touchedWorkers()).ids, [worker.identity]);
+    const { hash } = await chain.finalizedHead();
+    await heads.until((events) => events.at(-1)?.head.hash === hash);
+    assert.ok(isChain(heads.values));
+    assert.deepEqual(await payloads(chain), [1, 1, 2, 2]);
+  });
+
+  it('keeps nonces apart in parallel, beside another program too', async () => {
+    await using node = await startRealNode({ blockTimeMs: 500 });
+    await using one = await connectChain({ endpoints: [node.ws] });
+    await using other = await connectChain({ endpoints: [node.ws] });
+    const bytes = Array.from({ length: 20 }, (_, i) => i);
+    await Promise.all(bytes.map((byte) => (byte % 2 ? one : other).submit([push(byte)], alice)));
+    assert.deepEqual(await payloads(one), bytes);
+  });
+
+  it("names the pool's refusals", async () => {
+    await using node = await startRealNode();
+    await using chain = await connectChain({ endpoints: [node.ws] });
+    await chain.submit([register, workerMessage(0n)], alice);
+    for (const calls of [[workerMessage(0n)], [push(1), workerMessage(0n)]])
+      await assert.rejects(chain.submit(calls, alice), withCode('dispatch-failed', 'PhalaMq.BadSequence'));
+    const poor = { ...alice, id: worker.identity, sign: (bytes: Uint8Array) => sign(worker.pair.secretKey, bytes) };
+    await assert.rejects(chain.submit([push(1)], poor), withCode('balance-too-low', worker.identity));
+    const fits: Call = {
+      kind: 'push-message',
+      destination: topic,
+      payload: new Uint8Array(chain.info.maxExtrinsicBytes - 500),
+    };
+    await chain.submit([fits], alice);
+  });
+
+  it('names what nested calls touch and what of them failed', async () => {
+    await using node = await startRealNode();
+    await using chain = await connectChain({ endpoints: [node.ws] });
+    await using wallet = await openWallet(node.ws);
+    const { tx } = wallet.api;
+    await wallet.post(tx['proxy']!['addProxy']!(wallet.alice.address, 'Any', 0), wallet.bob);
+    await chain.submit([register], alice);
+    const { identity, endpoints, signingTime, signature } = await signedEndpoints(chain, worker, ['http://nested']);
+    const update = tx['phalaRegistry']!['updateWorkerEndpoint']!(
+      { pubkey: identity, versionedEndpoints: { V1: endpoints }, signingTime },
+      toHex(signature),
+    );
+    const nested = tx['utility']!['batch']!([tx['proxy']!['proxy']!(wallet.bob.address, null, update)]);
+    const hash = await wallet.post(nested, wallet.alice);
+    assert.deepEqual((await chain.at(hash).touchedWorkers()).ids, [worker.identity]);
+    assert.deepEqual((await chain.at(hash).worker(worker.identity))?.endpoints, ['http://nested']);
+  });
+
+  it('goes on where the node crashes and comes back', async () => {
+    const basePath = await mkdtemp(join(tmpdir(), 'khala-node-'));
+    try {
+      const first = await startRealNode({ basePath, blockTimeMs: 300 });
+      await using proxy = await startProxy(first.ws);
+      await using chain = await connectChain({ endpoints: [proxy.ws], backoff: fastBackoff, silenceMs: 2_000 });
+      using heads = record(chain.heads$());
+      using best = record(chain.heads$({ finality: 'best' }));
+      const seen = await chain.submit([push(1)], alice, { waitFor: 'finalized' });
+      const lost = chain.submit([push(2)], alice, { waitFor: 'finalized' });
+      await first.kill();
+      await using second = await startRealNode({ basePath, blockTimeMs: 300 });
+      proxy.retarget(second.ws);
+      const { blockNumber } = await lost;
+      for (const { until } of [heads, best]) await until((events) => (events.at(-1)?.head.number ?? 0) > blockNumber);
+      assert.ok(isChain(heads.values) && isChain(best.values));
+      assert.ok(blockNumber >= seen.blockNumber);
+      assert.deepEqual(await payloads(chain), [1, 2]);
+    } finally {
+      await rm(basePath, { recursive: true, force: true });
+    }
+  });
+
+  it('leaves a node that stands still for another', async () => {
+    const basePaths = [mkdtemp(join(tmpdir(), 'khala-node-')), mkdtemp(join(tmpdir(), 'khala-node-'))];
+    const [one, two] = await Promise.all(basePaths);
+    try {
+      await using still = await startRealNode({ basePath: one!, blockTimeMs: 300 });
+      await using proxy = await startProxy(still.ws);
+      await using chain = await connectChain({ endpoints: [proxy.ws], backoff: fastBackoff, silenceMs: 500 });
+      using heads = record(chain.heads$());
+      await heads.until(({ length }) => length > 0);
+      still.pause();
+      const reads = chain.finalizedHead();
+      await assert.rejects(connectChain({ endpoints: [still.ws], timeoutMs: 500 }), withCode('chain-unreachable'));
+      const { length } = heads.values;
+      still.resume();
+      await reads;
+      await heads.until((events) => events.length > length + 2);
+      assert.ok(isChain(heads.values));
+    } finally {
+      for (const path of [one!, two!]) await rm(path, { recursive: true, force: true });
+    }
+  });
+
+  it('says which block has been pruned, and reads it at an archive', async () => {
+    await using node = await startRealNode({ statePruning: 10, blockTimeMs: 100 });
+    await using chain = await connectChain({ endpoints: [node.ws] });
+    const { blockHash } = await chain.submit([push(1)], alice);
+    assert.equal((await chain.at(blockHash).outboundMessages()).length, 1);
+    using heads = record(chain.heads$());
+    await heads.until(({ length }) => length > 20);
+    await assert.rejects(chain.at(blockHash).outboundMessages(), withCode('state-discarded', blockHash));
+  });
+
+  it('reads and follows hundreds of workers that come in one block', async () => {
+    await using node = await startRealNode({ blockTimeMs: 500 });
+    await using chain = await connectChain({ endpoints: [node.ws] });
+    await using watch = watchWorkerState(chain);
+    using changes = record(watch.changes$);
+    await watch.ready;
+    const workers = Array.from({ length: 200 }, (_, i) => testWorker(i + 1));
+    const calls = workers.map(({ identity, ecdhKey }): Call => ({ kind: 'force-register-worker', identity, ecdhKey }));
+    await chain.submit(calls, alice);
+    await changes.until(({ length }) => length >= 200);
+    assert.equal(watch.state.size, 200);
+    await using anew = watchWorkerState(chain);
+    await anew.ready;
+    assert.deepEqual([...anew.state].map(([id]) => id).sort(), workers.map(({ identity }) => identity).sort());
+  });
+});

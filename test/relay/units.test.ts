@@ -1,0 +1,238 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { describe, it } from 'mocha';
+import { isRelayError, RelayError } from '../../src/errors/index.ts';
+import { AckTracker } from '../../src/relay/ack-tracker.ts';
+import { backoffMs, pause } from '../../src/relay/backoff.ts';
+import * as frames from '../../src/relay/frames.ts';
+import { originOf, relayKey, routeUrl } from '../../src/relay/relay-url.ts';
+import { addressKey, TokenBuckets } from '../../src/relay/token-buckets.ts';
+import { fromWire, parseDetails, toWire } from '../../src/relay/wire-error.ts';
+
+const u32 = fc.integer({ min: 0, max: 0xffffffff });
+const u64 = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
+const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
+const hex = (length: number) => bytes(length).map((value) => `0x${Buffer.from(value).toString('hex')}` as const);
+const text = fc.string({ unit: 'grapheme' });
+
+const record = <T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> =>
+  fc.record<T>(model, { noNullPrototype: true });
+
+const clientFrames: fc.Arbitrary<frames.ClientFrame> = fc.oneof(
+  record({ type: fc.constant('send' as const), id: u32, signedEnvelope: fc.uint8Array({ maxLength: 500 }) }),
+  record({ type: fc.constant('challenge-me' as const), id: u32 }),
+  record({ type: fc.constant('login' as const), id: u32, identity: hex(32), origin: text, signature: bytes(64) }),
+  record({ type: fc.constant('credit' as const), deliveries: u32 }),
+  record({ type: fc.constant('ack' as const), upTo: u64 }),
+);
+
+const relayFrames: fc.Arbitrary<frames.RelayFrame> = fc.oneof(
+  record({
+    type: fc.constant('hello' as const),
+    genesisHash: hex(32),
+    window: u32,
+    maxMessageBytes: u32,
+    identity: fc.option(hex(32), { nil: undefined }),
+  }),
+  record({
+    type: fc.constant('receipt' as const),
+    id: u32,
+    status: fc.constantFrom<frames.FrameStatus>('stored', 'delivered', 'duplicate', 'forwarded'),
+    messageId: hex(32),
+  }),
+  record({ type: fc.constant('error' as const), id: u32, code: text, message: text, remedy: text, details: text }),
+  record({ type: fc.constant('challenge' as const), id: u32, serverNonce: bytes(32), expiresAt: u64 }),
+  record({ type: fc.constant('logged-in' as const), id: u32, generation: hex(16), acknowledged: u64 }),
+  record({ type: fc.constant('delivery' as const), cursor: u64, signedEnvelope: fc.uint8Array({ maxLength: 500 }) }),
+  record({ type: fc.constant('acked' as const), upTo: u64 }),
+);
+
+describe('relay: frames', () => {
+  it('come back as they went, and in one encoding only', () => {
+    fc.assert(
+      fc.property(clientFrames, (frame) => {
+        assert.deepEqual(frames.decodeClientFrame(frames.encodeClientFrame(frame)), frame);
+      }),
+    );
+    fc.assert(
+      fc.property(relayFrames, (frame) => {
+        assert.deepEqual(frames.decodeRelayFrame(frames.encodeRelayFrame(frame)), frame);
+      }),
+    );
+  });
+
+  it('that are cut, padded or made up are refused with a RelayError', () => {
+    const refuses = (decode: () => unknown): void => {
+      assert.throws(decode, RelayError);
+    };
+    fc.assert(
+      fc.property(clientFrames, fc.nat(), (frame, cut) => {
+        const encoded = frames.encodeClientFrame(frame);
+        refuses(() => frames.decodeClientFrame(encoded.slice(0, cut % encoded.length)));
+        refuses(() => frames.decodeClientFrame(Uint8Array.from([...encoded, 0])));
+      }),
+    );
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 100 }), (random) => {
+        for (const decode of [frames.decodeClientFrame, frames.decodeRelayFrame])
+          try {
+            decode(random);
+          } catch (error) {
+            assert.ok(error instanceof RelayError);
+          }
+      }),
+    );
+  });
+
+  it('add no more to a message than their overhead', () => {
+    const signedEnvelope = new Uint8Array(2 ** 18);
+    const send = frames.encodeClientFrame({ type: 'send', id: 0xffffffff, signedEnvelope });
+    const delivery = frames.encodeRelayFrame({ type: 'delivery', cursor: 2n ** 64n - 1n, signedEnvelope });
+    for (const { length } of [send, delivery]) assert.ok(length - signedEnvelope.length <= frames.frameOverhead);
+  });
+});
+
+describe('relay: errors on the wire', () => {
+  it('keep code, text and details', () => {
+    const sent = new RelayError('mailbox-full', { details: { recipient: '0x12', reason: 'so', count: 3, big: 5n } });
+    const wire = toWire(sent);
+    const got = fromWire({ ...wire, details: parseDetails(JSON.stringify(wire.details)) }, 'http://x');
+    assert.deepEqual([got.code, got.message, got.remedy], [sent.code, sent.message, sent.remedy]);
+    assert.deepEqual(got.details, { recipient: '0x12', reason: 'so', count: 3, big: '5', endpoint: 'http://x' });
+  });
+
+  it('of a code that is not known here say what the relay said, in bounded length', () => {
+    const wire = { code: 'new-code', message: 'm'.repeat(5000), remedy: 'do this', details: {} };
+    const got = fromWire(wire, 'http://x');
+    assert.equal(got.code, 'relay-refused');
+    assert.match(got.message, /new-code: m+$/);
+    assert.ok(got.message.length < 1200);
+    assert.equal(got.remedy, 'do this');
+    assert.equal(fromWire({ ...wire, code: 'constructor' }, 'http://x').code, 'relay-refused');
+  });
+
+  it('with strange details keep only plain ones', () => {
+    for (const json of ['[1]', 'null', '{', '"x"']) assert.deepEqual(parseDetails(json), {});
+    const details = parseDetails('{"a":{"b":1},"c":null,"d":"x"}');
+    const got = fromWire({ code: 'bad-frame', message: '', remedy: '', details }, 'e');
+    assert.deepEqual(got.details, { d: 'x', endpoint: 'e' });
+  });
+});
+
+describe('relay: acknowledgements', () => {
+  it('go up to the first delivery that is not done with', () => {
+    fc.assert(
+      fc.property(fc.shuffledSubarray(Array.from({ length: 20 }, (_, n) => BigInt(n + 1))), (order) => {
+        const tracker = new AckTracker();
+        for (let cursor = 1n; cursor <= 20n; cursor++) tracker.delivered(cursor);
+        const done = new Set<bigint>();
+        let told = 0n;
+        let credit = 0;
+        for (const cursor of order) {
+          done.add(cursor);
+          const ack = tracker.done(cursor);
+          assert.equal(tracker.done(cursor), undefined);
+          credit += ack?.count ?? 0;
+          told = ack?.upTo ?? told;
+          let expected = 0n;
+          while (done.has(expected + 1n)) expected += 1n;
+          assert.equal(told, expected);
+          assert.equal(BigInt(credit), expected);
+          assert.equal(BigInt(tracker.size), 20n - expected);
+        }
+      }),
+    );
+  });
+});
+
+describe('relay: rates', () => {
+  it('allow the burst, then so many a second', () => {
+    let now = 0;
+    const buckets = new TokenBuckets('x', { perSecond: 10, burst: 3 }, 100, () => now);
+    const taken = (times: number) => Array.from({ length: times }, () => takes(buckets, 'a')).filter(Boolean).length;
+    assert.equal(taken(10), 3);
+    now += 100;
+    assert.equal(taken(10), 1);
+    now += 1_000_000;
+    assert.equal(taken(10), 3);
+    now -= 500_000;
+    assert.equal(taken(10), 0);
+    assert.equal(takes(buckets, 'b'), true);
+  });
+
+  it('tell when one more is taken', () => {
+    const buckets = new TokenBuckets('this sender', { perSecond: 2, burst: 1 }, 100, () => 0);
+    buckets.take('a');
+    assert.throws(
+      () => {
+        buckets.take('a');
+      },
+      (error) => isRelayError(error, 'rate-limited') && error.details?.['retryAfterMs'] === 500,
+    );
+  });
+
+  it('are remembered for a bounded number of keys, the unused forgotten first', () => {
+    const buckets = new TokenBuckets('x', { perSecond: 1, burst: 1 }, 10, () => 0);
+    for (let n = 0; n < 1000; n++) {
+      takes(buckets, `key ${n}`);
+      takes(buckets, 'always');
+    }
+    assert.equal(buckets.size, 10);
+    assert.equal(takes(buckets, 'always'), false);
+  });
+
+  it('count an IPv6 network as one address', () => {
+    assert.equal(addressKey('2001:db8:1:2:3:4:5:6'), addressKey('2001:db8:1:2::9'));
+    assert.notEqual(addressKey('2001:db8:1:2::1'), addressKey('2001:db8:1:3::1'));
+    assert.equal(addressKey('2001:db8::1'), addressKey('2001:db8::2'));
+    assert.equal(addressKey('10.0.0.1'), '10.0.0.1');
+    assert.notEqual(addressKey('::ffff:10.0.0.1'), addressKey('::ffff:10.0.0.2'));
+  });
+});
+
+describe('relay: URLs', () => {
+  it('have an origin as dialled, with the port written out', () => {
+    assert.equal(originOf('HTTP://Relay.Example/x/y'), 'http://relay.example:80');
+    assert.equal(originOf('wss://relay.example'), 'wss://relay.example:443');
+    assert.equal(originOf('ws://[::1]:8710/v1/ws'), 'ws://[::1]:8710');
+  });
+
+  it('lead to routes under a base of either kind', () => {
+    assert.equal(routeUrl('https://relay.example', 'ws', '/v1/ws'), 'wss://relay.example/v1/ws');
+    assert.equal(
+      routeUrl('ws://relay.example:81/base//', 'http', '/v1/messages'),
+      'http://relay.example:81/base/v1/messages',
+    );
+    assert.equal(relayKey('https://Relay.example/'), relayKey('wss://relay.example:443'));
+    assert.notEqual(relayKey('https://relay.example/a'), relayKey('https://relay.example/b'));
+  });
+});
+
+describe('relay: pauses', () => {
+  it('double with each failure up to the longest, half of it random', () => {
+    const backoff = { firstMs: 100, mostMs: 1000 };
+    const least = [1, 2, 3, 4, 5, 100].map((failures) => backoffMs(failures, backoff, () => 0));
+    assert.deepEqual(least, [50, 100, 200, 400, 500, 500]);
+    assert.equal(
+      backoffMs(1, backoff, () => 1),
+      100,
+    );
+  });
+
+  it('end when nobody wants to wait any more', async () => {
+    const ended = new AbortController();
+    const pausing = pause(1_000_000, ended.signal);
+    ended.abort();
+    await pausing;
+    await pause(1_000_000, ended.signal);
+  });
+});
+
+function takes(buckets: TokenBuckets, key: string): boolean {
+  try {
+    buckets.take(key);
+    return true;
+  } catch {
+    return false;
+  }
+}

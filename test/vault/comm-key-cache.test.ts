@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { toHex } from '../../src/codec/index.ts';
+import { agree, deriveCommKey, keyPairFromSeed, ready, type KeyPair } from '../../src/crypto/index.ts';
+import { CommKeyCache } from '../../src/vault/comm-key-cache.ts';
+import { thrown } from '../support/expect-error.ts';
+import { hostileEncodings } from '../support/hostile-keys.ts';
+
+describe('vault: the cache of CommKeys', () => {
+  let own: readonly [KeyPair, KeyPair];
+  let peers: readonly KeyPair[];
+  before(async () => {
+    await ready();
+    const pairs = Array.from({ length: 12 }, (_, n) => keyPairFromSeed(new Uint8Array(32).fill(n + 1)));
+    own = [pairs[0]!, pairs[1]!];
+    peers = pairs.slice(2);
+  });
+
+  function expected(pair: KeyPair, peer: KeyPair, sealing: boolean): string {
+    const [sender, recipient] = sealing ? [pair, peer] : [peer, pair];
+    const z = agree(pair.secretKey, peer.publicKey);
+    return toHex(deriveCommKey({ z, senderKey: sender.publicKey, recipientKey: recipient.publicKey }));
+  }
+
+  it('gives what agreement and derivation give, whatever is asked in whatever order, beyond its capacity', () => {
+    const use = fc.record({ pair: fc.nat(1), peer: fc.nat(9), sealing: fc.boolean() });
+    fc.assert(
+      fc.property(fc.array(use, { maxLength: 40 }), (uses) => {
+        const cache = new CommKeyCache({ capacity: 4 });
+        for (const { pair, peer, sealing } of uses) {
+          const [ownPair, peerPair] = [own[pair]!, peers[peer]!];
+          const commKey = sealing
+            ? cache.forSealing(ownPair, peerPair.publicKey)
+            : cache.forOpening(ownPair, peerPair.publicKey);
+          assert.equal(toHex(commKey), expected(ownPair, peerPair, sealing));
+          assert.ok(cache.size <= 4);
+        }
+      }),
+      { numRuns: 15 },
+    );
+  });
+
+  it('keeps no more than its capacity, though all keys were used for sealing', () => {
+    const cache = new CommKeyCache({ capacity: 3 });
+    for (const { publicKey } of peers) cache.forSealing(own[0], publicKey);
+    assert.equal(cache.size, 3);
+  });
+
+  it('forgets the key that was not used for the longest, and overwrites it', () => {
+    const cache = new CommKeyCache({ capacity: 2 });
+    const [a, b, c] = [peers[0]!, peers[1]!, peers[2]!];
+    const keyOfA = cache.forOpening(own[0], a.publicKey);
+    const keyOfB = cache.forOpening(own[0], b.publicKey);
+    assert.equal(cache.forOpening(own[0], a.publicKey), keyOfA);
+    cache.forOpening(own[0], c.publicKey);
+    assert.equal(toHex(keyOfB), toHex(new Uint8Array(32)));
+    assert.equal(cache.forOpening(own[0], a.publicKey), keyOfA);
+    assert.equal(toHex(cache.forOpening(own[0], b.publicKey)), expected(own[0], b, false));
+  });
+
+  it('counts the seals of each key and refuses past the limit, also where the key was forgotten meanwhile', () => {
+    const cache = new CommKeyCache({ capacity: 1, sealsPerKey: 3 });
+    const [a, b] = [peers[0]!.publicKey, peers[1]!.publicKey];
+    for (let n = 0; n < 3; n++) {
+      cache.forSealing(own[0], a);
+      cache.forSealing(own[0], b);
+    }
+    thrown(() => cache.forSealing(own[0], a), 'channel-exhausted');
+    thrown(() => cache.forSealing(own[0], b), 'channel-exhausted');
+    cache.forSealing(own[1], a);
+    assert.equal(cache.forOpening(own[0], a).length, 32);
+  });
+
+  it('keeps nothing of a key that is refused', () => {
+    const cache = new CommKeyCache();
+    for (const bytes of hostileEncodings.values()) {
+      thrown(() => cache.forOpening(own[0], bytes), 'bad-public-key');
+      thrown(() => cache.forSealing(own[0], bytes), 'bad-public-key');
+    }
+    assert.equal(cache.size, 0);
+  });
+
+  it('overwrites all keys when it is cleared', () => {
+    const cache = new CommKeyCache();
+    const keys = peers.map(({ publicKey }) => cache.forOpening(own[0], publicKey));
+    cache.clear();
+    for (const key of keys) assert.equal(toHex(key), toHex(new Uint8Array(32)));
+    assert.equal(cache.size, 0);
+  });
+});
