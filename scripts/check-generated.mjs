@@ -9,7 +9,9 @@ const checks = {
   'chain-types/': () => generator('scripts/generate-chain-types.mjs'),
   // Building it again needs Rust (npm run runtime:build -- --check); the hash tells whether that is due.
   'runtime/artifacts/': async () => {
-    const { sources: sourceHash } = JSON.parse(readFileSync(inRoot('runtime', 'artifacts', 'source-hash.json'), 'utf8'));
+    const { sources: sourceHash } = JSON.parse(
+      readFileSync(inRoot('runtime', 'artifacts', 'source-hash.json'), 'utf8'),
+    );
     const { runtimeSourceHash } = await import('./runtime-source-hash.mjs');
     const now = await runtimeSourceHash(inRoot());
     return now === sourceHash ? '' : `built from sources with the hash ${sourceHash}; they now have ${now}\n`;

@@ -41,7 +41,8 @@ describe('the main job (embedded chain)', () => {
 });
 
 describeRealNode('the main job', () => {
-  mainJobOn(() => startRealNode());
+  // A node that seals instantly finalizes nothing: this one makes a block every half second.
+  mainJobOn(() => startRealNode({ blockTimeMs: 500 }));
 });
 
 function mainJobOn(start: () => Promise<Node>): void {

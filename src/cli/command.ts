@@ -50,7 +50,7 @@ export function action<Flags extends object, Args extends readonly unknown[] = [
 function settingOption(name: SettingName): Option {
   const schema = settingsSchema.properties[name] as { type?: string; description?: string; default?: unknown };
   const fallback =
-    schema.default === undefined || schema.type === 'boolean' ? '' : ` (default: ${String(schema.default)})`;
+    schema.default === undefined || schema.type === 'boolean' ? '' : ` (default: ${JSON.stringify(schema.default)})`;
   const description = `${schema.description ?? ''}${fallback}`;
   if (schema.type === 'boolean') return new Option(`--${flagOf(name)}`, description);
   const option = new Option(`--${flagOf(name)} <${schema.type === 'array' ? 'url' : 'value'}>`, description);

@@ -35,7 +35,7 @@ export const settingsSchema = Type.Object({
 });
 
 export type Settings = Static<typeof settingsSchema>;
-export type SettingName = keyof Settings & string;
+export type SettingName = keyof Settings;
 
 /** `publicUrl` as `public-url`. */
 export function flagOf(name: SettingName): string {

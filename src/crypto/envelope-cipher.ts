@@ -59,11 +59,11 @@ export function openEnvelope({ commKey, genesisHash, envelope }: OpenInput): { h
   return { header: decoded.header, body: decodeBody(plaintext) };
 }
 
-/** Throws unknown-variant for another suite than v1. */
+/** Throws suite-unsupported for another suite than v1, and what decodeEnvelope throws. */
 export function decodeV1(bytes: Uint8Array): EnvelopeV1 {
   const envelope = decodeEnvelope(bytes);
   if (envelope.suite !== 'v1')
-    throw new RelayError('unknown-variant', { details: { what: 'A V1 envelope', variant: 0 } });
+    throw new RelayError('suite-unsupported', { details: { suite: envelope.suite } });
   return envelope;
 }
 

@@ -110,7 +110,7 @@ function checkSender(header: Header, sender: MessageSender): void {
 }
 
 /** Throws clock-skew (protocol.md §9). */
-export function checkClock({ sentAt }: Pick<Header, 'sentAt'>, nowMs: number): void {
+function checkClock({ sentAt }: Pick<Header, 'sentAt'>, nowMs: number): void {
   const difference = sentAt - BigInt(nowMs);
   if (difference > toleranceMs || difference < -toleranceMs)
     throw new RelayError('clock-skew', { details: { sentAt, toleranceMs } });

@@ -2,7 +2,7 @@ import { concatMap, Subscription, type Observable } from 'rxjs';
 import type { BlockNumber, Chain, Finality, Head, HeadEvent, OutboundMessage } from '../chain/index.ts';
 import { ReplayWindow } from '../channel/index.ts';
 import { equalBytes, messageId, topicOf, type Hex } from '../codec/index.ts';
-import { asRelayError, RelayError } from '../errors/index.ts';
+import { asRelayError } from '../errors/index.ts';
 import type { TransactionalStore } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
 import { admitFromChain, admitFromRelay, type Accepted, type AdmissionContext } from './admission.ts';
@@ -283,7 +283,7 @@ class StoredInbox implements Inbox {
   }
 
   #fail(error: unknown): void {
-    const known = error instanceof RelayError ? error : asRelayError(error, 'chain-unreachable');
+    const known = asRelayError(error, 'inbox-stopped');
     this.#markFailed(known);
     this.#dispatcher.fail(known);
   }

@@ -26,6 +26,8 @@ export interface OutboxOptions extends RecipientKeyOptions, NonceClock {
   readonly directory: KeyDirectory;
   /** Signs and pays for extrinsics. */
   readonly account: Account;
+  /** Told whenever the chain or the store is out of reach; what is queued stays and is tried again each second. */
+  readonly onSetback?: (error: RelayError) => void;
 }
 
 /** A queue that posts what was sent as soon as it is started, in order, oldest first. */
@@ -108,15 +110,19 @@ class StoredOutbox implements Outbox {
       try {
         await this.#advance();
       } catch (error) {
-        if (this.#stopping.signal.aborted) return;
-        // The chain or the store is out of reach: what is queued stays, and is tried again.
-        asRelayError(error, 'chain-unreachable');
-        setTimeout(() => {
-          this.#wake();
-        }, retryMs).unref();
+        this.#retryLater(error);
         return;
       }
     }
+  }
+
+  // The chain or the store is out of reach: what is queued stays, and is tried again.
+  #retryLater(error: unknown): void {
+    if (this.#stopping.signal.aborted) return;
+    this.#options.onSetback?.(asRelayError(error, 'outbox-setback'));
+    setTimeout(() => {
+      this.#wake();
+    }, retryMs).unref();
   }
 
   async #advance(): Promise<void> {
@@ -155,7 +161,7 @@ class StoredOutbox implements Outbox {
   }
 
   async #recover(batch: readonly Queued[], error: unknown): Promise<void> {
-    const known = asRelayError(error, 'chain-unreachable');
+    const known = asRelayError(error, 'outbox-setback');
     // Unknown whether it was included: it stays submitted, and #settle looks for it in blocks.
     if (this.#stopping.signal.aborted || unknownFate.has(known.code)) throw known;
     // Someone else posted with this worker's sequence meanwhile.

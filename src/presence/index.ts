@@ -1,5 +1,5 @@
 export type { PresenceOptions } from './presence-options.ts';
-export { publishEndpoints, publishEpoch } from './publish.ts';
+export { publishEndpoints } from './publish.ts';
 export { registerEntity } from './register.ts';
 export { rotateEntity } from './rotate.ts';
 export type { Rotation } from './rotate.ts';

@@ -49,3 +49,5 @@ export {
 export type { CommKeyInput, KeyPair, OpenInput, PhalaSealInput, SealInput } from '../crypto/core.ts';
 export { isRelayError, RelayError } from '../errors/index.ts';
 export type { ErrorCode, ErrorDetails } from '../errors/index.ts';
+export { createRelayClient } from '../relay/browser-client.ts';
+export type { BrowserRelayClientOptions } from '../relay/browser-client.ts';

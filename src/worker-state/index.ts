@@ -1,5 +1,5 @@
 export type { BlockChanges, ChangeSource, MakeChangeSource, ReconcileOptions } from './change-source.ts';
-export { HintSource } from './hint-source.ts';
+
 export type { VerifySignature } from './prove-records.ts';
 export { readWorker } from './read-worker.ts';
 export type { ReadWorkerOptions } from './read-worker.ts';

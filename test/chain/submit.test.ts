@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { accountFromSuri, connectChain, type Call, type Chain } from '../../src/chain/index.ts';
-import { eraBlocks } from '../../src/chain/submit/sign-extrinsic.ts';
 import { workerMessageContent, type Hex } from '../../src/codec/index.ts';
 import { sign } from '../../src/crypto/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
@@ -227,21 +226,6 @@ describe('submit over broken connections', () => {
     const { blockHash } = await inclusion;
     assert.equal(blockHash, dev.head.hash);
     assert.deepEqual(await payloads(watcher), [7]);
-  });
-});
-
-describe('submit over eras', () => {
-  it('signs anew what died unseen, and posts it once', async () => {
-    await using dev = await startDevChain({ blockTimeMs: 60_000 });
-    await using chain = await connectChain({ endpoints: [dev.ws] });
-    const inclusion = chain.submit([push(7)], alice);
-    while ((await pooled(dev.ws)) === 0);
-    await dev.newBlock({ count: eraBlocks + 1, empty: true });
-    while ((await pooled(dev.ws)) === 0);
-    await dev.newBlock();
-    const { blockNumber } = await inclusion;
-    assert.ok(blockNumber > eraBlocks);
-    assert.deepEqual(await payloads(chain), [7]);
   });
 });
 

@@ -120,8 +120,8 @@ describe('crypto: an envelope', () => {
 
   it('of suite phala is never taken for one of v1', () => {
     const data = encodeEncryptedData({ iv, pubkey: header.senderKey, data: content });
-    thrown(() => decodeV1(Uint8Array.of(0, ...data)), 'unknown-variant');
-    thrown(() => openEnvelope({ commKey, genesisHash, envelope: Uint8Array.of(0, ...data) }), 'unknown-variant');
+    thrown(() => decodeV1(Uint8Array.of(0, ...data)), 'suite-unsupported');
+    thrown(() => openEnvelope({ commKey, genesisHash, envelope: Uint8Array.of(0, ...data) }), 'suite-unsupported');
   });
 });
 

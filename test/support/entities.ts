@@ -9,7 +9,7 @@ import { createVault, type Vault } from '../../src/vault/index.ts';
 /** Cheap Argon2 for tests: the strength of the passphrase is not what they test. */
 export const cheapKdf = { memory: 64, passes: 1, lanes: 1 };
 
-export const passphrase = 'correct horse';
+const passphrase = 'correct horse';
 
 /** A folder that the caller removes by `remove`. */
 export async function temporaryFolder(): Promise<{ readonly path: string; remove(): Promise<void> }> {

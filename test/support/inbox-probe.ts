@@ -1,4 +1,5 @@
 import type { Subscription } from 'rxjs';
+import { asRelayError } from '../../src/errors/index.ts';
 import type { Delivery, Inbox, InboxEvent } from '../../src/inbox/index.ts';
 
 /** Subscribes to an inbox, remembers what came and lets a test wait for it. */
@@ -6,7 +7,7 @@ export class InboxProbe {
   readonly events: InboxEvent[] = [];
   readonly #subscription: Subscription;
   readonly #acknowledges: boolean;
-  #error: unknown;
+  #error: Error | undefined;
   #wake: () => void = () => undefined;
 
   constructor(inbox: Inbox, { acknowledges = true } = {}) {
@@ -18,7 +19,7 @@ export class InboxProbe {
         this.#wake();
       },
       error: (error: unknown) => {
-        this.#error = error;
+        this.#error = asRelayError(error, 'open-failed');
         this.#wake();
       },
     });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** Path of a polkadot-omni-node; suites that need one are skipped without it. */
-export const realNodeBinary = process.env['KHALA_RELAY_NODE'];
+const realNodeBinary = process.env['KHALA_RELAY_NODE'];
 
 const devSpec = fileURLToPath(new URL('../../runtime/artifacts/khala-dev.spec.json', import.meta.url));
 /** Until a node says on which port it listens: it compiles the runtime first. */
@@ -98,7 +98,15 @@ function nodeArguments(options: RealNodeOptions, basePath: string): string[] {
     ...['--chain', chainSpec, '--base-path', basePath, '--rpc-port', String(port), '--port', '0'],
     ...(blockTimeMs === undefined ? ['--instant-seal'] : ['--dev-block-time', String(blockTimeMs)]),
     ...(statePruning === undefined ? [] : ['--state-pruning', String(statePruning)]),
-    ...['--rpc-methods', safeRpcOnly ? 'safe' : 'unsafe', '--no-prometheus', '--no-telemetry', '--no-mdns'],
+    ...[
+      '--rpc-methods',
+      safeRpcOnly ? 'safe' : 'unsafe',
+      '--rpc-cors',
+      'all',
+      '--no-prometheus',
+      '--no-telemetry',
+      '--no-mdns',
+    ],
     ...args,
   ];
 }

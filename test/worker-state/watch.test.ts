@@ -77,11 +77,8 @@ describe('watchWorkerState', () => {
     await publish(['http://a', proof(0, worker.ecdhKey), proof(1)]);
     await using wallet = await openWallet(dev.ws);
     const { tx } = wallet.api;
-    await wallet.post(tx['sudo']!['sudo']!(tx['phalaRegistry']!['registerGatekeeper']!(worker.identity)), wallet.alice);
-    await wallet.post(
-      tx['sudo']!['sudo']!(tx['phalaRegistry']!['unregisterGatekeeper']!(worker.identity)),
-      wallet.alice,
-    );
+    await wallet.post(tx.sudo.sudo(tx.phalaRegistry.registerGatekeeper(worker.identity)), wallet.alice);
+    await wallet.post(tx.sudo.sudo(tx.phalaRegistry.unregisterGatekeeper(worker.identity)), wallet.alice);
     await changes.until(({ length }) => length >= 5);
     assert.equal(types(changes.values), 'added changed changed changed changed');
     const seen = changes.values.map((change) => {

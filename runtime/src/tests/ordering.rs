@@ -23,7 +23,7 @@ fn what_was_posted_before_is_stale() {
         dispatch(Bob, sync("worker", 0)).unwrap();
         next_block();
         let stale = refused(InvalidTransaction::Stale);
-        assert_eq!(validate(sync("worker", 0), 0), Err(stale.clone()));
+        assert_eq!(validate(sync("worker", 0), 0), Err(stale));
         assert_eq!(submit(Alice, sync("worker", 0)), Err(stale));
     });
 }

@@ -99,6 +99,6 @@ function sessionHeads(
 }
 
 /** Whether the node's block hashes are those that {@link hashHeader} computes. */
-export function hashesAgree(header: Header, hash: string): boolean {
+function hashesAgree(header: Header, hash: string): boolean {
   return header.number === 0 || toHex(fromHex(hash)) === hashHeader(header);
 }

@@ -26,7 +26,7 @@ export async function* walkFinalized(
   }
 }
 
-export function checkLink(last: Head | undefined, head: Head): void {
+function checkLink(last: Head | undefined, head: Head): void {
   if (last !== undefined && head.parentHash !== last.hash)
     throw new RelayError('chain-forked', { details: { block: head.number, found: head.hash, seen: last.hash } });
 }

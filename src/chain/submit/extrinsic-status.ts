@@ -2,10 +2,13 @@ import type { Hex } from '../../codec/index.ts';
 import { abortable } from '../abort.ts';
 import type { RpcSocket } from '../rpc/rpc-socket.ts';
 
-/** What becomes of a posted extrinsic, as its node sees it. `lost`: the socket broke, nothing more is known. */
+/**
+ * What becomes of a posted extrinsic, as its node sees it. `lost`: the socket broke, nothing more is known. `dead`: its
+ * era ended, whatever the node says or not.
+ */
 export type ExtrinsicStatus =
   | { readonly kind: 'inBlock' | 'finalized'; readonly block: Hex }
-  | { readonly kind: 'usurped' | 'dropped' | 'invalid' | 'finalityTimeout' | 'lost' };
+  | { readonly kind: 'usurped' | 'dropped' | 'invalid' | 'finalityTimeout' | 'lost' | 'dead' };
 
 /** Statuses of one extrinsic in order; those that say nothing new are left out. */
 export class StatusWatch {

@@ -5,7 +5,7 @@ import { LatestValue } from '../head/latest-value.ts';
 import { ConnectionLost, RpcError } from '../rpc/rpc-error.ts';
 import type { RpcSocket } from '../rpc/rpc-socket.ts';
 import { findIn } from './block-body.ts';
-import type { StatusWatch } from './extrinsic-status.ts';
+import type { ExtrinsicStatus, StatusWatch } from './extrinsic-status.ts';
 import { judge } from './pool-verdict.ts';
 import type { SignedExtrinsic } from './sign-extrinsic.ts';
 import type { SubmitSources } from './submit-sources.ts';
@@ -22,9 +22,15 @@ export async function follow(
   finality: Finality,
   signal: AbortSignal | undefined,
 ): Promise<Inclusion> {
+  const { newest$, connection } = sources;
+  using finalized = new LatestValue(newest$.finalized, () => connection.stopped.reason as unknown);
+  const dead = finalized
+    .next(signal, ({ value }) => value.head.number >= extrinsic.death)
+    .then((): ExtrinsicStatus => ({ kind: 'dead' }));
+  dead.catch(() => undefined); // whoever loses the race is not awaited
   try {
     while (watch !== undefined) {
-      const status = await watch.next(signal);
+      const status = await Promise.race([watch.next(signal), dead]);
       if (status.kind === 'finalized' || (status.kind === 'inBlock' && finality === 'best')) {
         const inclusion = await findIn(sources.storageAt(status.block), sources.readAt, extrinsic, signal);
         if (inclusion !== undefined) return inclusion;

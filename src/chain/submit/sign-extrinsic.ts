@@ -27,7 +27,7 @@ export interface SignedExtrinsic {
 export interface SigningFacts {
   readonly runtime: Runtime;
   readonly genesisHash: Hex;
-  /** Finalized: a reorg would kill an era that is anchored on a best block. */
+  /** Finalized, or deep: a reorg would kill an era that is anchored on a best block. */
   readonly anchor: Head;
   readonly nonce: number;
 }

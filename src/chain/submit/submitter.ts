@@ -3,7 +3,7 @@ import { encodeAddress } from '@polkadot/util-crypto';
 import type { Hex } from '../../codec/index.ts';
 import { isRelayError, RelayError } from '../../errors/index.ts';
 import { aborted } from '../abort.ts';
-import type { Account, Call, Inclusion, SubmitOptions } from '../chain.ts';
+import type { Account, Call, Head, Inclusion, SubmitOptions } from '../chain.ts';
 import { backoffMs } from '../rpc/backoff.ts';
 import { expectNumber } from '../rpc/expect.ts';
 import { ConnectionLost, RpcError } from '../rpc/rpc-error.ts';
@@ -14,7 +14,7 @@ import { StatusWatch } from './extrinsic-status.ts';
 import { follow } from './follow.ts';
 import { NonceOwner } from './nonce-owner.ts';
 import { judge } from './pool-verdict.ts';
-import { signExtrinsic, type SignedExtrinsic } from './sign-extrinsic.ts';
+import { eraBlocks, signExtrinsic, type SignedExtrinsic } from './sign-extrinsic.ts';
 import type { SubmitSources } from './submit-sources.ts';
 
 /** Refusals of one extrinsic after which it is given up. */
@@ -91,11 +91,12 @@ export class Submitter {
   ): Promise<Posted> {
     const { connection, heads, runtimes, clock, random, facts } = this.#sources;
     for (let refusals = 1; ; refusals++) {
-      const [anchor, best, nonce] = await Promise.all([
+      const [finalized, best, nonce] = await Promise.all([
         heads.finalized({ signal }),
         heads.best({ signal }),
         owner.next(signal),
       ]);
+      const anchor = await this.#anchor(finalized, best, signal);
       const runtime = await runtimes.of(best.hash, signal);
       const call = this.#wrap(runtime, calls, batch);
       const extrinsic = signExtrinsic(call, account, { runtime, genesisHash: facts.genesisHash, anchor, nonce });
@@ -153,6 +154,13 @@ export class Submitter {
         await clock.sleep(backoffMs(refusals - 1, { minMs: retryMs, maxMs: maxRetryMs, random }), signal);
       }
     }
+  }
+
+  /** Of the era: the newest finalized block, or one deep below the best where finality lags or never comes. */
+  async #anchor(finalized: Head, best: Head, signal: AbortSignal | undefined): Promise<Head> {
+    const deep = best.number - eraBlocks / 2;
+    if (deep <= finalized.number) return finalized;
+    return (await this.#sources.heads.at(deep, { signal })) ?? finalized;
   }
 
   #wrap(runtime: Runtime, calls: readonly Call[], batch: 'all' | 'each'): GenericCall {

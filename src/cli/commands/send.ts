@@ -1,4 +1,5 @@
 import { Option, type Command } from 'commander';
+import { lastValueFrom, Subject } from 'rxjs';
 import type { Account, Chain } from '../../chain/index.ts';
 import { sealMessage, type KeyDirectory } from '../../channel/index.ts';
 import { encodeSignedEnvelope, type BodyInput, type Hex } from '../../codec/index.ts';
@@ -120,11 +121,18 @@ async function sendOnChain(sending: Sending, nonce?: bigint): Promise<void> {
   const { context, to, body, account } = sending;
   const { flags, output, signal } = context;
   if (account === undefined) throw new RelayError('no-account');
-  await using outbox = createOutbox({ ...senderOf(sending), chain: sending.chain, account });
+  const setbacks = new Subject<never>();
+  const onSetback = (error: RelayError): void => {
+    setbacks.error(error);
+  };
+  await using outbox = createOutbox({ ...senderOf(sending), chain: sending.chain, account, onSetback });
+  const failed = lastValueFrom(setbacks);
+  failed.catch(() => undefined); // raced below
   await outbox.start();
   const receipt = await outbox.send({ to, body, as: flags.as, ...(nonce === undefined ? {} : { nonce }) });
   const { messageId } = receipt;
-  const { blockHash } = await receipt.reached(flags.wait, signal);
+  // A command gives up where a service would go on; the message stays queued, and the next send posts it.
+  const { blockHash } = await Promise.race([receipt.reached(flags.wait, signal), failed]);
   output.print(
     { event: 'sent', messageId, via: 'chain', blockHash },
     `Sent ${short(messageId)} in block ${short(blockHash)}.`,

@@ -55,7 +55,7 @@ async function run(context: Context<Flags>, { chain, watch, vault, listen }: Par
   await using mailStore = await openLmdbMailStore({ path: join(folder, 'mail') });
   await using forwardStore = await openLmdbMailStore({ path: join(folder, 'forward') });
   const inbox = vault === undefined ? undefined : inboxOf({ chain, vault, data, watch, settings, from: flags.from });
-  await using stopInbox = inbox;
+  await using _inbox = inbox;
   await inbox?.start();
   await using relay = createRelay({
     genesisHash: chain.genesisHash,

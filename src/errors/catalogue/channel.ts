@@ -17,8 +17,4 @@ export const channelErrors = {
     message: 'The message is older than what the replay window remembers.',
     remedy: 'Send it again with a new nonce.',
   },
-  'suite-unsupported': {
-    message: 'The suite {suite} can not be used here.',
-    remedy: 'Send an envelope of suite v1.',
-  },
 } as const satisfies Record<string, CatalogueEntry>;

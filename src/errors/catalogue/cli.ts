@@ -18,7 +18,8 @@ export const cliErrors = {
   },
   'secret-by-flag': {
     message: 'Secrets are not taken by flag, where other users of the machine can read them.',
-    remedy: 'Set KHALA_RELAY_SURI, or give --suri-fd N; --suri takes the well-known development accounts only, as //Alice.',
+    remedy:
+      'Set KHALA_RELAY_SURI, or give --suri-fd N; --suri takes the well-known development accounts only, as //Alice.',
     usage: true,
   },
   'no-passphrase': {

@@ -30,4 +30,8 @@ export const cryptoErrors = {
     message: 'The crypto backend {backend} fails its self-test: {part}.',
     remedy: 'Reinstall the dependencies; do not use this installation for secrets.',
   },
+  'suite-unsupported': {
+    message: 'The suite {suite} can not be used here.',
+    remedy: 'Send an envelope of suite v1.',
+  },
 } as const satisfies Record<string, CatalogueEntry>;

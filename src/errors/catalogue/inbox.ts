@@ -9,4 +9,8 @@ export const inboxErrors = {
     message: 'The inbox has a subscriber already.',
     remedy: 'Share the one subscription; each delivery goes to one consumer.',
   },
+  'inbox-stopped': {
+    message: 'The inbox can not go on: {reason}.',
+    remedy: 'Start it again; nothing that was not acknowledged is lost.',
+  },
 } as const satisfies Record<string, CatalogueEntry>;

@@ -11,4 +11,8 @@ export const outboxErrors = {
     remedy: 'Give one with --suri, --suri-fd or KHALA_RELAY_SURI.',
     usage: true,
   },
+  'outbox-setback': {
+    message: 'Posting does not get on at the moment: {reason}.',
+    remedy: 'What is queued stays and is tried again; report it if it does not pass.',
+  },
 } as const satisfies Record<string, CatalogueEntry>;

@@ -9,10 +9,6 @@ export const storeErrors = {
     message: 'The store is closed.',
     remedy: 'Open it again.',
   },
-  'store-version': {
-    message: 'The data in {path} has version {version}, which this program does not know.',
-    remedy: 'Update khala-relay, or give another --data folder.',
-  },
   locked: {
     message: '{path} is in use by another process (pid {pid}).',
     remedy: 'Stop that process, or give another path.',

@@ -45,7 +45,7 @@ impl crate::Config for Test {
 pub fn chain() -> TestExternalities {
     let mut chain: TestExternalities =
         frame_system::GenesisConfig::<Test>::default().build_storage().unwrap().into();
-    chain.execute_with(|| next_block());
+    chain.execute_with(next_block);
     chain
 }
 

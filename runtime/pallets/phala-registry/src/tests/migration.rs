@@ -1,3 +1,6 @@
+// One of the two layouts is that of the runtime: for it `into` changes nothing.
+#![allow(clippy::useless_conversion)]
+
 use codec::Encode;
 use frame_support::{
     storage::unhashed,

@@ -1,0 +1,97 @@
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+/** The built command line, as users run it. */
+const bin = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+
+export type Line = Readonly<Record<string, unknown>>;
+
+export interface Ended {
+  readonly code: number | null;
+  readonly lines: readonly Line[];
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+function environment(env: Env): NodeJS.ProcessEnv {
+  return { ...process.env, KHALA_RELAY_PASSPHRASE: 'correct horse', ...env };
+}
+
+/** Runs a command to its end. */
+export function runCli(args: readonly string[], options: { env?: Env; input?: string } = {}): Promise<Ended> {
+  return new Promise((resolve) => {
+    const child = execFile(
+      process.execPath,
+      [bin, ...args],
+      { env: environment(options.env ?? {}) },
+      (error, stdout, stderr) => {
+        const code = error === null ? 0 : (child.exitCode ?? null);
+        resolve({ code, stdout, stderr, lines: args.includes('--json') ? jsonLines(stdout) : [] });
+      },
+    );
+    child.stdin?.end(options.input ?? '');
+  });
+}
+
+function jsonLines(stdout: string): Line[] {
+  return stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Line);
+}
+
+/** A command that goes on, its JSON lines as they come. */
+export class RunningCli implements AsyncDisposable {
+  readonly lines: Line[] = [];
+  readonly #child: ChildProcess;
+  readonly #ended: Promise<number | null>;
+  #stderr = '';
+  #hasEnded = false;
+  #wake: () => void = () => undefined;
+
+  constructor(args: readonly string[], env: Env = {}) {
+    this.#child = spawn(process.execPath, [bin, ...args, '--json'], {
+      env: environment(env),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const { stdout, stderr } = this.#child;
+    stderr?.on('data', (data: Buffer) => (this.#stderr += data.toString()));
+    if (stdout !== null)
+      createInterface(stdout).on('line', (line) => {
+        this.lines.push(JSON.parse(line) as Line);
+        this.#wake();
+      });
+    this.#ended = new Promise((resolve) => {
+      this.#child.once('close', (code) => {
+        this.#hasEnded = true;
+        resolve(code);
+        this.#wake();
+      });
+    });
+  }
+
+  /** The first line that fits; fails when the command ends without one. */
+  async line(fits: (line: Line) => boolean): Promise<Line> {
+    for (;;) {
+      const found = this.lines.find(fits);
+      if (found !== undefined) return found;
+      if (this.#hasEnded) throw new Error(`the command ended without the line: ${this.#stderr}`);
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  /** Sends a signal and waits for the exit code. */
+  async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+    this.#child.kill(signal);
+    return this.#ended;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end('SIGKILL');
+  }
+}
