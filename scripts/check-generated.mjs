@@ -6,7 +6,8 @@ import { capture, main, say } from './lib/run.mjs';
 
 const checks = {
   'docs/errors.md': () => generator('scripts/generate-error-docs.ts'),
-  'chain-types/': () => generator('scripts/generate-chain-types.mjs'),
+  'docs/configuration.md': () => generator('scripts/generate-configuration-docs.ts'),
+  'chain-types/': () => generator('scripts/generate-chain-types.ts'),
   // Building it again needs Rust (npm run runtime:build -- --check); the hash tells whether that is due.
   'runtime/artifacts/': async () => {
     const { sources: sourceHash } = JSON.parse(

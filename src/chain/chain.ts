@@ -54,7 +54,10 @@ export interface WorkerInfo {
 /** One worker's share of WorkerState at one block. */
 export interface WorkerRecord {
   readonly info: WorkerInfo;
-  /** As on chain: URLs and ECDH records, in order, bytes that are not UTF-8 replaced. */
+  /**
+   * As on chain, in order, bytes that are not UTF-8 replaced: the first 64 URLs and the last 8 ECDH records, none longer
+   * than 2048 bytes. Whoever owns a worker may publish millions of strings.
+   */
   readonly endpoints: readonly string[];
   readonly gatekeeper: boolean;
 }

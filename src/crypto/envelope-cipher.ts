@@ -62,8 +62,7 @@ export function openEnvelope({ commKey, genesisHash, envelope }: OpenInput): { h
 /** Throws suite-unsupported for another suite than v1, and what decodeEnvelope throws. */
 export function decodeV1(bytes: Uint8Array): EnvelopeV1 {
   const envelope = decodeEnvelope(bytes);
-  if (envelope.suite !== 'v1')
-    throw new RelayError('suite-unsupported', { details: { suite: envelope.suite } });
+  if (envelope.suite !== 'v1') throw new RelayError('suite-unsupported', { details: { suite: envelope.suite } });
   return envelope;
 }
 

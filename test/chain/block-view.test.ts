@@ -21,7 +21,7 @@ describe('BlockView', () => {
     chain = await connectChain({ endpoints: [dev.ws] });
     wallet = await openWallet(dev.ws);
     const { alice: proxy, bob: real, api } = wallet;
-    await wallet.post(api.tx['proxy']!['addProxy']!(proxy.address, 'Any', 0), real);
+    await wallet.post(api.tx.proxy.addProxy(proxy.address, 'Any', 0), real);
     await chain.submit([{ kind: 'register-worker', identity: worker.identity, ecdhKey: worker.ecdhKey }], alice);
   });
   after(async () => {
@@ -56,12 +56,12 @@ describe('BlockView', () => {
     const { tx } = wallet.api;
     const empty = await dev.newBlock();
     const calls = [
-      tx['phalaMq']!['pushMessage']!('0x6162', '0x01'),
-      tx['sudo']!['sudo']!(tx['phalaMq']!['forcePushPalletMessage']!('0x6364', '0x0203')),
-      tx['phalaMq']!['pushMessage']!('', '0x04'),
-      tx['phalaMq']!['pushMessage']!('0x5e', '0x05'),
+      tx.phalaMq.pushMessage('0x6162', '0x01'),
+      tx.sudo.sudo(tx.phalaMq.forcePushPalletMessage('0x6364', '0x0203')),
+      tx.phalaMq.pushMessage('', '0x04'),
+      tx.phalaMq.pushMessage('0x5e', '0x05'),
     ];
-    const hash = await wallet.post(tx['utility']!['batchAll']!(calls), wallet.alice);
+    const hash = await wallet.post(tx.utility.batchAll(calls), wallet.alice);
     assert.deepEqual(await chain.at(empty.hash).outboundMessages(), []);
     assert.deepEqual(await chain.at(hash).outboundMessages(), [
       { sender: { kind: 'account', id: alice.id }, destination: utf8('ab'), payload: Uint8Array.of(1) },
@@ -76,35 +76,34 @@ describe('BlockView', () => {
 
   it("reads the chain's clock", async () => {
     const { hash } = await chain.bestHead();
-    assert.equal(await chain.at(hash).timestamp(), BigInt((await wallet.api.query['timestamp']!['now']!()).toString()));
+    assert.equal(await chain.at(hash).timestamp(), BigInt((await wallet.api.query.timestamp.now()).toString()));
   });
 
   it('finds what nested calls touch', async () => {
     const { tx } = wallet.api;
     const { identity, endpoints, signingTime, signature } = await signedEndpoints(chain, worker, ['http://nested']);
-    const update = tx['phalaRegistry']!['updateWorkerEndpoint']!(
+    const update = tx.phalaRegistry.updateWorkerEndpoint(
       { pubkey: identity, versionedEndpoints: { V1: endpoints }, signingTime },
       toHex(signature),
     );
-    const proxied = tx['proxy']!['proxy']!(wallet.bob.address, null, tx['utility']!['forceBatch']!([update]));
-    const asMulti = tx['multisig']!['asMultiThreshold1']!([wallet.bob.address], proxied);
+    const proxied = tx.proxy.proxy(wallet.bob.address, null, tx.utility.forceBatch([update]));
+    const asMulti = tx.multisig.asMultiThreshold1([wallet.bob.address], proxied);
     // The multisig is nobody's proxy: what it wraps fails, and stops the batch after what went before.
-    const hash = await wallet.post(tx['utility']!['batch']!([proxied, asMulti]), wallet.alice);
+    const hash = await wallet.post(tx.utility.batch([proxied, asMulti]), wallet.alice);
     assert.deepEqual(await chain.at(hash).touchedWorkers(), { ids: [identity], gatekeepers: false, complete: true });
   });
 
   it('finds what events tell, and that the gatekeepers changed', async () => {
     const { tx } = wallet.api;
-    const sudo = (call: Parameters<Wallet['post']>[0]): Promise<Hex> =>
-      wallet.post(tx['sudo']!['sudo']!(call), wallet.alice);
-    const added = await sudo(tx['phalaRegistry']!['registerGatekeeper']!(worker.identity));
+    const sudo = (call: Parameters<Wallet['post']>[0]): Promise<Hex> => wallet.post(tx.sudo.sudo(call), wallet.alice);
+    const added = await sudo(tx.phalaRegistry.registerGatekeeper(worker.identity));
     assert.deepEqual(await chain.at(added).touchedWorkers(), {
       ids: [worker.identity],
       gatekeepers: true,
       complete: true,
     });
     assert.equal((await chain.at(added).worker(worker.identity))?.gatekeeper, true);
-    const removed = await sudo(tx['phalaRegistry']!['unregisterGatekeeper']!(worker.identity));
+    const removed = await sudo(tx.phalaRegistry.unregisterGatekeeper(worker.identity));
     assert.deepEqual(await chain.at(removed).touchedWorkers(), {
       ids: [worker.identity],
       gatekeepers: true,
@@ -140,7 +139,7 @@ describe('BlockView', () => {
   });
 
   function twox(id: Hex): string {
-    const hasher = wallet.api.query['phalaRegistry']!['endpoints']!.key(id);
+    const hasher = wallet.api.query.phalaRegistry.endpoints.key(id);
     return hasher.slice(2 + 64);
   }
 });

@@ -11,18 +11,17 @@ const deadUrl = 'ws://127.0.0.1:9';
 /** Runs and gives what was written to stdout and stderr meanwhile. */
 async function outputOf(run: () => Promise<unknown>): Promise<string> {
   const { stdout, stderr } = process;
-  const writes = [stdout.write, stderr.write] as const;
+  const streams = [stdout, stderr].map((stream) => ({ stream, write: stream.write.bind(stream) }));
   let text = '';
   const capture = (chunk: unknown): boolean => {
     text += String(chunk);
     return true;
   };
-  stdout.write = capture as typeof stdout.write;
-  stderr.write = capture as typeof stderr.write;
+  for (const { stream } of streams) stream.write = capture;
   try {
     await run();
   } finally {
-    [stdout.write, stderr.write] = writes;
+    for (const { stream, write } of streams) stream.write = write;
   }
   return text;
 }

@@ -12,7 +12,7 @@ describe('checkOutcome', () => {
   before(async () => {
     dev = await startDevChain();
     wallet = await openWallet(dev.ws);
-    const addProxy = wallet.api.tx['proxy']!['addProxy']!(wallet.alice.address, 'Any', 0);
+    const addProxy = wallet.api.tx.proxy.addProxy(wallet.alice.address, 'Any', 0);
     await wallet.post(addProxy, wallet.bob);
     const metadata = (await wallet.api.rpc.state.getMetadata()).toHex();
     runtime = new Runtime({ specName: 'khala-dev', specVersion: 100, transactionVersion: 1 }, metadata);
@@ -25,7 +25,7 @@ describe('checkOutcome', () => {
   /** Of the extrinsic after the timestamp's. */
   async function outcome(call: Parameters<Wallet['post']>[0]): Promise<ReturnType<typeof checkOutcome>> {
     const hash = await wallet.post(call, wallet.alice);
-    const events = (await (await wallet.api.at(hash)).query['system']!['events']!()).toHex();
+    const events = (await (await wallet.api.at(hash)).query.system.events()).toHex();
     return checkOutcome(runtime, fromHex(events), 1);
   }
 

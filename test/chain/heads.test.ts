@@ -92,7 +92,7 @@ describe('heads', () => {
     const events = chain.headEvents({ from: 0 });
     for (let number = 0; number < 3; number++) {
       const { value } = await events.next();
-      assert.equal(value?.head.number, number);
+      assert.equal(value.head.number, number);
     }
     await events.return(undefined as never);
   });

@@ -110,14 +110,14 @@ describeRealNode('the chain room', function () {
     await using chain = await connectChain({ endpoints: [node.ws] });
     await using wallet = await openWallet(node.ws);
     const { tx } = wallet.api;
-    await wallet.post(tx['proxy']!['addProxy']!(wallet.alice.address, 'Any', 0), wallet.bob);
+    await wallet.post(tx.proxy.addProxy(wallet.alice.address, 'Any', 0), wallet.bob);
     await chain.submit([register], alice);
     const { identity, endpoints, signingTime, signature } = await signedEndpoints(chain, worker, ['http://nested']);
-    const update = tx['phalaRegistry']!['updateWorkerEndpoint']!(
+    const update = tx.phalaRegistry.updateWorkerEndpoint(
       { pubkey: identity, versionedEndpoints: { V1: endpoints }, signingTime },
       toHex(signature),
     );
-    const nested = tx['utility']!['batch']!([tx['proxy']!['proxy']!(wallet.bob.address, null, update)]);
+    const nested = tx.utility.batch([tx.proxy.proxy(wallet.bob.address, null, update)]);
     const hash = await wallet.post(nested, wallet.alice);
     assert.deepEqual((await chain.at(hash).touchedWorkers()).ids, [worker.identity]);
     assert.deepEqual((await chain.at(hash).worker(worker.identity))?.endpoints, ['http://nested']);
@@ -137,7 +137,8 @@ describeRealNode('the chain room', function () {
       await using second = await startRealNode({ basePath, blockTimeMs: 300 });
       proxy.retarget(second.ws);
       const { blockNumber } = await lost;
-      for (const { until } of [heads, best]) await until((events) => (events.at(-1)?.head.number ?? 0) > blockNumber);
+      for (const recorder of [heads, best])
+        await recorder.until((events) => (events.at(-1)?.head.number ?? 0) > blockNumber);
       assert.ok(isChain(heads.values) && isChain(best.values));
       assert.ok(blockNumber >= seen.blockNumber);
       assert.deepEqual(await payloads(chain), [1, 2]);

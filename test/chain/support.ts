@@ -4,14 +4,7 @@ import type { KeyringPair } from '@polkadot/keyring/types';
 import type { ProviderInterface } from '@polkadot/rpc-provider/types';
 import type { Observable } from 'rxjs';
 import { accountFromSuri, type Chain, type HeadEvent } from '../../src/chain/index.ts';
-import {
-  ecdhRecordContent,
-  encodeEcdhRecord,
-  encodeEndpointPayload,
-  endpointContent,
-  toHex,
-  type Hex,
-} from '../../src/codec/index.ts';
+import { ecdhRecordContent, encodeEcdhRecord, endpointContent, toHex, type Hex } from '../../src/codec/index.ts';
 import { keyPairFromSeed, sign, type KeyPair } from '../../src/crypto/index.ts';
 import { isRelayError, type ErrorCode } from '../../src/errors/index.ts';
 
@@ -140,11 +133,6 @@ export async function signedEndpoints(
     signingTime: (await chain.at(hash).timestamp()) - 1n,
   };
   return { ...payload, signature: sign(worker.pair.secretKey, endpointContent(payload)) };
-}
-
-/** SCALE of the payload, for calls built with @polkadot/api. */
-export function payloadHex(signed: SignedEndpoints): Hex {
-  return toHex(encodeEndpointPayload(signed));
 }
 
 /** Posts whatever calls a test needs, by the official library: an implementation that is not ours. */

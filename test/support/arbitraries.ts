@@ -30,7 +30,7 @@ export const header: fc.Arbitrary<HeaderInput> = fc.record({
 
 export const encryptedData = fc.record({ iv: fixed(12), pubkey: fixed(32), data: content });
 
-export const envelopeV1 = fc.record({ suite: fc.constant('v1' as const), header, iv: fixed(12), ciphertext: content });
+const envelopeV1 = fc.record({ suite: fc.constant('v1' as const), header, iv: fixed(12), ciphertext: content });
 
 export const envelope: fc.Arbitrary<EnvelopeInput> = fc.oneof(
   envelopeV1,

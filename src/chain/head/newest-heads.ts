@@ -1,5 +1,4 @@
 import { Observable, share, ReplaySubject, switchMap } from 'rxjs';
-import { fromHex, toHex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
 import type { Finality, Head } from '../chain.ts';
 import type { Connection, Session } from '../rpc/connection.ts';
@@ -96,9 +95,4 @@ function sessionHeads(
       end?.();
     };
   });
-}
-
-/** Whether the node's block hashes are those that {@link hashHeader} computes. */
-function hashesAgree(header: Header, hash: string): boolean {
-  return header.number === 0 || toHex(fromHex(hash)) === hashHeader(header);
 }

@@ -3,7 +3,7 @@ import { ConnectionLost, RpcError } from './rpc-error.ts';
 import { createWebSocket, type PlainSocket } from './web-socket.ts';
 
 /** How long one request may take before its socket counts as dead. */
-export const requestTimeoutMs = 30_000;
+const requestTimeoutMs = 30_000;
 /** Notifications kept for subscriptions whose id has not been answered yet. */
 const maxEarlyNotifications = 256;
 

@@ -1,0 +1,36 @@
+// Writes docs/configuration.md from the schema of the settings. `--check` only says whether it is up to date.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { flagOf, settingsSchema, variableOf, type SettingName } from '../src/cli/settings.ts';
+
+const page = new URL('../docs/configuration.md', import.meta.url);
+const names = Object.keys(settingsSchema.properties) as SettingName[];
+
+const head = `# Configuration
+
+Flags win over the environment, the environment over \`khala-relay.toml\` in the working folder (or the TOML or JSON file that
+\`--config\` names), that over the defaults. In a file the names are those of the first column. Lists are repeated flags, arrays
+in a file, and separated by commas in the environment.
+
+Secrets are never flags and never stand in a file: the passphrase of a vault is \`KHALA_RELAY_PASSPHRASE\` or a prompt, the secret
+URI of the paying account \`KHALA_RELAY_SURI\`, \`--suri-fd N\`, or, for the well-known development accounts only, \`--suri //Alice\`.
+\`KHALA_RELAY_DEBUG=1\` prints the stack of an error.
+
+| setting | flag | environment | what it is | default |
+| --- | --- | --- | --- | --- |
+`;
+
+function row(name: SettingName): string {
+  const { description = '', default: fallback } = settingsSchema.properties[name] as {
+    description?: string;
+    default?: unknown;
+  };
+  const shown = fallback === undefined ? '–' : `\`${JSON.stringify(fallback)}\``;
+  return `| ${name} | \`--${flagOf(name)}\` | \`${variableOf(name)}\` | ${description} | ${shown} |\n`;
+}
+
+const text = head + names.map(row).join('');
+if (!process.argv.includes('--check')) writeFileSync(page, text);
+else if (readFileSync(page, 'utf8') !== text) {
+  console.error('docs/configuration.md differs from src/cli/settings.ts: run npm run generate:configuration');
+  process.exitCode = 1;
+}
