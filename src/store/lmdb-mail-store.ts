@@ -2,6 +2,7 @@ import { open, type Database, type RootDatabase } from 'lmdb';
 import { toHex, type Hex } from '../codec/index.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
 import { GroupCommit } from './group-commit.ts';
+import { refuseForeignData, throwCommitCause } from './lmdb-environment.ts';
 import * as layout from './lmdb-mail-layout.ts';
 import type { Appended, Mail, MailboxStats, MailQuota, MailStore, MailStoreTotals, ReadLimit } from './mail-store.ts';
 
@@ -40,6 +41,7 @@ const chunk = 500;
 export async function openLmdbMailStore(options: LmdbMailStoreOptions): Promise<MailStore> {
   const random = options.random ?? ((length) => crypto.getRandomValues(new Uint8Array(length)));
   try {
+    await refuseForeignData(options.path);
     const binary = { keyEncoding: 'binary', encoding: 'binary' } as const;
     const env = open<Buffer, Buffer>({
       path: options.path,
@@ -113,7 +115,7 @@ class LmdbMailStore implements MailStore {
           action();
           this.#writeCounters();
         })
-        .catch(throwCause),
+        .catch(throwCommitCause),
     );
     this.#sweeper = setInterval(() => {
       this.sweep().catch(() => undefined);
@@ -301,12 +303,6 @@ class LmdbMailStore implements MailStore {
       if (box.last > 0n) this.#tables.boxes.putSync(layout.idKey(recipient), layout.encodeBox(box));
     if (this.#totals !== undefined) this.#tables.meta.putSync(totalsKey, layout.encodeTotals(this.#totals));
   }
-}
-
-/** Of a failed commit lmdb-js tells the cause in a promise, which is rejected whether or not somebody looks. */
-async function throwCause(error: unknown): Promise<never> {
-  if (error instanceof Error && 'commitError' in error) await error.commitError;
-  throw error;
 }
 
 function count(box: layout.Box, totals: layout.Totals, messages: number, bytes: number): void {

@@ -1,15 +1,10 @@
-import { mkdir, open as openFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir } from 'node:fs/promises';
 import { open, type Database, type RootDatabase } from 'lmdb';
 import { equalBytes } from '../codec/index.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
+import { refuseForeignData, throwCommitCause } from './lmdb-environment.ts';
 import { checkKeys, cutBound, isKey } from './keys.ts';
 import type { Entry, Expectation, KeyRange, TransactionalStore, Write } from './transactional-store.ts';
-
-const dataFile = 'data.mdb';
-// lmdb.h, MDB_MAGIC in the first meta page, after the header of the page.
-const magic = Buffer.of(0xde, 0xc0, 0xef, 0xbe);
-const magicOffset = 24;
 
 export interface LmdbStoreOptions {
   /** Folder; made where it is missing, mode 0700. */
@@ -20,8 +15,16 @@ export interface LmdbStoreOptions {
 export async function openLmdbStore({ path }: LmdbStoreOptions): Promise<TransactionalStore> {
   try {
     await mkdir(path, { recursive: true, mode: 0o700 });
-    await refuseForeign(join(path, dataFile));
-    const root = open<Buffer, Buffer>({ path, keyEncoding: 'binary', encoding: 'binary', noMemInit: false });
+    await refuseForeignData(path);
+    const root = open<Buffer, Buffer>({
+      path,
+      keyEncoding: 'binary',
+      encoding: 'binary',
+      // A commit is then one fdatasync that its promise waits for; `flushed` never comes after one that failed.
+      overlappingSync: false,
+      // Batching by event turn makes promises of its own, which nobody awaits where a commit fails.
+      eventTurnBatching: false,
+    });
     return new LmdbStore(root, path);
   } catch (error) {
     throw asRelayError(error, 'store-failed', { path });
@@ -61,15 +64,14 @@ class LmdbStore implements TransactionalStore {
     return this.#using(async (database) => {
       checkKeys([...writes, ...expected]);
       // A child transaction is rolled back alone where it fails: others share the parent.
-      const isApplied = await database.childTransaction(() => {
+      const applied = database.childTransaction(() => {
         if (!expected.every((expectation) => holds(database, expectation))) return false;
         for (const { key, value } of writes)
           if (value === undefined) database.removeSync(Buffer.from(key));
           else database.putSync(Buffer.from(key), Buffer.from(value));
         return true;
       });
-      await database.flushed;
-      return isApplied;
+      return applied.catch(throwCommitCause);
     });
   }
 
@@ -104,22 +106,4 @@ function holds(database: Database<Buffer, Buffer>, { key, value }: Expectation):
 
 function copy(value: Buffer | undefined): Uint8Array | undefined {
   return value === undefined ? undefined : Uint8Array.from(value);
-}
-
-// The library does not survive a file of another format: it reads it as pages.
-async function refuseForeign(path: string): Promise<void> {
-  const file = await openFile(path).catch((error: unknown) => {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  });
-  if (file === undefined) return;
-  try {
-    const found = Buffer.alloc(magic.length);
-    const isEmpty = (await file.stat()).size === 0;
-    await file.read(found, 0, found.length, magicOffset);
-    if (!isEmpty && !found.equals(magic))
-      throw new RelayError('store-failed', { details: { path, reason: 'it holds the data of another program' } });
-  } finally {
-    await file.close();
-  }
 }
