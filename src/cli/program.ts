@@ -1,36 +1,28 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
-import { demoCommand } from './commands/demo.ts';
-import { devCommand } from './commands/dev.ts';
-import { doctorCommand } from './commands/doctor.ts';
-import { endpointCommand } from './commands/endpoint.ts';
-import { keysCommand } from './commands/keys.ts';
-import { listenCommand } from './commands/listen.ts';
-import { registerCommand } from './commands/register.ts';
-import { rotateCommand } from './commands/rotate.ts';
-import { sendCommand } from './commands/send.ts';
-import { serveCommand } from './commands/serve.ts';
-import { workersCommand } from './commands/workers.ts';
 
-/** The whole command line; throws CommanderError instead of ending the process. */
-export function buildProgram(): Command {
+// Loaded when they are wanted: most commands need no chain of their own, and some no chain at all.
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  demo: async () => (await import('./commands/demo.ts')).demoCommand(),
+  dev: async () => (await import('./commands/dev.ts')).devCommand(),
+  keys: async () => (await import('./commands/keys.ts')).keysCommand(),
+  register: async () => (await import('./commands/register.ts')).registerCommand(),
+  endpoint: async () => (await import('./commands/endpoint.ts')).endpointCommand(),
+  rotate: async () => (await import('./commands/rotate.ts')).rotateCommand(),
+  workers: async () => (await import('./commands/workers.ts')).workersCommand(),
+  send: async () => (await import('./commands/send.ts')).sendCommand(),
+  listen: async () => (await import('./commands/listen.ts')).listenCommand(),
+  serve: async () => (await import('./commands/serve.ts')).serveCommand(),
+  doctor: async () => (await import('./commands/doctor.ts')).doctorCommand(),
+};
+
+/** The command line, with the one command that `name` names, or else with all. Throws CommanderError in use. */
+export async function buildProgram(name: string | undefined): Promise<Command> {
   const program = new Command('khala-relay')
     .description('End-to-end encrypted messages between the entities of a Khala-compatible chain')
     .version(version());
-  const commands = [
-    demoCommand(),
-    devCommand(),
-    keysCommand(),
-    registerCommand(),
-    endpointCommand(),
-    rotateCommand(),
-    workersCommand(),
-    sendCommand(),
-    listenCommand(),
-    serveCommand(),
-    doctorCommand(),
-  ];
-  for (const made of commands) program.addCommand(made);
+  const wanted = name !== undefined && Object.hasOwn(commands, name) ? [commands[name]] : Object.values(commands);
+  for (const load of wanted) if (load !== undefined) program.addCommand(await load());
   return throwing(program);
 }
 

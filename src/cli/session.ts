@@ -2,10 +2,9 @@ import { join } from 'node:path';
 import { accountFromSuri, connectChain, type Account, type Chain } from '../chain/index.ts';
 import { RelayError } from '../errors/index.ts';
 import { lockFile, openLmdbStore, type TransactionalStore } from '../store/index.ts';
-import { openVault, type Vault } from '../vault/index.ts';
 import type { Hex } from '../codec/index.ts';
 import { required } from './resolve-settings.ts';
-import { passphrase, suri, type SuriFlags } from './secrets.ts';
+import { suri, type SuriFlags } from './secrets.ts';
 import type { Settings } from './settings.ts';
 import { mkdir } from 'node:fs/promises';
 
@@ -25,12 +24,6 @@ export function openChain(settings: Settings, signal: AbortSignal): Promise<Chai
     signal,
     ...(settings.genesis === undefined ? {} : { genesisHash: settings.genesis as Hex }),
   });
-}
-
-/** The vault that the settings name, its passphrase from the environment or a prompt. */
-export async function unlockVault(settings: Settings): Promise<Vault> {
-  const path = required(settings, 'vault');
-  return openVault({ path, passphrase: await passphrase(`Passphrase of ${path}: `) });
 }
 
 /** The paying account, or undefined where none is given. */

@@ -1,5 +1,5 @@
 import { RelayError } from '../errors/index.ts';
-import { concatBytes } from './bytes.ts';
+import { joinBytes } from './bytes.ts';
 
 const maxCompact = 2 ** 30 - 1;
 
@@ -49,7 +49,7 @@ export class Writer {
   }
 
   finish(): Uint8Array {
-    return concatBytes(...this.#parts);
+    return joinBytes(this.#parts);
   }
 
   #number(length: number, write: (view: DataView) => void): this {

@@ -8,9 +8,9 @@ const hex = (bytes: Uint8Array): Hex => `0x${Buffer.from(bytes).toString('hex')}
 
 describe('dev-chain: workers', () => {
   it('are registered with endpoints from the first block on', async () => {
-    await using chain = await startDevChain({ workers: 5 });
+    await using chain = await startDevChain({ workers: 32 });
     await using client = await connect(chain.ws);
-    assert.equal(chain.workers.length, 5);
+    assert.equal(chain.workers.length, 32);
     for (const hash of [chain.genesisHash, chain.head.hash]) {
       const { phalaRegistry } = (await client.api.at(hash)).query;
       const entries = await phalaRegistry.workers.entries();

@@ -3,7 +3,8 @@ import { publishEndpoints } from '../../presence/index.ts';
 import { action, command, withAccount, type Context } from '../command.ts';
 import { short } from '../output.ts';
 import type { SuriFlags } from '../secrets.ts';
-import { openChain, payingAccount, unlockVault } from '../session.ts';
+import { openChain, payingAccount } from '../session.ts';
+import { unlockVault } from '../unlock-vault.ts';
 
 export function endpointCommand(): Command {
   const set = withAccount(

@@ -7,7 +7,8 @@ import { action, command, type Context } from '../command.ts';
 import type { Output } from '../output.ts';
 import { required } from '../resolve-settings.ts';
 import { ask, newPassphrase } from '../secrets.ts';
-import { unlockVault } from '../session.ts';
+import {} from '../session.ts';
+import { unlockVault } from '../unlock-vault.ts';
 
 const stdin = 0;
 

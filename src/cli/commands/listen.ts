@@ -9,7 +9,8 @@ import { watchWorkerState } from '../../worker-state/index.ts';
 import { action, command, type Context } from '../command.ts';
 import { inboxOf } from '../local-inbox.ts';
 import { printInbox } from '../print-inbox.ts';
-import { dataFolder, mayReachPrivate, openChain, openData, timeoutMs, unlockVault } from '../session.ts';
+import { dataFolder, mayReachPrivate, openChain, openData, timeoutMs } from '../session.ts';
+import { unlockVault } from '../unlock-vault.ts';
 
 interface Flags {
   readonly from?: string;

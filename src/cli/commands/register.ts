@@ -3,7 +3,8 @@ import { registerEntity } from '../../presence/index.ts';
 import { action, command, withAccount, type Context } from '../command.ts';
 import { short } from '../output.ts';
 import type { SuriFlags } from '../secrets.ts';
-import { openChain, payingAccount, unlockVault } from '../session.ts';
+import { openChain, payingAccount } from '../session.ts';
+import { unlockVault } from '../unlock-vault.ts';
 
 interface Flags extends SuriFlags {
   readonly endpoint: readonly string[];

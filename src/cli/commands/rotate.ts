@@ -4,7 +4,8 @@ import { rotateEntity } from '../../presence/index.ts';
 import { action, command, withAccount, type Context } from '../command.ts';
 import { short } from '../output.ts';
 import type { SuriFlags } from '../secrets.ts';
-import { openChain, payingAccount, unlockVault } from '../session.ts';
+import { openChain, payingAccount } from '../session.ts';
+import { unlockVault } from '../unlock-vault.ts';
 
 export function rotateCommand(): Command {
   return withAccount(

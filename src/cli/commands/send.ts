@@ -20,9 +20,9 @@ import {
   openData,
   optionalAccount,
   timeoutMs,
-  unlockVault,
   type EntityData,
 } from '../session.ts';
+import { unlockVault } from '../unlock-vault.ts';
 
 interface Flags extends SuriFlags, BodyFlags {
   readonly to: string;

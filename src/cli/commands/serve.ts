@@ -11,8 +11,9 @@ import { action, command, type Context } from '../command.ts';
 import { cliLogger } from '../logger.ts';
 import { inboxOf } from '../local-inbox.ts';
 import { printInbox } from '../print-inbox.ts';
-import { dataFolder, mayReachPrivate, openChain, openData, unlockVault } from '../session.ts';
+import { dataFolder, mayReachPrivate, openChain, openData } from '../session.ts';
 import { required } from '../resolve-settings.ts';
+import { unlockVault } from '../unlock-vault.ts';
 
 interface Flags {
   readonly from?: string;

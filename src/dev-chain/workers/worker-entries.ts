@@ -51,7 +51,10 @@ function workerInfoTemplate(runtime: Runtime): (worker: PublicDevWorker) => Hex 
   if (!supported || !template.includes(pubkey) || !template.includes(ecdhPubkey)) {
     throw unsupported(`its ${pallet} has another layout`);
   }
-  return ({ identity, ecdh }) => template.replace(pubkey, identity.slice(2)).replace(ecdhPubkey, ecdh.slice(2)) as Hex;
+  // Cut once: replacing in a text that has the first key in it already may find the second's mark across its end.
+  const [before = '', rest = ''] = template.split(pubkey);
+  const [between = '', after = ''] = rest.split(ecdhPubkey);
+  return ({ identity, ecdh }) => `${before}${identity.slice(2)}${between}${ecdh.slice(2)}${after}` as Hex;
 }
 
 /** A value of a map of the pallet, as the metadata lay it out. */
