@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import type { ApiTypes, AugmentedErrors, AugmentedQueries, AugmentedSubmittables } from '@polkadot/api-base/types';
+import type { ApiTypes, AugmentedErrors, AugmentedQueries, AugmentedSubmittables } from '@polkadot/api/types';
 import { Runtime } from '../../src/chain/runtime/runtime.ts';
 import type { Hex } from '../../src/codec/index.ts';
 

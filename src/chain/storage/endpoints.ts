@@ -2,11 +2,11 @@ import { Reader } from '../../codec/index.ts';
 import { isRelayError } from '../../errors/index.ts';
 
 /** URLs of one worker that are read; whoever owns a worker may publish millions of strings. */
-export const maxUrls = 64;
+const maxUrls = 64;
 /** Bytes of one string that are read; a longer one is no URL that anything here would dial. */
-export const maxStringBytes = 2_048;
+const maxStringBytes = 2_048;
 /** ECDH records of one worker that count: the last of them (protocol.md §7). */
-export const maxRecords = 8;
+const maxRecords = 8;
 
 const recordPrefix = new TextEncoder().encode('ecdh:');
 const none: readonly string[] = [];
