@@ -25,6 +25,8 @@ export class Dispatcher {
   #next: Sequence = 0n;
   #running: Promise<void> | undefined;
   #isWoken = false;
+  /** How the stream ended, for who subscribes later. */
+  #ended: ((subscriber: Subscriber<InboxEvent>) => void) | undefined;
 
   constructor(
     store: InboxStore,
@@ -35,6 +37,10 @@ export class Dispatcher {
     this.events$ = new Observable((subscriber) => {
       if (this.#subscriber !== undefined) {
         subscriber.error(new RelayError('inbox-subscribed'));
+        return undefined;
+      }
+      if (this.#ended !== undefined) {
+        this.#ended(subscriber);
         return undefined;
       }
       this.#subscriber = subscriber;
@@ -73,14 +79,24 @@ export class Dispatcher {
   }
 
   fail(error: unknown): void {
-    this.#subscriber?.error(error);
+    this.#end((subscriber) => {
+      subscriber.error(error);
+    });
   }
 
   async stop(): Promise<void> {
     const subscriber = this.#subscriber;
     this.#subscriber = undefined;
     await this.#running;
+    this.#ended ??= (late) => {
+      late.complete();
+    };
     subscriber?.complete();
+  }
+
+  #end(tell: (subscriber: Subscriber<InboxEvent>) => void): void {
+    this.#ended ??= tell;
+    if (this.#subscriber !== undefined) tell(this.#subscriber);
   }
 
   async #run(): Promise<void> {

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
+import { firstValueFrom, lastValueFrom } from 'rxjs';
 import { connectChain, type Chain } from '../../src/chain/index.ts';
 import { sealMessage, type Sender } from '../../src/channel/index.ts';
 import { messageId, topicOf, type Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { createInbox, deadLetters, type Inbox, type InboxOptions } from '../../src/inbox/index.ts';
-import { openLmdbStore, type TransactionalStore } from '../../src/store/index.ts';
+import { openLmdbStore, openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
 import type { Vault } from '../../src/vault/index.ts';
 import { alice, bob, directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
 import { InboxProbe } from '../support/inbox-probe.ts';
@@ -219,6 +220,23 @@ describe('inbox', () => {
     const third = new InboxProbe(inbox);
     await inbox.accept(await sealed('third'));
     await third.until(() => third.texts.includes('third'));
+  });
+
+  it('tells who subscribes too late how it ended', async () => {
+    const inbox = await started();
+    await inbox.stop();
+    await lastValueFrom(inbox.events$, { defaultValue: undefined });
+    const broken = openMemoryStore();
+    const failing = createInbox({ chain, vault: recipient, store: broken });
+    open.push(failing);
+    await failing.start();
+    await failing.ready;
+    await broken.close();
+    await send('can not be stored');
+    await finalize();
+    const { number } = await chain.finalizedHead();
+    await firstValueFrom(chain.heads$({ from: number }));
+    await assert.rejects(lastValueFrom(failing.events$), { code: 'store-closed' });
   });
 
   it('reads from a given block where it has no cursor', async () => {

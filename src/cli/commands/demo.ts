@@ -18,7 +18,8 @@ interface Flags {
   readonly keep?: true;
 }
 
-const shownCipherDigits = 96;
+// From the end: the beginning is the header, the same for all messages of a channel.
+const shownCipherDigits = 64;
 const passphrase = 'only for the demo';
 
 export function demoCommand(): Command {
@@ -113,7 +114,7 @@ async function onChain(stage: Stage, scene: Scene, a: Entity, b: Entity, text: s
     'A → B on chain',
     () => sendOnChain(scene, a, b, text),
     ({ blockNumber, cipher, delivery }) =>
-      `block ${blockNumber} carries ${cipher.slice(0, shownCipherDigits)}… (${(cipher.length - 2) / 2} bytes); B reads ${quoted(delivery)}`,
+      `block ${blockNumber} carries 0x…${cipher.slice(-shownCipherDigits)} (${(cipher.length - 2) / 2} bytes); B reads ${quoted(delivery)}`,
   );
 }
 
