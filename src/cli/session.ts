@@ -9,6 +9,8 @@ import type { Settings } from './settings.ts';
 import { mkdir } from 'node:fs/promises';
 
 const msPerSecond = 1_000;
+// Of the genesis hash, in the names of folders.
+const chainDigits = 16;
 // A one-shot command waits for another that is posting from the same folder.
 const outboxPatienceMs = 60_000;
 
@@ -45,11 +47,21 @@ export function dataFolder(settings: Settings): string {
 }
 
 export interface EntityData extends AsyncDisposable {
+  /** Folder of what belongs to this chain. */
+  readonly folder: string;
   readonly store: TransactionalStore;
 }
 
-/** The entity's store, locked for one use: the inbox of a running listener, or the outbox of a sender. Throws locked. */
-export async function openData(folder: string, use: 'inbox' | 'outbox'): Promise<EntityData> {
+/**
+ * The entity's store for one chain, locked for one use: the inbox of a running listener, or the outbox of a sender.
+ * Throws locked.
+ */
+export async function openData(
+  dataPath: string,
+  { genesisHash }: Pick<Chain, 'genesisHash'>,
+  use: 'inbox' | 'outbox',
+): Promise<EntityData> {
+  const folder = join(dataPath, genesisHash.slice(2, 2 + chainDigits));
   await mkdir(folder, { recursive: true, mode: 0o700 }).catch((cause: unknown) => {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new RelayError('store-failed', { details: { path: folder, reason }, cause });
@@ -57,6 +69,7 @@ export async function openData(folder: string, use: 'inbox' | 'outbox'): Promise
   const lock = await lockFile(join(folder, use), use === 'outbox' ? outboxPatienceMs : undefined);
   const store = await openLmdbStore({ path: join(folder, 'entity') });
   return {
+    folder,
     store,
     async [Symbol.asyncDispose]() {
       await store.close();

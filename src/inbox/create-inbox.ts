@@ -78,7 +78,10 @@ class StoredInbox implements Inbox {
   }
 
   start(): Promise<void> {
-    this.#starting ??= this.#start();
+    this.#starting ??= this.#start().catch((error: unknown) => {
+      this.#markFailed(error);
+      throw error;
+    });
     return this.#starting;
   }
 
@@ -110,6 +113,7 @@ class StoredInbox implements Inbox {
   async #start(): Promise<void> {
     const { chain, finality = 'finalized' } = this.#options;
     const { signal } = this.#stopping;
+    await this.#store.claim(chain.genesisHash);
     const head = await chain.finalizedHead(signal);
     await this.#inTurn(() => this.#loadSequence());
     const cursor = (await this.#store.cursor()) ?? (await this.#firstCursor(head));

@@ -1,4 +1,5 @@
-import { Reader, toBytes, Writer, type Hex } from '../codec/index.ts';
+import { Reader, toBytes, toHex, Writer, type Hex } from '../codec/index.ts';
+import { RelayError } from '../errors/index.ts';
 import type { BlockNumber } from '../chain/index.ts';
 import {
   lastNumber,
@@ -24,6 +25,15 @@ export class InboxStore {
 
   constructor(store: TransactionalStore) {
     this.#store = store;
+  }
+
+  /** Makes the store that of one chain: a cursor means nothing on another. Throws store-of-another-chain. */
+  async claim(genesisHash: Hex): Promise<void> {
+    const value = toBytes(genesisHash, 'genesisHash', 32);
+    const key = storeKey('inbox/genesis');
+    if (await this.#store.commit([{ key, value }], [{ key, value: undefined }])) return;
+    const stored = toHex((await this.#store.get(key)) ?? value);
+    if (stored !== genesisHash) throw new RelayError('store-of-another-chain', { details: { stored, genesisHash } });
   }
 
   /** The last block whose messages are all in the store; undefined before the first. */

@@ -222,6 +222,14 @@ describe('inbox', () => {
     await third.until(() => third.texts.includes('third'));
   });
 
+  it('refuses the store of another chain', async () => {
+    await (await started()).stop();
+    const other = { ...chain, genesisHash: `0x${'11'.repeat(32)}` } as const;
+    await assert.rejects(createInbox({ chain: other, vault: recipient, store }).start(), {
+      code: 'store-of-another-chain',
+    });
+  });
+
   it('tells who subscribes too late how it ended', async () => {
     const inbox = await started();
     await inbox.stop();

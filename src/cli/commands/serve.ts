@@ -52,9 +52,9 @@ interface Parts {
 async function run(context: Context<Flags>, { chain, watch, vault, listen }: Parts): Promise<void> {
   const { settings, flags, output, interrupted } = context;
   const folder = vault === undefined ? required(settings, 'data') : dataFolder(settings);
-  await using data = await openData(folder, 'inbox');
-  await using mailStore = await openLmdbMailStore({ path: join(folder, 'mail') });
-  await using forwardStore = await openLmdbMailStore({ path: join(folder, 'forward') });
+  await using data = await openData(folder, chain, 'inbox');
+  await using mailStore = await openLmdbMailStore({ path: join(data.folder, 'mail') });
+  await using forwardStore = await openLmdbMailStore({ path: join(data.folder, 'forward') });
   const inbox = vault === undefined ? undefined : inboxOf({ chain, vault, data, watch, settings, from: flags.from });
   await using _inbox = inbox;
   await inbox?.start();

@@ -13,4 +13,9 @@ export const inboxErrors = {
     message: 'The inbox can not go on: {reason}.',
     remedy: 'Start it again; nothing that was not acknowledged is lost.',
   },
+  'store-of-another-chain': {
+    message: 'The store belongs to the chain with genesis hash {stored}, not to {genesisHash}.',
+    remedy: 'Give each chain a store of its own.',
+    usage: true,
+  },
 } as const satisfies Record<string, CatalogueEntry>;
