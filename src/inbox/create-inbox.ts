@@ -1,14 +1,16 @@
-import { concatMap, Subscription, type Observable } from 'rxjs';
-import type { BlockNumber, Chain, Finality, Head, HeadEvent, OutboundMessage } from '../chain/index.ts';
+import type { Observable } from 'rxjs';
+import type { BlockNumber, Chain, Finality, Head, OutboundMessage } from '../chain/index.ts';
 import { ReplayWindow } from '../channel/index.ts';
 import { equalBytes, messageId, topicOf, type Hex } from '../codec/index.ts';
 import { asRelayError } from '../errors/index.ts';
 import type { TransactionalStore } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
 import { admitFromChain, admitFromRelay, type Accepted, type AdmissionContext } from './admission.ts';
+import type { ChainSink } from './chain-sink.ts';
 import { deadLetterWrite, reasonOfDeath } from './dead-letters.ts';
 import { Dispatcher } from './dispatcher.ts';
-import { finalizedBlocks } from './finalized-blocks.ts';
+import { followBest } from './follow-best.ts';
+import { followFinalized } from './follow-finalized.ts';
 import { InboxStore, type Sequence } from './inbox-store.ts';
 import type { Delivery, Inbox, InboxEvent } from './inbox.ts';
 import type { MessageRecord } from './message-record.ts';
@@ -47,7 +49,6 @@ class StoredInbox implements Inbox {
   readonly #dispatcher: Dispatcher;
   readonly #inTurn = serial();
   readonly #stopping = new AbortController();
-  readonly #subscriptions = new Subscription();
   #markReady: () => void = () => undefined;
   #markFailed: (error: unknown) => void = () => undefined;
   #starting: Promise<void> | undefined;
@@ -55,7 +56,6 @@ class StoredInbox implements Inbox {
   #sequence: Sequence = 0n;
   #highest: BlockNumber = -1;
   #finalized: Head | undefined;
-  #onAdvance: () => void = () => undefined;
 
   constructor(options: InboxOptions) {
     const { vault, chain, store, now = Date.now, retentionMs } = options;
@@ -87,8 +87,6 @@ class StoredInbox implements Inbox {
 
   async stop(): Promise<void> {
     this.#stopping.abort();
-    this.#subscriptions.unsubscribe();
-    this.#onAdvance();
     await this.#reading;
     await this.#inTurn(async () => undefined);
     await this.#dispatcher.stop();
@@ -117,9 +115,10 @@ class StoredInbox implements Inbox {
     const head = await chain.finalizedHead(signal);
     await this.#inTurn(() => this.#loadSequence());
     const cursor = (await this.#store.cursor()) ?? (await this.#firstCursor(head));
-    this.#reading =
-      finality === 'finalized' ? this.#readFinalized(cursor, head.number) : this.#followBest(cursor, signal);
-    this.#reading = this.#reading.catch((error: unknown) => {
+    if (finality === 'best')
+      for (const hash of await removedBlocks(this.#store, chain, signal)) await this.#inTurn(() => this.#retract(hash));
+    const follow = finality === 'best' ? followBest : followFinalized;
+    this.#reading = follow(chain, cursor, this.#sink(), signal).catch((error: unknown) => {
       if (!signal.aborted) this.#fail(error);
     });
   }
@@ -130,75 +129,16 @@ class StoredInbox implements Inbox {
     return cursor;
   }
 
-  async #readFinalized(cursor: BlockNumber, present: BlockNumber): Promise<void> {
-    const { chain } = this.#options;
-    const { signal } = this.#stopping;
-    this.#highest = present;
-    this.#subscriptions.add(
-      chain.heads$({ finality: 'finalized' }).subscribe({
-        next: ({ head }) => {
-          this.#highest = Math.max(this.#highest, head.number);
-          this.#onAdvance();
-        },
-        error: (error: unknown) => {
-          this.#fail(error);
-        },
-      }),
-    );
-    if (cursor >= present) this.#markReady();
-    const blocks = finalizedBlocks(
-      chain,
-      cursor + 1,
-      () => this.#highest,
-      (beyond) => this.#advanced(beyond),
-      signal,
-    );
-    for await (const { head, messages } of blocks) {
-      await this.#inTurn(() => this.#takeBlock(head, messages, true));
-      if (head.number >= present) this.#markReady();
-    }
-  }
-
-  #advanced(beyond: BlockNumber): Promise<void> {
-    return new Promise((resolve) => {
-      const check = (): void => {
-        if (this.#highest > beyond || this.#stopping.signal.aborted) resolve();
-      };
-      this.#onAdvance = check;
-      check();
-    });
-  }
-
-  async #followBest(cursor: BlockNumber, signal: AbortSignal): Promise<void> {
-    const { chain } = this.#options;
-    for (const hash of await removedBlocks(this.#store, chain, signal)) await this.#inTurn(() => this.#retract(hash));
-    const best = await chain.bestHead(signal);
-    if (cursor >= best.number) this.#markReady();
-    await new Promise<void>((resolve, reject) => {
-      signal.addEventListener('abort', () => {
-        resolve();
-      });
-      const onError = { error: reject };
-      this.#subscriptions.add(
-        chain
-          .heads$({ finality: 'best', from: cursor + 1 })
-          .pipe(concatMap((event) => this.#followEvent(event, best.number, signal)))
-          .subscribe(onError),
-      );
-      this.#subscriptions.add(
-        chain
-          .heads$({ finality: 'finalized' })
-          .pipe(concatMap(({ head }) => this.#inTurn(() => this.#finalize(head))))
-          .subscribe(onError),
-      );
-    });
-  }
-
-  async #followEvent({ type, head }: HeadEvent, present: BlockNumber, signal: AbortSignal): Promise<void> {
-    if (type === 'retracted') return this.#inTurn(() => this.#retract(head.hash));
-    const messages = await this.#options.chain.at(head.hash).outboundMessages(signal);
-    await this.#inTurn(() => this.#takeBlock(head, messages, false));
-    if (head.number >= present) this.#markReady();
+  /** What the followers of the chain do here, in turn with the relay's messages. */
+  #sink(): ChainSink {
+    return {
+      takeBlock: (head, messages, isFinal) => this.#inTurn(() => this.#takeBlock(head, messages, isFinal)),
+      retract: (hash) => this.#inTurn(() => this.#retract(hash)),
+      finalize: (head) => this.#inTurn(() => this.#finalize(head)),
+      markReady: () => {
+        this.#markReady();
+      },
+    };
   }
 
   async #retract(hash: Hex): Promise<void> {

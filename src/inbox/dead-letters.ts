@@ -1,5 +1,5 @@
 import { Reader, Writer } from '../codec/index.ts';
-import { RelayError } from '../errors/index.ts';
+import { isLocalFailure, RelayError } from '../errors/index.ts';
 import { lastNumber, rangeOf, storeKey, type TransactionalStore, type Write } from '../store/index.ts';
 
 /** A message that could not be delivered, with the reason. */
@@ -25,21 +25,11 @@ export async function deadLetters(store: TransactionalStore): Promise<(DeadLette
   });
 }
 
-const infrastructure: ReadonlySet<string> = new Set([
-  'store-failed',
-  'store-closed',
-  'vault-closed',
-  'vault-io',
-  'vault-missing',
-  'vault-exposed',
-  'locked',
-]);
-
 /**
  * Why a message can't be delivered. Throws the error on where it says nothing about the message: a store that fails or
  * a vault that is closed must not bury what would open later.
  */
 export function reasonOfDeath(error: unknown): RelayError {
-  if (!(error instanceof RelayError) || infrastructure.has(error.code)) throw error;
+  if (!(error instanceof RelayError) || isLocalFailure(error)) throw error;
   return error;
 }

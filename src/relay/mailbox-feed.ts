@@ -1,6 +1,6 @@
 import { concatMap, of, type Observable } from 'rxjs';
 import { verify } from '../crypto/index.ts';
-import { RelayError } from '../errors/index.ts';
+import { isLocalFailure, RelayError } from '../errors/index.ts';
 import type { RelayClient } from './client.ts';
 import { ingest } from './ingest.ts';
 import type { ReceiverEvent, RelayDelivery } from './receiver.ts';
@@ -24,17 +24,6 @@ export type MailboxEvent =
   | { readonly type: 'accepted' }
   /** The relay gave something that the inbox refuses; it is acknowledged, since it would be refused for ever. */
   | { readonly type: 'refused'; readonly error: RelayError };
-
-// Says something about us and not about the message: it must come again.
-const ours: ReadonlySet<string> = new Set([
-  'store-failed',
-  'store-closed',
-  'vault-closed',
-  'vault-io',
-  'vault-missing',
-  'vault-exposed',
-  'locked',
-]);
 
 /**
  * Empties a mailbox into an inbox: checks who signed each message, hands it over, and acknowledges it to the relay when
@@ -62,7 +51,7 @@ async function take(delivery: RelayDelivery, genesisHash: Hex, local: LocalEntit
     delivery.ack();
     return { type: 'accepted' };
   } catch (error) {
-    if (!(error instanceof RelayError) || ours.has(error.code)) throw error;
+    if (!(error instanceof RelayError) || isLocalFailure(error)) throw error;
     delivery.ack();
     return { type: 'refused', error };
   }

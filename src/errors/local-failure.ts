@@ -1,0 +1,20 @@
+import type { ErrorCode } from './catalogue.ts';
+import { RelayError } from './relay-error.ts';
+
+const codes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'store-failed',
+  'store-closed',
+  'vault-closed',
+  'vault-io',
+  'vault-missing',
+  'vault-exposed',
+  'locked',
+]);
+
+/**
+ * Whether an error tells of this machine (its disk, its vault) and not of the message at hand: such a message must come
+ * again, and neither be buried nor acknowledged. True for what is no RelayError.
+ */
+export function isLocalFailure(error: unknown): boolean {
+  return !(error instanceof RelayError) || codes.has(error.code);
+}
