@@ -20,12 +20,18 @@ URI of the paying account \`KHALA_RELAY_SURI\`, \`--suri-fd N\`, or, for the wel
 `;
 
 function row(name: SettingName): string {
-  const { description = '', default: fallback } = settingsSchema.properties[name] as {
+  const {
+    description = '',
+    default: fallback,
+    enum: choices,
+  } = settingsSchema.properties[name] as {
     description?: string;
     default?: unknown;
+    enum?: readonly string[];
   };
+  const what = choices === undefined ? description : `${description}: ${choices.join(', ')}`;
   const shown = fallback === undefined ? '–' : `\`${JSON.stringify(fallback)}\``;
-  return `| ${name} | \`--${flagOf(name)}\` | \`${variableOf(name)}\` | ${description} | ${shown} |\n`;
+  return `| ${name} | \`--${flagOf(name)}\` | \`${variableOf(name)}\` | ${what} | ${shown} |\n`;
 }
 
 const text = head + names.map(row).join('');

@@ -15,7 +15,7 @@ await main(async (args) => {
     const code = await pass(process.execPath, [
       inRoot('node_modules', 'mocha', 'bin', 'mocha.js'),
       ...['--reporter', inRoot('scripts', 'lib', 'test-reporter.mjs'), '--reporter-option', `statsFile=${statsFile}`],
-      ...(args.some((arg) => existsSync(inRoot(arg))) ? [] : ['test/**/*.test.ts']),
+      ...(args.some((arg) => existsSync(inRoot(arg))) ? [] : ['--parallel', '--jobs', '2', 'test/**/*.test.ts']),
       ...args,
     ]);
     return report(statsFile, code);

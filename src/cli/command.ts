@@ -48,10 +48,16 @@ export function action<Flags extends object, Args extends readonly unknown[] = [
 }
 
 function settingOption(name: SettingName): Option {
-  const schema = settingsSchema.properties[name] as { type?: string; description?: string; default?: unknown };
+  const schema = settingsSchema.properties[name] as {
+    type?: string;
+    description?: string;
+    default?: unknown;
+    enum?: readonly string[];
+  };
+  const choices = schema.enum === undefined ? '' : ` (${schema.enum.join(', ')})`;
   const fallback =
     schema.default === undefined || schema.type === 'boolean' ? '' : ` (default: ${JSON.stringify(schema.default)})`;
-  const description = `${schema.description ?? ''}${fallback}`;
+  const description = `${schema.description ?? ''}${choices}${fallback}`;
   if (schema.type === 'boolean') return new Option(`--${flagOf(name)}`, description);
   const option = new Option(`--${flagOf(name)} <${schema.type === 'array' ? 'url' : 'value'}>`, description);
   if (schema.type !== 'array') return option;

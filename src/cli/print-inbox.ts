@@ -3,6 +3,7 @@ import { toHex, type Body } from '../codec/index.ts';
 import type { Delivery, Inbox, InboxEvent } from '../inbox/index.ts';
 import { short, type JsonEvent, type Output } from './output.ts';
 
+const shownBytes = 32;
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** Prints what the inbox delivers and acknowledges it, until `count` messages were printed or `until` resolves. */
@@ -77,7 +78,8 @@ function contentJson(content: Uint8Array): { readonly text: string } | { readonl
   }
 }
 
-function deliveryText({ from: sender, fromKind, via, block, body, registered }: Delivery): string {
+/** A line for a person. */
+export function deliveryText({ from: sender, fromKind, via, block, body, registered }: Delivery): string {
   const path = via === 'chain' ? `on chain, block ${block ?? '?'}` : 'off chain';
   const who = fromKind === 'worker' ? (registered ? 'worker' : 'unregistered') : 'account';
   return `${short(sender)} (${who}, ${path}): ${bodyText(body)}`;
@@ -85,10 +87,15 @@ function deliveryText({ from: sender, fromKind, via, block, body, registered }: 
 
 /** What a person sees of a body. */
 export function bodyText(body: Body): string {
-  if (body.kind === 'invocation') return `invocation of ${body.to} with ${toHex(body.input)}`;
+  if (body.kind === 'invocation') return `invocation of ${body.to} with ${binary(body.input)}`;
   const content = contentJson(body.content);
-  const shown = 'text' in content ? printable(content.text) : content.hex;
+  const shown = 'text' in content ? printable(content.text) : binary(body.content);
   return body.kind === 'reply' ? `reply to ${short(body.inReplyTo)}: ${shown}` : shown;
+}
+
+function binary(content: Uint8Array): string {
+  const isLong = content.length > shownBytes;
+  return `${content.length} bytes, ${toHex(content.subarray(0, shownBytes))}${isLong ? '…' : ''}`;
 }
 
 // A message must not be able to drive the terminal that it is shown on.

@@ -22,10 +22,15 @@ export function resolveSettings({ flags, env, config }: SettingSources): Setting
   const settings = Value.Default(settingsSchema, Value.Convert(settingsSchema, merged));
   const [error] = Value.Errors(settingsSchema, settings);
   if (error !== undefined) {
-    const name = error.instancePath.split('/')[1] ?? '';
-    throw new RelayError('bad-setting', { details: { name, reason: `it ${error.message}` } });
+    const name = (error.instancePath.split('/')[1] ?? '') as SettingName;
+    throw new RelayError('bad-setting', { details: { name, reason: reasonOf(name, error.message) } });
   }
   return settings as Settings;
+}
+
+function reasonOf(name: SettingName, message: string): string {
+  const schema = settingsSchema.properties[name];
+  return 'enum' in schema ? `it must be one of ${schema.enum.join(', ')}` : `it ${message}`;
 }
 
 /** The value of a setting that has no default. Throws missing-setting. */

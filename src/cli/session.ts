@@ -6,6 +6,7 @@ import type { Hex } from '../codec/index.ts';
 import { required } from './resolve-settings.ts';
 import { suri, type SuriFlags } from './secrets.ts';
 import type { Settings } from './settings.ts';
+import { stderrLogger } from './stderr-logger.ts';
 import { mkdir } from 'node:fs/promises';
 
 const msPerSecond = 1_000;
@@ -24,6 +25,7 @@ export function openChain(settings: Settings, signal: AbortSignal): Promise<Chai
     endpoints: settings.ws,
     timeoutMs: timeoutMs(settings),
     signal,
+    logger: stderrLogger,
     ...(settings.genesis === undefined ? {} : { genesisHash: settings.genesis as Hex }),
   });
 }

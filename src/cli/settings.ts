@@ -10,28 +10,28 @@ export const settingsSchema = Type.Object({
   genesis: Type.Optional(text('Genesis hash that the chain must have; default: that of the first endpoint')),
   vault: Type.Optional(text('File of the vault')),
   data: Type.Optional(text('Folder for cursors, queues and mailboxes; default: the path of the vault with .data')),
-  finality: Type.Union([Type.Literal('best'), Type.Literal('finalized')], {
-    description: 'Which blocks count',
+  finality: Type.Enum(['finalized', 'best'], {
+    description: 'Blocks that count: finalized, or best, which a reorg may take back',
     default: 'finalized',
   }),
   timeout: Type.Number({
-    description: 'Patience with endpoints that do not answer, s',
+    description: 'Seconds to wait for an endpoint that does not answer',
     default: 10,
     exclusiveMinimum: 0,
   }),
   listen: Type.String({ description: 'Address and port of the relay', default: '127.0.0.1:8710' }),
   publicUrl: urls('URLs under which the relay is reached from outside; default: the address it listens on', []),
   relay: urls('Relays whose mailbox is read too', []),
-  store: Type.Literal('lmdb', { description: 'Where the relay keeps mailboxes', default: 'lmdb' }),
+  store: Type.Enum(['lmdb'], { description: 'Where the relay keeps mailboxes', default: 'lmdb' }),
   allowPrivate: Type.Boolean({
     description: 'Follow endpoints on loopback and private addresses though the chain is not local',
     default: false,
   }),
   requireProven: Type.Boolean({ description: 'Refuse EcdhKeys that no record proves', default: false }),
-  logLevel: Type.Union(
-    ['silent', 'error', 'warn', 'info', 'debug'].map((level) => Type.Literal(level)),
-    { description: 'What goes to stderr', default: 'warn' },
-  ),
+  logLevel: Type.Enum(['silent', 'error', 'warn', 'info', 'debug'], {
+    description: 'What goes to stderr',
+    default: 'warn',
+  }),
 });
 
 export type Settings = Static<typeof settingsSchema>;

@@ -16,6 +16,7 @@ import type { Delivery, Inbox, InboxEvent } from './inbox.ts';
 import type { MessageRecord } from './message-record.ts';
 import { finalizeUpTo, removedBlocks, retractBlock } from './reorgs.ts';
 import { serial } from './serial.ts';
+import { startingPoint } from './starting-point.ts';
 
 export interface InboxOptions {
   readonly chain: Chain;
@@ -112,21 +113,14 @@ class StoredInbox implements Inbox {
     const { chain, finality = 'finalized' } = this.#options;
     const { signal } = this.#stopping;
     await this.#store.claim(chain.genesisHash);
-    const head = await chain.finalizedHead(signal);
     await this.#inTurn(() => this.#loadSequence());
-    const cursor = (await this.#store.cursor()) ?? (await this.#firstCursor(head));
+    const cursor = await startingPoint(chain, this.#store, this.#options.from, signal);
     if (finality === 'best')
       for (const hash of await removedBlocks(this.#store, chain, signal)) await this.#inTurn(() => this.#retract(hash));
     const follow = finality === 'best' ? followBest : followFinalized;
     this.#reading = follow(chain, cursor, this.#sink(), signal).catch((error: unknown) => {
       if (!signal.aborted) this.#fail(error);
     });
-  }
-
-  async #firstCursor(head: Head): Promise<BlockNumber> {
-    const cursor = this.#options.from === undefined ? head.number : this.#options.from - 1;
-    if (cursor >= 0) await this.#store.commit([this.#store.cursorWrite(cursor)]);
-    return cursor;
   }
 
   /** What the followers of the chain do here, in turn with the relay's messages. */
@@ -156,7 +150,7 @@ class StoredInbox implements Inbox {
     const head = this.#finalized;
     if (head === undefined || head.number > this.#highest) return;
     this.#finalized = undefined;
-    if (head.number > ((await this.#store.cursor()) ?? -1)) await finalizeUpTo(this.#store, head);
+    if (head.number > ((await this.#store.cursor())?.number ?? -1)) await finalizeUpTo(this.#store, head);
   }
 
   // One message is one transaction; the last carries the cursor. What a crash cuts off is read again, and the window
@@ -170,7 +164,7 @@ class StoredInbox implements Inbox {
       if (await this.#store.commit(accepted.writes, accepted.expectations)) this.#announce(accepted);
     }
     this.#highest = Math.max(this.#highest, head.number);
-    if (isFinal) await this.#store.commit([this.#store.cursorWrite(head.number)]);
+    if (isFinal) await this.#store.commit([this.#store.cursorWrite(head)]);
     else await this.#settle();
   }
 

@@ -1,6 +1,5 @@
 import { Reader, toBytes, toHex, Writer, type Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
-import type { BlockNumber } from '../chain/index.ts';
 import {
   lastNumber,
   rangeOf,
@@ -9,7 +8,7 @@ import {
   type TransactionalStore,
   type Write,
 } from '../store/index.ts';
-import { decodeRecord, encodeRecord, type MessageRecord } from './message-record.ts';
+import { decodeRecord, encodeRecord, type BlockRef, type MessageRecord } from './message-record.ts';
 
 const cursorKey = storeKey('inbox/cursor');
 const sequenceKey = storeKey('inbox/sequence');
@@ -37,13 +36,21 @@ export class InboxStore {
   }
 
   /** The last block whose messages are all in the store; undefined before the first. */
-  async cursor(): Promise<BlockNumber | undefined> {
+  async cursor(): Promise<BlockRef | undefined> {
     const value = await this.#store.get(cursorKey);
-    return value === undefined ? undefined : new Reader(value, 'The cursor').u32();
+    if (value === undefined) return undefined;
+    const reader = new Reader(value, 'The cursor');
+    return { number: reader.u32(), hash: toHex(reader.fixed(32)) };
   }
 
-  cursorWrite(block: BlockNumber): Write {
-    return { key: cursorKey, value: new Writer().u32(block).finish() };
+  cursorWrite({ number, hash }: BlockRef): Write {
+    return {
+      key: cursorKey,
+      value: new Writer()
+        .u32(number)
+        .raw(toBytes(hash, 'hash', 32))
+        .finish(),
+    };
   }
 
   async nextSequence(): Promise<Sequence> {

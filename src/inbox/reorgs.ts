@@ -1,9 +1,10 @@
-import type { Chain, Head } from '../chain/index.ts';
+import type { Chain } from '../chain/index.ts';
 import type { ReplayWindow } from '../channel/index.ts';
 import { messageId, type Hex } from '../codec/index.ts';
 import { decodeV1 } from '../crypto/core.ts';
 import type { Write } from '../store/index.ts';
 import type { InboxStore, SequencedRecord } from './inbox-store.ts';
+import type { BlockRef } from './message-record.ts';
 
 /** Takes back the messages of a block that is no longer on the best branch; the ids of what was taken back. */
 export async function retractBlock(
@@ -36,8 +37,8 @@ export async function removedBlocks(store: InboxStore, chain: Chain, signal: Abo
 }
 
 /** What a finalized head settles: its messages are final, and what stayed retracted below it is forgotten. */
-export async function finalizeUpTo(store: InboxStore, { number }: Pick<Head, 'number'>): Promise<void> {
-  const writes: Write[] = [store.cursorWrite(number)];
+export async function finalizeUpTo(store: InboxStore, { number, hash }: BlockRef): Promise<void> {
+  const writes: Write[] = [store.cursorWrite({ number, hash })];
   for (const [sequence, record] of await unfinalized(store)) {
     if (record.block === undefined || record.block.number > number) continue;
     const isDone = record.isAcknowledged || record.isRetracted;

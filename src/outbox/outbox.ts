@@ -3,10 +3,16 @@ import type { BlockNumber } from '../chain/index.ts';
 import type { BodyInput, Hex } from '../codec/index.ts';
 import type { RelayError } from '../errors/index.ts';
 
+/** The block that carries a message. */
+export interface Posted {
+  readonly blockHash: Hex;
+  readonly blockNumber: BlockNumber;
+}
+
 /** Where a queued message stands. */
 export type SendStatus =
   | { readonly state: 'queued' | 'submitted' }
-  | { readonly state: 'inBlock' | 'finalized'; readonly blockHash: Hex; readonly blockNumber: BlockNumber }
+  | (Posted & { readonly state: 'inBlock' | 'finalized' })
   | { readonly state: 'failed'; readonly error: RelayError };
 
 export interface Receipt {
@@ -17,7 +23,7 @@ export interface Receipt {
   /** From the present status on; completes with finalized or failed. */
   readonly status$: Observable<SendStatus>;
   /** Resolves once the message is in a block or finalized. Throws what the message failed with. */
-  reached(state: 'inBlock' | 'finalized', signal?: AbortSignal): Promise<SendStatus & { readonly blockHash: Hex }>;
+  reached(state: 'inBlock' | 'finalized', signal?: AbortSignal): Promise<SendStatus & Posted>;
 }
 
 export interface SendOnChain {

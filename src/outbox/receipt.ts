@@ -1,9 +1,8 @@
 import { firstValueFrom, fromEvent, mergeMap, NEVER, of, race, throwError, throwIfEmpty, type Observable } from 'rxjs';
 import type { SealedMessage } from '../channel/index.ts';
-import type { Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 import type { SendId } from './outbox-store.ts';
-import type { Receipt, SendStatus } from './outbox.ts';
+import type { Posted, Receipt, SendStatus } from './outbox.ts';
 
 export function receiptOf(sendId: SendId, sealed: SealedMessage, status$: Observable<SendStatus>): Receipt {
   const { messageId, nonce } = sealed;
@@ -19,10 +18,7 @@ export function receiptOf(sendId: SendId, sealed: SealedMessage, status$: Observ
   };
 }
 
-function settled(
-  status$: Observable<SendStatus>,
-  wanted: 'inBlock' | 'finalized',
-): Observable<SendStatus & { readonly blockHash: Hex }> {
+function settled(status$: Observable<SendStatus>, wanted: 'inBlock' | 'finalized'): Observable<SendStatus & Posted> {
   return status$.pipe(
     mergeMap((status) => {
       if (status.state === 'failed') return throwError(() => status.error);

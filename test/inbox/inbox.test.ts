@@ -5,6 +5,7 @@ import { connectChain, type Chain } from '../../src/chain/index.ts';
 import { sealMessage, type Sender } from '../../src/channel/index.ts';
 import { messageId, topicOf, type Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { InboxStore } from '../../src/inbox/inbox-store.ts';
 import { createInbox, deadLetters, type Inbox, type InboxOptions } from '../../src/inbox/index.ts';
 import { openLmdbStore, openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
 import type { Vault } from '../../src/vault/index.ts';
@@ -228,6 +229,26 @@ describe('inbox', () => {
     await assert.rejects(createInbox({ chain: other, vault: recipient, store }).start(), {
       code: 'store-of-another-chain',
     });
+  });
+
+  it('refuses to go on with a cursor that the chain does not have, as after a restart of a development chain', async () => {
+    await (await started()).stop();
+    const present = new InboxStore(store);
+    const cursor = await present.cursor();
+    assert.ok(cursor !== undefined);
+    for (const lost of [
+      { ...cursor, hash: `0x${'11'.repeat(32)}` as const },
+      { ...cursor, number: cursor.number + 1_000 },
+    ]) {
+      await present.commit([present.cursorWrite(lost)]);
+      const again = createInbox({ chain, vault: recipient, store });
+      await assert.rejects(again.start(), { code: 'cursor-not-on-chain' });
+      await assert.rejects(again.ready, { code: 'cursor-not-on-chain' });
+    }
+  });
+
+  it('refuses to begin at a block yet to come', async () => {
+    await assert.rejects(createInbox({ chain, vault: recipient, store, from: 999_999 }).start(), { code: 'bad-value' });
   });
 
   it('tells who subscribes too late how it ended', async () => {

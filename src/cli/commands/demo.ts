@@ -9,6 +9,7 @@ import { createRelay, createRelayClient, feedFromMailbox, type Relay } from '../
 import { openLmdbMailStore } from '../../store/index.ts';
 import { watchWorkerState, type WorkerEntry } from '../../worker-state/index.ts';
 import { action, command, type Context } from '../command.ts';
+import { deliveryText } from '../print-inbox.ts';
 import { createEntity, type Entity } from '../demo/entity.ts';
 import { quoted, reply, sendOffChain, sendOnChain, workerWhere, type Scene } from '../demo/exchange.ts';
 import { Stage } from '../demo/stage.ts';
@@ -23,9 +24,7 @@ const shownCipherDigits = 64;
 const passphrase = 'only for the demo';
 
 export function demoCommand(): Command {
-  return command('demo', 'the main job on a chain of its own: two entities find each other and exchange messages', [
-    'ws',
-  ])
+  return command('demo', 'the main job on a chain of its own: two entities find each other and exchange messages', [])
     .option('--keep', 'leave chain and relay running, and print commands to play with')
     .action(action(0, demo));
 }
@@ -76,7 +75,11 @@ async function perform({ flags, output, signal, interrupted }: Context<Flags>, f
   output.say('\nDone: found by the chain alone, encrypted end to end, on chain and off chain, over a key rotation.');
   if (flags.keep !== true) return;
   output.say(`\n${commandsToPlayWith(dev.ws, folder, b)}\n\nChain and relay go on until Ctrl-C.`);
+  const shown = b.deliveries$.subscribe((delivery) => {
+    output.say(`B received: ${deliveryText(delivery)}`);
+  });
   await interrupted;
+  shown.unsubscribe();
 }
 
 async function play(stage: Stage, scene: Scene, a: Entity, b: Entity, relay: Relay): Promise<void> {

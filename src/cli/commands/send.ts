@@ -132,10 +132,10 @@ async function sendOnChain(sending: Sending, nonce?: bigint): Promise<void> {
   const receipt = await outbox.send({ to, body, as: flags.as, ...(nonce === undefined ? {} : { nonce }) });
   const { messageId } = receipt;
   // A command gives up where a service would go on; the message stays queued, and the next send posts it.
-  const { blockHash } = await Promise.race([receipt.reached(flags.wait, signal), failed]);
+  const { blockHash, blockNumber } = await Promise.race([receipt.reached(flags.wait, signal), failed]);
   output.print(
-    { event: 'sent', messageId, via: 'chain', blockHash },
-    `Sent ${short(messageId)} in block ${short(blockHash)}.`,
+    { event: 'sent', messageId, via: 'chain', blockHash, block: blockNumber },
+    `Sent ${short(messageId)} in block ${blockNumber} (${short(blockHash)}).`,
   );
 }
 

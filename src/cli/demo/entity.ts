@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { filter, firstValueFrom, ReplaySubject, type Subscription } from 'rxjs';
+import { filter, firstValueFrom, ReplaySubject, Subject, type Observable, type Subscription } from 'rxjs';
 import type { Chain } from '../../chain/index.ts';
 import type { Hex } from '../../codec/index.ts';
 import { createInbox, type Delivery, type Inbox } from '../../inbox/index.ts';
@@ -15,6 +15,8 @@ export interface Entity extends AsyncDisposable {
   /** After {@link startInbox}. */
   readonly inbox: Inbox;
   startInbox(onDelivery?: (delivery: Delivery) => Promise<void>): Promise<void>;
+  /** What arrives after subscription. */
+  readonly deliveries$: Observable<Delivery>;
   /** The delivery of that id, once it is there. */
   delivered(messageId: Hex): Promise<Delivery>;
   /** The next delivery that replies to that id. */
@@ -35,6 +37,7 @@ export async function createEntity({ name, folder, passphrase, chain, isRegister
   const store = await openLmdbStore({ path: join(folder, `${name}.vault.data`, 'entity') });
   const inbox = createInbox({ chain, vault, store, isRegistered });
   const deliveries = new ReplaySubject<Delivery>();
+  const live = new Subject<Delivery>();
   let subscription: Subscription | undefined;
   const next = (matches: (delivery: Delivery) => boolean): Promise<Delivery> =>
     firstValueFrom(deliveries.pipe(filter(matches)));
@@ -44,6 +47,7 @@ export async function createEntity({ name, folder, passphrase, chain, isRegister
     vault,
     store,
     inbox,
+    deliveries$: live.asObservable(),
     async startInbox(onDelivery = async () => undefined) {
       await inbox.start();
       await inbox.ready;
@@ -51,6 +55,7 @@ export async function createEntity({ name, folder, passphrase, chain, isRegister
         next: (event) => {
           if (event.type !== 'message') return;
           deliveries.next(event.delivery);
+          live.next(event.delivery);
           void onDelivery(event.delivery)
             .then(() => event.delivery.ack())
             .catch((error: unknown) => {

@@ -31,17 +31,12 @@ export async function sendOnChain(scene: Scene, from: Entity, to: Entity, text: 
   await using outbox = createOutbox({ chain, vault: from.vault, store: from.store, directory: watch.state, account });
   await outbox.start();
   const receipt = await outbox.send({ to: to.vault.identity, body: textBody(text) });
-  const { blockHash, blockNumber } = await inBlock(receipt);
+  const { blockHash, blockNumber } = await receipt.reached('inBlock');
   const posted = await chain.at(blockHash).outboundMessages();
   const topic = topicOf(to.vault.identity);
   const message = posted.find(({ destination }) => equalBytes(destination, topic));
   const delivery = await to.delivered(receipt.messageId);
   return { blockNumber, cipher: toHex(message?.payload ?? new Uint8Array()), delivery };
-}
-
-async function inBlock(receipt: Awaited<ReturnType<ReturnType<typeof createOutbox>['send']>>) {
-  const status = await receipt.reached('inBlock');
-  return { blockHash: status.blockHash, blockNumber: 'blockNumber' in status ? status.blockNumber : 0 };
 }
 
 export interface OffChainResult {

@@ -18,4 +18,9 @@ export const inboxErrors = {
     remedy: 'Give each chain a store of its own.',
     usage: true,
   },
+  'cursor-not-on-chain': {
+    message: 'The store has read up to block {block}, {hash}, and the chain has no such block.',
+    remedy:
+      'If the chain was started anew, as a development chain, remove the data folder; if the node is still catching up, wait or give another with --ws.',
+  },
 } as const satisfies Record<string, CatalogueEntry>;

@@ -3,7 +3,7 @@ import type { CatalogueEntry } from './entry.ts';
 export const outboxErrors = {
   'too-large-for-chain': {
     message: 'The message takes {bytes} bytes, and the chain carries at most {limit} in one.',
-    remedy: 'Split it, or send it off chain with --via relay.',
+    remedy: 'Split it into smaller messages.',
     usage: true,
   },
   'no-account': {
