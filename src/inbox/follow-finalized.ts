@@ -1,8 +1,12 @@
-import type { BlockNumber, Chain } from '../chain/index.ts';
+import type { BlockNumber, Chain, Head } from '../chain/index.ts';
+import { RelayError } from '../errors/index.ts';
 import type { ChainSink } from './chain-sink.ts';
 import { finalizedBlocks } from './finalized-blocks.ts';
 
-/** Gives the sink every finalized block after `cursor`, at its speed, until the signal. Throws what the chain throws. */
+/**
+ * Gives the sink every finalized block after `cursor`, at its speed, until the signal. Throws what the chain throws, and
+ * cursor-not-on-chain.
+ */
 export async function followFinalized(
   chain: Chain,
   cursor: BlockNumber,
@@ -35,7 +39,12 @@ export async function followFinalized(
     });
   try {
     if (cursor >= present) sink.markReady();
+    let last: Head | undefined;
     for await (const { head, messages } of finalizedBlocks(chain, cursor + 1, () => highest, advanced, ended)) {
+      // A development chain that was started again under a running listener has the same genesis and other blocks.
+      if (last !== undefined && head.parentHash !== last.hash)
+        throw new RelayError('cursor-not-on-chain', { details: { block: last.number, hash: last.hash } });
+      last = head;
       await sink.takeBlock(head, messages, true);
       if (head.number >= present) sink.markReady();
     }

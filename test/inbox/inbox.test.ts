@@ -247,6 +247,28 @@ describe('inbox', () => {
     }
   });
 
+  it('ends when the chain is started again under it and grows past where it was', async () => {
+    const first = await startDevChain();
+    const connection = await connectChain({ endpoints: [first.ws] });
+    open.push(connection);
+    const inbox = createInbox({ chain: connection, vault: recipient, store: openMemoryStore() });
+    open.push(inbox);
+    await inbox.start();
+    await inbox.ready;
+    const probe = new InboxProbe(inbox);
+    const { number } = await first.newBlock();
+    await firstValueFrom(connection.heads$({ from: number }));
+    const port = Number(new URL(first.ws).port);
+    await first.stop();
+    const second = await startDevChain({ port });
+    open.push(second);
+    await second.newBlock({ count: 3 });
+    await assert.rejects(
+      probe.until(() => false),
+      /no such block|not what was seen/,
+    );
+  });
+
   it('refuses to begin at a block yet to come', async () => {
     await assert.rejects(createInbox({ chain, vault: recipient, store, from: 999_999 }).start(), { code: 'bad-value' });
   });
