@@ -8,6 +8,10 @@ export interface EcdhPublic {
   readonly state: 'pending' | 'current' | 'retired';
   /** Unix time, ms. */
   readonly createdAt: number;
+  /** Unix time, ms; of retired epochs. */
+  readonly retiredAt?: number;
+  /** Upper bound of the messages that were sealed with it, under any CommKey. */
+  readonly seals: number;
 }
 
 /** What the vault signs with IdentityKey. It builds the signed bytes itself and signs nothing else. */
@@ -43,6 +47,19 @@ export interface SealRequest {
   readonly body: BodyInput;
 }
 
+/** Sealing to pRuntime and @phala/sdk (protocol.md §6): proves no sender and binds no topic, order or chain. */
+export interface PhalaSealRequest {
+  /** Recipient's EcdhKey, 32 bytes. */
+  readonly recipientKey: Uint8Array;
+  readonly content: Uint8Array;
+}
+
+export interface PhalaOpened {
+  /** EcdhKey that the message claims, 32 bytes; nothing proves whose it is. */
+  readonly senderKey: Uint8Array;
+  readonly content: Uint8Array;
+}
+
 export interface Opened {
   readonly header: EnvelopeV1['header'];
   readonly body: Body;
@@ -65,10 +82,22 @@ export interface Vault extends AsyncDisposable {
    * Opens a V1 envelope addressed to this entity. Throws not-for-us, epoch-erased, unknown-epoch, bad-public-key, open-failed.
    */
   open(request: { readonly genesisHash: Hex; readonly envelope: Uint8Array }): Promise<Opened>;
+  /** SCALE of EncryptedData from the current epoch's key. Throws bad-public-key, bad-shared-secret, channel-exhausted. */
+  sealPhala(request: PhalaSealRequest): Promise<Uint8Array>;
+  /**
+   * Opens SCALE of EncryptedData, with the newest epoch that can: it does not say which key it was sealed to. Throws what
+   * decoding throws, bad-public-key, open-failed.
+   */
+  openPhala(encryptedData: Uint8Array): Promise<PhalaOpened>;
   /** Makes the key of a new, pending epoch (`atLeast` or the next), or returns the pending one there is; durable when it resolves. */
   rotate(options?: { readonly atLeast?: number }): Promise<EcdhPublic>;
   /** Makes a pending epoch the current one; the former current one is retired. Idempotent. */
   activate(epoch: number): Promise<void>;
+  /**
+   * Erases the secrets of the epochs that were retired at or before a time (Unix ms), durably and from the last good
+   * copy too; what was sealed to them opens no more, and is answered with epoch-erased. Returns the epochs erased.
+   */
+  erase(request: { readonly retiredBefore: number }): Promise<readonly number[]>;
   /** Zeroes what can be zeroed. Idempotent. */
   close(): Promise<void>;
 }
