@@ -1,3 +1,4 @@
+import cors from '@fastify/cors';
 import websocket from '@fastify/websocket';
 import fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { createServer as createHttpServer, type Server } from 'node:http';
@@ -18,6 +19,7 @@ export interface HttpServerParts {
 }
 
 const maxHeaderBytes = 16 * 1024;
+const secondsPerDay = 86_400;
 
 /** fastify with the relay's limits, parsers and error format; no routes yet. */
 export async function createFastify(parts: HttpServerParts): Promise<FastifyInstance> {
@@ -48,6 +50,8 @@ export async function createFastify(parts: HttpServerParts): Promise<FastifyInst
   });
   addErrorFormat(server, parts);
   addBodyBudget(server, limits.maxBodyBytes, limits.maxPendingBytes);
+  // Nothing here goes by cookies or addresses that a page would borrow: any page may be a sender, as any program may.
+  await server.register(cors, { origin: '*', exposedHeaders: ['retry-after'], maxAge: secondsPerDay });
   await server.register(websocket, {
     options: { maxPayload: limits.maxMessageBytes + frameOverhead, perMessageDeflate: false },
     errorHandler: (_, socket) => {

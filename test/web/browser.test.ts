@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { after, afterEach, before, describe, it } from 'mocha';
+import { decodeSignedEnvelope, fromHex } from '../../src/codec/index.ts';
+import { agree, deriveCommKey, keyPairFromSeed, openEnvelope, ready } from '../../src/crypto/index.ts';
+import { alice, bob, Cleanup, genesisHash, message } from '../relay/support.ts';
+import { bundle, openPage, type OpenPage } from '../support/chromium.ts';
+import { root } from '../support/import-graph.ts';
+import { keysOf, vectors } from '../support/vectors.ts';
+import type { Sending } from './page.ts';
+
+const largestBundle = 120 * 1024;
+const sender = keysOf('alice');
+const recipient = keysOf('bob');
+
+describe('browser (Chromium)', function () {
+  this.timeout(60_000);
+  const cleanup = new Cleanup();
+  let open: OpenPage;
+
+  before(async () => {
+    await ready();
+    open = await openPage(join(import.meta.dirname, 'page.ts'));
+  });
+  afterEach(() => cleanup.run());
+  after(() => open[Symbol.asyncDispose]());
+
+  const relayOfRecipient = () => cleanup.relay({ recipients: [recipient.identityPublic] });
+  const send = (endpoint: string, text: string, allowPrivate = true): Promise<string> => {
+    const sending: Sending = { genesisHash, endpoint, text, allowPrivate, sender, recipient };
+    return open.page.evaluate((given) => globalThis.testPage.send(given), sending);
+  };
+
+  it('is served by less than 120 kB, compressed', async () => {
+    const bytes = gzipSync(await bundle(join(root, 'src', 'web', 'browser.ts'))).length;
+    assert.ok(bytes < largestBundle, `${bytes} bytes`);
+  });
+
+  for (const scheme of ['ws', 'http'])
+    it(`sends over ${scheme} to a relay of another origin what only the recipient opens`, async () => {
+      const relay = await relayOfRecipient();
+      assert.equal(await send(relay.url.replace(/^http/, scheme), `by ${scheme}`), 'stored');
+      const [mail] = await relay.mailStore.read(recipient.identityPublic, 0n);
+      assert.ok(mail !== undefined);
+      const { envelope } = decodeSignedEnvelope(mail.bytes);
+      const z = agree(keyPairFromSeed(recipient.ecdhSeed).secretKey, fromHex(sender.ecdhPublic));
+      const keys = { senderKey: fromHex(sender.ecdhPublic), recipientKey: fromHex(recipient.ecdhPublic) };
+      const { header, body } = openEnvelope({ commKey: deriveCommKey({ z, ...keys }), genesisHash, envelope });
+      assert.equal(header.from, sender.identityPublic);
+      assert.ok(body.kind === 'data');
+      assert.equal(new TextDecoder().decode(body.content), `by ${scheme}`);
+    });
+
+  it('gets the reason of a refusal, over ws and across origins over http', async () => {
+    const relay = await cleanup.relay({ recipients: [bob.identity] });
+    for (const scheme of ['ws', 'http'])
+      assert.equal(await send(relay.url.replace(/^http/, scheme), 'not his relay'), 'recipient-not-served');
+  });
+
+  it('dials no private address unless told to', async () => {
+    const relay = await relayOfRecipient();
+    for (const endpoint of [relay.url, 'http://[::ffff:127.0.0.1]:1', 'http://2130706433:1'])
+      assert.equal(await send(endpoint, 'no', false), 'endpoint-refused');
+  });
+
+  it('reads its mailbox: proves its identity, gets each message once and acknowledges it', async () => {
+    const relay = await relayOfRecipient();
+    const mail = [1, 2, 3].map((n) =>
+      message(alice, { ...bob, identity: recipient.identityPublic }, { text: `mail ${n}` }),
+    );
+    for (const { id, bytes } of mail) await relay.mailStore.append(recipient.identityPublic, id, bytes);
+    const reading = { genesisHash, url: relay.url, identitySeed: recipient.identitySeed, count: mail.length };
+    const ids = await open.page.evaluate((given) => globalThis.testPage.read(given), reading);
+    assert.deepEqual(
+      ids,
+      mail.map(({ id }) => id),
+    );
+    assert.equal((await relay.mailStore.stats(recipient.identityPublic)).count, 0);
+  });
+
+  it('opens every envelope of the vectors, and gives it its id', async () => {
+    for (const vector of vectors.envelopes) {
+      const sealed = { sender: keysOf(vector.sender), recipient: keysOf(vector.recipient), bytes: vector.envelope };
+      const opened = await open.page.evaluate(([genesis, given]) => globalThis.testPage.open(genesis, given), [
+        vectors.genesisHash,
+        sealed,
+      ] as const);
+      assert.deepEqual(opened, { id: vector.messageId, plaintext: vector.plaintext });
+    }
+  });
+
+  it('opens what pRuntime seals', async () => {
+    for (const vector of vectors.phalaEncryptedData) {
+      const sealed = {
+        sender: keysOf(vector.sender),
+        recipient: keysOf(vector.recipient),
+        bytes: vector.encryptedData,
+      };
+      const plaintext = await open.page.evaluate((given) => globalThis.testPage.openPhala(given), sealed);
+      assert.equal(plaintext, vector.plaintext);
+    }
+  });
+});

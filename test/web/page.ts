@@ -1,0 +1,133 @@
+// What runs in the browser in browser.test.ts, by the public browser entry and nothing else.
+import {
+  agree,
+  createRelayClient,
+  decodeSignedEnvelope,
+  deriveCommKey,
+  encodeBody,
+  encodeSignedEnvelope,
+  envelopeContent,
+  fromHex,
+  isRelayError,
+  keyPairFromSeed,
+  loginContent,
+  messageId,
+  openEnvelope,
+  openPhala,
+  sealEnvelope,
+  sign,
+  toHex,
+  type Hex,
+  type LoginRequest,
+} from '../../src/web/browser.ts';
+
+interface Keys {
+  readonly identitySeed: Hex;
+  readonly identityPublic: Hex;
+  readonly ecdhSeed: Hex;
+  readonly ecdhPublic: Hex;
+}
+
+export interface Sending {
+  readonly genesisHash: Hex;
+  readonly endpoint: string;
+  readonly text: string;
+  readonly allowPrivate: boolean;
+  readonly sender: Keys;
+  readonly recipient: Keys;
+}
+
+export interface Reading {
+  readonly genesisHash: Hex;
+  readonly url: string;
+  readonly identitySeed: Hex;
+  readonly count: number;
+}
+
+/** A message of one kind of vector and what sender and recipient agree with. */
+export interface Sealed {
+  readonly sender: Keys;
+  readonly recipient: Keys;
+  readonly bytes: Hex;
+}
+
+const page = {
+  /** Seals, signs and sends; the receipt's status, or the code of the error. */
+  async send({ genesisHash, endpoint, text, allowPrivate, sender, recipient }: Sending): Promise<string> {
+    const identity = keyPairFromSeed(sender.identitySeed);
+    const envelope = sealEnvelope({
+      commKey: commKeyOf(sender, recipient, 'sender'),
+      genesisHash,
+      header: {
+        fromKind: 'worker',
+        from: sender.identityPublic,
+        to: recipient.identityPublic,
+        senderKey: sender.ecdhPublic,
+        recipientKey: recipient.ecdhPublic,
+        nonce: BigInt(Date.now()) << 20n,
+        sentAt: Date.now(),
+      },
+      iv: crypto.getRandomValues(new Uint8Array(12)),
+      body: { kind: 'data', content: new TextEncoder().encode(text) },
+    });
+    const signature = sign(identity.secretKey, envelopeContent({ genesisHash, envelope }));
+    await using client = createRelayClient({ genesisHash, allowPrivate });
+    try {
+      const signed = encodeSignedEnvelope({ identity: sender.identityPublic, signature, envelope });
+      return (await client.send(signed, [endpoint])).status;
+    } catch (error) {
+      return isRelayError(error) ? error.code : String(error);
+    }
+  },
+
+  /** Ids of the first `count` messages of a mailbox, each acknowledged. */
+  async read({ genesisHash, url, identitySeed, count }: Reading): Promise<Hex[]> {
+    const identity = keyPairFromSeed(identitySeed);
+    const client = createRelayClient({ genesisHash, allowPrivate: true });
+    const ids: Hex[] = [];
+    await new Promise<void>((resolve, reject) => {
+      client
+        .receive({
+          url,
+          identity: toHex(identity.publicKey),
+          sign: async (login: LoginRequest) =>
+            sign(identity.secretKey, loginContent({ ...login, identity: identity.publicKey })),
+        })
+        .subscribe({
+          next: (event) => {
+            if (event.type !== 'delivery') return;
+            const { envelope } = decodeSignedEnvelope(event.signedEnvelope);
+            ids.push(messageId({ genesisHash, envelope }));
+            event.ack();
+            if (ids.length === count) resolve();
+          },
+          error: reject,
+        });
+    });
+    await client.stop();
+    return ids;
+  },
+
+  /** Id and SCALE of the body, as the recipient opens the envelope. */
+  open(genesisHash: Hex, { sender, recipient, bytes }: Sealed): { id: Hex; plaintext: Hex } {
+    const envelope = fromHex(bytes);
+    const { body } = openEnvelope({ commKey: commKeyOf(sender, recipient, 'recipient'), genesisHash, envelope });
+    return { id: messageId({ genesisHash, envelope }), plaintext: toHex(encodeBody(body)) };
+  },
+
+  openPhala({ sender, recipient, bytes }: Sealed): Hex {
+    const z = agree(keyPairFromSeed(recipient.ecdhSeed).secretKey, fromHex(sender.ecdhPublic));
+    return toHex(openPhala({ z, encryptedData: fromHex(bytes) }));
+  },
+};
+
+function commKeyOf(sender: Keys, recipient: Keys, side: 'sender' | 'recipient'): Uint8Array {
+  const [own, peer] = side === 'sender' ? [sender, recipient] : [recipient, sender];
+  const z = agree(keyPairFromSeed(own.ecdhSeed).secretKey, fromHex(peer.ecdhPublic));
+  return deriveCommKey({ z, senderKey: fromHex(sender.ecdhPublic), recipientKey: fromHex(recipient.ecdhPublic) });
+}
+
+declare global {
+  var testPage: typeof page;
+}
+globalThis.testPage = page;
