@@ -4,7 +4,7 @@ import { gzipSync } from 'node:zlib';
 import { after, afterEach, before, describe, it } from 'mocha';
 import { decodeSignedEnvelope, fromHex } from '../../src/codec/index.ts';
 import { agree, deriveCommKey, keyPairFromSeed, openEnvelope, ready } from '../../src/crypto/index.ts';
-import { alice, bob, Cleanup, genesisHash, message } from '../relay/support.ts';
+import { alice, bob, Cleanup, genesisHash, message, until } from '../relay/support.ts';
 import { bundle, openPage, type OpenPage } from '../support/chromium.ts';
 import { root } from '../support/import-graph.ts';
 import { keysOf, vectors } from '../support/vectors.ts';
@@ -76,7 +76,7 @@ describe('browser (Chromium)', function () {
       ids,
       mail.map(({ id }) => id),
     );
-    assert.equal((await relay.mailStore.stats(recipient.identityPublic)).count, 0);
+    await until(async () => (await relay.mailStore.stats(recipient.identityPublic)).count === 0);
   });
 
   it('opens every envelope of the vectors, and gives it its id', async () => {
