@@ -57,12 +57,27 @@ export {
 export type { CommKeyInput, KeyPair, OpenInput, PhalaSealInput, SealInput } from './crypto/index.ts';
 export { isRelayError, RelayError } from './errors/index.ts';
 export type { ErrorCode, ErrorDetails } from './errors/index.ts';
-export { createVault, identityFromSecret, openVault } from './vault/index.ts';
+export {
+  backupVault,
+  createVault,
+  dstackSealer,
+  identityFromJson,
+  identityFromSecret,
+  openVault,
+  resealVault,
+} from './vault/index.ts';
 export type {
+  BackupOptions,
   CreateVaultOptions,
+  DstackSealerOptions,
   EcdhPublic,
+  GuestAgent,
   Opened,
+  PhalaOpened,
+  PhalaSealRequest,
+  ResealOptions,
   Sealer,
+  SealerOptions,
   SealRequest,
   SignContent,
   Vault,

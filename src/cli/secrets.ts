@@ -16,8 +16,28 @@ export async function passphrase(prompt = 'Passphrase of the vault: '): Promise<
 
 /** A new passphrase, asked twice where it is typed. Throws no-passphrase, bad-setting. */
 export async function newPassphrase(): Promise<string> {
-  const given = process.env['KHALA_RELAY_PASSPHRASE'];
+  return process.env['KHALA_RELAY_PASSPHRASE'] ?? askTwice();
+}
+
+/** The passphrase that replaces another: KHALA_RELAY_NEW_PASSPHRASE, else asked twice. Throws no-passphrase, bad-setting. */
+export async function nextPassphrase(): Promise<string> {
+  return process.env['KHALA_RELAY_NEW_PASSPHRASE'] ?? askTwice();
+}
+
+/** The password of an exported key: KHALA_RELAY_IMPORT_PASSWORD, else asked; none where nobody can be asked. */
+export async function importPassword(): Promise<string> {
+  const given = process.env['KHALA_RELAY_IMPORT_PASSWORD'];
   if (given !== undefined) return given;
+  return process.stdin.isTTY ? ask('Password of the exported key (none: Enter): ') : '';
+}
+
+/** Goes on only after "yes". Throws not-confirmed. */
+export async function confirm(question: string): Promise<void> {
+  const answer = process.stdin.isTTY ? await read({ prompt: question, output: process.stderr }) : '';
+  if (answer.trim().toLowerCase() !== 'yes') throw new RelayError('not-confirmed');
+}
+
+async function askTwice(): Promise<string> {
   const typed = await ask('New passphrase: ');
   if ((await ask('Again: ')) !== typed)
     throw new RelayError('bad-setting', { details: { name: 'passphrase', reason: 'the two entries differ' } });

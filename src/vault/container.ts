@@ -54,13 +54,13 @@ export function decodeContainer(file: Uint8Array, path: string): Container {
   return container;
 }
 
-/** The contents. Throws wrong-passphrase where the key is another than the one that sealed it. */
+/** The contents. Throws wrong-passphrase, or wrong-seal-key for another sealer, where another key sealed them. */
 export function openContainer(key: Uint8Array, container: Container, path: string): Uint8Array {
   const { sealerKind, parameters, nonce, sealed } = container;
   try {
     return xchacha20poly1305(key, nonce, encodeHeader(sealerKind, parameters)).decrypt(sealed);
   } catch {
-    throw new RelayError('wrong-passphrase', { details: { path } });
+    throw new RelayError(sealerKind === 0 ? 'wrong-passphrase' : 'wrong-seal-key', { details: { path } });
   }
 }
 

@@ -1,5 +1,6 @@
 import { Reader, Writer } from '../codec/index.ts';
 import { keyPairFromSecretKey, type KeyPair } from '../crypto/core.ts';
+import { RelayError } from '../errors/index.ts';
 
 export type EpochState = 'pending' | 'current' | 'retired';
 
@@ -10,6 +11,10 @@ export interface EpochSecret {
   /** Unix time, ms. */
   readonly createdAt: number;
   readonly state: EpochState;
+  /** Unix time, ms; of retired epochs only. */
+  readonly retiredAt?: number;
+  /** Seals set aside for all who use the vault: at least as many as were made. */
+  readonly seals: number;
 }
 
 /** What remains of an erased EcdhKey. */
@@ -27,21 +32,36 @@ export interface VaultContents {
   readonly erased: readonly ErasedEpoch[];
 }
 
+/** Overwrites the secrets; JavaScript can't promise that no copy remains (SECURITY.md). */
+export function wipe({ identity, epochs }: VaultContents): void {
+  for (const { secretKey } of [identity, ...epochs.map(({ keyPair }) => keyPair)]) secretKey.fill(0);
+}
+
 const states: readonly EpochState[] = ['pending', 'current', 'retired'];
+const version = 1;
 
 /** Layout: docs/vault.md. */
 export function encodeContents({ identity, epochs, erased }: VaultContents): Uint8Array {
-  const writer = new Writer().raw(identity.secretKey).compactLength(epochs.length);
-  for (const { epoch, keyPair, createdAt, state } of epochs)
-    writer.u32(epoch).raw(keyPair.secretKey).u64(BigInt(createdAt)).u8(states.indexOf(state));
+  const writer = new Writer().u8(version).raw(identity.secretKey).compactLength(epochs.length);
+  for (const { epoch, keyPair, createdAt, state, retiredAt = 0, seals } of epochs)
+    writer
+      .u32(epoch)
+      .raw(keyPair.secretKey)
+      .u64(BigInt(createdAt))
+      .u8(states.indexOf(state))
+      .u64(BigInt(retiredAt))
+      .u64(BigInt(seals));
   writer.compactLength(erased.length);
   for (const { epoch, publicKey } of erased) writer.u32(epoch).raw(publicKey);
   return writer.finish();
 }
 
-/** Throws truncated, trailing-bytes, unknown-variant, bad-secret-key. */
-export function decodeContents(bytes: Uint8Array): VaultContents {
+/** Throws vault-too-new, truncated, trailing-bytes, unknown-variant, bad-secret-key. */
+export function decodeContents(bytes: Uint8Array, path: string): VaultContents {
   const reader = new Reader(bytes, 'The contents of the vault');
+  const found = reader.u8();
+  if (found > version) throw new RelayError('vault-too-new', { details: { path, version: `1.${found}` } });
+  if (found < version) throw reader.unknownVariant(found);
   const identity = readKeyPair(reader);
   const epochs = readMany(reader, () => readEpoch(reader));
   const erased = readMany(reader, () => ({ epoch: reader.u32(), publicKey: reader.fixed(32) }));
@@ -56,7 +76,9 @@ function readEpoch(reader: Reader): EpochSecret {
   const index = reader.u8();
   const state = states[index];
   if (state === undefined) throw reader.unknownVariant(index);
-  return { epoch, keyPair, createdAt, state };
+  const retiredAt = Number(reader.u64());
+  const seals = Number(reader.u64());
+  return { epoch, keyPair, createdAt, state, ...(state === 'retired' ? { retiredAt } : {}), seals };
 }
 
 function readKeyPair(reader: Reader): KeyPair {

@@ -1,23 +1,34 @@
-import { toHex, type Hex } from '../codec/index.ts';
+import { equalBytes, toHex, type Hex } from '../codec/index.ts';
 import { keyPairFromSecretKey, keyPairFromSeed, ready, type KeyPair } from '../crypto/index.ts';
-import { asRelayError, RelayError } from '../errors/index.ts';
-import { withFileLock } from '../store/index.ts';
-import { decodeContainer, newNonce, openContainer, sealContainer, type Container } from './container.ts';
-import { decodeContents, encodeContents, type VaultContents } from './contents.ts';
+import { isRelayError, RelayError } from '../errors/index.ts';
+import { decodeContainer } from './container.ts';
+import type { VaultContents } from './contents.ts';
 import { KeyRing } from './key-ring.ts';
-import { passphraseSealer, type Argon2Cost } from './passphrase-sealer.ts';
-import { withCurrentEpoch, withPendingEpoch } from './rotation.ts';
-import type { Sealer } from './sealer.ts';
-import { readVaultFile, replaceVaultFile, vaultFileVersion, vaultPath, writeNewVaultFile } from './vault-file.ts';
-import type { EcdhPublic, Opened, SealRequest, SignContent, Vault } from './vault.ts';
+import { withCurrentEpoch, withoutEpochs, withPendingEpoch } from './rotation.ts';
+import { nextBlock, withSealsSetAside } from './seal-allowance.ts';
+import {
+  encode,
+  newUnlocked,
+  sealerOf,
+  unlock,
+  unseal,
+  vaultCorrupt,
+  type SealerOptions,
+  type Unlocked,
+} from './sealed-contents.ts';
+import {
+  readVaultFile,
+  replaceVaultFile,
+  replaceVaultFileAndBackup,
+  vaultFileVersion,
+  vaultPath,
+  withVaultLock,
+  writeNewVaultFile,
+} from './vault-file.ts';
+import type { EcdhPublic, Opened, PhalaOpened, PhalaSealRequest, SealRequest, SignContent, Vault } from './vault.ts';
 
-export interface VaultFileOptions {
+export interface VaultFileOptions extends SealerOptions {
   readonly path: string;
-  /** Either this or `sealer`. */
-  readonly passphrase?: string;
-  readonly sealer?: Sealer;
-  /** Work factors for a new file. */
-  readonly cost?: Partial<Argon2Cost>;
   /** Default Date.now. */
   readonly now?: () => number;
 }
@@ -25,11 +36,6 @@ export interface VaultFileOptions {
 export interface CreateVaultOptions extends VaultFileOptions {
   /** Default: random keys. Takes over an entity that exists elsewhere. */
   readonly identity?: KeyPair;
-}
-
-/** The key of the file, and what goes into the header of each version of it. */
-interface Unlocked extends Pick<Container, 'sealerKind' | 'parameters'> {
-  readonly key: Uint8Array;
 }
 
 /**
@@ -42,12 +48,10 @@ export async function createVault(options: CreateVaultOptions): Promise<Vault> {
   const { identity, now = Date.now } = options;
   const contents: VaultContents = {
     identity: identity === undefined ? randomKeyPair() : keyPairFromSecretKey(identity.secretKey),
-    epochs: [{ epoch: 0, keyPair: randomKeyPair(), createdAt: now(), state: 'current' }],
+    epochs: [{ epoch: 0, keyPair: randomKeyPair(), createdAt: now(), state: 'current', seals: 0 }],
     erased: [],
   };
-  const sealer = sealerOf(options);
-  const parameters = sealer.newParameters();
-  const unlocked = { key: await sealer.deriveKey(parameters), sealerKind: sealer.kind, parameters };
+  const unlocked = await newUnlocked(sealerOf(options));
   const version = await writeNewVaultFile(path, encode(unlocked, contents));
   return new FileVault(path, unlocked, contents, version, now);
 }
@@ -61,13 +65,8 @@ export async function openVault(options: VaultFileOptions): Promise<Vault> {
   const path = await vaultPath(options.path);
   const { now = Date.now } = options;
   const version = await vaultFileVersion(path);
-  const container = decodeContainer(await readVaultFile(path), path);
-  const sealer = sealerOf(options);
-  if (sealer.kind !== container.sealerKind) throw corrupt(path, 'it was sealed by another kind of sealer');
-  const { sealerKind, parameters } = container;
-  const key = await deriveKey(sealer, parameters, path);
-  const contents = unseal(key, container, path);
-  return new FileVault(path, { key, sealerKind, parameters }, contents, version, now);
+  const { unlocked, contents } = await unlock(await readVaultFile(path), sealerOf(options), path);
+  return new FileVault(path, unlocked, contents, version, now);
 }
 
 /** A vault whose file other processes may write too: it follows their changes. */
@@ -79,6 +78,8 @@ class FileVault implements Vault {
   #ring: KeyRing | undefined;
   #version: string | undefined;
   #turn: Promise<unknown> = Promise.resolve();
+  #settingAside: Promise<void> | undefined;
+  #lastBlock: number | undefined;
 
   constructor(
     path: string,
@@ -105,7 +106,7 @@ class FileVault implements Vault {
   }
 
   async seal(request: SealRequest): Promise<Uint8Array> {
-    return this.#open().seal(request);
+    return (await this.#withSeals()).seal(request);
   }
 
   async open(request: { readonly genesisHash: Hex; readonly envelope: Uint8Array }): Promise<Opened> {
@@ -113,8 +114,21 @@ class FileVault implements Vault {
       return this.#open().open(request);
     } catch (error) {
       // The epoch may have been made by another process since.
-      if (!(error instanceof RelayError) || error.code !== 'unknown-epoch') throw error;
+      if (!isRelayError(error, 'unknown-epoch')) throw error;
       return (await this.#fresh()).open(request);
+    }
+  }
+
+  async sealPhala(request: PhalaSealRequest): Promise<Uint8Array> {
+    return (await this.#withSeals()).sealPhala(request);
+  }
+
+  async openPhala(encryptedData: Uint8Array): Promise<PhalaOpened> {
+    try {
+      return this.#open().openPhala(encryptedData);
+    } catch (error) {
+      if (!isRelayError(error, 'open-failed')) throw error;
+      return (await this.#fresh()).openPhala(encryptedData);
     }
   }
 
@@ -126,7 +140,17 @@ class FileVault implements Vault {
   }
 
   async activate(epoch: number): Promise<void> {
-    await this.#change((contents) => withCurrentEpoch(contents, epoch));
+    await this.#change((contents) => withCurrentEpoch(contents, epoch, this.#now()));
+  }
+
+  async erase({ retiredBefore }: { readonly retiredBefore: number }): Promise<readonly number[]> {
+    let erased: readonly number[] = [];
+    await this.#change((contents) => {
+      const after = withoutEpochs(contents, retiredBefore);
+      erased = after.erased.map(({ epoch }) => epoch).filter((epoch) => !isErased(contents, epoch));
+      return after;
+    }, replaceVaultFileAndBackup);
+    return erased;
   }
 
   async close(): Promise<void> {
@@ -144,6 +168,29 @@ class FileVault implements Vault {
     return this.#ring;
   }
 
+  /** With seals of the current epoch set aside in the file, so that a crash counts too many and never too few. */
+  async #withSeals(): Promise<KeyRing> {
+    for (;;) {
+      const ring = this.#open();
+      if (!ring.isOutOfSeals) return ring;
+      // Who comes meanwhile waits for the same block of seals.
+      this.#settingAside ??= this.#setAside().finally(() => (this.#settingAside = undefined));
+      await this.#settingAside;
+    }
+  }
+
+  async #setAside(): Promise<void> {
+    const wanted = nextBlock(this.#lastBlock);
+    let granted = 0;
+    await this.#change((contents) => {
+      const { contents: after, seals } = withSealsSetAside(contents, wanted);
+      granted = seals;
+      return after;
+    });
+    this.#lastBlock = wanted;
+    this.#open().allow(granted);
+  }
+
   /** With what the file holds now; what is in memory where there is no file. */
   async #fresh(): Promise<KeyRing> {
     this.#open();
@@ -157,18 +204,25 @@ class FileVault implements Vault {
     const version = await vaultFileVersion(this.#path);
     const file = await readVaultFile(this.#path);
     const ring = this.#open();
-    const contents = unseal(this.#unlocked.key, decodeContainer(file, this.#path), this.#path);
+    const container = decodeContainer(file, this.#path);
+    const { sealerKind, parameters } = this.#unlocked;
+    if (container.sealerKind !== sealerKind || !equalBytes(container.parameters, parameters))
+      throw new RelayError('vault-resealed', { details: { path: this.#path } });
+    const contents = unseal(this.#unlocked.key, container, this.#path);
     if (toHex(contents.identity.publicKey) !== this.identity)
-      throw corrupt(this.#path, 'it holds another entity than when it was opened');
+      throw vaultCorrupt(this.#path, 'it holds another entity than when it was opened');
     ring.update(contents);
     this.#version = version;
     return ring;
   }
 
-  async #change(update: (contents: VaultContents) => VaultContents): Promise<KeyRing> {
+  async #change(
+    update: (contents: VaultContents) => VaultContents,
+    replace: typeof replaceVaultFile = replaceVaultFile,
+  ): Promise<KeyRing> {
     this.#open();
     return this.#inTurn(() =>
-      this.#locked(async () => {
+      withVaultLock(this.#path, async () => {
         // Always read: two versions of a file may have the same inode, size and time.
         await this.#load();
         const ring = this.#open();
@@ -176,20 +230,12 @@ class FileVault implements Vault {
         const after = update(before);
         if (after === before) return ring;
         // Nothing is awaited since the vault was found open: its key is there.
-        const version = await replaceVaultFile(this.#path, encode(this.#unlocked, after));
+        const version = await replace(this.#path, encode(this.#unlocked, after));
         this.#open().update(after);
         this.#version = version;
         return this.#open();
       }),
     );
-  }
-
-  #locked<T>(work: () => Promise<T>): Promise<T> {
-    return withFileLock(this.#path, work).catch((error: unknown) => {
-      if (!(error instanceof RelayError) || error.code !== 'store-failed') throw error;
-      const reason = String(error.details?.['reason']);
-      throw new RelayError('vault-io', { details: { path: this.#path, reason }, cause: error });
-    });
   }
 
   // A reader that was overtaken must not put back what a change has replaced.
@@ -200,44 +246,8 @@ class FileVault implements Vault {
   }
 }
 
-function encode({ key, ...header }: Unlocked, contents: VaultContents): Uint8Array {
-  const plain = encodeContents(contents);
-  try {
-    return sealContainer(key, header, plain, newNonce());
-  } finally {
-    plain.fill(0);
-  }
-}
-
-function unseal(key: Uint8Array, container: Container, path: string): VaultContents {
-  const plain = openContainer(key, container, path);
-  try {
-    return decodeContents(plain);
-  } catch (cause) {
-    throw corrupt(path, 'its contents can not be read', cause);
-  } finally {
-    plain.fill(0);
-  }
-}
-
-async function deriveKey(sealer: Sealer, parameters: Uint8Array, path: string): Promise<Uint8Array> {
-  try {
-    return await sealer.deriveKey(parameters);
-  } catch (cause) {
-    if (!(cause instanceof RelayError)) throw asRelayError(cause, 'vault-io', { path });
-    const reason = String(cause.details?.['reason'] ?? cause.message);
-    if (cause.code === 'vault-hostile-parameters')
-      throw new RelayError('vault-hostile-parameters', { details: { path, reason } });
-    throw corrupt(path, 'the parameters of its sealer can not be read', cause);
-  }
-}
-
-function corrupt(path: string, reason: string, cause?: unknown): RelayError {
-  return new RelayError('vault-corrupt', { details: { path, reason }, cause });
-}
-
-function sealerOf({ sealer, passphrase, cost }: VaultFileOptions): Sealer {
-  return sealer ?? passphraseSealer(passphrase ?? '', cost === undefined ? {} : { cost });
+function isErased({ erased }: VaultContents, epoch: number): boolean {
+  return erased.some((candidate) => candidate.epoch === epoch);
 }
 
 function randomKeyPair(): KeyPair {

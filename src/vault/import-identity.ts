@@ -1,3 +1,4 @@
+import { DEV_PHRASE } from '@polkadot/keyring';
 import {
   keyExtractSuri,
   keyFromPath,
@@ -11,13 +12,14 @@ import { RelayError } from '../errors/index.ts';
 
 /**
  * An IdentityKey that exists elsewhere: a 32-byte seed or a 64-byte secret key (either layout of protocol.md §1) in
- * 0x-hex, a mnemonic, or either of the first and third with a derivation path, as `//polkadot//0`. Throws bad-secret-key.
+ * 0x-hex, a mnemonic, or either of the first and third with a derivation path, as `//polkadot//0`. A path alone, as
+ * `//Alice`, is of the public development phrase. Throws bad-secret-key.
  */
 export function identityFromSecret(secret: string): KeyPair {
   const text = secret.trim();
   if (/^0x[0-9a-f]{128}$/i.test(text)) return keyPairFromSecretKey(fromHex(text));
   if (/^0x[0-9a-f]{64}$/i.test(text)) return keyPairFromSeed(fromHex(text));
-  const { phrase, path, password } = parseSuri(text);
+  const { phrase, path, password } = parseSuri(/^\/\/?\w/.test(text) ? `${DEV_PHRASE}${text}` : text);
   const seed = /^0x[0-9a-f]{64}$/i.test(phrase) ? fromHex(phrase) : seedOfMnemonic(phrase, password);
   if (path.length === 0) return keyPairFromSeed(seed);
   const { secretKey } = keyFromPath(sr25519PairFromSeed(seed), path, 'sr25519');

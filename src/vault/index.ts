@@ -1,6 +1,13 @@
+export { agentSocket } from './agent/agent-path.ts';
 export { createVault, openVault } from './file-vault.ts';
 export type { CreateVaultOptions, VaultFileOptions } from './file-vault.ts';
 export { identityFromSecret } from './import-identity.ts';
+export { dstackSealer } from './dstack-sealer.ts';
+export type { DstackSealerOptions, GuestAgent } from './dstack-sealer.ts';
+export { identityFromJson, isKeyFile } from './import-json.ts';
+export { backupVault, resealVault } from './reseal.ts';
+export type { BackupOptions, ResealOptions } from './reseal.ts';
+export type { SealerOptions } from './sealed-contents.ts';
 export type { Argon2Cost } from './passphrase-sealer.ts';
 export type { Sealer } from './sealer.ts';
-export type { EcdhPublic, Opened, SealRequest, SignContent, Vault } from './vault.ts';
+export type { EcdhPublic, Opened, PhalaOpened, PhalaSealRequest, SealRequest, SignContent, Vault } from './vault.ts';

@@ -1,18 +1,20 @@
-import { equalBytes, toHex, type Hex } from '../codec/index.ts';
-import { decodeV1, openEnvelope, sealEnvelope, signWith, type KeyPair } from '../crypto/core.ts';
-import { RelayError } from '../errors/index.ts';
-import { CommKeyCache } from './comm-key-cache.ts';
-import type { EpochSecret, VaultContents } from './contents.ts';
+import { decodeEncryptedData, equalBytes, toHex, type Hex } from '../codec/index.ts';
+import { decodeV1, openEnvelope, openPhala, sealEnvelope, sealPhala, signWith, type KeyPair } from '../crypto/core.ts';
+import { isRelayError, RelayError } from '../errors/index.ts';
+import { wipe, type EpochSecret, type VaultContents } from './contents.ts';
+import { KeyCache } from './key-cache.ts';
 import { signedBytes } from './signed-bytes.ts';
-import type { EcdhPublic, Opened, SealRequest, SignContent } from './vault.ts';
+import type { EcdhPublic, Opened, PhalaOpened, PhalaSealRequest, SealRequest, SignContent } from './vault.ts';
 
 const ivLength = 12;
 
 /** The unlocked secrets of one entity and what may be done with them, in memory. */
 export class KeyRing {
   readonly identity: Hex;
-  readonly #commKeys = new CommKeyCache();
+  readonly #keys = new KeyCache();
   #contents: VaultContents;
+  /** Seals set aside for this process, and of which epoch. */
+  #allowance = { epoch: -1, seals: 0 };
 
   constructor(contents: VaultContents) {
     this.#contents = contents;
@@ -23,7 +25,7 @@ export class KeyRing {
     return this.#contents;
   }
 
-  /** Takes over what was rotated; derived keys and their counts stay. Second copies of a secret are overwritten. */
+  /** Takes over what was changed; derived keys stay. Second copies of a secret and what was erased are overwritten. */
   update(contents: VaultContents): void {
     const known = [this.#contents.identity, ...this.#contents.epochs.map(({ keyPair }) => keyPair)];
     this.#contents = {
@@ -31,15 +33,33 @@ export class KeyRing {
       identity: onlyCopy(contents.identity, known),
       epochs: contents.epochs.map((epoch) => ({ ...epoch, keyPair: onlyCopy(epoch.keyPair, known) })),
     };
+    const held = [this.#contents.identity, ...this.#contents.epochs.map(({ keyPair }) => keyPair)];
+    for (const keyPair of known) {
+      if (held.includes(keyPair)) continue;
+      keyPair.secretKey.fill(0);
+      this.#keys.clear(keyPair.publicKey);
+    }
   }
 
   ecdhKeys(): EcdhPublic[] {
-    return this.#contents.epochs.map(({ epoch, keyPair, createdAt, state }) => ({
+    return this.#contents.epochs.map(({ epoch, keyPair, createdAt, state, retiredAt, seals }) => ({
       epoch,
       publicKey: keyPair.publicKey.slice(),
       createdAt,
       state,
+      ...(retiredAt === undefined ? {} : { retiredAt }),
+      seals,
     }));
+  }
+
+  /** Whether {@link allow} must come before the next seal. */
+  get isOutOfSeals(): boolean {
+    return this.#allowance.seals === 0 || this.#allowance.epoch !== this.#current().epoch;
+  }
+
+  /** Seals of the current epoch that were set aside for this process. */
+  allow(seals: number): void {
+    this.#allowance = { epoch: this.#current().epoch, seals };
   }
 
   sign(content: SignContent): Uint8Array {
@@ -49,7 +69,7 @@ export class KeyRing {
 
   seal({ genesisHash, to, recipientKey, account, nonce, sentAt, body }: SealRequest): Uint8Array {
     if (account === undefined && to.toLowerCase() === this.identity) throw new RelayError('from-self');
-    const own = this.#current().keyPair;
+    const own = this.#forSealing();
     const header = {
       fromKind: account === undefined ? ('worker' as const) : ('account' as const),
       from: account ?? this.identity,
@@ -59,8 +79,13 @@ export class KeyRing {
       nonce,
       sentAt,
     };
-    const iv = crypto.getRandomValues(new Uint8Array(ivLength));
-    return sealEnvelope({ commKey: this.#commKeys.forSealing(own, recipientKey), genesisHash, header, iv, body });
+    return sealEnvelope({
+      commKey: this.#keys.forSealing(own, recipientKey),
+      genesisHash,
+      header,
+      iv: newIv(),
+      body,
+    });
   }
 
   open({ genesisHash, envelope }: { readonly genesisHash: Hex; readonly envelope: Uint8Array }): Opened {
@@ -69,14 +94,39 @@ export class KeyRing {
     if (header.to !== this.identity) throw new RelayError('not-for-us', { details: { to: header.to } });
     if (header.fromKind === 'worker' && header.from === this.identity) throw new RelayError('from-self');
     const own = this.#byPublicKey(header.recipientKey).keyPair;
-    return openEnvelope({ commKey: this.#commKeys.forOpening(own, header.senderKey), genesisHash, envelope: decoded });
+    return openEnvelope({ commKey: this.#keys.forOpening(own, header.senderKey), genesisHash, envelope: decoded });
+  }
+
+  sealPhala({ recipientKey, content }: PhalaSealRequest): Uint8Array {
+    const own = this.#forSealing();
+    const z = this.#keys.forPhala(own, recipientKey);
+    return sealPhala({ z, iv: newIv(), pubkey: own.publicKey, data: content });
+  }
+
+  openPhala(encryptedData: Uint8Array): PhalaOpened {
+    const { pubkey: senderKey } = decodeEncryptedData(encryptedData);
+    for (const { keyPair } of this.#contents.epochs.toReversed()) {
+      try {
+        return { senderKey, content: openPhala({ z: this.#keys.forPhala(keyPair, senderKey), encryptedData }) };
+      } catch (error) {
+        // It does not say to which epoch it was sealed.
+        if (!isRelayError(error, 'open-failed')) throw error;
+      }
+    }
+    throw new RelayError('open-failed');
   }
 
   /** Overwrites the secrets; JavaScript can't promise that no copy remains (SECURITY.md). */
   clear(): void {
-    this.#commKeys.clear();
-    for (const { keyPair } of [{ keyPair: this.#contents.identity }, ...this.#contents.epochs])
-      keyPair.secretKey.fill(0);
+    this.#keys.clear();
+    wipe(this.#contents);
+  }
+
+  /** The current epoch's key, one seal of it used up. */
+  #forSealing(): KeyPair {
+    if (this.isOutOfSeals) throw new RelayError('channel-exhausted');
+    this.#allowance.seals -= 1;
+    return this.#current().keyPair;
   }
 
   #current(): EpochSecret {
@@ -96,6 +146,10 @@ export class KeyRing {
     if (erased !== undefined) throw new RelayError('epoch-erased', { details: { epoch: erased.epoch } });
     throw new RelayError('unknown-epoch', { details: { epoch: `public key ${toHex(publicKey)}` } });
   }
+}
+
+function newIv(): Uint8Array {
+  return crypto.getRandomValues(new Uint8Array(ivLength));
 }
 
 function onlyCopy(keyPair: KeyPair, known: readonly KeyPair[]): KeyPair {

@@ -7,22 +7,26 @@ export function withPendingEpoch(
   contents: VaultContents,
   atLeast: number,
   newKey: () => KeyPair,
-  createdAt: number,
+  now: number,
 ): VaultContents {
   const pending = contents.epochs.find(({ state }) => state === 'pending');
   if (pending !== undefined && pending.epoch >= atLeast) return contents;
   const known = [...contents.epochs, ...contents.erased].map(({ epoch }) => epoch);
   const epoch = Math.max(atLeast, ...known.map((used) => used + 1));
   const others = contents.epochs.filter((candidate) => candidate !== pending);
-  const retired = pending === undefined ? [] : [{ ...pending, state: 'retired' as const }];
-  return withEpochs(contents, [...others, ...retired, { epoch, keyPair: newKey(), createdAt, state: 'pending' }]);
+  const replaced = pending === undefined ? [] : [retired(pending, now)];
+  return withEpochs(contents, [
+    ...others,
+    ...replaced,
+    { epoch, keyPair: newKey(), createdAt: now, state: 'pending', seals: 0 },
+  ]);
 }
 
 /**
  * Makes a pending epoch the current one and retires the others. One that was activated before is left as it is: a run
  * that resumes late must not bring back a key that was rotated away. Throws unknown-epoch.
  */
-export function withCurrentEpoch(contents: VaultContents, epoch: number): VaultContents {
+export function withCurrentEpoch(contents: VaultContents, epoch: number, now: number): VaultContents {
   const activated = contents.epochs.find((candidate) => candidate.epoch === epoch);
   if (activated === undefined) throw new RelayError('unknown-epoch', { details: { epoch: `epoch ${epoch}` } });
   if (activated.state !== 'pending') return contents;
@@ -30,9 +34,27 @@ export function withCurrentEpoch(contents: VaultContents, epoch: number): VaultC
     contents,
     contents.epochs.map((candidate) => {
       if (candidate.epoch === epoch) return { ...candidate, state: 'current' };
-      return candidate.epoch < epoch || candidate.state === 'current' ? { ...candidate, state: 'retired' } : candidate;
+      const isReplaced = candidate.state === 'current' || (candidate.epoch < epoch && candidate.state === 'pending');
+      return isReplaced ? retired(candidate, now) : candidate;
     }),
   );
+}
+
+/** Without the secrets of what was retired at or before a time (Unix ms). */
+export function withoutEpochs(contents: VaultContents, retiredBefore: number): VaultContents {
+  const isDue = ({ retiredAt = Infinity }: EpochSecret): boolean => retiredAt <= retiredBefore;
+  const due = contents.epochs.filter(isDue);
+  if (due.length === 0) return contents;
+  const erased = due.map(({ epoch, keyPair }) => ({ epoch, publicKey: keyPair.publicKey }));
+  return {
+    ...contents,
+    epochs: contents.epochs.filter((epoch) => !isDue(epoch)),
+    erased: [...contents.erased, ...erased].sort((a, b) => a.epoch - b.epoch),
+  };
+}
+
+function retired(epoch: EpochSecret, now: number): EpochSecret {
+  return { ...epoch, state: 'retired', retiredAt: now };
 }
 
 function withEpochs(contents: VaultContents, epochs: readonly EpochSecret[]): VaultContents {

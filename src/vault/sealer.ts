@@ -3,7 +3,7 @@
  * `parameters` go into the header of the file and come back on opening.
  */
 export interface Sealer {
-  /** Identifies the kind of sealer in the file: 0 passphrase. */
+  /** Identifies the kind of sealer in the file: 0 passphrase, 1 guest agent of a TEE (dstack). From 128 on: yours. */
   readonly kind: number;
   /** Parameters for a new file. */
   newParameters(): Uint8Array;

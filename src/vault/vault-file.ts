@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { link, open, readFile, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { RelayError } from '../errors/index.ts';
+import { isRelayError, RelayError } from '../errors/index.ts';
+import { withFileLock } from '../store/index.ts';
 import { greatestLength } from './container.ts';
 
 const ownerOnly = 0o600;
@@ -67,6 +68,34 @@ export async function replaceVaultFile(path: string, bytes: Uint8Array): Promise
     await unlink(temporary).catch(() => undefined);
     throw ioError(error, path, 'vault-missing');
   }
+}
+
+/**
+ * As {@link replaceVaultFile}, and nothing of the old file stays: the backup is replaced first, so that a crash in between
+ * leaves an old file whose owner begins anew.
+ */
+export async function replaceVaultFileAndBackup(path: string, bytes: Uint8Array): Promise<string> {
+  const [backup, temporary] = [`${path}.bak.new`, `${path}.new`];
+  try {
+    for (const leftover of [backup, temporary]) await unlink(leftover).catch(() => undefined);
+    await writeDurably(backup, bytes);
+    await rename(backup, `${path}.bak`);
+    const version = await writeDurably(temporary, bytes);
+    await rename(temporary, path);
+    await syncDirectory(dirname(path));
+    return version;
+  } catch (error) {
+    for (const leftover of [backup, temporary]) await unlink(leftover).catch(() => undefined);
+    throw ioError(error, path, 'vault-missing');
+  }
+}
+
+/** One writer of a vault file at a time. Throws locked, vault-io. */
+export function withVaultLock<T>(path: string, work: () => Promise<T>): Promise<T> {
+  return withFileLock(path, work).catch((error: unknown) => {
+    if (!isRelayError(error, 'store-failed')) throw error;
+    throw new RelayError('vault-io', { details: { path, reason: String(error.details?.['reason']) }, cause: error });
+  });
 }
 
 async function writeDurably(path: string, bytes: Uint8Array): Promise<string> {

@@ -62,9 +62,9 @@ describe('relay: its own entity', () => {
     const relay = await cleanup.relay({
       local: local(erased, {
         ecdhKeys: async () => [
-          { epoch: 1, publicKey: alice.keys.publicKey, state: 'retired', createdAt: 0 },
-          { epoch: 2, publicKey, state: 'current', createdAt: 0 },
-          { epoch: 3, publicKey: alice.keys.publicKey, state: 'pending', createdAt: 0 },
+          { epoch: 1, publicKey: alice.keys.publicKey, state: 'retired', createdAt: 0, seals: 0 },
+          { epoch: 2, publicKey, state: 'current', createdAt: 0, seals: 0 },
+          { epoch: 3, publicKey: alice.keys.publicKey, state: 'pending', createdAt: 0, seals: 0 },
         ],
         sign: async (content) => {
           assert.ok(content.type === 'ecdh-record');

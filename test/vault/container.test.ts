@@ -95,7 +95,8 @@ describe('vault: a damaged or foreign file', () => {
   });
 
   it('of another kind of sealer is refused', async () => {
-    await refuses(forged({ kind: 1 }), 'vault-corrupt');
+    const { message } = await refuses(forged({ kind: 1 }), 'wrong-sealer');
+    assert.match(message, /by a TEE's guest agent, not by a passphrase/);
   });
 
   it('that asks for more work than a genuine one is refused before the work', async () => {
@@ -159,9 +160,10 @@ describe('vault: the container', () => {
 
   it('does not open with another key, kind or parameters', () => {
     const container = decodeContainer(sealContainer(key, header, new Uint8Array(10), nonce), 'x');
-    thrown(() => openContainer(flipped(key, 3), container, 'x'), 'wrong-passphrase');
-    thrown(() => openContainer(key, { ...container, sealerKind: 4 }, 'x'), 'wrong-passphrase');
-    thrown(() => openContainer(key, { ...container, parameters: Uint8Array.of(4) }, 'x'), 'wrong-passphrase');
+    thrown(() => openContainer(flipped(key, 3), container, 'x'), 'wrong-seal-key');
+    thrown(() => openContainer(key, { ...container, sealerKind: 4 }, 'x'), 'wrong-seal-key');
+    thrown(() => openContainer(key, { ...container, sealerKind: 0 }, 'x'), 'wrong-passphrase');
+    thrown(() => openContainer(key, { ...container, parameters: Uint8Array.of(4) }, 'x'), 'wrong-seal-key');
   });
 
   it('is not written where it would be too large to be opened again', () => {

@@ -180,7 +180,9 @@ describe('vault: a file', () => {
     await using made = await createVault({ path: folder('vault'), sealer });
     await using opened = await openVault({ path: folder('vault'), sealer });
     assert.equal(opened.identity, made.identity);
-    await rejected(reopen(folder('vault')), 'vault-corrupt');
+    await rejected(reopen(folder('vault')), 'wrong-sealer');
+    const other = { ...sealer, deriveKey: async () => new Uint8Array(32) };
+    await rejected(openVault({ path: folder('vault'), sealer: other }), 'wrong-seal-key');
   });
 
   it('shows no secret to who inspects it', async () => {

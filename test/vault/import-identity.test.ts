@@ -33,6 +33,7 @@ describe('vault: an identity from elsewhere', () => {
   it('with hard junctions is that of @polkadot/keyring', () => {
     for (const path of ['//Alice', '//Bob//stash', '//polkadot//0', '//1//2//3']) {
       assert.equal(ours(`${DEV_PHRASE}${path}`), theirs(path));
+      assert.equal(ours(path), theirs(path));
       assert.equal(ours(`${seed}${path}`), theirs(`${seed}${path}`));
     }
   });

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
 import {
   decodeEnvelope,
   ecdhRecordContent,
@@ -15,13 +14,11 @@ import {
 } from '../../src/codec/index.ts';
 import { keyPairFromSeed, ready, sealPhala, verify } from '../../src/crypto/index.ts';
 import { RelayError } from '../../src/errors/index.ts';
-import { encodeContents } from '../../src/vault/contents.ts';
-import { sealContainer } from '../../src/vault/container.ts';
 import { openVault, type SignContent, type Vault } from '../../src/vault/index.ts';
 import { rejected } from '../support/expect-error.ts';
 import { flipped, hostileEncodings } from '../support/hostile-keys.ts';
 import { useTempDir } from '../support/temp-dir.ts';
-import { currentKey, epochsOf, genesisHash, newVault, sealTo } from '../support/vaults.ts';
+import { currentKey, epochsOf, genesisHash, newVault, reopen, sealTo } from '../support/vaults.ts';
 
 const request = { genesisHash, nonce: 7n, sentAt: 8n, body: { kind: 'data', content: '0x2a' } } as const;
 
@@ -117,22 +114,19 @@ describe('vault: messages', () => {
   });
 
   it('to an erased epoch name the epoch', async () => {
-    const [identity, ecdh, gone] = [1, 2, 3].map((n) => keyPairFromSeed(new Uint8Array(32).fill(n)));
-    const key = new Uint8Array(32).fill(9);
-    const sealer = { kind: 7, newParameters: () => new Uint8Array(), deriveKey: async () => key.slice() };
-    const contents = encodeContents({
-      identity: identity!,
-      epochs: [{ epoch: 4, keyPair: ecdh!, createdAt: 0, state: 'current' }],
-      erased: [{ epoch: 3, publicKey: gone!.publicKey }],
-    });
-    const file = sealContainer(key, { sealerKind: 7, parameters: new Uint8Array() }, contents, new Uint8Array(24));
-    await writeFile(folder('erased'), file, { mode: 0o600 });
-    await using vault = await openVault({ path: folder('erased'), sealer });
-    const envelope = await sealTo(alice, vault, 'x', gone!.publicKey);
-    const { details } = await rejected(vault.open({ genesisHash, envelope }), 'epoch-erased');
-    assert.deepEqual(details, { epoch: 3 });
-    assert.equal((await vault.rotate()).epoch, 5);
-    assert.equal(await epochsOf(vault), '4:current 5:pending');
+    let now = 1_000;
+    await using vault = await newVault(folder('erased'), { now: () => now });
+    const envelope = await sealTo(alice, vault, 'x');
+    await vault.rotate();
+    now = 2_000;
+    await vault.activate(1);
+    assert.deepEqual(await vault.erase({ retiredBefore: 2_000 }), [0]);
+    for (const opened of [vault, await reopen(folder('erased'))]) {
+      const { details } = await rejected(opened.open({ genesisHash, envelope }), 'epoch-erased');
+      assert.deepEqual(details, { epoch: 0 });
+    }
+    assert.equal((await vault.rotate()).epoch, 2);
+    assert.equal(await epochsOf(vault), '1:current 2:pending');
     await rejected(vault.open({ genesisHash, envelope }), 'epoch-erased');
   });
 

@@ -27,6 +27,16 @@ export const cliErrors = {
     remedy: 'Set KHALA_RELAY_PASSPHRASE.',
     usage: true,
   },
+  'not-confirmed': {
+    message: 'Nothing was done: the question was not answered with "yes".',
+    remedy: 'Answer at a terminal, or give --yes.',
+    usage: true,
+  },
+  'needs-vault-file': {
+    message: 'khala-relay {command} works on the file of a vault, which an agent does not hand out.',
+    remedy: 'Give the path of the file with --vault.',
+    usage: true,
+  },
   'bad-input': {
     message: 'The message can not be read: {reason}.',
     remedy: 'Give TEXT, --file FILE, or - to read standard input.',

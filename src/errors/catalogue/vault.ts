@@ -45,6 +45,33 @@ export const vaultErrors = {
     remedy: 'Set KHALA_RELAY_PASSPHRASE to the passphrase that the vault was made with.',
     usage: true,
   },
+  'wrong-sealer': {
+    message: 'The vault {path} is sealed by {expected}, not by {actual}.',
+    remedy: 'Open it with the sealer that it was made with.',
+    usage: true,
+  },
+  'wrong-seal-key': {
+    message: 'The key that the sealer gives does not open the vault {path}.',
+    remedy: 'It was sealed by another app, another version of it or another device; open it there.',
+  },
+  'sealer-unavailable': {
+    message: 'The sealer of the vault gives no key: {reason}.',
+    remedy: 'Check that the guest agent runs and that this app may reach its socket.',
+  },
+  'bad-key-file': {
+    message: 'The JSON is no sr25519 key that polkadot-js exported: {reason}.',
+    remedy: 'Export the account again, as JSON, and give the whole file.',
+    usage: true,
+  },
+  'wrong-key-file-password': {
+    message: 'The password does not open the exported key.',
+    remedy: 'Set KHALA_RELAY_IMPORT_PASSWORD to the password that was chosen for the export.',
+    usage: true,
+  },
+  'vault-resealed': {
+    message: 'The vault {path} was sealed anew, under another passphrase, since this process opened it.',
+    remedy: 'Start this process again with the new passphrase.',
+  },
   'weak-passphrase': {
     message: 'An empty passphrase protects nothing.',
     remedy: 'Set KHALA_RELAY_PASSPHRASE, or type a passphrase at the prompt.',

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { toHex } from '../../src/codec/index.ts';
 import { agree, deriveCommKey, keyPairFromSeed, ready, type KeyPair } from '../../src/crypto/index.ts';
-import { CommKeyCache } from '../../src/vault/comm-key-cache.ts';
+import { KeyCache } from '../../src/vault/key-cache.ts';
 import { thrown } from '../support/expect-error.ts';
 import { hostileEncodings } from '../support/hostile-keys.ts';
 
-describe('vault: the cache of CommKeys', () => {
+describe('vault: the cache of keys', () => {
   let own: readonly [KeyPair, KeyPair];
   let peers: readonly KeyPair[];
   before(async () => {
@@ -26,7 +26,7 @@ describe('vault: the cache of CommKeys', () => {
     const use = fc.record({ pair: fc.nat(1), peer: fc.nat(9), sealing: fc.boolean() });
     fc.assert(
       fc.property(fc.array(use, { maxLength: 40 }), (uses) => {
-        const cache = new CommKeyCache({ capacity: 4 });
+        const cache = new KeyCache({ capacity: 4 });
         for (const { pair, peer, sealing } of uses) {
           const [ownPair, peerPair] = [own[pair]!, peers[peer]!];
           const commKey = sealing
@@ -41,13 +41,13 @@ describe('vault: the cache of CommKeys', () => {
   });
 
   it('keeps no more than its capacity, though all keys were used for sealing', () => {
-    const cache = new CommKeyCache({ capacity: 3 });
+    const cache = new KeyCache({ capacity: 3 });
     for (const { publicKey } of peers) cache.forSealing(own[0], publicKey);
     assert.equal(cache.size, 3);
   });
 
   it('forgets the key that was not used for the longest, and overwrites it', () => {
-    const cache = new CommKeyCache({ capacity: 2 });
+    const cache = new KeyCache({ capacity: 2 });
     const [a, b, c] = [peers[0]!, peers[1]!, peers[2]!];
     const keyOfA = cache.forOpening(own[0], a.publicKey);
     const keyOfB = cache.forOpening(own[0], b.publicKey);
@@ -58,21 +58,26 @@ describe('vault: the cache of CommKeys', () => {
     assert.equal(toHex(cache.forOpening(own[0], b.publicKey)), expected(own[0], b, false));
   });
 
-  it('counts the seals of each key and refuses past the limit, also where the key was forgotten meanwhile', () => {
-    const cache = new CommKeyCache({ capacity: 1, sealsPerKey: 3 });
-    const [a, b] = [peers[0]!.publicKey, peers[1]!.publicKey];
-    for (let n = 0; n < 3; n++) {
-      cache.forSealing(own[0], a);
-      cache.forSealing(own[0], b);
-    }
-    thrown(() => cache.forSealing(own[0], a), 'channel-exhausted');
-    thrown(() => cache.forSealing(own[0], b), 'channel-exhausted');
-    cache.forSealing(own[1], a);
-    assert.equal(cache.forOpening(own[0], a).length, 32);
+  it('gives the phala suite Z itself, the same both ways', () => {
+    const cache = new KeyCache();
+    const z = cache.forPhala(own[0], own[1].publicKey);
+    assert.equal(toHex(z), toHex(agree(own[0].secretKey, own[1].publicKey)));
+    assert.equal(toHex(cache.forPhala(own[1], own[0].publicKey)), toHex(z));
+    assert.notEqual(toHex(cache.forSealing(own[0], own[1].publicKey)), toHex(z));
+  });
+
+  it('forgets and overwrites what one own key made', () => {
+    const cache = new KeyCache();
+    const gone = [cache.forOpening(own[0], peers[0]!.publicKey), cache.forPhala(own[0], peers[1]!.publicKey)];
+    const kept = cache.forSealing(own[1], peers[0]!.publicKey);
+    cache.clear(own[0].publicKey);
+    for (const key of gone) assert.equal(toHex(key), toHex(new Uint8Array(32)));
+    assert.equal(cache.forSealing(own[1], peers[0]!.publicKey), kept);
+    assert.equal(cache.size, 1);
   });
 
   it('keeps nothing of a key that is refused', () => {
-    const cache = new CommKeyCache();
+    const cache = new KeyCache();
     for (const bytes of hostileEncodings.values()) {
       thrown(() => cache.forOpening(own[0], bytes), 'bad-public-key');
       thrown(() => cache.forSealing(own[0], bytes), 'bad-public-key');
@@ -81,7 +86,7 @@ describe('vault: the cache of CommKeys', () => {
   });
 
   it('overwrites all keys when it is cleared', () => {
-    const cache = new CommKeyCache();
+    const cache = new KeyCache();
     const keys = peers.map(({ publicKey }) => cache.forOpening(own[0], publicKey));
     cache.clear();
     for (const key of keys) assert.equal(toHex(key), toHex(new Uint8Array(32)));

@@ -1,0 +1,76 @@
+import { agree, deriveCommKey, type KeyPair } from '../crypto/core.ts';
+
+/** Of the three kinds of keys that two EcdhKeys make. */
+type Use = 'seal' | 'open' | 'phala';
+
+/** What agreement and derivation give, so that they cost once per peer's key and not per message. */
+export class KeyCache {
+  readonly #capacity: number;
+  /** In the order of their use. */
+  readonly #keys = new Map<string, Uint8Array>();
+
+  /** `capacity`: keys that are kept; the one not used for the longest goes first. Default 10 000. */
+  constructor({ capacity = 10_000 }: { readonly capacity?: number } = {}) {
+    this.#capacity = capacity;
+  }
+
+  get size(): number {
+    return this.#keys.size;
+  }
+
+  /** CommKey to the recipient. The key is valid until the next call. Throws what agree throws. */
+  forSealing(own: KeyPair, recipientKey: Uint8Array): Uint8Array {
+    return this.#of('seal', own, recipientKey);
+  }
+
+  /** CommKey from the sender. The key is valid until the next call. Throws what agree throws. */
+  forOpening(own: KeyPair, senderKey: Uint8Array): Uint8Array {
+    return this.#of('open', own, senderKey);
+  }
+
+  /** Z itself, which the phala suite uses as its key both ways. Valid until the next call. Throws what agree throws. */
+  forPhala(own: KeyPair, peerKey: Uint8Array): Uint8Array {
+    return this.#of('phala', own, peerKey);
+  }
+
+  /** Overwrites the keys of one's own key that is erased, or of all. */
+  clear(own?: Uint8Array): void {
+    const begin = own === undefined ? '' : textOf(own);
+    for (const [name, key] of this.#keys) {
+      if (!name.startsWith(begin)) continue;
+      key.fill(0);
+      this.#keys.delete(name);
+    }
+  }
+
+  #of(use: Use, own: KeyPair, peerKey: Uint8Array): Uint8Array {
+    const name = textOf(own.publicKey) + textOf(peerKey) + use;
+    const found = this.#keys.get(name);
+    const key = found ?? derive(use, own, peerKey);
+    if (found !== undefined) this.#keys.delete(name);
+    else if (this.#keys.size >= this.#capacity) this.#evict();
+    this.#keys.set(name, key);
+    return key;
+  }
+
+  #evict(): void {
+    for (const [name, key] of this.#keys) {
+      key.fill(0);
+      this.#keys.delete(name);
+      return;
+    }
+  }
+}
+
+function derive(use: Use, own: KeyPair, peerKey: Uint8Array): Uint8Array {
+  const z = agree(own.secretKey, peerKey);
+  if (use === 'phala') return z;
+  const [senderKey, recipientKey] = use === 'seal' ? [own.publicKey, peerKey] : [peerKey, own.publicKey];
+  const commKey = deriveCommKey({ z, senderKey, recipientKey });
+  z.fill(0);
+  return commKey;
+}
+
+function textOf(publicKey: Uint8Array): string {
+  return String.fromCharCode(...publicKey);
+}
