@@ -6,6 +6,12 @@ export interface Bench {
   readonly ours: () => unknown;
   /** The same result by the nearest other means. */
   readonly baseline: () => unknown;
+  /** Operations that one call of `ours` makes. Default 1. */
+  readonly oursPerCall?: number;
+  /** As for `baseline`. Default 1. */
+  readonly baselinePerCall?: number;
+  /** Ends what the bench started. */
+  readonly end?: () => Promise<void>;
 }
 
 export interface Result {
@@ -26,8 +32,9 @@ const warmUpMs = 200;
  * Rounds alternate between the two, so that a machine that is busy for a while is busy for both, and medians forget the
  * rounds in which it was. A ratio therefore tells more than either time.
  */
-export async function measure({ name, ours, baseline }: Bench): Promise<Result> {
-  const [oursRound, baselineRound] = [await calibrated(ours), await calibrated(baseline)];
+export async function measure(bench: Bench): Promise<Result> {
+  const { name, ours, baseline, oursPerCall = 1, baselinePerCall = 1 } = bench;
+  const [oursRound, baselineRound] = [await calibrated(ours, oursPerCall), await calibrated(baseline, baselinePerCall)];
   const times: { ours: number; baseline: number }[] = [];
   for (let round = 0; round < rounds; round++) {
     const oursFirst = round % 2 === 0;
@@ -45,7 +52,7 @@ export async function measure({ name, ours, baseline }: Bench): Promise<Result> 
 }
 
 /** Warms up, then gives a function that runs about `roundMs` worth of operations and returns µs per operation. */
-async function calibrated(operation: () => unknown): Promise<() => Promise<number>> {
+async function calibrated(operation: () => unknown, perCall: number): Promise<() => Promise<number>> {
   let operations = 1;
   let elapsedMs = 0;
   for (const end = performance.now() + warmUpMs; performance.now() < end || elapsedMs < roundMs / 4;) {
@@ -53,7 +60,7 @@ async function calibrated(operation: () => unknown): Promise<() => Promise<numbe
     if (elapsedMs < roundMs / 2) operations *= 2;
   }
   const count = Math.max(1, Math.round((operations * roundMs) / elapsedMs));
-  return async () => ((await elapsed(operation, count)) * 1000) / count;
+  return async () => ((await elapsed(operation, count)) * 1000) / (count * perCall);
 }
 
 /** An operation that returns no promise is not awaited: a turn of the event loop costs more than a seal. */

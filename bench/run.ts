@@ -15,6 +15,7 @@ if (chosen.length === 0) {
 
 if (!json && chosen.length > 0) console.log(line('', 'ours', 'baseline', 'ratio', 'unit'));
 for (const bench of chosen) print(await measure(bench));
+for (const bench of all) await bench.end?.();
 
 /** Each bench/*.bench.ts exports `benches()`. */
 async function benches(): Promise<Bench[]> {

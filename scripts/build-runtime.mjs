@@ -1,26 +1,12 @@
 // Builds the dev runtime and writes runtime/artifacts/: the WASM in two layouts, the raw chain spec and their hashes.
 //   node scripts/build-runtime.mjs           builds and writes
 //   node scripts/build-runtime.mjs --check   builds a copy of the sources in a temporary folder and compares with what is there
-import { execFileSync, spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { existsSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { inRoot } from './lib/root.mjs';
+import { buildCrate, BuildError, compile, sha256 } from './lib/rust.mjs';
+import { sourceHash } from './lib/source-hash.mjs';
 
-import { runtimeSourceHash } from './runtime-source-hash.mjs';
-
-const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const RUNTIME = join(ROOT, 'runtime');
-const ARTIFACTS = join(RUNTIME, 'artifacts');
-const TARGET = 'wasm32v1-none';
+const LIBRARY = 'khala_dev_runtime';
 const PRESET = 'development';
-/** The toolchain of the Debian packages; RUSTC and CARGO name another one. */
-const RUSTC = process.env.RUSTC ?? '/usr/bin/rustc';
-const CARGO = process.env.CARGO ?? '/usr/bin/cargo';
-const PACKAGES = 'rustc-web cargo-web rust-web-src lld';
-
 /** All of the chain spec but its genesis. A real node asks for `relay_chain` and `para_id`. */
 const SPEC = {
   name: 'Khala dev',
@@ -35,67 +21,7 @@ const SPEC = {
   codeSubstitutes: {},
 };
 
-class BuildError extends Error {}
-
-const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
 const hex = (bytes) => `0x${Buffer.from(bytes).toString('hex')}`;
-
-// --- Toolchain ---
-
-const output = (command, args) => {
-  const { status, stdout } = spawnSync(command, args, { encoding: 'utf8' });
-  return status === 0 ? stdout.trim() : undefined;
-};
-
-const checkTools = () => {
-  const toolchain = output(RUSTC, ['--version']);
-  const sysroot = output(RUSTC, ['--print', 'sysroot']);
-  const sources = sysroot && join(sysroot, 'lib/rustlib/src/rust/library/Cargo.toml');
-  const missing = [
-    !toolchain && `the compiler (${RUSTC})`,
-    !output(CARGO, ['--version']) && `cargo (${CARGO})`,
-    !(sources && existsSync(sources)) && 'the sources of the standard library',
-    !output('wasm-ld', ['--version']) && 'the linker wasm-ld',
-  ].filter(Boolean);
-  if (missing.length > 0) {
-    throw new BuildError(`Missing: ${missing.join(', ')}. On Debian: apt-get install ${PACKAGES}`);
-  }
-  return toolchain;
-};
-
-// --- WASM ---
-
-const cargoEnv = () => {
-  const env = { ...process.env, RUSTC, RUSTC_BOOTSTRAP: '1' };
-  // Flags come from runtime/.cargo/config.toml and from here, not from whoever runs this.
-  for (const name of ['RUSTFLAGS', 'CARGO_ENCODED_RUSTFLAGS', 'CARGO_TARGET_DIR', 'CARGO_BUILD_TARGET'])
-    delete env[name];
-  return env;
-};
-
-/** The folders that cargo unpacks dependencies into; their names tell the registry they came from. */
-const dependencyFolders = (folder) => {
-  const args = ['metadata', '--locked', '--format-version', '1', '--filter-platform', TARGET];
-  const options = { cwd: folder, env: cargoEnv(), encoding: 'utf8', maxBuffer: 2 ** 28 };
-  const { packages } = JSON.parse(execFileSync(CARGO, args, options));
-  const ofRegistry = packages.filter(({ source }) => source?.startsWith('registry+'));
-  return [...new Set(ofRegistry.map(({ manifest_path }) => dirname(dirname(manifest_path))))];
-};
-
-/** No folder and no registry gets into the WASM: panics name files as crates/NAME-VERSION/…, src/… or pallets/…. */
-const withoutPaths = (folder) => {
-  const remap = dependencyFolders(folder).map((path) => `--remap-path-prefix=${path}=crates`);
-  const configs = ['profile.release.trim-paths="all"', `target.${TARGET}.rustflags=${JSON.stringify(remap)}`];
-  return ['-Z', 'trim-paths', ...configs.flatMap((config) => ['--config', config])];
-};
-
-const compile = async (folder, features) => {
-  const what = ['rustc', '--lib', '--crate-type', 'cdylib', '--no-default-features', '--features', features.join(',')];
-  const how = ['--release', '--locked', '--target', TARGET, '--target-dir', 'target', '-Z', 'build-std=core,alloc'];
-  const args = [...what, ...how, ...withoutPaths(folder)];
-  execFileSync(CARGO, args, { cwd: folder, env: cargoEnv(), stdio: ['ignore', 'inherit', 'inherit'] });
-  return readFile(join(folder, 'target', TARGET, 'release/khala_dev_runtime.wasm'));
-};
 
 // --- Genesis ---
 
@@ -181,13 +107,13 @@ const chainSpec = async (wasm) => {
 
 // --- Artifacts ---
 
-const build = async (folder, toolchain) => {
-  const legacy = await compile(folder, ['legacy-worker-info']);
-  const wasm = await compile(folder, []);
+await buildCrate('runtime', async (folder, toolchain) => {
+  const legacy = await compile(folder, LIBRARY, ['legacy-worker-info']);
+  const wasm = await compile(folder, LIBRARY);
   const spec = await chainSpec(wasm);
   const hashes = {
     algorithm: 'sha256',
-    sources: await runtimeSourceHash(ROOT),
+    sources: await sourceHash(inRoot('runtime')),
     wasm: sha256(wasm),
     spec: sha256(spec),
     legacyWasm: sha256(legacy),
@@ -199,50 +125,4 @@ const build = async (folder, toolchain) => {
     'khala-dev.spec.json': Buffer.from(spec),
     'source-hash.json': Buffer.from(`${JSON.stringify(hashes, null, 2)}\n`),
   };
-};
-
-const write = async (artifacts) => {
-  await mkdir(ARTIFACTS, { recursive: true });
-  for (const [name, content] of Object.entries(artifacts)) {
-    await writeFile(join(ARTIFACTS, name), content);
-    console.log(`${sha256(content)}  ${name}  ${content.length} bytes`);
-  }
-};
-
-const compare = async (artifacts) => {
-  const differing = [];
-  for (const [name, content] of Object.entries(artifacts)) {
-    const committed = await readFile(join(ARTIFACTS, name)).catch(() => Buffer.alloc(0));
-    const same = committed.equals(content);
-    console.log(`${same ? 'same' : 'DIFFERENT'}  ${name}  ${sha256(content)}`);
-    if (!same) differing.push(name);
-  }
-  if (differing.length > 0) throw new BuildError(`A rebuild gave other bytes: ${differing.join(', ')}`);
-};
-
-const check = async (toolchain) => {
-  const copy = await mkdtemp(join(tmpdir(), 'khala-runtime-'));
-  try {
-    const wanted = (path) => !['target', 'artifacts'].includes(basename(path));
-    await cp(RUNTIME, join(copy, 'runtime'), { recursive: true, filter: wanted });
-    await compare(await build(join(copy, 'runtime'), toolchain), toolchain);
-  } finally {
-    await rm(copy, { recursive: true, force: true });
-  }
-};
-
-const main = async (options) => {
-  const unknown = options.filter((option) => option !== '--check');
-  if (unknown.length > 0) throw new BuildError(`Unknown: ${unknown.join(' ')}. The only option is --check`);
-  const toolchain = checkTools();
-  if (options.includes('--check')) await check(toolchain);
-  else await write(await build(RUNTIME, toolchain));
-};
-
-try {
-  await main(process.argv.slice(2));
-} catch (error) {
-  // A failed compiler run has said why itself.
-  console.error(error instanceof BuildError ? error.message : error);
-  process.exitCode = 1;
-}
+});

@@ -9,10 +9,12 @@ const services = [...secrets, 'chain', 'channel', 'store', 'worker-state', 'outb
 export const rooms = {
   errors: [],
   codec: ['errors'],
-  crypto: bytes,
+  // What several rooms need of Node.
+  node: [],
+  crypto: [...bytes, 'node'],
   store: bytes,
   chain: bytes,
-  'dev-chain': [...bytes, 'crypto'],
+  'dev-chain': [...bytes, 'node', 'crypto'],
   vault: [...bytes, 'crypto', 'store'],
   channel: [...secrets, 'store'],
   'worker-state': [...bytes, 'crypto', 'chain', 'store'],

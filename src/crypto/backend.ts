@@ -1,3 +1,12 @@
+/** What one is said to have signed. */
+export interface SignedMessage {
+  /** 32 bytes. */
+  readonly publicKey: Uint8Array;
+  readonly message: Uint8Array;
+  /** 64 bytes. */
+  readonly signature: Uint8Array;
+}
+
 /**
  * The primitives that a platform may do faster than portable JavaScript. Callers have checked lengths and that points
  * are canonical; a backend never sees hostile encodings except in `isPoint` and `verify`.
@@ -16,6 +25,8 @@ export interface CryptoBackend {
   sign(secretKey: Uint8Array, publicKey: Uint8Array, message: Uint8Array): Uint8Array;
   /** False for anything but a valid signature; never throws. */
   verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
+  /** What `verify` says of each, for less work where the backend can. */
+  verifyBatch(items: readonly SignedMessage[]): boolean[];
   sha512(data: Uint8Array): Uint8Array;
   hmacSha512(key: Uint8Array, data: Uint8Array): Uint8Array;
   /** Ciphertext and the 16-byte tag. */

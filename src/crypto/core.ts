@@ -1,11 +1,19 @@
 export { activateBackend, backend } from './active-backend.ts';
 export { agree } from './agreement.ts';
-export type { CryptoBackend } from './backend.ts';
+export type { CryptoBackend, SignedMessage } from './backend.ts';
 export { deriveCommKey } from './comm-key.ts';
 export type { CommKeyInput } from './comm-key.ts';
 export { decodeV1, openEnvelope, sealEnvelope } from './envelope-cipher.ts';
 export type { OpenInput, SealInput } from './envelope-cipher.ts';
-export { checkPublicKey, keyPairFromSecretKey, keyPairFromSeed, sign, signWith, verify } from './key-pair.ts';
+export {
+  checkPublicKey,
+  keyPairFromSecretKey,
+  keyPairFromSeed,
+  sign,
+  signWith,
+  verify,
+  verifyBatch,
+} from './key-pair.ts';
 export type { KeyPair } from './key-pair.ts';
 export { openPhala, sealPhala } from './phala-cipher.ts';
 export type { PhalaSealInput } from './phala-cipher.ts';

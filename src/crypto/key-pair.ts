@@ -1,6 +1,7 @@
 import { toBytes, type BytesLike } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 import { backend } from './active-backend.ts';
+import type { SignedMessage } from './backend.ts';
 import { canonicalSecretKey } from './secret-key.ts';
 
 export interface KeyPair {
@@ -40,6 +41,11 @@ export function signWith({ publicKey, secretKey }: KeyPair, message: Uint8Array)
 /** Whether `signature` is a valid sr25519 signature, context `substrate`. Never throws. */
 export function verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   return publicKey.length === 32 && signature.length === 64 && backend().verify(publicKey, message, signature);
+}
+
+/** What {@link verify} says of each, for half the work or less where there are many (Node). Never throws. */
+export function verifyBatch(items: readonly SignedMessage[]): boolean[] {
+  return backend().verifyBatch(items);
 }
 
 /** Throws bad-public-key unless `publicKey` can be agreed with (protocol.md §2). */

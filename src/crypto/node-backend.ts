@@ -1,23 +1,23 @@
 import { createCipheriv, createDecipheriv, createHash, createHmac } from 'node:crypto';
-import { sr25519_pubkey, sr25519_sign, sr25519_verify } from '@polkadot-labs/schnorrkel-wasm';
 import sodium from 'libsodium-wrappers-sumo';
-import type { CryptoBackend } from './backend.ts';
-import { ed25519SecretKey, isCanonicalScalar } from './secret-key.ts';
+import type { CryptoBackend, SignedMessage } from './backend.ts';
+import { compileSr25519, hasLengths, packSigned, Sr25519 } from './sr25519-wasm.ts';
 
 const algorithm = 'aes-256-gcm';
 const tagLength = 16;
 
-/** libsodium, schnorrkel and OpenSSL: for Node. */
+/** libsodium, schnorrkel (sr25519/README.md) and OpenSSL: for Node. */
 export async function loadNodeBackend(): Promise<CryptoBackend> {
-  await sodium.ready;
+  const [module] = await Promise.all([compileSr25519(), sodium.ready]);
+  const sr25519 = new Sr25519(module);
   return {
-    name: 'node (libsodium, schnorrkel-wasm, node:crypto)',
+    name: 'node (libsodium, schnorrkel, node:crypto)',
     isPoint,
     multiply: (scalar, point) => sodium.crypto_scalarmult_ristretto255(scalar, point),
-    publicKey: (secretKey) => sr25519_pubkey(ed25519SecretKey(secretKey)),
-    sign: (secretKey, publicKey, message) => sr25519_sign(publicKey, ed25519SecretKey(secretKey), message),
-    verify: (publicKey, message, signature) =>
-      isPoint(publicKey) && isSignature(signature) && sr25519_verify(publicKey, message, signature),
+    publicKey: (secretKey) => sr25519.publicKey(secretKey),
+    sign: (secretKey, publicKey, message) => sr25519.sign(secretKey, publicKey, message),
+    verify: (publicKey, message, signature) => sr25519.verify(publicKey, message, signature),
+    verifyBatch: (items) => verifyBatch(sr25519, items),
     sha512: (data) => createHash('sha512').update(data).digest(),
     hmacSha512: (key, data) => createHmac('sha512', key).update(data).digest(),
     sealAes256Gcm,
@@ -31,14 +31,11 @@ function isPoint(bytes: Uint8Array): boolean {
   );
 }
 
-// schnorrkel-wasm traps on what schnorrkel refuses to decode, and a trap loses memory of its instance: so all that it
-// checks in decoding (length, the mark in the top bit, a canonical scalar) is checked before.
-function isSignature(signature: Uint8Array): boolean {
-  if (signature.length !== 64) return false;
-  const scalar = signature.slice(32);
-  const top = scalar[31] ?? 0;
-  scalar[31] = top & 0x7f;
-  return (top & 0x80) !== 0 && isCanonicalScalar(scalar);
+function verifyBatch(sr25519: Sr25519, items: readonly SignedMessage[]): boolean[] {
+  const whole = items.filter(hasLengths);
+  const verdicts = sr25519.verifyPacked(packSigned(whole), whole.length);
+  let at = 0;
+  return items.map((item) => hasLengths(item) && verdicts[at++] === 1);
 }
 
 function sealAes256Gcm(key: Uint8Array, iv: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Uint8Array {

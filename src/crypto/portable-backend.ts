@@ -32,6 +32,9 @@ export const portableBackend: CryptoBackend = {
       return false;
     }
   },
+  verifyBatch(items) {
+    return items.map(({ publicKey, message, signature }) => this.verify(publicKey, message, signature));
+  },
   sha512: (data) => sha512(data),
   hmacSha512: (key, data) => hmac(sha512, key, data),
   sealAes256Gcm: (key, iv, aad, plaintext) => gcm(key, iv, aad).encrypt(plaintext),

@@ -1,12 +1,13 @@
 import { hkdf } from '@noble/hashes/hkdf.js';
 import { sha256 } from '@noble/hashes/sha2.js';
-import type { DstackClient } from '@phala/dstack-sdk';
 import { Reader, Writer } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 import type { Sealer } from './sealer.ts';
 
-/** What is used of the SDK's client. */
-export type GuestAgent = Pick<DstackClient, 'getKey'>;
+/** What is used of the SDK's `DstackClient`. */
+export interface GuestAgent {
+  getKey(path: string, purpose: string): Promise<{ readonly key: Uint8Array }>;
+}
 
 export interface DstackSealerOptions {
   /** Default: a client of @phala/dstack-sdk, which must be installed then. */

@@ -93,6 +93,20 @@ export function describeBackend(
       assert.ok(!backend.verify(fromHex(keysOf('bob').identityPublic), content, signature));
     });
 
+    it('verifies several as it verifies each', () => {
+      const items = Array.from({ length: 9 }, (_, i) => {
+        const { publicKey, canonical } = pairOf(new Uint8Array(32).fill(i));
+        const content = text(`content ${i}`);
+        const signature = backend.sign(canonical, publicKey, content);
+        return { publicKey, message: content, signature: i % 4 === 1 ? flipped(signature, 280) : signature };
+      });
+      assert.deepEqual(
+        backend.verifyBatch(items),
+        items.map((_, i) => i % 4 !== 1),
+      );
+      assert.deepEqual(backend.verifyBatch([]), []);
+    });
+
     it('refuses a scalar of a signature that is not below the group order', () => {
       const { publicKey, canonical } = pairOf(new Uint8Array(32).fill(3));
       const signature = backend.sign(canonical, publicKey, text('content'));

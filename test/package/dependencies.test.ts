@@ -6,6 +6,7 @@ import { root } from '../support/import-graph.ts';
 interface Manifest {
   readonly dependencies: Readonly<Record<string, string>>;
   readonly devDependencies: Readonly<Record<string, string>>;
+  readonly optionalDependencies: Readonly<Record<string, string>>;
 }
 
 interface Lock {
@@ -23,7 +24,8 @@ describe('package: dependencies', () => {
       .split('\n')
       .filter((line) => line.startsWith('| `'));
     const named = rows.flatMap((row) => [...row.split('|')[1]!.matchAll(/`([^`]+)`/g)].map(([, name]) => name!));
-    const all = [...Object.keys(manifest.dependencies), ...Object.keys(manifest.devDependencies)];
+    const { dependencies, devDependencies, optionalDependencies } = manifest;
+    const all = Object.keys({ ...dependencies, ...devDependencies, ...optionalDependencies });
     assert.deepEqual(named.sort(), all.sort());
   });
 

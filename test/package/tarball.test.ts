@@ -12,6 +12,7 @@ const wanted = [
   'README.md',
   'LICENSE',
   'SECURITY.md',
+  'sr25519/artifacts/sr25519.wasm',
   'docs/errors.md',
   'dist/index.js',
   'dist/index.d.ts',

@@ -29,10 +29,10 @@ describe('runtime: the committed artifacts', () => {
   const recorded = JSON.parse(artifact('source-hash.json').toString()) as SourceHash;
 
   it('are built from the sources as they are: npm run runtime:build after a change', async () => {
-    const { runtimeSourceHash } = (await import(new URL('scripts/runtime-source-hash.mjs', root).href)) as {
-      runtimeSourceHash(root: string): Promise<string>;
+    const { sourceHash } = (await import(new URL('scripts/lib/source-hash.mjs', root).href)) as {
+      sourceHash(folder: string): Promise<string>;
     };
-    assert.equal(await runtimeSourceHash(fileURLToPath(root)), recorded.sources);
+    assert.equal(await sourceHash(fileURLToPath(new URL('runtime', root))), recorded.sources);
   });
 
   it('are the ones that the build wrote', () => {

@@ -3,7 +3,7 @@ import type { Hex } from '../../codec/hex.ts';
 import { RelayError } from '../../errors/index.ts';
 import { hexToBytes } from '../hex.ts';
 import type { CallOutcome, FromThread, RuntimeCall, RuntimeVersion, StateReader, ToThread } from './protocol.ts';
-import { spawnThread } from './spawn-thread.ts';
+import { spawnThread } from '../../node/index.ts';
 
 interface Task {
   readonly state: StateReader | undefined;
@@ -66,7 +66,9 @@ export class Executor {
   }
 
   #start(): Worker {
-    const thread = spawnThread('khala-relay-dev-executor', new URL('./thread', import.meta.url));
+    const thread = spawnThread('khala-relay-dev-executor', new URL('./thread', import.meta.url), {
+      isSilent: true,
+    });
     thread.on('message', (message: FromThread) => this.#receive(thread, message));
     thread.on('error', (error) => this.#fail(thread, error.message));
     thread.on('exit', () => this.#fail(thread, 'the thread ended'));

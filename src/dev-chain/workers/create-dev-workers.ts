@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { asRelayError } from '../../errors/index.ts';
-import { spawnThread } from '../executor/spawn-thread.ts';
+import { spawnThread } from '../../node/index.ts';
 import { checkInteger, maxWorkers } from '../options.ts';
 import { DevWorkers, publicWorker, withSeeds, type DevWorker } from './dev-workers.ts';
 
@@ -31,7 +31,7 @@ async function inThisThread(from: number, to: number): Promise<Uint8Array> {
 
 async function inThread(from: number, to: number): Promise<Uint8Array> {
   const module = new URL('./keys-thread', import.meta.url);
-  const thread = spawnThread('khala-relay-dev-keys', module, { from, to });
+  const thread = spawnThread('khala-relay-dev-keys', module, { workerData: { from, to }, isSilent: true });
   try {
     const [keys] = (await once(thread, 'message')) as [Uint8Array];
     return keys;

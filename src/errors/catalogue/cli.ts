@@ -33,7 +33,7 @@ export const cliErrors = {
     usage: true,
   },
   'needs-vault-file': {
-    message: 'khala-relay {command} works on the file of a vault, which an agent does not hand out.',
+    message: 'The command {command} works on the file of a vault, which an agent does not hand out.',
     remedy: 'Give the path of the file with --vault.',
     usage: true,
   },

@@ -26,6 +26,14 @@ export const cryptoErrors = {
     message: 'The signature of {what} is not valid.',
     remedy: 'Drop it; whoever sent it does not hold the key that it names.',
   },
+  'verifier-busy': {
+    message: 'There are {limit} signatures waiting to be verified already.',
+    remedy: 'Send less at once, or try again in a moment.',
+  },
+  'verifier-closed': {
+    message: 'The verifier is closed.',
+    remedy: 'Make another one with createVerifier.',
+  },
   'self-test-failed': {
     message: 'The crypto backend {backend} fails its self-test: {part}.',
     remedy: 'Reinstall the dependencies; do not use this installation for secrets.',

@@ -1,16 +1,21 @@
 import { Worker } from 'node:worker_threads';
 
-/**
- * Runs a module of khala-relay in a thread; `module` is its URL without the extension. What the thread prints is
- * dropped: stdout belongs to the one who runs the chain.
- */
-export function spawnThread(name: string, module: URL, workerData?: unknown): Worker {
-  const options = { name, workerData, stdout: true, stderr: true };
+export interface ThreadOptions {
+  readonly workerData?: unknown;
+  /** Drops what the thread prints: stdout belongs to the program. Such a thread keeps the process running, `unref` or not. */
+  readonly isSilent?: boolean;
+}
+
+/** Runs a module of khala-relay in a thread; `module` is its URL without the extension. */
+export function spawnThread(name: string, module: URL, { workerData, isSilent = false }: ThreadOptions = {}): Worker {
+  const options = { name, workerData, stdout: isSilent, stderr: isSilent };
   const thread = import.meta.url.endsWith('.ts')
     ? new Worker(fromSources(`${module.href}.ts`), { ...options, eval: true })
     : new Worker(new URL(`${module.href}.js`), options);
-  thread.stdout.resume();
-  thread.stderr.resume();
+  if (isSilent) {
+    thread.stdout.resume();
+    thread.stderr.resume();
+  }
   return thread;
 }
 

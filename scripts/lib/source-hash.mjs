@@ -1,10 +1,9 @@
-// The hash of everything that goes into the build of the runtime: it tells, without Rust, whether the committed WASM is stale.
+// The hash of everything that goes into the build of a crate: it tells, without Rust, whether its committed WASM is stale.
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 
-/** Folders of `runtime/` whose content is a product, not a source. */
+/** Folders whose content is a product, not a source. */
 const PRODUCTS = new Set(['target', 'artifacts']);
 /** What the build of the WASM reads. Tests don't go into it. */
 const isSource = (path) =>
@@ -17,19 +16,18 @@ const filesBelow = async (folder, root = folder) => {
   const nested = entries.map((entry) => {
     const path = join(folder, entry.name);
     if (!entry.isDirectory()) return [relative(root, path).split(sep).join('/')];
-    return folder === root && PRODUCTS.has(entry.name) ? [] : filesBelow(path, root);
+    return PRODUCTS.has(entry.name) ? [] : filesBelow(path, root);
   });
   return (await Promise.all(nested)).flat();
 };
 
 /**
- * SHA-256 over path and content of every source of the runtime, in the order of their paths: for each the path, a zero byte, the
+ * SHA-256 over path and content of every source of a crate, in the order of their paths: for each the path, a zero byte, the
  * content's length in decimal, a zero byte and the content.
- * @param {URL | string} root the project's root, the folder that holds `runtime/`
+ * @param {string} folder the crate's folder
  * @returns {Promise<string>} 64 hex digits, without 0x
  */
-export const runtimeSourceHash = async (root) => {
-  const folder = join(root instanceof URL ? fileURLToPath(root) : root, 'runtime');
+export const sourceHash = async (folder) => {
   const paths = (await filesBelow(folder)).filter(isSource).sort((a, b) => (a < b ? -1 : 1));
   const hash = createHash('sha256');
   for (const path of paths) {
@@ -38,7 +36,3 @@ export const runtimeSourceHash = async (root) => {
   }
   return hash.digest('hex');
 };
-
-if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  console.log(await runtimeSourceHash(new URL('..', import.meta.url)));
-}

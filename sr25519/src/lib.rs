@@ -1,0 +1,140 @@
+//! sr25519 with the signing context of Substrate, for a host that can only pass numbers and write into memory.
+//!
+//! The host asks for room with `reserve`, writes a request there, calls an operation, and reads the answer where the request
+//! stood. Requests are read as far as they are there and never trusted: whatever does not decode is answered with "no".
+//! An operation keeps nothing and overwrites what it used.
+#![no_std]
+
+extern crate alloc;
+
+mod memory;
+
+use alloc::vec::Vec;
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+use schnorrkel::{context::attach_rng, signing_context, verify_batch_rng, PublicKey, SecretKey, Signature};
+
+const CONTEXT: &[u8] = b"substrate";
+const NO: u32 = 0;
+const YES: u32 = 1;
+
+/// Takes bytes from the front of a request.
+struct Request<'a>(&'a [u8]);
+
+impl<'a> Request<'a> {
+    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        if length > self.0.len() {
+            return None;
+        }
+        let (taken, rest) = self.0.split_at(length);
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.take(N)?.try_into().ok()
+    }
+
+    fn length(&mut self) -> Option<usize> {
+        self.array().map(|bytes| u32::from_le_bytes(bytes) as usize)
+    }
+}
+
+/// Room for a request of `length` bytes; null where there is not that much. Before every operation: it forgets its request.
+#[no_mangle]
+pub extern "C" fn reserve(length: usize) -> *mut u8 {
+    memory::reserve(length)
+}
+
+/// Secret key (64, canonical layout) → public key (32).
+#[no_mangle]
+pub extern "C" fn public_key() -> u32 {
+    answer(|mut request| {
+        let secret = SecretKey::from_bytes(request.take(64)?).ok()?;
+        Some(secret.to_public().to_bytes().to_vec())
+    })
+}
+
+/// Secret key (64), its public key (32), fresh random bytes (32), message → signature (64).
+#[no_mangle]
+pub extern "C" fn sign() -> u32 {
+    answer(|mut request| {
+        let secret = SecretKey::from_bytes(request.take(64)?).ok()?;
+        let public = PublicKey::from_bytes(request.take(32)?).ok()?;
+        let random = ChaCha20Rng::from_seed(request.array()?);
+        let transcript = attach_rng(signing_context(CONTEXT).bytes(request.0), random);
+        Some(secret.sign(transcript, &public).to_bytes().to_vec())
+    })
+}
+
+/// Public key (32), signature (64), message → whether the signature is by that key.
+#[no_mangle]
+pub extern "C" fn verify() -> u32 {
+    answer(|mut request| {
+        let public = decode_public(request.take(32)?)?;
+        let signature = Signature::from_bytes(request.take(64)?).ok()?;
+        is_valid(&public, &signature, request.0).then(Vec::new)
+    })
+}
+
+/// Fresh random bytes (32), then for each message its length (u32), public key, signature and the message itself → one byte
+/// each, 1 for a good signature. `count` of them are there.
+///
+/// All at once first, with random coefficients that nobody can know who made the signatures; where that fails, one by one.
+#[no_mangle]
+pub extern "C" fn verify_batch(count: usize) -> u32 {
+    answer(|mut request| {
+        let random = ChaCha20Rng::from_seed(request.array()?);
+        let mut verdicts = Vec::with_capacity(count.min(request.0.len()));
+        let mut places = Vec::new();
+        let mut messages = Vec::new();
+        let mut signatures = Vec::new();
+        let mut keys = Vec::new();
+        for place in 0..count {
+            let length = request.length()?;
+            let key = decode_public(request.take(32)?);
+            let signature = Signature::from_bytes(request.take(64)?);
+            let message = request.take(length)?;
+            verdicts.push(0);
+            if let (Some(key), Ok(signature)) = (key, signature) {
+                places.push(place);
+                keys.push(key);
+                signatures.push(signature);
+                messages.push(message);
+            }
+        }
+        let context = signing_context(CONTEXT);
+        let transcripts = messages.iter().map(|message| context.bytes(message));
+        let all_valid =
+            places.len() > 1 && verify_batch_rng(transcripts, &signatures, &keys, false, random).is_ok();
+        for (i, place) in places.into_iter().enumerate() {
+            verdicts[place] = u8::from(all_valid || is_valid(&keys[i], &signatures[i], messages[i]));
+        }
+        Some(verdicts)
+    })
+}
+
+/// Not the neutral element: for that one anybody can sign.
+fn decode_public(bytes: &[u8]) -> Option<PublicKey> {
+    if bytes.iter().all(|byte| *byte == 0) {
+        return None;
+    }
+    PublicKey::from_bytes(bytes).ok()
+}
+
+fn is_valid(public: &PublicKey, signature: &Signature, message: &[u8]) -> bool {
+    public.verify(signing_context(CONTEXT).bytes(message), signature).is_ok()
+}
+
+/// Runs an operation on the request; what it gives is written over the request.
+fn answer(operation: impl FnOnce(Request) -> Option<Vec<u8>>) -> u32 {
+    let done = operation(Request(memory::request()));
+    let result = if done.is_some() { YES } else { NO };
+    memory::finish(done.as_deref().unwrap_or(&[]));
+    result
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo) -> ! {
+    core::arch::wasm32::unreachable()
+}
