@@ -59,15 +59,19 @@ export { isRelayError, RelayError } from './errors/index.ts';
 export type { ErrorCode, ErrorDetails } from './errors/index.ts';
 export {
   backupVault,
+  connectAgent,
   createVault,
   dstackSealer,
   identityFromJson,
   identityFromSecret,
   openVault,
   resealVault,
+  serveVault,
 } from './vault/index.ts';
 export type {
+  AgentPolicy,
   BackupOptions,
+  ConnectAgentOptions,
   CreateVaultOptions,
   DstackSealerOptions,
   EcdhPublic,
@@ -80,7 +84,9 @@ export type {
   SealerOptions,
   SealRequest,
   SignContent,
+  ServeVaultOptions,
   Vault,
+  VaultAgent,
   VaultFileOptions,
 } from './vault/index.ts';
 export { openLmdbMailStore, openLmdbStore, openMemoryStore } from './store/index.ts';

@@ -6,6 +6,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   demo: async () => (await import('./commands/demo.ts')).demoCommand(),
   dev: async () => (await import('./commands/dev.ts')).devCommand(),
   keys: async () => (await import('./commands/keys.ts')).keysCommand(),
+  agent: async () => (await import('./commands/agent.ts')).agentCommand(),
   register: async () => (await import('./commands/register.ts')).registerCommand(),
   endpoint: async () => (await import('./commands/endpoint.ts')).endpointCommand(),
   rotate: async () => (await import('./commands/rotate.ts')).rotateCommand(),

@@ -3,6 +3,7 @@ import { accountFromSuri, connectChain, type Account, type Chain } from '../chai
 import { RelayError } from '../errors/index.ts';
 import { lockFile, openLmdbStore, type TransactionalStore } from '../store/index.ts';
 import type { Hex } from '../codec/index.ts';
+import type { Vault } from '../vault/index.ts';
 import { required } from './resolve-settings.ts';
 import { suri, type SuriFlags } from './secrets.ts';
 import type { Settings } from './settings.ts';
@@ -43,9 +44,13 @@ export function payingAccount(flags: SuriFlags): Account {
   return account;
 }
 
-/** Folder of an entity's cursors, queues and mailboxes. */
-export function dataFolder(settings: Settings): string {
-  return settings.data ?? `${required(settings, 'vault')}.data`;
+/** Folder of an entity's cursors, queues and mailboxes; an agent tells where its vault's is. */
+export function dataFolder(settings: Settings, vault: Pick<Vault, 'dataPath'>): string {
+  return settings.data ?? vault.dataPath ?? defaultDataFolder(required(settings, 'vault'));
+}
+
+export function defaultDataFolder(vaultPath: string): string {
+  return `${vaultPath}.data`;
 }
 
 export interface EntityData extends AsyncDisposable {

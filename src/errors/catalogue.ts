@@ -1,3 +1,4 @@
+import { agentErrors } from './catalogue/agent.ts';
 import { channelErrors } from './catalogue/channel.ts';
 import { chainErrors } from './catalogue/chain.ts';
 import { cliErrors } from './catalogue/cli.ts';
@@ -17,6 +18,7 @@ export const catalogue = {
   ...codecErrors,
   ...cryptoErrors,
   ...vaultErrors,
+  ...agentErrors,
   ...chainErrors,
   ...workerStateErrors,
   ...channelErrors,
@@ -30,3 +32,7 @@ export const catalogue = {
 } as const;
 
 export type ErrorCode = keyof typeof catalogue;
+
+export function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(catalogue, code);
+}

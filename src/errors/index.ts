@@ -1,6 +1,6 @@
 export { isLocalFailure } from './local-failure.ts';
 export { asRelayError, isRelayError, RelayError } from './relay-error.ts';
 export type { ErrorDetails, RelayErrorOptions } from './relay-error.ts';
-export { catalogue } from './catalogue.ts';
+export { catalogue, isErrorCode } from './catalogue.ts';
 export type { ErrorCode } from './catalogue.ts';
 export type { CatalogueEntry } from './catalogue/entry.ts';

@@ -1,6 +1,8 @@
 import { equalBytes, toHex, type Hex } from '../codec/index.ts';
 import { keyPairFromSecretKey, keyPairFromSeed, ready, type KeyPair } from '../crypto/index.ts';
 import { isRelayError, RelayError } from '../errors/index.ts';
+import { agentSocket } from './agent/agent-path.ts';
+import { connectAgent } from './agent/connect-agent.ts';
 import { decodeContainer } from './container.ts';
 import type { VaultContents } from './contents.ts';
 import { KeyRing } from './key-ring.ts';
@@ -57,11 +59,13 @@ export async function createVault(options: CreateVaultOptions): Promise<Vault> {
 }
 
 /**
- * Opens a sealed vault. Throws vault-missing, vault-exposed, vault-foreign, vault-too-new, vault-truncated,
+ * Opens a sealed vault, or connects to the agent that holds one where `path` is `agent:SOCKET`. Throws what connectAgent throws, vault-missing, vault-exposed, vault-foreign, vault-too-new, vault-truncated,
  * vault-corrupt, vault-hostile-parameters, weak-passphrase, wrong-passphrase, vault-io; never writes.
  */
 export async function openVault(options: VaultFileOptions): Promise<Vault> {
   await ready();
+  const socket = agentSocket(options.path);
+  if (socket !== undefined) return connectAgent({ socket });
   const path = await vaultPath(options.path);
   const { now = Date.now } = options;
   const version = await vaultFileVersion(path);

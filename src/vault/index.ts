@@ -1,4 +1,11 @@
 export { agentSocket } from './agent/agent-path.ts';
+export { connectAgent } from './agent/connect-agent.ts';
+export type { ConnectAgentOptions } from './agent/connect-agent.ts';
+export type { AgentPolicy } from './agent/policy.ts';
+export { serveVault } from './agent/serve-vault.ts';
+export type { ServeVaultOptions, VaultAgent } from './agent/serve-vault.ts';
+export { harden } from './agent/system-calls.ts';
+export type { Protections } from './agent/system-calls.ts';
 export { createVault, openVault } from './file-vault.ts';
 export type { CreateVaultOptions, VaultFileOptions } from './file-vault.ts';
 export { identityFromSecret } from './import-identity.ts';

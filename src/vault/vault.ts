@@ -72,6 +72,8 @@ export interface Opened {
 export interface Vault extends AsyncDisposable {
   /** Public IdentityKey: the entity's id. */
   readonly identity: Hex;
+  /** Of an agent: the folder for the entity's cursors and queues, where its user names none. */
+  readonly dataPath?: string;
   /** Ascending by epoch. */
   ecdhKeys(): Promise<readonly EcdhPublic[]>;
   /** 64-byte sr25519 signature. Throws unknown-epoch for a record of an epoch that the vault does not have. */

@@ -32,7 +32,7 @@ async function listen({ settings, flags, output, signal, interrupted }: Context<
   await using chain = await openChain(settings, signal);
   await using watch = watchWorkerState(chain);
   await watch.ready;
-  await using data = await openData(dataFolder(settings), chain, 'inbox');
+  await using data = await openData(dataFolder(settings, vault), chain, 'inbox');
   await using inbox = inboxOf({ chain, vault, data, watch, settings, from: flags.from });
   await inbox.start();
   await using client = createRelayClient({

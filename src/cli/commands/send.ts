@@ -71,7 +71,7 @@ async function send(context: Context<Flags>, text: string | undefined): Promise<
   checkPath(flags, account);
   await using vault = await unlockVault(settings);
   await using chain = await openChain(settings, signal);
-  await using data = await openData(dataFolder(settings), chain, 'outbox');
+  await using data = await openData(dataFolder(settings, vault), chain, 'outbox');
   const recipient = await readWorker(chain, to, { store: data.store, signal });
   if (recipient === undefined) throw new RelayError('unknown-recipient', { details: { id: to } });
   await dispatch({ context, chain, vault, data, to, recipient, body, account });

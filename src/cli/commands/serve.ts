@@ -51,7 +51,7 @@ interface Parts {
 
 async function run(context: Context<Flags>, { chain, watch, vault, listen }: Parts): Promise<void> {
   const { settings, flags, output, interrupted } = context;
-  const folder = vault === undefined ? required(settings, 'data') : dataFolder(settings);
+  const folder = vault === undefined ? required(settings, 'data') : dataFolder(settings, vault);
   await using data = await openData(folder, chain, 'inbox');
   await using mailStore = await openLmdbMailStore({ path: join(data.folder, 'mail') });
   await using forwardStore = await openLmdbMailStore({ path: join(data.folder, 'forward') });

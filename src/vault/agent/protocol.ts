@@ -1,0 +1,236 @@
+import { decodeBody, encodeBody, fromHex, Reader, toBytes, toHex, Writer } from '../../codec/index.ts';
+import { isErrorCode, RelayError, type ErrorDetails } from '../../errors/index.ts';
+import type { EcdhPublic, SealRequest, SignContent, Vault } from '../vault.ts';
+
+// Every byte of it: docs/agent.md.
+
+export const protocolVersion = 1;
+const magic = new TextEncoder().encode('khala-relay agent');
+const states = ['pending', 'current', 'retired'] as const;
+const contents = ['ecdh-record', 'envelope', 'login', 'worker-message', 'worker-endpoint'] as const;
+/** By their number in a request. */
+export const operations = [
+  'keys',
+  'sign',
+  'seal',
+  'open',
+  'seal-phala',
+  'open-phala',
+  'rotate',
+  'activate',
+  'erase',
+] as const;
+
+export type Operation = (typeof operations)[number];
+
+/** What both sides say first. */
+export interface Hello {
+  readonly version: number;
+  /** Empty from the client. */
+  readonly rest: Uint8Array;
+}
+
+export function encodeHello(rest: Uint8Array = new Uint8Array()): Uint8Array {
+  return new Writer().raw(magic).u8(protocolVersion).raw(rest).finish();
+}
+
+/** Throws agent-protocol for what is no hello. */
+export function decodeHello(bytes: Uint8Array): Hello {
+  const begin = bytes.subarray(0, magic.length);
+  const version = bytes[magic.length];
+  if (version === undefined || !magic.every((byte, i) => begin[i] === byte))
+    throw new RelayError('agent-protocol', { details: { reason: 'it does not begin as an agent does' } });
+  return { version, rest: bytes.slice(magic.length + 1) };
+}
+
+/** Who answers: what an agent says of itself in its hello. */
+export interface AgentFacts {
+  readonly identity: Uint8Array;
+  readonly dataPath: string;
+}
+
+export function encodeFacts({ identity, dataPath }: AgentFacts): Uint8Array {
+  return new Writer().raw(identity).bytes(utf8(dataPath)).finish();
+}
+
+export function decodeFacts(bytes: Uint8Array): AgentFacts {
+  const reader = new Reader(bytes, 'The hello of the agent');
+  const facts = { identity: reader.fixed(32), dataPath: text(reader.bytes()) };
+  reader.end();
+  return facts;
+}
+
+/** Reads a request, does it and gives the bytes of the answer. Throws what the codec and the vault throw. */
+export async function perform(vault: Vault, operation: Operation, request: Uint8Array): Promise<Uint8Array> {
+  const reader = new Reader(request, 'The request');
+  const ended = <T>(value: T): T => {
+    reader.end();
+    return value;
+  };
+  switch (operation) {
+    case 'keys': {
+      reader.end();
+      const keys = await vault.ecdhKeys();
+      const writer = new Writer().compactLength(keys.length);
+      for (const key of keys) writeKey(writer, key);
+      return writer.finish();
+    }
+    case 'sign':
+      return vault.sign(ended(readContent(reader)));
+    case 'seal':
+      return vault.seal(readSealRequest(reader));
+    case 'open': {
+      const genesisHash = toHex(reader.fixed(32));
+      return encodeBody((await vault.open({ genesisHash, envelope: reader.rest() })).body);
+    }
+    case 'seal-phala':
+      return vault.sealPhala({ recipientKey: reader.fixed(32), content: reader.rest() });
+    case 'open-phala': {
+      const { senderKey, content } = await vault.openPhala(reader.rest());
+      return new Writer().raw(senderKey).raw(content).finish();
+    }
+    case 'rotate': {
+      const atLeast = ended(reader.u32());
+      return writeKey(new Writer(), await vault.rotate({ atLeast })).finish();
+    }
+    case 'activate':
+      await vault.activate(ended(reader.u32()));
+      return new Uint8Array();
+    case 'erase': {
+      const epochs = await vault.erase({ retiredBefore: Number(ended(reader.u64())) });
+      const writer = new Writer().compactLength(epochs.length);
+      for (const epoch of epochs) writer.u32(epoch);
+      return writer.finish();
+    }
+  }
+}
+
+export function encodeSealRequest(request: SealRequest): Uint8Array {
+  const { genesisHash, to, recipientKey, account, nonce, sentAt, body } = request;
+  const writer = new Writer()
+    .raw(toBytes(genesisHash, 'genesisHash', 32))
+    .raw(toBytes(to, 'to', 32))
+    .raw(toBytes(recipientKey, 'recipientKey', 32));
+  if (account === undefined) writer.u8(0);
+  else writer.u8(1).raw(toBytes(account, 'account', 32));
+  return writer.u64(nonce).u64(sentAt).raw(encodeBody(body)).finish();
+}
+
+function readSealRequest(reader: Reader): SealRequest {
+  const genesisHash = toHex(reader.fixed(32));
+  const to = toHex(reader.fixed(32));
+  const recipientKey = reader.fixed(32);
+  const variant = reader.u8();
+  if (variant > 1) throw reader.unknownVariant(variant);
+  const account = variant === 1 ? { account: toHex(reader.fixed(32)) } : {};
+  const [nonce, sentAt] = [reader.u64(), reader.u64()];
+  return { genesisHash, to, recipientKey, ...account, nonce, sentAt, body: decodeBody(reader.rest()) };
+}
+
+export function encodeContent(content: SignContent): Uint8Array {
+  const writer = new Writer().u8(contents.indexOf(content.type));
+  switch (content.type) {
+    case 'ecdh-record':
+      return writer.raw(fromHex(content.genesisHash)).u32(content.epoch).finish();
+    case 'envelope':
+      return writer.raw(fromHex(content.genesisHash)).bytes(content.envelope).finish();
+    case 'login':
+      return writer
+        .raw(fromHex(content.genesisHash))
+        .bytes(utf8(content.origin))
+        .bytes(content.serverNonce)
+        .u64(content.expiresAt)
+        .finish();
+    case 'worker-message':
+      return writer.bytes(content.destination).bytes(content.payload).u64(content.sequence).finish();
+    case 'worker-endpoint':
+      writer.compactLength(content.endpoints.length);
+      for (const endpoint of content.endpoints) writer.bytes(utf8(endpoint));
+      return writer.u64(content.signingTime).finish();
+    default:
+      throw new RelayError('bad-value', {
+        details: { what: 'The content to sign', reason: 'the vault does not know its type' },
+      });
+  }
+}
+
+/** The type of a content to be signed, for the agent's policy. */
+export function contentType(request: Uint8Array): string {
+  return contents[request[0] ?? contents.length] ?? 'unknown';
+}
+
+function readContent(reader: Reader): SignContent {
+  const variant = reader.u8();
+  const type = contents[variant];
+  switch (type) {
+    case 'ecdh-record':
+      return { type, genesisHash: toHex(reader.fixed(32)), epoch: reader.u32() };
+    case 'envelope':
+      return { type, genesisHash: toHex(reader.fixed(32)), envelope: reader.bytes() };
+    case 'login': {
+      const genesisHash = toHex(reader.fixed(32));
+      const [origin, serverNonce] = [text(reader.bytes()), reader.bytes()];
+      return { type, genesisHash, origin, serverNonce, expiresAt: reader.u64() };
+    }
+    case 'worker-message':
+      return { type, destination: reader.bytes(), payload: reader.bytes(), sequence: reader.u64() };
+    case 'worker-endpoint': {
+      const endpoints: string[] = [];
+      for (let left = reader.compactLength(); left > 0; left--) endpoints.push(text(reader.bytes()));
+      return { type, endpoints, signingTime: reader.u64() };
+    }
+    default:
+      throw reader.unknownVariant(variant);
+  }
+}
+
+function writeKey(writer: Writer, { epoch, publicKey, state, createdAt, retiredAt = 0, seals }: EcdhPublic): Writer {
+  return writer
+    .u32(epoch)
+    .raw(publicKey)
+    .u8(states.indexOf(state))
+    .u64(BigInt(createdAt))
+    .u64(BigInt(retiredAt))
+    .u64(BigInt(seals));
+}
+
+/** An EcdhKey as an answer holds it. */
+export function readKey(reader: Reader): EcdhPublic {
+  const [epoch, publicKey, variant] = [reader.u32(), reader.fixed(32), reader.u8()];
+  const state = states[variant];
+  if (state === undefined) throw reader.unknownVariant(variant);
+  const [createdAt, retiredAt, seals] = [reader.u64(), reader.u64(), reader.u64()].map(Number) as [
+    number,
+    number,
+    number,
+  ];
+  return { epoch, publicKey, state, createdAt, ...(state === 'retired' ? { retiredAt } : {}), seals };
+}
+
+/** A failure as an answer holds it: its code and its facts, never its cause. */
+export function encodeFailure({ code, details = {} }: RelayError): Uint8Array {
+  return new Writer()
+    .bytes(utf8(code))
+    .bytes(utf8(JSON.stringify(details, plain)))
+    .finish();
+}
+
+export function decodeFailure(bytes: Uint8Array): RelayError {
+  const reader = new Reader(bytes, 'The answer');
+  const [code, json] = [text(reader.bytes()), text(reader.bytes())];
+  reader.end();
+  if (!isErrorCode(code)) return new RelayError('agent-protocol', { details: { reason: `a failure of code ${code}` } });
+  return new RelayError(code, { details: JSON.parse(json) as ErrorDetails });
+}
+
+function plain(_: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? value.toString() : value;
+}
+
+function utf8(value: string): Uint8Array {
+  return new TextEncoder().encode(value);
+}
+
+function text(bytes: Uint8Array): string {
+  return new TextDecoder('utf-8', { fatal: false }).decode(bytes);
+}

@@ -1,0 +1,17 @@
+import { connectAgent, serveVault, type Vault, type VaultAgent } from '../../src/vault/index.ts';
+import { newVault } from '../support/vaults.ts';
+import { describeVault } from './vault.compliance.ts';
+
+describeVault('a file', (folder, now) => newVault(folder('vault'), { now }));
+
+let agents: VaultAgent[] = [];
+describeVault('behind an agent', async (folder, now): Promise<Vault> => {
+  const socket = folder('agent', 'socket');
+  const vault = await newVault(folder('vault'), { now });
+  agents.push(await serveVault({ vault, socket, dataPath: folder('data') }));
+  return connectAgent({ socket });
+});
+afterEach(async () => {
+  await Promise.all(agents.map((agent) => agent.stop()));
+  agents = [];
+});
