@@ -2,6 +2,8 @@ export { channelBytes } from './channel-id.ts';
 export type { ChannelId } from './channel-id.ts';
 export { reserveNonce } from './nonce-source.ts';
 export type { NonceClock, ReservedNonce } from './nonce-source.ts';
+export { newerKey } from './newer-key.ts';
+export type { UsedKey } from './newer-key.ts';
 export { recipientKeyOf } from './recipient-key.ts';
 export type { KeyDirectory, RecipientKeyOptions } from './recipient-key.ts';
 export { ReplayWindow } from './replay-window.ts';

@@ -28,6 +28,16 @@ export const settingsSchema = Type.Object({
     default: false,
   }),
   requireProven: Type.Boolean({ description: 'Refuse EcdhKeys that no record proves', default: false }),
+  rotateEvery: Type.Number({
+    description: 'Days after which listen and serve replace the EcdhKey; 0: never. Needs an account that pays',
+    default: 30,
+    minimum: 0,
+  }),
+  keepEpochs: Type.Number({
+    description: 'Days for which a replaced EcdhKey still opens messages before it is erased',
+    default: 30,
+    minimum: 0,
+  }),
   logLevel: Type.Enum(['silent', 'error', 'warn', 'info', 'debug'], {
     description: 'What goes to stderr',
     default: 'warn',

@@ -6,27 +6,31 @@ import type { Inbox } from '../../inbox/index.ts';
 import { createRelayClient, feedFromMailbox, type MailboxEvent } from '../../relay/index.ts';
 import type { Vault } from '../../vault/index.ts';
 import { watchWorkerState } from '../../worker-state/index.ts';
-import { action, command, type Context } from '../command.ts';
+import { action, command, withAccount, type Context } from '../command.ts';
+import { keepEntry } from '../keep-entry.ts';
 import { inboxOf } from '../local-inbox.ts';
 import { printInbox } from '../print-inbox.ts';
-import { dataFolder, mayReachPrivate, openChain, openData, timeoutMs } from '../session.ts';
+import type { SuriFlags } from '../secrets.ts';
+import { dataFolder, mayReachPrivate, openChain, openData, optionalAccount, timeoutMs } from '../session.ts';
 import { unlockVault } from '../unlock-vault.ts';
 
-interface Flags {
+interface Flags extends SuriFlags {
   readonly from?: string;
   readonly count?: string;
 }
 
 export function listenCommand(): Command {
-  return command('listen', "receive the messages to the vault's entity", [
+  const made = command('listen', "receive the messages to the vault's entity", [
     ...(['ws', 'genesis', 'vault', 'data', 'finality', 'relay', 'allowPrivate', 'timeout'] as const),
+    ...(['rotateEvery', 'keepEpochs'] as const),
   ])
     .option('--from <block>', 'first block to read, where nothing was read before (default: from now on)')
-    .option('--count <n>', 'end after this many messages')
-    .action(action(0, listen));
+    .option('--count <n>', 'end after this many messages');
+  return withAccount(made).action(action(0, listen));
 }
 
 async function listen({ settings, flags, output, signal, interrupted }: Context<Flags>): Promise<void> {
+  const account = optionalAccount(flags);
   const count = flags.count === undefined ? undefined : messageCount(flags.count);
   await using vault = await unlockVault(settings);
   await using chain = await openChain(settings, signal);
@@ -35,6 +39,7 @@ async function listen({ settings, flags, output, signal, interrupted }: Context<
   await using data = await openData(dataFolder(settings, vault), chain, 'inbox');
   await using inbox = inboxOf({ chain, vault, data, watch, settings, from: flags.from });
   await inbox.start();
+  await using _presence = keepEntry({ chain, vault, data, settings, account, output });
   await using client = createRelayClient({
     genesisHash: chain.genesisHash,
     allowPrivate: mayReachPrivate(settings, chain),

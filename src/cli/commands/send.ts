@@ -1,7 +1,7 @@
 import { Option, type Command } from 'commander';
 import { lastValueFrom, Subject } from 'rxjs';
 import type { Account, Chain } from '../../chain/index.ts';
-import { sealMessage, type KeyDirectory } from '../../channel/index.ts';
+import { newerKey, sealMessage, type KeyDirectory, type SealedMessage } from '../../channel/index.ts';
 import { encodeSignedEnvelope, type BodyInput, type Hex } from '../../codec/index.ts';
 import { isRelayError, RelayError } from '../../errors/index.ts';
 import { createOutbox } from '../../outbox/index.ts';
@@ -89,12 +89,26 @@ async function dispatch(sending: Sending): Promise<void> {
   if (via === 'chain' || as === 'account') return sendOnChain(sending);
   const { envelope, nonce, messageId } = await sealMessage(senderOf(sending), { to: sending.to, body: sending.body });
   try {
-    await sendOffChain(sending, envelope, messageId);
+    await offChainToNewestKey(sending, { envelope, nonce, messageId });
   } catch (error) {
     const mayGoOnChain = via === 'auto' && sending.account !== undefined && isRelayError(error);
     if (!mayGoOnChain) throw error;
     // The same nonce: should both arrive, the recipient takes one.
     await sendOnChain(sending, nonce);
+  }
+}
+
+/** Where the recipient has erased the key and names a newer one, seals to that; the nonce stays, so one of the two counts. */
+async function offChainToNewestKey(sending: Sending, sealed: SealedMessage): Promise<void> {
+  try {
+    await sendOffChain(sending, sealed.envelope, sealed.messageId);
+  } catch (error) {
+    const { chain, to, recipient, body } = sending;
+    const recipientKey = newerKey(error, { genesisHash: chain.genesisHash, identity: to, used: recipient.current });
+    if (recipientKey === undefined) throw error;
+    const { nonce } = sealed;
+    const { envelope, messageId } = await sealMessage(senderOf(sending), { to, body, nonce, recipientKey });
+    await sendOffChain(sending, envelope, messageId);
   }
 }
 

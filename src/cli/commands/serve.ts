@@ -7,25 +7,26 @@ import { createRelay } from '../../relay/index.ts';
 import { openLmdbMailStore } from '../../store/index.ts';
 import type { Vault } from '../../vault/index.ts';
 import { watchWorkerState, type WorkerStateWatch } from '../../worker-state/index.ts';
-import { action, command, type Context } from '../command.ts';
+import { action, command, withAccount, type Context } from '../command.ts';
+import { keepEntry } from '../keep-entry.ts';
 import { cliLogger } from '../logger.ts';
 import { inboxOf } from '../local-inbox.ts';
 import { printInbox } from '../print-inbox.ts';
-import { dataFolder, mayReachPrivate, openChain, openData } from '../session.ts';
+import type { SuriFlags } from '../secrets.ts';
+import { dataFolder, mayReachPrivate, openChain, openData, optionalAccount } from '../session.ts';
 import { required } from '../resolve-settings.ts';
 import { unlockVault } from '../unlock-vault.ts';
 
-interface Flags {
+interface Flags extends SuriFlags {
   readonly from?: string;
 }
 
 export function serveCommand(): Command {
-  return command('serve', 'run a relay: for its own entity with --vault, and for those whose endpoints name it', [
+  const made = command('serve', 'run a relay: for its own entity with --vault, and for those whose endpoints name it', [
     ...(['ws', 'genesis', 'vault', 'listen', 'publicUrl', 'data', 'store'] as const),
-    ...(['finality', 'allowPrivate', 'timeout', 'logLevel'] as const),
-  ])
-    .option('--from <block>', 'first block to read messages from, where nothing was read before')
-    .action(action(0, serve));
+    ...(['finality', 'allowPrivate', 'timeout', 'logLevel', 'rotateEvery', 'keepEpochs'] as const),
+  ]).option('--from <block>', 'first block to read messages from, where nothing was read before');
+  return withAccount(made).action(action(0, serve));
 }
 
 async function serve(context: Context<Flags>): Promise<void> {
@@ -58,6 +59,10 @@ async function run(context: Context<Flags>, { chain, watch, vault, listen }: Par
   const inbox = vault === undefined ? undefined : inboxOf({ chain, vault, data, watch, settings, from: flags.from });
   await using _inbox = inbox;
   await inbox?.start();
+  await using _presence =
+    vault === undefined
+      ? undefined
+      : keepEntry({ chain, vault, data, settings, account: optionalAccount(flags), output });
   await using relay = createRelay({
     genesisHash: chain.genesisHash,
     listen,

@@ -1,0 +1,58 @@
+import type { Account, Chain } from '../chain/index.ts';
+import { keepPresence, type Presence, type PresenceEvent } from '../presence/index.ts';
+import type { Vault } from '../vault/index.ts';
+import type { JsonEvent, Output } from './output.ts';
+import type { EntityData } from './session.ts';
+import type { Settings } from './settings.ts';
+
+export interface KeepEntryParts {
+  readonly chain: Chain;
+  readonly vault: Vault;
+  readonly data: EntityData;
+  readonly settings: Settings;
+  readonly account: Account | undefined;
+  readonly output: Output;
+}
+
+const msPerDay = 86_400_000;
+
+/** Keeps the entity's own entry on chain while a command runs, and prints what it does. */
+export function keepEntry({ chain, vault, data, settings, account, output }: KeepEntryParts): Presence {
+  const presence = keepPresence({
+    chain,
+    vault,
+    store: data.store,
+    rotateEveryMs: settings.rotateEvery * msPerDay,
+    keepEpochsMs: settings.keepEpochs * msPerDay,
+    ...(account === undefined ? {} : { account }),
+  });
+  presence.events$.subscribe((event) => {
+    if (event.type === 'failed' || event.type === 'due') process.stderr.write(`khala-relay: ${warning(event)}\n`);
+    else output.print(jsonOf(event), sentence(event));
+  });
+  return presence;
+}
+
+type Done = Exclude<PresenceEvent, { type: 'failed' | 'due' }>;
+
+function jsonOf({ type, ...facts }: Done): JsonEvent {
+  return { event: type, ...facts };
+}
+
+function sentence(event: Done): string {
+  switch (event.type) {
+    case 'rotated':
+      return `Epoch ${event.epoch} is current since block ${event.block}.`;
+    case 'erased':
+      return `Erased the EcdhKeys of epochs ${event.epochs.join(', ')}: their time was over.`;
+    case 'republished':
+      return `Published the endpoints again in block ${event.block}: somebody had brought older ones back.`;
+  }
+}
+
+function warning(event: Exclude<PresenceEvent, Done>): string {
+  if (event.type === 'failed')
+    return `the entry on chain can not be kept yet [${event.error.code}]: ${event.error.message}`;
+  const what = event.what === 'rotation' ? 'The EcdhKey is due for rotation' : 'Somebody brought older endpoints back';
+  return `${what}; give an account with KHALA_RELAY_SURI, or run khala-relay rotate or endpoint set.`;
+}

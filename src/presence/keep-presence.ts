@@ -1,0 +1,225 @@
+import { Subject, type Observable } from 'rxjs';
+import { systemClock, type Account, type Chain, type Clock, type WorkerRecord } from '../chain/index.ts';
+import { asRelayError, RelayError } from '../errors/index.ts';
+import type { TransactionalStore } from '../store/index.ts';
+import type { Vault } from '../vault/index.ts';
+import { publishedEpochs, publishedUrls } from './own-entry.ts';
+import { currentEpoch, publishEndpoints } from './publish.ts';
+import { rotateEntity } from './rotate.ts';
+import { rotationDue } from './rotation-due.ts';
+import { SeenLists } from './seen-lists.ts';
+
+export interface KeepPresenceOptions {
+  readonly chain: Chain;
+  readonly vault: Vault;
+  /** Of the entity, for this chain: which lists its entry has had. */
+  readonly store: TransactionalStore;
+  /** Pays for publishing. Without it what is due is told and not done. */
+  readonly account?: Account;
+  /** Age of an EcdhKey at which the next one takes its place, ms; 0: never. Default 30 days, spread by a tenth. */
+  readonly rotateEveryMs?: number;
+  /** How long a retired EcdhKey still opens messages before it is erased, ms. Default 30 days. */
+  readonly keepEpochsMs?: number;
+  readonly clock?: Clock;
+}
+
+export type PresenceEvent =
+  /** A new epoch is finalized on chain and preferred. */
+  | { readonly type: 'rotated'; readonly epoch: number; readonly block: number }
+  /** Retired epochs whose time was over. */
+  | { readonly type: 'erased'; readonly epochs: readonly number[] }
+  /** Somebody had brought an older endpoint list of this entity back; the newest one stands again. */
+  | { readonly type: 'republished'; readonly urls: readonly string[]; readonly block: number }
+  /** Something is due that only an account can pay for. */
+  | { readonly type: 'due'; readonly what: 'rotation' | 'republication' }
+  /** It did not work, and is tried again. */
+  | { readonly type: 'failed'; readonly error: RelayError };
+
+/** Keeps an entity's own entry on chain as its owner wants it. */
+export interface Presence extends AsyncDisposable {
+  /** From the call on that made it; completes when it is stopped. */
+  readonly events$: Observable<PresenceEvent>;
+  /** Resolves when all that is due at the start was done, told or failed. */
+  readonly settled: Promise<void>;
+  /** Idempotent. */
+  stop(): Promise<void>;
+}
+
+const day = 86_400_000;
+const defaults = { rotateEveryMs: 30 * day, keepEpochsMs: 30 * day };
+/** Between two looks at the clock: it may be set, and another process may rotate. */
+const lookMs = 3_600_000;
+/** After a failure, doubled with each one up to `lookMs`. */
+const retryMs = 10_000;
+
+/**
+ * Rotates when it is time, erases retired epochs when their time is over, and publishes again where somebody replayed an
+ * older endpoint payload. Several processes of one entity may do so at once: they share the vault's file, and what one did the
+ * others find done. Restart-safe: each step is found as it was left (docs/rotation.md).
+ */
+export function keepPresence(options: KeepPresenceOptions): Presence {
+  return new Keeper(options);
+}
+
+class Keeper implements Presence {
+  readonly settled: Promise<void>;
+  readonly #options: KeepPresenceOptions & typeof defaults & { readonly clock: Clock };
+  readonly #lists: SeenLists;
+  readonly #events$ = new Subject<PresenceEvent>();
+  readonly #stopping = new AbortController();
+  readonly #running: Promise<unknown>;
+  /** What was said to be due: once is enough. */
+  readonly #told = new Set<string>();
+  #turn: Promise<void> = Promise.resolve();
+
+  constructor(options: KeepPresenceOptions) {
+    this.#options = { ...defaults, clock: systemClock, ...options };
+    this.#lists = new SeenLists(options.store, options.chain.genesisHash, options.vault.identity);
+    const first = this.#attempt(() => this.#checkEntry()).then(() => this.#attempt(() => this.#checkAge()));
+    this.settled = first.then(() => undefined);
+    this.#running = Promise.all([this.#watchClock(first), this.#watchEntry()]);
+  }
+
+  get events$(): Observable<PresenceEvent> {
+    return this.#events$.asObservable();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort(new RelayError('aborted'));
+    await this.#running;
+    await this.#turn;
+    this.#events$.complete();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  async #watchClock(first: Promise<boolean>): Promise<void> {
+    const { clock, vault, rotateEveryMs } = this.#options;
+    const { signal } = this.#stopping;
+    let failures = (await first) ? 0 : 1;
+    for (;;) {
+      const due = await vault
+        .ecdhKeys()
+        .then((keys) => rotationDue(vault.identity, keys, rotateEveryMs))
+        .catch(() => 0);
+      const untilDue = Math.min(Math.max(due - clock.now(), 0), lookMs);
+      // What only an account could do is looked at again when it may have been done elsewhere.
+      const isWaiting = this.#options.account === undefined && untilDue === 0;
+      const wait = failures > 0 ? Math.min(retryMs * 2 ** (failures - 1), lookMs) : isWaiting ? lookMs : untilDue;
+      await clock.sleep(wait, signal).catch(() => undefined);
+      if (signal.aborted) return;
+      failures = (await this.#attempt(() => this.#checkAge())) ? 0 : failures + 1;
+    }
+  }
+
+  /** Every finalized block, as far as this entity goes: its entry is one read. */
+  async #watchEntry(): Promise<void> {
+    const { chain } = this.#options;
+    const { signal } = this.#stopping;
+    let last = '';
+    try {
+      for await (const { head } of chain.headEvents({}, signal)) {
+        const record = await chain
+          .at(head.hash)
+          .worker(this.#options.vault.identity, signal)
+          .catch(() => undefined);
+        const now = JSON.stringify(record?.endpoints ?? []);
+        if (now === last) continue;
+        if (await this.#attempt(() => this.#checkEntry())) last = now;
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** One after the other: both publish. False where it failed, which is told. */
+  #attempt(step: () => Promise<void>): Promise<boolean> {
+    const result = this.#turn.then(async () => {
+      if (this.#stopping.signal.aborted) return true;
+      try {
+        await step();
+        return true;
+      } catch (error) {
+        this.#fail(error);
+        return false;
+      }
+    });
+    this.#turn = result.then(() => undefined);
+    return result;
+  }
+
+  async #checkAge(): Promise<void> {
+    const { vault, clock, keepEpochsMs, rotateEveryMs, chain, account } = this.#options;
+    const { signal } = this.#stopping;
+    const epochs = await vault.erase({ retiredBefore: clock.now() - keepEpochsMs });
+    if (epochs.length > 0) this.#emit({ type: 'erased', epochs });
+    const due = rotationDue(vault.identity, await vault.ecdhKeys(), rotateEveryMs);
+    if (due > clock.now()) return;
+    if (account === undefined) {
+      this.#tellOnce('rotation');
+      return;
+    }
+    const { epoch, blockNumber } = await rotateEntity({ chain, vault, account, signal });
+    await this.#noteOwnEntry();
+    this.#emit({ type: 'rotated', epoch, block: blockNumber });
+  }
+
+  async #checkEntry(): Promise<void> {
+    const { chain, vault, account } = this.#options;
+    const record = await this.#ownEntry();
+    if (record === undefined) return;
+    if (!(await this.#isReplayed(record))) {
+      await this.#lists.add(record.endpoints, publishedUrls(record));
+      return;
+    }
+    if (account === undefined) {
+      this.#tellOnce('republication');
+      return;
+    }
+    const urls = (await this.#lists.wanted()) ?? publishedUrls(record);
+    const { signal } = this.#stopping;
+    const { blockNumber } = await publishEndpoints({ chain, vault, account, finality: 'finalized', signal }, urls);
+    await this.#noteOwnEntry();
+    this.#emit({ type: 'republished', urls, block: blockNumber });
+  }
+
+  /** An older epoch than the vault's current one, which was finalized on chain once, or a list that another one followed. */
+  async #isReplayed(record: WorkerRecord): Promise<boolean> {
+    const { chain, vault } = this.#options;
+    const published = Math.max(...publishedEpochs(chain.genesisHash, record));
+    if (published < (await currentEpoch({ vault }))) return true;
+    return this.#lists.isOld(record.endpoints);
+  }
+
+  /** What was just published is what its owner wants. */
+  async #noteOwnEntry(): Promise<void> {
+    const record = await this.#ownEntry();
+    if (record !== undefined && !(await this.#isReplayed(record)))
+      await this.#lists.add(record.endpoints, publishedUrls(record));
+  }
+
+  async #ownEntry(): Promise<WorkerRecord | undefined> {
+    const { chain, vault } = this.#options;
+    const { signal } = this.#stopping;
+    const { hash } = await chain.finalizedHead(signal);
+    return chain.at(hash).worker(vault.identity, signal);
+  }
+
+  #tellOnce(what: 'rotation' | 'republication'): void {
+    if (this.#told.has(what)) return;
+    this.#told.add(what);
+    this.#emit({ type: 'due', what });
+  }
+
+  /** What ends because the keeper is stopped is no failure. */
+  #fail(error: unknown): void {
+    if (this.#stopping.signal.aborted) return;
+    this.#emit({ type: 'failed', error: asRelayError(error, 'rpc-failed', { method: 'presence' }) });
+  }
+
+  #emit(event: PresenceEvent): void {
+    this.#events$.next(event);
+  }
+}

@@ -1,0 +1,228 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { connectChain, type Call, type Chain } from '../../src/chain/index.ts';
+import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import {
+  keepPresence,
+  publishEndpoints,
+  registerEntity,
+  type KeepPresenceOptions,
+  type Presence,
+  type PresenceEvent,
+} from '../../src/presence/index.ts';
+import { endpointCall } from '../../src/presence/publish.ts';
+import { openMemoryStore } from '../../src/store/index.ts';
+import { openVault, type Vault } from '../../src/vault/index.ts';
+import { readWorker } from '../../src/worker-state/index.ts';
+import { record, type Recorder } from '../chain/support.ts';
+import { alice, bob, temporaryFolder } from '../support/entities.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { epochsOf, newVault, openText, passphrase, sealTo } from '../support/vaults.ts';
+
+const day = 86_400_000;
+
+describe('keepPresence', () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+  let dev: DevChain;
+  let chain: Chain;
+  let clock: ManualClock;
+  let vault: Vault;
+  let path: string;
+  let store: ReturnType<typeof openMemoryStore>;
+  let made = 0;
+  let open: AsyncDisposable[];
+
+  before(async () => {
+    folder = await temporaryFolder();
+    dev = await startDevChain();
+    chain = await connectChain({ endpoints: [dev.ws] });
+  });
+  beforeEach(async () => {
+    clock = new ManualClock();
+    store = openMemoryStore();
+    path = join(folder.path, `vault-${made++}`);
+    vault = await vaultAt(path);
+    open = [vault];
+    await registerEntity({ chain, vault, account: alice }, ['https://a.example']);
+  });
+  afterEach(async () => {
+    for (const each of open.reverse()) await each[Symbol.asyncDispose]();
+  });
+  after(async () => {
+    await chain.stop();
+    await dev.stop();
+    await folder.remove();
+  });
+
+  const vaultAt = (at: string): Promise<Vault> => newVault(at, { now: () => clock.now() });
+  function keep(options: Partial<KeepPresenceOptions> = {}): { presence: Presence; events: Recorder<PresenceEvent> } {
+    const presence = keepPresence({ chain, vault, store, account: bob, clock, ...options });
+    open.push(presence);
+    return { presence, events: record(presence.events$) };
+  }
+  const types = (events: Recorder<PresenceEvent>): string => events.values.map(({ type }) => type).join(' ');
+  const urls = async (): Promise<readonly string[] | undefined> => (await readWorker(chain, vault.identity))?.endpoints;
+
+  it('rotates when the time has come, keeps the URLs, erases when the time of the old key is over', async () => {
+    const { presence, events } = keep({ keepEpochsMs: 5 * day });
+    await presence.settled;
+    assert.deepEqual(events.values, []);
+    const peer = await vaultAt(join(folder.path, `peer-${made}`));
+    const old = await sealTo(peer, vault, 'old');
+    clock.advance(26 * day);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.deepEqual(events.values, []);
+    clock.advance(8 * day);
+    await events.until(({ length }) => length === 1);
+    assert.equal(types(events), 'rotated');
+    assert.equal(await epochsOf(vault), '0:retired 1:current');
+    const worker = await readWorker(chain, vault.identity);
+    assert.deepEqual(
+      [worker?.current.epoch, worker?.current.proven, worker?.endpoints],
+      [1, true, ['https://a.example']],
+    );
+    assert.equal(await openText(vault, old), 'old');
+    clock.advance(6 * day);
+    await events.until(({ length }) => length === 2);
+    assert.deepEqual(events.values[1], { type: 'erased', epochs: [0] });
+    assert.equal(await epochsOf(vault), '1:current');
+  });
+
+  it('neither rotates nor publishes without an account, and says once what is due', async () => {
+    const { account: _, ...none } = { account: undefined };
+    const presence = keepPresence({ chain, vault, store, clock, ...none });
+    open.push(presence);
+    const events = record(presence.events$);
+    clock.advance(100 * day);
+    await events.until(({ length }) => length > 0);
+    clock.advance(2 * day);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.deepEqual(events.values, [{ type: 'due', what: 'rotation' }]);
+    assert.equal(await epochsOf(vault), '0:current');
+  });
+
+  it('never rotates by time where it shall not', async () => {
+    const { presence, events } = keep({ rotateEveryMs: 0 });
+    clock.advance(1_000 * day);
+    await presence.settled;
+    assert.deepEqual(events.values, []);
+  });
+
+  it('publishes again when somebody replays an older payload: of another list, or of an older epoch', async () => {
+    const options = { chain, vault, account: bob };
+    const before: Call = await endpointCall(options, ['https://b.example'], 0);
+    await chain.submit([before], bob);
+    const { presence, events } = keep();
+    await presence.settled;
+    await publishEndpoints(options, ['https://c.example']);
+    await until(async () => (await urls())?.[0] === 'https://c.example');
+    await chain.submit([before], alice);
+    await events.until(({ length }) => length === 1);
+    assert.deepEqual(events.values[0]?.type === 'republished' && events.values[0].urls, ['https://c.example']);
+    assert.deepEqual(await urls(), ['https://c.example']);
+    clock.advance(34 * day);
+    await events.until(({ length }) => length === 2);
+    assert.equal((await readWorker(chain, vault.identity))?.current.epoch, 1);
+    await chain.submit([before], alice);
+    await events.until(({ length }) => length === 3);
+    assert.equal(types(events), 'republished rotated republished');
+    const worker = await readWorker(chain, vault.identity);
+    assert.deepEqual([worker?.current.epoch, worker?.endpoints], [1, ['https://c.example']]);
+  });
+
+  it('notices at its start what was replayed while it was away', async () => {
+    const options = { chain, vault, account: bob };
+    const before: Call = await endpointCall(options, ['https://b.example'], 0);
+    await chain.submit([before], bob);
+    const first = keep();
+    await first.presence.settled;
+    await publishEndpoints(options, ['https://c.example']);
+    await until(async () => (await urls())?.[0] === 'https://c.example');
+    await until(
+      async () =>
+        (await store.entries({ from: new Uint8Array(), to: new Uint8Array(200).fill(255) }))[0]![1].length > 60,
+    );
+    await first.presence.stop();
+    await chain.submit([before], alice);
+    const { events } = keep();
+    await events.until(({ length }) => length === 1);
+    assert.equal(types(events), 'republished');
+    assert.deepEqual(await urls(), ['https://c.example']);
+  });
+
+  it('leaves alone what the owner publishes, also what stood there before', async () => {
+    const options = { chain, vault, account: bob };
+    const { presence, events } = keep();
+    await presence.settled;
+    for (const url of ['https://x.example', 'https://a.example', 'https://x.example']) {
+      await publishEndpoints(options, [url]);
+      await until(async () => (await urls())?.[0] === url);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    assert.deepEqual(events.values, []);
+    assert.deepEqual(await urls(), ['https://x.example']);
+  });
+
+  it('goes on where a run before stopped, after any step', async () => {
+    // The vault as seen by a run that dies in the middle: one call fails, and nothing comes after it.
+    const dyingAt = (method: 'rotate' | 'activate' | 'erase', after: boolean): Vault =>
+      new Proxy(vault, {
+        get: (target, name) => {
+          const value: unknown = Reflect.get(target, name, target);
+          if (typeof value !== 'function') return value;
+          return async (...args: unknown[]) => {
+            if (name !== method) return value.apply(target, args) as unknown;
+            if (after) await value.apply(target, args);
+            throw new Error('killed');
+          };
+        },
+      });
+    let epoch = 0;
+    for (const method of ['rotate', 'activate'] as const)
+      for (const after of [false, true]) {
+        clock.advance(40 * day);
+        const first = keep({ vault: dyingAt(method, after) });
+        await first.events.until((events) => events.some(({ type }) => type === 'failed'));
+        await first.presence.stop();
+        const isDone = method === 'activate' && after;
+        const second = keep();
+        if (isDone) await second.presence.settled;
+        else await second.events.until((events) => events.some(({ type }) => type === 'rotated'));
+        await second.presence.stop();
+        epoch += 1;
+        await using opened = await openVault({ path, passphrase });
+        assert.match(await epochsOf(opened), new RegExp(`${epoch}:current$`), `${method} ${after}`);
+        assert.equal((await readWorker(chain, vault.identity))?.current.epoch, epoch);
+      }
+  });
+
+  it('tries again with growing pauses where it fails', async () => {
+    const stranger = await vaultAt(join(folder.path, `stranger-${made}`));
+    open.push(stranger);
+    const { events } = keep({ vault: stranger, store: openMemoryStore() });
+    clock.advance(100 * day);
+    await events.until(({ length }) => length === 1);
+    const [first] = events.values;
+    assert.ok(first?.type === 'failed' && first.error.code === 'not-registered');
+    await registerEntity({ chain, vault: stranger, account: alice });
+    clock.advance(day);
+    await events.until((all) => all.some(({ type }) => type === 'rotated'));
+  });
+
+  it('of two processes of one entity rotates once', async () => {
+    await using other = await openVault({ path, passphrase, now: () => clock.now() });
+    const one = keep();
+    const two = keep({ vault: other, store: openMemoryStore() });
+    await Promise.all([one.presence.settled, two.presence.settled]);
+    clock.advance(34 * day);
+    await until(
+      async () => (await epochsOf(vault)).endsWith('current') && !(await epochsOf(vault)).startsWith('0:current'),
+    );
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    assert.equal(await epochsOf(vault), '0:retired 1:current');
+  });
+});
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 20));
+}
