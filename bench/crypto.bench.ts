@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { blake2b } from '@noble/hashes/blake2.js';
 import { HDKey } from '@scure/bip32';
 import { cryptoWaitReady, sr25519Agreement, sr25519PairFromSeed } from '@polkadot/util-crypto';
 import {
@@ -7,6 +8,7 @@ import {
   concatBytes,
   encodeBody,
   encodeHeader,
+  messageId,
   type BodyInput,
   type HeaderInput,
 } from '../src/codec/index.ts';
@@ -69,6 +71,21 @@ export async function benches(): Promise<Bench[]> {
       baseline: bareSeal,
     },
     { name: 'crypto/open', ours: () => openEnvelope({ commKey, genesisHash, envelope }), baseline: bareOpen },
+    {
+      // The agreement of other clients, and the derivation, for every message.
+      name: 'crypto/open-vs-pkg',
+      ours: () => openEnvelope({ commKey, genesisHash, envelope }),
+      baseline: () => {
+        otherFirstContact();
+        bareOpen();
+      },
+    },
+    {
+      // Not within seal and open: who needs the id computes it.
+      name: 'crypto/message-id',
+      ours: () => messageId({ genesisHash, envelope }),
+      baseline: () => blake2b(envelope, { dkLen: 32 }),
+    },
     {
       name: 'crypto/first-contact',
       ours: () => deriveCommKey({ z: agree(a.secretKey, b.publicKey), ...keys }),

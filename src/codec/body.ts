@@ -1,6 +1,6 @@
 import { toBytes, toHex, type BytesLike, type Hex } from './hex.ts';
 import { Reader } from './reader.ts';
-import { Writer } from './writer.ts';
+import { lengthOfBytes, Writer } from './writer.ts';
 
 /** What is encrypted (protocol.md §4). */
 export type Body =
@@ -15,18 +15,19 @@ export type BodyInput =
   | { readonly kind: 'reply'; readonly inReplyTo: BytesLike; readonly content: BytesLike };
 
 export function encodeBody(body: BodyInput): Uint8Array {
-  const writer = new Writer();
   switch (body.kind) {
-    case 'data':
-      return writer.u8(0).bytes(toBytes(body.content, 'The content')).finish();
+    case 'data': {
+      const content = toBytes(body.content, 'The content');
+      return new Writer(1 + lengthOfBytes(content.length)).u8(0).bytes(content).finish();
+    }
     case 'invocation':
-      return writer
+      return new Writer()
         .u8(1)
         .raw(toBytes(body.to, 'to', 32))
         .bytes(toBytes(body.input, 'The input'))
         .finish();
     case 'reply':
-      return writer
+      return new Writer()
         .u8(2)
         .raw(toBytes(body.inReplyTo, 'inReplyTo', 32))
         .bytes(toBytes(body.content, 'The content'))
@@ -34,9 +35,12 @@ export function encodeBody(body: BodyInput): Uint8Array {
   }
 }
 
-/** Throws truncated, trailing-bytes, non-canonical or unknown-variant. */
-export function decodeBody(bytes: Uint8Array): Body {
-  const reader = new Reader(bytes, 'The body');
+/**
+ * Throws truncated, trailing-bytes, non-canonical or unknown-variant. `isOwn`: nobody else uses `bytes`, so the content may be a
+ * view of them.
+ */
+export function decodeBody(bytes: Uint8Array, isOwn = false): Body {
+  const reader = new Reader(bytes, 'The body', isOwn);
   const body = readBody(reader);
   reader.end();
   return body;

@@ -7,7 +7,7 @@ import {
 import { encodeHeader, readHeader, type Header, type HeaderInput } from './header.ts';
 import { toBytes, type BytesLike } from './hex.ts';
 import { Reader } from './reader.ts';
-import { Writer } from './writer.ts';
+import { lengthOfBytes, Writer } from './writer.ts';
 
 export interface EnvelopeV1 {
   readonly suite: 'v1';
@@ -30,19 +30,23 @@ export type EnvelopeInput =
   | ({ readonly suite: 'phala' } & EncryptedDataInput);
 
 export function encodeEnvelope(envelope: EnvelopeInput): Uint8Array {
-  const writer = new Writer();
-  if (envelope.suite === 'phala') return writer.u8(0).raw(encodeEncryptedData(envelope)).finish();
-  return writer
-    .u8(1)
-    .raw(encodeHeader(envelope.header))
-    .raw(toBytes(envelope.iv, 'iv', 12))
-    .bytes(toBytes(envelope.ciphertext, 'The ciphertext'))
-    .finish();
+  if (envelope.suite === 'phala') return new Writer().u8(0).raw(encodeEncryptedData(envelope)).finish();
+  const { header, iv, ciphertext } = envelope;
+  return encodeEnvelopeV1(encodeHeader(header), toBytes(iv, 'iv', 12), toBytes(ciphertext, 'The ciphertext'));
 }
 
-/** Throws truncated, trailing-bytes, non-canonical or unknown-variant. */
-export function decodeEnvelope(bytes: Uint8Array): Envelope {
-  const reader = new Reader(bytes, 'The envelope');
+/** The same of a header that is encoded already. */
+export function encodeEnvelopeV1(header: Uint8Array, iv: Uint8Array, ciphertext: Uint8Array): Uint8Array {
+  const length = 1 + header.length + iv.length + lengthOfBytes(ciphertext.length);
+  return new Writer(length).u8(1).raw(header).raw(iv).bytes(ciphertext).finish();
+}
+
+/**
+ * Throws truncated, trailing-bytes, non-canonical or unknown-variant. `isOwn`: what comes out is used before `bytes` change, and may
+ * be views of them.
+ */
+export function decodeEnvelope(bytes: Uint8Array, isOwn = false): Envelope {
+  const reader = new Reader(bytes, 'The envelope', isOwn);
   const envelope = readEnvelope(reader);
   reader.end();
   return envelope;

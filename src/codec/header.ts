@@ -36,7 +36,7 @@ export interface HeaderInput {
 
 /** 145 bytes (protocol.md §5). */
 export function encodeHeader(header: HeaderInput): Uint8Array {
-  return new Writer()
+  return new Writer(headerLength)
     .u8(header.fromKind === 'worker' ? 0 : 1)
     .raw(toBytes(header.from, 'from', 32))
     .raw(toBytes(header.to, 'to', 32))

@@ -5,14 +5,16 @@ export class Reader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #what: string;
+  readonly #isOwn: boolean;
   #offset = 0;
 
-  /** `what` names the thing being read in errors. */
-  constructor(bytes: Uint8Array, what: string) {
+  /** `what` names the thing being read in errors. `isOwn`: what is read may be views of `bytes` instead of copies. */
+  constructor(bytes: Uint8Array, what: string, isOwn = false) {
     // Buffer's own slice() would give views of memory that its owner may use again.
     this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#what = what;
+    this.#isOwn = isOwn;
   }
 
   get offset(): number {
@@ -31,10 +33,10 @@ export class Reader {
     return this.#view.getBigUint64(this.#take(8), true);
   }
 
-  /** A copy of the next `length` bytes. */
+  /** The next `length` bytes. */
   fixed(length: number): Uint8Array {
     const start = this.#take(length);
-    return this.#bytes.slice(start, start + length);
+    return this.#isOwn ? this.#bytes.subarray(start, start + length) : this.#bytes.slice(start, start + length);
   }
 
   /** A compact length below 2^30, in its shortest form only. */

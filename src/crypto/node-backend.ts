@@ -41,11 +41,10 @@ function verifyBatch(sr25519: Sr25519, items: readonly SignedMessage[]): boolean
 function sealAes256Gcm(key: Uint8Array, iv: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Uint8Array {
   const cipher = createCipheriv(algorithm, key, iv);
   cipher.setAAD(aad);
-  const sealed = new Uint8Array(plaintext.length + tagLength);
-  sealed.set(cipher.update(plaintext));
+  const ciphertext = cipher.update(plaintext);
   cipher.final();
-  sealed.set(cipher.getAuthTag(), plaintext.length);
-  return sealed;
+  const sealed = Buffer.concat([ciphertext, cipher.getAuthTag()]);
+  return new Uint8Array(sealed.buffer, sealed.byteOffset, sealed.length);
 }
 
 function openAes256Gcm(key: Uint8Array, iv: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array | undefined {
@@ -53,7 +52,8 @@ function openAes256Gcm(key: Uint8Array, iv: Uint8Array, aad: Uint8Array, sealed:
   const decipher = createDecipheriv(algorithm, key, iv, { authTagLength: tagLength });
   decipher.setAAD(aad);
   decipher.setAuthTag(sealed.subarray(length));
-  const plaintext = new Uint8Array(decipher.update(sealed.subarray(0, length)));
+  const opened = decipher.update(sealed.subarray(0, length));
+  const plaintext = new Uint8Array(opened.buffer, opened.byteOffset, opened.length);
   try {
     decipher.final();
   } catch {

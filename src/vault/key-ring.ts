@@ -1,5 +1,5 @@
-import { decodeEncryptedData, equalBytes, toHex, type Hex } from '../codec/index.ts';
-import { decodeV1, openEnvelope, openPhala, sealEnvelope, sealPhala, signWith, type KeyPair } from '../crypto/core.ts';
+import { decodeEncryptedData, equalBytes, toHex, type EnvelopeV1, type Hex } from '../codec/index.ts';
+import { openEnvelope, openPhala, sealEnvelope, sealPhala, signWith, type KeyPair } from '../crypto/core.ts';
 import { isRelayError, RelayError } from '../errors/index.ts';
 import { wipe, type EpochSecret, type VaultContents } from './contents.ts';
 import { KeyCache } from './key-cache.ts';
@@ -89,12 +89,7 @@ export class KeyRing {
   }
 
   open({ genesisHash, envelope }: { readonly genesisHash: Hex; readonly envelope: Uint8Array }): Opened {
-    const decoded = decodeV1(envelope);
-    const { header } = decoded;
-    if (header.to !== this.identity) throw new RelayError('not-for-us', { details: { to: header.to } });
-    if (header.fromKind === 'worker' && header.from === this.identity) throw new RelayError('from-self');
-    const own = this.#byPublicKey(header.recipientKey).keyPair;
-    return openEnvelope({ commKey: this.#keys.forOpening(own, header.senderKey), genesisHash, envelope: decoded });
+    return openEnvelope({ commKey: (header) => this.#keyFor(header), genesisHash, envelope });
   }
 
   sealPhala({ recipientKey, content }: PhalaSealRequest): Uint8Array {
@@ -120,6 +115,13 @@ export class KeyRing {
   clear(): void {
     this.#keys.clear();
     wipe(this.#contents);
+  }
+
+  /** CommKey of a message to this entity. Throws not-for-us, from-self, epoch-erased, unknown-epoch, and what agree throws. */
+  #keyFor(header: EnvelopeV1['header']): Uint8Array {
+    if (header.to !== this.identity) throw new RelayError('not-for-us', { details: { to: header.to } });
+    if (header.fromKind === 'worker' && header.from === this.identity) throw new RelayError('from-self');
+    return this.#keys.forOpening(this.#byPublicKey(header.recipientKey).keyPair, header.senderKey);
   }
 
   /** The current epoch's key, one seal of it used up. */
