@@ -1,5 +1,6 @@
 import type { Observable } from 'rxjs';
 import type { Hex } from '../codec/index.ts';
+import type { KnownMap } from './trie/known-map.ts';
 
 export type BlockNumber = number;
 
@@ -94,6 +95,46 @@ export interface BlockView {
   timestamp(signal?: AbortSignal): Promise<bigint>;
 }
 
+/** Where a reading of WorkerState by proofs stands: hashes of the maps' upper branches. */
+export interface WorkersMark {
+  readonly workers: KnownMap;
+  readonly endpoints: KnownMap;
+}
+
+/** What a reader of differences has of WorkerState already. */
+export interface KnownWorkers {
+  has(id: Hex): boolean;
+  hasEndpoints(id: Hex): boolean;
+  /** All ids for which one of the two is true. */
+  ids(): Iterable<Hex>;
+}
+
+/** What is in WorkerState now where it may differ: neighbours of what changed are named too. */
+export interface WorkersDifference {
+  /** Where the next reading goes on. */
+  readonly mark: WorkersMark;
+  /** undefined: not registered any more. */
+  readonly infos: ReadonlyMap<Hex, WorkerInfo | undefined>;
+  /** As `WorkerRecord.endpoints`. Empty: none any more. */
+  readonly endpoints: ReadonlyMap<Hex, readonly string[]>;
+  /** All of them. */
+  readonly gatekeepers: ReadonlySet<Hex>;
+}
+
+/**
+ * WorkerState read by proofs against the state root: what comes out is what the chain holds, nothing left out. Throws
+ * proofs-unavailable, node-lies where no endpoint is left, state-discarded, chain-unreachable, bad-storage.
+ */
+export interface ProvenWorkers {
+  /** All of WorkerState at `pinned`, or at a newer finalized block where the nodes drop that one half way. */
+  snapshot(
+    pinned: Head,
+    signal?: AbortSignal,
+  ): Promise<{ readonly head: Head; readonly difference: WorkersDifference }>;
+  /** What is different at `head`, a later or an earlier block, from where `mark` stands. */
+  changes(mark: WorkersMark, head: Head, known: KnownWorkers, signal?: AbortSignal): Promise<WorkersDifference>;
+}
+
 /** Calls that khala-relay submits. */
 export type Call =
   | { readonly kind: 'push-message'; readonly destination: Uint8Array; readonly payload: Uint8Array }
@@ -185,6 +226,9 @@ export interface Chain extends AsyncDisposable {
   /** The same, pulled: a consumer that awaits between two heads holds the reading back. Throws aborted, chain-stopped. */
   headEvents(options?: HeadsOptions, signal?: AbortSignal): AsyncGenerator<HeadEvent, never>;
   at(hash: Hex): BlockView;
+  /** Throws state-discarded where no endpoint has such a block. */
+  headOf(hash: Hex, signal?: AbortSignal): Promise<Head>;
+  readonly provenWorkers: ProvenWorkers;
   /** Whether `account` is the sudo key of the chain. */
   isSudo(account: Hex): Promise<boolean>;
   /**

@@ -20,6 +20,8 @@ import { mapKeys, storagePrefix } from './storage/storage-key.ts';
 import { StorageReader } from './storage/storage-reader.ts';
 import { formatBalance } from './submit/format-balance.ts';
 import { Submitter } from './submit/submitter.ts';
+import { ProofReader } from './trie/proof-reader.ts';
+import { createProvenWorkers } from './trie/proven-workers.ts';
 
 export interface ConnectOptions {
   /** ws:// or wss:// URLs of nodes of one chain; the next one is used where one fails. */
@@ -58,7 +60,8 @@ export async function connectChain(options: ConnectOptions): Promise<Chain> {
 
 async function createChain(connection: Connection, options: ConnectOptions, clock: Clock): Promise<Chain> {
   const silenceMs = options.silenceMs ?? defaultSilenceMs;
-  const { read: readAt } = new BlockReader(connection, new OtherEndpoints(connection), clock);
+  const blocks = new BlockReader(connection, new OtherEndpoints(connection), clock);
+  const { read: readAt } = blocks;
   const reader = new HeadReader(connection, clock);
   const runtimes = new RuntimeCache(readAt);
   const storageReader = new StorageReader(readAt);
@@ -120,6 +123,13 @@ async function createChain(connection: Connection, options: ConnectOptions, cloc
     heads$: (headsOptions = {}) => heads$(sources, headsOptions),
     headEvents: (headsOptions = {}, signal) => walkHeads(sources, headsOptions, signal),
     at: (hash) => createBlockView(storageAt(hash), readAt),
+    headOf: (hash, signal) => reader.byHash(hash, { signal }),
+    provenWorkers: createProvenWorkers({
+      proofs: new ProofReader(connection, blocks),
+      storage: storageReader,
+      runtimes,
+      finalizedHead: (signal) => reader.finalized({ signal }),
+    }),
     isSudo: (account) => isSudo(account),
     submit: (calls, account, submitOptions = {}) => submitter.submit(calls, account, submitOptions),
     stop,

@@ -1,4 +1,5 @@
 import { Reader, toBytes, toHex, Writer, type Hex } from '../codec/index.ts';
+import { RelayError } from '../errors/index.ts';
 
 /*
  * Frames of /v1/ws: one binary WebSocket message each, a type byte, then SCALE. docs/relay.md tells what they mean.
@@ -217,7 +218,12 @@ function text(writer: Writer, value: string): Writer {
 
 function readText(reader: Reader): string {
   // A leading U+FEFF is text like any other.
-  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(reader.bytes());
+  const bytes = reader.bytes();
+  try {
+    return new TextDecoder('utf-8', { ignoreBOM: true, fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new RelayError('non-canonical', { details: { what: 'A text of the frame' }, cause });
+  }
 }
 
 function option(writer: Writer, id: Hex | undefined): Writer {

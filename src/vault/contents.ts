@@ -1,5 +1,5 @@
 import { Reader, Writer } from '../codec/index.ts';
-import { keyPairFromSecretKey, type KeyPair } from '../crypto/core.ts';
+import { canonicalSecretKey, keyPairFromSecretKey, type KeyPair } from '../crypto/core.ts';
 import { RelayError } from '../errors/index.ts';
 
 export type EpochState = 'pending' | 'current' | 'retired';
@@ -56,7 +56,7 @@ export function encodeContents({ identity, epochs, erased }: VaultContents): Uin
   return writer.finish();
 }
 
-/** Throws vault-too-new, truncated, trailing-bytes, unknown-variant, bad-secret-key. */
+/** Throws vault-too-new, non-canonical, truncated, trailing-bytes, unknown-variant, bad-secret-key. */
 export function decodeContents(bytes: Uint8Array, path: string): VaultContents {
   const reader = new Reader(bytes, 'The contents of the vault');
   const found = reader.u8();
@@ -72,18 +72,33 @@ export function decodeContents(bytes: Uint8Array, path: string): VaultContents {
 function readEpoch(reader: Reader): EpochSecret {
   const epoch = reader.u32();
   const keyPair = readKeyPair(reader);
-  const createdAt = Number(reader.u64());
+  const createdAt = readNumber(reader);
   const index = reader.u8();
   const state = states[index];
   if (state === undefined) throw reader.unknownVariant(index);
-  const retiredAt = Number(reader.u64());
-  const seals = Number(reader.u64());
+  const retiredAt = readNumber(reader);
+  if (state !== 'retired' && retiredAt !== 0)
+    throw new RelayError('non-canonical', { details: { what: 'The contents of the vault' } });
+  const seals = readNumber(reader);
   return { epoch, keyPair, createdAt, state, ...(state === 'retired' ? { retiredAt } : {}), seals };
+}
+
+/** A time or count: all of them are exact as numbers. */
+function readNumber(reader: Reader): number {
+  const value = reader.u64();
+  if (value > BigInt(Number.MAX_SAFE_INTEGER))
+    throw new RelayError('bad-value', {
+      details: { what: 'The contents of the vault', reason: `${value} is too large` },
+    });
+  return Number(value);
 }
 
 function readKeyPair(reader: Reader): KeyPair {
   const secretKey = reader.fixed(64);
-  const keyPair = keyPairFromSecretKey(secretKey);
+  // In the one layout that is written.
+  const canonical = canonicalSecretKey(secretKey, 'canonical');
+  const keyPair = keyPairFromSecretKey(canonical);
+  canonical.fill(0);
   secretKey.fill(0);
   return keyPair;
 }

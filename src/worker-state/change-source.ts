@@ -1,25 +1,36 @@
-import type { BlockNumber, Chain, Head } from '../chain/index.ts';
+import type { BlockNumber, Head } from '../chain/index.ts';
 import type { Hex } from '../codec/index.ts';
+import type { WorkerFacts } from './worker-facts.ts';
 
-/** What a block changed, or may have changed, in WorkerState. */
-export interface BlockChanges {
-  /** Workers to read again. */
-  readonly ids: readonly Hex[];
-  /** Whether the list of gatekeepers is to be read again. */
-  readonly gatekeepers: boolean;
-  /** True: read all of WorkerState and compare, for there may be more than what is named. */
-  readonly reconcile: boolean;
+/** The cache as a source of changes needs to see it. */
+export interface KnownFacts {
+  facts(id: Hex): WorkerFacts | undefined;
+  ids(): Iterable<Hex>;
+}
+
+/** What WorkerState holds at a block where it may differ from the cache. */
+export interface Differences {
+  /** undefined: not registered. Workers that did not change may be among them. */
+  readonly workers: readonly (readonly [id: Hex, now: WorkerFacts | undefined])[];
+  /** To be called when the cache shows them; without it the next reading begins where this one did. */
+  readonly accept: () => void;
 }
 
 /**
- * How the cache learns what to read again. hints: from events and calls, which can miss something, plus a periodic
+ * How the cache learns what is different. hints: from events and calls, which can miss something, plus a periodic
  * reconcile. proofs: from the state trie, which can't.
+ *
+ * Each throws state-discarded where the block's state is gone; what it changed is then found at a later block.
  */
 export interface ChangeSource {
   readonly strategy: 'hints' | 'proofs';
-  changesIn(head: Head, signal: AbortSignal): Promise<BlockChanges>;
-  /** All of WorkerState was read at this block. */
-  reconciled(head: Head): void;
+  /** Times that all of WorkerState was compared, and workers whose changes only that found. */
+  readonly stats: { readonly reconciles: number; readonly missed: number };
+  /** All of WorkerState at `head`, or at a newer block where that one's state goes away; returns which. */
+  snapshot(head: Head, put: (facts: WorkerFacts) => void, signal: AbortSignal): Promise<Head>;
+  changesAt(head: Head, known: KnownFacts, signal: AbortSignal): Promise<Differences>;
+  /** What is different at the parent of a block that was taken back. */
+  changesBack(retracted: Head, known: KnownFacts, signal: AbortSignal): Promise<Differences>;
 }
 
 export interface ReconcileOptions {
@@ -28,5 +39,3 @@ export interface ReconcileOptions {
   /** ms. Default 600 000 (10 min). */
   readonly everyMs?: number;
 }
-
-export type MakeChangeSource = (chain: Chain, now: () => number) => ChangeSource;

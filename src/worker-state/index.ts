@@ -1,5 +1,4 @@
-export type { BlockChanges, ChangeSource, MakeChangeSource, ReconcileOptions } from './change-source.ts';
-
+export type { ReconcileOptions } from './change-source.ts';
 export type { VerifySignature } from './prove-records.ts';
 export { readWorker } from './read-worker.ts';
 export type { ReadWorkerOptions } from './read-worker.ts';

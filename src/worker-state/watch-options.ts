@@ -1,6 +1,6 @@
 import type { ChainLogger, Clock, Finality } from '../chain/index.ts';
 import type { TransactionalStore } from '../store/transactional-store.ts';
-import type { MakeChangeSource, ReconcileOptions } from './change-source.ts';
+import type { ReconcileOptions } from './change-source.ts';
 import type { VerifySignature } from './prove-records.ts';
 
 export interface WatchOptions {
@@ -10,8 +10,12 @@ export interface WatchOptions {
   readonly store?: TransactionalStore;
   /** How often hints are checked against all of WorkerState. */
   readonly reconcile?: ReconcileOptions;
-  /** Default: hints of events and calls with a periodic reconcile. */
-  readonly source?: MakeChangeSource;
+  /**
+   * true: every value is proven against the state root of its block, or the watch fails with proofs-unavailable. false:
+   * values as the node gives them, and what to read again by hints of events and calls with a periodic reconcile.
+   * Default: true where the node gives proofs, else false.
+   */
+  readonly verify?: boolean;
   /** Default: sr25519 of the crypto room. */
   readonly verifySignature?: VerifySignature;
   readonly logger?: ChainLogger;

@@ -3,6 +3,7 @@ import { ready as cryptoReady, verify } from '../crypto/index.ts';
 import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
 import { EpochStore } from './epoch-store.ts';
 import { HintSource } from './hint-source.ts';
+import { ProofSource } from './proof-source.ts';
 import type { WatchOptions } from './watch-options.ts';
 import { WorkerFollower } from './worker-follower.ts';
 import { createView } from './worker-state-view.ts';
@@ -19,23 +20,28 @@ const silent = { debug: () => undefined, warn: () => undefined };
 /** Starts at once; `ready` resolves when the snapshot stands. The chain stays the caller's. */
 export function watchWorkerState(chain: Chain, options: WatchOptions = {}): WorkerStateWatch {
   const { finality = 'finalized', store, verifySignature = verify, logger = silent, clock = systemClock } = options;
-  const makeSource = options.source ?? ((of, now) => new HintSource(of, now, options.reconcile));
   const epochs = store && new EpochStore(store, chain.genesisHash);
   const table = new WorkerTable(chain.genesisHash, verifySignature);
-  const source = makeSource(chain, () => clock.now());
-  const follower = new WorkerFollower({ chain, table, source, epochs, finality, clock, logger });
+  const hints = (): HintSource => new HintSource({ chain, clock, logger }, options.reconcile);
+  const source = options.verify === false ? hints() : new ProofSource(chain);
+  const follower = new WorkerFollower({ table, source, epochs, clock, logger });
   const stopping = new AbortController();
   const { signal } = stopping;
   const ready = withResolvers();
   const verified = withResolvers();
 
-  /** Without a node nothing is lost but time: the same block is read again. */
-  const handle = async ({ type, head }: HeadEvent): Promise<void> => {
+  /** Without a node nothing is lost but time: the same block is read again; without proofs, by hints. */
+  const patiently = async (read: () => Promise<void>): Promise<void> => {
     for (let refusals = 0; ;) {
       try {
-        await (type === 'head' ? follower.onHead(head, signal) : follower.onRetracted(head, signal));
+        await read();
         return;
       } catch (error) {
+        if (isRelayError(error, 'proofs-unavailable') && options.verify === undefined) {
+          logger.warn({ error }, 'WorkerState is read without proofs');
+          follower.follow(hints());
+          continue;
+        }
         if (isRelayError(error, 'rpc-failed') && refusals++ < maxRefusals)
           logger.warn({ error }, 'a block is read again');
         else if (!isRelayError(error, 'chain-unreachable')) throw error;
@@ -43,14 +49,19 @@ export function watchWorkerState(chain: Chain, options: WatchOptions = {}): Work
       }
     }
   };
+  const handle = async ({ type, head }: HeadEvent): Promise<void> => {
+    // A snapshot may have come to stand at a later block than it began with.
+    if (finality === 'finalized' && head.number <= follower.at.block) return;
+    await (type === 'head' ? follower.onHead(head, signal) : follower.onRetracted(head, signal));
+  };
   const follow = async (): Promise<void> => {
     if (verifySignature === verify) await cryptoReady();
     if (epochs !== undefined) for await (const [id, keys] of epochs.load()) table.remember(id, keys);
     let isReady = false;
     for await (const event of chain.headEvents({ finality }, signal)) {
-      if (isReady) await handle(event);
+      if (isReady) await patiently(() => handle(event));
       else {
-        await follower.snapshot(event.head, signal);
+        await patiently(() => follower.snapshot(event.head, signal));
         isReady = true;
         ready.resolve();
         follower.verifyAll(signal).then(verified.resolve, fail);

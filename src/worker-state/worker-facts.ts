@@ -20,15 +20,28 @@ const maxRecords = 8;
 const none: readonly string[] = [];
 
 export function factsOf({ info, endpoints, gatekeeper }: WorkerRecord): WorkerFacts {
-  const records = endpoints.filter(isEcdhRecord).slice(-maxRecords);
+  return { ...infoFacts(info), ...endpointFacts(endpoints), gatekeeper };
+}
+
+/** What the entry in `Workers` says. */
+export function infoFacts(
+  info: WorkerRecord['info'],
+): Pick<WorkerFacts, 'identity' | 'registered' | 'runtimeVersion' | 'confidenceLevel'> {
   return {
     identity: info.identity,
     registered: info.ecdhKey,
-    urls: endpoints.length === 0 ? none : endpoints.filter((endpoint) => !isEcdhRecord(endpoint)),
-    records: records.length === 0 ? none : records,
-    gatekeeper,
     runtimeVersion: info.runtimeVersion,
     confidenceLevel: info.confidenceLevel,
+  };
+}
+
+/** What the entry in `Endpoints` says. */
+export function endpointFacts(endpoints: readonly string[]): Pick<WorkerFacts, 'urls' | 'records'> {
+  if (endpoints.length === 0) return { urls: none, records: none };
+  const records = endpoints.filter(isEcdhRecord).slice(-maxRecords);
+  return {
+    urls: endpoints.filter((endpoint) => !isEcdhRecord(endpoint)),
+    records: records.length === 0 ? none : records,
   };
 }
 

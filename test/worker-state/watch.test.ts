@@ -30,267 +30,269 @@ const isOf = (worker: TestWorker) => (change: WorkerChange) =>
   (change.type === 'invalid-record' ? change.identity : change.worker.identity) === worker.identity;
 const types = (changes: readonly WorkerChange[]): string => changes.map(({ type }) => type).join(' ');
 
-describe('watchWorkerState', () => {
-  let dev: DevChain;
-  let chain: Chain;
-  const worker = testWorker(1);
+for (const verify of [true, false])
+  describe(`watchWorkerState by ${verify ? 'proofs' : 'hints'}`, () => {
+    let dev: DevChain;
+    let chain: Chain;
+    const worker = testWorker(1);
 
-  const register = (who = worker): Promise<unknown> =>
-    chain.submit([{ kind: 'register-worker', identity: who.identity, ecdhKey: who.ecdhKey }], alice);
-  const publish = async (endpoints: readonly string[]): Promise<unknown> =>
-    chain.submit([{ kind: 'update-worker-endpoint', ...(await signedEndpoints(chain, worker, endpoints)) }], alice);
-  const proof = (epoch: number, key = testKey(epoch)): string => recordOf(worker, dev.genesisHash, epoch, key);
+    const register = (who = worker): Promise<unknown> =>
+      chain.submit([{ kind: 'register-worker', identity: who.identity, ecdhKey: who.ecdhKey }], alice);
+    const publish = async (endpoints: readonly string[]): Promise<unknown> =>
+      chain.submit([{ kind: 'update-worker-endpoint', ...(await signedEndpoints(chain, worker, endpoints)) }], alice);
+    const proof = (epoch: number, key = testKey(epoch)): string => recordOf(worker, dev.genesisHash, epoch, key);
 
-  beforeEach(async () => {
-    dev = await startDevChain({ workers: 20 });
-    chain = await connectChain({ endpoints: [dev.ws] });
-  });
-  afterEach(async () => {
-    await chain.stop();
-    await dev.stop();
-  });
-
-  it('begins with a snapshot at one block', async () => {
-    await using watch = watchWorkerState(chain);
-    await watch.ready;
-    await watch.verified;
-    assert.deepEqual(watch.state.at, { block: dev.head.number, hash: dev.head.hash });
-    assert.equal(watch.state.size, 20);
-    for (const { identity, endpoints } of dev.workers) {
-      assert.ok(watch.state.has(identity));
-      assert.deepEqual(watch.state.get(identity)?.endpoints, endpoints);
-      assert.deepEqual(
-        watch.state.byEndpoint(endpoints[0]!).map((entry) => entry.identity),
-        [identity],
-      );
-    }
-    assert.equal([...watch.state].length, 20);
-    assert.equal(watch.stats.strategy, 'hints');
-  });
-
-  it('tells of registration, endpoints, rotation and gatekeepers', async () => {
-    await using watch = watchWorkerState(chain);
-    using changes = record(watch.changes$);
-    await watch.ready;
-    await register();
-    await publish(['http://a', proof(0, worker.ecdhKey)]);
-    await publish(['http://a', proof(0, worker.ecdhKey), proof(1)]);
-    await using wallet = await openWallet(dev.ws);
-    const { tx } = wallet.api;
-    await wallet.post(tx.sudo.sudo(tx.phalaRegistry.registerGatekeeper(worker.identity)), wallet.alice);
-    await wallet.post(tx.sudo.sudo(tx.phalaRegistry.unregisterGatekeeper(worker.identity)), wallet.alice);
-    await changes.until(({ length }) => length >= 5);
-    assert.equal(types(changes.values), 'added changed changed changed changed');
-    const seen = changes.values.map((change) => {
-      assert.ok(change.type === 'changed' || change.type === 'added');
-      const { current, gatekeeper, endpoints } = change.worker;
-      return `${current.epoch} ${current.proven} ${gatekeeper} ${endpoints.join()}`;
+    beforeEach(async () => {
+      dev = await startDevChain({ workers: 20 });
+      chain = await connectChain({ endpoints: [dev.ws] });
     });
-    assert.deepEqual(seen, [
-      '0 false false ',
-      '0 true false http://a',
-      '1 true false http://a',
-      '1 true true http://a',
-      '1 true false http://a',
-    ]);
-    assert.equal(watch.state.byEcdhKey(testKey(1))?.identity, worker.identity);
-    assert.equal(watch.state.byEcdhKey(worker.ecdhKey)?.identity, worker.identity);
-    assert.equal(watch.stats.missed, 0);
-  });
+    afterEach(async () => {
+      await chain.stop();
+      await dev.stop();
+    });
 
-  it('shows all of a block at once', async () => {
-    await using watch = watchWorkerState(chain);
-    await watch.ready;
-    const [other] = [testWorker(2)];
-    const sizes: number[] = [];
-    const subscription = watch.changes$.subscribe(() => sizes.push(watch.state.size));
-    using changes = record(watch.changes$);
-    const calls = [worker, other].map(({ identity, ecdhKey }) => ({
-      kind: 'register-worker' as const,
-      identity,
-      ecdhKey,
-    }));
-    await chain.submit(calls, alice);
-    await changes.until(({ length }) => length === 2);
-    assert.deepEqual(sizes, [22, 22]);
-    subscription.unsubscribe();
-  });
-
-  it('is not taken back to an older epoch by a replayed payload', async () => {
-    await register();
-    const old = await signedEndpoints(chain, worker, ['http://old', proof(1)]);
-    await using watch = watchWorkerState(chain);
-    using changes = record(watch.changes$);
-    await watch.ready;
-    await publish(['http://new', proof(2)]);
-    await chain.submit([{ kind: 'update-worker-endpoint', ...old }], alice);
-    await changes.until((all) => all.length === 2);
-    const entry = watch.state.get(worker.identity)!;
-    assert.deepEqual(entry.endpoints, ['http://old']);
-    assert.deepEqual(
-      entry.epochs.map(({ epoch }) => epoch),
-      [0, 1, 2],
-    );
-    assert.equal(entry.current.epoch, 2);
-  });
-
-  it('is not taken back over a restart, with a store', async () => {
-    await register();
-    await using store = openMemoryStore();
-    await publish([proof(2)]);
-    for (const when of ['snapshot', 'replayed']) {
-      await using watch = watchWorkerState(chain, { store });
+    it('begins with a snapshot at one block', async () => {
+      await using watch = watchWorkerState(chain, { verify });
+      await watch.ready;
       await watch.verified;
-      assert.equal(watch.state.get(worker.identity)?.current.epoch, 2, when);
-      if (when === 'snapshot') await publish([proof(1)]);
+      assert.deepEqual(watch.state.at, { block: dev.head.number, hash: dev.head.hash });
+      assert.equal(watch.state.size, 20);
+      for (const { identity, endpoints } of dev.workers) {
+        assert.ok(watch.state.has(identity));
+        assert.deepEqual(watch.state.get(identity)?.endpoints, endpoints);
+        assert.deepEqual(
+          watch.state.byEndpoint(endpoints[0]!).map((entry) => entry.identity),
+          [identity],
+        );
+      }
+      assert.equal([...watch.state].length, 20);
+      assert.equal(watch.stats.strategy, verify ? 'proofs' : 'hints');
+    });
+
+    it('tells of registration, endpoints, rotation and gatekeepers', async () => {
+      await using watch = watchWorkerState(chain, { verify });
+      using changes = record(watch.changes$);
+      await watch.ready;
+      await register();
+      await publish(['http://a', proof(0, worker.ecdhKey)]);
+      await publish(['http://a', proof(0, worker.ecdhKey), proof(1)]);
+      await using wallet = await openWallet(dev.ws);
+      const { tx } = wallet.api;
+      await wallet.post(tx.sudo.sudo(tx.phalaRegistry.registerGatekeeper(worker.identity)), wallet.alice);
+      await wallet.post(tx.sudo.sudo(tx.phalaRegistry.unregisterGatekeeper(worker.identity)), wallet.alice);
+      await changes.until(({ length }) => length >= 5);
+      assert.equal(types(changes.values), 'added changed changed changed changed');
+      const seen = changes.values.map((change) => {
+        assert.ok(change.type === 'changed' || change.type === 'added');
+        const { current, gatekeeper, endpoints } = change.worker;
+        return `${current.epoch} ${current.proven} ${gatekeeper} ${endpoints.join()}`;
+      });
+      assert.deepEqual(seen, [
+        '0 false false ',
+        '0 true false http://a',
+        '1 true false http://a',
+        '1 true true http://a',
+        '1 true false http://a',
+      ]);
+      assert.equal(watch.state.byEcdhKey(testKey(1))?.identity, worker.identity);
+      assert.equal(watch.state.byEcdhKey(worker.ecdhKey)?.identity, worker.identity);
+      assert.equal(watch.stats.missed, 0);
+    });
+
+    it('shows all of a block at once', async () => {
+      await using watch = watchWorkerState(chain, { verify });
+      await watch.ready;
+      const [other] = [testWorker(2)];
+      const sizes: number[] = [];
+      const subscription = watch.changes$.subscribe(() => sizes.push(watch.state.size));
+      using changes = record(watch.changes$);
+      const calls = [worker, other].map(({ identity, ecdhKey }) => ({
+        kind: 'register-worker' as const,
+        identity,
+        ecdhKey,
+      }));
+      await chain.submit(calls, alice);
+      await changes.until(({ length }) => length === 2);
+      assert.deepEqual(sizes, [22, 22]);
+      subscription.unsubscribe();
+    });
+
+    it('is not taken back to an older epoch by a replayed payload', async () => {
+      await register();
+      const old = await signedEndpoints(chain, worker, ['http://old', proof(1)]);
+      await using watch = watchWorkerState(chain, { verify });
+      using changes = record(watch.changes$);
+      await watch.ready;
+      await publish(['http://new', proof(2)]);
+      await chain.submit([{ kind: 'update-worker-endpoint', ...old }], alice);
+      await changes.until((all) => all.length === 2);
+      const entry = watch.state.get(worker.identity)!;
+      assert.deepEqual(entry.endpoints, ['http://old']);
+      assert.deepEqual(
+        entry.epochs.map(({ epoch }) => epoch),
+        [0, 1, 2],
+      );
+      assert.equal(entry.current.epoch, 2);
+    });
+
+    it('is not taken back over a restart, with a store', async () => {
+      await register();
+      await using store = openMemoryStore();
+      await publish([proof(2)]);
+      for (const when of ['snapshot', 'replayed']) {
+        await using watch = watchWorkerState(chain, { verify, store });
+        await watch.verified;
+        assert.equal(watch.state.get(worker.identity)?.current.epoch, 2, when);
+        if (when === 'snapshot') await publish([proof(1)]);
+      }
+      await using without = watchWorkerState(chain, { verify });
+      await without.ready;
+      assert.equal(without.state.get(worker.identity)?.current.epoch, 1);
+    });
+
+    it('stores an epoch before it shows it', async () => {
+      await register();
+      const store = openMemoryStore();
+      await using watch = watchWorkerState(chain, { verify, store });
+      using changes = record(watch.changes$);
+      await watch.ready;
+      await store.close();
+      await publish([proof(1)]);
+      await assert.rejects(
+        changes.until(() => false),
+        withCode('store-closed'),
+      );
+      assert.equal(watch.state.get(worker.identity)?.current.epoch, 0);
+    });
+
+    it('reports records that do not count, and goes on', async () => {
+      await register();
+      await using watch = watchWorkerState(chain, { verify });
+      using changes = record(watch.changes$);
+      await watch.ready;
+      const junk = Array.from({ length: 50 }, (_, i) => `ecdh:${i}`);
+      await publish(['http://a', proof(7), ...junk]);
+      await changes.until(({ length }) => length >= 9);
+      assert.equal(types(changes.values), `changed${' invalid-record'.repeat(8)}`);
+      assert.equal(watch.state.get(worker.identity)?.current.epoch, 0);
+      assert.equal(watch.state.size, 21);
+    });
+
+    it('finds what no event and no call told: by the next block, or by a reconcile that reports it', async () => {
+      await register();
+      await dev.setStorage([[gatekeeperKey, gatekeepers(worker.identity)]]);
+      await using watch = watchWorkerState(chain, { verify, reconcile: { everyBlocks: 3 } });
+      using changes = record(watch.changes$);
+      await watch.ready;
+      assert.equal(watch.state.get(worker.identity)?.gatekeeper, true);
+      const gone = dev.workers.at(0)!.identity;
+      const [key] = await keysOf(gone);
+      await dev.setStorage([
+        [gatekeeperKey, null],
+        [key!, null],
+      ]);
+      if (!verify) assert.deepEqual(changes.values, []);
+      await dev.newBlock({ count: 3 });
+      await changes.until(({ length }) => length === 2);
+      assert.deepEqual(new Set(changes.values.map(({ type }) => type)), new Set(['changed', 'removed']));
+      assert.equal(watch.state.get(worker.identity)?.gatekeeper, false);
+      assert.ok(!watch.state.has(gone));
+      assert.equal(watch.stats.missed, verify ? 0 : 2);
+      assert.equal(watch.stats.reconciles > 0, !verify);
+    });
+
+    async function keysOf(id: Hex): Promise<Hex[]> {
+      await using wallet = await openWallet(dev.ws);
+      const keys = await wallet.api.rpc.state.getKeysPaged(workersPrefix, 1_000);
+      return keys.map((key) => key.toHex()).filter((key) => key.endsWith(id.slice(2)));
     }
-    await using without = watchWorkerState(chain);
-    await without.ready;
-    assert.equal(without.state.get(worker.identity)?.current.epoch, 1);
+
+    it('misses nothing over cuts', async () => {
+      await using watch = watchWorkerState(chain, { verify });
+      using changes = record(watch.changes$);
+      await watch.ready;
+      await register();
+      for (let i = 0; i < 4; i++) {
+        dev.cutSockets();
+        await publish([`http://${i}`]);
+      }
+      await changes.until((all) => all.filter(isOf(worker)).length === 5);
+      assert.deepEqual(watch.state.get(worker.identity)?.endpoints, ['http://3']);
+    });
+
+    it('goes on from a later block where the state of one is gone', async () => {
+      await using pruned = await startDevChain();
+      await using client = await connectChain({ endpoints: [pruned.ws] });
+      const warnings: string[] = [];
+      const logger = { debug: () => undefined, warn: (_: object, text: string) => void warnings.push(text) };
+      await using watch = watchWorkerState(client, { verify, logger });
+      using changes = record(watch.changes$);
+      await watch.ready;
+      pruned.pauseSockets();
+      await pruned.newBlock({ count: 5 });
+      pruned.pruneBefore(pruned.head.number);
+      pruned.resumeSockets();
+      await client.submit([{ kind: 'register-worker', identity: worker.identity, ecdhKey: worker.ecdhKey }], alice);
+      await changes.until(({ length }) => length === 1);
+      assert.ok(watch.state.has(worker.identity));
+      assert.ok(warnings.some((text) => text.includes('state of a block is gone')));
+    });
+
+    it('stops more than once, ends its stream and says so to who still waits', async () => {
+      const watch = watchWorkerState(chain, { verify });
+      using changes = record(watch.changes$);
+      await Promise.all([watch.stop(), watch.stop()]);
+      await assert.rejects(watch.ready, withCode('worker-state-stopped'));
+      assert.ok(changes.isComplete);
+      const stopping = new AbortController();
+      const other = watchWorkerState(chain, { verify, signal: stopping.signal });
+      await other.ready;
+      using more = record(other.changes$);
+      stopping.abort();
+      await other.stop();
+      assert.ok(more.isComplete);
+    });
+
+    it('fails where the chain can not be read', async () => {
+      await dev.setStorage([[gatekeeperKey, '0xff']]);
+      await using watch = watchWorkerState(chain, { verify });
+      using changes = record(watch.changes$);
+      await assert.rejects(watch.ready, withCode('bad-storage', 'Gatekeeper'));
+      assert.ok(changes.failure instanceof Error);
+    });
   });
 
-  it('stores an epoch before it shows it', async () => {
-    await register();
-    const store = openMemoryStore();
-    await using watch = watchWorkerState(chain, { store });
-    using changes = record(watch.changes$);
-    await watch.ready;
-    await store.close();
-    await publish([proof(1)]);
-    await assert.rejects(
-      changes.until(() => false),
-      withCode('store-closed'),
-    );
-    assert.equal(watch.state.get(worker.identity)?.current.epoch, 0);
+for (const verify of [true, false])
+  describe(`watchWorkerState with best, by ${verify ? 'proofs' : 'hints'}`, () => {
+    it('follows reorgs and takes changes back, but no epoch', async () => {
+      await using dev = await startDevChain({ finalityLag: 10 });
+      await using chain = await connectChain({ endpoints: [dev.ws] });
+      const [worker, other] = [testWorker(1), testWorker(2)];
+      const register = ({ identity, ecdhKey }: TestWorker): Promise<unknown> =>
+        chain.submit([{ kind: 'register-worker', identity, ecdhKey }], alice);
+      await register(worker);
+      const before = dev.head.number;
+      await using watch = watchWorkerState(chain, { verify, finality: 'best' });
+      using changes = record(watch.changes$);
+      await watch.ready;
+      const endpoints = ['http://a', recordOf(worker, chain.genesisHash, 1, testKey(5))];
+      await chain.submit(
+        [{ kind: 'update-worker-endpoint', ...(await signedEndpoints(chain, worker, endpoints)) }],
+        alice,
+      );
+      await register(other);
+      await changes.until(({ length }) => length === 2);
+      await dev.reorg(before);
+      await changes.until(({ length }) => length === 4);
+      assert.equal(types(changes.values), 'changed added removed changed');
+      assert.ok(!watch.state.has(other.identity));
+      assert.deepEqual(watch.state.get(worker.identity)?.endpoints, []);
+      assert.equal(watch.state.get(worker.identity)?.current.epoch, 1);
+      assert.equal(watch.state.at.block, before);
+      await dev.newBlock();
+      await register(other);
+      await changes.until(({ length }) => length === 5);
+      assert.ok(watch.state.has(other.identity));
+      assert.equal(watch.stats.missed, 0);
+    });
   });
-
-  it('reports records that do not count, and goes on', async () => {
-    await register();
-    await using watch = watchWorkerState(chain);
-    using changes = record(watch.changes$);
-    await watch.ready;
-    const junk = Array.from({ length: 50 }, (_, i) => `ecdh:${i}`);
-    await publish(['http://a', proof(7), ...junk]);
-    await changes.until(({ length }) => length >= 9);
-    assert.equal(types(changes.values), `changed${' invalid-record'.repeat(8)}`);
-    assert.equal(watch.state.get(worker.identity)?.current.epoch, 0);
-    assert.equal(watch.state.size, 21);
-  });
-
-  it('finds by a reconcile what no event and no call told, and reports it', async () => {
-    await register();
-    await dev.setStorage([[gatekeeperKey, gatekeepers(worker.identity)]]);
-    await using watch = watchWorkerState(chain, { reconcile: { everyBlocks: 3 } });
-    using changes = record(watch.changes$);
-    await watch.ready;
-    assert.equal(watch.state.get(worker.identity)?.gatekeeper, true);
-    const gone = dev.workers.at(0)!.identity;
-    const [key] = await keysOf(gone);
-    await dev.setStorage([
-      [gatekeeperKey, null],
-      [key!, null],
-    ]);
-    assert.deepEqual(changes.values, []);
-    await dev.newBlock({ count: 3 });
-    await changes.until(({ length }) => length === 2);
-    assert.deepEqual(new Set(changes.values.map(({ type }) => type)), new Set(['changed', 'removed']));
-    assert.equal(watch.state.get(worker.identity)?.gatekeeper, false);
-    assert.ok(!watch.state.has(gone));
-    assert.equal(watch.stats.missed, 2);
-    assert.ok(watch.stats.reconciles >= 1);
-  });
-
-  async function keysOf(id: Hex): Promise<Hex[]> {
-    await using wallet = await openWallet(dev.ws);
-    const keys = await wallet.api.rpc.state.getKeysPaged(workersPrefix, 1_000);
-    return keys.map((key) => key.toHex()).filter((key) => key.endsWith(id.slice(2)));
-  }
-
-  it('misses nothing over cuts', async () => {
-    await using watch = watchWorkerState(chain);
-    using changes = record(watch.changes$);
-    await watch.ready;
-    await register();
-    for (let i = 0; i < 4; i++) {
-      dev.cutSockets();
-      await publish([`http://${i}`]);
-    }
-    await changes.until((all) => all.filter(isOf(worker)).length === 5);
-    assert.deepEqual(watch.state.get(worker.identity)?.endpoints, ['http://3']);
-  });
-
-  it('goes on from a later block where the state of one is gone', async () => {
-    await using pruned = await startDevChain();
-    await using client = await connectChain({ endpoints: [pruned.ws] });
-    const warnings: string[] = [];
-    const logger = { debug: () => undefined, warn: (_: object, text: string) => void warnings.push(text) };
-    await using watch = watchWorkerState(client, { logger });
-    using changes = record(watch.changes$);
-    await watch.ready;
-    pruned.pauseSockets();
-    await pruned.newBlock({ count: 5 });
-    pruned.pruneBefore(pruned.head.number);
-    pruned.resumeSockets();
-    await client.submit([{ kind: 'register-worker', identity: worker.identity, ecdhKey: worker.ecdhKey }], alice);
-    await changes.until(({ length }) => length === 1);
-    assert.ok(watch.state.has(worker.identity));
-    assert.ok(warnings.some((text) => text.includes('state of a block is gone')));
-  });
-
-  it('stops more than once, ends its stream and says so to who still waits', async () => {
-    const watch = watchWorkerState(chain);
-    using changes = record(watch.changes$);
-    await Promise.all([watch.stop(), watch.stop()]);
-    await assert.rejects(watch.ready, withCode('worker-state-stopped'));
-    assert.ok(changes.isComplete);
-    const stopping = new AbortController();
-    const other = watchWorkerState(chain, { signal: stopping.signal });
-    await other.ready;
-    using more = record(other.changes$);
-    stopping.abort();
-    await other.stop();
-    assert.ok(more.isComplete);
-  });
-
-  it('fails where the chain can not be read', async () => {
-    await dev.setStorage([[gatekeeperKey, '0xff']]);
-    await using watch = watchWorkerState(chain);
-    using changes = record(watch.changes$);
-    await assert.rejects(watch.ready, withCode('bad-storage', 'Gatekeeper'));
-    assert.ok(changes.failure instanceof Error);
-  });
-});
-
-describe('watchWorkerState with best', () => {
-  it('follows reorgs and takes changes back, but no epoch', async () => {
-    await using dev = await startDevChain({ finalityLag: 10 });
-    await using chain = await connectChain({ endpoints: [dev.ws] });
-    const [worker, other] = [testWorker(1), testWorker(2)];
-    const register = ({ identity, ecdhKey }: TestWorker): Promise<unknown> =>
-      chain.submit([{ kind: 'register-worker', identity, ecdhKey }], alice);
-    await register(worker);
-    const before = dev.head.number;
-    await using watch = watchWorkerState(chain, { finality: 'best' });
-    using changes = record(watch.changes$);
-    await watch.ready;
-    const endpoints = ['http://a', recordOf(worker, chain.genesisHash, 1, testKey(5))];
-    await chain.submit(
-      [{ kind: 'update-worker-endpoint', ...(await signedEndpoints(chain, worker, endpoints)) }],
-      alice,
-    );
-    await register(other);
-    await changes.until(({ length }) => length === 2);
-    await dev.reorg(before);
-    await changes.until(({ length }) => length === 4);
-    assert.equal(types(changes.values), 'changed added removed changed');
-    assert.ok(!watch.state.has(other.identity));
-    assert.deepEqual(watch.state.get(worker.identity)?.endpoints, []);
-    assert.equal(watch.state.get(worker.identity)?.current.epoch, 1);
-    assert.equal(watch.state.at.block, before);
-    await dev.newBlock();
-    await register(other);
-    await changes.until(({ length }) => length === 5);
-    assert.ok(watch.state.has(other.identity));
-    assert.equal(watch.stats.missed, 0);
-  });
-});

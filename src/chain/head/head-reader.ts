@@ -1,11 +1,11 @@
 import type { Hex } from '../../codec/index.ts';
-import { RelayError } from '../../errors/index.ts';
+import { isRelayError, RelayError } from '../../errors/index.ts';
 import type { BlockNumber, Head } from '../chain.ts';
 import type { Clock } from '../clock.ts';
-import type { Connection, PatientOptions } from '../rpc/connection.ts';
+import type { Answer, Connection, PatientOptions } from '../rpc/connection.ts';
 import { expectHex } from '../rpc/expect.ts';
 import { RpcError } from '../rpc/rpc-error.ts';
-import { parseHeader, toHead } from './header.ts';
+import { hashHeader, parseHeader, toHead } from './header.ts';
 
 /** Between two looks for a block that a node should have but does not have yet. */
 const missingBlockRetryMs = 500;
@@ -52,18 +52,29 @@ export class HeadReader {
 
   async #of(hash: unknown, options: PatientOptions | undefined): Promise<Head> {
     const known = expectHex(hash, 'chain_getBlockHash');
-    const header = await this.#request('chain_getHeader', [known], options).catch((error: unknown) => {
-      if (error instanceof RelayError && error.code === 'rpc-failed') return null;
-      throw error;
-    });
-    if (header === null)
-      throw new RelayError('state-discarded', { details: { block: known, reason: 'the node has no such block' } });
-    return toHead(parseHeader(header), known);
+    for (;;) {
+      const { result, url } = await this.#ask('chain_getHeader', [known], options).catch((error: unknown) => {
+        if (isRelayError(error, 'rpc-failed')) return { result: null, url: '' };
+        throw error;
+      });
+      if (result === null)
+        throw new RelayError('state-discarded', { details: { block: known, reason: 'the node has no such block' } });
+      const header = parseHeader(result);
+      // The genesis of some dev chains does not have the hash of its header.
+      if (header.number === 0 ? known === this.#connection.genesisHash : hashHeader(header) === known)
+        return toHead(header, known);
+      const details = { url, block: known, reason: 'the header it gives for it does not have that hash' };
+      this.#connection.leave(url, new RelayError('node-lies', { details }));
+    }
   }
 
   async #request(method: string, params: readonly unknown[], options: PatientOptions | undefined): Promise<unknown> {
+    return (await this.#ask(method, params, options)).result;
+  }
+
+  async #ask(method: string, params: readonly unknown[], options: PatientOptions | undefined): Promise<Answer> {
     try {
-      return await this.#connection.request(method, params, options);
+      return await this.#connection.ask(method, params, options);
     } catch (error) {
       if (!(error instanceof RpcError)) throw error;
       throw new RelayError('rpc-failed', { details: { method, reason: error.reason }, cause: error });

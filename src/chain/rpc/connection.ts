@@ -29,6 +29,11 @@ export interface PatientOptions extends RequestOptions {
   readonly patienceMs?: number;
 }
 
+export interface Answer {
+  readonly result: unknown;
+  readonly url: string;
+}
+
 /** Least time that one endpoint gets to answer, however many share the time to connect. */
 const minAttemptMs = 1_000;
 
@@ -42,6 +47,8 @@ export class Connection {
   #highestFinalized = 0;
   readonly #session$ = new BehaviorSubject<Session | undefined>(undefined);
   readonly #stopping = new AbortController();
+  /** Endpoints that were caught lying: never used again. */
+  readonly #left = new Set<string>();
 
   private constructor(options: ConnectionOptions) {
     this.options = options;
@@ -131,12 +138,17 @@ export class Connection {
    * answered it, chain-unreachable, aborted, chain-stopped.
    */
   async request(method: string, params: readonly unknown[] = [], options: PatientOptions = {}): Promise<unknown> {
+    return (await this.ask(method, params, options)).result;
+  }
+
+  /** As {@link request}, and who answered. */
+  async ask(method: string, params: readonly unknown[] = [], options: PatientOptions = {}): Promise<Answer> {
     const attempts = 2 * this.options.endpoints.length + 1;
     let reason = '';
     for (let attempt = 0; attempt < attempts || options.patienceMs === Infinity; attempt++) {
       const { socket } = await this.session(options);
       try {
-        return await socket.request(method, params, options);
+        return { result: await socket.request(method, params, options), url: socket.url };
       } catch (error) {
         if (!(error instanceof ConnectionLost)) throw error;
         reason = error.message;
@@ -149,6 +161,21 @@ export class Connection {
   replace({ socket }: Session, reason: string): void {
     if (socket.isOpen) this.options.logger.warn({ url: socket.url, reason }, 'connection replaced');
     socket.close(reason);
+  }
+
+  /** Whether an endpoint was caught lying. */
+  hasLeft(url: string): boolean {
+    return this.#left.has(url);
+  }
+
+  /** Never uses an endpoint again. Where none is left the connection ends with `reason`. */
+  leave(url: string, reason: RelayError): void {
+    if (this.#left.has(url)) return;
+    this.#left.add(url);
+    this.options.logger.warn({ url, reason: reason.message }, 'endpoint lies, it is left');
+    if (this.options.endpoints.every((endpoint) => this.#left.has(endpoint))) this.stop(reason);
+    const present = this.#session$.value;
+    if (present?.socket.url === url) present.socket.close('it lies');
   }
 
   /** Idempotent. */
@@ -187,6 +214,7 @@ export class Connection {
       let foreigners = 0;
       const first = this.#nextEndpoint;
       for (const url of [...endpoints.slice(first), ...endpoints.slice(0, first)]) {
+        if (this.#left.has(url)) continue;
         this.#nextEndpoint = (endpoints.indexOf(url) + 1) % endpoints.length;
         try {
           const opened = await openOnChain(url, { timeoutMs: attemptMs, signal, genesisHash: this.#genesisHash });

@@ -1,5 +1,5 @@
 import { anySignal, throwIfAborted } from '../abort.ts';
-import type { Connection } from './connection.ts';
+import type { Answer, Connection } from './connection.ts';
 import { openOnChain } from './open-on-chain.ts';
 import type { RpcSocket } from './rpc-socket.ts';
 
@@ -26,14 +26,14 @@ export class OtherEndpoints {
     method: string,
     params: readonly unknown[],
     signal: AbortSignal | undefined,
-  ): Promise<{ readonly result: unknown } | undefined> {
+  ): Promise<Answer | undefined> {
     const { socket: present } = await this.#connection.session({ signal });
     for (const url of this.#connection.options.endpoints) {
-      if (url === present.url) continue;
+      if (url === present.url || this.#connection.hasLeft(url)) continue;
       try {
         const socket = await this.#open(url);
         const result = await socket.request(method, params, { signal });
-        if (result !== null && result !== undefined) return { result };
+        if (result !== null && result !== undefined) return { result, url };
       } catch {
         // Whatever this endpoint lacks, another may have; the caller reports the first one's reason.
         throwIfAborted(signal);

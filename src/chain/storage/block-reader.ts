@@ -1,7 +1,7 @@
 import type { Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
 import type { Clock } from '../clock.ts';
-import type { Connection } from '../rpc/connection.ts';
+import type { Answer, Connection } from '../rpc/connection.ts';
 import type { OtherEndpoints } from '../rpc/other-endpoints.ts';
 import { RpcError } from '../rpc/rpc-error.ts';
 import { isOversize, OversizedAnswer } from './oversized-answer.ts';
@@ -33,23 +33,26 @@ export class BlockReader {
     params: readonly unknown[],
     block: Hex,
     signal?: AbortSignal,
-  ): Promise<unknown> => {
+  ): Promise<unknown> => (await this.ask(method, params, block, signal)).result;
+
+  /** As {@link read}, and who answered. */
+  async ask(method: string, params: readonly unknown[], block: Hex, signal?: AbortSignal): Promise<Answer> {
     for (let attempt = 0; ; attempt++) {
       try {
-        return await this.#connection.request(method, params, { signal });
+        return await this.#connection.ask(method, params, { signal });
       } catch (error) {
         if (!(error instanceof RpcError)) throw error;
         if (isOversize(error)) throw new OversizedAnswer(error.reason);
         if (!missing.test(error.reason))
           throw new RelayError('rpc-failed', { details: { method, reason: error.reason }, cause: error });
         const found = await this.#others.request(method, params, signal);
-        if (found !== undefined) return found.result;
+        if (found !== undefined) return found;
         if (/discarded/i.test(error.reason) || attempt >= behindRetries || !(await this.#isBehind(signal)))
           throw new RelayError('state-discarded', { details: { block, reason: error.reason }, cause: error });
         await this.#clock.sleep(behindRetryMs, signal);
       }
     }
-  };
+  }
 
   /** Whether the present node has not yet got what another one told before a failover. */
   async #isBehind(signal: AbortSignal | undefined): Promise<boolean> {

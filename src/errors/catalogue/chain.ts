@@ -35,6 +35,18 @@ export const chainErrors = {
     message: '{what} of block {block} can not be read: {reason}.',
     remedy: 'The runtime may have a layout that this version does not know; update khala-relay, or report it.',
   },
+  'bad-proof': {
+    message: 'The proof does not hold: {reason}.',
+    remedy: 'The node is broken or lies; use another one.',
+  },
+  'node-lies': {
+    message: 'The node at {url} lies about block {block}: {reason}.',
+    remedy: 'It was left and is not asked again. Use nodes that you or people you trust run.',
+  },
+  'proofs-unavailable': {
+    message: 'The node at {url} gives no proofs of storage: {reason}.',
+    remedy: 'Use a node that offers state_getReadProof, or go without verification.',
+  },
   'unsupported-runtime': {
     message: 'The runtime of the chain can not be used: {reason}.',
     remedy: 'Connect to a Khala-compatible chain, or update khala-relay.',

@@ -220,7 +220,17 @@ export function decodeFailure(bytes: Uint8Array): RelayError {
   const [code, json] = [text(reader.bytes()), text(reader.bytes())];
   reader.end();
   if (!isErrorCode(code)) return new RelayError('agent-protocol', { details: { reason: `a failure of code ${code}` } });
-  return new RelayError(code, { details: JSON.parse(json) as ErrorDetails });
+  return new RelayError(code, { details: readDetails(json) });
+}
+
+function readDetails(json: string): ErrorDetails {
+  try {
+    const value: unknown = JSON.parse(json);
+    if (typeof value === 'object' && value !== null) return value as ErrorDetails;
+  } catch {
+    // as any other text that is no object
+  }
+  throw new RelayError('agent-protocol', { details: { reason: 'the details of a failure are no JSON object' } });
 }
 
 function plain(_: string, value: unknown): unknown {

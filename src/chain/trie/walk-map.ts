@@ -1,0 +1,264 @@
+import type { ProofNodes } from './proof-nodes.ts';
+import {
+  emptyMap,
+  knownBranch,
+  knownChild,
+  sameHash,
+  slotOf,
+  smallSubtree,
+  type KnownBranch,
+  type KnownMap,
+} from './known-map.ts';
+import type { Subtree } from './look-up.ts';
+
+/** A part of a map that is not what it was: these are all its entries now. */
+export interface ChangedPart {
+  /** Digits of the keys in it, the map's prefix left out. */
+  readonly slot: string;
+  /** How many entries were in it. */
+  readonly before: number;
+  /** Keys as hex digits, the map's prefix included. */
+  readonly entries: readonly (readonly [key: string, value: Uint8Array])[];
+}
+
+export interface MapChanges {
+  readonly parts: readonly ChangedPart[];
+  readonly map: KnownMap;
+}
+
+export interface Done<T> {
+  readonly done: T;
+}
+
+/** What the proof leaves out: keys (hex digits) whose proofs contain it. */
+export interface Missing {
+  readonly missing: readonly string[];
+}
+
+/** Keys to visit: those after `after` up to and with `upTo`; an empty `upTo` has no end. */
+export interface KeyRange {
+  readonly after: string;
+  readonly upTo: string;
+}
+
+/**
+ * What is different in a map from what was known of it, by following only the hashes that differ; or what the proof
+ * lacks to tell. Pure, so that one who gets an answer with `missing` asks for more and walks again.
+ *
+ * `subtree`: where the map hangs now, undefined where it is empty. Throws bad-proof.
+ */
+export function findChanges(
+  nodes: ProofNodes,
+  prefix: string,
+  subtree: Subtree | undefined,
+  known: KnownMap,
+): Done<MapChanges> | Missing {
+  const walk = new MapWalk(nodes, prefix);
+  if (subtree === undefined) {
+    const gone: ChangedPart[] = known.count === 0 ? [] : [{ slot: '', before: known.count, entries: [] }];
+    return { done: { parts: gone, map: emptyMap } };
+  }
+  const rootHash = walk.hashOf(subtree.merkleValue);
+  if (sameHash(rootHash, known.rootHash)) return { done: { parts: [], map: known } };
+  const count = walk.compare('', subtree, { hash: known.rootHash, count: known.count }, known);
+  if (walk.missing.length > 0) return { missing: walk.missing };
+  return { done: { parts: walk.parts, map: { rootHash, count, branches: walk.branchesAfter(known) } } };
+}
+
+/** The entries of a range of keys, and the branches seen on the way. */
+export interface RangeRead {
+  readonly entries: ChangedPart['entries'];
+  readonly rootHash: Uint8Array | undefined;
+  readonly built: ReadonlyMap<string, Built>;
+}
+
+/**
+ * All entries in a range of keys: what nobody listed is found too, since the branches name all that hangs under them.
+ * Throws bad-proof.
+ */
+export function readEntries(
+  nodes: ProofNodes,
+  prefix: string,
+  subtree: Subtree | undefined,
+  range: KeyRange,
+): Done<RangeRead> | Missing {
+  if (subtree === undefined) return { done: { entries: [], rootHash: undefined, built: new Map() } };
+  const walk = new MapWalk(nodes, prefix, range);
+  const entries: [string, Uint8Array][] = [];
+  walk.visit('', subtree, entries);
+  if (walk.missing.length > 0) return { missing: walk.missing };
+  return { done: { entries, rootHash: walk.hashOf(subtree.merkleValue), built: walk.built } };
+}
+
+/** What is known of a map while it is read range by range, in order. */
+export class MapReading {
+  readonly #prefix: string;
+  readonly #built = new Map<string, Built>();
+  #root: Uint8Array | undefined;
+  #count = 0;
+
+  constructor(prefix: string) {
+    this.#prefix = prefix;
+  }
+
+  add({ entries, rootHash, built }: RangeRead): void {
+    this.#root = rootHash;
+    this.#count += entries.length;
+    for (const [slot, branch] of built) {
+      const before = this.#built.get(slot);
+      if (before === undefined) this.#built.set(slot, branch);
+      else branch.counts.forEach((more, nibble) => (before.counts[nibble] = (before.counts[nibble] ?? 0) + more));
+    }
+  }
+
+  /** Once all of it was read. */
+  finish(): KnownMap {
+    return { rootHash: this.#root, count: this.#count, branches: new Map(large(this.#built)) };
+  }
+
+  /**
+   * Where the reading broke off after the key `upTo` ('': before the first): what lies beyond counts as not there yet, so
+   * that a comparison with a later state reads it.
+   */
+  breakOff(upTo: string): KnownMap {
+    const isRead = (path: string): boolean => path < upTo.slice(0, path.length);
+    const read = new Map<string, Built>();
+    for (const [slot, { end, children, counts }] of this.#built) {
+      const kept = children.map((child, nibble) => (isRead(this.#prefix + slotOf(end, nibble)) ? child : undefined));
+      read.set(slot, { end, children: kept, counts });
+    }
+    return { rootHash: undefined, count: this.#count, branches: new Map(large(read)) };
+  }
+}
+
+/** A branch as it was visited: children as hashes, and how many entries were seen below each. */
+export interface Built {
+  readonly end: string;
+  readonly children: readonly (Uint8Array | undefined)[];
+  readonly counts: Uint32Array;
+}
+
+class MapWalk {
+  readonly parts: ChangedPart[] = [];
+  readonly missing: string[] = [];
+  /** Branches visited, by slot. */
+  readonly built = new Map<string, Built>();
+  readonly #nodes: ProofNodes;
+  readonly #prefix: string;
+  readonly #range: KeyRange | undefined;
+
+  constructor(nodes: ProofNodes, prefix: string, range?: KeyRange) {
+    this.#nodes = nodes;
+    this.#prefix = prefix;
+    this.#range = range;
+  }
+
+  /** A Merkle value as 32 bytes: a short node, which stands for itself, by its hash. */
+  hashOf(merkleValue: Uint8Array): Uint8Array {
+    return merkleValue.length === 32 ? merkleValue : this.#nodes.hash.binary(merkleValue);
+  }
+
+  /** Collects what is different below a place; gives how many entries are there now. */
+  compare(
+    slot: string,
+    { path, merkleValue }: Subtree,
+    before: { readonly hash: Uint8Array | undefined; readonly count: number },
+    known: KnownMap,
+  ): number {
+    if (sameHash(this.hashOf(merkleValue), before.hash)) return before.count;
+    const node = this.#node(path, merkleValue);
+    if (node === undefined) return 0;
+    const end = path + node.partial;
+    const relative = end.slice(this.#prefix.length);
+    const old = known.branches.get(slot);
+    if (old?.end !== relative || node.children === undefined || node.value !== undefined) {
+      const entries: [string, Uint8Array][] = [];
+      const count = this.visit(slot, { path, merkleValue }, entries);
+      this.parts.push({ slot, before: before.count, entries });
+      return count;
+    }
+    const { children } = node;
+    const counts = new Uint32Array(16);
+    for (let nibble = 0; nibble < 16; nibble++) {
+      const child = children[nibble];
+      const earlier = knownChild(old, nibble);
+      const childSlot = slotOf(relative, nibble);
+      if (child !== undefined) {
+        const place = { path: slotOf(end, nibble), merkleValue: child };
+        counts[nibble] = this.compare(childSlot, place, earlier ?? { hash: undefined, count: 0 }, known);
+      } else if (earlier !== undefined) this.parts.push({ slot: childSlot, before: earlier.count, entries: [] });
+    }
+    return this.#build(slot, relative, children, counts);
+  }
+
+  /** Collects all entries below a place, within the range; gives how many. */
+  visit(slot: string, { path, merkleValue }: Subtree, entries: [string, Uint8Array][]): number {
+    const node = this.#node(path, merkleValue);
+    if (node === undefined) return 0;
+    const end = path + node.partial;
+    let count = 0;
+    if (node.value !== undefined && this.#isInRange(end)) {
+      const value = this.#nodes.value(node.value);
+      if (value === undefined) this.missing.push(end);
+      else entries.push([end, value]);
+      count += 1;
+    }
+    if (node.children === undefined) return count;
+    const relative = end.slice(this.#prefix.length);
+    const counts = new Uint32Array(16);
+    node.children.forEach((child, nibble) => {
+      const childPath = slotOf(end, nibble);
+      if (child === undefined || !this.#canBeInRange(childPath)) return;
+      counts[nibble] = this.visit(slotOf(relative, nibble), { path: childPath, merkleValue: child }, entries);
+    });
+    return count + this.#build(slot, relative, node.children, counts);
+  }
+
+  /** Branches to remember after a comparison: those that stand as they were, and those seen anew. */
+  branchesAfter(known: KnownMap): Map<string, KnownBranch> {
+    const branches = new Map(known.branches);
+    for (const { slot, before } of this.parts)
+      if (before > smallSubtree) for (const old of underneath(known.branches, slot)) branches.delete(old);
+    for (const slot of this.built.keys()) branches.delete(slot);
+    for (const [slot, branch] of large(this.built)) branches.set(slot, branch);
+    return branches;
+  }
+
+  #build(slot: string, end: string, children: readonly (Uint8Array | undefined)[], counts: Uint32Array): number {
+    const hashes = children.map((child) => child && this.hashOf(child));
+    this.built.set(slot, { end, children: hashes, counts });
+    return total(counts);
+  }
+
+  #node(path: string, merkleValue: Uint8Array) {
+    const known = this.#nodes.node(merkleValue);
+    if (known?.is === undefined) this.missing.push(path);
+    return known?.is;
+  }
+
+  #isInRange(key: string): boolean {
+    if (this.#range === undefined) return true;
+    const { after, upTo } = this.#range;
+    return key > after && (upTo === '' || key <= upTo);
+  }
+
+  /** Whether keys that begin with `path` can be in the range. */
+  #canBeInRange(path: string): boolean {
+    if (this.#range === undefined) return true;
+    const { after, upTo } = this.#range;
+    return path >= after.slice(0, path.length) && (upTo === '' || path <= upTo.slice(0, path.length));
+  }
+}
+
+function* large(built: ReadonlyMap<string, Built>): Iterable<[string, KnownBranch]> {
+  for (const [slot, { end, children, counts }] of built)
+    if (total(counts) > smallSubtree) yield [slot, knownBranch(end, children, counts)];
+}
+
+function* underneath(branches: ReadonlyMap<string, KnownBranch>, slot: string): Iterable<string> {
+  for (const candidate of branches.keys()) if (candidate.startsWith(slot)) yield candidate;
+}
+
+function total(counts: Uint32Array): number {
+  return counts.reduce((sum, count) => sum + count, 0);
+}
