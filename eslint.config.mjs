@@ -18,6 +18,7 @@ export default defineConfig(
     'dist/',
     'coverage/',
     'runtime/target/',
+    'sr25519/target/',
     'chain-types/src/',
     'chain-types/**/*.d.ts',
     '**/generated/',

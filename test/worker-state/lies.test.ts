@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict';
+import { connectChain, type Chain } from '../../src/chain/index.ts';
+import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
+import { toHex, type Hex } from '../../src/codec/index.ts';
+import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { watchWorkerState } from '../../src/worker-state/index.ts';
+import { alice, record, testWorker, withCode } from '../chain/support.ts';
+import { Refusal, startRpcProxy, type Alter } from '../support/rpc-proxy.ts';
+
+const workersPrefix = storagePrefix('PhalaRegistry', 'Workers');
+const count = 60;
+
+/** Answers with one byte changed in each node or value of a proof. */
+const flipProof = (result: unknown): unknown => {
+  const { at, proof } = result as { at: Hex; proof: Hex[] };
+  return { at, proof: proof.map((node) => `${node.slice(0, -2)}${node.endsWith('00') ? '01' : '00'}`) };
+};
+const cutProof = (result: unknown): unknown => {
+  const { at, proof } = result as { at: Hex; proof: Hex[] };
+  return { at, proof: proof.slice(0, -1) };
+};
+
+describe('WorkerState from a node that lies', () => {
+  let dev: DevChain;
+  let dispose: AsyncDisposable[];
+  before(async () => {
+    dev = await startDevChain({ workers: count });
+  });
+  beforeEach(() => {
+    dispose = [];
+  });
+  afterEach(async () => {
+    for (const each of dispose.reverse()) await each[Symbol.asyncDispose]();
+  });
+  after(() => dev.stop());
+
+  async function chainVia(alter: Alter, ...others: readonly string[]): Promise<Chain> {
+    const proxy = await startRpcProxy(dev.ws, alter);
+    dispose.push(proxy);
+    const chain = await connectChain({ endpoints: [proxy.ws, ...others] });
+    dispose.push(chain);
+    return chain;
+  }
+  const lies: readonly (readonly [string, Alter])[] = [
+    ['alters proofs', (method, _, result) => (method === 'state_getReadProof' ? flipProof(result) : result)],
+    [
+      'leaves parts of proofs out',
+      (method, _, result) => (method === 'state_getReadProof' ? cutProof(result) : result),
+    ],
+    [
+      'answers with nonsense',
+      (method, _, result) => (method === 'state_getReadProof' ? { proof: ['nonsense'] } : result),
+    ],
+    [
+      'has another header for a block',
+      (method, _, result) =>
+        method === 'chain_getHeader' && Number((result as { number: Hex }).number) > 0
+          ? { ...(result as object), stateRoot: toHex(new Uint8Array(32).fill(7)) }
+          : result,
+    ],
+  ];
+
+  for (const [what, alter] of lies) {
+    it(`that ${what}: it is named, and no value of it is used`, async () => {
+      const named = (error: unknown): boolean =>
+        withCode('node-lies', '127.0.0.1')(error) || withCode('rpc-failed')(error);
+      const chain = await chainVia(alter).catch((error: unknown) => {
+        assert.ok(named(error), String(error));
+      });
+      if (chain === undefined) return;
+      await using watch = watchWorkerState(chain, { verify: true });
+      const failure = await watch.ready.then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+      assert.ok(named(failure), String(failure));
+      assert.equal(watch.state.size, 0);
+    });
+
+    it(`that ${what}: the next endpoint is asked`, async () => {
+      const chain = await chainVia(alter, dev.ws);
+      await using watch = watchWorkerState(chain, { verify: true });
+      await watch.ready;
+      assert.equal(watch.state.size, count);
+      await chain.finalizedHead();
+    });
+  }
+
+  it('that hides keys from its list: they are found in the proof', async () => {
+    const hidden = new Set<unknown>();
+    const chain = await chainVia((method, [prefix], result) => {
+      if (method !== 'state_getKeysPaged' || prefix !== workersPrefix) return result;
+      const keys = result as Hex[];
+      keys.filter((_, i) => i % 3 === 0).forEach((key) => hidden.add(key));
+      return keys.filter((_, i) => i % 3 !== 0);
+    });
+    await using watch = watchWorkerState(chain, { verify: true });
+    await watch.ready;
+    assert.ok(hidden.size >= count / 3);
+    assert.equal(watch.state.size, count);
+    for (const { identity } of dev.workers) assert.ok(watch.state.has(identity));
+  });
+
+  it('that invents keys and order: they are not believed', async () => {
+    const invented = `${workersPrefix}${'ab'.repeat(40)}`;
+    const chain = await chainVia((method, [prefix], result) =>
+      method === 'state_getKeysPaged' && prefix === workersPrefix
+        ? [invented, ...(result as Hex[]).toReversed()]
+        : result,
+    );
+    await using watch = watchWorkerState(chain, { verify: true });
+    await watch.ready;
+    assert.deepEqual(
+      [...watch.state].map(([id]) => id).sort(),
+      Array.from(dev.workers, ({ identity }) => identity).sort(),
+    );
+  });
+
+  it('that hides every hint: each change is seen by its proof', async () => {
+    const events = storagePrefix('System', 'Events');
+    const chain = await chainVia((method, [keys], result) =>
+      method === 'state_queryStorageAt' && (keys as Hex[]).includes(events)
+        ? [{ block: '0x', changes: [[events, null]] }]
+        : result,
+    );
+    await using watch = watchWorkerState(chain, { verify: true });
+    using changes = record(watch.changes$);
+    await watch.ready;
+    const worker = testWorker(1);
+    await using honest = await connectChain({ endpoints: [dev.ws] });
+    await honest.submit([{ kind: 'register-worker', identity: worker.identity, ecdhKey: worker.ecdhKey }], alice);
+    await changes.until(({ length }) => length === 1);
+    assert.ok(watch.state.has(worker.identity));
+  });
+
+  it('gives no proofs: hints are used, unless every value must be proven', async () => {
+    const chain = await chainVia((method, _, result) =>
+      method === 'state_getReadProof' ? new Refusal('Method not found') : result,
+    );
+    await using watch = watchWorkerState(chain);
+    await watch.ready;
+    assert.deepEqual([watch.stats.strategy, watch.state.size >= count], ['hints', true]);
+    await using strict = watchWorkerState(chain, { verify: true });
+    await assert.rejects(strict.ready, withCode('proofs-unavailable', '127.0.0.1'));
+  });
+});
