@@ -21,6 +21,8 @@ const statusByCode: Readonly<Record<string, number>> = {
   'rate-limited': 429,
   'relay-failed': 500,
   'relay-busy': 503,
+  'verifier-busy': 503,
+  'verifier-closed': 503,
   'relay-stopping': 503,
   'mailbox-full': 507,
   'too-many-hops': 508,

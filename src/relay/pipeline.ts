@@ -94,7 +94,7 @@ export class Pipeline {
     checkFields(message, hops !== undefined, verify);
     gate(message.header.from);
     const route = router(message.header.to);
-    await checkSignature(message, verify);
+    await checkSignature(message, verify, addressKey(address));
     // After the signature: nobody can use up what belongs to another sender.
     this.#buckets.identity.take(message.header.from);
     this.#buckets.recipient.take(message.header.to);

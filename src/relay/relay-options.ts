@@ -33,6 +33,8 @@ export type VerifySignature = (
   publicKey: Uint8Array,
   message: Uint8Array,
   signature: Uint8Array,
+  /** Where it came from: what a bad signature is remembered by. */
+  lane?: string,
 ) => boolean | Promise<boolean>;
 
 export interface RelayOptions {
@@ -59,8 +61,10 @@ export interface RelayOptions {
   /** Served whatever the chain says. Default: none. */
   readonly recipients?: Iterable<Hex>;
   readonly local?: LocalEntity;
-  /** Default: sr25519 of src/crypto. */
+  /** Default: sr25519 of src/crypto, in batches. */
   readonly verifySignature?: VerifySignature;
+  /** Threads that verify by default. Default 0: the relay's own. */
+  readonly verifyThreads?: number;
   /** Forward to loopback and private addresses too. Default false. */
   readonly allowPrivate?: boolean;
   readonly access?: Access;

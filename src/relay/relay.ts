@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { AddressInfo } from 'node:net';
 import { pino, type Logger } from 'pino';
-import { ready as cryptoReady, verify } from '../crypto/index.ts';
+import { createVerifier, ready as cryptoReady, verify, type Verifier } from '../crypto/index.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
 import { createGate } from './access.ts';
 import { createForwarder, type Forwarder } from './forward.ts';
@@ -14,7 +14,7 @@ import { Metrics, type GaugeName } from './metrics.ts';
 import { createNodeTransport } from './node-transport.ts';
 import { originsOf, ownUrlsOf } from './own-urls.ts';
 import { Pipeline, type Receipt } from './pipeline.ts';
-import type { RelayOptions } from './relay-options.ts';
+import type { RelayOptions, VerifySignature } from './relay-options.ts';
 import { createRouter, type Router } from './route.ts';
 import { Sessions } from './sessions.ts';
 import type { Transport } from './transport.ts';
@@ -68,9 +68,15 @@ class FastifyRelay implements Relay {
   #running: Running | undefined;
   #changing: Promise<void> = Promise.resolve();
   #stopping = false;
+  #verifier: Verifier | undefined;
+
+  /** With what else came meanwhile; one by one before the relay was started. */
+  readonly #verifyTogether: VerifySignature = (publicKey, message, signature, lane) =>
+    this.#verifier?.verify({ publicKey, message, signature, lane }) ?? verify(publicKey, message, signature);
 
   constructor(options: RelayOptions) {
-    const { genesisHash, verifySignature = verify, clock = Date.now } = options;
+    const { genesisHash, clock = Date.now } = options;
+    const { verifySignature = this.#verifyTogether } = options;
     this.#options = options;
     this.#limits = { ...defaultLimits, ...options.limits };
     this.#logger = options.logger ?? pino({ enabled: false });
@@ -86,7 +92,10 @@ class FastifyRelay implements Relay {
 
   start(): Promise<void> {
     return this.#change(async () => {
-      this.#running ??= await this.#open();
+      this.#running ??= await this.#open().catch(async (error: unknown) => {
+        await this.#verifier?.close();
+        throw error;
+      });
     });
   }
 
@@ -118,6 +127,8 @@ class FastifyRelay implements Relay {
 
   async #open(): Promise<Running> {
     await cryptoReady();
+    const { verifySignature, verifyThreads: threads = 0 } = this.#options;
+    if (verifySignature === undefined) this.#verifier = await createVerifier({ threads });
     const router = this.#createRouter();
     const forwarding = this.#createForwarding(router);
     const pipeline = this.#createPipeline(router, forwarding?.forwarder);
@@ -224,6 +235,8 @@ class FastifyRelay implements Relay {
     clearTimeout(timer);
     await forwarding?.forwarder.stop();
     await forwarding?.transport.close();
+    await this.#verifier?.close();
+    this.#verifier = undefined;
     this.#logger.info('relay stopped');
   }
 

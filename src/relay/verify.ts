@@ -35,8 +35,9 @@ export function checkSigner({ signed, header }: Ingested): void {
 export async function checkSignature(
   { signed }: Ingested,
   options: Pick<VerifyOptions, 'genesisHash' | 'verifySignature'>,
+  lane?: string,
 ): Promise<void> {
   const content = envelopeContent({ genesisHash: options.genesisHash, envelope: signed.envelope });
-  if (!(await options.verifySignature(fromHex(signed.identity), content, signed.signature)))
+  if (!(await options.verifySignature(fromHex(signed.identity), content, signed.signature, lane)))
     throw new RelayError('bad-signature', { details: { what: 'the message' } });
 }

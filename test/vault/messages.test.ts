@@ -113,6 +113,24 @@ describe('vault: messages', () => {
     assert.deepEqual(details, { epoch: `public key ${toHex(stranger)}` });
   });
 
+  it("do not open with the key of another epoch in their header, the recipient's or the sender's", async () => {
+    await using recipient = await newVault(folder('recipient'));
+    await using sender = await newVault(folder('sender'));
+    const sent = await sealTo(sender, recipient, 'x');
+    for (const vault of [recipient, sender]) await vault.activate((await vault.rotate()).epoch);
+    const [ofRecipient, ofSender] = [await currentKey(recipient), await currentKey(sender)];
+    const decoded = decodeEnvelope(sent) as EnvelopeV1;
+    for (const swapped of [
+      { recipientKey: ofRecipient },
+      { senderKey: ofSender },
+      { recipientKey: ofRecipient, senderKey: ofSender },
+    ]) {
+      const envelope = encodeEnvelope({ ...decoded, header: { ...decoded.header, ...swapped } });
+      await rejected(recipient.open({ genesisHash, envelope }), 'open-failed');
+    }
+    assert.equal((await recipient.open({ genesisHash, envelope: sent })).body.kind, 'data');
+  });
+
   it('to an erased epoch name the epoch', async () => {
     let now = 1_000;
     await using vault = await newVault(folder('erased'), { now: () => now });

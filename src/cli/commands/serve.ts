@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { Chain } from '../../chain/index.ts';
@@ -73,6 +74,7 @@ async function run(context: Context<Flags>, { chain, watch, vault, listen }: Par
     ...(inbox === undefined || vault === undefined ? {} : { local: localEntity(vault, inbox) }),
     allowPrivate: mayReachPrivate(settings, chain),
     logger: cliLogger(settings),
+    verifyThreads: availableParallelism() - 1,
   });
   await relay.start();
   await inbox?.ready;
