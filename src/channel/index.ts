@@ -3,7 +3,7 @@ export type { ChannelId } from './channel-id.ts';
 export { reserveNonce } from './nonce-source.ts';
 export type { NonceClock, ReservedNonce } from './nonce-source.ts';
 export { newerKey } from './newer-key.ts';
-export type { UsedKey } from './newer-key.ts';
+export type { NewerKey, UsedKey } from './newer-key.ts';
 export { recipientKeyOf } from './recipient-key.ts';
 export type { KeyDirectory, RecipientKeyOptions } from './recipient-key.ts';
 export { ReplayWindow } from './replay-window.ts';

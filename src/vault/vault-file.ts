@@ -80,6 +80,7 @@ export async function replaceVaultFileAndBackup(path: string, bytes: Uint8Array)
     for (const leftover of [backup, temporary]) await unlink(leftover).catch(() => undefined);
     await writeDurably(backup, bytes);
     await rename(backup, `${path}.bak`);
+    await syncDirectory(dirname(path));
     const version = await writeDurably(temporary, bytes);
     await rename(temporary, path);
     await syncDirectory(dirname(path));

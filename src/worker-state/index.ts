@@ -1,6 +1,6 @@
 export type { ReconcileOptions } from './change-source.ts';
 export type { VerifySignature } from './prove-records.ts';
-export { readWorker } from './read-worker.ts';
+export { readWorker, rememberKey } from './read-worker.ts';
 export type { ReadWorkerOptions } from './read-worker.ts';
 export type { WatchOptions } from './watch-options.ts';
 export { watchWorkerState } from './watch-worker-state.ts';

@@ -5,7 +5,7 @@ import type { TransactionalStore } from '../store/index.ts';
 import { EpochStore } from './epoch-store.ts';
 import { resolveWorker } from './resolve-worker.ts';
 import { factsOf } from './worker-facts.ts';
-import type { WorkerEntry } from './worker-state.ts';
+import type { EpochKey, WorkerEntry } from './worker-state.ts';
 
 export interface ReadWorkerOptions {
   /** Where proven epochs are kept, so that no node takes us back below one (protocol.md §7). Default: nowhere. */
@@ -28,4 +28,16 @@ export async function readWorker(
   const { entry } = resolveWorker(factsOf(record), seen, chain.genesisHash, verify);
   await epochs?.save(new Map([[id, entry.epochs.filter(({ proven }) => proven)]]));
   return entry;
+}
+
+/** Keeps a key that a worker proved elsewhere than on chain, so that nothing leads back below its epoch (protocol.md §7, §11). */
+export async function rememberKey(
+  { genesisHash }: Pick<Chain, 'genesisHash'>,
+  id: Hex,
+  { epoch, ecdhKey }: Pick<EpochKey, 'epoch' | 'ecdhKey'>,
+  store: TransactionalStore,
+): Promise<void> {
+  const epochs = new EpochStore(store, genesisHash);
+  const others = (await epochs.keysOf(id)).filter((key) => key.epoch !== epoch);
+  await epochs.save(new Map([[id, [...others, { epoch, ecdhKey, proven: true }]]]));
 }

@@ -23,8 +23,8 @@ describe('newerKey', () => {
         identity,
         used: { epoch: 4 },
       });
-    assert.deepEqual(told(record(5)), ecdhPublic);
-    assert.deepEqual(told(record(9), 'unknown-epoch'), ecdhPublic);
+    assert.deepEqual(told(record(5)), { epoch: 5, ecdhKey: ecdhPublic });
+    assert.deepEqual(told(record(9), 'unknown-epoch'), { epoch: 9, ecdhKey: ecdhPublic });
     assert.equal(told(record(4)), undefined);
     assert.equal(told(record(3)), undefined);
     assert.equal(told(record(5, other)), undefined);

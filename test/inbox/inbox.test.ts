@@ -178,6 +178,27 @@ describe('inbox', () => {
     assert.deepEqual(letters[0]?.envelope, garbage);
   });
 
+  it('puts aside what came to an erased epoch, and says so by both ways', async () => {
+    const [vault] = (await registered(chain, folder.path, ['erasing'])) as [Vault];
+    const late: Sender = { ...sending, directory: await directoryOf(vault) };
+    const body = { kind: 'data', content: utf8('too late') } as const;
+    const { envelope } = await sealMessage(late, { to: vault.identity, body });
+    await vault.activate((await vault.rotate()).epoch);
+    await vault.erase({ retiredBefore: Date.now() });
+    await finalize();
+    const inbox = await started({ vault });
+    const probe = new InboxProbe(inbox);
+    await chain.submit([{ kind: 'push-message', destination: topicOf(vault.identity), payload: envelope }], alice);
+    await finalize();
+    await probe.until(() => probe.events.some(({ type }) => type === 'dead'));
+    assert.deepEqual(
+      (await deadLetters(store)).map(({ code }) => code),
+      ['epoch-erased'],
+    );
+    await assert.rejects(inbox.accept(envelope), { code: 'epoch-erased' });
+    await vault.close();
+  });
+
   it('refuses off-chain messages from another time, for another entity, or as an account', async () => {
     const inbox = await started();
     const past: Sender = { ...sending, now: () => Date.now() - 11 * 60_000 };

@@ -7,7 +7,7 @@ import { isRelayError, RelayError } from '../../errors/index.ts';
 import { createOutbox } from '../../outbox/index.ts';
 import { createRelayClient } from '../../relay/index.ts';
 import type { Vault } from '../../vault/index.ts';
-import { readWorker, type WorkerEntry } from '../../worker-state/index.ts';
+import { readWorker, rememberKey, type WorkerEntry } from '../../worker-state/index.ts';
 import { action, command, withAccount, type Context } from '../command.ts';
 import { bodyFrom, type BodyFlags } from '../message-input.ts';
 import { short } from '../output.ts';
@@ -104,9 +104,11 @@ async function offChainToNewestKey(sending: Sending, sealed: SealedMessage): Pro
     await sendOffChain(sending, sealed.envelope, sealed.messageId);
   } catch (error) {
     const { chain, to, recipient, body } = sending;
-    const recipientKey = newerKey(error, { genesisHash: chain.genesisHash, identity: to, used: recipient.current });
-    if (recipientKey === undefined) throw error;
+    const newer = newerKey(error, { genesisHash: chain.genesisHash, identity: to, used: recipient.current });
+    if (newer === undefined) throw error;
+    await rememberKey(chain, to, newer, sending.data.store);
     const { nonce } = sealed;
+    const recipientKey = newer.ecdhKey;
     const { envelope, messageId } = await sealMessage(senderOf(sending), { to, body, nonce, recipientKey });
     await sendOffChain(sending, envelope, messageId);
   }
