@@ -5,7 +5,8 @@ import type { StorageReader } from '../storage/storage-reader.ts';
 import type { KnownMap } from './known-map.ts';
 import { findSubtree } from './look-up.ts';
 import { digitsOf, type ProofReader, type ProvenBlock, type Work } from './proof-reader.ts';
-import { MapReading, readEntries, type ChangedPart, type KeyRange, type RangeRead } from './walk-map.ts';
+import { MapReading, readEntries, type RangeRead } from './map-reading.ts';
+import type { ChangedPart, KeyRange } from './walk-map.ts';
 
 /** Pages of keys that are read at once; each is one proof. */
 const pagesInFlight = 4;

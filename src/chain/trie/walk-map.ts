@@ -65,72 +65,6 @@ export function findChanges(
   return { done: { parts: walk.parts, map: { rootHash, count, branches: walk.branchesAfter(known) } } };
 }
 
-/** The entries of a range of keys, and the branches seen on the way. */
-export interface RangeRead {
-  readonly entries: ChangedPart['entries'];
-  readonly rootHash: Uint8Array | undefined;
-  readonly built: ReadonlyMap<string, Built>;
-}
-
-/**
- * All entries in a range of keys: what nobody listed is found too, since the branches name all that hangs under them.
- * Throws bad-proof.
- */
-export function readEntries(
-  nodes: ProofNodes,
-  prefix: string,
-  subtree: Subtree | undefined,
-  range: KeyRange,
-): Done<RangeRead> | Missing {
-  if (subtree === undefined) return { done: { entries: [], rootHash: undefined, built: new Map() } };
-  const walk = new MapWalk(nodes, prefix, range);
-  const entries: [string, Uint8Array][] = [];
-  walk.visit('', subtree, entries);
-  if (walk.missing.length > 0) return { missing: walk.missing };
-  return { done: { entries, rootHash: walk.hashOf(subtree.merkleValue), built: walk.built } };
-}
-
-/** What is known of a map while it is read range by range, in order. */
-export class MapReading {
-  readonly #prefix: string;
-  readonly #built = new Map<string, Built>();
-  #root: Uint8Array | undefined;
-  #count = 0;
-
-  constructor(prefix: string) {
-    this.#prefix = prefix;
-  }
-
-  add({ entries, rootHash, built }: RangeRead): void {
-    this.#root = rootHash;
-    this.#count += entries.length;
-    for (const [slot, branch] of built) {
-      const before = this.#built.get(slot);
-      if (before === undefined) this.#built.set(slot, branch);
-      else branch.counts.forEach((more, nibble) => (before.counts[nibble] = (before.counts[nibble] ?? 0) + more));
-    }
-  }
-
-  /** Once all of it was read. */
-  finish(): KnownMap {
-    return { rootHash: this.#root, count: this.#count, branches: new Map(large(this.#built)) };
-  }
-
-  /**
-   * Where the reading broke off after the key `upTo` ('': before the first): what lies beyond counts as not there yet, so
-   * that a comparison with a later state reads it.
-   */
-  breakOff(upTo: string): KnownMap {
-    const isRead = (path: string): boolean => path < upTo.slice(0, path.length);
-    const read = new Map<string, Built>();
-    for (const [slot, { end, children, counts }] of this.#built) {
-      const kept = children.map((child, nibble) => (isRead(this.#prefix + slotOf(end, nibble)) ? child : undefined));
-      read.set(slot, { end, children: kept, counts });
-    }
-    return { rootHash: undefined, count: this.#count, branches: new Map(large(read)) };
-  }
-}
-
 /** A branch as it was visited: children as hashes, and how many entries were seen below each. */
 export interface Built {
   readonly end: string;
@@ -138,7 +72,8 @@ export interface Built {
   readonly counts: Uint32Array;
 }
 
-class MapWalk {
+/** One way through a map, collecting what it passes and what the proof lacks. */
+export class MapWalk {
   readonly parts: ChangedPart[] = [];
   readonly missing: string[] = [];
   /** Branches visited, by slot. */
@@ -250,7 +185,8 @@ class MapWalk {
   }
 }
 
-function* large(built: ReadonlyMap<string, Built>): Iterable<[string, KnownBranch]> {
+/** Those of the branches that are worth remembering. */
+export function* large(built: ReadonlyMap<string, Built>): Iterable<[string, KnownBranch]> {
   for (const [slot, { end, children, counts }] of built)
     if (total(counts) > smallSubtree) yield [slot, knownBranch(end, children, counts)];
 }

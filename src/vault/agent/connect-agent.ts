@@ -1,22 +1,9 @@
-import { connect, type Socket } from 'node:net';
 import { decodeBody, fromHex, Reader, toHex, Writer, type Hex } from '../../codec/index.ts';
 import { decodeV1 } from '../../crypto/core.ts';
-import { isRelayError, RelayError } from '../../errors/index.ts';
+import { RelayError } from '../../errors/index.ts';
 import type { EcdhPublic, Opened, PhalaOpened, PhalaSealRequest, SealRequest, SignContent, Vault } from '../vault.ts';
-import { frame, FrameReader } from './frames.ts';
-import {
-  decodeFacts,
-  decodeFailure,
-  decodeHello,
-  encodeContent,
-  encodeHello,
-  encodeSealRequest,
-  operations,
-  protocolVersion,
-  readKey,
-  type AgentFacts,
-  type Operation,
-} from './protocol.ts';
+import { AgentLine, gone } from './agent-line.ts';
+import { encodeContent, encodeSealRequest, readKey, type Operation } from './protocol.ts';
 
 export interface ConnectAgentOptions {
   /** Path of the agent's socket. */
@@ -32,139 +19,20 @@ const defaultTimeoutMs = 5_000;
  * throw agent-gone, and the next one looks for it again. Throws agent-gone, agent-version, agent-protocol.
  */
 export async function connectAgent({ socket, timeoutMs = defaultTimeoutMs }: ConnectAgentOptions): Promise<Vault> {
-  const open = (): Promise<Line> => Line.open(socket, timeoutMs);
+  const open = (): Promise<AgentLine> => AgentLine.open(socket, timeoutMs);
   return new AgentVault(socket, open, await open());
-}
-
-interface Call {
-  readonly resolve: (answer: Uint8Array) => void;
-  readonly reject: (error: RelayError) => void;
-}
-
-/** One connection to an agent. */
-class Line {
-  readonly facts: AgentFacts;
-  readonly #socket: Socket;
-  readonly #calls = new Map<number, Call>();
-  #next = 0;
-  #requests: Uint8Array[] = [];
-  #isFlushing = false;
-  #failure: RelayError | undefined;
-
-  private constructor(path: string, socket: Socket, facts: AgentFacts, frames: FrameReader) {
-    this.#socket = socket;
-    this.facts = facts;
-    socket.on('data', (chunk: Buffer) => {
-      try {
-        for (const each of frames.read(chunk)) this.#receive(each);
-      } catch (error) {
-        this.end(isRelayError(error) ? error : gone(path, String(error)));
-      }
-    });
-    socket.on('error', (error) => {
-      this.end(gone(path, error.message));
-    });
-    socket.on('close', () => {
-      this.end(gone(path, 'it hung up'));
-    });
-  }
-
-  static open(path: string, timeoutMs: number): Promise<Line> {
-    return new Promise((resolve, reject) => {
-      const socket = connect(path);
-      const frames = new FrameReader();
-      const fail = (error: RelayError): void => {
-        clearTimeout(timer);
-        socket.destroy();
-        reject(error);
-      };
-      const timer = setTimeout(() => {
-        fail(gone(path, `no answer within ${timeoutMs} ms`));
-      }, timeoutMs);
-      const onError = (error: Error): void => {
-        fail(gone(path, error.message));
-      };
-      const onClose = (): void => {
-        fail(gone(path, 'it hung up'));
-      };
-      socket.once('connect', () => socket.write(frame(encodeHello())));
-      socket.on('error', onError).on('close', onClose);
-      const onData = (chunk: Buffer): void => {
-        try {
-          for (const each of frames.read(chunk)) {
-            const { version, rest } = decodeHello(each);
-            if (version !== protocolVersion)
-              throw new RelayError('agent-version', { details: { actual: version, expected: protocolVersion } });
-            clearTimeout(timer);
-            socket.off('data', onData).off('error', onError).off('close', onClose);
-            resolve(new Line(path, socket, decodeFacts(rest), frames));
-            return;
-          }
-        } catch (error) {
-          fail(isRelayError(error) ? error : gone(path, String(error)));
-        }
-      };
-      socket.on('data', onData);
-    });
-  }
-
-  get isOpen(): boolean {
-    return this.#failure === undefined;
-  }
-
-  call(operation: Operation, content: Uint8Array): Promise<Uint8Array> {
-    if (this.#failure !== undefined) return Promise.reject(this.#failure);
-    const id = this.#next++ >>> 0;
-    const head = new Writer().u32(id).u8(operations.indexOf(operation)).finish();
-    return new Promise((resolve, reject) => {
-      this.#requests.push(frame(head, content));
-      this.#calls.set(id, { resolve, reject });
-      this.#flush();
-    });
-  }
-
-  end(failure: RelayError): void {
-    if (this.#failure !== undefined) return;
-    this.#failure = failure;
-    this.#socket.destroy();
-    for (const { reject } of this.#calls.values()) reject(failure);
-    this.#calls.clear();
-  }
-
-  #flush(): void {
-    if (this.#isFlushing) return;
-    this.#isFlushing = true;
-    // One write for all requests of a turn.
-    setImmediate(() => {
-      this.#isFlushing = false;
-      if (this.#failure === undefined) this.#socket.write(Buffer.concat(this.#requests));
-      this.#requests = [];
-    });
-  }
-
-  #receive(answer: Uint8Array): void {
-    const reader = new Reader(answer, 'The answer of the agent');
-    const id = reader.u32();
-    const status = reader.u8();
-    const call = this.#calls.get(id);
-    if (call === undefined || status > 1)
-      throw new RelayError('agent-protocol', { details: { reason: 'an answer that nobody waits for' } });
-    this.#calls.delete(id);
-    if (status === 0) call.resolve(reader.rest());
-    else call.reject(decodeFailure(reader.rest()));
-  }
 }
 
 class AgentVault implements Vault {
   readonly identity: Hex;
   readonly dataPath: string;
   readonly #socket: string;
-  readonly #open: () => Promise<Line>;
-  #line: Line;
-  #opening: Promise<Line> | undefined;
+  readonly #open: () => Promise<AgentLine>;
+  #line: AgentLine;
+  #opening: Promise<AgentLine> | undefined;
   #isClosed = false;
 
-  constructor(socket: string, open: () => Promise<Line>, line: Line) {
+  constructor(socket: string, open: () => Promise<AgentLine>, line: AgentLine) {
     this.#socket = socket;
     this.#open = open;
     this.#line = line;
@@ -237,15 +105,11 @@ class AgentVault implements Vault {
     return this.#line.call(operation, content);
   }
 
-  async #reconnect(): Promise<Line> {
+  async #reconnect(): Promise<AgentLine> {
     this.#opening ??= this.#open().finally(() => (this.#opening = undefined));
     const line = await this.#opening;
     if (toHex(line.facts.identity) === this.identity) return line;
     line.end(gone(this.#socket, 'another entity has its place'));
     throw gone(this.#socket, `it holds another entity now, ${toHex(line.facts.identity)}`);
   }
-}
-
-function gone(path: string, reason: string): RelayError {
-  return new RelayError('agent-gone', { details: { path, reason } });
 }
