@@ -107,7 +107,7 @@ class Keeper implements Presence {
       const untilDue = Math.min(Math.max(due - clock.now(), 0), lookMs);
       // What only an account could do is looked at again when it may have been done elsewhere.
       const isWaiting = this.#options.account === undefined && untilDue === 0;
-      const wait = failures > 0 ? Math.min(retryMs * 2 ** (failures - 1), lookMs) : isWaiting ? lookMs : untilDue;
+      const wait = failures > 0 ? pauseAfter(failures) : isWaiting ? lookMs : untilDue;
       await clock.sleep(wait, signal).catch(() => undefined);
       if (signal.aborted) return;
       failures = (await this.#attempt(() => this.#checkAge())) ? 0 : failures + 1;
@@ -116,9 +116,11 @@ class Keeper implements Presence {
 
   /** Every finalized block, as far as this entity goes: its entry is one read. */
   async #watchEntry(): Promise<void> {
-    const { chain } = this.#options;
+    const { chain, clock } = this.#options;
     const { signal } = this.#stopping;
     let last = '';
+    let failures = 0;
+    let notBefore = 0;
     try {
       for await (const { head } of chain.headEvents({}, signal)) {
         const record = await chain
@@ -126,8 +128,11 @@ class Keeper implements Presence {
           .worker(this.#options.vault.identity, signal)
           .catch(() => undefined);
         const now = JSON.stringify(record?.endpoints ?? []);
-        if (now === last) continue;
-        if (await this.#attempt(() => this.#checkEntry())) last = now;
+        if (now === last || clock.now() < notBefore) continue;
+        const isDone = await this.#attempt(() => this.#checkEntry());
+        failures = isDone ? 0 : failures + 1;
+        if (isDone) last = now;
+        else notBefore = clock.now() + pauseAfter(failures);
       }
     } catch (error) {
       this.#fail(error);
@@ -222,4 +227,8 @@ class Keeper implements Presence {
   #emit(event: PresenceEvent): void {
     this.#events$.next(event);
   }
+}
+
+function pauseAfter(failures: number): number {
+  return Math.min(retryMs * 2 ** (failures - 1), lookMs);
 }
