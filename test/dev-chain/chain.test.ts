@@ -3,6 +3,7 @@ import type { Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { isRelayError } from '../../src/errors/index.ts';
 import { connect, RawClient, type TestApi } from './support.ts';
+import { until } from '../support/until.ts';
 
 interface Header {
   readonly number: Hex;
@@ -61,9 +62,7 @@ describe('dev-chain: an instant chain', () => {
     );
     const nonce = await raw.result<number>('system_accountNextIndex', client.alice.address);
     await raw.result('author_submitExtrinsic', await client.sign(client.batch(messages), nonce));
-    await waitFor(
-      async () => (await raw.result<number>('system_accountNextIndex', client.alice.address)) === nonce + 1,
-    );
+    await until(async () => (await raw.result<number>('system_accountNextIndex', client.alice.address)) === nonce + 1);
     const sealed = await chain.newBlock();
     const [block, next] = [sealed.number - 1, sealed.number];
     const count = async (number: number): Promise<number> => {
@@ -97,7 +96,7 @@ describe('dev-chain: an instant chain', () => {
       }
       return extrinsics;
     };
-    await waitFor(async () => (await included()) === 6);
+    await until(async () => (await included()) === 6);
   });
 
   it('builds no block while nothing waits for one', async () => {
@@ -213,7 +212,3 @@ describe('dev-chain: an instant chain', () => {
     assert.equal(proven.get(key), await raw.result('state_getStorage', key, hash));
   });
 });
-
-async function waitFor(condition: () => Promise<boolean>): Promise<void> {
-  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 20));
-}

@@ -11,6 +11,7 @@ import { openLmdbStore, openMemoryStore, type TransactionalStore } from '../../s
 import type { Vault } from '../../src/vault/index.ts';
 import { alice, bob, directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
 import { InboxProbe } from '../support/inbox-probe.ts';
+import { until } from '../support/until.ts';
 
 describe('inbox', () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -272,13 +273,14 @@ describe('inbox', () => {
     const first = await startDevChain();
     const connection = await connectChain({ endpoints: [first.ws] });
     open.push(connection);
-    const inbox = createInbox({ chain: connection, vault: recipient, store: openMemoryStore() });
+    const memory = openMemoryStore();
+    const inbox = createInbox({ chain: connection, vault: recipient, store: memory });
     open.push(inbox);
     await inbox.start();
     await inbox.ready;
     const probe = new InboxProbe(inbox);
     const { number } = await first.newBlock();
-    await firstValueFrom(connection.heads$({ from: number }));
+    await until(async () => (await new InboxStore(memory).cursor())?.number === number);
     const port = Number(new URL(first.ws).port);
     await first.stop();
     const second = await startDevChain({ port });

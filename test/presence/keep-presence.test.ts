@@ -18,6 +18,7 @@ import { record, type Recorder } from '../chain/support.ts';
 import { alice, bob, temporaryFolder } from '../support/entities.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { epochsOf, newVault, openText, passphrase, sealTo } from '../support/vaults.ts';
+import { until } from '../support/until.ts';
 
 const day = 86_400_000;
 
@@ -222,7 +223,3 @@ describe('keepPresence', () => {
     assert.equal(await epochsOf(vault), '0:retired 1:current');
   });
 });
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 20));
-}

@@ -6,7 +6,8 @@ import { isRelayError, RelayError } from '../../src/errors/index.ts';
 import { createRelayClient, type Relay, type ReceiverEvent, type RelayClient } from '../../src/relay/index.ts';
 import type { NodeRelayClientOptions, ReceiveOptions, RelayDelivery } from '../../src/relay/index.ts';
 import { textOf } from './raw-socket.ts';
-import { alice, bob, carol, Cleanup, genesisHash, message, signer, until, type Entity } from './support.ts';
+import { until } from '../support/until.ts';
+import { alice, bob, carol, Cleanup, genesisHash, message, signer, type Entity } from './support.ts';
 
 const backoff = { firstMs: 5, mostMs: 20 };
 

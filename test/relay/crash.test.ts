@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, describe, it } from 'mocha';
 import { createRelayClient, type RelayClient } from '../../src/relay/index.ts';
 import { textOf } from './raw-socket.ts';
-import { alice, bob, Cleanup, genesisHash, message, signer, until } from './support.ts';
+import { until } from '../support/until.ts';
+import { alice, bob, Cleanup, genesisHash, message, signer } from './support.ts';
 
 const childPath = fileURLToPath(new URL('relay-child.ts', import.meta.url));
 

@@ -7,7 +7,8 @@ import type { Backoff } from '../../src/relay/backoff.ts';
 import type { Relay, RelayOptions } from '../../src/relay/index.ts';
 import type { MailStore } from '../../src/store/mail-store.ts';
 import { RawSocket } from './raw-socket.ts';
-import { alice, bob, carol, Cleanup, message, until } from './support.ts';
+import { until } from '../support/until.ts';
+import { alice, bob, carol, Cleanup, message } from './support.ts';
 
 interface Forwarding {
   readonly relay: Relay & { readonly mailStore: MailStore };

@@ -6,7 +6,8 @@ import { decodeSignedEnvelope, signedEnvelopeToJson, type SignedEnvelopeJson } f
 import type { catalogue } from '../../src/errors/index.ts';
 import type { Relay } from '../../src/relay/index.ts';
 import type { MailStore } from '../../src/store/mail-store.ts';
-import { alice, bob, carol, Cleanup, message, until, type TestMessage } from './support.ts';
+import { until } from '../support/until.ts';
+import { alice, bob, carol, Cleanup, message, type TestMessage } from './support.ts';
 
 interface Answer {
   readonly status: number;

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'mocha';
 import { KeyedScheduler } from '../../src/relay/keyed-scheduler.ts';
-import { Cleanup, until } from './support.ts';
+import { until } from '../support/until.ts';
+import { Cleanup } from './support.ts';
 
 describe('keyed scheduler', () => {
   const cleanup = new Cleanup();

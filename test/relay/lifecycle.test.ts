@@ -3,7 +3,8 @@ import { afterEach, describe, it } from 'mocha';
 import { isRelayError } from '../../src/errors/index.ts';
 import { createRelay } from '../../src/relay/index.ts';
 import { RawSocket } from './raw-socket.ts';
-import { alice, bob, Cleanup, genesisHash, message, until } from './support.ts';
+import { until } from '../support/until.ts';
+import { alice, bob, Cleanup, genesisHash, message } from './support.ts';
 
 describe('relay: start and stop', () => {
   const cleanup = new Cleanup();

@@ -5,7 +5,8 @@ import { signWith, verify } from '../../src/crypto/index.ts';
 import { RelayError } from '../../src/errors/index.ts';
 import { createRelayClient, type LocalEntity } from '../../src/relay/index.ts';
 import { RawSocket } from './raw-socket.ts';
-import { alice, bob, carol, Cleanup, genesisHash, message, signer, until } from './support.ts';
+import { until } from '../support/until.ts';
+import { alice, bob, carol, Cleanup, genesisHash, message, signer } from './support.ts';
 
 describe('relay: its own entity', () => {
   const cleanup = new Cleanup();

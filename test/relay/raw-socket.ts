@@ -2,7 +2,8 @@ import { WebSocket } from 'ws';
 import { decodeEnvelope, decodeSignedEnvelope, loginContent, type Hex } from '../../src/codec/index.ts';
 import { signWith } from '../../src/crypto/index.ts';
 import { decodeRelayFrame, encodeClientFrame, type ClientFrame, type RelayFrame } from '../../src/relay/frames.ts';
-import { genesisHash, until, type Cleanup, type Entity } from './support.ts';
+import { until } from '../support/until.ts';
+import { genesisHash, type Cleanup, type Entity } from './support.ts';
 
 type FrameOf<T extends RelayFrame['type']> = Extract<RelayFrame, { type: T }>;
 

@@ -6,7 +6,8 @@ import { WebSocket } from 'ws';
 import type { Relay } from '../../src/relay/index.ts';
 import type { MailStore } from '../../src/store/mail-store.ts';
 import { RawSocket } from './raw-socket.ts';
-import { alice, bob, carol, Cleanup, genesisHash, message, until } from './support.ts';
+import { until } from '../support/until.ts';
+import { alice, bob, carol, Cleanup, genesisHash, message } from './support.ts';
 
 describe('relay: WebSocket', () => {
   const cleanup = new Cleanup();
