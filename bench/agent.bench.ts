@@ -17,6 +17,8 @@ const passphrase = 'bench';
 const cost = { memory: 64, passes: 1, lanes: 1 };
 const genesisHash: Hex = `0x${'01'.repeat(32)}`;
 
+export const room = 'agent';
+
 /** Opening a message of 256 bytes through the socket of an agent, pipelined, against a vault in the same process. */
 export async function benches(): Promise<Bench[]> {
   const folder = await mkdtemp(join(tmpdir(), 'khala-bench-'));

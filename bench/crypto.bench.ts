@@ -18,6 +18,8 @@ import type { Bench } from './harness.ts';
 const bodyLength = 256;
 const tagLength = 16;
 
+export const room = 'crypto';
+
 /**
  * A message to a known peer (codec and header check included) against bare AES-256-GCM of the same bytes, and the first
  * message to a peer's key against the agreement of @polkadot/util-crypto with the derivation of @scure/bip32.

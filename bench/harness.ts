@@ -14,14 +14,23 @@ export interface Bench {
   readonly end?: () => Promise<void>;
 }
 
+/** Both sides at work in processes of their own, or measured in something else than time: the bench does it all. */
+export interface Comparison {
+  /** `room/what`; the names of its results begin with it. */
+  readonly name: string;
+  /** Starts what it needs, and ends it. */
+  readonly run: () => Promise<readonly Result[]>;
+}
+
 export interface Result {
   readonly name: string;
-  /** Median time of one operation. */
+  /** Median of one operation, or of one run. */
   readonly ours: number;
   readonly baseline: number;
-  /** Median over the rounds of ours / baseline: below 1 khala-relay is the faster one. */
+  /** ours / baseline, median over the rounds: below 1 khala-relay is the cheaper one, but for rates (`…/s`). */
   readonly ratio: number;
-  readonly unit: 'µs/op';
+  /** `µs/op`, `ms CPU`, `MB`, `messages/s`, … */
+  readonly unit: string;
 }
 
 const rounds = 21;
@@ -73,11 +82,11 @@ async function elapsed(operation: () => unknown, operations: number): Promise<nu
   return performance.now() - start;
 }
 
-function median(values: readonly number[]): number {
+export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }
 
-function rounded(value: number): number {
+export function rounded(value: number): number {
   return Number(value.toPrecision(4));
 }

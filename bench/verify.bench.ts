@@ -8,6 +8,8 @@ import type { Bench } from './harness.ts';
 const contentLength = 600;
 const count = 512;
 
+export const room = 'crypto';
+
 /**
  * sr25519 verification against that of @polkadot/wasm-crypto (its WASM, not its asm.js), of the same signatures by as many
  * signers: one by one, in batches on one core, with threads, and with one bad signature in every batch against one by one.

@@ -63,6 +63,19 @@ export interface WorkerRecord {
   readonly gatekeeper: boolean;
 }
 
+/** What WorkerState says of one worker, endpoints undecoded: most are never looked at. */
+export interface RawWorker {
+  /** 32 bytes. */
+  readonly identity: Uint8Array;
+  /** 32 bytes, epoch 0; maybe a view. */
+  readonly ecdhKey: Uint8Array;
+  readonly runtimeVersion: number;
+  readonly confidenceLevel: number;
+  /** `decodeEndpoints` gives `WorkerRecord.endpoints` of it. Empty: none. Maybe a view. */
+  readonly endpoints: Uint8Array;
+  readonly gatekeeper: boolean;
+}
+
 /** What a block may have changed in WorkerState. */
 export interface TouchedWorkers {
   readonly ids: readonly Hex[];
@@ -84,9 +97,9 @@ export interface BlockView {
   /** Ids of all registered workers. */
   workerIds(signal?: AbortSignal): Promise<Hex[]>;
   /** In the order of `ids`; undefined where not registered. */
-  workers(ids: readonly Hex[], signal?: AbortSignal): Promise<(WorkerRecord | undefined)[]>;
+  workers(ids: readonly Hex[], signal?: AbortSignal): Promise<(RawWorker | undefined)[]>;
   /** All registered workers, in pages. */
-  allWorkers(signal?: AbortSignal): AsyncIterable<WorkerRecord[]>;
+  allWorkers(signal?: AbortSignal): AsyncIterable<RawWorker[]>;
   /** Ids of the gatekeepers. */
   gatekeepers(signal?: AbortSignal): Promise<Hex[]>;
   /** Ids whose entry the block may have changed, from its events and calls (nested ones too): hints, not truth. */
@@ -109,16 +122,27 @@ export interface KnownWorkers {
   ids(): Iterable<Hex>;
 }
 
+/** Of a WorkerInfo: what the cache keeps. */
+export type WorkerEssentials = Pick<WorkerInfo, 'ecdhKey' | 'runtimeVersion' | 'confidenceLevel'>;
+
 /** What is in WorkerState now where it may differ: neighbours of what changed are named too. */
 export interface WorkersDifference {
   /** Where the next reading goes on. */
   readonly mark: WorkersMark;
   /** undefined: not registered any more. */
-  readonly infos: ReadonlyMap<Hex, WorkerInfo | undefined>;
-  /** As `WorkerRecord.endpoints`. Empty: none any more. */
-  readonly endpoints: ReadonlyMap<Hex, readonly string[]>;
+  readonly infos: ReadonlyMap<Hex, WorkerEssentials | undefined>;
+  /** As `RawWorker.endpoints`. Empty: none any more. */
+  readonly endpoints: ReadonlyMap<Hex, Uint8Array>;
   /** All of them. */
   readonly gatekeepers: ReadonlySet<Hex>;
+}
+
+/** What a snapshot came to. */
+export interface WorkersSnapshot {
+  readonly mark: WorkersMark;
+  readonly gatekeepers: ReadonlySet<Hex>;
+  /** False where the nodes dropped the block's state half way: `changes` at a later block brings the rest. */
+  readonly isComplete: boolean;
 }
 
 /**
@@ -126,11 +150,8 @@ export interface WorkersDifference {
  * proofs-unavailable, node-lies where no endpoint is left, state-discarded, chain-unreachable, bad-storage.
  */
 export interface ProvenWorkers {
-  /** All of WorkerState at `pinned`, or at a newer finalized block where the nodes drop that one half way. */
-  snapshot(
-    pinned: Head,
-    signal?: AbortSignal,
-  ): Promise<{ readonly head: Head; readonly difference: WorkersDifference }>;
+  /** Hands over all of WorkerState at a block. */
+  snapshot(head: Head, take: (worker: RawWorker) => void, signal?: AbortSignal): Promise<WorkersSnapshot>;
   /** What is different at `head`, a later or an earlier block, from where `mark` stands. */
   changes(mark: WorkersMark, head: Head, known: KnownWorkers, signal?: AbortSignal): Promise<WorkersDifference>;
 }

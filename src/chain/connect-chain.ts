@@ -128,7 +128,6 @@ async function createChain(connection: Connection, options: ConnectOptions, cloc
       proofs: new ProofReader(connection, blocks),
       storage: storageReader,
       runtimes,
-      finalizedHead: (signal) => reader.finalized({ signal }),
     }),
     isSudo: (account) => isSudo(account),
     submit: (calls, account, submitOptions = {}) => submitter.submit(calls, account, submitOptions),

@@ -1,17 +1,18 @@
 import type { BlockNumber, Head } from '../chain/index.ts';
 import type { Hex } from '../codec/index.ts';
-import type { WorkerFacts } from './worker-facts.ts';
+import type { RowCollector } from './rows/row-collector.ts';
+import type { WorkerRow } from './rows/worker-row.ts';
 
 /** The cache as a source of changes needs to see it. */
-export interface KnownFacts {
-  facts(id: Hex): WorkerFacts | undefined;
+export interface KnownRows {
+  row(id: Hex): WorkerRow | undefined;
   ids(): Iterable<Hex>;
 }
 
 /** What WorkerState holds at a block where it may differ from the cache. */
 export interface Differences {
   /** undefined: not registered. Workers that did not change may be among them. */
-  readonly workers: readonly (readonly [id: Hex, now: WorkerFacts | undefined])[];
+  readonly workers: readonly (readonly [id: Hex, now: WorkerRow | undefined])[];
   /** To be called when the cache shows them; without it the next reading begins where this one did. */
   readonly accept: () => void;
 }
@@ -26,11 +27,18 @@ export interface ChangeSource {
   readonly strategy: 'hints' | 'proofs';
   /** Times that all of WorkerState was compared, and workers whose changes only that found. */
   readonly stats: { readonly reconciles: number; readonly missed: number };
-  /** All of WorkerState at `head`, or at a newer block where that one's state goes away; returns which. */
-  snapshot(head: Head, put: (facts: WorkerFacts) => void, signal: AbortSignal): Promise<Head>;
-  changesAt(head: Head, known: KnownFacts, signal: AbortSignal): Promise<Differences>;
+  /**
+   * All of WorkerState at a block. False where the nodes dropped its state half way: the rest is then among the
+   * differences at a later one.
+   */
+  snapshot(head: Head, rows: RowCollector, signal: AbortSignal): Promise<boolean>;
+  changesAt(head: Head, known: KnownRows, signal: AbortSignal): Promise<Differences>;
+  /** For a store: where the source stands, with what it needs to go on from there in another run. */
+  memory(): Uint8Array;
+  /** Goes on from the memory of an earlier run. Throws truncated, trailing-bytes. */
+  recall(memory: Uint8Array): void;
   /** What is different at the parent of a block that was taken back. */
-  changesBack(retracted: Head, known: KnownFacts, signal: AbortSignal): Promise<Differences>;
+  changesBack(retracted: Head, known: KnownRows, signal: AbortSignal): Promise<Differences>;
 }
 
 export interface ReconcileOptions {

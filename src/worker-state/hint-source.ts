@@ -1,17 +1,22 @@
 import type { BlockView, Chain, ChainLogger, Clock, Head, TouchedWorkers } from '../chain/index.ts';
-import type { Hex } from '../codec/index.ts';
 import { isRelayError } from '../errors/index.ts';
-import type { ChangeSource, Differences, KnownFacts, ReconcileOptions } from './change-source.ts';
+import { equalBytes, fromHex, Reader, toHex, Writer, type Hex } from '../codec/index.ts';
+import type { ChangeSource, Differences, KnownRows, ReconcileOptions } from './change-source.ts';
+import { decodeIds, encodeIds } from './ids-codec.ts';
+import type { RowCollector } from './rows/row-collector.ts';
+import { idOf, packRow, type WorkerRow } from './rows/worker-row.ts';
 import { TimeSlice } from './time-slice.ts';
 import { TouchedBlocks } from './touched-blocks.ts';
-import { factsOf, sameFacts, type WorkerFacts } from './worker-facts.ts';
 
 /** Blocks after which what hints missed is looked for. */
 const defaultEveryBlocks = 100;
 /** Time after which it is, with the next block, ms. */
 const defaultEveryMs = 600_000;
-/** Newer blocks at which a snapshot begins anew before it gives up. */
-const maxPins = 5;
+
+/** Blocks that were missed, as over a restart, up to which their hints are read; beyond that all is compared. */
+const maxMissedBlocks = 256;
+
+const noHash: Hex = `0x${'00'.repeat(32)}`;
 
 type Touched = Pick<TouchedWorkers, 'ids' | 'gatekeepers'>;
 
@@ -26,6 +31,8 @@ export class HintSource implements ChangeSource {
   readonly #touched = new TouchedBlocks();
   #gatekeepers: ReadonlySet<Hex> = new Set();
   #reconciled: { readonly number: number; readonly time: number } | undefined;
+  /** The block up to which hints were read. */
+  #last: Pick<Head, 'number' | 'hash'> | undefined;
   #stats = { reconciles: 0, missed: 0 };
 
   constructor(
@@ -43,38 +50,40 @@ export class HintSource implements ChangeSource {
     return this.#stats;
   }
 
-  async snapshot(pinned: Head, put: (facts: WorkerFacts) => void, signal: AbortSignal): Promise<Head> {
-    let head = pinned;
-    for (let attempt = 1; ; attempt++) {
-      try {
-        const view = this.#chain.at(head.hash);
-        for await (const page of view.allWorkers(signal)) for (const record of page) put(factsOf(record));
-        this.#gatekeepers = new Set(await view.gatekeepers(signal));
-        // Where the block is not the one that the following goes on from, the next one is compared as a whole.
-        if (head === pinned) this.#noteReconciled(head);
-        return head;
-      } catch (error) {
-        if (!isRelayError(error, 'state-discarded') || attempt === maxPins) throw error;
-        head = await this.#chain.finalizedHead(signal);
-      }
+  async snapshot(head: Head, rows: RowCollector, signal: AbortSignal): Promise<boolean> {
+    try {
+      const view = this.#chain.at(head.hash);
+      this.#gatekeepers = new Set(await view.gatekeepers(signal));
+      for await (const page of view.allWorkers(signal)) page.forEach(rows.add);
+      this.#noteReconciled(head);
+      this.#last = head;
+      return true;
+    } catch (error) {
+      if (!isRelayError(error, 'state-discarded')) throw error;
+      this.#reconciled = undefined; // so that the next block is compared as a whole
+      return false;
     }
   }
 
-  async changesAt(head: Head, known: KnownFacts, signal: AbortSignal): Promise<Differences> {
+  async changesAt(head: Head, known: KnownRows, signal: AbortSignal): Promise<Differences> {
     const view = this.#chain.at(head.hash);
     let hints: TouchedWorkers;
     try {
-      hints = await view.touchedWorkers(signal);
+      hints = both(await this.#missedBefore(head, signal), await view.touchedWorkers(signal));
     } catch (error) {
       if (isRelayError(error, 'state-discarded')) this.#reconciled = undefined;
       throw error;
     }
     const hinted = await this.#read(view, hints, signal);
     if (hints.complete && !this.#isDue(head))
-      return this.#differences(hinted, () => this.#touched.add(head.hash, hints));
+      return this.#differences(hinted, () => {
+        this.#touched.add(head.hash, hints);
+        this.#last = head;
+      });
     const reconciled = await this.#compare(view, known, hinted.workers, signal);
     return this.#differences({ ...reconciled, workers: [...hinted.workers, ...reconciled.workers] }, () => {
       this.#touched.add(head.hash, hints);
+      this.#last = head;
       this.#noteReconciled(head);
       this.#stats = {
         reconciles: this.#stats.reconciles + 1,
@@ -85,15 +94,53 @@ export class HintSource implements ChangeSource {
     });
   }
 
-  async changesBack({ hash, parentHash }: Head, _known: KnownFacts, signal: AbortSignal): Promise<Differences> {
+  memory(): Uint8Array {
+    const { number = 0, hash = noHash } = this.#last ?? {};
+    const { number: reconciled = 0, time = 0 } = this.#reconciled ?? {};
+    const writer = new Writer().u32(number).raw(fromHex(hash)).u32(reconciled).u64(time);
+    return writer.raw(encodeIds(this.#gatekeepers)).finish();
+  }
+
+  recall(memory: Uint8Array): void {
+    const reader = new Reader(memory, 'The memory of hints', true);
+    this.#last = { number: reader.u32(), hash: toHex(reader.fixed(32)) };
+    this.#reconciled = { number: reader.u32(), time: Number(reader.u64()) };
+    this.#gatekeepers = decodeIds(reader.rest());
+  }
+
+  /** Hints of the blocks between the last one and this; not complete where they can't be had. */
+  async #missedBefore({ number, hash: present, parentHash }: Head, signal: AbortSignal): Promise<TouchedWorkers> {
+    const last = this.#last;
+    let missed: TouchedWorkers = { ids: [], gatekeepers: false, complete: true };
+    if (last === undefined || last.hash === parentHash || last.hash === present) return missed;
+    const unknown = { ...missed, complete: false };
+    if (number <= last.number || number - last.number > maxMissedBlocks) return unknown;
+    try {
+      for (let hash = parentHash; hash !== last.hash;) {
+        const head = await this.#chain.headOf(hash, signal);
+        // Another branch: what the blocks of the old one changed is not known.
+        if (head.number <= last.number) return unknown;
+        missed = both(missed, await this.#chain.at(hash).touchedWorkers(signal));
+        hash = head.parentHash;
+      }
+      return missed;
+    } catch (error) {
+      if (!isRelayError(error, 'state-discarded')) throw error;
+      return unknown;
+    }
+  }
+
+  async changesBack({ hash, parentHash, number }: Head, _known: KnownRows, signal: AbortSignal): Promise<Differences> {
     const touched = this.#touched.get(hash);
     if (touched === undefined) {
       this.#reconciled = undefined;
+      this.#last = undefined;
       return { workers: [], accept: () => undefined };
     }
     try {
       return this.#differences(await this.#read(this.#chain.at(parentHash), touched, signal), () => {
         this.#touched.delete(hash);
+        this.#last = { number: number - 1, hash: parentHash };
       });
     } catch (error) {
       if (isRelayError(error, 'state-discarded')) this.#reconciled = undefined;
@@ -114,7 +161,7 @@ export class HintSource implements ChangeSource {
     const records = list.length === 0 ? [] : await view.workers(list, signal);
     const workers = list.map((id, i) => {
       const record = records[i];
-      return [id, record && factsOf(record)] as const;
+      return [id, record && packRow(record)] as const;
     });
     return { workers, gatekeepers: present };
   }
@@ -122,25 +169,26 @@ export class HintSource implements ChangeSource {
   /** All of WorkerState against the cache and what the hints named. */
   async #compare(
     view: BlockView,
-    known: KnownFacts,
+    known: KnownRows,
     hinted: Differences['workers'],
     signal: AbortSignal,
   ): Promise<Read> {
     const slice = new TimeSlice(this.#clock);
     const named = new Map(hinted);
-    const factsBefore = (id: Hex): WorkerFacts | undefined => (named.has(id) ? named.get(id) : known.facts(id));
+    const rowBefore = (id: Hex): WorkerRow | undefined => (named.has(id) ? named.get(id) : known.row(id));
     const present = new Set<Hex>();
-    const workers: [Hex, WorkerFacts | undefined][] = [];
+    const workers: [Hex, WorkerRow | undefined][] = [];
     for await (const page of view.allWorkers(signal)) {
       for (const record of page) {
-        const facts = factsOf(record);
-        present.add(facts.identity);
-        const before = factsBefore(facts.identity);
-        if (before === undefined || !sameFacts(before, facts)) workers.push([facts.identity, facts]);
+        const row = packRow(record);
+        const id = idOf(row);
+        present.add(id);
+        const before = rowBefore(id);
+        if (before === undefined || !equalBytes(before, row)) workers.push([id, row]);
       }
       await slice.breathe();
     }
-    for (const id of known.ids()) if (!present.has(id) && factsBefore(id) !== undefined) workers.push([id, undefined]);
+    for (const id of known.ids()) if (!present.has(id) && rowBefore(id) !== undefined) workers.push([id, undefined]);
     return { workers, gatekeepers: new Set(await view.gatekeepers(signal)) };
   }
 
@@ -165,6 +213,14 @@ export class HintSource implements ChangeSource {
       this.#clock.now() - this.#reconciled.time >= this.#everyMs
     );
   }
+}
+
+function both(a: TouchedWorkers, b: TouchedWorkers): TouchedWorkers {
+  return {
+    ids: [...a.ids, ...b.ids],
+    gatekeepers: a.gatekeepers || b.gatekeepers,
+    complete: a.complete && b.complete,
+  };
 }
 
 interface Read extends Pick<Differences, 'workers'> {

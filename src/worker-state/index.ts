@@ -1,5 +1,5 @@
 export type { ReconcileOptions } from './change-source.ts';
-export type { VerifySignature } from './prove-records.ts';
+export type { SignedRecord, VerifyRecords } from './prove-records.ts';
 export { readWorker, rememberKey } from './read-worker.ts';
 export type { ReadWorkerOptions } from './read-worker.ts';
 export type { WatchOptions } from './watch-options.ts';

@@ -1,4 +1,6 @@
 import {
+  decodeMark,
+  encodeMark,
   nothingRead,
   type Chain,
   type Head,
@@ -6,12 +8,14 @@ import {
   type WorkersDifference,
   type WorkersMark,
 } from '../chain/index.ts';
-import type { Hex } from '../codec/index.ts';
-import type { ChangeSource, Differences, KnownFacts } from './change-source.ts';
-import { endpointFacts, factsOf, infoFacts, type WorkerFacts } from './worker-facts.ts';
+import { fromHex, Reader, Writer, type Hex } from '../codec/index.ts';
+import type { ChangeSource, Differences, KnownRows } from './change-source.ts';
+import { decodeIds, encodeIds } from './ids-codec.ts';
+import type { RowCollector } from './rows/row-collector.ts';
+import { hasEndpoints, packRow, rawWorker } from './rows/worker-row.ts';
 
 const noReconciles: ChangeSource['stats'] = { reconciles: 0, missed: 0 };
-const noEndpoints: readonly string[] = [];
+const noEndpoints = new Uint8Array(0);
 
 /** What differs in the state trie, proven against the state root of each block. */
 export class ProofSource implements ChangeSource {
@@ -27,34 +31,23 @@ export class ProofSource implements ChangeSource {
     this.#proven = chain.provenWorkers;
   }
 
-  async snapshot(pinned: Head, put: (facts: WorkerFacts) => void, signal: AbortSignal): Promise<Head> {
-    const { head, difference } = await this.#proven.snapshot(pinned, signal);
-    const { infos, endpoints, gatekeepers, mark } = difference;
-    for (const [id, info] of infos)
-      if (info !== undefined)
-        put(factsOf({ info, endpoints: endpoints.get(id) ?? noEndpoints, gatekeeper: gatekeepers.has(id) }));
+  async snapshot(head: Head, rows: RowCollector, signal: AbortSignal): Promise<boolean> {
+    const { mark, gatekeepers, isComplete } = await this.#proven.snapshot(head, rows.add, signal);
     this.#mark = mark;
     this.#gatekeepers = gatekeepers;
-    return head;
+    return isComplete;
   }
 
-  async changesAt(head: Head, known: KnownFacts, signal: AbortSignal): Promise<Differences> {
-    const lists = (id: Hex): number => {
-      const facts = known.facts(id);
-      return facts === undefined ? 0 : facts.urls.length + facts.records.length;
+  async changesAt(head: Head, known: KnownRows, signal: AbortSignal): Promise<Differences> {
+    const has = (id: Hex): boolean => known.row(id) !== undefined;
+    const listed = (id: Hex): boolean => {
+      const row = known.row(id);
+      return row !== undefined && hasEndpoints(row);
     };
-    const difference = await this.#proven.changes(
-      this.#mark,
-      head,
-      {
-        has: (id) => known.facts(id) !== undefined,
-        hasEndpoints: (id) => lists(id) > 0,
-        ids: () => known.ids(),
-      },
-      signal,
-    );
+    const reader = { has, hasEndpoints: listed, ids: () => known.ids() };
+    const difference = await this.#proven.changes(this.#mark, head, reader, signal);
     return {
-      workers: this.#factsNow(difference, known),
+      workers: this.#rowsNow(difference, known),
       accept: () => {
         this.#mark = difference.mark;
         this.#gatekeepers = difference.gatekeepers;
@@ -62,22 +55,40 @@ export class ProofSource implements ChangeSource {
     };
   }
 
+  memory(): Uint8Array {
+    return new Writer().bytes(encodeIds(this.#gatekeepers)).raw(encodeMark(this.#mark)).finish();
+  }
+
+  recall(memory: Uint8Array): void {
+    const reader = new Reader(memory, 'The memory of proofs', true);
+    this.#gatekeepers = decodeIds(reader.bytes());
+    this.#mark = decodeMark(reader.rest());
+  }
+
   /** The trie of the parent against that of the block, as between any two. */
-  async changesBack({ parentHash }: Head, known: KnownFacts, signal: AbortSignal): Promise<Differences> {
+  async changesBack({ parentHash }: Head, known: KnownRows, signal: AbortSignal): Promise<Differences> {
     return this.changesAt(await this.#chain.headOf(parentHash, signal), known, signal);
   }
 
-  #factsNow({ infos, endpoints, gatekeepers }: WorkersDifference, known: KnownFacts): Differences['workers'] {
+  #rowsNow({ infos, endpoints, gatekeepers }: WorkersDifference, known: KnownRows): Differences['workers'] {
     const ids = new Set([...infos.keys(), ...endpoints.keys(), ...inOneOnly(this.#gatekeepers, gatekeepers)]);
     return Array.from(ids, (id) => {
-      const before = known.facts(id);
-      const info = infos.get(id);
-      const list = endpoints.get(id);
-      const base = info === undefined ? (infos.has(id) ? undefined : before) : infoFacts(info);
-      if (base === undefined) return [id, undefined];
-      const lists = list === undefined && before !== undefined ? before : endpointFacts(list ?? noEndpoints);
-      const { urls, records } = lists;
-      return [id, { ...base, urls, records, gatekeeper: gatekeepers.has(id) }];
+      const row = known.row(id);
+      const before = row && rawWorker(row);
+      const info = infos.has(id) ? infos.get(id) : before;
+      if (info === undefined) return [id, undefined];
+      const { ecdhKey, runtimeVersion, confidenceLevel } = info;
+      return [
+        id,
+        packRow({
+          identity: before?.identity ?? fromHex(id),
+          ecdhKey,
+          runtimeVersion,
+          confidenceLevel,
+          endpoints: endpoints.get(id) ?? before?.endpoints ?? noEndpoints,
+          gatekeeper: gatekeepers.has(id),
+        }),
+      ];
     });
   }
 }

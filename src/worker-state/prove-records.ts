@@ -2,8 +2,17 @@ import { decodeEcdhRecord, ecdhRecordContent, fromHex, type Hex } from '../codec
 import { isRelayError } from '../errors/index.ts';
 import type { EpochKey } from './worker-state.ts';
 
-/** Whether `signature` (64 bytes) is by `publicKey` (32 bytes) over `content`. Must not throw on hostile bytes. */
-export type VerifySignature = (publicKey: Uint8Array, content: Uint8Array, signature: Uint8Array) => boolean;
+/** What an ECDH record claims to be: signed by the worker's identity. */
+export interface SignedRecord {
+  /** 32 bytes. */
+  readonly publicKey: Uint8Array;
+  readonly message: Uint8Array;
+  /** 64 bytes. */
+  readonly signature: Uint8Array;
+}
+
+/** Which of the records are signed as they claim, in order: together, since that costs less than one by one. Must not throw. */
+export type VerifyRecords = (records: readonly SignedRecord[]) => readonly boolean[];
 
 export interface ProvenRecords {
   /** In the order of the records. */
@@ -12,29 +21,41 @@ export interface ProvenRecords {
   readonly invalid: ReadonlyMap<string, string>;
 }
 
-const nothing: ProvenRecords = { keys: [], invalid: new Map() };
+/** Records that were read, and are yet to be verified. */
+export interface ReadRecords {
+  readonly claims: readonly (SignedRecord & { readonly text: string; readonly key: EpochKey })[];
+  /** Why records can't be read, by the record. */
+  readonly malformed: ReadonlyMap<string, string>;
+}
 
-/** The keys that a worker's ECDH records prove (protocol.md §7). `records` are at most the last 8 of its list. */
-export function proveRecords(
-  genesisHash: Hex,
-  identity: Hex,
-  records: readonly string[],
-  verify: VerifySignature,
-): ProvenRecords {
+const nothing: ReadRecords = { claims: [], malformed: new Map() };
+
+/** A worker's ECDH records (protocol.md §7); at most the last 8 of its list. */
+export function readRecords(genesisHash: Hex, identity: Hex, records: readonly string[]): ReadRecords {
   if (records.length === 0) return nothing;
   const publicKey = fromHex(identity);
-  const keys: EpochKey[] = [];
-  const invalid = new Map<string, string>();
+  const claims: ReadRecords['claims'][number][] = [];
+  const malformed = new Map<string, string>();
   for (const text of new Set(records)) {
     try {
       const { ecdhPublic, epoch, signature } = decodeEcdhRecord(text);
-      const content = ecdhRecordContent({ genesisHash, identity, ecdhPublic, epoch });
-      if (verify(publicKey, content, signature)) keys.push({ epoch, ecdhKey: ecdhPublic, proven: true });
-      else invalid.set(text, `the signature of the record of epoch ${epoch} is not by this identity`);
+      const message = ecdhRecordContent({ genesisHash, identity, ecdhPublic, epoch });
+      claims.push({ text, publicKey, message, signature, key: { epoch, ecdhKey: ecdhPublic, proven: true } });
     } catch (error) {
       if (!isRelayError(error, 'bad-ecdh-record')) throw error;
-      invalid.set(text, error.message.replace(/\.$/, ''));
+      malformed.set(text, error.message.replace(/\.$/, ''));
     }
   }
+  return { claims, malformed };
+}
+
+/** The keys that the records prove, given which of the claims are true. */
+export function provenBy({ claims, malformed }: ReadRecords, verdicts: readonly boolean[]): ProvenRecords {
+  const invalid = new Map(malformed);
+  const keys: EpochKey[] = [];
+  claims.forEach(({ text, key }, i) => {
+    if (verdicts[i] === true) keys.push(key);
+    else invalid.set(text, `the signature of the record of epoch ${key.epoch} is not by this identity`);
+  });
   return { keys, invalid };
 }

@@ -1,9 +1,10 @@
 import type { Chain } from '../chain/index.ts';
 import type { Hex } from '../codec/index.ts';
-import { ready, verify } from '../crypto/index.ts';
+import { ready, verifyBatch } from '../crypto/index.ts';
 import type { TransactionalStore } from '../store/index.ts';
 import { EpochStore } from './epoch-store.ts';
-import { resolveWorker } from './resolve-worker.ts';
+import { resolveWorkers } from './resolve-worker.ts';
+import { packRow } from './rows/worker-row.ts';
 import { factsOf } from './worker-facts.ts';
 import type { EpochKey, WorkerEntry } from './worker-state.ts';
 
@@ -21,11 +22,13 @@ export async function readWorker(
 ): Promise<WorkerEntry | undefined> {
   await ready();
   const { hash } = await chain.finalizedHead(signal);
-  const record = await chain.at(hash).worker(id, signal);
-  if (record === undefined) return undefined;
+  const [worker] = await chain.at(hash).workers([id], signal);
+  if (worker === undefined) return undefined;
   const epochs = store === undefined ? undefined : new EpochStore(store, chain.genesisHash);
   const seen = (await epochs?.keysOf(id)) ?? [];
-  const { entry } = resolveWorker(factsOf(record), seen, chain.genesisHash, verify);
+  const [resolved] = resolveWorkers([{ facts: factsOf(packRow(worker)), seen }], chain.genesisHash, verifyBatch);
+  if (resolved === undefined) return undefined;
+  const { entry } = resolved;
   await epochs?.save(new Map([[id, entry.epochs.filter(({ proven }) => proven)]]));
   return entry;
 }

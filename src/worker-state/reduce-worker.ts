@@ -1,7 +1,7 @@
 import { equalBytes } from '../codec/index.ts';
 import type { ResolvedWorker } from './resolve-worker.ts';
 import { sameTexts } from './worker-facts.ts';
-import type { EpochKey, WorkerEntry, WorkerChange } from './worker-state.ts';
+import type { EpochKey, WorkerAspect, WorkerChange, WorkerEntry } from './worker-state.ts';
 
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
 
@@ -13,8 +13,7 @@ export function reduceWorker(before: ResolvedWorker | undefined, after: Resolved
   const changes: ChangeDraft[] = [];
   if (before === undefined && after !== undefined) changes.push({ type: 'added', worker: after.entry });
   if (before !== undefined && after === undefined) changes.push({ type: 'removed', worker: before.entry });
-  if (before !== undefined && after !== undefined && !sameEntry(before.entry, after.entry))
-    changes.push({ type: 'changed', worker: after.entry, before: before.entry });
+  if (before !== undefined && after !== undefined) changes.push(...changesBetween(before.entry, after.entry));
   if (after !== undefined) changes.push(...faultsOf(after, before));
   return changes;
 }
@@ -26,15 +25,15 @@ export function faultsOf({ entry, faults }: ResolvedWorker, before?: ResolvedWor
     .map(([, reason]) => ({ type: 'invalid-record', identity: entry.identity, reason }));
 }
 
-function sameEntry(a: WorkerEntry, b: WorkerEntry): boolean {
-  return (
-    a.gatekeeper === b.gatekeeper &&
-    a.runtimeVersion === b.runtimeVersion &&
-    a.confidenceLevel === b.confidenceLevel &&
-    sameTexts(a.endpoints, b.endpoints) &&
-    a.epochs.length === b.epochs.length &&
-    a.epochs.every((key, i) => sameKey(key, b.epochs[i]))
-  );
+function* changesBetween(before: WorkerEntry, worker: WorkerEntry): Iterable<ChangeDraft> {
+  const what: WorkerAspect[] = [];
+  if (!sameTexts(before.endpoints, worker.endpoints)) what.push('endpoints');
+  if (before.epochs.length !== worker.epochs.length || !before.epochs.every((key, i) => sameKey(key, worker.epochs[i])))
+    what.push('keys');
+  if (before.runtimeVersion !== worker.runtimeVersion) what.push('runtime-version');
+  if (before.confidenceLevel !== worker.confidenceLevel) what.push('confidence-level');
+  if (what.length > 0) yield { type: 'changed', worker, before, what };
+  if (before.gatekeeper !== worker.gatekeeper) yield { type: 'gatekeeper', worker, before };
 }
 
 function sameKey(a: EpochKey, b: EpochKey | undefined): boolean {

@@ -1,6 +1,6 @@
 import type { Hex } from '../codec/index.ts';
 import { mergeEpochs } from './merge-epochs.ts';
-import { proveRecords, type VerifySignature } from './prove-records.ts';
+import { provenBy, readRecords, type ProvenRecords, type VerifyRecords } from './prove-records.ts';
 import type { WorkerFacts } from './worker-facts.ts';
 import type { EpochKey, WorkerEntry } from './worker-state.ts';
 
@@ -11,15 +11,32 @@ export interface ResolvedWorker {
   readonly faults: ReadonlyMap<string, string>;
 }
 
-/** Pure: what is on chain, and the proven keys that were seen earlier, to the entry that others see. */
-export function resolveWorker(
-  facts: WorkerFacts,
-  seen: readonly EpochKey[],
+/** What is on chain of a worker, and its proven keys that were seen earlier. */
+export interface Unresolved {
+  readonly facts: WorkerFacts;
+  readonly seen: readonly EpochKey[];
+}
+
+/** The entries that others see, their records verified together. */
+export function resolveWorkers(
+  workers: readonly Unresolved[],
   genesisHash: Hex,
-  verify: VerifySignature,
-): ResolvedWorker {
-  const { identity, gatekeeper, runtimeVersion, confidenceLevel, urls, records } = facts;
-  const { keys, invalid } = proveRecords(genesisHash, identity, records, verify);
+  verify: VerifyRecords,
+): ResolvedWorker[] {
+  const read = workers.map(({ facts }) => readRecords(genesisHash, facts.identity, facts.records));
+  const claims = read.flatMap((each) => each.claims);
+  const verdicts = claims.length === 0 ? [] : verify(claims);
+  let next = 0;
+  return workers.map((worker, i) => {
+    const mine = read[i] ?? { claims: [], malformed: new Map<string, string>() };
+    const from = next;
+    next += mine.claims.length;
+    return resolve(worker, provenBy(mine, verdicts.slice(from, next)));
+  });
+}
+
+function resolve({ facts, seen }: Unresolved, { keys, invalid }: ProvenRecords): ResolvedWorker {
+  const { identity, gatekeeper, runtimeVersion, confidenceLevel, urls } = facts;
   const { epochs, conflicts } = mergeEpochs(facts.registered, seen, keys);
   const faults = new Map(invalid);
   for (const epoch of conflicts)

@@ -1,13 +1,18 @@
 import type { ChainLogger, Clock, Finality } from '../chain/index.ts';
 import type { TransactionalStore } from '../store/transactional-store.ts';
 import type { ReconcileOptions } from './change-source.ts';
-import type { VerifySignature } from './prove-records.ts';
+import type { VerifyRecords } from './prove-records.ts';
 
 export interface WatchOptions {
   /** Default finalized. best shows changes a few blocks earlier and takes them back on a reorg. */
   readonly finality?: Finality;
-  /** Keeps the proven epochs over restarts (protocol.md §7). Default: in memory only. */
+  /**
+   * Keeps the proven epochs over restarts (protocol.md §7), and WorkerState itself, so that the next start reads only what
+   * changed. Default: in memory only.
+   */
   readonly store?: TransactionalStore;
+  /** Least time between two writings of WorkerState to the store, ms; it is also written on stopping. Default 10 000. */
+  readonly saveEveryMs?: number;
   /** How often hints are checked against all of WorkerState. */
   readonly reconcile?: ReconcileOptions;
   /**
@@ -17,7 +22,7 @@ export interface WatchOptions {
    */
   readonly verify?: boolean;
   /** Default: sr25519 of the crypto room. */
-  readonly verifySignature?: VerifySignature;
+  readonly verifyRecords?: VerifyRecords;
   readonly logger?: ChainLogger;
   readonly clock?: Clock;
   /** Stops the watch. */

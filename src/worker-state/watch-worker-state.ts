@@ -1,9 +1,11 @@
-import { systemClock, type Chain, type HeadEvent } from '../chain/index.ts';
-import { ready as cryptoReady, verify } from '../crypto/index.ts';
+import { systemClock, type Chain, type Head, type HeadEvent } from '../chain/index.ts';
+import { ready as cryptoReady, verifyBatch } from '../crypto/index.ts';
 import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
 import { EpochStore } from './epoch-store.ts';
 import { HintSource } from './hint-source.ts';
 import { ProofSource } from './proof-source.ts';
+import { StateSaver } from './state-saver.ts';
+import { StateStore } from './state-store.ts';
 import type { WatchOptions } from './watch-options.ts';
 import { WorkerFollower } from './worker-follower.ts';
 import { createView } from './worker-state-view.ts';
@@ -19,14 +21,18 @@ const silent = { debug: () => undefined, warn: () => undefined };
 
 /** Starts at once; `ready` resolves when the snapshot stands. The chain stays the caller's. */
 export function watchWorkerState(chain: Chain, options: WatchOptions = {}): WorkerStateWatch {
-  const { finality = 'finalized', store, verifySignature = verify, logger = silent, clock = systemClock } = options;
+  const { finality = 'finalized', store, verifyRecords = verifyBatch, logger = silent, clock = systemClock } = options;
   const epochs = store && new EpochStore(store, chain.genesisHash);
-  const table = new WorkerTable(chain.genesisHash, verifySignature);
+  const table = new WorkerTable(chain.genesisHash, verifyRecords);
   const hints = (): HintSource => new HintSource({ chain, clock, logger }, options.reconcile);
   const source = options.verify === false ? hints() : new ProofSource(chain);
   const follower = new WorkerFollower({ table, source, epochs, clock, logger });
+  const states = store && new StateStore(store, chain.genesisHash);
+  const saver = states && new StateSaver({ store: states, follower, clock, logger }, options.saveEveryMs);
+  let isReady = false;
   const stopping = new AbortController();
   const { signal } = stopping;
+  const newer = (): Promise<Head> => chain.finalizedHead(signal);
   const ready = withResolvers();
   const verified = withResolvers();
 
@@ -55,17 +61,24 @@ export function watchWorkerState(chain: Chain, options: WatchOptions = {}): Work
     await (type === 'head' ? follower.onHead(head, signal) : follower.onRetracted(head, signal));
   };
   const follow = async (): Promise<void> => {
-    if (verifySignature === verify) await cryptoReady();
+    if (verifyRecords === verifyBatch) await cryptoReady();
     if (epochs !== undefined) for await (const [id, keys] of epochs.load()) table.remember(id, keys);
-    let isReady = false;
+    let stored = await states?.load();
     for await (const event of chain.headEvents({ finality }, signal)) {
       if (isReady) await patiently(() => handle(event));
       else {
-        await patiently(() => follower.snapshot(event.head, signal));
+        await patiently(async () => {
+          const earlier = stored;
+          stored = undefined; // where it does not work out, all is read
+          if (earlier !== undefined && follower.canResume(earlier))
+            await follower.resume(earlier, event.head, newer, signal);
+          else await follower.snapshot(event.head, newer, signal);
+        });
         isReady = true;
         ready.resolve();
         follower.verifyAll(signal).then(verified.resolve, fail);
       }
+      await saver?.save();
     }
   };
   const fail = (error: unknown): void => {
@@ -87,6 +100,7 @@ export function watchWorkerState(chain: Chain, options: WatchOptions = {}): Work
       ready.reject(reason);
       verified.reject(reason);
       await following;
+      if (isReady) await saver?.save(true);
       follower.end();
     })();
     return stopped;

@@ -1,13 +1,15 @@
 import { Subject, type Observable } from 'rxjs';
 import type { ChainLogger, Clock, Head } from '../chain/index.ts';
-import type { Hex } from '../codec/index.ts';
+import { equalBytes, type Hex } from '../codec/index.ts';
 import { isRelayError } from '../errors/index.ts';
 import type { ChangeSource, Differences } from './change-source.ts';
 import type { EpochStore } from './epoch-store.ts';
 import { faultsOf, reduceWorker, type ChangeDraft } from './reduce-worker.ts';
 import type { ResolvedWorker } from './resolve-worker.ts';
+import { RowCollector } from './rows/row-collector.ts';
+import type { WorkerRow } from './rows/worker-row.ts';
+import type { StateStore, StoredState } from './state-store.ts';
 import { TimeSlice } from './time-slice.ts';
-import { sameFacts, type WorkerFacts } from './worker-facts.ts';
 import type { At, EpochKey, WatchStats, WorkerChange } from './worker-state.ts';
 import type { WorkerTable } from './worker-table.ts';
 
@@ -19,10 +21,17 @@ export interface FollowerParts {
   readonly logger: ChainLogger;
 }
 
-/** A row to be put, or to be deleted where `facts` is undefined. */
+/** Newer blocks that a snapshot is brought to before it gives up. */
+const maxPins = 5;
+/** Workers whose records are verified together. */
+const verifiedAtOnce = 64;
+
+const noRow = new Uint8Array(0);
+
+/** A row to be put, or to be deleted where it is undefined. */
 interface Prepared {
   readonly id: Hex;
-  readonly facts: WorkerFacts | undefined;
+  readonly row: WorkerRow | undefined;
   readonly resolved: ResolvedWorker | undefined;
   readonly changes: readonly ChangeDraft[];
 }
@@ -62,20 +71,63 @@ export class WorkerFollower {
     this.#source = source;
   }
 
-  /** Fills the table with all workers at one hash; their records are verified later. */
-  async snapshot(head: Head, signal: AbortSignal): Promise<void> {
+  /**
+   * Fills the table with all workers at one hash, or at a newer one where the nodes drop its state half way; their records
+   * are verified later. Throws state-discarded where that happens again and again.
+   */
+  async snapshot(pinned: Head, newer: () => Promise<Head>, signal: AbortSignal): Promise<void> {
     const { table } = this.#parts;
-    const present = new Set<Hex>();
-    const at = await this.#source.snapshot(
-      head,
-      (facts) => {
-        present.add(facts.identity);
-        table.set(facts);
-      },
-      signal,
-    );
-    for (const id of [...table.ids()]) if (!present.has(id)) table.delete(id);
-    this.#advance({ block: at.number, hash: at.hash });
+    const rows = new RowCollector();
+    const isComplete = await this.#source.snapshot(pinned, rows, signal);
+    table.load(rows.finish());
+    if (isComplete) this.#advance({ block: pinned.number, hash: pinned.hash });
+    else await this.#catchUp(await newer(), newer, signal);
+  }
+
+  /** Goes on from where an earlier run left off; what changed since is not told. Throws as {@link snapshot}. */
+  async resume(stored: StoredState, head: Head, newer: () => Promise<Head>, signal: AbortSignal): Promise<void> {
+    this.#parts.table.load(stored.pages, true);
+    await this.#catchUp(head, newer, signal);
+  }
+
+  /** Whether what an earlier run stored is of use now. */
+  canResume({ strategy, memory }: StoredState): boolean {
+    if (strategy !== this.#source.strategy) return false;
+    try {
+      this.#source.recall(memory);
+      return true;
+    } catch (error) {
+      if (!isRelayError(error)) throw error;
+      return false;
+    }
+  }
+
+  async #catchUp(first: Head, newer: () => Promise<Head>, signal: AbortSignal): Promise<void> {
+    const { table } = this.#parts;
+    for (let head = first, pins = 1; ; head = await newer(), pins++)
+      try {
+        const { workers, accept } = await this.#source.changesAt(head, table, signal);
+        for (const [id, row] of workers)
+          if (row === undefined) table.delete(id);
+          else if (!equalBytes(table.row(id) ?? noRow, row)) table.set(row);
+        accept();
+        this.#advance({ block: head.number, hash: head.hash });
+        return;
+      } catch (error) {
+        if (!isRelayError(error, 'state-discarded') || pins === maxPins) throw error;
+      }
+  }
+
+  /** Writes what stands now. False where another process writes to the store. Throws store-failed. */
+  async saveTo(store: StateStore): Promise<boolean> {
+    const { table } = this.#parts;
+    const unsaved = table.takeUnsaved();
+    try {
+      return await store.save(this.#at, this.#source, unsaved);
+    } catch (error) {
+      table.saveAllAgain();
+      throw error;
+    }
   }
 
   /** Verifies what the snapshot left, a slice of time at a time. */
@@ -83,13 +135,19 @@ export class WorkerFollower {
     const { table, clock } = this.#parts;
     const slice = new TimeSlice(clock);
     const proven = new Map<Hex, readonly EpochKey[]>();
-    for (const id of [...table.unresolved]) {
+    const ids = [...table.unresolved];
+    for (let start = 0; start < ids.length; start += verifiedAtOnce) {
       await slice.breathe();
       if (signal.aborted) return;
-      const resolved = table.resolved(id);
-      if (resolved === undefined) continue;
-      proven.set(id, table.seen(id));
-      this.#emit(faultsOf(resolved));
+      // Some may have been looked at or deleted since.
+      const rows = ids
+        .slice(start, start + verifiedAtOnce)
+        .map((id) => (table.unresolved.has(id) ? table.row(id) : undefined));
+      for (const resolved of table.resolveAll(rows.filter((row) => row !== undefined))) {
+        const { identity } = resolved.entry;
+        proven.set(identity, table.seen(identity));
+        this.#emit(faultsOf(resolved));
+      }
     }
     await this.#save(proven);
   }
@@ -126,15 +184,21 @@ export class WorkerFollower {
     const prepared: Prepared[] = [];
     const proven = new Map<Hex, readonly EpochKey[]>();
     // A worker named twice stands as it was named last.
-    for (const [id, facts] of new Map(workers)) {
+    const differing = [...new Map(workers)].filter(([id, row]) => {
+      const known = table.row(id);
+      return known === undefined ? row !== undefined : row === undefined || !equalBytes(known, row);
+    });
+    for (let start = 0; start < differing.length; start += verifiedAtOnce) {
       await slice.breathe();
-      const known = table.facts(id);
-      if (known === undefined ? facts === undefined : facts !== undefined && sameFacts(known, facts)) continue;
-      const before = table.resolved(id);
-      const resolved = facts && table.preview(facts);
-      prepared.push({ id, facts, resolved, changes: reduceWorker(before, resolved) });
-      const keys = resolved?.entry.epochs.filter((key) => key.proven) ?? [];
-      if (keys.length > 0) proven.set(id, keys);
+      const part = differing.slice(start, start + verifiedAtOnce);
+      const resolvedRows = table.preview(part.map(([, row]) => row).filter((row) => row !== undefined));
+      const after = new Map(resolvedRows.map((resolved) => [resolved.entry.identity, resolved]));
+      for (const [id, row] of part) {
+        const resolved = after.get(id);
+        prepared.push({ id, row, resolved, changes: reduceWorker(table.resolved(id), resolved) });
+        const keys = resolved?.entry.epochs.filter((key) => key.proven) ?? [];
+        if (keys.length > 0) proven.set(id, keys);
+      }
     }
     // Durable before it is shown: after a crash nobody may be back at an epoch that was used.
     await this.#save(proven);
@@ -145,10 +209,9 @@ export class WorkerFollower {
   async #apply(at: At, { workers, accept }: Differences): Promise<void> {
     const { table } = this.#parts;
     const prepared = await this.#prepare(workers);
-    for (const { id, facts, resolved } of prepared) {
-      if (facts === undefined) table.delete(id);
-      else table.set(facts, resolved);
-    }
+    for (const { id, row, resolved } of prepared)
+      if (row === undefined) table.delete(id);
+      else table.set(row, resolved);
     accept();
     this.#advance(at);
     this.#emit(prepared.flatMap(({ changes }) => changes));

@@ -5,9 +5,9 @@ import type { Hex } from '../codec/index.ts';
 /** What consumers see of the table: reads only. */
 export function createView(table: WorkerTable, at: () => At): WorkerStateView {
   function* entries(): IterableIterator<[Hex, WorkerEntry]> {
-    for (const id of table.ids()) {
-      const resolved = table.resolved(id);
-      if (resolved !== undefined) yield [id, resolved.entry];
+    for (const row of table.rows()) {
+      const resolved = table.resolvedRow(row);
+      if (resolved !== undefined) yield [resolved.entry.identity, resolved.entry];
     }
   }
   function* values(): IterableIterator<WorkerEntry> {
@@ -21,7 +21,7 @@ export function createView(table: WorkerTable, at: () => At): WorkerStateView {
       return at();
     },
     get: (id) => table.resolved(lower(id))?.entry,
-    has: (id) => table.facts(lower(id)) !== undefined,
+    has: (id) => table.row(lower(id)) !== undefined,
     byEcdhKey: (ecdhKey) => table.byEcdhKey(ecdhKey),
     byEndpoint: (url) => table.byUrl(url),
     values,

@@ -30,10 +30,21 @@ export interface At {
   readonly hash: Hex;
 }
 
+/** What of a worker changed; `keys`: its EcdhKeys, mostly by a new epoch. */
+export type WorkerAspect = 'endpoints' | 'keys' | 'runtime-version' | 'confidence-level';
+
+/** Whoever applies them in order, starting from the snapshot, has what the view shows. */
 export type WorkerChange = At &
   (
     | { readonly type: 'added'; readonly worker: WorkerEntry }
-    | { readonly type: 'changed'; readonly worker: WorkerEntry; readonly before: WorkerEntry }
+    | {
+        readonly type: 'changed';
+        readonly worker: WorkerEntry;
+        readonly before: WorkerEntry;
+        readonly what: readonly WorkerAspect[];
+      }
+    /** It became one or ceased to be; comes after what else changed of the worker in the same block. */
+    | { readonly type: 'gatekeeper'; readonly worker: WorkerEntry; readonly before: WorkerEntry }
     | { readonly type: 'removed'; readonly worker: WorkerEntry }
     | { readonly type: 'invalid-record'; readonly identity: Hex; readonly reason: string }
   );

@@ -1,23 +1,41 @@
-import { equalBytes, toHex, type Hex } from '../codec/index.ts';
+import { equalBytes, fromHex, toHex, type Hex } from '../codec/index.ts';
 import { ManyIndex } from './many-index.ts';
-import type { VerifySignature } from './prove-records.ts';
-import { resolveWorker, type ResolvedWorker } from './resolve-worker.ts';
-import type { WorkerFacts } from './worker-facts.ts';
+import type { VerifyRecords } from './prove-records.ts';
+import { resolveWorkers, type ResolvedWorker } from './resolve-worker.ts';
+import { RowPages, type PlacedPage } from './rows/row-pages.ts';
+import { endpointsOf, hasRecords, idOf, rawWorker, type WorkerRow } from './rows/worker-row.ts';
+import { factsOf } from './worker-facts.ts';
 import type { EpochKey, WorkerEntry } from './worker-state.ts';
 
-interface Row {
-  readonly facts: WorkerFacts;
-  /** Absent until somebody asks or the background gets there: verifying 50 000 records takes seconds. */
-  resolved: ResolvedWorker | undefined;
-}
-
+/** Resolved workers that are kept; any other is resolved again when it is looked at. */
+const maxResolved = 4_096;
+/** Rows that changed since they were last put into pages. */
+const maxChanged = 2_048;
+const isId = /^0x[0-9a-f]{64}$/;
 const noKeys: readonly EpochKey[] = [];
+
+/** Pages that are not what they were when they were last taken. */
+export interface UnsavedPages {
+  /** Whether these are all there are. */
+  readonly isAll: boolean;
+  readonly written: readonly PlacedPage[];
+  /** `from` of pages that are no more. */
+  readonly removed: readonly Uint8Array[];
+}
 
 /** WorkerState at one block. All writes are synchronous: nobody sees half of a block. */
 export class WorkerTable {
   readonly #genesisHash: Hex;
-  readonly #verify: VerifySignature;
-  readonly #rows = new Map<Hex, Row>();
+  readonly #verify: VerifyRecords;
+  #pages = RowPages.empty;
+  /** Rows that are not in the pages as they are now; undefined: deleted. */
+  #changed = new Map<Hex, WorkerRow | undefined>();
+  #size = 0;
+  /** By the hex of their `from`; undefined: removed. */
+  readonly #unsaved = new Map<Hex, PlacedPage | undefined>();
+  #isAllUnsaved = false;
+  /** Of rows as they are now. */
+  readonly #resolved = new Map<Hex, ResolvedWorker>();
   /** Proven keys by worker, of rows now gone too. */
   readonly #seen = new Map<Hex, readonly EpochKey[]>();
   readonly #unresolved = new Set<Hex>();
@@ -25,17 +43,23 @@ export class WorkerTable {
   #byKey: ManyIndex<Hex> | undefined;
   #byUrl: ManyIndex<Hex> | undefined;
 
-  constructor(genesisHash: Hex, verify: VerifySignature) {
+  constructor(genesisHash: Hex, verify: VerifyRecords) {
     this.#genesisHash = genesisHash;
     this.#verify = verify;
   }
 
   get size(): number {
-    return this.#rows.size;
+    return this.#size;
   }
 
-  ids(): IterableIterator<Hex> {
-    return this.#rows.keys();
+  *ids(): Generator<Hex> {
+    for (const row of this.rows()) yield idOf(row);
+  }
+
+  /** As they are when it begins, whatever is written meanwhile. */
+  *rows(): Generator<WorkerRow> {
+    this.#compact();
+    yield* this.#pages.rows();
   }
 
   /** Ids of workers with records that nobody has verified yet. */
@@ -43,8 +67,9 @@ export class WorkerTable {
     return this.#unresolved;
   }
 
-  facts(id: Hex): WorkerFacts | undefined {
-    return this.#rows.get(id)?.facts;
+  row(id: Hex): WorkerRow | undefined {
+    if (this.#changed.has(id)) return this.#changed.get(id);
+    return isId.test(id) ? this.#pages.find(fromHex(id)) : undefined;
   }
 
   /** Proven keys of a worker, registered or not. */
@@ -54,33 +79,66 @@ export class WorkerTable {
 
   /** Verifies the records where that was not done yet. */
   resolved(id: Hex): ResolvedWorker | undefined {
-    const row = this.#rows.get(id);
-    if (row === undefined) return undefined;
-    row.resolved ??= this.#resolveRow(row);
-    return row.resolved;
+    const row = this.row(id);
+    return row && this.resolvedRow(row);
   }
 
-  /** What `facts` would be as a row, without making them one. */
-  preview(facts: WorkerFacts): ResolvedWorker {
-    return resolveWorker(facts, this.seen(facts.identity), this.#genesisHash, this.#verify);
+  /** As {@link resolved}, of a row that stands or stood in the table. */
+  resolvedRow(row: WorkerRow): ResolvedWorker | undefined {
+    const id = idOf(row);
+    return (this.#isNow(id, row) ? this.#resolved.get(id) : undefined) ?? this.resolveAll([row])[0];
+  }
+
+  /** Verifies the records of several together. */
+  resolveAll(rows: readonly WorkerRow[]): ResolvedWorker[] {
+    const resolved = this.preview(rows);
+    resolved.forEach((each, i) => {
+      const { identity } = each.entry;
+      const row = rows[i];
+      if (row !== undefined && this.#isNow(identity, row)) this.#accept(identity, each);
+    });
+    return resolved;
+  }
+
+  /** What they would be as rows of the table, without making them so. */
+  preview(rows: readonly WorkerRow[]): ResolvedWorker[] {
+    const workers = rows.map((row) => {
+      const facts = factsOf(row);
+      return { facts, seen: this.seen(facts.identity) };
+    });
+    return resolveWorkers(workers, this.#genesisHash, this.#verify);
+  }
+
+  /** Puts all rows in place of those that there were, their records yet to be verified. */
+  load(pages: RowPages, isSaved = false): void {
+    this.#pages = pages;
+    this.#changed.clear();
+    this.#size = pages.size;
+    this.#unsaved.clear();
+    this.#isAllUnsaved = !isSaved;
+    this.#resolved.clear();
+    this.#unresolved.clear();
+    for (const row of pages.rows()) if (hasRecords(row)) this.#unresolved.add(idOf(row));
+    this.#byKey = undefined;
+    this.#byUrl = undefined;
   }
 
   /** Puts a row, with its records verified or yet to be. */
-  set(facts: WorkerFacts, resolved?: ResolvedWorker): void {
-    const { identity } = facts;
-    this.#unindex(identity);
-    const row: Row = { facts, resolved };
-    this.#rows.set(identity, row);
-    this.#index(row);
-    if (resolved === undefined) {
-      if (facts.records.length > 0) this.#unresolved.add(identity);
-    } else this.#accept(resolved);
+  set(row: WorkerRow, resolved?: ResolvedWorker): void {
+    const id = idOf(row);
+    this.#remove(id);
+    this.#size += 1;
+    this.#put(id, row);
+    if (this.#byKey !== undefined) this.#indexKeys(this.#byKey, id, row);
+    if (this.#byUrl !== undefined) indexUrls(this.#byUrl, id, row);
+    if (resolved !== undefined) this.#accept(id, resolved);
+    else if (hasRecords(row)) this.#unresolved.add(id);
   }
 
   delete(id: Hex): void {
-    this.#unindex(id);
-    this.#rows.delete(id);
+    if (!this.#remove(id)) return;
     this.#unresolved.delete(id);
+    this.#put(id, undefined);
   }
 
   /** Proven keys from an earlier run. */
@@ -88,13 +146,39 @@ export class WorkerTable {
     this.#seen.set(id, keys);
   }
 
+  /** What a store lacks of the rows as they are now. */
+  takeUnsaved(): UnsavedPages {
+    this.#compact();
+    const all = this.#isAllUnsaved;
+    const changed = [...this.#unsaved];
+    this.#unsaved.clear();
+    this.#isAllUnsaved = false;
+    if (all) return { isAll: true, written: this.#pages.pages, removed: [] };
+    return {
+      isAll: false,
+      written: changed.map(([, page]) => page).filter((page) => page !== undefined),
+      removed: changed.filter(([, page]) => page === undefined).map(([from]) => fromHex(from)),
+    };
+  }
+
+  /** Where what was taken did not get into the store. */
+  saveAllAgain(): void {
+    this.#isAllUnsaved = true;
+  }
+
   byEcdhKey(ecdhKey: Uint8Array): WorkerEntry | undefined {
     const key = toHex(ecdhKey);
     // A row that is not verified yet may hold the key in a record: only those that name it are verified now.
-    for (const id of this.#unresolved)
-      if (this.#rows.get(id)?.facts.records.some((record) => record.includes(key)) === true) this.resolved(id);
+    for (const id of this.#unresolved) {
+      const row = this.row(id);
+      if (row !== undefined && endpointsOf(row).records.some((record) => record.includes(key))) this.resolved(id);
+    }
+    if (this.#byKey === undefined) {
+      this.#byKey = new ManyIndex();
+      for (const row of this.rows()) this.#indexKeys(this.#byKey, idOf(row), row);
+    }
     let found: WorkerEntry | undefined;
-    for (const id of this.#keyIndex().get(key)) {
+    for (const id of this.#byKey.get(key)) {
       const entry = this.resolved(id)?.entry;
       const match = entry?.epochs.find((candidate) => equalBytes(candidate.ecdhKey, ecdhKey));
       // Anybody may register with another's key, but only its owner proves it.
@@ -105,50 +189,59 @@ export class WorkerTable {
   }
 
   byUrl(url: string): WorkerEntry[] {
-    return [...this.#urlIndex().get(url)].map((id) => this.resolved(id)?.entry).filter((entry) => entry !== undefined);
-  }
-
-  #resolveRow(row: Row): ResolvedWorker {
-    const resolved = this.preview(row.facts);
-    this.#accept(resolved);
-    return resolved;
-  }
-
-  #accept({ entry }: ResolvedWorker): void {
-    const { identity, epochs } = entry;
-    this.#unresolved.delete(identity);
-    const proven = epochs.filter((key) => key.proven);
-    if (proven.length > 0) this.#seen.set(identity, proven);
-    for (const { ecdhKey } of proven) this.#byKey?.add(toHex(ecdhKey), identity);
-  }
-
-  #index({ facts, resolved }: Row): void {
-    const { identity, registered, urls } = facts;
-    this.#byKey?.add(toHex(registered), identity);
-    for (const { ecdhKey } of resolved?.entry.epochs ?? this.seen(identity)) this.#byKey?.add(toHex(ecdhKey), identity);
-    for (const url of urls) this.#byUrl?.add(url, identity);
-  }
-
-  /** Keys stay: who had a key is asked for too; `byEcdhKey` checks what it finds. */
-  #unindex(id: Hex): void {
-    const row = this.#rows.get(id);
-    for (const url of row?.facts.urls ?? []) this.#byUrl?.remove(url, id);
-    if (row !== undefined) this.#byKey?.remove(toHex(row.facts.registered), id);
-  }
-
-  #keyIndex(): ManyIndex<Hex> {
-    if (this.#byKey === undefined) {
-      this.#byKey = new ManyIndex();
-      for (const row of this.#rows.values()) this.#index(row);
-    }
-    return this.#byKey;
-  }
-
-  #urlIndex(): ManyIndex<Hex> {
     if (this.#byUrl === undefined) {
       this.#byUrl = new ManyIndex();
-      for (const { facts } of this.#rows.values()) for (const url of facts.urls) this.#byUrl.add(url, facts.identity);
+      for (const row of this.rows()) indexUrls(this.#byUrl, idOf(row), row);
     }
-    return this.#byUrl;
+    return [...this.#byUrl.get(url)].map((id) => this.resolved(id)?.entry).filter((entry) => entry !== undefined);
   }
+
+  #put(id: Hex, row: WorkerRow | undefined): void {
+    this.#changed.set(id, row);
+    if (this.#changed.size >= maxChanged) this.#compact();
+  }
+
+  /** Whether there was such a row. Keys stay in the index: who had a key is asked for too, and what is found is checked. */
+  #remove(id: Hex): boolean {
+    const row = this.row(id);
+    if (row === undefined) return false;
+    this.#size -= 1;
+    this.#resolved.delete(id);
+    this.#byKey?.remove(toHex(rawWorker(row).ecdhKey), id);
+    if (this.#byUrl !== undefined) for (const url of endpointsOf(row).urls) this.#byUrl.remove(url, id);
+    return true;
+  }
+
+  #isNow(id: Hex, row: WorkerRow): boolean {
+    const now = this.row(id);
+    return now !== undefined && equalBytes(now, row);
+  }
+
+  #accept(id: Hex, resolved: ResolvedWorker): void {
+    this.#unresolved.delete(id);
+    const [oldest] = this.#resolved.keys();
+    if (this.#resolved.size >= maxResolved && oldest !== undefined) this.#resolved.delete(oldest);
+    this.#resolved.set(id, resolved);
+    const proven = resolved.entry.epochs.filter((key) => key.proven);
+    if (proven.length > 0) this.#seen.set(id, proven);
+    for (const { ecdhKey } of proven) this.#byKey?.add(toHex(ecdhKey), id);
+  }
+
+  #indexKeys(index: ManyIndex<Hex>, id: Hex, row: WorkerRow): void {
+    index.add(toHex(rawWorker(row).ecdhKey), id);
+    for (const { ecdhKey } of this.seen(id)) index.add(toHex(ecdhKey), id);
+  }
+
+  #compact(): void {
+    if (this.#changed.size === 0) return;
+    const { pages, written, removed } = this.#pages.merge(this.#changed);
+    this.#pages = pages;
+    this.#changed = new Map();
+    for (const page of written) this.#unsaved.set(toHex(page.from), page);
+    for (const from of removed) this.#unsaved.set(toHex(from), undefined);
+  }
+}
+
+function indexUrls(index: ManyIndex<Hex>, id: Hex, row: WorkerRow): void {
+  for (const url of endpointsOf(row).urls) index.add(url, id);
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
-import { connectChain, type Chain } from '../../src/chain/index.ts';
+import { connectChain, decodeEndpoints, type Chain } from '../../src/chain/index.ts';
 import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
 import { toHex, Writer, type Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
@@ -37,7 +37,7 @@ describe('BlockView', () => {
     let pages = 0;
     for await (const page of view.allWorkers()) {
       pages++;
-      for (const { info, endpoints } of page) found.set(info.identity, endpoints);
+      for (const { identity, endpoints } of page) found.set(toHex(identity), decodeEndpoints(endpoints));
     }
     assert.ok(pages >= 3);
     assert.equal(found.size, 2_101);
@@ -47,7 +47,7 @@ describe('BlockView', () => {
     const some = [...found.keys()].slice(0, 1_500);
     const read = await view.workers([...some, `0x${'00'.repeat(32)}`]);
     assert.deepEqual(
-      read.map((record) => record?.info.identity),
+      read.map((worker) => worker && toHex(worker.identity)),
       [...some, undefined],
     );
   });
@@ -130,12 +130,15 @@ describe('BlockView', () => {
       [key(two.identity), '0x00ffffff'],
     ]);
     const view = chain.at((await chain.bestHead()).hash);
-    const [first, second, third] = await view.workers([one.identity, two.identity, worker.identity]);
-    assert.equal(first?.endpoints.length, 64 + 2);
-    assert.equal(first.endpoints[0], '\ufffda');
-    assert.deepEqual(first.endpoints.slice(-2), ['ecdh:last', 'ecdh:one']);
-    assert.deepEqual(second?.endpoints, []);
-    assert.deepEqual(third?.endpoints, ['http://nested']);
+    const read = await view.workers([one.identity, two.identity, worker.identity]);
+    const [first, second, third] = read.map((each) => each && decodeEndpoints(each.endpoints));
+    assert.equal(first?.length, 64 + 2);
+    assert.equal(first[0], '\ufffda');
+    assert.deepEqual(first.slice(-2), ['ecdh:last', 'ecdh:one']);
+    assert.deepEqual(second, []);
+    assert.deepEqual(third, ['http://nested']);
+    assert.deepEqual((await view.worker(one.identity))?.endpoints, first);
+    assert.ok(read[0]!.endpoints.length < 4_096);
   });
 
   function twox(id: Hex): string {

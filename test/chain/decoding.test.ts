@@ -5,7 +5,7 @@ import { xxhashAsHex } from '@polkadot/util-crypto';
 import type { WorkerInfo } from '../../src/chain/index.ts';
 import { Runtime } from '../../src/chain/runtime/runtime.ts';
 import { decodeEndpoints } from '../../src/chain/storage/endpoints.ts';
-import { fastFromHex, fastToHex } from '../../src/chain/storage/fast-hex.ts';
+import { fastFromHex, fastToHex, portableFromHex, portableHexDigits } from '../../src/chain/storage/fast-hex.ts';
 import {
   decodeForeignMessages,
   decodeOutboundMessages,
@@ -156,9 +156,15 @@ describe('decoding by hand', () => {
         assert.equal(fastToHex(value), toHex(value));
         assert.deepEqual(fastFromHex(toHex(value)), value);
         assert.deepEqual(fastFromHex(`0x${toHex(value).slice(2).toUpperCase()}`), value);
+        assert.equal(`0x${portableHexDigits(value)}`, toHex(value));
+        assert.deepEqual(portableFromHex(toHex(value)), value);
       }),
     );
-    for (const text of ['', '0x0', '00', '0x0g', '0xg0', '0x\u0130\u0130']) assert.equal(fastFromHex(text), undefined);
+    const wide = '0x\u0130\u0130';
+    for (const text of ['', '0x0', '00', '0x0g', '0xg0', wide]) assert.equal(fastFromHex(text), undefined);
+    for (const text of ['0x0g', '0xg0', wide]) assert.equal(portableFromHex(text), undefined);
+    const long = new Uint8Array(20_000).fill(0xab);
+    assert.deepEqual(fastFromHex(toHex(long)), long);
   });
 
   it('finds storage where the chain has it', () => {

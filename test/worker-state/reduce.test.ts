@@ -1,35 +1,32 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { boundEndpoints } from '../../src/chain/storage/endpoints.ts';
 import { compareBytes, equalBytes, type Hex } from '../../src/codec/index.ts';
-import { verify } from '../../src/crypto/index.ts';
+import { verifyBatch } from '../../src/crypto/index.ts';
 import { maxEpochs, mergeEpochs } from '../../src/worker-state/merge-epochs.ts';
-import { proveRecords } from '../../src/worker-state/prove-records.ts';
+import { provenBy, readRecords, type ProvenRecords } from '../../src/worker-state/prove-records.ts';
 import { reduceWorker } from '../../src/worker-state/reduce-worker.ts';
-import { resolveWorker, type ResolvedWorker } from '../../src/worker-state/resolve-worker.ts';
-import { factsOf, type WorkerFacts } from '../../src/worker-state/worker-facts.ts';
+import { resolveWorkers, type ResolvedWorker } from '../../src/worker-state/resolve-worker.ts';
+import { packRow, rawWorker } from '../../src/worker-state/rows/worker-row.ts';
+import { factsOf } from '../../src/worker-state/worker-facts.ts';
 import type { EpochKey } from '../../src/worker-state/worker-state.ts';
 import { recordOf, testKey, testWorker } from '../chain/support.ts';
+import { encodeEndpoints, rowOf } from './support.ts';
 
 const genesisHash: Hex = `0x${'42'.repeat(32)}`;
 const worker = testWorker(1);
 const other = testWorker(2);
 const [keyA, keyB] = [testKey(11), testKey(12)].sort(compareBytes) as [Uint8Array, Uint8Array];
 
-function facts(endpoints: readonly string[], changes: Partial<WorkerFacts> = {}): WorkerFacts {
-  const info = {
-    identity: worker.identity,
-    ecdhKey: worker.ecdhKey,
-    runtimeVersion: 1,
-    lastUpdated: 0n,
-    operator: undefined,
-    attestationProvider: undefined,
-    confidenceLevel: 128,
-  };
-  return { ...factsOf({ info, endpoints, gatekeeper: false }), ...changes };
+function resolve(endpoints: readonly string[], seen: readonly EpochKey[] = []): ResolvedWorker {
+  const [resolved] = resolveWorkers([{ facts: factsOf(rowOf(worker, { endpoints })), seen }], genesisHash, verifyBatch);
+  assert.ok(resolved);
+  return resolved;
 }
 
-function resolve(endpoints: readonly string[], seen: readonly EpochKey[] = []): ResolvedWorker {
-  return resolveWorker(facts(endpoints), seen, genesisHash, verify);
+function proveRecords(records: readonly string[]): ProvenRecords {
+  const read = readRecords(genesisHash, worker.identity, records);
+  return provenBy(read, verifyBatch(read.claims));
 }
 
 const proven = (epoch: number, ecdhKey: Uint8Array): EpochKey => ({ epoch, ecdhKey, proven: true });
@@ -38,7 +35,7 @@ describe('ECDH records', () => {
   const valid = recordOf(worker, genesisHash, 3, keyA);
 
   it('prove a key where the identity signed it for this chain', () => {
-    assert.deepEqual(proveRecords(genesisHash, worker.identity, [valid], verify).keys, [proven(3, keyA)]);
+    assert.deepEqual(proveRecords([valid]).keys, [proven(3, keyA)]);
   });
 
   for (const [what, text] of [
@@ -49,7 +46,7 @@ describe('ECDH records', () => {
     ['of another form', 'ecdh:whatever'],
   ] as const)
     it(`prove nothing ${what}`, () => {
-      const { keys, invalid } = proveRecords(genesisHash, worker.identity, [text], verify);
+      const { keys, invalid } = proveRecords([text]);
       assert.deepEqual(keys, []);
       assert.equal(invalid.size, 1);
     });
@@ -64,17 +61,19 @@ describe('ECDH records', () => {
 
   it('stay bounded however many there are', () => {
     let verified = 0;
-    const counting = (): boolean => verified++ < 0;
+    const counting = (records: readonly unknown[]): boolean[] => {
+      verified += records.length;
+      return records.map(() => false);
+    };
+    const resolveCounting = (endpoints: readonly string[]): ResolvedWorker => {
+      const raw = { ...rawWorker(rowOf(worker)), endpoints: boundEndpoints(encodeEndpoints(endpoints)) };
+      return resolveWorkers([{ facts: factsOf(packRow(raw)), seen: [] }], genesisHash, counting)[0]!;
+    };
     const junk = Array.from({ length: 10_000 }, (_, i) => valid.replace('epoch=3', `epoch=${i}`));
-    const { faults } = resolveWorker(
-      facts(junk.slice(0, 40).concat(Array(10_000).fill('ecdh:x'))),
-      [],
-      genesisHash,
-      counting,
-    );
+    const { faults } = resolveCounting(junk.slice(0, 40).concat(Array(10_000).fill('ecdh:x')));
     assert.equal(verified, 0);
     assert.equal(faults.size, 1);
-    resolveWorker(facts(junk), [], genesisHash, counting);
+    resolveCounting(junk);
     assert.equal(verified, 8);
   });
 });
@@ -166,15 +165,29 @@ describe('changes', () => {
 
   it('tell of every field', () => {
     const before = resolve(['http://a']);
-    for (const after of [
-      resolve(['http://b']),
-      resolve(['http://a', recordOf(worker, genesisHash, 1, keyA)]),
-      resolveWorker(facts(['http://a'], { gatekeeper: true }), [], genesisHash, verify),
-      resolveWorker(facts(['http://a'], { runtimeVersion: 2 }), [], genesisHash, verify),
-      resolveWorker(facts(['http://a'], { confidenceLevel: 1 }), [], genesisHash, verify),
-      resolveWorker(facts(['http://a'], { registered: keyA }), [], genesisHash, verify),
-    ])
-      assert.deepEqual(reduceWorker(before, after), [{ type: 'changed', worker: after.entry, before: before.entry }]);
+    const changed = (changes: Parameters<typeof rowOf>[1], endpoints = ['http://a']): ResolvedWorker => {
+      const facts = factsOf(rowOf(worker, { ...changes, endpoints }));
+      return resolveWorkers([{ facts, seen: [] }], genesisHash, verifyBatch)[0]!;
+    };
+    for (const [after, ...what] of [
+      [resolve(['http://b']), 'endpoints'],
+      [resolve(['http://a', recordOf(worker, genesisHash, 1, keyA)]), 'keys'],
+      [changed({ ecdhKey: keyA }), 'keys'],
+      [changed({ runtimeVersion: 2 }), 'runtime-version'],
+      [changed({ confidenceLevel: 1 }), 'confidence-level'],
+      [changed({ confidenceLevel: 1, ecdhKey: keyA }, []), 'endpoints', 'keys', 'confidence-level'],
+    ] as const)
+      assert.deepEqual(reduceWorker(before, after), [
+        { type: 'changed', worker: after.entry, before: before.entry, what },
+      ]);
+    const gatekeeper = changed({ gatekeeper: true });
+    assert.deepEqual(reduceWorker(before, gatekeeper), [
+      { type: 'gatekeeper', worker: gatekeeper.entry, before: before.entry },
+    ]);
+    assert.deepEqual(
+      reduceWorker(changed({ gatekeeper: true }, []), before).map(({ type }) => type),
+      ['changed', 'gatekeeper'],
+    );
   });
 
   it('tell of a fault once', () => {

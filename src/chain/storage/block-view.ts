@@ -1,9 +1,9 @@
 import { concatBytes, fromHex, Reader, toHex, type Hex } from '../../codec/index.ts';
-import type { BlockView, WorkerRecord } from '../chain.ts';
+import type { BlockView, RawWorker, WorkerEssentials } from '../chain.ts';
 import type { ReadAt } from '../runtime/runtime-cache.ts';
 import type { BlockStorage } from './block-storage.ts';
-import { decodeEndpoints } from './endpoints.ts';
-import { idOfKey } from './fast-hex.ts';
+import { boundEndpoints, decodeEndpoints } from './endpoints.ts';
+import { idBytesOfKey, idOfKey } from './fast-hex.ts';
 import { inWindow } from './in-window.ts';
 import { layoutOf, type Layout } from './layout.ts';
 import { storagePrefix } from './storage-key.ts';
@@ -15,7 +15,7 @@ const workerOrigin = Uint8Array.of(2);
 const gatekeeperKey = storagePrefix('PhalaRegistry', 'Gatekeeper');
 /** A page of records takes two requests. */
 const pagesInFlight = requestsInFlight / 2;
-const noEndpoints: readonly string[] = [];
+const noEndpoints = new Uint8Array(0);
 
 export function createBlockView(storage: BlockStorage, readAt: ReadAt): BlockView {
   const { hash } = storage;
@@ -27,12 +27,12 @@ export function createBlockView(storage: BlockStorage, readAt: ReadAt): BlockVie
   };
 
   /** By the keys of the workers in `Workers`. */
-  const records = async (
+  const rawWorkers = async (
     keys: readonly Hex[],
     among: ReadonlySet<Hex>,
     known: Layout,
     signal?: AbortSignal,
-  ): Promise<(WorkerRecord | undefined)[]> => {
+  ): Promise<(RawWorker | undefined)[]> => {
     const [infos, endpoints] = await Promise.all([
       storage.values(keys, signal),
       storage.values(keys.map(known.endpointsKeyOf), signal),
@@ -41,11 +41,15 @@ export function createBlockView(storage: BlockStorage, readAt: ReadAt): BlockVie
       const bytes = infos[i];
       const list = endpoints[i];
       if (bytes === undefined) return undefined;
-      const info = storage.decode(`PhalaRegistry.Workers at ${key}`, () => known.decodeWorkerInfo(bytes, idOfKey(key)));
+      const read = (): WorkerEssentials => known.workerEssentials(bytes, key);
+      const { ecdhKey, runtimeVersion, confidenceLevel } = storage.decode(`PhalaRegistry.Workers at ${key}`, read);
       return {
-        info,
-        endpoints: list === undefined ? noEndpoints : decodeEndpoints(list),
-        gatekeeper: among.has(info.identity),
+        identity: idBytesOfKey(key),
+        ecdhKey,
+        runtimeVersion,
+        confidenceLevel,
+        endpoints: list === undefined ? noEndpoints : boundEndpoints(list),
+        gatekeeper: among.size > 0 && among.has(idOfKey(key)),
       };
     });
   };
@@ -67,7 +71,15 @@ export function createBlockView(storage: BlockStorage, readAt: ReadAt): BlockVie
       if (value === undefined) return 0n;
       return storage.decode('PhalaMq.OffchainIngress', () => new Reader(value, 'It').u64());
     },
-    worker: async (id, signal) => (await view.workers([id], signal))[0],
+    worker: async (id, signal) => {
+      const known = await layout(signal);
+      const key = known.workerKey(fromHex(id, 'The id'));
+      const [bytes, list] = await storage.values([key, known.endpointsKeyOf(key)], signal);
+      if (bytes === undefined) return undefined;
+      const info = storage.decode(`PhalaRegistry.Workers at ${key}`, () => known.decodeWorkerInfo(bytes, idOfKey(key)));
+      const gatekeeper = (await gatekeepers(signal)).has(info.identity);
+      return { info, endpoints: decodeEndpoints(list ?? noEndpoints), gatekeeper };
+    },
     workerIds: async (signal) => {
       const ids: Hex[] = [];
       const { workersPrefix } = await layout(signal);
@@ -80,8 +92,8 @@ export function createBlockView(storage: BlockStorage, readAt: ReadAt): BlockVie
       const keys = ids.map((id) => known.workerKey(fromHex(id, 'The id')));
       const pages: Hex[][] = [];
       for (let start = 0; start < keys.length; start += pageSize) pages.push(keys.slice(start, start + pageSize));
-      const found: (WorkerRecord | undefined)[] = [];
-      for await (const page of inWindow(pages, pagesInFlight, (part) => records(part, among, known, signal)))
+      const found: (RawWorker | undefined)[] = [];
+      for await (const page of inWindow(pages, pagesInFlight, (part) => rawWorkers(part, among, known, signal)))
         found.push(...page);
       return found;
     },
@@ -89,7 +101,7 @@ export function createBlockView(storage: BlockStorage, readAt: ReadAt): BlockVie
       const known = await layout(signal);
       const among = await gatekeepers(signal);
       const keys = storage.keyPages(known.workersPrefix, signal);
-      for await (const page of inWindow(keys, pagesInFlight, (part) => records(part, among, known, signal)))
+      for await (const page of inWindow(keys, pagesInFlight, (part) => rawWorkers(part, among, known, signal)))
         yield page.filter((record) => record !== undefined);
     },
     gatekeepers: async (signal) => [...(await gatekeepers(signal))],

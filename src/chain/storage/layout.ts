@@ -1,11 +1,11 @@
 import { fromHex, type Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
-import type { OutboundMessage } from '../chain.ts';
+import type { OutboundMessage, WorkerEssentials } from '../chain.ts';
 import type { Runtime, StorageEntry } from '../runtime/runtime.ts';
 import { idOfKey } from './fast-hex.ts';
 import { decodeForeignMessages, decodeOutboundMessages, hasKnownMessages } from './outbound-messages.ts';
 import { mapKeys, storagePrefix } from './storage-key.ts';
-import { workerInfoDecoder, type DecodeWorkerInfo } from './worker-info.ts';
+import { essentialsReader, workerInfoDecoder, type DecodeWorkerInfo } from './worker-info.ts';
 
 /** Where one runtime keeps what khala-relay reads, and how to decode it. */
 export interface Layout {
@@ -15,6 +15,8 @@ export interface Layout {
   readonly endpointsKeyOf: (workerKey: Hex) => Hex;
   readonly ingressKey: (origin: Uint8Array) => Hex;
   readonly decodeWorkerInfo: DecodeWorkerInfo;
+  /** `key` is that of the entry. `ecdhKey` may be a view of the bytes. */
+  readonly workerEssentials: (bytes: Uint8Array, key: Hex) => WorkerEssentials;
   readonly decodeMessages: (bytes: Uint8Array) => OutboundMessage[];
 }
 
@@ -31,6 +33,8 @@ export function layoutOf(runtime: Runtime): Layout {
   const workersPrefix = storagePrefix('PhalaRegistry', 'Workers');
   const endpointsPrefix = storagePrefix('PhalaRegistry', 'Endpoints');
   const endpointsKey = mapKeys(endpoints);
+  const decodeWorkerInfo = workerInfoDecoder(runtime, workers);
+  const essentials = essentialsReader(workers);
   const layout: Layout = {
     workersPrefix,
     workerKey: mapKeys(workers),
@@ -39,7 +43,8 @@ export function layoutOf(runtime: Runtime): Layout {
         ? (workerKey) => `${endpointsPrefix}${workerKey.slice(workersPrefix.length)}`
         : (workerKey) => endpointsKey(fromHex(idOfKey(workerKey))),
     ingressKey: mapKeys(ingress),
-    decodeWorkerInfo: workerInfoDecoder(runtime, workers),
+    decodeWorkerInfo,
+    workerEssentials: (bytes, key) => essentials(bytes) ?? decodeWorkerInfo(bytes, idOfKey(key)),
     decodeMessages: hasKnownMessages(messages)
       ? decodeOutboundMessages
       : (bytes) => decodeForeignMessages(runtime, messages, bytes),

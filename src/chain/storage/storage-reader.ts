@@ -34,7 +34,7 @@ export class StorageReader {
     let start: Hex | null = null;
     for (;;) {
       const answer = await this.#readAt(method, [prefix, pageSize, start, block], block, signal);
-      const page = expectArray(answer ?? missingBlock(block), method).map((key) => expectHex(key, method));
+      const page = expectArray(answer ?? missingBlock(block), method).map((key) => expectKey(key, prefix, method));
       if (page.length > 0) yield page;
       const last = page.at(-1);
       if (page.length < pageSize || last === undefined || (start !== null && last <= start)) return;
@@ -61,17 +61,34 @@ export class StorageReader {
     const [changeSet] = expectArray(answer, method);
     if (changeSet === undefined) missingBlock(block);
     const changes = expectArray(expectObject(changeSet, method)['changes'], method);
-    // Nodes answer in the order asked; one that does not is read all the same.
-    const inOrder = (change: unknown, i: number): change is readonly [Hex, unknown] =>
-      Array.isArray(change) && change[0] === keys[i];
-    if (changes.length === keys.length && changes.every(inOrder)) return changes.map(([, value]) => valueOf(value));
-    const found = new Map<string, Hex | undefined>();
-    for (const change of changes) {
-      const [key, value] = expectArray(change, method);
-      if (typeof key === 'string') found.set(key.toLowerCase(), valueOf(value));
-    }
-    return keys.map((key) => found.get(key));
+    return inOrder(changes, keys) ?? byKey(changes, keys, method);
   }
+}
+
+/** Nodes answer in the order asked. undefined from one that does not. */
+function inOrder(changes: readonly unknown[], keys: readonly Hex[]): (Hex | undefined)[] | undefined {
+  if (changes.length !== keys.length) return undefined;
+  const values = new Array<Hex | undefined>(keys.length);
+  for (let i = 0; i < keys.length; i++) {
+    const change = changes[i];
+    if (!Array.isArray(change) || change[0] !== keys[i]) return undefined;
+    values[i] = valueOf(change[1]);
+  }
+  return values;
+}
+
+function byKey(changes: readonly unknown[], keys: readonly Hex[], method: string): (Hex | undefined)[] {
+  const found = new Map<string, Hex | undefined>();
+  for (const change of changes) {
+    const [key, value] = expectArray(change, method);
+    if (typeof key === 'string') found.set(key.toLowerCase(), valueOf(value));
+  }
+  return keys.map((key) => found.get(key));
+}
+
+/** Whether the rest is hex is seen where it is decoded: there are megabytes of it. */
+function expectKey(key: unknown, prefix: Hex, method: string): Hex {
+  return typeof key === 'string' && key.startsWith(prefix) ? (key as Hex) : expectHex(key, method);
 }
 
 /** Whether it is hex is seen when it is decoded. */

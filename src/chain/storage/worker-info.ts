@@ -1,6 +1,6 @@
 import { Reader, type Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
-import type { WorkerInfo } from '../chain.ts';
+import type { WorkerEssentials, WorkerInfo } from '../chain.ts';
 import type { Runtime, StorageEntry } from '../runtime/runtime.ts';
 import { fastToHex } from './fast-hex.ts';
 
@@ -13,6 +13,29 @@ const legacyShape = `{${head},${tail}}`;
 const currentForm = new RegExp(
   `^${`{${head},attestation_provider:?enum{`.replace(/[[\]{}?]/g, '\\$&')}([\\d:A-Za-z,]*)${`},${tail}}`.replace(/[[\]{}?]/g, '\\$&')}$`,
 );
+
+const versionAt = 64;
+/** Behind two keys, the version and the time. */
+const operatorAt = 76;
+
+/**
+ * The little that a snapshot of all workers needs, ten times as fast as a {@link DecodeWorkerInfo}; `ecdhKey` is a view of
+ * the bytes. It gives undefined for bytes that are not of one of the two layouts that Khala has had.
+ */
+export function essentialsReader({ valueShape }: StorageEntry): (bytes: Uint8Array) => WorkerEssentials | undefined {
+  const hasProvider = currentForm.test(valueShape);
+  if (!hasProvider && valueShape !== legacyShape) return () => undefined;
+  return (bytes) => {
+    const operator = bytes[operatorAt] ?? 2;
+    const providerAt = operatorAt + (operator === 0 ? 1 : 33);
+    const provider = hasProvider ? (bytes[providerAt] ?? 2) : 0;
+    const confidenceLevel = bytes[providerAt + (hasProvider ? 1 + provider : 0)];
+    if (operator > 1 || provider > 1 || confidenceLevel === undefined) return undefined;
+    const byte = (at: number): number => bytes[versionAt + at] ?? 0;
+    const runtimeVersion = (byte(0) | (byte(1) << 8) | (byte(2) << 16) | (byte(3) << 24)) >>> 0;
+    return { ecdhKey: bytes.subarray(32, versionAt), runtimeVersion, confidenceLevel };
+  };
+}
 
 /** By hand for the two layouts that Khala has had, by metadata for any other. */
 export function workerInfoDecoder(runtime: Runtime, entry: StorageEntry): DecodeWorkerInfo {

@@ -59,7 +59,7 @@ export function slotOf(end: string, nibble: number): string {
   return end + digitOf(nibble);
 }
 
-function bitCount(bits: number): number {
+export function bitCount(bits: number): number {
   let count = 0;
   for (let rest = bits; rest !== 0; rest &= rest - 1) count += 1;
   return count;

@@ -1,10 +1,10 @@
 import { fromHex, Reader, toHex, type Hex } from '../../codec/index.ts';
-import { isRelayError, RelayError } from '../../errors/index.ts';
-import type { Head, KnownWorkers, ProvenWorkers, WorkerInfo, WorkersMark } from '../chain.ts';
+import { RelayError } from '../../errors/index.ts';
+import type { Head, ProvenWorkers, WorkerEssentials, WorkersMark } from '../chain.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { RuntimeCache } from '../runtime/runtime-cache.ts';
-import { decodeEndpoints } from '../storage/endpoints.ts';
-import { idOfKey } from '../storage/fast-hex.ts';
+import { boundEndpoints } from '../storage/endpoints.ts';
+import { idBytesOfKey, idOfKey } from '../storage/fast-hex.ts';
 import { layoutOf, type Layout } from '../storage/layout.ts';
 import { storagePrefix } from '../storage/storage-key.ts';
 import type { StorageReader } from '../storage/storage-reader.ts';
@@ -20,8 +20,7 @@ const endpointsPrefix = digitsOf(storagePrefix('PhalaRegistry', 'Endpoints'));
 const gatekeeperKey = digitsOf(storagePrefix('PhalaRegistry', 'Gatekeeper'));
 /** `System.LastRuntimeUpgrade`: the version of the runtime that laid out the state. */
 const lastUpgradeKey = digitsOf(storagePrefix('System', 'LastRuntimeUpgrade'));
-/** Newer blocks that a snapshot is brought to before it gives up. */
-const maxPins = 5;
+const noEndpoints = new Uint8Array(0);
 const keysOfEveryBlock = [workersPrefix, endpointsPrefix, gatekeeperKey, lastUpgradeKey];
 
 /** Where a reading begins. */
@@ -31,7 +30,6 @@ export interface ProvenWorkersParts {
   readonly proofs: ProofReader;
   readonly storage: StorageReader;
   readonly runtimes: RuntimeCache;
-  readonly finalizedHead: (signal?: AbortSignal) => Promise<Head>;
 }
 
 /** What one proof tells of a block. */
@@ -86,8 +84,8 @@ export function createProvenWorkers(parts: ProvenWorkersParts): ProvenWorkers {
     const state = await stateAt(head, mark.workers, mark.endpoints, signal);
     const gatekeepers = decoded(head, 'PhalaRegistry.Gatekeeper', () => readIds(state.gatekeeper));
     const next: WorkersMark = { workers: state.workers.map, endpoints: state.endpoints.map };
-    const infos = new Map<Hex, WorkerInfo | undefined>();
-    const endpoints = new Map<Hex, readonly string[]>();
+    const infos = new Map<Hex, WorkerEssentials | undefined>();
+    const endpoints = new Map<Hex, Uint8Array>();
     if (state.workers.parts.length + state.endpoints.parts.length === 0)
       return { mark: next, infos, endpoints, gatekeepers };
 
@@ -96,12 +94,12 @@ export function createProvenWorkers(parts: ProvenWorkersParts): ProvenWorkers {
     const endpointKey = (id: Hex): Hex => layout.endpointsKeyOf(layout.workerKey(fromHex(id)));
     const endpointSlot = (id: Hex): string => digitsOf(endpointKey(id)).slice(endpointsPrefix.length);
     for (const { entries } of state.workers.parts)
-      for (const [key, value] of entries) infos.set(idOf(key), decodeInfo(head, layout, key, value));
+      for (const [key, value] of entries) infos.set(idOf(key), essentials(head, layout, key, value));
     for (const { entries } of state.endpoints.parts)
-      for (const [key, value] of entries) endpoints.set(idOf(key), decodeEndpoints(value));
+      for (const [key, value] of entries) endpoints.set(idOf(key), boundEndpoints(value));
     for (const id of goneFrom(state.workers.parts, known, idOf, workerSlot)) infos.set(id, undefined);
     const withEndpoints = { has: (id: Hex) => known.hasEndpoints(id), ids: () => known.ids() };
-    for (const id of goneFrom(state.endpoints.parts, withEndpoints, idOf, endpointSlot)) endpoints.set(id, []);
+    for (const id of goneFrom(state.endpoints.parts, withEndpoints, idOf, endpointSlot)) endpoints.set(id, noEndpoints);
 
     // What a worker published before it was (again) registered did not change with its registration.
     const wanted = [...infos.keys()].filter(
@@ -110,51 +108,37 @@ export function createProvenWorkers(parts: ProvenWorkersParts): ProvenWorkers {
     const values = wanted.length === 0 ? [] : await proofs.values(head, wanted.map(endpointKey), signal);
     wanted.forEach((id, i) => {
       const value = values[i];
-      if (value !== undefined) endpoints.set(id, decodeEndpoints(value));
+      if (value !== undefined) endpoints.set(id, boundEndpoints(value));
     });
     return { mark: next, infos, endpoints, gatekeepers };
   };
 
-  const snapshot: ProvenWorkers['snapshot'] = async (pinned, signal) => {
-    const [lastUpgrade] = await proofs.values(pinned, [`0x${lastUpgradeKey}`], signal);
-    const layout = await layoutAt(pinned, lastUpgrade, signal);
-    const infos = new Map<Hex, WorkerInfo>();
-    const endpoints = new Map<Hex, readonly string[]>();
+  const snapshot: ProvenWorkers['snapshot'] = async (head, take, signal) => {
+    const [lastUpgrade, listed] = await proofs.values(head, [`0x${lastUpgradeKey}`, `0x${gatekeeperKey}`], signal);
+    const gatekeepers = decoded(head, 'PhalaRegistry.Gatekeeper', () => readIds(listed));
+    const layout = await layoutAt(head, lastUpgrade, signal);
     const reader = { proofs, storage };
-    const endpointsRead = await readMap(
-      reader,
-      pinned,
-      endpointsPrefix,
-      (key, value) => endpoints.set(idOf(key), decodeEndpoints(value)),
-      signal,
-    );
-    const workersRead = await readMap(
-      reader,
-      pinned,
-      workersPrefix,
-      (key, value) => infos.set(idOf(key), decodeInfo(pinned, layout, key, value)),
-      signal,
-    );
-    const mark: WorkersMark = { workers: workersRead.map, endpoints: endpointsRead.map };
-    const known: KnownWorkers = {
-      has: (id) => infos.has(id),
-      hasEndpoints: (id) => endpoints.has(id),
-      ids: () => new Set([...infos.keys(), ...endpoints.keys()]),
+    const lists = new Map<string, Uint8Array>();
+    const keepList = (key: string, value: Uint8Array): void => void lists.set(idDigitsOf(key), boundEndpoints(value));
+    const endpoints = await readMap(reader, head, endpointsPrefix, keepList, signal);
+    const takeWorker = (key: string, value: Uint8Array): void => {
+      const { ecdhKey, runtimeVersion, confidenceLevel } = essentials(head, layout, key, value);
+      const digits = idDigitsOf(key);
+      take({
+        identity: idBytesOfKey(key),
+        ecdhKey,
+        runtimeVersion,
+        confidenceLevel,
+        endpoints: lists.get(digits) ?? noEndpoints,
+        gatekeeper: gatekeepers.size > 0 && gatekeepers.has(`0x${digits}`),
+      });
     };
-    let isPinned = endpointsRead.isComplete && workersRead.isComplete;
-    for (let attempt = 1; ; attempt++) {
-      // Where the node dropped the state half way, what was read is brought to a newer block.
-      const head = isPinned ? pinned : await parts.finalizedHead(signal);
-      try {
-        const rest = await changes(mark, head, known, signal);
-        putAll(infos, rest.infos, (info): info is WorkerInfo => info !== undefined);
-        putAll(endpoints, rest.endpoints, (list): list is readonly string[] => list.length > 0);
-        return { head, difference: { mark: rest.mark, infos, endpoints, gatekeepers: rest.gatekeepers } };
-      } catch (error) {
-        if (!isRelayError(error, 'state-discarded') || attempt === maxPins) throw error;
-        isPinned = false;
-      }
-    }
+    const workers = await readMap(reader, head, workersPrefix, takeWorker, signal);
+    return {
+      mark: { workers: workers.map, endpoints: endpoints.map },
+      gatekeepers,
+      isComplete: workers.isComplete && endpoints.isComplete,
+    };
   };
 
   return { snapshot, changes };
@@ -165,22 +149,16 @@ function changesOf(nodes: ProofNodes, root: Uint8Array, prefix: string, known: K
   return subtree === undefined ? { missing: [prefix] } : findChanges(nodes, prefix, subtree.is, known);
 }
 
-function putAll<T, Kept extends T>(
-  target: Map<Hex, Kept>,
-  entries: ReadonlyMap<Hex, T>,
-  isKept: (value: T) => value is Kept,
-): void {
-  for (const [id, value] of entries)
-    if (isKept(value)) target.set(id, value);
-    else target.delete(id);
-}
-
 function idOf(key: string): Hex {
   return idOfKey(`0x${key}`);
 }
 
-function decodeInfo(head: Head, layout: Layout, key: string, value: Uint8Array): WorkerInfo {
-  return decoded(head, `PhalaRegistry.Workers at 0x${key}`, () => layout.decodeWorkerInfo(value, idOf(key)));
+function idDigitsOf(key: string): string {
+  return key.slice(-64);
+}
+
+function essentials(head: Head, layout: Layout, key: string, value: Uint8Array): WorkerEssentials {
+  return decoded(head, `PhalaRegistry.Workers at 0x${key}`, () => layout.workerEssentials(value, `0x${key}`));
 }
 
 function readIds(value: Uint8Array | undefined): ReadonlySet<Hex> {

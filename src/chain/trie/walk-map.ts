@@ -126,13 +126,13 @@ export class MapWalk {
     return this.#build(slot, relative, children, counts);
   }
 
-  /** Collects all entries below a place, within the range; gives how many. */
-  visit(slot: string, { path, merkleValue }: Subtree, entries: [string, Uint8Array][]): number {
+  /** Collects all entries below a place, within the range; gives how many. `isInside`: the range holds all of them. */
+  visit(slot: string, { path, merkleValue }: Subtree, entries: [string, Uint8Array][], isInside = false): number {
     const node = this.#node(path, merkleValue);
     if (node === undefined) return 0;
     const end = path + node.partial;
     let count = 0;
-    if (node.value !== undefined && this.#isInRange(end)) {
+    if (node.value !== undefined && (isInside || this.#isInRange(end))) {
       const value = this.#nodes.value(node.value);
       if (value === undefined) this.missing.push(end);
       else entries.push([end, value]);
@@ -142,9 +142,12 @@ export class MapWalk {
     const relative = end.slice(this.#prefix.length);
     const counts = new Uint32Array(16);
     node.children.forEach((child, nibble) => {
+      if (child === undefined) return;
       const childPath = slotOf(end, nibble);
-      if (child === undefined || !this.#canBeInRange(childPath)) return;
-      counts[nibble] = this.visit(slotOf(relative, nibble), { path: childPath, merkleValue: child }, entries);
+      const isAllInside = isInside || this.#isAllInRange(childPath);
+      if (!isAllInside && !this.#canBeInRange(childPath)) return;
+      const place = { path: childPath, merkleValue: child };
+      counts[nibble] = this.visit(slotOf(relative, nibble), place, entries, isAllInside);
     });
     return count + this.#build(slot, relative, node.children, counts);
   }
@@ -175,6 +178,13 @@ export class MapWalk {
     if (this.#range === undefined) return true;
     const { after, upTo } = this.#range;
     return key > after && (upTo === '' || key <= upTo);
+  }
+
+  /** Whether keys that begin with `path` are all in the range. */
+  #isAllInRange(path: string): boolean {
+    if (this.#range === undefined) return true;
+    const { after, upTo } = this.#range;
+    return path > after.slice(0, path.length) && (upTo === '' || path < upTo.slice(0, path.length));
   }
 
   /** Whether keys that begin with `path` can be in the range. */

@@ -57,7 +57,7 @@ function printChange(output: Output, change: WorkerChange): void {
     process.stderr.write(`khala-relay: ${change.identity} has an invalid ECDH record: ${change.reason}\n`);
     return;
   }
-  printWorker(output, change.type, change.worker, change.block);
+  printWorker(output, change.type === 'gatekeeper' ? 'changed' : change.type, change.worker, change.block);
 }
 
 function printWorker(output: Output, event: 'added' | 'changed' | 'removed', worker: WorkerEntry, block: number): void {

@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { connectChain, type Chain } from '../../src/chain/index.ts';
+import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
+import { toHex } from '../../src/codec/index.ts';
+import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { rangeOf } from '../../src/store/keys.ts';
+import { openLmdbStore, openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
+import { watchWorkerState, type WatchOptions, type WorkerStateWatch } from '../../src/worker-state/index.ts';
+import { alice, record, recordOf, signedEndpoints, testKey, testWorker } from '../chain/support.ts';
+import { temporaryFolder } from '../support/entities.ts';
+import { startRpcProxy, type RpcProxy } from '../support/rpc-proxy.ts';
+import { until } from '../support/until.ts';
+
+const count = 300;
+
+function printed(watch: WorkerStateWatch): string[] {
+  return [...watch.state].map((entry) =>
+    JSON.stringify(entry, (_, value: unknown) => (value instanceof Uint8Array ? toHex(value) : value)),
+  );
+}
+
+for (const verify of [true, false])
+  describe(`WorkerState after a restart, by ${verify ? 'proofs' : 'hints'}`, () => {
+    let dev: DevChain;
+    let proxy: RpcProxy;
+    let chain: Chain;
+    let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+    let store: TransactionalStore;
+
+    beforeEach(async () => {
+      folder = await temporaryFolder();
+      dev = await startDevChain({ workers: count });
+      proxy = await startRpcProxy(dev.ws);
+      chain = await connectChain({ endpoints: [proxy.ws] });
+      store = await openLmdbStore({ path: join(folder.path, 'store') });
+    });
+    afterEach(async () => {
+      await store.close();
+      await chain.stop();
+      await proxy[Symbol.asyncDispose]();
+      await dev.stop();
+      await folder.remove();
+    });
+
+    const started = async (options: WatchOptions = {}): Promise<WorkerStateWatch> => {
+      const watch = watchWorkerState(chain, { verify, store, ...options });
+      await watch.verified;
+      return watch;
+    };
+    const change = async (): Promise<void> => {
+      const worker = testWorker(1);
+      const calls = [{ kind: 'register-worker' as const, identity: worker.identity, ecdhKey: worker.ecdhKey }];
+      await chain.submit(calls, alice);
+      const endpoints = ['http://new', recordOf(worker, dev.genesisHash, 1, testKey(5))];
+      await chain.submit(
+        [{ kind: 'update-worker-endpoint', ...(await signedEndpoints(chain, worker, endpoints)) }],
+        alice,
+      );
+      const gatekeeper = dev.workers.publicAt(7)!.identity;
+      await chain.submit([{ kind: 'register-worker', ...testWorker(2) }], alice);
+      await dev.setStorage([[storagePrefix('PhalaRegistry', 'Gatekeeper'), `0x04${gatekeeper.slice(2)}`]]);
+    };
+    /** What was asked of the node meanwhile, by method. */
+    const asked = async (work: () => Promise<unknown>): Promise<Map<string, number>> => {
+      const before = new Map(proxy.asked);
+      await work();
+      return new Map([...proxy.asked].map(([method, times]) => [method, times - (before.get(method) ?? 0)]));
+    };
+
+    it('reads next to nothing where nothing changed', async () => {
+      const first = await started();
+      const shown = printed(first);
+      await first.stop();
+      let again: WorkerStateWatch | undefined;
+      const requests = await asked(async () => (again = await started()));
+      assert.deepEqual(printed(again!), shown);
+      assert.equal(requests.get('state_getKeysPaged') ?? 0, 0);
+      assert.ok((requests.get('state_getReadProof') ?? 0) <= 1);
+      if (verify) assert.equal(requests.get('state_queryStorageAt') ?? 0, 0);
+      await again!.stop();
+    });
+
+    it('reads what changed meanwhile, and goes on with every change', async () => {
+      const first = await started();
+      await first.stop();
+      await change();
+      await dev.newBlock({ count: 3 });
+      let again: WorkerStateWatch | undefined;
+      const requests = await asked(async () => (again = await started()));
+      await using watch = again!;
+      assert.equal(requests.get('state_getKeysPaged') ?? 0, verify ? 0 : 1);
+      await using fresh = await started({ store: openMemoryStore() });
+      assert.deepEqual(printed(watch), printed(fresh));
+      assert.equal(watch.state.size, count + 2);
+      assert.equal(watch.state.get(testWorker(1).identity)?.current.epoch, 1);
+      using changes = record(watch.changes$);
+      const worker = testWorker(3);
+      await chain.submit([{ kind: 'register-worker', identity: worker.identity, ecdhKey: worker.ecdhKey }], alice);
+      await changes.until(({ length }) => length === 1);
+      assert.ok(watch.state.has(worker.identity));
+    });
+
+    it('after a crash goes on from what was stored last', async () => {
+      const crashed = await started({ saveEveryMs: 1e9 });
+      await change();
+      await until(() => crashed.state.size === count + 2);
+      await using again = await started();
+      await using fresh = await started({ store: openMemoryStore() });
+      assert.deepEqual(printed(again), printed(fresh));
+      await crashed.stop();
+    });
+
+    it('stores what changed now and then, as one', async () => {
+      await using running = await started({ saveEveryMs: 0 });
+      await change();
+      await until(() => running.state.get(dev.workers.publicAt(7)!.identity)?.gatekeeper === true);
+      await dev.newBlock();
+      await until(() => running.state.at.block === dev.head.number);
+      const requests = await asked(async () => (await started()).stop());
+      assert.equal(requests.get('state_getKeysPaged') ?? 0, 0);
+    });
+
+    it('leaves a store that another took over', async () => {
+      const first = await started({ saveEveryMs: 0 });
+      const second = await started({ saveEveryMs: 0 });
+      await change();
+      await until(() => first.state.size === count + 2 && second.state.size === count + 2);
+      await first.stop();
+      await second.stop();
+      await using again = await started();
+      await using fresh = await started({ store: openMemoryStore() });
+      assert.deepEqual(printed(again), printed(fresh));
+    });
+
+    it('reads all where what is stored is damaged', async () => {
+      const first = await started();
+      const shown = printed(first);
+      await first.stop();
+      for (const prefix of ['worker-state/head/', 'worker-state/pages/'])
+        for (const damage of [(bytes: Uint8Array) => bytes.subarray(0, 60), () => new Uint8Array(3).fill(1)]) {
+          const [entry] = await store.entries({ ...rangeOf(prefix), limit: 1 });
+          assert.ok(entry);
+          await store.commit([{ key: entry[0], value: damage(entry[1]) }]);
+          const again = await started();
+          assert.deepEqual(printed(again), shown);
+          await again.stop();
+        }
+    });
+
+    it('reads all where it was read in another way before', async () => {
+      const first = await started({ verify: !verify });
+      await first.stop();
+      let again: WorkerStateWatch | undefined;
+      const requests = await asked(async () => (again = await started()));
+      assert.ok((requests.get('state_getKeysPaged') ?? 0) > 0);
+      assert.equal(again!.state.size, count);
+      await again!.stop();
+    });
+  });
