@@ -94,7 +94,7 @@ class FileVault implements Vault {
   ) {
     this.#path = path;
     this.#unlocked = unlocked;
-    this.#ring = new KeyRing(contents);
+    this.#ring = new KeyRing(contents, now);
     this.#version = version;
     this.#now = now;
     this.identity = this.#ring.identity;
@@ -110,7 +110,9 @@ class FileVault implements Vault {
   }
 
   async seal(request: SealRequest): Promise<Uint8Array> {
-    return (await this.#withSeals()).seal(request);
+    // A fresh key has no seals to count.
+    const ring = request.freshKey === undefined ? await this.#withSeals() : this.#open();
+    return ring.seal(request);
   }
 
   async open(request: { readonly genesisHash: Hex; readonly envelope: Uint8Array }): Promise<Opened> {
@@ -121,6 +123,10 @@ class FileVault implements Vault {
       if (!isRelayError(error, 'unknown-epoch')) throw error;
       return (await this.#fresh()).open(request);
     }
+  }
+
+  async forgetFresh(publicKey: Uint8Array): Promise<void> {
+    this.#open().forgetFresh(publicKey);
   }
 
   async sealPhala(request: PhalaSealRequest): Promise<Uint8Array> {

@@ -13,8 +13,19 @@ export { dstackSealer } from './dstack-sealer.ts';
 export type { DstackSealerOptions, GuestAgent } from './dstack-sealer.ts';
 export { identityFromJson, isKeyFile } from './import-json.ts';
 export { backupVault, resealVault } from './reseal.ts';
+export { createMemoryVault } from './memory-vault.ts';
+export type { MemoryVaultOptions } from './memory-vault.ts';
 export type { BackupOptions, ResealOptions } from './reseal.ts';
 export type { SealerOptions } from './sealed-contents.ts';
 export type { Argon2Cost } from './passphrase-sealer.ts';
 export type { Sealer } from './sealer.ts';
-export type { EcdhPublic, Opened, PhalaOpened, PhalaSealRequest, SealRequest, SignContent, Vault } from './vault.ts';
+export type {
+  EcdhPublic,
+  FreshKey,
+  Opened,
+  PhalaOpened,
+  PhalaSealRequest,
+  SealRequest,
+  SignContent,
+  Vault,
+} from './vault.ts';

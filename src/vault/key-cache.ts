@@ -46,7 +46,7 @@ export class KeyCache {
   #of(use: Use, own: KeyPair, peerKey: Uint8Array): Uint8Array {
     const name = textOf(own.publicKey) + textOf(peerKey) + use;
     const found = this.#keys.get(name);
-    const key = found ?? derive(use, own, peerKey);
+    const key = found ?? deriveKey(use, own, peerKey);
     if (found !== undefined) this.#keys.delete(name);
     else if (this.#keys.size >= this.#capacity) this.#evict();
     this.#keys.set(name, key);
@@ -62,7 +62,8 @@ export class KeyCache {
   }
 }
 
-function derive(use: Use, own: KeyPair, peerKey: Uint8Array): Uint8Array {
+/** The key that two EcdhKeys make for one use. Throws what agree throws. */
+export function deriveKey(use: Use, own: KeyPair, peerKey: Uint8Array): Uint8Array {
   const z = agree(own.secretKey, peerKey);
   if (use === 'phala') return z;
   const [senderKey, recipientKey] = use === 'seal' ? [own.publicKey, peerKey] : [peerKey, own.publicKey];

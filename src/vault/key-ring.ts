@@ -2,7 +2,8 @@ import { decodeEncryptedData, equalBytes, toHex, type EnvelopeV1, type Hex } fro
 import { openEnvelope, openPhala, sealEnvelope, sealPhala, signWith, type KeyPair } from '../crypto/core.ts';
 import { isRelayError, RelayError } from '../errors/index.ts';
 import { wipe, type EpochSecret, type VaultContents } from './contents.ts';
-import { KeyCache } from './key-cache.ts';
+import { FreshKeys } from './fresh-keys.ts';
+import { deriveKey, KeyCache } from './key-cache.ts';
 import { signedBytes } from './signed-bytes.ts';
 import type { EcdhPublic, Opened, PhalaOpened, PhalaSealRequest, SealRequest, SignContent } from './vault.ts';
 
@@ -12,12 +13,14 @@ const ivLength = 12;
 export class KeyRing {
   readonly identity: Hex;
   readonly #keys = new KeyCache();
+  readonly #fresh: FreshKeys;
   #contents: VaultContents;
   /** Seals set aside for this process, and of which epoch. */
   #allowance = { epoch: -1, seals: 0 };
 
-  constructor(contents: VaultContents) {
+  constructor(contents: VaultContents, now: () => number) {
     this.#contents = contents;
+    this.#fresh = new FreshKeys(now);
     this.identity = toHex(contents.identity.publicKey);
   }
 
@@ -67,29 +70,30 @@ export class KeyRing {
     return signWith(this.#contents.identity, bytes);
   }
 
-  seal({ genesisHash, to, recipientKey, account, nonce, sentAt, body }: SealRequest): Uint8Array {
+  seal(request: SealRequest): Uint8Array {
+    const { to, recipientKey, account, freshKey } = request;
     if (account === undefined && to.toLowerCase() === this.identity) throw new RelayError('from-self');
+    if (freshKey !== undefined)
+      return this.#fresh.use(to, freshKey.keepMs, (own) =>
+        withKey(deriveKey('seal', own, recipientKey), (commKey) => this.#sealFrom(own, commKey, request)),
+      );
     const own = this.#forSealing();
-    const header = {
-      fromKind: account === undefined ? ('worker' as const) : ('account' as const),
-      from: account ?? this.identity,
-      to,
-      senderKey: own.publicKey,
-      recipientKey,
-      nonce,
-      sentAt,
-    };
-    return sealEnvelope({
-      commKey: this.#keys.forSealing(own, recipientKey),
-      genesisHash,
-      header,
-      iv: newIv(),
-      body,
-    });
+    return this.#sealFrom(own, this.#keys.forSealing(own, recipientKey), request);
   }
 
   open({ genesisHash, envelope }: { readonly genesisHash: Hex; readonly envelope: Uint8Array }): Opened {
-    return openEnvelope({ commKey: (header) => this.#keyFor(header), genesisHash, envelope });
+    let used: Uint8Array | undefined;
+    const commKey = (header: EnvelopeV1['header']): Uint8Array =>
+      (used = this.#freshKeyFor(header)) ?? this.#keyFor(header);
+    try {
+      return openEnvelope({ commKey, genesisHash, envelope });
+    } finally {
+      used?.fill(0);
+    }
+  }
+
+  forgetFresh(publicKey: Uint8Array): void {
+    this.#fresh.forget(publicKey);
   }
 
   sealPhala({ recipientKey, content }: PhalaSealRequest): Uint8Array {
@@ -114,7 +118,29 @@ export class KeyRing {
   /** Overwrites the secrets; JavaScript can't promise that no copy remains (SECURITY.md). */
   clear(): void {
     this.#keys.clear();
+    this.#fresh.clear();
     wipe(this.#contents);
+  }
+
+  #sealFrom(own: KeyPair, commKey: Uint8Array, request: SealRequest): Uint8Array {
+    const { genesisHash, to, recipientKey, account, nonce, sentAt, body } = request;
+    const header = {
+      fromKind: account === undefined ? ('worker' as const) : ('account' as const),
+      from: account ?? this.identity,
+      to,
+      senderKey: own.publicKey,
+      recipientKey,
+      nonce,
+      sentAt,
+    };
+    return sealEnvelope({ commKey, genesisHash, header, iv: newIv(), body });
+  }
+
+  /** CommKey of an answer to a fresh key; undefined where none is kept for it. */
+  #freshKeyFor({ fromKind, from, to, recipientKey, senderKey }: EnvelopeV1['header']): Uint8Array | undefined {
+    if (fromKind !== 'worker' || to !== this.identity || from === this.identity) return undefined;
+    const own = this.#fresh.find(recipientKey, from);
+    return own === undefined ? undefined : deriveKey('open', own, senderKey);
   }
 
   /** CommKey of a message to this entity. Throws not-for-us, from-self, epoch-erased, unknown-epoch, and what agree throws. */
@@ -147,6 +173,14 @@ export class KeyRing {
     const erased = this.#contents.erased.find((candidate) => equalBytes(candidate.publicKey, publicKey));
     if (erased !== undefined) throw new RelayError('epoch-erased', { details: { epoch: erased.epoch } });
     throw new RelayError('unknown-epoch', { details: { epoch: `public key ${toHex(publicKey)}` } });
+  }
+}
+
+function withKey<T>(key: Uint8Array, use: (key: Uint8Array) => T): T {
+  try {
+    return use(key);
+  } finally {
+    key.fill(0);
   }
 }
 

@@ -2,7 +2,9 @@ import type { KeyPair } from '../crypto/core.ts';
 import { RelayError } from '../errors/index.ts';
 import type { EpochSecret, VaultContents } from './contents.ts';
 
-/** Adds a pending epoch, at least `atLeast` and above all there were; leaves a pending one that already satisfies it. */
+const greatestEpoch = 0xffff_ffff;
+
+/** Adds a pending epoch, at least `atLeast` and above all there were; leaves a pending one that already satisfies it. Throws bad-value. */
 export function withPendingEpoch(
   contents: VaultContents,
   atLeast: number,
@@ -13,6 +15,8 @@ export function withPendingEpoch(
   if (pending !== undefined && pending.epoch >= atLeast) return contents;
   const known = [...contents.epochs, ...contents.erased].map(({ epoch }) => epoch);
   const epoch = Math.max(atLeast, ...known.map((used) => used + 1));
+  if (!(epoch <= greatestEpoch))
+    throw new RelayError('bad-value', { details: { what: 'The epoch', reason: `${epoch} is no u32` } });
   const others = contents.epochs.filter((candidate) => candidate !== pending);
   const replaced = pending === undefined ? [] : [retired(pending, now)];
   return withEpochs(contents, [

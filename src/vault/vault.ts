@@ -45,6 +45,17 @@ export interface SealRequest {
   /** Unix time, ms. */
   readonly sentAt: bigint;
   readonly body: BodyInput;
+  /** Seals from a key made for this message alone (protocol.md §8). Default: from the current epoch's. */
+  readonly freshKey?: FreshKey;
+}
+
+/** What becomes of a key that was made for one message. */
+export interface FreshKey {
+  /**
+   * How long its secret is kept, in memory only, to open what the recipient sends back to it, ms, at most 7 days. 0:
+   * overwritten at once.
+   */
+  readonly keepMs: number;
 }
 
 /** Sealing to pRuntime and @phala/sdk (protocol.md §6): proves no sender and binds no topic, order or chain. */
@@ -78,12 +89,17 @@ export interface Vault extends AsyncDisposable {
   ecdhKeys(): Promise<readonly EcdhPublic[]>;
   /** 64-byte sr25519 signature. Throws unknown-epoch for a record of an epoch that the vault does not have. */
   sign(content: SignContent): Promise<Uint8Array>;
-  /** SCALE of a V1 envelope from the current epoch's key. Throws bad-public-key, bad-shared-secret, channel-exhausted. */
+  /**
+   * SCALE of a V1 envelope from the current epoch's key, or from a fresh one. Throws bad-public-key, bad-shared-secret,
+   * channel-exhausted, fresh-keys-full.
+   */
   seal(request: SealRequest): Promise<Uint8Array>;
   /**
    * Opens a V1 envelope addressed to this entity. Throws not-for-us, epoch-erased, unknown-epoch, bad-public-key, open-failed.
    */
   open(request: { readonly genesisHash: Hex; readonly envelope: Uint8Array }): Promise<Opened>;
+  /** Overwrites the secret of a fresh key before its time is over; what comes to it opens no more. Idempotent. */
+  forgetFresh(publicKey: Uint8Array): Promise<void>;
   /** SCALE of EncryptedData from the current epoch's key. Throws bad-public-key, bad-shared-secret, channel-exhausted. */
   sealPhala(request: PhalaSealRequest): Promise<Uint8Array>;
   /**

@@ -5,6 +5,7 @@ import {
   envelopeContent,
   fromHex,
   loginContent,
+  toHex,
   workerMessageContent,
   type BodyInput,
 } from '../../src/codec/index.ts';
@@ -86,6 +87,55 @@ export function describeVault(
         assert.ok(verify(fromHex(identity), bytes, await vault.sign(content)), content.type);
       await rejected(vault.sign({ type: 'ecdh-record', genesisHash, epoch: 9 }), 'unknown-epoch');
       await rejected(vault.sign({ type: 'other' } as unknown as SignContent), 'bad-value');
+    });
+
+    describe('with a key made for one message', () => {
+      const text = (content: string) => ({ kind: 'data', content: new TextEncoder().encode(content) }) as const;
+      const ask = async (keepMs: number) => {
+        const recipientKey = await currentKey(peer);
+        const request = { genesisHash, to: peer.identity, recipientKey, nonce: 1n, sentAt: 2n, body: text('ask') };
+        const envelope = await vault.seal({ ...request, freshKey: { keepMs } });
+        return { envelope, senderKey: (await peer.open({ genesisHash, envelope })).header.senderKey };
+      };
+      const answer = (from: Vault, senderKey: Uint8Array) => sealTo(from, vault, 'answer', senderKey);
+
+      it('seals what its peer opens, each from another key that is none of its epochs', async () => {
+        const keys = [await ask(0), await ask(0), await ask(1_000)].map(({ senderKey }) => toHex(senderKey));
+        const epochs = (await vault.ecdhKeys()).map(({ publicKey }) => toHex(publicKey));
+        assert.equal(new Set([...keys, ...epochs]).size, keys.length + epochs.length);
+      });
+
+      it('opens what the peer answers to it, as often as it comes, until its time is over', async () => {
+        const { senderKey } = await ask(60_000);
+        const answered = await answer(peer, senderKey);
+        assert.equal(await openText(vault, answered), 'answer');
+        assert.equal(await openText(vault, answered), 'answer');
+        now += 60_000;
+        await rejected(openText(vault, answered), 'unknown-epoch');
+      });
+
+      it('opens nothing where it is not kept, was forgotten, or somebody else answers', async () => {
+        const dropped = await ask(0);
+        await rejected(openText(vault, await answer(peer, dropped.senderKey)), 'unknown-epoch');
+        const kept = await ask(60_000);
+        const answered = await answer(peer, kept.senderKey);
+        const stranger = await newVault(folder('stranger'));
+        await rejected(openText(vault, await answer(stranger, kept.senderKey)), 'unknown-epoch');
+        await stranger.close();
+        assert.equal(await openText(vault, answered), 'answer');
+        await vault.forgetFresh(kept.senderKey);
+        await vault.forgetFresh(kept.senderKey);
+        await rejected(openText(vault, answered), 'unknown-epoch');
+      });
+
+      it('refuses times that are none, and keys that are none', async () => {
+        for (const keepMs of [-1, Number.NaN, Number.POSITIVE_INFINITY, 8 * 86_400_000])
+          await rejected(ask(keepMs), 'bad-value');
+        const hostile = [...hostileEncodings.values()].filter((encoding) => encoding.length === 32);
+        const request = { genesisHash, to: peer.identity, nonce: 1n, sentAt: 1n, body: text('x') };
+        for (const recipientKey of hostile)
+          await rejected(vault.seal({ ...request, recipientKey, freshKey: { keepMs: 1 } }), 'bad-public-key');
+      });
     });
 
     it('rotates, activates and erases, and opens what it still can', async () => {

@@ -1,8 +1,10 @@
-import { connectAgent, serveVault, type Vault, type VaultAgent } from '../../src/vault/index.ts';
+import { connectAgent, createMemoryVault, serveVault, type Vault, type VaultAgent } from '../../src/vault/index.ts';
 import { newVault } from '../support/vaults.ts';
 import { describeVault } from './vault.compliance.ts';
 
 describeVault('a file', (folder, now) => newVault(folder('vault'), { now }));
+
+describeVault('in memory', async (_, now) => createMemoryVault({ now }));
 
 let agents: VaultAgent[] = [];
 describeVault('behind an agent', async (folder, now): Promise<Vault> => {

@@ -36,6 +36,10 @@ export const vaultErrors = {
     message: 'The vault {path} is damaged: {reason}.',
     remedy: 'Restore it from its .bak copy or from a backup.',
   },
+  'fresh-keys-full': {
+    message: '{count} keys made for one message each already wait for a reply.',
+    remedy: 'Wait for replies or their timeouts, or send without waiting.',
+  },
   'vault-hostile-parameters': {
     message: 'The vault {path} asks for more work than any genuine one: {reason}.',
     remedy: 'Do not use this file; it was not written by khala-relay.',

@@ -1,7 +1,16 @@
 import { decodeBody, fromHex, Reader, toHex, Writer, type Hex } from '../../codec/index.ts';
 import { decodeV1 } from '../../crypto/core.ts';
 import { RelayError } from '../../errors/index.ts';
-import type { EcdhPublic, Opened, PhalaOpened, PhalaSealRequest, SealRequest, SignContent, Vault } from '../vault.ts';
+import type {
+  EcdhPublic,
+  FreshKey,
+  Opened,
+  PhalaOpened,
+  PhalaSealRequest,
+  SealRequest,
+  SignContent,
+  Vault,
+} from '../vault.ts';
 import { AgentLine, gone } from './agent-line.ts';
 import { encodeContent, encodeSealRequest, readKey, type Operation } from './protocol.ts';
 
@@ -53,7 +62,14 @@ class AgentVault implements Vault {
   }
 
   async seal(request: SealRequest): Promise<Uint8Array> {
-    return this.#call('seal', encodeSealRequest(request));
+    const { freshKey } = request;
+    const content = encodeSealRequest(request);
+    if (freshKey === undefined) return this.#call('seal', content);
+    return this.#call('seal-fresh', new Writer().u64(keepTime(freshKey)).raw(content).finish());
+  }
+
+  async forgetFresh(publicKey: Uint8Array): Promise<void> {
+    await this.#call('forget-fresh', publicKey);
   }
 
   async open({ genesisHash, envelope }: { readonly genesisHash: Hex; readonly envelope: Uint8Array }): Promise<Opened> {
@@ -112,4 +128,9 @@ class AgentVault implements Vault {
     line.end(gone(this.#socket, 'another entity has its place'));
     throw gone(this.#socket, `it holds another entity now, ${toHex(line.facts.identity)}`);
   }
+}
+
+// What is no time at all, the vault refuses: in the one way for all kinds of vaults.
+function keepTime({ keepMs }: FreshKey): bigint {
+  return keepMs >= 0 && keepMs < Number.MAX_SAFE_INTEGER ? BigInt(Math.ceil(keepMs)) : BigInt(Number.MAX_SAFE_INTEGER);
 }

@@ -19,6 +19,8 @@ export const operations = [
   'rotate',
   'activate',
   'erase',
+  'seal-fresh',
+  'forget-fresh',
 ] as const;
 
 export type Operation = (typeof operations)[number];
@@ -79,6 +81,13 @@ export async function perform(vault: Vault, operation: Operation, request: Uint8
       return vault.sign(ended(readContent(reader)));
     case 'seal':
       return vault.seal(readSealRequest(reader));
+    case 'seal-fresh': {
+      const freshKey = { keepMs: Number(reader.u64()) };
+      return vault.seal({ ...readSealRequest(reader), freshKey });
+    }
+    case 'forget-fresh':
+      await vault.forgetFresh(ended(reader.fixed(32)));
+      return new Uint8Array();
     case 'open': {
       const genesisHash = toHex(reader.fixed(32));
       return encodeBody((await vault.open({ genesisHash, envelope: reader.rest() })).body);
