@@ -6,7 +6,11 @@ import { rooms } from './scripts/lib/rooms.mjs';
 
 const polkadotApi = {
   regex: '^@polkadot/(api|api-[a-z-]+|rpc-[a-z-]+)(/|$)',
-  message: 'Only src/chain, src/dev-chain and chain-types talk to @polkadot/api: use the chain room.',
+  message: 'Only src/chain, src/dev-chain, src/contract and chain-types import @polkadot/api and its family.',
+};
+const nodeApi = {
+  regex: '^@polkadot/(api|rpc-[a-z-]+|api-(?!contract)[a-z-]+)(/|$)',
+  message: 'Contracts are encoded without a node.',
 };
 const chopsticks = {
   regex: '^@acala-network/',
@@ -92,6 +96,10 @@ export default defineConfig(
   },
   { files: ['src/cli/**/*.ts'], rules: { 'no-console': 'off' } },
   { files: ['src/chain/**/*.ts'], rules: { 'no-restricted-imports': ['error', { patterns: [chopsticks] }] } },
+  {
+    files: ['src/contract/**/*.ts'],
+    rules: { 'no-restricted-imports': ['error', { patterns: [nodeApi, chopsticks] }] },
+  },
   { files: ['src/dev-chain/**/*.ts'], rules: { 'no-restricted-imports': 'off' } },
 
   {

@@ -93,6 +93,8 @@ export { openLmdbMailStore, openLmdbStore, openMemoryStore } from './store/index
 export type { LmdbMailStoreOptions, LmdbStoreOptions, MailStore, TransactionalStore } from './store/index.ts';
 export { accountFromSuri, connectChain } from './chain/index.ts';
 export type { Account, Chain, ConnectOptions, Finality, Head, HeadEvent, Inclusion } from './chain/index.ts';
+export { parseAbi } from './contract/index.ts';
+export type { CallArguments, ContractAbi, DecodedCall } from './contract/index.ts';
 export { readWorker, watchWorkerState } from './worker-state/index.ts';
 export type {
   EpochKey,

@@ -14,6 +14,8 @@ export const rooms = {
   crypto: [...bytes, 'node'],
   store: bytes,
   chain: bytes,
+  // The ABI of ink! contracts: what an invocation's input is.
+  contract: bytes,
   'dev-chain': [...bytes, 'node', 'crypto'],
   vault: [...bytes, 'crypto', 'store'],
   channel: [...secrets, 'store'],
@@ -23,5 +25,5 @@ export const rooms = {
   inbox: [...secrets, 'chain', 'channel', 'store', 'worker-state'],
   relay: [...secrets, 'channel', 'store', 'worker-state', 'inbox'],
   web: [...services, 'relay'],
-  cli: [...services, 'relay', 'presence', 'dev-chain'],
+  cli: [...services, 'relay', 'contract', 'presence', 'dev-chain'],
 };

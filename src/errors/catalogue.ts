@@ -3,6 +3,7 @@ import { channelErrors } from './catalogue/channel.ts';
 import { chainErrors } from './catalogue/chain.ts';
 import { cliErrors } from './catalogue/cli.ts';
 import { codecErrors } from './catalogue/codec.ts';
+import { contractErrors } from './catalogue/contract.ts';
 import { cryptoErrors } from './catalogue/crypto.ts';
 import { devChainErrors } from './catalogue/dev-chain.ts';
 import { inboxErrors } from './catalogue/inbox.ts';
@@ -17,6 +18,7 @@ import { workerStateErrors } from './catalogue/worker-state.ts';
 export const catalogue = {
   ...codecErrors,
   ...cryptoErrors,
+  ...contractErrors,
   ...vaultErrors,
   ...agentErrors,
   ...chainErrors,

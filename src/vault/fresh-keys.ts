@@ -55,7 +55,7 @@ export class FreshKeys {
   /** The key of this public key, where it is kept for what `from` sends. */
   find(publicKey: Uint8Array, from: Hex): KeyPair | undefined {
     const kept = this.#kept.get(nameOf(publicKey));
-    return kept !== undefined && kept.peer === from && this.#now() < kept.until ? kept.keyPair : undefined;
+    return kept?.peer === from && this.#now() < kept.until ? kept.keyPair : undefined;
   }
 
   forget(publicKey: Uint8Array): void {

@@ -1,0 +1,2 @@
+export { parseAbi } from './contract-abi.ts';
+export type { CallArguments, ContractAbi, DecodedCall } from './contract-abi.ts';
