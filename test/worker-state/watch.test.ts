@@ -194,7 +194,7 @@ for (const verify of [true, false])
       if (!verify) assert.deepEqual(changes.values, []);
       await dev.newBlock({ count: 3 });
       await changes.until(({ length }) => length === 2);
-      assert.deepEqual(new Set(changes.values.map(({ type }) => type)), new Set(['changed', 'removed']));
+      assert.deepEqual(new Set(changes.values.map(({ type }) => type)), new Set(['gatekeeper', 'removed']));
       assert.equal(watch.state.get(worker.identity)?.gatekeeper, false);
       assert.ok(!watch.state.has(gone));
       assert.equal(watch.stats.missed, verify ? 0 : 2);

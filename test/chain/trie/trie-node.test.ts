@@ -12,6 +12,12 @@ describe('decodeTrieNode', () => {
     const maps = fc
       .array(fc.tuple(mapKeys, fc.oneof(mapValues, longValues)), { minLength: 1, maxLength: 60 })
       .map((entries) => new Map(entries));
+    // A branch with each kind of value, and leaves: chance leaves some kind out now and then.
+    const [short, long] = ['ab', 'ab'.repeat(33)];
+    const everyKind = new Map([
+      ...[short, long].map((value, i): [string, string] => [`0${i}`, value]),
+      ...['0010', '0020', '0110', '0120'].map((key, i): [string, string] => [key, i % 2 === 0 ? short : long]),
+    ]);
     const kinds = new Set<string>();
     fc.assert(
       fc.property(maps, fc.constantFrom(0 as const, 1 as const), (map, version) => {
@@ -37,7 +43,7 @@ describe('decodeTrieNode', () => {
           assert.deepEqual(ourChildren && Object.fromEntries(ourChildren), children);
         }
       }),
-      { numRuns: 60 },
+      { numRuns: 60, examples: [[everyKind, 1]] },
     );
     assert.deepEqual([...kinds].sort(), ['Branch', 'BranchWithHash', 'BranchWithVal', 'Leaf', 'LeafWithHash']);
   });
