@@ -14,6 +14,12 @@ export interface Head {
 /** finalized: what consensus will not take back. best: the newest block, which a reorg may retract. */
 export type Finality = 'finalized' | 'best';
 
+/**
+ * quorum: a finalized block counts when several endpoints agree on its hash. single: the one endpoint that is used is
+ * believed.
+ */
+export type Trust = 'quorum' | 'single';
+
 /** `retracted` comes newest first, before the heads of the new branch; only with best. */
 export interface HeadEvent {
   readonly type: 'head' | 'retracted';
@@ -25,6 +31,12 @@ export interface HeadsOptions {
   readonly finality?: Finality;
   /** First block wanted. Default: the present head. */
   readonly from?: BlockNumber;
+  /**
+   * Only finalized blocks that `quorum` endpoints agree on, each linked to the next by its hash; without effect on best
+   * ones. Where the endpoints do not agree within the connection's `timeoutMs` on a first one it throws no-quorum; later
+   * it waits for them. Throws endpoints-disagree where no answer can settle it. Default false.
+   */
+  readonly agreed?: boolean;
 }
 
 /** Who posted a message-queue message, as the chain proves it (khala-interface.md, MessageOrigin). */
@@ -238,7 +250,11 @@ export interface Chain extends AsyncDisposable {
   readonly info: ChainInfo;
   /** True where the node is reached on a loopback or private address: a dev chain. */
   readonly isLocal: boolean;
+  /** What `agreed` of heads comes to: quorum where the connection has several endpoints. */
+  readonly trust: Trust;
   finalizedHead(signal?: AbortSignal): Promise<Head>;
+  /** The newest finalized block that `quorum` endpoints agree on. Throws no-quorum after `timeoutMs`, endpoints-disagree. */
+  agreedHead(signal?: AbortSignal): Promise<Head>;
   bestHead(signal?: AbortSignal): Promise<Head>;
   /** On the branch of the best head. undefined where there is no such block yet. */
   headAt(number: BlockNumber, signal?: AbortSignal): Promise<Head | undefined>;

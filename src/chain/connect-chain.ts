@@ -9,6 +9,7 @@ import { heads$, walkHeads } from './head/heads.ts';
 import { defaultSilenceMs, newestHeads } from './head/newest-heads.ts';
 import { silentLogger, type ChainLogger } from './logger.ts';
 import type { BackoffOptions } from './rpc/backoff.ts';
+import { Quorum } from './quorum/quorum.ts';
 import { Connection } from './rpc/connection.ts';
 import { isLocalUrl } from './rpc/local-address.ts';
 import { OtherEndpoints } from './rpc/other-endpoints.ts';
@@ -24,10 +25,15 @@ import { ProofReader } from './trie/proof-reader.ts';
 import { createProvenWorkers } from './trie/proven-workers.ts';
 
 export interface ConnectOptions {
-  /** ws:// or wss:// URLs of nodes of one chain; the next one is used where one fails. */
+  /** ws:// or wss:// URLs of nodes of one chain; another one is used where one fails. */
   readonly endpoints: readonly string[];
   /** Refuse any other chain. Default: the chain of the first endpoint that answers. */
   readonly genesisHash?: Hex;
+  /**
+   * Endpoints that must agree on a finalized block where that is asked for (`agreed` of heads, `verify` of WorkerState).
+   * Default 2, or 1 with one endpoint. Each URL counts once.
+   */
+  readonly quorum?: number;
   /** How long to try to connect, and how long a call waits while there is no connection, ms. Default 10 000. */
   readonly timeoutMs?: number;
   /** Silence of a subscription after which its node is probed, ms. Default 30 000. */
@@ -39,37 +45,47 @@ export interface ConnectOptions {
 }
 
 const defaultTimeoutMs = 10_000;
+const defaultQuorum = 2;
 const sudoKey = storagePrefix('Sudo', 'Key');
 
-/** Throws chain-unreachable, wrong-chain, unsupported-runtime, bad-endpoint, aborted. */
+/** Throws chain-unreachable, wrong-chain, unsupported-runtime, bad-endpoint, bad-quorum, aborted. */
 export async function connectChain(options: ConnectOptions): Promise<Chain> {
-  const { endpoints, timeoutMs = defaultTimeoutMs, clock = systemClock, logger = silentLogger, signal } = options;
+  const { timeoutMs = defaultTimeoutMs, clock = systemClock, logger = silentLogger, signal } = options;
   throwIfAborted(signal);
-  checkEndpoints(endpoints);
+  checkEndpoints(options.endpoints);
+  const endpoints = [...new Set(options.endpoints)];
+  const quorumSize = checkQuorum(options.quorum ?? Math.min(defaultQuorum, endpoints.length), endpoints.length);
   const connection = await Connection.open(
     { endpoints, genesisHash: options.genesisHash, timeoutMs, backoff: options.backoff ?? {}, clock, logger },
     signal,
   );
   try {
-    return await createChain(connection, options, clock);
+    return await createChain(connection, options, clock, quorumSize);
   } catch (error) {
     connection.stop();
     throw error;
   }
 }
 
-async function createChain(connection: Connection, options: ConnectOptions, clock: Clock): Promise<Chain> {
+async function createChain(
+  connection: Connection,
+  options: ConnectOptions,
+  clock: Clock,
+  quorumSize: number,
+): Promise<Chain> {
   const silenceMs = options.silenceMs ?? defaultSilenceMs;
-  const blocks = new BlockReader(connection, new OtherEndpoints(connection), clock);
+  const endpoints = new OtherEndpoints(connection);
+  const blocks = new BlockReader(connection, endpoints, clock);
   const { read: readAt } = blocks;
-  const reader = new HeadReader(connection, clock);
+  const reader = new HeadReader(connection, endpoints, clock);
+  const quorum = new Quorum({ connection, endpoints, clock, size: quorumSize });
   const runtimes = new RuntimeCache(readAt);
   const storageReader = new StorageReader(readAt);
   const newest$ = {
     finalized: newestHeads(connection, 'finalized', silenceMs),
     best: newestHeads(connection, 'best', silenceMs),
   };
-  const sources = { connection, reader, newest$ };
+  const sources = { connection, reader, quorum, newest$ };
   const storageAt = (hash: Hex): BlockStorage => new BlockStorage(hash, storageReader, runtimes);
 
   const head = await reader.best({ signal: options.signal });
@@ -117,6 +133,13 @@ async function createChain(connection: Connection, options: ConnectOptions, cloc
     genesisHash: connection.genesisHash,
     info,
     isLocal: options.endpoints.every(isLocalUrl),
+    trust: quorum.trust,
+    agreedHead: async (signal) => {
+      if (quorum.trust === 'single') return reader.finalized({ signal });
+      const { timeoutMs } = connection.options;
+      const { hash } = await quorum.newest(0, { signal, patienceMs: timeoutMs });
+      return reader.byHash(hash, { signal });
+    },
     finalizedHead: (signal) => reader.finalized({ signal }),
     bestHead: (signal) => reader.best({ signal }),
     headAt: (number, signal) => reader.at(number, { signal }),
@@ -139,4 +162,10 @@ async function createChain(connection: Connection, options: ConnectOptions, cloc
 function checkEndpoints(endpoints: readonly string[]): void {
   const bad = endpoints.length === 0 ? '' : endpoints.find((url) => !/^wss?:\/\//.test(url) || !URL.canParse(url));
   if (bad !== undefined) throw new RelayError('bad-endpoint', { details: { url: bad } });
+}
+
+function checkQuorum(quorum: number, endpoints: number): number {
+  if (!Number.isInteger(quorum) || quorum < 1 || quorum > endpoints)
+    throw new RelayError('bad-quorum', { details: { quorum, endpoints } });
+  return quorum;
 }

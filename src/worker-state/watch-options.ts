@@ -16,7 +16,8 @@ export interface WatchOptions {
   /** How often hints are checked against all of WorkerState. */
   readonly reconcile?: ReconcileOptions;
   /**
-   * true: every value is proven against the state root of its block, or the watch fails with proofs-unavailable. false:
+   * true: every value is proven against the state root of its block, or the watch fails with proofs-unavailable; and
+   * finalized blocks count when `quorum` endpoints of the connection agree on them, or it fails with no-quorum. false:
    * values as the node gives them, and what to read again by hints of events and calls with a periodic reconcile.
    * Default: true where the node gives proofs, else false.
    */

@@ -32,7 +32,8 @@ export function watchWorkerState(chain: Chain, options: WatchOptions = {}): Work
   let isReady = false;
   const stopping = new AbortController();
   const { signal } = stopping;
-  const newer = (): Promise<Head> => chain.finalizedHead(signal);
+  const agreed = options.verify === true && finality === 'finalized';
+  const newer = (): Promise<Head> => (agreed ? chain.agreedHead(signal) : chain.finalizedHead(signal));
   const ready = withResolvers();
   const verified = withResolvers();
 
@@ -64,7 +65,7 @@ export function watchWorkerState(chain: Chain, options: WatchOptions = {}): Work
     if (verifyRecords === verifyBatch) await cryptoReady();
     if (epochs !== undefined) for await (const [id, keys] of epochs.load()) table.remember(id, keys);
     let stored = await states?.load();
-    for await (const event of chain.headEvents({ finality }, signal)) {
+    for await (const event of chain.headEvents({ finality, agreed }, signal)) {
       if (isReady) await patiently(() => handle(event));
       else {
         await patiently(async () => {
@@ -115,7 +116,7 @@ export function watchWorkerState(chain: Chain, options: WatchOptions = {}): Work
     ready: ready.promise,
     verified: verified.promise,
     get stats() {
-      return follower.stats;
+      return { ...follower.stats, trust: agreed ? chain.trust : 'single' };
     },
     stop,
     [Symbol.asyncDispose]: stop,

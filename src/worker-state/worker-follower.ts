@@ -57,7 +57,7 @@ export class WorkerFollower {
     return this.#at;
   }
 
-  get stats(): WatchStats {
+  get stats(): Omit<WatchStats, 'trust'> {
     return { strategy: this.#source.strategy, blocks: this.#blocks, ...this.#source.stats };
   }
 

@@ -1,5 +1,5 @@
 import type { Observable } from 'rxjs';
-import type { BlockNumber } from '../chain/index.ts';
+import type { BlockNumber, Trust } from '../chain/index.ts';
 import type { Hex } from '../codec/index.ts';
 
 /** An EcdhKey of a worker that was seen on chain. */
@@ -67,6 +67,8 @@ export interface WorkerStateView {
 export interface WatchStats {
   /** hints can miss something until the next reconcile, proofs can't. */
   readonly strategy: 'hints' | 'proofs';
+  /** Whether several endpoints agreed on each finalized block that was followed; only with `verify: true`. */
+  readonly trust: Trust;
   /** Blocks followed since the snapshot. */
   readonly blocks: number;
   /** Times that all of WorkerState was compared. */

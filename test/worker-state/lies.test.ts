@@ -78,7 +78,9 @@ describe('WorkerState from a node that lies', () => {
     });
 
     it(`that ${what}: the next endpoint is asked`, async () => {
-      const chain = await chainVia(alter, dev.ws);
+      const honest = await startRpcProxy(dev.ws);
+      dispose.push(honest);
+      const chain = await chainVia(alter, dev.ws, honest.ws);
       await using watch = watchWorkerState(chain, { verify: true });
       await watch.ready;
       assert.equal(watch.state.size, count);

@@ -4,6 +4,7 @@ import type { BlockNumber, Head } from '../chain.ts';
 import type { Clock } from '../clock.ts';
 import type { Answer, Connection, PatientOptions } from '../rpc/connection.ts';
 import { expectHex } from '../rpc/expect.ts';
+import type { OtherEndpoints } from '../rpc/other-endpoints.ts';
 import { RpcError } from '../rpc/rpc-error.ts';
 import { hashHeader, parseHeader, toHead } from './header.ts';
 
@@ -13,10 +14,14 @@ const missingBlockRetryMs = 500;
 /** Reads headers by hash and by number. */
 export class HeadReader {
   readonly #connection: Connection;
+  readonly #others: OtherEndpoints;
   readonly #clock: Clock;
+  /** Who said that a head has its number. */
+  readonly #tellers = new WeakMap<Head, string>();
 
-  constructor(connection: Connection, clock: Clock) {
+  constructor(connection: Connection, others: OtherEndpoints, clock: Clock) {
     this.#connection = connection;
+    this.#others = others;
     this.#clock = clock;
   }
 
@@ -32,8 +37,23 @@ export class HeadReader {
 
   /** undefined where the best branch has no such block yet. */
   async at(number: BlockNumber, options?: PatientOptions): Promise<Head | undefined> {
-    const hash = await this.#request('chain_getBlockHash', [number], options);
-    return hash === null ? undefined : this.#of(hash, options);
+    const { result: hash, url } = await this.#ask('chain_getBlockHash', [number], options);
+    if (hash === null) return undefined;
+    const head = await this.#of(hash, options);
+    this.#tellers.set(head, url);
+    return head;
+  }
+
+  /** Leaves the endpoint that gave a finalized head for a number that another one has. */
+  blame(head: Head): void {
+    const url = this.#tellers.get(head);
+    if (url === undefined) return;
+    const details = {
+      url,
+      block: head.number,
+      reason: `it gives ${head.hash}, which is not an ancestor of later ones`,
+    };
+    this.#connection.leave(url, new RelayError('node-lies', { details }));
   }
 
   /** Of a block known to exist: a node that lacks it is behind, so it is asked again. */
@@ -45,7 +65,7 @@ export class HeadReader {
     }
   }
 
-  /** Throws state-discarded where no header has this hash. */
+  /** Throws state-discarded where no endpoint has a header of this hash. */
   async byHash(hash: Hex, options?: PatientOptions): Promise<Head> {
     return this.#of(hash, options);
   }
@@ -53,10 +73,15 @@ export class HeadReader {
   async #of(hash: unknown, options: PatientOptions | undefined): Promise<Head> {
     const known = expectHex(hash, 'chain_getBlockHash');
     for (;;) {
-      const { result, url } = await this.#ask('chain_getHeader', [known], options).catch((error: unknown) => {
+      const answer = await this.#ask('chain_getHeader', [known], options).catch((error: unknown) => {
         if (isRelayError(error, 'rpc-failed')) return { result: null, url: '' };
         throw error;
       });
+      // The present endpoint may be behind the one that told of the block.
+      const { result, url } =
+        answer.result === null
+          ? ((await this.#others.request('chain_getHeader', [known], options?.signal)) ?? answer)
+          : answer;
       if (result === null)
         throw new RelayError('state-discarded', { details: { block: known, reason: 'the node has no such block' } });
       const header = parseHeader(result);

@@ -6,28 +6,32 @@ import type { Connection } from '../rpc/connection.ts';
 import type { HeadReader } from './head-reader.ts';
 import { LatestValue } from './latest-value.ts';
 import type { NewestHead } from './newest-heads.ts';
+import type { Quorum } from '../quorum/quorum.ts';
+import { walkAgreed } from './walk-agreed.ts';
 import { walkBest } from './walk-best.ts';
 import { walkFinalized } from './walk-finalized.ts';
 
 export interface HeadSources {
   readonly connection: Connection;
   readonly reader: HeadReader;
+  readonly quorum: Quorum;
   readonly newest$: Readonly<Record<Finality, Observable<NewestHead>>>;
 }
 
 /** Pulled: a slow consumer holds the reading back. Ends by returning, by the signal (throws aborted) or with the chain. */
 export async function* walkHeads(
-  { connection, reader, newest$ }: HeadSources,
-  { finality = 'finalized', from }: HeadsOptions,
+  { connection, reader, quorum, newest$ }: HeadSources,
+  { finality = 'finalized', from, agreed = false }: HeadsOptions,
   callerSignal: AbortSignal | undefined,
 ): AsyncGenerator<HeadEvent, never> {
   const leaving = new AbortController();
   const signal = anySignal(callerSignal, connection.stopped, leaving.signal);
   throwIfAborted(signal);
   using newest = new LatestValue(newest$[finality], () => connection.stopped.reason as unknown);
-  const walk = finality === 'finalized' ? walkFinalized : walkBest;
   try {
-    return yield* walk(reader, newest, from, signal);
+    if (finality === 'best') return yield* walkBest(reader, newest, from, signal);
+    if (!agreed) return yield* walkFinalized(reader, newest, from, signal);
+    return yield* walkAgreed({ reader, quorum, timeoutMs: connection.options.timeoutMs }, newest, from, signal);
   } finally {
     leaving.abort();
   }

@@ -1,5 +1,5 @@
-import { RelayError } from '../../errors/index.ts';
 import type { BlockNumber, Head, HeadEvent } from '../chain.ts';
+import { checkLink } from './check-link.ts';
 import type { HeadReader } from './head-reader.ts';
 import type { LatestValue } from './latest-value.ts';
 import type { NewestHead } from './newest-heads.ts';
@@ -18,15 +18,10 @@ export async function* walkFinalized(
     const wanted = next;
     const { value } = await newest.next(signal, ({ value: { head } }) => head.number >= wanted);
     for await (const head of readRange(reader, next, value.head, signal)) {
-      checkLink(last, head);
+      if (last !== undefined) checkLink(last, head);
       last = head;
       next = head.number + 1;
       yield { type: 'head', head };
     }
   }
-}
-
-function checkLink(last: Head | undefined, head: Head): void {
-  if (last !== undefined && head.parentHash !== last.hash)
-    throw new RelayError('chain-forked', { details: { block: head.number, found: head.hash, seen: last.hash } });
 }

@@ -84,6 +84,12 @@ export class Connection {
     return this.#stopping.signal;
   }
 
+  /** The socket in use; undefined while there is none. */
+  get present(): RpcSocket | undefined {
+    const socket = this.#session$.value?.socket;
+    return socket?.isOpen === true ? socket : undefined;
+  }
+
   noteFinalized(number: number): void {
     this.#highestFinalized = Math.max(this.#highestFinalized, number);
   }

@@ -1,12 +1,15 @@
 import { anySignal, throwIfAborted } from '../abort.ts';
 import type { Answer, Connection } from './connection.ts';
 import { openOnChain } from './open-on-chain.ts';
-import type { RpcSocket } from './rpc-socket.ts';
+import type { RequestOptions, RpcSocket } from './rpc-socket.ts';
 
 /** A side socket that nobody used for so long is closed. */
 const idleMs = 60_000;
 
-/** The endpoints that the connection is not on: asked where it lacks a block's state, and kept open while that lasts. */
+/**
+ * Each endpoint by itself, on a socket of its own where the connection is not on it: asked where that one lacks a block's
+ * state, or whether it agrees. Kept open while that lasts.
+ */
 export class OtherEndpoints {
   readonly #connection: Connection;
   readonly #sockets = new Map<
@@ -21,6 +24,18 @@ export class OtherEndpoints {
     });
   }
 
+  /** Throws RpcError, ConnectionLost, wrong-chain, aborted, chain-stopped. */
+  async ask(
+    url: string,
+    method: string,
+    params: readonly unknown[] = [],
+    options: RequestOptions = {},
+  ): Promise<unknown> {
+    const present = this.#connection.present;
+    const socket = present?.url === url ? present : await this.#open(url);
+    return socket.request(method, params, { timeoutMs: this.#connection.options.timeoutMs, ...options });
+  }
+
   /** The first answer that is not an error; undefined where none of the others has one. Throws aborted. */
   async request(
     method: string,
@@ -31,8 +46,7 @@ export class OtherEndpoints {
     for (const url of this.#connection.options.endpoints) {
       if (url === present.url || this.#connection.hasLeft(url)) continue;
       try {
-        const socket = await this.#open(url);
-        const result = await socket.request(method, params, { signal });
+        const result = await this.ask(url, method, params, { signal });
         if (result !== null && result !== undefined) return { result, url };
       } catch {
         // Whatever this endpoint lacks, another may have; the caller reports the first one's reason.
@@ -43,16 +57,19 @@ export class OtherEndpoints {
   }
 
   async #open(url: string): Promise<RpcSocket> {
+    throwIfAborted(this.#connection.stopped);
     let entry = this.#sockets.get(url);
     if (entry === undefined) {
       const { options, genesisHash, stopped } = this.#connection;
       const opening = openOnChain(url, { timeoutMs: options.timeoutMs, signal: anySignal(stopped), genesisHash });
       entry = { socket: opening.then(({ socket }) => socket), idle: undefined };
       this.#sockets.set(url, entry);
-      entry.socket.then(
-        (socket) => socket.closed.then(() => this.#sockets.delete(url)),
-        () => this.#sockets.delete(url),
-      );
+      const opened = entry;
+      const forget = (): void => {
+        clearTimeout(opened.idle);
+        if (this.#sockets.get(url) === opened) this.#sockets.delete(url);
+      };
+      entry.socket.then((socket) => socket.closed.then(forget), forget);
     }
     clearTimeout(entry.idle);
     entry.idle = setTimeout(() => {

@@ -43,6 +43,20 @@ export const chainErrors = {
     message: 'The node at {url} lies about block {block}: {reason}.',
     remedy: 'It was left and is not asked again. Use nodes that you or people you trust run.',
   },
+  'no-quorum': {
+    message: 'Fewer than {size} endpoints agree on {about}: {said}.',
+    remedy:
+      'See to it that the endpoints answer and are in sync, or give more of them with --ws; a smaller quorum trusts them more.',
+  },
+  'endpoints-disagree': {
+    message: 'The endpoints have different finalized blocks {block}: {said}.',
+    remedy: 'One of them lies or is on a fork: leave it out, or give a third endpoint that settles which one.',
+  },
+  'bad-quorum': {
+    message: 'A quorum of {quorum} is not possible with {endpoints} endpoint(s).',
+    remedy: 'Give a whole number of at least 1 and at most as many as there are different endpoints.',
+    usage: true,
+  },
   'proofs-unavailable': {
     message: 'The node at {url} gives no proofs of storage: {reason}.',
     remedy: 'Use a node that offers state_getReadProof, or go without verification.',

@@ -1,0 +1,47 @@
+import { checkLink } from './check-link.ts';
+import type { BlockNumber, Head, HeadEvent } from '../chain.ts';
+import type { BlockId, Quorum } from '../quorum/quorum.ts';
+import type { HeadReader } from './head-reader.ts';
+import type { LatestValue } from './latest-value.ts';
+import { linkedRange } from './linked-range.ts';
+import type { NewestHead } from './newest-heads.ts';
+
+/** Blocks that are linked at once: so many headers are held before the first of them is given. */
+const linkedAtOnce = 256;
+
+/**
+ * Every finalized block once, in order, none before `quorum` endpoints agree on it or on one that it is an ancestor of. A
+ * head that a node tells of only says when to ask.
+ */
+export async function* walkAgreed(
+  { reader, quorum, timeoutMs }: { readonly reader: HeadReader; readonly quorum: Quorum; readonly timeoutMs: number },
+  newest: LatestValue<NewestHead>,
+  from: BlockNumber | undefined,
+  signal: AbortSignal,
+): AsyncGenerator<HeadEvent, never> {
+  const options = { signal, patienceMs: Infinity };
+  const isSingle = quorum.trust === 'single';
+  const endOf = async (number: BlockNumber, agreed: BlockId): Promise<Head> => {
+    if (number < agreed.number && isSingle) return reader.existingAt(number, options);
+    return reader.byHash(number === agreed.number ? agreed.hash : await quorum.hashAt(number, { signal }), options);
+  };
+  let next = from;
+  let last: Head | undefined;
+  for (;;) {
+    const wanted = next;
+    const told = await newest.next(signal, ({ value: { head } }) => wanted === undefined || head.number >= wanted);
+    const agreed: BlockId = isSingle
+      ? told.value.head
+      : await quorum.newest(wanted ?? 0, last === undefined ? { signal, patienceMs: timeoutMs } : { signal });
+    for (let first = wanted ?? agreed.number; first <= agreed.number;) {
+      const number = Math.min(agreed.number, first + linkedAtOnce - 1);
+      const heads = await linkedRange(reader, first, await endOf(number, agreed), signal);
+      if (last !== undefined && heads[0] !== undefined) checkLink(last, heads[0]);
+      for (const head of heads) {
+        last = head;
+        next = first = head.number + 1;
+        yield { type: 'head', head };
+      }
+    }
+  }
+}

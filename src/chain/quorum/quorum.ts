@@ -1,0 +1,117 @@
+import type { Hex } from '../../codec/index.ts';
+import { RelayError } from '../../errors/index.ts';
+import type { BlockNumber, Head, Trust } from '../chain.ts';
+import type { Clock } from '../clock.ts';
+import { parseHeader } from '../head/header.ts';
+import type { Connection } from '../rpc/connection.ts';
+import { expectHex } from '../rpc/expect.ts';
+import type { OtherEndpoints } from '../rpc/other-endpoints.ts';
+import { Canvass, type CanvassOptions } from './canvass.ts';
+import { votersAgainst, winnerOf } from './count-votes.ts';
+
+/** A block by number and hash. */
+export type BlockId = Pick<Head, 'number' | 'hash'>;
+
+export interface QuorumParts {
+  readonly connection: Connection;
+  readonly endpoints: OtherEndpoints;
+  readonly clock: Clock;
+  /** Endpoints that must agree; 1: the one that is used is believed. */
+  readonly size: number;
+}
+
+/** Finalized blocks that several endpoints agree on: one alone could make up a branch of its own. */
+export class Quorum {
+  readonly #connection: Connection;
+  readonly #endpoints: OtherEndpoints;
+  readonly #size: number;
+  readonly #canvass: Canvass;
+  /** Newest finalized block that each endpoint told of. */
+  readonly #finalized = new Map<string, BlockId>();
+
+  constructor({ connection, endpoints, clock, size }: QuorumParts) {
+    this.#connection = connection;
+    this.#endpoints = endpoints;
+    this.#size = size;
+    this.#canvass = new Canvass(connection, clock, size);
+  }
+
+  get trust(): Trust {
+    return this.#size > 1 ? 'quorum' : 'single';
+  }
+
+  /**
+   * The newest finalized block that enough endpoints agree on, of `from` or later; waits until there is one. An endpoint
+   * that has another hash for its number is named in a log and left. Throws no-quorum after `patienceMs` or where too few
+   * endpoints are left, endpoints-disagree where all have voted and none wins; aborted, chain-stopped.
+   */
+  async newest(from: BlockNumber, options: CanvassOptions = {}): Promise<BlockId> {
+    const number = await this.#canvass.hold(
+      {
+        about: from === 0 ? 'a finalized block' : `a finalized block, ${from} or later`,
+        ask: async (url) => {
+          const { number: newest } = await this.#newestOf(url);
+          return newest >= from ? newest : undefined;
+        },
+        decide: (numbers) => [...numbers.values()].sort((a, b) => b - a)[this.#size - 1],
+      },
+      options,
+    );
+    return { number, hash: await this.hashAt(number, options) };
+  }
+
+  /** The hash of a finalized block that enough endpoints agree on. Throws as {@link newest}. */
+  async hashAt(number: BlockNumber, options: CanvassOptions = {}): Promise<Hex> {
+    const judge = (votes: ReadonlyMap<string, Hex>): Hex | undefined => {
+      const winner = winnerOf(votes, this.#size);
+      if (winner !== undefined)
+        for (const url of votersAgainst(votes, winner)) this.#leave(url, number, votes.get(url), winner);
+      return winner;
+    };
+    return this.#canvass.hold<Hex, Hex>(
+      {
+        about: `the hash of finalized block ${number}`,
+        ask: (url) => this.#vote(url, number),
+        decide: (votes) => {
+          const winner = judge(votes);
+          if (winner === undefined && votes.size >= this.#present) throw disagreement(number, votes);
+          return winner;
+        },
+        late: judge,
+      },
+      options,
+    );
+  }
+
+  async #vote(url: string, number: BlockNumber): Promise<Hex | undefined> {
+    const known = this.#finalized.get(url);
+    const newest = known !== undefined && known.number >= number ? known : await this.#newestOf(url);
+    if (newest.number < number) return undefined;
+    if (newest.number === number) return newest.hash;
+    return expectHex(await this.#endpoints.ask(url, 'chain_getBlockHash', [number]), 'chain_getBlockHash');
+  }
+
+  async #newestOf(url: string): Promise<BlockId> {
+    const hash = expectHex(await this.#endpoints.ask(url, 'chain_getFinalizedHead'), 'chain_getFinalizedHead');
+    const known = this.#finalized.get(url);
+    if (known?.hash === hash) return known;
+    const { number } = parseHeader(await this.#endpoints.ask(url, 'chain_getHeader', [hash]));
+    const newest = { number, hash };
+    this.#finalized.set(url, newest);
+    return newest;
+  }
+
+  get #present(): number {
+    return this.#connection.options.endpoints.filter((url) => !this.#connection.hasLeft(url)).length;
+  }
+
+  #leave(url: string, number: BlockNumber, hash: Hex | undefined, winner: Hex): void {
+    const reason = `it has ${String(hash)} as finalized where others agree on ${winner}`;
+    this.#connection.leave(url, new RelayError('node-lies', { details: { url, block: number, reason } }));
+  }
+}
+
+function disagreement(block: BlockNumber, votes: ReadonlyMap<string, Hex>): RelayError {
+  const said = Array.from(votes, ([url, hash]) => `${url}: ${hash}`).join('; ');
+  return new RelayError('endpoints-disagree', { details: { block, said } });
+}
