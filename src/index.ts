@@ -109,7 +109,16 @@ export type { KeyDirectory, Outgoing, SealedMessage, Sender } from './channel/in
 export { publishEndpoints, registerEntity, rotateEntity } from './presence/index.ts';
 export type { PresenceOptions, Rotation } from './presence/index.ts';
 export { createOutbox } from './outbox/index.ts';
-export type { Outbox, OutboxOptions, Receipt, SendOnChain, SendStatus } from './outbox/index.ts';
+export type {
+  Arrival,
+  Carried,
+  OffChainCarrier,
+  Outbox,
+  OutboxOptions,
+  Receipt,
+  SendMessage,
+  SendStatus,
+} from './outbox/index.ts';
 export { createInbox } from './inbox/index.ts';
 export type { Delivery, Inbox, InboxEvent, InboxOptions } from './inbox/index.ts';
 export { createRelay, createRelayClient, feedFromMailbox } from './relay/index.ts';

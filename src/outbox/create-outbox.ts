@@ -1,12 +1,15 @@
 import { BehaviorSubject, type Observable } from 'rxjs';
 import type { Account, Chain, Head } from '../chain/index.ts';
+import { encodeSignedEnvelope } from '../codec/index.ts';
+import { decodeV1 } from '../crypto/core.ts';
 import { sealMessage, type KeyDirectory, type NonceClock, type RecipientKeyOptions } from '../channel/index.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
 import type { TransactionalStore } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
 import { findPosted } from './find-posted.ts';
 import { OutboxStore, type SendId } from './outbox-store.ts';
-import type { Outbox, Receipt, SendOnChain, SendStatus } from './outbox.ts';
+import type { OffChainCarrier } from './off-chain-carrier.ts';
+import type { Arrival, Outbox, Posted, Receipt, SendMessage, SendStatus } from './outbox.ts';
 import { post } from './post.ts';
 import type { QueuedMessage } from './queued-message.ts';
 import { receiptOf } from './receipt.ts';
@@ -24,8 +27,10 @@ export interface OutboxOptions extends RecipientKeyOptions, NonceClock {
   readonly store: TransactionalStore;
   /** WorkerState. */
   readonly directory: KeyDirectory;
-  /** Signs and pays for extrinsics. */
-  readonly account: Account;
+  /** Signs and pays for extrinsics: with it, whoever sends by auto agrees to fees. Without it nothing goes on chain. */
+  readonly account?: Account;
+  /** The way off chain. Without it everything goes on chain. */
+  readonly carrier?: OffChainCarrier;
   /** Told whenever the chain or the store is out of reach; what is queued stays and is tried again each second. */
   readonly onSetback?: (error: RelayError) => void;
 }
@@ -52,16 +57,28 @@ class StoredOutbox implements Outbox {
     this.#store = new OutboxStore(options.store);
   }
 
-  async send({ to, body, as = 'worker', nonce }: SendOnChain): Promise<Receipt> {
-    const { chain, account } = this.#options;
+  send(message: SendMessage & { readonly via: 'chain' }): Promise<Receipt<Arrival & Posted>>;
+  send(message: SendMessage): Promise<Receipt>;
+  async send({ to, body, as = 'worker', via = 'auto', nonce }: SendMessage): Promise<Receipt> {
+    const { chain, account, carrier } = this.#options;
+    if (as === 'account' && via === 'relay')
+      throw new RelayError('off-chain-only-v1', { details: { reason: 'the sender is an account' } });
+    const needsAccount = as === 'account' || via === 'chain' || (via === 'auto' && carrier === undefined);
+    if (needsAccount && account === undefined) throw new RelayError('no-account');
     const sealed = await sealMessage(
       { ...this.#options, genesisHash: chain.genesisHash },
-      { to, body, ...(as === 'account' ? { account: account.id } : {}), ...(nonce === undefined ? {} : { nonce }) },
+      {
+        to,
+        body,
+        ...(as === 'account' && account !== undefined ? { account: account.id } : {}),
+        ...(nonce === undefined ? {} : { nonce }),
+      },
     );
     const limit = chain.info.maxExtrinsicBytes - extrinsicOverhead;
     if (sealed.envelope.length > limit)
       throw new RelayError('too-large-for-chain', { details: { bytes: sealed.envelope.length, limit } });
-    const sendId = await this.#store.append({ envelope: sealed.envelope, as, progress: { state: 'queued' } });
+    const way = as === 'account' ? 'chain' : via;
+    const sendId = await this.#store.append({ envelope: sealed.envelope, as, via: way, progress: { state: 'queued' } });
     const status$ = this.#status(sendId, { state: 'queued' });
     this.#wake();
     return receiptOf(sendId, sealed, status$);
@@ -128,12 +145,32 @@ class StoredOutbox implements Outbox {
   async #advance(): Promise<void> {
     const messages = await this.#store.all();
     for (const queued of messages) await this.#settle(queued);
-    const waiting = (await this.#store.all()).filter(([, { progress }]) => progress.state === 'queued');
+    const queued = (await this.#store.all()).filter(([, { progress }]) => progress.state === 'queued');
+    for (const each of queued) await this.#carry(each);
+    if (this.#options.account === undefined) return;
+    const waiting = (await this.#store.all()).filter(
+      ([, { progress, via }]) => progress.state === 'queued' && via !== 'relay',
+    );
     const [first] = waiting;
     if (first === undefined) return;
     const others = waiting.findIndex(([, { as }]) => as !== first[1].as);
     await this.#post(this.#fitting(others < 0 ? waiting : waiting.slice(0, others)));
     this.#isWoken = true;
+  }
+
+  /** Off chain, where it may go that way. What can not be carried stays queued. */
+  async #carry([id, { envelope, via }]: Queued): Promise<void> {
+    const { carrier, vault, chain } = this.#options;
+    const { to } = decodeV1(envelope).header;
+    if (via === 'chain' || carrier?.canReach(to) !== true) return;
+    const signature = await vault.sign({ type: 'envelope', genesisHash: chain.genesisHash, envelope });
+    const signed = encodeSignedEnvelope({ identity: vault.identity, signature, envelope });
+    try {
+      const carried = await carrier.carry(signed, to, this.#stopping.signal);
+      await this.#finish(id, { state: 'relayed', ...carried });
+    } catch (error) {
+      this.#retryLater(error);
+    }
   }
 
   #fitting(messages: readonly Queued[]): readonly Queued[] {
@@ -147,12 +184,14 @@ class StoredOutbox implements Outbox {
 
   async #post(batch: readonly Queued[]): Promise<void> {
     const { signal } = this.#stopping;
+    const { account } = this.#options;
+    if (account === undefined) return;
     const { number: since } = await this.#options.chain.bestHead(signal);
     await this.#progress(batch, { state: 'submitted', since });
     try {
       const { blockHash, blockNumber } = await post(
         batch.map(([, message]) => message),
-        { ...this.#options, signal },
+        { ...this.#options, account, signal },
       );
       await this.#progress(batch, { state: 'inBlock', blockHash, blockNumber });
     } catch (error) {

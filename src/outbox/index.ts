@@ -1,3 +1,4 @@
 export { createOutbox } from './create-outbox.ts';
 export type { OutboxOptions } from './create-outbox.ts';
-export type { Outbox, Receipt, SendOnChain, SendStatus } from './outbox.ts';
+export type { Carried, OffChainCarrier } from './off-chain-carrier.ts';
+export type { Arrival, Outbox, Receipt, SendMessage, SendStatus } from './outbox.ts';

@@ -5,6 +5,7 @@ import type { BlockNumber } from '../chain/index.ts';
 export interface QueuedMessage {
   readonly envelope: Uint8Array;
   readonly as: 'worker' | 'account';
+  readonly via: 'chain' | 'relay' | 'auto';
   readonly progress: Progress;
 }
 
@@ -14,10 +15,14 @@ export type Progress =
   | { readonly state: 'submitted'; readonly since: BlockNumber }
   | { readonly state: 'inBlock'; readonly blockHash: Hex; readonly blockNumber: BlockNumber };
 
+const ways = ['chain', 'relay', 'auto'] as const;
 const states = ['queued', 'submitted', 'inBlock'] as const;
 
-export function encodeQueued({ envelope, as, progress }: QueuedMessage): Uint8Array {
-  const writer = new Writer().u8(as === 'worker' ? 0 : 1).u8(states.indexOf(progress.state));
+export function encodeQueued({ envelope, as, via, progress }: QueuedMessage): Uint8Array {
+  const writer = new Writer()
+    .u8(as === 'worker' ? 0 : 1)
+    .u8(ways.indexOf(via))
+    .u8(states.indexOf(progress.state));
   if (progress.state === 'submitted') writer.u32(progress.since);
   if (progress.state === 'inBlock') writer.u32(progress.blockNumber).raw(toBytes(progress.blockHash, 'blockHash', 32));
   return writer.bytes(envelope).finish();
@@ -26,10 +31,13 @@ export function encodeQueued({ envelope, as, progress }: QueuedMessage): Uint8Ar
 export function decodeQueued(bytes: Uint8Array): QueuedMessage {
   const reader = new Reader(bytes, 'A queued message');
   const as = reader.u8() === 0 ? 'worker' : 'account';
+  const way = reader.u8();
+  const via = ways[way];
+  if (via === undefined) throw reader.unknownVariant(way);
   const progress = readProgress(reader);
   const envelope = reader.bytes();
   reader.end();
-  return { envelope, as, progress };
+  return { envelope, as, via, progress };
 }
 
 function readProgress(reader: Reader): Progress {

@@ -2,7 +2,7 @@ import { firstValueFrom, fromEvent, mergeMap, NEVER, of, race, throwError, throw
 import type { SealedMessage } from '../channel/index.ts';
 import { RelayError } from '../errors/index.ts';
 import type { SendId } from './outbox-store.ts';
-import type { Posted, Receipt, SendStatus } from './outbox.ts';
+import type { Arrival, Receipt, SendStatus } from './outbox.ts';
 
 export function receiptOf(sendId: SendId, sealed: SealedMessage, status$: Observable<SendStatus>): Receipt {
   const { messageId, nonce } = sealed;
@@ -18,12 +18,12 @@ export function receiptOf(sendId: SendId, sealed: SealedMessage, status$: Observ
   };
 }
 
-function settled(status$: Observable<SendStatus>, wanted: 'inBlock' | 'finalized'): Observable<SendStatus & Posted> {
+function settled(status$: Observable<SendStatus>, wanted: 'inBlock' | 'finalized'): Observable<Arrival> {
   return status$.pipe(
     mergeMap((status) => {
       if (status.state === 'failed') return throwError(() => status.error);
-      const isEnough = status.state === 'finalized' || status.state === wanted;
-      return isEnough && 'blockHash' in status ? of(status) : [];
+      if (status.state === 'finalized' || status.state === 'relayed') return of(status);
+      return status.state === 'inBlock' && wanted === 'inBlock' ? of(status) : [];
     }),
   );
 }

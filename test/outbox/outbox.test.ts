@@ -69,7 +69,7 @@ describe('outbox', () => {
   for (const as of ['worker', 'account'] as const)
     it(`posts as ${as} and reports queued, submitted, inBlock and finalized`, async () => {
       const box = await outbox();
-      const receipt = await box.send(message('hello', as));
+      const receipt = await box.send({ ...message('hello', as), via: 'chain' });
       const states: string[] = [];
       receipt.status$.subscribe((status: SendStatus) => states.push(status.state));
       await box.start();

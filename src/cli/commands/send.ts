@@ -145,7 +145,13 @@ async function sendOnChain(sending: Sending, nonce?: bigint): Promise<void> {
   const failed = lastValueFrom(setbacks);
   failed.catch(() => undefined); // raced below
   await outbox.start();
-  const receipt = await outbox.send({ to, body, as: flags.as, ...(nonce === undefined ? {} : { nonce }) });
+  const receipt = await outbox.send({
+    to,
+    body,
+    as: flags.as,
+    via: 'chain',
+    ...(nonce === undefined ? {} : { nonce }),
+  });
   const { messageId } = receipt;
   // A command gives up where a service would go on; the message stays queued, and the next send posts it.
   const { blockHash, blockNumber } = await Promise.race([receipt.reached(flags.wait, signal), failed]);

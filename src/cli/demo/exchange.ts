@@ -30,7 +30,7 @@ export async function sendOnChain(scene: Scene, from: Entity, to: Entity, text: 
   const { chain, watch, account } = scene;
   await using outbox = createOutbox({ chain, vault: from.vault, store: from.store, directory: watch.state, account });
   await outbox.start();
-  const receipt = await outbox.send({ to: to.vault.identity, body: textBody(text) });
+  const receipt = await outbox.send({ to: to.vault.identity, body: textBody(text), via: 'chain' });
   const { blockHash, blockNumber } = await receipt.reached('inBlock');
   const posted = await chain.at(blockHash).outboundMessages();
   const topic = topicOf(to.vault.identity);

@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import { connectChain, type Chain } from '../../src/chain/index.ts';
+import { decodeSignedEnvelope, envelopeContent, fromHex } from '../../src/codec/index.ts';
+import { verify } from '../../src/crypto/index.ts';
+import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { RelayError } from '../../src/errors/index.ts';
+import { createOutbox, type OffChainCarrier, type Outbox, type OutboxOptions } from '../../src/outbox/index.ts';
+import { openMemoryStore } from '../../src/store/index.ts';
+import type { Vault } from '../../src/vault/index.ts';
+import { alice, directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
+import { until } from '../support/until.ts';
+
+const endpoint = 'http://relay.example';
+
+class TestCarrier implements OffChainCarrier {
+  readonly carried: Uint8Array[] = [];
+  reaches = true;
+  failure: RelayError | undefined;
+  tries = 0;
+
+  canReach(): boolean {
+    return this.reaches;
+  }
+
+  async carry(signedEnvelope: Uint8Array): ReturnType<OffChainCarrier['carry']> {
+    this.tries += 1;
+    if (this.failure !== undefined) throw this.failure;
+    this.carried.push(signedEnvelope);
+    return Promise.resolve({ endpoint, status: 'stored' });
+  }
+}
+
+describe('outbox: by a carrier', () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+  let dev: DevChain;
+  let chain: Chain;
+  let sender: Vault;
+  let recipient: Vault;
+  let carrier: TestCarrier;
+  const open: AsyncDisposable[] = [];
+
+  before(async () => {
+    folder = await temporaryFolder();
+    dev = await startDevChain();
+    chain = await connectChain({ endpoints: [dev.ws] });
+    [sender, recipient] = (await registered(chain, folder.path, ['a', 'b'])) as [Vault, Vault];
+  });
+
+  beforeEach(() => {
+    carrier = new TestCarrier();
+  });
+
+  afterEach(async () => {
+    for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
+  });
+
+  after(async () => {
+    await chain.stop();
+    await dev.stop();
+    await folder.remove();
+  });
+
+  async function outbox(options: Partial<OutboxOptions> = {}): Promise<Outbox> {
+    const directory = await directoryOf(recipient);
+    const made = createOutbox({ chain, vault: sender, store: openMemoryStore(), directory, carrier, ...options });
+    open.push(made);
+    await made.start();
+    return made;
+  }
+
+  function message(via?: 'relay' | 'auto' | 'chain') {
+    const body = { kind: 'data', content: utf8('hello') } as const;
+    return { to: recipient.identity, body, ...(via === undefined ? {} : { via }) };
+  }
+
+  async function text(signedEnvelope: Uint8Array): Promise<string> {
+    const { identity, signature, envelope } = decodeSignedEnvelope(signedEnvelope);
+    const { genesisHash } = chain;
+    assert.ok(verify(fromHex(identity), envelopeContent({ genesisHash, envelope }), signature));
+    const { body } = await recipient.open({ genesisHash, envelope });
+    return body.kind === 'data' ? new TextDecoder().decode(body.content) : body.kind;
+  }
+
+  it('hands over what the recipient opens, signed, once, and needs no account for it', async () => {
+    const receipt = await (await outbox()).send(message());
+    const arrival = await receipt.reached('finalized');
+    assert.deepEqual(arrival, { state: 'relayed', endpoint, status: 'stored' });
+    assert.deepEqual(await Promise.all(carrier.carried.map(text)), ['hello']);
+  });
+
+  it('goes on chain where the carrier does not reach the recipient or fails, and an account pays', async () => {
+    const box = await outbox({ account: alice });
+    carrier.reaches = false;
+    assert.equal((await (await box.send(message())).reached('inBlock')).state, 'inBlock');
+    carrier.reaches = true;
+    carrier.failure = new RelayError('relay-busy', { details: { what: 'connections' } });
+    assert.equal((await (await box.send(message('auto'))).reached('inBlock')).state, 'inBlock');
+    assert.equal(carrier.tries, 1);
+  });
+
+  it('tries again what no account pays for, and what is for off chain only', async () => {
+    for (const [via, account] of [
+      ['auto', undefined],
+      ['relay', alice],
+    ] as const) {
+      carrier = new TestCarrier();
+      carrier.failure = new RelayError('relay-busy', { details: { what: 'connections' } });
+      const box = await outbox({ carrier, ...(account === undefined ? {} : { account }) });
+      const receipt = await box.send(message(via));
+      await until(() => carrier.tries > 1);
+      carrier.failure = undefined;
+      assert.equal((await receipt.reached('inBlock')).state, 'relayed');
+    }
+  });
+
+  it('leaves on chain what is to go on chain', async () => {
+    const receipt = await (await outbox({ account: alice })).send(message('chain'));
+    await receipt.reached('inBlock');
+    assert.equal(carrier.tries, 0);
+  });
+
+  it('refuses what has no way to go', async () => {
+    const box = await outbox();
+    await assert.rejects(box.send(message('chain')), { code: 'no-account' });
+    await assert.rejects(box.send({ ...message('relay'), as: 'account' }), { code: 'off-chain-only-v1' });
+  });
+});
