@@ -77,6 +77,8 @@ export type {
   EcdhPublic,
   GuestAgent,
   Opened,
+  KeepRequest,
+  KeptSealRequest,
   PhalaOpened,
   PhalaSealRequest,
   ResealOptions,

@@ -27,7 +27,17 @@ import {
   withVaultLock,
   writeNewVaultFile,
 } from './vault-file.ts';
-import type { EcdhPublic, Opened, PhalaOpened, PhalaSealRequest, SealRequest, SignContent, Vault } from './vault.ts';
+import type {
+  EcdhPublic,
+  KeepRequest,
+  KeptSealRequest,
+  Opened,
+  PhalaOpened,
+  PhalaSealRequest,
+  SealRequest,
+  SignContent,
+  Vault,
+} from './vault.ts';
 
 export interface VaultFileOptions extends SealerOptions {
   readonly path: string;
@@ -113,6 +123,14 @@ class FileVault implements Vault {
     // A fresh key has no seals to count.
     const ring = request.freshKey === undefined ? await this.#withSeals() : this.#open();
     return ring.seal(request);
+  }
+
+  async keep(request: KeepRequest): Promise<Uint8Array> {
+    return this.#open().keep(request);
+  }
+
+  async sealKept(request: KeptSealRequest): Promise<Uint8Array> {
+    return (await this.#withSeals()).sealKept(request);
   }
 
   async open(request: { readonly genesisHash: Hex; readonly envelope: Uint8Array }): Promise<Opened> {

@@ -24,6 +24,8 @@ export type {
   FreshKey,
   Opened,
   PhalaOpened,
+  KeepRequest,
+  KeptSealRequest,
   PhalaSealRequest,
   SealRequest,
   SignContent,

@@ -4,8 +4,18 @@ import { isRelayError, RelayError } from '../errors/index.ts';
 import { wipe, type EpochSecret, type VaultContents } from './contents.ts';
 import { FreshKeys } from './fresh-keys.ts';
 import { deriveKey, KeyCache } from './key-cache.ts';
+import { keepBody, openKept } from './kept-body.ts';
 import { signedBytes } from './signed-bytes.ts';
-import type { EcdhPublic, Opened, PhalaOpened, PhalaSealRequest, SealRequest, SignContent } from './vault.ts';
+import type {
+  EcdhPublic,
+  KeepRequest,
+  KeptSealRequest,
+  Opened,
+  PhalaOpened,
+  PhalaSealRequest,
+  SealRequest,
+  SignContent,
+} from './vault.ts';
 
 const ivLength = 12;
 
@@ -79,6 +89,15 @@ export class KeyRing {
       );
     const own = this.#forSealing();
     return this.#sealFrom(own, this.#keys.forSealing(own, recipientKey), request);
+  }
+
+  keep(request: KeepRequest): Uint8Array {
+    return keepBody(this.#contents.identity.secretKey, this.identity, request);
+  }
+
+  sealKept({ kept, ...request }: KeptSealRequest): Uint8Array {
+    const body = openKept(this.#contents.identity.secretKey, this.identity, request, kept);
+    return this.seal({ ...request, body });
   }
 
   open({ genesisHash, envelope }: { readonly genesisHash: Hex; readonly envelope: Uint8Array }): Opened {

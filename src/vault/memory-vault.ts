@@ -5,7 +5,17 @@ import type { VaultContents } from './contents.ts';
 import { KeyRing } from './key-ring.ts';
 import { withCurrentEpoch, withoutEpochs, withPendingEpoch } from './rotation.ts';
 import { nextBlock, withSealsSetAside } from './seal-allowance.ts';
-import type { EcdhPublic, Opened, PhalaOpened, PhalaSealRequest, SealRequest, SignContent, Vault } from './vault.ts';
+import type {
+  EcdhPublic,
+  KeepRequest,
+  KeptSealRequest,
+  Opened,
+  PhalaOpened,
+  PhalaSealRequest,
+  SealRequest,
+  SignContent,
+  Vault,
+} from './vault.ts';
 
 export interface MemoryVaultOptions {
   /** Default: a random one, of an entity that nobody knows. */
@@ -52,6 +62,14 @@ class MemoryVault implements Vault {
   async seal(request: SealRequest): Promise<Uint8Array> {
     const ring = request.freshKey === undefined ? this.#withSeals() : this.#open();
     return ring.seal(request);
+  }
+
+  async keep(request: KeepRequest): Promise<Uint8Array> {
+    return this.#open().keep(request);
+  }
+
+  async sealKept(request: KeptSealRequest): Promise<Uint8Array> {
+    return this.#withSeals().sealKept(request);
   }
 
   async open(request: { readonly genesisHash: Hex; readonly envelope: Uint8Array }): Promise<Opened> {

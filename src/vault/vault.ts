@@ -58,6 +58,15 @@ export interface FreshKey {
   readonly keepMs: number;
 }
 
+/** A body that waits to be sealed, and what its header will say. */
+export type KeepRequest = Pick<SealRequest, 'genesisHash' | 'to' | 'account' | 'nonce' | 'body'>;
+
+/** Sealing of a body that the vault kept, for the sender, recipient and nonce that it was kept for. */
+export interface KeptSealRequest extends Omit<SealRequest, 'body' | 'freshKey'> {
+  /** What {@link Vault.keep} gave. */
+  readonly kept: Uint8Array;
+}
+
 /** Sealing to pRuntime and @phala/sdk (protocol.md §6): proves no sender and binds no topic, order or chain. */
 export interface PhalaSealRequest {
   /** Recipient's EcdhKey, 32 bytes. */
@@ -94,6 +103,14 @@ export interface Vault extends AsyncDisposable {
    * channel-exhausted, fresh-keys-full.
    */
   seal(request: SealRequest): Promise<Uint8Array>;
+  /**
+   * Seals a body for this vault alone, so that a queue holds no plaintext while it waits. Whoever has the result and may use
+   * the vault can have it sealed to the one recipient that it was kept for, and never read it. Works as long as the
+   * IdentityKey lives, whatever EcdhKeys come and go.
+   */
+  keep(request: KeepRequest): Promise<Uint8Array>;
+  /** As {@link seal}, of a kept body. Throws kept-open-failed for another recipient, nonce, chain or vault. */
+  sealKept(request: KeptSealRequest): Promise<Uint8Array>;
   /**
    * Opens a V1 envelope addressed to this entity. Throws not-for-us, epoch-erased, unknown-epoch, bad-public-key, open-failed.
    */

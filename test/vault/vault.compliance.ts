@@ -138,6 +138,35 @@ export function describeVault(
       });
     });
 
+    it('keeps a body for itself, and seals it for nothing but what it was kept for', async () => {
+      const account = `0x${'33'.repeat(32)}` as const;
+      const body = { kind: 'data', content: new Uint8Array(20_000).fill(7) } as const;
+      const to = peer.identity;
+      const recipientKey = await currentKey(peer);
+      for (const sender of [{}, { account }]) {
+        const addressee = { genesisHash, to, nonce: 9n, ...sender };
+        const kept = await vault.keep({ ...addressee, body });
+        assert.ok(!Buffer.from(kept).includes(Buffer.alloc(16, 7)), 'no plaintext');
+        assert.notDeepEqual(await vault.keep({ ...addressee, body }), kept);
+        const epoch = await vault.rotate();
+        await vault.activate(epoch.epoch);
+        await vault.erase({ retiredBefore: now });
+        const request = { ...addressee, recipientKey, sentAt: 5n, kept };
+        const opened = await peer.open({ genesisHash, envelope: await vault.sealKept(request) });
+        assert.deepEqual(opened.body, body);
+        assert.deepEqual(
+          [opened.header.fromKind, opened.header.to, opened.header.nonce, opened.header.sentAt],
+          ['account' in sender ? 'account' : 'worker', to, 9n, 5n],
+        );
+        const others = [{ nonce: 10n }, { to: account }, { genesisHash: account }, { account: to }];
+        for (const other of others) await rejected(vault.sealKept({ ...request, ...other }), 'kept-open-failed');
+        await rejected(vault.sealKept({ ...request, kept: flipped(kept, 8 * 40) }), 'kept-open-failed');
+        await rejected(vault.sealKept({ ...request, kept: flipped(kept, 0) }), 'unknown-variant');
+        await rejected(vault.sealKept({ ...request, kept: kept.slice(0, 40) }), 'kept-open-failed');
+        await rejected(peer.sealKept({ ...request, to: vault.identity }), 'kept-open-failed');
+      }
+    });
+
     it('rotates, activates and erases, and opens what it still can', async () => {
       const old = await sealTo(peer, vault, 'old');
       const made = await vault.rotate();

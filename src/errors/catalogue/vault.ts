@@ -36,6 +36,10 @@ export const vaultErrors = {
     message: 'The vault {path} is damaged: {reason}.',
     remedy: 'Restore it from its .bak copy or from a backup.',
   },
+  'kept-open-failed': {
+    message: 'What the vault kept does not open: it was altered, or kept by another vault or for another message.',
+    remedy: 'Use the data folder of this very vault; send the message again.',
+  },
   'fresh-keys-full': {
     message: '{count} keys made for one message each already wait for a reply.',
     remedy: 'Wait for replies or their timeouts, or send without waiting.',

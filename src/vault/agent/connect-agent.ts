@@ -4,6 +4,8 @@ import { RelayError } from '../../errors/index.ts';
 import type {
   EcdhPublic,
   FreshKey,
+  KeepRequest,
+  KeptSealRequest,
   Opened,
   PhalaOpened,
   PhalaSealRequest,
@@ -12,7 +14,14 @@ import type {
   Vault,
 } from '../vault.ts';
 import { AgentLine, gone } from './agent-line.ts';
-import { encodeContent, encodeSealRequest, readKey, type Operation } from './protocol.ts';
+import {
+  encodeContent,
+  encodeKeepRequest,
+  encodeKeptSealRequest,
+  encodeSealRequest,
+  readKey,
+  type Operation,
+} from './protocol.ts';
 
 export interface ConnectAgentOptions {
   /** Path of the agent's socket. */
@@ -70,6 +79,14 @@ class AgentVault implements Vault {
 
   async forgetFresh(publicKey: Uint8Array): Promise<void> {
     await this.#call('forget-fresh', publicKey);
+  }
+
+  async keep(request: KeepRequest): Promise<Uint8Array> {
+    return this.#call('keep', encodeKeepRequest(request));
+  }
+
+  async sealKept(request: KeptSealRequest): Promise<Uint8Array> {
+    return this.#call('seal-kept', encodeKeptSealRequest(request));
   }
 
   async open({ genesisHash, envelope }: { readonly genesisHash: Hex; readonly envelope: Uint8Array }): Promise<Opened> {

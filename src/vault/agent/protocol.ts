@@ -1,6 +1,6 @@
-import { decodeBody, encodeBody, fromHex, Reader, toBytes, toHex, Writer } from '../../codec/index.ts';
+import { decodeBody, encodeBody, fromHex, Reader, toBytes, toHex, Writer, type Hex } from '../../codec/index.ts';
 import { isErrorCode, RelayError, type ErrorDetails } from '../../errors/index.ts';
-import type { EcdhPublic, SealRequest, SignContent, Vault } from '../vault.ts';
+import type { EcdhPublic, KeepRequest, KeptSealRequest, SealRequest, SignContent, Vault } from '../vault.ts';
 
 // Every byte of it: docs/agent.md.
 
@@ -21,6 +21,8 @@ export const operations = [
   'erase',
   'seal-fresh',
   'forget-fresh',
+  'keep',
+  'seal-kept',
 ] as const;
 
 export type Operation = (typeof operations)[number];
@@ -85,6 +87,13 @@ export async function perform(vault: Vault, operation: Operation, request: Uint8
       const freshKey = { keepMs: Number(reader.u64()) };
       return vault.seal({ ...readSealRequest(reader), freshKey });
     }
+    case 'keep':
+      return vault.keep(readKeepRequest(reader));
+    case 'seal-kept': {
+      const header = readSealHeader(reader);
+      // A copy: the frame belongs to its socket.
+      return vault.sealKept({ ...header, kept: reader.rest().slice() });
+    }
     case 'forget-fresh':
       await vault.forgetFresh(ended(reader.fixed(32)));
       return new Uint8Array();
@@ -114,26 +123,57 @@ export async function perform(vault: Vault, operation: Operation, request: Uint8
   }
 }
 
-export function encodeSealRequest(request: SealRequest): Uint8Array {
-  const { genesisHash, to, recipientKey, account, nonce, sentAt, body } = request;
+type SealHeader = Omit<KeptSealRequest, 'kept'>;
+
+export function encodeSealRequest({ body, ...header }: SealRequest): Uint8Array {
+  return writeSealHeader(header).raw(encodeBody(body)).finish();
+}
+
+export function encodeKeptSealRequest({ kept, ...header }: KeptSealRequest): Uint8Array {
+  return writeSealHeader(header).raw(kept).finish();
+}
+
+export function encodeKeepRequest({ genesisHash, to, account, nonce, body }: KeepRequest): Uint8Array {
+  const writer = new Writer().raw(toBytes(genesisHash, 'genesisHash', 32)).raw(toBytes(to, 'to', 32));
+  return writeAccount(writer, account).u64(nonce).raw(encodeBody(body)).finish();
+}
+
+function writeSealHeader({ genesisHash, to, recipientKey, account, nonce, sentAt }: SealHeader): Writer {
   const writer = new Writer()
     .raw(toBytes(genesisHash, 'genesisHash', 32))
     .raw(toBytes(to, 'to', 32))
     .raw(toBytes(recipientKey, 'recipientKey', 32));
-  if (account === undefined) writer.u8(0);
-  else writer.u8(1).raw(toBytes(account, 'account', 32));
-  return writer.u64(nonce).u64(sentAt).raw(encodeBody(body)).finish();
+  return writeAccount(writer, account).u64(nonce).u64(sentAt);
+}
+
+function writeAccount(writer: Writer, account: Hex | undefined): Writer {
+  return account === undefined ? writer.u8(0) : writer.u8(1).raw(toBytes(account, 'account', 32));
 }
 
 function readSealRequest(reader: Reader): SealRequest {
+  const header = readSealHeader(reader);
+  return { ...header, body: decodeBody(reader.rest()) };
+}
+
+function readSealHeader(reader: Reader): SealHeader {
   const genesisHash = toHex(reader.fixed(32));
   const to = toHex(reader.fixed(32));
   const recipientKey = reader.fixed(32);
+  const account = readAccount(reader);
+  return { genesisHash, to, recipientKey, ...account, nonce: reader.u64(), sentAt: reader.u64() };
+}
+
+function readKeepRequest(reader: Reader): KeepRequest {
+  const genesisHash = toHex(reader.fixed(32));
+  const to = toHex(reader.fixed(32));
+  const account = readAccount(reader);
+  return { genesisHash, to, ...account, nonce: reader.u64(), body: decodeBody(reader.rest()) };
+}
+
+function readAccount(reader: Reader): { readonly account?: Hex } {
   const variant = reader.u8();
   if (variant > 1) throw reader.unknownVariant(variant);
-  const account = variant === 1 ? { account: toHex(reader.fixed(32)) } : {};
-  const [nonce, sentAt] = [reader.u64(), reader.u64()];
-  return { genesisHash, to, recipientKey, ...account, nonce, sentAt, body: decodeBody(reader.rest()) };
+  return variant === 1 ? { account: toHex(reader.fixed(32)) } : {};
 }
 
 export function encodeContent(content: SignContent): Uint8Array {
