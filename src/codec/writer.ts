@@ -22,7 +22,9 @@ export class Writer {
 
   u8(value: number): this {
     checkUint(value, 8);
-    this.#bytes[this.#room(1)] = value;
+    // Room first: it may put other bytes in the place of these.
+    const at = this.#room(1);
+    this.#bytes[at] = value;
     return this;
   }
 
