@@ -1,0 +1,94 @@
+import { Bytes, Struct, u64 } from '@polkadot-api/substrate-bindings';
+import type { Account, Call, Chain } from '../../src/chain/index.ts';
+import { fromHex, toHex, topicOf, type Hex } from '../../src/codec/index.ts';
+import { asRelayError } from '../../src/errors/index.ts';
+import type { Random } from './random.ts';
+import type { Rpc } from './rpc.ts';
+import type { PostedMessage } from './truth.ts';
+
+const marker = Buffer.from('khala-relay/v1/');
+/** Before the topic's text: the call's two indices, the variant of the sender, its id, the topic's length. */
+const beforeText = 2 + 1 + 32 + 1;
+const syncOffchainMessage = Buffer.of(85, 0, 2);
+const signedMessage = Struct({
+  worker: Bytes(32),
+  destination: Bytes(),
+  payload: Bytes(),
+  sequence: u64,
+  signature: Bytes(),
+});
+const mostGarbage = 400;
+
+/** Posts what an attacker can. */
+export class Attacker {
+  readonly #chain: Chain;
+  readonly #eve: Account;
+  readonly #rpc: Rpc;
+  readonly #random: Random;
+
+  constructor({ chain, eve, rpc, random }: { chain: Chain; eve: Account; rpc: Rpc; random: Random }) {
+    this.#chain = chain;
+    this.#eve = eve;
+    this.#rpc = rpc;
+    this.#random = random;
+  }
+
+  /** Posts messages of others another time, from an account of its own. */
+  replay(messages: readonly PostedMessage[]): Promise<boolean> {
+    return this.#submit(messages.map(pushed), this.#eve);
+  }
+
+  /** Posts messages of an account another time as that very account, as its owner's other software might. */
+  replayAs(account: Account, messages: readonly PostedMessage[]): Promise<boolean> {
+    return this.#submit(messages.map(pushed), account);
+  }
+
+  /** Posts what is no envelope, what is one cut short, and what has an unknown suite, to an entity's topic. */
+  garbage(to: Hex, model: PostedMessage | undefined): Promise<boolean> {
+    const noise = Uint8Array.from({ length: this.#random.between(0, mostGarbage) }, () => this.#random.below(256));
+    const cut = model?.payload.slice(0, this.#random.below(model.payload.length)) ?? noise;
+    const strange = Uint8Array.of(7, ...noise);
+    const calls = [noise, cut, strange].map((payload) => pushed({ to, payload }));
+    return this.#submit(calls, this.#eve);
+  }
+
+  /** Takes the signed messages of workers out of the pool and posts the first one itself: 0 where none waits. */
+  async frontRun(): Promise<number> {
+    const pending = await this.#rpc.ask<readonly Hex[]>('author_pendingExtrinsics');
+    for (const extrinsic of pending) {
+      const [first] = signedMessages(fromHex(extrinsic));
+      if (first !== undefined) return (await this.#submit([first], this.#eve)) ? 1 : 0;
+    }
+    return 0;
+  }
+
+  // A refusal is the chain's answer to an attack, not a failure of the run.
+  async #submit(calls: readonly Call[], account: Account): Promise<boolean> {
+    if (calls.length === 0) return false;
+    try {
+      await this.#chain.submit(calls, account, { signal: AbortSignal.timeout(30_000) });
+      return true;
+    } catch (error) {
+      asRelayError(error, 'internal');
+      return false;
+    }
+  }
+}
+
+function pushed({ to, payload }: Pick<PostedMessage, 'to' | 'payload'>): Call {
+  return { kind: 'push-message', destination: topicOf(to), payload };
+}
+
+/** The calls of PhalaMq.syncOffchainMessage in an extrinsic, alone or in a batch. */
+function signedMessages(extrinsic: Uint8Array): Call[] {
+  const bytes = Buffer.from(extrinsic);
+  const calls: Call[] = [];
+  for (let at = bytes.indexOf(marker); at >= 0; at = bytes.indexOf(marker, at + marker.length)) {
+    const start = at - beforeText;
+    if (start < 0 || !bytes.subarray(start, start + syncOffchainMessage.length).equals(syncOffchainMessage)) continue;
+    const read = signedMessage.dec(Uint8Array.from(bytes.subarray(start + syncOffchainMessage.length)));
+    const { worker, ...rest } = read;
+    calls.push({ kind: 'sync-offchain-message', worker: toHex(worker), ...rest });
+  }
+  return calls;
+}

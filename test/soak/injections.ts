@@ -1,0 +1,198 @@
+import { finalityLag } from './node-under-test.ts';
+import type { Player } from './player.ts';
+import type { Stage } from './stage.ts';
+
+/** Something that goes wrong on purpose. Resolves when it is over, with false where there was no occasion for it. */
+export interface Injection {
+  readonly name: string;
+  readonly isPossible: (stage: Stage) => boolean;
+  readonly perform: (stage: Stage) => Promise<boolean>;
+}
+
+const eraBlocks = 64;
+const always = (): boolean => true;
+
+export const injections: readonly Injection[] = [
+  { name: 'kill -9 of a sender', isPossible: always, perform: (stage) => kill(stage, stage.senders) },
+  { name: 'kill -9 of a recipient', isPossible: always, perform: (stage) => kill(stage, stage.recipients) },
+  {
+    name: 'kill -9 of all at once',
+    isPossible: always,
+    perform: async (stage) => {
+      await Promise.all(stage.players.map((player) => player.kill()));
+      for (const player of stage.players) player.start();
+      return true;
+    },
+  },
+  {
+    name: 'sockets cut',
+    isPossible: always,
+    perform: async ({ players, proxyOf }) => {
+      for (const player of players) proxyOf(player).cut();
+      return true;
+    },
+  },
+  {
+    name: 'a socket through which nothing goes',
+    isPossible: always,
+    perform: async (stage) => {
+      stage.proxyOf(stage.random.pick(stage.players)).freeze();
+      await stage.pause(0, 500);
+      return true;
+    },
+  },
+  {
+    name: 'a node that takes no connections for a while',
+    isPossible: always,
+    perform: (stage) =>
+      stage.withPlayer(stage.players, async (player) => {
+        const proxy = stage.proxyOf(player);
+        proxy.close();
+        proxy.cut();
+        await stage.pause(300, 1_500);
+        proxy.open();
+        return true;
+      }),
+  },
+  {
+    name: 'a process that stands still',
+    isPossible: always,
+    perform: (stage) =>
+      stage.withPlayer(stage.players, async (player) => {
+        player.pause();
+        await stage.pause(300, 2_000);
+        player.resume();
+        return true;
+      }),
+  },
+  {
+    name: 'rotation of an EcdhKey',
+    isPossible: always,
+    perform: async ({ random, recipients }) => {
+      random.pick(recipients).say({ rotate: true });
+      return true;
+    },
+  },
+  {
+    name: 'rotation broken off by kill -9',
+    isPossible: always,
+    perform: (stage) =>
+      stage.withPlayer(stage.recipients, async (player) => {
+        await player.ready;
+        player.say({ rotate: true });
+        await stage.pause(0, 600);
+        await player.kill();
+        player.start();
+        return true;
+      }),
+  },
+  {
+    name: 'messages posted again by an attacker',
+    isPossible: always,
+    perform: async (stage) => {
+      const again = stage.someOf(stage.truth.posted);
+      return stage.attacker.replay(again);
+    },
+  },
+  {
+    name: 'messages posted again as their account',
+    isPossible: ({ accountSender }) => accountSender !== undefined,
+    perform: async (stage) => {
+      const { accountSender: sender } = stage;
+      if (sender === undefined) return false;
+      const again = stage.someOf(stage.truth.posted.filter((message) => message.sender === `account ${sender.id}`));
+      stage.willPostAgain(again);
+      return stage.attacker.replayAs(sender, again);
+    },
+  },
+  {
+    name: "a worker's signed message taken out of the pool and posted first",
+    isPossible: always,
+    perform: async (stage) => {
+      for (let tries = 0; tries < 40; tries++) {
+        if ((await stage.attacker.frontRun()) > 0) return true;
+        await stage.pause(20, 60);
+      }
+      return false;
+    },
+  },
+  {
+    name: 'garbage on the topic of an entity',
+    isPossible: always,
+    perform: async (stage) => {
+      const [model] = stage.someOf(stage.truth.posted);
+      return stage.attacker.garbage(stage.idOf(stage.random.pick(stage.recipients)), model);
+    },
+  },
+  {
+    name: 'reorg that keeps the extrinsics',
+    isPossible: ({ node }) => node.reorg !== undefined,
+    perform: (stage) => reorg(stage, true),
+  },
+  {
+    name: 'reorg that loses the extrinsics',
+    isPossible: ({ node }) => node.reorg !== undefined,
+    perform: (stage) => reorg(stage, false),
+  },
+  {
+    name: 'extrinsics that die of age in the pool',
+    isPossible: ({ node }) => node.emptyBlocks !== undefined,
+    perform: async ({ node, waitingExtrinsics, pause }) => {
+      for (let tries = 0; tries < 40 && (await waitingExtrinsics()) === 0; tries++) await pause(10, 30);
+      if ((await waitingExtrinsics()) === 0) return false;
+      await node.emptyBlocks?.(eraBlocks + 2);
+      return true;
+    },
+  },
+  {
+    name: 'extrinsics that die of age on their way to the node',
+    isPossible: ({ node }) => node.emptyBlocks === undefined,
+    perform: (stage) =>
+      stage.withPlayer(stage.senders, async (player) => {
+        const proxy = stage.proxyOf(player);
+        proxy.close();
+        proxy.freeze();
+        const from = await stage.truth.catchUp();
+        await stage.finalized(from + eraBlocks + 2);
+        proxy.open();
+        proxy.cut();
+        return true;
+      }),
+  },
+  {
+    name: 'kill -9 of the node',
+    isPossible: ({ node }) => node.crash !== undefined,
+    perform: async ({ node }) => {
+      await node.crash?.();
+      return true;
+    },
+  },
+  {
+    name: 'blocks pruned while a recipient was away',
+    isPossible: always,
+    perform: (stage) =>
+      stage.withPlayer(stage.recipients, async (player) => {
+        await player.kill();
+        const { node } = stage;
+        const from = await stage.truth.catchUp();
+        const to = await stage.finalized(from + node.keptStates + 10);
+        node.prune?.(to - node.keptStates);
+        player.start();
+        return true;
+      }),
+  },
+];
+
+async function kill(stage: Stage, among: readonly Player[]): Promise<boolean> {
+  return stage.withPlayer(among, async (player) => {
+    await player.kill();
+    await stage.pause(0, 300);
+    player.start();
+    return true;
+  });
+}
+
+async function reorg({ node, random }: Stage, resubmit: boolean): Promise<boolean> {
+  await node.reorg?.(random.between(1, finalityLag), resubmit);
+  return true;
+}

@@ -1,0 +1,51 @@
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import type { FromKind, Hex } from '../../src/index.ts';
+
+/** What a sender writes down, in this order for each message. */
+export type SenderEntry =
+  | { readonly event: 'started' }
+  /** About to be queued: a crash may leave it queued or not. */
+  | { readonly event: 'meant'; readonly to: Hex; readonly text: string }
+  /** `send` has resolved: from now on it must arrive. */
+  | { readonly event: 'queued'; readonly text: string; readonly nonce: string }
+  | { readonly event: 'failed'; readonly to: Hex; readonly nonce: string; readonly code: string };
+
+/** What a recipient writes down. */
+export type RecipientEntry =
+  | { readonly event: 'started' }
+  | {
+      readonly event: 'delivered';
+      readonly id: Hex;
+      readonly from: Hex;
+      readonly fromKind: FromKind;
+      readonly nonce: string;
+      readonly text: string;
+    }
+  /** `ack` has resolved: it must not come again. */
+  | { readonly event: 'acknowledged'; readonly id: Hex }
+  | { readonly event: 'retracted' | 'reinstated'; readonly id: Hex }
+  | { readonly event: 'dead'; readonly id: Hex; readonly code: string }
+  /** Blocks whose state no node has any more, both included. */
+  | { readonly event: 'gap'; readonly first: number; readonly last: number };
+
+/**
+ * A file that only grows, a line an entry. One write a line: what was written survives the death of its process, and no line
+ * is cut in two.
+ */
+export class Ledger<Entry> {
+  readonly #path: string;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  add(entry: Entry): void {
+    appendFileSync(this.#path, `${JSON.stringify(entry)}\n`);
+  }
+
+  entries(): Entry[] {
+    if (!existsSync(this.#path)) return [];
+    const lines = readFileSync(this.#path, 'utf8').split('\n');
+    return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Entry);
+  }
+}

@@ -1,0 +1,66 @@
+import { startDevChain } from '../../src/index.ts';
+import { startRealNode } from '../support/real-node.ts';
+import { temporaryFolder } from '../support/entities.ts';
+
+/** The node of a run, with what can be done to it. */
+export interface NodeUnderTest extends AsyncDisposable {
+  readonly kind: 'embedded' | 'real';
+  readonly ws: string;
+  /** Blocks whose state is there at least, counted back from the finalized head. */
+  readonly keptStates: number;
+  /** Makes an earlier block the head, so many back; its extrinsics wait in the pool again, or are gone. */
+  reorg?(depth: number, resubmit: boolean): Promise<void>;
+  /** Builds blocks without any extrinsic. */
+  emptyBlocks?(count: number): Promise<void>;
+  /** Drops the states of the blocks below. */
+  prune?(block: number): void;
+  /** kill -9, and up again on the same address with the chain that it had. */
+  crash?(): Promise<void>;
+}
+
+/** How far the embedded chain's finalized head is behind: what a reorg can reach. */
+export const finalityLag = 4;
+const embeddedBlockMs = 200;
+const embeddedKeptStates = 20;
+
+export async function embeddedNode(): Promise<NodeUnderTest> {
+  const dev = await startDevChain({ blockTimeMs: embeddedBlockMs, finalityLag });
+  return {
+    kind: 'embedded',
+    ws: dev.ws,
+    keptStates: embeddedKeptStates,
+    reorg: async (depth, resubmit) => {
+      await dev.reorg(Math.max(dev.finalized.number, dev.head.number - depth), { resubmit });
+    },
+    emptyBlocks: async (count) => {
+      await dev.newBlock({ count, empty: true });
+    },
+    prune: (block) => {
+      dev.pruneBefore(block);
+    },
+    [Symbol.asyncDispose]: () => dev.stop(),
+  };
+}
+
+const realBlockMs = 100;
+const realKeptStates = 100;
+
+export async function realNode(): Promise<NodeUnderTest> {
+  const folder = await temporaryFolder();
+  const options = { blockTimeMs: realBlockMs, statePruning: realKeptStates, basePath: folder.path };
+  let node = await startRealNode(options);
+  const { ws, port } = node;
+  return {
+    kind: 'real',
+    ws,
+    keptStates: realKeptStates,
+    crash: async () => {
+      await node.kill();
+      node = await startRealNode({ ...options, port });
+    },
+    async [Symbol.asyncDispose]() {
+      await node.stop();
+      await folder.remove();
+    },
+  };
+}

@@ -1,0 +1,100 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import type { EntityConfig } from './entity.ts';
+
+/** A line that a process of the run tells its parent. */
+export interface Told {
+  readonly event: string;
+  readonly code?: string;
+  readonly reason?: string;
+}
+
+/** How long a process may take to end in order. */
+const endTimeoutMs = 60_000;
+
+/** An entity's process: started, killed and started again on the same folder. */
+export class Player {
+  readonly config: EntityConfig;
+  readonly told: Told[] = [];
+  /** In the hands of an injection: another leaves it alone. */
+  isBusy = false;
+  readonly #script: string;
+  readonly #onTold: (told: Told) => void;
+  #child: ChildProcess | undefined;
+  #ended: Promise<unknown> = Promise.resolve();
+  #ready: Promise<void> = Promise.resolve();
+
+  constructor(script: string, config: EntityConfig, onTold: (told: Told) => void = () => undefined) {
+    this.#script = script;
+    this.config = config;
+    this.#onTold = onTold;
+  }
+
+  /** Resolves when the process that runs now is gone. */
+  get ended(): Promise<unknown> {
+    return this.#ended;
+  }
+
+  /** Resolves when the process that runs now is ready, or has ended. */
+  get ready(): Promise<void> {
+    return this.#ready;
+  }
+
+  start(): void {
+    if (this.#child !== undefined) return;
+    const child = spawn(process.execPath, [this.#script, JSON.stringify(this.config)], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    this.#child = child;
+    child.stdin.on('error', () => undefined); // it was killed while it was spoken to
+    this.#ready = new Promise((resolve) => {
+      createInterface(child.stdout).on('line', (line) => {
+        const told = JSON.parse(line) as Told;
+        this.told.push(told);
+        if (told.event === 'ready') resolve();
+        this.#onTold(told);
+      });
+      child.once('close', () => resolve());
+    });
+    this.#ended = new Promise((resolve) => {
+      child.once('close', () => {
+        if (this.#child === child) this.#child = undefined;
+        resolve(undefined);
+      });
+    });
+  }
+
+  /** Nothing hears it where no process runs. */
+  say(command: object): void {
+    this.#child?.stdin?.write(`${JSON.stringify(command)}\n`);
+  }
+
+  /** kill -9; resolves when the process is gone. */
+  async kill(): Promise<void> {
+    this.#child?.kill('SIGKILL');
+    await this.#ended;
+  }
+
+  pause(): void {
+    this.#child?.kill('SIGSTOP');
+  }
+
+  resume(): void {
+    this.#child?.kill('SIGCONT');
+  }
+
+  /** Lets it end in order: false where it did not in time. */
+  async end(): Promise<boolean> {
+    const child = this.#child;
+    if (child === undefined) return true;
+    child.stdin?.end();
+    let isInTime = true;
+    const timer = setTimeout(() => {
+      isInTime = false;
+      child.kill('SIGKILL');
+    }, endTimeoutMs);
+    await this.#ended;
+    clearTimeout(timer);
+    return isInTime;
+  }
+}

@@ -1,0 +1,72 @@
+import {
+  accountFromSuri,
+  createInbox,
+  isRelayError,
+  rotateEntity,
+  type Delivery,
+  type InboxEvent,
+} from '../../src/index.ts';
+import { config, ledgerOf, obey, openParts, run, tell, type Parts, type RecipientConfig } from './entity.ts';
+import { Ledger, type RecipientEntry } from './ledger.ts';
+
+export interface RecipientCommand {
+  readonly rotate: true;
+}
+
+const retryMs = 200;
+
+run(async () => {
+  const settings = config<RecipientConfig>();
+  const ledger = new Ledger<RecipientEntry>(ledgerOf(settings));
+  ledger.add({ event: 'started' });
+  const parts = await openParts(settings);
+  const { chain, vault, store, watch } = parts;
+  const isRegistered = (id: Delivery['from']): boolean => watch.state.has(id);
+  const inbox = createInbox({ chain, vault, store, isRegistered, finality: settings.finality, from: 1 });
+  await inbox.start();
+  inbox.events$.subscribe({
+    next: (event) => write(ledger, event),
+    error: (error: unknown) => {
+      tell({ event: 'failed', code: isRelayError(error) ? error.code : 'unknown', reason: String(error) });
+      process.exit(1);
+    },
+  });
+  tell({ event: 'ready' });
+  await obey<RecipientCommand>(() => rotate(parts, settings));
+  for (const part of [inbox, watch, chain, store, vault]) await part[Symbol.asyncDispose]();
+  process.exit(0);
+});
+
+function write(ledger: Ledger<RecipientEntry>, event: InboxEvent): void {
+  switch (event.type) {
+    case 'message': {
+      const { messageId: id, from, fromKind, nonce, body, ack } = event.delivery;
+      const text = body.kind === 'data' ? new TextDecoder().decode(body.content).trimEnd() : body.kind;
+      ledger.add({ event: 'delivered', id, from, fromKind, nonce: String(nonce), text });
+      void ack.call(event.delivery).then(() => {
+        ledger.add({ event: 'acknowledged', id });
+      });
+      return;
+    }
+    case 'retracted':
+    case 'reinstated':
+      ledger.add({ event: event.type, id: event.messageId });
+      return;
+    case 'dead':
+      ledger.add({ event: 'dead', id: event.messageId, code: event.code });
+  }
+}
+
+/** Until it is done: the chain may be away. A rotation that a crash broke off is taken up by the next. */
+async function rotate({ chain, vault }: Parts, { suri }: RecipientConfig): Promise<void> {
+  for (;;) {
+    try {
+      const { epoch } = await rotateEntity({ chain, vault, account: accountFromSuri(suri) });
+      tell({ event: 'rotated', epoch });
+      return;
+    } catch (error) {
+      tell({ event: 'setback', code: isRelayError(error) ? error.code : String(error) });
+      await new Promise((resolve) => setTimeout(resolve, retryMs));
+    }
+  }
+}

@@ -1,0 +1,168 @@
+import { connectChain, accountFromSuri, type Hex } from '../../src/index.ts';
+import { temporaryFolder } from '../support/entities.ts';
+import { Attacker } from './attacker.ts';
+import { assemble, type Cast, type Roles } from './cast.ts';
+import { ledgerOf, type RecipientConfig } from './entity.ts';
+import { injections, type Injection } from './injections.ts';
+import { Ledger, type RecipientEntry, type SenderEntry } from './ledger.ts';
+import type { NodeUnderTest } from './node-under-test.ts';
+import type { Player, Told } from './player.ts';
+import { Random } from './random.ts';
+import { Rpc } from './rpc.ts';
+import { Stage } from './stage.ts';
+import { Truth } from './truth.ts';
+import { judge, type Evidence, type Verdict } from './verdict.ts';
+
+export interface SoakOptions {
+  readonly node: NodeUnderTest;
+  readonly seed: number;
+  readonly roles: Roles;
+  /** Asked after each round; in a round every kind of injection comes once. */
+  readonly isOver: (rounds: number) => boolean;
+  /** Words of injections to leave out. */
+  readonly without?: readonly string[];
+  readonly log?: (line: string) => void;
+}
+
+export interface SoakResult extends Verdict {
+  /** How often each kind of injection was done. */
+  readonly injected: ReadonlyMap<string, number>;
+  readonly rounds: number;
+  readonly blocks: number;
+}
+
+/** Injections that go on at the same time. */
+const lanes = 2;
+const mostBurst = 8;
+const smallBytes = 64;
+const largeBytes = 16_384;
+/** One message in so many is large. */
+const largeEach = 20;
+/** Without anything new for so long, what is missing is lost. */
+const patienceMs = 60_000;
+const lookAgainMs = 200;
+/** What a process may end with and be started again, as its supervisor would: the node was away for too long. */
+const restartable: ReadonlySet<string> = new Set(['chain-unreachable']);
+
+/** Plays a run and judges it. Its choices follow from the seed; how they fall together in time does not. */
+export async function soak({
+  node,
+  seed,
+  roles,
+  isOver,
+  without = [],
+  log = () => undefined,
+}: SoakOptions): Promise<SoakResult> {
+  const ended = new AbortController();
+  const folder = await temporaryFolder();
+  const chain = await connectChain({ endpoints: [node.ws], timeoutMs: 60_000 });
+  const broken: string[] = [];
+  try {
+    const onTold = (player: Player, told: Told): void => {
+      const said = `${player.config.name}: ${told.event} ${told.code ?? ''} ${told.reason ?? ''}`;
+      if (told.event === 'failed') {
+        if (!restartable.has(told.code ?? '')) broken.push(said);
+        void player.ended.then(() => player.start());
+      }
+      if (told.code !== undefined) log(said);
+    };
+    const rpc = new Rpc(node.ws, ended.signal);
+    const truth = new Truth(rpc);
+    await using cast = await assemble(roles, { node, chain, folder: folder.path, onTold });
+    const random = new Random(seed);
+    const attacker = new Attacker({ chain, eve: accountFromSuri('//Eve'), rpc, random: new Random(seed + 1) });
+    const stage = new Stage({ ...cast, node, rpc, truth, attacker, random, accountSender: cast.accountSenders[0] });
+    await Promise.all(stage.players.map(({ ready }) => ready));
+    const injected = new Map<string, number>();
+    const silence = new AbortController();
+    const talking = talk(cast, new Random(seed + 2), silence.signal);
+    let rounds = 0;
+    do {
+      await round(
+        stage,
+        injections.filter(({ name }) => !without.some((words) => name.includes(words))),
+        injected,
+        log,
+      );
+      rounds++;
+    } while (!isOver(rounds));
+    silence.abort();
+    await talking;
+    const evidence = await settle(stage, cast, log);
+    for (const player of stage.players)
+      if (!(await player.end())) broken.push(`${player.config.name} did not end when it was asked to`);
+    const verdict = judge(evidence());
+    return { ...verdict, broken: [...broken, ...verdict.broken], injected, rounds, blocks: truth.block };
+  } finally {
+    ended.abort();
+    await chain.stop();
+    await folder.remove();
+  }
+}
+
+/** Every injection once, in an order by the seed, some at a time. */
+async function round(
+  stage: Stage,
+  among: readonly Injection[],
+  injected: Map<string, number>,
+  log: (line: string) => void,
+): Promise<void> {
+  const left = stage.random.shuffled(among.filter(({ isPossible }) => isPossible(stage)));
+  const lane = async (): Promise<void> => {
+    for (let next = left.pop(); next !== undefined; next = left.pop()) {
+      await stage.pause(50, 400);
+      const isDone = await inject(next, stage);
+      log(`${isDone ? 'injected' : 'no occasion for'}: ${next.name}`);
+      injected.set(next.name, (injected.get(next.name) ?? 0) + (isDone ? 1 : 0));
+    }
+  };
+  await Promise.all(Array.from({ length: lanes }, lane));
+}
+
+async function inject({ perform }: Injection, stage: Stage): Promise<boolean> {
+  const isDone = await perform(stage);
+  await stage.truth.catchUp();
+  return isDone;
+}
+
+/** Has the senders send, some now and some then, until the signal. */
+async function talk({ senders, recipients, ids }: Cast, random: Random, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    const to = Array.from({ length: random.between(1, mostBurst) }, () => ids.get(random.pick(recipients)));
+    random.pick(senders).say({ send: to, bytes: random.below(largeEach) === 0 ? largeBytes : smallBytes });
+    await new Promise((resolve) => setTimeout(resolve, random.between(50, 250)));
+  }
+}
+
+/** Lets everything arrive that will. */
+async function settle(stage: Stage, cast: Cast, log: (line: string) => void): Promise<() => Evidence> {
+  for (const player of stage.players) {
+    stage.proxyOf(player).open();
+    player.start();
+  }
+  const evidence = (): Evidence => ({
+    senders: cast.senders.map((player) => ({
+      id: cast.senderNames.get(player) ?? '',
+      entries: new Ledger<SenderEntry>(ledgerOf(player.config)).entries(),
+    })),
+    recipients: cast.recipients.map((player) => ({
+      id: stage.idOf(player),
+      finality: (player.config as RecipientConfig).finality,
+      entries: new Ledger<RecipientEntry>(ledgerOf(player.config)).entries(),
+    })),
+    posted: stage.truth.posted,
+    reposted: stage.reposted,
+  });
+  let seen = '';
+  for (let until = Date.now() + patienceMs; Date.now() < until;) {
+    await stage.truth.catchUp();
+    const { broken, delivered, queued, missedByGap } = judge(evidence());
+    if (broken.length === 0) break;
+    const now = `${delivered} of ${queued} delivered, ${missedByGap} missed by a gap, ${broken.length} open`;
+    if (now !== seen) until = Date.now() + patienceMs;
+    if (now !== seen) log(now);
+    seen = now;
+    await new Promise((resolve) => setTimeout(resolve, lookAgainMs));
+  }
+  return evidence;
+}

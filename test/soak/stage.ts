@@ -1,0 +1,109 @@
+import type { Account } from '../../src/chain/index.ts';
+import type { Hex } from '../../src/codec/index.ts';
+import type { TcpProxy } from '../chain/tcp-proxy.ts';
+import type { Attacker } from './attacker.ts';
+import type { NodeUnderTest } from './node-under-test.ts';
+import type { Player } from './player.ts';
+import type { Random } from './random.ts';
+import type { Rpc } from './rpc.ts';
+import type { PostedMessage, Truth } from './truth.ts';
+import { nameOf } from './verdict.ts';
+
+const lookAgainMs = 50;
+const mostOfSome = 5;
+
+interface StageParts {
+  readonly node: NodeUnderTest;
+  readonly rpc: Rpc;
+  readonly truth: Truth;
+  readonly attacker: Attacker;
+  readonly random: Random;
+  readonly senders: readonly Player[];
+  readonly recipients: readonly Player[];
+  readonly proxies: ReadonlyMap<Player, TcpProxy>;
+  readonly ids: ReadonlyMap<Player, Hex>;
+  /** An account that is itself a sender. */
+  readonly accountSender: Account | undefined;
+}
+
+/** What the injections of a run act on. */
+export class Stage {
+  readonly node: NodeUnderTest;
+  readonly truth: Truth;
+  readonly attacker: Attacker;
+  readonly random: Random;
+  readonly senders: readonly Player[];
+  readonly recipients: readonly Player[];
+  readonly accountSender: Account | undefined;
+  /** How often the run may have posted a message of another's another time. */
+  readonly reposted = new Map<string, number>();
+  readonly #parts: StageParts;
+
+  constructor(parts: StageParts) {
+    ({
+      node: this.node,
+      truth: this.truth,
+      attacker: this.attacker,
+      random: this.random,
+      senders: this.senders,
+      recipients: this.recipients,
+      accountSender: this.accountSender,
+    } = parts);
+    this.#parts = parts;
+  }
+
+  get players(): readonly Player[] {
+    return [...this.senders, ...this.recipients];
+  }
+
+  readonly proxyOf = (player: Player): TcpProxy => this.#of(this.#parts.proxies, player);
+
+  idOf(player: Player): Hex {
+    return this.#of(this.#parts.ids, player);
+  }
+
+  readonly pause = (leastMs: number, mostMs: number): Promise<void> =>
+    new Promise((resolve) => setTimeout(resolve, this.random.between(leastMs, mostMs)));
+
+  /** A few of those given, each once. */
+  someOf(messages: readonly PostedMessage[]): readonly PostedMessage[] {
+    if (messages.length === 0) return [];
+    const picked = Array.from({ length: this.random.between(1, mostOfSome) }, () => this.random.pick(messages));
+    return [...new Set(picked)];
+  }
+
+  willPostAgain(messages: readonly PostedMessage[]): void {
+    for (const message of messages) this.reposted.set(nameOf(message), (this.reposted.get(nameOf(message)) ?? 0) + 1);
+  }
+
+  /** One of these that no other injection has in its hands; false where there is none. */
+  async withPlayer(among: readonly Player[], work: (player: Player) => Promise<boolean>): Promise<boolean> {
+    const free = among.filter(({ isBusy }) => !isBusy);
+    if (free.length === 0) return false;
+    const player = this.random.pick(free);
+    player.isBusy = true;
+    try {
+      return await work(player);
+    } finally {
+      player.isBusy = false;
+    }
+  }
+
+  /** Waits for a finalized block and gives the finalized head. */
+  async finalized(block: number): Promise<number> {
+    for (;;) {
+      const reached = await this.truth.catchUp();
+      if (reached >= block) return reached;
+      await new Promise((resolve) => setTimeout(resolve, lookAgainMs));
+    }
+  }
+
+  readonly waitingExtrinsics = async (): Promise<number> =>
+    (await this.#parts.rpc.ask<readonly Hex[]>('author_pendingExtrinsics')).length;
+
+  #of<T>(values: ReadonlyMap<Player, T>, player: Player): T {
+    const value = values.get(player);
+    if (value === undefined) throw new Error(`${player.config.name} is not of this run`);
+    return value;
+  }
+}

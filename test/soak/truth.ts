@@ -1,0 +1,88 @@
+import { Bytes, Struct, u64, u8, Variant, Vector, _void } from '@polkadot-api/substrate-bindings';
+import { xxhashAsHex } from '@polkadot/util-crypto';
+import { equalBytes, toHex, type Hex } from '../../src/codec/index.ts';
+import type { Rpc } from './rpc.ts';
+
+/** A message of a finalized block, as a decoder reads it that is not the project's own. */
+export interface PostedMessage {
+  readonly block: number;
+  /** `worker 0x…` or `account 0x…`; else the name of the origin. */
+  readonly sender: string;
+  readonly to: Hex;
+  readonly payload: Uint8Array;
+  /** Of a V1 envelope. */
+  readonly nonce: bigint | undefined;
+}
+
+const id = Bytes(32);
+const messages = Vector(
+  Struct({
+    sender: Variant(
+      {
+        Pallet: Bytes(),
+        Contract: id,
+        Worker: id,
+        AccountId: id,
+        MultiLocation: Bytes(),
+        Gatekeeper: _void,
+        Cluster: id,
+      },
+      [0, 1, 2, 3, 4, 5, 6],
+    ),
+    destination: Bytes(),
+    payload: Bytes(),
+  }),
+);
+/** protocol.md §5, of a V1 envelope up to its nonce. */
+const start = Struct({ variant: u8, fromKind: u8, from: id, to: id, senderKey: id, recipientKey: id, nonce: u64 });
+const startLength = 1 + 1 + 4 * 32 + 8;
+const key = `${xxhashAsHex('PhalaMq', 128)}${xxhashAsHex('OutboundMessages', 128).slice(2)}`;
+const prefix = new TextEncoder().encode('khala-relay/v1/');
+
+/** Reads what finalized blocks carry for the topics of entities, in order, past any state that a node will drop. */
+export class Truth {
+  readonly #rpc: Rpc;
+  #reading: Promise<number> | undefined;
+  readonly posted: PostedMessage[] = [];
+  /** The last block read. */
+  block = 0;
+
+  constructor(rpc: Rpc) {
+    this.#rpc = rpc;
+  }
+
+  /** Reads up to the finalized head, whose number it gives. */
+  catchUp(): Promise<number> {
+    this.#reading ??= this.#read().finally(() => {
+      this.#reading = undefined;
+    });
+    return this.#reading;
+  }
+
+  async #read(): Promise<number> {
+    const head = await this.#rpc.ask<Hex>('chain_getFinalizedHead');
+    const { number } = await this.#rpc.ask<{ number: Hex }>('chain_getHeader', head);
+    while (this.block < Number(number)) {
+      const hash = await this.#rpc.ask<Hex>('chain_getBlockHash', this.block + 1);
+      const value = await this.#rpc.ask<Hex | null>('state_getStorage', key, hash);
+      this.block++;
+      if (value !== null) this.posted.push(...decode(this.block, value));
+    }
+    return this.block;
+  }
+}
+
+function decode(block: number, value: Hex): PostedMessage[] {
+  return messages.dec(value).flatMap(({ sender, destination, payload }) => {
+    if (!equalBytes(destination.subarray(0, prefix.length), prefix)) return [];
+    const nonce = payload.length >= startLength && payload[0] === 1 ? start.dec(payload).nonce : undefined;
+    const to = toHex(destination.subarray(prefix.length));
+    return [{ block, sender: nameOf(sender), to, payload, nonce }];
+  });
+}
+
+function nameOf({ type, value }: { readonly type: string; readonly value?: unknown }): string {
+  if (type === 'Worker' || type === 'AccountId')
+    return `${type === 'Worker' ? 'worker' : 'account'} ${toHex(value as Uint8Array)}`;
+  return type;
+}

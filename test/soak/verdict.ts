@@ -1,0 +1,171 @@
+import type { Hex } from '../../src/codec/index.ts';
+import type { RecipientEntry, SenderEntry } from './ledger.ts';
+import type { PostedMessage } from './truth.ts';
+
+export interface SenderRecord {
+  /** As the truth names it: `worker 0x…` or `account 0x…`. */
+  readonly id: string;
+  readonly entries: readonly SenderEntry[];
+}
+
+export interface RecipientRecord {
+  readonly id: Hex;
+  readonly finality: 'finalized' | 'best';
+  readonly entries: readonly RecipientEntry[];
+}
+
+export interface Evidence {
+  readonly senders: readonly SenderRecord[];
+  readonly recipients: readonly RecipientRecord[];
+  readonly posted: readonly PostedMessage[];
+  /** How often the run itself posted a message another time, by {@link nameOf} of it. */
+  readonly reposted: ReadonlyMap<string, number>;
+}
+
+export interface Verdict {
+  /** Sentences; none: the promises were kept. */
+  readonly broken: readonly string[];
+  readonly queued: number;
+  readonly delivered: number;
+  /** Queued, and only in blocks that a gap names. */
+  readonly missedByGap: number;
+  readonly dead: number;
+}
+
+interface Meant {
+  readonly sender: string;
+  readonly to: Hex;
+  readonly place: number;
+  nonce: bigint | undefined;
+  failure: string | undefined;
+}
+
+/** What tells a message from all others, whatever key it is sealed to. */
+export function nameOf({ sender, to, nonce }: Pick<PostedMessage, 'sender' | 'to' | 'nonce'>): string {
+  return `${sender} → ${to} ${nonce ?? 'without a nonce'}`;
+}
+
+/** Holds the ledgers of both sides against each other and against the blocks. */
+export function judge({ senders, recipients, posted, reposted }: Evidence): Verdict {
+  const broken: string[] = [];
+  const meant = meantBy(senders);
+  const onChain = new Map<string, PostedMessage[]>();
+  for (const message of posted) {
+    const name = nameOf(message);
+    onChain.set(name, [...(onChain.get(name) ?? []), message]);
+  }
+  let delivered = 0;
+  let missedByGap = 0;
+  for (const recipient of recipients) {
+    const seen = new Deliveries(recipient, meant, broken);
+    delivered += seen.count;
+    for (const [text, message] of meant) {
+      if (message.to !== recipient.id || message.nonce === undefined || message.failure !== undefined) continue;
+      if (seen.has(text)) continue;
+      const blocks = onChain.get(nameOf(message)) ?? [];
+      if (blocks.length > 0 && blocks.every(({ block }) => seen.isMissing(block))) missedByGap++;
+      else
+        broken.push(
+          `"${text}" was queued and never arrived: ${blocks.length === 0 ? 'no block carries it' : `it is in block ${blocks.map(({ block }) => block).join(', ')}`}`,
+        );
+    }
+  }
+  for (const [text, message] of meant) {
+    if (message.nonce === undefined) continue;
+    const name = nameOf(message);
+    const times = (onChain.get(name)?.length ?? 0) - (reposted.get(name) ?? 0);
+    if (message.failure !== undefined && times > 0)
+      broken.push(`"${text}" was given up [${message.failure}] and is in a block`);
+    if (times > 1) broken.push(`"${text}" was posted ${times} times`);
+  }
+  const all = [...meant.values()];
+  const dead = recipients.flatMap(({ entries }) => entries.filter(({ event }) => event === 'dead')).length;
+  return { broken, queued: all.filter(({ nonce }) => nonce !== undefined).length, delivered, missedByGap, dead };
+}
+
+function meantBy(senders: readonly SenderRecord[]): Map<string, Meant> {
+  const meant = new Map<string, Meant>();
+  for (const { id, entries } of senders) {
+    const byNonce = new Map<string, Meant>();
+    for (const entry of entries) {
+      if (entry.event === 'meant')
+        meant.set(entry.text, { sender: id, to: entry.to, place: meant.size, nonce: undefined, failure: undefined });
+      if (entry.event === 'queued') {
+        const message = meant.get(entry.text);
+        if (message === undefined) continue;
+        message.nonce = BigInt(entry.nonce);
+        byNonce.set(`${message.to} ${entry.nonce}`, message);
+      }
+      if (entry.event === 'failed') {
+        const message = byNonce.get(`${entry.to} ${entry.nonce}`);
+        if (message !== undefined) message.failure = entry.code;
+      }
+    }
+  }
+  return meant;
+}
+
+/** What one recipient was handed, checked as it is read. */
+class Deliveries {
+  count = 0;
+  readonly #handed = new Map<string, Hex>();
+  readonly #retracted = new Set<Hex>();
+  readonly #gaps: { readonly first: number; readonly last: number }[] = [];
+
+  constructor({ id, finality, entries }: RecipientRecord, meant: ReadonlyMap<string, Meant>, broken: string[]) {
+    const acknowledged = new Set<Hex>();
+    let sinceStart = new Set<string>();
+    const reached = new Map<string, number>();
+    for (const entry of entries) {
+      switch (entry.event) {
+        case 'started':
+          sinceStart = new Set();
+          break;
+        case 'acknowledged':
+          acknowledged.add(entry.id);
+          break;
+        case 'retracted':
+          if (finality === 'finalized') broken.push(`a finalized message was taken back: ${entry.id}`);
+          this.#retracted.add(entry.id);
+          break;
+        case 'reinstated':
+          this.#retracted.delete(entry.id);
+          break;
+        case 'gap':
+          this.#gaps.push(entry);
+          break;
+        case 'delivered': {
+          const { text } = entry;
+          const message = meant.get(text);
+          if (message?.to !== id || message.sender !== `${entry.fromKind} ${entry.from}`) {
+            broken.push(`${id} was handed "${text}" of ${entry.fromKind} ${entry.from}, which nobody sent to it`);
+            break;
+          }
+          const earlier = this.#handed.get(text);
+          const wasTakenBack = earlier !== undefined && this.#retracted.delete(earlier);
+          if (sinceStart.has(text) && !wasTakenBack) broken.push(`"${text}" was delivered twice in one run`);
+          if (earlier !== undefined && acknowledged.has(earlier) && !wasTakenBack)
+            broken.push(`"${text}" was delivered again after it was acknowledged`);
+          sinceStart.add(text);
+          this.#handed.set(text, entry.id);
+          if (earlier !== undefined) break;
+          this.count++;
+          // A reorg may bring a later message back first.
+          if (finality === 'finalized' && message.place < (reached.get(message.sender) ?? -1))
+            broken.push(`"${text}" was delivered after a later one of its sender`);
+          reached.set(message.sender, Math.max(message.place, reached.get(message.sender) ?? -1));
+        }
+      }
+    }
+    for (const [text, handed] of this.#handed)
+      if (this.#retracted.has(handed)) broken.push(`"${text}" was taken back and never came again`);
+  }
+
+  has(text: string): boolean {
+    return this.#handed.has(text);
+  }
+
+  isMissing(block: number): boolean {
+    return this.#gaps.some(({ first, last }) => block >= first && block <= last);
+  }
+}
