@@ -39,15 +39,16 @@ export async function assemble(
   const ids = new Map<Player, Hex>();
   const senderNames = new Map<Player, string>();
   const root = accountFromSuri('//Alice');
+  const { number: from } = await chain.finalizedHead();
 
-  const enter = async (role: Omit<EntityConfig, 'folder' | 'endpoints'>, script: string): Promise<Player> => {
+  const enter = async (role: Omit<EntityConfig, 'folder' | 'endpoints' | 'from'>, script: string): Promise<Player> => {
     const config = { ...role, folder: join(folder, role.name) };
     await mkdir(config.folder);
     const vault = await createVault({ path: vaultOf(config), passphrase, cost: cheapKdf });
     if (script === recipientScript) await registerEntity({ chain, vault, account: root });
     await vault.close();
     const proxy = await startProxy(node.ws);
-    const player: Player = new Player(script, { ...config, endpoints: [proxy.ws] }, (told) => {
+    const player: Player = new Player(script, { ...config, endpoints: [proxy.ws], from }, (told) => {
       onTold(player, told);
     });
     proxies.set(player, proxy);

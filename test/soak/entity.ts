@@ -22,6 +22,8 @@ export interface EntityConfig {
   readonly endpoints: readonly string[];
   /** Who pays, and of a sender `as` account who sends. */
   readonly suri: string;
+  /** The block before which nobody sent anything. */
+  readonly from: number;
 }
 
 export interface SenderConfig extends EntityConfig {

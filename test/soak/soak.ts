@@ -67,7 +67,7 @@ export async function soak({
       if (told.code !== undefined) log(said);
     };
     const rpc = new Rpc(node.ws, ended.signal);
-    const truth = new Truth(rpc);
+    const truth = new Truth(rpc, (await chain.finalizedHead()).number);
     await using cast = await assemble(roles, { node, chain, folder: folder.path, onTold });
     const random = new Random(seed);
     const attacker = new Attacker({ chain, eve: accountFromSuri('//Eve'), rpc, random: new Random(seed + 1) });
@@ -75,6 +75,7 @@ export async function soak({
     await Promise.all(stage.players.map(({ ready }) => ready));
     const injected = new Map<string, number>();
     const silence = new AbortController();
+    const watching = watch(truth, silence.signal);
     const talking = talk(cast, new Random(seed + 2), silence.signal);
     let rounds = 0;
     do {
@@ -87,7 +88,7 @@ export async function soak({
       rounds++;
     } while (!isOver(rounds));
     silence.abort();
-    await talking;
+    await Promise.all([talking, watching]);
     const evidence = await settle(stage, cast, log);
     for (const player of stage.players)
       if (!(await player.end())) broken.push(`${player.config.name} did not end when it was asked to`);
@@ -131,6 +132,14 @@ async function talk({ senders, recipients, ids }: Cast, random: Random, signal: 
     const to = Array.from({ length: random.between(1, mostBurst) }, () => ids.get(random.pick(recipients)));
     random.pick(senders).say({ send: to, bytes: random.below(largeEach) === 0 ? largeBytes : smallBytes });
     await new Promise((resolve) => setTimeout(resolve, random.between(50, 250)));
+  }
+}
+
+/** Keeps the truth ahead of the node's forgetting. */
+async function watch(truth: Truth, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await truth.catchUp();
+    await new Promise((resolve) => setTimeout(resolve, lookAgainMs));
   }
 }
 

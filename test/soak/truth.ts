@@ -45,10 +45,11 @@ export class Truth {
   #reading: Promise<number> | undefined;
   readonly posted: PostedMessage[] = [];
   /** The last block read. */
-  block = 0;
+  block: number;
 
-  constructor(rpc: Rpc) {
+  constructor(rpc: Rpc, from: number) {
     this.#rpc = rpc;
+    this.block = from - 1;
   }
 
   /** Reads up to the finalized head, whose number it gives. */
