@@ -104,6 +104,8 @@ export interface BlockView {
   outboundMessages(signal?: AbortSignal): Promise<OutboundMessage[]>;
   /** Next expected sequence of a worker's posts; 0n where it never posted. */
   ingressSequence(worker: Hex, signal?: AbortSignal): Promise<bigint>;
+  /** Key that commands to a Phala contract are sealed to, 32 bytes; undefined where the chain knows none. */
+  contractKey(contract: Hex, signal?: AbortSignal): Promise<Uint8Array | undefined>;
   /** undefined where no such worker is registered. */
   worker(id: Hex, signal?: AbortSignal): Promise<WorkerRecord | undefined>;
   /** Ids of all registered workers. */

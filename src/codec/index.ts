@@ -1,6 +1,8 @@
 export { decodeBody, encodeBody } from './body.ts';
 export type { Body, BodyInput } from './body.ts';
 export { compareBytes, concatBytes, equalBytes, isZero } from './bytes.ts';
+export { decodeCommandPayload, encodeCommandPayload } from './command-payload.ts';
+export type { CommandPayload, CommandPayloadInput } from './command-payload.ts';
 export { decodeEcdhRecord, encodeEcdhRecord, isEcdhRecord } from './ecdh-record.ts';
 export type { EcdhRecord, EcdhRecordInput } from './ecdh-record.ts';
 export { decodeEncryptedData, encodeEncryptedData } from './encrypted-data.ts';
@@ -16,6 +18,7 @@ export type { BytesLike, Hex } from './hex.ts';
 export { messageId } from './message-id.ts';
 export { encodeWorkerMessage, reservedTopicBytes, topicOf, workerMessageContent } from './mq-message.ts';
 export type { WorkerMessage } from './mq-message.ts';
+export { contractOfTopic, contractTopic, refusePhalaTopic, topicFromText } from './phala-topic.ts';
 export { Reader } from './reader.ts';
 export {
   ecdhRecordContent,

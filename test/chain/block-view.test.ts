@@ -52,6 +52,16 @@ describe('BlockView', () => {
     );
   });
 
+  it('reads the key of a contract, and nothing where there is none', async () => {
+    const contract: Hex = `0x${'c0'.repeat(32)}`;
+    const other: Hex = `0x${'c1'.repeat(32)}`;
+    const key = new Uint8Array(32).fill(5);
+    const storageKey = wallet.api.query.phalaRegistry.contractKeys.key(contract) as Hex;
+    const { hash } = await dev.setStorage([[storageKey, toHex(key)]]);
+    assert.deepEqual(await chain.at(hash).contractKey(contract), key);
+    assert.equal(await chain.at(hash).contractKey(other), undefined);
+  });
+
   it('reads the messages of a block, from whomever, and no others', async () => {
     const { tx } = wallet.api;
     const empty = await dev.newBlock();

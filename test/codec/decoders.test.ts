@@ -3,18 +3,20 @@ import fc from 'fast-check';
 import {
   concatBytes,
   decodeBody,
+  decodeCommandPayload,
   decodeEncryptedData,
   decodeEnvelope,
   decodeForwarded,
   decodeSignedEnvelope,
   encodeBody,
+  encodeCommandPayload,
   encodeEncryptedData,
   encodeEnvelope,
   encodeForwarded,
   encodeSignedEnvelope,
 } from '../../src/codec/index.ts';
 import { isRelayError, RelayError, type ErrorCode } from '../../src/errors/index.ts';
-import { body, encryptedData, envelope, forwarded, signedEnvelope } from '../support/arbitraries.ts';
+import { body, commandPayload, encryptedData, envelope, forwarded, signedEnvelope } from '../support/arbitraries.ts';
 
 interface Codec {
   readonly name: string;
@@ -24,9 +26,18 @@ interface Codec {
   readonly values: fc.Arbitrary<unknown>;
 }
 
+// A plain command may be of any length: nothing of it is a truncation.
+const encryptedCommand = commandPayload.filter(({ kind }) => kind === 'encrypted');
+
 const codecs: readonly Codec[] = [
   { name: 'body', decode: decodeBody, encode: encodeBody, values: body },
   { name: 'EncryptedData', decode: decodeEncryptedData, encode: encodeEncryptedData, values: encryptedData },
+  {
+    name: 'EncryptedData of a command',
+    decode: decodeCommandPayload,
+    encode: encodeCommandPayload,
+    values: encryptedCommand,
+  },
   { name: 'envelope', decode: decodeEnvelope, encode: encodeEnvelope, values: envelope },
   { name: 'SignedEnvelope', decode: decodeSignedEnvelope, encode: encodeSignedEnvelope, values: signedEnvelope },
   { name: 'Forwarded', decode: decodeForwarded, encode: encodeForwarded, values: forwarded },

@@ -2,12 +2,14 @@ import fc from 'fast-check';
 import {
   concatBytes,
   decodeBody,
+  decodeCommandPayload,
   decodeEcdhRecord,
   decodeEncryptedData,
   decodeEnvelope,
   decodeForwarded,
   decodeSignedEnvelope,
   encodeBody,
+  encodeCommandPayload,
   encodeEcdhRecord,
   encodeEncryptedData,
   encodeEnvelope,
@@ -55,6 +57,12 @@ export const targets: readonly Target[] = [
     decode: decodeEncryptedData,
     encode: encodeEncryptedData,
     valid: arbitrary.encryptedData.map(encodeEncryptedData),
+  },
+  {
+    name: 'command payload',
+    decode: decodeCommandPayload,
+    encode: encodeCommandPayload,
+    valid: arbitrary.commandPayload.map(encodeCommandPayload),
   },
   {
     name: 'envelope',

@@ -30,6 +30,11 @@ export const header: fc.Arbitrary<HeaderInput> = fc.record({
 
 export const encryptedData = fc.record({ iv: fixed(12), pubkey: fixed(32), data: content });
 
+export const commandPayload = fc.oneof(
+  fc.record({ kind: fc.constant('plain' as const), content }),
+  encryptedData.map((data) => ({ kind: 'encrypted' as const, ...data })),
+);
+
 const envelopeV1 = fc.record({ suite: fc.constant('v1' as const), header, iv: fixed(12), ciphertext: content });
 
 export const envelope: fc.Arbitrary<EnvelopeInput> = fc.oneof(

@@ -6,7 +6,7 @@ import { boundEndpoints, decodeEndpoints } from './endpoints.ts';
 import { idBytesOfKey, idOfKey } from './fast-hex.ts';
 import { inWindow } from './in-window.ts';
 import { layoutOf, type Layout } from './layout.ts';
-import { storagePrefix } from './storage-key.ts';
+import { mapKeys, storagePrefix } from './storage-key.ts';
 import { pageSize, requestsInFlight } from './storage-reader.ts';
 import { touchedWorkers } from './touched-workers.ts';
 
@@ -15,6 +15,7 @@ const workerOrigin = Uint8Array.of(2);
 const gatekeeperKey = storagePrefix('PhalaRegistry', 'Gatekeeper');
 /** A page of records takes two requests. */
 const pagesInFlight = requestsInFlight / 2;
+const publicKeyLength = 32;
 const noEndpoints = new Uint8Array(0);
 
 export function createBlockView(storage: BlockStorage, readAt: ReadAt): BlockView {
@@ -70,6 +71,14 @@ export function createBlockView(storage: BlockStorage, readAt: ReadAt): BlockVie
       );
       if (value === undefined) return 0n;
       return storage.decode('PhalaMq.OffchainIngress', () => new Reader(value, 'It').u64());
+    },
+    contractKey: async (contract, signal) => {
+      const entry = (await storage.runtime(signal)).storage('PhalaRegistry', 'ContractKeys');
+      if (entry === undefined) return undefined;
+      const [value] = await storage.values([mapKeys(entry)(fromHex(contract, 'The contract'))], signal);
+      return value === undefined
+        ? undefined
+        : storage.decode('PhalaRegistry.ContractKeys', () => new Reader(value, 'It').fixed(publicKeyLength));
     },
     worker: async (id, signal) => {
       const known = await layout(signal);
