@@ -50,8 +50,8 @@ export function tell(event: object): void {
 }
 
 /** The configuration that the process was started with. */
-export function config<Config extends EntityConfig>(): Config {
-  return JSON.parse(process.argv[2] ?? '') as Config;
+export function config(): unknown {
+  return JSON.parse(process.argv[2] ?? '') as unknown;
 }
 
 /** Opens what an entity needs, through the public library alone. */
@@ -75,6 +75,6 @@ export function run(main: () => Promise<void>): void {
 }
 
 /** Obeys the parent, a line of JSON a command, one after the other; ends when it has closed its side. */
-export async function obey<Command>(perform: (command: Command) => Promise<void>): Promise<void> {
-  for await (const line of createInterface({ input: process.stdin })) await perform(JSON.parse(line) as Command);
+export async function obey(perform: (command: unknown) => Promise<void>): Promise<void> {
+  for await (const line of createInterface({ input: process.stdin })) await perform(JSON.parse(line) as unknown);
 }

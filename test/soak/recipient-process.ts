@@ -9,14 +9,10 @@ import {
 import { config, ledgerOf, obey, openParts, run, tell, type Parts, type RecipientConfig } from './entity.ts';
 import { Ledger, type RecipientEntry } from './ledger.ts';
 
-export interface RecipientCommand {
-  readonly rotate: true;
-}
-
 const retryMs = 200;
 
 run(async () => {
-  const settings = config<RecipientConfig>();
+  const settings = config() as RecipientConfig;
   const ledger = new Ledger<RecipientEntry>(ledgerOf(settings));
   ledger.add({ event: 'started' });
   const parts = await openParts(settings);
@@ -32,7 +28,7 @@ run(async () => {
     },
   });
   tell({ event: 'ready' });
-  await obey<RecipientCommand>(() => rotate(parts, settings));
+  await obey(() => rotate(parts, settings));
   for (const part of [inbox, watch, chain, store, vault]) await part[Symbol.asyncDispose]();
   process.exit(0);
 });
@@ -57,7 +53,7 @@ function write(ledger: Ledger<RecipientEntry>, event: InboxEvent): void {
   }
 }
 
-/** Until it is done: the chain may be away. A rotation that a crash broke off is taken up by the next. */
+/** On any command. Until it is done: the chain may be away. A rotation that a crash broke off is taken up by the next. */
 async function rotate({ chain, vault }: Parts, { suri }: RecipientConfig): Promise<void> {
   for (;;) {
     try {

@@ -9,7 +9,7 @@ export interface SenderCommand {
 }
 
 run(async () => {
-  const settings = config<SenderConfig>();
+  const settings = config() as SenderConfig;
   const ledger = new Ledger<SenderEntry>(ledgerOf(settings));
   const sent = ledger.entries().filter(({ event }) => event === 'meant').length;
   ledger.add({ event: 'started' });
@@ -24,7 +24,8 @@ run(async () => {
     });
   };
   tell({ event: 'ready' });
-  await obey<SenderCommand>(async ({ send, bytes }) => {
+  await obey(async (command) => {
+    const { send, bytes } = command as SenderCommand;
     for (const to of send) {
       const text = `${settings.name} ${next++}`;
       ledger.add({ event: 'meant', to, text });

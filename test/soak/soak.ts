@@ -1,4 +1,4 @@
-import { connectChain, accountFromSuri, type Hex } from '../../src/index.ts';
+import { accountFromSuri, connectChain } from '../../src/index.ts';
 import { temporaryFolder } from '../support/entities.ts';
 import { Attacker } from './attacker.ts';
 import { assemble, type Cast, type Roles } from './cast.ts';

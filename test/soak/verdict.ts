@@ -131,6 +131,8 @@ class Deliveries {
         case 'reinstated':
           this.#retracted.delete(entry.id);
           break;
+        case 'dead':
+          break;
         case 'gap':
           this.#gaps.push(entry);
           break;

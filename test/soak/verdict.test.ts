@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import type { Hex } from '../../src/codec/index.ts';
+import type { RecipientEntry, SenderEntry } from './ledger.ts';
+import type { PostedMessage } from './truth.ts';
+import { judge, nameOf, type Evidence } from './verdict.ts';
+
+const sender: Hex = `0x${'aa'.repeat(32)}`;
+const to: Hex = `0x${'bb'.repeat(32)}`;
+const id = (n: number): Hex => `0x${String(n).padStart(64, '0')}`;
+
+const queued = (...numbers: number[]): SenderEntry[] =>
+  numbers.flatMap((n) => [
+    { event: 'meant', to, text: `s ${n}` },
+    { event: 'queued', text: `s ${n}`, nonce: String(n) },
+  ]);
+const delivered = (n: number): RecipientEntry => ({
+  ...{ event: 'delivered', id: id(n), from: sender, fromKind: 'worker', nonce: String(n), text: `s ${n}` },
+});
+const acknowledged = (n: number): RecipientEntry => ({ event: 'acknowledged', id: id(n) });
+const handled = (...numbers: number[]): RecipientEntry[] => numbers.flatMap((n) => [delivered(n), acknowledged(n)]);
+const started: RecipientEntry = { event: 'started' };
+const posted = (...numbers: number[]): PostedMessage[] =>
+  numbers.map((n) => ({ block: n, sender: `worker ${sender}`, to, payload: new Uint8Array(), nonce: BigInt(n) }));
+
+interface Case {
+  readonly sent: readonly SenderEntry[];
+  readonly received: readonly RecipientEntry[];
+  readonly posted: readonly PostedMessage[];
+  readonly finality?: 'finalized' | 'best';
+  readonly reposted?: Evidence['reposted'];
+}
+
+function verdictOf({ sent, received, posted: inBlocks, finality = 'finalized', reposted = new Map() }: Case) {
+  return judge({
+    senders: [{ id: `worker ${sender}`, entries: sent }],
+    recipients: [{ id: to, finality, entries: [started, ...received] }],
+    posted: inBlocks,
+    reposted,
+  });
+}
+
+function breaks(pattern: RegExp, evidence: Case): void {
+  const { broken } = verdictOf(evidence);
+  assert.equal(broken.length, 1, broken.join('; '));
+  assert.match(broken[0] ?? '', pattern);
+}
+
+describe('soak: the verdict', () => {
+  it('has nothing against messages that came once and in order', () => {
+    const verdict = verdictOf({ sent: queued(1, 2, 3), received: handled(1, 2, 3), posted: posted(1, 2, 3) });
+    assert.deepEqual(verdict, { broken: [], queued: 3, delivered: 3, missedByGap: 0, dead: 0 });
+  });
+
+  it('lets come again after a restart what was not acknowledged, and what a crash kept from being queued stay away', () => {
+    const sent: SenderEntry[] = [...queued(1, 2), { event: 'meant', to, text: 's 3' }];
+    const received = [...handled(1), delivered(2), started, ...handled(2)];
+    assert.deepEqual(verdictOf({ sent, received, posted: posted(1, 2) }).broken, []);
+  });
+
+  it('misses a message that was queued and never came', () => {
+    breaks(/"s 2" was queued and never arrived: it is in block 2/, {
+      ...{ sent: queued(1, 2), received: handled(1), posted: posted(1, 2) },
+    });
+    breaks(/no block carries it/, { sent: queued(1), received: [], posted: [] });
+  });
+
+  it('sees one that comes twice, in one run of its recipient and after it was acknowledged', () => {
+    const evidence = { sent: queued(1), posted: posted(1) };
+    breaks(/delivered twice in one run/, { ...evidence, received: [delivered(1), delivered(1)] });
+    breaks(/again after it was acknowledged/, { ...evidence, received: [...handled(1), started, delivered(1)] });
+  });
+
+  it('sees one that comes after a later one of its sender', () => {
+    breaks(/"s 1" was delivered after a later one/, {
+      ...{ sent: queued(1, 2), received: handled(2, 1), posted: posted(1, 2) },
+    });
+  });
+
+  it('sees one that nobody sent, and one that says it is from somebody else', () => {
+    breaks(/which nobody sent to it/, { sent: [], received: handled(1), posted: [] });
+    const forged: RecipientEntry = { ...delivered(1), event: 'delivered', from: to } as RecipientEntry;
+    const { broken } = verdictOf({ sent: queued(1), received: [forged], posted: posted(1) });
+    assert.match(broken[0] ?? '', /which nobody sent to it/);
+  });
+
+  it('sees one that was posted twice, unless the run itself did it', () => {
+    const evidence = { sent: queued(1), received: handled(1), posted: posted(1, 1) };
+    breaks(/posted 2 times/, evidence);
+    const [message] = posted(1);
+    assert.ok(message !== undefined);
+    assert.deepEqual(verdictOf({ ...evidence, reposted: new Map([[nameOf(message), 1]]) }).broken, []);
+  });
+
+  it('sees one that was given up and is in a block', () => {
+    const sent: SenderEntry[] = [...queued(1), { event: 'failed', to, nonce: '1', code: 'x' }];
+    breaks(/given up \[x\] and is in a block/, { sent, received: handled(1), posted: posted(1) });
+    assert.deepEqual(verdictOf({ sent, received: [], posted: [] }).broken, []);
+  });
+
+  it('excuses what is only in blocks that a gap names', () => {
+    const gap: RecipientEntry = { event: 'gap', first: 2, last: 2 };
+    const evidence = { sent: queued(1, 2), received: [...handled(1), gap] };
+    assert.equal(verdictOf({ ...evidence, posted: posted(1, 2) }).missedByGap, 1);
+    breaks(/never arrived/, { ...evidence, posted: posted(1).concat({ ...posted(2)[0]!, block: 3 }) });
+  });
+
+  it('holds best recipients to bringing back what a reorg took, and finalized ones to taking nothing back', () => {
+    const evidence = { sent: queued(1), posted: posted(1) };
+    const retracted: RecipientEntry = { event: 'retracted', id: id(1) };
+    const reinstated: RecipientEntry = { event: 'reinstated', id: id(1) };
+    const best = { ...evidence, finality: 'best' } as const;
+    assert.deepEqual(verdictOf({ ...best, received: [...handled(1), retracted, reinstated] }).broken, []);
+    breaks(/taken back and never came again/, { ...best, received: [...handled(1), retracted] });
+    breaks(/finalized message was taken back/, { ...evidence, received: [...handled(1), retracted, reinstated] });
+  });
+});
