@@ -2,17 +2,20 @@
 //!
 //! The host asks for room with `reserve`, writes a request there, calls an operation, and reads the answer where the request
 //! stood. Requests are read as far as they are there and never trusted: whatever does not decode is answered with "no".
-//! An operation keeps nothing and overwrites what it used.
+//! An operation overwrites what it used, and keeps nothing but decoded public keys.
 #![no_std]
 
 extern crate alloc;
 
+mod batch;
+mod known_keys;
 mod memory;
 
 use alloc::vec::Vec;
+use batch::Signed;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
-use schnorrkel::{context::attach_rng, signing_context, verify_batch_rng, PublicKey, SecretKey, Signature};
+use schnorrkel::{context::attach_rng, signing_context, PublicKey, SecretKey, Signature};
 
 const CONTEXT: &[u8] = b"substrate";
 const NO: u32 = 0;
@@ -71,7 +74,7 @@ pub extern "C" fn sign() -> u32 {
 #[no_mangle]
 pub extern "C" fn verify() -> u32 {
     answer(|mut request| {
-        let public = decode_public(request.take(32)?)?;
+        let public = known_keys::decode(request.take(32)?)?;
         let signature = Signature::from_bytes(request.take(64)?).ok()?;
         is_valid(&public, &signature, request.0).then(Vec::new)
     })
@@ -84,7 +87,7 @@ pub extern "C" fn verify() -> u32 {
 #[no_mangle]
 pub extern "C" fn verify_batch(count: usize) -> u32 {
     answer(|mut request| {
-        let random = ChaCha20Rng::from_seed(request.array()?);
+        let mut random = ChaCha20Rng::from_seed(request.array()?);
         let mut verdicts = Vec::with_capacity(count.min(request.0.len()));
         let mut places = Vec::new();
         let mut messages = Vec::new();
@@ -92,7 +95,7 @@ pub extern "C" fn verify_batch(count: usize) -> u32 {
         let mut keys = Vec::new();
         for place in 0..count {
             let length = request.length()?;
-            let key = decode_public(request.take(32)?);
+            let key = known_keys::decode(request.take(32)?);
             let signature = Signature::from_bytes(request.take(64)?);
             let message = request.take(length)?;
             verdicts.push(0);
@@ -104,22 +107,17 @@ pub extern "C" fn verify_batch(count: usize) -> u32 {
             }
         }
         let context = signing_context(CONTEXT);
-        let transcripts = messages.iter().map(|message| context.bytes(message));
-        let all_valid =
-            places.len() > 1 && verify_batch_rng(transcripts, &signatures, &keys, false, random).is_ok();
+        let items = (0..places.len()).map(|i| Signed {
+            transcript: context.bytes(messages[i]),
+            key: keys[i],
+            signature: signatures[i],
+        });
+        let all_valid = places.len() > 1 && batch::all_valid(items, &mut random);
         for (i, place) in places.into_iter().enumerate() {
             verdicts[place] = u8::from(all_valid || is_valid(&keys[i], &signatures[i], messages[i]));
         }
         Some(verdicts)
     })
-}
-
-/// Not the neutral element: for that one anybody can sign.
-fn decode_public(bytes: &[u8]) -> Option<PublicKey> {
-    if bytes.iter().all(|byte| *byte == 0) {
-        return None;
-    }
-    PublicKey::from_bytes(bytes).ok()
 }
 
 fn is_valid(public: &PublicKey, signature: &Signature, message: &[u8]) -> bool {

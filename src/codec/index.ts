@@ -32,4 +32,4 @@ export { decodeSignedEnvelope, encodeSignedEnvelope } from './signed-envelope.ts
 export type { SignedEnvelope, SignedEnvelopeInput } from './signed-envelope.ts';
 export { signedEnvelopeFromJson, signedEnvelopeToJson } from './signed-envelope-json.ts';
 export type { SignedEnvelopeJson } from './signed-envelope-json.ts';
-export { Writer } from './writer.ts';
+export { lengthOfBytes, Writer } from './writer.ts';

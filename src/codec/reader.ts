@@ -3,7 +3,6 @@ import { RelayError } from '../errors/index.ts';
 /** Reads SCALE from untrusted bytes: each length is checked against what is there before memory is taken. */
 export class Reader {
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
   readonly #what: string;
   readonly #isOwn: boolean;
   #offset = 0;
@@ -11,8 +10,7 @@ export class Reader {
   /** `what` names the thing being read in errors. `isOwn`: what is read may be views of `bytes` instead of copies. */
   constructor(bytes: Uint8Array, what: string, isOwn = false) {
     // Buffer's own slice() would give views of memory that its owner may use again.
-    this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#bytes = isOwn ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#what = what;
     this.#isOwn = isOwn;
   }
@@ -22,15 +20,16 @@ export class Reader {
   }
 
   u8(): number {
-    return this.#view.getUint8(this.#take(1));
+    return this.#at(this.#take(1));
   }
 
   u32(): number {
-    return this.#view.getUint32(this.#take(4), true);
+    return this.#u32At(this.#take(4));
   }
 
   u64(): bigint {
-    return this.#view.getBigUint64(this.#take(8), true);
+    const start = this.#take(8);
+    return (BigInt(this.#u32At(start + 4)) << 32n) | BigInt(this.#u32At(start));
   }
 
   /** The next `length` bytes. */
@@ -47,8 +46,8 @@ export class Reader {
     if (mode === 1) return this.#canonical(((this.u8() << 8) | first) >> 2, 1 << 6);
     if (mode === 2) {
       const start = this.#take(3);
-      const high = this.#view.getUint16(start + 1, true);
-      return this.#canonical(((high << 14) | (this.#view.getUint8(start) << 6) | (first >> 2)) >>> 0, 1 << 14);
+      const high = this.#at(start + 1) | (this.#at(start + 2) << 8);
+      return this.#canonical(((high << 14) | (this.#at(start) << 6) | (first >> 2)) >>> 0, 1 << 14);
     }
     throw new RelayError('non-canonical', { details: { what: this.#what } });
   }
@@ -70,6 +69,15 @@ export class Reader {
 
   unknownVariant(variant: number): RelayError {
     return new RelayError('unknown-variant', { details: { what: this.#what, variant } });
+  }
+
+  #at(index: number): number {
+    return this.#bytes[index] ?? 0;
+  }
+
+  #u32At(start: number): number {
+    const low = this.#at(start) | (this.#at(start + 1) << 8) | (this.#at(start + 2) << 16);
+    return (low | (this.#at(start + 3) << 24)) >>> 0;
   }
 
   #canonical(value: number, least: number): number {

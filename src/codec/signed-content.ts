@@ -4,10 +4,12 @@ import { Writer } from './writer.ts';
 
 // The leading 0xff keeps a signature from ever being valid for a message-queue message (protocol.md §7).
 const notMessageQueue = 0xff;
+const typeLength = 2;
 const types = { workerEndpoint: 0x02, envelope: 0x4b, login: 0x4c, ecdhRecord: 0x52 } as const;
 
-function typed(type: keyof typeof types): Writer {
-  return new Writer().u8(notMessageQueue).u8(types[type]);
+/** `length` of what follows, where it is known. */
+function typed(type: keyof typeof types, length?: number): Writer {
+  return new Writer(length === undefined ? undefined : typeLength + length).u8(notMessageQueue).u8(types[type]);
 }
 
 export interface EcdhRecordContent {
@@ -35,7 +37,7 @@ export function envelopeContent({
   readonly genesisHash: BytesLike;
   readonly envelope: Uint8Array;
 }): Uint8Array {
-  return typed('envelope')
+  return typed('envelope', 32 + envelope.length)
     .raw(toBytes(genesisHash, 'genesisHash', 32))
     .raw(envelope)
     .finish();

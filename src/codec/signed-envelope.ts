@@ -22,9 +22,9 @@ export function encodeSignedEnvelope({ identity, signature, envelope }: SignedEn
     .finish();
 }
 
-/** Throws truncated, trailing-bytes or non-canonical. */
-export function decodeSignedEnvelope(bytes: Uint8Array): SignedEnvelope {
-  const reader = new Reader(bytes, 'SignedEnvelope');
+/** Throws truncated, trailing-bytes or non-canonical. `isOwn` as for {@link decodeEnvelope}. */
+export function decodeSignedEnvelope(bytes: Uint8Array, isOwn = false): SignedEnvelope {
+  const reader = new Reader(bytes, 'SignedEnvelope', isOwn);
   const decoded = { identity: toHex(reader.fixed(32)), signature: reader.fixed(64), envelope: reader.bytes() };
   reader.end();
   return decoded;

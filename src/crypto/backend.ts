@@ -27,6 +27,8 @@ export interface CryptoBackend {
   verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
   /** What `verify` says of each, for less work where the backend can. */
   verifyBatch(items: readonly SignedMessage[]): boolean[];
+  /** BLAKE2b of 32 bytes, without a key. */
+  blake2b256(data: Uint8Array): Uint8Array;
   sha512(data: Uint8Array): Uint8Array;
   hmacSha512(key: Uint8Array, data: Uint8Array): Uint8Array;
   /** Ciphertext and the 16-byte tag. */

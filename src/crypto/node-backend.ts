@@ -18,6 +18,7 @@ export async function loadNodeBackend(): Promise<CryptoBackend> {
     sign: (secretKey, publicKey, message) => sr25519.sign(secretKey, publicKey, message),
     verify: (publicKey, message, signature) => sr25519.verify(publicKey, message, signature),
     verifyBatch: (items) => verifyBatch(sr25519, items),
+    blake2b256: (data) => sodium.crypto_generichash(32, data, null),
     sha512: (data) => createHash('sha512').update(data).digest(),
     hmacSha512: (key, data) => createHmac('sha512', key).update(data).digest(),
     sealAes256Gcm,

@@ -1,5 +1,6 @@
 import { gcm } from '@noble/ciphers/aes.js';
 import { ristretto255 } from '@noble/curves/ed25519.js';
+import { blake2b } from '@noble/hashes/blake2.js';
 import { hmac } from '@noble/hashes/hmac.js';
 import { sha512 } from '@noble/hashes/sha2.js';
 import { sr25519Sign, sr25519Verify } from '@polkadot/util-crypto';
@@ -35,6 +36,7 @@ export const portableBackend: CryptoBackend = {
   verifyBatch(items) {
     return items.map(({ publicKey, message, signature }) => this.verify(publicKey, message, signature));
   },
+  blake2b256: (data) => blake2b(data, { dkLen: 32 }),
   sha512: (data) => sha512(data),
   hmacSha512: (key, data) => hmac(sha512, key, data),
   sealAes256Gcm: (key, iv, aad, plaintext) => gcm(key, iv, aad).encrypt(plaintext),

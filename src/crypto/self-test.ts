@@ -24,6 +24,8 @@ const sha512 = {
     '0xddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f',
   ),
 };
+/** Of the same; Python's hashlib. */
+const blake2b256 = fromHex('0xbddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319');
 /** RFC 4231 §4.3. */
 const hmac = {
   key: fromHex('0x4a656665'),
@@ -56,6 +58,7 @@ type Check = readonly [part: string, holds: (candidate: CryptoBackend) => boolea
 
 const checks: readonly Check[] = [
   ['SHA-512', (c) => equalBytes(c.sha512(sha512.data), sha512.hash)],
+  ['BLAKE2b', (c) => equalBytes(c.blake2b256(sha512.data), blake2b256)],
   ['HMAC-SHA512', (c) => equalBytes(c.hmacSha512(hmac.key, hmac.data), hmac.hash)],
   ['public key', (c) => equalBytes(c.publicKey(secretKey()), known.publicKey)],
   ['agreement', (c) => equalBytes(c.multiply(known.scalar, known.peer), known.shared)],

@@ -1,4 +1,4 @@
-import { Reader, toBytes, toHex, Writer, type Hex } from '../codec/index.ts';
+import { lengthOfBytes, Reader, toBytes, toHex, Writer, type Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 
 /*
@@ -68,6 +68,9 @@ const relayTypes = {
   acked: 0x86,
 } as const;
 
+/** Of the frames that come by the thousand. */
+const lengths: { readonly [T in RelayFrame['type']]?: number } = { receipt: 1 + 4 + 1 + 32, acked: 1 + 8 };
+
 /** Bytes of a `send` or `delivery` frame beside its SignedEnvelope, at most. */
 export const frameOverhead = 16;
 
@@ -89,34 +92,36 @@ export function encodeClientFrame(frame: ClientFrame): Uint8Array {
   }
 }
 
-/** Throws truncated, trailing-bytes, non-canonical or unknown-variant. */
+/** What comes out may be views of `bytes`. Throws truncated, trailing-bytes, non-canonical or unknown-variant. */
 export function decodeClientFrame(bytes: Uint8Array): ClientFrame {
-  return whole(bytes, (reader, type) => {
-    switch (type) {
-      case clientTypes.send:
-        return { type: 'send', id: reader.u32(), signedEnvelope: reader.bytes() };
-      case clientTypes['challenge-me']:
-        return { type: 'challenge-me', id: reader.u32() };
-      case clientTypes.login:
-        return {
-          type: 'login',
-          id: reader.u32(),
-          identity: toHex(reader.fixed(32)),
-          origin: readText(reader),
-          signature: reader.fixed(64),
-        };
-      case clientTypes.credit:
-        return { type: 'credit', deliveries: reader.u32() };
-      case clientTypes.ack:
-        return { type: 'ack', upTo: reader.u64() };
-      default:
-        throw reader.unknownVariant(type);
-    }
-  });
+  return whole(bytes, readClientFrame);
+}
+
+function readClientFrame(reader: Reader, type: number): ClientFrame {
+  switch (type) {
+    case clientTypes.send:
+      return { type: 'send', id: reader.u32(), signedEnvelope: reader.bytes() };
+    case clientTypes['challenge-me']:
+      return { type: 'challenge-me', id: reader.u32() };
+    case clientTypes.login:
+      return {
+        type: 'login',
+        id: reader.u32(),
+        identity: toHex(reader.fixed(32)),
+        origin: readText(reader),
+        signature: reader.fixed(64),
+      };
+    case clientTypes.credit:
+      return { type: 'credit', deliveries: reader.u32() };
+    case clientTypes.ack:
+      return { type: 'ack', upTo: reader.u64() };
+    default:
+      throw reader.unknownVariant(type);
+  }
 }
 
 export function encodeRelayFrame(frame: RelayFrame): Uint8Array {
-  const writer = new Writer().u8(relayTypes[frame.type]);
+  const writer = new Writer(lengths[frame.type]).u8(relayTypes[frame.type]);
   switch (frame.type) {
     case 'hello':
       return option(
@@ -144,13 +149,17 @@ export function encodeRelayFrame(frame: RelayFrame): Uint8Array {
         .u64(frame.acknowledged)
         .finish();
     case 'delivery':
-      return writer.u64(frame.cursor).bytes(frame.signedEnvelope).finish();
+      return new Writer(1 + 8 + lengthOfBytes(frame.signedEnvelope.length))
+        .u8(relayTypes.delivery)
+        .u64(frame.cursor)
+        .bytes(frame.signedEnvelope)
+        .finish();
     case 'acked':
       return writer.u64(frame.upTo).finish();
   }
 }
 
-/** Throws truncated, trailing-bytes, non-canonical or unknown-variant. */
+/** What comes out may be views of `bytes`. Throws truncated, trailing-bytes, non-canonical or unknown-variant. */
 export function decodeRelayFrame(bytes: Uint8Array): RelayFrame {
   return whole(bytes, (reader, type) => {
     switch (type) {
@@ -206,7 +215,7 @@ function readStatus(reader: Reader): FrameStatus {
 }
 
 function whole<T>(bytes: Uint8Array, read: (reader: Reader, type: number) => T): T {
-  const reader = new Reader(bytes, 'The frame');
+  const reader = new Reader(bytes, 'The frame', true);
   const frame = read(reader, reader.u8());
   reader.end();
   return frame;

@@ -16,20 +16,20 @@ export class InFlight {
     return this.#count;
   }
 
-  /** Throws relay-stopping, relay-busy. */
-  async track<T>(size: number, work: () => Promise<T>): Promise<T> {
+  /** One more, of `size` bytes; `leave` ends it. Throws relay-stopping, relay-busy. */
+  enter(size: number): void {
     if (this.#closed) throw new RelayError('relay-stopping');
     if (this.#bytes + size > this.#maxBytes)
       throw new RelayError('relay-busy', { details: { what: `${this.#maxBytes} bytes of messages in flight` } });
     this.#bytes += size;
     this.#count += 1;
-    try {
-      return await work();
-    } finally {
-      this.#bytes -= size;
-      this.#count -= 1;
-      if (this.#count === 0) for (const resolve of this.#idle) resolve();
-    }
+  }
+
+  /** One less, of the size that it entered with. */
+  leave(size: number): void {
+    this.#bytes -= size;
+    this.#count -= 1;
+    if (this.#count === 0) for (const resolve of this.#idle) resolve();
   }
 
   /** Takes nothing more. Resolves when all is answered, or after `waitMs` with false. */

@@ -2,7 +2,7 @@ import { concatMap, of, type Observable } from 'rxjs';
 import { verify } from '../crypto/index.ts';
 import { isLocalFailure, RelayError } from '../errors/index.ts';
 import type { RelayClient } from './client.ts';
-import { ingest } from './ingest.ts';
+import { createIngest, type Ingest } from './ingest.ts';
 import type { ReceiverEvent, RelayDelivery } from './receiver.ts';
 import { defaultLimits } from './limits.ts';
 import type { LocalEntity } from './relay-options.ts';
@@ -32,20 +32,21 @@ export type MailboxEvent =
  */
 export function feedFromMailbox({ client, genesisHash, url, local }: MailboxFeedOptions): Observable<MailboxEvent> {
   const { identity, vault } = local;
+  const ingest = createIngest({ genesisHash, maxMessageBytes: defaultLimits.maxMessageBytes });
   return client
     .receive({ url, identity, sign: (login) => vault.sign(login) })
     .pipe(
       concatMap((event: ReceiverEvent): Observable<MailboxEvent> | Promise<MailboxEvent> =>
-        event.type === 'delivery' ? take(event, genesisHash, local) : of(event),
+        event.type === 'delivery' ? take(event, ingest, local) : of(event),
       ),
     );
 }
 
-async function take(delivery: RelayDelivery, genesisHash: Hex, local: LocalEntity): Promise<MailboxEvent> {
+async function take(delivery: RelayDelivery, ingest: Ingest, local: LocalEntity): Promise<MailboxEvent> {
   try {
-    const message = ingest(delivery.signedEnvelope, { genesisHash, maxMessageBytes: defaultLimits.maxMessageBytes });
+    const message = ingest(delivery.signedEnvelope);
     checkSigner(message);
-    await checkSignature(message, { genesisHash, verifySignature: verify });
+    await checkSignature(message, { verifySignature: verify });
     // The relay held it against its clock when it came in (protocol.md §9).
     await local.accept(message.signed.envelope, { skipClockCheck: true });
     delivery.ack();

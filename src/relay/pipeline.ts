@@ -3,7 +3,7 @@ import { asRelayError, RelayError } from '../errors/index.ts';
 import type { MailStore } from '../store/mail-store.ts';
 import type { Gate } from './access.ts';
 import { InFlight } from './in-flight.ts';
-import { ingest, type Ingested } from './ingest.ts';
+import type { Ingest, Ingested } from './ingest.ts';
 import type { RelayLimits } from './limits.ts';
 import { handOver } from './local.ts';
 import type { Metrics } from './metrics.ts';
@@ -38,6 +38,7 @@ export interface PipelineParts {
   readonly genesisHash: Hex;
   readonly mailStore: MailStore;
   readonly router: Router;
+  readonly ingest: Ingest;
   readonly gate: Gate;
   readonly local: LocalEntity | undefined;
   readonly forward: ForwardQueue | undefined;
@@ -74,23 +75,28 @@ export class Pipeline {
   /** Resolves when the message is durable. Throws a RelayError for one that is not taken. */
   async submit(bytes: Uint8Array, arrival: Arrival): Promise<Receipt> {
     const { metrics } = this.#parts;
+    let entered = false;
     try {
-      const receipt = await this.inFlight.track(bytes.length, () => this.#submit(bytes, arrival));
+      this.inFlight.enter(bytes.length);
+      entered = true;
+      const receipt = await this.#submit(bytes, arrival);
       metrics.count('messages_total', receipt.status);
       return receipt;
     } catch (error) {
       const refused = asRelayError(error, 'relay-failed');
       metrics.count('refused_total', refused.code);
       throw refused;
+    } finally {
+      if (entered) this.inFlight.leave(bytes.length);
     }
   }
 
   async #submit(bytes: Uint8Array, { address, hops }: Arrival): Promise<Receipt> {
-    const { genesisHash, limits, router, gate, verify } = this.#parts;
+    const { ingest, router, gate, verify } = this.#parts;
     this.admit(address);
     if (hops !== undefined && hops > maxHops)
       throw new RelayError('too-many-hops', { details: { hops, max: maxHops } });
-    const message = ingest(bytes, { genesisHash, maxMessageBytes: limits.maxMessageBytes });
+    const message = ingest(bytes);
     checkFields(message, hops !== undefined, verify);
     gate(message.header.from);
     const route = router(message.header.to);

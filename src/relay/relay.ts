@@ -7,7 +7,7 @@ import { createGate } from './access.ts';
 import { createForwarder, type Forwarder } from './forward.ts';
 import { createFastify } from './http-server.ts';
 import { addInfoRoutes } from './info-routes.ts';
-import { ingest } from './ingest.ts';
+import { createIngest, type Ingest } from './ingest.ts';
 import { defaultLimits, type RelayLimits } from './limits.ts';
 import { addMessagesRoutes } from './messages-route.ts';
 import { Metrics, type GaugeName } from './metrics.ts';
@@ -61,6 +61,7 @@ class FastifyRelay implements Relay {
   readonly #limits: RelayLimits;
   readonly #logger: Logger;
   readonly #metrics = new Metrics();
+  readonly #ingest: Ingest;
   readonly #verify: VerifyOptions;
   readonly #clock: () => number;
   #ownUrls: readonly string[] = [];
@@ -81,7 +82,9 @@ class FastifyRelay implements Relay {
     this.#limits = { ...defaultLimits, ...options.limits };
     this.#logger = options.logger ?? pino({ enabled: false });
     this.#clock = clock;
-    this.#verify = { genesisHash, verifySignature, limits: this.#limits, clock };
+    this.#verify = { verifySignature, limits: this.#limits, clock };
+    const { maxMessageBytes } = this.#limits;
+    this.#ingest = createIngest({ genesisHash, maxMessageBytes });
     this.#addGauges();
   }
 
@@ -111,8 +114,8 @@ class FastifyRelay implements Relay {
   }
 
   async postReply(signedEnvelope: Uint8Array): Promise<Receipt> {
-    const { genesisHash, mailStore } = this.#options;
-    const message = ingest(signedEnvelope, { genesisHash, maxMessageBytes: this.#limits.maxMessageBytes });
+    const { mailStore } = this.#options;
+    const message = this.#ingest(signedEnvelope.slice());
     checkFields(message, false, this.#verify);
     await checkSignature(message, this.#verify);
     const { duplicate } = await mailStore.append(message.header.to, message.messageId, message.bytes);
@@ -173,6 +176,7 @@ class FastifyRelay implements Relay {
     const { genesisHash, mailStore, local, access = {}, workerState } = this.#options;
     return new Pipeline({
       ...{ genesisHash, mailStore, router, local, forward },
+      ingest: this.#ingest,
       gate: createGate(access, workerState),
       verify: this.#verify,
       limits: this.#limits,
@@ -186,7 +190,7 @@ class FastifyRelay implements Relay {
     return new Sessions({
       ...{ genesisHash, pipeline, mailStore, random },
       identity: local?.identity,
-      login: { ...this.#verify, isOwnOrigin: (origin) => this.#origins.has(origin) },
+      login: { ...this.#verify, genesisHash, isOwnOrigin: (origin) => this.#origins.has(origin) },
       limits: this.#limits,
       metrics: this.#metrics,
       logger: this.#logger,

@@ -41,7 +41,7 @@ export class Sessions {
   }
 
   addRoute(server: FastifyInstance): void {
-    server.get('/v1/ws', { websocket: true }, (socket, { ip }) => {
+    server.get('/v1/ws', { websocket: true }, (socket, { ip, raw }) => {
       const key = addressKey(ip);
       const open = this.#perAddress.get(key) ?? 0;
       if (open >= this.#parts.limits.maxConnectionsPerAddress) {
@@ -50,7 +50,7 @@ export class Sessions {
         return;
       }
       this.#perAddress.set(key, open + 1);
-      this.#all.add(new WsSession(socket, ip, this.#parts));
+      this.#all.add(new WsSession(socket, raw.socket, ip, this.#parts));
     });
   }
 

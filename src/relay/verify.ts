@@ -1,11 +1,10 @@
-import { envelopeContent, fromHex, type Hex } from '../codec/index.ts';
+import type { Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 import type { Ingested } from './ingest.ts';
 import type { RelayLimits } from './limits.ts';
 import type { VerifySignature } from './relay-options.ts';
 
 export interface VerifyOptions {
-  readonly genesisHash: Hex;
   readonly verifySignature: VerifySignature;
   readonly limits: Pick<RelayLimits, 'maxSkewMs' | 'maxForwardAgeMs'>;
   readonly clock: () => number;
@@ -33,11 +32,11 @@ export function checkSigner({ signed, header }: Ingested): void {
 
 /** Second stage: whether the sender is who it says. Throws bad-signature. */
 export async function checkSignature(
-  { signed }: Ingested,
-  options: Pick<VerifyOptions, 'genesisHash' | 'verifySignature'>,
+  { bytes, content, signed }: Ingested,
+  { verifySignature }: Pick<VerifyOptions, 'verifySignature'>,
   lane?: string,
 ): Promise<void> {
-  const content = envelopeContent({ genesisHash: options.genesisHash, envelope: signed.envelope });
-  if (!(await options.verifySignature(fromHex(signed.identity), content, signed.signature, lane)))
+  // A SignedEnvelope begins with the identity.
+  if (!(await verifySignature(bytes.subarray(0, 32), content, signed.signature, lane)))
     throw new RelayError('bad-signature', { details: { what: 'the message' } });
 }

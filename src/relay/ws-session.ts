@@ -1,3 +1,4 @@
+import type { Writable } from 'node:stream';
 import type { Logger } from 'pino';
 import type { WebSocket } from '@fastify/websocket';
 import type { RawData } from 'ws';
@@ -35,6 +36,8 @@ export class WsSession {
   readonly address: string;
   readonly #socket: WebSocket;
   readonly #parts: SessionParts;
+  readonly #stream: Writable;
+  #gathering = false;
   #identity: Hex | undefined;
   #unanswered = 0;
   #buffered = 0;
@@ -45,8 +48,10 @@ export class WsSession {
   #active = true;
   #usedAt: number;
 
-  constructor(socket: WebSocket, address: string, parts: SessionParts) {
+  /** `stream`: what the WebSocket writes to. */
+  constructor(socket: WebSocket, stream: Writable, address: string, parts: SessionParts) {
     this.#socket = socket;
+    this.#stream = stream;
     this.address = address;
     this.#parts = parts;
     this.#usedAt = parts.login.clock();
@@ -177,8 +182,9 @@ export class WsSession {
   }
 
   async #submit(id: number, signedEnvelope: Uint8Array): Promise<RelayFrame> {
-    const receipt = await this.#parts.pipeline.submit(signedEnvelope, { address: this.address });
-    return { type: 'receipt', id, ...receipt };
+    // A copy: a view would keep all that was read from the socket with it for as long as it waits.
+    const { messageId, status } = await this.#parts.pipeline.submit(Buffer.from(signedEnvelope), this);
+    return { type: 'receipt', id, status, messageId };
   }
 
   #makeChallenge(id: number): RelayFrame {
@@ -247,10 +253,22 @@ export class WsSession {
     if (this.#socket.readyState !== this.#socket.OPEN) return;
     const bytes = encodeRelayFrame(frame);
     this.#buffered += bytes.length;
+    this.#gather();
     this.#socket.send(bytes, () => {
       this.#flushed(bytes.length);
     });
     if (this.#buffered > this.#parts.limits.maxBufferedBytes) this.#slowDown();
+  }
+
+  /** What is sent before the event loop turns goes to the system at once. */
+  #gather(): void {
+    if (this.#gathering) return;
+    this.#gathering = true;
+    this.#stream.cork();
+    process.nextTick(() => {
+      this.#gathering = false;
+      this.#stream.uncork();
+    });
   }
 
   /** The peer reads slower than it asks: nothing more is read from it, and it is cut if that lasts. */

@@ -5,7 +5,7 @@ import type { Hex } from '../codec/index.ts';
  *   mail   recipient(32) ‖ cursor(u64)     → storedAt(u64) ‖ messageId(32) ‖ bytes
  *   boxes  recipient(32)                   → last(u64) ‖ acknowledged(u64) ‖ count(u64) ‖ bytes(u64)
  *   ids    messageId(32)                   → cursor(u64)
- *   byAge  storedAt(u64) ‖ messageId(32)   → nothing to say: one zero byte
+ *   byAge  storedAt(u64) ‖ messageId(32)   → that id and those of the same transaction, 32 bytes each
  *   meta   "generation" | "totals"         → 16 bytes | count(u64) ‖ bytes(u64)
  */
 

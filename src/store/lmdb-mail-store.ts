@@ -33,6 +33,7 @@ const minute = 60_000;
 const hour = 60 * minute;
 const defaults = { retentionMs: 30 * 24 * hour, dedupeMs: 25 * hour, sweepIntervalMs: 10 * minute };
 const defaultQuota = { maxCount: 100_000, maxBytes: 256 * 2 ** 20, maxTotalBytes: 64 * 2 ** 30 };
+const idLength = 32;
 const maxCursor = 2n ** 64n - 1n;
 // Most deletions in one piece of work, so that a long mailbox does not hold up appends.
 const chunk = 500;
@@ -97,6 +98,7 @@ class LmdbMailStore implements MailStore {
   // Of the transaction that is being built: counters are written once for all its appends.
   #boxes = new Map<Hex, layout.Box>();
   #totals: layout.Totals | undefined;
+  #ids: Buffer[] = [];
 
   constructor(env: RootDatabase<Buffer, Buffer>, tables: Tables, generation: Hex, options: LmdbMailStoreOptions) {
     this.generation = generation;
@@ -112,8 +114,10 @@ class LmdbMailStore implements MailStore {
         .childTransaction(() => {
           this.#boxes = new Map();
           this.#totals = undefined;
+          this.#ids = [];
           action();
           this.#writeCounters();
+          this.#writeIds();
         })
         .catch(throwCommitCause),
     );
@@ -215,7 +219,7 @@ class LmdbMailStore implements MailStore {
     count(box, totals, 1, bytes.length);
     this.#tables.mail.putSync(layout.mailKey(recipient, box.last), layout.encodeMail(storedAt, id, bytes));
     this.#tables.ids.putSync(id, layout.u64(box.last));
-    this.#tables.byAge.putSync(layout.ageKey(storedAt, id), Buffer.of(0));
+    this.#ids.push(id);
     return { cursor: box.last, duplicate: false };
   }
 
@@ -261,18 +265,22 @@ class LmdbMailStore implements MailStore {
 
   #forgetIds(before: number): number {
     const end = layout.ageKey(before, Buffer.alloc(0));
-    const old = [...this.#tables.byAge.getKeys({ start: Buffer.alloc(8), end, limit: chunk })];
-    for (const key of old) {
-      this.#tables.ids.removeSync(key.subarray(8));
-      this.#tables.byAge.removeSync(key);
+    const old: Buffer[] = [];
+    const ids: Buffer[] = [];
+    for (const { key, value } of this.#tables.byAge.getRange({ start: Buffer.alloc(8), end })) {
+      old.push(key);
+      for (let at = 0; at < value.length; at += idLength) ids.push(value.subarray(at, at + idLength));
+      if (ids.length >= chunk) break;
     }
-    return old.length;
+    for (const id of ids) this.#tables.ids.removeSync(id);
+    for (const key of old) this.#tables.byAge.removeSync(key);
+    return ids.length;
   }
 
   async #sweep(): Promise<{ readonly expired: number }> {
     const now = this.#now();
     let expired = 0;
-    while ((await this.#commits.run(() => this.#forgetIds(now - this.#dedupeMs))) === chunk);
+    while ((await this.#commits.run(() => this.#forgetIds(now - this.#dedupeMs))) >= chunk);
     for await (const recipient of this.recipients()) {
       const [oldest] = await this.read(recipient, 0n, { count: 1 });
       if (oldest === undefined || oldest.storedAt >= now - this.#retentionMs) continue;
@@ -296,6 +304,12 @@ class LmdbMailStore implements MailStore {
 
   #loadTotals(): layout.Totals {
     return (this.#totals ??= layout.decodeTotals(this.#tables.meta.get(totalsKey)));
+  }
+
+  /** One record for all: it is read only to forget them. */
+  #writeIds(): void {
+    const [first] = this.#ids;
+    if (first !== undefined) this.#tables.byAge.putSync(layout.ageKey(this.#now(), first), Buffer.concat(this.#ids));
   }
 
   #writeCounters(): void {

@@ -27,8 +27,13 @@ export class ThreadPool {
     return this.#threads.size;
   }
 
+  /** Whether a thread has nothing to do. */
+  get hasIdle(): boolean {
+    return this.#has(1);
+  }
+
   get hasRoom(): boolean {
-    return [...this.#threads].some(({ batches }) => batches.size < batchesPerThread);
+    return this.#has(batchesPerThread);
   }
 
   /** `packed` is handed over. */
@@ -46,6 +51,11 @@ export class ThreadPool {
 
   async end(): Promise<void> {
     await Promise.all([...this.#threads].map(({ worker }) => worker.terminate()));
+  }
+
+  #has(batches: number): boolean {
+    for (const thread of this.#threads) if (thread.batches.size < batches) return true;
+    return false;
   }
 
   #start(module: WebAssembly.Module): void {

@@ -38,6 +38,8 @@ interface Waiting extends VerifyRequest {
 
 /** Less than this is not worth splitting between threads. */
 const leastShare = 16;
+/** So many make a batch that a thread finds when it is done with another. */
+const worthQueueing = 64;
 /** Verified on the caller's thread before others get their turn. */
 const batchInProcess = 32;
 /** Bytes of messages in one batch, at most; a longer message makes a batch of its own. */
@@ -78,13 +80,16 @@ class BatchVerifier implements Verifier {
     return this.#pending;
   }
 
-  async verify(request: VerifyRequest): Promise<boolean> {
-    if (this.#closing !== undefined) throw new RelayError('verifier-closed');
-    if (this.#pending >= this.#maxQueue) throw new RelayError('verifier-busy', { details: { limit: this.#maxQueue } });
-    if (!hasLengths(request)) return false;
+  verify(request: VerifyRequest): Promise<boolean> {
+    if (this.#closing !== undefined) return Promise.reject(new RelayError('verifier-closed'));
+    if (this.#pending >= this.#maxQueue)
+      return Promise.reject(new RelayError('verifier-busy', { details: { limit: this.#maxQueue } }));
+    if (!hasLengths(request)) return Promise.resolve(false);
+    const { publicKey, message, signature, lane } = request;
     return new Promise((resolve) => {
       this.#pending += 1;
-      (this.#suspects.has(request.lane) ? this.#apart : this.#together).push({ ...request, resolve });
+      const queue = this.#suspects.has(lane) ? this.#apart : this.#together;
+      queue.push({ publicKey, message, signature, lane, resolve });
       this.#schedule();
     });
   }
@@ -112,7 +117,7 @@ class BatchVerifier implements Verifier {
   }
 
   #run(): void {
-    while (this.#threads.size > 0 && this.#threads.hasRoom) {
+    while (this.#threads.size > 0 && this.#isWorthwhile()) {
       const batch = this.#next(this.#share());
       if (batch === undefined) return;
       const { items, apart } = batch;
@@ -126,6 +131,12 @@ class BatchVerifier implements Verifier {
     if (batch === undefined) return;
     this.#settle(batch.items, this.#verifyHere(batch.items, batch.apart));
     this.#schedule();
+  }
+
+  /** A batch that would only wait behind another waits here, where it grows, unless it is large already. */
+  #isWorthwhile(): boolean {
+    const waiting = this.#together.length + this.#apart.length;
+    return this.#threads.hasIdle || (waiting >= worthQueueing && this.#threads.hasRoom);
   }
 
   /** So many that each thread has as much to do. */
