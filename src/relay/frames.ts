@@ -69,7 +69,7 @@ const relayTypes = {
 } as const;
 
 /** Of the frames that come by the thousand. */
-const lengths: { readonly [T in RelayFrame['type']]?: number } = { receipt: 1 + 4 + 1 + 32, acked: 1 + 8 };
+const lengths: Readonly<Partial<Record<RelayFrame['type'], number>>> = { receipt: 1 + 4 + 1 + 32, acked: 1 + 8 };
 
 /** Bytes of a `send` or `delivery` frame beside its SignedEnvelope, at most. */
 export const frameOverhead = 16;

@@ -1,4 +1,3 @@
-import type { Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 import type { Ingested } from './ingest.ts';
 import type { RelayLimits } from './limits.ts';
