@@ -1,5 +1,6 @@
 import type { Observable } from 'rxjs';
 import type { Hex } from '../codec/index.ts';
+import type { RelayError } from '../errors/index.ts';
 import type { KnownMap } from './trie/known-map.ts';
 
 export type BlockNumber = number;
@@ -205,6 +206,62 @@ export interface Account {
   sign(payload: Uint8Array): Uint8Array;
 }
 
+/** An extrinsic with its signature: whoever keeps it can find out later what became of it. */
+export interface SignedExtrinsic {
+  /** SCALE, as nodes take it. */
+  readonly bytes: Uint8Array;
+  /** blake2_256 of the bytes. */
+  readonly hash: Hex;
+  /** The account that signed and pays. */
+  readonly account: Hex;
+  /** Of the account. */
+  readonly nonce: number;
+  /** Blocks after this one may contain it … */
+  readonly anchor: BlockNumber;
+  /** … but not this one nor any later. */
+  readonly death: BlockNumber;
+}
+
+export interface PostOptions {
+  /**
+   * What becomes of several calls where one fails. all (default): all or none. each: the others stand, and
+   * `Inclusion.failures` lists those that failed.
+   */
+  readonly batch?: 'all' | 'each';
+  /** Above the fee, to go first where blocks are full, in the smallest unit. Default 0. */
+  readonly tip?: bigint;
+  /**
+   * Awaited with what was signed before any node gets it, so that it can be kept. Called again where a node refused it for
+   * its nonce or its age and it was signed anew: then the former was taken by nobody.
+   */
+  readonly beforePost?: (extrinsic: SignedExtrinsic) => Promise<void>;
+  readonly signal?: AbortSignal;
+}
+
+export interface FollowOptions {
+  /** Resolve when the extrinsic is in a best block (default) or finalized. */
+  readonly waitFor?: 'inBlock' | 'finalized';
+  /** Told of each block that it is in, and of undefined where a reorg took that away. */
+  readonly onInclusion?: (inclusion: Inclusion | undefined) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** What an extrinsic takes of the account and of a block. */
+export interface ExtrinsicCost {
+  /** Without tip, in the smallest unit, as of the best head. */
+  readonly fee: bigint;
+  /** Picoseconds. */
+  readonly refTime: bigint;
+  /** Bytes. */
+  readonly proofSize: bigint;
+}
+
+/** Counts what goes into one extrinsic, up to what a block takes. */
+export interface BatchRoom {
+  /** Whether a message with a payload of so many bytes still fits; if so it is counted. The first one always fits. */
+  take(payloadBytes: number): boolean;
+}
+
 export interface SubmitOptions {
   /**
    * What becomes of several calls where one fails. all (default): all or none. each: the others stand, and
@@ -213,6 +270,8 @@ export interface SubmitOptions {
   readonly batch?: 'all' | 'each';
   /** Resolve when the extrinsic is in a best block (default) or finalized. */
   readonly waitFor?: 'inBlock' | 'finalized';
+  /** Above the fee, in the smallest unit. Default 0. */
+  readonly tip?: bigint;
   readonly signal?: AbortSignal;
 }
 
@@ -227,6 +286,8 @@ export interface ItemFailure {
 export interface Inclusion {
   /** Only with batch each: calls that failed. */
   readonly failures?: readonly ItemFailure[];
+  /** dispatch-failed, where the extrinsic as a whole failed: its fee is paid, its nonce used, and nothing else done. */
+  readonly failure?: RelayError;
   readonly extrinsicHash: Hex;
   readonly blockHash: Hex;
   readonly blockNumber: BlockNumber;
@@ -275,6 +336,27 @@ export interface Chain extends AsyncDisposable {
    * Throws dispatch-failed with the chain's own error name, extrinsic-rejected, extrinsic-too-large, chain-unreachable.
    */
   submit(calls: readonly Call[], account: Account, options?: SubmitOptions): Promise<Inclusion>;
+  /**
+   * The first half of `submit`: resolves when a node took the extrinsic, or may have before its connection broke. Throws
+   * bad-topic, no-calls, sudo-required, balance-too-low, pool-full, nonce-conflict, extrinsic-rejected, extrinsic-too-large,
+   * dispatch-failed with BadSequence for a worker's message that comes too late, unsupported-runtime, chain-unreachable: then
+   * it is in no pool.
+   */
+  post(calls: readonly Call[], account: Account, options?: PostOptions): Promise<SignedExtrinsic>;
+  /**
+   * The second half, also for an extrinsic that an earlier process posted, or was about to: looks into blocks, and posts the
+   * same bytes again where no block has them. Throws extrinsic-expired, nonce-conflict, extrinsic-rejected when they can not
+   * come in any more.
+   */
+  follow(extrinsic: SignedExtrinsic, options?: FollowOptions): Promise<Inclusion>;
+  /** What these calls would cost as one extrinsic. */
+  costOf(
+    calls: readonly Call[],
+    account: Pick<Account, 'id'>,
+    options?: Pick<PostOptions, 'batch'>,
+  ): Promise<ExtrinsicCost>;
+  /** How many messages to one topic fit into an extrinsic. */
+  batchRoom(kind: 'push-message' | 'sync-offchain-message', account: Pick<Account, 'id'>): Promise<BatchRoom>;
   /** Idempotent. */
   stop(): Promise<void>;
 }

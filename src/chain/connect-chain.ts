@@ -20,6 +20,8 @@ import { createBlockView } from './storage/block-view.ts';
 import { mapKeys, storagePrefix } from './storage/storage-key.ts';
 import { StorageReader } from './storage/storage-reader.ts';
 import { formatBalance } from './submit/format-balance.ts';
+import { ExtrinsicCosts } from './submit/extrinsic-cost.ts';
+import type { SubmitSources } from './submit/submit-sources.ts';
 import { Submitter } from './submit/submitter.ts';
 import { ProofReader } from './trie/proof-reader.ts';
 import { createProvenWorkers } from './trie/proven-workers.ts';
@@ -99,7 +101,7 @@ async function createChain(
     const [key] = await storageAt(hash).values([sudoKey], signal);
     return key !== undefined && toHex(key) === account.toLowerCase();
   };
-  const submitter = new Submitter({
+  const submitSources: SubmitSources = {
     connection,
     heads: reader,
     newest$,
@@ -123,7 +125,9 @@ async function createChain(
     },
     facts: { genesisHash: connection.genesisHash, paraId, tokenSymbol: info.tokenSymbol },
     maxExtrinsicBytes: info.maxExtrinsicBytes,
-  });
+  };
+  const submitter = new Submitter(submitSources);
+  const costs = new ExtrinsicCosts(submitSources);
 
   const stop = async (): Promise<void> => {
     connection.stop();
@@ -154,6 +158,10 @@ async function createChain(
     }),
     isSudo: (account) => isSudo(account),
     submit: (calls, account, submitOptions = {}) => submitter.submit(calls, account, submitOptions),
+    post: (calls, account, postOptions = {}) => submitter.post(calls, account, postOptions),
+    follow: (extrinsic, followOptions = {}) => submitter.follow(extrinsic, followOptions),
+    costOf: (calls, account, { batch } = {}) => costs.costOf(calls, account, batch),
+    batchRoom: (kind, account) => costs.batchRoom(kind, account),
     stop,
     [Symbol.asyncDispose]: stop,
   };

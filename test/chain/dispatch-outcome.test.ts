@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { Runtime } from '../../src/chain/runtime/runtime.ts';
-import { checkOutcome } from '../../src/chain/submit/dispatch-outcome.ts';
+import { outcomeOf } from '../../src/chain/submit/dispatch-outcome.ts';
+import type { ItemFailure } from '../../src/chain/index.ts';
 import { fromHex, type Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { openWallet, testWorker, withCode, type Wallet } from './support.ts';
 
-describe('checkOutcome', () => {
+describe('outcome of a dispatch', () => {
   let dev: DevChain;
   let wallet: Wallet;
   let runtime: Runtime;
@@ -23,10 +24,12 @@ describe('checkOutcome', () => {
   });
 
   /** Of the extrinsic after the timestamp's. */
-  async function outcome(call: Parameters<Wallet['post']>[0]): Promise<ReturnType<typeof checkOutcome>> {
+  async function outcome(call: Parameters<Wallet['post']>[0]): Promise<readonly ItemFailure[]> {
     const hash = await wallet.post(call, wallet.alice);
     const events = (await (await wallet.api.at(hash)).query.system.events()).toHex();
-    return checkOutcome(runtime, fromHex(events), 1);
+    const { failures, failure } = outcomeOf(runtime, fromHex(events), 1);
+    if (failure !== undefined) throw failure;
+    return failures;
   }
 
   const { identity } = testWorker(9);

@@ -31,6 +31,7 @@ export class Runtime {
   /** With one of these nothing can be signed. */
   readonly unknownExtensions: readonly string[];
   readonly #entries = new Map<string, StorageEntry | undefined>();
+  readonly #callShapes = new Map<string, string | undefined>();
 
   constructor(version: RuntimeVersion, metadata: Hex) {
     this.version = version;
@@ -68,6 +69,17 @@ export class Runtime {
   /** Indices of pallet and call; names in the library's camelCase. */
   callIndex(section: string, method: string): Uint8Array | undefined {
     return this.decorated.tx[section]?.[method]?.callIndex;
+  }
+
+  /** Shapes of a call's arguments as {@link typeShape} writes them, with commas between; names in the library's camelCase. */
+  callShape(section: string, method: string): string | undefined {
+    const key = `${section}.${method}`;
+    if (!this.#callShapes.has(key)) {
+      const args = this.decorated.tx[section]?.[method]?.meta.fields;
+      const shapes = args?.map(({ type }) => typeShape(this.registry.lookup, type.toNumber()));
+      this.#callShapes.set(key, shapes?.join(','));
+    }
+    return this.#callShapes.get(key);
   }
 
   /** A constant; names in the library's camelCase. */

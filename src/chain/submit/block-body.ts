@@ -1,49 +1,49 @@
 import { RelayError } from '../../errors/index.ts';
-import { storagePrefix } from '../storage/storage-key.ts';
 import type { Hex } from '../../codec/index.ts';
-import type { Inclusion } from '../chain.ts';
+import type { Inclusion, SignedExtrinsic } from '../chain.ts';
 import { parseHeader } from '../head/header.ts';
 import { expectObject } from '../rpc/expect.ts';
 import type { ReadAt } from '../runtime/runtime-cache.ts';
 import type { BlockStorage } from '../storage/block-storage.ts';
 import { extrinsicsOf } from '../storage/touched-workers.ts';
-import { checkOutcome } from './dispatch-outcome.ts';
-import type { SignedExtrinsic } from './sign-extrinsic.ts';
+import { storagePrefix } from '../storage/storage-key.ts';
+import { outcomeOf, type Outcome } from './dispatch-outcome.ts';
 
 const eventsKey = storagePrefix('System', 'Events');
 
-/** The extrinsic's inclusion if it is in this block; undefined if not. Throws dispatch-failed. */
+/** The extrinsic's inclusion if it is in this block; undefined if not. `hex` is that of its bytes. */
 export async function findIn(
   storage: BlockStorage,
   readAt: ReadAt,
-  extrinsic: SignedExtrinsic,
+  { extrinsic, hex }: { readonly extrinsic: SignedExtrinsic; readonly hex: Hex },
   signal: AbortSignal | undefined,
 ): Promise<Inclusion | undefined> {
   const { hash } = storage;
   const answer = await readAt('chain_getBlock', [hash], hash, signal);
   if (answer === null) return undefined;
-  const index = extrinsicsOf(answer).indexOf(extrinsic.hex);
+  const index = extrinsicsOf(answer).indexOf(hex);
   if (index < 0) return undefined;
   const { number } = parseHeader(
     expectObject(expectObject(answer, 'chain_getBlock')['block'], 'chain_getBlock')['header'],
   );
-  const failures = await outcomeOf(storage, hash, index, signal);
+  const { failures, failure } = await readOutcome(storage, hash, index, signal);
   return {
     extrinsicHash: extrinsic.hash,
     blockHash: hash,
     blockNumber: number,
     ...(failures.length > 0 && { failures }),
+    ...(failure !== undefined && { failure }),
   };
 }
 
-async function outcomeOf(
+async function readOutcome(
   storage: BlockStorage,
   block: Hex,
   index: number,
   signal: AbortSignal | undefined,
-): Promise<ReturnType<typeof checkOutcome>> {
+): Promise<Outcome> {
   const [runtime, [events]] = await Promise.all([storage.runtime(signal), storage.values([eventsKey], signal)]);
   if (events === undefined)
     throw new RelayError('bad-storage', { details: { what: 'System.Events', block, reason: 'there are none' } });
-  return checkOutcome(runtime, events, index);
+  return outcomeOf(runtime, events, index);
 }

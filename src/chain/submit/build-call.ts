@@ -1,8 +1,9 @@
 import type { GenericCall } from '@polkadot/types';
-import { reservedTopicBytes, toHex, type Hex } from '../../codec/index.ts';
+import { concatBytes, reservedTopicBytes, toHex, type Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
 import type { Call } from '../chain.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import { encodeBatch, encodeMessageCall } from './encode-message-call.ts';
 
 /** Facts about the chain that a registration repeats. */
 export interface RegistrationFacts {
@@ -27,8 +28,35 @@ export function checkTopic(call: Call): void {
     throw new RelayError('bad-topic', { details: { reason: `it begins with the reserved byte ${first}` } });
 }
 
+/** SCALE of what an extrinsic does: one call, through sudo where it needs root, or a batch of several. */
+export function encodeCalls(
+  runtime: Runtime,
+  calls: readonly Call[],
+  batch: 'all' | 'each',
+  facts: RegistrationFacts,
+): Uint8Array {
+  const encoded = calls.map((call) => encodeCall(runtime, call, facts));
+  const [only] = encoded;
+  if (only !== undefined && encoded.length === 1) return only;
+  return encodeBatch(callIndex(runtime, 'utility', batch === 'all' ? 'batchAll' : 'forceBatch'), encoded);
+}
+
+function encodeCall(runtime: Runtime, call: Call, facts: RegistrationFacts): Uint8Array {
+  if (call.kind === 'push-message' || call.kind === 'sync-offchain-message')
+    return encodeMessageCall(runtime, call) ?? buildCall(runtime, call, facts).toU8a();
+  const encoded = buildCall(runtime, call, facts).toU8a();
+  return needsRoot(call) ? concatBytes(callIndex(runtime, 'sudo', 'sudo'), encoded) : encoded;
+}
+
+function callIndex(runtime: Runtime, section: string, method: string): Uint8Array {
+  const index = runtime.callIndex(section, method);
+  if (index === undefined)
+    throw new RelayError('unsupported-runtime', { details: { reason: `it lacks the call ${section}.${method}` } });
+  return index;
+}
+
 /** Bytes go in as hex: the library takes a Uint8Array for SCALE with its length in front. */
-export function buildCall(runtime: Runtime, call: Call, { genesisHash, paraId }: RegistrationFacts): GenericCall {
+function buildCall(runtime: Runtime, call: Call, { genesisHash, paraId }: RegistrationFacts): GenericCall {
   switch (call.kind) {
     case 'push-message':
       return make(runtime, 'phalaMq', 'pushMessage', toHex(call.destination), toHex(call.payload));
@@ -85,7 +113,7 @@ export function buildCall(runtime: Runtime, call: Call, { genesisHash, paraId }:
 }
 
 /** Throws unsupported-runtime where the chain has no such call or it takes something else. */
-export function make(runtime: Runtime, section: string, method: string, ...args: readonly unknown[]): GenericCall {
+function make(runtime: Runtime, section: string, method: string, ...args: readonly unknown[]): GenericCall {
   const create = runtime.decorated.tx[section]?.[method];
   const reason = `the call ${section}.${method}`;
   if (create === undefined) throw new RelayError('unsupported-runtime', { details: { reason: `it lacks ${reason}` } });

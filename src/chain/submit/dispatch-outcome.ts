@@ -37,21 +37,32 @@ const wrappedResults: Readonly<Record<string, number>> = {
   'utility.DispatchedAs': 0,
 };
 
+export interface Outcome {
+  /** Items that a `forceBatch` left out. */
+  readonly failures: readonly ItemFailure[];
+  /** dispatch-failed, where the extrinsic failed as a whole. */
+  readonly failure: RelayError | undefined;
+}
+
 /**
  * What became of the extrinsic at `index`, from its block's events. An extrinsic may succeed while what it wraps fails:
- * that is a failure too. Throws dispatch-failed; items that a `forceBatch` left out are returned.
+ * that is a failure too.
  */
-export function checkOutcome(runtime: Runtime, events: Uint8Array, index: number): ItemFailure[] {
+export function outcomeOf(runtime: Runtime, events: Uint8Array, index: number): Outcome {
   const type = runtime.storage('System', 'Events')?.valueType ?? 'Vec<EventRecord>';
   const records = runtime.decode(type, events) as unknown as Iterable<EventRecord>;
   const failures: ItemFailure[] = [];
   let item = 0;
+  const failedBy = (error: unknown): Outcome => ({
+    failures: [],
+    failure: failed(describe(runtime, error as DispatchErrorLike)),
+  });
   for (const { phase, event } of records) {
     if (!phase.isApplyExtrinsic || phase.asApplyExtrinsic.toNumber() !== index) continue;
     const name = `${event.section}.${event.method}`;
     const [first, second] = event.data;
-    if (name === 'system.ExtrinsicFailed') throw failed(describe(runtime, first as unknown as DispatchErrorLike));
-    if (name === 'utility.BatchInterrupted') throw failed(describe(runtime, second as unknown as DispatchErrorLike));
+    if (name === 'system.ExtrinsicFailed') return failedBy(first);
+    if (name === 'utility.BatchInterrupted') return failedBy(second);
     if (name === 'utility.ItemCompleted') item++;
     if (name === 'utility.ItemFailed') {
       const { pallet, error } = describe(runtime, first as unknown as DispatchErrorLike);
@@ -59,9 +70,9 @@ export function checkOutcome(runtime: Runtime, events: Uint8Array, index: number
     }
     const at = wrappedResults[name];
     const result = at === undefined ? undefined : (event.data[at] as unknown as ResultLike);
-    if (result?.isErr === true) throw failed(describe(runtime, result.asErr));
+    if (result?.isErr === true) return failedBy(result.asErr);
   }
-  return failures;
+  return { failures, failure: undefined };
 }
 
 function describe(runtime: Runtime, error: DispatchErrorLike): DispatchFailure {

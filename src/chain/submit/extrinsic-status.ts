@@ -7,7 +7,7 @@ import type { RpcSocket } from '../rpc/rpc-socket.ts';
  * era ended, whatever the node says or not.
  */
 export type ExtrinsicStatus =
-  | { readonly kind: 'inBlock' | 'finalized'; readonly block: Hex }
+  | { readonly kind: 'inBlock' | 'finalized' | 'retracted'; readonly block: Hex }
   | { readonly kind: 'usurped' | 'dropped' | 'invalid' | 'finalityTimeout' | 'lost' | 'dead' };
 
 /** Statuses of one extrinsic in order; those that say nothing new are left out. */
@@ -63,6 +63,7 @@ function parseStatus(value: unknown): ExtrinsicStatus | undefined {
   switch (kind) {
     case 'inBlock':
     case 'finalized':
+    case 'retracted':
       return typeof content === 'string' ? { kind, block: content as Hex } : undefined;
     case 'usurped':
     case 'dropped':

@@ -1,124 +1,195 @@
+import { merge, type Observable } from 'rxjs';
+import type { Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
 import { throwIfAborted } from '../abort.ts';
-import type { Finality, Inclusion } from '../chain.ts';
+import type { FollowOptions, Head, Inclusion, SignedExtrinsic } from '../chain.ts';
 import { LatestValue } from '../head/latest-value.ts';
+import type { NewestHead } from '../head/newest-heads.ts';
 import { ConnectionLost, RpcError } from '../rpc/rpc-error.ts';
-import type { RpcSocket } from '../rpc/rpc-socket.ts';
+import type { Session } from '../rpc/connection.ts';
+import { fastToHex } from '../storage/fast-hex.ts';
 import { findIn } from './block-body.ts';
 import type { ExtrinsicStatus, StatusWatch } from './extrinsic-status.ts';
 import { judge } from './pool-verdict.ts';
-import type { SignedExtrinsic } from './sign-extrinsic.ts';
+import { eraBlocks } from './sign-extrinsic.ts';
 import type { SubmitSources } from './submit-sources.ts';
 
-/**
- * Waits until the extrinsic is in a block. What its node reports is believed for a `finalized` or `inBlock` only; for all
- * else blocks are searched, and the same signed bytes (never others) are posted again: its nonce lets it in once.
- * Throws dispatch-failed, extrinsic-expired, nonce-conflict, extrinsic-rejected.
- */
-export async function follow(
-  sources: SubmitSources,
-  extrinsic: SignedExtrinsic,
-  watch: StatusWatch | undefined,
-  finality: Finality,
-  signal: AbortSignal | undefined,
-): Promise<Inclusion> {
-  const { newest$, connection } = sources;
-  using finalized = new LatestValue(newest$.finalized, () => connection.stopped.reason as unknown);
-  const dead = finalized
-    .next(signal, ({ value }) => value.head.number >= extrinsic.death)
-    .then((): ExtrinsicStatus => ({ kind: 'dead' }));
-  dead.catch(() => undefined); // whoever loses the race is not awaited
-  try {
-    while (watch !== undefined) {
-      const status = await Promise.race([watch.next(signal), dead]);
-      if (status.kind === 'finalized' || (status.kind === 'inBlock' && finality === 'best')) {
-        const inclusion = await findIn(sources.storageAt(status.block), sources.readAt, extrinsic, signal);
-        if (inclusion !== undefined) return inclusion;
-        break;
-      }
-      if (status.kind !== 'inBlock')
-        return await search(sources, extrinsic, finality, status.kind === 'invalid', signal);
-    }
-    return await search(sources, extrinsic, finality, false, signal);
-  } finally {
-    watch?.end();
-  }
+/** Best blocks without the extrinsic after which its bytes are posted again on the same connection. */
+const patienceBlocks = 16;
+
+interface Heads {
+  readonly best: Head;
+  readonly finalized: Head;
 }
 
-async function search(
-  sources: SubmitSources,
-  extrinsic: SignedExtrinsic,
-  finality: Finality,
-  isInvalid: boolean,
-  signal: AbortSignal | undefined,
-): Promise<Inclusion> {
-  const { connection, heads, newest$ } = sources;
-  const searched = new Set<string>();
-  let postedIn = 0;
-  using newest = new LatestValue(newest$[finality], () => connection.stopped.reason as unknown);
-  for (let seen = 0; ;) {
-    const { version } = await newest.next(signal, (candidate) => candidate.version > seen);
-    seen = version;
-    const finalized = await heads.finalized({ signal });
-    const last = finality === 'finalized' ? finalized : await heads.best({ signal });
-    for (let number = extrinsic.anchor + 1; number <= Math.min(last.number, extrinsic.death); number++) {
-      const head = await heads.at(number, { signal });
-      if (head === undefined || searched.has(head.hash)) continue;
-      const inclusion = await findIn(sources.storageAt(head.hash), sources.readAt, extrinsic, signal);
-      if (inclusion !== undefined) return inclusion;
-      searched.add(head.hash);
+/**
+ * Waits until an extrinsic is in a block. What its node reports is believed for a `finalized` or `inBlock` only; for all
+ * else blocks are searched, and the same signed bytes (never others) are posted again: its nonce lets it in once.
+ */
+export class Follower {
+  readonly #sources: SubmitSources;
+  readonly #extrinsic: SignedExtrinsic;
+  readonly #options: FollowOptions;
+  readonly #hex: Hex;
+  /** Blocks that do not have it. */
+  readonly #searched = new Set<Hex>();
+  #inclusion: Inclusion | undefined;
+  #isInvalid = false;
+  #posted: { readonly session: number; readonly best: number } | undefined;
+
+  constructor(sources: SubmitSources, extrinsic: SignedExtrinsic, options: FollowOptions) {
+    this.#sources = sources;
+    this.#extrinsic = extrinsic;
+    this.#options = options;
+    this.#hex = fastToHex(extrinsic.bytes);
+  }
+
+  /** Throws extrinsic-expired, nonce-conflict, extrinsic-rejected, aborted, chain-unreachable. */
+  async run(watch: StatusWatch | undefined): Promise<Inclusion> {
+    return (watch === undefined ? undefined : await this.#believe(watch)) ?? this.#search();
+  }
+
+  get #signal(): AbortSignal | undefined {
+    return this.#options.signal;
+  }
+
+  get #isPatient(): boolean {
+    return this.#options.waitFor === 'finalized';
+  }
+
+  /** As long as its node tells of it. undefined: it tells no more. */
+  async #believe(watch: StatusWatch): Promise<Inclusion | undefined> {
+    const { newest$, connection } = this.#sources;
+    using finalized = new LatestValue(newest$.finalized, () => connection.stopped.reason as unknown);
+    const dead = finalized
+      .next(this.#signal, ({ value }) => value.head.number >= this.#extrinsic.death)
+      .then((): ExtrinsicStatus => ({ kind: 'dead' }));
+    dead.catch(() => undefined); // whoever loses the race is not awaited
+    try {
+      for (;;) {
+        const status = await Promise.race([watch.next(this.#signal), dead]);
+        if (status.kind === 'inBlock' || status.kind === 'finalized') {
+          if (status.block !== this.#inclusion?.blockHash) this.#include(await this.#findIn(status.block));
+          if (this.#inclusion === undefined) return undefined;
+          if (!this.#isPatient || status.kind === 'finalized') return this.#inclusion;
+        } else if (status.kind === 'retracted') {
+          if (status.block === this.#inclusion?.blockHash) this.#include(undefined);
+        } else {
+          this.#isInvalid = status.kind === 'invalid';
+          return undefined;
+        }
+      }
+    } finally {
+      watch.end();
     }
-    if (finalized.number >= extrinsic.death)
-      throw new RelayError('extrinsic-expired', { details: { block: extrinsic.death } });
-    if (isInvalid)
+  }
+
+  async #search(): Promise<Inclusion> {
+    const { connection, newest$ } = this.#sources;
+    const both$: Observable<NewestHead> = merge(newest$.best, newest$.finalized);
+    using newest = new LatestValue(both$, () => connection.stopped.reason as unknown);
+    for (let seen = 0; ;) {
+      const { version } = await newest.next(this.#signal, (candidate) => candidate.version > seen);
+      seen = version;
+      const done = await this.#look();
+      if (done !== undefined) return done;
+    }
+  }
+
+  async #look(): Promise<Inclusion | undefined> {
+    const { heads, connection } = this.#sources;
+    const options = { signal: this.#signal };
+    const [finalized, best] = await Promise.all([heads.finalized(options), heads.best(options)]);
+    await this.#checkInclusion();
+    if (this.#inclusion === undefined) this.#include(await this.#scan(best));
+    if (this.#inclusion !== undefined) {
+      const isDone = !this.#isPatient || this.#inclusion.blockNumber <= finalized.number;
+      return isDone ? this.#inclusion : undefined;
+    }
+    this.#checkLife({ best, finalized });
+    const session = await connection.session(options);
+    if (!this.#isDue(session, best)) return undefined;
+    this.#posted = { session: session.id, best: best.number };
+    if (!(await this.#postAgain(session)) && (await this.#isSuperseded(finalized)))
+      throw new RelayError('nonce-conflict', {
+        details: { account: this.#extrinsic.account, nonce: this.#extrinsic.nonce, times: 1 },
+      });
+    return undefined;
+  }
+
+  /** A block that carried it may not be of the chain any more. */
+  async #checkInclusion(): Promise<void> {
+    if (this.#inclusion === undefined) return;
+    const { blockNumber, blockHash } = this.#inclusion;
+    const canonical = await this.#sources.heads.at(blockNumber, { signal: this.#signal });
+    if (canonical?.hash !== blockHash) this.#include(undefined);
+  }
+
+  async #scan(best: Head): Promise<Inclusion | undefined> {
+    const { anchor, death } = this.#extrinsic;
+    for (let number = anchor + 1; number <= Math.min(best.number, death); number++) {
+      const head = await this.#sources.heads.at(number, { signal: this.#signal });
+      if (head === undefined || this.#searched.has(head.hash)) continue;
+      const inclusion = await this.#findIn(head.hash);
+      if (inclusion !== undefined) return inclusion;
+      this.#searched.add(head.hash);
+    }
+    return undefined;
+  }
+
+  /** Throws where no block can take it any more. Finality may lag for long or never come; deep is as good then. */
+  #checkLife({ best, finalized }: Heads): void {
+    const { death } = this.#extrinsic;
+    if (finalized.number >= death || best.number >= death + eraBlocks / 2)
+      throw new RelayError('extrinsic-expired', { details: { block: death } });
+    if (this.#isInvalid)
       throw new RelayError('extrinsic-rejected', {
         details: { reason: 'it became invalid while it waited in the pool' },
       });
-    const session = await connection.session({ signal });
-    if (session.id === postedIn) continue;
-    postedIn = session.id;
-    if (
-      !(await postAgain(session.socket, extrinsic, signal)) &&
-      (await isSuperseded(sources, extrinsic, searched, signal))
-    )
-      throw new RelayError('nonce-conflict', {
-        details: { account: extrinsic.account, nonce: extrinsic.nonce, times: 1 },
-      });
   }
-}
 
-/** False where the node says that the nonce is used. */
-async function postAgain(
-  socket: RpcSocket,
-  extrinsic: SignedExtrinsic,
-  signal: AbortSignal | undefined,
-): Promise<boolean> {
-  try {
-    await socket.request('author_submitExtrinsic', [extrinsic.hex], { signal });
-    return true;
-  } catch (error) {
-    throwIfAborted(signal);
-    if (error instanceof RpcError) {
-      const verdict = judge(error);
-      return !(verdict.kind === 'nonce-taken' && verdict.stale);
+  #isDue({ id }: Session, best: Head): boolean {
+    if (this.#posted === undefined) return true;
+    return this.#posted.session !== id || best.number >= this.#posted.best + patienceBlocks;
+  }
+
+  /** False where the node says that the nonce is used. */
+  async #postAgain({ socket }: Session): Promise<boolean> {
+    try {
+      await socket.request('author_submitExtrinsic', [this.#hex], { signal: this.#signal });
+      return true;
+    } catch (error) {
+      throwIfAborted(this.#signal);
+      if (error instanceof RpcError) {
+        const verdict = judge(error);
+        return !(verdict.kind === 'nonce-taken' && verdict.stale);
+      }
+      if (error instanceof ConnectionLost) return true;
+      throw error;
     }
-    if (error instanceof ConnectionLost) return true;
-    throw error;
   }
-}
 
-/** Whether a finalized block has another extrinsic with this nonce: then this one is dead before its era ends. */
-async function isSuperseded(
-  { heads, nonceAt }: SubmitSources,
-  extrinsic: SignedExtrinsic,
-  searched: ReadonlySet<string>,
-  signal: AbortSignal | undefined,
-): Promise<boolean> {
-  const finalized = await heads.finalized({ signal });
-  if ((await nonceAt(extrinsic.account, finalized.hash, signal)) <= extrinsic.nonce) return false;
-  for (let number = extrinsic.anchor + 1; number <= finalized.number; number++) {
-    const head = await heads.at(number, { signal });
-    if (head !== undefined && !searched.has(head.hash)) return false;
+  /** Whether a finalized block has another extrinsic with this nonce: then this one is dead before its era ends. */
+  async #isSuperseded(finalized: Head): Promise<boolean> {
+    const { heads, nonceAt } = this.#sources;
+    const { account, nonce, anchor } = this.#extrinsic;
+    if ((await nonceAt(account, finalized.hash, this.#signal)) <= nonce) return false;
+    for (let number = anchor + 1; number <= finalized.number; number++) {
+      const head = await heads.at(number, { signal: this.#signal });
+      if (head !== undefined && !this.#searched.has(head.hash)) return false;
+    }
+    return true;
   }
-  return true;
+
+  #findIn(block: Hex): Promise<Inclusion | undefined> {
+    const storage = this.#sources.storageAt(block);
+    return findIn(storage, this.#sources.readAt, { extrinsic: this.#extrinsic, hex: this.#hex }, this.#signal);
+  }
+
+  #include(inclusion: Inclusion | undefined): void {
+    if (inclusion?.blockHash === this.#inclusion?.blockHash) return;
+    this.#inclusion = inclusion;
+    if (inclusion === undefined) this.#posted = undefined;
+    this.#options.onInclusion?.(inclusion);
+  }
 }

@@ -5,7 +5,7 @@ export class NonceOwner {
   readonly #read: (signal: AbortSignal | undefined) => Promise<number>;
   #next: number | undefined;
   /** Extrinsics posted and not yet seen in a block, by nonce. */
-  readonly #underWay = new Set<number>();
+  readonly #posted = new Set<number>();
   #tail: Promise<unknown> = Promise.resolve();
 
   /** `read` asks the node, which counts what its pool has. */
@@ -28,19 +28,19 @@ export class NonceOwner {
    * was posted elsewhere.
    */
   async next(signal: AbortSignal | undefined): Promise<number> {
-    if (this.#underWay.size === 0 || this.#next === undefined) this.#next = await this.#read(signal);
+    if (this.#posted.size === 0 || this.#next === undefined) this.#next = await this.#read(signal);
     return this.#next;
   }
 
-  /** The node took it, or may have. */
-  used(nonce: number): void {
-    this.#next = nonce + 1;
-    this.#underWay.add(nonce);
+  /** A node took it, or may have, or will be given it. */
+  underWay(nonce: number): void {
+    this.#next = Math.max(this.#next ?? 0, nonce + 1);
+    this.#posted.add(nonce);
   }
 
   /** What became of it is known. */
   settled(nonce: number): void {
-    this.#underWay.delete(nonce);
+    this.#posted.delete(nonce);
   }
 
   /** Asks the node again; `past` is a nonce that is known to be taken. */

@@ -1,20 +1,28 @@
-import type { GenericCall } from '@polkadot/types';
 import { encodeAddress } from '@polkadot/util-crypto';
 import type { Hex } from '../../codec/index.ts';
 import { isRelayError, RelayError } from '../../errors/index.ts';
 import { aborted } from '../abort.ts';
-import type { Account, Call, Head, Inclusion, SubmitOptions } from '../chain.ts';
+import type {
+  Account,
+  Call,
+  FollowOptions,
+  Head,
+  Inclusion,
+  PostOptions,
+  SignedExtrinsic,
+  SubmitOptions,
+} from '../chain.ts';
 import { backoffMs } from '../rpc/backoff.ts';
 import { expectNumber } from '../rpc/expect.ts';
 import { ConnectionLost, RpcError } from '../rpc/rpc-error.ts';
-import type { Runtime } from '../runtime/runtime.ts';
-import { buildCall, checkTopic, make, needsRoot } from './build-call.ts';
+import { fastToHex } from '../storage/fast-hex.ts';
+import { checkTopic, encodeCalls, needsRoot } from './build-call.ts';
 import { failed } from './dispatch-outcome.ts';
 import { StatusWatch } from './extrinsic-status.ts';
-import { follow } from './follow.ts';
+import { Follower } from './follow.ts';
 import { NonceOwner } from './nonce-owner.ts';
 import { judge } from './pool-verdict.ts';
-import { eraBlocks, signExtrinsic, type SignedExtrinsic } from './sign-extrinsic.ts';
+import { eraBlocks, signExtrinsic } from './sign-extrinsic.ts';
 import type { SubmitSources } from './submit-sources.ts';
 
 /** Refusals of one extrinsic after which it is given up. */
@@ -26,44 +34,54 @@ const retryMs = 100;
 /** Longest of these pauses. */
 const maxRetryMs = 3_000;
 
-interface Posted {
-  readonly extrinsic: SignedExtrinsic;
-  /** undefined where nobody knows whether the node took it. */
-  readonly watch: StatusWatch | undefined;
-}
-
 /** Signs and posts for the accounts of this process. */
 export class Submitter {
   readonly #sources: SubmitSources;
   readonly #owners = new Map<Hex, NonceOwner>();
+  /** What the node that took an extrinsic tells of it. */
+  readonly #watches = new WeakMap<SignedExtrinsic, StatusWatch>();
 
   constructor(sources: SubmitSources) {
     this.#sources = sources;
   }
 
   async submit(calls: readonly Call[], account: Account, options: SubmitOptions): Promise<Inclusion> {
+    for (let era = 1; ; era++) {
+      const extrinsic = await this.post(calls, account, options);
+      try {
+        const inclusion = await this.follow(extrinsic, options);
+        // The nonce is spent, and what was queued behind it stands.
+        if (inclusion.failure !== undefined) throw inclusion.failure;
+        return inclusion;
+      } catch (error) {
+        // Past its era it can not come in any more: only then is it signed anew.
+        if (!isRelayError(error, 'extrinsic-expired') || era >= maxEras) throw error;
+      }
+    }
+  }
+
+  async post(calls: readonly Call[], account: Account, options: PostOptions): Promise<SignedExtrinsic> {
     if (calls.length === 0) throw new RelayError('no-calls');
     calls.forEach(checkTopic);
     const { signal } = options;
     if (calls.some(needsRoot) && !(await this.#sources.isSudo(account.id, signal)))
       throw new RelayError('sudo-required', { details: { account: account.id } });
     const owner = this.#ownerOf(account.id);
-    const finality = options.waitFor === 'finalized' ? 'finalized' : 'best';
-    for (let era = 1; ; era++) {
-      const { extrinsic, watch } = await owner.exclusively(
-        () => this.#post(calls, account, owner, options.batch ?? 'all', signal),
-        signal,
-      );
-      try {
-        return await follow(this.#sources, extrinsic, watch, finality, signal);
-      } catch (error) {
-        // The chain itself refused: the nonce is spent, and what was queued behind it stands.
-        if (!isRelayError(error, 'dispatch-failed')) owner.forget();
-        // Past its era it can not come in any more: only then is it signed anew.
-        if (!isRelayError(error, 'extrinsic-expired') || era >= maxEras) throw error;
-      } finally {
-        owner.settled(extrinsic.nonce);
-      }
+    return owner.exclusively(() => this.#post(calls, account, owner, options), signal);
+  }
+
+  async follow(extrinsic: SignedExtrinsic, options: FollowOptions): Promise<Inclusion> {
+    const owner = this.#ownerOf(extrinsic.account);
+    owner.underWay(extrinsic.nonce);
+    const watch = this.#watches.get(extrinsic);
+    this.#watches.delete(extrinsic);
+    try {
+      return await new Follower(this.#sources, extrinsic, options).run(watch);
+    } catch (error) {
+      owner.forget();
+      throw error;
+    } finally {
+      owner.settled(extrinsic.nonce);
     }
   }
 
@@ -86,9 +104,8 @@ export class Submitter {
     calls: readonly Call[],
     account: Account,
     owner: NonceOwner,
-    batch: 'all' | 'each',
-    signal: AbortSignal | undefined,
-  ): Promise<Posted> {
+    { batch = 'all', tip = 0n, beforePost, signal }: PostOptions,
+  ): Promise<SignedExtrinsic> {
     const { connection, heads, runtimes, clock, random, facts } = this.#sources;
     for (let refusals = 1; ; refusals++) {
       const [finalized, best, nonce] = await Promise.all([
@@ -98,31 +115,34 @@ export class Submitter {
       ]);
       const anchor = await this.#anchor(finalized, best, signal);
       const runtime = await runtimes.of(best.hash, signal);
-      const call = this.#wrap(runtime, calls, batch);
-      const extrinsic = signExtrinsic(call, account, { runtime, genesisHash: facts.genesisHash, anchor, nonce });
+      const call = encodeCalls(runtime, calls, batch, facts);
+      const { genesisHash } = facts;
+      const extrinsic = signExtrinsic(call, account, { runtime, genesisHash, anchor, nonce, tip });
       this.#checkSize(extrinsic);
+      await beforePost?.(extrinsic);
       const { socket } = await connection.session({ signal });
       try {
-        const watch = await StatusWatch.post(socket, extrinsic.hex);
-        owner.used(nonce);
+        const watch = await StatusWatch.post(socket, fastToHex(extrinsic.bytes));
+        owner.underWay(nonce);
         if (signal?.aborted === true) {
           // Posted, but nobody waits for it any more.
           watch.end();
           owner.settled(nonce);
           throw aborted(signal);
         }
-        return { extrinsic, watch };
+        this.#watches.set(extrinsic, watch);
+        return extrinsic;
       } catch (error) {
         if (error instanceof ConnectionLost) {
-          owner.used(nonce);
-          return { extrinsic, watch: undefined };
+          owner.underWay(nonce);
+          return extrinsic;
         }
         if (!(error instanceof RpcError)) throw error;
         const verdict = judge(error);
         switch (verdict.kind) {
           case 'known':
-            owner.used(nonce);
-            return { extrinsic, watch: undefined };
+            owner.underWay(nonce);
+            return extrinsic;
           case 'refused':
             throw verdict.error;
           case 'cannot-pay':
@@ -163,18 +183,7 @@ export class Submitter {
     return (await this.#sources.heads.at(deep, { signal })) ?? finalized;
   }
 
-  #wrap(runtime: Runtime, calls: readonly Call[], batch: 'all' | 'each'): GenericCall {
-    const built = calls.map((call) => {
-      const inner = buildCall(runtime, call, this.#sources.facts);
-      return needsRoot(call) ? make(runtime, 'sudo', 'sudo', inner) : inner;
-    });
-    const [only] = built;
-    if (only !== undefined && built.length === 1) return only;
-    return make(runtime, 'utility', batch === 'all' ? 'batchAll' : 'forceBatch', built);
-  }
-
-  #checkSize({ hex }: SignedExtrinsic): void {
-    const bytes = hex.length / 2 - 1;
+  #checkSize({ bytes: { length: bytes } }: SignedExtrinsic): void {
     const limit = this.#sources.maxExtrinsicBytes;
     if (bytes > limit)
       throw new RelayError('extrinsic-too-large', {
