@@ -33,6 +33,12 @@ export interface HeadsOptions {
   /** First block wanted. Default: the present head. */
   readonly from?: BlockNumber;
   /**
+   * The last block that was seen, instead of `from`: heads go on behind it. Where a reorg took it, best heads begin with
+   * `retracted` for it and those before it that went too; finalized ones throw chain-forked. Throws state-discarded where
+   * no endpoint knows it any more.
+   */
+  readonly after?: Pick<Head, 'number' | 'hash'>;
+  /**
    * Only finalized blocks that `quorum` endpoints agree on, each linked to the next by its hash; without effect on best
    * ones. Where the endpoints do not agree within the connection's `timeoutMs` on a first one it throws no-quorum; later
    * it waits for them. Throws endpoints-disagree where no answer can settle it. Default false.

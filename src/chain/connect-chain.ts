@@ -6,7 +6,7 @@ import type { Chain } from './chain.ts';
 import { systemClock, type Clock } from './clock.ts';
 import { HeadReader } from './head/head-reader.ts';
 import { heads$, walkHeads } from './head/heads.ts';
-import { defaultSilenceMs, newestHeads } from './head/newest-heads.ts';
+import { newestHeads } from './head/newest-heads.ts';
 import { silentLogger, type ChainLogger } from './logger.ts';
 import type { BackoffOptions } from './rpc/backoff.ts';
 import { Quorum } from './quorum/quorum.ts';
@@ -38,7 +38,7 @@ export interface ConnectOptions {
   readonly quorum?: number;
   /** How long to try to connect, and how long a call waits while there is no connection, ms. Default 10 000. */
   readonly timeoutMs?: number;
-  /** Silence of a subscription after which its node is probed, ms. Default 30 000. */
+  /** Silence of a subscription after which its node is probed, ms. Default: five block times as they are seen, 6 s to 2 min. */
   readonly silenceMs?: number;
   readonly backoff?: BackoffOptions;
   readonly logger?: ChainLogger;
@@ -75,7 +75,6 @@ async function createChain(
   clock: Clock,
   quorumSize: number,
 ): Promise<Chain> {
-  const silenceMs = options.silenceMs ?? defaultSilenceMs;
   const endpoints = new OtherEndpoints(connection);
   const blocks = new BlockReader(connection, endpoints, clock);
   const { read: readAt } = blocks;
@@ -83,10 +82,8 @@ async function createChain(
   const quorum = new Quorum({ connection, endpoints, clock, size: quorumSize });
   const runtimes = new RuntimeCache(readAt);
   const storageReader = new StorageReader(readAt);
-  const newest$ = {
-    finalized: newestHeads(connection, 'finalized', silenceMs),
-    best: newestHeads(connection, 'best', silenceMs),
-  };
+  const watched = { connection, endpoints, clock, silenceMs: options.silenceMs };
+  const newest$ = { finalized: newestHeads(watched, 'finalized'), best: newestHeads(watched, 'best') };
   const sources = { connection, reader, quorum, newest$ };
   const storageAt = (hash: Hex): BlockStorage => new BlockStorage(hash, storageReader, runtimes);
 

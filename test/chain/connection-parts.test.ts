@@ -3,8 +3,10 @@ import fc from 'fast-check';
 import { Subject } from 'rxjs';
 import { onAbort } from '../../src/chain/abort.ts';
 import { accountFromSuri, systemClock } from '../../src/chain/index.ts';
+import { BlockPace } from '../../src/chain/head/block-pace.ts';
 import { LatestValue } from '../../src/chain/head/latest-value.ts';
 import { backoffMs } from '../../src/chain/rpc/backoff.ts';
+import { EndpointHealth } from '../../src/chain/rpc/endpoint-health.ts';
 import { isLocalUrl } from '../../src/chain/rpc/local-address.ts';
 import { RpcError } from '../../src/chain/rpc/rpc-error.ts';
 import { inWindow } from '../../src/chain/storage/in-window.ts';
@@ -22,6 +24,58 @@ describe('backoff', () => {
         assert.ok(delay >= full / 2 && delay <= full);
       }),
     );
+  });
+});
+
+describe('EndpointHealth', () => {
+  let now = 0;
+  const health = (): EndpointHealth => new EndpointHealth(['a', 'b', 'c'], () => now);
+
+  it('keeps the order given while all do well', () => {
+    const all = health();
+    for (const url of ['c', 'b', 'a']) {
+      all.answered(url, 20 + url.charCodeAt(0) / 10);
+      all.finalized(url, 100 + (url === 'a' ? 0 : 2));
+    }
+    assert.deepEqual(all.ranked, ['a', 'b', 'c']);
+  });
+
+  it('puts those last that failed, until that is long ago', () => {
+    const all = health();
+    all.failed('a');
+    all.failed('a');
+    all.failed('b');
+    assert.deepEqual(all.ranked, ['c', 'b', 'a']);
+    now += 10 * 60_000;
+    assert.deepEqual(all.ranked, ['a', 'b', 'c']);
+  });
+
+  it('prefers what is in sync, then what is much faster', () => {
+    const all = health();
+    all.answered('a', 800);
+    all.answered('b', 20);
+    all.answered('c', 25);
+    assert.deepEqual(all.ranked, ['b', 'c', 'a']);
+    all.finalized('c', 10);
+    all.finalized('b', 90);
+    all.finalized('a', 100);
+    assert.deepEqual(all.ranked, ['a', 'b', 'c']);
+    all.finalized('b', 99);
+    assert.deepEqual(all.ranked, ['b', 'a', 'c']);
+  });
+});
+
+describe('BlockPace', () => {
+  it('takes five block times for silence, as it sees them, within bounds', () => {
+    const pace = new BlockPace();
+    assert.equal(pace.silenceMs, 30_000);
+    for (let block = 1; block <= 50; block++) pace.note(block, block * 12_000);
+    assert.equal(pace.silenceMs, 60_000);
+    for (let block = 51; block <= 300; block++) pace.note(block, 600_000 + block);
+    assert.equal(pace.silenceMs, 6_000);
+    pace.note(301, 1e9);
+    assert.equal(pace.silenceMs, 120_000);
+    assert.equal(new BlockPace(77).silenceMs, 77);
   });
 });
 

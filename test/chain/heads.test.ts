@@ -73,6 +73,55 @@ describe('heads', () => {
     assert.equal(numbers(best.values), `+${start} -${start} +${start} +${start + 1} +${start + 2}`);
   });
 
+  it('go on behind a block that was seen', async () => {
+    await dev.newBlock({ count: 6 });
+    const after = (await chain.headAt(dev.finalized.number - 1))!;
+    using finalized = record(chain.heads$({ after }));
+    using best = record(chain.heads$({ finality: 'best', after }));
+    using agreed = record(chain.heads$({ agreed: true, after }));
+    for (const { until } of [finalized, agreed])
+      await until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
+    await best.until((events) => events.at(-1)?.head.hash === dev.head.hash);
+    for (const { values } of [finalized, best, agreed]) {
+      assert.ok(isChain(values));
+      assert.equal(values[0]?.head.parentHash, after.hash);
+    }
+  });
+
+  it('take back what was seen before a restart and went meanwhile, however deep', async () => {
+    await dev.newBlock({ count: 6 });
+    const after = dev.head;
+    await dev.reorg(after.number - 2);
+    await dev.newBlock({ count: 4 });
+    using best = record(chain.heads$({ finality: 'best', after }));
+    await best.until((events) => events.at(-1)?.head.hash === dev.head.hash);
+    const ahead = [1, 2, 3, 4].map((n) => `+${after.number - 2 + n}`).join(' ');
+    assert.equal(numbers(best.values), `-${after.number} -${after.number - 1} ${ahead}`);
+    const fork = { number: after.number - 2, hash: after.hash };
+    using finalized = record(chain.heads$({ after: { ...fork, number: dev.finalized.number - 1 } }));
+    await assert.rejects(
+      finalized.until(() => false),
+      withCode('chain-forked'),
+    );
+    const unknown = { number: 3, hash: `0x${'12'.repeat(32)}` } as const;
+    using lost = record(chain.heads$({ finality: 'best', after: unknown }));
+    await assert.rejects(
+      lost.until(() => false),
+      withCode('state-discarded', unknown.hash),
+    );
+  });
+
+  it('take nothing back where the node is behind what was seen', async () => {
+    await dev.newBlock({ count: 4 });
+    const after = dev.head;
+    await dev.reorg(after.number - 1);
+    using best = record(chain.heads$({ finality: 'best', after }));
+    await dev.reorg(after.hash);
+    await dev.newBlock();
+    await best.until((events) => events.at(-1)?.head.hash === dev.head.hash);
+    assert.equal(numbers(best.values), `+${dev.head.number}`);
+  });
+
   it('leave nothing out and repeat nothing over cuts', async () => {
     using finalized = record(chain.heads$({ from: 0 }));
     using best = record(chain.heads$({ finality: 'best', from: 0 }));
@@ -147,6 +196,17 @@ describe('the watchdog', () => {
     await heads.until((events) => events.at(-1)?.head.hash === dev.head.hash);
     assert.ok(isChain(heads.values));
     assert.ok(warnings.includes('connection lost'));
+  });
+
+  it('leaves a node that stands still while another goes on', async () => {
+    await using stuck = await startDevChain();
+    await using dev = await startDevChain();
+    assert.equal(stuck.genesisHash, dev.genesisHash);
+    await using chain = await connectChain({ endpoints: [stuck.ws, dev.ws], silenceMs: 50, logger });
+    using heads = record(chain.heads$({ finality: 'best', from: 2 }));
+    await dev.newBlock({ count: 6 });
+    await heads.until((events) => events.at(-1)?.head.hash === dev.head.hash);
+    assert.ok(warnings.includes('connection replaced'));
   });
 
   it('leaves a chain alone that makes no blocks', async () => {

@@ -8,6 +8,8 @@ import type { OtherEndpoints } from '../rpc/other-endpoints.ts';
 import { RpcError } from '../rpc/rpc-error.ts';
 import { hashHeader, parseHeader, toHead } from './header.ts';
 
+/** Looks after which another node is looked at. */
+const maxMissingLooks = 20;
 /** Between two looks for a block that a node should have but does not have yet. */
 const missingBlockRetryMs = 500;
 
@@ -58,9 +60,11 @@ export class HeadReader {
 
   /** Of a block known to exist: a node that lacks it is behind, so it is asked again. */
   async existingAt(number: BlockNumber, options?: PatientOptions): Promise<Head> {
-    for (;;) {
+    for (let looks = 1; ; looks++) {
       const head = await this.at(number, options);
       if (head !== undefined) return head;
+      if (looks % maxMissingLooks === 0)
+        this.#connection.replace(await this.#connection.session(options), `it has no block ${number}`);
       await this.#clock.sleep(missingBlockRetryMs, options?.signal);
     }
   }

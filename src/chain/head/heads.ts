@@ -21,17 +21,18 @@ export interface HeadSources {
 /** Pulled: a slow consumer holds the reading back. Ends by returning, by the signal (throws aborted) or with the chain. */
 export async function* walkHeads(
   { connection, reader, quorum, newest$ }: HeadSources,
-  { finality = 'finalized', from, agreed = false }: HeadsOptions,
+  { finality = 'finalized', from, after, agreed = false }: HeadsOptions,
   callerSignal: AbortSignal | undefined,
 ): AsyncGenerator<HeadEvent, never> {
   const leaving = new AbortController();
   const signal = anySignal(callerSignal, connection.stopped, leaving.signal);
   throwIfAborted(signal);
   using newest = new LatestValue(newest$[finality], () => connection.stopped.reason as unknown);
+  const start = { from, after };
   try {
-    if (finality === 'best') return yield* walkBest(reader, newest, from, signal);
-    if (!agreed) return yield* walkFinalized(reader, newest, from, signal);
-    return yield* walkAgreed({ reader, quorum, timeoutMs: connection.options.timeoutMs }, newest, from, signal);
+    if (finality === 'best') return yield* walkBest(reader, newest, start, signal);
+    if (!agreed) return yield* walkFinalized(reader, newest, start, signal);
+    return yield* walkAgreed({ reader, quorum, timeoutMs: connection.options.timeoutMs }, newest, start, signal);
   } finally {
     leaving.abort();
   }

@@ -1,16 +1,19 @@
 import { Observable, share, ReplaySubject, switchMap } from 'rxjs';
 import { RelayError } from '../../errors/index.ts';
 import type { Finality, Head } from '../chain.ts';
+import type { Clock } from '../clock.ts';
 import type { Connection, Session } from '../rpc/connection.ts';
+import type { OtherEndpoints } from '../rpc/other-endpoints.ts';
 import { ConnectionLost, RpcError } from '../rpc/rpc-error.ts';
+import { BlockPace } from './block-pace.ts';
 import { hashHeader, parseHeader, toHead, type Header } from './header.ts';
 
-/** Silence after which the node is asked whether it is still there, unless the caller says otherwise. */
-export const defaultSilenceMs = 30_000;
-/** How long a node may take to answer that, at most. */
+/** How long a silent node may take to answer whether it is still there, at most. */
 const maxProbeMs = 10_000;
 /** … and at least, however short the silence. */
 const minProbeMs = 1_000;
+/** Finalized blocks by which another endpoint must be ahead of a silent one to be used in its place. */
+const tolerableLag = 3;
 
 const subscriptions = {
   finalized: { subscribe: 'chain_subscribeFinalizedHeads', unsubscribe: 'chain_unsubscribeFinalizedHeads' },
@@ -23,24 +26,33 @@ export interface NewestHead {
   readonly session: number;
 }
 
+export interface HeadWatchParts {
+  readonly connection: Connection;
+  readonly endpoints: OtherEndpoints;
+  readonly clock: Clock;
+  /** Silence after which the node is asked, ms. Default: a few block times, as they are seen. */
+  readonly silenceMs: number | undefined;
+}
+
 /**
  * The newest head, over all sessions; one subscription however many listen. Errors only when the connection is given up.
  *
  * A silent subscription is probed with a real call: a chain that makes no blocks is left alone, a socket that is dead or
- * a subscription that the node forgot is replaced.
+ * a subscription that the node forgot is replaced, and so is a node that stands still while others go on.
  */
-export function newestHeads(connection: Connection, finality: Finality, silenceMs: number): Observable<NewestHead> {
-  return connection.session$.pipe(
-    switchMap((session) => sessionHeads(connection, session, finality, silenceMs)),
+export function newestHeads(parts: HeadWatchParts, finality: Finality): Observable<NewestHead> {
+  const pace = new BlockPace(parts.silenceMs);
+  return parts.connection.session$.pipe(
+    switchMap((session) => sessionHeads(parts, session, finality, pace)),
     share({ connector: () => new ReplaySubject(1), resetOnRefCountZero: true }),
   );
 }
 
 function sessionHeads(
-  connection: Connection,
+  { connection, endpoints, clock }: HeadWatchParts,
   session: Session,
   finality: Finality,
-  silenceMs: number,
+  pace: BlockPace,
 ): Observable<NewestHead> {
   return new Observable((subscriber) => {
     const { socket } = session;
@@ -51,6 +63,7 @@ function sessionHeads(
     const onHeader = (value: unknown): void => {
       try {
         newest = parseHeader(value);
+        pace.note(newest.number, clock.now());
         if (finality === 'finalized') connection.noteFinalized(newest.number);
         // The genesis of some dev chains does not have the hash of its header.
         const hash = newest.number === 0 ? connection.genesisHash : hashHeader(newest);
@@ -60,13 +73,21 @@ function sessionHeads(
       }
       watch();
     };
-    const timeout = { timeoutMs: Math.min(maxProbeMs, Math.max(silenceMs, minProbeMs)) };
+    const isOver = (): boolean => subscriber.closed;
     const probe = async (): Promise<void> => {
+      const timeout = { timeoutMs: Math.min(maxProbeMs, Math.max(pace.silenceMs, minProbeMs)) };
       try {
         const hash = finality === 'finalized' ? await socket.request('chain_getFinalizedHead', [], timeout) : undefined;
         const header = parseHeader(await socket.request('chain_getHeader', hash === undefined ? [] : [hash], timeout));
         if (subscriber.closed) return;
-        if (header.number > (newest?.number ?? -1)) connection.replace(session, 'its subscription is silent');
+        if (header.number > (newest?.number ?? -1)) {
+          connection.replace(session, 'its subscription is silent');
+          return;
+        }
+        const furthest = await endpoints.furthestFinalized();
+        if (isOver()) return;
+        if (furthest > header.number + tolerableLag)
+          connection.replace(session, `it stands at block ${header.number}, another has finalized ${furthest}`);
         else watch();
       } catch (error) {
         if (!subscriber.closed) connection.replace(session, `no sign of life: ${String(error)}`);
@@ -74,7 +95,7 @@ function sessionHeads(
     };
     const watch = (): void => {
       clearTimeout(watchdog);
-      if (!subscriber.closed) watchdog = setTimeout(() => void probe(), silenceMs);
+      if (!subscriber.closed) watchdog = setTimeout(() => void probe(), pace.silenceMs);
     };
 
     watch();

@@ -5,6 +5,7 @@ import type { HeadReader } from './head-reader.ts';
 import type { LatestValue } from './latest-value.ts';
 import { linkedRange } from './linked-range.ts';
 import type { NewestHead } from './newest-heads.ts';
+import type { StartingPoint } from './starting-point.ts';
 
 /** Blocks that are linked at once: so many headers are held before the first of them is given. */
 const linkedAtOnce = 256;
@@ -16,7 +17,7 @@ const linkedAtOnce = 256;
 export async function* walkAgreed(
   { reader, quorum, timeoutMs }: { readonly reader: HeadReader; readonly quorum: Quorum; readonly timeoutMs: number },
   newest: LatestValue<NewestHead>,
-  from: BlockNumber | undefined,
+  { from, after }: StartingPoint,
   signal: AbortSignal,
 ): AsyncGenerator<HeadEvent, never> {
   const options = { signal, patienceMs: Infinity };
@@ -25,20 +26,22 @@ export async function* walkAgreed(
     if (number < agreed.number && isSingle) return reader.existingAt(number, options);
     return reader.byHash(number === agreed.number ? agreed.hash : await quorum.hashAt(number, { signal }), options);
   };
-  let next = from;
-  let last: Head | undefined;
+  let next = after === undefined ? from : after.number + 1;
+  let last: Pick<Head, 'hash'> | undefined = after;
+  let hasBegun = false;
   for (;;) {
     const wanted = next;
     const told = await newest.next(signal, ({ value: { head } }) => wanted === undefined || head.number >= wanted);
     const agreed: BlockId = isSingle
       ? told.value.head
-      : await quorum.newest(wanted ?? 0, last === undefined ? { signal, patienceMs: timeoutMs } : { signal });
+      : await quorum.newest(wanted ?? 0, hasBegun ? { signal } : { signal, patienceMs: timeoutMs });
     for (let first = wanted ?? agreed.number; first <= agreed.number;) {
       const number = Math.min(agreed.number, first + linkedAtOnce - 1);
       const heads = await linkedRange(reader, first, await endOf(number, agreed), signal);
       if (last !== undefined && heads[0] !== undefined) checkLink(last, heads[0]);
       for (const head of heads) {
         last = head;
+        hasBegun = true;
         next = first = head.number + 1;
         yield { type: 'head', head };
       }

@@ -3,6 +3,7 @@ import type { BlockNumber, Head, HeadEvent } from '../chain.ts';
 import type { HeadReader } from './head-reader.ts';
 import type { LatestValue } from './latest-value.ts';
 import type { NewestHead } from './newest-heads.ts';
+import type { StartingPoint } from './starting-point.ts';
 import { readRange } from './read-range.ts';
 
 /** Emitted heads that are remembered: the deepest reorg that can be taken back. */
@@ -17,16 +18,27 @@ const wideGap = 16;
 export async function* walkBest(
   reader: HeadReader,
   newest: LatestValue<NewestHead>,
-  from: BlockNumber | undefined,
+  { from, after }: StartingPoint,
   signal: AbortSignal,
 ): AsyncGenerator<HeadEvent, never> {
   const options = { signal, patienceMs: Infinity };
-  const first = from ?? (await newest.next(signal)).value.head.number;
-  const branch: Head[] = [];
+  const branch: Head[] = after === undefined ? [] : [await reader.byHash(after.hash, options)];
+  const first = after === undefined ? (from ?? (await newest.next(signal)).value.head.number) : 0;
   let seen = 0;
   let session = 0;
   const indexOf = (number: BlockNumber): number => number - (branch[0]?.number ?? first);
   const isEmitted = (head: Pick<Head, 'number' | 'hash'>): boolean => branch[indexOf(head.number)]?.hash === head.hash;
+  /** What was seen before this run, as far down as it is needed to tell where the branches part. */
+  const reachDown = async (number: BlockNumber): Promise<void> => {
+    for (
+      let [oldest] = branch;
+      after !== undefined && oldest !== undefined && oldest.number > number;
+      [oldest] = branch
+    ) {
+      if (branch.length >= 2 * rememberedHeads) return;
+      branch.unshift(await reader.byHash(oldest.parentHash, options));
+    }
+  };
   const push = (head: Head): HeadEvent => {
     branch.push(head);
     if (branch.length > 2 * rememberedHeads) branch.splice(0, rememberedHeads);
@@ -37,6 +49,7 @@ export async function* walkBest(
     const { value, version } = await newest.next(signal, (newer) => newer.version > seen);
     const { head: target, session: told } = value;
     seen = version;
+    await reachDown(target.number);
     const tip = branch.at(-1);
     // After a reconnect to a node that is behind, an older head of the same branch takes nothing back.
     const isLag = tip !== undefined && told !== session && target.number < tip.number && isEmitted(target);
@@ -57,7 +70,8 @@ export async function* walkBest(
     for (let head = target; head.number >= first && !isEmitted(head);) {
       path.unshift(head);
       if (head.number === first) break;
-      const oldest = branch[0];
+      await reachDown(head.number - 1);
+      const [oldest] = branch;
       if (oldest !== undefined && oldest.number > first && head.number <= oldest.number)
         throw new RelayError('chain-forked', {
           details: { block: head.number, found: head.hash, seen: oldest.hash },

@@ -3,17 +3,18 @@ import { checkLink } from './check-link.ts';
 import type { HeadReader } from './head-reader.ts';
 import type { LatestValue } from './latest-value.ts';
 import type { NewestHead } from './newest-heads.ts';
+import type { StartingPoint } from './starting-point.ts';
 import { readRange } from './read-range.ts';
 
 /** Every finalized block once, in order: what lies between two announced heads is read by number. */
 export async function* walkFinalized(
   reader: HeadReader,
   newest: LatestValue<NewestHead>,
-  from: BlockNumber | undefined,
+  { from, after }: StartingPoint,
   signal: AbortSignal,
 ): AsyncGenerator<HeadEvent, never> {
-  let next = from ?? (await newest.next(signal)).value.head.number;
-  let last: Head | undefined;
+  let next = after === undefined ? (from ?? (await newest.next(signal)).value.head.number) : after.number + 1;
+  let last: Pick<Head, 'hash'> | undefined = after;
   for (;;) {
     const wanted = next;
     const { value } = await newest.next(signal, ({ value: { head } }) => head.number >= wanted);

@@ -5,7 +5,8 @@ import { aborted, anySignal, onAbort, throwIfAborted } from '../abort.ts';
 import type { Clock } from '../clock.ts';
 import type { ChainLogger } from '../logger.ts';
 import { backoffMs, type BackoffOptions } from './backoff.ts';
-import { ConnectionLost, RpcError } from './rpc-error.ts';
+import { EndpointHealth } from './endpoint-health.ts';
+import { ConnectionLost, oversizeCode, RpcError } from './rpc-error.ts';
 import { openOnChain } from './open-on-chain.ts';
 import type { RequestOptions, RpcSocket } from './rpc-socket.ts';
 
@@ -37,11 +38,18 @@ export interface Answer {
 /** Least time that one endpoint gets to answer, however many share the time to connect. */
 const minAttemptMs = 1_000;
 
-/** One endpoint at a time, another when it fails, always of the same chain. */
+/** A connection that held for less is a failed attempt, ms. */
+const briefMs = 5_000;
+/** Such connections in a row before there are pauses between them. */
+const freeBrief = 2;
+/** Times that an answer may exceed what a socket takes before the request itself is blamed. */
+const maxOversized = 2;
+
+/** One endpoint at a time, the healthiest, another when it fails, always of the same chain. */
 export class Connection {
   readonly options: ConnectionOptions;
+  readonly health: EndpointHealth;
   #genesisHash: Hex | undefined;
-  #nextEndpoint = 0;
   #sessions = 0;
   /** Of a finalized block seen on any endpoint: one that is behind it is used only where there is no better. */
   #highestFinalized = 0;
@@ -52,6 +60,7 @@ export class Connection {
 
   private constructor(options: ConnectionOptions) {
     this.options = options;
+    this.health = new EndpointHealth(options.endpoints, () => options.clock.now());
     this.#genesisHash = options.genesisHash;
   }
 
@@ -90,7 +99,9 @@ export class Connection {
     return socket?.isOpen === true ? socket : undefined;
   }
 
-  noteFinalized(number: number): void {
+  /** What an endpoint told of; of the present one where no URL is given. */
+  noteFinalized(number: number, url = this.present?.url): void {
+    if (url !== undefined) this.health.finalized(url, number);
     this.#highestFinalized = Math.max(this.#highestFinalized, number);
   }
 
@@ -151,6 +162,7 @@ export class Connection {
   async ask(method: string, params: readonly unknown[] = [], options: PatientOptions = {}): Promise<Answer> {
     const attempts = 2 * this.options.endpoints.length + 1;
     let reason = '';
+    let oversized = 0;
     for (let attempt = 0; attempt < attempts || options.patienceMs === Infinity; attempt++) {
       const { socket } = await this.session(options);
       try {
@@ -158,6 +170,9 @@ export class Connection {
       } catch (error) {
         if (!(error instanceof ConnectionLost)) throw error;
         reason = error.message;
+        // Whose answer it was that the socket broke of is not known: the others get through the next time.
+        if (error.isOversize && ++oversized === maxOversized)
+          throw new RpcError(method, oversizeCode, reason, undefined);
       }
     }
     throw this.#unreachable(reason);
@@ -195,14 +210,20 @@ export class Connection {
   }
 
   async #keepConnected(): Promise<void> {
+    const { clock, logger, backoff } = this.options;
     try {
-      for (;;) {
+      for (let brief = 0; ;) {
+        const since = clock.now();
         const session = this.#session$.value;
         if (session !== undefined) {
           const lost = await session.socket.closed;
           throwIfAborted(this.stopped);
-          this.options.logger.warn({ url: lost.url, reason: lost.message }, 'connection lost');
+          this.health.failed(lost.url);
+          logger.warn({ url: lost.url, reason: lost.message }, 'connection lost');
         }
+        // Endpoints that accept and drop again are not to be asked without a pause.
+        brief = clock.now() - since < briefMs ? brief + 1 : 0;
+        if (brief > freeBrief) await clock.sleep(backoffMs(brief - freeBrief - 1, backoff), this.stopped);
         await this.#connect(this.stopped, this.options.timeoutMs);
       }
     } catch (error) {
@@ -210,7 +231,7 @@ export class Connection {
     }
   }
 
-  /** Tries the endpoints in turn until one is of this chain, or the signal fires. */
+  /** Tries the endpoints, the healthiest first, until one is of this chain, or the signal fires. */
   async #connect(signal: AbortSignal, timeoutMs: number): Promise<void> {
     const { endpoints, backoff, clock, logger } = this.options;
     const attemptMs = Math.max(minAttemptMs, timeoutMs / endpoints.length);
@@ -218,12 +239,12 @@ export class Connection {
     for (let pass = 0; ; pass++) {
       let foreign: RelayError | undefined;
       let foreigners = 0;
-      const first = this.#nextEndpoint;
-      for (const url of [...endpoints.slice(first), ...endpoints.slice(0, first)]) {
+      for (const url of this.health.ranked) {
         if (this.#left.has(url)) continue;
-        this.#nextEndpoint = (endpoints.indexOf(url) + 1) % endpoints.length;
         try {
           const opened = await openOnChain(url, { timeoutMs: attemptMs, signal, genesisHash: this.#genesisHash });
+          this.health.answered(url, opened.latencyMs);
+          this.health.finalized(url, opened.finalized);
           const isBehind = opened.finalized < this.#highestFinalized;
           if (isBehind && pass === 0 && endpoints.length > 1) {
             logger.warn({ url, finalized: opened.finalized }, 'endpoint is behind, another is tried');
@@ -240,6 +261,7 @@ export class Connection {
             foreign = error;
             foreigners++;
           } else if (!(error instanceof ConnectionLost || error instanceof RpcError)) throw error;
+          this.health.failed(url);
           reason = error.message;
           logger.debug({ url, reason }, 'endpoint does not work');
         }

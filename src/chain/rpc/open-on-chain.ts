@@ -9,6 +9,8 @@ export interface Opened {
   readonly genesisHash: Hex;
   /** Number of the newest finalized block. */
   readonly finalized: number;
+  /** Of one request, ms. */
+  readonly latencyMs: number;
 }
 
 /** A socket to an endpoint of the chain with this genesis hash, of any where there is none. Throws wrong-chain. */
@@ -18,15 +20,17 @@ export async function openOnChain(
 ): Promise<Opened> {
   const socket = await RpcSocket.open(url, options);
   try {
+    const start = performance.now();
     const [genesis, finalizedHash] = await Promise.all([
       socket.request('chain_getBlockHash', [0], options),
       socket.request('chain_getFinalizedHead', [], options),
     ]);
+    const latencyMs = performance.now() - start;
     const genesisHash = expectHex(genesis, 'chain_getBlockHash');
     if (options.genesisHash !== undefined && genesisHash !== options.genesisHash)
       throw new RelayError('wrong-chain', { details: { url, actual: genesisHash, expected: options.genesisHash } });
     const header = parseHeader(await socket.request('chain_getHeader', [finalizedHash], options));
-    return { socket, genesisHash, finalized: header.number };
+    return { socket, genesisHash, finalized: header.number, latencyMs };
   } catch (error) {
     socket.close('not usable');
     throw error;

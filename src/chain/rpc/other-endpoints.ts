@@ -1,5 +1,6 @@
 import { anySignal, throwIfAborted } from '../abort.ts';
 import type { Answer, Connection } from './connection.ts';
+import { parseHeader } from '../head/header.ts';
 import { openOnChain } from './open-on-chain.ts';
 import type { RequestOptions, RpcSocket } from './rpc-socket.ts';
 
@@ -56,13 +57,37 @@ export class OtherEndpoints {
     return undefined;
   }
 
+  /** The highest number that one of the others says it has finalized; those that do not answer aside. */
+  async furthestFinalized(): Promise<number> {
+    const present = this.#connection.present?.url;
+    const urls = this.#connection.options.endpoints.filter((url) => url !== present && !this.#connection.hasLeft(url));
+    const numbers = urls.map(async (url) => {
+      const { number } = parseHeader(
+        await this.ask(url, 'chain_getHeader', [await this.ask(url, 'chain_getFinalizedHead')]),
+      );
+      this.#connection.noteFinalized(number, url);
+      return number;
+    });
+    const answers = await Promise.allSettled(numbers);
+    return Math.max(0, ...answers.map((answer) => (answer.status === 'fulfilled' ? answer.value : 0)));
+  }
+
   async #open(url: string): Promise<RpcSocket> {
     throwIfAborted(this.#connection.stopped);
     let entry = this.#sockets.get(url);
     if (entry === undefined) {
       const { options, genesisHash, stopped } = this.#connection;
+      const { health } = this.#connection;
       const opening = openOnChain(url, { timeoutMs: options.timeoutMs, signal: anySignal(stopped), genesisHash });
-      entry = { socket: opening.then(({ socket }) => socket), idle: undefined };
+      const socket = opening.then((opened) => {
+        health.answered(url, opened.latencyMs);
+        this.#connection.noteFinalized(opened.finalized, url);
+        return opened.socket;
+      });
+      socket.catch(() => {
+        health.failed(url);
+      });
+      entry = { socket, idle: undefined };
       this.#sockets.set(url, entry);
       const opened = entry;
       const forget = (): void => {

@@ -1,3 +1,6 @@
+/** JSON-RPC servers of Substrate nodes answer so where the result exceeds their limit (15 MB by default). */
+export const oversizeCode = -32008;
+
 /** The node's answer to a request is an error. Inside the chain room only: callers get a RelayError. */
 export class RpcError extends Error {
   override readonly name = 'RpcError';
@@ -23,9 +26,12 @@ export class RpcError extends Error {
 export class ConnectionLost extends Error {
   override readonly name = 'ConnectionLost';
   readonly url: string;
+  /** It broke of an answer that was larger than one of the two sides takes. */
+  readonly isOversize: boolean;
 
-  constructor(url: string, reason: string) {
+  constructor(url: string, reason: string, isOversize = false) {
     super(reason);
     this.url = url;
+    this.isOversize = isOversize;
   }
 }

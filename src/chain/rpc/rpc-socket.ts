@@ -4,6 +4,10 @@ import { createWebSocket, type PlainSocket } from './web-socket.ts';
 
 /** How long one request may take before its socket counts as dead. */
 const requestTimeoutMs = 30_000;
+/** Requests on the way at once; more wait for their turn, so that a node is not flooded whatever its callers do. */
+const maxInFlight = 32;
+/** WebSocket close code: a message was too big for its receiver (RFC 6455, section 7.4.1). */
+const tooBigCode = 1009;
 /** Notifications kept for subscriptions whose id has not been answered yet. */
 const maxEarlyNotifications = 256;
 
@@ -19,9 +23,17 @@ interface Pending {
   readonly method: string;
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: Error) => void;
-  readonly timer: ReturnType<typeof setTimeout>;
+  readonly timer: ReturnType<typeof setTimeout> | undefined;
   /** Set for subscriptions: called before any notification of theirs. */
   readonly onResult: ((result: unknown) => void) | undefined;
+}
+
+/** A request that waits for its turn. */
+interface Queued {
+  readonly params: readonly unknown[];
+  readonly pending: Omit<Pending, 'timer'>;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
 }
 
 interface Message {
@@ -43,6 +55,7 @@ export class RpcSocket {
   readonly #socket: PlainSocket;
   readonly #pending = new Map<number, Pending>();
   readonly #listeners = new Map<string, Listener>();
+  #queue: Queued[] = [];
   #early: { readonly key: string; readonly value: unknown }[] = [];
   #nextId = 1;
   #lost: ConnectionLost | undefined;
@@ -84,7 +97,8 @@ export class RpcSocket {
         if (message !== undefined && message !== '') failure = message;
       };
       socket.onclose = ({ code, reason }) => {
-        rpc.#end(reason === '' ? (code === 1006 ? failure : `it closed the connection with code ${code}`) : reason);
+        const said = reason === '' ? (code === 1006 ? failure : `it closed the connection with code ${code}`) : reason;
+        rpc.#end(said, code === tooBigCode || isTooBig(failure));
       };
       void rpc.closed.then((lost) => {
         clearTimeout(timer);
@@ -150,15 +164,31 @@ export class RpcSocket {
     onResult: ((result: unknown) => void) | undefined,
   ): Promise<unknown> {
     if (this.#lost !== undefined) return Promise.reject(this.#lost);
-    const id = this.#nextId++;
     const answer = new Promise<unknown>((resolve, reject) => {
+      this.#queue.push({ params, pending: { method, resolve, reject, onResult }, timeoutMs, signal });
+    });
+    this.#pump();
+    return abortable(answer, signal);
+  }
+
+  /** Sends what waits as far as the window allows. */
+  #pump(): void {
+    while (this.#pending.size < maxInFlight) {
+      const next = this.#queue.shift();
+      if (next === undefined) return;
+      const { params, pending, timeoutMs, signal } = next;
+      if (signal?.aborted === true) {
+        pending.reject(aborted(signal));
+        continue;
+      }
+      const { method } = pending;
       const timer = setTimeout(() => {
         this.#end(`no answer to ${method} within ${timeoutMs} ms`);
       }, timeoutMs);
-      this.#pending.set(id, { method, resolve, reject, timer, onResult });
-    });
-    this.#socket.send(JSON.stringify({ jsonrpc: '2.0', id, method, params }));
-    return abortable(answer, signal);
+      const id = this.#nextId++;
+      this.#pending.set(id, { ...pending, timer });
+      this.#socket.send(JSON.stringify({ jsonrpc: '2.0', id, method, params }));
+    }
   }
 
   #receive(data: unknown): void {
@@ -180,6 +210,7 @@ export class RpcSocket {
     if (pending === undefined) return;
     this.#pending.delete(id);
     clearTimeout(pending.timer);
+    this.#pump();
     if (error !== undefined && error !== null) {
       const { data: raw } = error;
       const data = raw === undefined || raw === null ? undefined : typeof raw === 'string' ? raw : JSON.stringify(raw);
@@ -196,15 +227,17 @@ export class RpcSocket {
     else if (this.#early.push({ key, value }) > maxEarlyNotifications) this.#early.shift();
   }
 
-  #end(reason: string): void {
+  #end(reason: string, isOversize = false): void {
     if (this.#lost !== undefined) return;
-    const lost = new ConnectionLost(this.url, reason);
+    const lost = new ConnectionLost(this.url, reason, isOversize);
     this.#lost = lost;
     for (const { reject, timer } of this.#pending.values()) {
       clearTimeout(timer);
       reject(lost);
     }
+    for (const { pending } of this.#queue) pending.reject(new ConnectionLost(this.url, reason));
     this.#pending.clear();
+    this.#queue = [];
     this.#listeners.clear();
     this.#early = [];
     // A handshake that has not finished makes `ws` emit an error on termination: it must find a listener.
@@ -214,4 +247,9 @@ export class RpcSocket {
     else this.#socket.terminate();
     this.#resolveClosed(lost);
   }
+}
+
+/** In the words of `ws`; browsers say nothing. */
+function isTooBig(message: string): boolean {
+  return /max payload size exceeded/i.test(message);
 }

@@ -1,7 +1,4 @@
-import type { RpcError } from '../rpc/rpc-error.ts';
-
-/** JSON-RPC servers of Substrate nodes answer so where the result exceeds their limit (15 MB by default). */
-const oversizeCode = -32008;
+import { oversizeCode, type RpcError } from '../rpc/rpc-error.ts';
 
 /** The answer exceeds what the node sends at once: ask for less. Inside the chain room only. */
 export class OversizedAnswer extends Error {

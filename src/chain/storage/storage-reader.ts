@@ -10,9 +10,14 @@ export const pageSize = 1_000;
 /** Requests under way at once: more make a node slower again (pitfalls.md). */
 export const requestsInFlight = 6;
 
+/** Characters that an answer with values should have at most: fewer keys are asked for at once where values are long. */
+const maxAnswerChars = 4 * 1024 * 1024;
+
 /** Raw storage at one block, by safe RPC calls only. */
 export class StorageReader {
   readonly #readAt: ReadAt;
+  /** Keys whose values fit into one answer, as it was seen last. */
+  #keysAtOnce = pageSize;
 
   constructor(readAt: ReadAt) {
     this.#readAt = readAt;
@@ -20,10 +25,10 @@ export class StorageReader {
 
   /** Hex of the values, in the order of `keys`; undefined where there is none. */
   async values(keys: readonly Hex[], block: Hex, signal?: AbortSignal): Promise<(Hex | undefined)[]> {
-    const windows: Hex[][] = [];
-    for (let start = 0; start < keys.length; start += pageSize) windows.push(keys.slice(start, start + pageSize));
     const values: (Hex | undefined)[] = [];
-    for await (const window of inWindow(windows, requestsInFlight, (keysOf) => this.#window(keysOf, block, signal)))
+    for await (const window of inWindow(this.#windows(keys), requestsInFlight, (keysOf) =>
+      this.#window(keysOf, block, signal),
+    ))
       for (const value of window) values.push(value);
     return values;
   }
@@ -42,6 +47,14 @@ export class StorageReader {
     }
   }
 
+  *#windows(keys: readonly Hex[]): Generator<readonly Hex[]> {
+    for (let start = 0; start < keys.length;) {
+      const end = start + this.#keysAtOnce;
+      yield keys.slice(start, end);
+      start = end;
+    }
+  }
+
   async #window(keys: readonly Hex[], block: Hex, signal: AbortSignal | undefined): Promise<(Hex | undefined)[]> {
     const method = 'state_queryStorageAt';
     if (keys.length === 0) return [];
@@ -53,6 +66,7 @@ export class StorageReader {
       if (keys.length === 1)
         throw new RelayError('bad-storage', { details: { what: `Key ${keys[0]}`, block, reason: error.message } });
       const half = keys.length >> 1;
+      this.#keysAtOnce = Math.max(1, Math.min(this.#keysAtOnce, half));
       return [
         ...(await this.#window(keys.slice(0, half), block, signal)),
         ...(await this.#window(keys.slice(half), block, signal)),
@@ -61,7 +75,17 @@ export class StorageReader {
     const [changeSet] = expectArray(answer, method);
     if (changeSet === undefined) missingBlock(block);
     const changes = expectArray(expectObject(changeSet, method)['changes'], method);
-    return inOrder(changes, keys) ?? byKey(changes, keys, method);
+    const values = inOrder(changes, keys) ?? byKey(changes, keys, method);
+    this.#learn(values);
+    return values;
+  }
+
+  /** Windows grow slowly again behind a stretch of long values. */
+  #learn(values: readonly (Hex | undefined)[]): void {
+    let chars = 0;
+    for (const value of values) chars += value?.length ?? 0;
+    const fitting = Math.floor((maxAnswerChars * values.length) / Math.max(1, chars));
+    this.#keysAtOnce = Math.max(1, Math.min(pageSize, fitting, 2 * this.#keysAtOnce));
   }
 }
 

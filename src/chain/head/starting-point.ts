@@ -1,0 +1,7 @@
+import type { BlockNumber, Head } from '../chain.ts';
+
+/** Where heads begin: at a block, behind one that was seen, or (neither) at the present one. */
+export interface StartingPoint {
+  readonly from: BlockNumber | undefined;
+  readonly after: Pick<Head, 'number' | 'hash'> | undefined;
+}

@@ -1,0 +1,74 @@
+/** Time after which a failure counts half, ms. */
+const halfLifeMs = 60_000;
+/** Finalized blocks that an endpoint may lag behind the furthest: nodes don't import at the same instant. */
+const tolerableLag = 2;
+/** Latencies within such a factor count as equal: the order given decides then. */
+const latencyFactor = 4;
+/** Share of a new measurement in the average. */
+const newShare = 0.3;
+
+interface Health {
+  failures: number;
+  /** When `failures` was true, ms. */
+  asOf: number;
+  latencyMs: number | undefined;
+  finalized: number | undefined;
+}
+
+/** How each endpoint has done so far, and so which one to try first. */
+export class EndpointHealth {
+  readonly #now: () => number;
+  readonly #health: ReadonlyMap<string, Health>;
+
+  /** `urls` in the order of preference where nothing else tells. `now`: ms. */
+  constructor(urls: readonly string[], now: () => number) {
+    this.#now = now;
+    this.#health = new Map(
+      urls.map((url) => [url, { failures: 0, asOf: 0, latencyMs: undefined, finalized: undefined }]),
+    );
+  }
+
+  /** Best first: in sync before behind, then fewer recent failures, then much faster, then as given. */
+  get ranked(): string[] {
+    const furthest = Math.max(...[...this.#health.values()].map(({ finalized = 0 }) => finalized));
+    const keys = new Map(
+      Array.from(this.#health, ([url, health], place) => {
+        const { finalized = furthest, latencyMs = 1 } = health;
+        const isBehind = finalized < furthest - tolerableLag;
+        const latencyClass = Math.round(Math.log(Math.max(latencyMs, 1)) / Math.log(latencyFactor));
+        return [url, [isBehind ? 1 : 0, Math.round(this.#failuresNow(health)), latencyClass, place]];
+      }),
+    );
+    return [...keys].sort(([, a], [, b]) => compare(a, b)).map(([url]) => url);
+  }
+
+  failed(url: string): void {
+    const health = this.#health.get(url);
+    if (health === undefined) return;
+    health.failures = this.#failuresNow(health) + 1;
+    health.asOf = this.#now();
+  }
+
+  /** A small request was answered after so long. */
+  answered(url: string, latencyMs: number): void {
+    const health = this.#health.get(url);
+    if (health === undefined) return;
+    health.latencyMs =
+      health.latencyMs === undefined ? latencyMs : health.latencyMs * (1 - newShare) + latencyMs * newShare;
+  }
+
+  /** It told of a finalized block of this number. */
+  finalized(url: string, number: number): void {
+    const health = this.#health.get(url);
+    if (health !== undefined) health.finalized = number;
+  }
+
+  #failuresNow({ failures, asOf }: Health): number {
+    return failures * 0.5 ** ((this.#now() - asOf) / halfLifeMs);
+  }
+}
+
+function compare(a: readonly number[], b: readonly number[]): number {
+  const at = a.findIndex((value, i) => value !== b[i]);
+  return at === -1 ? 0 : (a[at] ?? 0) - (b[at] ?? 0);
+}
