@@ -3,21 +3,51 @@ import { WebSocket, WebSocketServer } from 'ws';
 /** Instead of an answer: the node refuses. */
 export class Refusal {
   readonly message: string;
+  readonly code: number;
 
-  constructor(message: string) {
+  constructor(message: string, code = -32601) {
     this.message = message;
+    this.code = code;
   }
 }
 
 /** What a proxy does with an answer: gives it on, altered or not, or a Refusal. */
 export type Alter = (method: string, params: readonly unknown[], result: unknown) => unknown;
 
-/** Stands between a client and a node and may lie. */
+/** What becomes of a message on its way from the node to the client. */
+export type Fault =
+  /** The connection breaks. */
+  | { readonly kind: 'cut' }
+  | { readonly kind: 'delay'; readonly ms: number }
+  /** It comes after the next one. */
+  | { readonly kind: 'reorder' }
+  /** Half of the frame, as if it were the whole. */
+  | { readonly kind: 'truncate' }
+  /** Of a subscription: it and all that come after it are gone. Of an answer: it never comes. */
+  | { readonly kind: 'swallow' }
+  | { readonly kind: 'error'; readonly code: number; readonly message: string };
+
+export interface Passing {
+  readonly method: string;
+  readonly isNotification: boolean;
+}
+
+/** Stands between a client and a node and may lie, or fail in any way that a network and a node can. */
 export interface RpcProxy extends AsyncDisposable {
   readonly ws: string;
   /** How often each method was asked. */
   readonly asked: ReadonlyMap<string, number>;
+  /** How often each kind of fault was made. */
+  readonly made: ReadonlyMap<Fault['kind'], number>;
   alter: Alter;
+  /** undefined for a message that passes. */
+  fault: (message: Passing) => Fault | undefined;
+  /** Refuses connections while true. */
+  isClosed: boolean;
+  /** Where new connections go. */
+  target: string;
+  /** Breaks all connections. */
+  cut(): void;
 }
 
 interface Message {
@@ -25,6 +55,14 @@ interface Message {
   readonly method?: string;
   readonly params?: unknown;
   readonly result?: unknown;
+  readonly error?: unknown;
+}
+
+interface Settings {
+  readonly alter: Alter;
+  readonly fault: RpcProxy['fault'];
+  readonly count: (kind: Fault['kind']) => void;
+  readonly asked: Map<string, number>;
 }
 
 export async function startRpcProxy(
@@ -32,54 +70,120 @@ export async function startRpcProxy(
   alter: Alter = (_method, _params, result) => result,
 ): Promise<RpcProxy> {
   const server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
-  const asked = new Map<string, number>();
   const sockets = new Set<WebSocket>();
-  const proxy = { alter };
+  const asked = new Map<string, number>();
+  const made = new Map<Fault['kind'], number>();
+  await new Promise((resolve) => server.once('listening', resolve));
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('a WebSocket server has a port');
+  const cut = (): void => sockets.forEach((socket) => socket.terminate());
+  const proxy: RpcProxy = {
+    ws: `ws://127.0.0.1:${address.port}`,
+    asked,
+    made,
+    alter,
+    fault: () => undefined,
+    isClosed: false,
+    target,
+    cut,
+    async [Symbol.asyncDispose]() {
+      cut();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+  const settings: Settings = {
+    alter: (...answer) => proxy.alter(...answer),
+    fault: (message) => proxy.fault(message),
+    count: (kind) => void made.set(kind, (made.get(kind) ?? 0) + 1),
+    asked,
+  };
   server.on('connection', (client) => {
-    const node = new WebSocket(target);
-    const requests = new Map<number, { method: string; params: readonly unknown[] }>();
-    const waiting: string[] = [];
+    if (proxy.isClosed) {
+      client.terminate();
+      return;
+    }
+    const node = new WebSocket(proxy.target);
     const pair = [client, node];
     for (const socket of pair) {
       sockets.add(socket);
       socket.on('error', () => undefined);
       socket.on('close', () => {
-        pair.forEach((each) => {
-          each.close();
-          sockets.delete(each);
-        });
+        pair.forEach((each) => each.terminate());
+        sockets.delete(socket);
       });
     }
-    client.on('message', (data: Buffer) => {
-      const text = data.toString();
-      const { id, method = '', params = [] } = JSON.parse(text) as Message;
-      asked.set(method, (asked.get(method) ?? 0) + 1);
-      if (id !== undefined) requests.set(id, { method, params: params as readonly unknown[] });
-      if (node.readyState === WebSocket.OPEN) node.send(text);
-      else waiting.push(text);
-    });
-    node.on('open', () => waiting.splice(0).forEach((text) => node.send(text)));
-    node.on('message', (data: Buffer) => {
-      const message = JSON.parse(data.toString()) as Message;
-      const request = message.id === undefined ? undefined : requests.get(message.id);
-      if (request === undefined || !('result' in message)) client.send(data.toString());
-      else {
-        requests.delete(message.id ?? 0);
-        const result = proxy.alter(request.method, request.params, message.result);
-        const answer = result instanceof Refusal ? { error: { code: -32601, message: result.message } } : { result };
-        client.send(JSON.stringify({ jsonrpc: '2.0', id: message.id, ...answer }));
-      }
-    });
+    connectPair(client, node, settings);
   });
-  await new Promise((resolve) => server.once('listening', resolve));
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('a WebSocket server has a port');
-  return Object.assign(proxy, {
-    ws: `ws://127.0.0.1:${address.port}`,
-    asked,
-    async [Symbol.asyncDispose]() {
-      for (const socket of sockets) socket.terminate();
-      await new Promise((resolve) => server.close(resolve));
-    },
+  return proxy;
+}
+
+function connectPair(client: WebSocket, node: WebSocket, { alter, fault, count, asked }: Settings): void {
+  const requests = new Map<number, { method: string; params: readonly unknown[] }>();
+  const swallowed = new Set<string>();
+  const waiting: string[] = [];
+  const held: string[] = [];
+
+  client.on('message', (data: Buffer) => {
+    const text = data.toString();
+    const { id, method = '', params = [] } = JSON.parse(text) as Message;
+    asked.set(method, (asked.get(method) ?? 0) + 1);
+    if (id !== undefined) requests.set(id, { method, params: params as readonly unknown[] });
+    if (node.readyState === WebSocket.OPEN) node.send(text);
+    else waiting.push(text);
   });
+  node.on('open', () => waiting.splice(0).forEach((text) => node.send(text)));
+
+  const send = (text: string): void => {
+    if (client.readyState !== WebSocket.OPEN) return;
+    client.send(text);
+    held.splice(0).forEach((late) => client.send(late));
+  };
+  const pass = (text: string, about: Passing, subscription: string, id: number | undefined): void => {
+    if (swallowed.has(subscription)) return;
+    const made = fault(about);
+    if (made === undefined) {
+      send(text);
+      return;
+    }
+    if (made.kind === 'error' && id === undefined) {
+      send(text);
+      return;
+    }
+    count(made.kind);
+    if (made.kind === 'cut') client.terminate();
+    else if (made.kind === 'delay') setTimeout(() => send(text), made.ms);
+    else if (made.kind === 'reorder') held.push(text);
+    else if (made.kind === 'truncate') send(text.slice(0, text.length >> 1));
+    else if (made.kind === 'error') send(refuse(id, made));
+    else if (about.isNotification) swallowed.add(subscription);
+  };
+  node.on('message', (data: Buffer) => {
+    const text = data.toString();
+    const message = JSON.parse(text) as Message;
+    const request = message.id === undefined ? undefined : requests.get(message.id);
+    if (request === undefined) {
+      const { subscription } = (message.params ?? {}) as { subscription?: unknown };
+      pass(text, { method: message.method ?? '', isNotification: true }, String(subscription), undefined);
+      return;
+    }
+    requests.delete(message.id ?? 0);
+    const about = { method: request.method, isNotification: false };
+    if (!('result' in message)) {
+      pass(text, about, '', message.id);
+      return;
+    }
+    const result = alter(request.method, request.params, message.result);
+    const answer =
+      result instanceof Refusal
+        ? refuse(message.id, result)
+        : JSON.stringify({ jsonrpc: '2.0', id: message.id, result });
+    pass(answer, about, '', message.id);
+  });
+}
+
+function refuse(
+  id: number | undefined,
+  { code, message }: { readonly code: number; readonly message: string },
+): string {
+  return JSON.stringify({ jsonrpc: '2.0', id, error: { code, message } });
 }

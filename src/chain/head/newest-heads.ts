@@ -12,6 +12,8 @@ import { hashHeader, parseHeader, toHead, type Header } from './header.ts';
 const maxProbeMs = 10_000;
 /** … and at least, however short the silence. */
 const minProbeMs = 1_000;
+/** Sessions in a row that may refuse a subscription, beside one of each endpoint. */
+const maxRefusals = 5;
 /** Finalized blocks by which another endpoint must be ahead of a silent one to be used in its place. */
 const tolerableLag = 3;
 
@@ -42,8 +44,9 @@ export interface HeadWatchParts {
  */
 export function newestHeads(parts: HeadWatchParts, finality: Finality): Observable<NewestHead> {
   const pace = new BlockPace(parts.silenceMs);
+  const refusals = { inARow: 0 };
   return parts.connection.session$.pipe(
-    switchMap((session) => sessionHeads(parts, session, finality, pace)),
+    switchMap((session) => sessionHeads(parts, session, finality, pace, refusals)),
     share({ connector: () => new ReplaySubject(1), resetOnRefCountZero: true }),
   );
 }
@@ -53,6 +56,7 @@ function sessionHeads(
   session: Session,
   finality: Finality,
   pace: BlockPace,
+  refusals: { inARow: number },
 ): Observable<NewestHead> {
   return new Observable((subscriber) => {
     const { socket } = session;
@@ -64,6 +68,7 @@ function sessionHeads(
       try {
         newest = parseHeader(value);
         pace.note(newest.number, clock.now());
+        refusals.inARow = 0;
         if (finality === 'finalized') connection.noteFinalized(newest.number);
         // The genesis of some dev chains does not have the hash of its header.
         const hash = newest.number === 0 ? connection.genesisHash : hashHeader(newest);
@@ -108,6 +113,12 @@ function sessionHeads(
         if (error instanceof ConnectionLost) return;
         const reason = error instanceof RpcError ? error.reason : String(error);
         const method = subscriptions[finality].subscribe;
+        // Another endpoint, or the same one later, may take it.
+        if (++refusals.inARow < maxRefusals + connection.options.endpoints.length) {
+          connection.health.failed(socket.url);
+          connection.replace(session, `it refuses ${method}: ${reason}`);
+          return;
+        }
         subscriber.error(new RelayError('rpc-failed', { details: { method, reason } }));
       },
     );

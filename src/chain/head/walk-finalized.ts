@@ -1,4 +1,4 @@
-import type { BlockNumber, Head, HeadEvent } from '../chain.ts';
+import type { Head, HeadEvent } from '../chain.ts';
 import { checkLink } from './check-link.ts';
 import type { HeadReader } from './head-reader.ts';
 import type { LatestValue } from './latest-value.ts';

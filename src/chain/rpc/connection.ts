@@ -6,7 +6,7 @@ import type { Clock } from '../clock.ts';
 import type { ChainLogger } from '../logger.ts';
 import { backoffMs, type BackoffOptions } from './backoff.ts';
 import { EndpointHealth } from './endpoint-health.ts';
-import { ConnectionLost, oversizeCode, RpcError } from './rpc-error.ts';
+import { ConnectionLost, isTransient, oversizeCode, RpcError } from './rpc-error.ts';
 import { openOnChain } from './open-on-chain.ts';
 import type { RequestOptions, RpcSocket } from './rpc-socket.ts';
 
@@ -42,6 +42,10 @@ const minAttemptMs = 1_000;
 const briefMs = 5_000;
 /** Such connections in a row before there are pauses between them. */
 const freeBrief = 2;
+/** Times that a node may say that it is busy or failed before that is the answer. */
+const maxRefusals = 5;
+/** … and before another endpoint is used, where there is one. */
+const patientRefusals = 2;
 /** Times that an answer may exceed what a socket takes before the request itself is blamed. */
 const maxOversized = 2;
 
@@ -151,8 +155,8 @@ export class Connection {
   }
 
   /**
-   * For requests that may be made twice: goes on with the next connection where one breaks. Throws RpcError as the node
-   * answered it, chain-unreachable, aborted, chain-stopped.
+   * For requests that may be made twice: goes on with the next connection where one breaks, and asks again where the node
+   * is busy. Throws RpcError as the node answered it, chain-unreachable, aborted, chain-stopped.
    */
   async request(method: string, params: readonly unknown[] = [], options: PatientOptions = {}): Promise<unknown> {
     return (await this.ask(method, params, options)).result;
@@ -163,11 +167,21 @@ export class Connection {
     const attempts = 2 * this.options.endpoints.length + 1;
     let reason = '';
     let oversized = 0;
+    let refusals = 0;
     for (let attempt = 0; attempt < attempts || options.patienceMs === Infinity; attempt++) {
-      const { socket } = await this.session(options);
+      const session = await this.session(options);
+      const { socket } = session;
       try {
         return { result: await socket.request(method, params, options), url: socket.url };
       } catch (error) {
+        if (error instanceof RpcError && isTransient(error) && refusals++ < maxRefusals) {
+          this.health.failed(socket.url);
+          if (refusals > patientRefusals && this.options.endpoints.length > this.#left.size + 1)
+            this.replace(session, `it can not answer ${method}: ${error.reason}`);
+          await this.options.clock.sleep(backoffMs(refusals - 1, this.options.backoff), options.signal);
+          attempt--;
+          continue;
+        }
         if (!(error instanceof ConnectionLost)) throw error;
         reason = error.message;
         // Whose answer it was that the socket broke of is not known: the others get through the next time.

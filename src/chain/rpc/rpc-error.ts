@@ -1,6 +1,16 @@
 /** JSON-RPC servers of Substrate nodes answer so where the result exceeds their limit (15 MB by default). */
 export const oversizeCode = -32008;
 
+/**
+ * What servers answer that may do better the next time: an internal error (JSON-RPC 2.0, section 5.1), a busy server
+ * (jsonrpsee), a rate limit (as providers of public nodes give it: EIP-1474, HTTP).
+ */
+const transientCodes: readonly number[] = [-32603, -32009, -32005, -32029, 429];
+
+export function isTransient(error: RpcError): boolean {
+  return transientCodes.includes(error.code);
+}
+
 /** The node's answer to a request is an error. Inside the chain room only: callers get a RelayError. */
 export class RpcError extends Error {
   override readonly name = 'RpcError';

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { startDevChain } from '../../src/dev-chain/index.ts';
+import { startRpcProxy } from '../support/rpc-proxy.ts';
+import { Dice } from './dice.ts';
+import { lieAboutProofs } from './lie-about-proofs.ts';
+import { reconcileBlocks, runAgainstTruth } from './run.ts';
+import { reportRun, runSettings } from './settings.ts';
+
+/** Blocks that a reorg may take. */
+const finalityLag = 6;
+
+describe('WorkerState against the truth', function () {
+  const { seed, steps } = runSettings(30);
+  this.timeout(120_000 + steps * 20_000);
+
+  it(`is what the chain holds after ${steps} steps of faults, reorgs and upgrades (seed ${seed})`, async () => {
+    const dice = new Dice(seed);
+    await using dev = await startDevChain({ finalityLag, workers: 30 });
+    await using one = await startRpcProxy(dev.ws);
+    await using two = await startRpcProxy(dev.ws);
+    await using three = await startRpcProxy(dev.ws);
+    await using liar = await startRpcProxy(dev.ws, lieAboutProofs);
+    const proxies = [one, two, three];
+    const reorg = async (): Promise<void> => {
+      const { number } = dev.head;
+      await dev.reorg(Math.max(dev.finalized.number, number - 1 - dice.below(5)), { resubmit: dice.chance(0.3) });
+      await dev.newBlock({ count: 1 + dice.below(3) });
+    };
+    const cut = (): Promise<void> => {
+      for (const proxy of proxies) proxy.cut();
+      return Promise.resolve();
+    };
+    const prune = (): Promise<void> => {
+      dev.pruneBefore(dev.finalized.number + 1);
+      return Promise.resolve();
+    };
+    const result = await runAgainstTruth(
+      {
+        ws: () => dev.ws,
+        proxies,
+        liar,
+        mishaps: [reorg, reorg, () => dev.newBlock({ count: 1 + dice.below(8) }), cut, prune],
+        settle: () => dev.newBlock({ count: finalityLag + reconcileBlocks + 1 }),
+      },
+      { dice, steps },
+    );
+    reportRun(seed, result);
+    assert.ok(result.calls > steps * 10);
+  });
+});

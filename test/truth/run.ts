@@ -1,0 +1,224 @@
+import { readFile } from 'node:fs/promises';
+import { connectChain, type Chain, type Finality } from '../../src/chain/index.ts';
+import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
+import { toHex, Writer, type Hex } from '../../src/codec/index.ts';
+import { watchWorkerState, type WorkerEntry, type WorkerStateWatch } from '../../src/worker-state/index.ts';
+import { openWallet, type Wallet } from '../chain/support.ts';
+import type { Fault, Passing, RpcProxy } from '../support/rpc-proxy.ts';
+import { until } from '../support/until.ts';
+import { compareWithTruth, readTruth } from './chain-truth.ts';
+import type { Dice } from './dice.ts';
+import { Mirror } from './mirror.ts';
+import { Population, type ChainCall } from './population.ts';
+
+const artifacts = new URL('../../runtime/artifacts/', import.meta.url);
+const lastUpgradeKey = storagePrefix('System', 'LastRuntimeUpgrade');
+/** Calls in one extrinsic, at most. */
+const maxBatch = 150;
+
+/** Blocks after which what hints missed is found: what root does to storage has no hint. */
+export const reconcileBlocks = 5;
+
+/** The chain that is disturbed. */
+export interface World {
+  /** The node itself, on a way that no fault is on. It may move. */
+  readonly ws: () => string;
+  /** Ways to it that faults are on. */
+  readonly proxies: readonly RpcProxy[];
+  /** A way whose proofs are lies; given to whoever verifies. */
+  readonly liar: RpcProxy;
+  /** Things that happen to the node itself; each resolves when it can be posted to again. */
+  readonly mishaps: readonly (() => Promise<unknown>)[];
+  /**
+   * Called when all faults are over: finalizes {@link reconcileBlocks} more than all that was posted, and brings the chain
+   * to a standstill.
+   */
+  readonly settle: () => Promise<unknown>;
+}
+
+export interface RunOptions {
+  readonly dice: Dice;
+  readonly steps: number;
+}
+
+export interface RunResult {
+  readonly workers: number;
+  readonly calls: number;
+  readonly changes: Readonly<Record<string, number>>;
+  readonly faults: Readonly<Record<string, number>>;
+}
+
+interface Follower {
+  readonly name: string;
+  readonly chain: Chain;
+  readonly watch: WorkerStateWatch;
+  readonly mirror: Mirror;
+}
+
+const kinds: readonly { readonly finality: Finality; readonly verify: boolean }[] = [
+  { finality: 'finalized', verify: true },
+  { finality: 'finalized', verify: false },
+  { finality: 'best', verify: true },
+  { finality: 'best', verify: false },
+];
+
+/**
+ * Registrations, endpoint changes, root calls, two runtime upgrades, reorgs and faults, while four watches follow; at the
+ * end each must show what the chain holds at the same hash, as must its replayed changes.
+ */
+export async function runAgainstTruth(world: World, { dice, steps }: RunOptions): Promise<RunResult> {
+  await using posting = new Posting(world);
+  const genesisHash = (await posting.wallet()).api.genesisHash.toHex();
+  const population = new Population(dice, genesisHash);
+  const followers: Follower[] = [];
+  try {
+    for (const { finality, verify } of kinds) followers.push(await follow(world, finality, verify));
+    for (const proxy of world.proxies) proxy.fault = faultsBy(dice);
+    const [legacyAt, currentAt] = [Math.floor(steps / 3), Math.floor((2 * steps) / 3)];
+    const dueAt = world.mishaps.map((_, i) => Math.floor(((i + 0.5) * steps) / world.mishaps.length));
+    let calls = 0;
+    for (let step = 0; step < steps; step++) {
+      for (const { mirror } of followers) mirror.check();
+      if (step === legacyAt) await posting.root((wallet) => upgradeToLegacy(wallet));
+      if (step === currentAt) await posting.root((wallet) => upgradeToCurrent(wallet));
+      // Each of them at least once.
+      const due = world.mishaps[dueAt.indexOf(step)];
+      if (due !== undefined) await due();
+      else if (dice.chance(0.2)) await dice.pick(world.mishaps)();
+      const wallet = await posting.wallet();
+      const batch = population.calls(wallet.api, 1 + dice.below(maxBatch), await chainTime(wallet));
+      calls += batch.length;
+      await posting.post(batch);
+      if (dice.chance(0.3)) await posting.root(({ api }) => Promise.resolve(population.rootCalls(api)));
+    }
+    for (const proxy of world.proxies) proxy.fault = () => undefined;
+    await posting.post(population.calls((await posting.wallet()).api, 5, await chainTime(await posting.wallet())));
+    await world.settle();
+    for (const follower of followers) await compare(world, follower);
+    const faults: Record<string, number> = {};
+    for (const { made } of world.proxies) for (const [kind, count] of made) faults[kind] = (faults[kind] ?? 0) + count;
+    return {
+      workers: population.size,
+      calls,
+      changes: Object.fromEntries(followers.map(({ name, mirror }) => [name, mirror.changes])),
+      faults,
+    };
+  } finally {
+    for (const { mirror, watch, chain } of followers) {
+      mirror[Symbol.dispose]();
+      await watch.stop();
+      await chain.stop();
+    }
+  }
+}
+
+async function follow({ proxies, liar }: World, finality: Finality, verify: boolean): Promise<Follower> {
+  const endpoints = proxies.map(({ ws }) => ws);
+  const chain = await connectChain({
+    endpoints: verify ? [liar.ws, ...endpoints] : endpoints,
+    silenceMs: 700,
+    backoff: { minMs: 20, maxMs: 300 },
+  });
+  const watch = watchWorkerState(chain, { finality, verify, reconcile: { everyBlocks: reconcileBlocks } });
+  await watch.ready;
+  const name = `${finality} by ${watch.stats.strategy}`;
+  return { name, chain, watch, mirror: new Mirror(name, watch) };
+}
+
+async function compare(world: World, { name, watch, mirror, chain }: Follower): Promise<void> {
+  const target = await finalizedNumber(world);
+  await until(() => {
+    mirror.check();
+    return watch.state.at.block >= target;
+  });
+  mirror.compareWith(watch);
+  const { hash } = watch.state.at;
+  const shown = new Map<Hex, WorkerEntry>(watch.state);
+  compareWithTruth(name, shown, await readTruth(world.ws(), hash));
+  await using fresh = watchWorkerState(chain, { verify: watch.stats.strategy === 'proofs' });
+  await fresh.ready;
+  compareWithTruth(`${name}, fresh`, new Map(fresh.state), await readTruth(world.ws(), fresh.state.at.hash));
+}
+
+async function finalizedNumber({ ws }: World): Promise<number> {
+  await using wallet = await openWallet(ws());
+  const { chain } = wallet.api.rpc;
+  return (await chain.getHeader(await chain.getFinalizedHead())).number.toNumber();
+}
+
+async function chainTime({ api }: Wallet): Promise<bigint> {
+  return (await api.query.timestamp.now()).toBigInt();
+}
+
+/** Posts on the undisturbed way, again where the node went away under it. */
+class Posting implements AsyncDisposable {
+  readonly #world: World;
+  #open: { readonly ws: string; readonly wallet: Wallet } | undefined;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  /** A client that knows the present runtime. */
+  async wallet(): Promise<Wallet> {
+    const ws = this.#world.ws();
+    if (this.#open?.ws === ws && this.#open.wallet.api.isConnected) return this.#open.wallet;
+    await this[Symbol.asyncDispose]();
+    this.#open = { ws, wallet: await openWallet(ws) };
+    return this.#open.wallet;
+  }
+
+  async post(calls: readonly ChainCall[]): Promise<void> {
+    const wallet = await this.wallet();
+    const { tx } = wallet.api;
+    await wallet.post(tx.utility.forceBatch([...calls]), wallet.alice);
+  }
+
+  /** As root; afterwards the runtime may be another. */
+  async root(make: (wallet: Wallet) => Promise<readonly ChainCall[]>): Promise<void> {
+    const wallet = await this.wallet();
+    const calls = await make(wallet);
+    if (calls.length === 0) return;
+    const { tx } = wallet.api;
+    const weight = { refTime: 0, proofSize: 0 };
+    await wallet.post(tx.sudo.sudoUncheckedWeight(tx.utility.batchAll([...calls]), weight), wallet.alice);
+    if (calls.some(({ method }) => method.section === 'system')) await this[Symbol.asyncDispose]();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#open?.wallet[Symbol.asyncDispose]();
+    this.#open = undefined;
+  }
+}
+
+async function upgradeToLegacy({ api }: Wallet): Promise<ChainCall[]> {
+  return [api.tx.system.setCode(toHex(await readFile(new URL('khala-dev-legacy.wasm', artifacts))))];
+}
+
+/**
+ * Back to the layout with the attestation provider. Its version is the lower one, which no upgrade may have: so the check
+ * is left out, and the name that is noted for the last upgrade is made another, which makes the runtime migrate.
+ */
+async function upgradeToCurrent({ api }: Wallet): Promise<ChainCall[]> {
+  const version = api.runtimeVersion.specVersion.toNumber();
+  const noted = new Writer().compactLength(version).bytes(new TextEncoder().encode('khala-older')).finish();
+  return [
+    api.tx.system.setStorage([[lastUpgradeKey, toHex(noted)]]),
+    api.tx.system.setCodeWithoutChecks(toHex(await readFile(new URL('khala-dev.wasm', artifacts)))),
+  ];
+}
+
+/** Rare enough that something gets through. */
+function faultsBy(dice: Dice): (message: Passing) => Fault | undefined {
+  return ({ isNotification }) => {
+    const fate = dice.next();
+    if (fate < 0.004) return { kind: 'cut' };
+    if (fate < 0.006) return { kind: 'truncate' };
+    if (fate < 0.05) return { kind: 'delay', ms: dice.below(60) };
+    if (fate < 0.07) return { kind: 'reorder' };
+    if (isNotification) return fate < 0.09 ? { kind: 'swallow' } : undefined;
+    if (fate < 0.08) return { kind: 'error', code: -32603, message: 'Internal error' };
+    if (fate < 0.085) return { kind: 'error', code: -32009, message: 'Server is busy, try again later' };
+    return undefined;
+  };
+}
