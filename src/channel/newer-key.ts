@@ -1,5 +1,5 @@
 import { decodeEcdhRecord, ecdhRecordContent, fromHex, type Hex } from '../codec/index.ts';
-import { verify } from '../crypto/index.ts';
+import { verify } from '../crypto/core.ts';
 import { isRelayError } from '../errors/index.ts';
 
 export interface UsedKey {

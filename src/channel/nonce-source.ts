@@ -1,5 +1,6 @@
 import { Writer, Reader } from '../codec/index.ts';
-import { storeKey, type TransactionalStore, type Write, type Expectation } from '../store/index.ts';
+import { storeKey } from '../store/keys.ts';
+import type { Expectation, TransactionalStore, Write } from '../store/transactional-store.ts';
 import { channelBytes, type ChannelId } from './channel-id.ts';
 
 const randomBits = 20;

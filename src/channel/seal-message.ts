@@ -1,6 +1,6 @@
 import { messageId, type BodyInput, type Hex } from '../codec/index.ts';
 import type { TransactionalStore } from '../store/index.ts';
-import type { Vault } from '../vault/index.ts';
+import type { FreshKey, Vault } from '../vault/index.ts';
 import { reserveNonce, type NonceClock } from './nonce-source.ts';
 import { recipientKeyOf, type KeyDirectory, type RecipientKeyOptions } from './recipient-key.ts';
 
@@ -21,6 +21,8 @@ export interface Outgoing {
   readonly recipientKey?: Uint8Array;
   /** Of a message that is sealed again. Default: the next of the channel. */
   readonly nonce?: bigint;
+  /** Seals from a key made for this message alone. Default: from the vault's current one. */
+  readonly freshKey?: FreshKey;
 }
 
 export interface SealedMessage {
@@ -32,7 +34,7 @@ export interface SealedMessage {
 /** Takes the next nonce of the channel, durably, and seals. Throws unknown-recipient, unproven-key, and what Vault.seal throws. */
 export async function sealMessage(sender: Sender, outgoing: Outgoing): Promise<SealedMessage> {
   const { vault, genesisHash, directory, now = Date.now } = sender;
-  const { to, body, account } = outgoing;
+  const { to, body, account, freshKey } = outgoing;
   const recipientKey = outgoing.recipientKey ?? recipientKeyOf(directory, to, sender);
   const nonce = outgoing.nonce ?? (await takeNonce(sender, to, account));
   const envelope = await vault.seal({
@@ -43,6 +45,7 @@ export async function sealMessage(sender: Sender, outgoing: Outgoing): Promise<S
     nonce,
     sentAt: BigInt(now()),
     body,
+    ...(freshKey === undefined ? {} : { freshKey }),
   });
   return { envelope, nonce, messageId: messageId({ genesisHash, envelope }) };
 }

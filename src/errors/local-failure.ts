@@ -9,6 +9,11 @@ const codes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'vault-missing',
   'vault-exposed',
   'locked',
+  'agent-gone',
+  'agent-busy',
+  'agent-refused',
+  'agent-version',
+  'agent-protocol',
 ]);
 
 /**

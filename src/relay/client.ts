@@ -1,12 +1,16 @@
 import type { Observable } from 'rxjs';
 import { decodeSignedEnvelope, messageId, type Hex } from '../codec/index.ts';
-import { asRelayError, RelayError } from '../errors/index.ts';
+import { decodeV1 } from '../crypto/core.ts';
+import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
 import { ConnectionPool } from './connection-pool.ts';
+import type { Prover } from './connection.ts';
 import { withDeadline } from './deadline.ts';
+import { EndpointHealth, type EndpointHealthOptions } from './endpoint-health.ts';
 import type { FrameStatus } from './frames.ts';
-import { postMessage } from './post-message.ts';
+import { postMessage, type PostedReceipt } from './post-message.ts';
 import { receiveFrom, type ReceiveOptions, type ReceiverEvent } from './receiver.ts';
 import { routeUrl } from './relay-url.ts';
+import { awaitReply, type ReplyWait } from './reply-waiter.ts';
 import type { Transport } from './transport.ts';
 
 export interface RelayClientOptions {
@@ -18,6 +22,7 @@ export interface RelayClientOptions {
   readonly idleMs?: number;
   /** Connections at once. Default 64. */
   readonly maxConnections?: number;
+  readonly health?: EndpointHealthOptions;
 }
 
 export interface SendReceipt {
@@ -34,7 +39,8 @@ export interface SendOptions {
 /** Talks to relays: as a sender, as a recipient, or both over one connection. */
 export interface RelayClient extends AsyncDisposable {
   /**
-   * Sends a message (SCALE of a SignedEnvelope) to the first endpoint that takes it; resolves when it is durable there.
+   * Sends a message (SCALE of a SignedEnvelope) to the first endpoint that takes it, those first that did well before;
+   * resolves when it is durable there. A connection that is lost meanwhile is made again, once, before the next is tried.
    * ws(s) endpoints share a pipelined connection each; http(s) ones take a POST, unless there is such a connection.
    * Throws epoch-erased (with `details.record`) at once, else what all endpoints answered, or no-endpoint-answered where
    * they differ; aborted, client-stopped.
@@ -42,6 +48,16 @@ export interface RelayClient extends AsyncDisposable {
   send(signedEnvelope: Uint8Array, endpoints: readonly string[], options?: SendOptions): Promise<SendReceipt>;
   /** Deliveries of a mailbox, from subscription to unsubscription. Errors are told in {@link receiveFrom}. */
   receive(options: ReceiveOptions): Observable<ReceiverEvent>;
+  /**
+   * Waits at a relay for what is answered to a key, over as many connections as it takes. Errors are told in
+   * {@link awaitReply}; client-stopped.
+   */
+  awaitReply<T>(wait: ReplyWait<T>): Promise<T>;
+  /**
+   * Leaves an answer (SCALE of a SignedEnvelope) at a relay that takes mail for its sender, for the key that it is sealed
+   * to; resolves when it is durable there. Throws what the relay answers, relay-connection-lost, relay-timeout, aborted.
+   */
+  postReply(signedEnvelope: Uint8Array, url: string, sender: Prover, options?: SendOptions): Promise<SendReceipt>;
   /** Ends all connections. Idempotent. */
   stop(): Promise<void>;
 }
@@ -51,6 +67,19 @@ const defaults = { timeoutMs: 10_000, idleMs: 60_000, maxConnections: 64 };
 // The word of the recipient's own vault, which its other endpoints would repeat, and what the caller did.
 const isLastWord: ReadonlySet<string> = new Set(['epoch-erased', 'aborted', 'client-stopped']);
 
+// Tells of the endpoint, not of the message.
+const isOfEndpoint: ReadonlySet<string> = new Set([
+  'endpoint-failed',
+  'endpoint-refused',
+  'relay-busy',
+  'relay-connection-lost',
+  'relay-failed',
+  'relay-stopping',
+  'relay-timeout',
+  'bad-frame',
+  'wrong-chain',
+]);
+
 export function createClient(options: RelayClientOptions): RelayClient {
   return new TransportClient(options);
 }
@@ -58,11 +87,13 @@ export function createClient(options: RelayClientOptions): RelayClient {
 class TransportClient implements RelayClient {
   readonly #options: RelayClientOptions & typeof defaults;
   readonly #pool: ConnectionPool;
+  readonly #health: EndpointHealth;
   readonly #stopped = new AbortController();
 
   constructor(options: RelayClientOptions) {
     this.#options = { ...defaults, ...options };
     this.#pool = new ConnectionPool(this.#options);
+    this.#health = new EndpointHealth(options.health);
   }
 
   async send(
@@ -71,22 +102,54 @@ class TransportClient implements RelayClient {
     { signal }: SendOptions = {},
   ): Promise<SendReceipt> {
     const { genesisHash } = this.#options;
-    const id = messageId({ genesisHash, envelope: decodeSignedEnvelope(signedEnvelope).envelope });
+    const { envelope } = decodeSignedEnvelope(signedEnvelope);
+    const id = messageId({ genesisHash, envelope });
+    const { to } = decodeV1(envelope).header;
     const failures: RelayError[] = [];
-    for (const endpoint of endpoints) {
+    for (const endpoint of this.#health.ranked(endpoints, to)) {
       try {
-        return await this.#sendTo(endpoint, signedEnvelope, id, signal);
+        const receipt = await this.#again(() => this.#sendTo(endpoint, signedEnvelope, id, signal));
+        this.#health.succeeded(endpoint, to, receipt.status === 'delivered');
+        return receipt;
       } catch (error) {
         const failure = asRelayError(error, 'endpoint-failed', { endpoint });
         if (isLastWord.has(failure.code)) throw failure;
+        if (isOfEndpoint.has(failure.code)) this.#health.failed(endpoint);
         failures.push(failure);
       }
     }
     throw summary(failures);
   }
 
+  async awaitReply<T>(wait: ReplyWait<T>): Promise<T> {
+    this.#checkRunning();
+    const signal = AbortSignal.any([wait.signal, this.#stopped.signal]);
+    return awaitReply(this.#pool, { ...wait, signal }).catch((error: unknown) => {
+      this.#checkRunning();
+      if (!wait.signal.aborted || isRelayError(error)) throw error;
+      throw new RelayError('aborted', { cause: error });
+    });
+  }
+
+  async postReply(
+    signedEnvelope: Uint8Array,
+    url: string,
+    sender: Prover,
+    { signal }: SendOptions = {},
+  ): Promise<SendReceipt> {
+    const { genesisHash } = this.#options;
+    const id = messageId({ genesisHash, envelope: decodeSignedEnvelope(signedEnvelope).envelope });
+    return this.#again(async () => {
+      this.#checkRunning();
+      const connection = this.#pool.forIdentity(url, sender.identity);
+      await connection.prove('prove', sender, signal);
+      const receipt = await connection.request({ type: 'post-reply', signedEnvelope }, signal);
+      return checked(receipt, id, url);
+    });
+  }
+
   receive(options: ReceiveOptions): Observable<ReceiverEvent> {
-    return receiveFrom({ genesisHash: this.#options.genesisHash, pool: this.#pool }, options);
+    return receiveFrom({ pool: this.#pool }, options);
   }
 
   async stop(): Promise<void> {
@@ -101,7 +164,7 @@ class TransportClient implements RelayClient {
   }
 
   async #sendTo(endpoint: string, bytes: Uint8Array, id: Hex, signal: AbortSignal | undefined): Promise<SendReceipt> {
-    if (this.#stopped.signal.aborted) throw new RelayError('client-stopped');
+    this.#checkRunning();
     if (!URL.canParse(endpoint))
       throw new RelayError('endpoint-refused', {
         details: { endpoint: endpoint.slice(0, 200), reason: 'it is not a URL' },
@@ -111,9 +174,21 @@ class TransportClient implements RelayClient {
       connection === undefined
         ? await this.#post(endpoint, bytes, signal)
         : await connection.request({ type: 'send', signedEnvelope: bytes }, signal);
-    if (receipt.type !== 'receipt' || receipt.messageId !== id)
-      throw new RelayError('endpoint-failed', { details: { endpoint, reason: 'it acknowledged another message' } });
-    return { endpoint, status: receipt.status, messageId: id };
+    return checked(receipt, id, endpoint);
+  }
+
+  /** Once more where the connection was lost: it may have been gone before, and what was sent is known by its id. */
+  async #again<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isRelayError(error, 'relay-connection-lost')) throw error;
+      return work();
+    }
+  }
+
+  #checkRunning(): void {
+    if (this.#stopped.signal.aborted) throw new RelayError('client-stopped');
   }
 
   #post(endpoint: string, bytes: Uint8Array, signal: AbortSignal | undefined) {
@@ -121,6 +196,13 @@ class TransportClient implements RelayClient {
     const url = routeUrl(endpoint, 'http', '/v1/messages');
     return withDeadline({ signal, timeoutMs, endpoint }, (ended) => postMessage(transport, url, bytes, ended));
   }
+}
+
+function checked(answer: { readonly type: string }, id: Hex, endpoint: string): SendReceipt {
+  const receipt = answer as Partial<PostedReceipt>;
+  if (receipt.type !== 'receipt' || receipt.messageId !== id || receipt.status === undefined)
+    throw new RelayError('endpoint-failed', { details: { endpoint, reason: 'it acknowledged another message' } });
+  return { endpoint, status: receipt.status, messageId: id };
 }
 
 function summary(failures: readonly RelayError[]): RelayError {

@@ -39,13 +39,19 @@ export class ConnectionPool {
     return this.#connections.get(key) ?? this.#open(key, base);
   }
 
-  /** A connection that no other recipient has logged in on: the shared one where it is free, so that sending shares it. */
-  forReceiver(base: string, identity: Hex): Connection {
+  /** A connection on which no other identity is proven: the shared one where it is free, so that sending shares it. */
+  forIdentity(base: string, identity: Hex): Connection {
     const shared = this.get(base);
-    if (!this.#held.has(shared)) return shared;
-    const key = `${relayKey(base)} ${identity}`;
-    const own = this.#connections.get(key);
-    return own === undefined || this.#held.has(own) ? this.#open(key, base) : own;
+    if (shared.claim(identity)) return shared;
+    return this.#ownOf(base, identity, () => true);
+  }
+
+  /** As {@link forIdentity}, where no other receiver reads. */
+  forReceiver(base: string, identity: Hex): Connection {
+    const isFree = (connection: Connection): boolean => !this.#held.has(connection);
+    const shared = this.get(base);
+    if (isFree(shared) && shared.claim(identity)) return shared;
+    return this.#ownOf(base, identity, isFree);
   }
 
   /** Gives a connection to one receiver, until the returned function is called. */
@@ -81,7 +87,17 @@ export class ConnectionPool {
 
   #closeIdle(): void {
     const before = Date.now() - this.#options.idleMs;
-    for (const connection of this.#unused()) if (connection.usedAt < before) connection.close();
+    for (const connection of this.#connections.values())
+      if (connection.pending > 0 || this.#held.has(connection)) void connection.probe();
+      else if (connection.usedAt < before) connection.close();
+  }
+
+  #ownOf(base: string, identity: Hex, isFree: (connection: Connection) => boolean): Connection {
+    const key = `${relayKey(base)} ${identity}`;
+    const own = this.#connections.get(key);
+    const connection = own !== undefined && isFree(own) ? own : this.#open(key, base);
+    connection.claim(identity);
+    return connection;
   }
 
   #unused(): Connection[] {

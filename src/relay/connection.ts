@@ -1,7 +1,8 @@
 import type { Hex } from '../codec/index.ts';
-import { asRelayError, RelayError } from '../errors/index.ts';
+import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
 import { withDeadline } from './deadline.ts';
 import { decodeRelayFrame, encodeClientFrame, type ClientFrame, type RelayFrame } from './frames.ts';
+import { originOf } from './relay-url.ts';
 import type { Socket, Transport } from './transport.ts';
 import { fromWire, parseDetails } from './wire-error.ts';
 
@@ -14,15 +15,34 @@ export interface ConnectionOptions {
   readonly timeoutMs: number;
 }
 
-type Answer = Extract<RelayFrame, { type: 'receipt' | 'challenge' | 'logged-in' }>;
+type Answer = Extract<RelayFrame, { type: 'receipt' | 'challenge' | 'logged-in' | 'reply' }>;
+type AnswerOf<T extends Answer['type']> = Extract<Answer, { type: T }>;
 type Delivery = Extract<RelayFrame, { type: 'delivery' }>;
 
 interface Waiting {
   readonly resolve: (answer: Answer) => void;
   readonly reject: (error: RelayError) => void;
+  /** Of what may stay unanswered for long. */
+  readonly isOutsideWindow?: boolean;
 }
 
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
+/** What a recipient signs; Vault.sign takes it. */
+export interface LoginRequest {
+  readonly type: 'login';
+  readonly genesisHash: Hex;
+  readonly origin: string;
+  readonly serverNonce: Uint8Array;
+  readonly expiresAt: bigint;
+}
+
+/** Who proves to be somebody (protocol.md §11). */
+export interface Prover {
+  readonly identity: Hex;
+  /** 64-byte signature by `identity`. */
+  readonly sign: (login: LoginRequest) => Promise<Uint8Array>;
+}
+
 /** A request as its caller gives it: the connection chooses the id. */
 export type ClientRequest = DistributiveOmit<Extract<ClientFrame, { id: number }>, 'id'>;
 
@@ -46,6 +66,12 @@ export class Connection {
   #taken = 0;
   #nextId = 1;
   #onDelivery: ((delivery: Delivery) => void) | undefined;
+  #identity: Hex | undefined;
+  #proof: Promise<AnswerOf<'logged-in'>> | undefined;
+  /** Proofs take turns: a relay remembers one challenge. */
+  #proving: Promise<unknown> = Promise.resolve();
+  /** Frames that came: whether the peer gave a sign of life. */
+  #heard = 0;
 
   constructor(options: ConnectionOptions) {
     const { url, transport } = options;
@@ -77,15 +103,94 @@ export class Connection {
     return this.#waiting.size + this.#queue.size;
   }
 
+  /** Makes it the connection of one identity; false where it is another's. */
+  claim(identity: Hex): boolean {
+    this.#identity ??= identity;
+    return this.#identity === identity;
+  }
+
   /** Throws what the relay answers, relay-connection-lost, relay-timeout, aborted. */
   async request(request: ClientRequest, signal?: AbortSignal): Promise<Answer> {
     const { url: endpoint, timeoutMs } = this.#options;
     this.usedAt = Date.now();
-    return withDeadline({ signal, timeoutMs, endpoint }, async (ended) => {
-      await this.#greeted;
-      await this.#turn(ended);
-      return this.#ask(request);
+    const heard = this.#heard;
+    try {
+      return await withDeadline({ signal, timeoutMs, endpoint }, async (ended) => {
+        await this.#greeted;
+        await this.#turn(ended);
+        return this.#ask(request);
+      });
+    } catch (error) {
+      // Not even another frame came: the next request shall not wait as long for a peer that is gone.
+      if (isRelayError(error, 'relay-timeout') && heard === this.#heard) this.close(error);
+      throw error;
+    }
+  }
+
+  /** Proves an identity, once for all who need it; `login` opens its mailbox too. Throws as request, and login-refused. */
+  prove(kind: 'prove' | 'login', prover: Prover, signal?: AbortSignal): Promise<AnswerOf<'logged-in'>> {
+    if (kind === 'prove' && this.#proof !== undefined) return this.#proof;
+    const proof = this.#proving.then(() => this.#prove(kind, prover, signal));
+    this.#proving = proof.catch(() => undefined);
+    this.#proof = proof;
+    proof.catch(() => {
+      if (this.#proof === proof) this.#proof = undefined;
     });
+    return proof;
+  }
+
+  /**
+   * The first answer to one's own key after a cursor, however long it takes. Throws relay-connection-lost, aborted and what
+   * the relay answers.
+   */
+  async awaitReply(senderKey: Uint8Array, after: bigint, signal: AbortSignal): Promise<AnswerOf<'reply'>> {
+    await this.#greeted;
+    const id = this.#newId();
+    const leave = (): void => {
+      // An answer that is on its way finds nobody; the relay forgets the question.
+      this.#waiting.delete(id);
+      this.replyDone(senderKey, 0n);
+    };
+    return new Promise((resolve, reject) => {
+      const fail = (): void => {
+        leave();
+        reject(signal.reason as Error);
+      };
+      if (signal.aborted || this.#failure !== undefined) {
+        reject(this.#failure ?? (signal.reason as Error));
+        return;
+      }
+      signal.addEventListener('abort', fail);
+      const settled = (): void => {
+        signal.removeEventListener('abort', fail);
+      };
+      this.#waiting.set(id, {
+        isOutsideWindow: true,
+        resolve: (answer) => {
+          settled();
+          if (answer.type === 'reply') resolve(answer);
+          else reject(unexpected(answer.type));
+        },
+        reject: (error) => {
+          settled();
+          reject(error);
+        },
+      });
+      this.#write({ type: 'await-reply', id, senderKey, after });
+    });
+  }
+
+  /** Done with the answers to a key up to a cursor. */
+  replyDone(senderKey: Uint8Array, upTo: bigint): void {
+    this.#write({ type: 'reply-done', senderKey, upTo });
+  }
+
+  /** Closes the connection unless the relay gives a sign of life within the time of an answer. */
+  async probe(): Promise<void> {
+    if (this.#proof === undefined) return;
+    const probing = this.#proving.then(() => this.request({ type: 'challenge-me' }));
+    this.#proving = probing.catch(() => undefined);
+    await this.#proving;
   }
 
   /** Told of each delivery from now on. */
@@ -123,12 +228,33 @@ export class Connection {
 
   #ask(request: ClientRequest): Promise<Answer> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
-    const id = this.#nextId;
-    this.#nextId = id === 0xffffffff ? 1 : id + 1;
+    const id = this.#newId();
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
       this.#write({ ...request, id });
     });
+  }
+
+  async #prove(
+    kind: 'prove' | 'login',
+    { identity, sign }: Prover,
+    signal: AbortSignal | undefined,
+  ): Promise<AnswerOf<'logged-in'>> {
+    const challenge = await this.request({ type: 'challenge-me' }, signal);
+    if (challenge.type !== 'challenge') throw unexpected(challenge.type);
+    const { serverNonce, expiresAt } = challenge;
+    const origin = originOf(this.url);
+    const { genesisHash } = this.#options;
+    const signature = await sign({ type: 'login', genesisHash, origin, serverNonce, expiresAt });
+    const answer = await this.request({ type: kind, identity, origin, signature }, signal);
+    if (answer.type !== 'logged-in') throw unexpected(answer.type);
+    return answer;
+  }
+
+  #newId(): number {
+    const id = this.#nextId;
+    this.#nextId = id === 0xffffffff ? 1 : id + 1;
+    return this.#waiting.has(id) ? this.#newId() : id;
   }
 
   #write(frame: ClientFrame): void {
@@ -137,6 +263,7 @@ export class Connection {
 
   #receive(bytes: Uint8Array): void {
     if (this.#failure !== undefined) return;
+    this.#heard += 1;
     try {
       this.#handle(decodeRelayFrame(bytes));
     } catch (error) {
@@ -180,7 +307,7 @@ export class Connection {
   /** undefined: answered before, or never asked. */
   #settle(id: number): Waiting | undefined {
     const waiting = this.#waiting.get(id);
-    if (this.#waiting.delete(id)) this.#taken -= 1;
+    if (this.#waiting.delete(id) && waiting?.isOutsideWindow !== true) this.#taken -= 1;
     this.#resumeNext();
     return waiting;
   }
@@ -206,4 +333,8 @@ export class Connection {
 
 function lost(endpoint: string, reason: string): RelayError {
   return new RelayError('relay-connection-lost', { details: { endpoint, reason } });
+}
+
+function unexpected(type: string): RelayError {
+  return new RelayError('bad-frame', { details: { reason: `${type} answers another request` } });
 }

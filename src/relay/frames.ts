@@ -16,14 +16,21 @@ export type ClientFrame =
   | { readonly type: 'send'; readonly id: number; readonly signedEnvelope: Uint8Array }
   | { readonly type: 'challenge-me'; readonly id: number }
   | {
-      readonly type: 'login';
+      /** login: proves an identity and opens its mailbox. prove: proves it only. */
+      readonly type: 'login' | 'prove';
       readonly id: number;
       readonly identity: Hex;
       readonly origin: string;
       readonly signature: Uint8Array;
     }
   | { readonly type: 'credit'; readonly deliveries: number }
-  | { readonly type: 'ack'; readonly upTo: bigint };
+  | { readonly type: 'ack'; readonly upTo: bigint }
+  /** An answer, for the reply box of the key that it is sealed to. */
+  | { readonly type: 'post-reply'; readonly id: number; readonly signedEnvelope: Uint8Array }
+  /** The first answer to one's own `senderKey` after a cursor, whenever it comes. */
+  | { readonly type: 'await-reply'; readonly id: number; readonly senderKey: Uint8Array; readonly after: bigint }
+  /** Done with the answers up to a cursor, and with waiting for more. */
+  | { readonly type: 'reply-done'; readonly senderKey: Uint8Array; readonly upTo: bigint };
 
 /** From a relay. */
 export type RelayFrame =
@@ -55,9 +62,20 @@ export type RelayFrame =
       readonly acknowledged: bigint;
     }
   | { readonly type: 'delivery'; readonly cursor: bigint; readonly signedEnvelope: Uint8Array }
-  | { readonly type: 'acked'; readonly upTo: bigint };
+  | { readonly type: 'acked'; readonly upTo: bigint }
+  | { readonly type: 'reply'; readonly id: number; readonly cursor: bigint; readonly signedEnvelope: Uint8Array };
 
-const clientTypes = { send: 0x01, 'challenge-me': 0x02, login: 0x03, credit: 0x04, ack: 0x05 } as const;
+const clientTypes = {
+  send: 0x01,
+  'challenge-me': 0x02,
+  login: 0x03,
+  credit: 0x04,
+  ack: 0x05,
+  prove: 0x06,
+  'post-reply': 0x07,
+  'await-reply': 0x08,
+  'reply-done': 0x09,
+} as const;
 const relayTypes = {
   hello: 0x80,
   receipt: 0x81,
@@ -66,6 +84,7 @@ const relayTypes = {
   'logged-in': 0x84,
   delivery: 0x85,
   acked: 0x86,
+  reply: 0x87,
 } as const;
 
 /** Of the frames that come by the thousand. */
@@ -78,10 +97,12 @@ export function encodeClientFrame(frame: ClientFrame): Uint8Array {
   const writer = new Writer().u8(clientTypes[frame.type]);
   switch (frame.type) {
     case 'send':
+    case 'post-reply':
       return writer.u32(frame.id).bytes(frame.signedEnvelope).finish();
     case 'challenge-me':
       return writer.u32(frame.id).finish();
     case 'login':
+    case 'prove':
       return text(writer.u32(frame.id).raw(toBytes(frame.identity, 'identity', 32)), frame.origin)
         .raw(toBytes(frame.signature, 'signature', 64))
         .finish();
@@ -89,6 +110,17 @@ export function encodeClientFrame(frame: ClientFrame): Uint8Array {
       return writer.u32(frame.deliveries).finish();
     case 'ack':
       return writer.u64(frame.upTo).finish();
+    case 'await-reply':
+      return writer
+        .u32(frame.id)
+        .raw(toBytes(frame.senderKey, 'senderKey', 32))
+        .u64(frame.after)
+        .finish();
+    case 'reply-done':
+      return writer
+        .raw(toBytes(frame.senderKey, 'senderKey', 32))
+        .u64(frame.upTo)
+        .finish();
   }
 }
 
@@ -103,9 +135,16 @@ function readClientFrame(reader: Reader, type: number): ClientFrame {
       return { type: 'send', id: reader.u32(), signedEnvelope: reader.bytes() };
     case clientTypes['challenge-me']:
       return { type: 'challenge-me', id: reader.u32() };
+    case clientTypes['post-reply']:
+      return { type: 'post-reply', id: reader.u32(), signedEnvelope: reader.bytes() };
+    case clientTypes['await-reply']:
+      return { type: 'await-reply', id: reader.u32(), senderKey: reader.fixed(32), after: reader.u64() };
+    case clientTypes['reply-done']:
+      return { type: 'reply-done', senderKey: reader.fixed(32), upTo: reader.u64() };
     case clientTypes.login:
+    case clientTypes.prove:
       return {
-        type: 'login',
+        type: type === clientTypes.login ? 'login' : 'prove',
         id: reader.u32(),
         identity: toHex(reader.fixed(32)),
         origin: readText(reader),
@@ -156,6 +195,8 @@ export function encodeRelayFrame(frame: RelayFrame): Uint8Array {
         .finish();
     case 'acked':
       return writer.u64(frame.upTo).finish();
+    case 'reply':
+      return writer.u32(frame.id).u64(frame.cursor).bytes(frame.signedEnvelope).finish();
   }
 }
 
@@ -189,6 +230,8 @@ export function decodeRelayFrame(bytes: Uint8Array): RelayFrame {
         return { type: 'delivery', cursor: reader.u64(), signedEnvelope: reader.bytes() };
       case relayTypes.acked:
         return { type: 'acked', upTo: reader.u64() };
+      case relayTypes.reply:
+        return { type: 'reply', id: reader.u32(), cursor: reader.u64(), signedEnvelope: reader.bytes() };
       default:
         throw reader.unknownVariant(type);
     }

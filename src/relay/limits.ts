@@ -24,6 +24,8 @@ export interface RelayLimits {
   readonly window: number;
   /** Deliveries that one recipient may ask for ahead. Default 1024. */
   readonly maxCredit: number;
+  /** Reply boxes that one WebSocket may wait at. Default 1024. */
+  readonly maxAwaitedReplies: number;
   /** Bytes waiting for one WebSocket to read them. Default 1 MiB. */
   readonly maxBufferedBytes: number;
   /** How long a WebSocket may stay above that, ms. Default 30 000. */
@@ -65,6 +67,7 @@ export const defaultLimits: RelayLimits = {
   maxConnectionsPerAddress: 256,
   window: 256,
   maxCredit: 1024,
+  maxAwaitedReplies: 1024,
   maxBufferedBytes: mebibyte,
   slowReaderMs: minute / 2,
   pingIntervalMs: minute / 2,

@@ -1,5 +1,5 @@
 import type { Hex } from '../codec/index.ts';
-import { asRelayError, RelayError } from '../errors/index.ts';
+import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
 import type { MailStore } from '../store/mail-store.ts';
 import type { Gate } from './access.ts';
 import { InFlight } from './in-flight.ts';
@@ -8,6 +8,7 @@ import type { RelayLimits } from './limits.ts';
 import { handOver } from './local.ts';
 import type { Metrics } from './metrics.ts';
 import type { LocalEntity } from './relay-options.ts';
+import { replyBox } from './reply-box.ts';
 import type { Route, Router } from './route.ts';
 import { addressKey, TokenBuckets } from './token-buckets.ts';
 import { checkFields, checkSignature, type VerifyOptions } from './verify.ts';
@@ -26,6 +27,14 @@ export interface Arrival {
   readonly address: string;
   /** Relays that it passed, where one of them sent it. */
   readonly hops?: number;
+}
+
+/** Where a reply came from. */
+export interface ReplyArrival {
+  /** Peer's IP address; undefined: the relay's own entity, in this process. */
+  readonly address?: string;
+  /** Who has proven to be there. */
+  readonly from: Hex;
 }
 
 /** Durable queue towards other relays. */
@@ -73,13 +82,22 @@ export class Pipeline {
   }
 
   /** Resolves when the message is durable. Throws a RelayError for one that is not taken. */
-  async submit(bytes: Uint8Array, arrival: Arrival): Promise<Receipt> {
+  submit(bytes: Uint8Array, arrival: Arrival): Promise<Receipt> {
+    return this.#counted(bytes, () => this.#submit(bytes, arrival));
+  }
+
+  /** Puts a message into the reply box of the key that it is sealed to (docs/relay.md). As {@link submit}. */
+  submitReply(bytes: Uint8Array, arrival: ReplyArrival): Promise<Receipt> {
+    return this.#counted(bytes, () => this.#submitReply(bytes, arrival));
+  }
+
+  async #counted(bytes: Uint8Array, work: () => Promise<Receipt>): Promise<Receipt> {
     const { metrics } = this.#parts;
     let entered = false;
     try {
       this.inFlight.enter(bytes.length);
       entered = true;
-      const receipt = await this.#submit(bytes, arrival);
+      const receipt = await work();
       metrics.count('messages_total', receipt.status);
       return receipt;
     } catch (error) {
@@ -107,6 +125,25 @@ export class Pipeline {
     return { messageId: message.messageId, status: await this.#pass(message, route, hops ?? 0) };
   }
 
+  async #submitReply(bytes: Uint8Array, { address, from }: ReplyArrival): Promise<Receipt> {
+    const { ingest, router, gate, verify, mailStore } = this.#parts;
+    if (address !== undefined) this.admit(address);
+    const message = ingest(bytes);
+    checkFields(message, false, verify);
+    const { header, messageId } = message;
+    if (header.from !== from)
+      throw new RelayError('signer-mismatch', { details: { claimed: header.from, proven: from } });
+    gate(from);
+    if (!isServed(router, from))
+      throw new RelayError('sender-refused', {
+        details: { identity: from, reason: 'replies are kept for those whose mail is taken here' },
+      });
+    await checkSignature(message, verify, address === undefined ? undefined : addressKey(address));
+    if (address !== undefined) this.#buckets.identity.take(from);
+    const { duplicate } = await mailStore.append(replyBox(header.to, header.recipientKey), messageId, bytes);
+    return { messageId, status: duplicate ? 'duplicate' : 'stored' };
+  }
+
   async #pass(message: Ingested, route: Route, hops: number): Promise<MessageStatus> {
     const { mailStore, local, forward, genesisHash } = this.#parts;
     if (route.kind === 'local' && local !== undefined) return handOver(message, local, genesisHash);
@@ -121,5 +158,15 @@ export class Pipeline {
     // From its sender it is a retry; from a relay it went in a circle.
     if (hops > 0) throw new RelayError('forward-loop', { details: { messageId: message.messageId } });
     return 'duplicate';
+  }
+}
+
+/** Whether messages to it end here. */
+function isServed(router: Router, identity: Hex): boolean {
+  try {
+    return router(identity).kind !== 'forward';
+  } catch (error) {
+    if (isRelayError(error)) return false;
+    throw error;
   }
 }

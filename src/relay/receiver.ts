@@ -4,24 +4,11 @@ import { asRelayError, RelayError } from '../errors/index.ts';
 import { AckTracker } from './ack-tracker.ts';
 import { backoffMs, pause, type Backoff } from './backoff.ts';
 import type { ConnectionPool } from './connection-pool.ts';
-import type { Connection } from './connection.ts';
-import { originOf } from './relay-url.ts';
+import type { Connection, Prover } from './connection.ts';
 
-/** What a recipient signs; Vault.sign takes it. */
-export interface LoginRequest {
-  readonly type: 'login';
-  readonly genesisHash: Hex;
-  readonly origin: string;
-  readonly serverNonce: Uint8Array;
-  readonly expiresAt: bigint;
-}
-
-export interface ReceiveOptions {
+export interface ReceiveOptions extends Prover {
   /** Base URL of the relay, http(s) or ws(s). */
   readonly url: string;
-  readonly identity: Hex;
-  /** 64-byte signature by `identity`. */
-  readonly sign: (login: LoginRequest) => Promise<Uint8Array>;
   /** Deliveries without acknowledgement at once. Default 64. */
   readonly window?: number;
   /** Pauses between attempts to connect. Default 0.5 s to 30 s. */
@@ -45,7 +32,6 @@ export type ReceiverEvent =
   | { readonly type: 'lost'; readonly error: RelayError };
 
 export interface ReceiverParts {
-  readonly genesisHash: Hex;
   readonly pool: ConnectionPool;
 }
 
@@ -132,17 +118,9 @@ class Receiver {
   }
 
   async #login(connection: Connection, signal: AbortSignal): Promise<void> {
-    const { identity, sign, window } = this.#options;
-    const challenge = await connection.request({ type: 'challenge-me' }, signal);
-    if (challenge.type !== 'challenge') throw unexpected(challenge.type);
-    const { serverNonce, expiresAt } = challenge;
-    const origin = originOf(connection.url);
-    const login = { type: 'login', genesisHash: this.#parts.genesisHash, origin, serverNonce, expiresAt } as const;
-    const signature = await sign(login);
-    const answer = await connection.request({ type: 'login', identity, origin, signature }, signal);
-    if (answer.type !== 'logged-in') throw unexpected(answer.type);
-    this.#begin(connection, answer.generation);
-    connection.credit(window);
+    const { generation } = await connection.prove('login', this.#options, signal);
+    this.#begin(connection, generation);
+    connection.credit(this.#options.window);
   }
 
   #begin(connection: Connection, generation: Hex): void {
@@ -189,8 +167,4 @@ class Receiver {
 
 function isOver(signal: AbortSignal): boolean {
   return signal.aborted;
-}
-
-function unexpected(type: string): RelayError {
-  return new RelayError('bad-frame', { details: { reason: `${type} answers another request` } });
 }

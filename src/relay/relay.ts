@@ -18,7 +18,7 @@ import type { RelayOptions, VerifySignature } from './relay-options.ts';
 import { createRouter, type Router } from './route.ts';
 import { Sessions } from './sessions.ts';
 import type { Transport } from './transport.ts';
-import { checkFields, checkSignature, type VerifyOptions } from './verify.ts';
+import type { VerifyOptions } from './verify.ts';
 
 /** A running relay. */
 export interface Relay extends AsyncDisposable {
@@ -29,8 +29,8 @@ export interface Relay extends AsyncDisposable {
   /** Answers what is in flight, flushes and closes all connections. Idempotent; it may be started again. */
   stop(): Promise<void>;
   /**
-   * Puts a message of the local entity (SCALE of a SignedEnvelope) into the mailbox of its recipient here, whoever that
-   * is; resolves when it is durable. Throws bad-signature, mailbox-full and what the codec throws.
+   * Keeps an answer of the local entity (SCALE of a SignedEnvelope) for the key that it is sealed to; resolves when it is
+   * durable. Throws relay-not-started, signer-mismatch, bad-signature, mailbox-full and what the codec throws.
    */
   postReply(signedEnvelope: Uint8Array): Promise<Receipt>;
 }
@@ -114,12 +114,9 @@ class FastifyRelay implements Relay {
   }
 
   async postReply(signedEnvelope: Uint8Array): Promise<Receipt> {
-    const { mailStore } = this.#options;
-    const message = this.#ingest(signedEnvelope.slice());
-    checkFields(message, false, this.#verify);
-    await checkSignature(message, this.#verify);
-    const { duplicate } = await mailStore.append(message.header.to, message.messageId, message.bytes);
-    return { messageId: message.messageId, status: duplicate ? 'duplicate' : 'stored' };
+    const from = this.#options.local?.identity;
+    if (this.#running === undefined || from === undefined) throw new RelayError('relay-not-started');
+    return this.#running.pipeline.submitReply(signedEnvelope.slice(), { from });
   }
 
   // start and stop take turns.

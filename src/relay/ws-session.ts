@@ -5,6 +5,7 @@ import type { RawData } from 'ws';
 import type { Hex } from '../codec/index.ts';
 import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
 import type { MailStore } from '../store/mail-store.ts';
+import { AwaitedReplies } from './awaited-replies.ts';
 import { checkLogin, type Challenge, type LoginCheck } from './challenge.ts';
 import { Delivery } from './deliver.ts';
 import { decodeClientFrame, encodeRelayFrame, type ClientFrame, type RelayFrame } from './frames.ts';
@@ -29,6 +30,8 @@ export interface SessionParts {
   readonly closed: (session: WsSession) => void;
 }
 
+type ProofFrame = Extract<ClientFrame, { type: 'login' | 'prove' }>;
+
 const closeCodes = { normal: 1000, goingAway: 1001, policy: 1008 } as const;
 
 /** One WebSocket: requests in, answers and deliveries out, both bounded. */
@@ -44,6 +47,7 @@ export class WsSession {
   #slow: ReturnType<typeof setTimeout> | undefined;
   #challenge: Challenge | undefined;
   #delivery: Delivery | undefined;
+  readonly #awaited: AwaitedReplies;
   #ending = false;
   #active = true;
   #usedAt: number;
@@ -63,7 +67,17 @@ export class WsSession {
     socket.on('close', () => {
       this.#release();
     });
-    const { genesisHash, identity, limits } = parts;
+    const { genesisHash, identity, limits, mailStore } = parts;
+    this.#awaited = new AwaitedReplies({
+      mailStore,
+      limit: limits.maxAwaitedReplies,
+      send: (frame) => {
+        this.#send(frame);
+      },
+      refuse: (id, error) => {
+        this.#refuse(id, error);
+      },
+    });
     const { window, maxMessageBytes } = limits;
     this.#send({ type: 'hello', genesisHash, window, maxMessageBytes, identity });
   }
@@ -82,7 +96,8 @@ export class WsSession {
       this.#socket.terminate();
       return;
     }
-    if (this.#delivery === undefined && login.clock() - this.#usedAt > limits.idleMs) {
+    const isUsed = this.#delivery !== undefined || this.#awaited.size > 0;
+    if (!isUsed && login.clock() - this.#usedAt > limits.idleMs) {
       metrics.count('connections_closed_total', 'idle');
       this.#end(closeCodes.normal);
       return;
@@ -116,6 +131,7 @@ export class WsSession {
   #end(code: number): void {
     this.#ending = true;
     this.#delivery?.stop();
+    this.#awaited.stop();
     this.#socket.resume();
     this.#socket.close(code);
   }
@@ -124,6 +140,7 @@ export class WsSession {
     this.#ending = true;
     clearTimeout(this.#slow);
     this.#delivery?.stop();
+    this.#awaited.stop();
     this.#parts.closed(this);
   }
 
@@ -147,6 +164,20 @@ export class WsSession {
         return;
       case 'login':
         this.#answer(frame.id, () => this.#login(frame));
+        return;
+      case 'prove':
+        this.#answer(frame.id, () => this.#prove(frame));
+        return;
+      case 'post-reply':
+        this.#answer(frame.id, () => this.#postReply(frame.id, frame.signedEnvelope));
+        return;
+      case 'await-reply':
+        this.#awaitReply(frame);
+        return;
+      case 'reply-done':
+        this.#awaited.done(this.#proven(), frame.senderKey, frame.upTo).catch((error: unknown) => {
+          this.fail(error);
+        });
         return;
       case 'credit':
         this.#mailbox().addCredit(frame.deliveries);
@@ -193,7 +224,33 @@ export class WsSession {
     return { type: 'challenge', id, ...this.#challenge };
   }
 
-  async #login(frame: Extract<ClientFrame, { type: 'login' }>): Promise<RelayFrame> {
+  async #postReply(id: number, signedEnvelope: Uint8Array): Promise<RelayFrame> {
+    const from = this.#proven();
+    const receipt = await this.#parts.pipeline.submitReply(signedEnvelope, { address: this.address, from });
+    return { type: 'receipt', id, ...receipt };
+  }
+
+  // Outside of the window: it may stay unanswered for long, and has a bound of its own.
+  #awaitReply({ id, senderKey, after }: Extract<ClientFrame, { type: 'await-reply' }>): void {
+    if (id === 0) throw badFrame('0 is not a request id');
+    try {
+      this.#awaited.await(id, this.#proven(), senderKey, after);
+    } catch (error) {
+      this.#refuse(id, error);
+    }
+  }
+
+  /** Says who the peer is and opens its mailbox. */
+  async #login(frame: ProofFrame): Promise<RelayFrame> {
+    if (this.#delivery !== undefined) throw this.#refused(frame.identity, 'this connection has logged in before');
+    const answer = await this.#prove(frame);
+    this.#delivery = this.#open(frame.identity);
+    this.#parts.loggedIn(frame.identity, this);
+    return answer;
+  }
+
+  /** Says who the peer is. */
+  async #prove(frame: ProofFrame): Promise<RelayFrame> {
     const { pipeline, mailStore, metrics, login } = this.#parts;
     const { id, identity } = frame;
     const challenge = this.#challenge;
@@ -201,10 +258,8 @@ export class WsSession {
     try {
       pipeline.admit(this.address);
       await checkLogin(challenge, frame, login);
-      if (this.#identity !== undefined)
-        throw new RelayError('login-refused', {
-          details: { identity, reason: 'this connection has logged in before' },
-        });
+      if (this.#identity !== undefined && this.#identity !== identity)
+        throw this.#refused(identity, 'this connection has proven another identity before');
     } catch (error) {
       metrics.count('logins_total', 'refused');
       throw error;
@@ -212,10 +267,17 @@ export class WsSession {
     this.#identity = identity;
     const { acknowledged } = await mailStore.stats(identity);
     if (this.#ending) throw new RelayError('relay-stopping');
-    this.#delivery = this.#open(identity);
-    this.#parts.loggedIn(identity, this);
     metrics.count('logins_total', 'accepted');
     return { type: 'logged-in', id, generation: mailStore.generation, acknowledged };
+  }
+
+  #refused(identity: Hex, reason: string): RelayError {
+    return new RelayError('login-refused', { details: { identity, reason } });
+  }
+
+  #proven(): Hex {
+    if (this.#identity === undefined) throw new RelayError('not-logged-in');
+    return this.#identity;
   }
 
   #open(identity: Hex): Delivery {

@@ -51,4 +51,4 @@ export { isRelayError, RelayError } from '../errors/index.ts';
 export type { ErrorCode, ErrorDetails } from '../errors/index.ts';
 export { createRelayClient } from '../relay/browser-client.ts';
 export type { BrowserRelayClientOptions } from '../relay/browser-client.ts';
-export type { LoginRequest } from '../relay/receiver.ts';
+export type { LoginRequest } from '../relay/connection.ts';

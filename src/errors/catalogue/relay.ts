@@ -105,6 +105,22 @@ export const relayErrors = {
     message: '"{endpoint}" did not answer within {timeoutMs} ms.',
     remedy: 'Send again, or give more time; messages are idempotent.',
   },
+  'request-timeout': {
+    message: '{to} did not answer within {timeoutMs} ms.',
+    remedy: 'Ask again, give more time, or check that it runs and answers this kind of message.',
+  },
+  'no-reply-address': {
+    message: 'There is no place where {to} looks for an answer.',
+    remedy: 'Answers go to workers and to clients with an identity, by a relay that both reach; accounts have none.',
+  },
+  'reply-undelivered': {
+    message: 'The answer to {to} could not be left where it looks for it: {reason}.',
+    remedy: 'Check that the relays of this entity are up; who asked may ask again.',
+  },
+  'handler-failed': {
+    message: 'The handler of message {messageId} failed: {reason}.',
+    remedy: 'Mend the handler; the message comes again at the next start.',
+  },
   'relay-refused': {
     message: 'The relay "{endpoint}" answered {code}: {reason}',
     remedy: '{advice}',

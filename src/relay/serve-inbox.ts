@@ -1,0 +1,134 @@
+import { filter, mergeMap, Observable, Subject, takeUntil, type Subscription } from 'rxjs';
+import type { BytesLike, Hex } from '../codec/index.ts';
+import { asRelayError, RelayError } from '../errors/index.ts';
+import type { Delivery, Inbox, InboxEvent } from '../inbox/inbox.ts';
+import type { Replier } from './replier.ts';
+
+/** A call of a contract, opened; sender and recipient are proven (protocol.md §8, §10). */
+export interface InvocationCall {
+  /** Who calls: a worker's IdentityKey or an account, as `fromKind` says. */
+  readonly from: Hex;
+  /** The contract that is called. */
+  readonly to: Hex;
+  /** Selector and arguments, as the caller encoded them. */
+  readonly input: Uint8Array;
+  /** How it came: sender, nonce, path, block. */
+  readonly delivery: Delivery;
+  /** Aborts when the service stops. */
+  readonly signal: AbortSignal;
+}
+
+/** What goes back to who asked: bytes or 0x-hex; nothing: that it was read. */
+export type Answer = BytesLike | undefined;
+
+export interface ServeInboxOptions {
+  readonly inbox: Pick<Inbox, 'events$'>;
+  readonly replier: Replier;
+  /** Called for each invocation; what it returns is the answer. */
+  readonly onInvocation?: (call: InvocationCall) => Promise<Answer> | Answer;
+  /** Called for everything else, replies included; what it returns is the answer to data, where it returns something. */
+  readonly onMessage?: (delivery: Delivery, signal: AbortSignal) => Promise<Answer> | Answer;
+  /** Whether senders of data are told that it was read. It shows when somebody is there. Default false. */
+  readonly acknowledgeReads?: boolean;
+  /** Handlers that run at once. Default 16. */
+  readonly concurrency?: number;
+  /** A handler or an answer failed. After a handler's failure the message stays, and comes again at the next start. */
+  readonly onError?: (error: RelayError, delivery: Delivery) => void;
+}
+
+export interface InboxService extends AsyncDisposable {
+  /** What the inbox tells beside messages. */
+  readonly notices$: Observable<Exclude<InboxEvent, { type: 'message' }>>;
+  /** Resolves when it was stopped; rejects with what ended the inbox. */
+  readonly ended: Promise<void>;
+  /** Handlers see their signal abort, and are waited for. Idempotent. */
+  stop(): Promise<void>;
+}
+
+const defaultConcurrency = 16;
+
+/**
+ * Runs a worker: each message goes to its handler, the answer to who asked, and then the message is acknowledged. Killed in
+ * between, the handler sees the message again at the next start, so it should be able to: the message id is the same.
+ */
+export function serveInbox(options: ServeInboxOptions): InboxService {
+  return new HandlingService(options);
+}
+
+class HandlingService implements InboxService {
+  readonly notices$: Observable<Exclude<InboxEvent, { type: 'message' }>>;
+  readonly ended: Promise<void>;
+  readonly #options: ServeInboxOptions;
+  readonly #stopping = new AbortController();
+  readonly #stopped = new Subject<void>();
+  readonly #subscription: Subscription;
+
+  constructor(options: ServeInboxOptions) {
+    const { inbox, concurrency = defaultConcurrency } = options;
+    this.#options = options;
+    const notices = new Subject<Exclude<InboxEvent, { type: 'message' }>>();
+    this.notices$ = notices.asObservable();
+    const work = inbox.events$.pipe(
+      takeUntil(this.#stopped),
+      filter((event) => {
+        if (event.type === 'message') return true;
+        notices.next(event);
+        return false;
+      }),
+      mergeMap((event) => (event.type === 'message' ? this.#handle(event.delivery) : []), concurrency),
+    );
+    let end: Subscription | undefined;
+    this.ended = new Promise((resolve, reject) => {
+      end = work.subscribe({ complete: resolve, error: reject });
+    });
+    this.ended.catch(() => undefined);
+    this.#subscription = end ?? new Observable().subscribe();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort(new RelayError('aborted'));
+    this.#stopped.next();
+    await this.ended.catch(() => undefined);
+    this.#subscription.unsubscribe();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  async #handle(delivery: Delivery): Promise<void> {
+    const { signal } = this.#stopping;
+    if (signal.aborted) return;
+    const { replier, onError } = this.#options;
+    try {
+      const answer = await this.#answer(delivery);
+      if (answer !== undefined) await replier.reply(delivery, answer, signal).catch((error: unknown) => {
+        if (signal.aborted) throw error;
+        // Who asked has given up by now, or can't be answered: that must not hold up the others.
+        onError?.(asRelayError(error, 'reply-undelivered', { to: delivery.from }), delivery);
+      });
+      await delivery.ack();
+    } catch (error) {
+      if (!signal.aborted) onError?.(asRelayError(error, 'handler-failed', { messageId: delivery.messageId }), delivery);
+    }
+  }
+
+  /** undefined: nobody is to be answered. */
+  async #answer(delivery: Delivery): Promise<BytesLike | undefined> {
+    const { onInvocation, onMessage, acknowledgeReads = false } = this.#options;
+    const { signal } = this.#stopping;
+    const { body, from } = delivery;
+    const read = new Uint8Array();
+    if (body.kind === 'invocation' && onInvocation !== undefined)
+      return answerable(delivery, (await onInvocation({ from, to: body.to, input: body.input, delivery, signal })) ?? read);
+    const answer = await onMessage?.(delivery, signal);
+    // A reply is the end of a conversation, or two services would go on for ever.
+    if (body.kind === 'reply') return undefined;
+    return answerable(delivery, answer ?? (acknowledgeReads ? read : undefined));
+  }
+}
+
+/** An account has no address off chain: what it asked is done, and it sees the outcome elsewhere. */
+function answerable(delivery: Delivery, answer: BytesLike | undefined): BytesLike | undefined {
+  return delivery.fromKind === 'worker' ? answer : undefined;
+}
