@@ -66,6 +66,7 @@ export type { ErrorCode, ErrorDetails } from './errors/index.ts';
 export {
   backupVault,
   connectAgent,
+  createMemoryVault,
   createVault,
   dstackSealer,
   identityFromJson,
@@ -81,7 +82,9 @@ export type {
   CreateVaultOptions,
   DstackSealerOptions,
   EcdhPublic,
+  FreshKey,
   GuestAgent,
+  MemoryVaultOptions,
   Opened,
   KeepRequest,
   KeptSealRequest,
@@ -129,7 +132,37 @@ export type {
 } from './outbox/index.ts';
 export { createInbox } from './inbox/index.ts';
 export type { Delivery, Inbox, InboxEvent, InboxOptions } from './inbox/index.ts';
-export { createRelay, createRelayClient, feedFromMailbox } from './relay/index.ts';
-export type { MailboxEvent, NodeRelayClientOptions, Relay, RelayClient, RelayOptions } from './relay/index.ts';
+export {
+  createCarrier,
+  createRelay,
+  createRelayClient,
+  createReplier,
+  createRequester,
+  feedFromMailbox,
+  serveInbox,
+  signMessage,
+} from './relay/index.ts';
+export type {
+  Answer,
+  Asked,
+  CarrierOptions,
+  InboxService,
+  InvocationCall,
+  MailboxEvent,
+  NodeRelayClientOptions,
+  PeerDirectory,
+  Prover,
+  Relay,
+  RelayClient,
+  RelayOptions,
+  Replier,
+  ReplierOptions,
+  ReplyDirectory,
+  Reply,
+  Request,
+  Requester,
+  RequesterOptions,
+  ServeInboxOptions,
+} from './relay/index.ts';
 export { startDevChain } from './dev-chain/index.ts';
 export type { DevChain, DevChainOptions } from './dev-chain/index.ts';

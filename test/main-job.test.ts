@@ -8,9 +8,10 @@ import {
   createOutbox,
   createRelay,
   createRelayClient,
+  createReplier,
+  createRequester,
   createVault,
   encodeSignedEnvelope,
-  feedFromMailbox,
   openLmdbMailStore,
   openLmdbStore,
   readWorker,
@@ -99,7 +100,7 @@ function mainJobOn(start: () => Promise<Node>): void {
 
     for (const inbox of [inboxA, inboxB]) await inbox.start();
     await Promise.all([inboxA.ready, inboxB.ready]);
-    const [atA, atB] = [new InboxProbe(inboxA), new InboxProbe(inboxB)];
+    const [atB] = [new InboxProbe(inboxB)];
     await using outbox = createOutbox({ chain, vault: a, store: storeA, directory: watch.state, account: alice });
     await outbox.start();
     const onChain = await outbox.send({ to: b.identity, body: data('on chain') });
@@ -108,29 +109,17 @@ function mainJobOn(start: () => Promise<Node>): void {
 
     await using client = createRelayClient({ genesisHash, allowPrivate: true });
     const sender = { vault: a, genesisHash, store: storeA, directory: watch.state };
-    const sealed = await sealMessage(sender, { to: b.identity, body: data('off chain') });
-    const endpoints = watch.state.get(b.identity)?.endpoints ?? [];
-    assert.equal((await client.send(await sign(a, sealed.envelope), endpoints)).status, 'delivered');
+    const requester = createRequester({ ...sender, client });
+    const asking = await requester.ask({ to: b.identity, body: data('off chain') });
+    assert.equal(asking.status, 'delivered');
     await atB.until(() => atB.texts.includes('off chain'));
-    const asked = ofId(atB, sealed.messageId);
+    const asked = ofId(atB, asking.messageId);
     assert.deepEqual([asked?.from, asked?.via], [a.identity, 'relay']);
+    const replier = createReplier({ vault: b, genesisHash, store: storeB, directory: watch.state, client, relay });
+    await replier.reply(asked ?? assert.fail('nobody asked'), utf8('heard'));
+    assert.deepEqual((await asking.reply).content, utf8('heard'));
 
-    const answer = await sealMessage(
-      { vault: b, genesisHash, store: storeB, directory: watch.state },
-      {
-        to: a.identity,
-        body: { kind: 'reply', inReplyTo: sealed.messageId, content: utf8('heard') },
-        recipientKey: asked?.senderKey ?? new Uint8Array(),
-      },
-    );
-    await relay.postReply(await sign(b, answer.envelope));
-    const localA = { identity: a.identity, vault: a, accept: inboxA.accept.bind(inboxA) };
-    const feed = feedFromMailbox({ client, genesisHash, url: relay.url, local: localA }).subscribe();
-    await atA.until(() => atA.deliveries.length === 1);
-    feed.unsubscribe();
-    const { body } = ofId(atA, answer.messageId) ?? {};
-    assert.deepEqual(body, { kind: 'reply', inReplyTo: sealed.messageId, content: utf8('heard') });
-
+    const endpoints = watch.state.get(b.identity)?.endpoints ?? [];
     const toOldKey = await sealMessage(sender, { to: b.identity, body: data('to the old key') });
     await rotateEntity({ chain, vault: b, account: alice });
     await seen(b.identity, 1);

@@ -23,7 +23,7 @@ export const rooms = {
   presence: [...secrets, 'chain', 'store', 'worker-state'],
   outbox: [...secrets, 'chain', 'channel', 'store', 'worker-state'],
   inbox: [...secrets, 'chain', 'channel', 'store', 'worker-state'],
-  relay: [...secrets, 'channel', 'store', 'worker-state', 'inbox'],
+  relay: [...secrets, 'channel', 'store', 'worker-state', 'inbox', 'outbox'],
   web: [...services, 'relay'],
   cli: [...services, 'relay', 'contract', 'presence', 'dev-chain'],
 };

@@ -21,7 +21,7 @@ export type MailboxEvent =
   | { readonly type: 'ready' }
   | { readonly type: 'lost'; readonly error: RelayError }
   /** A message is in the inbox, or was there before. */
-  | { readonly type: 'accepted' }
+  | { readonly type: 'accepted'; readonly messageId: Hex }
   /** The relay gave something that the inbox refuses; it is acknowledged, since it would be refused for ever. */
   | { readonly type: 'refused'; readonly error: RelayError };
 
@@ -50,7 +50,7 @@ async function take(delivery: RelayDelivery, ingest: Ingest, local: LocalEntity)
     // The relay held it against its clock when it came in (protocol.md §9).
     await local.accept(message.signed.envelope, { skipClockCheck: true });
     delivery.ack();
-    return { type: 'accepted' };
+    return { type: 'accepted', messageId: message.messageId };
   } catch (error) {
     if (!(error instanceof RelayError) || isLocalFailure(error)) throw error;
     delivery.ack();

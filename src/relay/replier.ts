@@ -82,7 +82,8 @@ class SealingReplier implements Replier {
   async #deliver(delivery: Asking, signed: Uint8Array, signal: AbortSignal): Promise<void> {
     const { from: to } = delivery;
     const published = this.#publishedEndpoints(delivery);
-    const places = published === undefined ? this.#boxes(delivery, signed, signal) : [this.#atEndpoints(published, signed, signal)];
+    const places =
+      published === undefined ? this.#boxes(delivery, signed, signal) : [this.#atEndpoints(published, signed, signal)];
     if (places.length === 0) throw new RelayError('no-reply-address', { details: { to } });
     const outcomes = await Promise.allSettled(places.map((leave) => this.#insist(leave, signal)));
     if (outcomes.some(({ status }) => status === 'fulfilled')) return;
@@ -115,14 +116,17 @@ class SealingReplier implements Replier {
 
   /** Tries again what may yet succeed, until the signal ends it. */
   async #insist(leave: () => Promise<unknown>, signal: AbortSignal): Promise<void> {
+    let last: RelayError | undefined;
     for (let failures = 1; ; failures++) {
       try {
         await leave();
         return;
       } catch (error) {
-        if (signal.aborted || !isRelayError(error) || isHopeless.has(error.code)) throw error;
+        if (!isRelayError(error) || isHopeless.has(error.code)) throw error;
         await pause(backoffMs(failures, this.#options.backoff), signal);
-        if (signal.aborted) throw error;
+        last = error.code === 'aborted' ? (last ?? error) : error;
+        // Its time is over: then this is why it was in vain.
+        if (signal.aborted) throw last;
       }
     }
   }

@@ -1,6 +1,6 @@
 import { filter, mergeMap, Observable, Subject, takeUntil, type Subscription } from 'rxjs';
 import type { BytesLike, Hex } from '../codec/index.ts';
-import { asRelayError, RelayError } from '../errors/index.ts';
+import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
 import type { Delivery, Inbox, InboxEvent } from '../inbox/inbox.ts';
 import type { Replier } from './replier.ts';
 
@@ -102,14 +102,16 @@ class HandlingService implements InboxService {
     const { replier, onError } = this.#options;
     try {
       const answer = await this.#answer(delivery);
-      if (answer !== undefined) await replier.reply(delivery, answer, signal).catch((error: unknown) => {
-        if (signal.aborted) throw error;
-        // Who asked has given up by now, or can't be answered: that must not hold up the others.
-        onError?.(asRelayError(error, 'reply-undelivered', { to: delivery.from }), delivery);
-      });
+      if (answer !== undefined)
+        await replier.reply(delivery, answer, signal).catch((error: unknown) => {
+          if (signal.aborted) throw error;
+          // Who asked has given up by now, or can't be answered: that must not hold up the others.
+          onError?.(asRelayError(error, 'reply-undelivered', { to: delivery.from }), delivery);
+        });
       await delivery.ack();
     } catch (error) {
-      if (!signal.aborted) onError?.(asRelayError(error, 'handler-failed', { messageId: delivery.messageId }), delivery);
+      if (!isRelayError(error, 'aborted'))
+        onError?.(asRelayError(error, 'handler-failed', { messageId: delivery.messageId }), delivery);
     }
   }
 
@@ -120,7 +122,10 @@ class HandlingService implements InboxService {
     const { body, from } = delivery;
     const read = new Uint8Array();
     if (body.kind === 'invocation' && onInvocation !== undefined)
-      return answerable(delivery, (await onInvocation({ from, to: body.to, input: body.input, delivery, signal })) ?? read);
+      return answerable(
+        delivery,
+        (await onInvocation({ from, to: body.to, input: body.input, delivery, signal })) ?? read,
+      );
     const answer = await onMessage?.(delivery, signal);
     // A reply is the end of a conversation, or two services would go on for ever.
     if (body.kind === 'reply') return undefined;

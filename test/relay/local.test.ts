@@ -4,9 +4,9 @@ import { decodeEcdhRecord, ecdhRecordContent, messageId } from '../../src/codec/
 import { signWith, verify } from '../../src/crypto/index.ts';
 import { RelayError } from '../../src/errors/index.ts';
 import { createRelayClient, type LocalEntity } from '../../src/relay/index.ts';
-import { RawSocket } from './raw-socket.ts';
+import { RawSocket, textOf } from './raw-socket.ts';
 import { until } from '../support/until.ts';
-import { alice, bob, carol, Cleanup, genesisHash, message, signer } from './support.ts';
+import { alice, bob, carol, Cleanup, genesisHash, message, signer, type Entity } from './support.ts';
 
 describe('relay: its own entity', () => {
   const cleanup = new Cleanup();
@@ -87,7 +87,7 @@ describe('relay: its own entity', () => {
       });
   });
 
-  it('hands a reply to its sender over the connection that asked, registered or not', async () => {
+  it('hands an answer to the key that asked, over the connection that asked, registered or not', async () => {
     const relay = await cleanup.relay({
       recipients: [],
       local: local(async (envelope) => {
@@ -97,38 +97,29 @@ describe('relay: its own entity', () => {
       }),
     });
     const sender = client();
-    const events: string[] = [];
-    const subscription = sender
-      .receive({ url: relay.url, identity: alice.identity, sign: signer(alice) })
-      .subscribe((event) => {
-        if (event.type !== 'delivery') return;
-        events.push(Buffer.from(event.signedEnvelope).toString('latin1').slice(-66));
-        event.ack();
-      });
-    cleanup.add(subscription, (made) => {
-      made.unsubscribe();
-    });
-    const sent = [message(alice, bob), message(alice, bob)];
-    for (const { bytes } of sent) await sender.send(bytes, [relay.url]);
-    await until(() => events.length === 2);
-    assert.deepEqual(
-      events,
-      sent.map(({ id }) => id),
-    );
+    const { bytes, id } = message(alice, bob);
+    await sender.send(bytes, [relay.url.replace('http', 'ws')]);
+    const answer = await sender.awaitReply({ ...boxOf(alice, relay.url), open: async (signed) => textOf(signed) });
+    assert.equal(answer, `reply to ${id}`);
     const metrics = await (await fetch(`${relay.url}/metrics`)).text();
     assert.match(metrics, /^khala_relay_connections 1$/m);
   });
 
-  it('keeps a reply until its recipient comes', async () => {
+  it('keeps an answer until somebody comes for it, and until it is taken', async () => {
     const relay = await cleanup.relay({ recipients: [], local: local(() => Promise.resolve('accepted')) });
     const reply = message(bob, carol, { text: 'an answer' });
     assert.equal((await relay.postReply(reply.bytes)).status, 'stored');
     assert.equal((await relay.postReply(reply.bytes)).status, 'duplicate');
     await assert.rejects(relay.postReply(message(bob, carol, { signer: alice }).bytes), RelayError);
-    const raw = await RawSocket.open(relay.url, cleanup);
-    await raw.login(carol);
-    raw.send({ type: 'credit', deliveries: 5 });
-    await raw.next('delivery');
-    assert.deepEqual(raw.texts(), ['an answer']);
+    const open = async (signed: Uint8Array) => textOf(signed);
+    assert.equal(await client().awaitReply({ ...boxOf(carol, relay.url), open }), 'an answer');
+    await until(async () => (await relay.mailStore.totals()).count === 0);
   });
 });
+
+/** Where `who` waits for what is answered to its key. */
+function boxOf(who: Entity, url: string) {
+  const { identity, keys } = who;
+  const { signal } = new AbortController();
+  return { url, identity, sign: signer(who), senderKey: keys.publicKey, signal };
+}

@@ -4,6 +4,7 @@ import { describe, it } from 'mocha';
 import { isRelayError, RelayError } from '../../src/errors/index.ts';
 import { AckTracker } from '../../src/relay/ack-tracker.ts';
 import { backoffMs, pause } from '../../src/relay/backoff.ts';
+import { EndpointHealth } from '../../src/relay/endpoint-health.ts';
 import * as frames from '../../src/relay/frames.ts';
 import { originOf, relayKey, routeUrl } from '../../src/relay/relay-url.ts';
 import { addressKey, TokenBuckets } from '../../src/relay/token-buckets.ts';
@@ -21,9 +22,18 @@ const record = <T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<
 const clientFrames: fc.Arbitrary<frames.ClientFrame> = fc.oneof(
   record({ type: fc.constant('send' as const), id: u32, signedEnvelope: fc.uint8Array({ maxLength: 500 }) }),
   record({ type: fc.constant('challenge-me' as const), id: u32 }),
-  record({ type: fc.constant('login' as const), id: u32, identity: hex(32), origin: text, signature: bytes(64) }),
+  record({
+    type: fc.constantFrom('login' as const, 'prove' as const),
+    id: u32,
+    identity: hex(32),
+    origin: text,
+    signature: bytes(64),
+  }),
   record({ type: fc.constant('credit' as const), deliveries: u32 }),
   record({ type: fc.constant('ack' as const), upTo: u64 }),
+  record({ type: fc.constant('post-reply' as const), id: u32, signedEnvelope: fc.uint8Array({ maxLength: 500 }) }),
+  record({ type: fc.constant('await-reply' as const), id: u32, senderKey: bytes(32), after: u64 }),
+  record({ type: fc.constant('reply-done' as const), senderKey: bytes(32), upTo: u64 }),
 );
 
 const relayFrames: fc.Arbitrary<frames.RelayFrame> = fc.oneof(
@@ -45,6 +55,12 @@ const relayFrames: fc.Arbitrary<frames.RelayFrame> = fc.oneof(
   record({ type: fc.constant('logged-in' as const), id: u32, generation: hex(16), acknowledged: u64 }),
   record({ type: fc.constant('delivery' as const), cursor: u64, signedEnvelope: fc.uint8Array({ maxLength: 500 }) }),
   record({ type: fc.constant('acked' as const), upTo: u64 }),
+  record({
+    type: fc.constant('reply' as const),
+    id: u32,
+    cursor: u64,
+    signedEnvelope: fc.uint8Array({ maxLength: 500 }),
+  }),
 );
 
 describe('relay: frames', () => {
@@ -236,3 +252,48 @@ function takes(buckets: TokenBuckets, key: string): boolean {
     return false;
   }
 }
+
+describe('relay: endpoints that did well and badly', () => {
+  const to = `0x${'0b'.repeat(32)}` as const;
+  const [a, b, c] = ['https://a.example', 'https://b.example', 'https://c.example'] as const;
+  let now = 0;
+  const health = (): EndpointHealth =>
+    new EndpointHealth({ now: () => now, backoff: { firstMs: 1_000, mostMs: 8_000 }, capacity: 3 });
+
+  it('are tried as their owner lists them where nothing is known', () => {
+    assert.deepEqual(health().ranked([c, a, b], to), [c, a, b]);
+  });
+
+  it('come last for a while after a failure, longer after each, and are never left out', () => {
+    const seen = health();
+    let last = 0;
+    for (let failures = 1; failures <= 4; failures++) {
+      seen.failed(a);
+      const begin = now;
+      assert.deepEqual(seen.ranked([a, b], to), [b, a]);
+      while (seen.ranked([a, b], to)[0] !== a) now += 100;
+      const pauseMs = now - begin;
+      assert.ok(pauseMs >= 500 * 2 ** (failures - 1) && pauseMs <= 1_100 * 2 ** (failures - 1), String(pauseMs));
+      assert.ok(pauseMs > last / 2);
+      last = pauseMs;
+    }
+    seen.succeeded(a, to, false);
+    seen.failed(a);
+    now += 1_000;
+    assert.deepEqual(seen.ranked([a, b], to), [a, b]);
+  });
+
+  it('come first where they are the recipient itself, and for no other recipient', () => {
+    const seen = health();
+    seen.succeeded(b, to, true);
+    assert.deepEqual(seen.ranked([a, b], to), [b, a]);
+    assert.deepEqual(seen.ranked([a, b], `0x${'0c'.repeat(32)}`), [a, b]);
+  });
+
+  it('are forgotten, those that were not used for the longest, past a bound', () => {
+    const seen = health();
+    seen.failed(a);
+    for (let n = 0; n < 3; n++) seen.failed(`https://${n}.example`);
+    assert.deepEqual(seen.ranked([a, b], to), [a, b]);
+  });
+});

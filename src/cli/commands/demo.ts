@@ -5,13 +5,13 @@ import type { Command } from 'commander';
 import { accountFromSuri, connectChain } from '../../chain/index.ts';
 import { startDevChain } from '../../dev-chain/index.ts';
 import { registerEntity, rotateEntity } from '../../presence/index.ts';
-import { createRelay, createRelayClient, feedFromMailbox, type Relay } from '../../relay/index.ts';
+import { createRelay, createRelayClient, type Relay } from '../../relay/index.ts';
 import { openLmdbMailStore } from '../../store/index.ts';
 import { watchWorkerState, type WorkerEntry } from '../../worker-state/index.ts';
 import { action, command, type Context } from '../command.ts';
 import { deliveryText } from '../print-inbox.ts';
 import { createEntity, type Entity } from '../demo/entity.ts';
-import { quoted, reply, sendOffChain, sendOnChain, workerWhere, type Scene } from '../demo/exchange.ts';
+import { quoted, reply, askOffChain, sendOnChain, workerWhere, type Scene } from '../demo/exchange.ts';
 import { Stage } from '../demo/stage.ts';
 import { short } from '../output.ts';
 
@@ -100,7 +100,7 @@ async function play(stage: Stage, scene: Scene, a: Entity, b: Entity, relay: Rel
     (workers) => workers.map(describeWorker).join(' · '),
   );
   await onChain(stage, scene, a, b, 'hello B, on chain');
-  await offChain(stage, scene, a, b, relay);
+  await offChain(stage, scene, a, b);
   await stage.step(
     "Rotate B's EcdhKey",
     async () => {
@@ -121,26 +121,16 @@ async function onChain(stage: Stage, scene: Scene, a: Entity, b: Entity, text: s
   );
 }
 
-async function offChain(stage: Stage, scene: Scene, a: Entity, b: Entity, relay: Relay): Promise<void> {
-  const { messageId } = await stage.step(
+async function offChain(stage: Stage, scene: Scene, a: Entity, b: Entity): Promise<void> {
+  const { reply: answer } = await stage.step(
     'A → B off chain',
-    () => sendOffChain(scene, a, b, 'hello B, can you hear me?'),
+    () => askOffChain(scene, a, b, 'hello B, can you hear me?'),
     ({ endpoint, delivery }) => `through ${endpoint}; B reads ${quoted(delivery)}`,
   );
   await stage.step(
     'B → A, the reply',
-    async () => {
-      const { genesisHash } = scene.chain;
-      const accept = a.inbox.accept.bind(a.inbox);
-      const local = { identity: a.vault.identity, vault: a.vault, accept };
-      const mailbox = feedFromMailbox({ client: scene.client, genesisHash, url: relay.url, local }).subscribe();
-      try {
-        return await a.replyTo(messageId);
-      } finally {
-        mailbox.unsubscribe();
-      }
-    },
-    (delivery) => `A reads ${quoted(delivery)}`,
+    () => answer,
+    ({ content }) => `A reads "${new TextDecoder().decode(content)}"`,
   );
 }
 

@@ -19,8 +19,6 @@ export interface Entity extends AsyncDisposable {
   readonly deliveries$: Observable<Delivery>;
   /** The delivery of that id, once it is there. */
   delivered(messageId: Hex): Promise<Delivery>;
-  /** The next delivery that replies to that id. */
-  replyTo(messageId: Hex): Promise<Delivery>;
 }
 
 export interface EntityOptions {
@@ -68,7 +66,6 @@ export async function createEntity({ name, folder, passphrase, chain, isRegister
       });
     },
     delivered: (id) => next(({ messageId }) => messageId === id),
-    replyTo: (id) => next(({ body }) => body.kind === 'reply' && body.inReplyTo === id),
     async [Symbol.asyncDispose]() {
       subscription?.unsubscribe();
       await inbox.stop();

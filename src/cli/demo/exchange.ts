@@ -1,11 +1,10 @@
 import { filter, firstValueFrom, startWith } from 'rxjs';
 import type { Account, Chain } from '../../chain/index.ts';
-import { sealMessage } from '../../channel/index.ts';
-import { encodeSignedEnvelope, equalBytes, toHex, topicOf, type BodyInput, type Hex } from '../../codec/index.ts';
+import { equalBytes, toHex, topicOf, type BodyInput, type Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
 import type { Delivery } from '../../inbox/index.ts';
 import { createOutbox } from '../../outbox/index.ts';
-import type { Relay, RelayClient } from '../../relay/index.ts';
+import { createReplier, createRequester, type Relay, type RelayClient, type Reply } from '../../relay/index.ts';
 import type { WorkerEntry, WorkerStateWatch } from '../../worker-state/index.ts';
 import { bodyText } from '../print-inbox.ts';
 import type { Entity } from './entity.ts';
@@ -42,26 +41,20 @@ export async function sendOnChain(scene: Scene, from: Entity, to: Entity, text: 
 export interface OffChainResult {
   readonly endpoint: string;
   readonly delivery: Delivery;
-  readonly messageId: Hex;
+  readonly reply: Promise<Reply>;
 }
 
-/** Sends a text to the endpoint that the recipient published and waits until it has opened it. */
-export async function sendOffChain(scene: Scene, from: Entity, to: Entity, text: string): Promise<OffChainResult> {
-  const { chain, watch, client } = scene;
-  const sender = { vault: from.vault, genesisHash: chain.genesisHash, store: from.store, directory: watch.state };
-  const { envelope, messageId } = await sealMessage(sender, { to: to.vault.identity, body: textBody(text) });
-  const endpoints = watch.state.get(to.vault.identity)?.endpoints ?? [];
-  const { endpoint } = await client.send(await signed(scene, from, envelope), endpoints);
-  return { endpoint, delivery: await to.delivered(messageId), messageId };
+/** Asks at the endpoint that the recipient published and waits until it has opened the question. */
+export async function askOffChain(scene: Scene, from: Entity, to: Entity, text: string): Promise<OffChainResult> {
+  const requester = createRequester(partsOf(scene, from));
+  const { endpoint, messageId, reply } = await requester.ask({ to: to.vault.identity, body: textBody(text) });
+  return { endpoint, delivery: await to.delivered(messageId), reply };
 }
 
-/** Answers a delivery: to the key that asked, by the mailbox of who asked (protocol.md §8). */
+/** Answers a delivery: to the key that asked, at the relay that it asks at (protocol.md §8). */
 export async function reply(scene: Scene, from: Entity, relay: Relay, delivery: Delivery, text: string): Promise<void> {
-  const { chain, watch } = scene;
-  const sender = { vault: from.vault, genesisHash: chain.genesisHash, store: from.store, directory: watch.state };
-  const body: BodyInput = { kind: 'reply', inReplyTo: delivery.messageId, content: new TextEncoder().encode(text) };
-  const { envelope } = await sealMessage(sender, { to: delivery.from, body, recipientKey: delivery.senderKey });
-  await relay.postReply(await signed(scene, from, envelope));
+  const replier = createReplier({ ...partsOf(scene, from), relay });
+  await replier.reply(delivery, new TextEncoder().encode(text));
 }
 
 /** The worker as WorkerState has it, once it fits. */
@@ -89,7 +82,6 @@ function textBody(text: string): BodyInput {
   return { kind: 'data', content: new TextEncoder().encode(text) };
 }
 
-async function signed({ chain }: Scene, { vault }: Entity, envelope: Uint8Array): Promise<Uint8Array> {
-  const signature = await vault.sign({ type: 'envelope', genesisHash: chain.genesisHash, envelope });
-  return encodeSignedEnvelope({ identity: vault.identity, signature, envelope });
+function partsOf({ chain, watch, client }: Scene, { vault, store }: Entity) {
+  return { vault, store, client, genesisHash: chain.genesisHash, directory: watch.state };
 }

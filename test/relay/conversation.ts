@@ -1,0 +1,117 @@
+import { connectChain, type Chain } from '../../src/chain/index.ts';
+import type { Hex } from '../../src/codec/index.ts';
+import { startDevChain } from '../../src/dev-chain/index.ts';
+import { createInbox, type Inbox } from '../../src/inbox/index.ts';
+import {
+  createRelayClient,
+  createReplier,
+  createRequester,
+  feedFromMailbox,
+  serveInbox,
+  type InboxService,
+  type NodeRelayClientOptions,
+  type PeerDirectory,
+  type RelayClient,
+  type Replier,
+  type ReplierOptions,
+  type Requester,
+  type ServeInboxOptions,
+} from '../../src/relay/index.ts';
+import { openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
+import { createMemoryVault, type Vault } from '../../src/vault/index.ts';
+import type { Cleanup } from './support.ts';
+
+/** An entity with all that it needs to talk, and a directory that knows it. */
+export interface Party {
+  readonly vault: Vault;
+  readonly store: TransactionalStore;
+  readonly client: RelayClient;
+}
+
+/** One chain for a suite, and what its tests make on it. */
+export class Conversations {
+  chain!: Chain;
+  readonly peers = new Map<Hex, NonNullable<ReturnType<PeerDirectory['get']>>>();
+  readonly #cleanup: Cleanup;
+  #stop: () => Promise<void> = async () => undefined;
+
+  constructor(cleanup: Cleanup) {
+    this.#cleanup = cleanup;
+  }
+
+  async start(): Promise<void> {
+    const node = await startDevChain();
+    const chain = await connectChain({ endpoints: [node.ws] });
+    this.chain = chain;
+    this.#stop = async () => {
+      await chain.stop();
+      await node.stop();
+    };
+  }
+
+  stop(): Promise<void> {
+    return this.#stop();
+  }
+
+  get genesisHash(): Hex {
+    return this.chain.genesisHash;
+  }
+
+  client(options: Partial<NodeRelayClientOptions> = {}): RelayClient {
+    const made = createRelayClient({ genesisHash: this.genesisHash, allowPrivate: true, ...options });
+    return this.#cleanup.add(made, (client) => client.stop());
+  }
+
+  party(client = this.client()): Party {
+    const vault = this.#cleanup.add(createMemoryVault(), (made) => made.close());
+    return { vault, store: openMemoryStore(), client };
+  }
+
+  /** Puts an entity into the directory, with the key that it has now. */
+  async register({ vault }: Pick<Party, 'vault'>, endpoints: readonly string[]): Promise<void> {
+    const keys = await vault.ecdhKeys();
+    const current = keys.find(({ state }) => state === 'current');
+    if (current === undefined) throw new Error('no current key');
+    const { epoch, publicKey } = current;
+    this.peers.set(vault.identity, { current: { epoch, ecdhKey: publicKey, proven: true }, endpoints });
+  }
+
+  requester({ vault, store, client }: Party): Requester {
+    return createRequester({ vault, store, client, genesisHash: this.genesisHash, directory: this.peers });
+  }
+
+  async inbox({ vault, store }: Party): Promise<Inbox> {
+    const inbox = createInbox({ chain: this.chain, vault, store });
+    this.#cleanup.add(inbox, (made) => made.stop());
+    await inbox.start();
+    return inbox;
+  }
+
+  replier({ vault, store, client }: Party, options: Partial<ReplierOptions> = {}): Replier {
+    const { genesisHash, peers: directory } = this;
+    const backoff = { firstMs: 5, mostMs: 50 };
+    return createReplier({ vault, store, client, genesisHash, directory, backoff, ...options });
+  }
+
+  serve(inbox: Inbox, replier: Replier, options: Partial<ServeInboxOptions> = {}): InboxService {
+    return this.#cleanup.add(serveInbox({ inbox, replier, ...options }), (made) => made.stop());
+  }
+
+  /** Reads the party's mailbox at a relay into its inbox; resolves when it would miss nothing. */
+  async feed({ vault, client }: Party, url: string, inbox: Inbox, replier?: Replier): Promise<void> {
+    const { genesisHash } = this;
+    const local = { identity: vault.identity, vault, accept: inbox.accept.bind(inbox) };
+    await new Promise<void>((resolve, reject) => {
+      const subscription = feedFromMailbox({ client, genesisHash, url, local }).subscribe({
+        next: (event) => {
+          if (event.type === 'ready') resolve();
+          if (event.type === 'accepted') replier?.cameBy(event.messageId, url);
+        },
+        error: reject,
+      });
+      this.#cleanup.add(subscription, (made) => {
+        made.unsubscribe();
+      });
+    });
+  }
+}
