@@ -115,7 +115,18 @@ export const targets: readonly Target[] = [
         fc.record({ type: fc.constant('credit' as const), deliveries: arbitrary.u32 }),
         fc.record({ type: fc.constant('ack' as const), upTo: arbitrary.u64 }),
         fc.record({
-          type: fc.constant('login' as const),
+          type: fc.constant('await-reply' as const),
+          id: arbitrary.u32,
+          senderKey: arbitrary.fixed(32),
+          after: arbitrary.u64,
+        }),
+        fc.record({
+          type: fc.constant('reply-done' as const),
+          senderKey: arbitrary.fixed(32),
+          upTo: arbitrary.u64,
+        }),
+        fc.record({
+          type: fc.constantFrom('login' as const, 'prove' as const),
           id: arbitrary.u32,
           identity: arbitrary.id,
           origin: fc.webUrl(),
