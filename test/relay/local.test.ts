@@ -39,7 +39,7 @@ describe('relay: its own entity', () => {
     assert.deepEqual(raw.all('receipt'), []);
     finish();
     assert.equal((await raw.next('receipt')).status, 'delivered');
-    assert.deepEqual(accepted[0], sent.envelope);
+    assert.deepEqual(Uint8Array.from(accepted[0] ?? []), sent.envelope);
     assert.equal((await relay.mailStore.stats(bob.identity)).count, 0);
   });
 
