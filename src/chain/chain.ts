@@ -90,7 +90,7 @@ export interface RawWorker {
   readonly ecdhKey: Uint8Array;
   readonly runtimeVersion: number;
   readonly confidenceLevel: number;
-  /** `decodeEndpoints` gives `WorkerRecord.endpoints` of it. Empty: none. Maybe a view. */
+  /** `decodeEndpoints` gives `WorkerRecord.endpoints` of it, `endpointFaults` what is wrong with it. Empty: none. Maybe a view. */
   readonly endpoints: Uint8Array;
   readonly gatekeeper: boolean;
 }

@@ -2,7 +2,7 @@ export { accountFromSuri } from './account.ts';
 export type * from './chain.ts';
 export { systemClock } from './clock.ts';
 export type { Clock } from './clock.ts';
-export { decodeEndpoints, mayHaveRecords } from './storage/endpoints.ts';
+export { decodeEndpoints, endpointFaults, isPlainList } from './storage/endpoints.ts';
 export { connectChain } from './connect-chain.ts';
 export type { ConnectOptions } from './connect-chain.ts';
 export type { ChainLogger } from './logger.ts';

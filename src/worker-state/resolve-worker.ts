@@ -7,7 +7,7 @@ import type { EpochKey, WorkerEntry } from './worker-state.ts';
 /** A worker with its records verified. */
 export interface ResolvedWorker {
   readonly entry: WorkerEntry;
-  /** What is wrong with its records, by the record, or by a name of the fault. */
+  /** What is wrong with its endpoints and records, by the record, or by a name of the fault. */
   readonly faults: ReadonlyMap<string, string>;
 }
 
@@ -38,7 +38,7 @@ export function resolveWorkers(
 function resolve({ facts, seen }: Unresolved, { keys, invalid }: ProvenRecords): ResolvedWorker {
   const { identity, gatekeeper, runtimeVersion, confidenceLevel, urls } = facts;
   const { epochs, conflicts } = mergeEpochs(facts.registered, seen, keys);
-  const faults = new Map(invalid);
+  const faults = new Map([...facts.faults, ...invalid]);
   for (const epoch of conflicts)
     faults.set(`conflict ${epoch}`, `there are two proven keys for epoch ${epoch}; the bytewise greater is used`);
   const current = epochs.at(-1) ?? epochs[0];

@@ -1,5 +1,6 @@
+import { endpointFaults } from '../chain/index.ts';
 import type { Hex } from '../codec/index.ts';
-import { endpointsOf, idOf, rawWorker, type Endpoints, type WorkerRow } from './rows/worker-row.ts';
+import { endpointsOf, idOf, isPlain, rawWorker, type Endpoints, type WorkerRow } from './rows/worker-row.ts';
 
 /** What WorkerState says of one worker, decoded but not verified. */
 export interface WorkerFacts extends Endpoints {
@@ -9,12 +10,17 @@ export interface WorkerFacts extends Endpoints {
   readonly gatekeeper: boolean;
   readonly runtimeVersion: number;
   readonly confidenceLevel: number;
+  /** What is wrong with its list of endpoints, by a name of the fault. */
+  readonly faults: ReadonlyMap<string, string>;
 }
 
+const noFaults: ReadonlyMap<string, string> = new Map();
+
 export function factsOf(row: WorkerRow): WorkerFacts {
-  const { ecdhKey, runtimeVersion, confidenceLevel, gatekeeper } = rawWorker(row);
+  const { ecdhKey, runtimeVersion, confidenceLevel, gatekeeper, endpoints } = rawWorker(row);
   const registered = ecdhKey.slice();
-  return { identity: idOf(row), registered, runtimeVersion, confidenceLevel, gatekeeper, ...endpointsOf(row) };
+  const faults = isPlain(row) ? noFaults : endpointFaults(endpoints);
+  return { identity: idOf(row), registered, runtimeVersion, confidenceLevel, gatekeeper, faults, ...endpointsOf(row) };
 }
 
 export function sameTexts(a: readonly string[], b: readonly string[]): boolean {

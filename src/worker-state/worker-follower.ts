@@ -10,7 +10,8 @@ import { RowCollector } from './rows/row-collector.ts';
 import type { WorkerRow } from './rows/worker-row.ts';
 import type { StateStore, StoredState } from './state-store.ts';
 import { TimeSlice } from './time-slice.ts';
-import type { At, EpochKey, WatchStats, WorkerChange } from './worker-state.ts';
+import { StepReaders } from './step-readers.ts';
+import type { At, EpochKey, WatchStats, WorkerChange, WorkerStateStep } from './worker-state.ts';
 import type { WorkerTable } from './worker-table.ts';
 
 export interface FollowerParts {
@@ -33,6 +34,8 @@ interface Prepared {
   readonly id: Hex;
   readonly row: WorkerRow | undefined;
   readonly resolved: ResolvedWorker | undefined;
+  /** As consumers have seen it. */
+  readonly before: ResolvedWorker | undefined;
   readonly changes: readonly ChangeDraft[];
 }
 
@@ -43,10 +46,20 @@ export class WorkerFollower {
   #source: ChangeSource;
   #at: At = { block: 0, hash: '0x' };
   #blocks = 0;
+  readonly #steps: StepReaders;
+  /** Workers of the snapshot of whose faults nobody was told yet. */
+  #untold: Set<Hex> | undefined;
 
   constructor(parts: FollowerParts) {
     this.#parts = parts;
     this.#source = parts.source;
+    const at = (): At => this.#at;
+    this.#steps = new StepReaders({
+      get at() {
+        return at();
+      },
+      resolved: (id) => parts.table.resolved(id),
+    });
   }
 
   get changes$(): Observable<WorkerChange> {
@@ -61,7 +74,13 @@ export class WorkerFollower {
     return { strategy: this.#source.strategy, blocks: this.#blocks, ...this.#source.stats };
   }
 
+  /** See `WorkerStateWatch.steps`. */
+  steps(signal?: AbortSignal): AsyncIterableIterator<WorkerStateStep, undefined> {
+    return this.#steps.open(signal);
+  }
+
   end(error?: unknown): void {
+    this.#steps.end(error);
     if (error === undefined) this.#changes$.complete();
     else this.#changes$.error(error);
   }
@@ -130,26 +149,39 @@ export class WorkerFollower {
     }
   }
 
-  /** Verifies what the snapshot left, a slice of time at a time. */
+  /** Verifies what the snapshot left, a slice of time at a time, and tells of what is wrong with it. */
   async verifyAll(signal: AbortSignal): Promise<void> {
     const { table, clock } = this.#parts;
     const slice = new TimeSlice(clock);
     const proven = new Map<Hex, readonly EpochKey[]>();
-    const ids = [...table.unresolved];
+    const ids = [...this.#untoldIds()];
     for (let start = 0; start < ids.length; start += verifiedAtOnce) {
       await slice.breathe();
       if (signal.aborted) return;
-      // Some may have been looked at or deleted since.
-      const rows = ids
-        .slice(start, start + verifiedAtOnce)
-        .map((id) => (table.unresolved.has(id) ? table.row(id) : undefined));
-      for (const resolved of table.resolveAll(rows.filter((row) => row !== undefined))) {
-        const { identity } = resolved.entry;
-        proven.set(identity, table.seen(identity));
-        this.#emit(faultsOf(resolved));
+      // A block may have changed some since, and told of them.
+      const part = ids.slice(start, start + verifiedAtOnce).filter((id) => this.#untold?.has(id) === true);
+      table.resolveAll(
+        part
+          .filter((id) => table.unresolved.has(id))
+          .map((id) => table.row(id))
+          .filter(isRow),
+      );
+      const told: [Hex, ResolvedWorker][] = [];
+      for (const id of part) {
+        this.#untold?.delete(id);
+        const resolved = table.resolved(id);
+        if (resolved === undefined) continue;
+        if (table.seen(id).length > 0) proven.set(id, table.seen(id));
+        if (resolved.faults.size > 0) told.push([id, resolved]);
       }
+      this.#steps.note(told.map(([id, resolved]) => [id, withoutFaults(resolved)]));
+      for (const [, resolved] of told) this.#emit(faultsOf(resolved));
     }
     await this.#save(proven);
+  }
+
+  #untoldIds(): Set<Hex> {
+    return (this.#untold ??= new Set(this.#parts.table.unresolved));
   }
 
   async onHead(head: Head, signal: AbortSignal): Promise<void> {
@@ -191,11 +223,15 @@ export class WorkerFollower {
     for (let start = 0; start < differing.length; start += verifiedAtOnce) {
       await slice.breathe();
       const part = differing.slice(start, start + verifiedAtOnce);
+      const known = part.filter(([id]) => table.unresolved.has(id)).map(([id]) => table.row(id));
+      table.resolveAll(known.filter(isRow));
       const resolvedRows = table.preview(part.map(([, row]) => row).filter((row) => row !== undefined));
       const after = new Map(resolvedRows.map((resolved) => [resolved.entry.identity, resolved]));
       for (const [id, row] of part) {
         const resolved = after.get(id);
-        prepared.push({ id, row, resolved, changes: reduceWorker(table.resolved(id), resolved) });
+        const stands = table.resolved(id);
+        const before = stands !== undefined && this.#untoldIds().has(id) ? withoutFaults(stands) : stands;
+        prepared.push({ id, row, resolved, before, changes: reduceWorker(before, resolved) });
         const keys = resolved?.entry.epochs.filter((key) => key.proven) ?? [];
         if (keys.length > 0) proven.set(id, keys);
       }
@@ -209,11 +245,14 @@ export class WorkerFollower {
   async #apply(at: At, { workers, accept }: Differences): Promise<void> {
     const { table } = this.#parts;
     const prepared = await this.#prepare(workers);
-    for (const { id, row, resolved } of prepared)
+    for (const { id, row, resolved } of prepared) {
       if (row === undefined) table.delete(id);
       else table.set(row, resolved);
+      this.#untoldIds().delete(id);
+    }
     accept();
     this.#advance(at);
+    this.#steps.note(prepared.map(({ id, before }) => [id, before]));
     this.#emit(prepared.flatMap(({ changes }) => changes));
   }
 
@@ -228,4 +267,12 @@ export class WorkerFollower {
   async #save(proven: ReadonlyMap<Hex, readonly EpochKey[]>): Promise<void> {
     await this.#parts.epochs?.save(proven);
   }
+}
+
+function isRow(row: WorkerRow | undefined): row is WorkerRow {
+  return row !== undefined;
+}
+
+function withoutFaults({ entry }: ResolvedWorker): ResolvedWorker {
+  return { entry, faults: new Map() };
 }

@@ -49,6 +49,14 @@ export type WorkerChange = At &
     | { readonly type: 'invalid-record'; readonly identity: Hex; readonly reason: string }
   );
 
+/** From what a reader has seen to what a later block shows, whatever lies between. */
+export interface WorkerStateStep extends At {
+  /** At most one of a kind for a worker, each with the block and hash of the step. Empty with `isReset`. */
+  readonly changes: readonly WorkerChange[];
+  /** So much changed since the last step that it is not listed: read all of `state` again. */
+  readonly isReset: boolean;
+}
+
 /** WorkerState as of one block, consistent while it is updated. */
 export interface WorkerStateView {
   readonly size: number;
@@ -82,6 +90,11 @@ export interface WorkerStateWatch extends AsyncDisposable {
   readonly state: WorkerStateView;
   /** From the snapshot on; a late subscriber gets what comes after it subscribes. Errors with a RelayError when the pipeline can't go on. */
   readonly changes$: Observable<WorkerChange>;
+  /**
+   * Changes for who reads at its own pace: what happened between two readings comes as one step, so that a slow reader
+   * costs at most some 32 MB. Begins when called; ends with the watch. Throws what `changes$` ends with, and aborted.
+   */
+  steps(signal?: AbortSignal): AsyncIterableIterator<WorkerStateStep, undefined>;
   /** Resolves when the snapshot stands. */
   readonly ready: Promise<void>;
   /** Resolves when every ECDH record of the snapshot was verified; until then each is when its worker is looked at. */

@@ -3,7 +3,7 @@ import { ManyIndex } from './many-index.ts';
 import type { VerifyRecords } from './prove-records.ts';
 import { resolveWorkers, type ResolvedWorker } from './resolve-worker.ts';
 import { RowPages, type PlacedPage } from './rows/row-pages.ts';
-import { endpointsOf, hasRecords, idOf, rawWorker, type WorkerRow } from './rows/worker-row.ts';
+import { endpointsOf, idOf, isPlain, rawWorker, type WorkerRow } from './rows/worker-row.ts';
 import { factsOf } from './worker-facts.ts';
 import type { EpochKey, WorkerEntry } from './worker-state.ts';
 
@@ -62,7 +62,7 @@ export class WorkerTable {
     yield* this.#pages.rows();
   }
 
-  /** Ids of workers with records that nobody has verified yet. */
+  /** Ids of workers with records, or with something to tell of, that nobody has looked at yet. */
   get unresolved(): ReadonlySet<Hex> {
     return this.#unresolved;
   }
@@ -118,7 +118,7 @@ export class WorkerTable {
     this.#isAllUnsaved = !isSaved;
     this.#resolved.clear();
     this.#unresolved.clear();
-    for (const row of pages.rows()) if (hasRecords(row)) this.#unresolved.add(idOf(row));
+    for (const row of pages.rows()) if (!isPlain(row)) this.#unresolved.add(idOf(row));
     this.#byKey = undefined;
     this.#byUrl = undefined;
   }
@@ -132,7 +132,7 @@ export class WorkerTable {
     if (this.#byKey !== undefined) this.#indexKeys(this.#byKey, id, row);
     if (this.#byUrl !== undefined) indexUrls(this.#byUrl, id, row);
     if (resolved !== undefined) this.#accept(id, resolved);
-    else if (hasRecords(row)) this.#unresolved.add(id);
+    else if (!isPlain(row)) this.#unresolved.add(id);
   }
 
   delete(id: Hex): void {

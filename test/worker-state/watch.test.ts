@@ -4,7 +4,7 @@ import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
 import { toHex, Writer, type Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
-import { watchWorkerState, type WorkerChange } from '../../src/worker-state/index.ts';
+import { watchWorkerState, type WorkerChange, type WorkerStateWatch } from '../../src/worker-state/index.ts';
 import {
   alice,
   openWallet,
@@ -13,17 +13,27 @@ import {
   signedEndpoints,
   testKey,
   testWorker,
+  utf8,
   withCode,
   type TestWorker,
 } from '../chain/support.ts';
+import { until } from '../support/until.ts';
 
 const gatekeeperKey = storagePrefix('PhalaRegistry', 'Gatekeeper');
 const workersPrefix = storagePrefix('PhalaRegistry', 'Workers');
+const endpointsPrefix = storagePrefix('PhalaRegistry', 'Endpoints');
 
 /** Value of `Gatekeeper`. */
 function gatekeepers(...ids: readonly Hex[]): Hex {
   const writer = new Writer().compactLength(ids.length);
   return `0x${toHex(writer.finish()).slice(2)}${ids.map((id) => id.slice(2)).join('')}`;
+}
+
+/** Value of `Endpoints`. */
+function list(...texts: readonly Uint8Array[]): Hex {
+  const writer = new Writer().u8(0).compactLength(texts.length);
+  for (const text of texts) writer.bytes(text);
+  return toHex(writer.finish());
 }
 
 const isOf = (worker: TestWorker) => (change: WorkerChange) =>
@@ -172,10 +182,87 @@ for (const verify of [true, false])
       await watch.ready;
       const junk = Array.from({ length: 50 }, (_, i) => `ecdh:${i}`);
       await publish(['http://a', proof(7), ...junk]);
-      await changes.until(({ length }) => length >= 9);
-      assert.equal(types(changes.values), `changed${' invalid-record'.repeat(8)}`);
+      await changes.until(({ length }) => length >= 10);
+      assert.equal(types(changes.values), `changed${' invalid-record'.repeat(9)}`);
+      for (const { block, hash } of changes.values) assert.deepEqual({ block, hash }, watch.state.at);
       assert.equal(watch.state.get(worker.identity)?.current.epoch, 0);
       assert.equal(watch.state.size, 21);
+    });
+
+    const hostile: readonly (readonly [string, Hex, RegExp, number])[] = [
+      ['10 000 junk records', list(...Array.from({ length: 10_000 }, (_, i) => utf8(`ecdh:${i}`))), /9992 string/, 9],
+      [
+        'a giant list of URLs',
+        list(...Array.from({ length: 30_000 }, (_, i) => utf8(`http://${i}`))),
+        /29936 string/,
+        1,
+      ],
+      ['a URL of a megabyte', list(utf8(`http://${'x'.repeat(1e6)}`), utf8('http://a')), /1 string/, 1],
+      ['bytes that are not UTF-8', list(Uint8Array.of(0x68, 0xff, 0xfe), utf8('http://a')), /not UTF-8/, 1],
+      ['a list cut off', `0x0008${toHex(utf8('abc')).slice(2)}`, /can not be decoded/, 1],
+      ['a list of a kind that nobody knows', '0x0704', /can not be decoded/, 1],
+    ];
+    for (const [what, value, reason, reports] of hostile)
+      it(`bounds and reports ${what} of one worker, others unaffected`, async () => {
+        const { identity: hostileId } = dev.workers.at(3)!;
+        const [key] = await keysOf(hostileId, endpointsPrefix);
+        const others = (watch: WorkerStateWatch) => [...watch.state].filter(([id]) => id !== hostileId);
+        const check = (watch: WorkerStateWatch, changes: readonly WorkerChange[]): void => {
+          const reported = changes.filter(({ type }) => type === 'invalid-record');
+          assert.equal(reported.length, reports);
+          assert.ok(reported.some((change) => change.type === 'invalid-record' && reason.test(change.reason)));
+          for (const change of reported) assert.ok(change.type === 'invalid-record' && change.identity === hostileId);
+          const { endpoints = [] } = watch.state.get(hostileId) ?? {};
+          assert.ok(endpoints.length <= 64 && endpoints.join('').length < 64 * 2_048);
+        };
+        await using live = watchWorkerState(chain, { verify, reconcile: { everyBlocks: 1 } });
+        using seen = record(live.changes$);
+        await live.verified;
+        const before = others(live);
+        await dev.setStorage([[key!, value]]);
+        await seen.until(({ length }) => length >= reports + 1);
+        check(live, seen.values);
+        assert.deepEqual(others(live), before);
+        // One that finds it there is told too, even where somebody looked first.
+        await using anew = watchWorkerState(chain, { verify });
+        using found = record(anew.changes$);
+        await anew.ready;
+        anew.state.get(hostileId);
+        await anew.verified;
+        check(anew, found.values);
+        assert.deepEqual(others(anew), before);
+      });
+
+    it('lets a slow reader take what happened in steps that lead to the state', async () => {
+      await using watch = watchWorkerState(chain, { verify });
+      const steps = watch.steps();
+      await watch.ready;
+      await register();
+      for (let i = 0; i < 3; i++) await publish([`http://${i}`]);
+      await until(() => watch.state.get(worker.identity)?.endpoints[0] === 'http://2');
+      const { value } = await steps.next();
+      assert.deepEqual({ block: value?.block, hash: value?.hash }, watch.state.at);
+      assert.deepEqual(
+        value?.changes.map((change) => change.type),
+        ['added'],
+      );
+      await watch.stop();
+      assert.equal((await steps.next()).done, true);
+    });
+
+    it('goes on iterating over the block where it began while the next ones are applied', async () => {
+      await using watch = watchWorkerState(chain, { verify });
+      await watch.ready;
+      const ids: Hex[] = [];
+      for (const [id] of watch.state) {
+        if (ids.length === 5) {
+          await register();
+          await until(() => watch.state.has(worker.identity));
+        }
+        ids.push(id);
+      }
+      assert.deepEqual(ids, Array.from(dev.workers, ({ identity }) => identity).sort());
+      assert.equal([...watch.state].length, 21);
     });
 
     it('finds what no event and no call told: by the next block, or by a reconcile that reports it', async () => {
@@ -201,9 +288,9 @@ for (const verify of [true, false])
       assert.equal(watch.stats.reconciles > 0, !verify);
     });
 
-    async function keysOf(id: Hex): Promise<Hex[]> {
+    async function keysOf(id: Hex, prefix = workersPrefix): Promise<Hex[]> {
       await using wallet = await openWallet(dev.ws);
-      const keys = await wallet.api.rpc.state.getKeysPaged(workersPrefix, 1_000);
+      const keys = await wallet.api.rpc.state.getKeysPaged(prefix, 1_000);
       return keys.map((key) => key.toHex()).filter((key) => key.endsWith(id.slice(2)));
     }
 

@@ -87,7 +87,7 @@ export function createBlockView(storage: BlockStorage, readAt: ReadAt): BlockVie
       if (bytes === undefined) return undefined;
       const info = storage.decode(`PhalaRegistry.Workers at ${key}`, () => known.decodeWorkerInfo(bytes, idOfKey(key)));
       const gatekeeper = (await gatekeepers(signal)).has(info.identity);
-      return { info, endpoints: decodeEndpoints(list ?? noEndpoints), gatekeeper };
+      return { info, endpoints: decodeEndpoints(boundEndpoints(list ?? noEndpoints)), gatekeeper };
     },
     workerIds: async (signal) => {
       const ids: Hex[] = [];

@@ -14,57 +14,134 @@ const recordPrefix = new TextEncoder().encode('ecdh:');
 const none: readonly string[] = [];
 const noBytes = new Uint8Array(0);
 
-/**
- * `VersionedWorkerEndpoints`, in order: the first 64 URLs and the last 8 ECDH records, none longer than 2048 bytes.
- * Bytes that are not UTF-8 are replaced; bytes that can't be decoded further end the list.
- */
-export function decodeEndpoints(bytes: Uint8Array): readonly string[] {
-  if (bytes.length === 0) return none;
-  const kept = keptOf(bytes);
-  if (kept.length === 0) return none;
-  const decoder = new TextDecoder();
-  return kept.map((text) => decoder.decode(text));
+/** Variant of a list that {@link boundEndpoints} cut; none of the chain's. */
+const cutVariant = 255;
+
+/** What is read of a list, and what is not. */
+interface ReadList {
+  readonly texts: readonly Uint8Array[];
+  /** Strings beyond the bounds. */
+  readonly leftOut: number;
+  /** Whether bytes could not be decoded, from which on nothing is read. */
+  readonly isDamaged: boolean;
 }
 
-/** An encoding that {@link decodeEndpoints} reads the same list from, of at most some 150 kB. Empty where it has nothing. */
+const emptyList: ReadList = { texts: [], leftOut: 0, isDamaged: false };
+
+/**
+ * The list that {@link boundEndpoints} keeps, in order: the first 64 URLs and the last 8 ECDH records, none longer than
+ * 2048 bytes. Bytes that are not UTF-8 are replaced; bytes that can't be decoded further end the list.
+ */
+export function decodeEndpoints(bounded: Uint8Array): readonly string[] {
+  const { texts } = boundedList(bounded);
+  if (texts.length === 0) return none;
+  const decoder = new TextDecoder();
+  return texts.map((text) => decoder.decode(text));
+}
+
+/** What is wrong with a list, in words, by a name of the fault. */
+export function endpointFaults(bounded: Uint8Array): ReadonlyMap<string, string> {
+  const faults = new Map<string, string>();
+  if (isPlainList(bounded)) return faults;
+  const { texts, leftOut, isDamaged } = boundedList(bounded);
+  if (isDamaged) faults.set('endpoints damaged', 'its list of endpoints can not be decoded to its end');
+  if (leftOut > 0) {
+    const bounds = `the first ${maxUrls} URLs and the last ${maxRecords} ECDH records are read, none longer than ${maxStringBytes} bytes`;
+    faults.set('endpoints left out', `${leftOut} string(s) of its list of endpoints are left out: ${bounds}`);
+  }
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  const isText = (text: Uint8Array): boolean => {
+    try {
+      decoder.decode(text);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  if (!texts.every(isText)) faults.set('endpoints not text', 'its list of endpoints has bytes that are not UTF-8');
+  return faults;
+}
+
+/**
+ * Of a value in `Endpoints`: what {@link decodeEndpoints} and {@link endpointFaults} read, at most some 150 kB. Empty
+ * where the list is.
+ */
 export function boundEndpoints(bytes: Uint8Array): Uint8Array {
-  if (bytes[0] !== 0 || bytes.length <= 2) return noBytes;
-  if (bytes.length <= smallList) return bytes;
-  const kept = keptOf(bytes);
-  const writer = new Writer().u8(0).compactLength(kept.length);
-  for (const text of kept) writer.bytes(text);
+  const isList = bytes[0] === 0;
+  if (bytes.length === 0 || (isList && bytes.length === 2 && bytes[1] === 0)) return noBytes;
+  if (isList && bytes.length <= smallList) return bytes;
+  const { texts, leftOut, isDamaged } = chainList(bytes);
+  const writer = new Writer()
+    .u8(cutVariant)
+    .u32(leftOut)
+    .u8(isDamaged ? 1 : 0);
+  writer.compactLength(texts.length);
+  for (const text of texts) writer.bytes(text);
   return writer.finish();
 }
 
-/** Whether one of the strings may be an ECDH record: cheap, and never false where one is. */
-export function mayHaveRecords(bytes: Uint8Array): boolean {
-  const [first] = recordPrefix;
-  for (let at = bytes.indexOf(first ?? 0); at !== -1; at = bytes.indexOf(first ?? 0, at + 1))
-    if (beginsRecord(bytes, at)) return true;
-  return false;
+/** Whether it holds nothing but ASCII URLs within the bounds: cheap, and true of nearly all. */
+export function isPlainList(bounded: Uint8Array): boolean {
+  if (bounded.length === 0) return true;
+  const count = bounded[1] ?? 1;
+  if (bounded[0] !== 0 || (count & 3) !== 0 || count >> 2 > maxUrls) return false;
+  let at = 2;
+  for (let left = count >> 2; left > 0; left--) {
+    const low = bounded[at] ?? 3;
+    if ((low & 3) > 1) return false;
+    const isShort = (low & 3) === 0;
+    const length = isShort ? low >> 2 : (low | ((bounded[at + 1] ?? 0) << 8)) >> 2;
+    at += isShort ? 1 : 2;
+    const end = at + length;
+    if (length > maxStringBytes || end > bounded.length || beginsRecord(bounded, at)) return false;
+    for (; at < end; at++) if ((bounded[at] ?? 0) > 127) return false;
+  }
+  return at === bounded.length;
 }
 
-function keptOf(bytes: Uint8Array): readonly Uint8Array[] {
-  if (bytes[0] !== 0) return [];
+function boundedList(bounded: Uint8Array): ReadList {
+  if (bounded.length === 0) return emptyList;
+  if (bounded[0] !== cutVariant) return chainList(bounded);
+  try {
+    const reader = new Reader(bounded, 'A cut list of endpoints', true);
+    reader.u8();
+    const leftOut = reader.u32();
+    const isDamaged = reader.u8() === 1;
+    return { leftOut, isDamaged, texts: Array.from({ length: reader.compactLength() }, () => reader.bytes()) };
+  } catch (error) {
+    // Out of a store that was damaged.
+    if (!isRelayError(error)) throw error;
+    return { ...emptyList, isDamaged: true };
+  }
+}
+
+/** `VersionedWorkerEndpoints`. */
+function chainList(bytes: Uint8Array): ReadList {
+  if (bytes[0] !== 0) return { ...emptyList, isDamaged: true };
   const urls: { readonly at: number; readonly bytes: Uint8Array }[] = [];
   const records: { readonly at: number; readonly bytes: Uint8Array }[] = [];
+  let read = 0;
+  let isDamaged = false;
   try {
     const reader = new Reader(bytes, 'VersionedWorkerEndpoints', true);
     reader.u8();
     const count = reader.compactLength();
-    for (let at = 0; at < count; at++) {
+    for (; read < count; read++) {
       const text = reader.bytes();
       if (text.length > maxStringBytes) continue;
       if (beginsRecord(text, 0)) {
-        records.push({ at, bytes: text });
+        records.push({ at: read, bytes: text });
         if (records.length > maxRecords) records.shift();
-      } else if (urls.length < maxUrls) urls.push({ at, bytes: text });
+      } else if (urls.length < maxUrls) urls.push({ at: read, bytes: text });
     }
+    reader.end();
   } catch (error) {
     // One worker's garbage must not stop the reading of all the others.
     if (!isRelayError(error)) throw error;
+    isDamaged = true;
   }
-  return [...urls, ...records].sort((a, b) => a.at - b.at).map((each) => each.bytes);
+  const texts = [...urls, ...records].sort((a, b) => a.at - b.at).map((each) => each.bytes);
+  return { texts, leftOut: read - texts.length, isDamaged };
 }
 
 function beginsRecord(bytes: Uint8Array, at: number): boolean {

@@ -1,4 +1,4 @@
-import { decodeEndpoints, mayHaveRecords, type RawWorker } from '../../chain/index.ts';
+import { decodeEndpoints, isPlainList, type RawWorker } from '../../chain/index.ts';
 import { isEcdhRecord, toHex, type Hex } from '../../codec/index.ts';
 
 /**
@@ -17,7 +17,7 @@ const endpointsAt = 70;
 export const minRowLength = endpointsAt;
 
 const gatekeeperFlag = 1;
-const recordsFlag = 2;
+const plainFlag = 2;
 
 export interface Endpoints {
   readonly urls: readonly string[];
@@ -37,7 +37,7 @@ export function writeRow(target: Uint8Array, at: number, worker: RawWorker): voi
   target.set(ecdhKey, at + keyAt);
   for (let byte = 0; byte < 4; byte++) target[at + versionAt + byte] = runtimeVersion >>> (8 * byte);
   target[at + confidenceAt] = confidenceLevel;
-  target[at + flagsAt] = (gatekeeper ? gatekeeperFlag : 0) | (mayHaveRecords(endpoints) ? recordsFlag : 0);
+  target[at + flagsAt] = (gatekeeper ? gatekeeperFlag : 0) | (isPlainList(endpoints) ? plainFlag : 0);
   target.set(endpoints, at + endpointsAt);
 }
 
@@ -67,9 +67,9 @@ export function rawWorker(row: WorkerRow): RawWorker {
   };
 }
 
-/** Cheap, and never false where the row has an ECDH record. */
-export function hasRecords(row: WorkerRow): boolean {
-  return ((row[flagsAt] ?? 0) & recordsFlag) !== 0;
+/** Whether its list of endpoints has nothing but URLs and no fault: neither records nor anything to tell of. */
+export function isPlain(row: WorkerRow): boolean {
+  return ((row[flagsAt] ?? 0) & plainFlag) !== 0;
 }
 
 export function hasEndpoints(row: WorkerRow): boolean {
@@ -79,6 +79,6 @@ export function hasEndpoints(row: WorkerRow): boolean {
 export function endpointsOf(row: WorkerRow): Endpoints {
   const all = decodeEndpoints(row.subarray(endpointsAt));
   if (all.length === 0) return { urls: none, records: none };
-  if (!hasRecords(row)) return { urls: all, records: none };
+  if (isPlain(row)) return { urls: all, records: none };
   return { urls: all.filter((each) => !isEcdhRecord(each)), records: all.filter(isEcdhRecord) };
 }

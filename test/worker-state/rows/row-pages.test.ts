@@ -8,8 +8,8 @@ import { RowPages } from '../../../src/worker-state/rows/row-pages.ts';
 import {
   endpointsOf,
   hasEndpoints,
-  hasRecords,
   idOf,
+  isPlain,
   packRow,
   rawWorker,
   type WorkerRow,
@@ -68,9 +68,9 @@ describe('a row', () => {
     const rest = { ecdhKey: new Uint8Array(32), runtimeVersion: 0, confidenceLevel: 0, gatekeeper: false };
     const row = packRow(worker(`0x${'ab'.repeat(32)}`, ['http://a', 'ecdh:1', 'http://ecdh:2'], rest));
     assert.deepEqual(endpointsOf(row), { urls: ['http://a', 'http://ecdh:2'], records: ['ecdh:1'] });
-    assert.ok(hasRecords(row));
+    assert.ok(!isPlain(row));
     const without = packRow(worker(`0x${'ab'.repeat(32)}`, ['http://a'], rest));
-    assert.ok(!hasRecords(without));
+    assert.ok(isPlain(without));
     assert.deepEqual(endpointsOf(without), { urls: ['http://a'], records: [] });
   });
 });
