@@ -15,7 +15,7 @@ interface Place {
 export class StepReaders {
   readonly #source: StepSource;
   readonly #places = new Set<Place>();
-  #end: { readonly error: unknown } | undefined;
+  #end: { readonly error: RelayError | undefined } | undefined;
 
   constructor(source: StepSource) {
     this.#source = source;
@@ -32,7 +32,7 @@ export class StepReaders {
   }
 
   /** What was noted is still given out. */
-  end(error?: unknown): void {
+  end(error?: RelayError): void {
     this.#end ??= { error };
     for (const { wake } of this.#places) wake();
   }

@@ -1,7 +1,7 @@
 import { Subject, type Observable } from 'rxjs';
 import type { ChainLogger, Clock, Head } from '../chain/index.ts';
 import { equalBytes, type Hex } from '../codec/index.ts';
-import { isRelayError } from '../errors/index.ts';
+import { isRelayError, type RelayError } from '../errors/index.ts';
 import type { ChangeSource, Differences } from './change-source.ts';
 import type { EpochStore } from './epoch-store.ts';
 import { faultsOf, reduceWorker, type ChangeDraft } from './reduce-worker.ts';
@@ -79,7 +79,7 @@ export class WorkerFollower {
     return this.#steps.open(signal);
   }
 
-  end(error?: unknown): void {
+  end(error?: RelayError): void {
     this.#steps.end(error);
     if (error === undefined) this.#changes$.complete();
     else this.#changes$.error(error);

@@ -40,6 +40,8 @@ export interface RpcProxy extends AsyncDisposable {
   /** How often each kind of fault was made. */
   readonly made: ReadonlyMap<Fault['kind'], number>;
   alter: Alter;
+  /** Called with each request before the node gets it; one for which it gives a promise waits for that. */
+  hold: (method: string, params: readonly unknown[]) => Promise<unknown> | undefined;
   /** undefined for a message that passes. */
   fault: (message: Passing) => Fault | undefined;
   /** Refuses connections while true. */
@@ -61,6 +63,7 @@ interface Message {
 interface Settings {
   readonly alter: Alter;
   readonly fault: RpcProxy['fault'];
+  readonly hold: RpcProxy['hold'];
   readonly count: (kind: Fault['kind']) => void;
   readonly asked: Map<string, number>;
 }
@@ -82,6 +85,7 @@ export async function startRpcProxy(
     asked,
     made,
     alter,
+    hold: () => undefined,
     fault: () => undefined,
     isClosed: false,
     target,
@@ -93,6 +97,7 @@ export async function startRpcProxy(
   };
   const settings: Settings = {
     alter: (...answer) => proxy.alter(...answer),
+    hold: (...request) => proxy.hold(...request),
     fault: (message) => proxy.fault(message),
     count: (kind) => void made.set(kind, (made.get(kind) ?? 0) + 1),
     asked,
@@ -117,7 +122,7 @@ export async function startRpcProxy(
   return proxy;
 }
 
-function connectPair(client: WebSocket, node: WebSocket, { alter, fault, count, asked }: Settings): void {
+function connectPair(client: WebSocket, node: WebSocket, { alter, hold, fault, count, asked }: Settings): void {
   const requests = new Map<number, { method: string; params: readonly unknown[] }>();
   const swallowed = new Set<string>();
   const waiting: string[] = [];
@@ -128,8 +133,13 @@ function connectPair(client: WebSocket, node: WebSocket, { alter, fault, count, 
     const { id, method = '', params = [] } = JSON.parse(text) as Message;
     asked.set(method, (asked.get(method) ?? 0) + 1);
     if (id !== undefined) requests.set(id, { method, params: params as readonly unknown[] });
-    if (node.readyState === WebSocket.OPEN) node.send(text);
-    else waiting.push(text);
+    const pass = (): void => {
+      if (node.readyState === WebSocket.OPEN) node.send(text);
+      else if (node.readyState === WebSocket.CONNECTING) waiting.push(text);
+    };
+    const holding = hold(method, params as readonly unknown[]);
+    if (holding === undefined) pass();
+    else void holding.then(pass);
   });
   node.on('open', () => waiting.splice(0).forEach((text) => node.send(text)));
 
@@ -138,7 +148,7 @@ function connectPair(client: WebSocket, node: WebSocket, { alter, fault, count, 
     client.send(text);
     held.splice(0).forEach((late) => client.send(late));
   };
-  const pass = (text: string, about: Passing, subscription: string, id: number | undefined): void => {
+  const tell = (text: string, about: Passing, subscription: string, id: number | undefined): void => {
     if (swallowed.has(subscription)) return;
     const made = fault(about);
     if (made === undefined) {
@@ -163,13 +173,13 @@ function connectPair(client: WebSocket, node: WebSocket, { alter, fault, count, 
     const request = message.id === undefined ? undefined : requests.get(message.id);
     if (request === undefined) {
       const { subscription } = (message.params ?? {}) as { subscription?: unknown };
-      pass(text, { method: message.method ?? '', isNotification: true }, String(subscription), undefined);
+      tell(text, { method: message.method ?? '', isNotification: true }, String(subscription), undefined);
       return;
     }
     requests.delete(message.id ?? 0);
     const about = { method: request.method, isNotification: false };
     if (!('result' in message)) {
-      pass(text, about, '', message.id);
+      tell(text, about, '', message.id);
       return;
     }
     const result = alter(request.method, request.params, message.result);
@@ -177,7 +187,7 @@ function connectPair(client: WebSocket, node: WebSocket, { alter, fault, count, 
       result instanceof Refusal
         ? refuse(message.id, result)
         : JSON.stringify({ jsonrpc: '2.0', id: message.id, result });
-    pass(answer, about, '', message.id);
+    tell(answer, about, '', message.id);
   });
 }
 

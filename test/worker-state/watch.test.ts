@@ -3,7 +3,6 @@ import { connectChain, type Chain } from '../../src/chain/index.ts';
 import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
 import { toHex, Writer, type Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
-import { openMemoryStore } from '../../src/store/index.ts';
 import { watchWorkerState, type WorkerChange, type WorkerStateWatch } from '../../src/worker-state/index.ts';
 import {
   alice,
@@ -18,6 +17,7 @@ import {
   type TestWorker,
 } from '../chain/support.ts';
 import { until } from '../support/until.ts';
+import { testWatch } from './watch.compliance.ts';
 
 const gatekeeperKey = storagePrefix('PhalaRegistry', 'Gatekeeper');
 const workersPrefix = storagePrefix('PhalaRegistry', 'Workers');
@@ -50,7 +50,6 @@ for (const verify of [true, false])
       chain.submit([{ kind: 'register-worker', identity: who.identity, ecdhKey: who.ecdhKey }], alice);
     const publish = async (endpoints: readonly string[]): Promise<unknown> =>
       chain.submit([{ kind: 'update-worker-endpoint', ...(await signedEndpoints(chain, worker, endpoints)) }], alice);
-    const proof = (epoch: number, key = testKey(epoch)): string => recordOf(worker, dev.genesisHash, epoch, key);
 
     beforeEach(async () => {
       dev = await startDevChain({ workers: 20 });
@@ -60,6 +59,8 @@ for (const verify of [true, false])
       await chain.stop();
       await dev.stop();
     });
+
+    testWatch(verify, () => ({ ws: dev.ws, chain }));
 
     it('begins with a snapshot at one block', async () => {
       await using watch = watchWorkerState(chain, { verify });
@@ -77,116 +78,6 @@ for (const verify of [true, false])
       }
       assert.equal([...watch.state].length, 20);
       assert.equal(watch.stats.strategy, verify ? 'proofs' : 'hints');
-    });
-
-    it('tells of registration, endpoints, rotation and gatekeepers', async () => {
-      await using watch = watchWorkerState(chain, { verify });
-      using changes = record(watch.changes$);
-      await watch.ready;
-      await register();
-      await publish(['http://a', proof(0, worker.ecdhKey)]);
-      await publish(['http://a', proof(0, worker.ecdhKey), proof(1)]);
-      await using wallet = await openWallet(dev.ws);
-      const { tx } = wallet.api;
-      await wallet.post(tx.sudo.sudo(tx.phalaRegistry.registerGatekeeper(worker.identity)), wallet.alice);
-      await wallet.post(tx.sudo.sudo(tx.phalaRegistry.unregisterGatekeeper(worker.identity)), wallet.alice);
-      await changes.until(({ length }) => length >= 5);
-      assert.equal(types(changes.values), 'added changed changed gatekeeper gatekeeper');
-      const seen = changes.values.map((change) => {
-        assert.ok(change.type !== 'invalid-record');
-        const { current, gatekeeper, endpoints } = change.worker;
-        return `${current.epoch} ${current.proven} ${gatekeeper} ${endpoints.join()}`;
-      });
-      assert.deepEqual(seen, [
-        '0 false false ',
-        '0 true false http://a',
-        '1 true false http://a',
-        '1 true true http://a',
-        '1 true false http://a',
-      ]);
-      assert.equal(watch.state.byEcdhKey(testKey(1))?.identity, worker.identity);
-      assert.equal(watch.state.byEcdhKey(worker.ecdhKey)?.identity, worker.identity);
-      assert.equal(watch.stats.missed, 0);
-    });
-
-    it('shows all of a block at once', async () => {
-      await using watch = watchWorkerState(chain, { verify });
-      await watch.ready;
-      const [other] = [testWorker(2)];
-      const sizes: number[] = [];
-      const subscription = watch.changes$.subscribe(() => sizes.push(watch.state.size));
-      using changes = record(watch.changes$);
-      const calls = [worker, other].map(({ identity, ecdhKey }) => ({
-        kind: 'register-worker' as const,
-        identity,
-        ecdhKey,
-      }));
-      await chain.submit(calls, alice);
-      await changes.until(({ length }) => length === 2);
-      assert.deepEqual(sizes, [22, 22]);
-      subscription.unsubscribe();
-    });
-
-    it('is not taken back to an older epoch by a replayed payload', async () => {
-      await register();
-      const old = await signedEndpoints(chain, worker, ['http://old', proof(1)]);
-      await using watch = watchWorkerState(chain, { verify });
-      using changes = record(watch.changes$);
-      await watch.ready;
-      await publish(['http://new', proof(2)]);
-      await chain.submit([{ kind: 'update-worker-endpoint', ...old }], alice);
-      await changes.until((all) => all.length === 2);
-      const entry = watch.state.get(worker.identity)!;
-      assert.deepEqual(entry.endpoints, ['http://old']);
-      assert.deepEqual(
-        entry.epochs.map(({ epoch }) => epoch),
-        [0, 1, 2],
-      );
-      assert.equal(entry.current.epoch, 2);
-    });
-
-    it('is not taken back over a restart, with a store', async () => {
-      await register();
-      await using store = openMemoryStore();
-      await publish([proof(2)]);
-      for (const when of ['snapshot', 'replayed']) {
-        await using watch = watchWorkerState(chain, { verify, store });
-        await watch.verified;
-        assert.equal(watch.state.get(worker.identity)?.current.epoch, 2, when);
-        if (when === 'snapshot') await publish([proof(1)]);
-      }
-      await using without = watchWorkerState(chain, { verify });
-      await without.ready;
-      assert.equal(without.state.get(worker.identity)?.current.epoch, 1);
-    });
-
-    it('stores an epoch before it shows it', async () => {
-      await register();
-      const store = openMemoryStore();
-      await using watch = watchWorkerState(chain, { verify, store });
-      using changes = record(watch.changes$);
-      await watch.ready;
-      await store.close();
-      await publish([proof(1)]);
-      await assert.rejects(
-        changes.until(() => false),
-        withCode('store-closed'),
-      );
-      assert.equal(watch.state.get(worker.identity)?.current.epoch, 0);
-    });
-
-    it('reports records that do not count, and goes on', async () => {
-      await register();
-      await using watch = watchWorkerState(chain, { verify });
-      using changes = record(watch.changes$);
-      await watch.ready;
-      const junk = Array.from({ length: 50 }, (_, i) => `ecdh:${i}`);
-      await publish(['http://a', proof(7), ...junk]);
-      await changes.until(({ length }) => length >= 10);
-      assert.equal(types(changes.values), `changed${' invalid-record'.repeat(9)}`);
-      for (const { block, hash } of changes.values) assert.deepEqual({ block, hash }, watch.state.at);
-      assert.equal(watch.state.get(worker.identity)?.current.epoch, 0);
-      assert.equal(watch.state.size, 21);
     });
 
     const hostile: readonly (readonly [string, Hex, RegExp, number])[] = [
@@ -232,23 +123,6 @@ for (const verify of [true, false])
         check(anew, found.values);
         assert.deepEqual(others(anew), before);
       });
-
-    it('lets a slow reader take what happened in steps that lead to the state', async () => {
-      await using watch = watchWorkerState(chain, { verify });
-      const steps = watch.steps();
-      await watch.ready;
-      await register();
-      for (let i = 0; i < 3; i++) await publish([`http://${i}`]);
-      await until(() => watch.state.get(worker.identity)?.endpoints[0] === 'http://2');
-      const { value } = await steps.next();
-      assert.deepEqual({ block: value?.block, hash: value?.hash }, watch.state.at);
-      assert.deepEqual(
-        value?.changes.map((change) => change.type),
-        ['added'],
-      );
-      await watch.stop();
-      assert.equal((await steps.next()).done, true);
-    });
 
     it('goes on iterating over the block where it began while the next ones are applied', async () => {
       await using watch = watchWorkerState(chain, { verify });

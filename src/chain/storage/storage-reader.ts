@@ -33,10 +33,10 @@ export class StorageReader {
     return values;
   }
 
-  /** Keys that begin with `prefix`, ascending, in pages. */
-  async *keyPages(prefix: Hex, block: Hex, signal?: AbortSignal): AsyncGenerator<Hex[]> {
+  /** Keys that begin with `prefix`, ascending, in pages; those after `after`. */
+  async *keyPages(prefix: Hex, block: Hex, signal?: AbortSignal, after?: Hex): AsyncGenerator<Hex[]> {
     const method = 'state_getKeysPaged';
-    let start: Hex | null = null;
+    let start: Hex | null = after ?? null;
     for (;;) {
       const answer = await this.#readAt(method, [prefix, pageSize, start, block], block, signal);
       const page = expectArray(answer ?? missingBlock(block), method).map((key) => expectKey(key, prefix, method));

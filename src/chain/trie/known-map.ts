@@ -23,6 +23,8 @@ export interface KnownMap {
   readonly count: number;
   /** By the digits after the map's prefix that lead to the branch, its own partial key left out. */
   readonly branches: ReadonlyMap<string, KnownBranch>;
+  /** Where its reading broke off: the key (hex digits) after which nothing was read; '' before the first. */
+  readonly unreadAfter?: string;
 }
 
 export const emptyMap: KnownMap = { rootHash: undefined, count: 0, branches: new Map() };

@@ -65,6 +65,6 @@ export class MapReading {
       const kept = children.map((child, nibble) => (isRead(this.#prefix + slotOf(end, nibble)) ? child : undefined));
       read.set(slot, { end, children: kept, counts });
     }
-    return { rootHash: undefined, count: this.#count, branches: new Map(large(read)) };
+    return { rootHash: undefined, count: this.#count, branches: new Map(large(read)), unreadAfter: upTo };
   }
 }

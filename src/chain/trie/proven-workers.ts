@@ -44,7 +44,21 @@ interface ProvenBlockState {
 export function createProvenWorkers(parts: ProvenWorkersParts): ProvenWorkers {
   const { proofs, storage, runtimes } = parts;
 
-  const stateAt = (head: Head, workers: KnownMap, endpoints: KnownMap, signal?: AbortSignal) => {
+  /** What a node lists of the part of a map that was not read yet. Without it that part would be found branch by branch. */
+  const unread = async (head: Head, prefix: string, { unreadAfter }: KnownMap, signal?: AbortSignal) => {
+    if (unreadAfter === undefined) return [];
+    const keys: string[] = [];
+    const after: Hex | undefined = unreadAfter === '' ? undefined : `0x${unreadAfter}`;
+    for await (const page of storage.keyPages(`0x${prefix}`, head.hash, signal, after))
+      keys.push(...page.map(digitsOf));
+    return keys;
+  };
+
+  const stateAt = async (head: Head, workers: KnownMap, endpoints: KnownMap, signal?: AbortSignal) => {
+    const listed = [
+      ...(await unread(head, workersPrefix, workers, signal)),
+      ...(await unread(head, endpointsPrefix, endpoints, signal)),
+    ];
     const work: Work<ProvenBlockState> = (nodes, root) => {
       const workerChanges = changesOf(nodes, root, workersPrefix, workers);
       const endpointChanges = changesOf(nodes, root, endpointsPrefix, endpoints);
@@ -66,7 +80,7 @@ export function createProvenWorkers(parts: ProvenWorkersParts): ProvenWorkers {
         },
       };
     };
-    return proofs.prove(head, keysOfEveryBlock, work, signal);
+    return proofs.prove(head, [...keysOfEveryBlock, ...listed], work, signal);
   };
 
   const layoutAt = async (head: Head, lastUpgrade: Uint8Array | undefined, signal?: AbortSignal): Promise<Layout> => {
