@@ -1,8 +1,7 @@
-import { Writer, ecdhRecordContent, encodeEcdhRecord, toHex, type Hex } from '../../src/codec/index.ts';
-import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
+import { ecdhRecordContent, encodeEcdhRecord, type Hex } from '../../src/codec/index.ts';
 import { keyPairFromSeed, ready, signWith } from '../../src/crypto/index.ts';
 import type { DevChain, DevWorker } from '../../src/dev-chain/index.ts';
-import { xxhashAsU8a } from '@polkadot/util-crypto';
+import { endpointList, endpointsKey } from '../../test/support/genesis-spec.ts';
 
 export interface Scenario {
   /** Whether the second endpoint of each worker is an ECDH record of epoch 1. */
@@ -13,15 +12,16 @@ export interface Scenario {
   readonly busy: readonly number[];
 }
 
-const prefix = storagePrefix('PhalaRegistry', 'Endpoints');
-
 /** Gives all workers two endpoints, then makes the blocks that clients are to follow. */
 export async function prepareBlocks(dev: DevChain, { hasRecords, quiet, busy }: Scenario): Promise<void> {
   await ready();
   const second = (worker: DevWorker): string =>
     hasRecords ? recordOf(dev.genesisHash, worker) : `wss://relay.example.net:8710/worker/${worker.index}`;
   await dev.setStorage(
-    Array.from(dev.workers, (worker) => [keyOf(worker.identity), list([...worker.endpoints, second(worker)])]),
+    Array.from(dev.workers, (worker) => [
+      endpointsKey(worker.identity),
+      endpointList([...worker.endpoints, second(worker)]),
+    ]),
   );
   for (let block = 0; block < quiet; block++) await dev.newBlock();
   let next = 0;
@@ -29,23 +29,11 @@ export async function prepareBlocks(dev: DevChain, { hasRecords, quiet, busy }: 
     const changed = Array.from({ length: count }, () => dev.workers.publicAt(next++ % dev.workers.length)!);
     await dev.setStorage(
       changed.map(({ identity, endpoints }) => [
-        keyOf(identity),
-        list([...endpoints, `wss://new.example.net/${next}`]),
+        endpointsKey(identity),
+        endpointList([...endpoints, `wss://new.example.net/${next}`]),
       ]),
     );
   }
-}
-
-function keyOf(identity: Hex): Hex {
-  const id = Buffer.from(identity.slice(2), 'hex');
-  return `${prefix}${Buffer.from(xxhashAsU8a(id, 64)).toString('hex')}${identity.slice(2)}`;
-}
-
-/** `VersionedWorkerEndpoints::V1`. */
-function list(endpoints: readonly string[]): Hex {
-  const writer = new Writer().u8(0).compactLength(endpoints.length);
-  for (const endpoint of endpoints) writer.bytes(new TextEncoder().encode(endpoint));
-  return toHex(writer.finish());
 }
 
 function recordOf(genesisHash: Hex, { identity, identitySeed, ecdhSeed }: DevWorker): string {
