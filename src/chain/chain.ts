@@ -57,6 +57,57 @@ export interface OutboundMessage {
   readonly payload: Uint8Array;
 }
 
+/** A message with where it was posted. */
+export interface PostedMessage extends OutboundMessage {
+  readonly block: BlockId;
+  /**
+   * Whether no node's word had to be taken for it: read by a proof against the state root of its block, whose header is
+   * an ancestor of the trusted finalized one.
+   */
+  readonly proven: boolean;
+}
+
+/** A block by number and hash. */
+export type BlockId = Pick<Head, 'number' | 'hash'>;
+
+export interface MessagesOptions {
+  /** Messages to one of these are wanted. */
+  readonly topics: readonly Uint8Array[];
+  /**
+   * true: proven, or proofs-unavailable. false: as the node gives them. Default: proven where the node can. A node that
+   * lies can say that it gives no proofs: only true leaves it no choice.
+   */
+  readonly verify?: boolean;
+}
+
+/** What consecutive finalized blocks hold, or which of them can not be known. */
+export type MessageSpan =
+  | {
+      readonly type: 'blocks';
+      /** The last of them. */
+      readonly through: BlockId;
+      readonly messages: readonly PostedMessage[];
+    }
+  | {
+      readonly type: 'missing';
+      readonly first: BlockNumber;
+      /** The last one missing: reading goes on after it. */
+      readonly through: BlockId;
+      readonly reason: string;
+    };
+
+/** Messages of blocks; all who read over one connection share what is read. */
+export interface Messages {
+  /**
+   * Of every finalized block after `after`, in order, for ever. A consumer that awaits between two spans holds the reading
+   * back. Throws cursor-not-on-chain where the chain does not lead through `after`; proofs-unavailable, node-lies,
+   * rpc-failed, bad-storage, aborted, chain-stopped.
+   */
+  follow(after: BlockId, options: MessagesOptions, signal?: AbortSignal): AsyncGenerator<MessageSpan, never>;
+  /** Of one block, whose header is not held against a finalized one. Throws state-discarded and as above. */
+  at(head: Head, options: MessagesOptions, signal?: AbortSignal): Promise<PostedMessage[]>;
+}
+
 /** An entry of `PhalaRegistry.Workers` in any runtime's layout. */
 export interface WorkerInfo {
   readonly identity: Hex;
@@ -335,6 +386,7 @@ export interface Chain extends AsyncDisposable {
   /** Throws state-discarded where no endpoint has such a block. */
   headOf(hash: Hex, signal?: AbortSignal): Promise<Head>;
   readonly provenWorkers: ProvenWorkers;
+  readonly messages: Messages;
   /** Whether `account` is the sudo key of the chain. */
   isSudo(account: Hex): Promise<boolean>;
   /**

@@ -6,6 +6,7 @@ import type { Chain } from './chain.ts';
 import { systemClock, type Clock } from './clock.ts';
 import { HeadReader } from './head/head-reader.ts';
 import { heads$, walkHeads } from './head/heads.ts';
+import { LatestValue } from './head/latest-value.ts';
 import { newestHeads } from './head/newest-heads.ts';
 import { silentLogger, type ChainLogger } from './logger.ts';
 import type { BackoffOptions } from './rpc/backoff.ts';
@@ -24,6 +25,10 @@ import { ExtrinsicCosts } from './submit/extrinsic-cost.ts';
 import type { SubmitSources } from './submit/submit-sources.ts';
 import { Submitter } from './submit/submitter.ts';
 import { ProofReader } from './trie/proof-reader.ts';
+import { HashRuns } from './messages/hash-runs.ts';
+import { HeaderChain } from './messages/header-chain.ts';
+import { MessageReader } from './messages/message-reader.ts';
+import { OutboundValues } from './messages/outbound-values.ts';
 import { createProvenWorkers } from './trie/proven-workers.ts';
 
 export interface ConnectOptions {
@@ -126,6 +131,17 @@ async function createChain(
   const submitter = new Submitter(submitSources);
   const costs = new ExtrinsicCosts(submitSources);
 
+  const proofs = new ProofReader(connection, blocks);
+  const hashes = new HashRuns(connection, clock);
+  const messages = new MessageReader({
+    connection,
+    hashes,
+    values: new OutboundValues({ connection, blocks, proofs }),
+    headers: new HeaderChain({ connection, blocks, hashes }),
+    listen: () => new LatestValue(newest$.finalized, () => connection.stopped.reason as unknown),
+    trusted: (told) => Promise.resolve(told),
+    viewOf: (hash) => createBlockView(storageAt(hash), readAt),
+  });
   const stop = async (): Promise<void> => {
     connection.stop();
     return Promise.resolve();
@@ -149,10 +165,11 @@ async function createChain(
     at: (hash) => createBlockView(storageAt(hash), readAt),
     headOf: (hash, signal) => reader.byHash(hash, { signal }),
     provenWorkers: createProvenWorkers({
-      proofs: new ProofReader(connection, blocks),
+      proofs,
       storage: storageReader,
       runtimes,
     }),
+    messages,
     isSudo: (account) => isSudo(account),
     submit: (calls, account, submitOptions = {}) => submitter.submit(calls, account, submitOptions),
     post: (calls, account, postOptions = {}) => submitter.post(calls, account, postOptions),

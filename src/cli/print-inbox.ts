@@ -36,13 +36,40 @@ async function printEvent(event: InboxEvent, output: Output): Promise<void> {
     case 'dead':
       process.stderr.write(`khala-relay: message ${event.messageId} can not be delivered [${event.code}]\n`);
       return;
+    case 'gap': {
+      const { first, last } = event;
+      output.print(
+        { event: 'gap', first, last },
+        `blocks ${first} to ${last} are missing: their messages are not known`,
+      );
+      return;
+    }
+    case 'finalized':
+      output.print(
+        { event: 'finalized', messageId: event.messageId, proven: event.proven },
+        `finalized ${event.messageId}`,
+      );
+      return;
     default:
       output.print({ event: event.type, messageId: event.messageId }, `${event.type} ${event.messageId}`);
   }
 }
 
 function deliveryJson(delivery: Delivery): JsonEvent {
-  const { messageId, from: sender, fromKind, to, nonce, suite, via, block, body, registered } = delivery;
+  const {
+    messageId,
+    from: sender,
+    fromKind,
+    to,
+    nonce,
+    suite,
+    via,
+    block,
+    body,
+    registered,
+    finalized,
+    proven,
+  } = delivery;
   const where = block === undefined ? {} : { block };
   return {
     event: 'message',
@@ -56,6 +83,8 @@ function deliveryJson(delivery: Delivery): JsonEvent {
     ...where,
     ...bodyJson(body),
     registered,
+    finalized,
+    proven,
   };
 }
 

@@ -1,32 +1,45 @@
-import type { Observable } from 'rxjs';
-import type { BlockNumber, Chain, Finality, Head, OutboundMessage } from '../chain/index.ts';
+import { filter, map, type Observable } from 'rxjs';
+import type { BlockNumber, Chain, Finality } from '../chain/index.ts';
 import { ReplayWindow } from '../channel/index.ts';
-import { equalBytes, messageId, topicOf, type Hex } from '../codec/index.ts';
-import { asRelayError } from '../errors/index.ts';
+import { messageId, topicOf, type Hex } from '../codec/index.ts';
+import { decodeV1 } from '../crypto/core.ts';
+import { asRelayError, isRelayError } from '../errors/index.ts';
 import type { TransactionalStore } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
-import { admitFromChain, admitFromRelay, type Accepted, type AdmissionContext } from './admission.ts';
-import type { ChainSink } from './chain-sink.ts';
-import { deadLetterWrite, reasonOfDeath } from './dead-letters.ts';
+import type { OpenedMessage } from './admission.ts';
+import { reasonOfDeath } from './dead-letter.ts';
+import { deliveryOf } from './delivery.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { followBest } from './follow-best.ts';
-import { followFinalized } from './follow-finalized.ts';
-import { InboxStore, type Sequence } from './inbox-store.ts';
-import type { Delivery, Inbox, InboxEvent } from './inbox.ts';
-import type { MessageRecord } from './message-record.ts';
-import { finalizeUpTo, removedBlocks, retractBlock } from './reorgs.ts';
-import { serial } from './serial.ts';
+import { followFinalized, type FollowParts, type GapPolicy } from './follow-finalized.ts';
+import { handleAll } from './handle.ts';
+import { InboxStore } from './inbox-store.ts';
+import type { Delivery, HandleOptions, Inbox, InboxEvent } from './inbox.ts';
+import { Ledger } from './ledger.ts';
+import type { Retried } from './retry-letters.ts';
 import { startingPoint } from './starting-point.ts';
+import type { MessageRecord, Sequence, StreamItem } from './stream-item.ts';
+
+/** Between two looks whether another process accepted something, as `khala-relay inbox retry` does. */
+const lookMs = 2_000;
 
 export interface InboxOptions {
+  /** Inboxes over the same one share what is read of it. */
   readonly chain: Chain;
   readonly vault: Vault;
   /** Its data must be used by one inbox at a time. */
   readonly store: TransactionalStore;
   /** Default finalized. best hands messages out early and takes them back on a reorg. */
   readonly finality?: Finality;
-  /** First block to read where the store has no cursor yet. Default: the one after the present head. */
-  readonly from?: BlockNumber;
+  /** First block to read where the store has no cursor yet, or head: the one after the present head. Default head. */
+  readonly from?: BlockNumber | 'head';
+  /**
+   * Whether messages, and that there are no others, are read by proofs. true: or not at all (proofs-unavailable). false: as
+   * the node gives them. Default: where the node can; a node that lies can say that it can't.
+   */
+  readonly verify?: boolean;
+  /** What to do about blocks of which no endpoint has the state any more. Default stop, with blocks-missing. */
+  readonly onGap?: GapPolicy;
   /** Whether an id is a registered worker. Default: not known, false. */
   readonly isRegistered?: (id: Hex) => boolean;
   /** How long seen nonces are kept, ms. Default 30 days. */
@@ -43,30 +56,40 @@ export function createInbox(options: InboxOptions): Inbox {
 class StoredInbox implements Inbox {
   readonly ready: Promise<void>;
   readonly #options: InboxOptions;
-  readonly #topic: Uint8Array;
   readonly #store: InboxStore;
   readonly #window: ReplayWindow;
-  readonly #context: AdmissionContext;
+  readonly #ledger: Ledger;
   readonly #dispatcher: Dispatcher;
-  readonly #inTurn = serial();
   readonly #stopping = new AbortController();
   #markReady: () => void = () => undefined;
   #markFailed: (error: unknown) => void = () => undefined;
   #starting: Promise<void> | undefined;
-  #reading: Promise<void> | undefined;
-  #sequence: Sequence = 0n;
-  #highest: BlockNumber = -1;
-  #finalized: Head | undefined;
+  #reading: Promise<unknown> | undefined;
+  #looking: ReturnType<typeof setInterval> | undefined;
 
   constructor(options: InboxOptions) {
     const { vault, chain, store, now = Date.now, retentionMs } = options;
+    const { genesisHash } = chain;
     this.#options = options;
-    this.#topic = topicOf(vault.identity);
     this.#store = new InboxStore(store);
     this.#window = new ReplayWindow(store, retentionMs === undefined ? { now } : { now, retentionMs });
-    const { genesisHash } = chain;
-    this.#context = { vault, genesisHash, window: this.#window, store: this.#store, now };
-    this.#dispatcher = new Dispatcher(this.#store, (sequence, record) => this.#delivery(sequence, record));
+    this.#ledger = new Ledger({
+      store: this.#store,
+      window: this.#window,
+      vault,
+      genesisHash,
+      now,
+      onAccepted: (outcomes, next) => {
+        this.#dispatcher.offer(outcomes, next);
+      },
+    });
+    this.#dispatcher = new Dispatcher({
+      store: this.#store,
+      open: (sequence, record) => this.#open(sequence, record),
+      deliveryOf: (sequence, record, opened) => this.#delivery(sequence, record, opened),
+      eventOf: (item) => this.#event(item),
+      told: (sequence) => this.#ledger.tell(sequence),
+    });
     this.ready = new Promise((resolve, reject) => {
       this.#markReady = resolve;
       this.#markFailed = reject;
@@ -78,6 +101,17 @@ class StoredInbox implements Inbox {
     return this.#dispatcher.events$;
   }
 
+  get messages$(): Observable<Delivery> {
+    return this.events$.pipe(
+      filter((event) => event.type === 'message'),
+      map(({ delivery }) => delivery),
+    );
+  }
+
+  handle(handler: (delivery: Delivery) => Promise<void> | void, options?: HandleOptions): Promise<void> {
+    return handleAll(this.events$, handler, options ?? {});
+  }
+
   start(): Promise<void> {
     this.#starting ??= this.#start().catch((error: unknown) => {
       this.#markFailed(error);
@@ -87,142 +121,119 @@ class StoredInbox implements Inbox {
   }
 
   async stop(): Promise<void> {
+    clearInterval(this.#looking);
     this.#stopping.abort();
     await this.#reading;
-    await this.#inTurn(async () => undefined);
     await this.#dispatcher.stop();
+    await this.#ledger.settled();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }
 
-  accept(envelope: Uint8Array, options: { readonly skipClockCheck?: boolean } = {}): Promise<'accepted' | 'duplicate'> {
-    return this.#inTurn(async () => {
-      await this.#loadSequence();
-      const accepted = await admitFromRelay(this.#context, envelope, this.#sequence, options.skipClockCheck ?? false);
-      if (accepted === undefined) return 'duplicate';
-      const isApplied = await this.#store.commit(accepted.writes, accepted.expectations);
-      if (!isApplied) return 'duplicate';
-      this.#announce(accepted);
-      return 'accepted';
-    });
+  async accept(
+    envelope: Uint8Array,
+    { skipClockCheck = false }: { readonly skipClockCheck?: boolean } = {},
+  ): Promise<'accepted' | 'duplicate'> {
+    const toleranceMs = skipClockCheck ? { toleranceMs: this.#window.retentionMs } : {};
+    const outcome = await this.#ledger.takeRelayed({ envelope, posting: undefined, ...toleranceMs });
+    if (outcome.type === 'refused') throw outcome.error;
+    return outcome.type === 'seen' ? 'duplicate' : 'accepted';
+  }
+
+  retry(letters?: readonly bigint[]): Promise<readonly Retried[]> {
+    return this.#ledger.retry(letters);
   }
 
   async #start(): Promise<void> {
-    const { chain, finality = 'finalized' } = this.#options;
+    const { chain, vault, finality = 'finalized', from = 'head', verify, onGap = 'stop' } = this.#options;
     const { signal } = this.#stopping;
     await this.#store.claim(chain.genesisHash);
-    await this.#inTurn(() => this.#loadSequence());
-    const cursor = await startingPoint(chain, this.#store, this.#options.from, signal);
-    if (finality === 'best')
-      for (const hash of await removedBlocks(this.#store, chain, signal)) await this.#inTurn(() => this.#retract(hash));
-    const follow = finality === 'best' ? followBest : followFinalized;
-    this.#reading = follow(chain, cursor, this.#sink(), signal).catch((error: unknown) => {
-      if (!signal.aborted) this.#fail(error);
-    });
-  }
-
-  /** What the followers of the chain do here, in turn with the relay's messages. */
-  #sink(): ChainSink {
-    return {
-      takeBlock: (head, messages, isFinal) => this.#inTurn(() => this.#takeBlock(head, messages, isFinal)),
-      retract: (hash) => this.#inTurn(() => this.#retract(hash)),
-      finalize: (head) => this.#inTurn(() => this.#finalize(head)),
+    const cursor = await startingPoint(chain, this.#store, from, signal);
+    const parts: FollowParts = {
+      chain,
+      ledger: this.#ledger,
+      options: { topics: [topicOf(vault.identity)], ...(verify === undefined ? {} : { verify }) },
+      onGap,
       markReady: () => {
         this.#markReady();
       },
     };
+    const follow = finality === 'best' ? followBest : followFinalized;
+    this.#reading = follow(parts, cursor, signal).catch((error: unknown) => {
+      if (!signal.aborted) this.#fail(error);
+    });
+    this.#looking = setInterval(() => void this.#look(), lookMs);
+    this.#looking.unref();
   }
 
-  async #retract(hash: Hex): Promise<void> {
-    const ids = await retractBlock(this.#store, this.#window, this.#context.genesisHash, hash);
-    for (const id of ids) this.#dispatcher.notify({ type: 'retracted', messageId: id });
-  }
-
-  async #finalize(head: Head): Promise<void> {
-    this.#finalized = head;
-    await this.#settle();
-  }
-
-  // The follower of best may be behind the finalized head: then its next block settles.
-  async #settle(): Promise<void> {
-    const head = this.#finalized;
-    if (head === undefined || head.number > this.#highest) return;
-    this.#finalized = undefined;
-    if (head.number > ((await this.#store.cursor())?.number ?? -1)) await finalizeUpTo(this.#store, head);
-  }
-
-  // One message is one transaction; the last carries the cursor. What a crash cuts off is read again, and the window
-  // knows what it had.
-  async #takeBlock(head: Head, messages: readonly OutboundMessage[], isFinal: boolean): Promise<void> {
-    const block = { number: head.number, hash: head.hash, isFinal };
-    for (const message of messages) {
-      if (!equalBytes(message.destination, this.#topic)) continue;
-      const accepted = await admitFromChain(this.#context, message, block, this.#sequence);
-      if (accepted === undefined) continue;
-      if (await this.#store.commit(accepted.writes, accepted.expectations)) this.#announce(accepted);
-    }
-    this.#highest = Math.max(this.#highest, head.number);
-    if (isFinal) await this.#store.commit([this.#store.cursorWrite(head)]);
-    else await this.#settle();
-  }
-
-  #announce({ outcome }: Accepted): void {
-    if (outcome.type === 'reinstated') {
-      const { sequence, messageId: id } = outcome;
-      this.#dispatcher.reinstate(sequence, { type: 'reinstated', messageId: id });
-      return;
-    }
-    this.#sequence++;
-    if (outcome.type === 'dead') this.#dispatcher.notify(outcome);
-    else this.#dispatcher.wake();
-  }
-
-  async #loadSequence(): Promise<void> {
-    this.#sequence = await this.#store.nextSequence();
-  }
-
-  // undefined: its key was erased since it was accepted, or the like; it becomes a dead letter.
-  async #delivery(sequence: Sequence, record: MessageRecord): Promise<Delivery | undefined> {
-    const { genesisHash, vault } = this.#context;
-    const id = messageId({ genesisHash, envelope: record.envelope });
+  /** Hands out what another process accepted. */
+  async #look(): Promise<void> {
     try {
-      const { header, body } = await vault.open({ genesisHash, envelope: record.envelope });
-      const { isRegistered = () => false } = this.#options;
-      return {
-        ...header,
-        messageId: id,
-        suite: 'v1',
-        via: record.block === undefined ? 'relay' : 'chain',
-        ...(record.block === undefined ? {} : { block: record.block.number }),
-        body,
-        registered: header.fromKind === 'worker' && isRegistered(header.from),
-        ack: () => this.#acknowledge(sequence),
-      };
+      if (await this.#ledger.isBehind()) this.#dispatcher.wake();
     } catch (error) {
-      const { code } = reasonOfDeath(error);
-      const letter = deadLetterWrite(sequence, { envelope: record.envelope, code });
-      await this.#store.commit([letter, this.#store.recordWrite(sequence, undefined)]);
-      this.#dispatcher.notify({ type: 'dead', messageId: id, from: undefined, code });
+      if (!this.#stopping.signal.aborted) this.#fail(error);
+    }
+  }
+
+  #delivery(sequence: Sequence, record: MessageRecord, opened: OpenedMessage): Delivery {
+    const { isRegistered = () => false, chain } = this.#options;
+    return deliveryOf(record, opened, {
+      genesisHash: chain.genesisHash,
+      isRegistered,
+      acknowledge: async () => {
+        await this.#ledger.acknowledge(sequence, record.isFinal);
+        this.#dispatcher.acknowledged(sequence);
+      },
+    });
+  }
+
+  async #open(sequence: Sequence, record: MessageRecord): Promise<OpenedMessage | undefined> {
+    const { chain, vault } = this.#options;
+    try {
+      return await vault.open({ genesisHash: chain.genesisHash, envelope: record.envelope });
+    } catch (error) {
+      await this.#ledger.bury(sequence, record, reasonOfDeath(error));
       return undefined;
     }
   }
 
-  #acknowledge(sequence: Sequence): Promise<void> {
-    return this.#inTurn(async () => {
-      const record = await this.#store.record(sequence);
-      if (record !== undefined && !record.isAcknowledged) {
-        const kept = record.isFinal ? undefined : { ...record, isAcknowledged: true };
-        await this.#store.commit([this.#store.recordWrite(sequence, kept)]);
-      }
-      this.#dispatcher.acknowledged(sequence);
-    });
+  async #event(item: Exclude<StreamItem, MessageRecord>): Promise<InboxEvent | undefined> {
+    switch (item.kind) {
+      case 'gap':
+        return { type: 'gap', first: item.first, last: item.last };
+      case 'finalized':
+        return { type: 'finalized', messageId: item.messageId, proven: item.isProven };
+      case 'dead':
+        return this.#deadEvent(item.letter);
+      default:
+        return { type: item.kind, messageId: item.messageId };
+    }
+  }
+
+  async #deadEvent(sequence: Sequence): Promise<InboxEvent | undefined> {
+    const letter = await this.#store.letter(sequence);
+    if (letter === undefined) return undefined;
+    const { envelope, code, sender } = letter;
+    const id = messageId({ genesisHash: this.#options.chain.genesisHash, envelope });
+    const from = sender === undefined ? claimedSender(envelope) : sender.kind === 'other' ? undefined : sender.id;
+    return { type: 'dead', messageId: id, from, code };
   }
 
   #fail(error: unknown): void {
     const known = asRelayError(error, 'inbox-stopped');
     this.#markFailed(known);
     this.#dispatcher.fail(known);
+  }
+}
+
+/** Of a relayed message, which was opened once: its signature was checked then. */
+function claimedSender(envelope: Uint8Array): Hex | undefined {
+  try {
+    return decodeV1(envelope).header.from;
+  } catch (error) {
+    if (isRelayError(error)) return undefined;
+    throw error;
   }
 }

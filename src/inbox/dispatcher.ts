@@ -1,25 +1,39 @@
 import { Observable, type Subscriber } from 'rxjs';
 import { RelayError } from '../errors/index.ts';
-import type { InboxStore, Sequence } from './inbox-store.ts';
+import type { OpenedMessage, Outcome } from './admission.ts';
+import type { InboxStore } from './inbox-store.ts';
 import type { Delivery, InboxEvent } from './inbox.ts';
-import type { MessageRecord } from './message-record.ts';
+import type { MessageRecord, Sequence, StreamItem } from './stream-item.ts';
 
-const pageSize = 64;
+/** Items read at once. */
+const pageSize = 16;
+/** Deliveries handed out and not yet acknowledged, at most … */
+const inFlightLimit = 1_024;
+/** … and bytes of them, about. */
+const inFlightBytes = 16 * 2 ** 20;
 
-/** Most deliveries handed out and not yet acknowledged. */
-const inFlightLimit = 256;
+export interface DispatcherParts {
+  readonly store: InboxStore;
+  /** undefined: it does not open any more, and was put aside. */
+  readonly open: (sequence: Sequence, record: MessageRecord) => Promise<OpenedMessage | undefined>;
+  readonly deliveryOf: (sequence: Sequence, record: MessageRecord, opened: OpenedMessage) => Delivery;
+  /** undefined: there is nothing to tell. */
+  readonly eventOf: (item: Exclude<StreamItem, MessageRecord>) => Promise<InboxEvent | undefined>;
+  /** The subscriber had the item: it is not handed out again. */
+  readonly told: (sequence: Sequence) => Promise<void>;
+}
 
 /**
- * Hands stored messages to the one subscriber in the order of acceptance, never more than it can have in flight: the
- * store is the queue, memory stays flat.
+ * Hands stored items to the one subscriber in the order of acceptance, never more deliveries than it can have in flight:
+ * the store is the queue, memory stays flat.
  */
 export class Dispatcher {
   readonly events$: Observable<InboxEvent>;
-  readonly #store: InboxStore;
-  readonly #toDelivery: (sequence: Sequence, record: MessageRecord) => Promise<Delivery | undefined>;
-  readonly #notices: InboxEvent[] = [];
-  readonly #inFlight = new Set<Sequence>();
-  /** Retracted before the subscriber saw them. */
+  readonly #parts: DispatcherParts;
+  /** Deliveries that wait for their acknowledgement, with their bytes. */
+  readonly #inFlight = new Map<Sequence, number>();
+  #bytesInFlight = 0;
+  /** Messages that were retracted when it was their turn. */
   readonly #passedOver = new Set<Sequence>();
   #subscriber: Subscriber<InboxEvent> | undefined;
   #next: Sequence = 0n;
@@ -28,12 +42,8 @@ export class Dispatcher {
   /** How the stream ended, for who subscribes later. */
   #ended: ((subscriber: Subscriber<InboxEvent>) => void) | undefined;
 
-  constructor(
-    store: InboxStore,
-    toDelivery: (sequence: Sequence, record: MessageRecord) => Promise<Delivery | undefined>,
-  ) {
-    this.#store = store;
-    this.#toDelivery = toDelivery;
+  constructor(parts: DispatcherParts) {
+    this.#parts = parts;
     this.events$ = new Observable((subscriber) => {
       if (this.#subscriber !== undefined) {
         subscriber.error(new RelayError('inbox-subscribed'));
@@ -46,14 +56,16 @@ export class Dispatcher {
       this.#subscriber = subscriber;
       this.#next = 0n;
       this.#inFlight.clear();
+      this.#bytesInFlight = 0;
+      this.#passedOver.clear();
       this.wake();
       return () => {
-        this.#subscriber = undefined;
+        if (this.#subscriber === subscriber) this.#subscriber = undefined;
       };
     });
   }
 
-  /** Looks for messages to hand out. */
+  /** Looks for items to hand out. */
   wake(): void {
     this.#isWoken = true;
     this.#running ??= this.#run().finally(() => {
@@ -62,20 +74,27 @@ export class Dispatcher {
     });
   }
 
-  notify(event: InboxEvent): void {
-    this.#notices.push(event);
-    this.wake();
-  }
-
-  /** A retracted message came back: it is handed out if the subscriber never saw it. */
-  reinstate(sequence: Sequence, event: InboxEvent): void {
-    if (!this.#passedOver.delete(sequence)) this.notify(event);
-    else if (sequence < this.#next) this.#next = sequence;
-    this.wake();
+  /**
+   * What was just accepted is handed out as it is, where the subscriber has had all before it; the rest from the store,
+   * which has items up to `end`.
+   */
+  offer(outcomes: readonly Outcome[], end: Sequence): void {
+    for (const outcome of outcomes) {
+      if (outcome.type !== 'message' || this.#running !== undefined || !this.#hasRoom) break;
+      if (outcome.sequence !== this.#next) break;
+      this.#next += 1n;
+      this.#deliver(outcome.sequence, outcome.record, outcome.opened);
+    }
+    if (end > this.#next) this.wake();
   }
 
   acknowledged(sequence: Sequence): void {
-    if (this.#inFlight.delete(sequence)) this.wake();
+    const bytes = this.#inFlight.get(sequence);
+    if (bytes === undefined) return;
+    const wasFull = !this.#hasRoom;
+    this.#inFlight.delete(sequence);
+    this.#bytesInFlight -= bytes;
+    if (wasFull) this.wake();
   }
 
   fail(error: unknown): void {
@@ -94,6 +113,14 @@ export class Dispatcher {
     subscriber?.complete();
   }
 
+  get #hasRoom(): boolean {
+    return (
+      this.#subscriber !== undefined &&
+      this.#inFlight.size < inFlightLimit &&
+      (this.#bytesInFlight < inFlightBytes || this.#inFlight.size === 0)
+    );
+  }
+
   #end(tell: (subscriber: Subscriber<InboxEvent>) => void): void {
     this.#ended ??= tell;
     if (this.#subscriber !== undefined) tell(this.#subscriber);
@@ -103,9 +130,7 @@ export class Dispatcher {
     try {
       while (this.#isWoken && this.#subscriber !== undefined) {
         this.#isWoken = false;
-        await this.#handOut();
-        for (let notice = this.#notices.shift(); notice !== undefined; notice = this.#notices.shift())
-          this.#subscriber.next(notice);
+        await this.#handOut(this.#subscriber);
       }
       this.#isWoken = false;
     } catch (error) {
@@ -114,25 +139,47 @@ export class Dispatcher {
     }
   }
 
-  async #handOut(): Promise<void> {
-    while (this.#subscriber !== undefined && this.#inFlight.size < inFlightLimit) {
-      const page = await this.#store.recordsFrom(this.#next, pageSize);
-      for (const [sequence, record] of page) await this.#consider(sequence, record);
+  async #handOut(to: Subscriber<InboxEvent>): Promise<void> {
+    while (this.#hasRoom && this.#subscriber === to) {
+      const page = await this.#parts.store.itemsFrom(this.#next, pageSize);
+      for (const [sequence, item] of page) {
+        if (this.#subscriber !== to || !this.#hasRoom) return;
+        if (sequence < this.#next) continue;
+        this.#next = sequence + 1n;
+        if (item.kind === 'message') await this.#consider(sequence, item);
+        else await this.#tell(sequence, item);
+      }
       if (page.length < pageSize) return;
     }
   }
 
   async #consider(sequence: Sequence, record: MessageRecord): Promise<void> {
-    if (sequence < this.#next) return;
-    this.#next = sequence + 1n;
     if (record.isAcknowledged || this.#inFlight.has(sequence)) return;
     if (record.isRetracted) {
       this.#passedOver.add(sequence);
       return;
     }
-    const delivery = await this.#toDelivery(sequence, record);
-    if (delivery === undefined) return;
-    this.#inFlight.add(sequence);
-    this.#subscriber?.next({ type: 'message', delivery });
+    const opened = await this.#parts.open(sequence, record);
+    if (opened !== undefined) this.#deliver(sequence, record, opened);
+  }
+
+  async #tell(sequence: Sequence, item: Exclude<StreamItem, MessageRecord>): Promise<void> {
+    const { store, eventOf, told } = this.#parts;
+    if (item.kind === 'reinstated' && this.#passedOver.delete(item.of)) {
+      const message = await store.item(item.of);
+      if (message?.kind === 'message') await this.#consider(item.of, message);
+    } else {
+      const event = await eventOf(item);
+      if (event !== undefined) this.#subscriber?.next(event);
+    }
+    await told(sequence);
+  }
+
+  #deliver(sequence: Sequence, record: MessageRecord, opened: OpenedMessage): void {
+    if (this.#subscriber === undefined) return;
+    const { length } = record.envelope;
+    this.#inFlight.set(sequence, length);
+    this.#bytesInFlight += length;
+    this.#subscriber.next({ type: 'message', delivery: this.#parts.deliveryOf(sequence, record, opened) });
   }
 }

@@ -1,35 +1,46 @@
-import { concatMap, Subscription } from 'rxjs';
-import type { BlockNumber, Chain, HeadEvent } from '../chain/index.ts';
-import type { ChainSink } from './chain-sink.ts';
+import type { BlockId } from '../chain/index.ts';
+import { BestBranch } from './best-branch.ts';
+import { followFinalized, type FollowParts } from './follow-finalized.ts';
 
 /**
- * Gives the sink every best block after `cursor`, with what reorgs take back and what is finalized, until the signal.
- * Throws what the chain throws.
+ * Catches up to the finalized head, then takes every best block, with what reorgs take back and what is finalized,
+ * until the signal. Throws what the chain throws, and blocks-missing.
  */
-export async function followBest(
-  chain: Chain,
-  cursor: BlockNumber,
-  sink: ChainSink,
-  signal: AbortSignal,
-): Promise<void> {
+export async function followBest(parts: FollowParts, cursor: BlockId, signal: AbortSignal): Promise<void> {
+  const { chain, ledger, options, markReady } = parts;
+  const { number: finalized } = await chain.finalizedHead(signal);
+  const start = await followFinalized({ ...parts, markReady: () => undefined }, cursor, signal, finalized);
   const { number: present } = await chain.bestHead(signal);
-  if (cursor >= present) sink.markReady();
-  const follow = async ({ type, head }: HeadEvent): Promise<void> => {
-    if (type === 'retracted') return sink.retract(head.hash);
-    await sink.takeBlock(head, await chain.at(head.hash).outboundMessages(signal), false);
-    if (head.number >= present) sink.markReady();
+  if (start.number >= present) markReady();
+  const branch = new BestBranch();
+  const settleUpTo = async (): Promise<void> => {
+    const head = branch.settled();
+    if (head !== undefined) await ledger.settle(head);
   };
-  const best$ = chain.heads$({ finality: 'best', from: cursor + 1 }).pipe(concatMap(follow));
-  const finalized$ = chain.heads$({ finality: 'finalized' }).pipe(concatMap(({ head }) => sink.finalize(head)));
-  const subscriptions = new Subscription();
+  const leaving = new AbortController();
+  const all = AbortSignal.any([signal, leaving.signal]);
+  const takeBest = async (): Promise<void> => {
+    for await (const { type, head } of chain.headEvents({ finality: 'best', from: start.number + 1 }, all)) {
+      if (type === 'retracted') {
+        branch.remove(head);
+        await ledger.retract(head);
+      } else {
+        await ledger.takeEarly(head, await chain.messages.at(head, options, all));
+        branch.add(head);
+        if (head.number >= present) markReady();
+      }
+      await settleUpTo();
+    }
+  };
+  const takeFinalized = async (): Promise<void> => {
+    for await (const { head } of chain.headEvents({ finality: 'finalized' }, all)) {
+      branch.finalize(head);
+      await settleUpTo();
+    }
+  };
   try {
-    await new Promise<void>((resolve, reject) => {
-      signal.addEventListener('abort', () => {
-        resolve();
-      });
-      for (const stream$ of [best$, finalized$]) subscriptions.add(stream$.subscribe({ error: reject }));
-    });
+    await Promise.race([takeBest(), takeFinalized()]);
   } finally {
-    subscriptions.unsubscribe();
+    leaving.abort();
   }
 }

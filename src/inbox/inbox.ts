@@ -1,6 +1,7 @@
 import type { Observable } from 'rxjs';
 import type { BlockNumber } from '../chain/index.ts';
 import type { Body, FromKind, Hex } from '../codec/index.ts';
+import type { Retried } from './retry-letters.ts';
 
 /** A message opened for the local entity, handed to the consumer until it is acknowledged. */
 export interface Delivery {
@@ -18,33 +19,64 @@ export interface Delivery {
   readonly via: 'chain' | 'relay';
   /** Where it was posted, for via chain. */
   readonly block?: BlockNumber;
+  /** False: its block is not finalized yet and may be taken back (only with finality best). */
+  readonly finalized: boolean;
+  /**
+   * Whether no node's word was taken for it. Via chain: read by a proof against the state root of its block, whose header
+   * leads to a trusted finalized one. Via relay: signed by its sender.
+   */
+  readonly proven: boolean;
   readonly body: Body;
   /** Whether `from` is a registered worker. */
   readonly registered: boolean;
-  /** Done with it: it does not come again after a restart. Idempotent. */
+  /** Done with it: it does not come again after a restart. Resolves when that is durable. Idempotent. */
   ack(): Promise<void>;
 }
 
 export type InboxEvent =
   | { readonly type: 'message'; readonly delivery: Delivery }
-  /** A reorg took the message's block away (only with finality best). */
+  /** A reorg took the message's block away, or brought it back in another one (only with finality best). */
   | { readonly type: 'retracted' | 'reinstated'; readonly messageId: Hex }
+  /** The block of a message that was handed out early is finalized (only with finality best). */
+  | { readonly type: 'finalized'; readonly messageId: Hex; readonly proven: boolean }
+  /** Blocks whose messages can't be known (only with onGap skip). */
+  | { readonly type: 'gap'; readonly first: BlockNumber; readonly last: BlockNumber }
   /** A message that can't be delivered, kept in the dead-letter list. */
   | { readonly type: 'dead'; readonly messageId: Hex; readonly from: Hex | undefined; readonly code: string };
 
+export interface HandleOptions {
+  /** Messages handled at the same time, at most; those of one sender one after another. Default 1. */
+  readonly concurrency?: number;
+  /** Everything that is not a message. */
+  readonly onEvent?: (event: Exclude<InboxEvent, { type: 'message' }>) => void;
+  readonly signal?: AbortSignal;
+}
+
 /** Where both paths end: each message reaches the consumer exactly once (protocol.md §9). */
 export interface Inbox extends AsyncDisposable {
-  /** Unacknowledged deliveries of earlier runs first. One subscriber at a time. */
+  /**
+   * Deliveries in order per sender, unacknowledged ones of earlier runs first, and what is told of them and of the chain;
+   * kept in the store until it was handed out. One subscriber at a time, here or on `messages$`.
+   */
   readonly events$: Observable<InboxEvent>;
+  /** The deliveries alone. */
+  readonly messages$: Observable<Delivery>;
   /** Resolves when the inbox would miss nothing that is sent from now on. */
   readonly ready: Promise<void>;
   /**
+   * Gives each delivery to `handler` and acknowledges it when that returns. Resolves when the inbox is stopped or the
+   * signal fires. Where the handler throws it ends with handler-failed, and the message comes again.
+   */
+  handle(handler: (delivery: Delivery) => Promise<void> | void, options?: HandleOptions): Promise<void>;
+  /**
    * Takes an off-chain envelope for the local entity whose sender's signature was checked, and resolves when it is
-   * durable; the relay answers its sender only then. `skipClockCheck` for what comes out of a mailbox (protocol.md §9).
-   * A message seen before gives 'duplicate'. Throws what Vault.open throws,
+   * durable; the relay answers its sender only then. `skipClockCheck` for what comes out of a mailbox, which is held
+   * against the retention only (protocol.md §9). A message seen before gives 'duplicate'. Throws what Vault.open throws,
    * clock-skew and replay-too-old.
    */
   accept(envelope: Uint8Array, options?: { readonly skipClockCheck?: boolean }): Promise<'accepted' | 'duplicate'>;
+  /** Tries dead letters again, by their sequences, or the oldest 256. */
+  retry(letters?: readonly bigint[]): Promise<readonly Retried[]>;
   start(): Promise<void>;
   /** Idempotent. */
   stop(): Promise<void>;

@@ -1,52 +1,79 @@
-import type { Chain } from '../chain/index.ts';
-import type { ReplayWindow } from '../channel/index.ts';
+import type { BlockId } from '../chain/index.ts';
+import type { ChannelId, ReplayWindow } from '../channel/index.ts';
 import { messageId, type Hex } from '../codec/index.ts';
 import { decodeV1 } from '../crypto/core.ts';
 import type { Write } from '../store/index.ts';
-import type { InboxStore, SequencedRecord } from './inbox-store.ts';
-import type { BlockRef } from './message-record.ts';
+import type { InboxStore } from './inbox-store.ts';
+import type { StreamItem } from './stream-item.ts';
 
-/** Takes back the messages of a block that is no longer on the best branch; the ids of what was taken back. */
-export async function retractBlock(
-  store: InboxStore,
-  window: ReplayWindow,
-  genesisHash: Hex,
-  hash: Hex,
-): Promise<Hex[]> {
-  const taken = (await unfinalized(store)).filter(([, record]) => record.block?.hash === hash && !record.isRetracted);
-  const ids: Hex[] = [];
+export interface ReorgParts {
+  readonly store: InboxStore;
+  readonly window: ReplayWindow;
+  readonly genesisHash: Hex;
+}
+
+/** What to write, and what the consumer is to be told. */
+export interface Changes {
+  readonly writes: readonly Write[];
+  readonly items: readonly StreamItem[];
+}
+
+/** Takes back what blocks brought that are no longer on the best branch: it frees the nonces. */
+export async function reorgWrites(
+  { store, window, genesisHash }: ReorgParts,
+  blocks: readonly BlockId[],
+): Promise<Changes> {
   const writes: Write[] = [];
-  for (const [sequence, record] of taken) {
-    const { header } = decodeV1(record.envelope);
-    const id = messageId({ genesisHash, envelope: record.envelope });
-    ids.push(id);
-    writes.push(window.release(header, header.nonce), ...store.retractWrites(sequence, id, record));
+  const items: StreamItem[] = [];
+  for (const block of blocks) {
+    for (const { sequence } of await store.early(block.number, block.number)) {
+      const item = await store.item(sequence);
+      if (item?.kind === 'message') {
+        if (item.block?.hash !== block.hash || item.isRetracted) continue;
+        const { header } = decodeV1(item.envelope);
+        const id = messageId({ genesisHash, envelope: item.envelope });
+        writes.push(
+          window.release(header, header.nonce),
+          store.itemWrite(sequence, { ...item, isRetracted: true }),
+          store.retractedWrite(id, sequence),
+        );
+        items.push({ kind: 'retracted', of: sequence, messageId: id });
+      } else if ((await store.letter(sequence))?.block?.hash === block.hash) {
+        // As if it had never been posted.
+        writes.push(store.letterWrite(sequence, undefined), store.earlyWrite(block.number, sequence, false));
+        if (item?.kind === 'dead') writes.push(store.itemWrite(sequence, undefined));
+      }
+    }
+    writes.push(store.takenWrite(block, false));
   }
-  if (writes.length > 0) await store.commit(writes);
-  return ids;
+  return { writes, items };
 }
 
-/** Hashes of blocks whose messages were taken early and that a reorg removed while nobody looked. */
-export async function removedBlocks(store: InboxStore, chain: Chain, signal: AbortSignal): Promise<Hex[]> {
-  const blocks = new Map((await unfinalized(store)).map(([, { block }]) => [block?.hash, block?.number]));
-  const removed: Hex[] = [];
-  for (const [hash, number] of blocks)
-    if (hash !== undefined && number !== undefined && (await chain.headAt(number, signal))?.hash !== hash)
-      removed.push(hash);
-  return removed;
-}
-
-/** What a finalized head settles: its messages are final, and what stayed retracted below it is forgotten. */
-export async function finalizeUpTo(store: InboxStore, { number, hash }: BlockRef): Promise<void> {
-  const writes: Write[] = [store.cursorWrite({ number, hash })];
-  for (const [sequence, record] of await unfinalized(store)) {
-    if (record.block === undefined || record.block.number > number) continue;
-    const isDone = record.isAcknowledged || record.isRetracted;
-    writes.push(store.recordWrite(sequence, isDone ? undefined : { ...record, isFinal: true }));
+/** What a finalized block settles: what came before is final, and what stayed retracted below it is forgotten. */
+export async function settleWrites({ store, window, genesisHash }: ReorgParts, head: BlockId): Promise<Changes> {
+  const writes: Write[] = [store.cursorWrite(head)];
+  const items: StreamItem[] = [];
+  const final: (readonly [ChannelId, bigint])[] = [];
+  for (const { number, sequence } of await store.early(0, head.number)) {
+    writes.push(store.earlyWrite(number, sequence, false));
+    const item = await store.item(sequence);
+    if (item?.kind === 'message') {
+      const id = messageId({ genesisHash, envelope: item.envelope });
+      const isDone = item.isAcknowledged || item.isRetracted;
+      writes.push(store.itemWrite(sequence, isDone ? undefined : { ...item, isFinal: true }));
+      if (item.isRetracted) {
+        writes.push(store.retractedWrite(id, undefined));
+        continue;
+      }
+      const { header } = decodeV1(item.envelope);
+      final.push([header, header.nonce]);
+      items.push({ kind: 'finalized', of: sequence, messageId: id, isProven: item.isProven });
+    } else {
+      const letter = await store.letter(sequence);
+      if (letter !== undefined) writes.push(store.letterWrite(sequence, { ...letter, isFinal: true }));
+    }
   }
-  await store.commit(writes);
-}
-
-async function unfinalized(store: InboxStore): Promise<SequencedRecord[]> {
-  return (await store.recordsFrom(0n)).filter(([, { isFinal }]) => !isFinal);
+  writes.push(...(await store.taken(0, head.number)).map((block) => store.takenWrite(block, false)));
+  writes.push(...(await window.finalized(final)));
+  return { writes, items };
 }

@@ -1,4 +1,4 @@
-import type { BlockNumber, Chain } from '../chain/index.ts';
+import type { BlockId, BlockNumber, Chain } from '../chain/index.ts';
 import { RelayError } from '../errors/index.ts';
 import type { InboxStore } from './inbox-store.ts';
 
@@ -9,24 +9,25 @@ import type { InboxStore } from './inbox-store.ts';
 export async function startingPoint(
   chain: Chain,
   store: InboxStore,
-  from: BlockNumber | undefined,
+  from: BlockNumber | 'head',
   signal: AbortSignal,
-): Promise<BlockNumber> {
+): Promise<BlockId> {
   const cursor = await store.cursor();
   if (cursor !== undefined) {
     // The genesis hash does not tell a development chain that was started again from the one before.
     const head = await chain.headAt(cursor.number, signal);
     if (head?.hash !== cursor.hash)
       throw new RelayError('cursor-not-on-chain', { details: { block: cursor.number, hash: cursor.hash } });
-    return cursor.number;
+    return cursor;
   }
   const present = await chain.finalizedHead(signal);
-  if (from === 0) return -1;
-  const last = from === undefined ? present : await chain.headAt(from - 1, signal);
-  if (last === undefined)
+  // The genesis block holds no messages.
+  const last = from === 'head' ? present : await chain.headAt(Math.max(from - 1, 0), signal);
+  if (last === undefined || last.number > present.number)
     throw new RelayError('bad-value', {
       details: { what: 'The first block to read', reason: `the chain is only at block ${present.number}` },
     });
-  await store.commit([store.cursorWrite(last)]);
-  return last.number;
+  const { number, hash } = last;
+  await store.commit([store.cursorWrite({ number, hash })]);
+  return { number, hash };
 }

@@ -1,6 +1,6 @@
 export { lockFile, withFileLock } from './file-lock.ts';
 export type { FileLock } from './file-lock.ts';
-export { idPart, lastNumber, rangeOf, storeKey } from './keys.ts';
+export { idPart, lastNumber, numberedKey, rangeOf, storeKey } from './keys.ts';
 export type { KeyPart } from './keys.ts';
 export { openLmdbStore } from './lmdb-store.ts';
 export type { LmdbStoreOptions } from './lmdb-store.ts';

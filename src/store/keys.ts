@@ -12,6 +12,14 @@ export function storeKey(...parts: readonly KeyPart[]): Uint8Array {
   return concatBytes(...parts.map(partBytes));
 }
 
+/** As `storeKey(prefix, number)`, for keys that are made by the thousand. */
+export function numberedKey(prefix: Uint8Array, number: bigint): Uint8Array {
+  const key = new Uint8Array(prefix.length + 8);
+  key.set(prefix);
+  new DataView(key.buffer).setBigUint64(prefix.length, number);
+  return key;
+}
+
 /** All keys that begin with the parts. */
 export function rangeOf(...parts: readonly KeyPart[]): Pick<KeyRange, 'from' | 'to'> {
   const from = storeKey(...parts);

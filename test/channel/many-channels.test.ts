@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { ReplayWindow, reserveNonce, type ChannelId } from '../../src/channel/index.ts';
+import { ReplayWindow, reserveNonce, type Arrival, type ChannelId } from '../../src/channel/index.ts';
 import { toHex } from '../../src/codec/index.ts';
 import { openLmdbStore, type TransactionalStore } from '../../src/store/index.ts';
 import { useTempDir } from '../support/temp-dir.ts';
@@ -23,6 +23,10 @@ function channel(n: number): ChannelId {
   return { fromKind: n % 2 === 0 ? 'worker' : 'account', from: toHex(from), to: toHex(new Uint8Array(32).fill(9)) };
 }
 
+function arrival(of: ChannelId, nonce: bigint, via: 'chain' | 'relay'): Arrival {
+  return { channel: of, nonce, sentAt: nonce >> 20n, via, isFinal: true, tag: Uint8Array.of(1) };
+}
+
 describe('channels, many of them', function () {
   this.timeout(Math.max(60_000, channels));
   const folder = useTempDir();
@@ -31,7 +35,7 @@ describe('channels, many of them', function () {
     const use = async (store: TransactionalStore, n: number): Promise<bigint> => {
       const window = new ReplayWindow(store);
       const { nonce, write, expectation } = await reserveNonce(store, channel(n));
-      const admission = await window.admit(channel(n), nonce, 'relay', Uint8Array.of(1));
+      const admission = await window.admit(arrival(channel(n), nonce, 'relay'));
       assert.ok(admission !== undefined);
       assert.ok(await store.commit([write, ...admission.writes], [expectation, ...admission.expectations]));
       return nonce;
@@ -50,10 +54,7 @@ describe('channels, many of them', function () {
     store = await openLmdbStore({ path: folder('store') });
     const window = new ReplayWindow(store);
     for (let i = 0; i < atOnce; i += 97)
-      assert.equal(
-        await window.admit(channel(channels - atOnce + i), nonces[i]!, 'chain', Uint8Array.of(2)),
-        undefined,
-      );
+      assert.equal(await window.admit(arrival(channel(channels - atOnce + i), nonces[i]!, 'chain')), undefined);
     await store.close();
   });
 });

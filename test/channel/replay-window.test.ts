@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { ReplayWindow, type ChannelId } from '../../src/channel/index.ts';
+import { ReplayWindow, type Arrival, type ChannelId } from '../../src/channel/index.ts';
 import { isRelayError } from '../../src/errors/index.ts';
 import { openLmdbStore, openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
 import { rejected } from '../support/expect-error.ts';
@@ -15,6 +15,16 @@ const at = (ms: number, low = 0): bigint => (BigInt(ms) << 20n) + BigInt(low);
 const day = 86_400_000;
 const everything = { from: Uint8Array.of(0), to: new Uint8Array(512).fill(0xff) };
 
+/** Sent when its nonce says, and finalized where it came on chain. */
+const arrival = (nonce: bigint, via: Via, of = channel, isFinal = true): Arrival => ({
+  channel: of,
+  nonce,
+  sentAt: nonce >> 20n,
+  via,
+  isFinal,
+  tag,
+});
+
 /** Admits and commits. */
 async function admitted(
   store: TransactionalStore,
@@ -24,7 +34,7 @@ async function admitted(
   of = channel,
 ): Promise<'accepted' | 'seen' | 'too old'> {
   try {
-    const admission = await window.admit(of, nonce, via, tag);
+    const admission = await window.admit(arrival(nonce, via, of));
     if (admission === undefined) return 'seen';
     assert.equal(await store.commit(admission.writes, admission.expectations), true);
     return 'accepted';
@@ -81,14 +91,14 @@ describe('channel: the replay window', () => {
 
   it('marks nothing before the commit: a crash in between accepts the message again', async () => {
     const nonce = at(now);
-    await window.admit(channel, nonce, 'relay', tag);
+    await window.admit(arrival(nonce, 'relay'));
     assert.equal(await admit(nonce, 'relay'), 'accepted');
   });
 
   it('lets one of two that admit the same nonce at once commit', async () => {
     const [one, two] = await Promise.all([
-      window.admit(channel, at(now), 'chain', tag),
-      window.admit(channel, at(now), 'relay', tag),
+      window.admit(arrival(at(now), 'chain')),
+      window.admit(arrival(at(now), 'relay')),
     ]);
     assert.equal(await store.commit(one!.writes, one!.expectations), true);
     assert.equal(await store.commit(two!.writes, two!.expectations), false);
@@ -200,7 +210,7 @@ describe('channel: the replay window', () => {
   it('drops old nonces a few at a time, so that no message pays for all', async () => {
     for (let n = 0; n < 100; n++) assert.equal(await admit(at(now, n), 'relay'), 'accepted');
     now += 31 * day;
-    const { writes } = (await window.admit(channel, at(now), 'relay', tag))!;
+    const { writes } = (await window.admit(arrival(at(now), 'relay')))!;
     assert.ok(writes.length > 1 && writes.length < 25);
   });
 
@@ -246,7 +256,7 @@ describe('channel: the replay window', () => {
   });
 
   it('says replay-too-old for what is below the floor', async () => {
-    const error = await rejected(window.admit(channel, 0n, 'relay', tag), 'replay-too-old');
+    const error = await rejected(window.admit(arrival(0n, 'relay')), 'replay-too-old');
     assert.match(error.remedy, /new nonce/);
   });
 });

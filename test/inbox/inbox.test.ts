@@ -6,11 +6,11 @@ import { sealMessage, type Sender } from '../../src/channel/index.ts';
 import { messageId, topicOf, type Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { InboxStore } from '../../src/inbox/inbox-store.ts';
-import { createInbox, deadLetters, type Inbox, type InboxOptions } from '../../src/inbox/index.ts';
+import { createInbox, type Inbox, type InboxOptions } from '../../src/inbox/index.ts';
 import { openLmdbStore, openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
 import type { Vault } from '../../src/vault/index.ts';
 import { alice, bob, directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
-import { InboxProbe } from '../support/inbox-probe.ts';
+import { deadLettersOf, InboxProbe } from '../support/inbox-probe.ts';
 import { until } from '../support/until.ts';
 
 describe('inbox', () => {
@@ -174,7 +174,7 @@ describe('inbox', () => {
     const codes = probe.events.flatMap((event) => (event.type === 'dead' ? [event.code] : []));
     assert.deepEqual(codes.toSorted(), ['open-failed', 'sender-not-proven', 'unknown-variant', 'unknown-variant']);
     assert.deepEqual(probe.texts, ['fine']);
-    const letters = await deadLetters(store);
+    const letters = await deadLettersOf(store);
     assert.deepEqual(letters.map(({ code }) => code).toSorted(), codes.toSorted());
     assert.deepEqual(letters[0]?.envelope, garbage);
   });
@@ -193,7 +193,7 @@ describe('inbox', () => {
     await finalize();
     await probe.until(() => probe.events.some(({ type }) => type === 'dead'));
     assert.deepEqual(
-      (await deadLetters(store)).map(({ code }) => code),
+      (await deadLettersOf(store)).map(({ code }) => code),
       ['epoch-erased'],
     );
     await assert.rejects(inbox.accept(envelope), { code: 'epoch-erased' });

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { connectChain, type Call, type Chain } from '../../src/chain/index.ts';
 import { sealMessage } from '../../src/channel/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
-import { createInbox, deadLetters, type Inbox } from '../../src/inbox/index.ts';
+import { createInbox, type Inbox } from '../../src/inbox/index.ts';
 import { createOutbox } from '../../src/outbox/index.ts';
 import { registerEntity, rotateEntity } from '../../src/presence/index.ts';
 import { endpointCall } from '../../src/presence/publish.ts';
@@ -12,7 +12,7 @@ import { openLmdbStore, type TransactionalStore } from '../../src/store/index.ts
 import { openVault, type Vault } from '../../src/vault/index.ts';
 import { readWorker } from '../../src/worker-state/index.ts';
 import { alice, bob, newVault, temporaryFolder, utf8 } from '../support/entities.ts';
-import { InboxProbe } from '../support/inbox-probe.ts';
+import { deadLettersOf, InboxProbe } from '../support/inbox-probe.ts';
 
 const passphrase = 'correct horse';
 /** More for a long run: KHALA_RELAY_RUNS=100 npx mocha test/presence/rotation.property.test.ts */
@@ -84,7 +84,7 @@ class World implements AsyncDisposable {
     );
     this.received.push(...this.#recipient.probe.texts);
     assert.deepEqual(this.received.sort(), this.sent.sort());
-    assert.deepEqual(await deadLetters(this.#recipient.store), []);
+    assert.deepEqual(await deadLettersOf(this.#recipient.store), []);
   }
 
   async #sendOnChain(): Promise<void> {

@@ -1,6 +1,13 @@
 import type { Subscription } from 'rxjs';
 import { asRelayError } from '../../src/errors/index.ts';
-import type { Delivery, Inbox, InboxEvent } from '../../src/inbox/index.ts';
+import {
+  openInboxFiles,
+  type Delivery,
+  type Inbox,
+  type InboxEvent,
+  type ListedLetter,
+} from '../../src/inbox/index.ts';
+import type { TransactionalStore } from '../../src/store/index.ts';
 
 /** Subscribes to an inbox, remembers what came and lets a test wait for it. */
 export class InboxProbe {
@@ -49,4 +56,11 @@ export class InboxProbe {
   stop(): void {
     this.#subscription.unsubscribe();
   }
+}
+
+/** Oldest first. */
+export async function deadLettersOf(store: TransactionalStore): Promise<ListedLetter[]> {
+  const letters: ListedLetter[] = [];
+  for await (const letter of (await openInboxFiles(store)).deadLetters()) letters.push(letter);
+  return letters;
 }

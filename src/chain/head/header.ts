@@ -1,6 +1,7 @@
 import { blake2b } from '@noble/hashes/blake2.js';
 import { concatBytes, fromHex, toHex, Writer, type Hex } from '../../codec/index.ts';
 import type { BlockNumber, Head } from '../chain.ts';
+import type { Hash256 } from '../trie/proof-nodes.ts';
 import { expectArray, expectHex, expectNumber, expectObject } from '../rpc/expect.ts';
 
 /** A header as nodes send it: without its own hash. */
@@ -26,15 +27,17 @@ export function parseHeader(value: unknown): Header {
   };
 }
 
+const portableHash: Hash256 = { binary: (bytes) => blake2b(bytes, { dkLen: 32 }) };
+
 /** blake2_256 of the SCALE encoding: what Substrate chains with its default header use. */
-export function hashHeader(header: Header): Hex {
+export function hashHeader(header: Header, hash: Hash256 = portableHash): Hex {
   const writer = new Writer()
     .raw(fromHex(header.parentHash))
     .compactLength(header.number)
     .raw(fromHex(header.stateRoot))
     .raw(fromHex(header.extrinsicsRoot))
     .compactLength(header.digest.length);
-  return toHex(blake2b(concatBytes(writer.finish(), ...header.digest.map((item) => fromHex(item))), { dkLen: 32 }));
+  return toHex(hash.binary(concatBytes(writer.finish(), ...header.digest.map((item) => fromHex(item)))));
 }
 
 export function toHead({ number, parentHash, stateRoot }: Header, hash: Hex): Head {

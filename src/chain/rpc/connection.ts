@@ -6,7 +6,8 @@ import type { Clock } from '../clock.ts';
 import type { ChainLogger } from '../logger.ts';
 import { backoffMs, type BackoffOptions } from './backoff.ts';
 import { EndpointHealth } from './endpoint-health.ts';
-import { ConnectionLost, isTransient, oversizeCode, RpcError } from './rpc-error.ts';
+import type { RpcCall } from './rpc-batch.ts';
+import { BatchRefused, ConnectionLost, isTransient, oversizeCode, RpcError } from './rpc-error.ts';
 import { openOnChain } from './open-on-chain.ts';
 import type { RequestOptions, RpcSocket } from './rpc-socket.ts';
 
@@ -32,6 +33,12 @@ export interface PatientOptions extends RequestOptions {
 
 export interface Answer {
   readonly result: unknown;
+  readonly url: string;
+}
+
+export interface Answers {
+  /** In the order of the calls; an RpcError where the node refused one. */
+  readonly results: readonly unknown[];
   readonly url: string;
 }
 
@@ -164,6 +171,30 @@ export class Connection {
 
   /** As {@link request}, and who answered. */
   async ask(method: string, params: readonly unknown[] = [], options: PatientOptions = {}): Promise<Answer> {
+    return this.#anew(method, options, async (socket) => ({
+      result: await socket.request(method, params, options),
+      url: socket.url,
+    }));
+  }
+
+  /**
+   * As {@link ask}, for several calls in one frame; undefined from a node that takes no batches, or none of this size.
+   */
+  async askAll(calls: readonly RpcCall[], options: PatientOptions = {}): Promise<Answers | undefined> {
+    const [method = ''] = calls[0] ?? [];
+    try {
+      return await this.#anew(method, options, async (socket) => ({
+        results: await socket.requestAll(calls, options),
+        url: socket.url,
+      }));
+    } catch (error) {
+      if (error instanceof BatchRefused || (error instanceof RpcError && error.code === oversizeCode)) return undefined;
+      throw error;
+    }
+  }
+
+  /** Works on the next connection where one breaks. */
+  async #anew<T>(method: string, options: PatientOptions, work: (socket: RpcSocket) => Promise<T>): Promise<T> {
     const attempts = 2 * this.options.endpoints.length + 1;
     let reason = '';
     let oversized = 0;
@@ -172,7 +203,7 @@ export class Connection {
       const session = await this.session(options);
       const { socket } = session;
       try {
-        return { result: await socket.request(method, params, options), url: socket.url };
+        return await work(socket);
       } catch (error) {
         if (error instanceof RpcError && isTransient(error) && refusals++ < maxRefusals) {
           this.health.failed(socket.url);

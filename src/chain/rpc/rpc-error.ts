@@ -45,3 +45,14 @@ export class ConnectionLost extends Error {
     this.isOversize = isOversize;
   }
 }
+
+/** The node took no batch, or not one of this size: its calls are to be made one by one. Inside the chain room only. */
+export class BatchRefused extends Error {
+  override readonly name = 'BatchRefused';
+  readonly code: number;
+
+  constructor(code: number, message: string) {
+    super(message);
+    this.code = code;
+  }
+}

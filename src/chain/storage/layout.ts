@@ -46,7 +46,7 @@ export function layoutOf(runtime: Runtime): Layout {
     decodeWorkerInfo,
     workerEssentials: (bytes, key) => essentials(bytes) ?? decodeWorkerInfo(bytes, idOfKey(key)),
     decodeMessages: hasKnownMessages(messages)
-      ? decodeOutboundMessages
+      ? (bytes) => decodeOutboundMessages(bytes)
       : (bytes) => decodeForeignMessages(runtime, messages, bytes),
   };
   layouts.set(runtime, layout);

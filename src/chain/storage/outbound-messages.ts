@@ -1,6 +1,7 @@
-import { Reader, toHex } from '../../codec/index.ts';
+import { equalBytes, Reader, toHex } from '../../codec/index.ts';
 import type { MessageSender, OutboundMessage } from '../chain.ts';
 import type { Runtime, StorageEntry } from '../runtime/runtime.ts';
+import { fastToHex } from './fast-hex.ts';
 
 /** Variants of MessageOrigin as the interface page fixes them; runtimes have some or all of them. */
 const origins = new Set([
@@ -21,42 +22,63 @@ export function hasKnownMessages(entry: StorageEntry): boolean {
   return variants?.split(/,(?=\d+:)/).every((variant) => origins.has(variant)) ?? false;
 }
 
-/** By hand: a codec object for each message of a block costs more than all the rest of reading it. */
-export function decodeOutboundMessages(bytes: Uint8Array): OutboundMessage[] {
-  const reader = new Reader(bytes, 'OutboundMessages');
+/** Names of the senders that are neither workers nor accounts, by variant of MessageOrigin. */
+const otherSenders: Readonly<Record<number, string>> = {
+  0: 'Pallet',
+  1: 'Contract',
+  4: 'MultiLocation',
+  5: 'Gatekeeper',
+  6: 'Cluster',
+  255: 'Reserved',
+};
+
+/**
+ * By hand: a codec object for each message of a block costs more than all the rest of reading it. With `topics` only the
+ * messages to one of them; the others are stepped over and never made into objects.
+ */
+export function decodeOutboundMessages(bytes: Uint8Array, topics?: readonly Uint8Array[]): OutboundMessage[] {
+  const reader = new Reader(bytes, 'OutboundMessages', true);
   const messages: OutboundMessage[] = [];
-  for (let left = reader.compactLength(); left > 0; left--)
-    messages.push({ sender: readSender(reader), destination: reader.bytes(), payload: reader.bytes() });
+  for (let left = reader.compactLength(); left > 0; left--) {
+    const variant = reader.u8();
+    const id = readSenderId(reader, variant);
+    const destination = reader.bytes();
+    const payload = reader.bytes();
+    if (topics === undefined || topics.some((topic) => equalBytes(topic, destination)))
+      messages.push({
+        sender: senderOf(variant, id),
+        destination: destination.slice(),
+        payload: payload.slice(),
+      });
+  }
   reader.end();
   return messages;
 }
 
-function readSender(reader: Reader): MessageSender {
-  const variant = reader.u8();
+/** undefined where the variant has no id of 32 bytes. */
+function readSenderId(reader: Reader, variant: number): Uint8Array | undefined {
   switch (variant) {
     case 0:
-      reader.bytes();
-      return { kind: 'other', name: 'Pallet' };
-    case 1:
-      reader.fixed(32);
-      return { kind: 'other', name: 'Contract' };
-    case 2:
-      return { kind: 'worker', id: toHex(reader.fixed(32)) };
-    case 3:
-      return { kind: 'account', id: toHex(reader.fixed(32)) };
     case 4:
       reader.bytes();
-      return { kind: 'other', name: 'MultiLocation' };
-    case 5:
-      return { kind: 'other', name: 'Gatekeeper' };
+      return undefined;
+    case 1:
+    case 2:
+    case 3:
     case 6:
-      reader.fixed(32);
-      return { kind: 'other', name: 'Cluster' };
+      return reader.fixed(32);
+    case 5:
     case 255:
-      return { kind: 'other', name: 'Reserved' };
+      return undefined;
     default:
       throw reader.unknownVariant(variant);
   }
+}
+
+function senderOf(variant: number, id: Uint8Array | undefined): MessageSender {
+  if (id !== undefined && variant === 2) return { kind: 'worker', id: fastToHex(id) };
+  if (id !== undefined && variant === 3) return { kind: 'account', id: fastToHex(id) };
+  return { kind: 'other', name: otherSenders[variant] ?? 'unknown' };
 }
 
 /** The slow way, for a runtime with another layout: by its own metadata, fields by name. */

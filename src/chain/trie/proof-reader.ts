@@ -146,6 +146,7 @@ function wholeBytes(path: string): Hex {
   return `0x${path}${path.length % 2 === 0 ? '' : '0'}`;
 }
 
-function isUnavailable(error: unknown): error is RelayError {
+/** Whether a node that refused a proof gives none at all. */
+export function isUnavailable(error: unknown): error is RelayError {
   return isRelayError(error, 'rpc-failed') && /method not found|unsafe|not (supported|available)/i.test(error.message);
 }

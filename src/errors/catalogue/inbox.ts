@@ -13,6 +13,20 @@ export const inboxErrors = {
     message: 'The inbox can not go on: {reason}.',
     remedy: 'Start it again; nothing that was not acknowledged is lost.',
   },
+  'blocks-missing': {
+    message:
+      'No endpoint has the state of blocks {first} to {last} any more, so their messages can not be known ({reason}).',
+    remedy:
+      'Give an archive node with --ws (one started with --state-pruning archive), or go on without them: --on-gap skip.',
+  },
+  'inbox-empty': {
+    message: 'Nothing was received here yet.',
+    remedy: 'Run khala-relay listen or serve with this vault first, or give their data folder with --data.',
+  },
+  'handler-failed': {
+    message: 'The handler of the message {messageId} failed.',
+    remedy: 'Mend what its cause says and handle again: the message was not acknowledged, so it comes again.',
+  },
   'store-of-another-chain': {
     message: 'The store belongs to the chain with genesis hash {stored}, not to {genesisHash}.',
     remedy: 'Give each chain a store of its own.',

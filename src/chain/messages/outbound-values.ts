@@ -1,0 +1,127 @@
+import { fromHex, type Hex } from '../../codec/index.ts';
+import { abortable } from '../abort.ts';
+import { isRelayError, RelayError } from '../../errors/index.ts';
+import type { Connection } from '../rpc/connection.ts';
+import type { BlockReader } from '../storage/block-reader.ts';
+import { fastFromHex } from '../storage/fast-hex.ts';
+import { storagePrefix } from '../storage/storage-key.ts';
+import { lookUp } from '../trie/look-up.ts';
+import { loadHash256, ProofNodes } from '../trie/proof-nodes.ts';
+import { digitsOf, isUnavailable, type ProofReader } from '../trie/proof-reader.ts';
+import type { BlockAnchor } from './block-anchor.ts';
+import { ValueCache } from './value-cache.ts';
+
+const key = storagePrefix('PhalaMq', 'OutboundMessages');
+const keyDigits = digitsOf(key);
+
+/** `OutboundMessages` of one block. */
+export interface OutboundValue {
+  readonly block: BlockAnchor;
+  /** undefined: no messages. */
+  readonly value: Uint8Array | undefined;
+  /** Whether a proof against the state root of the block's header shows it. */
+  readonly isProven: boolean;
+}
+
+export interface OutboundValuesParts {
+  readonly connection: Connection;
+  readonly blocks: BlockReader;
+  readonly proofs: ProofReader;
+}
+
+/** Reads `OutboundMessages` of many blocks at once; who reads the same blocks at the same time shares the reading. */
+export class OutboundValues {
+  readonly #connection: Connection;
+  readonly #blocks: BlockReader;
+  readonly #proofs: ProofReader;
+  readonly #cache = new ValueCache();
+
+  constructor({ connection, blocks, proofs }: OutboundValuesParts) {
+    this.#connection = connection;
+    this.#blocks = blocks;
+    this.#proofs = proofs;
+  }
+
+  /**
+   * In the order of `anchors`; those with a state root are proven. Throws state-discarded, naming the block,
+   * proofs-unavailable, node-lies where no endpoint is left, rpc-failed, chain-unreachable, aborted.
+   */
+  async read(anchors: readonly BlockAnchor[], signal?: AbortSignal): Promise<readonly OutboundValue[]> {
+    const known = anchors.map((anchor) => this.#cache.get(anchor));
+    const missing = anchors.filter((_, i) => known[i] === undefined);
+    if (missing.length === 0) return abortable(Promise.all(known as OutboundValue[]), signal);
+    // Others may wait for it too: it ends with the connection, not with who asked first.
+    const reading = this.#fetch(missing, this.#connection.stopped);
+    this.#cache.share(missing, reading).catch(() => undefined); // told below
+    const read = await abortable(reading, signal);
+    if (missing.length === anchors.length) return read;
+    let next = 0;
+    return abortable(Promise.all(known.map((value) => value ?? read[next++]!)), signal);
+  }
+
+  async #fetch(anchors: readonly BlockAnchor[], signal: AbortSignal): Promise<OutboundValue[]> {
+    const proven = anchors.every(({ stateRoot }) => stateRoot !== undefined);
+    const method = proven ? 'state_getReadProof' : 'state_getStorage';
+    const params = (hash: Hex): readonly unknown[] => (proven ? [[key], hash] : [key, hash]);
+    const requests = anchors.map(({ hash }) => ({ method, params: params(hash), block: hash }));
+    const answers = await this.#blocks.askAll(requests, signal);
+    if (proven) await loadHash256();
+    const values: OutboundValue[] = [];
+    for (const [i, block] of anchors.entries()) {
+      const answer = answers[i];
+      if (answer === undefined || answer instanceof RelayError) throw await this.#unavailable(answer, signal);
+      const { result, url } = answer;
+      const value =
+        block.stateRoot === undefined
+          ? asBytes(result, block)
+          : await this.#proven(block, block.stateRoot, result, url, signal);
+      values.push({ block, value, isProven: proven });
+    }
+    return values;
+  }
+
+  /** A proof that does not hold makes its node be left, and the value is read of another. */
+  async #proven(
+    block: BlockAnchor,
+    stateRoot: Hex,
+    result: unknown,
+    url: string,
+    signal: AbortSignal,
+  ): Promise<Uint8Array | undefined> {
+    let reason = `it leaves out ${keyDigits}`;
+    try {
+      const nodes = new ProofNodes(await loadHash256());
+      nodes.add(proofOf(result));
+      const known = lookUp(nodes, fromHex(stateRoot), keyDigits);
+      if (known !== undefined) return known.is;
+    } catch (error) {
+      if (!isRelayError(error, 'bad-proof')) throw error;
+      reason = String(error.details?.['reason']);
+    }
+    this.#connection.leave(url, new RelayError('node-lies', { details: { url, block: block.hash, reason } }));
+    const [value] = await this.#proofs.values({ ...block, stateRoot }, [key], signal);
+    return value;
+  }
+
+  async #unavailable(error: RelayError | undefined, signal: AbortSignal): Promise<RelayError> {
+    if (error === undefined) return new RelayError('rpc-failed', { details: { method: key, reason: 'no answer' } });
+    if (!isUnavailable(error)) return error;
+    const { socket } = await this.#connection.session({ signal });
+    const reason = String(error.details?.['reason']);
+    return new RelayError('proofs-unavailable', { details: { url: socket.url, reason }, cause: error });
+  }
+}
+
+function asBytes(result: unknown, { hash }: BlockAnchor): Uint8Array | undefined {
+  if (result === null || result === undefined) return undefined;
+  const bytes = typeof result === 'string' ? fastFromHex(result) : undefined;
+  if (bytes !== undefined) return bytes;
+  const details = { what: 'PhalaMq.OutboundMessages', block: hash, reason: 'the node sent no hex' };
+  throw new RelayError('bad-storage', { details });
+}
+
+function proofOf(result: unknown): readonly unknown[] {
+  const proof = typeof result === 'object' && result !== null && 'proof' in result ? result.proof : undefined;
+  if (Array.isArray(proof)) return proof as unknown[];
+  throw new RelayError('bad-proof', { details: { reason: 'it is not a list of hex' } });
+}

@@ -1,0 +1,52 @@
+import type { RpcError } from './rpc-error.ts';
+
+export type RpcCall = readonly [method: string, params: readonly unknown[]];
+
+/** One batch of JSON-RPC 2.0 on its way: ids follow one another, and answers come in any order. */
+export class RpcBatch {
+  /** What is sent. */
+  readonly text: string;
+  /** In the order of the calls; an RpcError where the node refused one. */
+  readonly answers: Promise<(unknown | RpcError)[]>;
+  readonly #first: number;
+  readonly #calls: readonly RpcCall[];
+  readonly #results: unknown[];
+  readonly #answered: Uint8Array;
+  #left: number;
+  #resolve: (results: unknown[]) => void = () => undefined;
+  #reject: (error: Error) => void = () => undefined;
+
+  constructor(first: number, calls: readonly RpcCall[]) {
+    this.#first = first;
+    this.#calls = calls;
+    this.#results = new Array<unknown>(calls.length);
+    this.#answered = new Uint8Array(calls.length);
+    this.#left = calls.length;
+    this.text = JSON.stringify(calls.map(([method, params], i) => ({ jsonrpc: '2.0', id: first + i, method, params })));
+    this.answers = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  has(id: number): boolean {
+    return id >= this.#first && id < this.#first + this.#calls.length;
+  }
+
+  methodOf(id: number): string {
+    return this.#calls[id - this.#first]?.[0] ?? '';
+  }
+
+  answer(id: number, result: unknown): void {
+    const at = id - this.#first;
+    if (this.#answered[at] !== 0) return;
+    this.#answered[at] = 1;
+    this.#results[at] = result;
+    this.#left -= 1;
+    if (this.#left === 0) this.#resolve(this.#results);
+  }
+
+  fail(error: Error): void {
+    this.#reject(error);
+  }
+}

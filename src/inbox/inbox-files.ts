@@ -1,0 +1,122 @@
+import type { BlockNumber } from '../chain/index.ts';
+import { ReplayWindow } from '../channel/index.ts';
+import { messageId, toHex, type FromKind, type Hex } from '../codec/index.ts';
+import { decodeV1 } from '../crypto/core.ts';
+import { RelayError, type ErrorCode } from '../errors/index.ts';
+import { storeKey, type TransactionalStore } from '../store/index.ts';
+import type { Vault } from '../vault/index.ts';
+import type { DeadLetter } from './dead-letter.ts';
+import { InboxStore } from './inbox-store.ts';
+import { Ledger } from './ledger.ts';
+import type { Retried } from './retry-letters.ts';
+import type { StreamItem } from './stream-item.ts';
+
+const pageSize = 64;
+
+/** What the store holds and the consumer has not acknowledged, or not been told yet. */
+export type PendingDelivery = { readonly sequence: bigint } & (
+  | {
+      readonly kind: 'message';
+      readonly messageId: Hex;
+      readonly from: Hex;
+      readonly fromKind: FromKind;
+      readonly nonce: bigint;
+      readonly via: 'chain' | 'relay';
+      readonly block: BlockNumber | undefined;
+      /** unfinalized, acknowledged (not final yet), retracted: with finality best only. */
+      readonly state: 'unacknowledged' | 'unfinalized' | 'acknowledged' | 'retracted';
+      readonly proven: boolean;
+    }
+  | { readonly kind: 'gap'; readonly first: BlockNumber; readonly last: BlockNumber }
+  | { readonly kind: 'retracted' | 'reinstated' | 'finalized'; readonly messageId: Hex }
+);
+
+/** A dead letter as it is listed. */
+export interface ListedLetter extends DeadLetter {
+  /** What {@link InboxFiles.retry} knows it by. */
+  readonly sequence: bigint;
+  readonly messageId: Hex;
+}
+
+/** The inbox of an entity as its store has it, without a chain; another process may run it at the same time. */
+export interface InboxFiles {
+  readonly genesisHash: Hex;
+  /** The last block of which everything is in the store; undefined before the first. */
+  readonly cursor: { readonly number: BlockNumber; readonly hash: Hex } | undefined;
+  pending(): AsyncGenerator<PendingDelivery>;
+  deadLetters(): AsyncGenerator<ListedLetter>;
+  /** Tries dead letters again; those that open now are delivered by the running inbox, or the next one. */
+  retry(vault: Vault, letters?: readonly bigint[]): Promise<readonly Retried[]>;
+  /** Removes dead letters for good; how many there were. */
+  discard(letters: readonly bigint[]): Promise<number>;
+}
+
+/** Throws inbox-empty where the store never was an inbox's. */
+export async function openInboxFiles(store: TransactionalStore): Promise<InboxFiles> {
+  const genesis = await store.get(storeKey('inbox/genesis'));
+  if (genesis === undefined) throw new RelayError('inbox-empty');
+  const genesisHash = toHex(genesis);
+  const files = new InboxStore(store);
+
+  async function* pages<T>(read: (from: bigint) => Promise<(readonly [bigint, T])[]>) {
+    for (let from = 0n; ;) {
+      const page = await read(from);
+      yield* page;
+      const last = page.at(-1);
+      if (last === undefined || page.length < pageSize) return;
+      from = last[0] + 1n;
+    }
+  }
+
+  return {
+    genesisHash,
+    cursor: await files.cursor(),
+    async *pending() {
+      for await (const [sequence, item] of pages((from) => files.itemsFrom(from, pageSize)))
+        if (item.kind !== 'dead') yield { sequence, ...listed(item, genesisHash) };
+    },
+    async *deadLetters() {
+      for await (const [sequence, letter] of pages((from) => files.lettersFrom(from, pageSize)))
+        yield { ...letter, sequence, messageId: messageId({ genesisHash, envelope: letter.envelope }) };
+    },
+    retry: (vault, letters) =>
+      new Ledger({
+        store: files,
+        window: new ReplayWindow(store),
+        vault,
+        genesisHash,
+        now: Date.now,
+        onAccepted: () => undefined,
+      }).retry(letters),
+    discard: async (letters) => {
+      const found: bigint[] = [];
+      for (const sequence of letters) if ((await files.letter(sequence)) !== undefined) found.push(sequence);
+      await files.commit(found.map((sequence) => files.letterWrite(sequence, undefined)));
+      return found.length;
+    },
+  };
+}
+
+function listed(item: Exclude<StreamItem, { kind: 'dead' }>, genesisHash: Hex) {
+  if (item.kind === 'gap') return { kind: item.kind, first: item.first, last: item.last };
+  if (item.kind !== 'message') return { kind: item.kind, messageId: item.messageId };
+  const { envelope, block, isFinal, isAcknowledged, isRetracted, isProven } = item;
+  const { from, fromKind, nonce } = decodeV1(envelope).header;
+  return {
+    kind: item.kind,
+    messageId: messageId({ genesisHash, envelope }),
+    from,
+    fromKind,
+    nonce,
+    via: block === undefined ? ('relay' as const) : ('chain' as const),
+    block: block?.number,
+    state: isRetracted
+      ? ('retracted' as const)
+      : isAcknowledged
+        ? ('acknowledged' as const)
+        : isFinal
+          ? ('unacknowledged' as const)
+          : ('unfinalized' as const),
+    proven: isFinal && isProven,
+  };
+}

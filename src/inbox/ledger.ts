@@ -1,0 +1,307 @@
+import type { BlockId, Head, PostedMessage } from '../chain/index.ts';
+import type { Hex } from '../codec/index.ts';
+import { decodeV1 } from '../crypto/core.ts';
+import type { RelayError } from '../errors/index.ts';
+import type { ReplayWindow } from '../channel/index.ts';
+import type { Write } from '../store/index.ts';
+import type { Vault } from '../vault/index.ts';
+import { admitAll, deadLetterWrites, openAll, type Arrival, type Outcome } from './admission.ts';
+import type { InboxStore } from './inbox-store.ts';
+import { reorgWrites, settleWrites } from './reorgs.ts';
+import { retryLetters, type Retried } from './retry-letters.ts';
+import { serial } from './serial.ts';
+import type { MessageRecord, Sequence, StreamItem } from './stream-item.ts';
+
+/** Greater than any. */
+const maxBlockNumber = 2 ** 32 - 1;
+/** Relayed messages that share a transaction, at most. */
+const relayedAtOnce = 256;
+
+export interface LedgerParts {
+  readonly store: InboxStore;
+  readonly window: ReplayWindow;
+  readonly vault: Vault;
+  readonly genesisHash: Hex;
+  /** Unix time, ms. */
+  readonly now: () => number;
+  /** Called after each transaction, in order, with the sequence after it. */
+  readonly onAccepted: (outcomes: readonly Outcome[], next: Sequence) => void;
+}
+
+interface Waiting {
+  readonly arrival: Arrival;
+  readonly resolve: (outcome: Outcome) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Acknowledgement {
+  readonly sequence: Sequence;
+  /** Whether it was handed out as final: then nothing of it is needed any more. */
+  readonly isFinal: boolean;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** What one transaction does. */
+interface Plan {
+  readonly writes: readonly Write[];
+  /** Sequence after it. */
+  readonly next: Sequence;
+  readonly outcomes?: readonly Outcome[];
+}
+
+/**
+ * All that an inbox writes, one transaction after another: messages, replay window and cursor together. Another process
+ * may write to the same store (`khala-relay inbox retry`): the sequence tells, and what was decided is decided again.
+ */
+export class Ledger {
+  readonly #parts: LedgerParts;
+  readonly #inTurn = serial();
+  #next: Sequence | undefined;
+  #hasRetracted: boolean | undefined;
+  #hasEarly: boolean | undefined;
+  #relayed: Waiting[] = [];
+  #acknowledged: Acknowledgement[] = [];
+
+  constructor(parts: LedgerParts) {
+    this.#parts = parts;
+  }
+
+  /** Resolves when what was asked for before is done. */
+  settled(): Promise<void> {
+    return this.#inTurn(async () => undefined);
+  }
+
+  /** Whether another process accepted something. */
+  async isBehind(): Promise<boolean> {
+    return this.#inTurn(async () => {
+      const next = await this.#parts.store.nextSequence();
+      const known = this.#next;
+      if (known === next) return false;
+      this.#next = next;
+      return known !== undefined;
+    });
+  }
+
+  /** Takes the messages of finalized blocks, and moves the cursor behind them. */
+  takeFinal(messages: readonly PostedMessage[], through: BlockId): Promise<void> {
+    const { store } = this.#parts;
+    const arrivals = messages.map((message) => arrivalOf(message, true));
+    return this.#inTurn(async () => {
+      if (!(await this.#mayHaveEarly())) {
+        await this.#take(arrivals, async () => [store.cursorWrite(through)]);
+        return;
+      }
+      // A block that brought something early brings it again if it was finalized.
+      const hashes = new Set(messages.map(({ block }) => block.hash));
+      await this.#retract((await store.taken(0, through.number)).filter(({ hash }) => !hashes.has(hash)));
+      await this.#take(arrivals);
+      await this.#settle(through);
+      this.#hasEarly = undefined;
+    });
+  }
+
+  /** Takes the messages of a best block. A block that was there in its place before is retracted first. */
+  takeEarly(head: Head, messages: readonly PostedMessage[]): Promise<void> {
+    const { store } = this.#parts;
+    return this.#inTurn(async () => {
+      if (messages.length === 0) {
+        await this.#retract((await store.taken(head.number, head.number)).filter(({ hash }) => hash !== head.hash));
+        return;
+      }
+      if (await store.isTaken(head)) return;
+      // It is on a branch that was not seen before: what was taken at its height or above is on another one.
+      await this.#retract(await store.taken(head.number, maxBlockNumber));
+      const arrivals = messages.map((message) => arrivalOf(message, false));
+      this.#hasEarly = true;
+      await this.#take(arrivals, async () => [store.takenWrite(head, true)]);
+    });
+  }
+
+  /** Takes back the messages of a block that left the best branch. */
+  retract(block: BlockId): Promise<void> {
+    return this.#inTurn(async () => {
+      if (await this.#parts.store.isTaken(block)) await this.#retract([block]);
+    });
+  }
+
+  /** All blocks up to this one are finalized, and were taken. */
+  settle(head: BlockId): Promise<void> {
+    return this.#inTurn(() => this.#settle(head));
+  }
+
+  /** Goes on after blocks that can't be known, and tells the consumer. */
+  passOver(first: number, through: BlockId): Promise<void> {
+    const { store } = this.#parts;
+    return this.#inTurn(async () => {
+      await this.#transact(async (start) =>
+        this.#withItems([store.cursorWrite(through)], [{ kind: 'gap', first, last: through.number }], start),
+      );
+    });
+  }
+
+  /** Takes a relayed message; those that come at the same time share a transaction. */
+  takeRelayed(arrival: Arrival): Promise<Outcome> {
+    const outcome = new Promise<Outcome>((resolve, reject) => {
+      this.#relayed.push({ arrival, resolve, reject });
+    });
+    void this.#inTurn(() => this.#takeWaiting());
+    return outcome;
+  }
+
+  /** Resolves when it is durable that the message is done with; many share a transaction. */
+  acknowledge(sequence: Sequence, isFinal: boolean): Promise<void> {
+    const done = new Promise<void>((resolve, reject) => {
+      this.#acknowledged.push({ sequence, isFinal, resolve, reject });
+    });
+    if (this.#acknowledged.length === 1) void this.#inTurn(() => this.#acknowledgeAll());
+    done.catch(() => undefined); // who does not await it learns of it by the end of the stream
+    return done;
+  }
+
+  /** Forgets a notice that was handed out. */
+  tell(sequence: Sequence): Promise<void> {
+    const { store } = this.#parts;
+    return this.#inTurn(async () => {
+      await store.commit([store.itemWrite(sequence, undefined)]);
+    });
+  }
+
+  /** Puts an accepted message aside that does not open any more, as when its epoch was erased since. */
+  bury(sequence: Sequence, record: MessageRecord, { code }: RelayError): Promise<void> {
+    const { store } = this.#parts;
+    const { envelope, block, isFinal, isProven } = record;
+    return this.#inTurn(async () => {
+      const letter = { envelope, code, sender: senderOf(record), block, isFinal, isProven, retries: 0 };
+      await store.commit(deadLetterWrites(store, sequence, letter));
+    });
+  }
+
+  /** Tries dead letters again; all where none are named. */
+  retry(letters: readonly Sequence[] | undefined): Promise<readonly Retried[]> {
+    return this.#inTurn(async () => {
+      let retried: readonly Retried[] = [];
+      await this.#transact(async (start) => {
+        const plan = await retryLetters(this.#parts, letters, start);
+        ({ retried } = plan);
+        return plan;
+      });
+      return retried;
+    });
+  }
+
+  async #takeWaiting(): Promise<void> {
+    const waiting = this.#relayed.splice(0, relayedAtOnce);
+    if (waiting.length === 0) return;
+    try {
+      const outcomes = await this.#take(waiting.map(({ arrival }) => arrival));
+      waiting.forEach(({ resolve }, i) => {
+        resolve(outcomes[i] ?? { type: 'seen' });
+      });
+    } catch (error) {
+      for (const { reject } of waiting) reject(error);
+    }
+  }
+
+  async #take(
+    arrivals: readonly Arrival[],
+    more: () => Promise<readonly Write[]> = async () => [],
+  ): Promise<readonly Outcome[]> {
+    const opened = await openAll(this.#parts, arrivals);
+    return this.#transact(async (start) => {
+      const context = { ...this.#parts, hasRetracted: await this.#mayHaveRetracted() };
+      const { writes, next, outcomes } = await admitAll(context, arrivals, opened, start);
+      return { writes: [...writes, ...(await more())], next, outcomes };
+    });
+  }
+
+  async #settle(head: BlockId): Promise<void> {
+    await this.#transact(async (start) => {
+      const { writes, items } = await settleWrites(this.#parts, head);
+      return this.#withItems(writes, items, start);
+    });
+  }
+
+  async #retract(blocks: readonly BlockId[]): Promise<void> {
+    if (blocks.length === 0) return;
+    this.#hasRetracted = true;
+    await this.#transact(async (start) => {
+      const { writes, items } = await reorgWrites(this.#parts, blocks);
+      return this.#withItems(writes, items, start);
+    });
+  }
+
+  #withItems(writes: readonly Write[], items: readonly StreamItem[], start: Sequence): Plan {
+    const { store } = this.#parts;
+    const added = items.map((item, i) => store.itemWrite(start + BigInt(i), item));
+    return { writes: [...writes, ...added], next: start + BigInt(items.length), outcomes: [] };
+  }
+
+  /** Plans and commits, again where somebody else accepted something meanwhile. Acknowledgements that wait go with it. */
+  async #transact(plan: (start: Sequence) => Promise<Plan>): Promise<readonly Outcome[]> {
+    const { store, window } = this.#parts;
+    const { writes: done, resolve, reject } = await this.#takeAcknowledged();
+    try {
+      for (;;) {
+        const start = (this.#next ??= await store.nextSequence());
+        const { writes, next, outcomes = [] } = await plan(start);
+        const moved = next === start ? [] : [store.sequenceWrite(next)];
+        const all = [...writes, ...done, ...moved];
+        if (all.length === 0 || (await store.commit(all, [store.sequenceExpectation(start)]))) {
+          this.#next = next;
+          resolve();
+          this.#parts.onAccepted(outcomes, next);
+          return outcomes;
+        }
+        this.#next = undefined;
+        window.forget();
+      }
+    } catch (error) {
+      this.#next = undefined;
+      window.forget();
+      reject(error);
+      throw error;
+    }
+  }
+
+  async #acknowledgeAll(): Promise<void> {
+    if (this.#acknowledged.length === 0) return;
+    await this.#transact(async (start) => ({ writes: [], next: start })).catch(() => undefined); // told to each
+  }
+
+  async #takeAcknowledged() {
+    const { store } = this.#parts;
+    const waiting = this.#acknowledged;
+    this.#acknowledged = [];
+    const writes: Write[] = [];
+    for (const { sequence, isFinal } of waiting) {
+      const item = isFinal ? undefined : await store.item(sequence);
+      const isEarly = item?.kind === 'message' && !item.isFinal;
+      writes.push(store.itemWrite(sequence, isEarly ? { ...item, isAcknowledged: true } : undefined));
+    }
+    return {
+      writes,
+      resolve: () => waiting.forEach((each) => each.resolve()),
+      reject: (error: unknown) => waiting.forEach((each) => each.reject(error)),
+    };
+  }
+
+  async #mayHaveEarly(): Promise<boolean> {
+    return (this.#hasEarly ??= (await this.#parts.store.taken(0, maxBlockNumber)).length > 0);
+  }
+
+  async #mayHaveRetracted(): Promise<boolean> {
+    return (this.#hasRetracted ??= await this.#parts.store.hasRetracted());
+  }
+}
+
+function arrivalOf({ payload, sender, block, proven }: PostedMessage, isFinal: boolean): Arrival {
+  return { envelope: payload, posting: { sender, block, isFinal, isProven: proven } };
+}
+
+/** Of an accepted message the header's sender is the proven one. */
+function senderOf({ envelope, block }: MessageRecord) {
+  if (block === undefined) return undefined;
+  const { fromKind: kind, from: id } = decodeV1(envelope).header;
+  return { kind, id };
+}

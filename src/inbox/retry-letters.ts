@@ -1,0 +1,83 @@
+import type { ReplayWindow } from '../channel/index.ts';
+import { equalBytes, messageId, type Hex } from '../codec/index.ts';
+import type { ErrorCode } from '../errors/index.ts';
+import type { Write } from '../store/index.ts';
+import type { Vault } from '../vault/index.ts';
+import { checkSender, openAll } from './admission.ts';
+import { reasonOfDeath, type DeadLetter } from './dead-letter.ts';
+import { sequenceBytes, type InboxStore, type SequencedLetter } from './inbox-store.ts';
+import type { Sequence } from './stream-item.ts';
+
+/** Letters tried in one transaction. */
+const lettersAtOnce = 256;
+
+/** What became of a dead letter that was tried again. */
+export interface Retried {
+  readonly sequence: Sequence;
+  readonly messageId: Hex;
+  /** accepted: it is delivered. duplicate: its nonce was delivered meanwhile, and it is dropped. dead: it stays. */
+  readonly outcome: 'accepted' | 'duplicate' | 'dead';
+  /** Why it stays dead. */
+  readonly code?: ErrorCode;
+}
+
+export interface RetryParts {
+  readonly store: InboxStore;
+  readonly window: ReplayWindow;
+  readonly vault: Vault;
+  readonly genesisHash: Hex;
+}
+
+/** Plans another try of dead letters: the named ones, or the oldest. */
+export async function retryLetters(
+  { store, window, vault, genesisHash }: RetryParts,
+  named: readonly Sequence[] | undefined,
+  start: Sequence,
+): Promise<{ writes: Write[]; next: Sequence; retried: Retried[] }> {
+  const letters = named === undefined ? await store.lettersFrom(0n, lettersAtOnce) : await lettersOf(store, named);
+  const arrivals = letters.map(([, { envelope }]) => ({ envelope, posting: undefined }));
+  const opened = await openAll({ vault, genesisHash }, arrivals);
+  const batch = window.begin();
+  const writes: Write[] = [];
+  const retried: Retried[] = [];
+  let next = start;
+  for (const [i, [sequence, letter]] of letters.entries()) {
+    const { envelope, sender, block, isFinal, isProven } = letter;
+    const id = messageId({ genesisHash, envelope });
+    const message = opened[i];
+    try {
+      if (message === undefined || message instanceof Error) throw message ?? new Error('every letter was opened');
+      const { header } = message;
+      if (sender !== undefined) checkSender(header, sender);
+      const own = await window.find(header, header.nonce);
+      // It was accepted once and could not be opened later: the nonce is its own.
+      const isOwn = own !== undefined && equalBytes(own, sequenceBytes(sequence));
+      const via = block === undefined ? ('relay' as const) : ('chain' as const);
+      const { nonce, sentAt } = header;
+      const isNew =
+        isOwn || (await batch.admit({ channel: header, nonce, sentAt, via, isFinal, tag: sequenceBytes(next) }));
+      writes.push(store.letterWrite(sequence, undefined));
+      retried.push({ sequence, messageId: id, outcome: isNew ? 'accepted' : 'duplicate' });
+      if (block !== undefined && !isFinal) writes.push(store.earlyWrite(block.number, sequence, false));
+      if (!isNew) continue;
+      const flags = { isFinal, isProven, isAcknowledged: false, isRetracted: false };
+      writes.push(store.itemWrite(next, { kind: 'message', envelope, block, ...flags }));
+      if (block !== undefined && !isFinal) writes.push(store.earlyWrite(block.number, next, true));
+      next += 1n;
+    } catch (error) {
+      const { code } = reasonOfDeath(error);
+      writes.push(store.letterWrite(sequence, { ...letter, code, retries: letter.retries + 1 }));
+      retried.push({ sequence, messageId: id, outcome: 'dead', code });
+    }
+  }
+  return { writes: [...writes, ...(await batch.finish())], next, retried };
+}
+
+async function lettersOf(store: InboxStore, named: readonly Sequence[]): Promise<SequencedLetter[]> {
+  const found = await Promise.all(
+    named.map(
+      async (sequence) => [sequence, await store.letter(sequence)] as readonly [Sequence, DeadLetter | undefined],
+    ),
+  );
+  return found.filter((entry): entry is SequencedLetter => entry[1] !== undefined);
+}

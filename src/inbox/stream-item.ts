@@ -1,0 +1,114 @@
+import type { BlockId, BlockNumber } from '../chain/index.ts';
+import { Reader, toBytes, toHex, Writer, type Hex } from '../codec/index.ts';
+
+/** Position in the order of acceptance. */
+export type Sequence = bigint;
+
+/** An accepted message as the store keeps it until it is acknowledged and final: sealed, as it came. */
+export interface MessageRecord {
+  readonly kind: 'message';
+  readonly envelope: Uint8Array;
+  /** undefined for via relay. */
+  readonly block: BlockId | undefined;
+  readonly isFinal: boolean;
+  readonly isAcknowledged: boolean;
+  /** A reorg took its block away. */
+  readonly isRetracted: boolean;
+  /** No node's word was taken for it; for via relay its sender's signature was checked. */
+  readonly isProven: boolean;
+}
+
+/** What is told of a message that may have been handed out before. */
+export type MessageNotice = {
+  /** Where the message is. */
+  readonly of: Sequence;
+  readonly messageId: Hex;
+} & ({ readonly kind: 'retracted' | 'reinstated' } | { readonly kind: 'finalized'; readonly isProven: boolean });
+
+/** Blocks that could not be read. */
+export interface GapNotice {
+  readonly kind: 'gap';
+  readonly first: BlockNumber;
+  readonly last: BlockNumber;
+}
+
+/** A message that became a dead letter. */
+export interface DeadNotice {
+  readonly kind: 'dead';
+  readonly letter: Sequence;
+}
+
+/** What the store keeps in the order of acceptance until the consumer has had it. */
+export type StreamItem = MessageRecord | MessageNotice | GapNotice | DeadNotice;
+
+const kinds = ['message', 'retracted', 'reinstated', 'finalized', 'gap', 'dead'] as const;
+const flags = ['isFinal', 'isAcknowledged', 'isRetracted', 'isProven'] as const;
+
+export function encodeItem(item: StreamItem): Uint8Array {
+  const kind = kinds.indexOf(item.kind);
+  switch (item.kind) {
+    case 'message':
+      return encodeMessage(kind, item);
+    case 'gap':
+      return new Writer(9).u8(kind).u32(item.first).u32(item.last).finish();
+    case 'dead':
+      return new Writer(9).u8(kind).u64(item.letter).finish();
+    default:
+      return new Writer(42)
+        .u8(kind)
+        .u64(item.of)
+        .raw(toBytes(item.messageId, 'id', 32))
+        .u8(item.kind === 'finalized' && item.isProven ? 1 : 0)
+        .finish();
+  }
+}
+
+export function decodeItem(bytes: Uint8Array): StreamItem {
+  const reader = new Reader(bytes, 'A stored delivery', true);
+  const variant = reader.u8();
+  const kind = kinds[variant];
+  switch (kind) {
+    case 'message':
+      return decodeMessage(reader);
+    case 'gap':
+      return { kind, first: reader.u32(), last: reader.u32() };
+    case 'dead':
+      return { kind, letter: reader.u64() };
+    case undefined:
+      throw reader.unknownVariant(variant);
+    case 'finalized':
+      return { kind, ...readTarget(reader), isProven: reader.u8() === 1 };
+    default:
+      return { kind, ...readTarget(reader) };
+  }
+}
+
+function readTarget(reader: Reader): { readonly of: Sequence; readonly messageId: Hex } {
+  return { of: reader.u64(), messageId: toHex(reader.fixed(32)) };
+}
+
+function encodeMessage(kind: number, record: MessageRecord): Uint8Array {
+  const { block, envelope } = record;
+  const set = flags.reduce((bits, flag, i) => bits | (record[flag] ? 1 << i : 0), 0);
+  const writer = new Writer(39 + envelope.length)
+    .u8(kind)
+    .u8(set)
+    .u8(block === undefined ? 0 : 1);
+  if (block !== undefined) writer.u32(block.number).raw(toBytes(block.hash, 'hash', 32));
+  return writer.raw(envelope).finish();
+}
+
+function decodeMessage(reader: Reader): MessageRecord {
+  const set = reader.u8();
+  const block = reader.u8() === 0 ? undefined : { number: reader.u32(), hash: toHex(reader.fixed(32)) };
+  const has = (flag: (typeof flags)[number]): boolean => (set & (1 << flags.indexOf(flag))) !== 0;
+  return {
+    kind: 'message',
+    envelope: reader.rest(),
+    block,
+    isFinal: has('isFinal'),
+    isAcknowledged: has('isAcknowledged'),
+    isRetracted: has('isRetracted'),
+    isProven: has('isProven'),
+  };
+}
