@@ -130,8 +130,19 @@ export type {
   SendMessage,
   SendStatus,
 } from './outbox/index.ts';
-export { createInbox } from './inbox/index.ts';
-export type { Delivery, Inbox, InboxEvent, InboxOptions } from './inbox/index.ts';
+export { createInbox, openInboxFiles } from './inbox/index.ts';
+export type {
+  Delivery,
+  GapPolicy,
+  HandleOptions,
+  Inbox,
+  InboxEvent,
+  InboxFiles,
+  InboxOptions,
+  ListedLetter,
+  PendingDelivery,
+  Retried,
+} from './inbox/index.ts';
 export {
   createCarrier,
   createRelay,

@@ -139,7 +139,8 @@ async function createChain(
     values: new OutboundValues({ connection, blocks, proofs }),
     headers: new HeaderChain({ connection, blocks, hashes }),
     listen: () => new LatestValue(newest$.finalized, () => connection.stopped.reason as unknown),
-    trusted: (told) => Promise.resolve(told),
+    trusted: (told, from, signal) =>
+      quorum.trust === 'single' ? Promise.resolve(told) : quorum.newest(from, { signal }),
     viewOf: (hash) => createBlockView(storageAt(hash), readAt),
   });
   const stop = async (): Promise<void> => {

@@ -33,7 +33,7 @@ export async function followBest(parts: FollowParts, cursor: BlockId, signal: Ab
     }
   };
   const takeFinalized = async (): Promise<void> => {
-    for await (const { head } of chain.headEvents({ finality: 'finalized' }, all)) {
+    for await (const { head } of chain.headEvents({ finality: 'finalized', agreed: options.verify !== false }, all)) {
       branch.finalize(head);
       await settleUpTo();
     }
