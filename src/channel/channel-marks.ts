@@ -10,9 +10,7 @@ export type Path = (typeof paths)[number];
  * Marks of a channel that only grow. highest: greatest nonce that is finalized on chain. forgotten, passed: greatest nonce
  * that was forgotten because it was old, or because it had been seen long ago though it was far in the future.
  */
-const marks = ['highest', 'forgotten', 'passed'] as const;
-
-type Mark = (typeof marks)[number];
+type Mark = 'highest' | 'forgotten' | 'passed';
 
 /** What the window knows of one channel: read once, then followed. */
 export class ChannelMarks {

@@ -1,12 +1,5 @@
 import { RelayError } from '../errors/index.ts';
-import {
-  lastNumber,
-  rangeOf,
-  storeKey,
-  type Expectation,
-  type TransactionalStore,
-  type Write,
-} from '../store/index.ts';
+import { lastNumber, storeKey, type Expectation, type TransactionalStore, type Write } from '../store/index.ts';
 import { channelBytes, channelOfBytes, type ChannelId } from './channel-id.ts';
 import { beyondAll, ChannelMarks, paths, type Path } from './channel-marks.ts';
 

@@ -79,11 +79,12 @@ export class Dispatcher {
    * which has items up to `end`.
    */
   offer(outcomes: readonly Outcome[], end: Sequence): void {
-    for (const outcome of outcomes) {
-      if (outcome.type !== 'message' || this.#running !== undefined || !this.#hasRoom) break;
-      if (outcome.sequence !== this.#next) break;
+    const to = this.#subscriber;
+    for (const outcome of this.#running === undefined ? outcomes : []) {
+      if (to === undefined || outcome.type !== 'message' || outcome.sequence !== this.#next) break;
+      if (!this.#servesMore(to)) break;
       this.#next += 1n;
-      this.#deliver(outcome.sequence, outcome.record, outcome.opened);
+      this.#deliver(to, outcome.sequence, outcome.record, outcome.opened);
     }
     if (end > this.#next) this.wake();
   }
@@ -140,46 +141,52 @@ export class Dispatcher {
   }
 
   async #handOut(to: Subscriber<InboxEvent>): Promise<void> {
-    while (this.#hasRoom && this.#subscriber === to) {
+    while (this.#servesMore(to)) {
       const page = await this.#parts.store.itemsFrom(this.#next, pageSize);
       for (const [sequence, item] of page) {
-        if (this.#subscriber !== to || !this.#hasRoom) return;
+        if (!this.#servesMore(to)) return;
         if (sequence < this.#next) continue;
         this.#next = sequence + 1n;
-        if (item.kind === 'message') await this.#consider(sequence, item);
-        else await this.#tell(sequence, item);
+        if (item.kind === 'message') await this.#consider(to, sequence, item);
+        else await this.#tell(to, sequence, item);
       }
       if (page.length < pageSize) return;
     }
   }
 
-  async #consider(sequence: Sequence, record: MessageRecord): Promise<void> {
+  /** Not any more once another one subscribed: that one begins anew. */
+  #servesMore(to: Subscriber<InboxEvent>): boolean {
+    return this.#subscriber === to && this.#hasRoom;
+  }
+
+  async #consider(to: Subscriber<InboxEvent>, sequence: Sequence, record: MessageRecord): Promise<void> {
     if (record.isAcknowledged || this.#inFlight.has(sequence)) return;
     if (record.isRetracted) {
       this.#passedOver.add(sequence);
       return;
     }
     const opened = await this.#parts.open(sequence, record);
-    if (opened !== undefined) this.#deliver(sequence, record, opened);
+    if (opened !== undefined) this.#deliver(to, sequence, record, opened);
   }
 
-  async #tell(sequence: Sequence, item: Exclude<StreamItem, MessageRecord>): Promise<void> {
+  async #tell(to: Subscriber<InboxEvent>, sequence: Sequence, item: Exclude<StreamItem, MessageRecord>): Promise<void> {
     const { store, eventOf, told } = this.#parts;
     if (item.kind === 'reinstated' && this.#passedOver.delete(item.of)) {
       const message = await store.item(item.of);
-      if (message?.kind === 'message') await this.#consider(item.of, message);
+      if (message?.kind === 'message') await this.#consider(to, item.of, message);
     } else {
       const event = await eventOf(item);
-      if (event !== undefined) this.#subscriber?.next(event);
+      if (this.#subscriber !== to) return;
+      if (event !== undefined) to.next(event);
     }
     await told(sequence);
   }
 
-  #deliver(sequence: Sequence, record: MessageRecord, opened: OpenedMessage): void {
-    if (this.#subscriber === undefined) return;
+  #deliver(to: Subscriber<InboxEvent>, sequence: Sequence, record: MessageRecord, opened: OpenedMessage): void {
+    if (this.#subscriber !== to) return;
     const { length } = record.envelope;
     this.#inFlight.set(sequence, length);
     this.#bytesInFlight += length;
-    this.#subscriber.next({ type: 'message', delivery: this.#parts.deliveryOf(sequence, record, opened) });
+    to.next({ type: 'message', delivery: this.#parts.deliveryOf(sequence, record, opened) });
   }
 }

@@ -1,5 +1,5 @@
 import type { Observable } from 'rxjs';
-import { RelayError } from '../errors/index.ts';
+import { asRelayError, RelayError } from '../errors/index.ts';
 import type { Delivery, HandleOptions, InboxEvent } from './inbox.ts';
 
 /** Gives deliveries to a handler, those of one sender one after another, and acknowledges what it is done with. */
@@ -36,7 +36,7 @@ export function handleAll(
       // The next one does not wait for the disk: what a crash forgets comes again, in order.
       delivery.ack().catch((error: unknown) => {
         end(() => {
-          reject(error as Error);
+          reject(asRelayError(error, 'inbox-stopped'));
         });
       });
       busy.delete(sender);
@@ -62,7 +62,7 @@ export function handleAll(
       },
       error: (error: unknown) => {
         end(() => {
-          reject(error as Error);
+          reject(asRelayError(error, 'inbox-stopped'));
         });
       },
       complete: () => {

@@ -2,7 +2,7 @@ import type { BlockNumber } from '../chain/index.ts';
 import { ReplayWindow } from '../channel/index.ts';
 import { messageId, toHex, type FromKind, type Hex } from '../codec/index.ts';
 import { decodeV1 } from '../crypto/core.ts';
-import { RelayError, type ErrorCode } from '../errors/index.ts';
+import { RelayError } from '../errors/index.ts';
 import { storeKey, type TransactionalStore } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
 import type { DeadLetter } from './dead-letter.ts';

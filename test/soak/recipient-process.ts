@@ -50,6 +50,9 @@ function write(ledger: Ledger<RecipientEntry>, event: InboxEvent): void {
       return;
     case 'dead':
       ledger.add({ event: 'dead', id: event.messageId, code: event.code });
+      return;
+    case 'finalized':
+    case 'gap':
   }
 }
 

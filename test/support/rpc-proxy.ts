@@ -130,16 +130,20 @@ function connectPair(client: WebSocket, node: WebSocket, { alter, hold, fault, c
 
   client.on('message', (data: Buffer) => {
     const text = data.toString();
-    const { id, method = '', params = [] } = JSON.parse(text) as Message;
-    asked.set(method, (asked.get(method) ?? 0) + 1);
-    if (id !== undefined) requests.set(id, { method, params: params as readonly unknown[] });
+    const asks = [JSON.parse(text) as Message | Message[]].flat();
+    const holds: Promise<unknown>[] = [];
+    for (const { id, method = '', params = [] } of asks) {
+      asked.set(method, (asked.get(method) ?? 0) + 1);
+      if (id !== undefined) requests.set(id, { method, params: params as readonly unknown[] });
+      const holding = hold(method, params as readonly unknown[]);
+      if (holding !== undefined) holds.push(holding);
+    }
     const pass = (): void => {
       if (node.readyState === WebSocket.OPEN) node.send(text);
       else if (node.readyState === WebSocket.CONNECTING) waiting.push(text);
     };
-    const holding = hold(method, params as readonly unknown[]);
-    if (holding === undefined) pass();
-    else void holding.then(pass);
+    if (holds.length === 0) pass();
+    else void Promise.all(holds).then(pass);
   });
   node.on('open', () => waiting.splice(0).forEach((text) => node.send(text)));
 
@@ -148,14 +152,14 @@ function connectPair(client: WebSocket, node: WebSocket, { alter, hold, fault, c
     client.send(text);
     held.splice(0).forEach((late) => client.send(late));
   };
-  const tell = (text: string, about: Passing, subscription: string, id: number | undefined): void => {
+  const tell = (text: string, about: Passing, subscription: string, refused: Refused): void => {
     if (swallowed.has(subscription)) return;
     const made = fault(about);
     if (made === undefined) {
       send(text);
       return;
     }
-    if (made.kind === 'error' && id === undefined) {
+    if (made.kind === 'error' && refused === undefined) {
       send(text);
       return;
     }
@@ -164,36 +168,42 @@ function connectPair(client: WebSocket, node: WebSocket, { alter, hold, fault, c
     else if (made.kind === 'delay') setTimeout(() => send(text), made.ms);
     else if (made.kind === 'reorder') held.push(text);
     else if (made.kind === 'truncate') send(text.slice(0, text.length >> 1));
-    else if (made.kind === 'error') send(refuse(id, made));
+    else if (made.kind === 'error') send(refused?.(made) ?? text);
     else if (about.isNotification) swallowed.add(subscription);
+  };
+  const altered = (message: Message): Message => {
+    const request = requests.get(message.id ?? 0);
+    requests.delete(message.id ?? 0);
+    if (request === undefined || !('result' in message)) return message;
+    const result = alter(request.method, request.params, message.result);
+    return result instanceof Refusal ? refuse(message, result) : { ...message, result };
   };
   node.on('message', (data: Buffer) => {
     const text = data.toString();
-    const message = JSON.parse(text) as Message;
-    const request = message.id === undefined ? undefined : requests.get(message.id);
+    const frame = JSON.parse(text) as Message | Message[];
+    const [first] = [frame].flat();
+    const request = first?.id === undefined ? undefined : requests.get(first.id);
     if (request === undefined) {
-      const { subscription } = (message.params ?? {}) as { subscription?: unknown };
-      tell(text, { method: message.method ?? '', isNotification: true }, String(subscription), undefined);
+      const { subscription } = (first?.params ?? {}) as { subscription?: unknown };
+      tell(text, { method: first?.method ?? '', isNotification: true }, String(subscription), undefined);
       return;
     }
-    requests.delete(message.id ?? 0);
     const about = { method: request.method, isNotification: false };
-    if (!('result' in message)) {
-      tell(text, about, '', message.id);
-      return;
-    }
-    const result = alter(request.method, request.params, message.result);
-    const answer =
-      result instanceof Refusal
-        ? refuse(message.id, result)
-        : JSON.stringify({ jsonrpc: '2.0', id: message.id, result });
-    tell(answer, about, '', message.id);
+    const answer = Array.isArray(frame) ? frame.map(altered) : altered(frame);
+    tell(JSON.stringify(answer), about, '', (error) =>
+      JSON.stringify(Array.isArray(answer) ? answer.map((each) => refuse(each, error)) : refuse(answer, error)),
+    );
   });
 }
 
-function refuse(
-  id: number | undefined,
-  { code, message }: { readonly code: number; readonly message: string },
-): string {
-  return JSON.stringify({ jsonrpc: '2.0', id, error: { code, message } });
+interface RpcFailure {
+  readonly code: number;
+  readonly message: string;
+}
+
+/** The frame as it is when the node refuses all in it; undefined for notifications. */
+type Refused = ((error: RpcFailure) => string) | undefined;
+
+function refuse({ id }: Message, { code, message }: RpcFailure): Message & { jsonrpc: '2.0' } {
+  return { jsonrpc: '2.0', ...(id === undefined ? {} : { id }), error: { code, message } };
 }

@@ -3,7 +3,7 @@ import { RelayError } from '../../errors/index.ts';
 import type { BlockNumber } from '../chain.ts';
 import type { Clock } from '../clock.ts';
 import type { Connection } from '../rpc/connection.ts';
-import { expectArray } from '../rpc/expect.ts';
+import { expectArray, expectHex } from '../rpc/expect.ts';
 import { RpcError } from '../rpc/rpc-error.ts';
 
 const method = 'chain_getBlockHash';
@@ -44,6 +44,11 @@ export class HashRuns {
     const [oldest] = this.#runs.keys();
     if (this.#runs.size > maxRuns && oldest !== undefined) this.#runs.delete(oldest);
     return run;
+  }
+
+  /** Of one block. */
+  async at(number: BlockNumber): Promise<Hex> {
+    return expectHex((await this.of(number, number)).hashes[0], method);
   }
 
   /** What was read is not to be used again: it was not true, or is not any more. */

@@ -108,7 +108,8 @@ export class HeaderChain {
       const { hashes, url } = await this.#listed(first, number, hash);
       const headers = await this.#headers(hashes, hash256);
       for (let i = headers.length - 1; i >= 0 && hashes[i] === hash; i--) {
-        const header = headers[i]!;
+        const header = headers[i];
+        if (header === undefined || header instanceof RelayError) throw header ?? noSuchBlock(hash);
         const at = (number - first) * entryLength;
         entries.set(fromHex(hash), at);
         entries.set(fromHex(header.stateRoot), at + hashLength);
@@ -127,29 +128,28 @@ export class HeaderChain {
     return { hashes: [...hashes, hash], url };
   }
 
-  /** Of blocks by hash; each hashes to that. */
-  async #headers(hashes: readonly Hex[], hash256: Hash256): Promise<Header[]> {
-    const headers: Header[] = [];
+  /** Of blocks by hash; each hashes to that. An error for a block that no endpoint has, as one that was made up. */
+  async #headers(hashes: readonly Hex[], hash256: Hash256): Promise<(Header | RelayError)[]> {
+    const headers: (Header | RelayError)[] = [];
     const frames: (readonly Hex[])[] = [];
     for (let at = 0; at < hashes.length; at += blocksAtOnce) frames.push(hashes.slice(at, at + blocksAtOnce));
-    const read = (frame: readonly Hex[]): Promise<Header[]> => this.#frame(frame, hash256);
+    const read = (frame: readonly Hex[]): Promise<(Header | RelayError)[]> => this.#frame(frame, hash256);
     for await (const frame of inWindow(frames, framesInFlight, read)) headers.push(...frame);
     return headers;
   }
 
-  async #frame(hashes: readonly Hex[], hash256: Hash256): Promise<Header[]> {
+  async #frame(hashes: readonly Hex[], hash256: Hash256): Promise<(Header | RelayError)[]> {
     const requests = hashes.map((hash) => ({ method, params: [hash], block: hash }));
     const answers = await this.#blocks.askAll(requests, this.#connection.stopped);
-    const headers: Header[] = [];
+    const headers: (Header | RelayError)[] = [];
     for (const [i, hash] of hashes.entries()) headers.push(await this.#checked(hash, answers[i], hash256));
     return headers;
   }
 
-  async #checked(hash: Hex, first: Answer | RelayError | undefined, hash256: Hash256): Promise<Header> {
+  async #checked(hash: Hex, first: Answer | RelayError | undefined, hash256: Hash256): Promise<Header | RelayError> {
     for (let answer = first; ;) {
-      if (answer instanceof RelayError) throw answer;
-      if (answer === undefined || answer.result === null)
-        throw new RelayError('state-discarded', { details: { block: hash, reason: 'the node has no such block' } });
+      if (answer instanceof RelayError) return answer;
+      if (answer === undefined || answer.result === null) return noSuchBlock(hash);
       const header = parseHeader(answer.result);
       if (hashHeader(header, hash256) === hash) return header;
       const details = { url: answer.url, block: hash, reason: 'the header it gives for it does not have that hash' };
@@ -163,4 +163,8 @@ export class HeaderChain {
     const reason = `it gives another hash than ${hash}, to which later blocks lead`;
     this.#connection.leave(url, new RelayError('node-lies', { details: { url, block: number, reason } }));
   }
+}
+
+function noSuchBlock(block: Hex): RelayError {
+  return new RelayError('state-discarded', { details: { block, reason: 'the node has no such block' } });
 }

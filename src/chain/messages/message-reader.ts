@@ -1,5 +1,5 @@
 import { equalBytes, type Hex } from '../../codec/index.ts';
-import { isRelayError, RelayError } from '../../errors/index.ts';
+import { isRelayError, type RelayError } from '../../errors/index.ts';
 import { anySignal, throwIfAborted } from '../abort.ts';
 import type {
   BlockNumber,
@@ -16,7 +16,8 @@ import type { NewestHead } from '../head/newest-heads.ts';
 import type { Connection } from '../rpc/connection.ts';
 import { inWindow } from '../storage/in-window.ts';
 import { decodeOutboundMessages } from '../storage/outbound-messages.ts';
-import { blocksAtOnce, type BlockAnchor, type BlockId } from './block-anchor.ts';
+import { blocksAtOnce, type BlockId } from './block-anchor.ts';
+import { framesOf, linkedPieces, listedPieces, nextPiece, type Frame } from './frames.ts';
 import type { HashRuns } from './hash-runs.ts';
 import type { HeaderChain } from './header-chain.ts';
 import { mayContain } from './may-contain.ts';
@@ -24,8 +25,6 @@ import type { OutboundValue, OutboundValues } from './outbound-values.ts';
 
 /** Frames under way at once, each of some blocks. */
 const framesInFlight = 4;
-/** Hashes asked for at once where no headers are read. */
-const hashesAtOnce = 512;
 /** What one frame is to bring of messages, about: full blocks make frames of fewer blocks. */
 const frameBytes = 2 ** 20;
 
@@ -95,31 +94,36 @@ export class MessageReader implements Messages {
   async *#upTo(told: Head, last: BlockId, options: MessagesOptions, signal: AbortSignal): AsyncGenerator<MessageSpan> {
     const proves = await this.#proves(options, signal);
     const target = proves ? await this.#parts.trusted(told, last.number + 1, signal) : told;
+    const { values, headers, hashes } = this.#parts;
     const isNext = target.hash === told.hash && told.number === last.number + 1;
-    const pieces = isNext ? next(last, told, proves) : proves ? this.#linked(last, target) : this.#listed(last, target);
-    const frames = this.#frames(pieces);
-    const read = async (frame: readonly BlockAnchor[]): Promise<readonly OutboundValue[] | Failed> => {
+    const pieces = isNext
+      ? nextPiece(last, told, proves)
+      : proves
+        ? linkedPieces(headers, last, target)
+        : listedPieces(hashes, last, target);
+    const frames = framesOf(pieces, () => this.#blocksPerFrame);
+    const read = async (frame: Frame): Promise<ReadFrame | Failed> => {
       try {
-        return await this.#parts.values.read(frame, signal);
+        return { frame, values: await values.read(frame.anchors, signal) };
       } catch (error) {
         if (isRelayError(error, 'state-discarded')) return { frame, error };
         throw error;
       }
     };
     try {
-      for await (const values of inWindow(frames, framesInFlight, read)) {
-        if ('error' in values) {
-          yield* this.#aroundMissing(values, target, options, signal);
+      for await (const result of inWindow(frames, framesInFlight, read)) {
+        if ('error' in result) {
+          yield* this.#aroundMissing(result, target, options, signal);
           return;
         }
-        yield await this.#span(values, options, signal);
+        yield await this.#span(result, options, signal);
       }
     } catch (error) {
       if (!proves || !(await this.#goesWithout(error, options, signal))) throw error;
     }
   }
 
-  async #span(values: readonly OutboundValue[], options: MessagesOptions, signal: AbortSignal): Promise<MessageSpan> {
+  async #span({ frame, values }: ReadFrame, options: MessagesOptions, signal: AbortSignal): Promise<MessageSpan> {
     let greatest = 1;
     const messages: PostedMessage[] = [];
     for (const value of values) {
@@ -128,7 +132,7 @@ export class MessageReader implements Messages {
         messages.push(...(await this.#select(value, options, signal)));
     }
     this.#blocksPerFrame = Math.max(1, Math.min(blocksAtOnce, Math.floor(frameBytes / greatest)));
-    const { number, hash } = values.at(-1)!.block;
+    const { number, hash } = frame.through;
     return { type: 'blocks', through: { number, hash }, messages };
   }
 
@@ -140,9 +144,10 @@ export class MessageReader implements Messages {
     signal: AbortSignal,
   ): AsyncGenerator<MessageSpan> {
     const { values } = this.#parts;
-    for (const anchor of frame) {
+    for (const anchor of frame.anchors) {
       try {
-        yield await this.#span(await values.read([anchor], signal), options, signal);
+        const one = { anchors: [anchor], through: anchor };
+        yield await this.#span({ frame: one, values: await values.read([anchor], signal) }, options, signal);
       } catch (again) {
         if (!isRelayError(again, 'state-discarded')) throw again;
         const through = await this.#lastMissing(anchor, target, signal);
@@ -159,7 +164,7 @@ export class MessageReader implements Messages {
     let there = target.number + 1;
     while (there - missing.number > 1) {
       const number = (missing.number + there) >> 1;
-      const hash = number === target.number ? target.hash : (await hashes.of(number, number)).hashes[0]!;
+      const hash = number === target.number ? target.hash : await hashes.at(number);
       try {
         await values.read([{ number, hash, stateRoot: undefined }], signal);
         there = number;
@@ -169,52 +174,6 @@ export class MessageReader implements Messages {
       }
     }
     return { number: missing.number, hash: missing.hash };
-  }
-
-  /** Cuts what is to be read into frames, at the moment each is wanted. */
-  async *#frames(pieces: AsyncIterable<Piece>): AsyncGenerator<readonly BlockAnchor[]> {
-    for await (const { first, last, anchor } of pieces)
-      for (let from = first; from <= last;) {
-        const length = Math.min(this.#blocksPerFrame, last - from + 1);
-        yield Array.from({ length }, (_, i) => anchor(from + i));
-        from += length;
-      }
-  }
-
-  /** Throws cursor-not-on-chain where the trusted block does not descend from `after`. */
-  async *#linked(after: BlockId, trusted: BlockId): AsyncGenerator<Piece> {
-    let last = after;
-    for await (const segment of this.#parts.headers.segments(after.number + 1, trusted)) {
-      checkLink(last, segment.parentHash);
-      ({ last } = segment);
-      yield {
-        first: segment.first,
-        last: last.number,
-        anchor: (number) => ({ number, hash: segment.hash(number), stateRoot: segment.stateRoot(number) }),
-      };
-    }
-  }
-
-  /** As the node lists them. Throws cursor-not-on-chain where that has changed since `after` was read. */
-  async *#listed(after: BlockId, target: BlockId): AsyncGenerator<Piece> {
-    const { hashes } = this.#parts;
-    const pieces = function* (): Generator<readonly [first: number, last: number]> {
-      for (let first = after.number + 1; first <= target.number; first += hashesAtOnce)
-        yield [first, Math.min(target.number, first + hashesAtOnce - 1)];
-    };
-    let last = after;
-    // The one before is asked for too: it tells whether this is still the chain that was read.
-    const read = async ([first, upTo]: readonly [number, number]) => (await hashes.of(first - 1, upTo)).hashes;
-    for await (const [parent, ...listed] of inWindow(pieces(), 2, read)) {
-      const first = last.number + 1;
-      checkLink(last, parent ?? '0x');
-      last = { number: last.number + listed.length, hash: listed.at(-1)! };
-      yield {
-        first,
-        last: last.number,
-        anchor: (number) => ({ number, hash: listed[number - first]!, stateRoot: undefined }),
-      };
-    }
   }
 
   async #select(
@@ -271,29 +230,12 @@ export class MessageReader implements Messages {
   }
 }
 
-/** Blocks that follow one another. */
-interface Piece {
-  readonly first: BlockNumber;
-  readonly last: BlockNumber;
-  readonly anchor: (number: BlockNumber) => BlockAnchor;
+interface ReadFrame {
+  readonly frame: Frame;
+  readonly values: readonly OutboundValue[];
 }
 
 interface Failed {
-  readonly frame: readonly BlockAnchor[];
+  readonly frame: Frame;
   readonly error: RelayError;
-}
-
-/** Of a block that was told of there is the header. */
-async function* next(
-  last: BlockId,
-  { number, hash, parentHash, stateRoot }: Head,
-  proves: boolean,
-): AsyncGenerator<Piece> {
-  checkLink(last, parentHash);
-  yield { first: number, last: number, anchor: () => ({ number, hash, stateRoot: proves ? stateRoot : undefined }) };
-}
-
-function checkLink(last: BlockId, parentHash: Hex): void {
-  if (parentHash !== last.hash)
-    throw new RelayError('cursor-not-on-chain', { details: { block: last.number, hash: last.hash } });
 }

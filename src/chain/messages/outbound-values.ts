@@ -49,14 +49,12 @@ export class OutboundValues {
   async read(anchors: readonly BlockAnchor[], signal?: AbortSignal): Promise<readonly OutboundValue[]> {
     const known = anchors.map((anchor) => this.#cache.get(anchor));
     const missing = anchors.filter((_, i) => known[i] === undefined);
-    if (missing.length === 0) return abortable(Promise.all(known as OutboundValue[]), signal);
+    if (missing.length === 0) return abortable(all(known), signal);
     // Others may wait for it too: it ends with the connection, not with who asked first.
     const reading = this.#fetch(missing, this.#connection.stopped);
     this.#cache.share(missing, reading).catch(() => undefined); // told below
-    const read = await abortable(reading, signal);
-    if (missing.length === anchors.length) return read;
-    let next = 0;
-    return abortable(Promise.all(known.map((value) => value ?? read[next++]!)), signal);
+    if (missing.length === anchors.length) return abortable(reading, signal);
+    return abortable(all(anchors.map((anchor, i) => known[i] ?? this.#cache.get(anchor))), signal);
   }
 
   async #fetch(anchors: readonly BlockAnchor[], signal: AbortSignal): Promise<OutboundValue[]> {
@@ -124,4 +122,15 @@ function proofOf(result: unknown): readonly unknown[] {
   const proof = typeof result === 'object' && result !== null && 'proof' in result ? result.proof : undefined;
   if (Array.isArray(proof)) return proof as unknown[];
   throw new RelayError('bad-proof', { details: { reason: 'it is not a list of hex' } });
+}
+
+async function all(
+  values: readonly (OutboundValue | Promise<OutboundValue | undefined> | undefined)[],
+): Promise<OutboundValue[]> {
+  const found: OutboundValue[] = [];
+  for (const value of values) {
+    const known = await value;
+    if (known !== undefined) found.push(known);
+  }
+  return found;
 }

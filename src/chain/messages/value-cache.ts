@@ -8,12 +8,12 @@ const maxBytes = 8 * 2 ** 20;
 
 /** Of the blocks read last, what they held, and of those that are being read, that they are. */
 export class ValueCache {
-  readonly #reading = new Map<string, Promise<OutboundValue>>();
+  readonly #reading = new Map<string, Promise<OutboundValue | undefined>>();
   /** In the order they came. */
   readonly #kept = new Map<string, OutboundValue>();
   #bytes = 0;
 
-  get(anchor: BlockAnchor): OutboundValue | Promise<OutboundValue> | undefined {
+  get(anchor: BlockAnchor): OutboundValue | Promise<OutboundValue | undefined> | undefined {
     const name = nameOf(anchor);
     return this.#kept.get(name) ?? this.#reading.get(name);
   }
@@ -22,7 +22,7 @@ export class ValueCache {
   async share(anchors: readonly BlockAnchor[], reading: Promise<readonly OutboundValue[]>): Promise<void> {
     const names = anchors.map(nameOf);
     names.forEach((name, i) => {
-      const value = reading.then((values) => values[i]!);
+      const value = reading.then((values) => values[i]);
       value.catch(() => undefined); // who reads it is told
       this.#reading.set(name, value);
     });

@@ -1,5 +1,3 @@
-import type { RpcError } from './rpc-error.ts';
-
 export type RpcCall = readonly [method: string, params: readonly unknown[]];
 
 /** One batch of JSON-RPC 2.0 on its way: ids follow one another, and answers come in any order. */
@@ -7,7 +5,7 @@ export class RpcBatch {
   /** What is sent. */
   readonly text: string;
   /** In the order of the calls; an RpcError where the node refused one. */
-  readonly answers: Promise<(unknown | RpcError)[]>;
+  readonly answers: Promise<unknown[]>;
   readonly #first: number;
   readonly #calls: readonly RpcCall[];
   readonly #results: unknown[];

@@ -1,0 +1,85 @@
+import { RelayError } from '../../errors/index.ts';
+import type { Hex } from '../../codec/index.ts';
+import type { BlockNumber, Head } from '../chain.ts';
+import { inWindow } from '../storage/in-window.ts';
+import type { BlockAnchor, BlockId } from './block-anchor.ts';
+import type { HashRuns } from './hash-runs.ts';
+import type { HeaderChain } from './header-chain.ts';
+
+/** Hashes asked for at once where no headers are read. */
+const hashesAtOnce = 512;
+const runsInFlight = 2;
+
+/** Blocks that follow one another. */
+export interface Piece {
+  readonly first: BlockNumber;
+  readonly last: BlockId;
+  readonly anchorsOf: (first: BlockNumber, length: number) => BlockAnchor[];
+}
+
+/** Blocks that are read at once. */
+export interface Frame {
+  readonly anchors: readonly BlockAnchor[];
+  /** The last of them. */
+  readonly through: BlockId;
+}
+
+/** Cuts pieces into frames of `blocksPerFrame()` blocks, which is asked for at the moment each is wanted. */
+export async function* framesOf(pieces: AsyncIterable<Piece>, blocksPerFrame: () => number): AsyncGenerator<Frame> {
+  for await (const { first, last, anchorsOf } of pieces)
+    for (let from = first; from <= last.number;) {
+      const anchors = anchorsOf(from, Math.min(blocksPerFrame(), last.number - from + 1));
+      yield { anchors, through: anchors.at(-1) ?? last };
+      from += anchors.length;
+    }
+}
+
+/** A block that was told of, so that its header is known. Throws cursor-not-on-chain. */
+export async function* nextPiece(last: BlockId, head: Head, proves: boolean): AsyncGenerator<Piece> {
+  checkLink(last, head.parentHash);
+  const { number, hash, stateRoot } = head;
+  const anchor = { number, hash, stateRoot: proves ? stateRoot : undefined };
+  yield { first: number, last: anchor, anchorsOf: () => [anchor] };
+}
+
+/** Throws cursor-not-on-chain where the trusted block does not descend from `after`. */
+export async function* linkedPieces(headers: HeaderChain, after: BlockId, trusted: BlockId): AsyncGenerator<Piece> {
+  let before = after;
+  for await (const segment of headers.segments(after.number + 1, trusted)) {
+    checkLink(before, segment.parentHash);
+    before = segment.last;
+    const anchorsOf = (first: BlockNumber, length: number): BlockAnchor[] =>
+      Array.from({ length }, (_, i) => {
+        const number = first + i;
+        return { number, hash: segment.hash(number), stateRoot: segment.stateRoot(number) };
+      });
+    yield { first: segment.first, last: segment.last, anchorsOf };
+  }
+}
+
+/** As the node lists them. Throws cursor-not-on-chain where that has changed since `after` was read. */
+export async function* listedPieces(hashes: HashRuns, after: BlockId, target: BlockId): AsyncGenerator<Piece> {
+  const runs = function* (): Generator<readonly [first: number, last: number]> {
+    for (let first = after.number + 1; first <= target.number; first += hashesAtOnce)
+      yield [first, Math.min(target.number, first + hashesAtOnce - 1)];
+  };
+  let before = after;
+  // The one before is asked for too: it tells whether this is still the chain that was read.
+  const read = async ([first, last]: readonly [number, number]) => (await hashes.of(first - 1, last)).hashes;
+  for await (const [parent, ...listed] of inWindow(runs(), runsInFlight, read)) {
+    checkLink(before, parent);
+    const first = before.number + 1;
+    const anchorsOf = (from: BlockNumber, length: number): BlockAnchor[] =>
+      listed
+        .slice(from - first, from - first + length)
+        .map((hash, i) => ({ number: from + i, hash, stateRoot: undefined }));
+    const [last = before] = anchorsOf(first + listed.length - 1, 1);
+    before = last;
+    yield { first, last, anchorsOf };
+  }
+}
+
+function checkLink(last: BlockId, parentHash: Hex | undefined): void {
+  if (parentHash !== last.hash)
+    throw new RelayError('cursor-not-on-chain', { details: { block: last.number, hash: last.hash } });
+}

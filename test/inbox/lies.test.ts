@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict';
+import { connectChain, type Chain } from '../../src/chain/index.ts';
+import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
+import { sealMessage, type Sender } from '../../src/channel/index.ts';
+import { topicOf, type Hex } from '../../src/codec/index.ts';
+import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { createInbox, type Inbox, type InboxOptions } from '../../src/inbox/index.ts';
+import { openMemoryStore } from '../../src/store/index.ts';
+import type { Vault } from '../../src/vault/index.ts';
+import { withCode } from '../chain/support.ts';
+import { alice, directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
+import { InboxProbe } from '../support/inbox-probe.ts';
+import { Refusal, startRpcProxy, type Alter, type RpcProxy } from '../support/rpc-proxy.ts';
+
+const outboundKey = storagePrefix('PhalaMq', 'OutboundMessages');
+
+interface ReadProof {
+  readonly at: Hex;
+  readonly proof: readonly Hex[];
+}
+
+/** Only proofs of `OutboundMessages`. */
+const ofMessages =
+  (change: (proof: readonly Hex[]) => readonly unknown[]): Alter =>
+  (method, [keys], result) => {
+    if (method !== 'state_getReadProof' || !(keys as Hex[]).includes(outboundKey)) return result;
+    const { at, proof } = result as ReadProof;
+    return { at, proof: change(proof) };
+  };
+const flipLast = (text: Hex): string => `${text.slice(0, -2)}${text.endsWith('00') ? '01' : '00'}`;
+
+describe('inbox: a node that lies about messages', () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+  let dev: DevChain;
+  let honest: Chain;
+  let sending: Sender;
+  let recipient: Vault;
+  let sender: Vault;
+  let first: number;
+  const open: AsyncDisposable[] = [];
+
+  before(async () => {
+    folder = await temporaryFolder();
+    dev = await startDevChain();
+    honest = await connectChain({ endpoints: [dev.ws] });
+    [sender, recipient] = (await registered(honest, folder.path, ['a', 'b'])) as [Vault, Vault];
+    const store = openMemoryStore();
+    const directory = await directoryOf(recipient);
+    sending = { vault: sender, genesisHash: honest.genesisHash, store, directory };
+    first = (await honest.bestHead()).number + 1;
+    for (const text of ['one', 'two', 'three']) {
+      await post(await sealed(text));
+      await dev.newBlock({ count: 2 });
+    }
+  });
+
+  afterEach(async () => {
+    for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
+  });
+
+  after(async () => {
+    await honest.stop();
+    await dev.stop();
+    await folder.remove();
+  });
+
+  async function sealed(text: string): Promise<Uint8Array> {
+    const body = { kind: 'data', content: utf8(text) } as const;
+    return (await sealMessage(sending, { to: recipient.identity, body, account: alice.id })).envelope;
+  }
+
+  async function post(payload: Uint8Array): Promise<void> {
+    await honest.submit([{ kind: 'push-message', destination: topicOf(recipient.identity), payload }], alice);
+  }
+
+  async function viaProxy(alter: Alter, ...others: string[]): Promise<{ chain: Chain; proxy: RpcProxy }> {
+    const proxy = await startRpcProxy(dev.ws, alter);
+    open.push(proxy);
+    const chain = await connectChain({ endpoints: [proxy.ws, ...others], quorum: 1 });
+    open.push(chain);
+    return { chain, proxy };
+  }
+
+  async function inboxOver(chain: Chain, options: Partial<InboxOptions> = {}): Promise<Inbox> {
+    const inbox = createInbox({ chain, vault: recipient, store: openMemoryStore(), from: first, ...options });
+    open.push(inbox);
+    await inbox.start();
+    return inbox;
+  }
+
+  it('is not met: every delivery is proven', async () => {
+    const { chain } = await viaProxy((_method, _params, result) => result);
+    const probe = new InboxProbe(await inboxOver(chain));
+    await probe.until(() => probe.deliveries.length === 3);
+    assert.deepEqual(probe.texts, ['one', 'two', 'three']);
+    assert.deepEqual(
+      probe.deliveries.map(({ proven, finalized }) => [proven, finalized]),
+      Array.from({ length: 3 }, () => [true, true]),
+    );
+  });
+
+  const lies: readonly (readonly [string, Alter])[] = [
+    ['alters messages', ofMessages((proof) => proof.map(flipLast))],
+    ['hides the value', ofMessages((proof) => proof.filter(({ length }) => length < 600))],
+    ['says that a block has none, by the proof of another', hidingProof()],
+    ['leaves parts of proofs out', ofMessages((proof) => proof.slice(0, -1))],
+    ['gives nonsense for a proof', ofMessages(() => ['nonsense'])],
+    [
+      'forges the state root of a header',
+      (method, _, result) =>
+        method === 'chain_getHeader' && Number((result as { number: Hex } | null)?.number) >= first
+          ? { ...(result as object), stateRoot: `0x${'07'.repeat(32)}` }
+          : result,
+    ],
+    [
+      'gives the hashes of another branch',
+      (method, [numbers], result) =>
+        method === 'chain_getBlockHash' && Array.isArray(numbers)
+          ? (result as Hex[]).map((hash, i) => (i === 1 ? `0x${'08'.repeat(32)}` : hash))
+          : result,
+    ],
+  ];
+
+  for (const [what, alter] of lies) {
+    it(`that ${what}: it is named and left, and the next endpoint is read`, async () => {
+      const { chain, proxy } = await viaProxy(alter, dev.ws);
+      const probe = new InboxProbe(await inboxOver(chain));
+      await probe.until(() => probe.deliveries.length === 3);
+      assert.deepEqual(probe.texts, ['one', 'two', 'three']);
+      assert.ok(probe.deliveries.every(({ proven }) => proven));
+      const asked = total(proxy);
+      await chain.finalizedHead();
+      assert.equal(total(proxy), asked, 'the endpoint that lied is asked again');
+    });
+
+    it(`that ${what}: alone, it ends the inbox with its name, and nothing of it is delivered`, async () => {
+      const named = withCode('node-lies', '127.0.0.1');
+      const ended = async (): Promise<void> => {
+        const { chain } = await viaProxy(alter);
+        const probe = new InboxProbe(await inboxOver(chain));
+        await probe.until(() => probe.deliveries.length > 0);
+      };
+      await assert.rejects(ended(), named);
+    });
+  }
+
+  it('that says it gives no proofs: deliveries say that they are not proven, unless they must be', async () => {
+    const { chain } = await viaProxy((method, _, result) =>
+      method === 'state_getReadProof' ? new Refusal('Method not found') : result,
+    );
+    const probe = new InboxProbe(await inboxOver(chain));
+    await probe.until(() => probe.deliveries.length === 3);
+    assert.ok(probe.deliveries.every(({ proven }) => !proven));
+    const strict = new InboxProbe(await inboxOver(chain, { verify: true }));
+    await assert.rejects(
+      strict.until(() => strict.deliveries.length > 0),
+      withCode('proofs-unavailable', '127.0.0.1'),
+    );
+  });
+
+  it('is believed where verification was turned off', async () => {
+    const { chain, proxy } = await viaProxy((method, [key], result) =>
+      method === 'state_getStorage' && key === outboundKey ? null : result,
+    );
+    const inbox = await inboxOver(chain, { verify: false });
+    const probe = new InboxProbe(inbox);
+    await inbox.ready;
+    assert.deepEqual(probe.deliveries, []);
+    assert.equal(proxy.asked.get('state_getReadProof'), undefined);
+  });
+
+  /** Answers for every block with the proof of one that has no messages. */
+  function hidingProof(): Alter {
+    let empty: ReadProof | undefined;
+    return (method, [keys], result) => {
+      if (method !== 'state_getReadProof' || !(keys as Hex[]).includes(outboundKey)) return result;
+      empty ??= (result as ReadProof).proof.every(({ length }) => length < 1_000) ? (result as ReadProof) : undefined;
+      return empty ?? result;
+    };
+  }
+});
+
+function total({ asked }: RpcProxy): number {
+  return [...asked.values()].reduce((sum, count) => sum + count, 0);
+}
