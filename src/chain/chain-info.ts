@@ -2,14 +2,13 @@ import { Reader } from '../codec/index.ts';
 import type { ChainInfo } from './chain.ts';
 import type { Connection } from './rpc/connection.ts';
 import { RpcError } from './rpc/rpc-error.ts';
+import { blockBytes } from './runtime/block-limits.ts';
 import type { Runtime } from './runtime/runtime.ts';
 import type { BlockStorage } from './storage/block-storage.ts';
 import { storagePrefix } from './storage/storage-key.ts';
 
 /** Khala's, used where the chain does not say. */
 const defaults = { paraId: 2004, ss58Prefix: 30, tokenSymbol: 'PHA', tokenDecimals: 12 } as const;
-/** Substrate's normal limit, 75 % of 5 MiB, used where the chain does not say. */
-const defaultBlockBytes = 3_932_160;
 /**
  * Bytes of a block left to its inherents: they count into the limit of normal extrinsics, so one that fills it whole
  * passes the pool and never gets into a block.
@@ -50,9 +49,4 @@ export async function readParaId(storage: BlockStorage, runtime: Runtime): Promi
   if (runtime.storage('ParachainInfo', 'ParachainId') === undefined) return defaults.paraId;
   const [value] = await storage.values([storagePrefix('ParachainInfo', 'ParachainId')]);
   return value === undefined ? defaults.paraId : new Reader(value, 'ParachainInfo.ParachainId').u32();
-}
-
-function blockBytes(runtime: Runtime): number {
-  const limits = runtime.constant('system', 'blockLength')?.toJSON() as { max?: { normal?: number } } | undefined;
-  return limits?.max?.normal ?? defaultBlockBytes;
 }

@@ -1,6 +1,7 @@
 import type { Observable } from 'rxjs';
 import type { Hex } from '../codec/index.ts';
 import type { RelayError } from '../errors/index.ts';
+import type { NodeCapabilities } from './probe/capabilities.ts';
 import type { KnownMap } from './trie/known-map.ts';
 
 export type BlockNumber = number;
@@ -387,6 +388,8 @@ export interface Chain extends AsyncDisposable {
   headOf(hash: Hex, signal?: AbortSignal): Promise<Head>;
   readonly provenWorkers: ProvenWorkers;
   readonly messages: Messages;
+  /** What the node in use offers. Throws rpc-failed, chain-unreachable, aborted. */
+  capabilities(signal?: AbortSignal): Promise<NodeCapabilities>;
   /** Whether `account` is the sudo key of the chain. */
   isSudo(account: Hex): Promise<boolean>;
   /**

@@ -10,6 +10,7 @@ import { LatestValue } from './head/latest-value.ts';
 import { newestHeads } from './head/newest-heads.ts';
 import { silentLogger, type ChainLogger } from './logger.ts';
 import type { BackoffOptions } from './rpc/backoff.ts';
+import { probeNode } from './probe/probe-node.ts';
 import { Quorum } from './quorum/quorum.ts';
 import { Connection } from './rpc/connection.ts';
 import { isLocalUrl } from './rpc/local-address.ts';
@@ -171,6 +172,7 @@ async function createChain(
       runtimes,
     }),
     messages,
+    capabilities: (signal) => probeNode({ connection, reader, runtimes }, signal),
     isSudo: (account) => isSudo(account),
     submit: (calls, account, submitOptions = {}) => submitter.submit(calls, account, submitOptions),
     post: (calls, account, postOptions = {}) => submitter.post(calls, account, postOptions),

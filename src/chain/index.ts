@@ -6,5 +6,6 @@ export { decodeEndpoints, endpointFaults, isPlainList } from './storage/endpoint
 export { connectChain } from './connect-chain.ts';
 export type { ConnectOptions } from './connect-chain.ts';
 export type { ChainLogger } from './logger.ts';
+export type * from './probe/capabilities.ts';
 export { decodeMark, encodeMark } from './trie/mark-codec.ts';
 export { nothingRead } from './trie/proven-workers.ts';

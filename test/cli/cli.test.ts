@@ -269,6 +269,18 @@ describe('cli', () => {
     for (const { event, finding } of lines) assert.ok(event === 'finding' && /^[A-Z].*\.$/.test(String(finding)));
   });
 
+  it('examines each of several nodes, those that do not answer too, and whether they agree', async () => {
+    const dead = 'ws://127.0.0.1:9';
+    const { code, lines } = await runCli(['doctor', '--ws', dev.ws, '--ws', dead, '--timeout', '1', '--json']);
+    assert.equal(code, 0);
+    assert.ok(lines.filter(({ ws }) => ws === dev.ws).length > 8);
+    assert.match(String(lines.find(({ ws, ok }) => ws === dead && ok === false)?.['finding']), /No node answers/);
+    assert.match(String(lines.at(-1)?.['finding']), /Fewer than 2 endpoints agree/);
+    const alone = await runCli(['doctor', '--ws', dead, '--timeout', '1', '--json']);
+    assert.equal(alone.code, 1);
+    assert.match(alone.stderr, /\[chain-unreachable\]/);
+  });
+
   it('runs the demo to its end', async () => {
     const { code, stdout, stderr } = await runCli(['demo']);
     assert.equal(code, 0, stderr);

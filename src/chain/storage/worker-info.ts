@@ -37,6 +37,12 @@ export function essentialsReader({ valueShape }: StorageEntry): (bytes: Uint8Arr
   };
 }
 
+/** current and older: what Khala has and had; other: read by the metadata. */
+export function workerInfoLayout({ valueShape }: StorageEntry): 'current' | 'older' | 'other' {
+  if (valueShape === legacyShape) return 'older';
+  return currentForm.test(valueShape) ? 'current' : 'other';
+}
+
 /** By hand for the two layouts that Khala has had, by metadata for any other. */
 export function workerInfoDecoder(runtime: Runtime, entry: StorageEntry): DecodeWorkerInfo {
   if (entry.valueShape === legacyShape) return (bytes, identity) => decodeByHand(bytes, identity, undefined);

@@ -1,66 +1,85 @@
 import type { Command } from 'commander';
 import type { Chain } from '../../chain/index.ts';
-import { isRelayError } from '../../errors/index.ts';
+import { isRelayError, RelayError } from '../../errors/index.ts';
 import { action, command, type Context } from '../command.ts';
+import { bad, findingsOf, good, type Finding } from '../doctor/findings.ts';
 import { openChain } from '../session.ts';
 
 export function doctorCommand(): Command {
-  return command('doctor', 'what this node offers, and what would not work on it', ['ws', 'genesis', 'timeout']).action(
-    action(0, doctor),
-  );
+  return command('doctor', 'what a node offers, what would not work on it, and what to do', [
+    'ws',
+    'genesis',
+    'timeout',
+  ]).action(action(0, doctor));
 }
 
-interface Finding {
-  readonly ok: boolean;
-  readonly finding: string;
-}
-
+/** Each endpoint by itself, then all of them together. Throws chain-unreachable where none answers. */
 async function doctor({ settings, output, signal }: Context<object>): Promise<void> {
+  const print = (url: string | undefined, { ok, finding }: Finding): void => {
+    output.print({ event: 'finding', ok, finding, ...(url === undefined ? {} : { ws: url }) }, line(ok, finding));
+  };
+  let failure: unknown;
+  let answering = 0;
+  const urls = [...new Set(settings.ws)];
+  for (const url of urls) {
+    if (urls.length > 1) output.say(`${url}:`);
+    try {
+      await using chain = await openChain({ ...settings, ws: [url] }, signal);
+      for (const finding of await examine(chain, signal)) print(url, finding);
+      answering += 1;
+    } catch (error) {
+      if (!isRelayError(error) || urls.length === 1 || error.code === 'aborted') throw error;
+      failure = error;
+      print(url, bad(`${error.message} ${error.remedy}`));
+    }
+  }
+  if (answering === 0) throw failure;
+  if (urls.length === 1) return;
+  output.say('All of them:');
   await using chain = await openChain(settings, signal);
-  for (const { ok, finding } of await examine(chain, signal))
-    output.print({ event: 'finding', ok, finding }, `${ok ? 'ok  ' : 'NOTE'}  ${finding}`);
+  print(undefined, await agreement(chain, signal));
+}
+
+function line(ok: boolean, finding: string): string {
+  return `${ok ? 'ok  ' : 'NOTE'}  ${finding}`;
 }
 
 async function examine(chain: Chain, signal: AbortSignal): Promise<Finding[]> {
-  const { info } = chain;
-  const [best, finalized] = [await chain.bestHead(signal), await chain.finalizedHead(signal)];
-  const workers = await chain.at(finalized.hash).workerIds(signal);
+  const capabilities = await chain.capabilities(signal);
   return [
-    {
-      ok: true,
-      finding: `The node is on ${info.chainName} (${info.specName} ${info.specVersion}), genesis ${chain.genesisHash}.`,
-    },
-    {
-      ok: true,
-      finding: `Block ${best.number} is the best, ${finalized.number} the newest finalized; ${workers.length} worker(s) are registered.`,
-    },
-    {
-      ok: true,
-      finding: `A message of up to about ${Math.floor(info.maxExtrinsicBytes / 1024)} KiB fits into a block.`,
-    },
-    registration(info.noneAttestationEnabled),
-    await history(chain, best.number, signal),
+    good(`The chain is ${chain.info.chainName}, genesis ${chain.genesisHash}.`),
+    ...findingsOf(capabilities),
+    registration(chain.info.noneAttestationEnabled),
+    await workers(chain, signal),
   ];
 }
 
 function registration(isOpen: boolean): Finding {
-  const finding = isOpen
-    ? 'Workers may register themselves without attestation.'
-    : 'Workers need attestation to register: khala-relay register works with the sudo account only; pRuntime registers the others.';
-  return { ok: isOpen, finding };
+  if (isOpen) return good('Workers may register themselves without attestation.');
+  return bad(
+    'Workers need attestation to register: khala-relay register works with the sudo account only; pRuntime registers the others.',
+  );
 }
 
-async function history(chain: Chain, best: number, signal: AbortSignal): Promise<Finding> {
-  const first = await chain.headAt(Math.min(1, best), signal);
+async function workers(chain: Chain, signal: AbortSignal): Promise<Finding> {
+  const { hash, number } = await chain.finalizedHead(signal);
   try {
-    await chain.at(first?.hash ?? chain.genesisHash).outboundMessages(signal);
-    return { ok: true, finding: 'The state of the first block is there: any backlog of messages can be read.' };
+    const { length } = await chain.at(hash).workerIds(signal);
+    return good(`Registered at block ${number}: ${length} worker(s).`);
   } catch (error) {
-    if (!isRelayError(error, 'state-discarded')) throw error;
-    return {
-      ok: false,
-      finding:
-        'The node drops the state of old blocks: a listener that was away for longer than it keeps misses messages there. Give an archive node with --ws as well.',
-    };
+    if (!(error instanceof RelayError) || error.code === 'aborted') throw error;
+    return bad(`The workers can not be read. ${error.message} ${error.remedy}`);
+  }
+}
+
+async function agreement(chain: Chain, signal: AbortSignal): Promise<Finding> {
+  try {
+    const { number } = await chain.agreedHead(signal);
+    return good(
+      `The endpoints agree on finalized block ${number}: WorkerState with verify: true trusts what they agree on.`,
+    );
+  } catch (error) {
+    if (!isRelayError(error, 'no-quorum') && !isRelayError(error, 'endpoints-disagree')) throw error;
+    return bad(`${error.message} ${error.remedy}`);
   }
 }
