@@ -17,7 +17,7 @@ export interface ProbeParts {
 }
 
 /** Methods without which something here does not work. */
-export const usedMethods = [
+const usedMethods = [
   'author_submitAndWatchExtrinsic',
   'author_submitExtrinsic',
   'chain_getBlock',
