@@ -18,7 +18,15 @@ run(async () => {
   const parts = await openParts(settings);
   const { chain, vault, store, watch } = parts;
   const isRegistered = (id: Delivery['from']): boolean => watch.state.has(id);
-  const inbox = createInbox({ chain, vault, store, isRegistered, finality: settings.finality, from: settings.from });
+  const inbox = createInbox({
+    chain,
+    vault,
+    store,
+    isRegistered,
+    finality: settings.finality,
+    from: settings.from,
+    onGap: 'skip',
+  });
   await inbox.start();
   inbox.events$.subscribe({
     next: (event) => write(ledger, event),

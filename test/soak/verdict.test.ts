@@ -83,6 +83,13 @@ describe('soak: the verdict', () => {
     assert.match(broken[0] ?? '', /which nobody sent to it/);
   });
 
+  it('sees one of a block that a reorg took away and nobody took back', () => {
+    const sent: SenderEntry[] = [{ event: 'meant', to, text: 's 1' }];
+    const best = { sent, posted: [], finality: 'best' } as const;
+    breaks(/is in no finalized block/, { ...best, received: handled(1) });
+    assert.deepEqual(verdictOf({ ...best, received: [...handled(1), { event: 'retracted', id: id(1) }] }).broken, []);
+  });
+
   it('sees one that was posted twice, unless the run itself did it', () => {
     const evidence = { sent: queued(1), received: handled(1), posted: posted(1, 1) };
     breaks(/posted 2 times/, evidence);
@@ -110,6 +117,8 @@ describe('soak: the verdict', () => {
     const reinstated: RecipientEntry = { event: 'reinstated', id: id(1) };
     const best = { ...evidence, finality: 'best' } as const;
     assert.deepEqual(verdictOf({ ...best, received: [...handled(1), retracted, reinstated] }).broken, []);
+    const again = [...handled(1), retracted, delivered(1), started, ...handled(1)];
+    assert.deepEqual(verdictOf({ ...best, received: again }).broken, []);
     breaks(/taken back and never came again/, { ...best, received: [...handled(1), retracted] });
     breaks(/finalized message was taken back/, { ...evidence, received: [...handled(1), retracted, reinstated] });
   });

@@ -20,6 +20,8 @@ export interface Evidence {
   readonly posted: readonly PostedMessage[];
   /** How often the run itself posted a message another time, by {@link nameOf} of it. */
   readonly reposted: ReadonlyMap<string, number>;
+  /** Texts of messages that also went off chain. */
+  readonly relayed?: ReadonlySet<string>;
 }
 
 export interface Verdict {
@@ -46,7 +48,7 @@ export function nameOf({ sender, to, nonce }: Pick<PostedMessage, 'sender' | 'to
 }
 
 /** Holds the ledgers of both sides against each other and against the blocks. */
-export function judge({ senders, recipients, posted, reposted }: Evidence): Verdict {
+export function judge({ senders, recipients, posted, reposted, relayed }: Evidence): Verdict {
   const broken: string[] = [];
   const meant = meantBy(senders);
   const onChain = new Map<string, PostedMessage[]>();
@@ -57,8 +59,11 @@ export function judge({ senders, recipients, posted, reposted }: Evidence): Verd
   let delivered = 0;
   let missedByGap = 0;
   for (const recipient of recipients) {
-    const seen = new Deliveries(recipient, meant, broken);
+    const seen = new Deliveries(recipient, meant, relayed ?? new Set(), broken);
     delivered += seen.count;
+    for (const [text, name] of seen.held())
+      if (!onChain.has(name) && relayed?.has(text) !== true)
+        broken.push(`"${text}" was delivered, was not taken back, and is in no finalized block`);
     for (const [text, message] of meant) {
       if (message.to !== recipient.id || message.nonce === undefined || message.failure !== undefined) continue;
       if (seen.has(text)) continue;
@@ -108,11 +113,16 @@ function meantBy(senders: readonly SenderRecord[]): Map<string, Meant> {
 /** What one recipient was handed, checked as it is read. */
 class Deliveries {
   count = 0;
-  readonly #handed = new Map<string, Hex>();
+  readonly #handed = new Map<string, { readonly id: Hex; readonly name: string }>();
   readonly #retracted = new Set<Hex>();
   readonly #gaps: { readonly first: number; readonly last: number }[] = [];
 
-  constructor({ id, finality, entries }: RecipientRecord, meant: ReadonlyMap<string, Meant>, broken: string[]) {
+  constructor(
+    { id, finality, entries }: RecipientRecord,
+    meant: ReadonlyMap<string, Meant>,
+    relayed: ReadonlySet<string>,
+    broken: string[],
+  ) {
     const acknowledged = new Set<Hex>();
     let sinceStart = new Set<string>();
     const reached = new Map<string, number>();
@@ -144,14 +154,18 @@ class Deliveries {
             break;
           }
           const earlier = this.#handed.get(text);
-          const wasTakenBack = earlier !== undefined && this.#retracted.delete(earlier);
+          const wasTakenBack = earlier !== undefined && this.#retracted.delete(earlier.id);
           if (sinceStart.has(text) && !wasTakenBack) broken.push(`"${text}" was delivered twice in one run`);
-          if (earlier !== undefined && acknowledged.has(earlier) && !wasTakenBack)
+          if (wasTakenBack) acknowledged.delete(earlier.id);
+          if (earlier !== undefined && acknowledged.has(earlier.id))
             broken.push(`"${text}" was delivered again after it was acknowledged`);
           sinceStart.add(text);
-          this.#handed.set(text, entry.id);
+          const { sender } = message;
+          this.#handed.set(text, { id: entry.id, name: nameOf({ sender, to: id, nonce: BigInt(entry.nonce) }) });
           if (earlier !== undefined) break;
           this.count++;
+          // The two paths do not wait for each other.
+          if (relayed.has(text)) break;
           // A reorg may bring a later message back first.
           if (finality === 'finalized' && message.place < (reached.get(message.sender) ?? -1))
             broken.push(`"${text}" was delivered after a later one of its sender`);
@@ -160,7 +174,13 @@ class Deliveries {
       }
     }
     for (const [text, handed] of this.#handed)
-      if (this.#retracted.has(handed)) broken.push(`"${text}" was taken back and never came again`);
+      if (this.#retracted.has(handed.id) && meant.get(text)?.nonce !== undefined)
+        broken.push(`"${text}" was taken back and never came again`);
+  }
+
+  /** What was handed out and not taken back, with its names. */
+  held(): [text: string, name: string][] {
+    return [...this.#handed].filter(([, { id }]) => !this.#retracted.has(id)).map(([text, { name }]) => [text, name]);
   }
 
   has(text: string): boolean {

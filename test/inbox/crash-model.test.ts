@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { ready } from '../../src/crypto/index.ts';
+import { command, playOn, type Command, type Model } from '../support/simulation/commands.ts';
+import { modelRuns } from '../support/simulation/model-runs.ts';
+import type { Death } from '../support/simulation/mortal-store.ts';
+import { InboxWorld } from './inbox-world.ts';
+
+type WorldCommand = Command<InboxWorld>;
+
+const sends = { adds: { messages: 1 } };
+const builds = { adds: { blocks: 1 } };
+const both = { adds: { messages: 1, blocks: 1 } };
+const hasBlocks = { needs: { blocks: 1 } };
+const sendAndBuild = async (world: InboxWorld): Promise<void> => {
+  await world.send('account');
+  await world.build(false);
+};
+
+const commands = fc.commands<Model, InboxWorld, false>(
+  [
+    fc.constantFrom('worker', 'account').map((kind) => command(`send as ${kind}`, (world) => world.send(kind), sends)),
+    fc.boolean().map((both) => command(`off chain${both ? ' and on' : ''}`, (world) => world.relay(both), sends)),
+    fc
+      .nat(20)
+      .map((n) => command(`message ${n} again, and garbage`, (world) => world.again(n), { needs: { messages: 1 } })),
+    fc.constant(command('build', (world) => world.build(false), builds)),
+    fc.constant(command('send and build', sendAndBuild, both)),
+    fc.constant(command('send and build', sendAndBuild, both)),
+    fc.constant(command('build an empty block', (world) => world.build(true), builds)),
+    fc
+      .tuple(fc.integer({ min: 1, max: 4 }), fc.boolean())
+      .map(([depth, isKept]) =>
+        command(`reorg ${depth} ${isKept ? 'keeping' : 'losing'}`, (world) => world.reorg(depth, isKept), hasBlocks),
+      ),
+    fc.nat(3).map((lag) => command(`finalize all but ${lag}`, (world) => world.finalize(lag), hasBlocks)),
+    fc.boolean().map((isHolding) => command(`hold back ${isHolding}`, (world) => world.hold(isHolding))),
+    fc.constant(command('kill', (world) => world.kill())),
+  ],
+  { size: 'max', maxCommands: 16 },
+);
+
+/** Plays the commands, with a process that dies at one of its commits, and judges. Gives the number of commits. */
+async function play(finality: 'finalized' | 'best', cmds: Iterable<WorldCommand>, death?: Death): Promise<number> {
+  const world = new InboxWorld(finality, death);
+  await world.start();
+  await playOn(world, cmds);
+  const { broken } = await world.end();
+  const where = death === undefined ? 'without a death' : `dead ${death.when} commit ${death.commit}`;
+  assert.deepEqual(broken, [], where);
+  return world.commits;
+}
+
+describe('inbox: the model, with a crash at every commit', () => {
+  before(ready);
+
+  for (const finality of ['finalized', 'best'] as const)
+    it(`delivers each message once (${finality})`, async () => {
+      let plays = 0;
+      await fc.assert(
+        fc.asyncProperty(commands, async (cmds) => {
+          const commits = await play(finality, cmds);
+          for (let commit = 1; commit <= commits; commit++)
+            for (const when of ['before', 'after'] as const) {
+              await play(finality, cmds, { commit, when });
+              plays++;
+            }
+        }),
+        modelRuns(),
+      );
+      assert.ok(plays > 0, 'it died somewhere');
+    }).timeout(300_000);
+});

@@ -1,0 +1,290 @@
+import { blake2b } from '@noble/hashes/blake2.js';
+import { Observable } from 'rxjs';
+import type {
+  Account,
+  BlockId,
+  Call,
+  Chain,
+  Finality,
+  FollowOptions,
+  Head,
+  HeadEvent,
+  HeadsOptions,
+  Inclusion,
+  Messages,
+  MessagesOptions,
+  MessageSpan,
+  PostedMessage,
+  PostOptions,
+  SignedExtrinsic,
+} from '../../../src/chain/index.ts';
+import { equalBytes, toHex, Writer, type Hex } from '../../../src/codec/index.ts';
+import { RelayError } from '../../../src/errors/index.ts';
+import type { Life } from './life.ts';
+import { simulatedEra, type SimulatedBlock, type SimulatedChain, type SimulatedExtrinsic } from './simulated-chain.ts';
+
+/** What goes wrong between a process and its node. */
+export interface Line {
+  /** Of the next extrinsic posted: it is lost, or the answer to it is. Used up by it. */
+  loses?: 'extrinsic' | 'answer' | undefined;
+}
+
+/** A process's connection to the simulated chain, as far as inbox and outbox use one. */
+export function connectTo(chain: SimulatedChain, life: Life, line: Line = {}): Chain {
+  return new Connection(chain, life, line) as unknown as Chain;
+}
+
+class Connection {
+  readonly genesisHash: Hex;
+  readonly info = {
+    chainName: 'simulated',
+    specName: 'simulated',
+    specVersion: 1,
+    ss58Prefix: 30,
+    tokenSymbol: 'PHA',
+    tokenDecimals: 12,
+    maxExtrinsicBytes: 1_000_000,
+    noneAttestationEnabled: true,
+  };
+  readonly isLocal = true;
+  readonly trust = 'single';
+  readonly messages: Messages;
+  readonly #chain: SimulatedChain;
+  readonly #life: Life;
+  readonly #line: Line;
+  #signed = 0;
+
+  constructor(chain: SimulatedChain, life: Life, line: Line) {
+    this.genesisHash = chain.genesisHash;
+    this.#chain = chain;
+    this.#life = life;
+    this.#line = line;
+    this.messages = {
+      follow: (after, options, signal) => this.#followMessages(after, options, signal),
+      at: (head, options) => life.step(() => wanted(this.#blockOf(head.hash), options)),
+    };
+  }
+
+  finalizedHead(): Promise<Head> {
+    return this.#life.step(() => this.#chain.finalized.head);
+  }
+
+  agreedHead(): Promise<Head> {
+    return this.finalizedHead();
+  }
+
+  bestHead(): Promise<Head> {
+    return this.#life.step(() => this.#chain.best.head);
+  }
+
+  headAt(number: number): Promise<Head | undefined> {
+    return this.#life.step(() => this.#chain.at(number)?.head);
+  }
+
+  headOf(hash: Hex): Promise<Head> {
+    return this.#life.step(() => this.#blockOf(hash).head);
+  }
+
+  at(hash: Hex) {
+    return {
+      hash,
+      outboundMessages: () => this.#life.step(() => this.#blockOf(hash).messages),
+      ingressSequence: (worker: Hex) => this.#life.step(() => this.#blockOf(hash).sequences.get(worker) ?? 0n),
+    };
+  }
+
+  heads$(options: HeadsOptions = {}): Observable<HeadEvent> {
+    return new Observable((subscriber) => {
+      const leaving = new AbortController();
+      const push = async (): Promise<void> => {
+        for await (const event of this.headEvents(options, leaving.signal)) subscriber.next(event);
+      };
+      push().catch((error: unknown) => {
+        if (!leaving.signal.aborted) subscriber.error(error);
+      });
+      return () => {
+        leaving.abort();
+      };
+    });
+  }
+
+  async *headEvents(
+    { finality = 'finalized', from }: HeadsOptions,
+    signal?: AbortSignal,
+  ): AsyncGenerator<HeadEvent, never> {
+    const present = await this.#life.step(() => this.#newest(finality).head.number);
+    const branch: Head[] = [];
+    for (;;) {
+      const next = branch.length === 0 ? (from ?? present) : (branch.at(-1)?.number ?? 0) + 1;
+      const gone = branch.at(-1);
+      if (gone !== undefined && (await this.headAt(gone.number))?.hash !== gone.hash) {
+        branch.pop();
+        yield { type: 'retracted', head: gone };
+        continue;
+      }
+      const head = next <= this.#newest(finality).head.number ? await this.headAt(next) : undefined;
+      if (head === undefined) {
+        await this.#changed(signal);
+        continue;
+      }
+      branch.push(head);
+      yield { type: 'head', head };
+    }
+  }
+
+  async *#followMessages(
+    after: BlockId,
+    options: MessagesOptions,
+    signal?: AbortSignal,
+  ): AsyncGenerator<MessageSpan, never> {
+    for (let last = after; ;) {
+      const blocks: SimulatedBlock[] = [];
+      for (let number = last.number + 1; number <= this.#chain.finalized.head.number; number++) {
+        const block = this.#chain.at(number);
+        if (block !== undefined) blocks.push(block);
+      }
+      const through = blocks.at(-1)?.head;
+      if (through === undefined) {
+        await this.#changed(signal);
+        continue;
+      }
+      const messages = blocks.flatMap((block) => wanted(block, options));
+      yield await this.#life.step(() => ({ type: 'blocks', through, messages }) as const);
+      last = through;
+    }
+  }
+
+  async post(
+    calls: readonly Call[],
+    account: Account,
+    { batch = 'all', beforePost }: PostOptions = {},
+  ): Promise<SignedExtrinsic> {
+    for (;;) {
+      const extrinsic = await this.#life.step(() => this.#sign(calls, account, batch));
+      await beforePost?.(extrinsic);
+      const isTaken = await this.#life.step(() => {
+        const { loses } = this.#line;
+        this.#line.loses = undefined;
+        return loses === 'extrinsic' || this.#chain.submit(extrinsic) || loses === 'answer';
+      });
+      if (isTaken) return extrinsic;
+    }
+  }
+
+  async follow(
+    { hash, account, nonce, anchor, death }: SignedExtrinsic,
+    { waitFor = 'inBlock', onInclusion, signal }: FollowOptions = {},
+  ): Promise<Inclusion> {
+    let told: Hex | undefined;
+    for (;;) {
+      const found = await this.#life.step(() => this.#find(hash, anchor, death));
+      if (found?.blockHash !== told) onInclusion?.(found);
+      told = found?.blockHash;
+      const finalized = this.#chain.finalized.head.number;
+      if (found !== undefined && (waitFor === 'inBlock' || found.blockNumber <= finalized)) return found;
+      if (found === undefined) {
+        if (finalized >= death) throw new RelayError('extrinsic-expired', { details: { block: death } });
+        if ((this.#chain.finalized.nonces.get(account) ?? 0) > nonce)
+          throw new RelayError('nonce-conflict', { details: { account, nonce, times: 1 } });
+        const own = signedBefore.get(hash);
+        if (own !== undefined) this.#chain.submit(own);
+      }
+      await this.#changed(signal);
+    }
+  }
+
+  async submit(
+    calls: readonly Call[],
+    account: Account,
+    options: PostOptions & FollowOptions = {},
+  ): Promise<Inclusion> {
+    const inclusion = await this.follow(await this.post(calls, account, options), options);
+    if (inclusion.failure !== undefined) throw inclusion.failure;
+    return inclusion;
+  }
+
+  async batchRoom() {
+    return this.#life.step(() => {
+      let left = 3;
+      return { take: (): boolean => left-- > 0 };
+    });
+  }
+
+  async costOf() {
+    return this.#life.step(() => ({ fee: 1n, refTime: 1n, proofSize: 1n }));
+  }
+
+  async stop(): Promise<void> {
+    this.#life.end();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  #sign(calls: readonly Call[], { id: account }: Account, batch: 'all' | 'each'): SimulatedExtrinsic {
+    const nonce = this.#chain.nextNonce(account);
+    const anchor = this.#chain.finalized.head.number;
+    const bytes = new Writer().u32(nonce).u32(anchor).u32(this.#signed++).u32(signedBefore.size).finish();
+    const hash = toHex(blake2b(bytes, { dkLen: 32 }));
+    const extrinsic = { bytes, hash, account, nonce, anchor, death: anchor + simulatedEra, calls, batch };
+    signedBefore.set(hash, extrinsic);
+    return extrinsic;
+  }
+
+  #find(hash: Hex, anchor: number, death: number): Inclusion | undefined {
+    for (let number = anchor + 1; number < death; number++) {
+      const block = this.#chain.at(number);
+      const outcome = block?.extrinsics.get(hash);
+      if (block === undefined || outcome === undefined) continue;
+      const { failures, isFailed } = outcome;
+      const where = { extrinsicHash: hash, blockHash: block.head.hash, blockNumber: number };
+      if (!isFailed) return failures.length === 0 ? where : { ...where, failures };
+      const details = { pallet: 'PhalaMq', error: 'BadSequence', docs: 'simulated' };
+      return { ...where, failure: new RelayError('dispatch-failed', { details }) };
+    }
+    return undefined;
+  }
+
+  #newest(finality: Finality): SimulatedBlock {
+    return finality === 'best' ? this.#chain.best : this.#chain.finalized;
+  }
+
+  #blockOf(hash: Hex): SimulatedBlock {
+    const block = this.#chain.block(hash);
+    if (block === undefined) throw new RelayError('state-discarded', { details: { block: hash, reason: 'unknown' } });
+    return block;
+  }
+
+  #changed(signal: AbortSignal | undefined): Promise<void> {
+    return this.#life.step(
+      () =>
+        new Promise<void>((resolve, reject) => {
+          const leave = (): void => {
+            end();
+            signal?.removeEventListener('abort', abort);
+          };
+          const abort = (): void => {
+            leave();
+            reject(new RelayError('aborted'));
+          };
+          const end = this.#chain.watch(() => {
+            leave();
+            resolve();
+          });
+          if (signal?.aborted === true) abort();
+          else signal?.addEventListener('abort', abort, { once: true });
+        }),
+    );
+  }
+}
+
+/** What stands for decoding an extrinsic's bytes: what each hash was signed over, by whichever process. */
+const signedBefore = new Map<Hex, SimulatedExtrinsic>();
+
+function wanted({ head, messages }: SimulatedBlock, { topics }: MessagesOptions): PostedMessage[] {
+  const { number, hash } = head;
+  return messages
+    .filter(({ destination }) => topics.some((topic) => equalBytes(topic, destination)))
+    .map((message) => ({ ...message, block: { number, hash }, proven: true }));
+}

@@ -1,0 +1,237 @@
+import { blake2b } from '@noble/hashes/blake2.js';
+import type {
+  BlockNumber,
+  Call,
+  Head,
+  ItemFailure,
+  MessageSender,
+  OutboundMessage,
+  SignedExtrinsic,
+} from '../../../src/chain/index.ts';
+import { toHex, Writer, type Hex } from '../../../src/codec/index.ts';
+
+/** A signed extrinsic with what it does. */
+export interface SimulatedExtrinsic extends SignedExtrinsic {
+  readonly calls: readonly Call[];
+  readonly batch: 'all' | 'each';
+  /** Stands in the block beside what the calls do. */
+  readonly message?: OutboundMessage;
+}
+
+/** What the chain holds after a block. */
+interface State {
+  readonly nonces: ReadonlyMap<Hex, number>;
+  /** Next expected of a worker. */
+  readonly sequences: ReadonlyMap<Hex, bigint>;
+}
+
+export interface SimulatedBlock extends State {
+  readonly head: Head;
+  readonly messages: readonly OutboundMessage[];
+  /** By hash, with what failed of each. */
+  readonly extrinsics: ReadonlyMap<Hex, Outcome>;
+}
+
+interface Outcome {
+  readonly extrinsic: SimulatedExtrinsic;
+  readonly failures: readonly ItemFailure[];
+  /** The extrinsic as a whole came to nothing. */
+  readonly isFailed: boolean;
+}
+
+export const simulatedEra = 8;
+const noHash: Hex = `0x${'00'.repeat(32)}`;
+
+/** A chain in memory with what this project relies on of one: forks, finality, nonces, sequences, eras, a pool. */
+export class SimulatedChain {
+  readonly genesisHash: Hex;
+  /** Signed and not in a block of the best branch, by hash. */
+  readonly pool = new Map<Hex, SimulatedExtrinsic>();
+  #best: SimulatedBlock;
+  #finalized: SimulatedBlock;
+  readonly #blocks = new Map<Hex, SimulatedBlock>();
+  readonly #watchers = new Set<() => void>();
+  #built = 0;
+  #passed = 0;
+
+  constructor() {
+    const genesis = this.#append(noHash, 0, {
+      messages: [],
+      extrinsics: new Map(),
+      nonces: new Map(),
+      sequences: new Map(),
+    });
+    this.genesisHash = genesis.head.hash;
+    this.#best = genesis;
+    this.#finalized = genesis;
+  }
+
+  get best(): SimulatedBlock {
+    return this.#best;
+  }
+
+  get finalized(): SimulatedBlock {
+    return this.#finalized;
+  }
+
+  /** Any block of any branch. */
+  block(hash: Hex): SimulatedBlock | undefined {
+    return this.#blocks.get(hash);
+  }
+
+  /** Of the best branch. */
+  at(number: BlockNumber): SimulatedBlock | undefined {
+    let block: SimulatedBlock | undefined = this.#best;
+    while (block !== undefined && block.head.number > number) block = this.#blocks.get(block.head.parentHash);
+    return block?.head.number === number ? block : undefined;
+  }
+
+  /** Calls back at each change of a head; the result ends that. */
+  watch(changed: () => void): () => void {
+    this.#watchers.add(changed);
+    return () => {
+      this.#watchers.delete(changed);
+    };
+  }
+
+  /** Of the best state and what waits in the pool: system_accountNextIndex. */
+  nextNonce(account: Hex): number {
+    const taken = new Set([...this.pool.values()].filter((each) => each.account === account).map(({ nonce }) => nonce));
+    let nonce = this.#best.nonces.get(account) ?? 0;
+    while (taken.has(nonce)) nonce++;
+    return nonce;
+  }
+
+  /** False where the nonce is used, by a block or by another extrinsic in the pool. */
+  submit(extrinsic: SimulatedExtrinsic): boolean {
+    if (this.pool.has(extrinsic.hash)) return true;
+    const isTaken = [...this.pool.values()].some(
+      ({ account, nonce }) => account === extrinsic.account && nonce === extrinsic.nonce,
+    );
+    if (isTaken || extrinsic.nonce < (this.#best.nonces.get(extrinsic.account) ?? 0)) return false;
+    if (this.#best.head.number + 1 >= extrinsic.death) return false;
+    this.pool.set(extrinsic.hash, extrinsic);
+    return true;
+  }
+
+  /** Has a message stand in the next block, whoever signs for it: an extrinsic of an account of its own. */
+  pass(sender: MessageSender, { destination, payload }: Pick<OutboundMessage, 'destination' | 'payload'>): void {
+    const account = toHex(blake2b(new Writer().u32(this.#passed++).finish(), { dkLen: 32 }));
+    const bytes = new Uint8Array();
+    const death = this.#best.head.number + 1_000;
+    const message = { sender, destination, payload };
+    this.pool.set(account, {
+      ...{ bytes, hash: account, account, nonce: 0, anchor: 0, death, calls: [], batch: 'all', message },
+    });
+  }
+
+  /** An extrinsic that somebody else has signed for this account comes first in the next block. */
+  submitFirst(calls: readonly Call[], account: Hex): void {
+    const hash = toHex(blake2b(new Writer().u32(this.#passed++).finish(), { dkLen: 32 }));
+    const nonce = this.#best.nonces.get(account) ?? 0;
+    const anchor = this.#best.head.number;
+    const first = { hash, account, nonce, calls, anchor, death: anchor + simulatedEra, bytes: new Uint8Array() };
+    const others = [...this.pool];
+    this.pool.clear();
+    for (const [key, extrinsic] of [[hash, { ...first, batch: 'all' }] as const, ...others])
+      this.pool.set(key, extrinsic);
+  }
+
+  /** Builds a block of what is ready in the pool, or of nothing. */
+  build({ isEmpty = false } = {}): SimulatedBlock {
+    const number = this.#best.head.number + 1;
+    for (const [hash, { death, account, nonce }] of this.pool)
+      if (number >= death || nonce < (this.#best.nonces.get(account) ?? 0)) this.pool.delete(hash);
+    const content = new Content(this.#best);
+    if (!isEmpty)
+      for (let isAny = true; isAny;) {
+        isAny = false;
+        for (const [hash, extrinsic] of this.pool)
+          if (content.apply(extrinsic)) {
+            this.pool.delete(hash);
+            isAny = true;
+          }
+      }
+    this.#best = this.#append(this.#best.head.hash, number, content);
+    this.#tell();
+    return this.#best;
+  }
+
+  /** Makes an earlier block the best one, not below the finalized one; its extrinsics wait again or are lost. */
+  reorg(depth: number, isKept: boolean): void {
+    for (let left = depth; left > 0 && this.#best !== this.#finalized; left--) {
+      const { head, extrinsics } = this.#best;
+      if (isKept) for (const { extrinsic } of extrinsics.values()) this.pool.set(extrinsic.hash, extrinsic);
+      this.#best = this.#blocks.get(head.parentHash) ?? this.#best;
+    }
+    // Nodes tell of a new best block only.
+    this.build({ isEmpty: true });
+  }
+
+  /** Finalizes all but the newest blocks. */
+  finalize(lag = 0): void {
+    const block = this.at(this.#best.head.number - lag);
+    if (block === undefined || block.head.number <= this.#finalized.head.number) return;
+    this.#finalized = block;
+    this.#tell();
+  }
+
+  #append(parentHash: Hex, number: BlockNumber, content: Omit<SimulatedBlock, 'head'>): SimulatedBlock {
+    const hash = toHex(blake2b(new Writer().u32(number).u32(this.#built++).finish(), { dkLen: 32 }));
+    const { messages, extrinsics, nonces, sequences } = content;
+    const block = { head: { number, hash, parentHash, stateRoot: hash }, messages, extrinsics, nonces, sequences };
+    this.#blocks.set(hash, block);
+    return block;
+  }
+
+  #tell(): void {
+    for (const changed of [...this.#watchers]) changed();
+  }
+}
+
+/** A block that is being built. */
+class Content implements Omit<SimulatedBlock, 'head'> {
+  readonly messages: OutboundMessage[] = [];
+  readonly extrinsics = new Map<Hex, Outcome>();
+  readonly nonces: Map<Hex, number>;
+  sequences: Map<Hex, bigint>;
+
+  constructor({ nonces, sequences }: State) {
+    this.nonces = new Map(nonces);
+    this.sequences = new Map(sequences);
+  }
+
+  /** False where it is not its turn. */
+  apply(extrinsic: SimulatedExtrinsic): boolean {
+    const { account, nonce, calls, batch, hash } = extrinsic;
+    if (nonce !== (this.nonces.get(account) ?? 0)) return false;
+    this.nonces.set(account, nonce + 1);
+    if (extrinsic.message !== undefined) this.messages.push(extrinsic.message);
+    const [messages, sequences] = [this.messages.length, new Map(this.sequences)];
+    const failures = calls.flatMap((call, index): ItemFailure[] => {
+      const error = this.#call(call, account);
+      return error === undefined ? [] : [{ index, pallet: 'PhalaMq', error }];
+    });
+    const isFailed = failures.length > 0 && (batch === 'all' || calls.length === 1);
+    if (isFailed) {
+      this.messages.length = messages;
+      this.sequences = sequences;
+    }
+    this.extrinsics.set(hash, { extrinsic, failures, isFailed });
+    return true;
+  }
+
+  #call(call: Call, account: Hex): string | undefined {
+    if (call.kind === 'push-message') {
+      const { destination, payload } = call;
+      this.messages.push({ sender: { kind: 'account', id: account }, destination, payload });
+    }
+    if (call.kind === 'sync-offchain-message') {
+      const { worker, sequence, destination, payload } = call;
+      if (sequence !== (this.sequences.get(worker) ?? 0n)) return 'BadSequence';
+      this.sequences.set(worker, sequence + 1n);
+      this.messages.push({ sender: { kind: 'worker', id: worker }, destination, payload });
+    }
+    return undefined;
+  }
+}
