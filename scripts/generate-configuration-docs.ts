@@ -2,6 +2,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { flagOf, settingsSchema, variableOf, type SettingName } from '../src/cli/settings.ts';
 
+import { limitsSchema, type LimitName } from '../src/relay/index.ts';
+
 const page = new URL('../docs/configuration.md', import.meta.url);
 const names = Object.keys(settingsSchema.properties) as SettingName[];
 
@@ -34,7 +36,28 @@ function row(name: SettingName): string {
   return `| ${name} | \`--${flagOf(name)}\` | \`${variableOf(name)}\` | ${what} | ${shown} |\n`;
 }
 
-const text = head + names.map(row).join('');
+const limitsHead = `
+## Limits of a relay
+
+\`--limit maxConnections=500\`, repeated; in the file \`limit = ["maxConnections=500"]\`. A rate is \`PER_SECOND/BURST\`, as
+\`perIdentity=50/500\`. As a library: \`createRelay({ limits })\`.
+
+| limit | what it is | default |
+| --- | --- | --- |
+`;
+
+function limitRow(name: LimitName): string {
+  const { description, default: fallback } = limitsSchema.properties[name] as {
+    description?: string;
+    default?: unknown;
+  };
+  const isRate = typeof fallback === 'object' && fallback !== null;
+  const shown = isRate ? Object.values(fallback).join('/') : String(fallback);
+  return `| ${name} | ${description ?? ''} | \`${shown}\` |\n`;
+}
+
+const limits = (Object.keys(limitsSchema.properties) as LimitName[]).map(limitRow);
+const text = head + names.map(row).join('') + limitsHead + limits.join('');
 if (!process.argv.includes('--check')) writeFileSync(page, text);
 else if (readFileSync(page, 'utf8') !== text) {
   console.error('docs/configuration.md differs from src/cli/settings.ts: run npm run generate:configuration');

@@ -50,6 +50,7 @@ export function action<Flags extends object, Args extends readonly unknown[] = [
 function settingOption(name: SettingName): Option {
   const schema = settingsSchema.properties[name] as {
     type?: string;
+    title?: string;
     description?: string;
     default?: unknown;
     enum?: readonly string[];
@@ -59,7 +60,7 @@ function settingOption(name: SettingName): Option {
     schema.default === undefined || schema.type === 'boolean' ? '' : ` (default: ${JSON.stringify(schema.default)})`;
   const description = `${schema.description ?? ''}${choices}${fallback}`;
   if (schema.type === 'boolean') return new Option(`--${flagOf(name)}`, description);
-  const option = new Option(`--${flagOf(name)} <${schema.type === 'array' ? 'url' : 'value'}>`, description);
+  const option = new Option(`--${flagOf(name)} <${schema.title ?? 'value'}>`, description);
   if (schema.type !== 'array') return option;
   return option.argParser((value: string, earlier: string[] | undefined) => [...(earlier ?? []), value]);
 }

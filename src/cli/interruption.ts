@@ -29,3 +29,9 @@ export function onInterruption(): Interruption {
     },
   };
 }
+
+/** Calls `act` on each SIGHUP while it lasts; without it the signal ends the process. */
+export function onHangup(act: () => void): Disposable {
+  process.on('SIGHUP', act);
+  return { [Symbol.dispose]: () => process.off('SIGHUP', act) };
+}

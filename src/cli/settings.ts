@@ -1,8 +1,9 @@
 import { Type, type Static } from 'typebox';
 
 const text = (description: string) => Type.String({ description });
+const ids = (description: string) => Type.Array(Type.String(), { title: 'id', description, default: [] });
 const urls = (description: string, fallback?: readonly string[]) =>
-  Type.Array(Type.String(), { description, ...(fallback === undefined ? {} : { default: fallback }) });
+  Type.Array(Type.String(), { title: 'url', description, ...(fallback === undefined ? {} : { default: fallback }) });
 
 /** Every setting with its unit and default; flags, environment and file are checked against it. */
 export const settingsSchema = Type.Object({
@@ -22,6 +23,32 @@ export const settingsSchema = Type.Object({
   listen: Type.String({ description: 'Address and port of the relay', default: '127.0.0.1:8710' }),
   publicUrl: urls('URLs under which the relay is reached from outside; default: the address it listens on', []),
   relay: urls('Relays whose mailbox is read too', []),
+  recipient: ids('Identities whose mail the relay keeps beside that of workers whose endpoints name it'),
+  allow: ids('Senders that the relay takes messages from; default: all'),
+  deny: ids('Senders that the relay takes nothing from'),
+  registeredOnly: Type.Boolean({ description: 'Take messages from registered workers only', default: false }),
+  tlsCert: Type.Optional(text('File of the certificate and its chain, PEM; read again on SIGHUP')),
+  tlsKey: Type.Optional(text('File of its key, PEM')),
+  trustProxy: Type.Array(Type.String(), {
+    description: 'Addresses or CIDR ranges of proxies whose X-Forwarded-For is believed',
+    default: [],
+  }),
+  retention: Type.Number({
+    description: 'Days for which a message waits for its recipient',
+    default: 30,
+    exclusiveMinimum: 0,
+  }),
+  mailboxMessages: Type.Integer({ description: 'Messages that one mailbox holds', default: 100_000, minimum: 1 }),
+  mailboxMegabytes: Type.Number({ description: 'MiB that one mailbox holds', default: 256, exclusiveMinimum: 0 }),
+  mailGigabytes: Type.Number({ description: 'GiB that all mailboxes hold', default: 64, exclusiveMinimum: 0 }),
+  limit: Type.Array(Type.String(), { description: 'NAME=VALUE: a limit of the relay, see below', default: [] }),
+  verifyThreads: Type.Optional(
+    Type.Integer({
+      description: 'Threads that verify signatures; default: one less than the machine runs at once',
+      minimum: 0,
+      maximum: 64,
+    }),
+  ),
   store: Type.Enum(['lmdb'], { description: 'Where the relay keeps mailboxes', default: 'lmdb' }),
   allowPrivate: Type.Boolean({
     description: 'Follow endpoints on loopback and private addresses though the chain is not local',

@@ -3,8 +3,10 @@ import websocket from '@fastify/websocket';
 import fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { createServer as createHttpServer, type Server } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
+import { isIP } from 'node:net';
+import { createSecureContext } from 'node:tls';
 import type { Logger } from 'pino';
-import { RelayError } from '../errors/index.ts';
+import { asRelayError, RelayError } from '../errors/index.ts';
 import { addBodyBudget } from './body-budget.ts';
 import { frameOverhead } from './frames.ts';
 import type { RelayLimits } from './limits.ts';
@@ -31,15 +33,16 @@ export async function createFastify(parts: HttpServerParts): Promise<FastifyInst
     maxHeaderSize: maxHeaderBytes,
   };
   const loggerInstance: FastifyBaseLogger = logger;
+  const secure = tls === undefined ? undefined : secureOptions(tls);
   const server = fastify({
     serverFactory: (handler): Server => {
-      const options = { ...timeouts, ...(tls !== undefined && { cert: pem(tls.cert), key: pem(tls.key) }) };
+      const options = { ...timeouts, ...secure };
       const made = tls === undefined ? createHttpServer(options, handler) : createHttpsServer(options, handler);
       made.maxConnections = limits.maxConnections;
       return made;
     },
     bodyLimit: limits.maxBodyBytes,
-    trustProxy: trustProxy === undefined ? false : [...trustProxy],
+    trustProxy: trustProxy === undefined ? false : checkProxies(trustProxy),
     loggerInstance,
     logController: new LogController({ disableRequestLogging: true }),
     forceCloseConnections: 'idle',
@@ -77,6 +80,27 @@ function addErrorFormat(server: FastifyInstance, { limits, logger }: HttpServerP
   });
 }
 
-function pem(text: string | Uint8Array): string | Buffer {
-  return typeof text === 'string' ? text : Buffer.from(text);
+/** As Node takes it. Throws tls-failed for what it does not. */
+export function secureOptions({ cert, key }: NonNullable<RelayOptions['tls']>): { cert: Buffer; key: Buffer } {
+  const options = { cert: Buffer.from(cert), key: Buffer.from(key) };
+  try {
+    createSecureContext(options);
+    return options;
+  } catch (error) {
+    throw asRelayError(error, 'tls-failed');
+  }
+}
+
+/** fastify would take a name that it does not know to be a bug of ours. Throws bad-setting. */
+function checkProxies(proxies: readonly string[]): string[] {
+  for (const proxy of proxies) {
+    const [address = '', bits = '', ...more] = proxy.split('/');
+    const most = isIP(address) === 6 ? 128 : 32;
+    const isRange = more.length === 0 && (bits === '' || (/^[0-9]{1,3}$/.test(bits) && Number(bits) <= most));
+    if (isIP(address) === 0 || !isRange || proxy.endsWith('/'))
+      throw new RelayError('bad-setting', {
+        details: { name: 'trustProxy', reason: `${proxy.slice(0, 80)} is neither an address nor a CIDR range` },
+      });
+  }
+  return [...proxies];
 }

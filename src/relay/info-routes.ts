@@ -35,9 +35,7 @@ export function addInfoRoutes(server: FastifyInstance, parts: InfoRouteParts): v
     const ready = isReady() && (await canRead(mailStore));
     return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not ready' });
   });
-  server.get('/metrics', async (_, reply) =>
-    reply.type('text/plain; version=0.0.4; charset=utf-8').send(await metrics.exposition()),
-  );
+  server.get('/metrics', async (_, reply) => reply.type(metrics.contentType).send(await metrics.exposition()));
   server.get('/openapi.json', () => openApiDocument(limits));
 }
 

@@ -14,7 +14,7 @@ export async function handOver(
 ): Promise<'delivered' | 'duplicate'> {
   try {
     // The clock was checked when the message came in, here or at the first relay.
-    const outcome = await local.accept(signed.envelope, { skipClockCheck: true });
+    const outcome = await local.accept(new Uint8Array(signed.envelope), { skipClockCheck: true });
     return outcome === 'accepted' ? 'delivered' : 'duplicate';
   } catch (error) {
     if (!isRelayError(error) || !staleEpoch.has(error.code) || local.vault === undefined) throw error;

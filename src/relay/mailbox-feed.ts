@@ -4,7 +4,6 @@ import { isLocalFailure, RelayError } from '../errors/index.ts';
 import type { RelayClient } from './client.ts';
 import { createIngest, type Ingest } from './ingest.ts';
 import type { ReceiverEvent, RelayDelivery } from './receiver.ts';
-import { defaultLimits } from './limits.ts';
 import type { LocalEntity } from './relay-options.ts';
 import { checkSignature, checkSigner } from './verify.ts';
 import type { Hex } from '../codec/index.ts';
@@ -25,6 +24,9 @@ export type MailboxEvent =
   /** The relay gave something that the inbox refuses; it is acknowledged, since it would be refused for ever. */
   | { readonly type: 'refused'; readonly error: RelayError };
 
+// A relay may take more than others do by default; a message of its socket is bounded anyway.
+const maxDeliveredBytes = 2 ** 20;
+
 /**
  * Empties a mailbox into an inbox: checks who signed each message, hands it over, and acknowledges it to the relay when
  * it is durable. A relay is trusted with nothing. Errors as {@link RelayClient.receive} does, and with store or vault
@@ -32,7 +34,7 @@ export type MailboxEvent =
  */
 export function feedFromMailbox({ client, genesisHash, url, local }: MailboxFeedOptions): Observable<MailboxEvent> {
   const { identity, vault } = local;
-  const ingest = createIngest({ genesisHash, maxMessageBytes: defaultLimits.maxMessageBytes });
+  const ingest = createIngest({ genesisHash, maxMessageBytes: maxDeliveredBytes });
   return client
     .receive({ url, identity, sign: (login) => vault.sign(login) })
     .pipe(
@@ -48,7 +50,7 @@ async function take(delivery: RelayDelivery, ingest: Ingest, local: LocalEntity)
     checkSigner(message);
     await checkSignature(message, { verifySignature: verify });
     // The relay held it against its clock when it came in (protocol.md §9).
-    await local.accept(message.signed.envelope, { skipClockCheck: true });
+    await local.accept(new Uint8Array(message.signed.envelope), { skipClockCheck: true });
     delivery.ack();
     return { type: 'accepted', messageId: message.messageId };
   } catch (error) {

@@ -1,41 +1,100 @@
-/** What a relay counts since it was made, by name and label. */
-export class Metrics {
-  readonly #counters = new Map<string, number>();
-  readonly #gauges = new Map<string, () => number | Promise<number>>();
-
-  count(name: CounterName, label = '', by = 1): void {
-    const key = label === '' ? name : `${name}{${labels[name]}="${label}"}`;
-    this.#counters.set(key, (this.#counters.get(key) ?? 0) + by);
-  }
-
-  gauge(name: GaugeName, read: () => number | Promise<number>): void {
-    this.#gauges.set(name, read);
-  }
-
-  /** Prometheus text exposition format 0.0.4. */
-  async exposition(): Promise<string> {
-    const lines: string[] = [];
-    for (const name of Object.keys(labels)) {
-      const samples = [...this.#counters].filter(([key]) => key === name || key.startsWith(`${name}{`));
-      lines.push(`# TYPE khala_relay_${name} counter`, ...samples.map(([key, value]) => `khala_relay_${key} ${value}`));
-    }
-    for (const [name, read] of this.#gauges)
-      lines.push(`# TYPE khala_relay_${name} gauge`, `khala_relay_${name} ${await read()}`);
-    return `${lines.join('\n')}\n`;
-  }
-}
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 // Labels take values of closed sets only, so the number of series is bounded.
-const labels = {
-  messages_total: 'status',
-  refused_total: 'code',
-  deliveries_total: 'path',
-  acknowledged_total: 'path',
-  logins_total: 'outcome',
-  forwards_total: 'outcome',
-  connections_closed_total: 'reason',
+const counters = {
+  messages_total: ['Messages that were taken', 'status'],
+  refused_total: ['Messages that were refused', 'code'],
+  deliveries_total: ['Messages sent to their recipients'],
+  acknowledged_total: ['Acknowledgements of recipients that are on disk'],
+  logins_total: ['Logins of recipients', 'outcome'],
+  forwards_total: ['Messages in the queue to other relays that were settled', 'outcome'],
+  connections_closed_total: ['WebSockets that the relay closed', 'reason'],
 } as const;
 
-export type CounterName = keyof typeof labels;
-export type GaugeName =
-  'connections' | 'logged_in' | 'in_flight' | 'mailboxes' | 'mailbox_messages' | 'mailbox_bytes' | 'forward_queue';
+const gauges = {
+  connections: 'WebSockets',
+  logged_in: 'Recipients that read their mailbox',
+  in_flight: 'Messages between arrival and answer',
+  mailboxes: 'Mailboxes',
+  mailbox_messages: 'Messages that are kept',
+  mailbox_bytes: 'Bytes of the messages that are kept',
+  forward_queue: 'Messages that wait for another relay',
+} as const;
+
+export type CounterName = keyof typeof counters;
+export type GaugeName = keyof typeof gauges;
+
+const prefix = 'khala_relay_';
+const msPerSecond = 1_000;
+
+let processRegistry: Registry | undefined;
+
+/** Memory, CPU, event loop. Measured from the first time that somebody looks: it takes timers and observers. */
+function ofProcess(): Registry {
+  if (processRegistry === undefined) {
+    processRegistry = new Registry();
+    collectDefaultMetrics({ register: processRegistry });
+  }
+  return processRegistry;
+}
+
+/** What a relay counts since it was made, for Prometheus. */
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #counters = new Map<CounterName, Counter>();
+  // Of each name and label: finding one again costs more than counting.
+  readonly #series = new Map<string, { inc(by: number): void }>();
+  readonly #answers: Histogram;
+
+  constructor() {
+    const registers = [this.#registry];
+    for (const [name, [help, label]] of Object.entries(counters) as [CounterName, readonly [string, string?]][])
+      this.#counters.set(
+        name,
+        new Counter({ name: prefix + name, help, labelNames: label === undefined ? [] : [label], registers }),
+      );
+    this.#answers = new Histogram({
+      name: `${prefix}answer_seconds`,
+      help: 'Time from the arrival of a message to its answer',
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
+      registers,
+    });
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  count(name: CounterName, label?: string): void {
+    const key = label === undefined ? name : `${name} ${label}`;
+    let series = this.#series.get(key);
+    if (series === undefined) {
+      const counter = this.#counters.get(name);
+      series = label === undefined ? counter?.labels() : counter?.labels(label);
+      if (series === undefined) return;
+      this.#series.set(key, series);
+    }
+    series.inc(1);
+  }
+
+  answered(afterMs: number): void {
+    this.#answers.observe(afterMs / msPerSecond);
+  }
+
+  /** `read` is asked when somebody looks. */
+  gauge(name: GaugeName, read: () => number | Promise<number>): void {
+    new Gauge({
+      name: prefix + name,
+      help: gauges[name],
+      registers: [this.#registry],
+      async collect() {
+        this.set(await read());
+      },
+    });
+  }
+
+  /** Prometheus text exposition. */
+  exposition(): Promise<string> {
+    return Registry.merge([this.#registry, ofProcess()]).metrics();
+  }
+}

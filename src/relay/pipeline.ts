@@ -93,6 +93,7 @@ export class Pipeline {
 
   async #counted(bytes: Uint8Array, work: () => Promise<Receipt>): Promise<Receipt> {
     const { metrics } = this.#parts;
+    const start = performance.now();
     let entered = false;
     try {
       this.inFlight.enter(bytes.length);
@@ -106,6 +107,7 @@ export class Pipeline {
       throw refused;
     } finally {
       if (entered) this.inFlight.leave(bytes.length);
+      metrics.answered(performance.now() - start);
     }
   }
 

@@ -1,14 +1,15 @@
 import type { FastifyInstance } from 'fastify';
+import { Server as HttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { pino, type Logger } from 'pino';
 import { createVerifier, ready as cryptoReady, verify, type Verifier } from '../crypto/index.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
 import { createGate } from './access.ts';
 import { createForwarder, type Forwarder } from './forward.ts';
-import { createFastify } from './http-server.ts';
+import { createFastify, secureOptions } from './http-server.ts';
 import { addInfoRoutes } from './info-routes.ts';
 import { createIngest, type Ingest } from './ingest.ts';
-import { defaultLimits, type RelayLimits } from './limits.ts';
+import { resolveLimits, type RelayLimits } from './limits.ts';
 import { addMessagesRoutes } from './messages-route.ts';
 import { Metrics, type GaugeName } from './metrics.ts';
 import { createNodeTransport } from './node-transport.ts';
@@ -26,6 +27,8 @@ export interface Relay extends AsyncDisposable {
   readonly url: string;
   /** Resolves when it takes messages. Idempotent. Throws listen-failed. */
   start(): Promise<void>;
+  /** Connections from now on get this certificate. Throws tls-failed, relay-not-started. */
+  renewTls(tls: NonNullable<RelayOptions['tls']>): void;
   /** Answers what is in flight, flushes and closes all connections. Idempotent; it may be started again. */
   stop(): Promise<void>;
   /**
@@ -79,7 +82,7 @@ class FastifyRelay implements Relay {
     const { genesisHash, clock = Date.now } = options;
     const { verifySignature = this.#verifyTogether } = options;
     this.#options = options;
-    this.#limits = { ...defaultLimits, ...options.limits };
+    this.#limits = resolveLimits(options.limits);
     this.#logger = options.logger ?? pino({ enabled: false });
     this.#clock = clock;
     this.#verify = { verifySignature, limits: this.#limits, clock };
@@ -107,6 +110,17 @@ class FastifyRelay implements Relay {
       if (this.#running !== undefined) await this.#close(this.#running);
       this.#running = undefined;
     });
+  }
+
+  renewTls(tls: NonNullable<RelayOptions['tls']>): void {
+    if (this.#running === undefined) throw new RelayError('relay-not-started');
+    const { server } = this.#running.server;
+    try {
+      if (!(server instanceof HttpsServer)) throw new Error('the relay speaks plain HTTP');
+      server.setSecureContext(secureOptions(tls));
+    } catch (error) {
+      throw asRelayError(error, 'tls-failed');
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

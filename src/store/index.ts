@@ -6,6 +6,6 @@ export { openLmdbStore } from './lmdb-store.ts';
 export type { LmdbStoreOptions } from './lmdb-store.ts';
 export { openLmdbMailStore } from './lmdb-mail-store.ts';
 export type { LmdbMailStoreOptions } from './lmdb-mail-store.ts';
-export type { MailStore } from './mail-store.ts';
+export type { MailQuota, MailStore } from './mail-store.ts';
 export { openMemoryStore } from './memory-store.ts';
 export type { Entry, Expectation, KeyRange, TransactionalStore, Write } from './transactional-store.ts';

@@ -1,10 +1,9 @@
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import type { Logger } from 'pino';
 import type { Chain } from '../../chain/index.ts';
-import { RelayError } from '../../errors/index.ts';
 import type { Inbox } from '../../inbox/index.ts';
-import { createRelay } from '../../relay/index.ts';
+import { createRelay, type Relay } from '../../relay/index.ts';
 import { openLmdbMailStore } from '../../store/index.ts';
 import type { Vault } from '../../vault/index.ts';
 import { watchWorkerState, type WorkerStateWatch } from '../../worker-state/index.ts';
@@ -12,7 +11,10 @@ import { action, command, withAccount, type Context } from '../command.ts';
 import { keepEntry } from '../keep-entry.ts';
 import { cliLogger } from '../logger.ts';
 import { inboxOf } from '../local-inbox.ts';
+import { onHangup } from '../interruption.ts';
 import { printInbox } from '../print-inbox.ts';
+import { mailboxOptionsOf, relayOptionsOf, tlsOf } from '../relay-settings.ts';
+import type { Settings } from '../settings.ts';
 import type { SuriFlags } from '../secrets.ts';
 import { dataFolder, mayReachPrivate, openChain, openData, optionalAccount } from '../session.ts';
 import { required } from '../resolve-settings.ts';
@@ -25,6 +27,8 @@ interface Flags extends SuriFlags {
 export function serveCommand(): Command {
   const made = command('serve', 'run a relay: for its own entity with --vault, and for those whose endpoints name it', [
     ...(['ws', 'genesis', 'vault', 'listen', 'publicUrl', 'data', 'store'] as const),
+    ...(['recipient', 'allow', 'deny', 'registeredOnly', 'tlsCert', 'tlsKey', 'trustProxy'] as const),
+    ...(['retention', 'mailboxMessages', 'mailboxMegabytes', 'mailGigabytes', 'limit', 'verifyThreads'] as const),
     ...(['finality', 'allowPrivate', 'timeout', 'logLevel', 'rotateEvery', 'keepEpochs'] as const),
   ]).option('--from <block>', 'first block to read messages from, where nothing was read before');
   return withAccount(made).action(action(0, serve));
@@ -32,13 +36,13 @@ export function serveCommand(): Command {
 
 async function serve(context: Context<Flags>): Promise<void> {
   const { settings, signal } = context;
-  const listen = parseListen(settings.listen);
+  const options = relayOptionsOf(settings);
   const vault = settings.vault === undefined ? undefined : await unlockVault(settings);
   try {
     await using chain = await openChain(settings, signal);
     await using watch = watchWorkerState(chain);
     await watch.ready;
-    await run(context, { chain, watch, vault, listen });
+    await run(context, { chain, watch, vault, options });
   } finally {
     await vault?.close();
   }
@@ -48,14 +52,18 @@ interface Parts {
   readonly chain: Chain;
   readonly watch: WorkerStateWatch;
   readonly vault: Vault | undefined;
-  readonly listen: { readonly host: string; readonly port: number };
+  readonly options: ReturnType<typeof relayOptionsOf>;
 }
 
-async function run(context: Context<Flags>, { chain, watch, vault, listen }: Parts): Promise<void> {
+async function run(context: Context<Flags>, { chain, watch, vault, options }: Parts): Promise<void> {
   const { settings, flags, output, interrupted } = context;
+  const logger = cliLogger(settings);
   const folder = vault === undefined ? required(settings, 'data') : dataFolder(settings, vault);
   await using data = await openData(folder, chain, 'inbox');
-  await using mailStore = await openLmdbMailStore({ path: join(data.folder, 'mail') });
+  await using mailStore = await openLmdbMailStore({
+    path: join(data.folder, 'mail'),
+    ...mailboxOptionsOf(settings),
+  });
   await using forwardStore = await openLmdbMailStore({ path: join(data.folder, 'forward') });
   const inbox = vault === undefined ? undefined : inboxOf({ chain, vault, data, watch, settings, from: flags.from });
   await using _inbox = inbox;
@@ -65,18 +73,17 @@ async function run(context: Context<Flags>, { chain, watch, vault, listen }: Par
       ? undefined
       : keepEntry({ chain, vault, data, settings, account: optionalAccount(flags), output });
   await using relay = createRelay({
+    ...options,
     genesisHash: chain.genesisHash,
-    listen,
-    publicUrls: settings.publicUrl,
     mailStore,
     forwardStore,
     workerState: watch.state,
     ...(inbox === undefined || vault === undefined ? {} : { local: localEntity(vault, inbox) }),
     allowPrivate: mayReachPrivate(settings, chain),
-    logger: cliLogger(settings),
-    verifyThreads: availableParallelism() - 1,
+    logger,
   });
   await relay.start();
+  using _certificate = keepCertificate(relay, settings, logger);
   await inbox?.ready;
   output.print({ event: 'ready', url: relay.url, identity: vault?.identity }, `Relay ready at ${relay.url}.`);
   if (inbox === undefined) await interrupted;
@@ -87,9 +94,16 @@ function localEntity(vault: Vault, inbox: Inbox) {
   return { identity: vault.identity, vault, accept: inbox.accept.bind(inbox) };
 }
 
-function parseListen(address: string): Parts['listen'] {
-  const [, host, port] = /^(.+):([0-9]{1,5})$/.exec(address) ?? [];
-  if (host === undefined || port === undefined || Number(port) > 65_535)
-    throw new RelayError('bad-setting', { details: { name: 'listen', reason: 'it is not ADDRESS:PORT' } });
-  return { host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port) };
+/** SIGHUP reads the certificate again; one that can not be used is told, and the old one stays. */
+function keepCertificate(relay: Relay, settings: Settings, logger: Logger): Disposable | undefined {
+  if (settings.tlsCert === undefined) return undefined;
+  return onHangup(() => {
+    try {
+      const tls = tlsOf(settings);
+      if (tls !== undefined) relay.renewTls(tls);
+      logger.info('the certificate was read again');
+    } catch (error) {
+      logger.error({ err: error }, 'the certificate stays as it was');
+    }
+  });
 }

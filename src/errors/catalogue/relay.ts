@@ -57,6 +57,10 @@ export const relayErrors = {
     message: 'The relay can not listen on {address}: {reason}.',
     remedy: 'Choose a free port and an address of this machine.',
   },
+  'tls-failed': {
+    message: 'The certificate or its key can not be used: {reason}.',
+    remedy: 'Give the certificate with its chain and the key that belongs to it, both as PEM.',
+  },
   'login-refused': {
     message: 'The login of {identity} is refused: {reason}.',
     remedy: 'Ask for a new challenge and sign it for exactly the origin that was dialled.',
