@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { flagOf, settingsSchema, variableOf, type SettingName } from '../src/cli/settings.ts';
 
-import { limitsSchema, type LimitName } from '../src/relay/index.ts';
+import { limitsSchema, type LimitName, type Rate } from '../src/relay/index.ts';
 
 const page = new URL('../docs/configuration.md', import.meta.url);
 const names = Object.keys(settingsSchema.properties) as SettingName[];
@@ -49,10 +49,9 @@ const limitsHead = `
 function limitRow(name: LimitName): string {
   const { description, default: fallback } = limitsSchema.properties[name] as {
     description?: string;
-    default?: unknown;
+    default?: number | Rate;
   };
-  const isRate = typeof fallback === 'object' && fallback !== null;
-  const shown = isRate ? Object.values(fallback).join('/') : String(fallback);
+  const shown = typeof fallback === 'object' ? `${fallback.perSecond}/${fallback.burst}` : fallback;
   return `| ${name} | ${description ?? ''} | \`${shown}\` |\n`;
 }
 

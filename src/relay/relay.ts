@@ -115,12 +115,9 @@ class FastifyRelay implements Relay {
   renewTls(tls: NonNullable<RelayOptions['tls']>): void {
     if (this.#running === undefined) throw new RelayError('relay-not-started');
     const { server } = this.#running.server;
-    try {
-      if (!(server instanceof HttpsServer)) throw new Error('the relay speaks plain HTTP');
-      server.setSecureContext(secureOptions(tls));
-    } catch (error) {
-      throw asRelayError(error, 'tls-failed');
-    }
+    if (!(server instanceof HttpsServer))
+      throw new RelayError('tls-failed', { details: { reason: 'the relay speaks plain HTTP' } });
+    server.setSecureContext(secureOptions(tls));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
