@@ -226,7 +226,10 @@ export class WsSession {
 
   async #postReply(id: number, signedEnvelope: Uint8Array): Promise<RelayFrame> {
     const from = this.#proven();
-    const receipt = await this.#parts.pipeline.submitReply(signedEnvelope, { address: this.address, from });
+    const receipt = await this.#parts.pipeline.submitReply(Buffer.from(signedEnvelope), {
+      address: this.address,
+      from,
+    });
     return { type: 'receipt', id, ...receipt };
   }
 
