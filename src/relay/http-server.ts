@@ -1,6 +1,7 @@
 import cors from '@fastify/cors';
 import websocket from '@fastify/websocket';
-import fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
+import fastify, { LogController } from 'fastify';
+import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { createServer as createHttpServer, type Server } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { isIP } from 'node:net';
@@ -22,6 +23,8 @@ export interface HttpServerParts {
 
 const maxHeaderBytes = 16 * 1024;
 const secondsPerDay = 86_400;
+// Of the relay's routes.
+const methods = ['GET', 'POST'];
 
 /** fastify with the relay's limits, parsers and error format; no routes yet. */
 export async function createFastify(parts: HttpServerParts): Promise<FastifyInstance> {
@@ -73,11 +76,23 @@ function addErrorFormat(server: FastifyInstance, { limits, logger }: HttpServerP
     if (typeof retryAfterMs === 'number') reply.header('retry-after', Math.ceil(retryAfterMs / 1000));
     return reply.code(problem.status).type(problemType).send(problem);
   });
-  server.setNotFoundHandler(({ method, url }, reply) => {
-    const details = { method, path: url.split('?', 1)[0] ?? '/' };
-    const problem = toProblem(new RelayError('no-such-route', { details }));
+  const nothingHere = ({ method, url }: FastifyRequest, reply: FastifyReply): FastifyReply => {
+    const path = url.split('?', 1)[0] ?? '/';
+    const allowed = methods.filter((each) => server.hasRoute({ method: each, url: path })).join(', ');
+    if (allowed !== '') reply.header('allow', allowed);
+    const problem = toProblem(
+      allowed === ''
+        ? new RelayError('no-such-route', { details: { method, path } })
+        : new RelayError('method-not-allowed', { details: { method, path, allowed } }),
+    );
     return reply.code(problem.status).type(problemType).send(problem);
+  };
+  // Before anything asks for a body of theirs.
+  server.addHook('onRequest', (request, reply, done) => {
+    if (methods.includes(request.method) || request.method === 'OPTIONS') done();
+    else nothingHere(request, reply);
   });
+  server.setNotFoundHandler(nothingHere);
 }
 
 /** As Node takes it. Throws tls-failed for what it does not. */

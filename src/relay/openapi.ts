@@ -1,4 +1,5 @@
 import type { RelayLimits } from './limits.ts';
+import { problemType } from './problem.ts';
 import { batchResultSchema, healthSchema, infoSchema, messageSchema, problemSchema, receiptSchema } from './schemas.ts';
 
 /** OpenAPI 3.1 of what the relay offers over HTTP; /v1/ws is in docs/relay.md. */
@@ -16,7 +17,12 @@ export function openApiDocument({ maxBatch, maxMessageBytes }: Pick<RelayLimits,
             content: {
               'application/octet-stream': octets,
               'application/json': {
-                schema: { anyOf: [messageSchema, { type: 'array', items: messageSchema, maxItems: maxBatch }] },
+                schema: {
+                  anyOf: [
+                    messageSchema,
+                    { type: 'array', items: { anyOf: [messageSchema, anything] }, maxItems: maxBatch },
+                  ],
+                },
               },
             },
           },
@@ -40,12 +46,26 @@ export function openApiDocument({ maxBatch, maxMessageBytes }: Pick<RelayLimits,
           },
         },
       },
-      '/v1/info': { get: { summary: 'About this relay', responses: { 200: json('Info', infoSchema), ...problems } } },
-      '/healthz': { get: { summary: 'Lives', responses: { 200: json('Yes', healthSchema), ...problems } } },
+      '/v1/info': {
+        get: { summary: 'About this relay', responses: { 200: json('Info', infoSchema), default: problem('Refused') } },
+      },
+      '/healthz': {
+        get: { summary: 'Lives', responses: { 200: json('Yes', healthSchema), default: problem('Refused') } },
+      },
       '/readyz': {
         get: {
           summary: 'Takes messages',
-          responses: { 200: json('Yes', healthSchema), 503: json('No', healthSchema), ...problems },
+          responses: {
+            200: json('Yes', healthSchema),
+            503: json('No', healthSchema),
+            default: problem('Refused'),
+          },
+        },
+      },
+      '/v1/ws': {
+        get: {
+          summary: 'A WebSocket for senders and recipients; docs/relay.md has its frames',
+          responses: { 101: { description: 'The WebSocket' }, 426: problem('Asked without an upgrade') },
         },
       },
       '/metrics': {
@@ -53,7 +73,7 @@ export function openApiDocument({ maxBatch, maxMessageBytes }: Pick<RelayLimits,
           summary: 'Prometheus text exposition',
           responses: {
             200: { description: 'Samples', content: { 'text/plain': { schema: { type: 'string' } } } },
-            ...problems,
+            default: problem('Refused'),
           },
         },
       },
@@ -61,8 +81,26 @@ export function openApiDocument({ maxBatch, maxMessageBytes }: Pick<RelayLimits,
   };
 }
 
+const anything = { description: 'Something else: it is answered with a problem, and the others are taken' };
+
 const json = (description: string, schema: unknown) => ({ description, content: { 'application/json': { schema } } });
 
+const problem = (description: string) => ({
+  description,
+  content: { [problemType]: { schema: problemSchema } },
+});
+
 const problems = {
-  default: { description: 'Refused', content: { 'application/problem+json': { schema: problemSchema } } },
+  400: problem('The bytes are not what they should be'),
+  401: problem('The signature is not valid'),
+  403: problem('The sender is not welcome'),
+  404: problem('The recipient is not served here'),
+  410: problem('The key that it is sealed to was erased; details.record has the current one'),
+  413: problem('Too large'),
+  422: problem('The message can not be taken, now or later'),
+  429: problem('Too many; Retry-After tells when'),
+  503: problem('Busy or stopping; try again'),
+  507: problem('The mailbox is full'),
+  508: problem('It went through too many relays, or in a circle'),
+  default: problem('Refused'),
 };

@@ -1,3 +1,5 @@
+import type { Writable } from 'node:stream';
+import type { WebSocket } from '@fastify/websocket';
 import type { FastifyInstance } from 'fastify';
 import type { Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
@@ -41,17 +43,29 @@ export class Sessions {
   }
 
   addRoute(server: FastifyInstance): void {
-    server.get('/v1/ws', { websocket: true }, (socket, { ip, raw }) => {
-      const key = addressKey(ip);
-      const open = this.#perAddress.get(key) ?? 0;
-      if (open >= this.#parts.limits.maxConnectionsPerAddress) {
-        this.#parts.metrics.count('connections_closed_total', 'too-many');
-        socket.close(tryAgainLater, 'too many connections');
-        return;
-      }
-      this.#perAddress.set(key, open + 1);
-      this.#all.add(new WsSession(socket, raw.socket, ip, this.#parts));
+    server.route({
+      method: 'GET',
+      url: '/v1/ws',
+      handler: (_, reply) => {
+        reply.header('upgrade', 'websocket');
+        throw new RelayError('upgrade-required', { details: { path: '/v1/ws' } });
+      },
+      wsHandler: (socket, { ip, raw }) => {
+        this.#add(socket, raw.socket, ip);
+      },
     });
+  }
+
+  #add(socket: WebSocket, stream: Writable, address: string): void {
+    const key = addressKey(address);
+    const open = this.#perAddress.get(key) ?? 0;
+    if (open >= this.#parts.limits.maxConnectionsPerAddress) {
+      this.#parts.metrics.count('connections_closed_total', 'too-many');
+      socket.close(tryAgainLater, 'too many connections');
+      return;
+    }
+    this.#perAddress.set(key, open + 1);
+    this.#all.add(new WsSession(socket, stream, address, this.#parts));
   }
 
   /** Flushes and closes all. */

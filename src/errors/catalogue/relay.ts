@@ -137,6 +137,14 @@ export const relayErrors = {
     message: 'The request is refused: {reason}.',
     remedy: 'See /openapi.json for what this relay takes.',
   },
+  'method-not-allowed': {
+    message: '{path} does not take {method}, but {allowed}.',
+    remedy: 'See /openapi.json for what this relay offers.',
+  },
+  'upgrade-required': {
+    message: 'There is a WebSocket at {path}.',
+    remedy: 'Open it with a WebSocket client; docs/relay.md has its frames.',
+  },
   'no-such-route': {
     message: 'There is nothing at {method} {path}.',
     remedy: 'See /openapi.json for what this relay offers.',
