@@ -59,7 +59,12 @@ export async function createFastify(parts: HttpServerParts): Promise<FastifyInst
   // Nothing here goes by cookies or addresses that a page would borrow: any page may be a sender, as any program may.
   await server.register(cors, { origin: '*', exposedHeaders: ['retry-after'], maxAge: secondsPerDay });
   await server.register(websocket, {
-    options: { maxPayload: limits.maxMessageBytes + frameOverhead, perMessageDeflate: false },
+    options: {
+      maxPayload: limits.maxMessageBytes + frameOverhead,
+      perMessageDeflate: false,
+      // A session answers, and counts what waits to be read.
+      autoPong: false,
+    },
     errorHandler: (_, socket) => {
       socket.terminate();
     },

@@ -32,6 +32,9 @@ export interface SessionParts {
 
 type ProofFrame = Extract<ClientFrame, { type: 'login' | 'prove' }>;
 
+/** Header of a control frame from a server. */
+const pongOverhead = 2;
+
 const closeCodes = { normal: 1000, goingAway: 1001, policy: 1008 } as const;
 
 /** One WebSocket: requests in, answers and deliveries out, both bounded. */
@@ -64,6 +67,10 @@ export class WsSession {
       this.#receive(data, isBinary);
     });
     socket.on('pong', () => (this.#active = true));
+    socket.on('ping', (data) => {
+      this.#active = true;
+      this.#pong(data);
+    });
     socket.on('close', () => {
       this.#release();
     });
@@ -317,12 +324,23 @@ export class WsSession {
   #send(frame: RelayFrame): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return;
     const bytes = encodeRelayFrame(frame);
-    this.#buffered += bytes.length;
+    this.#socket.send(bytes, this.#buffer(bytes.length));
+  }
+
+  /** Pings that nobody asked for are answered as messages are: within bounds. */
+  #pong(data: Buffer): void {
+    if (this.#socket.readyState !== this.#socket.OPEN) return;
+    this.#socket.pong(data, false, this.#buffer(data.length + pongOverhead));
+  }
+
+  /** Counts what is about to be sent until the function that it gives is called. */
+  #buffer(length: number): () => void {
     this.#gather();
-    this.#socket.send(bytes, () => {
-      this.#flushed(bytes.length);
-    });
+    this.#buffered += length;
     if (this.#buffered > this.#parts.limits.maxBufferedBytes) this.#slowDown();
+    return () => {
+      this.#flushed(length);
+    };
   }
 
   /** What is sent before the event loop turns goes to the system at once. */

@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'mocha';
+import { mailboxOptionsOf, relayOptionsOf } from '../../src/cli/relay-settings.ts';
+import { resolveSettings } from '../../src/cli/resolve-settings.ts';
+import { isRelayError, type ErrorCode } from '../../src/errors/index.ts';
+import { createRelay } from '../../src/relay/index.ts';
+import type { MailStore } from '../../src/store/index.ts';
+
+const id = `0x${'ab'.repeat(32)}` as const;
+const alice = '5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY';
+const aliceHex = '0xd43593c715fdd31c61141abd04a99fd6822c8558854ccde39a5684e7a56da27d';
+
+describe('settings of a relay', () => {
+  let folder: string;
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'khala-relay-settings-'));
+  });
+  after(() => {
+    rmSync(folder, { recursive: true });
+  });
+
+  const settingsOf = (flags: Record<string, unknown> = {}, env: Record<string, string> = {}) =>
+    resolveSettings({ flags, env, config: file });
+  let file: string;
+  before(() => {
+    file = join(folder, 'empty.toml');
+    writeFileSync(file, '');
+  });
+
+  it('are those of createRelay where nothing is said', () => {
+    const { listen, recipients, access, limits, publicUrls, ...rest } = relayOptionsOf(settingsOf());
+    assert.deepEqual(listen, { host: '127.0.0.1', port: 8710 });
+    assert.deepEqual([recipients, limits, publicUrls], [[], {}, []]);
+    assert.deepEqual(access, { deny: [], registeredOnly: false });
+    assert.deepEqual(Object.keys(rest), ['verifyThreads']);
+    const day = 86_400_000;
+    assert.deepEqual(mailboxOptionsOf(settingsOf()), {
+      retentionMs: 30 * day,
+      quota: { maxCount: 100_000, maxBytes: 256 * 2 ** 20, maxTotalBytes: 64 * 2 ** 30 },
+    });
+  });
+
+  it('come from flags, the environment and a file', () => {
+    const config = join(folder, 'relay.toml');
+    writeFileSync(
+      config,
+      `listen = "[::1]:9"\nallow = ["${id}"]\nlimit = ["window=7", "perIdentity=1.5/3"]\nmailboxMessages = 5\n`,
+    );
+    const env = { KHALA_RELAY_DENY: `${alice},${id}`, KHALA_RELAY_REGISTERED_ONLY: 'true' };
+    const settings = resolveSettings({
+      flags: { recipient: [alice], verifyThreads: '0', retention: '0.5' },
+      env,
+      config,
+    });
+    const options = relayOptionsOf(settings);
+    assert.deepEqual(options.listen, { host: '::1', port: 9 });
+    assert.deepEqual(options.access, { allow: [id], deny: [aliceHex, id], registeredOnly: true });
+    assert.deepEqual(options.recipients, [aliceHex]);
+    assert.deepEqual(options.limits, { window: 7, perIdentity: { perSecond: 1.5, burst: 3 } });
+    assert.equal(options.verifyThreads, 0);
+    const { retentionMs, quota } = mailboxOptionsOf(settings);
+    assert.deepEqual([retentionMs, quota.maxCount], [43_200_000, 5]);
+  });
+
+  it('read a certificate and its key from their files', () => {
+    const [cert, key] = [join(folder, 'cert'), join(folder, 'key')];
+    writeFileSync(cert, 'a certificate');
+    writeFileSync(key, 'a key');
+    const { tls } = relayOptionsOf(settingsOf({ tlsCert: cert, tlsKey: key }));
+    assert.deepEqual([String(tls?.cert), String(tls?.key)], ['a certificate', 'a key']);
+  });
+
+  const wrong: readonly (readonly [string, Record<string, unknown>, ErrorCode])[] = [
+    ['an id that is none', { deny: ['0x12'] }, 'bad-id'],
+    ['a recipient that is none', { recipient: ['bob'] }, 'bad-id'],
+    ['a certificate without its key', { tlsCert: 'cert.pem' }, 'bad-setting'],
+    ['a key without its certificate', { tlsKey: 'key.pem' }, 'bad-setting'],
+    ['a file that is not there', { tlsCert: '/nowhere/cert', tlsKey: '/nowhere/key' }, 'bad-setting'],
+    ['a limit that there is not', { limit: ['speed=9'] }, 'bad-setting'],
+    ['a limit that is no number', { limit: ['window=many'] }, 'bad-setting'],
+    ['a limit without a value', { limit: ['window'] }, 'bad-setting'],
+    ['a rate without its burst', { limit: ['perAddress=5'] }, 'bad-setting'],
+    ['an address without a port', { listen: 'localhost' }, 'bad-setting'],
+    ['a retention of nothing', { retention: '0' }, 'bad-setting'],
+    ['half a message', { mailboxMessages: '0.5' }, 'bad-setting'],
+    ['threads by the hundred', { verifyThreads: '100' }, 'bad-setting'],
+  ];
+  for (const [what, flags, code] of wrong)
+    it(`refuse ${what}`, () => {
+      assert.throws(
+        () => relayOptionsOf(settingsOf(flags)),
+        (error) => isRelayError(error, code),
+      );
+    });
+
+  it('refuse a limit out of its range when the relay is made', () => {
+    const genesisHash = id;
+    const mailStore = {} as MailStore;
+    for (const limit of ['window=0', 'window=1.5', 'slowReaderMs=99999999999', 'perAddress=0/5', 'perAddress=5/0']) {
+      const { limits } = relayOptionsOf(settingsOf({ limit: [limit] }));
+      assert.throws(
+        () => createRelay({ genesisHash, mailStore, limits }),
+        (error) => isRelayError(error, 'bad-setting'),
+        limit,
+      );
+    }
+  });
+});

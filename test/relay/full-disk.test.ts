@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { after, before, describe, it } from 'mocha';
+import { createRelayClient } from '../../src/relay/index.ts';
+import { until } from '../support/until.ts';
+import { alice, bob, Cleanup, genesisHash, message, signer } from './support.ts';
+
+const run = promisify(execFile);
+
+describe('relay: a full disk', () => {
+  const cleanup = new Cleanup();
+  let path: string;
+
+  before(async function () {
+    path = await cleanup.folder();
+    const mounted = await run('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', path]).then(
+      () => true,
+      () => false,
+    );
+    // Needs the right to mount a small file system.
+    if (!mounted) this.skip();
+    cleanup.add(path, () => run('umount', [path]));
+  });
+  after(() => cleanup.run());
+
+  it('refuses, loses nothing that it took, still hands out mail, and takes again when there is room', async () => {
+    const relay = await cleanup.relay({ mailStore: await cleanup.store({ path }) });
+    const url = relay.url.replace('http', 'ws');
+    const client = cleanup.add(createRelayClient({ genesisHash, allowPrivate: true }), (made) => made.stop());
+    const taken = new Set<string>();
+    const refused: string[] = [];
+    const send = async (): Promise<void> => {
+      const { id, bytes } = message(alice, bob, { size: 20_000 });
+      await client.send(bytes, [url]).then(
+        () => taken.add(id),
+        (error: unknown) => refused.push((error as { code: string }).code),
+      );
+    };
+    for (let round = 0; round < 12; round++) await Promise.all(Array.from({ length: 20 }, send));
+    assert.ok(taken.size > 20 && refused.length > 20);
+    assert.deepEqual([...new Set(refused)], ['relay-failed']);
+    assert.equal((await fetch(`${relay.url}/healthz`)).status, 200);
+
+    const received = new Set<string>();
+    const before = (await relay.mailStore.read(bob.identity, 0n, { count: 1000, bytes: 2 ** 30 })).map(
+      ({ messageId }) => messageId,
+    );
+    assert.deepEqual(new Set(before), taken);
+    const subscription = client.receive({ url, identity: bob.identity, sign: signer(bob) }).subscribe((event) => {
+      if (event.type !== 'delivery') return;
+      received.add(String(event.cursor));
+      event.ack();
+    });
+    cleanup.add(subscription, (made) => {
+      made.unsubscribe();
+    });
+    const first = taken.size;
+    await until(() => received.size >= first);
+    const count = taken.size;
+    await until(async () => {
+      await send();
+      return taken.size > count;
+    });
+    await until(() => received.size === taken.size);
+  }).timeout(60_000);
+});

@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict';
+import { connect, type Socket } from 'node:net';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, it } from 'mocha';
+import type { Relay } from '../../src/relay/index.ts';
+import { until } from '../support/until.ts';
+import { RawSocket } from './raw-socket.ts';
+import { alice, bob, Cleanup, message } from './support.ts';
+
+const upgrade = (key = `${'A'.repeat(22)}==`): string =>
+  [
+    'GET /v1/ws HTTP/1.1',
+    'host: relay',
+    'upgrade: websocket',
+    'connection: upgrade',
+    'sec-websocket-version: 13',
+    `sec-websocket-key: ${key}`,
+    '\r\n',
+  ].join('\r\n');
+
+/** A frame of RFC 6455 §5.2, right or wrong in any of its parts. */
+interface WireFrame {
+  readonly first: number;
+  readonly masked: boolean;
+  /** Written instead of the payload's own length. */
+  readonly length: number | bigint | undefined;
+  readonly payload: Uint8Array;
+}
+
+function encode({ first, masked, length, payload }: WireFrame): Buffer {
+  const size = BigInt(length ?? payload.length);
+  const mask = Buffer.from([1, 2, 3, 4]);
+  const lead = Buffer.of(first);
+  const bit = masked ? 0x80 : 0;
+  const head = Buffer.alloc(9);
+  let used = 1;
+  if (size < 126n) head[0] = bit | Number(size);
+  else if (size < 65_536n) {
+    head[0] = bit | 126;
+    head.writeUInt16BE(Number(size), 1);
+    used = 3;
+  } else {
+    head[0] = bit | 127;
+    head.writeBigUInt64BE(size, 1);
+    used = 9;
+  }
+  const body = masked ? Buffer.concat([mask, payload.map((byte, at) => byte ^ (mask[at % 4] ?? 0))]) : payload;
+  return Buffer.concat([lead, head.subarray(0, used), body]);
+}
+
+const binaryFrame = (payload: Uint8Array): WireFrame => ({ first: 0x82, masked: true, length: undefined, payload });
+
+const wireFrame = fc.record({
+  // Mostly an opcode of the RFC, with any FIN and reserved bits.
+  first: fc.oneof(fc.constantFrom(0x82, 0x02, 0x80, 0x00, 0x88, 0x89, 0x8a, 0x81, 0xc2, 0xf2), fc.nat(255)),
+  masked: fc.boolean().map((chance) => chance || true),
+  length: fc.option(fc.oneof(fc.nat(300), fc.bigInt({ min: 0n, max: 2n ** 64n - 1n })), { nil: undefined, freq: 4 }),
+  payload: fc.oneof(
+    fc.uint8Array({ maxLength: 300 }),
+    // One of ours, cut or whole.
+    fc
+      .tuple(fc.constantFrom(1, 2, 3, 4, 5, 0x85), fc.uint8Array({ maxLength: 60 }))
+      .map(([type, rest]) => Uint8Array.of(type, ...rest)),
+  ),
+});
+
+/** Asks anew each time, which a compiler that remembers the last answer would not. */
+function isDone(ask: () => boolean): boolean {
+  return ask();
+}
+
+describe('relay: hostile sockets', () => {
+  const cleanup = new Cleanup();
+  let relay: Relay;
+
+  beforeEach(async () => {
+    relay = await cleanup.relay({
+      limits: { requestTimeoutMs: 300, pingIntervalMs: 100, maxConnectionsPerAddress: 5_000 },
+    });
+  });
+  afterEach(() => cleanup.run());
+
+  const dial = (): Socket & { isOver: boolean } => {
+    const socket = Object.assign(connect(Number(new URL(relay.url).port), '127.0.0.1'), { isOver: false });
+    socket.on('error', () => undefined).on('close', () => (socket.isOver = true));
+    cleanup.add(socket, () => socket.destroy());
+    return socket;
+  };
+  /** After the upgrade and the first frame. */
+  const opened = async (): Promise<Socket & { isOver: boolean }> => {
+    const socket = dial();
+    let received = '';
+    socket.on('data', (chunk) => (received += chunk.toString('latin1'))).write(upgrade());
+    await until(() => /\r\n\r\n[^]+/.test(received));
+    return socket;
+  };
+  const metric = async (name: string): Promise<number> => {
+    const text = await (await fetch(`${relay.url}/metrics`)).text();
+    return Number(
+      text
+        .split('\n')
+        .find((line) => line.startsWith(`khala_relay_${name} `))
+        ?.split(' ')
+        .at(-1),
+    );
+  };
+  const servesOthers = async (): Promise<void> => {
+    const raw = await RawSocket.open(relay.url, cleanup);
+    raw.send({ type: 'send', id: 1, signedEnvelope: message(alice, bob).bytes });
+    await raw.next('receipt');
+    raw.socket.terminate();
+  };
+
+  it('with any frames, right or wrong, get an answer or their end, and others are served', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(wireFrame, { minLength: 1, maxLength: 6 }), fc.boolean(), async (frames, inPieces) => {
+        const socket = await opened();
+        for (const frame of frames) {
+          const bytes = encode(frame);
+          const cut = inPieces ? Math.floor(bytes.length / 2) : bytes.length;
+          socket.write(bytes.subarray(0, cut));
+          if (inPieces) await new Promise(setImmediate);
+          socket.write(bytes.subarray(cut));
+        }
+        socket.end();
+        await until(() => socket.isOver);
+      }),
+      { numRuns: 150 },
+    );
+    await servesOthers();
+    await until(async () => (await metric('connections')) === 0);
+    assert.equal(await metric('in_flight'), 0);
+  }).timeout(60_000);
+
+  it('with garbage instead of HTTP or after the upgrade are closed', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ minLength: 1, maxLength: 500 }), fc.boolean(), async (garbage, upgraded) => {
+        const socket = upgraded ? await opened() : dial();
+        socket.resume().end(garbage);
+        await until(() => socket.isOver);
+      }),
+      { numRuns: 30 },
+    );
+    await servesOthers();
+  }).timeout(60_000);
+
+  it('that never finish a handshake are cut', async () => {
+    const slow = ['', 'GET /v1/ws HTT', upgrade().slice(0, -10)].map((start) => {
+      const socket = dial();
+      socket.resume().write(start);
+      return socket;
+    });
+    await servesOthers();
+    await until(() => slow.every(({ isOver }) => isOver));
+  });
+
+  it('that never finish a frame are cut, whatever it promised', async () => {
+    for (const length of [undefined, 200_000, 2 ** 40]) {
+      const socket = await opened();
+      const bytes = encode({ ...binaryFrame(message(alice, bob).bytes), length });
+      socket.write(bytes.subarray(0, -1));
+      await until(() => socket.isOver);
+    }
+    await servesOthers();
+  });
+
+  it('that ping without reading what comes back take no memory', async () => {
+    const limits = { maxBufferedBytes: 50_000, slowReaderMs: 300, pingIntervalMs: 60_000 };
+    relay = await cleanup.relay({ limits });
+    const socket = await opened();
+    socket.pause();
+    const pings = Buffer.concat(
+      Array.from({ length: 500 }, () =>
+        encode({ first: 0x89, masked: true, length: undefined, payload: new Uint8Array(125) }),
+      ),
+    );
+    let isCut = false;
+    const cut = until(async () => (await metric('connections_closed_total{reason="slow-reader"}')) === 1).then(() => {
+      isCut = true;
+    });
+    while (!isDone(() => isCut || socket.isOver))
+      if (socket.write(pings)) await new Promise(setImmediate);
+      else await Promise.race([new Promise((resolve) => socket.once('drain', resolve)), cut]);
+    await cut;
+  }).timeout(60_000);
+
+  it('by the thousand that say nothing leave room for those who do', async () => {
+    const silent = await Promise.all(Array.from({ length: 1_000 }, opened));
+    await servesOthers();
+    assert.ok((await metric('connections')) <= 1_001);
+    for (const socket of silent) socket.destroy();
+    await until(async () => (await metric('connections')) === 0);
+  }).timeout(60_000);
+});
