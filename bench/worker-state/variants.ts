@@ -1,37 +1,60 @@
 import assert from 'node:assert/strict';
+import { rm } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiPromise, WsProvider } from '@polkadot/api';
 import type { ProviderInterface } from '@polkadot/rpc-provider/types';
-import { WebSocket } from 'ws';
-import { connectChain } from '../../src/chain/index.ts';
 import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
-import { ready } from '../../src/crypto/index.ts';
-import { watchWorkerState } from '../../src/worker-state/index.ts';
+import type * as Crypto from '../../src/crypto/index.ts';
+import type * as Root from '../../src/index.ts';
+import type { TransactionalStore } from '../../src/store/index.ts';
+import type { WorkerStateWatch } from '../../src/worker-state/index.ts';
 import { costOf, type Cost } from '../cost.ts';
+import { connectRaw } from '../replay/raw-client.ts';
 
-/** A way to read all of WorkerState at the head of a node; gives its cost, connecting left out. */
-export type Variant = (url: string, workers: number) => Promise<Cost>;
+/** As it is packed: run from its sources, a loader gives names to functions, which takes as long as what they do. */
+const packed = new URL('../../dist/', import.meta.url).href;
+const { connectChain, watchWorkerState, openLmdbStore } = (await import(`${packed}index.js`)) as typeof Root;
+const { ready } = (await import(`${packed}crypto/index.js`)) as typeof Crypto;
+
+/** A chain and what is to be done with it. */
+export interface Task {
+  readonly url: string;
+  readonly workers: number;
+  /** Blocks to follow, beyond the one that is shown first. */
+  readonly from: number;
+  readonly to: number;
+  /** Folder of a store. */
+  readonly store: string;
+}
+
+/** One way to read or follow WorkerState; gives its cost, connecting left out. */
+export type Variant = (task: Task) => Promise<Cost & { readonly heldBytes?: number }>;
 
 const pageSize = 1_000;
 const inFlight = 6;
+const gets = 1_000;
 
 /** `entries()` of both maps by @polkadot/api. */
-const entries: Variant = async (url, workers) => {
+const entries: Variant = async ({ url, workers }) => {
   const api = await ApiPromise.create({
     provider: new WsProvider(url) as unknown as ProviderInterface,
     noInitWarn: true,
   });
-  const cost = await costOf(async () => {
+  const held: unknown[] = [];
+  const cost = await withHeld(async () => {
     const at = await api.at(await api.rpc.chain.getFinalizedHead());
     const infos = await at.query.phalaRegistry.workers.entries();
     const endpoints = await at.query.phalaRegistry.endpoints.entries();
     assert.deepEqual([infos.length, endpoints.length], [workers, workers]);
+    held.push(infos, endpoints);
   });
+  assert.equal(held.length, 2);
   await api.disconnect();
   return cost;
 };
 
 /** The same keys and values, pages in flight, parsed as JSON and thrown away. */
-const raw: Variant = async (url, workers) => {
+const raw: Variant = async ({ url, workers }) => {
   const { call, close } = await connectRaw(url);
   const cost = await costOf(async () => {
     const head = await call('chain_getFinalizedHead', []);
@@ -58,17 +81,112 @@ const raw: Variant = async (url, workers) => {
 
 const snapshot =
   (verify: boolean, upTo: 'ready' | 'verified'): Variant =>
-  async (url, workers) => {
+  async ({ url, workers }) => {
     const chain = await connectChain({ endpoints: [url] });
     await ready();
-    const cost = await costOf(async () => {
+    const watches: WorkerStateWatch[] = [];
+    const cost = await withHeld(async () => {
       const watch = watchWorkerState(chain, { verify });
+      watches.push(watch);
       await watch[upTo];
       assert.equal(watch.state.size, workers);
     });
+    for (const watch of watches) await watch.stop();
     await chain.stop();
     return cost;
   };
+
+/** From opening the store up to and with the first 1 000 workers looked at; `cold`: in a store that is empty. */
+const start =
+  (kind: 'cold' | 'warm'): Variant =>
+  async ({ url, workers, store: path }) => {
+    if (kind === 'cold') await rm(path, { recursive: true, force: true });
+    const chain = await connectChain({ endpoints: [url] });
+    await ready();
+    const ids = await someIds(url);
+    const opened: { store: TransactionalStore; watch: WorkerStateWatch }[] = [];
+    const cost = await costOf(async () => {
+      const store = await openLmdbStore({ path });
+      const watch = watchWorkerState(chain, { verify: true, store });
+      opened.push({ store, watch });
+      await watch.ready;
+      assert.equal(watch.state.size, workers);
+      for (const id of ids) assert.ok(watch.state.get(id) !== undefined);
+    });
+    for (const { store, watch } of opened) {
+      await watch.verified;
+      await watch.stop();
+      await store.close();
+    }
+    await chain.stop();
+    return cost;
+  };
+
+/** Follows blocks one by one, as a chain makes them. */
+const follow: Variant = async ({ url, from, to }) => {
+  const control = await connectRaw(url);
+  await control.call('replay_show', [from]);
+  const chain = await connectChain({ endpoints: [url] });
+  const watch = watchWorkerState(chain, { verify: true });
+  await watch.verified;
+  const steps = watch.changes$.subscribe();
+  const cost = await costOf(async () => {
+    for (let block = from + 1; block <= to; block++) {
+      await control.call('replay_show', [block]);
+      while (watch.state.at.block < block) await new Promise((resolve) => setImmediate(resolve));
+    }
+  });
+  steps.unsubscribe();
+  await watch.stop();
+  await chain.stop();
+  control.close();
+  return cost;
+};
+
+/** Is told of the same blocks and fetches the header of each, by bare calls. */
+const headers: Variant = async ({ url, from, to }) => {
+  const control = await connectRaw(url);
+  await control.call('replay_show', [from]);
+  const client = await connectRaw(url);
+  let told = 0;
+  client.onNotification = (result) => (told = Number((result as { number: string }).number));
+  await client.call('chain_subscribeFinalizedHeads', []);
+  let fetched = 0;
+  const cost = await costOf(async () => {
+    for (let block = from + 1; block <= to; block++) {
+      await control.call('replay_show', [block]);
+      while (told < block) await new Promise((resolve) => setImmediate(resolve));
+      const hash = await client.call('chain_getBlockHash', [block]);
+      const header = (await client.call('chain_getHeader', [hash])) as { number: string };
+      fetched = Number(header.number);
+    }
+  });
+  assert.equal(fetched, to);
+  client.close();
+  control.close();
+  return cost;
+};
+
+/** The same blocks as the chain room gives them to whoever follows heads. */
+const heads: Variant = async ({ url, from, to }) => {
+  const control = await connectRaw(url);
+  await control.call('replay_show', [from]);
+  const chain = await connectChain({ endpoints: [url] });
+  const stopping = new AbortController();
+  const events = chain.headEvents({}, stopping.signal);
+  await events.next();
+  const cost = await costOf(async () => {
+    for (let block = from + 1; block <= to; block++) {
+      await control.call('replay_show', [block]);
+      const { value } = await events.next();
+      assert.equal(value.head.number, block);
+    }
+  });
+  stopping.abort();
+  await chain.stop();
+  control.close();
+  return cost;
+};
 
 export const variants: Readonly<Record<string, Variant>> = {
   entries,
@@ -76,31 +194,35 @@ export const variants: Readonly<Record<string, Variant>> = {
   plain: snapshot(false, 'ready'),
   'plain-verified': snapshot(false, 'verified'),
   proven: snapshot(true, 'ready'),
-  'proven-verified': snapshot(true, 'verified'),
+  cold: start('cold'),
+  warm: start('warm'),
+  follow,
+  headers,
+  heads,
 };
 
-interface Raw {
-  readonly call: (method: string, params: readonly unknown[]) => Promise<unknown>;
-  readonly close: () => void;
+/** With the memory that is held at the end above that at the start, all kinds of it. */
+async function withHeld(operation: () => Promise<void>): Promise<Cost & { readonly heldBytes: number }> {
+  const before = await heldBytes();
+  const cost = await costOf(operation);
+  return { ...cost, heldBytes: (await heldBytes()) - before };
 }
 
-async function connectRaw(url: string): Promise<Raw> {
-  const socket = new WebSocket(url, { maxPayload: 2 ** 28 });
-  await new Promise((resolve) => socket.once('open', resolve));
-  const waiting = new Map<number, (result: unknown) => void>();
-  socket.on('message', (data: Buffer) => {
-    const { id, result } = JSON.parse(data.toString()) as { id: number; result: unknown };
-    waiting.get(id)?.(result);
-    waiting.delete(id);
-  });
-  let next = 1;
-  return {
-    call: (method, params) =>
-      new Promise((resolve) => {
-        const id = next++;
-        waiting.set(id, resolve);
-        socket.send(JSON.stringify({ jsonrpc: '2.0', id, method, params }));
-      }),
-    close: () => socket.close(),
-  };
+async function heldBytes(): Promise<number> {
+  for (let round = 0; round < 3; round++) {
+    globalThis.gc?.();
+    await sleep(20);
+  }
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
+
+/** Ids from all over the map. */
+async function someIds(url: string): Promise<`0x${string}`[]> {
+  const { call, close } = await connectRaw(url);
+  const head = await call('chain_getFinalizedHead', []);
+  const prefix = storagePrefix('PhalaRegistry', 'Workers');
+  const keys = (await call('state_getKeysPaged', [prefix, gets, null, head])) as string[];
+  close();
+  return keys.map((key) => `0x${key.slice(-64)}` as const);
 }

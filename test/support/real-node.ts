@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** Path of a polkadot-omni-node; suites that need one are skipped without it. */
-const realNodeBinary = process.env['KHALA_RELAY_NODE'];
+export const realNodeBinary = process.env['KHALA_RELAY_NODE'];
 
 const devSpec = fileURLToPath(new URL('../../runtime/artifacts/khala-dev.spec.json', import.meta.url));
 /** Until a node says on which port it listens: it compiles the runtime first. */
