@@ -119,13 +119,15 @@ export { sealMessage } from './channel/index.ts';
 export type { KeyDirectory, Outgoing, SealedMessage, Sender } from './channel/index.ts';
 export { publishEndpoints, registerEntity, rotateEntity } from './presence/index.ts';
 export type { PresenceOptions, Rotation } from './presence/index.ts';
-export { createOutbox } from './outbox/index.ts';
+export { createOutbox, openOutboxQueue } from './outbox/index.ts';
 export type {
   Arrival,
   Carried,
   OffChainCarrier,
   Outbox,
+  OutboxEntry,
   OutboxOptions,
+  OutboxQueue,
   Receipt,
   SendMessage,
   SendStatus,

@@ -105,7 +105,8 @@ function mainJobOn(start: () => Promise<Node>): void {
     await outbox.start();
     const onChain = await outbox.send({ to: b.identity, body: data('on chain') });
     await atB.until(() => atB.texts.includes('on chain'));
-    assert.equal(ofId(atB, onChain.messageId)?.from, a.identity);
+    const { messageId: idOnChain } = await onChain.reached('inBlock');
+    assert.equal(ofId(atB, idOnChain)?.from, a.identity);
 
     await using client = createRelayClient({ genesisHash, allowPrivate: true });
     const sender = { vault: a, genesisHash, store: storeA, directory: watch.state };

@@ -1,25 +1,31 @@
-import { BehaviorSubject, type Observable } from 'rxjs';
-import type { Account, Chain, Head } from '../chain/index.ts';
-import { encodeSignedEnvelope } from '../codec/index.ts';
-import { decodeV1 } from '../crypto/core.ts';
-import { sealMessage, type KeyDirectory, type NonceClock, type RecipientKeyOptions } from '../channel/index.ts';
+import type { Account, Chain } from '../chain/index.ts';
+import {
+  recipientKeyOf,
+  reserveNonce,
+  type KeyDirectory,
+  type NonceClock,
+  type RecipientKeyOptions,
+} from '../channel/index.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
 import type { TransactionalStore } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
-import { findPosted } from './find-posted.ts';
-import { OutboxStore, type SendId } from './outbox-store.ts';
+import { envelopeOverhead, feeOf } from './batch.ts';
+import { ChainPoster } from './chain-poster.ts';
+import type { MessageRecord, Progress } from './message-record.ts';
 import type { OffChainCarrier } from './off-chain-carrier.ts';
-import type { Arrival, Outbox, Posted, Receipt, SendMessage, SendStatus } from './outbox.ts';
-import { post } from './post.ts';
-import type { QueuedMessage } from './queued-message.ts';
-import { receiptOf } from './receipt.ts';
+import type { Arrival, Outbox, OutboxEntry, Posted, Receipt, SendMessage } from './outbox.ts';
+import { Change, firstLane, OutboxStore, type SendId, type Stored } from './outbox-store.ts';
+import { StoredQueue } from './queue.ts';
+import { Receipts } from './receipts.ts';
+import { RelayLane } from './relay-lane.ts';
+import type { Work } from './work.ts';
 
 // Call, signature, era, nonce and tip around the payload, with room to spare.
-const extrinsicOverhead = 1024;
-const messagesPerExtrinsic = 100;
-// Blocks that a mortal extrinsic may still be included in (chain.submit uses era 64), and some for the best head.
-const eraBlocks = 72;
+const extrinsicOverhead = 1_024;
+/** Of a kept body: version, salt and tag. */
+const keptOverhead = 1 + 32 + 16;
 const retryMs = 1_000;
+const defaultKeepDone = 10_000;
 
 export interface OutboxOptions extends RecipientKeyOptions, NonceClock {
   readonly chain: Chain;
@@ -31,90 +37,169 @@ export interface OutboxOptions extends RecipientKeyOptions, NonceClock {
   readonly account?: Account;
   /** The way off chain. Without it everything goes on chain. */
   readonly carrier?: OffChainCarrier;
-  /** Told whenever the chain or the store is out of reach; what is queued stays and is tried again each second. */
+  /** For each extrinsic, above its fee, to go first where blocks are full; in the smallest unit. Default 0. */
+  readonly tip?: bigint;
+  /** Most that one message may cost on chain, in the smallest unit, tip left out. Default: any. */
+  readonly maxFee?: bigint;
+  /** Messages whose end is known that are kept for `receipt` and `entries`; the oldest go first. Default 10 000. */
+  readonly keepDone?: number;
+  /** Told whenever something is in the way; what is queued stays and is tried again each second. */
   readonly onSetback?: (error: RelayError) => void;
 }
 
-/** A queue that posts what was sent as soon as it is started, in order, oldest first. */
+/** A queue that sends what was put into it as soon as it is started, in order, oldest first. */
 export function createOutbox(options: OutboxOptions): Outbox {
   return new StoredOutbox(options);
 }
 
-type Queued = readonly [SendId, QueuedMessage];
-
 class StoredOutbox implements Outbox {
   readonly #options: OutboxOptions;
   readonly #store: OutboxStore;
+  readonly #queue: StoredQueue;
+  readonly #receipts: Receipts;
   readonly #stopping = new AbortController();
-  readonly #statuses = new Map<SendId, BehaviorSubject<SendStatus>>();
+  readonly #work: Work;
+  readonly #poster: ChainPoster;
+  readonly #relayLane: RelayLane;
   #running: Promise<void> | undefined;
-  #isStarted = false;
+  #stopped: Promise<void> | undefined;
+  #starting: Promise<void> | undefined;
+  #isLoaded = false;
   #isWoken = false;
+  #mayBeStale = false;
+  #doneCount: number | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
   #unsubscribe: () => void = () => undefined;
 
   constructor(options: OutboxOptions) {
+    const { chain, vault, store, directory, account, carrier, tip = 0n, now = Date.now } = options;
+    const { requireProven = false } = options;
     this.#options = options;
-    this.#store = new OutboxStore(options.store);
+    this.#store = new OutboxStore(store);
+    this.#queue = new StoredQueue(this.#store);
+    this.#receipts = new Receipts(this.#store);
+    this.#work = {
+      ...{ chain, vault, entityStore: store, store: this.#store, directory, account, carrier, tip, now, requireProven },
+      signal: this.#stopping.signal,
+      wake: () => {
+        this.#wake();
+      },
+      setback: (error) => {
+        this.#setback(error);
+      },
+      save: (change, from, statuses) => this.#save(change, from, statuses),
+      finish: (ends, change) => this.#finish(ends, change),
+    };
+    this.#poster = new ChainPoster(this.#work);
+    this.#relayLane = new RelayLane(this.#work);
   }
 
   send(message: SendMessage & { readonly via: 'chain' }): Promise<Receipt<Arrival & Posted>>;
   send(message: SendMessage): Promise<Receipt>;
-  async send({ to, body, as = 'worker', via = 'auto', nonce }: SendMessage): Promise<Receipt> {
-    const { chain, account, carrier } = this.#options;
+  async send({ to, body, as = 'worker', via = 'auto', nonce: given, maxFee }: SendMessage): Promise<Receipt> {
+    const { chain, vault, account, carrier, directory, store } = this.#options;
     if (as === 'account' && via === 'relay')
       throw new RelayError('off-chain-only-v1', { details: { reason: 'the sender is an account' } });
-    const needsAccount = as === 'account' || via === 'chain' || (via === 'auto' && carrier === undefined);
-    if (needsAccount && account === undefined) throw new RelayError('no-account');
-    const sealed = await sealMessage(
-      { ...this.#options, genesisHash: chain.genesisHash },
-      {
-        to,
-        body,
-        ...(as === 'account' && account !== undefined ? { account: account.id } : {}),
-        ...(nonce === undefined ? {} : { nonce }),
-      },
-    );
-    const limit = chain.info.maxExtrinsicBytes - extrinsicOverhead;
-    if (sealed.envelope.length > limit)
-      throw new RelayError('too-large-for-chain', { details: { bytes: sealed.envelope.length, limit } });
-    const way = as === 'account' ? 'chain' : via;
-    const sendId = await this.#store.append({ envelope: sealed.envelope, as, via: way, progress: { state: 'queued' } });
-    const status$ = this.#status(sendId, { state: 'queued' });
-    this.#wake();
-    return receiptOf(sendId, sealed, status$);
+    if (as === 'worker' && to.toLowerCase() === vault.identity) throw new RelayError('from-self');
+    const lane = firstLane({ as, via }, carrier !== undefined);
+    if (lane !== 'relay' && account === undefined) throw new RelayError('no-account');
+    recipientKeyOf(directory, to, this.#options);
+    const from = as === 'account' && account !== undefined ? { account: account.id } : {};
+    const channel = { fromKind: as, from: from.account ?? vault.identity, to };
+    for (;;) {
+      const reserved = given === undefined ? await reserveNonce(store, channel, this.#options) : undefined;
+      const nonce = reserved?.nonce ?? given ?? 0n;
+      const kept = await vault.keep({ genesisHash: chain.genesisHash, to, ...from, nonce, body });
+      const bodyBytes = kept.length - keptOverhead;
+      this.#checkSize(bodyBytes);
+      const record: MessageRecord = {
+        ...{ to: channel.to, as, via, nonce, bodyBytes },
+        queuedAt: this.#work.now(),
+        maxFee: maxFee ?? this.#options.maxFee,
+        progress: { state: 'queued' },
+      };
+      const sendId = await this.#store.append({ record, body: kept, lane }, { ...reserved });
+      // Another process took the nonce.
+      if (sendId === undefined) continue;
+      this.#wake();
+      return this.#receipts.of(sendId, nonce);
+    }
   }
 
-  async start(): Promise<void> {
-    if (this.#isStarted) return;
-    this.#isStarted = true;
-    const heads = this.#options.chain.heads$({ finality: 'finalized' }).subscribe({
-      next: () => {
-        this.#wake();
-      },
-      error: () => {
-        this.#wake();
-      },
-    });
-    this.#unsubscribe = () => {
-      heads.unsubscribe();
-    };
+  async receipt(sendId: SendId): Promise<Receipt | undefined> {
+    const stored = await this.#store.get(sendId);
+    return stored === undefined ? undefined : this.#receipts.of(sendId, stored.record.nonce);
+  }
+
+  entries(): AsyncIterable<OutboxEntry> {
+    return this.#queue.entries();
+  }
+
+  async retry(sendId: SendId): Promise<void> {
+    await this.#queue.retry(sendId);
+    await this.#told(sendId);
     this.#wake();
   }
 
-  async stop(): Promise<void> {
-    this.#stopping.abort();
-    this.#unsubscribe();
-    await this.#running;
-    for (const status$ of this.#statuses.values()) status$.complete();
+  async cancel(sendId: SendId): Promise<void> {
+    await this.#queue.cancel(sendId);
+    await this.#told(sendId);
+  }
+
+  estimateFee(bodyBytes: number, as: 'worker' | 'account' = 'worker'): Promise<bigint> {
+    return feeOf(this.#work, bodyBytes, as);
+  }
+
+  start(): Promise<void> {
+    return (this.#starting ??= this.#start());
+  }
+
+  stop(): Promise<void> {
+    return (this.#stopped ??= this.#stop());
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }
 
+  async #start(): Promise<void> {
+    await this.#store.takeOver();
+    await this.#poster.load();
+    this.#isLoaded = true;
+    const onHead = (): void => {
+      this.#mayBeStale = true;
+      this.#wake();
+    };
+    const { chain } = this.#options;
+    const subscriptions = (['finalized', 'best'] as const).map((finality) =>
+      chain.heads$({ finality }).subscribe({ next: onHead, error: onHead }),
+    );
+    this.#unsubscribe = () => {
+      for (const subscription of subscriptions) subscription.unsubscribe();
+    };
+    this.#wake();
+  }
+
+  async #stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#unsubscribe();
+    clearTimeout(this.#timer);
+    await this.#starting?.catch(() => undefined);
+    this.#unsubscribe();
+    await this.#running;
+    await Promise.all([this.#poster.stop(), this.#relayLane.stop()]);
+    this.#receipts.end();
+  }
+
+  #checkSize(bodyBytes: number): void {
+    const bytes = bodyBytes + envelopeOverhead;
+    const limit = this.#options.chain.info.maxExtrinsicBytes - extrinsicOverhead;
+    if (bytes > limit) throw new RelayError('too-large-for-chain', { details: { bytes, limit } });
+  }
+
   #wake(): void {
     this.#isWoken = true;
-    if (!this.#isStarted || this.#stopping.signal.aborted) return;
+    if (!this.#isLoaded || this.#stopping.signal.aborted) return;
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined;
       if (this.#isWoken) this.#wake();
@@ -125,143 +210,76 @@ class StoredOutbox implements Outbox {
     while (this.#isWoken && !this.#stopping.signal.aborted) {
       this.#isWoken = false;
       try {
-        await this.#advance();
+        await this.#relayLane.step();
+        if (await this.#poster.step()) this.#isWoken = true;
+        if (this.#mayBeStale) await this.#receipts.refresh();
+        this.#mayBeStale = false;
       } catch (error) {
-        this.#retryLater(error);
+        this.#setback(error);
         return;
       }
     }
   }
 
-  // The chain or the store is out of reach: what is queued stays, and is tried again.
-  #retryLater(error: unknown): void {
+  /** Something is out of reach: what is queued stays, and is tried again. */
+  #setback(error: unknown): void {
     if (this.#stopping.signal.aborted) return;
-    this.#options.onSetback?.(asRelayError(error, 'outbox-setback'));
-    setTimeout(() => {
+    const known = asRelayError(error, 'outbox-setback');
+    this.#options.onSetback?.(known);
+    if (known.code === 'outbox-replaced') {
+      void this.stop();
+      return;
+    }
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
       this.#wake();
     }, retryMs).unref();
   }
 
-  async #advance(): Promise<void> {
-    const messages = await this.#store.all();
-    for (const queued of messages) await this.#settle(queued);
-    const queued = (await this.#store.all()).filter(([, { progress }]) => progress.state === 'queued');
-    for (const each of queued) await this.#carry(each);
-    if (this.#options.account === undefined) return;
-    const waiting = (await this.#store.all()).filter(
-      ([, { progress, via }]) => progress.state === 'queued' && via !== 'relay',
+  async #told(sendId: SendId): Promise<void> {
+    const stored = await this.#store.get(sendId);
+    if (stored !== undefined) this.#receipts.tell(sendId, stored.record.progress);
+  }
+
+  async #save(
+    change: Change,
+    from: readonly Stored[],
+    statuses: readonly (readonly [SendId, Progress])[],
+  ): Promise<boolean> {
+    if (!(await this.#store.commit(change, from))) return false;
+    for (const [id, status] of statuses) this.#receipts.tell(id, status);
+    return true;
+  }
+
+  async #finish(ends: readonly (readonly [Stored, Progress])[], change = new Change()): Promise<boolean> {
+    for (const [stored, progress] of ends) {
+      const { id, record } = stored;
+      change.progress(stored, progress).done(id);
+      // A failed one may be retried.
+      if (progress.state !== 'failed') change.dropBody(id);
+      else for (const lane of ['relay', record.as] as const) change.unqueue(id, lane);
+    }
+    const isSaved = await this.#save(
+      change,
+      ends.map(([stored]) => stored),
+      ends.map(([{ id }, progress]) => [id, progress]),
     );
-    const [first] = waiting;
-    if (first === undefined) return;
-    const others = waiting.findIndex(([, { as }]) => as !== first[1].as);
-    await this.#post(this.#fitting(others < 0 ? waiting : waiting.slice(0, others)));
-    this.#isWoken = true;
+    if (isSaved) await this.#prune(ends.length);
+    return isSaved;
   }
 
-  /** Off chain, where it may go that way. What can not be carried stays queued. */
-  async #carry([id, { envelope, via }]: Queued): Promise<void> {
-    const { carrier, vault, chain } = this.#options;
-    const { to } = decodeV1(envelope).header;
-    if (via === 'chain' || carrier?.canReach(to) !== true) return;
-    const signature = await vault.sign({ type: 'envelope', genesisHash: chain.genesisHash, envelope });
-    const signed = encodeSignedEnvelope({ identity: vault.identity, signature, envelope });
-    try {
-      const carried = await carrier.carry(signed, to, this.#stopping.signal);
-      await this.#finish(id, { state: 'relayed', ...carried });
-    } catch (error) {
-      this.#retryLater(error);
-    }
-  }
-
-  #fitting(messages: readonly Queued[]): readonly Queued[] {
-    let left = this.#options.chain.info.maxExtrinsicBytes;
-    const fitting = messages.slice(0, messagesPerExtrinsic).filter(([, { envelope }]) => {
-      left -= envelope.length + extrinsicOverhead;
-      return left >= 0;
-    });
-    return fitting.length > 0 ? fitting : messages.slice(0, 1);
-  }
-
-  async #post(batch: readonly Queued[]): Promise<void> {
-    const { signal } = this.#stopping;
-    const { account } = this.#options;
-    if (account === undefined) return;
-    const { number: since } = await this.#options.chain.bestHead(signal);
-    await this.#progress(batch, { state: 'submitted', since });
-    try {
-      const { blockHash, blockNumber } = await post(
-        batch.map(([, message]) => message),
-        { ...this.#options, account, signal },
-      );
-      await this.#progress(batch, { state: 'inBlock', blockHash, blockNumber });
-    } catch (error) {
-      await this.#recover(batch, error);
-    }
-  }
-
-  async #recover(batch: readonly Queued[], error: unknown): Promise<void> {
-    const known = asRelayError(error, 'outbox-setback');
-    // Unknown whether it was included: it stays submitted, and #settle looks for it in blocks.
-    if (this.#stopping.signal.aborted || unknownFate.has(known.code)) throw known;
-    // Someone else posted with this worker's sequence meanwhile.
-    if (isBadSequence(known)) return this.#progress(batch, { state: 'queued' });
-    // One bad message must not sink the others.
-    if (batch.length > 1) {
-      for (const queued of batch) await this.#post([queued]);
-      return;
-    }
-    await this.#fail(batch, known);
-  }
-
-  async #settle([id, message]: Queued): Promise<void> {
-    const { chain } = this.#options;
-    const { signal } = this.#stopping;
-    const { progress } = message;
-    if (progress.state === 'submitted') {
-      const head = await findPosted(chain, message.envelope, progress.since, signal);
-      if (head !== undefined) await this.#progress([[id, message]], inBlock(head));
-      else if ((await chain.bestHead(signal)).number > progress.since + eraBlocks)
-        await this.#progress([[id, message]], { state: 'queued' });
-    }
-    if (progress.state !== 'inBlock') return;
-    const finalized = await chain.finalizedHead(signal);
-    if (finalized.number < progress.blockNumber) return;
-    const canonical = await chain.headAt(progress.blockNumber, signal);
-    if (canonical?.hash === progress.blockHash) await this.#finish(id, { ...progress, state: 'finalized' });
-    // A reorg took the block away; the extrinsic may stand in another one.
-    else await this.#progress([[id, message]], { state: 'submitted', since: progress.blockNumber });
-  }
-
-  async #progress(batch: readonly Queued[], progress: QueuedMessage['progress']): Promise<void> {
-    await this.#store.update(batch.map(([id, message]) => [id, { ...message, progress }]));
-    for (const [id] of batch) this.#status(id, progress);
-  }
-
-  async #fail(batch: readonly Queued[], error: RelayError): Promise<void> {
-    for (const [id] of batch) await this.#finish(id, { state: 'failed', error });
-  }
-
-  async #finish(id: SendId, status: SendStatus): Promise<void> {
-    await this.#store.update([[id, undefined]]);
-    this.#status(id, status);
-    this.#statuses.get(id)?.complete();
-    this.#statuses.delete(id);
-  }
-
-  #status(id: SendId, status: SendStatus): Observable<SendStatus> {
-    const status$ = this.#statuses.get(id) ?? new BehaviorSubject<SendStatus>(status);
-    this.#statuses.set(id, status$);
-    status$.next(status);
-    return status$.asObservable();
+  /** Forgets the oldest of those whose end is known. */
+  async #prune(more: number): Promise<void> {
+    const { keepDone = defaultKeepDone } = this.#options;
+    this.#doneCount = (this.#doneCount ?? (await this.#store.done(Infinity)).length - more) + more;
+    if (this.#doneCount < keepDone + pruneStep) return;
+    const oldest = await this.#store.done(this.#doneCount - keepDone);
+    const change = new Change();
+    for (const id of oldest) change.forget(id);
+    await this.#store.commit(change);
+    this.#doneCount -= oldest.length;
   }
 }
 
-const unknownFate: ReadonlySet<string> = new Set(['chain-unreachable', 'chain-stopped', 'aborted']);
-
-function isBadSequence({ code, details }: RelayError): boolean {
-  return code === 'dispatch-failed' && details?.['pallet'] === 'PhalaMq' && details['error'] === 'BadSequence';
-}
-
-function inBlock({ hash, number }: Head): QueuedMessage['progress'] {
-  return { state: 'inBlock', blockHash: hash, blockNumber: number };
-}
+/** Forgotten at a time. */
+const pruneStep = 256;

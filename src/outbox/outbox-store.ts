@@ -1,40 +1,227 @@
-import { lastNumber, rangeOf, storeKey, type TransactionalStore, type Write } from '../store/index.ts';
-import { decodeQueued, encodeQueued, type QueuedMessage } from './queued-message.ts';
+import { equalBytes } from '../codec/index.ts';
+import { RelayError } from '../errors/index.ts';
+import {
+  lastNumber,
+  rangeOf,
+  storeKey,
+  type Expectation,
+  type TransactionalStore,
+  type Write,
+} from '../store/index.ts';
+import { decodeFlight, decodeSigned, encodeFlight, encodeSigned, type Flight, type SignedMessage } from './flight.ts';
+import { decodeRecord, encodeRecord, type MessageRecord, type Progress } from './message-record.ts';
 
+/** Local number of a message, in the order in which they were queued. */
 export type SendId = bigint;
 
-/** Keys and values of the outbox in its store. */
+/** Where a message waits: off chain, or for an extrinsic as one of the two kinds of sender. */
+export type Lane = 'relay' | 'worker' | 'account';
+
+/** A record as it stands in the store: whoever changes it says from what. */
+export interface Stored {
+  readonly id: SendId;
+  readonly record: MessageRecord;
+  readonly bytes: Uint8Array;
+}
+
+const usedPrefix = 'outbox/used/';
+const messagePrefix = 'outbox/message/';
+const bodyPrefix = 'outbox/body/';
+const signedPrefix = 'outbox/signed/';
+const flightPrefix = 'outbox/flight/';
+const extrinsicPrefix = 'outbox/extrinsic/';
+const donePrefix = 'outbox/done/';
+const ownerKey = storeKey('outbox/owner');
+const present = new Uint8Array(1);
+
+/**
+ * Keys and values of the outbox in its store. One outbox at a time works on the queue: the one that was started last. What
+ * any other writes from then on is refused, so no two post the same message.
+ */
 export class OutboxStore {
   readonly #store: TransactionalStore;
+  #owner: Expectation | undefined;
 
   constructor(store: TransactionalStore) {
     this.#store = store;
   }
 
-  /** Appends a message; safe against other processes that append. */
-  async append(message: QueuedMessage): Promise<SendId> {
+  /** Makes this the outbox that works on the queue. */
+  async takeOver(): Promise<void> {
+    const value = crypto.getRandomValues(new Uint8Array(16));
+    await this.#store.commit([{ key: ownerKey, value }]);
+    this.#owner = { key: ownerKey, value };
+  }
+
+  /** Appends a message; safe against other processes that append. undefined: an expectation does not hold. */
+  async append(
+    message: { readonly record: MessageRecord; readonly body: Uint8Array; readonly lane: Lane },
+    { write, expectation }: { readonly write?: Write | undefined; readonly expectation?: Expectation | undefined },
+  ): Promise<SendId | undefined> {
     for (;;) {
-      const [last] = await this.#store.entries({ ...rangeOf('outbox/used/'), reverse: true, limit: 1 });
+      const [last] = await this.#store.entries({ ...rangeOf(usedPrefix), reverse: true, limit: 1 });
       const id = last === undefined ? 0n : lastNumber(last[0]) + 1n;
-      const used = { key: storeKey('outbox/used/', id), value: new Uint8Array(1) };
-      const stale = last === undefined ? [] : [{ key: last[0], value: undefined }];
-      const expected = [{ key: used.key, value: undefined }];
-      if (await this.#store.commit([...stale, used, messageWrite(id, message)], expected)) return id;
+      const used = storeKey(usedPrefix, id);
+      const writes: Write[] = [
+        { key: used, value: present },
+        messageWrite(id, message.record),
+        { key: storeKey(bodyPrefix, id), value: message.body },
+        laneWrite(message.lane, id, present),
+      ];
+      if (last !== undefined) writes.push({ key: last[0], value: undefined });
+      if (write !== undefined) writes.push(write);
+      const expected: Expectation[] = [{ key: used, value: undefined }];
+      if (expectation !== undefined) expected.push(expectation);
+      if (await this.#store.commit(writes, expected)) return id;
+      if (expectation === undefined) continue;
+      const now = await this.#store.get(expectation.key);
+      if (!isSame(now, expectation.value)) return undefined;
     }
   }
 
-  /** Oldest first. */
-  async all(): Promise<(readonly [SendId, QueuedMessage])[]> {
-    const entries = await this.#store.entries(rangeOf('outbox/message/'));
-    return entries.map(([key, value]) => [lastNumber(key), decodeQueued(value)] as const);
+  async get(id: SendId): Promise<Stored | undefined> {
+    const bytes = await this.#store.get(storeKey(messagePrefix, id));
+    return bytes === undefined ? undefined : { id, record: decodeRecord(bytes), bytes };
   }
 
-  /** Stores how far messages got; undefined: done, forget it. */
-  async update(changes: readonly (readonly [SendId, QueuedMessage | undefined])[]): Promise<void> {
-    await this.#store.commit(changes.map(([id, message]) => messageWrite(id, message)));
+  /** Ascending. */
+  async list(from: SendId, limit: number): Promise<Stored[]> {
+    const range = { from: storeKey(messagePrefix, from), to: rangeOf(messagePrefix).to, limit };
+    const entries = await this.#store.entries(range);
+    return entries.map(([key, bytes]) => ({ id: lastNumber(key), record: decodeRecord(bytes), bytes }));
+  }
+
+  body(id: SendId): Promise<Uint8Array | undefined> {
+    return this.#store.get(storeKey(bodyPrefix, id));
+  }
+
+  /** Oldest first, from `from` on. */
+  async waiting(lane: Lane, limit: number, from: SendId = 0n): Promise<Stored[]> {
+    const prefix = lanePrefix(lane);
+    const entries = await this.#store.entries({ from: storeKey(prefix, from), to: rangeOf(prefix).to, limit });
+    const found = await Promise.all(entries.map(([key]) => this.get(lastNumber(key))));
+    return found.filter((stored) => stored !== undefined);
+  }
+
+  async flights(): Promise<Flight[]> {
+    const entries = await this.#store.entries(rangeOf(flightPrefix));
+    return Promise.all(
+      entries.map(async ([key, record]) => {
+        const id = lastNumber(key);
+        return decodeFlight(id, record, (await this.#store.get(storeKey(extrinsicPrefix, id))) ?? new Uint8Array());
+      }),
+    );
+  }
+
+  async signed(id: SendId): Promise<SignedMessage | undefined> {
+    const bytes = await this.#store.get(storeKey(signedPrefix, id));
+    return bytes === undefined ? undefined : decodeSigned(bytes);
+  }
+
+  /** All that were signed and are not final yet. */
+  async allSigned(): Promise<(readonly [SendId, SignedMessage])[]> {
+    const entries = await this.#store.entries(rangeOf(signedPrefix));
+    return entries.map(([key, bytes]) => [lastNumber(key), decodeSigned(bytes)] as const);
+  }
+
+  /** Ids of messages whose end is known, oldest first. */
+  async done(limit: number): Promise<SendId[]> {
+    const range = rangeOf(donePrefix);
+    const entries = await this.#store.entries(Number.isFinite(limit) ? { ...range, limit } : range);
+    return entries.map(([key]) => lastNumber(key));
+  }
+
+  /**
+   * Writes what the running outbox decided. Throws outbox-replaced where another has taken over; false where a record in
+   * `from` is not what it was, and nothing was written.
+   */
+  async commit(change: Change, from: readonly Stored[] = []): Promise<boolean> {
+    const expected: Expectation[] = from.map(({ id, bytes }) => ({ key: storeKey(messagePrefix, id), value: bytes }));
+    if (this.#owner !== undefined) expected.push(this.#owner);
+    if (await this.#store.commit(change.writes, expected)) return true;
+    if (this.#owner !== undefined && !isSame(await this.#store.get(ownerKey), this.#owner.value))
+      throw new RelayError('outbox-replaced');
+    return false;
   }
 }
 
-function messageWrite(id: SendId, message: QueuedMessage | undefined): Write {
-  return { key: storeKey('outbox/message/', id), value: message === undefined ? undefined : encodeQueued(message) };
+/** What one transaction changes. */
+export class Change {
+  readonly writes: Write[] = [];
+
+  progress({ id, record }: Pick<Stored, 'id' | 'record'>, progress: Progress): this {
+    return this.#add(messageWrite(id, { ...record, progress }));
+  }
+
+  queue(id: SendId, lane: Lane): this {
+    return this.#add(laneWrite(lane, id, present));
+  }
+
+  unqueue(id: SendId, lane: Lane): this {
+    return this.#add(laneWrite(lane, id, undefined));
+  }
+
+  sign(id: SendId, signed: SignedMessage): this {
+    return this.#add({ key: storeKey(signedPrefix, id), value: encodeSigned(signed) });
+  }
+
+  unsign(id: SendId): this {
+    return this.#add({ key: storeKey(signedPrefix, id), value: undefined });
+  }
+
+  fly(flight: Flight): this {
+    return this.#add({ key: storeKey(flightPrefix, flight.id), value: encodeFlight(flight) }).#add({
+      key: storeKey(extrinsicPrefix, flight.id),
+      value: flight.extrinsic.bytes,
+    });
+  }
+
+  land({ id }: Pick<Flight, 'id'>): this {
+    return this.#add({ key: storeKey(flightPrefix, id), value: undefined }).#add({
+      key: storeKey(extrinsicPrefix, id),
+      value: undefined,
+    });
+  }
+
+  dropBody(id: SendId): this {
+    return this.#add({ key: storeKey(bodyPrefix, id), value: undefined });
+  }
+
+  /** Its end is known: kept for who asks, until there are too many. */
+  done(id: SendId, isDone = true): this {
+    return this.#add({ key: storeKey(donePrefix, id), value: isDone ? present : undefined });
+  }
+
+  forget(id: SendId): this {
+    return this.#add({ key: storeKey(messagePrefix, id), value: undefined })
+      .dropBody(id)
+      .done(id, false);
+  }
+
+  #add(write: Write): this {
+    this.writes.push(write);
+    return this;
+  }
+}
+
+/** The lane in which a message begins. */
+export function firstLane({ as, via }: Pick<MessageRecord, 'as' | 'via'>, hasCarrier: boolean): Lane {
+  if (as === 'account' || via === 'chain') return as;
+  return via === 'relay' || hasCarrier ? 'relay' : as;
+}
+
+function lanePrefix(lane: Lane): string {
+  return `outbox/queued/${lane}/`;
+}
+
+function laneWrite(lane: Lane, id: SendId, value: Uint8Array | undefined): Write {
+  return { key: storeKey(lanePrefix(lane), id), value };
+}
+
+function messageWrite(id: SendId, record: MessageRecord): Write {
+  return { key: storeKey(messagePrefix, id), value: encodeRecord(record) };
+}
+
+function isSame(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : equalBytes(a, b);
 }

@@ -10,12 +10,14 @@ export interface Posted {
   readonly blockNumber: BlockNumber;
 }
 
-/** Where a queued message stands. */
+/** Where a message stands. It has an id once it is sealed; sealed anew (after its extrinsic died), it gets another one. */
 export type SendStatus =
-  | { readonly state: 'queued' | 'submitted' }
-  | (Posted & { readonly state: 'inBlock' | 'finalized' })
+  | { readonly state: 'queued' }
+  /** Handed to a node, or about to be. */
+  | { readonly state: 'submitted'; readonly messageId: Hex }
+  | (Posted & { readonly state: 'inBlock' | 'finalized'; readonly messageId: Hex })
   /** Off chain: durable at a relay or at the recipient. */
-  | (Carried & { readonly state: 'relayed' })
+  | (Carried & { readonly state: 'relayed'; readonly messageId: Hex })
   | { readonly state: 'failed'; readonly error: RelayError };
 
 /** A status of a message that is on its way for good. */
@@ -24,7 +26,7 @@ export type Arrival = Extract<SendStatus, { readonly state: 'inBlock' | 'finaliz
 export interface Receipt<A extends Arrival = Arrival> {
   /** Local number of the message, kept over restarts. */
   readonly sendId: bigint;
-  readonly messageId: Hex;
+  /** Fixed when the message was queued; by it the recipient knows it, whatever way it comes and however often. */
   readonly nonce: bigint;
   /** From the present status on; completes with relayed, finalized or failed. */
   readonly status$: Observable<SendStatus>;
@@ -44,16 +46,47 @@ export interface SendMessage {
   readonly via?: 'chain' | 'relay' | 'auto';
   /** Of a message tried on another path before. Default: the next of the channel. */
   readonly nonce?: bigint;
+  /** Most that this message may cost on chain, in the smallest unit, tip left out. Default: the outbox's. */
+  readonly maxFee?: bigint;
+}
+
+/** What a queue holds of a message, body left out. */
+export interface OutboxEntry {
+  readonly sendId: bigint;
+  readonly to: Hex;
+  readonly as: 'worker' | 'account';
+  readonly via: 'chain' | 'relay' | 'auto';
+  readonly nonce: bigint;
+  /** Unix time, ms. */
+  readonly queuedAt: number;
+  /** Of the body, encoded. */
+  readonly bodyBytes: number;
+  readonly status: SendStatus;
+}
+
+/** A queue as it lies in its store, for whoever runs an outbox on it and whoever looks after it. */
+export interface OutboxQueue {
+  /** Ascending by sendId; finished ones too, as long as they are kept. */
+  entries(): AsyncIterable<OutboxEntry>;
+  /** Queues a failed message again, with its nonce. Throws no-such-message, not-failed. */
+  retry(sendId: bigint): Promise<void>;
+  /** Fails a message that is still queued with send-cancelled. Throws no-such-message, too-late-to-cancel. */
+  cancel(sendId: bigint): Promise<void>;
 }
 
 /** Durable queue of messages on their way. */
-export interface Outbox extends AsyncDisposable {
+export interface Outbox extends OutboxQueue, AsyncDisposable {
   /**
-   * Resolves when the message is sealed and stored. Throws unknown-recipient, unproven-key, too-large-for-chain,
-   * no-account, off-chain-only-v1.
+   * Resolves when the message is stored, its body sealed by the vault for itself. It is sealed to the recipient's newest key
+   * when it goes. Throws unknown-recipient, unproven-key, too-large-for-chain, no-account, off-chain-only-v1, from-self.
    */
   send(message: SendMessage & { readonly via: 'chain' }): Promise<Receipt<Arrival & Posted>>;
   send(message: SendMessage): Promise<Receipt>;
+  /** Of a message that was queued before, by any process. undefined: there is none, or it is finished for long. */
+  receipt(sendId: bigint): Promise<Receipt | undefined>;
+  /** What a message with a body of so many bytes would cost on chain by itself, in the smallest unit; less in a batch. */
+  estimateFee(bodyBytes: number, as?: 'worker' | 'account'): Promise<bigint>;
+  /** Takes over the queue: an outbox of another process that works on it ends with outbox-replaced. */
   start(): Promise<void>;
   /** What is queued stays queued. Idempotent. */
   stop(): Promise<void>;

@@ -2,11 +2,20 @@ import assert from 'node:assert/strict';
 import { accountFromSuri, connectChain, type Chain } from '../../src/chain/index.ts';
 import { equalBytes, messageId, toHex, topicOf, type Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
-import { createOutbox, type Outbox, type OutboxOptions, type SendStatus } from '../../src/outbox/index.ts';
-import { OutboxStore } from '../../src/outbox/outbox-store.ts';
+import {
+  createOutbox,
+  openOutboxQueue,
+  type Outbox,
+  type OutboxEntry,
+  type OutboxOptions,
+  type OutboxQueue,
+  type Receipt,
+  type SendStatus,
+} from '../../src/outbox/index.ts';
 import { openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
 import type { Vault } from '../../src/vault/index.ts';
-import { alice, bob, directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
+import { until } from '../support/until.ts';
+import { alice, bob, directoryEntries, directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
 
 describe('outbox', () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -27,6 +36,8 @@ describe('outbox', () => {
 
   beforeEach(async () => {
     store = openMemoryStore();
+    // What was posted before is final.
+    await dev.newBlock();
     first = (await chain.bestHead()).number + 1;
   });
 
@@ -66,6 +77,16 @@ describe('outbox', () => {
     return { ids, blocks };
   }
 
+  async function entriesOf(queue: OutboxQueue): Promise<OutboxEntry[]> {
+    const entries: OutboxEntry[] = [];
+    for await (const entry of queue.entries()) entries.push(entry);
+    return entries;
+  }
+
+  async function idsOf(receipts: readonly Receipt[]): Promise<Hex[]> {
+    return Promise.all(receipts.map(async (receipt) => (await receipt.reached('inBlock')).messageId));
+  }
+
   for (const as of ['worker', 'account'] as const)
     it(`posts as ${as} and reports queued, submitted, inBlock and finalized`, async () => {
       const box = await outbox();
@@ -73,7 +94,7 @@ describe('outbox', () => {
       const states: string[] = [];
       receipt.status$.subscribe((status: SendStatus) => states.push(status.state));
       await box.start();
-      const { blockHash } = await receipt.reached('inBlock');
+      const { blockHash, messageId: id } = await receipt.reached('inBlock');
       await dev.newBlock();
       const final = await receipt.reached('finalized');
       assert.equal(final.blockHash, blockHash);
@@ -81,7 +102,7 @@ describe('outbox', () => {
       const [message_] = await chain.at(blockHash).outboundMessages();
       assert.deepEqual(message_?.sender, { kind: as, id: as === 'worker' ? sender.identity : alice.id });
       assert.equal(toHex(message_.destination), toHex(topicOf(recipient.identity)));
-      assert.deepEqual((await posted()).ids, [receipt.messageId]);
+      assert.deepEqual((await posted()).ids, [id]);
     });
 
   for (const as of ['worker', 'account'] as const)
@@ -92,50 +113,157 @@ describe('outbox', () => {
       await box.start();
       await receipts.at(-1)?.reached('inBlock');
       const { ids, blocks } = await posted();
-      assert.deepEqual(
-        ids,
-        receipts.map((receipt) => receipt.messageId),
-      );
+      assert.deepEqual(ids, await idsOf(receipts));
       assert.equal(blocks, 1);
     });
 
-  it('posts after a restart what was queued before', async () => {
+  it('posts after a restart what was queued before, and goes on telling of it', async () => {
     const before = await outbox();
-    const { messageId: id } = await before.send(message('queued'));
+    const { sendId } = await before.send(message('queued'));
     await before.stop();
     const after = await outbox();
     await after.start();
+    const earlier = await after.receipt(sendId);
+    assert.ok(earlier !== undefined);
     const later = await after.send(message('later'));
-    await later.reached('inBlock');
-    assert.deepEqual((await posted()).ids, [id, later.messageId]);
+    assert.deepEqual(await idsOf([earlier, later]), (await posted()).ids);
+    await dev.newBlock();
+    await dev.newBlock();
+    await earlier.reached('finalized');
+    await after.stop();
+    const third = await outbox();
+    assert.equal((await (await third.receipt(sendId))?.reached('finalized'))?.state, 'finalized');
+    assert.equal(await third.receipt(99n), undefined);
   });
 
-  it('looks into the blocks before it posts again what a crash left submitted', async () => {
-    const box = await outbox();
+  it('seals when it posts, to the key that is then the newest, and no plaintext lies in the store', async () => {
+    const directory = new Map(await directoryEntries(recipient));
+    const box = await outbox({ directory });
+    const receipt = await box.send(message('a secret that nobody may find'));
+    for (const [, value] of await store.entries({ from: Uint8Array.of(0), to: Uint8Array.of(255) }))
+      assert.ok(!Buffer.from(value).includes('a secret'));
+    const { epoch, publicKey } = await recipient.rotate();
+    directory.set(recipient.identity, { current: { ecdhKey: publicKey, proven: true } });
     await box.start();
-    const receipt = await box.send(message('crash'));
-    await receipt.reached('inBlock');
-    await box.stop();
-    const queue = new OutboxStore(store);
-    const [[id, stored]] = (await queue.all()) as [[bigint, Awaited<ReturnType<OutboxStore['all']>>[0][1]]];
-    await queue.update([[id, { ...stored, progress: { state: 'submitted', since: first - 1 } }]]);
-    const again = await outbox();
-    await again.start();
-    const later = await again.send(message('later'));
-    await later.reached('inBlock');
-    assert.deepEqual((await posted()).ids, [receipt.messageId, later.messageId]);
-    assert.equal((await queue.all())[0]?.[1].progress.state, 'inBlock');
+    const { blockHash } = (await receipt.reached('inBlock')) as { blockHash: Hex };
+    const [posted_] = await chain.at(blockHash).outboundMessages();
+    const { header } = await recipient.open({
+      genesisHash: chain.genesisHash,
+      envelope: posted_?.payload ?? utf8(''),
+    });
+    assert.deepEqual(header.recipientKey, publicKey);
+    assert.equal(header.nonce, receipt.nonce);
+    await recipient.activate(epoch);
   });
 
-  it('shares the sequence of a worker with whoever else posts for it', async () => {
+  for (const as of ['worker', 'account'] as const)
+    it(`posts as ${as} on the new branch what a reorg took away, once, with nonces that follow on`, async () => {
+      const box = await outbox();
+      await box.start();
+      const receipt = await box.send({ ...message('reorged', as), via: 'chain' });
+      const states: string[] = [];
+      receipt.status$.subscribe(({ state }) => states.push(state));
+      const { blockNumber } = await receipt.reached('inBlock');
+      await dev.reorg(blockNumber - 1, { resubmit: false });
+      await dev.newBlock({ count: 2 });
+      await until(() => states.includes('submitted') && states.at(-1) === 'inBlock');
+      const later = await box.send({ ...message('later', as), via: 'chain' });
+      await later.reached('inBlock');
+      await dev.newBlock({ count: 2 });
+      await Promise.all([receipt, later].map((each) => each.reached('finalized')));
+      assert.deepEqual((await posted()).ids, await idsOf([receipt, later]));
+    });
+
+  it('goes on with the sequence of a worker after someone else posted for it, in order', async () => {
     const boxes = [await outbox(), await outbox({ store: openMemoryStore(), account: bob })];
-    const receipts = await Promise.all(
-      boxes.flatMap((box, i) => [1, 2, 3].map(async (n) => box.send(message(`${i} ${n}`)))),
-    );
+    const receipts: Receipt[] = [];
+    for (const [i, box] of boxes.entries())
+      for (const n of [1, 2, 3]) receipts.push(await box.send(message(`${i} ${n}`)));
     for (const box of boxes) await box.start();
-    await Promise.all(receipts.map((receipt) => receipt.reached('inBlock')));
+    const arrived = Promise.all(receipts.map((receipt) => receipt.reached('inBlock')));
+    let isDone = false;
+    void arrived.then(() => (isDone = true));
+    // Another's message counts once it is final, and blocks come only when asked for.
+    await until(async () => {
+      if (!isDone) await dev.newBlock();
+      return isDone;
+    });
     const { ids } = await posted();
-    assert.deepEqual(ids.toSorted(), receipts.map((receipt) => receipt.messageId).toSorted());
+    const expected = await idsOf(receipts);
+    assert.deepEqual(ids.toSorted(), expected.toSorted());
+    for (const own of [expected.slice(0, 3), expected.slice(3)])
+      assert.deepEqual(
+        ids.filter((id) => own.includes(id)),
+        own,
+      );
+  });
+
+  it('works on a queue alone: the outbox that was started last', async () => {
+    const setbacks: string[] = [];
+    const first_ = await outbox({ onSetback: ({ code }) => setbacks.push(code) });
+    await first_.start();
+    const second = await outbox();
+    await second.start();
+    const receipts = [];
+    for (let i = 0; i < 10; i++) receipts.push(await (i % 2 === 0 ? first_ : second).send(message(`${i}`)));
+    await until(() => setbacks.includes('outbox-replaced'));
+    const kept = await Promise.all(receipts.map(async ({ sendId }) => (await second.receipt(sendId))!));
+    await Promise.all(kept.map((receipt) => receipt.reached('inBlock')));
+    assert.deepEqual((await posted()).ids, await idsOf(kept));
+  });
+
+  it('lists, cancels what is queued, and retries what failed, with its nonce', async () => {
+    const poor = accountFromSuri('//Nobody');
+    const box = await outbox({ account: poor });
+    const [failing, cancelled] = [await box.send(message('failing')), await box.send(message('cancelled'))];
+    await box.cancel(cancelled.sendId);
+    await assert.rejects(cancelled.reached('inBlock'), { code: 'send-cancelled' });
+    await assert.rejects(box.retry(cancelled.sendId), { code: 'not-failed' });
+    await assert.rejects(box.retry(99n), { code: 'no-such-message' });
+    await box.start();
+    await assert.rejects(failing.reached('inBlock'), { code: 'balance-too-low' });
+    await box.stop();
+    const queue = openOutboxQueue(store);
+    const listed = await entriesOf(queue);
+    assert.deepEqual(
+      listed.map(({ sendId, nonce, status }) => [sendId, nonce, status.state === 'failed' && status.error.code]),
+      [
+        [failing.sendId, failing.nonce, 'balance-too-low'],
+        [cancelled.sendId, cancelled.nonce, 'send-cancelled'],
+      ],
+    );
+    await queue.retry(failing.sendId);
+    const rich = await outbox();
+    await rich.start();
+    const again = (await rich.receipt(failing.sendId))!;
+    const { messageId: id } = await again.reached('inBlock');
+    assert.deepEqual((await posted()).ids, [id]);
+    await assert.rejects(rich.cancel(failing.sendId), { code: 'too-late-to-cancel' });
+  });
+
+  it('keeps to the most that a message may cost, and pays a tip where told', async () => {
+    const box = await outbox({ tip: 1_000_000n });
+    await box.start();
+    const fee = await box.estimateFee(100);
+    assert.ok(fee > 0n);
+    const cheap = await box.send({ ...message('too dear'), maxFee: fee / 2n });
+    await assert.rejects(cheap.reached('inBlock'), { code: 'fee-too-high' });
+    const dear = await box.send({ ...message('worth it'), maxFee: fee * 20n });
+    const { messageId: id } = await dear.reached('inBlock');
+    assert.deepEqual((await posted()).ids, [id]);
+  });
+
+  it('forgets the oldest of what is done, and nothing else', async () => {
+    const box = await outbox({ keepDone: 2 });
+    for (let i = 0; i < 300; i++) await box.cancel((await box.send(message(`${i}`))).sendId);
+    await box.start();
+    const last = await box.send({ ...message('last'), to: recipient.identity });
+    await last.reached('inBlock');
+    await dev.newBlock({ count: 2 });
+    await last.reached('finalized');
+    const left = await entriesOf(box);
+    assert.ok(left.length < 50, `${left.length} are left`);
+    assert.equal(left.at(-1)?.sendId, last.sendId);
   });
 
   it('refuses a message that no block could carry, and stores nothing', async () => {
@@ -144,7 +272,7 @@ describe('outbox', () => {
     await assert.rejects(box.send({ to: recipient.identity, body: { kind: 'data', content } }), {
       code: 'too-large-for-chain',
     });
-    assert.deepEqual(await new OutboxStore(store).all(), []);
+    assert.deepEqual(await entriesOf(box), []);
   });
 
   it('refuses an unknown recipient, and an unproven key where proof is required', async () => {

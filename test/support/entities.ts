@@ -38,14 +38,17 @@ export async function registered(chain: Chain, folder: string, names: readonly s
 
 /** Keys as the vaults have them now, in the place of WorkerState. */
 export async function directoryOf(...vaults: readonly Vault[]): Promise<KeyDirectory> {
-  const entries = await Promise.all(
+  return new Map(await directoryEntries(...vaults));
+}
+
+export async function directoryEntries(...vaults: readonly Vault[]) {
+  return await Promise.all(
     vaults.map(async (vault) => {
       const current = (await vault.ecdhKeys()).find(({ state }) => state === 'current');
       if (current === undefined) throw new Error('a vault has a current epoch');
       return [vault.identity, { current: { ecdhKey: current.publicKey, proven: true } }] as const;
     }),
   );
-  return new Map(entries);
 }
 
 export function utf8(text: string): Uint8Array {

@@ -72,9 +72,11 @@ export class Follower {
           if (status.block !== this.#inclusion?.blockHash) this.#include(await this.#findIn(status.block));
           if (this.#inclusion === undefined) return undefined;
           if (!this.#isPatient || status.kind === 'finalized') return this.#inclusion;
-        } else if (status.kind === 'retracted') {
-          if (status.block === this.#inclusion?.blockHash) this.#include(undefined);
+        } else if (status.kind === 'retracted' && status.block !== this.#inclusion?.blockHash) {
+          continue;
         } else {
+          // A node may put it back into its pool after a reorg, or not.
+          if (status.kind === 'retracted') this.#include(undefined);
           this.#isInvalid = status.kind === 'invalid';
           return undefined;
         }

@@ -152,9 +152,8 @@ async function sendOnChain(sending: Sending, nonce?: bigint): Promise<void> {
     via: 'chain',
     ...(nonce === undefined ? {} : { nonce }),
   });
-  const { messageId } = receipt;
   // A command gives up where a service would go on; the message stays queued, and the next send posts it.
-  const { blockHash, blockNumber } = await Promise.race([receipt.reached(flags.wait, signal), failed]);
+  const { messageId, blockHash, blockNumber } = await Promise.race([receipt.reached(flags.wait, signal), failed]);
   output.print(
     { event: 'sent', messageId, via: 'chain', blockHash, block: blockNumber },
     `Sent ${short(messageId)} in block ${blockNumber} (${short(blockHash)}).`,

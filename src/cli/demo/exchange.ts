@@ -30,11 +30,11 @@ export async function sendOnChain(scene: Scene, from: Entity, to: Entity, text: 
   await using outbox = createOutbox({ chain, vault: from.vault, store: from.store, directory: watch.state, account });
   await outbox.start();
   const receipt = await outbox.send({ to: to.vault.identity, body: textBody(text), via: 'chain' });
-  const { blockHash, blockNumber } = await receipt.reached('inBlock');
+  const { messageId, blockHash, blockNumber } = await receipt.reached('inBlock');
   const posted = await chain.at(blockHash).outboundMessages();
   const topic = topicOf(to.vault.identity);
   const message = posted.find(({ destination }) => equalBytes(destination, topic));
-  const delivery = await to.delivered(receipt.messageId);
+  const delivery = await to.delivered(messageId);
   return { blockNumber, cipher: toHex(message?.payload ?? new Uint8Array()), delivery };
 }
 

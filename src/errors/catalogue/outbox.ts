@@ -15,4 +15,40 @@ export const outboxErrors = {
     message: 'Posting does not get on at the moment: {reason}.',
     remedy: 'What is queued stays and is tried again; report it if it does not pass.',
   },
+  'outbox-replaced': {
+    message: 'Another outbox has taken over this queue.',
+    remedy: 'Run one for each entity; what this one posted is followed by the other.',
+  },
+  'outbox-changed': {
+    message: 'The queue was changed by another process meanwhile.',
+    remedy: 'Nothing to mend: what is left of it is put together again.',
+  },
+  'sequence-unsettled': {
+    message:
+      'Someone else posted for worker {worker}: its sequence is {best} at the best block, and {finalized} at the finalized one.',
+    remedy: 'Nothing to mend: the messages go on once those blocks are finalized. Post for a worker from one place.',
+  },
+  'fee-too-high': {
+    message: 'The message would cost {fee}, and may cost {maxFee}.',
+    remedy: 'Retry it when the chain is less busy, or allow more with --max-fee.',
+  },
+  'send-cancelled': {
+    message: 'The message was cancelled before it went.',
+    remedy: 'Send it again if it is wanted after all.',
+  },
+  'no-such-message': {
+    message: 'There is no message {sendId} in the outbox.',
+    remedy: 'khala-relay outbox ls lists those there are.',
+    usage: true,
+  },
+  'not-failed': {
+    message: 'Message {sendId} did not fail, or its body is gone.',
+    remedy: 'Only what failed and was not cancelled can be retried.',
+    usage: true,
+  },
+  'too-late-to-cancel': {
+    message: 'Message {sendId} is {state}: it can not be taken back.',
+    remedy: 'Only what is still queued can be cancelled.',
+    usage: true,
+  },
 } as const satisfies Record<string, CatalogueEntry>;

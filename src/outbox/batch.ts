@@ -1,0 +1,115 @@
+import type { Call } from '../chain/index.ts';
+import { topicOf } from '../codec/index.ts';
+import { asRelayError, isLocalFailure, RelayError } from '../errors/index.ts';
+import type { SignedMessage } from './flight.ts';
+import type { Stored } from './outbox-store.ts';
+import { sealStored, type Sealed } from './seal-kept.ts';
+import type { Work } from './work.ts';
+
+/** Messages looked at for one extrinsic; more of the least size fit into none. */
+const pageSize = 4_096;
+const feeStepBytes = 1_024;
+
+/** What goes into one extrinsic. */
+export interface Batch {
+  readonly as: 'worker' | 'account';
+  readonly items: readonly BatchItem[];
+}
+
+export interface BatchItem extends Sealed {
+  readonly call: Call;
+  /** Of a worker's message that is signed now. */
+  readonly signed?: SignedMessage;
+}
+
+/** What an extrinsic may hold beside the chain's own limits. */
+export interface BatchLimit {
+  readonly messages: number;
+}
+
+/** The oldest messages of an account that fit into one extrinsic. undefined: there are none. */
+export async function accountBatch(work: Work, limit: BatchLimit): Promise<Batch | undefined> {
+  const sealed = await sealQueued(work, 'account', limit);
+  if (sealed.length === 0) return undefined;
+  return { as: 'account', items: sealed.map((each) => ({ ...each, call: pushCall(each) })) };
+}
+
+/** Seals what fits, oldest first. Messages that can not be sealed, or cost too much, fail on the way. */
+export async function sealQueued(work: Work, as: 'worker' | 'account', limit: BatchLimit): Promise<Sealed[]> {
+  const { chain, account, store } = work;
+  if (account === undefined) return [];
+  const waiting = await store.waiting(as, Math.min(pageSize, limit.messages));
+  if (waiting.length === 0) return [];
+  const room = await chain.batchRoom(as === 'worker' ? 'sync-offchain-message' : 'push-message', account);
+  const fees = new FeeTable(work);
+  const sealed: Sealed[] = [];
+  for (const stored of waiting) {
+    if (!room.take(stored.record.bodyBytes + envelopeOverhead)) break;
+    try {
+      await fees.check(stored);
+      sealed.push(await sealStored(work, stored));
+    } catch (error) {
+      if (isLocalFailure(error) || !isOfMessage(error)) throw error;
+      await work.finish([[stored, { state: 'failed', error: asRelayError(error, 'outbox-setback') }]]);
+    }
+  }
+  return sealed;
+}
+
+/** Header, iv, tag, lengths and variants round a body. */
+export const envelopeOverhead = 1 + 145 + 12 + 4 + 16;
+
+/** What is wrong with one message and not with the way. */
+const ofMessage: ReadonlySet<string> = new Set([
+  ...['unknown-recipient', 'unproven-key', 'bad-public-key', 'bad-shared-secret', 'kept-open-failed', 'fee-too-high'],
+  ...['from-self', 'truncated', 'unknown-variant'],
+]);
+
+function isOfMessage(error: unknown): boolean {
+  return error instanceof RelayError && ofMessage.has(error.code);
+}
+
+function pushCall({ stored, envelope }: Sealed): Call {
+  return { kind: 'push-message', destination: topicOf(stored.record.to), payload: envelope };
+}
+
+/** Fees of messages alone in an extrinsic, by size: more than their share of a batch. */
+class FeeTable {
+  readonly #work: Work;
+  readonly #fees = new Map<number, Promise<bigint>>();
+
+  constructor(work: Work) {
+    this.#work = work;
+  }
+
+  /** Throws fee-too-high. */
+  async check({ record: { maxFee, bodyBytes, as } }: Stored): Promise<void> {
+    if (maxFee === undefined) return;
+    const size = Math.ceil(bodyBytes / feeStepBytes) * feeStepBytes;
+    let fee = this.#fees.get(size);
+    if (fee === undefined) this.#fees.set(size, (fee = feeOf(this.#work, size, as)));
+    const amount = await fee;
+    if (amount > maxFee) throw new RelayError('fee-too-high', { details: { fee: amount, maxFee } });
+  }
+}
+
+/** What a message would cost alone, in the smallest unit. Throws no-account. */
+export async function feeOf(
+  { chain, account, vault }: Pick<Work, 'chain' | 'account' | 'vault'>,
+  bodyBytes: number,
+  as: 'worker' | 'account',
+): Promise<bigint> {
+  if (account === undefined) throw new RelayError('no-account');
+  const message = { destination: topicOf(vault.identity), payload: new Uint8Array(bodyBytes + envelopeOverhead) };
+  const call: Call =
+    as === 'account'
+      ? { kind: 'push-message', ...message }
+      : {
+          kind: 'sync-offchain-message',
+          worker: vault.identity,
+          ...message,
+          sequence: 0n,
+          signature: new Uint8Array(64),
+        };
+  return (await chain.costOf([call], account)).fee;
+}

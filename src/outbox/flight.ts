@@ -1,0 +1,67 @@
+import { Reader, toBytes, toHex, Writer, type Hex } from '../codec/index.ts';
+import type { SignedExtrinsic } from '../chain/index.ts';
+import type { SendId } from './outbox-store.ts';
+
+/** An extrinsic on its way, and the messages that it carries, in its order. */
+export interface Flight {
+  /** The first member's: no two flights share one. */
+  readonly id: SendId;
+  readonly as: 'worker' | 'account';
+  readonly members: readonly SendId[];
+  readonly extrinsic: SignedExtrinsic;
+}
+
+/** All but the bytes of the extrinsic. */
+export function encodeFlight({ as, members, extrinsic }: Flight): Uint8Array {
+  const { hash, account, nonce, anchor, death } = extrinsic;
+  const writer = new Writer()
+    .u8(as === 'worker' ? 0 : 1)
+    .raw(toBytes(hash, 'hash', 32))
+    .raw(toBytes(account, 'account', 32))
+    .u32(nonce)
+    .u32(anchor)
+    .u32(death)
+    .compactLength(members.length);
+  for (const id of members) writer.u64(id);
+  return writer.finish();
+}
+
+export function decodeFlight(id: SendId, record: Uint8Array, bytes: Uint8Array): Flight {
+  const reader = new Reader(record, 'An extrinsic under way');
+  const as = reader.u8() === 0 ? 'worker' : 'account';
+  const hash = toHex(reader.fixed(32));
+  const account = toHex(reader.fixed(32));
+  const extrinsic = { bytes, hash, account, nonce: reader.u32(), anchor: reader.u32(), death: reader.u32() };
+  const members: SendId[] = [];
+  for (let left = reader.compactLength(); left > 0; left--) members.push(reader.u64());
+  reader.end();
+  return { id, as, members, extrinsic };
+}
+
+/** A worker's message that was signed for a sequence: whoever has it may post it, so it is kept and not signed again. */
+export interface SignedMessage {
+  readonly sequence: bigint;
+  /** The best block when it was signed: no block up to it has the message. */
+  readonly since: number;
+  readonly messageId: Hex;
+  /** 64 bytes. */
+  readonly signature: Uint8Array;
+  readonly envelope: Uint8Array;
+}
+
+export function encodeSigned({ sequence, since, messageId, signature, envelope }: SignedMessage): Uint8Array {
+  return new Writer(8 + 4 + 32 + 64 + envelope.length)
+    .u64(sequence)
+    .u32(since)
+    .raw(toBytes(messageId, 'messageId', 32))
+    .raw(signature)
+    .raw(envelope)
+    .finish();
+}
+
+export function decodeSigned(bytes: Uint8Array): SignedMessage {
+  const reader = new Reader(bytes, 'A signed message', true);
+  const [sequence, since] = [reader.u64(), reader.u32()];
+  const messageId = toHex(reader.fixed(32));
+  return { sequence, since, messageId, signature: reader.fixed(64), envelope: reader.rest() };
+}

@@ -1,0 +1,115 @@
+import { Reader, toBytes, toHex, Writer, type Hex } from '../codec/index.ts';
+import { isErrorCode, RelayError, type ErrorDetails } from '../errors/index.ts';
+import type { Carried } from './off-chain-carrier.ts';
+import type { Posted, SendStatus } from './outbox.ts';
+
+/** All but the body: what the queue says of a message. */
+export interface MessageRecord {
+  readonly to: Hex;
+  readonly as: 'worker' | 'account';
+  readonly via: 'chain' | 'relay' | 'auto';
+  readonly nonce: bigint;
+  /** Unix time, ms. */
+  readonly queuedAt: number;
+  /** Of the body, encoded. */
+  readonly bodyBytes: number;
+  /** In the smallest unit. */
+  readonly maxFee: bigint | undefined;
+  readonly progress: Progress;
+}
+
+export type Progress =
+  | { readonly state: 'queued' }
+  /** In an extrinsic that was handed to a node, or signed as a worker's: it may come in. */
+  | { readonly state: 'submitted'; readonly messageId: Hex }
+  | (Posted & { readonly state: 'inBlock' | 'finalized'; readonly messageId: Hex })
+  | (Carried & { readonly state: 'relayed'; readonly messageId: Hex })
+  | { readonly state: 'failed'; readonly error: RelayError };
+
+const senders = ['worker', 'account'] as const;
+const ways = ['chain', 'relay', 'auto'] as const;
+const states = ['queued', 'submitted', 'inBlock', 'finalized', 'relayed', 'failed'] as const;
+const carriedStatuses = ['stored', 'delivered', 'duplicate', 'forwarded'] as const;
+const noLimit = (1n << 64n) - 1n;
+
+export function encodeRecord(record: MessageRecord): Uint8Array {
+  const { to, as, via, nonce, queuedAt, bodyBytes, maxFee, progress } = record;
+  const writer = new Writer(160)
+    .raw(toBytes(to, 'to', 32))
+    .u8(senders.indexOf(as))
+    .u8(ways.indexOf(via))
+    .u64(nonce)
+    .u64(queuedAt)
+    .u32(bodyBytes)
+    .u64(maxFee ?? noLimit)
+    .u8(states.indexOf(progress.state));
+  if ('messageId' in progress) writer.raw(toBytes(progress.messageId, 'messageId', 32));
+  if ('blockHash' in progress) writer.u32(progress.blockNumber).raw(toBytes(progress.blockHash, 'blockHash', 32));
+  if (progress.state === 'relayed')
+    writer.u8(carriedStatuses.indexOf(progress.status)).bytes(new TextEncoder().encode(progress.endpoint));
+  if (progress.state === 'failed') {
+    const { code, details = {} } = progress.error;
+    writer.bytes(new TextEncoder().encode(JSON.stringify([code, details], plain)));
+  }
+  return writer.finish();
+}
+
+export function decodeRecord(bytes: Uint8Array): MessageRecord {
+  const reader = new Reader(bytes, 'A queued message');
+  const to = toHex(reader.fixed(32));
+  const as = pick(senders, reader);
+  const via = pick(ways, reader);
+  const nonce = reader.u64();
+  const queuedAt = Number(reader.u64());
+  const bodyBytes = reader.u32();
+  const limit = reader.u64();
+  const progress = readProgress(reader);
+  reader.end();
+  return { to, as, via, nonce, queuedAt, bodyBytes, maxFee: limit === noLimit ? undefined : limit, progress };
+}
+
+function readProgress(reader: Reader): Progress {
+  const state = pick(states, reader);
+  switch (state) {
+    case 'queued':
+      return { state };
+    case 'submitted':
+      return { state, messageId: toHex(reader.fixed(32)) };
+    case 'inBlock':
+    case 'finalized': {
+      const messageId = toHex(reader.fixed(32));
+      return { state, messageId, blockNumber: reader.u32(), blockHash: toHex(reader.fixed(32)) };
+    }
+    case 'relayed': {
+      const messageId = toHex(reader.fixed(32));
+      return { state, messageId, status: pick(carriedStatuses, reader), endpoint: utf8(reader.bytes()) };
+    }
+    case 'failed':
+      return { state, error: readError(reader.bytes()) };
+  }
+}
+
+function readError(bytes: Uint8Array): RelayError {
+  const [code, details] = JSON.parse(utf8(bytes)) as [string, ErrorDetails];
+  if (isErrorCode(code)) return new RelayError(code, { details });
+  return new RelayError('outbox-setback', { details: { reason: code } });
+}
+
+function pick<T>(values: readonly T[], reader: Reader): T {
+  const index = reader.u8();
+  const value = values[index];
+  if (value === undefined) throw reader.unknownVariant(index);
+  return value;
+}
+
+function utf8(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
+}
+
+function plain(_: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? value.toString() : value;
+}
+
+export function isFinished({ state }: SendStatus): boolean {
+  return state === 'finalized' || state === 'relayed' || state === 'failed';
+}

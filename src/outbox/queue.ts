@@ -1,0 +1,64 @@
+import { RelayError } from '../errors/index.ts';
+import type { TransactionalStore } from '../store/index.ts';
+import type { MessageRecord } from './message-record.ts';
+import type { OutboxEntry, OutboxQueue } from './outbox.ts';
+import { Change, firstLane, OutboxStore, type SendId, type Stored } from './outbox-store.ts';
+
+const pageSize = 256;
+
+/** The queue in a store, without a chain or a vault: to look after what another process sends. */
+export function openOutboxQueue(store: TransactionalStore): OutboxQueue {
+  return new StoredQueue(new OutboxStore(store));
+}
+
+export class StoredQueue implements OutboxQueue {
+  readonly #store: OutboxStore;
+
+  constructor(store: OutboxStore) {
+    this.#store = store;
+  }
+
+  async *entries(): AsyncGenerator<OutboxEntry> {
+    for (let from = 0n; ;) {
+      const page = await this.#store.list(from, pageSize);
+      for (const { id, record } of page) yield toEntry(id, record);
+      const last = page.at(-1);
+      if (last === undefined || page.length < pageSize) return;
+      from = last.id + 1n;
+    }
+  }
+
+  async retry(sendId: SendId): Promise<void> {
+    await this.#change(sendId, async (stored) => {
+      if (stored.record.progress.state !== 'failed' || (await this.#store.body(sendId)) === undefined)
+        throw new RelayError('not-failed', { details: { sendId } });
+      // Whoever runs the queue knows whether there is a way off chain.
+      const lane = firstLane(stored.record, true);
+      return new Change().progress(stored, { state: 'queued' }).queue(sendId, lane).done(sendId, false);
+    });
+  }
+
+  async cancel(sendId: SendId): Promise<void> {
+    await this.#change(sendId, async (stored) => {
+      const { progress } = stored.record;
+      const isOnItsWay = progress.state !== 'queued' && progress.state !== 'failed';
+      if (isOnItsWay) throw new RelayError('too-late-to-cancel', { details: { sendId, state: progress.state } });
+      const change = new Change().progress(stored, { state: 'failed', error: new RelayError('send-cancelled') });
+      for (const lane of ['relay', 'worker', 'account'] as const) change.unqueue(sendId, lane);
+      return Promise.resolve(change.dropBody(sendId).done(sendId));
+    });
+  }
+
+  async #change(sendId: SendId, decide: (stored: Stored) => Promise<Change>): Promise<void> {
+    for (;;) {
+      const stored = await this.#store.get(sendId);
+      if (stored === undefined) throw new RelayError('no-such-message', { details: { sendId } });
+      if (await this.#store.commit(await decide(stored), [stored])) return;
+    }
+  }
+}
+
+function toEntry(sendId: SendId, record: MessageRecord): OutboxEntry {
+  const { to, as, via, nonce, queuedAt, bodyBytes, progress } = record;
+  return { sendId, to, as, via, nonce, queuedAt, bodyBytes, status: progress };
+}

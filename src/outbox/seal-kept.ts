@@ -1,0 +1,34 @@
+import { recipientKeyOf } from '../channel/index.ts';
+import { messageId, type Hex } from '../codec/index.ts';
+import { RelayError } from '../errors/index.ts';
+import type { Stored } from './outbox-store.ts';
+import type { Work } from './work.ts';
+
+export interface Sealed {
+  readonly stored: Stored;
+  readonly envelope: Uint8Array;
+  readonly messageId: Hex;
+}
+
+/**
+ * Seals what the vault kept, to the recipient's newest key or the one given, as of now. Throws unknown-recipient,
+ * unproven-key, kept-open-failed, and what Vault.sealKept throws.
+ */
+export async function sealStored(work: Work, stored: Stored, newest?: Uint8Array): Promise<Sealed> {
+  const { chain, vault, directory, store, account, now } = work;
+  const { to, as, nonce } = stored.record;
+  const recipientKey = newest ?? recipientKeyOf(directory, to, work);
+  const kept = await store.body(stored.id);
+  if (kept === undefined) throw new RelayError('kept-open-failed');
+  const { genesisHash } = chain;
+  const envelope = await vault.sealKept({
+    genesisHash,
+    to,
+    recipientKey,
+    ...(as === 'account' && account !== undefined ? { account: account.id } : {}),
+    nonce,
+    sentAt: BigInt(now()),
+    kept,
+  });
+  return { stored, envelope, messageId: messageId({ genesisHash, envelope }) };
+}
