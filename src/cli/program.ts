@@ -12,6 +12,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   rotate: async () => (await import('./commands/rotate.ts')).rotateCommand(),
   workers: async () => (await import('./commands/workers.ts')).workersCommand(),
   send: async () => (await import('./commands/send.ts')).sendCommand(),
+  outbox: async () => (await import('./commands/outbox.ts')).outboxCommand(),
   listen: async () => (await import('./commands/listen.ts')).listenCommand(),
   serve: async () => (await import('./commands/serve.ts')).serveCommand(),
   doctor: async () => (await import('./commands/doctor.ts')).doctorCommand(),

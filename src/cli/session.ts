@@ -53,6 +53,11 @@ export function defaultDataFolder(vaultPath: string): string {
   return `${vaultPath}.data`;
 }
 
+/** Name of the folder for what belongs to a chain. */
+export function chainFolder(genesisHash: string): string {
+  return genesisHash.slice(2, 2 + chainDigits);
+}
+
 export interface EntityData extends AsyncDisposable {
   /** Folder of what belongs to this chain. */
   readonly folder: string;
@@ -68,7 +73,7 @@ export async function openData(
   { genesisHash }: Pick<Chain, 'genesisHash'>,
   use: 'inbox' | 'outbox',
 ): Promise<EntityData> {
-  const folder = join(dataPath, genesisHash.slice(2, 2 + chainDigits));
+  const folder = join(dataPath, chainFolder(genesisHash));
   await mkdir(folder, { recursive: true, mode: 0o700 }).catch((cause: unknown) => {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new RelayError('store-failed', { details: { path: folder, reason }, cause });

@@ -4,7 +4,7 @@ import type { Account, Chain } from '../../chain/index.ts';
 import { newerKey, sealMessage, type KeyDirectory, type SealedMessage } from '../../channel/index.ts';
 import { encodeSignedEnvelope, type BodyInput, type Hex } from '../../codec/index.ts';
 import { isRelayError, RelayError } from '../../errors/index.ts';
-import { createOutbox } from '../../outbox/index.ts';
+import { createOutbox, type OutboxOptions } from '../../outbox/index.ts';
 import { createRelayClient } from '../../relay/index.ts';
 import type { Vault } from '../../vault/index.ts';
 import { readWorker, rememberKey, type WorkerEntry } from '../../worker-state/index.ts';
@@ -29,6 +29,8 @@ interface Flags extends SuriFlags, BodyFlags {
   readonly as: 'worker' | 'account';
   readonly via: 'auto' | 'chain' | 'relay';
   readonly wait: 'inBlock' | 'finalized';
+  readonly tip?: bigint;
+  readonly maxFee?: bigint;
 }
 
 export function sendCommand(): Command {
@@ -46,6 +48,8 @@ export function sendCommand(): Command {
         .choices(['auto', 'chain', 'relay'])
         .default('auto'),
     )
+    .option('--tip <amount>', "on chain: above the fee, to go first, in the chain's smallest unit", amount)
+    .option('--max-fee <amount>', "on chain: the most that the message may cost, in the chain's smallest unit", amount)
     .addOption(
       new Option('--wait <state>', 'on chain: what to wait for').choices(['inBlock', 'finalized']).default('inBlock'),
     );
@@ -141,7 +145,13 @@ async function sendOnChain(sending: Sending, nonce?: bigint): Promise<void> {
   const onSetback = (error: RelayError): void => {
     setbacks.error(error);
   };
-  await using outbox = createOutbox({ ...senderOf(sending), chain: sending.chain, account, onSetback });
+  await using outbox = createOutbox({
+    ...senderOf(sending),
+    chain: sending.chain,
+    account,
+    onSetback,
+    ...paying(flags),
+  });
   const failed = lastValueFrom(setbacks);
   failed.catch(() => undefined); // raced below
   await outbox.start();
@@ -158,6 +168,15 @@ async function sendOnChain(sending: Sending, nonce?: bigint): Promise<void> {
     { event: 'sent', messageId, via: 'chain', blockHash, block: blockNumber },
     `Sent ${short(messageId)} in block ${blockNumber} (${short(blockHash)}).`,
   );
+}
+
+function paying({ tip, maxFee }: Flags): Pick<OutboxOptions, 'tip' | 'maxFee'> {
+  return { ...(tip === undefined ? {} : { tip }), ...(maxFee === undefined ? {} : { maxFee }) };
+}
+
+function amount(text: string): bigint {
+  if (/^[0-9]{1,19}$/.test(text)) return BigInt(text);
+  throw new RelayError('bad-setting', { details: { name: 'amount', reason: `"${text}" is no whole number` } });
 }
 
 function senderOf({ vault, chain, data, to, recipient, context }: Sending) {

@@ -50,4 +50,14 @@ export const cliErrors = {
     message: 'Something unexpected happened: {reason}.',
     remedy: 'Report it, with what KHALA_RELAY_DEBUG=1 prints.',
   },
+  'no-data': {
+    message: 'There are no data of a chain in {path}.',
+    remedy: 'Check --vault or --data, and --genesis where it is given; send and listen make the folder.',
+    usage: true,
+  },
+  'many-chains': {
+    message: 'The data are of several chains: {chains}.',
+    remedy: 'Say which with --genesis: the genesis hash, or as many of its digits.',
+    usage: true,
+  },
 } as const satisfies Record<string, CatalogueEntry>;

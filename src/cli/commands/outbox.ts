@@ -1,0 +1,93 @@
+import { Command } from 'commander';
+import { RelayError } from '../../errors/index.ts';
+import { openOutboxQueue, type OutboxEntry } from '../../outbox/index.ts';
+import { chainFolders, onlyStore, storeOf } from '../chain-folders.ts';
+import { action, command, type Context } from '../command.ts';
+import { short, type Output } from '../output.ts';
+
+export function outboxCommand(): Command {
+  const settings = ['vault', 'data', 'genesis'] as const;
+  return new Command('outbox')
+    .description('messages on their way: list, retry, cancel')
+    .addCommand(
+      command('ls', 'what was sent and where it stands', settings)
+        .option('--pending', 'only what is not at its end')
+        .action(action(0, list)),
+    )
+    .addCommand(
+      command('retry', 'queue what failed again', settings)
+        .argument('<id...>', 'numbers as ls prints them, or all')
+        .action(action<object, [string[]]>(1, retry)),
+    )
+    .addCommand(
+      command('cancel', 'take back what is still queued', settings)
+        .argument('<id...>', 'numbers as ls prints them, or all')
+        .action(action<object, [string[]]>(1, cancel)),
+    )
+    .addHelpText(
+      'after',
+      '\nWorks beside a running outbox; what is retried goes with the next send, or at once where one runs.',
+    );
+}
+
+async function list({ settings, flags, output }: Context<{ readonly pending?: true }>): Promise<void> {
+  for (const folder of await chainFolders(settings)) {
+    await using store = await storeOf(folder);
+    for await (const entry of openOutboxQueue(store).entries())
+      if (flags.pending !== true || !atEnd.has(entry.status.state)) print(output, folder.chain, entry);
+  }
+}
+
+async function retry({ settings, output }: Context<object>, ids: readonly string[]): Promise<void> {
+  await using store = await onlyStore(settings);
+  const queue = openOutboxQueue(store);
+  for (const sendId of await chosen(ids, queue.entries(), ({ status }) => mayRetry(status))) {
+    await queue.retry(sendId);
+    output.print({ event: 'retried', sendId }, `Message ${sendId} is queued again.`);
+  }
+}
+
+async function cancel({ settings, output }: Context<object>, ids: readonly string[]): Promise<void> {
+  await using store = await onlyStore(settings);
+  const queue = openOutboxQueue(store);
+  for (const sendId of await chosen(ids, queue.entries(), ({ status }) => status.state === 'queued')) {
+    await queue.cancel(sendId);
+    output.print({ event: 'cancelled', sendId }, `Message ${sendId} is cancelled.`);
+  }
+}
+
+const atEnd: ReadonlySet<string> = new Set(['finalized', 'relayed', 'failed']);
+
+function mayRetry(status: OutboxEntry['status']): boolean {
+  return status.state === 'failed' && status.error.code !== 'send-cancelled';
+}
+
+/** The numbers given, or all that fit. Throws bad-setting. */
+async function chosen(
+  ids: readonly string[],
+  entries: AsyncIterable<OutboxEntry>,
+  fits: (entry: OutboxEntry) => boolean,
+): Promise<bigint[]> {
+  if (!ids.includes('all')) return ids.map(parseSendId);
+  const found: bigint[] = [];
+  for await (const entry of entries) if (fits(entry)) found.push(entry.sendId);
+  return found;
+}
+
+function parseSendId(text: string): bigint {
+  if (/^[0-9]{1,19}$/.test(text)) return BigInt(text);
+  throw new RelayError('bad-setting', { details: { name: 'id', reason: `"${text}" is no number of a message` } });
+}
+
+function print(output: Output, chain: string, entry: OutboxEntry): void {
+  const { sendId, to, as, via, nonce, queuedAt, bodyBytes, status } = entry;
+  const { error } = status as { readonly error?: RelayError };
+  const failure = error === undefined ? {} : { code: error.code, reason: error.message };
+  const { state, ...where } = status;
+  const facts = 'error' in where ? failure : where;
+  output.print(
+    { event: 'entry', chain, sendId, state, to, as, via, nonce, queuedAt, bytes: bodyBytes, ...facts },
+    `${sendId}  ${state.padEnd(9)}  to ${short(to)}  as ${as}  ${bodyBytes} bytes  ${new Date(queuedAt).toISOString()}` +
+      (error === undefined ? '' : `\n    ${error.message}`),
+  );
+}

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { temporaryFolder } from '../support/entities.ts';
+import { runCli, type Line } from './run-cli.ts';
+
+describe('cli: outbox', () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+  let dev: DevChain;
+  let vault: string;
+  let to: string;
+
+  before(async () => {
+    folder = await temporaryFolder();
+    dev = await startDevChain({ workers: 1 });
+    vault = join(folder.path, 'a');
+    await runCli(['keys', 'new', '--vault', vault]);
+    const [worker] = (await runCli(['workers', '--ws', dev.ws, '--json'])).lines;
+    to = String(worker?.['identity']);
+    await runCli(['register', '--vault', vault, '--suri', '//Alice', '--ws', dev.ws]);
+  });
+
+  after(async () => {
+    await dev.stop();
+    await folder.remove();
+  });
+
+  async function outbox(...args: readonly string[]): Promise<readonly Line[]> {
+    const { code, lines, stderr } = await runCli(['outbox', ...args, '--vault', vault, '--json']);
+    assert.equal(code, 0, stderr);
+    return lines;
+  }
+
+  function send(text: string, ...args: readonly string[]) {
+    return runCli(['send', text, '--to', to, '--via', 'chain', '--vault', vault, '--ws', dev.ws, '--json', ...args]);
+  }
+
+  it('says where there is nothing yet', async () => {
+    const { code, stderr } = await runCli(['outbox', 'ls', '--vault', vault, '--data', join(folder.path, 'none')]);
+    assert.equal(code, 2);
+    assert.match(stderr, /There are no data/);
+  });
+
+  it('lists what was sent, cancels and retries, with no chain and no passphrase', async () => {
+    const sent = await send('arrives', '--suri', '//Alice', '--tip', '1000');
+    assert.equal(sent.code, 0, sent.stderr);
+    const failed = await send('too dear', '--suri', '//Alice', '--max-fee', '1');
+    assert.equal(failed.code, 1);
+    assert.match(failed.stderr, /would cost/);
+    const lines = await outbox('ls');
+    assert.deepEqual(
+      lines.map(({ event, sendId, state, to: recipient }) => [event, sendId, state, recipient]),
+      [
+        ['entry', '0', lines[0]?.['state'], to],
+        ['entry', '1', 'failed', to],
+      ],
+    );
+    assert.equal(lines[0]?.['messageId'], sent.lines[0]?.['messageId']);
+    assert.equal(lines[1]?.['code'], 'fee-too-high');
+    assert.deepEqual(await outbox('retry', '1'), [{ event: 'retried', sendId: '1' }]);
+    assert.equal((await outbox('ls', '--pending')).at(-1)?.['state'], 'queued');
+    assert.deepEqual(await outbox('cancel', 'all'), [{ event: 'cancelled', sendId: '1' }]);
+    assert.deepEqual((await outbox('ls')).at(-1)?.['code'], 'send-cancelled');
+    const again = await runCli(['outbox', 'retry', '1', '--vault', vault]);
+    assert.equal(again.code, 2);
+    assert.match(again.stderr, /did not fail/);
+  });
+
+  it('refuses what is no number, and what is not there', async () => {
+    for (const [id, message] of [
+      ['x', /no number/],
+      ['99', /There is no message 99/],
+    ] as const) {
+      const { code, stderr } = await runCli(['outbox', 'cancel', id, '--vault', vault]);
+      assert.equal(code, 2);
+      assert.match(stderr, message);
+    }
+  });
+});
