@@ -32,8 +32,14 @@ function* changesBetween(before: WorkerEntry, worker: WorkerEntry): Iterable<Cha
     what.push('keys');
   if (before.runtimeVersion !== worker.runtimeVersion) what.push('runtime-version');
   if (before.confidenceLevel !== worker.confidenceLevel) what.push('confidence-level');
-  if (what.length > 0) yield { type: 'changed', worker, before, what };
-  if (before.gatekeeper !== worker.gatekeeper) yield { type: 'gatekeeper', worker, before };
+  if (before.gatekeeper === worker.gatekeeper) {
+    if (what.length > 0) yield { type: 'changed', worker, before, what };
+    return;
+  }
+  // Each change begins where the one before it ended.
+  const between = what.length === 0 ? before : { ...worker, gatekeeper: before.gatekeeper };
+  if (what.length > 0) yield { type: 'changed', worker: between, before, what };
+  yield { type: 'gatekeeper', worker, before: between };
 }
 
 function sameKey(a: EpochKey, b: EpochKey | undefined): boolean {

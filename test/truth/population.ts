@@ -63,7 +63,10 @@ export class Population {
   rootCalls(api: ApiPromise): ChainCall[] {
     const { tx, query } = api;
     if (this.#members.length === 0) return [];
-    const { identity } = this.#dice.pick(this.#members);
+    // Often the one that has just published: two changes of it in one block.
+    const { identity } = this.#dice.chance(0.5)
+      ? (this.#payloads.at(-1) ?? this.#dice.pick(this.#members))
+      : this.#dice.pick(this.#members);
     const workerKey = query.phalaRegistry.workers.key(identity);
     const makers = [
       () => [tx.phalaRegistry.registerGatekeeper(identity)],

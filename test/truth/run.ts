@@ -88,8 +88,9 @@ export async function runAgainstTruth(world: World, { dice, steps }: RunOptions)
       const wallet = await posting.wallet();
       const batch = population.calls(wallet.api, 1 + dice.below(maxBatch), await chainTime(wallet));
       calls += batch.length;
-      await posting.post(batch);
-      if (dice.chance(0.3)) await posting.root(({ api }) => Promise.resolve(population.rootCalls(api)));
+      const isMixed = dice.chance(0.5);
+      await posting.post(isMixed ? [...batch, ...asRoot(wallet.api, population.rootCalls(wallet.api))] : batch);
+      if (dice.chance(0.2)) await posting.root(({ api }) => Promise.resolve(population.rootCalls(api)));
     }
     for (const proxy of world.proxies) proxy.fault = () => undefined;
     await posting.post(population.calls((await posting.wallet()).api, 5, await chainTime(await posting.wallet())));
@@ -178,10 +179,9 @@ class Posting implements AsyncDisposable {
   async root(make: (wallet: Wallet) => Promise<readonly ChainCall[]>): Promise<void> {
     const wallet = await this.wallet();
     const calls = await make(wallet);
-    if (calls.length === 0) return;
-    const { tx } = wallet.api;
-    const weight = { refTime: 0, proofSize: 0 };
-    await wallet.post(tx.sudo.sudoUncheckedWeight(tx.utility.batchAll([...calls]), weight), wallet.alice);
+    const [call] = asRoot(wallet.api, calls);
+    if (call === undefined) return;
+    await wallet.post(call, wallet.alice);
     if (calls.some(({ method }) => method.section === 'system')) await this[Symbol.asyncDispose]();
   }
 
@@ -189,6 +189,12 @@ class Posting implements AsyncDisposable {
     await this.#open?.wallet[Symbol.asyncDispose]();
     this.#open = undefined;
   }
+}
+
+/** One call of Alice, whatever they weigh; none for none. */
+function asRoot({ tx }: Wallet['api'], calls: readonly ChainCall[]): ChainCall[] {
+  if (calls.length === 0) return [];
+  return [tx.sudo.sudoUncheckedWeight(tx.utility.batchAll([...calls]), { refTime: 0, proofSize: 0 })];
 }
 
 async function upgradeToLegacy({ api }: Wallet): Promise<ChainCall[]> {

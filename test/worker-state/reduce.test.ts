@@ -184,10 +184,13 @@ describe('changes', () => {
     assert.deepEqual(reduceWorker(before, gatekeeper), [
       { type: 'gatekeeper', worker: gatekeeper.entry, before: before.entry },
     ]);
-    assert.deepEqual(
-      reduceWorker(changed({ gatekeeper: true }, []), before).map(({ type }) => type),
-      ['changed', 'gatekeeper'],
-    );
+    // Where both come at once each begins where the one before it ended.
+    const both = changed({ gatekeeper: true }, []);
+    const between = { ...before.entry, gatekeeper: true };
+    assert.deepEqual(reduceWorker(both, before), [
+      { type: 'changed', worker: between, before: both.entry, what: ['endpoints'] },
+      { type: 'gatekeeper', worker: before.entry, before: between },
+    ]);
   });
 
   it('tell of a fault once', () => {
