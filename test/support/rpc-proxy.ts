@@ -44,6 +44,8 @@ export interface RpcProxy extends AsyncDisposable {
   hold: (method: string, params: readonly unknown[]) => Promise<unknown> | undefined;
   /** undefined for a message that passes. */
   fault: (message: Passing) => Fault | undefined;
+  /** Whether the client's socket is to break of an answer, as of one beyond its limit (WebSocket close code 1009). */
+  tooBig: (answer: { readonly method: string; readonly text: string }) => boolean;
   /** Refuses connections while true. */
   isClosed: boolean;
   /** Where new connections go. */
@@ -51,6 +53,9 @@ export interface RpcProxy extends AsyncDisposable {
   /** Breaks all connections. */
   cut(): void;
 }
+
+/** RFC 6455, section 7.4.1. */
+const tooBigCode = 1009;
 
 interface Message {
   readonly id?: number;
@@ -63,6 +68,7 @@ interface Message {
 interface Settings {
   readonly alter: Alter;
   readonly fault: RpcProxy['fault'];
+  readonly tooBig: RpcProxy['tooBig'];
   readonly hold: RpcProxy['hold'];
   readonly count: (kind: Fault['kind']) => void;
   readonly asked: Map<string, number>;
@@ -87,6 +93,7 @@ export async function startRpcProxy(
     alter,
     hold: () => undefined,
     fault: () => undefined,
+    tooBig: () => false,
     isClosed: false,
     target,
     cut,
@@ -99,6 +106,7 @@ export async function startRpcProxy(
     alter: (...answer) => proxy.alter(...answer),
     hold: (...request) => proxy.hold(...request),
     fault: (message) => proxy.fault(message),
+    tooBig: (answer) => proxy.tooBig(answer),
     count: (kind) => void made.set(kind, (made.get(kind) ?? 0) + 1),
     asked,
   };
@@ -122,7 +130,7 @@ export async function startRpcProxy(
   return proxy;
 }
 
-function connectPair(client: WebSocket, node: WebSocket, { alter, hold, fault, count, asked }: Settings): void {
+function connectPair(client: WebSocket, node: WebSocket, { alter, hold, fault, tooBig, count, asked }: Settings): void {
   const requests = new Map<number, { method: string; params: readonly unknown[] }>();
   const swallowed = new Set<string>();
   const waiting: string[] = [];
@@ -190,7 +198,12 @@ function connectPair(client: WebSocket, node: WebSocket, { alter, hold, fault, c
     }
     const about = { method: request.method, isNotification: false };
     const answer = Array.isArray(frame) ? frame.map(altered) : altered(frame);
-    tell(JSON.stringify(answer), about, '', (error) =>
+    const said = JSON.stringify(answer);
+    if (tooBig({ method: request.method, text: said })) {
+      client.close(tooBigCode);
+      return;
+    }
+    tell(said, about, '', (error) =>
       JSON.stringify(Array.isArray(answer) ? answer.map((each) => refuse(each, error)) : refuse(answer, error)),
     );
   });
