@@ -1,35 +1,60 @@
-import { concatMap, lastValueFrom, takeUntil, takeWhile, from } from 'rxjs';
+import { lastValueFrom, mergeMap, takeUntil, takeWhile, from } from 'rxjs';
 import { toHex, type Body } from '../codec/index.ts';
+import { isRelayError } from '../errors/index.ts';
 import type { Delivery, Inbox, InboxEvent } from '../inbox/index.ts';
 import { short, type JsonEvent, type Output } from './output.ts';
 
 const shownBytes = 32;
+const answersAtOnce = 16;
 const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+export interface PrintInboxOptions {
+  /** Ends after so many messages. */
+  readonly count?: number;
+  readonly until: Promise<void>;
+  /** Between printing a message and acknowledging it; a failure leaves it unacknowledged. */
+  readonly answer?: (delivery: Delivery) => Promise<void>;
+}
 
 /** Prints what the inbox delivers and acknowledges it, until `count` messages were printed or `until` resolves. */
 export async function printInbox(
   inbox: Inbox,
   output: Output,
-  { count, until }: { readonly count?: number; readonly until: Promise<void> },
+  { count, until, answer = async () => undefined }: PrintInboxOptions,
 ): Promise<void> {
   let left = count ?? Number.POSITIVE_INFINITY;
   const printed = inbox.events$.pipe(
-    concatMap(async (event) => {
-      await printEvent(event, output);
-      if (event.type === 'message') left--;
-      return left > 0;
-    }),
+    // Printed in order; an answer on its way holds up nobody, unless messages are counted.
+    mergeMap(
+      async (event) => {
+        await printEvent(event, output, answer);
+        if (event.type === 'message') left--;
+        return left > 0;
+      },
+      count === undefined ? answersAtOnce : 1,
+    ),
     takeWhile((goesOn) => goesOn),
     takeUntil(from(until)),
   );
   await lastValueFrom(printed, { defaultValue: true });
 }
 
-async function printEvent(event: InboxEvent, output: Output): Promise<void> {
+async function printEvent(
+  event: InboxEvent,
+  output: Output,
+  answer: (delivery: Delivery) => Promise<void>,
+): Promise<void> {
   switch (event.type) {
     case 'message': {
       const { delivery } = event;
       output.print(deliveryJson(delivery), deliveryText(delivery));
+      try {
+        await answer(delivery);
+      } catch (error) {
+        if (!isRelayError(error, 'handler-failed')) throw error;
+        process.stderr.write(`khala-relay: ${error.message} [${error.code}]\n`);
+        return;
+      }
       await delivery.ack();
       return;
     }
@@ -99,7 +124,8 @@ function bodyJson(body: Body): JsonEvent {
   }
 }
 
-function contentJson(content: Uint8Array): { readonly text: string } | { readonly hex: string } {
+/** Text where it is text. */
+export function contentJson(content: Uint8Array): { readonly text: string } | { readonly hex: string } {
   try {
     return { text: utf8.decode(content) };
   } catch {

@@ -54,6 +54,13 @@ export const settingsSchema = Type.Object({
     description: 'Follow endpoints on loopback and private addresses though the chain is not local',
     default: false,
   }),
+  acknowledge: Type.Boolean({
+    description: 'Tell senders with an empty reply that their message was read; it shows that somebody is there',
+    default: false,
+  }),
+  onInvoke: Type.Optional(
+    text('Program that answers invocations: reads {"from","to","input",…} as JSON, prints the answer; no shell'),
+  ),
   requireProven: Type.Boolean({ description: 'Refuse EcdhKeys that no record proves', default: false }),
   rotateEvery: Type.Number({
     description: 'Days after which listen and serve replace the EcdhKey; 0: never. Needs an account that pays',

@@ -52,10 +52,10 @@ export class RunningCli implements AsyncDisposable {
   #hasEnded = false;
   #wake: () => void = () => undefined;
 
-  constructor(args: readonly string[], env: Env = {}) {
+  constructor(args: readonly string[], env: Env = {}, hasInput = false) {
     this.#child = spawn(process.execPath, [bin, ...args, '--json'], {
       env: environment(env),
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [hasInput ? 'pipe' : 'ignore', 'pipe', 'pipe'],
     });
     const { stdout, stderr } = this.#child;
     stderr?.on('data', (data: Buffer) => (this.#stderr += data.toString()));
@@ -83,6 +83,19 @@ export class RunningCli implements AsyncDisposable {
         this.#wake = resolve;
       });
     }
+  }
+
+  /** Its exit code, once it has ended. */
+  get exit(): Promise<number | null> {
+    return this.#ended;
+  }
+
+  write(text: string): void {
+    this.#child.stdin?.write(text);
+  }
+
+  endInput(): void {
+    this.#child.stdin?.end();
   }
 
   /** SIGSTOP and SIGCONT, say. */

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { firstValueFrom, filter, merge, share, takeUntil, from as fromPromise, type Observable } from 'rxjs';
+import { firstValueFrom, filter, merge, share, takeUntil, tap, from as fromPromise, type Observable } from 'rxjs';
 import type { Chain } from '../../chain/index.ts';
 import { RelayError } from '../../errors/index.ts';
 import type { Inbox } from '../../inbox/index.ts';
@@ -7,6 +7,7 @@ import { createRelayClient, feedFromMailbox, type MailboxEvent } from '../../rel
 import type { Vault } from '../../vault/index.ts';
 import { watchWorkerState } from '../../worker-state/index.ts';
 import { action, command, withAccount, type Context } from '../command.ts';
+import { answeringOf } from '../answering.ts';
 import { keepEntry } from '../keep-entry.ts';
 import { inboxOf } from '../local-inbox.ts';
 import { printInbox } from '../print-inbox.ts';
@@ -22,7 +23,7 @@ interface Flags extends SuriFlags {
 export function listenCommand(): Command {
   const made = command('listen', "receive the messages to the vault's entity", [
     ...(['ws', 'genesis', 'vault', 'data', 'finality', 'relay', 'allowPrivate', 'timeout'] as const),
-    ...(['rotateEvery', 'keepEpochs'] as const),
+    ...(['rotateEvery', 'keepEpochs', 'acknowledge', 'onInvoke'] as const),
   ])
     .option('--from <block>', 'first block to read, where nothing was read before (default: from now on)')
     .option('--count <n>', 'end after this many messages');
@@ -45,7 +46,15 @@ async function listen({ settings, flags, output, signal, interrupted }: Context<
     allowPrivate: mayReachPrivate(settings, chain),
     timeoutMs: timeoutMs(settings),
   });
-  const feeds = settings.relay.map((url) => tellOf(url, feed(client, url, chain, vault, inbox)).pipe(share()));
+  const { answer, cameBy } = answeringOf({ chain, vault, data, watch, client, settings, signal });
+  const feeds = settings.relay.map((url) =>
+    tellOf(url, feed(client, url, chain, vault, inbox)).pipe(
+      tap((event) => {
+        if (event.type === 'accepted') cameBy(event.messageId, url);
+      }),
+      share(),
+    ),
+  );
   const mailboxes = merge(...feeds).pipe(takeUntil(fromPromise(interrupted)), share());
   const failed = new Promise<never>((_, reject) => {
     mailboxes.subscribe({ error: reject });
@@ -55,7 +64,7 @@ async function listen({ settings, flags, output, signal, interrupted }: Context<
   if (signal.aborted) return;
   output.print({ event: 'ready', identity: vault.identity }, `Listening for ${vault.identity}.`);
   const limit = count === undefined ? {} : { count };
-  await Promise.race([printInbox(inbox, output, { until: interrupted, ...limit }), failed]);
+  await Promise.race([printInbox(inbox, output, { until: interrupted, answer, ...limit }), failed]);
 }
 
 function feed(

@@ -1,37 +1,32 @@
 import { Option, type Command } from 'commander';
-import { lastValueFrom, Subject } from 'rxjs';
-import type { Account, Chain } from '../../chain/index.ts';
-import { newerKey, sealMessage, type KeyDirectory, type SealedMessage } from '../../channel/index.ts';
-import { encodeSignedEnvelope, type BodyInput, type Hex } from '../../codec/index.ts';
-import { isRelayError, RelayError } from '../../errors/index.ts';
-import { createOutbox, type OutboxOptions } from '../../outbox/index.ts';
+import type { Account } from '../../chain/index.ts';
+import { RelayError } from '../../errors/index.ts';
 import { createRelayClient } from '../../relay/index.ts';
-import type { Vault } from '../../vault/index.ts';
-import { readWorker, rememberKey, type WorkerEntry } from '../../worker-state/index.ts';
+import { readWorker } from '../../worker-state/index.ts';
 import { action, command, withAccount, type Context } from '../command.ts';
-import { bodyFrom, type BodyFlags } from '../message-input.ts';
-import { short } from '../output.ts';
+import { bodyFrom, callOf, linesOf, type BodyFlags } from '../message-input.ts';
 import { parseId } from '../parse-id.ts';
 import type { SuriFlags } from '../secrets.ts';
-import {
-  dataFolder,
-  mayReachPrivate,
-  openChain,
-  openData,
-  optionalAccount,
-  timeoutMs,
-  type EntityData,
-} from '../session.ts';
+import { askOffChain, isAnswer, type Wait } from '../send/ask-off-chain.ts';
+import { sendLines } from '../send/send-lines.ts';
+import { sendOffChain } from '../send/send-off-chain.ts';
+import { sendOnChain } from '../send/send-on-chain.ts';
+import type { Sending } from '../send/sending.ts';
+import { dataFolder, mayReachPrivate, openChain, openData, optionalAccount, timeoutMs } from '../session.ts';
 import { unlockVault } from '../unlock-vault.ts';
 
 interface Flags extends SuriFlags, BodyFlags {
   readonly to: string;
   readonly as: 'worker' | 'account';
   readonly via: 'auto' | 'chain' | 'relay';
-  readonly wait: 'inBlock' | 'finalized';
+  readonly wait?: Wait;
+  readonly freshKey?: true;
+  readonly lines?: true;
   readonly tip?: bigint;
   readonly maxFee?: bigint;
 }
+
+const waits: readonly Wait[] = ['stored', 'delivered', 'read', 'reply', 'inBlock', 'finalized'];
 
 export function sendCommand(): Command {
   const made = command('send', 'send a message to a worker, off chain or on chain', [
@@ -40,8 +35,12 @@ export function sendCommand(): Command {
     .argument('[text]', 'the message, or - for standard input')
     .requiredOption('--to <id>', 'recipient: 0x-hex or SS58')
     .option('--file <path>', 'file that is the message')
+    .option('--lines', 'with -: each line of standard input is a message, queued durably and sent as it comes')
     .option('--invoke <contract>', 'call of a contract: its id')
     .option('--input <hex>', 'ABI-encoded input of the call')
+    .option('--abi <file>', 'ink! metadata of the contract, to encode the call and decode what it returns')
+    .option('--method <name>', 'with --abi: the message to call')
+    .option('--args <json>', 'with --abi: its arguments, an array in order or an object by name', '[]')
     .addOption(new Option('--as <sender>', 'who the sender is').choices(['worker', 'account']).default('worker'))
     .addOption(
       new Option('--via <path>', 'auto: relay where an endpoint answers, else chain if there is an account')
@@ -51,136 +50,67 @@ export function sendCommand(): Command {
     .option('--tip <amount>', "on chain: above the fee, to go first, in the chain's smallest unit", amount)
     .option('--max-fee <amount>', "on chain: the most that the message may cost, in the chain's smallest unit", amount)
     .addOption(
-      new Option('--wait <state>', 'on chain: what to wait for').choices(['inBlock', 'finalized']).default('inBlock'),
-    );
+      new Option(
+        '--wait <state>',
+        'what to wait for. Off chain: stored (default), delivered, read, reply, for as long as --timeout says. On chain: inBlock (default), finalized',
+      ).choices(waits),
+    )
+    .option('--fresh-key', 'off chain: seal from a key made for this message; who waits for an answer always does');
   return withAccount(made).action(action<Flags, [string | undefined]>(1, send));
-}
-
-interface Sending {
-  readonly context: Context<Flags>;
-  readonly chain: Chain;
-  readonly vault: Vault;
-  readonly data: EntityData;
-  readonly to: Hex;
-  readonly recipient: WorkerEntry;
-  readonly body: BodyInput;
-  readonly account: Account | undefined;
 }
 
 async function send(context: Context<Flags>, text: string | undefined): Promise<void> {
   const { settings, flags, signal } = context;
   const to = parseId(flags.to);
-  const body = bodyFrom(text, flags);
   const account = optionalAccount(flags);
   checkPath(flags, account);
+  const call = flags.invoke === undefined ? undefined : await callOf(flags);
+  const lines = flags.lines === true ? linesOf(text, flags, signal) : undefined;
+  const body = lines === undefined ? bodyFrom(text, flags, call) : undefined;
   await using vault = await unlockVault(settings);
   await using chain = await openChain(settings, signal);
   await using data = await openData(dataFolder(settings, vault), chain, 'outbox');
   const recipient = await readWorker(chain, to, { store: data.store, signal });
   if (recipient === undefined) throw new RelayError('unknown-recipient', { details: { id: to } });
-  await dispatch({ context, chain, vault, data, to, recipient, body, account });
-}
-
-function checkPath({ via, as }: Flags, account: Account | undefined): void {
-  const needsAccount = via === 'chain' || as === 'account';
-  if (needsAccount && account === undefined) throw new RelayError('no-account');
-  if (as === 'account' && via === 'relay')
-    throw new RelayError('bad-setting', { details: { name: 'as', reason: 'off chain the sender is a worker' } });
-}
-
-async function dispatch(sending: Sending): Promise<void> {
-  const { via, as } = sending.context.flags;
-  if (via === 'chain' || as === 'account') return sendOnChain(sending);
-  const { envelope, nonce, messageId } = await sealMessage(senderOf(sending), { to: sending.to, body: sending.body });
-  try {
-    await offChainToNewestKey(sending, { envelope, nonce, messageId });
-  } catch (error) {
-    const mayGoOnChain = via === 'auto' && sending.account !== undefined && isRelayError(error);
-    if (!mayGoOnChain) throw error;
-    // The same nonce: should both arrive, the recipient takes one.
-    await sendOnChain(sending, nonce);
-  }
-}
-
-/** Where the recipient has erased the key and names a newer one, seals to that; the nonce stays, so one of the two counts. */
-async function offChainToNewestKey(sending: Sending, sealed: SealedMessage): Promise<void> {
-  try {
-    await sendOffChain(sending, sealed.envelope, sealed.messageId);
-  } catch (error) {
-    const { chain, to, recipient, body } = sending;
-    const newer = newerKey(error, { genesisHash: chain.genesisHash, identity: to, used: recipient.current });
-    if (newer === undefined) throw error;
-    await rememberKey(chain, to, newer, sending.data.store);
-    const { nonce } = sealed;
-    const recipientKey = newer.ecdhKey;
-    const { envelope, messageId } = await sealMessage(senderOf(sending), { to, body, nonce, recipientKey });
-    await sendOffChain(sending, envelope, messageId);
-  }
-}
-
-async function sendOffChain(sending: Sending, envelope: Uint8Array, messageId: Hex): Promise<void> {
-  const { context, chain, vault, recipient } = sending;
-  const { settings, output, signal } = context;
-  if (recipient.endpoints.length === 0) throw new RelayError('no-endpoint', { details: { id: sending.to } });
-  const { genesisHash } = chain;
-  const signature = await vault.sign({ type: 'envelope', genesisHash, envelope });
   await using client = createRelayClient({
-    genesisHash,
+    genesisHash: chain.genesisHash,
     allowPrivate: mayReachPrivate(settings, chain),
     timeoutMs: timeoutMs(settings),
   });
-  const signed = encodeSignedEnvelope({ identity: vault.identity, signature, envelope });
-  const { endpoint, status } = await client.send(signed, recipient.endpoints, { signal });
-  output.print(
-    { event: 'sent', messageId, via: 'relay', endpoint, status },
-    `Sent ${short(messageId)} to ${endpoint}: ${status}.`,
-  );
+  const sending = { context, chain, vault, data, to, recipient, account, client };
+  if (lines !== undefined) await sendLines(sending, lines);
+  else if (body !== undefined) await sendOne({ ...sending, body }, call?.decodeReturn);
 }
 
-async function sendOnChain(sending: Sending, nonce?: bigint): Promise<void> {
-  const { context, to, body, account } = sending;
-  const { flags, output, signal } = context;
-  if (account === undefined) throw new RelayError('no-account');
-  const setbacks = new Subject<never>();
-  const onSetback = (error: RelayError): void => {
-    setbacks.error(error);
-  };
-  await using outbox = createOutbox({
-    ...senderOf(sending),
-    chain: sending.chain,
-    account,
-    onSetback,
-    ...paying(flags),
-  });
-  const failed = lastValueFrom(setbacks);
-  failed.catch(() => undefined); // raced below
-  await outbox.start();
-  const receipt = await outbox.send({
-    to,
-    body,
-    as: flags.as,
-    via: 'chain',
-    ...(nonce === undefined ? {} : { nonce }),
-  });
-  // A command gives up where a service would go on; the message stays queued, and the next send posts it.
-  const { messageId, blockHash, blockNumber } = await Promise.race([receipt.reached(flags.wait, signal), failed]);
-  output.print(
-    { event: 'sent', messageId, via: 'chain', blockHash, block: blockNumber },
-    `Sent ${short(messageId)} in block ${blockNumber} (${short(blockHash)}).`,
-  );
+async function sendOne(sending: Sending, decodeReturn: ((output: Uint8Array) => unknown) | undefined): Promise<void> {
+  const { via, as, wait, freshKey = false } = sending.context.flags;
+  if (via === 'chain' || as === 'account') return sendOnChain(sending);
+  if (isAnswer(wait)) return askOffChain(sending, wait, decodeReturn);
+  const error = await sendOffChain(sending, freshKey);
+  if (error === undefined) return;
+  if (via === 'relay' || sending.account === undefined) throw error.reason;
+  // The same nonce: should both arrive, the recipient takes one.
+  await sendOnChain(sending, error.nonce);
 }
 
-function paying({ tip, maxFee }: Flags): Pick<OutboxOptions, 'tip' | 'maxFee'> {
-  return { ...(tip === undefined ? {} : { tip }), ...(maxFee === undefined ? {} : { maxFee }) };
+function checkPath({ via, as, wait, lines }: Flags, account: Account | undefined): void {
+  const isOnChain = via === 'chain' || as === 'account';
+  if (isOnChain && account === undefined) throw new RelayError('no-account');
+  if (as === 'account' && via === 'relay') throw badSetting('as', 'off chain the sender is a worker');
+  if (isOnChain && wait !== undefined && !isOfChain(wait)) throw badSetting('wait', 'answers come off chain');
+  if (via === 'relay' && isOfChain(wait)) throw badSetting('wait', 'off chain there are no blocks');
+  if (lines === true && isAnswer(wait)) throw badSetting('wait', 'answers are waited for one message at a time');
 }
 
 function amount(text: string): bigint {
   if (/^[0-9]{1,19}$/.test(text)) return BigInt(text);
-  throw new RelayError('bad-setting', { details: { name: 'amount', reason: `"${text}" is no whole number` } });
+  throw badSetting('amount', `"${text}" is no whole number`);
 }
 
-function senderOf({ vault, chain, data, to, recipient, context }: Sending) {
-  const directory: KeyDirectory = { get: (id) => (id === to ? recipient : undefined) };
-  const { requireProven } = context.settings;
-  return { vault, genesisHash: chain.genesisHash, store: data.store, directory, requireProven };
+function isOfChain(wait: Wait | undefined): boolean {
+  return wait === 'inBlock' || wait === 'finalized';
+}
+
+function badSetting(name: string, reason: string): RelayError {
+  return new RelayError('bad-setting', { details: { name, reason } });
 }

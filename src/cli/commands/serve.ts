@@ -3,11 +3,12 @@ import type { Command } from 'commander';
 import type { Logger } from 'pino';
 import type { Chain } from '../../chain/index.ts';
 import type { Inbox } from '../../inbox/index.ts';
-import { createRelay, type Relay } from '../../relay/index.ts';
+import { createRelay, createRelayClient, type Relay } from '../../relay/index.ts';
 import { openLmdbMailStore } from '../../store/index.ts';
 import type { Vault } from '../../vault/index.ts';
 import { watchWorkerState, type WorkerStateWatch } from '../../worker-state/index.ts';
 import { action, command, withAccount, type Context } from '../command.ts';
+import { answeringOf } from '../answering.ts';
 import { keepEntry } from '../keep-entry.ts';
 import { cliLogger } from '../logger.ts';
 import { inboxOf } from '../local-inbox.ts';
@@ -16,7 +17,15 @@ import { printInbox } from '../print-inbox.ts';
 import { mailboxOptionsOf, relayOptionsOf, tlsOf } from '../relay-settings.ts';
 import type { Settings } from '../settings.ts';
 import type { SuriFlags } from '../secrets.ts';
-import { dataFolder, mayReachPrivate, openChain, openData, optionalAccount } from '../session.ts';
+import {
+  dataFolder,
+  mayReachPrivate,
+  openChain,
+  openData,
+  optionalAccount,
+  timeoutMs,
+  type EntityData,
+} from '../session.ts';
 import { required } from '../resolve-settings.ts';
 import { unlockVault } from '../unlock-vault.ts';
 
@@ -30,6 +39,7 @@ export function serveCommand(): Command {
     ...(['recipient', 'allow', 'deny', 'registeredOnly', 'tlsCert', 'tlsKey', 'trustProxy'] as const),
     ...(['retention', 'mailboxMessages', 'mailboxMegabytes', 'mailGigabytes', 'limit', 'verifyThreads'] as const),
     ...(['finality', 'allowPrivate', 'timeout', 'logLevel', 'rotateEvery', 'keepEpochs'] as const),
+    ...(['acknowledge', 'onInvoke'] as const),
   ]).option('--from <block>', 'first block to read messages from, where nothing was read before');
   return withAccount(made).action(action(0, serve));
 }
@@ -86,8 +96,30 @@ async function run(context: Context<Flags>, { chain, watch, vault, options }: Pa
   using _certificate = keepCertificate(relay, settings, logger);
   await inbox?.ready;
   output.print({ event: 'ready', url: relay.url, identity: vault?.identity }, `Relay ready at ${relay.url}.`);
-  if (inbox === undefined) await interrupted;
-  else await printInbox(inbox, output, { until: interrupted });
+  if (inbox === undefined || vault === undefined) await interrupted;
+  else await answerAndPrint(context, { chain, watch, vault, data, inbox, relay });
+}
+
+interface OwnEntity {
+  readonly chain: Chain;
+  readonly watch: WorkerStateWatch;
+  readonly vault: Vault;
+  readonly data: EntityData;
+  readonly inbox: Inbox;
+  readonly relay: Relay;
+}
+
+async function answerAndPrint(
+  { settings, output, signal, interrupted }: Context<Flags>,
+  own: OwnEntity,
+): Promise<void> {
+  await using client = createRelayClient({
+    genesisHash: own.chain.genesisHash,
+    allowPrivate: mayReachPrivate(settings, own.chain),
+    timeoutMs: timeoutMs(settings),
+  });
+  const { answer } = answeringOf({ ...own, client, settings, signal });
+  await printInbox(own.inbox, output, { until: interrupted, answer });
 }
 
 function localEntity(vault: Vault, inbox: Inbox) {

@@ -42,6 +42,10 @@ export const cliErrors = {
     remedy: 'Give TEXT, --file FILE, or - to read standard input.',
     usage: true,
   },
+  'still-queued': {
+    message: '{count} messages could not be sent yet and stay queued.',
+    remedy: 'Run the same command again once the recipient can be reached; without lines it sends what is queued.',
+  },
   'no-endpoint': {
     message: '{id} has published no endpoint that can be used.',
     remedy: 'Send with --via chain and an account that pays, or ask it to run khala-relay endpoint set.',

@@ -1,0 +1,56 @@
+import type { Chain } from '../chain/index.ts';
+import { isRelayError } from '../errors/index.ts';
+import type { Delivery } from '../inbox/index.ts';
+import { createReplier, type Relay, type RelayClient, type Replier } from '../relay/index.ts';
+import type { Vault } from '../vault/index.ts';
+import type { WorkerStateWatch } from '../worker-state/index.ts';
+import { runHandler } from './run-handler.ts';
+import type { EntityData } from './session.ts';
+import type { Settings } from './settings.ts';
+
+export interface AnsweringParts {
+  readonly chain: Chain;
+  readonly vault: Vault;
+  readonly data: EntityData;
+  readonly watch: WorkerStateWatch;
+  readonly client: RelayClient;
+  readonly settings: Settings;
+  /** The entity's own relay, where the command runs one. */
+  readonly relay?: Relay;
+  readonly signal: AbortSignal;
+}
+
+export interface Answering {
+  /** Answers a delivery as the settings say; resolves when that is done or in vain. Throws handler-failed. */
+  readonly answer: (delivery: Delivery) => Promise<void>;
+  readonly cameBy: Replier['cameBy'];
+}
+
+/** What `listen` and `serve` do beside printing: `--on-invoke` and `--acknowledge`. */
+export function answeringOf({ chain, vault, data, watch, client, relay, settings, signal }: AnsweringParts): Answering {
+  const { onInvoke, acknowledge } = settings;
+  const replier = createReplier({
+    ...{ vault, client, store: data.store, genesisHash: chain.genesisHash, directory: watch.state },
+    relays: settings.relay,
+    ...(relay === undefined ? {} : { relay }),
+  });
+  const contentFor = async (delivery: Delivery): Promise<Uint8Array | undefined> => {
+    if (delivery.body.kind === 'reply') return undefined;
+    if (delivery.body.kind === 'invocation' && onInvoke !== undefined) return runHandler(onInvoke, delivery, signal);
+    return acknowledge ? new Uint8Array() : undefined;
+  };
+  return {
+    cameBy: (messageId, url) => {
+      replier.cameBy(messageId, url);
+    },
+    answer: async (delivery) => {
+      const content = await contentFor(delivery);
+      if (content === undefined || delivery.fromKind !== 'worker') return;
+      await replier.reply(delivery, content, signal).catch((error: unknown) => {
+        // Stopped: the message stays, and is answered at the next start.
+        if (signal.aborted || !isRelayError(error)) throw error;
+        process.stderr.write(`khala-relay: ${error.message} [${error.code}]\n`);
+      });
+    },
+  };
+}

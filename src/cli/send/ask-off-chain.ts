@@ -1,0 +1,58 @@
+import { RelayError } from '../../errors/index.ts';
+import { createRequester, type Asked, type Reply } from '../../relay/index.ts';
+import { rememberKey } from '../../worker-state/index.ts';
+import { short } from '../output.ts';
+import { bodyText, contentJson } from '../print-inbox.ts';
+import { timeoutMs } from '../session.ts';
+import { senderOf, type Sending } from './sending.ts';
+
+type AnswerWait = 'delivered' | 'read' | 'reply';
+export type Wait = AnswerWait | 'stored' | 'inBlock' | 'finalized';
+
+/** Whether it is the recipient's word that is waited for. */
+export function isAnswer(wait: Wait | undefined): wait is AnswerWait {
+  return wait === 'delivered' || wait === 'read' || wait === 'reply';
+}
+
+/** Sends off chain from a fresh key and waits for what the recipient says to it. */
+export async function askOffChain(
+  sending: Sending,
+  wait: AnswerWait,
+  decodeReturn: ((output: Uint8Array) => unknown) | undefined,
+): Promise<void> {
+  const { context, chain, data, to, body, client, recipient } = sending;
+  const { settings, output, signal } = context;
+  if (recipient.endpoints.length === 0) throw new RelayError('no-endpoint', { details: { id: to } });
+  const requester = createRequester({
+    ...senderOf(sending),
+    client,
+    onNewerKey: (id, key) => rememberKey(chain, id, key, data.store),
+  });
+  const asked = await requester.ask({ to, body, timeoutMs: timeoutMs(settings), signal });
+  const { messageId, endpoint, status } = asked;
+  output.print(
+    { event: 'sent', messageId, via: 'relay', endpoint, status },
+    `Sent ${short(messageId)} to ${endpoint}: ${status}.`,
+  );
+  if (wait === 'delivered' && status === 'delivered') return;
+  printReply(sending, asked, await asked.reply, decodeReturn);
+}
+
+function printReply(
+  { context, to }: Sending,
+  { messageId: inReplyTo }: Asked,
+  { messageId, content }: Reply,
+  decodeReturn: ((output: Uint8Array) => unknown) | undefined,
+): void {
+  const { output } = context;
+  if (content.length === 0) {
+    output.print({ event: 'read', messageId, inReplyTo, from: to }, `${short(to)} has read it.`);
+    return;
+  }
+  const value = decodeReturn === undefined ? {} : { value: decodeReturn(content) };
+  const shown = 'value' in value ? JSON.stringify(value.value) : bodyText({ kind: 'data', content });
+  output.print(
+    { event: 'reply', messageId, inReplyTo, from: to, ...contentJson(content), ...value },
+    `${short(to)} answers: ${shown}`,
+  );
+}

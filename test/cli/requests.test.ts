@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict';
+import { chmod, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { temporaryFolder } from '../support/entities.ts';
+import { RunningCli, runCli, type Ended } from './run-cli.ts';
+
+const contract = `0x${'c0'.repeat(32)}`;
+const abi = fileURLToPath(new URL('../contract/ledger.json', import.meta.url));
+const owner = `0x${'11'.repeat(32)}`;
+
+describe('cli: calls of a worker, and its answers', () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+  let dev: DevChain;
+  let serving: RunningCli;
+  let worker: string;
+  const path = (name: string): string => join(folder.path, name);
+
+  before(async () => {
+    folder = await temporaryFolder();
+    dev = await startDevChain();
+    const [{ identity } = {}] = (await runCli(['keys', 'new', '--vault', path('worker'), '--json'])).lines;
+    worker = String(identity);
+    await runCli(['keys', 'new', '--vault', path('client')]);
+    // Answers with u128 1 and what it was told; refuses the call of selector 0x00000002.
+    await writeFile(
+      path('handler'),
+      `#!${process.execPath}
+let text = '';
+process.stdin.on('data', (data) => (text += data));
+process.stdin.on('end', () => {
+  const call = JSON.parse(text);
+  if (call.input === '0x00000002') process.exit(1);
+  if (call.input === '0x00000003') return process.stdout.write(JSON.stringify({ ...call, secret: process.env.KHALA_RELAY_PASSPHRASE }));
+  process.stdout.write(Buffer.concat([Buffer.of(1), Buffer.alloc(15)]));
+});
+`,
+    );
+    await chmod(path('handler'), 0o700);
+    const listen = ['--listen', '127.0.0.1:0', '--on-invoke', path('handler'), '--acknowledge'];
+    serving = new RunningCli(['serve', '--vault', path('worker'), ...listen, '--ws', dev.ws]);
+    const { url } = await serving.line(({ event }) => event === 'ready');
+    const endpoint = ['--endpoint', String(url)];
+    await runCli(['register', '--vault', path('worker'), '--suri', '//Alice', ...endpoint, '--ws', dev.ws]);
+  });
+  after(async () => {
+    await serving.end('SIGKILL');
+    await dev.stop();
+    await folder.remove();
+  });
+
+  const send = (...args: readonly string[]): Promise<Ended> =>
+    runCli(['send', '--vault', path('client'), '--to', worker, '--ws', dev.ws, '--json', '--timeout', '60', ...args]);
+
+  it('encodes the call by its ABI, shows it to the worker, and decodes what it returns', async () => {
+    const args = JSON.stringify({ owner, amount: '1000', note: 'rent' });
+    const call = ['--invoke', contract, '--abi', abi, '--method', 'transfer_to', '--args', args];
+    const { lines, stderr } = await send(...call, '--wait', 'reply');
+    assert.deepEqual(
+      lines.map(({ event }) => event),
+      ['sent', 'reply'],
+      stderr,
+    );
+    const [sent, reply] = lines;
+    assert.deepEqual(
+      [reply?.['inReplyTo'], reply?.['from'], Number(reply?.['value'])],
+      [sent?.['messageId'], worker, 1],
+    );
+    const seen = await serving.line(({ messageId }) => messageId === sent?.['messageId']);
+    const input = `0x84a15da1${'11'.repeat(32)}e803${'00'.repeat(14)}011072656e74`;
+    assert.deepEqual([seen['invocation'], seen['registered']], [{ to: contract, input }, false]);
+  });
+
+  it('tells the handler who calls, and none of the secrets', async () => {
+    const { lines, stderr } = await send('--invoke', contract, '--input', '0x00000003', '--wait', 'reply');
+    const [sent, reply] = lines;
+    const text = reply?.['text'];
+    assert.ok(typeof text === 'string', stderr);
+    const told = JSON.parse(text) as Record<string, unknown>;
+    const shown = await runCli(['keys', 'show', '--vault', path('client'), '--json']);
+    assert.deepEqual(told, {
+      from: shown.lines[0]?.['identity'],
+      fromKind: 'worker',
+      registered: false,
+      to: contract,
+      input: '0x00000003',
+      messageId: sent?.['messageId'],
+      via: 'relay',
+    });
+  });
+
+  it('says when a message was read', async () => {
+    const { lines, stderr } = await send('--wait', 'read', 'hello');
+    assert.deepEqual(
+      lines.map(({ event }) => event),
+      ['sent', 'read'],
+      stderr,
+    );
+  });
+
+  it('says when a message is delivered, at once where the worker takes it itself', async () => {
+    const { lines, stderr } = await send('--wait', 'delivered', 'hello');
+    assert.deepEqual([lines.length, lines[0]?.['status']], [1, 'delivered'], stderr);
+  });
+
+  it('seals from a key made for the message where it is asked to', async () => {
+    const { code, lines, stderr } = await send('--fresh-key', 'from a fresh key');
+    assert.equal(code, 0, stderr);
+    await serving.line(({ messageId }) => messageId === lines[0]?.['messageId']);
+  });
+
+  it('gives up at its time where the handler fails, whose message stays', async () => {
+    const { code, stderr, lines } = await send(
+      '--invoke',
+      contract,
+      '--input',
+      '0x00000002',
+      '--wait',
+      'reply',
+      '--timeout',
+      '5',
+    );
+    assert.deepEqual([code, lines.length], [1, 1]);
+    assert.match(stderr, /\[request-timeout\]/);
+  });
+
+  const refusals: readonly (readonly [what: string, error: string, args: readonly string[]])[] = [
+    [
+      'an ABI that is none',
+      'bad-abi',
+      ['--invoke', contract, '--abi', fileURLToPath(import.meta.url), '--method', 'x'],
+    ],
+    [
+      'a message that the contract does not have',
+      'unknown-method',
+      ['--invoke', contract, '--abi', abi, '--method', 'mint'],
+    ],
+    [
+      'arguments that do not fit',
+      'bad-arguments',
+      ['--invoke', contract, '--abi', abi, '--method', 'transfer_to', '--args', '[1]'],
+    ],
+    [
+      'arguments that are no JSON',
+      'bad-input',
+      ['--invoke', contract, '--abi', abi, '--method', 'ping', '--args', '['],
+    ],
+    ['an ABI without a message', 'bad-input', ['--invoke', contract, '--abi', abi]],
+    ['an ABI and an input', 'bad-input', ['--invoke', contract, '--abi', abi, '--method', 'ping', '--input', '0x']],
+    ['a call without either', 'bad-input', ['--invoke', contract]],
+    ['an answer on chain', 'bad-setting', ['--via', 'chain', '--suri', '//Alice', '--wait', 'reply', 'x']],
+    ['a block off chain', 'bad-setting', ['--via', 'relay', '--wait', 'finalized', 'x']],
+    ['lines that are a text', 'bad-input', ['--lines', 'x']],
+  ];
+  for (const [what, error, args] of refusals)
+    it(`refuses ${what}`, async () => {
+      const { code, stderr, stdout } = await send(...args);
+      assert.match(stderr, new RegExp(`\\[${error}\\]`));
+      assert.deepEqual([code, stdout], [2, '']);
+    });
+});

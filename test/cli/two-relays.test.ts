@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { temporaryFolder } from '../support/entities.ts';
+import { until } from '../support/until.ts';
+import { RunningCli, runCli } from './run-cli.ts';
+
+// The demonstration of README.md, "Mail for a worker that is away", with the same commands.
+describe('cli: two relays keep the mail of a worker that is away', () => {
+  const count = 100;
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+  let dev: DevChain;
+  before(async () => {
+    folder = await temporaryFolder();
+    dev = await startDevChain();
+  });
+  after(async () => {
+    await dev.stop();
+    await folder.remove();
+  });
+
+  const path = (name: string): string => join(folder.path, name);
+  const ok = async (...args: readonly string[]) => {
+    const ended = await runCli([...args, '--ws', dev.ws, '--json']);
+    assert.equal(ended.code, 0, ended.stderr);
+    return ended.lines;
+  };
+  const serve = async (name: string, port = 0) => {
+    const relay = new RunningCli(['serve', '--data', path(name), '--listen', `127.0.0.1:${port}`, '--ws', dev.ws]);
+    const { url } = await relay.line(({ event }) => event === 'ready');
+    return { relay, url: String(url) };
+  };
+
+  it('while one of them is killed and started again: each message arrives once', async () => {
+    const [vaultA, vaultB] = [path('a'), path('b')];
+    await runCli(['keys', 'new', '--vault', vaultA]);
+    const [{ identity } = {}] = (await runCli(['keys', 'new', '--vault', vaultB, '--json'])).lines;
+    const [first, second] = [await serve('r1'), await serve('r2')];
+    await using _second = second.relay;
+    await ok('register', '--vault', vaultA, '--suri', '//Alice');
+    const endpoints = ['--endpoint', first.url, '--endpoint', second.url];
+    await ok('register', '--vault', vaultB, '--suri', '//Alice', ...endpoints);
+
+    const send = ['send', '--vault', vaultA, '--to', String(identity), '--lines', '-', '--timeout', '60'];
+    await using sending = new RunningCli([...send, '--ws', dev.ws], {}, true);
+    const sent = (): number => sending.lines.filter(({ event }) => event === 'sent').length;
+    for (let n = 1; n <= count / 2; n++) sending.write(`message ${n}\n`);
+    await until(() => sent() > count / 5);
+    await first.relay.end('SIGKILL');
+    for (let n = count / 2 + 1; n <= count; n++) sending.write(`message ${n}\n`);
+    await until(() => sent() > count / 2);
+    const again = await serve('r1', Number(new URL(first.url).port));
+    await using _again = again.relay;
+    sending.endInput();
+    assert.equal(await sending.exit, 0);
+    assert.equal(sent(), count);
+
+    const relays = ['--relay', first.url, '--relay', second.url];
+    await using listening = new RunningCli(['listen', '--vault', vaultB, ...relays, '--ws', dev.ws]);
+    const texts = (): string[] => listening.lines.flatMap(({ text }) => (typeof text === 'string' ? [text] : []));
+    await until(() => texts().length >= count);
+    await until(async () => (await Promise.all([first.url, second.url].map(mailIn))).every((left) => left === 0));
+    assert.deepEqual(
+      texts().toSorted((a, b) => numberIn(a) - numberIn(b)),
+      Array.from({ length: count }, (_, n) => `message ${n + 1}`),
+    );
+  }).timeout(300_000);
+});
+
+async function mailIn(url: string): Promise<number> {
+  const metrics = await (await fetch(`${url}/metrics`)).text();
+  return Number(/^khala_relay_mailbox_messages (\d+)/m.exec(metrics)?.[1]);
+}
+
+function numberIn(text: string): number {
+  return Number(text.replace(/\D/g, ''));
+}
