@@ -33,6 +33,11 @@ export async function sendLines(sending: SendingParts, lines: AsyncIterable<stri
   });
   await outbox.start();
   const progress = new Progress(timeoutMs(settings));
+  for await (const { sendId, status, to: recipient } of outbox.entries()) {
+    const isOpen = status.state === 'queued' || status.state === 'submitted';
+    const left = isOpen && recipient === to ? await outbox.receipt(sendId) : undefined;
+    if (left !== undefined) progress.add(tell(sending, left));
+  }
   for await (const line of lines) {
     const content = new TextEncoder().encode(line);
     const receipt = await outbox.send({ to, body: { kind: 'data', content }, as: flags.as, via: flags.via });

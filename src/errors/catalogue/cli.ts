@@ -44,7 +44,7 @@ export const cliErrors = {
   },
   'still-queued': {
     message: '{count} messages could not be sent yet and stay queued.',
-    remedy: 'Run the same command again once the recipient can be reached; without lines it sends what is queued.',
+    remedy: 'Run the same command again once the recipient can be reached, or see khala-relay outbox ls.',
   },
   'no-endpoint': {
     message: '{id} has published no endpoint that can be used.',
