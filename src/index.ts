@@ -100,8 +100,15 @@ export type {
   VaultAgent,
   VaultFileOptions,
 } from './vault/index.ts';
-export { openLmdbMailStore, openLmdbStore, openMemoryStore } from './store/index.ts';
-export type { LmdbMailStoreOptions, LmdbStoreOptions, MailStore, TransactionalStore } from './store/index.ts';
+export { openJetStreamMailStore, openLmdbMailStore, openLmdbStore, openMemoryStore } from './store/index.ts';
+export type {
+  JetStreamMailStoreOptions,
+  LmdbMailStoreOptions,
+  LmdbStoreOptions,
+  MailStore,
+  NatsOptions,
+  TransactionalStore,
+} from './store/index.ts';
 export { accountFromSuri, connectChain } from './chain/index.ts';
 export type { Account, Chain, ConnectOptions, Finality, Head, HeadEvent, Inclusion } from './chain/index.ts';
 export { parseAbi } from './contract/index.ts';

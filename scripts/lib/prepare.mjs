@@ -19,7 +19,7 @@ function checkNode() {
   throw new StepFailed(`khala-relay needs Node ${oldest.join('.')} or newer; this is ${process.versions.node}.`);
 }
 
-async function install() {
+export async function install() {
   if (isInstalled()) return;
   const fresh = !existsSync(inRoot('node_modules'));
   // `npm ci` would delete a node_modules that another process runs from. Warnings are hidden: docs/dependencies.md lists

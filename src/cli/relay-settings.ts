@@ -35,7 +35,11 @@ export function mailboxOptionsOf(settings: Settings): { readonly retentionMs: nu
   const { retention, mailboxMessages, mailboxMegabytes, mailGigabytes } = settings;
   return {
     retentionMs: retention * dayMs,
-    quota: { maxCount: mailboxMessages, maxBytes: mailboxMegabytes * 2 ** 20, maxTotalBytes: mailGigabytes * 2 ** 30 },
+    quota: {
+      maxCount: mailboxMessages,
+      maxBytes: mailboxMegabytes * 2 ** 20,
+      ...(mailGigabytes !== undefined && { maxTotalBytes: mailGigabytes * 2 ** 30 }),
+    },
   };
 }
 

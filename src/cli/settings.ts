@@ -40,7 +40,12 @@ export const settingsSchema = Type.Object({
   }),
   mailboxMessages: Type.Integer({ description: 'Messages that one mailbox holds', default: 100_000, minimum: 1 }),
   mailboxMegabytes: Type.Number({ description: 'MiB that one mailbox holds', default: 256, exclusiveMinimum: 0 }),
-  mailGigabytes: Type.Number({ description: 'GiB that all mailboxes hold', default: 64, exclusiveMinimum: 0 }),
+  mailGigabytes: Type.Optional(
+    Type.Number({
+      description: 'GiB that all mailboxes hold; default: 64 with lmdb, what NATS gives with jetstream',
+      exclusiveMinimum: 0,
+    }),
+  ),
   limit: Type.Array(Type.String(), { description: 'NAME=VALUE: a limit of the relay, see below', default: [] }),
   verifyThreads: Type.Optional(
     Type.Integer({
@@ -49,7 +54,28 @@ export const settingsSchema = Type.Object({
       maximum: 64,
     }),
   ),
-  store: Type.Enum(['lmdb'], { description: 'Where the relay keeps mailboxes', default: 'lmdb' }),
+  store: Type.Enum(['lmdb', 'jetstream'], {
+    description: 'Where the relay keeps mailboxes: in --data, or in NATS for several relays',
+    default: 'lmdb',
+  }),
+  durability: Type.Enum(['disk', 'os'], {
+    description: 'lmdb answers when messages are on the disk, or when the system has them, which a power cut may lose',
+    default: 'disk',
+  }),
+  nats: urls('Servers of NATS for --store jetstream, nats:// or tls://', []),
+  natsCredentials: Type.Optional(text('File with the credentials of NATS: a .creds file, or an nkey seed')),
+  natsCa: Type.Optional(
+    text('PEM file with the authority that signed the certificates of NATS; default: the public ones'),
+  ),
+  natsCert: Type.Optional(text('PEM file with our own certificate for NATS')),
+  natsKey: Type.Optional(text('PEM file with the key of that certificate')),
+  natsReplicas: Type.Optional(
+    Type.Integer({
+      description: 'Copies of each message in NATS; default: 3 in a cluster, else 1, or what the streams have',
+      minimum: 1,
+      maximum: 5,
+    }),
+  ),
   allowPrivate: Type.Boolean({
     description: 'Follow endpoints on loopback and private addresses though the chain is not local',
     default: false,

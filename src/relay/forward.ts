@@ -34,7 +34,7 @@ export interface ForwarderOptions extends EndpointPolicy {
 }
 
 export interface Forwarder extends ForwardQueue {
-  /** Takes up what an earlier run left. Idempotent. */
+  /** Takes up what an earlier run left, or another relay on the same store. Idempotent. */
   start(): Promise<void>;
   /** Ends attempts; what is queued stays. Idempotent. */
   stop(): Promise<void>;
@@ -44,6 +44,8 @@ type Outcome = 'forwarded' | 'refused' | 'expired' | 'failed';
 
 const defaults = { concurrency: 16, attemptMs: 10_000, backoff: { firstMs: 1_000, mostMs: 300_000 } };
 const pageCount = 32;
+// What another relay on the same store left is found after this.
+const lookEveryMs = 60_000;
 
 /** Last stage for other relays' recipients: one recipient's messages in order, until a relay of its takes them. */
 export function createForwarder(options: ForwarderOptions): Forwarder {
@@ -54,6 +56,7 @@ class StoredForwarder implements Forwarder {
   readonly #options: ForwarderOptions & typeof defaults;
   #scheduler: KeyedScheduler<Hex>;
   #stopped = new AbortController();
+  #looking: ReturnType<typeof setInterval> | undefined;
 
   constructor(options: ForwarderOptions) {
     this.#options = { ...defaults, ...options };
@@ -74,12 +77,23 @@ class StoredForwarder implements Forwarder {
       this.#stopped = new AbortController();
       this.#scheduler = this.#schedule();
     }
-    for await (const recipient of this.#options.store.recipients()) this.#scheduler.wake(recipient);
+    await this.#look();
+    this.#looking ??= setInterval(() => {
+      this.#look().catch((error: unknown) => {
+        this.#options.logger.error({ err: error }, 'the queue of forwarded messages can not be read');
+      });
+    }, lookEveryMs);
   }
 
   async stop(): Promise<void> {
+    clearInterval(this.#looking);
+    this.#looking = undefined;
     this.#stopped.abort();
     await this.#scheduler.stop();
+  }
+
+  async #look(): Promise<void> {
+    for await (const recipient of this.#options.store.recipients()) this.#scheduler.wake(recipient);
   }
 
   #schedule(): KeyedScheduler<Hex> {

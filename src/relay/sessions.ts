@@ -1,7 +1,6 @@
 import type { Writable } from 'node:stream';
 import type { WebSocket } from '@fastify/websocket';
 import type { FastifyInstance } from 'fastify';
-import type { Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 import { addressKey } from './token-buckets.ts';
 import { WsSession, type SessionParts } from './ws-session.ts';
@@ -10,19 +9,19 @@ export type SessionsParts = Omit<SessionParts, 'loggedIn' | 'closed'>;
 
 const tryAgainLater = 1013;
 
-/** All WebSockets of a relay, and who reads which mailbox. */
+/** All WebSockets of a relay. */
 export class Sessions {
   readonly #parts: SessionParts;
   readonly #all = new Set<WsSession>();
-  readonly #readers = new Map<Hex, WsSession>();
+  readonly #readers = new Set<WsSession>();
   readonly #perAddress = new Map<string, number>();
   readonly #pinger: ReturnType<typeof setInterval>;
 
   constructor(parts: SessionsParts) {
     this.#parts = {
       ...parts,
-      loggedIn: (identity, session) => {
-        this.#replaceReader(identity, session);
+      loggedIn: (session) => {
+        this.#readers.add(session);
       },
       closed: (session) => {
         this.#forget(session);
@@ -74,20 +73,12 @@ export class Sessions {
     await Promise.all([...this.#all].map((session) => session.close(waitMs)));
   }
 
-  // The newest wins: the older one may be half open, and its recipient comes again.
-  #replaceReader(identity: Hex, session: WsSession): void {
-    const older = this.#readers.get(identity);
-    this.#readers.set(identity, session);
-    older?.fail(new RelayError('session-replaced', { details: { identity } }));
-  }
-
   #forget(session: WsSession): void {
     if (!this.#all.delete(session)) return;
     const key = addressKey(session.address);
     const open = (this.#perAddress.get(key) ?? 1) - 1;
     if (open === 0) this.#perAddress.delete(key);
     else this.#perAddress.set(key, open);
-    const { identity } = session;
-    if (identity !== undefined && this.#readers.get(identity) === session) this.#readers.delete(identity);
+    this.#readers.delete(session);
   }
 }

@@ -25,8 +25,8 @@ export interface SessionParts {
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly random: (length: number) => Uint8Array;
-  /** The session now reads the mailbox of `identity`; who did before is sent away. */
-  readonly loggedIn: (identity: Hex, session: WsSession) => void;
+  /** The session now reads a mailbox. */
+  readonly loggedIn: (session: WsSession) => void;
   readonly closed: (session: WsSession) => void;
 }
 
@@ -50,6 +50,7 @@ export class WsSession {
   #slow: ReturnType<typeof setTimeout> | undefined;
   #challenge: Challenge | undefined;
   #delivery: Delivery | undefined;
+  #leave: (() => void) | undefined;
   readonly #awaited: AwaitedReplies;
   #ending = false;
   #active = true;
@@ -87,11 +88,6 @@ export class WsSession {
     });
     const { window, maxMessageBytes } = limits;
     this.#send({ type: 'hello', genesisHash, window, maxMessageBytes, identity });
-  }
-
-  /** Whose mailbox it reads. */
-  get identity(): Hex | undefined {
-    return this.#identity;
   }
 
   /** Called once a ping interval: cuts the connection that gave no sign since the last call, closes the unused. */
@@ -148,6 +144,7 @@ export class WsSession {
     clearTimeout(this.#slow);
     this.#delivery?.stop();
     this.#awaited.stop();
+    this.#leave?.();
     this.#parts.closed(this);
   }
 
@@ -252,10 +249,20 @@ export class WsSession {
 
   /** Says who the peer is and opens its mailbox. */
   async #login(frame: ProofFrame): Promise<RelayFrame> {
-    if (this.#delivery !== undefined) throw this.#refused(frame.identity, 'this connection has logged in before');
+    const { identity } = frame;
+    if (this.#delivery !== undefined) throw this.#refused(identity, 'this connection has logged in before');
     const answer = await this.#prove(frame);
-    this.#delivery = this.#open(frame.identity);
-    this.#parts.loggedIn(frame.identity, this);
+    // The newest wins, at whichever relay of the store: the older one may be half open, and its recipient comes again.
+    const leave = await this.#parts.mailStore.claim(identity, () => {
+      this.fail(new RelayError('session-replaced', { details: { identity } }));
+    });
+    if (this.#ending) {
+      leave();
+      throw new RelayError('relay-stopping');
+    }
+    this.#leave = leave;
+    this.#delivery = this.#open(identity);
+    this.#parts.loggedIn(this);
     return answer;
   }
 

@@ -4,7 +4,10 @@ import { asRelayError, RelayError } from '../errors/index.ts';
 import { GroupCommit } from './group-commit.ts';
 import { refuseForeignData, throwCommitCause } from './lmdb-environment.ts';
 import * as layout from './lmdb-mail-layout.ts';
-import type { Appended, Mail, MailboxStats, MailQuota, MailStore, MailStoreTotals, ReadLimit } from './mail-store.ts';
+import { defaultQuota, defaultTimes, type MailQuota } from './mail-store.ts';
+import type { Appended, Mail, MailboxStats, MailStore, MailStoreTotals, ReadLimit } from './mail-store.ts';
+import { Readers } from './readers.ts';
+import { Wakers } from './wakers.ts';
 
 export interface LmdbMailStoreOptions {
   /** Directory; made where it is missing. */
@@ -29,10 +32,6 @@ export interface LmdbMailStoreOptions {
 
 type Binary = Database<Buffer, Buffer>;
 
-const minute = 60_000;
-const hour = 60 * minute;
-const defaults = { retentionMs: 30 * 24 * hour, dedupeMs: 25 * hour, sweepIntervalMs: 10 * minute };
-const defaultQuota = { maxCount: 100_000, maxBytes: 256 * 2 ** 20, maxTotalBytes: 64 * 2 ** 30 };
 const idLength = 32;
 const maxCursor = 2n ** 64n - 1n;
 // Most deletions in one piece of work, so that a long mailbox does not hold up appends.
@@ -91,7 +90,8 @@ class LmdbMailStore implements MailStore {
   readonly #retentionMs: number;
   readonly #dedupeMs: number;
   readonly #now: () => number;
-  readonly #wakers = new Map<Hex, Set<() => void>>();
+  readonly #wakers = new Wakers();
+  readonly #readers = new Readers();
   readonly #sweeper: ReturnType<typeof setInterval>;
   #sweeping: Promise<{ readonly expired: number }> | undefined;
   #closing: Promise<void> | undefined;
@@ -105,8 +105,8 @@ class LmdbMailStore implements MailStore {
     this.#env = env;
     this.#tables = tables;
     this.#quota = { ...defaultQuota, ...options.quota };
-    this.#retentionMs = options.retentionMs ?? defaults.retentionMs;
-    this.#dedupeMs = options.dedupeMs ?? defaults.dedupeMs;
+    this.#retentionMs = options.retentionMs ?? defaultTimes.retentionMs;
+    this.#dedupeMs = options.dedupeMs ?? defaultTimes.dedupeMs;
     this.#now = options.now ?? Date.now;
     this.#commits = new GroupCommit((action) =>
       // A child is rolled back as a whole where a write in it fails.
@@ -123,13 +123,13 @@ class LmdbMailStore implements MailStore {
     );
     this.#sweeper = setInterval(() => {
       this.sweep().catch(() => undefined);
-    }, options.sweepIntervalMs ?? defaults.sweepIntervalMs);
+    }, options.sweepIntervalMs ?? defaultTimes.sweepIntervalMs);
     this.#sweeper.unref();
   }
 
   async append(recipient: Hex, messageId: Hex, bytes: Uint8Array): Promise<Appended> {
     const appended = await this.#commits.run(() => this.#append(recipient, messageId, bytes));
-    if (!appended.duplicate) for (const wake of this.#wakers.get(recipient) ?? []) wake();
+    if (!appended.duplicate) this.#wakers.wake(recipient);
     return appended;
   }
 
@@ -177,12 +177,11 @@ class LmdbMailStore implements MailStore {
   }
 
   subscribe(recipient: Hex, wake: () => void): () => void {
-    const wakers = this.#wakers.get(recipient) ?? new Set();
-    this.#wakers.set(recipient, wakers.add(wake));
-    return () => {
-      wakers.delete(wake);
-      if (wakers.size === 0 && this.#wakers.get(recipient) === wakers) this.#wakers.delete(recipient);
-    };
+    return this.#wakers.add(recipient, wake);
+  }
+
+  async claim(recipient: Hex, lost: () => void): Promise<() => void> {
+    return this.#readers.claim(recipient, lost);
   }
 
   sweep(): Promise<{ readonly expired: number }> {

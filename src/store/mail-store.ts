@@ -36,11 +36,15 @@ export interface MailboxStats {
 }
 
 export interface MailStoreTotals {
+  /** Mailboxes that there ever were. */
   readonly recipients: number;
+  /** Unacknowledged messages. */
   readonly count: number;
+  /** Of these; a store that knows only what it occupies on disk tells that. */
   readonly bytes: number;
 }
 
+/** Several processes on one store may each let through what they have under way. */
 export interface MailQuota {
   /** Most unacknowledged messages of one recipient. Default 100 000. */
   readonly maxCount?: number;
@@ -49,6 +53,13 @@ export interface MailQuota {
   /** Most unacknowledged bytes of all recipients. Default 64 GiB. */
   readonly maxTotalBytes?: number;
 }
+
+export const defaultQuota = { maxCount: 100_000, maxBytes: 256 * 2 ** 20, maxTotalBytes: 64 * 2 ** 30 };
+
+const minuteMs = 60_000;
+const hourMs = 60 * minuteMs;
+
+export const defaultTimes = { retentionMs: 30 * 24 * hourMs, dedupeMs: 25 * hourMs, sweepIntervalMs: 10 * minuteMs };
 
 /**
  * Mailboxes by recipient: what is appended stays until it is acknowledged or its retention ends, and is never dropped
@@ -61,7 +72,8 @@ export interface MailStore extends AsyncDisposable {
   readonly generation: Hex;
   /**
    * Resolves when the message is durable. A `messageId` that was appended within the dedupe window (acknowledged or
-   * not) is not stored again. Throws mailbox-full, mail-store-failed; then nothing was stored.
+   * not) is not stored again. Throws mailbox-full, then nothing was stored; mail-store-failed, then it may be stored all
+   * the same where the store is another machine's: appending it again tells.
    */
   append(recipient: Hex, messageId: Hex, bytes: Uint8Array): Promise<Appended>;
   /** Unacknowledged messages after a cursor, oldest first. */
@@ -74,6 +86,11 @@ export interface MailStore extends AsyncDisposable {
   recipients(): AsyncIterable<Hex>;
   /** Calls `wake` after appends to a mailbox, until the returned function is called. */
   subscribe(recipient: Hex, wake: () => void): () => void;
+  /**
+   * Makes the caller the one who reads the mailbox, until the returned function is called. `lost` is called once, when a
+   * later claim is made, by whichever process has the store open.
+   */
+  claim(recipient: Hex, lost: () => void): Promise<() => void>;
   /** Ends the retention of what is too old and forgets old message ids; also runs by itself now and then. */
   sweep(): Promise<{ readonly expired: number }>;
   /** Resolves when what was appended before is settled. Idempotent. */

@@ -1,10 +1,16 @@
 import { createRelay, type RelayOptions } from '../../src/relay/index.ts';
+import { openJetStreamMailStore } from '../../src/store/jetstream-mail-store.ts';
 import { openLmdbMailStore } from '../../src/store/lmdb-mail-store.ts';
 import { bob, genesisHash } from './support.ts';
 
-/** A relay in a process of its own: `relay-child.ts FOLDER PORT`. Prints its URL when it listens; SIGTERM stops it. */
-const [path = '', port = '0'] = process.argv.slice(2);
-const mailStore = await openLmdbMailStore({ path });
+/**
+ * A relay in a process of its own: `relay-child.ts FOLDER PORT`, or URLs of NATS in place of the folder. Prints its URL
+ * when it listens; SIGTERM stops it.
+ */
+const [where = '', port = '0'] = process.argv.slice(2);
+const mailStore = where.startsWith('nats://')
+  ? await openJetStreamMailStore({ name: 'crash', nats: { servers: where.split(',') } })
+  : await openLmdbMailStore({ path: where });
 const rate = { perSecond: 1e6, burst: 1e6 };
 const limits: NonNullable<RelayOptions['limits']> = { perIdentity: rate, perRecipient: rate, perAddress: rate };
 const relay = createRelay({

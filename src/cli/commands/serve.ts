@@ -1,10 +1,8 @@
-import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { Logger } from 'pino';
 import type { Chain } from '../../chain/index.ts';
 import type { Inbox } from '../../inbox/index.ts';
 import { createRelay, createRelayClient, type Relay } from '../../relay/index.ts';
-import { openLmdbMailStore } from '../../store/index.ts';
 import type { Vault } from '../../vault/index.ts';
 import { watchWorkerState, type WorkerStateWatch } from '../../worker-state/index.ts';
 import { action, command, withAccount, type Context } from '../command.ts';
@@ -13,8 +11,9 @@ import { keepEntry } from '../keep-entry.ts';
 import { cliLogger } from '../logger.ts';
 import { inboxOf } from '../local-inbox.ts';
 import { onHangup } from '../interruption.ts';
+import { openMailStore } from '../mail-store.ts';
 import { printInbox } from '../print-inbox.ts';
-import { mailboxOptionsOf, relayOptionsOf, tlsOf } from '../relay-settings.ts';
+import { relayOptionsOf, tlsOf } from '../relay-settings.ts';
 import type { Settings } from '../settings.ts';
 import type { SuriFlags } from '../secrets.ts';
 import {
@@ -35,7 +34,8 @@ interface Flags extends SuriFlags {
 
 export function serveCommand(): Command {
   const made = command('serve', 'run a relay: for its own entity with --vault, and for those whose endpoints name it', [
-    ...(['ws', 'genesis', 'vault', 'listen', 'publicUrl', 'data', 'store'] as const),
+    ...(['ws', 'genesis', 'vault', 'listen', 'publicUrl', 'data'] as const),
+    ...(['store', 'durability', 'nats', 'natsCredentials', 'natsCa', 'natsCert', 'natsKey', 'natsReplicas'] as const),
     ...(['recipient', 'allow', 'deny', 'registeredOnly', 'tlsCert', 'tlsKey', 'trustProxy'] as const),
     ...(['retention', 'mailboxMessages', 'mailboxMegabytes', 'mailGigabytes', 'limit', 'verifyThreads'] as const),
     ...(['finality', 'allowPrivate', 'timeout', 'logLevel', 'rotateEvery', 'keepEpochs'] as const),
@@ -70,11 +70,8 @@ async function run(context: Context<Flags>, { chain, watch, vault, options }: Pa
   const logger = cliLogger(settings);
   const folder = vault === undefined ? required(settings, 'data') : dataFolder(settings, vault);
   await using data = await openData(folder, chain, 'inbox');
-  await using mailStore = await openLmdbMailStore({
-    path: join(data.folder, 'mail'),
-    ...mailboxOptionsOf(settings),
-  });
-  await using forwardStore = await openLmdbMailStore({ path: join(data.folder, 'forward') });
+  await using mailStore = await openMailStore({ settings, chain, folder: data.folder, use: 'mail' });
+  await using forwardStore = await openMailStore({ settings, chain, folder: data.folder, use: 'forward' });
   const inbox = vault === undefined ? undefined : inboxOf({ chain, vault, data, watch, settings, from: flags.from });
   await using _inbox = inbox;
   await inbox?.start();

@@ -37,6 +37,10 @@ export const relayErrors = {
     message: 'The mail store could not {action}: {reason}.',
     remedy: 'Check disk space and permissions of the data directory; nothing that was acknowledged is affected.',
   },
+  'nats-failed': {
+    message: 'NATS at {servers} can not be used: {reason}.',
+    remedy: 'Check the URLs, the credentials and that JetStream is on; docs/jetstream.md shows a configuration.',
+  },
   'rate-limited': {
     message: 'Too many messages by {scope}; one more is taken in {retryAfterMs} ms.',
     remedy: 'Wait that long, then send again.',

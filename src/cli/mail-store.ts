@@ -1,0 +1,68 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Chain } from '../chain/index.ts';
+import { RelayError } from '../errors/index.ts';
+import { openJetStreamMailStore, openLmdbMailStore, type MailStore } from '../store/index.ts';
+import { mailboxOptionsOf } from './relay-settings.ts';
+import { timeoutMs } from './session.ts';
+import { flagOf, type SettingName, type Settings } from './settings.ts';
+
+export interface MailStoreUse {
+  readonly settings: Settings;
+  readonly chain: Pick<Chain, 'genesisHash'>;
+  /** Of the LMDB environments. */
+  readonly folder: string;
+  /** Mailboxes, or the queue towards other relays. */
+  readonly use: 'mail' | 'forward';
+}
+
+// Of the genesis hash: relays of several chains may share one NATS.
+const chainDigits = 16;
+
+/** The store that the settings name. Throws mail-store-failed, nats-failed, bad-setting. */
+export async function openMailStore({ settings, chain, folder, use }: MailStoreUse): Promise<MailStore> {
+  const { store, durability, nats, natsReplicas: replicas } = settings;
+  // The queue towards other relays has bounds of its own.
+  const mailbox = use === 'mail' ? mailboxOptionsOf(settings) : {};
+  if (store === 'lmdb') {
+    if (nats.length > 0) throw badSetting('nats', 'it needs --store jetstream');
+    return openLmdbMailStore({ path: join(folder, use), durability, ...mailbox });
+  }
+  if (nats.length === 0) throw badSetting('nats', '--store jetstream needs at least one server');
+  if ((settings.natsCert === undefined) !== (settings.natsKey === undefined))
+    throw badSetting('natsCert', 'certificate and key go together');
+  const [credentials, ca, cert, key] = await Promise.all([
+    read(settings, 'natsCredentials'),
+    read(settings, 'natsCa'),
+    read(settings, 'natsCert'),
+    read(settings, 'natsKey'),
+  ]);
+  const tls = {
+    ...(ca !== undefined && { ca: ca.toString() }),
+    ...(cert !== undefined && { cert: cert.toString() }),
+    ...(key !== undefined && { key: key.toString() }),
+  };
+  return openJetStreamMailStore({
+    name: `${chain.genesisHash.slice(2, 2 + chainDigits)}-${use}`,
+    nats: {
+      servers: nats,
+      connectTimeoutMs: timeoutMs(settings),
+      ...(credentials !== undefined && { credentials }),
+      ...(Object.keys(tls).length > 0 && { tls }),
+    },
+    ...(replicas !== undefined && { replicas }),
+    ...mailbox,
+  });
+}
+
+async function read(settings: Settings, name: 'natsCredentials' | 'natsCa' | 'natsCert' | 'natsKey') {
+  const path = settings[name];
+  if (path === undefined) return undefined;
+  return readFile(path).catch((cause: unknown) => {
+    throw badSetting(name, cause instanceof Error ? cause.message : String(cause));
+  });
+}
+
+function badSetting(name: SettingName, reason: string): RelayError {
+  return new RelayError('bad-setting', { details: { name: flagOf(name), reason } });
+}

@@ -1,0 +1,67 @@
+import type { Hex } from '../../codec/index.ts';
+import type { MailStoreTotals } from '../mail-store.ts';
+import { recipientOf } from './layout.ts';
+import type { Shard, Shards } from './shard.ts';
+
+interface StreamState {
+  readonly state?: { readonly bytes: number; readonly subjects?: Readonly<Record<string, number>> };
+}
+
+/** What all mailboxes hold, as the streams tell it. */
+export class Census {
+  readonly #shards: Shards;
+  #counting: Promise<MailStoreTotals> | undefined;
+
+  constructor(shards: Shards) {
+    this.#shards = shards;
+  }
+
+  /** Also tells that every stream has a leader. Throws mail-store-failed. */
+  totals(): Promise<MailStoreTotals> {
+    this.#counting ??= this.#count().finally(() => {
+      this.#counting = undefined;
+    });
+    return this.#counting;
+  }
+
+  /** Those with unacknowledged messages. Throws mail-store-failed. */
+  async *recipients(): AsyncIterable<Hex> {
+    for (const shard of this.#shards.all)
+      for (const recipient of await this.#mailboxes(shard))
+        if ((await this.#countOf(shard, shard.allMailOf(recipient))) > 0) yield recipient;
+  }
+
+  async #count(): Promise<MailStoreTotals> {
+    const shards = await Promise.all(
+      this.#shards.all.map(async (shard) => {
+        const [{ state }, count, recipients] = await Promise.all([
+          this.#shards.leader.api<StreamState>(`STREAM.INFO.${shard.stream}`, {}),
+          this.#countOf(shard, shard.allMail),
+          this.#countOf(shard, shard.allMailboxes),
+        ]);
+        return { recipients, count, bytes: state?.bytes ?? 0 };
+      }),
+    );
+    return shards.reduce((sum, { recipients, count, bytes }) => ({
+      recipients: sum.recipients + recipients,
+      count: sum.count + count,
+      bytes: sum.bytes + bytes,
+    }));
+  }
+
+  async #countOf({ stream }: Shard, subject: string): Promise<number> {
+    const { messages, pending } = await this.#shards.direct.read(stream, { seq: 1, next_by_subj: subject, batch: 1 });
+    return messages.length + pending;
+  }
+
+  async #mailboxes({ stream, allMailboxes }: Shard): Promise<Hex[]> {
+    const found: Hex[] = [];
+    for (;;) {
+      const request = { subjects_filter: allMailboxes, offset: found.length };
+      const { state } = await this.#shards.leader.api<StreamState>(`STREAM.INFO.${stream}`, request);
+      const page = Object.keys(state?.subjects ?? {});
+      if (page.length === 0) return found;
+      found.push(...page.map(recipientOf));
+    }
+  }
+}

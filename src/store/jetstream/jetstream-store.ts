@@ -1,0 +1,224 @@
+import { nuid, type NatsConnection } from '@nats-io/transport-node';
+import type { Hex } from '../../codec/index.ts';
+import { RelayError } from '../../errors/index.ts';
+import { defaultQuota, defaultTimes } from '../mail-store.ts';
+import type { Appended, Mail, MailboxStats, MailStore, MailStoreTotals, ReadLimit } from '../mail-store.ts';
+import { Wakers } from '../wakers.ts';
+import { Appender } from './append.ts';
+import { Census } from './census.ts';
+import { Claims } from './claims.ts';
+import { connectNats } from './connect.ts';
+import { Delivered } from './delivered.ts';
+import { checkStoreName } from './layout.ts';
+import { Link } from './link.ts';
+import { MailboxStates } from './mailbox-states.ts';
+import { Mailboxes } from './mailboxes.ts';
+import { Notices, type Notice } from './notices.ts';
+import type { JetStreamMailStoreOptions } from './options.ts';
+import { MailReader } from './read.ts';
+import { Remover } from './remove.ts';
+import { Shards } from './shard.ts';
+import { openStreams, type Streams } from './streams.ts';
+
+const defaults = { shards: 8, timeoutMs: 15_000 };
+// A wake-up that was lost is made good after this at most.
+const wakeEveryMs = 30_000;
+const wakeSlices = 30;
+const greatestCursor = BigInt(Number.MAX_SAFE_INTEGER);
+
+/** Throws nats-failed, bad-value. */
+export async function openStore(options: JetStreamMailStoreOptions): Promise<MailStore> {
+  const { name, nats, shards = defaults.shards, replicas, quota, timeoutMs = defaults.timeoutMs } = options;
+  const random = options.random ?? ((length) => crypto.getRandomValues(new Uint8Array(length)));
+  checkStoreName(name);
+  const connection = await connectNats(nats);
+  try {
+    const maxTotalBytes = quota?.maxTotalBytes;
+    const streams = await openStreams(connection, { name, shards, replicas, maxTotalBytes, random, timeoutMs });
+    return new JetStreamMailStore(connection, streams, options);
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
+}
+
+class JetStreamMailStore implements MailStore {
+  readonly generation: Hex;
+  readonly #link: Link;
+  readonly #shards: Shards;
+  readonly #mailboxes: Mailboxes;
+  readonly #appender: Appender;
+  readonly #reader: MailReader;
+  readonly #remover: Remover;
+  readonly #census: Census;
+  readonly #notices: Notices;
+  readonly #claims: Claims;
+  readonly #wakers = new Wakers();
+  readonly #now: () => number;
+  readonly #retentionMs: number;
+  readonly #timers: readonly ReturnType<typeof setInterval>[];
+  readonly #running = new Set<Promise<unknown>>();
+  #wakeSlice = 0;
+  #sweeping: Promise<{ readonly expired: number }> | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(connection: NatsConnection, { shards, generation }: Streams, options: JetStreamMailStoreOptions) {
+    const { name, now = Date.now, timeoutMs = defaults.timeoutMs } = options;
+    const { retentionMs, dedupeMs, sweepIntervalMs } = { ...defaultTimes, ...options };
+    const writer = nuid.next();
+    this.generation = generation;
+    this.#now = now;
+    this.#retentionMs = retentionMs;
+    this.#link = new Link(connection, () => {
+      this.#lookAgain();
+    });
+    this.#shards = new Shards(this.#link, shards, timeoutMs);
+    this.#mailboxes = new Mailboxes(this.#shards);
+    this.#census = new Census(this.#shards);
+    this.#notices = new Notices(this.#link, {
+      ...{ name, writer },
+      receive: (recipient, notice) => {
+        this.#receive(recipient, notice);
+      },
+    });
+    const known = { shards: this.#shards, mailboxes: this.#mailboxes, now };
+    const states = new MailboxStates({ ...known, retentionMs });
+    const parts = { ...known, states, delivered: new Delivered(), dedupeMs };
+    this.#appender = new Appender({ ...parts, writer, quota: { ...defaultQuota, ...options.quota } });
+    this.#reader = new MailReader(parts);
+    this.#remover = new Remover({
+      ...parts,
+      removed: (recipient, count, bytes) => {
+        this.#notices.changed(recipient, -count, -bytes);
+      },
+    });
+    this.#claims = new Claims({
+      ...{ shards: this.#shards, writer },
+      tell: (recipient) => {
+        this.#notices.claimed(recipient);
+      },
+    });
+    this.#timers = [
+      setInterval(() => {
+        this.sweep().catch(() => undefined);
+      }, sweepIntervalMs),
+      setInterval(() => {
+        this.#wakeSome();
+      }, wakeEveryMs / wakeSlices),
+    ];
+    for (const timer of this.#timers) timer.unref();
+  }
+
+  append(recipient: Hex, messageId: Hex, bytes: Uint8Array): Promise<Appended> {
+    return this.#run(async () => {
+      const appended = await this.#appender.append(recipient, messageId, bytes);
+      if (!appended.duplicate) {
+        this.#notices.changed(recipient, 1, bytes.length, Number(appended.cursor));
+        this.#wakers.wake(recipient);
+      }
+      return appended;
+    });
+  }
+
+  async read(recipient: Hex, after: bigint, limit: ReadLimit = {}): Promise<Mail[]> {
+    if (after >= greatestCursor) return [];
+    return this.#run(() => this.#reader.read(recipient, Number(after), limit));
+  }
+
+  ack(recipient: Hex, upTo: bigint): Promise<void> {
+    const cursor = Number(upTo < greatestCursor ? upTo : greatestCursor);
+    return this.#run(() => this.#remover.acknowledge(recipient, cursor));
+  }
+
+  stats(recipient: Hex): Promise<MailboxStats> {
+    return this.#run(async () => {
+      const { stream, allMailOf } = this.#shards.of(recipient);
+      const mailbox = await this.#mailboxes.get(recipient);
+      const [newest] = await Promise.all([
+        this.#shards.leader.message(stream, { last_by_subj: allMailOf(recipient) }),
+        this.#mailboxes.reloadState(recipient, mailbox),
+      ]);
+      const { count, bytes, acknowledged } = mailbox;
+      const last = Math.max(newest?.sequence ?? 0, acknowledged, mailbox.last);
+      return { count, bytes, acknowledged: BigInt(acknowledged), last: BigInt(last) };
+    });
+  }
+
+  totals(): Promise<MailStoreTotals> {
+    return this.#run(() => this.#census.totals());
+  }
+
+  recipients(): AsyncIterable<Hex> {
+    return this.#census.recipients();
+  }
+
+  subscribe(recipient: Hex, wake: () => void): () => void {
+    return this.#wakers.add(recipient, wake);
+  }
+
+  claim(recipient: Hex, lost: () => void): Promise<() => void> {
+    return this.#run(() => this.#claims.claim(recipient, lost));
+  }
+
+  sweep(): Promise<{ readonly expired: number }> {
+    this.#sweeping ??= this.#run(async () => ({
+      expired: await this.#remover.expire(this.#now() - this.#retentionMs),
+    })).finally(() => {
+      this.#sweeping = undefined;
+    });
+    return this.#sweeping;
+  }
+
+  close(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(): Promise<void> {
+    const { connection } = this.#link;
+    await Promise.allSettled(this.#running);
+    this.#notices.close();
+    this.#shards.close();
+    if (this.#link.isUp) await connection.flush().catch(() => undefined);
+    await connection.close();
+  }
+
+  /** What runs is waited for by close(). */
+  #run<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#closing !== undefined)
+      return Promise.reject(
+        new RelayError('mail-store-failed', { details: { action: 'do more', reason: 'it is closed' } }),
+      );
+    const running = work().finally(() => this.#running.delete(running));
+    this.#running.add(running);
+    return running;
+  }
+
+  #receive(recipient: Hex, notice: Notice): void {
+    if (notice.type === 'claimed') {
+      this.#claims.check(recipient).catch(() => undefined);
+      return;
+    }
+    this.#mailboxes.change(recipient, notice);
+    if (notice.last > 0) this.#wakers.wake(recipient);
+  }
+
+  #wakeSome(): void {
+    this.#wakeSlice = (this.#wakeSlice + 1) % wakeSlices;
+    this.#wakers.recipients().forEach((recipient, at) => {
+      if (at % wakeSlices === this.#wakeSlice) this.#wakers.wake(recipient);
+    });
+  }
+
+  /** Whatever was said while there was no connection was not heard. */
+  #lookAgain(): void {
+    this.#mailboxes.forgetAll();
+    this.#claims.checkAll().catch(() => undefined);
+    for (const recipient of this.#wakers.recipients()) this.#wakers.wake(recipient);
+  }
+}

@@ -1,0 +1,109 @@
+import type { Hex } from '../../codec/index.ts';
+import { markOf, storedAtOf } from './notes.ts';
+import type { Shards } from './shard.ts';
+
+/** One mailbox as this process knows it: exact where it alone writes, else as of the last notice. */
+export interface Mailbox {
+  /** Unacknowledged messages, and their bytes. */
+  count: number;
+  bytes: number;
+  /** Newest sequence known; 0: none. */
+  last: number;
+  acknowledged: number;
+  /** Sequence of its state in the stream; 0: it has none yet. */
+  state: number;
+  /** When that was written: Unix time, ms. */
+  stateAt: number;
+}
+
+interface Slot {
+  readonly loading: Promise<Mailbox>;
+  /** Once loaded. */
+  mailbox?: Mailbox;
+  readonly since: number;
+}
+
+const maxSlots = 50_000;
+// A notice may be lost.
+const maxAgeMs = 10 * 60_000;
+
+/** What is known of mailboxes, as far as memory goes; the rest is asked of the streams. */
+export class Mailboxes {
+  readonly #shards: Shards;
+  readonly #slots = new Map<Hex, Slot>();
+
+  constructor(shards: Shards) {
+    this.#shards = shards;
+  }
+
+  /** Throws mail-store-failed. */
+  get(recipient: Hex): Promise<Mailbox> {
+    const known = this.#slots.get(recipient);
+    if (known !== undefined && performance.now() - known.since < maxAgeMs) return known.loading;
+    return this.reload(recipient);
+  }
+
+  /** What is known already. */
+  peek(recipient: Hex): Mailbox | undefined {
+    return this.#slots.get(recipient)?.mailbox;
+  }
+
+  /** More or fewer messages than this process knew of. */
+  change(recipient: Hex, { count, bytes, last }: Pick<Mailbox, 'count' | 'bytes' | 'last'>): void {
+    const mailbox = this.peek(recipient);
+    if (mailbox === undefined) return;
+    mailbox.count = Math.max(0, mailbox.count + count);
+    mailbox.bytes = Math.max(0, mailbox.bytes + bytes);
+    mailbox.last = Math.max(mailbox.last, last);
+  }
+
+  /** Throws mail-store-failed. */
+  reload(recipient: Hex): Promise<Mailbox> {
+    const slot: Slot = { loading: this.#load(recipient), since: performance.now() };
+    this.#slots.delete(recipient);
+    this.#slots.set(recipient, slot);
+    slot.loading.then(
+      (mailbox) => {
+        slot.mailbox = mailbox;
+      },
+      () => {
+        if (this.#slots.get(recipient) === slot) this.#slots.delete(recipient);
+      },
+    );
+    const [oldest] = this.#slots.keys();
+    if (this.#slots.size > maxSlots && oldest !== undefined) this.#slots.delete(oldest);
+    return slot.loading;
+  }
+
+  /** Notices may have been missed. */
+  forgetAll(): void {
+    this.#slots.clear();
+  }
+
+  /** Reads the state of a mailbox again. Throws mail-store-failed. */
+  async reloadState(recipient: Hex, mailbox: Mailbox): Promise<void> {
+    const { stream, mailbox: subject } = this.#shards.of(recipient);
+    const state = await this.#shards.leader.message(stream, { last_by_subj: subject(recipient) });
+    mailbox.state = state?.sequence ?? 0;
+    mailbox.stateAt = state === undefined ? 0 : storedAtOf(state.note);
+    mailbox.acknowledged = state === undefined ? 0 : Number(markOf(state.note));
+  }
+
+  async #load(recipient: Hex): Promise<Mailbox> {
+    const { stream, allMailOf } = this.#shards.of(recipient);
+    const mailbox: Mailbox = { count: 0, bytes: 0, last: 0, acknowledged: 0, state: 0, stateAt: 0 };
+    const subject = allMailOf(recipient);
+    await this.reloadState(recipient, mailbox);
+    // A process may have ended between an acknowledgement and the removal.
+    if (mailbox.acknowledged > 0) await this.#shards.leader.purge(stream, subject, mailbox.acknowledged + 1);
+    const { messages, pending } = await this.#shards.direct.read(stream, { seq: 1, next_by_subj: subject, batch: 1 });
+    mailbox.count = messages.length;
+    mailbox.bytes = messages[0]?.data.length ?? 0;
+    if (pending > 0) {
+      const headers = await this.#shards.headers.list(stream, subject);
+      mailbox.count = headers.length;
+      mailbox.bytes = headers.reduce((sum, { size }) => sum + size, 0);
+    }
+    return mailbox;
+  }
+}

@@ -1,0 +1,28 @@
+/**
+ * Of a message: `storedAt writer`, of a tombstone: `storedAt cursor`, of a mailbox:
+ * `writtenAt acknowledged`. `writer` is the one append that wrote it, so that
+ * who got no answer can tell its own message from another's.
+ */
+export const noteHeader = 'Khala-Mail';
+
+export function mailNote(storedAt: number, writer: string): string {
+  return `${Math.trunc(storedAt)} ${writer}`;
+}
+
+export function tombstoneNote(storedAt: number, cursor: number): string {
+  return `${Math.trunc(storedAt)} ${cursor}`;
+}
+
+export function stateNote(writtenAt: number, acknowledged: number): string {
+  return `${Math.trunc(writtenAt)} ${acknowledged}`;
+}
+
+/** Unix time, ms. */
+export function storedAtOf(note: string): number {
+  return Number(note.slice(0, note.indexOf(' ')));
+}
+
+/** Writer of a message, cursor of a tombstone, or what is acknowledged of a mailbox. */
+export function markOf(note: string): string {
+  return note.slice(note.indexOf(' ') + 1);
+}

@@ -1,0 +1,77 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Hex } from '../../codec/index.ts';
+import type { Mail, ReadLimit } from '../mail-store.ts';
+import type { Delivered } from './delivered.ts';
+import type { StoredMessage } from './direct-read.ts';
+import type { MailHeader } from './header-scan.ts';
+import { mailKeyOf } from './layout.ts';
+import type { Mailboxes } from './mailboxes.ts';
+import { storedAtOf } from './notes.ts';
+import type { Shards } from './shard.ts';
+
+export interface ReadParts {
+  readonly shards: Shards;
+  readonly mailboxes: Mailboxes;
+  readonly delivered: Delivered;
+}
+
+const defaults = { count: 256, bytes: 2 ** 20 };
+const pauses = { firstMs: 5, mostMs: 200 };
+// Of a message's headers, which JetStream counts as bytes of a page.
+const headersBytes = 512;
+
+/** Reads a mailbox page by page. */
+export class MailReader {
+  readonly #parts: ReadParts;
+
+  constructor(parts: ReadParts) {
+    this.#parts = parts;
+  }
+
+  /** What is there after a cursor, as far as this process has heard of it. Throws mail-store-failed. */
+  async read(recipient: Hex, after: number, limit: ReadLimit): Promise<Mail[]> {
+    const { shards, mailboxes } = this.#parts;
+    const { count, bytes } = { ...defaults, ...limit };
+    const { stream, allMailOf } = shards.of(recipient);
+    // A replica that is behind still has what was acknowledged.
+    const from = Math.max(after, (await mailboxes.get(recipient)).acknowledged);
+    const request = {
+      ...{ seq: from + 1, next_by_subj: allMailOf(recipient), batch: count },
+      max_bytes: bytes + count * headersBytes,
+    };
+    for (let pauseMs = pauses.firstMs; ; pauseMs = Math.min(pauses.mostMs, 2 * pauseMs)) {
+      const { messages } = await shards.direct.read(stream, request);
+      if (messages.length > 0) return this.#take(recipient, from, messages, bytes);
+      if (await this.#isEmpty(recipient, from)) return [];
+      // The replica that answered is behind.
+      await sleep(pauseMs);
+    }
+  }
+
+  #take(recipient: Hex, after: number, messages: readonly StoredMessage[], room: number): Mail[] {
+    const page: Mail[] = [];
+    const headers: MailHeader[] = [];
+    let left = room;
+    for (const { sequence, subject, data, note } of messages) {
+      const [{ id }, storedAt] = [mailKeyOf(subject), storedAtOf(note)];
+      headers.push({ sequence, id, size: data.length, storedAt });
+      page.push({ cursor: BigInt(sequence), messageId: id, storedAt, bytes: data });
+      left -= data.length;
+      if (left <= 0) break;
+    }
+    this.#parts.delivered.add(recipient, after, headers);
+    return page;
+  }
+
+  /** Whether there is nothing after a cursor, though this process may have heard of something. */
+  async #isEmpty(recipient: Hex, after: number): Promise<boolean> {
+    const { shards, mailboxes } = this.#parts;
+    const known = mailboxes.peek(recipient);
+    if (known === undefined || known.last <= Math.max(after, known.acknowledged)) return true;
+    const { stream, allMailOf } = shards.of(recipient);
+    const query = { seq: after + 1, next_by_subj: allMailOf(recipient) };
+    if ((await shards.leader.message(stream, query)) !== undefined) return false;
+    known.last = after;
+    return true;
+  }
+}

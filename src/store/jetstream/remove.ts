@@ -1,0 +1,140 @@
+import type { Hex } from '../../codec/index.ts';
+import type { Delivered } from './delivered.ts';
+import type { MailHeader } from './header-scan.ts';
+import type { MailboxStates } from './mailbox-states.ts';
+import type { Mailboxes } from './mailboxes.ts';
+import { noteHeader, storedAtOf, tombstoneNote } from './notes.ts';
+import { mailKeyOf } from './layout.ts';
+import type { Published } from './publisher.ts';
+import type { Shard, Shards } from './shard.ts';
+
+export interface RemoveParts {
+  readonly shards: Shards;
+  readonly mailboxes: Mailboxes;
+  readonly states: MailboxStates;
+  readonly delivered: Delivered;
+  readonly dedupeMs: number;
+  readonly now: () => number;
+  /** So many messages and bytes are gone. */
+  readonly removed: (recipient: Hex, count: number, bytes: number) => void;
+}
+
+const pageCount = 256;
+
+/** Ends messages: those that are acknowledged and those that are too old. Their ids stay known as tombstones. */
+export class Remover {
+  readonly #parts: RemoveParts;
+  readonly #turns = new Map<Hex, Promise<void>>();
+
+  constructor(parts: RemoveParts) {
+    this.#parts = parts;
+  }
+
+  /** Resolves when all up to the sequence are gone for good. Throws mail-store-failed. */
+  async acknowledge(recipient: Hex, upTo: number): Promise<void> {
+    const before = this.#turns.get(recipient) ?? Promise.resolve();
+    const turn = before.catch(() => undefined).then(() => this.#acknowledge(recipient, upTo));
+    this.#turns.set(recipient, turn);
+    await turn.finally(() => {
+      if (this.#turns.get(recipient) === turn) this.#turns.delete(recipient);
+    });
+  }
+
+  async #acknowledge(recipient: Hex, upTo: number): Promise<void> {
+    const { shards, mailboxes, states, delivered } = this.#parts;
+    const shard = shards.of(recipient);
+    const mailbox = await mailboxes.get(recipient);
+    if (upTo <= mailbox.acknowledged) return;
+    const gone =
+      delivered.between(recipient, mailbox.acknowledged, upTo) ??
+      (await shards.headers.list(shard.stream, shard.allMailOf(recipient), upTo));
+    const end = gone.at(-1)?.sequence;
+    if (end === undefined) return;
+    const setState = (): Promise<boolean> => states.acknowledge(recipient, mailbox, end);
+    const isRoom = await this.#writeDown(shard, recipient, gone, setState);
+    await this.#purge(shard, recipient, gone);
+    // There is room now.
+    if (!isRoom) await this.#writeDown(shard, recipient, gone, setState);
+  }
+
+  /**
+   * First the tombstones, then the messages: an id is known at every moment. Only where the store is full they change
+   * places, or nothing could ever make room.
+   */
+  async #writeDown(
+    shard: Shard,
+    recipient: Hex,
+    gone: readonly MailHeader[],
+    setState?: () => Promise<boolean>,
+  ): Promise<boolean> {
+    const written = await Promise.all([
+      ...gone.map((header) => this.#bury(shard, recipient, header)),
+      ...(setState === undefined ? [] : [setState()]),
+    ]);
+    return written.every(Boolean);
+  }
+
+  /** Writes a tombstone that lasts as long as the id is to be known; false: there is no room. */
+  async #bury(
+    { publisher, tombstone }: Shard,
+    recipient: Hex,
+    { id, sequence, storedAt }: MailHeader,
+  ): Promise<boolean> {
+    const seconds = Math.ceil((storedAt + this.#parts.dedupeMs - this.#parts.now()) / 1_000);
+    if (seconds <= 0) return true;
+    const published = await publisher.publish({
+      subject: tombstone(recipient, id),
+      headers: { [noteHeader]: tombstoneNote(storedAt, sequence), 'Nats-TTL': `${seconds}s` },
+    });
+    return !isFull(published);
+  }
+
+  async #purge({ stream, allMailOf }: Shard, recipient: Hex, gone: readonly MailHeader[]): Promise<number> {
+    const { shards, mailboxes, delivered, removed } = this.#parts;
+    const end = gone.at(-1)?.sequence ?? 0;
+    const count = await shards.leader.purge(stream, allMailOf(recipient), end + 1);
+    // Another process may have purged some of them.
+    const bytes = gone.slice(gone.length - count).reduce((sum, { size }) => sum + size, 0);
+    delivered.forget(recipient, end);
+    mailboxes.change(recipient, { count: -count, bytes: -bytes, last: 0 });
+    removed(recipient, count, bytes);
+    return count;
+  }
+
+  /** Ends all messages that were stored before a time; gives how many. Throws mail-store-failed. */
+  async expire(before: number): Promise<number> {
+    let expired = 0;
+    for (const shard of this.#parts.shards.all) expired += await this.#expire(shard, before);
+    return expired;
+  }
+
+  async #expire(shard: Shard, before: number): Promise<number> {
+    const { direct } = this.#parts.shards;
+    let expired = 0;
+    let seq = 1;
+    for (;;) {
+      // From the oldest on: the first that is young enough ends it.
+      const request = { seq, next_by_subj: shard.allMail, batch: pageCount, max_bytes: 2 ** 20 };
+      const { messages } = await direct.read(shard.stream, request);
+      const old = new Map<Hex, MailHeader[]>();
+      for (const { sequence, subject, data, note } of messages) {
+        const storedAt = storedAtOf(note);
+        if (storedAt >= before) break;
+        seq = sequence + 1;
+        const { recipient, id } = mailKeyOf(subject);
+        const known = old.get(recipient) ?? [];
+        old.set(recipient, known);
+        known.push({ sequence, id, size: data.length, storedAt });
+      }
+      if (old.size === 0) return expired;
+      for (const [recipient, gone] of old) {
+        await this.#writeDown(shard, recipient, gone);
+        expired += await this.#purge(shard, recipient, gone);
+      }
+    }
+  }
+}
+
+function isFull(published: Published): boolean {
+  return 'refused' in published && published.refused === 'full';
+}

@@ -1,0 +1,38 @@
+import type { Hex } from '../../codec/index.ts';
+import { RelayError } from '../../errors/index.ts';
+import { DirectReader } from './direct-read.ts';
+import { HeaderScan } from './header-scan.ts';
+import { LeaderReader } from './leader-read.ts';
+import { shardOf, type ShardLayout } from './layout.ts';
+import type { Link } from './link.ts';
+import { Publisher } from './publisher.ts';
+
+/** One stream and the way to write to it. */
+export interface Shard extends ShardLayout {
+  readonly publisher: Publisher;
+}
+
+/** All streams of a store, and the ways to read them. */
+export class Shards {
+  readonly all: readonly Shard[];
+  readonly direct: DirectReader;
+  readonly leader: LeaderReader;
+  readonly headers: HeaderScan;
+
+  constructor(link: Link, layouts: readonly ShardLayout[], timeoutMs: number) {
+    this.direct = new DirectReader(link, timeoutMs);
+    this.leader = new LeaderReader(link, timeoutMs);
+    this.headers = new HeaderScan(link, timeoutMs);
+    this.all = layouts.map((layout) => ({ ...layout, publisher: new Publisher(link, timeoutMs) }));
+  }
+
+  of(recipient: Hex): Shard {
+    const shard = this.all[shardOf(recipient, this.all.length)];
+    if (shard !== undefined) return shard;
+    throw new RelayError('bad-value', { details: { what: 'A recipient', reason: `${recipient} is no identity` } });
+  }
+
+  close(): void {
+    this.direct.close();
+  }
+}

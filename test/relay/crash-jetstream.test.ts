@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { afterEach, it } from 'mocha';
+import { createRelayClient } from '../../src/relay/index.ts';
+import { describeNats, startNats, startNatsCluster, type NatsServer } from '../support/nats-server.ts';
+import { until } from '../support/until.ts';
+import { textOf } from './raw-socket.ts';
+import { alice, bob, Cleanup, genesisHash, message, signer } from './support.ts';
+
+const childPath = fileURLToPath(new URL('relay-child.ts', import.meta.url));
+const senders = 32;
+
+/** What can be killed and comes back as it was. */
+interface Victim {
+  readonly name: string;
+  kill(): Promise<void>;
+  start(): Promise<void>;
+}
+
+describeNats('relays on one JetStream: crashes', () => {
+  const cleanup = new Cleanup();
+  afterEach(() => cleanup.run());
+
+  const startRelay = async (nats: readonly NatsServer[]): Promise<Victim & { readonly url: string }> => {
+    let child: ChildProcess | undefined;
+    let port = 0;
+    const start = async (): Promise<void> => {
+      const where = nats.map(({ url }) => url).join();
+      const made = spawn(process.execPath, ['--import', 'tsx', childPath, where, String(port)], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      child = made;
+      const [line] = (await once(made.stdout, 'data')) as [Buffer];
+      port = Number(new URL(line.toString().trim()).port);
+    };
+    const kill = async (): Promise<void> => {
+      if (child?.exitCode !== null || child.signalCode !== null) return;
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    };
+    cleanup.add(undefined, kill);
+    await start();
+    return { name: `relay ${port}`, url: `ws://127.0.0.1:${port}`, kill, start };
+  };
+  const natsOf = (servers: readonly NatsServer[]): Victim[] =>
+    servers.map((server) => ({
+      name: `nats ${server.port}`,
+      kill: () => server.kill(),
+      start: () => server.start(),
+    }));
+  const client = () =>
+    cleanup.add(createRelayClient({ genesisHash, allowPrivate: true, timeoutMs: 20_000 }), (made) => made.stop());
+
+  /** Senders at all relays; what one of them acknowledged is collected. */
+  const load = (urls: readonly string[]) => {
+    const state = { running: true, acknowledged: new Set<string>(), sent: 0 };
+    const isOver = (): boolean => !state.running;
+    const sender = client();
+    const done = Promise.all(
+      Array.from({ length: senders }, async (_, at) => {
+        while (!isOver()) {
+          const text = `mail ${state.sent++}`;
+          const { bytes } = message(alice, bob, { text });
+          // What fails is sent again, to the next relay: idempotent.
+          for (let attempt = at; ; attempt++) {
+            const url = urls[attempt % urls.length] ?? '';
+            const isTaken = await sender.send(bytes, [url]).then(
+              () => true,
+              () => false,
+            );
+            if (isTaken) break;
+            if (isOver()) return;
+            await new Promise((resolve) => setTimeout(resolve, 20));
+          }
+          state.acknowledged.add(text);
+        }
+      }),
+    );
+    return { state, done };
+  };
+
+  const receive = (url: string, received: string[]) => {
+    const subscription = client()
+      .receive({ url, identity: bob.identity, sign: signer(bob), backoff: { firstMs: 5, mostMs: 100 } })
+      .subscribe({
+        next: (event) => {
+          if (event.type !== 'delivery') return;
+          received.push(textOf(event.signedEnvelope));
+          event.ack();
+        },
+        error: (error: unknown) => received.push(String(error)),
+      });
+    return cleanup.add(subscription, (made) => {
+      made.unsubscribe();
+    });
+  };
+
+  /** Kills one after the other under load, each when the load goes on after the one before. */
+  const ordeal = async (relays: readonly { readonly url: string }[], victims: readonly Victim[]): Promise<void> => {
+    const received: string[] = [];
+    receive(relays[0]?.url ?? '', received);
+    const { state, done } = load(relays.map(({ url }) => url));
+    for (const victim of victims) {
+      const before = { acknowledged: state.acknowledged.size, received: received.length };
+      await until(() => state.acknowledged.size > before.acknowledged + 200 && received.length > before.received + 50);
+      await victim.kill();
+      await victim.start();
+    }
+    const last = state.acknowledged.size;
+    await until(() => state.acknowledged.size > last + 200);
+    state.running = false;
+    await done;
+    await until(() => {
+      const got = new Set(received);
+      return [...state.acknowledged].every((text) => got.has(text));
+    });
+    assert.equal(new Set(received).size, received.length);
+  };
+
+  it('lose nothing acknowledged and deliver nothing twice: relays and nats-server killed in turns', async () => {
+    const nats = [cleanup.add(await startNats(), (made) => made.stop())];
+    const relays = [await startRelay(nats), await startRelay(nats)];
+    const [server] = natsOf(nats);
+    const [first, second] = relays;
+    assert.ok(server !== undefined && first !== undefined && second !== undefined);
+    await ordeal(relays, [server, first, second, server, first, server]);
+  }).timeout(180_000);
+
+  it('lose nothing acknowledged and deliver nothing twice: nodes of a cluster of three killed in turns', async () => {
+    const nats = await startNatsCluster();
+    for (const made of nats) cleanup.add(made, () => made.stop());
+    const relays = [await startRelay(nats), await startRelay(nats)];
+    await ordeal(relays, natsOf(nats));
+  }).timeout(240_000);
+
+  it('goes on with two nodes of three while the third is away, and serves the recipient at any relay', async () => {
+    const nats = await startNatsCluster();
+    for (const made of nats) cleanup.add(made, () => made.stop());
+    const relays = [await startRelay(nats), await startRelay(nats)];
+    const { state, done } = load(relays.map(({ url }) => url));
+    const received: string[] = [];
+    const isAllReceived = (): boolean => {
+      const got = new Set(received);
+      return [...state.acknowledged].every((text) => got.has(text));
+    };
+    await until(() => state.acknowledged.size > 200);
+    await nats[0]?.kill();
+    const away = state.acknowledged.size;
+    const atFirst = receive(relays[0]?.url ?? '', received);
+    await until(() => state.acknowledged.size > away + 200 && received.length > 100);
+    // It goes to another relay; the first one has no part in it any more.
+    atFirst.unsubscribe();
+    receive(relays[1]?.url ?? '', received);
+    const moved = received.length;
+    await until(() => received.length > moved + 200);
+    state.running = false;
+    await done;
+    await until(isAllReceived);
+    assert.ok(received.every((text) => text.startsWith('mail ')));
+    await nats[0]?.start();
+  }).timeout(180_000);
+});
