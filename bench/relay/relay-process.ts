@@ -1,11 +1,12 @@
 // A relay in a process of its own, as `serve` runs it: LMDB that waits for the disk, threads that verify, no rates that one
 // address could exceed.
 import { availableParallelism } from 'node:os';
-import type { Hex } from '../../src/codec/index.ts';
+import { toHex, type Hex } from '../../src/codec/index.ts';
 import { createRelay, type Relay } from '../../src/relay/index.ts';
 import { openLmdbMailStore, type MailStore } from '../../src/store/index.ts';
 import { answer } from './child.ts';
-import { genesisHash } from './traffic.ts';
+import { cpuMs, residentBytes } from './process-cost.ts';
+import { entity, genesisHash, signedMessage } from './traffic.ts';
 
 const unlimited = { perSecond: 1e9, burst: 1e9 };
 let relay: Relay | undefined;
@@ -26,10 +27,16 @@ answer({
     await relay.start();
     return relay.url;
   },
-  /** ms of CPU since the process started, all threads. */
-  cpu: (): number => {
-    const { user, system } = process.cpuUsage();
-    return (user + system) / 1_000;
+  cpu: cpuMs,
+  memory: residentBytes,
+  /** Puts so many messages into the mailbox of the first recipient, past the socket. */
+  fill: async (messages: number): Promise<void> => {
+    const [from, to] = [entity('sender', 0), entity('recipient', 0)];
+    const appends = Array.from({ length: messages }, () => {
+      const id = toHex(crypto.getRandomValues(new Uint8Array(32)));
+      return mailStore?.append(to.identity, id, signedMessage(from, to, 1n));
+    });
+    await Promise.all(appends);
   },
   stored: async (): Promise<number> => (await mailStore?.totals())?.count ?? 0,
   stop: async (): Promise<void> => {

@@ -1,10 +1,11 @@
-import { encodeEnvelope, encodeSignedEnvelope, envelopeContent, toHex, type Hex } from '../../src/codec/index.ts';
-import { keyPairFromSeed, signWith, type KeyPair } from '../../src/crypto/index.ts';
+import { encodeSignedEnvelope, envelopeContent, toHex, type Hex } from '../../src/codec/index.ts';
+import { keyPairFromSeed, sealEnvelope, signWith, type KeyPair } from '../../src/crypto/index.ts';
 
 export const genesisHash: Hex = `0x${'5a'.repeat(32)}`;
 
-// A body of 256 bytes (protocol.md §4) and the tag: a relay can't tell it from noise.
-const ciphertextLength = 1 + 2 + 256 + 16;
+/** Of all channels: whoever opens does not derive it again for each message either. */
+export const commKey = new Uint8Array(32).fill(9);
+const bodyLength = 256;
 
 export interface Entity {
   readonly identity: Hex;
@@ -22,9 +23,8 @@ export function entity(kind: 'sender' | 'recipient', number: number): Entity {
 
 /** SCALE of a SignedEnvelope, as a client would send it. */
 export function signedMessage(from: Entity, to: Entity, nonce: bigint): Uint8Array {
-  const ciphertext = crypto.getRandomValues(new Uint8Array(ciphertextLength));
-  const envelope = encodeEnvelope({
-    suite: 'v1',
+  const envelope = sealEnvelope({
+    ...{ commKey, genesisHash },
     header: {
       fromKind: 'worker',
       from: from.identity,
@@ -35,7 +35,7 @@ export function signedMessage(from: Entity, to: Entity, nonce: bigint): Uint8Arr
       sentAt: BigInt(Date.now()),
     },
     iv: crypto.getRandomValues(new Uint8Array(12)),
-    ciphertext,
+    body: { kind: 'data', content: crypto.getRandomValues(new Uint8Array(bodyLength)) },
   });
   const signature = signWith(from.keys, envelopeContent({ genesisHash, envelope }));
   return encodeSignedEnvelope({ identity: from.identity, signature, envelope });

@@ -10,7 +10,8 @@ export class Reader {
   /** `what` names the thing being read in errors. `isOwn`: what is read may be views of `bytes` instead of copies. */
   constructor(bytes: Uint8Array, what: string, isOwn = false) {
     // Buffer's own slice() would give views of memory that its owner may use again.
-    this.#bytes = isOwn ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#bytes =
+      bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#what = what;
     this.#isOwn = isOwn;
   }

@@ -1,0 +1,90 @@
+import { WebSocket } from 'ws';
+import { loginContent } from '../../src/codec/index.ts';
+import { signWith } from '../../src/crypto/index.ts';
+import { decodeRelayFrame, encodeClientFrame, type ClientFrame, type RelayFrame } from '../../src/relay/frames.ts';
+import { genesisHash, type Entity } from './traffic.ts';
+
+type Delivery = Extract<RelayFrame, { type: 'delivery' }>;
+
+export interface ReaderOptions {
+  readonly who: Entity;
+  readonly url: string;
+  /** Deliveries asked for ahead. */
+  readonly window: number;
+  readonly delivered: (delivery: Delivery) => void;
+}
+
+/** A recipient that reads its mailbox with no more work than the frames ask for; acknowledges half a window at a time. */
+export class MailboxReader {
+  readonly #options: ReaderOptions;
+  readonly #socket: WebSocket;
+  #loggedIn: () => void = () => undefined;
+  #unacknowledged = 0;
+
+  constructor(options: ReaderOptions) {
+    this.#options = options;
+    this.#socket = new WebSocket(`${options.url.replace('http', 'ws')}/v1/ws`, { perMessageDeflate: false });
+    this.#socket.on('message', (data: Buffer) => {
+      this.#receive(decodeRelayFrame(data));
+    });
+  }
+
+  /** Resolves when logged in. */
+  login(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#loggedIn = resolve;
+      this.#socket.once('error', reject);
+    });
+  }
+
+  /** Asks for the first window. */
+  begin(): void {
+    this.#send({ type: 'credit', deliveries: this.#options.window });
+  }
+
+  close(): void {
+    this.#socket.terminate();
+  }
+
+  #receive(frame: RelayFrame): void {
+    switch (frame.type) {
+      case 'hello':
+        this.#send({ type: 'challenge-me', id: 1 });
+        return;
+      case 'challenge':
+        this.#answer(frame);
+        return;
+      case 'logged-in':
+        this.#loggedIn();
+        return;
+      case 'delivery':
+        this.#options.delivered(frame);
+        this.#acknowledge(frame.cursor);
+        return;
+      case 'acked':
+        return;
+      default:
+        throw new Error(`a relay sent ${frame.type}`);
+    }
+  }
+
+  #answer({ serverNonce, expiresAt }: Extract<RelayFrame, { type: 'challenge' }>): void {
+    const { who, url } = this.#options;
+    const { identity, keys } = who;
+    const origin = url.replace('http', 'ws');
+    const content = loginContent({ genesisHash, identity, origin, serverNonce, expiresAt });
+    this.#send({ type: 'login', id: 2, identity, origin, signature: signWith(keys, content) });
+  }
+
+  #acknowledge(upTo: bigint): void {
+    this.#unacknowledged += 1;
+    if (this.#unacknowledged < this.#options.window / 2) return;
+    this.#send({ type: 'ack', upTo });
+    this.#send({ type: 'credit', deliveries: this.#unacknowledged });
+    this.#unacknowledged = 0;
+  }
+
+  #send(frame: ClientFrame): void {
+    this.#socket.send(encodeClientFrame(frame));
+  }
+}

@@ -1,0 +1,67 @@
+// Recipients in a process of their own: of a relay, or of a bare server that sends without being asked.
+import { once } from 'node:events';
+import { WebSocket } from 'ws';
+import { ready } from '../../src/crypto/index.ts';
+import { answer } from './child.ts';
+import { MailboxReader } from './mailbox-reader.ts';
+import { entity } from './traffic.ts';
+
+const window = 256;
+let open: { close(): void }[] = [];
+
+answer({
+  /** So many log in and wait. */
+  loginAll: async ({ url, count }: { url: string; count: number }): Promise<void> => {
+    await ready();
+    for (let i = 0; i < count; i++) {
+      const reader = new MailboxReader({ who: entity('recipient', i), url, window, delivered: () => undefined });
+      await reader.login();
+      reader.begin();
+      open.push(reader);
+    }
+  },
+  /** So many connect to a bare server. */
+  connectAll: async ({ url, count }: { url: string; count: number }): Promise<void> => {
+    for (let i = 0; i < count; i++) {
+      const socket = new WebSocket(url, { perMessageDeflate: false });
+      await once(socket, 'open');
+      open.push({
+        close: () => {
+          socket.terminate();
+        },
+      });
+    }
+  },
+  /** Reads so many messages of one mailbox. */
+  readMailbox: async ({ url, messages }: { url: string; messages: number }): Promise<void> => {
+    await ready();
+    let left = messages;
+    let done = (): void => undefined;
+    const all = new Promise<void>((resolve) => (done = resolve));
+    const delivered = (): void => {
+      left -= 1;
+      if (left === 0) done();
+    };
+    const reader = new MailboxReader({ who: entity('recipient', 0), url, window, delivered });
+    await reader.login();
+    reader.begin();
+    await all;
+    reader.close();
+  },
+  /** Reads so many messages of a bare server. */
+  readBare: async ({ url, messages }: { url: string; messages: number }): Promise<void> => {
+    const socket = new WebSocket(url, { perMessageDeflate: false });
+    let left = messages;
+    await new Promise<void>((resolve) =>
+      socket.on('message', () => {
+        left -= 1;
+        if (left === 0) resolve();
+      }),
+    );
+    socket.terminate();
+  },
+  close: (): void => {
+    for (const each of open) each.close();
+    open = [];
+  },
+});
