@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Writable } from 'node:stream';
 import type { WebSocket } from '@fastify/websocket';
 import type { FastifyInstance } from 'fastify';
@@ -42,6 +43,7 @@ export class Sessions {
   }
 
   addRoute(server: FastifyInstance): void {
+    const responses = new WeakMap<IncomingMessage, ServerResponse>();
     server.route({
       method: 'GET',
       url: '/v1/ws',
@@ -49,7 +51,13 @@ export class Sessions {
         reply.header('upgrade', 'websocket');
         throw new RelayError('upgrade-required', { details: { path: '/v1/ws' } });
       },
+      preHandler: (request, reply, done) => {
+        responses.set(request.raw, reply.raw);
+        done();
+      },
       wsHandler: (socket, { ip, raw }) => {
+        // Or request and response would stay in memory for as long as the connection does.
+        responses.get(raw)?.detachSocket(raw.socket);
         this.#add(socket, raw.socket, ip);
       },
     });
