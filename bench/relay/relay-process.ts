@@ -32,9 +32,11 @@ answer({
   /** Puts so many messages into the mailbox of the first recipient, past the socket. */
   fill: async (messages: number): Promise<void> => {
     const [from, to] = [entity('sender', 0), entity('recipient', 0)];
+    const store = mailStore;
+    if (store === undefined) return;
     const appends = Array.from({ length: messages }, () => {
       const id = toHex(crypto.getRandomValues(new Uint8Array(32)));
-      return mailStore?.append(to.identity, id, signedMessage(from, to, 1n));
+      return store.append(to.identity, id, signedMessage(from, to, 1n));
     });
     await Promise.all(appends);
   },

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, it } from 'mocha';
 import { createRelayClient, type RelayClient } from '../../src/relay/index.ts';
@@ -9,6 +11,8 @@ import { until } from '../support/until.ts';
 import { alice, bob, Cleanup, genesisHash, message, signer } from './support.ts';
 
 const childPath = fileURLToPath(new URL('relay-child.ts', import.meta.url));
+
+const recipientPath = fileURLToPath(new URL('recipient-child.ts', import.meta.url));
 
 function isOver({ running }: { readonly running: boolean }): boolean {
   return !running;
@@ -92,7 +96,44 @@ describe('relay: crashes', () => {
     });
     assert.equal(new Set(received).size, received.length);
     assert.ok(state.acknowledged.size > 1200);
-  }).timeout(120_000);
+  }).timeout(600_000);
+
+  it('lose nothing acknowledged and let nothing through twice, when relay and recipient are killed at random', async () => {
+    const folder = await cleanup.folder();
+    let relay = await start(join(folder, 'mail'));
+    const url = `ws://127.0.0.1:${relay.port}`;
+    const path = join(folder, 'received');
+    const read = () => (existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1) : []);
+    const receive = async (): Promise<ChildProcess> => {
+      const child = spawn(process.execPath, ['--import', 'tsx', recipientPath, url, path], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      cleanup.add(child, () => child.kill('SIGKILL'));
+      await once(child.stdout, 'data');
+      return child;
+    };
+    let recipient = await receive();
+    const state = { running: true, acknowledged: new Set<string>(), sent: 0 };
+    const senders = load(url, state);
+    for (let round = 1; round <= 4; round++) {
+      const [acknowledged, received] = [state.acknowledged.size, read().length];
+      const more = Math.floor(Math.random() * 100);
+      await until(() => state.acknowledged.size > acknowledged + more && read().length > received);
+      const victims = [[relay.child], [recipient], [relay.child, recipient]][round % 3] ?? [];
+      for (const victim of victims) victim.kill('SIGKILL');
+      await Promise.all(victims.map((victim) => once(victim, 'exit')));
+      if (victims.includes(relay.child)) relay = await start(join(folder, 'mail'), relay.port);
+      if (victims.includes(recipient)) recipient = await receive();
+    }
+    state.running = false;
+    await Promise.all(senders);
+    await until(() => {
+      const got = new Set(read());
+      return [...state.acknowledged].every((text) => got.has(text));
+    });
+    const lines = read();
+    assert.equal(new Set(lines).size, lines.length);
+  }).timeout(600_000);
 
   it('loses nothing acknowledged when stopped under load, and answers what it took', async () => {
     const folder = await cleanup.folder();
