@@ -13,6 +13,7 @@ export { decodeForwarded, encodeForwarded } from './forwarded.ts';
 export type { Forwarded } from './forwarded.ts';
 export { encodeHeader, headerLength } from './header.ts';
 export type { FromKind, Header, HeaderInput } from './header.ts';
+export { activateHash256 } from './hash256.ts';
 export { fromHex, toBytes, toHex } from './hex.ts';
 export type { BytesLike, Hex } from './hex.ts';
 export { messageId } from './message-id.ts';

@@ -1,4 +1,4 @@
-import { blake2b } from '@noble/hashes/blake2.js';
+import { hash256 } from './hash256.ts';
 import { toBytes, toHex, type BytesLike, type Hex } from './hex.ts';
 
 /** `blake2_256(genesisHash ‖ envelope bytes)` (protocol.md §5). */
@@ -9,11 +9,5 @@ export function messageId({
   readonly genesisHash: BytesLike;
   readonly envelope: Uint8Array;
 }): Hex {
-  const hash = blake2b.create({ dkLen: 32 });
-  return toHex(
-    hash
-      .update(toBytes(genesisHash, 'genesisHash', 32))
-      .update(envelope)
-      .digest(),
-  );
+  return toHex(hash256(toBytes(genesisHash, 'genesisHash', 32), envelope));
 }

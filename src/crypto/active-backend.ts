@@ -1,3 +1,4 @@
+import { activateHash256, concatBytes } from '../codec/index.ts';
 import type { CryptoBackend } from './backend.ts';
 import { portableBackend } from './portable-backend.ts';
 import { selfTest } from './self-test.ts';
@@ -13,4 +14,5 @@ export function backend(): CryptoBackend {
 export function activateBackend(candidate: CryptoBackend): void {
   selfTest(candidate);
   active = candidate;
+  activateHash256((...parts) => candidate.blake2b256(concatBytes(...parts)));
 }

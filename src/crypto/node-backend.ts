@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, createHash, createHmac } from 'node:crypto';
+import { createBLAKE2b } from 'hash-wasm';
 import sodium from 'libsodium-wrappers-sumo';
 import type { CryptoBackend, SignedMessage } from './backend.ts';
 import { compileSr25519, hasLengths, packSigned, Sr25519 } from './sr25519-wasm.ts';
@@ -6,9 +7,9 @@ import { compileSr25519, hasLengths, packSigned, Sr25519 } from './sr25519-wasm.
 const algorithm = 'aes-256-gcm';
 const tagLength = 16;
 
-/** libsodium, schnorrkel (sr25519/README.md) and OpenSSL: for Node. */
+/** libsodium, schnorrkel (sr25519/README.md), OpenSSL and hash-wasm: for Node. */
 export async function loadNodeBackend(): Promise<CryptoBackend> {
-  const [module] = await Promise.all([compileSr25519(), sodium.ready]);
+  const [module, blake2b] = await Promise.all([compileSr25519(), createBLAKE2b(256), sodium.ready]);
   const sr25519 = new Sr25519(module);
   return {
     name: 'node (libsodium, schnorrkel, node:crypto)',
@@ -18,7 +19,7 @@ export async function loadNodeBackend(): Promise<CryptoBackend> {
     sign: (secretKey, publicKey, message) => sr25519.sign(secretKey, publicKey, message),
     verify: (publicKey, message, signature) => sr25519.verify(publicKey, message, signature),
     verifyBatch: (items) => verifyBatch(sr25519, items),
-    blake2b256: (data) => sodium.crypto_generichash(32, data, null),
+    blake2b256: (data) => blake2b.init().update(data).digest('binary'),
     sha512: (data) => createHash('sha512').update(data).digest(),
     hmacSha512: (key, data) => createHmac('sha512', key).update(data).digest(),
     sealAes256Gcm,

@@ -20,17 +20,20 @@ const maxGroup = 512;
  */
 export class GroupCommit {
   readonly #transaction: (action: () => void) => Promise<unknown>;
+  readonly #failed: (error: unknown) => RelayError;
   #waiting: Task[] = [];
   #running: Promise<void> | undefined;
   #closed = false;
 
-  constructor(transaction: (action: () => void) => Promise<unknown>) {
+  /** `failed` makes the error that callers get of one that is none of ours. Default: mail-store-failed. */
+  constructor(transaction: (action: () => void) => Promise<unknown>, failed = mailStoreFailed) {
     this.#transaction = transaction;
+    this.#failed = failed;
   }
 
-  /** Throws what `work` throws, or mail-store-failed. */
+  /** Throws what `work` throws, or what `failed` makes of the transaction's failure. */
   run<T>(work: () => T): Promise<T> {
-    if (this.#closed) return Promise.reject(failed(new Error('it is closed')));
+    if (this.#closed) return Promise.reject(this.#failed(new Error('it is closed')));
     return new Promise<T>((resolve, reject) => {
       this.#waiting.push({ work, resolve, reject });
       this.#running ??= this.#drain();
@@ -57,12 +60,12 @@ export class GroupCommit {
         for (const { work } of tasks) outcomes.push(attempt(work));
       });
     } catch (error) {
-      for (const { reject } of tasks) reject(failed(error));
+      for (const { reject } of tasks) reject(this.#failed(error));
       return;
     }
     tasks.forEach(({ resolve, reject }, index) => {
       const outcome = outcomes[index];
-      if (outcome === undefined) reject(failed(new Error('the transaction did not run')));
+      if (outcome === undefined) reject(this.#failed(new Error('the transaction did not run')));
       else if ('error' in outcome) reject(outcome.error);
       else resolve(outcome.value as never);
     });
@@ -78,6 +81,6 @@ function attempt(work: () => unknown): Outcome {
   }
 }
 
-function failed(error: unknown): RelayError {
+function mailStoreFailed(error: unknown): RelayError {
   return asRelayError(error, 'mail-store-failed', { action: 'write' });
 }

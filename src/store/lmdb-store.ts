@@ -3,6 +3,7 @@ import { open, type Database, type RootDatabase } from 'lmdb';
 import { equalBytes } from '../codec/index.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
 import { refuseForeignData, throwCommitCause } from './lmdb-environment.ts';
+import { GroupCommit } from './group-commit.ts';
 import { checkKeys, cutBound, isKey } from './keys.ts';
 import type { Entry, Expectation, KeyRange, TransactionalStore, Write } from './transactional-store.ts';
 
@@ -35,15 +36,20 @@ class LmdbStore implements TransactionalStore {
   readonly #database: RootDatabase<Buffer, Buffer>;
   readonly #path: string;
   readonly #running = new Set<Promise<unknown>>();
+  readonly #commits: GroupCommit;
   #closing: Promise<void> | undefined;
 
   constructor(database: RootDatabase<Buffer, Buffer>, path: string) {
     this.#database = database;
     this.#path = path;
+    this.#commits = new GroupCommit(
+      (action) => database.transaction(action).catch(throwCommitCause),
+      (error) => asRelayError(error, 'store-failed', { path }),
+    );
   }
 
   async get(key: Uint8Array): Promise<Uint8Array | undefined> {
-    return this.#using((database) => (isKey(key) ? copy(database.get(Buffer.from(key))) : undefined));
+    return this.#using((database) => (isKey(key) ? copy(database.get(asBuffer(key))) : undefined));
   }
 
   async entries({ from, to, limit, reverse = false }: KeyRange): Promise<Entry[]> {
@@ -62,16 +68,15 @@ class LmdbStore implements TransactionalStore {
 
   async commit(writes: readonly Write[], expected: readonly Expectation[] = []): Promise<boolean> {
     return this.#using(async (database) => {
-      checkKeys([...writes, ...expected]);
-      // A child transaction is rolled back alone where it fails: others share the parent.
-      const applied = database.childTransaction(() => {
-        if (!expected.every((expectation) => holds(database, expectation))) return false;
+      checkKeys(writes);
+      checkKeys(expected);
+      return this.#commits.run(() => {
+        for (const expectation of expected) if (!holds(database, expectation)) return false;
         for (const { key, value } of writes)
-          if (value === undefined) database.removeSync(Buffer.from(key));
-          else database.putSync(Buffer.from(key), Buffer.from(value));
+          if (value === undefined) database.removeSync(asBuffer(key));
+          else database.putSync(asBuffer(key), asBuffer(value));
         return true;
       });
-      return applied.catch(throwCommitCause);
     });
   }
 
@@ -99,9 +104,14 @@ class LmdbStore implements TransactionalStore {
 }
 
 function holds(database: Database<Buffer, Buffer>, { key, value }: Expectation): boolean {
-  const stored = database.get(Buffer.from(key));
+  const stored = database.get(asBuffer(key));
   if (stored === undefined || value === undefined) return stored === value;
   return equalBytes(stored, value);
+}
+
+/** The same memory. */
+function asBuffer({ buffer, byteOffset, length }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, length);
 }
 
 function copy(value: Buffer | undefined): Uint8Array | undefined {
