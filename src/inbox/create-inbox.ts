@@ -147,7 +147,7 @@ class StoredInbox implements Inbox {
   }
 
   async #start(): Promise<void> {
-    const { chain, vault, finality = 'finalized', from = 'head', verify, onGap = 'stop' } = this.#options;
+    const { chain, vault, finality = 'finalized', from = 'head', verify, onGap = 'stop', now = Date.now } = this.#options;
     const { signal } = this.#stopping;
     await this.#store.claim(chain.genesisHash);
     const cursor = await startingPoint(chain, this.#store, from, signal);
@@ -156,6 +156,7 @@ class StoredInbox implements Inbox {
       ledger: this.#ledger,
       options: { topics: [topicOf(vault.identity)], ...(verify === undefined ? {} : { verify }) },
       onGap,
+      now,
       markReady: () => {
         this.#markReady();
       },

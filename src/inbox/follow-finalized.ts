@@ -1,4 +1,4 @@
-import type { BlockId, Chain, MessagesOptions } from '../chain/index.ts';
+import type { BlockId, BlockNumber, Chain, MessagesOptions, PostedMessage } from '../chain/index.ts';
 import { RelayError } from '../errors/index.ts';
 import type { Ledger } from './ledger.ts';
 
@@ -10,11 +10,19 @@ export interface FollowParts {
   readonly ledger: Ledger;
   readonly options: MessagesOptions;
   readonly onGap: GapPolicy;
+  /** Unix time, ms. */
+  readonly now: () => number;
   /** Nothing sent from now on is missed. May be called again. */
   readonly markReady: () => void;
 }
 
-/** Blocks without a message for us after which the cursor is written all the same, while there are many to catch up. */
+/** While there is much to catch up one transaction takes so many messages, … */
+const messagesAtOnce = 512;
+/** … or so many bytes of them, … */
+const bytesAtOnce = 2 ** 22;
+/** … or what came in so many ms, … */
+const longestWaitMs = 200;
+/** … and an empty one only after so many blocks. */
 const quietBlocks = 1_024;
 
 /**
@@ -22,34 +30,100 @@ const quietBlocks = 1_024;
  * Gives the last one taken. Throws what the chain throws, and blocks-missing.
  */
 export async function followFinalized(
-  { chain, ledger, options, onGap, markReady }: FollowParts,
+  { chain, ledger, options, onGap, now, markReady }: FollowParts,
   cursor: BlockId,
   signal: AbortSignal,
   until = Infinity,
 ): Promise<BlockId> {
-  let last = cursor;
   const { number: present } = await chain.finalizedHead(signal);
-  if (last.number >= present) markReady();
-  if (last.number >= until) return last;
-  let written = cursor.number;
-  for await (const span of chain.messages.follow(cursor, options, signal)) {
-    if (span.type === 'blocks') {
-      const { number } = span.through;
-      // What a crash cuts off is read again: not every empty span of a backlog is worth a transaction.
-      const isQuiet = span.messages.length === 0 && number < Math.min(present, until) && number - written < quietBlocks;
-      if (!isQuiet) {
-        await ledger.takeFinal(span.messages, span.through);
-        written = number;
+  if (cursor.number >= present) markReady();
+  if (cursor.number >= until) return cursor;
+  const gathered = new Gathered(ledger, cursor, now);
+  try {
+    for await (const span of chain.messages.follow(cursor, options, signal)) {
+      const { through } = span;
+      if (span.type === 'missing') {
+        await gathered.take();
+        const { first, reason } = span;
+        if (onGap === 'stop')
+          throw new RelayError('blocks-missing', { details: { first, last: through.number, reason } });
+        await ledger.passOver(first, through);
+        gathered.skipTo(through);
+      } else {
+        gathered.add(span.messages, through);
+        const isCaughtUp = through.number >= Math.min(present, until);
+        if (isCaughtUp) await gathered.take();
+        else if (gathered.isEnough) await gathered.takeWhileReading();
       }
-    } else {
-      const { first, through, reason } = span;
-      if (onGap === 'stop')
-        throw new RelayError('blocks-missing', { details: { first, last: through.number, reason } });
-      await ledger.passOver(first, through);
+      if (through.number >= present) markReady();
+      if (through.number >= until) return through;
     }
-    last = span.through;
-    if (last.number >= present) markReady();
-    if (last.number >= until) return last;
+    return gathered.through;
+  } finally {
+    await gathered.settled();
   }
-  return last;
+}
+
+/** Messages read and not yet in the store, for one transaction; while it is on its way the next ones are read. */
+class Gathered {
+  readonly #ledger: Ledger;
+  readonly #now: () => number;
+  #through: BlockId;
+  #taken: BlockNumber;
+  #messages: PostedMessage[] = [];
+  #bytes = 0;
+  #sinceMs = 0;
+  #taking: Promise<void> = Promise.resolve();
+
+  constructor(ledger: Ledger, cursor: BlockId, now: () => number) {
+    this.#ledger = ledger;
+    this.#through = cursor;
+    this.#taken = cursor.number;
+    this.#now = now;
+  }
+
+  get through(): BlockId {
+    return this.#through;
+  }
+
+  get isEnough(): boolean {
+    if (this.#messages.length === 0) return this.#through.number - this.#taken >= quietBlocks;
+    const { length } = this.#messages;
+    return length >= messagesAtOnce || this.#bytes >= bytesAtOnce || this.#now() - this.#sinceMs >= longestWaitMs;
+  }
+
+  add(messages: readonly PostedMessage[], through: BlockId): void {
+    if (this.#messages.length === 0) this.#sinceMs = this.#now();
+    for (const message of messages) {
+      this.#messages.push(message);
+      this.#bytes += message.payload.length;
+    }
+    this.#through = through;
+  }
+
+  skipTo(through: BlockId): void {
+    this.#through = through;
+    this.#taken = through.number;
+  }
+
+  /** Waits for the transaction before; what is gathered goes into one that is not waited for. */
+  async takeWhileReading(): Promise<void> {
+    await this.#taking;
+    if (this.#through.number === this.#taken) return;
+    const messages = this.#messages;
+    this.#messages = [];
+    this.#bytes = 0;
+    this.#taken = this.#through.number;
+    this.#taking = this.#ledger.takeFinal(messages, this.#through);
+    this.#taking.catch(() => undefined); // told by who waits for it
+  }
+
+  async take(): Promise<void> {
+    await this.takeWhileReading();
+    await this.#taking;
+  }
+
+  settled(): Promise<unknown> {
+    return this.#taking.catch(() => undefined);
+  }
 }

@@ -1,0 +1,9 @@
+import type { Comparison } from './harness.ts';
+import { catchUp } from './inbox/catch-up.ts';
+
+export const room = 'inbox';
+
+/** Nodes, the inbox and what it is compared with in processes of their own. */
+export function benches(): Promise<Comparison[]> {
+  return Promise.resolve([{ name: 'inbox/catch-up', run: catchUp }]);
+}

@@ -1,0 +1,36 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Result } from '../harness.ts';
+import { compare, costOfVariant, resultOf, serve } from './run-variant.ts';
+import type { Task } from './variants.ts';
+
+const blocks = 2_000;
+const messages = blocks;
+const rounds = 7;
+
+/** An inbox that catches up over 2 000 blocks, and over twice as many, beside a loop that only reads them. */
+export async function catchUp(): Promise<Result[]> {
+  const folder = await mkdtemp(join(tmpdir(), 'khala-bench-'));
+  try {
+    await using node = await serve<{ url: string }>('blocks-process.ts', String(2 * blocks), folder);
+    const task = (count: number): Task => ({
+      url: node.told.url,
+      folder,
+      first: 1,
+      last: count,
+      messages: (count / blocks) * messages,
+    });
+    const run = (name: string, count: number) => () => costOfVariant(name, task(count));
+    const once = await compare(rounds, run('plain', blocks), run('bare', blocks));
+    const doubled = await compare(3, run('plain', 2 * blocks), run('plain', blocks));
+    return [
+      resultOf('inbox/catch-up CPU', 'ms', once, 'cpuMs'),
+      resultOf('inbox/catch-up wall', 'ms', once, 'wallMs'),
+      resultOf('inbox/catch-up peak memory', 'MB', once, 'peakMb'),
+      resultOf('inbox/catch-up doubled backlog, peak memory', 'MB', doubled, 'peakMb'),
+    ];
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

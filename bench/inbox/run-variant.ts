@@ -1,0 +1,65 @@
+import { execFile, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import type { Cost } from '../cost.ts';
+import { median, rounded, type Result } from '../harness.ts';
+import type { Task } from './variants.ts';
+
+const here = (script: string): string => fileURLToPath(new URL(script, import.meta.url));
+
+/** A process of a bench that serves until it is ended; `told` is the line that it begins with. */
+export interface Served<T> extends AsyncDisposable {
+  readonly told: T;
+}
+
+export async function serve<T>(script: string, ...args: readonly string[]): Promise<Served<T>> {
+  const child = spawn(process.execPath, ['--import', 'tsx', here(script), ...args], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const exited = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  for await (const line of createInterface(child.stdout))
+    return {
+      told: JSON.parse(line) as T,
+      async [Symbol.asyncDispose]() {
+        child.stdin.end();
+        await exited;
+      },
+    };
+  throw new Error(`${script} ended`);
+}
+
+/** Runs a variant in a process of its own. */
+export async function costOfVariant(name: string, task: Task): Promise<Cost> {
+  const args = ['--expose-gc', '--import', 'tsx', here('variant-process.ts'), name, JSON.stringify(task)];
+  const { stdout } = await promisify(execFile)(process.execPath, args);
+  return JSON.parse(stdout) as Cost;
+}
+
+/** Both in turn, so many times. */
+export async function compare(rounds: number, ours: () => Promise<Cost>, baseline: () => Promise<Cost>) {
+  const costs: { ours: Cost; baseline: Cost }[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const oursFirst = round % 2 === 0;
+    const first = await (oursFirst ? ours : baseline)();
+    const second = await (oursFirst ? baseline : ours)();
+    costs.push(oursFirst ? { ours: first, baseline: second } : { ours: second, baseline: first });
+  }
+  return costs;
+}
+
+/** Medians of one measure over the rounds. */
+export function resultOf(
+  name: string,
+  unit: string,
+  costs: readonly { readonly ours: Cost; readonly baseline: Cost }[],
+  measure: keyof Cost,
+): Result {
+  return {
+    name,
+    ours: rounded(median(costs.map(({ ours }) => ours[measure]))),
+    baseline: rounded(median(costs.map(({ baseline }) => baseline[measure]))),
+    ratio: rounded(median(costs.map(({ ours, baseline }) => ours[measure] / baseline[measure]))),
+    unit,
+  };
+}
