@@ -33,7 +33,8 @@ export async function serveBlocks(upstream: string, blocks: readonly MadeBlock[]
         break;
       }
       case 'chain_getBlockHash': {
-        const one = (number: unknown): string | null => (Number(number) > shown ? null : (hashes[Number(number)] ?? null));
+        const one = (number: unknown): string | null =>
+          Number(number) > shown ? null : (hashes[Number(number)] ?? null);
         const [asked] = params;
         return JSON.stringify(Array.isArray(asked) ? asked.map(one) : one(asked ?? shown));
       }
@@ -74,9 +75,9 @@ export async function serveBlocks(upstream: string, blocks: readonly MadeBlock[]
         const texts = ready.map(({ id, answer }) => text(id, answer));
         socket.send(Array.isArray(asked) ? `[${texts.join(',')}]` : (texts[0] ?? ''));
       };
-      if (answers.every((each): each is { id: number; answer: string } => typeof each.answer === 'string')) send(answers);
-      else
-        void Promise.all(answers.map(async ({ id, answer }) => ({ id, answer: await answer }))).then(send);
+      if (answers.every((each): each is { id: number; answer: string } => typeof each.answer === 'string'))
+        send(answers);
+      else void Promise.all(answers.map(async ({ id, answer }) => ({ id, answer: await answer }))).then(send);
     });
   });
   await once(server, 'listening');

@@ -147,7 +147,15 @@ class StoredInbox implements Inbox {
   }
 
   async #start(): Promise<void> {
-    const { chain, vault, finality = 'finalized', from = 'head', verify, onGap = 'stop', now = Date.now } = this.#options;
+    const {
+      chain,
+      vault,
+      finality = 'finalized',
+      from = 'head',
+      verify,
+      onGap = 'stop',
+      now = Date.now,
+    } = this.#options;
     const { signal } = this.#stopping;
     await this.#store.claim(chain.genesisHash);
     const cursor = await startingPoint(chain, this.#store, from, signal);
