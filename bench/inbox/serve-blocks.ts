@@ -41,7 +41,7 @@ export async function serveBlocks(upstream: string, blocks: readonly MadeBlock[]
       case 'chain_getFinalizedHead':
         return `"${hashes[shown]}"`;
       case 'chain_getHeader': {
-        const header = headers.get(String(params[0] ?? hashes[shown]));
+        const header = headers.get((params[0] as string | undefined) ?? hashes[shown] ?? '');
         if (header !== undefined) return header;
         break;
       }

@@ -24,7 +24,9 @@ export function inboxOf({ chain, vault, data, watch, settings, from }: LocalInbo
     store: data.store,
     finality: settings.finality,
     isRegistered: (id) => watch.state.has(id),
-    ...(from === undefined ? {} : { from: blockNumber(from) }),
+    onGap: settings.onGap,
+    ...(settings.verify === 'auto' ? {} : { verify: settings.verify === 'always' }),
+    ...(from === undefined || from === 'head' ? {} : { from: blockNumber(from) }),
   });
 }
 

@@ -14,6 +14,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   send: async () => (await import('./commands/send.ts')).sendCommand(),
   outbox: async () => (await import('./commands/outbox.ts')).outboxCommand(),
   listen: async () => (await import('./commands/listen.ts')).listenCommand(),
+  inbox: async () => (await import('./commands/inbox.ts')).inboxCommand(),
   serve: async () => (await import('./commands/serve.ts')).serveCommand(),
   doctor: async () => (await import('./commands/doctor.ts')).doctorCommand(),
 };

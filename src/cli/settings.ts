@@ -15,6 +15,15 @@ export const settingsSchema = Type.Object({
     description: 'Blocks that count: finalized, or best, which a reorg may take back',
     default: 'finalized',
   }),
+  verify: Type.Enum(['auto', 'always', 'never'], {
+    description:
+      'Whether messages are read by proofs against the state root: where the node can, or else not at all, or not',
+    default: 'auto',
+  }),
+  onGap: Type.Enum(['stop', 'skip'], {
+    description: 'What to do about blocks of which no endpoint has the state any more',
+    default: 'stop',
+  }),
   timeout: Type.Number({
     description: 'Seconds to wait for an endpoint that does not answer',
     default: 10,

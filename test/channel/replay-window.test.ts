@@ -167,6 +167,39 @@ describe('channel: the replay window', () => {
     assert.equal(await admit(1n, 'chain'), 'accepted');
   });
 
+  it('on chain: the floor follows the highest nonce that is finalized, not one that a reorg may take back', async () => {
+    const early = (await window.admit(arrival(at(90 * day), 'chain', channel, false)))!;
+    await store.commit(early.writes);
+    assert.equal(await admit(at(2 * day), 'chain'), 'accepted');
+    await store.commit([window.release(channel, at(90 * day))]);
+    assert.equal(await admit(at(1 * day), 'chain'), 'accepted');
+    assert.ok(await store.commit(await window.finalized([[channel, at(90 * day)]])));
+    assert.equal(await admit(at(3 * day), 'chain'), 'too old');
+    assert.equal(await admit(at(60 * day), 'chain'), 'accepted');
+  });
+
+  it('off chain: keeps a nonce far in the future no longer than its message could be sent again', async () => {
+    const far = 2n ** 64n - 5n;
+    const sentAt = BigInt(now);
+    const sent = async (nonce: bigint, at: bigint): Promise<boolean | 'too old'> => {
+      try {
+        const admission = await window.admit({ ...arrival(nonce, 'relay'), sentAt: at });
+        if (admission === undefined) return false;
+        return await store.commit(admission.writes, admission.expectations);
+      } catch (error) {
+        assert.ok(isRelayError(error, 'replay-too-old'));
+        return 'too old';
+      }
+    };
+    for (let n = 0n; n < 5n; n++) assert.equal(await sent(far + n, sentAt), true);
+    assert.equal(await sent(far, sentAt), false);
+    now += 61 * day;
+    assert.equal(await sent(at(now), BigInt(now)), true);
+    assert.equal((await store.entries(everything)).length, 2, 'one nonce and one mark');
+    assert.equal(await sent(far, BigInt(now)), 'too old');
+    assert.equal(await sent(at(now, 1), BigInt(now)), true);
+  });
+
   it('takes a retention of its own', async () => {
     window = new ReplayWindow(store, { now: () => now, retentionMs: 1000 });
     assert.equal(await admit(at(now - 1000), 'relay'), 'accepted');

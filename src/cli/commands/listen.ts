@@ -22,10 +22,10 @@ interface Flags extends SuriFlags {
 
 export function listenCommand(): Command {
   const made = command('listen', "receive the messages to the vault's entity", [
-    ...(['ws', 'genesis', 'vault', 'data', 'finality', 'relay', 'allowPrivate', 'timeout'] as const),
+    ...(['ws', 'genesis', 'vault', 'data', 'finality', 'verify', 'onGap', 'relay', 'allowPrivate', 'timeout'] as const),
     ...(['rotateEvery', 'keepEpochs', 'acknowledge', 'onInvoke'] as const),
   ])
-    .option('--from <block>', 'first block to read, where nothing was read before (default: from now on)')
+    .option('--from <block>', 'first block to read where nothing was read before, or head: from now on (default)')
     .option('--count <n>', 'end after this many messages');
   return withAccount(made).action(action(0, listen));
 }

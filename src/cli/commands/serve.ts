@@ -38,7 +38,7 @@ export function serveCommand(): Command {
     ...(['store', 'durability', 'nats', 'natsCredentials', 'natsCa', 'natsCert', 'natsKey', 'natsReplicas'] as const),
     ...(['recipient', 'allow', 'deny', 'registeredOnly', 'tlsCert', 'tlsKey', 'trustProxy'] as const),
     ...(['retention', 'mailboxMessages', 'mailboxMegabytes', 'mailGigabytes', 'limit', 'verifyThreads'] as const),
-    ...(['finality', 'allowPrivate', 'timeout', 'logLevel', 'rotateEvery', 'keepEpochs'] as const),
+    ...(['finality', 'verify', 'onGap', 'allowPrivate', 'timeout', 'logLevel', 'rotateEvery', 'keepEpochs'] as const),
     ...(['acknowledge', 'onInvoke'] as const),
   ]).option('--from <block>', 'first block to read messages from, where nothing was read before');
   return withAccount(made).action(action(0, serve));

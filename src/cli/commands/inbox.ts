@@ -1,0 +1,109 @@
+import { Command } from 'commander';
+import { RelayError } from '../../errors/index.ts';
+import { openInboxFiles, type InboxFiles, type ListedLetter, type PendingDelivery } from '../../inbox/index.ts';
+import { chainFolders, onlyStore, storeOf } from '../chain-folders.ts';
+import { action, command, type Context } from '../command.ts';
+import { short, type JsonEvent, type Output } from '../output.ts';
+import { unlockVault } from '../unlock-vault.ts';
+
+export function inboxCommand(): Command {
+  const settings = ['vault', 'data', 'genesis'] as const;
+  return new Command('inbox')
+    .description('received messages: what waits, what could not be delivered')
+    .addCommand(
+      command('ls', 'what was received and not acknowledged yet, and how far the chain was read', settings).action(
+        action(0, list),
+      ),
+    )
+    .addCommand(
+      command('dead', 'messages that could not be delivered, with the reason', settings)
+        .option('--discard <numbers>', 'remove these for good: numbers as printed, joined by commas')
+        .action(action(0, dead)),
+    )
+    .addCommand(
+      command('retry', 'try messages again that could not be delivered', settings)
+        .argument('<number...>', 'numbers as dead prints them, or all')
+        .action(action<object, [string[]]>(1, retry)),
+    )
+    .addHelpText('after', '\nWorks beside a running listen or serve, which delivers what is retried within seconds.');
+}
+
+async function list({ settings, output }: Context<object>): Promise<void> {
+  for (const folder of await chainFolders(settings)) {
+    await using store = await storeOf(folder);
+    const inbox = await openInboxFiles(store);
+    const { cursor } = inbox;
+    const { chain } = folder;
+    output.print(
+      { event: 'cursor', chain, block: cursor?.number ?? null, blockHash: cursor?.hash ?? null },
+      cursor === undefined ? 'No block was read yet.' : `Read up to block ${cursor.number} (${short(cursor.hash)}).`,
+    );
+    for await (const pending of inbox.pending()) printPending(output, pending);
+  }
+}
+
+async function dead({ settings, flags, output }: Context<{ readonly discard?: string }>): Promise<void> {
+  await using store = await onlyStore(settings);
+  const inbox = await openInboxFiles(store);
+  if (flags.discard !== undefined) {
+    const discarded = await inbox.discard(flags.discard.split(',').map(parseNumber));
+    output.print({ event: 'discarded', count: discarded }, `${discarded} message(s) removed.`);
+    return;
+  }
+  for await (const letter of inbox.deadLetters()) printLetter(output, letter);
+}
+
+async function retry({ settings, output }: Context<object>, numbers: readonly string[]): Promise<void> {
+  await using store = await onlyStore(settings);
+  const inbox = await openInboxFiles(store);
+  const letters = numbers.includes('all') ? await allOf(inbox) : numbers.map(parseNumber);
+  await using vault = await unlockVault(settings);
+  for (const { sequence, messageId, outcome, code } of await inbox.retry(vault, letters))
+    output.print(
+      { event: 'retried', number: sequence, messageId, outcome, ...(code === undefined ? {} : { code }) },
+      `${sequence}  ${outcome}${code === undefined ? '' : ` [${code}]`}`,
+    );
+}
+
+async function allOf(inbox: InboxFiles): Promise<bigint[]> {
+  const all: bigint[] = [];
+  for await (const { sequence } of inbox.deadLetters()) all.push(sequence);
+  return all;
+}
+
+function printLetter(output: Output, letter: ListedLetter): void {
+  const { sequence, messageId, code, sender, retries, envelope, isFinal, isProven } = letter;
+  const from = sender === undefined || sender.kind === 'other' ? null : sender.id;
+  const who = from === null ? (sender?.kind === 'other' ? sender.name : 'a relay') : short(from);
+  const block = letter.block?.number ?? null;
+  const bytes = envelope.length;
+  output.print(
+    { event: 'dead', number: sequence, messageId, from, code, block, bytes, retries, proven: isFinal && isProven },
+    `${sequence}  ${code.padEnd(18)}  from ${who}, ${block === null ? 'off chain' : `block ${block}`}, ${bytes} bytes`,
+  );
+}
+
+function printPending(output: Output, pending: PendingDelivery): void {
+  const { sequence, kind, ...facts } = pending;
+  const event: JsonEvent = { event: 'pending', number: sequence, kind, ...facts };
+  output.print(event, `${sequence}  ${textOf(pending)}`);
+}
+
+function textOf(pending: PendingDelivery): string {
+  switch (pending.kind) {
+    case 'message': {
+      const { messageId, from, fromKind, via, block, state } = pending;
+      const where = via === 'chain' ? `block ${block ?? '?'}` : 'off chain';
+      return `${state.padEnd(14)}  ${short(messageId)} from ${fromKind} ${short(from)}, ${where}`;
+    }
+    case 'gap':
+      return `blocks ${pending.first} to ${pending.last} are missing: their messages are not known`;
+    default:
+      return `${pending.kind} ${short(pending.messageId)}`;
+  }
+}
+
+function parseNumber(text: string): bigint {
+  if (/^[0-9]{1,19}$/.test(text)) return BigInt(text);
+  throw new RelayError('bad-setting', { details: { name: 'number', reason: `"${text}" is no number of a message` } });
+}

@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict';
+import { connectChain, type Chain } from '../../src/chain/index.ts';
+import { messageId } from '../../src/codec/index.ts';
+import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { InboxStore } from '../../src/inbox/inbox-store.ts';
+import { createInbox, type Inbox, type InboxOptions } from '../../src/inbox/index.ts';
+import { openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
+import type { Vault } from '../../src/vault/index.ts';
+import { registered, temporaryFolder, utf8 } from '../support/entities.ts';
+import { deadLettersOf, InboxProbe } from '../support/inbox-probe.ts';
+import { until } from '../support/until.ts';
+import { Poster } from './support.ts';
+
+const lag = 12;
+
+describe('inbox with finality best', () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+  let dev: DevChain;
+  let chain: Chain;
+  let poster: Poster;
+  let recipient: Vault;
+  let store: TransactionalStore;
+  const open: AsyncDisposable[] = [];
+
+  before(async () => {
+    folder = await temporaryFolder();
+    dev = await startDevChain({ finalityLag: lag });
+    chain = await connectChain({ endpoints: [dev.ws] });
+    const [sender, vault] = (await registered(chain, folder.path, ['s', 'r'])) as [Vault, Vault];
+    recipient = vault;
+    poster = await Poster.of(chain, sender, vault);
+  });
+
+  beforeEach(() => {
+    store = openMemoryStore();
+  });
+
+  afterEach(async () => {
+    for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
+    await dev.newBlock({ count: lag + 1, empty: true });
+  });
+
+  after(async () => {
+    await chain.stop();
+    await dev.stop();
+    await folder.remove();
+  });
+
+  async function started(options: Partial<InboxOptions> = {}): Promise<Inbox> {
+    const inbox = createInbox({ chain, vault: recipient, store, finality: 'best', ...options });
+    open.push(inbox);
+    await inbox.start();
+    await inbox.ready;
+    return inbox;
+  }
+
+  const typesOf = (probe: InboxProbe): string[] => probe.events.map(({ type }) => type);
+
+  it('says of an early delivery that it is neither final nor proven, and when it is', async () => {
+    const probe = new InboxProbe(await started());
+    const envelope = await poster.sealed(recipient, 'early');
+    await poster.post(recipient, envelope);
+    await probe.until(() => probe.deliveries.length === 1);
+    const [delivery] = probe.deliveries;
+    assert.deepEqual([delivery?.finalized, delivery?.proven], [false, false]);
+    await dev.newBlock({ count: lag, empty: true });
+    await probe.until(() => probe.events.length === 2);
+    const id = messageId({ genesisHash: chain.genesisHash, envelope });
+    assert.deepEqual(probe.events[1], { type: 'finalized', messageId: id, proven: true });
+  });
+
+  it('loses nothing where a reorg during a restart brings a message back in a lower block', async () => {
+    const first = await started();
+    const probe = new InboxProbe(first);
+    const { number } = await chain.bestHead();
+    await dev.newBlock({ count: 3, empty: true });
+    await poster.send(recipient, 'moved');
+    await probe.until(() => probe.texts.includes('moved'));
+    await first.stop();
+    await dev.reorg(number, { resubmit: true });
+    await dev.newBlock();
+    const again = new InboxProbe(await started());
+    await dev.newBlock({ count: lag + 4, empty: true });
+    await again.until(() => typesOf(again).includes('finalized'));
+    assert.deepEqual(
+      typesOf(again).filter((type) => type !== 'message'),
+      ['retracted', 'reinstated', 'finalized'],
+    );
+    assert.deepEqual(again.texts, []);
+  });
+
+  it('frees the nonce of what is retracted: the same one is delivered when it is sealed again', async () => {
+    const probe = new InboxProbe(await started());
+    const { number } = await chain.bestHead();
+    const nonce = BigInt(Date.now()) << 20n;
+    await poster.post(recipient, await poster.sealed(recipient, 'before', nonce));
+    await probe.until(() => probe.texts.includes('before'));
+    await dev.reorg(number);
+    await dev.newBlock({ count: 2, empty: true });
+    await probe.until(() => typesOf(probe).includes('retracted'));
+    await poster.post(recipient, await poster.sealed(recipient, 'again', nonce));
+    await probe.until(() => probe.texts.includes('again'));
+  });
+
+  it('takes a dead letter back with its block, and files it once however often the block is walked', async () => {
+    const first = await started();
+    const probe = new InboxProbe(first);
+    const { number } = await chain.bestHead();
+    await poster.post(recipient, utf8('garbage'));
+    await probe.until(() => typesOf(probe).includes('dead'));
+    await first.stop();
+    const again = new InboxProbe(await started());
+    await poster.send(recipient, 'after');
+    await again.until(() => again.texts.includes('after'));
+    assert.equal((await deadLettersOf(store)).length, 1);
+    await dev.reorg(number);
+    await dev.newBlock({ count: 3, empty: true });
+    await again.until(() => typesOf(again).includes('retracted'));
+    assert.deepEqual(await deadLettersOf(store), []);
+  });
+
+  it('may be followed by finalized: what was early is settled or taken back', async () => {
+    const first = await started();
+    const probe = new InboxProbe(first, { acknowledges: false });
+    await poster.send(recipient, 'stays');
+    await probe.until(() => probe.texts.includes('stays'));
+    const { number } = await chain.bestHead();
+    await poster.send(recipient, 'goes');
+    await probe.until(() => probe.texts.includes('goes'));
+    await first.stop();
+    await dev.reorg(number);
+    await dev.newBlock({ count: lag + 3, empty: true });
+    const again = new InboxProbe(await started({ finality: 'finalized' }), { acknowledges: false });
+    await again.until(() => typesOf(again).includes('finalized'));
+    await until(async () => (await new InboxStore(store).taken(0, 2 ** 31)).length === 0);
+    assert.ok(typesOf(again).includes('retracted'));
+    const last = new InboxProbe(await reopened());
+    await last.until(() => last.texts.includes('stays'));
+    assert.ok(last.deliveries.every(({ finalized }) => finalized));
+    assert.ok(!last.texts.includes('goes'));
+
+    async function reopened(): Promise<Inbox> {
+      for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
+      return started({ finality: 'finalized' });
+    }
+  });
+});

@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { connectChain, type Chain } from '../../src/chain/index.ts';
+import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { createInbox, openInboxFiles, type Inbox, type InboxOptions } from '../../src/inbox/index.ts';
+import { openLmdbStore, openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
+import type { Vault } from '../../src/vault/index.ts';
+import { withCode } from '../chain/support.ts';
+import { registered, temporaryFolder, utf8 } from '../support/entities.ts';
+import { deadLettersOf, InboxProbe } from '../support/inbox-probe.ts';
+import { Poster } from './support.ts';
+
+describe('inbox: dead letters', () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+  let dev: DevChain;
+  let chain: Chain;
+  let poster: Poster;
+  let recipient: Vault;
+  let store: TransactionalStore;
+  let stores = 0;
+  const open: AsyncDisposable[] = [];
+
+  before(async () => {
+    folder = await temporaryFolder();
+    dev = await startDevChain();
+    chain = await connectChain({ endpoints: [dev.ws] });
+    const [sender, vault] = (await registered(chain, folder.path, ['s', 'r'])) as [Vault, Vault];
+    recipient = vault;
+    poster = await Poster.of(chain, sender, vault);
+  });
+
+  beforeEach(async () => {
+    store = await openLmdbStore({ path: join(folder.path, `store-${stores++}`) });
+  });
+
+  afterEach(async () => {
+    for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
+    await store.close();
+  });
+
+  after(async () => {
+    await chain.stop();
+    await dev.stop();
+    await folder.remove();
+  });
+
+  async function started(options: Partial<InboxOptions> = {}): Promise<Inbox> {
+    const inbox = createInbox({ chain, vault: recipient, store, ...options });
+    open.push(inbox);
+    await inbox.start();
+    await inbox.ready;
+    return inbox;
+  }
+
+  /** The recipient's vault, which can not open anything for now. */
+  function broken(): Vault & { works: boolean } {
+    const vault = {
+      works: false,
+      identity: recipient.identity,
+      open: (request: Parameters<Vault['open']>[0]) =>
+        vault.works ? recipient.open(request) : recipient.open({ ...request, genesisHash: `0x${'11'.repeat(32)}` }),
+    };
+    return vault as unknown as Vault & { works: boolean };
+  }
+
+  it('are delivered when they open on another try, once', async () => {
+    const vault = broken();
+    const inbox = await started({ vault });
+    const probe = new InboxProbe(inbox);
+    await poster.send(recipient, 'first', 'second');
+    await probe.until(() => probe.events.filter(({ type }) => type === 'dead').length === 2);
+    assert.deepEqual(
+      (await inbox.retry()).map(({ outcome, code }) => [outcome, code]),
+      [
+        ['dead', 'open-failed'],
+        ['dead', 'open-failed'],
+      ],
+    );
+    assert.deepEqual(
+      (await deadLettersOf(store)).map(({ retries }) => retries),
+      [1, 1],
+    );
+    vault.works = true;
+    const [oldest] = await deadLettersOf(store);
+    assert.deepEqual(
+      (await inbox.retry([oldest?.sequence ?? -1n])).map(({ outcome }) => outcome),
+      ['accepted'],
+    );
+    await probe.until(() => probe.texts.includes('first'));
+    assert.deepEqual(
+      (await inbox.retry()).map(({ outcome }) => outcome),
+      ['accepted'],
+    );
+    await probe.until(() => probe.texts.includes('second'));
+    assert.deepEqual(await deadLettersOf(store), []);
+    assert.deepEqual(await inbox.retry(), []);
+    assert.ok(probe.deliveries.every(({ proven, via, block }) => proven && via === 'chain' && block !== undefined));
+  });
+
+  it('whose nonce was delivered meanwhile are dropped on another try', async () => {
+    const vault = broken();
+    const inbox = await started({ vault });
+    const probe = new InboxProbe(inbox);
+    const envelope = await poster.sealed(recipient, 'once');
+    await poster.post(recipient, envelope);
+    await probe.until(() => probe.events.some(({ type }) => type === 'dead'));
+    vault.works = true;
+    await poster.post(recipient, envelope);
+    await probe.until(() => probe.texts.includes('once'));
+    assert.deepEqual(
+      (await inbox.retry()).map(({ outcome }) => outcome),
+      ['duplicate'],
+    );
+    assert.deepEqual(probe.texts, ['once']);
+  });
+
+  it('stay dead where who posted them is not who they name', async () => {
+    const inbox = await started();
+    const probe = new InboxProbe(inbox);
+    await poster.post(recipient, utf8('garbage'));
+    await probe.until(() => probe.events.some(({ type }) => type === 'dead'));
+    const [letter] = await deadLettersOf(store);
+    assert.equal(letter?.code, 'unknown-variant');
+    assert.equal(letter.sender?.kind, 'account');
+    assert.deepEqual((await inbox.retry())[0]?.outcome, 'dead');
+  });
+
+  it('can be listed, tried and removed without the chain, beside the inbox that runs', async () => {
+    const vault = broken();
+    const probe = new InboxProbe(await started({ vault }));
+    await poster.send(recipient, 'late');
+    await poster.post(recipient, utf8('garbage'));
+    await probe.until(() => probe.events.filter(({ type }) => type === 'dead').length === 2);
+    await using other = await openLmdbStore({ path: join(folder.path, `store-${stores - 1}`) });
+    const files = await openInboxFiles(other);
+    assert.equal(files.genesisHash, chain.genesisHash);
+    assert.equal(files.cursor?.number, (await chain.finalizedHead()).number);
+    vault.works = true;
+    const outcomes = (await files.retry(recipient)).map(({ outcome }) => outcome);
+    assert.deepEqual(outcomes, ['accepted', 'dead']);
+    // The inbox that runs looks for itself, and what it decided meanwhile is decided again.
+    await poster.send(recipient, 'after');
+    await probe.until(() => probe.texts.includes('after'));
+    assert.deepEqual(probe.texts, ['late', 'after']);
+    const [left] = await deadLettersOf(store);
+    assert.deepEqual([await files.discard([left?.sequence ?? -1n, 999n]), await deadLettersOf(store)], [1, []]);
+  });
+
+  it('are told of and kept over a restart, like all that nobody was there to hear', async () => {
+    const inbox = await started();
+    await poster.post(recipient, utf8('garbage'));
+    await poster.send(recipient, 'waits');
+    const { number } = await chain.finalizedHead();
+    while (((await openInboxFiles(store)).cursor?.number ?? 0) < number) await new Promise((r) => setTimeout(r, 5));
+    await inbox.stop();
+    const pending = [];
+    for await (const item of (await openInboxFiles(store)).pending()) pending.push(item);
+    assert.deepEqual(
+      pending.map((item) => [item.kind, item.kind === 'message' && item.state]),
+      [['message', 'unacknowledged']],
+    );
+    const probe = new InboxProbe(await started());
+    await probe.until(() => probe.texts.includes('waits'));
+    assert.equal(probe.events[0]?.type, 'dead');
+  });
+
+  it('of a store that never received anything are none, with a remedy', async () => {
+    await assert.rejects(openInboxFiles(openMemoryStore()), withCode('inbox-empty'));
+  });
+});

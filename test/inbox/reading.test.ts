@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict';
+import { connectChain, type Chain } from '../../src/chain/index.ts';
+import type { Hex } from '../../src/codec/index.ts';
+import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { InboxStore } from '../../src/inbox/inbox-store.ts';
+import { createInbox, type Inbox, type InboxOptions } from '../../src/inbox/index.ts';
+import { openMemoryStore } from '../../src/store/index.ts';
+import type { Vault } from '../../src/vault/index.ts';
+import { withCode } from '../chain/support.ts';
+import { registered, temporaryFolder } from '../support/entities.ts';
+import { InboxProbe } from '../support/inbox-probe.ts';
+import { Refusal, startRpcProxy, type Alter, type RpcProxy } from '../support/rpc-proxy.ts';
+import { until } from '../support/until.ts';
+import { Poster } from './support.ts';
+
+const asIs: Alter = (_method, _params, result) => result;
+
+describe('inbox: reading the chain', () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+  let dev: DevChain;
+  let direct: Chain;
+  let poster: Poster;
+  let one: Vault;
+  let two: Vault;
+  let first: number;
+  /** Numbers of the blocks with messages. */
+  const posted: number[] = [];
+  const open: AsyncDisposable[] = [];
+
+  before(async () => {
+    folder = await temporaryFolder();
+    dev = await startDevChain();
+    direct = await connectChain({ endpoints: [dev.ws] });
+    const vaults = (await registered(direct, folder.path, ['s', 'a', 'b'])) as [Vault, Vault, Vault];
+    [, one, two] = vaults;
+    poster = await Poster.of(direct, ...vaults);
+    first = (await direct.bestHead()).number + 1;
+    for (const text of ['1', '2', '3']) {
+      posted.push((await poster.send(one, `one ${text}`)).blockNumber);
+      posted.push((await poster.send(two, `two ${text}`)).blockNumber);
+      await dev.newBlock({ count: 30 });
+    }
+  });
+
+  afterEach(async () => {
+    for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
+  });
+
+  after(async () => {
+    await direct.stop();
+    await dev.stop();
+    await folder.remove();
+  });
+
+  async function through(alter: Alter, ...others: readonly string[]): Promise<{ chain: Chain; proxy: RpcProxy }> {
+    const proxy = await startRpcProxy(dev.ws, alter);
+    open.push(proxy);
+    const chain = await connectChain({ endpoints: [proxy.ws, ...others], quorum: 1 });
+    open.push(chain);
+    return { chain, proxy };
+  }
+
+  async function started(chain: Chain, vault: Vault, options: Partial<InboxOptions> = {}): Promise<Inbox> {
+    const inbox = createInbox({ chain, vault, store: openMemoryStore(), from: first, ...options });
+    open.push(inbox);
+    await inbox.start();
+    return inbox;
+  }
+
+  const texts = (name: string): string[] => ['1', '2', '3'].map((n) => `${name} ${n}`);
+
+  for (const verify of [true, false])
+    it(`takes the least requests ${verify ? 'with' : 'without'} proofs: one a block, hashes in bulk`, async () => {
+      const { chain, proxy } = await through(asIs);
+      const before = new Map(proxy.asked);
+      const probe = new InboxProbe(await started(chain, one, { verify }));
+      await probe.until(() => probe.deliveries.length === 3);
+      const made = (method: string): number => (proxy.asked.get(method) ?? 0) - (before.get(method) ?? 0);
+      const blocks = (await chain.finalizedHead()).number - first + 1;
+      assert.deepEqual(probe.texts, texts('one'));
+      assert.equal(made(verify ? 'state_getReadProof' : 'state_getStorage'), blocks);
+      assert.equal(made(verify ? 'state_getStorage' : 'state_getReadProof'), 0);
+      assert.ok(made('chain_getBlockHash') <= 4, `${made('chain_getBlockHash')} requests for hashes`);
+      assert.ok(made('chain_getHeader') <= (verify ? blocks : 0) + 6);
+    });
+
+  it('is shared by the entities of a process: two inboxes cost what one costs, now and for blocks to come', async () => {
+    const { chain, proxy } = await through(asIs);
+    const probes = [new InboxProbe(await started(chain, one)), new InboxProbe(await started(chain, two))] as const;
+    for (const probe of probes) await probe.until(() => probe.deliveries.length === 3);
+    assert.deepEqual(
+      probes.map((probe) => probe.texts),
+      [texts('one'), texts('two')],
+    );
+    const blocks = (await chain.finalizedHead()).number - first + 1;
+    assert.equal(proxy.asked.get('state_getReadProof'), blocks);
+    const headers = proxy.asked.get('chain_getHeader') ?? 0;
+    await poster.send(one, 'one 4');
+    await poster.send(two, 'two 4');
+    for (const probe of probes) await probe.until(() => probe.deliveries.length === 4);
+    assert.equal(proxy.asked.get('state_getReadProof'), blocks + 2);
+    assert.equal(proxy.asked.get('chain_getHeader'), headers, 'blocks that were told of need no header');
+  });
+
+  describe('of blocks whose state is gone', () => {
+    /** As a pruning node, for blocks up to a number. */
+    function forgets(last: number): Alter {
+      const hashes = new Map<unknown, number>();
+      return (method, params, result) => {
+        if (method === 'chain_getBlockHash' && Array.isArray(params[0]))
+          (result as Hex[]).forEach((hash, i) => hashes.set(hash, (params[0] as number[])[i] ?? 0));
+        const isRead = method === 'state_getReadProof' || method === 'state_getStorage';
+        const number = isRead ? hashes.get(params[1]) : undefined;
+        return number !== undefined && number <= last
+          ? new Refusal('Client error: UnknownBlock: State already discarded for the block', 4003)
+          : result;
+      };
+    }
+
+    it('asks an endpoint that has it', async () => {
+      const { chain } = await through(forgets(posted[2] ?? 0), dev.ws);
+      const probe = new InboxProbe(await started(chain, one));
+      await probe.until(() => probe.deliveries.length >= 3);
+      assert.deepEqual(probe.texts.slice(0, 3), texts('one'));
+      assert.ok(probe.deliveries.every(({ proven }) => proven));
+    });
+
+    for (const verify of [true, false])
+      it(`stops where none has it, naming the first and the last missing ${verify ? 'with' : 'without'} proofs`, async () => {
+        const last = posted[2] ?? 0;
+        const { chain } = await through(forgets(last));
+        const probe = new InboxProbe(await started(chain, one, { verify }));
+        await assert.rejects(
+          probe.until(() => probe.deliveries.length > 0),
+          withCode('blocks-missing', `blocks ${first} to ${last}`),
+        );
+      });
+
+    it('goes on where it may, and tells what is missing in its place among the deliveries', async () => {
+      const last = posted[2] ?? 0;
+      const { chain } = await through(forgets(last));
+      const store = openMemoryStore();
+      const inbox = await started(chain, one, { onGap: 'skip', store });
+      await inbox.ready;
+      const probe = new InboxProbe(inbox);
+      await probe.until(() => probe.deliveries.some(({ body }) => body.kind === 'data' && body.content.length > 0));
+      assert.deepEqual(probe.events[0], { type: 'gap', first, last });
+      assert.ok(!probe.texts.includes('one 1'));
+      await until(async () => ((await new InboxStore(store).cursor())?.number ?? 0) > last);
+    });
+  });
+
+  it('hands deliveries to a handler, one after another for a sender, and acknowledges when it returns', async () => {
+    const store = openMemoryStore();
+    const inbox = await started(direct, one, { store });
+    const seen: string[] = [];
+    let busy = 0;
+    const stop = new AbortController();
+    await inbox.handle(
+      async ({ body }) => {
+        assert.equal(++busy, 1);
+        await new Promise((resolve) => setImmediate(resolve));
+        seen.push(body.kind === 'data' ? new TextDecoder().decode(body.content) : body.kind);
+        busy -= 1;
+        if (seen.length === 3) stop.abort();
+      },
+      { concurrency: 4, signal: stop.signal },
+    );
+    assert.deepEqual(seen, texts('one'));
+    await inbox.stop();
+    const again = new InboxProbe(await started(direct, one, { store }));
+    await poster.send(one, 'one, later');
+    await again.until(() => again.texts.includes('one, later'));
+    assert.ok(!again.texts.includes('one 1'), again.texts.join());
+  });
+
+  it('gives a message again whose handler failed, and those after it', async () => {
+    const store = openMemoryStore();
+    const inbox = await started(direct, one, { store });
+    const handled: string[] = [];
+    const failing = inbox.handle(({ body }) => {
+      const text = body.kind === 'data' ? new TextDecoder().decode(body.content) : '';
+      if (text === 'one 2') throw new Error('not today');
+      handled.push(text);
+    });
+    await assert.rejects(failing, withCode('handler-failed'));
+    assert.deepEqual(handled, ['one 1']);
+    const probe = new InboxProbe(inbox);
+    await probe.until(() => probe.texts.includes('one 3'));
+    assert.equal(probe.texts[0] === 'one 1' ? probe.texts[1] : probe.texts[0], 'one 2');
+  });
+});
