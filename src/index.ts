@@ -126,7 +126,8 @@ export { sealMessage } from './channel/index.ts';
 export type { KeyDirectory, Outgoing, SealedMessage, Sender } from './channel/index.ts';
 export { publishEndpoints, registerEntity, rotateEntity } from './presence/index.ts';
 export type { PresenceOptions, Rotation } from './presence/index.ts';
-export { createOutbox, openOutboxQueue } from './outbox/index.ts';
+export { createOutbox, openOutboxQueue, postPhalaCommand } from './outbox/index.ts';
+export type { PhalaCommand, PostPhalaOptions } from './outbox/index.ts';
 export type {
   Arrival,
   Carried,
@@ -139,7 +140,8 @@ export type {
   SendMessage,
   SendStatus,
 } from './outbox/index.ts';
-export { createInbox, openInboxFiles } from './inbox/index.ts';
+export { createInbox, createPhalaListener, openInboxFiles } from './inbox/index.ts';
+export type { PhalaDelivery, PhalaEvent, PhalaListener, PhalaListenerOptions } from './inbox/index.ts';
 export type {
   Delivery,
   GapPolicy,

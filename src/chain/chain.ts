@@ -49,7 +49,8 @@ export interface HeadsOptions {
 
 /** Who posted a message-queue message, as the chain proves it (khala-interface.md, MessageOrigin). */
 export type MessageSender =
-  { readonly kind: 'worker' | 'account'; readonly id: Hex } | { readonly kind: 'other'; readonly name: string };
+  | { readonly kind: 'worker' | 'account'; readonly id: Hex }
+  | { readonly kind: 'other'; readonly name: string; readonly id?: Hex };
 
 /** An entry of `PhalaMq.OutboundMessages`, bytes undecoded. */
 export interface OutboundMessage {

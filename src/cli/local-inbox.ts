@@ -1,8 +1,8 @@
 import type { Chain } from '../chain/index.ts';
-import { RelayError } from '../errors/index.ts';
 import { createInbox, type Inbox } from '../inbox/index.ts';
 import type { Vault } from '../vault/index.ts';
 import type { WorkerStateWatch } from '../worker-state/index.ts';
+import { blockNumber } from './parse-number.ts';
 import type { EntityData } from './session.ts';
 import type { Settings } from './settings.ts';
 
@@ -28,10 +28,4 @@ export function inboxOf({ chain, vault, data, watch, settings, from }: LocalInbo
     ...(settings.verify === 'auto' ? {} : { verify: settings.verify === 'always' }),
     ...(from === undefined || from === 'head' ? {} : { from: blockNumber(from) }),
   });
-}
-
-function blockNumber(text: string): number {
-  if (!/^[0-9]{1,10}$/.test(text))
-    throw new RelayError('bad-setting', { details: { name: 'from', reason: 'it is not a block number' } });
-  return Number(text);
 }

@@ -24,7 +24,11 @@ export interface Call {
 }
 
 /** The body that the arguments of `send` describe. Throws bad-input. */
-export function bodyFrom(text: string | undefined, { file }: BodyFlags, call: Call | undefined): BodyInput {
+export function bodyFrom(
+  text: string | undefined,
+  { file }: Pick<BodyFlags, 'file'>,
+  call: Call | undefined,
+): BodyInput {
   const given = [text, file, call].filter((source) => source !== undefined);
   if (given.length !== 1) throw badInput('give exactly one of TEXT, --file, - and --invoke');
   if (call !== undefined) return call.body;

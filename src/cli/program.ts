@@ -16,6 +16,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   listen: async () => (await import('./commands/listen.ts')).listenCommand(),
   inbox: async () => (await import('./commands/inbox.ts')).inboxCommand(),
   serve: async () => (await import('./commands/serve.ts')).serveCommand(),
+  phala: async () => (await import('./commands/phala.ts')).phalaCommand(),
   doctor: async () => (await import('./commands/doctor.ts')).doctorCommand(),
 };
 

@@ -71,7 +71,7 @@ export interface EntityData extends AsyncDisposable {
 export async function openData(
   dataPath: string,
   { genesisHash }: Pick<Chain, 'genesisHash'>,
-  use: 'inbox' | 'outbox',
+  use: 'inbox' | 'outbox' | 'phala',
 ): Promise<EntityData> {
   const folder = join(dataPath, chainFolder(genesisHash));
   await mkdir(folder, { recursive: true, mode: 0o700 }).catch((cause: unknown) => {

@@ -8,6 +8,7 @@ import { cryptoErrors } from './catalogue/crypto.ts';
 import { devChainErrors } from './catalogue/dev-chain.ts';
 import { inboxErrors } from './catalogue/inbox.ts';
 import { outboxErrors } from './catalogue/outbox.ts';
+import { phalaErrors } from './catalogue/phala.ts';
 import { presenceErrors } from './catalogue/presence.ts';
 import { relayErrors } from './catalogue/relay.ts';
 import { storeErrors } from './catalogue/store.ts';
@@ -26,6 +27,7 @@ export const catalogue = {
   ...channelErrors,
   ...outboxErrors,
   ...inboxErrors,
+  ...phalaErrors,
   ...presenceErrors,
   ...relayErrors,
   ...storeErrors,

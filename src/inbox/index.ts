@@ -5,4 +5,7 @@ export type { GapPolicy } from './follow-finalized.ts';
 export type { Delivery, HandleOptions, Inbox, InboxEvent } from './inbox.ts';
 export { openInboxFiles } from './inbox-files.ts';
 export type { InboxFiles, ListedLetter, PendingDelivery } from './inbox-files.ts';
+export { createPhalaListener } from './phala/create-phala-listener.ts';
+export type { PhalaListenerOptions } from './phala/create-phala-listener.ts';
+export type { PhalaDelivery, PhalaEvent, PhalaListener } from './phala/phala-listener.ts';
 export type { Retried } from './retry-letters.ts';

@@ -78,7 +78,8 @@ function readSenderId(reader: Reader, variant: number): Uint8Array | undefined {
 function senderOf(variant: number, id: Uint8Array | undefined): MessageSender {
   if (id !== undefined && variant === 2) return { kind: 'worker', id: fastToHex(id) };
   if (id !== undefined && variant === 3) return { kind: 'account', id: fastToHex(id) };
-  return { kind: 'other', name: otherSenders[variant] ?? 'unknown' };
+  const name = otherSenders[variant] ?? 'unknown';
+  return id === undefined ? { kind: 'other', name } : { kind: 'other', name, id: fastToHex(id) };
 }
 
 /** The slow way, for a runtime with another layout: by its own metadata, fields by name. */
@@ -98,5 +99,6 @@ export function decodeForeignMessages(runtime: Runtime, entry: StorageEntry, byt
 function foreignSender(type: string, value: Uint8Array): MessageSender {
   if (value.length === 32 && type === 'Worker') return { kind: 'worker', id: toHex(value) };
   if (value.length === 32 && type === 'AccountId') return { kind: 'account', id: toHex(value) };
-  return { kind: 'other', name: type };
+  const hasId = value.length === 32 && (type === 'Contract' || type === 'Cluster');
+  return hasId ? { kind: 'other', name: type, id: toHex(value) } : { kind: 'other', name: type };
 }

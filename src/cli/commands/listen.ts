@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 import { firstValueFrom, filter, merge, share, takeUntil, tap, from as fromPromise, type Observable } from 'rxjs';
 import type { Chain } from '../../chain/index.ts';
-import { RelayError } from '../../errors/index.ts';
 import type { Inbox } from '../../inbox/index.ts';
 import { createRelayClient, feedFromMailbox, type MailboxEvent } from '../../relay/index.ts';
 import type { Vault } from '../../vault/index.ts';
@@ -10,6 +9,7 @@ import { action, command, withAccount, type Context } from '../command.ts';
 import { answeringOf } from '../answering.ts';
 import { keepEntry } from '../keep-entry.ts';
 import { inboxOf } from '../local-inbox.ts';
+import { messageCount } from '../parse-number.ts';
 import { printInbox } from '../print-inbox.ts';
 import type { SuriFlags } from '../secrets.ts';
 import { dataFolder, mayReachPrivate, openChain, openData, optionalAccount, timeoutMs } from '../session.ts';
@@ -88,10 +88,4 @@ function tellOf(url: string, events: Observable<MailboxEvent>): Observable<Mailb
       return true;
     }),
   );
-}
-
-function messageCount(text: string): number {
-  if (!/^[1-9][0-9]{0,8}$/.test(text))
-    throw new RelayError('bad-setting', { details: { name: 'count', reason: 'it is not a positive number' } });
-  return Number(text);
 }

@@ -41,11 +41,6 @@ export const codecErrors = {
     message: 'The ECDH record is not well formed: {reason}.',
     remedy: 'Publish it again with khala-relay endpoint set or khala-relay rotate.',
   },
-  'phala-topic': {
-    message: "The topic {topic} is one of Phala's own, which its workers stop on when they can not read a message.",
-    remedy: "Use the topic of a contract's commands, phala/contract/<id>/command, or one outside of phala/.",
-    usage: true,
-  },
   'field-mismatch': {
     message: 'The field {field} differs from the header of the envelope.',
     remedy: 'Fill the JSON fields from the envelope itself.',

@@ -1,0 +1,164 @@
+import { Command, Option } from 'commander';
+import { concatMap, from, lastValueFrom, takeUntil, takeWhile } from 'rxjs';
+import { contractTopic, fromHex, toBytes, topicFromText, toHex, type BodyInput } from '../../codec/index.ts';
+import { RelayError } from '../../errors/index.ts';
+import { createPhalaListener, type PhalaDelivery, type PhalaEvent } from '../../inbox/index.ts';
+import { postPhalaCommand } from '../../outbox/index.ts';
+import { action, command, withAccount, type Context } from '../command.ts';
+import { bodyFrom } from '../message-input.ts';
+import { short, type JsonEvent, type Output } from '../output.ts';
+import { parseId } from '../parse-id.ts';
+import { bodyText, contentJson } from '../print-inbox.ts';
+import { blockNumber, messageCount } from '../parse-number.ts';
+import type { SuriFlags } from '../secrets.ts';
+import { dataFolder, openChain, openData, payingAccount } from '../session.ts';
+import { unlockVault } from '../unlock-vault.ts';
+
+interface TopicFlags {
+  readonly contract?: string;
+  readonly topic?: string;
+}
+
+interface SendFlags extends SuriFlags, TopicFlags {
+  readonly key?: string;
+  readonly file?: string;
+  readonly as: 'worker' | 'account';
+  readonly wait: 'inBlock' | 'finalized';
+}
+
+interface ListenFlags {
+  readonly contract: readonly string[];
+  readonly topic: readonly string[];
+  readonly from?: string;
+  readonly count?: string;
+}
+
+const chainSettings = ['ws', 'genesis', 'vault', 'timeout'] as const;
+const repeated = (value: string, earlier: readonly string[]): string[] => [...earlier, value];
+
+/** `phala send` and `phala listen`: protocol.md §6. */
+export function phalaCommand(): Command {
+  const send = command('send', "seal a command to a contract's key and post it on the contract's topic", [
+    ...chainSettings,
+  ])
+    .argument('[text]', 'what the contract decodes, or - for standard input')
+    .option('--contract <id>', "contract: its id; stands for its topic and the chain's key of it")
+    .option('--topic <topic>', 'another topic, as text or 0x-hex; needs --key unless it is that of a contract')
+    .option('--key <hex>', 'EcdhKey to seal to (default: the key of the contract on chain)')
+    .option('--file <path>', 'file that is the command')
+    .addOption(new Option('--as <sender>', 'who posts it').choices(['worker', 'account']).default('worker'))
+    .addOption(new Option('--wait <state>', 'what to wait for').choices(['inBlock', 'finalized']).default('inBlock'));
+  const listen = command('listen', 'read topics in the form of contracts, each posting once', [
+    ...chainSettings,
+    'data',
+  ])
+    .option('--contract <id>', 'topic of the commands to this contract; repeats', repeated, [])
+    .option('--topic <topic>', 'another topic, as text or 0x-hex; repeats', repeated, [])
+    .option('--from <block>', 'first block to read, where nothing was read before (default: from now on)')
+    .option('--count <n>', 'end after this many messages');
+  return new Command('phala')
+    .description("talk with Phala's own software: proves no sender but by the chain, and no order")
+    .addCommand(withAccount(send).action(action<SendFlags, [string | undefined]>(1, sendPhala)))
+    .addCommand(listen.action(action<ListenFlags>(0, listenPhala)));
+}
+
+async function sendPhala(context: Context<SendFlags>, text: string | undefined): Promise<void> {
+  const { settings, flags, output, signal } = context;
+  const topic = topicOfFlags(flags);
+  const content = contentOf(bodyFrom(text, flags.file === undefined ? {} : { file: flags.file }, undefined));
+  const recipientKey = flags.key === undefined ? {} : { recipientKey: fromHex(flags.key, 'The key') };
+  const account = payingAccount(flags);
+  await using vault = await unlockVault(settings);
+  await using chain = await openChain(settings, signal);
+  const {
+    messageId,
+    blockHash,
+    blockNumber: block,
+  } = await postPhalaCommand(
+    { chain, vault, account, waitFor: flags.wait, signal },
+    { topic, content, as: flags.as, ...recipientKey },
+  );
+  output.print(
+    { event: 'sent', messageId, suite: 'phala', via: 'chain', topic: topicText(topic), blockHash, block },
+    `Sent ${short(messageId)} to ${topicText(topic)} in block ${block} (${short(blockHash)}).`,
+  );
+}
+
+/** Without --invoke a body is nothing but data. */
+function contentOf(body: BodyInput): Uint8Array {
+  return toBytes(body.kind === 'invocation' ? body.input : body.content, 'The content');
+}
+
+/** Throws bad-setting. */
+function topicOfFlags({ contract, topic }: TopicFlags): Uint8Array {
+  if (contract !== undefined && topic === undefined) return contractTopic(parseId(contract));
+  if (topic !== undefined && contract === undefined) return topicFromText(topic);
+  throw new RelayError('bad-setting', { details: { name: 'topic', reason: 'give one of --contract and --topic' } });
+}
+
+async function listenPhala({ settings, flags, output, signal, interrupted }: Context<ListenFlags>): Promise<void> {
+  const topics = [...flags.contract.map((id) => contractTopic(parseId(id))), ...flags.topic.map(topicFromText)];
+  if (topics.length === 0)
+    throw new RelayError('bad-setting', { details: { name: 'topic', reason: 'give a --contract or a --topic' } });
+  const first = flags.from === undefined ? {} : { from: blockNumber(flags.from) };
+  let left = flags.count === undefined ? Number.POSITIVE_INFINITY : messageCount(flags.count);
+  await using vault = await unlockVault(settings);
+  await using chain = await openChain(settings, signal);
+  await using data = await openData(dataFolder(settings, vault), chain, 'phala');
+  await using listener = createPhalaListener({ chain, vault, store: data.store, topics, ...first });
+  await listener.start();
+  await Promise.race([listener.ready, interrupted]);
+  if (signal.aborted) return;
+  const names = topics.map(topicText);
+  output.print({ event: 'ready', identity: vault.identity, topics: names }, `Listening on ${names.join(', ')}.`);
+  const printed = listener.events$.pipe(
+    concatMap(async (event) => {
+      await print(event, output);
+      if (event.type === 'message') left--;
+      return left > 0;
+    }),
+    takeWhile((goesOn) => goesOn),
+    takeUntil(from(interrupted)),
+  );
+  await lastValueFrom(printed, { defaultValue: true });
+}
+
+async function print(event: PhalaEvent, output: Output): Promise<void> {
+  switch (event.type) {
+    case 'message':
+      output.print(deliveryJson(event.delivery), deliveryText(event.delivery));
+      await event.delivery.ack();
+      return;
+    case 'gap':
+      output.print(
+        { event: 'gap', first: event.first, last: event.last },
+        `blocks ${event.first} to ${event.last} are missing: their messages are not known`,
+      );
+      return;
+    case 'dead':
+      process.stderr.write(
+        `khala-relay: message ${event.messageId} on ${topicText(event.topic)} can not be read [${event.code}]\n`,
+      );
+  }
+}
+
+function deliveryJson(delivery: PhalaDelivery): JsonEvent {
+  const { messageId, from: sender, fromKind, topic, suite, encrypted, senderKey, block, proven, content } = delivery;
+  return {
+    ...{ event: 'message', messageId, from: sender, fromKind, topic: topicText(topic), suite, encrypted },
+    ...(senderKey === undefined ? {} : { senderKey: toHex(senderKey) }),
+    ...{ via: 'chain', block, proven },
+    ...contentJson(content),
+  };
+}
+
+function deliveryText({ from: sender, fromKind, topic, encrypted, block, content }: PhalaDelivery): string {
+  const who = sender === undefined ? fromKind : `${short(sender)} (${fromKind})`;
+  const how = encrypted ? 'suite phala' : 'PLAIN, for everybody to read';
+  return `${who} on ${topicText(topic)}, block ${block}, ${how}: ${bodyText({ kind: 'data', content })}`;
+}
+
+/** Text where it is printable ASCII, else 0x-hex. */
+function topicText(topic: Uint8Array): string {
+  return topic.every((byte) => byte > 0x20 && byte < 0x7f) ? new TextDecoder().decode(topic) : toHex(topic);
+}

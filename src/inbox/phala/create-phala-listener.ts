@@ -1,0 +1,228 @@
+import { Observable, type Subscriber } from 'rxjs';
+import type { BlockId, BlockNumber, Chain, MessageSpan } from '../../chain/index.ts';
+import { decodeCommandPayload, messageId } from '../../codec/index.ts';
+import { asRelayError, RelayError } from '../../errors/index.ts';
+import type { TransactionalStore } from '../../store/index.ts';
+import type { Vault } from '../../vault/index.ts';
+import { reasonOfDeath } from '../dead-letter.ts';
+import type { GapPolicy } from '../follow-finalized.ts';
+import type { PhalaDelivery, PhalaEvent, PhalaListener } from './phala-listener.ts';
+import { PhalaStore, type Place } from './phala-store.ts';
+import type { PostedItem } from './posted-item.ts';
+
+export interface PhalaListenerOptions {
+  /** Listeners and inboxes over the same one share what is read of it. */
+  readonly chain: Chain;
+  /** Opens what is sealed to any of its EcdhKeys. */
+  readonly vault: Vault;
+  /** May be that of the entity's inbox; one listener at a time. */
+  readonly store: TransactionalStore;
+  /** Those read, as `contractTopic` makes them or any others. They should stay the same over restarts. */
+  readonly topics: readonly Uint8Array[];
+  /** First block to read where the store has no cursor yet, or head: the one after the present finalized head. Default head. */
+  readonly from?: BlockNumber | 'head';
+  /** As of `InboxOptions`. */
+  readonly verify?: boolean;
+  /** What to do about blocks of which no endpoint has the state any more. Default stop, with blocks-missing. */
+  readonly onGap?: GapPolicy;
+}
+
+/** Deliveries handed out and not yet acknowledged, at most. */
+const inFlightLimit = 256;
+
+/** Finalized blocks only: what has no nonce could not be told apart when a reorg brings it back. */
+export function createPhalaListener(options: PhalaListenerOptions): PhalaListener {
+  return new StoredPhalaListener(options);
+}
+
+class StoredPhalaListener implements PhalaListener {
+  readonly events$: Observable<PhalaEvent>;
+  readonly ready: Promise<void>;
+  readonly #options: PhalaListenerOptions;
+  readonly #store: PhalaStore;
+  readonly #stopping = new AbortController();
+  readonly #inFlight = new Set<Place>();
+  #subscriber: Subscriber<PhalaEvent> | undefined;
+  #next: Place = 0n;
+  #isWoken = false;
+  #handingOut: Promise<void> | undefined;
+  #starting: Promise<void> | undefined;
+  #reading: Promise<unknown> | undefined;
+  #failure: RelayError | undefined;
+  #markReady: () => void = () => undefined;
+  #markFailed: (error: unknown) => void = () => undefined;
+
+  constructor(options: PhalaListenerOptions) {
+    this.#options = options;
+    this.#store = new PhalaStore(options.store);
+    this.ready = new Promise((resolve, reject) => {
+      this.#markReady = resolve;
+      this.#markFailed = reject;
+    });
+    this.ready.catch(() => undefined);
+    this.events$ = new Observable((subscriber) => {
+      if (this.#subscriber !== undefined) subscriber.error(new RelayError('inbox-subscribed'));
+      else if (this.#failure !== undefined) subscriber.error(this.#failure);
+      else if (this.#stopping.signal.aborted) subscriber.complete();
+      else {
+        this.#subscriber = subscriber;
+        this.#next = 0n;
+        this.#inFlight.clear();
+        this.#wake();
+      }
+      return () => {
+        if (this.#subscriber === subscriber) this.#subscriber = undefined;
+      };
+    });
+  }
+
+  start(): Promise<void> {
+    this.#starting ??= this.#start().catch((error: unknown) => {
+      this.#markFailed(error);
+      throw error;
+    });
+    return this.#starting;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#reading;
+    await this.#handingOut;
+    this.#subscriber?.complete();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  async #start(): Promise<void> {
+    const { chain } = this.#options;
+    const { signal } = this.#stopping;
+    await this.#store.claim(chain.genesisHash);
+    const cursor = (await this.#store.cursor()) ?? (await this.#begin(signal));
+    const { number: present } = await chain.finalizedHead(signal);
+    this.#reading = this.#read(cursor, present, signal).catch((error: unknown) => {
+      if (!signal.aborted) this.#fail(error);
+    });
+  }
+
+  /** Throws bad-value for a `from` yet to come. */
+  async #begin(signal: AbortSignal): Promise<BlockId> {
+    const { chain, from = 'head' } = this.#options;
+    const present = await chain.finalizedHead(signal);
+    const last = from === 'head' ? present : await chain.headAt(Math.max(from - 1, 0), signal);
+    if (last === undefined || last.number > present.number)
+      throw new RelayError('bad-value', {
+        details: { what: 'The first block to read', reason: `the chain is only at block ${present.number}` },
+      });
+    await this.#store.take([], last);
+    return last;
+  }
+
+  async #read(cursor: BlockId, present: BlockNumber, signal: AbortSignal): Promise<void> {
+    const { chain, topics, verify } = this.#options;
+    if (cursor.number >= present) this.#markReady();
+    const options = { topics, ...(verify === undefined ? {} : { verify }) };
+    for await (const span of chain.messages.follow(cursor, options, signal)) {
+      const items = this.#itemsOf(span);
+      // A crash reads quiet blocks again: those of a backlog are not worth a transaction each.
+      if (items.length > 0 || span.through.number >= present) await this.#store.take(items, span.through);
+      if (items.length > 0) this.#wake();
+      if (span.through.number >= present) this.#markReady();
+    }
+  }
+
+  /** Throws blocks-missing. */
+  #itemsOf(span: MessageSpan): PostedItem[] {
+    if (span.type === 'blocks')
+      return span.messages.map(({ destination, payload, sender, block, proven }) => ({
+        ...({ kind: 'posted', topic: destination, payload, sender } as const),
+        block: block.number,
+        isProven: proven,
+      }));
+    const { first, through, reason } = span;
+    if (this.#options.onGap === 'skip') return [{ kind: 'gap', first, last: through.number }];
+    throw new RelayError('blocks-missing', { details: { first, last: through.number, reason } });
+  }
+
+  #wake(): void {
+    this.#isWoken = true;
+    this.#handingOut ??= this.#handOut()
+      .catch((error: unknown) => {
+        if (!this.#stopping.signal.aborted) this.#fail(error);
+      })
+      .finally(() => {
+        this.#handingOut = undefined;
+        if (this.#isWoken && this.#failure === undefined && this.#subscriber !== undefined) this.#wake();
+      });
+  }
+
+  async #handOut(): Promise<void> {
+    while (this.#isWoken && !this.#stopping.signal.aborted) {
+      this.#isWoken = false;
+      const room = inFlightLimit - this.#inFlight.size;
+      const subscriber = this.#subscriber;
+      if (room <= 0 || subscriber === undefined) return;
+      for (const [place, item] of await this.#store.itemsFrom(this.#next, room)) {
+        if (this.#subscriber !== subscriber) return;
+        this.#next = place + 1n;
+        await this.#give(place, item, subscriber);
+        this.#isWoken = true;
+      }
+    }
+  }
+
+  async #give(place: Place, item: PostedItem, subscriber: Subscriber<PhalaEvent>): Promise<void> {
+    if (item.kind === 'gap') {
+      subscriber.next({ type: 'gap', first: item.first, last: item.last });
+      await this.#store.forget(place);
+      return;
+    }
+    const { genesisHash } = this.#options.chain;
+    try {
+      const delivery = await this.#open(place, item);
+      this.#inFlight.add(place);
+      subscriber.next({ type: 'message', delivery });
+    } catch (error) {
+      const { code } = reasonOfDeath(error);
+      const id = messageId({ genesisHash, envelope: item.payload });
+      subscriber.next({ type: 'dead', messageId: id, topic: item.topic, code });
+      await this.#store.forget(place);
+    }
+  }
+
+  async #open(place: Place, item: Extract<PostedItem, { kind: 'posted' }>): Promise<PhalaDelivery> {
+    const { chain, vault } = this.#options;
+    const { topic, payload, sender, block, isProven } = item;
+    const command = decodeCommandPayload(payload);
+    const content =
+      command.kind === 'plain' ? { encrypted: false, content: command.content } : await opened(vault, payload);
+    let acknowledged: Promise<void> | undefined;
+    return {
+      ...({ suite: 'phala', topic, block, proven: isProven } as const),
+      messageId: messageId({ genesisHash: chain.genesisHash, envelope: payload }),
+      ...content,
+      fromKind: sender.kind === 'other' ? sender.name.toLowerCase() : sender.kind,
+      ...(sender.id === undefined ? {} : { from: sender.id }),
+      ack: () => (acknowledged ??= this.#acknowledge(place)),
+    };
+  }
+
+  async #acknowledge(place: Place): Promise<void> {
+    await this.#store.forget(place);
+    if (this.#inFlight.delete(place)) this.#wake();
+  }
+
+  #fail(error: unknown): void {
+    const known = asRelayError(error, 'inbox-stopped');
+    this.#failure = known;
+    this.#markFailed(known);
+    this.#subscriber?.error(known);
+  }
+}
+
+/** Of an encrypted command: EncryptedData is all that follows its variant. */
+async function opened(vault: Vault, payload: Uint8Array) {
+  const { content, senderKey } = await vault.openPhala(payload.subarray(1));
+  return { encrypted: true, content, senderKey };
+}

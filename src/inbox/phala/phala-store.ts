@@ -1,0 +1,64 @@
+import type { BlockId } from '../../chain/index.ts';
+import { Reader, toBytes, toHex, Writer, type Hex } from '../../codec/index.ts';
+import { RelayError } from '../../errors/index.ts';
+import { lastNumber, rangeOf, storeKey, type TransactionalStore, type Write } from '../../store/index.ts';
+import { decodePostedItem, encodePostedItem, type PostedItem } from './posted-item.ts';
+
+/** Place in the order of the chain. */
+export type Place = bigint;
+
+const genesisKey = storeKey('phala/genesis');
+const cursorKey = storeKey('phala/cursor');
+const nextKey = storeKey('phala/next');
+
+/** Keys and values of a listener in its store. */
+export class PhalaStore {
+  readonly #store: TransactionalStore;
+
+  constructor(store: TransactionalStore) {
+    this.#store = store;
+  }
+
+  /** Throws store-of-another-chain. */
+  async claim(genesisHash: Hex): Promise<void> {
+    const value = toBytes(genesisHash, 'genesisHash', 32);
+    if (await this.#store.commit([{ key: genesisKey, value }], [{ key: genesisKey, value: undefined }])) return;
+    const stored = toHex((await this.#store.get(genesisKey)) ?? value);
+    if (stored !== genesisHash) throw new RelayError('store-of-another-chain', { details: { stored, genesisHash } });
+  }
+
+  async cursor(): Promise<BlockId | undefined> {
+    const value = await this.#store.get(cursorKey);
+    if (value === undefined) return undefined;
+    const reader = new Reader(value, 'The cursor');
+    return { number: reader.u32(), hash: toHex(reader.fixed(32)) };
+  }
+
+  /** Appends what blocks held and moves the cursor behind them, in one transaction: so each posting is kept once. */
+  async take(items: readonly PostedItem[], { number, hash }: BlockId): Promise<void> {
+    const value = await this.#store.get(nextKey);
+    const start = value === undefined ? 0n : new Reader(value, 'The next place').u64();
+    const cursor = new Writer()
+      .u32(number)
+      .raw(toBytes(hash, 'hash', 32))
+      .finish();
+    const writes: Write[] = [{ key: cursorKey, value: cursor }];
+    items.forEach((item, i) => writes.push({ key: itemKey(start + BigInt(i)), value: encodePostedItem(item) }));
+    const next = new Writer().u64(start + BigInt(items.length)).finish();
+    if (items.length > 0) writes.push({ key: nextKey, value: next });
+    await this.#store.commit(writes);
+  }
+
+  async itemsFrom(place: Place, limit: number): Promise<(readonly [Place, PostedItem])[]> {
+    const entries = await this.#store.entries({ from: itemKey(place), to: rangeOf('phala/item/').to, limit });
+    return entries.map(([key, value]) => [lastNumber(key), decodePostedItem(value)] as const);
+  }
+
+  async forget(place: Place): Promise<void> {
+    await this.#store.commit([{ key: itemKey(place), value: undefined }]);
+  }
+}
+
+function itemKey(place: Place): Uint8Array {
+  return storeKey('phala/item/', place);
+}

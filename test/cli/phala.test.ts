@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { connectChain } from '../../src/chain/index.ts';
+import { contractTopic, encodeCommandPayload, type Hex } from '../../src/codec/index.ts';
+import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { alice, temporaryFolder, utf8 } from '../support/entities.ts';
+import { RunningCli, runCli } from './run-cli.ts';
+
+const contract: Hex = `0x${'c0'.repeat(32)}`;
+const topic = `phala/contract/${contract.slice(2)}/command`;
+
+describe('cli: phala', () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+  let dev: DevChain;
+  let a: string;
+  let b: string;
+  let keyOfB: string;
+
+  before(async () => {
+    folder = await temporaryFolder();
+    dev = await startDevChain();
+    [a, b] = [join(folder.path, 'a'), join(folder.path, 'b')];
+    await runCli(['keys', 'new', '--vault', a]);
+    const { lines } = await runCli(['keys', 'new', '--vault', b, '--json']);
+    keyOfB = String(lines[0]?.['ecdh']);
+  });
+
+  after(async () => {
+    await dev.stop();
+    await folder.remove();
+  });
+
+  const send = (...args: readonly string[]) =>
+    runCli(['phala', 'send', '--ws', dev.ws, '--vault', a, '--suri', '//Alice', '--json', ...args]);
+
+  it('sends a command to a topic and reads it there, with its suite; what is plain is shown as plain', async () => {
+    await using listen = new RunningCli(['phala', 'listen', '--contract', contract, '--vault', b, '--ws', dev.ws]);
+    const ready = await listen.line(({ event }) => event === 'ready');
+    assert.deepEqual(ready['topics'], [topic]);
+    const { code, lines, stderr } = await send('--contract', contract, '--key', keyOfB, 'run');
+    assert.equal(code, 0, stderr);
+    const received = await listen.line(({ text }) => text === 'run');
+    assert.deepEqual(
+      [received['messageId'], received['suite'], received['encrypted'], received['topic'], received['fromKind']],
+      [lines[0]?.['messageId'], 'phala', true, topic, 'worker'],
+    );
+    await using chain = await connectChain({ endpoints: [dev.ws] });
+    const payload = encodeCommandPayload({ kind: 'plain', content: utf8('open') });
+    await chain.submit([{ kind: 'push-message', destination: contractTopic(contract), payload }], alice);
+    const plain = await listen.line(({ text }) => text === 'open');
+    assert.deepEqual([plain['suite'], plain['encrypted'], plain['from']], ['phala', false, alice.id]);
+    assert.equal(await listen.end('SIGINT'), 130);
+  });
+
+  it('refuses topics of Phala itself, and says what is missing', async () => {
+    for (const [args, expected, error] of [
+      [['--topic', 'phala/mining/report', '--key', keyOfB, 'x'], 2, /\[phala-topic\]/],
+      [['--contract', contract, 'x'], 1, /\[no-contract-key\]/],
+      [['--contract', contract, '--topic', 't', 'x'], 2, /\[bad-setting\]/],
+      [['x'], 2, /\[bad-setting\]/],
+      [['--topic', '0x0', 'x'], 2, /\[bad-hex\]/],
+    ] as const) {
+      const { code, stderr } = await send(...args);
+      assert.equal(code, expected, stderr);
+      assert.match(stderr, error);
+    }
+  });
+});

@@ -1,0 +1,239 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { connectChain, type Call, type Chain } from '../../../src/chain/index.ts';
+import {
+  contractTopic,
+  decodeCommandPayload,
+  encodeCommandPayload,
+  encodeEncryptedData,
+  fromHex,
+  toHex,
+  topicOf,
+  Writer,
+  type Hex,
+} from '../../../src/codec/index.ts';
+import { agree, keyPairFromSeed, openPhala, ready, sealPhala } from '../../../src/crypto/index.ts';
+import { startDevChain, type DevChain } from '../../../src/dev-chain/index.ts';
+import {
+  createPhalaListener,
+  type PhalaDelivery,
+  type PhalaEvent,
+  type PhalaListenerOptions,
+} from '../../../src/inbox/index.ts';
+import { createOutbox, postPhalaCommand } from '../../../src/outbox/index.ts';
+import { openLmdbStore, openMemoryStore, type TransactionalStore } from '../../../src/store/index.ts';
+import type { Vault } from '../../../src/vault/index.ts';
+import { openWallet, type Wallet } from '../../chain/support.ts';
+import { alice, bob, directoryOf, newVault, temporaryFolder, utf8 } from '../../support/entities.ts';
+import { rejected } from '../../support/expect-error.ts';
+import { until } from '../../support/until.ts';
+import { currentKey } from '../../support/vaults.ts';
+
+const contract: Hex = `0x${'c0'.repeat(32)}`;
+const topic = contractTopic(contract);
+const other = utf8('another/topic');
+
+describe('the phala suite on topics of contracts', () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+  let dev: DevChain;
+  let chain: Chain;
+  let wallet: Wallet;
+  let vault: Vault;
+  let store: TransactionalStore;
+  let stores = 0;
+  const open: AsyncDisposable[] = [];
+
+  before(async () => {
+    await ready();
+    folder = await temporaryFolder();
+    dev = await startDevChain({ finalityLag: 2 });
+    chain = await connectChain({ endpoints: [dev.ws] });
+    wallet = await openWallet(dev.ws);
+    vault = await newVault(folder.path, 'vault');
+  });
+  beforeEach(async () => {
+    store = await openLmdbStore({ path: join(folder.path, `store-${stores++}`) });
+  });
+  afterEach(async () => {
+    for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
+    await store.close();
+  });
+  after(async () => {
+    await wallet[Symbol.asyncDispose]();
+    await chain.stop();
+    await dev.stop();
+    await folder.remove();
+  });
+
+  interface Heard {
+    readonly events: readonly PhalaEvent[];
+    readonly deliveries: () => PhalaDelivery[];
+    readonly failure: () => unknown;
+  }
+
+  async function listening(options: Partial<PhalaListenerOptions> = {}, acknowledges = true): Promise<Heard> {
+    const listener = createPhalaListener({ chain, vault, store, topics: [topic, other], ...options });
+    open.push(listener);
+    await listener.start();
+    await listener.ready;
+    const events: PhalaEvent[] = [];
+    let failure: unknown;
+    listener.events$.subscribe({
+      next: (event) => {
+        events.push(event);
+        if (acknowledges && event.type === 'message') void event.delivery.ack();
+      },
+      error: (error: unknown) => (failure = error),
+    });
+    const deliveries = () => events.flatMap((event) => (event.type === 'message' ? [event.delivery] : []));
+    return { events, deliveries, failure: () => failure };
+  }
+
+  async function post(...payloads: readonly (readonly [Uint8Array, Uint8Array])[]): Promise<void> {
+    const calls = payloads.map(([destination, payload]): Call => ({ kind: 'push-message', destination, payload }));
+    await chain.submit(calls, alice);
+  }
+
+  const finalize = () => dev.newBlock({ count: 2 });
+  const sealed = async (text: string): Promise<Uint8Array> => {
+    const secret = keyPairFromSeed(new Uint8Array(32).fill(9));
+    const z = agree(secret.secretKey, await currentKey(vault));
+    const data = sealPhala({ z, iv: new Uint8Array(12).fill(stores), pubkey: secret.publicKey, data: utf8(text) });
+    // As @phala/sdk does: CommandPayload::Encrypted(EncryptedData).
+    return Uint8Array.of(1, ...data);
+  };
+  const text = ({ content }: PhalaDelivery): string => new TextDecoder().decode(content);
+
+  it('delivers what was sealed to the entity, says that it is of suite phala, who posted it and which key it claims', async () => {
+    const heard = await listening();
+    await post([topic, await sealed('command')], [other, await sealed('elsewhere')]);
+    await finalize();
+    await until(() => heard.deliveries().length === 2);
+    const [first, second] = heard.deliveries();
+    assert.deepEqual(
+      [first?.suite, first?.encrypted, first?.fromKind, first?.from],
+      ['phala', true, 'account', alice.id],
+    );
+    assert.deepEqual([text(first!), toHex(first!.topic)], ['command', toHex(topic)]);
+    assert.deepEqual(first?.senderKey, keyPairFromSeed(new Uint8Array(32).fill(9)).publicKey);
+    assert.deepEqual([text(second!), toHex(second!.topic)], ['elsewhere', toHex(other)]);
+  });
+
+  it('shows a plain payload as plain', async () => {
+    const heard = await listening();
+    await post([topic, encodeCommandPayload({ kind: 'plain', content: utf8('for all') })]);
+    await finalize();
+    await until(() => heard.deliveries().length === 1);
+    const [delivery] = heard.deliveries();
+    assert.deepEqual([text(delivery!), delivery?.encrypted, delivery?.senderKey], ['for all', false, undefined]);
+  });
+
+  it('tells of what it can not read, once, and goes on', async () => {
+    const heard = await listening();
+    const strange = encodeEncryptedData({
+      iv: new Uint8Array(12),
+      pubkey: new Uint8Array(32),
+      data: new Uint8Array(20),
+    });
+    await post([topic, Uint8Array.of(7)], [topic, Uint8Array.of(1, ...strange)], [topic, new Uint8Array()]);
+    await post([topic, await sealed('after')]);
+    await finalize();
+    await until(() => heard.deliveries().length === 1);
+    const codes = heard.events.flatMap((event) => (event.type === 'dead' ? [event.code] : []));
+    assert.deepEqual(codes, ['unknown-variant', 'bad-public-key', 'truncated']);
+  });
+
+  it('delivers after a restart what was not acknowledged and what came meanwhile, and nothing else', async () => {
+    const first = await listening({}, false);
+    await post([topic, await sealed('kept')], [topic, await sealed('done')]);
+    await finalize();
+    await until(() => first.deliveries().length === 2);
+    await first.deliveries()[1]?.ack();
+    await open.pop()?.[Symbol.asyncDispose]();
+    await post([topic, await sealed('missed')]);
+    await finalize();
+    const again = await listening();
+    await until(() => again.deliveries().length === 2);
+    assert.deepEqual(again.deliveries().map(text), ['kept', 'missed']);
+  });
+
+  it('names the contract that posted', async () => {
+    const heard = await listening();
+    const { api } = wallet;
+    const message = new Writer().u8(1).raw(fromHex(contract)).bytes(other).bytes(Uint8Array.of(0, 1)).finish();
+    const key = api.query.phalaMq.queuedOutboundMessage.key() as Hex;
+    await dev.setStorage([[key, toHex(Uint8Array.of(4, ...message))]]);
+    await dev.newBlock();
+    await finalize();
+    await until(() => heard.deliveries().length === 1);
+    assert.deepEqual([heard.deliveries()[0]?.fromKind, heard.deliveries()[0]?.from], ['contract', contract]);
+  });
+
+  it('stops at blocks that no endpoint has, or tells of them and goes on', async () => {
+    await listening();
+    await open.pop()?.[Symbol.asyncDispose]();
+    await dev.newBlock({ count: 5 });
+    dev.pruneBefore(dev.head.number - 2);
+    await rejected(listening(), 'blocks-missing');
+    await open.pop()?.[Symbol.asyncDispose]();
+    const skipping = await listening({ onGap: 'skip' });
+    await until(() => skipping.events.some(({ type }) => type === 'gap'));
+  });
+
+  describe('sending', () => {
+    const key = keyPairFromSeed(new Uint8Array(32).fill(3));
+
+    before(async () => {
+      await dev.setStorage([[wallet.api.query.phalaRegistry.contractKeys.key(contract) as Hex, toHex(key.publicKey)]]);
+    });
+
+    for (const as of ['worker', 'account'] as const)
+      it(`seals to the contract's key and posts as ${as}, so that the contract can open it`, async () => {
+        const posted = await postPhalaCommand({ chain, vault, account: bob }, { topic, content: utf8('run'), as });
+        const messages = await chain.at(posted.blockHash).outboundMessages();
+        const message = messages.find(({ destination }) => toHex(destination) === toHex(topic));
+        assert.deepEqual(message?.sender, { kind: as, id: as === 'worker' ? vault.identity : bob.id });
+        const command = decodeCommandPayload(message.payload);
+        assert.ok(command.kind === 'encrypted');
+        const z = agree(key.secretKey, command.pubkey);
+        const opened = openPhala({ z, encryptedData: encodeEncryptedData(command) });
+        assert.equal(new TextDecoder().decode(opened), 'run');
+      });
+
+    it('seals to a key that is given, for any other topic', async () => {
+      const heard = await listening();
+      const recipientKey = await currentKey(vault);
+      await postPhalaCommand({ chain, vault, account: bob }, { topic: other, content: utf8('back'), recipientKey });
+      await finalize();
+      await until(() => heard.deliveries().length === 1);
+      assert.deepEqual([text(heard.deliveries()[0]!), heard.deliveries()[0]?.fromKind], ['back', 'worker']);
+    });
+
+    it("refuses Phala's own topics, a contract without a key, and a topic that the chain would drop", async () => {
+      const options = { chain, vault, account: bob };
+      const send = (name: Uint8Array, recipientKey = key.publicKey) =>
+        postPhalaCommand(options, { topic: name, content: '0x00', recipientKey });
+      await rejected(send(utf8('phala/mining/report')), 'phala-topic');
+      await rejected(send(utf8('^phala/mining/update')), 'bad-topic');
+      await rejected(send(new Uint8Array()), 'bad-topic');
+      const unknown = contractTopic(`0x${'77'.repeat(32)}`);
+      await rejected(postPhalaCommand(options, { topic: unknown, content: '0x00' }), 'no-contract-key');
+      await rejected(postPhalaCommand(options, { topic: other, content: '0x00' }), 'no-contract-key');
+      await rejected(send(other, new Uint8Array(32)), 'bad-public-key');
+    });
+
+    it('envelopes of its own never go anywhere but to the topic of their recipient', async () => {
+      const directory = await directoryOf(vault);
+      const from = await newVault(folder.path, `from-${stores}`);
+      await using outbox = createOutbox({ chain, vault: from, store: openMemoryStore(), directory, account: bob });
+      await outbox.start();
+      const receipt = await outbox.send({ to: vault.identity, body: { kind: 'data', content: '0x00' }, via: 'chain' });
+      const { blockHash } = await receipt.reached('inBlock');
+      const messages = await chain.at(blockHash).outboundMessages();
+      assert.deepEqual(
+        messages.map(({ destination }) => toHex(destination)),
+        [toHex(topicOf(vault.identity))],
+      );
+    });
+  });
+});
