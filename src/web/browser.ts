@@ -47,8 +47,20 @@ export {
   verify,
 } from '../crypto/core.ts';
 export type { CommKeyInput, KeyPair, OpenInput, PhalaSealInput, SealInput } from '../crypto/core.ts';
+export { sealMessage } from '../channel/seal-message.ts';
+export type { Outgoing, SealedMessage, Sender } from '../channel/seal-message.ts';
 export { isRelayError, RelayError } from '../errors/index.ts';
 export type { ErrorCode, ErrorDetails } from '../errors/index.ts';
 export { createRelayClient } from '../relay/browser-client.ts';
 export type { BrowserRelayClientOptions } from '../relay/browser-client.ts';
+export type { SendReceipt } from '../relay/client.ts';
+export type { Reply } from '../relay/read-reply.ts';
+export { createRequester } from '../relay/requester.ts';
+export type { Asked, PeerDirectory, Request, Requester, RequesterOptions } from '../relay/requester.ts';
+export { signMessage } from '../relay/sign-message.ts';
+export { openMemoryStore } from '../store/memory-store.ts';
+export type { TransactionalStore } from '../store/transactional-store.ts';
+export { createMemoryVault } from '../vault/memory-vault.ts';
+export type { MemoryVaultOptions } from '../vault/memory-vault.ts';
+export type { FreshKey, Vault } from '../vault/vault.ts';
 export type { LoginRequest } from '../relay/connection.ts';

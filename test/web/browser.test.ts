@@ -2,14 +2,16 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { after, afterEach, before, describe, it } from 'mocha';
-import { decodeSignedEnvelope, fromHex } from '../../src/codec/index.ts';
+import { decodeSignedEnvelope, fromHex, toHex } from '../../src/codec/index.ts';
 import { agree, deriveCommKey, keyPairFromSeed, openEnvelope, ready } from '../../src/crypto/index.ts';
+import type { Delivery } from '../../src/inbox/index.ts';
 import { until } from '../support/until.ts';
 import { alice, bob, Cleanup, genesisHash, message } from '../relay/support.ts';
 import { bundle, openPage, type OpenPage } from '../support/chromium.ts';
 import { root } from '../support/import-graph.ts';
 import { keysOf, vectors } from '../support/vectors.ts';
-import type { Sending } from './page.ts';
+import { Conversations } from '../relay/conversation.ts';
+import type { Asking, Sending } from './page.ts';
 
 const largestBundle = 120 * 1024;
 const sender = keysOf('alice');
@@ -78,6 +80,59 @@ describe('browser (Chromium)', function () {
       mail.map(({ id }) => id),
     );
     await until(async () => (await relay.mailStore.stats(recipient.identityPublic)).count === 0);
+  });
+
+  describe('talks to a worker', () => {
+    const talk = new Conversations(cleanup);
+    before(() => talk.start());
+    after(() => talk.stop());
+
+    /** A worker behind a relay that answers with the input reversed, and what a page knows of it. */
+    const worker = async () => {
+      const party = talk.party();
+      const { identity } = party.vault;
+      const relay = await cleanup.relay({ genesisHash: talk.genesisHash, recipients: [identity] });
+      await talk.register(party, [relay.url]);
+      const inbox = await talk.inbox(party);
+      const replier = talk.replier(party, { relays: [relay.url] });
+      await talk.feed(party, relay.url, inbox, replier);
+      const deliveries: Delivery[] = [];
+      talk.serve(inbox, replier, {
+        onInvocation: ({ input, delivery }) => {
+          deliveries.push(delivery);
+          return input.toReversed();
+        },
+        onMessage: (delivery) => {
+          deliveries.push(delivery);
+          return undefined;
+        },
+      });
+      const asking: Asking = {
+        genesisHash: talk.genesisHash,
+        identitySeed: sender.identitySeed,
+        to: identity,
+        ecdhKey: toHex(talk.peers.get(identity)?.current.ecdhKey ?? new Uint8Array()),
+        endpoints: [relay.url],
+        contract: `0x${'c0'.repeat(32)}`,
+        input: '0x010203',
+      };
+      return { asking, deliveries };
+    };
+
+    it('whose answer comes to the key that asked, registered or not', async () => {
+      const { asking, deliveries } = await worker();
+      const answered = await open.page.evaluate((given) => globalThis.testPage.ask(given), asking);
+      assert.deepEqual(answered, { identity: sender.identityPublic, status: 'stored', content: '0x030201' });
+      assert.equal(deliveries[0]?.from, sender.identityPublic);
+    });
+
+    it('from a key made for the message', async () => {
+      const { asking, deliveries } = await worker();
+      const sent = await open.page.evaluate((given) => globalThis.testPage.sendFresh(given), asking);
+      await until(() => deliveries.length === 1);
+      assert.equal(toHex(deliveries[0]?.senderKey ?? new Uint8Array()), sent.senderKey);
+      assert.notEqual(sent.senderKey, sent.epochKey);
+    });
   });
 
   it('opens every envelope of the vectors, and gives it its id', async () => {

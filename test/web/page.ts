@@ -1,7 +1,10 @@
 // What runs in the browser in browser.test.ts, by the public browser entry and nothing else.
 import {
   agree,
+  createMemoryVault,
   createRelayClient,
+  createRequester,
+  decodeEnvelope,
   decodeSignedEnvelope,
   deriveCommKey,
   encodeBody,
@@ -13,9 +16,12 @@ import {
   loginContent,
   messageId,
   openEnvelope,
+  openMemoryStore,
   openPhala,
   sealEnvelope,
+  sealMessage,
   sign,
+  signMessage,
   toHex,
   type Hex,
   type LoginRequest,
@@ -42,6 +48,23 @@ export interface Reading {
   readonly url: string;
   readonly identitySeed: Hex;
   readonly count: number;
+}
+
+/** Who is asked, by whom, and where: what a page learns of a chain in its own way. */
+export interface Asking {
+  readonly genesisHash: Hex;
+  readonly identitySeed: Hex;
+  readonly to: Hex;
+  readonly ecdhKey: Hex;
+  readonly endpoints: readonly string[];
+  readonly contract: Hex;
+  readonly input: Hex;
+}
+
+export interface Answered {
+  readonly identity: Hex;
+  readonly status: string;
+  readonly content: Hex;
 }
 
 /** A message of one kind of vector and what sender and recipient agree with. */
@@ -108,6 +131,29 @@ const page = {
     return ids;
   },
 
+  /** Calls a contract of a worker, from a key made for that message, and waits for the answer. */
+  async ask(asking: Asking): Promise<Answered> {
+    await using talker = talkerOf(asking);
+    const { to, contract, input } = asking;
+    const requester = createRequester(talker.sender);
+    const asked = await requester.ask({ to, body: { kind: 'invocation', to: contract, input } });
+    const { content } = await asked.reply;
+    return { identity: talker.sender.vault.identity, status: asked.status, content: toHex(content) };
+  },
+
+  /** Sends from a key made for the message; the key. */
+  async sendFresh(asking: Asking): Promise<{ readonly senderKey: Hex; readonly epochKey: Hex }> {
+    await using talker = talkerOf(asking);
+    const { vault, client, genesisHash } = talker.sender;
+    const body = { kind: 'data', content: asking.input } as const;
+    const { envelope } = await sealMessage(talker.sender, { to: asking.to, body, freshKey: { keepMs: 0 } });
+    await client.send(await signMessage(vault, genesisHash, envelope), asking.endpoints);
+    const decoded = decodeEnvelope(envelope);
+    const [key] = await vault.ecdhKeys();
+    if (decoded.suite !== 'v1' || key === undefined) throw new Error('no envelope, or no key');
+    return { senderKey: toHex(decoded.header.senderKey), epochKey: toHex(key.publicKey) };
+  },
+
   /** Id and SCALE of the body, as the recipient opens the envelope. */
   open(genesisHash: Hex, { sender, recipient, bytes }: Sealed): { id: Hex; plaintext: Hex } {
     const envelope = fromHex(bytes);
@@ -120,6 +166,20 @@ const page = {
     return toHex(openPhala({ z, encryptedData: fromHex(bytes) }));
   },
 };
+
+function talkerOf({ genesisHash, identitySeed, to, ecdhKey, endpoints }: Asking) {
+  const vault = createMemoryVault({ identity: keyPairFromSeed(identitySeed) });
+  const client = createRelayClient({ genesisHash, allowPrivate: true });
+  const peer = { current: { epoch: 0, ecdhKey: fromHex(ecdhKey), proven: true }, endpoints };
+  const directory = { get: (id: Hex) => (id === to ? peer : undefined) };
+  return {
+    sender: { vault, client, genesisHash, store: openMemoryStore(), directory },
+    async [Symbol.asyncDispose]() {
+      await client.stop();
+      await vault.close();
+    },
+  };
+}
 
 function commKeyOf(sender: Keys, recipient: Keys, side: 'sender' | 'recipient'): Uint8Array {
   const [own, peer] = side === 'sender' ? [sender, recipient] : [recipient, sender];
