@@ -113,16 +113,17 @@ export class Connection {
   async request(request: ClientRequest, signal?: AbortSignal): Promise<Answer> {
     const { url: endpoint, timeoutMs } = this.#options;
     this.usedAt = Date.now();
-    const heard = this.#heard;
+    let heard: number | undefined;
     try {
       return await withDeadline({ signal, timeoutMs, endpoint }, async (ended) => {
         await this.#greeted;
         await this.#turn(ended);
+        heard = this.#heard;
         return this.#ask(request);
       });
     } catch (error) {
       // Not even another frame came: the next request shall not wait as long for a peer that is gone.
-      if (isRelayError(error, 'relay-timeout') && heard === this.#heard) this.close(error);
+      if (isRelayError(error, 'relay-timeout') && (heard ?? this.#heard) === this.#heard) this.close(error);
       throw error;
     }
   }
@@ -267,7 +268,7 @@ export class Connection {
     try {
       this.#handle(decodeRelayFrame(bytes));
     } catch (error) {
-      this.close(asRelayError(error, 'bad-frame', { endpoint: this.url }));
+      this.close(frameError(error));
     }
   }
 
@@ -333,6 +334,13 @@ export class Connection {
 
 function lost(endpoint: string, reason: string): RelayError {
   return new RelayError('relay-connection-lost', { details: { endpoint, reason } });
+}
+
+/** What ends a connection whose frames can't be read. */
+function frameError(error: unknown): RelayError {
+  if (isRelayError(error, 'wrong-chain') || isRelayError(error, 'bad-frame')) return error;
+  const reason = error instanceof Error ? error.message : String(error);
+  return new RelayError('bad-frame', { details: { reason }, cause: error });
 }
 
 function unexpected(type: string): RelayError {

@@ -1,5 +1,15 @@
 import type { Command } from 'commander';
-import { firstValueFrom, filter, merge, share, takeUntil, tap, from as fromPromise, type Observable } from 'rxjs';
+import {
+  firstValueFrom,
+  filter,
+  merge,
+  share,
+  Subscription,
+  takeUntil,
+  tap,
+  from as fromPromise,
+  type Observable,
+} from 'rxjs';
 import type { Chain } from '../../chain/index.ts';
 import type { Inbox } from '../../inbox/index.ts';
 import { createRelayClient, feedFromMailbox, type MailboxEvent } from '../../relay/index.ts';
@@ -56,8 +66,11 @@ async function listen({ settings, flags, output, signal, interrupted }: Context<
     ),
   );
   const mailboxes = merge(...feeds).pipe(takeUntil(fromPromise(interrupted)), share());
+  const reading = new Subscription();
+  // Before the vault and the client are closed under it.
+  using _reading = { [Symbol.dispose]: () => reading.unsubscribe() };
   const failed = new Promise<never>((_, reject) => {
-    mailboxes.subscribe({ error: reject });
+    reading.add(mailboxes.subscribe({ error: reject }));
   });
   const relaysReady = feeds.map((events) => firstValueFrom(events.pipe(filter(({ type }) => type === 'ready'))));
   await Promise.race([Promise.all([inbox.ready, ...relaysReady]), interrupted, failed]);

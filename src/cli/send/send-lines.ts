@@ -48,8 +48,8 @@ export async function sendLines(sending: SendingParts, lines: AsyncIterable<stri
 }
 
 async function tell({ context }: SendingParts, receipt: Receipt): Promise<void> {
-  const { flags, output, signal } = context;
-  const arrival = await receipt.reached(flags.wait === 'finalized' ? 'finalized' : 'inBlock', signal);
+  const { flags, output } = context;
+  const arrival = await receipt.reached(flags.wait === 'finalized' ? 'finalized' : 'inBlock');
   const { messageId } = arrival;
   if (arrival.state === 'relayed') {
     const { endpoint, status } = arrival;
