@@ -118,7 +118,7 @@ export class WorkerTable {
     this.#isAllUnsaved = !isSaved;
     this.#resolved.clear();
     this.#unresolved.clear();
-    for (const row of pages.rows()) if (!isPlain(row)) this.#unresolved.add(idOf(row));
+    for (const { page } of pages.pages) for (const row of page.notPlain()) this.#unresolved.add(idOf(row));
     this.#byKey = undefined;
     this.#byUrl = undefined;
   }

@@ -2,7 +2,7 @@ import { Reader, type Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { RuntimeCache } from '../runtime/runtime-cache.ts';
-import { fastFromHex } from './fast-hex.ts';
+import { fastFromHex, fastFromHexAll } from './fast-hex.ts';
 import { storagePrefix } from './storage-key.ts';
 import type { StorageReader } from './storage-reader.ts';
 
@@ -40,7 +40,9 @@ export class BlockStorage {
 
   async values(keys: readonly Hex[], signal?: AbortSignal): Promise<(Uint8Array | undefined)[]> {
     const values = await this.#storage.values(keys, this.hash, signal);
-    return values.map((value) => this.#bytes(value, 'A value'));
+    const decoded = fastFromHexAll(values.map((value) => value ?? '0x'));
+    if (decoded === undefined) return values.map((value) => this.#bytes(value, 'A value'));
+    return decoded.map((bytes, i) => (values[i] === undefined ? undefined : bytes));
   }
 
   keyPages(prefix: Hex, signal?: AbortSignal): AsyncGenerator<Hex[]> {
@@ -52,9 +54,17 @@ export class BlockStorage {
     try {
       return decode();
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new RelayError('bad-storage', { details: { what, block: this.hash, reason }, cause: error });
+      throw this.unreadable(what, error);
     }
+  }
+
+  /** What does not decode, and where it was. */
+  unreadable(what: string, error: unknown): RelayError {
+    const reason = error instanceof Error ? error.message : String(error);
+    return new RelayError('bad-storage', {
+      details: { what, block: this.hash, reason },
+      cause: error,
+    });
   }
 
   async #runtimeOf(upgrade: Hex | undefined, signal: AbortSignal | undefined): Promise<Runtime> {
@@ -77,6 +87,8 @@ export class BlockStorage {
     if (value === undefined) return undefined;
     const bytes = fastFromHex(value);
     if (bytes !== undefined) return bytes;
-    throw new RelayError('bad-storage', { details: { what, block: this.hash, reason: 'the node sent no hex' } });
+    throw new RelayError('bad-storage', {
+      details: { what, block: this.hash, reason: 'the node sent no hex' },
+    });
   }
 }

@@ -1,9 +1,9 @@
 import { concatBytes, fromHex, Reader, toHex, type Hex } from '../../codec/index.ts';
-import type { BlockView, RawWorker, WorkerEssentials } from '../chain.ts';
+import type { BlockView, RawWorker } from '../chain.ts';
 import type { ReadAt } from '../runtime/runtime-cache.ts';
 import type { BlockStorage } from './block-storage.ts';
 import { boundEndpoints, decodeEndpoints } from './endpoints.ts';
-import { idBytesOfKey, idOfKey } from './fast-hex.ts';
+import { idBytesOfKeys, idOfKey } from './fast-hex.ts';
 import { inWindow } from './in-window.ts';
 import { layoutOf, type Layout } from './layout.ts';
 import { mapKeys, storagePrefix } from './storage-key.ts';
@@ -38,21 +38,27 @@ export function createBlockView(storage: BlockStorage, readAt: ReadAt): BlockVie
       storage.values(keys, signal),
       storage.values(keys.map(known.endpointsKeyOf), signal),
     ]);
-    return keys.map((key, i) => {
-      const bytes = infos[i];
-      const list = endpoints[i];
-      if (bytes === undefined) return undefined;
-      const read = (): WorkerEssentials => known.workerEssentials(bytes, key);
-      const { ecdhKey, runtimeVersion, confidenceLevel } = storage.decode(`PhalaRegistry.Workers at ${key}`, read);
-      return {
-        identity: idBytesOfKey(key),
-        ecdhKey,
-        runtimeVersion,
-        confidenceLevel,
-        endpoints: list === undefined ? noEndpoints : boundEndpoints(list),
-        gatekeeper: among.size > 0 && among.has(idOfKey(key)),
-      };
-    });
+    const ids = idBytesOfKeys(keys);
+    let key: Hex | undefined;
+    try {
+      return infos.map((bytes, i) => {
+        key = keys[i];
+        const identity = ids[i];
+        const list = endpoints[i];
+        if (bytes === undefined || key === undefined || identity === undefined) return undefined;
+        const { ecdhKey, runtimeVersion, confidenceLevel } = known.workerEssentials(bytes, key);
+        return {
+          identity,
+          ecdhKey,
+          runtimeVersion,
+          confidenceLevel,
+          endpoints: list === undefined ? noEndpoints : boundEndpoints(list),
+          gatekeeper: among.size > 0 && among.has(idOfKey(key)),
+        };
+      });
+    } catch (error) {
+      throw storage.unreadable(`PhalaRegistry.Workers at ${key}`, error);
+    }
   };
 
   const view: BlockView = {
@@ -87,7 +93,11 @@ export function createBlockView(storage: BlockStorage, readAt: ReadAt): BlockVie
       if (bytes === undefined) return undefined;
       const info = storage.decode(`PhalaRegistry.Workers at ${key}`, () => known.decodeWorkerInfo(bytes, idOfKey(key)));
       const gatekeeper = (await gatekeepers(signal)).has(info.identity);
-      return { info, endpoints: decodeEndpoints(boundEndpoints(list ?? noEndpoints)), gatekeeper };
+      return {
+        info,
+        endpoints: decodeEndpoints(boundEndpoints(list ?? noEndpoints)),
+        gatekeeper,
+      };
     },
     workerIds: async (signal) => {
       const ids: Hex[] = [];

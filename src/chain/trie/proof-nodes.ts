@@ -1,7 +1,7 @@
 import { createBLAKE2b, type IHasher } from 'hash-wasm';
 import { equalBytes } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
-import { fastFromHex } from '../storage/fast-hex.ts';
+import { fastFromHexAll } from '../storage/fast-hex.ts';
 import { decodeTrieNode, type TrieNode, type TrieValue } from './trie-node.ts';
 
 const hashLength = 32;
@@ -31,27 +31,35 @@ export interface Known<T> {
  */
 export class ProofNodes {
   readonly hash: Hash256;
-  /** By the first 30 bits of the hash; where those are taken, by the next number that is free. */
-  readonly #encoded = new Map<number, { readonly hash: Uint8Array; readonly bytes: Uint8Array }>();
+  readonly #hashes: Uint8Array[] = [];
+  readonly #encoded: Uint8Array[] = [];
+  /** Where a node is in the lists, by the beginning of its hash; -1: free. A place that is taken sends on to the next. */
+  #places = new Int32Array(2 ** 8).fill(-1);
 
   constructor(hash: Hash256) {
     this.hash = hash;
   }
 
   get size(): number {
-    return this.#encoded.size;
+    return this.#encoded.length;
   }
 
   /** Throws bad-proof where something in the list is no hex. */
   add(proof: readonly unknown[]): void {
-    for (const item of proof) {
-      const bytes = typeof item === 'string' ? fastFromHex(item) : undefined;
-      if (bytes === undefined) throw new RelayError('bad-proof', { details: { reason: 'it is not a list of hex' } });
+    const isText = proof.every((item) => typeof item === 'string');
+    const encoded = isText ? fastFromHexAll(proof) : undefined;
+    if (encoded === undefined)
+      throw new RelayError('bad-proof', {
+        details: { reason: 'it is not a list of hex' },
+      });
+    this.#reserve(this.size + encoded.length);
+    for (const bytes of encoded) {
       const hash = this.hash.binary(bytes);
-      if (this.#get(hash) !== undefined) continue;
-      let slot = firstSlot(hash);
-      while (this.#encoded.has(slot)) slot += 1;
-      this.#encoded.set(slot, { hash, bytes });
+      const slot = this.#slotOf(hash);
+      if (this.#places[slot] !== -1) continue;
+      this.#places[slot] = this.#encoded.length;
+      this.#hashes.push(hash);
+      this.#encoded.push(bytes);
     }
   }
 
@@ -68,14 +76,26 @@ export class ProofNodes {
   }
 
   #get(hash: Uint8Array): Uint8Array | undefined {
-    for (let slot = firstSlot(hash); ; slot += 1) {
-      const node = this.#encoded.get(slot);
-      if (node === undefined || equalBytes(node.hash, hash)) return node?.bytes;
+    return this.#encoded[this.#places[this.#slotOf(hash)] ?? -1];
+  }
+
+  /** The slot with this hash, or the free one where it belongs. */
+  #slotOf(hash: Uint8Array): number {
+    const mask = this.#places.length - 1;
+    for (let slot = beginning(hash) & mask; ; slot = (slot + 1) & mask) {
+      const known = this.#hashes[this.#places[slot] ?? -1];
+      if (known === undefined || equalBytes(known, hash)) return slot;
     }
+  }
+
+  /** At least half of the places stay free. */
+  #reserve(count: number): void {
+    if (2 * count <= this.#places.length) return;
+    this.#places = new Int32Array(2 ** Math.ceil(Math.log2(2 * count))).fill(-1);
+    this.#hashes.forEach((hash, place) => (this.#places[this.#slotOf(hash)] = place));
   }
 }
 
-/** A small number is looked up several times as fast as 64 digits of text. */
-function firstSlot(hash: Uint8Array): number {
-  return (((hash[0] ?? 0) & 0x3f) << 24) | ((hash[1] ?? 0) << 16) | ((hash[2] ?? 0) << 8) | (hash[3] ?? 0);
+function beginning(hash: Uint8Array): number {
+  return ((hash[0] ?? 0) << 24) | ((hash[1] ?? 0) << 16) | ((hash[2] ?? 0) << 8) | (hash[3] ?? 0);
 }

@@ -7,6 +7,7 @@ import { boundEndpoints } from '../storage/endpoints.ts';
 import { idBytesOfKey, idOfKey } from '../storage/fast-hex.ts';
 import { layoutOf, type Layout } from '../storage/layout.ts';
 import { storagePrefix } from '../storage/storage-key.ts';
+import { SortedLists } from './sorted-lists.ts';
 import type { StorageReader } from '../storage/storage-reader.ts';
 import { emptyMap, type KnownMap } from './known-map.ts';
 import { findSubtree, lookUp } from './look-up.ts';
@@ -24,7 +25,10 @@ const noEndpoints = new Uint8Array(0);
 const keysOfEveryBlock = [workersPrefix, endpointsPrefix, gatekeeperKey, lastUpgradeKey];
 
 /** Where a reading begins. */
-export const nothingRead: WorkersMark = { workers: emptyMap, endpoints: emptyMap };
+export const nothingRead: WorkersMark = {
+  workers: emptyMap,
+  endpoints: emptyMap,
+};
 
 export interface ProvenWorkersParts {
   readonly proofs: ProofReader;
@@ -97,7 +101,10 @@ export function createProvenWorkers(parts: ProvenWorkersParts): ProvenWorkers {
   const changes: ProvenWorkers['changes'] = async (mark, head, known, signal) => {
     const state = await stateAt(head, mark.workers, mark.endpoints, signal);
     const gatekeepers = decoded(head, 'PhalaRegistry.Gatekeeper', () => readIds(state.gatekeeper));
-    const next: WorkersMark = { workers: state.workers.map, endpoints: state.endpoints.map };
+    const next: WorkersMark = {
+      workers: state.workers.map,
+      endpoints: state.endpoints.map,
+    };
     const infos = new Map<Hex, WorkerEssentials | undefined>();
     const endpoints = new Map<Hex, Uint8Array>();
     if (state.workers.parts.length + state.endpoints.parts.length === 0)
@@ -112,7 +119,10 @@ export function createProvenWorkers(parts: ProvenWorkersParts): ProvenWorkers {
     for (const { entries } of state.endpoints.parts)
       for (const [key, value] of entries) endpoints.set(idOf(key), boundEndpoints(value));
     for (const id of goneFrom(state.workers.parts, known, idOf, workerSlot)) infos.set(id, undefined);
-    const withEndpoints = { has: (id: Hex) => known.hasEndpoints(id), ids: () => known.ids() };
+    const withEndpoints = {
+      has: (id: Hex) => known.hasEndpoints(id),
+      ids: () => known.ids(),
+    };
     for (const id of goneFrom(state.endpoints.parts, withEndpoints, idOf, endpointSlot)) endpoints.set(id, noEndpoints);
 
     // What a worker published before it was (again) registered did not change with its registration.
@@ -132,19 +142,17 @@ export function createProvenWorkers(parts: ProvenWorkersParts): ProvenWorkers {
     const gatekeepers = decoded(head, 'PhalaRegistry.Gatekeeper', () => readIds(listed));
     const layout = await layoutAt(head, lastUpgrade, signal);
     const reader = { proofs, storage };
-    const lists = new Map<string, Uint8Array>();
-    const keepList = (key: string, value: Uint8Array): void => void lists.set(idDigitsOf(key), boundEndpoints(value));
-    const endpoints = await readMap(reader, head, endpointsPrefix, keepList, signal);
+    const lists = new SortedLists();
+    const endpoints = await readMap(reader, head, endpointsPrefix, lists.add, signal);
     const takeWorker = (key: string, value: Uint8Array): void => {
       const { ecdhKey, runtimeVersion, confidenceLevel } = essentials(head, layout, key, value);
-      const digits = idDigitsOf(key);
       take({
         identity: idBytesOfKey(key),
         ecdhKey,
         runtimeVersion,
         confidenceLevel,
-        endpoints: lists.get(digits) ?? noEndpoints,
-        gatekeeper: gatekeepers.size > 0 && gatekeepers.has(`0x${digits}`),
+        endpoints: lists.find(digitsOf(layout.endpointsKeyOf(`0x${key}`))),
+        gatekeeper: gatekeepers.size > 0 && gatekeepers.has(idOf(key)),
       });
     };
     const workers = await readMap(reader, head, workersPrefix, takeWorker, signal);
@@ -167,12 +175,12 @@ function idOf(key: string): Hex {
   return idOfKey(`0x${key}`);
 }
 
-function idDigitsOf(key: string): string {
-  return key.slice(-64);
-}
-
 function essentials(head: Head, layout: Layout, key: string, value: Uint8Array): WorkerEssentials {
-  return decoded(head, `PhalaRegistry.Workers at 0x${key}`, () => layout.workerEssentials(value, `0x${key}`));
+  try {
+    return layout.workerEssentials(value, `0x${key}`);
+  } catch (error) {
+    throw unreadable(head, `PhalaRegistry.Workers at 0x${key}`, error);
+  }
 }
 
 function readIds(value: Uint8Array | undefined): ReadonlySet<Hex> {
@@ -182,11 +190,18 @@ function readIds(value: Uint8Array | undefined): ReadonlySet<Hex> {
 }
 
 /** Throws bad-storage, naming what and where. */
-function decoded<T>({ hash }: Head, what: string, decode: () => T): T {
+function decoded<T>(head: Head, what: string, decode: () => T): T {
   try {
     return decode();
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new RelayError('bad-storage', { details: { what, block: hash, reason }, cause: error });
+    throw unreadable(head, what, error);
   }
+}
+
+function unreadable({ hash }: Head, what: string, error: unknown): RelayError {
+  const reason = error instanceof Error ? error.message : String(error);
+  return new RelayError('bad-storage', {
+    details: { what, block: hash, reason },
+    cause: error,
+  });
 }

@@ -34,49 +34,74 @@ export function decodeTrieNode(bytes: Uint8Array): TrieNode | undefined {
 }
 
 function decode(bytes: Uint8Array, lengthBits: number, isBranch: boolean, form: 'inline' | 'hash' | 'none'): TrieNode {
-  let at = 1;
-  const take = (length: number): Uint8Array => {
-    const end = at + length;
-    if (end > bytes.length) throw malformed('it is cut off');
-    const taken = bytes.subarray(at, end);
-    at = end;
-    return taken;
-  };
-  const byte = (): number => {
-    const value = bytes[at];
-    if (value === undefined) throw malformed('it is cut off');
-    at += 1;
-    return value;
-  };
-  const compact = (): number => {
-    const low = byte();
-    if ((low & 3) === 0) return low >> 2;
-    if ((low & 3) === 1) return (low | (byte() << 8)) >> 2;
-    if ((low & 3) === 2) return (low | (byte() << 8) | (byte() << 16) | (byte() << 24)) >>> 2;
-    throw malformed('a length in it is too large');
-  };
-
+  // Written out, without helpers that share the place: a snapshot decodes 200 000 of these.
+  const { length } = bytes;
   const fits = 2 ** lengthBits - 1;
+  let at = 1;
   let nibbles = (bytes[0] ?? 0) & fits;
   if (nibbles === fits)
-    for (let more = 255; more === 255;) {
-      more = byte();
+    for (let more = 255; more === 255; at++) {
+      more = byteAt(bytes, at);
       nibbles += more;
     }
-  const partial = digitsOf(take((nibbles + 1) >> 1), nibbles);
-  const bitmap = isBranch ? byte() | (byte() << 8) : 0;
-  const value =
-    form === 'inline' ? { inline: take(compact()) } : form === 'hash' ? { hash: take(hashLength) } : undefined;
-  if (!isBranch) return ended({ partial, value, children: undefined }, at, bytes);
+  const partialAt = at;
+  at += (nibbles + 1) >> 1;
+  if (at > length) throw cutOff();
+  const partial = digitsOf(bytes.subarray(partialAt, at), nibbles);
 
-  const children = new Array<Uint8Array | undefined>(16).fill(undefined);
-  for (let nibble = 0; nibble < 16; nibble++) {
-    if (((bitmap >> nibble) & 1) === 0) continue;
-    const length = compact();
-    if (length > hashLength) throw malformed('a child is longer than a hash');
-    children[nibble] = take(length);
+  let bitmap = 0;
+  if (isBranch) {
+    bitmap = byteAt(bytes, at) | (byteAt(bytes, at + 1) << 8);
+    at += 2;
   }
-  return ended({ partial, value, children }, at, bytes);
+  let value: TrieValue | undefined;
+  if (form !== 'none') {
+    let end = at + hashLength;
+    if (form === 'inline') {
+      const size = compactAt(bytes, at);
+      at += compactBytes(bytes, at);
+      end = at + size;
+    }
+    if (end > length) throw cutOff();
+    const taken = bytes.subarray(at, end);
+    value = form === 'inline' ? { inline: taken } : { hash: taken };
+    at = end;
+  }
+  let children: (Uint8Array | undefined)[] | undefined;
+  if (isBranch) {
+    children = new Array<Uint8Array | undefined>(16).fill(undefined);
+    for (let nibble = 0; nibble < 16; nibble++) {
+      if (((bitmap >> nibble) & 1) === 0) continue;
+      const size = compactAt(bytes, at);
+      if (size > hashLength) throw malformed('a child is longer than a hash');
+      at += compactBytes(bytes, at);
+      if (at + size > length) throw cutOff();
+      children[nibble] = bytes.subarray(at, at + size);
+      at += size;
+    }
+  }
+  if (at !== length) throw malformed('bytes are left over');
+  return { partial, value, children };
+}
+
+function byteAt(bytes: Uint8Array, at: number): number {
+  const byte = bytes[at];
+  if (byte === undefined) throw cutOff();
+  return byte;
+}
+
+function compactAt(bytes: Uint8Array, at: number): number {
+  const low = byteAt(bytes, at);
+  if ((low & 3) === 0) return low >> 2;
+  if ((low & 3) === 1) return (low | (byteAt(bytes, at + 1) << 8)) >> 2;
+  if ((low & 3) === 2)
+    return (low | (byteAt(bytes, at + 1) << 8) | (byteAt(bytes, at + 2) << 16) | (byteAt(bytes, at + 3) << 24)) >>> 2;
+  throw malformed('a length in it is too large');
+}
+
+/** Bytes that the compact number takes. */
+function compactBytes(bytes: Uint8Array, at: number): number {
+  return 1 << ((bytes[at] ?? 0) & 3);
 }
 
 function digitsOf(packed: Uint8Array, nibbles: number): string {
@@ -84,11 +109,6 @@ function digitsOf(packed: Uint8Array, nibbles: number): string {
   if (nibbles % 2 === 0) return text;
   if (!text.startsWith('0')) throw malformed('its partial key is not padded with zero');
   return text.slice(1);
-}
-
-function ended(node: TrieNode, at: number, bytes: Uint8Array): TrieNode {
-  if (at !== bytes.length) throw malformed('bytes are left over');
-  return node;
 }
 
 /** The hex digit of a nibble. */
@@ -101,6 +121,12 @@ export function nibbleAt(path: string, at: number): number {
   return Number.parseInt(path.charAt(at), 16);
 }
 
+function cutOff(): RelayError {
+  return malformed('it is cut off');
+}
+
 function malformed(reason: string): RelayError {
-  return new RelayError('bad-proof', { details: { reason: `a trie node does not decode: ${reason}` } });
+  return new RelayError('bad-proof', {
+    details: { reason: `a trie node does not decode: ${reason}` },
+  });
 }

@@ -1,5 +1,5 @@
 import { compareBytes } from '../../codec/index.ts';
-import { idBytesOf, minRowLength, type WorkerRow } from './worker-row.ts';
+import { idBytesOf, isPlainAt, minRowLength, type WorkerRow } from './worker-row.ts';
 
 const u32 = 4;
 
@@ -17,13 +17,26 @@ export class RowPage {
   }
 
   static of(rows: readonly WorkerRow[]): RowPage {
-    const page = new RowPage(new Uint8Array(rows.reduce((sum, row) => sum + u32 + row.length, u32)));
-    page.#view.setUint32(0, rows.length, true);
-    const start = u32 * (1 + rows.length);
+    const lengths = rows.map((row) => row.length);
+    const bytes = lengths.reduce((sum, length) => sum + length, 0);
+    return RowPage.filled(lengths, bytes, (target, at, index) => {
+      target.set(rows[index] ?? [], at);
+    });
+  }
+
+  /** Of rows of these lengths, `bytes` together; `write` puts one into its place. */
+  static filled(
+    lengths: readonly number[],
+    bytes: number,
+    write: (target: Uint8Array, at: number, index: number) => void,
+  ): RowPage {
+    const start = u32 * (1 + lengths.length);
+    const page = new RowPage(new Uint8Array(start + bytes));
+    page.#view.setUint32(0, lengths.length, true);
     let end = 0;
-    rows.forEach((row, i) => {
-      page.bytes.set(row, start + end);
-      end += row.length;
+    lengths.forEach((length, i) => {
+      write(page.bytes, start + end, i);
+      end += length;
       page.#view.setUint32(u32 * (1 + i), end, true);
     });
     return page;
@@ -53,6 +66,17 @@ export class RowPage {
     const start = u32 * (1 + this.length);
     const from = index === 0 ? 0 : this.#view.getUint32(u32 * index, true);
     return this.bytes.subarray(start + from, start + this.#view.getUint32(u32 * (1 + index), true));
+  }
+
+  /** Rows that are not plain: few, and no view is made of the others. */
+  *notPlain(): Generator<WorkerRow> {
+    const { length } = this;
+    let start = u32 * (1 + length);
+    const first = start;
+    for (let index = 0; index < length; index++) {
+      if (!isPlainAt(this.bytes, start)) yield this.row(index);
+      start = first + this.#view.getUint32(u32 * (1 + index), true);
+    }
   }
 
   find(id: Uint8Array): WorkerRow | undefined {

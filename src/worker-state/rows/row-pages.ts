@@ -3,7 +3,7 @@ import { firstNotBefore, RowPage } from './row-page.ts';
 import { idBytesOf, type WorkerRow } from './worker-row.ts';
 
 /** A page is closed by the row with which it reaches this many bytes. */
-const pageBytes = 16_384;
+export const pageBytes = 16_384;
 
 /** A page and the lowest id that belongs there, which stays while the page is there. */
 export interface PlacedPage {
@@ -30,11 +30,6 @@ export class RowPages {
     this.size = pages.reduce((sum, { page }) => sum + page.length, 0);
   }
 
-  /** Rows must be in order. */
-  static of(rows: Iterable<WorkerRow>): RowPages {
-    return new RowPages([...cut(rows, new Uint8Array(32))]);
-  }
-
   find(id: Uint8Array): WorkerRow | undefined {
     return this.pages[this.#indexOf(id)]?.page.find(id);
   }
@@ -45,7 +40,10 @@ export class RowPages {
 
   /** With some rows put, or taken out where they are undefined; only the pages that they belong to are made anew. */
   merge(changes: ReadonlyMap<Hex, WorkerRow | undefined>): Merged {
-    const sorted = Array.from(changes, ([id, row]) => ({ id: fromHex(id), row }));
+    const sorted = Array.from(changes, ([id, row]) => ({
+      id: fromHex(id),
+      row,
+    }));
     sorted.sort((a, b) => compareBytes(a.id, b.id));
     const byPage = new Map<number, typeof sorted>();
     for (const change of sorted) {
@@ -101,7 +99,10 @@ function* cut(rows: Iterable<WorkerRow>, first: Uint8Array): Generator<PlacedPag
 /** Both in order; what changed stands for what was. */
 function* withChanges(
   rows: Iterable<WorkerRow>,
-  changes: readonly { readonly id: Uint8Array; readonly row: WorkerRow | undefined }[],
+  changes: readonly {
+    readonly id: Uint8Array;
+    readonly row: WorkerRow | undefined;
+  }[],
 ): Generator<WorkerRow> {
   let next = 0;
   for (const row of rows) {

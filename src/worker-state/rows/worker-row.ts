@@ -69,7 +69,12 @@ export function rawWorker(row: WorkerRow): RawWorker {
 
 /** Whether its list of endpoints has nothing but URLs and no fault: neither records nor anything to tell of. */
 export function isPlain(row: WorkerRow): boolean {
-  return ((row[flagsAt] ?? 0) & plainFlag) !== 0;
+  return isPlainAt(row, 0);
+}
+
+/** As {@link isPlain}, of the row that begins at a place. */
+export function isPlainAt(bytes: Uint8Array, at: number): boolean {
+  return ((bytes[at + flagsAt] ?? 0) & plainFlag) !== 0;
 }
 
 export function hasEndpoints(row: WorkerRow): boolean {
@@ -80,5 +85,8 @@ export function endpointsOf(row: WorkerRow): Endpoints {
   const all = decodeEndpoints(row.subarray(endpointsAt));
   if (all.length === 0) return { urls: none, records: none };
   if (isPlain(row)) return { urls: all, records: none };
-  return { urls: all.filter((each) => !isEcdhRecord(each)), records: all.filter(isEcdhRecord) };
+  return {
+    urls: all.filter((each) => !isEcdhRecord(each)),
+    records: all.filter(isEcdhRecord),
+  };
 }
