@@ -1,0 +1,49 @@
+// An outbox in a process of its own that kills itself at one of its steps: before or after a commit, or after a node took an extrinsic.
+import { accountFromSuri, connectChain, type Chain } from '../../src/chain/index.ts';
+import { fromHex, type Hex } from '../../src/codec/index.ts';
+import { createOutbox, openOutboxQueue } from '../../src/outbox/index.ts';
+import { openLmdbStore, type TransactionalStore } from '../../src/store/index.ts';
+import { openVault } from '../../src/vault/index.ts';
+
+const [ws = '', vaultPath = '', dataPath = '', to = '', ecdhKey = '', killAt = ''] = process.argv.slice(2);
+const killStep = Number(killAt);
+
+let step = 0;
+function mayDie(): void {
+  if (step++ === killStep) process.kill(process.pid, 'SIGKILL');
+}
+
+const chain = await connectChain({ endpoints: [ws] });
+const vault = await openVault({ path: vaultPath, passphrase: 'correct horse' });
+const inner = await openLmdbStore({ path: dataPath });
+const store: TransactionalStore = {
+  get: (key) => inner.get(key),
+  entries: (range) => inner.entries(range),
+  async commit(writes, expected) {
+    mayDie();
+    const isWritten = await inner.commit(writes, expected);
+    mayDie();
+    return isWritten;
+  },
+  close: () => inner.close(),
+  [Symbol.asyncDispose]: () => inner.close(),
+};
+const dying: Chain = {
+  ...chain,
+  async post(...args) {
+    const extrinsic = await chain.post(...args);
+    mayDie();
+    return extrinsic;
+  },
+};
+const directory = new Map([[to as Hex, { current: { ecdhKey: fromHex(ecdhKey), proven: true } }]]);
+const account = accountFromSuri('//Alice');
+const outbox = createOutbox({ chain: dying, vault, store, directory, account });
+await outbox.start();
+for await (const { sendId } of openOutboxQueue(inner).entries())
+  await (await outbox.receipt(sendId))?.reached('finalized');
+await outbox.stop();
+await chain.stop();
+await inner.close();
+await vault.close();
+console.log(`done after ${step}`);
