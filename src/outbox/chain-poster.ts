@@ -299,7 +299,7 @@ export class ChainPoster {
       const { blockHash, blockNumber } = inclusion;
       return [stored, { state: 'finalized', messageId, blockHash, blockNumber }];
     });
-    await this.#work.finish(ends, change);
+    if (!(await this.#work.finish(ends, change))) throw new RelayError('outbox-changed');
     for (const id of flight.members) this.#workerLane.forget(id);
     this.#untrack(tracked);
   }
@@ -323,7 +323,7 @@ export class ChainPoster {
       if (!isKept) change.queue(stored.id, 'account');
       statuses.push([stored.id, next]);
     }
-    await this.#work.save(change, members, statuses);
+    if (!(await this.#work.save(change, members, statuses))) throw new RelayError('outbox-changed');
     this.#untrack(tracked);
   }
 

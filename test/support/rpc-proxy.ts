@@ -4,10 +4,12 @@ import { WebSocket, WebSocketServer } from 'ws';
 export class Refusal {
   readonly message: string;
   readonly code: number;
+  readonly data: string | undefined;
 
-  constructor(message: string, code = -32601) {
+  constructor(message: string, code = -32601, data?: string) {
     this.message = message;
     this.code = code;
+    this.data = data;
   }
 }
 
@@ -42,6 +44,8 @@ export interface RpcProxy extends AsyncDisposable {
   alter: Alter;
   /** Called with each request before the node gets it; one for which it gives a promise waits for that. */
   hold: (method: string, params: readonly unknown[]) => Promise<unknown> | undefined;
+  /** Answers a request in the place of the node, which never gets it. undefined for one that passes. */
+  refuse: (method: string, params: readonly unknown[]) => Refusal | undefined;
   /** undefined for a message that passes. */
   fault: (message: Passing) => Fault | undefined;
   /** Whether the client's socket is to break of an answer, as of one beyond its limit (WebSocket close code 1009). */
@@ -70,6 +74,7 @@ interface Settings {
   readonly fault: RpcProxy['fault'];
   readonly tooBig: RpcProxy['tooBig'];
   readonly hold: RpcProxy['hold'];
+  readonly refuse: RpcProxy['refuse'];
   readonly count: (kind: Fault['kind']) => void;
   readonly asked: Map<string, number>;
 }
@@ -92,6 +97,7 @@ export async function startRpcProxy(
     made,
     alter,
     hold: () => undefined,
+    refuse: () => undefined,
     fault: () => undefined,
     tooBig: () => false,
     isClosed: false,
@@ -105,6 +111,7 @@ export async function startRpcProxy(
   const settings: Settings = {
     alter: (...answer) => proxy.alter(...answer),
     hold: (...request) => proxy.hold(...request),
+    refuse: (...request) => proxy.refuse(...request),
     fault: (message) => proxy.fault(message),
     tooBig: (answer) => proxy.tooBig(answer),
     count: (kind) => void made.set(kind, (made.get(kind) ?? 0) + 1),
@@ -130,7 +137,11 @@ export async function startRpcProxy(
   return proxy;
 }
 
-function connectPair(client: WebSocket, node: WebSocket, { alter, hold, fault, tooBig, count, asked }: Settings): void {
+function connectPair(
+  client: WebSocket,
+  node: WebSocket,
+  { alter, hold, refuse: refusalOf, fault, tooBig, count, asked }: Settings,
+): void {
   const requests = new Map<number, { method: string; params: readonly unknown[] }>();
   const swallowed = new Set<string>();
   const waiting: string[] = [];
@@ -142,6 +153,12 @@ function connectPair(client: WebSocket, node: WebSocket, { alter, hold, fault, t
     const holds: Promise<unknown>[] = [];
     for (const { id, method = '', params = [] } of asks) {
       asked.set(method, (asked.get(method) ?? 0) + 1);
+      const refusal = refusalOf(method, params as readonly unknown[]);
+      if (refusal !== undefined) {
+        const { code, message, data } = refusal;
+        client.send(JSON.stringify({ jsonrpc: '2.0', id, error: { code, message, data } }));
+        return;
+      }
       if (id !== undefined) requests.set(id, { method, params: params as readonly unknown[] });
       const holding = hold(method, params as readonly unknown[]);
       if (holding !== undefined) holds.push(holding);

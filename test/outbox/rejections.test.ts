@@ -1,0 +1,178 @@
+import assert from 'node:assert/strict';
+import { WebSocket } from 'ws';
+import { connectChain, type Chain } from '../../src/chain/index.ts';
+import { equalBytes, messageId, topicOf, type Hex } from '../../src/codec/index.ts';
+import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { createOutbox, type Outbox, type OutboxOptions, type Receipt } from '../../src/outbox/index.ts';
+import { openMemoryStore } from '../../src/store/index.ts';
+import type { Vault } from '../../src/vault/index.ts';
+import { alice, directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
+import { Refusal, startRpcProxy, type RpcProxy } from '../support/rpc-proxy.ts';
+import { until } from '../support/until.ts';
+
+const submitMethods = new Set(['author_submitAndWatchExtrinsic', 'author_submitExtrinsic']);
+/** As substrate's nodes word them. */
+const refusals = {
+  'a used nonce (1010)': new Refusal('Invalid Transaction', 1010, 'Transaction is outdated'),
+  'an old birth block (1010)': new Refusal('Invalid Transaction', 1010, 'Transaction has an ancient birth block'),
+  'a signature of before an upgrade (1010)': new Refusal(
+    'Invalid Transaction',
+    1010,
+    'Transaction has a bad signature',
+  ),
+  'a ban (1012)': new Refusal('Transaction is temporarily banned', 1012),
+  'another in its place (1014)': new Refusal('Priority is too low: (10 vs 10)', 1014),
+  'a full pool (1016)': new Refusal('Immediately Dropped', 1016),
+};
+
+describe('outbox: refusals of the pool', () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+  let dev: DevChain;
+  let proxy: RpcProxy;
+  let chain: Chain;
+  let sender: Vault;
+  let recipient: Vault;
+  let first: number;
+  const open: AsyncDisposable[] = [];
+
+  before(async () => {
+    folder = await temporaryFolder();
+    dev = await startDevChain();
+    proxy = await startRpcProxy(dev.ws);
+    chain = await connectChain({ endpoints: [proxy.ws], backoff: { minMs: 5, maxMs: 20 } });
+    [sender, recipient] = (await registered(chain, folder.path, ['a', 'b'])) as [Vault, Vault];
+  });
+
+  beforeEach(async () => {
+    first = (await chain.bestHead()).number + 1;
+  });
+
+  afterEach(async () => {
+    proxy.refuse = () => undefined;
+    for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
+  });
+
+  after(async () => {
+    await chain.stop();
+    await proxy[Symbol.asyncDispose]();
+    await dev.stop();
+    await folder.remove();
+  });
+
+  async function outbox(options: Partial<OutboxOptions> = {}): Promise<Outbox> {
+    const directory = await directoryOf(recipient);
+    const store = openMemoryStore();
+    const made = createOutbox({ chain, vault: sender, store, directory, account: alice, ...options });
+    open.push(made);
+    await made.start();
+    return made;
+  }
+
+  function send(box: Outbox, text: string, as: 'worker' | 'account'): Promise<Receipt> {
+    return box.send({ to: recipient.identity, body: { kind: 'data', content: utf8(text) }, as });
+  }
+
+  /** Ids of the messages to the recipient since the test began. */
+  async function posted(): Promise<Hex[]> {
+    const { number } = await chain.bestHead();
+    const ids: Hex[] = [];
+    for (let block = first; block <= number; block++) {
+      const head = await chain.headAt(block);
+      for (const { destination, payload } of head === undefined ? [] : await chain.at(head.hash).outboundMessages())
+        if (equalBytes(destination, topicOf(recipient.identity)))
+          ids.push(messageId({ genesisHash: chain.genesisHash, envelope: payload }));
+    }
+    return ids;
+  }
+
+  /** The first `times` extrinsics get this in the place of the node's answer. */
+  function refuse(times: number, answer: (extrinsic: Hex) => Refusal): void {
+    let left = times;
+    proxy.refuse = (method, params) => (submitMethods.has(method) && left-- > 0 ? answer(params[0] as Hex) : undefined);
+  }
+
+  for (const as of ['worker', 'account'] as const)
+    for (const [what, refusal] of Object.entries(refusals))
+      // CheckMqSequence and a used nonce answer alike; the sequence is looked up then.
+      it(`of ${what}: the message of a ${as} comes in once all the same`, async () => {
+        refuse(1, () => refusal);
+        const box = await outbox();
+        const receipt = await send(box, what, as);
+        if (as === 'account' && what.startsWith('a used nonce')) {
+          // No competitor took it, so the node's word is final: precise, and retried by hand.
+          await assert.rejects(receipt.reached('finalized'), { code: 'extrinsic-rejected' });
+          await box.retry(receipt.sendId);
+        }
+        const { messageId: id } = await ((await box.receipt(receipt.sendId)) ?? receipt).reached('finalized');
+        assert.deepEqual(await posted(), [id]);
+      });
+
+  it('of what the pool has already (1013): it is followed into its block, not posted twice', async () => {
+    const seen: Promise<unknown>[] = [];
+    refuse(1, (extrinsic) => {
+      seen.push(rpc(dev.ws, 'author_submitExtrinsic', [extrinsic]));
+      return new Refusal('Transaction is already imported', 1013);
+    });
+    const receipt = await send(await outbox(), 'already there', 'account');
+    const { messageId: id } = await receipt.reached('finalized');
+    await Promise.all(seen);
+    assert.deepEqual(await posted(), [id]);
+  });
+
+  it('of what it does not take at all (1010): fails with its reason, and can be retried', async () => {
+    refuse(1, () => new Refusal('Invalid Transaction', 1010, 'Custom error: 7'));
+    const box = await outbox();
+    const receipt = await send(box, 'refused', 'account');
+    await assert.rejects(receipt.reached('inBlock'), { code: 'extrinsic-rejected', message: /Custom error: 7/ });
+    await box.retry(receipt.sendId);
+    const again = await box.receipt(receipt.sendId);
+    const id = (await again?.reached('inBlock'))?.messageId;
+    assert.deepEqual(await posted(), [id]);
+  });
+
+  it('of a batch that weighs too much: smaller ones come in, in order', async () => {
+    let seen = 0;
+    proxy.refuse = (method, params) => {
+      const isLarge = submitMethods.has(method) && String(params[0]).length > 3_000;
+      if (!isLarge) return undefined;
+      seen++;
+      return new Refusal('Invalid Transaction', 1010, 'Transaction would exhaust the block limits');
+    };
+    const store = openMemoryStore();
+    const directory = await directoryOf(recipient);
+    const queue = createOutbox({ chain, vault: sender, store, directory, account: alice });
+    const ids: bigint[] = [];
+    for (let i = 0; i < 8; i++) ids.push((await send(queue, `${i}`, 'account')).sendId);
+    await queue.stop();
+    const box = await outbox({ store });
+    const receipts = await Promise.all(ids.map((id) => box.receipt(id)));
+    const arrivals = await Promise.all(receipts.map(async (receipt) => receipt?.reached('inBlock')));
+    assert.ok(seen > 0);
+    assert.deepEqual(
+      await posted(),
+      arrivals.map((arrival) => arrival?.messageId),
+    );
+  });
+
+  it('of a pool that stays full: says so, keeps the message, and goes on when there is room', async () => {
+    const setbacks: string[] = [];
+    let isFull = true;
+    proxy.refuse = (method) =>
+      isFull && submitMethods.has(method) ? new Refusal('Immediately Dropped', 1016) : undefined;
+    const box = await outbox({ onSetback: ({ code }) => setbacks.push(code) });
+    const receipt = await send(box, 'full', 'account');
+    await until(() => setbacks.includes('pool-full'));
+    isFull = false;
+    const { messageId: id } = await receipt.reached('finalized');
+    assert.deepEqual(await posted(), [id]);
+  });
+});
+
+/** One request past the proxy. */
+async function rpc(ws: string, method: string, params: readonly unknown[]): Promise<void> {
+  const socket = new WebSocket(ws);
+  await new Promise((resolve) => socket.addEventListener('open', resolve));
+  socket.send(JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }));
+  await new Promise((resolve) => socket.addEventListener('message', resolve));
+  socket.close();
+}
