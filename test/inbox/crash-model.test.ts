@@ -66,7 +66,7 @@ describe('inbox: the model, with a crash at every commit', () => {
               plays++;
             }
         }),
-        modelRuns(),
+        modelRuns(12),
       );
       assert.ok(plays > 0, 'it died somewhere');
     }).timeout(300_000);

@@ -1,0 +1,196 @@
+import type { Account } from '../../src/chain/index.ts';
+import type { KeyDirectory } from '../../src/channel/index.ts';
+import { decodeEnvelope, topicOf, type Hex } from '../../src/codec/index.ts';
+import { createOutbox, type Outbox } from '../../src/outbox/index.ts';
+import { openMemoryStore } from '../../src/store/index.ts';
+import { createMemoryVault } from '../../src/vault/index.ts';
+import type { RecipientEntry, SenderEntry } from '../soak/ledger.ts';
+import type { PostedMessage } from '../soak/truth.ts';
+import { judge, nameOf, type Verdict } from '../soak/verdict.ts';
+import { alice, bob, directoryOf } from '../support/entities.ts';
+import { connectTo, type Line } from '../support/simulation/connect.ts';
+import { idle } from '../support/simulation/idle.ts';
+import { Life } from '../support/simulation/life.ts';
+import { MortalStore, type Death, type Fate } from '../support/simulation/mortal-store.ts';
+import { SimulatedChain, simulatedEra } from '../support/simulation/simulated-chain.ts';
+
+type Kind = 'worker' | 'account';
+
+/** Blocks in which all that is queued must have come in, whatever went before. */
+const mostBlocks = 8 * simulatedEra;
+
+/** The real outbox over a chain in memory. Whether it was once, and in order, the chain itself tells at the end. */
+export class OutboxWorld {
+  readonly #fate: Fate;
+  readonly #chain = new SimulatedChain();
+  readonly #disk = openMemoryStore();
+  readonly #vault = createMemoryVault();
+  readonly #recipient = createMemoryVault();
+  readonly #account: Account = alice;
+  readonly #entries: Record<Kind, SenderEntry[]> = { worker: [], account: [] };
+  readonly #line: Line = {};
+  readonly #texts = new Map<Uint8Array, string>();
+  #directory: KeyDirectory | undefined;
+  #running: { readonly life: Life; readonly outbox: Outbox } | undefined;
+  #count = 0;
+
+  constructor(death?: Death) {
+    this.#fate = { commits: 0, death };
+  }
+
+  /** Of all lives so far. */
+  get commits(): number {
+    return this.#fate.commits;
+  }
+
+  async start(): Promise<void> {
+    this.#directory ??= await directoryOf(this.#recipient);
+    const life = new Life();
+    const outbox = createOutbox({
+      chain: connectTo(this.#chain, life, this.#line),
+      vault: this.#vault,
+      store: new MortalStore(this.#disk, life, this.#fate),
+      directory: this.#directory,
+      account: this.#account,
+    });
+    this.#running = { life, outbox };
+    void outbox.start();
+    await this.settle();
+  }
+
+  /** Lets the process do what it can; where it died, starts it again. */
+  async settle(): Promise<void> {
+    const running = this.#running;
+    if (running === undefined) return;
+    await idle(() => running.life.steps);
+    if (running.life.isOver) await this.start();
+  }
+
+  async kill(): Promise<void> {
+    this.#running?.life.end();
+    await this.settle();
+  }
+
+  async send(as: Kind): Promise<void> {
+    const { life, outbox } = this.#running ?? {};
+    if (life === undefined || outbox === undefined) return;
+    const text = `${as} ${this.#count++}`;
+    const to = this.#recipient.identity;
+    const entries = this.#entries[as];
+    entries.push({ event: 'meant', to, text });
+    const queue = async (): Promise<void> => {
+      const receipt = await outbox.send({ to, body: { kind: 'data', content: new TextEncoder().encode(text) }, as });
+      if (life.isOver) return;
+      entries.push({ event: 'queued', text, nonce: String(receipt.nonce) });
+      receipt.status$.subscribe((status) => {
+        if (status.state !== 'failed') return;
+        entries.push({ event: 'failed', to, nonce: String(receipt.nonce), code: status.error.code });
+      });
+    };
+    void queue();
+    await this.settle();
+  }
+
+  async build(isEmpty: boolean): Promise<void> {
+    this.#chain.build({ isEmpty });
+    await this.settle();
+  }
+
+  async reorg(depth: number, isKept: boolean): Promise<void> {
+    this.#chain.reorg(depth, isKept);
+    await this.settle();
+  }
+
+  async finalize(lag: number): Promise<void> {
+    this.#chain.finalize(lag);
+    await this.settle();
+  }
+
+  /** What waits in the pool dies of age. */
+  async outliveEras(): Promise<void> {
+    for (let n = 0; n <= simulatedEra; n++) this.#chain.build({ isEmpty: true });
+    await this.settle();
+  }
+
+  /** The next extrinsic does not get through, or the node's answer to it does not. */
+  loseNext(what: 'extrinsic' | 'answer'): void {
+    this.#line.loses = what;
+  }
+
+  /** Somebody else posts the first signed message of a worker that waits in the pool. */
+  async steal(): Promise<void> {
+    for (const { calls } of this.#chain.pool.values()) {
+      const call = calls.find(({ kind }) => kind === 'sync-offchain-message');
+      if (call === undefined) continue;
+      this.#chain.submitFirst([call], bob.id);
+      break;
+    }
+    await this.settle();
+  }
+
+  /** Other software of the same account takes its next nonce. */
+  async compete(): Promise<void> {
+    this.#chain.submitFirst([], this.#account.id);
+    await this.settle();
+  }
+
+  /** Lets all come in and judges. */
+  async end(): Promise<Verdict> {
+    let verdict = await this.#judge();
+    for (let block = 0; block < mostBlocks && verdict.broken.length > 0; block++) {
+      await this.build(false);
+      await this.finalize(1);
+      verdict = await this.#judge();
+    }
+    // What came in stays in, and nothing comes after it.
+    for (let block = 0; block < simulatedEra; block++) {
+      await this.build(false);
+      await this.finalize(0);
+    }
+    this.#running?.life.end();
+    return this.#judge();
+  }
+
+  /** Whoever reads the finalized blocks takes each nonce once, as an inbox does. */
+  async #judge(): Promise<Verdict> {
+    const to = this.#recipient.identity;
+    const posted: PostedMessage[] = [];
+    const received: RecipientEntry[] = [{ event: 'started' }];
+    const seen = new Set<string>();
+    for (let number = 1; number <= this.#chain.finalized.head.number; number++)
+      for (const { sender, destination, payload } of this.#chain.at(number)?.messages ?? []) {
+        const envelope = decodeEnvelope(payload);
+        if (sender.kind === 'other' || envelope.suite !== 'v1' || destination.length !== topicOf(to).length) continue;
+        const { nonce } = envelope.header;
+        const message = { block: number, sender: `${sender.kind} ${sender.id}`, to, payload, nonce };
+        posted.push(message);
+        if (seen.has(nameOf(message))) continue;
+        seen.add(nameOf(message));
+        const text = await this.#textOf(payload);
+        const { kind: fromKind, id: from } = sender;
+        received.push({ event: 'delivered', id: idOf(posted.length), from, fromKind, nonce: String(nonce), text });
+      }
+    return judge({
+      senders: (['worker', 'account'] as const).map((kind) => ({
+        id: kind === 'worker' ? `worker ${this.#vault.identity}` : `account ${this.#account.id}`,
+        entries: this.#entries[kind],
+      })),
+      recipients: [{ id: to, finality: 'finalized', entries: received }],
+      posted,
+      reposted: new Map(),
+    });
+  }
+
+  async #textOf(envelope: Uint8Array): Promise<string> {
+    const known = this.#texts.get(envelope);
+    if (known !== undefined) return known;
+    const { body } = await this.#recipient.open({ genesisHash: this.#chain.genesisHash, envelope });
+    const text = body.kind === 'data' ? new TextDecoder().decode(body.content) : body.kind;
+    this.#texts.set(envelope, text);
+    return text;
+  }
+}
+
+function idOf(n: number): Hex {
+  return `0x${n.toString(16).padStart(64, '0')}`;
+}
