@@ -149,6 +149,9 @@ export class MapWalk {
       const place = { path: childPath, merkleValue: child };
       counts[nibble] = this.visit(slotOf(relative, nibble), place, entries, isAllInside);
     });
+    // What is not remembered anyway need not be built: four of five branches.
+    const below = total(counts);
+    if (isInside && below <= smallSubtree) return count + below;
     return count + this.#build(slot, relative, node.children, counts);
   }
 
