@@ -235,7 +235,7 @@ class LmdbMailStore implements MailStore {
     const box = this.#box(recipient);
     const end = upTo < box.last ? upTo : box.last;
     if (end <= box.acknowledged) return false;
-    const deleted = this.#delete(recipient, box, [...this.#range(recipient, box.acknowledged + 1n, end, chunk)]);
+    const deleted = this.#delete(box, [...this.#range(recipient, box.acknowledged + 1n, end, chunk)]);
     const more = deleted.count === chunk;
     box.acknowledged = more ? deleted.last : end;
     return more;
@@ -248,15 +248,15 @@ class LmdbMailStore implements MailStore {
       if (layout.mailStoredAt(entry.value) >= before) break;
       old.push(entry);
     }
-    return this.#delete(recipient, this.#box(recipient), old).count;
+    return this.#delete(this.#box(recipient), old).count;
   }
 
-  #delete(recipient: Hex, box: layout.Box, entries: readonly { readonly key: Buffer; readonly value: Buffer }[]) {
+  #delete(box: layout.Box, entries: readonly { readonly key: Buffer; readonly value: Buffer }[]) {
     const totals = this.#loadTotals();
     let last = 0n;
     for (const { key, value } of entries) {
       last = key.readBigUInt64BE(32);
-      this.#tables.mail.removeSync(layout.mailKey(recipient, last));
+      this.#tables.mail.removeSync(key);
       count(box, totals, -1, layout.mailOverhead - value.length);
     }
     return { count: entries.length, last };
