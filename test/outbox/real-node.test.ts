@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { connectChain, type Chain } from '../../src/chain/index.ts';
+import { equalBytes, topicOf } from '../../src/codec/index.ts';
+import { createOutbox } from '../../src/outbox/index.ts';
+import { openMemoryStore } from '../../src/store/index.ts';
+import type { Vault } from '../../src/vault/index.ts';
+import { alice, directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
+import { describeRealNode, startRealNode } from '../support/real-node.ts';
+
+/** A node compiles its runtime before it listens, and waits for its turn on a busy machine. */
+const nodeTimeoutMs = 180_000;
+const each = 6;
+
+describeRealNode('outbox', function () {
+  this.timeout(nodeTimeoutMs);
+
+  for (const [what, args] of [
+    ['on a node with room', []],
+    ['on a node whose pool holds one extrinsic', ['--pool-limit', '1']],
+  ] as const)
+    it(`comes through beside another with the same account, each in its order, ${what}`, async () => {
+      const folder = await temporaryFolder();
+      try {
+        await using node = await startRealNode({ blockTimeMs: 400, args });
+        await using one = await connectChain({ endpoints: [node.ws] });
+        await using other = await connectChain({ endpoints: [node.ws] });
+        const [a, b] = (await registered(one, folder.path, ['a', 'b'])) as [Vault, Vault];
+        const sent = await Promise.all([one, other].map((chain, i) => sendAll(chain, a, b, `${i}`)));
+        const nonces = await posted(one, b);
+        assert.deepEqual(nonces.toSorted(), sent.flat().toSorted());
+        for (const own of sent)
+          assert.deepEqual(
+            nonces.filter((nonce) => own.includes(nonce)),
+            own,
+          );
+      } finally {
+        await folder.remove();
+      }
+    });
+});
+
+/** Sends one after the other is in a block, so that both outboxes post all the time. Gives the nonces. */
+async function sendAll(chain: Chain, sender: Vault, recipient: Vault, name: string): Promise<bigint[]> {
+  const directory = await directoryOf(recipient);
+  await using box = createOutbox({ chain, vault: sender, store: openMemoryStore(), directory, account: alice });
+  await box.start();
+  const nonces: bigint[] = [];
+  for (let i = 0; i < each; i++) {
+    const body = { kind: 'data', content: utf8(`${name} ${i}`) } as const;
+    const receipt = await box.send({ to: recipient.identity, body, as: 'account' });
+    nonces.push(receipt.nonce);
+    await receipt.reached('inBlock');
+  }
+  return nonces;
+}
+
+/** Nonces of all messages to the recipient, in the order of the chain. */
+async function posted(chain: Chain, recipient: Vault): Promise<bigint[]> {
+  const { number } = await chain.bestHead();
+  const nonces: bigint[] = [];
+  for (let block = 1; block <= number; block++) {
+    const head = await chain.headAt(block);
+    for (const { destination, payload } of head === undefined ? [] : await chain.at(head.hash).outboundMessages())
+      if (equalBytes(destination, topicOf(recipient.identity)))
+        nonces.push((await recipient.open({ genesisHash: chain.genesisHash, envelope: payload })).header.nonce);
+  }
+  return nonces;
+}
