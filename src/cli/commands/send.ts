@@ -7,11 +7,12 @@ import { action, command, withAccount, type Context } from '../command.ts';
 import { bodyFrom, callOf, linesOf, type BodyFlags } from '../message-input.ts';
 import { parseId } from '../parse-id.ts';
 import type { SuriFlags } from '../secrets.ts';
-import { askOffChain, isAnswer, type Wait } from '../send/ask-off-chain.ts';
+import { askOffChain } from '../send/ask-off-chain.ts';
 import { sendLines } from '../send/send-lines.ts';
 import { sendOffChain } from '../send/send-off-chain.ts';
 import { sendOnChain } from '../send/send-on-chain.ts';
 import type { Sending } from '../send/sending.ts';
+import { isAnswer, type Wait } from '../send/wait.ts';
 import { dataFolder, mayReachPrivate, openChain, openData, optionalAccount, timeoutMs } from '../session.ts';
 import { unlockVault } from '../unlock-vault.ts';
 

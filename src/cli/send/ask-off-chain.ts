@@ -6,18 +6,10 @@ import { bodyText, contentJson } from '../print-inbox.ts';
 import { timeoutMs } from '../session.ts';
 import { senderOf, type Sending } from './sending.ts';
 
-type AnswerWait = 'delivered' | 'read' | 'reply';
-export type Wait = AnswerWait | 'stored' | 'inBlock' | 'finalized';
-
-/** Whether it is the recipient's word that is waited for. */
-export function isAnswer(wait: Wait | undefined): wait is AnswerWait {
-  return wait === 'delivered' || wait === 'read' || wait === 'reply';
-}
-
 /** Sends off chain from a fresh key and waits for what the recipient says to it. */
 export async function askOffChain(
   sending: Sending,
-  wait: AnswerWait,
+  wait: 'delivered' | 'read' | 'reply',
   decodeReturn: ((output: Uint8Array) => unknown) | undefined,
 ): Promise<void> {
   const { context, chain, data, to, body, client, recipient } = sending;

@@ -6,7 +6,7 @@ import type { Vault } from '../../vault/index.ts';
 import type { WorkerEntry } from '../../worker-state/index.ts';
 import type { Context } from '../command.ts';
 import type { EntityData } from '../session.ts';
-import type { Wait } from './ask-off-chain.ts';
+import type { Wait } from './wait.ts';
 
 export interface SendFlags {
   readonly as: 'worker' | 'account';

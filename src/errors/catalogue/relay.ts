@@ -125,10 +125,6 @@ export const relayErrors = {
     message: 'The answer to {to} could not be left where it looks for it: {reason}.',
     remedy: 'Check that the relays of this entity are up; who asked may ask again.',
   },
-  'handler-failed': {
-    message: 'The handler of message {messageId} failed: {reason}.',
-    remedy: 'Mend the handler; the message comes again at the next start.',
-  },
   'relay-refused': {
     message: 'The relay "{endpoint}" answered {code}: {reason}',
     remedy: '{advice}',
