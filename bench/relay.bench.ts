@@ -2,6 +2,7 @@ import type { Comparison } from './harness.ts';
 import { deliver } from './relay/deliver.ts';
 import { idle } from './relay/idle.ts';
 import { ingest } from './relay/ingest.ts';
+import { jetstreamBench } from './relay/jetstream.ts';
 import { latency } from './relay/latency.ts';
 
 export const room = 'relay';
@@ -13,5 +14,6 @@ export function benches(): Promise<Comparison[]> {
     { name: 'relay/deliver', run: deliver },
     { name: 'relay/latency', run: latency },
     { name: 'relay/idle', run: idle },
+    { name: 'relay/jetstream', run: jetstreamBench },
   ]);
 }

@@ -108,15 +108,17 @@ export class DirectReader {
     if (headers.code === notFound || headers.code === endOfBatch) done({ messages, pending });
     else if (headers.code !== 0) done(undefined);
     else {
+      const fields = { sequence: 0, before: 0, subject: '', note: '' };
+      for (const [name, [value = '']] of headers)
+        if (name === 'Nats-Sequence') fields.sequence = Number(value);
+        else if (name === 'Nats-Last-Sequence') fields.before = Number(value);
+        else if (name === 'Nats-Num-Pending') open.pending = Number(value);
+        else if (name === 'Nats-Subject') fields.subject = value;
+        else if (name === noteHeader) fields.note = value;
+      const { before, ...message } = fields;
       // A route that breaks may swallow a part of the page: what came before it counts.
-      const before = Number(headers.get('Nats-Last-Sequence'));
-      if (before !== (messages.at(-1)?.sequence ?? before)) {
-        done({ messages, pending });
-        return;
-      }
-      const sequence = Number(headers.get('Nats-Sequence'));
-      messages.push({ sequence, subject: headers.get('Nats-Subject'), data, note: headers.get(noteHeader) });
-      open.pending = Number(headers.get('Nats-Num-Pending'));
+      if (before === (messages.at(-1)?.sequence ?? before)) messages.push({ ...message, data });
+      else done({ messages, pending });
     }
   }
 }

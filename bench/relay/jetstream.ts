@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { AckPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
+import { toHex, type Hex } from '../../src/codec/index.ts';
+import { openJetStreamMailStore } from '../../src/store/index.ts';
+import { startNats } from '../../test/support/nats-server.ts';
+import { median, rounded, type Result } from '../harness.ts';
+
+const rounds = 7;
+const messages = 6_000;
+const recipients = 32;
+/** Of a SignedEnvelope with a body of 256 bytes. */
+const messageBytes = 560;
+const inFlight = 256;
+/** Recipients that read at once, and messages that each acknowledges together. */
+const readers = 8;
+const page = 64;
+
+/** Messages a second of each step. */
+interface Rates {
+  readonly append: number;
+  readonly read: number;
+  readonly all: number;
+}
+
+interface Side {
+  append(recipient: number): Promise<unknown>;
+  /** Reads and acknowledges a whole mailbox; gives how many messages that were. */
+  drain(recipient: number): Promise<number>;
+}
+
+/** One nats-server; both sides with one stream of the same settings, in turns in this process. */
+export async function jetstreamBench(): Promise<readonly Result[]> {
+  await using server = await startNats();
+  await using ours = await openOurs(server.url);
+  await using bare = await openBare(server.url);
+  const measured: { readonly ours: Rates; readonly bare: Rates }[] = [];
+  for (let round = -1; round < rounds; round++) {
+    const first = round % 2 === 0 ? await ratesOf(ours) : undefined;
+    const bareRates = await ratesOf(bare);
+    const both = { ours: first ?? (await ratesOf(ours)), bare: bareRates };
+    if (round >= 0) measured.push(both);
+  }
+  return (['all', 'append', 'read'] as const).map((step) => ({
+    name: step === 'all' ? 'relay/jetstream' : `relay/jetstream-${step}`,
+    ours: rounded(median(measured.map((each) => each.ours[step]))),
+    baseline: rounded(median(measured.map((each) => each.bare[step]))),
+    ratio: rounded(median(measured.map((each) => each.ours[step] / each.bare[step]))),
+    unit: 'messages/s',
+  }));
+}
+
+async function ratesOf(side: Side): Promise<Rates> {
+  const start = performance.now();
+  await inParallel(inFlight, messages, (n) => side.append(n % recipients));
+  const appended = performance.now();
+  let drained = 0;
+  await inParallel(readers, recipients, async (recipient) => {
+    const count = await side.drain(recipient);
+    drained += count;
+  });
+  const end = performance.now();
+  assert.equal(drained, messages);
+  const rate = (ms: number): number => (messages * 1_000) / ms;
+  return { append: rate(appended - start), read: rate(end - appended), all: rate(end - start) };
+}
+
+async function inParallel(lanes: number, count: number, work: (n: number) => Promise<unknown>): Promise<void> {
+  let next = 0;
+  await Promise.all(
+    Array.from({ length: lanes }, async () => {
+      while (next < count) await work(next++);
+    }),
+  );
+}
+
+async function openOurs(url: string): Promise<Side & AsyncDisposable> {
+  const store = await openJetStreamMailStore({ nats: { servers: [url] }, name: 'bench', shards: 1 });
+  const boxes: readonly Hex[] = Array.from({ length: recipients }, () => toHex(randomBytes(32)));
+  const box = (recipient: number): Hex => boxes[recipient] ?? assert.fail();
+  return {
+    append: (recipient) => store.append(box(recipient), toHex(randomBytes(32)), randomBytes(messageBytes)),
+    // As the relay does it: what is read during an acknowledgement shares the next one.
+    async drain(recipient) {
+      let count = 0;
+      let after = 0n;
+      let acknowledged = 0n;
+      let acknowledging: Promise<void> | undefined;
+      const acknowledge = async (): Promise<void> => {
+        while (acknowledged < after) await store.ack(box(recipient), (acknowledged = after));
+        acknowledging = undefined;
+      };
+      for (;;) {
+        const mail = await store.read(box(recipient), after, { count: page });
+        const last = mail.at(-1);
+        if (last === undefined) break;
+        count += mail.length;
+        after = last.cursor;
+        acknowledging ??= acknowledge();
+      }
+      await acknowledging;
+      return count;
+    },
+    [Symbol.asyncDispose]: () => store.close(),
+  };
+}
+
+/** What a program would do with the client alone: deduplication by NATS, a consumer for each recipient. */
+async function openBare(url: string): Promise<Side & AsyncDisposable> {
+  const connection = await connect({ servers: url });
+  const manager = await jetstreamManager(connection);
+  const client = jetstream(connection);
+  const { config } = await manager.streams.info('KHALA_bench_0');
+  const stream = 'BARE';
+  await manager.streams.add({ ...config, name: stream, subjects: ['bare.*'] });
+  const consumers = await Promise.all(
+    Array.from({ length: recipients }, async (_, recipient) => {
+      const name = `reader-${recipient}`;
+      await manager.consumers.add(stream, {
+        durable_name: name,
+        filter_subject: `bare.${recipient}`,
+        ack_policy: AckPolicy.Explicit,
+        max_ack_pending: messages,
+      });
+      return client.consumers.get(stream, name);
+    }),
+  );
+  return {
+    append: (recipient) =>
+      client.publish(`bare.${recipient}`, randomBytes(messageBytes), { msgID: randomBytes(32).toString('base64url') }),
+    async drain(recipient) {
+      const consumer = consumers[recipient] ?? assert.fail();
+      let count = 0;
+      for (let pending = (await consumer.info()).num_pending; pending > 0;) {
+        for await (const message of await consumer.fetch({ max_messages: Math.min(page, pending) })) {
+          message.ack();
+          pending = message.info.pending;
+          count += 1;
+        }
+      }
+      await connection.flush();
+      return count;
+    },
+    [Symbol.asyncDispose]: () => connection.close(),
+  };
+}
