@@ -39,7 +39,7 @@ describe('settings of a relay', () => {
     const day = 86_400_000;
     assert.deepEqual(mailboxOptionsOf(settingsOf()), {
       retentionMs: 30 * day,
-      quota: { maxCount: 100_000, maxBytes: 256 * 2 ** 20, maxTotalBytes: 64 * 2 ** 30 },
+      quota: { maxCount: 100_000, maxBytes: 256 * 2 ** 20 },
     });
   });
 
