@@ -3,7 +3,7 @@ import { createInbox, type Inbox } from '../inbox/index.ts';
 import type { Vault } from '../vault/index.ts';
 import type { WorkerStateWatch } from '../worker-state/index.ts';
 import { blockNumber } from './parse-number.ts';
-import type { EntityData } from './session.ts';
+import { verified, type EntityData } from './session.ts';
 import type { Settings } from './settings.ts';
 
 export interface LocalInboxParts {
@@ -23,9 +23,9 @@ export function inboxOf({ chain, vault, data, watch, settings, from }: LocalInbo
     vault,
     store: data.store,
     finality: settings.finality,
+    ...verified(settings),
     isRegistered: (id) => watch.state.has(id),
     onGap: settings.onGap,
-    ...(settings.verify === 'auto' ? {} : { verify: settings.verify === 'always' }),
     ...(from === undefined || from === 'head' ? {} : { from: blockNumber(from) }),
   });
 }

@@ -27,8 +27,14 @@ export function openChain(settings: Settings, signal: AbortSignal): Promise<Chai
     timeoutMs: timeoutMs(settings),
     signal,
     logger: stderrLogger,
+    ...(settings.quorum === undefined ? {} : { quorum: settings.quorum }),
     ...(settings.genesis === undefined ? {} : { genesisHash: settings.genesis as Hex }),
   });
+}
+
+/** `verify` of a watch or an inbox; with always a finalized block counts when a quorum of endpoints has it. */
+export function verified({ verify }: Settings): { readonly verify?: boolean } {
+  return verify === 'auto' ? {} : { verify: verify === 'always' };
 }
 
 /** The paying account, or undefined where none is given. */

@@ -9,6 +9,13 @@ const urls = (description: string, fallback?: readonly string[]) =>
 export const settingsSchema = Type.Object({
   ws: urls('Endpoints of the node, ws:// or wss://; several for failover', ['ws://127.0.0.1:9944']),
   genesis: Type.Optional(text('Genesis hash that the chain must have; default: that of the first endpoint')),
+  quorum: Type.Optional(
+    Type.Integer({
+      description:
+        'Endpoints that must agree on a finalized block where that counts; default: 2, or 1 with one endpoint',
+      minimum: 1,
+    }),
+  ),
   vault: Type.Optional(text('File of the vault')),
   data: Type.Optional(text('Folder for cursors, queues and mailboxes; default: the path of the vault with .data')),
   finality: Type.Enum(['finalized', 'best'], {
@@ -17,7 +24,7 @@ export const settingsSchema = Type.Object({
   }),
   verify: Type.Enum(['auto', 'always', 'never'], {
     description:
-      'Whether messages are read by proofs against the state root: where the node can, or else not at all, or not',
+      'Whether workers and messages are read by proofs against the state root: where the node can, or else not at all, or not',
     default: 'auto',
   }),
   onGap: Type.Enum(['stop', 'skip'], {

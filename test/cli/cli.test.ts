@@ -281,6 +281,20 @@ describe('cli', () => {
     assert.match(alone.stderr, /\[chain-unreachable\]/);
   });
 
+  it('verifies where it is asked to, and says how far finality is trusted', async () => {
+    const watch = (...args: readonly string[]): RunningCli => new RunningCli(['workers', '--watch', ...args]);
+    await using one = watch('--verify', 'always', '--ws', dev.ws);
+    assert.equal((await one.line(({ event }) => event === 'ready'))['trust'], 'single');
+    await using two = watch('--verify', 'always', '--ws', dev.ws, '--ws', dev.ws.replace('127.0.0.1', 'localhost'));
+    assert.equal((await two.line(({ event }) => event === 'ready'))['trust'], 'quorum');
+    const dead = ['--ws', dev.ws, '--ws', 'ws://127.0.0.1:9', '--timeout', '1'];
+    const { code, stderr } = await runCli(['workers', '--verify', 'always', ...dead]);
+    assert.equal(code, 1);
+    assert.match(stderr, /\[no-quorum\]/);
+    assert.equal((await runCli(['workers', '--verify', 'always', '--quorum', '1', ...dead])).code, 0);
+    assert.match((await runCli(['workers', '--quorum', '2', '--ws', dev.ws])).stderr, /\[bad-quorum\]/);
+  });
+
   it('runs the demo to its end', async () => {
     const { code, stdout, stderr } = await runCli(['demo']);
     assert.equal(code, 0, stderr);

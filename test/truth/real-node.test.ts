@@ -70,6 +70,8 @@ describeRealNode('WorkerState against the truth', function () {
       );
       reportRun(seed, result);
       assert.ok(result.calls > steps * 10);
+      for (const [name, missed] of Object.entries(result.missed))
+        assert.ok(name.includes('hints') || missed === 0, name);
     } finally {
       await node.stop();
       await rm(basePath, { recursive: true, force: true });

@@ -46,6 +46,8 @@ export interface RunResult {
   readonly calls: number;
   readonly changes: Readonly<Record<string, number>>;
   readonly faults: Readonly<Record<string, number>>;
+  /** Changes that hints missed and a reconcile found, by follower: root's writes to storage, above all. */
+  readonly missed: Readonly<Record<string, number>>;
 }
 
 interface Follower {
@@ -103,6 +105,7 @@ export async function runAgainstTruth(world: World, { dice, steps }: RunOptions)
       calls,
       changes: Object.fromEntries(followers.map(({ name, mirror }) => [name, mirror.changes])),
       faults,
+      missed: Object.fromEntries(followers.map(({ name, watch }) => [name, watch.stats.missed])),
     };
   } finally {
     for (const { mirror, watch, chain } of followers) {

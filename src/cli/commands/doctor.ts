@@ -9,6 +9,7 @@ export function doctorCommand(): Command {
   return command('doctor', 'what a node offers, what would not work on it, and what to do', [
     'ws',
     'genesis',
+    'quorum',
     'timeout',
   ]).action(action(0, doctor));
 }
@@ -24,7 +25,7 @@ async function doctor({ settings, output, signal }: Context<object>): Promise<vo
   for (const url of urls) {
     if (urls.length > 1) output.say(`${url}:`);
     try {
-      await using chain = await openChain({ ...settings, ws: [url] }, signal);
+      await using chain = await openChain({ ...settings, ws: [url], quorum: 1 }, signal);
       for (const finding of await examine(chain, signal)) print(url, finding);
       answering += 1;
     } catch (error) {

@@ -22,7 +22,7 @@ import { inboxOf } from '../local-inbox.ts';
 import { messageCount } from '../parse-number.ts';
 import { printInbox } from '../print-inbox.ts';
 import type { SuriFlags } from '../secrets.ts';
-import { dataFolder, mayReachPrivate, openChain, openData, optionalAccount, timeoutMs } from '../session.ts';
+import { dataFolder, mayReachPrivate, openChain, openData, optionalAccount, timeoutMs, verified } from '../session.ts';
 import { unlockVault } from '../unlock-vault.ts';
 
 interface Flags extends SuriFlags {
@@ -32,7 +32,8 @@ interface Flags extends SuriFlags {
 
 export function listenCommand(): Command {
   const made = command('listen', "receive the messages to the vault's entity", [
-    ...(['ws', 'genesis', 'vault', 'data', 'finality', 'verify', 'onGap', 'relay', 'allowPrivate', 'timeout'] as const),
+    ...(['ws', 'genesis', 'quorum', 'verify', 'vault', 'data', 'finality', 'onGap'] as const),
+    ...(['relay', 'allowPrivate', 'timeout'] as const),
     ...(['rotateEvery', 'keepEpochs', 'acknowledge', 'onInvoke'] as const),
   ])
     .option('--from <block>', 'first block to read where nothing was read before, or head: from now on (default)')
@@ -45,7 +46,7 @@ async function listen({ settings, flags, output, signal, interrupted }: Context<
   const count = flags.count === undefined ? undefined : messageCount(flags.count);
   await using vault = await unlockVault(settings);
   await using chain = await openChain(settings, signal);
-  await using watch = watchWorkerState(chain);
+  await using watch = watchWorkerState(chain, verified(settings));
   await watch.ready;
   await using data = await openData(dataFolder(settings, vault), chain, 'inbox');
   await using inbox = inboxOf({ chain, vault, data, watch, settings, from: flags.from });

@@ -24,6 +24,7 @@ import {
   optionalAccount,
   timeoutMs,
   type EntityData,
+  verified,
 } from '../session.ts';
 import { required } from '../resolve-settings.ts';
 import { unlockVault } from '../unlock-vault.ts';
@@ -34,11 +35,11 @@ interface Flags extends SuriFlags {
 
 export function serveCommand(): Command {
   const made = command('serve', 'run a relay: for its own entity with --vault, and for those whose endpoints name it', [
-    ...(['ws', 'genesis', 'vault', 'listen', 'publicUrl', 'data'] as const),
+    ...(['ws', 'genesis', 'quorum', 'verify', 'vault', 'listen', 'publicUrl', 'data'] as const),
     ...(['store', 'durability', 'nats', 'natsCredentials', 'natsCa', 'natsCert', 'natsKey', 'natsReplicas'] as const),
     ...(['recipient', 'allow', 'deny', 'registeredOnly', 'tlsCert', 'tlsKey', 'trustProxy'] as const),
     ...(['retention', 'mailboxMessages', 'mailboxMegabytes', 'mailGigabytes', 'limit', 'verifyThreads'] as const),
-    ...(['finality', 'verify', 'onGap', 'allowPrivate', 'timeout', 'logLevel', 'rotateEvery', 'keepEpochs'] as const),
+    ...(['finality', 'onGap', 'allowPrivate', 'timeout', 'logLevel', 'rotateEvery', 'keepEpochs'] as const),
     ...(['acknowledge', 'onInvoke'] as const),
   ]).option('--from <block>', 'first block to read messages from, where nothing was read before');
   return withAccount(made).action(action(0, serve));
@@ -50,7 +51,7 @@ async function serve(context: Context<Flags>): Promise<void> {
   const vault = settings.vault === undefined ? undefined : await unlockVault(settings);
   try {
     await using chain = await openChain(settings, signal);
-    await using watch = watchWorkerState(chain);
+    await using watch = watchWorkerState(chain, verified(settings));
     await watch.ready;
     await run(context, { chain, watch, vault, options });
   } finally {

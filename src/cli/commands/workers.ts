@@ -4,7 +4,7 @@ import { toHex } from '../../codec/index.ts';
 import { watchWorkerState, type WorkerChange, type WorkerEntry } from '../../worker-state/index.ts';
 import { action, command, type Context } from '../command.ts';
 import { short, type Output } from '../output.ts';
-import { openChain } from '../session.ts';
+import { openChain, verified } from '../session.ts';
 
 interface Flags {
   readonly watch?: true;
@@ -14,6 +14,8 @@ export function workersCommand(): Command {
   return command('workers', 'registered workers, their EcdhKeys and endpoints', [
     'ws',
     'genesis',
+    'quorum',
+    'verify',
     'finality',
     'timeout',
   ])
@@ -23,7 +25,7 @@ export function workersCommand(): Command {
 
 async function workers({ settings, flags, output, signal, interrupted }: Context<Flags>): Promise<void> {
   await using chain = await openChain(settings, signal);
-  await using watch = watchWorkerState(chain, { finality: settings.finality });
+  await using watch = watchWorkerState(chain, { finality: settings.finality, ...verified(settings) });
   const seen: WorkerChange[] = [];
   // Held back until the snapshot is printed, so that none falls between the two.
   let onChange = (change: WorkerChange): void => void seen.push(change);
@@ -42,7 +44,7 @@ async function workers({ settings, flags, output, signal, interrupted }: Context
   for (const worker of watch.state.values()) printWorker(output, 'added', worker, block);
   if (flags.watch !== true) return;
   output.print(
-    { event: 'ready', block, workers: watch.state.size },
+    { event: 'ready', block, workers: watch.state.size, trust: watch.stats.trust },
     `${watch.state.size} worker(s) at block ${block}; watching.`,
   );
   onChange = (change) => {
