@@ -55,6 +55,7 @@ const codes = { conflict: new Set([10071, 10164]), full: new Set([10002, 10023, 
 export class Publisher {
   readonly #link: Link;
   readonly #timeoutMs: number;
+  readonly #isPatient: boolean;
   #waiting: Waiting[] = [];
   #groups = 0;
   // What it takes, ms: the server stages an atomic batch in files of its own, which costs some fsyncs, and with
@@ -62,9 +63,11 @@ export class Publisher {
   #costs = { single: 0.1, batch: 15 };
   #scheduled = false;
 
-  constructor(link: Link, timeoutMs: number) {
+  /** `isPatient`: throughput before latency. What comes while a group is under way gathers, and goes as a batch. */
+  constructor(link: Link, timeoutMs: number, isPatient = false) {
     this.#link = link;
     this.#timeoutMs = timeoutMs;
+    this.#isPatient = isPatient;
   }
 
   /** Throws mail-store-failed: it may be stored all the same, now or later. */
@@ -82,7 +85,7 @@ export class Publisher {
   }
 
   #fill(): void {
-    while (this.#waiting.length > 0 && this.#groups < maxGroups) {
+    while (this.#waiting.length > 0 && this.#groups < (this.#isPatient ? 1 : maxGroups)) {
       this.#groups += 1;
       void this.#run(this.#take()).then(() => {
         this.#groups -= 1;
@@ -102,7 +105,8 @@ export class Publisher {
   /** Settles them all; never rejects. */
   async #run(group: readonly Waiting[]): Promise<void> {
     const start = performance.now();
-    const isWorthIt = group.length >= minBatch && group.length * this.#costs.single > this.#costs.batch;
+    const isWorthIt =
+      group.length >= minBatch && (this.#isPatient || group.length * this.#costs.single > this.#costs.batch);
     if (isWorthIt && (await this.#batch(group))) {
       this.#costs.batch += newest * (performance.now() - start - this.#costs.batch);
       return;

@@ -75,14 +75,10 @@ export class Remover {
   }
 
   /** Writes a tombstone that lasts as long as the id is to be known; false: there is no room. */
-  async #bury(
-    { publisher, tombstone }: Shard,
-    recipient: Hex,
-    { id, sequence, storedAt }: MailHeader,
-  ): Promise<boolean> {
+  async #bury({ burials, tombstone }: Shard, recipient: Hex, { id, sequence, storedAt }: MailHeader): Promise<boolean> {
     const seconds = Math.ceil((storedAt + this.#parts.dedupeMs - this.#parts.now()) / 1_000);
     if (seconds <= 0) return true;
-    const published = await publisher.publish({
+    const published = await burials.publish({
       subject: tombstone(recipient, id),
       headers: { [noteHeader]: tombstoneNote(storedAt, sequence), 'Nats-TTL': `${seconds}s` },
     });

@@ -10,6 +10,8 @@ import { Publisher } from './publisher.ts';
 /** One stream and the way to write to it. */
 export interface Shard extends ShardLayout {
   readonly publisher: Publisher;
+  /** For tombstones: nobody waits for an acknowledgement to be done. */
+  readonly burials: Publisher;
 }
 
 /** All streams of a store, and the ways to read them. */
@@ -23,7 +25,11 @@ export class Shards {
     this.direct = new DirectReader(link, timeoutMs);
     this.leader = new LeaderReader(link, timeoutMs);
     this.headers = new HeaderScan(link, timeoutMs);
-    this.all = layouts.map((layout) => ({ ...layout, publisher: new Publisher(link, timeoutMs) }));
+    this.all = layouts.map((layout) => ({
+      ...layout,
+      publisher: new Publisher(link, timeoutMs),
+      burials: new Publisher(link, timeoutMs, true),
+    }));
   }
 
   of(recipient: Hex): Shard {
