@@ -29,11 +29,21 @@ export async function serve<T>(script: string, ...args: readonly string[]): Prom
   throw new Error(`${script} ended`);
 }
 
-/** Runs a variant in a process of its own. */
-export async function costOfVariant(name: string, task: Task): Promise<Cost> {
-  const args = ['--expose-gc', '--import', 'tsx', here('variant-process.ts'), name, JSON.stringify(task)];
+/** Runs a variant in a process of its own, so many times; the last counts. */
+export async function costOfVariant(name: string, task: Task, times = 1): Promise<Cost> {
+  const args = [
+    '--expose-gc',
+    '--import',
+    'tsx',
+    here('variant-process.ts'),
+    name,
+    JSON.stringify(task),
+    String(times),
+  ];
   const { stdout } = await promisify(execFile)(process.execPath, args);
-  return JSON.parse(stdout) as Cost;
+  const last = (JSON.parse(stdout) as Cost[]).at(-1);
+  if (last === undefined) throw new Error(`${name} was not run`);
+  return last;
 }
 
 /** Both in turn, so many times. */

@@ -1,8 +1,11 @@
-// `variant-process.ts NAME TASK` runs one variant in a process of its own and prints its cost; TASK is JSON.
+// `variant-process.ts NAME TASK TIMES` runs one variant so many times in a process of its own and prints each cost; TASK is
+// JSON.
 import { variants, type Task } from './variants.ts';
 
-const [name = '', task = ''] = process.argv.slice(2);
+const [name = '', task = '', times = '1'] = process.argv.slice(2);
 const variant = variants[name];
 if (variant === undefined) throw new Error(`there is no variant ${name}`);
-console.log(JSON.stringify(await variant(JSON.parse(task) as Task)));
+const costs = [];
+for (let i = 0; i < Number(times); i++) costs.push(await variant(JSON.parse(task) as Task));
+console.log(JSON.stringify(costs));
 process.exit();

@@ -3,13 +3,14 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { WebSocket } from 'ws';
-import { connectChain } from '../../src/chain/index.ts';
 import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
-import { createInbox } from '../../src/inbox/index.ts';
-import { openLmdbStore } from '../../src/store/index.ts';
-import { openVault } from '../../src/vault/index.ts';
+import type * as Root from '../../src/index.ts';
 import { costOf, type Cost } from '../cost.ts';
 import { passphrase, recipientVault } from './recipient.ts';
+
+// What users run: tsx wraps functions as they are made.
+const packed = new URL('../../dist/index.js', import.meta.url).href;
+const { connectChain, createInbox, openLmdbStore, openVault } = (await import(packed)) as typeof Root;
 
 export interface Task {
   readonly url: string;
