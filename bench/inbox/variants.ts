@@ -9,8 +9,8 @@ import { costOf, type Cost } from '../cost.ts';
 import { passphrase, recipientVault } from './recipient.ts';
 
 // What users run: tsx wraps functions as they are made.
-const packed = new URL('../../dist/index.js', import.meta.url).href;
-const { connectChain, createInbox, openLmdbStore, openVault } = (await import(packed)) as typeof Root;
+const packed = new URL('../../dist/', import.meta.url).href;
+const { connectChain, createInbox, openLmdbStore, openVault } = (await import(`${packed}index.js`)) as typeof Root;
 
 export interface Task {
   readonly url: string;
