@@ -4,13 +4,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { WebSocket } from 'ws';
 import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
-import type * as Root from '../../src/index.ts';
+import { connectChain } from '../../src/chain/index.ts';
+import { createInbox } from '../../src/inbox/index.ts';
+import { openLmdbStore } from '../../src/store/index.ts';
+import { openVault } from '../../src/vault/index.ts';
 import { costOf, type Cost } from '../cost.ts';
 import { passphrase, recipientVault } from './recipient.ts';
-
-// What users run: tsx wraps functions as they are made.
-const packed = new URL('../../dist/', import.meta.url).href;
-const { connectChain, createInbox, openLmdbStore, openVault } = (await import(`${packed}index.js`)) as typeof Root;
 
 export interface Task {
   readonly url: string;
