@@ -1,10 +1,11 @@
 import type { Observable } from 'rxjs';
 import type { Hex } from '../codec/index.ts';
 import type { RelayError } from '../errors/index.ts';
+import type { BlockNumber } from './block-number.ts';
 import type { NodeCapabilities } from './probe/capabilities.ts';
 import type { KnownMap } from './trie/known-map.ts';
 
-export type BlockNumber = number;
+export type { BlockNumber } from './block-number.ts';
 
 export interface Head {
   readonly number: BlockNumber;

@@ -3,7 +3,8 @@ import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
 import { accountBatch, type Batch, type BatchItem } from './batch.ts';
 import type { Flight } from './flight.ts';
 import type { Progress } from './message-record.ts';
-import { Change, type SendId, type Stored } from './outbox-store.ts';
+import { Change, type Stored } from './outbox-store.ts';
+import type { SendId } from './send-id.ts';
 import { WorkerLane } from './worker-lane.ts';
 import type { Work } from './work.ts';
 

@@ -1,6 +1,6 @@
 import { Reader, toBytes, toHex, Writer, type Hex } from '../codec/index.ts';
 import type { SignedExtrinsic } from '../chain/index.ts';
-import type { SendId } from './outbox-store.ts';
+import type { SendId } from './send-id.ts';
 
 /** An extrinsic on its way, and the messages that it carries, in its order. */
 export interface Flight {

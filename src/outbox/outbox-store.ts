@@ -9,10 +9,8 @@ import {
   type Write,
 } from '../store/index.ts';
 import { decodeFlight, decodeSigned, encodeFlight, encodeSigned, type Flight, type SignedMessage } from './flight.ts';
+import type { SendId } from './send-id.ts';
 import { decodeRecord, encodeRecord, type MessageRecord, type Progress } from './message-record.ts';
-
-/** Local number of a message, in the order in which they were queued. */
-export type SendId = bigint;
 
 /** Where a message waits: off chain, or for an extrinsic as one of the two kinds of sender. */
 export type Lane = 'relay' | 'worker' | 'account';

@@ -2,7 +2,8 @@ import { RelayError } from '../errors/index.ts';
 import type { TransactionalStore } from '../store/index.ts';
 import type { MessageRecord } from './message-record.ts';
 import type { OutboxEntry, OutboxQueue } from './outbox.ts';
-import { Change, firstLane, OutboxStore, type SendId, type Stored } from './outbox-store.ts';
+import { Change, firstLane, OutboxStore, type Stored } from './outbox-store.ts';
+import type { SendId } from './send-id.ts';
 
 const pageSize = 256;
 

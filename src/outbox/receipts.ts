@@ -2,7 +2,8 @@ import { firstValueFrom, fromEvent, mergeMap, NEVER, Observable, of, race, throw
 import type { Subscriber } from 'rxjs';
 import { asRelayError, RelayError } from '../errors/index.ts';
 import { isFinished } from './message-record.ts';
-import type { OutboxStore, SendId } from './outbox-store.ts';
+import type { OutboxStore } from './outbox-store.ts';
+import type { SendId } from './send-id.ts';
 import type { Arrival, Receipt, SendStatus } from './outbox.ts';
 
 interface Watcher {

@@ -4,7 +4,8 @@ import { decodeV1 } from '../crypto/core.ts';
 import { asRelayError, isLocalFailure, type RelayError } from '../errors/index.ts';
 import { rememberKey } from '../worker-state/index.ts';
 import type { Carried, OffChainCarrier } from './off-chain-carrier.ts';
-import { Change, type SendId, type Stored } from './outbox-store.ts';
+import { Change, type Stored } from './outbox-store.ts';
+import type { SendId } from './send-id.ts';
 import { sealStored, type Sealed } from './seal-kept.ts';
 import type { Work } from './work.ts';
 

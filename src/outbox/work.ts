@@ -4,7 +4,8 @@ import type { TransactionalStore } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
 import type { OffChainCarrier } from './off-chain-carrier.ts';
 import type { Progress } from './message-record.ts';
-import type { Change, OutboxStore, SendId, Stored } from './outbox-store.ts';
+import type { Change, OutboxStore, Stored } from './outbox-store.ts';
+import type { SendId } from './send-id.ts';
 
 /** What the parts of a running outbox share. */
 export interface Work extends RecipientKeyOptions {

@@ -4,7 +4,8 @@ import { RelayError } from '../errors/index.ts';
 import { sealQueued, type Batch, type BatchItem, type BatchLimit } from './batch.ts';
 import { findPosted } from './find-posted.ts';
 import type { SignedMessage } from './flight.ts';
-import { Change, type SendId, type Stored } from './outbox-store.ts';
+import { Change, type Stored } from './outbox-store.ts';
+import type { SendId } from './send-id.ts';
 import type { Sealed } from './seal-kept.ts';
 import type { Work } from './work.ts';
 

@@ -21,7 +21,8 @@ import { framesOf, linkedPieces, listedPieces, nextPiece, type Frame } from './f
 import type { HashRuns } from './hash-runs.ts';
 import type { HeaderChain } from './header-chain.ts';
 import { mayContain } from './may-contain.ts';
-import type { OutboundValue, OutboundValues } from './outbound-values.ts';
+import type { OutboundValue } from './outbound-value.ts';
+import type { OutboundValues } from './outbound-values.ts';
 
 /** Frames under way at once, each of some blocks. */
 const framesInFlight = 4;

@@ -9,19 +9,11 @@ import { lookUp } from '../trie/look-up.ts';
 import { loadHash256, ProofNodes } from '../trie/proof-nodes.ts';
 import { digitsOf, isUnavailable, type ProofReader } from '../trie/proof-reader.ts';
 import type { BlockAnchor } from './block-anchor.ts';
+import type { OutboundValue } from './outbound-value.ts';
 import { ValueCache } from './value-cache.ts';
 
 const key = storagePrefix('PhalaMq', 'OutboundMessages');
 const keyDigits = digitsOf(key);
-
-/** `OutboundMessages` of one block. */
-export interface OutboundValue {
-  readonly block: BlockAnchor;
-  /** undefined: no messages. */
-  readonly value: Uint8Array | undefined;
-  /** Whether a proof against the state root of the block's header shows it. */
-  readonly isProven: boolean;
-}
 
 export interface OutboundValuesParts {
   readonly connection: Connection;

@@ -1,5 +1,5 @@
 import type { BlockAnchor } from './block-anchor.ts';
-import type { OutboundValue } from './outbound-values.ts';
+import type { OutboundValue } from './outbound-value.ts';
 
 /** Blocks kept after they were read: so far may two readers be apart and still share. */
 const maxBlocks = 1_024;

@@ -1,4 +1,4 @@
-import type { BlockNumber } from '../chain.ts';
+import type { BlockNumber } from '../block-number.ts';
 import type { BlockWeight } from '../runtime/block-limits.ts';
 
 /** Whether a node offers something; undefined where it can not be told. */

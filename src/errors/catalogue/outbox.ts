@@ -38,7 +38,7 @@ export const outboxErrors = {
   },
   'no-such-message': {
     message: 'There is no message {sendId} in the outbox.',
-    remedy: 'khala-relay outbox ls lists those there are.',
+    remedy: 'See those there are with khala-relay outbox ls.',
     usage: true,
   },
   'not-failed': {

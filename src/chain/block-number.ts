@@ -1,0 +1,2 @@
+/** Height of a block; the genesis block has 0. */
+export type BlockNumber = number;

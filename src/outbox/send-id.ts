@@ -1,0 +1,2 @@
+/** Local number of a message, in the order in which they were queued. */
+export type SendId = bigint;
