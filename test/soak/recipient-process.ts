@@ -59,8 +59,10 @@ function write(ledger: Ledger<RecipientEntry>, event: InboxEvent): void {
     case 'dead':
       ledger.add({ event: 'dead', id: event.messageId, code: event.code });
       return;
-    case 'finalized':
     case 'gap':
+      ledger.add({ event: 'gap', first: event.first, last: event.last });
+      return;
+    case 'finalized':
   }
 }
 

@@ -109,6 +109,9 @@ describe('soak: the verdict', () => {
     const evidence = { sent: queued(1, 2), received: [...handled(1), gap] };
     assert.equal(verdictOf({ ...evidence, posted: posted(1, 2) }).missedByGap, 1);
     breaks(/never arrived/, { ...evidence, posted: posted(1).concat({ ...posted(2)[0]!, block: 3 }) });
+    const received = [...handled(1, 2), { event: 'retracted', id: id(2) } as const, gap];
+    const takenBack = verdictOf({ sent: queued(1, 2), received, posted: posted(1, 2), finality: 'best' });
+    assert.deepEqual([takenBack.broken, takenBack.missedByGap], [[], 1]);
   });
 
   it('holds best recipients to bringing back what a reorg took, and finalized ones to taking nothing back', () => {

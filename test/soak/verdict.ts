@@ -66,12 +66,13 @@ export function judge({ senders, recipients, posted, reposted, relayed }: Eviden
         broken.push(`"${text}" was delivered, was not taken back, and is in no finalized block`);
     for (const [text, message] of meant) {
       if (message.to !== recipient.id || message.nonce === undefined || message.failure !== undefined) continue;
-      if (seen.has(text)) continue;
+      const fate = seen.fateOf(text);
+      if (fate === 'held') continue;
       const blocks = onChain.get(nameOf(message)) ?? [];
       if (blocks.length > 0 && blocks.every(({ block }) => seen.isMissing(block))) missedByGap++;
       else
         broken.push(
-          `"${text}" was queued and never arrived: ${blocks.length === 0 ? 'no block carries it' : `it is in block ${blocks.map(({ block }) => block).join(', ')}`}`,
+          `"${text}" was ${fate === 'taken back' ? 'taken back and never came again' : 'queued and never arrived'}: ${blocks.length === 0 ? 'no block carries it' : `it is in block ${blockList(blocks)}`}`,
         );
     }
   }
@@ -81,11 +82,15 @@ export function judge({ senders, recipients, posted, reposted, relayed }: Eviden
     const times = (onChain.get(name)?.length ?? 0) - (reposted.get(name) ?? 0);
     if (message.failure !== undefined && times > 0)
       broken.push(`"${text}" was given up [${message.failure}] and is in a block`);
-    if (times > 1) broken.push(`"${text}" was posted ${times} times`);
+    if (times > 1) broken.push(`"${text}" was posted ${times} times: in block ${blockList(onChain.get(name) ?? [])}`);
   }
   const all = [...meant.values()];
   const dead = recipients.flatMap(({ entries }) => entries.filter(({ event }) => event === 'dead')).length;
   return { broken, queued: all.filter(({ nonce }) => nonce !== undefined).length, delivered, missedByGap, dead };
+}
+
+function blockList(posted: readonly PostedMessage[]): string {
+  return posted.map(({ block }) => block).join(', ');
 }
 
 function meantBy(senders: readonly SenderRecord[]): Map<string, Meant> {
@@ -173,9 +178,6 @@ class Deliveries {
         }
       }
     }
-    for (const [text, handed] of this.#handed)
-      if (this.#retracted.has(handed.id) && meant.get(text)?.nonce !== undefined)
-        broken.push(`"${text}" was taken back and never came again`);
   }
 
   /** What was handed out and not taken back, with its names. */
@@ -183,8 +185,10 @@ class Deliveries {
     return [...this.#handed].filter(([, { id }]) => !this.#retracted.has(id)).map(([text, { name }]) => [text, name]);
   }
 
-  has(text: string): boolean {
-    return this.#handed.has(text);
+  fateOf(text: string): 'held' | 'taken back' | 'never came' {
+    const handed = this.#handed.get(text);
+    if (handed === undefined) return 'never came';
+    return this.#retracted.has(handed.id) ? 'taken back' : 'held';
   }
 
   isMissing(block: number): boolean {
