@@ -1,4 +1,5 @@
 import type { BlockId } from '../chain/index.ts';
+import { isRelayError } from '../errors/index.ts';
 import { BestBranch } from './best-branch.ts';
 import { followFinalized, type FollowParts } from './follow-finalized.ts';
 
@@ -7,15 +8,38 @@ import { followFinalized, type FollowParts } from './follow-finalized.ts';
  * until the signal. Throws what the chain throws, and blocks-missing.
  */
 export async function followBest(parts: FollowParts, cursor: BlockId, signal: AbortSignal): Promise<void> {
-  const { chain, ledger, options, markReady } = parts;
-  const { number: finalized } = await chain.finalizedHead(signal);
-  const start = await followFinalized({ ...parts, markReady: () => undefined }, cursor, signal, finalized);
+  for (let settled = cursor; ;) {
+    const { number: finalized } = await parts.chain.finalizedHead(signal);
+    const start = await followFinalized({ ...parts, markReady: () => undefined }, settled, signal, finalized);
+    settled = start;
+    try {
+      await takeEarly(parts, start, signal, (head) => {
+        settled = head;
+      });
+    } catch (error) {
+      if (!isRelayError(error, 'state-discarded')) throw error;
+      // It was so slow that a block was forgotten before its turn: such are final, and what is missing of them is a gap.
+      const { number: present } = await parts.chain.finalizedHead(signal);
+      if (present <= start.number) throw error;
+    }
+  }
+}
+
+/** Takes best blocks after a finalized one. Throws state-discarded beside what the chain throws. */
+async function takeEarly(
+  { chain, ledger, options, markReady }: FollowParts,
+  start: BlockId,
+  signal: AbortSignal,
+  onSettled: (head: BlockId) => void,
+): Promise<void> {
   const { number: present } = await chain.bestHead(signal);
   if (start.number >= present) markReady();
   const branch = new BestBranch();
   const settleUpTo = async (): Promise<void> => {
     const head = branch.settled();
-    if (head !== undefined) await ledger.settle(head);
+    if (head === undefined) return;
+    await ledger.settle(head);
+    onSettled(head);
   };
   const leaving = new AbortController();
   const all = AbortSignal.any([signal, leaving.signal]);
@@ -38,9 +62,11 @@ export async function followBest(parts: FollowParts, cursor: BlockId, signal: Ab
       await settleUpTo();
     }
   };
+  const both = [takeBest(), takeFinalized()];
   try {
-    await Promise.race([takeBest(), takeFinalized()]);
+    await Promise.race(both);
   } finally {
     leaving.abort();
+    await Promise.allSettled(both);
   }
 }

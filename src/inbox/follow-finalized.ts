@@ -47,7 +47,10 @@ export async function followFinalized(
         const { first, reason } = span;
         if (onGap === 'stop')
           throw new RelayError('blocks-missing', { details: { first, last: through.number, reason } });
-        await ledger.passOver(first, through);
+        await ledger.passOver(first, through, async ({ number, hash }) => {
+          const head = await chain.headAt(number, signal);
+          return head?.hash === hash;
+        });
         gathered.skipTo(through);
       } else {
         gathered.add(span.messages, through);

@@ -130,13 +130,21 @@ export class Ledger {
     return this.#inTurn(() => this.#settle(head));
   }
 
-  /** Goes on after blocks that can't be known, and tells the consumer. */
-  passOver(first: number, through: BlockId): Promise<void> {
+  /**
+   * Goes on after finalized blocks that can't be known, and tells the consumer. What was early of them stays where
+   * `isFinal` tells that their hash is on the chain, and is taken back otherwise.
+   */
+  passOver(first: number, through: BlockId, isFinal: (block: BlockId) => Promise<boolean>): Promise<void> {
     const { store } = this.#parts;
     return this.#inTurn(async () => {
-      await this.#transact(async (start) =>
-        this.#withItems([store.cursorWrite(through)], [{ kind: 'gap', first, last: through.number }], start),
-      );
+      const gone: BlockId[] = [];
+      for (const block of await store.taken(0, through.number)) if (!(await isFinal(block))) gone.push(block);
+      await this.#retract(gone);
+      await this.#transact(async (start) => {
+        const { writes, items } = await settleWrites(this.#parts, through);
+        return this.#withItems(writes, [...items, { kind: 'gap', first, last: through.number }], start);
+      });
+      this.#hasEarly = undefined;
     });
   }
 

@@ -41,7 +41,7 @@ export function decodeFlight(id: SendId, record: Uint8Array, bytes: Uint8Array):
 /** A worker's message that was signed for a sequence: whoever has it may post it, so it is kept and not signed again. */
 export interface SignedMessage {
   readonly sequence: bigint;
-  /** The best block when it was signed: no block up to it has the message. */
+  /** The finalized block when it was signed: no block up to it has the message, on whatever branch. */
   readonly since: number;
   readonly messageId: Hex;
   /** 64 bytes. */

@@ -16,6 +16,15 @@ interface Pending {
   readonly messageId: Hex;
 }
 
+/** What the chain says of a worker. */
+interface Present {
+  readonly finalized: Head;
+  /** Next sequence of the best block. */
+  readonly next: bigint;
+  /** Next sequence of the finalized one. */
+  readonly settled: bigint;
+}
+
 /**
  * The sequence of a worker (protocol.md §10). A message is signed once and kept, since anyone may post what was signed; it is
  * signed anew only when its sequence was used by something else in a finalized block, so that it can never come in twice.
@@ -60,7 +69,7 @@ export class WorkerLane {
       .filter(([id, { sequence }]) => !flying.has(id) && sequence >= next)
       .sort(bySequence);
     if (ready.length > 0) return this.#again(ready, next, settled, limit);
-    return this.#fresh(best, next, settled, limit);
+    return this.#fresh({ finalized, next, settled }, limit);
   }
 
   /**
@@ -69,7 +78,7 @@ export class WorkerLane {
    */
   async #settle(
     loose: readonly (readonly [SendId, Pending])[],
-    { finalized, next, settled }: { readonly finalized: Head; readonly next: bigint; readonly settled: bigint },
+    { finalized, next, settled }: Present,
   ): Promise<boolean> {
     const { chain, vault, store, signal } = this.#work;
     const used = loose.filter(([, { sequence }]) => sequence < next);
@@ -146,7 +155,7 @@ export class WorkerLane {
     else this.forget(id);
   }
 
-  async #fresh(best: Head, next: bigint, settled: bigint, limit: BatchLimit): Promise<Batch | undefined> {
+  async #fresh({ finalized, next, settled }: Present, limit: BatchLimit): Promise<Batch | undefined> {
     const last = [...this.#pending.values()].reduce((most, { sequence }) => (sequence > most ? sequence : most), -1n);
     const first = last + 1n > settled ? last + 1n : settled;
     const sealed = await sealQueued(this.#work, 'worker', limit);
@@ -155,7 +164,7 @@ export class WorkerLane {
       throw new RelayError('sequence-unsettled', {
         details: { worker: this.#work.vault.identity, best: next, finalized: settled },
       });
-    const items = await Promise.all(sealed.map((each, i) => this.#sign(each, first + BigInt(i), best.number)));
+    const items = await Promise.all(sealed.map((each, i) => this.#sign(each, first + BigInt(i), finalized.number)));
     return { as: 'worker', items };
   }
 

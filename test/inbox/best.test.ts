@@ -119,6 +119,48 @@ describe('inbox with finality best', () => {
     assert.deepEqual(await deadLettersOf(store), []);
   });
 
+  it('keeps what it handed out of blocks that are final and forgotten after a restart, and takes back the rest', async () => {
+    const first = await started();
+    const probe = new InboxProbe(first);
+    await poster.send(recipient, 'stays');
+    await probe.until(() => probe.texts.includes('stays'));
+    const { number } = await chain.bestHead();
+    await poster.send(recipient, 'goes');
+    await probe.until(() => probe.texts.includes('goes'));
+    await first.stop();
+    await dev.reorg(number);
+    await dev.newBlock({ count: lag + 3, empty: true });
+    dev.pruneBefore(dev.finalized.number);
+    // One that remembers nothing of those blocks.
+    const later = await connectChain({ endpoints: [dev.ws] });
+    open.push(later);
+    const again = new InboxProbe(await started({ chain: later, onGap: 'skip' }));
+    await again.until(() => typesOf(again).includes('gap'));
+    assert.deepEqual(typesOf(again), ['retracted', 'finalized', 'gap']);
+    assert.deepEqual(await new InboxStore(store).taken(0, 2 ** 31), []);
+  });
+
+  it('goes on over a gap where blocks are forgotten before it came to them', async () => {
+    let isBehind = false;
+    const at: Chain['messages']['at'] = async (head, options, signal) => {
+      if (!isBehind) return chain.messages.at(head, options, signal);
+      isBehind = false;
+      await dev.newBlock({ count: 2 * lag, empty: true });
+      dev.pruneBefore(dev.finalized.number);
+      return chain.messages.at(head, options, signal);
+    };
+    const messages = { at, follow: chain.messages.follow.bind(chain.messages) };
+    const slow = new Proxy(chain, {
+      get: (target, name) => (name === 'messages' ? messages : bound(target, name)),
+    });
+    const probe = new InboxProbe(await started({ chain: slow, onGap: 'skip' }));
+    isBehind = true;
+    await dev.newBlock({ empty: true });
+    await probe.until(() => typesOf(probe).includes('gap'));
+    await poster.send(recipient, 'after');
+    await probe.until(() => probe.texts.includes('after'));
+  });
+
   it('may be followed by finalized: what was early is settled or taken back', async () => {
     const first = await started();
     const probe = new InboxProbe(first, { acknowledges: false });
@@ -145,3 +187,8 @@ describe('inbox with finality best', () => {
     }
   });
 });
+
+function bound(target: Chain, name: string | symbol): unknown {
+  const value: unknown = Reflect.get(target, name, target);
+  return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+}

@@ -64,4 +64,16 @@ describe('outbox: the model, with a crash at every commit', () => {
     );
     assert.ok(plays > 0, 'it died somewhere');
   }).timeout(300_000);
+
+  it('finds what someone else posted on a branch that parts below the block at which it was signed', async () => {
+    const world = new OutboxWorld();
+    await world.start();
+    await world.build(true);
+    await world.build(true);
+    await world.send('worker');
+    await world.steal();
+    await world.reorg(2, true);
+    await world.build(false);
+    assert.deepEqual((await world.end()).broken, []);
+  });
 });
