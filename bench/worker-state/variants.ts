@@ -129,14 +129,18 @@ const follow: Variant = async ({ url, from, to }) => {
   const chain = await connectChain({ endpoints: [url] });
   const watch = watchWorkerState(chain, { verify: true });
   await watch.verified;
-  const steps = watch.changes$.subscribe();
+  const changes = watch.changes$.subscribe();
+  const reached = new Latest();
+  const blocks = watch.at$.subscribe(({ block }) => reached.set(block));
   const cost = await costOf(async () => {
     for (let block = from + 1; block <= to; block++) {
       await control.call('replay_show', [block]);
-      while (watch.state.at.block < block) await new Promise((resolve) => setImmediate(resolve));
+      await reached.atLeast(block);
     }
   });
-  steps.unsubscribe();
+  assert.equal(watch.state.at.block, to);
+  blocks.unsubscribe();
+  changes.unsubscribe();
   await watch.stop();
   await chain.stop();
   control.close();
@@ -148,14 +152,14 @@ const headers: Variant = async ({ url, from, to }) => {
   const control = await connectRaw(url);
   await control.call('replay_show', [from]);
   const client = await connectRaw(url);
-  let told = 0;
-  client.onNotification = (result) => (told = Number((result as { number: string }).number));
+  const told = new Latest();
+  client.onNotification = (result) => told.set(Number((result as { number: string }).number));
   await client.call('chain_subscribeFinalizedHeads', []);
   let fetched = 0;
   const cost = await costOf(async () => {
     for (let block = from + 1; block <= to; block++) {
       await control.call('replay_show', [block]);
-      while (told < block) await new Promise((resolve) => setImmediate(resolve));
+      await told.atLeast(block);
       const hash = await client.call('chain_getBlockHash', [block]);
       const header = (await client.call('chain_getHeader', [hash])) as { number: string };
       fetched = Number(header.number);
@@ -187,6 +191,21 @@ const heads: Variant = async ({ url, from, to }) => {
   control.close();
   return cost;
 };
+
+/** A number that grows, waited for without taking any CPU: one waits at a time. */
+class Latest {
+  #value = 0;
+  #wake: () => void = () => undefined;
+
+  set(value: number): void {
+    this.#value = value;
+    this.#wake();
+  }
+
+  async atLeast(value: number): Promise<void> {
+    while (this.#value < value) await new Promise<void>((resolve) => (this.#wake = resolve));
+  }
+}
 
 export const variants: Readonly<Record<string, Variant>> = {
   entries,

@@ -113,6 +113,7 @@ export function watchWorkerState(chain: Chain, options: WatchOptions = {}): Work
   return {
     state: createView(table, () => follower.at),
     changes$: follower.changes$,
+    at$: follower.at$,
     steps: (signal) => follower.steps(signal),
     ready: ready.promise,
     verified: verified.promise,

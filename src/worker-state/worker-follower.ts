@@ -43,6 +43,7 @@ interface Prepared {
 export class WorkerFollower {
   readonly #parts: FollowerParts;
   readonly #changes$ = new Subject<WorkerChange>();
+  readonly #at$ = new Subject<At>();
   #source: ChangeSource;
   #at: At = { block: 0, hash: '0x' };
   #blocks = 0;
@@ -66,6 +67,11 @@ export class WorkerFollower {
     return this.#changes$.asObservable();
   }
 
+  /** See `WorkerStateWatch.at$`. */
+  get at$(): Observable<At> {
+    return this.#at$.asObservable();
+  }
+
   get at(): At {
     return this.#at;
   }
@@ -81,8 +87,9 @@ export class WorkerFollower {
 
   end(error?: RelayError): void {
     this.#steps.end(error);
-    if (error === undefined) this.#changes$.complete();
-    else this.#changes$.error(error);
+    for (const subject of [this.#changes$, this.#at$])
+      if (error === undefined) subject.complete();
+      else subject.error(error);
   }
 
   /** Goes on by another way from where the table stands. */
@@ -254,6 +261,7 @@ export class WorkerFollower {
     this.#advance(at);
     this.#steps.note(prepared.map(({ id, before }) => [id, before]));
     this.#emit(prepared.flatMap(({ changes }) => changes));
+    this.#at$.next(at);
   }
 
   #advance(at: At): void {

@@ -91,6 +91,11 @@ export interface WorkerStateWatch extends AsyncDisposable {
   /** From the snapshot on; a late subscriber gets what comes after it subscribes. Errors with a RelayError when the pipeline can't go on. */
   readonly changes$: Observable<WorkerChange>;
   /**
+   * Every block that `state` came to show since it was `ready`, once its changes were given out, those without a change
+   * too; the parent of a block that was taken back. Ends as `changes$`.
+   */
+  readonly at$: Observable<At>;
+  /**
    * Changes for who reads at its own pace: what happened between two readings comes as one step, so that a slow reader
    * costs at most some 32 MB. Begins when called; ends with the watch. Throws what `changes$` ends with, and aborted.
    */

@@ -22,9 +22,11 @@ export async function* walkAgreed(
 ): AsyncGenerator<HeadEvent, never> {
   const options = { signal, patienceMs: Infinity };
   const isSingle = quorum.trust === 'single';
-  const endOf = async (number: BlockNumber, agreed: BlockId): Promise<Head> => {
+  const endOf = async (number: BlockNumber, agreed: BlockId, told: Head): Promise<Head> => {
     if (number < agreed.number && isSingle) return reader.existingAt(number, options);
-    return reader.byHash(number === agreed.number ? agreed.hash : await quorum.hashAt(number, { signal }), options);
+    const hash = number === agreed.number ? agreed.hash : await quorum.hashAt(number, { signal });
+    // Its hash was taken of the header that came with it: another look at that would show the same.
+    return hash === told.hash ? told : reader.byHash(hash, options);
   };
   let next = after === undefined ? from : after.number + 1;
   let last: Pick<Head, 'hash'> | undefined = after;
@@ -37,7 +39,7 @@ export async function* walkAgreed(
       : await quorum.newest(wanted ?? 0, hasBegun ? { signal } : { signal, patienceMs: timeoutMs });
     for (let first = wanted ?? agreed.number; first <= agreed.number;) {
       const number = Math.min(agreed.number, first + linkedAtOnce - 1);
-      const heads = await linkedRange(reader, first, await endOf(number, agreed), signal);
+      const heads = await linkedRange(reader, first, await endOf(number, agreed, told.value.head), signal);
       if (last !== undefined && heads[0] !== undefined) checkLink(last, heads[0]);
       for (const head of heads) {
         last = head;
