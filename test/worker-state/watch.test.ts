@@ -60,6 +60,31 @@ for (const verify of [true, false])
       await dev.stop();
     });
 
+    it('tells of every block it came to show, once, also of those without a change', async () => {
+      await using watch = watchWorkerState(chain, { verify });
+      const shown: string[] = [];
+      const ended = new Promise<void>((resolve) => {
+        watch.at$.subscribe({
+          next: (at) => {
+            assert.deepEqual(at, watch.state.at);
+            shown.push(`${at.block} ${at.hash}`);
+          },
+          complete: resolve,
+        });
+      });
+      await watch.ready;
+      const { block } = watch.state.at;
+      const made: string[] = [];
+      for (let i = 1; i <= 3; i++) {
+        await dev.newBlock();
+        made.push(`${block + i} ${dev.head.hash}`);
+      }
+      await until(() => shown.length >= made.length);
+      assert.deepEqual(shown, made);
+      await watch.stop();
+      await ended;
+    });
+
     testWatch(verify, () => ({ ws: dev.ws, chain }));
 
     it('begins with a snapshot at one block', async () => {

@@ -6,6 +6,7 @@ import type { Answer, Connection, PatientOptions } from '../rpc/connection.ts';
 import { expectHex } from '../rpc/expect.ts';
 import type { OtherEndpoints } from '../rpc/other-endpoints.ts';
 import { RpcError } from '../rpc/rpc-error.ts';
+import type { Hash256 } from '../trie/proof-nodes.ts';
 import { hashHeader, parseHeader, toHead } from './header.ts';
 
 /** Looks after which another node is looked at. */
@@ -18,13 +19,15 @@ export class HeadReader {
   readonly #connection: Connection;
   readonly #others: OtherEndpoints;
   readonly #clock: Clock;
+  readonly #hash256: Hash256;
   /** Who said that a head has its number. */
   readonly #tellers = new WeakMap<Head, string>();
 
-  constructor(connection: Connection, others: OtherEndpoints, clock: Clock) {
+  constructor(connection: Connection, others: OtherEndpoints, clock: Clock, hash256: Hash256) {
     this.#connection = connection;
     this.#others = others;
     this.#clock = clock;
+    this.#hash256 = hash256;
   }
 
   async finalized(options?: PatientOptions): Promise<Head> {
@@ -90,7 +93,7 @@ export class HeadReader {
         throw new RelayError('state-discarded', { details: { block: known, reason: 'the node has no such block' } });
       const header = parseHeader(result);
       // The genesis of some dev chains does not have the hash of its header.
-      if (header.number === 0 ? known === this.#connection.genesisHash : hashHeader(header) === known)
+      if (header.number === 0 ? known === this.#connection.genesisHash : hashHeader(header, this.#hash256) === known)
         return toHead(header, known);
       const details = { url, block: known, reason: 'the header it gives for it does not have that hash' };
       this.#connection.leave(url, new RelayError('node-lies', { details }));
