@@ -348,6 +348,8 @@ export interface Inclusion {
   readonly failures?: readonly ItemFailure[];
   /** dispatch-failed, where the extrinsic as a whole failed: its fee is paid, its nonce used, and nothing else done. */
   readonly failure?: RelayError;
+  /** True: no node has the state of its block any more, so whether its calls failed can't be known. */
+  readonly isOutcomeUnknown?: boolean;
   readonly extrinsicHash: Hex;
   readonly blockHash: Hex;
   readonly blockNumber: BlockNumber;

@@ -249,9 +249,12 @@ export class ChainPoster {
   async #included(tracked: Tracked, inclusion: Inclusion | undefined): Promise<void> {
     const { flight } = tracked;
     tracked.isInBlock = inclusion !== undefined;
+    if (inclusion !== undefined && mayComeAgain(flight, inclusion)) {
+      await this.#requeue(tracked);
+      this.#work.wake();
+      return;
+    }
     if (inclusion?.failure !== undefined) {
-      // A sequence that does not fit guards itself: what is signed can be posted again at once.
-      if (flight.as === 'worker' && isBadSequence(inclusion.failure)) await this.#requeue(tracked);
       this.#work.wake();
       return;
     }
@@ -276,7 +279,7 @@ export class ChainPoster {
 
   async #finalized(tracked: Tracked, inclusion: Inclusion): Promise<void> {
     const { flight } = tracked;
-    if (flight.as === 'worker' && inclusion.failure !== undefined && isBadSequence(inclusion.failure)) {
+    if (mayComeAgain(flight, inclusion)) {
       await this.#requeue(tracked);
       return;
     }
@@ -349,6 +352,14 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
     const timer = setTimeout(done, ms);
     signal.addEventListener('abort', done);
   });
+}
+
+/**
+ * A worker's sequence guards itself: what is signed can be posted again at once, where it did not fit and where nobody knows
+ * any more whether it did. An account's messages have nothing to fail of once they are in a block.
+ */
+function mayComeAgain({ as }: Flight, { failure, isOutcomeUnknown = false }: Inclusion): boolean {
+  return as === 'worker' && (isOutcomeUnknown || (failure !== undefined && isBadSequence(failure)));
 }
 
 function isBadSequence({ code, details }: RelayError): boolean {

@@ -198,6 +198,30 @@ describe('outbox', () => {
       );
   });
 
+  for (const as of ['worker', 'account'] as const)
+    it(`comes to an end as ${as} where nodes have forgotten the state of the block that took the message`, async () => {
+      const before = await outbox();
+      await before.start();
+      const sent = await before.send({ ...message('forgotten', as), via: 'chain' });
+      await sent.reached('inBlock');
+      await before.stop();
+      await dev.newBlock({ count: 3, empty: true });
+      dev.pruneBefore(dev.finalized.number);
+      // One that remembers nothing of that block.
+      const later = await connectChain({ endpoints: [dev.ws] });
+      open.push(later);
+      const box = await outbox({ chain: later });
+      await box.start();
+      const receipt = await box.receipt(sent.sendId);
+      assert.ok(receipt !== undefined);
+      let isDone = false;
+      void receipt.reached('finalized').then(() => (isDone = true));
+      await until(async () => {
+        if (!isDone) await dev.newBlock();
+        return isDone;
+      });
+    });
+
   it('works on a queue alone: the outbox that was started last', async () => {
     const setbacks: string[] = [];
     const first_ = await outbox({ onSetback: ({ code }) => setbacks.push(code) });

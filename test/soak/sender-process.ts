@@ -1,4 +1,4 @@
-import { accountFromSuri, createOutbox, isRelayError, type Hex, type Receipt } from '../../src/index.ts';
+import { accountFromSuri, createOutbox, isRelayError, type Hex, type Receipt, type RelayError } from '../../src/index.ts';
 import { config, ledgerOf, obey, openParts, run, tell, type SenderConfig } from './entity.ts';
 import { Ledger, type SenderEntry } from './ledger.ts';
 
@@ -15,7 +15,10 @@ run(async () => {
   ledger.add({ event: 'started' });
   const { chain, vault, store, watch } = await openParts(settings);
   const account = accountFromSuri(settings.suri);
-  const outbox = createOutbox({ chain, vault, store, directory: watch.state, account });
+  const onSetback = ({ code, message: reason }: RelayError): void => {
+    tell({ event: 'setback', code, reason });
+  };
+  const outbox = createOutbox({ chain, vault, store, directory: watch.state, account, onSetback });
   await outbox.start();
   let next = sent;
   const follow = (to: Hex, { status$, nonce }: Receipt): void => {

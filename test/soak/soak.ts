@@ -68,14 +68,16 @@ export async function soak({
     };
     const rpc = new Rpc(node.ws, ended.signal);
     const truth = new Truth(rpc, (await chain.finalizedHead()).number);
+    const silence = new AbortController();
+    // From the very beginning: it can take the players longer to get ready than the node remembers.
+    const watching = watch(truth, silence.signal);
+    watching.catch(() => undefined); // told where it is awaited
     await using cast = await assemble(roles, { node, chain, folder: folder.path, onTold });
     const random = new Random(seed);
     const attacker = new Attacker({ chain, eve: accountFromSuri('//Eve'), rpc, random: new Random(seed + 1) });
     const stage = new Stage({ ...cast, node, rpc, truth, attacker, random, accountSender: cast.accountSenders[0] });
     await Promise.all(stage.players.map(({ ready }) => ready));
     const injected = new Map<string, number>();
-    const silence = new AbortController();
-    const watching = watch(truth, silence.signal);
     const talking = talk(cast, new Random(seed + 2), silence.signal);
     let rounds = 0;
     do {

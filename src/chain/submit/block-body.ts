@@ -1,4 +1,4 @@
-import { RelayError } from '../../errors/index.ts';
+import { isRelayError, RelayError } from '../../errors/index.ts';
 import type { Hex } from '../../codec/index.ts';
 import type { Inclusion, SignedExtrinsic } from '../chain.ts';
 import { parseHeader } from '../head/header.ts';
@@ -26,14 +26,21 @@ export async function findIn(
   const { number } = parseHeader(
     expectObject(expectObject(answer, 'chain_getBlock')['block'], 'chain_getBlock')['header'],
   );
-  const { failures, failure } = await readOutcome(storage, hash, index, signal);
+  const outcome = await readOutcome(storage, hash, index, signal).catch(unknownWhereForgotten);
+  const { failures, failure } = outcome ?? { failures: [], failure: undefined };
   return {
     extrinsicHash: extrinsic.hash,
     blockHash: hash,
     blockNumber: number,
     ...(failures.length > 0 && { failures }),
     ...(failure !== undefined && { failure }),
+    ...(outcome === undefined && { isOutcomeUnknown: true }),
   };
+}
+
+/** Nodes keep bodies for longer than states. */
+function unknownWhereForgotten(error: unknown): undefined {
+  if (!isRelayError(error, 'state-discarded')) throw error;
 }
 
 async function readOutcome(
