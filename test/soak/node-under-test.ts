@@ -1,4 +1,4 @@
-import { startDevChain } from '../../src/index.ts';
+import { isRelayError, startDevChain } from '../../src/index.ts';
 import { startRealNode } from '../support/real-node.ts';
 import { temporaryFolder } from '../support/entities.ts';
 
@@ -30,7 +30,14 @@ export async function embeddedNode(): Promise<NodeUnderTest> {
     ws: dev.ws,
     keptStates: embeddedKeptStates,
     reorg: async (depth, resubmit) => {
-      await dev.reorg(Math.max(dev.finalized.number, dev.head.number - depth), { resubmit });
+      for (;;)
+        try {
+          await dev.reorg(Math.max(dev.finalized.number, dev.head.number - depth), { resubmit });
+          return;
+        } catch (error) {
+          // Blocks that were being built finalized that one meanwhile.
+          if (!isRelayError(error, 'dev-reorg-refused')) throw error;
+        }
     },
     emptyBlocks: async (count) => {
       await dev.newBlock({ count, empty: true });

@@ -1,4 +1,11 @@
-import { accountFromSuri, createOutbox, isRelayError, type Hex, type Receipt, type RelayError } from '../../src/index.ts';
+import {
+  accountFromSuri,
+  createOutbox,
+  isRelayError,
+  type Hex,
+  type Receipt,
+  type RelayError,
+} from '../../src/index.ts';
 import { config, ledgerOf, obey, openParts, run, tell, type SenderConfig } from './entity.ts';
 import { Ledger, type SenderEntry } from './ledger.ts';
 
