@@ -2,10 +2,9 @@ import type { Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 import type { Mail, MailStore } from '../store/mail-store.ts';
 import type { RelayFrame } from './frames.ts';
-import { replyBox } from './reply-box.ts';
 
 export interface AwaitedRepliesParts {
-  readonly mailStore: Pick<MailStore, 'read' | 'ack' | 'subscribe'>;
+  readonly mailStore: Pick<MailStore, 'read' | 'subscribe'>;
   /** Most boxes that the connection may wait at. */
   readonly limit: number;
   readonly send: (frame: RelayFrame) => void;
@@ -22,6 +21,8 @@ interface Waiting {
 export class AwaitedReplies {
   readonly #parts: AwaitedRepliesParts;
   readonly #waiting = new Map<Hex, Waiting>();
+  /** Boxes that are looked into, and whether to look once more. They may outlive the wait. */
+  readonly #looking = new Map<Hex, boolean>();
 
   constructor(parts: AwaitedRepliesParts) {
     this.#parts = parts;
@@ -32,51 +33,55 @@ export class AwaitedReplies {
   }
 
   /** Answers `id` with the first reply after a cursor, now or when it comes. A newer question for a box replaces the older. */
-  await(id: number, identity: Hex, senderKey: Uint8Array, after: bigint): void {
+  await(id: number, box: Hex, after: bigint): void {
     const { mailStore, limit } = this.#parts;
-    const box = replyBox(identity, senderKey);
-    this.#end(box);
-    if (this.#waiting.size >= limit) throw new RelayError('relay-busy', { details: { what: 'awaited replies' } });
-    const leave = mailStore.subscribe(box, () => {
-      void this.#look(box, id);
-    });
-    this.#waiting.set(box, { id, after, leave });
-    void this.#look(box, id);
+    this.end(box);
+    if (Math.max(this.#waiting.size, this.#looking.size) >= limit)
+      throw new RelayError('relay-busy', { details: { what: 'awaited replies' } });
+    const look = (): void => void this.#look(box);
+    this.#waiting.set(box, { id, after, leave: mailStore.subscribe(box, look) });
+    look();
   }
 
-  /** Nothing up to the cursor is needed any more, and nothing waited for. */
-  async done(identity: Hex, senderKey: Uint8Array, upTo: bigint): Promise<void> {
-    const box = replyBox(identity, senderKey);
-    this.#end(box);
-    if (upTo > 0n) await this.#parts.mailStore.ack(box, upTo);
+  /** Nothing more is waited for. */
+  end(box: Hex): void {
+    this.#waiting.get(box)?.leave();
+    this.#waiting.delete(box);
   }
 
   stop(): void {
-    for (const box of [...this.#waiting.keys()]) this.#end(box);
+    for (const box of [...this.#waiting.keys()]) this.end(box);
   }
 
-  async #look(box: Hex, id: number): Promise<void> {
+  // One read of a box at a time, however often it is asked for.
+  async #look(box: Hex): Promise<void> {
+    if (this.#looking.has(box)) {
+      this.#looking.set(box, true);
+      return;
+    }
+    do {
+      this.#looking.set(box, false);
+      await this.#lookOnce(box);
+    } while (this.#looking.get(box) === true);
+    this.#looking.delete(box);
+  }
+
+  async #lookOnce(box: Hex): Promise<void> {
     const waiting = this.#waiting.get(box);
-    if (waiting?.id !== id) return;
+    if (waiting === undefined) return;
     try {
       const [reply] = await this.#parts.mailStore.read(box, waiting.after, { count: 1 });
       if (reply !== undefined) this.#answer(box, waiting, reply);
     } catch (error) {
       if (this.#waiting.get(box) !== waiting) return;
-      this.#end(box);
-      this.#parts.refuse(id, error);
+      this.end(box);
+      this.#parts.refuse(waiting.id, error);
     }
   }
 
-  // A box may be looked into several times at once; the first that finds something answers.
   #answer(box: Hex, waiting: Waiting, { cursor, bytes }: Mail): void {
     if (this.#waiting.get(box) !== waiting) return;
-    this.#end(box);
+    this.end(box);
     this.#parts.send({ type: 'reply', id: waiting.id, cursor, signedEnvelope: bytes });
-  }
-
-  #end(box: Hex): void {
-    this.#waiting.get(box)?.leave();
-    this.#waiting.delete(box);
   }
 }

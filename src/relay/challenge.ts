@@ -24,11 +24,12 @@ export interface LoginCheck {
   readonly clock: () => number;
 }
 
-/** A recipient proves its IdentityKey (protocol.md §11). `challenge`: taken out by the caller, used once. Throws login-refused. */
+/** A recipient proves its IdentityKey (protocol.md §11). `challenge`: taken out by the caller, used once. `lane`: of the verifier. Throws login-refused. */
 export async function checkLogin(
   challenge: Challenge | undefined,
   { identity, origin, signature }: LoginAnswer,
   { genesisHash, isOwnOrigin, verifySignature, clock }: LoginCheck,
+  lane: string,
 ): Promise<void> {
   const refuse = (reason: string): RelayError => new RelayError('login-refused', { details: { identity, reason } });
   if (challenge === undefined) throw refuse('there is no challenge, or it was answered before');
@@ -36,5 +37,5 @@ export async function checkLogin(
   if (BigInt(clock()) >= expiresAt) throw refuse('the challenge has expired');
   if (!isOwnOrigin(origin)) throw refuse('it is signed for another origin than those of this relay');
   const content = loginContent({ genesisHash, identity, origin, serverNonce, expiresAt });
-  if (!(await verifySignature(fromHex(identity), content, signature))) throw refuse('the signature is not valid');
+  if (!(await verifySignature(fromHex(identity), content, signature, lane))) throw refuse('the signature is not valid');
 }

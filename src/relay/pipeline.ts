@@ -81,6 +81,11 @@ export class Pipeline {
     this.#buckets.address.take(addressKey(address));
   }
 
+  /** As {@link admit}, for what can't be refused: time until it may go on, ms; 0: it is counted. */
+  charge(address: string): number {
+    return this.#buckets.address.tryTake(addressKey(address));
+  }
+
   /** Resolves when the message is durable. Throws a RelayError for one that is not taken. */
   submit(bytes: Uint8Array, arrival: Arrival): Promise<Receipt> {
     return this.#counted(bytes, () => this.#submit(bytes, arrival));

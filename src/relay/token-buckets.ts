@@ -28,17 +28,21 @@ export class TokenBuckets {
 
   /** Throws rate-limited. */
   take(key: string): void {
+    const retryAfterMs = this.tryTake(key);
+    if (retryAfterMs > 0) throw new RelayError('rate-limited', { details: { scope: this.#scope, retryAfterMs } });
+  }
+
+  /** Time until there is one, ms; 0: it was taken. */
+  tryTake(key: string): number {
     const now = this.#now();
     const { perSecond, burst } = this.#rate;
     const bucket = this.#buckets.get(key) ?? { tokens: burst, refilledAt: now };
     bucket.tokens = Math.min(burst, bucket.tokens + (Math.max(0, now - bucket.refilledAt) / 1000) * perSecond);
     bucket.refilledAt = now;
     this.#touch(key, bucket);
-    if (bucket.tokens < 1)
-      throw new RelayError('rate-limited', {
-        details: { scope: this.#scope, retryAfterMs: Math.ceil(((1 - bucket.tokens) / perSecond) * 1000) },
-      });
+    if (bucket.tokens < 1) return Math.ceil(((1 - bucket.tokens) / perSecond) * 1000);
     bucket.tokens -= 1;
+    return 0;
   }
 
   #touch(key: string, bucket: Bucket): void {

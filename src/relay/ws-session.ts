@@ -13,6 +13,9 @@ import { publicError } from './http-status.ts';
 import type { RelayLimits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
 import type { Pipeline } from './pipeline.ts';
+import { ReplyAcks } from './reply-acks.ts';
+import { replyBox } from './reply-box.ts';
+import { addressKey } from './token-buckets.ts';
 import { toWire } from './wire-error.ts';
 
 export interface SessionParts {
@@ -51,7 +54,10 @@ export class WsSession {
   #challenge: Challenge | undefined;
   #delivery: Delivery | undefined;
   #leave: (() => void) | undefined;
-  readonly #awaited: AwaitedReplies;
+  #awaited: AwaitedReplies | undefined;
+  #replyAcks: ReplyAcks | undefined;
+  #isLoggingIn = false;
+  #isHeld = false;
   #ending = false;
   #active = true;
   #usedAt: number;
@@ -75,17 +81,7 @@ export class WsSession {
     socket.on('close', () => {
       this.#release();
     });
-    const { genesisHash, identity, limits, mailStore } = parts;
-    this.#awaited = new AwaitedReplies({
-      mailStore,
-      limit: limits.maxAwaitedReplies,
-      send: (frame) => {
-        this.#send(frame);
-      },
-      refuse: (id, error) => {
-        this.#refuse(id, error);
-      },
-    });
+    const { genesisHash, identity, limits } = parts;
     const { window, maxMessageBytes } = limits;
     this.#send({ type: 'hello', genesisHash, window, maxMessageBytes, identity });
   }
@@ -93,13 +89,13 @@ export class WsSession {
   /** Called once a ping interval: cuts the connection that gave no sign since the last call, closes the unused. */
   checkAlive(): void {
     const { metrics, limits, login } = this.#parts;
-    if (this.#slow !== undefined || this.#unanswered > 0 || this.#ending) return;
+    if (this.#slow !== undefined || this.#isHeld || this.#unanswered > 0 || this.#ending) return;
     if (!this.#active) {
       metrics.count('connections_closed_total', 'silent');
       this.#socket.terminate();
       return;
     }
-    const isUsed = this.#delivery !== undefined || this.#awaited.size > 0;
+    const isUsed = this.#delivery !== undefined || (this.#awaited?.size ?? 0) > 0;
     if (!isUsed && login.clock() - this.#usedAt > limits.idleMs) {
       metrics.count('connections_closed_total', 'idle');
       this.#end(closeCodes.normal);
@@ -112,10 +108,10 @@ export class WsSession {
   /** Tells why, and closes. */
   fail(error: unknown): void {
     if (this.#ending) return;
-    const known = publicError(asRelayError(error, 'relay-failed'));
-    this.#parts.metrics.count('connections_closed_total', known.code);
-    this.#parts.logger.debug({ code: known.code, address: this.address, identity: this.#identity }, 'connection ended');
-    this.#sendError(0, known);
+    const told = this.#tellable(error, 'a connection failed');
+    this.#parts.metrics.count('connections_closed_total', told.code);
+    this.#parts.logger.debug({ code: told.code, address: this.address, identity: this.#identity }, 'connection ended');
+    this.#sendError(0, told);
     this.#end(closeCodes.policy);
   }
 
@@ -134,7 +130,8 @@ export class WsSession {
   #end(code: number): void {
     this.#ending = true;
     this.#delivery?.stop();
-    this.#awaited.stop();
+    this.#awaited?.stop();
+    this.#replyAcks?.stop();
     this.#socket.resume();
     this.#socket.close(code);
   }
@@ -143,7 +140,8 @@ export class WsSession {
     this.#ending = true;
     clearTimeout(this.#slow);
     this.#delivery?.stop();
-    this.#awaited.stop();
+    this.#awaited?.stop();
+    this.#replyAcks?.stop();
     this.#leave?.();
     this.#parts.closed(this);
   }
@@ -179,9 +177,7 @@ export class WsSession {
         this.#awaitReply(frame);
         return;
       case 'reply-done':
-        this.#awaited.done(this.#proven(), frame.senderKey, frame.upTo).catch((error: unknown) => {
-          this.fail(error);
-        });
+        this.#replyDone(frame);
         return;
       case 'credit':
         this.#mailbox().addCredit(frame.deliveries);
@@ -210,10 +206,15 @@ export class WsSession {
   }
 
   #refuse(id: number, error: unknown): void {
-    const refused = asRelayError(error, 'relay-failed');
-    const told = publicError(refused);
-    if (told !== refused) this.#parts.logger.error({ err: refused }, 'a message failed');
-    this.#sendError(id, told);
+    this.#sendError(id, this.#tellable(error, 'a message failed'));
+  }
+
+  /** As the peer may see it; a failure of ours is logged as it is. */
+  #tellable(error: unknown, what: string): RelayError {
+    const failure = asRelayError(error, 'relay-failed');
+    const told = publicError(failure);
+    if (told !== failure) this.#parts.logger.error({ err: failure, address: this.address }, what);
+    return told;
   }
 
   async #submit(id: number, signedEnvelope: Uint8Array): Promise<RelayFrame> {
@@ -240,17 +241,59 @@ export class WsSession {
   // Outside of the window: it may stay unanswered for long, and has a bound of its own.
   #awaitReply({ id, senderKey, after }: Extract<ClientFrame, { type: 'await-reply' }>): void {
     if (id === 0) throw badFrame('0 is not a request id');
+    const { pipeline, mailStore, limits } = this.#parts;
+    this.#awaited ??= new AwaitedReplies({
+      mailStore,
+      limit: limits.maxAwaitedReplies,
+      send: (frame) => {
+        this.#send(frame);
+      },
+      refuse: (refused, error) => {
+        this.#refuse(refused, error);
+      },
+    });
     try {
-      this.#awaited.await(id, this.#proven(), senderKey, after);
+      const identity = this.#proven();
+      pipeline.admit(this.address);
+      this.#awaited.await(id, replyBox(identity, senderKey), after);
     } catch (error) {
       this.#refuse(id, error);
     }
+  }
+
+  #replyDone({ senderKey, upTo }: Extract<ClientFrame, { type: 'reply-done' }>): void {
+    const { pipeline, mailStore, limits } = this.#parts;
+    const box = replyBox(this.#proven(), senderKey);
+    this.#awaited?.end(box);
+    this.#replyAcks ??= new ReplyAcks({
+      mailStore,
+      limit: limits.window,
+      charge: () => pipeline.charge(this.address),
+      hold: (isFull) => {
+        this.#hold(isFull);
+      },
+      failed: (error) => {
+        this.fail(error);
+      },
+    });
+    if (upTo > 0n) this.#replyAcks.add(box, upTo);
   }
 
   /** Says who the peer is and opens its mailbox. */
   async #login(frame: ProofFrame): Promise<RelayFrame> {
     const { identity } = frame;
     if (this.#delivery !== undefined) throw this.#refused(identity, 'this connection has logged in before');
+    if (this.#isLoggingIn) throw this.#refused(identity, 'a login on this connection is under way');
+    this.#isLoggingIn = true;
+    try {
+      return await this.#enter(frame);
+    } finally {
+      this.#isLoggingIn = false;
+    }
+  }
+
+  async #enter(frame: ProofFrame): Promise<RelayFrame> {
+    const { identity } = frame;
     const answer = await this.#prove(frame);
     // The newest wins, at whichever relay of the store: the older one may be half open, and its recipient comes again.
     const leave = await this.#parts.mailStore.claim(identity, () => {
@@ -274,7 +317,7 @@ export class WsSession {
     this.#challenge = undefined;
     try {
       pipeline.admit(this.address);
-      await checkLogin(challenge, frame, login);
+      await checkLogin(challenge, frame, login, addressKey(this.address));
       if (this.#identity !== undefined && this.#identity !== identity)
         throw this.#refused(identity, 'this connection has proven another identity before');
     } catch (error) {
@@ -365,12 +408,12 @@ export class WsSession {
   #slowDown(): void {
     if (this.#slow !== undefined || this.#ending) return;
     const { slowReaderMs } = this.#parts.limits;
-    this.#socket.pause();
     this.#slow = setTimeout(() => {
       this.#parts.metrics.count('connections_closed_total', 'slow-reader');
       this.#parts.logger.info({ address: this.address, buffered: this.#buffered }, 'slow reader cut');
       this.#socket.terminate();
     }, slowReaderMs);
+    this.#readOn();
   }
 
   #flushed(length: number): void {
@@ -378,9 +421,20 @@ export class WsSession {
     if (this.#slow !== undefined && this.#buffered <= this.#parts.limits.maxBufferedBytes / 2) {
       clearTimeout(this.#slow);
       this.#slow = undefined;
-      this.#socket.resume();
+      this.#readOn();
     }
     if (this.#slow === undefined) this.#delivery?.wake();
+  }
+
+  /** The peer asks faster than is done for it: nothing more is read from it meanwhile. */
+  #hold(isHeld: boolean): void {
+    this.#isHeld = isHeld;
+    this.#readOn();
+  }
+
+  #readOn(): void {
+    if (this.#slow === undefined && !this.#isHeld) this.#socket.resume();
+    else if (!this.#ending) this.#socket.pause();
   }
 }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'mocha';
 import type { Relay, RelayOptions } from '../../src/relay/index.ts';
 import type { MailStore } from '../../src/store/mail-store.ts';
+import { until } from '../support/until.ts';
 import { RawSocket, type LoginVariation } from './raw-socket.ts';
 import { alice, bob, carol, Cleanup, message } from './support.ts';
 
@@ -102,6 +103,41 @@ describe('relay: login', () => {
     raw.send({ type: 'credit', deliveries: 10 });
     await raw.challenge();
     assert.deepEqual(raw.all('delivery'), []);
+  });
+
+  it('refuses a second login while the first is under way, which goes on', async () => {
+    const { mailStore } = relay;
+    const claim = mailStore.claim.bind(mailStore);
+    let go = (): void => undefined;
+    const held = new Promise<void>((resolve) => (go = resolve));
+    let claims = 0;
+    mailStore.claim = async (...args) => {
+      claims++;
+      await held;
+      return claim(...args);
+    };
+    const raw = await open();
+    const first = raw.login(bob);
+    await until(() => claims === 1);
+    const second = await raw.login(bob);
+    assert.ok(second.type === 'error' && second.code === 'login-refused');
+    assert.match(second.message, /under way/);
+    go();
+    await raw.next('logged-in');
+    await first;
+    assert.equal(claims, 1);
+  });
+
+  it('remembers a bad signature by the address that it came from, as of a message', async () => {
+    const lanes: unknown[] = [];
+    await start({
+      verifySignature: (_, __, ___, lane) => {
+        lanes.push(lane);
+        return false;
+      },
+    });
+    await (await open()).login(bob);
+    assert.deepEqual(lanes, ['127.0.0.1']);
   });
 
   it('gives the mailbox to the newest connection and tells the older one why it ends', async () => {

@@ -59,7 +59,15 @@ export class RawSocket {
     return this.next('challenge', before);
   }
 
-  async login(who: Entity, options: LoginVariation = {}): Promise<RelayFrame> {
+  login(who: Entity, options: LoginVariation = {}): Promise<RelayFrame> {
+    return this.#prove('login', who, options);
+  }
+
+  prove(who: Entity): Promise<RelayFrame> {
+    return this.#prove('prove', who, {});
+  }
+
+  async #prove(type: 'login' | 'prove', who: Entity, options: LoginVariation): Promise<RelayFrame> {
     const { serverNonce, expiresAt } = options.challenge ?? (await this.challenge());
     const origin = options.origin ?? this.origin;
     const content = loginContent({
@@ -71,7 +79,7 @@ export class RawSocket {
     });
     const before = this.all('logged-in').length + this.all('error').length;
     const signature = signWith((options.signer ?? who).keys, content);
-    this.send({ type: 'login', id: 2, identity: who.identity, origin, signature });
+    this.send({ type, id: 2, identity: who.identity, origin, signature });
     return until(() => [...this.all('logged-in'), ...this.all('error')].at(before));
   }
 
