@@ -5,6 +5,7 @@ import { readChainInfo, readParaId } from './chain-info.ts';
 import type { Chain } from './chain.ts';
 import { systemClock, type Clock } from './clock.ts';
 import { HeadReader } from './head/head-reader.ts';
+import { headerHasher } from './head/header.ts';
 import { heads$, walkHeads } from './head/heads.ts';
 import { LatestValue } from './head/latest-value.ts';
 import { newestHeads } from './head/newest-heads.ts';
@@ -60,37 +61,35 @@ const sudoKey = storagePrefix('Sudo', 'Key');
 /** Throws chain-unreachable, wrong-chain, unsupported-runtime, bad-endpoint, bad-quorum, aborted. */
 export async function connectChain(options: ConnectOptions): Promise<Chain> {
   const { timeoutMs = defaultTimeoutMs, clock = systemClock, logger = silentLogger, signal } = options;
+  const { genesisHash, backoff = {} } = options;
   throwIfAborted(signal);
   checkEndpoints(options.endpoints);
-  const endpoints = [...new Set(options.endpoints)];
-  const quorumSize = checkQuorum(options.quorum ?? Math.min(defaultQuorum, endpoints.length), endpoints.length);
+  const endpoints = distinct(options.endpoints);
+  const quorum = checkQuorum(options.quorum ?? Math.min(defaultQuorum, endpoints.length), endpoints.length);
   const connection = await Connection.open(
-    { endpoints, genesisHash: options.genesisHash, timeoutMs, backoff: options.backoff ?? {}, clock, logger },
+    { endpoints, genesisHash, timeoutMs, backoff, quorum, clock, logger },
     signal,
   );
   try {
-    return await createChain(connection, options, clock, quorumSize);
+    return await createChain(connection, options);
   } catch (error) {
     connection.stop();
     throw error;
   }
 }
 
-async function createChain(
-  connection: Connection,
-  options: ConnectOptions,
-  clock: Clock,
-  quorumSize: number,
-): Promise<Chain> {
+async function createChain(connection: Connection, options: ConnectOptions): Promise<Chain> {
+  const { clock } = connection.options;
   const endpoints = new OtherEndpoints(connection);
   const blocks = new BlockReader(connection, endpoints, clock);
   const { read: readAt } = blocks;
-  const hash256 = await loadHash256();
-  const reader = new HeadReader(connection, endpoints, clock, hash256);
-  const quorum = new Quorum({ connection, endpoints, clock, size: quorumSize });
+  const isLocal = connection.options.endpoints.every(isLocalUrl);
+  const hashOf = headerHasher(connection.genesisHash, isLocal, await loadHash256());
+  const reader = new HeadReader(connection, endpoints, clock, hashOf);
+  const quorum = new Quorum({ connection, endpoints, clock, size: connection.options.quorum });
   const runtimes = new RuntimeCache(readAt);
   const storageReader = new StorageReader(readAt);
-  const watched = { connection, endpoints, clock, hash256, silenceMs: options.silenceMs };
+  const watched = { connection, endpoints, clock, hashOf, silenceMs: options.silenceMs };
   const newest$ = { finalized: newestHeads(watched, 'finalized'), best: newestHeads(watched, 'best') };
   const sources = { connection, reader, quorum, newest$ };
   const storageAt = (hash: Hex): BlockStorage => new BlockStorage(hash, storageReader, runtimes);
@@ -153,7 +152,7 @@ async function createChain(
   return {
     genesisHash: connection.genesisHash,
     info,
-    isLocal: options.endpoints.every(isLocalUrl),
+    isLocal,
     trust: quorum.trust,
     agreedHead: async (signal) => {
       if (quorum.trust === 'single') return reader.finalized({ signal });
@@ -187,8 +186,18 @@ async function createChain(
 }
 
 function checkEndpoints(endpoints: readonly string[]): void {
-  const bad = endpoints.length === 0 ? '' : endpoints.find((url) => !/^wss?:\/\//.test(url) || !URL.canParse(url));
+  const bad = endpoints.length === 0 ? '' : endpoints.find((url) => !/^wss?:\/\//i.test(url) || !URL.canParse(url));
   if (bad !== undefined) throw new RelayError('bad-endpoint', { details: { url: bad } });
+}
+
+/** The same node is not to be counted twice for another way of writing its URL. */
+function distinct(urls: readonly string[]): string[] {
+  const byHref = new Map<string, string>();
+  for (const url of urls) {
+    const { href } = new URL(url);
+    if (!byHref.has(href)) byHref.set(href, url);
+  }
+  return [...byHref.values()];
 }
 
 function checkQuorum(quorum: number, endpoints: number): number {

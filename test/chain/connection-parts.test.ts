@@ -65,6 +65,27 @@ describe('EndpointHealth', () => {
   });
 });
 
+describe('EndpointHealth of endpoints that must agree', () => {
+  it('does not take all others to be behind on the word of one', () => {
+    const all = new EndpointHealth(['a', 'b', 'c'], () => 0, 2);
+    all.finalized('c', 2 ** 29);
+    all.finalized('a', 100);
+    all.finalized('b', 99);
+    assert.deepEqual([all.furthest, all.ranked], [100, ['a', 'b', 'c']]);
+    assert.equal(all.highestTold, 2 ** 29);
+  });
+
+  it('forgets what one told that was left', () => {
+    const all = new EndpointHealth(['a', 'b'], () => 0, 1);
+    all.finalized('a', 2 ** 29);
+    all.finalized('b', 99);
+    all.leave('a');
+    assert.deepEqual([all.furthest, all.highestTold, all.ranked], [99, 99, ['b']]);
+    all.finalized('a', 2 ** 29);
+    assert.equal(all.highestTold, 99);
+  });
+});
+
 describe('BlockPace', () => {
   it('takes five block times for silence, as it sees them, within bounds', () => {
     const pace = new BlockPace();

@@ -13,7 +13,10 @@ export class Refusal {
   }
 }
 
-/** What a proxy does with an answer: gives it on, altered or not, or a Refusal. */
+/**
+ * What a proxy does with an answer: gives it on, altered or not, or a Refusal. Of a notification too, by its own method
+ * (`chain_finalizedHead`) and without parameters.
+ */
 export type Alter = (method: string, params: readonly unknown[], result: unknown) => unknown;
 
 /** What becomes of a message on its way from the node to the client. */
@@ -27,7 +30,9 @@ export type Fault =
   | { readonly kind: 'truncate' }
   /** Of a subscription: it and all that come after it are gone. Of an answer: it never comes. */
   | { readonly kind: 'swallow' }
-  | { readonly kind: 'error'; readonly code: number; readonly message: string };
+  | { readonly kind: 'error'; readonly code: number; readonly message: string }
+  /** Another frame in its place. */
+  | { readonly kind: 'replace'; readonly text: string };
 
 export interface Passing {
   readonly method: string;
@@ -194,6 +199,7 @@ function connectPair(
     else if (made.kind === 'reorder') held.push(text);
     else if (made.kind === 'truncate') send(text.slice(0, text.length >> 1));
     else if (made.kind === 'error') send(refused?.(made) ?? text);
+    else if (made.kind === 'replace') send(made.text);
     else if (about.isNotification) swallowed.add(subscription);
   };
   const altered = (message: Message): Message => {
@@ -209,8 +215,11 @@ function connectPair(
     const [first] = [frame].flat();
     const request = first?.id === undefined ? undefined : requests.get(first.id);
     if (request === undefined) {
-      const { subscription } = (first?.params ?? {}) as { subscription?: unknown };
-      tell(text, { method: first?.method ?? '', isNotification: true }, String(subscription), undefined);
+      const { subscription, result } = (first?.params ?? {}) as { subscription?: unknown; result?: unknown };
+      const method = first?.method ?? '';
+      const params = { subscription, result: alter(method, [], result) };
+      const said = JSON.stringify({ jsonrpc: '2.0', method, params });
+      tell(said, { method, isNotification: true }, String(subscription), undefined);
       return;
     }
     const about = { method: request.method, isNotification: false };

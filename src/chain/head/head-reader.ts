@@ -6,8 +6,7 @@ import type { Answer, Connection, PatientOptions } from '../rpc/connection.ts';
 import { expectHex } from '../rpc/expect.ts';
 import type { OtherEndpoints } from '../rpc/other-endpoints.ts';
 import { RpcError } from '../rpc/rpc-error.ts';
-import type { Hash256 } from '../trie/proof-nodes.ts';
-import { hashHeader, parseHeader, toHead } from './header.ts';
+import { parseHeader, toHead, type Header } from './header.ts';
 
 /** Looks after which another node is looked at. */
 const maxMissingLooks = 20;
@@ -19,15 +18,15 @@ export class HeadReader {
   readonly #connection: Connection;
   readonly #others: OtherEndpoints;
   readonly #clock: Clock;
-  readonly #hash256: Hash256;
+  readonly #hashOf: (header: Header) => Hex;
   /** Who said that a head has its number. */
   readonly #tellers = new WeakMap<Head, string>();
 
-  constructor(connection: Connection, others: OtherEndpoints, clock: Clock, hash256: Hash256) {
+  constructor(connection: Connection, others: OtherEndpoints, clock: Clock, hashOf: (header: Header) => Hex) {
     this.#connection = connection;
     this.#others = others;
     this.#clock = clock;
-    this.#hash256 = hash256;
+    this.#hashOf = hashOf;
   }
 
   async finalized(options?: PatientOptions): Promise<Head> {
@@ -92,9 +91,7 @@ export class HeadReader {
       if (result === null)
         throw new RelayError('state-discarded', { details: { block: known, reason: 'the node has no such block' } });
       const header = parseHeader(result);
-      // The genesis of some dev chains does not have the hash of its header.
-      if (header.number === 0 ? known === this.#connection.genesisHash : hashHeader(header, this.#hash256) === known)
-        return toHead(header, known);
+      if (this.#hashOf(header) === known) return toHead(header, known);
       const details = { url, block: known, reason: 'the header it gives for it does not have that hash' };
       this.#connection.leave(url, new RelayError('node-lies', { details }));
     }

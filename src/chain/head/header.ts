@@ -2,7 +2,7 @@ import { blake2b } from '@noble/hashes/blake2.js';
 import { concatBytes, fromHex, toHex, Writer, type Hex } from '../../codec/index.ts';
 import type { BlockNumber, Head } from '../chain.ts';
 import type { Hash256 } from '../trie/proof-nodes.ts';
-import { expectArray, expectHex, expectNumber, expectObject } from '../rpc/expect.ts';
+import { expectArray, expectBytes, expectHash, expectNumber, expectObject } from '../rpc/expect.ts';
 
 /** A header as nodes send it: without its own hash. */
 export interface Header {
@@ -14,16 +14,23 @@ export interface Header {
   readonly digest: readonly Hex[];
 }
 
+/** Above it a number takes another form in SCALE; at a block a second that is 34 years away. */
+const maxNumber = 2 ** 30 - 1;
+
+/**
+ * Fields are of their exact length: else one preimage of a block's hash could be cut into fields in more than one way,
+ * and so be given another state root. Throws rpc-failed.
+ */
 export function parseHeader(value: unknown): Header {
   const method = 'chain_getHeader';
   const header = expectObject(value, method);
   const digest = expectObject(header['digest'], method);
   return {
-    number: expectNumber(header['number'], method),
-    parentHash: expectHex(header['parentHash'], method),
-    stateRoot: expectHex(header['stateRoot'], method),
-    extrinsicsRoot: expectHex(header['extrinsicsRoot'], method),
-    digest: expectArray(digest['logs'], method).map((item) => expectHex(item, method)),
+    number: expectNumber(header['number'], method, maxNumber),
+    parentHash: expectHash(header['parentHash'], method),
+    stateRoot: expectHash(header['stateRoot'], method),
+    extrinsicsRoot: expectHash(header['extrinsicsRoot'], method),
+    digest: expectArray(digest['logs'], method).map((item) => expectBytes(item, method)),
   };
 }
 
@@ -38,6 +45,11 @@ export function hashHeader(header: Header, hash: Hash256 = portableHash): Hex {
     .raw(fromHex(header.extrinsicsRoot))
     .compactLength(header.digest.length);
   return toHex(hash.binary(concatBytes(writer.finish(), ...header.digest.map((item) => fromHex(item)))));
+}
+
+/** Gives headers their hashes. The genesis of some local dev chains does not have that of its header. */
+export function headerHasher(genesisHash: Hex, isLocal: boolean, hash: Hash256): (header: Header) => Hex {
+  return (header) => (isLocal && header.number === 0 ? genesisHash : hashHeader(header, hash));
 }
 
 export function toHead({ number, parentHash, stateRoot }: Header, hash: Hex): Head {

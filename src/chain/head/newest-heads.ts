@@ -6,8 +6,8 @@ import type { Connection, Session } from '../rpc/connection.ts';
 import type { OtherEndpoints } from '../rpc/other-endpoints.ts';
 import { ConnectionLost, RpcError } from '../rpc/rpc-error.ts';
 import { BlockPace } from './block-pace.ts';
-import type { Hash256 } from '../trie/proof-nodes.ts';
-import { hashHeader, parseHeader, toHead, type Header } from './header.ts';
+import { parseHeader, toHead, type Header } from './header.ts';
+import type { Hex } from '../../codec/index.ts';
 
 /** How long a silent node may take to answer whether it is still there, at most. */
 const maxProbeMs = 10_000;
@@ -33,7 +33,7 @@ export interface HeadWatchParts {
   readonly connection: Connection;
   readonly endpoints: OtherEndpoints;
   readonly clock: Clock;
-  readonly hash256: Hash256;
+  readonly hashOf: (header: Header) => Hex;
   /** Silence after which the node is asked, ms. Default: a few block times, as they are seen. */
   readonly silenceMs: number | undefined;
 }
@@ -54,7 +54,7 @@ export function newestHeads(parts: HeadWatchParts, finality: Finality): Observab
 }
 
 function sessionHeads(
-  { connection, endpoints, clock, hash256 }: HeadWatchParts,
+  { connection, endpoints, clock, hashOf }: HeadWatchParts,
   session: Session,
   finality: Finality,
   pace: BlockPace,
@@ -72,9 +72,7 @@ function sessionHeads(
         pace.note(newest.number, clock.now());
         refusals.inARow = 0;
         if (finality === 'finalized') connection.noteFinalized(newest.number);
-        // The genesis of some dev chains does not have the hash of its header.
-        const hash = newest.number === 0 ? connection.genesisHash : hashHeader(newest, hash256);
-        subscriber.next({ head: toHead(newest, hash), session: session.id });
+        subscriber.next({ head: toHead(newest, hashOf(newest)), session: session.id });
       } catch (error) {
         connection.replace(session, String(error));
       }

@@ -67,17 +67,19 @@ export class Canvass {
       };
       count();
       for (const url of this.#urls)
-        this.#insist(url, ask, reasons, signal).then(
-          (answer) => {
-            answers.set(url, answer);
-            if (over.signal.aborted) late?.(answers);
-            else count();
-          },
-          // Given up: nobody waits for it any more, or the endpoint was left.
-          () => {
-            if (!signal.aborted) count();
-          },
-        );
+        this.#insist(url, ask, reasons, signal)
+          .then(
+            (answer) => {
+              answers.set(url, answer);
+              if (over.signal.aborted) late?.(answers);
+              else count();
+            },
+            // Given up: nobody waits for it any more, or the endpoint was left.
+            () => {
+              if (!signal.aborted) count();
+            },
+          )
+          .catch(() => undefined); // what comes too late has nobody to tell
     });
     const { patienceMs = Infinity } = options;
     const impatient = new Promise<never>((_, reject) => {

@@ -22,6 +22,8 @@ export interface ConnectionOptions {
   readonly genesisHash: Hex | undefined;
   readonly timeoutMs: number;
   readonly backoff: BackoffOptions;
+  /** Endpoints that must agree on how far the chain is. */
+  readonly quorum: number;
   readonly clock: Clock;
   readonly logger: ChainLogger;
 }
@@ -62,8 +64,8 @@ export class Connection {
   readonly health: EndpointHealth;
   #genesisHash: Hex | undefined;
   #sessions = 0;
-  /** Of a finalized block seen on any endpoint: one that is behind it is used only where there is no better. */
-  #highestFinalized = 0;
+  /** The newest one, open or not. */
+  #newest: Session | undefined;
   readonly #session$ = new BehaviorSubject<Session | undefined>(undefined);
   readonly #stopping = new AbortController();
   /** Endpoints that were caught lying: never used again. */
@@ -71,7 +73,7 @@ export class Connection {
 
   private constructor(options: ConnectionOptions) {
     this.options = options;
-    this.health = new EndpointHealth(options.endpoints, () => options.clock.now());
+    this.health = new EndpointHealth(options.endpoints, () => options.clock.now(), options.quorum);
     this.#genesisHash = options.genesisHash;
   }
 
@@ -106,25 +108,20 @@ export class Connection {
 
   /** The socket in use; undefined while there is none. */
   get present(): RpcSocket | undefined {
-    const socket = this.#session$.value?.socket;
+    const socket = this.#newest?.socket;
     return socket?.isOpen === true ? socket : undefined;
   }
 
   /** What an endpoint told of; of the present one where no URL is given. */
   noteFinalized(number: number, url = this.present?.url): void {
     if (url !== undefined) this.health.finalized(url, number);
-    this.#highestFinalized = Math.max(this.#highestFinalized, number);
-  }
-
-  get highestFinalized(): number {
-    return this.#highestFinalized;
   }
 
   /** The present session, or the next one. Throws chain-unreachable after `patienceMs`, aborted, chain-stopped. */
   async session({ signal, patienceMs = this.options.timeoutMs }: PatientOptions = {}): Promise<Session> {
     throwIfAborted(signal);
     throwIfAborted(this.stopped);
-    const present = this.#session$.value;
+    const present = this.#newest;
     if (present?.socket.isOpen === true) return present;
     return new Promise((resolve, reject) => {
       const done = (): void => {
@@ -239,19 +236,18 @@ export class Connection {
     if (this.#left.has(url)) return;
     this.#left.add(url);
     this.options.logger.warn({ url, reason: reason.message }, 'endpoint lies, it is left');
+    this.health.leave(url);
     if (this.options.endpoints.every((endpoint) => this.#left.has(endpoint))) this.stop(reason);
-    const present = this.#session$.value;
-    if (present?.socket.url === url) present.socket.close('it lies');
+    if (this.#newest?.socket.url === url) this.#newest.socket.close('it lies');
   }
 
   /** Idempotent. */
   stop(reason: RelayError = new RelayError('chain-stopped')): void {
     if (this.stopped.aborted) return;
     this.#stopping.abort(reason);
-    const session = this.#session$.value;
     if (reason.code === 'chain-stopped') this.#session$.complete();
     else this.#session$.error(reason);
-    session?.socket.close('stopped');
+    this.#newest?.socket.close('stopped');
   }
 
   async #keepConnected(): Promise<void> {
@@ -259,7 +255,7 @@ export class Connection {
     try {
       for (let brief = 0; ;) {
         const since = clock.now();
-        const session = this.#session$.value;
+        const session = this.#newest;
         if (session !== undefined) {
           const lost = await session.socket.closed;
           throwIfAborted(this.stopped);
@@ -284,34 +280,45 @@ export class Connection {
     for (let pass = 0; ; pass++) {
       let foreign: RelayError | undefined;
       let foreigners = 0;
+      let wasBehind = false;
       for (const url of this.health.ranked) {
         if (this.#left.has(url)) continue;
         try {
           const opened = await openOnChain(url, { timeoutMs: attemptMs, signal, genesisHash: this.#genesisHash });
+          if (signal.aborted || this.#left.has(url)) {
+            opened.socket.close('not wanted any more');
+            throwIfAborted(signal);
+            continue;
+          }
           this.health.answered(url, opened.latencyMs);
           this.health.finalized(url, opened.finalized);
-          const isBehind = opened.finalized < this.#highestFinalized;
+          const isBehind = opened.finalized < this.health.highestTold;
           if (isBehind && pass === 0 && endpoints.length > 1) {
             logger.warn({ url, finalized: opened.finalized }, 'endpoint is behind, another is tried');
             opened.socket.close('behind');
+            wasBehind = true;
             continue;
           }
           this.#genesisHash ??= opened.genesisHash;
           logger.debug({ url }, 'connected');
-          this.#session$.next({ id: ++this.#sessions, socket: opened.socket });
+          this.#newest = { id: ++this.#sessions, socket: opened.socket };
+          this.#session$.next(this.#newest);
           return;
         } catch (error) {
           if (signal.aborted) throw this.stopped.aborted ? error : this.#unreachable(reason);
           if (error instanceof RelayError && error.code === 'wrong-chain') {
             foreign = error;
             foreigners++;
-          } else if (!(error instanceof ConnectionLost || error instanceof RpcError)) throw error;
+          }
+          // Whatever it answered, another may do better, or the same one later.
           this.health.failed(url);
-          reason = error.message;
+          reason = error instanceof Error ? error.message : String(error);
           logger.debug({ url, reason }, 'endpoint does not work');
         }
       }
       if (foreign !== undefined && foreigners === endpoints.length) throw foreign;
+      // There is no better one: whoever works is used now.
+      if (wasBehind) continue;
       try {
         await clock.sleep(backoffMs(pass, backoff), signal);
       } catch (error) {

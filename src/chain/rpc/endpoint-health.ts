@@ -18,11 +18,13 @@ interface Health {
 /** How each endpoint has done so far, and so which one to try first. */
 export class EndpointHealth {
   readonly #now: () => number;
-  readonly #health: ReadonlyMap<string, Health>;
+  readonly #quorum: number;
+  readonly #health: Map<string, Health>;
 
   /** `urls` in the order of preference where nothing else tells. `now`: ms. */
-  constructor(urls: readonly string[], now: () => number) {
+  constructor(urls: readonly string[], now: () => number, quorum = 1) {
     this.#now = now;
+    this.#quorum = quorum;
     this.#health = new Map(
       urls.map((url) => [url, { failures: 0, asOf: 0, latencyMs: undefined, finalized: undefined }]),
     );
@@ -30,7 +32,7 @@ export class EndpointHealth {
 
   /** Best first: in sync before behind, then fewer recent failures, then much faster, then as given. */
   get ranked(): string[] {
-    const furthest = Math.max(...[...this.#health.values()].map(({ finalized = 0 }) => finalized));
+    const { furthest } = this;
     const keys = new Map(
       Array.from(this.#health, ([url, health], place) => {
         const { finalized = furthest, latencyMs = 1 } = health;
@@ -40,6 +42,25 @@ export class EndpointHealth {
       }),
     );
     return [...keys].sort(([, a], [, b]) => compare(a, b)).map(([url]) => url);
+  }
+
+  /**
+   * The highest finalized block that as many endpoints as must agree have, or that those which told of one have: one
+   * alone could make all others seem to be behind.
+   */
+  get furthest(): number {
+    const told = [...this.#health.values()].map(({ finalized }) => finalized).filter((number) => number !== undefined);
+    return told.sort((a, b) => b - a)[Math.min(this.#quorum, told.length) - 1] ?? 0;
+  }
+
+  /** The highest finalized block that any of them told of. */
+  get highestTold(): number {
+    return Math.max(0, ...[...this.#health.values()].map(({ finalized = 0 }) => finalized));
+  }
+
+  /** What this one told counts no more. */
+  leave(url: string): void {
+    this.#health.delete(url);
   }
 
   failed(url: string): void {

@@ -1,10 +1,27 @@
 import type { Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
 
+/** Of `0x` and 32 bytes. */
+const hashChars = 66;
+
 /** Answers come from a node that nobody vouches for: each is checked where it enters. */
 export function expectHex(value: unknown, method: string): Hex {
   if (typeof value !== 'string' || !/^0x[0-9a-fA-F]*$/.test(value)) throw unexpected(method, 'it is not hex');
   return value.toLowerCase() as Hex;
+}
+
+/** 32 bytes. */
+export function expectHash(value: unknown, method: string): Hex {
+  const hex = expectHex(value, method);
+  if (hex.length !== hashChars) throw unexpected(method, 'a hash in it is not of 32 bytes');
+  return hex;
+}
+
+/** Whole bytes, at least one. */
+export function expectBytes(value: unknown, method: string): Hex {
+  const hex = expectHex(value, method);
+  if (hex.length === 2 || hex.length % 2 !== 0) throw unexpected(method, 'it is not whole bytes');
+  return hex;
 }
 
 export function expectArray(value: unknown, method: string): readonly unknown[] {
@@ -18,10 +35,11 @@ export function expectObject(value: unknown, method: string): Readonly<Record<st
   return value as Record<string, unknown>;
 }
 
-/** A number given as such, as decimal or as 0x-hex. */
-export function expectNumber(value: unknown, method: string): number {
+/** A whole number from 0 up to `max`, given as such, as decimal or as 0x-hex. */
+export function expectNumber(value: unknown, method: string, max = Number.MAX_SAFE_INTEGER): number {
   const number = typeof value === 'string' ? Number(value) : value;
   if (typeof number !== 'number' || !Number.isSafeInteger(number)) throw unexpected(method, 'it is not a number');
+  if (number < 0 || number > max) throw unexpected(method, `no number of a block is ${number}`);
   return number;
 }
 

@@ -42,7 +42,7 @@ interface Message {
   readonly result?: unknown;
   readonly error?: { readonly code?: number; readonly message?: string; readonly data?: unknown } | null;
   readonly method?: string;
-  readonly params?: { readonly subscription?: string | number; readonly result?: unknown };
+  readonly params?: { readonly subscription?: string | number; readonly result?: unknown } | null;
 }
 
 /**
@@ -217,15 +217,17 @@ export class RpcSocket {
 
   #receive(data: unknown): void {
     if (typeof data !== 'string') return;
-    let message: Message | readonly Message[];
+    let messages: readonly unknown[];
     try {
-      message = JSON.parse(data) as Message | readonly Message[];
+      messages = [JSON.parse(data) as unknown].flat();
     } catch {
       this.#end('it sent something that is not JSON');
       return;
     }
-    if (Array.isArray(message)) for (const each of message as readonly Message[]) this.#take(each);
-    else this.#take(message as Message);
+    for (const message of messages) {
+      if (isMessage(message)) this.#take(message);
+      else this.#end('it sent something that is not JSON-RPC');
+    }
   }
 
   #take(message: Message): void {
@@ -284,6 +286,12 @@ export class RpcSocket {
     else this.#socket.terminate();
     this.#resolveClosed(lost);
   }
+}
+
+function isMessage(value: unknown): value is Message {
+  if (typeof value !== 'object' || value === null) return false;
+  const { params, error } = value as { readonly params?: unknown; readonly error?: unknown };
+  return [params, error].every((part) => part === undefined || part === null || typeof part === 'object');
 }
 
 /** In the words of `ws`; browsers say nothing. */

@@ -108,6 +108,6 @@ export class BlockReader {
     const header = (await this.#connection.request('chain_getHeader', [hash], { signal })) as {
       number?: string;
     } | null;
-    return Number(header?.number ?? 0) < this.#connection.highestFinalized;
+    return Number(header?.number ?? 0) < this.#connection.health.highestTold;
   }
 }

@@ -1,4 +1,4 @@
-import type { Known, ProofNodes } from './proof-nodes.ts';
+import { rootOf, type Known, type ProofNodes } from './proof-nodes.ts';
 import { nibbleAt } from './trie-node.ts';
 
 /**
@@ -6,7 +6,7 @@ import { nibbleAt } from './trie-node.ts';
  * none, and undefined where the proof does not tell. Throws bad-proof.
  */
 export function lookUp(nodes: ProofNodes, root: Uint8Array, key: string): Known<Uint8Array | undefined> | undefined {
-  let reference: Uint8Array | undefined = root;
+  let reference: Uint8Array | undefined = rootOf(root);
   for (let at = 0; ; at++) {
     if (reference === undefined) return { is: undefined };
     const known = nodes.node(reference);
@@ -36,7 +36,7 @@ export function findSubtree(
   root: Uint8Array,
   prefix: string,
 ): Known<Subtree | undefined> | undefined {
-  let merkleValue: Uint8Array | undefined = root;
+  let merkleValue: Uint8Array | undefined = rootOf(root);
   for (let at = 0; ; at++) {
     if (merkleValue === undefined) return { is: undefined };
     const known = nodes.node(merkleValue);

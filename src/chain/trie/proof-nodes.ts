@@ -96,6 +96,12 @@ export class ProofNodes {
   }
 }
 
+/** A state root, which is a hash however short the node under it is. Throws bad-proof for what could be taken for a node. */
+export function rootOf(stateRoot: Uint8Array): Uint8Array {
+  if (stateRoot.length === hashLength) return stateRoot;
+  throw new RelayError('bad-proof', { details: { reason: 'the state root is not of 32 bytes' } });
+}
+
 function beginning(hash: Uint8Array): number {
   return ((hash[0] ?? 0) << 24) | ((hash[1] ?? 0) << 16) | ((hash[2] ?? 0) << 8) | (hash[3] ?? 0);
 }

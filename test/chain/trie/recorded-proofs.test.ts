@@ -9,6 +9,7 @@ import { fromHex, toHex, type Hex } from '../../../src/codec/index.ts';
 import { isRelayError } from '../../../src/errors/index.ts';
 import { mapNames, type MapName, type ProofVectors, type RecordedState } from '../../vectors/proofs.ts';
 import recorded from '../../vectors/proofs.json' with { type: 'json' };
+import { withCode } from '../support.ts';
 import { hash } from './support.ts';
 
 const { nodes: listed, prefixes, states, changes, tampered } = recorded as unknown as ProofVectors;
@@ -54,6 +55,26 @@ describe('proofs as a real node gave them', () => {
   it('are of blocks whose headers hash to their hashes', () => {
     assert.ok(states.length > 5);
     for (const { hash: block, header } of states) assert.equal(hashHeader(parseHeader(header)), block);
+  });
+
+  it('are of headers that can not be cut into other fields with the same hash', () => {
+    for (const { header } of states) {
+      const { parentHash, stateRoot, extrinsicsRoot } = parseHeader(header);
+      const recuts = [
+        { stateRoot: stateRoot.slice(0, -2), extrinsicsRoot: `0x${stateRoot.slice(-2)}${extrinsicsRoot.slice(2)}` },
+        { stateRoot: `${stateRoot}${extrinsicsRoot.slice(2, 4)}`, extrinsicsRoot: `0x${extrinsicsRoot.slice(4)}` },
+        { parentHash: `${parentHash}04` },
+        { stateRoot: '0x00' },
+      ];
+      for (const recut of recuts) assert.throws(() => parseHeader({ ...header, ...recut }), withCode('rpc-failed'));
+    }
+  });
+
+  it('say nothing under a root that is no hash', () => {
+    const nodes = nodesOf(hexOf(states[0]!.maps.workers.proof));
+    const empty = Uint8Array.of(0);
+    assert.throws(() => lookUp(nodes, empty, prefixes.workers.slice(2)), withCode('bad-proof'));
+    assert.throws(() => findSubtree(nodes, empty, prefixes.workers.slice(2)), withCode('bad-proof'));
   });
 
   for (const map of mapNames)

@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { connectChain, type Chain, type ConnectOptions } from '../../src/chain/index.ts';
+import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { startRpcProxy, type Alter, type RpcProxy } from '../support/rpc-proxy.ts';
+import { until } from '../support/until.ts';
+import { isChain, record, withCode } from './support.ts';
+
+/** Some frames that are JSON, and nothing that a node may send. */
+const noJsonRpc = ['null', '[null]', '7', '"text"', '[[],1]', '{"jsonrpc":"2.0","method":"x","params":3}'];
+
+describe('a node that answers with nonsense', () => {
+  let dev: DevChain;
+  let dispose: AsyncDisposable[];
+  before(async () => {
+    dev = await startDevChain({ workers: 3 });
+    await dev.newBlock({ count: 5 });
+  });
+  beforeEach(() => {
+    dispose = [];
+  });
+  afterEach(async () => {
+    for (const each of dispose.reverse()) await each[Symbol.asyncDispose]();
+  });
+  after(() => dev.stop());
+
+  async function proxy(alter?: Alter): Promise<RpcProxy> {
+    const started = await startRpcProxy(dev.ws, alter);
+    dispose.push(started);
+    return started;
+  }
+  async function connect(endpoints: readonly string[], options: Partial<ConnectOptions> = {}): Promise<Chain> {
+    const chain = await connectChain({ endpoints, timeoutMs: 5_000, backoff: { minMs: 10, maxMs: 50 }, ...options });
+    dispose.push(chain);
+    return chain;
+  }
+
+  for (const text of noJsonRpc)
+    it(`loses its connection where it sends ${text}, and nothing else`, async () => {
+      const bad = await proxy();
+      const chain = await connect([bad.ws, dev.ws]);
+      bad.fault = () => ({ kind: 'replace', text });
+      assert.equal((await chain.finalizedHead()).hash, dev.finalized.hash);
+      assert.ok((bad.made.get('replace') ?? 0) > 0);
+    });
+
+  for (const [what, alter] of [
+    ['no header', (method, _, result) => (method === 'chain_getHeader' ? null : result)],
+    ['no hash', (method, _, result) => (method === 'chain_getFinalizedHead' ? 7 : result)],
+    ['another chain', (method, _, result) => (method === 'chain_getBlockHash' ? `0x${'13'.repeat(32)}` : result)],
+  ] as readonly (readonly [string, Alter])[])
+    it(`does not end the connection where it has ${what} while another one is away`, async () => {
+      const away = await proxy();
+      const odd = await proxy(alter);
+      const chain = await connect([away.ws, odd.ws]);
+      using heads = record(chain.heads$());
+      await heads.until(({ length }) => length === 1);
+      away.isClosed = true;
+      away.cut();
+      await until(() => (odd.asked.get('chain_getFinalizedHead') ?? 0) > 2);
+      away.isClosed = false;
+      await dev.newBlock();
+      await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
+      assert.ok(isChain(heads.values));
+    });
+
+  it('is counted once, however its URL is written', async () => {
+    const { port } = new URL(dev.ws);
+    const same = [dev.ws, `${dev.ws}/`, `WS://127.0.0.1:${port}`];
+    assert.equal((await connect(same)).trust, 'single');
+    await assert.rejects(connectChain({ endpoints: same, quorum: 2 }), withCode('bad-quorum'));
+  });
+});
