@@ -57,19 +57,29 @@ const dependencyFolders = (folder) => {
 };
 
 /** No folder and no registry gets into the WASM: panics name files as crates/NAME-VERSION/…, src/… or pallets/…. */
-const withoutPaths = (folder) => {
+const withoutPaths = (folder, profile) => {
   const remap = dependencyFolders(folder).map((path) => `--remap-path-prefix=${path}=crates`);
-  const configs = ['profile.release.trim-paths="all"', `target.${TARGET}.rustflags=${JSON.stringify(remap)}`];
+  const configs = [`profile.${profile}.trim-paths="all"`, `target.${TARGET}.rustflags=${JSON.stringify(remap)}`];
   return ['-Z', 'trim-paths', ...configs.flatMap((config) => ['--config', config])];
 };
 
 /** The WASM of the crate in `folder`, whose library has this name. `features` without the default ones. */
-export const compile = async (folder, library, features = []) => {
+export const compile = async (folder, library, features = [], profile = 'release') => {
   const what = ['rustc', '--lib', '--crate-type', 'cdylib', '--no-default-features', '--features', features.join(',')];
-  const how = ['--release', '--locked', '--target', TARGET, '--target-dir', 'target', '-Z', 'build-std=core,alloc'];
-  const args = [...what, ...how, ...withoutPaths(folder)];
+  const how = [
+    '--profile',
+    profile,
+    '--locked',
+    '--target',
+    TARGET,
+    '--target-dir',
+    'target',
+    '-Z',
+    'build-std=core,alloc',
+  ];
+  const args = [...what, ...how, ...withoutPaths(folder, profile)];
   execFileSync(CARGO, args, { cwd: folder, env: cargoEnv(), stdio: ['ignore', 'inherit', 'inherit'] });
-  return readFile(join(folder, 'target', TARGET, 'release', `${library}.wasm`));
+  return readFile(join(folder, 'target', TARGET, profile, `${library}.wasm`));
 };
 
 const write = async (folder, artifacts) => {

@@ -7,12 +7,14 @@
 
 extern crate alloc;
 
+#[cfg(feature = "batch")]
 mod batch;
 mod known_keys;
 mod memory;
+#[cfg(feature = "portable")]
+mod portable;
 
 use alloc::vec::Vec;
-use batch::Signed;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use schnorrkel::{context::attach_rng, signing_context, PublicKey, SecretKey, Signature};
@@ -38,6 +40,7 @@ impl<'a> Request<'a> {
         self.take(N)?.try_into().ok()
     }
 
+    #[cfg(feature = "batch")]
     fn length(&mut self) -> Option<usize> {
         self.array().map(|bytes| u32::from_le_bytes(bytes) as usize)
     }
@@ -77,46 +80,6 @@ pub extern "C" fn verify() -> u32 {
         let public = known_keys::decode(request.take(32)?)?;
         let signature = Signature::from_bytes(request.take(64)?).ok()?;
         is_valid(&public, &signature, request.0).then(Vec::new)
-    })
-}
-
-/// Fresh random bytes (32), then for each message its length (u32), public key, signature and the message itself → one byte
-/// each, 1 for a good signature. `count` of them are there.
-///
-/// All at once first, with random coefficients that nobody can know who made the signatures; where that fails, one by one.
-#[no_mangle]
-pub extern "C" fn verify_batch(count: usize) -> u32 {
-    answer(|mut request| {
-        let mut random = ChaCha20Rng::from_seed(request.array()?);
-        let mut verdicts = Vec::with_capacity(count.min(request.0.len()));
-        let mut places = Vec::new();
-        let mut messages = Vec::new();
-        let mut signatures = Vec::new();
-        let mut keys = Vec::new();
-        for place in 0..count {
-            let length = request.length()?;
-            let key = known_keys::decode(request.take(32)?);
-            let signature = Signature::from_bytes(request.take(64)?);
-            let message = request.take(length)?;
-            verdicts.push(0);
-            if let (Some(key), Ok(signature)) = (key, signature) {
-                places.push(place);
-                keys.push(key);
-                signatures.push(signature);
-                messages.push(message);
-            }
-        }
-        let context = signing_context(CONTEXT);
-        let items = (0..places.len()).map(|i| Signed {
-            transcript: context.bytes(messages[i]),
-            key: keys[i],
-            signature: signatures[i],
-        });
-        let all_valid = places.len() > 1 && batch::all_valid(items, &mut random);
-        for (i, place) in places.into_iter().enumerate() {
-            verdicts[place] = u8::from(all_valid || is_valid(&keys[i], &signatures[i], messages[i]));
-        }
-        Some(verdicts)
     })
 }
 

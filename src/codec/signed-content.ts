@@ -1,4 +1,4 @@
-import { blake2b } from '@noble/hashes/blake2.js';
+import { hash256 } from './hash256.ts';
 import { toBytes, type BytesLike } from './hex.ts';
 import { Writer } from './writer.ts';
 
@@ -58,7 +58,7 @@ export function loginContent({ genesisHash, identity, origin, serverNonce, expir
   return typed('login')
     .raw(toBytes(genesisHash, 'genesisHash', 32))
     .raw(toBytes(identity, 'identity', 32))
-    .raw(blake2b(new TextEncoder().encode(origin), { dkLen: 32 }))
+    .raw(hash256(new TextEncoder().encode(origin)))
     .raw(toBytes(serverNonce, 'serverNonce', 32))
     .u64(expiresAt)
     .finish();

@@ -4,6 +4,7 @@ import { portableBackend } from './portable-backend.ts';
 import { selfTest } from './self-test.ts';
 
 let active = portableBackend;
+activateHash256((...parts) => active.blake2b256(concatBytes(...parts)));
 
 /** The backend in use: the portable one until another is activated. */
 export function backend(): CryptoBackend {
@@ -14,5 +15,4 @@ export function backend(): CryptoBackend {
 export function activateBackend(candidate: CryptoBackend): void {
   selfTest(candidate);
   active = candidate;
-  activateHash256((...parts) => candidate.blake2b256(concatBytes(...parts)));
 }

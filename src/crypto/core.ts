@@ -1,9 +1,11 @@
 export { activateBackend, backend } from './active-backend.ts';
 export { agree } from './agreement.ts';
 export type { CryptoBackend, SignedMessage } from './backend.ts';
+export { backendCipher } from './cipher.ts';
+export type { Cipher, CipherKey } from './cipher.ts';
 export { deriveCommKey } from './comm-key.ts';
 export type { CommKeyInput } from './comm-key.ts';
-export { decodeV1, openEnvelope, sealEnvelope } from './envelope-cipher.ts';
+export { decodeV1, openEnvelope, openEnvelopeWith, sealEnvelope, sealEnvelopeWith } from './envelope-cipher.ts';
 export type { OpenInput, SealInput } from './envelope-cipher.ts';
 export {
   checkPublicKey,
@@ -15,7 +17,7 @@ export {
   verifyBatch,
 } from './key-pair.ts';
 export type { KeyPair } from './key-pair.ts';
-export { openPhala, sealPhala } from './phala-cipher.ts';
+export { openPhala, openPhalaWith, sealPhala, sealPhalaWith } from './phala-cipher.ts';
 export type { PhalaSealInput } from './phala-cipher.ts';
 export { canonicalSecretKey } from './secret-key.ts';
 export type { SecretKeyLayout } from './secret-key.ts';

@@ -16,6 +16,7 @@ import {
 } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 import { backend } from './active-backend.ts';
+import type { CipherKey } from './cipher.ts';
 
 const version = 1;
 const tagLength = 16;
@@ -31,12 +32,26 @@ export interface SealInput {
 }
 
 /** SCALE of a V1 envelope (protocol.md §5). The caller chooses key and iv: the vault does, and tests. */
-export function sealEnvelope({ commKey, genesisHash, header, iv, body }: SealInput): Uint8Array {
+export function sealEnvelope({ commKey, ...sealing }: SealInput): Uint8Array {
+  const { header, iv, aad, plaintext } = parts(sealing);
+  const ciphertext = backend().sealAes256Gcm(toBytes(commKey, 'commKey', 32), iv, aad, plaintext);
+  return encodeEnvelopeV1(header, iv, ciphertext);
+}
+
+/** As {@link sealEnvelope}, with a key that may be out of reach. */
+export async function sealEnvelopeWith(key: CipherKey, sealing: Omit<SealInput, 'commKey'>): Promise<Uint8Array> {
+  const { header, iv, aad, plaintext } = parts(sealing);
+  return encodeEnvelopeV1(header, iv, await key.seal(iv, aad, plaintext));
+}
+
+function parts({ genesisHash, header, iv, body }: Omit<SealInput, 'commKey'>) {
   const encoded = encodeHeader(header);
-  const ivBytes = toBytes(iv, 'iv', 12);
-  const aad = additionalData(genesisHash, encoded);
-  const ciphertext = backend().sealAes256Gcm(toBytes(commKey, 'commKey', 32), ivBytes, aad, encodeBody(body));
-  return encodeEnvelopeV1(encoded, ivBytes, ciphertext);
+  return {
+    header: encoded,
+    iv: toBytes(iv, 'iv', 12),
+    aad: additionalData(genesisHash, encoded),
+    plaintext: encodeBody(body),
+  };
 }
 
 export interface OpenInput {
@@ -48,16 +63,37 @@ export interface OpenInput {
 }
 
 /** Throws what decodeEnvelope and decodeBody throw, and open-failed. */
-export function openEnvelope({ commKey, genesisHash, envelope }: OpenInput): { header: Header; body: Body } {
-  const { header: read, iv, ciphertext } = v1Of(decodeEnvelope(envelope, true));
-  // What goes out must not change with the caller's bytes.
-  const header = { ...read, senderKey: read.senderKey.slice(), recipientKey: read.recipientKey.slice() };
+export function openEnvelope({ commKey, ...sealed }: OpenInput): { header: Header; body: Body } {
+  const { header, iv, ciphertext } = read(sealed);
   const key = toBytes(commKey instanceof Uint8Array ? commKey : commKey(header), 'commKey', 32);
+  return { header, body: opened(backend().openAes256Gcm(key, iv, additionalDataOf(sealed), checked(ciphertext))) };
+}
+
+/** As {@link openEnvelope}, with a key that may be out of reach. */
+export async function openEnvelopeWith(
+  keyFor: (header: Header) => CipherKey,
+  sealed: Omit<OpenInput, 'commKey'>,
+): Promise<{ header: Header; body: Body }> {
+  const { header, iv, ciphertext } = read(sealed);
+  const key = keyFor(header);
+  return { header, body: opened(await key.open(iv, additionalDataOf(sealed), checked(ciphertext))) };
+}
+
+function read({ envelope }: Omit<OpenInput, 'commKey'>): EnvelopeV1 {
+  const { header, ...rest } = v1Of(decodeEnvelope(envelope, true));
+  // What goes out must not change with the caller's bytes.
+  const kept = { senderKey: header.senderKey.slice(), recipientKey: header.recipientKey.slice() };
+  return { ...rest, header: { ...header, ...kept } };
+}
+
+function checked(ciphertext: Uint8Array): Uint8Array {
   if (ciphertext.length < tagLength) throw new RelayError('open-failed');
-  const aad = additionalData(genesisHash, envelope.subarray(1, 1 + headerLength));
-  const plaintext = backend().openAes256Gcm(key, iv, aad, ciphertext);
+  return ciphertext;
+}
+
+function opened(plaintext: Uint8Array | undefined): Body {
   if (plaintext === undefined) throw new RelayError('open-failed');
-  return { header, body: decodeBody(plaintext, true) };
+  return decodeBody(plaintext, true);
 }
 
 /** Throws suite-unsupported for another suite than v1, and what decodeEnvelope throws. */
@@ -72,6 +108,10 @@ function v1Of(envelope: Envelope): EnvelopeV1 {
 
 // One for all: ciphers read it before they return.
 const aad = new Uint8Array(1 + 32 + headerLength);
+
+function additionalDataOf({ genesisHash, envelope }: Omit<OpenInput, 'commKey'>): Uint8Array {
+  return additionalData(genesisHash, envelope.subarray(1, 1 + headerLength));
+}
 
 /** `header` encoded. The result is valid until the next call. */
 function additionalData(genesisHash: BytesLike, header: Uint8Array): Uint8Array {

@@ -2,15 +2,16 @@ import { createCipheriv, createDecipheriv, createHash, createHmac } from 'node:c
 import { createBLAKE2b } from 'hash-wasm';
 import sodium from 'libsodium-wrappers-sumo';
 import type { CryptoBackend, SignedMessage } from './backend.ts';
-import { compileSr25519, hasLengths, packSigned, Sr25519 } from './sr25519-wasm.ts';
+import { compileBatchModule } from './batch-module.ts';
+import { BatchSr25519, hasLengths, packSigned } from './sr25519.ts';
 
 const algorithm = 'aes-256-gcm';
 const tagLength = 16;
 
 /** libsodium, schnorrkel (sr25519/README.md), OpenSSL and hash-wasm: for Node. */
 export async function loadNodeBackend(): Promise<CryptoBackend> {
-  const [module, blake2b] = await Promise.all([compileSr25519(), createBLAKE2b(256), sodium.ready]);
-  const sr25519 = new Sr25519(module);
+  const [module, blake2b] = await Promise.all([compileBatchModule(), createBLAKE2b(256), sodium.ready]);
+  const sr25519 = new BatchSr25519(module);
   return {
     name: 'node (libsodium, schnorrkel, node:crypto)',
     isPoint,
@@ -33,7 +34,7 @@ function isPoint(bytes: Uint8Array): boolean {
   );
 }
 
-function verifyBatch(sr25519: Sr25519, items: readonly SignedMessage[]): boolean[] {
+function verifyBatch(sr25519: BatchSr25519, items: readonly SignedMessage[]): boolean[] {
   const whole = items.filter(hasLengths);
   const verdicts = sr25519.verifyPacked(packSigned(whole), whole.length);
   let at = 0;

@@ -1,50 +1,34 @@
-import { gcm } from '@noble/ciphers/aes.js';
-import { ristretto255 } from '@noble/curves/ed25519.js';
-import { blake2b } from '@noble/hashes/blake2.js';
-import { hmac } from '@noble/hashes/hmac.js';
-import { sha512 } from '@noble/hashes/sha2.js';
-import { sr25519Sign, sr25519Verify } from '@polkadot/util-crypto';
 import type { CryptoBackend } from './backend.ts';
-import { ed25519SecretKey } from './secret-key.ts';
+import { loadPortableModule, type PortableModule } from './portable-module.ts';
+import { selfTest } from './self-test.ts';
 
-const { Point } = ristretto255;
+let loaded: PortableModule | undefined;
 
-function littleEndian(bytes: Uint8Array): bigint {
-  return bytes.reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
+/** Loaded with the first use, and tested. Throws wasm-refused, self-test-failed. */
+function wasm(): PortableModule {
+  if (loaded !== undefined) return loaded;
+  const module = loadPortableModule();
+  selfTest(backendOf(() => module));
+  return (loaded = module);
 }
 
-/** Pure JavaScript: everywhere, browsers included. */
-export const portableBackend: CryptoBackend = {
-  name: 'portable (@noble, @polkadot/util-crypto)',
-  isPoint(bytes) {
-    try {
-      return !Point.fromBytes(bytes).is0();
-    } catch {
-      return false;
-    }
-  },
-  multiply: (scalar, point) => Point.fromBytes(point).multiply(littleEndian(scalar)).toBytes(),
-  publicKey: (secretKey) => Point.BASE.multiply(littleEndian(secretKey.subarray(0, 32))).toBytes(),
-  sign: (secretKey, publicKey, message) => sr25519Sign(message, { publicKey, secretKey: ed25519SecretKey(secretKey) }),
-  verify(publicKey, message, signature) {
-    try {
-      return sr25519Verify(message, signature, publicKey);
-    } catch {
-      return false;
-    }
-  },
-  verifyBatch(items) {
-    return items.map(({ publicKey, message, signature }) => this.verify(publicKey, message, signature));
-  },
-  blake2b256: (data) => blake2b(data, { dkLen: 32 }),
-  sha512: (data) => sha512(data),
-  hmacSha512: (key, data) => hmac(sha512, key, data),
-  sealAes256Gcm: (key, iv, aad, plaintext) => gcm(key, iv, aad).encrypt(plaintext),
-  openAes256Gcm(key, iv, aad, sealed) {
-    try {
-      return gcm(key, iv, aad).decrypt(sealed);
-    } catch {
-      return undefined;
-    }
-  },
-};
+/** One WASM module (sr25519/README.md): everywhere, browsers included. */
+export const portableBackend: CryptoBackend = backendOf(wasm);
+
+function backendOf(module: () => PortableModule): CryptoBackend {
+  return {
+    name: 'portable (schnorrkel and RustCrypto in WASM)',
+    isPoint: (bytes) => module().isPoint(bytes),
+    multiply: (scalar, point) => module().multiply(scalar, point),
+    publicKey: (secretKey) => module().publicKey(secretKey),
+    sign: (secretKey, publicKey, message) => module().sign(secretKey, publicKey, message),
+    verify: (publicKey, message, signature) => module().verify(publicKey, message, signature),
+    verifyBatch: (items) =>
+      items.map(({ publicKey, message, signature }) => module().verify(publicKey, message, signature)),
+    blake2b256: (data) => module().blake2b256(data),
+    sha512: (data) => module().sha512(data),
+    hmacSha512: (key, data) => module().hmacSha512(key, data),
+    sealAes256Gcm: (key, iv, aad, plaintext) => module().sealAes256Gcm(key, iv, aad, plaintext),
+    openAes256Gcm: (key, iv, aad, sealed) => module().openAes256Gcm(key, iv, aad, sealed),
+  };
+}

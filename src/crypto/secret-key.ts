@@ -23,11 +23,6 @@ export function canonicalSecretKey(secretKey: Uint8Array, layout: SecretKeyLayou
   return withScalar(secretKey, canonical);
 }
 
-/** The layout of polkadot-js, for libraries that want it. */
-export function ed25519SecretKey(canonical: Uint8Array): Uint8Array {
-  return withScalar(canonical, littleEndian(canonical.subarray(0, 32)) * 8n);
-}
-
 function withScalar(secretKey: Uint8Array, scalar: bigint): Uint8Array {
   const changed = secretKey.slice();
   for (let i = 0, left = scalar; i < 32; i++, left >>= 8n) changed[i] = Number(left & 0xffn);

@@ -135,7 +135,7 @@ class FileVault implements Vault {
 
   async open(request: { readonly genesisHash: Hex; readonly envelope: Uint8Array }): Promise<Opened> {
     try {
-      return this.#open().open(request);
+      return await this.#open().open(request);
     } catch (error) {
       // The epoch may have been made by another process since.
       if (!isRelayError(error, 'unknown-epoch')) throw error;
@@ -153,7 +153,7 @@ class FileVault implements Vault {
 
   async openPhala(encryptedData: Uint8Array): Promise<PhalaOpened> {
     try {
-      return this.#open().openPhala(encryptedData);
+      return await this.#open().openPhala(encryptedData);
     } catch (error) {
       if (!isRelayError(error, 'open-failed')) throw error;
       return (await this.#fresh()).openPhala(encryptedData);

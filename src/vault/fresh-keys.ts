@@ -35,7 +35,7 @@ export class FreshKeys {
    * Runs `seal` with a new key, which is overwritten afterwards unless it waits `keepMs` for the reply of `peer`. Throws
    * fresh-keys-full, bad-value, and what `seal` throws; then nothing is kept.
    */
-  use<T>(peer: Hex, keepMs: number, seal: (own: KeyPair) => T): T {
+  async use<T>(peer: Hex, keepMs: number, seal: (own: KeyPair) => Promise<T>): Promise<T> {
     if (!(keepMs >= 0 && keepMs <= longestMs))
       throw new RelayError('bad-value', {
         details: { what: 'The time to keep a fresh key', reason: `it is not between 0 and ${longestMs} ms` },
@@ -43,10 +43,12 @@ export class FreshKeys {
     if (keepMs > 0 && this.#kept.size >= capacity)
       throw new RelayError('fresh-keys-full', { details: { count: capacity } });
     const keyPair = newKeyPair();
+    if (keepMs > 0) this.#keep(keyPair, peer, keepMs);
     try {
-      const sealed = seal(keyPair);
-      if (keepMs > 0) this.#keep(keyPair, peer, keepMs);
-      return sealed;
+      return await seal(keyPair);
+    } catch (error) {
+      this.forget(keyPair.publicKey);
+      throw error;
     } finally {
       if (!this.#kept.has(nameOf(keyPair.publicKey))) keyPair.secretKey.fill(0);
     }

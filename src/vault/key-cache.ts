@@ -4,13 +4,18 @@ import { agree, deriveCommKey, type KeyPair } from '../crypto/core.ts';
 type Use = 'seal' | 'open' | 'phala';
 
 /** What agreement and derivation give, so that they cost once per peer's key and not per message. */
-export class KeyCache {
+export class KeyCache<Key extends { clear(): void }> {
+  readonly #make: (key: Uint8Array) => Key;
   readonly #capacity: number;
   /** In the order of their use. */
-  readonly #keys = new Map<string, Uint8Array>();
+  readonly #keys = new Map<string, Key>();
 
-  /** `capacity`: keys that are kept; the one not used for the longest goes first. Default 10 000. */
-  constructor({ capacity = 10_000 }: { readonly capacity?: number } = {}) {
+  /**
+   * `make`: of 32 bytes that it takes over. `capacity`: keys that are kept; the one not used for the longest goes first.
+   * Default 10 000.
+   */
+  constructor(make: (key: Uint8Array) => Key, { capacity = 10_000 }: { readonly capacity?: number } = {}) {
+    this.#make = make;
     this.#capacity = capacity;
   }
 
@@ -19,17 +24,17 @@ export class KeyCache {
   }
 
   /** CommKey to the recipient. The key is valid until the next call. Throws what agree throws. */
-  forSealing(own: KeyPair, recipientKey: Uint8Array): Uint8Array {
+  forSealing(own: KeyPair, recipientKey: Uint8Array): Key {
     return this.#of('seal', own, recipientKey);
   }
 
   /** CommKey from the sender. The key is valid until the next call. Throws what agree throws. */
-  forOpening(own: KeyPair, senderKey: Uint8Array): Uint8Array {
+  forOpening(own: KeyPair, senderKey: Uint8Array): Key {
     return this.#of('open', own, senderKey);
   }
 
   /** Z itself, which the phala suite uses as its key both ways. Valid until the next call. Throws what agree throws. */
-  forPhala(own: KeyPair, peerKey: Uint8Array): Uint8Array {
+  forPhala(own: KeyPair, peerKey: Uint8Array): Key {
     return this.#of('phala', own, peerKey);
   }
 
@@ -38,15 +43,15 @@ export class KeyCache {
     const begin = own === undefined ? '' : textOf(own);
     for (const [name, key] of this.#keys) {
       if (!name.startsWith(begin)) continue;
-      key.fill(0);
+      key.clear();
       this.#keys.delete(name);
     }
   }
 
-  #of(use: Use, own: KeyPair, peerKey: Uint8Array): Uint8Array {
+  #of(use: Use, own: KeyPair, peerKey: Uint8Array): Key {
     const name = textOf(own.publicKey) + textOf(peerKey) + use;
     const found = this.#keys.get(name);
-    const key = found ?? deriveKey(use, own, peerKey);
+    const key = found ?? this.#make(deriveKey(use, own, peerKey));
     if (found !== undefined) this.#keys.delete(name);
     else if (this.#keys.size >= this.#capacity) this.#evict();
     this.#keys.set(name, key);
@@ -55,7 +60,7 @@ export class KeyCache {
 
   #evict(): void {
     for (const [name, key] of this.#keys) {
-      key.fill(0);
+      key.clear();
       this.#keys.delete(name);
       return;
     }

@@ -1,5 +1,15 @@
 import { decodeEncryptedData, equalBytes, toHex, type EnvelopeV1, type Hex } from '../codec/index.ts';
-import { openEnvelope, openPhala, sealEnvelope, sealPhala, signWith, type KeyPair } from '../crypto/core.ts';
+import {
+  backendCipher,
+  openEnvelopeWith,
+  openPhalaWith,
+  sealEnvelopeWith,
+  sealPhalaWith,
+  signWith,
+  type Cipher,
+  type CipherKey,
+  type KeyPair,
+} from '../crypto/core.ts';
 import { isRelayError, RelayError } from '../errors/index.ts';
 import { wipe, type EpochSecret, type VaultContents } from './contents.ts';
 import { FreshKeys } from './fresh-keys.ts';
@@ -22,14 +32,17 @@ const ivLength = 12;
 /** The unlocked secrets of one entity and what may be done with them, in memory. */
 export class KeyRing {
   readonly identity: Hex;
-  readonly #keys = new KeyCache();
+  readonly #cipher: Cipher;
+  readonly #keys: KeyCache<CipherKey>;
   readonly #fresh: FreshKeys;
   #contents: VaultContents;
   /** Seals set aside for this process, and of which epoch. */
   #allowance = { epoch: -1, seals: 0 };
 
-  constructor(contents: VaultContents, now: () => number) {
+  constructor(contents: VaultContents, now: () => number, cipher = backendCipher) {
     this.#contents = contents;
+    this.#cipher = cipher;
+    this.#keys = new KeyCache(cipher);
     this.#fresh = new FreshKeys(now);
     this.identity = toHex(contents.identity.publicKey);
   }
@@ -80,12 +93,12 @@ export class KeyRing {
     return signWith(this.#contents.identity, bytes);
   }
 
-  seal(request: SealRequest): Uint8Array {
+  async seal(request: SealRequest): Promise<Uint8Array> {
     const { to, recipientKey, account, freshKey } = request;
     if (account === undefined && to.toLowerCase() === this.identity) throw new RelayError('from-self');
     if (freshKey !== undefined)
       return this.#fresh.use(to, freshKey.keepMs, (own) =>
-        withKey(deriveKey('seal', own, recipientKey), (commKey) => this.#sealFrom(own, commKey, request)),
+        withKey(this.#cipher(deriveKey('seal', own, recipientKey)), (key) => this.#sealFrom(own, key, request)),
       );
     const own = this.#forSealing();
     return this.#sealFrom(own, this.#keys.forSealing(own, recipientKey), request);
@@ -95,19 +108,19 @@ export class KeyRing {
     return keepBody(this.#contents.identity.secretKey, this.identity, request);
   }
 
-  sealKept({ kept, ...request }: KeptSealRequest): Uint8Array {
+  async sealKept({ kept, ...request }: KeptSealRequest): Promise<Uint8Array> {
     const body = openKept(this.#contents.identity.secretKey, this.identity, request, kept);
     return this.seal({ ...request, body });
   }
 
-  open({ genesisHash, envelope }: { readonly genesisHash: Hex; readonly envelope: Uint8Array }): Opened {
-    let used: Uint8Array | undefined;
-    const commKey = (header: EnvelopeV1['header']): Uint8Array =>
+  async open(request: { readonly genesisHash: Hex; readonly envelope: Uint8Array }): Promise<Opened> {
+    let used: CipherKey | undefined;
+    const keyFor = (header: EnvelopeV1['header']): CipherKey =>
       (used = this.#freshKeyFor(header)) ?? this.#keyFor(header);
     try {
-      return openEnvelope({ commKey, genesisHash, envelope });
+      return await openEnvelopeWith(keyFor, request);
     } finally {
-      used?.fill(0);
+      used?.clear();
     }
   }
 
@@ -115,17 +128,17 @@ export class KeyRing {
     this.#fresh.forget(publicKey);
   }
 
-  sealPhala({ recipientKey, content }: PhalaSealRequest): Uint8Array {
+  async sealPhala({ recipientKey, content }: PhalaSealRequest): Promise<Uint8Array> {
     const own = this.#forSealing();
-    const z = this.#keys.forPhala(own, recipientKey);
-    return sealPhala({ z, iv: newIv(), pubkey: own.publicKey, data: content });
+    const key = this.#keys.forPhala(own, recipientKey);
+    return sealPhalaWith(key, { iv: newIv(), pubkey: own.publicKey, data: content });
   }
 
-  openPhala(encryptedData: Uint8Array): PhalaOpened {
+  async openPhala(encryptedData: Uint8Array): Promise<PhalaOpened> {
     const { pubkey: senderKey } = decodeEncryptedData(encryptedData);
     for (const { keyPair } of this.#contents.epochs.toReversed()) {
       try {
-        return { senderKey, content: openPhala({ z: this.#keys.forPhala(keyPair, senderKey), encryptedData }) };
+        return { senderKey, content: await openPhalaWith(this.#keys.forPhala(keyPair, senderKey), encryptedData) };
       } catch (error) {
         // It does not say to which epoch it was sealed.
         if (!isRelayError(error, 'open-failed')) throw error;
@@ -141,7 +154,7 @@ export class KeyRing {
     wipe(this.#contents);
   }
 
-  #sealFrom(own: KeyPair, commKey: Uint8Array, request: SealRequest): Uint8Array {
+  #sealFrom(own: KeyPair, key: CipherKey, request: SealRequest): Promise<Uint8Array> {
     const { genesisHash, to, recipientKey, account, nonce, sentAt, body } = request;
     const header = {
       fromKind: account === undefined ? ('worker' as const) : ('account' as const),
@@ -152,18 +165,18 @@ export class KeyRing {
       nonce,
       sentAt,
     };
-    return sealEnvelope({ commKey, genesisHash, header, iv: newIv(), body });
+    return sealEnvelopeWith(key, { genesisHash, header, iv: newIv(), body });
   }
 
   /** CommKey of an answer to a fresh key; undefined where none is kept for it. */
-  #freshKeyFor({ fromKind, from, to, recipientKey, senderKey }: EnvelopeV1['header']): Uint8Array | undefined {
+  #freshKeyFor({ fromKind, from, to, recipientKey, senderKey }: EnvelopeV1['header']): CipherKey | undefined {
     if (fromKind !== 'worker' || to !== this.identity || from === this.identity) return undefined;
     const own = this.#fresh.find(recipientKey, from);
-    return own === undefined ? undefined : deriveKey('open', own, senderKey);
+    return own === undefined ? undefined : this.#cipher(deriveKey('open', own, senderKey));
   }
 
   /** CommKey of a message to this entity. Throws not-for-us, from-self, epoch-erased, unknown-epoch, and what agree throws. */
-  #keyFor(header: EnvelopeV1['header']): Uint8Array {
+  #keyFor(header: EnvelopeV1['header']): CipherKey {
     if (header.to !== this.identity) throw new RelayError('not-for-us', { details: { to: header.to } });
     if (header.fromKind === 'worker' && header.from === this.identity) throw new RelayError('from-self');
     return this.#keys.forOpening(this.#byPublicKey(header.recipientKey).keyPair, header.senderKey);
@@ -195,11 +208,11 @@ export class KeyRing {
   }
 }
 
-function withKey<T>(key: Uint8Array, use: (key: Uint8Array) => T): T {
+async function withKey<T>(key: CipherKey, use: (key: CipherKey) => Promise<T>): Promise<T> {
   try {
-    return use(key);
+    return await use(key);
   } finally {
-    key.fill(0);
+    key.clear();
   }
 }
 

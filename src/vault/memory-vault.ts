@@ -1,5 +1,5 @@
 import type { Hex } from '../codec/index.ts';
-import { keyPairFromSecretKey, keyPairFromSeed, type KeyPair } from '../crypto/core.ts';
+import { backendCipher, keyPairFromSecretKey, keyPairFromSeed, type Cipher, type KeyPair } from '../crypto/core.ts';
 import { RelayError } from '../errors/index.ts';
 import type { VaultContents } from './contents.ts';
 import { KeyRing } from './key-ring.ts';
@@ -27,27 +27,27 @@ export interface MemoryVaultOptions {
 }
 
 /**
- * A vault that is nowhere but in this process's memory, and gone with it: for browsers, which keep secrets in their own
- * way, and for clients that need no identity beyond one conversation. Anything of Node is absent. Throws bad-secret-key.
+ * A vault that is nowhere but in this process's memory, and gone with it: for clients that need no identity beyond one
+ * conversation. Anything of Node is absent. Throws bad-secret-key.
  */
 export function createMemoryVault(options: MemoryVaultOptions = {}): Vault {
-  return new MemoryVault(options);
+  return new MemoryVault(options, backendCipher);
 }
 
-class MemoryVault implements Vault {
+export class MemoryVault implements Vault {
   readonly identity: Hex;
   readonly #now: () => number;
   #ring: KeyRing | undefined;
   #lastBlock: number | undefined;
 
-  constructor({ identity, ecdh, now = Date.now }: MemoryVaultOptions) {
+  constructor({ identity, ecdh, now = Date.now }: MemoryVaultOptions, cipher: Cipher) {
     const contents: VaultContents = {
       identity: copyOf(identity),
       epochs: [{ epoch: 0, keyPair: copyOf(ecdh), createdAt: now(), state: 'current', seals: 0 }],
       erased: [],
     };
     this.#now = now;
-    this.#ring = new KeyRing(contents, now);
+    this.#ring = new KeyRing(contents, now, cipher);
     this.identity = this.#ring.identity;
   }
 

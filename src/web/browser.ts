@@ -60,7 +60,7 @@ export type { Asked, PeerDirectory, Request, Requester, RequesterOptions } from 
 export { signMessage } from '../relay/sign-message.ts';
 export { openMemoryStore } from '../store/memory-store.ts';
 export type { TransactionalStore } from '../store/transactional-store.ts';
-export { createMemoryVault } from '../vault/memory-vault.ts';
+export { createMemoryVault } from '../vault/browser-vault.ts';
 export type { MemoryVaultOptions } from '../vault/memory-vault.ts';
 export type { FreshKey, Vault } from '../vault/vault.ts';
 export type { LoginRequest } from '../relay/connection.ts';

@@ -2,11 +2,14 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { sr25519Verify } from '@polkadot/util-crypto';
 import fc from 'fast-check';
 import { fromHex, type Hex } from '../../src/codec/index.ts';
 import { keyPairFromSeed, ready, signWith, verify, verifyBatch, type SignedMessage } from '../../src/crypto/index.ts';
-import { portableBackend } from '../../src/crypto/portable-backend.ts';
-import { compileSr25519, Sr25519 } from '../../src/crypto/sr25519-wasm.ts';
+import { compileBatchModule } from '../../src/crypto/batch-module.ts';
+import { loadPortableModule } from '../../src/crypto/portable-module.ts';
+import { portableWasm } from '../../src/crypto/portable-wasm.ts';
+import { BatchSr25519 } from '../../src/crypto/sr25519.ts';
 import { flipped, hostileEncodings } from '../support/hostile-keys.ts';
 
 const crate = new URL('../../sr25519/', import.meta.url);
@@ -17,14 +20,24 @@ function signed(seed: number, text: string): SignedMessage {
   return { publicKey: pair.publicKey, message, signature: signWith(pair, message) };
 }
 
+/** It throws for what is no point. */
+function saysUtilCrypto({ publicKey, message, signature }: SignedMessage): boolean {
+  try {
+    return sr25519Verify(message, signature, publicKey);
+  } catch {
+    return false;
+  }
+}
+
 const messages = (count: number): SignedMessage[] =>
   Array.from({ length: count }, (_, i) => signed(i % 7, `message ${i}`.repeat(i % 40)));
 
 describe('sr25519: the committed WASM', () => {
-  const recorded = JSON.parse(readFileSync(new URL('artifacts/source-hash.json', crate), 'utf8')) as {
-    sources: string;
-    wasm: string;
-  };
+  const recorded = JSON.parse(readFileSync(new URL('artifacts/source-hash.json', crate), 'utf8')) as Record<
+    'sources' | 'wasm' | 'portable',
+    string
+  >;
+  const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
   it('is built from the sources as they are: npm run sr25519:build after a change', async () => {
     const { sourceHash } = (await import(new URL('../../scripts/lib/source-hash.mjs', import.meta.url).href)) as {
@@ -33,10 +46,12 @@ describe('sr25519: the committed WASM', () => {
     assert.equal(await sourceHash(fileURLToPath(crate)), recorded.sources);
   });
 
-  it('is the one that the build wrote, and asks nothing of its host', async () => {
-    const wasm = readFileSync(new URL('artifacts/sr25519.wasm', crate));
-    assert.equal(createHash('sha256').update(wasm).digest('hex'), recorded.wasm);
-    assert.deepEqual(WebAssembly.Module.imports(await compileSr25519()), []);
+  it('is what the build wrote, as a file and in TypeScript, and asks nothing of its host', async () => {
+    const portable = Buffer.from(portableWasm, 'base64');
+    assert.equal(sha256(readFileSync(new URL('artifacts/sr25519.wasm', crate))), recorded.wasm);
+    assert.equal(sha256(portable), recorded.portable);
+    for (const module of [await compileBatchModule(), await WebAssembly.compile(portable)])
+      assert.deepEqual(WebAssembly.Module.imports(module), []);
   });
 });
 
@@ -96,7 +111,7 @@ describe('sr25519: batches', () => {
     );
   });
 
-  it('say what single verifications say, ours and the portable one', () => {
+  it('say what single verifications say, ours and those of util-crypto', () => {
     const items = messages(12);
     const changed = fc.record({
       at: fc.nat(11),
@@ -116,44 +131,27 @@ describe('sr25519: batches', () => {
           verdicts,
           mixed.map((item) => verify(item.publicKey, item.message, item.signature)),
         );
-        assert.deepEqual(verdicts, portableBackend.verifyBatch(mixed));
+        assert.deepEqual(
+          verdicts,
+          mixed.map((item) => saysUtilCrypto(item)),
+        );
       }),
       { numRuns: 15 },
     );
   });
 });
 
-describe('sr25519: the module', () => {
-  it('answers "no" to any bytes, and works on', async () => {
-    const module = await compileSr25519();
-    const exports = new WebAssembly.Instance(module).exports as unknown as {
-      memory: WebAssembly.Memory;
-      reserve(length: number): number;
-    } & Record<'public_key' | 'sign' | 'verify', () => number> & { verify_batch(count: number): number };
-    const operations = [
-      exports.public_key,
-      exports.sign,
-      exports.verify,
-      () => exports.verify_batch(0),
-      () => exports.verify_batch(3),
-      () => exports.verify_batch(0xffffffff),
-    ];
-    fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 400 }), fc.nat(5), (bytes, which) => {
-        const start = exports.reserve(bytes.length);
-        new Uint8Array(exports.memory.buffer, start, bytes.length).set(bytes);
-        assert.ok([0, 1].includes(operations[which]!()));
-      }),
-      { numRuns: 2_000 },
-    );
-    assert.ok(exports.memory.buffer.byteLength <= 4 * 65_536 + 2 ** 20);
-  });
+type Operations = Readonly<Record<string, (...lengths: readonly number[]) => number>>;
+interface Heap {
+  readonly memory: WebAssembly.Memory;
+  reserve(length: number): number;
+}
 
-  it('forgets what it was given: no secret stays in its memory', async () => {
-    const sr25519 = new Sr25519(await compileSr25519());
-    const { publicKey, secretKey } = keyPairFromSeed(new Uint8Array(32).fill(77));
-    let memory: WebAssembly.Memory | undefined;
+describe('sr25519: the modules', () => {
+  /** An instance with its memory, to look at. */
+  async function watched<T>(make: () => T | Promise<T>): Promise<{ readonly made: T; readonly memory: () => Buffer }> {
     const original = WebAssembly.Instance;
+    let memory: WebAssembly.Memory | undefined;
     class Watched extends original {
       constructor(module: WebAssembly.Module) {
         super(module);
@@ -162,24 +160,60 @@ describe('sr25519: the module', () => {
     }
     WebAssembly.Instance = Watched;
     try {
-      const watched = new Sr25519(await compileSr25519());
-      const signature = watched.sign(secretKey, publicKey, new Uint8Array(1_000));
-      assert.ok(sr25519.verify(publicKey, new Uint8Array(1_000), signature));
-      watched.publicKey(secretKey);
+      return { made: await make(), memory: () => Buffer.from(memory?.buffer ?? new ArrayBuffer()) };
     } finally {
       WebAssembly.Instance = original;
     }
-    const bytes = Buffer.from(memory!.buffer);
-    for (const half of [secretKey.subarray(0, 32), secretKey.subarray(32)]) assert.equal(bytes.indexOf(half), -1);
+  }
+
+  it('answer "no" or "yes" to any bytes and any lengths, and work on', async () => {
+    for (const module of [await compileBatchModule(), new WebAssembly.Module(Buffer.from(portableWasm, 'base64'))]) {
+      const { memory, reserve, ...rest } = new WebAssembly.Instance(module).exports as unknown as Heap & Operations;
+      const operations = Object.values(rest).filter((value) => typeof value === 'function');
+      assert.ok(operations.length >= 4);
+      const lengths = fc.constantFrom(0, 1, 3, 16, 32, 100, 0x7fffffff, 0xffffffff);
+      fc.assert(
+        fc.property(fc.uint8Array({ maxLength: 400 }), fc.nat(20), lengths, lengths, (bytes, which, one, two) => {
+          const start = reserve(bytes.length);
+          new Uint8Array(memory.buffer, start, bytes.length).set(bytes);
+          assert.ok([0, 1].includes(operations[which % operations.length]!(one, two)));
+        }),
+        { numRuns: 3_000 },
+      );
+      assert.ok(memory.buffer.byteLength <= 4 * 65_536 + 2 ** 20);
+    }
   });
 
-  it('takes messages larger than its first memory', async () => {
-    const sr25519 = new Sr25519(await compileSr25519());
+  it('forget what they were given: no secret stays in their memory', async () => {
+    const { publicKey, secretKey } = keyPairFromSeed(new Uint8Array(32).fill(77));
+    const halves = [secretKey.subarray(0, 32), secretKey.subarray(32)];
+    const message = new Uint8Array(1_000);
+    const batch = await watched(async () => new BatchSr25519(await compileBatchModule()));
+    const portable = await watched(loadPortableModule);
+    for (const { made, memory } of [batch, portable]) {
+      assert.ok(made.verify(publicKey, message, made.sign(secretKey, publicKey, message)));
+      made.publicKey(secretKey);
+      for (const half of halves) assert.equal(memory().indexOf(half), -1);
+    }
+    const key = Uint8Array.from({ length: 32 }, (_, i) => 200 - i);
+    const plaintext = new TextEncoder().encode('nobody shall find this in there');
+    const { made, memory } = portable;
+    const z = made.multiply(halves[0]!, publicKey);
+    const mac = made.hmacSha512(key, plaintext);
+    made.sha512(plaintext);
+    const sealed = made.sealAes256Gcm(key, new Uint8Array(12), message, plaintext);
+    made.openAes256Gcm(key, new Uint8Array(12), message, sealed);
+    for (const secret of [...halves, key, plaintext, z, mac]) assert.equal(memory().indexOf(secret), -1);
+  });
+
+  it('take messages larger than their first memory', async () => {
     const pair = keyPairFromSeed(new Uint8Array(32).fill(5));
     const message = new Uint8Array(5_000_000).fill(1);
-    const signature = sr25519.sign(pair.secretKey, pair.publicKey, message);
-    assert.ok(sr25519.verify(pair.publicKey, message, signature));
-    message[4_999_999] = 2;
-    assert.ok(!sr25519.verify(pair.publicKey, message, signature));
+    const altered = message.with(4_999_999, 2);
+    for (const sr25519 of [new BatchSr25519(await compileBatchModule()), loadPortableModule()]) {
+      const signature = sr25519.sign(pair.secretKey, pair.publicKey, message);
+      assert.ok(sr25519.verify(pair.publicKey, message, signature));
+      assert.ok(!sr25519.verify(pair.publicKey, altered, signature));
+    }
   });
 });

@@ -2,18 +2,18 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { after, afterEach, before, describe, it } from 'mocha';
-import { decodeSignedEnvelope, fromHex, toHex } from '../../src/codec/index.ts';
+import { decodeSignedEnvelope, fromHex, toHex, type Hex } from '../../src/codec/index.ts';
 import { agree, deriveCommKey, keyPairFromSeed, openEnvelope, ready } from '../../src/crypto/index.ts';
 import type { Delivery } from '../../src/inbox/index.ts';
 import { until } from '../support/until.ts';
 import { alice, bob, Cleanup, genesisHash, message } from '../relay/support.ts';
-import { bundle, openPage, type OpenPage } from '../support/chromium.ts';
+import { bundle, openPage, type OpenPage, type PageOptions } from '../support/chromium.ts';
 import { root } from '../support/import-graph.ts';
-import { keysOf, vectors } from '../support/vectors.ts';
+import { bodyOf, headerOf, keysOf, vectors, type VectorEnvelope } from '../support/vectors.ts';
 import { Conversations } from '../relay/conversation.ts';
-import type { Asking, Sending } from './page.ts';
+import type { Asking, Sealed, Sending, VaultSealing } from './page.ts';
 
-const largestBundle = 120 * 1024;
+const largestBundle = 120_000;
 const sender = keysOf('alice');
 const recipient = keysOf('bob');
 
@@ -135,15 +135,55 @@ describe('browser (Chromium)', function () {
     });
   });
 
-  it('opens every envelope of the vectors, and gives it its id', async () => {
-    for (const vector of vectors.envelopes) {
-      const sealed = { sender: keysOf(vector.sender), recipient: keysOf(vector.recipient), bytes: vector.envelope };
-      const opened = await open.page.evaluate(([genesis, given]) => globalThis.testPage.open(genesis, given), [
-        vectors.genesisHash,
-        sealed,
-      ] as const);
-      assert.deepEqual(opened, { id: vector.messageId, plaintext: vector.plaintext });
-    }
+  describe('with the vectors of the protocol, byte for byte', () => {
+    const sealedOf = ({ sender: from, recipient: to, envelope }: VectorEnvelope): Sealed => ({
+      sender: keysOf(from),
+      recipient: keysOf(to),
+      bytes: envelope,
+    });
+
+    it('opens every envelope, and gives it its id', async () => {
+      for (const vector of vectors.envelopes) {
+        const opened = await open.page.evaluate(([genesis, given]) => globalThis.testPage.open(genesis, given), [
+          vectors.genesisHash,
+          sealedOf(vector),
+        ] as const);
+        assert.deepEqual(opened, { id: vector.messageId, plaintext: vector.plaintext });
+      }
+    });
+
+    it('opens every envelope by the vault of its recipient', async () => {
+      for (const vector of vectors.envelopes) {
+        const plaintext = await open.page.evaluate(
+          ([genesis, given]) => globalThis.testPage.openByVault(genesis, given),
+          [vectors.genesisHash, sealedOf(vector)] as const,
+        );
+        assert.equal(plaintext, vector.plaintext);
+      }
+    });
+
+    it('seals every envelope by the vault of its sender', async () => {
+      for (const vector of vectors.envelopes) {
+        const { sentAt, nonce, iv, envelope } = vector;
+        const { from, fromKind } = headerOf(vector);
+        const sealing: VaultSealing = {
+          ...{ genesisHash: vectors.genesisHash, nonce, sentAt, iv, body: bodyOf(vector.body) },
+          sender: keysOf(vector.sender),
+          recipient: keysOf(vector.recipient),
+          ...(fromKind === 'account' ? { account: toHex(fromHex(from as Hex)) } : {}),
+        };
+        const sealed = await open.page.evaluate((given) => globalThis.testPage.sealByVault(given), sealing);
+        assert.equal(sealed, envelope);
+      }
+    });
+
+    it('keeps the keys of messages where no script can read them', async () => {
+      const exportable = await open.page.evaluate(
+        ([genesis, given]) => globalThis.testPage.exportableKeys(genesis, given),
+        [vectors.genesisHash, sealedOf(vectors.envelopes[0]!)] as const,
+      );
+      assert.deepEqual(exportable, [false]);
+    });
   });
 
   it('opens what pRuntime seals', async () => {
@@ -156,5 +196,25 @@ describe('browser (Chromium)', function () {
       const plaintext = await open.page.evaluate((given) => globalThis.testPage.openPhala(given), sealed);
       assert.equal(plaintext, vector.plaintext);
     }
+  });
+
+  describe('says what is in its way', () => {
+    const refusals = async (options: PageOptions) => {
+      await using other = await openPage(join(import.meta.dirname, 'page.ts'), options);
+      return await other.page.evaluate(() => globalThis.testPage.refusals());
+    };
+
+    it('on a page whose policy forbids WebAssembly', async () => {
+      const { keys } = await refusals({ policy: "script-src 'self'" });
+      assert.equal(keys, 'wasm-refused');
+      assert.deepEqual(await refusals({ policy: "script-src 'self' 'wasm-unsafe-eval'" }), {
+        vault: 'none',
+        keys: 'none',
+      });
+    });
+
+    it('on a page that did not come by a secure way', async () => {
+      assert.deepEqual(await refusals({ host: 'page.example' }), { vault: 'webcrypto-missing', keys: 'none' });
+    });
   });
 });

@@ -23,8 +23,10 @@ import {
   sign,
   signMessage,
   toHex,
+  type BodyInput,
   type Hex,
   type LoginRequest,
+  type Vault,
 } from '../../src/web/browser.ts';
 
 interface Keys {
@@ -72,6 +74,18 @@ export interface Sealed {
   readonly sender: Keys;
   readonly recipient: Keys;
   readonly bytes: Hex;
+}
+
+/** What a vault is asked to seal; what JSON has no form for, as text. */
+export interface VaultSealing {
+  readonly genesisHash: Hex;
+  readonly sender: Keys;
+  readonly recipient: Keys;
+  readonly account?: Hex;
+  readonly nonce: string;
+  readonly sentAt: number;
+  readonly iv: Hex;
+  readonly body: BodyInput;
 }
 
 const page = {
@@ -161,11 +175,74 @@ const page = {
     return { id: messageId({ genesisHash, envelope }), plaintext: toHex(encodeBody(body)) };
   },
 
+  /** As {@link page.open}, by the vault of the recipient: with WebCrypto, by a key that can't be exported. */
+  async openByVault(genesisHash: Hex, { recipient, bytes }: Sealed): Promise<Hex> {
+    await using vault = vaultOf(recipient);
+    const { body } = await vault.open({ genesisHash, envelope: fromHex(bytes) });
+    return toHex(encodeBody(body));
+  },
+
+  /** The envelope that the vault of the sender makes where chance gives it `iv`. */
+  async sealByVault({ sender, recipient, iv, account, body, ...header }: VaultSealing): Promise<Hex> {
+    await using vault = vaultOf(sender);
+    const { getRandomValues } = crypto;
+    crypto.getRandomValues = (array) => {
+      (array as unknown as Uint8Array).set(fromHex(iv));
+      return array;
+    };
+    try {
+      const envelope = await vault.seal({
+        ...{ genesisHash: header.genesisHash, to: recipient.identityPublic, body },
+        recipientKey: fromHex(recipient.ecdhPublic),
+        nonce: BigInt(header.nonce),
+        sentAt: BigInt(header.sentAt),
+        ...(account === undefined ? {} : { account }),
+      });
+      return toHex(envelope);
+    } finally {
+      crypto.getRandomValues = getRandomValues;
+    }
+  },
+
+  /** What the vault makes of keys while it seals and opens: whether WebCrypto would give any of them out. */
+  async exportableKeys(genesisHash: Hex, sealed: Sealed): Promise<boolean[]> {
+    const exportable: boolean[] = [];
+    const original = crypto.subtle.importKey.bind(crypto.subtle) as (...args: unknown[]) => Promise<CryptoKey>;
+    crypto.subtle.importKey = async (...args: unknown[]) => {
+      const key = await original(...args);
+      exportable.push(key.extractable);
+      return key;
+    };
+    await page.openByVault(genesisHash, sealed);
+    return exportable;
+  },
+
+  /** The code of the error that making a vault, and then a key pair, ends with. */
+  refusals(): { readonly vault: string; readonly keys: string } {
+    return {
+      vault: codeOf(() => createMemoryVault()),
+      keys: codeOf(() => keyPairFromSeed(new Uint8Array(32))),
+    };
+  },
+
   openPhala({ sender, recipient, bytes }: Sealed): Hex {
     const z = agree(keyPairFromSeed(recipient.ecdhSeed).secretKey, fromHex(sender.ecdhPublic));
     return toHex(openPhala({ z, encryptedData: fromHex(bytes) }));
   },
 };
+
+function vaultOf({ identitySeed, ecdhSeed }: Keys): Vault {
+  return createMemoryVault({ identity: keyPairFromSeed(identitySeed), ecdh: keyPairFromSeed(ecdhSeed) });
+}
+
+function codeOf(work: () => unknown): string {
+  try {
+    work();
+    return 'none';
+  } catch (error) {
+    return isRelayError(error) ? error.code : String(error);
+  }
+}
 
 function talkerOf({ genesisHash, identitySeed, to, ecdhKey, endpoints }: Asking) {
   const vault = createMemoryVault({ identity: keyPairFromSeed(identitySeed) });

@@ -1,7 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { RelayError } from '../../errors/index.ts';
 import type { SignedMessage } from '../backend.ts';
-import { compileSr25519, hasLengths, packSigned, Sr25519 } from '../sr25519-wasm.ts';
+import { compileBatchModule } from '../batch-module.ts';
+import { BatchSr25519, hasLengths, packSigned } from '../sr25519.ts';
 import { Suspects } from './suspects.ts';
 import { ThreadPool } from './thread-pool.ts';
 import { verifyPacked } from './verify-packed.ts';
@@ -46,12 +47,12 @@ const batchInProcess = 32;
 const maxBatchBytes = 1 << 20;
 
 export async function createVerifier(options: VerifierOptions = {}): Promise<Verifier> {
-  const module = await compileSr25519();
+  const module = await compileBatchModule();
   return new BatchVerifier(module, options);
 }
 
 class BatchVerifier implements Verifier {
-  readonly #sr25519: Sr25519;
+  readonly #sr25519: BatchSr25519;
   readonly #threads: ThreadPool;
   readonly #maxBatch: number;
   readonly #maxQueue: number;
@@ -69,7 +70,7 @@ class BatchVerifier implements Verifier {
     module: WebAssembly.Module,
     { threads = availableParallelism(), maxBatch = 256, maxQueue = 8_192, now = Date.now }: VerifierOptions,
   ) {
-    this.#sr25519 = new Sr25519(module);
+    this.#sr25519 = new BatchSr25519(module);
     this.#threads = new ThreadPool(threads, module);
     this.#maxBatch = maxBatch;
     this.#maxQueue = maxQueue;

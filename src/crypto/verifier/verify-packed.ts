@@ -1,8 +1,8 @@
-import type { Sr25519 } from '../sr25519-wasm.ts';
+import type { BatchSr25519 } from '../sr25519.ts';
 import type { ToThread } from './protocol.ts';
 
 /** The verdicts of a batch: together where they may well all be good, else each for itself. */
-export function verifyPacked(sr25519: Sr25519, { packed, count, apart }: Omit<ToThread, 'batch'>): Uint8Array {
+export function verifyPacked(sr25519: BatchSr25519, { packed, count, apart }: Omit<ToThread, 'batch'>): Uint8Array {
   if (!apart) return sr25519.verifyPacked(packed, count);
   const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
   const verdicts = new Uint8Array(count);

@@ -38,6 +38,14 @@ export const cryptoErrors = {
     message: 'The crypto backend {backend} fails its self-test: {part}.',
     remedy: 'Reinstall the dependencies; do not use this installation for secrets.',
   },
+  'wasm-refused': {
+    message: 'The cryptography can not be loaded: WebAssembly refuses it: {reason}.',
+    remedy: "Allow 'wasm-unsafe-eval' in the script-src of the page's Content-Security-Policy.",
+  },
+  'webcrypto-missing': {
+    message: 'There is no WebCrypto here (crypto.subtle).',
+    remedy: 'Serve the page over https, or from localhost: browsers offer it in secure contexts only.',
+  },
   'suite-unsupported': {
     message: 'The suite {suite} can not be used here.',
     remedy: 'Send an envelope of suite v1.',

@@ -3,7 +3,8 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { createVerifier, keyPairFromSeed, ready, signWith, type VerifyRequest } from '../../../src/crypto/index.ts';
 import { ThreadPool } from '../../../src/crypto/verifier/thread-pool.ts';
-import { compileSr25519, packSigned } from '../../../src/crypto/sr25519-wasm.ts';
+import { compileBatchModule } from '../../../src/crypto/batch-module.ts';
+import { packSigned } from '../../../src/crypto/sr25519.ts';
 import { rejected } from '../../support/expect-error.ts';
 import { flipped } from '../../support/hostile-keys.ts';
 
@@ -84,7 +85,7 @@ describe('verifier: its threads', () => {
     const pair = keyPairFromSeed(new Uint8Array(32).fill(1));
     const message = Uint8Array.of(1);
     const item = { publicKey: pair.publicKey, message, signature: signWith(pair, message) };
-    const pool = new ThreadPool(1, await compileSr25519());
+    const pool = new ThreadPool(1, await compileBatchModule());
     const answers = [1, 2].map(
       () =>
         new Promise<Uint8Array | undefined>((resolve) =>
