@@ -121,8 +121,8 @@ class FileVault implements Vault {
 
   async seal(request: SealRequest): Promise<Uint8Array> {
     // A fresh key has no seals to count.
-    const ring = request.freshKey === undefined ? await this.#withSeals() : this.#open();
-    return ring.seal(request);
+    if (request.freshKey !== undefined) return this.#open().seal(request);
+    return this.#withSeals((ring) => ring.seal(request));
   }
 
   async keep(request: KeepRequest): Promise<Uint8Array> {
@@ -130,7 +130,7 @@ class FileVault implements Vault {
   }
 
   async sealKept(request: KeptSealRequest): Promise<Uint8Array> {
-    return (await this.#withSeals()).sealKept(request);
+    return this.#withSeals((ring) => ring.sealKept(request));
   }
 
   async open(request: { readonly genesisHash: Hex; readonly envelope: Uint8Array }): Promise<Opened> {
@@ -148,7 +148,7 @@ class FileVault implements Vault {
   }
 
   async sealPhala(request: PhalaSealRequest): Promise<Uint8Array> {
-    return (await this.#withSeals()).sealPhala(request);
+    return this.#withSeals((ring) => ring.sealPhala(request));
   }
 
   async openPhala(encryptedData: Uint8Array): Promise<PhalaOpened> {
@@ -196,15 +196,16 @@ class FileVault implements Vault {
     return this.#ring;
   }
 
-  /** With seals of the current epoch set aside in the file, so that a crash counts too many and never too few. */
-  async #withSeals(): Promise<KeyRing> {
-    for (;;) {
-      const ring = this.#open();
-      if (!ring.isOutOfSeals) return ring;
-      // Who comes meanwhile waits for the same block of seals.
+  /**
+   * With seals of the current epoch set aside in the file, so that a crash counts too many and never too few. `seal` takes
+   * one of them before it returns: of all who waited for a block of seals, as many go on as it has, and the others wait again.
+   */
+  async #withSeals<T>(seal: (ring: KeyRing) => T): Promise<T> {
+    while (this.#open().isOutOfSeals) {
       this.#settingAside ??= this.#setAside().finally(() => (this.#settingAside = undefined));
       await this.#settingAside;
     }
+    return seal(this.#open());
   }
 
   async #setAside(): Promise<void> {

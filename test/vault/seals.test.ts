@@ -43,6 +43,14 @@ describe('vault: the count of seals', () => {
     assert.deepEqual(await sealsOf(vault), [3 * 256]);
   });
 
+  it('does for many at once: who finds a block used up waits for the next', async () => {
+    await using vault = await newVault(folder('vault'));
+    const recipientKey = (await peer.ecdhKeys())[0]!.publicKey;
+    const envelopes = await Promise.all(Array.from({ length: 900 }, () => sealTo(vault, peer, 'x', recipientKey)));
+    assert.equal(envelopes.length, 900);
+    assert.deepEqual(await sealsOf(vault), [256 + 512 + 1024]);
+  });
+
   it('begins anew with a new epoch, and what is left of the old one is not used for it', async () => {
     await using vault = await newVault(folder('vault'));
     await sealTo(vault, peer, 'x');
