@@ -16,6 +16,8 @@ import {
 
 /** Requests of one client that are under way: more are left in the socket. */
 const maxUnderWay = 256;
+/** Bytes of these. */
+const maxBytesUnderWay = 1 << 24;
 /** Bytes of answers that a client may leave unread before its requests are left in the socket. */
 const maxUnread = 1 << 20;
 /** Until a client must have said hello, ended a frame that it began, or read its answers, ms. */
@@ -36,6 +38,7 @@ export class ClientSession {
   readonly #frames = new FrameReader();
   #waiting: Uint8Array[] = [];
   #underWay = 0;
+  #bytesUnderWay = 0;
   #answers: Uint8Array[] = [];
   #isFlushing = false;
   #saidHello = false;
@@ -69,7 +72,7 @@ export class ClientSession {
       // Said to a client of another version too: it tells its user which.
       this.#socket.write(frame(encodeHello(encodeFacts(this.#parts.facts))));
       if (version !== protocolVersion) this.#socket.end();
-    } else if (this.#underWay < maxUnderWay) this.#begin(request);
+    } else if (!this.#isFull) this.#begin(request);
     // A copy: the chunk belongs to the socket.
     else this.#waiting.push(Uint8Array.from(request));
   }
@@ -80,6 +83,7 @@ export class ClientSession {
     const operation = operations[request[4] ?? operations.length];
     const { vault, policy, onRequest } = this.#parts;
     this.#underWay += 1;
+    this.#bytesUnderWay += request.length;
     onRequest();
     const run = async (): Promise<Uint8Array> => {
       if (operation === undefined)
@@ -88,15 +92,19 @@ export class ClientSession {
       policy.check(operation, content);
       return perform(vault, operation, content);
     };
-    run().then(
-      (answer) => {
-        this.#answer(frame(id, Uint8Array.of(0), answer));
-      },
-      (error: unknown) => {
-        const failure = asRelayError(error, 'agent-protocol');
-        this.#answer(frame(id, Uint8Array.of(1), encodeFailure(failure)));
-      },
-    );
+    run()
+      .then((answer) => frame(id, Uint8Array.of(0), answer))
+      // An answer may be too large where its request was not.
+      .catch((error: unknown) => frame(id, Uint8Array.of(1), encodeFailure(asRelayError(error, 'agent-protocol'))))
+      .then((bytes) => {
+        this.#bytesUnderWay -= request.length;
+        this.#answer(bytes);
+      })
+      .catch(() => this.#socket.destroy());
+  }
+
+  get #isFull(): boolean {
+    return this.#underWay >= maxUnderWay || this.#bytesUnderWay > maxBytesUnderWay;
   }
 
   #answer(bytes: Uint8Array): void {
@@ -124,7 +132,7 @@ export class ClientSession {
 
   #goOn(): void {
     this.#guard(() => {
-      while (this.#underWay < maxUnderWay && this.#socket.writableLength <= maxUnread) {
+      while (!this.#isFull && this.#socket.writableLength <= maxUnread) {
         const next = this.#waiting.shift();
         if (next === undefined) break;
         this.#begin(next);

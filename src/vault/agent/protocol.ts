@@ -1,5 +1,6 @@
 import { decodeBody, encodeBody, fromHex, Reader, toBytes, toHex, Writer, type Hex } from '../../codec/index.ts';
 import { isErrorCode, RelayError, type ErrorDetails } from '../../errors/index.ts';
+import { maxFrame } from './frames.ts';
 import type { EcdhPublic, KeepRequest, KeptSealRequest, SealRequest, SignContent, Vault } from '../vault.ts';
 
 // Every byte of it: docs/agent.md.
@@ -123,10 +124,22 @@ export async function perform(vault: Vault, operation: Operation, request: Uint8
   }
 }
 
+/** Leaves room in a frame for all that stands beside a body: what is kept can be sealed later, and comes back. */
+const maxBody = maxFrame - (1 << 10);
+
+/** Throws bad-value. */
+function withinFrame(body: Uint8Array): Uint8Array {
+  if (body.length <= maxBody) return body;
+  const reason = `it has ${body.length} bytes, and an agent takes ${maxBody}`;
+  throw new RelayError('bad-value', { details: { what: 'The body', reason } });
+}
+
 type SealHeader = Omit<KeptSealRequest, 'kept'>;
 
 export function encodeSealRequest({ body, ...header }: SealRequest): Uint8Array {
-  return writeSealHeader(header).raw(encodeBody(body)).finish();
+  return writeSealHeader(header)
+    .raw(withinFrame(encodeBody(body)))
+    .finish();
 }
 
 export function encodeKeptSealRequest({ kept, ...header }: KeptSealRequest): Uint8Array {
@@ -135,7 +148,10 @@ export function encodeKeptSealRequest({ kept, ...header }: KeptSealRequest): Uin
 
 export function encodeKeepRequest({ genesisHash, to, account, nonce, body }: KeepRequest): Uint8Array {
   const writer = new Writer().raw(toBytes(genesisHash, 'genesisHash', 32)).raw(toBytes(to, 'to', 32));
-  return writeAccount(writer, account).u64(nonce).raw(encodeBody(body)).finish();
+  return writeAccount(writer, account)
+    .u64(nonce)
+    .raw(withinFrame(encodeBody(body)))
+    .finish();
 }
 
 function writeSealHeader({ genesisHash, to, recipientKey, account, nonce, sentAt }: SealHeader): Writer {
@@ -152,7 +168,7 @@ function writeAccount(writer: Writer, account: Hex | undefined): Writer {
 
 function readSealRequest(reader: Reader): SealRequest {
   const header = readSealHeader(reader);
-  return { ...header, body: decodeBody(reader.rest()) };
+  return { ...header, body: decodeBody(withinFrame(reader.rest())) };
 }
 
 function readSealHeader(reader: Reader): SealHeader {
@@ -167,7 +183,7 @@ function readKeepRequest(reader: Reader): KeepRequest {
   const genesisHash = toHex(reader.fixed(32));
   const to = toHex(reader.fixed(32));
   const account = readAccount(reader);
-  return { genesisHash, to, ...account, nonce: reader.u64(), body: decodeBody(reader.rest()) };
+  return { genesisHash, to, ...account, nonce: reader.u64(), body: decodeBody(withinFrame(reader.rest())) };
 }
 
 function readAccount(reader: Reader): { readonly account?: Hex } {

@@ -19,7 +19,7 @@ import { encodeHello } from '../../../src/vault/agent/protocol.ts';
 import { startChild } from '../../support/child.ts';
 import { rejected } from '../../support/expect-error.ts';
 import { useTempDir } from '../../support/temp-dir.ts';
-import { currentKey, newVault, openText, reopen, sealTo } from '../../support/vaults.ts';
+import { currentKey, genesisHash, newVault, openText, reopen, sealTo } from '../../support/vaults.ts';
 
 describe('vault agent', () => {
   const folder = useTempDir();
@@ -167,6 +167,43 @@ describe('vault agent', () => {
     assert.equal(await ask(15), 5);
   });
 
+  it('takes messages larger than any block, and refuses what its answers could not hold', async () => {
+    await start();
+    const [vault, other] = [await client(), await client()];
+    const recipientKey = await currentKey(peer);
+    const { identity: to } = peer;
+    const message = (length: number) => ({ genesisHash, to, nonce: 1n, body: bodyOf(length) });
+    const bodyOf = (length: number) => ({ kind: 'data' as const, content: new Uint8Array(length).fill(7) });
+    const header = { recipientKey, sentAt: 2n };
+    // Variant and length before the content.
+    const greatest = maxFrame - 1_024 - 5;
+    for (const length of [4_000_000, greatest]) {
+      const kept = await vault.keep(message(length));
+      const { body: _, ...rest } = message(length);
+      for (const envelope of [
+        await vault.sealKept({ ...rest, ...header, kept }),
+        await vault.seal({ ...message(length), ...header }),
+      ])
+        assert.equal((await peer.open({ genesisHash, envelope })).body.kind, 'data');
+    }
+    const back = await peer.seal({
+      ...message(greatest),
+      ...header,
+      to: vault.identity,
+      recipientKey: await currentKey(vault),
+    });
+    assert.deepEqual((await vault.open({ genesisHash, envelope: back })).body, bodyOf(greatest));
+    for (const refused of [
+      () => vault.keep(message(greatest + 1)),
+      () => vault.seal({ ...message(greatest + 1), ...header }),
+      () => vault.sealPhala({ recipientKey, content: new Uint8Array(maxFrame - 5 - 32) }),
+      () => vault.openPhala(new Uint8Array(maxFrame)),
+    ])
+      await rejected(refused(), 'bad-value');
+    assert.equal((await other.ecdhKeys()).length, 1);
+    assert.equal((await vault.ecdhKeys()).length, 1);
+  });
+
   it('gives its vault up when nobody asked for so long', async () => {
     const agent = await start({ policy: { idleLockMs: 300 } });
     const vault = await client();
@@ -188,7 +225,7 @@ describe('vault agent', () => {
         Buffer.from(frame(new Uint8Array(3))),
         Buffer.from(frame(new TextEncoder().encode('khala-relay agenT\u0001'))),
         Buffer.concat([frame(encodeHello()), frame(Uint8Array.of(1, 2))]),
-        Buffer.concat([frame(encodeHello()), Buffer.from([1, 0, 0x10, 0])]),
+        Buffer.concat([frame(encodeHello()), Buffer.from([1, 0, 0x80, 0])]),
       ];
       for (const bytes of beginnings) {
         const socket = raw();
@@ -196,7 +233,7 @@ describe('vault agent', () => {
         await closed(socket);
         assert.equal((await good.ecdhKeys()).length, 1);
       }
-      assert.equal(maxFrame, 1 << 20);
+      assert.equal(maxFrame, 1 << 23);
     });
 
     it('leaves one that says nothing, that stops within a frame, or that reads no answers', async function () {
