@@ -11,12 +11,12 @@ import type { Work } from './work.ts';
 /** Larger batches are cut by the limits of the block. */
 const mostMessages = 4_096;
 
-/** Whether the extrinsic was handed to a node is not known. */
-const unknownFate: ReadonlySet<string> = new Set(['chain-unreachable', 'chain-stopped', 'aborted']);
-/** The way is at fault, or the account for a while: the messages stay queued. */
-const passing: ReadonlySet<string> = new Set([
-  ...['pool-full', 'nonce-conflict', 'unsupported-runtime', 'rpc-failed', 'store-failed', 'outbox-replaced'],
+/** Something is wrong with the extrinsic itself: the same again would fare no better. All else is the way's fault. */
+const faults: ReadonlySet<string> = new Set([
+  ...['extrinsic-rejected', 'bad-topic', 'no-calls', 'sudo-required', 'dispatch-failed'],
 ]);
+/** The node did not take it, and will when something else has changed. */
+const notTaken: ReadonlySet<string> = new Set(['pool-full', 'nonce-conflict', 'balance-too-low']);
 /** The extrinsic can not come in any more. */
 const lost: ReadonlySet<string> = new Set(['extrinsic-expired', 'nonce-conflict', 'extrinsic-rejected']);
 
@@ -107,7 +107,11 @@ export class ChainPoster {
       this.#mostMessages = mostMessages;
       this.#follow(tracked);
     } catch (error) {
-      await this.#refused(batch, tracked, asRelayError(error, 'outbox-setback'));
+      await this.#refused(batch, tracked, asRelayError(error, 'outbox-setback')).catch((failure: unknown) => {
+        // It could not be written down: what is under way is looked after as it stands.
+        if (tracked !== undefined && this.#tracked.has(tracked.flight.id)) this.#follow(tracked);
+        this.#work.setback(failure);
+      });
     }
   }
 
@@ -139,29 +143,24 @@ export class ChainPoster {
     return flight;
   }
 
-  /** No node has it, unless its fate is unknown. */
   async #refused(batch: Batch, tracked: Tracked | undefined, error: RelayError): Promise<void> {
     const { signal, setback, wake } = this.#work;
     if (signal.aborted) return;
-    if (tracked === undefined) {
-      // Not even stored: everything is as it was.
-      if (error.code === 'extrinsic-too-large') await this.#tooLarge(batch, undefined, error);
-      else if (error.code === 'outbox-changed') wake();
-      else if (passing.has(error.code) || unknownFate.has(error.code)) setback(error);
-      else await this.#fail(batch.items, undefined, error);
-      return;
-    }
-    if (unknownFate.has(error.code)) {
-      this.#follow(tracked);
-      setback(error);
-    } else if (error.code === 'extrinsic-too-large') await this.#tooLarge(batch, tracked, error);
-    else if (isBadSequence(error)) {
+    if (error.code === 'extrinsic-too-large') await this.#tooLarge(batch, tracked, error);
+    else if (tracked !== undefined && isBadSequence(error)) {
       await this.#requeue(tracked);
       wake();
-    } else if (passing.has(error.code)) {
-      await this.#requeue(tracked);
+    } else if (faults.has(error.code)) await this.#fail(batch.items, tracked, error);
+    else if (tracked === undefined) {
+      // Not even stored: everything is as it was.
+      if (error.code === 'outbox-changed') wake();
+      else setback(error);
+    } else {
+      if (notTaken.has(error.code)) await this.#requeue(tracked);
+      // Whether a node has it is not known.
+      else this.#follow(tracked);
       setback(error);
-    } else await this.#fail(batch.items, tracked, error);
+    }
   }
 
   async #tooLarge(batch: Batch, tracked: Tracked | undefined, error: RelayError): Promise<void> {

@@ -1,7 +1,19 @@
 import assert from 'node:assert/strict';
-import { accountFromSuri, connectChain, type Chain } from '../../src/chain/index.ts';
-import { equalBytes, messageId, toHex, topicOf, type Hex } from '../../src/codec/index.ts';
+import { blake2AsU8a } from '@polkadot/util-crypto';
+import { accountFromSuri, connectChain, type Account, type Chain } from '../../src/chain/index.ts';
+import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
+import {
+  concatBytes,
+  equalBytes,
+  fromHex,
+  messageId,
+  toHex,
+  topicOf,
+  Writer,
+  type Hex,
+} from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import type { RelayError } from '../../src/errors/index.ts';
 import {
   createOutbox,
   openOutboxQueue,
@@ -56,6 +68,14 @@ describe('outbox', () => {
     const made = createOutbox({ chain, vault: sender, store, directory, account: alice, ...options });
     open.push(made);
     return made;
+  }
+
+  /** Gives an account that the chain does not know yet some tokens. */
+  async function fund({ id }: Account): Promise<void> {
+    const key = concatBytes(fromHex(storagePrefix('System', 'Account')), blake2AsU8a(id, 128), fromHex(id));
+    const nonceAndReferences = new Writer().u32(0).u32(0).u32(1).u32(0);
+    const balances = nonceAndReferences.u64(10n ** 18n).raw(new Uint8Array(3 * 16 + 8));
+    await dev.setStorage([[toHex(key), toHex(balances.finish())]]);
   }
 
   function message(text: string, as: 'worker' | 'account' = 'worker') {
@@ -237,22 +257,23 @@ describe('outbox', () => {
   });
 
   it('lists, cancels what is queued, and retries what failed, with its nonce', async () => {
-    const poor = accountFromSuri('//Nobody');
-    const box = await outbox({ account: poor });
+    const directory = new Map(await directoryEntries(recipient));
+    const box = await outbox({ directory });
     const [failing, cancelled] = [await box.send(message('failing')), await box.send(message('cancelled'))];
     await box.cancel(cancelled.sendId);
     await assert.rejects(cancelled.reached('inBlock'), { code: 'send-cancelled' });
     await assert.rejects(box.retry(cancelled.sendId), { code: 'not-failed' });
     await assert.rejects(box.retry(99n), { code: 'no-such-message' });
+    directory.clear();
     await box.start();
-    await assert.rejects(failing.reached('inBlock'), { code: 'balance-too-low' });
+    await assert.rejects(failing.reached('inBlock'), { code: 'unknown-recipient' });
     await box.stop();
     const queue = openOutboxQueue(store);
     const listed = await entriesOf(queue);
     assert.deepEqual(
       listed.map(({ sendId, nonce, status }) => [sendId, nonce, status.state === 'failed' && status.error.code]),
       [
-        [failing.sendId, failing.nonce, 'balance-too-low'],
+        [failing.sendId, failing.nonce, 'unknown-recipient'],
         [cancelled.sendId, cancelled.nonce, 'send-cancelled'],
       ],
     );
@@ -308,12 +329,20 @@ describe('outbox', () => {
     await assert.rejects(strict.send(message('x')), { code: 'unproven-key' });
   });
 
-  it('fails precisely where the account can not pay, and goes on with nothing lost', async () => {
-    const poor = accountFromSuri('//Nobody');
-    const box = await outbox({ account: poor });
+  it('keeps what the account can not pay for, says so, and posts it in order once it can', async () => {
+    const poor = accountFromSuri('//Poor');
+    const setbacks: RelayError[] = [];
+    const box = await outbox({ account: poor, onSetback: (error) => setbacks.push(error) });
     await box.start();
-    const receipt = await box.send(message('too poor'));
-    await assert.rejects(receipt.reached('inBlock'), { code: 'balance-too-low' });
+    const receipts = [];
+    for (let i = 0; i < 5; i++) receipts.push(await box.send(message(`${i}`)));
+    await until(() => setbacks.some(({ code }) => code === 'balance-too-low'));
+    const { details } = setbacks.find(({ code }) => code === 'balance-too-low') ?? {};
+    assert.equal(details?.['account'], poor.id);
+    const waiting = await entriesOf(box);
+    assert.ok(waiting.every(({ status }) => status.state === 'submitted' || status.state === 'queued'));
+    await fund(poor);
+    assert.deepEqual(await idsOf(receipts), (await posted()).ids);
   });
 
   it('ends waits when it is stopped or when the waiter gives up', async () => {

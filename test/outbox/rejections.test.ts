@@ -3,6 +3,7 @@ import { WebSocket } from 'ws';
 import { connectChain, type Chain } from '../../src/chain/index.ts';
 import { equalBytes, messageId, topicOf, type Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { RelayError } from '../../src/errors/index.ts';
 import { createOutbox, type Outbox, type OutboxOptions, type Receipt } from '../../src/outbox/index.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
 import type { Vault } from '../../src/vault/index.ts';
@@ -154,6 +155,48 @@ describe('outbox: refusals of the pool', () => {
     );
   });
 
+  for (const when of ['before', 'after'] as const)
+    it(`and of anything else ${when} an extrinsic is signed: says so, keeps the messages, and goes on`, async () => {
+      const setbacks: string[] = [];
+      const codes = ['state-discarded', 'bad-storage', 'node-lies', 'no-quorum', 'bad-proof'] as const;
+      const failures = codes.map((code) => new RelayError(code));
+      const failing = replacing(chain, {
+        post: async (calls, account, options) => {
+          const failure = failures.shift();
+          if (failure === undefined) return chain.post(calls, account, options);
+          if (when === 'after') await chain.post(calls, account, options);
+          throw failure;
+        },
+      });
+      const box = await outbox({ chain: failing, onSetback: ({ code }) => setbacks.push(code) });
+      const receipts = [await send(box, 'first', 'account'), await send(box, 'second', 'worker')];
+      const arrivals = await Promise.all(receipts.map((receipt) => receipt.reached('finalized')));
+      assert.deepEqual((await posted()).toSorted(), arrivals.map(({ messageId: id }) => id).toSorted());
+      assert.deepEqual(setbacks, when === 'before' ? codes : codes.slice(0, 2));
+    });
+
+  it('and of a store that fails when it is told of a refusal: goes on when it can be written again', async () => {
+    const store = openMemoryStore();
+    let isBroken = false;
+    const broken = replacing(store, {
+      commit: (writes, expected) => {
+        if (isBroken) return Promise.reject(new RelayError('store-failed', { details: { path: '', reason: 'full' } }));
+        return store.commit(writes, expected);
+      },
+    });
+    refuse(1, () => {
+      isBroken = true;
+      return new Refusal('Invalid Transaction', 1010, 'Inability to pay some fees');
+    });
+    const setbacks: string[] = [];
+    const box = await outbox({ store: broken, onSetback: ({ code }) => setbacks.push(code) });
+    const receipt = await send(box, 'stored', 'account');
+    await until(() => setbacks.includes('store-failed'));
+    isBroken = false;
+    const { messageId: id } = await receipt.reached('finalized');
+    assert.deepEqual(await posted(), [id]);
+  });
+
   it('of a pool that stays full: says so, keeps the message, and goes on when there is room', async () => {
     const setbacks: string[] = [];
     let isFull = true;
@@ -167,6 +210,16 @@ describe('outbox: refusals of the pool', () => {
     assert.deepEqual(await posted(), [id]);
   });
 });
+
+/** `target` with some methods replaced. */
+function replacing<T extends object>(target: T, methods: Partial<T>): T {
+  return new Proxy(target, {
+    get: (_, name) => {
+      const value = (name in methods ? methods : target)[name as keyof T];
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
+}
 
 /** One request past the proxy. */
 async function rpc(ws: string, method: string, params: readonly unknown[]): Promise<void> {
