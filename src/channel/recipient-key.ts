@@ -4,6 +4,8 @@ import { RelayError } from '../errors/index.ts';
 /** Where a channel finds the key of its peer: WorkerState is one. */
 export interface KeyDirectory {
   get(id: Hex): { readonly current: { readonly ecdhKey: Uint8Array; readonly proven: boolean } } | undefined;
+  /** Of a directory that looks up who is asked for: resolves once `get` tells what there is of this one. */
+  load?(id: Hex, signal?: AbortSignal): Promise<void>;
 }
 
 export interface RecipientKeyOptions {

@@ -104,6 +104,7 @@ class StoredOutbox implements Outbox {
     if (as === 'worker' && to.toLowerCase() === vault.identity) throw new RelayError('from-self');
     const lane = firstLane({ as, via }, carrier !== undefined);
     if (lane !== 'relay' && account === undefined) throw new RelayError('no-account');
+    await directory.load?.(to, this.#stopping.signal);
     recipientKeyOf(directory, to, this.#options);
     const from = as === 'account' && account !== undefined ? { account: account.id } : {};
     const channel = { fromKind: as, from: from.account ?? vault.identity, to };

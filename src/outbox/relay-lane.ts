@@ -80,6 +80,7 @@ export class RelayLane {
 
   async #carry(stored: Stored, carrier: OffChainCarrier): Promise<void> {
     const { to } = stored.record;
+    await this.#work.directory.load?.(to, this.#work.signal);
     if (!carrier.canReach(to)) {
       if (!(await this.#elsewhere(stored))) this.#pause(to);
       return;

@@ -15,8 +15,9 @@ export interface Sealed {
  * unproven-key, kept-open-failed, and what Vault.sealKept throws.
  */
 export async function sealStored(work: Work, stored: Stored, newest?: Uint8Array): Promise<Sealed> {
-  const { chain, vault, directory, store, account, now } = work;
+  const { chain, vault, directory, store, account, now, signal } = work;
   const { to, as, nonce } = stored.record;
+  if (newest === undefined) await directory.load?.(to, signal);
   const recipientKey = newest ?? recipientKeyOf(directory, to, work);
   const kept = await store.body(stored.id);
   if (kept === undefined) throw new RelayError('kept-open-failed');

@@ -9,14 +9,15 @@ describe('cli: outbox', () => {
   let dev: DevChain;
   let vault: string;
   let to: string;
+  let other: string;
 
   before(async () => {
     folder = await temporaryFolder();
-    dev = await startDevChain({ workers: 1 });
+    dev = await startDevChain({ workers: 2 });
     vault = join(folder.path, 'a');
     await runCli(['keys', 'new', '--vault', vault]);
-    const [worker] = (await runCli(['workers', '--ws', dev.ws, '--json'])).lines;
-    to = String(worker?.['identity']);
+    const { lines } = await runCli(['workers', '--ws', dev.ws, '--json']);
+    [to, other] = lines.map(({ identity }) => String(identity)) as [string, string];
     await runCli(['register', '--vault', vault, '--suri', '//Alice', '--ws', dev.ws]);
   });
 
@@ -64,6 +65,21 @@ describe('cli: outbox', () => {
     const again = await runCli(['outbox', 'retry', '1', '--vault', vault]);
     assert.equal(again.code, 2);
     assert.match(again.stderr, /did not fail/);
+  });
+
+  it('sends what an earlier command left in the queue for someone else', async () => {
+    const args = ['--vault', vault, '--ws', dev.ws, '--json'];
+    const lines = ['send', '-', '--lines', '--to', other, '--timeout', '1', ...args];
+    const left = await runCli(lines, { input: 'left behind\n' });
+    assert.equal(left.code, 1);
+    assert.match(left.stderr, /still-queued/);
+    const sent = await send('to the first', '--suri', '//Alice');
+    assert.equal(sent.code, 0, sent.stderr);
+    const both = (await outbox('ls')).slice(-2);
+    assert.deepEqual(
+      both.map((entry) => [entry['to'], entry['code'], entry['blockHash']]),
+      [other, to].map((recipient) => [recipient, undefined, sent.lines[0]?.['blockHash']]),
+    );
   });
 
   it('refuses what is no number, and what is not there', async () => {

@@ -1,11 +1,12 @@
 import type { Account, Chain } from '../../chain/index.ts';
 import type { BodyInput, Hex } from '../../codec/index.ts';
 import type { OutboxOptions } from '../../outbox/index.ts';
-import type { PeerDirectory, RelayClient } from '../../relay/index.ts';
+import type { RelayClient } from '../../relay/index.ts';
 import type { Vault } from '../../vault/index.ts';
 import type { WorkerEntry } from '../../worker-state/index.ts';
 import type { Context } from '../command.ts';
 import type { EntityData } from '../session.ts';
+import { Recipients } from './recipients.ts';
 import type { Wait } from './wait.ts';
 
 export interface SendFlags {
@@ -38,9 +39,9 @@ export function paying({ tip, maxFee }: SendFlags): Pick<OutboxOptions, 'tip' | 
   return { ...(tip === undefined ? {} : { tip }), ...(maxFee === undefined ? {} : { maxFee }) };
 }
 
-/** Who sends, for the channel, the outbox and the requester; its directory knows the one recipient. */
-export function senderOf({ vault, chain, data, to, recipient, context }: SendingParts) {
-  const directory: PeerDirectory = { get: (id) => (id === to ? recipient : undefined) };
+/** Who sends, for the channel, the outbox and the requester. */
+export function senderOf({ vault, chain, data, recipient, context }: SendingParts) {
+  const directory = new Recipients(chain, data.store, recipient);
   const { requireProven } = context.settings;
   return { vault, genesisHash: chain.genesisHash, store: data.store, directory, requireProven };
 }
