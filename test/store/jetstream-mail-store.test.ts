@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { jetstreamManager } from '@nats-io/jetstream';
 import { connect, headers } from '@nats-io/transport-node';
 import { after, afterEach, before, describe, it } from 'mocha';
 import type { Hex } from '../../src/codec/index.ts';
@@ -152,16 +153,77 @@ describeNats('MailStore: jetstream between processes', () => {
     const appended = await fill(store, alice, numbers(1, 3));
     await store.close();
     const nats = await connect({ servers: server.url });
-    const { mailbox } = shardLayout(name, shardOf(alice, 2));
+    const { mailbox } = shardLayout(name, shardOf(alice, 2)).placeOf(alice);
     const made = headers();
     made.set('Khala-Mail', `${Date.now()} ${appended[1]?.cursor}`);
     made.set('Nats-Rollup', 'sub');
-    await nats.request(mailbox(alice), '', { headers: made, timeout: 5_000 });
+    await nats.request(mailbox, '', { headers: made, timeout: 5_000 });
     await nats.close();
     const next = await open();
     assert.deepEqual(idsOf(await next.read(alice, 0n)), [id(3)]);
     assert.equal((await next.stats(alice)).count, 1);
     assert.equal((await next.totals()).count, 1);
+  });
+
+  it('knows a message that is there already though the mailbox is full, whoever filled it', async () => {
+    const one = await open();
+    const appended = await fill(one, alice, numbers(1, 12));
+    await one.ack(alice, appended[1]?.cursor ?? 0n);
+    const two = await open({ quota: { maxCount: 10 } });
+    assert.deepEqual(await two.append(alice, id(7), message(7)), { cursor: appended[6]?.cursor, duplicate: true });
+    assert.deepEqual(await two.append(alice, id(1), message(1)), { cursor: appended[0]?.cursor, duplicate: true });
+    await assert.rejects(two.append(alice, id(13), message(13)), (error) => isRelayError(error, 'mailbox-full'));
+    assert.deepEqual(idsOf(await one.read(alice, 0n)), numbers(3, 12).map(id));
+  });
+
+  it('takes one id for two recipients of a stream', async () => {
+    const store = await open({ shards: 1 });
+    const appended = await Promise.all([alice, bob].map((each) => store.append(each, id(1), message(1))));
+    assert.deepEqual(
+      appended.map(({ duplicate }) => duplicate),
+      [false, false],
+    );
+    await store.ack(alice, everything);
+    assert.deepEqual(await store.append(bob, id(1), message(1)), { ...appended[1], duplicate: true });
+    assert.deepEqual(idsOf(await store.read(bob, 0n)), [id(1)]);
+  });
+
+  it('takes an id anew each time that it was forgotten, though NATS still knows it', async () => {
+    let now = Date.now();
+    const store = await open({ dedupeMs: 60_000, now: () => now });
+    const cursors: bigint[] = [];
+    for (let round = 0; round < 3; round++) {
+      const { cursor, duplicate } = await store.append(alice, id(1), message(round));
+      assert.equal(duplicate, false);
+      assert.deepEqual(await store.append(alice, id(1), message(round)), { cursor, duplicate: true });
+      assert.deepEqual(
+        (await store.read(alice, 0n)).map((mail) => [mail.messageId, mail.cursor]),
+        [[id(1), cursor]],
+      );
+      await store.ack(alice, cursor);
+      assert.deepEqual(await store.append(alice, id(1), message(round)), { cursor, duplicate: true });
+      cursors.push(cursor);
+      now += 61_000;
+    }
+    assert.equal(new Set(cursors).size, 3);
+  });
+
+  it('refuses streams that an older version laid out, and says what to do', async () => {
+    const nats = await connect({ servers: server.url });
+    const manager = await jetstreamManager(nats);
+    const root = `khala.${name}.0`;
+    await manager.streams.add({
+      name: `KHALA_${name}_0`,
+      subjects: [`${root}.m.*.*`, `${root}.t.*.*`, `${root}.s.*`, `${root}.c.*`],
+      metadata: { 'khala-shards': '1', 'khala-tag': '0x00' },
+      ...{ allow_direct: true, allow_atomic: true, allow_msg_ttl: true, allow_rollup_hdrs: true },
+    });
+    await nats.close();
+    await assert.rejects(
+      open(),
+      (error) =>
+        isRelayError(error, 'nats-failed') && /layout 1 of a mail store, .* reads 2: let .* delete/.test(error.message),
+    );
   });
 
   it('keeps two stores on one NATS apart', async () => {

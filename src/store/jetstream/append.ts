@@ -4,8 +4,10 @@ import { RelayError } from '../../errors/index.ts';
 import type { Appended, MailQuota } from '../mail-store.ts';
 import type { Mailbox, Mailboxes } from './mailboxes.ts';
 import type { MailboxStates } from './mailbox-states.ts';
-import { markOf, mailNote, noteHeader, storedAtOf } from './notes.ts';
-import { expectHeaders, type Published } from './publisher.ts';
+import { token } from './layout.ts';
+import { keyHeader, mailNote, markOf, noteHeader, storedAtOf } from './notes.ts';
+import { publishAtomically } from './atomic-batch.ts';
+import { codes, expectHeaders, type Published } from './publication.ts';
 import type { Shards } from './shard.ts';
 
 export interface AppendParts {
@@ -23,10 +25,24 @@ const pauseMs = 10;
 const mostAttempts = 200;
 // How often a mailbox that seems full is counted again.
 const recountMs = 60_000;
+const neverASequence = String(2n ** 64n - 1n);
+
+interface Conditions {
+  readonly idToken: string;
+  /** Sequence of an earlier message with the id that is known no more; 0: there was none. */
+  readonly anew: number;
+  /** Sequence of its tombstone. */
+  readonly expected: number;
+}
+
+interface Known {
+  readonly sequence: number;
+  readonly appended?: Appended;
+}
 
 /**
- * Appends a message, once by its id. JetStream itself decides that it is new: neither the message nor its tombstone may
- * be in the stream. So it holds between processes, and however often NATS was restarted.
+ * Appends a message, once by its id. JetStream itself decides that it is new: it knows the keys of what is in the stream,
+ * and there may be no tombstone. So it holds between processes, and however often NATS was restarted.
  */
 export class Appender {
   readonly #parts: AppendParts;
@@ -53,7 +69,7 @@ export class Appender {
 
   async #append(recipient: Hex, id: Hex, bytes: Uint8Array): Promise<Appended> {
     const mailbox = await this.#reserve(recipient, bytes.length);
-    if (mailbox === undefined) return this.#refuse(recipient, id, bytes.length);
+    if (mailbox === undefined) return this.#refuse(recipient, id, bytes);
     const { states } = this.#parts;
     try {
       if (!(await states.enlist(recipient, mailbox))) throw full(recipient, 'the store has no room');
@@ -87,48 +103,81 @@ export class Appender {
   }
 
   /** A message that is there already is no reason to refuse it. */
-  async #refuse(recipient: Hex, id: Hex, size: number): Promise<Appended> {
-    const known = await this.#find(recipient, id);
-    if (known !== undefined && !known.isForgotten) return { cursor: BigInt(known.cursor), duplicate: true };
+  async #refuse(recipient: Hex, id: Hex, bytes: Uint8Array): Promise<Appended> {
+    if (await this.#isKnown(recipient, id)) return this.#store(recipient, id, bytes);
     const mailbox = await this.#parts.mailboxes.get(recipient);
-    throw full(recipient, this.#whyFull(mailbox, size) ?? 'it was until a moment ago');
+    throw full(recipient, this.#whyFull(mailbox, bytes.length) ?? 'it was until a moment ago');
   }
 
   async #store(recipient: Hex, id: Hex, bytes: Uint8Array): Promise<Appended> {
     const { now, writer, shards } = this.#parts;
-    const { publisher, mail, everyFormOf } = shards.of(recipient);
+    const { publisher, mail: subject } = shards.of(recipient);
+    const idToken = token(id);
     const mark = `${writer}-${++this.#lastAppend}`;
-    let expected = 0;
+    const conditions = { idToken, anew: 0, expected: 0 };
     for (let attempt = 0; attempt < mostAttempts; attempt++) {
       const published: Published = await publisher.publish({
-        subject: mail(recipient, id),
+        subject,
         data: bytes,
-        headers: {
-          [noteHeader]: mailNote(now(), mark),
-          [expectHeaders.lastSequence]: String(expected),
-          [expectHeaders.ofSubject]: everyFormOf(recipient, id),
-        },
+        headers: { [noteHeader]: mailNote(now(), mark), ...this.#conditions(recipient, conditions) },
       });
-      if ('sequence' in published) return { cursor: BigInt(published.sequence), duplicate: false };
-      if (published.refused === 'full') throw full(recipient, `the store has no room: ${published.reason}`);
-      const known = await this.#find(recipient, id);
-      if (known === undefined) await sleep(pauseMs);
-      else if (!known.isForgotten) return { cursor: BigInt(known.cursor), duplicate: known.mark !== mark };
-      expected = known?.sequence ?? 0;
+      if ('sequence' in published && !published.isDuplicate)
+        return { cursor: BigInt(published.sequence), duplicate: false };
+      if ('refused' in published && published.refused === 'full')
+        throw full(recipient, `the store has no room: ${published.reason}`);
+      const known =
+        'sequence' in published
+          ? await this.#at(recipient, published.sequence, mark)
+          : await this.#tombstone(recipient, idToken);
+      if (known?.appended !== undefined) return known.appended;
+      if ('sequence' in published) conditions.anew = published.sequence;
+      else if (known === undefined) await sleep(pauseMs);
+      else conditions.expected = known.sequence;
     }
     throw new RelayError('mail-store-failed', { details: { action: 'write', reason: 'others write the same' } });
   }
 
-  /** The message or its tombstone. */
-  async #find(recipient: Hex, id: Hex) {
+  /** Asks without storing: of an atomic batch with a message that can not be taken nothing is. */
+  async #isKnown(recipient: Hex, id: Hex): Promise<boolean> {
+    const idToken = token(id);
+    const known = await this.#tombstone(recipient, idToken);
+    if (known?.appended !== undefined) return true;
+    const { link, mail: subject } = this.#parts.shards.of(recipient);
+    const conditions = { idToken, anew: 0, expected: known?.sequence ?? 0 };
+    const { error } = await publishAtomically(link, [
+      { subject, headers: this.#conditions(recipient, conditions) },
+      { subject, headers: { [expectHeaders.lastSequence]: neverASequence } },
+    ]);
+    return error?.err_code === codes.batchHasDuplicate;
+  }
+
+  /** Of a message that JetStream has taken before; undefined: it is gone. */
+  async #at(recipient: Hex, sequence: number, mark: string): Promise<Known | undefined> {
+    const { stream, mail } = this.#parts.shards.of(recipient);
+    const found = await this.#parts.shards.leader.message(stream, { seq: sequence });
+    if (found?.subject !== mail) return undefined;
+    return { sequence, appended: { cursor: BigInt(sequence), duplicate: markOf(found.note) !== mark } };
+  }
+
+  /** undefined: there is none. Without `appended` the id is to be known no more. */
+  async #tombstone(recipient: Hex, idToken: string): Promise<Known | undefined> {
     const { shards, now, dedupeMs } = this.#parts;
-    const { stream, mail, everyFormOf } = shards.of(recipient);
-    const found = await shards.leader.message(stream, { last_by_subj: everyFormOf(recipient, id) });
+    const { stream, tombstone } = shards.of(recipient);
+    const found = await shards.leader.message(stream, { last_by_subj: tombstone(idToken) });
     if (found === undefined) return undefined;
-    const { sequence, subject, note } = found;
-    const mark = markOf(note);
-    if (subject === mail(recipient, id)) return { sequence, mark, cursor: sequence, isForgotten: false };
-    return { sequence, mark, cursor: Number(mark), isForgotten: storedAtOf(note) < now() - dedupeMs };
+    const { sequence, note } = found;
+    if (storedAtOf(note) < now() - dedupeMs) return { sequence };
+    return { sequence, appended: { cursor: BigInt(markOf(note)), duplicate: true } };
+  }
+
+  /** Neither the message may be in the stream nor a tombstone after `expected`. */
+  #conditions(recipient: Hex, { idToken, anew, expected }: Conditions): Record<string, string> {
+    const { key, tombstone } = this.#parts.shards.of(recipient);
+    return {
+      [keyHeader]: key(idToken, anew),
+      [expectHeaders.lastSequence]: String(expected),
+      [expectHeaders.ofSubject]: tombstone(idToken),
+    };
   }
 }
 

@@ -26,9 +26,14 @@ export class Census {
 
   /** Those with unacknowledged messages. Throws mail-store-failed. */
   async *recipients(): AsyncIterable<Hex> {
-    for (const shard of this.#shards.all)
-      for (const recipient of await this.#mailboxes(shard))
-        if ((await this.#countOf(shard, shard.allMailOf(recipient))) > 0) yield recipient;
+    for (const { stream, allMail } of this.#shards.all)
+      for (
+        let offset = 0, page: readonly string[];
+        (page = await this.#subjects(stream, allMail, offset)).length > 0;
+      ) {
+        yield* page.map(recipientOf);
+        offset += page.length;
+      }
   }
 
   async #count(): Promise<MailStoreTotals> {
@@ -54,14 +59,10 @@ export class Census {
     return messages.length + pending;
   }
 
-  async #mailboxes({ stream, allMailboxes }: Shard): Promise<Hex[]> {
-    const found: Hex[] = [];
-    for (;;) {
-      const request = { subjects_filter: allMailboxes, offset: found.length };
-      const { state } = await this.#shards.leader.api<StreamState>(`STREAM.INFO.${stream}`, request);
-      const page = Object.keys(state?.subjects ?? {});
-      if (page.length === 0) return found;
-      found.push(...page.map(recipientOf));
-    }
+  /** A page of those that have messages. */
+  async #subjects(stream: string, filter: string, offset: number): Promise<readonly string[]> {
+    const request = { subjects_filter: filter, offset };
+    const { state } = await this.#shards.leader.api<StreamState>(`STREAM.INFO.${stream}`, request);
+    return Object.keys(state?.subjects ?? {});
   }
 }

@@ -32,7 +32,7 @@ export class Claims {
     const mark = `${writer}-${++this.#lastClaim}`;
     const data = new TextEncoder().encode(mark);
     const headers = { 'Nats-Rollup': 'sub', 'Nats-TTL': lifetime };
-    const published = await publisher.publish({ subject: claim(recipient), data, headers });
+    const published = await publisher.publish({ subject: claim, data, headers });
     if ('refused' in published)
       throw new RelayError('mail-store-failed', { details: { action: 'claim a mailbox', reason: published.refused } });
     this.#marks.set(recipient, mark);
@@ -50,7 +50,7 @@ export class Claims {
     if (mark === undefined) return;
     const { shards } = this.#parts;
     const { stream, claim } = shards.of(recipient);
-    const newest = await shards.leader.message(stream, { last_by_subj: claim(recipient) });
+    const newest = await shards.leader.message(stream, { last_by_subj: claim });
     const isOurs = newest === undefined || new TextDecoder().decode(newest.data) === mark;
     if (isOurs || this.#marks.get(recipient) !== mark) return;
     this.#marks.delete(recipient);

@@ -21,8 +21,8 @@ export interface NatsOptions {
 const defaultConnectTimeoutMs = 10_000;
 const pingIntervalMs = 10_000;
 const pauseMs = 250;
-// Atomic batches and times to live of single messages; docs/jetstream.md says what they are for.
-const oldest = [2, 12] as const;
+// Both kinds of batches and times to live of single messages; docs/jetstream.md says what they are for.
+const oldest = [2, 14] as const;
 
 /** Connects, and comes back for ever after. Throws nats-failed. */
 export async function connectNats(options: NatsOptions): Promise<NatsConnection> {

@@ -1,7 +1,8 @@
-import { createInbox, type Msg, type Subscription } from '@nats-io/transport-node';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Msg } from '@nats-io/transport-node';
 import { RelayError } from '../../errors/index.ts';
 import type { Link } from './link.ts';
-import { noteHeader } from './notes.ts';
+import { keyHeader, noteHeader } from './notes.ts';
 
 export interface DirectRequest {
   /** First sequence that may be given. */
@@ -17,18 +18,14 @@ export interface StoredMessage {
   readonly data: Uint8Array;
   /** Of the header Khala-Mail. */
   readonly note: string;
+  /** Of the header Nats-Msg-Id. */
+  readonly key: string;
 }
 
 export interface DirectPage {
   readonly messages: readonly StoredMessage[];
   /** Matching messages after these. */
   readonly pending: number;
-}
-
-interface Open {
-  readonly messages: StoredMessage[];
-  pending: number;
-  readonly done: (page: DirectPage | undefined) => void;
 }
 
 const attemptMs = 2_500;
@@ -43,21 +40,10 @@ const endOfBatch = 204;
 export class DirectReader {
   readonly #link: Link;
   readonly #timeoutMs: number;
-  readonly #inbox: string;
-  readonly #answers: Subscription;
-  readonly #open = new Map<string, Open>();
-  #lastId = 0;
 
   constructor(link: Link, timeoutMs: number) {
     this.#link = link;
     this.#timeoutMs = timeoutMs;
-    this.#inbox = createInbox();
-    // One subscription for all reads: the token after the inbox tells them apart.
-    this.#answers = link.connection.subscribe(`${this.#inbox}.*`, {
-      callback: (error, message) => {
-        if (error === null) this.#answer(message);
-      },
-    });
   }
 
   /** Throws mail-store-failed. */
@@ -68,57 +54,56 @@ export class DirectReader {
       if (page !== undefined) return page;
       if (this.#link.isClosed || performance.now() > until)
         throw new RelayError('mail-store-failed', { details: { action: 'read', reason: 'NATS does not answer' } });
-      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      await sleep(pauseMs);
     }
-  }
-
-  close(): void {
-    this.#answers.unsubscribe();
-    for (const { done } of this.#open.values()) done(undefined);
   }
 
   /** undefined: there was no answer, or none to its end. */
   #attempt(stream: string, request: DirectRequest): Promise<DirectPage | undefined> {
-    const id = String(++this.#lastId);
     return new Promise((resolve) => {
       const done = (page: DirectPage | undefined): void => {
         clearTimeout(timer);
-        uncut();
-        this.#open.delete(id);
+        stop();
         resolve(page);
       };
-      const timer = setTimeout(done, attemptMs, undefined);
-      const uncut = this.#link.onCut(() => {
-        done(undefined);
+      const page = new Page();
+      const { reply, stop } = this.#link.listen((message) => {
+        const isWhole = message === undefined ? false : page.take(message);
+        if (isWhole !== undefined) done(isWhole ? page : undefined);
       });
-      this.#open.set(id, { messages: [], pending: 0, done });
+      const timer = setTimeout(done, attemptMs, undefined);
       try {
-        const reply = `${this.#inbox}.${id}`;
         this.#link.publish(`$JS.API.DIRECT.GET.${stream}`, JSON.stringify(request), { reply });
       } catch {
+        // The link is down; the caller tries again as long as it may.
         done(undefined);
       }
     });
   }
+}
 
-  #answer({ subject, headers, data }: Msg): void {
-    const open = this.#open.get(subject.slice(subject.lastIndexOf('.') + 1));
-    if (open === undefined || headers === undefined) return;
-    const { messages, pending, done } = open;
-    if (headers.code === notFound || headers.code === endOfBatch) done({ messages, pending });
-    else if (headers.code !== 0) done(undefined);
-    else {
-      const fields = { sequence: 0, before: 0, subject: '', note: '' };
-      for (const [name, [value = '']] of headers)
-        if (name === 'Nats-Sequence') fields.sequence = Number(value);
-        else if (name === 'Nats-Last-Sequence') fields.before = Number(value);
-        else if (name === 'Nats-Num-Pending') open.pending = Number(value);
-        else if (name === 'Nats-Subject') fields.subject = value;
-        else if (name === noteHeader) fields.note = value;
-      const { before, ...message } = fields;
-      // A route that breaks may swallow a part of the page: what came before it counts.
-      if (before === (messages.at(-1)?.sequence ?? before)) messages.push({ ...message, data });
-      else done({ messages, pending });
-    }
+/** What has come of a page. */
+class Page implements DirectPage {
+  readonly messages: StoredMessage[] = [];
+  pending = 0;
+
+  /** true: it is whole; false: it is worth nothing; undefined: more is to come. */
+  take({ headers, data }: Msg): boolean | undefined {
+    if (headers === undefined) return undefined;
+    if (headers.code === notFound || headers.code === endOfBatch) return true;
+    if (headers.code !== 0) return false;
+    const message = { sequence: 0, subject: '', data, note: '', key: '' };
+    let before = 0;
+    for (const [name, [value = '']] of headers)
+      if (name === 'Nats-Sequence') message.sequence = Number(value);
+      else if (name === 'Nats-Last-Sequence') before = Number(value);
+      else if (name === 'Nats-Num-Pending') this.pending = Number(value);
+      else if (name === 'Nats-Subject') message.subject = value;
+      else if (name === noteHeader) message.note = value;
+      else if (name === keyHeader) message.key = value;
+    // A route that breaks may swallow a part of the page: what came before it counts.
+    if (before !== (this.messages.at(-1)?.sequence ?? before)) return true;
+    this.messages.push(message);
+    return undefined;
   }
 }

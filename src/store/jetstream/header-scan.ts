@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { jetstream, type JetStreamClient } from '@nats-io/jetstream';
-import type { Hex } from '../../codec/index.ts';
 import { asRelayError, RelayError } from '../../errors/index.ts';
-import { mailKeyOf } from './layout.ts';
+import { idTokenOf } from './layout.ts';
 import type { Link } from './link.ts';
-import { noteHeader, storedAtOf } from './notes.ts';
+import { keyHeader, noteHeader, storedAtOf } from './notes.ts';
 
 /** A message without its bytes. */
 export interface MailHeader {
   readonly sequence: number;
-  readonly id: Hex;
+  /** Its id, as subjects have it. */
+  readonly idToken: string;
   /** Of its bytes. */
   readonly size: number;
   /** Unix time, ms. */
@@ -54,11 +54,12 @@ export class HeaderScan {
       for (let pending = (await consumer.info(true)).num_pending; pending > 0;) {
         const page = await consumer.fetch({ max_messages: Math.min(pending, pageCount), expires: pageMs });
         const before = found.length;
-        for await (const { seq: sequence, subject: full, headers, info } of page) {
+        for await (const { seq: sequence, headers, info } of page) {
           if (sequence > upTo) return found;
           pending = info.pending;
           const size = Number(headers?.get(sizeHeader));
-          found.push({ sequence, id: mailKeyOf(full).id, size, storedAt: storedAtOf(headers?.get(noteHeader) ?? '') });
+          const idToken = idTokenOf(headers?.get(keyHeader) ?? '');
+          found.push({ sequence, idToken, size, storedAt: storedAtOf(headers?.get(noteHeader) ?? '') });
         }
         if (found.length === before)
           throw new RelayError('mail-store-failed', { details: { action: 'list a mailbox', reason: 'it is stuck' } });

@@ -29,12 +29,15 @@ const greatestCursor = BigInt(Number.MAX_SAFE_INTEGER);
 /** Throws nats-failed, bad-value. */
 export async function openStore(options: JetStreamMailStoreOptions): Promise<MailStore> {
   const { name, nats, shards = defaults.shards, replicas, quota, timeoutMs = defaults.timeoutMs } = options;
+  const dedupeMs = options.dedupeMs ?? defaultTimes.dedupeMs;
   const random = options.random ?? ((length) => crypto.getRandomValues(new Uint8Array(length)));
   checkStoreName(name);
   const connection = await connectNats(nats);
   try {
     const maxTotalBytes = quota?.maxTotalBytes;
-    const streams = await openStreams(connection, { name, shards, replicas, maxTotalBytes, random, timeoutMs });
+    const streams = await openStreams(connection, {
+      ...{ name, shards, replicas, maxTotalBytes, dedupeMs, random, timeoutMs },
+    });
     return new JetStreamMailStore(connection, streams, options);
   } catch (error) {
     await connection.close();
@@ -132,10 +135,10 @@ class JetStreamMailStore implements MailStore {
 
   stats(recipient: Hex): Promise<MailboxStats> {
     return this.#run(async () => {
-      const { stream, allMailOf } = this.#shards.of(recipient);
+      const { stream, mail } = this.#shards.of(recipient);
       const mailbox = await this.#mailboxes.get(recipient);
       const [newest] = await Promise.all([
-        this.#shards.leader.message(stream, { last_by_subj: allMailOf(recipient) }),
+        this.#shards.leader.message(stream, { last_by_subj: mail }),
         this.#mailboxes.reloadState(recipient, mailbox),
       ]);
       const { count, bytes, acknowledged } = mailbox;
@@ -183,7 +186,6 @@ class JetStreamMailStore implements MailStore {
     const { connection } = this.#link;
     await Promise.allSettled(this.#running);
     this.#notices.close();
-    this.#shards.close();
     if (this.#link.isUp) await connection.flush().catch(() => undefined);
     await connection.close();
   }

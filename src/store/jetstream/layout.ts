@@ -3,30 +3,42 @@ import type { Hex } from '../../codec/index.ts';
 
 /*
  * One stream per shard of recipients; `R` is the recipient, `I` the message id, both 32 bytes in base64url:
- *   khala.NAME.SHARD.m.R.I   a message, until it is acknowledged   Khala-Mail: storedAt writer
+ *   khala.NAME.SHARD.m.R     a message, until it is acknowledged   Khala-Mail: storedAt writer, Nats-Msg-Id: I.R…
  *   khala.NAME.SHARD.t.R.I   its tombstone, which keeps the id known  Khala-Mail: storedAt cursor
  *   khala.NAME.SHARD.s.R     the mailbox                           Khala-Mail: writtenAt acknowledged
  *   khala.NAME.SHARD.c.R     who reads it: the newest claim
  * A cursor is a message's sequence in its stream. Notices between processes are on khala.NAME.w.R and in no stream.
  */
 
-/** Subjects of one shard. */
+/** Of the layout above; streams of another one are refused. */
+export const layoutVersion = 2;
+
+/** One shard. */
 export interface ShardLayout {
   readonly stream: string;
   readonly subjects: string[];
-  readonly mail: (recipient: Hex, id: Hex) => string;
-  readonly tombstone: (recipient: Hex, id: Hex) => string;
-  /** Message and tombstone of an id. */
-  readonly everyFormOf: (recipient: Hex, id: Hex) => string;
-  readonly allMailOf: (recipient: Hex) => string;
-  readonly mailbox: (recipient: Hex) => string;
-  readonly claim: (recipient: Hex) => string;
   readonly allMail: string;
   readonly allMailboxes: string;
+  readonly placeOf: (recipient: Hex) => MailboxPlace;
+}
+
+/** Subjects of one mailbox. */
+export interface MailboxPlace {
+  readonly mail: string;
+  readonly mailbox: string;
+  readonly claim: string;
+  readonly tombstone: (idToken: string) => string;
+  /**
+   * By which JetStream knows a message again. One id may be in several mailboxes of a stream, and in one of them `anew`
+   * after it was forgotten there.
+   */
+  readonly key: (idToken: string, anew: number) => string;
 }
 
 const names = /^[A-Za-z0-9_-]{1,64}$/;
 const shardBytes = 4;
+// Of a recipient, where its name need not be whole.
+const shortTokenLength = 16;
 
 /** Throws bad-value for a name that can not be part of a subject. */
 export function checkStoreName(name: string): void {
@@ -40,15 +52,20 @@ export function shardLayout(name: string, shard: number): ShardLayout {
   const root = `khala.${name}.${shard}`;
   return {
     stream: `KHALA_${name}_${shard}`,
-    subjects: [`${root}.m.*.*`, `${root}.t.*.*`, `${root}.s.*`, `${root}.c.*`],
-    mail: (recipient, id) => `${root}.m.${token(recipient)}.${token(id)}`,
-    tombstone: (recipient, id) => `${root}.t.${token(recipient)}.${token(id)}`,
-    everyFormOf: (recipient, id) => `${root}.*.${token(recipient)}.${token(id)}`,
-    allMailOf: (recipient) => `${root}.m.${token(recipient)}.*`,
-    mailbox: (recipient) => `${root}.s.${token(recipient)}`,
-    claim: (recipient) => `${root}.c.${token(recipient)}`,
-    allMail: `${root}.m.*.*`,
+    subjects: [`${root}.m.*`, `${root}.t.*.*`, `${root}.s.*`, `${root}.c.*`],
+    allMail: `${root}.m.*`,
     allMailboxes: `${root}.s.*`,
+    placeOf(recipient) {
+      const owner = token(recipient);
+      const short = owner.slice(0, shortTokenLength);
+      return {
+        mail: `${root}.m.${owner}`,
+        mailbox: `${root}.s.${owner}`,
+        claim: `${root}.c.${owner}`,
+        tombstone: (idToken) => `${root}.t.${owner}.${idToken}`,
+        key: (idToken, anew) => `${idToken}.${short}${anew === 0 ? '' : `.${anew}`}`,
+      };
+    },
   };
 }
 
@@ -65,18 +82,22 @@ export function allNotices(name: string): string {
   return `khala.${name}.w.*`;
 }
 
-/** The recipient that a subject of a mailbox, claim or notice ends with. */
+/** The recipient that the subject of a message, mailbox, claim or notice ends with. */
 export function recipientOf(subject: string): Hex {
   return hex(subject.slice(subject.lastIndexOf('.') + 1));
 }
 
-/** Recipient and id at the end of a message's subject. */
-export function mailKeyOf(subject: string): { readonly recipient: Hex; readonly id: Hex } {
-  const [recipient = '', id = ''] = subject.split('.').slice(-2);
-  return { recipient: hex(recipient), id: hex(id) };
+/** Of a message's key. */
+export function idTokenOf(key: string): string {
+  const end = key.indexOf('.');
+  return end === -1 ? key : key.slice(0, end);
 }
 
-function token(bytes: Hex): string {
+export function idOf(idToken: string): Hex {
+  return hex(idToken);
+}
+
+export function token(bytes: Hex): string {
   return Buffer.from(bytes.slice(2), 'hex').toString('base64url');
 }
 

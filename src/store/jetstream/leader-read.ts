@@ -11,7 +11,10 @@ export interface LeaderMessage {
   readonly data: Uint8Array;
 }
 
-type Query = { readonly last_by_subj: string } | { readonly seq: number; readonly next_by_subj: string };
+type Query =
+  | { readonly last_by_subj: string }
+  | { readonly seq: number }
+  | { readonly seq: number; readonly next_by_subj: string };
 
 interface Answer<T> {
   readonly error?: { readonly code: number; readonly description: string };

@@ -1,7 +1,7 @@
 import type { Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
 import type { Mailbox, Mailboxes } from './mailboxes.ts';
-import { expectHeaders } from './publisher.ts';
+import { expectHeaders } from './publication.ts';
 import { noteHeader, stateNote } from './notes.ts';
 import type { Shards } from './shard.ts';
 
@@ -54,7 +54,7 @@ export class MailboxStates {
       if (acknowledged === undefined) return true;
       const stateAt = now();
       const published = await publisher.publish({
-        subject: subject(recipient),
+        subject,
         headers: {
           [noteHeader]: stateNote(stateAt, acknowledged),
           [expectHeaders.lastSequence]: String(mailbox.state),

@@ -83,16 +83,15 @@ export class Mailboxes {
   /** Reads the state of a mailbox again. Throws mail-store-failed. */
   async reloadState(recipient: Hex, mailbox: Mailbox): Promise<void> {
     const { stream, mailbox: subject } = this.#shards.of(recipient);
-    const state = await this.#shards.leader.message(stream, { last_by_subj: subject(recipient) });
+    const state = await this.#shards.leader.message(stream, { last_by_subj: subject });
     mailbox.state = state?.sequence ?? 0;
     mailbox.stateAt = state === undefined ? 0 : storedAtOf(state.note);
     mailbox.acknowledged = state === undefined ? 0 : Number(markOf(state.note));
   }
 
   async #load(recipient: Hex): Promise<Mailbox> {
-    const { stream, allMailOf } = this.#shards.of(recipient);
+    const { stream, mail: subject } = this.#shards.of(recipient);
     const mailbox: Mailbox = { count: 0, bytes: 0, last: 0, acknowledged: 0, state: 0, stateAt: 0 };
-    const subject = allMailOf(recipient);
     await this.reloadState(recipient, mailbox);
     // A process may have ended between an acknowledgement and the removal.
     if (mailbox.acknowledged > 0) await this.#shards.leader.purge(stream, subject, mailbox.acknowledged + 1);

@@ -5,6 +5,9 @@
  */
 export const noteHeader = 'Khala-Mail';
 
+/** By which JetStream knows a message again. */
+export const keyHeader = 'Nats-Msg-Id';
+
 export function mailNote(storedAt: number, writer: string): string {
   return `${Math.trunc(storedAt)} ${writer}`;
 }

@@ -1,20 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MsgHdrsImpl, nuid, type Msg, type MsgHdrs } from '@nats-io/transport-node';
 import { RelayError } from '../../errors/index.ts';
+import { publishAtomically } from './atomic-batch.ts';
+import { publishFast } from './fast-batch.ts';
 import type { Link } from './link.ts';
-
-export interface Publication {
-  readonly subject: string;
-  readonly data?: Uint8Array;
-  readonly headers: Readonly<Record<string, string>>;
-}
-
-export type Published =
-  | { readonly sequence: number }
-  /** What the headers expect is not so. */
-  | { readonly refused: 'conflict' }
-  /** There is no room in the stream, the account or on the disk. */
-  | { readonly refused: 'full'; readonly reason: string };
+import { attemptMs, parseAck, readAck, toHeaders, type Publication, type Published } from './publication.ts';
 
 interface Waiting {
   readonly publication: Publication;
@@ -23,32 +12,22 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-interface PubAck {
-  readonly seq?: number;
-  readonly error?: { readonly code: number; readonly err_code: number; readonly description: string };
-}
+type Way = 'single' | 'atomic' | 'fast';
 
-/** Headers by which JetStream decides whether it takes a message. */
-export const expectHeaders = {
-  lastSequence: 'Nats-Expected-Last-Subject-Sequence',
-  ofSubject: 'Nats-Expected-Last-Subject-Sequence-Subject',
-} as const;
-
-// Below that a batch never pays.
-const minBatch = 16;
+// Below that an atomic batch never pays.
+const minAtomic = 16;
+// What is staged costs the server several times the work: only where the disk is waited for it pays all the same.
+const stagingPrice = 4;
 // Weight of the newest measurement.
 const newest = 0.2;
 const maxBatch = 500;
 const maxBatchBytes = 4 * 2 ** 20;
 const maxGroups = 4;
-const attemptMs = 2_500;
 const pauses = { firstMs: 20, mostMs: 500 };
-// err_code of JetStream: wrong last sequence; no resources, none left to the account, no storage, the stream's own limit.
-const codes = { conflict: new Set([10071, 10164]), full: new Set([10002, 10023, 10047, 10077]) };
 
 /**
  * Publishes to one stream and waits until each message is stored. What arrives while the stream is busy goes out
- * together as an atomic batch: with `sync_interval: always` hundreds share one fsync.
+ * together, in the way that is the quickest there.
  *
  * A message is sent again until it is answered, so one may be stored twice unless its headers forbid that.
  */
@@ -58,12 +37,15 @@ export class Publisher {
   readonly #isPatient: boolean;
   #waiting: Waiting[] = [];
   #groups = 0;
-  // What it takes, ms: the server stages an atomic batch in files of its own, which costs some fsyncs, and with
-  // `sync_interval: always` each single message costs one. So it is measured.
-  #costs = { single: 0.1, batch: 15 };
+  // What it takes, ms: a single message and one of a fast batch, which with `sync_interval: always` cost an fsync; a whole
+  // atomic batch, which the server stages in files of its own at the price of some fsyncs. So it is measured.
+  readonly #costs: Record<Way, number> = { single: 0.1, atomic: 15, fast: 0.02 };
   #scheduled = false;
 
-  /** `isPatient`: throughput before latency. What comes while a group is under way gathers, and goes as a batch. */
+  /**
+   * `isPatient`: throughput before latency. What comes while a group is under way gathers, and the sequences that are
+   * told mean nothing.
+   */
   constructor(link: Link, timeoutMs: number, isPatient = false) {
     this.#link = link;
     this.#timeoutMs = timeoutMs;
@@ -104,41 +86,52 @@ export class Publisher {
 
   /** Settles them all; never rejects. */
   async #run(group: readonly Waiting[]): Promise<void> {
+    const way = this.#quickest(group.length);
     const start = performance.now();
-    const isWorthIt =
-      group.length >= minBatch && (this.#isPatient || group.length * this.#costs.single > this.#costs.batch);
-    if (isWorthIt && (await this.#batch(group))) {
-      this.#costs.batch += newest * (performance.now() - start - this.#costs.batch);
+    const isDone = way === 'single' ? false : await this.#batch(way, group);
+    const from = performance.now();
+    if (isDone) {
+      this.#measured(way, group.length, from - start);
       return;
     }
-    const from = performance.now();
     await Promise.all(
       group.map(({ publication, until, resolve, reject }) => this.#single(publication, until).then(resolve, reject)),
     );
-    this.#costs.single += newest * ((performance.now() - from) / group.length - this.#costs.single);
+    this.#measured('single', group.length, performance.now() - from);
+  }
+
+  #quickest(count: number): Way {
+    const { single, atomic, fast } = this.#costs;
+    const oneByOne = count * (this.#isPatient ? fast : single);
+    if (count >= minAtomic && atomic * stagingPrice < oneByOne) return 'atomic';
+    return this.#isPatient && count > 1 ? 'fast' : 'single';
+  }
+
+  #measured(way: Way, count: number, ms: number): void {
+    // Of a few it is the way there and back.
+    if (count < minAtomic) return;
+    this.#costs[way] += newest * ((way === 'atomic' ? ms : ms / count) - this.#costs[way]);
     // Or one slow batch would be the last.
-    this.#costs.batch *= 0.999;
+    for (const other of ['atomic', 'fast'] as const) if (other !== way) this.#costs[other] *= 0.999;
   }
 
   /** Whether the batch was stored. Where it was not, or nobody knows, each message decides for itself. */
-  async #batch(group: readonly Waiting[]): Promise<boolean> {
-    const id = nuid.next();
-    let answer: Promise<Msg> | undefined;
+  async #batch(way: 'atomic' | 'fast', group: readonly Waiting[]): Promise<boolean> {
+    const publications = group.map(({ publication }) => publication);
     try {
-      group.forEach(({ publication: { subject, data, headers: own } }, at) => {
-        const isLast = at === group.length - 1;
-        const commit = isLast ? { 'Nats-Batch-Commit': '1' } : {};
-        const made = toHeaders({ 'Nats-Batch-Id': id, 'Nats-Batch-Sequence': String(at + 1), ...commit, ...own });
-        if (isLast) answer = this.#link.request(subject, data, { headers: made, timeout: 2 * attemptMs });
-        else this.#link.publish(subject, data, { headers: made });
-      });
-      const { seq, error } = parse(await answer);
+      if (way === 'fast') {
+        if (!(await publishFast(this.#link, publications))) return false;
+        for (const { resolve } of group) resolve({ sequence: 0, isDuplicate: false });
+        return true;
+      }
+      const { seq, error } = await publishAtomically(this.#link, publications);
       if (seq === undefined || error !== undefined) return false;
       group.forEach(({ resolve }, at) => {
-        resolve({ sequence: seq - group.length + 1 + at });
+        resolve({ sequence: seq - group.length + 1 + at, isDuplicate: false });
       });
       return true;
     } catch {
+      // There was no answer: each message asks again, and says why when it gets none.
       return false;
     }
   }
@@ -147,7 +140,7 @@ export class Publisher {
     for (let pauseMs = pauses.firstMs; ; pauseMs = Math.min(pauses.mostMs, 2 * pauseMs)) {
       const made = toHeaders(own);
       const reason = await this.#link.request(subject, data, { headers: made, timeout: attemptMs }).then(
-        (message) => read(parse(message)),
+        (message) => readAck(parseAck(message)),
         (error: unknown) => messageOf(error),
       );
       if (typeof reason !== 'string') return reason;
@@ -156,26 +149,6 @@ export class Publisher {
       await sleep(pauseMs);
     }
   }
-}
-
-/** Text: why it should be tried again. Throws mail-store-failed for what would be refused again. */
-function read({ seq, error }: PubAck): Published | string {
-  if (error === undefined) return seq === undefined ? 'the answer has no sequence' : { sequence: seq };
-  const { code, err_code: number, description: reason } = error;
-  if (codes.conflict.has(number)) return { refused: 'conflict' };
-  if (codes.full.has(number)) return { refused: 'full', reason };
-  // No leader at the moment, or too much at once.
-  if (code === 503) return reason;
-  throw new RelayError('mail-store-failed', { details: { action: 'write', reason } });
-}
-
-/** The names are ours and right: they need no check. */
-function toHeaders(fields: Readonly<Record<string, string>>): MsgHdrs {
-  return MsgHdrsImpl.fromRecord(Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, [value]])));
-}
-
-function parse(message: Msg | undefined): PubAck {
-  return message?.json<PubAck>() ?? {};
 }
 
 function messageOf(error: unknown): string {

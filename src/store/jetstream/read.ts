@@ -4,7 +4,7 @@ import type { Mail, ReadLimit } from '../mail-store.ts';
 import type { Delivered } from './delivered.ts';
 import type { StoredMessage } from './direct-read.ts';
 import type { MailHeader } from './header-scan.ts';
-import { mailKeyOf } from './layout.ts';
+import { idOf, idTokenOf } from './layout.ts';
 import type { Mailboxes } from './mailboxes.ts';
 import { storedAtOf } from './notes.ts';
 import type { Shards } from './shard.ts';
@@ -32,11 +32,11 @@ export class MailReader {
   async read(recipient: Hex, after: number, limit: ReadLimit): Promise<Mail[]> {
     const { shards, mailboxes } = this.#parts;
     const { count, bytes } = { ...defaults, ...limit };
-    const { stream, allMailOf } = shards.of(recipient);
+    const { stream, mail } = shards.of(recipient);
     // A replica that is behind still has what was acknowledged.
     const from = Math.max(after, (await mailboxes.get(recipient)).acknowledged);
     const request = {
-      ...{ seq: from + 1, next_by_subj: allMailOf(recipient), batch: count },
+      ...{ seq: from + 1, next_by_subj: mail, batch: count },
       max_bytes: bytes + count * headersBytes,
     };
     for (let pauseMs = pauses.firstMs; ; pauseMs = Math.min(pauses.mostMs, 2 * pauseMs)) {
@@ -52,10 +52,10 @@ export class MailReader {
     const page: Mail[] = [];
     const headers: MailHeader[] = [];
     let left = room;
-    for (const { sequence, subject, data, note } of messages) {
-      const [{ id }, storedAt] = [mailKeyOf(subject), storedAtOf(note)];
-      headers.push({ sequence, id, size: data.length, storedAt });
-      page.push({ cursor: BigInt(sequence), messageId: id, storedAt, bytes: data });
+    for (const { sequence, data, note, key } of messages) {
+      const [idToken, storedAt] = [idTokenOf(key), storedAtOf(note)];
+      headers.push({ sequence, idToken, size: data.length, storedAt });
+      page.push({ cursor: BigInt(sequence), messageId: idOf(idToken), storedAt, bytes: data });
       left -= data.length;
       if (left <= 0) break;
     }
@@ -68,8 +68,8 @@ export class MailReader {
     const { shards, mailboxes } = this.#parts;
     const known = mailboxes.peek(recipient);
     if (known === undefined || known.last <= Math.max(after, known.acknowledged)) return true;
-    const { stream, allMailOf } = shards.of(recipient);
-    const query = { seq: after + 1, next_by_subj: allMailOf(recipient) };
+    const { stream, mail } = shards.of(recipient);
+    const query = { seq: after + 1, next_by_subj: mail };
     if ((await shards.leader.message(stream, query)) !== undefined) return false;
     known.last = after;
     return true;

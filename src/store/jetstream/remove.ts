@@ -4,8 +4,8 @@ import type { MailHeader } from './header-scan.ts';
 import type { MailboxStates } from './mailbox-states.ts';
 import type { Mailboxes } from './mailboxes.ts';
 import { noteHeader, storedAtOf, tombstoneNote } from './notes.ts';
-import { mailKeyOf } from './layout.ts';
-import type { Published } from './publisher.ts';
+import { idTokenOf, recipientOf, type MailboxPlace } from './layout.ts';
+import type { Published } from './publication.ts';
 import type { Shard, Shards } from './shard.ts';
 
 export interface RemoveParts {
@@ -18,6 +18,8 @@ export interface RemoveParts {
   /** So many messages and bytes are gone. */
   readonly removed: (recipient: Hex, count: number, bytes: number) => void;
 }
+
+type Place = Shard & MailboxPlace;
 
 const pageCount = 256;
 
@@ -42,53 +44,48 @@ export class Remover {
 
   async #acknowledge(recipient: Hex, upTo: number): Promise<void> {
     const { shards, mailboxes, states, delivered } = this.#parts;
-    const shard = shards.of(recipient);
+    const place = shards.of(recipient);
     const mailbox = await mailboxes.get(recipient);
     if (upTo <= mailbox.acknowledged) return;
     const gone =
       delivered.between(recipient, mailbox.acknowledged, upTo) ??
-      (await shards.headers.list(shard.stream, shard.allMailOf(recipient), upTo));
+      (await shards.headers.list(place.stream, place.mail, upTo));
     const end = gone.at(-1)?.sequence;
     if (end === undefined) return;
     const setState = (): Promise<boolean> => states.acknowledge(recipient, mailbox, end);
-    const isRoom = await this.#writeDown(shard, recipient, gone, setState);
-    await this.#purge(shard, recipient, gone);
+    const isRoom = await this.#writeDown(place, gone, setState);
+    await this.#purge(place, recipient, gone);
     // There is room now.
-    if (!isRoom) await this.#writeDown(shard, recipient, gone, setState);
+    if (!isRoom) await this.#writeDown(place, gone, setState);
   }
 
   /**
    * First the tombstones, then the messages: an id is known at every moment. Only where the store is full they change
    * places, or nothing could ever make room.
    */
-  async #writeDown(
-    shard: Shard,
-    recipient: Hex,
-    gone: readonly MailHeader[],
-    setState?: () => Promise<boolean>,
-  ): Promise<boolean> {
+  async #writeDown(place: Place, gone: readonly MailHeader[], setState?: () => Promise<boolean>): Promise<boolean> {
     const written = await Promise.all([
-      ...gone.map((header) => this.#bury(shard, recipient, header)),
+      ...gone.map((header) => this.#bury(place, header)),
       ...(setState === undefined ? [] : [setState()]),
     ]);
     return written.every(Boolean);
   }
 
   /** Writes a tombstone that lasts as long as the id is to be known; false: there is no room. */
-  async #bury({ burials, tombstone }: Shard, recipient: Hex, { id, sequence, storedAt }: MailHeader): Promise<boolean> {
+  async #bury({ burials, tombstone }: Place, { idToken, sequence, storedAt }: MailHeader): Promise<boolean> {
     const seconds = Math.ceil((storedAt + this.#parts.dedupeMs - this.#parts.now()) / 1_000);
     if (seconds <= 0) return true;
     const published = await burials.publish({
-      subject: tombstone(recipient, id),
+      subject: tombstone(idToken),
       headers: { [noteHeader]: tombstoneNote(storedAt, sequence), 'Nats-TTL': `${seconds}s` },
     });
     return !isFull(published);
   }
 
-  async #purge({ stream, allMailOf }: Shard, recipient: Hex, gone: readonly MailHeader[]): Promise<number> {
+  async #purge({ stream, mail }: Place, recipient: Hex, gone: readonly MailHeader[]): Promise<number> {
     const { shards, mailboxes, delivered, removed } = this.#parts;
     const end = gone.at(-1)?.sequence ?? 0;
-    const count = await shards.leader.purge(stream, allMailOf(recipient), end + 1);
+    const count = await shards.leader.purge(stream, mail, end + 1);
     // Another process may have purged some of them.
     const bytes = gone.slice(gone.length - count).reduce((sum, { size }) => sum + size, 0);
     delivered.forget(recipient, end);
@@ -113,19 +110,20 @@ export class Remover {
       const request = { seq, next_by_subj: shard.allMail, batch: pageCount, max_bytes: 2 ** 20 };
       const { messages } = await direct.read(shard.stream, request);
       const old = new Map<Hex, MailHeader[]>();
-      for (const { sequence, subject, data, note } of messages) {
+      for (const { sequence, subject, data, note, key } of messages) {
         const storedAt = storedAtOf(note);
         if (storedAt >= before) break;
         seq = sequence + 1;
-        const { recipient, id } = mailKeyOf(subject);
+        const recipient = recipientOf(subject);
         const known = old.get(recipient) ?? [];
         old.set(recipient, known);
-        known.push({ sequence, id, size: data.length, storedAt });
+        known.push({ sequence, idToken: idTokenOf(key), size: data.length, storedAt });
       }
       if (old.size === 0) return expired;
       for (const [recipient, gone] of old) {
-        await this.#writeDown(shard, recipient, gone);
-        expired += await this.#purge(shard, recipient, gone);
+        const place = this.#parts.shards.of(recipient);
+        await this.#writeDown(place, gone);
+        expired += await this.#purge(place, recipient, gone);
       }
     }
   }

@@ -13,7 +13,7 @@ import {
 import type { NatsConnection } from '@nats-io/transport-node';
 import { toHex, type Hex } from '../../codec/index.ts';
 import { asRelayError, RelayError } from '../../errors/index.ts';
-import { shardLayout, type ShardLayout } from './layout.ts';
+import { layoutVersion, shardLayout, type ShardLayout } from './layout.ts';
 
 export interface StreamOptions {
   readonly name: string;
@@ -23,6 +23,8 @@ export interface StreamOptions {
   readonly replicas: number | undefined;
   /** Most bytes of all streams. Undefined: what the servers give; an existing store keeps what it has. */
   readonly maxTotalBytes: number | undefined;
+  /** How long JetStream is to know the keys of messages. */
+  readonly dedupeMs: number;
   readonly random: (length: number) => Uint8Array;
   readonly timeoutMs: number;
 }
@@ -32,6 +34,7 @@ export interface Streams {
   readonly generation: Hex;
 }
 
+const layoutField = 'khala-layout';
 const shardsField = 'khala-shards';
 const tagField = 'khala-tag';
 const generationBytes = 16;
@@ -39,6 +42,7 @@ const pauseMs = 200;
 const notFound = 10059;
 const nameInUse = 10058;
 const clusterReplicas = 3;
+const nanosPerMs = 1_000_000;
 
 /** Finds the streams of a store, makes those that are missing. Throws nats-failed. */
 export async function openStreams(connection: NatsConnection, options: StreamOptions): Promise<Streams> {
@@ -86,7 +90,7 @@ class StreamOpener {
   }
 
   #make(shard: number, shards: number): Promise<StreamInfo> {
-    const { name, random, replicas, maxTotalBytes } = this.#options;
+    const { name, random, replicas, maxTotalBytes, dedupeMs } = this.#options;
     const { stream, subjects } = shardLayout(name, shard);
     const isCluster = this.#connection.info?.cluster !== undefined;
     return this.#retry(async () => {
@@ -102,9 +106,15 @@ class StreamOpener {
           ...(maxTotalBytes !== undefined && { max_bytes: Math.ceil(maxTotalBytes / shards) }),
           allow_direct: true,
           allow_atomic: true,
+          allow_batched: true,
           allow_msg_ttl: true,
           allow_rollup_hdrs: true,
-          metadata: { [shardsField]: String(shards), [tagField]: toHex(random(generationBytes)) },
+          duplicate_window: dedupeMs * nanosPerMs,
+          metadata: {
+            [layoutField]: String(layoutVersion),
+            [shardsField]: String(shards),
+            [tagField]: toHex(random(generationBytes)),
+          },
         });
       } catch (error) {
         // Another process was faster: it is one store all the same.
@@ -114,10 +124,16 @@ class StreamOpener {
     });
   }
 
-  #check({ config: { name, metadata, allow_atomic, allow_msg_ttl, allow_direct } }: StreamInfo): void {
+  #check({ config: { name, metadata, allow_atomic, allow_batched, allow_msg_ttl, allow_direct } }: StreamInfo): void {
     const shards = Number(metadata?.[shardsField]);
-    if (shards >= 1 && allow_atomic === true && allow_msg_ttl === true && allow_direct) return;
-    const reason = `the stream ${name} is none of a mail store`;
+    const isFit = allow_atomic === true && allow_batched === true && allow_msg_ttl === true && allow_direct;
+    // The first layout did not say so.
+    const version = Number(metadata?.[layoutField] ?? 1);
+    if (shards >= 1 && version === layoutVersion && isFit) return;
+    const reason =
+      shards >= 1 && version !== layoutVersion
+        ? `the stream ${name} has layout ${version} of a mail store, and this version of khala-relay reads ${layoutVersion}: let the version that made it deliver what is in it, then delete the streams of the store`
+        : `the stream ${name} is none of a mail store`;
     throw new RelayError('nats-failed', { details: { servers: this.#connection.getServer(), reason } });
   }
 
@@ -126,8 +142,10 @@ class StreamOpener {
     const { replicas = config.num_replicas, maxTotalBytes } = this.#options;
     const shards = Number(config.metadata?.[shardsField]);
     const maxBytes = maxTotalBytes === undefined ? config.max_bytes : Math.ceil(maxTotalBytes / shards);
-    if (replicas === config.num_replicas && maxBytes === config.max_bytes) return undefined;
-    return { num_replicas: replicas, max_bytes: maxBytes };
+    const window = Math.max(this.#options.dedupeMs * nanosPerMs, config.duplicate_window);
+    if (replicas === config.num_replicas && maxBytes === config.max_bytes && window === config.duplicate_window)
+      return undefined;
+    return { num_replicas: replicas, max_bytes: maxBytes, duplicate_window: window };
   }
 
   // A cluster that has just started has no leader yet.
