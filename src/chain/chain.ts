@@ -97,6 +97,8 @@ export type MessageSpan =
       /** The last one missing: reading goes on after it. */
       readonly through: BlockId;
       readonly reason: string;
+      /** Of a missing block, on the chain that was followed; undefined of another. Cheapest in the order of blocks. */
+      readonly hashAt: (number: BlockNumber) => Promise<Hex | undefined>;
     };
 
 /** Messages of blocks; all who read over one connection share what is read. */

@@ -44,13 +44,10 @@ export async function followFinalized(
       const { through } = span;
       if (span.type === 'missing') {
         await gathered.take();
-        const { first, reason } = span;
+        const { first, reason, hashAt } = span;
         if (onGap === 'stop')
           throw new RelayError('blocks-missing', { details: { first, last: through.number, reason } });
-        await ledger.passOver(first, through, async ({ number, hash }) => {
-          const head = await chain.headAt(number, signal);
-          return head?.hash === hash;
-        });
+        await ledger.passOver(first, through, async ({ number, hash }) => (await hashAt(number)) === hash);
         gathered.skipTo(through);
       } else {
         gathered.add(span.messages, through);

@@ -158,6 +158,25 @@ describe('inbox: a node that lies about messages', () => {
     );
   });
 
+  it('that makes up blocks which it says it has forgotten: no message it has is passed over for it', async () => {
+    const made: Hex = `0x${'09'.repeat(32)}`;
+    const forgotten = await honest.headAt(first);
+    const { chain } = await viaProxy((method, params, result) => {
+      const [asked, block] = params;
+      // Alone, not in bulk: as blocks are looked up here and there.
+      const isOne = method === 'chain_getBlockHash' && [asked].flat().length === 1;
+      if (isOne && Number([asked].flat()[0]) > first) return Array.isArray(asked) ? [made] : made;
+      const isRead = method === 'state_getReadProof' || method === 'state_getStorage';
+      return isRead && (block === forgotten?.hash || block === made)
+        ? new Refusal('Client error: UnknownBlock: State already discarded for the block', 4003)
+        : result;
+    });
+    const probe = new InboxProbe(await inboxOver(chain, { onGap: 'skip' }));
+    await probe.until(() => probe.deliveries.length === 2);
+    assert.deepEqual(probe.events[0], { type: 'gap', first, last: first });
+    assert.deepEqual(probe.texts, ['two', 'three']);
+  });
+
   it('is believed where verification was turned off', async () => {
     const { chain, proxy } = await viaProxy((method, [key], result) =>
       method === 'state_getStorage' && key === outboundKey ? null : result,

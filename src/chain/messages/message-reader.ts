@@ -17,10 +17,11 @@ import type { Connection } from '../rpc/connection.ts';
 import { inWindow } from '../storage/in-window.ts';
 import { decodeOutboundMessages } from '../storage/outbound-messages.ts';
 import { blocksAtOnce, type BlockId } from './block-anchor.ts';
-import { framesOf, linkedPieces, listedPieces, nextPiece, type Frame } from './frames.ts';
+import { framesOf, linkedPieces, listedPieces, nextPiece, type Frame, type Piece } from './frames.ts';
 import type { HashRuns } from './hash-runs.ts';
 import type { HeaderChain } from './header-chain.ts';
 import { mayContain } from './may-contain.ts';
+import { hashesFrom, lastWithout } from './missing-blocks.ts';
 import type { OutboundValue } from './outbound-value.ts';
 import type { OutboundValues } from './outbound-values.ts';
 
@@ -114,7 +115,7 @@ export class MessageReader implements Messages {
     try {
       for await (const result of inWindow(frames, framesInFlight, read)) {
         if ('error' in result) {
-          yield* this.#aroundMissing(result, target, options, signal);
+          yield* this.#aroundMissing(result, target, { options, proves }, signal);
           return;
         }
         yield await this.#span(result, options, signal);
@@ -141,40 +142,35 @@ export class MessageReader implements Messages {
   async *#aroundMissing(
     { frame, error }: Failed,
     target: BlockId,
-    options: MessagesOptions,
+    { options, proves }: { readonly options: MessagesOptions; readonly proves: boolean },
     signal: AbortSignal,
   ): AsyncGenerator<MessageSpan> {
-    const { values } = this.#parts;
+    const { values, headers, hashes } = this.#parts;
     for (const anchor of frame.anchors) {
       try {
         const one = { anchors: [anchor], through: anchor };
         yield await this.#span({ frame: one, values: await values.read([anchor], signal) }, options, signal);
       } catch (again) {
         if (!isRelayError(again, 'state-discarded')) throw again;
-        const through = await this.#lastMissing(anchor, target, signal);
-        yield { type: 'missing', first: anchor.number, through, reason: String(error.details?.['reason'] ?? '') };
+        const piecesAfter = (block: BlockId): AsyncIterable<Piece> =>
+          proves ? linkedPieces(headers, block, target) : listedPieces(hashes, block, target);
+        const through = await lastWithout(anchor, piecesAfter, (block) => this.#hasState(block, signal));
+        const hashAt = hashesFrom(anchor, piecesAfter);
+        const reason = String(error.details?.['reason'] ?? '');
+        yield { type: 'missing', first: anchor.number, through, reason, hashAt };
         return;
       }
     }
   }
 
-  /** Nodes forget the oldest blocks first, so halving finds where they begin to know again. */
-  async #lastMissing(first: BlockId, target: BlockId, signal: AbortSignal): Promise<BlockId> {
-    const { hashes, values } = this.#parts;
-    let missing = first;
-    let there = target.number + 1;
-    while (there - missing.number > 1) {
-      const number = (missing.number + there) >> 1;
-      const hash = number === target.number ? target.hash : await hashes.at(number);
-      try {
-        await values.read([{ number, hash, stateRoot: undefined }], signal);
-        there = number;
-      } catch (error) {
-        if (!isRelayError(error, 'state-discarded')) throw error;
-        missing = { number, hash };
-      }
+  async #hasState({ number, hash }: BlockId, signal: AbortSignal): Promise<boolean> {
+    try {
+      await this.#parts.values.read([{ number, hash, stateRoot: undefined }], signal);
+      return true;
+    } catch (error) {
+      if (!isRelayError(error, 'state-discarded')) throw error;
+      return false;
     }
-    return { number: missing.number, hash: missing.hash };
   }
 
   async #select(
