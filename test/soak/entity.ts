@@ -76,5 +76,8 @@ export function run(main: () => Promise<void>): void {
 
 /** Obeys the parent, a line of JSON a command, one after the other; ends when it has closed its side. */
 export async function obey(perform: (command: unknown) => Promise<void>): Promise<void> {
-  for await (const line of createInterface({ input: process.stdin })) await perform(JSON.parse(line) as unknown);
+  for await (const line of createInterface({ input: process.stdin })) {
+    await perform(JSON.parse(line) as unknown);
+    tell({ event: 'done' });
+  }
 }

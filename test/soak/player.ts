@@ -15,7 +15,6 @@ const endTimeoutMs = 60_000;
 /** An entity's process: started, killed and started again on the same folder. */
 export class Player {
   readonly config: EntityConfig;
-  readonly told: Told[] = [];
   /** In the hands of an injection: another leaves it alone. */
   isBusy = false;
   readonly #script: string;
@@ -23,6 +22,9 @@ export class Player {
   #child: ChildProcess | undefined;
   #ended: Promise<unknown> = Promise.resolve();
   #ready: Promise<void> = Promise.resolve();
+  #isReady = false;
+  /** Commands to the process that runs now which it has not carried out yet. */
+  #open = 0;
 
   constructor(script: string, config: EntityConfig, onTold: (told: Told) => void = () => undefined) {
     this.#script = script;
@@ -40,8 +42,15 @@ export class Player {
     return this.#ready;
   }
 
+  /** The process that runs now has started and has nothing left to do that it was told. */
+  get isDone(): boolean {
+    return this.#isReady && this.#open === 0;
+  }
+
   start(): void {
     if (this.#child !== undefined) return;
+    this.#isReady = false;
+    this.#open = 0;
     const child = spawn(process.execPath, [this.#script, JSON.stringify(this.config)], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
@@ -50,14 +59,16 @@ export class Player {
     this.#ready = new Promise((resolve) => {
       createInterface(child.stdout).on('line', (line) => {
         const told = JSON.parse(line) as Told;
-        this.told.push(told);
+        if (told.event === 'ready') this.#isReady = true;
         if (told.event === 'ready') resolve();
+        if (told.event === 'done') this.#open--;
         this.#onTold(told);
       });
       child.once('close', () => resolve());
     });
     this.#ended = new Promise((resolve) => {
       child.once('close', () => {
+        this.#isReady = false;
         if (this.#child === child) this.#child = undefined;
         resolve(undefined);
       });
@@ -66,6 +77,7 @@ export class Player {
 
   /** Nothing hears it where no process runs. */
   say(command: object): void {
+    this.#open++;
     this.#child?.stdin?.write(`${JSON.stringify(command)}\n`);
   }
 

@@ -48,7 +48,6 @@ run(async () => {
         tell({ event: 'refused', text, code: isRelayError(error) ? error.code : String(error) });
       }
     }
-    tell({ event: 'queued', count: send.length });
   });
   for (const part of [outbox, watch, chain, store, vault]) await part[Symbol.asyncDispose]();
   process.exit(0);

@@ -41,6 +41,8 @@ const largeEach = 20;
 /** Without anything new for so long, what is missing is lost. */
 const patienceMs = 60_000;
 const lookAgainMs = 200;
+/** In a round, of an injection that finds no occasion. */
+const mostTurns = 20;
 /** What a process may end with and be started again, as its supervisor would: the node was away for too long. */
 const restartable: ReadonlySet<string> = new Set(['chain-unreachable']);
 
@@ -103,20 +105,23 @@ export async function soak({
   }
 }
 
-/** Every injection once, in an order by the seed, some at a time. */
+/** Every injection once, in an order by the seed, some at a time. One without an occasion waits for another turn. */
 async function round(
   stage: Stage,
   among: readonly Injection[],
   injected: Map<string, number>,
   log: (line: string) => void,
 ): Promise<void> {
-  const left = stage.random.shuffled(among.filter(({ isPossible }) => isPossible(stage)));
+  const possible = among.filter(({ isPossible }) => isPossible(stage));
+  const left = stage.random.shuffled(possible).map((injection) => ({ injection, turn: 1 }));
   const lane = async (): Promise<void> => {
-    for (let next = left.pop(); next !== undefined; next = left.pop()) {
+    for (let next = left.shift(); next !== undefined; next = left.shift()) {
+      const { injection, turn } = next;
       await stage.pause(50, 400);
-      const isDone = await inject(next, stage);
-      log(`${isDone ? 'injected' : 'no occasion for'}: ${next.name}`);
-      injected.set(next.name, (injected.get(next.name) ?? 0) + (isDone ? 1 : 0));
+      const isDone = await inject(injection, stage);
+      log(`${isDone ? 'injected' : 'no occasion for'}: ${injection.name}`);
+      injected.set(injection.name, (injected.get(injection.name) ?? 0) + (isDone ? 1 : 0));
+      if (!isDone && turn < mostTurns) left.push({ injection, turn: turn + 1 });
     }
   };
   await Promise.all(Array.from({ length: lanes }, lane));
@@ -168,8 +173,9 @@ async function settle(stage: Stage, cast: Cast, log: (line: string) => void): Pr
   for (let until = Date.now() + patienceMs; Date.now() < until;) {
     await stage.truth.catchUp();
     const { broken, delivered, queued, missedByGap } = judge(evidence());
-    if (broken.length === 0) break;
-    const now = `${delivered} of ${queued} delivered, ${missedByGap} missed by a gap, ${broken.length} open`;
+    const isDone = stage.players.every((player) => player.isDone);
+    if (broken.length === 0 && isDone) break;
+    const now = `${delivered} of ${queued} delivered, ${missedByGap} missed by a gap, ${broken.length} open${isDone ? '' : ', some still at work'}`;
     if (now !== seen) until = Date.now() + patienceMs;
     if (now !== seen) log(now);
     seen = now;

@@ -72,7 +72,7 @@ export function judge({ senders, recipients, posted, reposted, relayed }: Eviden
       if (blocks.length > 0 && blocks.every(({ block }) => seen.isMissing(block))) missedByGap++;
       else
         broken.push(
-          `"${text}" was ${fate === 'taken back' ? 'taken back and never came again' : 'queued and never arrived'}: ${blocks.length === 0 ? 'no block carries it' : `it is in block ${blockList(blocks)}`}`,
+          `"${text}" was ${fate === 'taken back' ? `taken back and never came again (${seen.historyOf(text)})` : 'queued and never arrived'}: ${blocks.length === 0 ? 'no block carries it' : `it is in block ${blockList(blocks)}`}`,
         );
     }
   }
@@ -121,6 +121,7 @@ class Deliveries {
   readonly #handed = new Map<string, { readonly id: Hex; readonly name: string }>();
   readonly #retracted = new Set<Hex>();
   readonly #gaps: { readonly first: number; readonly last: number }[] = [];
+  readonly #entries: readonly RecipientEntry[];
 
   constructor(
     { id, finality, entries }: RecipientRecord,
@@ -128,6 +129,7 @@ class Deliveries {
     relayed: ReadonlySet<string>,
     broken: string[],
   ) {
+    this.#entries = entries;
     const acknowledged = new Set<Hex>();
     let sinceStart = new Set<string>();
     const reached = new Map<string, number>();
@@ -189,6 +191,13 @@ class Deliveries {
     const handed = this.#handed.get(text);
     if (handed === undefined) return 'never came';
     return this.#retracted.has(handed.id) ? 'taken back' : 'held';
+  }
+
+  /** What its recipient wrote of it, and when it was started anew. */
+  historyOf(text: string): string {
+    const ids = new Set(this.#entries.flatMap((entry) => ('text' in entry && entry.text === text ? [entry.id] : [])));
+    const ofIt = this.#entries.filter((entry) => entry.event === 'started' || ('id' in entry && ids.has(entry.id)));
+    return ofIt.map((entry) => ('id' in entry ? `${entry.event} ${entry.id.slice(0, 8)}` : entry.event)).join(', ');
   }
 
   isMissing(block: number): boolean {

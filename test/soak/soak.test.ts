@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict';
+import { embeddedNode } from './node-under-test.ts';
+import { report } from './report.ts';
+import { soak } from './soak.ts';
+
+const seed = 1;
+const roles = {
+  senders: [
+    { name: 'worker', as: 'worker', suri: '//Bob' },
+    { name: 'account', as: 'account', suri: '//Bob' },
+  ],
+  recipients: [
+    { name: 'finalized', finality: 'finalized', suri: '//Ferdie' },
+    { name: 'best', finality: 'best', suri: '//Ferdie' },
+  ],
+} as const;
+/** Longest of all: blocks are waited for until the node has dropped the states that a recipient missed. */
+const without = ['blocks pruned'];
+
+describe('soak: a round of everything that may go wrong', function () {
+  this.timeout(300_000);
+
+  it('each message is delivered once and in order, and none that nobody sent', async () => {
+    await using node = await embeddedNode();
+    const result = await soak({ node, seed, roles, without, isOver: () => true });
+    assert.deepEqual(result.broken, [], report(result, seed).join('\n'));
+    assert.ok(result.delivered > 0);
+    const missed = [...result.injected].filter(([, times]) => times === 0);
+    assert.deepEqual(missed, [], 'each kind of injection was made');
+    for (const kind of ['kill -9 of a sender', 'kill -9 of a recipient', 'sockets cut', 'die of age', 'rotation'])
+      assert.ok([...result.injected.keys()].some((name) => name.includes(kind)));
+  });
+});
