@@ -126,8 +126,7 @@ export { sealMessage } from './channel/index.ts';
 export type { KeyDirectory, Outgoing, SealedMessage, Sender } from './channel/index.ts';
 export { publishEndpoints, registerEntity, rotateEntity } from './presence/index.ts';
 export type { PresenceOptions, Rotation } from './presence/index.ts';
-export { createOutbox, openOutboxQueue, postPhalaCommand } from './outbox/index.ts';
-export type { PhalaCommand, PostPhalaOptions } from './outbox/index.ts';
+export { createOutbox, openOutboxQueue } from './outbox/index.ts';
 export type {
   Arrival,
   Carried,
@@ -136,9 +135,12 @@ export type {
   OutboxEntry,
   OutboxOptions,
   OutboxQueue,
+  PhalaCommand,
+  Posted,
   Receipt,
   SendMessage,
   SendStatus,
+  Suite,
 } from './outbox/index.ts';
 export { createInbox, createPhalaListener, openInboxFiles } from './inbox/index.ts';
 export type { PhalaDelivery, PhalaEvent, PhalaListener, PhalaListenerOptions } from './inbox/index.ts';

@@ -165,6 +165,8 @@ export interface BlockView {
   readonly hash: Hex;
   /** Of `OutboundMessages`, in order. */
   outboundMessages(signal?: AbortSignal): Promise<OutboundMessage[]>;
+  /** SCALE of each, as hex, in order. Nodes keep them for longer than the state. */
+  extrinsics(signal?: AbortSignal): Promise<readonly Hex[]>;
   /** Next expected sequence of a worker's posts; 0n where it never posted. */
   ingressSequence(worker: Hex, signal?: AbortSignal): Promise<bigint>;
   /** Key that commands to a Phala contract are sealed to, 32 bytes; undefined where the chain knows none. */
@@ -413,7 +415,7 @@ export interface Chain extends AsyncDisposable {
   /**
    * The second half, also for an extrinsic that an earlier process posted, or was about to: looks into blocks, and posts the
    * same bytes again where no block has them. Throws extrinsic-expired, nonce-conflict, extrinsic-rejected when they can not
-   * come in any more.
+   * come in any more; fate-unknown where it can't be known whether they did.
    */
   follow(extrinsic: SignedExtrinsic, options?: FollowOptions): Promise<Inclusion>;
   /** What these calls would cost as one extrinsic. */

@@ -20,6 +20,7 @@ import { RuntimeCache } from './runtime/runtime-cache.ts';
 import { BlockReader } from './storage/block-reader.ts';
 import { BlockStorage } from './storage/block-storage.ts';
 import { createBlockView } from './storage/block-view.ts';
+import { bodyReader } from './storage/body-reader.ts';
 import { mapKeys, storagePrefix } from './storage/storage-key.ts';
 import { StorageReader } from './storage/storage-reader.ts';
 import { formatBalance } from './submit/format-balance.ts';
@@ -83,6 +84,7 @@ async function createChain(connection: Connection, options: ConnectOptions): Pro
   const endpoints = new OtherEndpoints(connection);
   const blocks = new BlockReader(connection, endpoints, clock);
   const { read: readAt } = blocks;
+  const bodyOf = bodyReader(readAt, endpoints);
   const isLocal = connection.options.endpoints.every(isLocalUrl);
   const hashOf = headerHasher(connection.genesisHash, isLocal, await loadHash256());
   const reader = new HeadReader(connection, endpoints, clock, hashOf);
@@ -111,6 +113,7 @@ async function createChain(connection: Connection, options: ConnectOptions): Pro
     newest$,
     runtimes,
     readAt,
+    bodyOf,
     clock,
     random: options.backoff?.random ?? Math.random,
     storageAt,
@@ -143,7 +146,7 @@ async function createChain(connection: Connection, options: ConnectOptions): Pro
     listen: () => new LatestValue(newest$.finalized, () => connection.stopped.reason as unknown),
     trusted: (told, from, signal) =>
       quorum.trust === 'single' ? Promise.resolve(told) : quorum.newest(from, { signal }),
-    viewOf: (hash) => createBlockView(storageAt(hash), readAt),
+    viewOf: (hash) => createBlockView(storageAt(hash), { readAt, bodyOf }),
   });
   const stop = async (): Promise<void> => {
     connection.stop();
@@ -165,7 +168,7 @@ async function createChain(connection: Connection, options: ConnectOptions): Pro
     headAt: (number, signal) => reader.at(number, { signal }),
     heads$: (headsOptions = {}) => heads$(sources, headsOptions),
     headEvents: (headsOptions = {}, signal) => walkHeads(sources, headsOptions, signal),
-    at: (hash) => createBlockView(storageAt(hash), readAt),
+    at: (hash) => createBlockView(storageAt(hash), { readAt, bodyOf }),
     headOf: (hash, signal) => reader.byHash(hash, { signal }),
     provenWorkers: createProvenWorkers({
       proofs,

@@ -7,5 +7,7 @@ export { connectChain } from './connect-chain.ts';
 export type { ConnectOptions } from './connect-chain.ts';
 export type { ChainLogger } from './logger.ts';
 export type * from './probe/capabilities.ts';
+export { signedMessagesIn } from './submit/signed-messages.ts';
+export type { SignedWorkerMessage } from './submit/signed-messages.ts';
 export { decodeMark, encodeMark } from './trie/mark-codec.ts';
 export { nothingRead } from './trie/proven-workers.ts';

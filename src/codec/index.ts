@@ -17,7 +17,7 @@ export { activateHash256 } from './hash256.ts';
 export { fromHex, toBytes, toHex } from './hex.ts';
 export type { BytesLike, Hex } from './hex.ts';
 export { messageId } from './message-id.ts';
-export { encodeWorkerMessage, reservedTopicBytes, topicOf, workerMessageContent } from './mq-message.ts';
+export { encodeWorkerMessage, refuseBadTopic, topicOf, workerMessageContent } from './mq-message.ts';
 export type { WorkerMessage } from './mq-message.ts';
 export { contractOfTopic, contractTopic, refusePhalaTopic, topicFromText } from './phala-topic.ts';
 export { Reader } from './reader.ts';

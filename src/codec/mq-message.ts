@@ -1,3 +1,4 @@
+import { RelayError } from '../errors/index.ts';
 import { concatBytes } from './bytes.ts';
 import { toBytes, type BytesLike } from './hex.ts';
 import { Writer } from './writer.ts';
@@ -10,7 +11,14 @@ export function topicOf(id: BytesLike): Uint8Array {
 }
 
 /** First bytes that the chain reserves: a message to such a topic vanishes (khala-interface.md, PhalaMq). */
-export const reservedTopicBytes: ReadonlySet<number> = new Set(new TextEncoder().encode("~!@#$%&*_+-=|<>?,./;:'^"));
+const reservedTopicBytes: ReadonlySet<number> = new Set(new TextEncoder().encode("~!@#$%&*_+-=|<>?,./;:'^"));
+
+/** Refuses a topic that the chain takes and drops without a word. Throws bad-topic. */
+export function refuseBadTopic([first]: Uint8Array): void {
+  if (first === undefined) throw new RelayError('bad-topic', { details: { reason: 'it is empty' } });
+  if (reservedTopicBytes.has(first))
+    throw new RelayError('bad-topic', { details: { reason: `it begins with the reserved byte ${first}` } });
+}
 
 const workerOrigin = 2;
 

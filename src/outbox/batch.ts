@@ -2,6 +2,7 @@ import type { Call } from '../chain/index.ts';
 import { topicOf } from '../codec/index.ts';
 import { asRelayError, isLocalFailure, RelayError } from '../errors/index.ts';
 import type { SignedMessage } from './flight.ts';
+import { topicOfMessage, type MessageRecord } from './message-record.ts';
 import type { Stored } from './outbox-store.ts';
 import { sealStored, type Sealed } from './seal-kept.ts';
 import type { Work } from './work.ts';
@@ -44,7 +45,7 @@ export async function sealQueued(work: Work, as: 'worker' | 'account', limit: Ba
   const fees = new FeeTable(work);
   const sealed: Sealed[] = [];
   for (const stored of waiting) {
-    if (!room.take(stored.record.bodyBytes + envelopeOverhead)) break;
+    if (!room.take(payloadBytes(stored.record))) break;
     try {
       await fees.check(stored);
       sealed.push(await sealStored(work, stored));
@@ -57,7 +58,12 @@ export async function sealQueued(work: Work, as: 'worker' | 'account', limit: Ba
 }
 
 /** Header, iv, tag, lengths and variants round a body. */
-export const envelopeOverhead = 1 + 145 + 12 + 4 + 16;
+const envelopeOverhead = 1 + 145 + 12 + 4 + 16;
+
+/** Of what goes on chain. */
+export function payloadBytes({ suite, bodyBytes }: Pick<MessageRecord, 'suite' | 'bodyBytes'>): number {
+  return suite === 'phala' ? bodyBytes : bodyBytes + envelopeOverhead;
+}
 
 /** What is wrong with one message and not with the way. */
 const ofMessage: ReadonlySet<string> = new Set([
@@ -70,7 +76,7 @@ function isOfMessage(error: unknown): boolean {
 }
 
 function pushCall({ stored, envelope }: Sealed): Call {
-  return { kind: 'push-message', destination: topicOf(stored.record.to), payload: envelope };
+  return { kind: 'push-message', destination: topicOfMessage(stored.record), payload: envelope };
 }
 
 /** Fees of messages alone in an extrinsic, by size: more than their share of a batch. */

@@ -7,18 +7,20 @@ import {
   type RecipientKeyOptions,
 } from '../channel/index.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
+import { toHex } from '../codec/index.ts';
 import type { TransactionalStore } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
-import { envelopeOverhead, feeOf } from './batch.ts';
+import { feeOf, payloadBytes } from './batch.ts';
 import { ChainPoster } from './chain-poster.ts';
 import type { MessageRecord, Progress } from './message-record.ts';
 import type { OffChainCarrier } from './off-chain-carrier.ts';
-import type { Arrival, Outbox, OutboxEntry, Posted, Receipt, SendMessage } from './outbox.ts';
+import type { Arrival, Outbox, OutboxEntry, PhalaCommand, Posted, Receipt, SendMessage } from './outbox.ts';
 import { Change, firstLane, OutboxStore, type Stored } from './outbox-store.ts';
 import type { SendId } from './send-id.ts';
 import { StoredQueue } from './queue.ts';
 import { Receipts } from './receipts.ts';
 import { RelayLane } from './relay-lane.ts';
+import { sealCommand } from './seal-command.ts';
 import type { Work } from './work.ts';
 
 // Call, signature, era, nonce and tip around the payload, with room to spare.
@@ -95,9 +97,25 @@ class StoredOutbox implements Outbox {
     this.#relayLane = new RelayLane(this.#work);
   }
 
-  send(message: SendMessage & { readonly via: 'chain' }): Promise<Receipt<Arrival & Posted>>;
+  send(message: (SendMessage & { readonly via: 'chain' }) | PhalaCommand): Promise<Receipt<Arrival & Posted>>;
   send(message: SendMessage): Promise<Receipt>;
-  async send({ to, body, as = 'worker', via = 'auto', nonce: given, maxFee }: SendMessage): Promise<Receipt> {
+  send(message: SendMessage | PhalaCommand): Promise<Receipt> {
+    return message.suite === 'phala' ? this.#sendCommand(message) : this.#sendMessage(message);
+  }
+
+  async #sendCommand(command: PhalaCommand): Promise<Receipt> {
+    const { account } = this.#options;
+    if (account === undefined) throw new RelayError('no-account');
+    const payload = await sealCommand(this.#work, command, this.#stopping.signal);
+    const { topic, as = 'worker', maxFee } = command;
+    const to = toHex(topic);
+    const record = this.#record({ suite: 'phala', to, as, via: 'chain', nonce: 0n, bodyBytes: payload.length, maxFee });
+    const sendId = await this.#store.append({ record, body: payload, lane: as });
+    this.#wake();
+    return this.#receipts.of(sendId, record.nonce);
+  }
+
+  async #sendMessage({ to, body, as = 'worker', via = 'auto', nonce: given, maxFee }: SendMessage): Promise<Receipt> {
     const { chain, vault, account, carrier, directory, store } = this.#options;
     if (as === 'account' && via === 'relay')
       throw new RelayError('off-chain-only-v1', { details: { reason: 'the sender is an account' } });
@@ -113,14 +131,8 @@ class StoredOutbox implements Outbox {
       const nonce = reserved?.nonce ?? given ?? 0n;
       const kept = await vault.keep({ genesisHash: chain.genesisHash, to, ...from, nonce, body });
       const bodyBytes = kept.length - keptOverhead;
-      this.#checkSize(bodyBytes);
-      const record: MessageRecord = {
-        ...{ to: channel.to, as, via, nonce, bodyBytes },
-        queuedAt: this.#work.now(),
-        maxFee: maxFee ?? this.#options.maxFee,
-        progress: { state: 'queued' },
-      };
-      const sendId = await this.#store.append({ record, body: kept, lane }, { ...reserved });
+      const record = this.#record({ suite: 'v1', to: channel.to, as, via, nonce, bodyBytes, maxFee });
+      const sendId = await this.#store.append({ record, body: kept, lane }, reserved);
       // Another process took the nonce.
       if (sendId === undefined) continue;
       this.#wake();
@@ -193,10 +205,13 @@ class StoredOutbox implements Outbox {
     this.#receipts.end();
   }
 
-  #checkSize(bodyBytes: number): void {
-    const bytes = bodyBytes + envelopeOverhead;
+  /** Of a message that is queued now. Throws too-large-for-chain. */
+  #record(message: Omit<MessageRecord, 'queuedAt' | 'progress'>): MessageRecord {
+    const bytes = payloadBytes(message);
     const limit = this.#options.chain.info.maxExtrinsicBytes - extrinsicOverhead;
     if (bytes > limit) throw new RelayError('too-large-for-chain', { details: { bytes, limit } });
+    const maxFee = message.maxFee ?? this.#options.maxFee;
+    return { ...message, maxFee, queuedAt: this.#work.now(), progress: { state: 'queued' } };
   }
 
   #wake(): void {

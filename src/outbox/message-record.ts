@@ -1,21 +1,28 @@
-import { Reader, toBytes, toHex, Writer, type Hex } from '../codec/index.ts';
+import { fromHex, Reader, toBytes, toHex, topicOf, Writer, type Hex } from '../codec/index.ts';
 import { isErrorCode, RelayError, type ErrorDetails } from '../errors/index.ts';
 import type { Carried } from './off-chain-carrier.ts';
-import type { Posted, SendStatus } from './outbox.ts';
+import type { Posted, SendStatus, Suite } from './outbox.ts';
 
 /** All but the body: what the queue says of a message. */
 export interface MessageRecord {
+  readonly suite: Suite;
+  /** The recipient's id; of suite phala the topic, of whatever length. */
   readonly to: Hex;
   readonly as: 'worker' | 'account';
   readonly via: 'chain' | 'relay' | 'auto';
   readonly nonce: bigint;
   /** Unix time, ms. */
   readonly queuedAt: number;
-  /** Of the body, encoded. */
+  /** Of the body, encoded; of suite phala of the whole payload. */
   readonly bodyBytes: number;
   /** In the smallest unit. */
   readonly maxFee: bigint | undefined;
   readonly progress: Progress;
+}
+
+/** Of suite v1 that of the recipient. */
+export function topicOfMessage({ suite, to }: Pick<MessageRecord, 'suite' | 'to'>): Uint8Array {
+  return suite === 'phala' ? fromHex(to) : topicOf(to);
 }
 
 export type Progress =
@@ -27,15 +34,17 @@ export type Progress =
   | { readonly state: 'failed'; readonly error: RelayError };
 
 const senders = ['worker', 'account'] as const;
+const suites = ['v1', 'phala'] as const;
 const ways = ['chain', 'relay', 'auto'] as const;
 const states = ['queued', 'submitted', 'inBlock', 'finalized', 'relayed', 'failed'] as const;
 const carriedStatuses = ['stored', 'delivered', 'duplicate', 'forwarded'] as const;
 const noLimit = (1n << 64n) - 1n;
 
 export function encodeRecord(record: MessageRecord): Uint8Array {
-  const { to, as, via, nonce, queuedAt, bodyBytes, maxFee, progress } = record;
+  const { suite, to, as, via, nonce, queuedAt, bodyBytes, maxFee, progress } = record;
   const writer = new Writer(160)
-    .raw(toBytes(to, 'to', 32))
+    .u8(suites.indexOf(suite))
+    .bytes(fromHex(to))
     .u8(senders.indexOf(as))
     .u8(ways.indexOf(via))
     .u64(nonce)
@@ -44,7 +53,13 @@ export function encodeRecord(record: MessageRecord): Uint8Array {
     .u64(maxFee ?? noLimit)
     .u8(states.indexOf(progress.state));
   if ('messageId' in progress) writer.raw(toBytes(progress.messageId, 'messageId', 32));
-  if ('blockHash' in progress) writer.u32(progress.blockNumber).raw(toBytes(progress.blockHash, 'blockHash', 32));
+  if ('blockHash' in progress) {
+    const { blockNumber, blockHash, isOutcomeUnknown = false } = progress;
+    writer
+      .u32(blockNumber)
+      .raw(toBytes(blockHash, 'blockHash', 32))
+      .u8(isOutcomeUnknown ? 1 : 0);
+  }
   if (progress.state === 'relayed')
     writer.u8(carriedStatuses.indexOf(progress.status)).bytes(new TextEncoder().encode(progress.endpoint));
   if (progress.state === 'failed') {
@@ -56,7 +71,8 @@ export function encodeRecord(record: MessageRecord): Uint8Array {
 
 export function decodeRecord(bytes: Uint8Array): MessageRecord {
   const reader = new Reader(bytes, 'A queued message');
-  const to = toHex(reader.fixed(32));
+  const suite = pick(suites, reader);
+  const to = toHex(reader.bytes());
   const as = pick(senders, reader);
   const via = pick(ways, reader);
   const nonce = reader.u64();
@@ -65,7 +81,8 @@ export function decodeRecord(bytes: Uint8Array): MessageRecord {
   const limit = reader.u64();
   const progress = readProgress(reader);
   reader.end();
-  return { to, as, via, nonce, queuedAt, bodyBytes, maxFee: limit === noLimit ? undefined : limit, progress };
+  const maxFee = limit === noLimit ? undefined : limit;
+  return { suite, to, as, via, nonce, queuedAt, bodyBytes, maxFee, progress };
 }
 
 function readProgress(reader: Reader): Progress {
@@ -78,7 +95,8 @@ function readProgress(reader: Reader): Progress {
     case 'inBlock':
     case 'finalized': {
       const messageId = toHex(reader.fixed(32));
-      return { state, messageId, blockNumber: reader.u32(), blockHash: toHex(reader.fixed(32)) };
+      const posted = { blockNumber: reader.u32(), blockHash: toHex(reader.fixed(32)) };
+      return { state, messageId, ...posted, ...(reader.u8() === 1 && { isOutcomeUnknown: true as const }) };
     }
     case 'relayed': {
       const messageId = toHex(reader.fixed(32));

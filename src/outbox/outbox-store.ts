@@ -15,6 +15,18 @@ import { decodeRecord, encodeRecord, type MessageRecord, type Progress } from '.
 /** Where a message waits: off chain, or for an extrinsic as one of the two kinds of sender. */
 export type Lane = 'relay' | 'worker' | 'account';
 
+interface ConditionalWrite {
+  readonly write: Write;
+  readonly expectation: Expectation;
+}
+
+interface NewMessage {
+  readonly record: MessageRecord;
+  /** As the vault keeps it, or a command as it was sealed. */
+  readonly body: Uint8Array;
+  readonly lane: Lane;
+}
+
 /** A record as it stands in the store: whoever changes it says from what. */
 export interface Stored {
   readonly id: SendId;
@@ -51,11 +63,13 @@ export class OutboxStore {
     this.#owner = { key: ownerKey, value };
   }
 
-  /** Appends a message; safe against other processes that append. undefined: an expectation does not hold. */
-  async append(
-    message: { readonly record: MessageRecord; readonly body: Uint8Array; readonly lane: Lane },
-    { write, expectation }: { readonly write?: Write | undefined; readonly expectation?: Expectation | undefined },
-  ): Promise<SendId | undefined> {
+  /**
+   * Appends a message, and with it another write; safe against other processes that append. undefined: the expectation of
+   * that write does not hold, and nothing was written.
+   */
+  append(message: NewMessage): Promise<SendId>;
+  append(message: NewMessage, also: ConditionalWrite | undefined): Promise<SendId | undefined>;
+  async append(message: NewMessage, also?: ConditionalWrite): Promise<SendId | undefined> {
     for (;;) {
       const [last] = await this.#store.entries({ ...rangeOf(usedPrefix), reverse: true, limit: 1 });
       const id = last === undefined ? 0n : lastNumber(last[0]) + 1n;
@@ -67,13 +81,15 @@ export class OutboxStore {
         laneWrite(message.lane, id, present),
       ];
       if (last !== undefined) writes.push({ key: last[0], value: undefined });
-      if (write !== undefined) writes.push(write);
       const expected: Expectation[] = [{ key: used, value: undefined }];
-      if (expectation !== undefined) expected.push(expectation);
+      if (also !== undefined) {
+        writes.push(also.write);
+        expected.push(also.expectation);
+      }
       if (await this.#store.commit(writes, expected)) return id;
-      if (expectation === undefined) continue;
-      const now = await this.#store.get(expectation.key);
-      if (!isSame(now, expectation.value)) return undefined;
+      if (also === undefined) continue;
+      const now = await this.#store.get(also.expectation.key);
+      if (!isSame(now, also.expectation.value)) return undefined;
     }
   }
 

@@ -1,13 +1,24 @@
 import type { Observable } from 'rxjs';
 import type { BlockNumber } from '../chain/index.ts';
-import type { BodyInput, Hex } from '../codec/index.ts';
+import type { BodyInput, BytesLike, Hex } from '../codec/index.ts';
 import type { RelayError } from '../errors/index.ts';
 import type { Carried } from './off-chain-carrier.ts';
+
+/**
+ * The form of a message: v1 is that of khala-relay (protocol.md §5), phala that of Phala's contracts (§6), which has no
+ * nonce: whoever posts it again makes another command of it.
+ */
+export type Suite = 'v1' | 'phala';
 
 /** The block that carries a message. */
 export interface Posted {
   readonly blockHash: Hex;
   readonly blockNumber: BlockNumber;
+  /**
+   * True: the extrinsic that carries it is in this block, and no node has the state of the block any more. Whether the chain
+   * did what the extrinsic says (a call filter may refuse it) can't be known then.
+   */
+  readonly isOutcomeUnknown?: true;
 }
 
 /** Where a message stands. It has an id once it is sealed; sealed anew (after its extrinsic died), it gets another one. */
@@ -26,7 +37,7 @@ export type Arrival = Extract<SendStatus, { readonly state: 'inBlock' | 'finaliz
 export interface Receipt<A extends Arrival = Arrival> {
   /** Local number of the message, kept over restarts. */
   readonly sendId: bigint;
-  /** Fixed when the message was queued; by it the recipient knows it, whatever way it comes and however often. */
+  /** Fixed when the message was queued; by it the recipient knows it, whatever way it comes and however often. 0 of suite phala. */
   readonly nonce: bigint;
   /** From the present status on; completes with relayed, finalized or failed. */
   readonly status$: Observable<SendStatus>;
@@ -35,6 +46,7 @@ export interface Receipt<A extends Arrival = Arrival> {
 }
 
 export interface SendMessage {
+  readonly suite?: 'v1';
   readonly to: Hex;
   readonly body: BodyInput;
   /** worker (default): the vault's identity is the sender, an account only pays. account: the account is the sender. */
@@ -50,16 +62,33 @@ export interface SendMessage {
   readonly maxFee?: bigint;
 }
 
+/** A command in the form of Phala's contracts (protocol.md §6); it goes on chain. */
+export interface PhalaCommand {
+  readonly suite: 'phala';
+  /** As `contractTopic` makes it, or any that is not Phala's own. */
+  readonly topic: Uint8Array;
+  /** What the contract decodes: for ink!, SCALE of InkCommand. */
+  readonly content: BytesLike;
+  /** EcdhKey to seal to, 32 bytes. Default: the contract's key on chain. */
+  readonly recipientKey?: Uint8Array;
+  /** worker (default): the vault's identity posts, the account only pays. account: the account posts. */
+  readonly as?: 'worker' | 'account';
+  /** As of `SendMessage`. */
+  readonly maxFee?: bigint;
+}
+
 /** What a queue holds of a message, body left out. */
 export interface OutboxEntry {
   readonly sendId: bigint;
+  readonly suite: Suite;
+  /** The recipient; of suite phala the topic, as 0x-hex of its bytes. */
   readonly to: Hex;
   readonly as: 'worker' | 'account';
   readonly via: 'chain' | 'relay' | 'auto';
   readonly nonce: bigint;
   /** Unix time, ms. */
   readonly queuedAt: number;
-  /** Of the body, encoded. */
+  /** Of the body, encoded; of suite phala of the sealed payload. */
   readonly bodyBytes: number;
   readonly status: SendStatus;
 }
@@ -79,8 +108,11 @@ export interface Outbox extends OutboxQueue, AsyncDisposable {
   /**
    * Resolves when the message is stored, its body sealed by the vault for itself. It is sealed to the recipient's newest key
    * when it goes. Throws unknown-recipient, unproven-key, too-large-for-chain, no-account, off-chain-only-v1, from-self.
+   *
+   * A Phala command is sealed at once, and stored as it is then. Throws phala-topic, bad-topic, no-contract-key,
+   * bad-public-key, too-large-for-chain, no-account, and what reading the contract's key throws.
    */
-  send(message: SendMessage & { readonly via: 'chain' }): Promise<Receipt<Arrival & Posted>>;
+  send(message: (SendMessage & { readonly via: 'chain' }) | PhalaCommand): Promise<Receipt<Arrival & Posted>>;
   send(message: SendMessage): Promise<Receipt>;
   /** Of a message that was queued before, by any process. undefined: there is none, or it is finished for long. */
   receipt(sendId: bigint): Promise<Receipt | undefined>;

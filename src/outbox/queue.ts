@@ -60,6 +60,6 @@ export class StoredQueue implements OutboxQueue {
 }
 
 function toEntry(sendId: SendId, record: MessageRecord): OutboxEntry {
-  const { to, as, via, nonce, queuedAt, bodyBytes, progress } = record;
-  return { sendId, to, as, via, nonce, queuedAt, bodyBytes, status: progress };
+  const { suite, to, as, via, nonce, queuedAt, bodyBytes, progress } = record;
+  return { sendId, suite, to, as, via, nonce, queuedAt, bodyBytes, status: progress };
 }

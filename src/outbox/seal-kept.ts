@@ -11,17 +11,18 @@ export interface Sealed {
 }
 
 /**
- * Seals what the vault kept, to the recipient's newest key or the one given, as of now. Throws unknown-recipient,
- * unproven-key, kept-open-failed, and what Vault.sealKept throws.
+ * Seals what the vault kept, to the recipient's newest key or the one given, as of now; a Phala command is kept as it was
+ * sealed. Throws unknown-recipient, unproven-key, kept-open-failed, and what Vault.sealKept throws.
  */
 export async function sealStored(work: Work, stored: Stored, newest?: Uint8Array): Promise<Sealed> {
   const { chain, vault, directory, store, account, now, signal } = work;
-  const { to, as, nonce } = stored.record;
-  if (newest === undefined) await directory.load?.(to, signal);
-  const recipientKey = newest ?? recipientKeyOf(directory, to, work);
+  const { suite, to, as, nonce } = stored.record;
+  const { genesisHash } = chain;
   const kept = await store.body(stored.id);
   if (kept === undefined) throw new RelayError('kept-open-failed');
-  const { genesisHash } = chain;
+  if (suite === 'phala') return { stored, envelope: kept, messageId: messageId({ genesisHash, envelope: kept }) };
+  if (newest === undefined) await directory.load?.(to, signal);
+  const recipientKey = newest ?? recipientKeyOf(directory, to, work);
   const envelope = await vault.sealKept({
     genesisHash,
     to,

@@ -1,24 +1,19 @@
 import type { Call, Head } from '../chain/index.ts';
-import { topicOf, type Hex } from '../codec/index.ts';
+import type { Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 import { sealQueued, type Batch, type BatchItem, type BatchLimit } from './batch.ts';
-import { findPosted } from './find-posted.ts';
 import type { SignedMessage } from './flight.ts';
+import { topicOfMessage } from './message-record.ts';
 import { Change, type Stored } from './outbox-store.ts';
 import type { SendId } from './send-id.ts';
+import { PostedSearch, type Sighting, type SignedFacts } from './posted-search.ts';
 import type { Sealed } from './seal-kept.ts';
 import type { Work } from './work.ts';
-
-/** A signed message whose end is not known. */
-interface Pending {
-  readonly sequence: bigint;
-  readonly since: number;
-  readonly messageId: Hex;
-}
 
 /** What the chain says of a worker. */
 interface Present {
   readonly finalized: Head;
+  readonly best: Head;
   /** Next sequence of the best block. */
   readonly next: bigint;
   /** Next sequence of the finalized one. */
@@ -31,23 +26,30 @@ interface Present {
  */
 export class WorkerLane {
   readonly #work: Work;
-  readonly #pending = new Map<SendId, Pending>();
-  /** Blocks without messages of this worker. */
-  readonly #searched = new Set<Hex>();
+  /** Signed messages whose end is not known. */
+  readonly #pending = new Map<SendId, SignedFacts>();
+  readonly #search: PostedSearch;
 
   constructor(work: Work) {
     this.#work = work;
+    this.#search = new PostedSearch(work.chain, work.vault.identity, work.signal);
   }
 
   async load(): Promise<void> {
-    for (const [id, signed] of await this.#work.store.allSigned()) this.#remember(id, signed);
+    const { store } = this.#work;
+    for (const [id, signed] of await store.allSigned()) {
+      const stored = await store.get(id);
+      if (stored !== undefined) this.signed(stored, signed);
+    }
   }
 
-  signed(id: SendId, signed: SignedMessage): void {
-    this.#remember(id, signed);
+  signed({ id, record }: Stored, { sequence, since, messageId }: SignedMessage): void {
+    this.#pending.set(id, { sequence, since, messageId, destination: topicOfMessage(record) });
   }
 
   forget(id: SendId): void {
+    const { messageId } = this.#pending.get(id) ?? {};
+    if (messageId !== undefined) this.#search.forget(messageId);
     this.#pending.delete(id);
   }
 
@@ -64,47 +66,41 @@ export class WorkerLane {
     );
     if (next === undefined || settled === undefined) return undefined;
     const loose = [...this.#pending].filter(([id]) => !flying.has(id)).sort(bySequence);
-    if (!(await this.#settle(loose, { finalized, next, settled }))) return undefined;
+    if (!(await this.#settle(loose, { finalized, best, next, settled }))) return undefined;
     const ready = [...this.#pending]
       .filter(([id, { sequence }]) => !flying.has(id) && sequence >= next)
       .sort(bySequence);
     if (ready.length > 0) return this.#again(ready, next, settled, limit);
-    return this.#fresh({ finalized, next, settled }, limit);
+    return this.#fresh({ finalized, best, next, settled }, limit);
   }
 
   /**
    * Finds out what became of signed messages that no extrinsic of ours carries: someone else may have posted them. False: not
    * known yet.
    */
-  async #settle(
-    loose: readonly (readonly [SendId, Pending])[],
-    { finalized, next, settled }: Present,
-  ): Promise<boolean> {
-    const { chain, vault, store, signal } = this.#work;
-    const used = loose.filter(([, { sequence }]) => sequence < next);
+  async #settle(loose: readonly (readonly [SendId, SignedFacts])[], present: Present): Promise<boolean> {
+    const used = loose.filter(([, { sequence }]) => sequence < present.next);
     if (used.length === 0) return true;
-    const wanted = await Promise.all(
-      used.map(async ([id]) => ({ id, envelope: (await store.signed(id))?.envelope ?? new Uint8Array() })),
-    );
-    const since = used.reduce((least, [, pending]) => Math.min(least, pending.since), Infinity);
-    const searched = this.#searched;
-    const found = await findPosted(chain, vault.identity, wanted, { since, searched, signal });
+    const sightings = await this.#search.upTo(present, [...this.#pending.values()]);
     let isSettled = true;
     for (const [id, { sequence, messageId }] of used) {
-      const stored = await store.get(id);
+      const stored = await this.#work.store.get(id);
+      const sighting = sightings.get(messageId);
       if (stored === undefined) this.forget(id);
-      else {
-        const head = found.get(id);
-        if (head !== undefined) await this.#foundIn(stored, messageId, head, finalized);
-        else if (sequence < settled) await this.#lost(stored);
-        else isSettled = false;
-      }
+      else if (sighting?.kind === 'posted') await this.#foundIn(stored, messageId, sighting);
+      else if (sequence >= present.settled) isSettled = false;
+      else if (sighting !== undefined) await this.#outOfSight(stored, messageId, sighting);
+      else await this.#lost(stored);
     }
     return isSettled;
   }
 
-  async #foundIn(stored: Stored, messageId: Hex, { hash, number }: Head, finalized: Head): Promise<void> {
-    const isFinal = number <= finalized.number;
+  async #foundIn(
+    stored: Stored,
+    messageId: Hex,
+    { block, isFinal }: Extract<Sighting, { readonly kind: 'posted' }>,
+  ): Promise<void> {
+    const { hash, number } = block;
     const posted = { messageId, blockHash: hash, blockNumber: number };
     if (isFinal) {
       const end = { state: 'finalized', ...posted } as const;
@@ -117,6 +113,22 @@ export class WorkerLane {
     await this.#work.save(new Change().progress(stored, now), [stored], [[stored.id, now]]);
   }
 
+  /** It may be in or not. By its nonce its recipient takes it once; what has none is not posted again. */
+  async #outOfSight(
+    stored: Stored,
+    messageId: Hex,
+    { first, last }: Extract<Sighting, { readonly kind: 'lost-sight' }>,
+  ): Promise<void> {
+    const error = new RelayError('fate-unknown', { details: { what: `message ${messageId}`, first, last } });
+    if (stored.record.suite === 'v1') {
+      this.#work.setback(error);
+      await this.#lost(stored);
+      return;
+    }
+    const end = { state: 'failed', error } as const;
+    if (await this.#work.finish([[stored, end]], new Change().unsign(stored.id))) this.forget(stored.id);
+  }
+
   /** In a finalized block something else has its sequence: this signature is dead, and the message is signed anew. */
   async #lost(stored: Stored): Promise<void> {
     const change = new Change().progress(stored, { state: 'queued' }).queue(stored.id, 'worker').unsign(stored.id);
@@ -124,7 +136,7 @@ export class WorkerLane {
   }
 
   async #again(
-    ready: readonly (readonly [SendId, Pending])[],
+    ready: readonly (readonly [SendId, SignedFacts])[],
     next: bigint,
     settled: bigint,
     limit: BatchLimit,
@@ -170,22 +182,18 @@ export class WorkerLane {
 
   async #sign(sealed: Sealed, sequence: bigint, since: number): Promise<BatchItem> {
     const { stored, envelope, messageId } = sealed;
-    const message = { destination: topicOf(stored.record.to), payload: envelope };
+    const message = { destination: topicOfMessage(stored.record), payload: envelope };
     const signature = await this.#work.vault.sign({ type: 'worker-message', ...message, sequence });
     const signed = { sequence, since, messageId, signature, envelope };
     return { ...sealed, call: this.#call(stored, signed), signed };
   }
 
   #call({ record }: Stored, { envelope, sequence, signature }: SignedMessage): Call {
-    const message = { destination: topicOf(record.to), payload: envelope };
+    const message = { destination: topicOfMessage(record), payload: envelope };
     return { kind: 'sync-offchain-message', worker: this.#work.vault.identity, ...message, sequence, signature };
-  }
-
-  #remember(id: SendId, { sequence, since, messageId }: SignedMessage): void {
-    this.#pending.set(id, { sequence, since, messageId });
   }
 }
 
-function bySequence([, a]: readonly [SendId, Pending], [, b]: readonly [SendId, Pending]): number {
+function bySequence([, a]: readonly [SendId, SignedFacts], [, b]: readonly [SendId, SignedFacts]): number {
   return a.sequence < b.sequence ? -1 : 1;
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { connectChain } from '../../src/chain/index.ts';
-import { contractTopic, encodeCommandPayload, type Hex } from '../../src/codec/index.ts';
+import { contractTopic, encodeCommandPayload, toHex, type Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { alice, temporaryFolder, utf8 } from '../support/entities.ts';
 import { RunningCli, runCli } from './run-cli.ts';
@@ -50,6 +50,24 @@ describe('cli: phala', () => {
     const plain = await listen.line(({ text }) => text === 'open');
     assert.deepEqual([plain['suite'], plain['encrypted'], plain['from']], ['phala', false, alice.id]);
     assert.equal(await listen.end('SIGINT'), 130);
+  });
+
+  it('keeps a command in the outbox: what failed is listed, and tried again within its limit when it is retried', async () => {
+    await using listen = new RunningCli(['phala', 'listen', '--contract', contract, '--vault', b, '--ws', dev.ws]);
+    await listen.line(({ event }) => event === 'ready');
+    const dear = await send('--contract', contract, '--key', keyOfB, '--max-fee', '1', 'dear');
+    assert.equal(dear.code, 1);
+    assert.match(dear.stderr, /would cost/);
+    const failed = (await runCli(['outbox', 'ls', '--vault', a, '--json'])).lines.at(-1);
+    const { suite, to, code } = failed ?? {};
+    assert.deepEqual([suite, to, code], ['phala', toHex(utf8(topic)), 'fee-too-high']);
+    const { stdout } = await runCli(['outbox', 'ls', '--vault', a]);
+    assert.ok(stdout.includes(`to ${topic}`), stdout);
+    await runCli(['outbox', 'retry', 'all', '--vault', a]);
+    const again = await send('--contract', contract, '--key', keyOfB, 'next');
+    assert.equal(again.code, 0, again.stderr);
+    await listen.line(({ text }) => text === 'next');
+    assert.equal(listen.lines.filter(({ text }) => text === 'dear').length, 0, 'its limit stays');
   });
 
   it('refuses topics of Phala itself, and says what is missing', async () => {

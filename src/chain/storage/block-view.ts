@@ -1,7 +1,9 @@
 import { concatBytes, fromHex, Reader, toHex, type Hex } from '../../codec/index.ts';
+import { RelayError } from '../../errors/index.ts';
 import type { BlockView, RawWorker } from '../chain.ts';
 import type { ReadAt } from '../runtime/runtime-cache.ts';
 import type { BlockStorage } from './block-storage.ts';
+import type { ReadBody } from './body-reader.ts';
 import { boundEndpoints, decodeEndpoints } from './endpoints.ts';
 import { idBytesOfKeys, idOfKey } from './fast-hex.ts';
 import { inWindow } from './in-window.ts';
@@ -18,7 +20,10 @@ const pagesInFlight = requestsInFlight / 2;
 const publicKeyLength = 32;
 const noEndpoints = new Uint8Array(0);
 
-export function createBlockView(storage: BlockStorage, readAt: ReadAt): BlockView {
+export function createBlockView(
+  storage: BlockStorage,
+  { readAt, bodyOf }: { readonly readAt: ReadAt; readonly bodyOf: ReadBody },
+): BlockView {
   const { hash } = storage;
   const layout = async (signal?: AbortSignal): Promise<Layout> => layoutOf(await storage.runtime(signal));
 
@@ -124,6 +129,11 @@ export function createBlockView(storage: BlockStorage, readAt: ReadAt): BlockVie
         yield page.filter((record) => record !== undefined);
     },
     gatekeepers: async (signal) => [...(await gatekeepers(signal))],
+    extrinsics: async (signal) => {
+      const body = await bodyOf(hash, signal);
+      if (body !== undefined) return body.extrinsics;
+      throw new RelayError('state-discarded', { details: { block: hash, reason: 'no endpoint has its extrinsics' } });
+    },
     touchedWorkers: (signal) => touchedWorkers(storage, readAt, signal),
     timestamp: async (signal) => {
       const [value] = await storage.values([storagePrefix('Timestamp', 'Now')], signal);

@@ -1,5 +1,5 @@
 import type { GenericCall } from '@polkadot/types';
-import { concatBytes, reservedTopicBytes, toHex, type Hex } from '../../codec/index.ts';
+import { concatBytes, refuseBadTopic, toHex, type Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
 import type { Call } from '../chain.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -22,10 +22,7 @@ export function needsRoot(call: Call): boolean {
 /** The chain takes a message to such a topic and drops it without a word. Throws bad-topic. */
 export function checkTopic(call: Call): void {
   if (call.kind !== 'push-message' && call.kind !== 'sync-offchain-message') return;
-  const [first] = call.destination;
-  if (first === undefined) throw new RelayError('bad-topic', { details: { reason: 'it is empty' } });
-  if (reservedTopicBytes.has(first))
-    throw new RelayError('bad-topic', { details: { reason: `it begins with the reserved byte ${first}` } });
+  refuseBadTopic(call.destination);
 }
 
 /** SCALE of what an extrinsic does: one call, through sudo where it needs root, or a batch of several. */

@@ -2,13 +2,13 @@ import { merge, type Observable } from 'rxjs';
 import type { Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
 import { throwIfAborted } from '../abort.ts';
-import type { FollowOptions, Head, Inclusion, SignedExtrinsic } from '../chain.ts';
+import type { BlockNumber, FollowOptions, Head, Inclusion, SignedExtrinsic } from '../chain.ts';
 import { LatestValue } from '../head/latest-value.ts';
 import type { NewestHead } from '../head/newest-heads.ts';
 import { ConnectionLost, RpcError } from '../rpc/rpc-error.ts';
 import type { Session } from '../rpc/connection.ts';
 import { fastToHex } from '../storage/fast-hex.ts';
-import { findIn } from './block-body.ts';
+import { findInclusion } from './find-inclusion.ts';
 import type { ExtrinsicStatus, StatusWatch } from './extrinsic-status.ts';
 import { judge } from './pool-verdict.ts';
 import { eraBlocks } from './sign-extrinsic.ts';
@@ -16,6 +16,8 @@ import type { SubmitSources } from './submit-sources.ts';
 
 /** Best blocks without the extrinsic after which its bytes are posted again on the same connection. */
 const patienceBlocks = 16;
+/** A block so far below the best one counts as settled where finality lags. */
+const deepBlocks = eraBlocks / 2;
 
 interface Heads {
   readonly best: Head;
@@ -31,8 +33,10 @@ export class Follower {
   readonly #extrinsic: SignedExtrinsic;
   readonly #options: FollowOptions;
   readonly #hex: Hex;
-  /** Blocks that do not have it. */
+  /** Blocks that do not have it, or of which no node has the body. */
   readonly #searched = new Set<Hex>();
+  /** Numbers of those without a body. */
+  readonly #unseen = new Set<BlockNumber>();
   #inclusion: Inclusion | undefined;
   #isInvalid = false;
   #posted: { readonly session: number; readonly best: number } | undefined;
@@ -44,7 +48,7 @@ export class Follower {
     this.#hex = fastToHex(extrinsic.bytes);
   }
 
-  /** Throws extrinsic-expired, nonce-conflict, extrinsic-rejected, aborted, chain-unreachable. */
+  /** Throws extrinsic-expired, nonce-conflict, extrinsic-rejected, fate-unknown, aborted, chain-unreachable. */
   async run(watch: StatusWatch | undefined): Promise<Inclusion> {
     return (watch === undefined ? undefined : await this.#believe(watch)) ?? this.#search();
   }
@@ -103,19 +107,19 @@ export class Follower {
     const options = { signal: this.#signal };
     const [finalized, best] = await Promise.all([heads.finalized(options), heads.best(options)]);
     await this.#checkInclusion();
-    if (this.#inclusion === undefined) this.#include(await this.#scan(best));
+    if (this.#inclusion === undefined) this.#include(await this.#scan({ best, finalized }));
     if (this.#inclusion !== undefined) {
       const isDone = !this.#isPatient || this.#inclusion.blockNumber <= finalized.number;
       return isDone ? this.#inclusion : undefined;
     }
-    this.#checkLife({ best, finalized });
+    await this.#checkLife({ best, finalized });
     const session = await connection.session(options);
     if (!this.#isDue(session, best)) return undefined;
     this.#posted = { session: session.id, best: best.number };
-    if (!(await this.#postAgain(session)) && (await this.#isSuperseded(finalized)))
-      throw new RelayError('nonce-conflict', {
-        details: { account: this.#extrinsic.account, nonce: this.#extrinsic.nonce, times: 1 },
-      });
+    if (!(await this.#postAgain(session)) && (await this.#isSuperseded(finalized))) {
+      const { account, nonce } = this.#extrinsic;
+      throw this.#outOfSight() ?? new RelayError('nonce-conflict', { details: { account, nonce, times: 1 } });
+    }
     return undefined;
   }
 
@@ -127,12 +131,16 @@ export class Follower {
     if (canonical?.hash !== blockHash) this.#include(undefined);
   }
 
-  async #scan(best: Head): Promise<Inclusion | undefined> {
+  /** Of what is final or deep none is left out: a node that lacks it is behind, and is waited for or left. */
+  async #scan({ best, finalized }: Heads): Promise<Inclusion | undefined> {
+    const { heads } = this.#sources;
     const { anchor, death } = this.#extrinsic;
+    const options = { signal: this.#signal };
+    const settled = Math.max(finalized.number, best.number - deepBlocks);
     for (let number = anchor + 1; number <= Math.min(best.number, death); number++) {
-      const head = await this.#sources.heads.at(number, { signal: this.#signal });
+      const head = number <= settled ? await heads.existingAt(number, options) : await heads.at(number, options);
       if (head === undefined || this.#searched.has(head.hash)) continue;
-      const inclusion = await this.#findIn(head.hash);
+      const inclusion = await this.#findIn(head.hash, number);
       if (inclusion !== undefined) return inclusion;
       this.#searched.add(head.hash);
     }
@@ -140,14 +148,29 @@ export class Follower {
   }
 
   /** Throws where no block can take it any more. Finality may lag for long or never come; deep is as good then. */
-  #checkLife({ best, finalized }: Heads): void {
-    const { death } = this.#extrinsic;
-    if (finalized.number >= death || best.number >= death + eraBlocks / 2)
-      throw new RelayError('extrinsic-expired', { details: { block: death } });
+  async #checkLife({ best, finalized }: Heads): Promise<void> {
+    const { account, nonce, death } = this.#extrinsic;
+    if (finalized.number >= death || best.number >= death + deepBlocks) {
+      const { hash } = finalized.number >= death ? finalized : best;
+      const isNonceUsed = this.#unseen.size > 0 && (await this.#sources.nonceAt(account, hash, this.#signal)) > nonce;
+      throw (
+        (isNonceUsed ? this.#outOfSight() : undefined) ??
+        new RelayError('extrinsic-expired', { details: { block: death } })
+      );
+    }
     if (this.#isInvalid)
       throw new RelayError('extrinsic-rejected', {
         details: { reason: 'it became invalid while it waited in the pool' },
       });
+  }
+
+  /** The error where blocks that no node has any more may have carried it. */
+  #outOfSight(): RelayError | undefined {
+    if (this.#unseen.size === 0) return undefined;
+    const { hash } = this.#extrinsic;
+    const numbers = [...this.#unseen];
+    const details = { what: `extrinsic ${hash}`, first: Math.min(...numbers), last: Math.max(...numbers) };
+    return new RelayError('fate-unknown', { details });
   }
 
   #isDue({ id }: Session, best: Head): boolean {
@@ -178,14 +201,19 @@ export class Follower {
     if ((await nonceAt(account, finalized.hash, this.#signal)) <= nonce) return false;
     for (let number = anchor + 1; number <= finalized.number; number++) {
       const head = await heads.at(number, { signal: this.#signal });
-      if (head !== undefined && !this.#searched.has(head.hash)) return false;
+      if (head === undefined || !this.#searched.has(head.hash)) return false;
     }
     return true;
   }
 
-  #findIn(block: Hex): Promise<Inclusion | undefined> {
+  async #findIn(block: Hex, number?: BlockNumber): Promise<Inclusion | undefined> {
+    const body = await this.#sources.bodyOf(block, this.#signal);
+    if (body === undefined) {
+      if (number !== undefined) this.#unseen.add(number);
+      return undefined;
+    }
     const storage = this.#sources.storageAt(block);
-    return findIn(storage, this.#sources.readAt, { extrinsic: this.#extrinsic, hex: this.#hex }, this.#signal);
+    return findInclusion(storage, body, { extrinsic: this.#extrinsic, hex: this.#hex }, this.#signal);
   }
 
   #include(inclusion: Inclusion | undefined): void {

@@ -7,6 +7,7 @@ import type { NewestHead } from '../head/newest-heads.ts';
 import type { Connection } from '../rpc/connection.ts';
 import type { ReadAt, RuntimeCache } from '../runtime/runtime-cache.ts';
 import type { BlockStorage } from '../storage/block-storage.ts';
+import type { ReadBody } from '../storage/body-reader.ts';
 
 /** What submission needs of the rest of the room. */
 export interface SubmitSources {
@@ -15,6 +16,7 @@ export interface SubmitSources {
   readonly newest$: Readonly<Record<Finality, Observable<NewestHead>>>;
   readonly runtimes: RuntimeCache;
   readonly readAt: ReadAt;
+  readonly bodyOf: ReadBody;
   readonly clock: Clock;
   readonly random: () => number;
   storageAt(block: Hex): BlockStorage;

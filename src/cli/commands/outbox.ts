@@ -1,9 +1,11 @@
 import { Command } from 'commander';
+import { fromHex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
 import { openOutboxQueue, type OutboxEntry } from '../../outbox/index.ts';
 import { chainFolders, onlyStore, storeOf } from '../chain-folders.ts';
 import { action, command, type Context } from '../command.ts';
 import { short, type Output } from '../output.ts';
+import { topicText } from '../topic-text.ts';
 
 export function outboxCommand(): Command {
   const settings = ['vault', 'data', 'genesis'] as const;
@@ -80,14 +82,15 @@ function parseSendId(text: string): bigint {
 }
 
 function print(output: Output, chain: string, entry: OutboxEntry): void {
-  const { sendId, to, as, via, nonce, queuedAt, bodyBytes, status } = entry;
+  const { sendId, suite, to, as, via, nonce, queuedAt, bodyBytes, status } = entry;
   const { error } = status as { readonly error?: RelayError };
   const failure = error === undefined ? {} : { code: error.code, reason: error.message };
   const { state, ...where } = status;
   const facts = 'error' in where ? failure : where;
   output.print(
-    { event: 'entry', chain, sendId, state, to, as, via, nonce, queuedAt, bytes: bodyBytes, ...facts },
-    `${sendId}  ${state.padEnd(9)}  to ${short(to)}  as ${as}  ${bodyBytes} bytes  ${new Date(queuedAt).toISOString()}` +
-      (error === undefined ? '' : `\n    ${error.message}`),
+    { event: 'entry', chain, sendId, state, suite, to, as, via, nonce, queuedAt, bytes: bodyBytes, ...facts },
+    `${sendId}  ${state.padEnd(9)}  to ${suite === 'phala' ? topicText(fromHex(to)) : short(to)}  as ${as}  ${bodyBytes} bytes  ${new Date(queuedAt).toISOString()}` +
+      (error === undefined ? '' : `\n    ${error.message}`) +
+      ('isOutcomeUnknown' in where ? '\n    what the chain made of its extrinsic can not be known any more' : ''),
   );
 }

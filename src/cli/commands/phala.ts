@@ -3,7 +3,6 @@ import { concatMap, from, lastValueFrom, takeUntil, takeWhile } from 'rxjs';
 import { contractTopic, fromHex, toBytes, topicFromText, toHex, type BodyInput } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
 import { createPhalaListener, type PhalaDelivery, type PhalaEvent } from '../../inbox/index.ts';
-import { postPhalaCommand } from '../../outbox/index.ts';
 import { action, command, withAccount, type Context } from '../command.ts';
 import { bodyFrom } from '../message-input.ts';
 import { short, type JsonEvent, type Output } from '../output.ts';
@@ -11,7 +10,12 @@ import { parseId } from '../parse-id.ts';
 import { bodyText, contentJson } from '../print-inbox.ts';
 import { blockNumber, messageCount } from '../parse-number.ts';
 import type { SuriFlags } from '../secrets.ts';
+import { amount } from '../parse-amount.ts';
+import { postOne } from '../send/post-one.ts';
+import { Recipients } from '../send/recipients.ts';
+import { paying } from '../send/sending.ts';
 import { dataFolder, openChain, openData, payingAccount } from '../session.ts';
+import { topicText } from '../topic-text.ts';
 import { unlockVault } from '../unlock-vault.ts';
 
 interface TopicFlags {
@@ -24,6 +28,8 @@ interface SendFlags extends SuriFlags, TopicFlags {
   readonly file?: string;
   readonly as: 'worker' | 'account';
   readonly wait: 'inBlock' | 'finalized';
+  readonly tip?: bigint;
+  readonly maxFee?: bigint;
 }
 
 interface ListenFlags {
@@ -38,15 +44,19 @@ const repeated = (value: string, earlier: readonly string[]): string[] => [...ea
 
 /** `phala send` and `phala listen`: protocol.md §6. */
 export function phalaCommand(): Command {
-  const send = command('send', "seal a command to a contract's key and post it on the contract's topic", [
-    ...chainSettings,
-  ])
+  const send = command(
+    'send',
+    "seal a command to a contract's key and post it on the contract's topic, by the outbox",
+    [...chainSettings, 'data'],
+  )
     .argument('[text]', 'what the contract decodes, or - for standard input')
     .option('--contract <id>', "contract: its id; stands for its topic and the chain's key of it")
     .option('--topic <topic>', 'another topic, as text or 0x-hex; needs --key unless it is that of a contract')
     .option('--key <hex>', 'EcdhKey to seal to (default: the key of the contract on chain)')
     .option('--file <path>', 'file that is the command')
     .addOption(new Option('--as <sender>', 'who posts it').choices(['worker', 'account']).default('worker'))
+    .option('--tip <amount>', "above the fee, to go first, in the chain's smallest unit", amount)
+    .option('--max-fee <amount>', "the most that the command may cost, in the chain's smallest unit", amount)
     .addOption(new Option('--wait <state>', 'what to wait for').choices(['inBlock', 'finalized']).default('inBlock'));
   const listen = command('listen', 'read topics in the form of contracts, each posting once', [
     ...chainSettings,
@@ -70,13 +80,15 @@ async function sendPhala(context: Context<SendFlags>, text: string | undefined):
   const account = payingAccount(flags);
   await using vault = await unlockVault(settings);
   await using chain = await openChain(settings, signal);
+  await using data = await openData(dataFolder(settings, vault), chain, 'outbox');
   const {
     messageId,
     blockHash,
     blockNumber: block,
-  } = await postPhalaCommand(
-    { chain, vault, account, waitFor: flags.wait, signal },
-    { topic, content, as: flags.as, ...recipientKey },
+  } = await postOne(
+    { chain, vault, account, store: data.store, directory: new Recipients(chain, data.store), ...paying(flags) },
+    (outbox) => outbox.send({ suite: 'phala', topic, content, as: flags.as, ...recipientKey }),
+    { wait: flags.wait, signal },
   );
   output.print(
     { event: 'sent', messageId, suite: 'phala', via: 'chain', topic: topicText(topic), blockHash, block },
@@ -156,9 +168,4 @@ function deliveryText({ from: sender, fromKind, topic, encrypted, block, content
   const who = sender === undefined ? fromKind : `${short(sender)} (${fromKind})`;
   const how = encrypted ? 'suite phala' : 'PLAIN, for everybody to read';
   return `${who} on ${topicText(topic)}, block ${block}, ${how}: ${bodyText({ kind: 'data', content })}`;
-}
-
-/** Text where it is printable ASCII, else 0x-hex. */
-function topicText(topic: Uint8Array): string {
-  return topic.every((byte) => byte > 0x20 && byte < 0x7f) ? new TextDecoder().decode(topic) : toHex(topic);
 }

@@ -5,6 +5,7 @@ import { createRelayClient } from '../../relay/index.ts';
 import { readWorker } from '../../worker-state/index.ts';
 import { action, command, withAccount, type Context } from '../command.ts';
 import { bodyFrom, callOf, linesOf, type BodyFlags } from '../message-input.ts';
+import { amount } from '../parse-amount.ts';
 import { parseId } from '../parse-id.ts';
 import type { SuriFlags } from '../secrets.ts';
 import { askOffChain } from '../send/ask-off-chain.ts';
@@ -101,11 +102,6 @@ function checkPath({ via, as, wait, lines }: Flags, account: Account | undefined
   if (isOnChain && wait !== undefined && !isOfChain(wait)) throw badSetting('wait', 'answers come off chain');
   if (via === 'relay' && isOfChain(wait)) throw badSetting('wait', 'off chain there are no blocks');
   if (lines === true && isAnswer(wait)) throw badSetting('wait', 'answers are waited for one message at a time');
-}
-
-function amount(text: string): bigint {
-  if (/^[0-9]{1,19}$/.test(text)) return BigInt(text);
-  throw badSetting('amount', `"${text}" is no whole number`);
 }
 
 function isOfChain(wait: Wait | undefined): boolean {

@@ -10,10 +10,10 @@ export class Recipients implements PeerDirectory {
   readonly #store: TransactionalStore;
   readonly #entries = new Map<Hex, WorkerEntry | undefined>();
 
-  constructor(chain: Chain, store: TransactionalStore, known: WorkerEntry) {
+  constructor(chain: Chain, store: TransactionalStore, known?: WorkerEntry) {
     this.#chain = chain;
     this.#store = store;
-    this.#entries.set(known.identity, known);
+    if (known !== undefined) this.#entries.set(known.identity, known);
   }
 
   get(id: Hex): WorkerEntry | undefined {

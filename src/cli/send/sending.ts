@@ -35,7 +35,7 @@ export interface Sending extends SendingParts {
 }
 
 /** What the sender is willing to pay on chain. */
-export function paying({ tip, maxFee }: SendFlags): Pick<OutboxOptions, 'tip' | 'maxFee'> {
+export function paying({ tip, maxFee }: Pick<SendFlags, 'tip' | 'maxFee'>): Pick<OutboxOptions, 'tip' | 'maxFee'> {
   return { ...(tip === undefined ? {} : { tip }), ...(maxFee === undefined ? {} : { maxFee }) };
 }
 

@@ -104,6 +104,11 @@ export const chainErrors = {
     message: 'The extrinsic was in no block until {block}, where it ceased to be valid.',
     remedy: 'It can not come in any more; submit again, with a tip where blocks are full.',
   },
+  'fate-unknown': {
+    message: 'Whether {what} came in can not be known: no endpoint has all of blocks {first} to {last} any more.',
+    remedy:
+      'Give a node that keeps blocks with --ws (one started with --blocks-pruning archive), or look at an explorer. Messages with a nonce are posted again, since their recipients take them once; a Phala command is not: see khala-relay outbox retry.',
+  },
   'balance-too-low': {
     message: 'Account {account} can not pay the fee: it has {free} {token}.',
     remedy: 'Transfer tokens to the account, or let another one pay.',

@@ -20,7 +20,7 @@ import {
   type PhalaEvent,
   type PhalaListenerOptions,
 } from '../../../src/inbox/index.ts';
-import { createOutbox, postPhalaCommand } from '../../../src/outbox/index.ts';
+import { createOutbox, type PhalaCommand } from '../../../src/outbox/index.ts';
 import { openLmdbStore, openMemoryStore, type TransactionalStore } from '../../../src/store/index.ts';
 import type { Vault } from '../../../src/vault/index.ts';
 import { openWallet, type Wallet } from '../../chain/support.ts';
@@ -187,9 +187,19 @@ describe('the phala suite on topics of contracts', () => {
       await dev.setStorage([[wallet.api.query.phalaRegistry.contractKeys.key(contract) as Hex, toHex(key.publicKey)]]);
     });
 
+    async function send(command: Omit<PhalaCommand, 'suite'>) {
+      const directory = new Map<Hex, never>();
+      // What another outbox posted for the worker counts once it is final.
+      await finalize();
+      await using box = createOutbox({ chain, vault, store: openMemoryStore(), directory, account: bob });
+      await box.start();
+      const receipt = await box.send({ suite: 'phala', ...command });
+      return await receipt.reached('inBlock');
+    }
+
     for (const as of ['worker', 'account'] as const)
       it(`seals to the contract's key and posts as ${as}, so that the contract can open it`, async () => {
-        const posted = await postPhalaCommand({ chain, vault, account: bob }, { topic, content: utf8('run'), as });
+        const posted = await send({ topic, content: utf8('run'), as });
         const messages = await chain.at(posted.blockHash).outboundMessages();
         const message = messages.find(({ destination }) => toHex(destination) === toHex(topic));
         assert.deepEqual(message?.sender, { kind: as, id: as === 'worker' ? vault.identity : bob.id });
@@ -203,23 +213,22 @@ describe('the phala suite on topics of contracts', () => {
     it('seals to a key that is given, for any other topic', async () => {
       const heard = await listening();
       const recipientKey = await currentKey(vault);
-      await postPhalaCommand({ chain, vault, account: bob }, { topic: other, content: utf8('back'), recipientKey });
+      await send({ topic: other, content: utf8('back'), recipientKey });
       await finalize();
       await until(() => heard.deliveries().length === 1);
       assert.deepEqual([text(heard.deliveries()[0]!), heard.deliveries()[0]?.fromKind], ['back', 'worker']);
     });
 
     it("refuses Phala's own topics, a contract without a key, and a topic that the chain would drop", async () => {
-      const options = { chain, vault, account: bob };
-      const send = (name: Uint8Array, recipientKey = key.publicKey) =>
-        postPhalaCommand(options, { topic: name, content: '0x00', recipientKey });
-      await rejected(send(utf8('phala/mining/report')), 'phala-topic');
-      await rejected(send(utf8('^phala/mining/update')), 'bad-topic');
-      await rejected(send(new Uint8Array()), 'bad-topic');
+      const to = (name: Uint8Array, recipientKey = key.publicKey) =>
+        send({ topic: name, content: '0x00', recipientKey });
+      await rejected(to(utf8('phala/mining/report')), 'phala-topic');
+      await rejected(to(utf8('^phala/mining/update')), 'bad-topic');
+      await rejected(to(new Uint8Array()), 'bad-topic');
       const unknown = contractTopic(`0x${'77'.repeat(32)}`);
-      await rejected(postPhalaCommand(options, { topic: unknown, content: '0x00' }), 'no-contract-key');
-      await rejected(postPhalaCommand(options, { topic: other, content: '0x00' }), 'no-contract-key');
-      await rejected(send(other, new Uint8Array(32)), 'bad-public-key');
+      await rejected(send({ topic: unknown, content: '0x00' }), 'no-contract-key');
+      await rejected(send({ topic: other, content: '0x00' }), 'no-contract-key');
+      await rejected(to(other, new Uint8Array(32)), 'bad-public-key');
     });
 
     it('envelopes of its own never go anywhere but to the topic of their recipient', async () => {

@@ -1,31 +1,23 @@
 import { isRelayError, RelayError } from '../../errors/index.ts';
 import type { Hex } from '../../codec/index.ts';
 import type { Inclusion, SignedExtrinsic } from '../chain.ts';
-import { parseHeader } from '../head/header.ts';
-import { expectObject } from '../rpc/expect.ts';
-import type { ReadAt } from '../runtime/runtime-cache.ts';
 import type { BlockStorage } from '../storage/block-storage.ts';
-import { extrinsicsOf } from '../storage/touched-workers.ts';
+import type { BlockBody } from '../storage/body-reader.ts';
 import { storagePrefix } from '../storage/storage-key.ts';
 import { outcomeOf, type Outcome } from './dispatch-outcome.ts';
 
 const eventsKey = storagePrefix('System', 'Events');
 
 /** The extrinsic's inclusion if it is in this block; undefined if not. `hex` is that of its bytes. */
-export async function findIn(
+export async function findInclusion(
   storage: BlockStorage,
-  readAt: ReadAt,
+  { number, extrinsics }: BlockBody,
   { extrinsic, hex }: { readonly extrinsic: SignedExtrinsic; readonly hex: Hex },
   signal: AbortSignal | undefined,
 ): Promise<Inclusion | undefined> {
   const { hash } = storage;
-  const answer = await readAt('chain_getBlock', [hash], hash, signal);
-  if (answer === null) return undefined;
-  const index = extrinsicsOf(answer).indexOf(hex);
+  const index = extrinsics.indexOf(hex);
   if (index < 0) return undefined;
-  const { number } = parseHeader(
-    expectObject(expectObject(answer, 'chain_getBlock')['block'], 'chain_getBlock')['header'],
-  );
   const outcome = await readOutcome(storage, hash, index, signal).catch(unknownWhereForgotten);
   const { failures, failure } = outcome ?? { failures: [], failure: undefined };
   return {

@@ -1,0 +1,145 @@
+import type { Inclusion, SignedExtrinsic } from '../chain/index.ts';
+import { RelayError } from '../errors/index.ts';
+import type { Batch, BatchItem } from './batch.ts';
+import type { Flight } from './flight.ts';
+import type { Progress } from './message-record.ts';
+import { Change, type Stored } from './outbox-store.ts';
+import type { SendId } from './send-id.ts';
+import type { Work } from './work.ts';
+import type { WorkerLane } from './worker-lane.ts';
+
+/** What becomes of extrinsics under way and of the messages in them: each step is one transaction. */
+export class FlightLog {
+  readonly #work: Work;
+  readonly #workerLane: WorkerLane;
+
+  constructor(work: Work, workerLane: WorkerLane) {
+    this.#work = work;
+    this.#workerLane = workerLane;
+  }
+
+  /** Before a node gets it. Throws outbox-changed where one of its messages was cancelled meanwhile. */
+  async begin({ as, items }: Batch, extrinsic: SignedExtrinsic): Promise<Flight> {
+    const [first] = items;
+    if (first === undefined) throw new RelayError('no-calls');
+    const flight = { id: first.stored.id, as, members: items.map(({ stored }) => stored.id), extrinsic };
+    const change = new Change().fly(flight);
+    const statuses = items.map(({ stored, messageId }) => [stored.id, { state: 'submitted', messageId }] as const);
+    items.forEach((item, i) => {
+      const [id, progress] = statuses[i] ?? [item.stored.id, item.stored.record.progress];
+      change.progress(item.stored, progress).unqueue(id, as);
+      if (item.signed !== undefined) change.sign(id, item.signed);
+    });
+    const before = items.map(({ stored }) => stored);
+    if (!(await this.#work.save(change, before, statuses))) throw new RelayError('outbox-changed');
+    for (const { stored, signed } of items) if (signed !== undefined) this.#workerLane.signed(stored, signed);
+    return flight;
+  }
+
+  /** Signed anew, since nodes refused what was signed before. */
+  async signedAnew(former: Flight, extrinsic: SignedExtrinsic): Promise<Flight> {
+    const flight = { ...former, extrinsic };
+    await this.#work.save(new Change().fly(flight), [], []);
+    return flight;
+  }
+
+  /** In a best block, or, where undefined, in none any more. */
+  async included({ members: ids }: Flight, inclusion: Inclusion | undefined): Promise<void> {
+    const failed = new Set(inclusion?.failures?.map(({ index }) => index));
+    const members = await this.#current(ids);
+    const change = new Change();
+    const statuses: (readonly [SendId, Progress])[] = [];
+    members.forEach((stored, i) => {
+      const { progress } = stored.record;
+      if (failed.has(i) || !('messageId' in progress)) return;
+      const { messageId } = progress;
+      const next: Progress =
+        inclusion === undefined
+          ? { state: 'submitted', messageId }
+          : { state: 'inBlock', messageId, ...placeOf(inclusion) };
+      change.progress(stored, next);
+      statuses.push([stored.id, next]);
+    });
+    await this.#work.save(change, members, statuses);
+  }
+
+  /** In a finalized block: what is in it has its end. */
+  async finalized(flight: Flight, inclusion: Inclusion): Promise<void> {
+    const failures = new Map(inclusion.failures?.map((failure) => [failure.index, failure]));
+    const members = await this.#current(flight.members);
+    const ends = members.map((stored, i): readonly [Stored, Progress] => {
+      const failure = failures.get(i);
+      const error =
+        inclusion.failure ??
+        (failure === undefined
+          ? undefined
+          : new RelayError('dispatch-failed', {
+              details: { pallet: failure.pallet, error: failure.error, docs: 'it stands alone among the batch.' },
+            }));
+      const { progress } = stored.record;
+      if (error !== undefined || !('messageId' in progress))
+        return [stored, { state: 'failed', error: error ?? new RelayError('outbox-changed') }];
+      const { messageId } = progress;
+      return [stored, { state: 'finalized', messageId, ...placeOf(inclusion) }];
+    });
+    await this.#end(ends, flight);
+  }
+
+  /**
+   * It can not come in any more: its messages wait again. An account's are sealed anew, to what is then the newest key. A
+   * worker's stay as they are signed, until it is known that they can not come in.
+   */
+  async requeue(flight: Flight): Promise<void> {
+    const members = await this.#current(flight.members);
+    const change = new Change().land(flight);
+    const statuses: (readonly [SendId, Progress])[] = [];
+    for (const stored of members) {
+      const { progress } = stored.record;
+      const isKept = flight.as === 'worker';
+      if (isKept && progress.state !== 'inBlock') continue;
+      const next: Progress =
+        isKept && 'messageId' in progress ? { state: 'submitted', messageId: progress.messageId } : { state: 'queued' };
+      change.progress(stored, next);
+      if (!isKept) change.queue(stored.id, 'account');
+      statuses.push([stored.id, next]);
+    }
+    if (!(await this.#work.save(change, members, statuses))) throw new RelayError('outbox-changed');
+  }
+
+  /** Nobody can know whether an account's came in. What has a nonce waits again; a command is not posted twice. */
+  async lostSight(flight: Flight, error: RelayError): Promise<void> {
+    const members = await this.#current(flight.members);
+    const commands = members.filter(({ record }) => record.suite === 'phala');
+    const failed = { state: 'failed', error } as const;
+    if (commands.length > 0) await this.#work.finish(commands.map((stored) => [stored, failed] as const));
+    const left = flight.members.filter((id) => !commands.some((stored) => stored.id === id));
+    await this.requeue({ ...flight, members: left });
+  }
+
+  /** In no block, and not to be tried again. `flight` is undefined where it was not even stored. */
+  async failed(items: readonly BatchItem[], flight: Flight | undefined, error: RelayError): Promise<void> {
+    const members = await this.#current(items.map(({ stored }) => stored.id));
+    await this.#end(
+      members.map((stored) => [stored, { state: 'failed', error }] as const),
+      flight,
+    );
+  }
+
+  async #end(ends: readonly (readonly [Stored, Progress])[], flight: Flight | undefined): Promise<void> {
+    const change = new Change();
+    if (flight !== undefined) change.land(flight);
+    for (const [{ id, record }] of ends) change.unsign(id).unqueue(id, record.as);
+    if (!(await this.#work.finish(ends, change))) throw new RelayError('outbox-changed');
+    for (const [{ id }] of ends) this.#workerLane.forget(id);
+  }
+
+  /** Records as they are now: only the running outbox changes what is on its way. */
+  async #current(ids: readonly SendId[]): Promise<Stored[]> {
+    const found = await Promise.all(ids.map((id) => this.#work.store.get(id)));
+    return found.filter((stored) => stored !== undefined);
+  }
+}
+
+function placeOf({ blockHash, blockNumber, isOutcomeUnknown }: Inclusion) {
+  return { blockHash, blockNumber, ...(isOutcomeUnknown === true && { isOutcomeUnknown }) };
+}

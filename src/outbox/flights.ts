@@ -1,0 +1,166 @@
+import type { Inclusion } from '../chain/index.ts';
+import { isRelayError, type RelayError } from '../errors/index.ts';
+import type { Flight } from './flight.ts';
+import type { FlightLog } from './flight-log.ts';
+import { isBadSequence } from './bad-sequence.ts';
+import type { SendId } from './send-id.ts';
+import type { Work } from './work.ts';
+
+/** The extrinsic can not come in any more. */
+const lost: ReadonlySet<string> = new Set(['extrinsic-expired', 'nonce-conflict', 'extrinsic-rejected']);
+/** Before an extrinsic is looked for again after the chain or the store was out of reach. */
+const retryMs = 1_000;
+
+/** An extrinsic that is followed. */
+export interface Tracked {
+  flight: Flight;
+  /** In a best block: the next extrinsic may follow. */
+  isInBlock: boolean;
+  readonly landing: AbortController;
+  /** What is written of it, one after the other. */
+  writing: Promise<void>;
+}
+
+/** The extrinsics under way, each followed to its end. */
+export class Flights {
+  readonly #work: Work;
+  readonly #log: FlightLog;
+  readonly #tracked = new Map<SendId, Tracked>();
+  readonly #following = new Set<Promise<void>>();
+
+  constructor(work: Work, log: FlightLog) {
+    this.#work = work;
+    this.#log = log;
+  }
+
+  /** Whether one of them is in no block yet. */
+  get isAnyOpen(): boolean {
+    return [...this.#tracked.values()].some(({ isInBlock }) => !isInBlock);
+  }
+
+  has({ flight }: Tracked): boolean {
+    return this.#tracked.has(flight.id);
+  }
+
+  members(): Set<SendId> {
+    return new Set([...this.#tracked.values()].flatMap(({ flight }) => flight.members));
+  }
+
+  track(flight: Flight): Tracked {
+    const tracked = { flight, isInBlock: false, landing: new AbortController(), writing: Promise.resolve() };
+    this.#tracked.set(flight.id, tracked);
+    return tracked;
+  }
+
+  untrack({ flight, landing }: Tracked): void {
+    this.#tracked.delete(flight.id);
+    landing.abort();
+    this.#work.wake();
+  }
+
+  follow(tracked: Tracked): void {
+    const following = this.#run(tracked).finally(() => this.#following.delete(following));
+    this.#following.add(following);
+  }
+
+  /** Resolves when nothing is under way in this process; the signal of the work ends it. */
+  async stop(): Promise<void> {
+    await Promise.allSettled(this.#following);
+    await Promise.allSettled([...this.#tracked.values()].map(({ writing }) => writing));
+  }
+
+  async #run(tracked: Tracked): Promise<void> {
+    const ended = AbortSignal.any([this.#work.signal, tracked.landing.signal]);
+    while (!(await this.#isOver(tracked, ended))) await pause(retryMs, ended);
+  }
+
+  /** Follows a flight to its end. False: the chain or the store was out of reach on the way. */
+  async #isOver(tracked: Tracked, ended: AbortSignal): Promise<boolean> {
+    try {
+      const inclusion = await this.#work.chain.follow(tracked.flight.extrinsic, {
+        waitFor: 'finalized',
+        signal: ended,
+        onInclusion: (found) => {
+          this.#write(tracked, () => this.#included(tracked, found)).catch(this.#work.setback);
+        },
+      });
+      await this.#write(tracked, () => this.#finalized(tracked, inclusion));
+      return true;
+    } catch (error) {
+      if (ended.aborted) return true;
+      if (!isRelayError(error) || !(lost.has(error.code) || error.code === 'fate-unknown')) {
+        this.#work.setback(error);
+        return false;
+      }
+      return this.#isGiven(tracked, error);
+    }
+  }
+
+  /** False: the store was out of reach. */
+  async #isGiven(tracked: Tracked, error: RelayError): Promise<boolean> {
+    try {
+      await this.#write(tracked, async () => {
+        // What became of a worker's messages is found out one by one.
+        const isUnknown = error.code === 'fate-unknown' && tracked.flight.as === 'account';
+        if (isUnknown) this.#work.setback(error);
+        await (isUnknown ? this.#log.lostSight(tracked.flight, error) : this.#log.requeue(tracked.flight));
+        this.untrack(tracked);
+      });
+      return true;
+    } catch (failure) {
+      this.#work.setback(failure);
+      return false;
+    }
+  }
+
+  /** One after the other. */
+  #write(tracked: Tracked, work: () => Promise<void>): Promise<void> {
+    const written = tracked.writing.then(work);
+    tracked.writing = written.catch(() => undefined);
+    return written;
+  }
+
+  async #included(tracked: Tracked, inclusion: Inclusion | undefined): Promise<void> {
+    const { flight } = tracked;
+    tracked.isInBlock = inclusion !== undefined;
+    if (inclusion !== undefined && mayComeAgain(flight, inclusion)) await this.#again(tracked);
+    else if (inclusion?.failure === undefined) await this.#log.included(flight, inclusion);
+    this.#work.wake();
+  }
+
+  async #finalized(tracked: Tracked, inclusion: Inclusion): Promise<void> {
+    const { flight } = tracked;
+    if (mayComeAgain(flight, inclusion)) {
+      await this.#again(tracked);
+      return;
+    }
+    await this.#log.finalized(flight, inclusion);
+    this.untrack(tracked);
+  }
+
+  async #again(tracked: Tracked): Promise<void> {
+    await this.#log.requeue(tracked.flight);
+    this.untrack(tracked);
+  }
+}
+
+/**
+ * A worker's sequence guards itself: what is signed can be posted again at once where it did not fit, and where nobody knows
+ * whether it did, blocks are searched for it. An account's messages have nothing to fail of once they are in a block.
+ */
+function mayComeAgain({ as }: Flight, { failure, isOutcomeUnknown = false }: Inclusion): boolean {
+  return as === 'worker' && (isOutcomeUnknown || (failure !== undefined && isBadSequence(failure)));
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener('abort', done);
+  });
+}
