@@ -8,10 +8,11 @@ import { isIP } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import type { Logger } from 'pino';
 import { asRelayError, RelayError } from '../errors/index.ts';
-import { addBodyBudget } from './body-budget.ts';
+import { limitConnections } from './connection-limit.ts';
 import { frameOverhead } from './frames.ts';
 import type { RelayLimits } from './limits.ts';
 import { fromFastify, problemType, toProblem } from './problem.ts';
+import { addRequestBodies } from './request-bodies.ts';
 import type { RelayOptions } from './relay-options.ts';
 
 export interface HttpServerParts {
@@ -19,6 +20,12 @@ export interface HttpServerParts {
   readonly trustProxy: RelayOptions['trustProxy'];
   readonly limits: RelayLimits;
   readonly logger: Logger;
+  /** Charges an address for so many units. Throws rate-limited. */
+  readonly charge: (address: string, units: number) => void;
+  /** A request was refused before anything read what it carries. */
+  readonly refused: (code: string) => void;
+  /** A connection over the limit of its address was ended. */
+  readonly connectionRefused: () => void;
 }
 
 const maxHeaderBytes = 16 * 1024;
@@ -36,26 +43,26 @@ export async function createFastify(parts: HttpServerParts): Promise<FastifyInst
     maxHeaderSize: maxHeaderBytes,
   };
   const loggerInstance: FastifyBaseLogger = logger;
-  const secure = tls === undefined ? undefined : secureOptions(tls);
+  // A handshake that does not end is a request that does not arrive.
+  const secure = tls === undefined ? undefined : { ...secureOptions(tls), handshakeTimeout: limits.requestTimeoutMs };
+  const proxies = checkProxies(trustProxy ?? []);
   const server = fastify({
     serverFactory: (handler): Server => {
       const options = { ...timeouts, ...secure };
       const made = tls === undefined ? createHttpServer(options, handler) : createHttpsServer(options, handler);
       made.maxConnections = limits.maxConnections;
+      const most = 2 * limits.maxConnectionsPerAddress;
+      limitConnections(made, { most, proxies, refused: parts.connectionRefused });
       return made;
     },
-    bodyLimit: limits.maxBodyBytes,
-    trustProxy: trustProxy === undefined ? false : checkProxies(trustProxy),
+    trustProxy: trustProxy === undefined ? false : proxies,
     loggerInstance,
     logController: new LogController({ disableRequestLogging: true }),
     forceCloseConnections: 'idle',
     exposeHeadRoutes: false,
   });
-  server.addContentTypeParser('application/octet-stream', { parseAs: 'buffer' }, (_, body, done) => {
-    done(null, body);
-  });
   addErrorFormat(server, parts);
-  addBodyBudget(server, limits.maxBodyBytes, limits.maxPendingBytes);
+  addRequestBodies(server, parts);
   // Nothing here goes by cookies or addresses that a page would borrow: any page may be a sender, as any program may.
   await server.register(cors, { origin: '*', exposedHeaders: ['retry-after'], maxAge: secondsPerDay });
   await server.register(websocket, {
@@ -72,9 +79,13 @@ export async function createFastify(parts: HttpServerParts): Promise<FastifyInst
   return server;
 }
 
-function addErrorFormat(server: FastifyInstance, { limits, logger }: HttpServerParts): void {
+function addErrorFormat(server: FastifyInstance, { logger }: HttpServerParts): void {
+  const routes = new Map<string, string[]>();
+  server.addHook('onRoute', ({ url, method }) => {
+    routes.set(url, [...(routes.get(url) ?? []), ...[method].flat()]);
+  });
   server.setErrorHandler((error, _, reply) => {
-    const known = fromFastify(error, limits.maxBodyBytes);
+    const known = fromFastify(error);
     const problem = toProblem(known);
     if (problem.status === 500) logger.error({ err: known }, 'a request failed');
     const { retryAfterMs } = known.details ?? {};
@@ -83,7 +94,7 @@ function addErrorFormat(server: FastifyInstance, { limits, logger }: HttpServerP
   });
   const nothingHere = ({ method, url }: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const path = url.split('?', 1)[0] ?? '/';
-    const allowed = methods.filter((each) => server.hasRoute({ method: each, url: path })).join(', ');
+    const allowed = methods.filter((each) => routes.get(path)?.includes(each)).join(', ');
     if (allowed !== '') reply.header('allow', allowed);
     const problem = toProblem(
       allowed === ''

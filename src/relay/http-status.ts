@@ -11,6 +11,7 @@ const statusByCode: Readonly<Record<string, number>> = {
   'epoch-erased': 410,
   'envelope-too-large': 413,
   'batch-too-large': 413,
+  'unsupported-media-type': 415,
   'not-for-us': 422,
   'unknown-epoch': 422,
   'open-failed': 422,

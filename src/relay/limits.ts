@@ -17,7 +17,7 @@ const rate = (perSecond: number, burst: number, description: string) =>
     { perSecond: Type.Number({ exclusiveMinimum: 0 }), burst: Type.Number({ minimum: 1 }) },
     {
       default: { perSecond, burst },
-      description: `${description}, messages: so many a second, and at once after a pause`,
+      description: `${description}, messages (each 4 KiB that one begins): so many a second, and at once after a pause`,
     },
   );
 
@@ -25,10 +25,13 @@ const rate = (perSecond: number, burst: number, description: string) =>
 export const limitsSchema = Type.Object({
   maxMessageBytes: bytes(mebibyte / 4, 'SignedEnvelope'),
   maxBatch: count(256, 'Messages of one HTTP request'),
-  maxBodyBytes: bytes(4 * mebibyte, 'Body of one HTTP request'),
+  maxBodyBytes: bytes(mebibyte, 'JSON of one HTTP request'),
   maxPendingBytes: bytes(64 * mebibyte, 'Messages between arrival and answer, of all senders together'),
   maxConnections: count(10_000, 'TCP connections'),
-  maxConnectionsPerAddress: count(256, 'WebSockets of one address; IPv6: of a /64'),
+  maxConnectionsPerAddress: count(
+    256,
+    'WebSockets of one address (IPv6: of a /64), and half of its TCP connections, unless it is a trusted proxy',
+  ),
   window: count(256, 'Unanswered requests of one WebSocket'),
   maxCredit: count(1024, 'Deliveries that one recipient may ask for ahead'),
   maxAwaitedReplies: count(1024, 'Reply boxes that one WebSocket may wait at'),

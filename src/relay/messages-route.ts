@@ -1,51 +1,70 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { decodeForwarded, type SignedEnvelopeJson } from '../codec/index.ts';
-import { RelayError } from '../errors/index.ts';
+import type { Logger } from 'pino';
+import { decodeForwarded } from '../codec/index.ts';
+import { asRelayError, RelayError } from '../errors/index.ts';
 import { ingestJson } from './ingest.ts';
 import type { RelayLimits } from './limits.ts';
+import { messageJsonReader } from './message-json.ts';
+import type { Metrics } from './metrics.ts';
 import type { Pipeline, Receipt } from './pipeline.ts';
 import { toProblem, type Problem } from './problem.ts';
-import { messageCheck } from './schemas.ts';
 
 export interface MessagesRouteParts {
   readonly pipeline: Pipeline;
   readonly limits: RelayLimits;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
 }
 
 /** POST /v1/messages: one message as bytes, one as JSON, or a batch. POST /v1/forward: one from another relay. */
-export function addMessagesRoutes(server: FastifyInstance, { pipeline, limits }: MessagesRouteParts): void {
+export function addMessagesRoutes(server: FastifyInstance, parts: MessagesRouteParts): void {
+  const { pipeline, limits, metrics, logger } = parts;
+  const readJson = messageJsonReader(limits.maxMessageBytes);
+
+  const counted = <T>(read: () => T): T => {
+    try {
+      return read();
+    } catch (error) {
+      metrics.count('refused_total', asRelayError(error, 'relay-failed').code);
+      throw error;
+    }
+  };
+  const fromJson = (item: unknown): Uint8Array => counted(() => ingestJson(readJson(item)));
+
+  const problemOf = (error: unknown): Problem => {
+    const problem = toProblem(error);
+    if (problem.status === 500) logger.error({ err: error }, 'a message failed');
+    return problem;
+  };
+
+  const submitBatch = async (items: readonly unknown[], address: string): Promise<(Receipt | Problem)[]> => {
+    const { maxBatch } = limits;
+    if (items.length > maxBatch)
+      throw new RelayError('batch-too-large', { details: { size: items.length, max: maxBatch } });
+    const submitted = items.map(async (item, index) => {
+      // The request was charged as one message, and by its bytes.
+      if (index > 0)
+        counted(() => {
+          pipeline.admit(address);
+        });
+      return pipeline.submit(fromJson(item), { address, isPaid: true });
+    });
+    return Promise.all(submitted.map((receipt) => receipt.catch(problemOf)));
+  };
+
   server.post('/v1/messages', async (request, reply) => {
     const { body, ip: address } = request;
-    if (Array.isArray(body)) return { results: await submitBatch(body, pipeline, limits, address) };
+    if (Array.isArray(body)) return { results: await submitBatch(body, address) };
     const bytes = body instanceof Uint8Array ? body : fromJson(body);
-    const receipt = await pipeline.submit(bytes, { address });
+    const receipt = await pipeline.submit(bytes, { address, isPaid: true });
     return reply.code(statusOf(receipt)).send(receipt);
   });
 
   server.post('/v1/forward', async (request, reply) => {
-    const { hops, signedEnvelope } = decodeForwarded(octets(request));
-    const receipt = await pipeline.submit(signedEnvelope, { address: request.ip, hops });
+    const { hops, signedEnvelope } = counted(() => decodeForwarded(octets(request)));
+    const receipt = await pipeline.submit(signedEnvelope, { address: request.ip, hops, isPaid: true });
     return reply.code(statusOf(receipt)).send(receipt);
   });
-}
-
-async function submitBatch(
-  items: readonly unknown[],
-  pipeline: Pipeline,
-  { maxBatch }: RelayLimits,
-  address: string,
-): Promise<(Receipt | Problem)[]> {
-  if (items.length > maxBatch)
-    throw new RelayError('batch-too-large', { details: { size: items.length, max: maxBatch } });
-  const submitted = items.map(async (item) => pipeline.submit(fromJson(item), { address }));
-  return Promise.all(submitted.map((receipt) => receipt.catch(toProblem)));
-}
-
-function fromJson(item: unknown): Uint8Array {
-  if (messageCheck.Check(item)) return ingestJson(item as SignedEnvelopeJson);
-  const [first] = messageCheck.Errors(item);
-  const reason = first === undefined ? 'it is not a message' : `${first.instancePath || 'the body'} ${first.message}`;
-  throw new RelayError('bad-request', { details: { reason } });
 }
 
 function octets({ body }: FastifyRequest): Uint8Array {

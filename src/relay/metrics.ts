@@ -3,12 +3,12 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 // Labels take values of closed sets only, so the number of series is bounded.
 const counters = {
   messages_total: ['Messages that were taken', 'status'],
-  refused_total: ['Messages that were refused', 'code'],
+  refused_total: ['Messages and requests that were refused', 'code'],
   deliveries_total: ['Messages sent to their recipients'],
   acknowledged_total: ['Acknowledgements of recipients that are on disk'],
   logins_total: ['Logins of recipients', 'outcome'],
   forwards_total: ['Messages in the queue to other relays that were settled', 'outcome'],
-  connections_closed_total: ['WebSockets that the relay closed', 'reason'],
+  connections_closed_total: ['Connections that the relay closed', 'reason'],
 } as const;
 
 const gauges = {

@@ -4,6 +4,7 @@ import { batchResultSchema, healthSchema, infoSchema, messageSchema, problemSche
 
 /** OpenAPI 3.1 of what the relay offers over HTTP; /v1/ws is in docs/relay.md. */
 export function openApiDocument({ maxBatch, maxMessageBytes }: Pick<RelayLimits, 'maxBatch' | 'maxMessageBytes'>) {
+  const message = messageSchema(maxMessageBytes);
   const octets = { schema: { type: 'string', format: 'binary', maxLength: maxMessageBytes } };
   return {
     openapi: '3.1.0',
@@ -18,10 +19,7 @@ export function openApiDocument({ maxBatch, maxMessageBytes }: Pick<RelayLimits,
               'application/octet-stream': octets,
               'application/json': {
                 schema: {
-                  anyOf: [
-                    messageSchema,
-                    { type: 'array', items: { anyOf: [messageSchema, anything] }, maxItems: maxBatch },
-                  ],
+                  anyOf: [message, { type: 'array', items: { anyOf: [message, anything] }, maxItems: maxBatch }],
                 },
               },
             },
@@ -97,6 +95,7 @@ const problems = {
   404: problem('The recipient is not served here'),
   410: problem('The key that it is sealed to was erased; details.record has the current one'),
   413: problem('Too large'),
+  415: problem('Neither bytes nor JSON'),
   422: problem('The message can not be taken, now or later'),
   429: problem('Too many; Retry-After tells when'),
   503: problem('Busy or stopping; try again'),

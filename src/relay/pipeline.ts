@@ -10,7 +10,7 @@ import type { Metrics } from './metrics.ts';
 import type { LocalEntity } from './relay-options.ts';
 import { replyBox } from './reply-box.ts';
 import type { Route, Router } from './route.ts';
-import { addressKey, TokenBuckets } from './token-buckets.ts';
+import { addressKey, TokenBuckets, unitsOf } from './token-buckets.ts';
 import { checkFields, checkSignature, type VerifyOptions } from './verify.ts';
 
 /** stored: kept for the recipient. delivered: its own inbox has it. duplicate: it was there before. forwarded: queued for another relay. */
@@ -27,6 +27,8 @@ export interface Arrival {
   readonly address: string;
   /** Relays that it passed, where one of them sent it. */
   readonly hops?: number;
+  /** Whether its address was charged for it already, as for an HTTP request. Default false. */
+  readonly isPaid?: boolean;
 }
 
 /** Where a reply came from. */
@@ -76,9 +78,9 @@ export class Pipeline {
     };
   }
 
-  /** Counts one costly request of an address. Throws rate-limited. */
-  admit(address: string): void {
-    this.#buckets.address.take(addressKey(address));
+  /** Counts a costly request of an address, in units of {@link unitsOf}. Throws rate-limited. */
+  admit(address: string, units = 1): void {
+    this.#buckets.address.take(addressKey(address), units);
   }
 
   /** As {@link admit}, for what can't be refused: time until it may go on, ms; 0: it is counted. */
@@ -116,9 +118,10 @@ export class Pipeline {
     }
   }
 
-  async #submit(bytes: Uint8Array, { address, hops }: Arrival): Promise<Receipt> {
+  async #submit(bytes: Uint8Array, { address, hops, isPaid = false }: Arrival): Promise<Receipt> {
     const { ingest, router, gate, verify } = this.#parts;
-    this.admit(address);
+    const units = unitsOf(bytes.length);
+    if (!isPaid) this.admit(address, units);
     if (hops !== undefined && hops > maxHops)
       throw new RelayError('too-many-hops', { details: { hops, max: maxHops } });
     const message = ingest(bytes);
@@ -127,14 +130,15 @@ export class Pipeline {
     const route = router(message.header.to);
     await checkSignature(message, verify, addressKey(address));
     // After the signature: nobody can use up what belongs to another sender.
-    this.#buckets.identity.take(message.header.from);
-    this.#buckets.recipient.take(message.header.to);
+    this.#buckets.identity.take(message.header.from, units);
+    this.#buckets.recipient.take(message.header.to, units);
     return { messageId: message.messageId, status: await this.#pass(message, route, hops ?? 0) };
   }
 
   async #submitReply(bytes: Uint8Array, { address, from }: ReplyArrival): Promise<Receipt> {
     const { ingest, router, gate, verify, mailStore } = this.#parts;
-    if (address !== undefined) this.admit(address);
+    const units = unitsOf(bytes.length);
+    if (address !== undefined) this.admit(address, units);
     const message = ingest(bytes);
     checkFields(message, false, verify);
     const { header, messageId } = message;
@@ -146,7 +150,7 @@ export class Pipeline {
         details: { identity: from, reason: 'replies are kept for those whose mail is taken here' },
       });
     await checkSignature(message, verify, address === undefined ? undefined : addressKey(address));
-    if (address !== undefined) this.#buckets.identity.take(from);
+    if (address !== undefined) this.#buckets.identity.take(from, units);
     const { duplicate } = await mailStore.append(replyBox(header.to, header.recipientKey), messageId, bytes);
     return { messageId, status: duplicate ? 'duplicate' : 'stored' };
   }

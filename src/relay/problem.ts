@@ -29,11 +29,10 @@ export function toProblem(error: unknown): Problem {
 }
 
 /** What fastify refuses by itself, in the catalogue's words. */
-export function fromFastify(error: unknown, maxBodyBytes: number): RelayError {
+export function fromFastify(error: unknown): RelayError {
   if (error instanceof RelayError) return error;
   const { code, statusCode = 500, message } = error as { code?: string; statusCode?: number; message?: string };
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE')
-    return new RelayError('envelope-too-large', { details: { size: `more than ${maxBodyBytes}`, max: maxBodyBytes } });
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return new RelayError('unsupported-media-type');
   if (statusCode < 500) return new RelayError('bad-request', { details: { reason: message ?? 'it is malformed' } });
   return asRelayError(error, 'relay-failed');
 }

@@ -208,9 +208,20 @@ class FastifyRelay implements Relay {
   async #createServer(sessions: Sessions, pipeline: Pipeline): Promise<FastifyInstance> {
     const { genesisHash, mailStore, local, tls, trustProxy } = this.#options;
     const [limits, metrics, logger] = [this.#limits, this.#metrics, this.#logger];
-    const server = await createFastify({ limits, logger, tls, trustProxy });
+    const server = await createFastify({
+      ...{ limits, logger, tls, trustProxy },
+      charge: (address, units) => {
+        pipeline.admit(address, units);
+      },
+      refused: (code) => {
+        metrics.count('refused_total', code);
+      },
+      connectionRefused: () => {
+        metrics.count('connections_closed_total', 'too-many');
+      },
+    });
     sessions.addRoute(server);
-    addMessagesRoutes(server, { pipeline, limits });
+    addMessagesRoutes(server, { pipeline, limits, metrics, logger });
     addInfoRoutes(server, {
       ...{ genesisHash, limits, metrics, mailStore },
       identity: local?.identity,

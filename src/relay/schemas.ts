@@ -1,23 +1,27 @@
 import Type from 'typebox';
-import { Compile } from 'typebox/compile';
 
 const hex = (bytes: number, description: string) =>
   Type.String({ pattern: `^0x[0-9a-fA-F]{${2 * bytes}}$`, description });
 
-/** SignedEnvelope as JSON (protocol.md §8). */
-export const messageSchema = Type.Object(
-  {
-    from: hex(32, "Sender's IdentityKey"),
-    to: hex(32, "Recipient's IdentityKey"),
-    nonce: Type.String({ pattern: '^(0|[1-9][0-9]{0,19})$', description: 'u64, decimal' }),
-    payload: Type.String({ pattern: '^0x([0-9a-fA-F]{2})+$', description: 'SCALE of the envelope' }),
-    sig: hex(64, 'sr25519 signature by `from`'),
-  },
-  {
-    additionalProperties: false,
-    description: 'A signed envelope; its fields repeat the header and must agree with it',
-  },
-);
+/** SignedEnvelope as JSON (protocol.md §8), of a message of so many bytes at most. */
+export const messageSchema = (maxMessageBytes: number) =>
+  Type.Object(
+    {
+      from: hex(32, "Sender's IdentityKey"),
+      to: hex(32, "Recipient's IdentityKey"),
+      nonce: Type.String({ pattern: '^(0|[1-9][0-9]{0,19})$', description: 'u64, decimal' }),
+      payload: Type.String({
+        pattern: '^0x([0-9a-fA-F]{2})+$',
+        maxLength: 2 + 2 * maxMessageBytes,
+        description: 'SCALE of the envelope',
+      }),
+      sig: hex(64, 'sr25519 signature by `from`'),
+    },
+    {
+      additionalProperties: false,
+      description: 'A signed envelope; its fields repeat the header and must agree with it',
+    },
+  );
 
 export const receiptSchema = Type.Object({
   messageId: hex(32, 'blake2_256(genesisHash ‖ envelope)'),
@@ -60,5 +64,3 @@ export const infoSchema = Type.Object({
 });
 
 export const healthSchema = Type.Object({ status: Type.String() });
-
-export const messageCheck = Compile(messageSchema);

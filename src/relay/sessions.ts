@@ -8,7 +8,10 @@ import { WsSession, type SessionParts } from './ws-session.ts';
 
 export type SessionsParts = Omit<SessionParts, 'loggedIn' | 'closed'>;
 
+const goingAway = 1001;
 const tryAgainLater = 1013;
+// For a close frame to arrive, of a connection that nobody counts.
+const turnAwayMs = 1_000;
 
 /** All WebSockets of a relay. */
 export class Sessions {
@@ -17,6 +20,7 @@ export class Sessions {
   readonly #readers = new Set<WsSession>();
   readonly #perAddress = new Map<string, number>();
   readonly #pinger: ReturnType<typeof setInterval>;
+  #closed = false;
 
   constructor(parts: SessionsParts) {
     this.#parts = {
@@ -64,11 +68,15 @@ export class Sessions {
   }
 
   #add(socket: WebSocket, stream: Writable, address: string): void {
+    if (this.#closed) {
+      turnAway(socket, goingAway, 'the relay stops');
+      return;
+    }
     const key = addressKey(address);
     const open = this.#perAddress.get(key) ?? 0;
     if (open >= this.#parts.limits.maxConnectionsPerAddress) {
       this.#parts.metrics.count('connections_closed_total', 'too-many');
-      socket.close(tryAgainLater, 'too many connections');
+      turnAway(socket, tryAgainLater, 'too many connections');
       return;
     }
     this.#perAddress.set(key, open + 1);
@@ -77,6 +85,7 @@ export class Sessions {
 
   /** Flushes and closes all. */
   async close(waitMs: number): Promise<void> {
+    this.#closed = true;
     clearInterval(this.#pinger);
     await Promise.all([...this.#all].map((session) => session.close(waitMs)));
   }
@@ -89,4 +98,14 @@ export class Sessions {
     else this.#perAddress.set(key, open);
     this.#readers.delete(session);
   }
+}
+
+function turnAway(socket: WebSocket, code: number, reason: string): void {
+  socket.close(code, reason);
+  const timer = setTimeout(() => {
+    socket.terminate();
+  }, turnAwayMs);
+  socket.once('close', () => {
+    clearTimeout(timer);
+  });
 }

@@ -26,22 +26,23 @@ export class TokenBuckets {
     return this.#buckets.size;
   }
 
-  /** Throws rate-limited. */
-  take(key: string): void {
-    const retryAfterMs = this.tryTake(key);
+  /** Takes so many tokens. Throws rate-limited. */
+  take(key: string, units = 1): void {
+    const retryAfterMs = this.tryTake(key, units);
     if (retryAfterMs > 0) throw new RelayError('rate-limited', { details: { scope: this.#scope, retryAfterMs } });
   }
 
-  /** Time until there is one, ms; 0: it was taken. */
-  tryTake(key: string): number {
+  /** Time until there are so many, ms; 0: they were taken. More than a whole burst is taken as a burst. */
+  tryTake(key: string, units = 1): number {
     const now = this.#now();
     const { perSecond, burst } = this.#rate;
     const bucket = this.#buckets.get(key) ?? { tokens: burst, refilledAt: now };
     bucket.tokens = Math.min(burst, bucket.tokens + (Math.max(0, now - bucket.refilledAt) / 1000) * perSecond);
     bucket.refilledAt = now;
     this.#touch(key, bucket);
-    if (bucket.tokens < 1) return Math.ceil(((1 - bucket.tokens) / perSecond) * 1000);
-    bucket.tokens -= 1;
+    const cost = Math.min(units, burst);
+    if (bucket.tokens < cost) return Math.ceil(((cost - bucket.tokens) / perSecond) * 1000);
+    bucket.tokens -= cost;
     return 0;
   }
 
@@ -54,6 +55,13 @@ export class TokenBuckets {
       return;
     }
   }
+}
+
+const unitBytes = 4096;
+
+/** What so many bytes cost: one for each 4 KiB that they begin. */
+export function unitsOf(bytes: number): number {
+  return Math.max(1, Math.ceil(bytes / unitBytes));
 }
 
 /** What counts as one address: an IPv6 customer has a /64 at least. */

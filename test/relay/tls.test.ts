@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { get } from 'node:https';
+import { connect } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { afterEach, describe, it } from 'mocha';
 import { WebSocket } from 'ws';
@@ -48,6 +49,14 @@ describe('relay: TLS and proxies', () => {
     });
     const hello = await new Promise<Buffer>((resolve, reject) => socket.once('message', resolve).once('error', reject));
     assert.equal(decodeRelayFrame(hello).type, 'hello');
+  });
+
+  it('cuts a connection that never ends its handshake', async () => {
+    const relay = await cleanup.relay({ tls: first, limits: { requestTimeoutMs: 100 } });
+    const socket = connect(Number(new URL(relay.url).port), '127.0.0.1');
+    cleanup.add(socket, () => socket.destroy());
+    await new Promise((resolve) => socket.on('error', () => undefined).once('close', resolve));
+    assert.equal((await shown(relay.url)).status, 200);
   });
 
   it('shows a renewed certificate to new connections, and keeps the old one where that can not be used', async () => {

@@ -137,6 +137,10 @@ export const relayErrors = {
     message: 'The request is refused: {reason}.',
     remedy: 'See /openapi.json for what this relay takes.',
   },
+  'unsupported-media-type': {
+    message: 'The body of the request is of a kind that this relay does not take.',
+    remedy: 'Send application/octet-stream or application/json; see /openapi.json.',
+  },
   'method-not-allowed': {
     message: '{path} does not take {method}, but {allowed}.',
     remedy: 'See /openapi.json for what this relay offers.',

@@ -1,0 +1,131 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { IncomingMessage } from 'node:http';
+import { asRelayError, RelayError } from '../errors/index.ts';
+import { BodyBudget, type BodyLease } from './body-budget.ts';
+import { frameOverhead } from './frames.ts';
+import type { RelayLimits } from './limits.ts';
+import { addressKey, unitsOf } from './token-buckets.ts';
+
+export interface RequestBodiesParts {
+  readonly limits: RelayLimits;
+  /** Charges an address for so many units. Throws rate-limited. */
+  readonly charge: (address: string, units: number) => void;
+  /** A body was refused. */
+  readonly refused: (code: string) => void;
+}
+
+/**
+ * The bodies of requests: their address pays for each before it is read, and for its bytes as they arrive; what they hold of memory
+ * is bounded; nothing but bytes and JSON is taken.
+ */
+export function addRequestBodies(server: FastifyInstance, { limits, charge, refused }: RequestBodiesParts): void {
+  const budget = new BodyBudget(limits.maxPendingBytes, limits.maxBodyBytes);
+  const leases = new WeakMap<IncomingMessage, BodyLease>();
+
+  const refusal = (error: unknown): RelayError => {
+    const known = asRelayError(error, 'relay-failed');
+    refused(known.code);
+    return known;
+  };
+
+  server.addHook('onRequest', (request, reply, done) => {
+    if (request.method !== 'POST') {
+      done();
+      return;
+    }
+    try {
+      charge(request.ip, 1);
+    } catch (error) {
+      done(refusal(error));
+      return;
+    }
+    const lease = budget.lease(addressKey(request.ip));
+    leases.set(request.raw, lease);
+    reply.raw.once('close', () => {
+      lease.end();
+    });
+    done();
+  });
+
+  const read = async <T>({ ip, raw, headers }: FastifyRequest, maxBytes: number, parse: (body: Buffer) => T) => {
+    let length = 0;
+    const arrived = (bytes: number): void => {
+      leases.get(raw)?.grow(bytes);
+      const paid = unitsOf(length);
+      length += bytes;
+      const units = unitsOf(length) - paid;
+      if (units > 0) charge(ip, units);
+    };
+    try {
+      return parse(await collect(raw, Number(headers['content-length'] ?? 0), maxBytes, arrived));
+    } catch (error) {
+      throw refusal(error);
+    }
+  };
+
+  server.removeAllContentTypeParsers();
+  // `Forwarded` is an envelope and a little more.
+  const maxBytes = limits.maxMessageBytes + frameOverhead;
+  server.addContentTypeParser('application/octet-stream', (request: FastifyRequest) =>
+    read(request, maxBytes, (body) => body),
+  );
+  server.addContentTypeParser('application/json', (request: FastifyRequest) =>
+    read(request, limits.maxBodyBytes, parseJson),
+  );
+}
+
+/** Throws envelope-too-large, and what `arrived` throws. What comes after a failure is left unread: fastify closes the connection. */
+function collect(
+  body: IncomingMessage,
+  announced: number,
+  maxBytes: number,
+  arrived: (bytes: number) => void,
+): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    const settle = (finish: () => void): void => {
+      body.off('data', take).off('end', end).off('error', fail).off('close', cut);
+      finish();
+    };
+    const fail = (error: unknown): void => {
+      settle(() => {
+        reject(asRelayError(error, 'relay-failed'));
+      });
+    };
+    const cut = (): void => {
+      fail(new RelayError('bad-request', { details: { reason: 'its body is cut off' } }));
+    };
+    const tooLarge = (size: number): RelayError =>
+      new RelayError('envelope-too-large', { details: { size, max: maxBytes } });
+    const take = (chunk: Buffer): void => {
+      length += chunk.length;
+      try {
+        if (length > maxBytes) throw tooLarge(length);
+        arrived(chunk.length);
+      } catch (error) {
+        fail(error);
+        return;
+      }
+      chunks.push(chunk);
+    };
+    const end = (): void => {
+      settle(() => {
+        resolve(Buffer.concat(chunks, length));
+      });
+    };
+    if (announced > maxBytes) {
+      reject(tooLarge(announced));
+      return;
+    }
+    body.on('data', take).on('end', end).on('error', fail).on('close', cut);
+  });
+}
+
+function parseJson(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString());
+  } catch {
+    throw new RelayError('bad-request', { details: { reason: 'it is not JSON' } });
+  }
+}

@@ -1,0 +1,186 @@
+import assert from 'node:assert/strict';
+import { request, type ClientRequest, type IncomingMessage } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import { afterEach, describe, it } from 'mocha';
+import { decodeSignedEnvelope, signedEnvelopeToJson } from '../../src/codec/index.ts';
+import type { Relay } from '../../src/relay/index.ts';
+import { until } from '../support/until.ts';
+import { RawSocket } from './raw-socket.ts';
+import { alice, bob, Cleanup, message } from './support.ts';
+
+const octets = 'application/octet-stream';
+const jsonType = 'application/json';
+
+describe('relay: HTTP from one hostile address', () => {
+  const cleanup = new Cleanup();
+  afterEach(() => cleanup.run());
+
+  interface PostOptions {
+    readonly type?: string;
+    /** Announced; what is written may be less. */
+    readonly length?: number;
+    readonly from?: string;
+    readonly endless?: boolean;
+  }
+
+  /** A POST that may stay unfinished. */
+  const begin = (relay: Relay, body: Uint8Array | string, options: PostOptions = {}): ClientRequest => {
+    const { type = octets, length, from = '127.0.0.1', endless = false } = options;
+    const headers = { 'content-type': type, ...(length !== undefined && { 'content-length': length }) };
+    const made = request(`${relay.url}/v1/messages`, { method: 'POST', headers, localAddress: from, agent: false });
+    cleanup.add(made, () => made.destroy());
+    made.on('error', () => undefined).flushHeaders();
+    if (body.length > 0) made.write(body);
+    if (!endless) made.end();
+    return made;
+  };
+  const answerOf = (made: ClientRequest): Promise<{ status: number; body: Record<string, unknown> }> =>
+    new Promise((resolve, reject) => {
+      made.on('error', reject).on('response', (answer: IncomingMessage) => {
+        let text = '';
+        answer.on('data', (chunk: Buffer) => (text += chunk.toString()));
+        answer.on('end', () => {
+          resolve({ status: answer.statusCode ?? 0, body: JSON.parse(text) as Record<string, unknown> });
+        });
+      });
+    });
+  const post = (relay: Relay, body: Uint8Array | string, options?: PostOptions) =>
+    answerOf(begin(relay, body, options));
+  const metrics = async (relay: Relay) => (await fetch(`${relay.url}/metrics`)).text();
+
+  it('holds no memory by bodies that it announces and does not send', async () => {
+    const relay = await cleanup.relay({ limits: { maxBodyBytes: 10_000, maxPendingBytes: 40_000 } });
+    for (let n = 0; n < 16; n++) begin(relay, 'x', { type: jsonType, length: 10_000, endless: true });
+    await until(async () => (await post(relay, message(alice, bob).bytes)).status === 202);
+  });
+
+  it('holds at most an eighth of the memory for bodies, so that others get theirs', async () => {
+    const relay = await cleanup.relay({ limits: { maxBodyBytes: 5_000, maxPendingBytes: 40_000 } });
+    const full = new Uint8Array(4_000);
+    begin(relay, full, { length: 5_000, from: '127.0.0.2', endless: true });
+    const refusal = await until(async () => {
+      const answer = await post(relay, message(alice, bob, { size: 3_000 }).bytes, { from: '127.0.0.2' });
+      return answer.status === 503 && answer;
+    });
+    assert.match(String(refusal.body['detail']), /5000 bytes of requests in flight from one address/);
+    assert.equal((await post(relay, message(alice, bob, { size: 3_000 }).bytes)).status, 202);
+  });
+
+  it('pays for a request before its body is read', async () => {
+    const relay = await cleanup.relay({ limits: { perAddress: { perSecond: 0.001, burst: 2 } } });
+    for (let n = 0; n < 2; n++) assert.equal((await post(relay, '{', { type: jsonType })).status, 400);
+    const third = begin(relay, '', { type: jsonType, length: 1_000, endless: true });
+    assert.equal((await answerOf(third)).status, 429);
+    assert.match(await metrics(relay), /refused_total\{code="rate-limited"\} 1/);
+    assert.equal((await post(relay, message(alice, bob).bytes, { from: '127.0.0.2' })).status, 202);
+  });
+
+  it('pays for bytes as for messages, one for each 4 KiB', async () => {
+    const relay = await cleanup.relay({ limits: { perAddress: { perSecond: 0.001, burst: 20 } } });
+    const large = () => message(alice, bob, { size: 60_000 }).bytes;
+    assert.equal((await post(relay, large())).status, 202);
+    assert.equal((await post(relay, large())).status, 429);
+  });
+
+  it('pays for each message of a batch', async () => {
+    const relay = await cleanup.relay({ limits: { perAddress: { perSecond: 0.001, burst: 3 } } });
+    const json = () => signedEnvelopeToJson(decodeSignedEnvelope(message(alice, bob).bytes));
+    const batch = await post(relay, JSON.stringify(Array.from({ length: 4 }, json)), { type: jsonType });
+    const results = batch.body['results'] as { readonly status: unknown }[];
+    assert.deepEqual(
+      results.map(({ status }) => status),
+      ['stored', 'stored', 'stored', 429],
+    );
+  });
+
+  it('gets one short reason for JSON that is no message, however much is wrong with it, and is counted', async () => {
+    const relay = await cleanup.relay();
+    const deep = 450_000;
+    const strange = [
+      `[${'['.repeat(deep)}${']'.repeat(deep)}]`,
+      JSON.stringify([Object.fromEntries(Array.from({ length: 50_000 }, (_, n) => [`f${n}`, n]))]),
+      JSON.stringify([{ __proto__: null, from: ['0x'] }, 7, null, 'x']),
+    ];
+    const reasons = [];
+    for (const body of strange) {
+      const { results } = (await post(relay, body, { type: jsonType })).body as { results: { detail: string }[] };
+      reasons.push(...results.map(({ detail }) => detail));
+    }
+    assert.equal(reasons.length, 6);
+    for (const reason of reasons) assert.ok(reason.length < 150, reason);
+    assert.match(await metrics(relay), /refused_total\{code="bad-request"\} 6/);
+  });
+
+  it('gets a payload refused that is longer than a message may be', async () => {
+    const relay = await cleanup.relay({ limits: { maxMessageBytes: 1_000 } });
+    const json = signedEnvelopeToJson(decodeSignedEnvelope(message(alice, bob, { size: 2_000 }).bytes));
+    const answer = await post(relay, JSON.stringify(json), { type: jsonType });
+    assert.deepEqual([answer.status, answer.body['code']], [400, 'bad-request']);
+    assert.match(String(answer.body['detail']), /payload/);
+  });
+
+  it('is told that a path is not there, whatever the path looks like', async () => {
+    const relay = await cleanup.relay();
+    for (const path of ['/:a(', '/*', '/:x', '/v1/:x(', '/v1/messages/', '/%00', '//']) {
+      const answer = await fetch(relay.url + path);
+      assert.equal(answer.status, 404, path);
+    }
+    const wrong = await fetch(`${relay.url}/v1/messages`);
+    assert.deepEqual([wrong.status, wrong.headers.get('allow')], [405, 'POST']);
+  });
+});
+
+describe('relay: connections of one address', () => {
+  const cleanup = new Cleanup();
+  afterEach(() => cleanup.run());
+
+  const dial = (relay: Relay, localAddress = '127.0.0.1') => {
+    const socket = connect({ port: Number(new URL(relay.url).port), host: '127.0.0.1', localAddress });
+    cleanup.add(socket, () => socket.destroy());
+    const state = { socket, isOpen: false, isClosed: false };
+    socket.on('connect', () => (state.isOpen = true)).on('error', () => undefined);
+    socket.on('close', () => (state.isClosed = true)).resume();
+    return state;
+  };
+  const works = async (relay: Relay, localAddress: string): Promise<boolean> => {
+    const { socket } = dial(relay, localAddress);
+    let text = '';
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    socket.on('connect', () => socket.write('GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n'));
+    await new Promise((resolve) => socket.once('close', resolve));
+    return text.startsWith('HTTP/1.1 200');
+  };
+
+  it('are bounded from the moment that they are made, whether or not anything comes over them', async () => {
+    const relay = await cleanup.relay({ limits: { maxConnectionsPerAddress: 3 } });
+    const all = Array.from({ length: 8 }, () => dial(relay, '127.0.0.2'));
+    await until(() => all.filter(({ isClosed }) => isClosed).length === 2);
+    assert.equal(await works(relay, '127.0.0.2'), false);
+    assert.equal(await works(relay, '127.0.0.1'), true);
+    assert.match(await (await fetch(`${relay.url}/metrics`)).text(), /connections_closed_total\{reason="too-many"\} 3/);
+    for (const { socket, isClosed } of all) if (!isClosed) socket.destroy();
+    await until(() => works(relay, '127.0.0.2'));
+  });
+
+  it('are not bounded together where the address is a proxy that is trusted', async () => {
+    const relay = await cleanup.relay({ limits: { maxConnectionsPerAddress: 1 }, trustProxy: ['127.0.0.0/30'] });
+    const all = Array.from({ length: 5 }, () => dial(relay, '127.0.0.2'));
+    await until(() => all.every(({ isOpen }) => isOpen));
+    assert.equal(await works(relay, '127.0.0.2'), true);
+    assert.ok(all.every(({ isClosed }) => !isClosed));
+    for (let n = 0; n < 2; n++) dial(relay, '127.0.0.5');
+    await until(async () => !(await works(relay, '127.0.0.5')));
+  });
+
+  it('are ended where a WebSocket too many is told so and does not go', async () => {
+    const relay = await cleanup.relay({ limits: { maxConnectionsPerAddress: 1 } });
+    await RawSocket.open(relay.url, cleanup);
+    const mute: { socket: Socket; isClosed: boolean } = dial(relay);
+    mute.socket.write(
+      ['GET /v1/ws HTTP/1.1', 'host: x', 'upgrade: websocket', 'connection: upgrade', 'sec-websocket-version: 13']
+        .concat([`sec-websocket-key: ${'A'.repeat(22)}==`, '\r\n'])
+        .join('\r\n'),
+    );
+    await until(() => mute.isClosed);
+  });
+});
