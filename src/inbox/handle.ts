@@ -1,4 +1,4 @@
-import type { Observable } from 'rxjs';
+import { Subscription, type Observable } from 'rxjs';
 import { asRelayError, RelayError } from '../errors/index.ts';
 import type { Delivery, HandleOptions, InboxEvent } from './inbox.ts';
 
@@ -11,6 +11,8 @@ export function handleAll(
   return new Promise((resolve, reject) => {
     const waiting: Delivery[] = [];
     const busy = new Set<string>();
+    // Before it is used: a stream that is over, or taken, ends at once.
+    const subscription = new Subscription();
     let isOver = false;
     const end = (settle: () => void): void => {
       if (isOver) return;
@@ -51,7 +53,7 @@ export function handleAll(
         void handle(delivery);
       }
     };
-    const subscription = events$.subscribe({
+    const events = events$.subscribe({
       next: (event) => {
         if (event.type !== 'message') {
           onEvent(event);
@@ -69,6 +71,7 @@ export function handleAll(
         end(resolve);
       },
     });
+    subscription.add(events);
     signal?.addEventListener('abort', onAbort, { once: true });
     if (signal?.aborted === true) onAbort();
   });

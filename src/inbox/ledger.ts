@@ -79,6 +79,7 @@ export class Ledger {
       const known = this.#next;
       if (known === next) return false;
       this.#next = next;
+      this.#parts.window.forget();
       return known !== undefined;
     });
   }

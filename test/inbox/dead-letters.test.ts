@@ -146,6 +146,25 @@ describe('inbox: dead letters', () => {
     assert.deepEqual([await files.discard([left?.sequence ?? -1n, 999n]), await deadLettersOf(store)], [1, []]);
   });
 
+  it('whose nonce another process admitted are not delivered again where they are posted again', async () => {
+    const vault = broken();
+    vault.works = true;
+    const probe = new InboxProbe(await started({ vault }));
+    await poster.send(recipient, 'first');
+    await probe.until(() => probe.texts.includes('first'));
+    vault.works = false;
+    const envelope = await poster.sealed(recipient, 'once');
+    await poster.post(recipient, envelope);
+    await probe.until(() => probe.events.some(({ type }) => type === 'dead'));
+    vault.works = true;
+    await (await openInboxFiles(store)).retry(recipient);
+    await probe.until(() => probe.texts.includes('once'));
+    await poster.post(recipient, envelope);
+    await poster.send(recipient, 'last');
+    await probe.until(() => probe.texts.includes('last'));
+    assert.deepEqual(probe.texts, ['first', 'once', 'last']);
+  });
+
   it('are told of and kept over a restart, like all that nobody was there to hear', async () => {
     const inbox = await started();
     await poster.post(recipient, utf8('garbage'));

@@ -189,4 +189,18 @@ describe('inbox: reading the chain', () => {
     await probe.until(() => probe.texts.includes('one 3'));
     assert.equal(probe.texts[0] === 'one 1' ? probe.texts[1] : probe.texts[0], 'one 2');
   });
+
+  it('ends a handler at once where there is nothing to handle: the inbox has ended, or another has its deliveries', async () => {
+    const inbox = await started(direct, one);
+    const probe = new InboxProbe(inbox);
+    await assert.rejects(
+      inbox.handle(() => undefined),
+      withCode('inbox-subscribed'),
+    );
+    probe.stop();
+    await inbox.stop();
+    await inbox.handle(() => undefined);
+    const aborted = { signal: AbortSignal.abort() };
+    await (await started(direct, one)).handle(() => undefined, aborted);
+  });
 });
