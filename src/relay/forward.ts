@@ -3,11 +3,13 @@ import { decodeForwarded, encodeForwarded, type Hex } from '../codec/index.ts';
 import { isRelayError, RelayError } from '../errors/index.ts';
 import type { Mail, MailStore } from '../store/mail-store.ts';
 import type { Backoff } from './backoff.ts';
+import { EndpointHealth } from './endpoint-health.ts';
 import { checkEndpoint, type EndpointPolicy } from './endpoint-policy.ts';
 import type { Ingested } from './ingest.ts';
-import { KeyedScheduler } from './keyed-scheduler.ts';
+import { KeyedScheduler, type TurnOutcome } from './keyed-scheduler.ts';
 import type { Metrics } from './metrics.ts';
-import type { ForwardQueue } from './pipeline.ts';
+import type { ForwardQueue, Queued } from './pipeline.ts';
+import { RecentIds } from './recent-ids.ts';
 import { routeUrl } from './relay-url.ts';
 import type { Router } from './route.ts';
 import type { Transport } from './transport.ts';
@@ -21,10 +23,12 @@ export interface ForwarderOptions extends EndpointPolicy {
   readonly transport: Transport;
   readonly metrics: Metrics;
   readonly logger: Logger;
-  /** Recipients that are forwarded to at once. Default 16. */
+  /** Recipients that are forwarded to at once; a quarter of them at one host. Default 64. */
   readonly concurrency?: number;
   /** Time for one attempt, ms. Default 10 000. */
   readonly attemptMs?: number;
+  /** Time for one recipient before others have their turn, ms. Default 10 000. */
+  readonly turnMs?: number;
   /** A message that waited longer is given up, ms. */
   readonly maxAgeMs: number;
   /** Unix time, ms. */
@@ -40,10 +44,15 @@ export interface Forwarder extends ForwardQueue {
   stop(): Promise<void>;
 }
 
-type Outcome = 'forwarded' | 'refused' | 'expired' | 'failed';
+type Outcome = 'forwarded' | 'refused' | 'expired' | 'failed' | 'circled';
 
-const defaults = { concurrency: 16, attemptMs: 10_000, backoff: { firstMs: 1_000, mostMs: 300_000 } };
+const defaults = { concurrency: 64, attemptMs: 10_000, turnMs: 10_000, backoff: { firstMs: 1_000, mostMs: 300_000 } };
 const pageCount = 32;
+// Of those that the recipient's entry names, the likeliest.
+const maxEndpoints = 4;
+// Relays that see the chain at different blocks send a message to each other; after this they see the same.
+const circlingMs = 600_000;
+const maxRecent = 10_000;
 // What another relay on the same store left is found after this.
 const lookEveryMs = 60_000;
 
@@ -54,22 +63,28 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
 
 class StoredForwarder implements Forwarder {
   readonly #options: ForwarderOptions & typeof defaults;
+  readonly #health: EndpointHealth;
+  /** Hops that what was queued lately came with. */
+  readonly #recent = new RecentIds<number>(maxRecent);
   #scheduler: KeyedScheduler<Hex>;
   #stopped = new AbortController();
   #looking: ReturnType<typeof setInterval> | undefined;
 
   constructor(options: ForwarderOptions) {
     this.#options = { ...defaults, ...options };
+    this.#health = new EndpointHealth({ backoff: this.#options.backoff, now: options.clock });
     this.#scheduler = this.#schedule();
   }
 
-  async add({ header, messageId, bytes }: Ingested, hops: number): Promise<boolean> {
+  async add({ header, messageId, bytes }: Ingested, hops: number): Promise<Queued> {
     const { store } = this.#options;
     this.#checkReachable(header.to);
     const forwarded = encodeForwarded({ hops, signedEnvelope: bytes });
     const { duplicate } = await store.append(header.to, messageId, forwarded);
-    if (!duplicate) this.#scheduler.wake(header.to);
-    return !duplicate;
+    if (duplicate) return this.#recent.get(messageId) === hops ? 'again' : 'before';
+    this.#recent.set(messageId, hops);
+    this.#scheduler.wake(header.to);
+    return 'queued';
   }
 
   async start(): Promise<void> {
@@ -100,6 +115,8 @@ class StoredForwarder implements Forwarder {
     const { concurrency, backoff, logger } = this.#options;
     return new KeyedScheduler({
       ...{ concurrency, backoff },
+      perLane: Math.ceil(concurrency / 4),
+      laneOf: (recipient) => this.#hostOf(recipient),
       work: (recipient) => this.#forwardAll(recipient),
       failed: (recipient, error) => {
         logger.error({ err: error, recipient }, 'forwarding failed');
@@ -124,26 +141,38 @@ class StoredForwarder implements Forwarder {
     }
   }
 
-  /** Whether nothing is left for the recipient. */
-  async #forwardAll(recipient: Hex): Promise<boolean> {
-    const { store } = this.#options;
-    for (;;) {
-      const page = await store.read(recipient, 0n, { count: pageCount });
-      if (page.length === 0) return true;
-      if (this.#stopped.signal.aborted) return false;
-      if ((await this.#forwardPage(recipient, page)) < page.length) return false;
+  /** Where its messages go, as far as turns are concerned. */
+  #hostOf(recipient: Hex): string {
+    try {
+      const route = this.#options.router(recipient);
+      const [first = ''] = route.kind === 'forward' ? route.endpoints : [];
+      return URL.canParse(first) ? new URL(first).hostname : '';
+    } catch {
+      return '';
     }
   }
 
-  /** How many from the front are done with. */
-  async #forwardPage(recipient: Hex, page: readonly Mail[]): Promise<number> {
+  async #forwardAll(recipient: Hex): Promise<TurnOutcome> {
+    const { store, turnMs } = this.#options;
+    const page = await store.read(recipient, 0n, { count: pageCount });
+    if (page.length === 0) return 'done';
+    return this.#forwardPage(recipient, page, performance.now() + turnMs);
+  }
+
+  /** As many from the front as there is time for. */
+  async #forwardPage(recipient: Hex, page: readonly Mail[], endsAt: number): Promise<TurnOutcome> {
     const { store, metrics, logger } = this.#options;
     let done = 0;
     let upTo = 0n;
+    let turn: TurnOutcome = 'more';
     for (const mail of page) {
-      const outcome = await this.#forward(recipient, mail);
+      if (done > 0 && performance.now() > endsAt) break;
+      const outcome = this.#stopped.signal.aborted ? 'failed' : await this.#forward(recipient, mail);
       metrics.count('forwards_total', outcome);
-      if (outcome === 'failed') break;
+      if (outcome === 'failed') {
+        turn = 'failed';
+        break;
+      }
       if (outcome !== 'forwarded')
         logger.warn({ recipient, messageId: mail.messageId, outcome }, 'forwarding is given up');
       upTo = mail.cursor;
@@ -151,21 +180,24 @@ class StoredForwarder implements Forwarder {
     }
     // Once a page: what a crash sends again, the other relay knows by its id.
     if (done > 0) await store.ack(recipient, upTo);
-    return done;
+    return turn;
   }
 
   async #forward(recipient: Hex, mail: Mail): Promise<Outcome> {
     const { clock, maxAgeMs } = this.#options;
-    if (clock() - mail.storedAt > maxAgeMs) return 'expired';
+    const age = clock() - mail.storedAt;
+    if (age > maxAgeMs) return 'expired';
     const endpoints = await this.#endpointsOf(recipient, mail);
     if (endpoints === undefined) return 'forwarded';
-    let worst: Outcome = endpoints.length === 0 ? 'failed' : 'refused';
-    for (const endpoint of endpoints) {
-      const outcome = await this.#attempt(endpoint, mail.bytes);
+    const outcomes = new Set<Outcome>();
+    for (const endpoint of this.#health.ranked(endpoints, recipient).slice(0, maxEndpoints)) {
+      const outcome = await this.#attempt(endpoint, recipient, mail.bytes);
       if (outcome === 'forwarded') return outcome;
-      if (outcome === 'failed') worst = outcome;
+      outcomes.add(outcome);
     }
-    return worst;
+    if (outcomes.size === 0 || outcomes.has('failed')) return 'failed';
+    if (outcomes.has('circled')) return age < circlingMs ? 'failed' : 'circled';
+    return 'refused';
   }
 
   /** undefined: it is ours by now and was put into its mailbox. Empty: the chain names none at the moment. */
@@ -183,16 +215,21 @@ class StoredForwarder implements Forwarder {
     return undefined;
   }
 
-  async #attempt(endpoint: string, forwarded: Uint8Array): Promise<Outcome> {
+  async #attempt(endpoint: string, recipient: Hex, forwarded: Uint8Array): Promise<Outcome> {
     const { transport, attemptMs, logger } = this.#options;
     const signal = AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(attemptMs)]);
     try {
       checkEndpoint(endpoint, this.#options);
       const { status } = await transport.post(routeUrl(endpoint, 'http', '/v1/forward'), forwarded, signal);
-      return outcomeOf(status);
+      const outcome = outcomeOf(status);
+      if (outcome === 'failed') this.#health.failed(endpoint);
+      else this.#health.succeeded(endpoint, recipient, false);
+      return outcome;
     } catch (error) {
       logger.debug({ err: error, endpoint }, 'forwarding attempt failed');
-      return isRelayError(error, 'endpoint-refused') ? 'refused' : 'failed';
+      // One that may not be followed too: the message was taken, and its recipient may name another.
+      if (!this.#stopped.signal.aborted) this.#health.failed(endpoint);
+      return 'failed';
     }
   }
 }
@@ -203,5 +240,6 @@ const loop = 508;
 
 function outcomeOf(status: number): Outcome {
   if (status >= 200 && status < 300) return 'forwarded';
-  return mayChange.has(status) || (status >= 500 && status !== loop) ? 'failed' : 'refused';
+  if (status === loop) return 'circled';
+  return mayChange.has(status) || status >= 500 ? 'failed' : 'refused';
 }

@@ -39,10 +39,13 @@ export interface ReplyArrival {
   readonly from: Hex;
 }
 
+/** again: it was queued before, and came the same way. before: it was queued before, and came another way, or nobody knows. */
+export type Queued = 'queued' | 'again' | 'before';
+
 /** Durable queue towards other relays. */
 export interface ForwardQueue {
-  /** Resolves when queued durably; false where this message was queued before. */
-  add(message: Ingested, hops: number): Promise<boolean>;
+  /** Resolves when it is queued durably. */
+  add(message: Ingested, hops: number): Promise<Queued>;
 }
 
 export interface PipelineParts {
@@ -165,9 +168,11 @@ export class Pipeline {
 
   async #forward(message: Ingested, forward: ForwardQueue, hops: number): Promise<MessageStatus> {
     if (hops >= maxHops) throw new RelayError('too-many-hops', { details: { hops: hops + 1, max: maxHops } });
-    if (await forward.add(message, hops + 1)) return 'forwarded';
-    // From its sender it is a retry; from a relay it went in a circle.
-    if (hops > 0) throw new RelayError('forward-loop', { details: { messageId: message.messageId } });
+    const queued = await forward.add(message, hops + 1);
+    if (queued === 'queued') return 'forwarded';
+    // From its sender it is a retry; from a relay it is one after a lost answer, or it went in a circle.
+    if (hops > 0 && queued === 'before')
+      throw new RelayError('forward-loop', { details: { messageId: message.messageId } });
     return 'duplicate';
   }
 }

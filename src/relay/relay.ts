@@ -149,7 +149,12 @@ class FastifyRelay implements Relay {
     const url = await this.#listen(server);
     this.#ownUrls = ownUrlsOf(this.#options.publicUrls ?? [], url);
     this.#origins = originsOf(this.#ownUrls);
-    await forwarding?.forwarder.start();
+    try {
+      await forwarding?.forwarder.start();
+    } catch (error) {
+      await this.#close({ url, server, sessions, pipeline, forwarding });
+      throw error;
+    }
     this.#logger.info({ url, publicUrls: this.#ownUrls }, 'relay listens');
     return { url, server, sessions, pipeline, forwarding };
   }

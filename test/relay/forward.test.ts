@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net';
 import { afterEach, describe, it } from 'mocha';
-import { encodeForwarded, type Hex } from '../../src/codec/index.ts';
+import { encodeForwarded, toHex, type Hex } from '../../src/codec/index.ts';
+import { isRelayError, RelayError } from '../../src/errors/index.ts';
 import type { Backoff } from '../../src/relay/backoff.ts';
-import type { Relay, RelayOptions } from '../../src/relay/index.ts';
+import { createRelay, type Relay, type RelayOptions } from '../../src/relay/index.ts';
 import type { MailStore } from '../../src/store/mail-store.ts';
 import { RawSocket } from './raw-socket.ts';
 import { until } from '../support/until.ts';
-import { alice, bob, carol, Cleanup, message } from './support.ts';
+import { alice, bob, carol, Cleanup, genesisHash, message } from './support.ts';
 
 interface Forwarding {
   readonly relay: Relay & { readonly mailStore: MailStore };
@@ -167,18 +168,129 @@ describe('relay: forwarding', () => {
     assert.equal(await forward(bob, 3), '508 too-many-hops');
   });
 
-  it('refuses what it forwarded before, so that two relays that name each other stop', async () => {
+  it('refuses what it forwarded before, so that two relays that name each other do not send it round', async () => {
     const names = { a: chain(), b: chain() };
+    let now = Date.now();
+    const clock = () => now;
     const [a, b] = [
-      await start({ workerState: names.a.workerState }),
-      await start({ workerState: names.b.workerState }),
+      await start({ workerState: names.a.workerState, clock }),
+      await start({ workerState: names.b.workerState, clock }),
     ];
     names.a.endpoints.set(bob.identity, [b.relay.url]);
     names.b.endpoints.set(bob.identity, [a.relay.url]);
     assert.equal(await post(a.relay, message(alice, bob).bytes), '202 forwarded');
     const metrics = async (relay: Relay) => (await fetch(`${relay.url}/metrics`)).text();
-    await until(async () => (await metrics(a.relay)).includes('refused_total{code="forward-loop"} 1'));
+    await until(async () => (await metrics(a.relay)).includes('refused_total{code="forward-loop"}'));
+    assert.deepEqual([await waiting(a.queue), await waiting(b.queue)], [0, 1]);
+    // By then relays see the same block.
+    now += 700_000;
+    await until(async () => (await waiting(b.queue)) === 0);
+    assert.match(await metrics(b.relay), /forwards_total\{outcome="circled"\} 1/);
+  });
+
+  it('loses nothing while two relays see the chain at different blocks', async () => {
+    const names = { a: chain(), b: chain() };
+    const [a, b] = [
+      await start({ workerState: names.a.workerState }),
+      await start({ workerState: names.b.workerState }),
+    ];
+    // The recipient moves from a to b, and b has not seen it.
+    names.a.endpoints.set(bob.identity, [b.relay.url]);
+    names.b.endpoints.set(bob.identity, [a.relay.url]);
+    assert.equal(await post(a.relay, message(alice, bob, { text: 'while moving' }).bytes), '202 forwarded');
+    const metrics = async (relay: Relay) => (await fetch(`${relay.url}/metrics`)).text();
+    await until(async () => (await metrics(b.relay)).includes('forwards_total{outcome="failed"}'));
+    names.b.endpoints.set(bob.identity, [b.relay.url]);
+    await until(async () => (await waiting(b.relay.mailStore)) === 1);
     await until(async () => (await waiting(a.queue)) + (await waiting(b.queue)) === 0);
+  });
+
+  it('answers a relay that lost the answer as one that asks again, not as a circle', async () => {
+    const { endpoints, workerState } = chain();
+    const b = await start({ workerState });
+    endpoints.set(bob.identity, ['http://127.0.0.1:1']);
+    const { bytes } = message(alice, bob);
+    const forward = (hops: number) => post(b.relay, encodeForwarded({ hops, signedEnvelope: bytes }), '/v1/forward');
+    assert.equal(await forward(1), '202 forwarded');
+    assert.equal(await forward(1), '200 duplicate');
+    assert.equal(await forward(2), '508 forward-loop');
+  });
+
+  it('keeps what it took though its recipient then names what may not be followed', async () => {
+    const { endpoints, workerState } = chain();
+    const a = await start({ workerState });
+    endpoints.set(bob.identity, ['http://127.0.0.1:1']);
+    assert.equal(await post(a.relay, message(alice, bob).bytes), '202 forwarded');
+    const metrics = async () => (await fetch(`${a.relay.url}/metrics`)).text();
+    const failures = async () => Number(/outcome="failed"\} (\d+)/.exec(await metrics())?.[1] ?? 0);
+    await until(async () => (await failures()) > 0);
+    endpoints.set(bob.identity, ['http://169.254.169.254']);
+    const before = await failures();
+    await until(async () => (await failures()) > before + 1);
+    const b = await start({ workerState });
+    endpoints.set(bob.identity, [b.relay.url]);
+    await until(async () => (await waiting(b.relay.mailStore)) === 1);
+  });
+
+  it('goes on with other recipients while the endpoints of many hang or trickle', async () => {
+    const { endpoints, workerState } = chain();
+    const sockets = new Set<Socket>();
+    const tarPit = createTcpServer((socket) => {
+      sockets.add(socket);
+      // A byte of an answer now and then, or nothing at all.
+      const timer = setInterval(() => socket.write('H'), 50);
+      socket
+        .on('error', () => undefined)
+        .once('close', () => {
+          clearInterval(timer);
+          sockets.delete(socket);
+        });
+    });
+    cleanup.add(tarPit, () => {
+      for (const socket of sockets) socket.destroy();
+      tarPit.close();
+    });
+    await new Promise<void>((resolve) => tarPit.listen(0, '127.0.0.1', resolve));
+    const pit = `http://127.0.0.1:${(tarPit.address() as AddressInfo).port}`;
+    const a = await start({ workerState });
+    const b = await start({ workerState });
+    const strangers = Array.from({ length: 80 }, (_, n) => ({ ...carol, identity: toHex(new Uint8Array(32).fill(n)) }));
+    for (const { identity } of strangers) endpoints.set(identity, Array<string>(50).fill(pit));
+    for (const stranger of strangers)
+      assert.equal(await post(a.relay, message(alice, stranger).bytes), '202 forwarded');
+    await until(() => sockets.size > 0);
+    endpoints.set(bob.identity, [b.relay.url.replace('127.0.0.1', 'localhost')]);
+    assert.equal(await post(a.relay, message(alice, bob).bytes), '202 forwarded');
+    await until(async () => (await waiting(b.relay.mailStore)) === 1);
+    assert.ok(sockets.size > 0);
+  });
+
+  it('stops with a queue that is not empty, and goes on with it', async () => {
+    const { endpoints, workerState } = chain();
+    const a = await start({ workerState });
+    endpoints.set(bob.identity, ['http://127.0.0.1:1']);
+    for (let n = 0; n < 50; n++) await post(a.relay, message(alice, bob).bytes);
+    await a.relay.stop();
+    assert.equal(await waiting(a.queue), 50);
+    const b = await start({ workerState });
+    endpoints.set(bob.identity, [b.relay.url]);
+    await a.relay.start();
+    await until(async () => (await waiting(b.relay.mailStore)) === 50);
+  });
+
+  it('does not listen where its queue can not be read at the start', async () => {
+    const { workerState } = chain();
+    const queue = await cleanup.store();
+    queue.recipients = () => {
+      throw new RelayError('mail-store-failed', { details: { action: 'read', reason: 'test' } });
+    };
+    const mailStore = await cleanup.store();
+    const port = 18_710;
+    const options = { genesisHash, mailStore, workerState, listen: { port } };
+    const relay = createRelay({ ...options, forwardStore: queue });
+    await assert.rejects(relay.start(), (error) => isRelayError(error, 'mail-store-failed'));
+    // The port is free.
+    await cleanup.relay(options);
   });
 
   it('checks a forwarded message as any other, but holds it against its age and not against the clock', async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'mocha';
-import { KeyedScheduler } from '../../src/relay/keyed-scheduler.ts';
+import { KeyedScheduler, type TurnOutcome } from '../../src/relay/keyed-scheduler.ts';
 import { until } from '../support/until.ts';
 import { Cleanup } from './support.ts';
 
@@ -8,10 +8,12 @@ describe('keyed scheduler', () => {
   const cleanup = new Cleanup();
   afterEach(() => cleanup.run());
 
-  const make = (work: (key: string) => Promise<boolean>, concurrency = 2) => {
+  const make = (work: (key: string) => Promise<TurnOutcome>, concurrency = 2, perLane = concurrency) => {
     const errors: unknown[] = [];
     const scheduler = new KeyedScheduler<string>({
-      ...{ work, concurrency },
+      ...{ work, concurrency, perLane },
+      // `host/key`, or a lane for all.
+      laneOf: (key) => key.split('/').slice(0, -1).join('/'),
       backoff: { firstMs: 1, mostMs: 4 },
       failed: (_, error) => errors.push(error),
     });
@@ -25,7 +27,7 @@ describe('keyed scheduler', () => {
       assert.equal(++running, 1);
       await new Promise<void>((resolve) => gates.push(resolve));
       running -= 1;
-      return true;
+      return 'done';
     });
     for (let n = 0; n < 3; n++) scheduler.wake('a');
     await until(() => gates.length === 1);
@@ -43,7 +45,7 @@ describe('keyed scheduler', () => {
     const { scheduler } = make(async (key) => {
       await new Promise<void>((resolve) => gates.set(key, resolve));
       gates.delete(key);
-      return true;
+      return 'done';
     });
     for (const key of ['a', 'b', 'c', 'd']) scheduler.wake(key);
     await until(() => gates.size === 2);
@@ -60,14 +62,69 @@ describe('keyed scheduler', () => {
     let attempts = 0;
     const done: string[] = [];
     const { scheduler, errors } = make(async (key) => {
-      if (key !== 'bad') return done.push(key) > 0;
+      if (key !== 'bad') {
+        done.push(key);
+        return 'done';
+      }
       if (++attempts % 2 === 0) throw new Error('bad');
-      return attempts >= 5;
+      return attempts >= 5 ? 'done' : 'failed';
     }, 1);
     scheduler.wake('bad');
     for (let n = 0; n < 20; n++) scheduler.wake(`good ${n}`);
     await until(() => done.length === 20 && attempts === 5);
     assert.equal(errors.length, 2);
+  });
+
+  it('gives one lane a part of the turns, so that another finds one at once', async () => {
+    const gates = new Map<string, () => void>();
+    const { scheduler } = make(
+      async (key) => {
+        await new Promise<void>((resolve) => gates.set(key, resolve));
+        gates.delete(key);
+        return 'done';
+      },
+      4,
+      2,
+    );
+    for (let n = 0; n < 10; n++) scheduler.wake(`slow/${n}`);
+    scheduler.wake('other/1');
+    await until(() => gates.has('other/1'));
+    assert.deepEqual([...gates.keys()], ['slow/0', 'slow/1', 'other/1']);
+    gates.get('slow/0')?.();
+    await until(() => gates.has('slow/2'));
+    for (let n = 1; n < 10; n++) (await until(() => gates.get(`slow/${n}`)))();
+    gates.get('other/1')?.();
+  });
+
+  it('counts those whose last turn failed as one lane, whatever their own is', async () => {
+    const failing = new Set<string>();
+    let isOpen = false;
+    const { scheduler } = make(
+      async (key) => {
+        if (failing.has(key)) await until(() => isOpen);
+        const isFirst = !failing.has(key);
+        failing.add(key);
+        return isFirst ? 'failed' : 'done';
+      },
+      4,
+      2,
+    );
+    for (let n = 0; n < 10; n++) scheduler.wake(`host ${n}/key`);
+    await until(() => failing.size === 10);
+    scheduler.wake('fresh/key');
+    await until(() => failing.has('fresh/key'));
+    isOpen = true;
+  });
+
+  it('lets others have their turn before one that has more to do', async () => {
+    const turns: string[] = [];
+    const { scheduler } = make(async (key) => {
+      turns.push(key);
+      return turns.length < 6 ? 'more' : 'done';
+    }, 1);
+    for (const key of ['a', 'b', 'c']) scheduler.wake(key);
+    await until(() => turns.length === 8);
+    assert.deepEqual(turns.slice(0, 6), ['a', 'b', 'c', 'a', 'b', 'c']);
   });
 
   it('waits for what runs when it stops, and starts nothing more', async () => {
@@ -76,7 +133,7 @@ describe('keyed scheduler', () => {
     const { scheduler } = make(async () => {
       await new Promise<void>((resolve) => (open = resolve));
       finished = true;
-      return false;
+      return 'failed';
     });
     scheduler.wake('a');
     scheduler.wake('a');
