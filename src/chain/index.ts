@@ -2,7 +2,7 @@ export { accountFromSuri } from './account.ts';
 export type * from './chain.ts';
 export { systemClock } from './clock.ts';
 export type { Clock } from './clock.ts';
-export { decodeEndpoints, endpointFaults, isPlainList } from './storage/endpoints.ts';
+export { endpointFaults } from './storage/endpoints.ts';
 export { connectChain } from './connect-chain.ts';
 export type { ConnectOptions } from './connect-chain.ts';
 export type { ChainLogger } from './logger.ts';
@@ -11,3 +11,16 @@ export { signedMessagesIn } from './submit/signed-messages.ts';
 export type { SignedWorkerMessage } from './submit/signed-messages.ts';
 export { decodeMark, encodeMark } from './trie/mark-codec.ts';
 export { nothingRead } from './trie/proven-workers.ts';
+export { rowAt } from './storage/rows-writer.ts';
+export {
+  endpointsOf,
+  hasEndpoints,
+  idBytesOf,
+  idOf,
+  isPlain,
+  isPlainAt,
+  endpointsAt,
+  packRow,
+  workerFields,
+} from './storage/worker-row.ts';
+export type { Endpoints } from './storage/worker-row.ts';

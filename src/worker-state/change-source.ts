@@ -1,7 +1,7 @@
 import type { BlockNumber, Head } from '../chain/index.ts';
 import type { Hex } from '../codec/index.ts';
 import type { RowCollector } from './rows/row-collector.ts';
-import type { WorkerRow } from './rows/worker-row.ts';
+import type { WorkerRow } from '../chain/index.ts';
 
 /** The cache as a source of changes needs to see it. */
 export interface KnownRows {

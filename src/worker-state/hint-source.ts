@@ -1,10 +1,19 @@
-import type { BlockView, Chain, ChainLogger, Clock, Head, TouchedWorkers } from '../chain/index.ts';
+import {
+  idOf,
+  rowAt,
+  type BlockView,
+  type Chain,
+  type ChainLogger,
+  type Clock,
+  type Head,
+  type TouchedWorkers,
+  type WorkerRow,
+} from '../chain/index.ts';
 import { isRelayError } from '../errors/index.ts';
 import { equalBytes, fromHex, Reader, toHex, Writer, type Hex } from '../codec/index.ts';
 import type { ChangeSource, Differences, KnownRows, ReconcileOptions } from './change-source.ts';
 import { decodeIds, encodeIds } from './ids-codec.ts';
 import type { RowCollector } from './rows/row-collector.ts';
-import { idOf, packRow, type WorkerRow } from './rows/worker-row.ts';
 import { TimeSlice } from './time-slice.ts';
 import { TouchedBlocks } from './touched-blocks.ts';
 
@@ -54,7 +63,7 @@ export class HintSource implements ChangeSource {
     try {
       const view = this.#chain.at(head.hash);
       this.#gatekeepers = new Set(await view.gatekeepers(signal));
-      for await (const page of view.allWorkers(signal)) page.forEach(rows.add);
+      for await (const page of view.allWorkers(signal)) rows.add(page);
       this.#noteReconciled(head);
       this.#last = head;
       return true;
@@ -159,11 +168,7 @@ export class HintSource implements ChangeSource {
     }
     const list = [...wanted];
     const records = list.length === 0 ? [] : await view.workers(list, signal);
-    const workers = list.map((id, i) => {
-      const record = records[i];
-      return [id, record && packRow(record)] as const;
-    });
-    return { workers, gatekeepers: present };
+    return { workers: list.map((id, i) => [id, records[i]] as const), gatekeepers: present };
   }
 
   /** All of WorkerState against the cache and what the hints named. */
@@ -179,12 +184,13 @@ export class HintSource implements ChangeSource {
     const present = new Set<Hex>();
     const workers: [Hex, WorkerRow | undefined][] = [];
     for await (const page of view.allWorkers(signal)) {
-      for (const record of page) {
-        const row = packRow(record);
+      for (let i = 0; i < page.ends.length; i++) {
+        const row = rowAt(page, i);
+        if (row === undefined) continue;
         const id = idOf(row);
         present.add(id);
         const before = rowBefore(id);
-        if (before === undefined || !equalBytes(before, row)) workers.push([id, row]);
+        if (before === undefined || !equalBytes(before, row)) workers.push([id, row.slice()]);
       }
       await slice.breathe();
     }

@@ -12,7 +12,7 @@ import { fromHex, Reader, Writer, type Hex } from '../codec/index.ts';
 import type { ChangeSource, Differences, KnownRows } from './change-source.ts';
 import { decodeIds, encodeIds } from './ids-codec.ts';
 import type { RowCollector } from './rows/row-collector.ts';
-import { hasEndpoints, packRow, rawWorker } from './rows/worker-row.ts';
+import { hasEndpoints, packRow, workerFields } from '../chain/index.ts';
 
 const noReconciles: ChangeSource['stats'] = { reconciles: 0, missed: 0 };
 const noEndpoints = new Uint8Array(0);
@@ -74,7 +74,7 @@ export class ProofSource implements ChangeSource {
     const ids = new Set([...infos.keys(), ...endpoints.keys(), ...inOneOnly(this.#gatekeepers, gatekeepers)]);
     return Array.from(ids, (id) => {
       const row = known.row(id);
-      const before = row && rawWorker(row);
+      const before = row && workerFields(row);
       const info = infos.has(id) ? infos.get(id) : before;
       if (info === undefined) return [id, undefined];
       const { ecdhKey, runtimeVersion, confidenceLevel } = info;

@@ -4,7 +4,6 @@ import { ready, verifyBatch } from '../crypto/index.ts';
 import type { TransactionalStore } from '../store/index.ts';
 import { EpochStore } from './epoch-store.ts';
 import { resolveWorkers } from './resolve-worker.ts';
-import { packRow } from './rows/worker-row.ts';
 import { factsOf } from './worker-facts.ts';
 import type { EpochKey, WorkerEntry } from './worker-state.ts';
 
@@ -26,7 +25,7 @@ export async function readWorker(
   if (worker === undefined) return undefined;
   const epochs = store === undefined ? undefined : new EpochStore(store, chain.genesisHash);
   const seen = (await epochs?.keysOf(id)) ?? [];
-  const [resolved] = resolveWorkers([{ facts: factsOf(packRow(worker)), seen }], chain.genesisHash, verifyBatch);
+  const [resolved] = resolveWorkers([{ facts: factsOf(worker), seen }], chain.genesisHash, verifyBatch);
   if (resolved === undefined) return undefined;
   const { entry } = resolved;
   await epochs?.save(new Map([[id, entry.epochs.filter(({ proven }) => proven)]]));

@@ -1,6 +1,6 @@
 import { endpointFaults } from '../chain/index.ts';
 import type { Hex } from '../codec/index.ts';
-import { endpointsOf, idOf, isPlain, rawWorker, type Endpoints, type WorkerRow } from './rows/worker-row.ts';
+import { endpointsOf, idOf, isPlain, workerFields, type Endpoints, type WorkerRow } from '../chain/index.ts';
 
 /** What WorkerState says of one worker, decoded but not verified. */
 export interface WorkerFacts extends Endpoints {
@@ -17,7 +17,7 @@ export interface WorkerFacts extends Endpoints {
 const noFaults: ReadonlyMap<string, string> = new Map();
 
 export function factsOf(row: WorkerRow): WorkerFacts {
-  const { ecdhKey, runtimeVersion, confidenceLevel, gatekeeper, endpoints } = rawWorker(row);
+  const { ecdhKey, runtimeVersion, confidenceLevel, gatekeeper, endpoints } = workerFields(row);
   const registered = ecdhKey.slice();
   const faults = isPlain(row) ? noFaults : endpointFaults(endpoints);
   return { identity: idOf(row), registered, runtimeVersion, confidenceLevel, gatekeeper, faults, ...endpointsOf(row) };

@@ -7,7 +7,7 @@ import type { EpochStore } from './epoch-store.ts';
 import { faultsOf, reduceWorker, type ChangeDraft } from './reduce-worker.ts';
 import type { ResolvedWorker } from './resolve-worker.ts';
 import { RowCollector } from './rows/row-collector.ts';
-import type { WorkerRow } from './rows/worker-row.ts';
+import type { WorkerRow } from '../chain/index.ts';
 import type { StateStore, StoredState } from './state-store.ts';
 import { TimeSlice } from './time-slice.ts';
 import { StepReaders } from './step-readers.ts';

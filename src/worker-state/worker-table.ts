@@ -3,7 +3,7 @@ import { ManyIndex } from './many-index.ts';
 import type { VerifyRecords } from './prove-records.ts';
 import { resolveWorkers, type ResolvedWorker } from './resolve-worker.ts';
 import { RowPages, type PlacedPage } from './rows/row-pages.ts';
-import { endpointsOf, idOf, isPlain, rawWorker, type WorkerRow } from './rows/worker-row.ts';
+import { endpointsOf, idOf, isPlain, workerFields, type WorkerRow } from '../chain/index.ts';
 import { factsOf } from './worker-facts.ts';
 import type { EpochKey, WorkerEntry } from './worker-state.ts';
 
@@ -207,7 +207,7 @@ export class WorkerTable {
     if (row === undefined) return false;
     this.#size -= 1;
     this.#resolved.delete(id);
-    this.#byKey?.remove(toHex(rawWorker(row).ecdhKey), id);
+    this.#byKey?.remove(toHex(workerFields(row).ecdhKey), id);
     if (this.#byUrl !== undefined) for (const url of endpointsOf(row).urls) this.#byUrl.remove(url, id);
     return true;
   }
@@ -228,7 +228,7 @@ export class WorkerTable {
   }
 
   #indexKeys(index: ManyIndex<Hex>, id: Hex, row: WorkerRow): void {
-    index.add(toHex(rawWorker(row).ecdhKey), id);
+    index.add(toHex(workerFields(row).ecdhKey), id);
     for (const { ecdhKey } of this.seen(id)) index.add(toHex(ecdhKey), id);
   }
 

@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
-import { connectChain, decodeEndpoints, type Chain } from '../../src/chain/index.ts';
+import {
+  connectChain,
+  endpointsOf,
+  idOf,
+  rowAt,
+  type Chain,
+  type WorkerRow,
+  type WorkerRows,
+} from '../../src/chain/index.ts';
 import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
 import { toHex, Writer, type Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
@@ -10,6 +18,10 @@ import { startProxy } from './tcp-proxy.ts';
 const legacyRuntime = new URL('../../runtime/artifacts/khala-dev-legacy.wasm', import.meta.url);
 const codeKey = toHex(utf8(':code'));
 const topic = utf8('topic');
+
+function rowsOf(page: WorkerRows): WorkerRow[] {
+  return Array.from(page.ends, (_, i) => rowAt(page, i)!);
+}
 
 describe('BlockView', () => {
   let dev: DevChain;
@@ -37,7 +49,7 @@ describe('BlockView', () => {
     let pages = 0;
     for await (const page of view.allWorkers()) {
       pages++;
-      for (const { identity, endpoints } of page) found.set(toHex(identity), decodeEndpoints(endpoints));
+      for (const row of rowsOf(page)) found.set(idOf(row), endpointsOf(row).urls);
     }
     assert.ok(pages >= 3);
     assert.equal(found.size, 2_101);
@@ -47,7 +59,7 @@ describe('BlockView', () => {
     const some = [...found.keys()].slice(0, 1_500);
     const read = await view.workers([...some, `0x${'00'.repeat(32)}`]);
     assert.deepEqual(
-      read.map((worker) => worker && toHex(worker.identity)),
+      read.map((row) => row && idOf(row)),
       [...some, undefined],
     );
   });
@@ -141,14 +153,14 @@ describe('BlockView', () => {
     ]);
     const view = chain.at((await chain.bestHead()).hash);
     const read = await view.workers([one.identity, two.identity, worker.identity]);
-    const [first, second, third] = read.map((each) => each && decodeEndpoints(each.endpoints));
+    const [first, second, third] = read.map((row) => row && [...endpointsOf(row).urls, ...endpointsOf(row).records]);
     assert.equal(first?.length, 64 + 2);
     assert.equal(first[0], '\ufffda');
     assert.deepEqual(first.slice(-2), ['ecdh:last', 'ecdh:one']);
     assert.deepEqual(second, []);
     assert.deepEqual(third, ['http://nested']);
     assert.deepEqual((await view.worker(one.identity))?.endpoints, first);
-    assert.ok(read[0]!.endpoints.length < 4_096);
+    assert.ok(read[0]!.length < 4_096);
   });
 
   function twox(id: Hex): string {

@@ -30,7 +30,7 @@ describe('answers that would be too large', () => {
     await using chain = await connectChain({ endpoints: [proxy.ws] });
     const { hash } = await chain.finalizedHead();
     let found = 0;
-    for await (const page of chain.at(hash).allWorkers()) found += page.length;
+    for await (const page of chain.at(hash).allWorkers()) found += page.ends.length;
     assert.equal(found, 60);
     assert.ok(largest > 1 && largest <= 7);
   });
@@ -41,7 +41,7 @@ describe('answers that would be too large', () => {
     const { hash } = await chain.finalizedHead();
     proxy.tooBig = ({ method, text }) => method === 'state_queryStorageAt' && text.length > 4_000;
     let found = 0;
-    for await (const page of chain.at(hash).allWorkers()) found += page.length;
+    for await (const page of chain.at(hash).allWorkers()) found += page.ends.length;
     assert.equal(found, 60);
   });
 
@@ -55,7 +55,7 @@ describe('answers that would be too large', () => {
     const { hash } = await chain.finalizedHead();
     await assert.rejects(
       async () => {
-        for await (const page of chain.at(hash).allWorkers()) assert.ok(page.length > 0);
+        for await (const page of chain.at(hash).allWorkers()) assert.ok(page.ends.length > 0);
       },
       withCode('bad-storage', dev.workers.at(3)!.identity.slice(2)),
     );

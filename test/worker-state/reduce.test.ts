@@ -7,7 +7,7 @@ import { maxEpochs, mergeEpochs } from '../../src/worker-state/merge-epochs.ts';
 import { provenBy, readRecords, type ProvenRecords } from '../../src/worker-state/prove-records.ts';
 import { reduceWorker } from '../../src/worker-state/reduce-worker.ts';
 import { resolveWorkers, type ResolvedWorker } from '../../src/worker-state/resolve-worker.ts';
-import { packRow, rawWorker } from '../../src/worker-state/rows/worker-row.ts';
+import { packRow, workerFields } from '../../src/chain/index.ts';
 import { factsOf } from '../../src/worker-state/worker-facts.ts';
 import type { EpochKey } from '../../src/worker-state/worker-state.ts';
 import { recordOf, testKey, testWorker } from '../chain/support.ts';
@@ -66,7 +66,7 @@ describe('ECDH records', () => {
       return records.map(() => false);
     };
     const resolveCounting = (endpoints: readonly string[]): ResolvedWorker => {
-      const raw = { ...rawWorker(rowOf(worker)), endpoints: boundEndpoints(encodeEndpoints(endpoints)) };
+      const raw = { ...workerFields(rowOf(worker)), endpoints: boundEndpoints(encodeEndpoints(endpoints)) };
       return resolveWorkers([{ facts: factsOf(packRow(raw)), seen: [] }], genesisHash, counting)[0]!;
     };
     const junk = Array.from({ length: 10_000 }, (_, i) => valid.replace('epoch=3', `epoch=${i}`));

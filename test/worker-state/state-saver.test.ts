@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { Head } from '../../src/chain/index.ts';
+import { idOf, type Head, type WorkerRow } from '../../src/chain/index.ts';
 import { toHex, type Hex } from '../../src/codec/index.ts';
 import { RelayError } from '../../src/errors/index.ts';
 import { openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
 import type { ChangeSource, Differences } from '../../src/worker-state/change-source.ts';
-import { idOf, type WorkerRow } from '../../src/worker-state/rows/worker-row.ts';
 import { StateSaver } from '../../src/worker-state/state-saver.ts';
 import { StateStore } from '../../src/worker-state/state-store.ts';
 import { WorkerFollower } from '../../src/worker-state/worker-follower.ts';

@@ -1,6 +1,6 @@
-import type { RawWorker } from '../../src/chain/index.ts';
+import type { WorkerFields } from '../../src/chain/index.ts';
 import { fromHex, Writer } from '../../src/codec/index.ts';
-import { packRow, type WorkerRow } from '../../src/worker-state/rows/worker-row.ts';
+import { packRow, type WorkerRow } from '../../src/chain/index.ts';
 import type { TestWorker } from '../chain/support.ts';
 
 /** `VersionedWorkerEndpoints::V1`. */
@@ -13,7 +13,7 @@ export function encodeEndpoints(endpoints: readonly string[]): Uint8Array {
 /** The row of a worker as registered, with these endpoints and records. */
 export function rowOf(
   { identity, ecdhKey }: TestWorker,
-  { endpoints = [], ...changes }: Partial<Omit<RawWorker, 'endpoints'>> & { endpoints?: readonly string[] } = {},
+  { endpoints = [], ...changes }: Partial<Omit<WorkerFields, 'endpoints'>> & { endpoints?: readonly string[] } = {},
 ): WorkerRow {
   return packRow({
     identity: fromHex(identity),

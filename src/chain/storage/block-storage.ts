@@ -2,7 +2,7 @@ import { Reader, type Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { RuntimeCache } from '../runtime/runtime-cache.ts';
-import { fastFromHex, fastFromHexAll } from './fast-hex.ts';
+import { fastFromHex } from './fast-hex.ts';
 import { storagePrefix } from './storage-key.ts';
 import type { StorageReader } from './storage-reader.ts';
 
@@ -39,10 +39,13 @@ export class BlockStorage {
   }
 
   async values(keys: readonly Hex[], signal?: AbortSignal): Promise<(Uint8Array | undefined)[]> {
-    const values = await this.#storage.values(keys, this.hash, signal);
-    const decoded = fastFromHexAll(values.map((value) => value ?? '0x'));
-    if (decoded === undefined) return values.map((value) => this.#bytes(value, 'A value'));
-    return decoded.map((bytes, i) => (values[i] === undefined ? undefined : bytes));
+    const values = await this.hexValues(keys, signal);
+    return values.map((value) => this.#bytes(value, 'A value'));
+  }
+
+  /** As {@link values}, as the node sent them: maybe no hex. */
+  hexValues(keys: readonly Hex[], signal?: AbortSignal): Promise<(Hex | undefined)[]> {
+    return this.#storage.values(keys, this.hash, signal);
   }
 
   keyPages(prefix: Hex, signal?: AbortSignal): AsyncGenerator<Hex[]> {

@@ -1,13 +1,14 @@
 import { concatBytes, fromHex, Reader, toHex, type Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
-import type { BlockView, RawWorker } from '../chain.ts';
+import type { BlockView, WorkerRow, WorkerRows } from '../chain.ts';
 import type { ReadAt } from '../runtime/runtime-cache.ts';
 import type { BlockStorage } from './block-storage.ts';
 import type { ReadBody } from './body-reader.ts';
 import { boundEndpoints, decodeEndpoints } from './endpoints.ts';
-import { idBytesOfKeys, idOfKey } from './fast-hex.ts';
+import { idOfKey } from './fast-hex.ts';
 import { inWindow } from './in-window.ts';
 import { layoutOf, type Layout } from './layout.ts';
+import { rowAt, RowsWriter } from './rows-writer.ts';
 import { mapKeys, storagePrefix } from './storage-key.ts';
 import { pageSize, requestsInFlight } from './storage-reader.ts';
 import { touchedWorkers } from './touched-workers.ts';
@@ -33,37 +34,31 @@ export function createBlockView(
   };
 
   /** By the keys of the workers in `Workers`. */
-  const rawWorkers = async (
+  const rowsOf = async (
     keys: readonly Hex[],
     among: ReadonlySet<Hex>,
     known: Layout,
     signal?: AbortSignal,
-  ): Promise<(RawWorker | undefined)[]> => {
-    const [infos, endpoints] = await Promise.all([
-      storage.values(keys, signal),
-      storage.values(keys.map(known.endpointsKeyOf), signal),
+  ): Promise<WorkerRows> => {
+    const [infos, lists] = await Promise.all([
+      storage.hexValues(keys, signal),
+      storage.hexValues(keys.map(known.endpointsKeyOf), signal),
     ]);
-    const ids = idBytesOfKeys(keys);
-    let key: Hex | undefined;
-    try {
-      return infos.map((bytes, i) => {
-        key = keys[i];
-        const identity = ids[i];
-        const list = endpoints[i];
-        if (bytes === undefined || key === undefined || identity === undefined) return undefined;
-        const { ecdhKey, runtimeVersion, confidenceLevel } = known.workerEssentials(bytes, key);
-        return {
-          identity,
-          ecdhKey,
-          runtimeVersion,
-          confidenceLevel,
-          endpoints: list === undefined ? noEndpoints : boundEndpoints(list),
-          gatekeeper: among.size > 0 && among.has(idOfKey(key)),
-        };
-      });
-    } catch (error) {
-      throw storage.unreadable(`PhalaRegistry.Workers at ${key}`, error);
-    }
+    const endpointBytes = lists.reduce((sum, list) => sum + (list?.length ?? 0) / 2, 0);
+    const rows = new RowsWriter(known, keys.length, endpointBytes);
+    keys.forEach((key, i) => {
+      const info = infos[i];
+      if (info === undefined) {
+        rows.addNone();
+        return;
+      }
+      try {
+        rows.add({ key, info, endpoints: lists[i], gatekeeper: among.size > 0 && among.has(idOfKey(key)) });
+      } catch (error) {
+        throw storage.unreadable(`PhalaRegistry.Workers at ${key}`, error);
+      }
+    });
+    return rows.finish();
   };
 
   const view: BlockView = {
@@ -116,17 +111,16 @@ export function createBlockView(
       const keys = ids.map((id) => known.workerKey(fromHex(id, 'The id')));
       const pages: Hex[][] = [];
       for (let start = 0; start < keys.length; start += pageSize) pages.push(keys.slice(start, start + pageSize));
-      const found: (RawWorker | undefined)[] = [];
-      for await (const page of inWindow(pages, pagesInFlight, (part) => rawWorkers(part, among, known, signal)))
-        found.push(...page);
+      const found: (WorkerRow | undefined)[] = [];
+      for await (const rows of inWindow(pages, pagesInFlight, (part) => rowsOf(part, among, known, signal)))
+        for (let i = 0; i < rows.ends.length; i++) found.push(rowAt(rows, i)?.slice());
       return found;
     },
     async *allWorkers(signal) {
       const known = await layout(signal);
       const among = await gatekeepers(signal);
       const keys = storage.keyPages(known.workersPrefix, signal);
-      for await (const page of inWindow(keys, pagesInFlight, (part) => rawWorkers(part, among, known, signal)))
-        yield page.filter((record) => record !== undefined);
+      yield* inWindow(keys, pagesInFlight, (part) => rowsOf(part, among, known, signal));
     },
     gatekeepers: async (signal) => [...(await gatekeepers(signal))],
     extrinsics: async (signal) => {

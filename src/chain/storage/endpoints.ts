@@ -80,12 +80,25 @@ export function boundEndpoints(bytes: Uint8Array): Uint8Array {
   return writer.finish();
 }
 
+/** Longest by which a bounded list exceeds the one on chain. */
+export const boundsOverhead = 16;
+
+/** As {@link boundEndpoints} of the bytes between two places, written there; gives where it ends. */
+export function boundInPlace(bytes: Uint8Array, start: number, end: number): number {
+  const length = end - start;
+  if (bytes[start] === 0 && length <= smallList && !(length === 2 && bytes[start + 1] === 0)) return end;
+  const bounded = boundEndpoints(bytes.subarray(start, end));
+  bytes.set(bounded, start);
+  return start + bounded.length;
+}
+
 /** Whether it holds nothing but ASCII URLs within the bounds: cheap, and true of nearly all. */
-export function isPlainList(bounded: Uint8Array): boolean {
-  if (bounded.length === 0) return true;
-  const count = bounded[1] ?? 1;
-  if (bounded[0] !== 0 || (count & 3) !== 0 || count >> 2 > maxUrls) return false;
-  let at = 2;
+export function isPlainList(bounded: Uint8Array, start = 0, listEnd = bounded.length): boolean {
+  if (listEnd === start) return true;
+  if (listEnd - start < 2) return false;
+  const count = bounded[start + 1] ?? 1;
+  if (bounded[start] !== 0 || (count & 3) !== 0 || count >> 2 > maxUrls) return false;
+  let at = start + 2;
   for (let left = count >> 2; left > 0; left--) {
     const low = bounded[at] ?? 3;
     if ((low & 3) > 1) return false;
@@ -93,10 +106,10 @@ export function isPlainList(bounded: Uint8Array): boolean {
     const length = isShort ? low >> 2 : (low | ((bounded[at + 1] ?? 0) << 8)) >> 2;
     at += isShort ? 1 : 2;
     const end = at + length;
-    if (length > maxStringBytes || end > bounded.length || beginsRecord(bounded, at)) return false;
+    if (length > maxStringBytes || end > listEnd || beginsRecord(bounded, at)) return false;
     for (; at < end; at++) if ((bounded[at] ?? 0) > 127) return false;
   }
-  return at === bounded.length;
+  return at === listEnd;
 }
 
 function boundedList(bounded: Uint8Array): ReadList {

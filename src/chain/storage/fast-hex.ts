@@ -1,5 +1,4 @@
 import type { Hex } from '../../codec/index.ts';
-import { RelayError } from '../../errors/index.ts';
 
 const notHex = 255;
 const values = new Uint8Array(128).fill(notHex);
@@ -31,29 +30,31 @@ export function fastFromHex(text: string): Uint8Array | undefined {
   return decodeInto(slab, at, text, length);
 }
 
-/** As {@link fastFromHex} of each, together: views of one piece of memory. undefined where one of them is not hex. */
-export function fastFromHexAll(texts: readonly string[]): Uint8Array[] | undefined {
-  if (slab === undefined) {
-    const each = texts.map(fastFromHex);
-    return each.includes(undefined) ? undefined : (each as Uint8Array[]);
-  }
-  let digitCount = 0;
-  const parts = new Array<string>(texts.length);
-  for (let i = 0; i < texts.length; i++) {
-    const text = texts[i] ?? '';
-    if (text.length % 2 !== 0 || !text.startsWith('0x')) return undefined;
-    digitCount += text.length - 2;
-    parts[i] = text.slice(2);
-  }
-  const whole = decodeInto(Buffer.allocUnsafeSlow(digitCount / 2), 0, `0x${parts.join('')}`, digitCount / 2);
-  if (whole === undefined) return undefined;
-  const { buffer } = whole;
-  let at = 0;
-  return parts.map((part) => {
-    const length = part.length / 2;
-    at += length;
-    return new Uint8Array(buffer, at - length, length);
-  });
+/** Memory that {@link writeHex} fills at its best; the buffer holds nothing else. */
+export function allocate(length: number): Uint8Array {
+  return slab === undefined ? new Uint8Array(length) : Buffer.allocUnsafeSlow(length);
+}
+
+/**
+ * Writes what the digits of a text from a place on stand for; gives where it ends, -1 where they are no hex. Of a wide
+ * character only half is looked at: that is no other than if the half had been sent.
+ */
+export function writeHex(target: Uint8Array, at: number, text: string, from: number): number {
+  const length = (text.length - from) / 2;
+  if (length % 1 !== 0 || at + length > target.length) return -1;
+  if (slab === undefined) return writePortably(target, at, text, from) ? at + length : -1;
+  if (length === 0) return at;
+  return asBuffer(target).write(text.slice(from), at, 'hex') === length ? at + length : -1;
+}
+
+let lastBuffer: Buffer | undefined;
+
+/** Thousands of calls are about the same bytes, one after the other. */
+function asBuffer(bytes: Uint8Array): Buffer {
+  const { buffer, byteOffset, length } = bytes;
+  const last = lastBuffer;
+  if (last?.buffer === buffer && last.byteOffset === byteOffset && last.length === length) return last;
+  return (lastBuffer = Buffer.from(buffer, byteOffset, length));
 }
 
 function decodeInto(target: Buffer, at: number, text: string, length: number): Uint8Array | undefined {
@@ -67,13 +68,17 @@ function decodeInto(target: Buffer, at: number, text: string, length: number): U
 /** Where there is no Buffer. */
 export function portableFromHex(text: string): Uint8Array | undefined {
   const bytes = new Uint8Array(text.length / 2 - 1);
-  for (let i = 0, at = 2; i < bytes.length; i++, at += 2) {
+  return writePortably(bytes, 0, text, 2) ? bytes : undefined;
+}
+
+function writePortably(target: Uint8Array, start: number, text: string, from: number): boolean {
+  for (let i = start, at = from; at < text.length; i++, at += 2) {
     const high = values[text.charCodeAt(at)] ?? notHex;
     const low = values[text.charCodeAt(at + 1)] ?? notHex;
-    if ((high | low) > 15) return undefined;
-    bytes[i] = (high << 4) | low;
+    if ((high | low) > 15) return false;
+    target[i] = (high << 4) | low;
   }
-  return bytes;
+  return true;
 }
 
 const digits = Uint8Array.from('0123456789abcdef', (digit) => digit.charCodeAt(0));
@@ -84,19 +89,19 @@ export function fastToHex(bytes: Uint8Array): Hex {
   return `0x${hexDigits(bytes)}`;
 }
 
-/** Hex without 0x. */
-export function hexDigits(bytes: Uint8Array): string {
-  const { buffer, byteOffset, length } = bytes;
-  return slab === undefined ? portableHexDigits(bytes) : Buffer.from(buffer, byteOffset, length).toString('hex');
+/** Hex of the bytes between two places, without 0x. */
+export function hexDigits(bytes: Uint8Array, start = 0, end = bytes.length): string {
+  return slab === undefined ? portableHexDigits(bytes, start, end) : asBuffer(bytes).toString('hex', start, end);
 }
 
 /** Where there is no Buffer. */
-export function portableHexDigits(bytes: Uint8Array): string {
-  const text = new Uint8Array(2 * bytes.length);
-  let at = 0;
-  for (const byte of bytes) {
-    text[at++] = digits[byte >> 4] ?? 0;
-    text[at++] = digits[byte & 15] ?? 0;
+export function portableHexDigits(bytes: Uint8Array, start = 0, end = bytes.length): string {
+  const text = new Uint8Array(2 * (end - start));
+  let to = 0;
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at] ?? 0;
+    text[to++] = digits[byte >> 4] ?? 0;
+    text[to++] = digits[byte & 15] ?? 0;
   }
   return decoder.decode(text);
 }
@@ -106,19 +111,4 @@ const idDigits = 64;
 /** The last 32 bytes of a storage key: the id that a concat hasher leaves there. */
 export function idOfKey(key: Hex): Hex {
   return `0x${key.slice(-idDigits)}`;
-}
-
-/** As {@link idBytesOfKey} of each. Throws bad-hex. */
-export function idBytesOfKeys(keys: readonly Hex[]): readonly Uint8Array[] {
-  return fastFromHexAll(keys.map(idOfKey)) ?? keys.map(idBytesOfKey);
-}
-
-/** As {@link idOfKey}, as bytes. Throws bad-hex. */
-export function idBytesOfKey(key: string): Uint8Array {
-  const bytes = fastFromHex(idOfKey(key as Hex));
-  if (bytes === undefined)
-    throw new RelayError('bad-hex', {
-      details: { what: `The end of the key ${key}` },
-    });
-  return bytes;
 }

@@ -25,6 +25,7 @@ export class StorageReader {
 
   /** Hex of the values, in the order of `keys`; undefined where there is none. */
   async values(keys: readonly Hex[], block: Hex, signal?: AbortSignal): Promise<(Hex | undefined)[]> {
+    if (keys.length <= this.#keysAtOnce) return this.#window(keys, block, signal);
     const values: (Hex | undefined)[] = [];
     for await (const window of inWindow(this.#windows(keys), requestsInFlight, (keysOf) =>
       this.#window(keysOf, block, signal),

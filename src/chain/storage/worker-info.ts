@@ -1,6 +1,6 @@
 import { Reader, type Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
-import type { WorkerEssentials, WorkerInfo } from '../chain.ts';
+import type { WorkerInfo } from '../chain.ts';
 import type { Runtime, StorageEntry } from '../runtime/runtime.ts';
 import { fastToHex } from './fast-hex.ts';
 
@@ -14,26 +14,25 @@ const currentForm = new RegExp(
   `^${`{${head},attestation_provider:?enum{`.replace(/[[\]{}?]/g, '\\$&')}([\\d:A-Za-z,]*)${`},${tail}}`.replace(/[[\]{}?]/g, '\\$&')}$`,
 );
 
-const versionAt = 64;
 /** Behind two keys, the version and the time. */
 const operatorAt = 76;
 
+/** A WorkerInfo between two places of the bytes. */
+export type ReadConfidence = (bytes: Uint8Array, start: number, end: number) => number;
+
 /**
- * The little that a snapshot of all workers needs, ten times as fast as a {@link DecodeWorkerInfo}; `ecdhKey` is a view of
- * the bytes. It gives undefined for bytes that are not of one of the two layouts that Khala has had.
+ * Gives the confidence level, -1 for bytes that are not of one of the two layouts that Khala has had. What else a snapshot
+ * of all workers needs is where each WorkerInfo of these begins: identity, EcdhKey, runtime version.
  */
-export function essentialsReader({ valueShape }: StorageEntry): (bytes: Uint8Array) => WorkerEssentials | undefined {
+export function confidenceReader({ valueShape }: StorageEntry): ReadConfidence {
   const hasProvider = currentForm.test(valueShape);
-  if (!hasProvider && valueShape !== legacyShape) return () => undefined;
-  return (bytes) => {
-    const operator = bytes[operatorAt] ?? 2;
-    const providerAt = operatorAt + (operator === 0 ? 1 : 33);
+  if (!hasProvider && valueShape !== legacyShape) return () => -1;
+  return (bytes, start, end) => {
+    const operator = bytes[start + operatorAt] ?? 2;
+    const providerAt = start + operatorAt + (operator === 0 ? 1 : 33);
     const provider = hasProvider ? (bytes[providerAt] ?? 2) : 0;
-    const confidenceLevel = bytes[providerAt + (hasProvider ? 1 + provider : 0)];
-    if (operator > 1 || provider > 1 || confidenceLevel === undefined) return undefined;
-    const byte = (at: number): number => bytes[versionAt + at] ?? 0;
-    const runtimeVersion = (byte(0) | (byte(1) << 8) | (byte(2) << 16) | (byte(3) << 24)) >>> 0;
-    return { ecdhKey: bytes.subarray(32, versionAt), runtimeVersion, confidenceLevel };
+    const at = providerAt + (hasProvider ? 1 + provider : 0);
+    return operator > 1 || provider > 1 || at >= end ? -1 : (bytes[at] ?? -1);
   };
 }
 

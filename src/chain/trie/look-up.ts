@@ -1,5 +1,5 @@
 import { rootOf, type Known, type ProofNodes } from './proof-nodes.ts';
-import { nibbleAt } from './trie-node.ts';
+import { nibbleAt, type TrieNode } from './trie-node.ts';
 
 /**
  * Follows a key (hex digits) from the state root. Gives the value, `is: undefined` where the proof shows that there is
@@ -11,15 +11,15 @@ export function lookUp(nodes: ProofNodes, root: Uint8Array, key: string): Known<
     if (reference === undefined) return { is: undefined };
     const known = nodes.node(reference);
     if (known?.is === undefined) return known as Known<undefined> | undefined;
-    const { partial, value, children } = known.is;
-    if (!key.startsWith(partial, at)) return { is: undefined };
-    at += partial.length;
+    const node: TrieNode = known.is;
+    if (!key.startsWith(node.partial, at)) return { is: undefined };
+    at += node.partial.length;
     if (at === key.length) {
-      if (value === undefined) return { is: undefined };
-      const bytes = nodes.value(value);
+      if (!node.hasValue) return { is: undefined };
+      const bytes = nodes.valueOf(node);
       return bytes && { is: bytes };
     }
-    reference = children?.[nibbleAt(key, at)];
+    reference = node.child(nibbleAt(key, at));
   }
 }
 
@@ -41,7 +41,8 @@ export function findSubtree(
     if (merkleValue === undefined) return { is: undefined };
     const known = nodes.node(merkleValue);
     if (known?.is === undefined) return known as Known<undefined> | undefined;
-    const { partial, children } = known.is;
+    const node: TrieNode = known.is;
+    const { partial } = node;
     const end = at + partial.length;
     if (end >= prefix.length)
       return partial.startsWith(prefix.slice(at))
@@ -49,6 +50,6 @@ export function findSubtree(
         : { is: undefined };
     if (!prefix.startsWith(partial, at)) return { is: undefined };
     at = end;
-    merkleValue = children?.[nibbleAt(prefix, at)];
+    merkleValue = node.child(nibbleAt(prefix, at));
   }
 }

@@ -69,14 +69,15 @@ export class ProofReader {
     keys: readonly string[],
     work: Work<T>,
   ): Promise<T> {
-    const asked = new Set<string>();
+    const asked: (readonly string[])[] = [];
     for (let wanted = keys; ;) {
-      for (const key of wanted) asked.add(key);
+      asked.push(wanted);
       await this.#fetch(wanted, block.hash, nodes, urls, signal);
       const result = work(nodes, root);
       if ('done' in result) return result.done;
       const missing = [...new Set(result.missing)];
-      const withheld = missing.find((key) => asked.has(key));
+      const known = new Set(asked.flat());
+      const withheld = missing.find((key) => known.has(key));
       if (withheld !== undefined)
         throw new RelayError('bad-proof', { details: { reason: `it leaves out ${withheld}` } });
       wanted = missing;
@@ -113,10 +114,14 @@ export class ProofReader {
         return (await Promise.all(parts.map((part) => this.#window(part, block, urls, signal)))).flat();
       }
       if (!isUnavailable(error)) throw error;
-      const { socket } = await this.#connection.session({ signal });
-      const reason = String(error.details?.['reason']);
-      throw new RelayError('proofs-unavailable', { details: { url: socket.url, reason }, cause: error });
+      throw await this.unavailable(String(error.details?.['reason']), signal, error);
     }
+  }
+
+  /** proofs-unavailable, of the node in use. */
+  async unavailable(reason: string, signal?: AbortSignal, cause?: unknown): Promise<RelayError> {
+    const { socket } = await this.#connection.session({ signal });
+    return new RelayError('proofs-unavailable', { details: { url: socket.url, reason }, cause });
   }
 
   #blame(urls: ReadonlySet<string>, block: Hex, reason: string): void {

@@ -6,56 +6,92 @@ import type { KnownMap } from './known-map.ts';
 import { findSubtree } from './look-up.ts';
 import { digitsOf, type ProofReader, type ProvenBlock, type Work } from './proof-reader.ts';
 import { MapReading, readEntries, type RangeRead } from './map-reading.ts';
-import type { ChangedPart, KeyRange } from './walk-map.ts';
+import type { ProofNodes } from './proof-nodes.ts';
+import type { ChangedPart, Done, KeyRange, Missing } from './walk-map.ts';
 
-/** Pages of keys that are read at once; each is one proof. */
-const pagesInFlight = 4;
+/** Pages of keys that are read at once. Each is one proof, of some 2 000 keys. */
+const pagesInFlight = 2;
 
-/** What was read of a map, which is all of it unless the block's state went away. */
-export interface MapRead {
-  readonly map: KnownMap;
+/** Two maps whose keys are those of the same ids, hashed in the same way. */
+export interface MapPair {
+  /** Prefix of the keys, hex digits. */
+  readonly first: string;
+  readonly second: string;
+}
+
+/** What was read of two maps, which is all of them unless the block's state went away. */
+export interface PairRead {
+  readonly first: KnownMap;
+  readonly second: KnownMap;
   readonly isComplete: boolean;
 }
 
+/** Entries of a range, in order. */
+export type Entries = ChangedPart['entries'];
+
 /**
- * Reads all entries of a map. The node lists the keys, page by page; the proof of each page shows that it left none
- * out, or what it left out. Hands on what was read where the node drops the block's state half way.
+ * Reads all entries of two maps, range by range. The node lists the keys of the first, page by page; the proof of a page
+ * shows of both what it left out. Hands on in order what `join` makes of a range, and what was read where the node drops
+ * the block's state half way.
  */
-export async function readMap(
+export async function readPair<T>(
   { proofs, storage }: { readonly proofs: ProofReader; readonly storage: StorageReader },
   block: ProvenBlock,
-  prefix: string,
-  onEntry: (key: string, value: Uint8Array) => void,
+  { first, second }: MapPair,
+  join: (first: Entries, second: Entries) => T,
+  take: (joined: T) => void,
   signal?: AbortSignal,
-): Promise<MapRead> {
-  const reading = new MapReading(prefix);
-  const read = async (page: Page): Promise<Page & { readonly result: RangeRead }> => {
-    const work: Work<RangeRead> = (nodes, root) => {
-      const known = findSubtree(nodes, root, prefix);
-      return known === undefined ? { missing: [prefix] } : readEntries(nodes, prefix, known.is, page);
+): Promise<PairRead> {
+  const readings = { first: new MapReading(first), second: new MapReading(second) };
+  const read = async (range: Page) => {
+    const work: Work<readonly [RangeRead, RangeRead]> = (nodes, root) => {
+      const ofFirst = rangeOf(nodes, root, first, range);
+      const ofSecond = rangeOf(nodes, root, second, range);
+      if ('done' in ofFirst && 'done' in ofSecond) return { done: [ofFirst.done, ofSecond.done] };
+      return { missing: [ofFirst, ofSecond].flatMap((part) => ('missing' in part ? part.missing : [])) };
     };
     // The way to where the range begins is visited too.
-    const keys = page.after === '' ? page.keys : [page.after, ...page.keys];
-    return { ...page, result: await proofs.prove(block, keys, work, signal) };
+    const ends = range.after === '' ? range.ends : [range.after, ...range.ends];
+    const keys = [...ends.map((end) => first + end), ...ends.map((end) => second + end)];
+    const [ofFirst, ofSecond] = await proofs.prove(block, keys, work, signal);
+    return { range, ofFirst, ofSecond, joined: join(ofFirst.entries, ofSecond.entries) };
   };
   let upTo = '';
   try {
-    const pages = pagesOf(storage.keyPages(`0x${prefix}`, block.hash, signal), prefix);
-    for await (const page of inWindow(pages, pagesInFlight, read)) {
-      reading.add(page.result);
-      for (const [key, value] of page.result.entries) onEntry(key, value);
-      ({ upTo } = page);
+    const pages = pagesOf(storage.keyPages(`0x${first}`, block.hash, signal), first);
+    for await (const { range, ofFirst, ofSecond, joined } of inWindow(pages, pagesInFlight, read)) {
+      readings.first.add(ofFirst);
+      readings.second.add(ofSecond);
+      take(joined);
+      ({ upTo } = range);
     }
   } catch (error) {
     if (!isRelayError(error, 'state-discarded')) throw error;
-    return { map: reading.breakOff(upTo), isComplete: false };
+    const brokenOff = (prefix: string): string => (upTo === '' ? '' : prefix + upTo);
+    return {
+      first: readings.first.breakOff(brokenOff(first)),
+      second: readings.second.breakOff(brokenOff(second)),
+      isComplete: false,
+    };
   }
-  return { map: reading.finish(), isComplete: true };
+  return { first: readings.first.finish(), second: readings.second.finish(), isComplete: true };
 }
 
-/** A range of keys and those that a node says are in it. */
+function rangeOf(
+  nodes: ProofNodes,
+  root: Uint8Array,
+  prefix: string,
+  { after, upTo }: KeyRange,
+): Done<RangeRead> | Missing {
+  const subtree = findSubtree(nodes, root, prefix);
+  if (subtree === undefined) return { missing: [prefix] };
+  const whole = (end: string): string => (end === '' ? '' : prefix + end);
+  return readEntries(nodes, prefix, subtree.is, { after: whole(after), upTo: whole(upTo) });
+}
+
+/** A range of keys and those that a node says are in it, as what follows the prefix. */
 interface Page extends KeyRange {
-  readonly keys: readonly string[];
+  readonly ends: readonly string[];
 }
 
 /** Ranges without a gap between them, the last one without an end: what is listed shapes them, and is not believed. */
@@ -64,13 +100,13 @@ async function* pagesOf(listed: AsyncIterable<readonly Hex[]>, prefix: string): 
   let pending: readonly string[] = [];
   for await (const page of listed) {
     const upTo = pending.at(-1) ?? after;
-    const keys = page.map(digitsOf).filter((key) => key.startsWith(prefix) && key > upTo);
-    if (keys.length === 0) continue;
-    if (pending.length > 0) yield { keys: pending, after, upTo };
+    const ends = page.map((key) => digitsOf(key).slice(prefix.length)).filter((end) => end > upTo);
+    if (ends.length === 0) continue;
+    if (pending.length > 0) yield { ends: pending, after, upTo };
     after = upTo;
-    pending = keys;
+    pending = ends;
   }
-  yield { keys: [prefix, ...pending], after, upTo: '' };
+  yield { ends: ['', ...pending], after, upTo: '' };
 }
 
 /** Ids that were in a map's changed parts and are no more. */

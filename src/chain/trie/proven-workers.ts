@@ -1,19 +1,19 @@
 import { fromHex, Reader, toHex, type Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
-import type { Head, ProvenWorkers, WorkerEssentials, WorkersMark } from '../chain.ts';
+import type { Head, ProvenWorkers, WorkerEssentials, WorkerRows, WorkersMark } from '../chain.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { RuntimeCache } from '../runtime/runtime-cache.ts';
 import { boundEndpoints } from '../storage/endpoints.ts';
-import { idBytesOfKey, idOfKey } from '../storage/fast-hex.ts';
+import { idOfKey } from '../storage/fast-hex.ts';
 import { layoutOf, type Layout } from '../storage/layout.ts';
+import { RowsWriter } from '../storage/rows-writer.ts';
 import { storagePrefix } from '../storage/storage-key.ts';
-import { SortedLists } from './sorted-lists.ts';
 import type { StorageReader } from '../storage/storage-reader.ts';
 import { emptyMap, type KnownMap } from './known-map.ts';
 import { findSubtree, lookUp } from './look-up.ts';
 import type { ProofNodes } from './proof-nodes.ts';
 import { digitsOf, type ProofReader, type Work } from './proof-reader.ts';
-import { goneFrom, readMap } from './proven-map.ts';
+import { goneFrom, readPair, type Entries } from './proven-map.ts';
 import { findChanges, type Done, type MapChanges, type Missing } from './walk-map.ts';
 
 const workersPrefix = digitsOf(storagePrefix('PhalaRegistry', 'Workers'));
@@ -141,26 +141,34 @@ export function createProvenWorkers(parts: ProvenWorkersParts): ProvenWorkers {
     const [lastUpgrade, listed] = await proofs.values(head, [`0x${lastUpgradeKey}`, `0x${gatekeeperKey}`], signal);
     const gatekeepers = decoded(head, 'PhalaRegistry.Gatekeeper', () => readIds(listed));
     const layout = await layoutAt(head, lastUpgrade, signal);
-    const reader = { proofs, storage };
-    const lists = new SortedLists();
-    const endpoints = await readMap(reader, head, endpointsPrefix, lists.add, signal);
-    const takeWorker = (key: string, value: Uint8Array): void => {
-      const { ecdhKey, runtimeVersion, confidenceLevel } = essentials(head, layout, key, value);
-      take({
-        identity: idBytesOfKey(key),
-        ecdhKey,
-        runtimeVersion,
-        confidenceLevel,
-        endpoints: lists.find(digitsOf(layout.endpointsKeyOf(`0x${key}`))),
-        gatekeeper: gatekeepers.size > 0 && gatekeepers.has(idOf(key)),
-      });
+    if (!layout.areMapsAlike)
+      throw await proofs.unavailable('the runtime hashes the keys of the two maps in different ways', signal);
+    const rowsOf = (infos: Entries, lists: Entries): WorkerRows => {
+      const rows = new RowsWriter(
+        layout,
+        infos.length,
+        lists.reduce((sum, [, list]) => sum + list.length, 0),
+      );
+      let next = 0;
+      for (const [digits, info] of infos) {
+        const key: Hex = `0x${digits}`;
+        const end = digits.slice(workersPrefix.length);
+        // Both are in order.
+        while (next < lists.length && endOf(lists[next]) < end) next += 1;
+        const list = lists[next];
+        const endpoints = list !== undefined && endOf(list) === end ? list[1] : undefined;
+        const gatekeeper = gatekeepers.size > 0 && gatekeepers.has(idOfKey(key));
+        try {
+          rows.add({ key, info, endpoints, gatekeeper });
+        } catch (error) {
+          throw unreadable(head, `PhalaRegistry.Workers at ${key}`, error);
+        }
+      }
+      return rows.finish();
     };
-    const workers = await readMap(reader, head, workersPrefix, takeWorker, signal);
-    return {
-      mark: { workers: workers.map, endpoints: endpoints.map },
-      gatekeepers,
-      isComplete: workers.isComplete && endpoints.isComplete,
-    };
+    const maps = { first: workersPrefix, second: endpointsPrefix };
+    const read = await readPair({ proofs, storage }, head, maps, rowsOf, take, signal);
+    return { mark: { workers: read.first, endpoints: read.second }, gatekeepers, isComplete: read.isComplete };
   };
 
   return { snapshot, changes };
@@ -173,6 +181,11 @@ function changesOf(nodes: ProofNodes, root: Uint8Array, prefix: string, known: K
 
 function idOf(key: string): Hex {
   return idOfKey(`0x${key}`);
+}
+
+/** What follows the prefix. */
+function endOf(entry: Entries[number] | undefined): string {
+  return entry?.[0].slice(endpointsPrefix.length) ?? '';
 }
 
 function essentials(head: Head, layout: Layout, key: string, value: Uint8Array): WorkerEssentials {

@@ -106,13 +106,13 @@ export class MapWalk {
     const end = path + node.partial;
     const relative = end.slice(this.#prefix.length);
     const old = known.branches.get(slot);
-    if (old?.end !== relative || node.children === undefined || node.value !== undefined) {
+    if (old?.end !== relative || !node.isBranch || node.hasValue) {
       const entries: [string, Uint8Array][] = [];
       const count = this.visit(slot, { path, merkleValue }, entries);
       this.parts.push({ slot, before: before.count, entries });
       return count;
     }
-    const { children } = node;
+    const children = node.children();
     const counts = new Uint32Array(16);
     for (let nibble = 0; nibble < 16; nibble++) {
       const child = children[nibble];
@@ -126,33 +126,47 @@ export class MapWalk {
     return this.#build(slot, relative, children, counts);
   }
 
-  /** Collects all entries below a place, within the range; gives how many. `isInside`: the range holds all of them. */
-  visit(slot: string, { path, merkleValue }: Subtree, entries: [string, Uint8Array][], isInside = false): number {
-    const node = this.#node(path, merkleValue);
-    if (node === undefined) return 0;
+  /** Collects all entries below a place, within the range; gives how many. */
+  visit(slot: string, { path, merkleValue }: Subtree, entries: [string, Uint8Array][]): number {
+    return this.#visit(slot, path, merkleValue, 0, merkleValue.length, entries, this.#range === undefined);
+  }
+
+  /** `isInside`: the range holds all that is below. */
+  #visit(
+    slot: string,
+    path: string,
+    bytes: Uint8Array,
+    start: number,
+    stop: number,
+    entries: [string, Uint8Array][],
+    isInside: boolean,
+  ): number {
+    const node = this.#nodes.nodeAt(bytes, start, stop)?.is;
+    if (node === undefined) {
+      this.missing.push(path);
+      return 0;
+    }
     const end = path + node.partial;
     let count = 0;
-    if (node.value !== undefined && (isInside || this.#isInRange(end))) {
-      const value = this.#nodes.value(node.value);
+    if (node.hasValue && (isInside || this.#isInRange(end))) {
+      const value = this.#nodes.valueOf(node);
       if (value === undefined) this.missing.push(end);
       else entries.push([end, value]);
       count += 1;
     }
-    if (node.children === undefined) return count;
+    if (!node.isBranch) return count;
     const relative = end.slice(this.#prefix.length);
     const counts = new Uint32Array(16);
-    node.children.forEach((child, nibble) => {
-      if (child === undefined) return;
+    node.eachChild((nibble, from, to) => {
       const childPath = slotOf(end, nibble);
       const isAllInside = isInside || this.#isAllInRange(childPath);
       if (!isAllInside && !this.#canBeInRange(childPath)) return;
-      const place = { path: childPath, merkleValue: child };
-      counts[nibble] = this.visit(slotOf(relative, nibble), place, entries, isAllInside);
+      counts[nibble] = this.#visit(slotOf(relative, nibble), childPath, node.bytes, from, to, entries, isAllInside);
     });
     // What is not remembered anyway need not be built: four of five branches.
     const below = total(counts);
     if (isInside && below <= smallSubtree) return count + below;
-    return count + this.#build(slot, relative, node.children, counts);
+    return count + this.#build(slot, relative, node.children(), counts);
   }
 
   /** Branches to remember after a comparison: those that stand as they were, and those seen anew. */

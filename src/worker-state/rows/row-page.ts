@@ -1,7 +1,13 @@
 import { compareBytes } from '../../codec/index.ts';
-import { idBytesOf, isPlainAt, minRowLength, type WorkerRow } from './worker-row.ts';
+import { idBytesOf, isPlainAt, endpointsAt, type WorkerRow } from '../../chain/index.ts';
 
 const u32 = 4;
+const none = new Uint8Array(0);
+
+/** Where rows come from. */
+export interface RowSource {
+  readonly rowOf: (place: number) => WorkerRow;
+}
 
 /**
  * Rows in the order of their ids: how many (u32), where each ends (u32 each, from the first row on), the rows. A page is
@@ -17,28 +23,23 @@ export class RowPage {
   }
 
   static of(rows: readonly WorkerRow[]): RowPage {
-    const lengths = rows.map((row) => row.length);
-    const bytes = lengths.reduce((sum, length) => sum + length, 0);
-    return RowPage.filled(lengths, bytes, (target, at, index) => {
-      target.set(rows[index] ?? [], at);
-    });
+    const bytes = rows.reduce((sum, { length }) => sum + length, 0);
+    return RowPage.filled({ rowOf: (place) => rows[place] ?? none }, Uint32Array.from(rows.keys()), bytes);
   }
 
-  /** Of rows of these lengths, `bytes` together; `write` puts one into its place. */
-  static filled(
-    lengths: readonly number[],
-    bytes: number,
-    write: (target: Uint8Array, at: number, index: number) => void,
-  ): RowPage {
-    const start = u32 * (1 + lengths.length);
+  /** Of the rows in these places, `bytes` together. */
+  static filled({ rowOf }: RowSource, places: Uint32Array, bytes: number): RowPage {
+    const { length } = places;
+    const start = u32 * (1 + length);
     const page = new RowPage(new Uint8Array(start + bytes));
-    page.#view.setUint32(0, lengths.length, true);
+    page.#view.setUint32(0, length, true);
     let end = 0;
-    lengths.forEach((length, i) => {
-      write(page.bytes, start + end, i);
-      end += length;
+    for (let i = 0; i < length; i++) {
+      const row = rowOf(places[i] ?? 0);
+      page.bytes.set(row, start + end);
+      end += row.length;
       page.#view.setUint32(u32 * (1 + i), end, true);
-    });
+    }
     return page;
   }
 
@@ -52,7 +53,7 @@ export class RowPage {
     let end = 0;
     for (let index = 1; index <= length; index++) {
       const next = view.getUint32(u32 * index, true);
-      if (next < end + minRowLength) return false;
+      if (next < end + endpointsAt) return false;
       end = next;
     }
     return start + end === bytes.length;

@@ -1,6 +1,6 @@
 import { compareBytes, fromHex, type Hex } from '../../codec/index.ts';
 import { firstNotBefore, RowPage } from './row-page.ts';
-import { idBytesOf, type WorkerRow } from './worker-row.ts';
+import { idBytesOf, type WorkerRow } from '../../chain/index.ts';
 
 /** A page is closed by the row with which it reaches this many bytes. */
 export const pageBytes = 16_384;

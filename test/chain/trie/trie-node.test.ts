@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { trieNodeDec } from '@polkadot-api/substrate-bindings';
 import fc from 'fast-check';
 import { decodeTrieNode } from '../../../src/chain/trie/trie-node.ts';
-import { fromHex, toHex } from '../../../src/codec/index.ts';
+import { concatBytes, fromHex, toHex } from '../../../src/codec/index.ts';
 import { thrown } from '../../support/expect-error.ts';
 import { mapKeys, mapPrefix, mapValues, stateWith, truthOf } from './support.ts';
 
@@ -26,21 +26,28 @@ describe('decodeTrieNode', () => {
           const bytes = fromHex(encoded);
           // Values that stand apart are in the proof too.
           if ([...map.values()].includes(encoded.slice(2))) continue;
-          const ours = decodeTrieNode(bytes);
+          // As it stands among others.
+          const ours = decodeTrieNode(
+            concatBytes(Uint8Array.of(0xff), bytes, Uint8Array.of(0xff)),
+            1,
+            1 + bytes.length,
+          );
           const theirs = trieNodeDec(bytes);
           kinds.add(theirs.type);
           assert.ok(ours !== undefined && theirs.type !== 'Empty' && theirs.type !== 'Reserved');
           assert.equal(ours.partial, theirs.partialKey.replace(/^0x/, ''));
           const children = 'children' in theirs ? theirs.children : undefined;
-          const ourChildren = ours.children?.flatMap((child, nibble) =>
-            child === undefined ? [] : [[nibble.toString(16), toHex(child)]],
-          );
-          const value = ours.value && ('inline' in ours.value ? ours.value.inline : ours.value.hash);
+          const ourChildren = ours
+            .children()
+            .flatMap((child, nibble) => (child === undefined ? [] : [[nibble.toString(16), toHex(child)]]));
+          for (const [nibble, child] of ours.children().entries()) assert.deepEqual(ours.child(nibble), child);
+          const value = ours.hasValue ? ours.bytes.subarray(ours.valueStart, ours.valueEnd) : undefined;
           const theirValue = 'value' in theirs ? theirs.value : undefined;
           // Theirs has the length in front of a value that stands in the node.
           assert.equal(theirValue === undefined, value === undefined);
           assert.ok(value === undefined || theirValue?.endsWith(toHex(value).slice(2)) === true);
-          assert.deepEqual(ourChildren && Object.fromEntries(ourChildren), children);
+          assert.equal(ours.isBranch, children !== undefined);
+          assert.deepEqual(Object.fromEntries(ourChildren), children ?? {});
         }
       }),
       { numRuns: 60, examples: [[everyKind, 1]] },
@@ -66,7 +73,11 @@ describe('decodeTrieNode', () => {
       '5f',
       '3f',
     ];
-    for (const hex of bad) thrown(() => decodeTrieNode(fromHex(`0x${hex}`)), 'bad-proof');
+    for (const hex of bad) {
+      thrown(() => decodeTrieNode(fromHex(`0x${hex}`)), 'bad-proof');
+      const among = fromHex(`0x${hex}${'00'.repeat(80)}`);
+      thrown(() => decodeTrieNode(among, 0, hex.length / 2), 'bad-proof');
+    }
   });
 
   it('reads partial keys of any length', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { RawWorker } from '../../../src/chain/index.ts';
-import { fromHex, toHex, type Hex } from '../../../src/codec/index.ts';
+import type { WorkerFields } from '../../../src/chain/index.ts';
+import { concatBytes, fromHex, toHex, type Hex } from '../../../src/codec/index.ts';
 import { RowCollector } from '../../../src/worker-state/rows/row-collector.ts';
 import { RowPage } from '../../../src/worker-state/rows/row-page.ts';
 import { RowPages } from '../../../src/worker-state/rows/row-pages.ts';
@@ -11,9 +11,9 @@ import {
   idOf,
   isPlain,
   packRow,
-  rawWorker,
+  workerFields,
   type WorkerRow,
-} from '../../../src/worker-state/rows/worker-row.ts';
+} from '../../../src/chain/index.ts';
 import { encodeEndpoints } from '../support.ts';
 
 /** Few different beginnings, so that ids are close to each other. */
@@ -38,12 +38,21 @@ const fields = fc.record({
   confidenceLevel: fc.nat(255),
   gatekeeper: fc.boolean(),
 });
-const worker = (id: Hex, endpoints: readonly string[], rest: Omit<RawWorker, 'identity' | 'endpoints'>): RawWorker => ({
+const worker = (
+  id: Hex,
+  endpoints: readonly string[],
+  rest: Omit<WorkerFields, 'identity' | 'endpoints'>,
+): WorkerFields => ({
   ...rest,
   identity: fromHex(id),
   endpoints: endpoints.length === 0 ? new Uint8Array(0) : encodeEndpoints(endpoints),
 });
-const workers: fc.Arbitrary<RawWorker> = fc.tuple(ids, urls, fields).map((all) => worker(...all));
+const workers: fc.Arbitrary<WorkerFields> = fc.tuple(ids, urls, fields).map((all) => worker(...all));
+
+function endsOf(rows: readonly WorkerRow[]): Uint32Array {
+  let end = 0;
+  return Uint32Array.from(rows, ({ length }) => (end += length));
+}
 
 function rowsOf(pages: RowPages): [Hex, Hex][] {
   return Array.from(pages.rows(), (row) => [idOf(row), toHex(row)]);
@@ -58,7 +67,7 @@ describe('a row', () => {
     fc.assert(
       fc.property(workers, (raw) => {
         const row = packRow(raw);
-        assert.deepEqual(rawWorker(row), raw);
+        assert.deepEqual(workerFields(row), raw);
         assert.equal(hasEndpoints(row), raw.endpoints.length > 0);
       }),
     );
@@ -81,10 +90,13 @@ describe('rows in pages', () => {
       fc.property(fc.array(workers, { maxLength: 60 }), (list) => {
         const collector = new RowCollector();
         const model = new Map<Hex, WorkerRow>();
-        for (const raw of list) {
-          collector.add(raw);
-          model.set(toHex(raw.identity), packRow(raw));
+        for (let start = 0; start < list.length; start += 7) {
+          const rows = list.slice(start, start + 7).map(packRow);
+          // One of no bytes stands for nobody.
+          rows.splice(start % 5, 0, new Uint8Array(0));
+          collector.add({ bytes: concatBytes(...rows), ends: endsOf(rows) });
         }
+        for (const raw of list) model.set(toHex(raw.identity), packRow(raw));
         const pages = collector.finish();
         assert.equal(pages.size, model.size);
         assert.deepEqual(rowsOf(pages), sortedRows(model));
@@ -132,7 +144,7 @@ describe('rows in pages', () => {
 
   it('are not taken from bytes that are no page', () => {
     const page = RowPage.of([
-      packRow(worker(`0x${'ab'.repeat(32)}`, ['http://a'], { ...rawWorker(new Uint8Array(70)) })),
+      packRow(worker(`0x${'ab'.repeat(32)}`, ['http://a'], { ...workerFields(new Uint8Array(70)) })),
     ]);
     assert.ok(RowPage.isSound(page.bytes));
     for (let length = 0; length < page.bytes.length; length++)

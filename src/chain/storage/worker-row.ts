@@ -1,20 +1,16 @@
-import { decodeEndpoints, isPlainList, type RawWorker } from '../../chain/index.ts';
 import { isEcdhRecord, toHex, type Hex } from '../../codec/index.ts';
+import type { WorkerFields, WorkerRow } from '../chain.ts';
+import { decodeEndpoints, isPlainList } from './endpoints.ts';
 
-/**
- * What WorkerState says of one worker, packed: identity (32 bytes), EcdhKey of the registration (32), runtime version
- * (u32), confidence level (u8), flags (u8), endpoints as on chain. 50 000 objects would take five times the memory.
- */
-export type WorkerRow = Uint8Array;
-
+// identity (32 bytes), EcdhKey of the registration (32), runtime version (u32), confidence level (u8), flags (u8),
+// endpoints. The first three are as `WorkerInfo` begins.
 const idLength = 32;
-const keyAt = 32;
-const versionAt = 64;
+export const keyAt = 32;
+export const versionAt = 64;
 const confidenceAt = 68;
 const flagsAt = 69;
-const endpointsAt = 70;
-/** Of a row without endpoints. */
-export const minRowLength = endpointsAt;
+/** How long a row without endpoints is. */
+export const endpointsAt = 70;
 
 const gatekeeperFlag = 1;
 const plainFlag = 2;
@@ -27,24 +23,34 @@ export interface Endpoints {
 
 const none: readonly string[] = [];
 
-export function rowLength({ endpoints }: RawWorker): number {
-  return endpointsAt + endpoints.length;
-}
-
-export function writeRow(target: Uint8Array, at: number, worker: RawWorker): void {
+export function packRow(worker: WorkerFields): WorkerRow {
   const { identity, ecdhKey, runtimeVersion, confidenceLevel, endpoints, gatekeeper } = worker;
-  target.set(identity, at);
-  target.set(ecdhKey, at + keyAt);
-  for (let byte = 0; byte < 4; byte++) target[at + versionAt + byte] = runtimeVersion >>> (8 * byte);
-  target[at + confidenceAt] = confidenceLevel;
-  target[at + flagsAt] = (gatekeeper ? gatekeeperFlag : 0) | (isPlainList(endpoints) ? plainFlag : 0);
-  target.set(endpoints, at + endpointsAt);
+  const row = new Uint8Array(endpointsAt + endpoints.length);
+  row.set(identity);
+  row.set(ecdhKey, keyAt);
+  new DataView(row.buffer).setUint32(versionAt, runtimeVersion, true);
+  row.set(endpoints, endpointsAt);
+  finishRow(row, 0, row.length, confidenceLevel, gatekeeper);
+  return row;
 }
 
-export function packRow(worker: RawWorker): WorkerRow {
-  const row = new Uint8Array(rowLength(worker));
-  writeRow(row, 0, worker);
-  return row;
+/** Writes what lies between the beginning of `WorkerInfo` and the endpoints, once these are there. */
+export function finishRow(
+  target: Uint8Array,
+  start: number,
+  end: number,
+  confidenceLevel: number,
+  gatekeeper: boolean,
+): void {
+  const isPlainRow = isPlainList(target, start + endpointsAt, end);
+  target[start + confidenceAt] = confidenceLevel;
+  target[start + flagsAt] = (gatekeeper ? gatekeeperFlag : 0) | (isPlainRow ? plainFlag : 0);
+}
+
+/** Little-endian. */
+export function u32At(bytes: Uint8Array, at: number): number {
+  const byte = (i: number): number => bytes[at + i] ?? 0;
+  return (byte(0) | (byte(1) << 8) | (byte(2) << 16) | (byte(3) << 24)) >>> 0;
 }
 
 export function idBytesOf(row: WorkerRow): Uint8Array {
@@ -56,11 +62,11 @@ export function idOf(row: WorkerRow): Hex {
 }
 
 /** Everything, as views of the row. */
-export function rawWorker(row: WorkerRow): RawWorker {
+export function workerFields(row: WorkerRow): WorkerFields {
   return {
     identity: idBytesOf(row),
     ecdhKey: row.subarray(keyAt, versionAt),
-    runtimeVersion: new DataView(row.buffer, row.byteOffset).getUint32(versionAt, true),
+    runtimeVersion: u32At(row, versionAt),
     confidenceLevel: row[confidenceAt] ?? 0,
     endpoints: row.subarray(endpointsAt),
     gatekeeper: ((row[flagsAt] ?? 0) & gatekeeperFlag) !== 0,
