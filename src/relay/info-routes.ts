@@ -1,9 +1,9 @@
 import type { FastifyInstance } from 'fastify';
 import type { Hex } from '../codec/index.ts';
-import type { MailStore } from '../store/mail-store.ts';
 import type { RelayLimits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
 import { openApiDocument } from './openapi.ts';
+import type { Readiness } from './readiness.ts';
 
 export interface InfoRouteParts {
   readonly genesisHash: Hex;
@@ -12,14 +12,12 @@ export interface InfoRouteParts {
   readonly publicUrls: () => readonly string[];
   readonly limits: RelayLimits;
   readonly metrics: Metrics;
-  readonly mailStore: MailStore;
-  /** False while it stops. */
-  readonly isReady: () => boolean;
+  readonly readiness: Readiness;
 }
 
 /** What tells about the relay; nothing here changes anything. */
 export function addInfoRoutes(server: FastifyInstance, parts: InfoRouteParts): void {
-  const { genesisHash, identity, publicUrls, metrics, mailStore, isReady } = parts;
+  const { genesisHash, identity, publicUrls, metrics, readiness } = parts;
   const { maxMessageBytes, maxBatch, maxBodyBytes, window, maxSkewMs } = parts.limits;
   const limits = { maxMessageBytes, maxBatch, maxBodyBytes, window, maxSkewMs };
 
@@ -32,16 +30,10 @@ export function addInfoRoutes(server: FastifyInstance, parts: InfoRouteParts): v
   }));
   server.get('/healthz', () => ({ status: 'ok' }));
   server.get('/readyz', async (_, reply) => {
-    const ready = isReady() && (await canRead(mailStore));
-    return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not ready' });
+    const outcome = await readiness.check();
+    if (outcome === 'ready') return { status: 'ready' };
+    return reply.code(503).send({ status: 'not ready', ...outcome });
   });
   server.get('/metrics', async (_, reply) => reply.type(metrics.contentType).send(await metrics.exposition()));
   server.get('/openapi.json', () => openApiDocument(limits));
-}
-
-async function canRead(mailStore: MailStore): Promise<boolean> {
-  return mailStore.totals().then(
-    () => true,
-    () => false,
-  );
 }

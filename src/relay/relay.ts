@@ -15,6 +15,7 @@ import { Metrics, type GaugeName } from './metrics.ts';
 import { createNodeTransport } from './node-transport.ts';
 import { originsOf, ownUrlsOf } from './own-urls.ts';
 import { Pipeline, type Receipt } from './pipeline.ts';
+import { Readiness } from './readiness.ts';
 import type { RelayOptions, VerifySignature } from './relay-options.ts';
 import { createRouter, type Router } from './route.ts';
 import { Sessions } from './sessions.ts';
@@ -228,10 +229,10 @@ class FastifyRelay implements Relay {
     sessions.addRoute(server);
     addMessagesRoutes(server, { pipeline, limits, metrics, logger });
     addInfoRoutes(server, {
-      ...{ genesisHash, limits, metrics, mailStore },
+      ...{ genesisHash, limits, metrics },
+      readiness: new Readiness({ mailStore, logger, isRunning: () => !this.#stopping }),
       identity: local?.identity,
       publicUrls: () => this.#ownUrls,
-      isReady: () => !this.#stopping,
     });
     return server;
   }

@@ -63,4 +63,4 @@ export const infoSchema = Type.Object({
   }),
 });
 
-export const healthSchema = Type.Object({ status: Type.String() });
+export const healthSchema = Type.Object({ status: Type.String(), reason: Type.Optional(Type.String()) });

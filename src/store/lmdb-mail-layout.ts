@@ -7,7 +7,11 @@ import type { Hex } from '../codec/index.ts';
  *   ids    messageId(32)                   → cursor(u64)
  *   byAge  storedAt(u64) ‖ messageId(32)   → that id and those of the same transaction, 32 bytes each
  *   meta   "generation" | "totals"         → 16 bytes | count(u64) ‖ bytes(u64)
+ *          "layout" | "trial"              → version(u8) | what was last written to see whether it can be
  */
+
+/** Of the layout above; folders of another one are refused. */
+export const layoutVersion = 2;
 
 /** One mailbox: its counters. Kept when the mailbox is empty, so that cursors never start again. */
 export interface Box {

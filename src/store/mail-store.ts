@@ -82,6 +82,11 @@ export interface MailStore extends AsyncDisposable {
   ack(recipient: Hex, upTo: bigint): Promise<void>;
   stats(recipient: Hex): Promise<MailboxStats>;
   totals(): Promise<MailStoreTotals>;
+  /**
+   * Whether a message could be stored now: writes one that belongs to nobody. Throws mailbox-full where all mailboxes hold
+   * what they may, mail-store-failed.
+   */
+  check(): Promise<void>;
   /** Those with unacknowledged messages. */
   recipients(): AsyncIterable<Hex>;
   /** Calls `wake` after appends to a mailbox, until the returned function is called. */

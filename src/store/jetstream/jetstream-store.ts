@@ -18,6 +18,7 @@ import type { JetStreamMailStoreOptions } from './options.ts';
 import { MailReader } from './read.ts';
 import { Remover } from './remove.ts';
 import { Shards } from './shard.ts';
+import { tryStreams } from './trial.ts';
 import { openStreams, type Streams } from './streams.ts';
 
 const defaults = { shards: 8, timeoutMs: 15_000 };
@@ -149,6 +150,10 @@ class JetStreamMailStore implements MailStore {
 
   totals(): Promise<MailStoreTotals> {
     return this.#run(() => this.#census.totals());
+  }
+
+  check(): Promise<void> {
+    return this.#run(() => tryStreams(this.#shards));
   }
 
   recipients(): AsyncIterable<Hex> {

@@ -19,6 +19,8 @@ export interface ShardLayout {
   readonly subjects: string[];
   readonly allMail: string;
   readonly allMailboxes: string;
+  /** Where it is tried whether the stream takes anything. */
+  readonly trial: string;
   readonly placeOf: (recipient: Hex) => MailboxPlace;
 }
 
@@ -55,6 +57,7 @@ export function shardLayout(name: string, shard: number): ShardLayout {
     subjects: [`${root}.m.*`, `${root}.t.*.*`, `${root}.s.*`, `${root}.c.*`],
     allMail: `${root}.m.*`,
     allMailboxes: `${root}.s.*`,
+    trial: `${root}.c.trial`,
     placeOf(recipient) {
       const owner = token(recipient);
       const short = owner.slice(0, shortTokenLength);

@@ -1,0 +1,71 @@
+import { open, type Database, type RootDatabase } from 'lmdb';
+import { toHex, type Hex } from '../codec/index.ts';
+import { RelayError } from '../errors/index.ts';
+import { refuseForeignData } from './lmdb-environment.ts';
+import { layoutVersion } from './lmdb-mail-layout.ts';
+
+export type Binary = Database<Buffer, Buffer>;
+
+/** The databases of lmdb-mail-layout.ts. */
+export interface MailTables {
+  readonly mail: Binary;
+  readonly boxes: Binary;
+  readonly ids: Binary;
+  readonly byAge: Binary;
+  readonly meta: Binary;
+}
+
+export interface OpenMailTables {
+  readonly env: RootDatabase<Buffer, Buffer>;
+  readonly tables: MailTables;
+  readonly generation: Hex;
+}
+
+const generationKey = Buffer.from('generation');
+const layoutKey = Buffer.from('layout');
+
+/** Throws mail-store-failed for a folder of another layout, store-failed for one of another program. */
+export async function openMailTables(
+  path: string,
+  { noSync, random }: { readonly noSync: boolean; readonly random: (length: number) => Uint8Array },
+): Promise<OpenMailTables> {
+  await refuseForeignData(path);
+  const binary = { keyEncoding: 'binary', encoding: 'binary' } as const;
+  const env = open<Buffer, Buffer>({
+    path,
+    noSubdir: false,
+    maxDbs: 8,
+    // A commit is then one fdatasync, and its promise waits for it; GroupCommit has one in flight anyway.
+    overlappingSync: false,
+    noSync,
+    // GroupCommit does that; here it would leave behind a promise that nobody holds and that a full disk rejects.
+    eventTurnBatching: false,
+    ...binary,
+  });
+  try {
+    const db = (name: string): Binary => env.openDB<Buffer, Buffer>({ name, ...binary });
+    const tables = { mail: db('mail'), boxes: db('boxes'), ids: db('ids'), byAge: db('byAge'), meta: db('meta') };
+    await env.transaction(() => {
+      if (tables.meta.get(generationKey) !== undefined) return;
+      tables.meta.putSync(generationKey, Buffer.from(random(16)));
+      tables.meta.putSync(layoutKey, Buffer.of(layoutVersion));
+    });
+    return { env, tables, generation: generationOf(tables) };
+  } catch (error) {
+    await env.close();
+    throw error;
+  }
+}
+
+function generationOf({ meta }: MailTables): Hex {
+  const failed = (reason: string) => new RelayError('mail-store-failed', { details: { action: 'open', reason } });
+  const generation = meta.get(generationKey);
+  if (generation === undefined) throw failed('its generation was not written');
+  // The first layout did not say so.
+  const version = meta.get(layoutKey)?.[0] ?? 1;
+  if (version !== layoutVersion)
+    throw failed(
+      `the folder has layout ${version}, and this version of khala-relay reads ${layoutVersion}: let the version that made it deliver what is in it, then start with an empty folder`,
+    );
+  return toHex(generation);
+}
