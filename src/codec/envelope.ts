@@ -5,6 +5,7 @@ import {
   type EncryptedDataInput,
 } from './encrypted-data.ts';
 import { encodeHeader, readHeader, type Header, type HeaderInput } from './header.ts';
+import type { HeaderStarts } from './header-starts.ts';
 import { toBytes, type BytesLike } from './hex.ts';
 import { Reader } from './reader.ts';
 import { lengthOfBytes, Writer } from './writer.ts';
@@ -43,19 +44,19 @@ export function encodeEnvelopeV1(header: Uint8Array, iv: Uint8Array, ciphertext:
 
 /**
  * Throws truncated, trailing-bytes, non-canonical or unknown-variant. `isOwn`: what comes out is used before `bytes` change, and may
- * be views of them.
+ * be views of them. `starts`: gives what headers begin with.
  */
-export function decodeEnvelope(bytes: Uint8Array, isOwn = false): Envelope {
+export function decodeEnvelope(bytes: Uint8Array, isOwn = false, starts?: HeaderStarts): Envelope {
   const reader = new Reader(bytes, 'The envelope', isOwn);
-  const envelope = readEnvelope(reader);
+  const envelope = readEnvelope(reader, starts);
   reader.end();
   return envelope;
 }
 
-function readEnvelope(reader: Reader): Envelope {
+function readEnvelope(reader: Reader, starts: HeaderStarts | undefined): Envelope {
   const variant = reader.u8();
   if (variant === 0) return { suite: 'phala', ...readEncryptedData(reader) };
   if (variant === 1)
-    return { suite: 'v1', header: readHeader(reader), iv: reader.fixed(12), ciphertext: reader.bytes() };
+    return { suite: 'v1', header: readHeader(reader, starts), iv: reader.fixed(12), ciphertext: reader.bytes() };
   throw reader.unknownVariant(variant);
 }

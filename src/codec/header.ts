@@ -1,4 +1,5 @@
 import { toBytes, toHex, type BytesLike, type Hex } from './hex.ts';
+import { headerStartLength, type HeaderStarts } from './header-starts.ts';
 import type { Reader } from './reader.ts';
 import { Writer } from './writer.ts';
 
@@ -47,9 +48,15 @@ export function encodeHeader(header: HeaderInput): Uint8Array {
     .finish();
 }
 
-export function readHeader(reader: Reader): Header {
+/** `starts`: gives what the header begins with. */
+export function readHeader(reader: Reader, starts?: HeaderStarts): Header {
   const kind = reader.u8();
   if (kind > 1) throw reader.unknownVariant(kind);
+  if (starts !== undefined) {
+    const at = reader.skip(headerStartLength - 1) - 1;
+    const { fromKind, from, to, senderKey, recipientKey } = starts.of(reader.whole, at);
+    return { fromKind, from, to, senderKey, recipientKey, nonce: reader.u64(), sentAt: reader.u64() };
+  }
   return {
     fromKind: kind === 0 ? 'worker' : 'account',
     from: toHex(reader.fixed(32)),

@@ -1,6 +1,6 @@
 export { decodeBody, encodeBody } from './body.ts';
 export type { Body, BodyInput } from './body.ts';
-export { compareBytes, concatBytes, equalBytes, isZero } from './bytes.ts';
+export { compareBytes, concatBytes, copiesOf, equalBytes, isZero } from './bytes.ts';
 export { decodeCommandPayload, encodeCommandPayload } from './command-payload.ts';
 export type { CommandPayload, CommandPayloadInput } from './command-payload.ts';
 export { decodeEcdhRecord, encodeEcdhRecord, isEcdhRecord } from './ecdh-record.ts';
@@ -13,6 +13,7 @@ export { decodeForwarded, encodeForwarded } from './forwarded.ts';
 export type { Forwarded } from './forwarded.ts';
 export { encodeHeader, headerLength } from './header.ts';
 export type { FromKind, Header, HeaderInput } from './header.ts';
+export { HeaderStarts } from './header-starts.ts';
 export { activateHash256 } from './hash256.ts';
 export { fromHex, toBytes, toHex } from './hex.ts';
 export type { BytesLike, Hex } from './hex.ts';

@@ -16,6 +16,11 @@ export class Reader {
     this.#isOwn = isOwn;
   }
 
+  /** All that is read from. */
+  get whole(): Uint8Array {
+    return this.#bytes;
+  }
+
   get offset(): number {
     return this.#offset;
   }
@@ -37,6 +42,11 @@ export class Reader {
   fixed(length: number): Uint8Array {
     const start = this.#take(length);
     return this.#isOwn ? this.#bytes.subarray(start, start + length) : this.#bytes.slice(start, start + length);
+  }
+
+  /** Steps over the next `length` bytes; gives where they begin. */
+  skip(length: number): number {
+    return this.#take(length);
   }
 
   /** A compact length below 2^30, in its shortest form only. */

@@ -13,6 +13,8 @@ import {
   type EnvelopeV1,
   type Header,
   type HeaderInput,
+  type HeaderStarts,
+  type Hex,
 } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 import { backend } from './active-backend.ts';
@@ -60,13 +62,16 @@ export interface OpenInput {
   readonly genesisHash: BytesLike;
   /** SCALE of a V1 envelope. */
   readonly envelope: Uint8Array;
+  /** Gives what headers begin with; the keys of the header are shared with others then. Default: it is decoded. */
+  readonly starts?: HeaderStarts;
 }
 
 /** Throws what decodeEnvelope and decodeBody throw, and open-failed. */
-export function openEnvelope({ commKey, ...sealed }: OpenInput): { header: Header; body: Body } {
-  const { header, iv, ciphertext } = read(sealed);
+export function openEnvelope(input: OpenInput): { header: Header; body: Body } {
+  const { commKey } = input;
+  const { header, iv, ciphertext } = read(input);
   const key = toBytes(commKey instanceof Uint8Array ? commKey : commKey(header), 'commKey', 32);
-  return { header, body: opened(backend().openAes256Gcm(key, iv, additionalDataOf(sealed), checked(ciphertext))) };
+  return { header, body: opened(backend().openAes256Gcm(key, iv, additionalDataOf(input), checked(ciphertext))) };
 }
 
 /** As {@link openEnvelope}, with a key that may be out of reach. */
@@ -79,9 +84,11 @@ export async function openEnvelopeWith(
   return { header, body: opened(await key.open(iv, additionalDataOf(sealed), checked(ciphertext))) };
 }
 
-function read({ envelope }: Omit<OpenInput, 'commKey'>): EnvelopeV1 {
-  const { header, ...rest } = v1Of(decodeEnvelope(envelope, true));
+function read({ envelope, starts }: Omit<OpenInput, 'commKey'>): EnvelopeV1 {
+  const decoded = v1Of(decodeEnvelope(envelope, true, starts));
+  if (starts !== undefined) return decoded;
   // What goes out must not change with the caller's bytes.
+  const { header, ...rest } = decoded;
   const kept = { senderKey: header.senderKey.slice(), recipientKey: header.recipientKey.slice() };
   return { ...rest, header: { ...header, ...kept } };
 }
@@ -113,10 +120,22 @@ function additionalDataOf({ genesisHash, envelope }: Omit<OpenInput, 'commKey'>)
   return additionalData(genesisHash, envelope.subarray(1, 1 + headerLength));
 }
 
+// Messages of one chain follow one another.
+let lastGenesis: { readonly text: Hex | undefined; readonly bytes: Uint8Array } = {
+  text: undefined,
+  bytes: new Uint8Array(),
+};
+
+function genesisBytes(genesisHash: BytesLike): Uint8Array {
+  const bytes = toBytes(genesisHash, 'genesisHash', 32);
+  if (typeof genesisHash === 'string') lastGenesis = { text: genesisHash, bytes };
+  return bytes;
+}
+
 /** `header` encoded. The result is valid until the next call. */
 function additionalData(genesisHash: BytesLike, header: Uint8Array): Uint8Array {
   aad[0] = version;
-  aad.set(toBytes(genesisHash, 'genesisHash', 32), 1);
+  aad.set(genesisHash === lastGenesis.text ? lastGenesis.bytes : genesisBytes(genesisHash), 1);
   aad.set(header, 33);
   return aad;
 }

@@ -24,11 +24,15 @@ export interface Frame {
   readonly through: BlockId;
 }
 
-/** Cuts pieces into frames of `blocksPerFrame()` blocks, which is asked for at the moment each is wanted. */
+/**
+ * Cuts pieces into frames of `blocksPerFrame()` blocks, a power of two that is asked for at the moment each is wanted. They
+ * end where numbers are multiples of it: so those who read side by side read the same frames, wherever they began.
+ */
 export async function* framesOf(pieces: AsyncIterable<Piece>, blocksPerFrame: () => number): AsyncGenerator<Frame> {
   for await (const { first, last, anchorsOf } of pieces)
     for (let from = first; from <= last.number;) {
-      const anchors = anchorsOf(from, Math.min(blocksPerFrame(), last.number - from + 1));
+      const size = blocksPerFrame();
+      const anchors = anchorsOf(from, Math.min(size - (from % size), last.number - from + 1));
       yield { anchors, through: anchors.at(-1) ?? last };
       from += anchors.length;
     }
@@ -60,8 +64,12 @@ export async function* linkedPieces(headers: HeaderChain, after: BlockId, truste
 /** As the node lists them. Throws cursor-not-on-chain where that has changed since `after` was read. */
 export async function* listedPieces(hashes: HashRuns, after: BlockId, target: BlockId): AsyncGenerator<Piece> {
   const runs = function* (): Generator<readonly [first: number, last: number]> {
-    for (let first = after.number + 1; first <= target.number; first += hashesAtOnce)
-      yield [first, Math.min(target.number, first + hashesAtOnce - 1)];
+    // They end where frames do.
+    for (let first = after.number + 1; first <= target.number;) {
+      const last = Math.min(target.number, first - (first % hashesAtOnce) + hashesAtOnce - 1);
+      yield [first, last];
+      first = last + 1;
+    }
   };
   let before = after;
   // The one before is asked for too: it tells whether this is still the chain that was read.

@@ -1,4 +1,4 @@
-import { equalBytes, type Hex } from '../../codec/index.ts';
+import { copiesOf, equalBytes, type Hex } from '../../codec/index.ts';
 import { isRelayError, type RelayError } from '../../errors/index.ts';
 import { anySignal, throwIfAborted } from '../abort.ts';
 import type {
@@ -86,8 +86,9 @@ export class MessageReader implements Messages {
 
   async at(head: Head, options: MessagesOptions, signal?: AbortSignal): Promise<PostedMessage[]> {
     const read = async (stateRoot: Hex | undefined): Promise<PostedMessage[]> => {
-      const [value] = await this.#parts.values.read([{ ...head, stateRoot }], signal);
-      return value === undefined ? [] : this.#select(value, options, signal);
+      const [read] = await this.#parts.values.read([{ ...head, stateRoot }], signal);
+      if (read?.value === undefined) return [];
+      return this.#decoded(read, read.value, options) ?? (await this.#foreign(read, options, signal));
     };
     return this.#provenOrNot(options, signal, (proves) => read(proves ? head.stateRoot : undefined));
   }
@@ -127,15 +128,18 @@ export class MessageReader implements Messages {
 
   async #span({ frame, values }: ReadFrame, options: MessagesOptions, signal: AbortSignal): Promise<MessageSpan> {
     let greatest = 1;
-    const messages: PostedMessage[] = [];
-    for (const value of values) {
-      greatest = Math.max(greatest, value.value?.length ?? 0);
-      if (value.value !== undefined && mayContain(value.value, options.topics))
-        messages.push(...(await this.#select(value, options, signal)));
+    const found: PostedMessage[] = [];
+    for (const read of values) {
+      const { value } = read;
+      if (value === undefined) continue;
+      greatest = Math.max(greatest, value.length);
+      if (!mayContain(value, options.topics)) continue;
+      const messages = this.#decoded(read, value, options) ?? (await this.#foreign(read, options, signal));
+      for (const message of messages) found.push(message);
     }
-    this.#blocksPerFrame = Math.max(1, Math.min(blocksAtOnce, Math.floor(frameBytes / greatest)));
+    this.#blocksPerFrame = powerOfTwoBelow(Math.min(blocksAtOnce, frameBytes / greatest));
     const { number, hash } = frame.through;
-    return { type: 'blocks', through: { number, hash }, messages };
+    return { type: 'blocks', through: { number, hash }, messages: found };
   }
 
   /** What could be read of a frame, then what is missing. */
@@ -173,28 +177,23 @@ export class MessageReader implements Messages {
     }
   }
 
-  async #select(
-    { block, value, isProven }: OutboundValue,
-    { topics }: MessagesOptions,
-    signal: AbortSignal | undefined,
-  ): Promise<PostedMessage[]> {
-    if (value === undefined) return [];
+  /** undefined: in another layout. */
+  #decoded({ block, isProven }: OutboundValue, value: Uint8Array, { topics }: MessagesOptions) {
     const { number, hash } = block;
-    const posted = (message: OutboundMessage, proven: boolean): PostedMessage => ({
-      ...message,
-      block: { number, hash },
-      proven,
-    });
     try {
-      return decodeOutboundMessages(value, topics).map((message) => posted(message, isProven));
+      return postedIn({ number, hash }, isProven, decodeOutboundMessages(value, topics));
     } catch (error) {
       if (!isRelayError(error)) throw error;
-      // Another layout, which only the runtime's metadata tell: nothing proves those.
-      const all = await this.#parts.viewOf(hash).outboundMessages(signal);
-      return all
-        .filter(({ destination }) => topics.some((topic) => equalBytes(topic, destination)))
-        .map((message) => posted(message, false));
+      return undefined;
     }
+  }
+
+  /** By the runtime's metadata: nothing proves those. */
+  async #foreign({ block }: OutboundValue, { topics }: MessagesOptions, signal: AbortSignal | undefined) {
+    const { number, hash } = block;
+    const all = await this.#parts.viewOf(hash).outboundMessages(signal);
+    const ours = all.filter(({ destination }) => topics.some((topic) => equalBytes(topic, destination)));
+    return postedIn({ number, hash }, false, ours);
   }
 
   async #provenOrNot<T>(
@@ -235,4 +234,20 @@ interface ReadFrame {
 interface Failed {
   readonly frame: Frame;
   readonly error: RelayError;
+}
+
+/** With payloads in memory of their own, in one piece: what others have in the block is not to be held for them. */
+function postedIn(block: BlockId, proven: boolean, messages: readonly OutboundMessage[]): PostedMessage[] {
+  const payloads = copiesOf(messages.map(({ payload }) => payload));
+  return messages.map(({ sender, destination, payload }, i) => ({
+    sender,
+    destination,
+    payload: payloads[i] ?? payload,
+    block,
+    proven,
+  }));
+}
+
+function powerOfTwoBelow(number: number): number {
+  return 2 ** Math.floor(Math.log2(Math.max(1, number)));
 }

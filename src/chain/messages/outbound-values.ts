@@ -9,8 +9,8 @@ import { lookUp } from '../trie/look-up.ts';
 import { loadHash256, ProofNodes } from '../trie/proof-nodes.ts';
 import { digitsOf, isUnavailable, type ProofReader } from '../trie/proof-reader.ts';
 import type { BlockAnchor } from './block-anchor.ts';
+import { FrameCache } from './frame-cache.ts';
 import type { OutboundValue } from './outbound-value.ts';
-import { ValueCache } from './value-cache.ts';
 
 const key = storagePrefix('PhalaMq', 'OutboundMessages');
 const keyDigits = digitsOf(key);
@@ -21,12 +21,12 @@ export interface OutboundValuesParts {
   readonly proofs: ProofReader;
 }
 
-/** Reads `OutboundMessages` of many blocks at once; who reads the same blocks at the same time shares the reading. */
+/** Reads `OutboundMessages` of many blocks at once; who reads the same ones at the same time shares the reading. */
 export class OutboundValues {
   readonly #connection: Connection;
   readonly #blocks: BlockReader;
   readonly #proofs: ProofReader;
-  readonly #cache = new ValueCache();
+  readonly #cache = new FrameCache();
 
   constructor({ connection, blocks, proofs }: OutboundValuesParts) {
     this.#connection = connection;
@@ -39,14 +39,12 @@ export class OutboundValues {
    * proofs-unavailable, node-lies where no endpoint is left, rpc-failed, chain-unreachable, aborted.
    */
   async read(anchors: readonly BlockAnchor[], signal?: AbortSignal): Promise<readonly OutboundValue[]> {
-    const known = anchors.map((anchor) => this.#cache.get(anchor));
-    const missing = anchors.filter((_, i) => known[i] === undefined);
-    if (missing.length === 0) return abortable(all(known), signal);
+    const known = this.#cache.get(anchors);
+    if (known !== undefined) return abortable(known, signal);
     // Others may wait for it too: it ends with the connection, not with who asked first.
-    const reading = this.#fetch(missing, this.#connection.stopped);
-    this.#cache.share(missing, reading).catch(() => undefined); // told below
-    if (missing.length === anchors.length) return abortable(reading, signal);
-    return abortable(all(anchors.map((anchor, i) => known[i] ?? this.#cache.get(anchor))), signal);
+    const reading = this.#fetch(anchors, this.#connection.stopped);
+    this.#cache.share(anchors, reading);
+    return abortable(reading, signal);
   }
 
   async #fetch(anchors: readonly BlockAnchor[], signal: AbortSignal): Promise<OutboundValue[]> {
@@ -114,15 +112,4 @@ function proofOf(result: unknown): readonly unknown[] {
   const proof = typeof result === 'object' && result !== null && 'proof' in result ? result.proof : undefined;
   if (Array.isArray(proof)) return proof as unknown[];
   throw new RelayError('bad-proof', { details: { reason: 'it is not a list of hex' } });
-}
-
-async function all(
-  values: readonly (OutboundValue | Promise<OutboundValue | undefined> | undefined)[],
-): Promise<OutboundValue[]> {
-  const found: OutboundValue[] = [];
-  for (const value of values) {
-    const known = await value;
-    if (known !== undefined) found.push(known);
-  }
-  return found;
 }

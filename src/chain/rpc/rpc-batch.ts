@@ -20,7 +20,7 @@ export class RpcBatch {
     this.#results = new Array<unknown>(calls.length);
     this.#answered = new Uint8Array(calls.length);
     this.#left = calls.length;
-    this.text = JSON.stringify(calls.map(([method, params], i) => ({ jsonrpc: '2.0', id: first + i, method, params })));
+    this.text = `[${calls.map(([method, params], i) => callText(first + i, method, params)).join(',')}]`;
     this.answers = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -47,4 +47,8 @@ export class RpcBatch {
   fail(error: Error): void {
     this.#reject(error);
   }
+}
+
+function callText(id: number, method: string, params: readonly unknown[]): string {
+  return `{"jsonrpc":"2.0","id":${id},"method":"${method}","params":${JSON.stringify(params)}}`;
 }

@@ -241,7 +241,7 @@ export class RpcSocket {
   }
 
   #answer(id: number, { result, error }: Message): void {
-    const batch = this.#batches.find((each) => each.has(id));
+    const batch = this.#batchOf(id);
     if (batch !== undefined) {
       batch.answer(id, error === undefined || error === null ? result : asRpcError(batch.methodOf(id), error));
       return;
@@ -257,6 +257,11 @@ export class RpcSocket {
     }
     pending.onResult?.(result);
     pending.resolve(result);
+  }
+
+  #batchOf(id: number): RpcBatch | undefined {
+    for (const batch of this.#batches) if (batch.has(id)) return batch;
+    return undefined;
   }
 
   #notify(key: string, value: unknown): void {

@@ -1,4 +1,4 @@
-import { equalBytes, Reader, toHex } from '../../codec/index.ts';
+import { Reader, toHex } from '../../codec/index.ts';
 import type { MessageSender, OutboundMessage } from '../chain.ts';
 import type { Runtime, StorageEntry } from '../runtime/runtime.ts';
 import { fastToHex } from './fast-hex.ts';
@@ -32,47 +32,67 @@ const otherSenders: Readonly<Record<number, string>> = {
   255: 'Reserved',
 };
 
+const idLength = 32;
+
 /**
  * By hand: a codec object for each message of a block costs more than all the rest of reading it. With `topics` only the
- * messages to one of them; the others are stepped over and never made into objects.
+ * messages to one of them; the others are stepped over and never made into objects. What comes out are views of `bytes`.
  */
 export function decodeOutboundMessages(bytes: Uint8Array, topics?: readonly Uint8Array[]): OutboundMessage[] {
   const reader = new Reader(bytes, 'OutboundMessages', true);
   const messages: OutboundMessage[] = [];
   for (let left = reader.compactLength(); left > 0; left--) {
     const variant = reader.u8();
-    const id = readSenderId(reader, variant);
-    const destination = reader.bytes();
-    const payload = reader.bytes();
-    if (topics === undefined || topics.some((topic) => equalBytes(topic, destination)))
-      messages.push({
-        sender: senderOf(variant, id),
-        destination: destination.slice(),
-        payload: payload.slice(),
-      });
+    const idAt = skipSender(reader, variant);
+    const topicLength = reader.compactLength();
+    const topicAt = reader.skip(topicLength);
+    const payloadLength = reader.compactLength();
+    const payloadAt = reader.skip(payloadLength);
+    const topic = topics && topicAmong(topics, bytes, topicAt, topicLength);
+    if (topics !== undefined && topic === undefined) continue;
+    messages.push({
+      sender: senderOf(variant, idAt === undefined ? undefined : viewOf(bytes, idAt, idLength)),
+      destination: topic ?? viewOf(bytes, topicAt, topicLength),
+      payload: viewOf(bytes, payloadAt, payloadLength),
+    });
   }
   reader.end();
   return messages;
 }
 
-/** undefined where the variant has no id of 32 bytes. */
-function readSenderId(reader: Reader, variant: number): Uint8Array | undefined {
+/** Where its id of 32 bytes is; undefined where the variant has none. */
+function skipSender(reader: Reader, variant: number): number | undefined {
   switch (variant) {
     case 0:
     case 4:
-      reader.bytes();
+      reader.skip(reader.compactLength());
       return undefined;
     case 1:
     case 2:
     case 3:
     case 6:
-      return reader.fixed(32);
+      return reader.skip(idLength);
     case 5:
     case 255:
       return undefined;
     default:
       throw reader.unknownVariant(variant);
   }
+}
+
+function topicAmong(topics: readonly Uint8Array[], bytes: Uint8Array, at: number, length: number) {
+  for (const topic of topics) if (topic.length === length && beginsAt(bytes, at, topic)) return topic;
+  return undefined;
+}
+
+/** From the end: topics of entities begin alike. */
+function beginsAt(bytes: Uint8Array, at: number, topic: Uint8Array): boolean {
+  for (let i = topic.length - 1; i >= 0; i--) if (bytes[at + i] !== topic[i]) return false;
+  return true;
+}
+
+function viewOf({ buffer, byteOffset }: Uint8Array, at: number, length: number): Uint8Array {
+  return new Uint8Array(buffer, byteOffset + at, length);
 }
 
 function senderOf(variant: number, id: Uint8Array | undefined): MessageSender {

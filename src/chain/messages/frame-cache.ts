@@ -1,0 +1,70 @@
+import type { BlockAnchor } from './block-anchor.ts';
+import type { OutboundValue } from './outbound-value.ts';
+
+/** Blocks kept after they were read: so far may two readers be apart and still share. */
+const maxBlocks = 1_024;
+/** Bytes of their values, at most. */
+const maxBytes = 8 * 2 ** 20;
+
+interface Kept {
+  readonly reading: Promise<readonly OutboundValue[]>;
+  readonly blocks: number;
+  /** 0 until it was read. */
+  bytes: number;
+}
+
+/** Of the frames read last, what they held, and of those that are being read, that they are. */
+export class FrameCache {
+  /** In the order they were asked for. */
+  readonly #frames = new Map<string, Kept>();
+  #blocks = 0;
+  #bytes = 0;
+
+  get(anchors: readonly BlockAnchor[]): Promise<readonly OutboundValue[]> | undefined {
+    return this.#frames.get(nameOf(anchors))?.reading;
+  }
+
+  /** Lets others share what is being read; keeps it when it is there, and forgets it where that fails. */
+  share(anchors: readonly BlockAnchor[], reading: Promise<readonly OutboundValue[]>): void {
+    const name = nameOf(anchors);
+    const frame: Kept = { reading, blocks: anchors.length, bytes: 0 };
+    this.#remove(name);
+    this.#frames.set(name, frame);
+    this.#blocks += frame.blocks;
+    this.#trim();
+    reading.then(
+      (values) => {
+        if (this.#frames.get(name) !== frame) return;
+        for (const { value } of values) frame.bytes += value?.length ?? 0;
+        this.#bytes += frame.bytes;
+        this.#trim();
+      },
+      () => {
+        if (this.#frames.get(name) === frame) this.#remove(name);
+      },
+    );
+  }
+
+  #trim(): void {
+    for (const name of this.#frames.keys()) {
+      if (this.#blocks <= maxBlocks && this.#bytes <= maxBytes) return;
+      this.#remove(name);
+    }
+  }
+
+  #remove(name: string): void {
+    const frame = this.#frames.get(name);
+    if (frame === undefined) return;
+    this.#frames.delete(name);
+    this.#blocks -= frame.blocks;
+    this.#bytes -= frame.bytes;
+  }
+}
+
+/** What is proven is not taken for what is not, nor the other way round. */
+function nameOf(anchors: readonly BlockAnchor[]): string {
+  const [first] = anchors;
+  const last = anchors.at(-1);
+  const isProven = anchors.every(({ stateRoot }) => stateRoot !== undefined);
+  return `${first?.hash} ${last?.hash} ${anchors.length}${isProven ? ' proven' : ''}`;
+}
