@@ -67,21 +67,27 @@ export interface OpenInput {
 }
 
 /** Throws what decodeEnvelope and decodeBody throw, and open-failed. */
-export function openEnvelope(input: OpenInput): { header: Header; body: Body } {
+export function openEnvelope(input: OpenInput): Opened {
   const { commKey } = input;
   const { header, iv, ciphertext } = read(input);
   const key = toBytes(commKey instanceof Uint8Array ? commKey : commKey(header), 'commKey', 32);
   return { header, body: opened(backend().openAes256Gcm(key, iv, additionalDataOf(input), checked(ciphertext))) };
 }
 
-/** As {@link openEnvelope}, with a key that may be out of reach. */
-export async function openEnvelopeWith(
+/** As {@link openEnvelope}, with a key that may be out of reach: at once where the key answers at once. */
+export function openEnvelopeWith(
   keyFor: (header: Header) => CipherKey,
   sealed: Omit<OpenInput, 'commKey'>,
-): Promise<{ header: Header; body: Body }> {
+): Opened | Promise<Opened> {
   const { header, iv, ciphertext } = read(sealed);
-  const key = keyFor(header);
-  return { header, body: opened(await key.open(iv, additionalDataOf(sealed), checked(ciphertext))) };
+  const plaintext = keyFor(header).open(iv, additionalDataOf(sealed), checked(ciphertext));
+  if (plaintext instanceof Promise) return plaintext.then((bytes) => ({ header, body: opened(bytes) }));
+  return { header, body: opened(plaintext) };
+}
+
+interface Opened {
+  readonly header: Header;
+  readonly body: Body;
 }
 
 function read({ envelope, starts }: Omit<OpenInput, 'commKey'>): EnvelopeV1 {

@@ -31,6 +31,7 @@ import type {
   EcdhPublic,
   KeepRequest,
   KeptSealRequest,
+  OpenAllRequest,
   Opened,
   PhalaOpened,
   PhalaSealRequest,
@@ -141,6 +142,16 @@ class FileVault implements Vault {
       if (!isRelayError(error, 'unknown-epoch')) throw error;
       return (await this.#fresh()).open(request);
     }
+  }
+
+  async openAll({ genesisHash, envelopes }: OpenAllRequest): Promise<(Opened | RelayError)[]> {
+    const opened = await this.#open().openAll({ genesisHash, envelopes });
+    if (!opened.some(isOfUnknownEpoch)) return opened;
+    // As in open().
+    const ring = await this.#fresh();
+    const again = envelopes.filter((_, i) => isOfUnknownEpoch(opened[i]));
+    const late = (await ring.openAll({ genesisHash, envelopes: again })).values();
+    return opened.map((each) => (isOfUnknownEpoch(each) ? (late.next().value ?? each) : each));
   }
 
   async forgetFresh(publicKey: Uint8Array): Promise<void> {
@@ -273,6 +284,10 @@ class FileVault implements Vault {
     this.#turn = result.catch(() => undefined);
     return result;
   }
+}
+
+function isOfUnknownEpoch(opened: Opened | RelayError | undefined): boolean {
+  return isRelayError(opened, 'unknown-epoch');
 }
 
 function isErased({ erased }: VaultContents, epoch: number): boolean {

@@ -22,6 +22,7 @@ export type { Sealer } from './sealer.ts';
 export type {
   EcdhPublic,
   FreshKey,
+  OpenAllRequest,
   Opened,
   PhalaOpened,
   KeepRequest,

@@ -77,6 +77,10 @@ export function deriveKey(use: Use, own: KeyPair, peerKey: Uint8Array): Uint8Arr
   return commKey;
 }
 
+const { Buffer: NodeBuffer } = globalThis as { readonly Buffer?: typeof Buffer };
+
 function textOf(publicKey: Uint8Array): string {
+  const { buffer, byteOffset, length } = publicKey;
+  if (NodeBuffer !== undefined) return NodeBuffer.from(buffer, byteOffset, length).toString('latin1');
   return String.fromCharCode(...publicKey);
 }

@@ -1,4 +1,4 @@
-import { decodeEncryptedData, equalBytes, toHex, type EnvelopeV1, type Hex } from '../codec/index.ts';
+import { decodeEncryptedData, equalBytes, HeaderStarts, toHex, type EnvelopeV1, type Hex } from '../codec/index.ts';
 import {
   backendCipher,
   openEnvelopeWith,
@@ -9,6 +9,7 @@ import {
   type Cipher,
   type CipherKey,
   type KeyPair,
+  type OpenInput,
 } from '../crypto/core.ts';
 import { isRelayError, RelayError } from '../errors/index.ts';
 import { wipe, type EpochSecret, type VaultContents } from './contents.ts';
@@ -20,6 +21,7 @@ import type {
   EcdhPublic,
   KeepRequest,
   KeptSealRequest,
+  OpenAllRequest,
   Opened,
   PhalaOpened,
   PhalaSealRequest,
@@ -35,6 +37,7 @@ export class KeyRing {
   readonly #cipher: Cipher;
   readonly #keys: KeyCache<CipherKey>;
   readonly #fresh: FreshKeys;
+  readonly #starts = new HeaderStarts();
   #contents: VaultContents;
   /** Seals set aside for this process, and of which epoch. */
   #allowance = { epoch: -1, seals: 0 };
@@ -114,13 +117,43 @@ export class KeyRing {
   }
 
   async open(request: { readonly genesisHash: Hex; readonly envelope: Uint8Array }): Promise<Opened> {
+    const opened = await this.#openedOrNot(request);
+    if (opened instanceof RelayError) throw opened;
+    return opened;
+  }
+
+  /** As {@link Vault.openAll}. */
+  async openAll({ genesisHash, envelopes }: OpenAllRequest): Promise<(Opened | RelayError)[]> {
+    const { length } = envelopes;
+    const opened = new Array<Opened | RelayError>(length);
+    const late: Promise<void>[] = [];
+    for (const [i, envelope] of envelopes.entries()) {
+      const each = this.#openedOrNot({ genesisHash, envelope, starts: this.#starts });
+      if (!(each instanceof Promise)) opened[i] = each;
+      else
+        late.push(
+          each.then((settled) => {
+            opened[i] = settled;
+          }),
+        );
+    }
+    await Promise.all(late);
+    return opened;
+  }
+
+  /** At once where the cipher answers at once. */
+  #openedOrNot(message: Omit<OpenInput, 'commKey'>): Opened | RelayError | Promise<Opened | RelayError> {
     let used: CipherKey | undefined;
     const keyFor = (header: EnvelopeV1['header']): CipherKey =>
       (used = this.#freshKeyFor(header)) ?? this.#keyFor(header);
     try {
-      return await openEnvelopeWith(keyFor, request);
-    } finally {
+      const opened = openEnvelopeWith(keyFor, message);
+      if (opened instanceof Promise) return opened.catch(asRefusal).finally(() => used?.clear());
       used?.clear();
+      return opened;
+    } catch (error) {
+      used?.clear();
+      return asRefusal(error);
     }
   }
 
@@ -214,6 +247,11 @@ async function withKey<T>(key: CipherKey, use: (key: CipherKey) => Promise<T>): 
   } finally {
     key.clear();
   }
+}
+
+function asRefusal(error: unknown): RelayError {
+  if (error instanceof RelayError) return error;
+  throw error;
 }
 
 function newIv(): Uint8Array {

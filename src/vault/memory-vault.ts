@@ -9,6 +9,7 @@ import type {
   EcdhPublic,
   KeepRequest,
   KeptSealRequest,
+  OpenAllRequest,
   Opened,
   PhalaOpened,
   PhalaSealRequest,
@@ -74,6 +75,10 @@ export class MemoryVault implements Vault {
 
   async open(request: { readonly genesisHash: Hex; readonly envelope: Uint8Array }): Promise<Opened> {
     return this.#open().open(request);
+  }
+
+  async openAll(request: OpenAllRequest): Promise<(Opened | RelayError)[]> {
+    return this.#open().openAll(request);
   }
 
   async forgetFresh(publicKey: Uint8Array): Promise<void> {

@@ -54,11 +54,14 @@ describe('inbox: dead letters', () => {
 
   /** The recipient's vault, which can not open anything for now. */
   function broken(): Vault & { works: boolean } {
+    const foreign = { genesisHash: `0x${'11'.repeat(32)}` } as const;
     const vault = {
       works: false,
       identity: recipient.identity,
       open: (request: Parameters<Vault['open']>[0]) =>
-        vault.works ? recipient.open(request) : recipient.open({ ...request, genesisHash: `0x${'11'.repeat(32)}` }),
+        recipient.open(vault.works ? request : { ...request, ...foreign }),
+      openAll: (request: Parameters<Vault['openAll']>[0]) =>
+        recipient.openAll(vault.works ? request : { ...request, ...foreign }),
     };
     return vault as unknown as Vault & { works: boolean };
   }

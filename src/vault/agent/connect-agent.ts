@@ -6,6 +6,7 @@ import type {
   FreshKey,
   KeepRequest,
   KeptSealRequest,
+  OpenAllRequest,
   Opened,
   PhalaOpened,
   PhalaSealRequest,
@@ -31,6 +32,8 @@ export interface ConnectAgentOptions {
 }
 
 const defaultTimeoutMs = 5_000;
+/** Envelopes given to the agent at once: its socket takes so many. */
+const openedAtOnce = 256;
 
 /**
  * A vault that an agent holds: nothing secret is in this process. Calls are pipelined. Where the agent goes away its calls
@@ -95,6 +98,15 @@ class AgentVault implements Vault {
     return { header, body: decodeBody(await this.#call('open', request)) };
   }
 
+  async openAll({ genesisHash, envelopes }: OpenAllRequest): Promise<(Opened | RelayError)[]> {
+    const opened: (Opened | RelayError)[] = [];
+    for (let at = 0; at < envelopes.length; at += openedAtOnce) {
+      const some = envelopes.slice(at, at + openedAtOnce);
+      opened.push(...(await Promise.all(some.map((envelope) => this.open({ genesisHash, envelope }).catch(asError)))));
+    }
+    return opened;
+  }
+
   async sealPhala({ recipientKey, content }: PhalaSealRequest): Promise<Uint8Array> {
     return this.#call('seal-phala', new Writer().raw(recipientKey).raw(content).finish());
   }
@@ -145,6 +157,11 @@ class AgentVault implements Vault {
     line.end(gone(this.#socket, 'another entity has its place'));
     throw gone(this.#socket, `it holds another entity now, ${toHex(line.facts.identity)}`);
   }
+}
+
+function asError(error: unknown): RelayError {
+  if (error instanceof RelayError) return error;
+  throw error;
 }
 
 // What is no time at all, the vault refuses: in the one way for all kinds of vaults.
