@@ -18,13 +18,22 @@ export class ChannelMarks {
   readonly #seen: Readonly<Record<Path, Uint8Array>>;
   readonly #marks: Record<Mark, bigint>;
   readonly #changed = new Set<Mark>();
-  /** No nonce seen by the path is lower. */
+  /** No nonce seen by the path, and not in a run, is lower. */
   readonly lowest: Record<Path, bigint>;
-  /** No nonce seen by either path is greater. */
+  /** No run ends at a lower nonce. */
+  lowestRun: bigint;
+  /** No nonce seen by either path, alone or in a run, is greater. */
   top: bigint;
 
-  private constructor(bytes: Uint8Array, numbers: Record<Mark, bigint>, lowest: Record<Path, bigint>, top: bigint) {
+  private constructor(
+    bytes: Uint8Array,
+    numbers: Record<Mark, bigint>,
+    lowest: Record<Path, bigint>,
+    lowestRun: bigint,
+    top: bigint,
+  ) {
     this.bytes = bytes;
+    this.lowestRun = lowestRun;
     this.#seen = { chain: seenPrefix('chain', bytes), relay: seenPrefix('relay', bytes) };
     this.#marks = numbers;
     this.lowest = lowest;
@@ -37,17 +46,17 @@ export class ChannelMarks {
       const value = await store.get(storeKey(`${mark}/`, bytes));
       return value === undefined ? -1n : new Reader(value, 'A mark of the replay window').u64();
     };
-    const end = async (path: Path, reverse: boolean): Promise<bigint | undefined> => {
+    const end = async (path: Path | 'runs', reverse: boolean): Promise<bigint | undefined> => {
       const [entry] = await store.entries({ ...rangeOf(seenPrefix(path, bytes)), limit: 1, reverse });
       return entry && lastNumber(entry[0]);
     };
-    const [highest, forgotten, passed, chainEnd, relayEnd, chainBegin, relayBegin] = await Promise.all([
-      ...([number('highest'), number('forgotten'), number('passed')] as const),
-      ...([end('chain', true), end('relay', true), end('chain', false), end('relay', false)] as const),
-    ]);
-    const top = [chainEnd ?? -1n, relayEnd ?? -1n].reduce((a, b) => (a > b ? a : b));
-    const lowest = { chain: chainBegin ?? beyondAll, relay: relayBegin ?? beyondAll };
-    return new ChannelMarks(bytes, { highest, forgotten, passed }, lowest, top);
+    const [highest, forgotten, passed] = await Promise.all([number('highest'), number('forgotten'), number('passed')]);
+    const kinds = ['chain', 'relay', 'runs'] as const;
+    const ends = await Promise.all(kinds.map((kind) => end(kind, true)));
+    const [chain, relay, runs] = await Promise.all(kinds.map((kind) => end(kind, false)));
+    const top = ends.reduce<bigint>((greatest, each = -1n) => (each > greatest ? each : greatest), -1n);
+    const lowest = { chain: chain ?? beyondAll, relay: relay ?? beyondAll };
+    return new ChannelMarks(bytes, { highest, forgotten, passed }, lowest, runs ?? beyondAll, top);
   }
 
   /** -1n: none yet. */
@@ -63,6 +72,16 @@ export class ChannelMarks {
 
   seenKey(path: Path, nonce: bigint): Uint8Array {
     return numberedKey(this.#seen[path], nonce);
+  }
+
+  /** Of the run that ends with the nonce. */
+  runKey(last: bigint): Uint8Array {
+    return storeKey(seenPrefix('runs', this.bytes), last);
+  }
+
+  noteRun(last: bigint): void {
+    if (last > this.top) this.top = last;
+    if (last < this.lowestRun) this.lowestRun = last;
   }
 
   noteSeen(path: Path, nonce: bigint): void {
@@ -81,7 +100,7 @@ export class ChannelMarks {
 /** Greater than any nonce. */
 export const beyondAll = 1n << 64n;
 
-function seenPrefix(path: Path, bytes: Uint8Array): Uint8Array {
+function seenPrefix(path: Path | 'runs', bytes: Uint8Array): Uint8Array {
   return storeKey(`seen/${path}/`, bytes);
 }
 

@@ -1,11 +1,15 @@
+import type { Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 import { lastNumber, storeKey, type Expectation, type TransactionalStore, type Write } from '../store/index.ts';
 import { channelBytes, channelOfBytes, type ChannelId } from './channel-id.ts';
 import { beyondAll, ChannelMarks, paths, type Path } from './channel-marks.ts';
+import { decodeTag, encodeTag, SeenRun, tagInRun } from './seen-run.ts';
 
 const msPerDay = 86_400_000;
 const nonceBitsBelowMs = 20n;
 const prunedPerMessage = 16;
+/** In one transaction. */
+const prunedRuns = 16;
 /** Channels whose marks are held in memory. */
 const maxChannels = 4_096;
 const nothing = new Uint8Array(0);
@@ -26,8 +30,8 @@ export interface Arrival {
   readonly via: Path;
   /** Whether the block is finalized: only then the floor of the path follows it. */
   readonly isFinal: boolean;
-  /** What its nonce is found by. */
-  readonly tag: Uint8Array;
+  /** What {@link ReplayWindow.find} gives for its nonce: of 64 bits. */
+  readonly tag: bigint;
 }
 
 /** What marks a nonce as seen: commit it together with the delivery. */
@@ -66,6 +70,7 @@ export class ReplayWindow {
       store: this.#store,
       nowMs,
       retentionMs: this.#retentionMs,
+      known: (channel) => this.#channels.get(nameOf(channel)),
       marksOf: (channel) => this.#marksOf(channel),
     });
   }
@@ -91,7 +96,7 @@ export class ReplayWindow {
   }
 
   /** The tag of a seen nonce. */
-  async find(channel: ChannelId, nonce: bigint): Promise<Uint8Array | undefined> {
+  async find(channel: ChannelId, nonce: bigint): Promise<bigint | undefined> {
     return findSeen(this.#store, await this.#marksOf(channel), nonce);
   }
 
@@ -106,7 +111,7 @@ export class ReplayWindow {
   }
 
   async #marksOf(channel: ChannelId): Promise<ChannelMarks> {
-    const name = `${channel.fromKind}${channel.from}${channel.to}`;
+    const name = nameOf(channel);
     const known = this.#channels.get(name);
     if (known !== undefined) return known;
     const marks = await ChannelMarks.read(this.#store, channel);
@@ -121,54 +126,134 @@ interface BatchParts {
   readonly store: TransactionalStore;
   readonly nowMs: bigint;
   readonly retentionMs: bigint;
+  /** What is in memory already. */
+  readonly known: (channel: ChannelId) => ChannelMarks | undefined;
   readonly marksOf: (channel: ChannelId) => Promise<ChannelMarks>;
+}
+
+/** What a batch admitted of one channel. */
+class Admitted {
+  readonly alone: { readonly path: Path; readonly nonce: bigint; readonly tag: bigint }[] = [];
+  readonly run = new SeenRun();
+
+  get size(): number {
+    return this.alone.length + this.run.nonces.length;
+  }
+
+  /** Of all nonces; made for the first that is asked for, which most batches never do. */
+  #nonces: Set<bigint> | undefined;
+
+  add(nonce: bigint, tag: bigint, path: Path | 'runs'): void {
+    if (path === 'runs') this.run.add(nonce, tag);
+    else this.alone.push({ path, nonce, tag });
+    this.#nonces?.add(nonce);
+  }
+
+  has(nonce: bigint): boolean {
+    this.#nonces ??= new Set([...this.run.nonces, ...this.alone.map((each) => each.nonce)]);
+    return this.#nonces.has(nonce);
+  }
 }
 
 /** Messages admitted together; `finish` gives what to commit with them. */
 export class WindowBatch {
   readonly #parts: BatchParts;
   readonly #writes: Write[] = [];
-  /** Admitted in this batch, by channel. */
-  readonly #admitted = new Map<ChannelMarks, Set<bigint>>();
+  readonly #admitted = new Map<ChannelMarks, Admitted>();
+  /** By sender, of those met in this batch. */
+  readonly #met = new Map<Hex, { readonly channel: ChannelId; readonly marks: ChannelMarks }>();
+  readonly #window: bigint;
+  readonly #relayFloor: bigint;
+  readonly #aheadFrom: bigint;
 
   constructor(parts: BatchParts) {
+    const { nowMs, retentionMs } = parts;
     this.#parts = parts;
+    this.#window = retentionMs << nonceBitsBelowMs;
+    this.#relayFloor = this.#nonceAt(nowMs - retentionMs);
+    this.#aheadFrom = this.#nonceAt(nowMs + retentionMs);
   }
 
   /** False: it was seen. Throws replay-too-old below the floor of its path. */
-  async admit({ channel, nonce, sentAt, via, isFinal, tag }: Arrival): Promise<boolean> {
+  async admit(arrival: Arrival): Promise<boolean> {
+    const admitted = this.admitNow(arrival);
+    if (admitted !== undefined) return admitted;
+    const { channel, nonce } = arrival;
     const marks = await this.#parts.marksOf(channel);
-    const mine = this.#admitted.get(marks);
+    this.#met.set(channel.from, { channel, marks });
     if (nonce <= marks.top) {
-      if (mine?.has(nonce) === true) return false;
+      if (this.#admitted.get(marks)?.has(nonce) === true) return false;
       if ((await findSeen(this.#parts.store, marks, nonce)) !== undefined) return false;
     }
-    // What was forgotten is refused on both paths: else what one forgot would come back by the other.
-    const isPassed = nonce <= marks.get('passed') && nonce > this.#nonceAt(sentAt + this.#parts.retentionMs);
-    if (nonce < this.#floor(via, marks) || nonce <= marks.get('forgotten') || isPassed)
-      throw new RelayError('replay-too-old');
-    this.#writes.push({ key: marks.seenKey(via, nonce), value: tag });
-    if (this.#isAhead(nonce)) this.#writes.push({ key: aheadKey(this.#parts.nowMs, marks, nonce), value: nothing });
-    marks.noteSeen(via, nonce);
-    if (via === 'chain' && isFinal) marks.raise('highest', nonce);
-    if (mine === undefined) this.#admitted.set(marks, new Set([nonce]));
-    else mine.add(nonce);
+    this.#take(marks, arrival);
+    return true;
+  }
+
+  /** As {@link admit} where nothing has to be looked up, as for most; undefined where something has to. */
+  admitNow(arrival: Arrival): boolean | undefined {
+    const { channel, nonce } = arrival;
+    const marks = this.#knownMarks(channel);
+    if (marks === undefined || nonce <= marks.top) return undefined;
+    this.#take(marks, arrival);
     return true;
   }
 
   /** All that is to be written. The batch is over with it. */
   async finish(): Promise<Write[]> {
-    for (const [marks, { size }] of this.#admitted) await this.#prune(marks, prunedPerMessage * size);
+    for (const [marks, admitted] of this.#admitted) {
+      this.#writeSeen(marks, admitted);
+      await this.#prune(marks, prunedPerMessage * admitted.size);
+    }
     await this.#pruneAhead();
     for (const marks of this.#admitted.keys()) this.#writes.push(...marks.takeWrites());
     return this.#writes;
   }
 
+  #knownMarks(channel: ChannelId): ChannelMarks | undefined {
+    const met = this.#met.get(channel.from);
+    if (met?.channel.to === channel.to && met.channel.fromKind === channel.fromKind) return met.marks;
+    const marks = this.#parts.known(channel);
+    if (marks !== undefined) this.#met.set(channel.from, { channel, marks });
+    return marks;
+  }
+
+  #take(marks: ChannelMarks, { nonce, sentAt, via, isFinal, tag }: Arrival): void {
+    // What was forgotten is refused on both paths: else what one forgot would come back by the other.
+    const isPassed = nonce <= marks.get('passed') && nonce > this.#nonceAt(sentAt + this.#parts.retentionMs);
+    if (nonce < this.#floor(via, marks) || nonce <= marks.get('forgotten') || isPassed)
+      throw new RelayError('replay-too-old');
+    let admitted = this.#admitted.get(marks);
+    if (admitted === undefined) this.#admitted.set(marks, (admitted = new Admitted()));
+    const isOnChain = via === 'chain' && isFinal;
+    // What may be released or forgotten by itself is kept by itself.
+    if (isOnChain && nonce > marks.top && nonce <= this.#aheadFrom) {
+      admitted.add(nonce, tag, 'runs');
+      marks.top = nonce;
+    } else {
+      admitted.add(nonce, tag, via);
+      marks.noteSeen(via, nonce);
+    }
+    if (isOnChain) marks.raise('highest', nonce);
+  }
+
+  #writeSeen(marks: ChannelMarks, { alone, run }: Admitted): void {
+    const [only] = run.nonces;
+    if (run.nonces.length === 1 && only !== undefined) {
+      alone.push({ path: 'chain', nonce: only, tag: run.tags[0] ?? 0n });
+      marks.noteSeen('chain', only);
+    } else if (only !== undefined) {
+      this.#writes.push({ key: marks.runKey(run.last), value: run.encode() });
+      marks.noteRun(run.last);
+    }
+    for (const { path, nonce, tag } of alone) {
+      this.#writes.push({ key: marks.seenKey(path, nonce), value: encodeTag(tag) });
+      if (nonce > this.#aheadFrom)
+        this.#writes.push({ key: aheadKey(this.#parts.nowMs, marks, nonce), value: nothing });
+    }
+  }
+
   #floor(path: Path, marks: ChannelMarks): bigint {
-    const { nowMs, retentionMs } = this.#parts;
-    return path === 'relay'
-      ? this.#nonceAt(nowMs - retentionMs)
-      : marks.get('highest') - (retentionMs << nonceBitsBelowMs);
+    return path === 'relay' ? this.#relayFloor : marks.get('highest') - this.#window;
   }
 
   /**
@@ -179,8 +264,31 @@ export class WindowBatch {
   async #prune(marks: ChannelMarks, limit: number): Promise<void> {
     const relay = this.#floor('relay', marks);
     const chain = this.#floor('chain', marks);
-    await this.#pruneBelow(chain < relay ? chain : relay, 'chain', marks, limit);
+    const both = chain < relay ? chain : relay;
+    await this.#pruneBelow(both, 'chain', marks, limit);
     await this.#pruneBelow(relay, 'relay', marks, limit);
+    await this.#pruneRuns(both, marks);
+  }
+
+  /** A run goes as a whole, when all of it is below the floor. */
+  async #pruneRuns(floor: bigint, marks: ChannelMarks): Promise<void> {
+    if (floor <= 0n || marks.lowestRun >= floor) return;
+    const { store } = this.#parts;
+    const all = { from: marks.runKey(0n), to: marks.runKey(beyondAll - 1n) };
+    const lowest = await store.entries({ ...all, limit: prunedRuns + 1 });
+    let kept = beyondAll;
+    for (const [i, [key]] of lowest.entries()) {
+      const last = lastNumber(key);
+      if (i === prunedRuns || last >= floor) {
+        kept = last;
+        break;
+      }
+      this.#writes.push({ key, value: undefined });
+      marks.raise('forgotten', last);
+    }
+    // The one of this batch is not in the store yet.
+    const own = this.#admitted.get(marks)?.run.last ?? -1n;
+    marks.lowestRun = own >= 0n && own < kept ? own : kept;
   }
 
   async #pruneBelow(floor: bigint, path: Path, marks: ChannelMarks, limit: number): Promise<void> {
@@ -202,7 +310,7 @@ export class WindowBatch {
       lowest = first === undefined ? beyondAll : lastNumber(first[0]);
     }
     // Those of this batch are not in the store yet.
-    for (const nonce of this.#admitted.get(marks) ?? []) if (nonce < lowest) lowest = nonce;
+    for (const { nonce } of this.#admitted.get(marks)?.alone ?? []) if (nonce < lowest) lowest = nonce;
     marks.lowest[path] = lowest;
   }
 
@@ -237,24 +345,22 @@ export class WindowBatch {
     return (await this.#parts.store.get(marks.seenKey('chain', nonce))) !== undefined;
   }
 
-  /** Whether the clock will reach it no sooner than after another retention. */
-  #isAhead(nonce: bigint): boolean {
-    const { nowMs, retentionMs } = this.#parts;
-    return nonce > this.#nonceAt(nowMs + retentionMs);
-  }
-
   #nonceAt(ms: bigint): bigint {
     return ms << nonceBitsBelowMs;
   }
 }
 
-async function findSeen(
-  store: TransactionalStore,
-  marks: ChannelMarks,
-  nonce: bigint,
-): Promise<Uint8Array | undefined> {
+async function findSeen(store: TransactionalStore, marks: ChannelMarks, nonce: bigint): Promise<bigint | undefined> {
   const [onChain, relayed] = await Promise.all(paths.map((path) => store.get(marks.seenKey(path, nonce))));
-  return onChain ?? relayed;
+  const alone = onChain ?? relayed;
+  if (alone !== undefined) return decodeTag(alone);
+  // Runs do not overlap: it is in the first one that ends with it or later, or in none.
+  const [run] = await store.entries({ from: marks.runKey(nonce), to: marks.runKey(beyondAll - 1n), limit: 1 });
+  return run && tagInRun(run[1], nonce);
+}
+
+function nameOf({ fromKind, from, to }: ChannelId): string {
+  return `${fromKind}${from}${to}`;
 }
 
 function aheadKey(seenAtMs: bigint, { bytes }: ChannelMarks, nonce: bigint): Uint8Array {

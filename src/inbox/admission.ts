@@ -1,16 +1,14 @@
 import type { BlockId, MessageSender } from '../chain/index.ts';
-import type { ChannelId, ReplayWindow } from '../channel/index.ts';
+import type { Arrival as SeenMessage, ChannelId, ReplayWindow, WindowBatch } from '../channel/index.ts';
 import { messageId, type Body, type Header, type Hex } from '../codec/index.ts';
 import { RelayError, type ErrorCode } from '../errors/index.ts';
 import type { Write } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
 import { reasonOfDeath, type DeadLetter } from './dead-letter.ts';
-import { sequenceBytes, type InboxStore } from './inbox-store.ts';
-import type { MessageRecord, Sequence } from './stream-item.ts';
+import type { InboxStore } from './inbox-store.ts';
+import type { MessageRecord, Sequence, StreamItem } from './stream-item.ts';
 
 const toleranceMs = 600_000;
-/** Envelopes given to the vault at once: an agent's socket takes so many. */
-const openedAtOnce = 256;
 
 export interface OpenedMessage {
   readonly header: Header;
@@ -71,13 +69,10 @@ export interface Admitted {
 /** Opens messages, in order. Throws where that fails for this machine's sake. */
 export async function openAll(
   { vault, genesisHash }: Pick<AdmissionContext, 'vault' | 'genesisHash'>,
-  arrivals: readonly Arrival[],
+  arrivals: readonly { readonly envelope: Uint8Array }[],
 ): Promise<(OpenedMessage | RelayError)[]> {
-  const open = ({ envelope }: Arrival): Promise<OpenedMessage | RelayError> =>
-    vault.open({ genesisHash, envelope }).catch(reasonOfDeath);
-  const opened: (OpenedMessage | RelayError)[] = [];
-  for (let at = 0; at < arrivals.length; at += openedAtOnce)
-    opened.push(...(await Promise.all(arrivals.slice(at, at + openedAtOnce).map(open))));
+  const opened = await vault.openAll({ genesisHash, envelopes: arrivals.map(({ envelope }) => envelope) });
+  for (const each of opened) if (each instanceof RelayError) reasonOfDeath(each);
   return opened;
 }
 
@@ -88,61 +83,126 @@ export async function admitAll(
   opened: readonly (OpenedMessage | RelayError)[],
   start: Sequence,
 ): Promise<Admitted> {
-  const { store, window } = context;
-  const batch = window.begin();
-  const writes: Write[] = [];
-  const outcomes: Outcome[] = [];
-  let next = start;
-  for (const [i, arrival] of arrivals.entries()) {
-    const { posting } = arrival;
-    const message = opened[i];
-    try {
-      if (message === undefined || message instanceof RelayError) throw message ?? new RelayError('open-failed');
-      if (posting === undefined) checkRelayed(message.header, arrival, context.now());
-      else checkSender(message.header, posting.sender);
-      const returned = context.hasRetracted ? await retractedBefore(context, arrival) : undefined;
-      const sequence = returned ?? next;
-      const isNew = await batch.admit({
-        channel: message.header satisfies ChannelId,
-        nonce: message.header.nonce,
-        sentAt: message.header.sentAt,
-        via: posting === undefined ? 'relay' : 'chain',
-        isFinal: posting?.isFinal ?? false,
-        tag: sequenceBytes(sequence),
-      });
-      if (!isNew) {
-        outcomes.push({ type: 'seen' });
-        continue;
-      }
-      const record = recordOf(arrival);
-      if (posting?.isFinal === false) writes.push(store.earlyWrite(posting.block.number, sequence, true));
-      if (returned === undefined) {
-        writes.push(store.itemWrite(sequence, record));
-        outcomes.push({ type: 'message', sequence, record, opened: message });
-      } else {
-        writes.push(...(await reinstateWrites(context, returned, record, next)));
-        outcomes.push({ type: 'reinstated', sequence: returned });
-      }
-      next += 1n;
-    } catch (error) {
-      const reason = reasonOfDeath(error);
-      if (posting === undefined) {
-        outcomes.push({ type: 'refused', error: reason });
-        continue;
-      }
-      writes.push(...deadLetterWrites(store, next, letterOf(arrival.envelope, posting, reason.code)));
-      outcomes.push({ type: 'dead', sequence: next, code: reason.code });
-      next += 1n;
-    }
+  const admission = new AdmissionOf(context, start);
+  // Most need nothing of the store, and cost no turn of the event loop then.
+  for (let i = 0; i < arrivals.length; i++) {
+    const arrival = arrivals[i];
+    if (arrival !== undefined && !admission.takeNow(arrival, opened[i])) await admission.take(arrival, opened[i]);
   }
-  return { writes: [...writes, ...(await batch.finish())], next, outcomes };
+  return admission.finish();
 }
 
-/** Puts a message aside, and tells the consumer. */
-export function deadLetterWrites(store: InboxStore, sequence: Sequence, letter: DeadLetter): Write[] {
-  const { block, isFinal } = letter;
-  const early = block === undefined || isFinal ? [] : [store.earlyWrite(block.number, sequence, true)];
-  return [store.letterWrite(sequence, letter), store.itemWrite(sequence, { kind: 'dead', letter: sequence }), ...early];
+/** What is decided for one transaction. */
+class AdmissionOf {
+  readonly #context: AdmissionContext;
+  readonly #start: Sequence;
+  readonly #batch: WindowBatch;
+  readonly #outcomes: Outcome[] = [];
+  readonly #writes: Write[] = [];
+  /** Appended from the first sequence on. */
+  readonly #items: StreamItem[] = [];
+  #hasEarly = false;
+  #next: Sequence;
+
+  constructor(context: AdmissionContext, start: Sequence) {
+    this.#context = context;
+    this.#batch = context.window.begin();
+    this.#start = start;
+    this.#next = start;
+  }
+
+  /** False where the store has to be asked. */
+  takeNow(arrival: Arrival, message: OpenedMessage | RelayError | undefined): boolean {
+    if (this.#context.hasRetracted || message === undefined || message instanceof RelayError) return false;
+    try {
+      this.#check(arrival, message);
+      const isNew = this.#batch.admitNow(seenAs(arrival, message.header, this.#next));
+      if (isNew === true) this.#accept(arrival, message);
+      return isNew !== undefined;
+    } catch (error) {
+      this.#refuse(arrival, error);
+      return true;
+    }
+  }
+
+  async take(arrival: Arrival, message: OpenedMessage | RelayError | undefined): Promise<void> {
+    try {
+      if (message === undefined || message instanceof RelayError) throw message ?? new RelayError('open-failed');
+      this.#check(arrival, message);
+      const returned = this.#context.hasRetracted ? await retractedBefore(this.#context, arrival) : undefined;
+      const isNew = await this.#batch.admit(seenAs(arrival, message.header, returned ?? this.#next));
+      if (!isNew) this.#outcomes.push({ type: 'seen' });
+      else if (returned === undefined) this.#accept(arrival, message);
+      else await this.#reinstate(arrival, returned);
+    } catch (error) {
+      this.#refuse(arrival, error);
+    }
+  }
+
+  async finish(): Promise<Admitted> {
+    const { store } = this.#context;
+    // What a reorg may take back has to be found and changed by itself.
+    const items = this.#hasEarly
+      ? this.#items.map((item, i) => store.itemWrite(this.#start + BigInt(i), item))
+      : store.runWrites(this.#start, this.#items);
+    const seen = await this.#batch.finish();
+    return { writes: [...this.#writes, ...items, ...seen], next: this.#next, outcomes: this.#outcomes };
+  }
+
+  #check(arrival: Arrival, { header }: OpenedMessage): void {
+    if (arrival.posting === undefined) checkRelayed(header, arrival, this.#context.now());
+    else checkSender(header, arrival.posting.sender);
+  }
+
+  #accept(arrival: Arrival, opened: OpenedMessage): void {
+    const record = recordOf(arrival);
+    this.#outcomes.push({ type: 'message', sequence: this.#next, record, opened });
+    this.#noteEarly(arrival, this.#next);
+    this.#append(record);
+  }
+
+  async #reinstate(arrival: Arrival, returned: Sequence): Promise<void> {
+    this.#noteEarly(arrival, returned);
+    const { writes, notice } = await reinstateWrites(this.#context, returned, recordOf(arrival));
+    this.#writes.push(...writes);
+    this.#append(notice);
+    this.#outcomes.push({ type: 'reinstated', sequence: returned });
+  }
+
+  #refuse({ envelope, posting }: Arrival, error: unknown): void {
+    const reason = reasonOfDeath(error);
+    if (posting === undefined) {
+      this.#outcomes.push({ type: 'refused', error: reason });
+      return;
+    }
+    const letter = this.#next;
+    this.#writes.push(this.#context.store.letterWrite(letter, letterOf(envelope, posting, reason.code)));
+    this.#noteEarly({ posting }, letter);
+    this.#append({ kind: 'dead', letter });
+    this.#outcomes.push({ type: 'dead', sequence: letter, code: reason.code });
+  }
+
+  #noteEarly({ posting }: Pick<Arrival, 'posting'>, sequence: Sequence): void {
+    if (posting === undefined || posting.isFinal) return;
+    this.#hasEarly = true;
+    this.#writes.push(this.#context.store.earlyWrite(posting.block.number, sequence, true));
+  }
+
+  #append(item: StreamItem): void {
+    this.#items.push(item);
+    this.#next += 1n;
+  }
+}
+
+function seenAs({ posting }: Arrival, header: Header, tag: Sequence): SeenMessage {
+  return {
+    channel: header satisfies ChannelId,
+    nonce: header.nonce,
+    sentAt: header.sentAt,
+    via: posting === undefined ? 'relay' : 'chain',
+    isFinal: posting?.isFinal ?? false,
+    tag,
+  };
 }
 
 function letterOf(envelope: Uint8Array, { sender, block, isFinal, isProven }: Posting, code: ErrorCode): DeadLetter {
@@ -168,25 +228,21 @@ async function retractedBefore(
   return store.retracted(messageId({ genesisHash, envelope }));
 }
 
-async function reinstateWrites(
-  { store, genesisHash }: AdmissionContext,
-  sequence: Sequence,
-  record: MessageRecord,
-  next: Sequence,
-): Promise<Write[]> {
+/** What to write, and what to append. */
+async function reinstateWrites({ store, genesisHash }: AdmissionContext, sequence: Sequence, record: MessageRecord) {
   const id = messageId({ genesisHash, envelope: record.envelope });
   const earlier = await store.item(sequence);
   const isAcknowledged = earlier?.kind === 'message' && earlier.isAcknowledged;
   const before = earlier?.kind === 'message' ? earlier.block : undefined;
   const isKept = !(record.isFinal && isAcknowledged);
-  return [
+  const writes = [
     ...(before === undefined || before.number === record.block?.number
       ? []
       : [store.earlyWrite(before.number, sequence, false)]),
     store.itemWrite(sequence, isKept ? { ...record, isAcknowledged } : undefined),
     store.retractedWrite(id, undefined),
-    store.itemWrite(next, { kind: 'reinstated', of: sequence, messageId: id }),
   ];
+  return { writes, notice: { kind: 'reinstated', of: sequence, messageId: id } as const };
 }
 
 /** Throws sender-not-proven unless the chain says the same as the header (protocol.md §10). */

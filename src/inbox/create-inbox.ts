@@ -8,7 +8,7 @@ import type { TransactionalStore } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
 import type { OpenedMessage } from './admission.ts';
 import { reasonOfDeath } from './dead-letter.ts';
-import { deliveryOf } from './delivery.ts';
+import { StoredDelivery, type DeliveryContext } from './delivery.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { followBest } from './follow-best.ts';
 import { followFinalized, type FollowParts, type GapPolicy } from './follow-finalized.ts';
@@ -82,11 +82,19 @@ class StoredInbox implements Inbox {
       onAccepted: (outcomes, next) => {
         this.#dispatcher.offer(outcomes, next);
       },
+      onDone: (sequences) => {
+        this.#dispatcher.acknowledged(sequences);
+      },
     });
+    const context: DeliveryContext = {
+      genesisHash,
+      isRegistered: options.isRegistered ?? (() => false),
+      acknowledge: (sequence, isFinal) => this.#ledger.acknowledge(sequence, isFinal),
+    };
     this.#dispatcher = new Dispatcher({
       store: this.#store,
       open: (sequence, record) => this.#open(sequence, record),
-      deliveryOf: (sequence, record, opened) => this.#delivery(sequence, record, opened),
+      deliveryOf: (sequence, record, opened) => new StoredDelivery(sequence, record, opened, context),
       eventOf: (item) => this.#event(item),
       told: (sequence) => this.#ledger.tell(sequence),
     });
@@ -157,7 +165,6 @@ class StoredInbox implements Inbox {
       now = Date.now,
     } = this.#options;
     const { signal } = this.#stopping;
-    await this.#store.claim(chain.genesisHash);
     const cursor = await startingPoint(chain, this.#store, from, signal);
     const parts: FollowParts = {
       chain,
@@ -184,18 +191,6 @@ class StoredInbox implements Inbox {
     } catch (error) {
       if (!this.#stopping.signal.aborted) this.#fail(error);
     }
-  }
-
-  #delivery(sequence: Sequence, record: MessageRecord, opened: OpenedMessage): Delivery {
-    const { isRegistered = () => false, chain } = this.#options;
-    return deliveryOf(record, opened, {
-      genesisHash: chain.genesisHash,
-      isRegistered,
-      acknowledge: async () => {
-        await this.#ledger.acknowledge(sequence, record.isFinal);
-        this.#dispatcher.acknowledged(sequence);
-      },
-    });
   }
 
   async #open(sequence: Sequence, record: MessageRecord): Promise<OpenedMessage | undefined> {

@@ -1,36 +1,86 @@
-import { messageId, type Hex } from '../codec/index.ts';
+import type { BlockNumber } from '../chain/index.ts';
+import { messageId, type Body, type FromKind, type Hex } from '../codec/index.ts';
 import type { OpenedMessage } from './admission.ts';
 import type { Delivery } from './inbox.ts';
-import type { MessageRecord } from './stream-item.ts';
+import type { MessageRecord, Sequence } from './stream-item.ts';
 
-export interface DeliveryParts {
+/** What all deliveries of an inbox have in common. */
+export interface DeliveryContext {
   readonly genesisHash: Hex;
   readonly isRegistered: (id: Hex) => boolean;
-  readonly acknowledge: () => Promise<void>;
+  readonly acknowledge: (sequence: Sequence, isFinal: boolean) => Promise<void>;
 }
 
-/** What the consumer gets of an accepted message. */
-export function deliveryOf(
-  { envelope, block, isFinal, isProven }: MessageRecord,
-  { header, body }: OpenedMessage,
-  { genesisHash, isRegistered, acknowledge }: DeliveryParts,
-): Delivery {
-  let acknowledged: Promise<void> | undefined;
-  return {
-    messageId: messageId({ genesisHash, envelope }),
-    from: header.from,
-    fromKind: header.fromKind,
-    to: header.to,
-    nonce: header.nonce,
-    sentAt: header.sentAt,
-    senderKey: header.senderKey,
-    suite: 'v1',
-    via: block === undefined ? 'relay' : 'chain',
-    ...(block === undefined ? {} : { block: block.number }),
-    finalized: isFinal,
-    proven: isFinal && isProven,
-    body,
-    registered: header.fromKind === 'worker' && isRegistered(header.from),
-    ack: () => (acknowledged ??= acknowledge()),
-  };
+/** What the consumer gets of an accepted message. Most is read of it when it is asked for: not all consumers ask for all. */
+export class StoredDelivery implements Delivery {
+  readonly #sequence: Sequence;
+  readonly #record: MessageRecord;
+  readonly #opened: OpenedMessage;
+  readonly #context: DeliveryContext;
+  readonly suite = 'v1';
+  readonly registered: boolean;
+  #messageId: Hex | undefined;
+  #acknowledged: Promise<void> | undefined;
+
+  constructor(sequence: Sequence, record: MessageRecord, opened: OpenedMessage, context: DeliveryContext) {
+    const { fromKind, from } = opened.header;
+    this.#sequence = sequence;
+    this.#record = record;
+    this.#opened = opened;
+    this.#context = context;
+    this.registered = fromKind === 'worker' && context.isRegistered(from);
+  }
+
+  get messageId(): Hex {
+    const { genesisHash } = this.#context;
+    return (this.#messageId ??= messageId({ genesisHash, envelope: this.#record.envelope }));
+  }
+
+  get from(): Hex {
+    return this.#opened.header.from;
+  }
+
+  get fromKind(): FromKind {
+    return this.#opened.header.fromKind;
+  }
+
+  get to(): Hex {
+    return this.#opened.header.to;
+  }
+
+  get nonce(): bigint {
+    return this.#opened.header.nonce;
+  }
+
+  get sentAt(): bigint {
+    return this.#opened.header.sentAt;
+  }
+
+  get senderKey(): Uint8Array {
+    return this.#opened.header.senderKey.slice(); // the one in the header is not this message's alone
+  }
+
+  get via(): 'chain' | 'relay' {
+    return this.#record.block === undefined ? 'relay' : 'chain';
+  }
+
+  get block(): BlockNumber | undefined {
+    return this.#record.block?.number;
+  }
+
+  get finalized(): boolean {
+    return this.#record.isFinal;
+  }
+
+  get proven(): boolean {
+    return this.#record.isFinal && this.#record.isProven;
+  }
+
+  get body(): Body {
+    return this.#opened.body;
+  }
+
+  ack(): Promise<void> {
+    return (this.#acknowledged ??= this.#context.acknowledge(this.#sequence, this.#record.isFinal));
+  }
 }

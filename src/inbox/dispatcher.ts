@@ -37,6 +37,8 @@ export class Dispatcher {
   readonly #passedOver = new Set<Sequence>();
   #subscriber: Subscriber<InboxEvent> | undefined;
   #next: Sequence = 0n;
+  /** The store is known to have items up to it. */
+  #known: Sequence = 0n;
   #running: Promise<void> | undefined;
   #isWoken = false;
   /** How the stream ended, for who subscribes later. */
@@ -79,6 +81,7 @@ export class Dispatcher {
    * which has items up to `end`.
    */
   offer(outcomes: readonly Outcome[], end: Sequence): void {
+    this.#known = end;
     const to = this.#subscriber;
     for (const outcome of this.#running === undefined ? outcomes : []) {
       if (to === undefined || outcome.type !== 'message' || outcome.sequence !== this.#next) break;
@@ -89,13 +92,14 @@ export class Dispatcher {
     if (end > this.#next) this.wake();
   }
 
-  acknowledged(sequence: Sequence): void {
-    const bytes = this.#inFlight.get(sequence);
-    if (bytes === undefined) return;
-    const wasFull = !this.#hasRoom;
-    this.#inFlight.delete(sequence);
-    this.#bytesInFlight -= bytes;
-    if (wasFull) this.wake();
+  /** What was handed out is done with: there is room for more, which the next offer uses. */
+  acknowledged(sequences: readonly Sequence[]): void {
+    for (const sequence of sequences) {
+      const bytes = this.#inFlight.get(sequence);
+      if (bytes === undefined) continue;
+      this.#inFlight.delete(sequence);
+      this.#bytesInFlight -= bytes;
+    }
   }
 
   fail(error: unknown): void {
@@ -142,6 +146,7 @@ export class Dispatcher {
 
   async #handOut(to: Subscriber<InboxEvent>): Promise<void> {
     while (this.#servesMore(to)) {
+      const known = this.#known;
       const page = await this.#parts.store.itemsFrom(this.#next, pageSize);
       for (const [sequence, item] of page) {
         if (!this.#servesMore(to)) return;
@@ -150,7 +155,10 @@ export class Dispatcher {
         if (item.kind === 'message') await this.#consider(to, sequence, item);
         else await this.#tell(to, sequence, item);
       }
-      if (page.length < pageSize) return;
+      if (page.length > 0) continue;
+      // The subscriber has had all: what is accepted next comes as it is.
+      if (this.#subscriber === to && known > this.#next) this.#next = known;
+      return;
     }
   }
 

@@ -106,16 +106,17 @@ class Gathered {
     this.#taken = through.number;
   }
 
-  /** Waits for the transaction before; what is gathered goes into one that is not waited for. */
+  /** What is gathered goes into a transaction that is not waited for; the one before it is. */
   async takeWhileReading(): Promise<void> {
-    await this.#taking;
-    if (this.#through.number === this.#taken) return;
+    const before = this.#taking;
+    if (this.#through.number === this.#taken) return before;
     const messages = this.#messages;
     this.#messages = [];
     this.#bytes = 0;
     this.#taken = this.#through.number;
-    this.#taking = this.#ledger.takeFinal(messages, this.#through);
+    this.#taking = this.#ledger.takeFinal(messages, this.#through, before);
     this.#taking.catch(() => undefined); // told by who waits for it
+    await before;
   }
 
   async take(): Promise<void> {

@@ -1,9 +1,9 @@
 import type { BlockNumber } from '../chain/index.ts';
 import { ReplayWindow } from '../channel/index.ts';
-import { messageId, toHex, type FromKind, type Hex } from '../codec/index.ts';
+import { messageId, type FromKind, type Hex } from '../codec/index.ts';
 import { decodeV1 } from '../crypto/core.ts';
 import { RelayError } from '../errors/index.ts';
-import { storeKey, type TransactionalStore } from '../store/index.ts';
+import type { TransactionalStore } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
 import type { DeadLetter } from './dead-letter.ts';
 import { InboxStore } from './inbox-store.ts';
@@ -51,19 +51,19 @@ export interface InboxFiles {
   discard(letters: readonly bigint[]): Promise<number>;
 }
 
-/** Throws inbox-empty where the store never was an inbox's. */
+/** Throws inbox-empty where the store never was an inbox's, and store-of-newer-version. */
 export async function openInboxFiles(store: TransactionalStore): Promise<InboxFiles> {
-  const genesis = await store.get(storeKey('inbox/genesis'));
-  if (genesis === undefined) throw new RelayError('inbox-empty');
-  const genesisHash = toHex(genesis);
   const files = new InboxStore(store);
+  const genesisHash = await files.genesisHash();
+  if (genesisHash === undefined) throw new RelayError('inbox-empty');
+  await files.checkLayout();
 
   async function* pages<T>(read: (from: bigint) => Promise<(readonly [bigint, T])[]>) {
     for (let from = 0n; ;) {
       const page = await read(from);
       yield* page;
       const last = page.at(-1);
-      if (last === undefined || page.length < pageSize) return;
+      if (last === undefined) return;
       from = last[0] + 1n;
     }
   }
@@ -87,6 +87,7 @@ export async function openInboxFiles(store: TransactionalStore): Promise<InboxFi
         genesisHash,
         now: Date.now,
         onAccepted: () => undefined,
+        onDone: () => undefined,
       }).retry(letters),
     discard: async (letters) => {
       const found: bigint[] = [];

@@ -6,11 +6,13 @@ import {
   numberedKey,
   rangeOf,
   storeKey,
+  type Entry,
   type Expectation,
   type TransactionalStore,
   type Write,
 } from '../store/index.ts';
 import { decodeDeadLetter, encodeDeadLetter, type DeadLetter } from './dead-letter.ts';
+import { encodeRun, Run, RunMarks } from './run.ts';
 import { decodeItem, encodeItem, type Sequence, type StreamItem } from './stream-item.ts';
 
 const cursorKey = storeKey('inbox/cursor');
@@ -20,26 +22,64 @@ const deadPrefix = storeKey('inbox/dead/');
 const earlyPrefix = storeKey('inbox/early/');
 const takenPrefix = storeKey('inbox/taken/');
 const retractedPrefix = storeKey('inbox/retracted/');
+const runPrefix = storeKey('inbox/run/');
+const marksPrefix = storeKey('inbox/marks/');
+const genesisKey = storeKey('inbox/genesis');
+const layoutKey = storeKey('inbox/layout');
+/** 1, which did not say so, had an entry for each item and no runs: it is read as it is. */
+const layout = 2;
+/** Runs of which it is held in memory what is done of them. */
+const runsHeld = 64;
 const nothing = new Uint8Array(0);
 
 export type SequencedItem = readonly [sequence: Sequence, item: StreamItem];
 export type SequencedLetter = readonly [sequence: Sequence, letter: DeadLetter];
 
-/** Keys and values of the inbox in its store. */
+/**
+ * Keys and values of the inbox in its store. Items have an entry each, or are in a run with those of the same transaction;
+ * an entry counts more than the place in a run.
+ */
 export class InboxStore {
   readonly #store: TransactionalStore;
+  /** By the first sequence; of runs that were used last, and as the store will be after what is being written. */
+  readonly #marks = new Map<Sequence, RunMarks>();
+  #run: Run | undefined;
 
   constructor(store: TransactionalStore) {
     this.#store = store;
   }
 
-  /** Makes the store that of one chain: a cursor means nothing on another. Throws store-of-another-chain. */
-  async claim(genesisHash: Hex): Promise<void> {
-    const value = toBytes(genesisHash, 'genesisHash', 32);
-    const key = storeKey('inbox/genesis');
-    if (await this.#store.commit([{ key, value }], [{ key, value: undefined }])) return;
-    const stored = toHex((await this.#store.get(key)) ?? value);
-    if (stored !== genesisHash) throw new RelayError('store-of-another-chain', { details: { stored, genesisHash } });
+  /**
+   * What makes the store that of one chain: a cursor means nothing on another. Throws store-of-another-chain, and
+   * store-of-newer-version.
+   */
+  async claimWrites(genesisHash: Hex): Promise<Write[]> {
+    const stored = await this.genesisHash();
+    if (stored !== undefined && stored !== genesisHash)
+      throw new RelayError('store-of-another-chain', { details: { stored, genesisHash } });
+    const version = await this.#layout();
+    if (stored !== undefined && version === layout) return [];
+    return [
+      { key: genesisKey, value: toBytes(genesisHash, 'genesisHash', 32) },
+      { key: layoutKey, value: Uint8Array.of(layout) },
+    ];
+  }
+
+  /** Of the chain whose messages it has; undefined where it never was an inbox's. */
+  async genesisHash(): Promise<Hex | undefined> {
+    const value = await this.#store.get(genesisKey);
+    return value && toHex(value);
+  }
+
+  /** Throws store-of-newer-version where a later khala-relay wrote it, in a way that this one would misread. */
+  async checkLayout(): Promise<void> {
+    await this.#layout();
+  }
+
+  async #layout(): Promise<number> {
+    const [stored = 1] = (await this.#store.get(layoutKey)) ?? [];
+    if (stored > layout) throw new RelayError('store-of-newer-version', { details: { stored, known: layout } });
+    return stored;
   }
 
   /** The last block whose messages are all in the store and final; undefined before the first. */
@@ -79,19 +119,81 @@ export class InboxStore {
     return { key: numberedKey(itemPrefix, sequence), value: item === undefined ? undefined : encodeItem(item) };
   }
 
-  async item(sequence: Sequence): Promise<StreamItem | undefined> {
-    const value = await this.#store.get(numberedKey(itemPrefix, sequence));
-    return value === undefined ? undefined : decodeItem(value);
+  /** Appends items that are final, at consecutive sequences: all as one value, for what each alone costs. */
+  runWrites(first: Sequence, items: readonly StreamItem[]): Write[] {
+    const [only] = items;
+    if (only === undefined) return [];
+    if (items.length === 1) return [this.itemWrite(first, only)];
+    const marks = RunMarks.ofNew(first, items.length);
+    this.#hold(marks);
+    return [
+      { key: numberedKey(runPrefix, first), value: encodeRun(items) },
+      { key: numberedKey(marksPrefix, first), value: marks.encode() },
+    ];
   }
 
-  /** Items from a sequence on, in order. */
+  /** Deletes items; a run goes when all of it is done with. {@link forget} where that is not committed. */
+  async doneWrites(sequences: readonly Sequence[]): Promise<Write[]> {
+    const writes: Write[] = [];
+    const touched = new Set<RunMarks>();
+    let marks: RunMarks | undefined;
+    for (const sequence of sequences) {
+      if (marks?.has(sequence) !== true) marks = await this.#marksOf(sequence);
+      if (marks === undefined) writes.push(this.itemWrite(sequence, undefined));
+      else {
+        const index = Number(sequence - marks.first);
+        // It may have an entry that replaced it.
+        if (marks.isDone(index)) writes.push(this.itemWrite(sequence, undefined));
+        marks.markDone(index);
+        touched.add(marks);
+      }
+    }
+    for (const run of touched) writes.push(...this.#marksWrites(run));
+    return writes;
+  }
+
+  /** Puts another item in the place of one. {@link forget} where that is not committed. */
+  async replaceWrites(sequence: Sequence, item: StreamItem): Promise<Write[]> {
+    return [...(await this.doneWrites([sequence])), this.itemWrite(sequence, item)];
+  }
+
+  /** To be called where what was planned could not be committed: what is remembered is ahead of the store. */
+  forget(): void {
+    this.#marks.clear();
+  }
+
+  async item(sequence: Sequence): Promise<StreamItem | undefined> {
+    const value = await this.#store.get(numberedKey(itemPrefix, sequence));
+    if (value !== undefined) return decodeItem(value);
+    const marks = await this.#marksOf(sequence);
+    const index = Number(sequence - (marks?.first ?? sequence));
+    return marks === undefined || marks.isDone(index) ? undefined : (await this.#runOf(marks))?.item(index);
+  }
+
+  /** Items from a sequence on, in order: none where there are no more, else 1 to `limit`. */
   async itemsFrom(sequence: Sequence, limit: number): Promise<SequencedItem[]> {
-    const entries = await this.#store.entries({
-      from: numberedKey(itemPrefix, sequence),
-      to: rangeOf(itemPrefix).to,
-      limit,
-    });
-    return entries.map(([key, value]) => [lastNumber(key), decodeItem(value)]);
+    for (let from = sequence; ;) {
+      const entries = await this.#store.entries({
+        from: numberedKey(itemPrefix, from),
+        to: rangeOf(itemPrefix).to,
+        limit,
+      });
+      const alone = entries.map(([key, value]): SequencedItem => [lastNumber(key), decodeItem(value)]);
+      const marks = (await this.#marksOf(from)) ?? (await this.#nextMarks(from));
+      const lastAlone = alone.at(-1)?.[0];
+      if (marks === undefined || (alone.length === limit && lastAlone !== undefined && lastAlone < marks.first))
+        return alone;
+      const found = alone.filter(([at]) => at < marks.end);
+      const run = await this.#runOf(marks);
+      const begin = from > marks.first ? Number(from - marks.first) : 0;
+      for (let i = begin, left = limit; run !== undefined && i < marks.count && left > 0; i++) {
+        if (marks.isDone(i)) continue;
+        found.push([marks.first + BigInt(i), run.item(i)]);
+        left -= 1;
+      }
+      if (found.length > 0) return found.sort(([a], [b]) => (a < b ? -1 : 1)).slice(0, limit);
+      from = marks.end;
+    }
   }
 
   letterWrite(sequence: Sequence, letter: DeadLetter | undefined): Write {
@@ -163,6 +265,53 @@ export class InboxStore {
     return (await this.#store.entries({ ...rangeOf(retractedPrefix), limit: 1 })).length > 0;
   }
 
+  #marksWrites(marks: RunMarks): Write[] {
+    const key = numberedKey(marksPrefix, marks.first);
+    if (!marks.isAllDone) return [{ key, value: marks.encode() }];
+    if (this.#run?.first === marks.first) this.#run = undefined;
+    return [
+      { key: numberedKey(runPrefix, marks.first), value: undefined },
+      { key, value: undefined },
+    ];
+  }
+
+  /** Of the run that the sequence is in. */
+  async #marksOf(sequence: Sequence): Promise<RunMarks | undefined> {
+    for (const marks of this.#marks.values()) if (marks.has(sequence)) return marks;
+    const range = { from: numberedKey(marksPrefix, 0n), to: numberedKey(marksPrefix, sequence + 1n) };
+    const marks = this.#heldOf(await this.#store.entries({ ...range, limit: 1, reverse: true }));
+    return marks?.has(sequence) === true ? marks : undefined;
+  }
+
+  /** Of the first run that begins at the sequence or later. */
+  async #nextMarks(sequence: Sequence): Promise<RunMarks | undefined> {
+    const range = { from: numberedKey(marksPrefix, sequence), to: rangeOf(marksPrefix).to };
+    return this.#heldOf(await this.#store.entries({ ...range, limit: 1 }));
+  }
+
+  #heldOf([entry]: readonly Entry[]): RunMarks | undefined {
+    if (entry === undefined) return undefined;
+    const first = lastNumber(entry[0]);
+    const held = this.#marks.get(first);
+    if (held !== undefined) return held;
+    const marks = RunMarks.decode(first, entry[1]);
+    this.#hold(marks);
+    return marks;
+  }
+
+  #hold(marks: RunMarks): void {
+    const [oldest] = this.#marks.keys();
+    if (this.#marks.size >= runsHeld && oldest !== undefined) this.#marks.delete(oldest);
+    this.#marks.set(marks.first, marks);
+  }
+
+  async #runOf({ first }: RunMarks): Promise<Run | undefined> {
+    if (this.#run?.first === first) return this.#run;
+    const value = await this.#store.get(numberedKey(runPrefix, first));
+    if (value !== undefined) this.#run = new Run(first, value);
+    return value && this.#run;
+  }
+
   commit(writes: readonly Write[], expected: readonly Expectation[] = []): Promise<boolean> {
     return this.#store.commit(writes, expected);
   }
@@ -172,6 +321,6 @@ function takenKey({ number, hash }: BlockId): Uint8Array {
   return storeKey(takenPrefix, BigInt(number), toBytes(hash, 'hash', 32));
 }
 
-export function sequenceBytes(sequence: Sequence): Uint8Array {
+function sequenceBytes(sequence: Sequence): Uint8Array {
   return new Writer(8).u64(sequence).finish();
 }

@@ -3,7 +3,10 @@ import type { BlockNumber } from '../chain/index.ts';
 import type { Body, FromKind, Hex } from '../codec/index.ts';
 import type { Retried } from './retry-letters.ts';
 
-/** A message opened for the local entity, handed to the consumer until it is acknowledged. */
+/**
+ * A message opened for the local entity, handed to the consumer until it is acknowledged. Its properties are read one by one:
+ * a copy by spread has none.
+ */
 export interface Delivery {
   readonly messageId: Hex;
   /** Sender, proven by the chain or by its signature; of suite phala only claimed. */
@@ -17,8 +20,8 @@ export interface Delivery {
   readonly senderKey: Uint8Array;
   readonly suite: 'v1' | 'phala';
   readonly via: 'chain' | 'relay';
-  /** Where it was posted, for via chain. */
-  readonly block?: BlockNumber;
+  /** Where it was posted; undefined for via relay. */
+  readonly block: BlockNumber | undefined;
   /** False: its block is not finalized yet and may be taken back (only with finality best). */
   readonly finalized: boolean;
   /**

@@ -5,7 +5,7 @@ import type { RelayError } from '../errors/index.ts';
 import type { ReplayWindow } from '../channel/index.ts';
 import type { Write } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
-import { admitAll, deadLetterWrites, openAll, type Arrival, type Outcome } from './admission.ts';
+import { admitAll, openAll, type Arrival, type OpenedMessage, type Outcome } from './admission.ts';
 import type { InboxStore } from './inbox-store.ts';
 import { reorgWrites, settleWrites } from './reorgs.ts';
 import { retryLetters, type Retried } from './retry-letters.ts';
@@ -26,6 +26,8 @@ export interface LedgerParts {
   readonly now: () => number;
   /** Called after each transaction, in order, with the sequence after it. */
   readonly onAccepted: (outcomes: readonly Outcome[], next: Sequence) => void;
+  /** Called when it is durable that these are done with, before what the same transaction accepted. */
+  readonly onDone: (sequences: readonly Sequence[]) => void;
 }
 
 interface Waiting {
@@ -34,12 +36,22 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-interface Acknowledgement {
-  readonly sequence: Sequence;
-  /** Whether it was handed out as final: then nothing of it is needed any more. */
-  readonly isFinal: boolean;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
+/** Messages that are done with, for the next transaction. */
+class Acknowledgements {
+  /** Handed out as final: nothing of them is needed any more. */
+  readonly final: Sequence[] = [];
+  readonly early: Sequence[] = [];
+  readonly durable: Promise<void>;
+  resolve: () => void = () => undefined;
+  reject: (error: unknown) => void = () => undefined;
+
+  constructor() {
+    this.durable = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+    this.durable.catch(() => undefined); // who does not await it learns of it by the end of the stream
+  }
 }
 
 /** What one transaction does. */
@@ -61,7 +73,7 @@ export class Ledger {
   #hasRetracted: boolean | undefined;
   #hasEarly: boolean | undefined;
   #relayed: Waiting[] = [];
-  #acknowledged: Acknowledgement[] = [];
+  #acknowledged: Acknowledgements | undefined;
 
   constructor(parts: LedgerParts) {
     this.#parts = parts;
@@ -84,19 +96,27 @@ export class Ledger {
     });
   }
 
-  /** Takes the messages of finalized blocks, and moves the cursor behind them. */
-  takeFinal(messages: readonly PostedMessage[], through: BlockId): Promise<void> {
+  /**
+   * Takes the messages of finalized blocks, and moves the cursor behind them; not where `before`, the taking of the blocks
+   * before them, has failed.
+   */
+  takeFinal(messages: readonly PostedMessage[], through: BlockId, before: Promise<void>): Promise<void> {
     const { store } = this.#parts;
     const arrivals = messages.map((message) => arrivalOf(message, true));
+    // At once, while the transaction before is on its way to the disk.
+    const opening = openAll(this.#parts, arrivals);
+    opening.catch(() => undefined); // told when it is its turn
     return this.#inTurn(async () => {
+      await before;
+      const opened = await opening;
       if (!(await this.#mayHaveEarly())) {
-        await this.#take(arrivals, async () => [store.cursorWrite(through)]);
+        await this.#admit(arrivals, opened, async () => [store.cursorWrite(through)]);
         return;
       }
       // A block that brought something early brings it again if it was finalized.
       const hashes = new Set(messages.map(({ block }) => block.hash));
       await this.#retract((await store.taken(0, through.number)).filter(({ hash }) => !hashes.has(hash)));
-      await this.#take(arrivals);
+      await this.#admit(arrivals, opened);
       await this.#settle(through);
       this.#hasEarly = undefined;
     });
@@ -158,32 +178,31 @@ export class Ledger {
     return outcome;
   }
 
-  /** Resolves when it is durable that the message is done with; many share a transaction. */
+  /** Resolves when it is durable that the message is done with; many share a transaction, and the promise. */
   acknowledge(sequence: Sequence, isFinal: boolean): Promise<void> {
-    const done = new Promise<void>((resolve, reject) => {
-      this.#acknowledged.push({ sequence, isFinal, resolve, reject });
-    });
-    if (this.#acknowledged.length === 1) void this.#inTurn(() => this.#acknowledgeAll());
-    done.catch(() => undefined); // who does not await it learns of it by the end of the stream
-    return done;
+    let waiting = this.#acknowledged;
+    if (waiting === undefined) {
+      this.#acknowledged = waiting = new Acknowledgements();
+      void this.#inTurn(() => this.#acknowledgeAll());
+    }
+    (isFinal ? waiting.final : waiting.early).push(sequence);
+    return waiting.durable;
   }
 
   /** Forgets a notice that was handed out. */
   tell(sequence: Sequence): Promise<void> {
-    const { store } = this.#parts;
-    return this.#inTurn(async () => {
-      await store.commit([store.itemWrite(sequence, undefined)]);
-    });
+    return this.#change((store) => store.doneWrites([sequence]));
   }
 
   /** Puts an accepted message aside that does not open any more, as when its epoch was erased since. */
   bury(sequence: Sequence, record: MessageRecord, { code }: RelayError): Promise<void> {
-    const { store } = this.#parts;
     const { envelope, block, isFinal, isProven } = record;
-    return this.#inTurn(async () => {
-      const letter = { envelope, code, sender: senderOf(record), block, isFinal, isProven, retries: 0 };
-      await store.commit(deadLetterWrites(store, sequence, letter));
-    });
+    const letter = { envelope, code, sender: senderOf(record), block, isFinal, isProven, retries: 0 };
+    return this.#change(async (store) => [
+      store.letterWrite(sequence, letter),
+      ...(await store.replaceWrites(sequence, { kind: 'dead', letter: sequence })),
+      ...(block === undefined || isFinal ? [] : [store.earlyWrite(block.number, sequence, true)]),
+    ]);
   }
 
   /** Tries dead letters again; all where none are named. */
@@ -216,7 +235,14 @@ export class Ledger {
     arrivals: readonly Arrival[],
     more: () => Promise<readonly Write[]> = async () => [],
   ): Promise<readonly Outcome[]> {
-    const opened = await openAll(this.#parts, arrivals);
+    return this.#admit(arrivals, await openAll(this.#parts, arrivals), more);
+  }
+
+  #admit(
+    arrivals: readonly Arrival[],
+    opened: readonly (OpenedMessage | RelayError)[],
+    more: () => Promise<readonly Write[]> = async () => [],
+  ): Promise<readonly Outcome[]> {
     return this.#transact(async (start) => {
       const context = { ...this.#parts, hasRetracted: await this.#mayHaveRetracted() };
       const { writes, next, outcomes } = await admitAll(context, arrivals, opened, start);
@@ -246,11 +272,26 @@ export class Ledger {
     return { writes: [...writes, ...added], next: start + BigInt(items.length), outcomes: [] };
   }
 
+  /** What has no part in the sequence. */
+  #change(plan: (store: InboxStore) => Promise<readonly Write[]>): Promise<void> {
+    const { store } = this.#parts;
+    return this.#inTurn(async () => {
+      try {
+        await store.commit(await plan(store));
+      } catch (error) {
+        store.forget();
+        throw error;
+      }
+    });
+  }
+
   /** Plans and commits, again where somebody else accepted something meanwhile. Acknowledgements that wait go with it. */
   async #transact(plan: (start: Sequence) => Promise<Plan>): Promise<readonly Outcome[]> {
-    const { store, window } = this.#parts;
-    const { writes: done, resolve, reject } = await this.#takeAcknowledged();
+    const { store, window, onAccepted, onDone } = this.#parts;
+    const acknowledged = this.#acknowledged;
+    this.#acknowledged = undefined;
     try {
+      const done = acknowledged === undefined ? [] : await this.#doneWrites(acknowledged);
       for (;;) {
         const start = (this.#next ??= await store.nextSequence());
         const { writes, next, outcomes = [] } = await plan(start);
@@ -258,8 +299,12 @@ export class Ledger {
         const all = [...writes, ...done, ...moved];
         if (all.length === 0 || (await store.commit(all, [store.sequenceExpectation(start)]))) {
           this.#next = next;
-          resolve();
-          this.#parts.onAccepted(outcomes, next);
+          if (acknowledged !== undefined) {
+            onDone(acknowledged.final);
+            onDone(acknowledged.early);
+            acknowledged.resolve();
+          }
+          onAccepted(outcomes, next);
           return outcomes;
         }
         this.#next = undefined;
@@ -268,31 +313,26 @@ export class Ledger {
     } catch (error) {
       this.#next = undefined;
       window.forget();
-      reject(error);
+      store.forget();
+      acknowledged?.reject(error);
       throw error;
     }
   }
 
   async #acknowledgeAll(): Promise<void> {
-    if (this.#acknowledged.length === 0) return;
+    if (this.#acknowledged === undefined) return;
     await this.#transact(async (start) => ({ writes: [], next: start })).catch(() => undefined); // told to each
   }
 
-  async #takeAcknowledged() {
+  async #doneWrites({ final, early }: Acknowledgements): Promise<Write[]> {
     const { store } = this.#parts;
-    const waiting = this.#acknowledged;
-    this.#acknowledged = [];
-    const writes: Write[] = [];
-    for (const { sequence, isFinal } of waiting) {
-      const item = isFinal ? undefined : await store.item(sequence);
+    const writes = await store.doneWrites(final);
+    for (const sequence of early) {
+      const item = await store.item(sequence);
       const isEarly = item?.kind === 'message' && !item.isFinal;
       writes.push(store.itemWrite(sequence, isEarly ? { ...item, isAcknowledged: true } : undefined));
     }
-    return {
-      writes,
-      resolve: () => waiting.forEach((each) => each.resolve()),
-      reject: (error: unknown) => waiting.forEach((each) => each.reject(error)),
-    };
+    return writes;
   }
 
   async #mayHaveEarly(): Promise<boolean> {

@@ -1,11 +1,11 @@
 import type { ReplayWindow } from '../channel/index.ts';
-import { equalBytes, messageId, type Hex } from '../codec/index.ts';
+import { messageId, type Hex } from '../codec/index.ts';
 import type { ErrorCode } from '../errors/index.ts';
 import type { Write } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
 import { checkSender, openAll } from './admission.ts';
 import { reasonOfDeath, type DeadLetter } from './dead-letter.ts';
-import { sequenceBytes, type InboxStore, type SequencedLetter } from './inbox-store.ts';
+import type { InboxStore, SequencedLetter } from './inbox-store.ts';
 import type { Sequence } from './stream-item.ts';
 
 /** Letters tried in one transaction. */
@@ -35,8 +35,10 @@ export async function retryLetters(
   start: Sequence,
 ): Promise<{ writes: Write[]; next: Sequence; retried: Retried[] }> {
   const letters = named === undefined ? await store.lettersFrom(0n, lettersAtOnce) : await lettersOf(store, named);
-  const arrivals = letters.map(([, { envelope }]) => ({ envelope, posting: undefined }));
-  const opened = await openAll({ vault, genesisHash }, arrivals);
+  const opened = await openAll(
+    { vault, genesisHash },
+    letters.map(([, letter]) => letter),
+  );
   const batch = window.begin();
   const writes: Write[] = [];
   const retried: Retried[] = [];
@@ -51,11 +53,10 @@ export async function retryLetters(
       if (sender !== undefined) checkSender(header, sender);
       const own = await window.find(header, header.nonce);
       // It was accepted once and could not be opened later: the nonce is its own.
-      const isOwn = own !== undefined && equalBytes(own, sequenceBytes(sequence));
+      const isOwn = own === sequence;
       const via = block === undefined ? ('relay' as const) : ('chain' as const);
       const { nonce, sentAt } = header;
-      const isNew =
-        isOwn || (await batch.admit({ channel: header, nonce, sentAt, via, isFinal, tag: sequenceBytes(next) }));
+      const isNew = isOwn || (await batch.admit({ channel: header, nonce, sentAt, via, isFinal, tag: next }));
       writes.push(store.letterWrite(sequence, undefined));
       retried.push({ sequence, messageId: id, outcome: isNew ? 'accepted' : 'duplicate' });
       if (block !== undefined && !isFinal) writes.push(store.earlyWrite(block.number, sequence, false));

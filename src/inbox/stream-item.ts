@@ -44,22 +44,47 @@ export type StreamItem = MessageRecord | MessageNotice | GapNotice | DeadNotice;
 const kinds = ['message', 'retracted', 'reinstated', 'finalized', 'gap', 'dead'] as const;
 const flags = ['isFinal', 'isAcknowledged', 'isRetracted', 'isProven'] as const;
 
+const messageStart = 3;
+const blockLength = 36;
+const spanLength = 9;
+const noticeLength = 42;
+
 export function encodeItem(item: StreamItem): Uint8Array {
-  const kind = kinds.indexOf(item.kind);
+  const writer = new Writer(lengthOfItem(item));
+  writeItem(writer, item);
+  return writer.finish();
+}
+
+/** Bytes that {@link writeItem} writes. */
+export function lengthOfItem(item: StreamItem): number {
   switch (item.kind) {
     case 'message':
-      return encodeMessage(kind, item);
+      return messageStart + (item.block === undefined ? 0 : blockLength) + item.envelope.length;
     case 'gap':
-      return new Writer(9).u8(kind).u32(item.first).u32(item.last).finish();
     case 'dead':
-      return new Writer(9).u8(kind).u64(item.letter).finish();
+      return spanLength;
     default:
-      return new Writer(42)
-        .u8(kind)
+      return noticeLength;
+  }
+}
+
+export function writeItem(writer: Writer, item: StreamItem): void {
+  writer.u8(kinds.indexOf(item.kind));
+  switch (item.kind) {
+    case 'message':
+      writeMessage(writer, item);
+      return;
+    case 'gap':
+      writer.u32(item.first).u32(item.last);
+      return;
+    case 'dead':
+      writer.u64(item.letter);
+      return;
+    default:
+      writer
         .u64(item.of)
         .raw(toBytes(item.messageId, 'id', 32))
-        .u8(item.kind === 'finalized' && item.isProven ? 1 : 0)
-        .finish();
+        .u8(item.kind === 'finalized' && item.isProven ? 1 : 0);
   }
 }
 
@@ -87,15 +112,13 @@ function readTarget(reader: Reader): { readonly of: Sequence; readonly messageId
   return { of: reader.u64(), messageId: toHex(reader.fixed(32)) };
 }
 
-function encodeMessage(kind: number, record: MessageRecord): Uint8Array {
+function writeMessage(writer: Writer, record: MessageRecord): void {
   const { block, envelope } = record;
-  const set = flags.reduce((bits, flag, i) => bits | (record[flag] ? 1 << i : 0), 0);
-  const writer = new Writer(39 + envelope.length)
-    .u8(kind)
-    .u8(set)
-    .u8(block === undefined ? 0 : 1);
+  let set = 0;
+  for (const [i, flag] of flags.entries()) if (record[flag]) set |= 1 << i;
+  writer.u8(set).u8(block === undefined ? 0 : 1);
   if (block !== undefined) writer.u32(block.number).raw(toBytes(block.hash, 'hash', 32));
-  return writer.raw(envelope).finish();
+  writer.raw(envelope);
 }
 
 function decodeMessage(reader: Reader): MessageRecord {

@@ -24,7 +24,7 @@ function channel(n: number): ChannelId {
 }
 
 function arrival(of: ChannelId, nonce: bigint, via: 'chain' | 'relay'): Arrival {
-  return { channel: of, nonce, sentAt: nonce >> 20n, via, isFinal: true, tag: Uint8Array.of(1) };
+  return { channel: of, nonce, sentAt: nonce >> 20n, via, isFinal: true, tag: 1n };
 }
 
 describe('channels, many of them', function () {

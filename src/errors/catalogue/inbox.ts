@@ -32,6 +32,13 @@ export const inboxErrors = {
     remedy: 'Give each chain a store of its own.',
     usage: true,
   },
+  'store-of-newer-version': {
+    message:
+      'The inbox in this store has layout {stored}, and this version of khala-relay knows layouts up to {known}.',
+    remedy:
+      'Use the version that wrote it, or a later one; or give another data folder, and the first block to read with --from.',
+    usage: true,
+  },
   'cursor-not-on-chain': {
     message: 'The store has read up to block {block}, {hash}, and the chain has no such block.',
     remedy:
