@@ -29,8 +29,8 @@ export async function serve<T>(script: string, ...args: readonly string[]): Prom
   throw new Error(`${script} ended`);
 }
 
-/** Runs a variant in a process of its own, so many times; the last counts. */
-export async function costOfVariant(name: string, task: Task, times = 1): Promise<Cost> {
+/** Runs a variant in a process of its own, `before` times to warm it up and then so many times; medians of those. */
+export async function costOfVariant(name: string, task: Task, before = 0, times = 1): Promise<Cost> {
   const args = [
     '--expose-gc',
     '--import',
@@ -38,12 +38,12 @@ export async function costOfVariant(name: string, task: Task, times = 1): Promis
     here('variant-process.ts'),
     name,
     JSON.stringify(task),
-    String(times),
+    String(before + times),
   ];
   const { stdout } = await promisify(execFile)(process.execPath, args);
-  const last = (JSON.parse(stdout) as Cost[]).at(-1);
-  if (last === undefined) throw new Error(`${name} was not run`);
-  return last;
+  const costs = (JSON.parse(stdout) as Cost[]).slice(before);
+  const of = (measure: keyof Cost): number => median(costs.map((cost) => cost[measure]));
+  return { cpuMs: of('cpuMs'), wallMs: of('wallMs'), peakMb: of('peakMb') };
 }
 
 /** Both in turn, so many times. */

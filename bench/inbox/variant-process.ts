@@ -1,11 +1,13 @@
-// `variant-process.ts NAME TASK TIMES` runs one variant so many times in a process of its own and prints each cost; TASK is
-// JSON.
+// `variant-process.ts NAME TASK TIMES` runs one variant so many times in a process of its own, over one connection, and
+// prints each cost; TASK is JSON.
 import { variants, type Task } from './variants.ts';
 
 const [name = '', task = '', times = '1'] = process.argv.slice(2);
 const variant = variants[name];
 if (variant === undefined) throw new Error(`there is no variant ${name}`);
+const connected = await variant(JSON.parse(task) as Task);
 const costs = [];
-for (let i = 0; i < Number(times); i++) costs.push(await variant(JSON.parse(task) as Task));
+for (let i = 0; i < Number(times); i++) costs.push(await connected.run());
+await connected.end();
 console.log(JSON.stringify(costs));
 process.exit();

@@ -4,12 +4,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { WebSocket } from 'ws';
 import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
-import { connectChain } from '../../src/chain/index.ts';
-import { createInbox } from '../../src/inbox/index.ts';
-import { openLmdbStore } from '../../src/store/index.ts';
-import { openVault } from '../../src/vault/index.ts';
+import type * as Root from '../../src/index.ts';
+import type { TransactionalStore } from '../../src/store/index.ts';
 import { costOf, type Cost } from '../cost.ts';
 import { passphrase, recipientVault } from './recipient.ts';
+
+/** As it is packed: run from its sources, a loader gives names to functions, which takes as long as what they do. */
+const packed = new URL('../../dist/', import.meta.url).href;
+const { connectChain, createInbox, openLmdbStore, openVault } = (await import(`${packed}index.js`)) as typeof Root;
 
 export interface Task {
   readonly url: string;
@@ -22,8 +24,13 @@ export interface Task {
   readonly messages: number;
 }
 
-/** Reads the messages of blocks; gives its cost, connecting left out. */
-export type Variant = (task: Task) => Promise<Cost>;
+/** One way to read the messages of blocks: connects, then runs as often as it is asked to. Connecting does not count. */
+export type Variant = (task: Task) => Promise<Connected>;
+
+export interface Connected {
+  readonly run: () => Promise<Cost>;
+  readonly end: () => Promise<void>;
+}
 
 const inFlight = 256;
 const key = storagePrefix('PhalaMq', 'OutboundMessages');
@@ -31,7 +38,7 @@ const key = storagePrefix('PhalaMq', 'OutboundMessages');
 /** The least that tells the messages: all hashes in one request, one read a block, answers parsed and thrown away. */
 const bare: Variant = async ({ url, first, last }) => {
   const { call, close } = await connectRaw(url);
-  const cost = await costOf(async () => {
+  const readAll = async (): Promise<void> => {
     const numbers = Array.from({ length: last - first + 1 }, (_, i) => first + i);
     const hashes = (await call('chain_getBlockHash', [numbers])) as string[];
     const reads: Promise<unknown>[] = [];
@@ -40,44 +47,52 @@ const bare: Variant = async ({ url, first, last }) => {
       if (reads.length >= inFlight) await reads.shift();
     }
     await Promise.all(reads);
-  });
-  close();
-  return cost;
+  };
+  return { run: () => costOf(readAll), end: async () => close() };
 };
 
-/** An inbox from its first block to the last, each message acknowledged. */
+/** An inbox from its first block to the last, into a new store, each message acknowledged. */
 const inbox =
   (verify: boolean): Variant =>
   async ({ url, folder, first, last, messages }) => {
     const { call, close } = await connectRaw(url);
     await call('replay_show', [last]);
     close();
-    await using chain = await connectChain({ endpoints: [url] });
-    await using vault = await openVault({ path: join(folder, recipientVault), passphrase });
-    const path = await mkdtemp(join(folder, 'store-'));
-    await using store = await openLmdbStore({ path });
-    const cost = await costOf(async () => {
+    const chain = await connectChain({ endpoints: [url] });
+    const vault = await openVault({ path: join(folder, recipientVault), passphrase });
+    const receiveAll = async (store: TransactionalStore): Promise<void> => {
       await using receiving = createInbox({ chain, vault, store, from: first, verify });
-      const acknowledged: Promise<void>[] = [];
-      const all = new Promise<void>((resolve, reject) => {
+      let delivered = 0;
+      const allAcknowledged = new Promise<void>((resolve, reject) => {
         receiving.messages$.subscribe({
           next: (delivery) => {
             assert.equal(delivery.proven, verify);
-            acknowledged.push(delivery.ack());
-            if (acknowledged.length === messages) resolve();
+            const acknowledged = delivery.ack();
+            // They become durable in their order.
+            if (++delivered === messages) acknowledged.then(resolve, reject);
           },
           error: reject,
         });
       });
       await receiving.start();
       await receiving.ready;
-      if (messages > 0) await all;
-      await Promise.all(acknowledged);
+      if (messages > 0) await allAcknowledged;
       assert.ok((await chain.finalizedHead()).number >= last);
-    });
-    await store.close();
-    await rm(path, { recursive: true });
-    return cost;
+    };
+    return {
+      run: async () => {
+        const path = await mkdtemp(join(folder, 'store-'));
+        const store = await openLmdbStore({ path });
+        const cost = await costOf(() => receiveAll(store));
+        await store.close();
+        await rm(path, { recursive: true });
+        return cost;
+      },
+      end: async () => {
+        await chain.stop();
+        await vault.close();
+      },
+    };
   };
 
 export const variants: Readonly<Record<string, Variant>> = { bare, plain: inbox(false), proven: inbox(true) };
