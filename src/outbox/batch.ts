@@ -1,6 +1,6 @@
 import type { Call } from '../chain/index.ts';
 import { topicOf } from '../codec/index.ts';
-import { asRelayError, isLocalFailure, RelayError } from '../errors/index.ts';
+import { asRelayError, RelayError } from '../errors/index.ts';
 import type { SignedMessage } from './flight.ts';
 import { topicOfMessage, type MessageRecord } from './message-record.ts';
 import type { Stored } from './outbox-store.ts';
@@ -50,7 +50,9 @@ export async function sealQueued(work: Work, as: 'worker' | 'account', limit: Ba
       await fees.check(stored);
       sealed.push(await sealStored(work, stored));
     } catch (error) {
-      if (isLocalFailure(error) || !isOfMessage(error)) throw error;
+      // What is sealed goes; the next batch tells of what is in the way.
+      if (!isOfMessage(error) && sealed.length > 0) break;
+      if (!isOfMessage(error)) throw error;
       await work.finish([[stored, { state: 'failed', error: asRelayError(error, 'outbox-setback') }]]);
     }
   }

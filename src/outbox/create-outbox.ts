@@ -1,4 +1,4 @@
-import type { Account, Chain } from '../chain/index.ts';
+import type { Account, Chain, Finality } from '../chain/index.ts';
 import {
   recipientKeyOf,
   reserveNonce,
@@ -6,7 +6,7 @@ import {
   type NonceClock,
   type RecipientKeyOptions,
 } from '../channel/index.ts';
-import { asRelayError, RelayError } from '../errors/index.ts';
+import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
 import { toHex } from '../codec/index.ts';
 import type { TransactionalStore } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
@@ -20,14 +20,17 @@ import type { SendId } from './send-id.ts';
 import { StoredQueue } from './queue.ts';
 import { Receipts } from './receipts.ts';
 import { RelayLane } from './relay-lane.ts';
+import { pause } from './pause.ts';
 import { sealCommand } from './seal-command.ts';
+import { StepLoop } from './step-loop.ts';
 import type { Work } from './work.ts';
 
 // Call, signature, era, nonce and tip around the payload, with room to spare.
 const extrinsicOverhead = 1_024;
 /** Of a kept body: version, salt and tag. */
 const keptOverhead = 1 + 32 + 16;
-const retryMs = 1_000;
+/** Before heads are followed again. */
+const followAgainMs = 1_000;
 const defaultKeepDone = 10_000;
 
 export interface OutboxOptions extends RecipientKeyOptions, NonceClock {
@@ -64,37 +67,54 @@ class StoredOutbox implements Outbox {
   readonly #work: Work;
   readonly #poster: ChainPoster;
   readonly #relayLane: RelayLane;
-  #running: Promise<void> | undefined;
+  readonly #relayLoop: StepLoop;
+  readonly #chainLoop: StepLoop;
+  readonly #receiptsLoop: StepLoop;
   #stopped: Promise<void> | undefined;
   #starting: Promise<void> | undefined;
-  #isLoaded = false;
-  #isWoken = false;
-  #mayBeStale = false;
+  #following: Promise<unknown> | undefined;
   #doneCount: number | undefined;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #unsubscribe: () => void = () => undefined;
 
   constructor(options: OutboxOptions) {
     const { chain, vault, store, directory, account, carrier, tip = 0n, now = Date.now } = options;
     const { requireProven = false } = options;
     this.#options = options;
     this.#store = new OutboxStore(store);
-    this.#queue = new StoredQueue(this.#store);
+    this.#queue = new StoredQueue(this.#store, now);
     this.#receipts = new Receipts(this.#store);
-    this.#work = {
+    const { signal } = this.#stopping;
+    const shared = {
       ...{ chain, vault, entityStore: store, store: this.#store, directory, account, carrier, tip, now, requireProven },
-      signal: this.#stopping.signal,
+      signal,
       wake: () => {
         this.#wake();
       },
-      setback: (error) => {
-        this.#setback(error);
-      },
-      save: (change, from, statuses) => this.#save(change, from, statuses),
-      finish: (ends, change) => this.#finish(ends, change),
+      save: this.#save.bind(this),
+      finish: this.#finish.bind(this),
     };
+    const tell = (error: unknown): void => {
+      this.#setback(error);
+    };
+    // Each has a loop of its own: mail off chain does not wait for the chain, nor the chain for a relay.
+    this.#chainLoop = new StepLoop(() => this.#poster.step(), tell, signal);
+    this.#relayLoop = new StepLoop(
+      once(() => this.#relayLane.step()),
+      tell,
+      signal,
+    );
+    this.#receiptsLoop = new StepLoop(
+      once(() => this.#receipts.refresh()),
+      tell,
+      signal,
+    );
+    const onChain = (error: unknown): void => {
+      tell(error);
+      this.#chainLoop.pause();
+    };
+    this.#work = { ...shared, setback: onChain };
     this.#poster = new ChainPoster(this.#work);
-    this.#relayLane = new RelayLane(this.#work);
+    // It pauses for each recipient by itself.
+    this.#relayLane = new RelayLane({ ...shared, setback: tell });
   }
 
   send(message: (SendMessage & { readonly via: 'chain' }) | PhalaCommand): Promise<Receipt<Arrival & Posted>>;
@@ -179,30 +199,34 @@ class StoredOutbox implements Outbox {
   async #start(): Promise<void> {
     await this.#store.takeOver();
     await this.#poster.load();
-    this.#isLoaded = true;
-    const onHead = (): void => {
-      this.#mayBeStale = true;
-      this.#wake();
-    };
-    const { chain } = this.#options;
-    const subscriptions = (['finalized', 'best'] as const).map((finality) =>
-      chain.heads$({ finality }).subscribe({ next: onHead, error: onHead }),
-    );
-    this.#unsubscribe = () => {
-      for (const subscription of subscriptions) subscription.unsubscribe();
-    };
-    this.#wake();
+    for (const loop of this.#loops) loop.open();
+    this.#following = Promise.all((['finalized', 'best'] as const).map((finality) => this.#follow(finality)));
+  }
+
+  /** Each new head may change what is possible; where the stream of them fails it is taken up again. */
+  async #follow(finality: Finality): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted)
+      try {
+        for await (const _ of this.#options.chain.headEvents({ finality }, signal))
+          for (const loop of this.#loops) loop.resume();
+      } catch (error) {
+        this.#setback(error);
+        if (isRelayError(error, 'chain-stopped')) return;
+        await pause(followAgainMs, signal);
+      }
   }
 
   async #stop(): Promise<void> {
-    this.#stopping.abort();
-    this.#unsubscribe();
-    clearTimeout(this.#timer);
+    this.#stopping.abort(new RelayError('aborted'));
     await this.#starting?.catch(() => undefined);
-    this.#unsubscribe();
-    await this.#running;
+    await Promise.all([this.#following, ...this.#loops.map((loop) => loop.stop())]);
     await Promise.all([this.#poster.stop(), this.#relayLane.stop()]);
     this.#receipts.end();
+  }
+
+  get #loops(): readonly StepLoop[] {
+    return [this.#relayLoop, this.#chainLoop, this.#receiptsLoop];
   }
 
   /** Of a message that is queued now. Throws too-large-for-chain. */
@@ -215,27 +239,8 @@ class StoredOutbox implements Outbox {
   }
 
   #wake(): void {
-    this.#isWoken = true;
-    if (!this.#isLoaded || this.#stopping.signal.aborted) return;
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined;
-      if (this.#isWoken) this.#wake();
-    });
-  }
-
-  async #run(): Promise<void> {
-    while (this.#isWoken && !this.#stopping.signal.aborted) {
-      this.#isWoken = false;
-      try {
-        await this.#relayLane.step();
-        if (await this.#poster.step()) this.#isWoken = true;
-        if (this.#mayBeStale) await this.#receipts.refresh();
-        this.#mayBeStale = false;
-      } catch (error) {
-        this.#setback(error);
-        return;
-      }
-    }
+    this.#relayLoop.wake();
+    this.#chainLoop.wake();
   }
 
   /** Something is out of reach: what is queued stays, and is tried again. */
@@ -243,14 +248,7 @@ class StoredOutbox implements Outbox {
     if (this.#stopping.signal.aborted) return;
     const known = asRelayError(error, 'outbox-setback');
     this.#options.onSetback?.(known);
-    if (known.code === 'outbox-replaced') {
-      void this.stop();
-      return;
-    }
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.#wake();
-    }, retryMs).unref();
+    if (known.code === 'outbox-replaced') void this.stop();
   }
 
   async #told(sendId: SendId): Promise<void> {
@@ -300,3 +298,11 @@ class StoredOutbox implements Outbox {
 
 /** Forgotten at a time. */
 const pruneStep = 256;
+
+/** A step after which there is nothing more to do until something happens. */
+function once(step: () => Promise<void>): () => Promise<boolean> {
+  return async () => {
+    await step();
+    return false;
+  };
+}

@@ -3,6 +3,7 @@ import { isRelayError, type RelayError } from '../errors/index.ts';
 import type { Flight } from './flight.ts';
 import type { FlightLog } from './flight-log.ts';
 import { isBadSequence } from './bad-sequence.ts';
+import { pause } from './pause.ts';
 import type { SendId } from './send-id.ts';
 import type { Work } from './work.ts';
 
@@ -150,17 +151,4 @@ export class Flights {
  */
 function mayComeAgain({ as }: Flight, { failure, isOutcomeUnknown = false }: Inclusion): boolean {
   return as === 'worker' && (isOutcomeUnknown || (failure !== undefined && isBadSequence(failure)));
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done);
-  });
 }

@@ -97,7 +97,7 @@ export interface OutboxEntry {
 export interface OutboxQueue {
   /** Ascending by sendId; finished ones too, as long as they are kept. */
   entries(): AsyncIterable<OutboxEntry>;
-  /** Queues a failed message again, with its nonce. Throws no-such-message, not-failed. */
+  /** Queues a failed message again, with its nonce. Throws no-such-message, not-failed, too-late-to-retry. */
   retry(sendId: bigint): Promise<void>;
   /** Fails a message that is still queued with send-cancelled. Throws no-such-message, too-late-to-cancel. */
   cancel(sendId: bigint): Promise<void>;

@@ -6,17 +6,24 @@ import { Change, firstLane, OutboxStore, type Stored } from './outbox-store.ts';
 import type { SendId } from './send-id.ts';
 
 const pageSize = 256;
+/** As long as recipients keep seen nonces by default (protocol.md §9): what is older they may refuse. */
+const retentionMs = 30 * 86_400_000;
 
-/** The queue in a store, without a chain or a vault: to look after what another process sends. */
-export function openOutboxQueue(store: TransactionalStore): OutboxQueue {
-  return new StoredQueue(new OutboxStore(store));
+/** The queue in a store, without a chain or a vault: to look after what another process sends. `now`: Unix time, ms. */
+export function openOutboxQueue(
+  store: TransactionalStore,
+  { now = Date.now }: { readonly now?: () => number } = {},
+): OutboxQueue {
+  return new StoredQueue(new OutboxStore(store), now);
 }
 
 export class StoredQueue implements OutboxQueue {
   readonly #store: OutboxStore;
+  readonly #now: () => number;
 
-  constructor(store: OutboxStore) {
+  constructor(store: OutboxStore, now: () => number) {
     this.#store = store;
+    this.#now = now;
   }
 
   async *entries(): AsyncGenerator<OutboxEntry> {
@@ -33,6 +40,9 @@ export class StoredQueue implements OutboxQueue {
     await this.#change(sendId, async (stored) => {
       if (stored.record.progress.state !== 'failed' || (await this.#store.body(sendId)) === undefined)
         throw new RelayError('not-failed', { details: { sendId } });
+      const { nonce, suite } = stored.record;
+      const isOld = suite === 'v1' && Number(nonce >> 20n) < this.#now() - retentionMs;
+      if (isOld) throw new RelayError('too-late-to-retry', { details: { sendId } });
       // Whoever runs the queue knows whether there is a way off chain.
       const lane = firstLane(stored.record, true);
       return new Change().progress(stored, { state: 'queued' }).queue(sendId, lane).done(sendId, false);

@@ -1,10 +1,10 @@
 import { newerKey, type NewerKey } from '../channel/index.ts';
 import { encodeSignedEnvelope, type Hex } from '../codec/index.ts';
-import { decodeV1 } from '../crypto/core.ts';
 import { asRelayError, isLocalFailure, type RelayError } from '../errors/index.ts';
 import { rememberKey } from '../worker-state/index.ts';
 import type { Carried, OffChainCarrier } from './off-chain-carrier.ts';
 import { Change, type Stored } from './outbox-store.ts';
+import type { Progress } from './message-record.ts';
 import type { SendId } from './send-id.ts';
 import { sealStored, type Sealed } from './seal-kept.ts';
 import type { Work } from './work.ts';
@@ -32,6 +32,7 @@ interface Pause {
 export class RelayLane {
   readonly #work: Work;
   readonly #pauses = new Map<Hex, Pause>();
+  /** Of recipients who named a newer key than the directory has. */
   readonly #newest = new Map<Hex, NewerKey>();
   readonly #busy = new Map<Hex, Promise<void>>();
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -69,7 +70,9 @@ export class RelayLane {
   #serve(to: Hex, stored: Stored, carrier: OffChainCarrier): void {
     const serving = this.#carry(stored, carrier)
       .catch((error: unknown) => {
-        if (!this.#work.signal.aborted) this.#work.setback(error);
+        if (this.#work.signal.aborted) return;
+        this.#pause(to);
+        this.#work.setback(error);
       })
       .finally(() => {
         this.#busy.delete(to);
@@ -85,15 +88,31 @@ export class RelayLane {
       if (!(await this.#elsewhere(stored))) this.#pause(to);
       return;
     }
+    let current: Stored | undefined = stored;
     try {
-      const { messageId, carried } = await this.#toNewestKey(stored, carrier);
+      const sealed = await sealStored(this.#work, stored, this.#newestOf(to));
+      // From here on it can not be cancelled: the recipient may have it.
+      current = await this.#mark(stored, { state: 'submitted', messageId: sealed.messageId });
+      if (current === undefined) return;
+      const { messageId, carried } = await this.#toNewestKey({ ...sealed, stored: current }, carrier);
       this.#pauses.delete(to);
       const end = { state: 'relayed', messageId, ...carried } as const;
-      await this.#work.finish([[stored, end]], new Change().unqueue(stored.id, 'relay'));
+      await this.#work.finish([[current, end]], new Change().unqueue(stored.id, 'relay'));
     } catch (error) {
-      if (this.#work.signal.aborted || isLocalFailure(error)) throw error;
-      await this.#notCarried(stored, asRelayError(error, 'outbox-setback'));
+      // As it is when the process ends it is found again: it goes again, with its nonce.
+      if (this.#work.signal.aborted || current === undefined) throw error;
+      const waiting = await this.#mark(current, { state: 'queued' });
+      if (isLocalFailure(error)) throw error;
+      if (waiting !== undefined) await this.#notCarried(waiting, asRelayError(error, 'outbox-setback'));
     }
+  }
+
+  /** undefined where another process has changed it. */
+  async #mark(stored: Stored, progress: Progress): Promise<Stored | undefined> {
+    if (stored.record.progress.state === progress.state && progress.state === 'queued') return stored;
+    const change = new Change().progress(stored, progress);
+    const isSaved = await this.#work.save(change, [stored], [[stored.id, progress]]);
+    return isSaved ? this.#work.store.get(stored.id) : undefined;
   }
 
   async #notCarried(stored: Stored, error: RelayError): Promise<void> {
@@ -109,29 +128,37 @@ export class RelayLane {
 
   /** Where the recipient has erased the key and names a newer one, seals to that; the nonce stays, so one of the two counts. */
   async #toNewestKey(
-    stored: Stored,
+    sealed: Sealed,
     carrier: OffChainCarrier,
   ): Promise<{ readonly messageId: Hex; readonly carried: Carried }> {
     const { chain, entityStore } = this.#work;
-    const { to } = stored.record;
-    const sealed = await sealStored(this.#work, stored, this.#newest.get(to)?.ecdhKey);
+    const { to } = sealed.stored.record;
     try {
       return { messageId: sealed.messageId, carried: await this.#hand(sealed, carrier) };
     } catch (error) {
-      const used = { epoch: this.#newest.get(to)?.epoch ?? this.#epochOf(to, sealed) };
+      // Where the directory does not tell epochs, any that is named is newer.
+      const used = { epoch: this.#newest.get(to)?.epoch ?? this.#directoryEpoch(to) ?? -1 };
       const newer = newerKey(error, { genesisHash: chain.genesisHash, identity: to, used });
       if (newer === undefined) throw error;
       await rememberKey(chain, to, newer, entityStore);
       this.#newest.set(to, newer);
-      const again = await sealStored(this.#work, stored, newer.ecdhKey);
+      const again = await sealStored(this.#work, sealed.stored, newer.ecdhKey);
       return { messageId: again.messageId, carried: await this.#hand(again, carrier) };
     }
   }
 
-  /** Of the key that it was sealed to, where the directory tells; else any named epoch is newer. */
-  #epochOf(to: Hex, { envelope }: Sealed): number {
+  /** A key that the recipient named, until the directory has it or a newer one. */
+  #newestOf(to: Hex): Uint8Array | undefined {
+    const named = this.#newest.get(to);
+    const epoch = this.#directoryEpoch(to);
+    if (named === undefined || epoch === undefined || epoch < named.epoch) return named?.ecdhKey;
+    this.#newest.delete(to);
+    return undefined;
+  }
+
+  #directoryEpoch(to: Hex): number | undefined {
     const current = this.#work.directory.get(to)?.current as { readonly epoch?: number } | undefined;
-    return decodeV1(envelope).header.to === to ? (current?.epoch ?? -1) : -1;
+    return current?.epoch;
   }
 
   async #hand({ stored, envelope }: Sealed, carrier: OffChainCarrier): Promise<Carried> {

@@ -24,7 +24,7 @@ export interface Work extends RecipientKeyOptions {
   readonly signal: AbortSignal;
   /** Something may be possible that was not. */
   readonly wake: () => void;
-  /** Reports what is in the way, and wakes after a while. */
+  /** Reports what is in the way. On chain nothing is tried for a while then. */
   readonly setback: (error: unknown) => void;
   /**
    * Commits, then tells receipts of the new statuses. False where a record was changed by another process: nothing is

@@ -143,8 +143,9 @@ export class WorkerLane {
   ): Promise<Batch | undefined> {
     const { chain, account, store } = this.#work;
     if (ready[0]?.[1].sequence !== next) {
+      if (settled !== next) throw this.#unsettled(next, settled);
       // What came before is gone for good, as where it failed: those behind can not come in as they are.
-      if (settled === next) for (const [id] of ready) await this.#requeue(id);
+      for (const [id] of ready) await this.#requeue(id);
       this.#work.wake();
       return undefined;
     }
@@ -170,14 +171,18 @@ export class WorkerLane {
   async #fresh({ finalized, next, settled }: Present, limit: BatchLimit): Promise<Batch | undefined> {
     const last = [...this.#pending.values()].reduce((most, { sequence }) => (sequence > most ? sequence : most), -1n);
     const first = last + 1n > settled ? last + 1n : settled;
+    // Before anything is sealed: it would be sealed again each time.
+    const isIdle = (await this.#work.store.waiting('worker', 1)).length === 0;
+    if (isIdle) return undefined;
+    if (first < next) throw this.#unsettled(next, settled);
     const sealed = await sealQueued(this.#work, 'worker', limit);
     if (sealed.length === 0) return undefined;
-    if (first < next)
-      throw new RelayError('sequence-unsettled', {
-        details: { worker: this.#work.vault.identity, best: next, finalized: settled },
-      });
     const items = await Promise.all(sealed.map((each, i) => this.#sign(each, first + BigInt(i), finalized.number)));
     return { as: 'worker', items };
+  }
+
+  #unsettled(best: bigint, finalized: bigint): RelayError {
+    return new RelayError('sequence-unsettled', { details: { worker: this.#work.vault.identity, best, finalized } });
   }
 
   async #sign(sealed: Sealed, sequence: bigint, since: number): Promise<BatchItem> {

@@ -1,13 +1,30 @@
 import assert from 'node:assert/strict';
+import { filter, firstValueFrom } from 'rxjs';
 import { connectChain, type Chain } from '../../src/chain/index.ts';
-import { decodeSignedEnvelope, envelopeContent, fromHex, messageId } from '../../src/codec/index.ts';
+import {
+  decodeSignedEnvelope,
+  encodeEcdhRecord,
+  envelopeContent,
+  fromHex,
+  messageId,
+  toHex,
+  type Hex,
+} from '../../src/codec/index.ts';
+import { decodeV1 } from '../../src/crypto/core.ts';
 import { verify } from '../../src/crypto/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { RelayError } from '../../src/errors/index.ts';
-import { createOutbox, type OffChainCarrier, type Outbox, type OutboxOptions } from '../../src/outbox/index.ts';
+import {
+  createOutbox,
+  openOutboxQueue,
+  type OffChainCarrier,
+  type Outbox,
+  type OutboxOptions,
+} from '../../src/outbox/index.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
 import type { Vault } from '../../src/vault/index.ts';
-import { alice, directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
+import { alice, directoryOf, newVault, registered, temporaryFolder, utf8 } from '../support/entities.ts';
+import { replacing } from '../support/replacing.ts';
 import { until } from '../support/until.ts';
 
 const endpoint = 'http://relay.example';
@@ -17,6 +34,9 @@ class TestCarrier implements OffChainCarrier {
   reaches = true;
   failure: RelayError | undefined;
   tries = 0;
+  afterFailure: () => void = () => undefined;
+  /** What carrying waits for. */
+  holding: Promise<void> = Promise.resolve();
 
   canReach(): boolean {
     return this.reaches;
@@ -24,9 +44,12 @@ class TestCarrier implements OffChainCarrier {
 
   async carry(signedEnvelope: Uint8Array): ReturnType<OffChainCarrier['carry']> {
     this.tries += 1;
-    if (this.failure !== undefined) throw this.failure;
+    await this.holding;
+    const { failure } = this;
+    this.afterFailure();
+    if (failure !== undefined) throw failure;
     this.carried.push(signedEnvelope);
-    return Promise.resolve({ endpoint, status: 'stored' });
+    return { endpoint, status: 'stored' };
   }
 }
 
@@ -121,6 +144,87 @@ describe('outbox: by a carrier', () => {
     const receipt = await (await outbox({ account: alice })).send(message('chain'));
     await receipt.reached('inBlock');
     assert.equal(carrier.tries, 0);
+  });
+
+  it('does not wait for a chain that is out of reach', async () => {
+    const mute = replacing(chain, {
+      bestHead: (signal) =>
+        new Promise((_, reject) =>
+          signal?.addEventListener('abort', () => {
+            reject(new RelayError('aborted'));
+          }),
+        ),
+    });
+    const box = await outbox({ chain: mute, account: alice });
+    await box.send(message('chain'));
+    assert.equal((await (await box.send(message('relay'))).reached('inBlock')).state, 'relayed');
+  });
+
+  it('takes heads up again after they failed', async () => {
+    const setbacks: string[] = [];
+    let failures = 2;
+    const unsteady = replacing(chain, {
+      headEvents: (options, signal) => {
+        if (failures-- > 0) throw new RelayError('node-lies', { details: { url: 'ws://x', block: 1, reason: 'x' } });
+        return chain.headEvents(options, signal);
+      },
+    });
+    const store = openMemoryStore();
+    carrier.failure = new RelayError('envelope-too-large');
+    const box = await outbox({ chain: unsteady, store, onSetback: ({ code }) => setbacks.push(code) });
+    const receipt = await box.send(message('relay'));
+    await assert.rejects(receipt.reached('inBlock'), { code: 'envelope-too-large' });
+    carrier.failure = undefined;
+    // As another process does: only a head tells.
+    await openOutboxQueue(store).retry(receipt.sendId);
+    await until(async () => {
+      await dev.newBlock();
+      return carrier.carried.length > 0;
+    });
+    assert.deepEqual(setbacks, ['node-lies', 'node-lies']);
+  });
+
+  it('can not cancel what is being handed over, and can again when that failed', async () => {
+    const box = await outbox();
+    let go: () => void = () => undefined;
+    carrier.holding = new Promise((resolve) => (go = resolve));
+    const receipt = await box.send(message('relay'));
+    await until(() => carrier.tries === 1);
+    await assert.rejects(box.cancel(receipt.sendId), { code: 'too-late-to-cancel' });
+    carrier.failure = new RelayError('relay-busy', { details: { what: 'connections' } });
+    const queued = firstValueFrom(receipt.status$.pipe(filter(({ state }) => state === 'queued')));
+    go();
+    await queued;
+    await box.cancel(receipt.sendId);
+    await assert.rejects(receipt.reached('inBlock'), { code: 'send-cancelled' });
+  });
+
+  it('seals to the key that a recipient names, until the directory has a newer one', async () => {
+    const vault = await newVault(folder.path, 'rotating');
+    const keyOf = async () => {
+      const { publicKey: ecdhKey, epoch } = (await vault.ecdhKeys()).at(-1)!;
+      return { current: { ecdhKey, epoch, proven: true } };
+    };
+    const rotate = async () => vault.activate((await vault.rotate()).epoch);
+    const directory = new Map([[vault.identity, await keyOf()]]);
+    const box = await outbox({ directory });
+    const sent = async (): Promise<Hex> => {
+      await (await box.send({ ...message('relay'), to: vault.identity })).reached('inBlock');
+      return toHex(decodeV1(decodeSignedEnvelope(carrier.carried.at(-1)!).envelope).header.recipientKey);
+    };
+    await rotate();
+    const named = (await keyOf()).current;
+    const { genesisHash } = chain;
+    const signature = await vault.sign({ type: 'ecdh-record', genesisHash, epoch: named.epoch });
+    const record = encodeEcdhRecord({ ecdhPublic: named.ecdhKey, epoch: named.epoch, signature });
+    carrier.failure = new RelayError('epoch-erased', { details: { epoch: 0, record } });
+    carrier.afterFailure = () => (carrier.failure = undefined);
+    assert.equal(await sent(), toHex(named.ecdhKey));
+    assert.equal(await sent(), toHex(named.ecdhKey));
+    await rotate();
+    directory.set(vault.identity, await keyOf());
+    assert.equal(await sent(), toHex((await keyOf()).current.ecdhKey));
+    await vault.close();
   });
 
   it('refuses what has no way to go', async () => {

@@ -277,6 +277,8 @@ describe('outbox', () => {
         [cancelled.sendId, cancelled.nonce, 'send-cancelled'],
       ],
     );
+    const nextMonth = openOutboxQueue(store, { now: () => Date.now() + 31 * 86_400_000 });
+    await assert.rejects(nextMonth.retry(failing.sendId), { code: 'too-late-to-retry' });
     await queue.retry(failing.sendId);
     const rich = await outbox();
     await rich.start();

@@ -7,7 +7,8 @@ import { RelayError } from '../../src/errors/index.ts';
 import { createOutbox, type Outbox, type OutboxOptions, type Receipt } from '../../src/outbox/index.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
 import type { Vault } from '../../src/vault/index.ts';
-import { alice, directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
+import { alice, bob, directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
+import { replacing } from '../support/replacing.ts';
 import { Refusal, startRpcProxy, type RpcProxy } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
 
@@ -74,14 +75,13 @@ describe('outbox: refusals of the pool', () => {
   }
 
   /** Ids of the messages to the recipient since the test began. */
-  async function posted(): Promise<Hex[]> {
+  async function posted(topic = topicOf(recipient.identity)): Promise<Hex[]> {
     const { number } = await chain.bestHead();
     const ids: Hex[] = [];
     for (let block = first; block <= number; block++) {
       const head = await chain.headAt(block);
       for (const { destination, payload } of head === undefined ? [] : await chain.at(head.hash).outboundMessages())
-        if (equalBytes(destination, topicOf(recipient.identity)))
-          ids.push(messageId({ genesisHash: chain.genesisHash, envelope: payload }));
+        if (equalBytes(destination, topic)) ids.push(messageId({ genesisHash: chain.genesisHash, envelope: payload }));
     }
     return ids;
   }
@@ -197,6 +197,26 @@ describe('outbox: refusals of the pool', () => {
     assert.deepEqual(await posted(), [id]);
   });
 
+  it('of what someone else posts first: a command without a nonce comes in once', async () => {
+    const topic = utf8('commands');
+    const ahead = replacing(chain, {
+      post: async (calls, account, options) => {
+        if (calls.some(({ kind }) => kind === 'sync-offchain-message')) await chain.submit(calls, bob);
+        return chain.post(calls, account, options);
+      },
+    });
+    const box = await outbox({ chain: ahead });
+    const recipientKey = (await recipient.ecdhKeys())[0]?.publicKey ?? new Uint8Array();
+    const command = { suite: 'phala', topic, content: utf8('once'), recipientKey } as const;
+    const receipts = [await box.send(command), await box.send({ ...command, content: utf8('twice') })];
+    const arrivals = await Promise.all(receipts.map((receipt) => receipt.reached('finalized')));
+    await box.stop();
+    assert.deepEqual(
+      await posted(topic),
+      arrivals.map(({ messageId: id }) => id),
+    );
+  });
+
   it('of a pool that stays full: says so, keeps the message, and goes on when there is room', async () => {
     const setbacks: string[] = [];
     let isFull = true;
@@ -210,16 +230,6 @@ describe('outbox: refusals of the pool', () => {
     assert.deepEqual(await posted(), [id]);
   });
 });
-
-/** `target` with some methods replaced. */
-function replacing<T extends object>(target: T, methods: Partial<T>): T {
-  return new Proxy(target, {
-    get: (_, name) => {
-      const value = (name in methods ? methods : target)[name as keyof T];
-      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
-    },
-  });
-}
 
 /** One request past the proxy. */
 async function rpc(ws: string, method: string, params: readonly unknown[]): Promise<void> {

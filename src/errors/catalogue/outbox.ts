@@ -46,6 +46,11 @@ export const outboxErrors = {
     remedy: 'Only what failed and was not cancelled can be retried.',
     usage: true,
   },
+  'too-late-to-retry': {
+    message: 'Message {sendId} is more than 30 days old: its recipient would take it for a replay.',
+    remedy: 'Send it anew.',
+    usage: true,
+  },
   'too-late-to-cancel': {
     message: 'Message {sendId} is {state}: it can not be taken back.',
     remedy: 'Only what is still queued can be cancelled.',
