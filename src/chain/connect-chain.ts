@@ -4,7 +4,9 @@ import { throwIfAborted } from './abort.ts';
 import { readChainInfo, readParaId } from './chain-info.ts';
 import type { Chain } from './chain.ts';
 import { systemClock, type Clock } from './clock.ts';
+import { HashRuns } from './head/hash-runs.ts';
 import { HeadReader } from './head/head-reader.ts';
+import { HeaderChain } from './head/header-chain.ts';
 import { headerHasher } from './head/header.ts';
 import { heads$, walkHeads } from './head/heads.ts';
 import { LatestValue } from './head/latest-value.ts';
@@ -12,6 +14,7 @@ import { newestHeads } from './head/newest-heads.ts';
 import { silentLogger, type ChainLogger } from './logger.ts';
 import type { BackoffOptions } from './rpc/backoff.ts';
 import { probeNode } from './probe/probe-node.ts';
+import { EndpointBlocks } from './quorum/endpoint-blocks.ts';
 import { Quorum } from './quorum/quorum.ts';
 import { Connection } from './rpc/connection.ts';
 import { isLocalUrl } from './rpc/local-address.ts';
@@ -29,8 +32,6 @@ import type { SubmitSources } from './submit/submit-sources.ts';
 import { Submitter } from './submit/submitter.ts';
 import { loadHash256 } from './trie/proof-nodes.ts';
 import { ProofReader } from './trie/proof-reader.ts';
-import { HashRuns } from './messages/hash-runs.ts';
-import { HeaderChain } from './messages/header-chain.ts';
 import { MessageReader } from './messages/message-reader.ts';
 import { OutboundValues } from './messages/outbound-values.ts';
 import { createProvenWorkers } from './trie/proven-workers.ts';
@@ -83,17 +84,20 @@ async function createChain(connection: Connection, options: ConnectOptions): Pro
   const { clock } = connection.options;
   const endpoints = new OtherEndpoints(connection);
   const blocks = new BlockReader(connection, endpoints, clock);
-  const { read: readAt } = blocks;
-  const bodyOf = bodyReader(readAt, endpoints);
+  const { read: readAt, readAs } = blocks;
+  const bodyOf = bodyReader(readAs);
   const isLocal = connection.options.endpoints.every(isLocalUrl);
   const hashOf = headerHasher(connection.genesisHash, isLocal, await loadHash256());
-  const reader = new HeadReader(connection, endpoints, clock, hashOf);
-  const quorum = new Quorum({ connection, endpoints, clock, size: connection.options.quorum });
-  const runtimes = new RuntimeCache(readAt);
-  const storageReader = new StorageReader(readAt);
+  const reader = new HeadReader({ connection, blocks, clock, hashOf });
+  const endpointBlocks = new EndpointBlocks(connection, endpoints);
+  const hashes = new HashRuns(connection, endpointBlocks, clock);
+  const headers = new HeaderChain({ connection, blocks, hashes });
+  const quorum = new Quorum({ connection, blocks: endpointBlocks, clock, size: connection.options.quorum });
+  const runtimes = new RuntimeCache(readAs);
+  const storageReader = new StorageReader(blocks);
   const watched = { connection, endpoints, clock, hashOf, silenceMs: options.silenceMs };
   const newest$ = { finalized: newestHeads(watched, 'finalized'), best: newestHeads(watched, 'best') };
-  const sources = { connection, reader, quorum, newest$ };
+  const sources = { connection, reader, quorum, headers, newest$ };
   const storageAt = (hash: Hex): BlockStorage => new BlockStorage(hash, storageReader, runtimes);
 
   const head = await reader.best({ signal: options.signal });
@@ -137,16 +141,15 @@ async function createChain(connection: Connection, options: ConnectOptions): Pro
   const costs = new ExtrinsicCosts(submitSources);
 
   const proofs = new ProofReader(connection, blocks);
-  const hashes = new HashRuns(connection, clock);
   const messages = new MessageReader({
     connection,
     hashes,
     values: new OutboundValues({ connection, blocks, proofs }),
-    headers: new HeaderChain({ connection, blocks, hashes }),
+    headers,
     listen: () => new LatestValue(newest$.finalized, () => connection.stopped.reason as unknown),
     trusted: (told, from, signal) =>
       quorum.trust === 'single' ? Promise.resolve(told) : quorum.newest(from, { signal }),
-    viewOf: (hash) => createBlockView(storageAt(hash), { readAt, bodyOf }),
+    viewOf: (hash) => createBlockView(storageAt(hash), { readAs, bodyOf }),
   });
   const stop = async (): Promise<void> => {
     connection.stop();
@@ -168,7 +171,7 @@ async function createChain(connection: Connection, options: ConnectOptions): Pro
     headAt: (number, signal) => reader.at(number, { signal }),
     heads$: (headsOptions = {}) => heads$(sources, headsOptions),
     headEvents: (headsOptions = {}, signal) => walkHeads(sources, headsOptions, signal),
-    at: (hash) => createBlockView(storageAt(hash), { readAt, bodyOf }),
+    at: (hash) => createBlockView(storageAt(hash), { readAs, bodyOf }),
     headOf: (hash, signal) => reader.byHash(hash, { signal }),
     provenWorkers: createProvenWorkers({
       proofs,

@@ -16,6 +16,8 @@ import { WorkerTable } from './worker-table.ts';
 const retryMs = 1_000;
 /** Refusals of one block's requests after which the watch gives up. */
 const maxRefusals = 30;
+/** Times that a block's storage may make no sense: each time another endpoint is asked, where there is one. */
+const maxUnreadable = 3;
 
 const silent = { debug: () => undefined, warn: () => undefined };
 
@@ -39,7 +41,7 @@ export function watchWorkerState(chain: Chain, options: WatchOptions = {}): Work
 
   /** Without a node nothing is lost but time: the same block is read again; without proofs, by hints. */
   const patiently = async (read: () => Promise<void>): Promise<void> => {
-    for (let refusals = 0; ;) {
+    for (let refusals = 0, unreadable = 0; ;) {
       try {
         await read();
         return;
@@ -49,7 +51,8 @@ export function watchWorkerState(chain: Chain, options: WatchOptions = {}): Work
           follower.follow(hints());
           continue;
         }
-        if (isRelayError(error, 'rpc-failed') && refusals++ < maxRefusals)
+        const isOnce = isRelayError(error, 'bad-storage') && unreadable++ < maxUnreadable;
+        if (isOnce || (isRelayError(error, 'rpc-failed') && refusals++ < maxRefusals))
           logger.warn({ error }, 'a block is read again');
         else if (!isRelayError(error, 'chain-unreachable')) throw error;
         await clock.sleep(retryMs, signal);

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { connectChain, type Chain } from '../../src/chain/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { alice, isChain, numbers, record, utf8, withCode } from './support.ts';
+import { Refusal, startRpcProxy } from '../support/rpc-proxy.ts';
+import { until } from '../support/until.ts';
 import { startProxy } from './tcp-proxy.ts';
 
 describe('heads', () => {
@@ -159,6 +161,66 @@ describe('heads', () => {
     await assert.rejects(waiting.next(), withCode('chain-stopped'));
     assert.equal(finalized.failure, undefined);
     assert.ok(finalized.isComplete);
+  });
+
+  it('are never those of a fork that a node behind the others has by number', async () => {
+    await using fork = await startDevChain({ finalityLag: 1_000 });
+    assert.equal(fork.genesisHash, dev.genesisHash);
+    await dev.newBlock({ count: 6 });
+    await fork.newBlock({ count: 30, timestamp: Date.now() + 7_200_000 });
+    let told = 0;
+    await using ahead = await startRpcProxy(dev.ws, (method, _, result) => {
+      if (method === 'chain_finalizedHead') told += 1;
+      return result;
+    });
+    await using behind = await startRpcProxy(fork.ws);
+    await using through = await connectChain({
+      endpoints: [ahead.ws, behind.ws],
+      backoff: { minMs: 10, maxMs: 20 },
+    });
+    const events = through.headEvents();
+    const given = [(await events.next()).value];
+    await dev.newBlock({ count: 5 });
+    await until(() => told > 5);
+    await through.bestHead(); // what came before its answer has arrived
+    ahead.isClosed = true;
+    ahead.cut();
+    const next = events.next();
+    await until(() => (behind.asked.get('chain_subscribeFinalizedHeads') ?? 0) > 0);
+    await until(() => (behind.asked.get('chain_getFinalizedHead') ?? 0) > 2);
+    behind.target = dev.ws;
+    behind.cut();
+    for (given.push((await next).value); given.at(-1)?.head.hash !== dev.finalized.hash;)
+      given.push((await events.next()).value);
+    assert.ok(isChain(given));
+    assert.equal(given.length, 6);
+    await events.return(undefined as never);
+  });
+
+  for (const [what, code] of [
+    ['is busy', -32603],
+    ['limits rates in its own words', 4_290],
+  ] as const)
+    it(`go on where a node ${what}, for as long as it takes`, async () => {
+      await using proxy = await startRpcProxy(dev.ws);
+      await using through = await connectChain({ endpoints: [proxy.ws], backoff: { minMs: 1, maxMs: 5 } });
+      let left = 15;
+      const reads = ['chain_getHeader', 'chain_getBlockHash', 'chain_getFinalizedHead'];
+      proxy.refuse = (method) =>
+        reads.includes(method) && left-- > 0 ? new Refusal('Too many requests', code) : undefined;
+      await dev.newBlock({ count: 30 });
+      using finalized = record(through.heads$({ from: 0 }));
+      using best = record(through.heads$({ finality: 'best', from: 0 }));
+      await finalized.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
+      await best.until((events) => events.at(-1)?.head.hash === dev.head.hash);
+      assert.ok(left <= 0 && isChain(finalized.values) && isChain(best.values));
+    });
+
+  it('say why a header can not be had, in the words of the node', async () => {
+    await using proxy = await startRpcProxy(dev.ws);
+    await using through = await connectChain({ endpoints: [proxy.ws] });
+    proxy.refuse = (method) => (method === 'chain_getHeader' ? new Refusal('Rate limit reached', 4_290) : undefined);
+    await assert.rejects(through.headOf(dev.head.hash), withCode('rpc-failed', 'Rate limit reached'));
   });
 
   it('fail where a finalized block was replaced', async () => {

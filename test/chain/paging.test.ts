@@ -65,11 +65,15 @@ describe('answers that would be too large', () => {
 describe('StorageReader', () => {
   it('asks for fewer keys at once where values are long, and for more again behind them', async () => {
     const sizes: number[] = [];
-    const reader = new StorageReader((_, [keys]) => {
+    const answer = ([keys]: readonly unknown[]): unknown => {
       const list = keys as `0x${string}`[];
       sizes.push(list.length);
       const changes = list.map((key) => [key, `0x${'00'.repeat(Number(key) < 3_000 ? 40_000 : 10)}`]);
-      return Promise.resolve([{ changes }]);
+      return [{ changes }];
+    };
+    const reader = new StorageReader({
+      askAs: ({ params }, parse) => Promise.resolve({ value: parse(answer(params)), url: '' }),
+      doubt: () => undefined,
     });
     const keys = Array.from({ length: 60_000 }, (_, i) => keyOf(i));
     const values = await reader.values(keys, block);

@@ -6,7 +6,7 @@ import type { Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { watchWorkerState } from '../../src/worker-state/index.ts';
 import { startRpcProxy, type Alter, type RpcProxy } from '../support/rpc-proxy.ts';
-import { isChain, record, withCode } from './support.ts';
+import { isChain, record, utf8, withCode } from './support.ts';
 import { startProxy } from './tcp-proxy.ts';
 
 describe('finalized blocks that several endpoints agree on', () => {
@@ -153,14 +153,31 @@ describe('finalized blocks that several endpoints agree on', () => {
 
   it('are linked by hash where a node gives another block for a number: it is left', async () => {
     const wrong = dev.finalized.number - 2;
-    const lies = await proxy((method, [number], result) =>
-      method === 'chain_getBlockHash' && number === wrong ? dev.genesisHash : result,
-    );
+    const lies = await proxy((method, [asked], result) => {
+      if (method !== 'chain_getBlockHash' || !Array.isArray(asked)) return result;
+      const hashes = result as Hex[];
+      return hashes.with((asked as number[]).indexOf(wrong), dev.genesisHash);
+    });
     const chain = await connect([lies.ws, dev.ws, (await proxy()).ws]);
     using heads = record(chain.heads$(agreed));
     await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
     assert.ok(isChain(heads.values));
     assert.ok(named.some((line) => line.includes('is left') && line.includes(lies.ws)));
+  });
+
+  it('are given where the node in use is behind and on a fork, which it is not left for', async () => {
+    await using fork = await startDevChain({ workers: 3, finalityLag: 1_000 });
+    await fork.newBlock({ count: 40, timestamp: Date.now() + 7_200_000 });
+    assert.equal(fork.genesisHash, dev.genesisHash);
+    const honest = await proxy();
+    const chain = await connect([fork.ws, dev.ws, honest.ws], { silenceMs: 200 });
+    using heads = record(chain.heads$(agreed));
+    await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
+    const topics = [utf8('nothing')];
+    const blocks = chain.messages.follow({ number: 0, hash: dev.genesisHash }, { topics, verify: true });
+    for await (const span of blocks) if (span.through.number === dev.finalized.number) break;
+    assert.ok(isChain(heads.values));
+    assert.ok(!named.some((line) => line.includes('is left')), named.join());
   });
 
   it('say in the state of WorkerState how far they are trusted', async () => {

@@ -3,7 +3,7 @@ import { connectChain, type Chain } from '../../src/chain/index.ts';
 import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
 import { toHex, type Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
-import { watchWorkerState } from '../../src/worker-state/index.ts';
+import { watchWorkerState, type WorkerStateWatch } from '../../src/worker-state/index.ts';
 import { alice, record, testWorker, withCode } from '../chain/support.ts';
 import { Refusal, startRpcProxy, type Alter } from '../support/rpc-proxy.ts';
 
@@ -41,6 +41,17 @@ describe('WorkerState from a node that lies', () => {
     dispose.push(chain);
     return chain;
   }
+  const identities = (): Hex[] => Array.from(dev.workers, ({ identity }) => identity).sort();
+  /** Those of the genesis: tests add others. */
+  const shown = ({ state }: WorkerStateWatch): Hex[] => {
+    const known = new Set(identities());
+    return [...state.values()]
+      .map(({ identity }) => identity)
+      .filter((id) => known.has(id) || !added.has(id))
+      .sort();
+  };
+  let seeds = 10;
+  const added = new Set(Array.from({ length: 64 }, (_, seed) => testWorker(seed).identity));
   const lies: readonly (readonly [string, Alter])[] = [
     ['alters proofs', (method, _, result) => (method === 'state_getReadProof' ? flipProof(result) : result)],
     [
@@ -103,20 +114,88 @@ describe('WorkerState from a node that lies', () => {
     for (const { identity } of dev.workers) assert.ok(watch.state.has(identity));
   });
 
-  it('that invents keys and order: they are not believed', async () => {
-    const invented = `${workersPrefix}${'ab'.repeat(40)}`;
+  it('that has another order of keys: it does not matter', async () => {
     const chain = await chainVia((method, [prefix], result) =>
-      method === 'state_getKeysPaged' && prefix === workersPrefix
-        ? [invented, ...(result as Hex[]).toReversed()]
-        : result,
+      method === 'state_getKeysPaged' && prefix === workersPrefix ? (result as Hex[]).toReversed() : result,
     );
     await using watch = watchWorkerState(chain, { verify: true });
     await watch.ready;
-    assert.deepEqual(
-      [...watch.state].map(([id]) => id).sort(),
-      Array.from(dev.workers, ({ identity }) => identity).sort(),
-    );
+    assert.deepEqual(shown(watch), identities());
   });
+
+  it('that invents keys: it is named, and nothing of them believed', async () => {
+    const invented = `${workersPrefix}${'ab'.repeat(40)}`;
+    const alter: Alter = (method, [prefix], result) =>
+      method === 'state_getKeysPaged' && prefix === workersPrefix ? [invented, ...(result as Hex[])] : result;
+    const alone = await chainVia(alter);
+    await using last = watchWorkerState(alone, { verify: true });
+    await last.ready;
+    assert.deepEqual(shown(last), identities());
+    await assert.rejects(alone.finalizedHead(), withCode('node-lies', 'ab'.repeat(40)));
+    await using watch = watchWorkerState(await chainVia(alter, dev.ws));
+    await watch.ready;
+    assert.deepEqual(shown(watch), identities());
+  });
+
+  for (const verify of [undefined, false])
+    it(`that lists keys for ever: it comes to an end (verify: ${verify})`, async () => {
+      let next = 0;
+      const chain = await chainVia((method, [prefix, count], result) => {
+        if (method !== 'state_getKeysPaged' || prefix !== workersPrefix) return result;
+        const key = (): string => `${workersPrefix}${(++next).toString(16).padStart(80, '0')}`;
+        return Array.from({ length: Number(count) }, key);
+      }, dev.ws);
+      await using watch = watchWorkerState(chain, verify === undefined ? {} : { verify });
+      await watch.ready;
+      assert.deepEqual(shown(watch), identities());
+      assert.ok(next > 0 && next <= 20_000);
+    });
+
+  it('that takes turns between having no state and proofs of nonsense: the next endpoint is asked', async () => {
+    let turn = 0;
+    const chain = await chainVia((method, _, result) => {
+      if (method !== 'state_getReadProof') return result;
+      return ++turn % 2 === 0
+        ? new Refusal('Client error: UnknownBlock: State already discarded', 4_003)
+        : { proof: [{ turn }] };
+    }, dev.ws);
+    await using watch = watchWorkerState(chain);
+    await watch.ready;
+    assert.deepEqual(shown(watch), identities());
+    assert.ok(turn < 10, String(turn));
+  });
+
+  for (const [what, alter, options] of [
+    ['gives no proofs', ['state_getReadProof', new Refusal('Method not found')], { verify: true }],
+    ['has no keys that are hex', ['state_getKeysPaged', ['0xzz']], { verify: false }],
+    ['has no values that are hex', ['state_queryStorageAt', undefined], { verify: false }],
+    ['has no list of values', ['state_queryStorageAt', [7]], { verify: false }],
+    ['has no blocks', ['chain_getBlock', null], { verify: false }],
+    ['has no metadata', ['state_getMetadata', 'none'], { verify: false }],
+  ] as const)
+    it(`that ${what}: another one that has is asked`, async () => {
+      let isOdd = false;
+      const garble = (result: unknown): unknown => {
+        const [set] = result as { block: Hex; changes: [Hex, Hex | null][] }[];
+        return [{ ...set, changes: set!.changes.map(([key, value]) => [key, value && '0xzz']) }];
+      };
+      const odd: Alter = (method, _, result) => {
+        if (!isOdd || method !== alter[0]) return result;
+        return alter[1] ?? (alter[1] === undefined ? garble(result) : alter[1]);
+      };
+      const others = [await startRpcProxy(dev.ws), await startRpcProxy(dev.ws)];
+      dispose.push(...others);
+      const chain = await chainVia(odd, ...others.map(({ ws }) => ws));
+      isOdd = true;
+      await using watch = watchWorkerState(chain, options);
+      await watch.ready;
+      using changes = record(watch.changes$);
+      const worker = testWorker(seeds++);
+      await using honest = await connectChain({ endpoints: [dev.ws] });
+      await honest.submit([{ kind: 'register-worker', identity: worker.identity, ecdhKey: worker.ecdhKey }], alice);
+      await changes.until(({ length }) => length === 1);
+      assert.ok(watch.state.has(worker.identity));
+    });
 
   it('that hides every hint: each change is seen by its proof', async () => {
     const events = storagePrefix('System', 'Events');

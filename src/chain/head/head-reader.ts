@@ -2,62 +2,66 @@ import type { Hex } from '../../codec/index.ts';
 import { isRelayError, RelayError } from '../../errors/index.ts';
 import type { BlockNumber, Head } from '../chain.ts';
 import type { Clock } from '../clock.ts';
-import type { Answer, Connection, PatientOptions } from '../rpc/connection.ts';
-import { expectHex } from '../rpc/expect.ts';
-import type { OtherEndpoints } from '../rpc/other-endpoints.ts';
+import { backoffMs } from '../rpc/backoff.ts';
+import type { Connection, PatientOptions } from '../rpc/connection.ts';
+import { expectHash } from '../rpc/expect.ts';
 import { RpcError } from '../rpc/rpc-error.ts';
+import type { BlockReader } from '../storage/block-reader.ts';
 import { parseHeader, toHead, type Header } from './header.ts';
 
 /** Looks after which another node is looked at. */
 const maxMissingLooks = 20;
 /** Between two looks for a block that a node should have but does not have yet. */
 const missingBlockRetryMs = 500;
+/** Refusals in a row, beside one of each endpoint, that one who waits for ever takes; in pauses that grow. */
+const maxRefusals = 20;
+/** Longest of these pauses, ms. */
+const maxPauseMs = 5_000;
 
-/** Reads headers by hash and by number. */
+export interface HeadReaderParts {
+  readonly connection: Connection;
+  readonly blocks: BlockReader;
+  readonly clock: Clock;
+  readonly hashOf: (header: Header) => Hex;
+}
+
+/**
+ * Reads headers by hash and by number. With endless patience a refusal is no answer yet: another endpoint is used, or the
+ * same one later.
+ */
 export class HeadReader {
   readonly #connection: Connection;
-  readonly #others: OtherEndpoints;
+  readonly #blocks: BlockReader;
   readonly #clock: Clock;
   readonly #hashOf: (header: Header) => Hex;
-  /** Who said that a head has its number. */
-  readonly #tellers = new WeakMap<Head, string>();
 
-  constructor(connection: Connection, others: OtherEndpoints, clock: Clock, hashOf: (header: Header) => Hex) {
+  constructor({ connection, blocks, clock, hashOf }: HeadReaderParts) {
     this.#connection = connection;
-    this.#others = others;
+    this.#blocks = blocks;
     this.#clock = clock;
     this.#hashOf = hashOf;
   }
 
   async finalized(options?: PatientOptions): Promise<Head> {
-    const head = await this.#of(await this.#request('chain_getFinalizedHead', [], options), options);
+    const hash = await this.#hash('chain_getFinalizedHead', [], options);
+    const head = await this.byHash(hash ?? this.#connection.genesisHash, options);
     this.#connection.noteFinalized(head.number);
     return head;
   }
 
   async best(options?: PatientOptions): Promise<Head> {
-    return this.#of(await this.#request('chain_getBlockHash', [], options), options);
+    const hash = await this.#hash('chain_getBlockHash', [], options);
+    return this.byHash(hash ?? this.#connection.genesisHash, options);
   }
 
   /** undefined where the best branch has no such block yet. */
   async at(number: BlockNumber, options?: PatientOptions): Promise<Head | undefined> {
-    const { result: hash, url } = await this.#ask('chain_getBlockHash', [number], options);
-    if (hash === null) return undefined;
-    const head = await this.#of(hash, options);
-    this.#tellers.set(head, url);
-    return head;
-  }
-
-  /** Leaves the endpoint that gave a finalized head for a number that another one has. */
-  blame(head: Head): void {
-    const url = this.#tellers.get(head);
-    if (url === undefined) return;
-    const details = {
-      url,
-      block: head.number,
-      reason: `it gives ${head.hash}, which is not an ancestor of later ones`,
-    };
-    this.#connection.leave(url, new RelayError('node-lies', { details }));
+    const hash = await this.#hash('chain_getBlockHash', [number], options);
+    if (hash === undefined) return undefined;
+    const head = await this.byHash(hash, options);
+    if (head.number === number) return head;
+    const reason = `it gives block ${head.number} for it`;
+    throw new RelayError('rpc-failed', { details: { method: `chain_getBlockHash of ${number}`, reason } });
   }
 
   /** Of a block known to exist: a node that lacks it is behind, so it is asked again. */
@@ -72,41 +76,50 @@ export class HeadReader {
   }
 
   /** Throws state-discarded where no endpoint has a header of this hash. */
-  async byHash(hash: Hex, options?: PatientOptions): Promise<Head> {
-    return this.#of(hash, options);
+  async byHash(hash: Hex, options: PatientOptions = {}): Promise<Head> {
+    const request = { method: 'chain_getHeader', params: [hash], block: hash };
+    return this.#patiently(options, async () => {
+      for (;;) {
+        const { value: header, url } = await this.#blocks.askAs(request, parseHeader, options);
+        if (this.#hashOf(header) === hash) return toHead(header, hash);
+        const details = { url, block: hash, reason: 'the header it gives for it does not have that hash' };
+        this.#connection.leave(url, new RelayError('node-lies', { details }));
+      }
+    });
   }
 
-  async #of(hash: unknown, options: PatientOptions | undefined): Promise<Head> {
-    const known = expectHex(hash, 'chain_getBlockHash');
-    for (;;) {
-      const answer = await this.#ask('chain_getHeader', [known], options).catch((error: unknown) => {
-        if (isRelayError(error, 'rpc-failed')) return { result: null, url: '' };
-        throw error;
-      });
-      // The present endpoint may be behind the one that told of the block.
-      const { result, url } =
-        answer.result === null
-          ? ((await this.#others.request('chain_getHeader', [known], options?.signal)) ?? answer)
-          : answer;
-      if (result === null)
-        throw new RelayError('state-discarded', { details: { block: known, reason: 'the node has no such block' } });
-      const header = parseHeader(result);
-      if (this.#hashOf(header) === known) return toHead(header, known);
-      const details = { url, block: known, reason: 'the header it gives for it does not have that hash' };
-      this.#connection.leave(url, new RelayError('node-lies', { details }));
-    }
+  /** undefined for null. */
+  #hash(method: string, params: readonly unknown[], options: PatientOptions = {}): Promise<Hex | undefined> {
+    return this.#patiently(options, async () => {
+      for (let nonsense = 1; ; nonsense++) {
+        const { result, url } = await this.#connection.ask(method, params, options);
+        try {
+          return result === null ? undefined : expectHash(result, method);
+        } catch (error) {
+          const isLast = nonsense >= this.#connection.options.endpoints.length;
+          if (!this.#connection.distrust(url, String(error)) || isLast) throw error;
+        }
+      }
+    });
   }
 
-  async #request(method: string, params: readonly unknown[], options: PatientOptions | undefined): Promise<unknown> {
-    return (await this.#ask(method, params, options)).result;
+  async #patiently<T>(options: PatientOptions, read: () => Promise<T>): Promise<T> {
+    const { endpoints, backoff } = this.#connection.options;
+    for (let refusals = 1; ; refusals++)
+      try {
+        return await read();
+      } catch (error) {
+        const failure = error instanceof RpcError ? refused(error) : error;
+        const isOver = options.patienceMs !== Infinity || refusals > maxRefusals + endpoints.length;
+        if (isOver || !isRelayError(failure, 'rpc-failed')) throw failure;
+        this.#connection.distrust(String(failure.details?.['url'] ?? ''), failure.message);
+        const pause = { ...backoff, maxMs: Math.min(maxPauseMs, backoff.maxMs ?? maxPauseMs) };
+        await this.#clock.sleep(backoffMs(refusals - 1, pause), options.signal);
+      }
   }
+}
 
-  async #ask(method: string, params: readonly unknown[], options: PatientOptions | undefined): Promise<Answer> {
-    try {
-      return await this.#connection.ask(method, params, options);
-    } catch (error) {
-      if (!(error instanceof RpcError)) throw error;
-      throw new RelayError('rpc-failed', { details: { method, reason: error.reason }, cause: error });
-    }
-  }
+function refused(error: RpcError): RelayError {
+  const { method, reason, url } = error;
+  return new RelayError('rpc-failed', { details: { method, reason, url }, cause: error });
 }

@@ -1,13 +1,13 @@
 import { Observable } from 'rxjs';
 import { asRelayError } from '../../errors/index.ts';
 import { anySignal, throwIfAborted } from '../abort.ts';
-import type { Finality, HeadEvent, HeadsOptions } from '../chain.ts';
+import type { BlockNumber, Finality, Head, HeadEvent, HeadsOptions } from '../chain.ts';
 import type { Connection } from '../rpc/connection.ts';
 import type { HeadReader } from './head-reader.ts';
+import type { HeaderChain } from './header-chain.ts';
 import { LatestValue } from './latest-value.ts';
 import type { NewestHead } from './newest-heads.ts';
 import type { Quorum } from '../quorum/quorum.ts';
-import { walkAgreed } from './walk-agreed.ts';
 import { walkBest } from './walk-best.ts';
 import { walkFinalized } from './walk-finalized.ts';
 
@@ -15,12 +15,13 @@ export interface HeadSources {
   readonly connection: Connection;
   readonly reader: HeadReader;
   readonly quorum: Quorum;
+  readonly headers: HeaderChain;
   readonly newest$: Readonly<Record<Finality, Observable<NewestHead>>>;
 }
 
 /** Pulled: a slow consumer holds the reading back. Ends by returning, by the signal (throws aborted) or with the chain. */
 export async function* walkHeads(
-  { connection, reader, quorum, newest$ }: HeadSources,
+  { connection, reader, quorum, headers, newest$ }: HeadSources,
   { finality = 'finalized', from, after, agreed = false }: HeadsOptions,
   callerSignal: AbortSignal | undefined,
 ): AsyncGenerator<HeadEvent, never> {
@@ -31,8 +32,14 @@ export async function* walkHeads(
   const start = { from, after };
   try {
     if (finality === 'best') return yield* walkBest(reader, newest, start, signal);
-    if (!agreed) return yield* walkFinalized(reader, newest, start, signal);
-    return yield* walkAgreed({ reader, quorum, timeoutMs: connection.options.timeoutMs }, newest, start, signal);
+    const { timeoutMs } = connection.options;
+    const trusted = async (told: Head, number: BlockNumber, isFirst: boolean): Promise<Head> => {
+      if (!agreed || quorum.trust === 'single') return told;
+      const { hash } = await quorum.newest(number, isFirst ? { signal, patienceMs: timeoutMs } : { signal });
+      // Its hash was taken of the header that came with it: another look at that would show the same.
+      return hash === told.hash ? told : reader.byHash(hash, { signal, patienceMs: Infinity });
+    };
+    return yield* walkFinalized({ connection, headers, trusted }, newest, start, signal);
   } finally {
     leaving.abort();
   }

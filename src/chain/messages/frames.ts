@@ -3,8 +3,8 @@ import type { Hex } from '../../codec/index.ts';
 import type { BlockNumber, Head } from '../chain.ts';
 import { inWindow } from '../storage/in-window.ts';
 import type { BlockAnchor, BlockId } from './block-anchor.ts';
-import type { HashRuns } from './hash-runs.ts';
-import type { HeaderChain } from './header-chain.ts';
+import type { HashRuns } from '../head/hash-runs.ts';
+import type { HeaderChain } from '../head/header-chain.ts';
 
 /** Hashes asked for at once where no headers are read. */
 const hashesAtOnce = 512;

@@ -7,7 +7,7 @@ import { fastFromHex } from '../storage/fast-hex.ts';
 import { storagePrefix } from '../storage/storage-key.ts';
 import { lookUp } from '../trie/look-up.ts';
 import { loadHash256, ProofNodes } from '../trie/proof-nodes.ts';
-import { digitsOf, isUnavailable, type ProofReader } from '../trie/proof-reader.ts';
+import { digitsOf, isUnavailable, proofIn, withoutProofs, type ProofReader } from '../trie/proof-reader.ts';
 import type { BlockAnchor } from './block-anchor.ts';
 import { FrameCache } from './frame-cache.ts';
 import type { OutboundValue } from './outbound-value.ts';
@@ -57,7 +57,7 @@ export class OutboundValues {
     const values: OutboundValue[] = [];
     for (const [i, block] of anchors.entries()) {
       const answer = answers[i];
-      if (answer === undefined || answer instanceof RelayError) throw await this.#unavailable(answer, signal);
+      if (answer === undefined || answer instanceof RelayError) throw failureOf(answer);
       const { result, url } = answer;
       const value =
         block.stateRoot === undefined
@@ -79,7 +79,7 @@ export class OutboundValues {
     let reason = `it leaves out ${keyDigits}`;
     try {
       const nodes = new ProofNodes(await loadHash256());
-      nodes.add(proofOf(result));
+      nodes.add(proofIn(result) ?? [result]);
       const known = lookUp(nodes, fromHex(stateRoot), keyDigits);
       if (known !== undefined) return known.is;
     } catch (error) {
@@ -90,14 +90,11 @@ export class OutboundValues {
     const [value] = await this.#proofs.values({ ...block, stateRoot }, [key], signal);
     return value;
   }
+}
 
-  async #unavailable(error: RelayError | undefined, signal: AbortSignal): Promise<RelayError> {
-    if (error === undefined) return new RelayError('rpc-failed', { details: { method: key, reason: 'no answer' } });
-    if (!isUnavailable(error)) return error;
-    const { socket } = await this.#connection.session({ signal });
-    const reason = String(error.details?.['reason']);
-    return new RelayError('proofs-unavailable', { details: { url: socket.url, reason }, cause: error });
-  }
+function failureOf(error: RelayError | undefined): RelayError {
+  if (error === undefined) return new RelayError('rpc-failed', { details: { method: key, reason: 'no answer' } });
+  return isUnavailable(error) ? withoutProofs(error) : error;
 }
 
 function asBytes(result: unknown, { hash }: BlockAnchor): Uint8Array | undefined {
@@ -106,10 +103,4 @@ function asBytes(result: unknown, { hash }: BlockAnchor): Uint8Array | undefined
   if (bytes !== undefined) return bytes;
   const details = { what: 'PhalaMq.OutboundMessages', block: hash, reason: 'the node sent no hex' };
   throw new RelayError('bad-storage', { details });
-}
-
-function proofOf(result: unknown): readonly unknown[] {
-  const proof = typeof result === 'object' && result !== null && 'proof' in result ? result.proof : undefined;
-  if (Array.isArray(proof)) return proof as unknown[];
-  throw new RelayError('bad-proof', { details: { reason: 'it is not a list of hex' } });
 }

@@ -2,11 +2,9 @@ import type { Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
 import type { BlockNumber, Head, Trust } from '../chain.ts';
 import type { Clock } from '../clock.ts';
-import { parseHeader } from '../head/header.ts';
 import type { Connection } from '../rpc/connection.ts';
-import { expectHex } from '../rpc/expect.ts';
-import type { OtherEndpoints } from '../rpc/other-endpoints.ts';
 import { Canvass, type CanvassOptions } from './canvass.ts';
+import type { EndpointBlocks } from './endpoint-blocks.ts';
 import { votersAgainst, winnerOf } from './count-votes.ts';
 
 /** A block by number and hash. */
@@ -14,7 +12,7 @@ export type BlockId = Pick<Head, 'number' | 'hash'>;
 
 export interface QuorumParts {
   readonly connection: Connection;
-  readonly endpoints: OtherEndpoints;
+  readonly blocks: EndpointBlocks;
   readonly clock: Clock;
   /** Endpoints that must agree; 1: the one that is used is believed. */
   readonly size: number;
@@ -23,15 +21,13 @@ export interface QuorumParts {
 /** Finalized blocks that several endpoints agree on: one alone could make up a branch of its own. */
 export class Quorum {
   readonly #connection: Connection;
-  readonly #endpoints: OtherEndpoints;
+  readonly #blocks: EndpointBlocks;
   readonly #size: number;
   readonly #canvass: Canvass;
-  /** Newest finalized block that each endpoint told of. */
-  readonly #finalized = new Map<string, BlockId>();
 
-  constructor({ connection, endpoints, clock, size }: QuorumParts) {
+  constructor({ connection, blocks, clock, size }: QuorumParts) {
     this.#connection = connection;
-    this.#endpoints = endpoints;
+    this.#blocks = blocks;
     this.#size = size;
     this.#canvass = new Canvass(connection, clock, size);
   }
@@ -50,7 +46,7 @@ export class Quorum {
       {
         about: from === 0 ? 'a finalized block' : `a finalized block, ${from} or later`,
         ask: async (url) => {
-          const { number: newest } = await this.#newestOf(url);
+          const { number: newest } = await this.#blocks.newest(url);
           return newest >= from ? newest : undefined;
         },
         decide: (numbers) => [...numbers.values()].sort((a, b) => b - a)[this.#size - 1],
@@ -71,7 +67,7 @@ export class Quorum {
     return this.#canvass.hold<Hex, Hex>(
       {
         about: `the hash of finalized block ${number}`,
-        ask: (url) => this.#vote(url, number),
+        ask: (url) => this.#blocks.hashAt(url, number),
         decide: (votes) => {
           const winner = judge(votes);
           if (winner === undefined && votes.size >= this.#present) throw disagreement(number, votes);
@@ -81,24 +77,6 @@ export class Quorum {
       },
       options,
     );
-  }
-
-  async #vote(url: string, number: BlockNumber): Promise<Hex | undefined> {
-    const known = this.#finalized.get(url);
-    const newest = known !== undefined && known.number >= number ? known : await this.#newestOf(url);
-    if (newest.number < number) return undefined;
-    if (newest.number === number) return newest.hash;
-    return expectHex(await this.#endpoints.ask(url, 'chain_getBlockHash', [number]), 'chain_getBlockHash');
-  }
-
-  async #newestOf(url: string): Promise<BlockId> {
-    const hash = expectHex(await this.#endpoints.ask(url, 'chain_getFinalizedHead'), 'chain_getFinalizedHead');
-    const known = this.#finalized.get(url);
-    if (known?.hash === hash) return known;
-    const { number } = parseHeader(await this.#endpoints.ask(url, 'chain_getHeader', [hash]));
-    const newest = { number, hash };
-    this.#finalized.set(url, newest);
-    return newest;
   }
 
   get #present(): number {

@@ -202,7 +202,8 @@ export class Connection {
       try {
         return await work(socket);
       } catch (error) {
-        if (error instanceof RpcError && isTransient(error) && refusals++ < maxRefusals) {
+        const isPatient = options.patienceMs === Infinity;
+        if (error instanceof RpcError && isTransient(error) && (refusals++ < maxRefusals || isPatient)) {
           this.health.failed(socket.url);
           if (refusals > patientRefusals && this.options.endpoints.length > this.#left.size + 1)
             this.replace(session, `it can not answer ${method}: ${error.reason}`);
@@ -214,7 +215,7 @@ export class Connection {
         reason = error.message;
         // Whose answer it was that the socket broke of is not known: the others get through the next time.
         if (error.isOversize && ++oversized === maxOversized)
-          throw new RpcError(method, oversizeCode, reason, undefined);
+          throw new RpcError(method, oversizeCode, reason, undefined, socket.url);
       }
     }
     throw this.#unreachable(reason);
@@ -224,6 +225,14 @@ export class Connection {
   replace({ socket }: Session, reason: string): void {
     if (socket.isOpen) this.options.logger.warn({ url: socket.url, reason }, 'connection replaced');
     socket.close(reason);
+  }
+
+  /** Goes on with another endpoint than this one, which does not do its part. False where there is no other. */
+  distrust(url: string, reason: string): boolean {
+    this.health.failed(url);
+    const hasOther = this.options.endpoints.length > this.#left.size + 1;
+    if (hasOther && this.#newest?.socket.url === url) this.replace(this.#newest, reason);
+    return hasOther;
   }
 
   /** Whether an endpoint was caught lying. */

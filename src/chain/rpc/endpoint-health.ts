@@ -53,6 +53,11 @@ export class EndpointHealth {
     return told.sort((a, b) => b - a)[Math.min(this.#quorum, told.length) - 1] ?? 0;
   }
 
+  /** The newest finalized block that this one told of. */
+  finalizedBy(url: string): number | undefined {
+    return this.#health.get(url)?.finalized;
+  }
+
   /** The highest finalized block that any of them told of. */
   get highestTold(): number {
     return Math.max(0, ...[...this.#health.values()].map(({ finalized = 0 }) => finalized));

@@ -7,6 +7,15 @@ export const oversizeCode = -32008;
  */
 const transientCodes: readonly number[] = [-32603, -32009, -32005, -32029, 429];
 
+/** Method not found (JSON-RPC 2.0, section 5.1), or the words of nodes and proxies that hide it. */
+export function isMethodMissing({ code, reason }: RpcError): boolean {
+  return code === -32601 || saysUnavailable(reason);
+}
+
+export function saysUnavailable(reason: string): boolean {
+  return /method not found|unsafe|method .*not (supported|available)/i.test(reason);
+}
+
 export function isTransient(error: RpcError): boolean {
   return transientCodes.includes(error.code);
 }
@@ -17,12 +26,15 @@ export class RpcError extends Error {
   readonly method: string;
   readonly code: number;
   readonly data: string | undefined;
+  /** Who answered so. */
+  readonly url: string;
 
-  constructor(method: string, code: number, message: string, data: string | undefined) {
+  constructor(method: string, code: number, message: string, data: string | undefined, url = '') {
     super(message);
     this.method = method;
     this.code = code;
     this.data = data;
+    this.url = url;
   }
 
   /** Message and data in one text, without a full stop at its end. */

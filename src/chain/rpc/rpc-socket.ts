@@ -243,7 +243,10 @@ export class RpcSocket {
   #answer(id: number, { result, error }: Message): void {
     const batch = this.#batchOf(id);
     if (batch !== undefined) {
-      batch.answer(id, error === undefined || error === null ? result : asRpcError(batch.methodOf(id), error));
+      batch.answer(
+        id,
+        error === undefined || error === null ? result : asRpcError(batch.methodOf(id), error, this.url),
+      );
       return;
     }
     const pending = this.#pending.get(id);
@@ -252,7 +255,7 @@ export class RpcSocket {
     clearTimeout(pending.timer);
     this.#pump();
     if (error !== undefined && error !== null) {
-      pending.reject(asRpcError(pending.method, error));
+      pending.reject(asRpcError(pending.method, error, this.url));
       return;
     }
     pending.onResult?.(result);
@@ -304,7 +307,11 @@ function isTooBig(message: string): boolean {
   return /max payload size exceeded/i.test(message);
 }
 
-function asRpcError(method: string, { code, message, data: raw }: NonNullable<Message['error']>): RpcError {
+function asRpcError(
+  method: string,
+  { code, message, data: raw }: NonNullable<Message['error']>,
+  url: string,
+): RpcError {
   const data = raw === undefined || raw === null ? undefined : typeof raw === 'string' ? raw : JSON.stringify(raw);
-  return new RpcError(method, code ?? 0, message ?? 'unknown error', data);
+  return new RpcError(method, code ?? 0, message ?? 'unknown error', data, url);
 }

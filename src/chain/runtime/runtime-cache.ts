@@ -1,21 +1,30 @@
 import type { Hex } from '../../codec/index.ts';
-import { RelayError } from '../../errors/index.ts';
-import { expectHex, expectNumber, expectObject } from '../rpc/expect.ts';
+import { parseHeader } from '../head/header.ts';
+import { expectBytes, expectNumber, expectObject } from '../rpc/expect.ts';
 import { Runtime, type RuntimeVersion } from './runtime.ts';
 
 /** Asks the node about the block; throws state-discarded where it has not got it. */
 export type ReadAt = (method: string, params: readonly unknown[], block: Hex, signal?: AbortSignal) => Promise<unknown>;
+
+/** As {@link ReadAt}; the answer is what `parse` makes of it. */
+export type ReadAs = <T>(
+  method: string,
+  params: readonly unknown[],
+  block: Hex,
+  parse: (result: unknown) => T,
+  signal?: AbortSignal,
+) => Promise<T>;
 
 /** Runtimes kept: a chain has one at a time, a catch-up through history meets them one after another. */
 const maxRuntimes = 4;
 
 /** Decoded metadata by spec version, loaded once each. */
 export class RuntimeCache {
-  readonly #readAt: ReadAt;
+  readonly #readAs: ReadAs;
   readonly #runtimes = new Map<number, Promise<Runtime>>();
 
-  constructor(readAt: ReadAt) {
-    this.#readAt = readAt;
+  constructor(readAs: ReadAs) {
+    this.#readAs = readAs;
   }
 
   /** The runtime that stands in the state of `block`: the one that the next block runs. */
@@ -32,8 +41,7 @@ export class RuntimeCache {
     return this.#cached(specVersion, async () => {
       const version = await this.#versionAt(block);
       if (version.specVersion === specVersion) return this.#load(version, block);
-      const header = expectObject(await this.#readAt('chain_getHeader', [block], block), 'chain_getHeader');
-      const parent = expectHex(header['parentHash'], 'chain_getHeader');
+      const { parentHash: parent } = await this.#readAs('chain_getHeader', [block], block, parseHeader);
       return this.#load(await this.#versionAt(parent), parent);
     });
   }
@@ -55,17 +63,20 @@ export class RuntimeCache {
 
   async #versionAt(block: Hex, signal?: AbortSignal): Promise<RuntimeVersion> {
     const method = 'state_getRuntimeVersion';
-    const version = expectObject(await this.#readAt(method, [block], block, signal), method);
-    return {
-      specName: String(version['specName']),
-      specVersion: expectNumber(version['specVersion'], method),
-      transactionVersion: expectNumber(version['transactionVersion'], method),
+    const parse = (answer: unknown): RuntimeVersion => {
+      const version = expectObject(answer, method);
+      return {
+        specName: String(version['specName']),
+        specVersion: expectNumber(version['specVersion'], method),
+        transactionVersion: expectNumber(version['transactionVersion'], method),
+      };
     };
+    return this.#readAs(method, [block], block, parse, signal);
   }
 
   async #load(version: RuntimeVersion, block: Hex): Promise<Runtime> {
-    const metadata = await this.#readAt('state_getMetadata', [block], block);
-    if (metadata === null) throw new RelayError('state-discarded', { details: { block, reason: 'no metadata there' } });
-    return new Runtime(version, expectHex(metadata, 'state_getMetadata'));
+    const method = 'state_getMetadata';
+    const metadata = await this.#readAs(method, [block], block, (answer) => expectBytes(answer, method));
+    return new Runtime(version, metadata);
   }
 }

@@ -2,9 +2,10 @@ import type { Hex } from '../../codec/index.ts';
 import { isRelayError, RelayError } from '../../errors/index.ts';
 import { throwIfAborted } from '../abort.ts';
 import type { Clock } from '../clock.ts';
-import type { Answer, Connection } from '../rpc/connection.ts';
+import type { Answer, Connection, PatientOptions } from '../rpc/connection.ts';
 import type { OtherEndpoints } from '../rpc/other-endpoints.ts';
-import { RpcError } from '../rpc/rpc-error.ts';
+import { isMethodMissing, RpcError } from '../rpc/rpc-error.ts';
+import type { ReadAs, ReadAt } from '../runtime/runtime-cache.ts';
 import { inWindow } from './in-window.ts';
 import { isOversize, OversizedAnswer } from './oversized-answer.ts';
 
@@ -27,11 +28,13 @@ export interface BlockRequest {
 const missing =
   /state already discarded|unknown ?block|header (was )?not found|block .* not found|unable to find block|expect block/i;
 
-/** Makes requests about one block, at another endpoint where the present one has forgotten it. */
+/** Makes requests about one block, at another endpoint where the present one has forgotten it, or can not answer. */
 export class BlockReader {
   readonly #connection: Connection;
   readonly #others: OtherEndpoints;
   readonly #clock: Clock;
+  /** Methods that endpoints do not offer, by URL: others are asked first. */
+  readonly #lacking = new Map<string, Set<string>>();
 
   constructor(connection: Connection, others: OtherEndpoints, clock: Clock) {
     this.#connection = connection;
@@ -39,30 +42,71 @@ export class BlockReader {
     this.#clock = clock;
   }
 
-  /** Throws state-discarded naming the block, rpc-failed, chain-unreachable, OversizedAnswer. */
-  readonly read = async (
-    method: string,
-    params: readonly unknown[],
-    block: Hex,
-    signal?: AbortSignal,
-  ): Promise<unknown> => (await this.ask(method, params, block, signal)).result;
+  /** Throws state-discarded naming the block, rpc-failed where all refuse, chain-unreachable, OversizedAnswer. */
+  readonly read: ReadAt = async (method, params, block, signal) =>
+    (await this.ask({ method, params, block }, { signal })).result;
+
+  /**
+   * As {@link read}, of an answer that `parse` takes: null counts as that the node has no such block, and where it throws
+   * rpc-failed the endpoint is left for another one, as long as there is one that was not asked.
+   */
+  readonly readAs: ReadAs = async (method, params, block, parse, signal) =>
+    (await this.askAs({ method, params, block }, parse, { signal })).value;
 
   /** As {@link read}, and who answered. */
-  async ask(method: string, params: readonly unknown[], block: Hex, signal?: AbortSignal): Promise<Answer> {
-    for (let attempt = 0; ; attempt++) {
+  ask(request: BlockRequest, options: PatientOptions = {}): Promise<Answer> {
+    return this.#ask(request, options, false);
+  }
+
+  /** As {@link readAs}, and who answered. */
+  async askAs<T>(
+    request: BlockRequest,
+    parse: (result: unknown) => T,
+    options: PatientOptions = {},
+  ): Promise<{ readonly value: T; readonly url: string }> {
+    for (let nonsense = 1; ; nonsense++) {
+      const { result, url } = await this.#ask(request, options, true);
       try {
-        return await this.#connection.ask(method, params, { signal });
+        return { value: parse(result), url };
+      } catch (error) {
+        if (!isRelayError(error, 'rpc-failed')) throw error;
+        const isLast = nonsense >= this.#connection.options.endpoints.length;
+        if (!this.#connection.distrust(url, error.message) || isLast) throw error;
+      }
+    }
+  }
+
+  /** What the present endpoint gave can not be read: another one is asked the next time, where there is one. */
+  doubt(reason: string): void {
+    const { present } = this.#connection;
+    if (present !== undefined) this.#connection.distrust(present.url, reason);
+  }
+
+  async #ask({ method, params, block }: BlockRequest, options: PatientOptions, isFound: boolean): Promise<Answer> {
+    for (let attempt = 0; ; attempt++) {
+      const elsewhere = await this.#askWhoOffersIt(method, params, options.signal);
+      if (elsewhere !== undefined) return elsewhere;
+      let reason = 'the node has no such block';
+      let cause: RpcError | undefined;
+      try {
+        const answer = await this.#connection.ask(method, params, options);
+        if (!isFound || (answer.result !== null && answer.result !== undefined)) return answer;
       } catch (error) {
         if (!(error instanceof RpcError)) throw error;
         if (isOversize(error)) throw new OversizedAnswer(error.reason);
-        if (!missing.test(error.reason))
-          throw new RelayError('rpc-failed', { details: { method, reason: error.reason }, cause: error });
-        const found = await this.#others.request(method, params, signal);
-        if (found !== undefined) return found;
-        if (/discarded/i.test(error.reason) || attempt >= behindRetries || !(await this.#isBehind(signal)))
-          throw new RelayError('state-discarded', { details: { block, reason: error.reason }, cause: error });
-        await this.#clock.sleep(behindRetryMs, signal);
+        ({ reason } = error);
+        cause = error;
       }
+      const found = await this.#others.request(method, params, options.signal);
+      if (found !== undefined) {
+        if (cause !== undefined && isMethodMissing(cause)) this.#noteLacking(cause);
+        return found;
+      }
+      if (cause !== undefined && !missing.test(reason))
+        throw new RelayError('rpc-failed', { details: { method, reason, url: cause.url }, cause });
+      if (/discarded/i.test(reason) || attempt >= behindRetries || !(await this.#isBehind(block, options.signal)))
+        throw new RelayError('state-discarded', { details: { block, reason }, cause });
+      await this.#clock.sleep(behindRetryMs, options.signal);
     }
   }
 
@@ -88,26 +132,44 @@ export class BlockReader {
     return settled.filter((answer) => answer !== undefined);
   }
 
-  async #settled(
-    { method, params, block }: BlockRequest,
-    signal: AbortSignal | undefined,
-  ): Promise<Answer | RelayError> {
+  async #settled(request: BlockRequest, signal: AbortSignal | undefined): Promise<Answer | RelayError> {
     try {
-      return await this.ask(method, params, block, signal);
+      return await this.ask(request, { signal });
     } catch (error) {
       throwIfAborted(signal);
       if (isRelayError(error, 'state-discarded') || isRelayError(error, 'rpc-failed')) return error;
       if (!(error instanceof OversizedAnswer)) throw error;
+      const { method, block } = request;
       return new RelayError('bad-storage', { details: { what: method, block, reason: error.message }, cause: error });
     }
   }
 
-  /** Whether the present node has not yet got what another one told before a failover. */
-  async #isBehind(signal: AbortSignal | undefined): Promise<boolean> {
-    const hash = await this.#connection.request('chain_getFinalizedHead', [], { signal });
-    const header = (await this.#connection.request('chain_getHeader', [hash], { signal })) as {
-      number?: string;
-    } | null;
-    return Number(header?.number ?? 0) < this.#connection.health.highestTold;
+  /** undefined where the present endpoint may offer the method. */
+  async #askWhoOffersIt(method: string, params: readonly unknown[], signal: AbortSignal | undefined) {
+    const url = this.#connection.present?.url;
+    if (url === undefined || this.#lacking.get(url)?.has(method) !== true) return undefined;
+    return this.#others.request(method, params, signal);
   }
+
+  #noteLacking({ url, method }: RpcError): void {
+    const methods = this.#lacking.get(url) ?? new Set();
+    this.#lacking.set(url, methods.add(method));
+  }
+
+  /** Whether the present node has not yet got what another one told of before a failover. */
+  async #isBehind(block: Hex, signal: AbortSignal | undefined): Promise<boolean> {
+    const ask = (method: string, params: readonly unknown[]): Promise<unknown> =>
+      this.#connection.request(method, params, { signal }).catch((error: unknown) => {
+        // Some refuse what they do not have.
+        if (error instanceof RpcError) return null;
+        throw error;
+      });
+    if ((await ask('chain_getHeader', [block])) !== null) return false;
+    const newest = (await ask('chain_getHeader', [await ask('chain_getFinalizedHead', [])])) as Told | null;
+    return Number(newest?.number ?? 0) < this.#connection.health.highestTold;
+  }
+}
+
+interface Told {
+  readonly number?: string;
 }

@@ -48,8 +48,8 @@ export class BlockStorage {
     return this.#storage.values(keys, this.hash, signal);
   }
 
-  keyPages(prefix: Hex, signal?: AbortSignal): AsyncGenerator<Hex[]> {
-    return this.#storage.keyPages(prefix, this.hash, signal);
+  async *keyPages(prefix: Hex, signal?: AbortSignal): AsyncGenerator<readonly Hex[]> {
+    for await (const { keys } of this.#storage.keyPages(prefix, this.hash, signal)) yield keys;
   }
 
   /** Decodes, and says of what fails where it was. Throws bad-storage. */
@@ -61,9 +61,10 @@ export class BlockStorage {
     }
   }
 
-  /** What does not decode, and where it was. */
+  /** What does not decode, and where it was: another endpoint may have sense. */
   unreadable(what: string, error: unknown): RelayError {
     const reason = error instanceof Error ? error.message : String(error);
+    this.#storage.doubt(`${what} can not be read: ${reason}`);
     return new RelayError('bad-storage', {
       details: { what, block: this.hash, reason },
       cause: error,
@@ -90,8 +91,6 @@ export class BlockStorage {
     if (value === undefined) return undefined;
     const bytes = fastFromHex(value);
     if (bytes !== undefined) return bytes;
-    throw new RelayError('bad-storage', {
-      details: { what, block: this.hash, reason: 'the node sent no hex' },
-    });
+    throw this.unreadable(what, 'the node sent no hex');
   }
 }

@@ -1,7 +1,7 @@
 import { concatBytes, fromHex, Reader, toHex, type Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
 import type { BlockView, WorkerRow, WorkerRows } from '../chain.ts';
-import type { ReadAt } from '../runtime/runtime-cache.ts';
+import type { ReadAs } from '../runtime/runtime-cache.ts';
 import type { BlockStorage } from './block-storage.ts';
 import type { ReadBody } from './body-reader.ts';
 import { boundEndpoints, decodeEndpoints } from './endpoints.ts';
@@ -23,7 +23,7 @@ const noEndpoints = new Uint8Array(0);
 
 export function createBlockView(
   storage: BlockStorage,
-  { readAt, bodyOf }: { readonly readAt: ReadAt; readonly bodyOf: ReadBody },
+  { readAs, bodyOf }: { readonly readAs: ReadAs; readonly bodyOf: ReadBody },
 ): BlockView {
   const { hash } = storage;
   const layout = async (signal?: AbortSignal): Promise<Layout> => layoutOf(await storage.runtime(signal));
@@ -120,7 +120,12 @@ export function createBlockView(
       const known = await layout(signal);
       const among = await gatekeepers(signal);
       const keys = storage.keyPages(known.workersPrefix, signal);
-      yield* inWindow(keys, pagesInFlight, (part) => rowsOf(part, among, known, signal));
+      for await (const rows of inWindow(keys, pagesInFlight, (part) => rowsOf(part, among, known, signal))) {
+        // At one hash: whoever lists a key without having its value makes keys up, and may do so for ever.
+        if (rows.ends.some((end, i) => end === (rows.ends[i - 1] ?? 0)))
+          throw storage.unreadable('PhalaRegistry.Workers', 'the node lists keys that have no value');
+        yield rows;
+      }
     },
     gatekeepers: async (signal) => [...(await gatekeepers(signal))],
     extrinsics: async (signal) => {
@@ -128,7 +133,7 @@ export function createBlockView(
       if (body !== undefined) return body.extrinsics;
       throw new RelayError('state-discarded', { details: { block: hash, reason: 'no endpoint has its extrinsics' } });
     },
-    touchedWorkers: (signal) => touchedWorkers(storage, readAt, signal),
+    touchedWorkers: (signal) => touchedWorkers(storage, readAs, signal),
     timestamp: async (signal) => {
       const [value] = await storage.values([storagePrefix('Timestamp', 'Now')], signal);
       return value === undefined ? 0n : storage.decode('Timestamp.Now', () => new Reader(value, 'It').u64());

@@ -3,8 +3,7 @@ import { isRelayError } from '../../errors/index.ts';
 import type { BlockNumber } from '../block-number.ts';
 import { parseHeader } from '../head/header.ts';
 import { expectObject } from '../rpc/expect.ts';
-import type { OtherEndpoints } from '../rpc/other-endpoints.ts';
-import type { ReadAt } from '../runtime/runtime-cache.ts';
+import type { ReadAs } from '../runtime/runtime-cache.ts';
 import { extrinsicsOf } from './touched-workers.ts';
 
 const method = 'chain_getBlock';
@@ -20,15 +19,13 @@ export interface BlockBody {
 export type ReadBody = (block: Hex, signal: AbortSignal | undefined) => Promise<BlockBody | undefined>;
 
 /** A node without the body answers null: another one is asked. */
-export function bodyReader(readAt: ReadAt, others: OtherEndpoints): ReadBody {
-  return async (block, signal) => {
-    const answer =
-      (await readAt(method, [block], block, signal).catch(noneWhereForgotten)) ??
-      (await others.request(method, [block], signal))?.result;
-    if (answer === undefined) return undefined;
-    const { header } = expectObject(expectObject(answer, method)['block'], method);
-    return { number: parseHeader(header).number, extrinsics: extrinsicsOf(answer) };
-  };
+export function bodyReader(readAs: ReadAs): ReadBody {
+  return (block, signal) => readAs(method, [block], block, bodyIn, signal).catch(noneWhereForgotten);
+}
+
+function bodyIn(answer: unknown): BlockBody {
+  const { header } = expectObject(expectObject(answer, method)['block'], method);
+  return { number: parseHeader(header).number, extrinsics: extrinsicsOf(answer) };
 }
 
 function noneWhereForgotten(error: unknown): undefined {

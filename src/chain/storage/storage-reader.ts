@@ -1,7 +1,7 @@
 import type { Hex } from '../../codec/index.ts';
 import { expectArray, expectHex, expectObject } from '../rpc/expect.ts';
 import { RelayError } from '../../errors/index.ts';
-import type { ReadAt } from '../runtime/runtime-cache.ts';
+import type { BlockReader } from './block-reader.ts';
 import { inWindow } from './in-window.ts';
 import { OversizedAnswer } from './oversized-answer.ts';
 
@@ -13,14 +13,23 @@ export const requestsInFlight = 6;
 /** Characters that an answer with values should have at most: fewer keys are asked for at once where values are long. */
 const maxAnswerChars = 4 * 1024 * 1024;
 
+type StorageSource = Pick<BlockReader, 'askAs' | 'doubt'>;
+
+/** Keys as a node lists them. */
+export interface KeyPage {
+  readonly keys: readonly Hex[];
+  /** Who listed them. */
+  readonly url: string;
+}
+
 /** Raw storage at one block, by safe RPC calls only. */
 export class StorageReader {
-  readonly #readAt: ReadAt;
+  readonly #reader: StorageSource;
   /** Keys whose values fit into one answer, as it was seen last. */
   #keysAtOnce = pageSize;
 
-  constructor(readAt: ReadAt) {
-    this.#readAt = readAt;
+  constructor(reader: StorageSource) {
+    this.#reader = reader;
   }
 
   /** Hex of the values, in the order of `keys`; undefined where there is none. */
@@ -34,18 +43,25 @@ export class StorageReader {
     return values;
   }
 
-  /** Keys that begin with `prefix`, ascending, in pages; those after `after`. */
-  async *keyPages(prefix: Hex, block: Hex, signal?: AbortSignal, after?: Hex): AsyncGenerator<Hex[]> {
+  /** Keys that begin with `prefix`, ascending, in pages; those after `after`. Only a proof tells whether they are there. */
+  async *keyPages(prefix: Hex, block: Hex, signal?: AbortSignal, after?: Hex): AsyncGenerator<KeyPage> {
     const method = 'state_getKeysPaged';
     let start: Hex | null = after ?? null;
     for (;;) {
-      const answer = await this.#readAt(method, [prefix, pageSize, start, block], block, signal);
-      const page = expectArray(answer ?? missingBlock(block), method).map((key) => expectKey(key, prefix, method));
-      if (page.length > 0) yield page;
+      const parse = (answer: unknown): Hex[] =>
+        expectArray(answer, method).map((key) => expectKey(key, prefix, method));
+      const request = { method, params: [prefix, pageSize, start, block], block };
+      const { value: page, url } = await this.#reader.askAs(request, parse, { signal });
+      if (page.length > 0) yield { keys: page, url };
       const last = page.at(-1);
       if (page.length < pageSize || last === undefined || (start !== null && last <= start)) return;
       start = last;
     }
+  }
+
+  /** Values that were read do not decode. */
+  doubt(reason: string): void {
+    this.#reader.doubt(reason);
   }
 
   *#windows(keys: readonly Hex[]): Generator<readonly Hex[]> {
@@ -59,9 +75,16 @@ export class StorageReader {
   async #window(keys: readonly Hex[], block: Hex, signal: AbortSignal | undefined): Promise<(Hex | undefined)[]> {
     const method = 'state_queryStorageAt';
     if (keys.length === 0) return [];
-    let answer: unknown;
+    const parse = (answer: unknown): (Hex | undefined)[] => {
+      const [changeSet] = expectArray(answer, method);
+      if (changeSet === undefined) missingBlock(block);
+      const changes = expectArray(expectObject(changeSet, method)['changes'], method);
+      return inOrder(changes, keys) ?? byKey(changes, keys, method);
+    };
     try {
-      answer = await this.#readAt(method, [keys, block], block, signal);
+      const { value: values } = await this.#reader.askAs({ method, params: [keys, block], block }, parse, { signal });
+      this.#learn(values);
+      return values;
     } catch (error) {
       if (!(error instanceof OversizedAnswer)) throw error;
       if (keys.length === 1)
@@ -73,12 +96,6 @@ export class StorageReader {
         ...(await this.#window(keys.slice(half), block, signal)),
       ];
     }
-    const [changeSet] = expectArray(answer, method);
-    if (changeSet === undefined) missingBlock(block);
-    const changes = expectArray(expectObject(changeSet, method)['changes'], method);
-    const values = inOrder(changes, keys) ?? byKey(changes, keys, method);
-    this.#learn(values);
-    return values;
   }
 
   /** Windows grow slowly again behind a stretch of long values. */

@@ -4,7 +4,7 @@ import { toHex, type Hex } from '../../codec/index.ts';
 import type { TouchedWorkers } from '../chain.ts';
 import { expectArray, expectHex, expectObject } from '../rpc/expect.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import type { ReadAt } from '../runtime/runtime-cache.ts';
+import type { ReadAs } from '../runtime/runtime-cache.ts';
 import type { BlockStorage } from './block-storage.ts';
 import { fastFromHex } from './fast-hex.ts';
 import { nestedCalls } from './nested-calls.ts';
@@ -33,19 +33,19 @@ const touchingEvents: Readonly<Record<string, { readonly gatekeepers: boolean }>
  */
 export async function touchedWorkers(
   storage: BlockStorage,
-  readAt: ReadAt,
+  readAs: ReadAs,
   signal: AbortSignal | undefined,
 ): Promise<TouchedWorkers> {
-  const [events, block] = await Promise.all([
+  const [events, extrinsics] = await Promise.all([
     storage.plain('System', 'Events', signal),
-    readAt('chain_getBlock', [storage.hash], storage.hash, signal),
+    readAs('chain_getBlock', [storage.hash], storage.hash, extrinsicsOf, signal),
   ]);
   const runtime = await storage.runtime(signal);
   const index = runtime.palletIndex(pallet);
   const found: Found = { ids: new Set(), gatekeepers: false, complete: true };
   if (index !== undefined) {
     if (events !== undefined) readEvents(runtime, index, events, found);
-    for (const extrinsic of extrinsicsOf(block)) readCalls(runtime, index, extrinsic, found);
+    for (const extrinsic of extrinsics) readCalls(runtime, index, extrinsic, found);
   }
   return { ids: [...found.ids], gatekeepers: found.gatekeepers, complete: found.complete };
 }

@@ -2,7 +2,7 @@ import { fromHex, type Hex } from '../../codec/index.ts';
 import { isRelayError, RelayError } from '../../errors/index.ts';
 import type { Head } from '../chain.ts';
 import type { Connection } from '../rpc/connection.ts';
-import { expectArray, expectObject } from '../rpc/expect.ts';
+import { saysUnavailable } from '../rpc/rpc-error.ts';
 import { inWindow } from '../storage/in-window.ts';
 import type { BlockReader } from '../storage/block-reader.ts';
 import { OversizedAnswer } from '../storage/oversized-answer.ts';
@@ -41,16 +41,33 @@ export class ProofReader {
    */
   async prove<T>(block: ProvenBlock, keys: readonly string[], work: Work<T>, signal?: AbortSignal): Promise<T> {
     const root = fromHex(block.stateRoot);
-    for (;;) {
-      const nodes = new ProofNodes(await loadHash256());
-      const urls = new Set<string>();
-      try {
-        return await this.#proveOnce({ block, root, nodes, urls, signal }, keys, work);
-      } catch (error) {
-        if (!isRelayError(error, 'bad-proof')) throw error;
-        this.#blame(urls, block.hash, String(error.details?.['reason']));
+    const nodes = new ProofNodes(await loadHash256());
+    /** Who answered for a key, last. */
+    const answered = new Map<string, string>();
+    for (let wanted = keys; ;) {
+      const parts: { readonly url: string; readonly window: readonly string[] }[] = [];
+      for await (const part of this.#fetch(wanted, block.hash, nodes, signal)) parts.push(part);
+      const result = work(nodes, root);
+      if ('done' in result) return result.done;
+      for (const { url, window } of parts) for (const key of window) answered.set(key, url);
+      wanted = [...new Set(result.missing)];
+      // The proof of a key holds all on the way to it: whoever answered for it left that out, or made it up.
+      for (const key of wanted) {
+        const url = answered.get(key);
+        if (url !== undefined) this.blame(url, block.hash, `it leaves out ${key}`);
       }
     }
+  }
+
+  /** proofs-unavailable, of the node in use. */
+  async unavailable(reason: string, signal?: AbortSignal): Promise<RelayError> {
+    const { socket } = await this.#connection.session({ signal });
+    return new RelayError('proofs-unavailable', { details: { url: socket.url, reason } });
+  }
+
+  /** Leaves an endpoint that lies about a block. */
+  blame(url: string, block: Hex, reason: string): void {
+    this.#connection.leave(url, new RelayError('node-lies', { details: { url, block, reason } }));
   }
 
   /** Proven values, in the order of `keys` (0x-hex); undefined where the proof shows that there is none. */
@@ -64,82 +81,61 @@ export class ProofReader {
     return this.prove(block, digits, work, signal);
   }
 
-  async #proveOnce<T>(
-    { block, root, nodes, urls, signal }: Attempt,
-    keys: readonly string[],
-    work: Work<T>,
-  ): Promise<T> {
-    const asked: (readonly string[])[] = [];
-    for (let wanted = keys; ;) {
-      asked.push(wanted);
-      await this.#fetch(wanted, block.hash, nodes, urls, signal);
-      const result = work(nodes, root);
-      if ('done' in result) return result.done;
-      const missing = [...new Set(result.missing)];
-      const known = new Set(asked.flat());
-      const withheld = missing.find((key) => known.has(key));
-      if (withheld !== undefined)
-        throw new RelayError('bad-proof', { details: { reason: `it leaves out ${withheld}` } });
-      wanted = missing;
-    }
-  }
-
-  async #fetch(
+  /** Puts the proofs of keys to the nodes; tells who gave which. */
+  async *#fetch(
     keys: readonly string[],
     block: Hex,
     nodes: ProofNodes,
-    urls: Set<string>,
     signal: AbortSignal | undefined,
-  ): Promise<void> {
+  ): AsyncGenerator<{ readonly url: string; readonly window: readonly string[] }> {
     const windows: (readonly string[])[] = [];
     for (let start = 0; start < keys.length; start += keysAtOnce) windows.push(keys.slice(start, start + keysAtOnce));
-    const read = (window: readonly string[]) => this.#window(window, block, urls, signal);
-    for await (const proofs of inWindow(windows, requestsInFlight, read)) for (const proof of proofs) nodes.add(proof);
+    const read = (window: readonly string[]) => this.#window(window, block, signal);
+    for await (const parts of inWindow(windows, requestsInFlight, read))
+      for (const { proof, url, window } of parts) {
+        try {
+          nodes.add(proof);
+        } catch (error) {
+          if (!isRelayError(error, 'bad-proof')) throw error;
+          this.blame(url, block, String(error.details?.['reason']));
+          yield* this.#fetch(window, block, nodes, signal);
+          continue;
+        }
+        yield { url, window };
+      }
   }
 
-  async #window(
-    keys: readonly string[],
-    block: Hex,
-    urls: Set<string>,
-    signal: AbortSignal | undefined,
-  ): Promise<(readonly unknown[])[]> {
+  async #window(keys: readonly string[], block: Hex, signal: AbortSignal | undefined): Promise<ProofPart[]> {
+    const request = { method, params: [keys.map(wholeBytes), block], block };
     try {
-      const { result, url } = await this.#reader.ask(method, [keys.map(wholeBytes), block], block, signal);
-      urls.add(url);
-      return [expectArray(expectObject(result, method)['proof'], method)];
+      for (;;) {
+        const { result, url } = await this.#reader.ask(request, { signal });
+        const proof = proofIn(result);
+        if (proof !== undefined) return [{ proof, url, window: keys }];
+        this.blame(url, block, 'its proof is no list');
+      }
     } catch (error) {
       if (error instanceof OversizedAnswer && keys.length > 1) {
         const half = keys.length >> 1;
         const parts = [keys.slice(0, half), keys.slice(half)];
-        return (await Promise.all(parts.map((part) => this.#window(part, block, urls, signal)))).flat();
+        return (await Promise.all(parts.map((part) => this.#window(part, block, signal)))).flat();
       }
-      if (!isUnavailable(error)) throw error;
-      throw await this.unavailable(String(error.details?.['reason']), signal, error);
+      throw isUnavailable(error) ? withoutProofs(error) : error;
     }
-  }
-
-  /** proofs-unavailable, of the node in use. */
-  async unavailable(reason: string, signal?: AbortSignal, cause?: unknown): Promise<RelayError> {
-    const { socket } = await this.#connection.session({ signal });
-    return new RelayError('proofs-unavailable', { details: { url: socket.url, reason }, cause });
-  }
-
-  #blame(urls: ReadonlySet<string>, block: Hex, reason: string): void {
-    // Where a failover came between two parts of a proof nobody knows whose part was wrong: it is asked for once more.
-    const [url] = urls;
-    if (url === undefined || urls.size > 1) return;
-    const lie = new RelayError('node-lies', { details: { url, block, reason } });
-    this.#connection.leave(url, lie);
   }
 }
 
-interface Attempt {
-  readonly block: ProvenBlock;
-  readonly root: Uint8Array;
-  readonly nodes: ProofNodes;
+interface ProofPart {
+  readonly proof: readonly unknown[];
   /** Who answered. */
-  readonly urls: Set<string>;
-  readonly signal: AbortSignal | undefined;
+  readonly url: string;
+  readonly window: readonly string[];
+}
+
+/** The list in an answer to `state_getReadProof`. */
+export function proofIn(result: unknown): readonly unknown[] | undefined {
+  const proof = typeof result === 'object' && result !== null && 'proof' in result ? result.proof : undefined;
+  return Array.isArray(proof) ? (proof as unknown[]) : undefined;
 }
 
 export function digitsOf(key: Hex): string {
@@ -151,7 +147,13 @@ function wholeBytes(path: string): Hex {
   return `0x${path}${path.length % 2 === 0 ? '' : '0'}`;
 }
 
-/** Whether a node that refused a proof gives none at all. */
+/** Whether all nodes refused a proof because they give none at all. */
 export function isUnavailable(error: unknown): error is RelayError {
-  return isRelayError(error, 'rpc-failed') && /method not found|unsafe|not (supported|available)/i.test(error.message);
+  return isRelayError(error, 'rpc-failed') && saysUnavailable(error.message);
+}
+
+/** That error in the words of who wanted a proof. */
+export function withoutProofs(error: RelayError): RelayError {
+  const { url, reason } = error.details ?? {};
+  return new RelayError('proofs-unavailable', { details: { url: String(url), reason: String(reason) }, cause: error });
 }

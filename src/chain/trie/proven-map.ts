@@ -1,7 +1,7 @@
 import type { Hex } from '../../codec/index.ts';
 import { isRelayError } from '../../errors/index.ts';
 import { inWindow } from '../storage/in-window.ts';
-import type { StorageReader } from '../storage/storage-reader.ts';
+import type { KeyPage, StorageReader } from '../storage/storage-reader.ts';
 import type { KnownMap } from './known-map.ts';
 import { findSubtree } from './look-up.ts';
 import { digitsOf, type ProofReader, type ProvenBlock, type Work } from './proof-reader.ts';
@@ -51,9 +51,11 @@ export async function readPair<T>(
       return { missing: [ofFirst, ofSecond].flatMap((part) => ('missing' in part ? part.missing : [])) };
     };
     // The way to where the range begins is visited too.
-    const ends = range.after === '' ? range.ends : [range.after, ...range.ends];
+    const ends = [range.after, ...range.ends];
     const keys = [...ends.map((end) => first + end), ...ends.map((end) => second + end)];
     const [ofFirst, ofSecond] = await proofs.prove(block, keys, work, signal);
+    const invented = absent(range.ends, ofFirst.entries, first);
+    if (invented !== undefined) proofs.blame(range.url, block.hash, `it lists the key ${invented}, which is not there`);
     return { range, ofFirst, ofSecond, joined: join(ofFirst.entries, ofSecond.entries) };
   };
   let upTo = '';
@@ -92,21 +94,37 @@ function rangeOf(
 /** A range of keys and those that a node says are in it, as what follows the prefix. */
 interface Page extends KeyRange {
   readonly ends: readonly string[];
+  /** Who says so. */
+  readonly url: string;
 }
 
 /** Ranges without a gap between them, the last one without an end: what is listed shapes them, and is not believed. */
-async function* pagesOf(listed: AsyncIterable<readonly Hex[]>, prefix: string): AsyncGenerator<Page> {
+async function* pagesOf(listed: AsyncIterable<KeyPage>, prefix: string): AsyncGenerator<Page> {
   let after = '';
-  let pending: readonly string[] = [];
-  for await (const page of listed) {
-    const upTo = pending.at(-1) ?? after;
-    const ends = page.map((key) => digitsOf(key).slice(prefix.length)).filter((end) => end > upTo);
+  let pending: Pick<Page, 'ends' | 'url'> = { ends: [], url: '' };
+  for await (const { keys, url } of listed) {
+    const upTo = pending.ends.at(-1) ?? after;
+    const ends = keys.map((key) => digitsOf(key).slice(prefix.length)).filter((end) => end > upTo);
     if (ends.length === 0) continue;
-    if (pending.length > 0) yield { ends: pending, after, upTo };
+    if (pending.ends.length > 0) yield { ...pending, after, upTo };
     after = upTo;
-    pending = ends;
+    pending = { ends: ends.sort(byOrder), url };
   }
-  yield { ends: ['', ...pending], after, upTo: '' };
+  yield { ...pending, after, upTo: '' };
+}
+
+function byOrder(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** The first of the keys, ascending and without their prefix, that is not among the entries, ascending too. */
+function absent(ends: readonly string[], entries: Entries, prefix: string): string | undefined {
+  let at = 0;
+  return ends.find((end) => {
+    const key = prefix + end;
+    while ((entries[at]?.[0] ?? key) < key) at++;
+    return entries[at]?.[0] !== key;
+  });
 }
 
 /** Ids that were in a map's changed parts and are no more. */

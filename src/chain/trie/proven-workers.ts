@@ -8,7 +8,7 @@ import { idOfKey } from '../storage/fast-hex.ts';
 import { layoutOf, type Layout } from '../storage/layout.ts';
 import { RowsWriter } from '../storage/rows-writer.ts';
 import { storagePrefix } from '../storage/storage-key.ts';
-import type { StorageReader } from '../storage/storage-reader.ts';
+import type { KeyPage, StorageReader } from '../storage/storage-reader.ts';
 import { emptyMap, type KnownMap } from './known-map.ts';
 import { findSubtree, lookUp } from './look-up.ts';
 import type { ProofNodes } from './proof-nodes.ts';
@@ -22,6 +22,8 @@ const gatekeeperKey = digitsOf(storagePrefix('PhalaRegistry', 'Gatekeeper'));
 /** `System.LastRuntimeUpgrade`: the version of the runtime that laid out the state. */
 const lastUpgradeKey = digitsOf(storagePrefix('System', 'LastRuntimeUpgrade'));
 const noEndpoints = new Uint8Array(0);
+/** Pages of keys that are listed where a reading goes on: one who makes keys up could list them for ever. */
+const maxUnreadPages = 100;
 const keysOfEveryBlock = [workersPrefix, endpointsPrefix, gatekeeperKey, lastUpgradeKey];
 
 /** Where a reading begins. */
@@ -50,19 +52,20 @@ export function createProvenWorkers(parts: ProvenWorkersParts): ProvenWorkers {
 
   /** What a node lists of the part of a map that was not read yet. Without it that part would be found branch by branch. */
   const unread = async (head: Head, prefix: string, { unreadAfter }: KnownMap, signal?: AbortSignal) => {
-    if (unreadAfter === undefined) return [];
-    const keys: string[] = [];
+    const pages: KeyPage[] = [];
+    if (unreadAfter === undefined) return pages;
     const after: Hex | undefined = unreadAfter === '' ? undefined : `0x${unreadAfter}`;
     for await (const page of storage.keyPages(`0x${prefix}`, head.hash, signal, after))
-      keys.push(...page.map(digitsOf));
-    return keys;
+      if (pages.push(page) === maxUnreadPages) break;
+    return pages;
   };
 
   const stateAt = async (head: Head, workers: KnownMap, endpoints: KnownMap, signal?: AbortSignal) => {
-    const listed = [
+    const pages = [
       ...(await unread(head, workersPrefix, workers, signal)),
       ...(await unread(head, endpointsPrefix, endpoints, signal)),
     ];
+    const listed = pages.flatMap(({ keys }) => keys.map(digitsOf));
     const work: Work<ProvenBlockState> = (nodes, root) => {
       const workerChanges = changesOf(nodes, root, workersPrefix, workers);
       const endpointChanges = changesOf(nodes, root, endpointsPrefix, endpoints);
@@ -75,6 +78,10 @@ export function createProvenWorkers(parts: ProvenWorkersParts): ProvenWorkers {
         ...(lastUpgrade === undefined ? [lastUpgradeKey] : []),
       ];
       if ('missing' in workerChanges || 'missing' in endpointChanges || missing.length > 0) return { missing };
+      for (const { keys, url } of pages) {
+        const invented = keys.find((key) => lookUp(nodes, root, digitsOf(key))?.is === undefined);
+        if (invented !== undefined) proofs.blame(url, head.hash, `it lists the key ${invented}, which is not there`);
+      }
       return {
         done: {
           workers: workerChanges.done,

@@ -1,18 +1,20 @@
 import { fromHex, toHex, type Hex } from '../../codec/index.ts';
-import { RelayError } from '../../errors/index.ts';
-import type { BlockNumber } from '../chain.ts';
-import { hashHeader, parseHeader, type Header } from '../head/header.ts';
+import { isRelayError, RelayError } from '../../errors/index.ts';
+import { abortable } from '../abort.ts';
+import type { BlockId, BlockNumber, Head } from '../chain.ts';
 import type { Answer, Connection } from '../rpc/connection.ts';
-import type { BlockReader } from '../storage/block-reader.ts';
+import type { BlockReader, BlockRequest } from '../storage/block-reader.ts';
 import { inWindow } from '../storage/in-window.ts';
 import { loadHash256, type Hash256 } from '../trie/proof-nodes.ts';
-import { blocksAtOnce, type BlockId } from './block-anchor.ts';
 import type { HashRuns } from './hash-runs.ts';
+import { hashHeader, parseHeader, type Header } from './header.ts';
 
 const method = 'chain_getHeader';
 /** Headers that are linked at once and held, 64 bytes each: what a backlog of any length takes of memory. */
 const segmentLength = 16_384;
 const framesInFlight = 4;
+/** Headers that are read at once: one frame each way. */
+const headersAtOnce = 64;
 const hashLength = 32;
 const entryLength = 2 * hashLength;
 
@@ -45,6 +47,16 @@ export class HeaderSegment {
     return this.#part(number, hashLength);
   }
 
+  /** All of them, oldest first. */
+  *heads(): Generator<Head> {
+    let { parentHash } = this;
+    for (let number = this.first; number <= this.last.number; number++) {
+      const hash = this.hash(number);
+      yield { number, hash, parentHash, stateRoot: this.stateRoot(number) };
+      parentHash = hash;
+    }
+  }
+
   #part(number: BlockNumber, offset: number): Hex {
     const at = (number - this.first) * entryLength + offset;
     return toHex(this.#entries.subarray(at, at + hashLength));
@@ -70,18 +82,18 @@ export class HeaderChain {
   /**
    * From `first` up to `trusted`, in pieces, oldest first. All headers are linked before the first piece is given: where
    * there are more than one piece holds, those above are read twice. Throws node-lies where no endpoint is left,
-   * state-discarded, chain-unreachable.
+   * state-discarded where no endpoint has one of the headers, chain-unreachable, aborted.
    */
-  async *segments(first: BlockNumber, trusted: BlockId): AsyncGenerator<HeaderSegment> {
+  async *segments(first: BlockNumber, trusted: BlockId, signal?: AbortSignal): AsyncGenerator<HeaderSegment> {
     const ends = [trusted];
     for (let end = trusted; end.number - first >= segmentLength; ends.push(end)) {
       const lowest = end.number - segmentLength + 1;
-      const { parentHash } = await this.#read(lowest, end);
+      const { parentHash } = await abortable(this.#read(lowest, end), signal);
       end = { number: lowest - 1, hash: parentHash };
     }
     let from = first;
     for (let end = ends.pop(); end !== undefined; end = ends.pop()) {
-      yield await this.#shared(from, end);
+      yield await abortable(this.#shared(from, end), signal);
       from = end.number + 1;
     }
   }
@@ -108,8 +120,7 @@ export class HeaderChain {
       const { hashes, url } = await this.#listed(first, number, hash);
       const headers = await this.#headers(hashes, hash256);
       for (let i = headers.length - 1; i >= 0 && hashes[i] === hash; i--) {
-        const header = headers[i];
-        if (header === undefined || header instanceof RelayError) throw header ?? noSuchBlock(hash);
+        const header = headers[i] ?? (await this.#header(hash, hash256));
         const at = (number - first) * entryLength;
         entries.set(fromHex(hash), at);
         entries.set(fromHex(header.stateRoot), at + hashLength);
@@ -128,34 +139,53 @@ export class HeaderChain {
     return { hashes: [...hashes, hash], url };
   }
 
-  /** Of blocks by hash; each hashes to that. An error for a block that no endpoint has, as one that was made up. */
-  async #headers(hashes: readonly Hex[], hash256: Hash256): Promise<(Header | RelayError)[]> {
-    const headers: (Header | RelayError)[] = [];
+  /** Of blocks by hash; each hashes to that. undefined where the node has none, as for a block that was made up. */
+  async #headers(hashes: readonly Hex[], hash256: Hash256): Promise<(Header | undefined)[]> {
+    const headers: (Header | undefined)[] = [];
     const frames: (readonly Hex[])[] = [];
-    for (let at = 0; at < hashes.length; at += blocksAtOnce) frames.push(hashes.slice(at, at + blocksAtOnce));
-    const read = (frame: readonly Hex[]): Promise<(Header | RelayError)[]> => this.#frame(frame, hash256);
+    for (let at = 0; at < hashes.length; at += headersAtOnce) frames.push(hashes.slice(at, at + headersAtOnce));
+    const read = (frame: readonly Hex[]): Promise<(Header | undefined)[]> => this.#frame(frame, hash256);
     for await (const frame of inWindow(frames, framesInFlight, read)) headers.push(...frame);
     return headers;
   }
 
-  async #frame(hashes: readonly Hex[], hash256: Hash256): Promise<(Header | RelayError)[]> {
-    const requests = hashes.map((hash) => ({ method, params: [hash], block: hash }));
+  async #frame(hashes: readonly Hex[], hash256: Hash256): Promise<(Header | undefined)[]> {
+    const requests = hashes.map(headerOf);
     const answers = await this.#blocks.askAll(requests, this.#connection.stopped);
-    const headers: (Header | RelayError)[] = [];
-    for (const [i, hash] of hashes.entries()) headers.push(await this.#checked(hash, answers[i], hash256));
-    return headers;
+    return hashes.map((hash, i) => {
+      const answer = answers[i];
+      return answer === undefined || answer instanceof RelayError ? undefined : this.#checked(hash, answer, hash256);
+    });
   }
 
-  async #checked(hash: Hex, first: Answer | RelayError | undefined, hash256: Hash256): Promise<Header | RelayError> {
-    for (let answer = first; ;) {
-      if (answer instanceof RelayError) return answer;
-      if (answer === undefined || answer.result === null) return noSuchBlock(hash);
-      const header = parseHeader(answer.result);
-      if (hashHeader(header, hash256) === hash) return header;
-      const details = { url: answer.url, block: hash, reason: 'the header it gives for it does not have that hash' };
-      this.#connection.leave(answer.url, new RelayError('node-lies', { details }));
-      answer = await this.#blocks.ask(method, [hash], hash, this.#connection.stopped);
+  /** Alone, at whatever endpoint has it. Throws state-discarded where none has. */
+  async #header(hash: Hex, hash256: Hash256): Promise<Header> {
+    for (;;) {
+      const { value, url } = await this.#blocks.askAs(headerOf(hash), parseHeader, {
+        signal: this.#connection.stopped,
+      });
+      const header = this.#held(value, hash, url, hash256);
+      if (header !== undefined) return header;
     }
+  }
+
+  #checked(hash: Hex, { result, url }: Answer, hash256: Hash256): Header | undefined {
+    if (result === null) return undefined;
+    try {
+      return this.#held(parseHeader(result), hash, url, hash256);
+    } catch (error) {
+      if (!isRelayError(error, 'rpc-failed')) throw error;
+      this.#connection.distrust(url, error.message);
+      return undefined;
+    }
+  }
+
+  /** undefined for a header that has another hash: who gave it is left. */
+  #held(header: Header, hash: Hex, url: string, hash256: Hash256): Header | undefined {
+    if (hashHeader(header, hash256) === hash) return header;
+    const details = { url, block: hash, reason: 'the header it gives for it does not have that hash' };
+    this.#connection.leave(url, new RelayError('node-lies', { details }));
+    return undefined;
   }
 
   #blame(url: string, number: BlockNumber, hash: Hex): void {
@@ -165,6 +195,6 @@ export class HeaderChain {
   }
 }
 
-function noSuchBlock(block: Hex): RelayError {
-  return new RelayError('state-discarded', { details: { block, reason: 'the node has no such block' } });
+function headerOf(hash: Hex): BlockRequest {
+  return { method, params: [hash], block: hash };
 }
