@@ -70,7 +70,7 @@ export class ReplayWindow {
       store: this.#store,
       nowMs,
       retentionMs: this.#retentionMs,
-      known: (channel) => this.#channels.get(nameOf(channel)),
+      known: (channel) => this.#known(channel),
       marksOf: (channel) => this.#marksOf(channel),
     });
   }
@@ -110,11 +110,20 @@ export class ReplayWindow {
     this.#channels.clear();
   }
 
-  async #marksOf(channel: ChannelId): Promise<ChannelMarks> {
+  #known(channel: ChannelId): ChannelMarks | undefined {
     const name = nameOf(channel);
-    const known = this.#channels.get(name);
+    const marks = this.#channels.get(name);
+    if (marks === undefined) return undefined;
+    this.#channels.delete(name);
+    this.#channels.set(name, marks);
+    return marks;
+  }
+
+  async #marksOf(channel: ChannelId): Promise<ChannelMarks> {
+    const known = this.#known(channel);
     if (known !== undefined) return known;
     const marks = await ChannelMarks.read(this.#store, channel);
+    const name = nameOf(channel);
     const [oldest] = this.#channels.keys();
     if (this.#channels.size >= maxChannels && oldest !== undefined) this.#channels.delete(oldest);
     this.#channels.set(name, marks);
@@ -160,8 +169,8 @@ export class WindowBatch {
   readonly #parts: BatchParts;
   readonly #writes: Write[] = [];
   readonly #admitted = new Map<ChannelMarks, Admitted>();
-  /** By sender, of those met in this batch. */
-  readonly #met = new Map<Hex, { readonly channel: ChannelId; readonly marks: ChannelMarks }>();
+  /** Of the channels met in this batch, by sender: they are not in the store yet, whatever the window forgets meanwhile. */
+  readonly #met = new Map<Hex, { readonly channel: ChannelId; readonly marks: ChannelMarks }[]>();
   readonly #window: bigint;
   readonly #relayFloor: bigint;
   readonly #aheadFrom: bigint;
@@ -179,8 +188,7 @@ export class WindowBatch {
     const admitted = this.admitNow(arrival);
     if (admitted !== undefined) return admitted;
     const { channel, nonce } = arrival;
-    const marks = await this.#parts.marksOf(channel);
-    this.#met.set(channel.from, { channel, marks });
+    const marks = await this.#marksOf(channel);
     if (nonce <= marks.top) {
       if (this.#admitted.get(marks)?.has(nonce) === true) return false;
       if ((await findSeen(this.#parts.store, marks, nonce)) !== undefined) return false;
@@ -209,11 +217,22 @@ export class WindowBatch {
     return this.#writes;
   }
 
+  async #marksOf(channel: ChannelId): Promise<ChannelMarks> {
+    return this.#knownMarks(channel) ?? this.#meet(channel, await this.#parts.marksOf(channel));
+  }
+
   #knownMarks(channel: ChannelId): ChannelMarks | undefined {
-    const met = this.#met.get(channel.from);
-    if (met?.channel.to === channel.to && met.channel.fromKind === channel.fromKind) return met.marks;
+    const { fromKind, from, to } = channel;
+    const met = this.#met.get(from)?.find((each) => each.channel.to === to && each.channel.fromKind === fromKind);
+    if (met !== undefined) return met.marks;
     const marks = this.#parts.known(channel);
-    if (marks !== undefined) this.#met.set(channel.from, { channel, marks });
+    return marks === undefined ? undefined : this.#meet(channel, marks);
+  }
+
+  #meet(channel: ChannelId, marks: ChannelMarks): ChannelMarks {
+    const met = this.#met.get(channel.from);
+    if (met === undefined) this.#met.set(channel.from, [{ channel, marks }]);
+    else met.push({ channel, marks });
     return marks;
   }
 
@@ -329,7 +348,7 @@ export class WindowBatch {
     });
     for (const [key] of due) {
       const { channel, nonce } = readAheadKey(key);
-      const marks = await this.#parts.marksOf(channel);
+      const marks = await this.#marksOf(channel);
       this.#writes.push({ key, value: undefined });
       const isStillNeeded = nonce >= this.#floor('chain', marks) && (await this.#isOnChain(marks, nonce));
       if (isStillNeeded) this.#writes.push({ key: aheadKey(nowMs, marks, nonce), value: nothing });

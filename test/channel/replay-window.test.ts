@@ -288,6 +288,21 @@ describe('channel: the replay window', () => {
     );
   });
 
+  it('accepts a nonce once in a batch of more channels than it holds in memory', async () => {
+    const batch = window.begin();
+    const nonce = at(now);
+    const twin: ChannelId = { ...channel, fromKind: 'account' };
+    assert.equal(await batch.admit(arrival(nonce, 'chain')), true);
+    assert.equal(await batch.admit(arrival(nonce, 'chain', twin)), true);
+    for (let n = 0; n < 4_200; n++) {
+      const from = `0x${n.toString(16).padStart(64, '0')}` as const;
+      assert.equal(await batch.admit(arrival(nonce, 'chain', { ...channel, from })), true);
+    }
+    for (const of of [channel, twin]) assert.equal(await batch.admit(arrival(nonce, 'chain', of)), false);
+    await store.commit(await batch.finish());
+    for (const of of [channel, twin]) assert.equal(await admit(nonce, 'relay', of), 'seen');
+  });
+
   it('says replay-too-old for what is below the floor', async () => {
     const error = await rejected(window.admit(arrival(0n, 'relay')), 'replay-too-old');
     assert.match(error.remedy, /new nonce/);
