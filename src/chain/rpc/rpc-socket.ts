@@ -5,7 +5,7 @@ import { createWebSocket, type PlainSocket } from './web-socket.ts';
 
 /** How long one request may take before its socket counts as dead. */
 const requestTimeoutMs = 30_000;
-/** Requests on the way at once; more wait for their turn, so that a node is not flooded whatever its callers do. */
+/** Frames on the way at once; more wait for their turn, so that a node is not flooded whatever its callers do. */
 const maxInFlight = 32;
 /** WebSocket close code: a message was too big for its receiver (RFC 6455, section 7.4.1). */
 const tooBigCode = 1009;
@@ -29,12 +29,11 @@ interface Pending {
   readonly onResult: ((result: unknown) => void) | undefined;
 }
 
-/** A request that waits for its turn. */
+/** A frame that waits for its turn. */
 interface Queued {
-  readonly params: readonly unknown[];
-  readonly pending: Omit<Pending, 'timer'>;
-  readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
+  readonly send: () => void;
+  readonly reject: (error: Error) => void;
 }
 
 interface Message {
@@ -121,24 +120,24 @@ export class RpcSocket {
   }
 
   /**
-   * Several requests in one frame, which spares both ends most of the work that small ones make. In the place of an
-   * answer stands an RpcError where there is one. Throws BatchRefused, ConnectionLost or aborted.
+   * Several requests in one frame, which spares both ends most of the work that small ones make; it counts as one. In the
+   * place of an answer stands an RpcError where there is one. Throws BatchRefused, ConnectionLost or aborted.
    */
   requestAll(calls: readonly RpcCall[], { signal, timeoutMs = requestTimeoutMs }: RequestOptions = {}) {
-    if (this.#lost !== undefined) return Promise.reject(this.#lost);
-    const batch = new RpcBatch(this.#nextId, calls);
-    this.#nextId += calls.length;
-    this.#batches.push(batch);
-    const timer = setTimeout(() => {
-      this.#end(`no answer to ${calls[0]?.[0]} within ${timeoutMs} ms`);
-    }, timeoutMs);
-    this.#socket.send(batch.text);
-    const answers = batch.answers.finally(() => {
-      clearTimeout(timer);
-      const at = this.#batches.indexOf(batch);
-      if (at >= 0) this.#batches.splice(at, 1);
+    return this.#inTurn<unknown[]>(signal, (resolve, reject) => {
+      const batch = new RpcBatch(this.#nextId, calls);
+      this.#nextId += calls.length;
+      this.#batches.push(batch);
+      const timer = this.#deadline(calls[0]?.[0] ?? '', timeoutMs);
+      const done = (): void => {
+        clearTimeout(timer);
+        const at = this.#batches.indexOf(batch);
+        if (at >= 0) this.#batches.splice(at, 1);
+        this.#pump();
+      };
+      batch.answers.finally(done).then(resolve, reject);
+      this.#socket.send(batch.text);
     });
-    return abortable(answers, signal);
   }
 
   /**
@@ -187,9 +186,21 @@ export class RpcSocket {
     { signal, timeoutMs = requestTimeoutMs }: RequestOptions,
     onResult: ((result: unknown) => void) | undefined,
   ): Promise<unknown> {
+    return this.#inTurn(signal, (resolve, reject) => {
+      const id = this.#nextId++;
+      this.#pending.set(id, { method, resolve, reject, onResult, timer: this.#deadline(method, timeoutMs) });
+      this.#socket.send(JSON.stringify({ jsonrpc: '2.0', id, method, params }));
+    });
+  }
+
+  /** Calls `send` when the window has room. */
+  #inTurn<T>(
+    signal: AbortSignal | undefined,
+    send: (resolve: (answer: T) => void, reject: (error: Error) => void) => void,
+  ): Promise<T> {
     if (this.#lost !== undefined) return Promise.reject(this.#lost);
-    const answer = new Promise<unknown>((resolve, reject) => {
-      this.#queue.push({ params, pending: { method, resolve, reject, onResult }, timeoutMs, signal });
+    const answer = new Promise<T>((resolve, reject) => {
+      this.#queue.push({ signal, reject, send: () => send(resolve, reject) });
     });
     this.#pump();
     return abortable(answer, signal);
@@ -197,22 +208,18 @@ export class RpcSocket {
 
   /** Sends what waits as far as the window allows. */
   #pump(): void {
-    while (this.#pending.size < maxInFlight) {
+    while (this.#pending.size + this.#batches.length < maxInFlight) {
       const next = this.#queue.shift();
       if (next === undefined) return;
-      const { params, pending, timeoutMs, signal } = next;
-      if (signal?.aborted === true) {
-        pending.reject(aborted(signal));
-        continue;
-      }
-      const { method } = pending;
-      const timer = setTimeout(() => {
-        this.#end(`no answer to ${method} within ${timeoutMs} ms`);
-      }, timeoutMs);
-      const id = this.#nextId++;
-      this.#pending.set(id, { ...pending, timer });
-      this.#socket.send(JSON.stringify({ jsonrpc: '2.0', id, method, params }));
+      if (next.signal?.aborted === true) next.reject(aborted(next.signal));
+      else next.send();
     }
+  }
+
+  #deadline(method: string, timeoutMs: number): ReturnType<typeof setTimeout> {
+    return setTimeout(() => {
+      this.#end(`no answer to ${method} within ${timeoutMs} ms`);
+    }, timeoutMs);
   }
 
   #receive(data: unknown): void {
@@ -281,7 +288,7 @@ export class RpcSocket {
       clearTimeout(timer);
       reject(lost);
     }
-    for (const { pending } of this.#queue) pending.reject(new ConnectionLost(this.url, reason));
+    for (const { reject } of this.#queue) reject(new ConnectionLost(this.url, reason));
     this.#pending.clear();
     this.#queue = [];
     for (const batch of this.#batches) batch.fail(lost);
