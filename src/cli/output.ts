@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { Hex } from '../codec/index.ts';
 
 /** A line of `--json`; 64-bit integers go as decimal text. */
@@ -9,9 +10,15 @@ export interface Output {
   print(event: JsonEvent, human: string): void;
   /** To people only: what --json leaves out. */
   say(human: string): void;
+  /** Resolves once a slow reader has taken most of what was printed: for whoever prints without an end. */
+  drained(): Promise<void>;
 }
 
-export function createOutput(isJson: boolean, write: (text: string) => void = toStdout): Output {
+export function createOutput(
+  isJson: boolean,
+  write: (text: string) => void = toStdout,
+  drained: () => Promise<void> = stdoutDrained,
+): Output {
   return {
     isJson,
     print: (event, human) => {
@@ -20,6 +27,7 @@ export function createOutput(isJson: boolean, write: (text: string) => void = to
     say: (human) => {
       if (!isJson) write(`${human}\n`);
     },
+    drained,
   };
 }
 
@@ -34,4 +42,8 @@ function plainNumbers(_: string, value: unknown): unknown {
 
 function toStdout(text: string): void {
   process.stdout.write(text);
+}
+
+async function stdoutDrained(): Promise<void> {
+  if (process.stdout.writableNeedDrain) await once(process.stdout, 'drain');
 }

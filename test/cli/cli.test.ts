@@ -5,6 +5,7 @@ import { accountFromSuri, connectChain } from '../../src/chain/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { encodeAddress } from '@polkadot/util-crypto';
 import { temporaryFolder } from '../support/entities.ts';
+import { endpointList, endpointsKey } from '../support/genesis-spec.ts';
 import { describeRealNode, startRealNode } from '../support/real-node.ts';
 import { RunningCli, runCli, type Line } from './run-cli.ts';
 
@@ -153,6 +154,26 @@ describe('cli', () => {
     await watch.line(({ endpoints }) => Array.isArray(endpoints) && endpoints.includes('https://nested.example'));
     await own.close();
     await chain.stop();
+  });
+
+  it('tells who reads slowly of a worker as it is then, once, however often it changed', async () => {
+    await using many = await startDevChain({ workers: 1_500 });
+    await using watch = new RunningCli(['workers', '--watch', '--ws', many.ws]);
+    watch.readNothing();
+    const [worker] = [...many.workers];
+    assert.ok(worker !== undefined);
+    const put = (url: string) => many.setStorage([[endpointsKey(worker.identity), endpointList([url])]]);
+    // What it prints first is more than any buffer takes: it stands still meanwhile.
+    for (let i = 0; i < 5; i++) await put(`https://${i}.example`);
+    watch.readOn();
+    await watch.line(({ event }) => event === 'ready');
+    await put('https://last.example');
+    await watch.line(({ endpoints }) => Array.isArray(endpoints) && endpoints[0] === 'https://last.example');
+    const lines = watch.lines.filter(({ identity }) => identity === worker.identity);
+    const told = lines.map(({ event, endpoints }) => [event, (endpoints as string[])[0]]);
+    assert.equal(told[0]?.[0], 'added');
+    assert.deepEqual(told.at(-1), ['changed', 'https://last.example']);
+    assert.ok(told.length <= 3, JSON.stringify(told));
   });
 
   it('prints one line per worker without --watch, and ends', async () => {

@@ -1,5 +1,5 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
-import { createInterface } from 'node:readline';
+import { createInterface, type Interface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 /** The built command line, as users run it. */
@@ -48,6 +48,7 @@ export class RunningCli implements AsyncDisposable {
   readonly lines: Line[] = [];
   readonly #child: ChildProcess;
   readonly #ended: Promise<number | null>;
+  readonly #reader: Interface | undefined;
   #stderr = '';
   #hasEnded = false;
   #wake: () => void = () => undefined;
@@ -60,7 +61,7 @@ export class RunningCli implements AsyncDisposable {
     const { stdout, stderr } = this.#child;
     stderr?.on('data', (data: Buffer) => (this.#stderr += data.toString()));
     if (stdout !== null)
-      createInterface(stdout).on('line', (line) => {
+      this.#reader = createInterface(stdout).on('line', (line) => {
         this.lines.push(JSON.parse(line) as Line);
         this.#wake();
       });
@@ -88,6 +89,15 @@ export class RunningCli implements AsyncDisposable {
   /** Its exit code, once it has ended. */
   get exit(): Promise<number | null> {
     return this.#ended;
+  }
+
+  /** Reads nothing more of what it prints, until {@link readOn}. */
+  readNothing(): void {
+    this.#reader?.pause();
+  }
+
+  readOn(): void {
+    this.#reader?.resume();
   }
 
   write(text: string): void {

@@ -1,7 +1,11 @@
 import type { Command } from 'commander';
-import { lastValueFrom, takeUntil, tap, from } from 'rxjs';
-import { toHex } from '../../codec/index.ts';
-import { watchWorkerState, type WorkerChange, type WorkerEntry } from '../../worker-state/index.ts';
+import { toHex, type Hex } from '../../codec/index.ts';
+import {
+  watchWorkerState,
+  type WorkerChange,
+  type WorkerEntry,
+  type WorkerStateView,
+} from '../../worker-state/index.ts';
 import { action, command, type Context } from '../command.ts';
 import { short, type Output } from '../output.ts';
 import { openChain, verified } from '../session.ts';
@@ -26,32 +30,47 @@ export function workersCommand(): Command {
 async function workers({ settings, flags, output, signal, interrupted }: Context<Flags>): Promise<void> {
   await using chain = await openChain(settings, signal);
   await using watch = watchWorkerState(chain, { finality: settings.finality, ...verified(settings) });
-  const seen: WorkerChange[] = [];
-  // Held back until the snapshot is printed, so that none falls between the two.
-  let onChange = (change: WorkerChange): void => void seen.push(change);
-  const changes = lastValueFrom(
-    watch.changes$.pipe(
-      tap((change) => {
-        onChange(change);
-      }),
-      takeUntil(from(interrupted)),
-    ),
-    { defaultValue: undefined },
-  );
-  changes.catch(() => undefined); // awaited below
   await Promise.race([watch.ready, interrupted]);
+  // Opened together with the view that is printed, so that none falls between the two.
+  const steps = watch.steps();
+  void interrupted.then(() => steps.return?.());
+  const drained = (): Promise<void> => Promise.race([output.drained(), interrupted]);
   const { block } = watch.state.at;
-  for (const worker of watch.state.values()) printWorker(output, 'added', worker, block);
+  const printed = new Set<Hex>();
+  for (const worker of watch.state.values()) {
+    printWorker(output, 'added', worker, block);
+    if (flags.watch === true) printed.add(worker.identity);
+    await drained();
+    if (signal.aborted) return;
+  }
   if (flags.watch !== true) return;
   output.print(
-    { event: 'ready', block, workers: watch.state.size, trust: watch.stats.trust },
-    `${watch.state.size} worker(s) at block ${block}; watching.`,
+    { event: 'ready', block, workers: printed.size, trust: watch.stats.trust },
+    `${printed.size} worker(s) at block ${block}; watching.`,
   );
-  onChange = (change) => {
-    printChange(output, change);
-  };
-  for (const change of seen) if (change.block > block) printChange(output, change);
-  await changes;
+  for await (const step of steps) {
+    if (step.isReset) printAgain(output, watch.state, printed);
+    for (const change of step.changes) {
+      if (change.type === 'added') printed.add(change.worker.identity);
+      if (change.type === 'removed') printed.delete(change.worker.identity);
+      printChange(output, change);
+    }
+    await drained();
+  }
+}
+
+/** So much changed while stdout was not read that it is not known what: all there is, and who is no more. */
+function printAgain(output: Output, state: WorkerStateView, printed: Set<Hex>): void {
+  const { block } = state.at;
+  for (const identity of printed) {
+    if (state.has(identity)) continue;
+    printed.delete(identity);
+    output.print({ event: 'removed', identity, block }, `removed ${identity}`);
+  }
+  for (const worker of state.values()) {
+    printWorker(output, printed.has(worker.identity) ? 'changed' : 'added', worker, block);
+    printed.add(worker.identity);
+  }
 }
 
 function printChange(output: Output, change: WorkerChange): void {
