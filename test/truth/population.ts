@@ -35,6 +35,7 @@ export class Population {
   readonly #genesisHash: Hex;
   readonly #members: Member[] = [];
   readonly #payloads: Payload[] = [];
+  readonly #made = new Map<string, number>();
 
   constructor(dice: Dice, genesisHash: Hex) {
     this.#dice = dice;
@@ -57,6 +58,16 @@ export class Population {
     const calls: ChainCall[] = [];
     while (calls.length < count) calls.push(this.#call(api, now));
     return calls;
+  }
+
+  /** Registrations of so many who were not there, enough to fill a block. */
+  joins(api: ApiPromise, count: number): ChainCall[] {
+    return Array.from({ length: count }, () => this.#register(api, this.#join()));
+  }
+
+  /** Calls that were made, by kind. */
+  get made(): Readonly<Record<string, number>> {
+    return Object.fromEntries(this.#made);
   }
 
   /** Calls of sudo: a gatekeeper comes or goes, a worker is gone, another one has been registered by force. */
@@ -84,7 +95,15 @@ export class Population {
     if (this.#dice.chance(0.05)) return this.#register(api, this.#dice.pick(this.#members));
     const replayed = this.#payloads.length > 0 && this.#dice.chance(0.15);
     const payload = replayed ? this.#dice.pick(this.#payloads) : this.#payload(now);
-    return this.#nested(api, publish(api, payload));
+    const call = publish(api, payload);
+    const nested = this.#nested(api, call);
+    this.#count(`${nested === call ? 'plain' : 'nested'} endpoint changes`);
+    if (replayed) this.#count('of them replayed');
+    return nested;
+  }
+
+  #count(kind: string): void {
+    this.#made.set(kind, (this.#made.get(kind) ?? 0) + 1);
   }
 
   #join(): Member {
@@ -96,6 +115,7 @@ export class Population {
   }
 
   #register({ tx }: ApiPromise, { identity }: Member): ChainCall {
+    this.#count('registrations');
     return tx.phalaRegistry.registerWorkerV2(
       {
         version: 1,

@@ -15,6 +15,8 @@ const artifacts = new URL('../../runtime/artifacts/', import.meta.url);
 const lastUpgradeKey = storagePrefix('System', 'LastRuntimeUpgrade');
 /** Calls in one extrinsic, at most. */
 const maxBatch = 150;
+/** Registrations in one more, at most. */
+const maxJoins = 120;
 
 /** Blocks after which what hints missed is found: what root does to storage has no hint. */
 export const reconcileBlocks = 5;
@@ -27,8 +29,8 @@ export interface World {
   readonly proxies: readonly RpcProxy[];
   /** A way whose proofs are lies; given to whoever verifies. */
   readonly liar: RpcProxy;
-  /** Things that happen to the node itself; each resolves when it can be posted to again. */
-  readonly mishaps: readonly (() => Promise<unknown>)[];
+  /** Things that happen to the node itself, by name; each resolves when it can be posted to again. */
+  readonly mishaps: Readonly<Record<string, () => Promise<unknown>>>;
   /**
    * Called when all faults are over: finalizes {@link reconcileBlocks} more than all that was posted, and brings the chain
    * to a standstill.
@@ -43,7 +45,10 @@ export interface RunOptions {
 
 export interface RunResult {
   readonly workers: number;
-  readonly calls: number;
+  /** Calls by kind. */
+  readonly calls: Readonly<Record<string, number>>;
+  /** What happened to the node. */
+  readonly mishaps: Readonly<Record<string, number>>;
   readonly changes: Readonly<Record<string, number>>;
   readonly faults: Readonly<Record<string, number>>;
   /** Changes that hints missed and a reconcile found, by follower: root's writes to storage, above all. */
@@ -77,21 +82,24 @@ export async function runAgainstTruth(world: World, { dice, steps }: RunOptions)
     for (const { finality, verify } of kinds) followers.push(await follow(world, finality, verify));
     for (const proxy of world.proxies) proxy.fault = faultsBy(dice);
     const [legacyAt, currentAt] = [Math.floor(steps / 3), Math.floor((2 * steps) / 3)];
-    const dueAt = world.mishaps.map((_, i) => Math.floor(((i + 0.5) * steps) / world.mishaps.length));
-    let calls = 0;
+    const names = Object.keys(world.mishaps);
+    const dueAt = names.map((_, i) => Math.floor(((i + 0.5) * steps) / names.length));
+    const mishaps: Record<string, number> = {};
     for (let step = 0; step < steps; step++) {
       for (const { mirror } of followers) mirror.check();
       if (step === legacyAt) await posting.root((wallet) => upgradeToLegacy(wallet));
       if (step === currentAt) await posting.root((wallet) => upgradeToCurrent(wallet));
       // Each of them at least once.
-      const due = world.mishaps[dueAt.indexOf(step)];
-      if (due !== undefined) await due();
-      else if (dice.chance(0.2)) await dice.pick(world.mishaps)();
+      const mishap = names[dueAt.indexOf(step)] ?? (dice.chance(0.2) ? dice.pick(names) : undefined);
+      if (mishap !== undefined) {
+        mishaps[mishap] = (mishaps[mishap] ?? 0) + 1;
+        await world.mishaps[mishap]?.();
+      }
       const wallet = await posting.wallet();
       const batch = population.calls(wallet.api, 1 + dice.below(maxBatch), await chainTime(wallet));
-      calls += batch.length;
       const isMixed = dice.chance(0.5);
       await posting.post(isMixed ? [...batch, ...asRoot(wallet.api, population.rootCalls(wallet.api))] : batch);
+      await posting.post(population.joins(wallet.api, 1 + dice.below(maxJoins)));
       if (dice.chance(0.2)) await posting.root(({ api }) => Promise.resolve(population.rootCalls(api)));
     }
     for (const proxy of world.proxies) proxy.fault = () => undefined;
@@ -102,7 +110,8 @@ export async function runAgainstTruth(world: World, { dice, steps }: RunOptions)
     for (const { made } of world.proxies) for (const [kind, count] of made) faults[kind] = (faults[kind] ?? 0) + count;
     return {
       workers: population.size,
-      calls,
+      calls: population.made,
+      mishaps,
       changes: Object.fromEntries(followers.map(({ name, mirror }) => [name, mirror.changes])),
       faults,
       missed: Object.fromEntries(followers.map(({ name, watch }) => [name, watch.stats.missed])),

@@ -14,12 +14,15 @@ export function runSettings(steps: number): RunSettings {
   };
 }
 
-export function reportRun(seed: number, { workers, calls, changes, faults, missed }: RunResult): void {
+export function reportRun(seed: number, { workers, calls, mishaps, changes, faults, missed }: RunResult): void {
   const list = (counts: Readonly<Record<string, number>>): string =>
     Object.entries(counts)
       .map(([name, count]) => `${count} ${name}`)
       .join(', ');
-  process.stderr.write(
-    `      seed ${seed}: ${calls} calls, ${workers} workers; changes seen: ${list(changes)}; missed by hints: ${list(missed)}; faults: ${list(faults)}\n`,
-  );
+  const lines = [
+    `seed ${seed}: ${list(calls)}; ${workers} workers`,
+    `mishaps: ${list(mishaps)}; faults: ${list(faults)}`,
+    `changes seen: ${list(changes)}; missed by hints: ${list(missed)}`,
+  ];
+  process.stderr.write(lines.map((line) => `      ${line}\n`).join(''));
 }
