@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ApiPromise, WsProvider } from '@polkadot/api';
 import type { ProviderInterface } from '@polkadot/rpc-provider/types';
 import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
 import type * as Crypto from '../../src/crypto/index.ts';
@@ -36,6 +35,8 @@ const gets = 1_000;
 
 /** `entries()` of both maps by @polkadot/api. */
 const entries: Variant = async ({ url, workers }) => {
+  // The others need not wait for it.
+  const { ApiPromise, WsProvider } = await import('@polkadot/api');
   const api = await ApiPromise.create({
     provider: new WsProvider(url) as unknown as ProviderInterface,
     noInitWarn: true,
