@@ -401,7 +401,9 @@ export interface Chain extends AsyncDisposable {
   /** On the branch of the best head. undefined where there is no such block yet. */
   headAt(number: BlockNumber, signal?: AbortSignal): Promise<Head | undefined>;
   /** Every block once, in order, gaps filled; survives reconnects. Errors only with what no reconnect can mend. */
-  heads$(options?: HeadsOptions): Observable<HeadEvent>;
+  finalizedHeads$(options?: Omit<HeadsOptions, 'finality'>): Observable<HeadEvent>;
+  /** The same of best blocks, with `retracted` for those that a reorg takes. */
+  bestHeads$(options?: Pick<HeadsOptions, 'from' | 'after'>): Observable<HeadEvent>;
   /** The same, pulled: a consumer that awaits between two heads holds the reading back. Throws aborted, chain-stopped. */
   headEvents(options?: HeadsOptions, signal?: AbortSignal): AsyncGenerator<HeadEvent, never>;
   at(hash: Hex): BlockView;

@@ -20,8 +20,8 @@ describe('heads', () => {
 
   it('begin with the present head', async () => {
     await dev.newBlock({ count: 5 });
-    using best = record(chain.heads$({ finality: 'best' }));
-    using finalized = record(chain.heads$());
+    using best = record(chain.bestHeads$());
+    using finalized = record(chain.finalizedHeads$());
     await best.until(({ length }) => length > 0);
     await finalized.until(({ length }) => length > 0);
     assert.equal(best.values[0]?.head.hash, dev.head.hash);
@@ -30,8 +30,8 @@ describe('heads', () => {
 
   it('give every block once, from any block on, however the node jumps', async () => {
     await dev.newBlock({ count: 22 });
-    using finalized = record(chain.heads$({ from: 0 }));
-    using best = record(chain.heads$({ finality: 'best', from: 2 }));
+    using finalized = record(chain.finalizedHeads$({ from: 0 }));
+    using best = record(chain.bestHeads$({ from: 2 }));
     await dev.newBlock({ count: 22 });
     await finalized.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
     await best.until((events) => events.at(-1)?.head.hash === dev.head.hash);
@@ -42,7 +42,7 @@ describe('heads', () => {
   });
 
   it('wait for a first block that is yet to come', async () => {
-    using best = record(chain.heads$({ finality: 'best', from: 4 }));
+    using best = record(chain.bestHeads$({ from: 4 }));
     await dev.newBlock({ count: 6 });
     await best.until((events) => events.at(-1)?.head.hash === dev.head.hash);
     assert.equal(best.values[0]?.head.number, 4);
@@ -52,7 +52,7 @@ describe('heads', () => {
   it('take back what a reorg takes, newest first', async () => {
     await dev.newBlock({ count: 5 });
     const start = dev.head.number;
-    using best = record(chain.heads$({ finality: 'best', from: start - 2 }));
+    using best = record(chain.bestHeads$({ from: start - 2 }));
     await best.until((events) => events.at(-1)?.head.hash === dev.head.hash);
     const fork = await dev.reorg(start - 2);
     await best.until((events) => events.some(({ type }) => type === 'retracted'));
@@ -66,7 +66,7 @@ describe('heads', () => {
   it('take back more than was asked for by number, where the reorg is that deep', async () => {
     await dev.newBlock({ count: 5 });
     const start = dev.head.number;
-    using best = record(chain.heads$({ finality: 'best' }));
+    using best = record(chain.bestHeads$());
     await best.until(({ length }) => length === 1);
     await dev.reorg(start - 2);
     await best.until(({ length }) => length === 2);
@@ -78,9 +78,9 @@ describe('heads', () => {
   it('go on behind a block that was seen', async () => {
     await dev.newBlock({ count: 6 });
     const after = (await chain.headAt(dev.finalized.number - 1))!;
-    using finalized = record(chain.heads$({ after }));
-    using best = record(chain.heads$({ finality: 'best', after }));
-    using agreed = record(chain.heads$({ agreed: true, after }));
+    using finalized = record(chain.finalizedHeads$({ after }));
+    using best = record(chain.bestHeads$({ after }));
+    using agreed = record(chain.finalizedHeads$({ agreed: true, after }));
     for (const { until } of [finalized, agreed])
       await until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
     await best.until((events) => events.at(-1)?.head.hash === dev.head.hash);
@@ -95,18 +95,18 @@ describe('heads', () => {
     const after = dev.head;
     await dev.reorg(after.number - 2);
     await dev.newBlock({ count: 4 });
-    using best = record(chain.heads$({ finality: 'best', after }));
+    using best = record(chain.bestHeads$({ after }));
     await best.until((events) => events.at(-1)?.head.hash === dev.head.hash);
     const ahead = [1, 2, 3, 4].map((n) => `+${after.number - 2 + n}`).join(' ');
     assert.equal(numbers(best.values), `-${after.number} -${after.number - 1} ${ahead}`);
     const fork = { number: after.number - 2, hash: after.hash };
-    using finalized = record(chain.heads$({ after: { ...fork, number: dev.finalized.number - 1 } }));
+    using finalized = record(chain.finalizedHeads$({ after: { ...fork, number: dev.finalized.number - 1 } }));
     await assert.rejects(
       finalized.until(() => false),
       withCode('chain-forked'),
     );
     const unknown = { number: 3, hash: `0x${'12'.repeat(32)}` } as const;
-    using lost = record(chain.heads$({ finality: 'best', after: unknown }));
+    using lost = record(chain.bestHeads$({ after: unknown }));
     await assert.rejects(
       lost.until(() => false),
       withCode('state-discarded', unknown.hash),
@@ -117,7 +117,7 @@ describe('heads', () => {
     await dev.newBlock({ count: 4 });
     const after = dev.head;
     await dev.reorg(after.number - 1);
-    using best = record(chain.heads$({ finality: 'best', after }));
+    using best = record(chain.bestHeads$({ after }));
     await dev.reorg(after.hash);
     await dev.newBlock();
     await best.until((events) => events.at(-1)?.head.hash === dev.head.hash);
@@ -125,8 +125,8 @@ describe('heads', () => {
   });
 
   it('leave nothing out and repeat nothing over cuts', async () => {
-    using finalized = record(chain.heads$({ from: 0 }));
-    using best = record(chain.heads$({ finality: 'best', from: 0 }));
+    using finalized = record(chain.finalizedHeads$({ from: 0 }));
+    using best = record(chain.bestHeads$({ from: 0 }));
     for (let i = 0; i < 5; i++) {
       await dev.newBlock({ count: 4 });
       dev.cutSockets();
@@ -149,7 +149,7 @@ describe('heads', () => {
   });
 
   it('complete when the chain is stopped, and end with their signal', async () => {
-    using finalized = record(chain.heads$());
+    using finalized = record(chain.finalizedHeads$());
     const stopping = new AbortController();
     const pulled = chain.headEvents({}, stopping.signal);
     await pulled.next();
@@ -209,8 +209,8 @@ describe('heads', () => {
       proxy.refuse = (method) =>
         reads.includes(method) && left-- > 0 ? new Refusal('Too many requests', code) : undefined;
       await dev.newBlock({ count: 30 });
-      using finalized = record(through.heads$({ from: 0 }));
-      using best = record(through.heads$({ finality: 'best', from: 0 }));
+      using finalized = record(through.finalizedHeads$({ from: 0 }));
+      using best = record(through.bestHeads$({ from: 0 }));
       await finalized.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
       await best.until((events) => events.at(-1)?.head.hash === dev.head.hash);
       assert.ok(left <= 0 && isChain(finalized.values) && isChain(best.values));
@@ -227,7 +227,7 @@ describe('heads', () => {
     await using proxy = await startProxy(dev.ws);
     await using through = await connectChain({ endpoints: [proxy.ws], backoff: { minMs: 10, maxMs: 20 } });
     await dev.newBlock({ count: 10 });
-    using finalized = record(through.heads$());
+    using finalized = record(through.finalizedHeads$());
     await finalized.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
     // A chain of the same genesis with other blocks, as after `--tmp` was started anew at the same address.
     await using anew = await startDevChain({ finalityLag: 0 });
@@ -251,7 +251,7 @@ describe('the watchdog', () => {
     await using dev = await startDevChain();
     await using proxy = await startProxy(dev.ws);
     await using chain = await connectChain({ endpoints: [proxy.ws], silenceMs: 100, logger });
-    using heads = record(chain.heads$());
+    using heads = record(chain.finalizedHeads$());
     await heads.until(({ length }) => length > 0);
     proxy.freeze();
     await dev.newBlock({ count: 3 });
@@ -265,7 +265,7 @@ describe('the watchdog', () => {
     await using dev = await startDevChain();
     assert.equal(stuck.genesisHash, dev.genesisHash);
     await using chain = await connectChain({ endpoints: [stuck.ws, dev.ws], silenceMs: 50, logger });
-    using heads = record(chain.heads$({ finality: 'best', from: 2 }));
+    using heads = record(chain.bestHeads$({ from: 2 }));
     await dev.newBlock({ count: 6 });
     await heads.until((events) => events.at(-1)?.head.hash === dev.head.hash);
     assert.ok(warnings.includes('connection replaced'));
@@ -276,7 +276,7 @@ describe('the watchdog', () => {
     await using proxy = await startProxy(dev.ws);
     let probes = 0;
     await using chain = await connectChain({ endpoints: [proxy.ws], silenceMs: 5, logger });
-    using heads = record(chain.heads$());
+    using heads = record(chain.finalizedHeads$());
     await heads.until(({ length }) => length > 0);
     // Each answer here comes after at least one probe was due.
     while (probes++ < 8) await chain.submit([push(probes)], alice).then(() => undefined);

@@ -52,7 +52,7 @@ describe('a node that answers with nonsense', () => {
       const away = await proxy();
       const odd = await proxy(alter);
       const chain = await connect([away.ws, odd.ws]);
-      using heads = record(chain.heads$());
+      using heads = record(chain.finalizedHeads$());
       await heads.until(({ length }) => length === 1);
       away.isClosed = true;
       away.cut();

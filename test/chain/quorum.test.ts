@@ -54,7 +54,7 @@ describe('finalized blocks that several endpoints agree on', () => {
   it('are those that one endpoint gives, where there is one', async () => {
     const chain = await connect([dev.ws, dev.ws]);
     assert.equal(chain.trust, 'single');
-    using heads = record(chain.heads$(agreed));
+    using heads = record(chain.finalizedHeads$(agreed));
     await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
     assert.ok(isChain(heads.values));
     assert.equal((await chain.agreedHead()).hash, dev.finalized.hash);
@@ -63,7 +63,7 @@ describe('finalized blocks that several endpoints agree on', () => {
   it('are given once, in order, linked, as soon as they agree', async () => {
     const chain = await connect([dev.ws, (await proxy()).ws]);
     assert.equal(chain.trust, 'quorum');
-    using heads = record(chain.heads$(agreed));
+    using heads = record(chain.finalizedHeads$(agreed));
     await dev.newBlock({ count: 3 });
     await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
     await dev.newBlock({ count: 3 });
@@ -77,7 +77,7 @@ describe('finalized blocks that several endpoints agree on', () => {
     it(`are never those of a branch that one of three made up, given in place ${at + 1}: it is named and left`, async () => {
       const endpoints = [dev.ws, (await proxy()).ws].toSpliced(at, 0, liar.ws);
       const chain = await connect(endpoints);
-      using heads = record(chain.heads$(agreed));
+      using heads = record(chain.finalizedHeads$(agreed));
       await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
       assert.ok(isChain(heads.values));
       assert.equal(heads.values.length, dev.finalized.number + 1);
@@ -90,7 +90,7 @@ describe('finalized blocks that several endpoints agree on', () => {
     const chain = await connect([dev.ws, liar.ws]);
     const says = withCode('endpoints-disagree', dev.ws, liar.ws);
     await assert.rejects(chain.agreedHead(), says);
-    using heads = record(chain.heads$(agreed));
+    using heads = record(chain.finalizedHeads$(agreed));
     await assert.rejects(
       heads.until(() => false),
       says,
@@ -109,7 +109,7 @@ describe('finalized blocks that several endpoints agree on', () => {
     );
     await dev.newBlock();
     const chain = await connect([dev.ws, behind.ws, ahead.ws], { quorum: 3 });
-    using heads = record(chain.heads$({ agreed: true }));
+    using heads = record(chain.finalizedHeads$({ agreed: true }));
     await heads.until(({ length }) => length === 1);
     assert.equal(heads.values[0]?.head.hash, old);
     behind.alter = (_method, _params, result) => result;
@@ -120,13 +120,13 @@ describe('finalized blocks that several endpoints agree on', () => {
   it('are not given on the word of the only endpoint that answers', async () => {
     await using gone = await startProxy(dev.ws);
     const chain = await connect([dev.ws, gone.ws], { timeoutMs: 500 });
-    using heads = record(chain.heads$({ agreed: true }));
+    using heads = record(chain.finalizedHeads$({ agreed: true }));
     await heads.until(({ length }) => length === 1);
     gone.close();
     gone.cut();
     const says = withCode('no-quorum', gone.ws);
     await assert.rejects(chain.agreedHead(), says);
-    using later = record(chain.heads$(agreed));
+    using later = record(chain.finalizedHeads$(agreed));
     await assert.rejects(
       later.until(() => false),
       says,
@@ -159,7 +159,7 @@ describe('finalized blocks that several endpoints agree on', () => {
       return hashes.with((asked as number[]).indexOf(wrong), dev.genesisHash);
     });
     const chain = await connect([lies.ws, dev.ws, (await proxy()).ws]);
-    using heads = record(chain.heads$(agreed));
+    using heads = record(chain.finalizedHeads$(agreed));
     await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
     assert.ok(isChain(heads.values));
     assert.ok(named.some((line) => line.includes('is left') && line.includes(lies.ws)));
@@ -171,7 +171,7 @@ describe('finalized blocks that several endpoints agree on', () => {
     assert.equal(fork.genesisHash, dev.genesisHash);
     const honest = await proxy();
     const chain = await connect([fork.ws, dev.ws, honest.ws], { silenceMs: 200 });
-    using heads = record(chain.heads$(agreed));
+    using heads = record(chain.finalizedHeads$(agreed));
     await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
     const topics = [utf8('nothing')];
     const blocks = chain.messages.follow({ number: 0, hash: dev.genesisHash }, { topics, verify: true });

@@ -47,7 +47,7 @@ describeRealNode('the chain room', function () {
     await using chain = await connectChain({ endpoints: [node.ws] });
     await using watch = watchWorkerState(chain);
     await watch.ready;
-    using heads = record(chain.heads$({ from: 0 }));
+    using heads = record(chain.finalizedHeads$({ from: 0 }));
     using changes = record(watch.changes$);
     for (const waitFor of ['inBlock', 'finalized'] as const)
       for (const byte of [1, 2]) await chain.submit([push(byte)], alice, { waitFor });
@@ -129,8 +129,8 @@ describeRealNode('the chain room', function () {
       const first = await startRealNode({ basePath, blockTimeMs: 300 });
       await using proxy = await startProxy(first.ws);
       await using chain = await connectChain({ endpoints: [proxy.ws], backoff: fastBackoff, silenceMs: 2_000 });
-      using heads = record(chain.heads$());
-      using best = record(chain.heads$({ finality: 'best' }));
+      using heads = record(chain.finalizedHeads$());
+      using best = record(chain.bestHeads$());
       const seen = await chain.submit([push(1)], alice, { waitFor: 'finalized' });
       const lost = chain.submit([push(2)], alice, { waitFor: 'finalized' });
       await first.kill();
@@ -150,7 +150,7 @@ describeRealNode('the chain room', function () {
   it('goes on where the node stood still', async () => {
     await using node = await startRealNode({ blockTimeMs: 300 });
     await using chain = await connectChain({ endpoints: [node.ws], backoff: fastBackoff, silenceMs: 500 });
-    using heads = record(chain.heads$());
+    using heads = record(chain.finalizedHeads$());
     await heads.until(({ length }) => length > 0);
     node.pause();
     const reading = chain.finalizedHead();
@@ -167,7 +167,7 @@ describeRealNode('the chain room', function () {
     await using chain = await connectChain({ endpoints: [node.ws] });
     const { blockHash } = await chain.submit([push(1)], alice);
     assert.equal((await chain.at(blockHash).outboundMessages()).length, 1);
-    using heads = record(chain.heads$());
+    using heads = record(chain.finalizedHeads$());
     await heads.until(({ length }) => length > 20);
     await assert.rejects(chain.at(blockHash).outboundMessages(), withCode('state-discarded', blockHash));
   });

@@ -309,7 +309,7 @@ describe('inbox', () => {
     await send('can not be stored');
     await finalize();
     const { number } = await chain.finalizedHead();
-    await firstValueFrom(chain.heads$({ from: number }));
+    await firstValueFrom(chain.finalizedHeads$({ from: number }));
     await assert.rejects(lastValueFrom(failing.events$), { code: 'store-closed' });
   });
 

@@ -70,7 +70,7 @@ for (const verify of [true, false])
       await until(() => pages > 2);
       const calls: Call[] = [{ kind: 'register-worker', identity: worker.identity, ecdhKey: worker.ecdhKey }];
       const { blockNumber } = await chain.submit(calls, alice, { waitFor: 'finalized' });
-      using heads = record(chain.heads$());
+      using heads = record(chain.finalizedHeads$());
       await heads.until((events) => (events.at(-1)?.head.number ?? 0) > blockNumber + 2 * statePruning);
       goOn();
       await watch.ready;
@@ -93,7 +93,7 @@ for (const verify of [true, false])
       await chain.submit(calls, alice);
       const signed = await signedEndpoints(chain, worker, ['http://later']);
       const { blockNumber } = await chain.submit([{ kind: 'update-worker-endpoint', ...signed }], alice);
-      using heads = record(chain.heads$());
+      using heads = record(chain.finalizedHeads$());
       await heads.until((events) => (events.at(-1)?.head.number ?? 0) > blockNumber + 2 * statePruning);
       await using again = watchWorkerState(chain, { verify, store });
       await again.ready;

@@ -46,7 +46,7 @@ export const chainErrors = {
   'no-quorum': {
     message: 'Fewer than {size} endpoints agree on {about}: {said}.',
     remedy:
-      'See to it that the endpoints answer and are in sync, or give more of them with --ws; a smaller quorum trusts them more.',
+      'See to it that the endpoints answer and are in sync, or give more of them with --ws; --quorum 1 (quorum: 1) believes the one that is used.',
   },
   'endpoints-disagree': {
     message: 'The endpoints have different finalized blocks {block}: {said}.',

@@ -93,7 +93,15 @@ class Connection {
     };
   }
 
-  heads$(options: HeadsOptions = {}): Observable<HeadEvent> {
+  finalizedHeads$(options: HeadsOptions = {}): Observable<HeadEvent> {
+    return this.#heads$({ ...options, finality: 'finalized' });
+  }
+
+  bestHeads$(options: HeadsOptions = {}): Observable<HeadEvent> {
+    return this.#heads$({ ...options, finality: 'best' });
+  }
+
+  #heads$(options: HeadsOptions): Observable<HeadEvent> {
     return new Observable((subscriber) => {
       const leaving = new AbortController();
       const push = async (): Promise<void> => {
