@@ -26,7 +26,9 @@ export async function readChainInfo(
       if (error instanceof RpcError) return undefined;
       throw error;
     });
-  const [name, properties] = await Promise.all([ask('system_chain'), ask('system_properties')]);
+  const [name, type, properties] = await Promise.all(
+    ['system_chain', 'system_chainType', 'system_properties'].map(ask),
+  );
   const { ss58Format, tokenSymbol, tokenDecimals } = (properties ?? {}) as Readonly<Record<string, unknown>>;
   const first = (value: unknown): unknown => (Array.isArray(value) ? (value as unknown[])[0] : value);
   const prefix = Number(runtime.constant('system', 'ss58Prefix')?.toString() ?? first(ss58Format));
@@ -34,6 +36,7 @@ export async function readChainInfo(
   const decimals = Number(first(tokenDecimals) ?? defaults.tokenDecimals);
   return {
     chainName: typeof name === 'string' ? name : runtime.version.specName,
+    chainType: typeof type === 'string' ? type : undefined,
     specName: runtime.version.specName,
     specVersion: runtime.version.specVersion,
     ss58Prefix: Number.isInteger(prefix) ? prefix : defaults.ss58Prefix,

@@ -375,6 +375,8 @@ export interface Inclusion {
 /** What the node told of itself when the connection was made. */
 export interface ChainInfo {
   readonly chainName: string;
+  /** As the node says: Development, Local, Live; undefined where it says something else or nothing. */
+  readonly chainType: string | undefined;
   readonly specName: string;
   readonly specVersion: number;
   readonly ss58Prefix: number;

@@ -3,7 +3,7 @@ import { isRelayError } from '../errors/index.ts';
 import type { Delivery } from '../inbox/index.ts';
 import { createReplier, type Relay, type RelayClient, type Replier } from '../relay/index.ts';
 import type { Vault } from '../vault/index.ts';
-import type { WorkerStateWatch } from '../worker-state/index.ts';
+import type { WorkerStateView } from '../worker-state/index.ts';
 import { runHandler } from './run-handler.ts';
 import type { EntityData } from './session.ts';
 import type { Settings } from './settings.ts';
@@ -12,7 +12,7 @@ export interface AnsweringParts {
   readonly chain: Chain;
   readonly vault: Vault;
   readonly data: EntityData;
-  readonly watch: WorkerStateWatch;
+  readonly watch: { readonly state: Pick<WorkerStateView, 'get'> };
   readonly client: RelayClient;
   readonly settings: Settings;
   /** The entity's own relay, where the command runs one. */

@@ -20,7 +20,10 @@ export function command(name: string, description: string, settings: readonly Se
     .description(description)
     .option('--json', 'print one JSON object a line')
     .option('--config <file>', 'TOML or JSON file of settings (default: khala-relay.toml if there is one)');
-  for (const setting of settings) made.addOption(settingOption(setting));
+  for (const setting of settings) {
+    made.addOption(settingOption(setting));
+    if (isThreeWay(setting)) made.addOption(new Option(`--no-${flagOf(setting)}`));
+  }
   return made;
 }
 
@@ -45,6 +48,12 @@ export function action<Flags extends object, Args extends readonly unknown[] = [
     const given = args.slice(0, positional) as unknown as Args;
     await run({ settings, flags, output, signal, interrupted }, ...given);
   };
+}
+
+/** Neither yes nor no by default. */
+function isThreeWay(name: SettingName): boolean {
+  const schema = settingsSchema.properties[name] as { readonly type?: string; readonly default?: unknown };
+  return schema.type === 'boolean' && schema.default === undefined;
 }
 
 function settingOption(name: SettingName): Option {

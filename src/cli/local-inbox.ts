@@ -1,16 +1,20 @@
 import type { Chain } from '../chain/index.ts';
 import { createInbox, type Inbox } from '../inbox/index.ts';
 import type { Vault } from '../vault/index.ts';
-import type { WorkerStateWatch } from '../worker-state/index.ts';
+import type { WorkerStateView } from '../worker-state/index.ts';
 import { blockNumber } from './parse-number.ts';
 import { verified, type EntityData } from './session.ts';
 import type { Settings } from './settings.ts';
+
+const msPerDay = 86_400_000;
+// What a mailbox gives must not be too old for the inbox; less than the protocol's would lose what others kept.
+const defaultRetentionMs = 30 * msPerDay;
 
 export interface LocalInboxParts {
   readonly chain: Chain;
   readonly vault: Vault;
   readonly data: EntityData;
-  readonly watch: WorkerStateWatch;
+  readonly watch: { readonly state: Pick<WorkerStateView, 'has'> };
   readonly settings: Settings;
   /** `--from`. */
   readonly from: string | undefined;
@@ -26,6 +30,7 @@ export function inboxOf({ chain, vault, data, watch, settings, from }: LocalInbo
     ...verified(settings),
     isRegistered: (id) => watch.state.has(id),
     onGap: settings.onGap,
+    retentionMs: Math.max(settings.retention * msPerDay, defaultRetentionMs),
     ...(from === undefined || from === 'head' ? {} : { from: blockNumber(from) }),
   });
 }

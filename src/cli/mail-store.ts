@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Chain } from '../chain/index.ts';
 import { RelayError } from '../errors/index.ts';
 import { openJetStreamMailStore, openLmdbMailStore, type MailStore } from '../store/index.ts';
-import { mailboxOptionsOf } from './relay-settings.ts';
+import { forwardQuotaOf, mailboxOptionsOf } from './relay-settings.ts';
 import { timeoutMs } from './session.ts';
 import { flagOf, type SettingName, type Settings } from './settings.ts';
 
@@ -22,8 +22,7 @@ const chainDigits = 16;
 /** The store that the settings name. Throws mail-store-failed, nats-failed, bad-setting. */
 export async function openMailStore({ settings, chain, folder, use }: MailStoreUse): Promise<MailStore> {
   const { store, durability, nats, natsReplicas: replicas } = settings;
-  // The queue towards other relays has bounds of its own.
-  const mailbox = use === 'mail' ? mailboxOptionsOf(settings) : {};
+  const mailbox = use === 'mail' ? mailboxOptionsOf(settings) : { quota: forwardQuotaOf(settings) };
   if (store === 'lmdb') {
     if (nats.length > 0) throw badSetting('nats', 'it needs --store jetstream');
     return openLmdbMailStore({ path: join(folder, use), durability, ...mailbox });

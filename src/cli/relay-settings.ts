@@ -7,6 +7,7 @@ import { parseId } from './parse-id.ts';
 import type { Settings } from './settings.ts';
 
 const dayMs = 86_400_000;
+const defaultForwardGigabytes = 8;
 
 type Tls = NonNullable<RelayOptions['tls']>;
 
@@ -40,6 +41,16 @@ export function mailboxOptionsOf(settings: Settings): { readonly retentionMs: nu
       maxBytes: mailboxMegabytes * 2 ** 20,
       ...(mailGigabytes !== undefined && { maxTotalBytes: mailGigabytes * 2 ** 30 }),
     },
+  };
+}
+
+/** How much waits for other relays. */
+export function forwardQuotaOf({ mailboxMessages, mailboxMegabytes, forwardGigabytes, store }: Settings): MailQuota {
+  const gigabytes = forwardGigabytes ?? (store === 'lmdb' ? defaultForwardGigabytes : undefined);
+  return {
+    maxCount: mailboxMessages,
+    maxBytes: mailboxMegabytes * 2 ** 20,
+    ...(gigabytes !== undefined && { maxTotalBytes: gigabytes * 2 ** 30 }),
   };
 }
 

@@ -96,7 +96,15 @@ export async function openData(
   };
 }
 
-/** Private addresses are followed where the chain itself is reached on one, as on a development machine. */
-export function mayReachPrivate({ allowPrivate }: Settings, chain: Chain): boolean {
-  return allowPrivate || chain.isLocal;
+const developmentTypes: ReadonlySet<unknown> = new Set(['Development', 'Local']);
+
+/**
+ * Private addresses are followed where a development chain is reached on one. A node of one's own beside the relay is no such chain:
+ * its registry is the world's.
+ */
+export function mayReachPrivate(
+  { allowPrivate }: Pick<Settings, 'allowPrivate'>,
+  { isLocal, info }: Pick<Chain, 'isLocal' | 'info'>,
+): boolean {
+  return allowPrivate ?? (isLocal && developmentTypes.has(info.chainType));
 }

@@ -62,6 +62,16 @@ export const settingsSchema = Type.Object({
       exclusiveMinimum: 0,
     }),
   ),
+  forward: Type.Enum(['on', 'registered', 'off'], {
+    description: "Whether messages for other relays' recipients are taken: from all, from registered workers, or not",
+    default: 'on',
+  }),
+  forwardGigabytes: Type.Optional(
+    Type.Number({
+      description: 'GiB that wait for other relays; default: 8 with lmdb, what NATS gives with jetstream',
+      exclusiveMinimum: 0,
+    }),
+  ),
   limit: Type.Array(Type.String(), { description: 'NAME=VALUE: a limit of the relay, see below', default: [] }),
   verifyThreads: Type.Optional(
     Type.Integer({
@@ -92,10 +102,12 @@ export const settingsSchema = Type.Object({
       maximum: 5,
     }),
   ),
-  allowPrivate: Type.Boolean({
-    description: 'Follow endpoints on loopback and private addresses though the chain is not local',
-    default: false,
-  }),
+  allowPrivate: Type.Optional(
+    Type.Boolean({
+      description:
+        'Follow endpoints on loopback and private addresses; default: where a development chain is reached on one',
+    }),
+  ),
   acknowledge: Type.Boolean({
     description: 'Tell senders with an empty reply that their message was read; it shows that somebody is there',
     default: false,

@@ -4,6 +4,7 @@ import type { RelayLimits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
 import { openApiDocument } from './openapi.ts';
 import type { Readiness } from './readiness.ts';
+import type { RelayDirectory } from './relay-options.ts';
 
 export interface InfoRouteParts {
   readonly genesisHash: Hex;
@@ -13,11 +14,12 @@ export interface InfoRouteParts {
   readonly limits: RelayLimits;
   readonly metrics: Metrics;
   readonly readiness: Readiness;
+  readonly workerState: RelayDirectory | undefined;
 }
 
 /** What tells about the relay; nothing here changes anything. */
 export function addInfoRoutes(server: FastifyInstance, parts: InfoRouteParts): void {
-  const { genesisHash, identity, publicUrls, metrics, readiness } = parts;
+  const { genesisHash, identity, publicUrls, metrics, readiness, workerState } = parts;
   const { maxMessageBytes, maxBatch, maxBodyBytes, window, maxSkewMs } = parts.limits;
   const limits = { maxMessageBytes, maxBatch, maxBodyBytes, window, maxSkewMs };
 
@@ -30,9 +32,12 @@ export function addInfoRoutes(server: FastifyInstance, parts: InfoRouteParts): v
   }));
   server.get('/healthz', () => ({ status: 'ok' }));
   server.get('/readyz', async (_, reply) => {
+    const ageMs = workerState?.ageMs?.();
+    const seen = ageMs === undefined ? {} : { workerStateAgeMs: Math.max(0, Math.round(ageMs)) };
     const outcome = await readiness.check();
-    if (outcome === 'ready') return { status: 'ready' };
-    return reply.code(503).send({ status: 'not ready', ...outcome });
+    if (outcome !== 'ready') return reply.code(503).send({ status: 'not ready', ...outcome, ...seen });
+    if (ageMs === undefined || ageMs <= parts.limits.maxWorkerStateAgeMs) return { status: 'ready', ...seen };
+    return reply.code(503).send({ status: 'not ready', reason: 'worker-state-failed', ...seen });
   });
   server.get('/metrics', async (_, reply) => reply.type(metrics.contentType).send(await metrics.exposition()));
   server.get('/openapi.json', () => openApiDocument(limits));

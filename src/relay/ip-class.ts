@@ -6,7 +6,10 @@ type Range = readonly [address: string, prefixBits: number, ipClass: IpClass | '
 // IANA special-purpose registries (RFC 6890 and its updates), and where clouds keep the credentials of a machine.
 const v4Ranges: readonly Range[] = [
   ['169.254.169.254', 32, 'never'],
+  ['169.254.170.2', 32, 'never'],
+  ['169.254.170.23', 32, 'never'],
   ['100.100.100.200', 32, 'never'],
+  ['168.63.129.16', 32, 'never'],
   ['0.0.0.0', 8, 'never'],
   ['10.0.0.0', 8, 'private'],
   ['100.64.0.0', 10, 'private'],
@@ -26,6 +29,8 @@ const v4Ranges: readonly Range[] = [
 // embedded: the class of the IPv4 address in the 32 bits after the prefix, for what a gateway would turn into it.
 const v6Ranges: readonly Range[] = [
   ['fd00:ec2::254', 128, 'never'],
+  ['fd00:ec2::23', 128, 'never'],
+  ['fd20:ce::254', 128, 'never'],
   ['::1', 128, 'private'],
   ['::ffff:0:0', 96, 'embedded'],
   ['::ffff:0:0:0', 96, 'embedded'],

@@ -43,6 +43,7 @@ export const limitsSchema = Type.Object({
   challengeMs: ms(minute, 'Validity of a login challenge (protocol.md §11)'),
   maxSkewMs: ms(10 * minute, "Most difference between sentAt and the relay's clock (protocol.md §9)"),
   maxForwardAgeMs: ms(24 * hour, 'Most age of what another relay forwards, and most time in the queue to one'),
+  maxWorkerStateAgeMs: ms(hour, 'Age of WorkerState from which /readyz says no'),
   drainMs: ms(minute / 6, 'Time that a stop waits for messages in flight'),
   perIdentity: rate(200, 2_000, 'Of one sender'),
   perRecipient: rate(2_000, 10_000, 'To one recipient'),

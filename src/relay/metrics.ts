@@ -18,6 +18,7 @@ const gauges = {
   mailboxes: 'Mailboxes',
   mailbox_messages: 'Messages that are kept',
   mailbox_bytes: 'Bytes of the messages that are kept',
+  worker_state_age_seconds: 'Time since WorkerState was last seen',
   forward_queue: 'Messages that wait for another relay',
 } as const;
 

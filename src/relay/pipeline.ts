@@ -56,6 +56,8 @@ export interface PipelineParts {
   readonly gate: Gate;
   readonly local: LocalEntity | undefined;
   readonly forward: ForwardQueue | undefined;
+  /** Throws sender-refused for one whose messages are not forwarded. */
+  readonly forwardGate: Gate;
   readonly verify: VerifyOptions;
   readonly limits: RelayLimits;
   readonly metrics: Metrics;
@@ -122,7 +124,7 @@ export class Pipeline {
   }
 
   async #submit(bytes: Uint8Array, { address, hops, isPaid = false }: Arrival): Promise<Receipt> {
-    const { ingest, router, gate, verify } = this.#parts;
+    const { ingest, router, gate, forwardGate, verify } = this.#parts;
     const units = unitsOf(bytes.length);
     if (!isPaid) this.admit(address, units);
     if (hops !== undefined && hops > maxHops)
@@ -131,6 +133,7 @@ export class Pipeline {
     checkFields(message, hops !== undefined, verify);
     gate(message.header.from);
     const route = router(message.header.to);
+    if (route.kind === 'forward') forwardGate(message.header.from);
     await checkSignature(message, verify, addressKey(address));
     // After the signature: nobody can use up what belongs to another sender.
     this.#buckets.identity.take(message.header.from, units);

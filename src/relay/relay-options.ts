@@ -8,6 +8,8 @@ import type { RelayLimits } from './limits.ts';
 /** What a relay asks of WorkerState; a WorkerStateView is one. */
 export interface RelayDirectory {
   get(id: Hex): { readonly endpoints: readonly string[] } | undefined;
+  /** How long ago it was last seen to be true, ms; told by /readyz and /metrics. */
+  ageMs?(): number;
 }
 
 /** The entity that the relay itself receives for. */
@@ -54,6 +56,8 @@ export interface RelayOptions {
   readonly mailStore: MailStore;
   /** Queue of what is forwarded, another store than `mailStore`; stays the caller's. Without it nothing is forwarded. */
   readonly forwardStore?: MailStore;
+  /** Whose messages are forwarded. registered: those of workers of the chain. Default all. */
+  readonly forwardFor?: 'all' | 'registered';
   /** Pauses between attempts to forward to one recipient. Default 1 s to 5 min. */
   readonly forwardBackoff?: Backoff;
   /** Without it only `recipients` and `local` are served. */

@@ -187,11 +187,12 @@ class FastifyRelay implements Relay {
   }
 
   #createPipeline(router: Router, forward: Forwarder | undefined): Pipeline {
-    const { genesisHash, mailStore, local, access = {}, workerState } = this.#options;
+    const { genesisHash, mailStore, local, access = {}, workerState, forwardFor } = this.#options;
     return new Pipeline({
       ...{ genesisHash, mailStore, router, local, forward },
       ingest: this.#ingest,
       gate: createGate(access, workerState),
+      forwardGate: createGate({ registeredOnly: forwardFor === 'registered' }, workerState),
       verify: this.#verify,
       limits: this.#limits,
       metrics: this.#metrics,
@@ -212,7 +213,7 @@ class FastifyRelay implements Relay {
   }
 
   async #createServer(sessions: Sessions, pipeline: Pipeline): Promise<FastifyInstance> {
-    const { genesisHash, mailStore, local, tls, trustProxy } = this.#options;
+    const { genesisHash, mailStore, local, tls, trustProxy, workerState } = this.#options;
     const [limits, metrics, logger] = [this.#limits, this.#metrics, this.#logger];
     const server = await createFastify({
       ...{ limits, logger, tls, trustProxy },
@@ -233,6 +234,7 @@ class FastifyRelay implements Relay {
       readiness: new Readiness({ mailStore, logger, isRunning: () => !this.#stopping }),
       identity: local?.identity,
       publicUrls: () => this.#ownUrls,
+      workerState,
     });
     return server;
   }
@@ -270,7 +272,7 @@ class FastifyRelay implements Relay {
   }
 
   #addGauges(): void {
-    const { mailStore, forwardStore } = this.#options;
+    const { mailStore, forwardStore, workerState } = this.#options;
     const gauges: Readonly<Record<GaugeName, () => number | Promise<number>>> = {
       connections: () => this.#running?.sessions.count ?? 0,
       logged_in: () => this.#running?.sessions.readers ?? 0,
@@ -278,6 +280,7 @@ class FastifyRelay implements Relay {
       mailboxes: async () => (await mailStore.totals()).recipients,
       mailbox_messages: async () => (await mailStore.totals()).count,
       mailbox_bytes: async () => (await mailStore.totals()).bytes,
+      worker_state_age_seconds: () => (workerState?.ageMs?.() ?? 0) / 1_000,
       forward_queue: async () => (await forwardStore?.totals())?.count ?? 0,
     };
     for (const [name, read] of Object.entries(gauges)) this.#metrics.gauge(name as GaugeName, read);

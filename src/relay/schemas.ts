@@ -63,4 +63,10 @@ export const infoSchema = Type.Object({
   }),
 });
 
-export const healthSchema = Type.Object({ status: Type.String(), reason: Type.Optional(Type.String()) });
+export const healthSchema = Type.Object({
+  status: Type.String(),
+  reason: Type.Optional(Type.String()),
+  workerStateAgeMs: Type.Optional(
+    Type.Integer({ minimum: 0, description: 'How long ago WorkerState was last seen, of /readyz' }),
+  ),
+});

@@ -3,8 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'mocha';
-import { mailboxOptionsOf, relayOptionsOf } from '../../src/cli/relay-settings.ts';
+import { forwardQuotaOf, mailboxOptionsOf, relayOptionsOf } from '../../src/cli/relay-settings.ts';
 import { resolveSettings } from '../../src/cli/resolve-settings.ts';
+import { mayReachPrivate } from '../../src/cli/session.ts';
 import { isRelayError, type ErrorCode } from '../../src/errors/index.ts';
 import { createRelay } from '../../src/relay/index.ts';
 import type { MailStore } from '../../src/store/index.ts';
@@ -71,6 +72,33 @@ describe('settings of a relay', () => {
     writeFileSync(key, 'a key');
     const { tls } = relayOptionsOf(settingsOf({ tlsCert: cert, tlsKey: key }));
     assert.deepEqual([String(tls?.cert), String(tls?.key)], ['a certificate', 'a key']);
+  });
+
+  it('bound what waits for other relays, which goes for all senders unless it is said otherwise', () => {
+    assert.equal(settingsOf().forward, 'on');
+    const gibibyte = 2 ** 30;
+    assert.equal(forwardQuotaOf(settingsOf()).maxTotalBytes, 8 * gibibyte);
+    assert.equal(forwardQuotaOf(settingsOf({ forwardGigabytes: '0.5' })).maxTotalBytes, gibibyte / 2);
+    assert.equal(forwardQuotaOf(settingsOf({ store: 'jetstream' })).maxTotalBytes, undefined);
+    assert.throws(
+      () => settingsOf({ forward: 'maybe' }),
+      (error) => isRelayError(error, 'bad-setting'),
+    );
+  });
+
+  it('follow private addresses only where a development chain is reached on one, or where it is said', () => {
+    const chain = (isLocal: boolean, chainType: string | undefined) =>
+      ({ isLocal, info: { chainType } }) as Parameters<typeof mayReachPrivate>[1];
+    const unsaid = settingsOf();
+    for (const type of ['Development', 'Local']) {
+      assert.equal(mayReachPrivate(unsaid, chain(true, type)), true);
+      assert.equal(mayReachPrivate(unsaid, chain(false, type)), false);
+    }
+    // A node of one's own beside the relay.
+    for (const type of ['Live', undefined]) assert.equal(mayReachPrivate(unsaid, chain(true, type)), false);
+    assert.equal(mayReachPrivate(settingsOf({ allowPrivate: true }), chain(false, 'Live')), true);
+    const off = settingsOf({}, { KHALA_RELAY_ALLOW_PRIVATE: 'false' });
+    assert.equal(mayReachPrivate(off, chain(true, 'Development')), false);
   });
 
   const wrong: readonly (readonly [string, Record<string, unknown>, ErrorCode])[] = [

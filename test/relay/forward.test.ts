@@ -313,6 +313,18 @@ describe('relay: forwarding', () => {
     assert.equal(await post(a.relay, new Uint8Array(3), '/v1/forward'), '400 trailing-bytes');
   });
 
+  it('forwards for registered workers only where that is asked, and takes what is its own from all', async () => {
+    const { endpoints, workerState } = chain();
+    endpoints.set(bob.identity, ['http://127.0.0.1:1']);
+    endpoints.set(alice.identity, []);
+    const { relay } = await start({ workerState, recipients: [carol.identity], forwardFor: 'registered' });
+    assert.equal(await post(relay, message(alice, bob).bytes), '202 forwarded');
+    assert.equal(await post(relay, message(carol, bob).bytes), '403 sender-refused');
+    assert.equal(await post(relay, message(bob, carol).bytes), '202 stored');
+    endpoints.delete(alice.identity);
+    assert.equal(await post(relay, message(alice, carol).bytes), '202 stored');
+  });
+
   it('forwards nothing without a queue', async () => {
     const { endpoints, workerState } = chain();
     endpoints.set(bob.identity, ['http://127.0.0.1:1']);

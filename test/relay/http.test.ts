@@ -259,6 +259,25 @@ describe('relay: HTTP', () => {
     assert.equal(((await missing.json()) as Record<string, unknown>)['detail'], 'There is nothing at GET /nothing.');
   });
 
+  it('is not ready when it has not seen WorkerState for long, and tells for how long', async () => {
+    let ageMs = 5_000;
+    relay = await cleanup.relay({ workerState: { get: () => undefined, ageMs: () => ageMs } });
+    const ready = async () => {
+      const answer = await fetch(`${relay.url}/readyz`);
+      return [answer.status, (await answer.json()) as unknown] as const;
+    };
+    assert.deepEqual(await ready(), [200, { status: 'ready', workerStateAgeMs: 5_000 }]);
+    ageMs = 3_600_001;
+    assert.deepEqual(await ready(), [
+      503,
+      { status: 'not ready', reason: 'worker-state-failed', workerStateAgeMs: 3_600_001 },
+    ]);
+    assert.match(
+      await (await fetch(`${relay.url}/metrics`)).text(),
+      /^khala_relay_worker_state_age_seconds 3600.001$/m,
+    );
+  });
+
   it('cuts a request that arrives too slowly', async () => {
     relay = await cleanup.relay({ limits: { requestTimeoutMs: 200 } });
     const socket = connect(Number(new URL(relay.url).port), '127.0.0.1');

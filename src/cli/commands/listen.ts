@@ -33,7 +33,7 @@ interface Flags extends SuriFlags {
 export function listenCommand(): Command {
   const made = command('listen', "receive the messages to the vault's entity", [
     ...(['ws', 'genesis', 'quorum', 'verify', 'vault', 'data', 'finality', 'onGap'] as const),
-    ...(['relay', 'allowPrivate', 'timeout'] as const),
+    ...(['relay', 'retention', 'allowPrivate', 'timeout'] as const),
     ...(['rotateEvery', 'keepEpochs', 'acknowledge', 'onInvoke'] as const),
   ])
     .option('--from <block>', 'first block to read where nothing was read before, or head: from now on (default)')

@@ -1,13 +1,15 @@
 import type { Command } from 'commander';
 import type { Logger } from 'pino';
 import type { Chain } from '../../chain/index.ts';
+import { asRelayError } from '../../errors/index.ts';
 import type { Inbox } from '../../inbox/index.ts';
 import { createRelay, createRelayClient, type Relay } from '../../relay/index.ts';
 import type { Vault } from '../../vault/index.ts';
-import { watchWorkerState, type WorkerStateWatch } from '../../worker-state/index.ts';
+import { watchWorkerState } from '../../worker-state/index.ts';
 import { action, command, withAccount, type Context } from '../command.ts';
 import { answeringOf } from '../answering.ts';
 import { keepEntry } from '../keep-entry.ts';
+import { keepWorkerState, type KeptWorkerState } from '../keep-worker-state.ts';
 import { cliLogger } from '../logger.ts';
 import { inboxOf } from '../local-inbox.ts';
 import { onHangup } from '../interruption.ts';
@@ -39,6 +41,7 @@ export function serveCommand(): Command {
     ...(['store', 'durability', 'nats', 'natsCredentials', 'natsCa', 'natsCert', 'natsKey', 'natsReplicas'] as const),
     ...(['recipient', 'allow', 'deny', 'registeredOnly', 'tlsCert', 'tlsKey', 'trustProxy'] as const),
     ...(['retention', 'mailboxMessages', 'mailboxMegabytes', 'mailGigabytes', 'limit', 'verifyThreads'] as const),
+    ...(['forward', 'forwardGigabytes'] as const),
     ...(['finality', 'onGap', 'allowPrivate', 'timeout', 'logLevel', 'rotateEvery', 'keepEpochs'] as const),
     ...(['acknowledge', 'onInvoke'] as const),
   ]).option('--from <block>', 'first block to read messages from, where nothing was read before');
@@ -51,8 +54,9 @@ async function serve(context: Context<Flags>): Promise<void> {
   const vault = settings.vault === undefined ? undefined : await unlockVault(settings);
   try {
     await using chain = await openChain(settings, signal);
-    await using watch = watchWorkerState(chain, verified(settings));
-    await watch.ready;
+    const logger = cliLogger(settings);
+    const begin = () => watchWorkerState(chain, { ...verified(settings), logger });
+    await using watch = await keepWorkerState({ begin, logger });
     await run(context, { chain, watch, vault, options });
   } finally {
     await vault?.close();
@@ -61,7 +65,7 @@ async function serve(context: Context<Flags>): Promise<void> {
 
 interface Parts {
   readonly chain: Chain;
-  readonly watch: WorkerStateWatch;
+  readonly watch: KeptWorkerState;
   readonly vault: Vault | undefined;
   readonly options: ReturnType<typeof relayOptionsOf>;
 }
@@ -72,7 +76,10 @@ async function run(context: Context<Flags>, { chain, watch, vault, options }: Pa
   const folder = vault === undefined ? required(settings, 'data') : dataFolder(settings, vault);
   await using data = await openData(folder, chain, 'inbox');
   await using mailStore = await openMailStore({ settings, chain, folder: data.folder, use: 'mail' });
-  await using forwardStore = await openMailStore({ settings, chain, folder: data.folder, use: 'forward' });
+  await using forwardStore =
+    settings.forward === 'off'
+      ? undefined
+      : await openMailStore({ settings, chain, folder: data.folder, use: 'forward' });
   const inbox = vault === undefined ? undefined : inboxOf({ chain, vault, data, watch, settings, from: flags.from });
   await using _inbox = inbox;
   await inbox?.start();
@@ -84,7 +91,8 @@ async function run(context: Context<Flags>, { chain, watch, vault, options }: Pa
     ...options,
     genesisHash: chain.genesisHash,
     mailStore,
-    forwardStore,
+    ...(forwardStore !== undefined && { forwardStore }),
+    forwardFor: settings.forward === 'registered' ? 'registered' : 'all',
     workerState: watch.state,
     ...(inbox === undefined || vault === undefined ? {} : { local: localEntity(vault, inbox) }),
     allowPrivate: mayReachPrivate(settings, chain),
@@ -92,15 +100,32 @@ async function run(context: Context<Flags>, { chain, watch, vault, options }: Pa
   });
   await relay.start();
   using _certificate = keepCertificate(relay, settings, logger);
-  await inbox?.ready;
+  const ended = await failureOf(inbox?.ready);
   output.print({ event: 'ready', url: relay.url, identity: vault?.identity }, `Relay ready at ${relay.url}.`);
-  if (inbox === undefined || vault === undefined) await interrupted;
-  else await answerAndPrint(context, { chain, watch, vault, data, inbox, relay });
+  if (inbox === undefined || vault === undefined) {
+    await interrupted;
+    return;
+  }
+  const failure = ended ?? (await failureOf(answerAndPrint(context, { chain, watch, vault, data, inbox, relay })));
+  if (failure === undefined) return;
+  // The mailboxes are others', who have no part in it.
+  logger.error({ err: failure }, 'messages to the relay itself are not read any more; it goes on for the others');
+  await interrupted;
+  throw failure;
+}
+
+async function failureOf(work: Promise<void> | undefined): Promise<Error | undefined> {
+  try {
+    await work;
+    return undefined;
+  } catch (error) {
+    return asRelayError(error, 'relay-failed');
+  }
 }
 
 interface OwnEntity {
   readonly chain: Chain;
-  readonly watch: WorkerStateWatch;
+  readonly watch: KeptWorkerState;
   readonly vault: Vault;
   readonly data: EntityData;
   readonly inbox: Inbox;
