@@ -3,12 +3,12 @@ import { abortable } from '../abort.ts';
 import type { RpcSocket } from '../rpc/rpc-socket.ts';
 
 /**
- * What becomes of a posted extrinsic, as its node sees it. `lost`: the socket broke, nothing more is known. `dead`: its
- * era ended, whatever the node says or not.
+ * What becomes of a posted extrinsic, as its node sees it. `lost`: the socket broke, nothing more is known. `silent`: blocks
+ * come, and the node tells nothing of it.
  */
 export type ExtrinsicStatus =
   | { readonly kind: 'inBlock' | 'finalized' | 'retracted'; readonly block: Hex }
-  | { readonly kind: 'usurped' | 'dropped' | 'invalid' | 'finalityTimeout' | 'lost' | 'dead' };
+  | { readonly kind: 'usurped' | 'dropped' | 'invalid' | 'finalityTimeout' | 'lost' | 'silent' };
 
 /** Statuses of one extrinsic in order; those that say nothing new are left out. */
 export class StatusWatch {

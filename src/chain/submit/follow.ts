@@ -14,7 +14,7 @@ import { judge } from './pool-verdict.ts';
 import { eraBlocks } from './sign-extrinsic.ts';
 import type { SubmitSources } from './submit-sources.ts';
 
-/** Best blocks without the extrinsic after which its bytes are posted again on the same connection. */
+/** Best blocks without the extrinsic after which its bytes are posted again on the same connection, or without a word of its node. */
 const patienceBlocks = 16;
 /** A block so far below the best one counts as settled where finality lags. */
 const deepBlocks = eraBlocks / 2;
@@ -61,17 +61,24 @@ export class Follower {
     return this.#options.waitFor === 'finalized';
   }
 
-  /** As long as its node tells of it. undefined: it tells no more. */
+  /** As long as its node tells of it. undefined: it tells no more, or nothing for many blocks. */
   async #believe(watch: StatusWatch): Promise<Inclusion | undefined> {
     const { newest$, connection } = this.#sources;
-    using finalized = new LatestValue(newest$.finalized, () => connection.stopped.reason as unknown);
-    const dead = finalized
-      .next(this.#signal, ({ value }) => value.head.number >= this.#extrinsic.death)
-      .then((): ExtrinsicStatus => ({ kind: 'dead' }));
-    dead.catch(() => undefined); // whoever loses the race is not awaited
+    using best = new LatestValue(newest$.best, () => connection.stopped.reason as unknown);
+    let heard = (await best.next(this.#signal)).value.head.number;
+    const silence = async (): Promise<ExtrinsicStatus> => {
+      for (;;) {
+        const until = heard + patienceBlocks;
+        const { value } = await best.next(this.#signal, (told) => told.value.head.number >= until);
+        if (value.head.number >= heard + patienceBlocks) return { kind: 'silent' };
+      }
+    };
+    const silent = silence();
+    silent.catch(() => undefined); // whoever loses the race is not awaited
     try {
       for (;;) {
-        const status = await Promise.race([watch.next(this.#signal), dead]);
+        const status = await Promise.race([watch.next(this.#signal), silent]);
+        if (status.kind !== 'silent') heard = (await best.next(this.#signal)).value.head.number;
         if (status.kind === 'inBlock' || status.kind === 'finalized') {
           if (status.block !== this.#inclusion?.blockHash) this.#include(await this.#findIn(status.block));
           if (this.#inclusion === undefined) return undefined;
