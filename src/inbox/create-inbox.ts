@@ -165,7 +165,7 @@ class StoredInbox implements Inbox {
       now = Date.now,
     } = this.#options;
     const { signal } = this.#stopping;
-    const cursor = await startingPoint(chain, this.#store, from, signal);
+    const cursor = await startingPoint(chain, this.#store, { from, verify }, signal);
     const parts: FollowParts = {
       chain,
       ledger: this.#ledger,

@@ -10,22 +10,23 @@ import type { InboxStore } from './inbox-store.ts';
 export async function startingPoint(
   chain: Chain,
   store: InboxStore,
-  from: BlockNumber | 'head',
+  { from, verify }: { readonly from: BlockNumber | 'head'; readonly verify: boolean | undefined },
   signal: AbortSignal,
 ): Promise<BlockId> {
+  const blocks = finalBlocks(chain, verify, signal);
   const claim = await store.claimWrites(chain.genesisHash);
   const cursor = await store.cursor();
   if (cursor !== undefined) {
     // The genesis hash does not tell a development chain that was started again from the one before.
-    const head = await chain.headAt(cursor.number, signal);
+    const head = await blocks.at(cursor.number);
     if (head?.hash !== cursor.hash)
       throw new RelayError('cursor-not-on-chain', { details: { block: cursor.number, hash: cursor.hash } });
     if (claim.length > 0) await store.commit(claim);
     return cursor;
   }
-  const present = await chain.finalizedHead(signal);
+  const present = await blocks.newest();
   // The genesis block holds no messages.
-  const last = from === 'head' ? present : await chain.headAt(Math.max(from - 1, 0), signal);
+  const last = from === 'head' ? present : await blocks.at(Math.max(from - 1, 0));
   if (last === undefined || last.number > present.number)
     throw new RelayError('bad-value', {
       details: { what: 'The first block to read', reason: `the chain is only at block ${present.number}` },
@@ -33,4 +34,25 @@ export async function startingPoint(
   const { number, hash } = last;
   await store.commit([...claim, store.cursorWrite({ number, hash })]);
   return { number, hash };
+}
+
+interface FinalBlocks {
+  readonly newest: () => Promise<BlockId>;
+  /** undefined where there is no such block yet. */
+  readonly at: (number: BlockNumber) => Promise<BlockId | undefined>;
+}
+
+/** As several endpoints agree on them, where there are several and none is to be taken at its word. Throws no-quorum. */
+export function finalBlocks(chain: Chain, verify: boolean | undefined, signal: AbortSignal): FinalBlocks {
+  if (verify === false || chain.trust === 'single')
+    return { newest: () => chain.finalizedHead(signal), at: (number) => chain.headAt(number, signal) };
+  return {
+    newest: () => chain.agreedHead(signal),
+    at: async (number) => {
+      // One of them may be behind; that reading leads through it is seen later.
+      if (number > (await chain.agreedHead(signal)).number) return chain.headAt(number, signal);
+      for await (const { head } of chain.headEvents({ from: number, agreed: true }, signal)) return head;
+      return undefined;
+    },
+  };
 }
