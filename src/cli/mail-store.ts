@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Logger } from 'pino';
 import type { Chain } from '../chain/index.ts';
 import { RelayError } from '../errors/index.ts';
 import { openJetStreamMailStore, openLmdbMailStore, type MailStore } from '../store/index.ts';
@@ -14,18 +15,22 @@ export interface MailStoreUse {
   readonly folder: string;
   /** Mailboxes, or the queue towards other relays. */
   readonly use: 'mail' | 'forward';
+  readonly logger: Logger;
 }
 
 // Of the genesis hash: relays of several chains may share one NATS.
 const chainDigits = 16;
 
 /** The store that the settings name. Throws mail-store-failed, nats-failed, bad-setting. */
-export async function openMailStore({ settings, chain, folder, use }: MailStoreUse): Promise<MailStore> {
+export async function openMailStore({ settings, chain, folder, use, logger }: MailStoreUse): Promise<MailStore> {
   const { store, durability, nats, natsReplicas: replicas } = settings;
   const mailbox = use === 'mail' ? mailboxOptionsOf(settings) : { quota: forwardQuotaOf(settings) };
+  const onBackgroundFailure = (error: RelayError): void => {
+    logger.warn({ err: error, store: use }, 'work on the store failed');
+  };
   if (store === 'lmdb') {
     if (nats.length > 0) throw badSetting('nats', 'it needs --store jetstream');
-    return openLmdbMailStore({ path: join(folder, use), durability, ...mailbox });
+    return openLmdbMailStore({ path: join(folder, use), durability, onBackgroundFailure, ...mailbox });
   }
   if (nats.length === 0) throw badSetting('nats', '--store jetstream needs at least one server');
   if ((settings.natsCert === undefined) !== (settings.natsKey === undefined))
@@ -50,6 +55,7 @@ export async function openMailStore({ settings, chain, folder, use }: MailStoreU
       ...(Object.keys(tls).length > 0 && { tls }),
     },
     ...(replicas !== undefined && { replicas }),
+    onBackgroundFailure,
     ...mailbox,
   });
 }

@@ -5,7 +5,7 @@ import * as layout from './lmdb-mail-layout.ts';
 import { mailRange } from './lmdb-mail-range.ts';
 import { openMailTables, type MailTables, type OpenMailTables } from './lmdb-mail-tables.ts';
 import { chunk, MailWriter } from './lmdb-mail-writer.ts';
-import { defaultQuota, defaultTimes, type MailQuota } from './mail-store.ts';
+import { defaultQuota, defaultTimes, warnOfFailure, type BackgroundFailure, type MailQuota } from './mail-store.ts';
 import type { Appended, Mail, MailboxStats, MailStore, MailStoreTotals, ReadLimit } from './mail-store.ts';
 import { Readers } from './readers.ts';
 import { Wakers } from './wakers.ts';
@@ -23,6 +23,7 @@ export interface LmdbMailStoreOptions {
    * they survive the end of the process, and a power cut may take the last seconds.
    */
   readonly durability?: 'disk' | 'os';
+  readonly onBackgroundFailure?: BackgroundFailure;
   /** Time between sweeps. Default 10 min, in ms. */
   readonly sweepIntervalMs?: number;
   /** Unix time, ms. Default Date.now. */
@@ -61,7 +62,7 @@ class LmdbMailStore implements MailStore {
   #closing: Promise<void> | undefined;
 
   constructor({ env, tables, generation }: OpenMailTables, options: LmdbMailStoreOptions) {
-    const { now = Date.now, quota } = options;
+    const { now = Date.now, quota, onBackgroundFailure = warnOfFailure } = options;
     const { retentionMs, dedupeMs, sweepIntervalMs } = { ...defaultTimes, ...options };
     this.generation = generation;
     this.#env = env;
@@ -71,8 +72,10 @@ class LmdbMailStore implements MailStore {
     this.#dedupeMs = dedupeMs;
     this.#now = now;
     this.#sweeper = setInterval(() => {
-      // What is too old stays until the next one, which a full disk may need to make room.
-      this.sweep().catch(() => undefined);
+      // What is too old stays until the next one.
+      this.sweep().catch((error: unknown) => {
+        onBackgroundFailure(asRelayError(error, 'mail-store-failed', { action: 'end the retention of messages' }));
+      });
     }, sweepIntervalMs);
     this.#sweeper.unref();
   }

@@ -1,4 +1,5 @@
 import type { Hex } from '../codec/index.ts';
+import type { RelayError } from '../errors/index.ts';
 
 /** One message in a mailbox. */
 export interface Mail {
@@ -55,6 +56,15 @@ export interface MailQuota {
 }
 
 export const defaultQuota = { maxCount: 100_000, maxBytes: 256 * 2 ** 20, maxTotalBytes: 64 * 2 ** 30 };
+
+/**
+ * Told of what fails while nobody waits for it: a sweep, a look for other readers. Default: a warning of the process.
+ */
+export type BackgroundFailure = (error: RelayError) => void;
+
+export function warnOfFailure(error: RelayError): void {
+  process.emitWarning(error);
+}
 
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;

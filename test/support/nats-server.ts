@@ -13,6 +13,8 @@ const found = await find();
 export interface NatsServerOptions {
   /** Lines of configuration besides those for JetStream and the ports. */
   readonly config?: string;
+  /** Settings of JetStream besides its folder. */
+  readonly jetstream?: string;
   /** Where it listens. Default: any free port. */
   readonly port?: number;
   /** Its streams; the caller's to remove. Default: a folder that goes with the server. */
@@ -51,7 +53,11 @@ export async function startNats(options: NatsServerOptions = {}): Promise<NatsSe
   await mkdir(folder, { recursive: true });
   await writeFile(
     config,
-    [`listen: 127.0.0.1:${port}`, `jetstream { store_dir: "${folder}" }`, options.config ?? ''].join('\n'),
+    [
+      `listen: 127.0.0.1:${port}`,
+      `jetstream { store_dir: "${folder}", ${options.jetstream ?? ''} }`,
+      options.config ?? '',
+    ].join('\n'),
   );
   const server = new Server(config, port, options.folder === undefined ? folder : undefined);
   await server.start();
@@ -75,7 +81,7 @@ export async function startNatsCluster(): Promise<readonly NatsServer[]> {
   );
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;

@@ -75,11 +75,11 @@ async function run(context: Context<Flags>, { chain, watch, vault, options }: Pa
   const logger = cliLogger(settings);
   const folder = vault === undefined ? required(settings, 'data') : dataFolder(settings, vault);
   await using data = await openData(folder, chain, 'inbox');
-  await using mailStore = await openMailStore({ settings, chain, folder: data.folder, use: 'mail' });
+  await using mailStore = await openMailStore({ settings, chain, folder: data.folder, use: 'mail', logger });
   await using forwardStore =
     settings.forward === 'off'
       ? undefined
-      : await openMailStore({ settings, chain, folder: data.folder, use: 'forward' });
+      : await openMailStore({ settings, chain, folder: data.folder, use: 'forward', logger });
   const inbox = vault === undefined ? undefined : inboxOf({ chain, vault, data, watch, settings, from: flags.from });
   await using _inbox = inbox;
   await inbox?.start();

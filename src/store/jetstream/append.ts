@@ -59,6 +59,7 @@ export class Appender {
     const key = recipient + id;
     // Within an atomic batch JetStream would not see that two messages are the same.
     for (let first = this.#underWay.get(key); first !== undefined; first = this.#underWay.get(key)) {
+      // Why it failed its own caller is told; this one tries for itself.
       const appended = await first.catch(() => undefined);
       if (appended !== undefined) return { cursor: appended.cursor, duplicate: true };
     }

@@ -2,6 +2,7 @@ import {
   connect,
   credsAuthenticator,
   nkeyAuthenticator,
+  usernamePasswordAuthenticator,
   type Authenticator,
   type NatsConnection,
 } from '@nats-io/transport-node';
@@ -10,7 +11,7 @@ import { asRelayError, RelayError } from '../../errors/index.ts';
 export interface NatsOptions {
   /** `nats://HOST:PORT` or `tls://HOST:PORT`; further nodes of the cluster are learnt from the one that answers. */
   readonly servers: readonly string[];
-  /** Content of a .creds file (JWT and seed), or an nkey seed alone. */
+  /** Content of a .creds file (JWT and seed), an nkey seed alone, or `USER:PASSWORD`. */
   readonly credentials?: Uint8Array;
   /** PEM. `ca`: who signed the server's certificate, where that is not a public authority; the others: our own. */
   readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
@@ -65,9 +66,9 @@ function withoutSecret(server: string): string {
 
 function authenticatorOf(credentials: Uint8Array): Authenticator {
   const text = new TextDecoder().decode(credentials).trim();
-  return /^SU[A-Z2-7]+$/.test(text)
-    ? nkeyAuthenticator(new TextEncoder().encode(text))
-    : credsAuthenticator(credentials);
+  if (/^SU[A-Z2-7]+$/.test(text)) return nkeyAuthenticator(new TextEncoder().encode(text));
+  const [, user, password] = /^([^\s:]+):(\S+)$/.exec(text) ?? [];
+  return user === undefined ? credsAuthenticator(credentials) : usernamePasswordAuthenticator(user, password);
 }
 
 function unfit({ info }: NatsConnection, mustEncrypt: boolean): string | undefined {

@@ -1,7 +1,7 @@
 import { nuid, type NatsConnection } from '@nats-io/transport-node';
 import type { Hex } from '../../codec/index.ts';
-import { RelayError } from '../../errors/index.ts';
-import { defaultQuota, defaultTimes } from '../mail-store.ts';
+import { asRelayError, RelayError } from '../../errors/index.ts';
+import { defaultQuota, defaultTimes, warnOfFailure } from '../mail-store.ts';
 import type { Appended, Mail, MailboxStats, MailStore, MailStoreTotals, ReadLimit } from '../mail-store.ts';
 import { Wakers } from '../wakers.ts';
 import { Appender } from './append.ts';
@@ -60,6 +60,7 @@ class JetStreamMailStore implements MailStore {
   readonly #wakers = new Wakers();
   readonly #now: () => number;
   readonly #retentionMs: number;
+  readonly #onBackgroundFailure: (error: RelayError) => void;
   readonly #timers: readonly ReturnType<typeof setInterval>[];
   readonly #running = new Set<Promise<unknown>>();
   #wakeSlice = 0;
@@ -73,6 +74,7 @@ class JetStreamMailStore implements MailStore {
     this.generation = generation;
     this.#now = now;
     this.#retentionMs = retentionMs;
+    this.#onBackgroundFailure = options.onBackgroundFailure ?? warnOfFailure;
     this.#link = new Link(connection, () => {
       this.#lookAgain();
     });
@@ -104,7 +106,7 @@ class JetStreamMailStore implements MailStore {
     });
     this.#timers = [
       setInterval(() => {
-        this.sweep().catch(() => undefined);
+        this.sweep().catch(this.#failed('end the retention of messages'));
       }, sweepIntervalMs),
       setInterval(() => {
         this.#wakeSome();
@@ -206,9 +208,16 @@ class JetStreamMailStore implements MailStore {
     return running;
   }
 
+  #failed(action: string): (error: unknown) => void {
+    return (error) => {
+      // What fails while it closes is no news.
+      if (this.#closing === undefined) this.#onBackgroundFailure(asRelayError(error, 'mail-store-failed', { action }));
+    };
+  }
+
   #receive(recipient: Hex, notice: Notice): void {
     if (notice.type === 'claimed') {
-      this.#claims.check(recipient).catch(() => undefined);
+      this.#claims.check(recipient).catch(this.#failed('look for another reader'));
       return;
     }
     this.#mailboxes.change(recipient, notice);
@@ -225,7 +234,7 @@ class JetStreamMailStore implements MailStore {
   /** Whatever was said while there was no connection was not heard. */
   #lookAgain(): void {
     this.#mailboxes.forgetAll();
-    this.#claims.checkAll().catch(() => undefined);
+    this.#claims.checkAll().catch(this.#failed('look for other readers'));
     for (const recipient of this.#wakers.recipients()) this.#wakers.wake(recipient);
   }
 }

@@ -1,4 +1,4 @@
-import type { MailQuota } from '../mail-store.ts';
+import type { BackgroundFailure, MailQuota } from '../mail-store.ts';
 import type { NatsOptions } from './connect.ts';
 
 export interface JetStreamMailStoreOptions {
@@ -15,6 +15,7 @@ export interface JetStreamMailStoreOptions {
   readonly retentionMs?: number;
   /** Message ids are known this long after the append. Default 25 hours, in ms. */
   readonly dedupeMs?: number;
+  readonly onBackgroundFailure?: BackgroundFailure;
   /** Time between sweeps. Default 10 min, in ms. */
   readonly sweepIntervalMs?: number;
   /** How long an operation waits while NATS has no leader or no connection. Default 15 s, in ms. */

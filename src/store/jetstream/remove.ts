@@ -35,6 +35,7 @@ export class Remover {
   /** Resolves when all up to the sequence are gone for good. Throws mail-store-failed. */
   async acknowledge(recipient: Hex, upTo: number): Promise<void> {
     const before = this.#turns.get(recipient) ?? Promise.resolve();
+    // Why it failed its own caller was told.
     const turn = before.catch(() => undefined).then(() => this.#acknowledge(recipient, upTo));
     this.#turns.set(recipient, turn);
     await turn.finally(() => {
