@@ -100,6 +100,11 @@ export class RunningCli implements AsyncDisposable {
     this.#reader?.resume();
   }
 
+  /** What it wrote to stderr. */
+  get log(): string {
+    return this.#stderr;
+  }
+
   write(text: string): void {
     this.#child.stdin?.write(text);
   }

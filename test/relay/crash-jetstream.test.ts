@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { afterEach, it } from 'mocha';
@@ -10,6 +12,8 @@ import { textOf } from './raw-socket.ts';
 import { alice, bob, Cleanup, genesisHash, message, signer } from './support.ts';
 
 const childPath = fileURLToPath(new URL('relay-child.ts', import.meta.url));
+const recipientPath = fileURLToPath(new URL('recipient-child.ts', import.meta.url));
+const kills = 6;
 const senders = 32;
 
 /** What can be killed and comes back as it was. */
@@ -135,6 +139,55 @@ describeNats('relays on one JetStream: crashes', () => {
     await ordeal(relays, natsOf(nats));
   }).timeout(240_000);
 
+  /** A recipient in a process of its own, with what it has written down. */
+  const startRecipient = async (url: string): Promise<Victim & { readonly written: () => string[] }> => {
+    const path = join(await cleanup.folder(), 'received');
+    let child: ChildProcess | undefined;
+    const start = async (): Promise<void> => {
+      child = spawn(process.execPath, ['--import', 'tsx', recipientPath, url, path], {
+        stdio: ['ignore', 'ignore', 'inherit'],
+      });
+    };
+    const kill = async (): Promise<void> => {
+      if (child?.exitCode !== null || child.signalCode !== null) return;
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    };
+    cleanup.add(undefined, kill);
+    await start();
+    const written = (): string[] => (existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1) : []);
+    return { name: 'recipient', kill, start, written };
+  };
+
+  const seed = Number(process.env['KHALA_RELAY_SEED'] ?? Date.now() % 2 ** 31);
+  it(`lose nothing acknowledged and deliver nothing twice: relays, nats-server and recipient killed at random (KHALA_RELAY_SEED=${seed})`, async () => {
+    const random = randomOf(seed);
+    const nats = [cleanup.add(await startNats(), (made) => made.stop())];
+    const relays = [await startRelay(nats), await startRelay(nats)];
+    const recipient = await startRecipient(relays[0]?.url ?? '');
+    const victims: readonly Victim[] = [...natsOf(nats), ...relays, recipient];
+    const { state, done } = load(relays.map(({ url }) => url));
+    for (let kill = 0; kill < kills; kill++) {
+      const [taken, written] = [state.acknowledged.size, recipient.written().length];
+      const [more, received] = [Math.floor(random() * 300), Math.floor(random() * 100)];
+      await until(() => state.acknowledged.size > taken + more && recipient.written().length > written + received);
+      // One or two at once, back in any order.
+      const chosen = victims.toSorted(() => random() - 0.5).slice(0, 1 + Math.floor(random() * 2));
+      await Promise.all(chosen.map((victim) => victim.kill()));
+      for (const victim of chosen.toSorted(() => random() - 0.5)) await victim.start();
+    }
+    const last = state.acknowledged.size;
+    await until(() => state.acknowledged.size > last + 200);
+    state.running = false;
+    await done;
+    await until(() => {
+      const got = new Set(recipient.written());
+      return [...state.acknowledged].every((text) => got.has(text));
+    });
+    const written = recipient.written();
+    assert.equal(new Set(written).size, written.length);
+  }).timeout(420_000);
+
   it('goes on with two nodes of three while the third is away, and serves the recipient at any relay', async () => {
     const nats = await startNatsCluster();
     for (const made of nats) cleanup.add(made, () => made.stop());
@@ -162,3 +215,14 @@ describeNats('relays on one JetStream: crashes', () => {
     await nats[0]?.start();
   }).timeout(180_000);
 });
+
+/** mulberry32: the same numbers for the same seed. */
+function randomOf(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
