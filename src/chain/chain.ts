@@ -244,6 +244,8 @@ export interface WorkersSnapshot {
 export interface ProvenWorkers {
   /** Hands over all of WorkerState at a block. */
   snapshot(head: Head, take: (workers: WorkerRows) => void, signal?: AbortSignal): Promise<WorkersSnapshot>;
+  /** One worker; undefined where the proof shows that it is not registered. */
+  worker(head: Head, id: Hex, signal?: AbortSignal): Promise<WorkerRow | undefined>;
   /** What is different at `head`, a later or an earlier block, from where `mark` stands. */
   changes(mark: WorkersMark, head: Head, known: KnownWorkers, signal?: AbortSignal): Promise<WorkersDifference>;
 }
@@ -411,7 +413,13 @@ export interface Chain extends AsyncDisposable {
   at(hash: Hex): BlockView;
   /** Throws state-discarded where no endpoint has such a block. */
   headOf(hash: Hex, signal?: AbortSignal): Promise<Head>;
+  /** Decoded by the metadata of the node in use, which nothing proves. */
   readonly provenWorkers: ProvenWorkers;
+  /**
+   * As `provenWorkers`, decoded by metadata that `quorum` endpoints agree on; waits for them. Throws endpoints-disagree,
+   * no-quorum too.
+   */
+  readonly agreedWorkers: ProvenWorkers;
   readonly messages: Messages;
   /** What the node in use offers. Throws rpc-failed, chain-unreachable, aborted. */
   capabilities(signal?: AbortSignal): Promise<NodeCapabilities>;

@@ -19,6 +19,7 @@ import { Quorum } from './quorum/quorum.ts';
 import { Connection } from './rpc/connection.ts';
 import { isLocalUrl } from './rpc/local-address.ts';
 import { OtherEndpoints } from './rpc/other-endpoints.ts';
+import { AgreedRuntimes } from './runtime/agreed-runtimes.ts';
 import { RuntimeCache } from './runtime/runtime-cache.ts';
 import { BlockReader } from './storage/block-reader.ts';
 import { BlockStorage } from './storage/block-storage.ts';
@@ -93,7 +94,7 @@ async function createChain(connection: Connection, options: ConnectOptions): Pro
   const hashes = new HashRuns(connection, endpointBlocks, clock);
   const headers = new HeaderChain({ connection, blocks, hashes });
   const quorum = new Quorum({ connection, blocks: endpointBlocks, clock, size: connection.options.quorum });
-  const runtimes = new RuntimeCache(readAs);
+  const runtimes = new RuntimeCache({ reader: blocks, hasLeft: (url) => connection.hasLeft(url) });
   const storageReader = new StorageReader(blocks);
   const watched = { connection, endpoints, clock, hashOf, silenceMs: options.silenceMs };
   const newest$ = { finalized: newestHeads(watched, 'finalized'), best: newestHeads(watched, 'best') };
@@ -151,6 +152,12 @@ async function createChain(connection: Connection, options: ConnectOptions): Pro
       quorum.trust === 'single' ? Promise.resolve(told) : quorum.newest(from, { signal }),
     viewOf: (hash) => createBlockView(storageAt(hash), { readAs, bodyOf }),
   });
+  const provenWorkers = createProvenWorkers({ proofs, storage: storageReader, runtimes });
+  const voted = new AgreedRuntimes({ quorum, endpoints, stopped: connection.stopped });
+  const agreedWorkers =
+    quorum.trust === 'single'
+      ? provenWorkers
+      : createProvenWorkers({ proofs, storage: storageReader, runtimes: voted });
   const stop = async (): Promise<void> => {
     connection.stop();
     return Promise.resolve();
@@ -174,11 +181,8 @@ async function createChain(connection: Connection, options: ConnectOptions): Pro
     headEvents: (headsOptions = {}, signal) => walkHeads(sources, headsOptions, signal),
     at: (hash) => createBlockView(storageAt(hash), { readAs, bodyOf }),
     headOf: (hash, signal) => reader.byHash(hash, { signal }),
-    provenWorkers: createProvenWorkers({
-      proofs,
-      storage: storageReader,
-      runtimes,
-    }),
+    provenWorkers,
+    agreedWorkers,
     messages,
     capabilities: (signal) => probeNode({ connection, reader, runtimes }, signal),
     isSudo: (account) => isSudo(account),

@@ -26,9 +26,10 @@ export class ProofSource implements ChangeSource {
   #mark: WorkersMark = nothingRead;
   #gatekeepers: ReadonlySet<Hex> = new Set();
 
-  constructor(chain: Pick<Chain, 'headOf' | 'provenWorkers'>) {
+  /** `agreed`: decoded by metadata that a quorum has. */
+  constructor(chain: Pick<Chain, 'headOf' | 'provenWorkers' | 'agreedWorkers'>, agreed = false) {
     this.#chain = chain;
-    this.#proven = chain.provenWorkers;
+    this.#proven = agreed ? chain.agreedWorkers : chain.provenWorkers;
   }
 
   async snapshot(head: Head, rows: RowCollector, signal: AbortSignal): Promise<boolean> {

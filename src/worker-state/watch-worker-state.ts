@@ -27,7 +27,7 @@ export function watchWorkerState(chain: Chain, options: WatchOptions = {}): Work
   const epochs = store && new EpochStore(store, chain.genesisHash);
   const table = new WorkerTable(chain.genesisHash, verifyRecords);
   const hints = (): HintSource => new HintSource({ chain, clock, logger }, options.reconcile);
-  const source = options.verify === false ? hints() : new ProofSource(chain);
+  const source = options.verify === false ? hints() : new ProofSource(chain, options.verify === true);
   const follower = new WorkerFollower({ table, source, epochs, clock, logger });
   const states = store && new StateStore(store, chain.genesisHash);
   const saver = states && new StateSaver({ store: states, follower, clock, logger }, options.saveEveryMs);

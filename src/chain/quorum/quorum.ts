@@ -10,6 +10,18 @@ import { votersAgainst, winnerOf } from './count-votes.ts';
 /** A block by number and hash. */
 export type BlockId = Pick<Head, 'number' | 'hash'>;
 
+/** A vote of an endpoint that has not got (any more) what is asked for. */
+export const abstention: Hex = '0x';
+
+/** A question with one true answer. */
+export interface Election {
+  /** In words, for errors. */
+  readonly about: string;
+  readonly block: BlockNumber | Hex;
+  /** undefined: it can not say yet, and is asked again. */
+  readonly ask: (url: string) => Promise<Hex | undefined>;
+}
+
 export interface QuorumParts {
   readonly connection: Connection;
   readonly blocks: EndpointBlocks;
@@ -57,39 +69,39 @@ export class Quorum {
   }
 
   /** The hash of a finalized block that enough endpoints agree on. Throws as {@link newest}. */
-  async hashAt(number: BlockNumber, options: CanvassOptions = {}): Promise<Hex> {
+  hashAt(number: BlockNumber, options: CanvassOptions = {}): Promise<Hex> {
+    const about = `the hash of finalized block ${number}`;
+    return this.elect({ about, block: number, ask: (url) => this.#blocks.hashAt(url, number) }, options);
+  }
+
+  /**
+   * What enough endpoints answer, and more of them than answer anything else; who answers otherwise is left. Throws
+   * state-discarded where all have voted, none wins and some have abstained, else as {@link newest}.
+   */
+  async elect({ about, block, ask }: Election, options: CanvassOptions = {}): Promise<Hex> {
     const judge = (votes: ReadonlyMap<string, Hex>): Hex | undefined => {
-      const winner = winnerOf(votes, this.#size);
+      const cast = new Map([...votes].filter(([, vote]) => vote !== abstention));
+      const winner = winnerOf(cast, this.#size);
       if (winner !== undefined)
-        for (const url of votersAgainst(votes, winner)) this.#leave(url, number, votes.get(url), winner);
+        for (const url of votersAgainst(cast, winner)) {
+          const reason = `it has ${String(cast.get(url))} for ${about} where others agree on ${winner}`;
+          this.#connection.leave(url, new RelayError('node-lies', { details: { url, block, reason } }));
+        }
       return winner;
     };
-    return this.#canvass.hold<Hex, Hex>(
-      {
-        about: `the hash of finalized block ${number}`,
-        ask: (url) => this.#blocks.hashAt(url, number),
-        decide: (votes) => {
-          const winner = judge(votes);
-          if (winner === undefined && votes.size >= this.#present) throw disagreement(number, votes);
-          return winner;
-        },
-        late: judge,
-      },
-      options,
-    );
+    const decide = (votes: ReadonlyMap<string, Hex>): Hex | undefined => {
+      const winner = judge(votes);
+      if (winner !== undefined || votes.size < this.#present) return winner;
+      const reason = 'too few endpoints have it';
+      if ([...votes.values()].includes(abstention))
+        throw new RelayError('state-discarded', { details: { block, reason } });
+      const said = Array.from(votes, ([url, vote]) => `${url}: ${vote}`).join('; ');
+      throw new RelayError('endpoints-disagree', { details: { about, block, said } });
+    };
+    return this.#canvass.hold<Hex, Hex>({ about, ask, decide, late: judge }, options);
   }
 
   get #present(): number {
     return this.#connection.options.endpoints.filter((url) => !this.#connection.hasLeft(url)).length;
   }
-
-  #leave(url: string, number: BlockNumber, hash: Hex | undefined, winner: Hex): void {
-    const reason = `it has ${String(hash)} as finalized where others agree on ${winner}`;
-    this.#connection.leave(url, new RelayError('node-lies', { details: { url, block: number, reason } }));
-  }
-}
-
-function disagreement(block: BlockNumber, votes: ReadonlyMap<string, Hex>): RelayError {
-  const said = Array.from(votes, ([url, hash]) => `${url}: ${hash}`).join('; ');
-  return new RelayError('endpoints-disagree', { details: { block, said } });
 }

@@ -1,7 +1,11 @@
 import type { Hex } from '../../codec/index.ts';
+import { RelayError } from '../../errors/index.ts';
+import { abortable } from '../abort.ts';
 import { parseHeader } from '../head/header.ts';
 import { expectBytes, expectNumber, expectObject } from '../rpc/expect.ts';
+import type { BlockReader } from '../storage/block-reader.ts';
 import { Runtime, type RuntimeVersion } from './runtime.ts';
+import { RuntimesByVersion } from './runtimes-by-version.ts';
 
 /** Asks the node about the block; throws state-discarded where it has not got it. */
 export type ReadAt = (method: string, params: readonly unknown[], block: Hex, signal?: AbortSignal) => Promise<unknown>;
@@ -15,68 +19,98 @@ export type ReadAs = <T>(
   signal?: AbortSignal,
 ) => Promise<T>;
 
-/** Runtimes kept: a chain has one at a time, a catch-up through history meets them one after another. */
-const maxRuntimes = 4;
+/** A block with its parent, where that is known. */
+export interface ExecutedBlock {
+  readonly hash: Hex;
+  readonly parentHash?: Hex;
+}
 
-/** Decoded metadata by spec version, loaded once each. */
-export class RuntimeCache {
-  readonly #readAs: ReadAs;
-  readonly #runtimes = new Map<number, Promise<Runtime>>();
-
-  constructor(readAs: ReadAs) {
-    this.#readAs = readAs;
-  }
-
+/** Where the runtimes of blocks come from. */
+export interface RuntimeSource {
   /** The runtime that stands in the state of `block`: the one that the next block runs. */
-  async of(block: Hex, signal?: AbortSignal): Promise<Runtime> {
-    const version = await this.#versionAt(block, signal);
-    return this.#cached(version.specVersion, () => this.#load(version, block));
-  }
-
+  of(block: Hex, signal?: AbortSignal): Promise<Runtime>;
   /**
    * The runtime of this spec version, which executed `block`. Where the block itself brought an upgrade, its state has
    * the code of the next one already, and the parent has the one wanted.
    */
-  async executing(block: Hex, specVersion: number): Promise<Runtime> {
-    return this.#cached(specVersion, async () => {
-      const version = await this.#versionAt(block);
-      if (version.specVersion === specVersion) return this.#load(version, block);
-      const { parentHash: parent } = await this.#readAs('chain_getHeader', [block], block, parseHeader);
-      return this.#load(await this.#versionAt(parent), parent);
-    });
+  executing(block: ExecutedBlock, specVersion: number, signal?: AbortSignal): Promise<Runtime>;
+}
+
+export interface RuntimeCacheParts {
+  readonly reader: Pick<BlockReader, 'askAs'>;
+  readonly hasLeft: (url: string) => boolean;
+}
+
+const versionMethod = 'state_getRuntimeVersion';
+const metadataMethod = 'state_getMetadata';
+
+/** Decoded metadata by spec version, loaded once each, of the node that is used; again where that one was left. */
+export class RuntimeCache implements RuntimeSource {
+  readonly #parts: RuntimeCacheParts;
+  readonly #runtimes = new RuntimesByVersion<Loaded>();
+
+  constructor(parts: RuntimeCacheParts) {
+    this.#parts = parts;
   }
 
-  async #cached(specVersion: number, load: () => Promise<Runtime>): Promise<Runtime> {
-    const known = this.#runtimes.get(specVersion);
-    if (known !== undefined) return known;
-    const loading = load();
-    this.#runtimes.set(specVersion, loading);
-    const [oldest] = this.#runtimes.keys();
-    if (this.#runtimes.size > maxRuntimes && oldest !== undefined) this.#runtimes.delete(oldest);
-    try {
-      return await loading;
-    } catch (error) {
+  async of(block: Hex, signal?: AbortSignal): Promise<Runtime> {
+    const version = await this.#versionAt(block, signal);
+    return this.#trusted(version.specVersion, () => this.#load(version, block), signal);
+  }
+
+  executing(block: ExecutedBlock, specVersion: number, signal?: AbortSignal): Promise<Runtime> {
+    return this.#trusted(
+      specVersion,
+      async () => {
+        const version = await this.#versionAt(block.hash);
+        if (version.specVersion === specVersion) return this.#load(version, block.hash);
+        const parent = block.parentHash ?? (await this.#ask('chain_getHeader', block.hash, parseHeader)).value.parentHash;
+        const earlier = await this.#versionAt(parent);
+        if (earlier.specVersion === specVersion) return this.#load(earlier, parent);
+        const reason = `neither block ${block.hash} nor its parent is of version ${specVersion}, which executed it`;
+        throw new RelayError('rpc-failed', { details: { method: versionMethod, reason } });
+      },
+      signal,
+    );
+  }
+
+  async #trusted(specVersion: number, load: () => Promise<Loaded>, signal: AbortSignal | undefined): Promise<Runtime> {
+    for (;;) {
+      const { runtime, url } = await abortable(this.#runtimes.get(specVersion, load), signal);
+      if (!this.#parts.hasLeft(url)) return runtime;
       this.#runtimes.delete(specVersion);
-      throw error;
     }
   }
 
   async #versionAt(block: Hex, signal?: AbortSignal): Promise<RuntimeVersion> {
-    const method = 'state_getRuntimeVersion';
-    const parse = (answer: unknown): RuntimeVersion => {
-      const version = expectObject(answer, method);
-      return {
-        specName: String(version['specName']),
-        specVersion: expectNumber(version['specVersion'], method),
-        transactionVersion: expectNumber(version['transactionVersion'], method),
-      };
-    };
-    return this.#readAs(method, [block], block, parse, signal);
+    return (await this.#ask(versionMethod, block, parseVersion, signal)).value;
   }
 
-  async #load(version: RuntimeVersion, block: Hex): Promise<Runtime> {
-    const method = 'state_getMetadata';
-    const metadata = await this.#readAs(method, [block], block, (answer) => expectBytes(answer, method));
-    return new Runtime(version, metadata);
+  async #load(version: RuntimeVersion, block: Hex): Promise<Loaded> {
+    const { value, url } = await this.#ask(metadataMethod, block, parseMetadata);
+    return { runtime: new Runtime(version, value), url };
   }
+
+  #ask<T>(method: string, block: Hex, parse: (answer: unknown) => T, signal?: AbortSignal) {
+    return this.#parts.reader.askAs({ method, params: [block], block }, parse, { signal });
+  }
+}
+
+interface Loaded {
+  readonly runtime: Runtime;
+  /** Who gave its metadata. */
+  readonly url: string;
+}
+
+export function parseVersion(answer: unknown): RuntimeVersion {
+  const version = expectObject(answer, versionMethod);
+  return {
+    specName: String(version['specName']),
+    specVersion: expectNumber(version['specVersion'], versionMethod),
+    transactionVersion: expectNumber(version['transactionVersion'], versionMethod),
+  };
+}
+
+export function parseMetadata(answer: unknown): Hex {
+  return expectBytes(answer, metadataMethod);
 }

@@ -28,6 +28,10 @@ export interface BlockRequest {
 const missing =
   /state already discarded|unknown ?block|header (was )?not found|block .* not found|unable to find block|expect block/i;
 
+export function saysMissing(reason: string): boolean {
+  return missing.test(reason);
+}
+
 /** Makes requests about one block, at another endpoint where the present one has forgotten it, or can not answer. */
 export class BlockReader {
   readonly #connection: Connection;

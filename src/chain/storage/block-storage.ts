@@ -76,7 +76,7 @@ export class BlockStorage {
     // Not there before the first block.
     if (bytes === undefined) return this.#runtimes.of(this.hash, signal);
     const specVersion = this.decode('System.LastRuntimeUpgrade', () => new Reader(bytes, 'It').compactLength());
-    return this.#runtimes.executing(this.hash, specVersion);
+    return this.#runtimes.executing({ hash: this.hash }, specVersion, signal);
   }
 
   #known(load: () => Promise<Runtime>): Promise<Runtime> {

@@ -2,7 +2,7 @@ import { fromHex, Reader, toHex, type Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
 import type { Head, ProvenWorkers, WorkerEssentials, WorkerRows, WorkersMark } from '../chain.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import type { RuntimeCache } from '../runtime/runtime-cache.ts';
+import type { RuntimeSource } from '../runtime/runtime-cache.ts';
 import { boundEndpoints } from '../storage/endpoints.ts';
 import { idOfKey } from '../storage/fast-hex.ts';
 import { layoutOf, type Layout } from '../storage/layout.ts';
@@ -35,7 +35,7 @@ export const nothingRead: WorkersMark = {
 export interface ProvenWorkersParts {
   readonly proofs: ProofReader;
   readonly storage: StorageReader;
-  readonly runtimes: RuntimeCache;
+  readonly runtimes: RuntimeSource;
 }
 
 /** What one proof tells of a block. */
@@ -100,7 +100,7 @@ export function createProvenWorkers(parts: ProvenWorkersParts): ProvenWorkers {
     if (lastUpgrade === undefined) runtime = await runtimes.of(head.hash, signal);
     else {
       const read = (): number => new Reader(lastUpgrade, 'It').compactLength();
-      runtime = await runtimes.executing(head.hash, decoded(head, 'System.LastRuntimeUpgrade', read));
+      runtime = await runtimes.executing(head, decoded(head, 'System.LastRuntimeUpgrade', read), signal);
     }
     return layoutOf(runtime);
   };
@@ -178,7 +178,20 @@ export function createProvenWorkers(parts: ProvenWorkersParts): ProvenWorkers {
     return { mark: { workers: read.first, endpoints: read.second }, gatekeepers, isComplete: read.isComplete };
   };
 
-  return { snapshot, changes };
+  const worker: ProvenWorkers['worker'] = async (head, id, signal) => {
+    const [lastUpgrade, listed] = await proofs.values(head, [`0x${lastUpgradeKey}`, `0x${gatekeeperKey}`], signal);
+    const gatekeepers = decoded(head, 'PhalaRegistry.Gatekeeper', () => readIds(listed));
+    const layout = await layoutAt(head, lastUpgrade, signal);
+    const key = layout.workerKey(fromHex(id, 'The id'));
+    const [info, endpoints] = await proofs.values(head, [key, layout.endpointsKeyOf(key)], signal);
+    if (info === undefined) return undefined;
+    const rows = new RowsWriter(layout, 1, endpoints?.length ?? 0);
+    const gatekeeper = gatekeepers.has(idOfKey(key));
+    decoded(head, `PhalaRegistry.Workers at ${key}`, () => rows.add({ key, info, endpoints, gatekeeper }));
+    return rows.finish().bytes;
+  };
+
+  return { snapshot, changes, worker };
 }
 
 function changesOf(nodes: ProofNodes, root: Uint8Array, prefix: string, known: KnownMap): Done<MapChanges> | Missing {

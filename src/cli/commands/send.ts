@@ -14,7 +14,7 @@ import { sendOffChain } from '../send/send-off-chain.ts';
 import { sendOnChain } from '../send/send-on-chain.ts';
 import type { Sending } from '../send/sending.ts';
 import { isAnswer, type Wait } from '../send/wait.ts';
-import { dataFolder, mayReachPrivate, openChain, openData, optionalAccount, timeoutMs } from '../session.ts';
+import { dataFolder, mayReachPrivate, openChain, openData, optionalAccount, timeoutMs, verified } from '../session.ts';
 import { unlockVault } from '../unlock-vault.ts';
 
 interface Flags extends SuriFlags, BodyFlags {
@@ -32,7 +32,7 @@ const waits: readonly Wait[] = ['stored', 'delivered', 'read', 'reply', 'inBlock
 
 export function sendCommand(): Command {
   const made = command('send', 'send a message to a worker, off chain or on chain', [
-    ...(['ws', 'genesis', 'vault', 'data', 'timeout', 'allowPrivate', 'requireProven'] as const),
+    ...(['ws', 'genesis', 'quorum', 'verify', 'vault', 'data', 'timeout', 'allowPrivate', 'requireProven'] as const),
   ])
     .argument('[text]', 'the message, or - for standard input')
     .requiredOption('--to <id>', 'recipient: 0x-hex or SS58')
@@ -72,7 +72,7 @@ async function send(context: Context<Flags>, text: string | undefined): Promise<
   await using vault = await unlockVault(settings);
   await using chain = await openChain(settings, signal);
   await using data = await openData(dataFolder(settings, vault), chain, 'outbox');
-  const recipient = await readWorker(chain, to, { store: data.store, signal });
+  const recipient = await readWorker(chain, to, { store: data.store, ...verified(settings), signal });
   if (recipient === undefined) throw new RelayError('unknown-recipient', { details: { id: to } });
   await using client = createRelayClient({
     genesisHash: chain.genesisHash,

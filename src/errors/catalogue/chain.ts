@@ -49,7 +49,7 @@ export const chainErrors = {
       'See to it that the endpoints answer and are in sync, or give more of them with --ws; --quorum 1 (quorum: 1) believes the one that is used.',
   },
   'endpoints-disagree': {
-    message: 'The endpoints have different finalized blocks {block}: {said}.',
+    message: 'The endpoints do not agree on {about}: {said}.',
     remedy: 'One of them lies or is on a fork: leave it out, or give a third endpoint that settles which one.',
   },
   'bad-quorum': {

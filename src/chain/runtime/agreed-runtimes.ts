@@ -1,0 +1,78 @@
+import { fromHex, toHex, type Hex } from '../../codec/index.ts';
+import { RelayError } from '../../errors/index.ts';
+import { abortable } from '../abort.ts';
+import { abstention, type Quorum } from '../quorum/quorum.ts';
+import type { OtherEndpoints } from '../rpc/other-endpoints.ts';
+import { RpcError } from '../rpc/rpc-error.ts';
+import { saysMissing } from '../storage/block-reader.ts';
+import { loadHash256 } from '../trie/proof-nodes.ts';
+import { parseMetadata, parseVersion, type ExecutedBlock, type RuntimeSource } from './runtime-cache.ts';
+import { Runtime, type RuntimeVersion } from './runtime.ts';
+import { RuntimesByVersion } from './runtimes-by-version.ts';
+
+export interface AgreedRuntimesParts {
+  readonly quorum: Quorum;
+  readonly endpoints: OtherEndpoints;
+  /** The connection's end, which ends a vote that nobody waits for any more. */
+  readonly stopped: AbortSignal;
+}
+
+interface Candidate {
+  readonly version: RuntimeVersion;
+  readonly metadata: Hex;
+}
+
+/** Runtimes of which a quorum of endpoints gives the same metadata: one alone could say that fields mean something else. */
+export class AgreedRuntimes implements RuntimeSource {
+  readonly #parts: AgreedRuntimesParts;
+  readonly #runtimes = new RuntimesByVersion<Runtime>();
+
+  constructor(parts: AgreedRuntimesParts) {
+    this.#parts = parts;
+  }
+
+  /** Throws as {@link executing}. */
+  of(block: Hex, signal?: AbortSignal): Promise<Runtime> {
+    return abortable(this.#elect({ hash: block }, undefined), signal);
+  }
+
+  /** Throws endpoints-disagree, state-discarded where too few endpoints have the block's state, no-quorum. */
+  executing(block: ExecutedBlock, specVersion: number, signal?: AbortSignal): Promise<Runtime> {
+    return abortable(
+      this.#runtimes.get(specVersion, () => this.#elect(block, specVersion)),
+      signal,
+    );
+  }
+
+  async #elect({ hash, parentHash }: ExecutedBlock, specVersion: number | undefined): Promise<Runtime> {
+    const { quorum, stopped } = this.#parts;
+    const hash256 = await loadHash256();
+    const candidates = new Map<Hex, Candidate>();
+    const ask = async (url: string): Promise<Hex> => {
+      try {
+        const candidate =
+          (await this.#at(url, hash, specVersion)) ??
+          (parentHash === undefined ? undefined : await this.#at(url, parentHash, specVersion));
+        if (candidate === undefined) return abstention;
+        const vote = toHex(hash256.binary(fromHex(candidate.metadata)));
+        candidates.set(vote, candidate);
+        return vote;
+      } catch (error) {
+        if (error instanceof RpcError && saysMissing(error.reason)) return abstention;
+        throw error;
+      }
+    };
+    const about = `the metadata of ${specVersion === undefined ? 'the runtime' : `runtime ${specVersion}`}`;
+    const winner = candidates.get(await quorum.elect({ about, block: hash, ask }, { signal: stopped }));
+    if (winner === undefined) throw new RelayError('chain-stopped');
+    return new Runtime(winner.version, winner.metadata);
+  }
+
+  /** What an endpoint has in the state of a block; undefined where that is of another version. */
+  async #at(url: string, block: Hex, specVersion: number | undefined): Promise<Candidate | undefined> {
+    const { endpoints } = this.#parts;
+    const version = parseVersion(await endpoints.ask(url, 'state_getRuntimeVersion', [block]));
+    if (specVersion !== undefined && version.specVersion !== specVersion) return undefined;
+    return { version, metadata: parseMetadata(await endpoints.ask(url, 'state_getMetadata', [block])) };
+  }
+}
