@@ -42,7 +42,7 @@ const largeEach = 20;
 const patienceMs = 60_000;
 const lookAgainMs = 200;
 /** In a round, of an injection that finds no occasion. */
-const mostTurns = 20;
+const mostTurns = 5;
 /** What a process may end with and be started again, as its supervisor would: the node was away for too long. */
 const restartable: ReadonlySet<string> = new Set(['chain-unreachable']);
 

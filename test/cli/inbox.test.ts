@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { connectChain } from '../../src/chain/index.ts';
+import { topicOf, type Hex } from '../../src/codec/index.ts';
+import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { alice, temporaryFolder, utf8 } from '../support/entities.ts';
+import { RunningCli, runCli, type Line } from './run-cli.ts';
+
+describe('cli: inbox', () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+  let dev: DevChain;
+  let vault: string;
+  let identity: Hex;
+
+  before(async () => {
+    folder = await temporaryFolder();
+    dev = await startDevChain();
+    vault = join(folder.path, 'b');
+    const { lines } = await runCli(['keys', 'new', '--vault', vault, '--json']);
+    identity = lines[0]?.['identity'] as Hex;
+  });
+
+  after(async () => {
+    await dev.stop();
+    await folder.remove();
+  });
+
+  async function inbox(...args: readonly string[]): Promise<readonly Line[]> {
+    const { code, lines, stderr } = await runCli(['inbox', ...args, '--vault', vault, '--json']);
+    assert.equal(code, 0, stderr);
+    return lines;
+  }
+
+  it('says where there is nothing yet', async () => {
+    const { code, stderr } = await runCli(['inbox', 'ls', '--vault', vault]);
+    assert.equal(code, 2);
+    assert.match(stderr, /There are no data/);
+  });
+
+  it('shows how far the chain was read, and lists, retries and discards what could not be delivered', async () => {
+    await using chain = await connectChain({ endpoints: [dev.ws] });
+    await using listen = new RunningCli(['listen', '--vault', vault, '--ws', dev.ws]);
+    await listen.line(({ event }) => event === 'ready');
+    const push = { kind: 'push-message', destination: topicOf(identity) } as const;
+    const { blockNumber } = await chain.submit(
+      [
+        { ...push, payload: utf8('no envelope') },
+        { ...push, payload: Uint8Array.of(7, 1) },
+      ],
+      alice,
+    );
+    await dev.newBlock();
+    // Beside the listen that runs.
+    let dead: readonly Line[] = [];
+    while (dead.length < 2) dead = (await runCli(['inbox', 'dead', '--vault', vault, '--json'])).lines;
+    assert.deepEqual(
+      dead.map(({ event, from, block }) => [event, from, block]),
+      [
+        ['dead', alice.id, blockNumber],
+        ['dead', alice.id, blockNumber],
+      ],
+    );
+    assert.equal(await listen.end('SIGINT'), 130);
+    const [cursor, ...pending] = await inbox('ls');
+    assert.equal(cursor?.['event'], 'cursor');
+    assert.ok(Number(cursor['block']) >= blockNumber);
+    assert.deepEqual(pending, []);
+    const numbers = dead.map(({ number }) => String(number));
+    const retried = await inbox('retry', 'all');
+    assert.deepEqual(
+      retried.map(({ event, number, code }) => [event, number, code]),
+      dead.map(({ number, code }) => ['retried', number, code]),
+    );
+    assert.deepEqual(await inbox('dead', '--discard', numbers.join(',')), [{ event: 'discarded', count: 2 }]);
+    assert.deepEqual(await inbox('dead'), []);
+  });
+
+  it('refuses what is no number', async () => {
+    const { code, stderr } = await runCli(['inbox', 'retry', 'x', '--vault', vault]);
+    assert.equal(code, 2);
+    assert.match(stderr, /no number/);
+  });
+});
