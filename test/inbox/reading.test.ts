@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { WebSocket, WebSocketServer } from 'ws';
 import { connectChain, type Chain } from '../../src/chain/index.ts';
 import type { Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
@@ -12,6 +15,40 @@ import { InboxProbe } from '../support/inbox-probe.ts';
 import { Refusal, startRpcProxy, type Alter, type RpcProxy } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
 import { Poster } from './support.ts';
+
+/** A node that answers every batch with one error, as those do that are told to take none. */
+async function withoutBatches(upstream: string) {
+  const server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
+  const node = {
+    url: '',
+    refused: 0,
+    [Symbol.asyncDispose]: async () => {
+      for (const client of server.clients) client.terminate();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+  const error = { code: -32005, message: 'Batch requests are not supported by this server' };
+  server.on('connection', (client) => {
+    const behind = new WebSocket(upstream, { maxPayload: 2 ** 28 });
+    const opened = once(behind, 'open');
+    behind.on('message', (data: Buffer) => {
+      client.send(data.toString());
+    });
+    client.on('close', () => {
+      behind.close();
+    });
+    client.on('message', (data: Buffer) => {
+      const text = data.toString();
+      if (text.startsWith('[')) {
+        node.refused += 1;
+        client.send(JSON.stringify({ jsonrpc: '2.0', id: null, error }));
+      } else void opened.then(() => behind.send(text));
+    });
+  });
+  await once(server, 'listening');
+  node.url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return node;
+}
 
 const asIs: Alter = (_method, _params, result) => result;
 
@@ -100,6 +137,31 @@ describe('inbox: reading the chain', () => {
     for (const probe of probes) await probe.until(() => probe.deliveries.length === 4);
     assert.equal(proxy.asked.get('state_getReadProof'), blocks + 2);
     assert.equal(proxy.asked.get('chain_getHeader'), headers, 'blocks that were told of need no header');
+  });
+
+  it('works where the node takes no batches', async () => {
+    await using node = await withoutBatches(dev.ws);
+    const chain = await connectChain({ endpoints: [node.url] });
+    open.push(chain);
+    for (const verify of [true, false]) {
+      const probe = new InboxProbe(await started(chain, one, { verify }));
+      await probe.until(() => probe.deliveries.length >= 3);
+      assert.deepEqual(probe.texts.slice(0, 3), texts('one'));
+    }
+    assert.ok(node.refused > 0, 'it was asked');
+  });
+
+  it('takes a block that is full of messages, beside what is around it, in order', async () => {
+    const { chain } = await through(asIs);
+    const content = 'm'.repeat(16_000);
+    const sent = Array.from({ length: 180 }, (_, n) => `${n} ${content}`);
+    const { number: from } = await direct.bestHead();
+    await poster.send(two, 'before');
+    await poster.send(two, ...sent);
+    await poster.send(two, 'after');
+    const probe = new InboxProbe(await started(chain, two, { from: from + 1 }));
+    await probe.until(() => probe.deliveries.length === sent.length + 2);
+    assert.deepEqual(probe.texts, ['before', ...sent, 'after']);
   });
 
   describe('of blocks whose state is gone', () => {
