@@ -303,6 +303,71 @@ describe('channel: the replay window', () => {
     for (const of of [channel, twin]) assert.equal(await admit(nonce, 'relay', of), 'seen');
   });
 
+  it('admits in batches as it does one by one, whatever comes twice, out of order or after a restart', async () => {
+    const message = fc.record({
+      back: fc.nat(60),
+      low: fc.nat(3),
+      via: fc.constantFrom<Via>('chain', 'chain', 'relay'),
+    });
+    const batch = fc.record({
+      forward: fc.nat(30),
+      messages: fc.array(message, { minLength: 1, maxLength: 8 }),
+      fate: fc.constantFrom('committed', 'committed', 'committed', 'lost', 'restarted'),
+    });
+    const retentionMs = 40;
+    await fc.assert(
+      fc.asyncProperty(fc.array(batch, { minLength: 1, maxLength: 25 }), async (batches) => {
+        await using memory = openMemoryStore();
+        let clock = 1000;
+        let underTest = new ReplayWindow(memory, { now: () => clock, retentionMs });
+        const seen = new Map<bigint, bigint>();
+        let count = 0n;
+        let highest = 0n;
+        for (const { forward, messages, fate } of batches) {
+          clock += forward;
+          const together = underTest.begin();
+          const taken = new Map<bigint, bigint>();
+          for (const { back, low, via } of messages) {
+            const nonce = at(clock - back, low);
+            const floor = via === 'chain' ? highest - at(retentionMs) : at(clock - retentionMs);
+            let outcome: string;
+            try {
+              outcome = (await together.admit({ ...arrival(nonce, via), tag: count })) ? 'accepted' : 'seen';
+            } catch (error) {
+              assert.ok(isRelayError(error, 'replay-too-old'), String(error));
+              outcome = 'too old';
+            }
+            if (seen.has(nonce) || taken.has(nonce)) assert.notEqual(outcome, 'accepted');
+            else if (nonce >= floor && nonce >= at(clock - retentionMs)) assert.equal(outcome, 'accepted');
+            if (outcome !== 'accepted') continue;
+            taken.set(nonce, count++);
+            if (via === 'chain' && nonce > highest) highest = nonce;
+          }
+          const writes = await together.finish();
+          if (fate === 'lost') {
+            underTest.forget();
+            highest = [...seen.keys()].reduce((a, b) => (a > b ? a : b), 0n);
+            continue;
+          }
+          await memory.commit(writes);
+          for (const [nonce, tag] of taken) seen.set(nonce, tag);
+          if (fate === 'restarted') underTest = new ReplayWindow(memory, { now: () => clock, retentionMs });
+          for (const [nonce, tag] of taken) assert.equal(await underTest.find(channel, nonce), tag);
+        }
+        // All of it is forgotten one day, in the batches of others too.
+        clock += 10 * retentionMs;
+        for (let i = 0; i < 40; i++) {
+          const [first, second] = [at(clock + i, 0), at(clock + i, 1)];
+          const together = underTest.begin();
+          for (const nonce of [first, second]) assert.equal(await together.admit(arrival(nonce, 'chain')), true);
+          await memory.commit(await together.finish());
+        }
+        for (const nonce of seen.keys()) assert.equal(await underTest.find(channel, nonce), undefined);
+      }),
+      { numRuns: 150 },
+    );
+  });
+
   it('says replay-too-old for what is below the floor', async () => {
     const error = await rejected(window.admit(arrival(0n, 'relay')), 'replay-too-old');
     assert.match(error.remedy, /new nonce/);
