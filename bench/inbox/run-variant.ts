@@ -32,7 +32,8 @@ export async function serve<T>(script: string, ...args: readonly string[]): Prom
 /** Runs a variant in a process of its own, `before` times to warm it up and then so many times; medians of those. */
 export async function costOfVariant(name: string, task: Task, before = 0, times = 1): Promise<Cost> {
   const args = [
-    '--expose-gc',
+    // What is collected between runs takes compiled code with it.
+    ...(before === 0 ? ['--expose-gc'] : []),
     '--import',
     'tsx',
     here('variant-process.ts'),

@@ -10,6 +10,7 @@ import {
   type BodyInput,
 } from '../../src/codec/index.ts';
 import { ready, verify } from '../../src/crypto/index.ts';
+import type { RelayError } from '../../src/errors/index.ts';
 import type { SignContent, Vault } from '../../src/vault/index.ts';
 import { rejected } from '../support/expect-error.ts';
 import { flipped, hostileEncodings } from '../support/hostile-keys.ts';
@@ -212,6 +213,27 @@ export function describeVault(
         const request = { ...mine, to: peer.identity, recipientKey, body: { kind: 'data', content: '0x' } as const };
         await rejected(vault.seal(request), 'bad-public-key', 'bad-value', 'bad-length');
       }
+    });
+
+    it('opens many together: each as alone, or its error in its place', async () => {
+      const envelopes = [await sealTo(peer, vault, 'one'), await sealTo(peer, vault, 'two')];
+      const [one = new Uint8Array()] = envelopes;
+      const bad = [
+        flipped(one, one.length * 8 - 1),
+        one.slice(0, 100),
+        await sealTo(vault, peer, 'x'),
+        new Uint8Array(),
+      ];
+      const opened = await vault.openAll({ genesisHash, envelopes: [...envelopes, ...bad, ...envelopes] });
+      const of = async (envelope: Uint8Array) => (await vault.open({ genesisHash, envelope })).body;
+      for (const [i, envelope] of [...envelopes, ...bad, ...envelopes].entries()) {
+        const each = opened[i];
+        if (bad.includes(envelope)) await rejected(vault.open({ genesisHash, envelope }), (each as RelayError).code);
+        else assert.deepEqual(each !== undefined && 'body' in each && each.body, await of(envelope));
+      }
+      assert.deepEqual(await vault.openAll({ genesisHash, envelopes: [] }), []);
+      await vault.close();
+      await assert.rejects(vault.openAll({ genesisHash, envelopes }), { code: 'vault-closed' });
     });
 
     it('counts its seals', async () => {

@@ -1,6 +1,6 @@
 import { decodeBody, fromHex, Reader, toHex, Writer, type Hex } from '../../codec/index.ts';
 import { decodeV1 } from '../../crypto/core.ts';
-import { RelayError } from '../../errors/index.ts';
+import { isLocalFailure, RelayError } from '../../errors/index.ts';
 import type {
   EcdhPublic,
   FreshKey,
@@ -102,7 +102,9 @@ class AgentVault implements Vault {
     const opened: (Opened | RelayError)[] = [];
     for (let at = 0; at < envelopes.length; at += openedAtOnce) {
       const some = envelopes.slice(at, at + openedAtOnce);
-      opened.push(...(await Promise.all(some.map((envelope) => this.open({ genesisHash, envelope }).catch(asError)))));
+      opened.push(
+        ...(await Promise.all(some.map((envelope) => this.open({ genesisHash, envelope }).catch(asRefusal)))),
+      );
     }
     return opened;
   }
@@ -159,8 +161,9 @@ class AgentVault implements Vault {
   }
 }
 
-function asError(error: unknown): RelayError {
-  if (error instanceof RelayError) return error;
+/** What concerns the message; that the agent is gone concerns all. */
+function asRefusal(error: unknown): RelayError {
+  if (error instanceof RelayError && !isLocalFailure(error)) return error;
   throw error;
 }
 

@@ -1,0 +1,174 @@
+import assert from 'node:assert/strict';
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { open } from 'lmdb';
+import type * as OutboundMessages from '../../src/chain/storage/outbound-messages.ts';
+import type { Chain, MessageSpan, MessagesOptions } from '../../src/chain/index.ts';
+import { topicOf, type Hex } from '../../src/codec/index.ts';
+import type * as Root from '../../src/index.ts';
+import { createVault as createFileVault } from '../../src/vault/index.ts';
+import { ready } from '../../src/crypto/index.ts';
+import { costOf } from '../cost.ts';
+import { makeBlocks } from './made-blocks.ts';
+import { cheapKdf, passphrase } from './recipient.ts';
+import type { Variant } from './variants.ts';
+
+const packed = new URL('../../dist/', import.meta.url).href;
+const { createInbox, openLmdbStore, openVault } = (await import(`${packed}index.js`)) as typeof Root;
+const { decodeOutboundMessages } = (await import(
+  `${packed}chain/storage/outbound-messages.js`
+)) as typeof OutboundMessages;
+
+const genesisHash: Hex = `0x${'11'.repeat(32)}`;
+/** As many messages as the inbox takes into one transaction, and blocks that it reads at once. */
+const messagesAtOnce = 512;
+const blocksAtOnce = 64;
+const tagLength = 16;
+const ivLength = 12;
+
+interface Raw {
+  readonly values: readonly (Uint8Array | undefined)[];
+  readonly hashes: readonly Hex[];
+  readonly vault: string;
+}
+
+/** Values of `OutboundMessages` in memory, and the vault that their messages are to. */
+async function rawBlocks(folder: string, count: number): Promise<Raw> {
+  await ready();
+  const own = await mkdtemp(join(folder, 'open-'));
+  const vault = join(own, 'recipient');
+  await using recipient = await createFileVault({ path: vault, passphrase, cost: cheapKdf });
+  await using sender = await createFileVault({ path: join(own, 'sender'), passphrase, cost: cheapKdf });
+  const [key] = await recipient.ecdhKeys();
+  if (key === undefined) throw new Error('a new vault has a key');
+  const blocks = await makeBlocks(genesisHash, count, sender, { identity: recipient.identity, ecdhKey: key.publicKey });
+  return {
+    vault,
+    hashes: blocks.map(({ hash }) => hash),
+    values: blocks.map(({ value }) => (value === undefined ? undefined : Buffer.from(value.slice(2), 'hex'))),
+  };
+}
+
+/** From the bytes of blocks in memory to acknowledged deliveries: all of the inbox but the sockets. */
+export const opening: Variant = async ({ folder, last, messages }) => {
+  const raw = await rawBlocks(folder, last);
+  const vault = await openVault({ path: raw.vault, passphrase });
+  const chain = chainOf(raw);
+  const receiveAll = async (store: Root.TransactionalStore): Promise<void> => {
+    await using receiving = createInbox({ chain, vault, store, from: 1 });
+    let delivered = 0;
+    const allAcknowledged = new Promise<void>((resolve, reject) => {
+      receiving.messages$.subscribe({
+        next: (delivery) => {
+          const acknowledged = delivery.ack();
+          if (++delivered === messages) acknowledged.then(resolve, reject);
+        },
+        error: reject,
+      });
+    });
+    await receiving.start();
+    await allAcknowledged;
+  };
+  return {
+    run: async () => {
+      const path = await mkdtemp(join(folder, 'store-'));
+      const store = await openLmdbStore({ path });
+      const cost = await costOf(() => receiveAll(store));
+      await store.close();
+      await rm(path, { recursive: true });
+      return cost;
+    },
+    end: () => vault.close(),
+  };
+};
+
+/** The same messages' bytes: opened by node:crypto, then put into LMDB in as many transactions; nothing is decoded or deleted. */
+export const aesAndLmdb: Variant = async ({ folder, last, messages }) => {
+  const raw = await rawBlocks(folder, last);
+  await using recipient = await openVault({ path: raw.vault, passphrase });
+  const topics = [topicOf(recipient.identity)];
+  const envelopes = raw.values.flatMap((value) =>
+    value === undefined ? [] : decodeOutboundMessages(value, topics).map(({ payload }) => Buffer.from(payload)),
+  );
+  assert.equal(envelopes.length, messages);
+  const key = randomBytes(32);
+  const additional = randomBytes(178);
+  const plain = 259;
+  const sealed = envelopes.map(() => {
+    const iv = randomBytes(ivLength);
+    const cipher = createCipheriv('aes-256-gcm', key, iv).setAAD(additional);
+    const ciphertext = Buffer.concat([cipher.update(randomBytes(plain)), cipher.final()]);
+    return { iv, ciphertext, tag: cipher.getAuthTag() };
+  });
+  const keys = envelopes.map((_, n) => {
+    const name = Buffer.alloc(8);
+    name.writeBigUInt64BE(BigInt(n));
+    return name;
+  });
+  return {
+    run: async () => {
+      const path = await mkdtemp(join(folder, 'store-'));
+      const database = open<Buffer, Buffer>({
+        path,
+        keyEncoding: 'binary',
+        encoding: 'binary',
+        overlappingSync: false,
+        eventTurnBatching: false,
+      });
+      const cost = await costOf(async () => {
+        let committing: Promise<unknown> = Promise.resolve();
+        for (let at = 0; at < envelopes.length; at += messagesAtOnce) {
+          const end = Math.min(envelopes.length, at + messagesAtOnce);
+          for (let i = at; i < end; i++) {
+            const { iv, ciphertext, tag } = sealed[i] ?? { iv: key, ciphertext: key, tag: key };
+            const decipher = createDecipheriv('aes-256-gcm', key, iv, { authTagLength: tagLength });
+            decipher.setAAD(additional).setAuthTag(tag);
+            decipher.update(ciphertext);
+            decipher.final();
+          }
+          await committing;
+          committing = database.transaction(() => {
+            for (let i = at; i < end; i++) database.putSync(keys[i] ?? key, envelopes[i] ?? key);
+          });
+        }
+        await committing;
+      });
+      await database.close();
+      await rm(path, { recursive: true });
+      return cost;
+    },
+    end: async () => undefined,
+  };
+};
+
+/** A chain whose blocks are in memory, in spans as the reader of messages gives them. */
+function chainOf({ values, hashes }: Raw): Chain {
+  const hashOf = (number: number): Hex => hashes[number - 1] ?? genesisHash;
+  const head = { number: values.length, hash: hashOf(values.length) };
+  async function* follow(after: { readonly number: number }, { topics }: MessagesOptions, signal: AbortSignal) {
+    for (let number = after.number + 1; number <= values.length; number += blocksAtOnce) {
+      const last = Math.min(values.length, number + blocksAtOnce - 1);
+      const messages: (MessageSpan & { type: 'blocks' })['messages'][number][] = [];
+      for (let block = number; block <= last; block++)
+        for (const message of decodeOutboundMessages(values[block - 1] ?? Uint8Array.of(0), topics))
+          messages.push({
+            ...message,
+            payload: message.payload.slice(),
+            block: { number: block, hash: hashOf(block) },
+            proven: true,
+          });
+      yield { type: 'blocks' as const, through: { number: last, hash: hashOf(last) }, messages };
+    }
+    await new Promise<void>((resolve) => {
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+  }
+  return {
+    genesisHash,
+    headAt: async (number: number) => ({ number, hash: hashOf(number) }),
+    finalizedHead: async () => head,
+    messages: { follow },
+    // The inbox asks for nothing else.
+  } as unknown as Chain;
+}
