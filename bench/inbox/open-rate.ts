@@ -5,11 +5,11 @@ import type { Cost } from '../cost.ts';
 import { rounded, type Result } from '../harness.ts';
 import { compare, costOfVariant, resultOf } from './run-variant.ts';
 
-const blocks = 4_000;
+const blocks = 2_000;
 const messages = blocks;
-const rounds = 5;
-const warmUpRuns = 30;
-const warmRuns = 9;
+const rounds = 3;
+const warmUpRuns = 20;
+const warmRuns = 7;
 
 /** An inbox from bytes in memory to acknowledged deliveries, beside AES and LMDB alone. */
 export async function openRate(): Promise<Result[]> {

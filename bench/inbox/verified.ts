@@ -12,8 +12,8 @@ import { cheapKdf, passphrase, recipientVault } from './recipient.ts';
 import { compare, costOfVariant, resultOf } from './run-variant.ts';
 
 const blocks = 2_000;
-const rounds = 5;
-const warmUpRuns = 10;
+const rounds = 3;
+const warmUpRuns = 8;
 const warmRuns = 5;
 const blockTimeMs = 20;
 /** One posting in so many blocks … */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { toHex, type Hex } from '../../src/codec/index.ts';
 import { hashHeader, type Header } from '../../src/chain/head/header.ts';
-import { HeaderChain, type HeaderChainParts } from '../../src/chain/messages/header-chain.ts';
+import { HeaderChain, type HeaderChainParts } from '../../src/chain/head/header-chain.ts';
 
 const root = (number: number): Hex => {
   const bytes = new Uint8Array(32);
