@@ -24,7 +24,7 @@ export const room = 'worker-state';
 export function benches(): Promise<Comparison[]> {
   return Promise.resolve([
     { name: 'worker-state/snapshot', run: snapshot },
-    { name: 'worker-state/snapshot-records', run: snapshotRecords },
+    { name: 'worker-state/records', run: snapshotRecords },
     { name: 'worker-state/heap', run: heap },
     { name: 'worker-state/live', run: live },
     { name: 'worker-state/restart', run: restart },
@@ -54,8 +54,8 @@ async function snapshotRecords(): Promise<Result[]> {
   const untilReady = await alternate(['plain', 'raw'], task, rounds);
   const untilVerified = await alternate(['plain-verified', 'plain'], task, slowRounds);
   return [
-    compare('worker-state/snapshot-records', untilReady, 'cpuMs', 'ms CPU'),
-    compare('worker-state/snapshot-records/verified', untilVerified, 'cpuMs', 'ms CPU'),
+    compare('worker-state/records', untilReady, 'cpuMs', 'ms CPU'),
+    compare('worker-state/records/verified', untilVerified, 'cpuMs', 'ms CPU'),
   ];
 }
 
