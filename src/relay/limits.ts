@@ -1,6 +1,7 @@
 import Type, { type Static } from 'typebox';
 import { Value } from 'typebox/value';
 import { RelayError } from '../errors/index.ts';
+import { frameOverhead } from './frames.ts';
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -23,7 +24,13 @@ const rate = (perSecond: number, burst: number, description: string) =>
 
 /** What bounds the memory and the work of a relay: unit and default of each. */
 export const limitsSchema = Type.Object({
-  maxMessageBytes: bytes(mebibyte / 4, 'SignedEnvelope'),
+  maxMessageBytes: Type.Integer({
+    default: mebibyte / 4,
+    minimum: 1,
+    // A recipient takes no larger frame.
+    maximum: mebibyte - frameOverhead,
+    description: 'SignedEnvelope, bytes',
+  }),
   maxBatch: count(256, 'Messages of one HTTP request'),
   maxBodyBytes: bytes(mebibyte, 'JSON of one HTTP request'),
   maxPendingBytes: bytes(64 * mebibyte, 'Messages between arrival and answer, of all senders together'),

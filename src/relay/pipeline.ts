@@ -9,6 +9,7 @@ import { handOver } from './local.ts';
 import type { Metrics } from './metrics.ts';
 import type { LocalEntity } from './relay-options.ts';
 import { replyBox } from './reply-box.ts';
+import { RecentIds } from './recent-ids.ts';
 import type { Route, Router } from './route.ts';
 import { addressKey, TokenBuckets, unitsOf } from './token-buckets.ts';
 import { checkFields, checkSignature, type VerifyOptions } from './verify.ts';
@@ -65,11 +66,15 @@ export interface PipelineParts {
 }
 
 const maxHops = 3;
+// What a sender repeats after a lost answer, or somebody else does, comes soon.
+const maxRecent = 20_000;
 
 /** A message's way: ingest → verify → store → deliver | forward. */
 export class Pipeline {
   readonly inFlight: InFlight;
   readonly #parts: PipelineParts;
+  /** Messages that were taken lately: they cost nothing but their address once more. */
+  readonly #recent = new RecentIds<true>(maxRecent);
   readonly #buckets: Readonly<Record<'address' | 'identity' | 'recipient', TokenBuckets>>;
 
   constructor(parts: PipelineParts) {
@@ -134,11 +139,21 @@ export class Pipeline {
     gate(message.header.from);
     const route = router(message.header.to);
     if (route.kind === 'forward') forwardGate(message.header.from);
+    const { messageId } = message;
+    // A relay that sends one again may send it in a circle.
+    if (hops === undefined && this.#recent.has(messageId)) return { messageId, status: 'duplicate' };
     await checkSignature(message, verify, addressKey(address));
     // After the signature: nobody can use up what belongs to another sender.
     this.#buckets.identity.take(message.header.from, units);
     this.#buckets.recipient.take(message.header.to, units);
-    return { messageId: message.messageId, status: await this.#pass(message, route, hops ?? 0) };
+    const status = await this.#pass(message, route, hops ?? 0);
+    if (status === 'duplicate') {
+      // Whoever repeats what a sender signed uses up nothing of the sender's.
+      this.#buckets.identity.giveBack(message.header.from, units);
+      this.#buckets.recipient.giveBack(message.header.to, units);
+    }
+    this.#recent.set(messageId, true);
+    return { messageId, status };
   }
 
   async #submitReply(bytes: Uint8Array, { address, from }: ReplyArrival): Promise<Receipt> {

@@ -9,6 +9,10 @@ export class RecentIds<T> {
     this.#most = most;
   }
 
+  has(id: Hex): boolean {
+    return this.#known.has(id);
+  }
+
   get(id: Hex): T | undefined {
     return this.#known.get(id);
   }

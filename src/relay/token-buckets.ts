@@ -46,6 +46,12 @@ export class TokenBuckets {
     return 0;
   }
 
+  /** For what turned out to be free of charge. */
+  giveBack(key: string, units: number): void {
+    const bucket = this.#buckets.get(key);
+    if (bucket !== undefined) bucket.tokens = Math.min(this.#rate.burst, bucket.tokens + units);
+  }
+
   #touch(key: string, bucket: Bucket): void {
     this.#buckets.delete(key);
     this.#buckets.set(key, bucket);

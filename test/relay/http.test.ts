@@ -204,6 +204,29 @@ describe('relay: HTTP', () => {
     assert.equal((await post(message(alice, bob).bytes)).status, 202);
   });
 
+  it('charges a sender nothing for what somebody else repeats', async () => {
+    let checks = 0;
+    relay = await cleanup.relay({
+      limits: { perIdentity: { perSecond: 0.001, burst: 3 }, perRecipient: { perSecond: 0.001, burst: 3 } },
+      verifySignature: () => ++checks > 0,
+    });
+    const sent = message(alice, bob).bytes;
+    assert.equal((await post(sent)).status, 202);
+    for (let n = 0; n < 10; n++) assert.deepEqual((await post(sent)).body['status'], 'duplicate');
+    // Nor is it verified again.
+    assert.equal(checks, 1);
+    assert.equal((await post(message(alice, bob).bytes)).status, 202);
+  });
+
+  it('charges nothing either for what was taken before it was started', async () => {
+    const limits = { perIdentity: { perSecond: 0.001, burst: 2 } };
+    const repeated = Array.from({ length: 5 }, () => message(alice, bob).bytes);
+    for (const bytes of repeated) assert.equal((await post(bytes)).status, 202);
+    relay = await cleanup.relay({ mailStore: relay.mailStore, limits });
+    for (const bytes of repeated) assert.equal((await post(bytes)).body['status'], 'duplicate');
+    assert.equal((await post(message(alice, bob).bytes)).status, 202);
+  });
+
   it('keeps to its allow and deny lists, and to registered senders where that is asked', async () => {
     const outcome = async (access: object) => {
       relay = await cleanup.relay({
