@@ -126,7 +126,7 @@ export { sealMessage } from './channel/index.ts';
 export type { KeyDirectory, Outgoing, SealedMessage, Sender } from './channel/index.ts';
 export { publishEndpoints, registerEntity, rotateEntity } from './presence/index.ts';
 export type { PresenceOptions, Rotation } from './presence/index.ts';
-export { createOutbox, openOutboxQueue } from './outbox/index.ts';
+export { createOutbox, openOutboxQueue, queueMessage } from './outbox/index.ts';
 export type {
   Arrival,
   Carried,
@@ -137,6 +137,8 @@ export type {
   OutboxQueue,
   PhalaCommand,
   Posted,
+  Queued,
+  QueueMessageOptions,
   Receipt,
   SendMessage,
   SendStatus,

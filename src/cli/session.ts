@@ -8,7 +8,7 @@ import { required } from './resolve-settings.ts';
 import { suri, type SuriFlags } from './secrets.ts';
 import type { Settings } from './settings.ts';
 import { stderrLogger } from './stderr-logger.ts';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 
 const msPerSecond = 1_000;
 // Of the genesis hash, in the names of folders.
@@ -64,6 +64,9 @@ export function chainFolder(genesisHash: string): string {
   return genesisHash.slice(2, 2 + chainDigits);
 }
 
+/** In a chain's folder: its whole genesis hash, for who queues without a chain. */
+export const genesisFile = 'genesis';
+
 export interface EntityData extends AsyncDisposable {
   /** Folder of what belongs to this chain. */
   readonly folder: string;
@@ -80,10 +83,13 @@ export async function openData(
   use: 'inbox' | 'outbox' | 'phala',
 ): Promise<EntityData> {
   const folder = join(dataPath, chainFolder(genesisHash));
-  await mkdir(folder, { recursive: true, mode: 0o700 }).catch((cause: unknown) => {
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await writeFile(join(folder, genesisFile), `${genesisHash}\n`);
+  } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new RelayError('store-failed', { details: { path: folder, reason }, cause });
-  });
+  }
   const lock = await lockFile(join(folder, use), use === 'outbox' ? outboxPatienceMs : undefined);
   const store = await openLmdbStore({ path: join(folder, 'entity') });
   return {

@@ -1,11 +1,5 @@
 import type { Account, Chain, Finality } from '../chain/index.ts';
-import {
-  recipientKeyOf,
-  reserveNonce,
-  type KeyDirectory,
-  type NonceClock,
-  type RecipientKeyOptions,
-} from '../channel/index.ts';
+import { recipientKeyOf, type KeyDirectory, type NonceClock, type RecipientKeyOptions } from '../channel/index.ts';
 import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
 import { toHex } from '../codec/index.ts';
 import type { TransactionalStore } from '../store/index.ts';
@@ -15,9 +9,10 @@ import { ChainPoster } from './chain-poster.ts';
 import type { MessageRecord, Progress } from './message-record.ts';
 import type { OffChainCarrier } from './off-chain-carrier.ts';
 import type { Arrival, Outbox, OutboxEntry, PhalaCommand, Posted, Receipt, SendMessage } from './outbox.ts';
-import { Change, firstLane, OutboxStore, type Stored } from './outbox-store.ts';
+import { Change, OutboxStore, type Stored } from './outbox-store.ts';
 import type { SendId } from './send-id.ts';
 import { StoredQueue } from './queue.ts';
+import { queueMessage } from './queue-message.ts';
 import { Receipts } from './receipts.ts';
 import { RelayLane } from './relay-lane.ts';
 import { pause } from './pause.ts';
@@ -27,8 +22,6 @@ import type { Work } from './work.ts';
 
 // Call, signature, era, nonce and tip around the payload, with room to spare.
 const extrinsicOverhead = 1_024;
-/** Of a kept body: version, salt and tag. */
-const keptOverhead = 1 + 32 + 16;
 /** Before heads are followed again. */
 const followAgainMs = 1_000;
 const defaultKeepDone = 10_000;
@@ -127,37 +120,32 @@ class StoredOutbox implements Outbox {
     const { account } = this.#options;
     if (account === undefined) throw new RelayError('no-account');
     const payload = await sealCommand(this.#work, command, this.#stopping.signal);
-    const { topic, as = 'worker', maxFee } = command;
-    const to = toHex(topic);
-    const record = this.#record({ suite: 'phala', to, as, via: 'chain', nonce: 0n, bodyBytes: payload.length, maxFee });
+    const { topic, as = 'worker', maxFee = this.#options.maxFee } = command;
+    const record: MessageRecord = {
+      ...{ suite: 'phala', to: toHex(topic), as, via: 'chain', nonce: 0n, bodyBytes: payload.length, maxFee },
+      ...{ queuedAt: this.#work.now(), freshKey: false, progress: { state: 'queued' } },
+    };
+    this.#checkSize(record);
     const sendId = await this.#store.append({ record, body: payload, lane: as });
     this.#wake();
     return this.#receipts.of(sendId, record.nonce);
   }
 
-  async #sendMessage({ to, body, as = 'worker', via = 'auto', nonce: given, maxFee }: SendMessage): Promise<Receipt> {
-    const { chain, vault, account, carrier, directory, store } = this.#options;
-    if (as === 'account' && via === 'relay')
-      throw new RelayError('off-chain-only-v1', { details: { reason: 'the sender is an account' } });
-    if (as === 'worker' && to.toLowerCase() === vault.identity) throw new RelayError('from-self');
-    const lane = firstLane({ as, via }, carrier !== undefined);
-    if (lane !== 'relay' && account === undefined) throw new RelayError('no-account');
-    await directory.load?.(to, this.#stopping.signal);
-    recipientKeyOf(directory, to, this.#options);
-    const from = as === 'account' && account !== undefined ? { account: account.id } : {};
-    const channel = { fromKind: as, from: from.account ?? vault.identity, to };
-    for (;;) {
-      const reserved = given === undefined ? await reserveNonce(store, channel, this.#options) : undefined;
-      const nonce = reserved?.nonce ?? given ?? 0n;
-      const kept = await vault.keep({ genesisHash: chain.genesisHash, to, ...from, nonce, body });
-      const bodyBytes = kept.length - keptOverhead;
-      const record = this.#record({ suite: 'v1', to: channel.to, as, via, nonce, bodyBytes, maxFee });
-      const sendId = await this.#store.append({ record, body: kept, lane }, reserved);
-      // Another process took the nonce.
-      if (sendId === undefined) continue;
-      this.#wake();
-      return this.#receipts.of(sendId, nonce);
-    }
+  async #sendMessage(message: SendMessage): Promise<Receipt> {
+    const { chain, carrier, directory, maxFee } = this.#options;
+    const queued = await queueMessage(
+      {
+        ...{ ...this.#options, genesisHash: chain.genesisHash, hasCarrier: carrier !== undefined },
+        check: async (record) => {
+          await directory.load?.(message.to, this.#stopping.signal);
+          recipientKeyOf(directory, message.to, this.#options);
+          this.#checkSize(record);
+        },
+      },
+      maxFee === undefined ? message : { maxFee, ...message },
+    );
+    this.#wake();
+    return this.#receipts.of(queued.sendId, queued.nonce);
   }
 
   async receipt(sendId: SendId): Promise<Receipt | undefined> {
@@ -229,13 +217,11 @@ class StoredOutbox implements Outbox {
     return [this.#relayLoop, this.#chainLoop, this.#receiptsLoop];
   }
 
-  /** Of a message that is queued now. Throws too-large-for-chain. */
-  #record(message: Omit<MessageRecord, 'queuedAt' | 'progress'>): MessageRecord {
-    const bytes = payloadBytes(message);
+  /** Throws too-large-for-chain. */
+  #checkSize(record: Pick<MessageRecord, 'suite' | 'bodyBytes'>): void {
+    const bytes = payloadBytes(record);
     const limit = this.#options.chain.info.maxExtrinsicBytes - extrinsicOverhead;
     if (bytes > limit) throw new RelayError('too-large-for-chain', { details: { bytes, limit } });
-    const maxFee = message.maxFee ?? this.#options.maxFee;
-    return { ...message, maxFee, queuedAt: this.#work.now(), progress: { state: 'queued' } };
   }
 
   #wake(): void {

@@ -14,3 +14,5 @@ export type {
   Suite,
 } from './outbox.ts';
 export { openOutboxQueue } from './queue.ts';
+export { queueMessage } from './queue-message.ts';
+export type { Queued, QueueMessageOptions } from './queue-message.ts';

@@ -17,6 +17,8 @@ export interface MessageRecord {
   readonly bodyBytes: number;
   /** In the smallest unit. */
   readonly maxFee: bigint | undefined;
+  /** Sealed from a key made for it. */
+  readonly freshKey: boolean;
   readonly progress: Progress;
 }
 
@@ -41,11 +43,11 @@ const carriedStatuses = ['stored', 'delivered', 'duplicate', 'forwarded'] as con
 const noLimit = (1n << 64n) - 1n;
 
 export function encodeRecord(record: MessageRecord): Uint8Array {
-  const { suite, to, as, via, nonce, queuedAt, bodyBytes, maxFee, progress } = record;
+  const { suite, to, as, via, nonce, queuedAt, bodyBytes, maxFee, freshKey, progress } = record;
   const writer = new Writer(160)
     .u8(suites.indexOf(suite))
     .bytes(fromHex(to))
-    .u8(senders.indexOf(as))
+    .u8(senders.indexOf(as) + (freshKey ? senders.length : 0))
     .u8(ways.indexOf(via))
     .u64(nonce)
     .u64(queuedAt)
@@ -73,7 +75,10 @@ export function decodeRecord(bytes: Uint8Array): MessageRecord {
   const reader = new Reader(bytes, 'A queued message');
   const suite = pick(suites, reader);
   const to = toHex(reader.bytes());
-  const as = pick(senders, reader);
+  const sender = reader.u8();
+  const freshKey = sender >= senders.length;
+  const as = senders[freshKey ? sender - senders.length : sender];
+  if (as === undefined) throw reader.unknownVariant(sender);
   const via = pick(ways, reader);
   const nonce = reader.u64();
   const queuedAt = Number(reader.u64());
@@ -82,7 +87,7 @@ export function decodeRecord(bytes: Uint8Array): MessageRecord {
   const progress = readProgress(reader);
   reader.end();
   const maxFee = limit === noLimit ? undefined : limit;
-  return { suite, to, as, via, nonce, queuedAt, bodyBytes, maxFee, progress };
+  return { suite, to, as, via, nonce, queuedAt, bodyBytes, maxFee, freshKey, progress };
 }
 
 function readProgress(reader: Reader): Progress {

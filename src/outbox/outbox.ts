@@ -56,6 +56,8 @@ export interface SendMessage {
    * on chain where the outbox has an account that pays, else it waits for either.
    */
   readonly via?: 'chain' | 'relay' | 'auto';
+  /** Seals from a key made for this message alone, which nothing opens later (protocol.md §8). Default: from the vault's current one. */
+  readonly freshKey?: true;
   /** Of a message tried on another path before. Default: the next of the channel. */
   readonly nonce?: bigint;
   /** Most that this message may cost on chain, in the smallest unit, tip left out. Default: the outbox's. */

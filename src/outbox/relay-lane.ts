@@ -47,8 +47,10 @@ export class RelayLane {
     const seen = new Set<Hex>(this.#busy.keys());
     for (let from = 0n; this.#busy.size < maxRecipients;) {
       const page = await store.waiting('relay', pageSize, from);
-      if (carrier === undefined) await this.#toChain(page.filter(mayGoOnChain));
-      else
+      // Where the recipient is not reached, none waits behind one that may go off chain only.
+      const lost = page.filter(({ record }) => carrier === undefined || this.#isPaused(record.to));
+      if (await this.#toChain(lost.filter(mayGoOnChain))) this.#work.wake();
+      if (carrier !== undefined)
         for (const stored of page) {
           const { to } = stored.record;
           if (seen.has(to) || this.#busy.size >= maxRecipients) continue;

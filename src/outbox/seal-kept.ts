@@ -16,7 +16,7 @@ export interface Sealed {
  */
 export async function sealStored(work: Work, stored: Stored, newest?: Uint8Array): Promise<Sealed> {
   const { chain, vault, directory, store, account, now, signal } = work;
-  const { suite, to, as, nonce } = stored.record;
+  const { suite, to, as, nonce, freshKey } = stored.record;
   const { genesisHash } = chain;
   const kept = await store.body(stored.id);
   if (kept === undefined) throw new RelayError('kept-open-failed');
@@ -31,6 +31,7 @@ export async function sealStored(work: Work, stored: Stored, newest?: Uint8Array
     nonce,
     sentAt: BigInt(now()),
     kept,
+    ...(freshKey ? { freshKey: { keepMs: 0 } } : {}),
   });
   return { stored, envelope, messageId: messageId({ genesisHash, envelope }) };
 }

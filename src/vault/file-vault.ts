@@ -131,6 +131,7 @@ class FileVault implements Vault {
   }
 
   async sealKept(request: KeptSealRequest): Promise<Uint8Array> {
+    if (request.freshKey !== undefined) return this.#open().sealKept(request);
     return this.#withSeals((ring) => ring.sealKept(request));
   }
 

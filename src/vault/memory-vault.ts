@@ -61,8 +61,7 @@ export class MemoryVault implements Vault {
   }
 
   async seal(request: SealRequest): Promise<Uint8Array> {
-    const ring = request.freshKey === undefined ? this.#withSeals() : this.#open();
-    return ring.seal(request);
+    return this.#forSealing(request).seal(request);
   }
 
   async keep(request: KeepRequest): Promise<Uint8Array> {
@@ -70,7 +69,7 @@ export class MemoryVault implements Vault {
   }
 
   async sealKept(request: KeptSealRequest): Promise<Uint8Array> {
-    return this.#withSeals().sealKept(request);
+    return this.#forSealing(request).sealKept(request);
   }
 
   async open(request: { readonly genesisHash: Hex; readonly envelope: Uint8Array }): Promise<Opened> {
@@ -125,6 +124,11 @@ export class MemoryVault implements Vault {
   #open(): KeyRing {
     if (this.#ring === undefined) throw new RelayError('vault-closed');
     return this.#ring;
+  }
+
+  /** A fresh key has no seals to count. */
+  #forSealing({ freshKey }: Pick<SealRequest, 'freshKey'>): KeyRing {
+    return freshKey === undefined ? this.#withSeals() : this.#open();
   }
 
   #withSeals(): KeyRing {

@@ -63,7 +63,7 @@ export interface FreshKey {
 export type KeepRequest = Pick<SealRequest, 'genesisHash' | 'to' | 'account' | 'nonce' | 'body'>;
 
 /** Sealing of a body that the vault kept, for the sender, recipient and nonce that it was kept for. */
-export interface KeptSealRequest extends Omit<SealRequest, 'body' | 'freshKey'> {
+export interface KeptSealRequest extends Omit<SealRequest, 'body'> {
   /** What {@link Vault.keep} gave. */
   readonly kept: Uint8Array;
 }

@@ -134,9 +134,10 @@ describe('cli', () => {
       'http://127.0.0.1:9',
     ]);
     const args = ['send', '--ws', dev.ws, '--vault', vault, '--to', id, '--json', 'hello'];
-    const { code, stderr } = await runCli(args);
+    const { code, stderr } = await runCli([...args, '--timeout', '1']);
     assert.equal(code, 1);
     assert.match(stderr, /\[endpoint-failed\]/);
+    assert.match(stderr, /\[still-queued\]/);
     await runCli(['register', '--ws', dev.ws, '--vault', vault, '--suri', '//Alice']);
     const paid = await runCli([...args, '--suri', '//Alice']);
     assert.equal(paid.lines[0]?.['via'], 'chain', paid.stderr);

@@ -17,6 +17,7 @@ import { RelayError } from '../../src/errors/index.ts';
 import {
   createOutbox,
   openOutboxQueue,
+  queueMessage,
   type OffChainCarrier,
   type Outbox,
   type OutboxOptions,
@@ -25,6 +26,7 @@ import { openMemoryStore } from '../../src/store/index.ts';
 import type { Vault } from '../../src/vault/index.ts';
 import { alice, directoryOf, newVault, registered, temporaryFolder, utf8 } from '../support/entities.ts';
 import { replacing } from '../support/replacing.ts';
+import { rejected } from '../support/expect-error.ts';
 import { until } from '../support/until.ts';
 
 const endpoint = 'http://relay.example';
@@ -138,6 +140,44 @@ describe('outbox: by a carrier', () => {
       carrier.failure = undefined;
       assert.equal((await receipt.reached('inBlock')).state, 'relayed');
     }
+  });
+
+  it('lets what may go on chain past what may not, where the recipient is not reached', async () => {
+    carrier.failure = new RelayError('relay-busy', { details: { what: 'connections' } });
+    const box = await outbox({ account: alice });
+    const behind = await box.send(message('relay'));
+    await until(() => carrier.tries > 0);
+    assert.equal((await (await box.send(message('auto'))).reached('inBlock')).state, 'inBlock');
+    carrier.failure = undefined;
+    assert.equal((await behind.reached('inBlock')).state, 'relayed');
+  });
+
+  it('seals from a key made for the message where it is asked to, also on chain', async () => {
+    const epochs: string[] = (await sender.ecdhKeys()).map(({ publicKey }) => toHex(publicKey));
+    const senderKeyOf = (envelope: Uint8Array): string => toHex(decodeV1(envelope).header.senderKey);
+    const box = await outbox({ account: alice });
+    await (await box.send({ ...message('relay'), freshKey: true })).reached('inBlock');
+    await (await box.send(message('relay'))).reached('inBlock');
+    const [fresh, usual] = carrier.carried.map((bytes) => senderKeyOf(decodeSignedEnvelope(bytes).envelope));
+    assert.deepEqual([epochs.includes(fresh ?? ''), epochs.includes(usual ?? '')], [false, true]);
+    const posted = await (await box.send({ ...message('chain'), freshKey: true })).reached('inBlock');
+    assert.ok('blockHash' in posted);
+    const messages = await chain.at(posted.blockHash).outboundMessages();
+    const keys = messages.map(({ payload }) => senderKeyOf(payload));
+    assert.deepEqual([keys.length, epochs.includes(keys[0] ?? '')], [1, false]);
+  });
+
+  it('sends what was queued beside it, without a chain', async () => {
+    const store = openMemoryStore();
+    const { genesisHash } = chain;
+    const { sendId } = await queueMessage({ vault: sender, store, genesisHash }, message());
+    await rejected(queueMessage({ vault: sender, store, genesisHash }, message('chain')), 'no-account');
+    await rejected(
+      queueMessage({ vault: sender, store, genesisHash }, { ...message(), to: sender.identity }),
+      'from-self',
+    );
+    const receipt = await (await outbox({ store })).receipt(sendId);
+    assert.equal((await receipt?.reached('inBlock'))?.state, 'relayed');
   });
 
   it('leaves on chain what is to go on chain', async () => {

@@ -159,6 +159,10 @@ export function describeVault(
           [opened.header.fromKind, opened.header.to, opened.header.nonce, opened.header.sentAt],
           ['account' in sender ? 'account' : 'worker', to, 9n, 5n],
         );
+        const fresh = await vault.sealKept({ ...request, freshKey: { keepMs: 0 } });
+        const { header } = await peer.open({ genesisHash, envelope: fresh });
+        const epochs = (await vault.ecdhKeys()).map(({ publicKey }) => toHex(publicKey));
+        assert.ok(!epochs.includes(toHex(header.senderKey)), 'from a key of its own');
         const others = [{ nonce: 10n }, { to: account }, { genesisHash: account }, { account: to }];
         for (const other of others) await rejected(vault.sealKept({ ...request, ...other }), 'kept-open-failed');
         await rejected(vault.sealKept({ ...request, kept: flipped(kept, 8 * 40) }), 'kept-open-failed');

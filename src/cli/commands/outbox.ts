@@ -1,20 +1,47 @@
 import { Command } from 'commander';
 import { fromHex } from '../../codec/index.ts';
+import { createRelayClient } from '../../relay/index.ts';
 import { RelayError } from '../../errors/index.ts';
 import { openOutboxQueue, type OutboxEntry } from '../../outbox/index.ts';
 import { chainFolders, onlyStore, storeOf } from '../chain-folders.ts';
-import { action, command, type Context } from '../command.ts';
+import { amount } from '../parse-amount.ts';
+import type { SuriFlags } from '../secrets.ts';
+import { Recipients } from '../send/recipients.ts';
+import type { PayingFlags } from '../send/sending.ts';
+import { workOnQueue } from '../send/working-queue.ts';
+import { dataFolder, mayReachPrivate, openChain, openData, optionalAccount, timeoutMs, verified } from '../session.ts';
+import { unlockVault } from '../unlock-vault.ts';
+import { action, command, withAccount, type Context } from '../command.ts';
 import { short, type Output } from '../output.ts';
 import { topicText } from '../topic-text.ts';
 
 export function outboxCommand(): Command {
   const settings = ['vault', 'data', 'genesis'] as const;
   return new Command('outbox')
-    .description('messages on their way: list, retry, cancel')
+    .description('messages on their way: list, send, retry, cancel')
     .addCommand(
       command('ls', 'what was sent and where it stands', settings)
         .option('--pending', 'only what is not at its end')
         .action(action(0, list)),
+    )
+    .addCommand(
+      withAccount(
+        command('send', 'send what is queued, off chain and, with an account, on chain', [
+          ...([
+            'ws',
+            'genesis',
+            'quorum',
+            'verify',
+            'vault',
+            'data',
+            'timeout',
+            'allowPrivate',
+            'requireProven',
+          ] as const),
+        ]),
+      )
+        .option('--tip <amount>', "on chain: above the fee, in the chain's smallest unit", amount)
+        .action(action<SuriFlags & PayingFlags>(0, send)),
     )
     .addCommand(
       command('retry', 'queue what failed again', settings)
@@ -28,7 +55,7 @@ export function outboxCommand(): Command {
     )
     .addHelpText(
       'after',
-      '\nWorks beside a running outbox; what is retried goes with the next send, or at once where one runs.',
+      '\nAll but send work beside a running outbox, and without a chain. What is queued goes with outbox send, with the next send, or while serve runs.',
     );
 }
 
@@ -38,6 +65,23 @@ async function list({ settings, flags, output }: Context<{ readonly pending?: tr
     for await (const entry of openOutboxQueue(store).entries())
       if (flags.pending !== true || !atEnd.has(entry.status.state)) print(output, folder.chain, entry);
   }
+}
+
+async function send(context: Context<SuriFlags & PayingFlags>): Promise<void> {
+  const { settings, flags, signal } = context;
+  await using vault = await unlockVault(settings);
+  await using chain = await openChain(settings, signal);
+  await using data = await openData(dataFolder(settings, vault), chain, 'outbox');
+  const directory = new Recipients(chain, data.store, verified(settings));
+  await using client = createRelayClient({
+    genesisHash: chain.genesisHash,
+    allowPrivate: mayReachPrivate(settings, chain),
+    timeoutMs: timeoutMs(settings),
+  });
+  const account = optionalAccount(flags);
+  await using queue = await workOnQueue({ context, chain, vault, data, directory, account, client });
+  await queue.followLeft(() => true);
+  await queue.until(0);
 }
 
 async function retry({ settings, output }: Context<object>, ids: readonly string[]): Promise<void> {

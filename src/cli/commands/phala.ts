@@ -86,7 +86,7 @@ async function sendPhala(context: Context<SendFlags>, text: string | undefined):
     blockHash,
     blockNumber: block,
   } = await postOne(
-    { chain, vault, account, store: data.store, directory: new Recipients(chain, data.store), ...paying(flags) },
+    { chain, vault, account, store: data.store, directory: new Recipients(chain, data.store, {}), ...paying(flags) },
     (outbox) => outbox.send({ suite: 'phala', topic, content, as: flags.as, ...recipientKey }),
     { wait: flags.wait, signal },
   );

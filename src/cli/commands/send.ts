@@ -1,31 +1,25 @@
 import { Option, type Command } from 'commander';
 import type { Account } from '../../chain/index.ts';
-import { RelayError } from '../../errors/index.ts';
+import { isRelayError, RelayError } from '../../errors/index.ts';
 import { createRelayClient } from '../../relay/index.ts';
-import { readWorker } from '../../worker-state/index.ts';
 import { action, command, withAccount, type Context } from '../command.ts';
 import { bodyFrom, callOf, linesOf, type BodyFlags } from '../message-input.ts';
 import { amount } from '../parse-amount.ts';
 import { parseId } from '../parse-id.ts';
 import type { SuriFlags } from '../secrets.ts';
 import { askOffChain } from '../send/ask-off-chain.ts';
-import { sendLines } from '../send/send-lines.ts';
-import { sendOffChain } from '../send/send-off-chain.ts';
-import { sendOnChain } from '../send/send-on-chain.ts';
-import type { Sending } from '../send/sending.ts';
+import { queueOffline } from '../send/queue-offline.ts';
+import { bodiesOf, sendLines } from '../send/send-lines.ts';
+import { sendOne } from '../send/send-one.ts';
+import { Recipients } from '../send/recipients.ts';
+import type { SendFlags } from '../send/sending.ts';
 import { isAnswer, type Wait } from '../send/wait.ts';
 import { dataFolder, mayReachPrivate, openChain, openData, optionalAccount, timeoutMs, verified } from '../session.ts';
 import { unlockVault } from '../unlock-vault.ts';
 
-interface Flags extends SuriFlags, BodyFlags {
+interface Flags extends SuriFlags, BodyFlags, SendFlags {
   readonly to: string;
-  readonly as: 'worker' | 'account';
-  readonly via: 'auto' | 'chain' | 'relay';
-  readonly wait?: Wait;
-  readonly freshKey?: true;
   readonly lines?: true;
-  readonly tip?: bigint;
-  readonly maxFee?: bigint;
 }
 
 const waits: readonly Wait[] = ['stored', 'delivered', 'read', 'reply', 'inBlock', 'finalized'];
@@ -37,7 +31,7 @@ export function sendCommand(): Command {
     .argument('[text]', 'the message, or - for standard input')
     .requiredOption('--to <id>', 'recipient: 0x-hex or SS58')
     .option('--file <path>', 'file that is the message')
-    .option('--lines', 'with -: each line of standard input is a message, queued durably and sent as it comes')
+    .option('--lines', 'with -: each line of standard input is a message, sent as it comes')
     .option('--invoke <contract>', 'call of a contract: its id')
     .option('--input <hex>', 'ABI-encoded input of the call')
     .option('--abi <file>', 'ink! metadata of the contract, to encode the call and decode what it returns')
@@ -57,7 +51,11 @@ export function sendCommand(): Command {
         'what to wait for. Off chain: stored (default), delivered, read, reply, for as long as --timeout says. On chain: inBlock (default), finalized',
       ).choices(waits),
     )
-    .option('--fresh-key', 'off chain: seal from a key made for this message; who waits for an answer always does');
+    .option('--fresh-key', 'seal from a key made for this message alone; who waits for an answer always does')
+    .addHelpText(
+      'after',
+      '\nA message is queued durably before it is sent. What can not go within --timeout stays queued: it goes with the next send,\nwith outbox send, or while serve runs. What waits for an answer is not queued.',
+    );
   return withAccount(made).action(action<Flags, [string | undefined]>(1, send));
 }
 
@@ -70,29 +68,31 @@ async function send(context: Context<Flags>, text: string | undefined): Promise<
   const lines = flags.lines === true ? linesOf(text, flags, signal) : undefined;
   const body = lines === undefined ? bodyFrom(text, flags, call) : undefined;
   await using vault = await unlockVault(settings);
-  await using chain = await openChain(settings, signal);
+  const opened = await openChain(settings, signal).catch((error: unknown) => {
+    if (isRelayError(error, 'chain-unreachable') && !isAnswer(flags.wait)) return error;
+    throw error;
+  });
+  if (opened instanceof RelayError) {
+    const bodies = lines === undefined ? [body].filter((one) => one !== undefined) : bodiesOf(lines);
+    await queueOffline({ context, vault, to, account, bodies, unreachable: opened });
+    return;
+  }
+  await using chain = opened;
   await using data = await openData(dataFolder(settings, vault), chain, 'outbox');
-  const recipient = await readWorker(chain, to, { store: data.store, ...verified(settings), signal });
+  const directory = new Recipients(chain, data.store, verified(settings));
+  await directory.load(to, signal);
+  const recipient = directory.get(to);
   if (recipient === undefined) throw new RelayError('unknown-recipient', { details: { id: to } });
   await using client = createRelayClient({
     genesisHash: chain.genesisHash,
     allowPrivate: mayReachPrivate(settings, chain),
     timeoutMs: timeoutMs(settings),
   });
-  const sending = { context, chain, vault, data, to, recipient, account, client };
+  const sending = { context, chain, vault, data, to, recipient, directory, account, client };
   if (lines !== undefined) await sendLines(sending, lines);
-  else if (body !== undefined) await sendOne({ ...sending, body }, call?.decodeReturn);
-}
-
-async function sendOne(sending: Sending, decodeReturn: ((output: Uint8Array) => unknown) | undefined): Promise<void> {
-  const { via, as, wait, freshKey = false } = sending.context.flags;
-  if (via === 'chain' || as === 'account') return sendOnChain(sending);
-  if (isAnswer(wait)) return askOffChain(sending, wait, decodeReturn);
-  const error = await sendOffChain(sending, freshKey);
-  if (error === undefined) return;
-  if (via === 'relay' || sending.account === undefined) throw error.reason;
-  // The same nonce: should both arrive, the recipient takes one.
-  await sendOnChain(sending, error.nonce);
+  else if (body !== undefined && isAnswer(flags.wait))
+    await askOffChain({ ...sending, body }, flags.wait, call?.decodeReturn);
+  else if (body !== undefined) await sendOne({ ...sending, body });
 }
 
 function checkPath({ via, as, wait, lines }: Flags, account: Account | undefined): void {

@@ -8,6 +8,7 @@ import type { Vault } from '../../vault/index.ts';
 import { watchWorkerState } from '../../worker-state/index.ts';
 import { action, command, withAccount, type Context } from '../command.ts';
 import { answeringOf } from '../answering.ts';
+import { carryQueue } from '../carry-queue.ts';
 import { keepEntry } from '../keep-entry.ts';
 import { keepWorkerState, type KeptWorkerState } from '../keep-worker-state.ts';
 import { cliLogger } from '../logger.ts';
@@ -141,6 +142,7 @@ async function answerAndPrint(
     allowPrivate: mayReachPrivate(settings, own.chain),
     timeoutMs: timeoutMs(settings),
   });
+  await using _queue = carryQueue({ ...own, client, settings, logger: cliLogger(settings) });
   const { answer } = answeringOf({ ...own, client, settings, signal });
   await printInbox(own.inbox, output, { until: interrupted, answer });
 }

@@ -6,7 +6,10 @@ import { bodyText, contentJson } from '../print-inbox.ts';
 import { timeoutMs } from '../session.ts';
 import { senderOf, type Sending } from './sending.ts';
 
-/** Sends off chain from a fresh key and waits for what the recipient says to it. */
+/**
+ * Sends off chain from a fresh key and waits for what the recipient says to it. It is not queued: who asks waits for the
+ * answer, and asks again.
+ */
 export async function askOffChain(
   sending: Sending,
   wait: 'delivered' | 'read' | 'reply',

@@ -1,33 +1,44 @@
 import type { Account, Chain } from '../../chain/index.ts';
 import type { BodyInput, Hex } from '../../codec/index.ts';
 import type { OutboxOptions } from '../../outbox/index.ts';
-import type { RelayClient } from '../../relay/index.ts';
+import { createCarrier, type RelayClient } from '../../relay/index.ts';
 import type { Vault } from '../../vault/index.ts';
 import type { WorkerEntry } from '../../worker-state/index.ts';
 import type { Context } from '../command.ts';
-import type { EntityData } from '../session.ts';
-import { Recipients } from './recipients.ts';
+import { mayReachPrivate, type EntityData } from '../session.ts';
+import type { Recipients } from './recipients.ts';
 import type { Wait } from './wait.ts';
 
-export interface SendFlags {
-  readonly as: 'worker' | 'account';
-  readonly via: 'auto' | 'chain' | 'relay';
-  readonly wait?: Wait;
-  readonly freshKey?: true;
+/** What a sender is willing to pay on chain. */
+export interface PayingFlags {
   readonly tip?: bigint;
   readonly maxFee?: bigint;
 }
 
-/** What all ways of sending need. */
-export interface SendingParts {
-  readonly context: Context<SendFlags>;
+export interface SendFlags extends PayingFlags {
+  readonly as: 'worker' | 'account';
+  readonly via: 'auto' | 'chain' | 'relay';
+  readonly wait?: Wait;
+  readonly freshKey?: true;
+}
+
+/** What whoever works on the queue needs. */
+export interface QueueParts {
+  readonly context: Context<PayingFlags>;
   readonly chain: Chain;
   readonly vault: Vault;
   readonly data: EntityData;
-  readonly to: Hex;
-  readonly recipient: WorkerEntry;
+  /** Those whom messages wait for. */
+  readonly directory: Recipients;
   readonly account: Account | undefined;
   readonly client: RelayClient;
+}
+
+/** What all ways of sending to one recipient need. */
+export interface SendingParts extends QueueParts {
+  readonly context: Context<SendFlags>;
+  readonly to: Hex;
+  readonly recipient: WorkerEntry;
 }
 
 export interface Sending extends SendingParts {
@@ -35,13 +46,28 @@ export interface Sending extends SendingParts {
 }
 
 /** What the sender is willing to pay on chain. */
-export function paying({ tip, maxFee }: Pick<SendFlags, 'tip' | 'maxFee'>): Pick<OutboxOptions, 'tip' | 'maxFee'> {
+export function paying({ tip, maxFee }: PayingFlags): Pick<OutboxOptions, 'tip' | 'maxFee'> {
   return { ...(tip === undefined ? {} : { tip }), ...(maxFee === undefined ? {} : { maxFee }) };
 }
 
 /** Who sends, for the channel, the outbox and the requester. */
-export function senderOf({ vault, chain, data, recipient, context }: SendingParts) {
-  const directory = new Recipients(chain, data.store, recipient);
+export function senderOf({ vault, chain, data, directory, context }: QueueParts) {
   const { requireProven } = context.settings;
   return { vault, genesisHash: chain.genesisHash, store: data.store, directory, requireProven };
+}
+
+/** The way off chain. */
+export function carrierOf({ client, chain, directory, context }: QueueParts) {
+  return createCarrier({ client, directory, allowPrivate: mayReachPrivate(context.settings, chain) });
+}
+
+/** All but the way off chain. */
+export function outboxOptionsOf(parts: QueueParts): OutboxOptions {
+  const { chain, account, context } = parts;
+  return {
+    ...senderOf(parts),
+    chain,
+    ...(account === undefined ? {} : { account }),
+    ...paying(context.flags),
+  };
 }

@@ -43,8 +43,8 @@ export const cliErrors = {
     usage: true,
   },
   'still-queued': {
-    message: '{count} messages could not be sent yet and stay queued.',
-    remedy: 'Run the same command again once the recipient can be reached, or see khala-relay outbox ls.',
+    message: 'Not sent yet, and kept in the queue ({count}): {reason}.',
+    remedy: 'It goes with the next khala-relay send or outbox send, or while serve runs; outbox ls shows it.',
   },
   'no-endpoint': {
     message: '{id} has published no endpoint that can be used.',

@@ -89,7 +89,10 @@ class AgentVault implements Vault {
   }
 
   async sealKept(request: KeptSealRequest): Promise<Uint8Array> {
-    return this.#call('seal-kept', encodeKeptSealRequest(request));
+    const { freshKey } = request;
+    const content = encodeKeptSealRequest(request);
+    if (freshKey === undefined) return this.#call('seal-kept', content);
+    return this.#call('seal-kept-fresh', new Writer().u64(keepTime(freshKey)).raw(content).finish());
   }
 
   async open({ genesisHash, envelope }: { readonly genesisHash: Hex; readonly envelope: Uint8Array }): Promise<Opened> {

@@ -24,6 +24,7 @@ export const operations = [
   'forget-fresh',
   'keep',
   'seal-kept',
+  'seal-kept-fresh',
 ] as const;
 
 export type Operation = (typeof operations)[number];
@@ -95,6 +96,11 @@ export async function perform(vault: Vault, operation: Operation, request: Uint8
       // A copy: the frame belongs to its socket.
       return vault.sealKept({ ...header, kept: reader.rest().slice() });
     }
+    case 'seal-kept-fresh': {
+      const freshKey = { keepMs: Number(reader.u64()) };
+      const header = readSealHeader(reader);
+      return vault.sealKept({ ...header, kept: reader.rest().slice(), freshKey });
+    }
     case 'forget-fresh':
       await vault.forgetFresh(ended(reader.fixed(32)));
       return new Uint8Array();
@@ -134,7 +140,7 @@ function withinFrame(body: Uint8Array): Uint8Array {
   throw new RelayError('bad-value', { details: { what: 'The body', reason } });
 }
 
-type SealHeader = Omit<KeptSealRequest, 'kept'>;
+type SealHeader = Omit<KeptSealRequest, 'kept' | 'freshKey'>;
 
 export function encodeSealRequest({ body, ...header }: SealRequest): Uint8Array {
   return writeSealHeader(header)

@@ -1,0 +1,90 @@
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { Chain } from '../chain/index.ts';
+import { isRelayError } from '../errors/index.ts';
+import { createOutbox, openOutboxQueue, type OutboxEntry } from '../outbox/index.ts';
+import { createCarrier, type PeerDirectory, type RelayClient } from '../relay/index.ts';
+import { lockFile } from '../store/index.ts';
+import type { Vault } from '../vault/index.ts';
+import { Progress } from './send/progress.ts';
+import { mayReachPrivate, timeoutMs, type EntityData } from './session.ts';
+import type { Settings } from './settings.ts';
+
+export interface CarryQueueParts {
+  readonly chain: Chain;
+  readonly vault: Vault;
+  readonly data: EntityData;
+  readonly watch: { readonly state: PeerDirectory };
+  readonly client: RelayClient;
+  readonly settings: Settings;
+  readonly logger: Logger;
+}
+
+/** Between looks into the queue, ms. */
+const lookMs = 15_000;
+
+/**
+ * Until it is disposed: sends off chain what a `send` had to leave in the queue, each time for as long as any of it goes, so that
+ * a `send` of the same entity waits for its turn and not for ever. Nothing goes on chain: nobody here has agreed to fees.
+ */
+export function carryQueue(parts: CarryQueueParts): AsyncDisposable {
+  const ended = new AbortController();
+  const running = run(parts, ended.signal);
+  return {
+    async [Symbol.asyncDispose]() {
+      ended.abort();
+      await running;
+    },
+  };
+}
+
+async function run(parts: CarryQueueParts, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await carry(parts, signal);
+    } catch (error) {
+      // Another command sends from this queue now; or what is left can't go yet, and is tried again.
+      const isExpected = ['locked', 'still-queued', 'aborted'].some(
+        (code) => isRelayError(error) && error.code === code,
+      );
+      if (!isExpected) parts.logger.warn({ err: error }, 'the queue could not be carried');
+    }
+    await sleep(lookMs, undefined, { signal, ref: false }).catch(() => undefined); // aborted: the loop ends
+  }
+}
+
+async function carry({ chain, vault, data, watch, client, settings, logger }: CarryQueueParts, signal: AbortSignal) {
+  const waiting: bigint[] = [];
+  for await (const entry of openOutboxQueue(data.store).entries()) if (goesOffChain(entry)) waiting.push(entry.sendId);
+  if (waiting.length === 0) return;
+  const lock = await lockFile(join(data.folder, 'outbox'), 0);
+  try {
+    const progress = new Progress(timeoutMs(settings));
+    const carrier = createCarrier({ client, directory: watch.state, allowPrivate: mayReachPrivate(settings, chain) });
+    await using outbox = createOutbox({
+      ...{ chain, vault, store: data.store, directory: watch.state, requireProven: settings.requireProven },
+      carrier: { ...carrier, carry: (...message) => progress.trying(() => carrier.carry(...message)) },
+      onSetback: (error) => {
+        progress.setback(error);
+      },
+    });
+    await outbox.start();
+    for (const sendId of waiting) {
+      const receipt = await outbox.receipt(sendId);
+      if (receipt !== undefined)
+        progress.add(receipt, 'inBlock', ({ messageId }) => {
+          logger.info({ messageId, sendId: Number(sendId) }, 'a queued message went');
+        });
+    }
+    await progress.until(0, signal);
+  } finally {
+    await lock.release();
+  }
+}
+
+function goesOffChain({ as, via, status }: OutboxEntry): boolean {
+  // Submitted and off chain only: it was being handed over when the process ended.
+  const isOpen = status.state === 'queued' || (status.state === 'submitted' && via === 'relay');
+  return isOpen && as === 'worker' && via !== 'chain';
+}

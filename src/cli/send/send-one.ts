@@ -1,0 +1,30 @@
+import { RelayError } from '../../errors/index.ts';
+import { carrierOf, type Sending } from './sending.ts';
+import { workOnQueue } from './working-queue.ts';
+
+/**
+ * Queues a message durably and sends it, after what waits for the same recipient. Throws no-endpoint and
+ * recipient-unreachable before it is queued where it has no way that it may take, still-queued where it can't go within
+ * `--timeout`, and what it failed with.
+ */
+export async function sendOne(sending: Sending): Promise<void> {
+  const { to, body, context } = sending;
+  const { as, via, wait, freshKey } = context.flags;
+  checkWay(sending);
+  await using queue = await workOnQueue(sending);
+  const receipt = await queue.outbox.send({ to, body, as, via, ...(freshKey === undefined ? {} : { freshKey }) });
+  queue.follow(receipt, wait === 'finalized' ? 'finalized' : 'inBlock');
+  await queue.until(0);
+  await queue.carryLeft();
+}
+
+function checkWay(sending: Sending): void {
+  const { to, recipient, account, context } = sending;
+  const { as, via } = context.flags;
+  const mayGoOnChain = via !== 'relay' && account !== undefined;
+  if (as === 'account' || via === 'chain' || mayGoOnChain || carrierOf(sending).canReach(to)) return;
+  if (recipient.endpoints.length === 0) throw new RelayError('no-endpoint', { details: { id: to } });
+  const reason =
+    'its endpoints on chain may not be followed from here (--allow-private lets private addresses through)';
+  throw new RelayError('recipient-unreachable', { details: { recipient: to, reason } });
+}

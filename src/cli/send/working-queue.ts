@@ -1,0 +1,104 @@
+import { isRelayError } from '../../errors/index.ts';
+import { createOutbox, type Arrival, type Outbox, type OutboxEntry, type Receipt } from '../../outbox/index.ts';
+import { short, type Output } from '../output.ts';
+import { timeoutMs } from '../session.ts';
+import { Progress } from './progress.ts';
+import { carrierOf, outboxOptionsOf, type QueueParts } from './sending.ts';
+
+/** The entity's queue, worked on for as long as a command lasts: what it can't send stays for the next one. */
+export interface WorkingQueue extends AsyncDisposable {
+  readonly outbox: Outbox;
+  readonly progress: Progress;
+  /** Prints when a message is there; `progress` waits for it. */
+  follow(receipt: Receipt, until: 'inBlock' | 'finalized'): void;
+  /** As {@link follow}, of those that earlier commands left and that `fits` takes. */
+  followLeft(fits: (entry: OutboxEntry) => boolean): Promise<void>;
+  /** As `progress.until`, and prints what stays queued where it fails. */
+  until(left: number): Promise<void>;
+  /** Goes on with what earlier commands left, for as long as any of it gets on. */
+  carryLeft(): Promise<void>;
+}
+
+/** Without a step of any, the rest is left to the next command, ms. */
+const restPatienceMs = 1_000;
+
+/** Starts on what is in the queue, and goes on until it is disposed. */
+export async function workOnQueue(parts: QueueParts): Promise<WorkingQueue> {
+  const { settings, output, signal } = parts.context;
+  const progress = new Progress(timeoutMs(settings));
+  const rest = new Progress(restPatienceMs);
+  const told = new Set<string>();
+  const carrier = carrierOf(parts);
+  const outbox = createOutbox({
+    ...outboxOptionsOf(parts),
+    carrier: { ...carrier, carry: (...message) => progress.trying(() => rest.trying(() => carrier.carry(...message))) },
+    onSetback: (error) => {
+      progress.setback(error);
+      rest.setback(error);
+      // Once: it is tried again each second.
+      if (!told.has(error.code)) process.stderr.write(`khala-relay: not yet: ${error.message} [${error.code}]\n`);
+      told.add(error.code);
+    },
+  });
+  await outbox.start();
+  const follow: WorkingQueue['follow'] = (receipt, until) => {
+    progress.add(receipt, until, (arrival) => {
+      printSent(output, arrival);
+    });
+  };
+  async function* left(): AsyncGenerator<readonly [OutboxEntry, Receipt]> {
+    for await (const entry of outbox.entries()) {
+      const { state } = entry.status;
+      const isOpen = state === 'queued' || state === 'submitted';
+      const receipt = isOpen ? await outbox.receipt(entry.sendId) : undefined;
+      if (receipt !== undefined) yield [entry, receipt];
+    }
+  }
+  return {
+    ...{ outbox, progress, follow },
+    async followLeft(fits) {
+      for await (const [entry, receipt] of left()) if (fits(entry)) follow(receipt, 'inBlock');
+    },
+    async carryLeft() {
+      for await (const [, receipt] of left()) rest.add(receipt, 'inBlock', () => undefined);
+      // What becomes of it is not what this command was asked for; outbox ls tells.
+      await rest.until(0, signal).catch((error: unknown) => {
+        if (!isRelayError(error)) throw error;
+      });
+    },
+    async until(left) {
+      try {
+        await progress.until(left, signal);
+      } catch (error) {
+        if (isRelayError(error, 'still-queued') || isRelayError(error, 'aborted'))
+          for (const sendId of progress.open) printQueued(output, sendId);
+        throw error;
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      await outbox.stop();
+    },
+  };
+}
+
+function printSent(output: Output, arrival: Arrival): void {
+  const { messageId } = arrival;
+  if (arrival.state === 'relayed') {
+    const { endpoint, status } = arrival;
+    output.print(
+      { event: 'sent', messageId, via: 'relay', endpoint, status },
+      `Sent ${short(messageId)} to ${endpoint}: ${status}.`,
+    );
+    return;
+  }
+  const { blockHash, blockNumber } = arrival;
+  output.print(
+    { event: 'sent', messageId, via: 'chain', blockHash, block: blockNumber },
+    `Sent ${short(messageId)} in block ${blockNumber} (${short(blockHash)}).`,
+  );
+}
+
+/** `sendId`: as outbox ls shows it. */
+export function printQueued(output: Output, sendId: bigint): void {
+  output.print({ event: 'queued', sendId }, `Message ${sendId} stays queued.`);
+}

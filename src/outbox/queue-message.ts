@@ -1,0 +1,62 @@
+import type { Account } from '../chain/index.ts';
+import { reserveNonce, type NonceClock } from '../channel/index.ts';
+import type { Hex } from '../codec/index.ts';
+import { RelayError } from '../errors/index.ts';
+import type { TransactionalStore } from '../store/index.ts';
+import type { Vault } from '../vault/index.ts';
+import type { MessageRecord } from './message-record.ts';
+import type { SendMessage } from './outbox.ts';
+import { firstLane, OutboxStore } from './outbox-store.ts';
+import type { SendId } from './send-id.ts';
+
+/** Of a kept body: version, salt and tag. */
+const keptOverhead = 1 + 32 + 16;
+
+export interface QueueMessageOptions extends NonceClock {
+  readonly vault: Pick<Vault, 'identity' | 'keep'>;
+  readonly store: TransactionalStore;
+  /** Of the chain that the message is for. */
+  readonly genesisHash: Hex;
+  /** Who pays on chain, and the sender of what goes as an account. */
+  readonly account?: Pick<Account, 'id'> | undefined;
+  /** Whether whoever runs the queue has a way off chain. Default true. */
+  readonly hasCarrier?: boolean;
+  /** Refuses a message before it is stored. */
+  readonly check?: (record: MessageRecord) => Promise<void>;
+}
+
+/** A message in the queue. */
+export interface Queued {
+  readonly sendId: SendId;
+  readonly nonce: bigint;
+}
+
+/**
+ * Stores a message for the outbox that works on the queue, now or later; needs no chain, so it works offline. Whether the
+ * recipient is registered shows when it goes. Throws no-account, off-chain-only-v1, from-self.
+ */
+export async function queueMessage(options: QueueMessageOptions, message: SendMessage): Promise<Queued> {
+  const { vault, store, genesisHash, account, hasCarrier = true, check, now = Date.now } = options;
+  const { to, body, as = 'worker', via = 'auto', nonce: given, maxFee, freshKey = false } = message;
+  if (as === 'account' && via === 'relay')
+    throw new RelayError('off-chain-only-v1', { details: { reason: 'the sender is an account' } });
+  if (as === 'worker' && to.toLowerCase() === vault.identity) throw new RelayError('from-self');
+  const lane = firstLane({ as, via }, hasCarrier);
+  if (lane !== 'relay' && account === undefined) throw new RelayError('no-account');
+  const from = as === 'account' && account !== undefined ? { account: account.id } : {};
+  const channel = { fromKind: as, from: from.account ?? vault.identity, to };
+  for (;;) {
+    const reserved = given === undefined ? await reserveNonce(store, channel, options) : undefined;
+    const nonce = reserved?.nonce ?? given ?? 0n;
+    const kept = await vault.keep({ genesisHash, to, ...from, nonce, body });
+    const bodyBytes = kept.length - keptOverhead;
+    const record: MessageRecord = {
+      ...{ suite: 'v1', to, as, via, nonce, bodyBytes, queuedAt: now(), maxFee, freshKey },
+      progress: { state: 'queued' },
+    };
+    await check?.(record);
+    const sendId = await new OutboxStore(store).append({ record, body: kept, lane }, reserved);
+    // undefined: another process took the nonce.
+    if (sendId !== undefined) return { sendId, nonce };
+  }
+}

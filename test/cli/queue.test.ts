@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { temporaryFolder } from '../support/entities.ts';
+import { freePort } from '../support/free-port.ts';
+import { until } from '../support/until.ts';
+import { RunningCli, runCli, type Ended, type Line } from './run-cli.ts';
+
+describe('cli: send where it can not go yet', () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+  let dev: DevChain;
+  let ports: readonly [number, number];
+  let b: string;
+  let c: string;
+  const path = (name: string): string => join(folder.path, name);
+  const nowhere = ['--ws', 'ws://127.0.0.1:9'];
+
+  const identityOf = async (name: string, ...endpoints: readonly string[]): Promise<string> => {
+    const { lines } = await runCli(['keys', 'new', '--vault', path(name), '--json']);
+    const flags = endpoints.flatMap((endpoint) => ['--endpoint', endpoint]);
+    await runCli(['register', '--ws', dev.ws, '--vault', path(name), '--suri', '//Alice', ...flags]);
+    return String(lines[0]?.['identity']);
+  };
+
+  before(async () => {
+    folder = await temporaryFolder();
+    dev = await startDevChain();
+    ports = [await freePort(), await freePort()];
+    b = await identityOf('b', `http://127.0.0.1:${ports[0]}`);
+    c = await identityOf('c', `http://127.0.0.1:${ports[1]}`);
+  });
+  after(async () => {
+    await dev.stop();
+    await folder.remove();
+  });
+
+  /** Its vault; registered, so that an account can pay for it. */
+  const sender = async (name: string): Promise<string> => {
+    await identityOf(name);
+    return path(name);
+  };
+  const send = (vault: string, to: string, ...args: readonly string[]): Promise<Ended> =>
+    runCli(['send', '--ws', dev.ws, '--vault', vault, '--to', to, '--json', '--timeout', '2', ...args]);
+  const pending = async (vault: string): Promise<readonly Line[]> =>
+    (await runCli(['outbox', 'ls', '--pending', '--vault', vault, '--json'])).lines;
+  const serve = async (name: string, port: number): Promise<RunningCli> => {
+    const serving = new RunningCli(['serve', '--ws', dev.ws, '--vault', path(name), '--listen', `127.0.0.1:${port}`]);
+    await serving.line(({ event }) => event === 'ready');
+    return serving;
+  };
+  const textsAt = ({ lines }: RunningCli): string[] =>
+    lines.filter(({ event }) => event === 'message').map(({ text }) => String(text));
+
+  it('keeps the message, says why, and the next send carries it first', async () => {
+    const vault = await sender('patient');
+    const { code, lines, stderr } = await send(vault, b, 'one');
+    assert.deepEqual([code, lines], [1, [{ event: 'queued', sendId: '0' }]]);
+    assert.match(stderr, /not yet: .*ECONNREFUSED.* \[endpoint-failed\]/);
+    assert.match(stderr, /Not sent yet, and kept in the queue \(1\): .*ECONNREFUSED.* \[still-queued\] .*outbox send/);
+    assert.deepEqual(
+      (await pending(vault)).map(({ sendId, state, to }) => [sendId, state, to]),
+      [['0', 'queued', b]],
+    );
+    await using serving = await serve('b', ports[0]);
+    const sent = await send(vault, b, 'two');
+    assert.deepEqual([sent.code, sent.lines.map(({ event }) => event)], [0, ['sent']], sent.stderr);
+    await serving.line(({ text }) => text === 'two');
+    assert.deepEqual(textsAt(serving), ['one', 'two']);
+    assert.deepEqual(await pending(vault), []);
+  });
+
+  it('leaves what is for others as it is, and outbox send carries it all', async () => {
+    const vault = await sender('busy');
+    await send(vault, c, 'for c');
+    await send(vault, b, '--fresh-key', 'for b, from a fresh key');
+    assert.deepEqual(
+      (await pending(vault)).map(({ to, state }) => [to, state]),
+      [
+        [c, 'queued'],
+        [b, 'queued'],
+      ],
+    );
+    const none = await runCli(['outbox', 'send', '--ws', dev.ws, '--vault', vault, '--timeout', '1']);
+    assert.equal(none.code, 1);
+    assert.match(none.stderr, /kept in the queue \(2\)/);
+    await using atC = await serve('c', ports[1]);
+    await using atB = await serve('b', ports[0]);
+    const all = await runCli(['outbox', 'send', '--ws', dev.ws, '--vault', vault, '--json']);
+    assert.deepEqual([all.code, all.lines.map(({ event }) => event)], [0, ['sent', 'sent']], all.stderr);
+    await atC.line(({ text }) => text === 'for c');
+    await atB.line(({ text }) => text === 'for b, from a fresh key');
+  });
+
+  it('goes on chain where the relay is away and an account pays; what may not go there waits', async () => {
+    const vault = await sender('paying');
+    await send(vault, c, '--via', 'relay', 'never on chain');
+    const { code, lines, stderr } = await send(vault, c, '--suri', '//Alice', 'on chain');
+    assert.deepEqual([code, lines[0]?.['via']], [0, 'chain'], stderr);
+    assert.deepEqual(
+      (await pending(vault)).filter(({ state }) => state === 'queued').map(({ via }) => via),
+      ['relay'],
+    );
+  });
+
+  it('queues without a chain for the one it knows; the relay of the sender carries it when there is one', async () => {
+    const vault = await sender('offline');
+    const offline = (text: string): Promise<Ended> =>
+      runCli(['send', ...nowhere, '--vault', vault, '--to', b, '--json', '--timeout', '1', text]);
+    const unknown = await offline('before any chain is known');
+    assert.deepEqual([unknown.code, unknown.stderr.includes('[chain-unreachable]')], [1, true], unknown.stderr);
+    await using atB = await serve('b', ports[0]);
+    assert.equal((await send(vault, b, 'first')).code, 0);
+    const { code, lines, stderr } = await offline('second');
+    assert.deepEqual([code, lines.map(({ event }) => event)], [1, ['queued']], stderr);
+    assert.match(stderr, /\[still-queued\]/);
+    await using _own = await serve('offline', await freePort());
+    await atB.line(({ text }) => text === 'second');
+    await until(async () => (await pending(vault)).length === 0);
+  });
+
+  it('says at once, and queues nothing, where there is no way at all', async () => {
+    const vault = await sender('hopeless');
+    const silent = await identityOf('silent');
+    const { code, stderr } = await send(vault, silent, 'x');
+    assert.deepEqual([code, stderr.includes('[no-endpoint]')], [1, true], stderr);
+    assert.deepEqual(await pending(vault), []);
+  });
+});
