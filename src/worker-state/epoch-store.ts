@@ -1,12 +1,15 @@
-import { Reader, toHex, fromHex, Writer, type Hex } from '../codec/index.ts';
+import { equalBytes, Reader, toHex, fromHex, Writer, type Hex } from '../codec/index.ts';
 import { rangeOf, storeKey } from '../store/keys.ts';
 import type { TransactionalStore, Write } from '../store/transactional-store.ts';
+import { mergeProven } from './merge-epochs.ts';
 import type { EpochKey } from './worker-state.ts';
 
 const prefix = 'worker-state/epochs/';
 const idBytes = 32;
 /** Entries read in one transaction while loading. */
 const loadAtOnce = 5_000;
+/** Workers whose keys are written in one transaction. */
+const saveAtOnce = 1_000;
 
 /** The proven keys of every worker, kept over restarts: a node that shows an old state must not take us back. */
 export class EpochStore {
@@ -36,14 +39,28 @@ export class EpochStore {
     return value === undefined ? [] : decodeKeys(value);
   }
 
-  /** Throws store-failed. */
+  /** Adds to what is there: others with the same store may know of epochs that this one does not. Throws store-failed. */
   async save(proven: ReadonlyMap<Hex, readonly EpochKey[]>): Promise<void> {
-    if (proven.size === 0) return;
-    const writes: Write[] = Array.from(proven, ([id, keys]) => ({
-      key: this.#key(id),
-      value: encodeKeys(keys),
-    }));
-    await this.#store.commit(writes);
+    const all = [...proven];
+    for (let start = 0; start < all.length; start += saveAtOnce) {
+      const part = all.slice(start, start + saveAtOnce);
+      while (!(await this.#saveAll(part)));
+    }
+  }
+
+  /** False where somebody else wrote meanwhile. */
+  async #saveAll(proven: readonly (readonly [id: Hex, keys: readonly EpochKey[]])[]): Promise<boolean> {
+    const writes: Write[] = [];
+    const expected: Write[] = [];
+    for (const [id, keys] of proven) {
+      const key = this.#key(id);
+      const before = await this.#store.get(key);
+      const value = encodeKeys(mergeProven(before === undefined ? [] : decodeKeys(before), keys));
+      if (before !== undefined && equalBytes(before, value)) continue;
+      writes.push({ key, value });
+      expected.push({ key, value: before });
+    }
+    return writes.length === 0 || this.#store.commit(writes, expected);
   }
 
   #key(id: Hex): Uint8Array {

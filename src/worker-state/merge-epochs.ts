@@ -17,6 +17,22 @@ export interface MergedEpochs {
  * (protocol.md §7).
  */
 export function mergeEpochs(registered: Uint8Array, ...proven: readonly (readonly EpochKey[])[]): MergedEpochs {
+  const { byEpoch, conflicts } = byGreater(proven);
+  if (!byEpoch.has(0)) byEpoch.set(0, { epoch: 0, ecdhKey: registered, proven: false });
+  const epochs = highest(byEpoch);
+  return { epochs: epochs as [EpochKey, ...EpochKey[]], conflicts: [...conflicts] };
+}
+
+/** Proven keys by several accounts as one, ascending. */
+export function mergeProven(...proven: readonly (readonly EpochKey[])[]): readonly EpochKey[] {
+  return highest(byGreater(proven).byEpoch);
+}
+
+function highest(byEpoch: ReadonlyMap<number, EpochKey>): EpochKey[] {
+  return [...byEpoch.values()].sort((a, b) => a.epoch - b.epoch).slice(-maxEpochs);
+}
+
+function byGreater(proven: readonly (readonly EpochKey[])[]) {
   const byEpoch = new Map<number, EpochKey>();
   const conflicts = new Set<number>();
   for (const key of proven.flat()) {
@@ -25,7 +41,5 @@ export function mergeEpochs(registered: Uint8Array, ...proven: readonly (readonl
     if (other !== undefined) conflicts.add(key.epoch);
     if (other === undefined || compareBytes(key.ecdhKey, other.ecdhKey) > 0) byEpoch.set(key.epoch, key);
   }
-  if (!byEpoch.has(0)) byEpoch.set(0, { epoch: 0, ecdhKey: registered, proven: false });
-  const epochs = [...byEpoch.values()].sort((a, b) => a.epoch - b.epoch).slice(-maxEpochs);
-  return { epochs: epochs as [EpochKey, ...EpochKey[]], conflicts: [...conflicts] };
+  return { byEpoch, conflicts };
 }

@@ -66,7 +66,5 @@ export async function rememberKey(
   { epoch, ecdhKey }: Pick<EpochKey, 'epoch' | 'ecdhKey'>,
   store: TransactionalStore,
 ): Promise<void> {
-  const epochs = new EpochStore(store, genesisHash);
-  const others = (await epochs.keysOf(id)).filter((key) => key.epoch !== epoch);
-  await epochs.save(new Map([[id, [...others, { epoch, ecdhKey, proven: true }]]]));
+  await new EpochStore(store, genesisHash).save(new Map([[id, [{ epoch, ecdhKey, proven: true }]]]));
 }

@@ -26,6 +26,8 @@ export interface FollowerParts {
 const maxPins = 5;
 /** Workers whose records are verified together. */
 const verifiedAtOnce = 64;
+/** Workers of a snapshot whose proven epochs are stored together. */
+const savedAtOnce = 1_024;
 
 const noRow = new Uint8Array(0);
 
@@ -164,7 +166,7 @@ export class WorkerFollower {
     const ids = [...this.#untoldIds()];
     for (let start = 0; start < ids.length; start += verifiedAtOnce) {
       await slice.breathe();
-      if (signal.aborted) return;
+      if (signal.aborted) break;
       // A block may have changed some since, and told of them.
       const part = ids.slice(start, start + verifiedAtOnce).filter((id) => this.#untold?.has(id) === true);
       table.resolveAll(
@@ -183,6 +185,10 @@ export class WorkerFollower {
       }
       this.#steps.note(told.map(([id, resolved]) => [id, withoutFaults(resolved)]));
       for (const [, resolved] of told) this.#emit(faultsOf(resolved));
+      if (proven.size >= savedAtOnce) {
+        await this.#save(proven);
+        proven.clear();
+      }
     }
     await this.#save(proven);
   }

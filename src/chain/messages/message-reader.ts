@@ -217,7 +217,7 @@ export class MessageReader implements Messages {
   /** Whether to go on without proofs, which this node does not give. */
   async #goesWithout(error: unknown, { verify }: MessagesOptions, signal: AbortSignal | undefined): Promise<boolean> {
     if (verify !== undefined || !isRelayError(error, 'proofs-unavailable')) return false;
-    this.#withoutProofs.add(await this.#url(signal));
+    this.#withoutProofs.add(String(error.details?.['url'] ?? (await this.#url(signal))));
     return true;
   }
 

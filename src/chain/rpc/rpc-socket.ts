@@ -162,7 +162,11 @@ export class RpcSocket {
     try {
       await this.#call(methods.subscribe, params, options, (id) => {
         key = JSON.stringify(id);
-        if (ended) return;
+        if (ended) {
+          // Given up before it was answered.
+          this.request(methods.unsubscribe, [id]).catch(() => undefined);
+          return;
+        }
         this.#listeners.set(key, onValue);
         const early = this.#early.filter((notification) => notification.key === key);
         this.#early = this.#early.filter((notification) => notification.key !== key);
