@@ -1,4 +1,5 @@
 import type { Account, Chain } from '../chain/index.ts';
+import { openInboxFiles } from '../inbox/index.ts';
 import { keepPresence, type Presence, type PresenceEvent } from '../presence/index.ts';
 import type { Vault } from '../vault/index.ts';
 import type { JsonEvent, Output } from './output.ts';
@@ -12,18 +13,26 @@ export interface KeepEntryParts {
   readonly settings: Settings;
   readonly account: Account | undefined;
   readonly output: Output;
+  /** Resolves when all that was sent before is received: only then retired EcdhKeys may be erased. */
+  readonly isRead: Promise<unknown>;
 }
 
 const msPerDay = 86_400_000;
 
 /** Keeps the entity's own entry on chain while a command runs, and prints what it does. */
-export function keepEntry({ chain, vault, data, settings, account, output }: KeepEntryParts): Presence {
+export function keepEntry({ chain, vault, data, settings, account, output, isRead }: KeepEntryParts): Presence {
+  let mayErase = false;
+  isRead.then(
+    () => (mayErase = true),
+    () => undefined, // told by whoever reads
+  );
   const presence = keepPresence({
     chain,
     vault,
     store: data.store,
     rotateEveryMs: settings.rotateEvery * msPerDay,
     keepEpochsMs: settings.keepEpochs * msPerDay,
+    keysInUse: async () => (mayErase ? (await openInboxFiles(data.store)).keysInUse() : undefined),
     ...(account === undefined ? {} : { account }),
   });
   presence.events$.subscribe((event) => {

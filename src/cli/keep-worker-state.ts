@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Subscription } from 'rxjs';
 import type { Hex } from '../codec/index.ts';
+import { RelayError } from '../errors/index.ts';
 import type { RelayDirectory } from '../relay/index.ts';
 import type { WorkerEntry, WorkerStateWatch } from '../worker-state/index.ts';
 
@@ -11,6 +12,8 @@ export interface KeepWorkerStateOptions {
   /** Begins a watch. */
   readonly begin: () => Watch;
   readonly logger: Logger;
+  /** Gives the first snapshot up. */
+  readonly signal?: AbortSignal;
   /** Pause before it is begun anew, ms; doubles up to 16 times that. Default 1 000. */
   readonly pauseMs?: number;
   /** Unix time, ms. Default Date.now. */
@@ -30,12 +33,13 @@ export interface KeptWorkerState extends AsyncDisposable {
 
 /**
  * For who runs for months: a watch that ends is begun anew, as often as it takes, and meanwhile the state stays as it was last seen,
- * and tells its age. Resolves when the first snapshot stands; throws what the first watch ends with before that.
+ * and tells its age. Resolves when the first snapshot stands; throws what the first watch ends with before
+ * that, and aborted.
  */
 export async function keepWorkerState(options: KeepWorkerStateOptions): Promise<KeptWorkerState> {
   const watch = options.begin();
   try {
-    await watch.ready;
+    await Promise.race([watch.ready, aborted(options.signal)]);
   } catch (error) {
     await watch.stop();
     throw error;
@@ -47,7 +51,7 @@ const mostPauses = 16;
 
 class Keeper implements KeptWorkerState {
   readonly state: KeptState;
-  readonly #options: Required<KeepWorkerStateOptions>;
+  readonly #options: Required<Omit<KeepWorkerStateOptions, 'signal'>>;
   readonly #stopped = new AbortController();
   #watch: Watch;
   #following: Subscription | undefined;
@@ -116,4 +120,14 @@ class Keeper implements KeptWorkerState {
     logger.warn('WorkerState is followed again');
     return true;
   }
+}
+
+function aborted(signal: AbortSignal | undefined): Promise<never> {
+  return new Promise((_, reject) => {
+    const give = (): void => {
+      reject(new RelayError('aborted'));
+    };
+    if (signal?.aborted === true) give();
+    signal?.addEventListener('abort', give, { once: true });
+  });
 }

@@ -6,7 +6,9 @@ import type { Delivery } from '../inbox/index.ts';
 const timeoutMs = 60_000;
 const maxAnswerBytes = 240 * 1024;
 // A handler has no business with them.
-const secretVariables = ['KHALA_RELAY_PASSPHRASE', 'KHALA_RELAY_SURI'];
+const secretVariables = [
+  ...['KHALA_RELAY_PASSPHRASE', 'KHALA_RELAY_NEW_PASSPHRASE', 'KHALA_RELAY_IMPORT_PASSWORD', 'KHALA_RELAY_SURI'],
+];
 
 /**
  * Runs a program for an invocation: JSON of it on standard input, what it prints is the answer. No shell, no arguments: nothing

@@ -129,8 +129,9 @@ class StoredInbox implements Inbox {
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.#looking);
     this.#stopping.abort();
+    await this.#starting?.catch(() => undefined);
+    clearInterval(this.#looking);
     await this.#reading;
     await this.#dispatcher.stop();
     await this.#ledger.settled();
@@ -166,6 +167,7 @@ class StoredInbox implements Inbox {
     } = this.#options;
     const { signal } = this.#stopping;
     const cursor = await startingPoint(chain, this.#store, { from, verify }, signal);
+    await this.#store.keepRetention(this.#window.retentionMs);
     const parts: FollowParts = {
       chain,
       ledger: this.#ledger,

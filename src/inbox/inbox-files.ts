@@ -1,6 +1,6 @@
 import type { BlockNumber } from '../chain/index.ts';
 import { ReplayWindow } from '../channel/index.ts';
-import { messageId, type FromKind, type Hex } from '../codec/index.ts';
+import { messageId, toHex, type FromKind, type Hex } from '../codec/index.ts';
 import { decodeV1 } from '../crypto/core.ts';
 import { RelayError } from '../errors/index.ts';
 import type { TransactionalStore } from '../store/index.ts';
@@ -45,6 +45,8 @@ export interface InboxFiles {
   readonly cursor: { readonly number: BlockNumber; readonly hash: Hex } | undefined;
   pending(): AsyncGenerator<PendingDelivery>;
   deadLetters(): AsyncGenerator<ListedLetter>;
+  /** EcdhKeys of the entity, 32 bytes each, to which messages are sealed that are not acknowledged. */
+  keysInUse(): Promise<Uint8Array[]>;
   /** Tries dead letters again; those that open now are delivered by the running inbox, or the next one. */
   retry(vault: Vault, letters?: readonly bigint[]): Promise<readonly Retried[]>;
   /** Removes dead letters for good; how many there were. */
@@ -68,12 +70,22 @@ export async function openInboxFiles(store: TransactionalStore): Promise<InboxFi
     }
   }
 
+  const retentionMs = await files.retentionMs();
   return {
     genesisHash,
     cursor: await files.cursor(),
     async *pending() {
       for await (const [sequence, item] of pages((from) => files.itemsFrom(from, pageSize)))
         if (item.kind !== 'dead') yield { sequence, ...listed(item, genesisHash) };
+    },
+    async keysInUse() {
+      const keys = new Map<Hex, Uint8Array>();
+      for await (const [, item] of pages((from) => files.itemsFrom(from, pageSize))) {
+        if (item.kind !== 'message' || item.isAcknowledged) continue;
+        const { recipientKey } = decodeV1(item.envelope).header;
+        keys.set(toHex(recipientKey), recipientKey);
+      }
+      return [...keys.values()];
     },
     async *deadLetters() {
       for await (const [sequence, letter] of pages((from) => files.lettersFrom(from, pageSize)))
@@ -82,7 +94,7 @@ export async function openInboxFiles(store: TransactionalStore): Promise<InboxFi
     retry: (vault, letters) =>
       new Ledger({
         store: files,
-        window: new ReplayWindow(store),
+        window: new ReplayWindow(store, retentionMs === undefined ? {} : { retentionMs }),
         vault,
         genesisHash,
         now: Date.now,

@@ -25,6 +25,7 @@ const retractedPrefix = storeKey('inbox/retracted/');
 const runPrefix = storeKey('inbox/run/');
 const marksPrefix = storeKey('inbox/marks/');
 const genesisKey = storeKey('inbox/genesis');
+const retentionKey = storeKey('inbox/retention');
 const layoutKey = storeKey('inbox/layout');
 /** 1, which did not say so, had an entry for each item and no runs: it is read as it is. */
 const layout = 2;
@@ -47,6 +48,17 @@ export class InboxStore {
 
   constructor(store: TransactionalStore) {
     this.#store = store;
+  }
+
+  /** How long its replay window keeps nonces, for whoever looks after it without its settings. */
+  async retentionMs(): Promise<number | undefined> {
+    const value = await this.#store.get(retentionKey);
+    return value === undefined ? undefined : Number(new Reader(value, 'The retention').u64());
+  }
+
+  async keepRetention(ms: number): Promise<void> {
+    if ((await this.retentionMs()) === ms) return;
+    await this.#store.commit([{ key: retentionKey, value: new Writer(8).u64(ms).finish() }]);
   }
 
   /**

@@ -1,5 +1,6 @@
 import { Subject, type Observable } from 'rxjs';
 import { systemClock, type Account, type Chain, type Clock, type WorkerRecord } from '../chain/index.ts';
+import { equalBytes } from '../codec/index.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
 import type { TransactionalStore } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
@@ -20,6 +21,11 @@ export interface KeepPresenceOptions {
   readonly rotateEveryMs?: number;
   /** How long a retired EcdhKey still opens messages before it is erased, ms. Default 30 days. */
   readonly keepEpochsMs?: number;
+  /**
+   * Asked before retired EcdhKeys are erased: the public keys to which something is sealed that is still to be opened, or
+   * undefined while that is not known, as until the backlog is read. Those and newer ones stay. Default: none.
+   */
+  readonly keysInUse?: () => Promise<readonly Uint8Array[] | undefined>;
   readonly clock?: Clock;
 }
 
@@ -158,8 +164,7 @@ class Keeper implements Presence {
   async #checkAge(): Promise<void> {
     const { vault, clock, keepEpochsMs, rotateEveryMs, chain, account } = this.#options;
     const { signal } = this.#stopping;
-    const epochs = await vault.erase({ retiredBefore: clock.now() - keepEpochsMs });
-    if (epochs.length > 0) this.#emit({ type: 'erased', epochs });
+    await this.#erase(clock.now() - keepEpochsMs);
     const due = rotationDue(vault.identity, await vault.ecdhKeys(), rotateEveryMs);
     if (due > clock.now()) return;
     if (account === undefined) {
@@ -169,6 +174,17 @@ class Keeper implements Presence {
     const { epoch, blockNumber } = await rotateEntity({ chain, vault, account, signal });
     await this.#noteOwnEntry();
     this.#emit({ type: 'rotated', epoch, block: blockNumber });
+  }
+
+  async #erase(retiredBefore: number): Promise<void> {
+    const { vault, keysInUse = async () => [] } = this.#options;
+    const isDue = (await vault.ecdhKeys()).some(({ retiredAt = Infinity }) => retiredAt <= retiredBefore);
+    const inUse = isDue ? await keysInUse() : undefined;
+    if (inUse === undefined) return;
+    const needed = (await vault.ecdhKeys()).filter(({ publicKey }) => inUse.some((key) => equalBytes(key, publicKey)));
+    const oldest = needed.reduce((least, { retiredAt = Infinity }) => Math.min(least, retiredAt), Infinity);
+    const epochs = await vault.erase({ retiredBefore: Math.min(retiredBefore, oldest - 1) });
+    if (epochs.length > 0) this.#emit({ type: 'erased', epochs });
   }
 
   async #checkEntry(): Promise<void> {

@@ -89,6 +89,30 @@ describe('keepPresence', () => {
     assert.equal(await epochsOf(vault), '1:current');
   });
 
+  it('erases no key before the backlog is read, nor one that an unhandled message was sealed to, nor newer ones', async () => {
+    const old = (await vault.ecdhKeys())[0]!.publicKey;
+    for (let n = 0; n < 2; n++) {
+      await vault.activate((await vault.rotate()).epoch);
+      clock.advance(day);
+    }
+    let inUse: Uint8Array[] | undefined;
+    clock.advance(31 * day);
+    const look = async (): Promise<string> => {
+      const presence = keepPresence({ chain, vault, store, clock, keysInUse: async () => inUse });
+      await presence.settled;
+      await presence.stop();
+      return epochsOf(vault);
+    };
+    const all = '0:retired 1:retired 2:current';
+    assert.equal(await look(), all);
+    inUse = [old];
+    assert.equal(await look(), all);
+    inUse = [(await vault.ecdhKeys())[1]!.publicKey];
+    assert.equal(await look(), '1:retired 2:current');
+    inUse = [];
+    assert.equal(await look(), '2:current');
+  });
+
   it('neither rotates nor publishes without an account, and says once what is due', async () => {
     const { account: _, ...none } = { account: undefined };
     const presence = keepPresence({ chain, vault, store, clock, ...none });

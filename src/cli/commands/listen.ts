@@ -47,11 +47,11 @@ async function listen({ settings, flags, output, signal, interrupted }: Context<
   await using vault = await unlockVault(settings);
   await using chain = await openChain(settings, signal);
   await using watch = watchWorkerState(chain, verified(settings));
-  await watch.ready;
+  const isReady = await Promise.race([watch.ready.then(() => true), interrupted.then(() => false)]);
+  if (!isReady) return;
   await using data = await openData(dataFolder(settings, vault), chain, 'inbox');
   await using inbox = inboxOf({ chain, vault, data, watch, settings, from: flags.from });
   await inbox.start();
-  await using _presence = keepEntry({ chain, vault, data, settings, account, output });
   await using client = createRelayClient({
     genesisHash: chain.genesisHash,
     allowPrivate: mayReachPrivate(settings, chain),
@@ -74,7 +74,9 @@ async function listen({ settings, flags, output, signal, interrupted }: Context<
     reading.add(mailboxes.subscribe({ error: reject }));
   });
   const relaysReady = feeds.map((events) => firstValueFrom(events.pipe(filter(({ type }) => type === 'ready'))));
-  await Promise.race([Promise.all([inbox.ready, ...relaysReady]), interrupted, failed]);
+  const isRead = Promise.all([inbox.ready, ...relaysReady]);
+  await using _presence = keepEntry({ chain, vault, data, settings, account, output, isRead });
+  await Promise.race([isRead, interrupted, failed]);
   if (signal.aborted) return;
   output.print({ event: 'ready', identity: vault.identity }, `Listening for ${vault.identity}.`);
   const limit = count === undefined ? {} : { count };

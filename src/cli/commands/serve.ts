@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Logger } from 'pino';
 import type { Chain } from '../../chain/index.ts';
-import { asRelayError } from '../../errors/index.ts';
+import { asRelayError, isRelayError } from '../../errors/index.ts';
 import type { Inbox } from '../../inbox/index.ts';
 import { createRelay, createRelayClient, type Relay } from '../../relay/index.ts';
 import type { Vault } from '../../vault/index.ts';
@@ -57,8 +57,11 @@ async function serve(context: Context<Flags>): Promise<void> {
     await using chain = await openChain(settings, signal);
     const logger = cliLogger(settings);
     const begin = () => watchWorkerState(chain, { ...verified(settings), logger });
-    await using watch = await keepWorkerState({ begin, logger });
+    await using watch = await keepWorkerState({ begin, logger, signal });
     await run(context, { chain, watch, vault, options });
+  } catch (error) {
+    // Ended by its user before it was ready.
+    if (!signal.aborted || !isRelayError(error, 'aborted')) throw error;
   } finally {
     await vault?.close();
   }
@@ -72,7 +75,7 @@ interface Parts {
 }
 
 async function run(context: Context<Flags>, { chain, watch, vault, options }: Parts): Promise<void> {
-  const { settings, flags, output, interrupted } = context;
+  const { settings, flags, output, signal, interrupted } = context;
   const logger = cliLogger(settings);
   const folder = vault === undefined ? required(settings, 'data') : dataFolder(settings, vault);
   await using data = await openData(folder, chain, 'inbox');
@@ -85,9 +88,9 @@ async function run(context: Context<Flags>, { chain, watch, vault, options }: Pa
   await using _inbox = inbox;
   await inbox?.start();
   await using _presence =
-    vault === undefined
+    vault === undefined || inbox === undefined
       ? undefined
-      : keepEntry({ chain, vault, data, settings, account: optionalAccount(flags), output });
+      : keepEntry({ chain, vault, data, settings, account: optionalAccount(flags), output, isRead: inbox.ready });
   await using relay = createRelay({
     ...options,
     genesisHash: chain.genesisHash,
@@ -101,7 +104,8 @@ async function run(context: Context<Flags>, { chain, watch, vault, options }: Pa
   });
   await relay.start();
   using _certificate = keepCertificate(relay, settings, logger);
-  const ended = await failureOf(inbox?.ready);
+  const ended = await Promise.race([failureOf(inbox?.ready), interrupted]);
+  if (signal.aborted) return;
   output.print({ event: 'ready', url: relay.url, identity: vault?.identity }, `Relay ready at ${relay.url}.`);
   if (inbox === undefined || vault === undefined) {
     await interrupted;

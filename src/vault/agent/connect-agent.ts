@@ -1,6 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeBody, fromHex, Reader, toHex, Writer, type Hex } from '../../codec/index.ts';
 import { decodeV1 } from '../../crypto/core.ts';
-import { isLocalFailure, RelayError } from '../../errors/index.ts';
+import { isLocalFailure, isRelayError, RelayError } from '../../errors/index.ts';
 import type {
   EcdhPublic,
   FreshKey,
@@ -29,19 +30,29 @@ export interface ConnectAgentOptions {
   readonly socket: string;
   /** Until the agent must have answered the hello, ms. Default 5000. */
   readonly timeoutMs?: number;
+  /** How long a call waits for an agent that is busy, or gone and maybe started again, ms. Default 30 000. */
+  readonly patienceMs?: number;
 }
 
 const defaultTimeoutMs = 5_000;
+const defaultPatienceMs = 30_000;
+/** Between two tries of a call that waits. */
+const retryMs = 100;
 /** Envelopes given to the agent at once: its socket takes so many. */
 const openedAtOnce = 256;
 
 /**
- * A vault that an agent holds: nothing secret is in this process. Calls are pipelined. Where the agent goes away its calls
- * throw agent-gone, and the next one looks for it again. Throws agent-gone, agent-version, agent-protocol.
+ * A vault that an agent holds: nothing secret is in this process. Calls are pipelined. Where the agent is
+ * busy or goes away its calls wait for it; when they waited long enough they throw agent-busy or agent-gone, and the next one
+ * looks for it again. Throws agent-gone, agent-version, agent-protocol.
  */
-export async function connectAgent({ socket, timeoutMs = defaultTimeoutMs }: ConnectAgentOptions): Promise<Vault> {
+export async function connectAgent({
+  socket,
+  timeoutMs = defaultTimeoutMs,
+  patienceMs = defaultPatienceMs,
+}: ConnectAgentOptions): Promise<Vault> {
   const open = (): Promise<AgentLine> => AgentLine.open(socket, timeoutMs);
-  return new AgentVault(socket, open, await open());
+  return new AgentVault(socket, open, await open(), patienceMs);
 }
 
 class AgentVault implements Vault {
@@ -52,8 +63,14 @@ class AgentVault implements Vault {
   #line: AgentLine;
   #opening: Promise<AgentLine> | undefined;
   #isClosed = false;
+  readonly #patienceMs: number;
+  #turn: Promise<unknown> = Promise.resolve();
+  /** Calls that wait: what comes later goes behind them. */
+  #waiting = 0;
+  #isReplaced = false;
 
-  constructor(socket: string, open: () => Promise<AgentLine>, line: AgentLine) {
+  constructor(socket: string, open: () => Promise<AgentLine>, line: AgentLine, patienceMs: number) {
+    this.#patienceMs = patienceMs;
     this.#socket = socket;
     this.#open = open;
     this.#line = line;
@@ -150,6 +167,43 @@ class AgentVault implements Vault {
   }
 
   async #call(operation: Operation, content: Uint8Array): Promise<Uint8Array> {
+    if (this.#waiting === 0)
+      try {
+        return await this.#callNow(operation, content);
+      } catch (error) {
+        if (!this.#mayPass(error)) throw error;
+      }
+    this.#waiting += 1;
+    // One at a time: each that is let through leaves the agent to the next.
+    const calledAt = performance.now();
+    const answer = this.#turn.then(() => this.#callPatiently(operation, content, calledAt));
+    const leave = (): void => {
+      this.#waiting -= 1;
+    };
+    this.#turn = answer.then(leave, leave);
+    return answer;
+  }
+
+  async #callPatiently(operation: Operation, content: Uint8Array, calledAt: number): Promise<Uint8Array> {
+    const turnAt = performance.now();
+    for (;;) {
+      try {
+        return await this.#callNow(operation, content);
+      } catch (error) {
+        // A busy agent takes one call after another; one that is gone takes none of them.
+        const since = isRelayError(error, 'agent-busy') ? turnAt : calledAt;
+        if (!this.#mayPass(error) || performance.now() - since + retryMs > this.#patienceMs) throw error;
+      }
+      await sleep(retryMs);
+    }
+  }
+
+  #mayPass(error: unknown): boolean {
+    if (this.#isClosed || this.#isReplaced || this.#patienceMs === 0) return false;
+    return isRelayError(error, 'agent-busy') || isRelayError(error, 'agent-gone');
+  }
+
+  async #callNow(operation: Operation, content: Uint8Array): Promise<Uint8Array> {
     if (this.#isClosed) throw new RelayError('vault-closed');
     if (!this.#line.isOpen) this.#line = await this.#reconnect();
     return this.#line.call(operation, content);
@@ -158,7 +212,8 @@ class AgentVault implements Vault {
   async #reconnect(): Promise<AgentLine> {
     this.#opening ??= this.#open().finally(() => (this.#opening = undefined));
     const line = await this.#opening;
-    if (toHex(line.facts.identity) === this.identity) return line;
+    this.#isReplaced = toHex(line.facts.identity) !== this.identity;
+    if (!this.#isReplaced) return line;
     line.end(gone(this.#socket, 'another entity has its place'));
     throw gone(this.#socket, `it holds another entity now, ${toHex(line.facts.identity)}`);
   }

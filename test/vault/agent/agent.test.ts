@@ -42,8 +42,8 @@ describe('vault agent', () => {
     closing.push(() => agent.stop());
     return agent;
   }
-  async function client(): Promise<Vault> {
-    const vault = await connectAgent({ socket: path });
+  async function client(options: { readonly patienceMs?: number } = {}): Promise<Vault> {
+    const vault = await connectAgent({ socket: path, patienceMs: 0, ...options });
     closing.push(() => vault.close());
     return vault;
   }
@@ -61,16 +61,17 @@ describe('vault agent', () => {
     assert.equal(vault.dataPath, folder('data'));
     assert.equal((await stat(path)).mode & 0o777, 0o600);
     assert.equal((await stat(folder('run'))).mode & 0o777, 0o700);
+    const impatient = await client();
     await agent.stop();
     assert.deepEqual(await readdir(folder('run')), []);
-    const { message } = await rejected(vault.ecdhKeys(), 'agent-gone');
+    const { message } = await rejected(impatient.ecdhKeys(), 'agent-gone');
     assert.ok(message.includes(path));
     await rejected(openVault({ path: `agent:${path}` }), 'agent-gone');
   });
 
   it('answers many clients at once, each with many calls under way', async () => {
     await start();
-    const clients = await Promise.all(Array.from({ length: 5 }, client));
+    const clients = await Promise.all(Array.from({ length: 5 }, () => client()));
     const envelope = await sealTo(peer, clients[0]!, 'hello');
     const texts = await Promise.all(
       clients.flatMap((vault) => Array.from({ length: 2_000 }, () => openText(vault, envelope))),
@@ -165,6 +166,20 @@ describe('vault agent', () => {
     await rejected(vault.ecdhKeys(), 'agent-busy');
     now = 500;
     assert.equal(await ask(15), 5);
+  });
+
+  it('is waited for by its clients while it is busy, or away for a while', async () => {
+    const own = await newVault(folder('vault'));
+    let now = 0;
+    const first = await start({ vault: own, policy: { rate: 10 }, now: () => (now += 30) });
+    const vault = await client({ patienceMs: 30_000 });
+    const envelope = await sealTo(peer, vault, 'x', await currentKey(own));
+    const texts = await Promise.all(Array.from({ length: 40 }, () => openText(vault, envelope)));
+    assert.ok(texts.every((text) => text === 'x'));
+    await first.stop();
+    const waiting = openText(vault, envelope);
+    await start({ vault: await reopen(folder('vault')) });
+    assert.equal(await waiting, 'x');
   });
 
   it('takes messages larger than any block, and refuses what its answers could not hold', async () => {
@@ -322,7 +337,7 @@ describe('vault agent', () => {
             });
         });
         await new Promise<void>((resolve) => server.listen(path, resolve));
-        const vault = await connectAgent({ socket: path });
+        const vault = await connectAgent({ socket: path, patienceMs: 0 });
         await rejected(vault.ecdhKeys(), 'agent-protocol', 'truncated');
         await vault.close();
         await new Promise((resolve) => server.close(resolve));
