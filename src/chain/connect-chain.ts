@@ -23,6 +23,7 @@ import { AgreedRuntimes } from './runtime/agreed-runtimes.ts';
 import { RuntimeCache } from './runtime/runtime-cache.ts';
 import { BlockReader } from './storage/block-reader.ts';
 import { BlockStorage } from './storage/block-storage.ts';
+import { layoutOf } from './storage/layout.ts';
 import { createBlockView } from './storage/block-view.ts';
 import { bodyReader } from './storage/body-reader.ts';
 import { mapKeys, storagePrefix } from './storage/storage-key.ts';
@@ -150,7 +151,11 @@ async function createChain(connection: Connection, options: ConnectOptions): Pro
     listen: () => new LatestValue(newest$.finalized, () => connection.stopped.reason as unknown),
     trusted: (told, from, signal) =>
       quorum.trust === 'single' ? Promise.resolve(told) : quorum.newest(from, { signal }),
-    viewOf: (hash) => createBlockView(storageAt(hash), { readAs, bodyOf }),
+    decode: async (hash, value, signal) => {
+      const storage = storageAt(hash);
+      const { decodeMessages } = layoutOf(await storage.runtime(signal));
+      return storage.decode('PhalaMq.OutboundMessages', () => decodeMessages(value));
+    },
   });
   const provenWorkers = createProvenWorkers({ proofs, storage: storageReader, runtimes });
   const voted = new AgreedRuntimes({ quorum, endpoints, stopped: connection.stopped });

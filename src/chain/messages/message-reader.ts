@@ -3,7 +3,6 @@ import { isRelayError, type RelayError } from '../../errors/index.ts';
 import { anySignal, throwIfAborted } from '../abort.ts';
 import type {
   BlockNumber,
-  BlockView,
   Head,
   Messages,
   MessagesOptions,
@@ -39,7 +38,8 @@ export interface MessageReaderParts {
   readonly listen: () => LatestValue<NewestHead>;
   /** A finalized block at or after `from` to hold others against, once the node told of `told`. */
   readonly trusted: (told: Head, from: BlockNumber, signal: AbortSignal) => Promise<BlockId>;
-  readonly viewOf: (hash: Hex) => BlockView;
+  /** By the metadata of the runtime that made a block. Throws bad-storage. */
+  readonly decode: (block: Hex, value: Uint8Array, signal?: AbortSignal) => Promise<OutboundMessage[]>;
 }
 
 /** `OutboundMessages` of blocks, many at once; what several readers want is read once. */
@@ -188,10 +188,10 @@ export class MessageReader implements Messages {
     }
   }
 
-  /** By the runtime's metadata: nothing proves those. */
-  async #foreign({ block }: OutboundValue, { topics }: MessagesOptions, signal: AbortSignal | undefined) {
+  /** The same bytes by the runtime's metadata: nothing proves those. */
+  async #foreign({ block, value }: OutboundValue, { topics }: MessagesOptions, signal: AbortSignal | undefined) {
     const { number, hash } = block;
-    const all = await this.#parts.viewOf(hash).outboundMessages(signal);
+    const all = value === undefined ? [] : await this.#parts.decode(hash, value, signal);
     const ours = all.filter(({ destination }) => topics.some((topic) => equalBytes(topic, destination)));
     return postedIn({ number, hash }, false, ours);
   }
