@@ -11,8 +11,11 @@ import { canonicalSecretKey } from './secret-key.ts';
 export function agree(secretKey: Uint8Array, publicKey: Uint8Array): Uint8Array {
   checkPublicKey(publicKey);
   const canonical = canonicalSecretKey(secretKey);
-  const z = backend().multiply(canonical.subarray(0, 32), publicKey);
-  canonical.fill(0);
-  if (isZero(z)) throw new RelayError('bad-shared-secret');
-  return z;
+  try {
+    const z = backend().multiply(canonical.subarray(0, 32), publicKey);
+    if (isZero(z)) throw new RelayError('bad-shared-secret');
+    return z;
+  } finally {
+    canonical.fill(0);
+  }
 }

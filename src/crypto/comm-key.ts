@@ -35,17 +35,19 @@ function master(z: Uint8Array): ExtendedKey {
 function hardened({ key, chainCode }: ExtendedKey, index: number): ExtendedKey {
   const number = new Uint8Array(4);
   new DataView(number.buffer).setUint32(0, index + 0x80000000);
-  const { left, right } = split(backend().hmacSha512(chainCode, concatBytes(Uint8Array.of(0), toBytes32(key), number)));
+  const data = concatBytes(Uint8Array.of(0), toBytes32(key), number);
+  const { left, right } = split(backend().hmacSha512(chainCode, data));
+  data.fill(0);
   const child = (left + key) % order;
   if (left >= order || child === 0n) throw new RelayError('derivation-invalid');
   return { key: child, chainCode: right };
 }
 
+/** Overwrites the half that it gives as a number. */
 function split(hmac: Uint8Array): { left: bigint; right: Uint8Array } {
-  return {
-    left: hmac.subarray(0, 32).reduce((value, byte) => (value << 8n) | BigInt(byte), 0n),
-    right: hmac.subarray(32),
-  };
+  const left = hmac.subarray(0, 32).reduce((value, byte) => (value << 8n) | BigInt(byte), 0n);
+  hmac.fill(0, 0, 32);
+  return { left, right: hmac.subarray(32) };
 }
 
 function toBytes32(value: bigint): Uint8Array {

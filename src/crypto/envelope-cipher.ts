@@ -95,7 +95,7 @@ function read({ envelope, starts }: Omit<OpenInput, 'commKey'>): EnvelopeV1 {
   if (starts !== undefined) return decoded;
   // What goes out must not change with the caller's bytes.
   const { header, ...rest } = decoded;
-  const kept = { senderKey: header.senderKey.slice(), recipientKey: header.recipientKey.slice() };
+  const kept = { senderKey: new Uint8Array(header.senderKey), recipientKey: new Uint8Array(header.recipientKey) };
   return { ...rest, header: { ...header, ...kept } };
 }
 

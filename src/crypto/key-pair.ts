@@ -13,7 +13,7 @@ export interface KeyPair {
 
 /** sr25519 pair of a 32-byte seed (schnorrkel `ExpansionMode::Ed25519`, protocol.md §1). */
 export function keyPairFromSeed(seed: BytesLike): KeyPair {
-  const expanded = Uint8Array.from(backend().sha512(toBytes(seed, 'The seed', 32)));
+  const expanded = backend().sha512(toBytes(seed, 'The seed', 32));
   expanded[0] = (expanded[0] ?? 0) & 0xf8;
   expanded[31] = ((expanded[31] ?? 0) & 0x3f) | 0x40;
   const canonical = canonicalSecretKey(expanded, 'ed25519');

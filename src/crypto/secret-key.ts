@@ -24,7 +24,8 @@ export function canonicalSecretKey(secretKey: Uint8Array, layout: SecretKeyLayou
 }
 
 function withScalar(secretKey: Uint8Array, scalar: bigint): Uint8Array {
-  const changed = secretKey.slice();
+  // Not `slice`, which shares the memory of a Buffer.
+  const changed = new Uint8Array(secretKey);
   for (let i = 0, left = scalar; i < 32; i++, left >>= 8n) changed[i] = Number(left & 0xffn);
   return changed;
 }

@@ -120,28 +120,41 @@ class Keeper implements Presence {
     }
   }
 
-  /** Every finalized block, as far as this entity goes: its entry is one read. */
+  /** Every finalized block, as far as this entity goes: its entry is one read. Heads that fail are taken up again after a pause. */
   async #watchEntry(): Promise<void> {
+    const { clock } = this.#options;
+    const { signal } = this.#stopping;
+    for (let failures = 1; !signal.aborted; failures += 1) {
+      const begun = clock.now();
+      try {
+        await this.#followEntry();
+        return;
+      } catch (error) {
+        this.#fail(error);
+      }
+      if (clock.now() - begun > lookMs) failures = 1;
+      await clock.sleep(pauseAfter(failures), signal).catch(() => undefined);
+    }
+  }
+
+  /** Returns when heads end, as they do when this or the chain is stopped. */
+  async #followEntry(): Promise<void> {
     const { chain, clock } = this.#options;
     const { signal } = this.#stopping;
     let last = '';
     let failures = 0;
     let notBefore = 0;
-    try {
-      for await (const { head } of chain.headEvents({}, signal)) {
-        const record = await chain
-          .at(head.hash)
-          .worker(this.#options.vault.identity, signal)
-          .catch(() => undefined);
-        const now = JSON.stringify(record?.endpoints ?? []);
-        if (now === last || clock.now() < notBefore) continue;
-        const isDone = await this.#attempt(() => this.#checkEntry());
-        failures = isDone ? 0 : failures + 1;
-        if (isDone) last = now;
-        else notBefore = clock.now() + pauseAfter(failures);
-      }
-    } catch (error) {
-      this.#fail(error);
+    for await (const { head } of chain.headEvents({}, signal)) {
+      const record = await chain
+        .at(head.hash)
+        .worker(this.#options.vault.identity, signal)
+        .catch(() => undefined);
+      const now = JSON.stringify(record?.endpoints ?? []);
+      if (now === last || clock.now() < notBefore) continue;
+      const isDone = await this.#attempt(() => this.#checkEntry());
+      failures = isDone ? 0 : failures + 1;
+      if (isDone) last = now;
+      else notBefore = clock.now() + pauseAfter(failures);
     }
   }
 

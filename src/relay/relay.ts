@@ -128,7 +128,7 @@ class FastifyRelay implements Relay {
   async postReply(signedEnvelope: Uint8Array): Promise<Receipt> {
     const from = this.#options.local?.identity;
     if (this.#running === undefined || from === undefined) throw new RelayError('relay-not-started');
-    return this.#running.pipeline.submitReply(signedEnvelope.slice(), { from });
+    return this.#running.pipeline.submitReply(new Uint8Array(signedEnvelope), { from });
   }
 
   // start and stop take turns.

@@ -38,7 +38,7 @@ function partBytes(part: KeyPart): Uint8Array {
 }
 
 function successor(prefix: Uint8Array): Uint8Array {
-  const next = prefix.slice();
+  const next = new Uint8Array(prefix);
   for (let i = next.length - 1; i >= 0; i--) {
     const byte = next[i] ?? 0;
     if (byte === 0xff) continue;

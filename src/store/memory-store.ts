@@ -31,7 +31,7 @@ class MemoryStore implements TransactionalStore {
     if (!expected.every(({ key, value }) => same(this.#find(key), value))) return false;
     for (const { key, value } of writes)
       if (value === undefined) this.#entries.delete(nameOf(key));
-      else this.#entries.set(nameOf(key), [key.slice(), value.slice()]);
+      else this.#entries.set(nameOf(key), [new Uint8Array(key), new Uint8Array(value)]);
     return true;
   }
 

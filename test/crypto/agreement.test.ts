@@ -44,6 +44,13 @@ for (const [name, load] of Object.entries(backends)) {
       agree(secretKey, fromHex(keysOf('bob').ecdhPublic));
     });
 
+    it('leaves a secret key as it was given, also one in a Buffer', () => {
+      const secretKey = Buffer.from(keyPairFromSeed(keysOf('alice').ecdhSeed).secretKey);
+      const before = toHex(secretKey);
+      agree(secretKey, fromHex(keysOf('bob').ecdhPublic));
+      assert.equal(toHex(secretKey), before);
+    });
+
     it('is refused with a key of the wrong length before the secret key is looked at', () => {
       thrown(() => agree(new Uint8Array(), new Uint8Array(31)), 'bad-public-key');
       thrown(() => agree(new Uint8Array(), fromHex(keysOf('bob').ecdhPublic)), 'bad-secret-key');

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { connectChain, type Call, type Chain } from '../../src/chain/index.ts';
+import { RelayError } from '../../src/errors/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import {
   keepPresence,
@@ -16,6 +17,7 @@ import { openVault, type Vault } from '../../src/vault/index.ts';
 import { readWorker } from '../../src/worker-state/index.ts';
 import { record, type Recorder } from '../chain/support.ts';
 import { alice, bob, temporaryFolder } from '../support/entities.ts';
+import { replacing } from '../support/replacing.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { epochsOf, newVault, openText, passphrase, sealTo } from '../support/vaults.ts';
 import { until } from '../support/until.ts';
@@ -232,6 +234,31 @@ describe('keepPresence', () => {
     await registerEntity({ chain, vault: stranger, account: alice });
     clock.advance(day);
     await events.until((all) => all.some(({ type }) => type === 'rotated'));
+  });
+
+  it('takes heads up again after they failed', async () => {
+    let failures = 2;
+    const unsteady = replacing(chain, {
+      headEvents: (options, signal) => {
+        if (failures-- > 0) throw new RelayError('node-lies', { details: { url: 'ws://x', block: 1, reason: 'x' } });
+        return chain.headEvents(options, signal);
+      },
+    });
+    const older = await endpointCall({ chain, vault, account: bob }, ['https://b.example'], 0);
+    await chain.submit([older], bob);
+    const first = keep();
+    await first.presence.settled;
+    await first.presence.stop();
+    await publishEndpoints({ chain, vault, account: bob }, ['https://c.example']);
+    const { presence, events } = keep({ chain: unsteady });
+    await presence.settled;
+    await chain.submit([older], alice);
+    await until(async () => {
+      clock.advance(60_000);
+      return events.values.some(({ type }) => type === 'republished');
+    });
+    assert.equal(types(events), 'failed failed republished');
+    assert.deepEqual(await urls(), ['https://c.example']);
   });
 
   it('of two processes of one entity rotates once', async () => {

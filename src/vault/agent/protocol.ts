@@ -94,12 +94,12 @@ export async function perform(vault: Vault, operation: Operation, request: Uint8
     case 'seal-kept': {
       const header = readSealHeader(reader);
       // A copy: the frame belongs to its socket.
-      return vault.sealKept({ ...header, kept: reader.rest().slice() });
+      return vault.sealKept({ ...header, kept: new Uint8Array(reader.rest()) });
     }
     case 'seal-kept-fresh': {
       const freshKey = { keepMs: Number(reader.u64()) };
       const header = readSealHeader(reader);
-      return vault.sealKept({ ...header, kept: reader.rest().slice(), freshKey });
+      return vault.sealKept({ ...header, kept: new Uint8Array(reader.rest()), freshKey });
     }
     case 'forget-fresh':
       await vault.forgetFresh(ended(reader.fixed(32)));
