@@ -107,7 +107,7 @@ export const chainErrors = {
   'fate-unknown': {
     message: 'Whether {what} came in can not be known: no endpoint has all of blocks {first} to {last} any more.',
     remedy:
-      'Give a node that keeps blocks with --ws (one started with --blocks-pruning archive), or look at an explorer. Messages with a nonce are posted again, since their recipients take them once; a Phala command is not: see khala-relay outbox retry.',
+      'Give a node that keeps blocks (--blocks-pruning archive) with --ws, or look at an explorer. Messages with a nonce go again, since recipients take them once; a Phala command only by khala-relay outbox retry.',
   },
   'balance-too-low': {
     message: 'Account {account} can not pay the fee: it has {free} {token}.',
