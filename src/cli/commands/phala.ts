@@ -14,7 +14,7 @@ import { amount } from '../parse-amount.ts';
 import { postOne } from '../send/post-one.ts';
 import { Recipients } from '../send/recipients.ts';
 import { paying } from '../send/sending.ts';
-import { dataFolder, openChain, openData, payingAccount } from '../session.ts';
+import { dataFolder, openChain, openData, payingAccount, verified } from '../session.ts';
 import { topicText } from '../topic-text.ts';
 import { unlockVault } from '../unlock-vault.ts';
 
@@ -60,7 +60,7 @@ export function phalaCommand(): Command {
     .addOption(new Option('--wait <state>', 'what to wait for').choices(['inBlock', 'finalized']).default('inBlock'));
   const listen = command('listen', 'read topics in the form of contracts, each posting once', [
     ...chainSettings,
-    'data',
+    ...(['quorum', 'verify', 'data', 'onGap'] as const),
   ])
     .option('--contract <id>', 'topic of the commands to this contract; repeats', repeated, [])
     .option('--topic <topic>', 'another topic, as text or 0x-hex; repeats', repeated, [])
@@ -117,7 +117,8 @@ async function listenPhala({ settings, flags, output, signal, interrupted }: Con
   await using vault = await unlockVault(settings);
   await using chain = await openChain(settings, signal);
   await using data = await openData(dataFolder(settings, vault), chain, 'phala');
-  await using listener = createPhalaListener({ chain, vault, store: data.store, topics, ...first });
+  const reading = { topics, onGap: settings.onGap, ...verified(settings), ...first };
+  await using listener = createPhalaListener({ chain, vault, store: data.store, ...reading });
   await listener.start();
   await Promise.race([listener.ready, interrupted]);
   if (signal.aborted) return;

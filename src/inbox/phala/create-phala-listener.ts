@@ -28,8 +28,12 @@ export interface PhalaListenerOptions {
   readonly onGap?: GapPolicy;
 }
 
-/** Deliveries handed out and not yet acknowledged, at most. */
+/** Items read at once. */
+const pageSize = 16;
+/** Deliveries handed out and not yet acknowledged, at most … */
 const inFlightLimit = 256;
+/** … and bytes of them, about. */
+const inFlightBytes = 16 * 2 ** 20;
 
 /** Finalized blocks only: what has no nonce could not be told apart when a reorg brings it back. */
 export function createPhalaListener(options: PhalaListenerOptions): PhalaListener {
@@ -42,7 +46,9 @@ class StoredPhalaListener implements PhalaListener {
   readonly #options: PhalaListenerOptions;
   readonly #store: PhalaStore;
   readonly #stopping = new AbortController();
-  readonly #inFlight = new Set<Place>();
+  /** Deliveries that wait for their acknowledgement, with their bytes. */
+  readonly #inFlight = new Map<Place, number>();
+  #bytesInFlight = 0;
   #subscriber: Subscriber<PhalaEvent> | undefined;
   #next: Place = 0n;
   #isWoken = false;
@@ -69,6 +75,7 @@ class StoredPhalaListener implements PhalaListener {
         this.#subscriber = subscriber;
         this.#next = 0n;
         this.#inFlight.clear();
+        this.#bytesInFlight = 0;
         this.#wake();
       }
       return () => {
@@ -162,16 +169,19 @@ class StoredPhalaListener implements PhalaListener {
   async #handOut(): Promise<void> {
     while (this.#isWoken && !this.#stopping.signal.aborted) {
       this.#isWoken = false;
-      const room = inFlightLimit - this.#inFlight.size;
       const subscriber = this.#subscriber;
-      if (room <= 0 || subscriber === undefined) return;
-      for (const [place, item] of await this.#store.itemsFrom(this.#next, room)) {
-        if (this.#subscriber !== subscriber) return;
+      if (!this.#hasRoom() || subscriber === undefined) return;
+      for (const [place, item] of await this.#store.itemsFrom(this.#next, pageSize)) {
+        if (this.#subscriber !== subscriber || !this.#hasRoom()) return;
         this.#next = place + 1n;
         await this.#give(place, item, subscriber);
         this.#isWoken = true;
       }
     }
+  }
+
+  #hasRoom(): boolean {
+    return this.#inFlight.size < inFlightLimit && (this.#bytesInFlight < inFlightBytes || this.#inFlight.size === 0);
   }
 
   async #give(place: Place, item: PostedItem, subscriber: Subscriber<PhalaEvent>): Promise<void> {
@@ -183,7 +193,8 @@ class StoredPhalaListener implements PhalaListener {
     const { genesisHash } = this.#options.chain;
     try {
       const delivery = await this.#open(place, item);
-      this.#inFlight.add(place);
+      this.#inFlight.set(place, item.payload.length);
+      this.#bytesInFlight += item.payload.length;
       subscriber.next({ type: 'message', delivery });
     } catch (error) {
       const { code } = reasonOfDeath(error);
@@ -212,7 +223,11 @@ class StoredPhalaListener implements PhalaListener {
 
   async #acknowledge(place: Place): Promise<void> {
     await this.#store.forget(place);
-    if (this.#inFlight.delete(place)) this.#wake();
+    const bytes = this.#inFlight.get(place);
+    if (bytes === undefined) return;
+    this.#inFlight.delete(place);
+    this.#bytesInFlight -= bytes;
+    this.#wake();
   }
 
   #fail(error: unknown): void {

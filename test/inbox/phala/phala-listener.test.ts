@@ -157,6 +157,20 @@ describe('the phala suite on topics of contracts', () => {
     assert.deepEqual(again.deliveries().map(text), ['kept', 'missed']);
   });
 
+  it('hands out no more than some megabytes before they are acknowledged', async () => {
+    const heard = await listening({}, false);
+    const content = new Uint8Array(3 * 2 ** 20);
+    for (let i = 0; i < 8; i++) await post([topic, encodeCommandPayload({ kind: 'plain', content })]);
+    await finalize();
+    // The sixth is the first that finds 15 MiB, the seventh would find more than 16.
+    await until(() => heard.deliveries().length === 6);
+    await heard.deliveries()[0]?.ack();
+    await until(() => heard.deliveries().length === 7);
+    await heard.deliveries()[1]?.ack();
+    await until(() => heard.deliveries().length === 8);
+    assert.equal(new Set(heard.deliveries().map(({ block }) => block)).size, 8);
+  });
+
   it('names the contract that posted', async () => {
     const heard = await listening();
     const { api } = wallet;
