@@ -1,11 +1,6 @@
 import { toHex } from './hex.ts';
-import type { Header } from './header.ts';
+import { headerStartLength, type HeaderStart } from './header.ts';
 
-/** What the messages of a channel have in common while neither side changes its EcdhKey. */
-export type HeaderStart = Pick<Header, 'fromKind' | 'from' | 'to' | 'senderKey' | 'recipientKey'>;
-
-/** Of a header before its nonce. */
-export const headerStartLength = 129;
 const keptAtMost = 1_024;
 const { Buffer: NodeBuffer } = globalThis as { readonly Buffer?: typeof Buffer };
 

@@ -1,5 +1,4 @@
 import { toBytes, toHex, type BytesLike, type Hex } from './hex.ts';
-import { headerStartLength, type HeaderStarts } from './header-starts.ts';
 import type { Reader } from './reader.ts';
 import { Writer } from './writer.ts';
 
@@ -7,6 +6,8 @@ import { Writer } from './writer.ts';
 export type FromKind = 'worker' | 'account';
 
 export const headerLength = 145;
+/** Of a header before its nonce. */
+export const headerStartLength = 129;
 
 export interface Header {
   readonly fromKind: FromKind;
@@ -22,6 +23,14 @@ export interface Header {
   readonly nonce: bigint;
   /** Unix time, ms. */
   readonly sentAt: bigint;
+}
+
+/** What the messages of a channel have in common while neither side changes its EcdhKey. */
+export type HeaderStart = Pick<Header, 'fromKind' | 'from' | 'to' | 'senderKey' | 'recipientKey'>;
+
+/** Gives what a header begins with, of bytes that hold all of it from `at` on. */
+interface HeaderStartSource {
+  of(bytes: Uint8Array, at: number): HeaderStart;
 }
 
 /** A header as a caller may give it: ids and keys in either form. */
@@ -49,7 +58,7 @@ export function encodeHeader(header: HeaderInput): Uint8Array {
 }
 
 /** `starts`: gives what the header begins with. */
-export function readHeader(reader: Reader, starts?: HeaderStarts): Header {
+export function readHeader(reader: Reader, starts?: HeaderStartSource): Header {
   const kind = reader.u8();
   if (kind > 1) throw reader.unknownVariant(kind);
   if (starts !== undefined) {

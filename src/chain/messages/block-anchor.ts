@@ -1,8 +1,5 @@
-import type { Head } from '../chain.ts';
+import type { BlockId } from '../chain.ts';
 import type { Hex } from '../../codec/index.ts';
-
-/** A block by number and hash. */
-export type BlockId = Pick<Head, 'number' | 'hash'>;
 
 /** A block that is to be read. */
 export interface BlockAnchor extends BlockId {

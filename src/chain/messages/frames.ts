@@ -1,8 +1,8 @@
 import { RelayError } from '../../errors/index.ts';
 import type { Hex } from '../../codec/index.ts';
-import type { BlockNumber, Head } from '../chain.ts';
+import type { BlockId, BlockNumber, Head } from '../chain.ts';
 import { inWindow } from '../storage/in-window.ts';
-import type { BlockAnchor, BlockId } from './block-anchor.ts';
+import type { BlockAnchor } from './block-anchor.ts';
 import type { HashRuns } from '../head/hash-runs.ts';
 import type { HeaderChain } from '../head/header-chain.ts';
 

@@ -2,11 +2,12 @@ import { copiesOf, equalBytes, type Hex } from '../../codec/index.ts';
 import { isRelayError, type RelayError } from '../../errors/index.ts';
 import { anySignal, throwIfAborted } from '../abort.ts';
 import type {
+  BlockId,
   BlockNumber,
   Head,
+  MessageSpan,
   Messages,
   MessagesOptions,
-  MessageSpan,
   OutboundMessage,
   PostedMessage,
 } from '../chain.ts';
@@ -15,7 +16,7 @@ import type { NewestHead } from '../head/newest-heads.ts';
 import type { Connection } from '../rpc/connection.ts';
 import { inWindow } from '../storage/in-window.ts';
 import { decodeOutboundMessages } from '../storage/outbound-messages.ts';
-import { blocksAtOnce, type BlockId } from './block-anchor.ts';
+import { blocksAtOnce } from './block-anchor.ts';
 import { framesOf, linkedPieces, listedPieces, nextPiece, type Frame, type Piece } from './frames.ts';
 import type { HashRuns } from '../head/hash-runs.ts';
 import type { HeaderChain } from '../head/header-chain.ts';

@@ -1,12 +1,11 @@
 import type { Hex } from '../../codec/index.ts';
-import type { BlockNumber } from '../chain.ts';
+import type { BlockId, BlockNumber } from '../chain.ts';
 import { parseHeader } from '../head/header.ts';
 import { expectHash } from '../rpc/expect.ts';
 import type { Connection } from '../rpc/connection.ts';
 import type { OtherEndpoints } from '../rpc/other-endpoints.ts';
 import { ConnectionLost, RpcError } from '../rpc/rpc-error.ts';
 import { isRelayError } from '../../errors/index.ts';
-import type { BlockId } from './quorum.ts';
 
 /** What each endpoint by itself has finalized. */
 export class EndpointBlocks {

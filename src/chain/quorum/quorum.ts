@@ -1,14 +1,11 @@
 import type { Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
-import type { BlockNumber, Head, Trust } from '../chain.ts';
+import type { BlockId, BlockNumber, Trust } from '../chain.ts';
 import type { Clock } from '../clock.ts';
 import type { Connection } from '../rpc/connection.ts';
 import { Canvass, type CanvassOptions } from './canvass.ts';
 import type { EndpointBlocks } from './endpoint-blocks.ts';
 import { votersAgainst, winnerOf } from './count-votes.ts';
-
-/** A block by number and hash. */
-export type BlockId = Pick<Head, 'number' | 'hash'>;
 
 /** A vote of an endpoint that has not got (any more) what is asked for. */
 export const abstention: Hex = '0x';

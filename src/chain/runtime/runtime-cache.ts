@@ -7,18 +7,6 @@ import type { BlockReader } from '../storage/block-reader.ts';
 import { Runtime, type RuntimeVersion } from './runtime.ts';
 import { RuntimesByVersion } from './runtimes-by-version.ts';
 
-/** Asks the node about the block; throws state-discarded where it has not got it. */
-export type ReadAt = (method: string, params: readonly unknown[], block: Hex, signal?: AbortSignal) => Promise<unknown>;
-
-/** As {@link ReadAt}; the answer is what `parse` makes of it. */
-export type ReadAs = <T>(
-  method: string,
-  params: readonly unknown[],
-  block: Hex,
-  parse: (result: unknown) => T,
-  signal?: AbortSignal,
-) => Promise<T>;
-
 /** A block with its parent, where that is known. */
 export interface ExecutedBlock {
   readonly hash: Hex;

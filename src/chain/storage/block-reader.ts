@@ -5,9 +5,9 @@ import type { Clock } from '../clock.ts';
 import type { Answer, Connection, PatientOptions } from '../rpc/connection.ts';
 import type { OtherEndpoints } from '../rpc/other-endpoints.ts';
 import { isMethodMissing, RpcError } from '../rpc/rpc-error.ts';
-import type { ReadAs, ReadAt } from '../runtime/runtime-cache.ts';
 import { inWindow } from './in-window.ts';
 import { isOversize, OversizedAnswer } from './oversized-answer.ts';
+import type { ReadAs, ReadAt } from './read-at.ts';
 
 /** Between two looks for a block at a node that is behind. */
 const behindRetryMs = 1_000;

@@ -1,7 +1,7 @@
 import { concatBytes, fromHex, Reader, toHex, type Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
 import type { BlockView, WorkerRow, WorkerRows } from '../chain.ts';
-import type { ReadAs } from '../runtime/runtime-cache.ts';
+import type { ReadAs } from './read-at.ts';
 import type { BlockStorage } from './block-storage.ts';
 import type { ReadBody } from './body-reader.ts';
 import { boundEndpoints, decodeEndpoints } from './endpoints.ts';

@@ -3,7 +3,7 @@ import { isRelayError } from '../../errors/index.ts';
 import type { BlockNumber } from '../block-number.ts';
 import { parseHeader } from '../head/header.ts';
 import { expectObject } from '../rpc/expect.ts';
-import type { ReadAs } from '../runtime/runtime-cache.ts';
+import type { ReadAs } from './read-at.ts';
 import { extrinsicsOf } from './touched-workers.ts';
 
 const method = 'chain_getBlock';

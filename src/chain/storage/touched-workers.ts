@@ -4,7 +4,7 @@ import { toHex, type Hex } from '../../codec/index.ts';
 import type { TouchedWorkers } from '../chain.ts';
 import { expectArray, expectHex, expectObject } from '../rpc/expect.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import type { ReadAs } from '../runtime/runtime-cache.ts';
+import type { ReadAs } from './read-at.ts';
 import type { BlockStorage } from './block-storage.ts';
 import { fastFromHex } from './fast-hex.ts';
 import { nestedCalls } from './nested-calls.ts';

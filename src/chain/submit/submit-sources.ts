@@ -5,7 +5,8 @@ import type { Clock } from '../clock.ts';
 import type { HeadReader } from '../head/head-reader.ts';
 import type { NewestHead } from '../head/newest-heads.ts';
 import type { Connection } from '../rpc/connection.ts';
-import type { ReadAt, RuntimeCache } from '../runtime/runtime-cache.ts';
+import type { RuntimeCache } from '../runtime/runtime-cache.ts';
+import type { ReadAt } from '../storage/read-at.ts';
 import type { BlockStorage } from '../storage/block-storage.ts';
 import type { ReadBody } from '../storage/body-reader.ts';
 
