@@ -41,8 +41,10 @@ const largeEach = 20;
 /** Without anything new for so long, what is missing is lost. */
 const patienceMs = 60_000;
 const lookAgainMs = 200;
-/** In a round, of an injection that finds no occasion. */
-const mostTurns = 5;
+/** In a round, of an injection that finds no occasion: so many at least … */
+const fewestTurns = 5;
+/** … and others until so long after the first. */
+const occasionMs = 30_000;
 /** What a process may end with and be started again, as its supervisor would: the node was away for too long. */
 const restartable: ReadonlySet<string> = new Set(['chain-unreachable']);
 
@@ -105,6 +107,14 @@ export async function soak({
   }
 }
 
+/** An injection that is to be made. */
+interface Turn {
+  readonly injection: Injection;
+  readonly turn: number;
+  /** When it was first tried; undefined where it was not. */
+  readonly since?: number;
+}
+
 /** Every injection once, in an order by the seed, some at a time. One without an occasion waits for another turn. */
 async function round(
   stage: Stage,
@@ -113,15 +123,16 @@ async function round(
   log: (line: string) => void,
 ): Promise<void> {
   const possible = among.filter(({ isPossible }) => isPossible(stage));
-  const left = stage.random.shuffled(possible).map((injection) => ({ injection, turn: 1 }));
+  const left = stage.random.shuffled(possible).map((injection): Turn => ({ injection, turn: 1 }));
   const lane = async (): Promise<void> => {
     for (let next = left.shift(); next !== undefined; next = left.shift()) {
-      const { injection, turn } = next;
+      const { injection, turn, since = performance.now() } = next;
       await stage.pause(50, 400);
       const isDone = await inject(injection, stage);
       log(`${isDone ? 'injected' : 'no occasion for'}: ${injection.name}`);
       injected.set(injection.name, (injected.get(injection.name) ?? 0) + (isDone ? 1 : 0));
-      if (!isDone && turn < mostTurns) left.push({ injection, turn: turn + 1 });
+      const mayComeYet = turn < fewestTurns || performance.now() - since < occasionMs;
+      if (!isDone && mayComeYet) left.push({ injection, turn: turn + 1, since });
     }
   };
   await Promise.all(Array.from({ length: lanes }, lane));
