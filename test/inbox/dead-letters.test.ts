@@ -146,7 +146,9 @@ describe('inbox: dead letters', () => {
     await probe.until(() => probe.texts.includes('after'));
     assert.deepEqual(probe.texts, ['late', 'after']);
     const [left] = await deadLettersOf(store);
-    assert.deepEqual([await files.discard([left?.sequence ?? -1n, 999n]), await deadLettersOf(store)], [1, []]);
+    assert.equal(await files.discard([left?.sequence ?? -1n, 999n]), 1);
+    // Read by the opening that removed it: another one may still be within the snapshot of this turn.
+    assert.deepEqual(await deadLettersOf(other), []);
   });
 
   it('whose nonce another process admitted are not delivered again where they are posted again', async () => {

@@ -159,7 +159,8 @@ describeNats('relays on one JetStream: crashes', () => {
     return { name: 'recipient', kill, start, written };
   };
 
-  const seed = Number(process.env['KHALA_RELAY_SEED'] ?? Date.now() % 2 ** 31);
+  // The same kills in each run of the suite, unless another seed is given.
+  const seed = Number(process.env['KHALA_RELAY_SEED'] ?? 390677827);
   it(`lose nothing acknowledged and deliver nothing twice: relays, nats-server and recipient killed at random (KHALA_RELAY_SEED=${seed})`, async () => {
     const random = randomOf(seed);
     const nats = [cleanup.add(await startNats(), (made) => made.stop())];

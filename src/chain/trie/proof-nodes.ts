@@ -37,7 +37,7 @@ export class ProofNodes {
   #hashes = new Uint8Array(0);
   readonly #ends: number[] = [];
   /** Where a node is in the lists, by the beginning of its hash; -1: free. A place that is taken sends on to the next. */
-  #places = new Int32Array(2 ** 8).fill(-1);
+  #places = new Int32Array(2 ** 4).fill(-1);
 
   constructor(hash: Hash256) {
     this.hash = hash;
