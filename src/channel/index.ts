@@ -7,6 +7,7 @@ export type { NewerKey, UsedKey } from './newer-key.ts';
 export { recipientKeyOf } from './recipient-key.ts';
 export type { KeyDirectory, RecipientKeyOptions } from './recipient-key.ts';
 export { ReplayWindow } from './replay-window.ts';
-export type { Admission, Arrival, ReplayWindowOptions, WindowBatch } from './replay-window.ts';
+export type { Admission, ReplayWindowOptions } from './replay-window.ts';
+export type { Arrival, WindowBatch } from './window-batch.ts';
 export { sealMessage } from './seal-message.ts';
 export type { Outgoing, SealedMessage, Sender } from './seal-message.ts';

@@ -2,7 +2,7 @@ import type { Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 import type { OffChainCarrier } from '../outbox/off-chain-carrier.ts';
 import type { RelayClient } from './client.ts';
-import { checkEndpoint, type EndpointPolicy } from './endpoint-policy.ts';
+import { mayFollow, type EndpointPolicy } from './endpoint-policy.ts';
 import type { RelayDirectory } from './relay-options.ts';
 
 export interface CarrierOptions extends EndpointPolicy {
@@ -27,13 +27,4 @@ export function createCarrier({ client, directory, ...policy }: CarrierOptions):
       return { endpoint, status };
     },
   };
-}
-
-function mayFollow(endpoint: string, policy: EndpointPolicy): boolean {
-  try {
-    checkEndpoint(endpoint, policy);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -1,4 +1,4 @@
-import { RelayError } from '../errors/index.ts';
+import { isRelayError, RelayError } from '../errors/index.ts';
 import { ipClass, type IpClass } from './ip-class.ts';
 
 export interface EndpointPolicy {
@@ -26,6 +26,17 @@ export function checkEndpoint(endpoint: string, policy: EndpointPolicy = {}): UR
   if (url.port === '0') throw refuse('its port is 0');
   checkHost(url.hostname, policy, refuse);
   return url;
+}
+
+/** Whether {@link checkEndpoint} lets it pass. */
+export function mayFollow(endpoint: string, policy: EndpointPolicy = {}): boolean {
+  try {
+    checkEndpoint(endpoint, policy);
+    return true;
+  } catch (error) {
+    if (isRelayError(error, 'endpoint-refused')) return false;
+    throw error;
+  }
 }
 
 /** Throws endpoint-refused for an IP address that must not be dialled. */

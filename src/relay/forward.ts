@@ -4,7 +4,7 @@ import { isRelayError, RelayError } from '../errors/index.ts';
 import type { Mail, MailStore } from '../store/mail-store.ts';
 import type { Backoff } from './backoff.ts';
 import { EndpointHealth } from './endpoint-health.ts';
-import { checkEndpoint, type EndpointPolicy } from './endpoint-policy.ts';
+import { checkEndpoint, mayFollow, type EndpointPolicy } from './endpoint-policy.ts';
 import type { Ingested } from './ingest.ts';
 import { KeyedScheduler, type TurnOutcome } from './keyed-scheduler.ts';
 import type { Metrics } from './metrics.ts';
@@ -127,18 +127,9 @@ class StoredForwarder implements Forwarder {
   /** Better no than never: a message that no endpoint may be asked to take is not accepted. */
   #checkReachable(recipient: Hex): void {
     const route = this.#options.router(recipient);
-    if (route.kind !== 'forward' || route.endpoints.some((endpoint) => this.#mayFollow(endpoint))) return;
+    if (route.kind !== 'forward' || route.endpoints.some((endpoint) => mayFollow(endpoint, this.#options))) return;
     const reason = `none of its ${route.endpoints.length} endpoints may be followed`;
     throw new RelayError('recipient-unreachable', { details: { recipient, reason } });
-  }
-
-  #mayFollow(endpoint: string): boolean {
-    try {
-      checkEndpoint(endpoint, this.#options);
-      return true;
-    } catch {
-      return false;
-    }
   }
 
   /** Where its messages go, as far as turns are concerned. */
@@ -147,7 +138,9 @@ class StoredForwarder implements Forwarder {
       const route = this.#options.router(recipient);
       const [first = ''] = route.kind === 'forward' ? route.endpoints : [];
       return URL.canParse(first) ? new URL(first).hostname : '';
-    } catch {
+    } catch (error) {
+      // A recipient that is not known any more: its turn tells.
+      if (!isRelayError(error)) throw error;
       return '';
     }
   }

@@ -1,0 +1,286 @@
+import type { Hex } from '../codec/index.ts';
+import { RelayError } from '../errors/index.ts';
+import { lastNumber, storeKey, type TransactionalStore, type Write } from '../store/index.ts';
+import { channelOfBytes, type ChannelId } from './channel-id.ts';
+import { beyondAll, paths, type ChannelMarks, type Path } from './channel-marks.ts';
+import { decodeTag, encodeTag, SeenRun, tagInRun } from './seen-run.ts';
+
+const nonceBitsBelowMs = 20n;
+const prunedPerMessage = 16;
+/** In one transaction. */
+const prunedRuns = 16;
+const nothing = new Uint8Array(0);
+
+/** A message as the window sees it. */
+export interface Arrival {
+  readonly channel: ChannelId;
+  readonly nonce: bigint;
+  /** Unix time, ms, by the sender's clock. Of a relayed message no further from the clock than the retention. */
+  readonly sentAt: bigint;
+  readonly via: Path;
+  /** Whether the block is finalized: only then the floor of the path follows it. */
+  readonly isFinal: boolean;
+  /** What `ReplayWindow.find` gives for its nonce: of 64 bits. */
+  readonly tag: bigint;
+}
+
+export interface BatchParts {
+  readonly store: TransactionalStore;
+  readonly nowMs: bigint;
+  readonly retentionMs: bigint;
+  /** What is in memory already. */
+  readonly known: (channel: ChannelId) => ChannelMarks | undefined;
+  readonly marksOf: (channel: ChannelId) => Promise<ChannelMarks>;
+}
+
+/** What a batch admitted of one channel. */
+class Admitted {
+  readonly alone: { readonly path: Path; readonly nonce: bigint; readonly tag: bigint }[] = [];
+  readonly run = new SeenRun();
+
+  get size(): number {
+    return this.alone.length + this.run.nonces.length;
+  }
+
+  /** Of all nonces; made for the first that is asked for, which most batches never do. */
+  #nonces: Set<bigint> | undefined;
+
+  add(nonce: bigint, tag: bigint, path: Path | 'runs'): void {
+    if (path === 'runs') this.run.add(nonce, tag);
+    else this.alone.push({ path, nonce, tag });
+    this.#nonces?.add(nonce);
+  }
+
+  has(nonce: bigint): boolean {
+    this.#nonces ??= new Set([...this.run.nonces, ...this.alone.map((each) => each.nonce)]);
+    return this.#nonces.has(nonce);
+  }
+}
+
+/** Messages admitted together; `finish` gives what to commit with them. */
+export class WindowBatch {
+  readonly #parts: BatchParts;
+  readonly #writes: Write[] = [];
+  readonly #admitted = new Map<ChannelMarks, Admitted>();
+  /** Of the channels met in this batch, by sender: they are not in the store yet, whatever the window forgets meanwhile. */
+  readonly #met = new Map<Hex, { readonly channel: ChannelId; readonly marks: ChannelMarks }[]>();
+  readonly #window: bigint;
+  readonly #relayFloor: bigint;
+  readonly #aheadFrom: bigint;
+
+  constructor(parts: BatchParts) {
+    const { nowMs, retentionMs } = parts;
+    this.#parts = parts;
+    this.#window = retentionMs << nonceBitsBelowMs;
+    this.#relayFloor = this.#nonceAt(nowMs - retentionMs);
+    this.#aheadFrom = this.#nonceAt(nowMs + retentionMs);
+  }
+
+  /** False: it was seen. Throws replay-too-old below the floor of its path. */
+  async admit(arrival: Arrival): Promise<boolean> {
+    const admitted = this.admitNow(arrival);
+    if (admitted !== undefined) return admitted;
+    const { channel, nonce } = arrival;
+    const marks = await this.#marksOf(channel);
+    if (nonce <= marks.top) {
+      if (this.#admitted.get(marks)?.has(nonce) === true) return false;
+      if ((await findSeen(this.#parts.store, marks, nonce)) !== undefined) return false;
+    }
+    this.#take(marks, arrival);
+    return true;
+  }
+
+  /** As {@link admit} where nothing has to be looked up, as for most; undefined where something has to. */
+  admitNow(arrival: Arrival): boolean | undefined {
+    const { channel, nonce } = arrival;
+    const marks = this.#knownMarks(channel);
+    if (marks === undefined || nonce <= marks.top) return undefined;
+    this.#take(marks, arrival);
+    return true;
+  }
+
+  /** All that is to be written. The batch is over with it. */
+  async finish(): Promise<Write[]> {
+    for (const [marks, admitted] of this.#admitted) {
+      this.#writeSeen(marks, admitted);
+      await this.#prune(marks, prunedPerMessage * admitted.size);
+    }
+    await this.#pruneAhead();
+    for (const marks of this.#admitted.keys()) this.#writes.push(...marks.takeWrites());
+    return this.#writes;
+  }
+
+  async #marksOf(channel: ChannelId): Promise<ChannelMarks> {
+    return this.#knownMarks(channel) ?? this.#meet(channel, await this.#parts.marksOf(channel));
+  }
+
+  #knownMarks(channel: ChannelId): ChannelMarks | undefined {
+    const { fromKind, from, to } = channel;
+    const met = this.#met.get(from)?.find((each) => each.channel.to === to && each.channel.fromKind === fromKind);
+    if (met !== undefined) return met.marks;
+    const marks = this.#parts.known(channel);
+    return marks === undefined ? undefined : this.#meet(channel, marks);
+  }
+
+  #meet(channel: ChannelId, marks: ChannelMarks): ChannelMarks {
+    const met = this.#met.get(channel.from);
+    if (met === undefined) this.#met.set(channel.from, [{ channel, marks }]);
+    else met.push({ channel, marks });
+    return marks;
+  }
+
+  #take(marks: ChannelMarks, { nonce, sentAt, via, isFinal, tag }: Arrival): void {
+    // What was forgotten is refused on both paths: else what one forgot would come back by the other.
+    const isPassed = nonce <= marks.get('passed') && nonce > this.#nonceAt(sentAt + this.#parts.retentionMs);
+    if (nonce < this.#floor(via, marks) || nonce <= marks.get('forgotten') || isPassed)
+      throw new RelayError('replay-too-old');
+    let admitted = this.#admitted.get(marks);
+    if (admitted === undefined) this.#admitted.set(marks, (admitted = new Admitted()));
+    const isOnChain = via === 'chain' && isFinal;
+    // What may be released or forgotten by itself is kept by itself.
+    if (isOnChain && nonce > marks.top && nonce <= this.#aheadFrom) {
+      admitted.add(nonce, tag, 'runs');
+      marks.top = nonce;
+    } else {
+      admitted.add(nonce, tag, via);
+      marks.noteSeen(via, nonce);
+    }
+    if (isOnChain) marks.raise('highest', nonce);
+  }
+
+  #writeSeen(marks: ChannelMarks, { alone, run }: Admitted): void {
+    const [only] = run.nonces;
+    if (run.nonces.length === 1 && only !== undefined) {
+      alone.push({ path: 'chain', nonce: only, tag: run.tags[0] ?? 0n });
+      marks.noteSeen('chain', only);
+    } else if (only !== undefined) {
+      this.#writes.push({ key: marks.runKey(run.last), value: run.encode() });
+      marks.noteRun(run.last);
+    }
+    for (const { path, nonce, tag } of alone) {
+      this.#writes.push({ key: marks.seenKey(path, nonce), value: encodeTag(tag) });
+      if (nonce > this.#aheadFrom)
+        this.#writes.push({ key: aheadKey(this.#parts.nowMs, marks, nonce), value: nothing });
+    }
+  }
+
+  #floor(path: Path, marks: ChannelMarks): bigint {
+    return path === 'relay' ? this.#relayFloor : marks.get('highest') - this.#window;
+  }
+
+  /**
+   * Forgets what its own path would not admit again, and remembers up to where, so that no path admits it again: not
+   * the other, whose floor may be far lower, nor the same after the clock was put back. A nonce seen on chain stays
+   * until both floors are past it: others around it may have been missed for long, and are still to come.
+   */
+  async #prune(marks: ChannelMarks, limit: number): Promise<void> {
+    const relay = this.#floor('relay', marks);
+    const chain = this.#floor('chain', marks);
+    const both = chain < relay ? chain : relay;
+    await this.#pruneBelow(both, 'chain', marks, limit);
+    await this.#pruneBelow(relay, 'relay', marks, limit);
+    await this.#pruneRuns(both, marks);
+  }
+
+  /** A run goes as a whole, when all of it is below the floor. */
+  async #pruneRuns(floor: bigint, marks: ChannelMarks): Promise<void> {
+    if (floor <= 0n || marks.lowestRun >= floor) return;
+    const { store } = this.#parts;
+    const all = { from: marks.runKey(0n), to: marks.runKey(beyondAll - 1n) };
+    const lowest = await store.entries({ ...all, limit: prunedRuns + 1 });
+    let kept = beyondAll;
+    for (const [i, [key]] of lowest.entries()) {
+      const last = lastNumber(key);
+      if (i === prunedRuns || last >= floor) {
+        kept = last;
+        break;
+      }
+      this.#writes.push({ key, value: undefined });
+      marks.raise('forgotten', last);
+    }
+    // The one of this batch is not in the store yet.
+    const own = this.#admitted.get(marks)?.run.last ?? -1n;
+    marks.lowestRun = own >= 0n && own < kept ? own : kept;
+  }
+
+  async #pruneBelow(floor: bigint, path: Path, marks: ChannelMarks, limit: number): Promise<void> {
+    if (floor <= 0n || marks.lowest[path] >= floor) return;
+    const { store } = this.#parts;
+    const from = marks.seenKey(path, 0n);
+    const old = await store.entries({ from, to: marks.seenKey(path, floor), limit });
+    for (const [key] of old) {
+      this.#writes.push({ key, value: undefined });
+      marks.raise('forgotten', lastNumber(key));
+    }
+    let lowest = 0n;
+    if (old.length < limit) {
+      const [first] = await store.entries({
+        from: marks.seenKey(path, floor),
+        to: marks.seenKey(path, beyondAll - 1n),
+        limit: 1,
+      });
+      lowest = first === undefined ? beyondAll : lastNumber(first[0]);
+    }
+    // Those of this batch are not in the store yet.
+    for (const { nonce } of this.#admitted.get(marks)?.alone ?? []) if (nonce < lowest) lowest = nonce;
+    marks.lowest[path] = lowest;
+  }
+
+  /**
+   * A nonce far in the future would never fall below the floor of the clock. It is forgotten when it was seen so long
+   * ago that its message is refused for its `sentAt`; on chain, where no clock is asked, when it is below that floor too.
+   */
+  async #pruneAhead(): Promise<void> {
+    const { store, nowMs, retentionMs } = this.#parts;
+    const dueMs = nowMs - 2n * retentionMs;
+    if (dueMs <= 0n) return;
+    const due = await store.entries({
+      from: storeKey('ahead/', 0n),
+      to: storeKey('ahead/', dueMs),
+      limit: prunedPerMessage,
+    });
+    for (const [key] of due) {
+      const { channel, nonce } = readAheadKey(key);
+      const marks = await this.#marksOf(channel);
+      this.#writes.push({ key, value: undefined });
+      const isStillNeeded = nonce >= this.#floor('chain', marks) && (await this.#isOnChain(marks, nonce));
+      if (isStillNeeded) this.#writes.push({ key: aheadKey(nowMs, marks, nonce), value: nothing });
+      else {
+        for (const path of paths) this.#writes.push({ key: marks.seenKey(path, nonce), value: undefined });
+        marks.raise('passed', nonce);
+        this.#writes.push(...marks.takeWrites());
+      }
+    }
+  }
+
+  async #isOnChain(marks: ChannelMarks, nonce: bigint): Promise<boolean> {
+    return (await this.#parts.store.get(marks.seenKey('chain', nonce))) !== undefined;
+  }
+
+  #nonceAt(ms: bigint): bigint {
+    return ms << nonceBitsBelowMs;
+  }
+}
+
+/** The tag of a nonce that is in the store. */
+export async function findSeen(
+  store: TransactionalStore,
+  marks: ChannelMarks,
+  nonce: bigint,
+): Promise<bigint | undefined> {
+  const [onChain, relayed] = await Promise.all(paths.map((path) => store.get(marks.seenKey(path, nonce))));
+  const alone = onChain ?? relayed;
+  if (alone !== undefined) return decodeTag(alone);
+  // Runs do not overlap: it is in the first one that ends with it or later, or in none.
+  const [run] = await store.entries({ from: marks.runKey(nonce), to: marks.runKey(beyondAll - 1n), limit: 1 });
+  return run && tagInRun(run[1], nonce);
+}
+
+function aheadKey(seenAtMs: bigint, { bytes }: ChannelMarks, nonce: bigint): Uint8Array {
+  return storeKey('ahead/', storeKey(seenAtMs), bytes, nonce);
+}
+
+function readAheadKey(key: Uint8Array): { readonly channel: ChannelId; readonly nonce: bigint } {
+  const at = storeKey('ahead/', 0n).length;
+  return { channel: channelOfBytes(key.subarray(at, -8)), nonce: lastNumber(key) };
+}
