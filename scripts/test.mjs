@@ -1,13 +1,14 @@
 // npm test: installs and builds what is missing, then runs the tests. Arguments go to mocha: npm test -- -g 'a title',
-// npm test -- test/codec/vectors.test.ts.
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+// npm test -- test/codec/vectors.test.ts, npm test -- test/codec for all tests of a folder.
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { prepare } from './lib/prepare.mjs';
 import { inRoot } from './lib/root.mjs';
-import { main, pass } from './lib/run.mjs';
+import { main, pass, StepFailed } from './lib/run.mjs';
 
 await main(async (args) => {
+  const chosen = args.map(testsOf);
   await prepare();
   const folder = mkdtempSync(join(tmpdir(), 'khala-relay-test-'));
   const statsFile = join(folder, 'stats.json');
@@ -15,14 +16,26 @@ await main(async (args) => {
     const code = await pass(process.execPath, [
       inRoot('node_modules', 'mocha', 'bin', 'mocha.js'),
       ...['--reporter', inRoot('scripts', 'lib', 'test-reporter.mjs'), '--reporter-option', `statsFile=${statsFile}`],
-      ...(args.some((arg) => existsSync(inRoot(arg))) ? [] : ['--parallel', '--jobs', '2', 'test/**/*.test.ts']),
-      ...args,
+      ...(chosen.some(isTests) ? [] : ['--parallel', '--jobs', '2', 'test/**/*.test.ts']),
+      ...chosen,
     ]);
     return report(statsFile, code);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 });
+
+function isTests(arg) {
+  return arg.startsWith('test/');
+}
+
+/** Of a folder its tests only, since programs that tests start stand beside them. A path that is none would run everything. */
+function testsOf(arg) {
+  if (!isTests(arg)) return arg;
+  const found = statSync(inRoot(arg), { throwIfNoEntry: false });
+  if (found === undefined && !arg.includes('*')) throw new StepFailed(`there is no ${arg}`);
+  return found?.isDirectory() ? `${arg.replace(/\/$/, '')}/**/*.test.ts` : arg;
+}
 
 /** The last line is for machines too: `N passed, N failed`, with the skipped ones where there are any. */
 function report(statsFile, code) {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from '../support/import-graph.ts';
 
@@ -28,6 +29,19 @@ describe('scripts: npm test', () => {
     assert.equal(lines.at(-1), '1 passed, 0 failed');
   });
 
+  it('runs the tests of a folder, and not the programs beside them', async () => {
+    const { code, lines } = await run('test/channel', '-g', 'channel: nonces');
+    assert.match(lines.at(-1) ?? '', /^[1-9]\d* passed, 0 failed$/);
+    assert.equal(code, 0);
+    assert.equal(existsSync(join(root, 'test', 'channel', 'data.mdb')), false);
+  });
+
+  it('runs nothing where a path is none', async () => {
+    const { code, lines, errors } = await run('test/nowhere.test.ts');
+    assert.deepEqual([code, lines], [1, ['']]);
+    assert.match(errors, /there is no test\/nowhere\.test\.ts/);
+  });
+
   it('fails and names what is left when the tests do not let the process end', async () => {
     const { code, lines, errors } = await runTests('leaking.ts', '--reporter-option', 'graceMs=200');
     assert.match(errors, /keep the process alive: Timeout/);
@@ -36,9 +50,12 @@ describe('scripts: npm test', () => {
   });
 });
 
-async function runTests(fixture: string, ...args: readonly string[]) {
-  const script = join(root, 'scripts', 'test.mjs');
-  const child = spawn(process.execPath, [script, join('test', 'scripts', 'fixtures', fixture), ...args], {
+function runTests(fixture: string, ...args: readonly string[]) {
+  return run(join('test', 'scripts', 'fixtures', fixture), ...args);
+}
+
+async function run(...args: readonly string[]) {
+  const child = spawn(process.execPath, [join(root, 'scripts', 'test.mjs'), ...args], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
