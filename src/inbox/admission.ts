@@ -4,8 +4,9 @@ import { messageId, type Body, type Header, type Hex } from '../codec/index.ts';
 import { RelayError, type ErrorCode } from '../errors/index.ts';
 import type { Write } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
-import { reasonOfDeath, type DeadLetter } from './dead-letter.ts';
+import { claimedSender, reasonOfDeath, type DeadLetter } from './dead-letter.ts';
 import type { InboxStore } from './inbox-store.ts';
+import { RelayedLetters } from './relayed-letters.ts';
 import type { MessageRecord, Sequence, StreamItem } from './stream-item.ts';
 
 const toleranceMs = 600_000;
@@ -30,6 +31,8 @@ export interface Arrival {
   readonly posting: Posting | undefined;
   /** How far the sender's clock may be from ours, ms; for via relay only. */
   readonly toleranceMs?: number;
+  /** For via relay: whether it becomes a dead letter where it does not open. Its sender is told otherwise. Default false. */
+  readonly isKept?: boolean;
 }
 
 /** What became of an arrival. */
@@ -43,7 +46,7 @@ export type Outcome =
   | { readonly type: 'reinstated'; readonly sequence: Sequence }
   | { readonly type: 'seen' }
   | { readonly type: 'dead'; readonly sequence: Sequence; readonly code: ErrorCode }
-  /** For via relay: its sender is told. */
+  /** For via relay: it is not kept. */
   | { readonly type: 'refused'; readonly error: RelayError };
 
 export interface AdmissionContext {
@@ -53,6 +56,8 @@ export interface AdmissionContext {
   readonly store: InboxStore;
   /** Unix time, ms. */
   readonly now: () => number;
+  /** Whether an id is a registered worker. */
+  readonly isRegistered: (id: Hex) => boolean;
   /** Whether the store holds a retracted message at all. */
   readonly hasRetracted: boolean;
 }
@@ -101,6 +106,7 @@ class AdmissionOf {
   readonly #writes: Write[] = [];
   /** Appended from the first sequence on. */
   readonly #items: StreamItem[] = [];
+  #relayed: RelayedLetters | undefined;
   #hasEarly = false;
   #next: Sequence;
 
@@ -119,9 +125,8 @@ class AdmissionOf {
       const isNew = this.#batch.admitNow(seenAs(arrival, message.header, this.#next));
       if (isNew === true) this.#accept(arrival, message);
       return isNew !== undefined;
-    } catch (error) {
-      this.#refuse(arrival, error);
-      return true;
+    } catch {
+      return false; // decided once more, with time to say what becomes of it
     }
   }
 
@@ -135,7 +140,7 @@ class AdmissionOf {
       else if (returned === undefined) this.#accept(arrival, message);
       else await this.#reinstate(arrival, returned);
     } catch (error) {
-      this.#refuse(arrival, error);
+      await this.#refuse(arrival, reasonOfDeath(error));
     }
   }
 
@@ -169,17 +174,36 @@ class AdmissionOf {
     this.#outcomes.push({ type: 'reinstated', sequence: returned });
   }
 
-  #refuse({ envelope, posting }: Arrival, error: unknown): void {
-    const reason = reasonOfDeath(error);
-    if (posting === undefined) {
-      this.#outcomes.push({ type: 'refused', error: reason });
+  async #refuse(arrival: Arrival, error: RelayError): Promise<void> {
+    if (arrival.posting === undefined) await this.#refuseRelayed(arrival, error);
+    else this.#bury(arrival, error);
+  }
+
+  async #refuseRelayed(arrival: Arrival, error: RelayError): Promise<void> {
+    const { store, genesisHash, isRegistered } = this.#context;
+    const { envelope, isKept = false } = arrival;
+    const id = messageId({ genesisHash, envelope });
+    if (isKept) this.#relayed ??= await RelayedLetters.of(store);
+    if (this.#relayed?.has(id) === true) {
+      this.#outcomes.push({ type: 'seen' });
       return;
     }
+    const from = claimedSender(envelope);
+    const mark = { messageId: id, isRegistered: from !== undefined && isRegistered(from), bytes: envelope.length };
+    const writes = isKept ? this.#relayed?.add(this.#next, mark) : undefined;
+    if (writes === undefined) this.#outcomes.push({ type: 'refused', error });
+    else {
+      this.#bury(arrival, error);
+      this.#writes.push(...writes);
+    }
+  }
+
+  #bury({ envelope, posting }: Arrival, { code }: RelayError): void {
     const letter = this.#next;
-    this.#writes.push(this.#context.store.letterWrite(letter, letterOf(envelope, posting, reason.code)));
+    this.#writes.push(this.#context.store.letterWrite(letter, letterOf(envelope, posting, code)));
     this.#noteEarly({ posting }, letter);
     this.#append({ kind: 'dead', letter });
-    this.#outcomes.push({ type: 'dead', sequence: letter, code: reason.code });
+    this.#outcomes.push({ type: 'dead', sequence: letter, code });
   }
 
   #noteEarly({ posting }: Pick<Arrival, 'posting'>, sequence: Sequence): void {
@@ -205,7 +229,8 @@ function seenAs({ posting }: Arrival, header: Header, tag: Sequence): SeenMessag
   };
 }
 
-function letterOf(envelope: Uint8Array, { sender, block, isFinal, isProven }: Posting, code: ErrorCode): DeadLetter {
+function letterOf(envelope: Uint8Array, posting: Posting | undefined, code: ErrorCode): DeadLetter {
+  const { sender, block, isFinal = true, isProven = true } = posting ?? {};
   return { envelope, code, sender, block, isFinal, isProven, retries: 0 };
 }
 
@@ -253,7 +278,11 @@ export function checkSender(header: Header, sender: MessageSender): void {
 }
 
 /** Throws sender-not-proven, clock-skew (protocol.md §9). */
-function checkRelayed(header: Header, { toleranceMs: tolerated = toleranceMs }: Arrival, nowMs: number): void {
+export function checkRelayed(
+  header: Header,
+  { toleranceMs: tolerated = toleranceMs }: Pick<Arrival, 'toleranceMs'>,
+  nowMs: number,
+): void {
   if (header.fromKind !== 'worker')
     throw new RelayError('sender-not-proven', { details: { claimed: header.from, proven: 'a worker' } });
   const difference = Number(header.sentAt - BigInt(nowMs));

@@ -2,19 +2,18 @@ import { filter, map, type Observable } from 'rxjs';
 import type { BlockNumber, Chain, Finality } from '../chain/index.ts';
 import { ReplayWindow } from '../channel/index.ts';
 import { messageId, topicOf, type Hex } from '../codec/index.ts';
-import { decodeV1 } from '../crypto/core.ts';
-import { asRelayError, isRelayError } from '../errors/index.ts';
+import { asRelayError } from '../errors/index.ts';
 import type { TransactionalStore } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
 import type { OpenedMessage } from './admission.ts';
-import { reasonOfDeath } from './dead-letter.ts';
+import { claimedSender, reasonOfDeath } from './dead-letter.ts';
 import { StoredDelivery, type DeliveryContext } from './delivery.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { followBest } from './follow-best.ts';
 import { followFinalized, type FollowParts, type GapPolicy } from './follow-finalized.ts';
 import { handleAll } from './handle.ts';
 import { InboxStore } from './inbox-store.ts';
-import type { Delivery, HandleOptions, Inbox, InboxEvent } from './inbox.ts';
+import type { Accepted, AcceptOptions, Delivery, HandleOptions, Inbox, InboxEvent } from './inbox.ts';
 import { Ledger } from './ledger.ts';
 import type { Retried } from './retry-letters.ts';
 import { startingPoint } from './starting-point.ts';
@@ -68,7 +67,7 @@ class StoredInbox implements Inbox {
   #looking: ReturnType<typeof setInterval> | undefined;
 
   constructor(options: InboxOptions) {
-    const { vault, chain, store, now = Date.now, retentionMs } = options;
+    const { vault, chain, store, now = Date.now, retentionMs, isRegistered = () => false } = options;
     const { genesisHash } = chain;
     this.#options = options;
     this.#store = new InboxStore(store);
@@ -79,6 +78,7 @@ class StoredInbox implements Inbox {
       vault,
       genesisHash,
       now,
+      isRegistered,
       onAccepted: (outcomes, next) => {
         this.#dispatcher.offer(outcomes, next);
       },
@@ -88,7 +88,7 @@ class StoredInbox implements Inbox {
     });
     const context: DeliveryContext = {
       genesisHash,
-      isRegistered: options.isRegistered ?? (() => false),
+      isRegistered,
       acknowledge: (sequence, isFinal) => this.#ledger.acknowledge(sequence, isFinal),
     };
     this.#dispatcher = new Dispatcher({
@@ -143,11 +143,12 @@ class StoredInbox implements Inbox {
 
   async accept(
     envelope: Uint8Array,
-    { skipClockCheck = false }: { readonly skipClockCheck?: boolean } = {},
-  ): Promise<'accepted' | 'duplicate'> {
+    { skipClockCheck = false, keepDead = false }: AcceptOptions = {},
+  ): Promise<Accepted> {
     const toleranceMs = skipClockCheck ? { toleranceMs: this.#window.retentionMs } : {};
-    const outcome = await this.#ledger.takeRelayed({ envelope, posting: undefined, ...toleranceMs });
+    const outcome = await this.#ledger.takeRelayed({ envelope, posting: undefined, isKept: keepDead, ...toleranceMs });
     if (outcome.type === 'refused') throw outcome.error;
+    if (outcome.type === 'dead') return 'dead';
     return outcome.type === 'seen' ? 'duplicate' : 'accepted';
   }
 
@@ -231,15 +232,5 @@ class StoredInbox implements Inbox {
     const known = asRelayError(error, 'inbox-stopped');
     this.#markFailed(known);
     this.#dispatcher.fail(known);
-  }
-}
-
-/** Of a relayed message, which was opened once: its signature was checked then. */
-function claimedSender(envelope: Uint8Array): Hex | undefined {
-  try {
-    return decodeV1(envelope).header.from;
-  } catch (error) {
-    if (isRelayError(error)) return undefined;
-    throw error;
   }
 }

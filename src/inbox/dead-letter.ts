@@ -1,6 +1,7 @@
 import type { BlockId, MessageSender } from '../chain/index.ts';
-import { Reader, toBytes, toHex, Writer } from '../codec/index.ts';
-import { isErrorCode, isLocalFailure, RelayError, type ErrorCode } from '../errors/index.ts';
+import { Reader, toBytes, toHex, Writer, type Hex } from '../codec/index.ts';
+import { decodeV1 } from '../crypto/core.ts';
+import { isErrorCode, isLocalFailure, isRelayError, RelayError, type ErrorCode } from '../errors/index.ts';
 
 /** A message that could not be delivered, with the reason. */
 export interface DeadLetter {
@@ -77,4 +78,14 @@ function readText(reader: Reader): string {
 export function reasonOfDeath(error: unknown): RelayError {
   if (!(error instanceof RelayError) || isLocalFailure(error)) throw error;
   return error;
+}
+
+/** Of a relayed message, whose signature was checked by who handed it over. */
+export function claimedSender(envelope: Uint8Array): Hex | undefined {
+  try {
+    return decodeV1(envelope).header.from;
+  } catch (error) {
+    if (isRelayError(error)) return undefined;
+    throw error;
+  }
 }

@@ -98,13 +98,14 @@ export async function openInboxFiles(store: TransactionalStore): Promise<InboxFi
         vault,
         genesisHash,
         now: Date.now,
+        isRegistered: () => false,
         onAccepted: () => undefined,
         onDone: () => undefined,
       }).retry(letters),
     discard: async (letters) => {
       const found: bigint[] = [];
       for (const sequence of letters) if ((await files.letter(sequence)) !== undefined) found.push(sequence);
-      await files.commit(found.map((sequence) => files.letterWrite(sequence, undefined)));
+      await files.commit(found.flatMap((sequence) => files.removeLetterWrites(sequence)));
       return found.length;
     },
   };

@@ -19,6 +19,7 @@ const cursorKey = storeKey('inbox/cursor');
 const sequenceKey = storeKey('inbox/sequence');
 const itemPrefix = storeKey('inbox/item/');
 const deadPrefix = storeKey('inbox/dead/');
+const relayedPrefix = storeKey('inbox/dead-relayed/');
 const earlyPrefix = storeKey('inbox/early/');
 const takenPrefix = storeKey('inbox/taken/');
 const retractedPrefix = storeKey('inbox/retracted/');
@@ -34,6 +35,13 @@ const runsHeld = 64;
 const nothing = new Uint8Array(0);
 
 export type SequencedItem = readonly [sequence: Sequence, item: StreamItem];
+/** What is known of a dead letter that came through a relay, without the letter. */
+export interface RelayedLetterMark {
+  readonly messageId: Hex;
+  /** Whether its sender was a registered worker. */
+  readonly isRegistered: boolean;
+  readonly bytes: number;
+}
 export type SequencedLetter = readonly [sequence: Sequence, letter: DeadLetter];
 
 /**
@@ -208,11 +216,31 @@ export class InboxStore {
     }
   }
 
-  letterWrite(sequence: Sequence, letter: DeadLetter | undefined): Write {
-    return {
-      key: numberedKey(deadPrefix, sequence),
-      value: letter === undefined ? undefined : encodeDeadLetter(letter),
-    };
+  letterWrite(sequence: Sequence, letter: DeadLetter): Write {
+    return { key: numberedKey(deadPrefix, sequence), value: encodeDeadLetter(letter) };
+  }
+
+  removeLetterWrites(sequence: Sequence): Write[] {
+    return [deadPrefix, relayedPrefix].map((prefix) => ({ key: numberedKey(prefix, sequence), value: undefined }));
+  }
+
+  relayedLetterWrite(sequence: Sequence, { messageId, isRegistered, bytes }: RelayedLetterMark): Write {
+    const value = new Writer(37)
+      .raw(toBytes(messageId, 'messageId', 32))
+      .u8(isRegistered ? 1 : 0)
+      .u32(bytes)
+      .finish();
+    return { key: numberedKey(relayedPrefix, sequence), value };
+  }
+
+  /** Of all dead letters that came through a relay, oldest first. */
+  async relayedLetters(): Promise<(readonly [Sequence, RelayedLetterMark])[]> {
+    const entries = await this.#store.entries(rangeOf(relayedPrefix));
+    return entries.map(([key, value]) => {
+      const reader = new Reader(value, 'The mark of a dead letter');
+      const [messageId, isRegistered] = [toHex(reader.fixed(32)), reader.u8() === 1];
+      return [lastNumber(key), { messageId, isRegistered, bytes: reader.u32() }];
+    });
   }
 
   async letter(sequence: Sequence): Promise<DeadLetter | undefined> {

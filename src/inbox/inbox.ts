@@ -47,6 +47,19 @@ export type InboxEvent =
   /** A message that can't be delivered, kept in the dead-letter list. */
   | { readonly type: 'dead'; readonly messageId: Hex; readonly from: Hex | undefined; readonly code: string };
 
+export interface AcceptOptions {
+  /** For what comes out of a mailbox, which is held against the retention only (protocol.md §9). Default false. */
+  readonly skipClockCheck?: boolean;
+  /**
+   * What does not open is kept as a dead letter rather than thrown: for what its sender is not told of any more. So many
+   * at most (docs/inbox.md); what there is no room for is thrown. Default false.
+   */
+  readonly keepDead?: boolean;
+}
+
+/** duplicate: it was seen before. dead: it does not open, and is in the dead-letter list. */
+export type Accepted = 'accepted' | 'duplicate' | 'dead';
+
 export interface HandleOptions {
   /** Messages handled at the same time, at most; those of one sender one after another. Default 1. */
   readonly concurrency?: number;
@@ -73,11 +86,9 @@ export interface Inbox extends AsyncDisposable {
   handle(handler: (delivery: Delivery) => Promise<void> | void, options?: HandleOptions): Promise<void>;
   /**
    * Takes an off-chain envelope for the local entity whose sender's signature was checked, and resolves when it is
-   * durable; the relay answers its sender only then. `skipClockCheck` for what comes out of a mailbox, which is held
-   * against the retention only (protocol.md §9). A message seen before gives 'duplicate'. Throws what Vault.open throws,
-   * clock-skew and replay-too-old.
+   * durable; the relay answers its sender only then. Throws what Vault.open throws, clock-skew and replay-too-old.
    */
-  accept(envelope: Uint8Array, options?: { readonly skipClockCheck?: boolean }): Promise<'accepted' | 'duplicate'>;
+  accept(envelope: Uint8Array, options?: AcceptOptions): Promise<Accepted>;
   /** Tries dead letters again, by their sequences, or the oldest 256. */
   retry(letters?: readonly bigint[]): Promise<readonly Retried[]>;
   start(): Promise<void>;

@@ -2,7 +2,7 @@ export { createInbox } from './create-inbox.ts';
 export type { InboxOptions } from './create-inbox.ts';
 export type { DeadLetter } from './dead-letter.ts';
 export type { GapPolicy } from './follow-finalized.ts';
-export type { Delivery, HandleOptions, Inbox, InboxEvent } from './inbox.ts';
+export type { Accepted, AcceptOptions, Delivery, HandleOptions, Inbox, InboxEvent } from './inbox.ts';
 export { openInboxFiles } from './inbox-files.ts';
 export type { InboxFiles, ListedLetter, PendingDelivery } from './inbox-files.ts';
 export { createPhalaListener } from './phala/create-phala-listener.ts';

@@ -24,6 +24,8 @@ export interface LedgerParts {
   readonly genesisHash: Hex;
   /** Unix time, ms. */
   readonly now: () => number;
+  /** Whether an id is a registered worker. */
+  readonly isRegistered: (id: Hex) => boolean;
   /** Called after each transaction, in order, with the sequence after it. */
   readonly onAccepted: (outcomes: readonly Outcome[], next: Sequence) => void;
   /** Called when it is durable that these are done with, before what the same transaction accepted. */

@@ -40,7 +40,7 @@ export async function reorgWrites(
         items.push({ kind: 'retracted', of: sequence, messageId: id });
       } else if ((await store.letter(sequence))?.block?.hash === block.hash) {
         // As if it had never been posted.
-        writes.push(store.letterWrite(sequence, undefined), store.earlyWrite(block.number, sequence, false));
+        writes.push(...store.removeLetterWrites(sequence), store.earlyWrite(block.number, sequence, false));
         if (item?.kind === 'dead') writes.push(store.itemWrite(sequence, undefined));
       }
     }

@@ -3,7 +3,7 @@ import { messageId, type Hex } from '../codec/index.ts';
 import type { ErrorCode } from '../errors/index.ts';
 import type { Write } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
-import { checkSender, openAll } from './admission.ts';
+import { checkRelayed, checkSender, openAll } from './admission.ts';
 import { reasonOfDeath, type DeadLetter } from './dead-letter.ts';
 import type { InboxStore, SequencedLetter } from './inbox-store.ts';
 import type { Sequence } from './stream-item.ts';
@@ -26,11 +26,13 @@ export interface RetryParts {
   readonly window: ReplayWindow;
   readonly vault: Vault;
   readonly genesisHash: Hex;
+  /** Unix time, ms. */
+  readonly now: () => number;
 }
 
 /** Plans another try of dead letters: the named ones, or the oldest. */
 export async function retryLetters(
-  { store, window, vault, genesisHash }: RetryParts,
+  { store, window, vault, genesisHash, now }: RetryParts,
   named: readonly Sequence[] | undefined,
   start: Sequence,
 ): Promise<{ writes: Write[]; next: Sequence; retried: Retried[] }> {
@@ -54,10 +56,11 @@ export async function retryLetters(
       const own = await window.find(header, header.nonce);
       // It was accepted once and could not be opened later: the nonce is its own.
       const isOwn = own === sequence;
+      if (block === undefined && !isOwn) checkRelayed(header, { toleranceMs: window.retentionMs }, now());
       const via = block === undefined ? ('relay' as const) : ('chain' as const);
       const { nonce, sentAt } = header;
       const isNew = isOwn || (await batch.admit({ channel: header, nonce, sentAt, via, isFinal, tag: next }));
-      writes.push(store.letterWrite(sequence, undefined));
+      writes.push(...store.removeLetterWrites(sequence));
       retried.push({ sequence, messageId: id, outcome: isNew ? 'accepted' : 'duplicate' });
       if (block !== undefined && !isFinal) writes.push(store.earlyWrite(block.number, sequence, false));
       if (!isNew) continue;

@@ -4,18 +4,20 @@ import type { Ingested } from './ingest.ts';
 import type { LocalEntity } from './relay-options.ts';
 
 /**
- * Hands a verified message to the relay's own entity. Throws what Inbox.accept throws; a sender that used an erased
+ * Hands a verified message to the relay's own entity. Of one that another relay took (`isForwarded`) nobody would tell
+ * the sender that it does not open: it becomes a dead letter. Throws what Inbox.accept throws; a sender that used an erased
  * epoch gets the record of the current one in `details.record` (protocol.md §11).
  */
 export async function handOver(
   { signed }: Ingested,
   local: LocalEntity,
-  genesisHash: Hex,
+  { genesisHash, isForwarded }: { readonly genesisHash: Hex; readonly isForwarded: boolean },
 ): Promise<'delivered' | 'duplicate'> {
   try {
     // The clock was checked when the message came in, here or at the first relay.
-    const outcome = await local.accept(new Uint8Array(signed.envelope), { skipClockCheck: true });
-    return outcome === 'accepted' ? 'delivered' : 'duplicate';
+    const options = { skipClockCheck: true, keepDead: isForwarded };
+    const outcome = await local.accept(new Uint8Array(signed.envelope), options);
+    return outcome === 'duplicate' ? 'duplicate' : 'delivered';
   } catch (error) {
     if (!isRelayError(error) || !staleEpoch.has(error.code) || local.vault === undefined) throw error;
     const record = await currentRecord(local.vault, genesisHash);

@@ -21,7 +21,9 @@ export type MailboxEvent =
   | { readonly type: 'lost'; readonly error: RelayError }
   /** A message is in the inbox, or was there before. */
   | { readonly type: 'accepted'; readonly messageId: Hex }
-  /** The relay gave something that the inbox refuses; it is acknowledged, since it would be refused for ever. */
+  /** A message does not open, or is too old; it is in the inbox's dead-letter list. */
+  | { readonly type: 'dead'; readonly messageId: Hex }
+  /** The relay gave what nobody signed, or what there is no room for among the dead letters; it is acknowledged. */
   | { readonly type: 'refused'; readonly error: RelayError };
 
 // A relay may take more than others do by default; a message of its socket is bounded anyway.
@@ -50,9 +52,10 @@ async function take(delivery: RelayDelivery, ingest: Ingest, local: LocalEntity)
     checkSigner(message);
     await checkSignature(message, { verifySignature: verify });
     // The relay held it against its clock when it came in (protocol.md §9).
-    await local.accept(new Uint8Array(message.signed.envelope), { skipClockCheck: true });
+    const kept = { skipClockCheck: true, keepDead: true };
+    const outcome = await local.accept(new Uint8Array(message.signed.envelope), kept);
     delivery.ack();
-    return { type: 'accepted', messageId: message.messageId };
+    return { type: outcome === 'dead' ? 'dead' : 'accepted', messageId: message.messageId };
   } catch (error) {
     if (!(error instanceof RelayError) || isLocalFailure(error)) throw error;
     delivery.ack();

@@ -178,7 +178,8 @@ export class Pipeline {
 
   async #pass(message: Ingested, route: Route, hops: number): Promise<MessageStatus> {
     const { mailStore, local, forward, genesisHash } = this.#parts;
-    if (route.kind === 'local' && local !== undefined) return handOver(message, local, genesisHash);
+    if (route.kind === 'local' && local !== undefined)
+      return handOver(message, local, { genesisHash, isForwarded: hops > 0 });
     if (route.kind === 'forward' && forward !== undefined) return this.#forward(message, forward, hops);
     const { duplicate } = await mailStore.append(message.header.to, message.messageId, message.bytes);
     return duplicate ? 'duplicate' : 'stored';

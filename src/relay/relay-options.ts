@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { Hex } from '../codec/index.ts';
+import type { Accepted, AcceptOptions } from '../inbox/inbox.ts';
 import type { MailStore } from '../store/mail-store.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { Backoff } from './backoff.ts';
@@ -16,7 +17,7 @@ export interface RelayDirectory {
 export interface LocalEntity {
   readonly identity: Hex;
   /** Of the Inbox: resolves when the message is durable. */
-  accept(envelope: Uint8Array, options?: { readonly skipClockCheck?: boolean }): Promise<'accepted' | 'duplicate'>;
+  accept(envelope: Uint8Array, options?: AcceptOptions): Promise<Accepted>;
   /** Signs the ECDH record that a sender of an erased epoch gets. Without it such a sender gets the error alone. */
   readonly vault?: Pick<Vault, 'ecdhKeys' | 'sign'>;
 }

@@ -1,0 +1,72 @@
+import type { Hex } from '../codec/index.ts';
+import type { Write } from '../store/index.ts';
+import type { InboxStore, RelayedLetterMark } from './inbox-store.ts';
+import type { Sequence } from './stream-item.ts';
+
+export interface RelayedLetterLimits {
+  readonly count: number;
+  readonly bytes: number;
+}
+
+const defaultLimits: RelayedLetterLimits = { count: 1_000, bytes: 64 * 2 ** 20 };
+
+/**
+ * Dead letters of messages that came through relays. Anybody who makes a key can send what does not open, so there are so
+ * many at most; past that the oldest of a stranger gives way, and that of a registered worker where there is none.
+ */
+export class RelayedLetters {
+  readonly #store: InboxStore;
+  readonly #limits: RelayedLetterLimits;
+  readonly #marks: Map<Sequence, RelayedLetterMark>;
+  readonly #ids: Set<Hex>;
+  #bytes = 0;
+
+  private constructor(store: InboxStore, limits: RelayedLetterLimits, marks: Map<Sequence, RelayedLetterMark>) {
+    this.#store = store;
+    this.#limits = limits;
+    this.#marks = marks;
+    this.#ids = new Set([...marks.values()].map(({ messageId }) => messageId));
+    for (const { bytes } of marks.values()) this.#bytes += bytes;
+  }
+
+  static async of(store: InboxStore, limits = defaultLimits): Promise<RelayedLetters> {
+    return new RelayedLetters(store, limits, new Map(await store.relayedLetters()));
+  }
+
+  /** A relay gives a message again that it was not told to be done with. */
+  has(messageId: Hex): boolean {
+    return this.#ids.has(messageId);
+  }
+
+  /** Writes for one more, beside the letter itself; undefined: there is no room for it. */
+  add(sequence: Sequence, mark: RelayedLetterMark): Write[] | undefined {
+    this.#marks.set(sequence, mark);
+    this.#ids.add(mark.messageId);
+    this.#bytes += mark.bytes;
+    const gone: Write[] = [];
+    while (this.#marks.size > this.#limits.count || this.#bytes > this.#limits.bytes) {
+      const victim = this.#victim();
+      this.#remove(victim);
+      if (victim === sequence) return undefined;
+      gone.push(...this.#store.removeLetterWrites(victim));
+    }
+    return [this.#store.relayedLetterWrite(sequence, mark), ...gone];
+  }
+
+  #victim(): Sequence {
+    let oldest: Sequence | undefined;
+    for (const [sequence, { isRegistered }] of this.#marks) {
+      if (!isRegistered) return sequence;
+      oldest ??= sequence;
+    }
+    return oldest ?? 0n;
+  }
+
+  #remove(sequence: Sequence): void {
+    const mark = this.#marks.get(sequence);
+    if (mark === undefined) return;
+    this.#marks.delete(sequence);
+    this.#ids.delete(mark.messageId);
+    this.#bytes -= mark.bytes;
+  }
+}

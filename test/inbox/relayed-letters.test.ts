@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'mocha';
+import { toHex } from '../../src/codec/index.ts';
+import { InboxStore } from '../../src/inbox/inbox-store.ts';
+import { RelayedLetters } from '../../src/inbox/relayed-letters.ts';
+import { openMemoryStore } from '../../src/store/index.ts';
+
+describe('dead letters that came through relays', () => {
+  const id = (n: number) => toHex(Uint8Array.of(...new Array<number>(31).fill(0), n));
+
+  const filled = async (letters: readonly { readonly isRegistered: boolean; readonly bytes?: number }[]) => {
+    const store = openMemoryStore();
+    const inbox = new InboxStore(store);
+    const kept: boolean[] = [];
+    for (const [n, { isRegistered, bytes = 10 }] of letters.entries()) {
+      const relayed = await RelayedLetters.of(inbox, { count: 3, bytes: 100 });
+      const writes = relayed.add(BigInt(n), { messageId: id(n), isRegistered, bytes });
+      kept.push(writes !== undefined);
+      await inbox.commit(writes ?? []);
+    }
+    return { kept, left: (await inbox.relayedLetters()).map(([sequence]) => Number(sequence)) };
+  };
+  const [worker, stranger] = [{ isRegistered: true }, { isRegistered: false }];
+
+  it('are so many: the oldest of a stranger gives way', async () => {
+    const { left } = await filled([stranger, worker, stranger, stranger, stranger]);
+    assert.deepEqual(left, [1, 3, 4]);
+  });
+
+  it('of strangers do not take the place of those of workers', async () => {
+    const { kept, left } = await filled([worker, worker, worker, stranger, worker]);
+    assert.deepEqual(
+      [kept, left],
+      [
+        [true, true, true, false, true],
+        [1, 2, 4],
+      ],
+    );
+  });
+
+  it('are so many bytes', async () => {
+    const { left } = await filled([
+      { ...stranger, bytes: 90 },
+      { ...stranger, bytes: 5 },
+      { ...stranger, bytes: 60 },
+    ]);
+    assert.deepEqual(left, [1, 2]);
+  });
+});
