@@ -117,8 +117,15 @@ export class Ledger {
       }
       // A block that brought something early brings it again if it was finalized.
       const hashes = new Set(messages.map(({ block }) => block.hash));
-      await this.#retract((await store.taken(0, through.number)).filter(({ hash }) => !hashes.has(hash)));
-      await this.#admit(arrivals, opened);
+      const taken = await store.taken(0, through.number);
+      await this.#retract(taken.filter(({ hash }) => !hashes.has(hash)));
+      // They are here already, and a dead letter has no nonce that would tell so.
+      const here = new Set(taken.map(({ hash }) => hash));
+      const isNew = messages.map(({ block }) => !here.has(block.hash));
+      await this.#admit(
+        arrivals.filter((_, i) => isNew[i]),
+        opened.filter((_, i) => isNew[i]),
+      );
       await this.#settle(through);
       this.#hasEarly = undefined;
     });

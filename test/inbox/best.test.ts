@@ -119,6 +119,20 @@ describe('inbox with finality best', () => {
     assert.deepEqual(await deadLettersOf(store), []);
   });
 
+  it('files a dead letter once where its block is finalized while the inbox is down', async () => {
+    const first = await started();
+    const probe = new InboxProbe(first);
+    await poster.post(recipient, utf8('garbage'), utf8('garbage'));
+    await probe.until(() => typesOf(probe).filter((type) => type === 'dead').length === 2);
+    await first.stop();
+    await dev.newBlock({ count: lag + 1, empty: true });
+    const again = new InboxProbe(await started());
+    await poster.send(recipient, 'after');
+    await again.until(() => again.texts.includes('after'));
+    assert.equal((await deadLettersOf(store)).length, 2);
+    assert.deepEqual(typesOf(again), ['message']);
+  });
+
   it('keeps what it handed out of blocks that are final and forgotten after a restart, and takes back the rest', async () => {
     const first = await started();
     const probe = new InboxProbe(first);

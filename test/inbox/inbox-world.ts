@@ -1,6 +1,8 @@
+import { isDeepStrictEqual } from 'node:util';
+import { blake2b } from '@noble/hashes/blake2.js';
 import { sealMessage } from '../../src/channel/index.ts';
 import type { Account } from '../../src/chain/index.ts';
-import { decodeEnvelope, topicOf } from '../../src/codec/index.ts';
+import { decodeEnvelope, toHex, topicOf } from '../../src/codec/index.ts';
 import { createInbox, type Inbox, type InboxEvent } from '../../src/inbox/index.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
 import { createMemoryVault } from '../../src/vault/index.ts';
@@ -8,6 +10,7 @@ import type { RecipientEntry, SenderEntry } from '../soak/ledger.ts';
 import { judge, nameOf, type Verdict } from '../soak/verdict.ts';
 import type { PostedMessage } from '../soak/truth.ts';
 import { alice, directoryOf } from '../support/entities.ts';
+import { deadLettersOf } from '../support/inbox-probe.ts';
 import { connectTo } from '../support/simulation/connect.ts';
 import { idle } from '../support/simulation/idle.ts';
 import { Life } from '../support/simulation/life.ts';
@@ -144,7 +147,7 @@ export class InboxWorld {
         const nonce = BigInt(nonceOf(payload));
         posted.push({ block: number, sender: `${sender.kind} ${sender.id}`, to: this.#vault.identity, payload, nonce });
       }
-    return judge({
+    const verdict = judge({
       senders: (['worker', 'account'] as const).map((kind) => ({
         id: this.#nameOf(kind),
         entries: this.#entries(kind, posted),
@@ -155,6 +158,17 @@ export class InboxWorld {
       reposted: new Map(posted.map((message) => [nameOf(message), Infinity])),
       relayed: this.#relayed,
     });
+    return { ...verdict, broken: [...verdict.broken, ...(await this.#brokenByLetters(posted))] };
+  }
+
+  /** What can't be delivered is a dead letter, filed once for each time that it was posted. */
+  async #brokenByLetters(posted: readonly PostedMessage[]): Promise<string[]> {
+    const dead = posted.filter(({ sender, payload }) => sender !== senderIn(payload));
+    const filed: string[] = [];
+    for (const { block, envelope } of await deadLettersOf(this.#disk)) filed.push(placeOf(block?.number, envelope));
+    const meant = dead.map(({ block, payload }) => placeOf(block, payload));
+    if (isDeepStrictEqual(filed.sort(), meant.sort())) return [];
+    return [`dead letters of ${filed.join(', ')} where blocks have ${meant.join(', ')}`];
   }
 
   #write(life: Life, event: InboxEvent): void {
@@ -234,6 +248,20 @@ export class InboxWorld {
     const meant = sent.filter((entry) => entry.event === 'meant').sort((a, b) => placeOf(a.text) - placeOf(b.text));
     const others = sent.filter(({ event }) => event !== 'meant');
     return [...meant, ...others, ...inBlocks.map(([text, nonce]) => ({ event: 'queued', text, nonce }) as const)];
+  }
+}
+
+function placeOf(block: number | undefined, envelope: Uint8Array): string {
+  return `block ${block ?? 'none'} ${toHex(blake2b(envelope, { dkLen: 4 }))}`;
+}
+
+/** As it says itself; undefined of what is no envelope. */
+function senderIn(payload: Uint8Array): string | undefined {
+  try {
+    const envelope = decodeEnvelope(payload);
+    return envelope.suite === 'v1' ? `${envelope.header.fromKind} ${envelope.header.from}` : undefined;
+  } catch {
+    return undefined;
   }
 }
 
