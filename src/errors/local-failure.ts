@@ -4,6 +4,7 @@ import { RelayError } from './relay-error.ts';
 const codes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'store-failed',
   'store-closed',
+  'store-in-use',
   'vault-closed',
   'vault-io',
   'vault-missing',

@@ -58,6 +58,8 @@ export type { Reply } from '../relay/read-reply.ts';
 export { createRequester } from '../relay/requester.ts';
 export type { Asked, PeerDirectory, Request, Requester, RequesterOptions } from '../relay/requester.ts';
 export { signMessage } from '../relay/sign-message.ts';
+export { openIndexedDbStore } from '../store/indexeddb-store.ts';
+export type { IndexedDbStoreOptions } from '../store/indexeddb-store.ts';
 export { openMemoryStore } from '../store/memory-store.ts';
 export type { TransactionalStore } from '../store/transactional-store.ts';
 export { createMemoryVault } from '../vault/browser-vault.ts';

@@ -9,6 +9,10 @@ export const storeErrors = {
     message: 'The store is closed.',
     remedy: 'Open it again.',
   },
+  'store-in-use': {
+    message: 'The store {path} is open in another tab, window or worker.',
+    remedy: 'Go on there, or close it; patienceMs tells how long to wait for it.',
+  },
   locked: {
     message: '{path} is in use by another process (pid {pid}).',
     remedy: 'Stop that process, or give another path.',
