@@ -159,7 +159,7 @@ export interface WorkerFields {
   readonly ecdhKey: Uint8Array;
   readonly runtimeVersion: number;
   readonly confidenceLevel: number;
-  /** `decodeEndpoints` gives `WorkerRecord.endpoints` of it, `endpointFaults` what is wrong with it. Empty: none. Maybe a view. */
+  /** `decodeEndpoints` gives `WorkerRecord.endpoints` of it, `endpointFaults` what is wrong with it. Empty: no entry. Maybe a view. */
   readonly endpoints: Uint8Array;
   readonly gatekeeper: boolean;
 }
@@ -204,13 +204,16 @@ export interface BlockView {
 export interface WorkersMark {
   readonly workers: KnownMap;
   readonly endpoints: KnownMap;
+  /** Who has endpoints there and is not registered. */
+  readonly orphans: ReadonlySet<Hex>;
 }
 
 /** What a reader of differences has of WorkerState already. */
 export interface KnownWorkers {
   has(id: Hex): boolean;
+  /** Whether `Endpoints` has an entry of a registered worker, be it without endpoints. */
   hasEndpoints(id: Hex): boolean;
-  /** All ids for which one of the two is true. */
+  /** All ids that it has. */
   ids(): Iterable<Hex>;
 }
 
@@ -223,7 +226,7 @@ export interface WorkersDifference {
   readonly mark: WorkersMark;
   /** undefined: not registered any more. */
   readonly infos: ReadonlyMap<Hex, WorkerEssentials | undefined>;
-  /** As `WorkerFields.endpoints`. Empty: none any more. */
+  /** As `WorkerFields.endpoints`. Empty: no entry any more. */
   readonly endpoints: ReadonlyMap<Hex, Uint8Array>;
   /** All of them. */
   readonly gatekeepers: ReadonlySet<Hex>;

@@ -92,7 +92,7 @@ describe('RowsWriter', () => {
               endpoints: endpoints === null ? undefined : encoded(endpoints),
               gatekeeper,
             });
-            const bounded = boundEndpoints(endpoints ?? new Uint8Array(0));
+            const bounded = endpoints === null ? new Uint8Array(0) : boundEndpoints(endpoints);
             return packRow({ identity, ecdhKey, runtimeVersion, confidenceLevel, gatekeeper, endpoints: bounded });
           });
           const packed = rows.finish();

@@ -123,7 +123,7 @@ export interface SignedEndpoints {
 /** Endpoints signed at the chain's present time. */
 export async function signedEndpoints(
   chain: Chain,
-  worker: TestWorker,
+  worker: Omit<TestWorker, 'ecdhKey'>,
   endpoints: readonly string[],
 ): Promise<SignedEndpoints> {
   const { hash } = await chain.bestHead();

@@ -19,7 +19,6 @@ const gatekeeperKey = storagePrefix('PhalaRegistry', 'Gatekeeper');
 /** A page of records takes two requests. */
 const pagesInFlight = requestsInFlight / 2;
 const publicKeyLength = 32;
-const noEndpoints = new Uint8Array(0);
 
 export function createBlockView(
   storage: BlockStorage,
@@ -95,7 +94,7 @@ export function createBlockView(
       const gatekeeper = (await gatekeepers(signal)).has(info.identity);
       return {
         info,
-        endpoints: decodeEndpoints(boundEndpoints(list ?? noEndpoints)),
+        endpoints: list === undefined ? [] : decodeEndpoints(boundEndpoints(list)),
         gatekeeper,
       };
     },

@@ -12,7 +12,6 @@ const smallList = 4_096;
 
 const recordPrefix = new TextEncoder().encode('ecdh:');
 const none: readonly string[] = [];
-const noBytes = new Uint8Array(0);
 
 /** Variant of a list that {@link boundEndpoints} cut; none of the chain's. */
 const cutVariant = 255;
@@ -63,13 +62,11 @@ export function endpointFaults(bounded: Uint8Array): ReadonlyMap<string, string>
 }
 
 /**
- * Of a value in `Endpoints`: what {@link decodeEndpoints} and {@link endpointFaults} read, at most some 150 kB. Empty
- * where the list is.
+ * Of a value in `Endpoints`: what {@link decodeEndpoints} and {@link endpointFaults} read, at most some 150 kB. Never
+ * empty, so that a list without endpoints differs from none.
  */
 export function boundEndpoints(bytes: Uint8Array): Uint8Array {
-  const isList = bytes[0] === 0;
-  if (bytes.length === 0 || (isList && bytes.length === 2 && bytes[1] === 0)) return noBytes;
-  if (isList && bytes.length <= smallList) return bytes;
+  if (bytes[0] === 0 && bytes.length <= smallList) return bytes;
   const { texts, leftOut, isDamaged } = chainList(bytes);
   const writer = new Writer()
     .u8(cutVariant)
@@ -86,7 +83,7 @@ export const boundsOverhead = 16;
 /** As {@link boundEndpoints} of the bytes between two places, written there; gives where it ends. */
 export function boundInPlace(bytes: Uint8Array, start: number, end: number): number {
   const length = end - start;
-  if (bytes[start] === 0 && length <= smallList && !(length === 2 && bytes[start + 1] === 0)) return end;
+  if (length > 0 && bytes[start] === 0 && length <= smallList) return end;
   const bounded = boundEndpoints(bytes.subarray(start, end));
   bytes.set(bounded, start);
   return start + bounded.length;

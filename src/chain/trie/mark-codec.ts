@@ -1,24 +1,29 @@
-import { Reader, Writer } from '../../codec/index.ts';
+import { fromHex, Reader, toHex, Writer, type Hex } from '../../codec/index.ts';
 import type { WorkersMark } from '../chain.ts';
 import { bitCount, type KnownBranch, type KnownMap } from './known-map.ts';
 
 const hashLength = 32;
+const idLength = 32;
 const children = 16;
 
 /** For a store: what {@link decodeMark} reads. */
-export function encodeMark({ workers, endpoints }: WorkersMark): Uint8Array {
+export function encodeMark({ workers, endpoints, orphans }: WorkersMark): Uint8Array {
   const writer = new Writer();
   encodeMap(writer, workers);
   encodeMap(writer, endpoints);
+  writer.u32(orphans.size);
+  for (const id of orphans) writer.raw(fromHex(id));
   return writer.finish();
 }
 
 /** Throws truncated, trailing-bytes. What it gives are views of the bytes. */
 export function decodeMark(bytes: Uint8Array): WorkersMark {
   const reader = new Reader(bytes, 'The mark', true);
-  const mark = { workers: decodeMap(reader), endpoints: decodeMap(reader) };
+  const [workers, endpoints] = [decodeMap(reader), decodeMap(reader)];
+  const orphans = new Set<Hex>();
+  for (let left = reader.u32(); left > 0; left--) orphans.add(toHex(reader.fixed(idLength)));
   reader.end();
-  return mark;
+  return { workers, endpoints, orphans };
 }
 
 function encodeMap(writer: Writer, { rootHash, count, branches }: KnownMap): void {

@@ -30,6 +30,7 @@ const keysOfEveryBlock = [workersPrefix, endpointsPrefix, gatekeeperKey, lastUpg
 export const nothingRead: WorkersMark = {
   workers: emptyMap,
   endpoints: emptyMap,
+  orphans: new Set(),
 };
 
 export interface ProvenWorkersParts {
@@ -44,6 +45,12 @@ interface ProvenBlockState {
   readonly endpoints: MapChanges;
   readonly gatekeeper: Uint8Array | undefined;
   readonly lastUpgrade: Uint8Array | undefined;
+}
+
+/** The workers of a range of keys. */
+interface Joined {
+  readonly rows: WorkerRows;
+  readonly orphans: readonly Hex[];
 }
 
 /** WorkerState by proofs: all of it, and what is different in a later (or earlier) block. */
@@ -108,14 +115,11 @@ export function createProvenWorkers(parts: ProvenWorkersParts): ProvenWorkers {
   const changes: ProvenWorkers['changes'] = async (mark, head, known, signal) => {
     const state = await stateAt(head, mark.workers, mark.endpoints, signal);
     const gatekeepers = decoded(head, 'PhalaRegistry.Gatekeeper', () => readIds(state.gatekeeper));
-    const next: WorkersMark = {
-      workers: state.workers.map,
-      endpoints: state.endpoints.map,
-    };
+    const maps = { workers: state.workers.map, endpoints: state.endpoints.map };
     const infos = new Map<Hex, WorkerEssentials | undefined>();
     const endpoints = new Map<Hex, Uint8Array>();
     if (state.workers.parts.length + state.endpoints.parts.length === 0)
-      return { mark: next, infos, endpoints, gatekeepers };
+      return { mark: { ...maps, orphans: mark.orphans }, infos, endpoints, gatekeepers };
 
     const layout = await layoutAt(head, state.lastUpgrade, signal);
     const workerSlot = (id: Hex): string => digitsOf(layout.workerKey(fromHex(id))).slice(workersPrefix.length);
@@ -126,22 +130,25 @@ export function createProvenWorkers(parts: ProvenWorkersParts): ProvenWorkers {
     for (const { entries } of state.endpoints.parts)
       for (const [key, value] of entries) endpoints.set(idOf(key), boundEndpoints(value));
     for (const id of goneFrom(state.workers.parts, known, idOf, workerSlot)) infos.set(id, undefined);
-    const withEndpoints = {
-      has: (id: Hex) => known.hasEndpoints(id),
-      ids: () => known.ids(),
-    };
-    for (const id of goneFrom(state.endpoints.parts, withEndpoints, idOf, endpointSlot)) endpoints.set(id, noEndpoints);
+    const hadEndpoints = (id: Hex): boolean => known.hasEndpoints(id) || mark.orphans.has(id);
+    const listed = { has: hadEndpoints, ids: () => [...known.ids(), ...mark.orphans] };
+    for (const id of goneFrom(state.endpoints.parts, listed, idOf, endpointSlot)) endpoints.set(id, noEndpoints);
 
     // What a worker published before it was (again) registered did not change with its registration.
-    const wanted = [...infos.keys()].filter(
-      (id) => infos.get(id) !== undefined && !known.has(id) && !known.hasEndpoints(id) && !endpoints.has(id),
-    );
-    const values = wanted.length === 0 ? [] : await proofs.values(head, wanted.map(endpointKey), signal);
-    wanted.forEach((id, i) => {
+    const isRegistered = (id: Hex): boolean => (infos.has(id) ? infos.get(id) !== undefined : known.has(id));
+    const adopted = [...infos.keys()].filter((id) => isRegistered(id) && mark.orphans.has(id) && !endpoints.has(id));
+    const values = adopted.length === 0 ? [] : await proofs.values(head, adopted.map(endpointKey), signal);
+    adopted.forEach((id, i) => {
       const value = values[i];
       if (value !== undefined) endpoints.set(id, boundEndpoints(value));
     });
-    return { mark: next, infos, endpoints, gatekeepers };
+    const hasEndpoints = (id: Hex): boolean =>
+      endpoints.has(id) ? endpoints.get(id) !== noEndpoints : hadEndpoints(id);
+    const orphans = new Set(mark.orphans);
+    for (const id of [...infos.keys(), ...endpoints.keys()])
+      if (!isRegistered(id) && hasEndpoints(id)) orphans.add(id);
+      else orphans.delete(id);
+    return { mark: { ...maps, orphans }, infos, endpoints, gatekeepers };
   };
 
   const snapshot: ProvenWorkers['snapshot'] = async (head, take, signal) => {
@@ -150,20 +157,22 @@ export function createProvenWorkers(parts: ProvenWorkersParts): ProvenWorkers {
     const layout = await layoutAt(head, lastUpgrade, signal);
     if (!layout.areMapsAlike)
       throw await proofs.unavailable('the runtime hashes the keys of the two maps in different ways', signal);
-    const rowsOf = (infos: Entries, lists: Entries): WorkerRows => {
+    const rowsOf = (infos: Entries, lists: Entries): Joined => {
       const rows = new RowsWriter(
         layout,
         infos.length,
         lists.reduce((sum, [, list]) => sum + list.length, 0),
       );
+      const orphans: Hex[] = [];
       let next = 0;
       for (const [digits, info] of infos) {
         const key: Hex = `0x${digits}`;
         const end = digits.slice(workersPrefix.length);
         // Both are in order.
-        while (next < lists.length && endOf(lists[next]) < end) next += 1;
-        const list = lists[next];
+        let list = lists[next];
+        for (; list !== undefined && endOf(list) < end; list = lists[++next]) orphans.push(idOf(list[0]));
         const endpoints = list !== undefined && endOf(list) === end ? list[1] : undefined;
+        if (endpoints !== undefined) next += 1;
         const gatekeeper = gatekeepers.size > 0 && gatekeepers.has(idOfKey(key));
         try {
           rows.add({ key, info, endpoints, gatekeeper });
@@ -171,11 +180,17 @@ export function createProvenWorkers(parts: ProvenWorkersParts): ProvenWorkers {
           throw unreadable(head, `PhalaRegistry.Workers at ${key}`, error);
         }
       }
-      return rows.finish();
+      for (const [key] of lists.slice(next)) orphans.push(idOf(key));
+      return { rows: rows.finish(), orphans };
     };
     const maps = { first: workersPrefix, second: endpointsPrefix };
-    const read = await readPair({ proofs, storage }, head, maps, rowsOf, take, signal);
-    return { mark: { workers: read.first, endpoints: read.second }, gatekeepers, isComplete: read.isComplete };
+    const orphans = new Set<Hex>();
+    const takeJoined = (joined: Joined): void => {
+      joined.orphans.forEach((id) => orphans.add(id));
+      take(joined.rows);
+    };
+    const read = await readPair({ proofs, storage }, head, maps, rowsOf, takeJoined, signal);
+    return { mark: { workers: read.first, endpoints: read.second, orphans }, gatekeepers, isComplete: read.isComplete };
   };
 
   const worker: ProvenWorkers['worker'] = async (head, id, signal) => {
@@ -204,8 +219,8 @@ function idOf(key: string): Hex {
 }
 
 /** What follows the prefix. */
-function endOf(entry: Entries[number] | undefined): string {
-  return entry?.[0].slice(endpointsPrefix.length) ?? '';
+function endOf([key]: Entries[number]): string {
+  return key.slice(endpointsPrefix.length);
 }
 
 function essentials(head: Head, layout: Layout, key: string, value: Uint8Array): WorkerEssentials {
