@@ -33,24 +33,30 @@ export function relayOptionsOf(settings: Settings) {
 
 /** How long and how much a mailbox keeps. */
 export function mailboxOptionsOf(settings: Settings): { readonly retentionMs: number; readonly quota: MailQuota } {
-  const { retention, mailboxMessages, mailboxMegabytes, mailGigabytes } = settings;
+  const { retention, mailGigabytes } = settings;
   return {
     retentionMs: retention * dayMs,
     quota: {
-      maxCount: mailboxMessages,
-      maxBytes: mailboxMegabytes * 2 ** 20,
+      ...boxQuotaOf(settings),
       ...(mailGigabytes !== undefined && { maxTotalBytes: mailGigabytes * 2 ** 30 }),
     },
   };
 }
 
 /** How much waits for other relays. */
-export function forwardQuotaOf({ mailboxMessages, mailboxMegabytes, forwardGigabytes, store }: Settings): MailQuota {
+export function forwardQuotaOf(settings: Settings): MailQuota {
+  const { forwardGigabytes, store } = settings;
   const gigabytes = forwardGigabytes ?? (store === 'lmdb' ? defaultForwardGigabytes : undefined);
+  return { ...boxQuotaOf(settings), ...(gigabytes !== undefined && { maxTotalBytes: gigabytes * 2 ** 30 }) };
+}
+
+function boxQuotaOf(settings: Settings): MailQuota {
+  const { mailboxMessages, mailboxMegabytes, mailboxSenderPart, mailboxStrangerPart } = settings;
   return {
     maxCount: mailboxMessages,
     maxBytes: mailboxMegabytes * 2 ** 20,
-    ...(gigabytes !== undefined && { maxTotalBytes: gigabytes * 2 ** 30 }),
+    senderPart: mailboxSenderPart,
+    strangerPart: mailboxStrangerPart,
   };
 }
 

@@ -56,6 +56,19 @@ export const settingsSchema = Type.Object({
   }),
   mailboxMessages: Type.Integer({ description: 'Messages that one mailbox holds', default: 100_000, minimum: 1 }),
   mailboxMegabytes: Type.Number({ description: 'MiB that one mailbox holds', default: 256, exclusiveMinimum: 0 }),
+  mailboxSenderPart: Type.Number({
+    description: 'Part of a mailbox that one sender may fill',
+    default: 0.25,
+    exclusiveMinimum: 0,
+    maximum: 1,
+  }),
+  mailboxStrangerPart: Type.Number({
+    description:
+      'From here on a mailbox takes only messages of registered workers and of those that --allow or --recipient names',
+    default: 0.5,
+    exclusiveMinimum: 0,
+    maximum: 1,
+  }),
   mailGigabytes: Type.Optional(
     Type.Number({
       description: 'GiB that all mailboxes hold; default: 64 with lmdb, what NATS gives with jetstream',

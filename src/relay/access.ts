@@ -1,6 +1,16 @@
 import type { Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
-import type { Access, RelayDirectory } from './relay-options.ts';
+import type { Access, RelayDirectory, RelayOptions } from './relay-options.ts';
+
+/**
+ * Whether room in mailboxes is kept for a sender: for workers of the chain, who can not be made by the thousand, and for
+ * those that are named to the relay. Without a chain nobody is a stranger.
+ */
+export function createKnown({ access, recipients, workerState }: RelayOptions): (sender: Hex) => boolean {
+  if (workerState === undefined) return () => true;
+  const named = new Set([...(access?.allow ?? []), ...(recipients ?? [])]);
+  return (sender) => workerState.get(sender) !== undefined || named.has(sender);
+}
 
 /** Throws sender-refused. */
 export type Gate = (sender: Hex) => void;

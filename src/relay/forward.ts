@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { decodeForwarded, encodeForwarded, type Hex } from '../codec/index.ts';
 import { isRelayError, RelayError } from '../errors/index.ts';
+import type { Origin } from '../store/mail-quota.ts';
 import type { Mail, MailStore } from '../store/mail-store.ts';
 import type { Backoff } from './backoff.ts';
 import { EndpointHealth } from './endpoint-health.ts';
@@ -76,11 +77,11 @@ class StoredForwarder implements Forwarder {
     this.#scheduler = this.#schedule();
   }
 
-  async add({ header, messageId, bytes }: Ingested, hops: number): Promise<Queued> {
+  async add({ header, messageId, bytes }: Ingested, hops: number, origin: Origin): Promise<Queued> {
     const { store } = this.#options;
     this.#checkReachable(header.to);
     const forwarded = encodeForwarded({ hops, signedEnvelope: bytes });
-    const { duplicate } = await store.append(header.to, messageId, forwarded);
+    const { duplicate } = await store.append(header.to, messageId, forwarded, origin);
     if (duplicate) return this.#recent.get(messageId) === hops ? 'again' : 'before';
     this.#recent.set(messageId, hops);
     this.#scheduler.wake(header.to);

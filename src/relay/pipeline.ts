@@ -1,5 +1,6 @@
 import type { Hex } from '../codec/index.ts';
 import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
+import type { Origin } from '../store/mail-quota.ts';
 import type { MailStore } from '../store/mail-store.ts';
 import type { Gate } from './access.ts';
 import { InFlight } from './in-flight.ts';
@@ -46,7 +47,7 @@ export type Queued = 'queued' | 'again' | 'before';
 /** Durable queue towards other relays. */
 export interface ForwardQueue {
   /** Resolves when it is queued durably. */
-  add(message: Ingested, hops: number): Promise<Queued>;
+  add(message: Ingested, hops: number, origin: Origin): Promise<Queued>;
 }
 
 export interface PipelineParts {
@@ -59,6 +60,8 @@ export interface PipelineParts {
   readonly forward: ForwardQueue | undefined;
   /** Throws sender-refused for one whose messages are not forwarded. */
   readonly forwardGate: Gate;
+  /** Whether room is kept for a sender. */
+  readonly isKnown: (sender: Hex) => boolean;
   readonly verify: VerifyOptions;
   readonly limits: RelayLimits;
   readonly metrics: Metrics;
@@ -177,17 +180,19 @@ export class Pipeline {
   }
 
   async #pass(message: Ingested, route: Route, hops: number): Promise<MessageStatus> {
-    const { mailStore, local, forward, genesisHash } = this.#parts;
+    const { mailStore, local, forward, genesisHash, isKnown } = this.#parts;
     if (route.kind === 'local' && local !== undefined)
       return handOver(message, local, { genesisHash, isForwarded: hops > 0 });
-    if (route.kind === 'forward' && forward !== undefined) return this.#forward(message, forward, hops);
-    const { duplicate } = await mailStore.append(message.header.to, message.messageId, message.bytes);
+    const { from, to } = message.header;
+    const origin = { sender: from, isKnown: isKnown(from) };
+    if (route.kind === 'forward' && forward !== undefined) return this.#forward(message, origin, forward, hops);
+    const { duplicate } = await mailStore.append(to, message.messageId, message.bytes, origin);
     return duplicate ? 'duplicate' : 'stored';
   }
 
-  async #forward(message: Ingested, forward: ForwardQueue, hops: number): Promise<MessageStatus> {
+  async #forward(message: Ingested, origin: Origin, forward: ForwardQueue, hops: number): Promise<MessageStatus> {
     if (hops >= maxHops) throw new RelayError('too-many-hops', { details: { hops: hops + 1, max: maxHops } });
-    const queued = await forward.add(message, hops + 1);
+    const queued = await forward.add(message, hops + 1, origin);
     if (queued === 'queued') return 'forwarded';
     // From its sender it is a retry; from a relay it is one after a lost answer, or it went in a circle.
     if (hops > 0 && queued === 'before')

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { pino, type Logger } from 'pino';
 import { createVerifier, ready as cryptoReady, verify, type Verifier } from '../crypto/index.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
-import { createGate } from './access.ts';
+import { createGate, createKnown } from './access.ts';
 import { createForwarder, type Forwarder } from './forward.ts';
 import { createFastify, secureOptions } from './http-server.ts';
 import { addInfoRoutes } from './info-routes.ts';
@@ -192,6 +192,7 @@ class FastifyRelay implements Relay {
       ...{ genesisHash, mailStore, router, local, forward },
       ingest: this.#ingest,
       gate: createGate(access, workerState),
+      isKnown: createKnown(this.#options),
       forwardGate: createGate({ registeredOnly: forwardFor === 'registered' }, workerState),
       verify: this.#verify,
       limits: this.#limits,

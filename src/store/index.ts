@@ -9,6 +9,7 @@ export { openJetStreamMailStore } from './jetstream-mail-store.ts';
 export type { JetStreamMailStoreOptions } from './jetstream/options.ts';
 export { openLmdbMailStore } from './lmdb-mail-store.ts';
 export type { LmdbMailStoreOptions } from './lmdb-mail-store.ts';
-export type { MailQuota, MailStore } from './mail-store.ts';
+export type { MailQuota } from './mail-quota.ts';
+export type { MailStore } from './mail-store.ts';
 export { openMemoryStore } from './memory-store.ts';
 export type { Entry, Expectation, KeyRange, TransactionalStore, Write } from './transactional-store.ts';

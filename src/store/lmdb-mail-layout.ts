@@ -1,32 +1,37 @@
 import type { Hex } from '../codec/index.ts';
+import type { Fill } from './mail-quota.ts';
 
 /*
  * Layout of the environment, all integers big-endian so that keys sort as numbers:
- *   mail   recipient(32) ‖ cursor(u64)     → storedAt(u64) ‖ messageId(32) ‖ bytes
- *   boxes  recipient(32)                   → last(u64) ‖ acknowledged(u64) ‖ count(u64) ‖ bytes(u64)
+ *   mail   recipient(32) ‖ cursor(u64)     → storedAt(u64) ‖ messageId(32) ‖ sender(32), 0: not counted ‖ bytes
+ *   boxes  recipient(32)                   → last(u64) ‖ acknowledged(u64) ‖ count(u64) ‖ bytes(u64), while there is mail
+ *   shares recipient(32) ‖ sender(32)      → count(u64) ‖ bytes(u64), while there is mail
  *   ids    messageId(32)                   → cursor(u64)
  *   byAge  storedAt(u64) ‖ messageId(32)   → that id and those of the same transaction, 32 bytes each
- *   meta   "generation" | "totals"         → 16 bytes | count(u64) ‖ bytes(u64)
+ *   meta   "generation"                    → 16 bytes
+ *          "totals"                        → count(u64) ‖ bytes(u64) ‖ boxes(u64) ‖ floor(u64)
  *          "layout" | "trial"              → version(u8) | what was last written to see whether it can be
  */
 
 /** Of the layout above; folders of another one are refused. */
-export const layoutVersion = 2;
+export const layoutVersion = 3;
 
-/** One mailbox: its counters. Kept when the mailbox is empty, so that cursors never start again. */
-export interface Box {
+/** One mailbox: its counters. */
+export interface Box extends Fill {
   last: bigint;
   acknowledged: bigint;
-  count: number;
-  bytes: number;
 }
 
-export interface Totals {
-  count: number;
-  bytes: number;
+export interface Totals extends Fill {
+  /** Mailboxes that are not empty. */
+  boxes: number;
+  /** The last cursor of any mailbox that was forgotten when it was empty: where a new one begins. */
+  floor: bigint;
 }
 
-export const mailOverhead = 8 + 32;
+export const mailOverhead = 8 + 32 + 32;
+/** Of a message that counts for nobody. */
+export const noSender = Buffer.alloc(32);
 
 export function idKey(id: Hex): Buffer {
   return Buffer.from(id.slice(2), 'hex');
@@ -52,16 +57,25 @@ export function u64(value: bigint): Buffer {
   return bytes;
 }
 
-export function encodeMail(storedAt: number, id: Uint8Array, bytes: Uint8Array): Buffer {
+export function encodeMail(storedAt: number, id: Uint8Array, sender: Uint8Array, bytes: Uint8Array): Buffer {
   const value = Buffer.allocUnsafe(mailOverhead + bytes.length);
   value.writeBigUInt64BE(BigInt(Math.trunc(storedAt)));
   value.set(id, 8);
+  value.set(sender, 40);
   value.set(bytes, mailOverhead);
   return value;
 }
 
 export function mailStoredAt(value: Buffer): number {
   return Number(value.readBigUInt64BE());
+}
+
+export function mailId(value: Buffer): Buffer {
+  return value.subarray(8, 40);
+}
+
+export function mailSender(value: Buffer): Buffer {
+  return value.subarray(40, mailOverhead);
 }
 
 export function encodeBox({ last, acknowledged, count, bytes }: Box): Buffer {
@@ -73,8 +87,7 @@ export function encodeBox({ last, acknowledged, count, bytes }: Box): Buffer {
   return value;
 }
 
-export function decodeBox(value: Buffer | undefined): Box {
-  if (value === undefined) return { last: 0n, acknowledged: 0n, count: 0, bytes: 0 };
+export function decodeBox(value: Buffer): Box {
   return {
     last: value.readBigUInt64BE(),
     acknowledged: value.readBigUInt64BE(8),
@@ -83,11 +96,28 @@ export function decodeBox(value: Buffer | undefined): Box {
   };
 }
 
-export function encodeTotals({ count, bytes }: Totals): Buffer {
-  return Buffer.concat([u64(BigInt(count)), u64(BigInt(bytes))]);
+/** One that is empty. */
+export function newBox({ floor }: Totals): Box {
+  return { last: floor, acknowledged: floor, count: 0, bytes: 0 };
+}
+
+export function encodeFill({ count, bytes }: Fill): Buffer {
+  const value = Buffer.allocUnsafe(16);
+  value.writeBigUInt64BE(BigInt(count));
+  value.writeBigUInt64BE(BigInt(bytes), 8);
+  return value;
+}
+
+export function decodeFill(value: Buffer | undefined): Fill {
+  if (value === undefined) return { count: 0, bytes: 0 };
+  return { count: Number(value.readBigUInt64BE()), bytes: Number(value.readBigUInt64BE(8)) };
+}
+
+export function encodeTotals({ boxes, floor, ...fill }: Totals): Buffer {
+  return Buffer.concat([encodeFill(fill), u64(BigInt(boxes)), u64(floor)]);
 }
 
 export function decodeTotals(value: Buffer | undefined): Totals {
-  if (value === undefined) return { count: 0, bytes: 0 };
-  return { count: Number(value.readBigUInt64BE()), bytes: Number(value.readBigUInt64BE(8)) };
+  if (value === undefined) return { count: 0, bytes: 0, boxes: 0, floor: 0n };
+  return { ...decodeFill(value), boxes: Number(value.readBigUInt64BE(16)), floor: value.readBigUInt64BE(24) };
 }

@@ -5,7 +5,8 @@ import * as layout from './lmdb-mail-layout.ts';
 import { mailRange } from './lmdb-mail-range.ts';
 import { openMailTables, type MailTables, type OpenMailTables } from './lmdb-mail-tables.ts';
 import { chunk, MailWriter } from './lmdb-mail-writer.ts';
-import { defaultQuota, defaultTimes, warnOfFailure, type BackgroundFailure, type MailQuota } from './mail-store.ts';
+import { defaultQuota, type MailQuota, type Origin } from './mail-quota.ts';
+import { defaultTimes, warnOfFailure, type BackgroundFailure } from './mail-store.ts';
 import type { Appended, Mail, MailboxStats, MailStore, MailStoreTotals, ReadLimit } from './mail-store.ts';
 import { Readers } from './readers.ts';
 import { Wakers } from './wakers.ts';
@@ -80,8 +81,8 @@ class LmdbMailStore implements MailStore {
     this.#sweeper.unref();
   }
 
-  async append(recipient: Hex, messageId: Hex, bytes: Uint8Array): Promise<Appended> {
-    const appended = await this.#writer.append(recipient, messageId, bytes);
+  async append(recipient: Hex, messageId: Hex, bytes: Uint8Array, origin?: Origin): Promise<Appended> {
+    const appended = await this.#writer.append(recipient, messageId, bytes, origin);
     if (!appended.duplicate) this.#wakers.wake(recipient);
     return appended;
   }
@@ -94,7 +95,7 @@ class LmdbMailStore implements MailStore {
       found.push({
         cursor: key.readBigUInt64BE(32),
         storedAt: layout.mailStoredAt(value),
-        messageId: toHex(value.subarray(8, layout.mailOverhead)),
+        messageId: toHex(layout.mailId(value)),
         bytes: value.subarray(layout.mailOverhead),
       });
       room -= value.length;
@@ -108,11 +109,12 @@ class LmdbMailStore implements MailStore {
   }
 
   async stats(recipient: Hex): Promise<MailboxStats> {
-    return layout.decodeBox(this.#tables.boxes.get(layout.idKey(recipient)));
+    return this.#writer.box(recipient);
   }
 
   async totals(): Promise<MailStoreTotals> {
-    return { recipients: this.#tables.boxes.getKeysCount(), ...this.#writer.totals() };
+    const { boxes: recipients, count, bytes } = this.#writer.totals();
+    return { recipients, count, bytes };
   }
 
   check(): Promise<void> {
@@ -122,11 +124,11 @@ class LmdbMailStore implements MailStore {
   async *recipients(): AsyncIterable<Hex> {
     let start = Buffer.alloc(32);
     for (;;) {
-      const page = [...this.#tables.boxes.getRange({ start, limit: chunk })];
-      for (const { key, value } of page) if (layout.decodeBox(value).count > 0) yield toHex(key);
+      const page = [...this.#tables.boxes.getKeys({ start, limit: chunk })];
+      for (const key of page) yield toHex(key);
       const last = page.at(-1);
       if (last === undefined || page.length < chunk) return;
-      start = Buffer.concat([last.key, Buffer.of(0)]);
+      start = Buffer.concat([last, Buffer.of(0)]);
       // A long list must not hold up appends.
       await new Promise(setImmediate);
     }

@@ -10,6 +10,7 @@ export type Binary = Database<Buffer, Buffer>;
 export interface MailTables {
   readonly mail: Binary;
   readonly boxes: Binary;
+  readonly shares: Binary;
   readonly ids: Binary;
   readonly byAge: Binary;
   readonly meta: Binary;
@@ -44,7 +45,10 @@ export async function openMailTables(
   });
   try {
     const db = (name: string): Binary => env.openDB<Buffer, Buffer>({ name, ...binary });
-    const tables = { mail: db('mail'), boxes: db('boxes'), ids: db('ids'), byAge: db('byAge'), meta: db('meta') };
+    const tables = {
+      ...{ mail: db('mail'), boxes: db('boxes'), shares: db('shares') },
+      ...{ ids: db('ids'), byAge: db('byAge'), meta: db('meta') },
+    };
     await env.transaction(() => {
       if (tables.meta.get(generationKey) !== undefined) return;
       tables.meta.putSync(generationKey, Buffer.from(random(16)));

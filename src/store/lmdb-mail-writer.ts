@@ -6,7 +6,8 @@ import { throwCommitCause } from './lmdb-environment.ts';
 import * as layout from './lmdb-mail-layout.ts';
 import { mailRange } from './lmdb-mail-range.ts';
 import type { MailTables } from './lmdb-mail-tables.ts';
-import type { Appended, MailQuota } from './mail-store.ts';
+import { whyFull, type Fill, type MailQuota, type Origin } from './mail-quota.ts';
+import type { Appended } from './mail-store.ts';
 
 export interface MailWriterOptions {
   readonly quota: Required<MailQuota>;
@@ -31,7 +32,7 @@ export class MailWriter {
   readonly #now: () => number;
   readonly #commits: GroupCommit;
   // Of the transaction that is being built: counters are written once for all its appends.
-  #boxes = new Map<Hex, layout.Box>();
+  #boxes = new Map<Hex, OpenBox>();
   #totals: layout.Totals | undefined;
   #ids: Buffer[] = [];
 
@@ -55,8 +56,8 @@ export class MailWriter {
   }
 
   /** Throws mailbox-full, too. */
-  append(recipient: Hex, messageId: Hex, bytes: Uint8Array): Promise<Appended> {
-    return this.#commits.run(() => this.#append(recipient, messageId, bytes));
+  append(recipient: Hex, messageId: Hex, bytes: Uint8Array, origin?: Origin): Promise<Appended> {
+    return this.#commits.run(() => this.#append(recipient, messageId, bytes, origin));
   }
 
   async ack(recipient: Hex, upTo: bigint): Promise<void> {
@@ -92,6 +93,12 @@ export class MailWriter {
     return layout.decodeTotals(this.#tables.meta.get(totalsKey));
   }
 
+  /** As it is stored; what is new of an empty mailbox begins where the last one that was forgotten ended. */
+  box(recipient: Hex): layout.Box {
+    const stored = this.#tables.boxes.get(layout.idKey(recipient));
+    return stored === undefined ? layout.newBox(this.totals()) : layout.decodeBox(stored);
+  }
+
   /** Settles what was given, takes nothing more. */
   close(): Promise<void> {
     return this.#commits.close();
@@ -99,28 +106,29 @@ export class MailWriter {
 
   // The rest runs inside a write transaction.
 
-  #append(recipient: Hex, messageId: Hex, bytes: Uint8Array): Appended {
+  #append(recipient: Hex, messageId: Hex, bytes: Uint8Array, origin?: Origin): Appended {
     const id = layout.idKey(messageId);
     const known = this.#tables.ids.get(id);
     if (known !== undefined) return { cursor: known.readBigUInt64BE(), duplicate: true };
+    const sender = origin === undefined ? layout.noSender : layout.idKey(origin.sender);
     const box = this.#box(recipient);
     const totals = this.#loadTotals();
-    this.#checkQuota(recipient, box, totals, bytes.length);
-    const storedAt = this.#now();
+    const { maxTotalBytes } = this.#quota;
+    const share = origin && this.#share(box, sender);
+    const reason =
+      totals.bytes + bytes.length > maxTotalBytes
+        ? `the relay keeps ${maxTotalBytes} bytes in all`
+        : whyFull(this.#quota, box, bytes.length, origin, share);
+    if (reason !== undefined) throw new RelayError('mailbox-full', { details: { recipient, reason } });
     box.last += 1n;
-    count(box, totals, 1, bytes.length);
-    this.#tables.mail.putSync(layout.mailKey(recipient, box.last), layout.encodeMail(storedAt, id, bytes));
+    change(box, 1, bytes.length);
+    change(totals, 1, bytes.length);
+    if (share !== undefined) change(share, 1, bytes.length);
+    const value = layout.encodeMail(this.#now(), id, sender, bytes);
+    this.#tables.mail.putSync(layout.mailKey(recipient, box.last), value);
     this.#tables.ids.putSync(id, layout.u64(box.last));
     this.#ids.push(id);
     return { cursor: box.last, duplicate: false };
-  }
-
-  #checkQuota(recipient: Hex, box: layout.Box, totals: layout.Totals, size: number): void {
-    const { maxCount, maxBytes, maxTotalBytes } = this.#quota;
-    const full = (reason: string): RelayError => new RelayError('mailbox-full', { details: { recipient, reason } });
-    if (box.count >= maxCount) throw full(`it holds ${box.count} messages, ${maxCount} are kept`);
-    if (box.bytes + size > maxBytes) throw full(`it holds ${box.bytes} bytes, ${maxBytes} are kept`);
-    if (totals.bytes + size > maxTotalBytes) throw full(`the relay keeps ${maxTotalBytes} bytes in all`);
   }
 
   /** True where more is left to delete. */
@@ -144,13 +152,17 @@ export class MailWriter {
     return this.#delete(this.#box(recipient), old).count;
   }
 
-  #delete(box: layout.Box, entries: readonly { readonly key: Buffer; readonly value: Buffer }[]) {
+  #delete(box: OpenBox, entries: readonly { readonly key: Buffer; readonly value: Buffer }[]) {
     const totals = this.#loadTotals();
     let last = 0n;
     for (const { key, value } of entries) {
       last = key.readBigUInt64BE(32);
       this.#tables.mail.removeSync(key);
-      count(box, totals, -1, layout.mailOverhead - value.length);
+      const sender = layout.mailSender(value);
+      const bytes = layout.mailOverhead - value.length;
+      change(box, -1, bytes);
+      change(totals, -1, bytes);
+      if (!sender.equals(layout.noSender)) change(this.#share(box, sender), -1, bytes);
     }
     return { count: entries.length, last };
   }
@@ -169,10 +181,27 @@ export class MailWriter {
     return ids.length;
   }
 
-  #box(recipient: Hex): layout.Box {
-    const loaded = this.#boxes.get(recipient) ?? layout.decodeBox(this.#tables.boxes.get(layout.idKey(recipient)));
-    this.#boxes.set(recipient, loaded);
-    return loaded;
+  #box(recipient: Hex): OpenBox {
+    const open = this.#boxes.get(recipient);
+    if (open !== undefined) return open;
+    const key = layout.idKey(recipient);
+    const stored = this.#tables.boxes.get(key);
+    const totals = this.#loadTotals();
+    const box = stored === undefined ? layout.newBox(totals) : layout.decodeBox(stored);
+    const opened = { ...box, key, isStored: stored !== undefined, shares: new Map<string, OpenShare>() };
+    this.#boxes.set(recipient, opened);
+    return opened;
+  }
+
+  /** What the mailbox holds of a sender. */
+  #share({ key: recipient, shares }: OpenBox, sender: Buffer): OpenShare {
+    const name = sender.toString('latin1');
+    const open = shares.get(name);
+    if (open !== undefined) return open;
+    const key = Buffer.concat([recipient, sender]);
+    const share = { ...layout.decodeFill(this.#tables.shares.get(key)), key };
+    shares.set(name, share);
+    return share;
   }
 
   #loadTotals(): layout.Totals {
@@ -186,15 +215,39 @@ export class MailWriter {
   }
 
   #writeCounters(): void {
-    for (const [recipient, box] of this.#boxes)
-      if (box.last > 0n) this.#tables.boxes.putSync(layout.idKey(recipient), layout.encodeBox(box));
-    if (this.#totals !== undefined) this.#tables.meta.putSync(totalsKey, layout.encodeTotals(this.#totals));
+    const { shares, meta } = this.#tables;
+    for (const box of this.#boxes.values()) {
+      this.#writeBox(box);
+      for (const { key, ...fill } of box.shares.values())
+        if (fill.count > 0) shares.putSync(key, layout.encodeFill(fill));
+        else shares.removeSync(key);
+    }
+    if (this.#totals !== undefined) meta.putSync(totalsKey, layout.encodeTotals(this.#totals));
+  }
+
+  /** One that is empty leaves nothing behind but where the next one begins: a cursor is never given twice. */
+  #writeBox(box: OpenBox): void {
+    const totals = this.#loadTotals();
+    const isEmpty = box.count === 0;
+    if (!isEmpty) this.#tables.boxes.putSync(box.key, layout.encodeBox(box));
+    else if (box.isStored) this.#tables.boxes.removeSync(box.key);
+    if (isEmpty && box.last > totals.floor) totals.floor = box.last;
+    totals.boxes += Number(!isEmpty) - Number(box.isStored);
   }
 }
 
-function count(box: layout.Box, totals: layout.Totals, messages: number, bytes: number): void {
-  for (const counter of [box, totals]) {
-    counter.count += messages;
-    counter.bytes += bytes;
-  }
+/** A mailbox that a transaction changes, with what it holds of each sender. */
+interface OpenBox extends layout.Box {
+  readonly key: Buffer;
+  readonly isStored: boolean;
+  readonly shares: Map<string, OpenShare>;
+}
+
+interface OpenShare extends Fill {
+  readonly key: Buffer;
+}
+
+function change(fill: Fill, messages: number, bytes: number): void {
+  fill.count += messages;
+  fill.bytes += bytes;
 }

@@ -1,5 +1,6 @@
 import type { Hex } from '../codec/index.ts';
 import type { RelayError } from '../errors/index.ts';
+import type { Origin } from './mail-quota.ts';
 
 /** One message in a mailbox. */
 export interface Mail {
@@ -30,32 +31,20 @@ export interface MailboxStats {
   readonly count: number;
   /** Of the unacknowledged messages. */
   readonly bytes: number;
-  /** 0n: none yet. */
+  /** Nothing up to here comes any more; 0n: none yet. */
   readonly acknowledged: bigint;
-  /** Of the newest message ever; 0n: none yet. */
+  /** Messages to come have greater cursors; 0n: none yet. */
   readonly last: bigint;
 }
 
 export interface MailStoreTotals {
-  /** Mailboxes that there ever were. */
+  /** Mailboxes with unacknowledged messages; a store may count one for a while after that. */
   readonly recipients: number;
   /** Unacknowledged messages. */
   readonly count: number;
   /** Of these; a store that knows only what it occupies on disk tells that. */
   readonly bytes: number;
 }
-
-/** Several processes on one store may each let through what they have under way. */
-export interface MailQuota {
-  /** Most unacknowledged messages of one recipient. Default 100 000. */
-  readonly maxCount?: number;
-  /** Most unacknowledged bytes of one recipient. Default 256 MiB. */
-  readonly maxBytes?: number;
-  /** Most unacknowledged bytes of all recipients. Default 64 GiB. */
-  readonly maxTotalBytes?: number;
-}
-
-export const defaultQuota = { maxCount: 100_000, maxBytes: 256 * 2 ** 20, maxTotalBytes: 64 * 2 ** 30 };
 
 /**
  * Told of what fails while nobody waits for it: a sweep, a look for other readers. Default: a warning of the process.
@@ -83,9 +72,10 @@ export interface MailStore extends AsyncDisposable {
   /**
    * Resolves when the message is durable. A `messageId` that was appended within the dedupe window (acknowledged or
    * not) is not stored again. Throws mailbox-full, then nothing was stored; mail-store-failed, then it may be stored all
-   * the same where the store is another machine's: appending it again tells.
+   * the same where the store is another machine's: appending it again tells. Without `origin` the mailbox is full when all
+   * of it is, whoever filled it.
    */
-  append(recipient: Hex, messageId: Hex, bytes: Uint8Array): Promise<Appended>;
+  append(recipient: Hex, messageId: Hex, bytes: Uint8Array, origin?: Origin): Promise<Appended>;
   /** Unacknowledged messages after a cursor, oldest first. */
   read(recipient: Hex, after: bigint, limit?: ReadLimit): Promise<Mail[]>;
   /** Deletes all messages up to and including the cursor; resolves when that is durable. Idempotent. */

@@ -40,7 +40,7 @@ describe('settings of a relay', () => {
     const day = 86_400_000;
     assert.deepEqual(mailboxOptionsOf(settingsOf()), {
       retentionMs: 30 * day,
-      quota: { maxCount: 100_000, maxBytes: 256 * 2 ** 20 },
+      quota: { maxCount: 100_000, maxBytes: 256 * 2 ** 20, senderPart: 0.25, strangerPart: 0.5 },
     });
   });
 

@@ -7,7 +7,7 @@ import type { catalogue } from '../../src/errors/index.ts';
 import type { Relay } from '../../src/relay/index.ts';
 import type { MailStore } from '../../src/store/mail-store.ts';
 import { until } from '../support/until.ts';
-import { alice, bob, carol, Cleanup, message, type TestMessage } from './support.ts';
+import { alice, bob, carol, Cleanup, message, type Entity, type TestMessage } from './support.ts';
 
 interface Answer {
   readonly status: number;
@@ -159,7 +159,7 @@ describe('relay: HTTP', () => {
   });
 
   it('refuses for a full mailbox, with the reason, and takes again when there is room', async () => {
-    const mailStore = await cleanup.store({ quota: { maxCount: 2 } });
+    const mailStore = await cleanup.store({ quota: { maxCount: 2, senderPart: 1 } });
     relay = await cleanup.relay({ mailStore });
     const statuses = [];
     for (let n = 0; n < 2; n++) statuses.push((await post(message(alice, bob).bytes)).status);
@@ -170,6 +170,23 @@ describe('relay: HTTP', () => {
     assert.match(String(answer.body['detail']), /2 messages/);
     await mailStore.ack(bob.identity, 1n);
     assert.equal((await post(third.bytes)).status, 202);
+  });
+
+  it('keeps room in a mailbox for workers of the chain, and leaves no sender all of it', async () => {
+    const workers = new Map([alice, bob].map(({ identity }) => [identity, { endpoints: [] }]));
+    const mailStore = await cleanup.store({ quota: { maxCount: 8, senderPart: 0.5, strangerPart: 0.25 } });
+    relay = await cleanup.relay({ mailStore, workerState: workers });
+    const full = async (from: Entity, reason: RegExp): Promise<void> => {
+      const answer = await post(message(from, bob).bytes);
+      refused(answer, 507, 'mailbox-full');
+      assert.match(String(answer.body['detail']), reason);
+    };
+    for (let n = 0; n < 2; n++) assert.equal((await post(message(carol, bob).bytes)).status, 202);
+    await full(carol, /2 messages, 2 are kept before the rest is left to known senders/);
+    for (let n = 0; n < 4; n++) assert.equal((await post(message(alice, bob).bytes)).status, 202);
+    await full(alice, /4 messages, 4 are kept of one sender/);
+    relay = await cleanup.relay({ mailStore, workerState: workers, access: { allow: [carol.identity] } });
+    assert.equal((await post(message(carol, bob).bytes)).status, 202);
   });
 
   it('tells failures of its own without their cause', async () => {

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { open } from 'lmdb';
 import { afterEach, beforeEach, describe, it } from 'mocha';
+import { toHex } from '../../src/codec/index.ts';
 import { openLmdbMailStore } from '../../src/store/lmdb-mail-store.ts';
 import { until } from '../support/until.ts';
 
@@ -35,6 +37,45 @@ describe('mail store in LMDB', () => {
     isBroken = false;
     now += 2_000;
     await until(async () => (await store.totals()).count === 0);
+  });
+
+  it('has nothing left of mailboxes that are empty, however they came to be, and gives no cursor twice', async () => {
+    let now = Date.now();
+    const recipients = Array.from({ length: 700 }, (_, n) =>
+      toHex(new Uint8Array(32).fill(n % 256).fill(n >> 8, 0, 1)),
+    );
+    const origin = { sender: recipient, isKnown: false };
+    let last = 0n;
+    {
+      await using store = await openLmdbMailStore({ path, retentionMs: 1_000, now: () => now });
+      for (const [n, each] of recipients.entries()) {
+        const messageId = toHex(new Uint8Array(32).fill(n % 256).fill(n >> 8, 30));
+        ({ cursor: last } = await store.append(each, messageId, Uint8Array.of(1), origin));
+      }
+      assert.equal((await store.totals()).recipients, recipients.length);
+      for (const each of recipients.slice(0, 350)) await store.ack(each, 2n ** 64n - 1n);
+      assert.equal((await store.totals()).recipients, 350);
+      now += 2_000;
+      assert.deepEqual(await store.sweep(), { expired: 350 });
+      assert.deepEqual(await store.totals(), { recipients: 0, count: 0, bytes: 0 });
+      const { acknowledged } = await store.stats(recipient);
+      assert.ok(acknowledged >= last);
+    }
+    const env = open({ path, maxDbs: 8 });
+    const [boxes, shares] = ['boxes', 'shares'].map((name) => env.openDB({ name, keyEncoding: 'binary' }));
+    assert.deepEqual([boxes?.getKeysCount(), shares?.getKeysCount()], [0, 0]);
+    await env.close();
+    await using store = await openLmdbMailStore({ path });
+    for (const each of recipients.slice(0, 3))
+      assert.ok(
+        (
+          await store.append(
+            each,
+            toHex(new Uint8Array(32).fill(0xee, 0, Number(each.slice(-1)) + 1)),
+            Uint8Array.of(1),
+          )
+        ).cursor > last,
+      );
   });
 
   it('keeps with the durability of the operating system what it took, when it is closed and opened', async () => {

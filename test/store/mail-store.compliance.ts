@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'mocha';
-import type { Hex } from '../../src/codec/index.ts';
+import { toHex, type Hex } from '../../src/codec/index.ts';
 import { isRelayError } from '../../src/errors/index.ts';
-import type { MailQuota, MailStore } from '../../src/store/mail-store.ts';
+import type { MailQuota, Origin } from '../../src/store/mail-quota.ts';
+import type { MailStore } from '../../src/store/mail-store.ts';
 
 export interface StoreUnderTest {
   /** Opens the same store again each time: what was stored before is there. */
@@ -18,6 +19,8 @@ export interface StoreUnderTest {
 const id = (n: number): Hex => `0x${n.toString(16).padStart(64, '0')}`;
 const alice = id(0xa11ce);
 const bob = id(0xb0b);
+const known = (n: number): Origin => ({ sender: toHex(new Uint8Array(32).fill(0x40 + n)), isKnown: true });
+const stranger = (n: number): Origin => ({ sender: toHex(new Uint8Array(32).fill(n)), isKnown: false });
 const message = (n: number): Uint8Array => new TextEncoder().encode(`message ${n}`);
 const texts = (mail: readonly { bytes: Uint8Array }[]): string[] =>
   mail.map(({ bytes }) => new TextDecoder().decode(bytes));
@@ -170,6 +173,49 @@ export function describeMailStore(name: string, make: () => Promise<StoreUnderTe
       await fill(alice, [1, 2]);
       await assert.rejects(store.append(alice, id(3), message(3)), (error) => isRelayError(error, 'mailbox-full'));
       await fill(bob, [4, 5]);
+    });
+
+    it('leaves room to others than the one who fills a mailbox, and takes more of that one when there is room', async () => {
+      await reopen({ quota: { maxCount: 8, senderPart: 0.25 } });
+      const [first, second] = [known(1), known(2)];
+      const append = (n: number, origin: Origin) => store.append(alice, id(n), message(n), origin);
+      const { cursor } = await append(1, first);
+      await append(2, first);
+      await assert.rejects(append(3, first), (error) => {
+        assert.ok(isRelayError(error, 'mailbox-full'));
+        return /2 messages.*of one sender/.test(error.message);
+      });
+      assert.equal((await append(1, first)).duplicate, true);
+      await append(4, second);
+      await store.append(bob, id(5), message(5), first);
+      await reopen({ quota: { maxCount: 8, senderPart: 0.25 } });
+      await assert.rejects(append(3, first), (error) => isRelayError(error, 'mailbox-full'));
+      await store.ack(alice, cursor);
+      assert.equal((await append(3, first)).duplicate, false);
+      assert.equal((await store.read(alice, 0n)).length, 3);
+    });
+
+    it('refuses by bytes of one sender', async () => {
+      await reopen({ quota: { maxBytes: 40, senderPart: 0.5 } });
+      for (const n of [1, 2]) await store.append(alice, id(n), message(n), known(1));
+      await assert.rejects(store.append(alice, id(3), message(3), known(1)), (error) =>
+        isRelayError(error, 'mailbox-full'),
+      );
+      for (const n of [4, 5]) await store.append(alice, id(n), message(n), known(2));
+    });
+
+    it('keeps room for known senders, however many strangers there are', async () => {
+      await reopen({ quota: { maxCount: 8, senderPart: 1, strangerPart: 0.5 } });
+      for (const n of range(1, 4)) await store.append(alice, id(n), message(n), stranger(n));
+      await assert.rejects(store.append(alice, id(5), message(5), stranger(5)), (error) => {
+        assert.ok(isRelayError(error, 'mailbox-full'));
+        return error.message.includes('known senders');
+      });
+      for (const n of range(6, 9)) await store.append(alice, id(n), message(n), known(6));
+      await assert.rejects(store.append(alice, id(10), message(10), known(7)), (error) =>
+        isRelayError(error, 'mailbox-full'),
+      );
+      assert.equal((await store.read(alice, 0n)).length, 8);
     });
 
     it('refuses by bytes of all, keeps what it took, and takes more when there is room', async () => {

@@ -1,20 +1,22 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
-import type { Appended, MailQuota } from '../mail-store.ts';
-import type { Mailbox, Mailboxes } from './mailboxes.ts';
+import { whyFull, type MailQuota, type Origin } from '../mail-quota.ts';
+import type { Appended } from '../mail-store.ts';
+import { changeMailbox, type Mailbox, type Mailboxes } from './mailboxes.ts';
 import type { MailboxStates } from './mailbox-states.ts';
 import { token } from './layout.ts';
 import { keyHeader, mailNote, markOf, noteHeader, storedAtOf } from './notes.ts';
 import { publishAtomically } from './atomic-batch.ts';
 import { codes, expectHeaders, type Published } from './publication.ts';
 import type { Shards } from './shard.ts';
+import { senderToken } from './shares.ts';
 
 export interface AppendParts {
   readonly shards: Shards;
   readonly mailboxes: Mailboxes;
   readonly states: MailboxStates;
-  readonly quota: Required<Pick<MailQuota, 'maxCount' | 'maxBytes'>>;
+  readonly quota: Required<MailQuota>;
   readonly dedupeMs: number;
   readonly now: () => number;
   /** Unlike that of any other process. */
@@ -33,6 +35,16 @@ interface Conditions {
   readonly anew: number;
   /** Sequence of its tombstone. */
   readonly expected: number;
+}
+
+/** What is to be appended. */
+interface Letter {
+  readonly recipient: Hex;
+  readonly id: Hex;
+  readonly bytes: Uint8Array;
+  readonly origin: Origin | undefined;
+  /** Whose room it takes; empty: nobody's. */
+  readonly sender: string;
 }
 
 interface Known {
@@ -55,7 +67,7 @@ export class Appender {
   }
 
   /** Throws mailbox-full, mail-store-failed. */
-  async append(recipient: Hex, id: Hex, bytes: Uint8Array): Promise<Appended> {
+  async append(recipient: Hex, id: Hex, bytes: Uint8Array, origin?: Origin): Promise<Appended> {
     const key = recipient + id;
     // Within an atomic batch JetStream would not see that two messages are the same.
     for (let first = this.#underWay.get(key); first !== undefined; first = this.#underWay.get(key)) {
@@ -63,54 +75,63 @@ export class Appender {
       const appended = await first.catch(() => undefined);
       if (appended !== undefined) return { cursor: appended.cursor, duplicate: true };
     }
-    const appending = this.#append(recipient, id, bytes).finally(() => this.#underWay.delete(key));
+    const sender = origin === undefined ? '' : senderToken(origin.sender);
+    const letter = { recipient, id, bytes, origin, sender };
+    const appending = this.#append(letter).finally(() => this.#underWay.delete(key));
     this.#underWay.set(key, appending);
     return appending;
   }
 
-  async #append(recipient: Hex, id: Hex, bytes: Uint8Array): Promise<Appended> {
-    const mailbox = await this.#reserve(recipient, bytes.length);
-    if (mailbox === undefined) return this.#refuse(recipient, id, bytes);
+  async #append(letter: Letter): Promise<Appended> {
+    const { recipient, bytes, sender } = letter;
+    const mailbox = await this.#reserve(letter);
+    if (mailbox === undefined) return this.#refuse(letter);
+    const taken = { sender, count: -1, bytes: -bytes.length };
     const { states } = this.#parts;
     try {
       if (!(await states.enlist(recipient, mailbox))) throw full(recipient, 'the store has no room');
-      const appended = await this.#store(recipient, id, bytes);
-      if (appended.duplicate) change(mailbox, -1, -bytes.length);
+      const appended = await this.#store(letter);
+      if (appended.duplicate) changeMailbox(mailbox, taken);
       else mailbox.last = Math.max(mailbox.last, Number(appended.cursor));
       return appended;
     } catch (error) {
-      change(mailbox, -1, -bytes.length);
+      changeMailbox(mailbox, taken);
       throw error;
     }
   }
 
   /** Counts what is under way too, or a crowd would get in at once. undefined: there is no room. */
-  async #reserve(recipient: Hex, size: number): Promise<Mailbox | undefined> {
+  async #reserve(letter: Letter): Promise<Mailbox | undefined> {
     const { mailboxes } = this.#parts;
+    const { recipient, bytes, sender } = letter;
+    const added = { sender, count: 1, bytes: bytes.length };
     const mailbox = await mailboxes.get(recipient);
-    if (this.#whyFull(mailbox, size) === undefined) return change(mailbox, 1, size);
+    if (this.#whyFull(mailbox, letter) === undefined) {
+      changeMailbox(mailbox, added);
+      return mailbox;
+    }
     const counted = this.#counted.get(mailbox) ?? performance.now();
     this.#counted.set(mailbox, counted);
     if (performance.now() - counted < recountMs) return undefined;
     const again = await mailboxes.reload(recipient);
-    return this.#whyFull(again, size) === undefined ? change(again, 1, size) : undefined;
+    if (this.#whyFull(again, letter) !== undefined) return undefined;
+    changeMailbox(again, added);
+    return again;
   }
 
-  #whyFull({ count, bytes }: Mailbox, size: number): string | undefined {
-    const { maxCount, maxBytes } = this.#parts.quota;
-    if (count >= maxCount) return `it holds ${count} messages, ${maxCount} are kept`;
-    if (bytes + size > maxBytes) return `it holds ${bytes} bytes, ${maxBytes} are kept`;
-    return undefined;
+  #whyFull(mailbox: Mailbox, { bytes, origin, sender }: Letter): string | undefined {
+    return whyFull(this.#parts.quota, mailbox, bytes.length, origin, mailbox.shares.of(sender));
   }
 
   /** A message that is there already is no reason to refuse it. */
-  async #refuse(recipient: Hex, id: Hex, bytes: Uint8Array): Promise<Appended> {
-    if (await this.#isKnown(recipient, id)) return this.#store(recipient, id, bytes);
+  async #refuse(letter: Letter): Promise<Appended> {
+    const { recipient, id } = letter;
+    if (await this.#isKnown(recipient, id)) return this.#store(letter);
     const mailbox = await this.#parts.mailboxes.get(recipient);
-    throw full(recipient, this.#whyFull(mailbox, bytes.length) ?? 'it was until a moment ago');
+    throw full(recipient, this.#whyFull(mailbox, letter) ?? 'it was until a moment ago');
   }
 
-  async #store(recipient: Hex, id: Hex, bytes: Uint8Array): Promise<Appended> {
+  async #store({ recipient, id, bytes, sender }: Letter): Promise<Appended> {
     const { now, writer, shards } = this.#parts;
     const { publisher, mail: subject } = shards.of(recipient);
     const idToken = token(id);
@@ -120,7 +141,7 @@ export class Appender {
       const published: Published = await publisher.publish({
         subject,
         data: bytes,
-        headers: { [noteHeader]: mailNote(now(), mark), ...this.#conditions(recipient, conditions) },
+        headers: { [noteHeader]: mailNote(now(), mark, sender), ...this.#conditions(recipient, conditions) },
       });
       if ('sequence' in published && !published.isDuplicate)
         return { cursor: BigInt(published.sequence), duplicate: false };
@@ -180,12 +201,6 @@ export class Appender {
       [expectHeaders.ofSubject]: tombstone(idToken),
     };
   }
-}
-
-function change(mailbox: Mailbox, count: number, bytes: number): Mailbox {
-  mailbox.count += count;
-  mailbox.bytes += bytes;
-  return mailbox;
 }
 
 function full(recipient: Hex, reason: string): RelayError {

@@ -3,7 +3,7 @@ import { jetstream, type JetStreamClient } from '@nats-io/jetstream';
 import { asRelayError, RelayError } from '../../errors/index.ts';
 import { idTokenOf } from './layout.ts';
 import type { Link } from './link.ts';
-import { keyHeader, noteHeader, storedAtOf } from './notes.ts';
+import { keyHeader, noteHeader, senderOf, storedAtOf } from './notes.ts';
 
 /** A message without its bytes. */
 export interface MailHeader {
@@ -12,6 +12,8 @@ export interface MailHeader {
   readonly idToken: string;
   /** Of its bytes. */
   readonly size: number;
+  /** Whose room it takes; empty: nobody's. */
+  readonly sender: string;
   /** Unix time, ms. */
   readonly storedAt: number;
 }
@@ -59,7 +61,8 @@ export class HeaderScan {
           pending = info.pending;
           const size = Number(headers?.get(sizeHeader));
           const idToken = idTokenOf(headers?.get(keyHeader) ?? '');
-          found.push({ sequence, idToken, size, storedAt: storedAtOf(headers?.get(noteHeader) ?? '') });
+          const note = headers?.get(noteHeader) ?? '';
+          found.push({ sequence, idToken, size, sender: senderOf(note), storedAt: storedAtOf(note) });
         }
         if (found.length === before)
           throw new RelayError('mail-store-failed', { details: { action: 'list a mailbox', reason: 'it is stuck' } });

@@ -1,7 +1,8 @@
 import { nuid, type NatsConnection } from '@nats-io/transport-node';
 import type { Hex } from '../../codec/index.ts';
 import { asRelayError, RelayError } from '../../errors/index.ts';
-import { defaultQuota, defaultTimes, warnOfFailure } from '../mail-store.ts';
+import { defaultQuota, type Origin } from '../mail-quota.ts';
+import { defaultTimes, warnOfFailure } from '../mail-store.ts';
 import type { Appended, Mail, MailboxStats, MailStore, MailStoreTotals, ReadLimit } from '../mail-store.ts';
 import { Wakers } from '../wakers.ts';
 import { Appender } from './append.ts';
@@ -18,6 +19,7 @@ import type { JetStreamMailStoreOptions } from './options.ts';
 import { MailReader } from './read.ts';
 import { Remover } from './remove.ts';
 import { Shards } from './shard.ts';
+import { senderToken } from './shares.ts';
 import { tryStreams } from './trial.ts';
 import { openStreams, type Streams } from './streams.ts';
 
@@ -94,8 +96,8 @@ class JetStreamMailStore implements MailStore {
     this.#reader = new MailReader(parts);
     this.#remover = new Remover({
       ...parts,
-      removed: (recipient, count, bytes) => {
-        this.#notices.changed(recipient, -count, -bytes);
+      removed: (recipient, changes) => {
+        this.#notices.changed(recipient, changes);
       },
     });
     this.#claims = new Claims({
@@ -115,11 +117,12 @@ class JetStreamMailStore implements MailStore {
     for (const timer of this.#timers) timer.unref();
   }
 
-  append(recipient: Hex, messageId: Hex, bytes: Uint8Array): Promise<Appended> {
+  append(recipient: Hex, messageId: Hex, bytes: Uint8Array, origin?: Origin): Promise<Appended> {
     return this.#run(async () => {
-      const appended = await this.#appender.append(recipient, messageId, bytes);
+      const appended = await this.#appender.append(recipient, messageId, bytes, origin);
       if (!appended.duplicate) {
-        this.#notices.changed(recipient, 1, bytes.length, Number(appended.cursor));
+        const sender = origin === undefined ? '' : senderToken(origin.sender);
+        this.#notices.changed(recipient, [{ sender, count: 1, bytes: bytes.length }], Number(appended.cursor));
         this.#wakers.wake(recipient);
       }
       return appended;
@@ -220,7 +223,8 @@ class JetStreamMailStore implements MailStore {
       this.#claims.check(recipient).catch(this.#failed('look for another reader'));
       return;
     }
-    this.#mailboxes.change(recipient, notice);
+    if (notice.changes === undefined) this.#mailboxes.forget(recipient);
+    else this.#mailboxes.change(recipient, notice.changes, notice.last);
     if (notice.last > 0) this.#wakers.wake(recipient);
   }
 

@@ -3,7 +3,7 @@ import type { Hex } from '../../codec/index.ts';
 
 /*
  * One stream per shard of recipients; `R` is the recipient, `I` the message id, both 32 bytes in base64url:
- *   khala.NAME.SHARD.m.R     a message, until it is acknowledged   Khala-Mail: storedAt writer, Nats-Msg-Id: I.R…
+ *   khala.NAME.SHARD.m.R     a message, until it is acknowledged   Khala-Mail: storedAt writer sender, Nats-Msg-Id: I.R…
  *   khala.NAME.SHARD.t.R.I   its tombstone, which keeps the id known  Khala-Mail: storedAt cursor
  *   khala.NAME.SHARD.s.R     the mailbox                           Khala-Mail: writtenAt acknowledged
  *   khala.NAME.SHARD.c.R     who reads it: the newest claim

@@ -1,6 +1,7 @@
 import type { Hex } from '../../codec/index.ts';
-import { markOf, storedAtOf } from './notes.ts';
+import { markOf, senderOf, storedAtOf } from './notes.ts';
 import type { Shards } from './shard.ts';
+import { Shares, sumBySender, type ShareChange } from './shares.ts';
 
 /** One mailbox as this process knows it: exact where it alone writes, else as of the last notice. */
 export interface Mailbox {
@@ -14,6 +15,8 @@ export interface Mailbox {
   state: number;
   /** When that was written: Unix time, ms. */
   stateAt: number;
+  /** Of the messages that count for somebody. */
+  readonly shares: Shares;
 }
 
 interface Slot {
@@ -49,12 +52,16 @@ export class Mailboxes {
   }
 
   /** More or fewer messages than this process knew of. */
-  change(recipient: Hex, { count, bytes, last }: Pick<Mailbox, 'count' | 'bytes' | 'last'>): void {
+  change(recipient: Hex, changes: readonly ShareChange[], last = 0): void {
     const mailbox = this.peek(recipient);
     if (mailbox === undefined) return;
-    mailbox.count = Math.max(0, mailbox.count + count);
-    mailbox.bytes = Math.max(0, mailbox.bytes + bytes);
     mailbox.last = Math.max(mailbox.last, last);
+    for (const change of changes) changeMailbox(mailbox, change);
+  }
+
+  /** It is read again when it is needed. */
+  forget(recipient: Hex): void {
+    this.#slots.delete(recipient);
   }
 
   /** Throws mail-store-failed. */
@@ -91,18 +98,23 @@ export class Mailboxes {
 
   async #load(recipient: Hex): Promise<Mailbox> {
     const { stream, mail: subject } = this.#shards.of(recipient);
-    const mailbox: Mailbox = { count: 0, bytes: 0, last: 0, acknowledged: 0, state: 0, stateAt: 0 };
+    const shares = new Shares();
+    const mailbox: Mailbox = { count: 0, bytes: 0, last: 0, acknowledged: 0, state: 0, stateAt: 0, shares };
     await this.reloadState(recipient, mailbox);
     // A process may have ended between an acknowledgement and the removal.
     if (mailbox.acknowledged > 0) await this.#shards.leader.purge(stream, subject, mailbox.acknowledged + 1);
     const { messages, pending } = await this.#shards.direct.read(stream, { seq: 1, next_by_subj: subject, batch: 1 });
-    mailbox.count = messages.length;
-    mailbox.bytes = messages[0]?.data.length ?? 0;
-    if (pending > 0) {
-      const headers = await this.#shards.headers.list(stream, subject);
-      mailbox.count = headers.length;
-      mailbox.bytes = headers.reduce((sum, { size }) => sum + size, 0);
-    }
+    const headers =
+      pending > 0
+        ? await this.#shards.headers.list(stream, subject)
+        : messages.map(({ data, note }) => ({ size: data.length, sender: senderOf(note) }));
+    for (const change of sumBySender(headers, 1)) changeMailbox(mailbox, change);
     return mailbox;
   }
+}
+
+export function changeMailbox(mailbox: Mailbox, change: ShareChange): void {
+  mailbox.count = Math.max(0, mailbox.count + change.count);
+  mailbox.bytes = Math.max(0, mailbox.bytes + change.bytes);
+  mailbox.shares.change(change);
 }

@@ -1,5 +1,5 @@
 /**
- * Of a message: `storedAt writer`, of a tombstone: `storedAt cursor`, of a mailbox:
+ * Of a message: `storedAt writer sender`, of a tombstone: `storedAt cursor`, of a mailbox:
  * `writtenAt acknowledged`. `writer` is the one append that wrote it, so that
  * who got no answer can tell its own message from another's.
  */
@@ -8,8 +8,9 @@ export const noteHeader = 'Khala-Mail';
 /** By which JetStream knows a message again. */
 export const keyHeader = 'Nats-Msg-Id';
 
-export function mailNote(storedAt: number, writer: string): string {
-  return `${Math.trunc(storedAt)} ${writer}`;
+/** `sender`: whose room it takes; empty: nobody's. */
+export function mailNote(storedAt: number, writer: string, sender: string): string {
+  return `${Math.trunc(storedAt)} ${writer} ${sender}`.trimEnd();
 }
 
 export function tombstoneNote(storedAt: number, cursor: number): string {
@@ -27,5 +28,10 @@ export function storedAtOf(note: string): number {
 
 /** Writer of a message, cursor of a tombstone, or what is acknowledged of a mailbox. */
 export function markOf(note: string): string {
-  return note.slice(note.indexOf(' ') + 1);
+  return note.split(' ', 2)[1] ?? '';
+}
+
+/** Whose room a message takes; empty: nobody's. */
+export function senderOf(note: string): string {
+  return note.split(' ', 3)[2] ?? '';
 }

@@ -2,24 +2,27 @@ import type { Subscription } from '@nats-io/transport-node';
 import type { Hex } from '../../codec/index.ts';
 import { allNotices, noticeSubject, recipientOf } from './layout.ts';
 import type { Link } from './link.ts';
+import type { ShareChange } from './shares.ts';
 
 /** What another process did to a mailbox. */
 export type Notice =
   | {
       readonly type: 'changed';
-      /** Messages and bytes more, or less. */
-      readonly count: number;
-      readonly bytes: number;
+      /** undefined: too many to tell. */
+      readonly changes: readonly ShareChange[] | undefined;
       /** Newest sequence appended; 0: none. */
       readonly last: number;
     }
   | { readonly type: 'claimed' };
 
-interface Change {
-  count: number;
-  bytes: number;
+interface Changed {
+  readonly bySender: Map<string, ShareChange>;
   last: number;
 }
+
+/** Of senders in one notice: NATS bounds it. */
+const maxChanges = 500;
+const tooMany = 'recount';
 
 /**
  * Hints between the processes that share a store: who misses one is late, not wrong. Changes of one turn of the event
@@ -30,7 +33,7 @@ export class Notices {
   readonly #name: string;
   readonly #writer: string;
   readonly #subscription: Subscription;
-  readonly #changes = new Map<Hex, Change>();
+  readonly #changed = new Map<Hex, Changed>();
 
   constructor(
     link: Link,
@@ -48,16 +51,15 @@ export class Notices {
     });
   }
 
-  changed(recipient: Hex, count: number, bytes: number, last = 0): void {
-    const change = this.#changes.get(recipient);
-    if (change === undefined) {
-      if (this.#changes.size === 0) setImmediate(() => this.#flush());
-      this.#changes.set(recipient, { count, bytes, last });
-      return;
+  changed(recipient: Hex, changes: readonly ShareChange[], last = 0): void {
+    if (this.#changed.size === 0) setImmediate(() => this.#flush());
+    const changed = this.#changed.get(recipient) ?? { bySender: new Map<string, ShareChange>(), last };
+    this.#changed.set(recipient, changed);
+    changed.last = Math.max(changed.last, last);
+    for (const { sender, count, bytes } of changes) {
+      const before = changed.bySender.get(sender) ?? { count: 0, bytes: 0 };
+      changed.bySender.set(sender, { sender, count: before.count + count, bytes: before.bytes + bytes });
     }
-    change.count += count;
-    change.bytes += bytes;
-    change.last = Math.max(change.last, last);
   }
 
   claimed(recipient: Hex): void {
@@ -70,8 +72,11 @@ export class Notices {
   }
 
   #flush(): void {
-    for (const [recipient, { count, bytes, last }] of this.#changes) this.#send(recipient, `${count} ${bytes} ${last}`);
-    this.#changes.clear();
+    for (const [recipient, { bySender, last }] of this.#changed) {
+      const changes = Array.from(bySender.values(), ({ sender, count, bytes }) => `${count}:${bytes}:${sender}`);
+      this.#send(recipient, [last, ...(changes.length > maxChanges ? [tooMany] : changes)].join(' '));
+    }
+    this.#changed.clear();
   }
 
   #send(recipient: Hex, text: string): void {
@@ -88,6 +93,18 @@ function decode(text: string, own: string): Notice | undefined {
   const [writer, ...said] = text.split(' ');
   if (writer === own) return undefined;
   if (said.length === 1 && said[0] === 'claimed') return { type: 'claimed' };
-  const [count = Number.NaN, bytes = Number.NaN, last = Number.NaN] = said.map(Number);
-  return [count, bytes, last].every(Number.isSafeInteger) ? { type: 'changed', count, bytes, last } : undefined;
+  const [last, ...told] = said;
+  if (!isNumber(last)) return undefined;
+  if (told[0] === tooMany) return { type: 'changed', changes: undefined, last: Number(last) };
+  const changes: ShareChange[] = [];
+  for (const each of told) {
+    const [count, bytes, sender] = each.split(':');
+    if (!isNumber(count) || !isNumber(bytes) || sender === undefined) return undefined;
+    changes.push({ sender, count: Number(count), bytes: Number(bytes) });
+  }
+  return { type: 'changed', changes, last: Number(last) };
+}
+
+function isNumber(text: string | undefined): boolean {
+  return text !== undefined && /^-?[0-9]{1,15}$/.test(text);
 }

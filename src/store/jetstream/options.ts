@@ -1,4 +1,5 @@
-import type { BackgroundFailure, MailQuota } from '../mail-store.ts';
+import type { MailQuota } from '../mail-quota.ts';
+import type { BackgroundFailure } from '../mail-store.ts';
 import type { NatsOptions } from './connect.ts';
 
 export interface JetStreamMailStoreOptions {

@@ -3,10 +3,11 @@ import type { Delivered } from './delivered.ts';
 import type { MailHeader } from './header-scan.ts';
 import type { MailboxStates } from './mailbox-states.ts';
 import type { Mailboxes } from './mailboxes.ts';
-import { noteHeader, storedAtOf, tombstoneNote } from './notes.ts';
+import { noteHeader, senderOf, storedAtOf, tombstoneNote } from './notes.ts';
 import { idTokenOf, recipientOf, type MailboxPlace } from './layout.ts';
 import type { Published } from './publication.ts';
 import type { Shard, Shards } from './shard.ts';
+import { sumBySender, type ShareChange } from './shares.ts';
 
 export interface RemoveParts {
   readonly shards: Shards;
@@ -15,8 +16,8 @@ export interface RemoveParts {
   readonly delivered: Delivered;
   readonly dedupeMs: number;
   readonly now: () => number;
-  /** So many messages and bytes are gone. */
-  readonly removed: (recipient: Hex, count: number, bytes: number) => void;
+  /** These are gone. */
+  readonly removed: (recipient: Hex, changes: readonly ShareChange[]) => void;
 }
 
 type Place = Shard & MailboxPlace;
@@ -88,10 +89,10 @@ export class Remover {
     const end = gone.at(-1)?.sequence ?? 0;
     const count = await shards.leader.purge(stream, mail, end + 1);
     // Another process may have purged some of them.
-    const bytes = gone.slice(gone.length - count).reduce((sum, { size }) => sum + size, 0);
+    const changes = sumBySender(gone.slice(gone.length - count), -1);
     delivered.forget(recipient, end);
-    mailboxes.change(recipient, { count: -count, bytes: -bytes, last: 0 });
-    removed(recipient, count, bytes);
+    mailboxes.change(recipient, changes);
+    removed(recipient, changes);
     return count;
   }
 
@@ -118,7 +119,8 @@ export class Remover {
         const recipient = recipientOf(subject);
         const known = old.get(recipient) ?? [];
         old.set(recipient, known);
-        known.push({ sequence, idToken: idTokenOf(key), size: data.length, storedAt });
+        const sender = senderOf(note);
+        known.push({ sequence, idToken: idTokenOf(key), size: data.length, sender, storedAt });
       }
       if (old.size === 0) return expired;
       for (const [recipient, gone] of old) {

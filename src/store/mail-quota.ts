@@ -1,0 +1,63 @@
+import type { Hex } from '../codec/index.ts';
+
+/** Several processes on one store may each let through what they have under way. */
+export interface MailQuota {
+  /** Most unacknowledged messages of one recipient. Default 100 000. */
+  readonly maxCount?: number;
+  /** Most unacknowledged bytes of one recipient. Default 256 MiB. */
+  readonly maxBytes?: number;
+  /** Most unacknowledged bytes of all recipients. Default 64 GiB. */
+  readonly maxTotalBytes?: number;
+  /** Part of a mailbox, by messages and by bytes, that one sender may fill. Above 0, at most 1. Default 0.25. */
+  readonly senderPart?: number;
+  /** From here on a mailbox takes only what known senders send. Above 0, at most 1. Default 0.5. */
+  readonly strangerPart?: number;
+}
+
+export const defaultQuota = {
+  maxCount: 100_000,
+  maxBytes: 256 * 2 ** 20,
+  maxTotalBytes: 64 * 2 ** 30,
+  senderPart: 0.25,
+  strangerPart: 0.5,
+};
+
+/** Who a message is from, as far as room is concerned. */
+export interface Origin {
+  /** IdentityKey whose signature was checked. */
+  readonly sender: Hex;
+  /** Whether room is kept for it. */
+  readonly isKnown: boolean;
+}
+
+/** Unacknowledged messages of a mailbox, or of one sender in it. */
+export interface Fill {
+  count: number;
+  bytes: number;
+}
+
+type BoxQuota = Required<Omit<MailQuota, 'maxTotalBytes'>>;
+
+/** Text: why a mailbox takes no more message of `size` bytes; undefined: it does. `ofSender`: what it holds of the sender. */
+export function whyFull(
+  quota: BoxQuota,
+  box: Fill,
+  size: number,
+  origin?: Origin,
+  ofSender?: Fill,
+): string | undefined {
+  const whole = overflow(quota, 1, box, size);
+  if (whole !== undefined) return `it holds ${whole}`;
+  if (origin === undefined) return undefined;
+  const free = origin.isKnown ? undefined : overflow(quota, quota.strangerPart, box, size);
+  if (free !== undefined) return `it holds ${free} before the rest is left to known senders`;
+  const own = ofSender && overflow(quota, quota.senderPart, ofSender, size);
+  return own === undefined ? undefined : `it holds ${own} of one sender`;
+}
+
+function overflow({ maxCount, maxBytes }: BoxQuota, part: number, fill: Fill, size: number): string | undefined {
+  const [mostCount, mostBytes] = [Math.ceil(maxCount * part), Math.ceil(maxBytes * part)];
+  if (fill.count >= mostCount) return `${fill.count} messages, ${mostCount} are kept`;
+  if (fill.bytes + size > mostBytes) return `${fill.bytes} bytes, ${mostBytes} are kept`;
+  return undefined;
+}
