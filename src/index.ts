@@ -126,7 +126,7 @@ export { sealMessage } from './channel/index.ts';
 export type { KeyDirectory, Outgoing, SealedMessage, Sender } from './channel/index.ts';
 export { publishEndpoints, registerEntity, rotateEntity } from './presence/index.ts';
 export type { PresenceOptions, Rotation } from './presence/index.ts';
-export { createOutbox, openOutboxQueue, queueMessage } from './outbox/index.ts';
+export { createOutbox, createRelayOutbox, openOutboxQueue, queueMessage } from './outbox/index.ts';
 export type {
   Arrival,
   Carried,
@@ -140,6 +140,8 @@ export type {
   Queued,
   QueueMessageOptions,
   Receipt,
+  RelayOutbox,
+  RelayOutboxOptions,
   SendMessage,
   SendStatus,
   Suite,

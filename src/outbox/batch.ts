@@ -5,7 +5,7 @@ import type { SignedMessage } from './flight.ts';
 import { topicOfMessage, type MessageRecord } from './message-record.ts';
 import type { Stored } from './outbox-store.ts';
 import { sealStored, type Sealed } from './seal-kept.ts';
-import type { Work } from './work.ts';
+import type { ChainWork } from './work.ts';
 
 /** Messages looked at for one extrinsic; more of the least size fit into none. */
 const pageSize = 4_096;
@@ -29,14 +29,14 @@ export interface BatchLimit {
 }
 
 /** The oldest messages of an account that fit into one extrinsic. undefined: there are none. */
-export async function accountBatch(work: Work, limit: BatchLimit): Promise<Batch | undefined> {
+export async function accountBatch(work: ChainWork, limit: BatchLimit): Promise<Batch | undefined> {
   const sealed = await sealQueued(work, 'account', limit);
   if (sealed.length === 0) return undefined;
   return { as: 'account', items: sealed.map((each) => ({ ...each, call: pushCall(each) })) };
 }
 
 /** Seals what fits, oldest first. Messages that can not be sealed, or cost too much, fail on the way. */
-export async function sealQueued(work: Work, as: 'worker' | 'account', limit: BatchLimit): Promise<Sealed[]> {
+export async function sealQueued(work: ChainWork, as: 'worker' | 'account', limit: BatchLimit): Promise<Sealed[]> {
   const { chain, account, store } = work;
   if (account === undefined) return [];
   const waiting = await store.waiting(as, Math.min(pageSize, limit.messages));
@@ -83,10 +83,10 @@ function pushCall({ stored, envelope }: Sealed): Call {
 
 /** Fees of messages alone in an extrinsic, by size: more than their share of a batch. */
 class FeeTable {
-  readonly #work: Work;
+  readonly #work: ChainWork;
   readonly #fees = new Map<number, Promise<bigint>>();
 
-  constructor(work: Work) {
+  constructor(work: ChainWork) {
     this.#work = work;
   }
 
@@ -103,7 +103,7 @@ class FeeTable {
 
 /** What a message would cost alone, in the smallest unit. Throws no-account. */
 export async function feeOf(
-  { chain, account, vault }: Pick<Work, 'chain' | 'account' | 'vault'>,
+  { chain, account, vault }: Pick<ChainWork, 'chain' | 'account' | 'vault'>,
   bodyBytes: number,
   as: 'worker' | 'account',
 ): Promise<bigint> {

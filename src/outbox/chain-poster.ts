@@ -4,7 +4,7 @@ import { isBadSequence } from './bad-sequence.ts';
 import { accountBatch, type Batch } from './batch.ts';
 import { FlightLog } from './flight-log.ts';
 import { Flights, type Tracked } from './flights.ts';
-import type { Work } from './work.ts';
+import type { ChainWork } from './work.ts';
 import { WorkerLane } from './worker-lane.ts';
 
 /** Larger batches are cut by the limits of the block. */
@@ -23,14 +23,14 @@ const notTaken: ReadonlySet<string> = new Set(['pool-full', 'nonce-conflict', 'b
  * bytes, and the same bytes are posted again where no block has them (Chain.follow).
  */
 export class ChainPoster {
-  readonly #work: Work;
+  readonly #work: ChainWork;
   readonly #workerLane: WorkerLane;
   readonly #log: FlightLog;
   readonly #flights: Flights;
   #mostMessages = mostMessages;
   #turn: 'worker' | 'account' = 'worker';
 
-  constructor(work: Work) {
+  constructor(work: ChainWork) {
     this.#work = work;
     this.#workerLane = new WorkerLane(work);
     this.#log = new FlightLog(work, this.#workerLane);

@@ -5,15 +5,15 @@ import type { Flight } from './flight.ts';
 import type { Progress } from './message-record.ts';
 import { Change, type Stored } from './outbox-store.ts';
 import type { SendId } from './send-id.ts';
-import type { Work } from './work.ts';
+import type { ChainWork } from './work.ts';
 import type { WorkerLane } from './worker-lane.ts';
 
 /** What becomes of extrinsics under way and of the messages in them: each step is one transaction. */
 export class FlightLog {
-  readonly #work: Work;
+  readonly #work: ChainWork;
   readonly #workerLane: WorkerLane;
 
-  constructor(work: Work, workerLane: WorkerLane) {
+  constructor(work: ChainWork, workerLane: WorkerLane) {
     this.#work = work;
     this.#workerLane = workerLane;
   }

@@ -5,7 +5,7 @@ import type { FlightLog } from './flight-log.ts';
 import { isBadSequence } from './bad-sequence.ts';
 import { pause } from './pause.ts';
 import type { SendId } from './send-id.ts';
-import type { Work } from './work.ts';
+import type { ChainWork } from './work.ts';
 
 /** The extrinsic can not come in any more. */
 const lost: ReadonlySet<string> = new Set(['extrinsic-expired', 'nonce-conflict', 'extrinsic-rejected']);
@@ -24,12 +24,12 @@ export interface Tracked {
 
 /** The extrinsics under way, each followed to its end. */
 export class Flights {
-  readonly #work: Work;
+  readonly #work: ChainWork;
   readonly #log: FlightLog;
   readonly #tracked = new Map<SendId, Tracked>();
   readonly #following = new Set<Promise<void>>();
 
-  constructor(work: Work, log: FlightLog) {
+  constructor(work: ChainWork, log: FlightLog) {
     this.#work = work;
     this.#log = log;
   }

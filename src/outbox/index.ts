@@ -1,5 +1,7 @@
 export { createOutbox } from './create-outbox.ts';
 export type { OutboxOptions } from './create-outbox.ts';
+export { createRelayOutbox } from './create-relay-outbox.ts';
+export type { RelayOutboxOptions } from './create-relay-outbox.ts';
 export type { Carried, OffChainCarrier } from './off-chain-carrier.ts';
 export type {
   Arrival,
@@ -9,6 +11,7 @@ export type {
   PhalaCommand,
   Posted,
   Receipt,
+  RelayOutbox,
   SendMessage,
   SendStatus,
   Suite,

@@ -1,13 +1,7 @@
 import { equalBytes } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
-import {
-  lastNumber,
-  rangeOf,
-  storeKey,
-  type Expectation,
-  type TransactionalStore,
-  type Write,
-} from '../store/index.ts';
+import { lastNumber, rangeOf, storeKey } from '../store/keys.ts';
+import type { Expectation, TransactionalStore, Write } from '../store/transactional-store.ts';
 import { decodeFlight, decodeSigned, encodeFlight, encodeSigned, type Flight, type SignedMessage } from './flight.ts';
 import type { SendId } from './send-id.ts';
 import { decodeRecord, encodeRecord, type MessageRecord, type Progress } from './message-record.ts';
@@ -20,7 +14,7 @@ interface ConditionalWrite {
   readonly expectation: Expectation;
 }
 
-interface NewMessage {
+export interface NewMessage {
   readonly record: MessageRecord;
   /** As the vault keeps it, or a command as it was sealed. */
   readonly body: Uint8Array;

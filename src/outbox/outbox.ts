@@ -105,23 +105,33 @@ export interface OutboxQueue {
   cancel(sendId: bigint): Promise<void>;
 }
 
-/** Durable queue of messages on their way. */
-export interface Outbox extends OutboxQueue, AsyncDisposable {
+/** Durable queue of messages on their way off chain. */
+export interface RelayOutbox extends OutboxQueue, AsyncDisposable {
   /**
    * Resolves when the message is stored, its body sealed by the vault for itself. It is sealed to the recipient's newest key
-   * when it goes. Throws unknown-recipient, unproven-key, too-large-for-chain, no-account, off-chain-only-v1, from-self.
+   * when it goes. Throws unknown-recipient, unproven-key, no-account where it is to go on chain, off-chain-only-v1, from-self.
+   */
+  send(message: SendMessage): Promise<Receipt>;
+  /** Of a message that was queued before, by any process. undefined: there is none, or it is finished for long. */
+  receipt(sendId: bigint): Promise<Receipt | undefined>;
+  /** Tries at once what waits after a failure, as when the network is back. */
+  tryAgain(): void;
+  /** Takes over the queue: an outbox of another process that works on it ends with outbox-replaced. */
+  start(): Promise<void>;
+  /** What is queued stays queued. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/** Durable queue of messages on their way, off chain or on chain. */
+export interface Outbox extends RelayOutbox {
+  /**
+   * As of {@link RelayOutbox}; throws too-large-for-chain too.
    *
    * A Phala command is sealed at once, and stored as it is then. Throws phala-topic, bad-topic, no-contract-key,
    * bad-public-key, too-large-for-chain, no-account, and what reading the contract's key throws.
    */
   send(message: (SendMessage & { readonly via: 'chain' }) | PhalaCommand): Promise<Receipt<Arrival & Posted>>;
   send(message: SendMessage): Promise<Receipt>;
-  /** Of a message that was queued before, by any process. undefined: there is none, or it is finished for long. */
-  receipt(sendId: bigint): Promise<Receipt | undefined>;
   /** What a message with a body of so many bytes would cost on chain by itself, in the smallest unit; less in a batch. */
   estimateFee(bodyBytes: number, as?: 'worker' | 'account'): Promise<bigint>;
-  /** Takes over the queue: an outbox of another process that works on it ends with outbox-replaced. */
-  start(): Promise<void>;
-  /** What is queued stays queued. Idempotent. */
-  stop(): Promise<void>;
 }

@@ -1,9 +1,9 @@
 import type { Account } from '../chain/index.ts';
-import { reserveNonce, type NonceClock } from '../channel/index.ts';
+import { reserveNonce, type NonceClock } from '../channel/nonce-source.ts';
 import type { Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
-import type { TransactionalStore } from '../store/index.ts';
-import type { Vault } from '../vault/index.ts';
+import type { TransactionalStore } from '../store/transactional-store.ts';
+import type { Vault } from '../vault/vault.ts';
 import type { MessageRecord } from './message-record.ts';
 import type { SendMessage } from './outbox.ts';
 import { firstLane, OutboxStore } from './outbox-store.ts';

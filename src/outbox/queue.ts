@@ -1,5 +1,5 @@
 import { RelayError } from '../errors/index.ts';
-import type { TransactionalStore } from '../store/index.ts';
+import type { TransactionalStore } from '../store/transactional-store.ts';
 import type { MessageRecord } from './message-record.ts';
 import type { OutboxEntry, OutboxQueue } from './outbox.ts';
 import { Change, firstLane, OutboxStore, type Stored } from './outbox-store.ts';

@@ -1,5 +1,4 @@
-import { firstValueFrom, fromEvent, mergeMap, NEVER, Observable, of, race, throwError, throwIfEmpty } from 'rxjs';
-import type { Subscriber } from 'rxjs';
+import { Observable, type Subscriber } from 'rxjs';
 import { asRelayError, RelayError } from '../errors/index.ts';
 import { isFinished } from './message-record.ts';
 import type { OutboxStore } from './outbox-store.ts';
@@ -27,10 +26,7 @@ export class Receipts {
       sendId,
       nonce,
       status$,
-      reached: (state, signal) =>
-        firstValueFrom(
-          race(settled(status$, state), aborted(signal)).pipe(throwIfEmpty(() => new RelayError('aborted'))),
-        ),
+      reached: (state, signal) => reached(status$, state, signal),
     };
   }
 
@@ -39,12 +35,13 @@ export class Receipts {
   }
 
   /** Other processes may have retried or cancelled what is watched here. */
-  async refresh(): Promise<void> {
+  async refresh(): Promise<boolean> {
     for (const [sendId, watchers] of [...this.#watchers]) {
       const status = (await this.#store.get(sendId))?.record.progress;
       if (status === undefined) continue;
       for (const watcher of [...watchers]) if (watcher.last?.state !== status.state) give(watcher, status);
     }
+    return false;
   }
 
   end(): void {
@@ -86,18 +83,37 @@ function give(watcher: Watcher, status: SendStatus): void {
   if (isFinished(status)) watcher.subscriber.complete();
 }
 
-function settled(status$: Observable<SendStatus>, wanted: 'inBlock' | 'finalized'): Observable<Arrival> {
-  return status$.pipe(
-    mergeMap((status) => {
-      if (status.state === 'failed') return throwError(() => status.error);
-      if (status.state === 'finalized' || status.state === 'relayed') return of(status);
-      return status.state === 'inBlock' && wanted === 'inBlock' ? of(status) : [];
-    }),
-  );
+/** Throws what it failed with, and aborted where the outbox or the caller's patience ends before. */
+function reached(
+  status$: Observable<SendStatus>,
+  wanted: 'inBlock' | 'finalized',
+  signal: AbortSignal | undefined,
+): Promise<Arrival> {
+  const ended = new AbortController();
+  const arrival = new Promise<Arrival>((resolve, reject) => {
+    const giveUp = (): void => {
+      reject(new RelayError('aborted', { cause: signal?.reason }));
+    };
+    if (signal?.aborted === true) giveUp();
+    signal?.addEventListener('abort', giveUp, { signal: ended.signal });
+    const subscription = status$.subscribe({
+      next: (status) => {
+        if (status.state === 'failed') reject(status.error);
+        else if (isArrival(status, wanted)) resolve(status);
+      },
+      error: reject,
+      complete: giveUp,
+    });
+    ended.signal.addEventListener('abort', () => {
+      subscription.unsubscribe();
+    });
+  });
+  return arrival.finally(() => {
+    ended.abort();
+  });
 }
 
-function aborted(signal: AbortSignal | undefined): Observable<never> {
-  if (signal === undefined) return NEVER;
-  const fail = (): Observable<never> => throwError(() => new RelayError('aborted'));
-  return signal.aborted ? fail() : fromEvent(signal, 'abort').pipe(mergeMap(fail));
+function isArrival(status: SendStatus, wanted: 'inBlock' | 'finalized'): status is Arrival {
+  const { state } = status;
+  return state === 'finalized' || state === 'relayed' || (state === 'inBlock' && wanted === 'inBlock');
 }

@@ -1,7 +1,7 @@
-import { newerKey, type NewerKey } from '../channel/index.ts';
+import { newerKey, type NewerKey } from '../channel/newer-key.ts';
 import { encodeSignedEnvelope, type Hex } from '../codec/index.ts';
 import { asRelayError, isLocalFailure, type RelayError } from '../errors/index.ts';
-import { rememberKey } from '../worker-state/index.ts';
+import { letGo } from './let-go.ts';
 import type { Carried, OffChainCarrier } from './off-chain-carrier.ts';
 import { Change, type Stored } from './outbox-store.ts';
 import type { Progress } from './message-record.ts';
@@ -23,6 +23,12 @@ const final: ReadonlySet<string> = new Set([
   ...['unknown-recipient', 'unproven-key', 'bad-public-key', 'bad-shared-secret', 'kept-open-failed', 'from-self'],
 ]);
 
+export interface RelayWork extends Work {
+  readonly carrier: OffChainCarrier | undefined;
+  /** A recipient has named a newer key than the directory has. */
+  readonly onNewerKey: (to: Hex, key: NewerKey) => Promise<void> | void;
+}
+
 interface Pause {
   readonly until: number;
   readonly tries: number;
@@ -30,19 +36,19 @@ interface Pause {
 
 /** Hands messages to the carrier, in order for each recipient, and what it can't take to the chain. */
 export class RelayLane {
-  readonly #work: Work;
+  readonly #work: RelayWork;
   readonly #pauses = new Map<Hex, Pause>();
   /** Of recipients who named a newer key than the directory has. */
   readonly #newest = new Map<Hex, NewerKey>();
   readonly #busy = new Map<Hex, Promise<void>>();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(work: Work) {
+  constructor(work: RelayWork) {
     this.#work = work;
   }
 
-  /** Begins what can begin; what ends wakes the outbox. */
-  async step(): Promise<void> {
+  /** Begins what can begin; what ends wakes the outbox. False: until then there is nothing more to do. */
+  async step(): Promise<boolean> {
     const { store, carrier } = this.#work;
     const seen = new Set<Hex>(this.#busy.keys());
     for (let from = 0n; this.#busy.size < maxRecipients;) {
@@ -62,6 +68,12 @@ export class RelayLane {
       if (last === undefined || page.length < pageSize) break;
       from = last.id + 1n;
     }
+    return false;
+  }
+
+  /** Those that were not reached may be now. */
+  hurry(): void {
+    this.#pauses.clear();
   }
 
   async stop(): Promise<void> {
@@ -133,16 +145,16 @@ export class RelayLane {
     sealed: Sealed,
     carrier: OffChainCarrier,
   ): Promise<{ readonly messageId: Hex; readonly carried: Carried }> {
-    const { chain, entityStore } = this.#work;
+    const { genesisHash, onNewerKey } = this.#work;
     const { to } = sealed.stored.record;
     try {
       return { messageId: sealed.messageId, carried: await this.#hand(sealed, carrier) };
     } catch (error) {
       // Where the directory does not tell epochs, any that is named is newer.
       const used = { epoch: this.#newest.get(to)?.epoch ?? this.#directoryEpoch(to) ?? -1 };
-      const newer = newerKey(error, { genesisHash: chain.genesisHash, identity: to, used });
+      const newer = newerKey(error, { genesisHash, identity: to, used });
       if (newer === undefined) throw error;
-      await rememberKey(chain, to, newer, entityStore);
+      await onNewerKey(to, newer);
       this.#newest.set(to, newer);
       const again = await sealStored(this.#work, sealed.stored, newer.ecdhKey);
       return { messageId: again.messageId, carried: await this.#hand(again, carrier) };
@@ -164,8 +176,8 @@ export class RelayLane {
   }
 
   async #hand({ stored, envelope }: Sealed, carrier: OffChainCarrier): Promise<Carried> {
-    const { vault, chain, signal } = this.#work;
-    const signature = await vault.sign({ type: 'envelope', genesisHash: chain.genesisHash, envelope });
+    const { vault, genesisHash, signal } = this.#work;
+    const signature = await vault.sign({ type: 'envelope', genesisHash, envelope });
     const signed = encodeSignedEnvelope({ identity: vault.identity, signature, envelope });
     const { endpoint, status } = await carrier.carry(signed, stored.record.to, signal);
     return { endpoint, status };
@@ -193,7 +205,8 @@ export class RelayLane {
     const ms = Math.min(maxRetryMs, retryMs * 2 ** (tries - 1));
     this.#pauses.set(to, { until: this.#work.now() + ms, tries });
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(this.#work.wake, Math.min(ms, this.#soonest()) + 1).unref();
+    this.#timer = setTimeout(this.#work.wake, Math.min(ms, this.#soonest()) + 1);
+    letGo(this.#timer);
   }
 
   #soonest(): number {

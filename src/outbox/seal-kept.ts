@@ -1,4 +1,4 @@
-import { recipientKeyOf } from '../channel/index.ts';
+import { recipientKeyOf } from '../channel/recipient-key.ts';
 import { messageId, type Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 import type { Stored } from './outbox-store.ts';
@@ -15,9 +15,8 @@ export interface Sealed {
  * sealed. Throws unknown-recipient, unproven-key, kept-open-failed, and what Vault.sealKept throws.
  */
 export async function sealStored(work: Work, stored: Stored, newest?: Uint8Array): Promise<Sealed> {
-  const { chain, vault, directory, store, account, now, signal } = work;
+  const { genesisHash, vault, directory, store, account, now, signal } = work;
   const { suite, to, as, nonce, freshKey } = stored.record;
-  const { genesisHash } = chain;
   const kept = await store.body(stored.id);
   if (kept === undefined) throw new RelayError('kept-open-failed');
   if (suite === 'phala') return { stored, envelope: kept, messageId: messageId({ genesisHash, envelope: kept }) };

@@ -1,3 +1,5 @@
+import { letGo } from './let-go.ts';
+
 /** Before the first new try after a setback; doubles. */
 const retryMs = 1_000;
 /** Longest of these pauses. */
@@ -50,7 +52,8 @@ export class StepLoop {
     const ms = Math.min(maxRetryMs, retryMs * 2 ** this.#setbacks++);
     this.#pause = setTimeout(() => {
       this.resume();
-    }, ms).unref();
+    }, ms);
+    letGo(this.#pause);
   }
 
   /** Resolves when no step runs any more; the signal ends it. */

@@ -8,7 +8,7 @@ import { Change, type Stored } from './outbox-store.ts';
 import type { SendId } from './send-id.ts';
 import { PostedSearch, type Sighting, type SignedFacts } from './posted-search.ts';
 import type { Sealed } from './seal-kept.ts';
-import type { Work } from './work.ts';
+import type { ChainWork } from './work.ts';
 
 /** What the chain says of a worker. */
 interface Present {
@@ -25,12 +25,12 @@ interface Present {
  * signed anew only when its sequence was used by something else in a finalized block, so that it can never come in twice.
  */
 export class WorkerLane {
-  readonly #work: Work;
+  readonly #work: ChainWork;
   /** Signed messages whose end is not known. */
   readonly #pending = new Map<SendId, SignedFacts>();
   readonly #search: PostedSearch;
 
-  constructor(work: Work) {
+  constructor(work: ChainWork) {
     this.#work = work;
     this.#search = new PostedSearch(work.chain, work.vault.identity, work.signal);
   }

@@ -1,0 +1,36 @@
+import type { NewerKey } from '../channel/newer-key.ts';
+import type { Hex } from '../codec/index.ts';
+import { letGo } from './let-go.ts';
+import type { OffChainCarrier } from './off-chain-carrier.ts';
+import type { RelayOutbox } from './outbox.ts';
+import { RelayLane } from './relay-lane.ts';
+import { RunningQueue, type QueueOptions } from './running-queue.ts';
+
+/** Between looks for what another process queued, ms. */
+const lookMs = 2_000;
+
+export interface RelayOutboxOptions extends QueueOptions {
+  readonly genesisHash: Hex;
+  readonly carrier: OffChainCarrier;
+  /** Told of a key that a recipient proves to have instead of the one in the directory, which it has erased. */
+  readonly onNewerKey?: (to: Hex, key: NewerKey) => Promise<void> | void;
+}
+
+/**
+ * A queue that sends off chain alone, as soon as it is started, oldest first: without a connection to a chain, so for
+ * browsers too. Its data are those of an outbox with a chain.
+ */
+export function createRelayOutbox(options: RelayOutboxOptions): RelayOutbox {
+  const { carrier, onNewerKey = () => undefined } = options;
+  const queue = new RunningQueue({ ...options, hasCarrier: true }, [
+    (work) => new RelayLane({ ...work, carrier, onNewerKey }),
+  ]);
+  const looking = setInterval(() => {
+    queue.look();
+  }, lookMs);
+  letGo(looking);
+  queue.work.signal.addEventListener('abort', () => {
+    clearInterval(looking);
+  });
+  return queue;
+}

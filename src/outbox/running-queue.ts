@@ -1,0 +1,241 @@
+import type { Account } from '../chain/index.ts';
+import type { NonceClock } from '../channel/nonce-source.ts';
+import { recipientKeyOf, type KeyDirectory, type RecipientKeyOptions } from '../channel/recipient-key.ts';
+import type { Hex } from '../codec/index.ts';
+import { asRelayError, RelayError } from '../errors/index.ts';
+import type { TransactionalStore } from '../store/transactional-store.ts';
+import type { Vault } from '../vault/vault.ts';
+import type { MessageRecord, Progress } from './message-record.ts';
+import type { OutboxEntry, Receipt, RelayOutbox, SendMessage } from './outbox.ts';
+import { Change, OutboxStore, type NewMessage, type Stored } from './outbox-store.ts';
+import { StoredQueue } from './queue.ts';
+import { queueMessage } from './queue-message.ts';
+import { Receipts } from './receipts.ts';
+import type { SendId } from './send-id.ts';
+import { StepLoop } from './step-loop.ts';
+import type { Work } from './work.ts';
+
+const defaultKeepDone = 10_000;
+/** Forgotten at a time. */
+const pruneStep = 256;
+
+export interface QueueOptions extends RecipientKeyOptions, NonceClock {
+  readonly vault: Vault;
+  readonly store: TransactionalStore;
+  readonly directory: KeyDirectory;
+  /** Messages whose end is known that are kept for `receipt` and `entries`; the oldest go first. Default 10 000. */
+  readonly keepDone?: number;
+  /** Told whenever something is in the way; what is queued stays and is tried again. */
+  readonly onSetback?: (error: RelayError) => void;
+}
+
+export interface RunningQueueOptions extends QueueOptions {
+  readonly genesisHash: Hex;
+  readonly account?: Account | undefined;
+  /** Whether there is a way off chain. */
+  readonly hasCarrier: boolean;
+}
+
+/** A way out of the queue. Each has a loop of its own: mail off chain does not wait for the chain, nor the chain for a relay. */
+export interface Lane {
+  /** Takes up what an earlier process left under way. */
+  load?(): Promise<void>;
+  /** True: there may be more to do at once. */
+  step(): Promise<boolean>;
+  /** What was out of reach may be in reach again. */
+  hurry?(): void;
+  stop(): Promise<void>;
+}
+
+/** `pause`: nothing is tried on this way for a while. */
+export type MakeLane = (work: Work, pause: () => void) => Lane;
+
+/** A queue and the ways out of it. */
+export class RunningQueue implements RelayOutbox {
+  readonly work: Work;
+  readonly #options: RunningQueueOptions;
+  readonly #store: OutboxStore;
+  readonly #queue: StoredQueue;
+  readonly #receipts: Receipts;
+  readonly #stopping = new AbortController();
+  readonly #lanes: readonly Lane[];
+  readonly #laneLoops: readonly StepLoop[];
+  readonly #receiptsLoop: StepLoop;
+  #starting: Promise<void> | undefined;
+  #stopped: Promise<void> | undefined;
+  #doneCount: number | undefined;
+
+  constructor(options: RunningQueueOptions, lanes: readonly MakeLane[]) {
+    const { vault, genesisHash, store, directory, account, now = Date.now, requireProven = false } = options;
+    const { signal } = this.#stopping;
+    this.#options = options;
+    this.#store = new OutboxStore(store);
+    this.#queue = new StoredQueue(this.#store, now);
+    this.#receipts = new Receipts(this.#store);
+    const setback = this.#setback.bind(this);
+    this.work = {
+      ...{ genesisHash, vault, store: this.#store, directory, account, now, requireProven, signal, setback },
+      wake: () => {
+        this.#wake();
+      },
+      save: this.#save.bind(this),
+      finish: this.#finish.bind(this),
+    };
+    const loopOf = (step: () => Promise<boolean>): StepLoop => new StepLoop(step, setback, signal);
+    const made = lanes.map((make) => {
+      const loop: StepLoop = loopOf(() => lane.step());
+      const lane = make(this.work, () => {
+        loop.pause();
+      });
+      return { lane, loop };
+    });
+    this.#lanes = made.map(({ lane }) => lane);
+    this.#laneLoops = made.map(({ loop }) => loop);
+    this.#receiptsLoop = loopOf(() => this.#receipts.refresh());
+  }
+
+  /** `check` refuses a message before it is stored. */
+  async send(message: SendMessage, check?: (record: MessageRecord) => void): Promise<Receipt> {
+    const { directory } = this.#options;
+    const queued = await queueMessage(
+      {
+        ...this.#options,
+        check: async (record) => {
+          await directory.load?.(message.to, this.#stopping.signal);
+          recipientKeyOf(directory, message.to, this.#options);
+          check?.(record);
+        },
+      },
+      message,
+    );
+    this.#wake();
+    return this.#receipts.of(queued.sendId, queued.nonce);
+  }
+
+  async append(message: NewMessage): Promise<Receipt> {
+    const sendId = await this.#store.append(message);
+    this.#wake();
+    return this.#receipts.of(sendId, message.record.nonce);
+  }
+
+  async receipt(sendId: SendId): Promise<Receipt | undefined> {
+    const stored = await this.#store.get(sendId);
+    return stored === undefined ? undefined : this.#receipts.of(sendId, stored.record.nonce);
+  }
+
+  entries(): AsyncIterable<OutboxEntry> {
+    return this.#queue.entries();
+  }
+
+  async retry(sendId: SendId): Promise<void> {
+    await this.#queue.retry(sendId);
+    await this.#told(sendId);
+    this.#wake();
+  }
+
+  async cancel(sendId: SendId): Promise<void> {
+    await this.#queue.cancel(sendId);
+    await this.#told(sendId);
+  }
+
+  tryAgain(): void {
+    for (const lane of this.#lanes) lane.hurry?.();
+    this.resume();
+  }
+
+  /** Something else may be possible now. */
+  resume(): void {
+    for (const loop of this.#loops) loop.resume();
+  }
+
+  /** Another process may have changed the queue. */
+  look(): void {
+    for (const loop of this.#loops) loop.wake();
+  }
+
+  start(): Promise<void> {
+    return (this.#starting ??= this.#start());
+  }
+
+  stop(): Promise<void> {
+    return (this.#stopped ??= this.#stop());
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  async #start(): Promise<void> {
+    await this.#store.takeOver();
+    for (const lane of this.#lanes) await lane.load?.();
+    for (const loop of this.#loops) loop.open();
+  }
+
+  async #stop(): Promise<void> {
+    this.#stopping.abort(new RelayError('aborted'));
+    await this.#starting?.catch(() => undefined);
+    await Promise.all(this.#loops.map((loop) => loop.stop()));
+    await Promise.all(this.#lanes.map((lane) => lane.stop()));
+    this.#receipts.end();
+  }
+
+  get #loops(): readonly StepLoop[] {
+    return [...this.#laneLoops, this.#receiptsLoop];
+  }
+
+  #wake(): void {
+    for (const loop of this.#laneLoops) loop.wake();
+  }
+
+  /** Something is out of reach: what is queued stays, and is tried again. */
+  #setback(error: unknown): void {
+    if (this.#stopping.signal.aborted) return;
+    const known = asRelayError(error, 'outbox-setback');
+    this.#options.onSetback?.(known);
+    if (known.code === 'outbox-replaced') void this.stop();
+  }
+
+  async #told(sendId: SendId): Promise<void> {
+    const stored = await this.#store.get(sendId);
+    if (stored !== undefined) this.#receipts.tell(sendId, stored.record.progress);
+  }
+
+  async #save(
+    change: Change,
+    from: readonly Stored[],
+    statuses: readonly (readonly [SendId, Progress])[],
+  ): Promise<boolean> {
+    if (!(await this.#store.commit(change, from))) return false;
+    for (const [id, status] of statuses) this.#receipts.tell(id, status);
+    return true;
+  }
+
+  async #finish(ends: readonly (readonly [Stored, Progress])[], change = new Change()): Promise<boolean> {
+    for (const [stored, progress] of ends) {
+      const { id, record } = stored;
+      change.progress(stored, progress).done(id);
+      // A failed one may be retried.
+      if (progress.state !== 'failed') change.dropBody(id);
+      else for (const lane of ['relay', record.as] as const) change.unqueue(id, lane);
+    }
+    const isSaved = await this.#save(
+      change,
+      ends.map(([stored]) => stored),
+      ends.map(([{ id }, progress]) => [id, progress]),
+    );
+    if (isSaved) await this.#prune(ends.length);
+    return isSaved;
+  }
+
+  /** Forgets the oldest of those whose end is known. */
+  async #prune(more: number): Promise<void> {
+    const { keepDone = defaultKeepDone } = this.#options;
+    this.#doneCount = (this.#doneCount ?? (await this.#store.done(Infinity)).length - more) + more;
+    if (this.#doneCount < keepDone + pruneStep) return;
+    const oldest = await this.#store.done(this.#doneCount - keepDone);
+    const change = new Change();
+    for (const id of oldest) change.forget(id);
+    await this.#store.commit(change);
+    this.#doneCount -= oldest.length;
+  }
+}
