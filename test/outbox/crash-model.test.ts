@@ -60,7 +60,7 @@ describe('outbox: the model, with a crash at every commit', () => {
             plays++;
           }
       }),
-      modelRuns(12),
+      modelRuns(30),
     );
     assert.ok(plays > 0, 'it died somewhere');
   }).timeout(300_000);

@@ -34,6 +34,9 @@ export function connectTo(chain: SimulatedChain, life: Life, line: Line = {}): C
   return new Connection(chain, life, line) as unknown as Chain;
 }
 
+/** Of an extrinsic, before whoever posts it is told. */
+const mostRefusals = 5;
+
 class Connection {
   readonly genesisHash: Hex;
   readonly info = {
@@ -167,7 +170,7 @@ class Connection {
     account: Account,
     { batch = 'all', beforePost }: PostOptions = {},
   ): Promise<SignedExtrinsic> {
-    for (;;) {
+    for (let refusals = 0; refusals < mostRefusals; refusals++) {
       const extrinsic = await this.#life.step(() => this.#sign(calls, account, batch));
       await beforePost?.(extrinsic);
       const isTaken = await this.#life.step(() => {
@@ -177,6 +180,7 @@ class Connection {
       });
       if (isTaken) return extrinsic;
     }
+    throw new RelayError('nonce-conflict', { details: { account: account.id, times: mostRefusals } });
   }
 
   async follow(
@@ -232,10 +236,13 @@ class Connection {
 
   #sign(calls: readonly Call[], { id: account }: Account, batch: 'all' | 'each'): SimulatedExtrinsic {
     const nonce = this.#chain.nextNonce(account);
-    const anchor = this.#chain.finalized.head.number;
+    // As the chain's own: on a block deep below the best one where finality lags.
+    const deep = this.#chain.best.head.number - simulatedEra / 2;
+    const { number: anchor, hash: birth } =
+      this.#chain.at(Math.max(this.#chain.finalized.head.number, deep))?.head ?? this.#chain.finalized.head;
     const bytes = new Writer().u32(nonce).u32(anchor).u32(this.#signed++).u32(signedBefore.size).finish();
     const hash = toHex(blake2b(bytes, { dkLen: 32 }));
-    const extrinsic = { bytes, hash, account, nonce, anchor, death: anchor + simulatedEra, calls, batch };
+    const extrinsic = { bytes, hash, account, nonce, anchor, birth, death: anchor + simulatedEra, calls, batch };
     signedBefore.set(hash, extrinsic);
     return extrinsic;
   }

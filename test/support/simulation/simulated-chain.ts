@@ -12,6 +12,8 @@ import { toHex, Writer, type Hex } from '../../../src/codec/index.ts';
 
 /** A signed extrinsic with what it does. */
 export interface SimulatedExtrinsic extends SignedExtrinsic {
+  /** The block of its anchor: only what follows it takes the extrinsic. undefined: any does. */
+  readonly birth?: Hex;
   readonly calls: readonly Call[];
   readonly batch: 'all' | 'each';
   /** Stands in the block beside what the calls do. */
@@ -102,16 +104,22 @@ export class SimulatedChain {
     return nonce;
   }
 
-  /** False where the nonce is used, by a block or by another extrinsic in the pool. */
+  /** False where the next block could not take it, or another extrinsic in the pool has its nonce. */
   submit(extrinsic: SimulatedExtrinsic): boolean {
     if (this.pool.has(extrinsic.hash)) return true;
     const isTaken = [...this.pool.values()].some(
       ({ account, nonce }) => account === extrinsic.account && nonce === extrinsic.nonce,
     );
-    if (isTaken || extrinsic.nonce < (this.#best.nonces.get(extrinsic.account) ?? 0)) return false;
-    if (this.#best.head.number + 1 >= extrinsic.death) return false;
+    if (isTaken || this.#isDead(extrinsic)) return false;
     this.pool.set(extrinsic.hash, extrinsic);
     return true;
+  }
+
+  /** No block after the best one can take it. */
+  #isDead({ account, nonce, anchor, birth, death }: SimulatedExtrinsic): boolean {
+    const { head, nonces } = this.#best;
+    const isBorn = birth === undefined || this.at(anchor)?.head.hash === birth;
+    return !isBorn || head.number + 1 >= death || nonce < (nonces.get(account) ?? 0);
   }
 
   /** Has a message stand in the next block, whoever signs for it: an extrinsic of an account of its own. */
@@ -140,8 +148,7 @@ export class SimulatedChain {
   /** Builds a block of what is ready in the pool, or of nothing. */
   build({ isEmpty = false } = {}): SimulatedBlock {
     const number = this.#best.head.number + 1;
-    for (const [hash, { death, account, nonce }] of this.pool)
-      if (number >= death || nonce < (this.#best.nonces.get(account) ?? 0)) this.pool.delete(hash);
+    for (const [hash, extrinsic] of this.pool) if (this.#isDead(extrinsic)) this.pool.delete(hash);
     const content = new Content(this.#best);
     if (!isEmpty)
       for (let isAny = true; isAny;) {
