@@ -6,10 +6,10 @@ import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { createOutbox } from '../../src/outbox/index.ts';
 import { openLmdbStore, type TransactionalStore } from '../../src/store/index.ts';
 import type { Vault } from '../../src/vault/index.ts';
-import { startChild } from '../support/child.ts';
+import { bundled } from '../support/bundle.ts';
+import { startChild, type Child } from '../support/child.ts';
 import { alice, directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
 
-const child = new URL('outbox-child.ts', import.meta.url);
 /** Steps of a run from queue to finality; a longer run would show. */
 const maxSteps = 40;
 
@@ -21,13 +21,18 @@ describe('outbox: kill -9', function () {
   let chain: Chain;
   let sender: Vault;
   let recipient: Vault;
+  let program: string;
+  const children: Child[] = [];
 
   before(async () => {
     folder = await temporaryFolder();
     dev = await startDevChain({ blockTimeMs: 150, finalityLag: 1 });
     chain = await connectChain({ endpoints: [dev.ws] });
     [sender, recipient] = (await registered(chain, folder.path, ['a', 'b'])) as [Vault, Vault];
+    program = await bundled(new URL('outbox-child.ts', import.meta.url), folder.path);
   });
+
+  afterEach(() => Promise.all(children.splice(0).map((child) => child.kill())));
 
   after(async () => {
     await chain.stop();
@@ -65,16 +70,26 @@ describe('outbox: kill -9', function () {
   for (const as of ['worker', 'account'] as const)
     it(`at any step posts each message of a ${as} once, in order, after a restart`, async () => {
       const key = toHex((await recipient.ecdhKeys())[0]?.publicKey ?? utf8(''));
+      const pathOf = (step: number): string => join(folder.path, `${as}-${step}`);
+      /** Gets ready to be killed at that step, and waits. */
+      const start = (step: number): Child => {
+        const args = [dev.ws, join(folder.path, 'a'), pathOf(step), recipient.identity, key, String(step)];
+        const child = startChild(program, ...args);
+        children.push(child);
+        return child;
+      };
+      let next = start(0);
       let isDone = false;
       for (let step = 0; !isDone; step++) {
         assert.ok(step < maxSteps, 'it comes to an end');
-        const path = join(folder.path, `${as}-${step}`);
+        const path = pathOf(step);
+        const killed = next;
+        next = start(step + 1);
         const first = (await chain.bestHead()).number + 1;
         const store = await openLmdbStore({ path });
         const nonces = await queue(store, as, ['one', 'two', 'three']);
         await store.close();
-        const args = [dev.ws, join(folder.path, 'a'), path, recipient.identity, key];
-        const killed = startChild(child, ...args, String(step));
+        killed.goOn();
         isDone = (await killed.exit) === 0;
         const reopened = await openLmdbStore({ path });
         const directory = await directoryOf(recipient);

@@ -4,6 +4,7 @@ import { fromHex, type Hex } from '../../src/codec/index.ts';
 import { createOutbox, openOutboxQueue } from '../../src/outbox/index.ts';
 import { openLmdbStore, type TransactionalStore } from '../../src/store/index.ts';
 import { openVault } from '../../src/vault/index.ts';
+import { toldToGoOn } from '../support/child.ts';
 
 const [ws = '', vaultPath = '', dataPath = '', to = '', ecdhKey = '', killAt = ''] = process.argv.slice(2);
 const killStep = Number(killAt);
@@ -15,6 +16,7 @@ function mayDie(): void {
 
 const chain = await connectChain({ endpoints: [ws] });
 const vault = await openVault({ path: vaultPath, passphrase: 'correct horse' });
+await toldToGoOn();
 const inner = await openLmdbStore({ path: dataPath });
 const store: TransactionalStore = {
   get: (key) => inner.get(key),

@@ -1,9 +1,9 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { accountFromSuri, createVault, registerEntity, type Account, type Chain, type Hex } from '../../src/index.ts';
+import { bundled } from '../support/bundle.ts';
 import { cheapKdf } from '../support/entities.ts';
 import { startProxy, type TcpProxy } from '../chain/tcp-proxy.ts';
-import { bundled } from './bundle.ts';
 import { passphrase, vaultOf, type EntityConfig, type RecipientConfig, type SenderConfig } from './entity.ts';
 import type { NodeUnderTest } from './node-under-test.ts';
 import { Player, type Told } from './player.ts';
@@ -56,7 +56,8 @@ export async function assemble(
     return player;
   };
 
-  const [senderScript, recipientScript] = await Promise.all([bundled('sender', folder), bundled('recipient', folder)]);
+  const scriptOf = (name: string): Promise<string> => bundled(new URL(`${name}-process.ts`, import.meta.url), folder);
+  const [senderScript, recipientScript] = await Promise.all([scriptOf('sender'), scriptOf('recipient')]);
   const recipients = await Promise.all(roles.recipients.map((role) => enter(role, recipientScript)));
   const senders: Player[] = [];
   for (const role of roles.senders) {

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-/** A Node process that runs a TypeScript file and speaks in lines. */
+/** A Node process that runs a program and speaks in lines. */
 export interface Child {
   readonly pid: number;
   /** The next line that it printed. Fails where it has ended. */
@@ -19,8 +19,10 @@ export interface Child {
   readonly exit: Promise<number | null>;
 }
 
-export function startChild(script: URL, ...args: readonly string[]): Child {
-  const child = spawn(process.execPath, ['--import=tsx', fileURLToPath(script), ...args], {
+/** @param script in TypeScript, or the path of a plain one. */
+export function startChild(script: URL | string, ...args: readonly string[]): Child {
+  const program = typeof script === 'string' ? [script] : ['--import=tsx', fileURLToPath(script)];
+  const child = spawn(process.execPath, [...program, ...args], {
     cwd: fileURLToPath(new URL('../..', import.meta.url)),
     stdio: ['pipe', 'pipe', 'inherit'],
   });
