@@ -25,8 +25,9 @@ describe('cli: two relays keep the mail of a worker that is away', () => {
     assert.equal(ended.code, 0, ended.stderr);
     return ended.lines;
   };
-  const serve = async (name: string, port = 0) => {
-    const relay = new RunningCli(['serve', '--data', path(name), '--listen', `127.0.0.1:${port}`, '--ws', dev.ws]);
+  const serve = async (name: string, port = 0, ...more: readonly string[]) => {
+    const place = ['--data', path(name), '--listen', `127.0.0.1:${port}`, '--ws', dev.ws];
+    const relay = new RunningCli(['serve', ...place, ...more]);
     const { url } = await relay.line(({ event }) => event === 'ready');
     return { relay, url: String(url) };
   };
@@ -35,7 +36,7 @@ describe('cli: two relays keep the mail of a worker that is away', () => {
     const [vaultA, vaultB] = [path('a'), path('b')];
     await runCli(['keys', 'new', '--vault', vaultA]);
     const [{ identity } = {}] = (await runCli(['keys', 'new', '--vault', vaultB, '--json'])).lines;
-    const [first, second] = [await serve('r1'), await serve('r2')];
+    const [first, second] = [await serve('r1'), await serve('r2', 0, '--durability', 'os')];
     await using _second = second.relay;
     await ok('register', '--vault', vaultA, '--suri', '//Alice');
     const endpoints = ['--endpoint', first.url, '--endpoint', second.url];

@@ -1,59 +1,20 @@
 import assert from 'node:assert/strict';
-import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { afterEach, it } from 'mocha';
 import { createRelayClient } from '../../src/relay/index.ts';
 import { describeNats, startNats, startNatsCluster, type NatsServer } from '../support/nats-server.ts';
 import { until } from '../support/until.ts';
+import { startRecipientProcess, startRelayProcess, startSenderProcess, type Victim } from './jetstream-crew.ts';
 import { textOf } from './raw-socket.ts';
 import { alice, bob, Cleanup, genesisHash, message, signer } from './support.ts';
 
-const childPath = fileURLToPath(new URL('relay-child.ts', import.meta.url));
-const recipientPath = fileURLToPath(new URL('recipient-child.ts', import.meta.url));
 const kills = 6;
 const senders = 32;
-
-/** What can be killed and comes back as it was. */
-interface Victim {
-  readonly name: string;
-  kill(): Promise<void>;
-  start(): Promise<void>;
-}
 
 describeNats('relays on one JetStream: crashes', () => {
   const cleanup = new Cleanup();
   afterEach(() => cleanup.run());
 
-  const startRelay = async (nats: readonly NatsServer[]): Promise<Victim & { readonly url: string }> => {
-    let child: ChildProcess | undefined;
-    let port = 0;
-    // As a supervisor would: a relay ends where it starts before NATS does.
-    const start = async (): Promise<void> => {
-      const where = nats.map(({ url }) => url).join();
-      for (let line: string | undefined; line === undefined;) {
-        const made = spawn(process.execPath, ['--import', 'tsx', childPath, where, String(port)], {
-          stdio: ['ignore', 'pipe', 'inherit'],
-        });
-        child = made;
-        line = await Promise.race([
-          once(made.stdout, 'data').then(([data]: Buffer[]) => String(data).trim()),
-          once(made, 'exit').then(() => undefined),
-        ]);
-        if (line !== undefined) port = Number(new URL(line).port);
-      }
-    };
-    const kill = async (): Promise<void> => {
-      if (child?.exitCode !== null || child.signalCode !== null) return;
-      child.kill('SIGKILL');
-      await once(child, 'exit');
-    };
-    cleanup.add(undefined, kill);
-    await start();
-    return { name: `relay ${port}`, url: `ws://127.0.0.1:${port}`, kill, start };
-  };
+  const startRelay = (nats: readonly NatsServer[]) => startRelayProcess(cleanup, nats);
   const natsOf = (servers: readonly NatsServer[]): Victim[] =>
     servers.map((server) => ({
       name: `nats ${server.port}`,
@@ -145,34 +106,16 @@ describeNats('relays on one JetStream: crashes', () => {
     await ordeal(relays, natsOf(nats));
   }).timeout(240_000);
 
-  /** A recipient in a process of its own, with what it has written down. */
-  const startRecipient = async (url: string): Promise<Victim & { readonly written: () => string[] }> => {
-    const path = join(await cleanup.folder(), 'received');
-    let child: ChildProcess | undefined;
-    const start = async (): Promise<void> => {
-      child = spawn(process.execPath, ['--import', 'tsx', recipientPath, url, path], {
-        stdio: ['ignore', 'ignore', 'inherit'],
-      });
-    };
-    const kill = async (): Promise<void> => {
-      if (child?.exitCode !== null || child.signalCode !== null) return;
-      child.kill('SIGKILL');
-      await once(child, 'exit');
-    };
-    cleanup.add(undefined, kill);
-    await start();
-    const written = (): string[] => (existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1) : []);
-    return { name: 'recipient', kill, start, written };
-  };
-
   const seed = Number(process.env['KHALA_RELAY_SEED'] ?? Date.now() % 2 ** 31);
-  it(`lose nothing acknowledged and deliver nothing twice: relays, nats-server and recipient killed at random (KHALA_RELAY_SEED=${seed})`, async () => {
+  it(`lose nothing acknowledged and deliver nothing twice: relays, nats-server, sender and recipient killed at random (KHALA_RELAY_SEED=${seed})`, async () => {
     const random = randomOf(seed);
     const nats = [cleanup.add(await startNats(), (made) => made.stop())];
     const relays = [await startRelay(nats), await startRelay(nats)];
-    const recipient = await startRecipient(relays[0]?.url ?? '');
-    const victims: readonly Victim[] = [...natsOf(nats), ...relays, recipient];
-    const { state, done } = load(relays.map(({ url }) => url));
+    const urls = relays.map(({ url }) => url);
+    const recipient = await startRecipientProcess(cleanup, urls[0] ?? '');
+    const sender = await startSenderProcess(cleanup, urls);
+    const victims: readonly Victim[] = [...natsOf(nats), ...relays, recipient, sender];
+    const { state, done } = load(urls);
     for (let kill = 0; kill < kills; kill++) {
       const [taken, written] = [state.acknowledged.size, recipient.written().length];
       const [more, received] = [Math.floor(random() * 300), Math.floor(random() * 100)];
@@ -186,12 +129,20 @@ describeNats('relays on one JetStream: crashes', () => {
     await until(() => state.acknowledged.size > last + 200);
     state.running = false;
     await done;
+    await sender.kill();
+    const all = [...state.acknowledged, ...sender.acknowledged()];
     await until(() => {
       const got = new Set(recipient.written());
-      return [...state.acknowledged].every((text) => got.has(text));
+      return all.every((text) => got.has(text));
     });
     const written = recipient.written();
     assert.equal(new Set(written).size, written.length);
+    const sent = new Set([...sender.queued(), ...Array.from({ length: state.sent }, (_, n) => `mail ${n}`)]);
+    assert.deepEqual(
+      written.filter((text) => !sent.has(text)),
+      [],
+    );
+    assert.ok(sender.acknowledged().length > 0);
   }).timeout(420_000);
 
   it('goes on with two nodes of three while the third is away, and serves the recipient at any relay', async () => {

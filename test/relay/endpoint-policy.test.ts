@@ -259,6 +259,37 @@ describe('endpoint policy: dialling', () => {
     assert.deepEqual(target.requests, []);
   });
 
+  it('follows no redirect of a WebSocket', async () => {
+    const target = await listen(200);
+    for (const status of [301, 302, 307, 308]) {
+      const { port, requests } = await listen(status, { location: `ws://127.0.0.1:${target.port}/secret` });
+      const made = transport({ allowPrivate: true });
+      const reason = await new Promise<string>((closed) => {
+        made.connect(`ws://127.0.0.1:${port}/v1/ws`, { opened: ignore, message: ignore, closed });
+      });
+      assert.match(reason, new RegExp(String(status)));
+      assert.deepEqual(requests, ['/v1/ws']);
+    }
+    assert.deepEqual(target.requests, []);
+  });
+
+  it('checks a name anew for each connection: one that was followed may lead elsewhere the next time', async () => {
+    const { port, requests } = await listen(200, { connection: 'close' });
+    const answers = ['127.0.0.1', '169.254.169.254', '::ffff:169.254.169.254', '0.0.0.0'];
+    let asked = 0;
+    const made = transport({
+      allowPrivate: true,
+      resolve: (_, callback) => {
+        const address = answers[asked++] ?? '';
+        callback(null, [{ address, family: address.includes(':') ? 6 : 4 }]);
+      },
+    });
+    const url = `http://rebind.example:${port}/`;
+    assert.equal((await post(made, url)).status, 200);
+    for (let n = 1; n < answers.length; n++) await assert.rejects(post(made, url), isRefusal);
+    assert.deepEqual([asked, requests], [answers.length, ['/']]);
+  });
+
   it('reads no longer answer than it must', async () => {
     const { port } = await listen(200, {}, 'x'.repeat(5000));
     await assert.rejects(post(transport({ allowPrivate: true, maxAnswerBytes: 1000 }), `http://127.0.0.1:${port}/`), {

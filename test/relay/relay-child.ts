@@ -4,10 +4,10 @@ import { openLmdbMailStore } from '../../src/store/lmdb-mail-store.ts';
 import { bob, genesisHash } from './support.ts';
 
 /**
- * A relay in a process of its own: `relay-child.ts FOLDER PORT`, or URLs of NATS in place of the folder. Prints its URL
- * when it listens; SIGTERM stops it.
+ * A relay in a process of its own: `relay-child.ts FOLDER PORT [PUBLIC_URL]`, or URLs of NATS in place of the folder. Prints
+ * the URL that it listens on; SIGTERM stops it.
  */
-const [where = '', port = '0'] = process.argv.slice(2);
+const [where = '', port = '0', publicUrl = ''] = process.argv.slice(2);
 const mailStore = where.startsWith('nats://')
   ? await openJetStreamMailStore({ name: 'crash', nats: { servers: where.split(',') } })
   : await openLmdbMailStore({ path: where });
@@ -17,6 +17,7 @@ const relay = createRelay({
   ...{ genesisHash, mailStore, limits },
   recipients: [bob.identity],
   listen: { port: Number(port) },
+  ...(publicUrl !== '' && { publicUrls: [publicUrl] }),
 });
 await relay.start();
 process.stdout.write(`${relay.url}\n`);

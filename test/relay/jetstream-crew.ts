@@ -1,0 +1,125 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { NatsServer } from '../support/nats-server.ts';
+import type { Cleanup } from './support.ts';
+
+/** What can be killed and comes back as it was. */
+export interface Victim {
+  readonly name: string;
+  kill(): Promise<void>;
+  start(): Promise<void>;
+}
+
+export interface RelayProcess extends Victim {
+  readonly port: number;
+  readonly url: string;
+  /** SIGTERM; gives its exit code. */
+  end(): Promise<number | null>;
+}
+
+const pathOf = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+
+/** A process of its own per part, as they are in production. */
+class Program implements Victim {
+  readonly name: string;
+  readonly #args: () => readonly string[];
+  #child: ChildProcess | undefined;
+
+  constructor(name: string, args: () => readonly string[]) {
+    this.name = name;
+    this.#args = args;
+  }
+
+  /** undefined: it ended before it said anything. */
+  async firstLine(): Promise<string | undefined> {
+    const child = this.#spawn();
+    return Promise.race([
+      once(child.stdout ?? child, 'data').then(([data]: Buffer[]) => String(data).trim()),
+      once(child, 'exit').then(() => undefined),
+    ]);
+  }
+
+  async start(): Promise<void> {
+    this.#spawn().stdout?.resume();
+  }
+
+  async kill(): Promise<void> {
+    await this.end('SIGKILL');
+  }
+
+  async end(signal: NodeJS.Signals): Promise<number | null> {
+    const child = this.#child;
+    if (child?.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null;
+    child.kill(signal);
+    await once(child, 'exit');
+    return child.exitCode;
+  }
+
+  #spawn(): ChildProcess {
+    const made = spawn(process.execPath, ['--import', 'tsx', ...this.#args()], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    this.#child = made;
+    return made;
+  }
+}
+
+/** `publicUrl`: what clients dial, where that is not the relay itself. */
+export async function startRelayProcess(
+  cleanup: Cleanup,
+  nats: readonly NatsServer[],
+  { port: wanted = 0, publicUrl = '' } = {},
+): Promise<RelayProcess> {
+  let port = wanted;
+  const where = nats.map(({ url }) => url).join();
+  const program = new Program('relay', () => [pathOf('relay-child.ts'), where, String(port), publicUrl]);
+  // As a supervisor would: a relay ends where it starts before NATS does.
+  const start = async (): Promise<void> => {
+    for (let line: string | undefined; line === undefined;) {
+      line = await program.firstLine();
+      if (line !== undefined) port = Number(new URL(line).port);
+    }
+  };
+  cleanup.add(program, (made) => made.kill());
+  await start();
+  return {
+    ...{ name: `relay ${port}`, port, url: `ws://127.0.0.1:${port}`, start },
+    kill: () => program.kill(),
+    end: () => program.end('SIGTERM'),
+  };
+}
+
+/** A recipient with what it has written down. */
+export async function startRecipientProcess(
+  cleanup: Cleanup,
+  url: string,
+): Promise<Victim & { readonly written: () => string[] }> {
+  const path = join(await cleanup.folder(), 'received');
+  const program = new Program('recipient', () => [pathOf('recipient-child.ts'), url, path]);
+  cleanup.add(program, (made) => made.kill());
+  await program.start();
+  return Object.assign(program, { written: () => linesOf(path) });
+}
+
+/** A sender with what it has queued, and what of that it was told is kept. */
+export async function startSenderProcess(
+  cleanup: Cleanup,
+  urls: readonly string[],
+): Promise<Victim & { readonly queued: () => string[]; readonly acknowledged: () => string[] }> {
+  const folder = await cleanup.folder();
+  const program = new Program('sender', () => [pathOf('sender-child.ts'), folder, ...urls]);
+  cleanup.add(program, (made) => made.kill());
+  await program.start();
+  return Object.assign(program, {
+    queued: () => linesOf(join(folder, 'queued')).map((line) => line.slice(line.indexOf(' ') + 1)),
+    acknowledged: () => linesOf(join(folder, 'acknowledged')),
+  });
+}
+
+/** The last may be half written. */
+export function linesOf(path: string): string[] {
+  return existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1) : [];
+}
