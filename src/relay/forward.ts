@@ -10,7 +10,7 @@ import type { Ingested } from './ingest.ts';
 import { KeyedScheduler, type TurnOutcome } from './keyed-scheduler.ts';
 import type { Metrics } from './metrics.ts';
 import type { ForwardQueue, Queued } from './pipeline.ts';
-import { RecentIds } from './recent-ids.ts';
+import { RecentMap } from './recent-map.ts';
 import { routeUrl } from './relay-url.ts';
 import type { Router } from './route.ts';
 import type { Transport } from './transport.ts';
@@ -53,7 +53,7 @@ const pageCount = 32;
 const maxEndpoints = 4;
 // Relays that see the chain at different blocks send a message to each other; after this they see the same.
 const circlingMs = 600_000;
-const maxRecent = 10_000;
+const maxRecent = 20_000;
 // What another relay on the same store left is found after this.
 const lookEveryMs = 60_000;
 
@@ -66,7 +66,7 @@ class StoredForwarder implements Forwarder {
   readonly #options: ForwarderOptions & typeof defaults;
   readonly #health: EndpointHealth;
   /** Hops that what was queued lately came with. */
-  readonly #recent = new RecentIds<number>(maxRecent);
+  readonly #recent = new RecentMap<Hex, number>(maxRecent);
   #scheduler: KeyedScheduler<Hex>;
   #stopped = new AbortController();
   #looking: ReturnType<typeof setInterval> | undefined;

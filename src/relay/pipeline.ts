@@ -10,7 +10,7 @@ import { handOver } from './local.ts';
 import type { Metrics } from './metrics.ts';
 import type { LocalEntity } from './relay-options.ts';
 import { replyBox } from './reply-box.ts';
-import { RecentIds } from './recent-ids.ts';
+import { RecentMap } from './recent-map.ts';
 import type { Route, Router } from './route.ts';
 import { addressKey, TokenBuckets, unitsOf } from './token-buckets.ts';
 import { checkFields, checkSignature, type VerifyOptions } from './verify.ts';
@@ -70,14 +70,14 @@ export interface PipelineParts {
 
 const maxHops = 3;
 // What a sender repeats after a lost answer, or somebody else does, comes soon.
-const maxRecent = 20_000;
+const maxRecent = 40_000;
 
 /** A message's way: ingest → verify → store → deliver | forward. */
 export class Pipeline {
   readonly inFlight: InFlight;
   readonly #parts: PipelineParts;
   /** Messages that were taken lately: they cost nothing but their address once more. */
-  readonly #recent = new RecentIds<true>(maxRecent);
+  readonly #recent = new RecentMap<Hex, true>(maxRecent);
   readonly #buckets: Readonly<Record<'address' | 'identity' | 'recipient', TokenBuckets>>;
 
   constructor(parts: PipelineParts) {
@@ -144,7 +144,7 @@ export class Pipeline {
     if (route.kind === 'forward') forwardGate(message.header.from);
     const { messageId } = message;
     // A relay that sends one again may send it in a circle.
-    if (hops === undefined && this.#recent.has(messageId)) return { messageId, status: 'duplicate' };
+    if (hops === undefined && this.#recent.get(messageId) === true) return { messageId, status: 'duplicate' };
     await checkSignature(message, verify, addressKey(address));
     // After the signature: nobody can use up what belongs to another sender.
     this.#buckets.identity.take(message.header.from, units);

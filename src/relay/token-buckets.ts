@@ -1,24 +1,24 @@
 import { RelayError } from '../errors/index.ts';
 import type { Rate } from './limits.ts';
+import { RecentMap } from './recent-map.ts';
 
 interface Bucket {
   tokens: number;
   refilledAt: number;
 }
 
-/** A token bucket per key, for so many keys; past that the one unused longest is forgotten. */
+/** A token bucket per key, for so many keys; past that those unused longest are forgotten. */
 export class TokenBuckets {
-  readonly #buckets = new Map<string, Bucket>();
+  readonly #buckets: RecentMap<string, Bucket>;
   readonly #scope: string;
   readonly #rate: Rate;
-  readonly #maxKeys: number;
   readonly #now: () => number;
 
   /** `scope` names the key's kind in errors. */
   constructor(scope: string, rate: Rate, maxKeys: number, now: () => number) {
     this.#scope = scope;
     this.#rate = rate;
-    this.#maxKeys = maxKeys;
+    this.#buckets = new RecentMap(maxKeys);
     this.#now = now;
   }
 
@@ -36,10 +36,9 @@ export class TokenBuckets {
   tryTake(key: string, units = 1): number {
     const now = this.#now();
     const { perSecond, burst } = this.#rate;
-    const bucket = this.#buckets.get(key) ?? { tokens: burst, refilledAt: now };
+    const bucket = this.#buckets.get(key) ?? this.#fill(key, now);
     bucket.tokens = Math.min(burst, bucket.tokens + (Math.max(0, now - bucket.refilledAt) / 1000) * perSecond);
     bucket.refilledAt = now;
-    this.#touch(key, bucket);
     const cost = Math.min(units, burst);
     if (bucket.tokens < cost) return Math.ceil(((cost - bucket.tokens) / perSecond) * 1000);
     bucket.tokens -= cost;
@@ -52,14 +51,10 @@ export class TokenBuckets {
     if (bucket !== undefined) bucket.tokens = Math.min(this.#rate.burst, bucket.tokens + units);
   }
 
-  #touch(key: string, bucket: Bucket): void {
-    this.#buckets.delete(key);
+  #fill(key: string, now: number): Bucket {
+    const bucket = { tokens: this.#rate.burst, refilledAt: now };
     this.#buckets.set(key, bucket);
-    if (this.#buckets.size <= this.#maxKeys) return;
-    for (const oldest of this.#buckets.keys()) {
-      this.#buckets.delete(oldest);
-      return;
-    }
+    return bucket;
   }
 }
 

@@ -20,7 +20,11 @@ export interface RelayProcess extends Victim {
   end(): Promise<number | null>;
 }
 
-const pathOf = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+const programs = {
+  relay: fileURLToPath(new URL('relay-child.ts', import.meta.url)),
+  recipient: fileURLToPath(new URL('recipient-child.ts', import.meta.url)),
+  sender: fileURLToPath(new URL('sender-child.ts', import.meta.url)),
+};
 
 /** A process of its own per part, as they are in production. */
 class Program implements Victim {
@@ -75,7 +79,7 @@ export async function startRelayProcess(
 ): Promise<RelayProcess> {
   let port = wanted;
   const where = nats.map(({ url }) => url).join();
-  const program = new Program('relay', () => [pathOf('relay-child.ts'), where, String(port), publicUrl]);
+  const program = new Program('relay', () => [programs.relay, where, String(port), publicUrl]);
   // As a supervisor would: a relay ends where it starts before NATS does.
   const start = async (): Promise<void> => {
     for (let line: string | undefined; line === undefined;) {
@@ -98,7 +102,7 @@ export async function startRecipientProcess(
   url: string,
 ): Promise<Victim & { readonly written: () => string[] }> {
   const path = join(await cleanup.folder(), 'received');
-  const program = new Program('recipient', () => [pathOf('recipient-child.ts'), url, path]);
+  const program = new Program('recipient', () => [programs.recipient, url, path]);
   cleanup.add(program, (made) => made.kill());
   await program.start();
   return Object.assign(program, { written: () => linesOf(path) });
@@ -110,7 +114,7 @@ export async function startSenderProcess(
   urls: readonly string[],
 ): Promise<Victim & { readonly queued: () => string[]; readonly acknowledged: () => string[] }> {
   const folder = await cleanup.folder();
-  const program = new Program('sender', () => [pathOf('sender-child.ts'), folder, ...urls]);
+  const program = new Program('sender', () => [programs.sender, folder, ...urls]);
   cleanup.add(program, (made) => made.kill());
   await program.start();
   return Object.assign(program, {
