@@ -1,5 +1,5 @@
 import type { BlockId, Head, PostedMessage } from '../chain/index.ts';
-import type { Hex } from '../codec/index.ts';
+import type { Header, Hex } from '../codec/index.ts';
 import { decodeV1 } from '../crypto/core.ts';
 import type { RelayError } from '../errors/index.ts';
 import type { ReplayWindow } from '../channel/index.ts';
@@ -111,23 +111,8 @@ export class Ledger {
     return this.#inTurn(async () => {
       await before;
       const opened = await opening;
-      if (!(await this.#mayHaveEarly())) {
-        await this.#admit(arrivals, opened, async () => [store.cursorWrite(through)]);
-        return;
-      }
-      // A block that brought something early brings it again if it was finalized.
-      const hashes = new Set(messages.map(({ block }) => block.hash));
-      const taken = await store.taken(0, through.number);
-      await this.#retract(taken.filter(({ hash }) => !hashes.has(hash)));
-      // They are here already, and a dead letter has no nonce that would tell so.
-      const here = new Set(taken.map(({ hash }) => hash));
-      const isNew = messages.map(({ block }) => !here.has(block.hash));
-      await this.#admit(
-        arrivals.filter((_, i) => isNew[i]),
-        opened.filter((_, i) => isNew[i]),
-      );
-      await this.#settle(through);
-      this.#hasEarly = undefined;
+      if (await this.#mayHaveEarly()) await this.#takeAfterEarly(messages, opened, through);
+      else await this.#admit(arrivals, opened, async () => [store.cursorWrite(through)]);
     });
   }
 
@@ -275,6 +260,46 @@ export class Ledger {
     });
   }
 
+  /** As final, where blocks were taken before they were final: each step may be the last before a crash. */
+  async #takeAfterEarly(
+    messages: readonly PostedMessage[],
+    opened: readonly (OpenedMessage | RelayError)[],
+    through: BlockId,
+  ): Promise<void> {
+    const { store } = this.#parts;
+    // A block that brought something early brings it again if it was finalized.
+    const final = new Map(messages.map(({ block }) => [block.hash, block]));
+    const taken = await store.taken(0, through.number);
+    const gone = taken.filter(({ hash }) => !final.has(hash));
+    await this.#retract([...gone, ...(await this.#displaced(opened, through))]);
+    for (const { hash } of taken) final.delete(hash);
+    // What was taken is here, and a dead letter has no nonce that would tell so.
+    const isNew = messages.map(({ block }) => final.has(block.hash));
+    await this.#admit(
+      messages.filter((_, i) => isNew[i]).map((message) => arrivalOf(message, true)),
+      opened.filter((_, i) => isNew[i]),
+      async () => [...final.values()].map((block) => store.takenWrite(block, true)),
+    );
+    await this.#settle(through);
+    this.#hasEarly = undefined;
+  }
+
+  /**
+   * Early blocks above a finalized one that brought what is in a finalized block now: a reorg moved it there, unseen. Once
+   * they were found to be gone, it would be past.
+   */
+  async #displaced(final: readonly (OpenedMessage | RelayError)[], { number }: BlockId): Promise<BlockId[]> {
+    const { store } = this.#parts;
+    const names = new Set(final.flatMap((each) => ('header' in each ? [nameOf(each.header)] : [])));
+    const blocks = new Map<Hex, BlockId>();
+    for (const { sequence } of await store.early(number + 1, maxBlockNumber)) {
+      const item = await store.item(sequence);
+      if (item?.kind !== 'message' || item.block === undefined || item.isRetracted) continue;
+      if (names.has(nameOf(decodeV1(item.envelope).header))) blocks.set(item.block.hash, item.block);
+    }
+    return [...blocks.values()];
+  }
+
   #withItems(writes: readonly Write[], items: readonly StreamItem[], start: Sequence): Plan {
     const { store } = this.#parts;
     const added = items.map((item, i) => store.itemWrite(start + BigInt(i), item));
@@ -355,6 +380,11 @@ export class Ledger {
 
 function arrivalOf({ payload, sender, block, proven }: PostedMessage, isFinal: boolean): Arrival {
   return { envelope: payload, posting: { sender, block, isFinal, isProven: proven } };
+}
+
+/** What a message is told apart by (protocol.md §9). */
+function nameOf({ fromKind, from, to, nonce }: Header): string {
+  return `${fromKind} ${from} ${to} ${nonce}`;
 }
 
 /** Of an accepted message the header's sender is the proven one. */

@@ -36,6 +36,7 @@ const commands = fc.commands<Model, InboxWorld, false>(
     fc.nat(3).map((lag) => command(`finalize all but ${lag}`, (world) => world.finalize(lag), hasBlocks)),
     fc.boolean().map((isHolding) => command(`hold back ${isHolding}`, (world) => world.hold(isHolding))),
     fc.constant(command('kill', (world) => world.kill())),
+    fc.boolean().map((isAway) => command(isAway ? 'go down' : 'come back', (world) => world.stayAway(isAway))),
   ],
   { size: 'max', maxCommands: 16 },
 );
@@ -70,4 +71,19 @@ describe('inbox: the model, with a crash at every commit', () => {
       );
       assert.ok(plays > 0, 'it died somewhere');
     }).timeout(300_000);
+
+  it('keeps what a reorg brings into a lower block that is final before the inbox is back', async () => {
+    const world = new InboxWorld('best');
+    await world.start();
+    for (let n = 0; n < 3; n++) await world.build(true);
+    await world.send('account');
+    await world.build(false);
+    await world.stayAway(true);
+    await world.reorg(4, true);
+    await world.build(false);
+    await world.finalize(0);
+    await world.stayAway(false);
+    for (let n = 0; n < 4; n++) await world.build(true);
+    assert.deepEqual((await world.end()).broken, []);
+  });
 });

@@ -41,6 +41,7 @@ export class InboxWorld {
   readonly #envelopes: { readonly envelope: Uint8Array; readonly text: string }[] = [];
   readonly #heldBack: (() => Promise<void>)[] = [];
   #isHolding = false;
+  #isAway = false;
   #running: Running | undefined;
   #count = 0;
 
@@ -74,12 +75,19 @@ export class InboxWorld {
     const running = this.#running;
     if (running === undefined) return;
     await idle(() => running.life.steps);
-    if (!running.life.isOver) return;
+    if (!running.life.isOver || this.#isAway) return;
     await this.start();
   }
 
   async kill(): Promise<void> {
     this.#running?.life.end();
+    await this.settle();
+  }
+
+  /** Killed, and not started again until it is told to: the chain goes on without it. */
+  async stayAway(isAway: boolean): Promise<void> {
+    this.#isAway = isAway;
+    if (isAway) this.#running?.life.end();
     await this.settle();
   }
 
@@ -135,6 +143,7 @@ export class InboxWorld {
 
   /** Finalizes all there is and judges. */
   async end(): Promise<Verdict> {
+    await this.stayAway(false);
     await this.hold(false);
     for (let n = 0; n < 3; n++) await this.build(false);
     await this.finalize(0);
