@@ -9,9 +9,9 @@ import type { RelayLimits } from './limits.ts';
 import { handOver } from './local.ts';
 import type { Metrics } from './metrics.ts';
 import type { LocalEntity } from './relay-options.ts';
-import { replyBox } from './reply-box.ts';
 import { RecentMap } from './recent-map.ts';
 import type { Route, Router } from './route.ts';
+import { createStore, type Store } from './store.ts';
 import { addressKey, TokenBuckets, unitsOf } from './token-buckets.ts';
 import { checkFields, checkSignature, type VerifyOptions } from './verify.ts';
 
@@ -78,11 +78,13 @@ export class Pipeline {
   readonly #parts: PipelineParts;
   /** Messages that were taken lately: they cost nothing but their address once more. */
   readonly #recent = new RecentMap<Hex, true>(maxRecent);
+  readonly #store: Store;
   readonly #buckets: Readonly<Record<'address' | 'identity' | 'recipient', TokenBuckets>>;
 
   constructor(parts: PipelineParts) {
     const { limits, clock } = parts;
     this.#parts = parts;
+    this.#store = createStore(parts);
     this.inFlight = new InFlight(limits.maxPendingBytes);
     this.#buckets = {
       address: new TokenBuckets('this address', limits.perAddress, limits.maxTracked, clock),
@@ -160,7 +162,7 @@ export class Pipeline {
   }
 
   async #submitReply(bytes: Uint8Array, { address, from }: ReplyArrival): Promise<Receipt> {
-    const { ingest, router, gate, verify, mailStore } = this.#parts;
+    const { ingest, router, gate, verify } = this.#parts;
     const units = unitsOf(bytes.length);
     if (address !== undefined) this.admit(address, units);
     const message = ingest(bytes);
@@ -175,23 +177,21 @@ export class Pipeline {
       });
     await checkSignature(message, verify, address === undefined ? undefined : addressKey(address));
     if (address !== undefined) this.#buckets.identity.take(from, units);
-    const { duplicate } = await mailStore.append(replyBox(header.to, header.recipientKey), messageId, bytes);
-    return { messageId, status: duplicate ? 'duplicate' : 'stored' };
+    return { messageId, status: await this.#store.keepReply(message) };
   }
 
   async #pass(message: Ingested, route: Route, hops: number): Promise<MessageStatus> {
-    const { mailStore, local, forward, genesisHash, isKnown } = this.#parts;
+    const { local, forward, genesisHash } = this.#parts;
     if (route.kind === 'local' && local !== undefined)
       return handOver(message, local, { genesisHash, isForwarded: hops > 0 });
-    const { from, to } = message.header;
-    const origin = { sender: from, isKnown: isKnown(from) };
-    if (route.kind === 'forward' && forward !== undefined) return this.#forward(message, origin, forward, hops);
-    const { duplicate } = await mailStore.append(to, message.messageId, message.bytes, origin);
-    return duplicate ? 'duplicate' : 'stored';
+    if (route.kind === 'forward' && forward !== undefined) return this.#forward(message, forward, hops);
+    return this.#store.keep(message);
   }
 
-  async #forward(message: Ingested, origin: Origin, forward: ForwardQueue, hops: number): Promise<MessageStatus> {
+  async #forward(message: Ingested, forward: ForwardQueue, hops: number): Promise<MessageStatus> {
     if (hops >= maxHops) throw new RelayError('too-many-hops', { details: { hops: hops + 1, max: maxHops } });
+    const sender = message.header.from;
+    const origin = { sender, isKnown: this.#parts.isKnown(sender) };
     const queued = await forward.add(message, hops + 1, origin);
     if (queued === 'queued') return 'forwarded';
     // From its sender it is a retry; from a relay it is one after a lost answer, or it went in a circle.

@@ -6,17 +6,18 @@ import type { Hex } from '../codec/index.ts';
 import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
 import type { MailStore } from '../store/mail-store.ts';
 import { AwaitedReplies } from './awaited-replies.ts';
-import { checkLogin, type Challenge, type LoginCheck } from './challenge.ts';
+import type { LoginCheck } from './challenge.ts';
 import { Delivery } from './deliver.ts';
-import { decodeClientFrame, encodeRelayFrame, type ClientFrame, type RelayFrame } from './frames.ts';
+import { decodeClientFrame, type ClientFrame, type RelayFrame } from './frames.ts';
 import { publicError } from './http-status.ts';
 import type { RelayLimits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
 import type { Pipeline } from './pipeline.ts';
 import { ReplyAcks } from './reply-acks.ts';
 import { replyBox } from './reply-box.ts';
-import { addressKey } from './token-buckets.ts';
 import { toWire } from './wire-error.ts';
+import { WsOutlet } from './ws-outlet.ts';
+import { loginRefused, WsProof, type ProofFrame } from './ws-proof.ts';
 
 export interface SessionParts {
   readonly genesisHash: Hex;
@@ -33,11 +34,6 @@ export interface SessionParts {
   readonly closed: (session: WsSession) => void;
 }
 
-type ProofFrame = Extract<ClientFrame, { type: 'login' | 'prove' }>;
-
-/** Header of a control frame from a server. */
-const pongOverhead = 2;
-
 const closeCodes = { normal: 1000, goingAway: 1001, policy: 1008 } as const;
 
 /** One WebSocket: requests in, answers and deliveries out, both bounded. */
@@ -45,13 +41,9 @@ export class WsSession {
   readonly address: string;
   readonly #socket: WebSocket;
   readonly #parts: SessionParts;
-  readonly #stream: Writable;
-  #gathering = false;
-  #identity: Hex | undefined;
+  readonly #outlet: WsOutlet;
+  readonly #proof: WsProof;
   #unanswered = 0;
-  #buffered = 0;
-  #slow: ReturnType<typeof setTimeout> | undefined;
-  #challenge: Challenge | undefined;
   #delivery: Delivery | undefined;
   #leave: (() => void) | undefined;
   #awaited: AwaitedReplies | undefined;
@@ -65,10 +57,22 @@ export class WsSession {
   /** `stream`: what the WebSocket writes to. */
   constructor(socket: WebSocket, stream: Writable, address: string, parts: SessionParts) {
     this.#socket = socket;
-    this.#stream = stream;
     this.address = address;
     this.#parts = parts;
     this.#usedAt = parts.login.clock();
+    this.#proof = new WsProof(address, parts);
+    this.#outlet = new WsOutlet(socket, stream, {
+      limits: parts.limits,
+      slow: () => {
+        this.#readOn();
+      },
+      stuck: (buffered) => {
+        parts.metrics.count('connections_closed_total', 'slow-reader');
+        parts.logger.info({ address, buffered }, 'slow reader cut');
+        socket.terminate();
+      },
+      drained: () => this.#delivery?.wake(),
+    });
     socket.on('message', (data, isBinary) => {
       this.#active = true;
       this.#receive(data, isBinary);
@@ -76,7 +80,7 @@ export class WsSession {
     socket.on('pong', () => (this.#active = true));
     socket.on('ping', (data) => {
       this.#active = true;
-      this.#pong(data);
+      this.#outlet.pong(data);
     });
     socket.on('close', () => {
       this.#release();
@@ -89,7 +93,7 @@ export class WsSession {
   /** Called once a ping interval: cuts the connection that gave no sign since the last call, closes the unused. */
   checkAlive(): void {
     const { metrics, limits, login } = this.#parts;
-    if (this.#slow !== undefined || this.#isHeld || this.#unanswered > 0 || this.#ending) return;
+    if (this.#outlet.isSlow || this.#isHeld || this.#unanswered > 0 || this.#ending) return;
     if (!this.#active) {
       metrics.count('connections_closed_total', 'silent');
       this.#socket.terminate();
@@ -110,7 +114,10 @@ export class WsSession {
     if (this.#ending) return;
     const told = this.#tellable(error, 'a connection failed');
     this.#parts.metrics.count('connections_closed_total', told.code);
-    this.#parts.logger.debug({ code: told.code, address: this.address, identity: this.#identity }, 'connection ended');
+    this.#parts.logger.debug(
+      { code: told.code, address: this.address, identity: this.#proof.identity },
+      'connection ended',
+    );
     this.#sendError(0, told);
     this.#end(closeCodes.policy);
   }
@@ -129,21 +136,24 @@ export class WsSession {
 
   #end(code: number): void {
     this.#ending = true;
-    this.#delivery?.stop();
-    this.#awaited?.stop();
-    this.#replyAcks?.stop();
+    this.#outlet.end();
+    this.#stopWork();
     this.#socket.resume();
     this.#socket.close(code);
   }
 
   #release(): void {
     this.#ending = true;
-    clearTimeout(this.#slow);
+    this.#outlet.release();
+    this.#stopWork();
+    this.#leave?.();
+    this.#parts.closed(this);
+  }
+
+  #stopWork(): void {
     this.#delivery?.stop();
     this.#awaited?.stop();
     this.#replyAcks?.stop();
-    this.#leave?.();
-    this.#parts.closed(this);
   }
 
   #receive(data: RawData, isBinary: boolean): void {
@@ -162,7 +172,7 @@ export class WsSession {
         this.#answer(frame.id, () => this.#submit(frame.id, frame.signedEnvelope));
         return;
       case 'challenge-me':
-        this.#answer(frame.id, () => Promise.resolve(this.#makeChallenge(frame.id)));
+        this.#answer(frame.id, () => Promise.resolve(this.#proof.challenge(frame.id)));
         return;
       case 'login':
         this.#answer(frame.id, () => this.#login(frame));
@@ -223,14 +233,8 @@ export class WsSession {
     return { type: 'receipt', id, status, messageId };
   }
 
-  #makeChallenge(id: number): RelayFrame {
-    const { random, login, limits } = this.#parts;
-    this.#challenge = { serverNonce: random(32), expiresAt: BigInt(login.clock() + limits.challengeMs) };
-    return { type: 'challenge', id, ...this.#challenge };
-  }
-
   async #postReply(id: number, signedEnvelope: Uint8Array): Promise<RelayFrame> {
-    const from = this.#proven();
+    const from = this.#proof.proven();
     const receipt = await this.#parts.pipeline.submitReply(Buffer.from(signedEnvelope), {
       address: this.address,
       from,
@@ -253,7 +257,7 @@ export class WsSession {
       },
     });
     try {
-      const identity = this.#proven();
+      const identity = this.#proof.proven();
       pipeline.admit(this.address);
       this.#awaited.await(id, replyBox(identity, senderKey), after);
     } catch (error) {
@@ -263,7 +267,7 @@ export class WsSession {
 
   #replyDone({ senderKey, upTo }: Extract<ClientFrame, { type: 'reply-done' }>): void {
     const { pipeline, mailStore, limits } = this.#parts;
-    const box = replyBox(this.#proven(), senderKey);
+    const box = replyBox(this.#proof.proven(), senderKey);
     this.#awaited?.end(box);
     this.#replyAcks ??= new ReplyAcks({
       mailStore,
@@ -282,8 +286,8 @@ export class WsSession {
   /** Says who the peer is and opens its mailbox. */
   async #login(frame: ProofFrame): Promise<RelayFrame> {
     const { identity } = frame;
-    if (this.#delivery !== undefined) throw this.#refused(identity, 'this connection has logged in before');
-    if (this.#isLoggingIn) throw this.#refused(identity, 'a login on this connection is under way');
+    if (this.#delivery !== undefined) throw loginRefused(identity, 'this connection has logged in before');
+    if (this.#isLoggingIn) throw loginRefused(identity, 'a login on this connection is under way');
     this.#isLoggingIn = true;
     try {
       return await this.#enter(frame);
@@ -309,35 +313,10 @@ export class WsSession {
     return answer;
   }
 
-  /** Says who the peer is. */
   async #prove(frame: ProofFrame): Promise<RelayFrame> {
-    const { pipeline, mailStore, metrics, login } = this.#parts;
-    const { id, identity } = frame;
-    const challenge = this.#challenge;
-    this.#challenge = undefined;
-    try {
-      pipeline.admit(this.address);
-      await checkLogin(challenge, frame, login, addressKey(this.address));
-      if (this.#identity !== undefined && this.#identity !== identity)
-        throw this.#refused(identity, 'this connection has proven another identity before');
-    } catch (error) {
-      metrics.count('logins_total', 'refused');
-      throw error;
-    }
-    this.#identity = identity;
-    const { acknowledged } = await mailStore.stats(identity);
+    const answer = await this.#proof.prove(frame);
     if (this.#ending) throw new RelayError('relay-stopping');
-    metrics.count('logins_total', 'accepted');
-    return { type: 'logged-in', id, generation: mailStore.generation, acknowledged };
-  }
-
-  #refused(identity: Hex, reason: string): RelayError {
-    return new RelayError('login-refused', { details: { identity, reason } });
-  }
-
-  #proven(): Hex {
-    if (this.#identity === undefined) throw new RelayError('not-logged-in');
-    return this.#identity;
+    return answer;
   }
 
   #open(identity: Hex): Delivery {
@@ -354,7 +333,7 @@ export class WsSession {
         metrics.count('acknowledged_total');
         this.#send({ type: 'acked', upTo });
       },
-      hasRoom: () => this.#buffered <= limits.maxBufferedBytes,
+      hasRoom: () => this.#outlet.hasRoom,
       failed: (error) => {
         this.fail(error);
       },
@@ -372,58 +351,7 @@ export class WsSession {
   }
 
   #send(frame: RelayFrame): void {
-    if (this.#socket.readyState !== this.#socket.OPEN) return;
-    const bytes = encodeRelayFrame(frame);
-    this.#socket.send(bytes, this.#buffer(bytes.length));
-  }
-
-  /** Pings that nobody asked for are answered as messages are: within bounds. */
-  #pong(data: Buffer): void {
-    if (this.#socket.readyState !== this.#socket.OPEN) return;
-    this.#socket.pong(data, false, this.#buffer(data.length + pongOverhead));
-  }
-
-  /** Counts what is about to be sent until the function that it gives is called. */
-  #buffer(length: number): () => void {
-    this.#gather();
-    this.#buffered += length;
-    if (this.#buffered > this.#parts.limits.maxBufferedBytes) this.#slowDown();
-    return () => {
-      this.#flushed(length);
-    };
-  }
-
-  /** What is sent before the event loop turns goes to the system at once. */
-  #gather(): void {
-    if (this.#gathering) return;
-    this.#gathering = true;
-    this.#stream.cork();
-    process.nextTick(() => {
-      this.#gathering = false;
-      this.#stream.uncork();
-    });
-  }
-
-  /** The peer reads slower than it asks: nothing more is read from it, and it is cut if that lasts. */
-  #slowDown(): void {
-    if (this.#slow !== undefined || this.#ending) return;
-    const { slowReaderMs } = this.#parts.limits;
-    this.#slow = setTimeout(() => {
-      this.#parts.metrics.count('connections_closed_total', 'slow-reader');
-      this.#parts.logger.info({ address: this.address, buffered: this.#buffered }, 'slow reader cut');
-      this.#socket.terminate();
-    }, slowReaderMs);
-    this.#readOn();
-  }
-
-  #flushed(length: number): void {
-    this.#buffered -= length;
-    if (this.#slow !== undefined && this.#buffered <= this.#parts.limits.maxBufferedBytes / 2) {
-      clearTimeout(this.#slow);
-      this.#slow = undefined;
-      this.#readOn();
-    }
-    if (this.#slow === undefined) this.#delivery?.wake();
+    this.#outlet.send(frame);
   }
 
   /** The peer asks faster than is done for it: nothing more is read from it meanwhile. */
@@ -433,7 +361,7 @@ export class WsSession {
   }
 
   #readOn(): void {
-    if (this.#slow === undefined && !this.#isHeld) this.#socket.resume();
+    if (!this.#outlet.isSlow && !this.#isHeld) this.#socket.resume();
     else if (!this.#ending) this.#socket.pause();
   }
 }

@@ -1,0 +1,34 @@
+import type { Hex } from '../codec/index.ts';
+import type { MailStore } from '../store/mail-store.ts';
+import type { Ingested } from './ingest.ts';
+import { replyBox } from './reply-box.ts';
+
+export interface StoreOptions {
+  readonly mailStore: Pick<MailStore, 'append'>;
+  /** Whether room in mailboxes is kept for a sender. */
+  readonly isKnown: (sender: Hex) => boolean;
+}
+
+/**
+ * Third stage: a verified message to disk, where its recipient finds it. Resolves when it is durable. Throws mailbox-full,
+ * mail-store-failed.
+ */
+export interface Store {
+  /** Into the mailbox of who it is for. */
+  keep(message: Ingested): Promise<'stored' | 'duplicate'>;
+  /** Into the reply box of the key that it is sealed to (docs/relay.md). */
+  keepReply(message: Ingested): Promise<'stored' | 'duplicate'>;
+}
+
+export function createStore({ mailStore, isKnown }: StoreOptions): Store {
+  return {
+    async keep({ header: { from, to }, messageId, bytes }) {
+      const { duplicate } = await mailStore.append(to, messageId, bytes, { sender: from, isKnown: isKnown(from) });
+      return duplicate ? 'duplicate' : 'stored';
+    },
+    async keepReply({ header: { to, recipientKey }, messageId, bytes }) {
+      const { duplicate } = await mailStore.append(replyBox(to, recipientKey), messageId, bytes);
+      return duplicate ? 'duplicate' : 'stored';
+    },
+  };
+}
