@@ -220,7 +220,8 @@ class StoredForwarder implements Forwarder {
       else this.#health.succeeded(endpoint, recipient, false);
       return outcome;
     } catch (error) {
-      logger.debug({ err: error, endpoint }, 'forwarding attempt failed');
+      if (isRelayError(error) || signal.aborted) logger.debug({ err: error, endpoint }, 'forwarding attempt failed');
+      else logger.error({ err: error, endpoint }, 'forwarding attempt failed');
       // One that may not be followed too: the message was taken, and its recipient may name another.
       if (!this.#stopped.signal.aborted) this.#health.failed(endpoint);
       return 'failed';

@@ -72,7 +72,10 @@ export async function createFastify(parts: HttpServerParts): Promise<FastifyInst
       // A session answers, and counts what waits to be read.
       autoPong: false,
     },
-    errorHandler: (_, socket) => {
+    errorHandler: (error, socket) => {
+      // With a code: what the peer or the network did.
+      if ('code' in error) logger.debug({ err: error }, 'a WebSocket broke');
+      else logger.error({ err: error }, 'a WebSocket failed');
       socket.terminate();
     },
   });

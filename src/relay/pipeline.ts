@@ -206,7 +206,7 @@ function isServed(router: Router, identity: Hex): boolean {
   try {
     return router(identity).kind !== 'forward';
   } catch (error) {
-    if (isRelayError(error)) return false;
+    if (isRelayError(error, 'recipient-not-served') || isRelayError(error, 'recipient-unreachable')) return false;
     throw error;
   }
 }

@@ -7,6 +7,7 @@ import type { Hex } from '../../src/codec/index.ts';
 import { isRelayError } from '../../src/errors/index.ts';
 import { openJetStreamMailStore } from '../../src/store/jetstream-mail-store.ts';
 import type { JetStreamMailStoreOptions } from '../../src/store/jetstream/options.ts';
+import { until } from '../support/until.ts';
 import { describeNats, startNats, type NatsServer, type NatsServerOptions } from '../support/nats-server.ts';
 
 type Nats = Partial<JetStreamMailStoreOptions['nats']>;
@@ -113,6 +114,21 @@ ${new TextDecoder().decode(key.getSeed())}
     await works({ credentials: credsOf(user) });
     await refused({ credentials: bytes('no credentials at all') });
     await refused({});
+  });
+
+  it('goes on where it may not hear of other processes, and says so', async () => {
+    const permissions = 'permissions: { subscribe: { deny: "khala.*.w.*" } }';
+    await start({ config: `authorization { users: [{ user: relay, password: secret, ${permissions} }] }` });
+    const failures: string[] = [];
+    await using store = await openJetStreamMailStore({
+      ...{ name: 'access', shards: 1 },
+      nats: { servers: [server?.url ?? ''], credentials: bytes('relay:secret') },
+      onBackgroundFailure: (error) => failures.push(error.message),
+    });
+    await until(() => failures.length > 0);
+    assert.match(failures[0] ?? '', /hear of other processes.*permission/i);
+    await store.append(alice, alice, bytes('hello'));
+    assert.equal((await store.read(alice, 0n)).length, 1);
   });
 });
 

@@ -88,6 +88,7 @@ class JetStreamMailStore implements MailStore {
       receive: (recipient, notice) => {
         this.#receive(recipient, notice);
       },
+      failed: this.#failed('hear of other processes'),
     });
     const known = { shards: this.#shards, mailboxes: this.#mailboxes, now };
     const states = new MailboxStates({ ...known, retentionMs });
@@ -196,6 +197,7 @@ class JetStreamMailStore implements MailStore {
     const { connection } = this.#link;
     await Promise.allSettled(this.#running);
     this.#notices.close();
+    // Of notices, which nobody counts on.
     if (this.#link.isUp) await connection.flush().catch(() => undefined);
     await connection.close();
   }

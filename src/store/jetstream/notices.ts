@@ -24,6 +24,14 @@ interface Changed {
 const maxChanges = 500;
 const tooMany = 'recount';
 
+export interface NoticesParts {
+  readonly name: string;
+  readonly writer: string;
+  readonly receive: (recipient: Hex, notice: Notice) => void;
+  /** Notices do not arrive, as where an account may not subscribe. */
+  readonly failed: (error: Error) => void;
+}
+
 /**
  * Hints between the processes that share a store: who misses one is late, not wrong. Changes of one turn of the event
  * loop to one mailbox share a notice.
@@ -35,16 +43,16 @@ export class Notices {
   readonly #subscription: Subscription;
   readonly #changed = new Map<Hex, Changed>();
 
-  constructor(
-    link: Link,
-    { name, writer, receive }: { name: string; writer: string; receive: (recipient: Hex, notice: Notice) => void },
-  ) {
+  constructor(link: Link, { name, writer, receive, failed }: NoticesParts) {
     this.#link = link;
     this.#name = name;
     this.#writer = writer;
     this.#subscription = link.connection.subscribe(allNotices(name), {
       callback: (error, message) => {
-        if (error !== null) return;
+        if (error !== null) {
+          failed(error);
+          return;
+        }
         const notice = decode(message.string(), writer);
         if (notice !== undefined) receive(recipientOf(message.subject), notice);
       },

@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { afterEach, describe, it } from 'mocha';
+import { createRelayClient } from '../../src/relay/index.ts';
+import { freePort } from '../support/free-port.ts';
+import { until } from '../support/until.ts';
+import { RawSocket } from './raw-socket.ts';
+import { alice, bob, Cleanup, genesisHash, message, signer } from './support.ts';
+
+interface Proxy {
+  readonly name: 'nginx' | 'caddy';
+  readonly program: string;
+  /** Files and arguments that run a snippet of docs/relay.md on a port. */
+  readonly configure: (snippet: string, port: number) => { readonly file: string; readonly text: string };
+  readonly args: (folder: string) => readonly string[];
+}
+
+const proxies: readonly Proxy[] = [
+  {
+    name: 'nginx',
+    program: process.env['KHALA_RELAY_NGINX'] ?? 'nginx',
+    configure: (snippet, port) => ({
+      file: 'nginx.conf',
+      text: [
+        // Its workers must reach the folder, which is the caller's.
+        process.getuid?.() === 0 ? 'user root;' : '',
+        ...['pid nginx.pid;', 'error_log stderr;', 'daemon off;', 'worker_processes 1;', 'events {}', 'http {'],
+        ...['access_log off;', 'client_body_temp_path body;', 'proxy_temp_path proxy;'],
+        ...['fastcgi_temp_path f;', 'uwsgi_temp_path u;', 'scgi_temp_path s;'],
+        `server { listen 127.0.0.1:${port}; ${snippet} }`,
+        '}',
+      ].join('\n'),
+    }),
+    args: (folder) => ['-p', folder, '-c', 'nginx.conf', '-e', 'stderr'],
+  },
+  {
+    name: 'caddy',
+    program: process.env['KHALA_RELAY_CADDY'] ?? 'caddy',
+    configure: (snippet, port) => ({
+      file: 'Caddyfile',
+      // Without the certificate that it would ask for.
+      text: `{\n  admin off\n}\n${snippet.replace('relay.example', `http://127.0.0.1:${port}`)}`,
+    }),
+    args: (folder) => ['run', '--adapter', 'caddyfile', '--config', join(folder, 'Caddyfile')],
+  },
+];
+
+/** From the block of docs/relay.md in the proxy's language. */
+function snippetOf(name: string): string {
+  const text = readFileSync(new URL('../../docs/relay.md', import.meta.url), 'utf8');
+  const [, snippet] = new RegExp(`\`\`\`${name}\n([^]*?)\`\`\``).exec(text) ?? [];
+  assert.ok(snippet !== undefined);
+  return snippet;
+}
+
+for (const proxy of proxies) {
+  const title = `relay behind ${proxy.name}, as docs/relay.md says`;
+  const { error } = spawnSync(proxy.program, [proxy.name === 'nginx' ? '-v' : 'version'], { stdio: 'ignore' });
+  if (error === undefined) describe(title, () => behind(proxy));
+  else {
+    process.stderr.write(`SKIPPED: ${title}: ${error.message} (Debian: apt-get install ${proxy.name})\n`);
+    describe.skip(title, () => behind(proxy));
+  }
+}
+
+function behind({ name, program, configure, args }: Proxy): void {
+  const cleanup = new Cleanup();
+  afterEach(() => cleanup.run());
+
+  const start = async (limits = {}) => {
+    const [folder, port] = [await cleanup.folder(), await freePort()];
+    const url = `http://127.0.0.1:${port}`;
+    const relay = await cleanup.relay({ publicUrls: [url], trustProxy: ['127.0.0.1'], limits });
+    const snippet = snippetOf(name);
+    assert.ok(snippet.includes('127.0.0.1:8710'));
+    const { file, text } = configure(snippet.replace('127.0.0.1:8710', new URL(relay.url).host), port);
+    await writeFile(join(folder, file), text);
+    const env = { ...process.env, HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder };
+    const child = spawn(program, args(folder), { cwd: folder, env, stdio: ['ignore', 'ignore', 'pipe'] });
+    let log = '';
+    child.stderr.on('data', (data: Buffer) => (log += data.toString()));
+    const exited = new Promise((resolve) => child.once('exit', resolve));
+    cleanup.add(child, async () => {
+      child.kill('SIGTERM');
+      await exited;
+    });
+    await until(async () => {
+      assert.equal(child.exitCode, null, log);
+      return fetch(`${url}/healthz`).then(
+        ({ ok }) => ok,
+        () => false,
+      );
+    });
+    return { url, relay };
+  };
+
+  it('takes mail by HTTP and WebSocket, and lets its recipient in under the public URL', async () => {
+    const { url } = await start();
+    const client = cleanup.add(createRelayClient({ genesisHash, allowPrivate: true }), (made) => made.stop());
+    for (const endpoint of [url, url.replace('http', 'ws')])
+      assert.equal((await client.send(message(alice, bob, { size: 200_000 }).bytes, [endpoint])).status, 'stored');
+    let received = 0;
+    const subscription = client.receive({ url, identity: bob.identity, sign: signer(bob) }).subscribe((event) => {
+      if (event.type !== 'delivery') return;
+      received += 1;
+      event.ack();
+    });
+    cleanup.add(subscription, (made) => {
+      made.unsubscribe();
+    });
+    await until(() => received === 2);
+  });
+
+  it('holds each client to its own rate, whatever it says of itself', async () => {
+    const rate = { perSecond: 0.001, burst: 2 };
+    const { url } = await start({ perAddress: rate });
+    const post = (localAddress: string, forwardedFor?: string): Promise<number | undefined> =>
+      new Promise((resolve, reject) => {
+        const headers = {
+          'content-type': 'application/octet-stream',
+          ...(forwardedFor !== undefined && { 'x-forwarded-for': forwardedFor }),
+        };
+        request(`${url}/v1/messages`, { method: 'POST', headers, localAddress, agent: false }, (answer) => {
+          answer.resume().on('end', () => {
+            resolve(answer.statusCode);
+          });
+        })
+          .on('error', reject)
+          .end(message(alice, bob).bytes);
+      });
+    assert.deepEqual([await post('127.0.0.2'), await post('127.0.0.2'), await post('127.0.0.2')], [202, 202, 429]);
+    assert.equal(await post('127.0.0.2', '9.9.9.9'), 429);
+    assert.equal(await post('127.0.0.3'), 202);
+  });
+
+  it('leaves a WebSocket open that has nothing to say for a while', async () => {
+    const { url } = await start({ pingIntervalMs: 50 });
+    const raw = await RawSocket.open(url, cleanup);
+    let pings = 0;
+    raw.socket.on('ping', () => pings++);
+    await until(() => pings > 3);
+    assert.equal(raw.closeCode, undefined);
+  });
+}
