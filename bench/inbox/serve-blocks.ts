@@ -22,7 +22,19 @@ export async function serveBlocks(upstream: string, blocks: readonly MadeBlock[]
   const hashes = [JSON.parse(genesis) as string, ...blocks.map(({ hash }) => hash)];
   const headers = new Map<string, string>(blocks.map(({ hash, header }) => [hash, headerText(header)]));
   const values = new Map<string, string>(blocks.map(({ hash, value }) => [hash, JSON.stringify(value ?? null)]));
+  const ranges = new Map<string, string>();
   const known = new Map<string, Promise<string>>();
+  /** As sc-rpc does it: the value at the first block, then at each where it is another than at the block before. */
+  const changesBetween = (first: number, last: number): string => {
+    const sets: string[] = [];
+    let before: string | undefined;
+    for (let number = first; number <= last; number++) {
+      const value = values.get(hashes[number] ?? '') ?? 'null';
+      if (value !== before) sets.push(`{"block":"${hashes[number]}","changes":[["${outboundKey}",${value}]]}`);
+      before = value;
+    }
+    return `[${sets.join(',')}]`;
+  };
   let shown = blocks.length;
 
   const result = (socket: WebSocket, { id, method, params = [] }: Request): string | Promise<string> => {
@@ -31,6 +43,14 @@ export async function serveBlocks(upstream: string, blocks: readonly MadeBlock[]
         const value = params[0] === outboundKey ? values.get(String(params[1])) : undefined;
         if (value !== undefined) return value;
         break;
+      }
+      case 'state_queryStorage': {
+        const [keys, from, to] = params as readonly [readonly string[], string, string];
+        if (keys.length !== 1 || keys[0] !== outboundKey) break;
+        const name = `${from} ${to}`;
+        const text = ranges.get(name) ?? changesBetween(hashes.indexOf(from), hashes.indexOf(to));
+        ranges.set(name, text);
+        return text;
       }
       case 'chain_getBlockHash': {
         const one = (number: unknown): string | null =>

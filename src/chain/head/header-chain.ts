@@ -151,7 +151,7 @@ export class HeaderChain {
 
   async #frame(hashes: readonly Hex[], hash256: Hash256): Promise<(Header | undefined)[]> {
     const requests = hashes.map(headerOf);
-    const answers = await this.#blocks.askAll(requests, this.#connection.stopped);
+    const answers = await this.#blocks.askAll(requests, { signal: this.#connection.stopped });
     return hashes.map((hash, i) => {
       const answer = answers[i];
       return answer === undefined || answer instanceof RelayError ? undefined : this.#checked(hash, answer, hash256);

@@ -1,5 +1,5 @@
 import type { BlockAnchor } from './block-anchor.ts';
-import type { OutboundValue } from './outbound-value.ts';
+import { heldBy, type OutboundValue } from './outbound-value.ts';
 
 /** Blocks kept after they were read: so far may two readers be apart and still share. */
 const maxBlocks = 1_024;
@@ -35,7 +35,7 @@ export class FrameCache {
     reading.then(
       (values) => {
         if (this.#frames.get(name) !== frame) return;
-        for (const { value } of values) frame.bytes += value?.length ?? 0;
+        for (const { value } of values) frame.bytes += value === undefined ? 0 : heldBy(value);
         this.#bytes += frame.bytes;
         this.#trim();
       },

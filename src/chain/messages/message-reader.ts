@@ -1,4 +1,4 @@
-import { copiesOf, equalBytes, type Hex } from '../../codec/index.ts';
+import { equalBytes, type Hex } from '../../codec/index.ts';
 import { isRelayError, type RelayError } from '../../errors/index.ts';
 import { anySignal, throwIfAborted } from '../abort.ts';
 import type {
@@ -14,16 +14,18 @@ import type {
 import type { LatestValue } from '../head/latest-value.ts';
 import type { NewestHead } from '../head/newest-heads.ts';
 import type { Connection } from '../rpc/connection.ts';
+import type { FoundMessage } from '../storage/outbound-messages.ts';
 import { inWindow } from '../storage/in-window.ts';
-import { decodeOutboundMessages } from '../storage/outbound-messages.ts';
 import { blocksAtOnce } from './block-anchor.ts';
 import { framesOf, linkedPieces, listedPieces, nextPiece, type Frame, type Piece } from './frames.ts';
 import type { HashRuns } from '../head/hash-runs.ts';
 import type { HeaderChain } from '../head/header-chain.ts';
 import { mayContain } from './may-contain.ts';
 import { hashesFrom, lastWithout } from './missing-blocks.ts';
-import type { OutboundValue } from './outbound-value.ts';
+import { ByteSource } from './message-source.ts';
+import { bytesOf, lengthOf, messagesTo, type OutboundValue, type StoredMessages } from './outbound-value.ts';
 import type { OutboundValues } from './outbound-values.ts';
+import { PostedMessages } from './posted-messages.ts';
 
 /** Frames under way at once, each of some blocks. */
 const framesInFlight = 4;
@@ -87,9 +89,10 @@ export class MessageReader implements Messages {
 
   async at(head: Head, options: MessagesOptions, signal?: AbortSignal): Promise<PostedMessage[]> {
     const read = async (stateRoot: Hex | undefined): Promise<PostedMessage[]> => {
-      const [read] = await this.#parts.values.read([{ ...head, stateRoot }], signal);
-      if (read?.value === undefined) return [];
-      return this.#decoded(read, read.value, options) ?? (await this.#foreign(read, options, signal));
+      const read = await this.#parts.values.read([{ ...head, stateRoot }], signal);
+      const found = new PostedMessages();
+      for (const value of read) await this.#find(value, found, options, signal);
+      return found.take();
     };
     return this.#provenOrNot(options, signal, (proves) => read(proves ? head.stateRoot : undefined));
   }
@@ -129,18 +132,17 @@ export class MessageReader implements Messages {
 
   async #span({ frame, values }: ReadFrame, options: MessagesOptions, signal: AbortSignal): Promise<MessageSpan> {
     let greatest = 1;
-    const found: PostedMessage[] = [];
+    const found = new PostedMessages();
     for (const read of values) {
-      const { value } = read;
-      if (value === undefined) continue;
-      greatest = Math.max(greatest, value.length);
-      if (!mayContain(value, options.topics)) continue;
-      const messages = this.#decoded(read, value, options) ?? (await this.#foreign(read, options, signal));
-      for (const message of messages) found.push(message);
+      if (read.value === undefined) continue;
+      greatest = Math.max(greatest, lengthOf(read.value));
+      // Most need nothing of the node, and cost no turn of the event loop then.
+      const more = this.#find(read, found, options, signal);
+      if (more !== undefined) await more;
     }
     this.#blocksPerFrame = powerOfTwoBelow(Math.min(blocksAtOnce, frameBytes / greatest));
     const { number, hash } = frame.through;
-    return { type: 'blocks', through: { number, hash }, messages: found };
+    return { type: 'blocks', through: { number, hash }, messages: found.take() };
   }
 
   /** What could be read of a frame, then what is missing. */
@@ -178,23 +180,34 @@ export class MessageReader implements Messages {
     }
   }
 
-  /** undefined: in another layout. */
-  #decoded({ block, isProven }: OutboundValue, value: Uint8Array, { topics }: MessagesOptions) {
+  /** What is to be waited for, where its layout is another one. */
+  #find(
+    { block, value, isProven }: OutboundValue,
+    found: PostedMessages,
+    { topics }: MessagesOptions,
+    signal: AbortSignal | undefined,
+  ): Promise<void> | undefined {
+    if (value === undefined) return undefined;
     const { number, hash } = block;
-    try {
-      return postedIn({ number, hash }, isProven, decodeOutboundMessages(value, topics));
-    } catch (error) {
-      if (!isRelayError(error)) throw error;
-      return undefined;
-    }
+    const messages = messagesTo(topics, value);
+    if (messages === undefined) return this.#findForeign({ number, hash }, value, found, topics, signal);
+    found.add({ number, hash }, isProven, messages);
+    return undefined;
   }
 
   /** The same bytes by the runtime's metadata: nothing proves those. */
-  async #foreign({ block, value }: OutboundValue, { topics }: MessagesOptions, signal: AbortSignal | undefined) {
-    const { number, hash } = block;
-    const all = value === undefined ? [] : await this.#parts.decode(hash, value, signal);
+  async #findForeign(
+    block: BlockId,
+    value: StoredMessages,
+    found: PostedMessages,
+    topics: readonly Uint8Array[],
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const bytes = bytesOf(value, block.hash);
+    if (!mayContain(bytes, topics)) return;
+    const all = await this.#parts.decode(block.hash, bytes, signal);
     const ours = all.filter(({ destination }) => topics.some((topic) => equalBytes(topic, destination)));
-    return postedIn({ number, hash }, false, ours);
+    found.add(block, false, ours.map(foundAlready));
   }
 
   async #provenOrNot<T>(
@@ -237,16 +250,8 @@ interface Failed {
   readonly error: RelayError;
 }
 
-/** With payloads in memory of their own, in one piece: what others have in the block is not to be held for them. */
-function postedIn(block: BlockId, proven: boolean, messages: readonly OutboundMessage[]): PostedMessage[] {
-  const payloads = copiesOf(messages.map(({ payload }) => payload));
-  return messages.map(({ sender, destination, payload }, i) => ({
-    sender,
-    destination,
-    payload: payloads[i] ?? payload,
-    block,
-    proven,
-  }));
+function foundAlready({ sender, destination, payload }: OutboundMessage): FoundMessage {
+  return { sender, destination, source: new ByteSource(payload), payloadAt: 0, payloadLength: payload.length };
 }
 
 function powerOfTwoBelow(number: number): number {

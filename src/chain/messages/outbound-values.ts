@@ -3,14 +3,14 @@ import { abortable } from '../abort.ts';
 import { isRelayError, RelayError } from '../../errors/index.ts';
 import type { Connection } from '../rpc/connection.ts';
 import type { BlockReader } from '../storage/block-reader.ts';
-import { fastFromHex } from '../storage/fast-hex.ts';
 import { storagePrefix } from '../storage/storage-key.ts';
 import { lookUp } from '../trie/look-up.ts';
 import { loadHash256, ProofNodes } from '../trie/proof-nodes.ts';
 import { digitsOf, isUnavailable, proofIn, withoutProofs, type ProofReader } from '../trie/proof-reader.ts';
 import type { BlockAnchor } from './block-anchor.ts';
 import { FrameCache } from './frame-cache.ts';
-import type { OutboundValue } from './outbound-value.ts';
+import type { OutboundValue, StoredMessages } from './outbound-value.ts';
+import { asStored, ValueRanges } from './value-ranges.ts';
 
 const key = storagePrefix('PhalaMq', 'OutboundMessages');
 const keyDigits = digitsOf(key);
@@ -26,9 +26,11 @@ export class OutboundValues {
   readonly #connection: Connection;
   readonly #blocks: BlockReader;
   readonly #proofs: ProofReader;
+  readonly #ranges: ValueRanges;
   readonly #cache = new FrameCache();
 
   constructor({ connection, blocks, proofs }: OutboundValuesParts) {
+    this.#ranges = new ValueRanges(connection, key);
     this.#connection = connection;
     this.#blocks = blocks;
     this.#proofs = proofs;
@@ -49,10 +51,12 @@ export class OutboundValues {
 
   async #fetch(anchors: readonly BlockAnchor[], signal: AbortSignal): Promise<OutboundValue[]> {
     const proven = anchors.every(({ stateRoot }) => stateRoot !== undefined);
+    const ranged = proven ? undefined : await this.#ranges.read(anchors, signal);
+    if (ranged !== undefined) return anchors.map((block, i) => ({ block, value: ranged[i], isProven: false }));
     const method = proven ? 'state_getReadProof' : 'state_getStorage';
     const params = (hash: Hex): readonly unknown[] => (proven ? [[key], hash] : [key, hash]);
     const requests = anchors.map(({ hash }) => ({ method, params: params(hash), block: hash }));
-    const answers = await this.#blocks.askAll(requests, signal);
+    const answers = await this.#blocks.askAll(requests, { signal, isRaw: !proven });
     if (proven) await loadHash256();
     const values: OutboundValue[] = [];
     for (const [i, block] of anchors.entries()) {
@@ -61,7 +65,7 @@ export class OutboundValues {
       const { result, url } = answer;
       const value =
         block.stateRoot === undefined
-          ? asBytes(result, block)
+          ? storedIn(result, block)
           : await this.#proven(block, block.stateRoot, result, url, signal);
       values.push({ block, value, isProven: proven });
     }
@@ -97,10 +101,10 @@ function failureOf(error: RelayError | undefined): RelayError {
   return isUnavailable(error) ? withoutProofs(error) : error;
 }
 
-function asBytes(result: unknown, { hash }: BlockAnchor): Uint8Array | undefined {
+function storedIn(result: unknown, { hash }: BlockAnchor): StoredMessages | undefined {
   if (result === null || result === undefined) return undefined;
-  const bytes = typeof result === 'string' ? fastFromHex(result) : undefined;
-  if (bytes !== undefined) return bytes;
+  const stored = asStored(result);
+  if (stored !== undefined) return stored;
   const details = { what: 'PhalaMq.OutboundMessages', block: hash, reason: 'the node sent no hex' };
   throw new RelayError('bad-storage', { details });
 }

@@ -6,6 +6,8 @@ export class RpcBatch {
   readonly text: string;
   /** In the order of the calls; an RpcError where the node refused one. */
   readonly answers: Promise<unknown[]>;
+  /** Whether answers may have raw texts. */
+  readonly isRaw: boolean;
   readonly #first: number;
   readonly #calls: readonly RpcCall[];
   readonly #results: unknown[];
@@ -14,7 +16,8 @@ export class RpcBatch {
   #resolve: (results: unknown[]) => void = () => undefined;
   #reject: (error: Error) => void = () => undefined;
 
-  constructor(first: number, calls: readonly RpcCall[]) {
+  constructor(first: number, calls: readonly RpcCall[], isRaw: boolean) {
+    this.isRaw = isRaw;
     this.#first = first;
     this.#calls = calls;
     this.#results = new Array<unknown>(calls.length);

@@ -1,6 +1,7 @@
 import { abortable, aborted, onAbort, throwIfAborted } from '../abort.ts';
 import { BatchRefused, ConnectionLost, RpcError } from './rpc-error.ts';
 import { RpcBatch, type RpcCall } from './rpc-batch.ts';
+import { skimJson, withStrings } from './skim-json.ts';
 import { createWebSocket, type PlainSocket } from './web-socket.ts';
 
 /** How long one request may take before its socket counts as dead. */
@@ -16,6 +17,8 @@ export interface RequestOptions {
   readonly signal?: AbortSignal | undefined;
   /** ms. Past it the socket is closed: a silent node is a dead one. Default 30 000. */
   readonly timeoutMs?: number;
+  /** Long strings of the answer may come as `RawText`, as far as the platform allows. Default false. */
+  readonly isRaw?: boolean;
 }
 
 type Listener = (value: unknown) => void;
@@ -25,6 +28,7 @@ interface Pending {
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: Error) => void;
   readonly timer: ReturnType<typeof setTimeout> | undefined;
+  readonly isRaw: boolean;
   /** Set for subscriptions: called before any notification of theirs. */
   readonly onResult: ((result: unknown) => void) | undefined;
 }
@@ -60,6 +64,8 @@ export class RpcSocket {
   #queue: Queued[] = [];
   #early: { readonly key: string; readonly value: unknown }[] = [];
   #nextId = 1;
+  /** Requests under way whose answers may be raw. */
+  #rawUnderWay = 0;
   #lost: ConnectionLost | undefined;
   #resolveClosed: (lost: ConnectionLost) => void = () => undefined;
 
@@ -77,12 +83,11 @@ export class RpcSocket {
     { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal },
   ): Promise<RpcSocket> {
     throwIfAborted(signal);
-    const socket = await createWebSocket(url);
+    const socket = await createWebSocket(url, (frame) => {
+      rpc.#receive(frame);
+    });
     const rpc = new RpcSocket(url, socket);
     let failure = 'it closed the connection';
-    socket.onmessage = ({ data }) => {
-      rpc.#receive(data);
-    };
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         rpc.#end(`it does not answer within ${timeoutMs} ms`);
@@ -123,16 +128,21 @@ export class RpcSocket {
    * Several requests in one frame, which spares both ends most of the work that small ones make; it counts as one. In the
    * place of an answer stands an RpcError where there is one. Throws BatchRefused, ConnectionLost or aborted.
    */
-  requestAll(calls: readonly RpcCall[], { signal, timeoutMs = requestTimeoutMs }: RequestOptions = {}) {
+  requestAll(
+    calls: readonly RpcCall[],
+    { signal, timeoutMs = requestTimeoutMs, isRaw = false }: RequestOptions = {},
+  ) {
     return this.#inTurn<unknown[]>(signal, (resolve, reject) => {
-      const batch = new RpcBatch(this.#nextId, calls);
+      const batch = new RpcBatch(this.#nextId, calls, isRaw);
       this.#nextId += calls.length;
       this.#batches.push(batch);
+      if (isRaw) this.#rawUnderWay += 1;
       const timer = this.#deadline(calls[0]?.[0] ?? '', timeoutMs);
       const done = (): void => {
         clearTimeout(timer);
         const at = this.#batches.indexOf(batch);
         if (at >= 0) this.#batches.splice(at, 1);
+        if (isRaw) this.#rawUnderWay -= 1;
         this.#pump();
       };
       batch.answers.finally(done).then(resolve, reject);
@@ -187,12 +197,13 @@ export class RpcSocket {
   #call(
     method: string,
     params: readonly unknown[],
-    { signal, timeoutMs = requestTimeoutMs }: RequestOptions,
+    { signal, timeoutMs = requestTimeoutMs, isRaw = false }: RequestOptions,
     onResult: ((result: unknown) => void) | undefined,
   ): Promise<unknown> {
     return this.#inTurn(signal, (resolve, reject) => {
       const id = this.#nextId++;
-      this.#pending.set(id, { method, resolve, reject, onResult, timer: this.#deadline(method, timeoutMs) });
+      if (isRaw) this.#rawUnderWay += 1;
+      this.#pending.set(id, { method, resolve, reject, onResult, isRaw, timer: this.#deadline(method, timeoutMs) });
       this.#socket.send(JSON.stringify({ jsonrpc: '2.0', id, method, params }));
     });
   }
@@ -226,24 +237,29 @@ export class RpcSocket {
     }, timeoutMs);
   }
 
-  #receive(data: unknown): void {
-    if (typeof data !== 'string') return;
-    let messages: readonly unknown[];
+  #receive(frame: string | Uint8Array): void {
+    const skimmed = this.#rawUnderWay > 0 && typeof frame !== 'string' ? skimJson(frame) : undefined;
+    let parsed: unknown;
     try {
-      messages = [JSON.parse(data) as unknown].flat();
+      parsed = skimmed ?? JSON.parse(typeof frame === 'string' ? frame : textOfFrame(frame));
     } catch {
       this.#end('it sent something that is not JSON');
       return;
     }
-    for (const message of messages) {
-      if (isMessage(message)) this.#take(message);
+    for (const message of Array.isArray(parsed) ? (parsed as readonly unknown[]) : [parsed]) {
+      if (isMessage(message)) this.#take(message, skimmed !== undefined);
       else this.#end('it sent something that is not JSON-RPC');
     }
   }
 
-  #take(message: Message): void {
-    if (message.id !== undefined && message.id !== null) this.#answer(message.id, message);
-    else if (message.error !== undefined && message.error !== null)
+  /** `isSkimmed`: there may be raw texts in it. */
+  #take(told: Message, isSkimmed: boolean): void {
+    if (told.id !== undefined && told.id !== null) {
+      this.#answer(told.id, told, isSkimmed);
+      return;
+    }
+    const message = isSkimmed ? (withStrings(told) as Message) : told;
+    if (message.error !== undefined && message.error !== null)
       // It does not say which: all are made one by one, and what still comes of them is dropped.
       for (const batch of this.#batches)
         batch.fail(new BatchRefused(message.error.code ?? 0, message.error.message ?? 'unknown error'));
@@ -251,8 +267,10 @@ export class RpcSocket {
       this.#notify(JSON.stringify(message.params.subscription), message.params.result);
   }
 
-  #answer(id: number, { result, error }: Message): void {
+  #answer(id: number, told: Message, isSkimmed: boolean): void {
     const batch = this.#batchOf(id);
+    const isRaw = batch?.isRaw ?? this.#pending.get(id)?.isRaw ?? false;
+    const { result, error } = isSkimmed && (!isRaw || told.error !== undefined) ? (withStrings(told) as Message) : told;
     if (batch !== undefined) {
       batch.answer(
         id,
@@ -263,6 +281,7 @@ export class RpcSocket {
     const pending = this.#pending.get(id);
     if (pending === undefined) return;
     this.#pending.delete(id);
+    if (pending.isRaw) this.#rawUnderWay -= 1;
     clearTimeout(pending.timer);
     this.#pump();
     if (error !== undefined && error !== null) {
@@ -305,6 +324,10 @@ export class RpcSocket {
     else this.#socket.terminate();
     this.#resolveClosed(lost);
   }
+}
+
+function textOfFrame({ buffer, byteOffset, length }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, length).toString();
 }
 
 function isMessage(value: unknown): value is Message {

@@ -10,18 +10,26 @@ export interface PlainSocket {
   onopen: ((event: never) => void) | null;
   onclose: ((event: { readonly code: number; readonly reason: string }) => void) | null;
   onerror: ((event: { readonly message?: string }) => void) | null;
-  onmessage: ((event: { readonly data: unknown }) => void) | null;
   send(text: string): void;
   close(): void;
   /** Only in Node: closes without the handshake that a dead peer never answers. */
   terminate?(): void;
 }
 
-export async function createWebSocket(url: string): Promise<PlainSocket> {
-  if (!isNode) return new WebSocket(url) as unknown as PlainSocket;
+/** `onText` gets text frames: as bytes in Node, as strings in a browser. Binary ones are dropped. */
+export async function createWebSocket(url: string, onText: (frame: string | Uint8Array) => void): Promise<PlainSocket> {
+  if (!isNode) {
+    const socket = new WebSocket(url);
+    socket.onmessage = ({ data }) => {
+      if (typeof data === 'string') onText(data);
+    };
+    return socket as unknown as PlainSocket;
+  }
   const { WebSocket: NodeWebSocket } = await import('ws');
-  return new NodeWebSocket(url, {
-    perMessageDeflate: false,
-    maxPayload: maxAnswerBytes,
-  }) as unknown as PlainSocket;
+  const socket = new NodeWebSocket(url, { perMessageDeflate: false, maxPayload: maxAnswerBytes });
+  socket.on('message', (data, isBinary) => {
+    // In one piece, as `binaryType` is by default.
+    if (!isBinary) onText(data as Buffer);
+  });
+  return socket as unknown as PlainSocket;
 }

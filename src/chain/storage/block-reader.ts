@@ -5,6 +5,7 @@ import type { Clock } from '../clock.ts';
 import type { Answer, Connection, PatientOptions } from '../rpc/connection.ts';
 import type { OtherEndpoints } from '../rpc/other-endpoints.ts';
 import { isMethodMissing, RpcError } from '../rpc/rpc-error.ts';
+import type { RequestOptions } from '../rpc/rpc-socket.ts';
 import { inWindow } from './in-window.ts';
 import { isOversize, OversizedAnswer } from './oversized-answer.ts';
 import type { ReadAs, ReadAt } from './read-at.ts';
@@ -118,9 +119,10 @@ export class BlockReader {
    * Many requests, each about a block of its own, in frames of several. What the present node lacks or refuses is asked
    * for once more, alone, by the rules of {@link ask}; in the place of an answer stands the error where that fails.
    */
-  async askAll(requests: readonly BlockRequest[], signal?: AbortSignal): Promise<(Answer | RelayError)[]> {
+  async askAll(requests: readonly BlockRequest[], options: RequestOptions = {}): Promise<(Answer | RelayError)[]> {
+    const { signal } = options;
     const calls = requests.map(({ method, params }) => [method, params] as const);
-    const answers = requests.length > 1 ? await this.#connection.askAll(calls, { signal }) : undefined;
+    const answers = requests.length > 1 ? await this.#connection.askAll(calls, options) : undefined;
     const settled = new Array<Answer | RelayError | undefined>(requests.length);
     const alone: number[] = [];
     for (let i = 0; i < requests.length; i++) {

@@ -1,10 +1,11 @@
 import type { Hex } from '../../codec/index.ts';
 
 const notHex = 255;
-const values = new Uint8Array(128).fill(notHex);
+/** Of the codes of characters: 255 for those that are no digits. */
+export const hexValues = new Uint8Array(256).fill(notHex);
 for (let digit = 0; digit < 16; digit++) {
-  values[digit.toString(16).charCodeAt(0)] = digit;
-  values[digit.toString(16).toUpperCase().charCodeAt(0)] = digit;
+  hexValues[digit.toString(16).charCodeAt(0)] = digit;
+  hexValues[digit.toString(16).toUpperCase().charCodeAt(0)] = digit;
 }
 
 /** Memory of small values is taken in pieces of this size: a piece of its own for each costs more than decoding it. */
@@ -73,8 +74,8 @@ export function portableFromHex(text: string): Uint8Array | undefined {
 
 function writePortably(target: Uint8Array, start: number, text: string, from: number): boolean {
   for (let i = start, at = from; at < text.length; i++, at += 2) {
-    const high = values[text.charCodeAt(at)] ?? notHex;
-    const low = values[text.charCodeAt(at + 1)] ?? notHex;
+    const high = hexValues[text.charCodeAt(at)] ?? notHex;
+    const low = hexValues[text.charCodeAt(at + 1)] ?? notHex;
     if ((high | low) > 15) return false;
     target[i] = (high << 4) | low;
   }

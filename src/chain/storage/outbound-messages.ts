@@ -1,6 +1,8 @@
-import { Reader, toHex } from '../../codec/index.ts';
+import { toHex } from '../../codec/index.ts';
 import type { MessageSender, OutboundMessage } from '../chain.ts';
 import type { Runtime, StorageEntry } from '../runtime/runtime.ts';
+import { KnownSenders } from '../messages/known-senders.ts';
+import { ByteSource, type MessageSource } from '../messages/message-source.ts';
 import { fastToHex } from './fast-hex.ts';
 
 /** Variants of MessageOrigin as the interface page fixes them; runtimes have some or all of them. */
@@ -33,73 +35,86 @@ const otherSenders: Readonly<Record<number, string>> = {
 };
 
 const idLength = 32;
+const senders = new KnownSenders();
+
+/** A message that was found, not yet copied out. */
+export interface FoundMessage {
+  readonly sender: MessageSender;
+  readonly destination: Uint8Array;
+  readonly source: MessageSource;
+  readonly payloadAt: number;
+  readonly payloadLength: number;
+}
 
 /**
  * By hand: a codec object for each message of a block costs more than all the rest of reading it. With `topics` only the
- * messages to one of them; the others are stepped over and never made into objects. What comes out are views of `bytes`.
+ * messages to one of them; the others are stepped over and never made into objects.
  */
-export function decodeOutboundMessages(bytes: Uint8Array, topics?: readonly Uint8Array[]): OutboundMessage[] {
-  const reader = new Reader(bytes, 'OutboundMessages', true);
-  const messages: OutboundMessage[] = [];
-  for (let left = reader.compactLength(); left > 0; left--) {
-    const variant = reader.u8();
-    const idAt = skipSender(reader, variant);
-    const topicLength = reader.compactLength();
-    const topicAt = reader.skip(topicLength);
-    const payloadLength = reader.compactLength();
-    const payloadAt = reader.skip(payloadLength);
-    const topic = topics && topicAmong(topics, bytes, topicAt, topicLength);
-    if (topics !== undefined && topic === undefined) continue;
-    messages.push({
-      sender: senderOf(variant, idAt === undefined ? undefined : viewOf(bytes, idAt, idLength)),
-      destination: topic ?? viewOf(bytes, topicAt, topicLength),
-      payload: viewOf(bytes, payloadAt, payloadLength),
-    });
+export function findMessages(source: MessageSource, topics?: readonly Uint8Array[]): FoundMessage[] {
+  const found: FoundMessage[] = [];
+  for (let left = source.compactLength(); left > 0; left--) {
+    const variant = source.u8();
+    const idAt = skipSender(source, variant);
+    const topicLength = source.compactLength();
+    const topicAt = source.skip(topicLength);
+    const payloadLength = source.compactLength();
+    const payloadAt = source.skip(payloadLength);
+    const destination =
+      topics === undefined ? copyOf(source, topicAt, topicLength) : topicAmong(topics, source, topicAt, topicLength);
+    if (destination !== undefined)
+      found.push({ sender: senderOf(variant, source, idAt), destination, source, payloadAt, payloadLength });
   }
-  reader.end();
-  return messages;
+  source.end();
+  return found;
+}
+
+/** All of them, or those to one of `topics`. */
+export function decodeOutboundMessages(bytes: Uint8Array, topics?: readonly Uint8Array[]): OutboundMessage[] {
+  return findMessages(new ByteSource(bytes), topics).map(({ sender, destination, source, payloadAt, payloadLength }) => ({
+    sender,
+    destination,
+    payload: copyOf(source, payloadAt, payloadLength),
+  }));
 }
 
 /** Where its id of 32 bytes is; undefined where the variant has none. */
-function skipSender(reader: Reader, variant: number): number | undefined {
+function skipSender(source: MessageSource, variant: number): number | undefined {
   switch (variant) {
     case 0:
     case 4:
-      reader.skip(reader.compactLength());
+      source.skip(source.compactLength());
       return undefined;
     case 1:
     case 2:
     case 3:
     case 6:
-      return reader.skip(idLength);
+      return source.skip(idLength);
     case 5:
     case 255:
       return undefined;
     default:
-      throw reader.unknownVariant(variant);
+      throw source.unknownVariant(variant);
   }
 }
 
-function topicAmong(topics: readonly Uint8Array[], bytes: Uint8Array, at: number, length: number) {
-  for (const topic of topics) if (topic.length === length && beginsAt(bytes, at, topic)) return topic;
+function topicAmong(topics: readonly Uint8Array[], source: MessageSource, at: number, length: number) {
+  for (const topic of topics) if (topic.length === length && source.standsAt(at, topic)) return topic;
   return undefined;
 }
 
-/** From the end: topics of entities begin alike. */
-function beginsAt(bytes: Uint8Array, at: number, topic: Uint8Array): boolean {
-  for (let i = topic.length - 1; i >= 0; i--) if (bytes[at + i] !== topic[i]) return false;
-  return true;
+function copyOf(source: MessageSource, at: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  source.copy(at, length, bytes, 0);
+  return bytes;
 }
 
-function viewOf({ buffer, byteOffset }: Uint8Array, at: number, length: number): Uint8Array {
-  return new Uint8Array(buffer, byteOffset + at, length);
-}
-
-function senderOf(variant: number, id: Uint8Array | undefined): MessageSender {
-  if (id !== undefined && variant === 2) return { kind: 'worker', id: fastToHex(id) };
-  if (id !== undefined && variant === 3) return { kind: 'account', id: fastToHex(id) };
+function senderOf(variant: number, source: MessageSource, idAt: number | undefined): MessageSender {
+  if (idAt !== undefined && variant === 2) return senders.of('worker', source, idAt);
+  if (idAt !== undefined && variant === 3) return senders.of('account', source, idAt);
   const name = otherSenders[variant] ?? 'unknown';
-  return id === undefined ? { kind: 'other', name } : { kind: 'other', name, id: fastToHex(id) };
+  return idAt === undefined
+    ? { kind: 'other', name }
+    : { kind: 'other', name, id: fastToHex(copyOf(source, idAt, idLength)) };
 }
 
 /** The slow way, for a runtime with another layout: by its own metadata, fields by name. */
