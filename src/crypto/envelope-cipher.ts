@@ -123,7 +123,7 @@ function v1Of(envelope: Envelope): EnvelopeV1 {
 const aad = new Uint8Array(1 + 32 + headerLength);
 
 function additionalDataOf({ genesisHash, envelope }: Omit<OpenInput, 'commKey'>): Uint8Array {
-  return additionalData(genesisHash, envelope.subarray(1, 1 + headerLength));
+  return additionalData(genesisHash, new Uint8Array(envelope.buffer, envelope.byteOffset + 1, headerLength));
 }
 
 // Messages of one chain follow one another.

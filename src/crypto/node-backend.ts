@@ -50,18 +50,21 @@ function sealAes256Gcm(key: Uint8Array, iv: Uint8Array, aad: Uint8Array, plainte
   return new Uint8Array(sealed.buffer, sealed.byteOffset, sealed.length);
 }
 
+// The cipher reads it before it returns.
+const tag = new Uint8Array(tagLength);
+
 function openAes256Gcm(key: Uint8Array, iv: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array | undefined {
   const length = sealed.length - tagLength;
+  for (let i = 0; i < tagLength; i++) tag[i] = sealed[length + i] ?? 0;
   const decipher = createDecipheriv(algorithm, key, iv, { authTagLength: tagLength });
   decipher.setAAD(aad);
-  decipher.setAuthTag(sealed.subarray(length));
-  const opened = decipher.update(sealed.subarray(0, length));
-  const plaintext = new Uint8Array(opened.buffer, opened.byteOffset, opened.length);
+  decipher.setAuthTag(tag);
+  const opened = decipher.update(new Uint8Array(sealed.buffer, sealed.byteOffset, length));
   try {
     decipher.final();
   } catch {
-    plaintext.fill(0);
+    opened.fill(0);
     return undefined;
   }
-  return plaintext;
+  return new Uint8Array(opened.buffer, opened.byteOffset, opened.length);
 }

@@ -9,6 +9,7 @@ export class KeyCache<Key extends { clear(): void }> {
   readonly #capacity: number;
   /** In the order of their use. */
   readonly #keys = new Map<string, Key>();
+  #generation = 0;
 
   /**
    * `make`: of 32 bytes that it takes over. `capacity`: keys that are kept; the one not used for the longest goes first.
@@ -17,6 +18,11 @@ export class KeyCache<Key extends { clear(): void }> {
   constructor(make: (key: Uint8Array) => Key, { capacity = 10_000 }: { readonly capacity?: number } = {}) {
     this.#make = make;
     this.#capacity = capacity;
+  }
+
+  /** Grows when keys are put away: one that was given before may be no longer valid then. */
+  get generation(): number {
+    return this.#generation;
   }
 
   get size(): number {
@@ -28,7 +34,7 @@ export class KeyCache<Key extends { clear(): void }> {
     return this.#of('seal', own, recipientKey);
   }
 
-  /** CommKey from the sender. The key is valid until the next call. Throws what agree throws. */
+  /** CommKey from the sender. The key is valid while `generation` stays. Throws what agree throws. */
   forOpening(own: KeyPair, senderKey: Uint8Array): Key {
     return this.#of('open', own, senderKey);
   }
@@ -41,6 +47,7 @@ export class KeyCache<Key extends { clear(): void }> {
   /** Overwrites the keys of one's own key that is erased, or of all. */
   clear(own?: Uint8Array): void {
     const begin = own === undefined ? '' : textOf(own);
+    this.#generation += 1;
     for (const [name, key] of this.#keys) {
       if (!name.startsWith(begin)) continue;
       key.clear();
@@ -59,6 +66,7 @@ export class KeyCache<Key extends { clear(): void }> {
   }
 
   #evict(): void {
+    this.#generation += 1;
     for (const [name, key] of this.#keys) {
       key.clear();
       this.#keys.delete(name);

@@ -124,11 +124,13 @@ export class KeyRing {
 
   /** As {@link Vault.openAll}. */
   async openAll({ genesisHash, envelopes }: OpenAllRequest): Promise<(Opened | RelayError)[]> {
-    const { length } = envelopes;
-    const opened = new Array<Opened | RelayError>(length);
+    const opened = new Array<Opened | RelayError>(envelopes.length);
     const late: Promise<void>[] = [];
-    for (const [i, envelope] of envelopes.entries()) {
-      const each = this.#openedOrNot({ genesisHash, envelope, starts: this.#starts });
+    const keyFor = this.#keysOfBatch();
+    for (let i = 0; i < envelopes.length; i++) {
+      const envelope = envelopes[i];
+      if (envelope === undefined) continue;
+      const each = this.#openedOrNot({ genesisHash, envelope, starts: this.#starts }, keyFor);
       if (!(each instanceof Promise)) opened[i] = each;
       else
         late.push(
@@ -137,17 +139,51 @@ export class KeyRing {
           }),
         );
     }
-    await Promise.all(late);
+    if (late.length > 0) await Promise.all(late);
     return opened;
   }
 
+  /** As {@link KeyRing.#keyFor}, for headers that share what they begin with: each of those is looked up once. */
+  #keysOfBatch(): (header: EnvelopeV1['header']) => CipherKey {
+    // The sender's key is one object for all headers that begin alike.
+    const found = new Map<Uint8Array, CipherKey>();
+    let generation = this.#keys.generation;
+    return (header) => {
+      if (generation !== this.#keys.generation) {
+        generation = this.#keys.generation;
+        found.clear();
+      }
+      let key = found.get(header.senderKey);
+      if (key === undefined) {
+        key = this.#keyFor(header);
+        // Finding it may have put another one away.
+        if (generation === this.#keys.generation) found.set(header.senderKey, key);
+      }
+      return key;
+    };
+  }
+
   /** At once where the cipher answers at once. */
-  #openedOrNot(message: Omit<OpenInput, 'commKey'>): Opened | RelayError | Promise<Opened | RelayError> {
-    let used: CipherKey | undefined;
-    const keyFor = (header: EnvelopeV1['header']): CipherKey =>
-      (used = this.#freshKeyFor(header)) ?? this.#keyFor(header);
+  #openedOrNot(
+    message: Omit<OpenInput, 'commKey'>,
+    keyFor = (header: EnvelopeV1['header']): CipherKey => this.#keyFor(header),
+  ): Opened | RelayError | Promise<Opened | RelayError> {
+    if (this.#fresh.size > 0) return this.#openedByFreshOr(message, keyFor);
     try {
       const opened = openEnvelopeWith(keyFor, message);
+      return opened instanceof Promise ? opened.catch(asRefusal) : opened;
+    } catch (error) {
+      return asRefusal(error);
+    }
+  }
+
+  #openedByFreshOr(
+    message: Omit<OpenInput, 'commKey'>,
+    keyFor: (header: EnvelopeV1['header']) => CipherKey,
+  ): Opened | RelayError | Promise<Opened | RelayError> {
+    let used: CipherKey | undefined;
+    try {
+      const opened = openEnvelopeWith((header) => (used = this.#freshKeyFor(header)) ?? keyFor(header), message);
       if (opened instanceof Promise) return opened.catch(asRefusal).finally(() => used?.clear());
       used?.clear();
       return opened;
