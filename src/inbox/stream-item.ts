@@ -42,7 +42,6 @@ export interface DeadNotice {
 export type StreamItem = MessageRecord | MessageNotice | GapNotice | DeadNotice;
 
 const kinds = ['message', 'retracted', 'reinstated', 'finalized', 'gap', 'dead'] as const;
-const flags = ['isFinal', 'isAcknowledged', 'isRetracted', 'isProven'] as const;
 
 const messageStart = 3;
 const blockLength = 36;
@@ -113,25 +112,31 @@ function readTarget(reader: Reader): { readonly of: Sequence; readonly messageId
 }
 
 function writeMessage(writer: Writer, record: MessageRecord): void {
-  const { block, envelope } = record;
-  let set = 0;
-  for (const [i, flag] of flags.entries()) if (record[flag]) set |= 1 << i;
-  writer.u8(set).u8(block === undefined ? 0 : 1);
-  if (block !== undefined) writer.u32(block.number).raw(toBytes(block.hash, 'hash', 32));
+  const { block, envelope, isFinal, isAcknowledged, isRetracted, isProven } = record;
+  writer.u8((isFinal ? 1 : 0) | (isAcknowledged ? 2 : 0) | (isRetracted ? 4 : 0) | (isProven ? 8 : 0));
+  writer.u8(block === undefined ? 0 : 1);
+  if (block !== undefined) writer.u32(block.number).raw(hashBytes(block.hash));
   writer.raw(envelope);
+}
+
+let lastHash: { readonly text: Hex; readonly bytes: Uint8Array } | undefined;
+
+/** Messages of one block follow one another. */
+function hashBytes(hash: Hex): Uint8Array {
+  if (lastHash?.text !== hash) lastHash = { text: hash, bytes: toBytes(hash, 'hash', 32) };
+  return lastHash.bytes;
 }
 
 function decodeMessage(reader: Reader): MessageRecord {
   const set = reader.u8();
   const block = reader.u8() === 0 ? undefined : { number: reader.u32(), hash: toHex(reader.fixed(32)) };
-  const has = (flag: (typeof flags)[number]): boolean => (set & (1 << flags.indexOf(flag))) !== 0;
   return {
     kind: 'message',
     envelope: reader.rest(),
     block,
-    isFinal: has('isFinal'),
-    isAcknowledged: has('isAcknowledged'),
-    isRetracted: has('isRetracted'),
-    isProven: has('isProven'),
+    isFinal: (set & 1) !== 0,
+    isAcknowledged: (set & 2) !== 0,
+    isRetracted: (set & 4) !== 0,
+    isProven: (set & 8) !== 0,
   };
 }

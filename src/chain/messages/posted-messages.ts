@@ -2,9 +2,10 @@ import { isRelayError, RelayError } from '../../errors/index.ts';
 import type { BlockId, PostedMessage } from '../chain.ts';
 import type { FoundMessage } from '../storage/outbound-messages.ts';
 
-interface Found extends FoundMessage {
+interface OfBlock {
   readonly block: BlockId;
   readonly isProven: boolean;
+  readonly messages: readonly FoundMessage[];
 }
 
 /**
@@ -12,39 +13,33 @@ interface Found extends FoundMessage {
  * the blocks is not to be held for them, and a piece for each costs more than copying it.
  */
 export class PostedMessages {
-  readonly #found: Found[] = [];
-  #bytes = 0;
+  readonly #blocks: OfBlock[] = [];
 
   add(block: BlockId, isProven: boolean, messages: readonly FoundMessage[]): void {
-    for (const { sender, destination, source, payloadAt, payloadLength } of messages) {
-      this.#found.push({ sender, destination, source, payloadAt, payloadLength, block, isProven });
-      this.#bytes += payloadLength;
-    }
+    if (messages.length > 0) this.#blocks.push({ block, isProven, messages });
   }
 
   /** Throws bad-storage where a payload is no hex. */
   take(): PostedMessage[] {
-    const whole = new Uint8Array(this.#bytes);
-    let end = 0;
-    return this.#found.map(({ sender, destination, source, payloadAt, payloadLength, block, isProven: proven }) => {
-      const begin = end;
-      end += payloadLength;
-      copyPayload(source, payloadAt, payloadLength, whole, begin, block);
-      return { sender, destination, payload: whole.subarray(begin, end), block, proven };
-    });
+    let length = 0;
+    for (const { messages } of this.#blocks) for (const { payloadLength } of messages) length += payloadLength;
+    const { buffer } = new Uint8Array(length);
+    const posted: PostedMessage[] = [];
+    let at = 0;
+    for (const { block, isProven: proven, messages } of this.#blocks)
+      for (const { sender, destination, source, payloadAt, payloadLength } of messages) {
+        const payload = new Uint8Array(buffer, at, payloadLength);
+        at += payloadLength;
+        copyPayload(source, payloadAt, payload, block);
+        posted.push({ sender, destination, payload, block, proven });
+      }
+    return posted;
   }
 }
 
-function copyPayload(
-  source: FoundMessage['source'],
-  at: number,
-  length: number,
-  target: Uint8Array,
-  to: number,
-  block: BlockId,
-): void {
+function copyPayload(source: FoundMessage['source'], at: number, target: Uint8Array, block: BlockId): void {
   try {
-    source.copy(at, length, target, to);
+    source.copy(at, target.length, target, 0);
   } catch (cause) {
     if (!isRelayError(cause, 'bad-hex')) throw cause;
     const details = { what: 'PhalaMq.OutboundMessages', block: block.hash, reason: 'the node sent no hex' };
