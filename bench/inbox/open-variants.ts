@@ -4,13 +4,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { open } from 'lmdb';
 import type * as OutboundMessages from '../../src/chain/storage/outbound-messages.ts';
-import type { Chain, MessageSpan, MessagesOptions } from '../../src/chain/index.ts';
+import type { BlockId, Head, MessageSpan, MessagesOptions, PostedMessage } from '../../src/chain/index.ts';
+import type { InboxChain } from '../../src/inbox/index.ts';
 import { topicOf, type Hex } from '../../src/codec/index.ts';
 import type * as Root from '../../src/index.ts';
 import { createVault as createFileVault } from '../../src/vault/index.ts';
 import { ready } from '../../src/crypto/index.ts';
 import { costOf } from '../cost.ts';
-import { makeBlocks } from './made-blocks.ts';
+import { makeBlocks, type MadeBlock } from './made-blocks.ts';
 import { cheapKdf, passphrase } from './recipient.ts';
 import type { Variant } from './variants.ts';
 
@@ -28,8 +29,8 @@ const tagLength = 16;
 const ivLength = 12;
 
 interface Raw {
+  readonly blocks: readonly MadeBlock[];
   readonly values: readonly (Uint8Array | undefined)[];
-  readonly hashes: readonly Hex[];
   readonly vault: string;
 }
 
@@ -45,7 +46,7 @@ async function rawBlocks(folder: string, count: number): Promise<Raw> {
   const blocks = await makeBlocks(genesisHash, count, sender, { identity: recipient.identity, ecdhKey: key.publicKey });
   return {
     vault,
-    hashes: blocks.map(({ hash }) => hash),
+    blocks,
     values: blocks.map(({ value }) => (value === undefined ? undefined : Buffer.from(value.slice(2), 'hex'))),
   };
 }
@@ -143,32 +144,43 @@ export const aesAndLmdb: Variant = async ({ folder, last, messages }) => {
 };
 
 /** A chain whose blocks are in memory, in spans as the reader of messages gives them. */
-function chainOf({ values, hashes }: Raw): Chain {
-  const hashOf = (number: number): Hex => hashes[number - 1] ?? genesisHash;
-  const head = { number: values.length, hash: hashOf(values.length) };
-  async function* follow(after: { readonly number: number }, { topics }: MessagesOptions, signal: AbortSignal) {
-    for (let number = after.number + 1; number <= values.length; number += blocksAtOnce) {
-      const last = Math.min(values.length, number + blocksAtOnce - 1);
-      const messages: (MessageSpan & { type: 'blocks' })['messages'][number][] = [];
-      for (let block = number; block <= last; block++)
-        for (const message of decodeOutboundMessages(values[block - 1] ?? Uint8Array.of(0), topics))
-          messages.push({
-            ...message,
-            payload: message.payload.slice(),
-            block: { number: block, hash: hashOf(block) },
-            proven: true,
-          });
-      yield { type: 'blocks' as const, through: { number: last, hash: hashOf(last) }, messages };
+function chainOf({ values, blocks }: Raw): InboxChain {
+  const headOf = (number: number): Head => {
+    const block = blocks[number - 1];
+    if (block !== undefined) return { hash: block.hash, ...block.header };
+    return { number: 0, hash: genesisHash, parentHash: genesisHash, stateRoot: genesisHash };
+  };
+  const head = async (): Promise<Head> => headOf(blocks.length);
+  const inBlock = (number: number, topics: readonly Uint8Array[]): PostedMessage[] => {
+    const { hash } = headOf(number);
+    const messages = decodeOutboundMessages(values[number - 1] ?? Uint8Array.of(0), topics);
+    return messages.map((message) => ({ ...message, block: { number, hash }, proven: true }));
+  };
+  async function* follow(
+    after: BlockId,
+    { topics }: MessagesOptions,
+    signal?: AbortSignal,
+  ): AsyncGenerator<MessageSpan, never> {
+    for (let first = after.number + 1; first <= blocks.length; first += blocksAtOnce) {
+      const last = Math.min(blocks.length, first + blocksAtOnce - 1);
+      const messages: PostedMessage[] = [];
+      for (let number = first; number <= last; number++) messages.push(...inBlock(number, topics));
+      yield { type: 'blocks', through: headOf(last), messages };
     }
-    await new Promise<void>((resolve) => {
-      signal.addEventListener('abort', () => resolve(), { once: true });
+    return new Promise<never>((_, reject) => {
+      signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
     });
   }
   return {
     genesisHash,
-    headAt: async (number: number) => ({ number, hash: hashOf(number) }),
-    finalizedHead: async () => head,
-    messages: { follow },
-    // The inbox asks for nothing else.
-  } as unknown as Chain;
+    trust: 'single',
+    finalizedHead: head,
+    agreedHead: head,
+    bestHead: head,
+    headAt: async (number) => headOf(number),
+    headEvents: () => {
+      throw new Error('an inbox that follows finalized blocks asks for no heads');
+    },
+    messages: { follow, at: async ({ number }, { topics }) => inBlock(number, topics) },
+  };
 }

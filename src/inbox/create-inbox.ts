@@ -1,5 +1,5 @@
 import { filter, map, type Observable } from 'rxjs';
-import type { BlockNumber, Chain, Finality } from '../chain/index.ts';
+import type { BlockNumber, Finality } from '../chain/index.ts';
 import { ReplayWindow } from '../channel/index.ts';
 import { messageId, topicOf, type Hex } from '../codec/index.ts';
 import { asRelayError } from '../errors/index.ts';
@@ -12,6 +12,7 @@ import { Dispatcher } from './dispatcher.ts';
 import { followBest } from './follow-best.ts';
 import { followFinalized, type FollowParts, type GapPolicy } from './follow-finalized.ts';
 import { handleAll } from './handle.ts';
+import type { InboxChain } from './inbox-chain.ts';
 import { InboxStore } from './inbox-store.ts';
 import type { Accepted, AcceptOptions, Delivery, HandleOptions, Inbox, InboxEvent } from './inbox.ts';
 import { Ledger } from './ledger.ts';
@@ -24,7 +25,7 @@ const lookMs = 2_000;
 
 export interface InboxOptions {
   /** Inboxes over the same one share what is read of it. */
-  readonly chain: Chain;
+  readonly chain: InboxChain;
   readonly vault: Vault;
   /** Its data must be used by one inbox at a time. */
   readonly store: TransactionalStore;

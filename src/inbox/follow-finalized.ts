@@ -1,12 +1,13 @@
-import type { BlockId, BlockNumber, Chain, MessagesOptions, PostedMessage } from '../chain/index.ts';
+import type { BlockId, BlockNumber, MessagesOptions, PostedMessage } from '../chain/index.ts';
 import { RelayError } from '../errors/index.ts';
+import type { InboxChain } from './inbox-chain.ts';
 import type { Ledger } from './ledger.ts';
 
 /** What to do about blocks of which no endpoint has the state any more. */
 export type GapPolicy = 'stop' | 'skip';
 
 export interface FollowParts {
-  readonly chain: Chain;
+  readonly chain: InboxChain;
   readonly ledger: Ledger;
   readonly options: MessagesOptions;
   readonly onGap: GapPolicy;

@@ -1,5 +1,6 @@
-import type { BlockId, BlockNumber, Chain } from '../chain/index.ts';
+import type { BlockId, BlockNumber } from '../chain/index.ts';
 import { RelayError } from '../errors/index.ts';
+import type { InboxChain } from './inbox-chain.ts';
 import type { InboxStore } from './inbox-store.ts';
 
 /**
@@ -8,7 +9,7 @@ import type { InboxStore } from './inbox-store.ts';
  * not the one that was read, and bad-value for a `from` yet to come.
  */
 export async function startingPoint(
-  chain: Chain,
+  chain: InboxChain,
   store: InboxStore,
   { from, verify }: { readonly from: BlockNumber | 'head'; readonly verify: boolean | undefined },
   signal: AbortSignal,
@@ -43,7 +44,7 @@ interface FinalBlocks {
 }
 
 /** As several endpoints agree on them, where there are several and none is to be taken at its word. Throws no-quorum. */
-export function finalBlocks(chain: Chain, verify: boolean | undefined, signal: AbortSignal): FinalBlocks {
+export function finalBlocks(chain: InboxChain, verify: boolean | undefined, signal: AbortSignal): FinalBlocks {
   if (verify === false || chain.trust === 'single')
     return { newest: () => chain.finalizedHead(signal), at: (number) => chain.headAt(number, signal) };
   return {

@@ -32,6 +32,7 @@ describe('what a node offers', () => {
       oldestBody: 1,
       proofs: true,
       unsafeRpcs: true,
+      ranges: true,
       missingMethods: [],
       pool: { submit: true, watch: true, pending: 0 },
       blockLength: 5 * 1024 * 1024 * 0.75,

@@ -15,6 +15,7 @@ const fine: NodeCapabilities = {
   oldestBody: 1,
   proofs: true,
   unsafeRpcs: false,
+  ranges: false,
   missingMethods: [],
   pool: { submit: true, watch: true, pending: 1 },
   blockLength: 3_932_160,
@@ -58,7 +59,8 @@ describe('what doctor says of a node', () => {
     ['may give proofs or not', { proofs: undefined }, /no proofs/],
     ['lacks a method', { missingMethods: ['state_getKeysPaged'] }, /lacks state_getKeysPaged.*full node/],
     ['lists no methods', { missingMethods: undefined }, /does not list/],
-    ['offers unsafe RPCs', { unsafeRpcs: true }, /--rpc-methods safe/],
+    ['offers unsafe RPCs', { unsafeRpcs: true }, /--rpc-methods safe.*block by block/],
+    ['gives many blocks at once', { unsafeRpcs: true, ranges: true }, /state_queryStorage/],
     ['takes no extrinsics', { pool: { submit: false, watch: false, pending: undefined } }, /nothing can be sent/],
     [
       'tells nothing of them',

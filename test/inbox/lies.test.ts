@@ -178,9 +178,12 @@ describe('inbox: a node that lies about messages', () => {
   });
 
   it('is believed where verification was turned off', async () => {
-    const { chain, proxy } = await viaProxy((method, [key], result) =>
-      method === 'state_getStorage' && key === outboundKey ? null : result,
-    );
+    const { chain, proxy } = await viaProxy((method, [key], result) => {
+      if (method === 'state_getStorage' && key === outboundKey) return null;
+      if (method !== 'state_queryStorage') return result;
+      const [set] = result as readonly { readonly block: Hex }[];
+      return [{ block: set?.block, changes: [[outboundKey, null]] }];
+    });
     const inbox = await inboxOver(chain, { verify: false });
     const probe = new InboxProbe(inbox);
     await inbox.ready;

@@ -106,20 +106,41 @@ describe('inbox: reading the chain', () => {
 
   const texts = (name: string): string[] => ['1', '2', '3'].map((n) => `${name} ${n}`);
 
-  for (const verify of [true, false])
-    it(`takes the least requests ${verify ? 'with' : 'without'} proofs: one a block, hashes in bulk`, async () => {
-      const { chain, proxy } = await through(asIs);
-      const before = new Map(proxy.asked);
-      const probe = new InboxProbe(await started(chain, one, { verify }));
-      await probe.until(() => probe.deliveries.length === 3);
-      const made = (method: string): number => (proxy.asked.get(method) ?? 0) - (before.get(method) ?? 0);
-      const blocks = (await chain.finalizedHead()).number - first + 1;
-      assert.deepEqual(probe.texts, texts('one'));
-      assert.equal(made(verify ? 'state_getReadProof' : 'state_getStorage'), blocks);
-      assert.equal(made(verify ? 'state_getStorage' : 'state_getReadProof'), 0);
-      assert.ok(made('chain_getBlockHash') <= 4, `${made('chain_getBlockHash')} requests for hashes`);
-      assert.ok(made('chain_getHeader') <= (verify ? blocks : 0) + 6);
-    });
+  it('takes the least requests with proofs: one a block, hashes in bulk', async () => {
+    const made = await requestsOf({ verify: true });
+    const blocks = (await direct.finalizedHead()).number - first + 1;
+    assert.equal(made('state_getReadProof'), blocks);
+    assert.equal(made('state_getStorage') + made('state_queryStorage'), 0);
+    assert.ok(made('chain_getBlockHash') <= 4, `${made('chain_getBlockHash')} requests for hashes`);
+    assert.ok(made('chain_getHeader') <= blocks + 6);
+  });
+
+  it('takes one request for many blocks where they are believed', async () => {
+    const made = await requestsOf({ verify: false });
+    assert.ok(made('state_queryStorage') <= 3, `${made('state_queryStorage')} requests for ranges`);
+    assert.ok(made('state_getStorage') <= 2, 'of what is a block alone');
+    assert.equal(made('state_getReadProof'), 0);
+    assert.ok(made('chain_getBlockHash') <= 4, `${made('chain_getBlockHash')} requests for hashes`);
+    assert.ok(made('chain_getHeader') <= 6);
+  });
+
+  it('takes one request a block where a node hides its unsafe RPCs, as public ones do, and asks it once', async () => {
+    const made = await requestsOf({ verify: false }, (method, _params, result) =>
+      method === 'state_queryStorage' ? new Refusal('RPC call is unsafe to be called externally') : result,
+    );
+    assert.equal(made('state_getStorage'), (await direct.finalizedHead()).number - first + 1);
+    assert.ok(made('state_queryStorage') <= 4, 'as many as are under way when the first is refused');
+  });
+
+  /** Reads all with an inbox; gives how often a method was asked. */
+  async function requestsOf(options: Partial<InboxOptions>, alter = asIs): Promise<(method: string) => number> {
+    const { chain, proxy } = await through(alter);
+    const before = new Map(proxy.asked);
+    const probe = new InboxProbe(await started(chain, one, options));
+    await probe.until(() => probe.deliveries.length === 3);
+    assert.deepEqual(probe.texts, texts('one'));
+    return (method) => (proxy.asked.get(method) ?? 0) - (before.get(method) ?? 0);
+  }
 
   it('is shared by the entities of a process: two inboxes cost what one costs, now and for blocks to come', async () => {
     const { chain, proxy } = await through(asIs);
@@ -171,7 +192,7 @@ describe('inbox: reading the chain', () => {
       return (method, params, result) => {
         if (method === 'chain_getBlockHash' && Array.isArray(params[0]))
           (result as Hex[]).forEach((hash, i) => hashes.set(hash, (params[0] as number[])[i] ?? 0));
-        const isRead = method === 'state_getReadProof' || method === 'state_getStorage';
+        const isRead = /^state_(getReadProof|getStorage|queryStorage)$/.test(method);
         const number = isRead ? hashes.get(params[1]) : undefined;
         return number !== undefined && number <= last
           ? new Refusal('Client error: UnknownBlock: State already discarded for the block', 4003)

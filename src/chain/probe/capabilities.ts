@@ -33,6 +33,8 @@ export interface NodeCapabilities {
   readonly oldestBody: BlockNumber;
   /** `state_getReadProof`. */
   readonly proofs: Offered;
+  /** `state_queryStorage`: messages of many blocks by one request, where they are not proven. Of the unsafe RPCs. */
+  readonly ranges: Offered;
   /** RPCs that only a trusted client should have, such as `system_peers`. */
   readonly unsafeRpcs: Offered;
   /** Methods used here that it does not list; undefined where it lists none. */

@@ -94,6 +94,7 @@ export async function probeNode(
     oldestState: await oldestWhere(Math.min(1, best.number), best.number, hasState),
     oldestBody: await oldestWhere(Math.min(1, best.number), best.number, hasBody),
     proofs: await offers('state_getReadProof', [[presentKey], finalized.hash]),
+    ranges: await offers('state_queryStorage', [[presentKey], finalized.hash, finalized.hash]),
     unsafeRpcs: await offers('system_peers', []),
     missingMethods: methods && usedMethods.filter((method) => !methods.includes(method)),
     pool: {

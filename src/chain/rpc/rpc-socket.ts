@@ -128,10 +128,7 @@ export class RpcSocket {
    * Several requests in one frame, which spares both ends most of the work that small ones make; it counts as one. In the
    * place of an answer stands an RpcError where there is one. Throws BatchRefused, ConnectionLost or aborted.
    */
-  requestAll(
-    calls: readonly RpcCall[],
-    { signal, timeoutMs = requestTimeoutMs, isRaw = false }: RequestOptions = {},
-  ) {
+  requestAll(calls: readonly RpcCall[], { signal, timeoutMs = requestTimeoutMs, isRaw = false }: RequestOptions = {}) {
     return this.#inTurn<unknown[]>(signal, (resolve, reject) => {
       const batch = new RpcBatch(this.#nextId, calls, isRaw);
       this.#nextId += calls.length;

@@ -156,7 +156,7 @@ class Skimmer {
     let value = 0;
     for (let digit = digitAt(bytes, end); digit >= 0; digit = digitAt(bytes, ++end)) value = 10 * value + digit;
     this.#at = end;
-    const next = bytes[end];
+    const next = this.#space();
     const isPlain = next === comma || next === closeBracket || next === closeBrace;
     if (end === start || !isPlain || end - start > 15 || (end - start > 1 && bytes[start] === 0x30))
       throw new NotSkimmed();
@@ -164,8 +164,7 @@ class Skimmer {
   }
 
   #literal<T>(text: string, value: T): T {
-    for (let i = 0; i < text.length; i++)
-      if (this.#bytes[this.#at + i] !== text.charCodeAt(i)) throw new NotSkimmed();
+    for (let i = 0; i < text.length; i++) if (this.#bytes[this.#at + i] !== text.charCodeAt(i)) throw new NotSkimmed();
     this.#at += text.length;
     return value;
   }

@@ -70,11 +70,13 @@ export function findMessages(source: MessageSource, topics?: readonly Uint8Array
 
 /** All of them, or those to one of `topics`. */
 export function decodeOutboundMessages(bytes: Uint8Array, topics?: readonly Uint8Array[]): OutboundMessage[] {
-  return findMessages(new ByteSource(bytes), topics).map(({ sender, destination, source, payloadAt, payloadLength }) => ({
-    sender,
-    destination,
-    payload: copyOf(source, payloadAt, payloadLength),
-  }));
+  return findMessages(new ByteSource(bytes), topics).map(
+    ({ sender, destination, source, payloadAt, payloadLength }) => ({
+      sender,
+      destination,
+      payload: copyOf(source, payloadAt, payloadLength),
+    }),
+  );
 }
 
 /** Where its id of 32 bytes is; undefined where the variant has none. */

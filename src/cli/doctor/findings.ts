@@ -130,11 +130,15 @@ function methods({ missingMethods }: NodeCapabilities): Finding[] {
   ];
 }
 
-function rpcs({ unsafeRpcs }: NodeCapabilities): Finding {
-  if (unsafeRpcs === false) return good('The node hides unsafe RPCs, as one in the open should.');
-  if (unsafeRpcs === undefined) return good('Whether the node offers unsafe RPCs can not be told; none is used here.');
+function rpcs({ unsafeRpcs, ranges }: NodeCapabilities): Finding {
+  const reading =
+    ranges === true
+      ? 'It reads the messages of many blocks for one request (state_queryStorage) where they are not proven.'
+      : 'Messages that are not proven are read block by block.';
+  if (unsafeRpcs === false) return good(`The node hides unsafe RPCs, as one in the open should. ${reading}`);
+  if (unsafeRpcs === undefined) return good(`Whether the node offers unsafe RPCs can not be told. ${reading}`);
   return bad(
-    'The node offers unsafe RPCs, which are not used here: whoever reaches it may change it. Where strangers can, start it with --rpc-methods safe.',
+    `The node offers unsafe RPCs: whoever reaches it may change it. Where strangers can, start it with --rpc-methods safe. ${reading}`,
   );
 }
 

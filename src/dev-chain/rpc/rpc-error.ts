@@ -46,6 +46,8 @@ export const rpcErrors = {
     new RpcError(4003, `Client error: UnknownBlock: Header was not found in the database: ${hash}`),
   stateDiscarded: (hash: string) =>
     new RpcError(4003, `Client error: UnknownBlock: State already discarded for ${hash}`),
+  blockRange: (from: string, to: string) =>
+    new RpcError(4001, `Cannot resolve a block range ['${from}' ... '${to}]. from and to are on different forks`),
   tooManyKeys: (count: number, max: number) =>
     new RpcError(4002, `count exceeds maximum value. value: ${count}, max: ${max}`),
   execution: (reason: string) => new RpcError(4003, `Client error: Execution failed: ${reason}`),

@@ -35,12 +35,15 @@ function changes(block: DevBlock, keys: readonly Hex[]): { block: Hex; changes: 
   return { block: block.hash, changes: keys.map((key) => [key, state.get(key) ?? null] as const) };
 }
 
-/** The values at the first block, then what differs at each later one. */
+/** The values at the first block, then what differs at each later one, along the parents of the last. Throws 4001. */
 function queryStorage(node: DevNode, keys: readonly Hex[], from: DevBlock, to: DevBlock): unknown {
   const known = new Map<Hex, Hex | null>();
   const sets = [];
-  for (let number = from.number; number <= to.number; number += 1) {
-    const set = changes(node.blocks.find(number), keys);
+  const blocks = [to];
+  while ((blocks[0]?.number ?? 0) > from.number) blocks.unshift(node.blocks.find(blocks[0]!.header.parentHash));
+  if (blocks[0]?.hash !== from.hash) throw rpcErrors.blockRange(from.hash, to.hash);
+  for (const block of blocks) {
+    const set = changes(block, keys);
     const changed = set.changes.filter(([key, value]) => !known.has(key) || known.get(key) !== value);
     for (const [key, value] of changed) known.set(key, value);
     if (changed.length > 0) sets.push({ block: set.block, changes: changed });

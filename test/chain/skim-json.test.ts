@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { RawText, skimJson, withStrings } from '../../src/chain/rpc/skim-json.ts';
+
+const bytesOf = (text: string): Uint8Array => Buffer.from(text);
+const long = 'a1'.repeat(500);
+
+describe('chain: JSON whose long strings stay bytes', () => {
+  it('is what JSON.parse gives, or left to it', () => {
+    const json = fc.json({ maxDepth: 4 }).chain((text) => fc.constantFrom(text, text.replaceAll(',', ' ,\n\t')));
+    fc.assert(
+      fc.property(json, (text) => {
+        const skimmed = skimJson(bytesOf(text));
+        if (skimmed !== undefined) assert.deepEqual(withStrings(skimmed), JSON.parse(text));
+      }),
+    );
+  });
+
+  it('is read of the answers of nodes', () => {
+    const answers = [
+      `[{"jsonrpc":"2.0","id":1,"result":"0x${long}"},{"jsonrpc":"2.0","id":2,"result":null}]`,
+      `{"jsonrpc":"2.0","result":[{"block":"0x11","changes":[["0x22","0x${long}"],["0x22",null]]}],"id":33}`,
+      ` { "jsonrpc" : "2.0" , "id" : 0 , "error" : { "code" : 4003 , "data" : [ ] , "ok" : [true, false, {}] } } `,
+    ];
+    for (const text of answers) {
+      const skimmed = skimJson(bytesOf(text));
+      assert.notEqual(skimmed, undefined, text);
+      assert.deepEqual(withStrings(skimmed), JSON.parse(text));
+    }
+  });
+
+  it('keeps a long string where it came', () => {
+    const frame = bytesOf(`["0x${long}"]`);
+    const [raw] = skimJson(frame) as [RawText];
+    assert.ok(raw instanceof RawText);
+    assert.equal(raw.frame.buffer, frame.buffer);
+    assert.equal(raw.toString(), `0x${long}`);
+  });
+
+  it('leaves to JSON.parse what is no JSON, and what it does not read', () => {
+    const texts = [
+      '',
+      '{',
+      '[1,]',
+      '[01]',
+      '{"a" 1}',
+      '{1:2}',
+      '"a',
+      '[1]]',
+      'nul',
+      `"${long}`,
+      '[-1]',
+      '[1.5]',
+      '"\\u0041"',
+    ];
+    for (const text of [...texts, '"é"', '["\u0001"]', '{"__proto__":1}', '['.repeat(100) + ']'.repeat(100)])
+      assert.equal(skimJson(bytesOf(text)), undefined, text);
+  });
+});
