@@ -3,8 +3,10 @@ import { heldBy, type OutboundValue } from './outbound-value.ts';
 
 /** Blocks kept after they were read: so far may two readers be apart and still share. */
 const maxBlocks = 1_024;
-/** Bytes of their values, at most. */
+/** Bytes of their values, at most … */
 const maxBytes = 8 * 2 ** 20;
+/** … and where nobody shares them yet: another reader may be about to begin. */
+const maxBytesAlone = 2 ** 19;
 
 interface Kept {
   readonly reading: Promise<readonly OutboundValue[]>;
@@ -19,6 +21,18 @@ export class FrameCache {
   readonly #frames = new Map<string, Kept>();
   #blocks = 0;
   #bytes = 0;
+  #readers = 0;
+
+  /** Somebody reads, until what it gives is disposed. */
+  enter(): Disposable {
+    this.#readers += 1;
+    return {
+      [Symbol.dispose]: () => {
+        this.#readers -= 1;
+        this.#trim();
+      },
+    };
+  }
 
   get(anchors: readonly BlockAnchor[]): Promise<readonly OutboundValue[]> | undefined {
     return this.#frames.get(nameOf(anchors))?.reading;
@@ -47,7 +61,7 @@ export class FrameCache {
 
   #trim(): void {
     for (const name of this.#frames.keys()) {
-      if (this.#blocks <= maxBlocks && this.#bytes <= maxBytes) return;
+      if (this.#blocks <= maxBlocks && this.#bytes <= (this.#readers > 1 ? maxBytes : maxBytesAlone)) return;
       this.#remove(name);
     }
   }

@@ -66,6 +66,7 @@ export class MessageReader implements Messages {
     const signal = anySignal(callerSignal, connection.stopped, leaving.signal);
     throwIfAborted(signal);
     using newest = listen();
+    using _reading = this.#parts.values.enter();
     let last = after;
     try {
       for (;;) {

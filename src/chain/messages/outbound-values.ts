@@ -36,6 +36,11 @@ export class OutboundValues {
     this.#proofs = proofs;
   }
 
+  /** Somebody reads block after block, until what it gives is disposed: more is kept while there are several. */
+  enter(): Disposable {
+    return this.#cache.enter();
+  }
+
   /**
    * In the order of `anchors`; those with a state root are proven. Throws state-discarded, naming the block,
    * proofs-unavailable, node-lies where no endpoint is left, rpc-failed, chain-unreachable, aborted.

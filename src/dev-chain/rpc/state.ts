@@ -39,10 +39,11 @@ function changes(block: DevBlock, keys: readonly Hex[]): { block: Hex; changes: 
 function queryStorage(node: DevNode, keys: readonly Hex[], from: DevBlock, to: DevBlock): unknown {
   const known = new Map<Hex, Hex | null>();
   const sets = [];
-  const blocks = [to];
-  while ((blocks[0]?.number ?? 0) > from.number) blocks.unshift(node.blocks.find(blocks[0]!.header.parentHash));
-  if (blocks[0]?.hash !== from.hash) throw rpcErrors.blockRange(from.hash, to.hash);
-  for (const block of blocks) {
+  const blocks: DevBlock[] = [];
+  let first = to;
+  for (; first.number > from.number; first = node.blocks.find(first.header.parentHash)) blocks.unshift(first);
+  if (first.hash !== from.hash) throw rpcErrors.blockRange(from.hash, to.hash);
+  for (const block of [first, ...blocks]) {
     const set = changes(block, keys);
     const changed = set.changes.filter(([key, value]) => !known.has(key) || known.get(key) !== value);
     for (const [key, value] of changed) known.set(key, value);
