@@ -22,19 +22,6 @@ export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
   return joined;
 }
 
-/** Copies of all, side by side in one piece of memory: a piece of its own for each costs more than copying it. */
-export function copiesOf(all: readonly Uint8Array[]): Uint8Array[] {
-  let length = 0;
-  for (const each of all) length += each.length;
-  const whole = new Uint8Array(length);
-  let at = 0;
-  return all.map((each) => {
-    whole.set(each, at);
-    at += each.length;
-    return whole.subarray(at - each.length, at);
-  });
-}
-
 export function isZero(bytes: Uint8Array): boolean {
   return bytes.every((byte) => byte === 0);
 }

@@ -1,6 +1,6 @@
 export { decodeBody, encodeBody } from './body.ts';
 export type { Body, BodyInput } from './body.ts';
-export { compareBytes, concatBytes, copiesOf, equalBytes, isZero } from './bytes.ts';
+export { compareBytes, concatBytes, equalBytes, isZero } from './bytes.ts';
 export { decodeCommandPayload, encodeCommandPayload } from './command-payload.ts';
 export type { CommandPayload, CommandPayloadInput } from './command-payload.ts';
 export { decodeEcdhRecord, encodeEcdhRecord, isEcdhRecord } from './ecdh-record.ts';
