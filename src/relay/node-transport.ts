@@ -1,9 +1,16 @@
 import { Agent, request } from 'undici';
 import { WebSocket, type RawData } from 'ws';
-import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
+import { asRelayError, isRelayError, type RelayError } from '../errors/index.ts';
+import { readBounded } from './bounded-answer.ts';
 import { checkEndpoint, type EndpointPolicy } from './endpoint-policy.ts';
 import { pinnedLookup, type ResolveAll } from './pinned-lookup.ts';
-import type { HttpAnswer, Socket, SocketHandlers, Transport } from './transport.ts';
+import {
+  defaultMaxAnswerBytes,
+  type HttpAnswer,
+  type Socket,
+  type SocketHandlers,
+  type Transport,
+} from './transport.ts';
 
 export interface NodeTransportOptions extends EndpointPolicy {
   /** Time to connect, and between bytes of an answer, ms. Default 10 000. */
@@ -14,7 +21,7 @@ export interface NodeTransportOptions extends EndpointPolicy {
   readonly resolve?: ResolveAll;
 }
 
-const defaults = { timeoutMs: 10_000, maxAnswerBytes: 2 ** 20 };
+const defaults = { timeoutMs: 10_000, maxAnswerBytes: defaultMaxAnswerBytes };
 
 /** HTTP by undici and WebSocket by ws, both through one endpoint policy. */
 export function createNodeTransport(options: NodeTransportOptions = {}): Transport {
@@ -54,20 +61,6 @@ export function createNodeTransport(options: NodeTransportOptions = {}): Transpo
 
     close: () => agent.destroy(),
   };
-}
-
-async function readBounded(body: AsyncIterable<Uint8Array>, maxBytes: number, endpoint: string): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of body) {
-    length += chunk.length;
-    if (length > maxBytes)
-      throw new RelayError('endpoint-failed', {
-        details: { endpoint, reason: `its answer is longer than ${maxBytes} bytes` },
-      });
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 }
 
 function openSocket(socket: WebSocket, handlers: SocketHandlers): Socket {

@@ -1,3 +1,6 @@
+/** Of an HTTP answer or a WebSocket message. */
+export const defaultMaxAnswerBytes = 2 ** 20;
+
 /** How a relay or a client reaches others. The Node one pins DNS and refuses private addresses; a browser has its own. */
 export interface Transport {
   /**

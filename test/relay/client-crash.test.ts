@@ -6,7 +6,7 @@ import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { newVault } from '../support/entities.ts';
 import { startChild } from '../support/child.ts';
 import { until } from '../support/until.ts';
-import { Conversations, type Party } from './conversation.ts';
+import { Conversations } from './conversation.ts';
 import { Cleanup } from './support.ts';
 
 const script = new URL('client-child.ts', import.meta.url);
@@ -25,22 +25,6 @@ describe('relay client with a durable queue', () => {
     await node.stop();
   });
 
-  /** What the worker's inbox hands out, in order. */
-  const reading = async (worker: Party, url: string): Promise<string[]> => {
-    const texts: string[] = [];
-    const inbox = await talk.inbox(worker);
-    await talk.feed(worker, url, inbox);
-    const subscription = inbox.events$.subscribe((event) => {
-      if (event.type !== 'message' || event.delivery.body.kind !== 'data') return;
-      texts.push(new TextDecoder().decode(event.delivery.body.content));
-      void event.delivery.ack();
-    });
-    cleanup.add(subscription, (made) => {
-      made.unsubscribe();
-    });
-    return texts;
-  };
-
   it('killed again and again, and its relay too, delivers all that it had queued, each once', async () => {
     const worker = talk.party();
     const { identity } = worker.vault;
@@ -50,7 +34,7 @@ describe('relay client with a durable queue', () => {
     const options = { genesisHash: talk.genesisHash, recipients: [identity], mailStore };
     let relay = await cleanup.relay(options);
     const { url } = relay;
-    const texts = await reading(worker, url);
+    const texts = await talk.texts(worker, url);
     const [key] = await worker.vault.ecdhKeys();
     const ecdh = toHex(key?.publicKey ?? new Uint8Array());
     const sender = (first: number, count: number) =>

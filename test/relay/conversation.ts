@@ -114,4 +114,20 @@ export class Conversations {
       });
     });
   }
+
+  /** What a party's inbox hands out, in order; resolves when it would miss nothing. */
+  async texts(party: Party, url: string): Promise<readonly string[]> {
+    const texts: string[] = [];
+    const inbox = await this.inbox(party);
+    await this.feed(party, url, inbox);
+    const subscription = inbox.events$.subscribe((event) => {
+      if (event.type !== 'message' || event.delivery.body.kind !== 'data') return;
+      texts.push(new TextDecoder().decode(event.delivery.body.content));
+      void event.delivery.ack();
+    });
+    this.#cleanup.add(subscription, (made) => {
+      made.unsubscribe();
+    });
+    return texts;
+  }
 }

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { after, afterEach, before, describe, it } from 'mocha';
+import { WebSocketServer } from 'ws';
 import { decodeSignedEnvelope, fromHex, toHex, type Hex } from '../../src/codec/index.ts';
 import { agree, deriveCommKey, keyPairFromSeed, openEnvelope, ready } from '../../src/crypto/index.ts';
 import type { Delivery } from '../../src/inbox/index.ts';
@@ -65,6 +69,50 @@ describe('browser (Chromium)', function () {
     const relay = await relayOfRecipient();
     for (const endpoint of [relay.url, 'http://[::ffff:127.0.0.1]:1', 'http://2130706433:1'])
       assert.equal(await send(endpoint, 'no', false), 'endpoint-refused');
+  });
+
+  describe('bounds what a hostile endpoint says', () => {
+    it('over http: an answer without an end is cut', async () => {
+      let ended = 0;
+      const server = createServer((request, response) => {
+        response.setHeader('access-control-allow-origin', '*');
+        response.setHeader('access-control-allow-headers', '*');
+        if (request.method === 'OPTIONS') {
+          response.end();
+          return;
+        }
+        response.on('close', () => ended++);
+        const talk = (): void => {
+          while (!response.destroyed && response.write(Buffer.alloc(65_536)));
+        };
+        response.on('drain', talk);
+        talk();
+      });
+      assert.equal(await send(await listening(server, 'http'), 'hello'), 'endpoint-failed');
+      await until(() => ended === 1);
+    });
+
+    it('over ws: a message that is too long ends the connection', async () => {
+      const server = createServer();
+      let ended = 0;
+      new WebSocketServer({ server }).on('connection', (socket) => {
+        socket.send(new Uint8Array(2 ** 20 + 1));
+        socket.on('close', () => ended++);
+      });
+      assert.equal(await send(await listening(server, 'ws'), 'hello'), 'relay-connection-lost');
+      // Once more, since a connection may have been gone before.
+      await until(() => ended === 2);
+    });
+
+    const listening = async (server: Server, scheme: string): Promise<string> => {
+      cleanup.add(server, () => {
+        server.closeAllConnections();
+        server.close();
+      });
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      return `${scheme}://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    };
   });
 
   it('reads its mailbox: proves its identity, gets each message once and acknowledges it', async () => {

@@ -1,0 +1,87 @@
+// What runs in the browser in outbox.test.ts: a sender whose queue outlives its page.
+import {
+  createCarrier,
+  createMemoryVault,
+  createRelayClient,
+  createRelayOutbox,
+  fromHex,
+  isRelayError,
+  keyPairFromSeed,
+  openIndexedDbStore,
+  type Hex,
+  type RelayOutbox,
+} from '../../src/web/browser.ts';
+
+export interface Sender {
+  readonly genesisHash: Hex;
+  /** What a page gets from its user each time, in its own way. */
+  readonly identitySeed: Hex;
+  readonly ecdhSeed: Hex;
+  readonly to: Hex;
+  readonly ecdhKey: Hex;
+  readonly endpoints: readonly string[];
+  readonly patienceMs?: number;
+}
+
+let outbox: RelayOutbox | undefined;
+let recipient: Hex = '0x';
+
+const outboxPage = {
+  /** The identity; or the code of what is in the way. */
+  async start(sender: Sender): Promise<string> {
+    const { genesisHash, identitySeed, ecdhSeed, to, ecdhKey, endpoints, patienceMs = 5_000 } = sender;
+    try {
+      const vault = createMemoryVault({ identity: keyPairFromSeed(identitySeed), ecdh: keyPairFromSeed(ecdhSeed) });
+      const store = await openIndexedDbStore({ name: vault.identity, patienceMs });
+      const peer = { current: { epoch: 0, ecdhKey: fromHex(ecdhKey), proven: true }, endpoints };
+      const directory = { get: (id: Hex) => (id === to ? peer : undefined) };
+      const client = createRelayClient({ genesisHash, allowPrivate: true });
+      const carrier = createCarrier({ client, directory, allowPrivate: true });
+      outbox = createRelayOutbox({ genesisHash, vault, store, directory, carrier });
+      recipient = to;
+      await outbox.start();
+      return vault.identity;
+    } catch (error) {
+      if (!isRelayError(error)) throw error;
+      return error.code;
+    }
+  },
+
+  /** Queues messages from a number on; the console tells each that is stored. */
+  async queue(first: number, count: number): Promise<void> {
+    for (let n = first; n < first + count; n++) {
+      const body = { kind: 'data', content: new TextEncoder().encode(`mail ${n}`) } as const;
+      const { sendId } = await running().send({ to: recipient, body });
+      console.log(`queued ${n} as ${sendId}`);
+    }
+  },
+
+  tryAgain: () => {
+    running().tryAgain();
+  },
+
+  /** States of all messages, oldest first. */
+  async states(): Promise<string[]> {
+    const states: string[] = [];
+    for await (const { status } of running().entries()) states.push(status.state);
+    return states;
+  },
+
+  /** The endpoint that took a message of this or an earlier page, once it did. */
+  async endpoint(sendId: number): Promise<string | undefined> {
+    const receipt = await running().receipt(BigInt(sendId));
+    const arrival = await receipt?.reached('inBlock');
+    return arrival?.state === 'relayed' ? arrival.endpoint : undefined;
+  },
+};
+
+function running(): RelayOutbox {
+  if (outbox === undefined) throw new Error('start() comes first');
+  return outbox;
+}
+
+declare global {
+  var outboxPage: OutboxPage;
+}
+export type OutboxPage = typeof outboxPage;
+globalThis.outboxPage = outboxPage;

@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, afterEach, before, describe, it } from 'mocha';
+import type { Page } from 'playwright-core';
+import { toHex } from '../../src/codec/index.ts';
+import { Conversations } from '../relay/conversation.ts';
+import { Cleanup } from '../relay/support.ts';
+import { anotherTab, openPage, openProfile, servePage, type OpenPage } from '../support/chromium.ts';
+import { until } from '../support/until.ts';
+import { keysOf } from '../support/vectors.ts';
+import type { Sender } from './outbox-page.ts';
+
+const entry = join(import.meta.dirname, 'outbox-page.ts');
+const { identitySeed, identityPublic, ecdhSeed } = keysOf('alice');
+
+describe('browser: a queue that outlives its page (Chromium)', function () {
+  this.timeout(120_000);
+  const cleanup = new Cleanup();
+  const talk = new Conversations(cleanup);
+  let open: OpenPage;
+
+  before(async () => {
+    await talk.start();
+    open = await openPage(entry);
+  });
+  afterEach(() => cleanup.run());
+  after(async () => {
+    await open[Symbol.asyncDispose]();
+    await talk.stop();
+  });
+
+  /** A worker behind a relay that comes and goes, what it reads, and what a page knows of it. */
+  const worker = async () => {
+    const party = talk.party();
+    const { identity } = party.vault;
+    const mailStore = await cleanup.store();
+    const options = { genesisHash: talk.genesisHash, recipients: [identity], mailStore };
+    let relay = await cleanup.relay(options);
+    const { url } = relay;
+    const [key] = await party.vault.ecdhKeys();
+    const sender: Sender = {
+      ...{ genesisHash: talk.genesisHash, identitySeed, ecdhSeed, to: identity, endpoints: [url] },
+      ecdhKey: toHex(key?.publicKey ?? new Uint8Array()),
+    };
+    return {
+      ...{ sender, url },
+      texts: await talk.texts(party, url),
+      isEmpty: async () => (await mailStore.stats(identity)).count === 0,
+      leave: () => relay.stop(),
+      comeBack: async () => {
+        relay = await cleanup.relay({ ...options, listen: { port: Number(new URL(url).port) } });
+      },
+    };
+  };
+  const tab = async (): Promise<Page> => cleanup.add(await anotherTab(open.page), (page) => page.close());
+  const start = (page: Page, sender: Sender) => page.evaluate((given) => globalThis.outboxPage.start(given), sender);
+  const states = async (page: Page) => new Set(await page.evaluate(() => globalThis.outboxPage.states()));
+  const queue = (page: Page, first: number, count: number) =>
+    page.evaluate(([from, many]) => globalThis.outboxPage.queue(from, many), [first, count] as const);
+  /** Numbers that a page says are stored. */
+  const told = (page: Page, numbers: number[]) => {
+    page.on('console', (message) => {
+      const [, number] = /^queued (\d+)/.exec(message.text()) ?? [];
+      if (number !== undefined) numbers.push(Number(number));
+    });
+  };
+
+  it('sends, in order, what was queued offline by pages that were loaded again, closed and killed', async () => {
+    const { sender, texts, leave, comeBack, isEmpty, url } = await worker();
+    await leave();
+    const page = await tab();
+    assert.equal(await start(page, sender), identityPublic);
+    await queue(page, 0, 3);
+    await page.reload();
+    await start(page, sender);
+    await queue(page, 3, 3);
+    await page.close();
+    const dying = await tab();
+    await start(dying, sender);
+    await queue(dying, 6, 1);
+    const crashed = dying.waitForEvent('crash');
+    await dying.goto('chrome://crash').catch(() => undefined);
+    await crashed;
+
+    const last = await tab();
+    await start(last, sender);
+    await queue(last, 7, 1);
+    assert.ok(!(await states(last)).has('relayed'));
+    await comeBack();
+    await last.evaluate(() => {
+      globalThis.outboxPage.tryAgain();
+    });
+    await until(() => texts.length === 8);
+    await until(isEmpty);
+    assert.deepEqual(
+      texts,
+      Array.from({ length: 8 }, (_, n) => `mail ${n}`),
+    );
+    await last.reload();
+    await start(last, sender);
+    assert.deepEqual(await states(last), new Set(['relayed']));
+    assert.equal(await last.evaluate(() => globalThis.outboxPage.endpoint(0)), url);
+  });
+
+  it('belongs to one tab; a second is told so, and goes on when the first is closed', async () => {
+    const { sender, texts, leave, comeBack } = await worker();
+    await leave();
+    const [first, second] = [await tab(), await tab()];
+    await start(first, sender);
+    await queue(first, 0, 2);
+    assert.equal(await start(second, { ...sender, patienceMs: 0 }), 'store-in-use');
+    const waiting = start(second, { ...sender, patienceMs: 60_000 });
+    await first.close();
+    assert.equal(await waiting, identityPublic);
+    await comeBack();
+    await second.evaluate(() => {
+      globalThis.outboxPage.tryAgain();
+    });
+    await until(() => texts.length === 2);
+    assert.deepEqual(texts, ['mail 0', 'mail 1']);
+  });
+
+  it('loses nothing that it stored and sends nothing twice, when the browser is killed again and again', async () => {
+    const { sender, texts, isEmpty, leave, comeBack } = await worker();
+    const folder = cleanup.add(await mkdtemp(join(tmpdir(), 'khala-relay-profile-')), (path) =>
+      rm(path, { recursive: true, force: true }),
+    );
+    await using served = await servePage(entry);
+    const queued: number[] = [];
+    for (const [round, kill] of [5, 40, 12].entries()) {
+      await using browser = await openProfile(folder);
+      const page = await browser.tab(served.origin);
+      told(page, queued);
+      await start(page, sender);
+      const enough = queued.length + kill;
+      const queueing = queue(page, round * 1_000, 1_000).catch(() => undefined);
+      await until(() => queued.length >= enough);
+      // The relay is away when the browser dies, every other time.
+      if (round % 2 === 1) await leave();
+      await until(() => queued.length >= enough + 3);
+      await browser.kill();
+      await queueing;
+      if (round % 2 === 1) await comeBack();
+    }
+    await using browser = await openProfile(folder);
+    const page = await browser.tab(served.origin);
+    told(page, queued);
+    await start(page, sender);
+    await queue(page, 9_000, 1);
+    await until(async () => (await states(page)).size === 1 && (await states(page)).has('relayed'));
+    await until(() => queued.every((n) => texts.includes(`mail ${n}`)));
+    await until(isEmpty);
+    assert.equal(new Set(texts).size, texts.length);
+    // One a round that was stored when the browser died may have had no time to say so.
+    assert.ok(texts.length - queued.length <= 3, `${texts.length} of ${queued.length}`);
+  });
+});
