@@ -6,7 +6,16 @@ import { feeOf, payloadBytes } from './batch.ts';
 import { ChainPoster } from './chain-poster.ts';
 import type { MessageRecord } from './message-record.ts';
 import type { OffChainCarrier } from './off-chain-carrier.ts';
-import type { Arrival, Outbox, OutboxEntry, PhalaCommand, Posted, Receipt, SendMessage } from './outbox.ts';
+import type {
+  Arrival,
+  Outbox,
+  OutboxEntry,
+  PhalaCommand,
+  Posted,
+  Receipt,
+  ReplyNotice,
+  SendMessage,
+} from './outbox.ts';
 import { pause } from './pause.ts';
 import { RelayLane } from './relay-lane.ts';
 import { RunningQueue, type QueueOptions } from './running-queue.ts';
@@ -85,6 +94,10 @@ class StoredOutbox implements Outbox {
     return this.#queue.cancel(sendId);
   }
 
+  noteReply(reply: ReplyNotice): Promise<boolean> {
+    return this.#queue.noteReply(reply);
+  }
+
   tryAgain(): void {
     this.#queue.tryAgain();
   }
@@ -114,7 +127,7 @@ class StoredOutbox implements Outbox {
     const { topic, as = 'worker', maxFee = this.#options.maxFee } = command;
     const record: MessageRecord = {
       ...{ suite: 'phala', to: toHex(topic), as, via: 'chain', nonce: 0n, bodyBytes: payload.length, maxFee },
-      ...{ queuedAt: this.#work.now(), freshKey: false, progress: { state: 'queued' } },
+      ...{ queuedAt: this.#work.now(), freshKey: false, readReceipt: false, progress: { state: 'queued' } },
     };
     this.#checkSize(record);
     return this.#queue.append({ record, body: payload, lane: as });

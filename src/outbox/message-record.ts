@@ -19,6 +19,8 @@ export interface MessageRecord {
   readonly maxFee: bigint | undefined;
   /** Sealed from a key made for it. */
   readonly freshKey: boolean;
+  /** Whether its recipient's word that it was read is waited for. */
+  readonly readReceipt: boolean;
   readonly progress: Progress;
 }
 
@@ -40,14 +42,17 @@ const suites = ['v1', 'phala'] as const;
 const ways = ['chain', 'relay', 'auto'] as const;
 const states = ['queued', 'submitted', 'inBlock', 'finalized', 'relayed', 'failed'] as const;
 const carriedStatuses = ['stored', 'delivered', 'duplicate', 'forwarded'] as const;
+// In one byte with the sender.
+const freshKeyFlag = 2;
+const readReceiptFlag = 4;
 const noLimit = (1n << 64n) - 1n;
 
 export function encodeRecord(record: MessageRecord): Uint8Array {
-  const { suite, to, as, via, nonce, queuedAt, bodyBytes, maxFee, freshKey, progress } = record;
+  const { suite, to, as, via, nonce, queuedAt, bodyBytes, maxFee, freshKey, readReceipt, progress } = record;
   const writer = new Writer(160)
     .u8(suites.indexOf(suite))
     .bytes(fromHex(to))
-    .u8(senders.indexOf(as) + (freshKey ? senders.length : 0))
+    .u8(senders.indexOf(as) + (freshKey ? freshKeyFlag : 0) + (readReceipt ? readReceiptFlag : 0))
     .u8(ways.indexOf(via))
     .u64(nonce)
     .u64(queuedAt)
@@ -76,9 +81,9 @@ export function decodeRecord(bytes: Uint8Array): MessageRecord {
   const suite = pick(suites, reader);
   const to = toHex(reader.bytes());
   const sender = reader.u8();
-  const freshKey = sender >= senders.length;
-  const as = senders[freshKey ? sender - senders.length : sender];
-  if (as === undefined) throw reader.unknownVariant(sender);
+  const as = senders[sender & 1];
+  if (as === undefined || sender > (1 | freshKeyFlag | readReceiptFlag)) throw reader.unknownVariant(sender);
+  const [freshKey, readReceipt] = [(sender & freshKeyFlag) !== 0, (sender & readReceiptFlag) !== 0];
   const via = pick(ways, reader);
   const nonce = reader.u64();
   const queuedAt = Number(reader.u64());
@@ -87,7 +92,7 @@ export function decodeRecord(bytes: Uint8Array): MessageRecord {
   const progress = readProgress(reader);
   reader.end();
   const maxFee = limit === noLimit ? undefined : limit;
-  return { suite, to, as, via, nonce, queuedAt, bodyBytes, maxFee, freshKey, progress };
+  return { suite, to, as, via, nonce, queuedAt, bodyBytes, maxFee, freshKey, readReceipt, progress };
 }
 
 function readProgress(reader: Reader): Progress {

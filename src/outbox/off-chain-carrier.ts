@@ -1,10 +1,18 @@
 import type { Hex } from '../codec/index.ts';
+import type { ReplyNotice } from './outbox.ts';
 
 /** What became of a message that a relay or the recipient itself took. */
 export interface Carried {
   /** The one that took it. */
   readonly endpoint: string;
   readonly status: 'stored' | 'delivered' | 'duplicate' | 'forwarded';
+}
+
+/** Where answers to a key are left: the endpoint that took messages sealed from it. */
+export interface ReplyPlace {
+  readonly endpoint: string;
+  /** 32 bytes. */
+  readonly senderKey: Uint8Array;
 }
 
 /** The way off chain, as the outbox sees it. The relay client is one. */
@@ -16,4 +24,9 @@ export interface OffChainCarrier {
    * RelayError otherwise, whose code tells whether another try can help; epoch-erased comes with the recipient's record.
    */
   carry(signedEnvelope: Uint8Array, to: Hex, signal?: AbortSignal): Promise<Carried>;
+  /**
+   * Hands over proven replies to a key, until the signal ends it. `take`: whether it was one that is waited for, and is kept
+   * now. Throws where waiting is in vain. Without it, replies are seen where they come to the entity's inbox.
+   */
+  awaitReplies?(place: ReplyPlace, take: (reply: ReplyNotice) => Promise<boolean>, signal: AbortSignal): Promise<void>;
 }

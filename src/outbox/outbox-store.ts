@@ -1,8 +1,10 @@
-import { equalBytes } from '../codec/index.ts';
+import { equalBytes, fromHex, Reader, toHex, Writer, type Hex } from '../codec/index.ts';
+import { decodeV1 } from '../crypto/core.ts';
 import { RelayError } from '../errors/index.ts';
 import { lastNumber, rangeOf, storeKey } from '../store/keys.ts';
 import type { Expectation, TransactionalStore, Write } from '../store/transactional-store.ts';
 import { decodeFlight, decodeSigned, encodeFlight, encodeSigned, type Flight, type SignedMessage } from './flight.ts';
+import type { ReadReceipt } from './outbox.ts';
 import type { SendId } from './send-id.ts';
 import { decodeRecord, encodeRecord, type MessageRecord, type Progress } from './message-record.ts';
 
@@ -21,6 +23,14 @@ export interface NewMessage {
   readonly lane: Lane;
 }
 
+/** A message under an id by which its recipient may answer it. */
+export interface AskedRead {
+  readonly sendId: SendId;
+  readonly messageId: Hex;
+  /** Where the answer goes to, 32 bytes. */
+  readonly senderKey: Uint8Array;
+}
+
 /** A record as it stands in the store: whoever changes it says from what. */
 export interface Stored {
   readonly id: SendId;
@@ -35,6 +45,8 @@ const signedPrefix = 'outbox/signed/';
 const flightPrefix = 'outbox/flight/';
 const extrinsicPrefix = 'outbox/extrinsic/';
 const donePrefix = 'outbox/done/';
+const askedPrefix = 'outbox/asked/';
+const readPrefix = 'outbox/read/';
 const ownerKey = storeKey('outbox/owner');
 const present = new Uint8Array(1);
 
@@ -132,6 +144,24 @@ export class OutboxStore {
     return entries.map(([key, bytes]) => [lastNumber(key), decodeSigned(bytes)] as const);
   }
 
+  async asked(messageId: Hex): Promise<AskedRead | undefined> {
+    const bytes = await this.#store.get(askedKey(messageId));
+    return bytes === undefined ? undefined : decodeAsked(messageId, bytes);
+  }
+
+  /** All that may still be answered. */
+  async allAsked(): Promise<AskedRead[]> {
+    const entries = await this.#store.entries(rangeOf(askedPrefix));
+    return entries.map(([key, bytes]) => decodeAsked(toHex(key.slice(-32)), bytes));
+  }
+
+  async read(id: SendId): Promise<ReadReceipt | undefined> {
+    const bytes = await this.#store.get(storeKey(readPrefix, id));
+    if (bytes === undefined) return undefined;
+    const reader = new Reader(bytes, 'A read receipt');
+    return { messageId: toHex(reader.fixed(32)), readAt: reader.u64() };
+  }
+
   /** Ids of messages whose end is known, oldest first. */
   async done(limit: number): Promise<SendId[]> {
     const range = rangeOf(donePrefix);
@@ -177,6 +207,25 @@ export class Change {
     return this.#add({ key: storeKey(signedPrefix, id), value: undefined });
   }
 
+  /** Where its recipient's word is waited for: by which id it may be answered, and to which key. */
+  ask(
+    { id, record }: Pick<Stored, 'id' | 'record'>,
+    sealed: { readonly messageId: Hex; readonly envelope: Uint8Array },
+  ): this {
+    if (!record.readReceipt) return this;
+    const value = new Writer().u64(id).raw(decodeV1(sealed.envelope).header.senderKey).finish();
+    return this.#add({ key: askedKey(sealed.messageId), value });
+  }
+
+  unask(messageId: Hex): this {
+    return this.#add({ key: askedKey(messageId), value: undefined });
+  }
+
+  read(id: SendId, { messageId, readAt }: ReadReceipt): this {
+    const value = new Writer().raw(fromHex(messageId)).u64(readAt).finish();
+    return this.#add({ key: storeKey(readPrefix, id), value });
+  }
+
   fly(flight: Flight): this {
     return this.#add({ key: storeKey(flightPrefix, flight.id), value: encodeFlight(flight) }).#add({
       key: storeKey(extrinsicPrefix, flight.id),
@@ -202,6 +251,7 @@ export class Change {
 
   forget(id: SendId): this {
     return this.#add({ key: storeKey(messagePrefix, id), value: undefined })
+      .#add({ key: storeKey(readPrefix, id), value: undefined })
       .dropBody(id)
       .done(id, false);
   }
@@ -224,6 +274,15 @@ function lanePrefix(lane: Lane): string {
 
 function laneWrite(lane: Lane, id: SendId, value: Uint8Array | undefined): Write {
   return { key: storeKey(lanePrefix(lane), id), value };
+}
+
+function askedKey(messageId: Hex): Uint8Array {
+  return storeKey(askedPrefix, fromHex(messageId));
+}
+
+function decodeAsked(messageId: Hex, bytes: Uint8Array): AskedRead {
+  const reader = new Reader(bytes, 'A message that may be answered');
+  return { messageId, sendId: reader.u64(), senderKey: reader.fixed(32) };
 }
 
 function messageWrite(id: SendId, record: MessageRecord): Write {

@@ -31,6 +31,24 @@ export type SendStatus =
   | (Carried & { readonly state: 'relayed'; readonly messageId: Hex })
   | { readonly state: 'failed'; readonly error: RelayError };
 
+/** The word of a recipient that it has read a message: an encrypted reply. */
+export interface ReadReceipt {
+  /** Of the reply. */
+  readonly messageId: Hex;
+  /** Unix time, ms, by the recipient's clock. */
+  readonly readAt: bigint;
+}
+
+/** What a reply says of the message that it answers; a Delivery whose body is a reply has it all. */
+export interface ReplyNotice {
+  readonly messageId: Hex;
+  /** Proven to be who answers. */
+  readonly from: Hex;
+  readonly inReplyTo: Hex;
+  /** Unix time, ms, by its clock. */
+  readonly sentAt: bigint;
+}
+
 /** A status of a message that is on its way for good. */
 export type Arrival = Extract<SendStatus, { readonly state: 'inBlock' | 'finalized' | 'relayed' }>;
 
@@ -43,6 +61,11 @@ export interface Receipt<A extends Arrival = Arrival> {
   readonly status$: Observable<SendStatus>;
   /** Resolves once the message is in a block or finalized; off chain, once relayed. Throws what the message failed with. */
   reached(state: 'inBlock' | 'finalized', signal?: AbortSignal): Promise<A>;
+  /**
+   * Resolves once the recipient says that it has read the message, in this process or an earlier one. Throws no-read-receipt
+   * where that was not asked for, what the message failed with, aborted.
+   */
+  read(signal?: AbortSignal): Promise<ReadReceipt>;
 }
 
 export interface SendMessage {
@@ -58,6 +81,11 @@ export interface SendMessage {
   readonly via?: 'chain' | 'relay' | 'auto';
   /** Seals from a key made for this message alone, which nothing opens later (protocol.md §8). Default: from the vault's current one. */
   readonly freshKey?: true;
+  /**
+   * Waits for the recipient's word that it has read the message (`Receipt.read`), for up to 7 days, if the recipient gives such a
+   * word. Only as worker, and not with `freshKey`: the word comes to the key that the message is sealed from.
+   */
+  readonly readReceipt?: true;
   /** Of a message tried on another path before. Default: the next of the channel. */
   readonly nonce?: bigint;
   /** Most that this message may cost on chain, in the smallest unit, tip left out. Default: the outbox's. */
@@ -93,6 +121,8 @@ export interface OutboxEntry {
   /** Of the body, encoded; of suite phala of the sealed payload. */
   readonly bodyBytes: number;
   readonly status: SendStatus;
+  /** The recipient has read it, and said so. */
+  readonly read?: ReadReceipt;
 }
 
 /** A queue as it lies in its store, for whoever runs an outbox on it and whoever looks after it. */
@@ -103,6 +133,11 @@ export interface OutboxQueue {
   retry(sendId: bigint): Promise<void>;
   /** Fails a message that is still queued with send-cancelled. Throws no-such-message, too-late-to-cancel. */
   cancel(sendId: bigint): Promise<void>;
+  /**
+   * Takes a reply that came by the entity's inbox: where it answers a message with `readReceipt`, that message was read. False:
+   * it answers none.
+   */
+  noteReply(reply: ReplyNotice): Promise<boolean>;
 }
 
 /** Durable queue of messages on their way off chain. */

@@ -33,14 +33,30 @@ export interface Queued {
 
 /**
  * Stores a message for the outbox that works on the queue, now or later; needs no chain, so it works offline. Whether the
- * recipient is registered shows when it goes. Throws no-account, off-chain-only-v1, from-self.
+ * recipient is registered shows when it goes. Throws no-account, off-chain-only-v1, from-self, bad-value.
  */
 export async function queueMessage(options: QueueMessageOptions, message: SendMessage): Promise<Queued> {
   const { vault, store, genesisHash, account, hasCarrier = true, check, now = Date.now } = options;
-  const { to, body, as = 'worker', via = 'auto', nonce: given, maxFee, freshKey = false } = message;
+  const {
+    to,
+    body,
+    as = 'worker',
+    via = 'auto',
+    nonce: given,
+    maxFee,
+    freshKey = false,
+    readReceipt = false,
+  } = message;
   if (as === 'account' && via === 'relay')
     throw new RelayError('off-chain-only-v1', { details: { reason: 'the sender is an account' } });
   if (as === 'worker' && to.toLowerCase() === vault.identity) throw new RelayError('from-self');
+  if (readReceipt && (freshKey || as === 'account'))
+    throw new RelayError('bad-value', {
+      details: {
+        what: 'readReceipt',
+        reason: 'nobody could read the answer: it goes to the key of a worker that is kept',
+      },
+    });
   const lane = firstLane({ as, via }, hasCarrier);
   if (lane !== 'relay' && account === undefined) throw new RelayError('no-account');
   const from = as === 'account' && account !== undefined ? { account: account.id } : {};
@@ -51,7 +67,7 @@ export async function queueMessage(options: QueueMessageOptions, message: SendMe
     const kept = await vault.keep({ genesisHash, to, ...from, nonce, body });
     const bodyBytes = kept.length - keptOverhead;
     const record: MessageRecord = {
-      ...{ suite: 'v1', to, as, via, nonce, bodyBytes, queuedAt: now(), maxFee, freshKey },
+      ...{ suite: 'v1', to, as, via, nonce, bodyBytes, queuedAt: now(), maxFee, freshKey, readReceipt },
       progress: { state: 'queued' },
     };
     await check?.(record);

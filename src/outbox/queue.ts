@@ -1,7 +1,8 @@
 import { RelayError } from '../errors/index.ts';
 import type { TransactionalStore } from '../store/transactional-store.ts';
 import type { MessageRecord } from './message-record.ts';
-import type { OutboxEntry, OutboxQueue } from './outbox.ts';
+import { noteReply } from './note-reply.ts';
+import type { OutboxEntry, OutboxQueue, ReadReceipt, ReplyNotice } from './outbox.ts';
 import { Change, firstLane, OutboxStore, type Stored } from './outbox-store.ts';
 import type { SendId } from './send-id.ts';
 
@@ -29,7 +30,8 @@ export class StoredQueue implements OutboxQueue {
   async *entries(): AsyncGenerator<OutboxEntry> {
     for (let from = 0n; ;) {
       const page = await this.#store.list(from, pageSize);
-      for (const { id, record } of page) yield toEntry(id, record);
+      for (const { id, record } of page)
+        yield toEntry(id, record, record.readReceipt ? await this.#store.read(id) : undefined);
       const last = page.at(-1);
       if (last === undefined || page.length < pageSize) return;
       from = last.id + 1n;
@@ -60,6 +62,10 @@ export class StoredQueue implements OutboxQueue {
     });
   }
 
+  async noteReply(reply: ReplyNotice): Promise<boolean> {
+    return (await noteReply(this.#store, reply)) !== undefined;
+  }
+
   async #change(sendId: SendId, decide: (stored: Stored) => Promise<Change>): Promise<void> {
     for (;;) {
       const stored = await this.#store.get(sendId);
@@ -69,7 +75,8 @@ export class StoredQueue implements OutboxQueue {
   }
 }
 
-function toEntry(sendId: SendId, record: MessageRecord): OutboxEntry {
+function toEntry(sendId: SendId, record: MessageRecord, read: ReadReceipt | undefined): OutboxEntry {
   const { suite, to, as, via, nonce, queuedAt, bodyBytes, progress } = record;
-  return { sendId, suite, to, as, via, nonce, queuedAt, bodyBytes, status: progress };
+  const entry = { sendId, suite, to, as, via, nonce, queuedAt, bodyBytes, status: progress };
+  return read === undefined ? entry : { ...entry, read };
 }

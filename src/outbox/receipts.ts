@@ -3,17 +3,25 @@ import { asRelayError, RelayError } from '../errors/index.ts';
 import { isFinished } from './message-record.ts';
 import type { OutboxStore } from './outbox-store.ts';
 import type { SendId } from './send-id.ts';
-import type { Arrival, Receipt, SendStatus } from './outbox.ts';
+import type { Arrival, ReadReceipt, Receipt, SendStatus } from './outbox.ts';
 
 interface Watcher {
   readonly subscriber: Subscriber<SendStatus>;
   last: SendStatus | undefined;
 }
 
+/** Who waits for the word that a message was read. */
+interface Reader {
+  readonly sendId: SendId;
+  readonly resolve: (read: ReadReceipt) => void;
+  readonly reject: (error: RelayError) => void;
+}
+
 /** Tells who asks where messages stand: from the store first, then as it changes. Holds nothing of what nobody watches. */
 export class Receipts {
   readonly #store: OutboxStore;
   readonly #watchers = new Map<SendId, Set<Watcher>>();
+  readonly #readers = new Set<Reader>();
   #isOver = false;
 
   constructor(store: OutboxStore) {
@@ -27,6 +35,7 @@ export class Receipts {
       nonce,
       status$,
       reached: (state, signal) => reached(status$, state, signal),
+      read: (signal) => this.#read(sendId, status$, signal),
     };
   }
 
@@ -34,8 +43,16 @@ export class Receipts {
     for (const watcher of [...(this.#watchers.get(sendId) ?? [])]) give(watcher, status);
   }
 
-  /** Other processes may have retried or cancelled what is watched here. */
+  tellRead(sendId: SendId, read: ReadReceipt): void {
+    for (const reader of [...this.#readers]) if (reader.sendId === sendId) reader.resolve(read);
+  }
+
+  /** Other processes may have changed what is watched here. */
   async refresh(): Promise<boolean> {
+    for (const { sendId, resolve } of [...this.#readers]) {
+      const read = await this.#store.read(sendId);
+      if (read !== undefined) resolve(read);
+    }
     for (const [sendId, watchers] of [...this.#watchers]) {
       const status = (await this.#store.get(sendId))?.record.progress;
       if (status === undefined) continue;
@@ -48,6 +65,31 @@ export class Receipts {
     this.#isOver = true;
     for (const watchers of [...this.#watchers.values()])
       for (const { subscriber } of [...watchers]) subscriber.complete();
+    for (const { reject } of [...this.#readers]) reject(new RelayError('aborted'));
+  }
+
+  async #read(sendId: SendId, status$: Observable<SendStatus>, signal: AbortSignal | undefined): Promise<ReadReceipt> {
+    const stored = await this.#store.get(sendId);
+    if (stored?.record.readReceipt === false) throw new RelayError('no-read-receipt', { details: { sendId } });
+    return settled(signal, (resolve, reject) => {
+      const reader: Reader = { sendId, resolve, reject };
+      if (stored === undefined || this.#isOver) reject(new RelayError('aborted'));
+      this.#readers.add(reader);
+      this.#store.read(sendId).then((read) => {
+        if (read !== undefined) resolve(read);
+      }, reject);
+      // It may fail, and be retried: then it is asked for again.
+      const subscription = status$.subscribe({
+        next: (status) => {
+          if (status.state === 'failed') reject(status.error);
+        },
+        error: reject,
+      });
+      return () => {
+        subscription.unsubscribe();
+        this.#readers.delete(reader);
+      };
+    });
   }
 
   #status$(sendId: SendId): Observable<SendStatus> {
@@ -83,33 +125,45 @@ function give(watcher: Watcher, status: SendStatus): void {
   if (isFinished(status)) watcher.subscriber.complete();
 }
 
+/** As `begin` settles it, which gives what ends its work. Throws aborted at the caller's will. */
+function settled<T>(
+  signal: AbortSignal | undefined,
+  begin: (resolve: (value: T) => void, reject: (error: unknown) => void) => () => void,
+): Promise<T> {
+  const over = new AbortController();
+  const outcome = new Promise<T>((resolve, reject) => {
+    const giveUp = (): void => {
+      reject(new RelayError('aborted', { cause: signal?.reason }));
+    };
+    if (signal?.aborted === true) giveUp();
+    signal?.addEventListener('abort', giveUp, { signal: over.signal });
+    over.signal.addEventListener('abort', begin(resolve, reject));
+  });
+  return outcome.finally(() => {
+    over.abort();
+  });
+}
+
 /** Throws what it failed with, and aborted where the outbox or the caller's patience ends before. */
 function reached(
   status$: Observable<SendStatus>,
   wanted: 'inBlock' | 'finalized',
   signal: AbortSignal | undefined,
 ): Promise<Arrival> {
-  const ended = new AbortController();
-  const arrival = new Promise<Arrival>((resolve, reject) => {
-    const giveUp = (): void => {
-      reject(new RelayError('aborted', { cause: signal?.reason }));
-    };
-    if (signal?.aborted === true) giveUp();
-    signal?.addEventListener('abort', giveUp, { signal: ended.signal });
+  return settled(signal, (resolve, reject) => {
     const subscription = status$.subscribe({
       next: (status) => {
         if (status.state === 'failed') reject(status.error);
         else if (isArrival(status, wanted)) resolve(status);
       },
       error: reject,
-      complete: giveUp,
+      complete: () => {
+        reject(new RelayError('aborted'));
+      },
     });
-    ended.signal.addEventListener('abort', () => {
+    return () => {
       subscription.unsubscribe();
-    });
-  });
-  return arrival.finally(() => {
-    ended.abort();
+    };
   });
 }
 

@@ -5,6 +5,7 @@ import { letGo } from './let-go.ts';
 import type { Carried, OffChainCarrier } from './off-chain-carrier.ts';
 import { Change, type Stored } from './outbox-store.ts';
 import type { Progress } from './message-record.ts';
+import { ReadWatch } from './read-watch.ts';
 import type { SendId } from './send-id.ts';
 import { sealStored, type Sealed } from './seal-kept.ts';
 import type { Work } from './work.ts';
@@ -16,6 +17,9 @@ const pageSize = 256;
 const retryMs = 1_000;
 /** Longest of these pauses. */
 const maxRetryMs = 60_000;
+
+/** Ids of one message that are remembered for an answer. */
+const idsAsked = 2;
 
 /** No other try can help. */
 const final: ReadonlySet<string> = new Set([
@@ -37,14 +41,26 @@ interface Pause {
 /** Hands messages to the carrier, in order for each recipient, and what it can't take to the chain. */
 export class RelayLane {
   readonly #work: RelayWork;
+  readonly #reads: ReadWatch;
   readonly #pauses = new Map<Hex, Pause>();
   /** Of recipients who named a newer key than the directory has. */
   readonly #newest = new Map<Hex, NewerKey>();
+  /** Ids of messages under way that may be answered. */
+  readonly #asked = new Map<SendId, Hex[]>();
   readonly #busy = new Map<Hex, Promise<void>>();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(work: RelayWork) {
     this.#work = work;
+    this.#reads = new ReadWatch(work, work.carrier);
+  }
+
+  load(): Promise<void> {
+    return this.#reads.load();
+  }
+
+  read(sendId: SendId): void {
+    this.#reads.read(sendId);
   }
 
   /** Begins what can begin; what ends wakes the outbox. False: until then there is nothing more to do. */
@@ -79,6 +95,7 @@ export class RelayLane {
   async stop(): Promise<void> {
     clearTimeout(this.#timer);
     await Promise.allSettled(this.#busy.values());
+    await this.#reads.stop();
   }
 
   #serve(to: Hex, stored: Stored, carrier: OffChainCarrier): void {
@@ -106,12 +123,15 @@ export class RelayLane {
     try {
       const sealed = await sealStored(this.#work, stored, this.#newestOf(to));
       // From here on it can not be cancelled: the recipient may have it.
-      current = await this.#mark(stored, { state: 'submitted', messageId: sealed.messageId });
+      current = await this.#mark(stored, { state: 'submitted', messageId: sealed.messageId }, sealed);
       if (current === undefined) return;
       const { messageId, carried } = await this.#toNewestKey({ ...sealed, stored: current }, carrier);
       this.#pauses.delete(to);
       const end = { state: 'relayed', messageId, ...carried } as const;
       await this.#work.finish([[current, end]], new Change().unqueue(stored.id, 'relay'));
+      this.#asked.delete(stored.id);
+      const ended = { ...current, record: { ...current.record, progress: end } };
+      await this.#reads.carried(ended).catch(this.#work.setback);
     } catch (error) {
       // As it is when the process ends it is found again: it goes again, with its nonce.
       if (this.#work.signal.aborted || current === undefined) throw error;
@@ -122,11 +142,21 @@ export class RelayLane {
   }
 
   /** undefined where another process has changed it. */
-  async #mark(stored: Stored, progress: Progress): Promise<Stored | undefined> {
+  async #mark(stored: Stored, progress: Progress, sealed?: Sealed): Promise<Stored | undefined> {
     if (stored.record.progress.state === progress.state && progress.state === 'queued') return stored;
     const change = new Change().progress(stored, progress);
+    if (sealed !== undefined) this.#ask(stored, sealed, change);
     const isSaved = await this.#work.save(change, [stored], [[stored.id, progress]]);
     return isSaved ? this.#work.store.get(stored.id) : undefined;
+  }
+
+  /** Who answers names the id under which it took the message: the last, or the one before, whose receipt was lost. */
+  #ask(stored: Stored, sealed: Sealed, change: Change): Change {
+    if (!stored.record.readReceipt) return change;
+    const ids = [...(this.#asked.get(stored.id) ?? []), sealed.messageId];
+    for (const id of ids.splice(0, ids.length - idsAsked)) change.unask(id);
+    this.#asked.set(stored.id, ids);
+    return change.ask(stored, sealed);
   }
 
   async #notCarried(stored: Stored, error: RelayError): Promise<void> {
@@ -157,6 +187,8 @@ export class RelayLane {
       await onNewerKey(to, newer);
       this.#newest.set(to, newer);
       const again = await sealStored(this.#work, sealed.stored, newer.ecdhKey);
+      if (sealed.stored.record.readReceipt)
+        await this.#work.save(this.#ask(sealed.stored, again, new Change()), [sealed.stored], []);
       return { messageId: again.messageId, carried: await this.#hand(again, carrier) };
     }
   }

@@ -6,7 +6,8 @@ import { asRelayError, RelayError } from '../errors/index.ts';
 import type { TransactionalStore } from '../store/transactional-store.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { MessageRecord, Progress } from './message-record.ts';
-import type { OutboxEntry, Receipt, RelayOutbox, SendMessage } from './outbox.ts';
+import { noteReply } from './note-reply.ts';
+import type { OutboxEntry, Receipt, RelayOutbox, ReplyNotice, SendMessage } from './outbox.ts';
 import { Change, OutboxStore, type NewMessage, type Stored } from './outbox-store.ts';
 import { StoredQueue } from './queue.ts';
 import { queueMessage } from './queue-message.ts';
@@ -44,6 +45,8 @@ export interface Lane {
   step(): Promise<boolean>;
   /** What was out of reach may be in reach again. */
   hurry?(): void;
+  /** A message was read. */
+  read?(sendId: SendId): void;
   stop(): Promise<void>;
 }
 
@@ -78,6 +81,7 @@ export class RunningQueue implements RelayOutbox {
       wake: () => {
         this.#wake();
       },
+      noteReply: this.noteReply.bind(this),
       save: this.#save.bind(this),
       finish: this.#finish.bind(this),
     };
@@ -136,6 +140,14 @@ export class RunningQueue implements RelayOutbox {
   async cancel(sendId: SendId): Promise<void> {
     await this.#queue.cancel(sendId);
     await this.#told(sendId);
+  }
+
+  async noteReply(reply: ReplyNotice): Promise<boolean> {
+    const noted = await noteReply(this.#store, reply);
+    if (noted === undefined) return false;
+    this.#receipts.tellRead(noted.sendId, noted.read);
+    for (const lane of this.#lanes) lane.read?.(noted.sendId);
+    return true;
   }
 
   tryAgain(): void {

@@ -4,6 +4,7 @@ import type { Hex } from '../codec/index.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { Progress } from './message-record.ts';
 import type { Change, OutboxStore, Stored } from './outbox-store.ts';
+import type { ReplyNotice } from './outbox.ts';
 import type { SendId } from './send-id.ts';
 
 /** What the parts of a running outbox share. */
@@ -27,6 +28,8 @@ export interface Work extends RecipientKeyOptions {
    * written.
    */
   save(change: Change, from: readonly Stored[], statuses: readonly (readonly [SendId, Progress])[]): Promise<boolean>;
+  /** Keeps that a message was read, and tells who waits for it. False: the reply answers none of ours. */
+  noteReply(reply: ReplyNotice): Promise<boolean>;
   /** As `save`, of messages whose end is known; bodies go, and the oldest of those that ended. */
   finish(ends: readonly (readonly [Stored, Progress])[], change?: Change): Promise<boolean>;
 }

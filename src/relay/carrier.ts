@@ -1,21 +1,28 @@
 import type { Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 import type { OffChainCarrier } from '../outbox/off-chain-carrier.ts';
+import type { Vault } from '../vault/vault.ts';
 import type { RelayClient } from './client.ts';
 import { mayFollow, type EndpointPolicy } from './endpoint-policy.ts';
+import { openReply } from './read-reply.ts';
 import type { RelayDirectory } from './relay-options.ts';
 
 export interface CarrierOptions extends EndpointPolicy {
   readonly client: RelayClient;
   /** WorkerState. */
   readonly directory: RelayDirectory;
+  /** Of the sender: for the word of recipients that they have read its messages. Default: that is not waited for at relays. */
+  readonly entity?: {
+    readonly vault: Pick<Vault, 'identity' | 'sign' | 'open'>;
+    readonly genesisHash: Hex;
+  };
 }
 
 /** The outbox's way off chain: to the recipient itself, else to its relays, as its endpoints on chain say. */
-export function createCarrier({ client, directory, ...policy }: CarrierOptions): OffChainCarrier {
+export function createCarrier({ client, directory, entity, ...policy }: CarrierOptions): OffChainCarrier {
   const endpointsOf = (to: Hex): readonly string[] =>
     (directory.get(to)?.endpoints ?? []).filter((endpoint) => mayFollow(endpoint, policy));
-  return {
+  const way: OffChainCarrier = {
     canReach: (to) => endpointsOf(to).length > 0,
     carry: async (signedEnvelope, to, signal) => {
       const endpoints = endpointsOf(to);
@@ -26,5 +33,25 @@ export function createCarrier({ client, directory, ...policy }: CarrierOptions):
       const { endpoint, status } = await client.send(signedEnvelope, endpoints, signal === undefined ? {} : { signal });
       return { endpoint, status };
     },
+  };
+  return entity === undefined ? way : { ...way, awaitReplies: repliesTo(client, entity) };
+}
+
+function repliesTo(
+  client: RelayClient,
+  entity: NonNullable<CarrierOptions['entity']>,
+): NonNullable<OffChainCarrier['awaitReplies']> {
+  const { vault } = entity;
+  return async ({ endpoint, senderKey }, take, signal) => {
+    const place = { url: endpoint, senderKey, identity: vault.identity, sign: vault.sign.bind(vault), signal };
+    // One at a time, each kept before the relay is told to drop it.
+    while (!signal.aborted)
+      await client.awaitReply({
+        ...place,
+        open: async (signed) => {
+          const reply = await openReply(signed, entity);
+          return reply !== undefined && (await take(reply)) ? true : undefined;
+        },
+      });
   };
 }

@@ -20,22 +20,43 @@ export interface ReplyQuestion {
   readonly inReplyTo: Hex;
 }
 
+/** Whose word, and on what. */
+export interface OpenedReply extends Reply {
+  /** Who answers: its signature was checked. */
+  readonly from: Hex;
+  readonly inReplyTo: Hex;
+}
+
 /**
- * Reads what a relay gives as the answer to a message (SCALE of a SignedEnvelope). A relay is trusted with nothing: undefined
- * for what is not signed by whom was asked, does not open, or answers something else. Throws failures of the vault.
+ * Opens what a relay gives as an answer (SCALE of a SignedEnvelope). A relay is trusted with nothing: undefined for what is not
+ * signed by a worker that says it is its sender, does not open, or is no reply. Throws failures of the vault.
  */
-export async function readReply(signedEnvelope: Uint8Array, question: ReplyQuestion): Promise<Reply | undefined> {
-  const { vault, genesisHash, from, inReplyTo } = question;
+export async function openReply(
+  signedEnvelope: Uint8Array,
+  { vault, genesisHash }: Pick<ReplyQuestion, 'vault' | 'genesisHash'>,
+): Promise<OpenedReply | undefined> {
   try {
-    const { identity, envelope, signature } = decodeSignedEnvelope(signedEnvelope);
+    const { identity: from, envelope, signature } = decodeSignedEnvelope(signedEnvelope);
     const { fromKind, from: claimed } = decodeV1(envelope).header;
-    if (fromKind !== 'worker' || identity !== from || claimed !== from) return undefined;
+    if (fromKind !== 'worker' || claimed !== from) return undefined;
     if (!verify(fromHex(from), envelopeContent({ genesisHash, envelope }), signature)) return undefined;
     const { body, header } = await vault.open({ genesisHash, envelope });
-    if (body.kind !== 'reply' || body.inReplyTo !== inReplyTo) return undefined;
-    return { messageId: messageId({ genesisHash, envelope }), content: body.content, sentAt: header.sentAt };
+    if (body.kind !== 'reply') return undefined;
+    const { inReplyTo, content } = body;
+    return { messageId: messageId({ genesisHash, envelope }), from, inReplyTo, content, sentAt: header.sentAt };
   } catch (error) {
     if (!isRelayError(error) || isLocalFailure(error)) throw error;
     return undefined;
   }
+}
+
+/**
+ * Reads what a relay gives as the answer to a message (SCALE of a SignedEnvelope): undefined for what {@link openReply} does not
+ * open, is not of whom was asked, or answers something else. Throws failures of the vault.
+ */
+export async function readReply(signedEnvelope: Uint8Array, question: ReplyQuestion): Promise<Reply | undefined> {
+  const reply = await openReply(signedEnvelope, question);
+  if (reply?.from !== question.from || reply.inReplyTo !== question.inReplyTo) return undefined;
+  const { messageId: id, content, sentAt } = reply;
+  return { messageId: id, content, sentAt };
 }

@@ -2,6 +2,7 @@ import { filter, mergeMap, Observable, Subject, takeUntil, type Subscription } f
 import type { BytesLike, Hex } from '../codec/index.ts';
 import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
 import type { Delivery, Inbox, InboxEvent } from '../inbox/inbox.ts';
+import type { OutboxQueue } from '../outbox/outbox.ts';
 import type { Replier } from './replier.ts';
 
 /** A call of a contract, opened; sender and recipient are proven (protocol.md §8, §10). */
@@ -28,6 +29,8 @@ export interface ServeInboxOptions {
   readonly onInvocation?: (call: InvocationCall) => Promise<Answer> | Answer;
   /** Called for everything else, replies included; what it returns is the answer to data, where it returns something. */
   readonly onMessage?: (delivery: Delivery, signal: AbortSignal) => Promise<Answer> | Answer;
+  /** Told of replies: where they answer a message with `readReceipt`, its receipt says that it was read. Default: nobody. */
+  readonly outbox?: Pick<OutboxQueue, 'noteReply'>;
   /** Whether senders of data are told that it was read. It shows when somebody is there. Default false. */
   readonly acknowledgeReads?: boolean;
   /** Handlers that run at once. Default 16. */
@@ -117,10 +120,11 @@ class HandlingService implements InboxService {
 
   /** undefined: nobody is to be answered. */
   async #answer(delivery: Delivery): Promise<BytesLike | undefined> {
-    const { onInvocation, onMessage, acknowledgeReads = false } = this.#options;
+    const { onInvocation, onMessage, outbox, acknowledgeReads = false } = this.#options;
     const { signal } = this.#stopping;
-    const { body, from } = delivery;
+    const { body, from, messageId, sentAt } = delivery;
     const read = new Uint8Array();
+    if (body.kind === 'reply') await outbox?.noteReply({ messageId, from, inReplyTo: body.inReplyTo, sentAt });
     if (body.kind === 'invocation' && onInvocation !== undefined)
       return answerable(
         delivery,

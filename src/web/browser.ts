@@ -53,7 +53,15 @@ export { isRelayError, RelayError } from '../errors/index.ts';
 export type { ErrorCode, ErrorDetails } from '../errors/index.ts';
 export { createRelayOutbox } from '../outbox/create-relay-outbox.ts';
 export type { RelayOutboxOptions } from '../outbox/create-relay-outbox.ts';
-export type { Arrival, OutboxEntry, Receipt, RelayOutbox, SendMessage, SendStatus } from '../outbox/outbox.ts';
+export type {
+  Arrival,
+  OutboxEntry,
+  ReadReceipt,
+  Receipt,
+  RelayOutbox,
+  SendMessage,
+  SendStatus,
+} from '../outbox/outbox.ts';
 export { createCarrier } from '../relay/carrier.ts';
 export type { CarrierOptions } from '../relay/carrier.ts';
 export { createRelayClient } from '../relay/browser-client.ts';

@@ -36,7 +36,7 @@ const outboxPage = {
       const peer = { current: { epoch: 0, ecdhKey: fromHex(ecdhKey), proven: true }, endpoints };
       const directory = { get: (id: Hex) => (id === to ? peer : undefined) };
       const client = createRelayClient({ genesisHash, allowPrivate: true });
-      const carrier = createCarrier({ client, directory, allowPrivate: true });
+      const carrier = createCarrier({ client, directory, entity: { vault, genesisHash }, allowPrivate: true });
       outbox = createRelayOutbox({ genesisHash, vault, store, directory, carrier });
       recipient = to;
       await outbox.start();
@@ -51,7 +51,7 @@ const outboxPage = {
   async queue(first: number, count: number): Promise<void> {
     for (let n = first; n < first + count; n++) {
       const body = { kind: 'data', content: new TextEncoder().encode(`mail ${n}`) } as const;
-      const { sendId } = await running().send({ to: recipient, body });
+      const { sendId } = await running().send({ to: recipient, body, readReceipt: true });
       console.log(`queued ${n} as ${sendId}`);
     }
   },
@@ -72,6 +72,12 @@ const outboxPage = {
     const receipt = await running().receipt(BigInt(sendId));
     const arrival = await receipt?.reached('inBlock');
     return arrival?.state === 'relayed' ? arrival.endpoint : undefined;
+  },
+
+  /** The id of the word that a message was read, once it is there. */
+  async read(sendId: number): Promise<Hex | undefined> {
+    const receipt = await running().receipt(BigInt(sendId));
+    return (await receipt?.read())?.messageId;
   },
 };
 

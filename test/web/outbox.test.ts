@@ -32,7 +32,7 @@ describe('browser: a queue that outlives its page (Chromium)', function () {
   });
 
   /** A worker behind a relay that comes and goes, what it reads, and what a page knows of it. */
-  const worker = async () => {
+  const worker = async ({ isReading = true } = {}) => {
     const party = talk.party();
     const { identity } = party.vault;
     const mailStore = await cleanup.store();
@@ -46,7 +46,8 @@ describe('browser: a queue that outlives its page (Chromium)', function () {
     };
     return {
       ...{ sender, url },
-      texts: await talk.texts(party, url),
+      party,
+      texts: isReading ? await talk.texts(party, url) : [],
       isEmpty: async () => (await mailStore.stats(identity)).count === 0,
       leave: () => relay.stop(),
       comeBack: async () => {
@@ -102,6 +103,25 @@ describe('browser: a queue that outlives its page (Chromium)', function () {
     await start(last, sender);
     assert.deepEqual(await states(last), new Set(['relayed']));
     assert.equal(await last.evaluate(() => globalThis.outboxPage.endpoint(0)), url);
+  });
+
+  it('is told by the next page that its message was read', async () => {
+    const { sender, party, url } = await worker({ isReading: false });
+    const page = await tab();
+    await start(page, sender);
+    await queue(page, 0, 1);
+    await until(async () => (await states(page)).has('relayed'));
+    await page.reload();
+    await start(page, sender);
+    const inbox = await talk.inbox(party);
+    const replier = talk.replier(party, { relays: [url] });
+    await talk.feed(party, url, inbox, replier);
+    talk.serve(inbox, replier, { acknowledgeReads: true });
+    const word = await page.evaluate(() => globalThis.outboxPage.read(0));
+    assert.match(word ?? '', /^0x[0-9a-f]{64}$/);
+    await page.reload();
+    await start(page, sender);
+    assert.equal(await page.evaluate(() => globalThis.outboxPage.read(0)), word);
   });
 
   it('belongs to one tab; a second is told so, and goes on when the first is closed', async () => {

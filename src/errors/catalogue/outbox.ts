@@ -32,6 +32,11 @@ export const outboxErrors = {
     message: 'The message would cost {fee}, and may cost {maxFee}.',
     remedy: 'Retry it when the chain is less busy, or allow more with --max-fee.',
   },
+  'no-read-receipt': {
+    message: 'Message {sendId} was sent without asking whether it is read.',
+    remedy: 'Send it with readReceipt.',
+    usage: true,
+  },
   'send-cancelled': {
     message: 'The message was cancelled before it went.',
     remedy: 'Send it again if it is wanted after all.',
