@@ -178,6 +178,7 @@ export class DevNode {
       this.pool.reject(extrinsic);
       this.#watchers.tell(extrinsic, 'invalid');
     }
+    for (const { extrinsic } of this.pool.expire()) this.#watchers.tell(extrinsic, 'invalid');
     for (const extrinsic of this.#submitter.newlyReady()) this.#watchers.tell(extrinsic, 'ready');
     this.#sealSoon();
     return refOf(built.block);

@@ -9,7 +9,7 @@ const minute = 60_000;
 
 function transaction(name: string, more: Partial<PoolTransaction> = {}): PoolTransaction {
   const hex: Hex = `0x${Buffer.from(name).toString('hex')}`;
-  return { hash: hex, extrinsic: hex, priority: 1n, requires: [], provides: [hex], ...more };
+  return { hash: hex, extrinsic: hex, priority: 1n, requires: [], provides: [hex], longevity: 64n, ...more };
 }
 
 const code = (expected: number) => (error: unknown) => error instanceof RpcError && error.code === expected;
@@ -38,6 +38,18 @@ describe('dev-chain: the pool', () => {
     pool.add(first);
     pool.included([first.extrinsic]);
     assert.deepEqual(pool.ready(), [waiting]);
+  });
+
+  it('takes out what has died of age, ready or not, so that another may take its place', () => {
+    const pool = create();
+    const waiting = transaction('waiting', { requires: ['0x6669727374'], longevity: 2n });
+    pool.add(waiting);
+    pool.included([]);
+    assert.deepEqual(pool.expire(), []);
+    pool.included([]);
+    assert.deepEqual(pool.expire(), [waiting]);
+    assert.deepEqual(pool.all, []);
+    pool.add(transaction('again', { provides: waiting.provides }));
   });
 
   it('knows the tags of blocks that were built while a transaction was validated', () => {

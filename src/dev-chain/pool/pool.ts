@@ -25,6 +25,8 @@ const validationBlocks = 64;
  */
 export class Pool {
   readonly #transactions = new Map<Hex, PoolTransaction>();
+  /** The number of blocks seen from which on a transaction is no longer valid, by its hash. */
+  readonly #ends = new Map<Hex, bigint>();
   /** Tags of transactions in recent blocks, by the number of blocks seen when they came. */
   readonly #satisfied = new Map<Hex, number>();
   readonly #bannedUntil = new Map<Hex, number>();
@@ -60,6 +62,7 @@ export class Pool {
     }
     for (const rival of rivals) this.#delete(rival);
     this.#transactions.set(transaction.hash, transaction);
+    this.#ends.set(transaction.hash, BigInt(this.#blocks) + transaction.longevity);
     this.#bytes += transaction.extrinsic.length / 2;
     return rivals;
   }
@@ -98,6 +101,13 @@ export class Pool {
     }
   }
 
+  /** Takes out what has died of age, be it ready or not, and gives it. */
+  expire(): PoolTransaction[] {
+    const dead = this.all.filter(({ hash }) => (this.#ends.get(hash) ?? 0n) <= BigInt(this.#blocks));
+    for (const transaction of dead) this.#remove(transaction);
+    return dead;
+  }
+
   /** Takes out what turned out to be invalid. */
   reject(extrinsic: Hex): void {
     for (const transaction of this.all) if (transaction.extrinsic === extrinsic) this.#remove(transaction);
@@ -107,6 +117,7 @@ export class Pool {
   drain(): PoolTransaction[] {
     const all = this.all;
     this.#transactions.clear();
+    this.#ends.clear();
     this.#satisfied.clear();
     this.#bytes = 0;
     return all;
@@ -125,6 +136,7 @@ export class Pool {
   }
 
   #delete(transaction: PoolTransaction): void {
+    this.#ends.delete(transaction.hash);
     if (this.#transactions.delete(transaction.hash)) this.#bytes -= transaction.extrinsic.length / 2;
   }
 }

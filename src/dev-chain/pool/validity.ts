@@ -8,6 +8,8 @@ export interface ValidTransaction {
   /** Tags of transactions that must come before. */
   readonly requires: readonly Hex[];
   readonly provides: readonly Hex[];
+  /** Blocks for which this holds. */
+  readonly longevity: bigint;
 }
 
 /** Why a runtime refuses a transaction. `invalid`: for good; else it cannot tell. */
@@ -45,7 +47,7 @@ const customError = 7;
 export function decodeValidity(encoded: Hex): ValidTransaction | Refusal {
   const reader = new Reader(hexToBytes(encoded), 'The validity');
   if (reader.u8() !== 0) return refusal(reader);
-  return { priority: reader.u64(), requires: tags(reader), provides: tags(reader) };
+  return { priority: reader.u64(), requires: tags(reader), provides: tags(reader), longevity: reader.u64() };
 }
 
 /** Decodes `ApplyExtrinsicResult`: undefined where the extrinsic is in the block, whether or not its call succeeded. */
