@@ -26,6 +26,13 @@ export type Sighting =
 
 type MissingSpan = Extract<MessageSpan, { readonly type: 'missing' }>;
 
+/** Blocks whose extrinsics are looked at in the place of their state. */
+interface Unreadable {
+  readonly first: BlockNumber;
+  readonly last: BlockNumber;
+  readonly hashAt: MissingSpan['hashAt'];
+}
+
 /** Bodies asked for at once. */
 const bodiesInFlight = 8;
 
@@ -69,17 +76,22 @@ export class PostedSearch {
     const since = signed.reduce((least, each) => Math.min(least, each.since), Infinity);
     if (since > finalized.number) return;
     this.#through ??= await this.#finalAt(since);
-    if (this.#through.number >= finalized.number) return;
+    while (this.#through.number < finalized.number)
+      this.#through = await this.#readOn(this.#through, finalized, signed);
+  }
+
+  /** Reads on to the finalized block, or over blocks whose state is gone; gives the last one. */
+  async #readOn(after: BlockId, finalized: Head, signed: readonly SignedFacts[]): Promise<BlockId> {
     const topics = [...new Map(signed.map(({ destination }) => [toHex(destination), destination])).values()];
-    for await (const span of this.#chain.messages.follow(this.#through, { topics }, this.#signal)) {
-      if (span.type === 'missing') await this.#lookAtBodies(span, signed);
-      else
-        for (const { sender, payload, block } of span.messages)
-          if (sender.kind === 'worker' && sender.id === this.#worker)
-            this.#sightings.set(this.#idOf(payload), { kind: 'posted', block, isFinal: true });
+    for await (const span of this.#chain.messages.follow(after, { topics }, this.#signal)) {
+      if (span.type === 'missing') return this.#lookAtBodies(behindTheEdge(span, finalized), signed);
+      for (const { sender, payload, block } of span.messages)
+        if (sender.kind === 'worker' && sender.id === this.#worker)
+          this.#sightings.set(this.#idOf(payload), { kind: 'posted', block, isFinal: true });
       this.#through = span.through;
-      if (span.through.number >= finalized.number) return;
+      if (span.through.number >= finalized.number) return span.through;
     }
+    throw new RelayError('aborted');
   }
 
   /** A node that does not have it yet is waited for. */
@@ -92,30 +104,32 @@ export class PostedSearch {
    * Of blocks whose state is gone the extrinsics tell what was signed, not what was accepted. A sequence is accepted once:
    * where it was used in these blocks, and they hold one message only that is signed for it, then that was accepted.
    */
-  async #lookAtBodies(span: MissingSpan, signed: readonly SignedFacts[]): Promise<void> {
-    const { first, through } = span;
-    const [before, after] = await this.#usedBy(span);
+  async #lookAtBodies(span: Unreadable, signed: readonly SignedFacts[]): Promise<BlockId> {
+    const { first, last, hashAt } = span;
+    const [through, next] = [await hashAt(last), await hashAt(last + 1)];
+    if (through === undefined || next === undefined)
+      throw new RelayError('outbox-setback', { details: { reason: 'the chain grows meanwhile' } });
+    const [before, after] = await this.#usedBy(first, next);
     const wanted = signed.filter(({ sequence }) => sequence >= before && sequence < after);
-    if (wanted.length === 0) return;
-    const { bySequence, isComplete } = await this.#signedIn(span, new Set(wanted.map(({ sequence }) => sequence)));
-    for (const { messageId: id, sequence } of wanted) {
-      const seen = bySequence.get(sequence) ?? new Map<Hex, BlockId>();
-      const block = seen.get(id);
-      if (block !== undefined && seen.size === 1 && isComplete)
-        this.#sightings.set(id, { kind: 'posted', block, isFinal: true });
-      else if (block !== undefined || !isComplete)
-        this.#sightings.set(id, { kind: 'lost-sight', first, last: through.number });
+    const sequences = new Set(wanted.map(({ sequence }) => sequence));
+    if (wanted.length > 0) {
+      const { bySequence, isComplete } = await this.#signedIn(span, sequences);
+      for (const { messageId: id, sequence } of wanted) {
+        const seen = bySequence.get(sequence) ?? new Map<Hex, BlockId>();
+        const block = seen.get(id);
+        if (block !== undefined && seen.size === 1 && isComplete)
+          this.#sightings.set(id, { kind: 'posted', block, isFinal: true });
+        else if (block !== undefined || !isComplete) this.#sightings.set(id, { kind: 'lost-sight', first, last });
+      }
     }
+    return { number: last, hash: through };
   }
 
-  /** The worker's next sequence before the first and after the last of these blocks. */
-  async #usedBy({ first, through, hashAt }: MissingSpan): Promise<readonly [before: bigint, after: bigint]> {
+  /** The worker's next sequence before the first of these blocks, and before `next`, the one after the last. */
+  async #usedBy(first: BlockNumber, next: Hex): Promise<readonly [before: bigint, after: bigint]> {
     const { number, hash } = this.#through ?? { number: 0, hash: this.#chain.genesisHash };
     // Where that is gone too, all that is looked for was signed later.
     const before = number === first - 1 ? await this.#sequenceAt(hash).catch(zeroWhereForgotten) : 0n;
-    const next = await hashAt(through.number + 1);
-    if (next === undefined)
-      throw new RelayError('outbox-setback', { details: { reason: 'the chain grows meanwhile' } });
     const messages = await this.#chain.at(next).outboundMessages(this.#signal);
     const own = messages.filter(({ sender }) => sender.kind === 'worker' && sender.id === this.#worker);
     return [before, (await this.#sequenceAt(next)) - BigInt(own.length)];
@@ -125,14 +139,11 @@ export class PostedSearch {
     return this.#chain.at(block).ingressSequence(this.#worker, this.#signal);
   }
 
-  async #signedIn({ first, through, hashAt }: MissingSpan, sequences: ReadonlySet<bigint>) {
+  async #signedIn({ first, last, hashAt }: Unreadable, sequences: ReadonlySet<bigint>) {
     const bySequence = new Map<bigint, Map<Hex, BlockId>>();
     let isComplete = true;
-    for (let number = first; number <= through.number; number += bodiesInFlight) {
-      const numbers = Array.from(
-        { length: Math.min(bodiesInFlight, through.number - number + 1) },
-        (_, i) => number + i,
-      );
+    for (let number = first; number <= last; number += bodiesInFlight) {
+      const numbers = Array.from({ length: Math.min(bodiesInFlight, last - number + 1) }, (_, i) => number + i);
       const blocks: BlockId[] = [];
       for (const each of numbers) {
         const hash = await hashAt(each);
@@ -191,6 +202,12 @@ export class PostedSearch {
   #idOf(envelope: Uint8Array): Hex {
     return messageId({ genesisHash: this.#chain.genesisHash, envelope });
   }
+}
+
+/** The node goes on forgetting: what it forgets next is counted as missing, up to half of what it still has. */
+function behindTheEdge({ first, through, hashAt }: MissingSpan, finalized: Head): Unreadable {
+  const kept = Math.max(0, finalized.number - through.number - 1);
+  return { first, last: through.number + Math.floor(kept / 2), hashAt };
 }
 
 function zeroWhereForgotten(error: unknown): bigint {

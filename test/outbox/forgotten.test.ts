@@ -6,6 +6,7 @@ import { createOutbox, type Outbox, type OutboxOptions, type Receipt } from '../
 import { openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
 import type { Vault } from '../../src/vault/index.ts';
 import { alice, bob, directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
+import { replacing } from '../support/replacing.ts';
 import { startRpcProxy, type RpcProxy } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
 
@@ -129,6 +130,39 @@ describe('outbox: what nodes have forgotten', () => {
     assert.ok('blockHash' in arrival);
     assert.deepEqual([arrival.blockHash, arrival.isOutcomeUnknown], [blockHash, undefined]);
     assert.equal(await posted(topicOf(recipient.identity)), 1);
+  });
+
+  it("finds a worker's message though the node forgets as fast as it is read", async () => {
+    const before = await outbox();
+    const sent = await before.send(message('worker'));
+    const { blockHash } = await sent.reached('inBlock');
+    await before.stop();
+    await dev.newBlock({ count: 40, empty: true });
+    dev.pruneBefore(dev.finalized.number - 20);
+    const later = await connectChain({ endpoints: [proxy.ws] });
+    open.push(later);
+    let times = 0;
+    const { messages } = later;
+    const forgetting = replacing(later, {
+      messages: {
+        at: messages.at.bind(messages),
+        async *follow(...args) {
+          for await (const span of messages.follow(...args)) {
+            if (span.type === 'missing') times += 1;
+            if (span.type === 'missing') dev.pruneBefore(span.through.number + 3);
+            yield span;
+          }
+          throw new Error('it is followed for ever');
+        },
+      },
+    });
+    const setbacks: string[] = [];
+    const box = await outbox({ chain: forgetting, onSetback: ({ code }) => setbacks.push(code) });
+    const arrival = await end((await box.receipt(sent.sendId))!);
+    assert.ok(times > 0);
+    assert.ok('blockHash' in arrival);
+    assert.equal(arrival.blockHash, blockHash);
+    assert.deepEqual(setbacks, []);
   });
 
   it("finds a worker's message that someone else posted, among others and in a batch", async () => {
