@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { firstValueFrom, lastValueFrom } from 'rxjs';
 import { connectChain, type Chain } from '../../src/chain/index.ts';
 import { sealMessage, type Sender } from '../../src/channel/index.ts';
-import { messageId, topicOf, type Hex } from '../../src/codec/index.ts';
+import { encodeEnvelope, messageId, topicOf, type Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { InboxStore } from '../../src/inbox/inbox-store.ts';
 import { createInbox, type Inbox, type InboxOptions } from '../../src/inbox/index.ts';
@@ -12,6 +12,7 @@ import type { Vault } from '../../src/vault/index.ts';
 import { alice, bob, directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
 import { deadLettersOf, InboxProbe } from '../support/inbox-probe.ts';
 import { until } from '../support/until.ts';
+import { currentKey } from '../support/vaults.ts';
 
 describe('inbox', () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -167,12 +168,21 @@ describe('inbox', () => {
     const altered = (await sealed('altered', alice.id)).map((byte, i, all) => (i === all.length - 1 ? byte ^ 1 : byte));
     const impersonated = await sealed('as if from the worker');
     const unknownSuite = Uint8Array.of(9, 1, 2, 3);
-    await post(garbage, altered, impersonated, unknownSuite);
+    // Proves neither sender nor order: on a topic of ours it is not asked for.
+    const ofPhala = encodeEnvelope({
+      suite: 'phala',
+      iv: new Uint8Array(12),
+      pubkey: await currentKey(recipient),
+      data: new Uint8Array(32),
+    });
+    await post(garbage, altered, impersonated, unknownSuite, ofPhala);
     await send('fine');
     await finalize();
     await probe.until(() => probe.texts.includes('fine'));
     const codes = probe.events.flatMap((event) => (event.type === 'dead' ? [event.code] : []));
-    assert.deepEqual(codes.toSorted(), ['open-failed', 'sender-not-proven', 'unknown-variant', 'unknown-variant']);
+    assert.deepEqual(codes.toSorted(), [
+      ...['open-failed', 'sender-not-proven', 'suite-unsupported', 'unknown-variant', 'unknown-variant'],
+    ]);
     assert.deepEqual(probe.texts, ['fine']);
     const letters = await deadLettersOf(store);
     assert.deepEqual(letters.map(({ code }) => code).toSorted(), codes.toSorted());

@@ -3,14 +3,14 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { WebSocket, WebSocketServer } from 'ws';
 import { connectChain, type Chain } from '../../src/chain/index.ts';
-import type { Hex } from '../../src/codec/index.ts';
+import { contractTopic, encodeCommandPayload, type Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { InboxStore } from '../../src/inbox/inbox-store.ts';
-import { createInbox, type Inbox, type InboxOptions } from '../../src/inbox/index.ts';
+import { createInbox, createPhalaListener, type Inbox, type InboxOptions } from '../../src/inbox/index.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
 import type { Vault } from '../../src/vault/index.ts';
 import { withCode } from '../chain/support.ts';
-import { registered, temporaryFolder } from '../support/entities.ts';
+import { alice, registered, temporaryFolder, utf8 } from '../support/entities.ts';
 import { InboxProbe } from '../support/inbox-probe.ts';
 import { Refusal, startRpcProxy, type Alter, type RpcProxy } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
@@ -158,6 +158,36 @@ describe('inbox: reading the chain', () => {
     for (const probe of probes) await probe.until(() => probe.deliveries.length === 4);
     assert.equal(proxy.asked.get('state_getReadProof'), blocks + 2);
     assert.equal(proxy.asked.get('chain_getHeader'), headers, 'blocks that were told of need no header');
+  });
+
+  it('is shared with a listener to topics of contracts in the same process', async () => {
+    const { chain, proxy } = await through(asIs);
+    const contract = contractTopic(`0x${'c0'.repeat(32)}`);
+    const listener = createPhalaListener({
+      chain,
+      vault: two,
+      store: openMemoryStore(),
+      topics: [contract],
+      from: first,
+    });
+    open.push(listener);
+    const heard: string[] = [];
+    listener.events$.subscribe((event) => {
+      if (event.type === 'message') heard.push(new TextDecoder().decode(event.delivery.content));
+    });
+    const probe = new InboxProbe(await started(chain, one));
+    await listener.start();
+    await listener.ready;
+    await probe.until(() => probe.deliveries.length >= 3);
+    const blocks = (await chain.finalizedHead()).number - first + 1;
+    assert.equal(proxy.asked.get('state_getReadProof'), blocks);
+    const payload = encodeCommandPayload({ kind: 'plain', content: utf8('a command') });
+    await direct.submit([{ kind: 'push-message', destination: contract, payload }], alice);
+    await poster.send(one, 'beside a command');
+    await until(() => heard.length === 1);
+    await probe.until(() => probe.texts.includes('beside a command'));
+    assert.deepEqual(heard, ['a command']);
+    assert.equal(proxy.asked.get('state_getReadProof'), blocks + 2);
   });
 
   it('works where the node takes no batches', async () => {

@@ -49,7 +49,7 @@ export async function embeddedNode(): Promise<NodeUnderTest> {
   };
 }
 
-const realBlockMs = 100;
+const realBlockMs = 200;
 const realKeptStates = 100;
 
 export async function realNode(): Promise<NodeUnderTest> {

@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict';
+import { connectChain, type Chain } from '../../src/chain/index.ts';
+import { equalBytes, topicOf } from '../../src/codec/index.ts';
+import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { createOutbox, type Outbox, type Receipt } from '../../src/outbox/index.ts';
+import { openMemoryStore } from '../../src/store/index.ts';
+import type { Vault } from '../../src/vault/index.ts';
+import { alice, directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
+import { startRpcProxy, type RpcProxy } from '../support/rpc-proxy.ts';
+import { until } from '../support/until.ts';
+
+const eraBlocks = 64;
+
+describe('outbox: a nonce or a sequence whose turn has not come', () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+  let dev: DevChain;
+  let direct: Chain;
+  let proxy: RpcProxy;
+  let sender: Vault;
+  let recipient: Vault;
+  let first: number;
+  const open: AsyncDisposable[] = [];
+
+  before(async () => {
+    folder = await temporaryFolder();
+    dev = await startDevChain({ finalityLag: 6 });
+    direct = await connectChain({ endpoints: [dev.ws] });
+    [sender, recipient] = (await registered(direct, folder.path, ['a', 'b'])) as [Vault, Vault];
+  });
+
+  beforeEach(async () => {
+    first = (await direct.bestHead()).number + 1;
+    proxy = await startRpcProxy(dev.ws);
+    open.push(proxy);
+  });
+
+  afterEach(async () => {
+    for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
+  });
+
+  after(async () => {
+    await direct.stop();
+    await dev.stop();
+    await folder.remove();
+  });
+
+  async function started(): Promise<Outbox> {
+    const chain = await connectChain({ endpoints: [proxy.ws], backoff: { minMs: 5, maxMs: 50 } });
+    const directory = await directoryOf(recipient);
+    const box = createOutbox({ chain, vault: sender, store: openMemoryStore(), directory, account: alice });
+    open.push(chain, box);
+    await box.start();
+    return box;
+  }
+
+  const send = (box: Outbox, text: string, as: 'worker' | 'account'): Promise<Receipt> =>
+    box.send({ to: recipient.identity, body: { kind: 'data', content: utf8(text) }, as });
+
+  /** The next nonce that the node tells of is one too many, as where another's extrinsic waits that never comes in. */
+  function skipNonce(): void {
+    let left = 1;
+    proxy.alter = (method, _, result) =>
+      method === 'system_accountNextIndex' && left-- > 0 ? Number(result) + 1 : result;
+  }
+
+  const submitted = () => until(() => (proxy.asked.get('author_submitAndWatchExtrinsic') ?? 0) > 0);
+
+  /** The account's other software does something. */
+  const compete = () =>
+    direct.submit([{ kind: 'push-message', destination: utf8('elsewhere'), payload: utf8('x') }], alice);
+
+  /** Nonces of the messages to the recipient since the test began, in the order of the chain. */
+  async function posted(): Promise<bigint[]> {
+    const { number } = await direct.bestHead();
+    const nonces: bigint[] = [];
+    for (let block = first; block <= number; block++) {
+      const head = await direct.headAt(block);
+      for (const { destination, payload } of head === undefined ? [] : await direct.at(head.hash).outboundMessages())
+        if (equalBytes(destination, topicOf(recipient.identity)))
+          nonces.push((await recipient.open({ genesisHash: direct.genesisHash, envelope: payload })).header.nonce);
+    }
+    return nonces;
+  }
+
+  /** Blocks come until all are final. */
+  async function finalized(...receipts: readonly Receipt[]): Promise<void> {
+    const reached = Promise.all(receipts.map((receipt) => receipt.reached('finalized')));
+    const ended = new AbortController();
+    reached.then(
+      () => ended.abort(),
+      () => ended.abort(),
+    );
+    while (!ended.signal.aborted) await dev.newBlock({ empty: true });
+    await reached;
+  }
+
+  for (const as of ['worker', 'account'] as const) {
+    it(`of a future nonce: the message of a ${as} comes in as soon as the nonce before it is used`, async () => {
+      const box = await started();
+      skipNonce();
+      const receipt = await send(box, 'future', as);
+      await submitted();
+      assert.deepEqual(await posted(), []);
+      await compete();
+      await receipt.reached('inBlock');
+      await finalized(receipt);
+      assert.deepEqual(await posted(), [receipt.nonce]);
+    });
+
+    it(`of a future nonce that nothing comes before: the message of a ${as} goes again when its era is over`, async () => {
+      const box = await started();
+      skipNonce();
+      const receipt = await send(box, 'never its turn', as);
+      await submitted();
+      await dev.newBlock({ count: eraBlocks + 8, empty: true });
+      await receipt.reached('inBlock');
+      await finalized(receipt);
+      assert.deepEqual(await posted(), [receipt.nonce]);
+    });
+  }
+
+  it("of a worker's sequence: where a reorg loses the message before, both come in, in order", async () => {
+    const box = await started();
+    const receipts: Receipt[] = [];
+    const { number } = await direct.bestHead();
+    for (const text of ['first', 'second']) {
+      receipts.push(await send(box, text, 'worker'));
+      await receipts.at(-1)?.reached('inBlock');
+    }
+    let letThrough: () => void = () => undefined;
+    const competed = new Promise<void>((resolve) => (letThrough = resolve));
+    proxy.hold = (method) => (method.startsWith('author_submit') ? competed : undefined);
+    await dev.reorg(number);
+    // It takes the nonce of the first extrinsic: the second comes in alone, and its sequence leaves a gap.
+    await compete();
+    letThrough();
+    await finalized(...receipts);
+    assert.deepEqual(
+      await posted(),
+      receipts.map(({ nonce }) => nonce),
+    );
+  });
+});
