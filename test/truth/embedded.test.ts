@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { startDevChain } from '../../src/dev-chain/index.ts';
-import { startRpcProxy } from '../support/rpc-proxy.ts';
+import { startRpcProxy, type RpcProxy } from '../support/rpc-proxy.ts';
 import { Dice } from './dice.ts';
-import { lieAboutProofs } from './lie-about-proofs.ts';
 import { reconcileBlocks, runAgainstTruth } from './run.ts';
 import { reportRun, runSettings } from './settings.ts';
 
@@ -19,7 +18,6 @@ describe('WorkerState against the truth', function () {
     await using one = await startRpcProxy(dev.ws);
     await using two = await startRpcProxy(dev.ws);
     await using three = await startRpcProxy(dev.ws);
-    await using liar = await startRpcProxy(dev.ws, lieAboutProofs);
     const proxies = [one, two, three];
     const reorg = async (): Promise<void> => {
       const { number } = dev.head;
@@ -27,8 +25,8 @@ describe('WorkerState against the truth', function () {
       await dev.newBlock({ count: 1 + dice.below(3) });
     };
     const run = (): Promise<unknown> => dev.newBlock({ count: 1 + dice.below(8) });
-    const cut = (): Promise<void> => {
-      for (const proxy of proxies) proxy.cut();
+    const cut = (ways: readonly RpcProxy[]): Promise<void> => {
+      for (const way of ways) way.cut();
       return Promise.resolve();
     };
     const prune = (): Promise<void> => {
@@ -39,7 +37,6 @@ describe('WorkerState against the truth', function () {
       {
         ws: () => dev.ws,
         proxies,
-        liar,
         mishaps: { reorgs: reorg, 'more reorgs': reorg, 'runs of blocks': run, cuts: cut, prunings: prune },
         settle: () => dev.newBlock({ count: finalityLag + reconcileBlocks + 1 }),
       },

@@ -4,10 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connectChain } from '../../src/chain/index.ts';
 import { describeRealNode, startRealNode, type RealNode } from '../support/real-node.ts';
-import { startRpcProxy } from '../support/rpc-proxy.ts';
+import { startRpcProxy, type RpcProxy } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
 import { Dice } from './dice.ts';
-import { lieAboutProofs } from './lie-about-proofs.ts';
 import { reconcileBlocks, runAgainstTruth } from './run.ts';
 import { reportRun, runSettings } from './settings.ts';
 
@@ -32,8 +31,8 @@ describeRealNode('WorkerState against the truth', function () {
     try {
       await using one = await startRpcProxy(node.ws);
       await using two = await startRpcProxy(node.ws);
-      await using liar = await startRpcProxy(node.ws, lieAboutProofs);
-      const proxies = [one, two];
+      await using three = await startRpcProxy(node.ws);
+      const proxies = [one, two, three];
       const crash = async (): Promise<void> => {
         await node.kill();
         node = await startRealNode({ ...options, port: node.port });
@@ -43,19 +42,18 @@ describeRealNode('WorkerState against the truth', function () {
         await pause(standstillMs);
         node.resume();
       };
-      const away = async (): Promise<void> => {
-        for (const proxy of proxies) {
-          proxy.isClosed = true;
-          proxy.cut();
+      const away = async (ways: readonly RpcProxy[]): Promise<void> => {
+        for (const way of ways) {
+          way.isClosed = true;
+          way.cut();
         }
         await pause(awayMs);
-        for (const proxy of proxies) proxy.isClosed = false;
+        for (const way of ways) way.isClosed = false;
       };
       const result = await runAgainstTruth(
         {
           ws: () => node.ws,
           proxies,
-          liar,
           mishaps: { crashes: crash, standstills: standstill, absences: away },
           // So slow from here on that no block that is compared goes away meanwhile.
           settle: async () => {

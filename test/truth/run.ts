@@ -4,10 +4,12 @@ import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
 import { toHex, Writer, type Hex } from '../../src/codec/index.ts';
 import { watchWorkerState, type WorkerEntry, type WorkerStateWatch } from '../../src/worker-state/index.ts';
 import { openWallet, type Wallet } from '../chain/support.ts';
-import type { Fault, Passing, RpcProxy } from '../support/rpc-proxy.ts';
+import { startRpcProxy, type Alter, type Fault, type Passing, type RpcProxy } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
 import { compareWithTruth, readTruth } from './chain-truth.ts';
 import type { Dice } from './dice.ts';
+import { Laggard } from './laggard.ts';
+import { liesBy } from './lies.ts';
 import { Mirror } from './mirror.ts';
 import { Population, type ChainCall } from './population.ts';
 
@@ -27,10 +29,10 @@ export interface World {
   readonly ws: () => string;
   /** Ways to it that faults are on. */
   readonly proxies: readonly RpcProxy[];
-  /** A way whose proofs are lies; given to whoever verifies. */
-  readonly liar: RpcProxy;
-  /** Things that happen to the node itself, by name; each resolves when it can be posted to again. */
-  readonly mishaps: Readonly<Record<string, () => Promise<unknown>>>;
+  /**
+   * Things that happen to the node itself, or to all ways to it, by name; each resolves when it can be posted to again.
+   */
+  readonly mishaps: Readonly<Record<string, (ways: readonly RpcProxy[]) => Promise<unknown>>>;
   /**
    * Called when all faults are over: finalizes {@link reconcileBlocks} more than all that was posted, and brings the chain
    * to a standstill.
@@ -51,6 +53,8 @@ export interface RunResult {
   readonly mishaps: Readonly<Record<string, number>>;
   readonly changes: Readonly<Record<string, number>>;
   readonly faults: Readonly<Record<string, number>>;
+  /** Lies for which a node was named and left, by follower. */
+  readonly named: Readonly<Record<string, readonly string[]>>;
   /** Changes that hints missed and a reconcile found, by follower: root's writes to storage, above all. */
   readonly missed: Readonly<Record<string, number>>;
 }
@@ -60,40 +64,71 @@ interface Follower {
   readonly chain: Chain;
   readonly watch: WorkerStateWatch;
   readonly mirror: Mirror;
+  /** Nodes that were left, by URL. */
+  readonly left: ReadonlySet<string>;
+  readonly liars: readonly Liar[];
 }
 
-const kinds: readonly { readonly finality: Finality; readonly verify: boolean }[] = [
+/** A way on which one kind of lie is told once its follower has connected. */
+interface Liar {
+  readonly lie: string;
+  readonly proxy: RpcProxy;
+}
+
+interface Kind {
+  readonly finality: Finality;
+  readonly verify: boolean | undefined;
+}
+
+const kinds: readonly Kind[] = [
   { finality: 'finalized', verify: true },
   { finality: 'finalized', verify: false },
+  { finality: 'finalized', verify: undefined },
   { finality: 'best', verify: true },
   { finality: 'best', verify: false },
 ];
 
+/** Lies that proofs alone tell, whoever is trusted for headers. */
+const aboutProofs = new Set(['alters proofs', 'leaves parts of proofs out', 'leaves keys out', 'invents keys']);
+
 /**
- * Registrations, endpoint changes, root calls, two runtime upgrades, reorgs and faults, while four watches follow; at the
- * end each must show what the chain holds at the same hash, as must its replayed changes.
+ * Registrations, endpoint changes, root calls, two runtime upgrades, reorgs, faults, nodes that are behind and nodes that
+ * lie, while several watches follow; at the end each must show what the chain holds at the same hash, as must its replayed
+ * changes, and none may have taken an honest node for a liar.
  */
 export async function runAgainstTruth(world: World, { dice, steps }: RunOptions): Promise<RunResult> {
   await using posting = new Posting(world);
   const genesisHash = (await posting.wallet()).api.genesisHash.toHex();
   const population = new Population(dice, genesisHash);
   const followers: Follower[] = [];
+  const laggards = world.proxies.map((proxy) => new Laggard(proxy));
+  const ways = (): RpcProxy[] => [
+    ...world.proxies,
+    ...followers.flatMap(({ liars }) => liars.map(({ proxy }) => proxy)),
+  ];
+  const lag = async (): Promise<void> => {
+    const frozen = laggards.find(({ isFrozen }) => isFrozen);
+    await (frozen === undefined ? dice.pick(laggards).freeze() : frozen.thaw());
+  };
+  const { mishaps: others } = world;
+  const deeds: World['mishaps'] = { 'nodes behind': lag, ...others, 'nodes behind or not any more': lag };
   try {
-    for (const { finality, verify } of kinds) followers.push(await follow(world, finality, verify));
+    const hands = dealLies(dice);
+    for (const kind of kinds) followers.push(await follow(world, kind, hands(kind)));
     for (const proxy of world.proxies) proxy.fault = faultsBy(dice);
     const [legacyAt, currentAt] = [Math.floor(steps / 3), Math.floor((2 * steps) / 3)];
-    const names = Object.keys(world.mishaps);
+    const names = Object.keys(deeds);
     const dueAt = names.map((_, i) => Math.floor(((i + 0.5) * steps) / names.length));
     const mishaps: Record<string, number> = {};
     for (let step = 0; step < steps; step++) {
-      for (const { mirror } of followers) mirror.check();
+      for (const follower of followers) check(world, follower);
       if (step === legacyAt) await posting.root((wallet) => upgradeToLegacy(wallet));
       if (step === currentAt) await posting.root((wallet) => upgradeToCurrent(wallet));
       // Each of them at least once.
       const mishap = names[dueAt.indexOf(step)] ?? (dice.chance(0.2) ? dice.pick(names) : undefined);
       if (mishap !== undefined) {
         mishaps[mishap] = (mishaps[mishap] ?? 0) + 1;
-        await world.mishaps[mishap]?.();
+        await deeds[mishap]?.(ways());
       }
       const wallet = await posting.wallet();
       const batch = population.calls(wallet.api, 1 + dice.below(maxBatch), await chainTime(wallet));
@@ -103,6 +138,7 @@ export async function runAgainstTruth(world: World, { dice, steps }: RunOptions)
       if (dice.chance(0.2)) await posting.root(({ api }) => Promise.resolve(population.rootCalls(api)));
     }
     for (const proxy of world.proxies) proxy.fault = () => undefined;
+    for (const laggard of laggards) await laggard.thaw();
     await posting.post(population.calls((await posting.wallet()).api, 5, await chainTime(await posting.wallet())));
     await world.settle();
     for (const follower of followers) await compare(world, follower);
@@ -114,34 +150,79 @@ export async function runAgainstTruth(world: World, { dice, steps }: RunOptions)
       mishaps,
       changes: Object.fromEntries(followers.map(({ name, mirror }) => [name, mirror.changes])),
       faults,
+      named: Object.fromEntries(followers.map((follower) => [follower.name, namedLies(follower)])),
       missed: Object.fromEntries(followers.map(({ name, watch }) => [name, watch.stats.missed])),
     };
   } finally {
-    for (const { mirror, watch, chain } of followers) {
+    for (const laggard of laggards) await laggard.thaw();
+    for (const { mirror, watch, chain, liars } of followers) {
       mirror[Symbol.dispose]();
       await watch.stop();
       await chain.stop();
+      for (const { proxy } of liars) await proxy[Symbol.asyncDispose]();
     }
   }
 }
 
-async function follow({ proxies, liar }: World, finality: Finality, verify: boolean): Promise<Follower> {
-  const endpoints = proxies.map(({ ws }) => ws);
-  const chain = await connectChain({
-    endpoints: verify ? [liar.ws, ...endpoints] : endpoints,
-    silenceMs: 700,
-    backoff: { minMs: 20, maxMs: 300 },
-  });
-  const watch = watchWorkerState(chain, { finality, verify, reconcile: { everyBlocks: reconcileBlocks } });
-  await watch.ready;
-  const name = `${finality} by ${watch.stats.strategy}`;
-  return { name, chain, watch, mirror: new Mirror(name, watch) };
+/** Each kind of lie goes to one of those who verify, or to whoever reads by proofs too, where these tell. */
+function dealLies(dice: Dice): (kind: Kind) => Readonly<Record<string, Alter>> {
+  const lies = Object.entries(liesBy(dice));
+  const shuffled = dice.shuffle(lies);
+  const half = shuffled.length >> 1;
+  return ({ finality, verify }) => {
+    if (verify === false) return {};
+    if (verify === undefined) return Object.fromEntries(lies.filter(([name]) => aboutProofs.has(name)));
+    return Object.fromEntries(finality === 'finalized' ? shuffled.slice(0, half) : shuffled.slice(half));
+  };
 }
 
-async function compare(world: World, { name, watch, mirror, chain }: Follower): Promise<void> {
+async function follow(
+  { ws, proxies }: World,
+  { finality, verify }: Kind,
+  lies: Readonly<Record<string, Alter>>,
+): Promise<Follower> {
+  const liars: Liar[] = [];
+  for (const lie of Object.keys(lies)) liars.push({ lie, proxy: await startRpcProxy(ws()) });
+  const left = new Set<string>();
+  const chain = await connectChain({
+    endpoints: [...liars.map(({ proxy }) => proxy), ...proxies].map((proxy) => proxy.ws),
+    silenceMs: 700,
+    backoff: { minMs: 20, maxMs: 300 },
+    logger: {
+      debug: () => undefined,
+      warn: (facts, text) => {
+        if (text.includes('lies')) left.add(urlIn(facts));
+      },
+    },
+  });
+  for (const { lie, proxy } of liars) proxy.alter = lies[lie] ?? proxy.alter;
+  const options = { finality, reconcile: { everyBlocks: reconcileBlocks } };
+  const watch = watchWorkerState(chain, verify === undefined ? options : { ...options, verify });
+  await watch.ready;
+  const name = `${finality} by ${watch.stats.strategy}${verify === undefined ? ' of one node' : ''}`;
+  return { name, chain, watch, mirror: new Mirror(name, watch), left, liars };
+}
+
+function urlIn(facts: object): string {
+  return 'url' in facts ? String(facts.url) : '';
+}
+
+/** Throws where its changes do not fit, or an honest node was taken for a liar. */
+function check({ proxies }: World, { name, mirror, left }: Follower): void {
+  mirror.check();
+  const honest = proxies.find(({ ws }) => left.has(ws));
+  if (honest !== undefined) throw new Error(`${name}: an honest node was left`);
+}
+
+function namedLies({ liars, left }: Follower): readonly string[] {
+  return liars.filter(({ proxy }) => left.has(proxy.ws)).map(({ lie }) => lie);
+}
+
+async function compare(world: World, follower: Follower): Promise<void> {
+  const { name, watch, mirror, chain } = follower;
   const target = await finalizedNumber(world);
   await until(() => {
-    mirror.check();
+    check(world, follower);
     return watch.state.at.block >= target;
   });
   mirror.compareWith(watch);

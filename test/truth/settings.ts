@@ -14,14 +14,16 @@ export function runSettings(steps: number): RunSettings {
   };
 }
 
-export function reportRun(seed: number, { workers, calls, mishaps, changes, faults, missed }: RunResult): void {
+export function reportRun(seed: number, { workers, calls, mishaps, changes, faults, named, missed }: RunResult): void {
   const list = (counts: Readonly<Record<string, number>>): string =>
     Object.entries(counts)
       .map(([name, count]) => `${count} ${name}`)
       .join(', ');
+  const lies = Object.entries(named).map(([name, each]) => `${each.join(', ') || 'nothing'} (${name})`);
   const lines = [
     `seed ${seed}: ${list(calls)}; ${workers} workers`,
     `mishaps: ${list(mishaps)}; faults: ${list(faults)}`,
+    `liars named: ${lies.join('; ')}`,
     `changes seen: ${list(changes)}; missed by hints: ${list(missed)}`,
   ];
   process.stderr.write(lines.map((line) => `      ${line}\n`).join(''));

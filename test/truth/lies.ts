@@ -1,0 +1,95 @@
+import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
+import { toHex, type Hex } from '../../src/codec/index.ts';
+import type { Alter } from '../support/rpc-proxy.ts';
+import type { Dice } from './dice.ts';
+
+const workersPrefix = storagePrefix('PhalaRegistry', 'Workers');
+const endpointsPrefix = storagePrefix('PhalaRegistry', 'Endpoints');
+const eventsKey = storagePrefix('System', 'Events');
+/** As it stands in metadata; another name of the same length in its place leaves a chain without the pallet. */
+const [palletName, otherName] = ['PhalaRegistry', 'PhalaRegistrx'].map((name) =>
+  toHex(new TextEncoder().encode(name)).slice(2),
+);
+
+interface Header {
+  readonly number: Hex;
+  readonly stateRoot: Hex;
+  readonly extrinsicsRoot: Hex;
+}
+
+const isHeader = (method: string): boolean =>
+  method === 'chain_getHeader' || method === 'chain_newHead' || method === 'chain_finalizedHead';
+const isKeyList = (method: string, [prefix]: readonly unknown[]): boolean =>
+  method === 'state_getKeysPaged' && (prefix === workersPrefix || prefix === endpointsPrefix);
+
+/** Alters what it is asked of blocks after the genesis, whose header some chains give no hash. */
+function ofHeaders(alter: (header: Header) => object): Alter {
+  return (method, _, result) => {
+    if (!isHeader(method) || result === null) return result;
+    const header = result as Header;
+    return Number(header.number) === 0 ? header : { ...header, ...alter(header) };
+  };
+}
+
+function ofProofs(alter: (proof: readonly Hex[]) => readonly Hex[]): Alter {
+  return (method, _, result) => {
+    if (method !== 'state_getReadProof') return result;
+    const { at, proof } = result as { at: Hex; proof: Hex[] };
+    return { at, proof: alter(proof) };
+  };
+}
+
+function ofValues(alter: (key: Hex, value: Hex) => Hex | null): Alter {
+  return (method, _, result) => {
+    if (method !== 'state_queryStorageAt') return result;
+    const sets = result as { block: Hex; changes: [Hex, Hex | null][] }[];
+    return sets.map(({ block, changes }) => ({
+      block,
+      changes: changes.map(([key, value]) => [key, value === null ? null : alter(key, value)]),
+    }));
+  };
+}
+
+const flipped = (bytes: Hex): Hex => `0x${bytes.slice(2, -2)}${bytes.endsWith('00') ? '01' : '00'}`;
+
+/** Every kind of lie that a node can tell, by what it does. */
+export function liesBy(dice: Dice): Readonly<Record<string, Alter>> {
+  let made = 0;
+  const inventedKey = (): Hex => `${workersPrefix}${(++made).toString(16).padStart(80, '0')}`;
+  return {
+    'alters proofs': ofProofs((proof) => proof.map(flipped)),
+    'leaves parts of proofs out': ofProofs((proof) => proof.filter(() => !dice.chance(0.2))),
+    'has other state roots': ofHeaders(({ stateRoot }) => ({ stateRoot: flipped(stateRoot) })),
+    'cuts headers into other fields of the same hash': ofHeaders(({ stateRoot, extrinsicsRoot }) => ({
+      stateRoot: stateRoot.slice(0, 4),
+      extrinsicsRoot: `0x${stateRoot.slice(4)}${extrinsicsRoot.slice(2)}`,
+    })),
+    'gives headers other numbers': ofHeaders(({ number }) => ({
+      number: toHexNumber(Math.max(1, Number(number) + dice.pick([-1, 1, 1_000]))),
+    })),
+    'gives other blocks by number': (method, [number], result) => {
+      if (method !== 'chain_getBlockHash' || number === 0) return result;
+      const other = (hash: Hex | null): Hex | null => hash && flipped(hash);
+      return Array.isArray(result) ? (result as (Hex | null)[]).map(other) : other(result as Hex | null);
+    },
+    'leaves keys out': (method, params, result) =>
+      isKeyList(method, params) ? (result as Hex[]).filter(() => !dice.chance(0.3)) : result,
+    'invents keys': (method, params, result) =>
+      isKeyList(method, params) ? [inventedKey(), ...(result as Hex[])] : result,
+    'lists keys for ever': (method, params, result) =>
+      isKeyList(method, params) ? Array.from({ length: Number(params[1]) }, inventedKey) : result,
+    'alters values': ofValues((_, value) => flipped(value)),
+    'hides events': ofValues((key, value) => (key === eventsKey ? null : value)),
+    'empties bodies': (method, _, result) => {
+      if (method !== 'chain_getBlock' || result === null) return result;
+      const { block, justifications } = result as { block: object; justifications: unknown };
+      return { block: { ...block, extrinsics: [] }, justifications };
+    },
+    'has other metadata': (method, _, result) =>
+      method === 'state_getMetadata' ? String(result).replaceAll(palletName ?? '', otherName ?? '') : result,
+  };
+}
+
+function toHexNumber(number: number): Hex {
+  return `0x${number.toString(16)}`;
+}
