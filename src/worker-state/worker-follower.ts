@@ -243,7 +243,9 @@ export class WorkerFollower {
       for (const [id, row] of part) {
         const resolved = after.get(id);
         const stands = table.resolved(id);
-        const before = stands !== undefined && this.#untoldIds().has(id) ? withoutFaults(stands) : stands;
+        // From here on its faults are told of with this block, not with the snapshot.
+        const isUntold = this.#untoldIds().delete(id);
+        const before = stands !== undefined && isUntold ? withoutFaults(stands) : stands;
         prepared.push({ id, row, resolved, before, changes: reduceWorker(before, resolved) });
         const keys = resolved?.entry.epochs.filter((key) => key.proven) ?? [];
         if (keys.length > 0) proven.set(id, keys);
@@ -261,7 +263,6 @@ export class WorkerFollower {
     for (const { id, row, resolved } of prepared) {
       if (row === undefined) table.delete(id);
       else table.set(row, resolved);
-      this.#untoldIds().delete(id);
     }
     accept();
     this.#advance(at);

@@ -113,6 +113,28 @@ describe('heads', () => {
     );
   });
 
+  it('are read many at once behind a block that a reorg took', async () => {
+    await dev.newBlock({ count: 5 });
+    const after = dev.head;
+    await dev.reorg(after.number - 2);
+    await dev.newBlock({ count: 60 });
+    await using proxy = await startRpcProxy(dev.ws);
+    await using through = await connectChain({ endpoints: [proxy.ws] });
+    let inFlight = 0;
+    let most = 0;
+    proxy.hold = (method) => {
+      if (method !== 'chain_getHeader') return undefined;
+      most = Math.max(most, ++inFlight);
+      return until(() => true).then(() => inFlight--);
+    };
+    using best = record(through.bestHeads$({ after }));
+    await best.until((events) => events.at(-1)?.head.hash === dev.head.hash);
+    assert.ok(numbers(best.values).startsWith(`-${after.number} -${after.number - 1} +${after.number - 1}`));
+    assert.ok(isChain(best.values.slice(2)));
+    assert.equal(best.values.length, dev.head.number - (after.number - 2) + 2);
+    assert.ok(most > 8, `${most} at once`);
+  });
+
   it('take nothing back where the node is behind what was seen', async () => {
     await dev.newBlock({ count: 4 });
     const after = dev.head;

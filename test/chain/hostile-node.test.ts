@@ -3,7 +3,7 @@ import { connectChain, type Chain, type ConnectOptions } from '../../src/chain/i
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { startRpcProxy, type Alter, type RpcProxy } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
-import { isChain, record, withCode } from './support.ts';
+import { isChain, numbers, record, withCode } from './support.ts';
 
 /** Some frames that are JSON, and nothing that a node may send. */
 const noJsonRpc = ['null', '[null]', '7', '"text"', '[[],1]', '{"jsonrpc":"2.0","method":"x","params":3}'];
@@ -61,6 +61,26 @@ describe('a node that answers with nonsense', () => {
       await dev.newBlock();
       await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
       assert.ok(isChain(heads.values));
+    });
+
+  for (const [what, lie] of [
+    ['a number far ahead', ({ number }) => ({ number: `0x${(Number(number) + 1_000).toString(16)}` })],
+    ['the number after its own', ({ number }) => ({ number: `0x${(Number(number) + 1).toString(16)}` })],
+    ['a parent that nobody has', () => ({ parentHash: `0x${'12'.repeat(32)}` })],
+  ] as readonly (readonly [string, (header: { number: string }) => object])[])
+    it(`leads nobody astray where it tells of best heads with ${what}`, async () => {
+      const liar = await proxy((method, _, result) =>
+        method === 'chain_newHead' ? { ...(result as object), ...lie(result as { number: string }) } : result,
+      );
+      const chain = await connect([liar.ws, dev.ws]);
+      const after = dev.head;
+      await dev.newBlock({ count: 3 });
+      using heads = record(chain.bestHeads$({ after }));
+      await heads.until((events) => events.at(-1)?.head.hash === dev.head.hash);
+      await dev.newBlock({ count: 20 });
+      await heads.until((events) => events.at(-1)?.head.hash === dev.head.hash);
+      assert.ok(isChain(heads.values), numbers(heads.values));
+      assert.ok((liar.asked.get('chain_subscribeNewHeads') ?? 0) > 0);
     });
 
   it('is counted once, however its URL is written', async () => {

@@ -31,7 +31,7 @@ export async function* walkHeads(
   using newest = new LatestValue(newest$[finality], () => connection.stopped.reason as unknown);
   const start = { from, after };
   try {
-    if (finality === 'best') return yield* walkBest(reader, newest, start, signal);
+    if (finality === 'best') return yield* walkBest({ connection, reader }, newest, start, signal);
     const { timeoutMs } = connection.options;
     const trusted = async (told: Head, number: BlockNumber, isFirst: boolean): Promise<Head> => {
       if (!agreed || quorum.trust === 'single') return told;

@@ -1,89 +1,160 @@
-import { RelayError } from '../../errors/index.ts';
+import { isRelayError, RelayError } from '../../errors/index.ts';
 import type { BlockNumber, Head, HeadEvent } from '../chain.ts';
+import type { Connection } from '../rpc/connection.ts';
 import type { HeadReader } from './head-reader.ts';
 import type { LatestValue } from './latest-value.ts';
 import type { NewestHead } from './newest-heads.ts';
-import type { StartingPoint } from './starting-point.ts';
 import { readRange } from './read-range.ts';
+import { rememberedHeads, SeenBranch } from './seen-branch.ts';
+import type { StartingPoint } from './starting-point.ts';
 
-/** Emitted heads that are remembered: the deepest reorg that can be taken back. */
-const rememberedHeads = 1024;
 /** A gap wider than this is read by number, many at once, instead of parent by parent. */
 const wideGap = 16;
+/** Parents that are followed one by one, at most: whoever makes up headers can make up any number of them. */
+const maxParents = 2 * rememberedHeads;
 
 /**
  * The best branch: every block once, in order; where it changes, `retracted` for what left it, newest first, then the
  * heads of the new branch.
  */
 export async function* walkBest(
-  reader: HeadReader,
+  { connection, reader }: { readonly connection: Connection; readonly reader: HeadReader },
   newest: LatestValue<NewestHead>,
   { from, after }: StartingPoint,
   signal: AbortSignal,
 ): AsyncGenerator<HeadEvent, never> {
   const options = { signal, patienceMs: Infinity };
-  const branch: Head[] = after === undefined ? [] : [await reader.byHash(after.hash, options)];
+  const parentOf = (head: Head): Promise<Head> => reader.byHash(head.parentHash, options);
+  const branch =
+    after === undefined ? new SeenBranch() : new SeenBranch(await reader.byHash(after.hash, options), parentOf);
   const first = after === undefined ? (from ?? (await newest.next(signal)).value.head.number) : 0;
+  const move = new BranchMove(reader, branch, first, parentOf, signal);
   let seen = 0;
   let session = 0;
-  const indexOf = (number: BlockNumber): number => number - (branch[0]?.number ?? first);
-  const isEmitted = (head: Pick<Head, 'number' | 'hash'>): boolean => branch[indexOf(head.number)]?.hash === head.hash;
-  /** What was seen before this run, as far down as it is needed to tell where the branches part. */
-  const reachDown = async (number: BlockNumber): Promise<void> => {
-    for (
-      let [oldest] = branch;
-      after !== undefined && oldest !== undefined && oldest.number > number;
-      [oldest] = branch
-    ) {
-      if (branch.length >= 2 * rememberedHeads) return;
-      branch.unshift(await reader.byHash(oldest.parentHash, options));
-    }
-  };
-  const push = (head: Head): HeadEvent => {
-    branch.push(head);
-    if (branch.length > 2 * rememberedHeads) branch.splice(0, rememberedHeads);
-    return { type: 'head', head };
-  };
-
+  let failures = 0;
   for (;;) {
     const { value, version } = await newest.next(signal, (newer) => newer.version > seen);
     const { head: target, session: told } = value;
     seen = version;
-    await reachDown(target.number);
-    const tip = branch.at(-1);
-    // After a reconnect to a node that is behind, an older head of the same branch takes nothing back.
-    const isLag = tip !== undefined && told !== session && target.number < tip.number && isEmitted(target);
-    if (isLag || (tip === undefined && target.number < first)) continue;
-    session = told;
-
-    const start = tip === undefined ? first : tip.number + 1;
-    if (target.number - start > wideGap) {
-      for await (const head of readRange(reader, start, target, signal)) {
-        const last = branch.at(-1);
-        // The branch changed meanwhile: what is left is found parent by parent.
-        if (last !== undefined && head.parentHash !== last.hash) break;
-        yield push(head);
-      }
+    try {
+      await branch.reachDown(target.number);
+      const { tip } = branch;
+      // After a reconnect to a node that is behind, an older head of the same branch takes nothing back.
+      const isLag = tip !== undefined && told !== session && target.number < tip.number && branch.has(target);
+      if (isLag || (tip === undefined && target.number < first)) continue;
+      session = told;
+      yield* move.to(target);
+      failures = 0;
+    } catch (error) {
+      const isDoubtful = isRelayError(error, 'node-lies') || isRelayError(error, 'state-discarded');
+      if (!isDoubtful) throw error;
+      const present = await connection.session(options);
+      // The node that told of it is gone, and nobody else has it: the next one tells what is best.
+      if (present.id !== told) continue;
+      const { url } = present.socket;
+      if (error.code === 'node-lies')
+        connection.leave(url, new RelayError('node-lies', { details: { ...error.details, url } }));
+      else if (++failures > connection.options.endpoints.length || !connection.distrust(url, error.message))
+        throw error;
     }
+  }
+}
 
+/** From what was seen to another head. */
+class BranchMove {
+  readonly #reader: HeadReader;
+  readonly #branch: SeenBranch;
+  readonly #first: BlockNumber;
+  readonly #parentOf: (head: Head) => Promise<Head>;
+  readonly #signal: AbortSignal;
+
+  constructor(
+    reader: HeadReader,
+    branch: SeenBranch,
+    first: BlockNumber,
+    parentOf: (head: Head) => Promise<Head>,
+    signal: AbortSignal,
+  ) {
+    this.#reader = reader;
+    this.#branch = branch;
+    this.#first = first;
+    this.#parentOf = parentOf;
+    this.#signal = signal;
+  }
+
+  /** Throws state-discarded, node-lies, chain-forked. */
+  async *to(target: Head): AsyncGenerator<HeadEvent> {
+    const gap = target.number - (this.#branch.tip?.number ?? this.#first - 1);
+    if (gap > wideGap) yield* this.#byNumber(target);
+    yield* this.#byParents(target);
+  }
+
+  /** Most of a wide gap, as far as what the node gives by number hangs together. */
+  async *#byNumber(target: Head): AsyncGenerator<HeadEvent> {
+    const fork = await this.#forkBelow();
+    if (fork === undefined && this.#branch.tip !== undefined) return;
+    for await (const head of readRange(
+      this.#reader,
+      fork === undefined ? this.#first : fork.number + 1,
+      target,
+      this.#signal,
+    )) {
+      if (fork !== undefined && head.number === fork.number + 1) {
+        if (head.parentHash !== fork.hash) return;
+        yield* this.#retractDownTo(fork.number);
+      }
+      yield this.#push(head);
+    }
+  }
+
+  /** The newest head seen that is still on the node's best branch; undefined where nothing was seen. */
+  async #forkBelow(): Promise<Head | undefined> {
+    const options = { signal: this.#signal, patienceMs: Infinity };
+    for (let head = this.#branch.tip; head !== undefined; head = this.#branch.at(head.number - 1)) {
+      if ((await this.#reader.at(head.number, options))?.hash === head.hash) return head;
+      await this.#branch.reachDown(head.number - 1);
+    }
+    return undefined;
+  }
+
+  async *#byParents(target: Head): AsyncGenerator<HeadEvent> {
+    const branch = this.#branch;
     const path: Head[] = [];
-    for (let head = target; head.number >= first && !isEmitted(head);) {
-      path.unshift(head);
-      if (head.number === first) break;
-      await reachDown(head.number - 1);
-      const [oldest] = branch;
-      if (oldest !== undefined && oldest.number > first && head.number <= oldest.number)
+    for (let head = target; head.number >= this.#first && !branch.has(head);) {
+      path.push(head);
+      if (head.number === this.#first) break;
+      await branch.reachDown(head.number - 1);
+      const { oldest } = branch;
+      if (oldest !== undefined && oldest.number > this.#first && head.number <= oldest.number)
         throw new RelayError('chain-forked', {
           details: { block: head.number, found: head.hash, seen: oldest.hash },
         });
-      if (isEmitted({ number: head.number - 1, hash: head.parentHash })) break;
-      head = await reader.byHash(head.parentHash, options);
+      if (branch.has({ number: head.number - 1, hash: head.parentHash })) break;
+      if (path.length > maxParents) {
+        const reason = `the nodes do not have by number the more than ${maxParents} blocks that lead to it`;
+        throw new RelayError('state-discarded', { details: { block: target.hash, reason } });
+      }
+      const parent = await this.#parentOf(head);
+      if (parent.number !== head.number - 1)
+        throw madeUp(target, `block ${head.number} below it has block ${parent.number} as its parent`);
+      head = parent;
     }
-    const ancestor = path[0] === undefined ? target.number : path[0].number - 1;
-    for (let last = branch.at(-1); last !== undefined && last.number > ancestor; last = branch.at(-1)) {
-      branch.pop();
-      yield { type: 'retracted', head: last };
-    }
-    for (const head of path) yield push(head);
+    const lowest = path.at(-1);
+    yield* this.#retractDownTo(lowest === undefined ? target.number : lowest.number - 1);
+    for (const head of path.reverse()) yield this.#push(head);
   }
+
+  #push(head: Head): HeadEvent {
+    this.#branch.push(head);
+    return { type: 'head', head };
+  }
+
+  *#retractDownTo(number: BlockNumber): Generator<HeadEvent> {
+    for (const head of this.#branch.retractDownTo(number)) yield { type: 'retracted', head };
+  }
+}
+
+/** Before it is known who told of it. */
+function madeUp({ hash }: Head, reason: string): RelayError {
+  return new RelayError('node-lies', { details: { url: '', block: hash, reason } });
 }
