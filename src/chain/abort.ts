@@ -10,24 +10,43 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) throw aborted(signal);
 }
 
-const callbacks = new WeakMap<AbortSignal, Set<() => void>>();
+interface Waiting {
+  readonly callbacks: Set<() => void>;
+  readonly listener: () => void;
+}
+
+const waitingFor = new WeakMap<AbortSignal, Waiting>();
 
 /**
  * Calls back once when the signal fires; the result takes that back. One listener a signal, however many wait: hundreds
- * of requests share the signal of one stream, and Node warns of a leak from the eleventh listener on.
+ * of requests share the signal of one stream, and Node warns of a leak from the eleventh listener on. None once nobody
+ * waits: Node keeps a signal of `AbortSignal.any` that has a listener for ever, and all that its listener refers to.
  */
 export function onAbort(signal: AbortSignal, callback: () => void): () => void {
-  let waiting = callbacks.get(signal);
-  if (waiting === undefined) {
-    const all = new Set<() => void>();
-    signal.addEventListener('abort', () => all.forEach((each) => each()), { once: true });
-    callbacks.set(signal, (waiting = all));
-  }
-  const own = waiting;
-  own.add(callback);
-  return () => {
-    own.delete(callback);
+  const waiting = waitingFor.get(signal) ?? listen(signal);
+  const own = (): void => {
+    callback();
   };
+  waiting.callbacks.add(own);
+  return () => {
+    waiting.callbacks.delete(own);
+    if (waiting.callbacks.size > 0 || waitingFor.get(signal) !== waiting) return;
+    waitingFor.delete(signal);
+    signal.removeEventListener('abort', waiting.listener);
+  };
+}
+
+function listen(signal: AbortSignal): Waiting {
+  const callbacks = new Set<() => void>();
+  const listener = (): void => {
+    callbacks.forEach((each) => {
+      each();
+    });
+  };
+  const waiting = { callbacks, listener };
+  waitingFor.set(signal, waiting);
+  signal.addEventListener('abort', listener, { once: true });
+  return waiting;
 }
 
 /** Rejects with aborted as soon as the signal fires; the promise itself goes on and its failure is then ignored. */

@@ -3,6 +3,9 @@ import { createServer } from 'node:net';
 import { connectChain } from '../../src/chain/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { withCode } from './support.ts';
+import { watchWorkerState } from '../../src/worker-state/index.ts';
+import { collectGarbage } from '../support/collect-garbage.ts';
+import { until } from '../support/until.ts';
 import { startProxy } from './tcp-proxy.ts';
 
 /** Where nothing listens (discard protocol). */
@@ -120,6 +123,25 @@ describe('connectChain', () => {
     await chain.stop();
     await chain.stop();
     await assert.rejects(chain.bestHead(), withCode('chain-stopped'));
+  });
+
+  it('is held by nothing once it was stopped', async () => {
+    const stopped: WeakRef<object>[] = [];
+    const use = async (): Promise<void> => {
+      const chain = await connectChain({ endpoints: [dev.ws] });
+      stopped.push(new WeakRef(chain));
+      const watch = watchWorkerState(chain);
+      await watch.ready;
+      await chain.at((await chain.bestHead()).hash).timestamp();
+      await watch.stop();
+      await chain.stop();
+    };
+    for (let i = 0; i < 4; i++) await use();
+    // The last one may still be on the stack.
+    await until(() => {
+      collectGarbage();
+      return stopped.slice(0, -1).every((chain) => chain.deref() === undefined);
+    });
   });
 
   it('reads on over a cut, at another endpoint', async () => {

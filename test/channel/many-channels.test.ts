@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { ReplayWindow, reserveNonce, type Arrival, type ChannelId } from '../../src/channel/index.ts';
 import { toHex } from '../../src/codec/index.ts';
 import { openLmdbStore, type TransactionalStore } from '../../src/store/index.ts';
+import { collectGarbage } from '../support/collect-garbage.ts';
 import { useTempDir } from '../support/temp-dir.ts';
 
 /** A million in a long run: KHALA_RELAY_CHANNELS=1000000 npx mocha test/channel/many-channels.test.ts */
@@ -12,8 +11,7 @@ const atOnce = 1_000;
 const maxGrowth = 24 << 20;
 
 function heapAfterCollection(): number {
-  setFlagsFromString('--expose-gc');
-  (runInNewContext('gc') as () => void)();
+  collectGarbage();
   return process.memoryUsage().heapUsed;
 }
 

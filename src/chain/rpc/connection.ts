@@ -80,12 +80,18 @@ export class Connection {
   /** Throws chain-unreachable after `timeoutMs`, or wrong-chain. */
   static async open(options: ConnectionOptions, signal: AbortSignal | undefined): Promise<Connection> {
     const connection = new Connection(options);
-    const deadline = AbortSignal.timeout(options.timeoutMs);
+    // Not AbortSignal.timeout: Node collects one that only AbortSignal.any refers to, and it never fires.
+    const deadline = new AbortController();
+    const timer = setTimeout(() => {
+      deadline.abort();
+    }, options.timeoutMs);
     try {
-      await connection.#connect(anySignal(signal, deadline), options.timeoutMs);
+      await connection.#connect(anySignal(signal, deadline.signal), options.timeoutMs);
     } catch (error) {
       throwIfAborted(signal);
       throw error;
+    } finally {
+      clearTimeout(timer);
     }
     void connection.#keepConnected();
     return connection;
