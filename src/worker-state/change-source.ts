@@ -17,6 +17,12 @@ export interface Differences {
   readonly accept: () => void;
 }
 
+/** For a store: where a source stands, with what it needs to go on from there in another run. */
+export interface SourceMemory {
+  readonly strategy: 'hints' | 'proofs';
+  readonly memory: Uint8Array;
+}
+
 /**
  * How the cache learns what is different. hints: from events and calls, which can miss something, plus a periodic
  * reconcile. proofs: from the state trie, which can't.
@@ -33,10 +39,10 @@ export interface ChangeSource {
    */
   snapshot(head: Head, rows: RowCollector, signal: AbortSignal): Promise<boolean>;
   changesAt(head: Head, known: KnownRows, signal: AbortSignal): Promise<Differences>;
-  /** For a store: where the source stands, with what it needs to go on from there in another run. */
+  /** See {@link SourceMemory}. */
   memory(): Uint8Array;
-  /** Goes on from the memory of an earlier run. Throws truncated, trailing-bytes. */
-  recall(memory: Uint8Array): void;
+  /** Goes on from the memory of an earlier run; false where that read in another way. Throws truncated, trailing-bytes. */
+  recall(earlier: SourceMemory): boolean;
   /** What is different at the parent of a block that was taken back. */
   changesBack(retracted: Head, known: KnownRows, signal: AbortSignal): Promise<Differences>;
 }

@@ -9,9 +9,9 @@ import {
   type TouchedWorkers,
   type WorkerRow,
 } from '../chain/index.ts';
-import { isRelayError } from '../errors/index.ts';
+import { isRelayError, RelayError } from '../errors/index.ts';
 import { equalBytes, fromHex, Reader, toHex, Writer, type Hex } from '../codec/index.ts';
-import type { ChangeSource, Differences, KnownRows, ReconcileOptions } from './change-source.ts';
+import type { ChangeSource, Differences, KnownRows, ReconcileOptions, SourceMemory } from './change-source.ts';
 import { decodeIds, encodeIds } from './ids-codec.ts';
 import type { RowCollector } from './rows/row-collector.ts';
 import { TimeSlice } from './time-slice.ts';
@@ -110,11 +110,13 @@ export class HintSource implements ChangeSource {
     return writer.raw(encodeIds(this.#gatekeepers)).finish();
   }
 
-  recall(memory: Uint8Array): void {
+  recall({ strategy, memory }: SourceMemory): boolean {
+    if (strategy !== this.strategy) return false;
     const reader = new Reader(memory, 'The memory of hints', true);
     this.#last = { number: reader.u32(), hash: toHex(reader.fixed(32)) };
     this.#reconciled = { number: reader.u32(), time: Number(reader.u64()) };
     this.#gatekeepers = decodeIds(reader.rest());
+    return true;
   }
 
   /** Hints of the blocks between the last one and this; not complete where they can't be had. */
@@ -142,9 +144,12 @@ export class HintSource implements ChangeSource {
   async changesBack({ hash, parentHash, number }: Head, _known: KnownRows, signal: AbortSignal): Promise<Differences> {
     const touched = this.#touched.get(hash);
     if (touched === undefined) {
+      // The next block is compared as a whole; until then the cache shows what it showed.
       this.#reconciled = undefined;
       this.#last = undefined;
-      return { workers: [], accept: () => undefined };
+      throw new RelayError('state-discarded', {
+        details: { block: hash, reason: 'what it changed is not remembered' },
+      });
     }
     try {
       return this.#differences(await this.#read(this.#chain.at(parentHash), touched, signal), () => {

@@ -9,7 +9,7 @@ import {
   type WorkersMark,
 } from '../chain/index.ts';
 import { fromHex, Reader, Writer, type Hex } from '../codec/index.ts';
-import type { ChangeSource, Differences, KnownRows } from './change-source.ts';
+import type { ChangeSource, Differences, KnownRows, SourceMemory } from './change-source.ts';
 import { decodeIds, encodeIds } from './ids-codec.ts';
 import type { RowCollector } from './rows/row-collector.ts';
 import { hasEndpoints, packRow, workerFields } from '../chain/index.ts';
@@ -60,10 +60,12 @@ export class ProofSource implements ChangeSource {
     return new Writer().bytes(encodeIds(this.#gatekeepers)).raw(encodeMark(this.#mark)).finish();
   }
 
-  recall(memory: Uint8Array): void {
+  recall({ strategy, memory }: SourceMemory): boolean {
+    if (strategy !== this.strategy) return false;
     const reader = new Reader(memory, 'The memory of proofs', true);
     this.#gatekeepers = decodeIds(reader.bytes());
     this.#mark = decodeMark(reader.rest());
+    return true;
   }
 
   /** The trie of the parent against that of the block, as between any two. */

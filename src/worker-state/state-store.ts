@@ -2,7 +2,7 @@ import { fromHex, Reader, toHex, Writer, type Hex } from '../codec/index.ts';
 import { isRelayError } from '../errors/index.ts';
 import { rangeOf, storeKey } from '../store/keys.ts';
 import type { TransactionalStore, Write } from '../store/transactional-store.ts';
-import type { ChangeSource } from './change-source.ts';
+import type { ChangeSource, SourceMemory } from './change-source.ts';
 import { RowPage } from './rows/row-page.ts';
 import { RowPages } from './rows/row-pages.ts';
 import type { At } from './worker-state.ts';
@@ -17,10 +17,8 @@ const idLength = 32;
 const pagesAtOnce = 256;
 
 /** WorkerState as an earlier run left it. */
-export interface StoredState {
+export interface StoredState extends SourceMemory {
   readonly at: At;
-  readonly strategy: ChangeSource['strategy'];
-  readonly memory: Uint8Array;
   readonly pages: RowPages;
 }
 

@@ -24,7 +24,9 @@ export interface WatchOptions {
   readonly verify?: boolean;
   /** Default: sr25519 of the crypto room. */
   readonly verifyRecords?: VerifyRecords;
+  /** Told of what is mended without anybody's doing: blocks read again, what hints missed. Default: nobody is. */
   readonly logger?: ChainLogger;
+  /** Default: the system's. */
   readonly clock?: Clock;
   /** Stops the watch. */
   readonly signal?: AbortSignal;

@@ -1,6 +1,8 @@
 import { systemClock, type Chain, type Head, type HeadEvent } from '../chain/index.ts';
 import { ready as cryptoReady, verifyBatch } from '../crypto/index.ts';
 import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
+import type { ChangeSource } from './change-source.ts';
+import { EitherSource } from './either-source.ts';
 import { EpochStore } from './epoch-store.ts';
 import { HintSource } from './hint-source.ts';
 import { ProofSource } from './proof-source.ts';
@@ -16,6 +18,8 @@ import { WorkerTable } from './worker-table.ts';
 const retryMs = 1_000;
 /** Refusals of one block's requests after which the watch gives up. */
 const maxRefusals = 30;
+/** Blocks in a row that nobody has the state of, with which a watch can not begin, after which it gives up. */
+const maxUnknown = 10;
 /** Times that a block's storage may make no sense: each time another endpoint is asked, where there is one. */
 const maxUnreadable = 3;
 
@@ -27,7 +31,9 @@ export function watchWorkerState(chain: Chain, options: WatchOptions = {}): Work
   const epochs = store && new EpochStore(store, chain.genesisHash);
   const table = new WorkerTable(chain.genesisHash, verifyRecords);
   const hints = (): HintSource => new HintSource({ chain, clock, logger }, options.reconcile);
-  const source = options.verify === false ? hints() : new ProofSource(chain, options.verify === true);
+  const proofs = (): ProofSource => new ProofSource(chain, options.verify === true);
+  const either = (): ChangeSource => new EitherSource({ proofs, hints }, { clock, logger });
+  const source = options.verify === undefined ? either() : options.verify ? proofs() : hints();
   const follower = new WorkerFollower({ table, source, epochs, clock, logger });
   const states = store && new StateStore(store, chain.genesisHash);
   const saver = states && new StateSaver({ store: states, follower, clock, logger }, options.saveEveryMs);
@@ -39,18 +45,13 @@ export function watchWorkerState(chain: Chain, options: WatchOptions = {}): Work
   const ready = withResolvers();
   const verified = withResolvers();
 
-  /** Without a node nothing is lost but time: the same block is read again; without proofs, by hints. */
+  /** Without a node nothing is lost but time: the same block is read again. */
   const patiently = async (read: () => Promise<void>): Promise<void> => {
     for (let refusals = 0, unreadable = 0; ;) {
       try {
         await read();
         return;
       } catch (error) {
-        if (isRelayError(error, 'proofs-unavailable') && options.verify === undefined) {
-          logger.warn({ error }, 'WorkerState is read without proofs');
-          follower.follow(hints());
-          continue;
-        }
         const isOnce = isRelayError(error, 'bad-storage') && unreadable++ < maxUnreadable;
         if (isOnce || (isRelayError(error, 'rpc-failed') && refusals++ < maxRefusals))
           logger.warn({ error }, 'a block is read again');
@@ -68,21 +69,27 @@ export function watchWorkerState(chain: Chain, options: WatchOptions = {}): Work
     if (verifyRecords === verifyBatch) await cryptoReady();
     if (epochs !== undefined) for await (const [id, keys] of epochs.load()) table.remember(id, keys);
     let stored = await states?.load();
+    const begin = async (head: Head): Promise<void> => {
+      const earlier = stored;
+      stored = undefined; // where it does not work out, all is read
+      if (earlier !== undefined && follower.canResume(earlier)) await follower.resume(earlier, head, newer, signal);
+      else await follower.snapshot(head, newer, signal);
+      isReady = true;
+      ready.resolve();
+      follower.verifyAll(signal).then(verified.resolve, fail);
+    };
+    let unknown = 0;
     for await (const event of chain.headEvents({ finality, agreed }, signal)) {
       if (isReady) await patiently(() => handle(event));
-      else {
-        await patiently(async () => {
-          const earlier = stored;
-          stored = undefined; // where it does not work out, all is read
-          if (earlier !== undefined && follower.canResume(earlier))
-            await follower.resume(earlier, event.head, newer, signal);
-          else await follower.snapshot(event.head, newer, signal);
-        });
-        isReady = true;
-        ready.resolve();
-        follower.verifyAll(signal).then(verified.resolve, fail);
-      }
-      await saver?.save();
+      else if (event.type === 'head')
+        try {
+          await patiently(() => begin(event.head));
+        } catch (error) {
+          // Of a block that one node alone told of, and that may be made up: the next one is begun with.
+          if (!isRelayError(error, 'state-discarded') || ++unknown === maxUnknown) throw error;
+          logger.warn({ error }, 'WorkerState is begun with a later block');
+        }
+      if (isReady) await saver?.save();
     }
   };
   const fail = (error: unknown): void => {

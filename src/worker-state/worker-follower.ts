@@ -46,12 +46,12 @@ export class WorkerFollower {
   readonly #parts: FollowerParts;
   readonly #changes$ = new Subject<WorkerChange>();
   readonly #at$ = new Subject<At>();
-  #source: ChangeSource;
+  readonly #source: ChangeSource;
   #at: At = { block: 0, hash: '0x' };
   #blocks = 0;
   readonly #steps: StepReaders;
   /** Workers of the snapshot of whose faults nobody was told yet. */
-  #untold: Set<Hex> | undefined;
+  #untold = new Set<Hex>();
 
   constructor(parts: FollowerParts) {
     this.#parts = parts;
@@ -94,11 +94,6 @@ export class WorkerFollower {
       else subject.error(error);
   }
 
-  /** Goes on by another way from where the table stands. */
-  follow(source: ChangeSource): void {
-    this.#source = source;
-  }
-
   /**
    * Fills the table with all workers at one hash, or at a newer one where the nodes drop its state half way; their records
    * are verified later. Throws state-discarded where that happens again and again.
@@ -110,20 +105,20 @@ export class WorkerFollower {
     table.load(rows.finish());
     if (isComplete) this.#advance({ block: pinned.number, hash: pinned.hash });
     else await this.#catchUp(await newer(), newer, signal);
+    this.#untold = new Set(table.unresolved);
   }
 
   /** Goes on from where an earlier run left off; what changed since is not told. Throws as {@link snapshot}. */
   async resume(stored: StoredState, head: Head, newer: () => Promise<Head>, signal: AbortSignal): Promise<void> {
     this.#parts.table.load(stored.pages, true);
     await this.#catchUp(head, newer, signal);
+    this.#untold = new Set(this.#parts.table.unresolved);
   }
 
   /** Whether what an earlier run stored is of use now. */
-  canResume({ strategy, memory }: StoredState): boolean {
-    if (strategy !== this.#source.strategy) return false;
+  canResume(stored: StoredState): boolean {
     try {
-      this.#source.recall(memory);
-      return true;
+      return this.#source.recall(stored);
     } catch (error) {
       if (!isRelayError(error)) throw error;
       return false;
@@ -163,12 +158,12 @@ export class WorkerFollower {
     const { table, clock } = this.#parts;
     const slice = new TimeSlice(clock);
     const proven = new Map<Hex, readonly EpochKey[]>();
-    const ids = [...this.#untoldIds()];
+    const ids = [...this.#untold];
     for (let start = 0; start < ids.length; start += verifiedAtOnce) {
       await slice.breathe();
       if (signal.aborted) break;
       // A block may have changed some since, and told of them.
-      const part = ids.slice(start, start + verifiedAtOnce).filter((id) => this.#untold?.has(id) === true);
+      const part = ids.slice(start, start + verifiedAtOnce).filter((id) => this.#untold.has(id));
       table.resolveAll(
         part
           .filter((id) => table.unresolved.has(id))
@@ -177,7 +172,7 @@ export class WorkerFollower {
       );
       const told: [Hex, ResolvedWorker][] = [];
       for (const id of part) {
-        this.#untold?.delete(id);
+        this.#untold.delete(id);
         const resolved = table.resolved(id);
         if (resolved === undefined) continue;
         if (table.seen(id).length > 0) proven.set(id, table.seen(id));
@@ -191,10 +186,6 @@ export class WorkerFollower {
       }
     }
     await this.#save(proven);
-  }
-
-  #untoldIds(): Set<Hex> {
-    return (this.#untold ??= new Set(this.#parts.table.unresolved));
   }
 
   async onHead(head: Head, signal: AbortSignal): Promise<void> {
@@ -244,7 +235,7 @@ export class WorkerFollower {
         const resolved = after.get(id);
         const stands = table.resolved(id);
         // From here on its faults are told of with this block, not with the snapshot.
-        const isUntold = this.#untoldIds().delete(id);
+        const isUntold = this.#untold.delete(id);
         const before = stands !== undefined && isUntold ? withoutFaults(stands) : stands;
         prepared.push({ id, row, resolved, before, changes: reduceWorker(before, resolved) });
         const keys = resolved?.entry.epochs.filter((key) => key.proven) ?? [];

@@ -85,14 +85,15 @@ export interface WatchStats {
   readonly missed: number;
 }
 
-/** A running pipeline: snapshot at one finalized hash, then live changes. */
+/** A running pipeline: snapshot at one hash, of a finalized block or (`finality: 'best'`) a best one, then live changes. */
 export interface WorkerStateWatch extends AsyncDisposable {
   readonly state: WorkerStateView;
   /** From the snapshot on; a late subscriber gets what comes after it subscribes. Errors with a RelayError when the pipeline can't go on. */
   readonly changes$: Observable<WorkerChange>;
   /**
    * Every block that `state` came to show since it was `ready`, once its changes were given out, those without a change
-   * too; the parent of a block that was taken back. Ends as `changes$`.
+   * too; with `best` also the parent of a block that was taken back. A block whose state is gone is passed over. Ends as
+   * `changes$`.
    */
   readonly at$: Observable<At>;
   /**

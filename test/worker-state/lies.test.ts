@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { connectChain, type Chain } from '../../src/chain/index.ts';
+import { connectChain, systemClock, type Chain } from '../../src/chain/index.ts';
 import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
 import { toHex, type Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { watchWorkerState, type WorkerStateWatch } from '../../src/worker-state/index.ts';
-import { alice, record, testWorker, withCode } from '../chain/support.ts';
+import { alice, openWallet, record, testWorker, withCode, type TestWorker } from '../chain/support.ts';
 import { Refusal, startRpcProxy, type Alter } from '../support/rpc-proxy.ts';
+import { until } from '../support/until.ts';
 
 const workersPrefix = storagePrefix('PhalaRegistry', 'Workers');
 const count = 60;
@@ -98,6 +99,26 @@ describe('WorkerState from a node that lies', () => {
       await chain.finalizedHead();
     });
   }
+
+  it('that makes up best blocks: no watch ends by it, nor begins with one', async () => {
+    let told = 0;
+    const chain = await chainVia((method, _, result) => {
+      if (method !== 'chain_newHead') return result;
+      told += 1;
+      return { ...(result as object), stateRoot: toHex(new Uint8Array(32).fill(told)) };
+    }, dev.ws);
+    await using watch = watchWorkerState(chain, { verify: true, finality: 'best' });
+    await until(() => told > 0);
+    const blocks = setInterval(() => void dev.newBlock(), 100);
+    await watch.ready;
+    clearInterval(blocks);
+    const worker = testWorker(50);
+    await using honest = await connectChain({ endpoints: [dev.ws] });
+    await honest.submit([{ kind: 'register-worker', identity: worker.identity, ecdhKey: worker.ecdhKey }], alice);
+    await dev.newBlock();
+    await until(() => watch.state.has(worker.identity));
+    assert.equal((await honest.headOf(watch.state.at.hash)).number, watch.state.at.block);
+  });
 
   it('that hides keys from its list: they are found in the proof', async () => {
     const hidden = new Set<unknown>();
@@ -212,6 +233,50 @@ describe('WorkerState from a node that lies', () => {
     await honest.submit([{ kind: 'register-worker', identity: worker.identity, ecdhKey: worker.ecdhKey }], alice);
     await changes.until(({ length }) => length === 1);
     assert.ok(watch.state.has(worker.identity));
+  });
+
+  it('gave no proofs for a while: they are used again, and show what hints missed meanwhile', async () => {
+    let hasProofs = true;
+    const events = storagePrefix('System', 'Events');
+    const chain = await chainVia((method, [keys], result) => {
+      if (method === 'state_getReadProof' && !hasProofs) return new Refusal('Method not found');
+      const isEvents = method === 'state_queryStorageAt' && (keys as Hex[]).includes(events);
+      return isEvents ? [{ block: '0x', changes: [[events, null]] }] : result;
+    });
+    let later = 0;
+    const clock = { ...systemClock, now: () => Date.now() + later };
+    await using watch = watchWorkerState(chain, { clock });
+    await watch.ready;
+    const shows = (block: number): Promise<unknown> => until(() => watch.state.at.block >= block);
+    await using wallet = await openWallet(dev.ws);
+    const next = async (worker: TestWorker): Promise<void> => {
+      // Root's writes have neither events nor calls of the registry that hints could know.
+      const info = (await wallet.api.query.phalaRegistry.workers.entries())[0]![1].toHex();
+      const key = wallet.api.query.phalaRegistry.workers.key(worker.identity);
+      const { tx } = wallet.api;
+      await wallet.post(tx.sudo.sudo(tx.system.setStorage([[key, info]])), wallet.alice);
+      await shows(dev.head.number);
+    };
+    const [first, second, third] = [testWorker(41), testWorker(42), testWorker(43)];
+    await next(first);
+    assert.deepEqual([watch.stats.strategy, watch.state.has(first.identity)], ['proofs', true]);
+    hasProofs = false;
+    await dev.newBlock();
+    await shows(dev.head.number);
+    assert.equal(watch.stats.strategy, 'hints');
+    await next(second);
+    assert.ok(!watch.state.has(second.identity));
+    hasProofs = true;
+    await dev.newBlock();
+    await shows(dev.head.number);
+    assert.equal(watch.stats.strategy, 'hints');
+    later += 120_000;
+    await dev.newBlock();
+    await shows(dev.head.number);
+    assert.equal(watch.stats.strategy, 'proofs');
+    assert.ok(watch.state.has(second.identity));
+    await next(third);
+    assert.ok(watch.state.has(third.identity));
   });
 
   it('gives no proofs: hints are used, unless every value must be proven', async () => {

@@ -281,4 +281,21 @@ for (const verify of [true, false])
       assert.ok(watch.state.has(other.identity));
       assert.equal(watch.stats.missed, 0);
     });
+
+    it('names no block but the one that it shows, where a reorg takes that of its snapshot', async () => {
+      await using dev = await startDevChain({ finalityLag: 10 });
+      await using chain = await connectChain({ endpoints: [dev.ws] });
+      const worker = testWorker(1);
+      await chain.submit([{ kind: 'register-worker', identity: worker.identity, ecdhKey: worker.ecdhKey }], alice);
+      await using watch = watchWorkerState(chain, { verify, finality: 'best' });
+      await watch.ready;
+      const taken = watch.state.at;
+      assert.deepEqual([taken.hash, watch.state.has(worker.identity)], [dev.head.hash, true]);
+      const shown: boolean[] = [];
+      watch.at$.subscribe(() => shown.push(watch.state.has(worker.identity)));
+      await dev.reorg(taken.block - 1);
+      await dev.newBlock({ count: 2 });
+      await until(() => watch.state.at.hash === dev.head.hash);
+      assert.ok(shown.length > 0 && !shown.includes(true), String(shown));
+    });
   });

@@ -26,10 +26,10 @@ const noEndpoints = new Uint8Array(0);
 const maxUnreadPages = 100;
 const keysOfEveryBlock = [workersPrefix, endpointsPrefix, gatekeeperKey, lastUpgradeKey];
 
-/** Where a reading begins. */
+/** Where a reading begins: a comparison with it brings everything. */
 export const nothingRead: WorkersMark = {
-  workers: emptyMap,
-  endpoints: emptyMap,
+  workers: { ...emptyMap, unreadAfter: '' },
+  endpoints: { ...emptyMap, unreadAfter: '' },
   orphans: new Set(),
 };
 
