@@ -90,4 +90,20 @@ describe('dev-chain: the state', () => {
       { numRuns: 60 },
     );
   });
+
+  it('has the root and the proofs of either layout, whichever it was asked for before', async () => {
+    await fc.assert(
+      fc.asyncProperty(entries, fc.array(key, { minLength: 1, maxLength: 4 }), async (given, asked) => {
+        fc.pre(given.length > 0);
+        const state = ChainState.from(given, hashing);
+        for (const version of [0, 1, 0] as const) {
+          const root = state.root(version);
+          assert.equal(root, await calculate_state_root(given, version));
+          const proven = new Map((await decode_proof(root, state.proof(asked, version))) as [Hex, Hex][]);
+          for (const name of asked) assert.equal(proven.get(name), state.get(name));
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
 });

@@ -125,7 +125,8 @@ export class BlockBuilder {
   ): Promise<DevBlock> {
     const state = before.with(outcome.storageDiff).with(plan.overrides);
     const runtime = await this.#runtimes.of(state);
-    const header = { ...decodeHeader(outcome.result), stateRoot: state.root(plan.parent.runtime.stateVersion) };
+    const { stateVersion } = plan.parent.runtime;
+    const header = { ...decodeHeader(outcome.result), stateRoot: state.root(stateVersion) };
     const first = start.flatMap(([method, args]) => (method === applyMethod ? args : []));
     return {
       hash: bytesToHex(this.#hashing.blake2b256(hexToBytes(encodeHeader(header)))),
@@ -134,6 +135,7 @@ export class BlockBuilder {
       extrinsics: [...first, ...included],
       timestamp: plan.timestamp,
       runtime,
+      stateVersion,
       state,
     };
   }

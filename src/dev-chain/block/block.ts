@@ -15,7 +15,10 @@ export interface DevBlock extends BlockRef {
   readonly extrinsics: readonly Hex[];
   /** Milliseconds since 1970, what Timestamp.Now is after this block. */
   readonly timestamp: number;
+  /** That it leaves behind: the next block is made by it. */
   readonly runtime: Runtime;
+  /** By which its state root was made: that of the runtime that made the block. */
+  readonly stateVersion: Runtime['stateVersion'];
   /** Gone once the state of the block was dropped. */
   state: ChainState | undefined;
 }

@@ -64,7 +64,7 @@ export function chainHead(): { readonly methods: Methods; readonly subscriptions
       return [{ event: 'operationCallDone', output: result }];
     }),
     chainHead_v1_storage: operation((block, node, params) => {
-      const items = readItems(stateOf(block), queriesOf(params), node);
+      const items = readItems(block, queriesOf(params), node);
       const done = { event: 'operationStorageDone' };
       return items.length === 0 ? [done] : [{ event: 'operationStorageItems', items }, done];
     }),

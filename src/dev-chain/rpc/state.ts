@@ -79,7 +79,7 @@ const stateMethods: Methods = {
     queryStorage(node, params.hexList(0, 'the keys'), params.block(1, node), params.block(2, node)),
   state_getReadProof: (node, params) => {
     const block = params.block(1, node);
-    const proof = stateOf(block).proof(params.hexList(0, 'the keys'), block.runtime.stateVersion);
+    const proof = stateOf(block).proof(params.hexList(0, 'the keys'), block.stateVersion);
     return { at: block.hash, proof };
   },
   state_getMetadata: (node, params) => {

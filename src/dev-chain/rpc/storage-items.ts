@@ -1,6 +1,7 @@
 import type { Hex } from '../../codec/hex.ts';
 import type { DevNode } from '../node.ts';
-import type { ChainState } from '../state/chain-state.ts';
+import type { DevBlock } from '../block/block.ts';
+import { stateOf } from './params.ts';
 import { rpcErrors } from './rpc-error.ts';
 
 /** An item of `chainHead_v1_storage`. */
@@ -16,11 +17,12 @@ export interface StorageItem {
   readonly closestDescendantMerkleValue?: Hex;
 }
 
-export function readItems(state: ChainState, queries: readonly StorageQuery[], node: DevNode): StorageItem[] {
-  return queries.flatMap(({ key, type }) => read(state, key, type, node));
+export function readItems(block: DevBlock, queries: readonly StorageQuery[], node: DevNode): StorageItem[] {
+  return queries.flatMap(({ key, type }) => read(block, key, type, node));
 }
 
-function read(state: ChainState, key: Hex, type: string, node: DevNode): StorageItem[] {
+function read(block: DevBlock, key: Hex, type: string, node: DevNode): StorageItem[] {
+  const state = stateOf(block);
   const value = (at: Hex): StorageItem[] => {
     const found = state.get(at);
     return found === undefined ? [] : [{ key: at, value: found }];
@@ -38,7 +40,7 @@ function read(state: ChainState, key: Hex, type: string, node: DevNode): Storage
     case 'descendantsHashes':
       return descendants().flatMap(hash);
     case 'closestDescendantMerkleValue': {
-      const merkleValue = state.closestDescendantMerkleValue(key, node.blocks.head.runtime.stateVersion);
+      const merkleValue = state.closestDescendantMerkleValue(key, block.stateVersion);
       return merkleValue === undefined ? [] : [{ key, closestDescendantMerkleValue: merkleValue }];
     }
     default:

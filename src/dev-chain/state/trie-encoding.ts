@@ -43,9 +43,10 @@ export function encodeNode(node: TrieNode, version: StateVersion, hash: Hash256)
 
 /** What a parent holds of its child: the encoding where that is short, else its hash. */
 export function merkleValue(node: TrieNode, version: StateVersion, hash: Hash256): Uint8Array {
-  if (node.merkleValue !== undefined) return node.merkleValue;
+  if (node.merkleValue !== undefined && node.merkleVersion === version) return node.merkleValue;
   const encoded = encodeNode(node, version, hash);
   node.merkleValue = encoded.length < hashLength ? encoded : hash(encoded);
+  node.merkleVersion = version;
   return node.merkleValue;
 }
 

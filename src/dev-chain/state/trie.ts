@@ -12,6 +12,8 @@ export interface TrieNode {
   readonly children: readonly (TrieNode | undefined)[] | undefined;
   /** The node's encoding or its hash, filled in when first asked for. */
   merkleValue?: Uint8Array;
+  /** The state version by which that was made. */
+  merkleVersion?: 0 | 1;
 }
 
 export type Trie = TrieNode | undefined;
