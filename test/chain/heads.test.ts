@@ -238,6 +238,32 @@ describe('heads', () => {
       assert.ok(left <= 0 && isChain(finalized.values) && isChain(best.values));
     });
 
+  for (const finality of ['best', 'finalized'] as const)
+    it(`of ${finality} go on where no node answers for longer than a call waits, in the middle of a gap`, async () => {
+      await dev.newBlock({ count: 30 });
+      await using proxy = await startRpcProxy(dev.ws);
+      await using through = await connectChain({
+        endpoints: [proxy.ws],
+        timeoutMs: 1_000,
+        backoff: { minMs: 10, maxMs: 50 },
+      });
+      let gone: Promise<unknown> | undefined;
+      proxy.hold = (method, [hash]) => {
+        const isWithin = method === 'chain_getHeader' && hash !== dev.head.hash && hash !== dev.finalized.hash;
+        if (gone !== undefined || !isWithin) return undefined;
+        proxy.isClosed = true;
+        gone = new Promise((resolve) => setTimeout(resolve, 2_500)).then(() => (proxy.isClosed = false));
+        proxy.cut();
+        return gone;
+      };
+      using heads = record(through[finality === 'best' ? 'bestHeads$' : 'finalizedHeads$']({ from: 1 }));
+      const last = finality === 'best' ? dev.head : dev.finalized;
+      await heads.until((events) => events.at(-1)?.head.hash === last.hash);
+      assert.notEqual(gone, undefined);
+      assert.ok(isChain(heads.values));
+      assert.equal(heads.values.length, last.number);
+    });
+
   it('say why a header can not be had, in the words of the node', async () => {
     await using proxy = await startRpcProxy(dev.ws);
     await using through = await connectChain({ endpoints: [proxy.ws] });

@@ -2,7 +2,7 @@ import { fromHex, toHex, type Hex } from '../../codec/index.ts';
 import { isRelayError, RelayError } from '../../errors/index.ts';
 import { abortable } from '../abort.ts';
 import type { BlockId, BlockNumber, Head } from '../chain.ts';
-import type { Answer, Connection } from '../rpc/connection.ts';
+import type { Answer, Connection, PatientOptions } from '../rpc/connection.ts';
 import type { BlockReader, BlockRequest } from '../storage/block-reader.ts';
 import { inWindow } from '../storage/in-window.ts';
 import { loadHash256, type Hash256 } from '../trie/proof-nodes.ts';
@@ -149,9 +149,14 @@ export class HeaderChain {
     return headers;
   }
 
+  /** Others may wait for it too: it ends with the connection, not with who asked, and not while there is none. */
+  get #patient(): PatientOptions {
+    return { signal: this.#connection.stopped, patienceMs: Infinity };
+  }
+
   async #frame(hashes: readonly Hex[], hash256: Hash256): Promise<(Header | undefined)[]> {
     const requests = hashes.map(headerOf);
-    const answers = await this.#blocks.askAll(requests, { signal: this.#connection.stopped });
+    const answers = await this.#blocks.askAll(requests, this.#patient);
     return hashes.map((hash, i) => {
       const answer = answers[i];
       return answer === undefined || answer instanceof RelayError ? undefined : this.#checked(hash, answer, hash256);
@@ -161,9 +166,7 @@ export class HeaderChain {
   /** Alone, at whatever endpoint has it. Throws state-discarded where none has. */
   async #header(hash: Hex, hash256: Hash256): Promise<Header> {
     for (;;) {
-      const { value, url } = await this.#blocks.askAs(headerOf(hash), parseHeader, {
-        signal: this.#connection.stopped,
-      });
+      const { value, url } = await this.#blocks.askAs(headerOf(hash), parseHeader, this.#patient);
       const header = this.#held(value, hash, url, hash256);
       if (header !== undefined) return header;
     }

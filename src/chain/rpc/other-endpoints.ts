@@ -1,5 +1,5 @@
 import { anySignal, throwIfAborted } from '../abort.ts';
-import type { Answer, Connection } from './connection.ts';
+import type { Answer, Connection, PatientOptions } from './connection.ts';
 import { parseHeader } from '../head/header.ts';
 import { openOnChain } from './open-on-chain.ts';
 import type { RequestOptions, RpcSocket } from './rpc-socket.ts';
@@ -37,13 +37,19 @@ export class OtherEndpoints {
     return socket.request(method, params, { timeoutMs: this.#connection.options.timeoutMs, ...options });
   }
 
-  /** The first answer that is not an error; undefined where none of the others has one. Throws aborted. */
+  /**
+   * The first answer that is not an error; undefined where none of the others has one. Throws chain-unreachable where
+   * there is no connection for as long as the caller waits for one, aborted.
+   */
   async request(
     method: string,
     params: readonly unknown[],
-    signal: AbortSignal | undefined,
+    { signal, patienceMs }: PatientOptions,
   ): Promise<Answer | undefined> {
-    const { socket: present } = await this.#connection.session({ signal });
+    const { socket: present } = await this.#connection.session({
+      signal,
+      ...(patienceMs !== undefined && { patienceMs }),
+    });
     for (const url of this.#connection.options.endpoints) {
       if (url === present.url || this.#connection.hasLeft(url)) continue;
       try {

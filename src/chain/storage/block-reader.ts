@@ -5,7 +5,6 @@ import type { Clock } from '../clock.ts';
 import type { Answer, Connection, PatientOptions } from '../rpc/connection.ts';
 import type { OtherEndpoints } from '../rpc/other-endpoints.ts';
 import { isMethodMissing, RpcError } from '../rpc/rpc-error.ts';
-import type { RequestOptions } from '../rpc/rpc-socket.ts';
 import { inWindow } from './in-window.ts';
 import { isOversize, OversizedAnswer } from './oversized-answer.ts';
 import type { ReadAs, ReadAt } from './read-at.ts';
@@ -89,7 +88,7 @@ export class BlockReader {
 
   async #ask({ method, params, block }: BlockRequest, options: PatientOptions, isFound: boolean): Promise<Answer> {
     for (let attempt = 0; ; attempt++) {
-      const elsewhere = await this.#askWhoOffersIt(method, params, options.signal);
+      const elsewhere = await this.#askWhoOffersIt(method, params, options);
       if (elsewhere !== undefined) return elsewhere;
       let reason = 'the node has no such block';
       let cause: RpcError | undefined;
@@ -102,14 +101,14 @@ export class BlockReader {
         ({ reason } = error);
         cause = error;
       }
-      const found = await this.#others.request(method, params, options.signal);
+      const found = await this.#others.request(method, params, options);
       if (found !== undefined) {
         if (cause !== undefined && isMethodMissing(cause)) this.#noteLacking(cause);
         return found;
       }
       if (cause !== undefined && !missing.test(reason))
         throw new RelayError('rpc-failed', { details: { method, reason, url: cause.url }, cause });
-      if (/discarded/i.test(reason) || attempt >= behindRetries || !(await this.#isBehind(block, options.signal)))
+      if (/discarded/i.test(reason) || attempt >= behindRetries || !(await this.#isBehind(block, options)))
         throw new RelayError('state-discarded', { details: { block, reason }, cause });
       await this.#clock.sleep(behindRetryMs, options.signal);
     }
@@ -119,8 +118,7 @@ export class BlockReader {
    * Many requests, each about a block of its own, in frames of several. What the present node lacks or refuses is asked
    * for once more, alone, by the rules of {@link ask}; in the place of an answer stands the error where that fails.
    */
-  async askAll(requests: readonly BlockRequest[], options: RequestOptions = {}): Promise<(Answer | RelayError)[]> {
-    const { signal } = options;
+  async askAll(requests: readonly BlockRequest[], options: PatientOptions = {}): Promise<(Answer | RelayError)[]> {
     const calls = requests.map(({ method, params }) => [method, params] as const);
     const answers = requests.length > 1 ? await this.#connection.askAll(calls, options) : undefined;
     const settled = new Array<Answer | RelayError | undefined>(requests.length);
@@ -130,19 +128,20 @@ export class BlockReader {
       if (answers === undefined || result instanceof RpcError) alone.push(i);
       else settled[i] = { result, url: answers.url };
     }
+    const { isRaw: _, ...asUsual } = options;
     const one = async (i: number): Promise<void> => {
       const request = requests[i];
-      if (request !== undefined) settled[i] = await this.#settled(request, signal);
+      if (request !== undefined) settled[i] = await this.#settled(request, asUsual);
     };
     for await (const _ of inWindow(alone, aloneInFlight, one));
     return settled.filter((answer) => answer !== undefined);
   }
 
-  async #settled(request: BlockRequest, signal: AbortSignal | undefined): Promise<Answer | RelayError> {
+  async #settled(request: BlockRequest, options: PatientOptions): Promise<Answer | RelayError> {
     try {
-      return await this.ask(request, { signal });
+      return await this.ask(request, options);
     } catch (error) {
-      throwIfAborted(signal);
+      throwIfAborted(options.signal);
       if (isRelayError(error, 'state-discarded') || isRelayError(error, 'rpc-failed')) return error;
       if (!(error instanceof OversizedAnswer)) throw error;
       const { method, block } = request;
@@ -151,10 +150,10 @@ export class BlockReader {
   }
 
   /** undefined where the present endpoint may offer the method. */
-  async #askWhoOffersIt(method: string, params: readonly unknown[], signal: AbortSignal | undefined) {
+  async #askWhoOffersIt(method: string, params: readonly unknown[], options: PatientOptions) {
     const url = this.#connection.present?.url;
     if (url === undefined || this.#lacking.get(url)?.has(method) !== true) return undefined;
-    return this.#others.request(method, params, signal);
+    return this.#others.request(method, params, options);
   }
 
   #noteLacking({ url, method }: RpcError): void {
@@ -163,9 +162,9 @@ export class BlockReader {
   }
 
   /** Whether the present node has not yet got what another one told of before a failover. */
-  async #isBehind(block: Hex, signal: AbortSignal | undefined): Promise<boolean> {
+  async #isBehind(block: Hex, { isRaw: _, ...options }: PatientOptions): Promise<boolean> {
     const ask = (method: string, params: readonly unknown[]): Promise<unknown> =>
-      this.#connection.request(method, params, { signal }).catch((error: unknown) => {
+      this.#connection.request(method, params, options).catch((error: unknown) => {
         // Some refuse what they do not have.
         if (error instanceof RpcError) return null;
         throw error;
