@@ -48,8 +48,12 @@ export async function readChainInfo(
 }
 
 /** Of `ParachainInfo`, where the chain has it; Khala's otherwise, which the dev runtime expects too. */
-export async function readParaId(storage: BlockStorage, runtime: Runtime): Promise<number> {
+export async function readParaId(
+  storage: BlockStorage,
+  runtime: Runtime,
+  signal: AbortSignal | undefined,
+): Promise<number> {
   if (runtime.storage('ParachainInfo', 'ParachainId') === undefined) return defaults.paraId;
-  const [value] = await storage.values([storagePrefix('ParachainInfo', 'ParachainId')]);
+  const [value] = await storage.values([storagePrefix('ParachainInfo', 'ParachainId')], signal);
   return value === undefined ? defaults.paraId : new Reader(value, 'ParachainInfo.ParachainId').u32();
 }

@@ -186,7 +186,7 @@ export interface BlockView {
   contractKey(contract: Hex, signal?: AbortSignal): Promise<Uint8Array | undefined>;
   /** undefined where no such worker is registered. */
   worker(id: Hex, signal?: AbortSignal): Promise<WorkerRecord | undefined>;
-  /** Ids of all registered workers. */
+  /** Ids of all registered workers, as the node lists them: as many as there are, and not proven. */
   workerIds(signal?: AbortSignal): Promise<Hex[]>;
   /** In the order of `ids`; undefined where not registered. */
   workers(ids: readonly Hex[], signal?: AbortSignal): Promise<(WorkerRow | undefined)[]>;
@@ -427,7 +427,7 @@ export interface Chain extends AsyncDisposable {
   /** What the node in use offers. Throws rpc-failed, chain-unreachable, aborted. */
   capabilities(signal?: AbortSignal): Promise<NodeCapabilities>;
   /** Whether `account` is the sudo key of the chain. */
-  isSudo(account: Hex): Promise<boolean>;
+  isSudo(account: Hex, signal?: AbortSignal): Promise<boolean>;
   /**
    * Signs and submits `calls` as one extrinsic (a batch where there are several; through sudo where a call needs root).
    * Throws dispatch-failed with the chain's own error name, extrinsic-rejected, extrinsic-too-large, chain-unreachable.
@@ -450,10 +450,14 @@ export interface Chain extends AsyncDisposable {
   costOf(
     calls: readonly Call[],
     account: Pick<Account, 'id'>,
-    options?: Pick<PostOptions, 'batch'>,
+    options?: Pick<PostOptions, 'batch' | 'signal'>,
   ): Promise<ExtrinsicCost>;
   /** How many messages to one topic fit into an extrinsic. */
-  batchRoom(kind: 'push-message' | 'sync-offchain-message', account: Pick<Account, 'id'>): Promise<BatchRoom>;
+  batchRoom(
+    kind: 'push-message' | 'sync-offchain-message',
+    account: Pick<Account, 'id'>,
+    signal?: AbortSignal,
+  ): Promise<BatchRoom>;
   /** Idempotent. */
   stop(): Promise<void>;
 }

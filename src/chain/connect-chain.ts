@@ -52,9 +52,13 @@ export interface ConnectOptions {
   readonly timeoutMs?: number;
   /** Silence of a subscription after which its node is probed, ms. Default: five block times as they are seen, 6 s to 2 min. */
   readonly silenceMs?: number;
+  /** Pauses between attempts at an endpoint that fails. Default: from 250 ms, doubling up to 30 s. */
   readonly backoff?: BackoffOptions;
+  /** Told of what is mended without anybody's doing: failovers, nodes that lie. Default: nobody is. */
   readonly logger?: ChainLogger;
+  /** Default: the system's. */
   readonly clock?: Clock;
+  /** Gives up connecting; a chain that is connected is ended by its `stop`. */
   readonly signal?: AbortSignal;
 }
 
@@ -62,7 +66,11 @@ const defaultTimeoutMs = 10_000;
 const defaultQuorum = 2;
 const sudoKey = storagePrefix('Sudo', 'Key');
 
-/** Throws chain-unreachable, wrong-chain, unsupported-runtime, bad-endpoint, bad-quorum, aborted. */
+/**
+ * Connects, and stays connected until `stop`. Throws bad-endpoint, bad-quorum, chain-unreachable after `timeoutMs`,
+ * wrong-chain, unsupported-runtime, node-lies where no endpoint is left, aborted; and, where the node that is used can not
+ * give the state of its best block, rpc-failed, state-discarded, bad-storage.
+ */
 export async function connectChain(options: ConnectOptions): Promise<Chain> {
   const { timeoutMs = defaultTimeoutMs, clock = systemClock, logger = silentLogger, signal } = options;
   const { genesisHash, backoff = {} } = options;
@@ -106,7 +114,7 @@ async function createChain(connection: Connection, options: ConnectOptions): Pro
   const storage = storageAt(head.hash);
   const runtime = await runtimes.of(head.hash, options.signal);
   const info = await readChainInfo(connection, runtime, options.signal);
-  const paraId = await readParaId(storage, runtime);
+  const paraId = await readParaId(storage, runtime, options.signal);
 
   const isSudo = async (account: Hex, signal?: AbortSignal): Promise<boolean> => {
     const { hash } = await reader.best({ signal });
@@ -190,12 +198,12 @@ async function createChain(connection: Connection, options: ConnectOptions): Pro
     agreedWorkers,
     messages,
     capabilities: (signal) => probeNode({ connection, reader, runtimes }, signal),
-    isSudo: (account) => isSudo(account),
+    isSudo,
     submit: (calls, account, submitOptions = {}) => submitter.submit(calls, account, submitOptions),
     post: (calls, account, postOptions = {}) => submitter.post(calls, account, postOptions),
     follow: (extrinsic, followOptions = {}) => submitter.follow(extrinsic, followOptions),
-    costOf: (calls, account, { batch } = {}) => costs.costOf(calls, account, batch),
-    batchRoom: (kind, account) => costs.batchRoom(kind, account),
+    costOf: (calls, account, costOptions = {}) => costs.costOf(calls, account, costOptions),
+    batchRoom: (kind, account, signal) => costs.batchRoom(kind, account, signal),
     stop,
     [Symbol.asyncDispose]: stop,
   };

@@ -10,7 +10,7 @@ import { currentEpoch, endpointCall, submit } from './publish.ts';
  */
 export async function registerEntity(options: PresenceOptions, urls: readonly string[] = []): Promise<Inclusion> {
   const { chain, vault, account } = options;
-  const isSudo = await chain.isSudo(account.id);
+  const isSudo = await chain.isSudo(account.id, options.signal);
   if (!isSudo && !chain.info.noneAttestationEnabled) throw new RelayError('attestation-needed');
   const keys = await vault.ecdhKeys();
   const epoch = await currentEpoch(options);

@@ -1,5 +1,6 @@
 import { concatBytes, Writer, type Hex } from '../../codec/index.ts';
-import type { Account, BatchRoom, Call, ExtrinsicCost } from '../chain.ts';
+import { abortable } from '../abort.ts';
+import type { Account, BatchRoom, Call, ExtrinsicCost, PostOptions } from '../chain.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { fastFromHex, fastToHex } from '../storage/fast-hex.ts';
 import { encodeCalls } from './build-call.ts';
@@ -41,24 +42,29 @@ export class ExtrinsicCosts {
   }
 
   /** `TransactionPaymentApi_query_info`, in the state of the best block. */
-  async costOf(calls: readonly Call[], payer: Payer, batch: 'all' | 'each' = 'all'): Promise<ExtrinsicCost> {
+  async costOf(
+    calls: readonly Call[],
+    payer: Payer,
+    { batch = 'all', signal }: Pick<PostOptions, 'batch' | 'signal'> = {},
+  ): Promise<ExtrinsicCost> {
     const { heads, runtimes, readAt, facts } = this.#sources;
-    const best = await heads.best();
-    const runtime = await runtimes.of(best.hash);
+    const best = await heads.best({ signal });
+    const runtime = await runtimes.of(best.hash, signal);
     const call = encodeCalls(runtime, calls, batch, facts);
     const { genesisHash } = facts;
     const signing = { runtime, genesisHash, anchor: best, nonce: 0, tip: 0n };
     const { bytes } = signExtrinsic(call, unsignedAccount(payer), signing);
     const argument = concatBytes(bytes, new Writer().u32(bytes.length).finish());
     const method = 'TransactionPaymentApi_query_info';
-    const answer = await readAt('state_call', [method, fastToHex(argument), best.hash], best.hash);
+    const answer = await readAt('state_call', [method, fastToHex(argument), best.hash], best.hash, signal);
     return decodeCost(runtime, answer as Hex);
   }
 
-  async batchRoom(kind: MessageCall['kind'], payer: Payer): Promise<BatchRoom> {
+  async batchRoom(kind: MessageCall['kind'], payer: Payer, signal?: AbortSignal): Promise<BatchRoom> {
     const { heads, runtimes, maxExtrinsicBytes } = this.#sources;
-    const runtime = await runtimes.of((await heads.best()).hash);
-    const model = await this.#model(runtime, kind, payer);
+    const runtime = await runtimes.of((await heads.best({ signal })).hash, signal);
+    // Others may wait for it too: it goes on without who asked first.
+    const model = await abortable(this.#model(runtime, kind, payer), signal);
     const maxCalls = Number(runtime.constant('utility', 'batchedCallsLimit')?.toString() ?? Infinity);
     let [calls, bytes] = [0, 0];
     return {
