@@ -83,6 +83,15 @@ describe('a node that answers with nonsense', () => {
       assert.ok((liar.asked.get('chain_subscribeNewHeads') ?? 0) > 0);
     });
 
+  it('is not believed where it has another block for a number', async () => {
+    const alone = await proxy((method, [number], result) =>
+      method === 'chain_getBlockHash' && number === 3 ? dev.head.hash : result,
+    );
+    const chain = await connect([alone.ws]);
+    await assert.rejects(chain.headAt(3), withCode('rpc-failed', `gives block ${dev.head.number}`));
+    assert.equal((await chain.headAt(2))?.number, 2);
+  });
+
   it('is counted once, however its URL is written', async () => {
     const { port } = new URL(dev.ws);
     const same = [dev.ws, `${dev.ws}/`, `WS://127.0.0.1:${port}`];

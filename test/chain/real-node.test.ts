@@ -128,15 +128,25 @@ describeRealNode('the chain room', function () {
     try {
       const first = await startRealNode({ basePath, blockTimeMs: 300 });
       await using proxy = await startProxy(first.ws);
-      await using chain = await connectChain({ endpoints: [proxy.ws], backoff: fastBackoff, silenceMs: 2_000 });
+      await using chain = await connectChain({
+        endpoints: [proxy.ws],
+        backoff: fastBackoff,
+        silenceMs: 2_000,
+        // A node takes its time to come back.
+        timeoutMs: 120_000,
+      });
       using heads = record(chain.finalizedHeads$());
       using best = record(chain.bestHeads$());
       const seen = await chain.submit([push(1)], alice, { waitFor: 'finalized' });
-      const lost = chain.submit([push(2)], alice, { waitFor: 'finalized' });
-      await first.kill();
-      await using second = await startRealNode({ basePath, blockTimeMs: 300 });
-      proxy.retarget(second.ws);
-      const { blockNumber } = await lost;
+      const [{ blockNumber }, second] = await Promise.all([
+        chain.submit([push(2)], alice, { waitFor: 'finalized' }),
+        first.kill().then(async () => {
+          const again = await startRealNode({ basePath, blockTimeMs: 300 });
+          proxy.retarget(again.ws);
+          return again;
+        }),
+      ]);
+      await using _ = second;
       for (const recorder of [heads, best])
         await recorder.until((events) => (events.at(-1)?.head.number ?? 0) > blockNumber);
       assert.ok(isChain(heads.values) && isChain(best.values));

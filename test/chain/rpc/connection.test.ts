@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import { systemClock } from '../../../src/chain/index.ts';
+import { silentLogger } from '../../../src/chain/logger.ts';
+import { Canvass } from '../../../src/chain/quorum/canvass.ts';
+import { Connection } from '../../../src/chain/rpc/connection.ts';
+import { startDevChain, type DevChain } from '../../../src/dev-chain/index.ts';
+import { RelayError } from '../../../src/errors/index.ts';
+import { startRpcProxy, type RpcProxy } from '../../support/rpc-proxy.ts';
+import { until } from '../../support/until.ts';
+import { withCode } from '../support.ts';
+
+const lies = (url: string): RelayError => new RelayError('node-lies', { details: { url, block: 7, reason: 'a test' } });
+
+describe('Connection', () => {
+  let dev: DevChain;
+  let one: RpcProxy;
+  let two: RpcProxy;
+  let connection: Connection;
+  before(async () => {
+    dev = await startDevChain();
+  });
+  beforeEach(async () => {
+    one = await startRpcProxy(dev.ws);
+    two = await startRpcProxy(dev.ws);
+    const options = { genesisHash: undefined, timeoutMs: 10_000, quorum: 2, clock: systemClock, logger: silentLogger };
+    connection = await Connection.open({ ...options, endpoints: [one.ws, two.ws], backoff: { minMs: 10 } }, undefined);
+  });
+  afterEach(async () => {
+    connection.stop();
+    await one[Symbol.asyncDispose]();
+    await two[Symbol.asyncDispose]();
+  });
+  after(() => dev.stop());
+
+  it('does not go on with an endpoint that was left while it was being connected to', async () => {
+    let letGo: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => (letGo = resolve));
+    let isHeld = false;
+    one.hold = () => {
+      isHeld = true;
+      return held;
+    };
+    two.isClosed = true;
+    const session = await connection.session();
+    assert.equal(session.socket.url, one.ws);
+    connection.replace(session, 'a test');
+    await until(() => isHeld);
+    connection.leave(one.ws, lies(one.ws));
+    two.isClosed = false;
+    letGo();
+    assert.equal((await connection.session()).socket.url, two.ws);
+    await connection.request('chain_getFinalizedHead');
+    assert.equal((await connection.session()).socket.url, two.ws);
+  });
+
+  it('takes it calmly that endpoints are left once it has ended because of another', async () => {
+    connection.leave(one.ws, lies(one.ws));
+    connection.leave(two.ws, lies(two.ws));
+    assert.ok(withCode('node-lies')(connection.stopped.reason));
+    connection.leave(one.ws, lies(one.ws));
+    connection.leave('ws://127.0.0.1:9', lies('ws://127.0.0.1:9'));
+    assert.equal(connection.present, undefined);
+    connection.noteFinalized(7);
+    await assert.rejects(connection.session(), withCode('node-lies'));
+  });
+
+  it('is not troubled by a vote that comes in when all is over', async () => {
+    const unhandled: unknown[] = [];
+    const onUnhandled = (reason: unknown): void => void unhandled.push(reason);
+    process.on('unhandledRejection', onUnhandled);
+    let answer: (vote: number) => void = () => undefined;
+    const lateVote = new Promise<number>((resolve) => (answer = resolve));
+    let late = 0;
+    const winner = await new Canvass(connection, systemClock, 1).hold<number, number>({
+      about: 'a test',
+      ask: (url) => (url === one.ws ? Promise.resolve(1) : lateVote),
+      decide: (votes) => votes.get(one.ws),
+      late: () => {
+        late += 1;
+        connection.stop(lies(two.ws));
+        connection.leave(two.ws, lies(two.ws));
+        throw lies(two.ws);
+      },
+    });
+    assert.equal(winner, 1);
+    answer(2);
+    await until(() => late === 1);
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off('unhandledRejection', onUnhandled);
+    assert.deepEqual(unhandled, []);
+  });
+});
