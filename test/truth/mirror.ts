@@ -10,8 +10,6 @@ import type { EpochKey, WorkerChange, WorkerEntry, WorkerStateWatch } from '../.
 export class Mirror implements Disposable {
   readonly #entries = new Map<Hex, WorkerEntry>();
   readonly #subscription: Subscription;
-  /** Told of since the last block that was shown. */
-  readonly #faults = new Set<string>();
   readonly #name: string;
   /** Told so far, of records that do not count aside. */
   changes = 0;
@@ -31,7 +29,6 @@ export class Mirror implements Disposable {
       },
       error: (error: unknown) => (this.failure ??= error),
     });
-    this.#subscription.add(watch.at$.subscribe({ next: () => this.#faults.clear(), error: () => undefined }));
   }
 
   /** Throws what went wrong so far. */
@@ -55,12 +52,7 @@ export class Mirror implements Disposable {
   }
 
   #apply(change: WorkerChange): void {
-    if (change.type === 'invalid-record') {
-      const fault = `${change.identity}: ${change.reason}`;
-      assert.ok(!this.#faults.has(fault), `it was told twice at ${change.block}: ${fault}`);
-      this.#faults.add(fault);
-      return;
-    }
+    if (change.type === 'invalid-record') return;
     this.changes += 1;
     const { identity } = change.worker;
     const known = this.#entries.get(identity);
