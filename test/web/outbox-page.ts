@@ -13,6 +13,8 @@ import {
 } from '../../src/web/browser.ts';
 
 export interface Sender {
+  /** Name of its store. */
+  readonly store: string;
   readonly genesisHash: Hex;
   /** What a page gets from its user each time, in its own way. */
   readonly identitySeed: Hex;
@@ -29,10 +31,10 @@ let recipient: Hex = '0x';
 const outboxPage = {
   /** The identity; or the code of what is in the way. */
   async start(sender: Sender): Promise<string> {
-    const { genesisHash, identitySeed, ecdhSeed, to, ecdhKey, endpoints, patienceMs = 5_000 } = sender;
+    const { genesisHash, identitySeed, ecdhSeed, to, ecdhKey, endpoints, store: name, patienceMs = 5_000 } = sender;
     try {
       const vault = createMemoryVault({ identity: keyPairFromSeed(identitySeed), ecdh: keyPairFromSeed(ecdhSeed) });
-      const store = await openIndexedDbStore({ name: vault.identity, patienceMs });
+      const store = await openIndexedDbStore({ name, patienceMs });
       const peer = { current: { epoch: 0, ecdhKey: fromHex(ecdhKey), proven: true }, endpoints };
       const directory = { get: (id: Hex) => (id === to ? peer : undefined) };
       const client = createRelayClient({ genesisHash, allowPrivate: true });

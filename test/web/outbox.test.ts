@@ -42,6 +42,7 @@ describe('browser: a queue that outlives its page (Chromium)', function () {
     const [key] = await party.vault.ecdhKeys();
     const sender: Sender = {
       ...{ genesisHash: talk.genesisHash, identitySeed, ecdhSeed, to: identity, endpoints: [url] },
+      store: `of the sender to ${identity}`,
       ecdhKey: toHex(key?.publicKey ?? new Uint8Array()),
     };
     return {
