@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { afterEach, describe, it } from 'mocha';
 import { messageId, decodeSignedEnvelope } from '../../src/codec/index.ts';
+import type { RelayError } from '../../src/errors/index.ts';
+import { createRelayOutbox } from '../../src/outbox/index.ts';
 import type { ClientFrame } from '../../src/relay/frames.ts';
-import { createRelayClient, type NodeRelayClientOptions } from '../../src/relay/index.ts';
+import { createCarrier, createRelayClient, type NodeRelayClientOptions } from '../../src/relay/index.ts';
+import { openMemoryStore } from '../../src/store/index.ts';
+import { createMemoryVault } from '../../src/vault/index.ts';
+import { directoryEntries, utf8 } from '../support/entities.ts';
 import { rejected } from '../support/expect-error.ts';
 import { until } from '../support/until.ts';
 import { lyingRelay, type Lie } from './lying-relay.ts';
@@ -90,6 +96,52 @@ describe('relay client and relays that lie or fail', () => {
       sent.map(({ id }) => id),
     );
     assert.equal(relay.count(), 2);
+  });
+
+  it('has no more unanswered than the window of the relay, whatever it is asked to send', async () => {
+    const asked: ClientFrame[] = [];
+    let relay: Lie | undefined;
+    const { url } = await lyingRelay(cleanup, (frame, lie) => {
+      relay = lie;
+      asked.push(frame);
+    });
+    const sender = client();
+    const sent = Promise.all(Array.from({ length: 20 }, () => sender.send(message(alice, bob).bytes, [url])));
+    for (let answered = 0; answered < 20; answered++) {
+      await until(() => asked.length >= Math.min(20, answered + 8));
+      // The relay has all that was written before it has the answer to a ping.
+      const { socket, say } = relay ?? assert.fail('nothing came');
+      const ponged = once(socket, 'pong');
+      socket.ping();
+      await ponged;
+      assert.equal(asked.length, Math.min(20, answered + 8));
+      say(receiptOf(asked[answered] ?? assert.fail('nothing to answer')));
+    }
+    assert.equal((await sent).length, 20);
+  });
+
+  it('tries again from its queue what a relay failed at, however often, and says so', async () => {
+    let failures = 3;
+    const relay = await lyingRelay(cleanup, (frame, { say }) => {
+      if (failures-- <= 0) say(receiptOf(frame));
+      else say({ type: 'error', id: idOf(frame), code: 'relay-failed', message: '', remedy: '', details: '{}' });
+    });
+    const [vault, recipient] = [createMemoryVault(), createMemoryVault()];
+    const entries = await directoryEntries(recipient);
+    const directory = new Map(entries.map(([id, entry]) => [id, { ...entry, endpoints: [relay.url] }] as const));
+    const carrier = createCarrier({ client: client(), directory, allowPrivate: true });
+    const setbacks: string[] = [];
+    const onSetback = ({ code }: RelayError): void => {
+      setbacks.push(code);
+      outbox.tryAgain();
+    };
+    const outbox = createRelayOutbox({ genesisHash, vault, store: openMemoryStore(), directory, carrier, onSetback });
+    cleanup.add(outbox, (made) => made.stop());
+    await outbox.start();
+    const body = { kind: 'data', content: utf8('hello') } as const;
+    const receipt = await outbox.send({ to: recipient.identity, body, via: 'relay' });
+    assert.equal((await receipt.reached('finalized')).state, 'relayed');
+    assert.deepEqual(setbacks, ['relay-failed', 'relay-failed', 'relay-failed']);
   });
 
   it('gives a connection up that says nothing any more, and does not wait for it twice', async () => {
