@@ -83,9 +83,15 @@ async function inParallel(lanes: number, count: number, work: (n: number) => Pro
 async function openOurs(url: string): Promise<Side & AsyncDisposable> {
   const store = await openJetStreamMailStore({ nats: { servers: [url] }, name: 'bench', shards: 1 });
   const boxes: readonly Hex[] = Array.from({ length: recipients }, () => toHex(randomBytes(32)));
+  const senders: readonly Hex[] = Array.from({ length: 100 }, () => toHex(randomBytes(32)));
+  let appended = 0;
   const box = (recipient: number): Hex => boxes[recipient] ?? assert.fail();
   return {
-    append: (recipient) => store.append(box(recipient), toHex(randomBytes(32)), randomBytes(messageBytes)),
+    append: (recipient) => {
+      const sender = senders[appended++ % senders.length] ?? assert.fail();
+      const origin = { sender, isKnown: true };
+      return store.append(box(recipient), toHex(randomBytes(32)), randomBytes(messageBytes), origin);
+    },
     // As the relay does it: what is read during an acknowledgement shares the next one.
     async drain(recipient) {
       let count = 0;

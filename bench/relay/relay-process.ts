@@ -9,6 +9,7 @@ import { cpuMs, residentBytes } from './process-cost.ts';
 import { entity, genesisHash, signedMessage } from './traffic.ts';
 
 const unlimited = { perSecond: 1e9, burst: 1e9 };
+const randomHex = (): Hex => toHex(crypto.getRandomValues(new Uint8Array(32)));
 let relay: Relay | undefined;
 let mailStore: MailStore | undefined;
 
@@ -36,10 +37,13 @@ answer({
     const bytes = signedMessage(entity('sender', 0), to, 1n);
     const store = mailStore;
     if (store === undefined) return;
-    const appends = Array.from({ length: messages }, () => {
-      const id = toHex(crypto.getRandomValues(new Uint8Array(32)));
-      return store.append(to.identity, id, bytes);
-    });
+    const senders = Array.from({ length: 64 }, () => randomHex());
+    const appends = Array.from({ length: messages }, (_, n) =>
+      store.append(to.identity, randomHex(), bytes, {
+        sender: senders[n % senders.length] ?? to.identity,
+        isKnown: true,
+      }),
+    );
     await Promise.all(appends);
   },
   stored: async (): Promise<number> => (await mailStore?.totals())?.count ?? 0,

@@ -199,7 +199,9 @@ export class MailWriter {
     const open = shares.get(name);
     if (open !== undefined) return open;
     const key = Buffer.concat([recipient, sender]);
-    const share = { ...layout.decodeFill(this.#tables.shares.get(key)), key };
+    const stored = this.#tables.shares.get(key);
+    const { count, bytes } = layout.decodeFill(stored);
+    const share = { count, bytes, key, isStored: stored !== undefined };
     shares.set(name, share);
     return share;
   }
@@ -218,9 +220,9 @@ export class MailWriter {
     const { shares, meta } = this.#tables;
     for (const box of this.#boxes.values()) {
       this.#writeBox(box);
-      for (const { key, ...fill } of box.shares.values())
-        if (fill.count > 0) shares.putSync(key, layout.encodeFill(fill));
-        else shares.removeSync(key);
+      for (const share of box.shares.values())
+        if (share.count > 0) shares.putSync(share.key, layout.encodeFill(share));
+        else if (share.isStored) shares.removeSync(share.key);
     }
     if (this.#totals !== undefined) meta.putSync(totalsKey, layout.encodeTotals(this.#totals));
   }
@@ -245,6 +247,7 @@ interface OpenBox extends layout.Box {
 
 interface OpenShare extends Fill {
   readonly key: Buffer;
+  readonly isStored: boolean;
 }
 
 function change(fill: Fill, messages: number, bytes: number): void {
