@@ -3,15 +3,17 @@ import type { WebSocket } from '@fastify/websocket';
 import { encodeRelayFrame, type RelayFrame } from './frames.ts';
 import type { RelayLimits } from './limits.ts';
 
-export interface OutletParts {
-  readonly limits: Pick<RelayLimits, 'maxBufferedBytes' | 'slowReaderMs'>;
-  /** The peer reads slower than it asks, or not any more. */
-  readonly slow: (isSlow: boolean) => void;
+/** Whose the WebSocket is. An interface and no callbacks: there are thousands of connections. */
+export interface OutletOwner {
+  /** The peer has become slower than it asks, or not any more: see {@link WsOutlet.isSlow}. */
+  outletSlow(): void;
   /** It did so for too long, with so many bytes that wait. */
-  readonly stuck: (buffered: number) => void;
-  /** There is room again. */
-  readonly drained: () => void;
+  outletStuck(buffered: number): void;
+  /** There is room. */
+  outletDrained(): void;
 }
+
+type OutletLimits = Pick<RelayLimits, 'maxBufferedBytes' | 'slowReaderMs'>;
 
 /** Header of a control frame from a server. */
 const pongOverhead = 2;
@@ -20,21 +22,23 @@ const pongOverhead = 2;
 export class WsOutlet {
   readonly #socket: WebSocket;
   readonly #stream: Writable;
-  readonly #parts: OutletParts;
+  readonly #limits: OutletLimits;
+  readonly #owner: OutletOwner;
   #isGathering = false;
   #buffered = 0;
   #slow: ReturnType<typeof setTimeout> | undefined;
   #isEnding = false;
 
   /** `stream`: what the WebSocket writes to. */
-  constructor(socket: WebSocket, stream: Writable, parts: OutletParts) {
+  constructor(socket: WebSocket, stream: Writable, limits: OutletLimits, owner: OutletOwner) {
     this.#socket = socket;
     this.#stream = stream;
-    this.#parts = parts;
+    this.#limits = limits;
+    this.#owner = owner;
   }
 
   get hasRoom(): boolean {
-    return this.#buffered <= this.#parts.limits.maxBufferedBytes;
+    return this.#buffered <= this.#limits.maxBufferedBytes;
   }
 
   get isSlow(): boolean {
@@ -87,21 +91,19 @@ export class WsOutlet {
 
   #slowDown(): void {
     if (this.#slow !== undefined || this.#isEnding) return;
-    const { limits, slow, stuck } = this.#parts;
     this.#slow = setTimeout(() => {
-      stuck(this.#buffered);
-    }, limits.slowReaderMs);
-    slow(true);
+      this.#owner.outletStuck(this.#buffered);
+    }, this.#limits.slowReaderMs);
+    this.#owner.outletSlow();
   }
 
   #flushed(length: number): void {
-    const { limits, slow, drained } = this.#parts;
     this.#buffered -= length;
-    if (this.#slow !== undefined && this.#buffered <= limits.maxBufferedBytes / 2) {
+    if (this.#slow !== undefined && this.#buffered <= this.#limits.maxBufferedBytes / 2) {
       clearTimeout(this.#slow);
       this.#slow = undefined;
-      slow(false);
+      this.#owner.outletSlow();
     }
-    if (this.#slow === undefined) drained();
+    if (this.#slow === undefined) this.#owner.outletDrained();
   }
 }

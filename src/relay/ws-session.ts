@@ -16,7 +16,7 @@ import type { Pipeline } from './pipeline.ts';
 import { ReplyAcks } from './reply-acks.ts';
 import { replyBox } from './reply-box.ts';
 import { toWire } from './wire-error.ts';
-import { WsOutlet } from './ws-outlet.ts';
+import { WsOutlet, type OutletOwner } from './ws-outlet.ts';
 import { loginRefused, WsProof, type ProofFrame } from './ws-proof.ts';
 
 export interface SessionParts {
@@ -37,7 +37,7 @@ export interface SessionParts {
 const closeCodes = { normal: 1000, goingAway: 1001, policy: 1008 } as const;
 
 /** One WebSocket: requests in, answers and deliveries out, both bounded. */
-export class WsSession {
+export class WsSession implements OutletOwner {
   readonly address: string;
   readonly #socket: WebSocket;
   readonly #parts: SessionParts;
@@ -61,18 +61,7 @@ export class WsSession {
     this.#parts = parts;
     this.#usedAt = parts.login.clock();
     this.#proof = new WsProof(address, parts);
-    this.#outlet = new WsOutlet(socket, stream, {
-      limits: parts.limits,
-      slow: () => {
-        this.#readOn();
-      },
-      stuck: (buffered) => {
-        parts.metrics.count('connections_closed_total', 'slow-reader');
-        parts.logger.info({ address, buffered }, 'slow reader cut');
-        socket.terminate();
-      },
-      drained: () => this.#delivery?.wake(),
-    });
+    this.#outlet = new WsOutlet(socket, stream, parts.limits, this);
     socket.on('message', (data, isBinary) => {
       this.#active = true;
       this.#receive(data, isBinary);
@@ -132,6 +121,20 @@ export class WsSession {
     this.#end(closeCodes.goingAway);
     await closed;
     clearTimeout(timer);
+  }
+
+  outletSlow(): void {
+    this.#readOn();
+  }
+
+  outletStuck(buffered: number): void {
+    this.#parts.metrics.count('connections_closed_total', 'slow-reader');
+    this.#parts.logger.info({ address: this.address, buffered }, 'slow reader cut');
+    this.#socket.terminate();
+  }
+
+  outletDrained(): void {
+    this.#delivery?.wake();
   }
 
   #end(code: number): void {
