@@ -1,5 +1,5 @@
 // A node for benches: `blocks-process.ts BLOCKS FOLDER`. It has so many blocks, every tenth with 20 messages, half of them
-// to the entity whose vault it makes in FOLDER. Prints its URL.
+// to the entity whose vault it makes in FOLDER. Prints its URL, and that of the same one with safe RPCs only.
 import { join } from 'node:path';
 import { ready } from '../../src/crypto/index.ts';
 import { startDevChain } from '../../src/dev-chain/index.ts';
@@ -17,5 +17,9 @@ const [key] = await recipient.ecdhKeys();
 if (key === undefined) throw new Error('a new vault has a key');
 const to = { identity: recipient.identity, ecdhKey: key.publicKey };
 const blocks = await makeBlocks(dev.genesisHash, Number(count), sender, to);
-console.log(JSON.stringify({ url: await serveBlocks(dev.ws, blocks) }));
+const [url, safeUrl] = [
+  await serveBlocks(dev.ws, blocks, { hidesUnsafe: false }),
+  await serveBlocks(dev.ws, blocks, { hidesUnsafe: true }),
+];
+console.log(JSON.stringify({ url, safeUrl }));
 process.stdin.resume().once('end', () => process.exit());

@@ -17,32 +17,44 @@ const warmRuns = 9;
 export async function catchUp(): Promise<Result[]> {
   const folder = await mkdtemp(join(tmpdir(), 'khala-bench-'));
   try {
-    await using node = await serve<{ url: string }>('blocks-process.ts', String(2 * blocks), folder);
-    const task = (count: number): Task => ({
-      url: node.told.url,
+    await using node = await serve<{ url: string; safeUrl: string }>('blocks-process.ts', String(2 * blocks), folder);
+    const task = (count: number, url: string): Task => ({
+      url,
       folder,
       first: 1,
       last: count,
       messages: (count / blocks) * messages,
     });
     const run =
-      (name: string, count: number, before = 0, times = 1) =>
+      (name: string, count: number, before = 0, times = 1, url = node.told.url) =>
       () =>
-        costOfVariant(name, task(count), before, times);
+        costOfVariant(name, task(count, url), before, times);
+    const { safeUrl } = node.told;
     const once = await compare(rounds, run('plain', blocks), run('bare', blocks));
     const warm = await compare(
       rounds,
       run('plain', blocks, warmUpRuns, warmRuns),
       run('bare', blocks, warmUpRuns, warmRuns),
     );
+    const safe = await compare(
+      rounds,
+      run('plain', blocks, warmUpRuns, warmRuns, safeUrl),
+      run('bare', blocks, warmUpRuns, warmRuns, safeUrl),
+    );
     const doubled = await compare(3, run('plain', 2 * blocks), run('plain', blocks));
+    const held = await compare(3, run('plain-held', blocks), run('bare-held', blocks));
+    const heldDoubled = await compare(3, run('plain-held', 2 * blocks), run('plain-held', blocks));
     return [
       resultOf('inbox/catch-up CPU', 'ms', warm, 'cpuMs'),
       resultOf('inbox/catch-up wall', 'ms', warm, 'wallMs'),
+      resultOf('inbox/catch-up CPU, safe RPCs only', 'ms', safe, 'cpuMs'),
+      resultOf('inbox/catch-up wall, safe RPCs only', 'ms', safe, 'wallMs'),
       resultOf('inbox/catch-up CPU, new process', 'ms', once, 'cpuMs'),
       resultOf('inbox/catch-up wall, new process', 'ms', once, 'wallMs'),
       resultOf('inbox/catch-up peak memory', 'MB', once, 'peakMb'),
       resultOf('inbox/catch-up doubled backlog, peak memory', 'MB', doubled, 'peakMb'),
+      resultOf('inbox/catch-up memory held', 'MB', held, 'peakMb'),
+      resultOf('inbox/catch-up doubled backlog, memory held', 'MB', heldDoubled, 'peakMb'),
     ];
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -9,13 +9,19 @@ interface Request {
   readonly params?: readonly unknown[];
 }
 
+const unsafe = '"error":{"code":-32601,"message":"RPC call is unsafe to be called externally"}';
 const outboundKey = storagePrefix('PhalaMq', 'OutboundMessages');
 
 /**
  * A node that has made-up blocks above another node's genesis block, all answers ready as text, so that the client is
  * measured and not the node. What else it is asked it asks the other one, once. `replay_show` says how many blocks it has.
+ * `hidesUnsafe`: it has none of the RPCs that only trusted clients get, as nodes in the open.
  */
-export async function serveBlocks(upstream: string, blocks: readonly MadeBlock[]): Promise<string> {
+export async function serveBlocks(
+  upstream: string,
+  blocks: readonly MadeBlock[],
+  { hidesUnsafe }: { readonly hidesUnsafe: boolean },
+): Promise<string> {
   const ask = await connect(upstream);
   const genesis = await ask('chain_getBlockHash', [0]);
   const upstreamHead = JSON.parse(await ask('chain_getFinalizedHead', [])) as string;
@@ -45,6 +51,7 @@ export async function serveBlocks(upstream: string, blocks: readonly MadeBlock[]
         break;
       }
       case 'state_queryStorage': {
+        if (hidesUnsafe) return unsafe;
         const [keys, from, to] = params as readonly [readonly string[], string, string];
         if (keys.length !== 1 || keys[0] !== outboundKey) break;
         const name = `${from} ${to}`;
@@ -84,7 +91,8 @@ export async function serveBlocks(upstream: string, blocks: readonly MadeBlock[]
     known.set(name, answer);
     return answer;
   };
-  const text = (id: number, answer: string): string => `{"jsonrpc":"2.0","id":${id},"result":${answer}}`;
+  const text = (id: number, answer: string): string =>
+    `{"jsonrpc":"2.0","id":${id},${answer === unsafe ? unsafe : `"result":${answer}`}}`;
 
   const server = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate: false, maxPayload: 2 ** 26 });
   server.on('connection', (socket) => {

@@ -33,34 +33,68 @@ export interface Connected {
 }
 
 const inFlight = 256;
+/** Messages, or blocks, between two looks at what is held. */
+const looksEvery = 250;
+
+/** Memory of JavaScript that is not garbage, MB above that at the start, at its greatest. Needs --expose-gc. */
+class Held {
+  readonly #start = heldMb();
+  #seen = 0;
+  #greatest = 0;
+
+  look(): void {
+    if (++this.#seen % looksEvery === 0) this.#greatest = Math.max(this.#greatest, heldMb() - this.#start);
+  }
+
+  async during(work: () => Promise<void>): Promise<Cost> {
+    const cost = await costOf(work);
+    return { ...cost, peakMb: this.#greatest };
+  }
+}
+
+function heldMb(): number {
+  assert.ok(globalThis.gc !== undefined);
+  globalThis.gc();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return (heapUsed + arrayBuffers) / 2 ** 20;
+}
 const key = storagePrefix('PhalaMq', 'OutboundMessages');
 
 /** The least that tells the messages: all hashes in one request, one read a block, answers parsed and thrown away. */
-const bare: Variant = async ({ url, first, last }) => {
-  const { call, close } = await connectRaw(url);
-  const readAll = async (): Promise<void> => {
-    const numbers = Array.from({ length: last - first + 1 }, (_, i) => first + i);
-    const hashes = (await call('chain_getBlockHash', [numbers])) as string[];
-    const reads: Promise<unknown>[] = [];
-    for (const hash of hashes) {
-      reads.push(call('state_getStorage', [key, hash]));
-      if (reads.length >= inFlight) await reads.shift();
-    }
-    await Promise.all(reads);
+const bare =
+  (isHeld: boolean): Variant =>
+  async ({ url, first, last }) => {
+    const { call, close } = await connectRaw(url);
+    const readAll = async (held?: Held): Promise<void> => {
+      const numbers = Array.from({ length: last - first + 1 }, (_, i) => first + i);
+      const hashes = (await call('chain_getBlockHash', [numbers])) as string[];
+      const reads: Promise<unknown>[] = [];
+      for (const hash of hashes) {
+        reads.push(call('state_getStorage', [key, hash]));
+        if (reads.length >= inFlight) await reads.shift();
+        held?.look();
+      }
+      await Promise.all(reads);
+    };
+    return { run: () => measured(isHeld, readAll), end: async () => close() };
   };
-  return { run: () => costOf(readAll), end: async () => close() };
-};
+
+function measured(isHeld: boolean, work: (held?: Held) => Promise<void>): Promise<Cost> {
+  if (!isHeld) return costOf(() => work());
+  const held = new Held();
+  return held.during(() => work(held));
+}
 
 /** An inbox from its first block to the last, into a new store, each message acknowledged. */
 const inbox =
-  (verify: boolean): Variant =>
+  (verify: boolean, isHeld = false): Variant =>
   async ({ url, folder, first, last, messages }) => {
     const { call, close } = await connectRaw(url);
     await call('replay_show', [last]);
     close();
     const chain = await connectChain({ endpoints: [url] });
     const vault = await openVault({ path: join(folder, recipientVault), passphrase });
-    const receiveAll = async (store: TransactionalStore): Promise<void> => {
+    const receiveAll = async (store: TransactionalStore, held?: Held): Promise<void> => {
       await using receiving = createInbox({ chain, vault, store, from: first, verify });
       let delivered = 0;
       const allAcknowledged = new Promise<void>((resolve, reject) => {
@@ -68,6 +102,7 @@ const inbox =
           next: (delivery) => {
             assert.equal(delivery.proven, verify);
             const acknowledged = delivery.ack();
+            held?.look();
             // They become durable in their order.
             if (++delivered === messages) acknowledged.then(resolve, reject);
           },
@@ -83,7 +118,7 @@ const inbox =
       run: async () => {
         const path = await mkdtemp(join(folder, 'store-'));
         const store = await openLmdbStore({ path });
-        const cost = await costOf(() => receiveAll(store));
+        const cost = await measured(isHeld, (held) => receiveAll(store, held));
         await store.close();
         await rm(path, { recursive: true });
         return cost;
@@ -95,7 +130,14 @@ const inbox =
     };
   };
 
-export const variants: Readonly<Record<string, Variant>> = { bare, plain: inbox(false), proven: inbox(true) };
+/** Those named held give the memory that is held as their peak. */
+export const variants: Readonly<Record<string, Variant>> = {
+  bare: bare(false),
+  'bare-held': bare(true),
+  plain: inbox(false),
+  'plain-held': inbox(false, true),
+  proven: inbox(true),
+};
 
 interface Raw {
   readonly call: (method: string, params: readonly unknown[]) => Promise<unknown>;

@@ -168,8 +168,8 @@ class StoredInbox implements Inbox {
       now = Date.now,
     } = this.#options;
     const { signal } = this.#stopping;
-    const cursor = await startingPoint(chain, this.#store, { from, verify }, signal);
-    await this.#store.keepRetention(this.#window.retentionMs);
+    const { retentionMs } = this.#window;
+    const cursor = await startingPoint(chain, this.#store, { from, verify, retentionMs }, signal);
     const parts: FollowParts = {
       chain,
       ledger: this.#ledger,

@@ -8,7 +8,7 @@ import type { MessageRecord, Sequence, StreamItem } from './stream-item.ts';
 /** Items read at once. */
 const pageSize = 16;
 /** Deliveries handed out and not yet acknowledged, at most … */
-const inFlightLimit = 2_048;
+const inFlightLimit = 1_024;
 /** … and bytes of them, about. */
 const inFlightBytes = 16 * 2 ** 20;
 

@@ -18,7 +18,7 @@ export interface FollowParts {
 }
 
 /** While there is much to catch up one transaction takes so many messages, … */
-const messagesAtOnce = 1_024;
+const messagesAtOnce = 512;
 /** … or so many bytes of them, … */
 const bytesAtOnce = 2 ** 22;
 /** … or what came in so many ms, … */

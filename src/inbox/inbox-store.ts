@@ -64,9 +64,9 @@ export class InboxStore {
     return value === undefined ? undefined : Number(new Reader(value, 'The retention').u64());
   }
 
-  async keepRetention(ms: number): Promise<void> {
-    if ((await this.retentionMs()) === ms) return;
-    await this.#store.commit([{ key: retentionKey, value: new Writer(8).u64(ms).finish() }]);
+  async retentionWrites(ms: number): Promise<Write[]> {
+    if ((await this.retentionMs()) === ms) return [];
+    return [{ key: retentionKey, value: new Writer(8).u64(ms).finish() }];
   }
 
   /**

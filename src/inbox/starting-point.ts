@@ -3,6 +3,13 @@ import { RelayError } from '../errors/index.ts';
 import type { InboxChain } from './inbox-chain.ts';
 import type { InboxStore } from './inbox-store.ts';
 
+interface StartOptions {
+  readonly from: BlockNumber | 'head';
+  readonly verify: boolean | undefined;
+  /** Of the replay window, for whoever looks after the store without its settings. */
+  readonly retentionMs?: number;
+}
+
 /**
  * The block after which reading begins: the cursor, or where there is none, the one before `from` or the present head.
  * Makes the store the chain's. Throws store-of-another-chain, store-of-newer-version, cursor-not-on-chain where the chain is
@@ -11,11 +18,14 @@ import type { InboxStore } from './inbox-store.ts';
 export async function startingPoint(
   chain: InboxChain,
   store: InboxStore,
-  { from, verify }: { readonly from: BlockNumber | 'head'; readonly verify: boolean | undefined },
+  { from, verify, retentionMs }: StartOptions,
   signal: AbortSignal,
 ): Promise<BlockId> {
   const blocks = finalBlocks(chain, verify, signal);
-  const claim = await store.claimWrites(chain.genesisHash);
+  const claim = [
+    ...(await store.claimWrites(chain.genesisHash)),
+    ...(retentionMs === undefined ? [] : await store.retentionWrites(retentionMs)),
+  ];
   const cursor = await store.cursor();
   if (cursor !== undefined) {
     // The genesis hash does not tell a development chain that was started again from the one before.
