@@ -3,7 +3,10 @@
 //! messages lie between others', and the coefficients are random bytes of the host alone. They need be nothing more than
 //! unknown to whoever made the signatures (Bellare, Garay and Rabin, EUROCRYPT 1998, the small exponents test).
 
-use crate::{answer, is_valid, known_keys, CONTEXT};
+use crate::{
+    answer, known_keys,
+    signatures::{is_valid, CONTEXT},
+};
 use alloc::{collections::BTreeMap, vec::Vec};
 use curve25519_dalek::{
     constants::RISTRETTO_BASEPOINT_POINT,

@@ -1,4 +1,4 @@
-//! sr25519 with the signing context of Substrate, for a host that can only pass numbers and write into memory.
+//! Cryptography of Substrate for a host that can only pass numbers and write into memory.
 //!
 //! The host asks for room with `reserve`, writes a request there, calls an operation, and reads the answer where the request
 //! stood. Requests are read as far as they are there and never trusted: whatever does not decode is answered with "no".
@@ -9,17 +9,20 @@ extern crate alloc;
 
 #[cfg(feature = "batch")]
 mod batch;
+#[cfg(feature = "hash")]
+mod hash;
+#[cfg(feature = "signatures")]
 mod known_keys;
 mod memory;
 #[cfg(feature = "portable")]
 mod portable;
+#[cfg(feature = "proofs")]
+mod proofs;
+#[cfg(feature = "signatures")]
+mod signatures;
 
 use alloc::vec::Vec;
-use rand_chacha::ChaCha20Rng;
-use rand_core::SeedableRng;
-use schnorrkel::{context::attach_rng, signing_context, PublicKey, SecretKey, Signature};
 
-const CONTEXT: &[u8] = b"substrate";
 const NO: u32 = 0;
 const YES: u32 = 1;
 
@@ -36,6 +39,7 @@ impl<'a> Request<'a> {
         Some(taken)
     }
 
+    #[cfg(feature = "signatures")]
     fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         self.take(N)?.try_into().ok()
     }
@@ -50,41 +54,6 @@ impl<'a> Request<'a> {
 #[no_mangle]
 pub extern "C" fn reserve(length: usize) -> *mut u8 {
     memory::reserve(length)
-}
-
-/// Secret key (64, canonical layout) → public key (32).
-#[no_mangle]
-pub extern "C" fn public_key() -> u32 {
-    answer(|mut request| {
-        let secret = SecretKey::from_bytes(request.take(64)?).ok()?;
-        Some(secret.to_public().to_bytes().to_vec())
-    })
-}
-
-/// Secret key (64), its public key (32), fresh random bytes (32), message → signature (64).
-#[no_mangle]
-pub extern "C" fn sign() -> u32 {
-    answer(|mut request| {
-        let secret = SecretKey::from_bytes(request.take(64)?).ok()?;
-        let public = PublicKey::from_bytes(request.take(32)?).ok()?;
-        let random = ChaCha20Rng::from_seed(request.array()?);
-        let transcript = attach_rng(signing_context(CONTEXT).bytes(request.0), random);
-        Some(secret.sign(transcript, &public).to_bytes().to_vec())
-    })
-}
-
-/// Public key (32), signature (64), message → whether the signature is by that key.
-#[no_mangle]
-pub extern "C" fn verify() -> u32 {
-    answer(|mut request| {
-        let public = known_keys::decode(request.take(32)?)?;
-        let signature = Signature::from_bytes(request.take(64)?).ok()?;
-        is_valid(&public, &signature, request.0).then(Vec::new)
-    })
-}
-
-fn is_valid(public: &PublicKey, signature: &Signature, message: &[u8]) -> bool {
-    public.verify(signing_context(CONTEXT).bytes(message), signature).is_ok()
 }
 
 /// Runs an operation on the request; what it gives is written over the request.

@@ -70,12 +70,11 @@ pub fn request() -> &'static [u8] {
     unsafe { core::slice::from_raw_parts(base() as *const u8, *HEAP.request.get()) }
 }
 
-/// Writes the answer over the request, and zeros over the rest of it and over all that the operation allocated. An answer is
-/// never longer than its request.
+/// Writes the answer, which the operation allocated, over the request, and zeros over all behind it.
 pub fn finish(answer: &[u8]) {
     // SAFETY: as above; the answer may overlap with where it goes, and nothing else is in use any more.
     unsafe {
-        let length = answer.len().min(*HEAP.request.get());
+        let length = answer.len().min(*HEAP.free.get() - base());
         core::ptr::copy(answer.as_ptr(), base() as *mut u8, length);
         core::ptr::write_bytes((base() + length) as *mut u8, 0, *HEAP.free.get() - base() - length);
         *HEAP.request.get() = 0;

@@ -1,4 +1,4 @@
-//! What a host without cryptography of its own needs beside signatures: agreement, hashes and the cipher.
+//! What a host without cryptography of its own needs beside signatures: agreement, the cipher, and hashes other than BLAKE2b.
 
 use crate::answer;
 use aes_gcm::{
@@ -6,10 +6,9 @@ use aes_gcm::{
     Aes256Gcm,
 };
 use alloc::vec::Vec;
-use blake2::{digest::consts::U32, Blake2b, Digest};
 use curve25519_dalek::{ristretto::CompressedRistretto, scalar::Scalar, traits::IsIdentity};
 use hmac::{Hmac, Mac};
-use sha2::Sha512;
+use sha2::{Digest, Sha512};
 use zeroize::Zeroize;
 
 const TAG: usize = 16;
@@ -33,12 +32,6 @@ pub extern "C" fn multiply() -> u32 {
         scalar.zeroize();
         Some(product.compress().to_bytes().to_vec())
     })
-}
-
-/// Data of this length → BLAKE2b-256 (32).
-#[no_mangle]
-pub extern "C" fn blake2b_256(length: usize) -> u32 {
-    answer(|mut request| Some(Blake2b::<U32>::digest(request.take(length)?).to_vec()))
 }
 
 /// Data of this length → SHA-512 (64).

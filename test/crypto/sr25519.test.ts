@@ -6,6 +6,7 @@ import { sr25519Verify } from '@polkadot/util-crypto';
 import fc from 'fast-check';
 import { fromHex, type Hex } from '../../src/codec/index.ts';
 import { keyPairFromSeed, ready, signWith, verify, verifyBatch, type SignedMessage } from '../../src/crypto/index.ts';
+import { proofsWasm } from '../../src/chain/trie/proofs-wasm.ts';
 import { compileBatchModule } from '../../src/crypto/batch-module.ts';
 import { loadPortableModule } from '../../src/crypto/portable-module.ts';
 import { portableWasm } from '../../src/crypto/portable-wasm.ts';
@@ -34,7 +35,7 @@ const messages = (count: number): SignedMessage[] =>
 
 describe('sr25519: the committed WASM', () => {
   const recorded = JSON.parse(readFileSync(new URL('artifacts/source-hash.json', crate), 'utf8')) as Record<
-    'sources' | 'wasm' | 'portable',
+    'sources' | 'wasm' | 'portable' | 'proofs',
     string
   >;
   const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
@@ -48,9 +49,12 @@ describe('sr25519: the committed WASM', () => {
 
   it('is what the build wrote, as a file and in TypeScript, and asks nothing of its host', async () => {
     const portable = Buffer.from(portableWasm, 'base64');
+    const proofs = Buffer.from(proofsWasm, 'base64');
     assert.equal(sha256(readFileSync(new URL('artifacts/sr25519.wasm', crate))), recorded.wasm);
     assert.equal(sha256(portable), recorded.portable);
-    for (const module of [await compileBatchModule(), await WebAssembly.compile(portable)])
+    assert.equal(sha256(proofs), recorded.proofs);
+    const inText = await Promise.all([portable, proofs].map((wasm) => WebAssembly.compile(wasm)));
+    for (const module of [await compileBatchModule(), ...inText])
       assert.deepEqual(WebAssembly.Module.imports(module), []);
   });
 });

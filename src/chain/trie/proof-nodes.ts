@@ -1,6 +1,5 @@
-import { createBLAKE2b, type IHasher } from 'hash-wasm';
 import { RelayError } from '../../errors/index.ts';
-import { allocate, writeHex } from '../storage/fast-hex.ts';
+import { HashedNodes, loadProofsModule, type ProofsModule } from './proofs-module.ts';
 import { decodeTrieNode, type TrieNode } from './trie-node.ts';
 
 const hashLength = 32;
@@ -10,13 +9,8 @@ export interface Hash256 {
   binary(bytes: Uint8Array): Uint8Array;
 }
 
-let loading: Promise<Hash256> | undefined;
-
-export function loadHash256(): Promise<Hash256> {
-  loading ??= createBLAKE2b(hashLength * 8).then((hasher: IHasher) => ({
-    binary: (bytes) => hasher.init().update(bytes).digest('binary'),
-  }));
-  return loading;
+export function loadHash256(): Promise<ProofsModule> {
+  return loadProofsModule();
 }
 
 /** Found, or what is missing to know: undefined. */
@@ -24,54 +18,66 @@ export interface Known<T> {
   readonly is: T;
 }
 
+/** A proof as a node gave it, or what was made of its text already. */
+export type Proof = readonly unknown[] | HashedNodes;
+
+const encoder = new TextEncoder();
+const none = new Uint8Array(0);
+
 /**
  * Nodes and values of a proof by their own hash, so that what is found under a hash is what was hashed: a node's answer
  * can leave something out, but not put something else in its place. They stand one behind the other, their hashes too: an
  * object for each would keep the garbage collector as busy as all the rest.
  */
 export class ProofNodes {
-  readonly hash: Hash256;
-  #memory = allocate(0);
-  /** The same, in views that are cheap to make. */
-  #bytes: Uint8Array = new Uint8Array(0);
-  #hashes = new Uint8Array(0);
-  readonly #ends: number[] = [];
+  readonly hash: ProofsModule;
+  #bytes: Uint8Array = none;
+  #used = 0;
+  #hashes: Uint8Array = none;
+  #ends: Uint32Array = new Uint32Array(0);
+  #count = 0;
+  #size = 0;
   /** Where a node is in the lists, by the beginning of its hash; -1: free. A place that is taken sends on to the next. */
   #places = new Int32Array(2 ** 4).fill(-1);
 
-  constructor(hash: Hash256) {
+  readonly #decoded = new Map<number, Known<TrieNode | undefined>>();
+
+  constructor(hash: ProofsModule) {
     this.hash = hash;
   }
 
+  /** Different ones. */
   get size(): number {
-    return this.#ends.length;
+    return this.#size;
   }
 
   /** Throws bad-proof where something in the list is no hex. */
-  add(proof: readonly unknown[]): void {
-    let digits = 0;
-    for (const item of proof) digits += typeof item === 'string' ? item.length : 0;
-    this.#reserve(this.size + proof.length, this.#used + digits / 2);
-    for (const item of proof) {
-      const start = this.#used;
-      const isText = typeof item === 'string' && item.startsWith('0x');
-      const end = isText ? writeHex(this.#memory, start, item, 2) : -1;
-      if (end < 0) throw new RelayError('bad-proof', { details: { reason: 'it is not a list of hex' } });
-      const hash = this.hash.binary(this.#bytes.subarray(start, end));
-      const slot = this.#slotOf(hash, 0);
-      if (this.#places[slot] !== -1) continue;
-      this.#places[slot] = this.size;
-      this.#hashes.set(hash, hashLength * this.size);
-      this.#ends.push(end);
-    }
+  add(proof: Proof): void {
+    const nodes = proof instanceof HashedNodes ? proof : this.hash.nodesIn(encoder.encode(JSON.stringify(proof)));
+    if (nodes === undefined) throw new RelayError('bad-proof', { details: { reason: 'it is not a list of hex' } });
+    const first = this.#count;
+    this.#append(nodes);
+    this.#reservePlaces();
+    for (let place = first; place < this.#count; place++) this.#index(place);
   }
 
-  /** The node with this Merkle value; undefined where it is not in the proof. Throws bad-proof. */
+  /**
+   * The node with this Merkle value; undefined where it is not in the proof. It is decoded once: ways to several keys begin
+   * alike. Throws bad-proof.
+   */
   node(merkleValue: Uint8Array): Known<TrieNode | undefined> | undefined {
-    return this.nodeAt(merkleValue, 0, merkleValue.length);
+    if (merkleValue.length < hashLength) return { is: decodeTrieNode(merkleValue) };
+    const place = this.#find(merkleValue, 0);
+    if (place === -1) return undefined;
+    let known = this.#decoded.get(place);
+    if (known === undefined) {
+      known = { is: decodeTrieNode(this.#bytes, this.#start(place), this.#ends[place]) };
+      this.#decoded.set(place, known);
+    }
+    return known;
   }
 
-  /** As {@link node}, of the Merkle value between two places. */
+  /** As {@link node}, of the Merkle value between two places, for a walk that comes by once. */
   nodeAt(bytes: Uint8Array, start: number, end: number): Known<TrieNode | undefined> | undefined {
     // A node of fewer bytes than a hash stands in its parent itself.
     if (end - start < hashLength) return { is: decodeTrieNode(bytes, start, end) };
@@ -86,12 +92,8 @@ export class ProofNodes {
     return place === -1 ? undefined : this.#bytes.subarray(this.#start(place), this.#ends[place]);
   }
 
-  get #used(): number {
-    return this.#ends[this.#ends.length - 1] ?? 0;
-  }
-
   #start(place: number): number {
-    return this.#ends[place - 1] ?? 0;
+    return place === 0 ? 0 : (this.#ends[place - 1] ?? 0);
   }
 
   #find(hash: Uint8Array, at: number): number {
@@ -113,24 +115,48 @@ export class ProofNodes {
     return true;
   }
 
-  /** At least half of the places stay free. */
-  #reserve(count: number, length: number): void {
-    if (length > this.#bytes.length) {
-      const before = this.#bytes;
-      this.#memory = allocate(Math.max(length, 2 * this.#used));
-      this.#bytes = new Uint8Array(this.#memory.buffer);
-      this.#bytes.set(before.subarray(0, this.#used));
+  #append({ bytes, hashes, ends }: HashedNodes): void {
+    if (this.#count === 0) {
+      this.#bytes = bytes;
+      this.#hashes = hashes;
+      this.#ends = ends;
+    } else {
+      this.#bytes = withRoom(this.#bytes, this.#used, bytes.length);
+      this.#bytes.set(bytes, this.#used);
+      this.#hashes = withRoom(this.#hashes, hashLength * this.#count, hashes.length);
+      this.#hashes.set(hashes, hashLength * this.#count);
+      const all = new Uint32Array(this.#count + ends.length);
+      all.set(this.#ends);
+      for (let i = 0; i < ends.length; i++) all[this.#count + i] = this.#used + (ends[i] ?? 0);
+      this.#ends = all;
     }
-    if (hashLength * count > this.#hashes.length) {
-      const before = this.#hashes;
-      this.#hashes = new Uint8Array(hashLength * Math.max(count, 2 * this.size));
-      this.#hashes.set(before);
-    }
-    if (2 * count <= this.#places.length) return;
-    this.#places = new Int32Array(2 ** Math.ceil(Math.log2(2 * count))).fill(-1);
-    for (let place = 0; place < this.size; place++)
-      this.#places[this.#slotOf(this.#hashes, hashLength * place)] = place;
+    this.#count += ends.length;
+    this.#used += bytes.length;
   }
+
+  /** What two windows of a proof both hold is found once. */
+  #index(place: number): void {
+    const slot = this.#slotOf(this.#hashes, hashLength * place);
+    if (this.#places[slot] !== -1) return;
+    this.#places[slot] = place;
+    this.#size += 1;
+  }
+
+  /** At least half of the places stay free. */
+  #reservePlaces(): void {
+    if (2 * this.#count <= this.#places.length) return;
+    this.#places = new Int32Array(2 ** Math.ceil(Math.log2(2 * this.#count))).fill(-1);
+    this.#size = 0;
+    for (let place = 0; place < this.#count; place++) this.#index(place);
+  }
+}
+
+/** The same bytes, or a copy of those in use with room for more behind them. */
+function withRoom(bytes: Uint8Array, used: number, more: number): Uint8Array {
+  if (used + more <= bytes.length) return bytes;
+  const larger = new Uint8Array(Math.max(used + more, 2 * used));
+  larger.set(bytes.subarray(0, used));
+  return larger;
 }
 
 /** A state root, which is a hash however short the node under it is. Throws bad-proof for what could be taken for a node. */
