@@ -3,27 +3,47 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { WebSocketServer } from 'ws';
 import { RpcSocket } from '../../src/chain/rpc/rpc-socket.ts';
+import { resultText } from '../../src/chain/rpc/result-text.ts';
 import { until } from '../support/until.ts';
+
+/** A socket to a server that answers when it is told to, in what words it is told to. */
+async function connected(): Promise<{
+  readonly socket: RpcSocket;
+  readonly frames: readonly string[];
+  readonly send: (frame: string) => void;
+  [Symbol.dispose](): void;
+}> {
+  const server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
+  await once(server, 'listening');
+  const frames: string[] = [];
+  let send: (frame: string) => void = () => undefined;
+  server.on('connection', (socket) => {
+    socket.on('message', (data: Buffer) => frames.push(data.toString()));
+    send = (frame) => socket.send(frame);
+  });
+  const { signal } = new AbortController();
+  const url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const socket = await RpcSocket.open(url, { timeoutMs: 10_000, signal });
+  return {
+    socket,
+    frames,
+    send: (frame) => send(frame),
+    [Symbol.dispose]() {
+      socket.close();
+      server.close();
+    },
+  };
+}
 
 describe('RpcSocket', () => {
   it('has a bounded number of frames on the way, batches too, and sends the rest in turn', async () => {
-    const server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
-    await once(server, 'listening');
-    const frames: string[] = [];
-    let answer: (frame: string) => void = () => undefined;
-    server.on('connection', (socket) => {
-      socket.on('message', (data: Buffer) => frames.push(data.toString()));
-      answer = (frame) => {
-        const requests = [JSON.parse(frame) as { id: number }].flat();
-        const answers = requests.map(({ id }) => ({ jsonrpc: '2.0', id, result: id }));
-        socket.send(JSON.stringify(frame.startsWith('[') ? answers : answers[0]));
-      };
-    });
-    const signal = new AbortController().signal;
-    const socket = await RpcSocket.open(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`, {
-      timeoutMs: 10_000,
-      signal,
-    });
+    using peer = await connected();
+    const { socket, frames } = peer;
+    const answer = (frame: string): void => {
+      const requests = [JSON.parse(frame) as { id: number }].flat();
+      const answers = requests.map(({ id }) => ({ jsonrpc: '2.0', id, result: id }));
+      peer.send(JSON.stringify(frame.startsWith('[') ? answers : answers[0]));
+    };
     const calls = [['one', []] as const, ['two', []] as const];
     const wanted = Array.from({ length: 100 }, (_, i) =>
       i % 2 === 0 ? socket.requestAll(calls) : socket.request('x'),
@@ -36,7 +56,100 @@ describe('RpcSocket', () => {
     }
     const results = await Promise.all(wanted);
     assert.deepEqual(new Set(results.flat()).size, 150);
-    socket.close();
-    server.close();
+  });
+
+  it('gives the text of a result to who reads that, and what JSON makes of it where the text is not as expected', async () => {
+    using peer = await connected();
+    const { socket } = peer;
+    const fromText = (result: Uint8Array): unknown => {
+      const text = new TextDecoder().decode(result);
+      return text.startsWith('[') ? { text } : undefined;
+    };
+    const ask = (): Promise<unknown> => socket.request('x', [], { fromText });
+    const asked = Array.from({ length: 5 }, ask);
+    const words = [
+      (id: number) => `{"jsonrpc":"2.0","id":${id},"result":["ä"]}`,
+      (id: number) => `{"jsonrpc":"2.0","id":${id},"result":{"a":1}}`,
+      (id: number) => `{"jsonrpc":"2.0","result":[2],"id":${id}}`,
+      (id: number) => ` {"id":${id},"result":[3],"jsonrpc":"2.0"}`,
+      (id: number) => `{"jsonrpc":"2.0","id":${id},"error":{"code":-1,"message":"no"}}`,
+    ];
+    await until(() => peer.frames.length === words.length);
+    for (const [i, frame] of peer.frames.entries()) peer.send(words[i]!((JSON.parse(frame) as { id: number }).id));
+    const settled = await Promise.allSettled(asked);
+    assert.deepEqual(
+      settled.map((each) => (each.status === 'fulfilled' ? each.value : String(each.reason))),
+      [{ text: '["ä"]' }, { a: 1 }, [2], [3], 'RpcError: no'],
+    );
+    // Of others the text is not looked at.
+    const plain = socket.request('x');
+    await until(() => peer.frames.length === words.length + 1);
+    peer.send(words[0]!((JSON.parse(peer.frames.at(-1)!) as { id: number }).id));
+    assert.deepEqual(await plain, ['ä']);
+  });
+
+  it('ends where what it gets is no JSON, for who reads text too', async () => {
+    using peer = await connected();
+    const asked = peer.socket.request('x', [], { fromText: () => undefined });
+    const refused = assert.rejects(asked, /not JSON/);
+    await until(() => peer.frames.length === 1);
+    peer.send('{"jsonrpc":"2.0","id":1,"result":["0x}');
+    await refused;
+    assert.equal(peer.socket.isOpen, false);
+  });
+
+  it('ends where one of its requests has no answer in time, whatever the others have', async () => {
+    using peer = await connected();
+    const { socket } = peer;
+    const patient = socket.request('patient', [], { timeoutMs: 60_000 });
+    const hasty = socket.request('hasty', [], { timeoutMs: 30 });
+    const answered = socket.request('answered', [], { timeoutMs: 20 });
+    await until(() => peer.frames.length === 3);
+    peer.send('{"jsonrpc":"2.0","id":3,"result":true}');
+    assert.equal(await answered, true);
+    for (const each of [patient, hasty]) await assert.rejects(each, /no answer to hasty within 30 ms/);
+    await assert.rejects(socket.request('late'), /no answer to hasty/);
+  });
+
+  it('tells subscriptions apart by their id, a number or a text', async () => {
+    using peer = await connected();
+    const methods = { subscribe: 'subscribe', unsubscribe: 'unsubscribe' };
+    const heard: string[] = [];
+    const first = peer.socket.subscribe(methods, [], (value) => heard.push(`1: ${String(value)}`));
+    const second = peer.socket.subscribe(methods, [], (value) => heard.push(`"1": ${String(value)}`));
+    await until(() => peer.frames.length === 2);
+    peer.send('{"jsonrpc":"2.0","method":"told","params":{"subscription":"1","result":"early"}}');
+    peer.send('{"jsonrpc":"2.0","id":1,"result":1}');
+    peer.send('{"jsonrpc":"2.0","id":2,"result":"1"}');
+    const [end] = await Promise.all([first, second]);
+    peer.send('{"jsonrpc":"2.0","method":"told","params":{"subscription":1,"result":"a"}}');
+    peer.send('{"jsonrpc":"2.0","method":"told","params":{"subscription":"1","result":"b"}}');
+    await until(() => heard.length === 3);
+    assert.deepEqual(heard, ['"1": early', '1: a', '"1": b']);
+    end();
+    await until(() => peer.frames.length === 3);
+    assert.deepEqual((JSON.parse(peer.frames[2]!) as { params: unknown }).params, [1]);
+  });
+});
+
+describe('the text of a result', () => {
+  const textOf = (frame: string): unknown => {
+    const found = resultText(new TextEncoder().encode(frame));
+    return found && [found.id, new TextDecoder().decode(found.result)];
+  };
+
+  it('is found in a frame as nodes write it', () => {
+    assert.deepEqual(textOf('{"jsonrpc":"2.0","id":12,"result":[1,{}]}'), [12, '[1,{}]']);
+  });
+
+  it('is not looked for in any other', () => {
+    const others = ['', '{', '{"jsonrpc":"2.0","id":,"result":1}', '{"jsonrpc":"2.0","id":"1","result":1}', '[]'];
+    const more = [
+      '{"jsonrpc":"2.0","id":1,"error":{}}',
+      '{"jsonrpc":"2.0","id":1,"result":1',
+      '{"jsonrpc":"2.0","id":1}',
+    ];
+    const long = `{"jsonrpc":"2.0","id":${'1'.repeat(400)},"result":1}`;
+    for (const frame of [...others, ...more, long]) assert.equal(textOf(frame), undefined, frame);
   });
 });

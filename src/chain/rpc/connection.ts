@@ -124,11 +124,10 @@ export class Connection {
   }
 
   /** The present session, or the next one. Throws chain-unreachable after `patienceMs`, aborted, chain-stopped. */
-  async session({ signal, patienceMs = this.options.timeoutMs }: PatientOptions = {}): Promise<Session> {
-    throwIfAborted(signal);
-    throwIfAborted(this.stopped);
-    const present = this.#newest;
-    if (present?.socket.isOpen === true) return present;
+  async session(options: PatientOptions = {}): Promise<Session> {
+    const { signal, patienceMs = this.options.timeoutMs } = options;
+    const present = this.#usable(options);
+    if (present !== undefined) return present;
     return new Promise((resolve, reject) => {
       const done = (): void => {
         clearTimeout(timer);
@@ -164,6 +163,13 @@ export class Connection {
     });
   }
 
+  /** The session there is. Throws aborted, chain-stopped. */
+  #usable({ signal }: PatientOptions): Session | undefined {
+    throwIfAborted(signal);
+    throwIfAborted(this.stopped);
+    return this.#newest?.socket.isOpen === true ? this.#newest : undefined;
+  }
+
   /**
    * For requests that may be made twice: goes on with the next connection where one breaks, and asks again where the node
    * is busy. Throws RpcError as the node answered it, chain-unreachable, aborted, chain-stopped.
@@ -173,11 +179,11 @@ export class Connection {
   }
 
   /** As {@link request}, and who answered. */
-  async ask(method: string, params: readonly unknown[] = [], options: PatientOptions = {}): Promise<Answer> {
-    return this.#anew(method, options, async (socket) => ({
-      result: await socket.request(method, params, options),
-      url: socket.url,
-    }));
+  ask(method: string, params: readonly unknown[] = [], options: PatientOptions = {}): Promise<Answer> {
+    return this.#anew(method, options, (socket) => {
+      const { url } = socket;
+      return socket.request(method, params, options).then((result) => ({ result, url }));
+    });
   }
 
   /**
@@ -203,7 +209,7 @@ export class Connection {
     let oversized = 0;
     let refusals = 0;
     for (let attempt = 0; attempt < attempts || options.patienceMs === Infinity; attempt++) {
-      const session = await this.session(options);
+      const session = this.#usable(options) ?? (await this.session(options));
       const { socket } = session;
       try {
         return await work(socket);

@@ -52,6 +52,7 @@ export class RpcBatch {
   }
 }
 
-function callText(id: number, method: string, params: readonly unknown[]): string {
+/** A request as it is sent. */
+export function callText(id: number, method: string, params: readonly unknown[]): string {
   return `{"jsonrpc":"2.0","id":${id},"method":"${method}","params":${JSON.stringify(params)}}`;
 }

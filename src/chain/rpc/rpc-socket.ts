@@ -1,6 +1,7 @@
-import { abortable, aborted, onAbort, throwIfAborted } from '../abort.ts';
+import { aborted, onAbort, throwIfAborted } from '../abort.ts';
 import { BatchRefused, ConnectionLost, RpcError } from './rpc-error.ts';
-import { RpcBatch, type RpcCall } from './rpc-batch.ts';
+import { resultText } from './result-text.ts';
+import { callText, RpcBatch, type RpcCall } from './rpc-batch.ts';
 import { skimJson, withStrings } from './skim-json.ts';
 import { createWebSocket, type PlainSocket } from './web-socket.ts';
 
@@ -19,6 +20,11 @@ export interface RequestOptions {
   readonly timeoutMs?: number;
   /** Long strings of the answer may come as `RawText`, as far as the platform allows. Default false. */
   readonly isRaw?: boolean;
+  /**
+   * Makes the answer of the text of the result (UTF-8), where frames come as bytes: what is long is not made into strings
+   * first. undefined where the text is not as it expects; then the answer is what JSON gives. Must not throw.
+   */
+  readonly fromText?: ((result: Uint8Array) => unknown) | undefined;
 }
 
 type Listener = (value: unknown) => void;
@@ -27,8 +33,11 @@ interface Pending {
   readonly method: string;
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: Error) => void;
-  readonly timer: ReturnType<typeof setTimeout> | undefined;
+  readonly timeoutMs: number;
+  /** When the socket counts as dead without an answer, ms of the process. */
+  readonly dueAt: number;
   readonly isRaw: boolean;
+  readonly fromText: RequestOptions['fromText'];
   /** Set for subscriptions: called before any notification of theirs. */
   readonly onResult: ((result: unknown) => void) | undefined;
 }
@@ -60,9 +69,13 @@ export class RpcSocket {
   readonly #pending = new Map<number, Pending>();
   /** Under way, oldest first. */
   readonly #batches: RpcBatch[] = [];
-  readonly #listeners = new Map<string, Listener>();
+  /** By the id of their subscription. */
+  readonly #listeners = new Map<unknown, Listener>();
   #queue: Queued[] = [];
-  #early: { readonly key: string; readonly value: unknown }[] = [];
+  #early: { readonly key: unknown; readonly value: unknown }[] = [];
+  /** Looks for requests that are overdue. One for all: most are answered long before. */
+  #watchdog: ReturnType<typeof setTimeout> | undefined;
+  #watchdogAt = Infinity;
   #nextId = 1;
   /** Requests under way whose answers may be raw. */
   #rawUnderWay = 0;
@@ -157,18 +170,18 @@ export class RpcSocket {
     onValue: Listener,
     options: RequestOptions = {},
   ): Promise<() => void> {
-    let key = '';
+    let key: unknown;
     let ended = false;
     const end = (): void => {
       if (ended) return;
       ended = true;
-      if (key === '') return;
+      if (key === undefined) return;
       this.#listeners.delete(key);
-      if (this.isOpen) this.request(methods.unsubscribe, [JSON.parse(key)]).catch(() => undefined);
+      if (this.isOpen) this.request(methods.unsubscribe, [key]).catch(() => undefined);
     };
     try {
       await this.#call(methods.subscribe, params, options, (id) => {
-        key = JSON.stringify(id);
+        key = id;
         if (ended) {
           // Given up before it was answered.
           this.request(methods.unsubscribe, [id]).catch(() => undefined);
@@ -194,14 +207,15 @@ export class RpcSocket {
   #call(
     method: string,
     params: readonly unknown[],
-    { signal, timeoutMs = requestTimeoutMs, isRaw = false }: RequestOptions,
+    { signal, timeoutMs = requestTimeoutMs, isRaw = false, fromText }: RequestOptions,
     onResult: ((result: unknown) => void) | undefined,
   ): Promise<unknown> {
     return this.#inTurn(signal, (resolve, reject) => {
       const id = this.#nextId++;
       if (isRaw) this.#rawUnderWay += 1;
-      this.#pending.set(id, { method, resolve, reject, onResult, isRaw, timer: this.#deadline(method, timeoutMs) });
-      this.#socket.send(JSON.stringify({ jsonrpc: '2.0', id, method, params }));
+      const dueAt = this.#due(timeoutMs);
+      this.#pending.set(id, { method, resolve, reject, onResult, isRaw, fromText, timeoutMs, dueAt });
+      this.#socket.send(callText(id, method, params));
     });
   }
 
@@ -211,11 +225,23 @@ export class RpcSocket {
     send: (resolve: (answer: T) => void, reject: (error: Error) => void) => void,
   ): Promise<T> {
     if (this.#lost !== undefined) return Promise.reject(this.#lost);
-    const answer = new Promise<T>((resolve, reject) => {
-      this.#queue.push({ signal, reject, send: () => send(resolve, reject) });
+    return new Promise<T>((resolve, reject) => {
+      if (signal?.aborted === true) {
+        reject(aborted(signal));
+        return;
+      }
+      const off = signal && onAbort(signal, () => reject(aborted(signal)));
+      const answered = (answer: T): void => {
+        off?.();
+        resolve(answer);
+      };
+      const failed = (error: Error): void => {
+        off?.();
+        reject(error);
+      };
+      this.#queue.push({ signal, reject: failed, send: () => send(answered, failed) });
+      this.#pump();
     });
-    this.#pump();
-    return abortable(answer, signal);
   }
 
   /** Sends what waits as far as the window allows. */
@@ -234,7 +260,36 @@ export class RpcSocket {
     }, timeoutMs);
   }
 
+  /** When a request that is sent now is overdue. */
+  #due(timeoutMs: number): number {
+    const dueAt = performance.now() + timeoutMs;
+    if (dueAt < this.#watchdogAt) this.#watch(dueAt);
+    return dueAt;
+  }
+
+  #watch(at: number): void {
+    clearTimeout(this.#watchdog);
+    this.#watchdogAt = at;
+    this.#watchdog = setTimeout(() => this.#endIfOverdue(), Math.max(0, at - performance.now()));
+  }
+
+  #endIfOverdue(): void {
+    this.#watchdogAt = Infinity;
+    const now = performance.now();
+    let next = Infinity;
+    for (const { method, timeoutMs, dueAt } of this.#pending.values()) {
+      // A timer may fire a little early.
+      if (dueAt <= now + 1) {
+        this.#end(`no answer to ${method} within ${timeoutMs} ms`);
+        return;
+      }
+      next = Math.min(next, dueAt);
+    }
+    if (next < Infinity) this.#watch(next);
+  }
+
   #receive(frame: string | Uint8Array): void {
+    if (typeof frame !== 'string' && this.#answerFromText(frame)) return;
     const skimmed = this.#rawUnderWay > 0 && typeof frame !== 'string' ? skimJson(frame) : undefined;
     let parsed: unknown;
     try {
@@ -249,6 +304,16 @@ export class RpcSocket {
     }
   }
 
+  /** Whether it is an answer to a request that reads the text of its result, and did. */
+  #answerFromText(frame: Uint8Array): boolean {
+    const found = resultText(frame);
+    const fromText = found && this.#pending.get(found.id)?.fromText;
+    if (found === undefined || fromText === undefined) return false;
+    const result = fromText(found.result);
+    if (result !== undefined) this.#answer(found.id, { result }, false);
+    return result !== undefined;
+  }
+
   /** `isSkimmed`: there may be raw texts in it. */
   #take(told: Message, isSkimmed: boolean): void {
     if (told.id !== undefined && told.id !== null) {
@@ -261,7 +326,7 @@ export class RpcSocket {
       for (const batch of this.#batches)
         batch.fail(new BatchRefused(message.error.code ?? 0, message.error.message ?? 'unknown error'));
     else if (message.params?.subscription !== undefined)
-      this.#notify(JSON.stringify(message.params.subscription), message.params.result);
+      this.#notify(message.params.subscription, message.params.result);
   }
 
   #answer(id: number, told: Message, isSkimmed: boolean): void {
@@ -279,7 +344,6 @@ export class RpcSocket {
     if (pending === undefined) return;
     this.#pending.delete(id);
     if (pending.isRaw) this.#rawUnderWay -= 1;
-    clearTimeout(pending.timer);
     this.#pump();
     if (error !== undefined && error !== null) {
       pending.reject(asRpcError(pending.method, error, this.url));
@@ -294,7 +358,7 @@ export class RpcSocket {
     return undefined;
   }
 
-  #notify(key: string, value: unknown): void {
+  #notify(key: unknown, value: unknown): void {
     const listener = this.#listeners.get(key);
     if (listener !== undefined) listener(value);
     else if (this.#early.push({ key, value }) > maxEarlyNotifications) this.#early.shift();
@@ -304,10 +368,8 @@ export class RpcSocket {
     if (this.#lost !== undefined) return;
     const lost = new ConnectionLost(this.url, reason, isOversize);
     this.#lost = lost;
-    for (const { reject, timer } of this.#pending.values()) {
-      clearTimeout(timer);
-      reject(lost);
-    }
+    clearTimeout(this.#watchdog);
+    for (const { reject } of this.#pending.values()) reject(lost);
     for (const { reject } of this.#queue) reject(new ConnectionLost(this.url, reason));
     this.#pending.clear();
     this.#queue = [];
@@ -330,7 +392,11 @@ function textOfFrame({ buffer, byteOffset, length }: Uint8Array): string {
 function isMessage(value: unknown): value is Message {
   if (typeof value !== 'object' || value === null) return false;
   const { params, error } = value as { readonly params?: unknown; readonly error?: unknown };
-  return [params, error].every((part) => part === undefined || part === null || typeof part === 'object');
+  return isPart(params) && isPart(error);
+}
+
+function isPart(value: unknown): boolean {
+  return value === undefined || typeof value === 'object';
 }
 
 /** In the words of `ws`; browsers say nothing. */

@@ -88,8 +88,10 @@ export class BlockReader {
 
   async #ask({ method, params, block }: BlockRequest, options: PatientOptions, isFound: boolean): Promise<Answer> {
     for (let attempt = 0; ; attempt++) {
-      const elsewhere = await this.#askWhoOffersIt(method, params, options);
-      if (elsewhere !== undefined) return elsewhere;
+      if (this.#isLacking(method)) {
+        const elsewhere = await this.#others.request(method, params, options);
+        if (elsewhere !== undefined) return elsewhere;
+      }
       let reason = 'the node has no such block';
       let cause: RpcError | undefined;
       try {
@@ -149,11 +151,11 @@ export class BlockReader {
     }
   }
 
-  /** undefined where the present endpoint may offer the method. */
-  async #askWhoOffersIt(method: string, params: readonly unknown[], options: PatientOptions) {
+  /** Whether the present endpoint does not offer the method. */
+  #isLacking(method: string): boolean {
+    if (this.#lacking.size === 0) return false;
     const url = this.#connection.present?.url;
-    if (url === undefined || this.#lacking.get(url)?.has(method) !== true) return undefined;
-    return this.#others.request(method, params, options);
+    return url !== undefined && this.#lacking.get(url)?.has(method) === true;
   }
 
   #noteLacking({ url, method }: RpcError): void {

@@ -2,16 +2,18 @@ import { fromHex, type Hex } from '../../codec/index.ts';
 import { isRelayError, RelayError } from '../../errors/index.ts';
 import type { Head } from '../chain.ts';
 import type { Connection } from '../rpc/connection.ts';
+import { standsAt } from '../rpc/result-text.ts';
 import { saysUnavailable } from '../rpc/rpc-error.ts';
 import { inWindow } from '../storage/in-window.ts';
 import type { BlockReader } from '../storage/block-reader.ts';
 import { OversizedAnswer } from '../storage/oversized-answer.ts';
 import { lookUp } from './look-up.ts';
-import { loadHash256, ProofNodes } from './proof-nodes.ts';
+import { loadHash256, ProofNodes, type Proof } from './proof-nodes.ts';
+import { HashedNodes, type ProofsModule } from './proofs-module.ts';
 import type { Done, Missing } from './walk-map.ts';
 
-/** Keys whose proofs are asked for at once. */
-const keysAtOnce = 1_000;
+/** Keys whose proofs are asked for at once: somewhat more than a page of keys, with the end of the page before it. */
+const keysAtOnce = 1_024;
 /** Requests under way at once: more make a node slower (pitfalls.md). */
 const requestsInFlight = 4;
 const method = 'state_getReadProof';
@@ -29,6 +31,7 @@ export type ProvenBlock = Pick<Head, 'number' | 'hash' | 'stateRoot'>;
 export class ProofReader {
   readonly #connection: Connection;
   readonly #reader: BlockReader;
+  #hash: ProofsModule | undefined;
 
   constructor(connection: Connection, reader: BlockReader) {
     this.#connection = connection;
@@ -41,12 +44,11 @@ export class ProofReader {
    */
   async prove<T>(block: ProvenBlock, keys: readonly string[], work: Work<T>, signal?: AbortSignal): Promise<T> {
     const root = fromHex(block.stateRoot);
-    const nodes = new ProofNodes(await loadHash256());
+    const nodes = new ProofNodes((this.#hash ??= await loadHash256()));
     /** Who answered for a key, last. */
     const answered = new Map<string, string>();
     for (let wanted = keys; ;) {
-      const parts: { readonly url: string; readonly window: readonly string[] }[] = [];
-      for await (const part of this.#fetch(wanted, block.hash, nodes, signal)) parts.push(part);
+      const parts = await this.#fetch(wanted, block.hash, nodes, signal);
       const result = work(nodes, root);
       if ('done' in result) return result.done;
       for (const { url, window } of parts) for (const key of window) answered.set(key, url);
@@ -81,35 +83,53 @@ export class ProofReader {
     return this.prove(block, digits, work, signal);
   }
 
-  /** Puts the proofs of keys to the nodes; tells who gave which. */
-  async *#fetch(
+  /** Puts the proofs of keys to the nodes; tells who gave which. What is no proof is asked for again, of another node. */
+  async #fetch(
     keys: readonly string[],
     block: Hex,
     nodes: ProofNodes,
     signal: AbortSignal | undefined,
-  ): AsyncGenerator<{ readonly url: string; readonly window: readonly string[] }> {
+  ): Promise<readonly ProvenWindow[]> {
+    const proven: ProvenWindow[] = [];
+    const put = async (parts: readonly ProofPart[]): Promise<void> => {
+      for (const part of parts)
+        if (this.#isPut(part, block, nodes)) proven.push(part);
+        else proven.push(...(await this.#fetch(part.window, block, nodes, signal)));
+    };
+    const read = (window: readonly string[]): Promise<ProofPart[]> => this.#window(window, block, nodes.hash, signal);
+    if (keys.length <= keysAtOnce) {
+      await put(await read(keys));
+      return proven;
+    }
     const windows: (readonly string[])[] = [];
     for (let start = 0; start < keys.length; start += keysAtOnce) windows.push(keys.slice(start, start + keysAtOnce));
-    const read = (window: readonly string[]) => this.#window(window, block, signal);
-    for await (const parts of inWindow(windows, requestsInFlight, read))
-      for (const { proof, url, window } of parts) {
-        try {
-          nodes.add(proof);
-        } catch (error) {
-          if (!isRelayError(error, 'bad-proof')) throw error;
-          this.blame(url, block, String(error.details?.['reason']));
-          yield* this.#fetch(window, block, nodes, signal);
-          continue;
-        }
-        yield { url, window };
-      }
+    for await (const parts of inWindow(windows, requestsInFlight, read)) await put(parts);
+    return proven;
   }
 
-  async #window(keys: readonly string[], block: Hex, signal: AbortSignal | undefined): Promise<ProofPart[]> {
+  /** False where the part is no proof: then who gave it is left. */
+  #isPut({ proof, url }: ProofPart, block: Hex, nodes: ProofNodes): boolean {
+    try {
+      nodes.add(proof);
+      return true;
+    } catch (error) {
+      if (!isRelayError(error, 'bad-proof')) throw error;
+      this.blame(url, block, String(error.details?.['reason']));
+      return false;
+    }
+  }
+
+  async #window(
+    keys: readonly string[],
+    block: Hex,
+    hash: ProofsModule,
+    signal: AbortSignal | undefined,
+  ): Promise<ProofPart[]> {
     const request = { method, params: [keys.map(wholeBytes), block], block };
+    const fromText = (text: Uint8Array): HashedNodes | undefined => nodesIn(text, hash);
     try {
       for (;;) {
-        const { result, url } = await this.#reader.ask(request, { signal });
+        const { result, url } = await this.#reader.ask(request, { signal, fromText });
         const proof = proofIn(result);
         if (proof !== undefined) return [{ proof, url, window: keys }];
         this.blame(url, block, 'its proof is no list');
@@ -118,22 +138,43 @@ export class ProofReader {
       if (error instanceof OversizedAnswer && keys.length > 1) {
         const half = keys.length >> 1;
         const parts = [keys.slice(0, half), keys.slice(half)];
-        return (await Promise.all(parts.map((part) => this.#window(part, block, signal)))).flat();
+        return (await Promise.all(parts.map((part) => this.#window(part, block, hash, signal)))).flat();
       }
       throw isUnavailable(error) ? withoutProofs(error) : error;
     }
   }
 }
 
-interface ProofPart {
-  readonly proof: readonly unknown[];
+/** Keys whose proof is there. */
+interface ProvenWindow {
   /** Who answered. */
   readonly url: string;
   readonly window: readonly string[];
 }
 
+interface ProofPart extends ProvenWindow {
+  readonly proof: Proof;
+}
+
+const ascii = new TextEncoder();
+const beforeHash = ascii.encode('{"at":"0x');
+const beforeList = ascii.encode('","proof":');
+const end = ascii.encode('}');
+const hashDigits = 64;
+const listAt = beforeHash.length + hashDigits + beforeList.length;
+
+/** Of an answer to `state_getReadProof` in the words of Substrate nodes; undefined for any other, which JSON may read. */
+function nodesIn(result: Uint8Array, hash: ProofsModule): HashedNodes | undefined {
+  const isUsual =
+    standsAt(result, 0, beforeHash) &&
+    standsAt(result, listAt - beforeList.length, beforeList) &&
+    standsAt(result, result.length - end.length, end);
+  return isUsual ? hash.nodesIn(result.subarray(listAt, -end.length)) : undefined;
+}
+
 /** The list in an answer to `state_getReadProof`. */
-export function proofIn(result: unknown): readonly unknown[] | undefined {
+export function proofIn(result: unknown): Proof | undefined {
+  if (result instanceof HashedNodes) return result;
   const proof = typeof result === 'object' && result !== null && 'proof' in result ? result.proof : undefined;
   return Array.isArray(proof) ? (proof as unknown[]) : undefined;
 }
