@@ -249,16 +249,18 @@ export class WorkerFollower {
 
   /** Verified before, so that all of a block is put at once without holding the event loop. */
   async #apply(at: At, { workers, accept }: Differences): Promise<void> {
+    const prepared = workers.length === 0 ? [] : await this.#prepare(workers);
     const { table } = this.#parts;
-    const prepared = await this.#prepare(workers);
     for (const { id, row, resolved } of prepared) {
       if (row === undefined) table.delete(id);
       else table.set(row, resolved);
     }
     accept();
     this.#advance(at);
-    this.#steps.note(prepared.map(({ id, before }) => [id, before]));
-    this.#emit(prepared.flatMap(({ changes }) => changes));
+    if (prepared.length > 0) {
+      this.#steps.note(prepared.map(({ id, before }) => [id, before]));
+      this.#emit(prepared.flatMap(({ changes }) => changes));
+    }
     this.#at$.next(at);
   }
 

@@ -1,5 +1,5 @@
 import { blake2b } from '@noble/hashes/blake2.js';
-import { concatBytes, fromHex, toHex, Writer, type Hex } from '../../codec/index.ts';
+import { fromHex, toHex, Writer, type Hex } from '../../codec/index.ts';
 import type { BlockNumber, Head } from '../chain.ts';
 import type { Hash256 } from '../trie/proof-nodes.ts';
 import { expectArray, expectBytes, expectHash, expectNumber, expectObject } from '../rpc/expect.ts';
@@ -13,6 +13,10 @@ export interface Header {
   /** SCALE of each digest item. */
   readonly digest: readonly Hex[];
 }
+
+const hashLength = 32;
+/** Bytes of a compact number, at most. */
+const longestCompact = 4;
 
 /** Above it a number takes another form in SCALE; at a block a second that is 34 years away. */
 const maxNumber = 2 ** 30 - 1;
@@ -38,13 +42,17 @@ const portableHash: Hash256 = { binary: (bytes) => blake2b(bytes, { dkLen: 32 })
 
 /** blake2_256 of the SCALE encoding: what Substrate chains with its default header use. */
 export function hashHeader(header: Header, hash: Hash256 = portableHash): Hex {
-  const writer = new Writer()
-    .raw(fromHex(header.parentHash))
+  const { parentHash, stateRoot, extrinsicsRoot, digest } = header;
+  let length = 3 * hashLength + 2 * longestCompact;
+  for (const item of digest) length += (item.length - 2) / 2;
+  const writer = new Writer(length)
+    .raw(fromHex(parentHash))
     .compactLength(header.number)
-    .raw(fromHex(header.stateRoot))
-    .raw(fromHex(header.extrinsicsRoot))
-    .compactLength(header.digest.length);
-  return toHex(hash.binary(concatBytes(writer.finish(), ...header.digest.map((item) => fromHex(item)))));
+    .raw(fromHex(stateRoot))
+    .raw(fromHex(extrinsicsRoot))
+    .compactLength(digest.length);
+  for (const item of digest) writer.raw(fromHex(item));
+  return toHex(hash.binary(writer.finish()));
 }
 
 /** Gives headers their hashes. The genesis of some local dev chains does not have that of its header. */

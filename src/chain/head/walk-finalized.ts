@@ -39,7 +39,9 @@ export async function* walkFinalized(
     );
     try {
       const target = await trusted(value.head, wanted ?? 0, !hasBegun);
-      for await (const head of linked(headers, wanted ?? target.number, target, signal)) {
+      const first = wanted ?? target.number;
+      const between = first < target.number ? linked(headers, first, target, signal) : [target];
+      for await (const head of between) {
         if (last !== undefined) checkLink(last, head);
         last = head;
         next = head.number + 1;
@@ -55,15 +57,14 @@ export async function* walkFinalized(
   }
 }
 
-/** From number `from` up to `target`, whose header is known. */
+/** From number `from` up to `target`, a later one, whose header is known. */
 async function* linked(
   headers: HeaderChain,
   from: BlockNumber,
   target: Head,
   signal: AbortSignal,
 ): AsyncGenerator<Head> {
-  if (from < target.number)
-    for await (const segment of headers.segments(from, { number: target.number - 1, hash: target.parentHash }, signal))
-      yield* segment.heads();
+  for await (const segment of headers.segments(from, { number: target.number - 1, hash: target.parentHash }, signal))
+    yield* segment.heads();
   yield target;
 }

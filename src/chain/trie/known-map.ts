@@ -1,4 +1,4 @@
-import { equalBytes } from '../../codec/index.ts';
+import { concatBytes, equalBytes } from '../../codec/index.ts';
 import { digitOf } from './trie-node.ts';
 
 /** Subtrees of at most so many entries are known by their hash alone: what changes in one is read again as a whole. */
@@ -37,19 +37,17 @@ export function knownChild(branch: KnownBranch, nibble: number): { hash: Uint8Ar
   return { hash: branch.hashes.subarray(at, at + 32), count: branch.counts[nibble] ?? 0 };
 }
 
-/** As seen now. `children` are hashes by nibble. */
-export function knownBranch(
-  end: string,
-  children: readonly (Uint8Array | undefined)[],
-  counts: Uint32Array,
-): KnownBranch {
-  const present = children.filter((child) => child !== undefined);
-  const hashes = new Uint8Array(32 * present.length);
-  present.forEach((hash, i) => {
-    hashes.set(hash, 32 * i);
-  });
-  const bitmap = children.reduce((bits, child, nibble) => (child === undefined ? bits : bits | (1 << nibble)), 0);
-  return { end, bitmap, hashes, counts };
+/** A branch with only those of its children that are to be kept. */
+export function withChildren(branch: KnownBranch, isKept: (nibble: number) => boolean): KnownBranch {
+  const kept: Uint8Array[] = [];
+  let bitmap = 0;
+  for (let nibble = 0; nibble < 16; nibble++) {
+    const child = isKept(nibble) ? knownChild(branch, nibble) : undefined;
+    if (child === undefined) continue;
+    kept.push(child.hash);
+    bitmap |= 1 << nibble;
+  }
+  return { ...branch, bitmap, hashes: concatBytes(...kept) };
 }
 
 export function sameHash(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {

@@ -1,13 +1,13 @@
-import { slotOf, type KnownMap } from './known-map.ts';
+import { slotOf, withChildren, type KnownBranch, type KnownMap } from './known-map.ts';
 import type { Subtree } from './look-up.ts';
 import type { ProofNodes } from './proof-nodes.ts';
-import { large, MapWalk, type Built, type ChangedPart, type Done, type KeyRange, type Missing } from './walk-map.ts';
+import { large, MapWalk, type ChangedPart, type Done, type KeyRange, type Missing } from './walk-map.ts';
 
 /** The entries of a range of keys, and the branches seen on the way. */
 export interface RangeRead {
   readonly entries: ChangedPart['entries'];
   readonly rootHash: Uint8Array | undefined;
-  readonly built: ReadonlyMap<string, Built>;
+  readonly built: ReadonlyMap<string, KnownBranch>;
 }
 
 /**
@@ -23,7 +23,7 @@ export function readEntries(
   if (subtree === undefined) return { done: { entries: [], rootHash: undefined, built: new Map() } };
   const walk = new MapWalk(nodes, prefix, range);
   const entries: [string, Uint8Array][] = [];
-  walk.visit('', subtree, entries);
+  walk.visit(subtree, entries);
   if (walk.missing.length > 0) return { missing: walk.missing };
   return { done: { entries, rootHash: walk.hashOf(subtree.merkleValue), built: walk.built } };
 }
@@ -31,7 +31,7 @@ export function readEntries(
 /** What is known of a map while it is read range by range, in order. */
 export class MapReading {
   readonly #prefix: string;
-  readonly #built = new Map<string, Built>();
+  readonly #built = new Map<string, KnownBranch>();
   #root: Uint8Array | undefined;
   #count = 0;
 
@@ -60,11 +60,12 @@ export class MapReading {
    */
   breakOff(upTo: string): KnownMap {
     const isRead = (path: string): boolean => path < upTo.slice(0, path.length);
-    const read = new Map<string, Built>();
-    for (const [slot, { end, children, counts }] of this.#built) {
-      const kept = children.map((child, nibble) => (isRead(this.#prefix + slotOf(end, nibble)) ? child : undefined));
-      read.set(slot, { end, children: kept, counts });
-    }
+    const read = new Map<string, KnownBranch>();
+    for (const [slot, branch] of this.#built)
+      read.set(
+        slot,
+        withChildren(branch, (nibble) => isRead(this.#prefix + slotOf(branch.end, nibble))),
+      );
     return { rootHash: undefined, count: this.#count, branches: new Map(large(read)), unreadAfter: upTo };
   }
 }

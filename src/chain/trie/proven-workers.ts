@@ -67,11 +67,18 @@ export function createProvenWorkers(parts: ProvenWorkersParts): ProvenWorkers {
     return pages;
   };
 
-  const stateAt = async (head: Head, workers: KnownMap, endpoints: KnownMap, signal?: AbortSignal) => {
-    const pages = [
-      ...(await unread(head, workersPrefix, workers, signal)),
-      ...(await unread(head, endpointsPrefix, endpoints, signal)),
-    ];
+  const unreadOf = async (head: Head, { workers, endpoints }: WorkersMark, signal?: AbortSignal) => [
+    ...(await unread(head, workersPrefix, workers, signal)),
+    ...(await unread(head, endpointsPrefix, endpoints, signal)),
+  ];
+
+  /** `pages`: keys that are looked at too, and have to be there. */
+  const stateAt = (
+    head: Head,
+    { workers, endpoints }: WorkersMark,
+    pages: readonly KeyPage[],
+    signal?: AbortSignal,
+  ): Promise<ProvenBlockState> => {
     const listed = pages.flatMap(({ keys }) => keys.map(digitsOf));
     const work: Work<ProvenBlockState> = (nodes, root) => {
       const workerChanges = changesOf(nodes, root, workersPrefix, workers);
@@ -113,7 +120,8 @@ export function createProvenWorkers(parts: ProvenWorkersParts): ProvenWorkers {
   };
 
   const changes: ProvenWorkers['changes'] = async (mark, head, known, signal) => {
-    const state = await stateAt(head, mark.workers, mark.endpoints, signal);
+    const isRead = mark.workers.unreadAfter === undefined && mark.endpoints.unreadAfter === undefined;
+    const state = await stateAt(head, mark, isRead ? [] : await unreadOf(head, mark, signal), signal);
     const gatekeepers = decoded(head, 'PhalaRegistry.Gatekeeper', () => readIds(state.gatekeeper));
     const maps = { workers: state.workers.map, endpoints: state.endpoints.map };
     const infos = new Map<Hex, WorkerEssentials | undefined>();

@@ -12,8 +12,9 @@ export class TrieNode {
   readonly isValueHashed: boolean;
   readonly isBranch: boolean;
   /** A bit for each child there is. */
-  readonly #bitmap: number;
-  readonly #childrenAt: number;
+  readonly bitmap: number;
+  /** Where the Merkle values of the children begin: see {@link merkleValueAt}. */
+  readonly childrenAt: number;
 
   /** Of an encoding that is known to be sound. */
   constructor(
@@ -28,21 +29,24 @@ export class TrieNode {
     this.valueEnd = value?.end ?? -1;
     this.isValueHashed = value?.isHashed ?? false;
     this.isBranch = children !== undefined;
-    this.#bitmap = children?.bitmap ?? 0;
-    this.#childrenAt = children?.at ?? 0;
+    this.bitmap = children?.bitmap ?? 0;
+    this.childrenAt = children?.at ?? 0;
   }
 
   get hasValue(): boolean {
     return this.valueStart >= 0;
   }
 
+  hasChild(nibble: number): boolean {
+    return ((this.bitmap >> nibble) & 1) !== 0;
+  }
+
   /** The Merkle value of a child: a hash of 32 bytes, or a shorter node itself. */
   child(nibble: number): Uint8Array | undefined {
-    let found: Uint8Array | undefined;
-    this.eachChild((each, start, end) => {
-      if (each === nibble) found = this.bytes.subarray(start, end);
-    });
-    return found;
+    if (!this.hasChild(nibble)) return undefined;
+    let at = this.childrenAt;
+    for (let each = 0; each < nibble; each++) if (this.hasChild(each)) at = endOfMerkleValue(this.bytes, at);
+    return this.bytes.subarray(merkleValueAt(this.bytes, at), endOfMerkleValue(this.bytes, at));
   }
 
   /** By nibble, 16 of them. */
@@ -54,14 +58,23 @@ export class TrieNode {
 
   /** Where the Merkle values are. */
   eachChild(visit: (nibble: number, start: number, end: number) => void): void {
-    for (let nibble = 0, at = this.#childrenAt; nibble < 16; nibble++) {
-      if (((this.#bitmap >> nibble) & 1) === 0) continue;
-      const start = at + compactBytes(this.bytes, at);
-      const end = start + compactAt(this.bytes, at);
-      visit(nibble, start, end);
+    for (let nibble = 0, at = this.childrenAt; nibble < 16; nibble++) {
+      if (!this.hasChild(nibble)) continue;
+      const end = endOfMerkleValue(this.bytes, at);
+      visit(nibble, merkleValueAt(this.bytes, at), end);
       at = end;
     }
   }
+}
+
+/** Where the Merkle value itself begins, behind its length. */
+export function merkleValueAt(bytes: Uint8Array, at: number): number {
+  return at + compactBytes(bytes, at);
+}
+
+/** Where it ends, and the next one begins. */
+export function endOfMerkleValue(bytes: Uint8Array, at: number): number {
+  return at + compactBytes(bytes, at) + compactAt(bytes, at);
 }
 
 const hashLength = 32;
@@ -93,7 +106,7 @@ function decode(
   form: 'inline' | 'hash' | 'none',
 ): TrieNode {
   // What is read beyond the end is found out when the next place is: at the latest by the last check.
-  const fits = 2 ** lengthBits - 1;
+  const fits = (1 << lengthBits) - 1;
   let at = start + 1;
   let nibbles = (bytes[start] ?? 0) & fits;
   if (nibbles === fits)
@@ -157,6 +170,7 @@ function compactBytes(bytes: Uint8Array, at: number): number {
 }
 
 function digitsOf(bytes: Uint8Array, start: number, end: number, nibbles: number): string {
+  if (nibbles === 0) return '';
   const text = hexDigits(bytes, start, end);
   if (nibbles % 2 === 0) return text;
   if (!text.startsWith('0')) throw malformed('its partial key is not padded with zero');
@@ -170,7 +184,9 @@ export function digitOf(nibble: number): string {
 
 /** The nibble of the hex digit at a place of a path. */
 export function nibbleAt(path: string, at: number): number {
-  return Number.parseInt(path.charAt(at), 16);
+  const code = path.charCodeAt(at);
+  // 0x30: 0 to 9; else a to f.
+  return code < 0x40 ? code - 0x30 : code - 0x57;
 }
 
 function cutOff(): RelayError {

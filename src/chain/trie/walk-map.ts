@@ -1,7 +1,7 @@
 import type { ProofNodes } from './proof-nodes.ts';
 import {
+  bitCount,
   emptyMap,
-  knownBranch,
   knownChild,
   sameHash,
   slotOf,
@@ -10,6 +10,7 @@ import {
   type KnownMap,
 } from './known-map.ts';
 import type { Subtree } from './look-up.ts';
+import { endOfMerkleValue, merkleValueAt, type TrieNode } from './trie-node.ts';
 
 /** A part of a map that is not what it was: these are all its entries now. */
 export interface ChangedPart {
@@ -65,22 +66,17 @@ export function findChanges(
   return { done: { parts: walk.parts, map: { rootHash, count, branches: walk.branchesAfter(known) } } };
 }
 
-/** A branch as it was visited: children as hashes, and how many entries were seen below each. */
-export interface Built {
-  readonly end: string;
-  readonly children: readonly (Uint8Array | undefined)[];
-  readonly counts: Uint32Array;
-}
-
 /** One way through a map, collecting what it passes and what the proof lacks. */
 export class MapWalk {
   readonly parts: ChangedPart[] = [];
   readonly missing: string[] = [];
-  /** Branches visited, by slot. */
-  readonly built = new Map<string, Built>();
+  /** Branches visited, by slot, with how many entries were seen below each child. */
+  readonly built = new Map<string, KnownBranch>();
   readonly #nodes: ProofNodes;
   readonly #prefix: string;
   readonly #range: KeyRange | undefined;
+  /** Counts of the branches that are being visited, by their depth: few branches are remembered. */
+  readonly #counts: Uint32Array[] = [];
 
   constructor(nodes: ProofNodes, prefix: string, range?: KeyRange) {
     this.#nodes = nodes;
@@ -108,7 +104,7 @@ export class MapWalk {
     const old = known.branches.get(slot);
     if (old?.end !== relative || !node.isBranch || node.hasValue) {
       const entries: [string, Uint8Array][] = [];
-      const count = this.visit(slot, { path, merkleValue }, entries);
+      const count = this.visit({ path, merkleValue }, entries);
       this.parts.push({ slot, before: before.count, entries });
       return count;
     }
@@ -123,23 +119,23 @@ export class MapWalk {
         counts[nibble] = this.compare(childSlot, place, earlier ?? { hash: undefined, count: 0 }, known);
       } else if (earlier !== undefined) this.parts.push({ slot: childSlot, before: earlier.count, entries: [] });
     }
-    return this.#build(slot, relative, children, counts);
+    return this.#build(slot, relative, node, counts);
   }
 
   /** Collects all entries below a place, within the range; gives how many. */
-  visit(slot: string, { path, merkleValue }: Subtree, entries: [string, Uint8Array][]): number {
-    return this.#visit(slot, path, merkleValue, 0, merkleValue.length, entries, this.#range === undefined);
+  visit({ path, merkleValue }: Subtree, entries: [string, Uint8Array][]): number {
+    return this.#visit(path, merkleValue, 0, merkleValue.length, entries, this.#range === undefined, 0);
   }
 
   /** `isInside`: the range holds all that is below. */
   #visit(
-    slot: string,
     path: string,
     bytes: Uint8Array,
     start: number,
     stop: number,
     entries: [string, Uint8Array][],
     isInside: boolean,
+    depth: number,
   ): number {
     const node = this.#nodes.nodeAt(bytes, start, stop)?.is;
     if (node === undefined) {
@@ -147,26 +143,33 @@ export class MapWalk {
       return 0;
     }
     const end = path + node.partial;
-    let count = 0;
+    let own = 0;
     if (node.hasValue && (isInside || this.#isInRange(end))) {
       const value = this.#nodes.valueOf(node);
       if (value === undefined) this.missing.push(end);
       else entries.push([end, value]);
-      count += 1;
+      own = 1;
     }
-    if (!node.isBranch) return count;
-    const relative = end.slice(this.#prefix.length);
-    const counts = new Uint32Array(16);
-    node.eachChild((nibble, from, to) => {
+    if (!node.isBranch) return own;
+    const counts = (this.#counts[depth] ??= new Uint32Array(16)).fill(0);
+    let below = 0;
+    let from = node.childrenAt;
+    for (let nibble = 0; nibble < 16; nibble++) {
+      if (!node.hasChild(nibble)) continue;
+      const child = merkleValueAt(node.bytes, from);
+      const to = endOfMerkleValue(node.bytes, from);
+      from = to;
       const childPath = slotOf(end, nibble);
       const isAllInside = isInside || this.#isAllInRange(childPath);
-      if (!isAllInside && !this.#canBeInRange(childPath)) return;
-      counts[nibble] = this.#visit(slotOf(relative, nibble), childPath, node.bytes, from, to, entries, isAllInside);
-    });
+      if (!isAllInside && !this.#canBeInRange(childPath)) continue;
+      const count = this.#visit(childPath, node.bytes, child, to, entries, isAllInside, depth + 1);
+      counts[nibble] = count;
+      below += count;
+    }
     // What is not remembered anyway need not be built: four of five branches.
-    const below = total(counts);
-    if (isInside && below <= smallSubtree) return count + below;
-    return count + this.#build(slot, relative, node.children(), counts);
+    if (!isInside || below > smallSubtree)
+      this.#build(path.slice(this.#prefix.length), end.slice(this.#prefix.length), node, counts.slice());
+    return own + below;
   }
 
   /** Branches to remember after a comparison: those that stand as they were, and those seen anew. */
@@ -179,9 +182,15 @@ export class MapWalk {
     return branches;
   }
 
-  #build(slot: string, end: string, children: readonly (Uint8Array | undefined)[], counts: Uint32Array): number {
-    const hashes = children.map((child) => child && this.hashOf(child));
-    this.built.set(slot, { end, children: hashes, counts });
+  /** Copies what is to be known of a branch: views would keep the whole proof. */
+  #build(slot: string, end: string, node: TrieNode, counts: Uint32Array): number {
+    const hashes = new Uint8Array(32 * bitCount(node.bitmap));
+    let at = 0;
+    node.eachChild((_, start, stop) => {
+      hashes.set(this.hashOf(node.bytes.subarray(start, stop)), at);
+      at += 32;
+    });
+    this.built.set(slot, { end, bitmap: node.bitmap, hashes, counts });
     return total(counts);
   }
 
@@ -213,9 +222,8 @@ export class MapWalk {
 }
 
 /** Those of the branches that are worth remembering. */
-export function* large(built: ReadonlyMap<string, Built>): Iterable<[string, KnownBranch]> {
-  for (const [slot, { end, children, counts }] of built)
-    if (total(counts) > smallSubtree) yield [slot, knownBranch(end, children, counts)];
+export function* large(built: ReadonlyMap<string, KnownBranch>): Iterable<[string, KnownBranch]> {
+  for (const [slot, branch] of built) if (total(branch.counts) > smallSubtree) yield [slot, branch];
 }
 
 function* underneath(branches: ReadonlyMap<string, KnownBranch>, slot: string): Iterable<string> {
@@ -223,5 +231,7 @@ function* underneath(branches: ReadonlyMap<string, KnownBranch>, slot: string): 
 }
 
 function total(counts: Uint32Array): number {
-  return counts.reduce((sum, count) => sum + count, 0);
+  let sum = 0;
+  for (const count of counts) sum += count;
+  return sum;
 }
