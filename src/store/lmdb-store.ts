@@ -62,7 +62,7 @@ class LmdbStore implements TransactionalStore {
           : { start: lower, end: upper }),
         ...(limit === undefined ? {} : { limit }),
       });
-      return Array.from(range, ({ key, value }): Entry => [Uint8Array.from(key), Uint8Array.from(value)]);
+      return Array.from(range, ({ key, value }): Entry => [own(key), own(value)]);
     });
   }
 
@@ -115,5 +115,11 @@ function asBuffer({ buffer, byteOffset, length }: Uint8Array): Buffer {
 }
 
 function copy(value: Buffer | undefined): Uint8Array | undefined {
-  return value === undefined ? undefined : Uint8Array.from(value);
+  return value === undefined ? undefined : own(value);
+}
+
+/** Bytes whose memory nothing else is in: what the library gives is a copy already, for which it may use a Buffer's pool. */
+function own(value: Buffer): Uint8Array {
+  const { buffer, length } = value;
+  return buffer.byteLength === length ? new Uint8Array(buffer) : new Uint8Array(value);
 }

@@ -24,6 +24,11 @@ export class StateSaver {
     this.#everyMs = everyMs;
   }
 
+  /** What stands is what the store has, but for what is new since: writing it again can wait until it is time. */
+  resumed(): void {
+    this.#savedAt = this.#parts.clock.now();
+  }
+
   /** As it stands now, once it is time, or `always`. Only between two blocks. */
   async save(always = false): Promise<void> {
     const { store, follower, clock, logger } = this.#parts;

@@ -72,8 +72,10 @@ export function watchWorkerState(chain: Chain, options: WatchOptions = {}): Work
     const begin = async (head: Head): Promise<void> => {
       const earlier = stored;
       stored = undefined; // where it does not work out, all is read
-      if (earlier !== undefined && follower.canResume(earlier)) await follower.resume(earlier, head, newer, signal);
-      else await follower.snapshot(head, newer, signal);
+      if (earlier !== undefined && follower.canResume(earlier)) {
+        await follower.resume(earlier, head, newer, signal);
+        saver?.resumed();
+      } else await follower.snapshot(head, newer, signal);
       isReady = true;
       ready.resolve();
       follower.verifyAll(signal).then(verified.resolve, fail);

@@ -80,7 +80,12 @@ export class WorkerTable {
   /** Verifies the records where that was not done yet. */
   resolved(id: Hex): ResolvedWorker | undefined {
     const row = this.row(id);
-    return row && this.resolvedRow(row);
+    if (row === undefined) return undefined;
+    const known = this.#resolved.get(id);
+    if (known !== undefined) return known;
+    const [resolved] = this.preview([row]);
+    if (resolved !== undefined) this.#accept(id, resolved);
+    return resolved;
   }
 
   /** As {@link resolved}, of a row that stands or stood in the table. */

@@ -121,6 +121,23 @@ describe('WorkerState in its store', () => {
     assert.equal(disk.commits, 3);
   });
 
+  it('is not written right after it was read, but when that is due', async () => {
+    const disk = new Disk();
+    const first = new Run(disk);
+    await first.block(1, [put(1, 10)]);
+    await first.saver.save(true);
+    const again = new Run(disk);
+    await again.load();
+    again.saver.resumed();
+    await again.block(2, [put(2, 10)]);
+    await again.saver.save();
+    assert.equal(disk.commits, 1);
+    again.clock.advance(everyMs);
+    await again.saver.save();
+    assert.equal(disk.commits, 2);
+    assert.equal(await new Run(disk).load(), 2);
+  });
+
   it('goes on where the disk is full, says so, and is written as a whole once there is room', async () => {
     const disk = new Disk();
     const run = new Run(disk);

@@ -1,5 +1,4 @@
-import { compareBytes } from '../../codec/index.ts';
-import { idBytesOf, isPlainAt, endpointsAt, type WorkerRow } from '../../chain/index.ts';
+import { isPlainAt, endpointsAt, type WorkerRow } from '../../chain/index.ts';
 
 const u32 = 4;
 const none = new Uint8Array(0);
@@ -80,10 +79,21 @@ export class RowPage {
     }
   }
 
+  /** Compares in place: views of all that are looked at would take longer than the rest of a look-up. */
   find(id: Uint8Array): WorkerRow | undefined {
-    const index = firstNotBefore(this.length, (i) => compareBytes(idBytesOf(this.row(i)), id));
-    const row = index < this.length ? this.row(index) : undefined;
-    return row !== undefined && compareBytes(idBytesOf(row), id) === 0 ? row : undefined;
+    const { length } = this;
+    const first = u32 * (1 + length);
+    let low = 0;
+    let high = length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const start = middle === 0 ? first : first + this.#view.getUint32(u32 * middle, true);
+      const order = compareAt(this.bytes, start, id);
+      if (order === 0) return this.row(middle);
+      if (order < 0) low = middle + 1;
+      else high = middle;
+    }
+    return undefined;
   }
 
   *rows(): Generator<WorkerRow> {
@@ -92,14 +102,12 @@ export class RowPage {
   }
 }
 
-/** Binary search: the first place where `compare` is not negative. */
-export function firstNotBefore(length: number, compare: (index: number) => number): number {
-  let low = 0;
-  let high = length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (compare(middle) < 0) low = middle + 1;
-    else high = middle;
+/** As compareBytes, of the bytes from a place on that are as many as those of the id. */
+function compareAt(bytes: Uint8Array, start: number, id: Uint8Array): number {
+  const { length } = id;
+  for (let i = 0; i < length; i++) {
+    const difference = (bytes[start + i] ?? 0) - (id[i] ?? 0);
+    if (difference !== 0) return difference;
   }
-  return low;
+  return 0;
 }

@@ -1,5 +1,5 @@
 import { compareBytes, fromHex, type Hex } from '../../codec/index.ts';
-import { firstNotBefore, RowPage } from './row-page.ts';
+import { RowPage } from './row-page.ts';
 import { idBytesOf, type WorkerRow } from '../../chain/index.ts';
 
 /** A page is closed by the row with which it reaches this many bytes. */
@@ -74,8 +74,14 @@ export class RowPages {
   /** Of the page where an id belongs. */
   #indexOf(id: Uint8Array): number {
     const { pages } = this;
-    const after = firstNotBefore(pages.length, (i) => (compareBytes(pages[i]?.from ?? id, id) > 0 ? 0 : -1));
-    return Math.max(0, after - 1);
+    let low = 0;
+    let high = pages.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (compareBytes(pages[middle]?.from ?? id, id) > 0) high = middle;
+      else low = middle + 1;
+    }
+    return Math.max(0, low - 1);
   }
 }
 
