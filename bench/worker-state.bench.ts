@@ -14,6 +14,7 @@ const rounds = 5;
 /** Of what takes seconds: `entries()` some 10 s of CPU, and every signature of 50 000 verified. */
 const slowRounds = 2;
 const quietBlocks = 200;
+const runInBlocks = 800;
 const busyBlocks = 10;
 const changedWorkers = 100;
 /** A map of a tenth: what 100 changes cost must not depend on it. */
@@ -68,29 +69,34 @@ async function heap(): Promise<Result[]> {
   return [compare('worker-state/heap', perWorker, 'heldBytes', 'bytes/worker')];
 }
 
-/** CPU of one finalized block. */
+/** CPU of one finalized block. `runIn`: blocks that both sides follow before, so that most of what is compiled is compiled. */
 async function live(): Promise<Result[]> {
-  const of = async (replay: Replay, pair: Pair, from: number, blocks: number): Promise<VariantResult[][]> => {
-    const task = { ...taskOf(replay), from, to: from + blocks };
+  const of = async (
+    replay: Replay,
+    pair: Pair,
+    first: number,
+    blocks: number,
+    runIn = 0,
+  ): Promise<VariantResult[][]> => {
+    const from = first + runIn;
+    const task = { ...taskOf(replay), from: first, to: from + blocks, counted: from + 1 };
     await rehearse(pair, task);
     const pairs = await alternate(pair, task, rounds);
     return pairs.map((each) => each.map((cost) => ({ ...cost, cpuMs: (cost.cpuMs * 1_000) / blocks })));
   };
   const busy = Array.from({ length: busyBlocks }, () => changedWorkers);
-  await using replay = await startReplay({ workers, quiet: quietBlocks, busy });
+  await using replay = await startReplay({ workers, quiet: runInBlocks + quietBlocks, busy });
   const { first } = replay;
+  const quiet = async (pair: Pair, runIn: number): Promise<VariantResult[][]> =>
+    of(replay, pair, first, quietBlocks, runIn);
   const results = [
-    compare('worker-state/live', await of(replay, ['follow', 'headers'], first, quietBlocks), 'cpuMs', 'µs CPU/block'),
-    compare(
-      'worker-state/live/heads',
-      await of(replay, ['follow', 'heads'], first, quietBlocks),
-      'cpuMs',
-      'µs CPU/block',
-    ),
+    compare('worker-state/live', await quiet(['follow', 'headers'], 0), 'cpuMs', 'µs CPU/block'),
+    compare('worker-state/live/run-in', await quiet(['follow', 'headers'], runInBlocks), 'cpuMs', 'µs CPU/block'),
+    compare('worker-state/live/heads', await quiet(['follow', 'heads'], 0), 'cpuMs', 'µs CPU/block'),
   ];
-  await using few = await startReplay({ workers: fewWorkers, quiet: quietBlocks, busy });
-  const many = await of(replay, ['follow', 'follow'], first + quietBlocks, busyBlocks);
-  const less = await of(few, ['follow', 'follow'], few.first + quietBlocks, busyBlocks);
+  await using few = await startReplay({ workers: fewWorkers, busy });
+  const many = await of(replay, ['follow', 'follow'], first + runInBlocks + quietBlocks, busyBlocks);
+  const less = await of(few, ['follow', 'follow'], few.first, busyBlocks);
   const pairs = many.flatMap((mine, i) => mine.map((cost, j) => [cost, less[i]?.[j] ?? cost]));
   results.push(compare('worker-state/live/100-changed', pairs, 'cpuMs', 'µs CPU/block'));
   return results;
@@ -124,7 +130,7 @@ async function verifiedSnapshot(): Promise<Result[]> {
     const chainSpec = join(folder, 'spec.json');
     await writeSpecWithWorkers(chainSpec, await devWorkers(workers));
     await using node = await startRealNode({ chainSpec });
-    const task = { url: node.ws, workers, from: 0, to: 0, store: '' };
+    const task = { url: node.ws, workers, from: 0, to: 0, counted: 0, store: '' };
     await rehearse(['plain', 'proven'], task);
     const pairs = await alternate(['proven', 'plain'], task, rounds);
     return [
@@ -179,5 +185,5 @@ function compare(
 }
 
 function taskOf({ url, workers: count, first }: Replay): Task {
-  return { url, workers: count, from: first, to: first, store: '' };
+  return { url, workers: count, from: first, to: first, counted: first, store: '' };
 }
