@@ -69,7 +69,7 @@ export function watchWorkerState(chain: Chain, options: WatchOptions = {}): Work
     if (verifyRecords === verifyBatch) await cryptoReady();
     if (epochs !== undefined) for await (const [id, keys] of epochs.load()) table.remember(id, keys);
     let stored = await states?.load();
-    const begin = async (head: Head): Promise<void> => {
+    const beginAt = async (head: Head): Promise<void> => {
       const earlier = stored;
       stored = undefined; // where it does not work out, all is read
       if (earlier !== undefined && follower.canResume(earlier)) {
@@ -80,6 +80,17 @@ export function watchWorkerState(chain: Chain, options: WatchOptions = {}): Work
       ready.resolve();
       follower.verifyAll(signal).then(verified.resolve, fail);
     };
+    /** A block that one node told of may be made up, and nobody have its state: then with one that is asked for by its hash. */
+    const begin = async (told: Head): Promise<void> => {
+      try {
+        await beginAt(told);
+      } catch (error) {
+        if (!isRelayError(error, 'state-discarded')) throw error;
+        const asked = await (finality === 'best' ? chain.bestHead(signal) : newer());
+        if (asked.hash === told.hash) throw error;
+        await beginAt(asked);
+      }
+    };
     let unknown = 0;
     for await (const event of chain.headEvents({ finality, agreed }, signal)) {
       if (isReady) await patiently(() => handle(event));
@@ -87,7 +98,6 @@ export function watchWorkerState(chain: Chain, options: WatchOptions = {}): Work
         try {
           await patiently(() => begin(event.head));
         } catch (error) {
-          // Of a block that one node alone told of, and that may be made up: the next one is begun with.
           if (!isRelayError(error, 'state-discarded') || ++unknown === maxUnknown) throw error;
           logger.warn({ error }, 'WorkerState is begun with a later block');
         }
