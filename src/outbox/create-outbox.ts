@@ -6,16 +6,8 @@ import { feeOf, payloadBytes } from './batch.ts';
 import { ChainPoster } from './chain-poster.ts';
 import type { MessageRecord } from './message-record.ts';
 import type { OffChainCarrier } from './off-chain-carrier.ts';
-import type {
-  Arrival,
-  Outbox,
-  OutboxEntry,
-  PhalaCommand,
-  Posted,
-  Receipt,
-  ReplyNotice,
-  SendMessage,
-} from './outbox.ts';
+import type { Arrival, Outbox, OutboxEntry, PhalaCommand, Posted, Receipt, SendMessage } from './outbox.ts';
+import type { ReplyNotice } from './reply-notice.ts';
 import { pause } from './pause.ts';
 import { RelayLane } from './relay-lane.ts';
 import { RunningQueue, type QueueOptions } from './running-queue.ts';

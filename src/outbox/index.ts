@@ -13,11 +13,11 @@ export type {
   ReadReceipt,
   Receipt,
   RelayOutbox,
-  ReplyNotice,
   SendMessage,
   SendStatus,
   Suite,
 } from './outbox.ts';
+export type { ReplyNotice } from './reply-notice.ts';
 export { openOutboxQueue } from './queue.ts';
 export { queueMessage } from './queue-message.ts';
 export type { Queued, QueueMessageOptions } from './queue-message.ts';

@@ -1,4 +1,5 @@
-import type { ReadReceipt, ReplyNotice } from './outbox.ts';
+import type { ReadReceipt } from './outbox.ts';
+import type { ReplyNotice } from './reply-notice.ts';
 import { Change, type OutboxStore } from './outbox-store.ts';
 import type { SendId } from './send-id.ts';
 

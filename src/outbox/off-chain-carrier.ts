@@ -1,5 +1,5 @@
 import type { Hex } from '../codec/index.ts';
-import type { ReplyNotice } from './outbox.ts';
+import type { ReplyNotice } from './reply-notice.ts';
 
 /** What became of a message that a relay or the recipient itself took. */
 export interface Carried {

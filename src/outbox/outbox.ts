@@ -3,6 +3,7 @@ import type { BlockNumber } from '../chain/index.ts';
 import type { BodyInput, BytesLike, Hex } from '../codec/index.ts';
 import type { RelayError } from '../errors/index.ts';
 import type { Carried } from './off-chain-carrier.ts';
+import type { ReplyNotice } from './reply-notice.ts';
 
 /**
  * The form of a message: v1 is that of khala-relay (protocol.md §5), phala that of Phala's contracts (§6), which has no
@@ -37,16 +38,6 @@ export interface ReadReceipt {
   readonly messageId: Hex;
   /** Unix time, ms, by the recipient's clock. */
   readonly readAt: bigint;
-}
-
-/** What a reply says of the message that it answers; a Delivery whose body is a reply has it all. */
-export interface ReplyNotice {
-  readonly messageId: Hex;
-  /** Proven to be who answers. */
-  readonly from: Hex;
-  readonly inReplyTo: Hex;
-  /** Unix time, ms, by its clock. */
-  readonly sentAt: bigint;
 }
 
 /** A status of a message that is on its way for good. */

@@ -2,7 +2,8 @@ import { RelayError } from '../errors/index.ts';
 import type { TransactionalStore } from '../store/transactional-store.ts';
 import type { MessageRecord } from './message-record.ts';
 import { noteReply } from './note-reply.ts';
-import type { OutboxEntry, OutboxQueue, ReadReceipt, ReplyNotice } from './outbox.ts';
+import type { OutboxEntry, OutboxQueue, ReadReceipt } from './outbox.ts';
+import type { ReplyNotice } from './reply-notice.ts';
 import { Change, firstLane, OutboxStore, type Stored } from './outbox-store.ts';
 import type { SendId } from './send-id.ts';
 

@@ -1,10 +1,10 @@
 import type { Account, Chain } from '../chain/index.ts';
+import type { ReplyNotice } from './reply-notice.ts';
 import type { KeyDirectory, RecipientKeyOptions } from '../channel/recipient-key.ts';
 import type { Hex } from '../codec/index.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { Progress } from './message-record.ts';
 import type { Change, OutboxStore, Stored } from './outbox-store.ts';
-import type { ReplyNotice } from './outbox.ts';
 import type { SendId } from './send-id.ts';
 
 /** What the parts of a running outbox share. */

@@ -3,7 +3,7 @@ import { decodeSignedEnvelope, messageId, type Hex } from '../codec/index.ts';
 import { decodeV1 } from '../crypto/core.ts';
 import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
 import { ConnectionPool } from './connection-pool.ts';
-import type { Prover } from './connection.ts';
+import type { Prover } from './prover.ts';
 import { withDeadline } from './deadline.ts';
 import { EndpointHealth, type EndpointHealthOptions } from './endpoint-health.ts';
 import type { FrameStatus } from './frames.ts';

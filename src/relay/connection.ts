@@ -1,9 +1,13 @@
 import type { Hex } from '../codec/index.ts';
 import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
+import type { Answer, ClientRequest } from './client-request.ts';
 import { withDeadline } from './deadline.ts';
 import { decodeRelayFrame, encodeClientFrame, type ClientFrame, type RelayFrame } from './frames.ts';
-import { originOf } from './relay-url.ts';
+import { PendingAnswers } from './pending-answers.ts';
+import { Proofs, type LoggedIn } from './proofs.ts';
+import type { Prover } from './prover.ts';
 import type { Socket, Transport } from './transport.ts';
+import { unexpected } from './unexpected-answer.ts';
 import { fromWire, parseDetails } from './wire-error.ts';
 
 export interface ConnectionOptions {
@@ -15,36 +19,8 @@ export interface ConnectionOptions {
   readonly timeoutMs: number;
 }
 
-type Answer = Extract<RelayFrame, { type: 'receipt' | 'challenge' | 'logged-in' | 'reply' }>;
 type AnswerOf<T extends Answer['type']> = Extract<Answer, { type: T }>;
 type Delivery = Extract<RelayFrame, { type: 'delivery' }>;
-
-interface Waiting {
-  readonly resolve: (answer: Answer) => void;
-  readonly reject: (error: RelayError) => void;
-  /** Of what may stay unanswered for long. */
-  readonly isOutsideWindow?: boolean;
-}
-
-type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
-/** What a recipient signs; Vault.sign takes it. */
-export interface LoginRequest {
-  readonly type: 'login';
-  readonly genesisHash: Hex;
-  readonly origin: string;
-  readonly serverNonce: Uint8Array;
-  readonly expiresAt: bigint;
-}
-
-/** Who proves to be somebody (protocol.md §11). */
-export interface Prover {
-  readonly identity: Hex;
-  /** 64-byte signature by `identity`. */
-  readonly sign: (login: LoginRequest) => Promise<Uint8Array>;
-}
-
-/** A request as its caller gives it: the connection chooses the id. */
-export type ClientRequest = DistributiveOmit<Extract<ClientFrame, { id: number }>, 'id'>;
 
 /** One WebSocket to a relay, used by many callers at once. Opens when made; does not come back when lost. */
 export class Connection {
@@ -55,28 +31,22 @@ export class Connection {
   usedAt = Date.now();
   readonly #options: ConnectionOptions;
   readonly #socket: Socket | undefined;
-  readonly #waiting = new Map<number, Waiting>();
-  readonly #queue = new Set<() => void>();
+  readonly #pending = new PendingAnswers<Answer>();
+  readonly #proofs: Proofs;
   readonly #greeted: Promise<void>;
   #greet: () => void = () => undefined;
   #end: (why: RelayError) => void = () => undefined;
   #failure: RelayError | undefined;
-  #window = 0;
-  /** Places of the window: requests that the relay has not answered, whether or not someone still waits. */
-  #taken = 0;
-  #nextId = 1;
   #onDelivery: ((delivery: Delivery) => void) | undefined;
   #identity: Hex | undefined;
-  #proof: Promise<AnswerOf<'logged-in'>> | undefined;
-  /** Proofs take turns: a relay remembers one challenge. */
-  #proving: Promise<unknown> = Promise.resolve();
   /** Frames that came: whether the peer gave a sign of life. */
   #heard = 0;
 
   constructor(options: ConnectionOptions) {
-    const { url, transport } = options;
+    const { url, genesisHash, transport } = options;
     this.url = url;
     this.#options = options;
+    this.#proofs = new Proofs({ url, genesisHash, request: this.request.bind(this) });
     this.ended = new Promise((resolve) => (this.#end = resolve));
     this.#greeted = new Promise((resolve) => (this.#greet = resolve));
     try {
@@ -100,7 +70,7 @@ export class Connection {
 
   /** Requests without an answer, and those that wait for their turn. */
   get pending(): number {
-    return this.#waiting.size + this.#queue.size;
+    return this.#pending.size;
   }
 
   /** Makes it the connection of one identity; false where it is another's. */
@@ -117,7 +87,7 @@ export class Connection {
     try {
       return await withDeadline({ signal, timeoutMs, endpoint }, async (ended) => {
         await this.#greeted;
-        await this.#turn(ended);
+        await this.#pending.turn(ended);
         heard = this.#heard;
         return this.#ask(request);
       });
@@ -129,15 +99,8 @@ export class Connection {
   }
 
   /** Proves an identity, once for all who need it; `login` opens its mailbox too. Throws as request, and login-refused. */
-  prove(kind: 'prove' | 'login', prover: Prover, signal?: AbortSignal): Promise<AnswerOf<'logged-in'>> {
-    if (kind === 'prove' && this.#proof !== undefined) return this.#proof;
-    const proof = this.#proving.then(() => this.#prove(kind, prover, signal));
-    this.#proving = proof.catch(() => undefined);
-    this.#proof = proof;
-    proof.catch(() => {
-      if (this.#proof === proof) this.#proof = undefined;
-    });
-    return proof;
+  prove(kind: 'prove' | 'login', prover: Prover, signal?: AbortSignal): Promise<LoggedIn> {
+    return this.#proofs.prove(kind, prover, signal);
   }
 
   /**
@@ -146,26 +109,22 @@ export class Connection {
    */
   async awaitReply(senderKey: Uint8Array, after: bigint, signal: AbortSignal): Promise<AnswerOf<'reply'>> {
     await this.#greeted;
-    const id = this.#newId();
-    const leave = (): void => {
-      // An answer that is on its way finds nobody; the relay forgets the question.
-      this.#waiting.delete(id);
-      this.replyDone(senderKey, 0n);
-    };
     return new Promise((resolve, reject) => {
-      const fail = (): void => {
-        leave();
-        reject(signal.reason as Error);
-      };
       if (signal.aborted || this.#failure !== undefined) {
         reject(this.#failure ?? (signal.reason as Error));
         return;
       }
-      signal.addEventListener('abort', fail);
-      const settled = (): void => {
-        signal.removeEventListener('abort', fail);
+      const leave = (): void => {
+        // An answer that is on its way finds nobody; the relay forgets the question.
+        this.#pending.drop(id);
+        this.replyDone(senderKey, 0n);
+        reject(signal.reason as Error);
       };
-      this.#waiting.set(id, {
+      signal.addEventListener('abort', leave);
+      const settled = (): void => {
+        signal.removeEventListener('abort', leave);
+      };
+      const id = this.#pending.add({
         isOutsideWindow: true,
         resolve: (answer) => {
           settled();
@@ -187,11 +146,8 @@ export class Connection {
   }
 
   /** Closes the connection unless the relay gives a sign of life within the time of an answer. */
-  async probe(): Promise<void> {
-    if (this.#proof === undefined) return;
-    const probing = this.#proving.then(() => this.request({ type: 'challenge-me' }));
-    this.#proving = probing.catch(() => undefined);
-    await this.#proving;
+  probe(): Promise<void> {
+    return this.#proofs.probe();
   }
 
   /** Told of each delivery from now on. */
@@ -213,49 +169,11 @@ export class Connection {
     this.#socket?.close();
   }
 
-  /** Resolves when one more request fits into the relay's window, and takes that place. */
-  async #turn(ended: AbortSignal): Promise<void> {
-    ended.throwIfAborted();
-    while (this.#failure === undefined && this.#taken >= this.#window)
-      await new Promise<void>((resolve, reject) => {
-        this.#queue.add(resolve);
-        ended.addEventListener('abort', () => {
-          this.#queue.delete(resolve);
-          reject(ended.reason as RelayError);
-        });
-      });
-    this.#taken += 1;
-  }
-
   #ask(request: ClientRequest): Promise<Answer> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
-    const id = this.#newId();
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
-      this.#write({ ...request, id });
+      this.#write({ ...request, id: this.#pending.add({ resolve, reject }) });
     });
-  }
-
-  async #prove(
-    kind: 'prove' | 'login',
-    { identity, sign }: Prover,
-    signal: AbortSignal | undefined,
-  ): Promise<AnswerOf<'logged-in'>> {
-    const challenge = await this.request({ type: 'challenge-me' }, signal);
-    if (challenge.type !== 'challenge') throw unexpected(challenge.type);
-    const { serverNonce, expiresAt } = challenge;
-    const origin = originOf(this.url);
-    const { genesisHash } = this.#options;
-    const signature = await sign({ type: 'login', genesisHash, origin, serverNonce, expiresAt });
-    const answer = await this.request({ type: kind, identity, origin, signature }, signal);
-    if (answer.type !== 'logged-in') throw unexpected(answer.type);
-    return answer;
-  }
-
-  #newId(): number {
-    const id = this.#nextId;
-    this.#nextId = id === 0xffffffff ? 1 : id + 1;
-    return this.#waiting.has(id) ? this.#newId() : id;
   }
 
   #write(frame: ClientFrame): void {
@@ -287,7 +205,7 @@ export class Connection {
       case 'acked':
         return;
       default:
-        this.#settle(frame.id)?.resolve(frame);
+        this.#pending.settle(frame.id)?.resolve(frame);
     }
   }
 
@@ -295,38 +213,20 @@ export class Connection {
     const expected = this.#options.genesisHash;
     if (genesisHash !== expected)
       throw new RelayError('wrong-chain', { details: { url: this.url, actual: genesisHash, expected } });
-    this.#window = Math.max(1, window);
+    this.#pending.setWindow(window);
     this.#greet();
   }
 
   #refused({ id, details, ...wire }: Extract<RelayFrame, { type: 'error' }>): void {
     const error = fromWire({ ...wire, details: parseDetails(details) }, this.url);
     if (id === 0) this.#fail(error);
-    else this.#settle(id)?.reject(error);
-  }
-
-  /** undefined: answered before, or never asked. */
-  #settle(id: number): Waiting | undefined {
-    const waiting = this.#waiting.get(id);
-    if (this.#waiting.delete(id) && waiting?.isOutsideWindow !== true) this.#taken -= 1;
-    this.#resumeNext();
-    return waiting;
-  }
-
-  #resumeNext(): void {
-    const [resume] = this.#queue;
-    if (resume === undefined) return;
-    this.#queue.delete(resume);
-    resume();
+    else this.#pending.settle(id)?.reject(error);
   }
 
   #fail(why: RelayError): void {
     if (this.#failure !== undefined) return;
     this.#failure = why;
-    for (const { reject } of this.#waiting.values()) reject(why);
-    this.#waiting.clear();
-    for (const resume of this.#queue) resume();
-    this.#queue.clear();
+    this.#pending.fail(why);
     this.#greet();
     this.#end(why);
   }
@@ -341,8 +241,4 @@ function frameError(error: unknown): RelayError {
   if (isRelayError(error, 'wrong-chain') || isRelayError(error, 'bad-frame')) return error;
   const reason = error instanceof Error ? error.message : String(error);
   return new RelayError('bad-frame', { details: { reason }, cause: error });
-}
-
-function unexpected(type: string): RelayError {
-  return new RelayError('bad-frame', { details: { reason: `${type} answers another request` } });
 }

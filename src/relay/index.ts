@@ -10,7 +10,7 @@ export type { MailboxEvent, MailboxFeedOptions } from './mailbox-feed.ts';
 export { createRelayClient } from './node-client.ts';
 export type { NodeRelayClientOptions } from './node-client.ts';
 export type { MessageStatus, Receipt } from './pipeline.ts';
-export type { LoginRequest, Prover } from './connection.ts';
+export type { LoginRequest, Prover } from './prover.ts';
 export type { ReceiveOptions, ReceiverEvent, RelayDelivery } from './receiver.ts';
 export type { Access, LocalEntity, RelayDirectory, RelayOptions, VerifySignature } from './relay-options.ts';
 export type { Reply } from './read-reply.ts';

@@ -4,7 +4,8 @@ import { asRelayError, RelayError } from '../errors/index.ts';
 import { AckTracker } from './ack-tracker.ts';
 import { backoffMs, pause, type Backoff } from './backoff.ts';
 import type { ConnectionPool } from './connection-pool.ts';
-import type { Connection, Prover } from './connection.ts';
+import type { Connection } from './connection.ts';
+import type { Prover } from './prover.ts';
 
 export interface ReceiveOptions extends Prover {
   /** Base URL of the relay, http(s) or ws(s). */

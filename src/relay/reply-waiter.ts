@@ -2,7 +2,7 @@ import type { Hex } from '../codec/index.ts';
 import { isRelayError } from '../errors/index.ts';
 import { backoffMs, pause, type Backoff } from './backoff.ts';
 import type { ConnectionPool } from './connection-pool.ts';
-import type { Prover } from './connection.ts';
+import type { Prover } from './prover.ts';
 
 export interface ReplyPlace extends Prover {
   /** Base URL of the relay that keeps the reply. */

@@ -78,4 +78,4 @@ export type { TransactionalStore } from '../store/transactional-store.ts';
 export { createMemoryVault } from '../vault/browser-vault.ts';
 export type { MemoryVaultOptions } from '../vault/memory-vault.ts';
 export type { FreshKey, Vault } from '../vault/vault.ts';
-export type { LoginRequest } from '../relay/connection.ts';
+export type { LoginRequest } from '../relay/prover.ts';

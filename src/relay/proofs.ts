@@ -1,0 +1,60 @@
+import type { Hex } from '../codec/index.ts';
+import type { Answer, ClientRequest } from './client-request.ts';
+import type { Prover } from './prover.ts';
+import { originOf } from './relay-url.ts';
+import { unexpected } from './unexpected-answer.ts';
+
+export type LoggedIn = Extract<Answer, { type: 'logged-in' }>;
+
+export interface ProofParts {
+  /** As the relay was dialled. */
+  readonly url: string;
+  readonly genesisHash: Hex;
+  readonly request: (request: ClientRequest, signal?: AbortSignal) => Promise<Answer>;
+}
+
+/** Proofs of identity on one connection (protocol.md §11). They take turns: a relay remembers one challenge. */
+export class Proofs {
+  readonly #parts: ProofParts;
+  /** The last that succeeded, or is under way. */
+  #proof: Promise<LoggedIn> | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: ProofParts) {
+    this.#parts = parts;
+  }
+
+  prove(kind: 'prove' | 'login', prover: Prover, signal?: AbortSignal): Promise<LoggedIn> {
+    if (kind === 'prove' && this.#proof !== undefined) return this.#proof;
+    const proof = this.#inTurn(() => this.#prove(kind, prover, signal));
+    this.#proof = proof;
+    proof.catch(() => {
+      if (this.#proof === proof) this.#proof = undefined;
+    });
+    return proof;
+  }
+
+  /** Asks for a challenge, where there was a proof: a relay that is gone does not answer. Never rejects. */
+  async probe(): Promise<void> {
+    if (this.#proof === undefined) return;
+    await this.#inTurn(() => this.#parts.request({ type: 'challenge-me' })).catch(() => undefined);
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => undefined);
+    return done;
+  }
+
+  async #prove(kind: 'prove' | 'login', prover: Prover, signal: AbortSignal | undefined): Promise<LoggedIn> {
+    const { url, genesisHash, request } = this.#parts;
+    const challenge = await request({ type: 'challenge-me' }, signal);
+    if (challenge.type !== 'challenge') throw unexpected(challenge.type);
+    const { serverNonce, expiresAt } = challenge;
+    const origin = originOf(url);
+    const signature = await prover.sign({ type: 'login', genesisHash, origin, serverNonce, expiresAt });
+    const answer = await request({ type: kind, identity: prover.identity, origin, signature }, signal);
+    if (answer.type !== 'logged-in') throw unexpected(answer.type);
+    return answer;
+  }
+}
