@@ -1,7 +1,7 @@
 import { Keyring } from '@polkadot/keyring';
 import { toHex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
-import type { Account } from './chain.ts';
+import type { Account } from './submit/submission.ts';
 
 /** An sr25519 account from a mnemonic, a seed or a dev path such as `//Alice`. Throws bad-suri, which never repeats it. */
 export function accountFromSuri(suri: string): Account {

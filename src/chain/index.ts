@@ -1,5 +1,12 @@
 export { accountFromSuri } from './account.ts';
+export type * from './block-number.ts';
 export type * from './chain.ts';
+export type * from './head/head.ts';
+export type * from './messages/messages.ts';
+export type * from './quorum/trust.ts';
+export type * from './storage/worker.ts';
+export type * from './submit/submission.ts';
+export type * from './trie/workers-by-proofs.ts';
 export { systemClock } from './clock.ts';
 export type { Clock } from './clock.ts';
 export { endpointFaults } from './storage/endpoints.ts';

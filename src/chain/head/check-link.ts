@@ -1,5 +1,5 @@
 import { RelayError } from '../../errors/index.ts';
-import type { Head } from '../chain.ts';
+import type { Head } from './head.ts';
 
 /** Throws chain-forked where `head` does not follow the block that was given before. */
 export function checkLink(last: Pick<Head, 'hash'>, head: Head): void {

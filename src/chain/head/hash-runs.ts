@@ -1,7 +1,7 @@
 import type { Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
 import { abortable } from '../abort.ts';
-import type { BlockNumber } from '../chain.ts';
+import type { BlockNumber } from '../block-number.ts';
 import type { Clock } from '../clock.ts';
 import type { Answer, Connection } from '../rpc/connection.ts';
 import { expectHash } from '../rpc/expect.ts';

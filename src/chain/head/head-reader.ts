@@ -1,6 +1,7 @@
 import type { Hex } from '../../codec/index.ts';
 import { isRelayError, RelayError } from '../../errors/index.ts';
-import type { BlockNumber, Head } from '../chain.ts';
+import type { BlockNumber } from '../block-number.ts';
+import type { Head } from './head.ts';
 import type { Clock } from '../clock.ts';
 import { backoffMs } from '../rpc/backoff.ts';
 import type { Connection, PatientOptions } from '../rpc/connection.ts';

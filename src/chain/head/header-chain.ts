@@ -1,7 +1,8 @@
 import { fromHex, toHex, type Hex } from '../../codec/index.ts';
 import { isRelayError, RelayError } from '../../errors/index.ts';
 import { abortable } from '../abort.ts';
-import type { BlockId, BlockNumber, Head } from '../chain.ts';
+import type { BlockId, Head } from './head.ts';
+import type { BlockNumber } from '../block-number.ts';
 import type { Answer, Connection, PatientOptions } from '../rpc/connection.ts';
 import type { BlockReader, BlockRequest } from '../storage/block-reader.ts';
 import { inWindow } from '../storage/in-window.ts';

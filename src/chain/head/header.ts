@@ -1,6 +1,7 @@
 import { blake2b } from '@noble/hashes/blake2.js';
 import { fromHex, toHex, Writer, type Hex } from '../../codec/index.ts';
-import type { BlockNumber, Head } from '../chain.ts';
+import type { BlockNumber } from '../block-number.ts';
+import type { Head } from './head.ts';
 import type { Hash256 } from '../trie/proof-nodes.ts';
 import { expectArray, expectBytes, expectHash, expectNumber, expectObject } from '../rpc/expect.ts';
 

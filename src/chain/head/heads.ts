@@ -1,7 +1,8 @@
 import { Observable } from 'rxjs';
 import { asRelayError } from '../../errors/index.ts';
 import { anySignal, throwIfAborted } from '../abort.ts';
-import type { BlockNumber, Finality, Head, HeadEvent, HeadsOptions } from '../chain.ts';
+import type { BlockNumber } from '../block-number.ts';
+import type { Finality, Head, HeadEvent, HeadsOptions } from './head.ts';
 import type { Connection } from '../rpc/connection.ts';
 import type { HeadReader } from './head-reader.ts';
 import type { HeaderChain } from './header-chain.ts';

@@ -1,6 +1,6 @@
 import { Observable, share, ReplaySubject, switchMap } from 'rxjs';
 import { RelayError } from '../../errors/index.ts';
-import type { Finality, Head } from '../chain.ts';
+import type { Finality, Head } from './head.ts';
 import type { Clock } from '../clock.ts';
 import type { Connection, Session } from '../rpc/connection.ts';
 import type { OtherEndpoints } from '../rpc/other-endpoints.ts';

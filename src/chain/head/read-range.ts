@@ -1,4 +1,5 @@
-import type { BlockNumber, Head } from '../chain.ts';
+import type { BlockNumber } from '../block-number.ts';
+import type { Head } from './head.ts';
 import type { HeadReader } from './head-reader.ts';
 
 /** Headers asked for at once while catching up. */

@@ -1,4 +1,5 @@
-import type { BlockNumber, Head } from '../chain.ts';
+import type { BlockNumber } from '../block-number.ts';
+import type { Head } from './head.ts';
 
 /** Heads that are remembered: the deepest reorg that can be taken back. */
 export const rememberedHeads = 1024;

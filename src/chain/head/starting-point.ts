@@ -1,4 +1,5 @@
-import type { BlockNumber, Head } from '../chain.ts';
+import type { BlockNumber } from '../block-number.ts';
+import type { Head } from './head.ts';
 
 /** Where heads begin: at a block, behind one that was seen, or (neither) at the present one. */
 export interface StartingPoint {

@@ -1,5 +1,6 @@
 import { isRelayError, RelayError } from '../../errors/index.ts';
-import type { BlockNumber, Head, HeadEvent } from '../chain.ts';
+import type { BlockNumber } from '../block-number.ts';
+import type { Head, HeadEvent } from './head.ts';
 import type { Connection } from '../rpc/connection.ts';
 import type { HeadReader } from './head-reader.ts';
 import type { LatestValue } from './latest-value.ts';

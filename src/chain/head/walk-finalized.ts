@@ -1,5 +1,6 @@
 import { isRelayError } from '../../errors/index.ts';
-import type { BlockNumber, Head, HeadEvent } from '../chain.ts';
+import type { BlockNumber } from '../block-number.ts';
+import type { Head, HeadEvent } from './head.ts';
 import type { Connection } from '../rpc/connection.ts';
 import { checkLink } from './check-link.ts';
 import type { HeaderChain } from './header-chain.ts';

@@ -1,4 +1,4 @@
-import type { BlockId } from '../chain.ts';
+import type { BlockId } from '../head/head.ts';
 import type { Hex } from '../../codec/index.ts';
 
 /** A block that is to be read. */

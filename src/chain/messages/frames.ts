@@ -1,6 +1,7 @@
 import { RelayError } from '../../errors/index.ts';
 import type { Hex } from '../../codec/index.ts';
-import type { BlockId, BlockNumber, Head } from '../chain.ts';
+import type { BlockId, Head } from '../head/head.ts';
+import type { BlockNumber } from '../block-number.ts';
 import { inWindow } from '../storage/in-window.ts';
 import type { BlockAnchor } from './block-anchor.ts';
 import type { HashRuns } from '../head/hash-runs.ts';

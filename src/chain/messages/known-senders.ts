@@ -1,5 +1,5 @@
 import { fastToHex } from '../storage/fast-hex.ts';
-import type { MessageSender } from '../chain.ts';
+import type { MessageSender } from './messages.ts';
 import type { MessageSource } from './message-source.ts';
 
 type IdentifiedSender = Extract<MessageSender, { readonly kind: 'worker' | 'account' }>;

@@ -1,16 +1,9 @@
 import { equalBytes, type Hex } from '../../codec/index.ts';
 import { isRelayError, type RelayError } from '../../errors/index.ts';
 import { anySignal, throwIfAborted } from '../abort.ts';
-import type {
-  BlockId,
-  BlockNumber,
-  Head,
-  MessageSpan,
-  Messages,
-  MessagesOptions,
-  OutboundMessage,
-  PostedMessage,
-} from '../chain.ts';
+import type { BlockId, Head } from '../head/head.ts';
+import type { BlockNumber } from '../block-number.ts';
+import type { MessageSpan, Messages, MessagesOptions, OutboundMessage, PostedMessage } from './messages.ts';
 import type { LatestValue } from '../head/latest-value.ts';
 import type { NewestHead } from '../head/newest-heads.ts';
 import type { Connection } from '../rpc/connection.ts';

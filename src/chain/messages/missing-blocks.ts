@@ -1,6 +1,6 @@
 import type { Hex } from '../../codec/index.ts';
 import type { BlockNumber } from '../block-number.ts';
-import type { BlockId } from '../chain.ts';
+import type { BlockId } from '../head/head.ts';
 import type { Piece } from './frames.ts';
 
 /**

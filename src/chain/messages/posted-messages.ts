@@ -1,5 +1,6 @@
 import { isRelayError, RelayError } from '../../errors/index.ts';
-import type { BlockId, PostedMessage } from '../chain.ts';
+import type { BlockId } from '../head/head.ts';
+import type { PostedMessage } from './messages.ts';
 import type { FoundMessage } from '../storage/outbound-messages.ts';
 
 interface OfBlock {

@@ -1,4 +1,4 @@
-import type { BlockNumber } from '../chain.ts';
+import type { BlockNumber } from '../block-number.ts';
 
 /**
  * The first block from `oldest` to `newest` that something holds for, where it holds for all from some block on. Asks for

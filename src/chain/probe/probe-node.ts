@@ -1,5 +1,5 @@
 import type { Hex } from '../../codec/index.ts';
-import type { BlockNumber } from '../chain.ts';
+import type { BlockNumber } from '../block-number.ts';
 import type { HeadReader } from '../head/head-reader.ts';
 import type { Connection } from '../rpc/connection.ts';
 import { RpcError } from '../rpc/rpc-error.ts';

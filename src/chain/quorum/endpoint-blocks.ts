@@ -1,5 +1,6 @@
 import type { Hex } from '../../codec/index.ts';
-import type { BlockId, BlockNumber } from '../chain.ts';
+import type { BlockId } from '../head/head.ts';
+import type { BlockNumber } from '../block-number.ts';
 import { parseHeader } from '../head/header.ts';
 import { expectHash } from '../rpc/expect.ts';
 import type { Connection } from '../rpc/connection.ts';

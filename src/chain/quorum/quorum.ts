@@ -1,6 +1,8 @@
 import type { Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
-import type { BlockId, BlockNumber, Trust } from '../chain.ts';
+import type { BlockId } from '../head/head.ts';
+import type { BlockNumber } from '../block-number.ts';
+import type { Trust } from './trust.ts';
 import type { Clock } from '../clock.ts';
 import type { Connection } from '../rpc/connection.ts';
 import { Canvass, type CanvassOptions } from './canvass.ts';

@@ -1,6 +1,7 @@
 import { concatBytes, fromHex, Reader, toHex, type Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
-import type { BlockView, WorkerRow, WorkerRows } from '../chain.ts';
+import type { BlockView } from '../chain.ts';
+import type { WorkerRow, WorkerRows } from './worker.ts';
 import type { ReadAs } from './read-at.ts';
 import type { BlockStorage } from './block-storage.ts';
 import type { ReadBody } from './body-reader.ts';

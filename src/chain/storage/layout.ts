@@ -1,6 +1,7 @@
 import { fromHex, type Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
-import type { OutboundMessage, WorkerEssentials } from '../chain.ts';
+import type { OutboundMessage } from '../messages/messages.ts';
+import type { WorkerEssentials } from '../trie/workers-by-proofs.ts';
 import type { Runtime, StorageEntry } from '../runtime/runtime.ts';
 import { idOfKey } from './fast-hex.ts';
 import { decodeForeignMessages, decodeOutboundMessages, hasKnownMessages } from './outbound-messages.ts';

@@ -1,5 +1,5 @@
 import { toHex } from '../../codec/index.ts';
-import type { MessageSender, OutboundMessage } from '../chain.ts';
+import type { MessageSender, OutboundMessage } from '../messages/messages.ts';
 import type { Runtime, StorageEntry } from '../runtime/runtime.ts';
 import { KnownSenders } from '../messages/known-senders.ts';
 import { ByteSource, type MessageSource } from '../messages/message-source.ts';

@@ -1,6 +1,6 @@
 import type { Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
-import type { WorkerRows } from '../chain.ts';
+import type { WorkerRows } from './worker.ts';
 import { boundInPlace, boundsOverhead } from './endpoints.ts';
 import { allocate, writeHex } from './fast-hex.ts';
 import type { Layout } from './layout.ts';

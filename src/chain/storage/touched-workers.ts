@@ -1,7 +1,7 @@
 import { type GenericCall } from '@polkadot/types';
 import type { Codec } from '@polkadot/types/types';
 import { toHex, type Hex } from '../../codec/index.ts';
-import type { TouchedWorkers } from '../chain.ts';
+import type { TouchedWorkers } from './worker.ts';
 import { expectArray, expectHex, expectObject } from '../rpc/expect.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { ReadAs } from './read-at.ts';

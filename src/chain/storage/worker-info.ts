@@ -1,6 +1,6 @@
 import { Reader, type Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
-import type { WorkerInfo } from '../chain.ts';
+import type { WorkerInfo } from './worker.ts';
 import type { Runtime, StorageEntry } from '../runtime/runtime.ts';
 import { fastToHex } from './fast-hex.ts';
 

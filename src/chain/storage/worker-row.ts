@@ -1,5 +1,5 @@
 import { isEcdhRecord, toHex, type Hex } from '../../codec/index.ts';
-import type { WorkerFields, WorkerRow } from '../chain.ts';
+import type { WorkerFields, WorkerRow } from './worker.ts';
 import { decodeEndpoints, isPlainList } from './endpoints.ts';
 
 // identity (32 bytes), EcdhKey of the registration (32), runtime version (u32), confidence level (u8), flags (u8),

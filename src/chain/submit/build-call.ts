@@ -1,7 +1,7 @@
 import type { GenericCall } from '@polkadot/types';
 import { concatBytes, refuseBadTopic, toHex, type Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
-import type { Call } from '../chain.ts';
+import type { Call } from './submission.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { encodeBatch, encodeMessageCall } from './encode-message-call.ts';
 

@@ -1,6 +1,6 @@
 import type { Codec } from '@polkadot/types/types';
 import { RelayError } from '../../errors/index.ts';
-import type { ItemFailure } from '../chain.ts';
+import type { ItemFailure } from './submission.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 
 /** What the chain says of a failed dispatch. */

@@ -1,5 +1,5 @@
 import { concatBytes, fromHex, Writer, lengthOfBytes } from '../../codec/index.ts';
-import type { Call } from '../chain.ts';
+import type { Call } from './submission.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 
 export type MessageCall = Extract<Call, { readonly kind: 'push-message' | 'sync-offchain-message' }>;

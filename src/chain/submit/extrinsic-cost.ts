@@ -1,6 +1,6 @@
 import { concatBytes, Writer, type Hex } from '../../codec/index.ts';
 import { abortable } from '../abort.ts';
-import type { Account, BatchRoom, Call, ExtrinsicCost, PostOptions } from '../chain.ts';
+import type { Account, BatchRoom, Call, ExtrinsicCost, PostOptions } from './submission.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { fastFromHex, fastToHex } from '../storage/fast-hex.ts';
 import { encodeCalls } from './build-call.ts';

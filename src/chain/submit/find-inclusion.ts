@@ -1,6 +1,6 @@
 import { isRelayError, RelayError } from '../../errors/index.ts';
 import type { Hex } from '../../codec/index.ts';
-import type { Inclusion, SignedExtrinsic } from '../chain.ts';
+import type { Inclusion, SignedExtrinsic } from './submission.ts';
 import type { BlockStorage } from '../storage/block-storage.ts';
 import type { BlockBody } from '../storage/body-reader.ts';
 import { storagePrefix } from '../storage/storage-key.ts';

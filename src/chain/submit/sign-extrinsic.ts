@@ -2,7 +2,8 @@ import { blake2b } from '@noble/hashes/blake2.js';
 import type { Codec } from '@polkadot/types/types';
 import { concatBytes, toHex, Writer, type Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
-import type { Account, Head, SignedExtrinsic } from '../chain.ts';
+import type { Account, SignedExtrinsic } from './submission.ts';
+import type { Head } from '../head/head.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 
 /** Blocks for which an extrinsic is valid: long enough for full blocks, short enough to know soon that it is dead. */

@@ -1,6 +1,6 @@
 import type { Observable } from 'rxjs';
 import type { Hex } from '../../codec/index.ts';
-import type { Finality } from '../chain.ts';
+import type { Finality } from '../head/head.ts';
 import type { Clock } from '../clock.ts';
 import type { HeadReader } from '../head/head-reader.ts';
 import type { NewestHead } from '../head/newest-heads.ts';

@@ -6,12 +6,12 @@ import type {
   Account,
   Call,
   FollowOptions,
-  Head,
   Inclusion,
   PostOptions,
   SignedExtrinsic,
   SubmitOptions,
-} from '../chain.ts';
+} from './submission.ts';
+import type { Head } from '../head/head.ts';
 import { backoffMs } from '../rpc/backoff.ts';
 import { expectNumber } from '../rpc/expect.ts';
 import { ConnectionLost, RpcError } from '../rpc/rpc-error.ts';

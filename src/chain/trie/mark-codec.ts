@@ -1,5 +1,5 @@
 import { fromHex, Reader, toHex, Writer, type Hex } from '../../codec/index.ts';
-import type { WorkersMark } from '../chain.ts';
+import type { WorkersMark } from './workers-by-proofs.ts';
 import { bitCount, type KnownBranch, type KnownMap } from './known-map.ts';
 
 const hashLength = 32;

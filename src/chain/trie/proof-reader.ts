@@ -1,6 +1,6 @@
 import { fromHex, type Hex } from '../../codec/index.ts';
 import { isRelayError, RelayError } from '../../errors/index.ts';
-import type { Head } from '../chain.ts';
+import type { Head } from '../head/head.ts';
 import type { Connection } from '../rpc/connection.ts';
 import { standsAt } from '../rpc/result-text.ts';
 import { saysUnavailable } from '../rpc/rpc-error.ts';

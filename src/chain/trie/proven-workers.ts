@@ -1,6 +1,8 @@
 import { fromHex, Reader, toHex, type Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
-import type { Head, ProvenWorkers, WorkerEssentials, WorkerRows, WorkersMark } from '../chain.ts';
+import type { Head } from '../head/head.ts';
+import type { ProvenWorkers, WorkerEssentials, WorkersMark } from './workers-by-proofs.ts';
+import type { WorkerRows } from '../storage/worker.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { RuntimeSource } from '../runtime/runtime-cache.ts';
 import { boundEndpoints } from '../storage/endpoints.ts';
