@@ -121,7 +121,7 @@ describe("the pool's refusals", () => {
     [1010, 'Transaction would exhaust the block limits', 'refused'],
     [1010, 'InvalidTransaction custom error', 'refused'],
     [1011, undefined, 'refused'],
-    [1012, undefined, 'nonce-taken'],
+    [1012, undefined, 'sign-again'],
     [1013, '"0x00"', 'known'],
     [1014, undefined, 'nonce-taken'],
     [1016, undefined, 'full'],

@@ -5,7 +5,7 @@ import type { RpcError } from '../rpc/rpc-error.ts';
 export type PoolVerdict =
   /** Another nonce may do: this one is used, or a pooled extrinsic has it. */
   | { readonly kind: 'nonce-taken'; readonly stale: boolean }
-  /** What was signed has aged (a runtime upgrade, an old birth block): sign again. */
+  /** What was signed has aged (a runtime upgrade, an old birth block), or its bytes are banned: sign again. */
   | { readonly kind: 'sign-again' }
   /** The pool has this very extrinsic. */
   | { readonly kind: 'known' }
@@ -23,6 +23,8 @@ export function judge(error: RpcError): PoolVerdict {
     case codes.alreadyImported:
       return { kind: 'known' };
     case codes.banned:
+      // These very bytes are; another signature makes others.
+      return { kind: 'sign-again' };
     case codes.tooLowPriority:
       return { kind: 'nonce-taken', stale: false };
     case codes.dropped:
