@@ -1,5 +1,5 @@
-import type { Call } from '../chain/index.ts';
-import { topicOf } from '../codec/index.ts';
+import type { Account, Call } from '../chain/index.ts';
+import { topicOf, type Hex } from '../codec/index.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
 import type { SignedMessage } from './flight.ts';
 import { topicOfMessage, type MessageRecord } from './message-record.ts';
@@ -37,9 +37,9 @@ export async function accountBatch(work: ChainWork, limit: BatchLimit): Promise<
 
 /** Seals what fits, oldest first. Messages that can not be sealed, or cost too much, fail on the way. */
 export async function sealQueued(work: ChainWork, as: 'worker' | 'account', limit: BatchLimit): Promise<Sealed[]> {
-  const { chain, account, store } = work;
+  const { chain, account } = work;
   if (account === undefined) return [];
-  const waiting = await store.waiting(as, Math.min(pageSize, limit.messages));
+  const waiting = await ownOf(work, as, account, Math.min(pageSize, limit.messages));
   if (waiting.length === 0) return [];
   const room = await chain.batchRoom(as === 'worker' ? 'sync-offchain-message' : 'push-message', account);
   const fees = new FeeTable(work);
@@ -57,6 +57,25 @@ export async function sealQueued(work: ChainWork, as: 'worker' | 'account', limi
     }
   }
   return sealed;
+}
+
+/** The oldest that this account may send: those of another wait for it, and no other waits behind them. */
+async function ownOf(work: ChainWork, as: 'worker' | 'account', { id }: Account, limit: number): Promise<Stored[]> {
+  const own: Stored[] = [];
+  const others = new Set<Hex>();
+  for (let from = 0n; own.length < limit;) {
+    const page = await work.store.waiting(as, limit, from);
+    for (const stored of page) {
+      const { account = id } = stored.record;
+      if (account === id) own.push(stored);
+      else others.add(account);
+    }
+    const last = page.at(-1);
+    if (last === undefined || page.length < limit) break;
+    from = last.id + 1n;
+  }
+  for (const queuedBy of others) work.report(new RelayError('other-account', { details: { queuedBy, account: id } }));
+  return own.slice(0, limit);
 }
 
 /** Header, iv, tag, lengths and variants round a body. */

@@ -50,14 +50,14 @@ class StoredOutbox implements Outbox {
       (work) => new RelayLane({ ...work, carrier, onNewerKey: (to, key) => rememberKey(chain, to, key, store) }),
       (work, pauseLane) =>
         new ChainPoster({
-          ...{ ...work, chain, tip },
+          ...{ ...work, chain, tip, report: work.setback },
           setback: (error) => {
             work.setback(error);
             pauseLane();
           },
         }),
     ]);
-    this.#work = { ...this.#queue.work, chain, tip };
+    this.#work = { ...this.#queue.work, chain, tip, report: this.#queue.work.setback };
   }
 
   send(message: (SendMessage & { readonly via: 'chain' }) | PhalaCommand): Promise<Receipt<Arrival & Posted>>;
@@ -120,6 +120,7 @@ class StoredOutbox implements Outbox {
     const record: MessageRecord = {
       ...{ suite: 'phala', to: toHex(topic), as, via: 'chain', nonce: 0n, bodyBytes: payload.length, maxFee },
       ...{ queuedAt: this.#work.now(), freshKey: false, readReceipt: false, progress: { state: 'queued' } },
+      ...(as === 'account' ? { account: account.id } : {}),
     };
     this.#checkSize(record);
     return this.#queue.append({ record, body: payload, lane: as });

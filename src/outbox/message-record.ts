@@ -21,6 +21,8 @@ export interface MessageRecord {
   readonly freshKey: boolean;
   /** Whether its recipient's word that it was read is waited for. */
   readonly readReceipt: boolean;
+  /** Of as account: the one that sends it. undefined where an earlier version queued it. */
+  readonly account?: Hex | undefined;
   readonly progress: Progress;
 }
 
@@ -48,7 +50,7 @@ const readReceiptFlag = 4;
 const noLimit = (1n << 64n) - 1n;
 
 export function encodeRecord(record: MessageRecord): Uint8Array {
-  const { suite, to, as, via, nonce, queuedAt, bodyBytes, maxFee, freshKey, readReceipt, progress } = record;
+  const { suite, to, as, via, nonce, queuedAt, bodyBytes, maxFee, freshKey, readReceipt, account, progress } = record;
   const writer = new Writer(160)
     .u8(suites.indexOf(suite))
     .bytes(fromHex(to))
@@ -73,6 +75,7 @@ export function encodeRecord(record: MessageRecord): Uint8Array {
     const { code, details = {} } = progress.error;
     writer.bytes(new TextEncoder().encode(JSON.stringify([code, details], plain)));
   }
+  if (account !== undefined) writer.raw(toBytes(account, 'account', 32));
   return writer.finish();
 }
 
@@ -90,9 +93,10 @@ export function decodeRecord(bytes: Uint8Array): MessageRecord {
   const bodyBytes = reader.u32();
   const limit = reader.u64();
   const progress = readProgress(reader);
+  const account = reader.offset < bytes.length ? toHex(reader.fixed(32)) : undefined;
   reader.end();
   const maxFee = limit === noLimit ? undefined : limit;
-  return { suite, to, as, via, nonce, queuedAt, bodyBytes, maxFee, freshKey, readReceipt, progress };
+  return { suite, to, as, via, nonce, queuedAt, bodyBytes, maxFee, freshKey, readReceipt, account, progress };
 }
 
 function readProgress(reader: Reader): Progress {

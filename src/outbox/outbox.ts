@@ -105,6 +105,8 @@ export interface OutboxEntry {
   /** The recipient; of suite phala the topic, as 0x-hex of its bytes. */
   readonly to: Hex;
   readonly as: 'worker' | 'account';
+  /** Of as account: the one that sends it. It waits for an outbox with this account. */
+  readonly account?: Hex;
   readonly via: 'chain' | 'relay' | 'auto';
   readonly nonce: bigint;
   /** Unix time, ms. */

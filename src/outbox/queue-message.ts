@@ -67,7 +67,7 @@ export async function queueMessage(options: QueueMessageOptions, message: SendMe
     const kept = await vault.keep({ genesisHash, to, ...from, nonce, body });
     const bodyBytes = kept.length - keptOverhead;
     const record: MessageRecord = {
-      ...{ suite: 'v1', to, as, via, nonce, bodyBytes, queuedAt: now(), maxFee, freshKey, readReceipt },
+      ...{ suite: 'v1', to, as, via, nonce, bodyBytes, queuedAt: now(), maxFee, freshKey, readReceipt, ...from },
       progress: { state: 'queued' },
     };
     await check?.(record);

@@ -77,7 +77,8 @@ export class StoredQueue implements OutboxQueue {
 }
 
 function toEntry(sendId: SendId, record: MessageRecord, read: ReadReceipt | undefined): OutboxEntry {
-  const { suite, to, as, via, nonce, queuedAt, bodyBytes, progress } = record;
-  const entry = { sendId, suite, to, as, via, nonce, queuedAt, bodyBytes, status: progress };
+  const { suite, to, as, via, nonce, queuedAt, bodyBytes, account, progress } = record;
+  const sender = account === undefined ? {} : { account };
+  const entry = { sendId, suite, to, as, ...sender, via, nonce, queuedAt, bodyBytes, status: progress };
   return read === undefined ? entry : { ...entry, read };
 }

@@ -82,6 +82,46 @@ describe('cli: outbox', () => {
     );
   });
 
+  it('takes back or tries again one message, and leaves those for other recipients as they are', async () => {
+    const begun = (await outbox('ls')).length;
+    const args = [
+      'send',
+      'x',
+      '--via',
+      'chain',
+      '--vault',
+      vault,
+      '--ws',
+      dev.ws,
+      '--suri',
+      '//Alice',
+      '--max-fee',
+      '1',
+    ];
+    for (const recipient of [to, other, to]) await runCli([...args, '--to', recipient]);
+    const states = async () =>
+      (await outbox('ls')).slice(begun).map((entry) => [entry['to'], entry['code'] ?? entry['state']]);
+    const ids = (await outbox('ls')).slice(begun).map(({ sendId }) => String(sendId));
+    assert.deepEqual(
+      await states(),
+      [to, other, to].map((recipient) => [recipient, 'fee-too-high']),
+    );
+    await outbox('retry', ids[0]!, ids[1]!);
+    await outbox('cancel', ids[1]!);
+    assert.deepEqual(await states(), [
+      [to, 'queued'],
+      [other, 'send-cancelled'],
+      [to, 'fee-too-high'],
+    ]);
+    await outbox('retry', 'all');
+    assert.deepEqual(await states(), [
+      [to, 'queued'],
+      [other, 'send-cancelled'],
+      [to, 'queued'],
+    ]);
+    await outbox('cancel', 'all');
+  });
+
   it('refuses what is no number, and what is not there', async () => {
     for (const [id, message] of [
       ['x', /no number/],

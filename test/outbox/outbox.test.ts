@@ -288,6 +288,25 @@ describe('outbox', () => {
     await assert.rejects(rich.cancel(failing.sendId), { code: 'too-late-to-cancel' });
   });
 
+  it("leaves an account's messages to that account, says so, and goes on with its own", async () => {
+    const queue = await outbox();
+    const left = await queue.send({ ...message('of Alice'), as: 'account' });
+    await queue.stop();
+    const setbacks: RelayError[] = [];
+    const other = await outbox({ account: bob, onSetback: (error) => setbacks.push(error) });
+    await other.start();
+    const sent = await other.send({ ...message('of Bob'), as: 'account' });
+    await sent.reached('inBlock');
+    const [told] = setbacks;
+    assert.deepEqual([told?.code, told?.details], ['other-account', { queuedBy: alice.id, account: bob.id }]);
+    await other.stop();
+    const [entry] = await entriesOf(openOutboxQueue(store));
+    assert.deepEqual([entry?.account, entry?.status.state], [alice.id, 'queued']);
+    const again = await outbox();
+    await again.start();
+    await (await again.receipt(left.sendId))?.reached('inBlock');
+  });
+
   it('keeps to the most that a message may cost, and pays a tip where told', async () => {
     const box = await outbox({ tip: 1_000_000n });
     await box.start();

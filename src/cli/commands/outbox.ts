@@ -126,14 +126,29 @@ function parseSendId(text: string): bigint {
 }
 
 function print(output: Output, chain: string, entry: OutboxEntry): void {
-  const { sendId, suite, to, as, via, nonce, queuedAt, bodyBytes, status } = entry;
+  const { sendId, suite, to, as, account, via, nonce, queuedAt, bodyBytes, status } = entry;
+  const sender = account === undefined ? {} : { account };
   const { error } = status as { readonly error?: RelayError };
   const failure = error === undefined ? {} : { code: error.code, reason: error.message };
   const { state, ...where } = status;
   const facts = 'error' in where ? failure : where;
   output.print(
-    { event: 'entry', chain, sendId, state, suite, to, as, via, nonce, queuedAt, bytes: bodyBytes, ...facts },
-    `${sendId}  ${state.padEnd(9)}  to ${suite === 'phala' ? topicText(fromHex(to)) : short(to)}  as ${as}  ${bodyBytes} bytes  ${new Date(queuedAt).toISOString()}` +
+    {
+      event: 'entry',
+      chain,
+      sendId,
+      state,
+      suite,
+      to,
+      as,
+      ...sender,
+      via,
+      nonce,
+      queuedAt,
+      bytes: bodyBytes,
+      ...facts,
+    },
+    `${sendId}  ${state.padEnd(9)}  to ${suite === 'phala' ? topicText(fromHex(to)) : short(to)}  as ${account === undefined ? as : `account ${short(account)}`}  ${bodyBytes} bytes  ${new Date(queuedAt).toISOString()}` +
       (error === undefined ? '' : `\n    ${error.message}`) +
       ('isOutcomeUnknown' in where ? '\n    what the chain made of its extrinsic can not be known any more' : ''),
   );

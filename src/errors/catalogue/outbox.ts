@@ -23,6 +23,11 @@ export const outboxErrors = {
     message: 'The queue was changed by another process meanwhile.',
     remedy: 'Nothing to mend: what is left of it is put together again.',
   },
+  'other-account': {
+    message:
+      'Messages wait in the queue for the account {queuedBy}, as which they were queued; this outbox posts as {account}.',
+    remedy: 'Run it with that account (--suri), or take them back with khala-relay outbox cancel.',
+  },
   'sequence-unsettled': {
     message:
       'Someone else posted for worker {worker}: its sequence is {best} at the best block, and {finalized} at the finalized one.',

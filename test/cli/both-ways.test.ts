@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { connectChain } from '../../src/chain/index.ts';
+import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { createOutbox } from '../../src/outbox/index.ts';
+import { createCarrier, createRelayClient } from '../../src/relay/index.ts';
+import { openMemoryStore } from '../../src/store/index.ts';
+import { openVault } from '../../src/vault/index.ts';
+import { watchWorkerState } from '../../src/worker-state/index.ts';
+import type { Hex } from '../../src/codec/index.ts';
+import { alice, temporaryFolder, utf8 } from '../support/entities.ts';
+import { freePort } from '../support/free-port.ts';
+import { RunningCli, runCli } from './run-cli.ts';
+
+describe('cli: serve --vault, a message that comes off chain and on chain', () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+  let dev: DevChain;
+  const path = (name: string): string => join(folder.path, name);
+
+  before(async () => {
+    folder = await temporaryFolder();
+    dev = await startDevChain();
+  });
+  after(async () => {
+    await dev.stop();
+    await folder.remove();
+  });
+
+  for (const [first, second] of [
+    ['relay', 'chain'],
+    ['chain', 'relay'],
+  ] as const)
+    it(`is printed once where it comes by ${first} before it comes by ${second}`, async () => {
+      const [from, at] = [`${first}-a`, `${first}-b`];
+      const port = await freePort();
+      await runCli(['keys', 'new', '--vault', path(from)]);
+      const { lines } = await runCli(['keys', 'new', '--vault', path(at), '--json']);
+      const to = String(lines[0]?.['identity']) as Hex;
+      for (const flags of [[from], [at, '--endpoint', `http://127.0.0.1:${port}`]] as const) {
+        const [name, ...more] = flags;
+        await runCli(['register', '--ws', dev.ws, '--vault', path(name), '--suri', '//Alice', ...more]);
+      }
+      await using serving = new RunningCli([
+        'serve',
+        '--ws',
+        dev.ws,
+        '--vault',
+        path(at),
+        '--listen',
+        `127.0.0.1:${port}`,
+      ]);
+      await serving.line(({ event }) => event === 'ready');
+
+      await using chain = await connectChain({ endpoints: [dev.ws] });
+      const vault = await openVault({ path: path(from), passphrase: 'correct horse' });
+      const watch = watchWorkerState(chain);
+      await watch.ready;
+      await using client = createRelayClient({ genesisHash: chain.genesisHash, allowPrivate: true });
+      const carrier = createCarrier({ client, directory: watch.state, allowPrivate: true });
+      const store = openMemoryStore();
+      await using outbox = createOutbox({ chain, vault, store, directory: watch.state, account: alice, carrier });
+      await outbox.start();
+      const message = (text: string) => ({ to, body: { kind: 'data', content: utf8(text) } }) as const;
+      const sent = await outbox.send({ ...message('both ways'), via: first });
+      await sent.reached('finalized');
+      await (await outbox.send({ ...message('both ways'), via: second, nonce: sent.nonce })).reached('finalized');
+      await (await outbox.send({ ...message('after it'), via: second })).reached('finalized');
+      await serving.line(({ text }) => text === 'after it');
+      const printed = serving.lines.filter(({ event }) => event === 'message');
+      assert.deepEqual(
+        printed.map(({ text, via }) => [text, via]),
+        [
+          ['both ways', first],
+          ['after it', second],
+        ],
+      );
+      await watch.stop();
+      await vault.close();
+    });
+});
