@@ -1,6 +1,8 @@
 import type { Connection } from '../rpc/connection.ts';
 import { isMethodMissing, RpcError } from '../rpc/rpc-error.ts';
 import { RawText } from '../rpc/skim-json.ts';
+import { saysMissing } from '../storage/block-reader.ts';
+import { isOversize } from '../storage/oversized-answer.ts';
 import type { Hex } from '../../codec/index.ts';
 import type { BlockAnchor } from './block-anchor.ts';
 import type { StoredMessages } from './outbound-value.ts';
@@ -42,10 +44,13 @@ export class ValueRanges {
         isRaw: true,
       });
       const values = valuesIn(result, this.#key, blocks);
-      this.#refusals.set(url, values === undefined ? maxRefusals : 0);
+      if (values === undefined) this.#refusals.set(url, maxRefusals);
+      else if ((this.#refusals.get(url) ?? 0) < maxRefusals) this.#refusals.delete(url);
       return values;
     } catch (error) {
       if (!(error instanceof RpcError)) throw error;
+      // Of other blocks it may give them: those that are not so full, or whose state it has.
+      if (isOversize(error) || saysMissing(error.reason)) return undefined;
       this.#refusals.set(error.url, isMethodMissing(error) ? maxRefusals : (this.#refusals.get(error.url) ?? 0) + 1);
       return undefined;
     }
