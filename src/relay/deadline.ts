@@ -27,6 +27,23 @@ export async function withDeadline<T>(wait: Wait, work: (signal: AbortSignal) =>
   }
 }
 
+/**
+ * A signal that ends with the caller's, or after `timeoutMs` unless it was disposed of by then. Not `AbortSignal.timeout`:
+ * Node 20 collects one that only `AbortSignal.any` refers to, and it never fires.
+ */
+export function endingSignal(timeoutMs: number, signal?: AbortSignal): Disposable & { readonly signal: AbortSignal } {
+  const late = new AbortController();
+  const timer = setTimeout(() => {
+    late.abort(new DOMException('The time is over.', 'TimeoutError'));
+  }, timeoutMs);
+  return {
+    signal: AbortSignal.any([late.signal, ...(signal === undefined ? [] : [signal])]),
+    [Symbol.dispose]: () => {
+      clearTimeout(timer);
+    },
+  };
+}
+
 function race<T>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     const fail = (): void => {

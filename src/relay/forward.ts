@@ -4,6 +4,7 @@ import { isRelayError, RelayError } from '../errors/index.ts';
 import type { Origin } from '../store/mail-quota.ts';
 import type { Mail, MailStore } from '../store/mail-store.ts';
 import type { Backoff } from './backoff.ts';
+import { endingSignal } from './deadline.ts';
 import { EndpointHealth } from './endpoint-health.ts';
 import { checkEndpoint, mayFollow, type EndpointPolicy } from './endpoint-policy.ts';
 import type { Ingested } from './ingest.ts';
@@ -211,7 +212,8 @@ class StoredForwarder implements Forwarder {
 
   async #attempt(endpoint: string, recipient: Hex, forwarded: Uint8Array): Promise<Outcome> {
     const { transport, attemptMs, logger } = this.#options;
-    const signal = AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(attemptMs)]);
+    using ending = endingSignal(attemptMs, this.#stopped.signal);
+    const { signal } = ending;
     try {
       checkEndpoint(endpoint, this.#options);
       const { status } = await transport.post(routeUrl(endpoint, 'http', '/v1/forward'), forwarded, signal);

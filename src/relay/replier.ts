@@ -4,6 +4,7 @@ import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
 import type { Delivery } from '../inbox/inbox.ts';
 import { backoffMs, pause, type Backoff } from './backoff.ts';
 import type { RelayClient } from './client.ts';
+import { endingSignal } from './deadline.ts';
 import type { Relay } from './relay.ts';
 import type { PeerDirectory } from './requester.ts';
 import { signMessage } from './sign-message.ts';
@@ -73,8 +74,8 @@ class SealingReplier implements Replier {
     const body = { kind: 'reply', inReplyTo, content: toBytes(content, 'The content') } as const;
     const { envelope } = await sealMessage(this.#options, { to, body, recipientKey: delivery.senderKey });
     const signed = await signMessage(vault, genesisHash, envelope);
-    const ended = AbortSignal.any([AbortSignal.timeout(patienceMs), ...(signal === undefined ? [] : [signal])]);
-    await this.#deliver(delivery, signed, ended);
+    using ending = endingSignal(patienceMs, signal);
+    await this.#deliver(delivery, signed, ending.signal);
     if (signal?.aborted === true) throw new RelayError('aborted', { cause: signal.reason });
     this.#origins.delete(inReplyTo);
   }
