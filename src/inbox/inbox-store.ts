@@ -139,7 +139,10 @@ export class InboxStore {
     return { key: numberedKey(itemPrefix, sequence), value: item === undefined ? undefined : encodeItem(item) };
   }
 
-  /** Appends items that are final, at consecutive sequences: all as one value, for what each alone costs. */
+  /**
+   * Appends items that are final, at consecutive sequences: all as one value, for what each alone costs. {@link forget}
+   * where that is not committed.
+   */
   runWrites(first: Sequence, items: readonly StreamItem[]): Write[] {
     const [only] = items;
     if (only === undefined) return [];

@@ -325,8 +325,8 @@ export class Ledger {
     const acknowledged = this.#acknowledged;
     this.#acknowledged = undefined;
     try {
-      const done = acknowledged === undefined ? [] : await this.#doneWrites(acknowledged);
       for (;;) {
+        const done = acknowledged === undefined ? [] : await this.#doneWrites(acknowledged);
         const start = (this.#next ??= await store.nextSequence());
         const { writes, next, outcomes = [] } = await plan(start);
         const moved = next === start ? [] : [store.sequenceWrite(next)];
@@ -343,6 +343,7 @@ export class Ledger {
         }
         this.#next = undefined;
         window.forget();
+        store.forget();
       }
     } catch (error) {
       this.#next = undefined;

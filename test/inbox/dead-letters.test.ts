@@ -151,6 +151,26 @@ describe('inbox: dead letters', () => {
     assert.deepEqual(await deadLettersOf(other), []);
   });
 
+  it('that another process accepted take nothing from the blocks that come next, nor bring any of it twice', async () => {
+    const vault = broken();
+    const inbox = await started({ vault });
+    const probe = new InboxProbe(inbox);
+    await poster.send(recipient, 'late');
+    await probe.until(() => probe.events.some(({ type }) => type === 'dead'));
+    vault.works = true;
+    await (await openInboxFiles(store)).retry(recipient);
+    // Together in a block, and before the inbox that runs has looked for what others accepted.
+    const texts = ['a', 'b', 'c', 'd'];
+    await poster.send(recipient, ...texts);
+    await probe.until(() => probe.texts.length === 5);
+    assert.deepEqual(probe.texts, ['late', ...texts]);
+    await inbox.stop();
+    const again = new InboxProbe(await started());
+    await poster.send(recipient, 'last');
+    await again.until(() => again.texts.includes('last'));
+    assert.deepEqual(again.texts, ['last']);
+  });
+
   it('whose nonce another process admitted are not delivered again where they are posted again', async () => {
     const vault = broken();
     vault.works = true;

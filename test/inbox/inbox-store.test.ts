@@ -60,6 +60,7 @@ describe('inbox: what is stored of items', () => {
           } else if (does === 'lose') {
             // Planned, and not committed.
             await files.doneWrites(chosen);
+            files.runWrites(next, Array<StreamItem>(1 + (count % 6)).fill(gap));
             files.forget();
           } else files = new InboxStore(memory);
           await memory.commit(writes);
