@@ -26,8 +26,10 @@ export function createStore({ mailStore, isKnown }: StoreOptions): Store {
       const { duplicate } = await mailStore.append(to, messageId, bytes, { sender: from, isKnown: isKnown(from) });
       return duplicate ? 'duplicate' : 'stored';
     },
-    async keepReply({ header: { to, recipientKey }, messageId, bytes }) {
-      const { duplicate } = await mailStore.append(replyBox(to, recipientKey), messageId, bytes);
+    async keepReply({ header: { from, to, recipientKey }, messageId, bytes }) {
+      // Only who has mail here leaves a reply here: no stranger, but one of many.
+      const origin = { sender: from, isKnown: true };
+      const { duplicate } = await mailStore.append(replyBox(to, recipientKey), messageId, bytes, origin);
       return duplicate ? 'duplicate' : 'stored';
     },
   };

@@ -6,7 +6,7 @@ import { throwCommitCause } from './lmdb-environment.ts';
 import * as layout from './lmdb-mail-layout.ts';
 import { mailRange } from './lmdb-mail-range.ts';
 import type { MailTables } from './lmdb-mail-tables.ts';
-import { whyFull, type Fill, type MailQuota, type Origin } from './mail-quota.ts';
+import { whyAllFull, whyFull, type Fill, type MailQuota, type Origin } from './mail-quota.ts';
 import type { Appended } from './mail-store.ts';
 
 export interface MailWriterOptions {
@@ -113,12 +113,10 @@ export class MailWriter {
     const sender = origin === undefined ? layout.noSender : layout.idKey(origin.sender);
     const box = this.#box(recipient);
     const totals = this.#loadTotals();
-    const { maxTotalBytes } = this.#quota;
     const share = origin && this.#share(box, sender);
     const reason =
-      totals.bytes + bytes.length > maxTotalBytes
-        ? `the relay keeps ${maxTotalBytes} bytes in all`
-        : whyFull(this.#quota, box, bytes.length, origin, share);
+      whyAllFull(this.#quota, totals.bytes + bytes.length, origin) ??
+      whyFull(this.#quota, box, bytes.length, origin, share);
     if (reason !== undefined) throw new RelayError('mailbox-full', { details: { recipient, reason } });
     box.last += 1n;
     change(box, 1, bytes.length);

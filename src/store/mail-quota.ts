@@ -10,7 +10,7 @@ export interface MailQuota {
   readonly maxTotalBytes?: number;
   /** Part of a mailbox, by messages and by bytes, that one sender may fill. Above 0, at most 1. Default 0.25. */
   readonly senderPart?: number;
-  /** From here on a mailbox takes only what known senders send. Above 0, at most 1. Default 0.5. */
+  /** From here on a mailbox, and an LMDB store as a whole, takes only what known senders send. Above 0, at most 1. Default 0.5. */
   readonly strangerPart?: number;
 }
 
@@ -34,6 +34,18 @@ export interface Origin {
 export interface Fill {
   count: number;
   bytes: number;
+}
+
+/** Text: why no mailbox takes a message that makes all of them hold `bytes`; undefined: as far as this goes one does. */
+export function whyAllFull(
+  { maxTotalBytes, strangerPart }: Pick<Required<MailQuota>, 'maxTotalBytes' | 'strangerPart'>,
+  bytes: number,
+  origin?: Origin,
+): string | undefined {
+  if (bytes > maxTotalBytes) return `the relay keeps ${maxTotalBytes} bytes in all`;
+  const most = Math.ceil(maxTotalBytes * strangerPart);
+  if (origin?.isKnown !== false || bytes <= most) return undefined;
+  return `the relay keeps ${most} bytes in all before the rest is left to known senders`;
 }
 
 type BoxQuota = Required<Omit<MailQuota, 'maxTotalBytes'>>;

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { open } from 'lmdb';
 import { afterEach, beforeEach, describe, it } from 'mocha';
-import { toHex } from '../../src/codec/index.ts';
+import { toHex, type Hex } from '../../src/codec/index.ts';
+import { isRelayError } from '../../src/errors/index.ts';
 import { openLmdbMailStore } from '../../src/store/lmdb-mail-store.ts';
 import { until } from '../support/until.ts';
 
@@ -37,6 +38,24 @@ describe('mail store in LMDB', () => {
     isBroken = false;
     now += 2_000;
     await until(async () => (await store.totals()).count === 0);
+  });
+
+  it('keeps room for known senders in all mailboxes together, where strangers fill many', async () => {
+    await using store = await openLmdbMailStore({ path, quota: { maxTotalBytes: 1_000, strangerPart: 0.5 } });
+    const append = (n: number, isKnown: boolean) => {
+      const [recipientOf, sender, messageId] = [0x10, 0x40, 0x80].map((from) =>
+        toHex(new Uint8Array(32).fill(from + n)),
+      ) as [Hex, Hex, Hex];
+      return store.append(recipientOf, messageId, new Uint8Array(100), { sender, isKnown });
+    };
+    for (let n = 0; n < 5; n++) await append(n, false);
+    await assert.rejects(
+      append(5, false),
+      (error) => isRelayError(error, 'mailbox-full') && error.message.includes('known senders'),
+    );
+    for (let n = 6; n < 11; n++) await append(n, true);
+    await assert.rejects(append(11, true), (error) => isRelayError(error, 'mailbox-full'));
+    assert.equal((await store.totals()).bytes, 1_000);
   });
 
   it('has nothing left of mailboxes that are empty, however they came to be, and gives no cursor twice', async () => {

@@ -113,6 +113,8 @@ export class Appender {
     const counted = this.#counted.get(mailbox) ?? performance.now();
     this.#counted.set(mailbox, counted);
     if (performance.now() - counted < recountMs) return undefined;
+    // One of a crowd counts.
+    this.#counted.set(mailbox, performance.now());
     const again = await mailboxes.reload(recipient);
     if (this.#whyFull(again, letter) !== undefined) return undefined;
     changeMailbox(again, added);
