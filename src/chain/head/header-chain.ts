@@ -83,7 +83,7 @@ export class HeaderChain {
   /**
    * From `first` up to `trusted`, in pieces, oldest first. All headers are linked before the first piece is given: where
    * there are more than one piece holds, those above are read twice. Throws node-lies where no endpoint is left,
-   * state-discarded where no endpoint has one of the headers, chain-unreachable, aborted.
+   * state-discarded where no endpoint has one of the headers, rpc-failed where all refuse one, aborted.
    */
   async *segments(first: BlockNumber, trusted: BlockId, signal?: AbortSignal): AsyncGenerator<HeaderSegment> {
     const ends = [trusted];
@@ -150,7 +150,7 @@ export class HeaderChain {
     return headers;
   }
 
-  /** Others may wait for it too: it ends with the connection, not with who asked, and not while there is none. */
+  /** Others may wait for it too: it ends with the connection, not with who asked, and not while there is no node. */
   get #patient(): PatientOptions {
     return { signal: this.#connection.stopped, patienceMs: Infinity };
   }

@@ -48,9 +48,14 @@ export async function* nextPiece(last: BlockId, head: Head, proves: boolean): As
 }
 
 /** Throws cursor-not-on-chain where the trusted block does not descend from `after`. */
-export async function* linkedPieces(headers: HeaderChain, after: BlockId, trusted: BlockId): AsyncGenerator<Piece> {
+export async function* linkedPieces(
+  headers: HeaderChain,
+  after: BlockId,
+  trusted: BlockId,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Piece> {
   let before = after;
-  for await (const segment of headers.segments(after.number + 1, trusted)) {
+  for await (const segment of headers.segments(after.number + 1, trusted, signal)) {
     checkLink(before, segment.parentHash);
     before = segment.last;
     const anchorsOf = (first: BlockNumber, length: number): BlockAnchor[] =>
@@ -63,7 +68,12 @@ export async function* linkedPieces(headers: HeaderChain, after: BlockId, truste
 }
 
 /** As the node lists them. Throws cursor-not-on-chain where that has changed since `after` was read. */
-export async function* listedPieces(hashes: HashRuns, after: BlockId, target: BlockId): AsyncGenerator<Piece> {
+export async function* listedPieces(
+  hashes: HashRuns,
+  after: BlockId,
+  target: BlockId,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Piece> {
   const runs = function* (): Generator<readonly [first: number, last: number]> {
     // They end where frames do.
     for (let first = after.number + 1; first <= target.number;) {
@@ -74,7 +84,7 @@ export async function* listedPieces(hashes: HashRuns, after: BlockId, target: Bl
   };
   let before = after;
   // The one before is asked for too: it tells whether this is still the chain that was read.
-  const read = async ([first, last]: readonly [number, number]) => (await hashes.of(first - 1, last)).hashes;
+  const read = async ([first, last]: readonly [number, number]) => (await hashes.of(first - 1, last, signal)).hashes;
   for await (const [parent, ...listed] of inWindow(runs(), runsInFlight, read)) {
     checkLink(before, parent);
     const first = before.number + 1;

@@ -10,7 +10,7 @@ import type { Connection } from '../rpc/connection.ts';
 import type { FoundMessage } from '../storage/outbound-messages.ts';
 import { inWindow } from '../storage/in-window.ts';
 import { blocksAtOnce } from './block-anchor.ts';
-import { framesOf, linkedPieces, listedPieces, nextPiece, type Frame, type Piece } from './frames.ts';
+import { framesOf, linkedPieces, listedPieces, nextPiece, type Frame } from './frames.ts';
 import type { HashRuns } from '../head/hash-runs.ts';
 import type { HeaderChain } from '../head/header-chain.ts';
 import { mayContain } from './may-contain.ts';
@@ -66,7 +66,7 @@ export class MessageReader implements Messages {
         const { number } = last;
         const { value } = await newest.next(signal, (told) => told.value.head.number > number);
         try {
-          for await (const span of this.#upTo(value.head, last, options, signal)) {
+          for await (const span of this.#upTo(value.head, last, { options, callerSignal }, signal)) {
             yield span;
             last = span.through;
           }
@@ -92,7 +92,12 @@ export class MessageReader implements Messages {
   }
 
   /** Ends early where blocks are missing, or the way of reading has to change. */
-  async *#upTo(told: Head, last: BlockId, options: MessagesOptions, signal: AbortSignal): AsyncGenerator<MessageSpan> {
+  async *#upTo(
+    told: Head,
+    last: BlockId,
+    { options, callerSignal }: Following,
+    signal: AbortSignal,
+  ): AsyncGenerator<MessageSpan> {
     const proves = await this.#proves(options, signal);
     const target = proves ? await this.#parts.trusted(told, last.number + 1, signal) : told;
     const { values, headers, hashes } = this.#parts;
@@ -100,8 +105,8 @@ export class MessageReader implements Messages {
     const pieces = isNext
       ? nextPiece(last, told, proves)
       : proves
-        ? linkedPieces(headers, last, target)
-        : listedPieces(hashes, last, target);
+        ? linkedPieces(headers, last, target, signal)
+        : listedPieces(hashes, last, target, signal);
     const frames = framesOf(pieces, () => this.#blocksPerFrame);
     const read = async (frame: Frame): Promise<ReadFrame | Failed> => {
       try {
@@ -114,7 +119,7 @@ export class MessageReader implements Messages {
     try {
       for await (const result of inWindow(frames, framesInFlight, read)) {
         if ('error' in result) {
-          yield* this.#aroundMissing(result, target, { options, proves }, signal);
+          yield* this.#aroundMissing(result, target, { options, callerSignal, proves }, signal);
           return;
         }
         yield await this.#span(result, options, signal);
@@ -143,7 +148,7 @@ export class MessageReader implements Messages {
   async *#aroundMissing(
     { frame, error }: Failed,
     target: BlockId,
-    { options, proves }: { readonly options: MessagesOptions; readonly proves: boolean },
+    { options, callerSignal, proves }: Following & { readonly proves: boolean },
     signal: AbortSignal,
   ): AsyncGenerator<MessageSpan> {
     const { values, headers, hashes } = this.#parts;
@@ -153,10 +158,11 @@ export class MessageReader implements Messages {
         yield await this.#span({ frame: one, values: await values.read([anchor], signal) }, options, signal);
       } catch (again) {
         if (!isRelayError(again, 'state-discarded')) throw again;
-        const piecesAfter = (block: BlockId): AsyncIterable<Piece> =>
-          proves ? linkedPieces(headers, block, target) : listedPieces(hashes, block, target);
-        const through = await lastWithout(anchor, piecesAfter, (block) => this.#hasState(block, signal));
-        const hashAt = hashesFrom(anchor, piecesAfter);
+        const piecesAfter = (until: AbortSignal | undefined) => (block: BlockId) =>
+          proves ? linkedPieces(headers, block, target, until) : listedPieces(hashes, block, target, until);
+        const through = await lastWithout(anchor, piecesAfter(signal), (block) => this.#hasState(block, signal));
+        // Some ask for them when they have left the stream.
+        const hashAt = hashesFrom(anchor, piecesAfter(callerSignal));
         const reason = String(error.details?.['reason'] ?? '');
         yield { type: 'missing', first: anchor.number, through, reason, hashAt };
         return;
@@ -232,6 +238,12 @@ export class MessageReader implements Messages {
   async #url(signal: AbortSignal | undefined): Promise<string> {
     return (await this.#parts.connection.session({ signal, patienceMs: Infinity })).socket.url;
   }
+}
+
+/** What a stream was asked for. */
+interface Following {
+  readonly options: MessagesOptions;
+  readonly callerSignal: AbortSignal | undefined;
 }
 
 interface ReadFrame {

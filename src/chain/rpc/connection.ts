@@ -7,7 +7,7 @@ import type { ChainLogger } from '../logger.ts';
 import { backoffMs, type BackoffOptions } from './backoff.ts';
 import { EndpointHealth } from './endpoint-health.ts';
 import type { RpcCall } from './rpc-batch.ts';
-import { BatchRefused, ConnectionLost, isTransient, oversizeCode, RpcError } from './rpc-error.ts';
+import { BatchRefused, ConnectionLost, isInternal, isTransient, oversizeCode, RpcError } from './rpc-error.ts';
 import { openOnChain } from './open-on-chain.ts';
 import type { RequestOptions, RpcSocket } from './rpc-socket.ts';
 
@@ -29,7 +29,10 @@ export interface ConnectionOptions {
 }
 
 export interface PatientOptions extends RequestOptions {
-  /** How long to wait for a connection while there is none, ms. Default `timeoutMs` of the connection. */
+  /**
+   * How long to wait for a connection while there is none, ms. Default `timeoutMs` of the connection. Infinity: for as long
+   * as it takes, and a node that says that it is busy is waited for too.
+   */
   readonly patienceMs?: number;
 }
 
@@ -55,6 +58,10 @@ const freeBrief = 2;
 const maxRefusals = 5;
 /** … and before another endpoint is used, where there is one. */
 const patientRefusals = 2;
+/** Times that a node may say that it failed to who waits for as long as it takes: some minutes, by the default backoff. */
+const maxFailures = 20;
+/** Refusals between two warnings of them. */
+const refusalsPerWarning = 5;
 /** Times that an answer may exceed what a socket takes before the request itself is blamed. */
 const maxOversized = 2;
 
@@ -214,9 +221,12 @@ export class Connection {
       try {
         return await work(socket);
       } catch (error) {
-        const isPatient = options.patienceMs === Infinity;
-        if (error instanceof RpcError && isTransient(error) && (refusals++ < maxRefusals || isPatient)) {
+        if (error instanceof RpcError && isTransient(error) && refusals++ < mostRefusals(error, options)) {
           this.health.failed(socket.url);
+          if (refusals % refusalsPerWarning === 0) {
+            const { url, reason } = error;
+            this.options.logger.warn({ url, method, reason, refusals }, 'endpoint refuses, it is asked again');
+          }
           if (refusals > patientRefusals && this.options.endpoints.length > this.#left.size + 1)
             this.replace(session, `it can not answer ${method}: ${error.reason}`);
           await this.options.clock.sleep(backoffMs(refusals - 1, this.options.backoff), options.signal);
@@ -351,4 +361,10 @@ export class Connection {
   #unreachable(reason: string): RelayError {
     return new RelayError('chain-unreachable', { details: { urls: this.options.endpoints.join(', '), reason } });
   }
+}
+
+/** Absence and crowds end; what a node that is there can not answer may never get better. */
+function mostRefusals(error: RpcError, { patienceMs }: PatientOptions): number {
+  if (patienceMs !== Infinity) return maxRefusals;
+  return isInternal(error) ? maxFailures : Infinity;
 }

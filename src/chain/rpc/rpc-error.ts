@@ -1,11 +1,14 @@
 /** JSON-RPC servers of Substrate nodes answer so where the result exceeds their limit (15 MB by default). */
 export const oversizeCode = -32008;
 
+/** Internal error (JSON-RPC 2.0, section 5.1). */
+const internalCode = -32603;
+
 /**
- * What servers answer that may do better the next time: an internal error (JSON-RPC 2.0, section 5.1), a busy server
+ * What servers answer that may do better the next time: an internal error, a busy server
  * (jsonrpsee), a rate limit (as providers of public nodes give it: EIP-1474, HTTP).
  */
-const transientCodes: readonly number[] = [-32603, -32009, -32005, -32029, 429];
+const transientCodes: readonly number[] = [internalCode, -32009, -32005, -32029, 429];
 
 /** Method not found (JSON-RPC 2.0, section 5.1), or the words of nodes and proxies that hide it. */
 export function isMethodMissing({ code, reason }: RpcError): boolean {
@@ -18,6 +21,11 @@ export function saysUnavailable(reason: string): boolean {
 
 export function isTransient(error: RpcError): boolean {
   return transientCodes.includes(error.code);
+}
+
+/** It failed, rather than that it has no time. */
+export function isInternal({ code }: RpcError): boolean {
+  return code === internalCode;
 }
 
 /** The node's answer to a request is an error. Inside the chain room only: callers get a RelayError. */

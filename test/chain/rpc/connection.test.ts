@@ -5,7 +5,7 @@ import { Canvass } from '../../../src/chain/quorum/canvass.ts';
 import { Connection } from '../../../src/chain/rpc/connection.ts';
 import { startDevChain, type DevChain } from '../../../src/dev-chain/index.ts';
 import { RelayError } from '../../../src/errors/index.ts';
-import { startRpcProxy, type RpcProxy } from '../../support/rpc-proxy.ts';
+import { Refusal, startRpcProxy, type RpcProxy } from '../../support/rpc-proxy.ts';
 import { until } from '../../support/until.ts';
 import { withCode } from '../support.ts';
 
@@ -62,6 +62,38 @@ describe('Connection', () => {
     assert.equal(connection.present, undefined);
     connection.noteFinalized(7);
     await assert.rejects(connection.session(), withCode('node-lies'));
+  });
+
+  describe('of who waits for as long as it takes', () => {
+    const patient = { patienceMs: Infinity };
+    let warnings: string[];
+    let alone: Connection;
+    beforeEach(async () => {
+      warnings = [];
+      const logger = { ...silentLogger, warn: (_: object, message: string) => void warnings.push(message) };
+      const options = { genesisHash: undefined, timeoutMs: 10_000, quorum: 1, clock: systemClock, logger };
+      const backoff = { minMs: 1, maxMs: 2 };
+      alone = await Connection.open({ ...options, endpoints: [one.ws], backoff }, undefined);
+    });
+    afterEach(() => {
+      alone.stop();
+    });
+
+    for (const code of [-32009, 429])
+      it(`asks a node that is busy (${code}) until it is not, and warns meanwhile`, async () => {
+        let left = 60;
+        one.refuse = () => (left-- > 0 ? new Refusal('Busy', code) : undefined);
+        assert.equal(await alone.request('chain_getFinalizedHead', [], patient), dev.finalized.hash);
+        assert.ok(warnings.length > 1 && warnings.length < 30, `${warnings.length} warnings`);
+      });
+
+    it('takes it for the answer in the end that a node fails each time', async () => {
+      let asked = 0;
+      one.refuse = () => new Refusal(`Internal error ${asked++}`, -32603);
+      await assert.rejects(alone.request('chain_getFinalizedHead', [], patient), /Internal error/);
+      assert.ok(asked > 15, `${asked} times`);
+      assert.ok(warnings.length > 1);
+    });
   });
 
   it('is not troubled by a vote that comes in when all is over', async () => {
