@@ -27,7 +27,7 @@ export class FlightLog {
     const statuses = items.map(({ stored, messageId }) => [stored.id, { state: 'submitted', messageId }] as const);
     items.forEach((item, i) => {
       const [id, progress] = statuses[i] ?? [item.stored.id, item.stored.record.progress];
-      change.progress(item.stored, progress).unqueue(id, as).ask(item.stored, item);
+      change.progress(item.stored, progress).unqueue(id, as).ask(item.stored, item, this.#work.now());
       if (item.signed !== undefined) change.sign(id, item.signed);
     });
     const before = items.map(({ stored }) => stored);

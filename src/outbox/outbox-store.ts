@@ -29,6 +29,8 @@ export interface AskedRead {
   readonly messageId: Hex;
   /** Where the answer goes to, 32 bytes. */
   readonly senderKey: Uint8Array;
+  /** When it was sealed to go, Unix ms. undefined where an earlier version asked. */
+  readonly askedAt: number | undefined;
 }
 
 /** A record as it stands in the store: whoever changes it says from what. */
@@ -49,6 +51,8 @@ const askedPrefix = 'outbox/asked/';
 const readPrefix = 'outbox/read/';
 const ownerKey = storeKey('outbox/owner');
 const present = new Uint8Array(1);
+/** The word that a message was read is waited for as long after it was sealed to go. */
+const readPatienceMs = 7 * 86_400_000;
 
 /**
  * Keys and values of the outbox in its store. One outbox at a time works on the queue: the one that was started last. What
@@ -155,6 +159,15 @@ export class OutboxStore {
     return entries.map(([key, bytes]) => decodeAsked(toHex(key.slice(-32)), bytes));
   }
 
+  /** Forgets messages, and by which ids they could be answered. */
+  async forget(ids: readonly SendId[]): Promise<void> {
+    const change = new Change();
+    for (const id of ids) change.forget(id);
+    const gone = new Set(ids);
+    for (const { sendId, messageId } of await this.allAsked()) if (gone.has(sendId)) change.unask(messageId);
+    await this.commit(change);
+  }
+
   async read(id: SendId): Promise<ReadReceipt | undefined> {
     const bytes = await this.#store.get(storeKey(readPrefix, id));
     if (bytes === undefined) return undefined;
@@ -211,9 +224,11 @@ export class Change {
   ask(
     { id, record }: Pick<Stored, 'id' | 'record'>,
     sealed: { readonly messageId: Hex; readonly envelope: Uint8Array },
+    now: number,
   ): this {
     if (!record.readReceipt) return this;
-    const value = new Writer().u64(id).raw(decodeV1(sealed.envelope).header.senderKey).finish();
+    const { senderKey } = decodeV1(sealed.envelope).header;
+    const value = new Writer().u64(id).raw(senderKey).u64(BigInt(now)).finish();
     return this.#add({ key: askedKey(sealed.messageId), value });
   }
 
@@ -282,7 +297,14 @@ function askedKey(messageId: Hex): Uint8Array {
 
 function decodeAsked(messageId: Hex, bytes: Uint8Array): AskedRead {
   const reader = new Reader(bytes, 'A message that may be answered');
-  return { messageId, sendId: reader.u64(), senderKey: reader.fixed(32) };
+  const [sendId, senderKey] = [reader.u64(), reader.fixed(32)];
+  const askedAt = reader.offset < bytes.length ? Number(reader.u64()) : undefined;
+  return { messageId, sendId, senderKey, askedAt };
+}
+
+/** Until when the word that a message was read is waited for, Unix ms. */
+export function waitedUntil({ askedAt }: AskedRead, { queuedAt }: MessageRecord): number {
+  return (askedAt ?? queuedAt) + readPatienceMs;
 }
 
 function messageWrite(id: SendId, record: MessageRecord): Write {

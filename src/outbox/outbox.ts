@@ -54,7 +54,8 @@ export interface Receipt<A extends Arrival = Arrival> {
   reached(state: 'inBlock' | 'finalized', signal?: AbortSignal): Promise<A>;
   /**
    * Resolves once the recipient says that it has read the message, in this process or an earlier one. Throws no-read-receipt
-   * where that was not asked for, what the message failed with, aborted.
+   * where that was not asked for, what the message failed with, read-timeout where it said nothing for 7 days,
+   * no-such-message once the message is forgotten (`keepDone`), aborted.
    */
   read(signal?: AbortSignal): Promise<ReadReceipt>;
 }
@@ -73,7 +74,7 @@ export interface SendMessage {
   /** Seals from a key made for this message alone, which nothing opens later (protocol.md §8). Default: from the vault's current one. */
   readonly freshKey?: true;
   /**
-   * Waits for the recipient's word that it has read the message (`Receipt.read`), for up to 7 days, if the recipient gives such a
+   * Waits for the recipient's word that it has read the message (`Receipt.read`), for 7 days after it went, if the recipient gives such a
    * word. Only as worker, and not with `freshKey`: the word comes to the key that the message is sealed from.
    */
   readonly readReceipt?: true;

@@ -1,7 +1,7 @@
 import { Observable, type Subscriber } from 'rxjs';
 import { asRelayError, RelayError } from '../errors/index.ts';
 import { isFinished } from './message-record.ts';
-import type { OutboxStore } from './outbox-store.ts';
+import { waitedUntil, type OutboxStore, type Stored } from './outbox-store.ts';
 import type { SendId } from './send-id.ts';
 import type { Arrival, ReadReceipt, Receipt, SendStatus } from './outbox.ts';
 
@@ -20,12 +20,15 @@ interface Reader {
 /** Tells who asks where messages stand: from the store first, then as it changes. Holds nothing of what nobody watches. */
 export class Receipts {
   readonly #store: OutboxStore;
+  readonly #now: () => number;
   readonly #watchers = new Map<SendId, Set<Watcher>>();
   readonly #readers = new Set<Reader>();
   #isOver = false;
 
-  constructor(store: OutboxStore) {
+  /** `now`: Unix time, ms. */
+  constructor(store: OutboxStore, now: () => number) {
     this.#store = store;
+    this.#now = now;
   }
 
   of(sendId: SendId, nonce: bigint): Receipt {
@@ -47,12 +50,9 @@ export class Receipts {
     for (const reader of [...this.#readers]) if (reader.sendId === sendId) reader.resolve(read);
   }
 
-  /** Other processes may have changed what is watched here. */
+  /** Other processes may have changed what is watched here, and time what is waited for. */
   async refresh(): Promise<boolean> {
-    for (const { sendId, resolve } of [...this.#readers]) {
-      const read = await this.#store.read(sendId);
-      if (read !== undefined) resolve(read);
-    }
+    for (const reader of [...this.#readers]) await this.#settle(reader, await this.#store.get(reader.sendId));
     for (const [sendId, watchers] of [...this.#watchers]) {
       const status = (await this.#store.get(sendId))?.record.progress;
       if (status === undefined) continue;
@@ -73,11 +73,9 @@ export class Receipts {
     if (stored?.record.readReceipt === false) throw new RelayError('no-read-receipt', { details: { sendId } });
     return settled(signal, (resolve, reject) => {
       const reader: Reader = { sendId, resolve, reject };
-      if (stored === undefined || this.#isOver) reject(new RelayError('aborted'));
+      if (this.#isOver) reject(new RelayError('aborted'));
       this.#readers.add(reader);
-      this.#store.read(sendId).then((read) => {
-        if (read !== undefined) resolve(read);
-      }, reject);
+      this.#settle(reader, stored).catch(reject);
       // It may fail, and be retried: then it is asked for again.
       const subscription = status$.subscribe({
         next: (status) => {
@@ -90,6 +88,23 @@ export class Receipts {
         this.#readers.delete(reader);
       };
     });
+  }
+
+  async #settle({ sendId, resolve, reject }: Reader, stored: Stored | undefined): Promise<void> {
+    const isLate = stored !== undefined && (await this.#isLate(stored));
+    // Looked at last: with the word goes that it was asked for.
+    const read = await this.#store.read(sendId);
+    if (read !== undefined) resolve(read);
+    else if (stored === undefined) reject(new RelayError('no-such-message', { details: { sendId } }));
+    else if (isLate) reject(new RelayError('read-timeout', { details: { sendId } }));
+  }
+
+  /** Whether its recipient's word is waited for no more. */
+  async #isLate({ record }: Stored): Promise<boolean> {
+    const { progress } = record;
+    if (progress.state !== 'relayed' && progress.state !== 'finalized') return false;
+    const asked = await this.#store.asked(progress.messageId);
+    return asked === undefined || waitedUntil(asked, record) <= this.#now();
   }
 
   #status$(sendId: SendId): Observable<SendStatus> {

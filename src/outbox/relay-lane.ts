@@ -90,6 +90,7 @@ export class RelayLane {
   /** Those that were not reached may be now. */
   hurry(): void {
     this.#pauses.clear();
+    this.#reads.hurry();
   }
 
   async stop(): Promise<void> {
@@ -156,7 +157,7 @@ export class RelayLane {
     const ids = [...(this.#asked.get(stored.id) ?? []), sealed.messageId];
     for (const id of ids.splice(0, ids.length - idsAsked)) change.unask(id);
     this.#asked.set(stored.id, ids);
-    return change.ask(stored, sealed);
+    return change.ask(stored, sealed, this.#work.now());
   }
 
   async #notCarried(stored: Stored, error: RelayError): Promise<void> {

@@ -46,7 +46,7 @@ export interface Lane {
   step(): Promise<boolean>;
   /** What was out of reach may be in reach again. */
   hurry?(): void;
-  /** A message was read. */
+  /** A message was read, or is forgotten. */
   read?(sendId: SendId): void;
   stop(): Promise<void>;
 }
@@ -75,7 +75,7 @@ export class RunningQueue implements RelayOutbox {
     this.#options = options;
     this.#store = new OutboxStore(store);
     this.#queue = new StoredQueue(this.#store, now);
-    this.#receipts = new Receipts(this.#store);
+    this.#receipts = new Receipts(this.#store, now);
     const setback = this.#setback.bind(this);
     this.work = {
       ...{ genesisHash, vault, store: this.#store, directory, account, now, requireProven, signal, setback },
@@ -246,9 +246,8 @@ export class RunningQueue implements RelayOutbox {
     this.#doneCount = (this.#doneCount ?? (await this.#store.done(Infinity)).length - more) + more;
     if (this.#doneCount < keepDone + pruneStep) return;
     const oldest = await this.#store.done(this.#doneCount - keepDone);
-    const change = new Change();
-    for (const id of oldest) change.forget(id);
-    await this.#store.commit(change);
+    await this.#store.forget(oldest);
     this.#doneCount -= oldest.length;
+    for (const id of oldest) for (const lane of this.#lanes) lane.read?.(id);
   }
 }

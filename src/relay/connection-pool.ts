@@ -10,7 +10,7 @@ export interface PoolOptions {
   readonly timeoutMs: number;
   /** An unused connection is closed after this, ms. */
   readonly idleMs: number;
-  /** Most connections; past that the one unused longest is closed. */
+  /** Most connections; past that those unused longest are closed. Those in use stay. */
   readonly maxConnections: number;
 }
 
@@ -80,9 +80,11 @@ export class ConnectionPool {
   }
 
   #makeRoom(): void {
-    if (this.#connections.size < this.#options.maxConnections) return;
-    const [oldest] = this.#unused().sort((a, b) => a.usedAt - b.usedAt);
-    oldest?.close();
+    const open = [...this.#connections.values()].filter(({ isOpen }) => isOpen);
+    const tooMany = open.length + 1 - this.#options.maxConnections;
+    if (tooMany <= 0) return;
+    const unused = open.filter((connection) => connection.pending === 0 && !this.#held.has(connection));
+    for (const oldest of unused.sort((a, b) => a.usedAt - b.usedAt).slice(0, tooMany)) oldest.close();
   }
 
   #closeIdle(): void {
@@ -98,11 +100,5 @@ export class ConnectionPool {
     const connection = own !== undefined && isFree(own) ? own : this.#open(key, base);
     connection.claim(identity);
     return connection;
-  }
-
-  #unused(): Connection[] {
-    return [...this.#connections.values()].filter(
-      (connection) => connection.pending === 0 && !this.#held.has(connection),
-    );
   }
 }

@@ -42,6 +42,10 @@ export const outboxErrors = {
     remedy: 'Send it with readReceipt.',
     usage: true,
   },
+  'read-timeout': {
+    message: 'The recipient of message {sendId} has not said within 7 days that it has read it.',
+    remedy: 'Ask it by another message; it may have read this one: not every recipient says so.',
+  },
   'send-cancelled': {
     message: 'The message was cancelled before it went.',
     remedy: 'Send it again if it is wanted after all.',
