@@ -278,6 +278,43 @@ describe('WorkerState from a node that lies', () => {
     assert.ok(watch.state.has(third.identity));
   });
 
+  it('gave no proofs while all workers were removed: they are gone by proofs, for which nothing was listed before', async () => {
+    await using own = await startDevChain({ workers: 20 });
+    await using wallet = await openWallet(own.ws);
+    const events = storagePrefix('System', 'Events');
+    let hasProofs = true;
+    await using proxy = await startRpcProxy(own.ws, (method, [keys], result) => {
+      if (method === 'state_getReadProof' && !hasProofs) return new Refusal('Method not found');
+      const isEvents = method === 'state_queryStorageAt' && (keys as Hex[]).includes(events);
+      return isEvents ? [{ block: '0x', changes: [[events, null]] }] : result;
+    });
+    await using chain = await connectChain({ endpoints: [proxy.ws] });
+    let later = 0;
+    const clock = { ...systemClock, now: () => Date.now() + later };
+    await using watch = watchWorkerState(chain, { clock, reconcile: { everyMs: 1e12 } });
+    await watch.ready;
+    const next = async (): Promise<void> => {
+      await own.newBlock();
+      await until(() => watch.state.at.block >= own.head.number);
+    };
+    hasProofs = false;
+    await next();
+    const { workers, endpoints } = wallet.api.query.phalaRegistry;
+    const keys = [...(await workers.keys()), ...(await endpoints.keys())];
+    await own.setStorage(keys.map((key) => [key.toHex(), null]));
+    await next();
+    assert.deepEqual([watch.stats.strategy, watch.state.size], ['hints', 20], 'hints know nothing of it');
+    const listed = proxy.asked.get('state_getKeysPaged');
+    later += 61_000;
+    await next();
+    assert.equal(watch.stats.strategy, 'hints');
+    assert.equal(proxy.asked.get('state_getKeysPaged'), listed);
+    hasProofs = true;
+    later += 61_000;
+    await next();
+    assert.deepEqual([watch.stats.strategy, watch.state.size], ['proofs', 0]);
+  });
+
   it('gives no proofs: hints are used, unless every value must be proven', async () => {
     const chain = await chainVia((method, _, result) =>
       method === 'state_getReadProof' ? new Refusal('Method not found') : result,

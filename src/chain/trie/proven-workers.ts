@@ -123,6 +123,8 @@ export function createProvenWorkers(parts: ProvenWorkersParts): ProvenWorkers {
 
   const changes: ProvenWorkers['changes'] = async (mark, head, known, signal) => {
     const isRead = mark.workers.unreadAfter === undefined && mark.endpoints.unreadAfter === undefined;
+    // Not for nothing: a node that gives no proofs says so before it lists all keys.
+    if (!isRead) await proofs.values(head, [`0x${gatekeeperKey}`], signal);
     const state = await stateAt(head, mark, isRead ? [] : await unreadOf(head, mark, signal), signal);
     const gatekeepers = decoded(head, 'PhalaRegistry.Gatekeeper', () => readIds(state.gatekeeper));
     const maps = { workers: state.workers.map, endpoints: state.endpoints.map };

@@ -16,8 +16,8 @@ import { endOfMerkleValue, merkleValueAt, type TrieNode } from './trie-node.ts';
 export interface ChangedPart {
   /** Digits of the keys in it, the map's prefix left out. */
   readonly slot: string;
-  /** How many entries were in it. */
-  readonly before: number;
+  /** How many entries were in it; undefined where nothing was known of it. */
+  readonly before: number | undefined;
   /** Keys as hex digits, the map's prefix included. */
   readonly entries: readonly (readonly [key: string, value: Uint8Array])[];
 }
@@ -55,13 +55,15 @@ export function findChanges(
   known: KnownMap,
 ): Done<MapChanges> | Missing {
   const walk = new MapWalk(nodes, prefix);
+  // Who asks may have entries of another source.
+  const before = known.unreadAfter === '' ? undefined : known.count;
   if (subtree === undefined) {
-    const gone: ChangedPart[] = known.count === 0 ? [] : [{ slot: '', before: known.count, entries: [] }];
+    const gone: ChangedPart[] = before === 0 ? [] : [{ slot: '', before, entries: [] }];
     return { done: { parts: gone, map: emptyMap } };
   }
   const rootHash = walk.hashOf(subtree.merkleValue);
   if (sameHash(rootHash, known.rootHash)) return { done: { parts: [], map: known } };
-  const count = walk.compare('', subtree, { hash: known.rootHash, count: known.count }, known);
+  const count = walk.compare('', subtree, { hash: known.rootHash, count: before }, known);
   if (walk.missing.length > 0) return { missing: walk.missing };
   return { done: { parts: walk.parts, map: { rootHash, count, branches: walk.branchesAfter(known) } } };
 }
@@ -93,10 +95,10 @@ export class MapWalk {
   compare(
     slot: string,
     { path, merkleValue }: Subtree,
-    before: { readonly hash: Uint8Array | undefined; readonly count: number },
+    before: { readonly hash: Uint8Array | undefined; readonly count: number | undefined },
     known: KnownMap,
   ): number {
-    if (sameHash(this.hashOf(merkleValue), before.hash)) return before.count;
+    if (sameHash(this.hashOf(merkleValue), before.hash)) return before.count ?? 0;
     const node = this.#node(path, merkleValue);
     if (node === undefined) return 0;
     const end = path + node.partial;
@@ -176,7 +178,8 @@ export class MapWalk {
   branchesAfter(known: KnownMap): Map<string, KnownBranch> {
     const branches = new Map(known.branches);
     for (const { slot, before } of this.parts)
-      if (before > smallSubtree) for (const old of underneath(known.branches, slot)) branches.delete(old);
+      if (before !== undefined && before > smallSubtree)
+        for (const old of underneath(known.branches, slot)) branches.delete(old);
     for (const slot of this.built.keys()) branches.delete(slot);
     for (const [slot, branch] of large(this.built)) branches.set(slot, branch);
     return branches;

@@ -51,6 +51,19 @@ describe('findChanges', () => {
     );
   });
 
+  it('says all that there is where nothing was read, without a word on what one who asks may have had', () => {
+    const nothing: KnownMap = { ...emptyMap, unreadAfter: '' };
+    for (const keys of [[], [keyOf(1)], Array.from({ length: 40 }, (_, i) => keyOf(i))]) {
+      const map = new Map(keys.map((key) => [key, '07']));
+      const { done } = prove(truthOf(stateWith(map)), [mapPrefix], changesOf(mapPrefix, nothing));
+      assert.deepEqual(
+        done.parts.map(({ slot, before, entries }) => [slot, before, entries.length]),
+        [['', undefined, keys.length]],
+      );
+      assert.deepEqual([done.map.count, done.map.unreadAfter], [keys.length, undefined]);
+    }
+  });
+
   it('reads nothing but the way to the map where nothing changed', () => {
     const map = new Map(Array.from({ length: 500 }, (_, i) => [keyOf(i), '07'.repeat(40)]));
     const first = prove(truthOf(stateWith(map)), [mapPrefix], changesOf(mapPrefix, emptyMap));
