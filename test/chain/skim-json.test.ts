@@ -16,6 +16,28 @@ describe('chain: JSON whose long strings stay bytes', () => {
     );
   });
 
+  it('is what JSON.parse gives of long strings too, whatever stands in them and where', () => {
+    const unit = fc.constantFrom('0', 'f', ' ', '~', '\u007f', 'é', '€', '𝄞', '\ufeff', '\n', '"', '\\');
+    const special = fc.array(unit, { maxLength: 6 }).map((units) => units.join(''));
+    const string = fc
+      .tuple(fc.nat(600), special, fc.nat(300))
+      .map(([before, text, behind]) => 'a'.repeat(before) + text + 'b'.repeat(behind));
+    fc.assert(
+      fc.property(fc.array(string, { maxLength: 3 }), (strings) => {
+        const text = JSON.stringify(strings);
+        const skimmed = skimJson(bytesOf(text));
+        if (skimmed !== undefined) assert.deepEqual(withStrings(skimmed), JSON.parse(text));
+        else assert.match(text, /[^ -~]|\\/);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('is read with other characters in the later part of a long string, as they are', () => {
+    const text = `["${long}é€\u0001"]`;
+    assert.deepEqual(withStrings(skimJson(bytesOf(text))), [`${long}é€\u0001`]);
+  });
+
   it('is read of the answers of nodes', () => {
     const answers = [
       `[{"jsonrpc":"2.0","id":1,"result":"0x${long}"},{"jsonrpc":"2.0","id":2,"result":null}]`,

@@ -1,7 +1,10 @@
 /** Shorter strings become strings: what it costs to keep a piece of the frame is more then. */
 const longFrom = 256;
 
-/** A long string of an answer, as the bytes in which it came: ASCII, without escapes. It keeps its whole frame in memory. */
+/**
+ * A long string of an answer, as the bytes in which it came: UTF-8 without escapes, looked at no further. It keeps its whole
+ * frame in memory.
+ */
 export class RawText {
   readonly frame: Uint8Array;
   readonly start: number;
@@ -26,9 +29,11 @@ export class RawText {
 }
 
 /**
- * As JSON.parse, but strings of 256 characters or more stay where they are, as {@link RawText}: answers are megabytes of hex
- * of which most is thrown away. undefined for what JSON.parse is to look at: what is no JSON, and the rare things that are
- * not read here, as escapes, other characters than ASCII and deep nesting.
+ * As JSON.parse, but strings of 256 bytes or more stay where they are, as {@link RawText}: answers are megabytes of hex of
+ * which most is thrown away. undefined for what JSON.parse is to look at: what is no JSON, and the rare things that are not
+ * read here, as escapes, deep nesting, and other characters than ASCII among the first 256 of a string. Behind them a string
+ * may hold control characters, which JSON.parse refuses: to look for them would cost as much as all else, and who reads the
+ * string finds that it is no hex.
  */
 export function skimJson(frame: Uint8Array): unknown {
   const bytes = asBuffer(frame);
@@ -204,8 +209,9 @@ function stands(bytes: Uint8Array, at: number, text: string): boolean {
 }
 
 function textOf(bytes: Uint8Array, start: number, end: number): string {
-  if (typeof Buffer === 'undefined') return new TextDecoder('latin1').decode(bytes.subarray(start, end));
-  return asBuffer(bytes).toString('latin1', start, end);
+  if (typeof Buffer === 'undefined')
+    return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes.subarray(start, end));
+  return asBuffer(bytes).toString('utf8', start, end);
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {
