@@ -98,16 +98,29 @@ describe('RpcSocket', () => {
     assert.equal(peer.socket.isOpen, false);
   });
 
+  it('ends where who reads the text of a result throws, with an error for all who wait', async () => {
+    using peer = await connected();
+    const fromText = (): never => {
+      throw new RangeError('too much');
+    };
+    const asked = Promise.allSettled([peer.socket.request('x', [], { fromText }), peer.socket.request('y')]);
+    await until(() => peer.frames.length === 2);
+    peer.send('{"jsonrpc":"2.0","id":1,"result":[]}');
+    for (const outcome of await asked)
+      assert.ok(outcome.status === 'rejected' && String(outcome.reason).includes('cannot be read: too much'));
+    assert.equal(peer.socket.isOpen, false);
+  });
+
   it('ends where one of its requests has no answer in time, whatever the others have', async () => {
     using peer = await connected();
     const { socket } = peer;
     const patient = socket.request('patient', [], { timeoutMs: 60_000 });
-    const hasty = socket.request('hasty', [], { timeoutMs: 30 });
-    const answered = socket.request('answered', [], { timeoutMs: 20 });
+    const hasty = socket.request('hasty', [], { timeoutMs: 2_000 });
+    const answered = socket.request('answered', [], { timeoutMs: 1_900 });
     await until(() => peer.frames.length === 3);
     peer.send('{"jsonrpc":"2.0","id":3,"result":true}');
     assert.equal(await answered, true);
-    for (const each of [patient, hasty]) await assert.rejects(each, /no answer to hasty within 30 ms/);
+    for (const each of [patient, hasty]) await assert.rejects(each, /no answer to hasty within 2000 ms/);
     await assert.rejects(socket.request('late'), /no answer to hasty/);
   });
 

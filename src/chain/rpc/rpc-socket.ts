@@ -22,7 +22,7 @@ export interface RequestOptions {
   readonly isRaw?: boolean;
   /**
    * Makes the answer of the text of the result (UTF-8), where frames come as bytes: what is long is not made into strings
-   * first. undefined where the text is not as it expects; then the answer is what JSON gives. Must not throw.
+   * first. undefined where the text is not as it expects; then the answer is what JSON gives. Where it throws, the socket ends.
    */
   readonly fromText?: ((result: Uint8Array) => unknown) | undefined;
 }
@@ -309,7 +309,13 @@ export class RpcSocket {
     const found = resultText(frame);
     const fromText = found && this.#pending.get(found.id)?.fromText;
     if (found === undefined || fromText === undefined) return false;
-    const result = fromText(found.result);
+    let result: unknown;
+    try {
+      result = fromText(found.result);
+    } catch (error) {
+      this.#end(`its answer cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+      return true;
+    }
     if (result !== undefined) this.#answer(found.id, { result }, false);
     return result !== undefined;
   }
