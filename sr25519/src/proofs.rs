@@ -9,6 +9,8 @@ const VALUES: [u8; 256] = values();
 
 const HASH: usize = 32;
 const NUMBER: usize = 4;
+/// Of the shortest item and the comma behind it: `"0x",`.
+const SHORTEST: usize = 5;
 
 /// The text of a JSON list of 0x-hex, of this length → how many items there are (u32) and their bytes (u32), the BLAKE2b-256
 /// of each (32), where each ends among the bytes (u32), and the bytes. No to any other text, to one with white space too.
@@ -20,10 +22,16 @@ pub extern "C" fn proof_nodes(length: usize) -> u32 {
 fn nodes(list: &[u8]) -> Option<Vec<u8>> {
     let mut rest = list.strip_prefix(b"[")?.strip_suffix(b"]")?;
     let count = rest.iter().filter(|byte| **byte == b'"').count() / 2;
-    let (hashes, ends) = (2 * NUMBER, 2 * NUMBER + HASH * count);
-    let head = ends + NUMBER * count;
+    // Room is made for what can be there, not for what quotes claim.
+    if count > (rest.len() + 1) / SHORTEST {
+        return None;
+    }
+    let (hashes, all) = (2 * NUMBER, (HASH + NUMBER).checked_mul(count)?);
+    let head = all.checked_add(hashes)?;
+    let ends = head - NUMBER * count;
     // All that is needed at once: what is given up is not used again.
-    let mut found = Vec::with_capacity(head + rest.len() / 2);
+    let mut found = Vec::new();
+    found.try_reserve_exact(head.checked_add(rest.len() / 2)?).ok()?;
     found.resize(head, 0);
     for item in 0..count {
         if item > 0 {

@@ -34,53 +34,72 @@ export class HashedNodes {
 /** BLAKE2b-256, of the nodes of a proof all at once: a call for each would cost as much as its hash. */
 export class ProofsModule {
   readonly #module: WebAssembly.Module;
-  #exports: ProofsExports;
+  /** undefined before the first use, and where the last one was given up. */
+  #exports: ProofsExports | undefined;
 
   constructor(module: WebAssembly.Module) {
     this.#module = module;
-    this.#exports = instanceOf(module);
   }
 
   /** BLAKE2b-256. Throws bad-value for more than fits into memory. */
   readonly binary = (bytes: Uint8Array): Uint8Array => {
-    const start = this.#run(bytes, (exports) => exports.blake2b_256(bytes.length));
-    if (start === undefined)
+    const hashed = this.#run(
+      bytes,
+      (exports) => exports.blake2b_256(bytes.length),
+      (memory, start) => new Uint8Array(memory, start, hashLength).slice(),
+    );
+    if (hashed === undefined)
       throw new RelayError('bad-value', {
         details: { what: 'The data', reason: `${bytes.length} bytes are too many` },
       });
-    return this.#taken(start, hashLength);
+    return hashed;
   };
 
   /** Of the text of a JSON list of 0x-hex, without white space; undefined for any other text. Does not throw. */
   nodesIn(list: Uint8Array): HashedNodes | undefined {
-    const start = this.#run(list, (exports) => exports.proof_nodes(list.length));
-    if (start === undefined) return undefined;
-    const head = new DataView(this.#exports.memory.buffer, start, headLength);
-    const count = head.getUint32(0, true);
-    const endsAt = headLength + hashLength * count;
-    const bytesAt = endsAt + u32 * count;
-    const answer = this.#taken(start, bytesAt + head.getUint32(u32, true));
-    const view = new DataView(answer.buffer, endsAt);
-    const ends = new Uint32Array(count);
-    for (let i = 0; i < count; i++) ends[i] = view.getUint32(u32 * i, true);
-    return new HashedNodes(answer.subarray(bytesAt), answer.subarray(headLength, endsAt), ends);
+    return this.#run(list, (exports) => exports.proof_nodes(list.length), hashedNodesAt);
   }
 
-  /** Where the answer begins; undefined where there is not enough memory, or the operation says no. */
-  #run(request: Uint8Array, operation: (exports: ProofsExports) => number): number | undefined {
-    const exports = this.#exports;
-    const start = exports.reserve(request.length);
-    if (start === 0) return undefined;
-    new Uint8Array(exports.memory.buffer, start, request.length).set(request);
-    return operation(exports) === 0 ? undefined : start;
+  /**
+   * What `read` makes of the answer in memory; undefined where there is not enough memory, or the operation says no. Whatever
+   * a node sent, and however it ends, no more memory is kept than before.
+   */
+  #run<T>(
+    request: Uint8Array,
+    operation: (exports: ProofsExports) => number,
+    read: (memory: ArrayBuffer, start: number) => T,
+  ): T | undefined {
+    try {
+      const exports = (this.#exports ??= instanceOf(this.#module));
+      const start = exports.reserve(request.length);
+      if (start === 0) return undefined;
+      new Uint8Array(exports.memory.buffer, start, request.length).set(request);
+      return operation(exports) === 0 ? undefined : read(exports.memory.buffer, start);
+    } catch (error) {
+      this.#exports = undefined;
+      if (isOutOfMemory(error)) return undefined;
+      throw error;
+    } finally {
+      if ((this.#exports?.memory.buffer.byteLength ?? 0) > maxKeptBytes) this.#exports = undefined;
+    }
   }
+}
 
-  #taken(start: number, length: number): Uint8Array<ArrayBuffer> {
-    const { buffer } = this.#exports.memory;
-    const answer = new Uint8Array(buffer, start, length).slice();
-    if (buffer.byteLength > maxKeptBytes) this.#exports = instanceOf(this.#module);
-    return answer;
-  }
+function hashedNodesAt(memory: ArrayBuffer, start: number): HashedNodes {
+  const head = new DataView(memory, start, headLength);
+  const count = head.getUint32(0, true);
+  const endsAt = headLength + hashLength * count;
+  const bytesAt = endsAt + u32 * count;
+  const answer = new Uint8Array(memory, start, bytesAt + head.getUint32(u32, true)).slice();
+  const view = new DataView(answer.buffer, endsAt);
+  const ends = new Uint32Array(count);
+  for (let i = 0; i < count; i++) ends[i] = view.getUint32(u32 * i, true);
+  return new HashedNodes(answer.subarray(bytesAt), answer.subarray(headLength, endsAt), ends);
+}
+
+/** A trap of the module, which has no other way to tell that it ran out, or no room for an instance or an answer. */
+function isOutOfMemory(error: unknown): boolean {
+  return error instanceof WebAssembly.RuntimeError || error instanceof RangeError;
 }
 
 let loading: Promise<ProofsModule> | undefined;

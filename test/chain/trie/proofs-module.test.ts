@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { blake2b } from '@noble/hashes/blake2.js';
 import fc from 'fast-check';
 import { ProofNodes } from '../../../src/chain/trie/proof-nodes.ts';
+import { proofsWasm } from '../../../src/chain/trie/proofs-wasm.ts';
+import { ProofsModule } from '../../../src/chain/trie/proofs-module.ts';
 import { fromHex, toHex } from '../../../src/codec/index.ts';
 import { withCode } from '../support.ts';
 import { hash } from './support.ts';
@@ -16,7 +18,57 @@ function blake2b256(bytes: Uint8Array): Uint8Array {
   return blake2b(bytes, { dkLen: 32 });
 }
 
+const mebibyte = 1024 * 1024;
+
+/** WASM with the exports of the real one, of which `proof_nodes` and `blake2b_256` trap. */
+const trapping = Uint8Array.from([
+  ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+  // One type, (i32) -> i32, and two functions of it.
+  ...[1, 6, 1, 0x60, 1, 0x7f, 1, 0x7f],
+  ...[3, 3, 2, 0, 0],
+  // A memory of one page.
+  ...[5, 3, 1, 0, 1],
+  ...exportsOf([
+    ['memory', 2, 0],
+    ['reserve', 0, 0],
+    ['blake2b_256', 0, 1],
+    ['proof_nodes', 0, 1],
+  ]),
+  // The first gives 8, the other is unreachable.
+  ...[10, 10, 2, 4, 0, 0x41, 8, 0x0b, 3, 0, 0, 0x0b],
+]);
+
+function exportsOf(entries: readonly (readonly [name: string, kind: number, index: number])[]): readonly number[] {
+  const body = entries.flatMap(([name, kind, index]) => [name.length, ...encoder.encode(name), kind, index]);
+  return [7, body.length + 1, entries.length, ...body];
+}
+
+/** A module of its own, and how many bytes the memory of each of its instances has, oldest first. */
+async function observed(
+  wasm: Uint8Array<ArrayBuffer> = Buffer.from(proofsWasm, 'base64'),
+): Promise<{ readonly module: ProofsModule; readonly memories: () => readonly number[] }> {
+  const compiled = await WebAssembly.compile(wasm);
+  const made: WebAssembly.Memory[] = [];
+  const { Instance } = WebAssembly;
+  WebAssembly.Instance = class extends Instance {
+    constructor(module: WebAssembly.Module, imports?: WebAssembly.Imports) {
+      super(module, imports);
+      if (module === compiled) made.push(this.exports['memory'] as WebAssembly.Memory);
+    }
+  };
+  restore.push(() => {
+    WebAssembly.Instance = Instance;
+  });
+  return { module: new ProofsModule(compiled), memories: () => made.map(({ buffer }) => buffer.byteLength) };
+}
+let restore: (() => void)[] = [];
+
 describe('the WASM that reads proofs', () => {
+  afterEach(() => {
+    for (const each of restore.reverse()) each();
+    restore = [];
+  });
+
   it('hashes as another BLAKE2b does', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 600 }), (bytes) => {
@@ -93,6 +145,35 @@ describe('the WASM that reads proofs', () => {
       blake2b256(large.subarray(1)),
     );
     assert.deepEqual(hash.binary(Uint8Array.of(1)), blake2b256(Uint8Array.of(1)));
+  });
+
+  it('refuses a text of nothing but quotes, of any length, without room for as many items', async () => {
+    const { module, memories } = await observed();
+    for (const length of [2, 3, 8, 1_000, 1_000_000, 125_000_000]) {
+      const quotes = new Uint8Array(length).fill(0x22).with(0, 0x5b).with(-1, 0x5d);
+      assert.equal(module.nodesIn(quotes)?.ends.length, length === 2 ? 0 : undefined, String(length));
+      assert.ok(memories().at(-1)! < length + 2 * mebibyte, String(length));
+    }
+  });
+
+  it('keeps no large memory, whether the answer is yes or no', async () => {
+    const large = '00'.repeat(10 * mebibyte);
+    for (const text of [`["0x${large}"]`, `["0x${large}`].map((each) => encoder.encode(each))) {
+      const { module, memories } = await observed();
+      module.nodesIn(text);
+      assert.equal(module.nodesIn(encoder.encode('["00"]')), undefined);
+      assert.equal(memories().length, 2);
+      assert.ok(memories()[1]! < mebibyte);
+    }
+  });
+
+  it('says no where the module traps, and starts again with a fresh one', async () => {
+    const { module, memories } = await observed(trapping);
+    for (let runs = 1; runs <= 3; runs++) {
+      assert.equal(module.nodesIn(encoder.encode('[]')), undefined);
+      assert.equal(memories().length, runs);
+    }
+    assert.throws(() => module.binary(encoder.encode('[]')), withCode('bad-value'));
   });
 });
 
