@@ -10,7 +10,12 @@ class CountingTransport implements Transport {
 
   connect(): ReturnType<Transport['connect']> {
     this.open += 1;
-    return { send: () => undefined, close: () => void (this.open -= 1) };
+    let isOpen = true;
+    const close = (): void => {
+      if (isOpen) this.open -= 1;
+      isOpen = false;
+    };
+    return { send: () => undefined, close };
   }
 
   post(): Promise<never> {
