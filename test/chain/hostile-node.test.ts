@@ -83,6 +83,25 @@ describe('a node that answers with nonsense', () => {
       assert.ok((liar.asked.get('chain_subscribeNewHeads') ?? 0) > 0);
     });
 
+  it('stops nobody who begins with the head that it made up, far above all others', async () => {
+    let lies = true;
+    const liar = await proxy((method, _, result) =>
+      method === 'chain_newHead' && lies ? { ...(result as object), number: '0x3e9' } : result,
+    );
+    const chain = await connect([liar.ws]);
+    using heads = record(chain.bestHeads$());
+    await heads.until(({ length }) => length === 1);
+    const [made] = heads.values;
+    assert.equal(made?.head.number, 1_001);
+    lies = false;
+    await dev.newBlock();
+    await heads.until((events) => events.at(-1)?.head.hash === dev.head.hash);
+    await dev.newBlock({ count: 3 });
+    await heads.until((events) => events.at(-1)?.head.hash === dev.head.hash);
+    assert.ok(heads.values.some(({ type, head }) => type === 'retracted' && head.hash === made.head.hash));
+    assert.ok(isChain(heads.values), numbers(heads.values));
+  });
+
   it('is not believed where it has another block for a number', async () => {
     const alone = await proxy((method, [number], result) =>
       method === 'chain_getBlockHash' && number === 3 ? dev.head.hash : result,

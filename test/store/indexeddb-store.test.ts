@@ -145,8 +145,8 @@ describe('IndexedDB (Chromium)', function () {
       const store = await openIn(page, 'numbers');
       const range = { from: fromHex('0x6e'), to: fromHex('0x6f') };
       const found = await store.entries(range);
-      // One more may be there: committed, and killed before it could say so.
-      assert.ok(found.length === expected || found.length === expected + 1, `${found.length}, not ${expected}`);
+      // More may be there: committed, and killed before it could say so, or before it was heard.
+      assert.ok(found.length >= expected, `${found.length}, not ${expected}`);
       expected = found.length;
       const enough = expected + more;
       page.on('console', (message) => {

@@ -28,8 +28,7 @@ export async function* walkBest(
   const parentOf = (head: Head): Promise<Head> => reader.byHash(head.parentHash, options);
   const branch =
     after === undefined ? new SeenBranch() : new SeenBranch(await reader.byHash(after.hash, options), parentOf);
-  const first = after === undefined ? (from ?? (await newest.next(signal)).value.head.number) : 0;
-  const move = new BranchMove(reader, branch, first, parentOf, signal);
+  let first = after === undefined ? (from ?? (await newest.next(signal)).value.head.number) : 0;
   let seen = 0;
   let session = 0;
   let failures = 0;
@@ -42,9 +41,12 @@ export async function* walkBest(
       const { tip } = branch;
       // After a reconnect to a node that is behind, an older head of the same branch takes nothing back.
       const isLag = tip !== undefined && told !== session && target.number < tip.number && branch.has(target);
-      if (isLag || (tip === undefined && target.number < first)) continue;
+      if (isLag) continue;
+      // Where nobody asked for a block to begin with, none that was told of first is one: it may have been made up, far above.
+      if (from === undefined) first = Math.min(first, target.number);
+      if (tip === undefined && target.number < first) continue;
       session = told;
-      yield* move.to(target);
+      yield* new BranchMove(reader, branch, first, parentOf, signal).to(target);
       failures = 0;
     } catch (error) {
       const isDoubtful = isRelayError(error, 'node-lies') || isRelayError(error, 'state-discarded');
