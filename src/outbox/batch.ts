@@ -74,7 +74,7 @@ async function ownOf(work: ChainWork, as: 'worker' | 'account', { id }: Account,
     if (last === undefined || page.length < limit) break;
     from = last.id + 1n;
   }
-  for (const queuedBy of others) work.report(new RelayError('other-account', { details: { queuedBy, account: id } }));
+  for (const queuedBy of others) work.otherAccount(queuedBy);
   return own.slice(0, limit);
 }
 

@@ -1,6 +1,6 @@
 import type { Account, Chain, Finality } from '../chain/index.ts';
 import { isRelayError, RelayError } from '../errors/index.ts';
-import { toHex } from '../codec/index.ts';
+import { toHex, type Hex } from '../codec/index.ts';
 import { rememberKey } from '../worker-state/index.ts';
 import { feeOf, payloadBytes } from './batch.ts';
 import { ChainPoster } from './chain-poster.ts';
@@ -30,6 +30,11 @@ export interface OutboxOptions extends QueueOptions {
   readonly tip?: bigint;
   /** Most that one message may cost on chain, in the smallest unit, tip left out. Default: any. */
   readonly maxFee?: bigint;
+  /**
+   * Told what is worth knowing and holds nothing up: other-account, once for each account for which messages wait that this
+   * outbox leaves where they are.
+   */
+  readonly onNotice?: (notice: RelayError) => void;
 }
 
 /** A queue that sends what was put into it as soon as it is started, in order, oldest first. `directory`: WorkerState. */
@@ -41,23 +46,25 @@ class StoredOutbox implements Outbox {
   readonly #options: OutboxOptions;
   readonly #queue: RunningQueue;
   readonly #work: ChainWork;
+  readonly #otherAccounts = new Set<Hex>();
   #following: Promise<unknown> | undefined;
 
   constructor(options: OutboxOptions) {
     const { chain, carrier, store, tip = 0n } = options;
     this.#options = options;
+    const otherAccount = this.#noteAccount.bind(this);
     this.#queue = new RunningQueue({ ...options, genesisHash: chain.genesisHash, hasCarrier: carrier !== undefined }, [
       (work) => new RelayLane({ ...work, carrier, onNewerKey: (to, key) => rememberKey(chain, to, key, store) }),
       (work, pauseLane) =>
         new ChainPoster({
-          ...{ ...work, chain, tip, report: work.setback },
+          ...{ ...work, chain, tip, otherAccount },
           setback: (error) => {
             work.setback(error);
             pauseLane();
           },
         }),
     ]);
-    this.#work = { ...this.#queue.work, chain, tip, report: this.#queue.work.setback };
+    this.#work = { ...this.#queue.work, chain, tip, otherAccount };
   }
 
   send(message: (SendMessage & { readonly via: 'chain' }) | PhalaCommand): Promise<Receipt<Arrival & Posted>>;
@@ -124,6 +131,13 @@ class StoredOutbox implements Outbox {
     };
     this.#checkSize(record);
     return this.#queue.append({ record, body: payload, lane: as });
+  }
+
+  #noteAccount(queuedBy: Hex): void {
+    const { account, onNotice } = this.#options;
+    if (account === undefined || this.#otherAccounts.has(queuedBy)) return;
+    this.#otherAccounts.add(queuedBy);
+    onNotice?.(new RelayError('other-account', { details: { queuedBy, account: account.id } }));
   }
 
   /** Each new head may change what is possible; where the stream of them fails it is taken up again. */

@@ -38,6 +38,6 @@ export interface Work extends RecipientKeyOptions {
 export interface ChainWork extends Work {
   readonly chain: Chain;
   readonly tip: bigint;
-  /** As `setback`, of what is in the way of some messages only: the others go on. */
-  readonly report: (error: unknown) => void;
+  /** Messages wait for another account, which holds up none of the others. */
+  readonly otherAccount: (queuedBy: Hex) => void;
 }

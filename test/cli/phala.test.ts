@@ -70,6 +70,30 @@ describe('cli: phala', () => {
     assert.equal(listen.lines.filter(({ text }) => text === 'dear').length, 0, 'its limit stays');
   });
 
+  it('sends once where commands of another account wait, and tells of those', async () => {
+    const vault = join(folder.path, 'shared');
+    await runCli(['keys', 'new', '--vault', vault]);
+    const sendAs = (suri: string, ...args: readonly string[]) =>
+      runCli([
+        ...['phala', 'send', '--ws', dev.ws, '--vault', vault, '--suri', suri, '--as', 'account', '--json'],
+        ...['--contract', contract, '--key', keyOfB, ...args],
+      ]);
+    assert.equal((await sendAs('//Alice', '--max-fee', '1', 'waits')).code, 1);
+    await runCli(['outbox', 'retry', 'all', '--vault', vault]);
+    const { code, lines, stderr } = await sendAs('//Bob', 'goes');
+    assert.deepEqual([code, lines.map(({ event }) => event)], [0, ['sent']], stderr);
+    assert.equal(stderr.split('[other-account]').length, 2, stderr);
+    const left = await runCli(['outbox', 'ls', '--vault', vault, '--json']);
+    assert.deepEqual(
+      left.lines.map(({ account, state }) => [account === alice.id, state === 'queued']),
+      [
+        [true, true],
+        [false, false],
+      ],
+      left.stdout,
+    );
+  }).timeout(180_000);
+
   it('refuses topics of Phala itself, and says what is missing', async () => {
     for (const [args, expected, error] of [
       [['--topic', 'phala/mining/report', '--key', keyOfB, 'x'], 2, /\[phala-topic\]/],

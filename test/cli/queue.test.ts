@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { temporaryFolder } from '../support/entities.ts';
 import { freePort } from '../support/free-port.ts';
@@ -101,6 +102,36 @@ describe('cli: send where it can not go yet', () => {
       ['relay'],
     );
   });
+
+  it('waits for a block to be final for as long as blocks come, though messages of another account wait', async () => {
+    const finalityLag = 20;
+    await using slow = await startDevChain({ finalityLag });
+    const [vault, recipient] = [path('shared'), path('recipient')];
+    const { lines } = await runCli(['keys', 'new', '--vault', recipient, '--json']);
+    await runCli(['keys', 'new', '--vault', vault]);
+    for (const each of [vault, recipient])
+      await runCli(['register', '--ws', slow.ws, '--vault', each, '--suri', '//Alice']);
+    for (let n = 0; n < finalityLag; n++) await slow.newBlock({ empty: true });
+    const sendAs = (suri: string, ...args: readonly string[]): Promise<Ended> =>
+      runCli([
+        ...['send', '--ws', slow.ws, '--vault', vault, '--to', String(lines[0]?.['identity']), '--json'],
+        ...['--suri', suri, '--as', 'account', '--timeout', '5', ...args],
+      ]);
+    const dear = await sendAs('//Alice', '--max-fee', '1', 'waits');
+    assert.match(dear.stderr, /\[fee-too-high\]/);
+    await runCli(['outbox', 'retry', 'all', '--vault', vault]);
+    const over = new AbortController();
+    const sending = sendAs('//Bob', '--wait', 'finalized', 'goes').finally(() => {
+      over.abort();
+    });
+    while (!over.signal.aborted) {
+      await slow.newBlock({ empty: true });
+      await sleep(400);
+    }
+    const sent = await sending;
+    assert.deepEqual([sent.code, sent.lines.map(({ event }) => event)], [0, ['sent']], sent.stderr);
+    assert.equal(sent.stderr.split('[other-account]').length, 2, sent.stderr);
+  }).timeout(180_000);
 
   it('queues without a chain for the one it knows; the relay of the sender carries it when there is one', async () => {
     const vault = await sender('offline');

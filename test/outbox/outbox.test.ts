@@ -288,17 +288,27 @@ describe('outbox', () => {
     await assert.rejects(rich.cancel(failing.sendId), { code: 'too-late-to-cancel' });
   });
 
-  it("leaves an account's messages to that account, says so, and goes on with its own", async () => {
+  it("leaves an account's messages to that account, says so once, and goes on with its own", async () => {
     const queue = await outbox();
     const left = await queue.send({ ...message('of Alice'), as: 'account' });
     await queue.stop();
+    const notices: RelayError[] = [];
     const setbacks: RelayError[] = [];
-    const other = await outbox({ account: bob, onSetback: (error) => setbacks.push(error) });
+    const other = await outbox({
+      account: bob,
+      onNotice: (notice) => notices.push(notice),
+      onSetback: (error) => setbacks.push(error),
+    });
     await other.start();
-    const sent = await other.send({ ...message('of Bob'), as: 'account' });
-    await sent.reached('inBlock');
-    const [told] = setbacks;
-    assert.deepEqual([told?.code, told?.details], ['other-account', { queuedBy: alice.id, account: bob.id }]);
+    for (const text of ['of Bob', 'of Bob again']) {
+      const sent = await other.send({ ...message(text), as: 'account' });
+      await sent.reached('inBlock');
+    }
+    assert.deepEqual(
+      notices.map(({ code, details }) => [code, details]),
+      [['other-account', { queuedBy: alice.id, account: bob.id }]],
+    );
+    assert.deepEqual(setbacks, []);
     await other.stop();
     const [entry] = await entriesOf(openOutboxQueue(store));
     assert.deepEqual([entry?.account, entry?.status.state], [alice.id, 'queued']);

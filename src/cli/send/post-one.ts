@@ -8,13 +8,14 @@ import {
   type Posted,
   type Receipt,
 } from '../../outbox/index.ts';
+import { tellNotice } from './tell-notice.ts';
 
 /**
  * Queues a message in the outbox and waits until it is in a block. A command gives up where a service would go on: the
  * message stays queued then, and the next send posts it.
  */
 export async function postOne(
-  options: Omit<OutboxOptions, 'onSetback'>,
+  options: Omit<OutboxOptions, 'onSetback' | 'onNotice'>,
   queue: (outbox: Outbox) => Promise<Receipt<Arrival & Posted>>,
   { wait, signal }: { readonly wait: 'inBlock' | 'finalized'; readonly signal: AbortSignal },
 ): Promise<Arrival & Posted> {
@@ -22,7 +23,7 @@ export async function postOne(
   const onSetback = (error: RelayError): void => {
     setbacks.error(error);
   };
-  await using outbox = createOutbox({ ...options, onSetback });
+  await using outbox = createOutbox({ ...options, onSetback, onNotice: tellNotice });
   const failed = lastValueFrom(setbacks);
   failed.catch(() => undefined); // raced below
   await outbox.start();
