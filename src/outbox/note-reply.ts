@@ -8,14 +8,18 @@ export interface Noted {
   readonly read: ReadReceipt;
 }
 
-/** Keeps what a recipient said of a message. undefined: it answers none that is asked about, or is not of whom it went to. */
+/**
+ * Keeps what a recipient said of a message, whichever process works on the queue. undefined: it answers none that is asked
+ * about, or is not of whom it went to.
+ */
 export async function noteReply(store: OutboxStore, reply: ReplyNotice): Promise<Noted | undefined> {
   const { inReplyTo, from, messageId, sentAt: readAt } = reply;
-  const asked = await store.asked(inReplyTo);
-  const stored = asked === undefined ? undefined : await store.get(asked.sendId);
-  if (stored?.record.to.toLowerCase() !== from.toLowerCase()) return undefined;
-  const { id: sendId } = stored;
   const read = { messageId, readAt };
-  await store.commit(new Change().read(sendId, read).unask(inReplyTo));
-  return { sendId, read };
+  for (;;) {
+    const asked = await store.asked(inReplyTo);
+    const stored = asked === undefined ? undefined : await store.get(asked.sendId);
+    if (stored?.record.to.toLowerCase() !== from.toLowerCase()) return undefined;
+    const { id: sendId } = stored;
+    if (await store.commitBeside(new Change().read(sendId, read).unask(inReplyTo), [stored])) return { sendId, read };
+  }
 }

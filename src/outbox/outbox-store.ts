@@ -187,13 +187,22 @@ export class OutboxStore {
    * `from` is not what it was, and nothing was written.
    */
   async commit(change: Change, from: readonly Stored[] = []): Promise<boolean> {
-    const expected: Expectation[] = from.map(({ id, bytes }) => ({ key: storeKey(messagePrefix, id), value: bytes }));
+    const expected = asTheyWere(from);
     if (this.#owner !== undefined) expected.push(this.#owner);
     if (await this.#store.commit(change.writes, expected)) return true;
     if (this.#owner !== undefined && !isSame(await this.#store.get(ownerKey), this.#owner.value))
       throw new RelayError('outbox-replaced');
     return false;
   }
+
+  /** As {@link commit}, of what any process may write, whoever works on the queue. */
+  commitBeside(change: Change, from: readonly Stored[]): Promise<boolean> {
+    return this.#store.commit(change.writes, asTheyWere(from));
+  }
+}
+
+function asTheyWere(from: readonly Stored[]): Expectation[] {
+  return from.map(({ id, bytes }) => ({ key: storeKey(messagePrefix, id), value: bytes }));
 }
 
 /** What one transaction changes. */

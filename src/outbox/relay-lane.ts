@@ -18,8 +18,8 @@ const retryMs = 1_000;
 /** Longest of these pauses. */
 const maxRetryMs = 60_000;
 
-/** Ids of one message that are remembered for an answer. */
-const idsAsked = 2;
+/** Ids of one message that are remembered for an answer: of as many tries, since any of them may be the one that arrived. */
+const idsAsked = 16;
 
 /** No other try can help. */
 const final: ReadonlySet<string> = new Set([
@@ -151,7 +151,7 @@ export class RelayLane {
     return isSaved ? this.#work.store.get(stored.id) : undefined;
   }
 
-  /** Who answers names the id under which it took the message: the last, or the one before, whose receipt was lost. */
+  /** Who answers names the id under which it took the message: the last, or an earlier one, whose receipt was lost. */
   #ask(stored: Stored, sealed: Sealed, change: Change): Change {
     if (!stored.record.readReceipt) return change;
     const ids = [...(this.#asked.get(stored.id) ?? []), sealed.messageId];

@@ -3,7 +3,14 @@ import { after, afterEach, before, describe, it } from 'mocha';
 import { connectChain } from '../../src/chain/index.ts';
 import { sealMessage } from '../../src/channel/index.ts';
 import type { Hex } from '../../src/codec/index.ts';
-import { createOutbox, createRelayOutbox, openOutboxQueue, type RelayOutbox } from '../../src/outbox/index.ts';
+import { RelayError } from '../../src/errors/index.ts';
+import {
+  createOutbox,
+  createRelayOutbox,
+  openOutboxQueue,
+  type OffChainCarrier,
+  type RelayOutbox,
+} from '../../src/outbox/index.ts';
 import { createCarrier, signMessage } from '../../src/relay/index.ts';
 import { startDevChain } from '../../src/dev-chain/index.ts';
 import { alice as payer, directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
@@ -39,10 +46,13 @@ describe('relay: the word that a message was read', () => {
     };
     return { party, relay, readMail, to: party.vault.identity };
   };
-  const outbox = async ({ vault, store, client }: Party): Promise<RelayOutbox> => {
+  const carrierOf = ({ vault, client }: Party) => {
     const { genesisHash, peers: directory } = talk;
-    const entity = { vault, genesisHash };
-    const carrier = createCarrier({ client, directory, entity, allowPrivate: true });
+    return createCarrier({ client, directory, entity: { vault, genesisHash }, allowPrivate: true });
+  };
+  const outbox = async (party: Party, carrier: OffChainCarrier = carrierOf(party)): Promise<RelayOutbox> => {
+    const { vault, store } = party;
+    const { genesisHash, peers: directory } = talk;
     const made = cleanup.add(createRelayOutbox({ genesisHash, vault, store, directory, carrier }), (one) => one.stop());
     await made.start();
     return made;
@@ -110,6 +120,46 @@ describe('relay: the word that a message was read', () => {
     const receipt = await box.send({ to, body, readReceipt: true });
     assert.ok((await receipt.read()).messageId);
     await until(async () => (await relay.mailStore.totals()).count === 0);
+  });
+
+  it('comes by an outbox whose queue another has taken over', async () => {
+    const { to } = await worker();
+    const asker = talk.party();
+    const first = await outbox(asker);
+    const { sendId, reached } = await first.send({ to, body, readReceipt: true });
+    const { messageId: inReplyTo } = await reached('finalized');
+    const second = await outbox(asker);
+    const reply = { messageId: `0x${'01'.repeat(32)}`, from: to, inReplyTo, sentAt: 7n } as const;
+    assert.equal(await first.noteReply(reply), true);
+    assert.equal(await first.noteReply({ ...reply, inReplyTo: reply.messageId }), false);
+    assert.deepEqual(await (await second.receipt(sendId))?.read(), { messageId: reply.messageId, readAt: 7n });
+  });
+
+  it('comes for the first of many tries, where the relay kept the message and its answer was lost', async () => {
+    const { to, readMail } = await worker();
+    const asker = talk.party();
+    const carrier = carrierOf(asker);
+    const tries = 16;
+    let tried = 0;
+    const box = await outbox(asker, {
+      ...carrier,
+      carry: async (...message) => {
+        tried += 1;
+        if (tried === 1 || tried === tries) {
+          const carried = await carrier.carry(...message);
+          if (tried === tries) return carried;
+        }
+        throw new RelayError('relay-connection-lost', { details: { endpoint: 'a relay', reason: 'gone' } });
+      },
+    });
+    const receipt = await box.send({ to, body, readReceipt: true });
+    await until(async () => {
+      box.tryAgain();
+      return tried === tries;
+    });
+    await receipt.reached('finalized');
+    await readMail();
+    assert.ok((await receipt.read()).messageId);
   });
 
   it('comes for what went on chain', async () => {
