@@ -30,11 +30,11 @@ describe('relay: the word that a message was read', () => {
   });
 
   const body = { kind: 'data', content: utf8('hello') } as const;
-  const worker = async () => {
+  const worker = async (...neighbours: readonly Party[]) => {
     const party = talk.party();
     const relay = await cleanup.relay({
       genesisHash: talk.genesisHash,
-      recipients: [party.vault.identity],
+      recipients: [party, ...neighbours].map(({ vault }) => vault.identity),
       workerState: talk.peers,
     });
     await talk.register(party, [relay.url]);
@@ -181,9 +181,25 @@ describe('relay: the word that a message was read', () => {
   });
 
   it('is taken from the recipient alone, and for what was asked about', async () => {
-    const { to, party, relay, readMail } = await worker();
+    const neighbour = talk.party();
+    const { to, party, relay, readMail } = await worker(neighbour);
+    await talk.register(neighbour, [relay.url]);
     const asker = talk.party();
-    const box = await outbox(asker);
+    const carrier = carrierOf(asker);
+    const passedOver: (readonly [from: Hex, inReplyTo: Hex])[] = [];
+    const box = await outbox(asker, {
+      ...carrier,
+      awaitReplies: async (place, take, signal) =>
+        carrier.awaitReplies?.(
+          place,
+          async (reply) => {
+            const isTaken = await take(reply);
+            if (!isTaken) passedOver.push([reply.from, reply.inReplyTo]);
+            return isTaken;
+          },
+          signal,
+        ),
+    });
     const receipt = await box.send({ to, body, readReceipt: true });
     const arrival = await receipt.reached('finalized');
     const from = talk.party().vault.identity;
@@ -193,16 +209,23 @@ describe('relay: the word that a message was read', () => {
 
     // What the relay lets into the box, by someone else whose mail it takes or about something else, is passed over.
     const [key] = await asker.vault.ecdhKeys();
-    const leave = async (inReplyTo: Hex): Promise<void> => {
-      const sender = { ...party, genesisHash: talk.genesisHash, directory: talk.peers };
+    const leave = async ({ vault, store, client }: Party, inReplyTo: Hex): Promise<void> => {
+      const sender = { vault, store, genesisHash: talk.genesisHash, directory: talk.peers };
       const answer = { kind: 'reply', inReplyTo, content: utf8('') } as const;
       const recipientKey = key?.publicKey ?? new Uint8Array();
       const { envelope } = await sealMessage(sender, { to: asker.vault.identity, body: answer, recipientKey });
-      const signed = await signMessage(party.vault, talk.genesisHash, envelope);
-      const prover = { identity: to, sign: party.vault.sign.bind(party.vault) };
-      await party.client.postReply(signed, relay.url, prover);
+      const signed = await signMessage(vault, talk.genesisHash, envelope);
+      const prover = { identity: vault.identity, sign: vault.sign.bind(vault) };
+      await client.postReply(signed, relay.url, prover);
     };
-    await leave(`0x${'02'.repeat(32)}`);
+    const another: Hex = `0x${'02'.repeat(32)}`;
+    await leave(party, another);
+    await leave(neighbour, arrival.messageId);
+    await until(() => passedOver.length >= 2);
+    assert.deepEqual(passedOver, [
+      [to, another],
+      [neighbour.vault.identity, arrival.messageId],
+    ]);
     assert.deepEqual(await reads(box), [undefined]);
     await readMail();
     assert.ok((await receipt.read()).messageId);
