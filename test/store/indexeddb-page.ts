@@ -62,16 +62,39 @@ const storePage = {
         reject(deleting.error ?? new Error('not deleted'));
       };
     }),
-  /** Makes a database of the name as another program would. */
+  /** Makes a database of the name as another program would, with a value in it. */
   foreign: (name: string, version: number) =>
     new Promise<void>((resolve, reject) => {
       const opening = indexedDB.open(name, version);
+      opening.onupgradeneeded = () => {
+        opening.result.createObjectStore('theirs').put('value', 'key');
+      };
       opening.onsuccess = () => {
         opening.result.close();
         resolve();
       };
       opening.onerror = () => {
         reject(opening.error ?? new Error('not made'));
+      };
+    }),
+  /** What that program finds there. */
+  foreignContent: (name: string) =>
+    new Promise<{ version: number; stores: string[]; value: unknown }>((resolve, reject) => {
+      const opening = indexedDB.open(name);
+      opening.onsuccess = () => {
+        const { result: database } = opening;
+        const reading = database.transaction('theirs').objectStore('theirs').get('key');
+        reading.onsuccess = () => {
+          const { version, objectStoreNames } = database;
+          database.close();
+          resolve({ version, stores: [...objectStoreNames], value: reading.result });
+        };
+        reading.onerror = () => {
+          reject(reading.error ?? new Error('not read'));
+        };
+      };
+      opening.onerror = () => {
+        reject(opening.error ?? new Error('not opened'));
       };
     }),
 };

@@ -110,6 +110,8 @@ describe('IndexedDB (Chromium)', function () {
       ] as const);
       await rejected(openIn(open.page, name), 'store-failed');
       await rejected(openIn(open.page, name, 0), 'store-failed');
+      const content = await open.page.evaluate((given) => globalThis.storePage.foreignContent(given), name);
+      assert.deepEqual(content, { version, stores: ['theirs'], value: 'value' });
     }
   });
 
