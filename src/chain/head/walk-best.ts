@@ -28,7 +28,7 @@ export async function* walkBest(
   const parentOf = (head: Head): Promise<Head> => reader.byHash(head.parentHash, options);
   const branch =
     after === undefined ? new SeenBranch() : new SeenBranch(await reader.byHash(after.hash, options), parentOf);
-  let first = after === undefined ? (from ?? (await newest.next(signal)).value.head.number) : 0;
+  let first = after === undefined ? from : 0;
   let seen = 0;
   let session = 0;
   let failures = 0;
@@ -41,11 +41,11 @@ export async function* walkBest(
       const { tip } = branch;
       // After a reconnect to a node that is behind, an older head of the same branch takes nothing back.
       const isLag = tip !== undefined && told !== session && target.number < tip.number && branch.has(target);
-      if (isLag) continue;
-      // Where nobody asked for a block to begin with, none that was told of first is one: it may have been made up, far above.
-      if (from === undefined) first = Math.min(first, target.number);
-      if (tip === undefined && target.number < first) continue;
+      if (isLag || (tip === undefined && target.number < (first ?? 0))) continue;
       session = told;
+      // Nothing is below it to hold it against, and with a number far too high no block would come for long.
+      if (first === undefined) await checkParent(target, parentOf);
+      first ??= target.number;
       yield* new BranchMove(reader, branch, first, parentOf, signal).to(target);
       failures = 0;
     } catch (error) {
@@ -137,10 +137,7 @@ class BranchMove {
         const reason = `the nodes do not have by number the more than ${maxParents} blocks that lead to it`;
         throw new RelayError('state-discarded', { details: { block: target.hash, reason } });
       }
-      const parent = await this.#parentOf(head);
-      if (parent.number !== head.number - 1)
-        throw madeUp(target, `block ${head.number} below it has block ${parent.number} as its parent`);
-      head = parent;
+      head = await checkParent(head, this.#parentOf);
     }
     const lowest = path.at(-1);
     yield* this.#retractDownTo(lowest === undefined ? target.number : lowest.number - 1);
@@ -157,7 +154,12 @@ class BranchMove {
   }
 }
 
-/** Before it is known who told of it. */
-function madeUp({ hash }: Head, reason: string): RelayError {
-  return new RelayError('node-lies', { details: { url: '', block: hash, reason } });
+/** The parent. Throws node-lies, before it is known who told of it, where that has another number; state-discarded. */
+async function checkParent(head: Head, parentOf: (head: Head) => Promise<Head>): Promise<Head> {
+  const { number, hash } = head;
+  if (number === 0) return head;
+  const parent = await parentOf(head);
+  if (parent.number === number - 1) return parent;
+  const reason = `it is told of as block ${number}, and its parent is block ${parent.number}`;
+  throw new RelayError('node-lies', { details: { url: '', block: hash, reason } });
 }
