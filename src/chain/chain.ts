@@ -11,6 +11,8 @@ import type {
   BatchRoom,
   Call,
   ExtrinsicCost,
+  ExtrinsicFacts,
+  Fate,
   FollowOptions,
   Inclusion,
   PostOptions,
@@ -103,10 +105,10 @@ export interface Chain extends AsyncDisposable {
    */
   submit(calls: readonly Call[], account: Account, options?: SubmitOptions): Promise<Inclusion>;
   /**
-   * The first half of `submit`: resolves when a node took the extrinsic, or may have before its connection broke. Throws
-   * bad-topic, no-calls, sudo-required, balance-too-low, pool-full, nonce-conflict, extrinsic-rejected, extrinsic-too-large,
-   * dispatch-failed with BadSequence for a worker's message that comes too late, unsupported-runtime, chain-unreachable: then
-   * it is in no pool.
+   * The first half of `submit`, for one nonce: resolves when a node took the extrinsic, or may have before its connection
+   * broke. Throws bad-topic, no-calls, sudo-required, balance-too-low, pool-full, nonce-conflict, extrinsic-rejected,
+   * extrinsic-too-large, dispatch-failed with BadSequence for a worker's message that comes too late, unsupported-runtime,
+   * chain-unreachable: then the node says that its pool does not have it. Whether that is so, `fates` tells.
    */
   post(calls: readonly Call[], account: Account, options?: PostOptions): Promise<SignedExtrinsic>;
   /**
@@ -115,6 +117,11 @@ export interface Chain extends AsyncDisposable {
    * come in any more; fate-unknown where it can't be known whether they did.
    */
   follow(extrinsic: SignedExtrinsic, options?: FollowOptions): Promise<Inclusion>;
+  /**
+   * What became of extrinsics that nodes refused, by hash: blocks that stay are searched once the nonce is used there, or the
+   * era over. Throws chain-unreachable, rpc-failed, aborted.
+   */
+  fates(extrinsics: readonly ExtrinsicFacts[], signal?: AbortSignal): Promise<ReadonlyMap<Hex, Fate>>;
   /** What these calls would cost as one extrinsic. */
   costOf(
     calls: readonly Call[],

@@ -4,6 +4,7 @@ import { isBadSequence } from './bad-sequence.ts';
 import { accountBatch, type Batch } from './batch.ts';
 import { FlightLog } from './flight-log.ts';
 import { Flights, type Tracked } from './flights.ts';
+import { RefusedExtrinsics } from './refused-extrinsics.ts';
 import type { ChainWork } from './work.ts';
 import { WorkerLane } from './worker-lane.ts';
 
@@ -16,6 +17,8 @@ const faults: ReadonlySet<string> = new Set([
 ]);
 /** The node did not take it, and will when something else has changed. */
 const notTaken: ReadonlySet<string> = new Set(['pool-full', 'nonce-conflict', 'balance-too-low']);
+/** Nonces that others were faster with, in a row, before it is told. */
+const quietConflicts = 12;
 
 /**
  * Posts messages in extrinsics of one account, one at a time until it is in a block: so whatever becomes of one, none that
@@ -27,19 +30,23 @@ export class ChainPoster {
   readonly #workerLane: WorkerLane;
   readonly #log: FlightLog;
   readonly #flights: Flights;
+  readonly #refusals: RefusedExtrinsics;
+  #conflicts = 0;
   #mostMessages = mostMessages;
   #turn: 'worker' | 'account' = 'worker';
 
   constructor(work: ChainWork) {
     this.#work = work;
     this.#workerLane = new WorkerLane(work);
-    this.#log = new FlightLog(work, this.#workerLane);
+    this.#refusals = new RefusedExtrinsics(work);
+    this.#log = new FlightLog(work, this.#workerLane, this.#refusals);
     this.#flights = new Flights(work, this.#log);
   }
 
   /** Takes up what an earlier process left under way. */
   async load(): Promise<void> {
     await this.#workerLane.load();
+    await this.#refusals.load();
     const flights = await this.#work.store.flights();
     flights.sort((a, b) => a.extrinsic.nonce - b.extrinsic.nonce);
     for (const flight of flights) this.#flights.follow(this.#flights.track(flight));
@@ -48,14 +55,16 @@ export class ChainPoster {
   /** Posts one extrinsic, if there is something to post and none waits for a block. True: there may be more. */
   async step(): Promise<boolean> {
     if (this.#work.account === undefined || this.#flights.isAnyOpen) return false;
+    const { nonce, isAccountHeld } = await this.#refusals.look();
     for (const as of [this.#turn, this.#turn === 'worker' ? 'account' : 'worker'] as const) {
+      if (as === 'account' && isAccountHeld) continue;
       const limit = { messages: this.#mostMessages };
       const batch = await (as === 'worker'
         ? this.#workerLane.batch(this.#flights.members(), limit)
         : accountBatch(this.#work, limit));
       if (batch === undefined) continue;
       this.#turn = as === 'worker' ? 'account' : 'worker';
-      await this.#post(batch);
+      await this.#post(batch, nonce);
       return true;
     }
     return false;
@@ -66,7 +75,7 @@ export class ChainPoster {
     return this.#flights.stop();
   }
 
-  async #post(batch: Batch): Promise<void> {
+  async #post(batch: Batch, nonce: number | undefined): Promise<void> {
     const { chain, account, tip, signal } = this.#work;
     if (account === undefined) return;
     let tracked: Tracked | undefined;
@@ -82,8 +91,10 @@ export class ChainPoster {
         tip,
         beforePost,
         signal,
+        ...(nonce === undefined ? {} : { nonce }),
       });
       if (tracked === undefined) return;
+      this.#conflicts = 0;
       // The very object: the chain knows which node watches it.
       tracked.flight = { ...tracked.flight, extrinsic };
       this.#mostMessages = mostMessages;
@@ -117,14 +128,17 @@ export class ChainPoster {
       if (tracked === undefined || notTaken.has(code)) await this.#again(tracked);
       // Whether a node has it is not known.
       else this.#flights.follow(tracked);
-      setback(error);
+      this.#conflicts = code === 'nonce-conflict' ? this.#conflicts + 1 : 0;
+      // What has the nonce comes into a block, and then the next one is free.
+      if (this.#conflicts > 0 && this.#conflicts < quietConflicts) this.#work.pause();
+      else setback(error);
     }
   }
 
   /** Where it was not even stored everything is as it was. */
   async #again(tracked: Tracked | undefined): Promise<void> {
     if (tracked === undefined) return;
-    await this.#log.requeue(tracked.flight);
+    await this.#log.requeue(tracked.flight, { isDead: false });
     this.#flights.untrack(tracked);
   }
 }

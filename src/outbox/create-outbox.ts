@@ -31,8 +31,9 @@ export interface OutboxOptions extends QueueOptions {
   /** Most that one message may cost on chain, in the smallest unit, tip left out. Default: any. */
   readonly maxFee?: bigint;
   /**
-   * Told what is worth knowing and holds nothing up: other-account, once for each account for which messages wait that this
-   * outbox leaves where they are.
+   * Told what is worth knowing and holds nothing up, once each: other-account, of an account for which messages wait that
+   * this outbox leaves where they are; fate-unknown, of messages that go again though they may have come in where no node
+   * has the blocks any more.
    */
   readonly onNotice?: (notice: RelayError) => void;
 }
@@ -45,7 +46,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
 class StoredOutbox implements Outbox {
   readonly #options: OutboxOptions;
   readonly #queue: RunningQueue;
-  readonly #work: ChainWork;
+  readonly #work: Pick<ChainWork, 'chain' | 'account' | 'vault' | 'signal' | 'now' | 'setback'>;
   readonly #otherAccounts = new Set<Hex>();
   #following: Promise<unknown> | undefined;
 
@@ -53,18 +54,19 @@ class StoredOutbox implements Outbox {
     const { chain, carrier, store, tip = 0n } = options;
     this.#options = options;
     const otherAccount = this.#noteAccount.bind(this);
+    const notice = this.#note.bind(this);
     this.#queue = new RunningQueue({ ...options, genesisHash: chain.genesisHash, hasCarrier: carrier !== undefined }, [
       (work) => new RelayLane({ ...work, carrier, onNewerKey: (to, key) => rememberKey(chain, to, key, store) }),
       (work, pauseLane) =>
         new ChainPoster({
-          ...{ ...work, chain, tip, otherAccount },
+          ...{ ...work, chain, tip, notice, otherAccount, pause: pauseLane },
           setback: (error) => {
             work.setback(error);
             pauseLane();
           },
         }),
     ]);
-    this.#work = { ...this.#queue.work, chain, tip, otherAccount };
+    this.#work = { ...this.#queue.work, chain };
   }
 
   send(message: (SendMessage & { readonly via: 'chain' }) | PhalaCommand): Promise<Receipt<Arrival & Posted>>;
@@ -133,11 +135,15 @@ class StoredOutbox implements Outbox {
     return this.#queue.append({ record, body: payload, lane: as });
   }
 
+  #note(notice: RelayError): void {
+    this.#options.onNotice?.(notice);
+  }
+
   #noteAccount(queuedBy: Hex): void {
-    const { account, onNotice } = this.#options;
+    const { account } = this.#options;
     if (account === undefined || this.#otherAccounts.has(queuedBy)) return;
     this.#otherAccounts.add(queuedBy);
-    onNotice?.(new RelayError('other-account', { details: { queuedBy, account: account.id } }));
+    this.#note(new RelayError('other-account', { details: { queuedBy, account: account.id } }));
   }
 
   /** Each new head may change what is possible; where the stream of them fails it is taken up again. */

@@ -2,8 +2,9 @@ import type { Inclusion, SignedExtrinsic } from '../chain/index.ts';
 import { RelayError } from '../errors/index.ts';
 import type { Batch, BatchItem } from './batch.ts';
 import type { Flight } from './flight.ts';
-import type { Progress } from './message-record.ts';
+import { isFinished, type Progress } from './message-record.ts';
 import { Change, type Stored } from './outbox-store.ts';
+import type { RefusedExtrinsics } from './refused-extrinsics.ts';
 import type { SendId } from './send-id.ts';
 import type { ChainWork } from './work.ts';
 import type { WorkerLane } from './worker-lane.ts';
@@ -12,10 +13,12 @@ import type { WorkerLane } from './worker-lane.ts';
 export class FlightLog {
   readonly #work: ChainWork;
   readonly #workerLane: WorkerLane;
+  readonly #refused: RefusedExtrinsics;
 
-  constructor(work: ChainWork, workerLane: WorkerLane) {
+  constructor(work: ChainWork, workerLane: WorkerLane, refused: RefusedExtrinsics) {
     this.#work = work;
     this.#workerLane = workerLane;
+    this.#refused = refused;
   }
 
   /** Before a node gets it. Throws outbox-changed where one of its messages was cancelled meanwhile. */
@@ -36,10 +39,13 @@ export class FlightLog {
     return flight;
   }
 
-  /** Signed anew, since nodes refused what was signed before. */
+  /** Signed anew with the same nonce, since a node refused what was signed before. */
   async signedAnew(former: Flight, extrinsic: SignedExtrinsic): Promise<Flight> {
     const flight = { ...former, extrinsic };
-    await this.#work.save(new Change().fly(flight), [], []);
+    const change = new Change().fly(flight);
+    const remember = this.#refused.add(former, await this.#current(former.members), change);
+    if (!(await this.#work.save(change, [], []))) throw new RelayError('outbox-changed');
+    remember();
     return flight;
   }
 
@@ -86,15 +92,18 @@ export class FlightLog {
   }
 
   /**
-   * It can not come in any more: its messages wait again. An account's are sealed anew, to what is then the newest key. A
-   * worker's stay as they are signed, until it is known that they can not come in.
+   * It goes no further: its messages wait again. An account's are sealed anew, to what is then the newest key. A worker's stay
+   * as they are signed, until it is known that they can not come in. `isDead`: no block will take it.
    */
-  async requeue(flight: Flight): Promise<void> {
+  async requeue(flight: Flight, { isDead }: { readonly isDead: boolean }): Promise<void> {
     const members = await this.#current(flight.members);
     const change = new Change().land(flight);
+    const remember = isDead ? undefined : this.#refused.add(flight, members, change);
     const statuses: (readonly [SendId, Progress])[] = [];
     for (const stored of members) {
       const { progress } = stored.record;
+      // In a block by an extrinsic that was thought to be refused.
+      if (isFinished(progress)) continue;
       const isKept = flight.as === 'worker';
       if (isKept && progress.state !== 'inBlock') continue;
       const next: Progress =
@@ -104,6 +113,7 @@ export class FlightLog {
       statuses.push([stored.id, next]);
     }
     if (!(await this.#work.save(change, members, statuses))) throw new RelayError('outbox-changed');
+    remember?.();
   }
 
   /** Nobody can know whether an account's came in. What has a nonce waits again; a command is not posted twice. */
@@ -113,24 +123,38 @@ export class FlightLog {
     const failed = { state: 'failed', error } as const;
     if (commands.length > 0) await this.#work.finish(commands.map((stored) => [stored, failed] as const));
     const left = flight.members.filter((id) => !commands.some((stored) => stored.id === id));
-    await this.requeue({ ...flight, members: left });
+    if (left.length > 0) this.#work.notice(error);
+    await this.requeue({ ...flight, members: left }, { isDead: true });
   }
 
-  /** In no block, and not to be tried again. `flight` is undefined where it was not even stored. */
+  /** Not to be tried again; a node refused it. `flight` is undefined where it was not even stored. */
   async failed(items: readonly BatchItem[], flight: Flight | undefined, error: RelayError): Promise<void> {
     const members = await this.#current(items.map(({ stored }) => stored.id));
+    const change = new Change();
+    const remember = flight === undefined ? undefined : this.#refused.add(flight, members, change);
     await this.#end(
       members.map((stored) => [stored, { state: 'failed', error }] as const),
       flight,
+      change,
     );
+    remember?.();
   }
 
-  async #end(ends: readonly (readonly [Stored, Progress])[], flight: Flight | undefined): Promise<void> {
-    const change = new Change();
+  async #end(
+    ends: readonly (readonly [Stored, Progress])[],
+    flight: Flight | undefined,
+    change = new Change(),
+  ): Promise<void> {
     if (flight !== undefined) change.land(flight);
-    for (const [{ id, record }] of ends) change.unsign(id).unqueue(id, record.as);
+    for (const [{ id, record }, { state }] of ends) {
+      change.unqueue(id, record.as);
+      // What failed may be posted by whoever has seen its signature.
+      if (state !== 'failed') change.unsign(id);
+    }
     if (!(await this.#work.finish(ends, change))) throw new RelayError('outbox-changed');
-    for (const [{ id }] of ends) this.#workerLane.forget(id);
+    for (const [{ id }, { state }] of ends)
+      if (state === 'failed') this.#workerLane.failed(id);
+      else this.#workerLane.forget(id);
   }
 
   /** Records as they are now: only the running outbox changes what is on its way. */

@@ -7,7 +7,7 @@ import { pause } from './pause.ts';
 import type { SendId } from './send-id.ts';
 import type { ChainWork } from './work.ts';
 
-/** The extrinsic can not come in any more. */
+/** The extrinsic is given up. */
 const lost: ReadonlySet<string> = new Set(['extrinsic-expired', 'nonce-conflict', 'extrinsic-rejected']);
 /** Before an extrinsic is looked for again after the chain or the store was out of reach. */
 const retryMs = 1_000;
@@ -103,8 +103,9 @@ export class Flights {
       await this.#write(tracked, async () => {
         // What became of a worker's messages is found out one by one.
         const isUnknown = error.code === 'fate-unknown' && tracked.flight.as === 'account';
-        if (isUnknown) this.#work.setback(error);
-        await (isUnknown ? this.#log.lostSight(tracked.flight, error) : this.#log.requeue(tracked.flight));
+        // That it became invalid is the node's word.
+        const isDead = error.code !== 'extrinsic-rejected';
+        await (isUnknown ? this.#log.lostSight(tracked.flight, error) : this.#log.requeue(tracked.flight, { isDead }));
         this.untrack(tracked);
       });
       return true;
@@ -140,7 +141,8 @@ export class Flights {
   }
 
   async #again(tracked: Tracked): Promise<void> {
-    await this.#log.requeue(tracked.flight);
+    // A reorg may take its block.
+    await this.#log.requeue(tracked.flight, { isDead: false });
     this.untrack(tracked);
   }
 }

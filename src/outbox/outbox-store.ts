@@ -3,7 +3,17 @@ import { decodeV1 } from '../crypto/core.ts';
 import { RelayError } from '../errors/index.ts';
 import { lastNumber, rangeOf, storeKey } from '../store/keys.ts';
 import type { Expectation, TransactionalStore, Write } from '../store/transactional-store.ts';
-import { decodeFlight, decodeSigned, encodeFlight, encodeSigned, type Flight, type SignedMessage } from './flight.ts';
+import {
+  decodeFlight,
+  decodeRefused,
+  decodeSigned,
+  encodeFlight,
+  encodeRefused,
+  encodeSigned,
+  type Flight,
+  type RefusedFlight,
+  type SignedMessage,
+} from './flight.ts';
 import type { ReadReceipt } from './outbox.ts';
 import type { SendId } from './send-id.ts';
 import { decodeRecord, encodeRecord, type MessageRecord, type Progress } from './message-record.ts';
@@ -46,6 +56,7 @@ const bodyPrefix = 'outbox/body/';
 const signedPrefix = 'outbox/signed/';
 const flightPrefix = 'outbox/flight/';
 const extrinsicPrefix = 'outbox/extrinsic/';
+const refusedPrefix = 'outbox/refused/';
 const donePrefix = 'outbox/done/';
 const askedPrefix = 'outbox/asked/';
 const readPrefix = 'outbox/read/';
@@ -135,6 +146,12 @@ export class OutboxStore {
         return decodeFlight(id, record, (await this.#store.get(storeKey(extrinsicPrefix, id))) ?? new Uint8Array());
       }),
     );
+  }
+
+  /** Those of which it is not known that they can't come in. */
+  async refused(): Promise<RefusedFlight[]> {
+    const entries = await this.#store.entries(rangeOf(refusedPrefix));
+    return entries.map(([, record]) => decodeRefused(record));
   }
 
   async signed(id: SendId): Promise<SignedMessage | undefined> {
@@ -264,6 +281,16 @@ export class Change {
     });
   }
 
+  /** A node did not take it, and may have passed it on. */
+  refuse(refused: RefusedFlight): this {
+    return this.#add({ key: refusedKey(refused.extrinsic.hash), value: encodeRefused(refused) });
+  }
+
+  /** What became of it is known. */
+  resolve(extrinsic: Hex): this {
+    return this.#add({ key: refusedKey(extrinsic), value: undefined });
+  }
+
   dropBody(id: SendId): this {
     return this.#add({ key: storeKey(bodyPrefix, id), value: undefined });
   }
@@ -276,6 +303,7 @@ export class Change {
   forget(id: SendId): this {
     return this.#add({ key: storeKey(messagePrefix, id), value: undefined })
       .#add({ key: storeKey(readPrefix, id), value: undefined })
+      .unsign(id)
       .dropBody(id)
       .done(id, false);
   }
@@ -298,6 +326,10 @@ function lanePrefix(lane: Lane): string {
 
 function laneWrite(lane: Lane, id: SendId, value: Uint8Array | undefined): Write {
   return { key: storeKey(lanePrefix(lane), id), value };
+}
+
+function refusedKey(extrinsic: Hex): Uint8Array {
+  return storeKey(refusedPrefix, fromHex(extrinsic));
 }
 
 function askedKey(messageId: Hex): Uint8Array {

@@ -1,5 +1,6 @@
 import type { Account, Chain } from '../chain/index.ts';
 import type { ReplyNotice } from './reply-notice.ts';
+import type { RelayError } from '../errors/index.ts';
 import type { KeyDirectory, RecipientKeyOptions } from '../channel/recipient-key.ts';
 import type { Hex } from '../codec/index.ts';
 import type { Vault } from '../vault/vault.ts';
@@ -38,6 +39,10 @@ export interface Work extends RecipientKeyOptions {
 export interface ChainWork extends Work {
   readonly chain: Chain;
   readonly tip: bigint;
+  /** Tells what is worth knowing and holds nothing up. */
+  readonly notice: (notice: RelayError) => void;
+  /** Nothing is tried for a while, and nobody is told. */
+  readonly pause: () => void;
   /** Messages wait for another account, which holds up none of the others. */
   readonly otherAccount: (queuedBy: Hex) => void;
 }

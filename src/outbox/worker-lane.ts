@@ -20,6 +20,15 @@ interface Present {
   readonly settled: bigint;
 }
 
+type LostSight = Extract<Sighting, { readonly kind: 'lost-sight' }>;
+
+/** A message that may have come in. */
+interface Unknown {
+  readonly stored: Stored;
+  readonly messageId: Hex;
+  readonly sighting: LostSight;
+}
+
 /**
  * The sequence of a worker (protocol.md §10). A message is signed once and kept, since anyone may post what was signed; it is
  * signed anew only when its sequence was used by something else in a finalized block, so that it can never come in twice.
@@ -28,6 +37,8 @@ export class WorkerLane {
   readonly #work: ChainWork;
   /** Signed messages whose end is not known. */
   readonly #pending = new Map<SendId, SignedFacts>();
+  /** Of those, what failed and is not posted again: whoever has seen them may do that. */
+  readonly #failed = new Set<SendId>();
   readonly #search: PostedSearch;
 
   constructor(work: ChainWork) {
@@ -39,7 +50,9 @@ export class WorkerLane {
     const { store } = this.#work;
     for (const [id, signed] of await store.allSigned()) {
       const stored = await store.get(id);
-      if (stored !== undefined) this.signed(stored, signed);
+      if (stored === undefined) continue;
+      this.signed(stored, signed);
+      if (stored.record.progress.state === 'failed') this.failed(id);
     }
   }
 
@@ -47,10 +60,16 @@ export class WorkerLane {
     this.#pending.set(id, { sequence, since, messageId, destination: topicOfMessage(record) });
   }
 
+  /** A node refused it; it is posted again where it is retried by hand. */
+  failed(id: SendId): void {
+    if (this.#pending.has(id)) this.#failed.add(id);
+  }
+
   forget(id: SendId): void {
     const { messageId } = this.#pending.get(id) ?? {};
     if (messageId !== undefined) this.#search.forget(messageId);
     this.#pending.delete(id);
+    this.#failed.delete(id);
   }
 
   /**
@@ -65,13 +84,22 @@ export class WorkerLane {
       [best, finalized].map(({ hash }) => chain.at(hash).ingressSequence(vault.identity, signal)),
     );
     if (next === undefined || settled === undefined) return undefined;
+    await this.#lookForRetried();
     const loose = [...this.#pending].filter(([id]) => !flying.has(id)).sort(bySequence);
     if (!(await this.#settle(loose, { finalized, best, next, settled }))) return undefined;
     const ready = [...this.#pending]
-      .filter(([id, { sequence }]) => !flying.has(id) && sequence >= next)
+      .filter(([id, { sequence }]) => !flying.has(id) && !this.#failed.has(id) && sequence >= next)
       .sort(bySequence);
     if (ready.length > 0) return this.#again(ready, next, settled, limit);
     return this.#fresh({ finalized, best, next, settled }, limit);
+  }
+
+  async #lookForRetried(): Promise<void> {
+    for (const id of this.#failed) {
+      const stored = await this.#work.store.get(id);
+      if (stored === undefined) this.forget(id);
+      else if (stored.record.progress.state !== 'failed') this.#failed.delete(id);
+    }
   }
 
   /**
@@ -83,15 +111,18 @@ export class WorkerLane {
     if (used.length === 0) return true;
     const sightings = await this.#search.upTo(present, [...this.#pending.values()]);
     let isSettled = true;
+    const unknown: Unknown[] = [];
     for (const [id, { sequence, messageId }] of used) {
       const stored = await this.#work.store.get(id);
       const sighting = sightings.get(messageId);
       if (stored === undefined) this.forget(id);
       else if (sighting?.kind === 'posted') await this.#foundIn(stored, messageId, sighting);
-      else if (sequence >= present.settled) isSettled = false;
-      else if (sighting !== undefined) await this.#outOfSight(stored, messageId, sighting);
-      else await this.#lost(stored);
+      else if (sequence >= present.settled) isSettled &&= this.#failed.has(id);
+      else if (sighting === undefined) await this.#lost(stored);
+      else if (stored.record.suite === 'phala') await this.#failUnknown(stored, messageId, sighting);
+      else unknown.push({ stored, messageId, sighting });
     }
+    if (unknown.length > 0) await this.#goAgain(unknown);
     return isSettled;
   }
 
@@ -104,33 +135,46 @@ export class WorkerLane {
     const posted = { messageId, blockHash: hash, blockNumber: number };
     if (isFinal) {
       const end = { state: 'finalized', ...posted } as const;
-      if (await this.#work.finish([[stored, end]], new Change().unsign(stored.id))) this.forget(stored.id);
+      const change = new Change().unsign(stored.id).unqueue(stored.id, 'worker');
+      if (await this.#work.finish([[stored, end]], change)) this.forget(stored.id);
       return;
     }
     const { progress } = stored.record;
-    if (progress.state === 'inBlock' && progress.blockHash === hash) return;
+    if (progress.state === 'failed' || (progress.state === 'inBlock' && progress.blockHash === hash)) return;
     const now = { state: 'inBlock', ...posted } as const;
-    await this.#work.save(new Change().progress(stored, now), [stored], [[stored.id, now]]);
+    const change = new Change().progress(stored, now).unqueue(stored.id, 'worker');
+    await this.#work.save(change, [stored], [[stored.id, now]]);
   }
 
-  /** It may be in or not. By its nonce its recipient takes it once; what has none is not posted again. */
-  async #outOfSight(
-    stored: Stored,
-    messageId: Hex,
-    { first, last }: Extract<Sighting, { readonly kind: 'lost-sight' }>,
-  ): Promise<void> {
+  /** They may be in or not. By its nonce a recipient takes each once. */
+  async #goAgain(unknown: readonly Unknown[]): Promise<void> {
+    const spans = unknown.map(({ sighting }) => sighting);
+    const [{ messageId } = { messageId: '' }, ...more] = unknown;
+    this.#work.notice(
+      new RelayError('fate-unknown', {
+        details: {
+          what: more.length === 0 ? `message ${messageId}` : `messages ${messageId} and ${more.length} more`,
+          first: Math.min(...spans.map(({ first }) => first)),
+          last: Math.max(...spans.map(({ last }) => last)),
+        },
+      }),
+    );
+    for (const { stored } of unknown) await this.#lost(stored);
+  }
+
+  /** It may be in or not, and has no nonce: it is not posted again. */
+  async #failUnknown(stored: Stored, messageId: Hex, { first, last }: LostSight): Promise<void> {
     const error = new RelayError('fate-unknown', { details: { what: `message ${messageId}`, first, last } });
-    if (stored.record.suite === 'v1') {
-      this.#work.setback(error);
-      await this.#lost(stored);
-      return;
-    }
     const end = { state: 'failed', error } as const;
     if (await this.#work.finish([[stored, end]], new Change().unsign(stored.id))) this.forget(stored.id);
   }
 
   /** In a finalized block something else has its sequence: this signature is dead, and the message is signed anew. */
   async #lost(stored: Stored): Promise<void> {
+    if (this.#failed.has(stored.id)) {
+      if (await this.#work.save(new Change().unsign(stored.id), [stored], [])) this.forget(stored.id);
+      return;
+    }
     const change = new Change().progress(stored, { state: 'queued' }).queue(stored.id, 'worker').unsign(stored.id);
     if (await this.#work.save(change, [stored], [[stored.id, { state: 'queued' }]])) this.forget(stored.id);
   }
@@ -169,7 +213,10 @@ export class WorkerLane {
   }
 
   async #fresh({ finalized, next, settled }: Present, limit: BatchLimit): Promise<Batch | undefined> {
-    const last = [...this.#pending.values()].reduce((most, { sequence }) => (sequence > most ? sequence : most), -1n);
+    const last = [...this.#pending].reduce(
+      (most, [id, { sequence }]) => (sequence > most && !this.#failed.has(id) ? sequence : most),
+      -1n,
+    );
     const first = last + 1n > settled ? last + 1n : settled;
     // Before anything is sealed: it would be sealed again each time.
     const isIdle = (await this.#work.store.waiting('worker', 1)).length === 0;

@@ -182,6 +182,28 @@ describe('submit', () => {
     await assert.rejects(queued, withCode('aborted'));
   });
 
+  it('tells what became of an extrinsic that a node refused', async () => {
+    const posted = await chain.post([push(1)], alice);
+    const { bytes: _, ...facts } = posted;
+    const { blockHash } = await chain.follow(posted, { waitFor: 'finalized' });
+    const superseded = { ...facts, hash: `0x${'11'.repeat(32)}` } as const;
+    const waiting = { ...facts, hash: `0x${'22'.repeat(32)}`, nonce: facts.nonce + 1 } as const;
+    const aged = { ...waiting, hash: `0x${'33'.repeat(32)}`, death: 0 } as const;
+    const fates = await chain.fates([facts, superseded, waiting, aged]);
+    const fate = fates.get(facts.hash);
+    assert.ok(fate?.kind === 'included');
+    assert.equal(fate.inclusion.blockHash, blockHash);
+    assert.deepEqual(fates.get(superseded.hash), { kind: 'dead' });
+    assert.deepEqual(fates.get(waiting.hash), { kind: 'open', nextNonce: facts.nonce + 1 });
+    assert.deepEqual(fates.get(aged.hash), { kind: 'dead' });
+  });
+
+  it('signs with the nonce that it is told', async () => {
+    const { nonce } = await chain.post([push(1)], alice);
+    await assert.rejects(chain.post([push(2)], alice, { nonce }), withCode('nonce-conflict'));
+    assert.equal((await chain.post([push(3)], alice, { nonce: nonce + 1 })).nonce, nonce + 1);
+  });
+
   it('goes on with the right nonce after a failure', async () => {
     await assert.rejects(chain.submit([workerMessage(5n, topic), push(1)], alice), withCode('dispatch-failed'));
     await assert.rejects(chain.submit([], alice));

@@ -28,6 +28,9 @@ const commands = fc.commands<Model, OutboxWorld, false>(
     fc
       .constantFrom('extrinsic', 'answer')
       .map((what) => command(`lose the next ${what}`, (world) => world.loseNext(what))),
+    fc
+      .array(fc.constantFrom('nonce-conflict', 'balance-too-low', 'pool-full'), { minLength: 1, maxLength: 3 })
+      .map((denials) => command(`take, and say ${denials.join(', ')}`, (world) => world.denyNext(denials))),
     fc.constant(command('steal a signed message', (world) => world.steal(), { needs: { messages: 1 } })),
     fc.constant(command('another user of the account', (world) => world.compete())),
     fc.constant(command('kill', (world) => world.kill())),

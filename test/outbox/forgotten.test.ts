@@ -252,14 +252,17 @@ describe('outbox: what nodes have forgotten', () => {
       dev.pruneBefore(dev.finalized.number);
       withoutBodies();
       const unknown: Readonly<Record<string, unknown>>[] = [];
+      const setbacks: string[] = [];
       const box = await restarted({
-        onSetback: ({ code, details }) => {
+        onSetback: ({ code }) => setbacks.push(code),
+        onNotice: ({ code, details }) => {
           if (code === 'fate-unknown') unknown.push(details ?? {});
         },
       });
       const arrival = await end((await box.receipt(sent.sendId))!);
       assert.ok('blockHash' in arrival && arrival.blockNumber > blockNumber);
-      assert.equal(unknown.length, 1);
+      assert.equal(unknown.length, 1, 'told once');
+      assert.deepEqual(setbacks, [], 'who waits for it goes on');
       assert.ok(Number(unknown[0]?.['first']) <= blockNumber && blockNumber <= Number(unknown[0]?.['last']));
       assert.equal(await posted(topicOf(recipient.identity)), 2);
     });

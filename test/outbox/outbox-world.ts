@@ -1,6 +1,7 @@
 import type { Account } from '../../src/chain/index.ts';
 import type { KeyDirectory } from '../../src/channel/index.ts';
 import { decodeEnvelope, topicOf, type Hex } from '../../src/codec/index.ts';
+import type { ErrorCode } from '../../src/errors/index.ts';
 import { createOutbox, type Outbox } from '../../src/outbox/index.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
 import { createMemoryVault } from '../../src/vault/index.ts';
@@ -115,6 +116,11 @@ export class OutboxWorld {
   /** The next extrinsic does not get through, or the node's answer to it does not. */
   loseNext(what: 'extrinsic' | 'answer'): void {
     this.#line.loses = what;
+  }
+
+  /** The node takes the next extrinsics, and says of each that it does not. */
+  denyNext(denials: readonly ErrorCode[]): void {
+    this.#line.denies = [...denials];
   }
 
   /** Somebody else posts the first signed message of a worker that waits in the pool. */

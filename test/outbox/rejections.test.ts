@@ -27,6 +27,13 @@ const refusals = {
   'a full pool (1016)': new Refusal('Immediately Dropped', 1016),
 };
 
+/** After which nothing is tried by itself, or not with the same messages. */
+const lasting = {
+  'what it names nowhere (1010)': new Refusal('Invalid Transaction', 1010, 'Custom error: 7'),
+  'an empty account (1010)': new Refusal('Invalid Transaction', 1010, 'Inability to pay some fees'),
+  'a full block (1010)': new Refusal('Invalid Transaction', 1010, 'Transaction would exhaust the block limits'),
+};
+
 describe('outbox: refusals of the pool', () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
   let dev: DevChain;
@@ -51,6 +58,7 @@ describe('outbox: refusals of the pool', () => {
 
   afterEach(async () => {
     proxy.refuse = () => undefined;
+    proxy.alter = (_method, _params, result) => result;
     for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
   });
 
@@ -86,6 +94,16 @@ describe('outbox: refusals of the pool', () => {
     return ids;
   }
 
+  /** Ids of all messages in the queue, by order, once all are in blocks for good. */
+  async function finalizedIn(box: Outbox): Promise<Hex[] | undefined> {
+    const ids: Hex[] = [];
+    for await (const { status } of box.entries()) {
+      if (status.state !== 'finalized') return undefined;
+      ids.push(status.messageId);
+    }
+    return ids;
+  }
+
   /** The first `times` extrinsics get this in the place of the node's answer. */
   function refuse(times: number, answer: (extrinsic: Hex) => Refusal): void {
     let left = times;
@@ -105,6 +123,55 @@ describe('outbox: refusals of the pool', () => {
           await box.retry(receipt.sendId);
         }
         const { messageId: id } = await ((await box.receipt(receipt.sendId)) ?? receipt).reached('finalized');
+        assert.deepEqual(await posted(), [id]);
+      });
+
+  /** The node takes the first `times` extrinsics, and answers with this all the same. Gives them as they come. */
+  function deny(times: number, refusal: Refusal): Hex[] {
+    const taken: Hex[] = [];
+    proxy.alter = (method, params, result) => {
+      if (!submitMethods.has(method) || taken.length >= times) return result;
+      taken.push(params[0] as Hex);
+      return refusal;
+    };
+    return taken;
+  }
+
+  for (const as of ['worker', 'account'] as const)
+    for (const [what, refusal] of Object.entries({ ...refusals, ...lasting }))
+      for (const times of [1, 3])
+        it(`of ${what} by a node that takes it all the same, ${times} times: the message of a ${as} comes in once`, async () => {
+          const taken = deny(times, refusal);
+          const box = await outbox();
+          const receipts = [await send(box, what, as), await send(box, `after ${what}`, as)];
+          await Promise.allSettled(receipts.map((receipt) => receipt.reached('finalized')));
+          // What failed by the node's word is found in its block.
+          const ids = await until(async () => finalizedIn(box));
+          assert.ok(taken.length > 0);
+          assert.deepEqual(await posted(), ids);
+          proxy.alter = (_method, _params, result) => result;
+          await chain.submit([{ kind: 'push-message', destination: utf8('elsewhere'), payload: utf8('x') }], alice);
+          assert.deepEqual(await posted(), ids, 'nothing comes after it');
+        });
+
+  for (const as of ['worker', 'account'] as const)
+    for (const [what, refusal] of Object.entries({ ...refusals, ...lasting }))
+      it(`of ${what} by a node that keeps it for later, and tells of another nonce: the message of a ${as} comes in once`, async () => {
+        const kept: Hex[] = [];
+        proxy.refuse = (method, params) => {
+          if (!submitMethods.has(method) || kept.length > 0) return undefined;
+          kept.push(params[0] as Hex);
+          return refusal;
+        };
+        proxy.alter = (method, _params, result) =>
+          method === 'system_accountNextIndex' && kept.length > 0 ? Number(result) + 1 : result;
+        const box = await outbox();
+        const receipt = await send(box, what, as);
+        await receipt.reached('finalized').catch(() => box.retry(receipt.sendId));
+        const [id] = await until(async () => finalizedIn(box));
+        assert.deepEqual(await posted(), [id]);
+        await rpc(dev.ws, 'author_submitExtrinsic', kept);
+        await dev.newBlock();
         assert.deepEqual(await posted(), [id]);
       });
 

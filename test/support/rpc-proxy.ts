@@ -238,11 +238,12 @@ function connectPair(
 interface RpcFailure {
   readonly code: number;
   readonly message: string;
+  readonly data?: string | undefined;
 }
 
 /** The frame as it is when the node refuses all in it; undefined for notifications. */
 type Refused = ((error: RpcFailure) => string) | undefined;
 
-function refuse({ id }: Message, { code, message }: RpcFailure): Message & { jsonrpc: '2.0' } {
-  return { jsonrpc: '2.0', ...(id === undefined ? {} : { id }), error: { code, message } };
+function refuse({ id }: Message, { code, message, data }: RpcFailure): Message & { jsonrpc: '2.0' } {
+  return { jsonrpc: '2.0', ...(id === undefined ? {} : { id }), error: { code, message, data } };
 }

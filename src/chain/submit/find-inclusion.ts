@@ -12,7 +12,7 @@ const eventsKey = storagePrefix('System', 'Events');
 export async function findInclusion(
   storage: BlockStorage,
   { number, extrinsics }: BlockBody,
-  { extrinsic, hex }: { readonly extrinsic: SignedExtrinsic; readonly hex: Hex },
+  { extrinsic, hex }: { readonly extrinsic: Pick<SignedExtrinsic, 'hash'>; readonly hex: Hex },
   signal: AbortSignal | undefined,
 ): Promise<Inclusion | undefined> {
   const { hash } = storage;

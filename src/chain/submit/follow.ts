@@ -12,14 +12,11 @@ import type { Session } from '../rpc/connection.ts';
 import { fastToHex } from '../storage/fast-hex.ts';
 import { findInclusion } from './find-inclusion.ts';
 import type { ExtrinsicStatus, StatusWatch } from './extrinsic-status.ts';
-import { judge } from './pool-verdict.ts';
-import { eraBlocks } from './sign-extrinsic.ts';
+import { deepBlocks, settledNumber } from './settled-number.ts';
 import type { SubmitSources } from './submit-sources.ts';
 
 /** Best blocks without the extrinsic after which its bytes are posted again on the same connection, or without a word of its node. */
 const patienceBlocks = 16;
-/** A block so far below the best one counts as settled where finality lags. */
-const deepBlocks = eraBlocks / 2;
 
 interface Heads {
   readonly best: Head;
@@ -125,10 +122,7 @@ export class Follower {
     const session = await connection.session(options);
     if (!this.#isDue(session, best)) return undefined;
     this.#posted = { session: session.id, best: best.number };
-    if (!(await this.#postAgain(session)) && (await this.#isSuperseded(finalized))) {
-      const { account, nonce } = this.#extrinsic;
-      throw this.#outOfSight() ?? new RelayError('nonce-conflict', { details: { account, nonce, times: 1 } });
-    }
+    await this.#postAgain(session);
     return undefined;
   }
 
@@ -145,7 +139,7 @@ export class Follower {
     const { heads } = this.#sources;
     const { anchor, death } = this.#extrinsic;
     const options = { signal: this.#signal };
-    const settled = Math.max(finalized.number, best.number - deepBlocks);
+    const settled = settledNumber({ finalized, best });
     for (let number = anchor + 1; number <= Math.min(best.number, death); number++) {
       const head = number <= settled ? await heads.existingAt(number, options) : await heads.at(number, options);
       if (head === undefined || this.#searched.has(head.hash)) continue;
@@ -159,6 +153,8 @@ export class Follower {
   /** Throws where no block can take it any more. Finality may lag for long or never come; deep is as good then. */
   async #checkLife({ best, finalized }: Heads): Promise<void> {
     const { account, nonce, death } = this.#extrinsic;
+    if (await this.#isSuperseded(finalized))
+      throw this.#outOfSight() ?? new RelayError('nonce-conflict', { details: { account, nonce, times: 1 } });
     if (finalized.number >= death || best.number >= death + deepBlocks) {
       const { hash } = finalized.number >= death ? finalized : best;
       const isNonceUsed = this.#unseen.size > 0 && (await this.#sources.nonceAt(account, hash, this.#signal)) > nonce;
@@ -187,19 +183,13 @@ export class Follower {
     return this.#posted.session !== id || best.number >= this.#posted.best + patienceBlocks;
   }
 
-  /** False where the node says that the nonce is used. */
-  async #postAgain({ socket }: Session): Promise<boolean> {
+  /** Whatever the node says to it: only blocks tell that it can't come in. */
+  async #postAgain({ socket }: Session): Promise<void> {
     try {
       await socket.request('author_submitExtrinsic', [this.#hex], { signal: this.#signal });
-      return true;
     } catch (error) {
       throwIfAborted(this.#signal);
-      if (error instanceof RpcError) {
-        const verdict = judge(error);
-        return !(verdict.kind === 'nonce-taken' && verdict.stale);
-      }
-      if (error instanceof ConnectionLost) return true;
-      throw error;
+      if (!(error instanceof RpcError) && !(error instanceof ConnectionLost)) throw error;
     }
   }
 

@@ -53,6 +53,20 @@ export interface SignedExtrinsic {
   readonly death: BlockNumber;
 }
 
+/** By which an extrinsic is found in blocks, or known to be in none. */
+export type ExtrinsicFacts = Omit<SignedExtrinsic, 'bytes'>;
+
+/** What blocks tell of an extrinsic that was handed to a node, whatever the node said to it. */
+export type Fate =
+  /** In a block that stays. */
+  | { readonly kind: 'included'; readonly inclusion: Inclusion }
+  /** No block has it, and none will: another extrinsic used its nonce in a block that stays, or its era is over. */
+  | { readonly kind: 'dead' }
+  /** A block may take it yet. `nextNonce`: that of the account after the best block. */
+  | { readonly kind: 'open'; readonly nextNonce: number }
+  /** Its nonce is used, and no endpoint has all of these blocks. */
+  | { readonly kind: 'unknown'; readonly first: BlockNumber; readonly last: BlockNumber };
+
 export interface PostOptions {
   /**
    * What becomes of several calls where one fails. all (default): all or none. each: the others stand, and
@@ -62,8 +76,13 @@ export interface PostOptions {
   /** Above the fee, to go first where blocks are full, in the smallest unit. Default 0. */
   readonly tip?: bigint;
   /**
+   * Signs with this nonce, as where an earlier extrinsic that has it may come in yet: a chain takes one of them. Default: the
+   * account's next.
+   */
+  readonly nonce?: number;
+  /**
    * Awaited with what was signed before any node gets it, so that it can be kept. Called again where a node refused it for
-   * its nonce or its age and it was signed anew: then the former was taken by nobody.
+   * its age and it was signed anew with the same nonce.
    */
   readonly beforePost?: (extrinsic: SignedExtrinsic) => Promise<void>;
   readonly signal?: AbortSignal;

@@ -5,6 +5,8 @@ import { aborted } from '../abort.ts';
 import type {
   Account,
   Call,
+  ExtrinsicFacts,
+  Fate,
   FollowOptions,
   Inclusion,
   PostOptions,
@@ -19,13 +21,14 @@ import { fastToHex } from '../storage/fast-hex.ts';
 import { checkTopic, encodeCalls, needsRoot } from './build-call.ts';
 import { failed } from './dispatch-outcome.ts';
 import { StatusWatch } from './extrinsic-status.ts';
+import { fatesOf } from './fates.ts';
 import { Follower } from './follow.ts';
 import { NonceOwner } from './nonce-owner.ts';
 import { judge } from './pool-verdict.ts';
 import { eraBlocks, signExtrinsic } from './sign-extrinsic.ts';
 import type { SubmitSources } from './submit-sources.ts';
 
-/** Refusals of one extrinsic after which it is given up. */
+/** Refusals after which it is given up. */
 const maxRefusals = 12;
 /** Eras that may pass without it before an extrinsic is given up. */
 const maxEras = 2;
@@ -33,6 +36,13 @@ const maxEras = 2;
 const retryMs = 100;
 /** Longest of these pauses. */
 const maxRetryMs = 3_000;
+
+interface Signing {
+  readonly batch: 'all' | 'each';
+  readonly nonce: number;
+  readonly tip: bigint;
+  readonly signal: AbortSignal | undefined;
+}
 
 /** Signs and posts for the accounts of this process. */
 export class Submitter {
@@ -47,7 +57,7 @@ export class Submitter {
 
   async submit(calls: readonly Call[], account: Account, options: SubmitOptions): Promise<Inclusion> {
     for (let era = 1; ; era++) {
-      const extrinsic = await this.post(calls, account, options);
+      const extrinsic = await this.#postWithAnyNonce(calls, account, options);
       try {
         const inclusion = await this.follow(extrinsic, options);
         // The nonce is spent, and what was queued behind it stands.
@@ -70,6 +80,10 @@ export class Submitter {
     return owner.exclusively(() => this.#post(calls, account, owner, options), signal);
   }
 
+  fates(extrinsics: readonly ExtrinsicFacts[], signal: AbortSignal | undefined): Promise<ReadonlyMap<Hex, Fate>> {
+    return fatesOf(this.#sources, extrinsics, signal);
+  }
+
   async follow(extrinsic: SignedExtrinsic, options: FollowOptions): Promise<Inclusion> {
     const owner = this.#ownerOf(extrinsic.account);
     owner.underWay(extrinsic.nonce);
@@ -83,6 +97,20 @@ export class Submitter {
     } finally {
       owner.settled(extrinsic.nonce);
     }
+  }
+
+  /** Where others submit from the account too, the node's word that a nonce is taken is believed: calls that may come twice. */
+  async #postWithAnyNonce(calls: readonly Call[], account: Account, options: SubmitOptions): Promise<SignedExtrinsic> {
+    const { clock, random } = this.#sources;
+    for (let times = 1; ; times++)
+      try {
+        return await this.post(calls, account, options);
+      } catch (error) {
+        if (!isRelayError(error, 'nonce-conflict')) throw error;
+        if (times >= maxRefusals)
+          throw new RelayError('nonce-conflict', { details: { ...error.details, times }, cause: error });
+        await clock.sleep(backoffMs(times - 1, { minMs: retryMs, maxMs: maxRetryMs, random }), options.signal);
+      }
   }
 
   #ownerOf(account: Hex): NonceOwner {
@@ -104,22 +132,18 @@ export class Submitter {
     calls: readonly Call[],
     account: Account,
     owner: NonceOwner,
-    { batch = 'all', tip = 0n, beforePost, signal }: PostOptions,
+    { batch = 'all', tip = 0n, nonce: wanted, beforePost, signal }: PostOptions,
   ): Promise<SignedExtrinsic> {
-    const { connection, heads, runtimes, clock, random, facts } = this.#sources;
+    const { connection, clock, random, facts } = this.#sources;
+    // One for all that is signed here: whatever a node does with what it refuses, a chain takes one of them.
+    const nonce = wanted ?? (await owner.next(signal));
+    let extrinsic: SignedExtrinsic | undefined;
     for (let refusals = 1; ; refusals++) {
-      const [finalized, best, nonce] = await Promise.all([
-        heads.finalized({ signal }),
-        heads.best({ signal }),
-        owner.next(signal),
-      ]);
-      const anchor = await this.#anchor(finalized, best, signal);
-      const runtime = await runtimes.of(best.hash, signal);
-      const call = encodeCalls(runtime, calls, batch, facts);
-      const { genesisHash } = facts;
-      const extrinsic = signExtrinsic(call, account, { runtime, genesisHash, anchor, nonce, tip });
-      this.#checkSize(extrinsic);
-      await beforePost?.(extrinsic);
+      if (extrinsic === undefined) {
+        extrinsic = await this.#sign(calls, account, { batch, nonce, tip, signal });
+        this.#checkSize(extrinsic);
+        await beforePost?.(extrinsic);
+      }
       const { socket } = await connection.session({ signal });
       try {
         const watch = await StatusWatch.post(socket, fastToHex(extrinsic.bytes));
@@ -157,16 +181,12 @@ export class Submitter {
           case 'nonce-taken': {
             const fresh = await owner.resync(signal, verdict.stale ? undefined : nonce);
             if (verdict.stale && fresh <= nonce) throw outdated(calls, error);
-            if (refusals >= maxRefusals)
-              throw new RelayError('nonce-conflict', {
-                details: { account: account.id, nonce, times: refusals },
-                cause: error,
-              });
-            break;
+            throw new RelayError('nonce-conflict', { details: { account: account.id, nonce, times: 1 }, cause: error });
           }
           case 'sign-again':
             if (refusals >= 2)
               throw new RelayError('extrinsic-rejected', { details: { reason: error.reason }, cause: error });
+            extrinsic = undefined;
             break;
           case 'full':
             if (refusals >= maxRefusals) throw new RelayError('pool-full', { cause: error });
@@ -174,6 +194,19 @@ export class Submitter {
         await clock.sleep(backoffMs(refusals - 1, { minMs: retryMs, maxMs: maxRetryMs, random }), signal);
       }
     }
+  }
+
+  async #sign(
+    calls: readonly Call[],
+    account: Account,
+    { batch, nonce, tip, signal }: Signing,
+  ): Promise<SignedExtrinsic> {
+    const { heads, runtimes, facts } = this.#sources;
+    const [finalized, best] = await Promise.all([heads.finalized({ signal }), heads.best({ signal })]);
+    const anchor = await this.#anchor(finalized, best, signal);
+    const runtime = await runtimes.of(best.hash, signal);
+    const call = encodeCalls(runtime, calls, batch, facts);
+    return signExtrinsic(call, account, { runtime, genesisHash: facts.genesisHash, anchor, nonce, tip });
   }
 
   /** Of the era: the newest finalized block, or one deep below the best where finality lags or never comes. */

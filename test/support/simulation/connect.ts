@@ -5,6 +5,8 @@ import type {
   BlockId,
   Call,
   Chain,
+  ExtrinsicFacts,
+  Fate,
   Finality,
   FollowOptions,
   Head,
@@ -19,7 +21,7 @@ import type {
   SignedExtrinsic,
 } from '../../../src/chain/index.ts';
 import { equalBytes, toHex, Writer, type Hex } from '../../../src/codec/index.ts';
-import { RelayError } from '../../../src/errors/index.ts';
+import { RelayError, type ErrorCode } from '../../../src/errors/index.ts';
 import type { Life } from './life.ts';
 import { simulatedEra, type SimulatedBlock, type SimulatedChain, type SimulatedExtrinsic } from './simulated-chain.ts';
 
@@ -27,15 +29,14 @@ import { simulatedEra, type SimulatedBlock, type SimulatedChain, type SimulatedE
 export interface Line {
   /** Of the next extrinsic posted: it is lost, or the answer to it is. Used up by it. */
   loses?: 'extrinsic' | 'answer' | undefined;
+  /** Of the next extrinsics posted, one after the other: the node takes it, and answers with this. */
+  denies?: ErrorCode[];
 }
 
 /** A process's connection to the simulated chain, as far as inbox and outbox use one. */
 export function connectTo(chain: SimulatedChain, life: Life, line: Line = {}): Chain {
   return new Connection(chain, life, line) as unknown as Chain;
 }
-
-/** Of an extrinsic, before whoever posts it is told. */
-const mostRefusals = 5;
 
 class Connection {
   readonly genesisHash: Hex;
@@ -168,19 +169,24 @@ class Connection {
   async post(
     calls: readonly Call[],
     account: Account,
-    { batch = 'all', beforePost }: PostOptions = {},
+    { batch = 'all', beforePost, nonce = this.#chain.nextNonce(account.id) }: PostOptions = {},
   ): Promise<SignedExtrinsic> {
-    for (let refusals = 0; refusals < mostRefusals; refusals++) {
-      const extrinsic = await this.#life.step(() => this.#sign(calls, account, batch));
-      await beforePost?.(extrinsic);
-      const isTaken = await this.#life.step(() => {
-        const { loses } = this.#line;
-        this.#line.loses = undefined;
-        return loses === 'extrinsic' || this.#chain.submit(extrinsic) || loses === 'answer';
-      });
-      if (isTaken) return extrinsic;
-    }
-    throw new RelayError('nonce-conflict', { details: { account: account.id, times: mostRefusals } });
+    const extrinsic = await this.#life.step(() => this.#sign(calls, account, { batch, nonce }));
+    await beforePost?.(extrinsic);
+    const isTaken = await this.#life.step(() => {
+      const { loses, denies } = this.#line;
+      this.#line.loses = undefined;
+      const isIn = loses !== 'extrinsic' && this.#chain.submit(extrinsic);
+      const denial = denies?.shift();
+      if (denial !== undefined) throw new RelayError(denial, { details: { account: account.id, nonce, times: 1 } });
+      return isIn || loses !== undefined;
+    });
+    if (isTaken) return extrinsic;
+    throw new RelayError('nonce-conflict', { details: { account: account.id, nonce, times: 1 } });
+  }
+
+  fates(extrinsics: readonly ExtrinsicFacts[]): Promise<ReadonlyMap<Hex, Fate>> {
+    return this.#life.step(() => new Map(extrinsics.map((extrinsic) => [extrinsic.hash, this.#fateOf(extrinsic)])));
   }
 
   async follow(
@@ -234,8 +240,19 @@ class Connection {
     return this.stop();
   }
 
-  #sign(calls: readonly Call[], { id: account }: Account, batch: 'all' | 'each'): SimulatedExtrinsic {
-    const nonce = this.#chain.nextNonce(account);
+  #fateOf({ hash, account, nonce, anchor, death }: ExtrinsicFacts): Fate {
+    const { head, nonces } = this.#chain.finalized;
+    const inclusion = this.#find(hash, anchor, death);
+    if (inclusion !== undefined && inclusion.blockNumber <= head.number) return { kind: 'included', inclusion };
+    if ((nonces.get(account) ?? 0) > nonce || head.number >= death) return { kind: 'dead' };
+    return { kind: 'open', nextNonce: this.#chain.best.nonces.get(account) ?? 0 };
+  }
+
+  #sign(
+    calls: readonly Call[],
+    { id: account }: Account,
+    { batch, nonce }: Required<Pick<PostOptions, 'batch' | 'nonce'>>,
+  ): SimulatedExtrinsic {
     // As the chain's own: on a block deep below the best one where finality lags.
     const deep = this.#chain.best.head.number - simulatedEra / 2;
     const { number: anchor, hash: birth } =
