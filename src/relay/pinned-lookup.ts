@@ -5,7 +5,8 @@ import { checkAddress, type EndpointPolicy } from './endpoint-policy.ts';
 
 export type ResolveAll = (
   hostname: string,
-  callback: (error: Error | null, addresses: readonly LookupAddress[]) => void,
+  /** Addresses come without an error alone. */
+  callback: (error: Error | null, addresses?: readonly LookupAddress[]) => void,
 ) => void;
 
 const resolveAll: ResolveAll = (hostname, callback) => {
@@ -18,7 +19,7 @@ const resolveAll: ResolveAll = (hostname, callback) => {
  */
 export function pinnedLookup(policy: EndpointPolicy, resolve: ResolveAll = resolveAll): LookupFunction {
   return (hostname, options, callback) => {
-    resolve(hostname, (error, addresses) => {
+    resolve(hostname, (error, addresses = []) => {
       const failed = error ?? refusal(addresses, hostname, policy);
       const [first] = addresses;
       if (failed !== undefined || first === undefined) callback(failed ?? new Error(`${hostname} has no address`), []);

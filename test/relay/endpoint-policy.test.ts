@@ -251,6 +251,15 @@ describe('endpoint policy: dialling', () => {
     assert.equal(resolve.calls, connections());
   });
 
+  it('fails, and nothing else, for a name that does not resolve, by HTTP and by WebSocket', async () => {
+    const made = transport({});
+    await assert.rejects(post(made, 'http://nope.invalid/'), { code: 'endpoint-failed' });
+    const reason = await new Promise<string>((closed) => {
+      made.connect('ws://nope.invalid/', { opened: ignore, message: ignore, closed });
+    });
+    assert.match(reason, /nope\.invalid/);
+  });
+
   it('follows no redirect', async () => {
     const target = await listen(200);
     const { port } = await listen(307, { location: `http://127.0.0.1:${target.port}/secret` });

@@ -112,6 +112,25 @@ describe('relay: forwarding', () => {
     await until(async () => (await waiting(b.relay.mailStore)) === 1);
   });
 
+  it('keeps what is for a name that does not resolve, over a restart too, and goes on with others', async () => {
+    const { endpoints, workerState } = chain();
+    endpoints.set(carol.identity, ['https://typo.invalid']);
+    const a = await start({ workerState });
+    assert.equal(await post(a.relay, message(alice, carol).bytes), '202 forwarded');
+    const failures = async () =>
+      /outcome="failed"} (\d+)/.exec(await (await fetch(`${a.relay.url}/metrics`)).text())?.[1] ?? '0';
+    await until(async () => (await failures()) !== '0');
+    const before = await failures();
+    await a.relay.stop();
+    await a.relay.start();
+    await until(async () => (await failures()) !== before);
+    const b = await start({ workerState });
+    endpoints.set(bob.identity, [b.relay.url]);
+    assert.equal(await post(a.relay, message(alice, bob).bytes), '202 forwarded');
+    await until(async () => (await waiting(b.relay.mailStore)) === 1);
+    await until(async () => (await waiting(a.queue)) === 1);
+  });
+
   it('stores what turns out to be its own by now', async () => {
     const { endpoints, workerState } = chain();
     endpoints.set(bob.identity, ['http://127.0.0.1:1']);
