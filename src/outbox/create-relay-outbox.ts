@@ -17,8 +17,8 @@ export interface RelayOutboxOptions extends QueueOptions {
 }
 
 /**
- * A queue that sends off chain alone, as soon as it is started, oldest first: without a connection to a chain, so for
- * browsers too. Its data are those of an outbox with a chain.
+ * A queue that sends off chain alone, as soon as it is started, to each recipient the oldest first: without a connection to a
+ * chain, so for browsers too. Its data are those of an outbox with a chain.
  */
 export function createRelayOutbox(options: RelayOutboxOptions): RelayOutbox {
   const { carrier, onNewerKey = () => undefined } = options;

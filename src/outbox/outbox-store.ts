@@ -2,7 +2,7 @@ import { equalBytes, fromHex, Reader, toHex, Writer, type Hex } from '../codec/i
 import { decodeV1 } from '../crypto/core.ts';
 import { RelayError } from '../errors/index.ts';
 import { lastNumber, rangeOf, storeKey } from '../store/keys.ts';
-import type { Expectation, TransactionalStore, Write } from '../store/transactional-store.ts';
+import type { Entry, Expectation, TransactionalStore, Write } from '../store/transactional-store.ts';
 import {
   decodeFlight,
   decodeRefused,
@@ -19,11 +19,19 @@ import type { SendId } from './send-id.ts';
 import { decodeRecord, encodeRecord, type MessageRecord, type Progress } from './message-record.ts';
 
 /** Where a message waits: off chain, or for an extrinsic as one of the two kinds of sender. */
-export type Lane = 'relay' | 'worker' | 'account';
+export type Lane = 'relay' | ChainLane;
+export type ChainLane = 'worker' | 'account';
 
 interface ConditionalWrite {
   readonly write: Write;
   readonly expectation: Expectation;
+}
+
+/** A message that waits off chain, as its place in the queue tells it. */
+export interface OffChainEntry {
+  readonly id: SendId;
+  readonly to: Hex;
+  readonly mayGoOnChain: boolean;
 }
 
 export interface NewMessage {
@@ -57,11 +65,14 @@ const signedPrefix = 'outbox/signed/';
 const flightPrefix = 'outbox/flight/';
 const extrinsicPrefix = 'outbox/extrinsic/';
 const refusedPrefix = 'outbox/refused/';
+const requeuedPrefix = 'outbox/requeued/';
 const donePrefix = 'outbox/done/';
 const askedPrefix = 'outbox/asked/';
 const readPrefix = 'outbox/read/';
 const ownerKey = storeKey('outbox/owner');
 const present = new Uint8Array(1);
+// Of a place off chain, before its recipient.
+const offChainKinds = { mayGoOnChain: 1, onlyOffChain: 2 };
 /** The word that a message was read is waited for as long after it was sealed to go. */
 const readPatienceMs = 7 * 86_400_000;
 
@@ -99,7 +110,7 @@ export class OutboxStore {
         { key: used, value: present },
         messageWrite(id, message.record),
         { key: storeKey(bodyPrefix, id), value: message.body },
-        laneWrite(message.lane, id, present),
+        laneWrite(message.lane, { id, record: message.record }),
       ];
       if (last !== undefined) writes.push({ key: last[0], value: undefined });
       const expected: Expectation[] = [{ key: used, value: undefined }];
@@ -130,12 +141,35 @@ export class OutboxStore {
     return this.#store.get(storeKey(bodyPrefix, id));
   }
 
-  /** Oldest first, from `from` on. */
-  async waiting(lane: Lane, limit: number, from: SendId = 0n): Promise<Stored[]> {
-    const prefix = lanePrefix(lane);
-    const entries = await this.#store.entries({ from: storeKey(prefix, from), to: rangeOf(prefix).to, limit });
-    const found = await Promise.all(entries.map(([key]) => this.get(lastNumber(key))));
+  /** On chain: oldest first, from `from` on. */
+  async waiting(lane: ChainLane, limit: number, from: SendId = 0n): Promise<Stored[]> {
+    const found = await Promise.all((await this.#places(lane, limit, from)).map(([key]) => this.get(lastNumber(key))));
     return found.filter((stored) => stored !== undefined);
+  }
+
+  /** Off chain: oldest first, from `from` on, with the last id that was looked at; undefined: there is none. */
+  async offChain(limit: number, from: SendId): Promise<{ entries: OffChainEntry[]; last: SendId | undefined }> {
+    const places = await this.#places('relay', limit, from);
+    const last = places.at(-1);
+    const entries = await defined(places.map(([key, place]) => this.#offChainEntry(lastNumber(key), place)));
+    return { entries, last: last && lastNumber(last[0]) };
+  }
+
+  /** What waits off chain again after it had failed, until it is {@link heard} of: any process may queue it. */
+  async requeued(limit: number): Promise<Requeued> {
+    const marks = await this.#store.entries({ ...rangeOf(requeuedPrefix), limit });
+    const entries = marks.map(async ([key]) => {
+      const id = lastNumber(key);
+      const place = await this.#store.get(storeKey(lanePrefix('relay'), id));
+      return place && this.#offChainEntry(id, place);
+    });
+    return { marks: marks.map(([key, value]) => ({ key, value })), entries: await defined(entries) };
+  }
+
+  /** Which of them was queued once more meanwhile, `requeued` tells again. */
+  async heard({ marks }: Requeued): Promise<void> {
+    const forget = ({ key }: Expectation): Write => ({ key, value: undefined });
+    for (const mark of marks) await this.#store.commit([forget(mark)], [mark]);
   }
 
   async flights(): Promise<Flight[]> {
@@ -216,6 +250,30 @@ export class OutboxStore {
   commitBeside(change: Change, from: readonly Stored[]): Promise<boolean> {
     return this.#store.commit(change.writes, asTheyWere(from));
   }
+
+  #places(lane: Lane, limit: number, from: SendId): Promise<Entry[]> {
+    const prefix = lanePrefix(lane);
+    return this.#store.entries({ from: storeKey(prefix, from), to: rangeOf(prefix).to, limit });
+  }
+
+  async #offChainEntry(id: SendId, place: Uint8Array): Promise<OffChainEntry | undefined> {
+    const [kind] = place;
+    const mayGoOnChain = kind === offChainKinds.mayGoOnChain;
+    if (mayGoOnChain || kind === offChainKinds.onlyOffChain) return { id, to: toHex(place.subarray(1)), mayGoOnChain };
+    // Earlier versions left it to the record.
+    const record = (await this.get(id))?.record;
+    return record && { id, to: record.to, mayGoOnChain: mayGoOnChainOf(record) };
+  }
+}
+
+/** Marks of messages that were queued again, as they were read. */
+export interface Requeued {
+  readonly marks: readonly Expectation[];
+  readonly entries: readonly OffChainEntry[];
+}
+
+async function defined<T>(found: readonly Promise<T | undefined>[]): Promise<T[]> {
+  return (await Promise.all(found)).filter((each) => each !== undefined);
 }
 
 function asTheyWere(from: readonly Stored[]): Expectation[] {
@@ -230,12 +288,19 @@ export class Change {
     return this.#add(messageWrite(id, { ...record, progress }));
   }
 
-  queue(id: SendId, lane: Lane): this {
-    return this.#add(laneWrite(lane, id, present));
+  queue(id: SendId, lane: ChainLane): this {
+    return this.#add(placeWrite(lane, id, present));
+  }
+
+  /** Of one that had failed: whoever works on the queue may have passed its place. */
+  requeue({ id, record }: Pick<Stored, 'id' | 'record'>, lane: Lane): this {
+    this.#add(laneWrite(lane, { id, record }));
+    if (lane !== 'relay') return this;
+    return this.#add({ key: storeKey(requeuedPrefix, id), value: crypto.getRandomValues(new Uint8Array(16)) });
   }
 
   unqueue(id: SendId, lane: Lane): this {
-    return this.#add(laneWrite(lane, id, undefined));
+    return this.#add(placeWrite(lane, id, undefined));
   }
 
   sign(id: SendId, signed: SignedMessage): this {
@@ -324,12 +389,26 @@ function lanePrefix(lane: Lane): string {
   return `outbox/queued/${lane}/`;
 }
 
-function laneWrite(lane: Lane, id: SendId, value: Uint8Array | undefined): Write {
+function placeWrite(lane: Lane, id: SendId, value: Uint8Array | undefined): Write {
   return { key: storeKey(lanePrefix(lane), id), value };
 }
 
 function refusedKey(extrinsic: Hex): Uint8Array {
   return storeKey(refusedPrefix, fromHex(extrinsic));
+}
+
+function laneWrite(lane: Lane, { id, record }: Pick<Stored, 'id' | 'record'>): Write {
+  return placeWrite(lane, id, lane === 'relay' ? offChainPlace(record) : present);
+}
+
+/** Its recipient is in it: whoever works on the queue need not read what waits behind others. */
+function offChainPlace(record: MessageRecord): Uint8Array {
+  const kind = mayGoOnChainOf(record) ? offChainKinds.mayGoOnChain : offChainKinds.onlyOffChain;
+  return new Writer().u8(kind).raw(fromHex(record.to)).finish();
+}
+
+function mayGoOnChainOf({ via }: MessageRecord): boolean {
+  return via !== 'relay';
 }
 
 function askedKey(messageId: Hex): Uint8Array {

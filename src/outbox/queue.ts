@@ -48,7 +48,7 @@ export class StoredQueue implements OutboxQueue {
       if (isOld) throw new RelayError('too-late-to-retry', { details: { sendId } });
       // Whoever runs the queue knows whether there is a way off chain.
       const lane = firstLane(stored.record, true);
-      return new Change().progress(stored, { state: 'queued' }).queue(sendId, lane).done(sendId, false);
+      return new Change().progress(stored, { state: 'queued' }).requeue(stored, lane).done(sendId, false);
     });
   }
 

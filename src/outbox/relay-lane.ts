@@ -1,22 +1,19 @@
 import { newerKey, type NewerKey } from '../channel/newer-key.ts';
 import { encodeSignedEnvelope, type Hex } from '../codec/index.ts';
 import { asRelayError, isLocalFailure, type RelayError } from '../errors/index.ts';
-import { letGo } from './let-go.ts';
 import type { Carried, OffChainCarrier } from './off-chain-carrier.ts';
-import { Change, type Stored } from './outbox-store.ts';
+import { Change, type OffChainEntry, type Stored } from './outbox-store.ts';
 import type { Progress } from './message-record.ts';
 import { ReadWatch } from './read-watch.ts';
 import type { SendId } from './send-id.ts';
 import { sealStored, type Sealed } from './seal-kept.ts';
+import { Unreached } from './unreached.ts';
+import { WaitingMessages, type NextMessage } from './waiting-messages.ts';
 import type { Work } from './work.ts';
 
 /** Recipients that are served at a time; to each one goes one message after the other. */
 const maxRecipients = 16;
 const pageSize = 256;
-/** Before a recipient that was not reached is tried again; doubles. */
-const retryMs = 1_000;
-/** Longest of these pauses. */
-const maxRetryMs = 60_000;
 
 /** Ids of one message that are remembered for an answer: of as many tries, since any of them may be the one that arrived. */
 const idsAsked = 16;
@@ -33,26 +30,29 @@ export interface RelayWork extends Work {
   readonly onNewerKey: (to: Hex, key: NewerKey) => Promise<void> | void;
 }
 
-interface Pause {
-  readonly until: number;
-  readonly tries: number;
-}
-
 /** Hands messages to the carrier, in order for each recipient, and what it can't take to the chain. */
 export class RelayLane {
   readonly #work: RelayWork;
   readonly #reads: ReadWatch;
-  readonly #pauses = new Map<Hex, Pause>();
+  /** All that is in the queue, up to `#seen`. */
+  readonly #waiting = new WaitingMessages();
+  readonly #unreached: Unreached;
+  /** Recipients whose messages are to go on chain, where they may. */
+  readonly #lost = new Set<Hex>();
   /** Of recipients who named a newer key than the directory has. */
   readonly #newest = new Map<Hex, NewerKey>();
   /** Ids of messages under way that may be answered. */
   readonly #asked = new Map<SendId, Hex[]>();
   readonly #busy = new Map<Hex, Promise<void>>();
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #seen: SendId = -1n;
 
   constructor(work: RelayWork) {
     this.#work = work;
     this.#reads = new ReadWatch(work, work.carrier);
+    this.#unreached = new Unreached((to) => {
+      if (!this.#busy.has(to)) this.#waiting.release(to);
+      this.#fill();
+    });
   }
 
   load(): Promise<void> {
@@ -63,44 +63,78 @@ export class RelayLane {
     this.#reads.read(sendId);
   }
 
-  /** Begins what can begin; what ends wakes the outbox. False: until then there is nothing more to do. */
+  /** Takes in what is new in the queue, and begins what can begin. */
   async step(): Promise<boolean> {
-    const { store, carrier } = this.#work;
-    const seen = new Set<Hex>(this.#busy.keys());
-    for (let from = 0n; this.#busy.size < maxRecipients;) {
-      const page = await store.waiting('relay', pageSize, from);
-      // Where the recipient is not reached, none waits behind one that may go off chain only.
-      const lost = page.filter(({ record }) => carrier === undefined || this.#isPaused(record.to));
-      if (await this.#toChain(lost.filter(mayGoOnChain))) this.#work.wake();
-      if (carrier !== undefined)
-        for (const stored of page) {
-          const { to } = stored.record;
-          if (seen.has(to) || this.#busy.size >= maxRecipients) continue;
-          seen.add(to);
-          if (this.#isPaused(to)) continue;
-          this.#serve(to, stored, carrier);
-        }
-      const last = page.at(-1);
-      if (last === undefined || page.length < pageSize) break;
-      from = last.id + 1n;
-    }
+    await this.#takeIn();
+    await this.#freeLost();
+    this.#fill();
     return false;
   }
 
   /** Those that were not reached may be now. */
   hurry(): void {
-    this.#pauses.clear();
+    this.#unreached.hurry();
     this.#reads.hurry();
   }
 
   async stop(): Promise<void> {
-    clearTimeout(this.#timer);
     await Promise.allSettled(this.#busy.values());
+    this.#unreached.stop();
     await this.#reads.stop();
   }
 
-  #serve(to: Hex, stored: Stored, carrier: OffChainCarrier): void {
-    const serving = this.#carry(stored, carrier)
+  /** Ids ascend, whoever queues: what is behind the last is new. */
+  async #takeIn(): Promise<void> {
+    const { store } = this.#work;
+    for (;;) {
+      const { entries, last } = await store.offChain(pageSize, this.#seen + 1n);
+      if (last === undefined) break;
+      for (const entry of entries) this.#add(entry);
+      this.#seen = last;
+    }
+    for (;;) {
+      const requeued = await store.requeued(pageSize);
+      if (requeued.marks.length === 0) break;
+      for (const entry of requeued.entries) this.#add(entry);
+      await store.heard(requeued);
+    }
+  }
+
+  #add(entry: OffChainEntry): void {
+    this.#waiting.add(entry);
+    const { to } = entry;
+    if (this.#work.carrier === undefined || this.#unreached.isPausing(to)) this.#lose(to);
+  }
+
+  /** Where the recipient is not reached, none waits behind one that may go off chain only. */
+  #lose(to: Hex): void {
+    if (this.#work.account !== undefined) this.#lost.add(to);
+  }
+
+  async #freeLost(): Promise<void> {
+    for (const to of [...this.#lost]) {
+      for (;;) {
+        const ids = this.#waiting.mayGoOnChain(to, pageSize);
+        if (ids.length === 0) break;
+        await this.#toChain(to, ids);
+      }
+      this.#lost.delete(to);
+    }
+  }
+
+  #fill(): void {
+    const { carrier, signal } = this.#work;
+    if (carrier === undefined) return;
+    while (this.#busy.size < maxRecipients && !signal.aborted) {
+      const next = this.#waiting.take();
+      if (next === undefined) return;
+      this.#serve(next, carrier);
+    }
+  }
+
+  #serve(next: NextMessage, carrier: OffChainCarrier): void {
+    const { to } = next;
+    const serving = this.#carryNext(next, carrier)
       .catch((error: unknown) => {
         if (this.#work.signal.aborted) return;
         this.#pause(to);
@@ -108,9 +142,17 @@ export class RelayLane {
       })
       .finally(() => {
         this.#busy.delete(to);
-        this.#work.wake();
+        if (!this.#unreached.isPausing(to)) this.#waiting.release(to);
+        this.#fill();
       });
     this.#busy.set(to, serving);
+  }
+
+  async #carryNext({ to, id }: NextMessage, carrier: OffChainCarrier): Promise<void> {
+    const stored = await this.#work.store.get(id);
+    if (stored !== undefined && isWaiting(stored)) await this.#carry(stored, carrier);
+    // Another process has cancelled it.
+    else this.#waiting.remove(to, id);
   }
 
   async #carry(stored: Stored, carrier: OffChainCarrier): Promise<void> {
@@ -127,9 +169,9 @@ export class RelayLane {
       current = await this.#mark(stored, { state: 'submitted', messageId: sealed.messageId }, sealed);
       if (current === undefined) return;
       const { messageId, carried } = await this.#toNewestKey({ ...sealed, stored: current }, carrier);
-      this.#pauses.delete(to);
+      this.#unreached.reached(to);
       const end = { state: 'relayed', messageId, ...carried } as const;
-      await this.#work.finish([[current, end]], new Change().unqueue(stored.id, 'relay'));
+      await this.#finish(current, end);
       this.#asked.delete(stored.id);
       const ended = { ...current, record: { ...current.record, progress: end } };
       await this.#reads.carried(ended).catch(this.#work.setback);
@@ -163,8 +205,7 @@ export class RelayLane {
   async #notCarried(stored: Stored, error: RelayError): Promise<void> {
     if (await this.#elsewhere(stored)) return;
     if (final.has(error.code)) {
-      const change = new Change().unqueue(stored.id, 'relay');
-      await this.#work.finish([[stored, { state: 'failed', error }]], change);
+      await this.#finish(stored, { state: 'failed', error });
       return;
     }
     this.#pause(stored.record.to);
@@ -216,41 +257,37 @@ export class RelayLane {
     return { endpoint, status };
   }
 
+  async #finish(stored: Stored, end: Progress): Promise<void> {
+    const isSaved = await this.#work.finish([[stored, end]], new Change().unqueue(stored.id, 'relay'));
+    if (isSaved) this.#waiting.remove(stored.record.to, stored.id);
+  }
+
   /** On chain, where the sender agreed to fees. */
-  async #elsewhere(stored: Stored): Promise<boolean> {
-    if (!mayGoOnChain(stored) || this.#work.account === undefined) return false;
-    return this.#toChain([stored]);
+  async #elsewhere({ id, record }: Stored): Promise<boolean> {
+    if (record.via === 'relay' || this.#work.account === undefined) return false;
+    return this.#toChain(record.to, [id]);
   }
 
-  async #toChain(messages: readonly Stored[]): Promise<boolean> {
-    if (messages.length === 0 || this.#work.account === undefined) return false;
+  /** False: another process has changed one of them, and none went. */
+  async #toChain(to: Hex, ids: readonly SendId[]): Promise<boolean> {
+    const found = await Promise.all(ids.map((id) => this.#work.store.get(id)));
     const change = new Change();
-    for (const { id } of messages) change.unqueue(id, 'relay').queue(id, 'worker');
-    return this.#work.save(change, messages, []);
-  }
-
-  #isPaused(to: Hex): boolean {
-    return (this.#pauses.get(to)?.until ?? 0) > this.#work.now();
+    const going = found.filter((stored) => stored !== undefined).filter(isWaiting);
+    for (const { id } of going) change.unqueue(id, 'relay').queue(id, 'worker');
+    if (!(await this.#work.save(change, going, []))) return false;
+    for (const id of ids) this.#waiting.remove(to, id);
+    this.#work.wake();
+    return true;
   }
 
   #pause(to: Hex): void {
-    const tries = (this.#pauses.get(to)?.tries ?? 0) + 1;
-    const ms = Math.min(maxRetryMs, retryMs * 2 ** (tries - 1));
-    this.#pauses.set(to, { until: this.#work.now() + ms, tries });
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(this.#work.wake, Math.min(ms, this.#soonest()) + 1);
-    letGo(this.#timer);
-  }
-
-  #soonest(): number {
-    const now = this.#work.now();
-    return [...this.#pauses.values()].reduce(
-      (least, { until }) => Math.min(least, Math.max(0, until - now)),
-      maxRetryMs,
-    );
+    this.#unreached.failed(to);
+    this.#lose(to);
+    if (this.#lost.has(to)) this.#work.wake();
   }
 }
 
-function mayGoOnChain({ record }: Pick<Stored, 'record'> & { readonly id: SendId }): boolean {
-  return record.via !== 'relay';
+function isWaiting({ record }: Stored): boolean {
+  const { state } = record.progress;
+  return state === 'queued' || state === 'submitted';
 }

@@ -1,0 +1,182 @@
+import assert from 'node:assert/strict';
+import { decodeSignedEnvelope, toHex, type Hex } from '../../src/codec/index.ts';
+import { decodeV1 } from '../../src/crypto/core.ts';
+import { RelayError } from '../../src/errors/index.ts';
+import { openOutboxQueue, queueMessage, type OffChainCarrier } from '../../src/outbox/index.ts';
+import { RelayLane } from '../../src/outbox/relay-lane.ts';
+import { RunningQueue } from '../../src/outbox/running-queue.ts';
+import { openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
+import { rangeOf } from '../../src/store/keys.ts';
+import { createMemoryVault, type Vault } from '../../src/vault/index.ts';
+import { directoryOf, utf8 } from '../support/entities.ts';
+import { until } from '../support/until.ts';
+
+const genesisHash = toHex(new Uint8Array(32).fill(7));
+
+/** A store that counts what is read of it. */
+function counting(store: TransactionalStore) {
+  const reads = { calls: 0, entries: 0 };
+  const counted: TransactionalStore = {
+    get: (key) => {
+      reads.calls += 1;
+      return store.get(key);
+    },
+    entries: async (range) => {
+      reads.calls += 1;
+      const entries = await store.entries(range);
+      reads.entries += entries.length;
+      return entries;
+    },
+    commit: (writes, expected) => store.commit(writes, expected),
+    close: () => store.close(),
+    [Symbol.asyncDispose]: () => store.close(),
+  };
+  return { counted, reads };
+}
+
+describe('outbox: the lane off chain', function () {
+  this.timeout(60_000);
+  let sender: Vault;
+  let recipients: readonly Vault[];
+  let store: TransactionalStore;
+  /** Of the messages that were carried, in order. */
+  let carried: { readonly to: Hex; readonly nonce: bigint }[];
+  let isReached: boolean;
+  let failure: RelayError | undefined;
+  const running: RunningQueue[] = [];
+
+  const carrier: OffChainCarrier = {
+    canReach: () => isReached,
+    async carry(signedEnvelope, to) {
+      const { nonce } = decodeV1(decodeSignedEnvelope(signedEnvelope).envelope).header;
+      if (failure !== undefined) throw failure;
+      carried.push({ to, nonce });
+      return { endpoint: 'http://relay.example', status: 'stored' };
+    },
+  };
+
+  beforeEach(() => {
+    sender = createMemoryVault();
+    recipients = [createMemoryVault(), createMemoryVault(), createMemoryVault()];
+    store = openMemoryStore();
+    carried = [];
+    isReached = true;
+    failure = undefined;
+  });
+  afterEach(async () => {
+    for (const queue of running.splice(0)) await queue.stop();
+  });
+
+  const identity = (n: number): Hex => recipients[n]?.identity ?? '0x';
+  const queueTo = (n: number) =>
+    queueMessage(
+      { vault: sender, store, genesisHash },
+      { to: identity(n), body: { kind: 'data', content: utf8('hello') } },
+    );
+  const queueMany = async (count: number, n = 0): Promise<void> => {
+    for (let i = 0; i < count; i++) await queueTo(n);
+  };
+  const start = async (of = store): Promise<RunningQueue> => {
+    const directory = await directoryOf(...recipients);
+    const queue = new RunningQueue({ vault: sender, store: of, directory, genesisHash, hasCarrier: true }, [
+      (work) => new RelayLane({ ...work, carrier, onNewerKey: () => undefined }),
+    ]);
+    running.push(queue);
+    await queue.start();
+    return queue;
+  };
+
+  it('reads a few records for each message, however many wait', async () => {
+    const most = 8;
+    for (const count of [500, 2_000]) {
+      carried = [];
+      await queueMany(count);
+      const { counted, reads } = counting(store);
+      await start(counted);
+      await until(() => carried.length === count);
+      assert.ok(reads.calls < most * count, `${reads.calls} reads for ${count} messages`);
+      assert.ok(reads.entries < 2 * count, `${reads.entries} entries for ${count} messages`);
+      await running.pop()?.stop();
+    }
+  });
+
+  it('reads nothing of what waits for a recipient out of reach, each time that it looks for news', async () => {
+    const count = 3_000;
+    isReached = false;
+    await queueMany(count);
+    const { counted, reads } = counting(store);
+    const queue = await start(counted);
+    await until(() => reads.entries >= count);
+    const looks = 20;
+    const before = { ...reads };
+    for (let n = 0; n < looks; n++) {
+      const { calls } = reads;
+      queue.look();
+      await until(() => reads.calls >= calls + 2);
+    }
+    assert.equal(reads.entries, before.entries);
+    // Beside the looks the first message may be tried again.
+    assert.ok(reads.calls - before.calls < 4 * looks, `${reads.calls - before.calls} reads of ${looks} looks`);
+    isReached = true;
+    queue.tryAgain();
+    await until(() => carried.length === count);
+  });
+
+  it('sees what another process queues, and what it queues again of those long passed', async () => {
+    const queue = await start();
+    const failed = await queueTo(0);
+    failure = new RelayError('envelope-too-large');
+    queue.look();
+    await until(async () => (await stateOf(failed.sendId)) === 'failed');
+    failure = undefined;
+    await queueMany(300, 1);
+    queue.look();
+    await until(() => carried.length === 300);
+    await openOutboxQueue(store).retry(failed.sendId);
+    queue.look();
+    await until(() => carried.length === 301);
+    assert.deepEqual(carried.at(-1), { to: identity(0), nonce: failed.nonce });
+    // Nothing is left that would tell of it again.
+    assert.deepEqual(await store.entries(rangeOf('outbox/requeued/')), []);
+  });
+
+  it('sends nothing that another process has cancelled', async () => {
+    isReached = false;
+    const queue = await start();
+    const [gone, kept] = [await queueTo(0), await queueTo(0)];
+    queue.look();
+    await openOutboxQueue(store).cancel(gone.sendId);
+    isReached = true;
+    queue.tryAgain();
+    await until(() => carried.length === 1);
+    assert.equal(carried[0]?.nonce, kept.nonce);
+    assert.equal(await stateOf(gone.sendId), 'failed');
+  });
+
+  it('takes what earlier versions queued, whose places name no recipient', async () => {
+    await queueMany(3);
+    for (const [key] of await store.entries(rangeOf('outbox/queued/relay/')))
+      await store.commit([{ key, value: new Uint8Array(1) }]);
+    await start();
+    await until(() => carried.length === 3);
+  });
+
+  it('keeps the order of each recipient, and gives each its turn', async () => {
+    for (const n of [0, 0, 0, 1, 2, 1]) await queueTo(n);
+    await start();
+    await until(() => carried.length === 6);
+    for (const n of [0, 1, 2]) {
+      const nonces = carried.filter(({ to }) => to === identity(n)).map(({ nonce }) => nonce);
+      assert.deepEqual(nonces, [...nonces].sort(ascending));
+    }
+  });
+
+  async function stateOf(sendId: bigint): Promise<string | undefined> {
+    for await (const entry of openOutboxQueue(store).entries()) if (entry.sendId === sendId) return entry.status.state;
+    return undefined;
+  }
+});
+
+function ascending(a: bigint, b: bigint): number {
+  return Number(a - b);
+}
