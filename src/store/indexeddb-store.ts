@@ -2,6 +2,7 @@ import { compareBytes, equalBytes } from '../codec/index.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
 import { checkKeys, isKey } from './keys.ts';
 import type { Entry, Expectation, KeyRange, TransactionalStore, Write } from './transactional-store.ts';
+import { defaultPatienceMs, outOfPatience, withPatience } from './patience.ts';
 import { takeWebLock, type WebLock } from './web-lock.ts';
 
 export interface IndexedDbStoreOptions {
@@ -26,7 +27,7 @@ export async function openIndexedDbStore(options: IndexedDbStoreOptions): Promis
   const { name } = options;
   const lock = await takeWebLock(options);
   try {
-    return new IndexedDbStore(await openDatabase(name), lock);
+    return new IndexedDbStore(await openInTime(options), lock);
   } catch (error) {
     await lock.release();
     throw asRelayError(error, 'store-failed', { path: name });
@@ -104,15 +105,52 @@ class IndexedDbStore implements TransactionalStore {
   }
 }
 
-function openDatabase(name: string): Promise<IDBDatabase> {
-  const opening = indexedDB.open(name, version);
-  opening.onupgradeneeded = () => {
-    opening.result.createObjectStore(tableName);
-  };
-  return answerOf(opening).then((database) => {
-    if (database.objectStoreNames.contains(tableName)) return database;
-    database.close();
-    throw new RelayError('store-failed', { details: { path: name, reason: 'it holds the data of another program' } });
+/**
+ * What another tab has open without the lock may keep a database from being opened: another program, or one that has it deleted.
+ * There is some patience for the browser itself, however little there is for others.
+ */
+async function openInTime({
+  name,
+  patienceMs = defaultPatienceMs,
+  signal,
+}: IndexedDbStoreOptions): Promise<IDBDatabase> {
+  try {
+    return await withPatience(Math.max(patienceMs, defaultPatienceMs), signal, (ended) => openDatabase(name, ended));
+  } catch (error) {
+    if (error === outOfPatience) throw new RelayError('store-in-use', { details: { path: name } });
+    if (signal?.aborted === true) throw new RelayError('aborted', { cause: error });
+    throw error;
+  }
+}
+
+/** Throws the signal's reason. */
+function openDatabase(name: string, ended: AbortSignal): Promise<IDBDatabase> {
+  return new Promise((resolve, reject) => {
+    ended.throwIfAborted();
+    const opening = indexedDB.open(name, version);
+    // It can't be called back: what comes of it is let go.
+    ended.addEventListener('abort', () => {
+      reject(ended.reason as Error);
+    });
+    opening.onupgradeneeded = () => {
+      if (ended.aborted) opening.transaction?.abort();
+      else opening.result.createObjectStore(tableName);
+    };
+    opening.onerror = () => {
+      reject(failureOf(opening.error));
+    };
+    opening.onsuccess = () => {
+      const { result: database } = opening;
+      const isOurs = database.objectStoreNames.contains(tableName);
+      if (ended.aborted || !isOurs) database.close();
+      if (isOurs) resolve(database);
+      else
+        reject(
+          new RelayError('store-failed', {
+            details: { path: name, reason: 'it holds the data of another program' },
+          }),
+        );
+    };
   });
 }
 

@@ -1,4 +1,5 @@
 import { asRelayError, RelayError } from '../errors/index.ts';
+import { defaultPatienceMs, outOfPatience, withPatience } from './patience.ts';
 
 export interface WebLockOptions {
   /** Of what is locked, within the page's origin. */
@@ -12,8 +13,6 @@ export interface WebLock {
   /** Resolves when others may have it. Idempotent. */
   release(): Promise<void>;
 }
-
-const defaultPatienceMs = 5_000;
 
 /**
  * Takes a lock that one page, tab or worker of the origin holds at a time (Web Locks API); the browser frees it when its
@@ -29,7 +28,7 @@ export async function takeWebLock(options: WebLockOptions): Promise<WebLock> {
   try {
     // A lock that is free is had, however little patience there is.
     const free = await request(locks, name, { ifAvailable: true });
-    const lock = free ?? (await inTurn(locks, name, patienceMs, signal));
+    const lock = free ?? (await withPatience(patienceMs, signal, (ended) => request(locks, name, { signal: ended })));
     if (lock !== undefined) return lock;
   } catch (error) {
     if (isAborted(signal)) throw new RelayError('aborted', { cause: error });
@@ -37,27 +36,6 @@ export async function takeWebLock(options: WebLockOptions): Promise<WebLock> {
     throw asRelayError(error, 'store-failed', { path });
   }
   throw new RelayError('store-in-use', { details: { path } });
-}
-
-const outOfPatience = Symbol('out of patience');
-
-async function inTurn(
-  locks: LockManager,
-  name: string,
-  patienceMs: number,
-  signal: AbortSignal | undefined,
-): Promise<WebLock | undefined> {
-  const tired = new AbortController();
-  const giveUp = (): void => {
-    tired.abort(outOfPatience);
-  };
-  const timer = patienceMs === Infinity ? undefined : setTimeout(giveUp, patienceMs);
-  try {
-    const ended = AbortSignal.any([tired.signal, ...(signal === undefined ? [] : [signal])]);
-    return await request(locks, name, { signal: ended });
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** undefined where it is not available. Throws the signal's reason. */

@@ -24,12 +24,34 @@ export interface HexRange {
 export type Outcome<T> = { readonly value: T } | { readonly code: string };
 
 let store: TransactionalStore | undefined;
+let held: IDBDatabase | undefined;
 
 const storePage = {
   open: (name: string, patienceMs?: number) =>
     told(async () => {
       store = await openIndexedDbStore({ name, ...(patienceMs === undefined ? {} : { patienceMs }) });
     }),
+  /** As `open`, until the time is over. */
+  openFor: (name: string, ms: number) =>
+    told(async () => {
+      store = await openIndexedDbStore({ name, signal: AbortSignal.timeout(ms) });
+    }),
+  /** Opens the database without taking its lock. */
+  hold: (name: string) =>
+    new Promise<void>((resolve, reject) => {
+      const opening = indexedDB.open(name);
+      opening.onsuccess = () => {
+        held = opening.result;
+        resolve();
+      };
+      opening.onerror = () => {
+        reject(opening.error ?? new Error('not opened'));
+      };
+    }),
+  letGo: (): void => held?.close(),
+  beginDelete(name: string): void {
+    indexedDB.deleteDatabase(name);
+  },
   get: (key: Hex) =>
     told(async () => {
       const value = await opened().get(fromHex(key));

@@ -101,6 +101,33 @@ describe('IndexedDB (Chromium)', function () {
     await Promise.all([first.close(), second.close()]);
   });
 
+  it('waits no longer than asked for where another tab holds up the database itself, and leaves the lock to others', async () => {
+    const name = freshName();
+    const [holder, other] = [await anotherTab(open.page), await anotherTab(open.page)];
+    const store = await openIn(other, name);
+    await store.commit([one]);
+    await store.close();
+    await holder.evaluate((given) => globalThis.storePage.hold(given), name);
+    // What is to be opened after this waits for the holder.
+    await other.evaluate((given) => {
+      globalThis.storePage.beginDelete(given);
+    }, name);
+    const given = async (ms: number) =>
+      valueOf(await other.evaluate(([of, until]) => globalThis.storePage.openFor(of, until), [name, ms] as const));
+    await rejected(given(100), 'aborted');
+    await rejected(openIn(other, name, 0), 'store-in-use');
+    const locks = await other.evaluate(async () => (await navigator.locks.query()).held?.map((lock) => lock.name));
+    assert.ok(!locks?.some((lock) => lock?.includes(name)), String(locks));
+    const opening = openIn(other, name, Infinity);
+    await holder.evaluate(() => {
+      globalThis.storePage.letGo();
+    });
+    const again = await opening;
+    assert.equal(await again.get(one.key), undefined);
+    assert.equal(await again.commit([one]), true);
+    await Promise.all([holder.close(), other.close()]);
+  });
+
   it('refuses the database of another program, and leaves it as it is', async () => {
     for (const version of [1, 7]) {
       const name = freshName();

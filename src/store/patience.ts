@@ -1,0 +1,23 @@
+/** How long to wait for who else has a store, ms. */
+export const defaultPatienceMs = 5_000;
+
+/** Why a signal fired: there was no more patience. */
+export const outOfPatience = Symbol('out of patience');
+
+/** Hands `work` a signal that fires with the caller's, or after `ms` (Infinity: never) with the reason {@link outOfPatience}. */
+export async function withPatience<T>(
+  ms: number,
+  signal: AbortSignal | undefined,
+  work: (ended: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const tired = new AbortController();
+  const giveUp = (): void => {
+    tired.abort(outOfPatience);
+  };
+  const timer = ms === Infinity ? undefined : setTimeout(giveUp, ms);
+  try {
+    return await work(AbortSignal.any([tired.signal, ...(signal === undefined ? [] : [signal])]));
+  } finally {
+    clearTimeout(timer);
+  }
+}
