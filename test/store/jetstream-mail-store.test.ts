@@ -6,7 +6,7 @@ import { after, afterEach, before, describe, it } from 'mocha';
 import type { Hex } from '../../src/codec/index.ts';
 import { isRelayError } from '../../src/errors/index.ts';
 import { openJetStreamMailStore } from '../../src/store/jetstream-mail-store.ts';
-import { shardLayout, shardOf } from '../../src/store/jetstream/layout.ts';
+import { noticeSubject, shardLayout, shardOf } from '../../src/store/jetstream/layout.ts';
 import type { JetStreamMailStoreOptions } from '../../src/store/jetstream/options.ts';
 import type { MailStore } from '../../src/store/mail-store.ts';
 import { describeNats, startNats, type NatsServer } from '../support/nats-server.ts';
@@ -74,6 +74,23 @@ describeNats('MailStore: jetstream between processes', () => {
     await until(() => woken > 0);
     assert.equal(woken, 1);
     assert.deepEqual(idsOf(await two.read(alice, 0n)), [id(2)]);
+  });
+
+  it('wakes for what relays of other versions say in other words', async () => {
+    const store = await open();
+    await store.append(alice, id(1), message(1));
+    const nats = await connect({ servers: server.url });
+    let woken = 0;
+    store.subscribe(bob, () => woken++);
+    // As the first versions told of an append: count, bytes, last; and as no version does yet.
+    for (const said of ['1 20 7', '9 alice:1:20:7', 'something new']) {
+      const before = woken;
+      nats.publish(noticeSubject(name, bob), `another-writer ${said}`);
+      await until(() => woken > before);
+    }
+    // What is known of the mailbox is read anew.
+    assert.equal((await store.stats(bob)).count, 0);
+    await nats.close();
   });
 
   it('lets one process read a mailbox: the newest claim', async () => {

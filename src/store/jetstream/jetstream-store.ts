@@ -227,7 +227,7 @@ class JetStreamMailStore implements MailStore {
     }
     if (notice.changes === undefined) this.#mailboxes.forget(recipient);
     else this.#mailboxes.change(recipient, notice.changes, notice.last);
-    if (notice.last > 0) this.#wakers.wake(recipient);
+    if (notice.last !== 0) this.#wakers.wake(recipient);
   }
 
   #wakeSome(): void {

@@ -10,8 +10,8 @@ export type Notice =
       readonly type: 'changed';
       /** undefined: too many to tell. */
       readonly changes: readonly ShareChange[] | undefined;
-      /** Newest sequence appended; 0: none. */
-      readonly last: number;
+      /** Newest sequence appended; 0: none; undefined: not told. */
+      readonly last: number | undefined;
     }
   | { readonly type: 'claimed' };
 
@@ -96,18 +96,21 @@ export class Notices {
   }
 }
 
-/** undefined: our own, or from a version that says it otherwise. */
+/** Of a relay of another version, which says it otherwise. */
+const unknown: Notice = { type: 'changed', changes: undefined, last: undefined };
+
+/** undefined: our own. */
 function decode(text: string, own: string): Notice | undefined {
   const [writer, ...said] = text.split(' ');
   if (writer === own) return undefined;
   if (said.length === 1 && said[0] === 'claimed') return { type: 'claimed' };
   const [last, ...told] = said;
-  if (!isNumber(last)) return undefined;
+  if (!isNumber(last)) return unknown;
   if (told[0] === tooMany) return { type: 'changed', changes: undefined, last: Number(last) };
   const changes: ShareChange[] = [];
   for (const each of told) {
     const [count, bytes, sender] = each.split(':');
-    if (!isNumber(count) || !isNumber(bytes) || sender === undefined) return undefined;
+    if (!isNumber(count) || !isNumber(bytes) || sender === undefined) return unknown;
     changes.push({ sender, count: Number(count), bytes: Number(bytes) });
   }
   return { type: 'changed', changes, last: Number(last) };
