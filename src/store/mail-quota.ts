@@ -10,7 +10,7 @@ export interface MailQuota {
   readonly maxTotalBytes?: number;
   /** Part of a mailbox, by messages and by bytes, that one sender may fill. Above 0, at most 1. Default 0.25. */
   readonly senderPart?: number;
-  /** From here on a mailbox, and an LMDB store as a whole, takes only what known senders send. Above 0, at most 1. Default 0.5. */
+  /** From here on a mailbox, and a store as a whole, takes only what known senders send. Above 0, at most 1. Default 0.5. */
   readonly strangerPart?: number;
 }
 

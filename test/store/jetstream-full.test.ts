@@ -8,6 +8,7 @@ import { afterEach, it } from 'mocha';
 import type { Hex } from '../../src/codec/index.ts';
 import { isRelayError } from '../../src/errors/index.ts';
 import { openJetStreamMailStore } from '../../src/store/jetstream-mail-store.ts';
+import type { Origin } from '../../src/store/mail-quota.ts';
 import type { MailStore } from '../../src/store/mail-store.ts';
 import { describeNats, startNats, type NatsServer, type NatsServerOptions } from '../support/nats-server.ts';
 
@@ -40,10 +41,14 @@ describeNats('MailStore: jetstream without room', () => {
     return store;
   };
   /** Appends until it is refused; gives what was taken, and why no more was. */
-  const fill = async (store: MailStore, from = 1): Promise<{ readonly taken: Hex[]; readonly refused: unknown }> => {
+  const fill = async (
+    store: MailStore,
+    from = 1,
+    originOf?: (n: number) => Origin,
+  ): Promise<{ readonly taken: Hex[]; readonly refused: unknown }> => {
     const taken: Hex[] = [];
     for (let n = from; ; n++) {
-      const refused = await store.append(alice, id(n), new Uint8Array(size)).then(
+      const refused = await store.append(alice, id(n), new Uint8Array(size), originOf?.(n)).then(
         () => undefined,
         (error: unknown) => error,
       );
@@ -73,6 +78,17 @@ describeNats('MailStore: jetstream without room', () => {
     const users = 'users: [{ user: relay, password: word }]';
     const server = await start({ config: `accounts { A { jetstream { max_file: 2MB }, ${users} } }` });
     await fullUntilEmptied(await open(server, 'relay:word'));
+  });
+
+  it('leaves the second half of what the account may store to known senders', async () => {
+    const users = 'users: [{ user: relay, password: word }]';
+    const server = await start({ config: `accounts { A { jetstream { max_file: 2MB }, ${users} } }` });
+    const store = await open(server, 'relay:word');
+    const strange = await fill(store, 1, (n) => ({ sender: id(n), isKnown: false }));
+    assert.ok(isRelayError(strange.refused, 'mailbox-full') && strange.refused.message.includes('known senders'));
+    const known = await fill(store, 1_000, (n) => ({ sender: id(n), isKnown: true }));
+    assert.ok(isRelayError(known.refused, 'mailbox-full'));
+    assert.ok(strange.taken.length > 20 && known.taken.length > 20, `${strange.taken.length}, ${known.taken.length}`);
   });
 
   it('refuses on a full disk, and has all that it took when there is room again', async function () {

@@ -4,6 +4,7 @@ import { toHex, type Hex } from '../../src/codec/index.ts';
 import { isRelayError } from '../../src/errors/index.ts';
 import type { MailQuota, Origin } from '../../src/store/mail-quota.ts';
 import type { MailStore } from '../../src/store/mail-store.ts';
+import { until } from '../support/until.ts';
 
 export interface StoreUnderTest {
   /** Opens the same store again each time: what was stored before is there. */
@@ -216,6 +217,41 @@ export function describeMailStore(name: string, make: () => Promise<StoreUnderTe
         isRelayError(error, 'mailbox-full'),
       );
       assert.equal((await store.read(alice, 0n)).length, 8);
+    });
+
+    it('keeps room for known senders in all mailboxes together, where strangers fill many', async () => {
+      const quota = { maxTotalBytes: 2 ** 20, strangerPart: 0.5 };
+      await reopen({ quota });
+      const big = new Uint8Array(20_000);
+      const boxOf = (n: number): Hex => id(0x1000 + n);
+      const append = (n: number, origin: Origin) => store.append(boxOf(n), id(n), big, origin);
+      const fillFrom = async (first: number, from: (n: number) => Origin) => {
+        for (let n = first; ; n++) {
+          const refused = await append(n, from(n)).then(
+            () => undefined,
+            (error: unknown) => error,
+          );
+          if (refused !== undefined) return { count: n - first, refused };
+        }
+      };
+      const strange = await fillFrom(1, stranger);
+      assert.ok(isRelayError(strange.refused, 'mailbox-full') && strange.refused.message.includes('known senders'));
+      assert.ok(strange.count >= 5 && strange.count <= 2 ** 19 / big.length, String(strange.count));
+      await reopen({ quota });
+      await assert.rejects(append(99, stranger(99)), (error) => isRelayError(error, 'mailbox-full'));
+      assert.equal((await append(1, stranger(1))).duplicate, true);
+      const first = 100;
+      const others = await fillFrom(first, known);
+      assert.ok(isRelayError(others.refused, 'mailbox-full'));
+      assert.ok(others.count >= strange.count - 1, String(others.count));
+      for (const n of [...range(1, strange.count), ...range(first, first + others.count - 1)])
+        await store.ack(boxOf(n), 2n ** 64n - 1n);
+      await until(() =>
+        append(99, stranger(99)).then(
+          () => true,
+          () => false,
+        ),
+      );
     });
 
     it('refuses by bytes of all, keeps what it took, and takes more when there is room', async () => {

@@ -11,12 +11,14 @@ import { publishAtomically } from './atomic-batch.ts';
 import { codes, expectHeaders, type Published } from './publication.ts';
 import type { Shards } from './shard.ts';
 import { senderToken } from './shares.ts';
+import type { StrangerRoom } from './stranger-room.ts';
 
 export interface AppendParts {
   readonly shards: Shards;
   readonly mailboxes: Mailboxes;
   readonly states: MailboxStates;
   readonly quota: Required<MailQuota>;
+  readonly strangerRoom: StrangerRoom;
   readonly dedupeMs: number;
   readonly now: () => number;
   /** Unlike that of any other process. */
@@ -83,11 +85,13 @@ export class Appender {
   }
 
   async #append(letter: Letter): Promise<Appended> {
-    const { recipient, bytes, sender } = letter;
-    const mailbox = await this.#reserve(letter);
-    if (mailbox === undefined) return this.#refuse(letter);
+    const { recipient, bytes, origin, sender } = letter;
+    const { states, shards, strangerRoom } = this.#parts;
+    const reason =
+      origin?.isKnown === false ? await strangerRoom.whyFull(shards.of(recipient), bytes.length) : undefined;
+    const mailbox = reason === undefined ? await this.#reserve(letter) : undefined;
+    if (mailbox === undefined) return this.#refuse(letter, reason);
     const taken = { sender, count: -1, bytes: -bytes.length };
-    const { states } = this.#parts;
     try {
       if (!(await states.enlist(recipient, mailbox))) throw full(recipient, 'the store has no room');
       const appended = await this.#store(letter);
@@ -126,11 +130,11 @@ export class Appender {
   }
 
   /** A message that is there already is no reason to refuse it. */
-  async #refuse(letter: Letter): Promise<Appended> {
+  async #refuse(letter: Letter, reason: string | undefined): Promise<Appended> {
     const { recipient, id } = letter;
     if (await this.#isKnown(recipient, id)) return this.#store(letter);
     const mailbox = await this.#parts.mailboxes.get(recipient);
-    throw full(recipient, this.#whyFull(mailbox, letter) ?? 'it was until a moment ago');
+    throw full(recipient, reason ?? this.#whyFull(mailbox, letter) ?? 'it was until a moment ago');
   }
 
   async #store({ recipient, id, bytes, sender }: Letter): Promise<Appended> {

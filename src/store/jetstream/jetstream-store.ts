@@ -20,6 +20,7 @@ import { MailReader } from './read.ts';
 import { Remover } from './remove.ts';
 import { Shards } from './shard.ts';
 import { senderToken } from './shares.ts';
+import { StrangerRoom } from './stranger-room.ts';
 import { tryStreams } from './trial.ts';
 import { openStreams, type Streams } from './streams.ts';
 
@@ -93,7 +94,9 @@ class JetStreamMailStore implements MailStore {
     const known = { shards: this.#shards, mailboxes: this.#mailboxes, now };
     const states = new MailboxStates({ ...known, retentionMs });
     const parts = { ...known, states, delivered: new Delivered(), dedupeMs };
-    this.#appender = new Appender({ ...parts, writer, quota: { ...defaultQuota, ...options.quota } });
+    const quota = { ...defaultQuota, ...options.quota };
+    const strangerRoom = new StrangerRoom(this.#shards.leader, shards.length, quota);
+    this.#appender = new Appender({ ...parts, writer, quota, strangerRoom });
     this.#reader = new MailReader(parts);
     this.#remover = new Remover({
       ...parts,

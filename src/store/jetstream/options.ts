@@ -10,7 +10,10 @@ export interface JetStreamMailStoreOptions {
   readonly shards?: number;
   /** Copies of each message. Default: 3 where NATS is a cluster, else 1; an existing store keeps what it has. */
   readonly replicas?: number;
-  /** `maxTotalBytes` counts what is on disk; by default it is what the servers give. */
+  /**
+   * `maxTotalBytes` counts what is on disk; by default it is what the servers give. `strangerPart` of all is a part of it, or of
+   * what the account may store, or where that has no limit either, of 64 GiB.
+   */
   readonly quota?: MailQuota;
   /** Unacknowledged messages live this long. Default 30 days, in ms. */
   readonly retentionMs?: number;
