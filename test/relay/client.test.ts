@@ -74,21 +74,38 @@ describe('relay client', () => {
       assert.match(await (await fetch(`${relay.url}/metrics`)).text(), /^khala_relay_connections 1$/m);
     });
 
-    it('to the next endpoint where one is down, silent, refused, no relay or of another chain', async () => {
+    it('to the next endpoint where one is down, refused, no relay or of another chain', async () => {
       const relay = await cleanup.relay();
       const foreign = await cleanup.relay({ genesisHash: `0x${'99'.repeat(32)}` });
       const notServing = await cleanup.relay({ recipients: [] });
-      const mute = await silent();
       const web = await listening(createHttpServer((_, response) => response.end('<html>')));
-      const sender = client({ timeoutMs: 200 });
+      const sender = client();
       for (const bad of [
-        ...['http://127.0.0.1:1', 'ws://127.0.0.1:1', `http://127.0.0.1:${mute}`, `ws://127.0.0.1:${mute}`],
+        ...['http://127.0.0.1:1', 'ws://127.0.0.1:1'],
         ...[foreign.url, ws(foreign), notServing.url, ws(notServing)],
         ...[`http://127.0.0.1:${portOf(web)}`, `ws://127.0.0.1:${portOf(web)}`],
         ...['nonsense', 'ftp://127.0.0.1', 'http://0.0.0.0:80', 'ws://0.0.0.0:80'],
       ]) {
         const receipt = await sender.send(message(alice, bob).bytes, [bad, relay.url]);
         assert.deepEqual([receipt.endpoint, receipt.status], [relay.url, 'stored'], bad);
+      }
+    });
+
+    it('to the next endpoint where one says nothing', async () => {
+      const relay = await cleanup.relay();
+      const mute = await silent();
+      const sender = client({ timeoutMs: 200 });
+      for (const bad of [`http://127.0.0.1:${mute}`, `ws://127.0.0.1:${mute}`]) {
+        const { bytes } = message(alice, bob);
+        // Of a machine with much to do the relay is no faster: then nobody has answered in time.
+        const receipt = await until(() =>
+          sender.send(bytes, [bad, relay.url]).catch((error: unknown) => {
+            assert.ok(isRelayError(error, 'relay-timeout'), String(error));
+            return undefined;
+          }),
+        );
+        assert.equal(receipt.endpoint, relay.url, bad);
+        assert.equal((await relay.mailStore.read(bob.identity, 0n)).at(-1)?.bytes.length, bytes.length);
       }
     });
 
