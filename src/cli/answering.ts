@@ -1,6 +1,7 @@
 import type { Chain } from '../chain/index.ts';
 import { isRelayError } from '../errors/index.ts';
 import type { Delivery } from '../inbox/index.ts';
+import { openOutboxQueue, type OutboxQueue } from '../outbox/index.ts';
 import { createReplier, type Relay, type RelayClient, type Replier } from '../relay/index.ts';
 import type { Vault } from '../vault/index.ts';
 import type { WorkerStateView } from '../worker-state/index.ts';
@@ -34,6 +35,7 @@ export function answeringOf({ chain, vault, data, watch, client, relay, settings
     relays: settings.relay,
     ...(relay === undefined ? {} : { relay }),
   });
+  const queue = openOutboxQueue(data.store);
   const contentFor = async (delivery: Delivery): Promise<Uint8Array | undefined> => {
     if (delivery.body.kind === 'reply') return undefined;
     if (delivery.body.kind === 'invocation' && onInvoke !== undefined) return runHandler(onInvoke, delivery, signal);
@@ -44,6 +46,7 @@ export function answeringOf({ chain, vault, data, watch, client, relay, settings
       replier.cameBy(messageId, url);
     },
     answer: async (delivery) => {
+      await noteRead(queue, delivery);
       const content = await contentFor(delivery);
       if (content === undefined || delivery.fromKind !== 'worker') return;
       await replier.reply(delivery, content, signal).catch((error: unknown) => {
@@ -53,4 +56,9 @@ export function answeringOf({ chain, vault, data, watch, client, relay, settings
       });
     },
   };
+}
+
+/** A reply may be the word that a message of the queue was read: outbox ls shows it then. */
+async function noteRead(queue: OutboxQueue, { body, from, messageId, sentAt }: Delivery): Promise<void> {
+  if (body.kind === 'reply') await queue.noteReply({ messageId, from, inReplyTo: body.inReplyTo, sentAt });
 }

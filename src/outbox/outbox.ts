@@ -115,6 +115,8 @@ export interface OutboxEntry {
   /** Of the body, encoded; of suite phala of the sealed payload. */
   readonly bodyBytes: number;
   readonly status: SendStatus;
+  /** Whether the recipient's word that it has read the message is waited for. */
+  readonly readReceipt?: true;
   /** The recipient has read it, and said so. */
   readonly read?: ReadReceipt;
 }

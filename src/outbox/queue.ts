@@ -77,8 +77,9 @@ export class StoredQueue implements OutboxQueue {
 }
 
 function toEntry(sendId: SendId, record: MessageRecord, read: ReadReceipt | undefined): OutboxEntry {
-  const { suite, to, as, via, nonce, queuedAt, bodyBytes, account, progress } = record;
+  const { suite, to, as, via, nonce, queuedAt, bodyBytes, account, readReceipt, progress } = record;
   const sender = account === undefined ? {} : { account };
-  const entry = { sendId, suite, to, as, ...sender, via, nonce, queuedAt, bodyBytes, status: progress };
+  const asked = readReceipt ? { readReceipt } : {};
+  const entry = { sendId, suite, to, as, ...sender, via, nonce, queuedAt, bodyBytes, status: progress, ...asked };
   return read === undefined ? entry : { ...entry, read };
 }

@@ -99,6 +99,67 @@ process.stdin.on('end', () => {
     );
   });
 
+  it('keeps asking whether a message was read, and shows the word when it came', async () => {
+    const now = await send('--receipt', 'read', '--wait', 'read', 'read at once');
+    assert.deepEqual(
+      now.lines.map(({ event }) => event),
+      ['sent', 'read'],
+      now.stderr,
+    );
+    // For one who is away, whose mail the worker's relay keeps.
+    const { url } = await serving.line(({ event }) => event === 'ready');
+    const entry = ['--suri', '//Alice', '--endpoint', String(url), '--ws', dev.ws];
+    const [{ identity: away } = {}] = (await runCli(['keys', 'new', '--vault', path('away'), '--json'])).lines;
+    await runCli(['register', '--vault', path('away'), ...entry]);
+    const client = ['--vault', path('client'), '--ws', dev.ws, '--json'];
+    const later = ['send', ...client, '--to', String(away), '--receipt', 'read'];
+    const unread = await runCli([...later, '--wait', 'read', '--timeout', '2', 'read later']);
+    assert.deepEqual([unread.code, unread.lines.map(({ event }) => event)], [1, ['sent']], unread.stderr);
+    assert.match(unread.stderr, /not-read-yet/);
+    const entries = async () => {
+      const { lines } = await runCli(['outbox', 'ls', '--vault', path('client'), '--json']);
+      return lines.filter(({ receipt }) => receipt === 'read');
+    };
+    const [first, second] = await entries();
+    assert.deepEqual(first?.['read'], { messageId: now.lines[1]?.['messageId'], readAt: now.lines[1]?.['readAt'] });
+    assert.deepEqual([second?.['to'], second?.['read']], [away, undefined]);
+
+    const listening = ['listen', '--vault', path('away'), '--relay', String(url), '--acknowledge', '--count', '1'];
+    await runCli([...listening, '--ws', dev.ws, '--json']);
+    const { lines, stderr } = await runCli(['outbox', 'send', ...client, '--timeout', '60', '--wait', 'read']);
+    assert.deepEqual(
+      lines.map(({ event, sendId }) => [event, sendId]),
+      [['read', second?.['sendId']]],
+      stderr,
+    );
+    assert.equal((await entries()).filter(({ read }) => read !== undefined).length, 2);
+  });
+
+  it('notes the word that a message was read where it comes to the mailbox of its sender', async () => {
+    const { url } = await serving.line(({ event }) => event === 'ready');
+    const entry = ['--suri', '//Alice', '--endpoint', String(url), '--ws', dev.ws];
+    await runCli(['keys', 'new', '--vault', path('known')]);
+    await runCli(['register', '--vault', path('known'), ...entry]);
+    const known = ['--vault', path('known'), '--ws', dev.ws, '--json'];
+    const sent = await runCli(['send', ...known, '--to', worker, '--receipt', 'read', 'hello']);
+    assert.equal(sent.code, 0, sent.stderr);
+    const { lines, stderr } = await runCli(['listen', ...known, '--relay', String(url), '--count', '1']);
+    const word = lines.find(({ event }) => event === 'message');
+    const [shown] = (await runCli(['outbox', 'ls', '--vault', path('known'), '--json'])).lines;
+    assert.equal((shown?.['read'] as { messageId?: string } | undefined)?.messageId, word?.['messageId'], stderr);
+  });
+
+  it('refuses to ask for the word that a message was read where none could come', async () => {
+    for (const [why, ...args] of [
+      ['a key that is not kept', '--fresh-key'],
+      ['an account', '--as', 'account', '--suri', '//Alice'],
+      ['another answer', '--wait', 'reply'],
+    ] as const) {
+      const { code, stderr } = await send('--receipt', 'read', ...args, 'hello');
+      assert.deepEqual([code, stderr.includes('bad-setting')], [2, true], `${why}: ${stderr}`);
+    }
+  });
+
   it('says when a message is delivered, at once where the worker takes it itself', async () => {
     const { lines, stderr } = await send('--wait', 'delivered', 'hello');
     assert.deepEqual([lines.length, lines[0]?.['status']], [1, 'delivered'], stderr);

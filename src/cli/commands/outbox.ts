@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { fromHex } from '../../codec/index.ts';
 import { createRelayClient } from '../../relay/index.ts';
 import { RelayError } from '../../errors/index.ts';
@@ -8,12 +8,17 @@ import { amount } from '../parse-amount.ts';
 import type { SuriFlags } from '../secrets.ts';
 import { Recipients } from '../send/recipients.ts';
 import type { PayingFlags } from '../send/sending.ts';
+import { untilRead } from '../send/until-read.ts';
 import { workOnQueue } from '../send/working-queue.ts';
 import { dataFolder, mayReachPrivate, openChain, openData, optionalAccount, timeoutMs, verified } from '../session.ts';
 import { unlockVault } from '../unlock-vault.ts';
 import { action, command, withAccount, type Context } from '../command.ts';
 import { short, type Output } from '../output.ts';
 import { topicText } from '../topic-text.ts';
+
+interface SendFlags extends SuriFlags, PayingFlags {
+  readonly wait?: 'read';
+}
 
 export function outboxCommand(): Command {
   const settings = ['vault', 'data', 'genesis'] as const;
@@ -41,7 +46,13 @@ export function outboxCommand(): Command {
         ]),
       )
         .option('--tip <amount>', "on chain: above the fee, in the chain's smallest unit", amount)
-        .action(action<SuriFlags & PayingFlags>(0, send)),
+        .addOption(
+          new Option(
+            '--wait <state>',
+            'read: also wait for the word that what was sent with --receipt read was read',
+          ).choices(['read']),
+        )
+        .action(action<SendFlags>(0, send)),
     )
     .addCommand(
       command('retry', 'queue what failed again', settings)
@@ -67,7 +78,7 @@ async function list({ settings, flags, output }: Context<{ readonly pending?: tr
   }
 }
 
-async function send(context: Context<SuriFlags & PayingFlags>): Promise<void> {
+async function send(context: Context<SendFlags>): Promise<void> {
   const { settings, flags, signal } = context;
   await using vault = await unlockVault(settings);
   await using chain = await openChain(settings, signal);
@@ -82,6 +93,7 @@ async function send(context: Context<SuriFlags & PayingFlags>): Promise<void> {
   await using queue = await workOnQueue({ context, chain, vault, data, directory, account, client });
   await queue.followLeft(() => true);
   await queue.until(0);
+  if (flags.wait === 'read') await untilRead(await queue.unread(), context);
 }
 
 async function retry({ settings, output }: Context<object>, ids: readonly string[]): Promise<void> {
@@ -126,7 +138,7 @@ function parseSendId(text: string): bigint {
 }
 
 function print(output: Output, chain: string, entry: OutboxEntry): void {
-  const { sendId, suite, to, as, account, via, nonce, queuedAt, bodyBytes, status } = entry;
+  const { sendId, suite, to, as, account, via, nonce, queuedAt, bodyBytes, status, readReceipt, read } = entry;
   const sender = account === undefined ? {} : { account };
   const { error } = status as { readonly error?: RelayError };
   const failure = error === undefined ? {} : { code: error.code, reason: error.message };
@@ -147,8 +159,11 @@ function print(output: Output, chain: string, entry: OutboxEntry): void {
       queuedAt,
       bytes: bodyBytes,
       ...facts,
+      ...(readReceipt === undefined ? {} : { receipt: 'read' }),
+      ...(read === undefined ? {} : { read }),
     },
     `${sendId}  ${state.padEnd(9)}  to ${suite === 'phala' ? topicText(fromHex(to)) : short(to)}  as ${account === undefined ? as : `account ${short(account)}`}  ${bodyBytes} bytes  ${new Date(queuedAt).toISOString()}` +
+      (read === undefined ? '' : `\n    read ${new Date(Number(read.readAt)).toISOString()}`) +
       (error === undefined ? '' : `\n    ${error.message}`) +
       ('isOutcomeUnknown' in where ? '\n    what the chain made of its extrinsic can not be known any more' : ''),
   );

@@ -51,10 +51,16 @@ export function sendCommand(): Command {
         'what to wait for. Off chain: stored (default), delivered, read, reply, for as long as --timeout says. On chain: inBlock (default), finalized',
       ).choices(waits),
     )
+    .addOption(
+      new Option(
+        '--receipt <kind>',
+        'ask the recipient to say when it has read the message, which may be later: outbox ls shows it; with --wait read, wait for it',
+      ).choices(['read']),
+    )
     .option('--fresh-key', 'seal from a key made for this message alone; who waits for an answer always does')
     .addHelpText(
       'after',
-      '\nA message is queued durably before it is sent. What can not go within --timeout stays queued: it goes with the next send,\nwith outbox send, or while serve runs. What waits for an answer is not queued.',
+      '\nA message is queued durably before it is sent. What can not go within --timeout stays queued: it goes with the next send,\nwith outbox send, or while serve runs. What waits for an answer is not queued, but for --receipt read.',
     );
   return withAccount(made).action(action<Flags, [string | undefined]>(1, send));
 }
@@ -69,7 +75,7 @@ async function send(context: Context<Flags>, text: string | undefined): Promise<
   const body = lines === undefined ? bodyFrom(text, flags, call) : undefined;
   await using vault = await unlockVault(settings);
   const opened = await openChain(settings, signal).catch((error: unknown) => {
-    if (isRelayError(error, 'chain-unreachable') && !isAnswer(flags.wait)) return error;
+    if (isRelayError(error, 'chain-unreachable') && !isAsked(flags)) return error;
     throw error;
   });
   if (opened instanceof RelayError) {
@@ -90,18 +96,29 @@ async function send(context: Context<Flags>, text: string | undefined): Promise<
   });
   const sending = { context, chain, vault, data, to, recipient, directory, account, client };
   if (lines !== undefined) await sendLines(sending, lines);
-  else if (body !== undefined && isAnswer(flags.wait))
+  else if (body !== undefined && isAnswer(flags.wait) && isAsked(flags))
     await askOffChain({ ...sending, body }, flags.wait, call?.decodeReturn);
   else if (body !== undefined) await sendOne({ ...sending, body });
 }
 
-function checkPath({ via, as, wait, lines }: Flags, account: Account | undefined): void {
+/** Whether an answer is waited for without the queue. */
+function isAsked({ wait, receipt }: Flags): boolean {
+  return isAnswer(wait) && receipt === undefined;
+}
+
+function checkPath(flags: Flags, account: Account | undefined): void {
+  const { via, as, wait, lines, receipt, freshKey } = flags;
   const isOnChain = via === 'chain' || as === 'account';
   if (isOnChain && account === undefined) throw new RelayError('no-account');
   if (as === 'account' && via === 'relay') throw badSetting('as', 'off chain the sender is a worker');
   if (isOnChain && wait !== undefined && !isOfChain(wait)) throw badSetting('wait', 'answers come off chain');
   if (via === 'relay' && isOfChain(wait)) throw badSetting('wait', 'off chain there are no blocks');
-  if (lines === true && isAnswer(wait)) throw badSetting('wait', 'answers are waited for one message at a time');
+  if (receipt !== undefined && isAnswer(wait) && wait !== 'read')
+    throw badSetting('wait', 'with --receipt read the answer is that it was read');
+  if (receipt !== undefined && (as === 'account' || freshKey !== undefined))
+    throw badSetting('receipt', 'it comes to the key of a worker that is kept');
+  if (lines === true && isAsked(flags))
+    throw badSetting('wait', 'answers are waited for one message at a time, or with --receipt read');
 }
 
 function isOfChain(wait: Wait | undefined): boolean {

@@ -8,7 +8,7 @@ import type { Vault } from '../../vault/index.ts';
 import { chainFolders, storeOf, type ChainFolder } from '../chain-folders.ts';
 import type { Context } from '../command.ts';
 import { dataFolder, genesisFile } from '../session.ts';
-import type { SendFlags } from './sending.ts';
+import { mannerOf, type SendFlags } from './sending.ts';
 import { printQueued } from './working-queue.ts';
 
 export interface OfflineParts {
@@ -27,7 +27,6 @@ export interface OfflineParts {
  */
 export async function queueOffline({ context, vault, to, account, bodies, unreachable }: OfflineParts): Promise<void> {
   const { settings, flags, output } = context;
-  const { as, via, freshKey, maxFee } = flags;
   const folders = await chainFolders({ ...settings, data: dataFolder(settings, vault) }).catch((error: unknown) => {
     if (isRelayError(error, 'no-data')) return [];
     throw error;
@@ -38,11 +37,7 @@ export async function queueOffline({ context, vault, to, account, bodies, unreac
   await using store = await storeOf(folder);
   let count = 0;
   for await (const body of bodies) {
-    const message = {
-      ...{ to, body, as, via },
-      ...(freshKey === undefined ? {} : { freshKey }),
-      ...(maxFee === undefined ? {} : { maxFee }),
-    };
+    const message = { to, body, ...mannerOf(flags) };
     const { sendId } = await queueMessage({ vault, store, genesisHash, account }, message);
     printQueued(output, sendId);
     count += 1;

@@ -1,5 +1,7 @@
 import type { BodyInput } from '../../codec/index.ts';
-import type { SendingParts } from './sending.ts';
+import type { Receipt } from '../../outbox/index.ts';
+import { mannerOf, type SendingParts } from './sending.ts';
+import { untilRead } from './until-read.ts';
 import { workOnQueue } from './working-queue.ts';
 
 /** Messages that are queued and not yet gone: past that, standard input waits. */
@@ -8,20 +10,23 @@ const queuedAtMost = 256;
 /**
  * Queues each line durably and sends it, in order, after what an earlier run left in the queue. What can't go is tried again,
  * until nothing has gone for as long as `--timeout` says; what is left then stays queued for the next run. Throws
- * still-queued, and what a message failed with.
+ * still-queued, what a message failed with, and with `--wait read` what {@link untilRead} throws.
  */
 export async function sendLines(sending: SendingParts, lines: AsyncIterable<string>): Promise<void> {
   const { context, to } = sending;
-  const { as, via, wait, freshKey } = context.flags;
+  const { wait } = context.flags;
   const until = wait === 'finalized' ? 'finalized' : 'inBlock';
   await using queue = await workOnQueue(sending);
   await queue.followLeft((entry) => entry.to === to);
-  const fresh = freshKey === undefined ? {} : { freshKey };
+  const receipts: Receipt[] = [];
   for await (const body of bodiesOf(lines)) {
-    queue.follow(await queue.outbox.send({ to, body, as, via, ...fresh }), until);
+    const receipt = await queue.outbox.send({ to, body, ...mannerOf(context.flags) });
+    queue.follow(receipt, until);
+    if (wait === 'read') receipts.push(receipt);
     await queue.until(queuedAtMost - 1);
   }
   await queue.until(0);
+  if (wait === 'read') await untilRead(receipts, context);
 }
 
 /** Each line as a message. */

@@ -1,20 +1,22 @@
 import { RelayError } from '../../errors/index.ts';
-import { carrierOf, type Sending } from './sending.ts';
+import { carrierOf, mannerOf, type Sending } from './sending.ts';
+import { untilRead } from './until-read.ts';
 import { workOnQueue } from './working-queue.ts';
 
 /**
  * Queues a message durably and sends it, after what waits for the same recipient. Throws no-endpoint and
  * recipient-unreachable before it is queued where it has no way that it may take, still-queued where it can't go within
- * `--timeout`, and what it failed with.
+ * `--timeout`, what it failed with, and with `--wait read` what {@link untilRead} throws.
  */
 export async function sendOne(sending: Sending): Promise<void> {
   const { to, body, context } = sending;
-  const { as, via, wait, freshKey } = context.flags;
+  const { wait } = context.flags;
   checkWay(sending);
   await using queue = await workOnQueue(sending);
-  const receipt = await queue.outbox.send({ to, body, as, via, ...(freshKey === undefined ? {} : { freshKey }) });
+  const receipt = await queue.outbox.send({ to, body, ...mannerOf(context.flags) });
   queue.follow(receipt, wait === 'finalized' ? 'finalized' : 'inBlock');
   await queue.until(0);
+  if (wait === 'read') await untilRead([receipt], context);
   await queue.carryLeft();
 }
 

@@ -21,6 +21,7 @@ export interface SendFlags extends PayingFlags {
   readonly via: 'auto' | 'chain' | 'relay';
   readonly wait?: Wait;
   readonly freshKey?: true;
+  readonly receipt?: 'read';
 }
 
 /** What whoever works on the queue needs. */
@@ -57,9 +58,20 @@ export function senderOf({ vault, chain, data, directory, context }: QueueParts)
   return { vault, genesisHash: chain.genesisHash, store: data.store, directory, requireProven };
 }
 
-/** The way off chain. */
-export function carrierOf({ client, chain, directory, context }: QueueParts) {
-  return createCarrier({ client, directory, allowPrivate: mayReachPrivate(context.settings, chain) });
+/** The way off chain, and back for the word that a message was read. */
+export function carrierOf({ client, chain, vault, directory, context }: QueueParts) {
+  const entity = { vault, genesisHash: chain.genesisHash };
+  return createCarrier({ client, directory, entity, allowPrivate: mayReachPrivate(context.settings, chain) });
+}
+
+/** How the messages of a command are sent. */
+export function mannerOf({ as, via, freshKey, maxFee, receipt }: SendFlags) {
+  return {
+    ...{ as, via },
+    ...(freshKey === undefined ? {} : { freshKey }),
+    ...(maxFee === undefined ? {} : { maxFee }),
+    ...(receipt === undefined ? {} : { readReceipt: true as const }),
+  };
 }
 
 /** All but the way off chain. */

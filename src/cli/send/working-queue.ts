@@ -15,6 +15,8 @@ export interface WorkingQueue extends AsyncDisposable {
   followLeft(fits: (entry: OutboxEntry) => boolean): Promise<void>;
   /** As `progress.until`, and prints what stays queued where it fails. */
   until(left: number): Promise<void>;
+  /** Of what went, and whose recipients have not said yet that they have read it. */
+  unread(): Promise<readonly Receipt[]>;
   /** Goes on with what earlier commands left, for as long as any of it gets on. */
   carryLeft(): Promise<void>;
 }
@@ -58,6 +60,15 @@ export async function workOnQueue(parts: QueueParts): Promise<WorkingQueue> {
     ...{ outbox, progress, follow },
     async followLeft(fits) {
       for await (const [entry, receipt] of left()) if (fits(entry)) follow(receipt, 'inBlock');
+    },
+    async unread() {
+      const receipts: Receipt[] = [];
+      for await (const { sendId, readReceipt, read, status } of outbox.entries()) {
+        const isGone = status.state === 'relayed' || status.state === 'finalized';
+        const receipt = readReceipt && read === undefined && isGone ? await outbox.receipt(sendId) : undefined;
+        if (receipt !== undefined) receipts.push(receipt);
+      }
+      return receipts;
     },
     async carryLeft() {
       for await (const [, receipt] of left()) rest.add(receipt, 'inBlock', () => undefined);

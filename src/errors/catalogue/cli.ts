@@ -42,6 +42,11 @@ export const cliErrors = {
     remedy: 'Give TEXT, --file FILE, or - to read standard input.',
     usage: true,
   },
+  'not-read-yet': {
+    message: 'Sent, and no word yet that it was read ({count}).',
+    remedy:
+      'It may come later: outbox send --wait read waits on, for 7 days after the message went, and outbox ls shows it. Not every recipient gives such a word.',
+  },
   'still-queued': {
     message: 'Not sent yet, and kept in the queue ({count}): {reason}.',
     remedy: 'It goes with the next khala-relay send or outbox send, or while serve runs; outbox ls shows it.',
