@@ -6,11 +6,13 @@ import type { Mail, MailStore } from '../store/mail-store.ts';
 import type { Backoff } from './backoff.ts';
 import { endingSignal } from './deadline.ts';
 import { EndpointHealth } from './endpoint-health.ts';
+import { errorOutcome, receiptOutcome, type Attempt } from './forward-outcome.ts';
 import { checkEndpoint, mayFollow, type EndpointPolicy } from './endpoint-policy.ts';
 import type { Ingested } from './ingest.ts';
 import { KeyedScheduler, type TurnOutcome } from './keyed-scheduler.ts';
 import type { Metrics } from './metrics.ts';
 import type { ForwardQueue, Queued } from './pipeline.ts';
+import { postMessage } from './post-message.ts';
 import { RecentMap } from './recent-map.ts';
 import { routeUrl } from './relay-url.ts';
 import type { Router } from './route.ts';
@@ -46,7 +48,7 @@ export interface Forwarder extends ForwardQueue {
   stop(): Promise<void>;
 }
 
-type Outcome = 'forwarded' | 'refused' | 'expired' | 'failed' | 'circled';
+type Outcome = Attempt | 'expired';
 
 const defaults = { concurrency: 64, attemptMs: 10_000, turnMs: 10_000, backoff: { firstMs: 1_000, mostMs: 300_000 } };
 const pageCount = 32;
@@ -186,7 +188,7 @@ class StoredForwarder implements Forwarder {
     if (endpoints === undefined) return 'forwarded';
     const outcomes = new Set<Outcome>();
     for (const endpoint of this.#health.ranked(endpoints, recipient).slice(0, maxEndpoints)) {
-      const outcome = await this.#attempt(endpoint, recipient, mail.bytes);
+      const outcome = await this.#attempt(endpoint, recipient, mail);
       if (outcome === 'forwarded') return outcome;
       outcomes.add(outcome);
     }
@@ -210,33 +212,26 @@ class StoredForwarder implements Forwarder {
     return undefined;
   }
 
-  async #attempt(endpoint: string, recipient: Hex, forwarded: Uint8Array): Promise<Outcome> {
+  async #attempt(endpoint: string, recipient: Hex, { messageId, bytes }: Mail): Promise<Attempt> {
+    const outcome = await this.#post(endpoint, messageId, bytes);
+    // One that may not be followed too: the message was taken, and its recipient may name another.
+    if (outcome !== 'failed') this.#health.succeeded(endpoint, recipient, false);
+    else if (!this.#stopped.signal.aborted) this.#health.failed(endpoint);
+    return outcome;
+  }
+
+  async #post(endpoint: string, messageId: Hex, forwarded: Uint8Array): Promise<Attempt> {
     const { transport, attemptMs, logger } = this.#options;
     using ending = endingSignal(attemptMs, this.#stopped.signal);
     const { signal } = ending;
     try {
       checkEndpoint(endpoint, this.#options);
-      const { status } = await transport.post(routeUrl(endpoint, 'http', '/v1/forward'), forwarded, signal);
-      const outcome = outcomeOf(status);
-      if (outcome === 'failed') this.#health.failed(endpoint);
-      else this.#health.succeeded(endpoint, recipient, false);
-      return outcome;
+      const receipt = await postMessage(transport, routeUrl(endpoint, 'http', '/v1/forward'), forwarded, signal);
+      return receiptOutcome(receipt, messageId);
     } catch (error) {
       if (isRelayError(error) || signal.aborted) logger.debug({ err: error, endpoint }, 'forwarding attempt failed');
       else logger.error({ err: error, endpoint }, 'forwarding attempt failed');
-      // One that may not be followed too: the message was taken, and its recipient may name another.
-      if (!this.#stopped.signal.aborted) this.#health.failed(endpoint);
-      return 'failed';
+      return errorOutcome(error);
     }
   }
-}
-
-// 404: the other relay may not have seen the recipient's registration yet.
-const mayChange: ReadonlySet<number> = new Set([404, 408, 425, 429]);
-const loop = 508;
-
-function outcomeOf(status: number): Outcome {
-  if (status >= 200 && status < 300) return 'forwarded';
-  if (status === loop) return 'circled';
-  return mayChange.has(status) || status >= 500 ? 'failed' : 'refused';
 }

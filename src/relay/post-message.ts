@@ -10,7 +10,7 @@ export interface PostedReceipt {
   readonly status: FrameStatus;
 }
 
-/** Sends one message by HTTP. Throws what the relay answers, endpoint-refused, endpoint-failed. */
+/** Sends one message by HTTP, or hands it on as `Forwarded`. Throws what the relay answers, endpoint-refused, endpoint-failed. */
 export async function postMessage(
   transport: Transport,
   url: string,

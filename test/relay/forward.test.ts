@@ -100,6 +100,32 @@ describe('relay: forwarding', () => {
     await until(async () => (await waiting(a.queue)) === 0);
   });
 
+  it('keeps what no relay took: a page that answers everything, or says yes to another message, has not', async () => {
+    const { endpoints, workerState } = chain();
+    const a = await start({ workerState });
+    const other = JSON.stringify({ messageId: message(alice, bob).id, status: 'stored' });
+    let asked = 0;
+    const pages: readonly (readonly [number, string])[] = [
+      ...([200, 202, 301, 400, 403, 405, 410, 413] as const).map((status) => [status, '<html>parked</html>'] as const),
+      [200, other],
+      [200, '{"status":"stored"}'],
+      [403, '{"code":"what-is-that"}'],
+    ];
+    const parked = createServer((request, response) => {
+      const [status, body] = pages[asked++ % pages.length] ?? [500, ''];
+      request.resume().on('end', () => response.writeHead(status, { location: 'http://127.0.0.1:1' }).end(body));
+    });
+    cleanup.add(parked, () => parked.close());
+    await new Promise<void>((resolve) => parked.listen(0, '127.0.0.1', resolve));
+    endpoints.set(bob.identity, [`http://127.0.0.1:${(parked.address() as AddressInfo).port}`]);
+    assert.equal(await post(a.relay, message(alice, bob).bytes), '202 forwarded');
+    await until(() => asked > pages.length);
+    assert.equal(await waiting(a.queue), 1);
+    const b = await start({ workerState });
+    endpoints.set(bob.identity, [b.relay.url]);
+    await until(async () => (await waiting(b.relay.mailStore)) === 1);
+  });
+
   it('takes up after a restart what was queued before', async () => {
     const { endpoints, workerState } = chain();
     endpoints.set(bob.identity, ['http://127.0.0.1:1']);
