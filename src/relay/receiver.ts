@@ -110,7 +110,10 @@ class Receiver {
       this.#subscriber.next({ type: 'ready' });
       return await connection.ended;
     } catch (error) {
-      return asRelayError(error, 'relay-connection-lost', { endpoint: this.#options.url });
+      const failure = asRelayError(error, 'relay-connection-lost', { endpoint: this.#options.url });
+      // The relay may still be at the login, and would refuse another one on this connection.
+      connection.close(failure);
+      return failure;
     } finally {
       signal.removeEventListener('abort', leave);
       this.#connection = undefined;

@@ -277,6 +277,30 @@ describe('relay client', () => {
       await until(() => isRelayError(receiver.ended.error, 'login-refused'));
     });
 
+    it('after a login that took longer than it waits, though the connection was alive meanwhile', async () => {
+      const relay = await cleanup.relay();
+      const { mailStore } = relay;
+      const claim = mailStore.claim.bind(mailStore);
+      let go = (): void => undefined;
+      const held = new Promise<void>((resolve) => (go = resolve));
+      mailStore.claim = async (...args) => {
+        await held;
+        return claim(...args);
+      };
+      const both = client({ timeoutMs: 500 });
+      const receiver = receive(both, relay.url, bob);
+      // By the same connection: the relay is not gone.
+      while (receiver.count('lost') === 0) {
+        const sending = both.send(message(alice, bob).bytes, [ws(relay)]);
+        await sending.catch(() => undefined);
+      }
+      await until(() => receiver.count('lost') >= 2);
+      go();
+      await until(() => receiver.count('ready') === 1 || receiver.ended.error !== undefined);
+      assert.equal(receiver.ended.error, undefined);
+      await until(() => receiver.deliveries().length > 0);
+    });
+
     it('no longer when another process took its place', async () => {
       const relay = await cleanup.relay();
       const older = receive(client(), relay.url, bob);
