@@ -8,6 +8,7 @@ import type { WorkerStateView } from '../worker-state/index.ts';
 import { runHandler } from './run-handler.ts';
 import type { EntityData } from './session.ts';
 import type { Settings } from './settings.ts';
+import { warn } from './warn.ts';
 
 export interface AnsweringParts {
   readonly chain: Chain;
@@ -52,7 +53,7 @@ export function answeringOf({ chain, vault, data, watch, client, relay, settings
       await replier.reply(delivery, content, signal).catch((error: unknown) => {
         // Stopped: the message stays, and is answered at the next start.
         if (signal.aborted || !isRelayError(error)) throw error;
-        process.stderr.write(`khala-relay: ${error.message} [${error.code}]\n`);
+        warn(`${error.message} [${error.code}]`);
       });
     },
   };

@@ -5,6 +5,7 @@ import type { Vault } from '../vault/index.ts';
 import type { JsonEvent, Output } from './output.ts';
 import type { EntityData } from './session.ts';
 import type { Settings } from './settings.ts';
+import { warn } from './warn.ts';
 
 export interface KeepEntryParts {
   readonly chain: Chain;
@@ -36,7 +37,7 @@ export function keepEntry({ chain, vault, data, settings, account, output, isRea
     ...(account === undefined ? {} : { account }),
   });
   presence.events$.subscribe((event) => {
-    if (event.type === 'failed' || event.type === 'due') process.stderr.write(`khala-relay: ${warning(event)}\n`);
+    if (event.type === 'failed' || event.type === 'due') warn(warning(event));
     else output.print(jsonOf(event), sentence(event));
   });
   return presence;

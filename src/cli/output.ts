@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { Hex } from '../codec/index.ts';
+import { visibleLines } from './visible.ts';
 
 /** A line of `--json`; 64-bit integers go as decimal text. */
 export type JsonEvent = Readonly<Record<string, unknown>>;
@@ -22,10 +23,10 @@ export function createOutput(
   return {
     isJson,
     print: (event, human) => {
-      write(`${isJson ? JSON.stringify(event, plainNumbers) : human}\n`);
+      write(`${isJson ? JSON.stringify(event, plainNumbers) : visibleLines(human)}\n`);
     },
     say: (human) => {
-      if (!isJson) write(`${human}\n`);
+      if (!isJson) write(`${visibleLines(human)}\n`);
     },
     drained,
   };

@@ -3,6 +3,8 @@ import { toHex, type Body } from '../codec/index.ts';
 import { isRelayError } from '../errors/index.ts';
 import type { Delivery, Inbox, InboxEvent } from '../inbox/index.ts';
 import { short, type JsonEvent, type Output } from './output.ts';
+import { visibleLines } from './visible.ts';
+import { warn } from './warn.ts';
 
 const shownBytes = 32;
 const answersAtOnce = 16;
@@ -52,14 +54,14 @@ async function printEvent(
         await answer(delivery);
       } catch (error) {
         if (!isRelayError(error, 'handler-failed')) throw error;
-        process.stderr.write(`khala-relay: ${error.message} [${error.code}]\n`);
+        warn(`${error.message} [${error.code}]`);
         return;
       }
       await delivery.ack();
       return;
     }
     case 'dead':
-      process.stderr.write(`khala-relay: message ${event.messageId} can not be delivered [${event.code}]\n`);
+      warn(`message ${event.messageId} can not be delivered [${event.code}]`);
       return;
     case 'gap': {
       const { first, last } = event;
@@ -153,9 +155,7 @@ function binary(content: Uint8Array): string {
   return `${content.length} bytes, ${toHex(content.subarray(0, shownBytes))}${isLong ? '…' : ''}`;
 }
 
-// A message must not be able to drive the terminal that it is shown on.
+// A message must not be able to drive the terminal that it is shown on, nor look like another one.
 function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}]/gu, (character) =>
-    character === '\n' || character === '\t' ? character : `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
-  );
+  return visibleLines(text).replaceAll('\n', '\n  ');
 }

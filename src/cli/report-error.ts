@@ -1,4 +1,5 @@
 import { catalogue, RelayError } from '../errors/index.ts';
+import { warn } from './warn.ts';
 
 /** Exit codes of the CLI contract. */
 export const exitCodes = { failed: 1, usage: 2 } as const;
@@ -6,7 +7,7 @@ export const exitCodes = { failed: 1, usage: 2 } as const;
 /** Prints what went wrong and what to do in one line on stderr; the exit code. */
 export function reportError(error: unknown): number {
   const known = error instanceof RelayError ? error : internal(error);
-  process.stderr.write(`khala-relay: ${known.message} [${known.code}] ${known.remedy}\n`);
+  warn(`${known.message} [${known.code}] ${known.remedy}`);
   if (process.env['KHALA_RELAY_DEBUG'] !== undefined) process.stderr.write(`${stackOf(error)}\n`);
   return 'usage' in catalogue[known.code] ? exitCodes.usage : exitCodes.failed;
 }

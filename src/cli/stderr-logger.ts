@@ -1,4 +1,5 @@
 import type { ChainLogger } from '../chain/index.ts';
+import { warn } from './warn.ts';
 
 let hasWarned = false;
 
@@ -16,5 +17,5 @@ export const stderrLogger: ChainLogger = {
 
 function tell(fields: object, message: string): void {
   const facts = Object.entries(fields).map(([name, value]) => `${name} ${String(value)}`);
-  process.stderr.write(`khala-relay: ${message} (${facts.join(', ')})\n`);
+  warn(`${message} (${facts.join(', ')})`);
 }

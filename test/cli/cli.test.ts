@@ -185,6 +185,23 @@ describe('cli', () => {
     assert.deepEqual([line?.['ecdh'], line?.['endpoints']], [worker?.ecdh, worker?.endpoints]);
   });
 
+  it('shows endpoints that would steer a terminal or look like another line as what they are', async () => {
+    await using many = await startDevChain({ workers: 1 });
+    const [worker] = [...many.workers];
+    assert.ok(worker !== undefined);
+    const hostile = 'http://a\u001b[2J\u001b]0;owned\u0007\nadded   0x00 \u202eforged';
+    await many.setStorage([[endpointsKey(worker.identity), endpointList([hostile])]]);
+    const shown = await runCli(['workers', '--ws', many.ws]);
+    assert.equal(shown.code, 0, shown.stderr);
+    assert.equal(shown.stdout.trim().split('\n').length, 1, shown.stdout);
+    assert.match(
+      shown.stdout,
+      /http:\/\/a\\u\{1b\}\[2J\\u\{1b\}\]0;owned\\u\{7\}\\u\{a\}added {3}0x00 \\u\{202e\}forged/,
+    );
+    const { lines } = await runCli(['workers', '--ws', many.ws, '--json']);
+    assert.deepEqual(lines[0]?.['endpoints'], [hostile]);
+  });
+
   it('imports an identity from standard input, and shows public keys alone', async () => {
     const path = join(folder.path, 'imported');
     const seed = `0x${'07'.repeat(32)}`;

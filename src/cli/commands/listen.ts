@@ -24,6 +24,7 @@ import { printInbox } from '../print-inbox.ts';
 import type { SuriFlags } from '../secrets.ts';
 import { dataFolder, mayReachPrivate, openChain, openData, optionalAccount, timeoutMs, verified } from '../session.ts';
 import { unlockVault } from '../unlock-vault.ts';
+import { warn } from '../warn.ts';
 
 interface Flags extends SuriFlags {
   readonly from?: string;
@@ -98,9 +99,8 @@ function feed(
 function tellOf(url: string, events: Observable<MailboxEvent>): Observable<MailboxEvent> {
   return events.pipe(
     filter((event) => {
-      if (event.type === 'lost') process.stderr.write(`khala-relay: ${url} is away: ${event.error.message}\n`);
-      if (event.type === 'refused')
-        process.stderr.write(`khala-relay: ${url} gave a message that is refused [${event.error.code}]\n`);
+      if (event.type === 'lost') warn(`${url} is away: ${event.error.message}`);
+      if (event.type === 'refused') warn(`${url} gave a message that is refused [${event.error.code}]`);
       return true;
     }),
   );

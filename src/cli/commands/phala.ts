@@ -17,6 +17,7 @@ import { paying } from '../send/sending.ts';
 import { dataFolder, openChain, openData, payingAccount, verified } from '../session.ts';
 import { topicText } from '../topic-text.ts';
 import { unlockVault } from '../unlock-vault.ts';
+import { warn } from '../warn.ts';
 
 interface TopicFlags {
   readonly contract?: string;
@@ -149,9 +150,7 @@ async function print(event: PhalaEvent, output: Output): Promise<void> {
       );
       return;
     case 'dead':
-      process.stderr.write(
-        `khala-relay: message ${event.messageId} on ${topicText(event.topic)} can not be read [${event.code}]\n`,
-      );
+      warn(`message ${event.messageId} on ${topicText(event.topic)} can not be read [${event.code}]`);
   }
 }
 

@@ -9,6 +9,8 @@ import {
 import { action, command, type Context } from '../command.ts';
 import { short, type Output } from '../output.ts';
 import { openChain, verified } from '../session.ts';
+import { visible } from '../visible.ts';
+import { warn } from '../warn.ts';
 
 interface Flags {
   readonly watch?: true;
@@ -75,7 +77,7 @@ function printAgain(output: Output, state: WorkerStateView, printed: Set<Hex>): 
 
 function printChange(output: Output, change: WorkerChange): void {
   if (change.type === 'invalid-record') {
-    process.stderr.write(`khala-relay: ${change.identity} has an invalid ECDH record: ${change.reason}\n`);
+    warn(`${change.identity} has an invalid ECDH record: ${change.reason}`);
     return;
   }
   printWorker(output, change.type === 'gatekeeper' ? 'changed' : change.type, change.worker, change.block);
@@ -87,6 +89,6 @@ function printWorker(output: Output, event: 'added' | 'changed' | 'removed', wor
   output.print(
     { event, identity, ecdh, epoch: current.epoch, proven: current.proven, endpoints, gatekeeper, block },
     `${event.padEnd(7)} ${identity}  EcdhKey ${short(ecdh)} epoch ${current.epoch}${current.proven ? '' : ' (unproven)'}` +
-      `${gatekeeper ? '  gatekeeper' : ''}  ${endpoints.join(' ')}`,
+      `${gatekeeper ? '  gatekeeper' : ''}  ${endpoints.map(visible).join(' ')}`,
   );
 }

@@ -2,6 +2,7 @@ import { isRelayError } from '../../errors/index.ts';
 import { createOutbox, type Arrival, type Outbox, type OutboxEntry, type Receipt } from '../../outbox/index.ts';
 import { short, type Output } from '../output.ts';
 import { timeoutMs } from '../session.ts';
+import { warn } from '../warn.ts';
 import { Progress } from './progress.ts';
 import { carrierOf, outboxOptionsOf, type QueueParts } from './sending.ts';
 
@@ -38,7 +39,7 @@ export async function workOnQueue(parts: QueueParts): Promise<WorkingQueue> {
       progress.setback(error);
       rest.setback(error);
       // Once: it is tried again each second.
-      if (!told.has(error.code)) process.stderr.write(`khala-relay: not yet: ${error.message} [${error.code}]\n`);
+      if (!told.has(error.code)) warn(`not yet: ${error.message} [${error.code}]`);
       told.add(error.code);
     },
   });
