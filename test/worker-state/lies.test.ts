@@ -216,6 +216,25 @@ describe('WorkerState from a node that lies', () => {
       assert.ok(watch.state.has(worker.identity));
     });
 
+  for (const options of [{ verify: true }, {}, { verify: false }])
+    it(`that lists a key which no node takes: another one is asked, ${JSON.stringify(options)}`, async () => {
+      let isOdd = false;
+      let asked = 0;
+      const odd: Alter = (method, [prefix], result) => {
+        if (!isOdd || method !== 'state_getKeysPaged' || prefix !== workersPrefix) return result;
+        asked += 1;
+        return [...(result as Hex[]), `${workersPrefix}${'zz'.repeat(40)}`];
+      };
+      const others = [await startRpcProxy(dev.ws), await startRpcProxy(dev.ws)];
+      dispose.push(...others);
+      const chain = await chainVia(odd, ...others.map(({ ws }) => ws));
+      isOdd = true;
+      await using watch = watchWorkerState(chain, options);
+      await watch.ready;
+      assert.deepEqual(shown(watch), identities());
+      assert.ok(asked > 0, 'it was asked');
+    });
+
   it('that hides every hint: each change is seen by its proof', async () => {
     const events = storagePrefix('System', 'Events');
     const chain = await chainVia((method, [keys], result) =>

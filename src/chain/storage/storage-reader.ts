@@ -1,5 +1,5 @@
 import type { Hex } from '../../codec/index.ts';
-import { expectArray, expectHex, expectObject } from '../rpc/expect.ts';
+import { expectArray, expectBytes, expectObject } from '../rpc/expect.ts';
 import { RelayError } from '../../errors/index.ts';
 import type { BlockReader } from './block-reader.ts';
 import { inWindow } from './in-window.ts';
@@ -128,9 +128,13 @@ function byKey(changes: readonly unknown[], keys: readonly Hex[], method: string
   return keys.map((key) => found.get(key));
 }
 
-/** Whether the rest is hex is seen where it is decoded: there are megabytes of it. */
+const digits = /[0-9a-f]*$/y;
+
+/** Whole bytes: a node would refuse whatever names another key, and who listed it would not be known. */
 function expectKey(key: unknown, prefix: Hex, method: string): Hex {
-  return typeof key === 'string' && key.startsWith(prefix) ? (key as Hex) : expectHex(key, method);
+  if (typeof key !== 'string' || !key.startsWith(prefix) || key.length % 2 !== 0) return expectBytes(key, method);
+  digits.lastIndex = prefix.length;
+  return digits.test(key) ? (key as Hex) : expectBytes(key, method);
 }
 
 /** Whether it is hex is seen when it is decoded. */
