@@ -2,6 +2,10 @@
 export class ManyIndex<Id extends string> {
   readonly #ids = new Map<string, Id | Set<Id>>();
 
+  get size(): number {
+    return this.#ids.size;
+  }
+
   add(key: string, id: Id): void {
     const known = this.#ids.get(key);
     if (known === undefined) this.#ids.set(key, id);

@@ -1,9 +1,10 @@
 import { equalBytes, fromHex, toHex, type Hex } from '../codec/index.ts';
+import { KeyIndex } from './key-index.ts';
 import { ManyIndex } from './many-index.ts';
 import type { VerifyRecords } from './prove-records.ts';
 import { resolveWorkers, type ResolvedWorker } from './resolve-worker.ts';
 import { RowPages, type PlacedPage } from './rows/row-pages.ts';
-import { endpointsOf, idOf, isPlain, workerFields, type WorkerRow } from '../chain/index.ts';
+import { endpointsOf, idOf, isPlain, type WorkerRow } from '../chain/index.ts';
 import { factsOf } from './worker-facts.ts';
 import type { EpochKey, WorkerEntry } from './worker-state.ts';
 
@@ -39,8 +40,8 @@ export class WorkerTable {
   /** Proven keys by worker, of rows now gone too. */
   readonly #seen = new Map<Hex, readonly EpochKey[]>();
   readonly #unresolved = new Set<Hex>();
-  /** Of registration keys and proven keys; made when first asked for. */
-  #byKey: ManyIndex<Hex> | undefined;
+  /** Made when first asked for. */
+  #byKey: KeyIndex | undefined;
   #byUrl: ManyIndex<Hex> | undefined;
 
   constructor(genesisHash: Hex, verify: VerifyRecords) {
@@ -134,7 +135,7 @@ export class WorkerTable {
     this.#remove(id);
     this.#size += 1;
     this.#put(id, row);
-    if (this.#byKey !== undefined) this.#indexKeys(this.#byKey, id, row);
+    this.#byKey?.addRow(id, row, this.seen(id));
     if (this.#byUrl !== undefined) indexUrls(this.#byUrl, id, row);
     if (resolved !== undefined) this.#accept(id, resolved);
     else if (!isPlain(row)) this.#unresolved.add(id);
@@ -172,18 +173,13 @@ export class WorkerTable {
   }
 
   byEcdhKey(ecdhKey: Uint8Array): WorkerEntry | undefined {
-    const key = toHex(ecdhKey);
-    // A row that is not verified yet may hold the key in a record: only those that name it are verified now.
-    for (const id of this.#unresolved) {
-      const row = this.row(id);
-      if (row !== undefined && endpointsOf(row).records.some((record) => record.includes(key))) this.resolved(id);
-    }
     if (this.#byKey === undefined) {
-      this.#byKey = new ManyIndex();
-      for (const row of this.rows()) this.#indexKeys(this.#byKey, idOf(row), row);
+      this.#byKey = new KeyIndex();
+      for (const row of this.rows()) this.#byKey.addRow(idOf(row), row, this.seen(idOf(row)));
     }
     let found: WorkerEntry | undefined;
-    for (const id of this.#byKey.get(key)) {
+    // Records of a row are verified when somebody looks: here of those that name the key.
+    for (const id of this.#byKey.get(ecdhKey)) {
       const entry = this.resolved(id)?.entry;
       const match = entry?.epochs.find((candidate) => equalBytes(candidate.ecdhKey, ecdhKey));
       // Anybody may register with another's key, but only its owner proves it.
@@ -206,13 +202,13 @@ export class WorkerTable {
     if (this.#changed.size >= maxChanged) this.#compact();
   }
 
-  /** Whether there was such a row. Keys stay in the index: who had a key is asked for too, and what is found is checked. */
+  /** Whether there was such a row. */
   #remove(id: Hex): boolean {
     const row = this.row(id);
     if (row === undefined) return false;
     this.#size -= 1;
     this.#resolved.delete(id);
-    this.#byKey?.remove(toHex(workerFields(row).ecdhKey), id);
+    this.#byKey?.removeRow(id, row, this.seen(id));
     if (this.#byUrl !== undefined) for (const url of endpointsOf(row).urls) this.#byUrl.remove(url, id);
     return true;
   }
@@ -228,13 +224,9 @@ export class WorkerTable {
     if (this.#resolved.size >= maxResolved && oldest !== undefined) this.#resolved.delete(oldest);
     this.#resolved.set(id, resolved);
     const proven = resolved.entry.epochs.filter((key) => key.proven);
-    if (proven.length > 0) this.#seen.set(id, proven);
-    for (const { ecdhKey } of proven) this.#byKey?.add(toHex(ecdhKey), id);
-  }
-
-  #indexKeys(index: ManyIndex<Hex>, id: Hex, row: WorkerRow): void {
-    index.add(toHex(workerFields(row).ecdhKey), id);
-    for (const { ecdhKey } of this.seen(id)) index.add(toHex(ecdhKey), id);
+    if (proven.length === 0) return;
+    this.#byKey?.replaceProven(id, this.row(id), this.seen(id), proven);
+    this.#seen.set(id, proven);
   }
 
   #compact(): void {

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import type { Hex } from '../../src/codec/index.ts';
 import { verifyBatch } from '../../src/crypto/index.ts';
+import { KeyIndex } from '../../src/worker-state/key-index.ts';
+import type { EpochKey } from '../../src/worker-state/worker-state.ts';
 import { WorkerTable } from '../../src/worker-state/worker-table.ts';
 import { recordOf, testKey, testWorker } from '../chain/support.ts';
 import { rowOf } from './support.ts';
 
+const numbered = (epoch: number): Uint8Array => new Uint8Array(32).fill(epoch & 0xff);
 const genesisHash: Hex = `0x${'42'.repeat(32)}`;
 
 describe('WorkerTable', () => {
@@ -38,6 +41,31 @@ describe('WorkerTable', () => {
     assert.equal(table.byEcdhKey(testKey(5))?.identity, one.identity);
     assert.equal(table.byEcdhKey(testKey(7))?.identity, one.identity);
     assert.equal(table.byEcdhKey(testKey(9)), undefined);
+  });
+
+  it('holds as many keys of a worker as it knows epochs of it, however often that rotates', () => {
+    const index = new KeyIndex();
+    let seen: readonly EpochKey[] = [];
+    for (let epoch = 1; epoch <= 200; epoch++) {
+      const row = rowOf(one, { endpoints: [recordOf(one, genesisHash, epoch, numbered(epoch))] });
+      index.addRow(one.identity, row, seen);
+      const proven = [...seen, { epoch, ecdhKey: numbered(epoch), proven: true }].slice(-64);
+      index.replaceProven(one.identity, row, seen, proven);
+      seen = proven;
+      assert.deepEqual([index.get(numbered(epoch)), index.get(one.ecdhKey)], [[one.identity], [one.identity]]);
+      index.removeRow(one.identity, row, seen);
+      assert.equal(index.size, seen.length);
+    }
+    assert.deepEqual([index.get(numbered(136)), index.get(numbered(137))], [[], [one.identity]]);
+  });
+
+  it('looks at no other worker to find one by its key', () => {
+    for (let seed = 10; seed < 20; seed++) {
+      const other = testWorker(seed);
+      table.set(rowOf(other, { endpoints: [recordOf(other, genesisHash, 1, testKey(seed))] }));
+    }
+    assert.equal(table.byEcdhKey(testKey(15))?.identity, testWorker(15).identity);
+    assert.equal(verified, 1);
   });
 
   it('prefers who proves a key to who only registered with it', () => {
