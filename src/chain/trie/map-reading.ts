@@ -25,7 +25,7 @@ export function readEntries(
   const entries: [string, Uint8Array][] = [];
   walk.visit(subtree, entries);
   if (walk.missing.length > 0) return { missing: walk.missing };
-  return { done: { entries, rootHash: walk.hashOf(subtree.merkleValue), built: walk.built } };
+  return { done: { entries, rootHash: walk.hashOf(subtree.merkleValue).slice(), built: walk.built } };
 }
 
 /** What is known of a map while it is read range by range, in order. */

@@ -61,7 +61,8 @@ export function findChanges(
     const gone: ChangedPart[] = before === 0 ? [] : [{ slot: '', before, entries: [] }];
     return { done: { parts: gone, map: emptyMap } };
   }
-  const rootHash = walk.hashOf(subtree.merkleValue);
+  // A copy: it is kept, and the proof is not.
+  const rootHash = walk.hashOf(subtree.merkleValue).slice();
   if (sameHash(rootHash, known.rootHash)) return { done: { parts: [], map: known } };
   const count = walk.compare('', subtree, { hash: known.rootHash, count: before }, known);
   if (walk.missing.length > 0) return { missing: walk.missing };
@@ -86,7 +87,7 @@ export class MapWalk {
     this.#range = range;
   }
 
-  /** A Merkle value as 32 bytes: a short node, which stands for itself, by its hash. */
+  /** A Merkle value as 32 bytes, maybe within the proof: a short node, which stands for itself, by its hash. */
   hashOf(merkleValue: Uint8Array): Uint8Array {
     return merkleValue.length === 32 ? merkleValue : this.#nodes.hash.binary(merkleValue);
   }
