@@ -101,7 +101,7 @@ async function createChain(connection: Connection, options: ConnectOptions): Pro
   const reader = new HeadReader({ connection, blocks, clock, hashOf });
   const endpointBlocks = new EndpointBlocks(connection, endpoints);
   const hashes = new HashRuns(connection, endpointBlocks, clock);
-  const headers = new HeaderChain({ connection, blocks, hashes });
+  const headers = new HeaderChain({ connection, blocks, hashes, hashOf });
   const quorum = new Quorum({ connection, blocks: endpointBlocks, clock, size: connection.options.quorum });
   const runtimes = new RuntimeCache({ reader: blocks, hasLeft: (url) => connection.hasLeft(url) });
   const storageReader = new StorageReader(blocks);

@@ -45,6 +45,17 @@ describe('what a node offers', () => {
     assert.equal(blockWeight.refTime, 1_500_000_000_000n);
   });
 
+  it('tells how far back bodies go, where a node has no block of a number any more', async () => {
+    await using dev = await startDevChain();
+    await dev.newBlock({ count: 20 });
+    await using proxy = await startRpcProxy(dev.ws, (method, [number], result) =>
+      method === 'chain_getBlockHash' && typeof number === 'number' && number > 0 && number < 10 ? null : result,
+    );
+    await using chain = await connectChain({ endpoints: [proxy.ws] });
+    const { oldestState, oldestBody } = await chain.capabilities();
+    assert.deepEqual([oldestState, oldestBody], [10, 10]);
+  });
+
   it('tells how far back states go, and which layout the runtime has', async () => {
     await using dev = await startDevChain();
     await dev.setStorage([[codeKey, toHex(await readFile(legacyRuntime))]]);

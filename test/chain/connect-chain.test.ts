@@ -87,6 +87,12 @@ describe('connectChain', () => {
     );
   });
 
+  it('takes the genesis hash asked for in capitals too', async () => {
+    const genesisHash = `0x${dev.genesisHash.slice(2).toUpperCase()}` as const;
+    await using chain = await connectChain({ endpoints: [dev.ws], genesisHash });
+    assert.equal(chain.genesisHash, dev.genesisHash);
+  });
+
   it('does not fail over to another chain', async () => {
     await using other = await startDevChain({ workers: 1 });
     assert.notEqual(other.genesisHash, dev.genesisHash);

@@ -37,6 +37,7 @@ describe('chain: headers of a backlog longer than one piece holds', () => {
         },
       },
       hashes: { of: async (first: number, last: number) => ({ hashes: hashes.slice(first, last + 1), url }) },
+      hashOf: hashHeader,
       // What one connection offers, as far as it is used here.
     } as unknown as HeaderChainParts;
     const chain = new HeaderChain(parts);

@@ -41,6 +41,19 @@ describe('heads', () => {
     assert.equal(best.values.length, dev.head.number - 1);
   });
 
+  it('begin with the genesis of a local chain whose hash is not that of its header', async () => {
+    await dev.newBlock({ count: 6 });
+    await using proxy = await startRpcProxy(dev.ws, (method, [hash], result) =>
+      method === 'chain_getHeader' && hash === dev.genesisHash
+        ? { ...(result as object), extrinsicsRoot: `0x${'11'.repeat(32)}` }
+        : result,
+    );
+    await using local = await connectChain({ endpoints: [proxy.ws] });
+    using finalized = record(local.finalizedHeads$({ from: 0 }));
+    await finalized.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
+    assert.equal(finalized.values[0]?.head.hash, dev.genesisHash);
+  });
+
   it('wait for a first block that is yet to come', async () => {
     using best = record(chain.bestHeads$({ from: 4 }));
     await dev.newBlock({ count: 6 });

@@ -6,9 +6,8 @@ import type { BlockNumber } from '../block-number.ts';
 import type { Answer, Connection, PatientOptions } from '../rpc/connection.ts';
 import type { BlockReader, BlockRequest } from '../storage/block-reader.ts';
 import { inWindow } from '../storage/in-window.ts';
-import { loadHash256, type Hash256 } from '../trie/proof-nodes.ts';
 import type { HashRuns } from './hash-runs.ts';
-import { hashHeader, parseHeader, type Header } from './header.ts';
+import { parseHeader, type Header } from './header.ts';
 
 const method = 'chain_getHeader';
 /** Headers that are linked at once and held, 64 bytes each: what a backlog of any length takes of memory. */
@@ -23,6 +22,8 @@ export interface HeaderChainParts {
   readonly connection: Connection;
   readonly blocks: BlockReader;
   readonly hashes: HashRuns;
+  /** The chain's own way to hash a header. */
+  readonly hashOf: (header: Header) => Hex;
 }
 
 /** Consecutive blocks, the last of which is trusted, each the parent of the next by its hash. */
@@ -72,12 +73,14 @@ export class HeaderChain {
   readonly #connection: Connection;
   readonly #blocks: BlockReader;
   readonly #hashes: HashRuns;
+  readonly #hashOf: (header: Header) => Hex;
   #newest: { readonly first: BlockNumber; readonly last: Hex; readonly segment: Promise<HeaderSegment> } | undefined;
 
-  constructor({ connection, blocks, hashes }: HeaderChainParts) {
+  constructor({ connection, blocks, hashes, hashOf }: HeaderChainParts) {
     this.#connection = connection;
     this.#blocks = blocks;
     this.#hashes = hashes;
+    this.#hashOf = hashOf;
   }
 
   /**
@@ -113,15 +116,14 @@ export class HeaderChain {
   }
 
   async #read(first: BlockNumber, last: BlockId): Promise<HeaderSegment> {
-    const hash256 = await loadHash256();
     const entries = new Uint8Array((last.number - first + 1) * entryLength);
     let { number, hash } = last;
     // Each pass goes down as far as what the node says by number is true.
     while (number >= first) {
       const { hashes, url } = await this.#listed(first, number, hash);
-      const headers = await this.#headers(hashes, hash256);
+      const headers = await this.#headers(hashes);
       for (let i = headers.length - 1; i >= 0 && hashes[i] === hash; i--) {
-        const header = headers[i] ?? (await this.#header(hash, hash256));
+        const header = headers[i] ?? (await this.#header(hash));
         const at = (number - first) * entryLength;
         entries.set(fromHex(hash), at);
         entries.set(fromHex(header.stateRoot), at + hashLength);
@@ -141,11 +143,11 @@ export class HeaderChain {
   }
 
   /** Of blocks by hash; each hashes to that. undefined where the node has none, as for a block that was made up. */
-  async #headers(hashes: readonly Hex[], hash256: Hash256): Promise<(Header | undefined)[]> {
+  async #headers(hashes: readonly Hex[]): Promise<(Header | undefined)[]> {
     const headers: (Header | undefined)[] = [];
     const frames: (readonly Hex[])[] = [];
     for (let at = 0; at < hashes.length; at += headersAtOnce) frames.push(hashes.slice(at, at + headersAtOnce));
-    const read = (frame: readonly Hex[]): Promise<(Header | undefined)[]> => this.#frame(frame, hash256);
+    const read = (frame: readonly Hex[]): Promise<(Header | undefined)[]> => this.#frame(frame);
     for await (const frame of inWindow(frames, framesInFlight, read)) headers.push(...frame);
     return headers;
   }
@@ -155,28 +157,28 @@ export class HeaderChain {
     return { signal: this.#connection.stopped, patienceMs: Infinity };
   }
 
-  async #frame(hashes: readonly Hex[], hash256: Hash256): Promise<(Header | undefined)[]> {
+  async #frame(hashes: readonly Hex[]): Promise<(Header | undefined)[]> {
     const requests = hashes.map(headerOf);
     const answers = await this.#blocks.askAll(requests, this.#patient);
     return hashes.map((hash, i) => {
       const answer = answers[i];
-      return answer === undefined || answer instanceof RelayError ? undefined : this.#checked(hash, answer, hash256);
+      return answer === undefined || answer instanceof RelayError ? undefined : this.#checked(hash, answer);
     });
   }
 
   /** Alone, at whatever endpoint has it. Throws state-discarded where none has. */
-  async #header(hash: Hex, hash256: Hash256): Promise<Header> {
+  async #header(hash: Hex): Promise<Header> {
     for (;;) {
       const { value, url } = await this.#blocks.askAs(headerOf(hash), parseHeader, this.#patient);
-      const header = this.#held(value, hash, url, hash256);
+      const header = this.#held(value, hash, url);
       if (header !== undefined) return header;
     }
   }
 
-  #checked(hash: Hex, { result, url }: Answer, hash256: Hash256): Header | undefined {
+  #checked(hash: Hex, { result, url }: Answer): Header | undefined {
     if (result === null) return undefined;
     try {
-      return this.#held(parseHeader(result), hash, url, hash256);
+      return this.#held(parseHeader(result), hash, url);
     } catch (error) {
       if (!isRelayError(error, 'rpc-failed')) throw error;
       this.#connection.distrust(url, error.message);
@@ -185,8 +187,8 @@ export class HeaderChain {
   }
 
   /** undefined for a header that has another hash: who gave it is left. */
-  #held(header: Header, hash: Hex, url: string, hash256: Hash256): Header | undefined {
-    if (hashHeader(header, hash256) === hash) return header;
+  #held(header: Header, hash: Hex, url: string): Header | undefined {
+    if (this.#hashOf(header) === hash) return header;
     const details = { url, block: hash, reason: 'the header it gives for it does not have that hash' };
     this.#connection.leave(url, new RelayError('node-lies', { details }));
     return undefined;

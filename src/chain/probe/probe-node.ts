@@ -70,7 +70,9 @@ export async function probeNode(
     return hash !== undefined && typeof (await ask('state_getStorage', [presentKey, hash])) === 'string';
   };
   const hasBody = async (number: BlockNumber): Promise<boolean> => {
-    const block = await ask('chain_getBlock', [await hashAt(number)]);
+    const hash = await hashAt(number);
+    // Without a hash it would be the best block's.
+    const block = hash === undefined ? undefined : await ask('chain_getBlock', [hash]);
     return typeof block === 'object' && block !== null;
   };
 

@@ -81,7 +81,7 @@ export class Connection {
   private constructor(options: ConnectionOptions) {
     this.options = options;
     this.health = new EndpointHealth(options.endpoints, () => options.clock.now(), options.quorum);
-    this.#genesisHash = options.genesisHash;
+    this.#genesisHash = options.genesisHash?.toLowerCase() as Hex | undefined;
   }
 
   /** Throws chain-unreachable after `timeoutMs`, or wrong-chain. */
