@@ -60,7 +60,12 @@ export async function sealQueued(work: ChainWork, as: 'worker' | 'account', limi
 }
 
 /** The oldest that this account may send: those of another wait for it, and no other waits behind them. */
-async function ownOf(work: ChainWork, as: 'worker' | 'account', { id }: Account, limit: number): Promise<Stored[]> {
+export async function ownOf(
+  work: ChainWork,
+  as: 'worker' | 'account',
+  { id }: Account,
+  limit: number,
+): Promise<Stored[]> {
   const own: Stored[] = [];
   const others = new Set<Hex>();
   for (let from = 0n; own.length < limit;) {

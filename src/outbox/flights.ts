@@ -124,8 +124,10 @@ export class Flights {
 
   async #included(tracked: Tracked, inclusion: Inclusion | undefined): Promise<void> {
     const { flight } = tracked;
-    tracked.isInBlock = inclusion !== undefined;
-    if (inclusion !== undefined && mayComeAgain(flight, inclusion)) await this.#again(tracked);
+    // Nothing of a worker follows before it is known what becomes of this.
+    const isAgain = inclusion !== undefined && mayComeAgain(flight, inclusion);
+    tracked.isInBlock = inclusion !== undefined && !isAgain;
+    if (isAgain) await this.#again(tracked);
     else if (inclusion?.failure === undefined) await this.#log.included(flight, inclusion);
     this.#work.wake();
   }

@@ -1,7 +1,7 @@
 import type { Call, Head } from '../chain/index.ts';
 import type { Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
-import { sealQueued, type Batch, type BatchItem, type BatchLimit } from './batch.ts';
+import { ownOf, sealQueued, type Batch, type BatchItem, type BatchLimit } from './batch.ts';
 import type { SignedMessage } from './flight.ts';
 import { topicOfMessage } from './message-record.ts';
 import { Change, type Stored } from './outbox-store.ts';
@@ -90,6 +90,7 @@ export class WorkerLane {
     const ready = [...this.#pending]
       .filter(([id, { sequence }]) => !flying.has(id) && !this.#failed.has(id) && sequence >= next)
       .sort(bySequence);
+    if (await this.#isOvertaking(ready)) return this.#signAnew(ready);
     if (ready.length > 0) return this.#again(ready, next, settled, limit);
     return this.#fresh({ finalized, best, next, settled }, limit);
   }
@@ -189,9 +190,7 @@ export class WorkerLane {
     if (ready[0]?.[1].sequence !== next) {
       if (settled !== next) throw this.#unsettled(next, settled);
       // What came before is gone for good, as where it failed: those behind can not come in as they are.
-      for (const [id] of ready) await this.#requeue(id);
-      this.#work.wake();
-      return undefined;
+      return this.#signAnew(ready);
     }
     if (account === undefined) return undefined;
     const room = await chain.batchRoom('sync-offchain-message', account);
@@ -206,10 +205,30 @@ export class WorkerLane {
     return items.length === 0 ? undefined : { as: 'worker', items };
   }
 
-  async #requeue(id: SendId): Promise<void> {
-    const stored = await this.#work.store.get(id);
-    if (stored !== undefined) await this.#lost(stored);
-    else this.forget(id);
+  /**
+   * Whether one that waits was sent before these, as where something else had its sequence: they go behind it. What was
+   * signed may be posted by whoever has seen it, and a command has no nonce: with one of them all go as they are signed.
+   */
+  async #isOvertaking(ready: readonly (readonly [SendId, SignedFacts])[]): Promise<boolean> {
+    const { account, store } = this.#work;
+    if (ready.length === 0 || account === undefined) return false;
+    // One that is retried by hand waits, and is signed.
+    const waiting = await ownOf(this.#work, 'worker', account, this.#pending.size + 1);
+    const oldest = waiting.find(({ id }) => !this.#pending.has(id));
+    if (oldest === undefined || ready.every(([id]) => id < oldest.id)) return false;
+    for (const [id] of ready) if ((await store.get(id))?.record.suite === 'phala') return false;
+    return true;
+  }
+
+  /** From the next sequence on, in the order in which they were sent. */
+  async #signAnew(ready: readonly (readonly [SendId, SignedFacts])[]): Promise<undefined> {
+    for (const [id] of ready) {
+      const stored = await this.#work.store.get(id);
+      if (stored !== undefined) await this.#lost(stored);
+      else this.forget(id);
+    }
+    this.#work.wake();
+    return undefined;
   }
 
   async #fresh({ finalized, next, settled }: Present, limit: BatchLimit): Promise<Batch | undefined> {

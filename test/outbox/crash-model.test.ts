@@ -33,6 +33,7 @@ const commands = fc.commands<Model, OutboxWorld, false>(
       .map((denials) => command(`take, and say ${denials.join(', ')}`, (world) => world.denyNext(denials))),
     fc.constant(command('steal a signed message', (world) => world.steal(), { needs: { messages: 1 } })),
     fc.constant(command('another user of the account', (world) => world.compete())),
+    fc.constant(command('another user of the worker', (world) => world.shareWorker())),
     fc.constant(command('kill', (world) => world.kill())),
   ],
   { size: 'max', maxCommands: 10 },
@@ -67,6 +68,15 @@ describe('outbox: the model, with a crash at every commit', () => {
     );
     assert.ok(plays > 0, 'it died somewhere');
   }).timeout(300_000);
+
+  it('keeps the order where other software of the worker uses the sequence of the first', async () => {
+    const world = new OutboxWorld();
+    await world.start();
+    await world.send('worker');
+    await world.send('worker');
+    await world.shareWorker();
+    assert.deepEqual((await world.end()).broken, []);
+  });
 
   it('finds what someone else posted on a branch that parts below the block at which it was signed', async () => {
     const world = new OutboxWorld();

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { connectChain, type Chain } from '../../src/chain/index.ts';
-import { equalBytes, topicOf } from '../../src/codec/index.ts';
+import { connectChain, signedMessagesIn, type Chain } from '../../src/chain/index.ts';
+import { equalBytes, topicOf, type Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { createOutbox, type Outbox, type Receipt } from '../../src/outbox/index.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
 import type { Vault } from '../../src/vault/index.ts';
-import { alice, directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
+import { alice, bob, directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
 import { startRpcProxy, type RpcProxy } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
 
@@ -45,11 +45,16 @@ describe('outbox: a nonce or a sequence whose turn has not come', () => {
   });
 
   async function started(): Promise<Outbox> {
+    const box = await outbox();
+    await box.start();
+    return box;
+  }
+
+  async function outbox(): Promise<Outbox> {
     const chain = await connectChain({ endpoints: [proxy.ws], backoff: { minMs: 5, maxMs: 50 } });
     const directory = await directoryOf(recipient);
     const box = createOutbox({ chain, vault: sender, store: openMemoryStore(), directory, account: alice });
     open.push(chain, box);
-    await box.start();
     return box;
   }
 
@@ -118,6 +123,33 @@ describe('outbox: a nonce or a sequence whose turn has not come', () => {
       assert.deepEqual(await posted(), [receipt.nonce]);
     });
   }
+
+  it("of a worker's sequence: where other software of the worker uses the first, all come in, in order", async () => {
+    const held: Hex[] = [];
+    proxy.hold = (method, [extrinsic]) => {
+      if (!method.startsWith('author_submit')) return undefined;
+      held.push(extrinsic as Hex);
+      return new Promise(() => undefined);
+    };
+    const box = await outbox();
+    const receipts: Receipt[] = [];
+    for (const text of ['first', 'second', 'third']) receipts.push(await send(box, text, 'worker'));
+    await box.start();
+    const [extrinsic] = await until(() => (held.length > 0 ? held : undefined));
+    const signed = signedMessagesIn(extrinsic!, sender.identity);
+    assert.equal(signed.length, 3, 'in one extrinsic');
+    const message = { destination: utf8('elsewhere'), payload: utf8('x'), sequence: signed[0]!.sequence };
+    const signature = await sender.sign({ type: 'worker-message', ...message });
+    const { identity: worker } = sender;
+    await direct.submit([{ kind: 'sync-offchain-message', worker, ...message, signature }], bob);
+    proxy.hold = () => undefined;
+    proxy.cut();
+    await finalized(...receipts);
+    assert.deepEqual(
+      await posted(),
+      receipts.map(({ nonce }) => nonce),
+    );
+  });
 
   it("of a worker's sequence: where a reorg loses the message before, both come in, in order", async () => {
     const box = await started();

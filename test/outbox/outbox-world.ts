@@ -1,6 +1,6 @@
 import type { Account } from '../../src/chain/index.ts';
 import type { KeyDirectory } from '../../src/channel/index.ts';
-import { decodeEnvelope, topicOf, type Hex } from '../../src/codec/index.ts';
+import { decodeEnvelope, equalBytes, topicOf, type Hex } from '../../src/codec/index.ts';
 import type { ErrorCode } from '../../src/errors/index.ts';
 import { createOutbox, type Outbox } from '../../src/outbox/index.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
@@ -140,6 +140,16 @@ export class OutboxWorld {
     await this.settle();
   }
 
+  /** Other software of the worker uses its next sequence, for something else. */
+  async shareWorker(): Promise<void> {
+    const { identity: worker } = this.#vault;
+    const message = { destination: new Uint8Array([1]), payload: new Uint8Array([1]) };
+    const sequence = this.#chain.best.sequences.get(worker) ?? 0n;
+    const signature = new Uint8Array(64); // nobody looks at it here
+    this.#chain.submitFirst([{ kind: 'sync-offchain-message', worker, ...message, sequence, signature }], bob.id);
+    await this.settle();
+  }
+
   /** Lets all come in and judges. */
   async end(): Promise<Verdict> {
     let verdict = await this.#judge();
@@ -165,8 +175,9 @@ export class OutboxWorld {
     const seen = new Set<string>();
     for (let number = 1; number <= this.#chain.finalized.head.number; number++)
       for (const { sender, destination, payload } of this.#chain.at(number)?.messages ?? []) {
+        if (sender.kind === 'other' || !equalBytes(destination, topicOf(to))) continue;
         const envelope = decodeEnvelope(payload);
-        if (sender.kind === 'other' || envelope.suite !== 'v1' || destination.length !== topicOf(to).length) continue;
+        if (envelope.suite !== 'v1') continue;
         const { nonce } = envelope.header;
         const message = { block: number, sender: `${sender.kind} ${sender.id}`, to, payload, nonce };
         posted.push(message);
