@@ -3,6 +3,8 @@ import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { open } from 'lmdb';
+import type * as OutboundValue from '../../src/chain/messages/outbound-value.ts';
+import type * as Posted from '../../src/chain/messages/posted-messages.ts';
 import type * as OutboundMessages from '../../src/chain/storage/outbound-messages.ts';
 import type { BlockId, Head, MessageSpan, MessagesOptions, PostedMessage } from '../../src/chain/index.ts';
 import type { InboxChain } from '../../src/inbox/index.ts';
@@ -20,6 +22,8 @@ const { createInbox, openLmdbStore, openVault } = (await import(`${packed}index.
 const { decodeOutboundMessages } = (await import(
   `${packed}chain/storage/outbound-messages.js`
 )) as typeof OutboundMessages;
+const { messagesTo } = (await import(`${packed}chain/messages/outbound-value.js`)) as typeof OutboundValue;
+const { PostedMessages } = (await import(`${packed}chain/messages/posted-messages.js`)) as typeof Posted;
 
 const genesisHash: Hex = `0x${'11'.repeat(32)}`;
 /** As many messages as the inbox takes into one transaction, and blocks that it reads at once. */
@@ -151,10 +155,15 @@ function chainOf({ values, blocks }: Raw): InboxChain {
     return { number: 0, hash: genesisHash, parentHash: genesisHash, stateRoot: genesisHash };
   };
   const head = async (): Promise<Head> => headOf(blocks.length);
-  const inBlock = (number: number, topics: readonly Uint8Array[]): PostedMessage[] => {
-    const { hash } = headOf(number);
-    const messages = decodeOutboundMessages(values[number - 1] ?? Uint8Array.of(0), topics);
-    return messages.map((message) => ({ ...message, block: { number, hash }, proven: true }));
+  /** As the reader of messages does it with what a node gave. */
+  const inBlocks = (first: number, last: number, topics: readonly Uint8Array[]): PostedMessage[] => {
+    const found = new PostedMessages();
+    for (let number = first; number <= last; number++) {
+      const value = values[number - 1];
+      const { hash } = headOf(number);
+      if (value !== undefined) found.add({ number, hash }, true, messagesTo(topics, value) ?? []);
+    }
+    return found.take();
   };
   async function* follow(
     after: BlockId,
@@ -163,9 +172,7 @@ function chainOf({ values, blocks }: Raw): InboxChain {
   ): AsyncGenerator<MessageSpan, never> {
     for (let first = after.number + 1; first <= blocks.length; first += blocksAtOnce) {
       const last = Math.min(blocks.length, first + blocksAtOnce - 1);
-      const messages: PostedMessage[] = [];
-      for (let number = first; number <= last; number++) messages.push(...inBlock(number, topics));
-      yield { type: 'blocks', through: headOf(last), messages };
+      yield { type: 'blocks', through: headOf(last), messages: inBlocks(first, last, topics) };
     }
     return new Promise<never>((_, reject) => {
       signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
@@ -181,6 +188,6 @@ function chainOf({ values, blocks }: Raw): InboxChain {
     headEvents: () => {
       throw new Error('an inbox that follows finalized blocks asks for no heads');
     },
-    messages: { follow, at: async ({ number }, { topics }) => inBlock(number, topics) },
+    messages: { follow, at: async ({ number }, { topics }) => inBlocks(number, number, topics) },
   };
 }

@@ -119,29 +119,28 @@ function v1Of(envelope: Envelope): EnvelopeV1 {
   return envelope;
 }
 
-// One for all: ciphers read it before they return.
+// One for all: ciphers read it before they return. The bytes of a message are copied one by one: a view of them takes longer.
 const aad = new Uint8Array(1 + 32 + headerLength);
-
-function additionalDataOf({ genesisHash, envelope }: Omit<OpenInput, 'commKey'>): Uint8Array {
-  return additionalData(genesisHash, new Uint8Array(envelope.buffer, envelope.byteOffset + 1, headerLength));
-}
-
+aad[0] = version;
 // Messages of one chain follow one another.
-let lastGenesis: { readonly text: Hex | undefined; readonly bytes: Uint8Array } = {
-  text: undefined,
-  bytes: new Uint8Array(),
-};
+let genesisInAad: Hex | undefined;
 
-function genesisBytes(genesisHash: BytesLike): Uint8Array {
-  const bytes = toBytes(genesisHash, 'genesisHash', 32);
-  if (typeof genesisHash === 'string') lastGenesis = { text: genesisHash, bytes };
-  return bytes;
+/** Of an envelope that was decoded. The result is valid until the next call. */
+function additionalDataOf({ genesisHash, envelope }: Omit<OpenInput, 'commKey'>): Uint8Array {
+  putGenesis(genesisHash);
+  for (let i = 0; i < headerLength; i++) aad[33 + i] = envelope[1 + i] ?? 0;
+  return aad;
 }
 
 /** `header` encoded. The result is valid until the next call. */
 function additionalData(genesisHash: BytesLike, header: Uint8Array): Uint8Array {
-  aad[0] = version;
-  aad.set(genesisHash === lastGenesis.text ? lastGenesis.bytes : genesisBytes(genesisHash), 1);
+  putGenesis(genesisHash);
   aad.set(header, 33);
   return aad;
+}
+
+function putGenesis(genesisHash: BytesLike): void {
+  if (genesisHash === genesisInAad) return;
+  aad.set(toBytes(genesisHash, 'genesisHash', 32), 1);
+  genesisInAad = typeof genesisHash === 'string' ? genesisHash : undefined;
 }

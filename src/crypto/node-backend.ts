@@ -50,13 +50,14 @@ function sealAes256Gcm(key: Uint8Array, iv: Uint8Array, aad: Uint8Array, plainte
   return new Uint8Array(sealed.buffer, sealed.byteOffset, sealed.length);
 }
 
+const options = { authTagLength: tagLength } as const;
 // The cipher reads it before it returns.
 const tag = new Uint8Array(tagLength);
 
 function openAes256Gcm(key: Uint8Array, iv: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array | undefined {
   const length = sealed.length - tagLength;
   for (let i = 0; i < tagLength; i++) tag[i] = sealed[length + i] ?? 0;
-  const decipher = createDecipheriv(algorithm, key, iv, { authTagLength: tagLength });
+  const decipher = createDecipheriv(algorithm, key, iv, options);
   decipher.setAAD(aad);
   decipher.setAuthTag(tag);
   const opened = decipher.update(new Uint8Array(sealed.buffer, sealed.byteOffset, length));

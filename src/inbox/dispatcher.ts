@@ -30,8 +30,8 @@ export interface DispatcherParts {
 export class Dispatcher {
   readonly events$: Observable<InboxEvent>;
   readonly #parts: DispatcherParts;
-  /** Deliveries that wait for their acknowledgement, with their bytes. */
-  readonly #inFlight = new Map<Sequence, number>();
+  /** Bytes of the deliveries that wait for their acknowledgement, by the sequence as a number: a bigint takes longer to find. */
+  readonly #inFlight = new Map<number, number>();
   #bytesInFlight = 0;
   /** Messages that were retracted when it was their turn. */
   readonly #passedOver = new Set<Sequence>();
@@ -95,9 +95,10 @@ export class Dispatcher {
   /** What was handed out is done with: there is room for more, which the next offer uses. */
   acknowledged(sequences: readonly Sequence[]): void {
     for (const sequence of sequences) {
-      const bytes = this.#inFlight.get(sequence);
+      const key = Number(sequence);
+      const bytes = this.#inFlight.get(key);
       if (bytes === undefined) continue;
-      this.#inFlight.delete(sequence);
+      this.#inFlight.delete(key);
       this.#bytesInFlight -= bytes;
     }
   }
@@ -168,7 +169,7 @@ export class Dispatcher {
   }
 
   async #consider(to: Subscriber<InboxEvent>, sequence: Sequence, record: MessageRecord): Promise<void> {
-    if (record.isAcknowledged || this.#inFlight.has(sequence)) return;
+    if (record.isAcknowledged || this.#inFlight.has(Number(sequence))) return;
     if (record.isRetracted) {
       this.#passedOver.add(sequence);
       return;
@@ -193,7 +194,7 @@ export class Dispatcher {
   #deliver(to: Subscriber<InboxEvent>, sequence: Sequence, record: MessageRecord, opened: OpenedMessage): void {
     if (this.#subscriber !== to) return;
     const { length } = record.envelope;
-    this.#inFlight.set(sequence, length);
+    this.#inFlight.set(Number(sequence), length);
     this.#bytesInFlight += length;
     to.next({ type: 'message', delivery: this.#parts.deliveryOf(sequence, record, opened) });
   }

@@ -108,24 +108,28 @@ class Gathered {
   }
 
   /** What is gathered goes into a transaction that is not waited for; the one before it is. */
-  async takeWhileReading(): Promise<void> {
+  takeWhileReading(): Promise<void> {
+    return this.#take(true);
+  }
+
+  async take(): Promise<void> {
+    await this.#take(false);
+    await this.#taking;
+  }
+
+  settled(): Promise<unknown> {
+    return this.#taking.catch(() => undefined);
+  }
+
+  async #take(moreFollow: boolean): Promise<void> {
     const before = this.#taking;
     if (this.#through.number === this.#taken) return before;
     const messages = this.#messages;
     this.#messages = [];
     this.#bytes = 0;
     this.#taken = this.#through.number;
-    this.#taking = this.#ledger.takeFinal(messages, this.#through, before);
+    this.#taking = this.#ledger.takeFinal(messages, this.#through, { before, moreFollow });
     this.#taking.catch(() => undefined); // told by who waits for it
     await before;
-  }
-
-  async take(): Promise<void> {
-    await this.takeWhileReading();
-    await this.#taking;
-  }
-
-  settled(): Promise<unknown> {
-    return this.#taking.catch(() => undefined);
   }
 }

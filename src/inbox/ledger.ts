@@ -16,6 +16,10 @@ import type { MessageRecord, Sequence, StreamItem } from './stream-item.ts';
 const maxBlockNumber = 2 ** 32 - 1;
 /** Relayed messages that share a transaction, at most. */
 const relayedAtOnce = 256;
+/** So many acknowledgements go with the next messages where those are being read: a transaction takes as long for either … */
+const manyAcknowledged = 64;
+/** … and wait for them so long at most, ms. Of fewer somebody may wait for each. */
+const companyMs = 20;
 
 export interface LedgerParts {
   readonly store: InboxStore;
@@ -44,6 +48,8 @@ class Acknowledgements {
   readonly final: Sequence[] = [];
   readonly early: Sequence[] = [];
   readonly durable: Promise<void>;
+  /** Whether they wait for company. */
+  isWaiting = false;
   resolve: () => void = () => undefined;
   reject: (error: unknown) => void = () => undefined;
 
@@ -76,6 +82,8 @@ export class Ledger {
   #hasEarly: boolean | undefined;
   #relayed: Waiting[] = [];
   #acknowledged: Acknowledgements | undefined;
+  /** Whether messages of finalized blocks are to be taken, or being read that are next. */
+  #moreFollow = false;
 
   constructor(parts: LedgerParts) {
     this.#parts = parts;
@@ -83,7 +91,7 @@ export class Ledger {
 
   /** Resolves when what was asked for before is done. */
   settled(): Promise<void> {
-    return this.#inTurn(async () => undefined);
+    return this.#inTurn(() => this.#acknowledgeAll());
   }
 
   /** Whether another process accepted something. */
@@ -100,19 +108,28 @@ export class Ledger {
 
   /**
    * Takes the messages of finalized blocks, and moves the cursor behind them; not where `before`, the taking of the blocks
-   * before them, has failed.
+   * before them, has failed. `moreFollow`: those of the next blocks are being read.
    */
-  takeFinal(messages: readonly PostedMessage[], through: BlockId, before: Promise<void>): Promise<void> {
+  takeFinal(
+    messages: readonly PostedMessage[],
+    through: BlockId,
+    { before, moreFollow }: { readonly before: Promise<void>; readonly moreFollow: boolean },
+  ): Promise<void> {
     const { store } = this.#parts;
+    this.#moreFollow = true;
     const arrivals = messages.map((message) => arrivalOf(message, true));
     // At once, while the transaction before is on its way to the disk.
     const opening = openAll(this.#parts, arrivals);
     opening.catch(() => undefined); // told when it is its turn
     return this.#inTurn(async () => {
-      await before;
-      const opened = await opening;
-      if (await this.#mayHaveEarly()) await this.#takeAfterEarly(messages, opened, through);
-      else await this.#admit(arrivals, opened, async () => [store.cursorWrite(through)]);
+      try {
+        await before;
+        const opened = await opening;
+        if (await this.#mayHaveEarly()) await this.#takeAfterEarly(messages, opened, through);
+        else await this.#admit(arrivals, opened, async () => [store.cursorWrite(through)]);
+      } finally {
+        this.#moreFollow = moreFollow;
+      }
     });
   }
 
@@ -177,7 +194,7 @@ export class Ledger {
     let waiting = this.#acknowledged;
     if (waiting === undefined) {
       this.#acknowledged = waiting = new Acknowledgements();
-      void this.#inTurn(() => this.#acknowledgeAll());
+      void this.#inTurn(() => this.#acknowledgeSoon());
     }
     (isFinal ? waiting.final : waiting.early).push(sequence);
     return waiting.durable;
@@ -352,6 +369,16 @@ export class Ledger {
       acknowledged?.reject(error);
       throw error;
     }
+  }
+
+  async #acknowledgeSoon(): Promise<void> {
+    const waiting = this.#acknowledged;
+    if (waiting === undefined || waiting.isWaiting) return;
+    if (!this.#moreFollow || waiting.final.length < manyAcknowledged) return this.#acknowledgeAll();
+    waiting.isWaiting = true;
+    setTimeout(() => {
+      if (this.#acknowledged === waiting) void this.#inTurn(() => this.#acknowledgeAll());
+    }, companyMs);
   }
 
   async #acknowledgeAll(): Promise<void> {

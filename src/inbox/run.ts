@@ -43,12 +43,15 @@ export function encodeRun(items: readonly StreamItem[]): Uint8Array {
 export class RunMarks {
   readonly first: Sequence;
   readonly count: number;
+  /** The sequence after its last item. */
+  readonly end: Sequence;
   readonly #bits: Uint8Array;
   #left: number;
 
   private constructor(first: Sequence, count: number, bits: Uint8Array) {
     this.first = first;
     this.count = count;
+    this.end = first + BigInt(count);
     this.#bits = bits;
     this.#left = 0;
     for (let i = 0; i < count; i++) if (!this.isDone(i)) this.#left += 1;
@@ -66,11 +69,6 @@ export class RunMarks {
 
   encode(): Uint8Array {
     return new Writer(4 + this.#bits.length).u32(this.count).raw(this.#bits).finish();
-  }
-
-  /** The sequence after its last item. */
-  get end(): Sequence {
-    return this.first + BigInt(this.count);
   }
 
   get isAllDone(): boolean {
