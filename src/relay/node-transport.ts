@@ -3,7 +3,8 @@ import { WebSocket, type RawData } from 'ws';
 import { asRelayError, isRelayError, type RelayError } from '../errors/index.ts';
 import { readBounded } from './bounded-answer.ts';
 import { checkEndpoint, type EndpointPolicy } from './endpoint-policy.ts';
-import { pinnedLookup, type ResolveAll } from './pinned-lookup.ts';
+import { pinnedLookup } from './pinned-lookup.ts';
+import { createNameResolver, type ResolveAll } from './resolve-name.ts';
 import {
   defaultMaxAnswerBytes,
   type HttpAnswer,
@@ -17,7 +18,7 @@ export interface NodeTransportOptions extends EndpointPolicy {
   readonly timeoutMs?: number;
   /** Of an HTTP answer or a WebSocket message. Default 1 MiB. */
   readonly maxAnswerBytes?: number;
-  /** Resolves names. Default the system's resolver. */
+  /** Resolves names. Default by the hosts file and DNS, and where private addresses are allowed by the system too. */
   readonly resolve?: ResolveAll;
 }
 
@@ -26,7 +27,8 @@ const defaults = { timeoutMs: 10_000, maxAnswerBytes: defaultMaxAnswerBytes };
 /** HTTP by undici and WebSocket by ws, both through one endpoint policy. */
 export function createNodeTransport(options: NodeTransportOptions = {}): Transport {
   const { timeoutMs, maxAnswerBytes } = { ...defaults, ...options };
-  const lookup = pinnedLookup(options, options.resolve);
+  const { resolve = createNameResolver({ askSystem: options.allowPrivate === true }) } = options;
+  const lookup = pinnedLookup(options, resolve);
   const agent = new Agent({
     connect: { lookup, timeout: timeoutMs },
     headersTimeout: timeoutMs,

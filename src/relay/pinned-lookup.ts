@@ -1,23 +1,14 @@
-import { lookup as systemLookup, type LookupAddress } from 'node:dns';
+import type { LookupAddress } from 'node:dns';
 import type { LookupFunction } from 'node:net';
 import { asRelayError } from '../errors/index.ts';
 import { checkAddress, type EndpointPolicy } from './endpoint-policy.ts';
-
-export type ResolveAll = (
-  hostname: string,
-  /** Addresses come without an error alone. */
-  callback: (error: Error | null, addresses?: readonly LookupAddress[]) => void,
-) => void;
-
-const resolveAll: ResolveAll = (hostname, callback) => {
-  systemLookup(hostname, { all: true, verbatim: true }, callback);
-};
+import type { ResolveAll } from './resolve-name.ts';
 
 /**
  * For net.connect: resolves a name once for the connection and gives only addresses that the policy lets through, so a
  * name can't point elsewhere between the check and the dial. One refused address refuses the name.
  */
-export function pinnedLookup(policy: EndpointPolicy, resolve: ResolveAll = resolveAll): LookupFunction {
+export function pinnedLookup(policy: EndpointPolicy, resolve: ResolveAll): LookupFunction {
   return (hostname, options, callback) => {
     resolve(hostname, (error, addresses = []) => {
       const failed = error ?? refusal(addresses, hostname, policy);

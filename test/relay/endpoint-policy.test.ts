@@ -7,7 +7,7 @@ import { isRelayError } from '../../src/errors/index.ts';
 import { checkAddress, checkEndpoint } from '../../src/relay/endpoint-policy.ts';
 import { ipClass } from '../../src/relay/ip-class.ts';
 import { createNodeTransport } from '../../src/relay/node-transport.ts';
-import type { ResolveAll } from '../../src/relay/pinned-lookup.ts';
+import type { ResolveAll } from '../../src/relay/resolve-name.ts';
 import { Cleanup } from './support.ts';
 
 const isRefusal = (error: unknown): boolean => isRelayError(error, 'endpoint-refused');
