@@ -5,6 +5,7 @@ import { writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { afterEach, describe, it } from 'mocha';
+import { proxies as programs, unpackedFolder } from '../../scripts/lib/proxies.mjs';
 import { createRelayClient } from '../../src/relay/index.ts';
 import { freePort } from '../support/free-port.ts';
 import { until } from '../support/until.ts';
@@ -13,7 +14,6 @@ import { alice, bob, Cleanup, genesisHash, message, signer } from './support.ts'
 
 interface Proxy {
   readonly name: 'nginx' | 'caddy';
-  readonly program: string;
   /** Files and arguments that run a snippet of docs/relay.md on a port. */
   readonly configure: (snippet: string, port: number) => { readonly file: string; readonly text: string };
   readonly args: (folder: string) => readonly string[];
@@ -22,7 +22,6 @@ interface Proxy {
 const proxies: readonly Proxy[] = [
   {
     name: 'nginx',
-    program: process.env['KHALA_RELAY_NGINX'] ?? 'nginx',
     configure: (snippet, port) => ({
       file: 'nginx.conf',
       text: [
@@ -39,7 +38,6 @@ const proxies: readonly Proxy[] = [
   },
   {
     name: 'caddy',
-    program: process.env['KHALA_RELAY_CADDY'] ?? 'caddy',
     configure: (snippet, port) => ({
       file: 'Caddyfile',
       // Without the certificate that it would ask for.
@@ -59,15 +57,27 @@ function snippetOf(name: string): string {
 
 for (const proxy of proxies) {
   const title = `relay behind ${proxy.name}, as docs/relay.md says`;
-  const { error } = spawnSync(proxy.program, [proxy.name === 'nginx' ? '-v' : 'version'], { stdio: 'ignore' });
-  if (error === undefined) describe(title, () => behind(proxy));
+  const program = programOf(proxy.name);
+  if (program !== undefined) describe(title, () => behind(proxy, program));
   else {
-    process.stderr.write(`SKIPPED: ${title}: ${error.message} (Debian: apt-get install ${proxy.name})\n`);
-    describe.skip(title, () => behind(proxy));
+    process.stderr.write(
+      `SKIPPED: ${title}: there is no ${proxy.name} (npm run proxies; Debian: apt-get install ${proxy.name})\n`,
+    );
+    describe.skip(title, () => behind(proxy, proxy.name));
   }
 }
 
-function behind({ name, program, configure, args }: Proxy): void {
+/** Named by the environment, on the PATH, or unpacked by `npm run proxies`. undefined: there is none that runs. */
+function programOf(name: string): string | undefined {
+  const known = programs.find((program) => program.name === name);
+  assert.ok(known !== undefined);
+  const { setting, path, version } = known;
+  const named = process.env[setting];
+  const places = [...(named === undefined ? [] : [named]), name, join(unpackedFolder(name), path)];
+  return places.find((place) => spawnSync(place, [version], { stdio: 'ignore' }).status === 0);
+}
+
+function behind({ name, configure, args }: Proxy, program: string): void {
   const cleanup = new Cleanup();
   afterEach(() => cleanup.run());
 
