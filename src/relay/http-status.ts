@@ -28,6 +28,7 @@ const statusByCode: Readonly<Record<string, number>> = {
   'verifier-closed': 503,
   'relay-stopping': 503,
   'mailbox-full': 507,
+  'reply-boxes-full': 507,
   'too-many-hops': 508,
   'forward-loop': 508,
 };

@@ -42,6 +42,7 @@ export const limitsSchema = Type.Object({
   window: count(256, 'Unanswered requests of one WebSocket'),
   maxCredit: count(1024, 'Deliveries that one recipient may ask for ahead'),
   maxAwaitedReplies: count(1024, 'Reply boxes that one WebSocket may wait at'),
+  maxReplyBoxes: count(10_000, 'Reply boxes that may hold answers of one worker at a time'),
   maxBufferedBytes: bytes(mebibyte, 'What waits for one WebSocket to read it'),
   slowReaderMs: ms(minute / 2, 'How long a WebSocket may stay above that'),
   pingIntervalMs: ms(minute / 2, 'Time between pings; a WebSocket that is silent from one to the next is cut'),

@@ -16,6 +16,7 @@ const gauges = {
   logged_in: 'Recipients that read their mailbox',
   in_flight: 'Messages between arrival and answer',
   mailboxes: 'Mailboxes',
+  reply_boxes: 'Reply boxes, counted for each worker with answers there',
   mailbox_messages: 'Messages that are kept',
   mailbox_bytes: 'Bytes of the messages that are kept',
   worker_state_age_seconds: 'Time since WorkerState was last seen',

@@ -279,6 +279,7 @@ class FastifyRelay implements Relay {
       logged_in: () => this.#running?.sessions.readers ?? 0,
       in_flight: () => this.#running?.pipeline.inFlight.count ?? 0,
       mailboxes: async () => (await mailStore.totals()).recipients,
+      reply_boxes: async () => (await mailStore.totals()).replyBoxes,
       mailbox_messages: async () => (await mailStore.totals()).count,
       mailbox_bytes: async () => (await mailStore.totals()).bytes,
       worker_state_age_seconds: () => (workerState?.ageMs?.() ?? 0) / 1_000,

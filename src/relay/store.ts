@@ -1,12 +1,14 @@
 import type { Hex } from '../codec/index.ts';
 import type { MailStore } from '../store/mail-store.ts';
 import type { Ingested } from './ingest.ts';
+import type { RelayLimits } from './limits.ts';
 import { replyBox } from './reply-box.ts';
 
 export interface StoreOptions {
   readonly mailStore: Pick<MailStore, 'append'>;
   /** Whether room in mailboxes is kept for a sender. */
   readonly isKnown: (sender: Hex) => boolean;
+  readonly limits: Pick<RelayLimits, 'maxReplyBoxes'>;
 }
 
 /**
@@ -16,11 +18,11 @@ export interface StoreOptions {
 export interface Store {
   /** Into the mailbox of who it is for. */
   keep(message: Ingested): Promise<'stored' | 'duplicate'>;
-  /** Into the reply box of the key that it is sealed to (docs/relay.md). */
+  /** Into the reply box of the key that it is sealed to (docs/relay.md). Throws reply-boxes-full, too. */
   keepReply(message: Ingested): Promise<'stored' | 'duplicate'>;
 }
 
-export function createStore({ mailStore, isKnown }: StoreOptions): Store {
+export function createStore({ mailStore, isKnown, limits }: StoreOptions): Store {
   return {
     async keep({ header: { from, to }, messageId, bytes }) {
       const { duplicate } = await mailStore.append(to, messageId, bytes, { sender: from, isKnown: isKnown(from) });
@@ -28,7 +30,7 @@ export function createStore({ mailStore, isKnown }: StoreOptions): Store {
     },
     async keepReply({ header: { from, to, recipientKey }, messageId, bytes }) {
       // Only who has mail here leaves a reply here: no stranger, but one of many.
-      const origin = { sender: from, isKnown: true };
+      const origin = { sender: from, isKnown: true, maxBoxes: limits.maxReplyBoxes };
       const { duplicate } = await mailStore.append(replyBox(to, recipientKey), messageId, bytes, origin);
       return duplicate ? 'duplicate' : 'stored';
     },

@@ -4,12 +4,13 @@ import type { Fill } from './mail-quota.ts';
 /*
  * Layout of the environment, all integers big-endian so that keys sort as numbers:
  *   mail   recipient(32) ‖ cursor(u64)     → storedAt(u64) ‖ messageId(32) ‖ sender(32), 0: not counted ‖ bytes
- *   boxes  recipient(32)                   → last(u64) ‖ acknowledged(u64) ‖ count(u64) ‖ bytes(u64), while there is mail
+ *   boxes  recipient(32)                   → last(u64) ‖ acknowledged(u64) ‖ count(u64) ‖ bytes(u64) ‖ 1(u8) of a reply box, while there is mail
+ *   openers sender(32)                     → reply boxes that hold mail of it (u64), while there are any
  *   shares recipient(32) ‖ sender(32)      → count(u64) ‖ bytes(u64), while there is mail
  *   ids    messageId(32)                   → cursor(u64)
  *   byAge  storedAt(u64) ‖ messageId(32)   → that id and those of the same transaction, 32 bytes each
  *   meta   "generation"                    → 16 bytes
- *          "totals"                        → count(u64) ‖ bytes(u64) ‖ boxes(u64) ‖ floor(u64)
+ *          "totals"                        → count(u64) ‖ bytes(u64) ‖ boxes(u64) ‖ floor(u64) ‖ replyBoxes(u64)
  *          "layout" | "trial"              → version(u8) | what was last written to see whether it can be
  */
 
@@ -20,11 +21,15 @@ export const layoutVersion = 3;
 export interface Box extends Fill {
   last: bigint;
   acknowledged: bigint;
+  /** Of its senders it is counted in how many such mailboxes they have mail. */
+  isReplyBox: boolean;
 }
 
 export interface Totals extends Fill {
   /** Mailboxes that are not empty. */
   boxes: number;
+  /** Reply boxes, counted for each sender that has mail there. */
+  replyBoxes: number;
   /** The last cursor of any mailbox that was forgotten when it was empty: where a new one begins. */
   floor: bigint;
 }
@@ -78,8 +83,11 @@ export function mailSender(value: Buffer): Buffer {
   return value.subarray(40, mailOverhead);
 }
 
-export function encodeBox({ last, acknowledged, count, bytes }: Box): Buffer {
-  const value = Buffer.allocUnsafe(32);
+const boxLength = 32;
+
+export function encodeBox({ last, acknowledged, count, bytes, isReplyBox }: Box): Buffer {
+  const value = Buffer.allocUnsafe(isReplyBox ? boxLength + 1 : boxLength);
+  if (isReplyBox) value[boxLength] = 1;
   value.writeBigUInt64BE(last);
   value.writeBigUInt64BE(acknowledged, 8);
   value.writeBigUInt64BE(BigInt(count), 16);
@@ -93,12 +101,13 @@ export function decodeBox(value: Buffer): Box {
     acknowledged: value.readBigUInt64BE(8),
     count: Number(value.readBigUInt64BE(16)),
     bytes: Number(value.readBigUInt64BE(24)),
+    isReplyBox: value.length > boxLength,
   };
 }
 
 /** One that is empty. */
 export function newBox({ floor }: Totals): Box {
-  return { last: floor, acknowledged: floor, count: 0, bytes: 0 };
+  return { last: floor, acknowledged: floor, count: 0, bytes: 0, isReplyBox: false };
 }
 
 export function encodeFill({ count, bytes }: Fill): Buffer {
@@ -113,11 +122,14 @@ export function decodeFill(value: Buffer | undefined): Fill {
   return { count: Number(value.readBigUInt64BE()), bytes: Number(value.readBigUInt64BE(8)) };
 }
 
-export function encodeTotals({ boxes, floor, ...fill }: Totals): Buffer {
-  return Buffer.concat([encodeFill(fill), u64(BigInt(boxes)), u64(floor)]);
+export function encodeTotals({ boxes, floor, replyBoxes, ...fill }: Totals): Buffer {
+  return Buffer.concat([encodeFill(fill), u64(BigInt(boxes)), u64(floor), u64(BigInt(replyBoxes))]);
 }
 
 export function decodeTotals(value: Buffer | undefined): Totals {
-  if (value === undefined) return { count: 0, bytes: 0, boxes: 0, floor: 0n };
-  return { ...decodeFill(value), boxes: Number(value.readBigUInt64BE(16)), floor: value.readBigUInt64BE(24) };
+  if (value === undefined) return { count: 0, bytes: 0, boxes: 0, floor: 0n, replyBoxes: 0 };
+  // Earlier versions counted no reply boxes.
+  const replyBoxes = value.length > 32 ? Number(value.readBigUInt64BE(32)) : 0;
+  const [boxes, floor] = [Number(value.readBigUInt64BE(16)), value.readBigUInt64BE(24)];
+  return { ...decodeFill(value), boxes, floor, replyBoxes };
 }

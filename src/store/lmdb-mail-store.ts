@@ -113,8 +113,8 @@ class LmdbMailStore implements MailStore {
   }
 
   async totals(): Promise<MailStoreTotals> {
-    const { boxes: recipients, count, bytes } = this.#writer.totals();
-    return { recipients, count, bytes };
+    const { boxes: recipients, replyBoxes, count, bytes } = this.#writer.totals();
+    return { recipients, replyBoxes, count, bytes };
   }
 
   check(): Promise<void> {

@@ -11,6 +11,7 @@ export interface MailTables {
   readonly mail: Binary;
   readonly boxes: Binary;
   readonly shares: Binary;
+  readonly openers: Binary;
   readonly ids: Binary;
   readonly byAge: Binary;
   readonly meta: Binary;
@@ -46,7 +47,7 @@ export async function openMailTables(
   try {
     const db = (name: string): Binary => env.openDB<Buffer, Buffer>({ name, ...binary });
     const tables = {
-      ...{ mail: db('mail'), boxes: db('boxes'), shares: db('shares') },
+      ...{ mail: db('mail'), boxes: db('boxes'), shares: db('shares'), openers: db('openers') },
       ...{ ids: db('ids'), byAge: db('byAge'), meta: db('meta') },
     };
     await env.transaction(() => {

@@ -1,5 +1,5 @@
 import type { RootDatabase } from 'lmdb';
-import type { Hex } from '../codec/index.ts';
+import { toHex, type Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 import { GroupCommit } from './group-commit.ts';
 import { throwCommitCause } from './lmdb-environment.ts';
@@ -34,6 +34,8 @@ export class MailWriter {
   // Of the transaction that is being built: counters are written once for all its appends.
   #boxes = new Map<Hex, OpenBox>();
   #totals: layout.Totals | undefined;
+  /** Senders of reply boxes: in how many they have mail. */
+  #openers = new Map<string, Opener>();
   #ids: Buffer[] = [];
 
   constructor(env: RootDatabase<Buffer, Buffer>, tables: MailTables, { quota, now }: MailWriterOptions) {
@@ -46,6 +48,7 @@ export class MailWriter {
         .childTransaction(() => {
           this.#boxes = new Map();
           this.#totals = undefined;
+          this.#openers = new Map();
           this.#ids = [];
           action();
           this.#writeCounters();
@@ -55,7 +58,7 @@ export class MailWriter {
     );
   }
 
-  /** Throws mailbox-full, too. */
+  /** Throws mailbox-full and reply-boxes-full, too. */
   append(recipient: Hex, messageId: Hex, bytes: Uint8Array, origin?: Origin): Promise<Appended> {
     return this.#commits.run(() => this.#append(recipient, messageId, bytes, origin));
   }
@@ -118,6 +121,7 @@ export class MailWriter {
       whyAllFull(this.#quota, totals.bytes + bytes.length, origin) ??
       whyFull(this.#quota, box, bytes.length, origin, share);
     if (reason !== undefined) throw new RelayError('mailbox-full', { details: { recipient, reason } });
+    if (origin?.maxBoxes !== undefined && share?.count === 0) this.#openBox(box, sender, origin.maxBoxes);
     box.last += 1n;
     change(box, 1, bytes.length);
     change(totals, 1, bytes.length);
@@ -160,7 +164,10 @@ export class MailWriter {
       const bytes = layout.mailOverhead - value.length;
       change(box, -1, bytes);
       change(totals, -1, bytes);
-      if (!sender.equals(layout.noSender)) change(this.#share(box, sender), -1, bytes);
+      if (sender.equals(layout.noSender)) continue;
+      const share = this.#share(box, sender);
+      change(share, -1, bytes);
+      if (box.isReplyBox && share.count === 0) this.#leaveBox(sender);
     }
     return { count: entries.length, last };
   }
@@ -204,6 +211,36 @@ export class MailWriter {
     return share;
   }
 
+  /** Another mailbox holds mail of the sender. Throws reply-boxes-full. */
+  #openBox(box: OpenBox, sender: Buffer, max: number): void {
+    const opener = this.#opener(sender);
+    if (opener.boxes >= max) throw new RelayError('reply-boxes-full', { details: { sender: toHex(sender), max } });
+    box.isReplyBox = true;
+    this.#countBox(opener, 1);
+  }
+
+  #leaveBox(sender: Buffer): void {
+    const opener = this.#opener(sender);
+    // What an earlier version stored was not counted.
+    if (opener.boxes > 0) this.#countBox(opener, -1);
+  }
+
+  #countBox(opener: Opener, more: 1 | -1): void {
+    opener.boxes += more;
+    this.#loadTotals().replyBoxes += more;
+  }
+
+  #opener(sender: Buffer): Opener {
+    const name = sender.toString('latin1');
+    const open = this.#openers.get(name);
+    if (open !== undefined) return open;
+    const stored = this.#tables.openers.get(sender);
+    const key = Buffer.from(sender);
+    const opener = { key, isStored: stored !== undefined, boxes: Number(stored?.readBigUInt64BE() ?? 0n) };
+    this.#openers.set(name, opener);
+    return opener;
+  }
+
   #loadTotals(): layout.Totals {
     return (this.#totals ??= this.totals());
   }
@@ -215,13 +252,16 @@ export class MailWriter {
   }
 
   #writeCounters(): void {
-    const { shares, meta } = this.#tables;
+    const { shares, openers, meta } = this.#tables;
     for (const box of this.#boxes.values()) {
       this.#writeBox(box);
       for (const share of box.shares.values())
         if (share.count > 0) shares.putSync(share.key, layout.encodeFill(share));
         else if (share.isStored) shares.removeSync(share.key);
     }
+    for (const { key, isStored, boxes } of this.#openers.values())
+      if (boxes > 0) openers.putSync(key, layout.u64(BigInt(boxes)));
+      else if (isStored) openers.removeSync(key);
     if (this.#totals !== undefined) meta.putSync(totalsKey, layout.encodeTotals(this.#totals));
   }
 
@@ -241,6 +281,12 @@ interface OpenBox extends layout.Box {
   readonly key: Buffer;
   readonly isStored: boolean;
   readonly shares: Map<string, OpenShare>;
+}
+
+interface Opener {
+  readonly key: Buffer;
+  readonly isStored: boolean;
+  boxes: number;
 }
 
 interface OpenShare extends Fill {

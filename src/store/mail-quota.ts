@@ -28,6 +28,11 @@ export interface Origin {
   readonly sender: Hex;
   /** Whether room is kept for it. */
   readonly isKnown: boolean;
+  /**
+   * Most mailboxes that may hold messages of this sender at a time, of those that were appended with such a bound. Default: as many
+   * as there are.
+   */
+  readonly maxBoxes?: number;
 }
 
 /** Unacknowledged messages of a mailbox, or of one sender in it. */

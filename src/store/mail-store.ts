@@ -40,6 +40,8 @@ export interface MailboxStats {
 export interface MailStoreTotals {
   /** Mailboxes with unacknowledged messages; a store may count one for a while after that. */
   readonly recipients: number;
+  /** Mailboxes, counted for each sender that has messages there which were appended with `Origin.maxBoxes`. */
+  readonly replyBoxes: number;
   /** Unacknowledged messages. */
   readonly count: number;
   /** Of these; a store that knows only what it occupies on disk tells that. */
@@ -71,7 +73,7 @@ export interface MailStore extends AsyncDisposable {
   readonly generation: Hex;
   /**
    * Resolves when the message is durable. A `messageId` that was appended within the dedupe window (acknowledged or
-   * not) is not stored again. Throws mailbox-full, then nothing was stored; mail-store-failed, then it may be stored all
+   * not) is not stored again. Throws mailbox-full, reply-boxes-full where `origin` has messages in as many mailboxes as it may; then nothing was stored; mail-store-failed, then it may be stored all
    * the same where the store is another machine's: appending it again tells. Without `origin` the mailbox is full when all
    * of it is, whoever filled it.
    */

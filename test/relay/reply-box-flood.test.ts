@@ -117,6 +117,38 @@ describe('relay: one connection that floods reply boxes', () => {
   });
 });
 
+describe('relay: a worker that answers into many reply boxes', () => {
+  const cleanup = new Cleanup();
+  afterEach(() => cleanup.run());
+
+  it('is refused another one, which the metrics tell, until one of them is empty', async () => {
+    const relay = await cleanup.relay({ recipients: [bob.identity], limits: { maxReplyBoxes: 2 } });
+    const worker = await RawSocket.open(relay.url, cleanup);
+    await worker.prove(bob);
+    const post = (n: number): void => {
+      const { bytes } = message(bob, alice, { header: { recipientKey: key(n) } });
+      worker.send({ type: 'post-reply', id: n, signedEnvelope: bytes });
+    };
+    for (const n of [1, 2]) post(n);
+    await worker.next('receipt', 1);
+    post(3);
+    const { id, code } = await worker.next('error');
+    assert.deepEqual([id, code], [3, 'reply-boxes-full']);
+    const metrics = await (await fetch(`${relay.url}/metrics`)).text();
+    assert.match(metrics, /^khala_relay_refused_total\{code="reply-boxes-full"\} 1$/m);
+    assert.match(metrics, /^khala_relay_reply_boxes 2$/m);
+
+    const asker = await RawSocket.open(relay.url, cleanup);
+    await asker.prove(alice);
+    asker.send({ type: 'await-reply', id: 7, senderKey: key(1), after: 0n });
+    const { cursor } = await asker.next('reply');
+    asker.send({ type: 'reply-done', senderKey: key(1), upTo: cursor });
+    await until(async () => (await relay.mailStore.totals()).replyBoxes === 1);
+    post(4);
+    await worker.next('receipt', 2);
+  });
+});
+
 describe('relay: failures of its own', () => {
   const cleanup = new Cleanup();
   afterEach(() => cleanup.run());

@@ -9,21 +9,36 @@ import { useTempDir } from '../support/temp-dir.ts';
 
 const filled = (byte: number): Hex => toHex(new Uint8Array(32).fill(byte));
 
+const answer = (from: number, n: number, box = 0xbb): Ingested =>
+  ({
+    header: { from: filled(from), to: filled(0xaa), recipientKey: new Uint8Array(32).fill(box) },
+    messageId: filled(n),
+    bytes: Uint8Array.of(n),
+  }) as Ingested;
+
 describe('relay: the stage that stores', () => {
   const inFolder = useTempDir();
 
   it('lets no entity fill a reply box, so that others can still answer', async () => {
     await using mailStore = await openLmdbMailStore({ path: inFolder(), quota: { maxCount: 8, senderPart: 0.25 } });
-    const store = createStore({ mailStore, isKnown: () => false });
-    const reply = (from: number, n: number): Promise<string> =>
-      store.keepReply({
-        header: { from: filled(from), to: filled(0xaa), recipientKey: new Uint8Array(32).fill(0xbb) },
-        messageId: filled(n),
-        bytes: Uint8Array.of(n),
-      } as Ingested);
+    const store = createStore({ mailStore, isKnown: () => false, limits: { maxReplyBoxes: 2 } });
+    const reply = (from: number, n: number): Promise<string> => store.keepReply(answer(from, n));
     for (const n of [1, 2]) assert.equal(await reply(1, n), 'stored');
     await assert.rejects(reply(1, 3), (error) => isRelayError(error, 'mailbox-full'));
     for (const n of [3, 4]) assert.equal(await reply(2, n), 'stored');
     assert.equal(await reply(1, 1), 'duplicate');
+  });
+
+  it('leaves the answers of one worker in so many reply boxes, and mail in as many mailboxes as there are', async () => {
+    await using mailStore = await openLmdbMailStore({ path: inFolder() });
+    const store = createStore({ mailStore, isKnown: () => true, limits: { maxReplyBoxes: 2 } });
+    for (const n of [1, 2]) await store.keepReply(answer(1, n, n));
+    await assert.rejects(store.keepReply(answer(1, 3, 3)), (error) => {
+      assert.ok(isRelayError(error, 'reply-boxes-full'));
+      return error.message.includes(filled(1)) && error.message.includes('2 reply boxes');
+    });
+    for (const n of [4, 5, 6]) await store.keep({ ...answer(1, n), header: { ...answer(1, n).header, to: filled(n) } });
+    await store.keepReply(answer(2, 7, 3));
+    assert.equal((await mailStore.totals()).replyBoxes, 3);
   });
 });

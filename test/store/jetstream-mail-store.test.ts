@@ -243,6 +243,23 @@ describeNats('MailStore: jetstream between processes', () => {
     );
   });
 
+  it('takes up streams of an earlier version, which had fewer subjects, with what is in them', async () => {
+    const before = await open();
+    await before.append(alice, id(1), message(1));
+    await before.close();
+    const nats = await connect({ servers: server.url });
+    const manager = await jetstreamManager(nats);
+    for (const shard of [0, 1]) {
+      const { stream, subjects } = shardLayout(name, shard);
+      await manager.streams.update(stream, { subjects: subjects.filter((subject) => !subject.includes('.o.')) });
+    }
+    await nats.close();
+    const store = await open();
+    await store.append(bob, id(2), message(2), { sender: alice, isKnown: true, maxBoxes: 1 });
+    assert.equal((await store.totals()).replyBoxes, 1);
+    assert.deepEqual(idsOf(await store.read(alice, 0n)), [id(1)]);
+  });
+
   it('keeps two stores on one NATS apart', async () => {
     const one = await open();
     const two = await open({ name: `${name}x` });

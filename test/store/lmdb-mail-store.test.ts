@@ -76,7 +76,7 @@ describe('mail store in LMDB', () => {
       assert.equal((await store.totals()).recipients, 350);
       now += 2_000;
       assert.deepEqual(await store.sweep(), { expired: 350 });
-      assert.deepEqual(await store.totals(), { recipients: 0, count: 0, bytes: 0 });
+      assert.deepEqual(await store.totals(), { recipients: 0, replyBoxes: 0, count: 0, bytes: 0 });
       const { acknowledged } = await store.stats(recipient);
       assert.ok(acknowledged >= last);
     }

@@ -138,7 +138,7 @@ export function describeMailStore(name: string, make: () => Promise<StoreUnderTe
       const [, second] = await fill(alice, [1, 2, 3]);
       const [ofBob] = await fill(bob, [4]);
       const { bytes: atLeast, ...totals } = await store.totals();
-      assert.deepEqual(totals, { recipients: 2, count: 4 });
+      assert.deepEqual(totals, { recipients: 2, replyBoxes: 0, count: 4 });
       assert.ok(atLeast >= 36);
       const { count, bytes } = await store.stats(alice);
       assert.deepEqual({ count, bytes }, { count: 3, bytes: 27 });
@@ -248,6 +248,61 @@ export function describeMailStore(name: string, make: () => Promise<StoreUnderTe
         await store.ack(boxOf(n), 2n ** 64n - 1n);
       await until(() =>
         append(99, stranger(99)).then(
+          () => true,
+          () => false,
+        ),
+      );
+    });
+
+    it('bounds the mailboxes that hold answers of one sender, and takes more when one of them is empty', async () => {
+      const boxOf = (n: number): Hex => id(0x2000 + n);
+      const append = (n: number, box: number, sender = 1) =>
+        store.append(boxOf(box), id(n), message(n), { ...known(sender), maxBoxes: 3 });
+      const refused = (error: unknown): boolean => isRelayError(error, 'reply-boxes-full');
+      const boxes = async (): Promise<number> => (await store.totals()).replyBoxes;
+      for (const n of [1, 2, 3]) await append(n, n);
+      await assert.rejects(append(4, 4), refused);
+      // Two at once open no box either.
+      const both = await Promise.allSettled([append(5, 5), append(6, 5)]);
+      assert.deepEqual(
+        both.map((result) => result.status === 'rejected' && refused(result.reason)),
+        [true, true],
+      );
+      assert.deepEqual(await store.read(boxOf(5), 0n), []);
+      // What has a box already goes on, others have theirs, and messages that are no answers are not counted.
+      assert.equal((await append(7, 3)).duplicate, false);
+      assert.equal((await append(1, 1)).duplicate, true);
+      await append(8, 1, 2);
+      for (const n of [9, 10, 11, 12]) await store.append(boxOf(n), id(n), message(n), known(1));
+      assert.equal(await boxes(), 4);
+
+      await reopen();
+      await assert.rejects(append(4, 4), refused);
+      const [first, second] = await store.read(boxOf(3), 0n);
+      await store.ack(boxOf(3), first?.cursor ?? 0n);
+      await assert.rejects(append(4, 4), refused);
+      await store.ack(boxOf(3), second?.cursor ?? 0n);
+      await until(() =>
+        append(4, 4).then(
+          () => true,
+          (error: unknown) => !refused(error),
+        ),
+      );
+      await assert.rejects(append(13, 13), refused);
+      for (const n of [1, 2, 4]) await store.ack(boxOf(n), 2n ** 64n - 1n);
+      assert.equal(await boxes(), 0);
+    });
+
+    it('forgets of boxes whose answers became too old', async () => {
+      let now = 1_000_000;
+      await reopen({ retentionMs: 1_000, dedupeMs: 500, now: () => now });
+      const append = (n: number) => store.append(id(0x3000 + n), id(n), message(n), { ...known(1), maxBoxes: 2 });
+      for (const n of [1, 2]) await append(n);
+      now += 1_001;
+      assert.deepEqual(await store.sweep(), { expired: 2 });
+      assert.equal((await store.totals()).replyBoxes, 0);
+      await until(() =>
+        append(3).then(
           () => true,
           () => false,
         ),

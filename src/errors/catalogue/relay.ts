@@ -33,6 +33,10 @@ export const relayErrors = {
     message: 'The mailbox of {recipient} is full: {reason}.',
     remedy: 'Wait until the recipient has fetched its messages, or send on chain.',
   },
+  'reply-boxes-full': {
+    message: 'There are answers of {sender} in {max} reply boxes, and it may have no more.',
+    remedy: 'Wait until some are fetched or too old; whoever runs the relay may raise --limit maxReplyBoxes.',
+  },
   'mail-store-failed': {
     message: 'The mail store could not {action}: {reason}.',
     remedy: 'Check disk space and permissions of the data directory; nothing that was acknowledged is affected.',

@@ -9,6 +9,7 @@ import { token } from './layout.ts';
 import { keyHeader, mailNote, markOf, noteHeader, storedAtOf } from './notes.ts';
 import { publishAtomically } from './atomic-batch.ts';
 import { codes, expectHeaders, type Published } from './publication.ts';
+import type { ReplyBoxes } from './reply-boxes.ts';
 import type { Shards } from './shard.ts';
 import { senderToken } from './shares.ts';
 import type { StrangerRoom } from './stranger-room.ts';
@@ -19,6 +20,7 @@ export interface AppendParts {
   readonly states: MailboxStates;
   readonly quota: Required<MailQuota>;
   readonly strangerRoom: StrangerRoom;
+  readonly replyBoxes: ReplyBoxes;
   readonly dedupeMs: number;
   readonly now: () => number;
   /** Unlike that of any other process. */
@@ -68,7 +70,7 @@ export class Appender {
     this.#parts = parts;
   }
 
-  /** Throws mailbox-full, mail-store-failed. */
+  /** Throws mailbox-full, reply-boxes-full, mail-store-failed. */
   async append(recipient: Hex, id: Hex, bytes: Uint8Array, origin?: Origin): Promise<Appended> {
     const key = recipient + id;
     // Within an atomic batch JetStream would not see that two messages are the same.
@@ -94,6 +96,7 @@ export class Appender {
     const taken = { sender, count: -1, bytes: -bytes.length };
     try {
       if (!(await states.enlist(recipient, mailbox))) throw full(recipient, 'the store has no room');
+      if (origin?.maxBoxes !== undefined) await this.#openBox(letter, mailbox, origin.maxBoxes);
       const appended = await this.#store(letter);
       if (appended.duplicate) changeMailbox(mailbox, taken);
       else mailbox.last = Math.max(mailbox.last, Number(appended.cursor));
@@ -102,6 +105,12 @@ export class Appender {
       changeMailbox(mailbox, taken);
       throw error;
     }
+  }
+
+  async #openBox({ recipient, sender, origin }: Letter, mailbox: Mailbox, max: number): Promise<void> {
+    const opened = await this.#parts.replyBoxes.open(recipient, mailbox, sender, max);
+    if (opened === 'no-room') throw full(recipient, 'the store has no room');
+    if (opened === 'too-many') throw new RelayError('reply-boxes-full', { details: { sender: origin?.sender, max } });
   }
 
   /** Counts what is under way too, or a crowd would get in at once. undefined: there is no room. */
@@ -137,9 +146,10 @@ export class Appender {
     throw full(recipient, reason ?? this.#whyFull(mailbox, letter) ?? 'it was until a moment ago');
   }
 
-  async #store({ recipient, id, bytes, sender }: Letter): Promise<Appended> {
+  async #store({ recipient, id, bytes, sender, origin }: Letter): Promise<Appended> {
     const { now, writer, shards } = this.#parts;
     const { publisher, mail: subject } = shards.of(recipient);
+    const isAnswer = origin?.maxBoxes !== undefined;
     const idToken = token(id);
     const mark = `${writer}-${++this.#lastAppend}`;
     const conditions = { idToken, anew: 0, expected: 0 };
@@ -147,7 +157,7 @@ export class Appender {
       const published: Published = await publisher.publish({
         subject,
         data: bytes,
-        headers: { [noteHeader]: mailNote(now(), mark, sender), ...this.#conditions(recipient, conditions) },
+        headers: { [noteHeader]: mailNote(now(), mark, sender, isAnswer), ...this.#conditions(recipient, conditions) },
       });
       if ('sequence' in published && !published.isDuplicate)
         return { cursor: BigInt(published.sequence), duplicate: false };

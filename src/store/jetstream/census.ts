@@ -1,7 +1,8 @@
 import type { Hex } from '../../codec/index.ts';
 import type { MailStoreTotals } from '../mail-store.ts';
 import { recipientOf } from './layout.ts';
-import type { Shard, Shards } from './shard.ts';
+import { countOf } from './reply-boxes.ts';
+import type { Shards } from './shard.ts';
 
 interface StreamState {
   readonly state?: { readonly bytes: number; readonly subjects?: Readonly<Record<string, number>> };
@@ -39,24 +40,21 @@ export class Census {
   async #count(): Promise<MailStoreTotals> {
     const shards = await Promise.all(
       this.#shards.all.map(async (shard) => {
-        const [{ state }, count, recipients] = await Promise.all([
+        const [{ state }, count, recipients, replyBoxes] = await Promise.all([
           this.#shards.leader.api<StreamState>(`STREAM.INFO.${shard.stream}`, {}),
-          this.#countOf(shard, shard.allMail),
-          this.#countOf(shard, shard.allMailboxes),
+          countOf(this.#shards, shard, shard.allMail),
+          countOf(this.#shards, shard, shard.allMailboxes),
+          countOf(this.#shards, shard, shard.allReplyBoxes),
         ]);
-        return { recipients, count, bytes: state?.bytes ?? 0 };
+        return { recipients, replyBoxes, count, bytes: state?.bytes ?? 0 };
       }),
     );
-    return shards.reduce((sum, { recipients, count, bytes }) => ({
+    return shards.reduce((sum, { recipients, replyBoxes, count, bytes }) => ({
       recipients: sum.recipients + recipients,
+      replyBoxes: sum.replyBoxes + replyBoxes,
       count: sum.count + count,
       bytes: sum.bytes + bytes,
     }));
-  }
-
-  async #countOf({ stream }: Shard, subject: string): Promise<number> {
-    const { messages, pending } = await this.#shards.direct.read(stream, { seq: 1, next_by_subj: subject, batch: 1 });
-    return messages.length + pending;
   }
 
   /** A page of those that have messages. */

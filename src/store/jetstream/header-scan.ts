@@ -3,7 +3,7 @@ import { jetstream, type JetStreamClient } from '@nats-io/jetstream';
 import { asRelayError, RelayError } from '../../errors/index.ts';
 import { idTokenOf } from './layout.ts';
 import type { Link } from './link.ts';
-import { keyHeader, noteHeader, senderOf, storedAtOf } from './notes.ts';
+import { isAnswerOf, keyHeader, noteHeader, senderOf, storedAtOf } from './notes.ts';
 
 /** A message without its bytes. */
 export interface MailHeader {
@@ -14,6 +14,8 @@ export interface MailHeader {
   readonly size: number;
   /** Whose room it takes; empty: nobody's. */
   readonly sender: string;
+  /** Whether the mailboxes that hold such messages of its sender are counted. */
+  readonly isAnswer: boolean;
   /** Unix time, ms. */
   readonly storedAt: number;
 }
@@ -62,7 +64,7 @@ export class HeaderScan {
           const size = Number(headers?.get(sizeHeader));
           const idToken = idTokenOf(headers?.get(keyHeader) ?? '');
           const note = headers?.get(noteHeader) ?? '';
-          found.push({ sequence, idToken, size, sender: senderOf(note), storedAt: storedAtOf(note) });
+          found.push({ sequence, idToken, size, ...sentBy(note), storedAt: storedAtOf(note) });
         }
         if (found.length === before)
           throw new RelayError('mail-store-failed', { details: { action: 'list a mailbox', reason: 'it is stuck' } });
@@ -73,4 +75,9 @@ export class HeaderScan {
     }
     return found;
   }
+}
+
+/** What the note of a message says of its sender. */
+export function sentBy(note: string): Pick<MailHeader, 'sender' | 'isAnswer'> {
+  return { sender: senderOf(note), isAnswer: isAnswerOf(note) };
 }

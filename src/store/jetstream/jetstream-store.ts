@@ -18,6 +18,7 @@ import { Notices, type Notice } from './notices.ts';
 import type { JetStreamMailStoreOptions } from './options.ts';
 import { MailReader } from './read.ts';
 import { Remover } from './remove.ts';
+import { ReplyBoxes } from './reply-boxes.ts';
 import { Shards } from './shard.ts';
 import { senderToken } from './shares.ts';
 import { StrangerRoom } from './stranger-room.ts';
@@ -93,7 +94,8 @@ class JetStreamMailStore implements MailStore {
     });
     const known = { shards: this.#shards, mailboxes: this.#mailboxes, now };
     const states = new MailboxStates({ ...known, retentionMs });
-    const parts = { ...known, states, delivered: new Delivered(), dedupeMs };
+    const replyBoxes = new ReplyBoxes({ shards: this.#shards, retentionMs });
+    const parts = { ...known, states, replyBoxes, delivered: new Delivered(), dedupeMs };
     const quota = { ...defaultQuota, ...options.quota };
     const strangerRoom = new StrangerRoom(this.#shards.leader, shards.length, quota);
     this.#appender = new Appender({ ...parts, writer, quota, strangerRoom });

@@ -3,10 +3,11 @@ import type { Hex } from '../../codec/index.ts';
 
 /*
  * One stream per shard of recipients; `R` is the recipient, `I` the message id, both 32 bytes in base64url:
- *   khala.NAME.SHARD.m.R     a message, until it is acknowledged   Khala-Mail: storedAt writer sender, Nats-Msg-Id: I.R…
+ *   khala.NAME.SHARD.m.R     a message, until it is acknowledged   Khala-Mail: storedAt writer sender kind, Nats-Msg-Id: I.R…
  *   khala.NAME.SHARD.t.R.I   its tombstone, which keeps the id known  Khala-Mail: storedAt cursor
  *   khala.NAME.SHARD.s.R     the mailbox                           Khala-Mail: writtenAt acknowledged
  *   khala.NAME.SHARD.c.R     who reads it: the newest claim
+ *   khala.NAME.SHARD.o.S.R   it holds answers of a sender, `S` as in `Khala-Mail`
  * A cursor is a message's sequence in its stream. Notices between processes are on khala.NAME.w.R and in no stream.
  */
 
@@ -19,6 +20,8 @@ export interface ShardLayout {
   readonly subjects: string[];
   readonly allMail: string;
   readonly allMailboxes: string;
+  readonly allReplyBoxes: string;
+  readonly replyBoxesOf: (sender: string) => string;
   /** Where it is tried whether the stream takes anything. */
   readonly trial: string;
   readonly placeOf: (recipient: Hex) => MailboxPlace;
@@ -29,6 +32,7 @@ export interface MailboxPlace {
   readonly mail: string;
   readonly mailbox: string;
   readonly claim: string;
+  readonly replyBox: (sender: string) => string;
   readonly tombstone: (idToken: string) => string;
   /**
    * By which JetStream knows a message again. One id may be in several mailboxes of a stream, and in one of them `anew`
@@ -54,9 +58,11 @@ export function shardLayout(name: string, shard: number): ShardLayout {
   const root = `khala.${name}.${shard}`;
   return {
     stream: `KHALA_${name}_${shard}`,
-    subjects: [`${root}.m.*`, `${root}.t.*.*`, `${root}.s.*`, `${root}.c.*`],
+    subjects: [`${root}.m.*`, `${root}.t.*.*`, `${root}.s.*`, `${root}.c.*`, `${root}.o.*.*`],
     allMail: `${root}.m.*`,
     allMailboxes: `${root}.s.*`,
+    allReplyBoxes: `${root}.o.*.*`,
+    replyBoxesOf: (sender) => `${root}.o.${sender}.*`,
     trial: `${root}.c.trial`,
     placeOf(recipient) {
       const owner = token(recipient);
@@ -65,6 +71,7 @@ export function shardLayout(name: string, shard: number): ShardLayout {
         mail: `${root}.m.${owner}`,
         mailbox: `${root}.s.${owner}`,
         claim: `${root}.c.${owner}`,
+        replyBox: (sender) => `${root}.o.${sender}.${owner}`,
         tombstone: (idToken) => `${root}.t.${owner}.${idToken}`,
         key: (idToken, anew) => `${idToken}.${short}${anew === 0 ? '' : `.${anew}`}`,
       };

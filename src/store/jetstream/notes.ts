@@ -1,5 +1,5 @@
 /**
- * Of a message: `storedAt writer sender`, of a tombstone: `storedAt cursor`, of a mailbox:
+ * Of a message: `storedAt writer sender kind`, of a tombstone: `storedAt cursor`, of a mailbox:
  * `writtenAt acknowledged`. `writer` is the one append that wrote it, so that
  * who got no answer can tell its own message from another's.
  */
@@ -8,9 +8,11 @@ export const noteHeader = 'Khala-Mail';
 /** By which JetStream knows a message again. */
 export const keyHeader = 'Nats-Msg-Id';
 
-/** `sender`: whose room it takes; empty: nobody's. */
-export function mailNote(storedAt: number, writer: string, sender: string): string {
-  return `${Math.trunc(storedAt)} ${writer} ${sender}`.trimEnd();
+const answer = 'answer';
+
+/** `sender`: whose room it takes; empty: nobody's. `isAnswer`: the mailboxes that hold such messages of it are counted. */
+export function mailNote(storedAt: number, writer: string, sender: string, isAnswer: boolean): string {
+  return `${Math.trunc(storedAt)} ${writer} ${sender} ${isAnswer ? answer : ''}`.trimEnd();
 }
 
 export function tombstoneNote(storedAt: number, cursor: number): string {
@@ -34,4 +36,8 @@ export function markOf(note: string): string {
 /** Whose room a message takes; empty: nobody's. */
 export function senderOf(note: string): string {
   return note.split(' ', 3)[2] ?? '';
+}
+
+export function isAnswerOf(note: string): boolean {
+  return note.endsWith(` ${answer}`);
 }

@@ -3,10 +3,10 @@ import type { Hex } from '../../codec/index.ts';
 import type { Mail, ReadLimit } from '../mail-store.ts';
 import type { Delivered } from './delivered.ts';
 import type { StoredMessage } from './direct-read.ts';
-import type { MailHeader } from './header-scan.ts';
+import { sentBy, type MailHeader } from './header-scan.ts';
 import { idOf, idTokenOf } from './layout.ts';
 import type { Mailboxes } from './mailboxes.ts';
-import { senderOf, storedAtOf } from './notes.ts';
+import { storedAtOf } from './notes.ts';
 import type { Shards } from './shard.ts';
 
 export interface ReadParts {
@@ -54,7 +54,7 @@ export class MailReader {
     let left = room;
     for (const { sequence, data, note, key } of messages) {
       const [idToken, storedAt] = [idTokenOf(key), storedAtOf(note)];
-      headers.push({ sequence, idToken, size: data.length, sender: senderOf(note), storedAt });
+      headers.push({ sequence, idToken, size: data.length, ...sentBy(note), storedAt });
       page.push({ cursor: BigInt(sequence), messageId: idOf(idToken), storedAt, bytes: data });
       left -= data.length;
       if (left <= 0) break;

@@ -1,11 +1,12 @@
 import type { Hex } from '../../codec/index.ts';
 import type { Delivered } from './delivered.ts';
-import type { MailHeader } from './header-scan.ts';
+import { sentBy, type MailHeader } from './header-scan.ts';
 import type { MailboxStates } from './mailbox-states.ts';
 import type { Mailboxes } from './mailboxes.ts';
-import { noteHeader, senderOf, storedAtOf, tombstoneNote } from './notes.ts';
+import { noteHeader, storedAtOf, tombstoneNote } from './notes.ts';
 import { idTokenOf, recipientOf, type MailboxPlace } from './layout.ts';
 import type { Published } from './publication.ts';
+import type { ReplyBoxes } from './reply-boxes.ts';
 import type { Shard, Shards } from './shard.ts';
 import { sumBySender, type ShareChange } from './shares.ts';
 
@@ -14,6 +15,7 @@ export interface RemoveParts {
   readonly mailboxes: Mailboxes;
   readonly states: MailboxStates;
   readonly delivered: Delivered;
+  readonly replyBoxes: ReplyBoxes;
   readonly dedupeMs: number;
   readonly now: () => number;
   /** These are gone. */
@@ -93,7 +95,16 @@ export class Remover {
     delivered.forget(recipient, end);
     mailboxes.change(recipient, changes);
     removed(recipient, changes);
+    await this.#closeBoxes(recipient, gone, end);
     return count;
+  }
+
+  async #closeBoxes(recipient: Hex, gone: readonly MailHeader[], end: number): Promise<void> {
+    const answering = new Set(gone.filter(({ isAnswer }) => isAnswer).map(({ sender }) => sender));
+    if (answering.size === 0) return;
+    const { shares } = await this.#parts.mailboxes.get(recipient);
+    const done = [...answering].filter((sender) => shares.of(sender).count === 0);
+    await this.#parts.replyBoxes.close(recipient, done, end);
   }
 
   /** Ends all messages that were stored before a time; gives how many. Throws mail-store-failed. */
@@ -119,8 +130,7 @@ export class Remover {
         const recipient = recipientOf(subject);
         const known = old.get(recipient) ?? [];
         old.set(recipient, known);
-        const sender = senderOf(note);
-        known.push({ sequence, idToken: idTokenOf(key), size: data.length, sender, storedAt });
+        known.push({ sequence, idToken: idTokenOf(key), size: data.length, ...sentBy(note), storedAt });
       }
       if (old.size === 0) return expired;
       for (const [recipient, gone] of old) {

@@ -74,7 +74,7 @@ class StreamOpener {
     const { stream } = shardLayout(this.#options.name, shard);
     const info = (await this.#find(stream)) ?? (await this.#make(shard, shards));
     this.#check(info);
-    const wanted = this.#wanted(info.config);
+    const wanted = this.#wanted(info.config, shard);
     return wanted === undefined ? info : this.#retry(() => this.#manager.streams.update(stream, wanted));
   }
 
@@ -138,14 +138,21 @@ class StreamOpener {
   }
 
   /** undefined: it is as asked for. */
-  #wanted(config: StreamConfig): Partial<StreamConfig> | undefined {
-    const { replicas = config.num_replicas, maxTotalBytes } = this.#options;
+  #wanted(config: StreamConfig, shard: number): Partial<StreamConfig> | undefined {
+    const { name, replicas = config.num_replicas, maxTotalBytes } = this.#options;
+    // Later versions have more kinds of them.
+    const subjects = [...new Set([...config.subjects, ...shardLayout(name, shard).subjects])];
     const shards = Number(config.metadata?.[shardsField]);
     const maxBytes = maxTotalBytes === undefined ? config.max_bytes : Math.ceil(maxTotalBytes / shards);
     const window = Math.max(this.#options.dedupeMs * nanosPerMs, config.duplicate_window);
-    if (replicas === config.num_replicas && maxBytes === config.max_bytes && window === config.duplicate_window)
+    if (
+      replicas === config.num_replicas &&
+      maxBytes === config.max_bytes &&
+      window === config.duplicate_window &&
+      subjects.length === config.subjects.length
+    )
       return undefined;
-    return { num_replicas: replicas, max_bytes: maxBytes, duplicate_window: window };
+    return { subjects, num_replicas: replicas, max_bytes: maxBytes, duplicate_window: window };
   }
 
   // A cluster that has just started has no leader yet.
