@@ -22,6 +22,7 @@ answer({
       verifyThreads: availableParallelism() - 1,
       limits: {
         ...{ perIdentity: unlimited, perRecipient: unlimited, perAddress: unlimited },
+        ...{ perAddressQueries: unlimited, perAddressConnections: unlimited },
         maxConnectionsPerAddress: 10_000,
       },
     });

@@ -13,10 +13,11 @@ type Tls = NonNullable<RelayOptions['tls']>;
 
 /** What `serve` takes of the settings as a relay takes it. Throws bad-setting, bad-id. */
 export function relayOptionsOf(settings: Settings) {
-  const { allow, deny, registeredOnly, publicUrl, trustProxy, verifyThreads } = settings;
+  const { allow, deny, registeredOnly, metricsListen, publicUrl, trustProxy, verifyThreads } = settings;
   const tls = tlsOf(settings);
   return {
-    listen: parseListen(settings.listen),
+    listen: parseListen('listen', settings.listen),
+    ...(metricsListen !== undefined && { metricsListen: parseListen('metricsListen', metricsListen) }),
     publicUrls: publicUrl,
     recipients: settings.recipient.map(parseId),
     access: {
@@ -102,10 +103,10 @@ function readPem(name: string, path: string): Buffer {
   }
 }
 
-function parseListen(address: string): { readonly host: string; readonly port: number } {
+function parseListen(name: string, address: string): { readonly host: string; readonly port: number } {
   const [, host, port] = /^(.+):([0-9]{1,5})$/.exec(address) ?? [];
   if (host === undefined || port === undefined || Number(port) > 65_535)
-    throw badSetting('listen', 'it is not ADDRESS:PORT');
+    throw badSetting(name, 'it is not ADDRESS:PORT');
   return { host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port) };
 }
 

@@ -37,6 +37,7 @@ export const settingsSchema = Type.Object({
     exclusiveMinimum: 0,
   }),
   listen: Type.String({ description: 'Address and port of the relay', default: '127.0.0.1:8710' }),
+  metricsListen: Type.Optional(text('Address and port of /metrics, which is then nowhere else')),
   publicUrl: urls('URLs under which the relay is reached from outside; default: the address it listens on', []),
   relay: urls('Relays whose mailbox is read too', []),
   recipient: ids('Identities whose mail the relay keeps beside that of workers whose endpoints name it'),

@@ -1,16 +1,18 @@
 import { BlockList, isIP, type Server, type Socket } from 'node:net';
-import { addressKey } from './token-buckets.ts';
+import { addressKey, type TokenBuckets } from './token-buckets.ts';
 
 export interface ConnectionLimit {
-  /** Most TCP connections of one address. */
+  /** Most TCP connections of one address at once. */
   readonly most: number;
+  /** How many it may open, by its key. */
+  readonly opened: TokenBuckets;
   /** Proxies, which speak for many addresses: addresses or CIDR ranges. */
   readonly proxies: readonly string[];
   readonly refused: () => void;
 }
 
-/** Counts connections from the moment that they are made, whatever comes over them; ends those over the limit at once. */
-export function limitConnections(server: Server, { most, proxies, refused }: ConnectionLimit): void {
+/** Counts connections from the moment that they are made, whatever comes over them; ends those over the limits at once. */
+export function limitConnections(server: Server, { most, opened, proxies, refused }: ConnectionLimit): void {
   const open = new Map<string, number>();
   const exempt = listOf(proxies);
   server.on('connection', (socket: Socket) => {
@@ -18,7 +20,7 @@ export function limitConnections(server: Server, { most, proxies, refused }: Con
     if (address === undefined || exempt.check(address, familyOf(address))) return;
     const key = addressKey(address);
     const count = open.get(key) ?? 0;
-    if (count >= most) {
+    if (count >= most || opened.tryTake(key) > 0) {
       refused();
       socket.destroy();
       return;

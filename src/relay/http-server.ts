@@ -10,22 +10,26 @@ import type { Logger } from 'pino';
 import { asRelayError, RelayError } from '../errors/index.ts';
 import { limitConnections } from './connection-limit.ts';
 import { frameOverhead } from './frames.ts';
+import { inTurn } from './http-turns.ts';
 import type { RelayLimits } from './limits.ts';
 import { fromFastify, problemType, toProblem } from './problem.ts';
 import { addRequestBodies } from './request-bodies.ts';
 import type { RelayOptions } from './relay-options.ts';
+import { addressKey, TokenBuckets } from './token-buckets.ts';
 
 export interface HttpServerParts {
   readonly tls: RelayOptions['tls'];
   readonly trustProxy: RelayOptions['trustProxy'];
   readonly limits: RelayLimits;
   readonly logger: Logger;
+  /** Unix time, ms. */
+  readonly clock: () => number;
   /** Charges an address for so many units. Throws rate-limited. */
   readonly charge: (address: string, units: number) => void;
   /** A request was refused before anything read what it carries. */
   readonly refused: (code: string) => void;
-  /** A connection over the limit of its address was ended. */
-  readonly connectionRefused: () => void;
+  /** A connection was ended. */
+  readonly connectionEnded: (reason: 'too-many' | 'pipelined' | 'slow-reader') => void;
 }
 
 const maxHeaderBytes = 16 * 1024;
@@ -49,10 +53,17 @@ export async function createFastify(parts: HttpServerParts): Promise<FastifyInst
   const server = fastify({
     serverFactory: (handler): Server => {
       const options = { ...timeouts, ...secure };
-      const made = tls === undefined ? createHttpServer(options, handler) : createHttpsServer(options, handler);
+      const oneByOne = inTurn(handler, { slowReaderMs: limits.slowReaderMs, ended: parts.connectionEnded });
+      const made = tls === undefined ? createHttpServer(options, oneByOne) : createHttpsServer(options, oneByOne);
       made.maxConnections = limits.maxConnections;
-      const most = 2 * limits.maxConnectionsPerAddress;
-      limitConnections(made, { most, proxies, refused: parts.connectionRefused });
+      limitConnections(made, {
+        most: 2 * limits.maxConnectionsPerAddress,
+        opened: new TokenBuckets('this address', limits.perAddressConnections, limits.maxTracked, parts.clock),
+        proxies,
+        refused: () => {
+          parts.connectionEnded('too-many');
+        },
+      });
       return made;
     },
     trustProxy: trustProxy === undefined ? false : proxies,
@@ -61,13 +72,23 @@ export async function createFastify(parts: HttpServerParts): Promise<FastifyInst
     forceCloseConnections: 'idle',
     exposeHeadRoutes: false,
   });
+  addCharges(server, parts);
   addErrorFormat(server, parts);
   addRequestBodies(server, parts);
-  // Nothing here goes by cookies or addresses that a page would borrow: any page may be a sender, as any program may.
-  await server.register(cors, { origin: '*', exposedHeaders: ['retry-after'], maxAge: secondsPerDay });
+  // Nothing here goes by cookies or addresses that a page would borrow: any page may be a sender, as any program may. How the
+  // relay fares is no page's business.
+  await server.register(cors, {
+    delegator: ({ url }, done) => {
+      const origin = /^\/metrics(\?|$)/.test(url) ? false : '*';
+      done(null, { origin, exposedHeaders: ['retry-after'], maxAge: secondsPerDay });
+    },
+  });
   await server.register(websocket, {
     options: {
       maxPayload: limits.maxMessageBytes + frameOverhead,
+      // Each takes memory, however short: nobody needs many to send one message.
+      maxFragments: 256,
+      maxBufferedChunks: 2_048,
       perMessageDeflate: false,
       // A session answers, and counts what waits to be read.
       autoPong: false,
@@ -80,6 +101,24 @@ export async function createFastify(parts: HttpServerParts): Promise<FastifyInst
     },
   });
   return server;
+}
+
+/** Each request is paid for before anything else: by what brings messages as a message, by others as a query. */
+function addCharges(server: FastifyInstance, { limits, clock, charge, refused }: HttpServerParts): void {
+  const queries = new TokenBuckets('this address', limits.perAddressQueries, limits.maxTracked, clock);
+  server.addHook('onRequest', ({ method, ip }, reply, done) => {
+    try {
+      if (method === 'POST') charge(ip, 1);
+      else queries.take(addressKey(ip));
+      done();
+    } catch (error) {
+      const known = asRelayError(error, 'relay-failed');
+      refused(known.code);
+      // To be refused again it pays for a connection.
+      reply.header('connection', 'close');
+      done(known);
+    }
+  });
 }
 
 function addErrorFormat(server: FastifyInstance, { logger }: HttpServerParts): void {

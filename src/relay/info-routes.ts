@@ -12,7 +12,8 @@ export interface InfoRouteParts {
   /** Base URLs under which clients reach this relay. */
   readonly publicUrls: () => readonly string[];
   readonly limits: RelayLimits;
-  readonly metrics: Metrics;
+  /** undefined: they are told elsewhere. */
+  readonly metrics: Metrics | undefined;
   readonly readiness: Readiness;
   readonly workerState: RelayDirectory | undefined;
 }
@@ -39,6 +40,8 @@ export function addInfoRoutes(server: FastifyInstance, parts: InfoRouteParts): v
     if (ageMs === undefined || ageMs <= parts.limits.maxWorkerStateAgeMs) return { status: 'ready', ...seen };
     return reply.code(503).send({ status: 'not ready', reason: 'worker-state-failed', ...seen });
   });
-  server.get('/metrics', async (_, reply) => reply.type(metrics.contentType).send(await metrics.exposition()));
-  server.get('/openapi.json', () => openApiDocument(limits));
+  if (metrics !== undefined)
+    server.get('/metrics', async (_, reply) => reply.type(metrics.contentType).send(await metrics.exposition()));
+  const openApi = JSON.stringify(openApiDocument(limits));
+  server.get('/openapi.json', (_, reply) => reply.type('application/json; charset=utf-8').send(openApi));
 }

@@ -13,12 +13,12 @@ const bytes = (fallback: number, description: string) => count(fallback, `${desc
 // What a timer of Node takes.
 const ms = (fallback: number, description: string) =>
   Type.Integer({ default: fallback, minimum: 1, maximum: 2 ** 31 - 1, description: `${description}, ms` });
-const rate = (perSecond: number, burst: number, description: string) =>
+const rate = (perSecond: number, burst: number, description: string, what = 'messages (each 4 KiB that one begins)') =>
   Type.Object(
     { perSecond: Type.Number({ exclusiveMinimum: 0 }), burst: Type.Number({ minimum: 1 }) },
     {
       default: { perSecond, burst },
-      description: `${description}, messages (each 4 KiB that one begins): so many a second, and at once after a pause`,
+      description: `${description}, ${what}: so many a second, and at once after a pause`,
     },
   );
 
@@ -44,7 +44,7 @@ export const limitsSchema = Type.Object({
   maxAwaitedReplies: count(1024, 'Reply boxes that one WebSocket may wait at'),
   maxReplyBoxes: count(10_000, 'Reply boxes that may hold answers of one worker at a time'),
   maxBufferedBytes: bytes(mebibyte, 'What waits for one WebSocket to read it'),
-  slowReaderMs: ms(minute / 2, 'How long a WebSocket may stay above that'),
+  slowReaderMs: ms(minute / 2, 'How long a WebSocket may stay above that, and an HTTP answer unread'),
   pingIntervalMs: ms(minute / 2, 'Time between pings; a WebSocket that is silent from one to the next is cut'),
   idleMs: ms(5 * minute, 'After this a WebSocket that neither logs in nor sends is closed'),
   requestTimeoutMs: ms(minute / 6, 'Time for a whole HTTP request to arrive'),
@@ -52,10 +52,18 @@ export const limitsSchema = Type.Object({
   maxSkewMs: ms(10 * minute, "Most difference between sentAt and the relay's clock (protocol.md §9)"),
   maxForwardAgeMs: ms(24 * hour, 'Most age of what another relay forwards, and most time in the queue to one'),
   maxWorkerStateAgeMs: ms(hour, 'Age of WorkerState from which /readyz says no'),
+  metricsAgeMs: Type.Integer({
+    default: 1_000,
+    minimum: 0,
+    maximum: minute,
+    description: 'How long an answer of /metrics is given again before the next is made, ms',
+  }),
   drainMs: ms(minute / 6, 'Time that a stop waits for messages in flight'),
   perIdentity: rate(200, 2_000, 'Of one sender'),
   perRecipient: rate(2_000, 10_000, 'To one recipient'),
   perAddress: rate(2_000, 10_000, 'Of one address; IPv6: of a /64'),
+  perAddressQueries: rate(100, 1_000, 'Of one address', 'HTTP requests that bring no message'),
+  perAddressConnections: rate(100, 2_000, 'Of one address, unless it is a trusted proxy', 'TCP connections'),
   maxTracked: count(100_000, 'Senders, recipients or addresses whose rate is remembered, each'),
 });
 

@@ -47,8 +47,14 @@ export class Metrics {
   // Of each name and label: finding one again costs more than counting.
   readonly #series = new Map<string, { inc(by: number): void }>();
   readonly #answers: Histogram;
+  readonly #maxAgeMs: number;
+  #exposition: Promise<string> | undefined;
+  #isMaking = false;
+  #exposedAt = 0;
 
-  constructor() {
+  /** `maxAgeMs`: how long an exposition is given again. */
+  constructor({ maxAgeMs }: { readonly maxAgeMs: number }) {
+    this.#maxAgeMs = maxAgeMs;
     const registers = [this.#registry];
     for (const [name, [help, label]] of Object.entries(counters) as [CounterName, readonly [string, string?]][])
       this.#counters.set(
@@ -95,8 +101,23 @@ export class Metrics {
     });
   }
 
-  /** Prometheus text exposition. */
+  /** Prometheus text exposition. To make one takes milliseconds: however many ask, it is made once at a time. */
   exposition(): Promise<string> {
-    return Registry.merge([this.#registry, ofProcess()]).metrics();
+    const isOld = performance.now() - this.#exposedAt >= this.#maxAgeMs;
+    if (this.#exposition === undefined || (isOld && !this.#isMaking)) this.#exposition = this.#make();
+    return this.#exposition;
+  }
+
+  async #make(): Promise<string> {
+    this.#isMaking = true;
+    try {
+      return await Registry.merge([this.#registry, ofProcess()]).metrics();
+    } catch (error) {
+      this.#exposition = undefined;
+      throw error;
+    } finally {
+      this.#isMaking = false;
+      this.#exposedAt = performance.now();
+    }
   }
 }

@@ -48,6 +48,13 @@ export interface RelayOptions {
     /** 0: any free port. Default 8710. */
     readonly port?: number;
   };
+  /** /metrics is there and not where messages are taken. Default: at the same listener as all else. */
+  readonly metricsListen?: {
+    /** Default 127.0.0.1. */
+    readonly host?: string;
+    /** 0: any free port. */
+    readonly port: number;
+  };
   /**
    * Base URLs under which clients reach this relay: what recipients sign for at login, and what makes a worker of the
    * chain one of ours. Default: the listen address.

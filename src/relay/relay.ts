@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
+import type { Server as HttpServer } from 'node:http';
 import { Server as HttpsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { pino, type Logger } from 'pino';
 import { createVerifier, ready as cryptoReady, verify, type Verifier } from '../crypto/index.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
@@ -12,6 +12,7 @@ import { createIngest, type Ingest } from './ingest.ts';
 import { resolveLimits, type RelayLimits } from './limits.ts';
 import { addMessagesRoutes } from './messages-route.ts';
 import { Metrics, type GaugeName } from './metrics.ts';
+import { listenForMetrics, urlOf } from './metrics-server.ts';
 import { createNodeTransport } from './node-transport.ts';
 import { originsOf, ownUrlsOf } from './own-urls.ts';
 import { Pipeline, type Receipt } from './pipeline.ts';
@@ -26,6 +27,8 @@ import type { VerifyOptions } from './verify.ts';
 export interface Relay extends AsyncDisposable {
   /** Base URL of the address it listens on. Throws relay-not-started before start(). */
   readonly url: string;
+  /** Base URL of where /metrics is. Throws relay-not-started before start(). */
+  readonly metricsUrl: string;
   /** Resolves when it takes messages. Idempotent. Throws listen-failed. */
   start(): Promise<void>;
   /** Connections from now on get this certificate. Throws tls-failed, relay-not-started. */
@@ -42,6 +45,7 @@ export interface Relay extends AsyncDisposable {
 interface Running {
   readonly url: string;
   readonly server: FastifyInstance;
+  readonly metricsServer: HttpServer | undefined;
   readonly sessions: Sessions;
   readonly pipeline: Pipeline;
   readonly forwarding: Forwarding | undefined;
@@ -64,7 +68,7 @@ class FastifyRelay implements Relay {
   readonly #options: RelayOptions;
   readonly #limits: RelayLimits;
   readonly #logger: Logger;
-  readonly #metrics = new Metrics();
+  readonly #metrics: Metrics;
   readonly #ingest: Ingest;
   readonly #verify: VerifyOptions;
   readonly #clock: () => number;
@@ -84,6 +88,7 @@ class FastifyRelay implements Relay {
     const { verifySignature = this.#verifyTogether } = options;
     this.#options = options;
     this.#limits = resolveLimits(options.limits);
+    this.#metrics = new Metrics({ maxAgeMs: this.#limits.metricsAgeMs });
     this.#logger = options.logger ?? pino({ enabled: false });
     this.#clock = clock;
     this.#verify = { verifySignature, limits: this.#limits, clock };
@@ -95,6 +100,11 @@ class FastifyRelay implements Relay {
   get url(): string {
     if (this.#running === undefined) throw new RelayError('relay-not-started');
     return this.#running.url;
+  }
+
+  get metricsUrl(): string {
+    const { metricsServer } = this.#running ?? {};
+    return metricsServer === undefined ? this.url : urlOf(metricsServer);
   }
 
   start(): Promise<void> {
@@ -150,14 +160,22 @@ class FastifyRelay implements Relay {
     const url = await this.#listen(server);
     this.#ownUrls = ownUrlsOf(this.#options.publicUrls ?? [], url);
     this.#origins = originsOf(this.#ownUrls);
+    let metricsServer: HttpServer | undefined;
     try {
+      metricsServer = await this.#listenForMetrics();
       await forwarding?.forwarder.start();
     } catch (error) {
-      await this.#close({ url, server, sessions, pipeline, forwarding });
+      await this.#close({ url, server, metricsServer, sessions, pipeline, forwarding });
       throw error;
     }
     this.#logger.info({ url, publicUrls: this.#ownUrls }, 'relay listens');
-    return { url, server, sessions, pipeline, forwarding };
+    return { url, server, metricsServer, sessions, pipeline, forwarding };
+  }
+
+  async #listenForMetrics(): Promise<HttpServer | undefined> {
+    const { metricsListen } = this.#options;
+    if (metricsListen === undefined) return undefined;
+    return listenForMetrics(this.#metrics, { host: defaultListen.host, ...metricsListen });
   }
 
   #createRouter(): Router {
@@ -218,20 +236,22 @@ class FastifyRelay implements Relay {
     const [limits, metrics, logger] = [this.#limits, this.#metrics, this.#logger];
     const server = await createFastify({
       ...{ limits, logger, tls, trustProxy },
+      clock: this.#clock,
       charge: (address, units) => {
         pipeline.admit(address, units);
       },
       refused: (code) => {
         metrics.count('refused_total', code);
       },
-      connectionRefused: () => {
-        metrics.count('connections_closed_total', 'too-many');
+      connectionEnded: (reason) => {
+        metrics.count('connections_closed_total', reason);
       },
     });
     sessions.addRoute(server);
     addMessagesRoutes(server, { pipeline, limits, metrics, logger });
     addInfoRoutes(server, {
-      ...{ genesisHash, limits, metrics },
+      ...{ genesisHash, limits },
+      metrics: this.#options.metricsListen === undefined ? metrics : undefined,
       readiness: new Readiness({ mailStore, logger, isRunning: () => !this.#stopping }),
       identity: local?.identity,
       publicUrls: () => this.#ownUrls,
@@ -248,12 +268,10 @@ class FastifyRelay implements Relay {
       await server.close();
       throw asRelayError(error, 'listen-failed', { address: `${host}:${port}` });
     }
-    const bound = server.server.address() as AddressInfo;
-    const name = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address;
-    return `${this.#options.tls === undefined ? 'http' : 'https'}://${name}:${bound.port}`;
+    return urlOf(server.server, this.#options.tls === undefined ? 'http' : 'https');
   }
 
-  async #close({ sessions, pipeline, forwarding, server }: Running): Promise<void> {
+  async #close({ sessions, pipeline, forwarding, server, metricsServer }: Running): Promise<void> {
     this.#stopping = true;
     // First the answers, then the connections: nothing that was taken goes unanswered.
     const drained = await pipeline.inFlight.close(this.#limits.drainMs);
@@ -265,6 +283,7 @@ class FastifyRelay implements Relay {
     }, closeWaitMs);
     await server.close();
     clearTimeout(timer);
+    await closed(metricsServer);
     await forwarding?.forwarder.stop();
     await forwarding?.transport.close();
     await this.#verifier?.close();
@@ -287,6 +306,19 @@ class FastifyRelay implements Relay {
     };
     for (const [name, read] of Object.entries(gauges)) this.#metrics.gauge(name as GaugeName, read);
   }
+}
+
+function closed(server: HttpServer | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    if (server === undefined) {
+      resolve();
+      return;
+    }
+    server.close(() => {
+      resolve();
+    });
+    server.closeAllConnections();
+  });
 }
 
 function randomBytes(length: number): Uint8Array {

@@ -8,15 +8,15 @@ import { addressKey, unitsOf } from './token-buckets.ts';
 
 export interface RequestBodiesParts {
   readonly limits: RelayLimits;
-  /** Charges an address for so many units. Throws rate-limited. */
+  /** Charges an address for so many units beside the first, which the request was charged. Throws rate-limited. */
   readonly charge: (address: string, units: number) => void;
   /** A body was refused. */
   readonly refused: (code: string) => void;
 }
 
 /**
- * The bodies of requests: their address pays for each before it is read, and for its bytes as they arrive; what they hold of memory
- * is bounded; nothing but bytes and JSON is taken.
+ * The bodies of requests: their address pays for the bytes as they arrive; what they hold of memory is bounded; nothing but
+ * bytes and JSON is taken.
  */
 export function addRequestBodies(server: FastifyInstance, { limits, charge, refused }: RequestBodiesParts): void {
   const budget = new BodyBudget(limits.maxPendingBytes, limits.maxBodyBytes);
@@ -31,12 +31,6 @@ export function addRequestBodies(server: FastifyInstance, { limits, charge, refu
   server.addHook('onRequest', (request, reply, done) => {
     if (request.method !== 'POST') {
       done();
-      return;
-    }
-    try {
-      charge(request.ip, 1);
-    } catch (error) {
-      done(refusal(error));
       return;
     }
     const lease = budget.lease(addressKey(request.ip));

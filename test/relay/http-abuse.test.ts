@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { request, type ClientRequest, type IncomingMessage } from 'node:http';
+import { Agent, request, type ClientRequest, type IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, it } from 'mocha';
 import { decodeSignedEnvelope, signedEnvelopeToJson } from '../../src/codec/index.ts';
@@ -130,6 +130,116 @@ describe('relay: HTTP from one hostile address', () => {
   });
 });
 
+describe('relay: requests of one address that bring no message', () => {
+  const cleanup = new Cleanup();
+  afterEach(() => cleanup.run());
+
+  const once = { perSecond: 0.001, burst: 3 };
+  const get = (relay: Relay, path: string, localAddress = '127.0.0.1', method = 'GET'): Promise<IncomingMessage> =>
+    new Promise((resolve, reject) => {
+      request(relay.url + path, { method, localAddress, agent: false }, (answer) => {
+        resolve(answer.resume());
+      })
+        .on('error', reject)
+        .end();
+    });
+  /** All that comes back over one connection for what is written at once. */
+  const answersTo = async (relay: Relay, written: string): Promise<string> => {
+    const socket = connect({ port: Number(new URL(relay.url).port), host: '127.0.0.1', localAddress: '127.0.0.2' });
+    cleanup.add(socket, () => socket.destroy());
+    let text = '';
+    socket.on('error', () => undefined).on('data', (chunk: Buffer) => (text += chunk.toString()));
+    socket.write(written);
+    await new Promise((resolve) => socket.once('close', resolve));
+    return text;
+  };
+  const one = (path: string): string => `GET ${path} HTTP/1.1\r\nhost: x\r\n\r\n`;
+
+  it('are paid for, whatever they ask for, beside messages', async () => {
+    for (const [path, method] of [
+      ['/healthz', 'GET'],
+      ['/nothing', 'GET'],
+      ['/%00', 'GET'],
+      ['/v1/messages', 'PUT'],
+      ['/v1/messages', 'OPTIONS'],
+      ['/v1/ws', 'GET'],
+    ] as const) {
+      const relay = await cleanup.relay({ limits: { perAddressQueries: once } });
+      const of = async (from?: string) => (await get(relay, path, from, method)).statusCode;
+      const first = await of();
+      assert.deepEqual([await of(), await of()], [first, first], path);
+      const refused = await get(relay, path, undefined, method);
+      assert.deepEqual([refused.statusCode, refused.headers.connection], [429, 'close'], path);
+      assert.equal(await of('127.0.0.2'), first, path);
+      const body = Uint8Array.from(message(alice, bob).bytes);
+      const headers = { 'content-type': octets };
+      assert.equal((await fetch(`${relay.url}/v1/messages`, { method: 'POST', headers, body })).status, 202);
+    }
+  });
+
+  it('are answered one at a time: a thousand in one packet get one answer', async () => {
+    const relay = await cleanup.relay();
+    const text = await answersTo(relay, one('/metrics').repeat(1_500));
+    assert.equal(text.split('HTTP/1.1 ').length - 1, 1);
+    assert.match(text, /^HTTP\/1\.1 200 OK\r\n/);
+    assert.match(text, /\r\nConnection: close\r\n/i);
+    assert.equal((await get(relay, '/healthz')).statusCode, 200);
+    assert.match(
+      await (await fetch(`${relay.url}/metrics`)).text(),
+      /connections_closed_total\{reason="pipelined"\} 1\n/,
+    );
+  });
+
+  it('are answered over the same connection where each waits for the one before', async () => {
+    const relay = await cleanup.relay();
+    const agent = cleanup.add(new Agent({ keepAlive: true, maxSockets: 1 }), (made) => {
+      made.destroy();
+    });
+    const ports = new Set<number | undefined>();
+    for (let n = 0; n < 20; n++)
+      await new Promise((resolve, reject) => {
+        request(`${relay.url}/openapi.json`, { agent }, (answer) => {
+          ports.add(answer.socket.localPort);
+          answer.resume().once('end', resolve);
+        })
+          .on('error', reject)
+          .end();
+      });
+    assert.equal(ports.size, 1);
+  });
+
+  it('make the answer of /metrics once a second at most, however many ask', async () => {
+    const relay = await cleanup.relay({ limits: { metricsAgeMs: 60_000 } });
+    const metrics = async () => (await fetch(`${relay.url}/metrics`)).text();
+    const first = await metrics();
+    await (await get(relay, '/v1/messages', undefined, 'POST')).toArray();
+    assert.deepEqual(await Promise.all([metrics(), metrics(), metrics()]), [first, first, first]);
+  });
+
+  it('find /metrics nowhere else where it has a listener of its own, and no page of another origin reads it', async () => {
+    const open = await cleanup.relay();
+    const page = { headers: { origin: 'https://page.example' } };
+    assert.equal(open.metricsUrl, open.url);
+    const allowed = async (path: string) =>
+      (await fetch(open.url + path, page)).headers.get('access-control-allow-origin');
+    assert.deepEqual(
+      [await allowed('/metrics'), await allowed('/metrics?x'), await allowed('/v1/info')],
+      [null, null, '*'],
+    );
+
+    const relay = await cleanup.relay({ metricsListen: { port: 0 } });
+    assert.notEqual(relay.metricsUrl, relay.url);
+    assert.equal((await fetch(`${relay.url}/metrics`)).status, 404);
+    const answer = await fetch(`${relay.metricsUrl}/metrics`);
+    assert.match(String(answer.headers.get('content-type')), /^text\/plain/);
+    assert.match(await answer.text(), /^khala_relay_connections 0$/m);
+    assert.equal((await fetch(`${relay.metricsUrl}/v1/info`)).status, 404);
+    const { metricsUrl } = relay;
+    await relay.stop();
+    await assert.rejects(fetch(`${metricsUrl}/metrics`));
+  });
+});
+
 describe('relay: connections of one address', () => {
   const cleanup = new Cleanup();
   afterEach(() => cleanup.run());
@@ -160,6 +270,23 @@ describe('relay: connections of one address', () => {
     assert.match(await (await fetch(`${relay.url}/metrics`)).text(), /connections_closed_total\{reason="too-many"\} 3/);
     for (const { socket, isClosed } of all) if (!isClosed) socket.destroy();
     await until(() => works(relay, '127.0.0.2'));
+  });
+
+  it('are paid for, beside others', async () => {
+    const relay = await cleanup.relay({ limits: { perAddressConnections: { perSecond: 0.001, burst: 3 } } });
+    for (let n = 0; n < 3; n++) assert.equal(await works(relay, '127.0.0.2'), true);
+    assert.equal(await works(relay, '127.0.0.2'), false);
+    assert.equal(await works(relay, '127.0.0.3'), true);
+  });
+
+  it('are bounded with those of all others', async () => {
+    const relay = await cleanup.relay({ limits: { maxConnections: 4 } });
+    const all = Array.from({ length: 4 }, (_, n) => dial(relay, `127.0.0.${n + 2}`));
+    await until(() => all.every(({ isOpen }) => isOpen));
+    await until(async () => !(await works(relay, '127.0.0.9')));
+    assert.ok(all.every(({ isClosed }) => !isClosed));
+    all[0]?.socket.destroy();
+    await until(() => works(relay, '127.0.0.9'));
   });
 
   it('are not bounded together where the address is a proxy that is trusted', async () => {

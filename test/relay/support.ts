@@ -114,6 +114,8 @@ export class Cleanup {
       recipients: [bob.identity],
       allowPrivate: true,
       ...options,
+      // A test asks /metrics again and again until it says what is awaited.
+      limits: { metricsAgeMs: 0, perAddressQueries: { perSecond: 1e6, burst: 1e6 }, ...options.limits },
       mailStore,
     });
     this.add(relay, () => relay.stop());

@@ -38,7 +38,7 @@ interface Flags extends SuriFlags {
 
 export function serveCommand(): Command {
   const made = command('serve', 'run a relay: for its own entity with --vault, and for those whose endpoints name it', [
-    ...(['ws', 'genesis', 'quorum', 'verify', 'vault', 'listen', 'publicUrl', 'data'] as const),
+    ...(['ws', 'genesis', 'quorum', 'verify', 'vault', 'listen', 'metricsListen', 'publicUrl', 'data'] as const),
     ...(['store', 'durability', 'nats', 'natsCredentials', 'natsCa', 'natsCert', 'natsKey', 'natsReplicas'] as const),
     ...(['recipient', 'allow', 'deny', 'registeredOnly', 'tlsCert', 'tlsKey', 'trustProxy'] as const),
     ...(['retention', 'mailboxMessages', 'mailboxMegabytes', 'mailboxSenderPart', 'mailboxStrangerPart'] as const),
@@ -107,7 +107,11 @@ async function run(context: Context<Flags>, { chain, watch, vault, options }: Pa
   using _certificate = keepCertificate(relay, settings, logger);
   const ended = await Promise.race([failureOf(inbox?.ready), interrupted]);
   if (signal.aborted) return;
-  output.print({ event: 'ready', url: relay.url, identity: vault?.identity }, `Relay ready at ${relay.url}.`);
+  const { url, metricsUrl } = relay;
+  output.print(
+    { event: 'ready', url, ...(metricsUrl !== url && { metricsUrl }), identity: vault?.identity },
+    `Relay ready at ${url}.`,
+  );
   if (inbox === undefined || vault === undefined) {
     await interrupted;
     return;
