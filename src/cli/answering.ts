@@ -8,7 +8,7 @@ import type { WorkerStateView } from '../worker-state/index.ts';
 import { runHandler } from './run-handler.ts';
 import type { EntityData } from './session.ts';
 import type { Settings } from './settings.ts';
-import { warn } from './warn.ts';
+import type { Warn } from './warn.ts';
 
 export interface AnsweringParts {
   readonly chain: Chain;
@@ -19,6 +19,7 @@ export interface AnsweringParts {
   readonly settings: Settings;
   /** The entity's own relay, where the command runs one. */
   readonly relay?: Relay;
+  readonly warn: Warn;
   readonly signal: AbortSignal;
 }
 
@@ -29,7 +30,8 @@ export interface Answering {
 }
 
 /** What `listen` and `serve` do beside printing: `--on-invoke` and `--acknowledge`. */
-export function answeringOf({ chain, vault, data, watch, client, relay, settings, signal }: AnsweringParts): Answering {
+export function answeringOf(parts: AnsweringParts): Answering {
+  const { chain, vault, data, watch, client, relay, settings, warn, signal } = parts;
   const { onInvoke, acknowledge } = settings;
   const replier = createReplier({
     ...{ vault, client, store: data.store, genesisHash: chain.genesisHash, directory: watch.state },
@@ -53,7 +55,7 @@ export function answeringOf({ chain, vault, data, watch, client, relay, settings
       await replier.reply(delivery, content, signal).catch((error: unknown) => {
         // Stopped: the message stays, and is answered at the next start.
         if (signal.aborted || !isRelayError(error)) throw error;
-        warn(`${error.message} [${error.code}]`);
+        warn(error.message, error);
       });
     },
   };

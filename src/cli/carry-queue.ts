@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Chain } from '../chain/index.ts';
-import { isRelayError } from '../errors/index.ts';
+import { isRelayError, type ErrorCode } from '../errors/index.ts';
 import { createOutbox, openOutboxQueue, type OutboxEntry } from '../outbox/index.ts';
 import { createCarrier, type PeerDirectory, type RelayClient } from '../relay/index.ts';
 import { lockFile } from '../store/index.ts';
@@ -10,6 +10,7 @@ import type { Vault } from '../vault/index.ts';
 import { Progress } from './send/progress.ts';
 import { mayReachPrivate, timeoutMs, type EntityData } from './session.ts';
 import type { Settings } from './settings.ts';
+import { warnBy } from './warn.ts';
 
 export interface CarryQueueParts {
   readonly chain: Chain;
@@ -40,9 +41,10 @@ export function carryQueue(parts: CarryQueueParts): AsyncDisposable {
 }
 
 async function run(parts: CarryQueueParts, signal: AbortSignal): Promise<void> {
+  const told = new Set<ErrorCode>();
   while (!signal.aborted) {
     try {
-      await carry(parts, signal);
+      await carry(parts, told, signal);
     } catch (error) {
       // Another command sends from this queue now; or what is left can't go yet, and is tried again.
       const isExpected = ['locked', 'still-queued', 'aborted'].some(
@@ -54,10 +56,16 @@ async function run(parts: CarryQueueParts, signal: AbortSignal): Promise<void> {
   }
 }
 
-async function carry({ chain, vault, data, watch, client, settings, logger }: CarryQueueParts, signal: AbortSignal) {
+/** `told`: of which setbacks the log has a line already, while messages wait. */
+async function carry(parts: CarryQueueParts, told: Set<ErrorCode>, signal: AbortSignal): Promise<void> {
+  const { chain, vault, data, watch, client, settings, logger } = parts;
+  const warn = warnBy(logger);
   const waiting: bigint[] = [];
   for await (const entry of openOutboxQueue(data.store).entries()) if (goesOffChain(entry)) waiting.push(entry.sendId);
-  if (waiting.length === 0) return;
+  if (waiting.length === 0) {
+    told.clear();
+    return;
+  }
   const lock = await lockFile(join(data.folder, 'outbox'), 0);
   try {
     const progress = new Progress(timeoutMs(settings));
@@ -67,6 +75,11 @@ async function carry({ chain, vault, data, watch, client, settings, logger }: Ca
       carrier: { ...carrier, carry: (...message) => progress.trying(() => carrier.carry(...message)) },
       onSetback: (error) => {
         progress.setback(error);
+        if (!told.has(error.code)) warn(`a queued message can not go yet: ${error.message}`, error);
+        told.add(error.code);
+      },
+      onNotice: (notice) => {
+        warn(notice.message, notice);
       },
     });
     await outbox.start();

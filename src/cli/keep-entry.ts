@@ -5,7 +5,7 @@ import type { Vault } from '../vault/index.ts';
 import type { JsonEvent, Output } from './output.ts';
 import type { EntityData } from './session.ts';
 import type { Settings } from './settings.ts';
-import { warn } from './warn.ts';
+import type { Warn } from './warn.ts';
 
 export interface KeepEntryParts {
   readonly chain: Chain;
@@ -14,6 +14,7 @@ export interface KeepEntryParts {
   readonly settings: Settings;
   readonly account: Account | undefined;
   readonly output: Output;
+  readonly warn: Warn;
   /** Resolves when all that was sent before is received: only then retired EcdhKeys may be erased. */
   readonly isRead: Promise<unknown>;
 }
@@ -21,7 +22,7 @@ export interface KeepEntryParts {
 const msPerDay = 86_400_000;
 
 /** Keeps the entity's own entry on chain while a command runs, and prints what it does. */
-export function keepEntry({ chain, vault, data, settings, account, output, isRead }: KeepEntryParts): Presence {
+export function keepEntry({ chain, vault, data, settings, account, output, warn, isRead }: KeepEntryParts): Presence {
   let mayErase = false;
   isRead.then(
     () => (mayErase = true),
@@ -37,7 +38,8 @@ export function keepEntry({ chain, vault, data, settings, account, output, isRea
     ...(account === undefined ? {} : { account }),
   });
   presence.events$.subscribe((event) => {
-    if (event.type === 'failed' || event.type === 'due') warn(warning(event));
+    if (event.type === 'failed') warn(`the entry on chain can not be kept yet: ${event.error.message}`, event.error);
+    else if (event.type === 'due') warn(reminder(event));
     else output.print(jsonOf(event), sentence(event));
   });
   return presence;
@@ -60,9 +62,7 @@ function sentence(event: Done): string {
   }
 }
 
-function warning(event: Exclude<PresenceEvent, Done>): string {
-  if (event.type === 'failed')
-    return `the entry on chain can not be kept yet [${event.error.code}]: ${event.error.message}`;
-  const what = event.what === 'rotation' ? 'The EcdhKey is due for rotation' : 'Somebody brought older endpoints back';
+function reminder({ what: due }: Extract<PresenceEvent, { type: 'due' }>): string {
+  const what = due === 'rotation' ? 'The EcdhKey is due for rotation' : 'Somebody brought older endpoints back';
   return `${what}; give an account with KHALA_RELAY_SURI, or run khala-relay rotate or endpoint set.`;
 }

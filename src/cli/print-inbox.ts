@@ -1,10 +1,10 @@
 import { lastValueFrom, mergeMap, takeUntil, takeWhile, from } from 'rxjs';
 import { toHex, type Body } from '../codec/index.ts';
-import { isRelayError } from '../errors/index.ts';
+import { isErrorCode, isRelayError, RelayError } from '../errors/index.ts';
 import type { Delivery, Inbox, InboxEvent } from '../inbox/index.ts';
 import { short, type JsonEvent, type Output } from './output.ts';
 import { visibleLines } from './visible.ts';
-import { warn } from './warn.ts';
+import type { Warn } from './warn.ts';
 
 const shownBytes = 32;
 const answersAtOnce = 16;
@@ -14,6 +14,7 @@ export interface PrintInboxOptions {
   /** Ends after so many messages. */
   readonly count?: number;
   readonly until: Promise<void>;
+  readonly warn: Warn;
   /** Between printing a message and acknowledging it; a failure leaves it unacknowledged. */
   readonly answer?: (delivery: Delivery) => Promise<void>;
 }
@@ -22,14 +23,14 @@ export interface PrintInboxOptions {
 export async function printInbox(
   inbox: Inbox,
   output: Output,
-  { count, until, answer = async () => undefined }: PrintInboxOptions,
+  { count, until, warn, answer = async () => undefined }: PrintInboxOptions,
 ): Promise<void> {
   let left = count ?? Number.POSITIVE_INFINITY;
   const printed = inbox.events$.pipe(
     // Printed in order; an answer on its way holds up nobody, unless messages are counted.
     mergeMap(
       async (event) => {
-        await printEvent(event, output, answer);
+        await printEvent(event, output, { warn, answer });
         if (event.type === 'message') left--;
         return left > 0;
       },
@@ -44,7 +45,7 @@ export async function printInbox(
 async function printEvent(
   event: InboxEvent,
   output: Output,
-  answer: (delivery: Delivery) => Promise<void>,
+  { warn, answer }: Required<Pick<PrintInboxOptions, 'warn' | 'answer'>>,
 ): Promise<void> {
   switch (event.type) {
     case 'message': {
@@ -54,14 +55,14 @@ async function printEvent(
         await answer(delivery);
       } catch (error) {
         if (!isRelayError(error, 'handler-failed')) throw error;
-        warn(`${error.message} [${error.code}]`);
+        warn(error.message, error);
         return;
       }
       await delivery.ack();
       return;
     }
     case 'dead':
-      warn(`message ${event.messageId} can not be delivered [${event.code}]`);
+      warn(`message ${event.messageId} can not be delivered`, reasonOf(event.code));
       return;
     case 'gap': {
       const { first, last } = event;
@@ -80,6 +81,10 @@ async function printEvent(
     default:
       output.print({ event: event.type, messageId: event.messageId }, `${event.type} ${event.messageId}`);
   }
+}
+
+function reasonOf(code: string): RelayError {
+  return new RelayError(isErrorCode(code) ? code : 'open-failed');
 }
 
 function deliveryJson(delivery: Delivery): JsonEvent {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { accountFromSuri, connectChain, type Account, type Chain } from '../chain/index.ts';
+import { accountFromSuri, connectChain, type Account, type Chain, type ChainLogger } from '../chain/index.ts';
 import { RelayError } from '../errors/index.ts';
 import { lockFile, openLmdbStore, type TransactionalStore } from '../store/index.ts';
 import type { Hex } from '../codec/index.ts';
@@ -20,13 +20,13 @@ export function timeoutMs({ timeout }: Settings): number {
   return timeout * msPerSecond;
 }
 
-/** The chain that the settings name. */
-export function openChain(settings: Settings, signal: AbortSignal): Promise<Chain> {
+/** The chain that the settings name. `logger`: told of connections that are lost and back; default the terminal. */
+export function openChain(settings: Settings, signal: AbortSignal, logger: ChainLogger = stderrLogger): Promise<Chain> {
   return connectChain({
     endpoints: settings.ws,
     timeoutMs: timeoutMs(settings),
     signal,
-    logger: stderrLogger,
+    logger,
     ...(settings.quorum === undefined ? {} : { quorum: settings.quorum }),
     ...(settings.genesis === undefined ? {} : { genesisHash: settings.genesis as Hex }),
   });

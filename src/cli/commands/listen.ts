@@ -58,7 +58,7 @@ async function listen({ settings, flags, output, signal, interrupted }: Context<
     allowPrivate: mayReachPrivate(settings, chain),
     timeoutMs: timeoutMs(settings),
   });
-  const { answer, cameBy } = answeringOf({ chain, vault, data, watch, client, settings, signal });
+  const { answer, cameBy } = answeringOf({ chain, vault, data, watch, client, settings, warn, signal });
   const feeds = settings.relay.map((url) =>
     tellOf(url, feed(client, url, chain, vault, inbox)).pipe(
       tap((event) => {
@@ -76,12 +76,12 @@ async function listen({ settings, flags, output, signal, interrupted }: Context<
   });
   const relaysReady = feeds.map((events) => firstValueFrom(events.pipe(filter(({ type }) => type === 'ready'))));
   const isRead = Promise.all([inbox.ready, ...relaysReady]);
-  await using _presence = keepEntry({ chain, vault, data, settings, account, output, isRead });
+  await using _presence = keepEntry({ chain, vault, data, settings, account, output, warn, isRead });
   await Promise.race([isRead, interrupted, failed]);
   if (signal.aborted) return;
   output.print({ event: 'ready', identity: vault.identity }, `Listening for ${vault.identity}.`);
   const limit = count === undefined ? {} : { count };
-  await Promise.race([printInbox(inbox, output, { until: interrupted, answer, ...limit }), failed]);
+  await Promise.race([printInbox(inbox, output, { until: interrupted, warn, answer, ...limit }), failed]);
 }
 
 function feed(

@@ -30,6 +30,7 @@ import {
   verified,
 } from '../session.ts';
 import { required } from '../resolve-settings.ts';
+import { warnBy } from '../warn.ts';
 import { unlockVault } from '../unlock-vault.ts';
 
 interface Flags extends SuriFlags {
@@ -55,8 +56,8 @@ async function serve(context: Context<Flags>): Promise<void> {
   const options = relayOptionsOf(settings);
   const vault = settings.vault === undefined ? undefined : await unlockVault(settings);
   try {
-    await using chain = await openChain(settings, signal);
     const logger = cliLogger(settings);
+    await using chain = await openChain(settings, signal, logger);
     const begin = () => watchWorkerState(chain, { ...verified(settings), logger });
     await using watch = await keepWorkerState({ begin, logger, signal });
     await run(context, { chain, watch, vault, options });
@@ -78,6 +79,7 @@ interface Parts {
 async function run(context: Context<Flags>, { chain, watch, vault, options }: Parts): Promise<void> {
   const { settings, flags, output, signal, interrupted } = context;
   const logger = cliLogger(settings);
+  const warn = warnBy(logger);
   const folder = vault === undefined ? required(settings, 'data') : dataFolder(settings, vault);
   await using data = await openData(folder, chain, 'inbox');
   await using mailStore = await openMailStore({ settings, chain, folder: data.folder, use: 'mail', logger });
@@ -91,7 +93,7 @@ async function run(context: Context<Flags>, { chain, watch, vault, options }: Pa
   await using _presence =
     vault === undefined || inbox === undefined
       ? undefined
-      : keepEntry({ chain, vault, data, settings, account: optionalAccount(flags), output, isRead: inbox.ready });
+      : keepEntry({ chain, vault, data, settings, account: optionalAccount(flags), output, warn, isRead: inbox.ready });
   await using relay = createRelay({
     ...options,
     genesisHash: chain.genesisHash,
@@ -116,7 +118,8 @@ async function run(context: Context<Flags>, { chain, watch, vault, options }: Pa
     await interrupted;
     return;
   }
-  const failure = ended ?? (await failureOf(answerAndPrint(context, { chain, watch, vault, data, inbox, relay })));
+  const failure =
+    ended ?? (await failureOf(answerAndPrint(context, { chain, watch, vault, data, inbox, relay, logger })));
   if (failure === undefined) return;
   // The mailboxes are others', who have no part in it.
   logger.error({ err: failure }, 'messages to the relay itself are not read any more; it goes on for the others');
@@ -140,6 +143,7 @@ interface OwnEntity {
   readonly data: EntityData;
   readonly inbox: Inbox;
   readonly relay: Relay;
+  readonly logger: Logger;
 }
 
 async function answerAndPrint(
@@ -151,9 +155,11 @@ async function answerAndPrint(
     allowPrivate: mayReachPrivate(settings, own.chain),
     timeoutMs: timeoutMs(settings),
   });
-  await using _queue = carryQueue({ ...own, client, settings, logger: cliLogger(settings) });
-  const { answer } = answeringOf({ ...own, client, settings, signal });
-  await printInbox(own.inbox, output, { until: interrupted, answer });
+  const { logger } = own;
+  const warn = warnBy(logger);
+  await using _queue = carryQueue({ ...own, client, settings });
+  const { answer } = answeringOf({ ...own, client, settings, warn, signal });
+  await printInbox(own.inbox, output, { until: interrupted, warn, answer });
 }
 
 function localEntity(vault: Vault, inbox: Inbox) {
