@@ -37,11 +37,11 @@ export async function accountBatch(work: ChainWork, limit: BatchLimit): Promise<
 
 /** Seals what fits, oldest first. Messages that can not be sealed, or cost too much, fail on the way. */
 export async function sealQueued(work: ChainWork, as: 'worker' | 'account', limit: BatchLimit): Promise<Sealed[]> {
-  const { chain, account } = work;
+  const { chain, account, signal } = work;
   if (account === undefined) return [];
   const waiting = await ownOf(work, as, account, Math.min(pageSize, limit.messages));
   if (waiting.length === 0) return [];
-  const room = await chain.batchRoom(as === 'worker' ? 'sync-offchain-message' : 'push-message', account);
+  const room = await chain.batchRoom(as === 'worker' ? 'sync-offchain-message' : 'push-message', account, signal);
   const fees = new FeeTable(work);
   const sealed: Sealed[] = [];
   for (const stored of waiting) {
@@ -125,9 +125,9 @@ class FeeTable {
   }
 }
 
-/** What a message would cost alone, in the smallest unit. Throws no-account. */
+/** What a message would cost alone, in the smallest unit. Throws no-account, aborted. */
 export async function feeOf(
-  { chain, account, vault }: Pick<ChainWork, 'chain' | 'account' | 'vault'>,
+  { chain, account, vault, signal }: Pick<ChainWork, 'chain' | 'account' | 'vault' | 'signal'>,
   bodyBytes: number,
   as: 'worker' | 'account',
 ): Promise<bigint> {
@@ -143,5 +143,5 @@ export async function feeOf(
           sequence: 0n,
           signature: new Uint8Array(64),
         };
-  return (await chain.costOf([call], account)).fee;
+  return (await chain.costOf([call], account, { signal })).fee;
 }

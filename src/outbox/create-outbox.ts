@@ -8,6 +8,7 @@ import type { MessageRecord } from './message-record.ts';
 import type { OffChainCarrier } from './off-chain-carrier.ts';
 import type { Arrival, Outbox, OutboxEntry, PhalaCommand, Posted, Receipt, SendMessage } from './outbox.ts';
 import type { ReplyNotice } from './reply-notice.ts';
+import { either } from './either-signal.ts';
 import { pause } from './pause.ts';
 import { RelayLane } from './relay-lane.ts';
 import { RunningQueue, type QueueOptions } from './running-queue.ts';
@@ -69,12 +70,15 @@ class StoredOutbox implements Outbox {
     this.#work = { ...this.#queue.work, chain };
   }
 
-  send(message: (SendMessage & { readonly via: 'chain' }) | PhalaCommand): Promise<Receipt<Arrival & Posted>>;
-  send(message: SendMessage): Promise<Receipt>;
-  send(message: SendMessage | PhalaCommand): Promise<Receipt> {
-    if (message.suite === 'phala') return this.#sendCommand(message);
+  send(
+    message: (SendMessage & { readonly via: 'chain' }) | PhalaCommand,
+    signal?: AbortSignal,
+  ): Promise<Receipt<Arrival & Posted>>;
+  send(message: SendMessage, signal?: AbortSignal): Promise<Receipt>;
+  send(message: SendMessage | PhalaCommand, signal?: AbortSignal): Promise<Receipt> {
+    if (message.suite === 'phala') return this.#sendCommand(message, signal);
     const { maxFee } = this.#options;
-    return this.#queue.send(maxFee === undefined ? message : { maxFee, ...message }, (record) => {
+    return this.#queue.send(maxFee === undefined ? message : { maxFee, ...message }, signal, (record) => {
       this.#checkSize(record);
     });
   }
@@ -103,8 +107,8 @@ class StoredOutbox implements Outbox {
     this.#queue.tryAgain();
   }
 
-  estimateFee(bodyBytes: number, as: 'worker' | 'account' = 'worker'): Promise<bigint> {
-    return feeOf(this.#work, bodyBytes, as);
+  estimateFee(bodyBytes: number, as: 'worker' | 'account' = 'worker', signal?: AbortSignal): Promise<bigint> {
+    return feeOf({ ...this.#work, signal: either(this.#work.signal, signal) }, bodyBytes, as);
   }
 
   async start(): Promise<void> {
@@ -121,10 +125,12 @@ class StoredOutbox implements Outbox {
     return this.stop();
   }
 
-  async #sendCommand(command: PhalaCommand): Promise<Receipt> {
+  async #sendCommand(command: PhalaCommand, given: AbortSignal | undefined): Promise<Receipt> {
     const { account } = this.#options;
     if (account === undefined) throw new RelayError('no-account');
-    const payload = await sealCommand(this.#work, command, this.#work.signal);
+    const signal = either(this.#work.signal, given);
+    const payload = await sealCommand(this.#work, command, signal);
+    if (signal.aborted) throw new RelayError('aborted');
     const { topic, as = 'worker', maxFee = this.#options.maxFee } = command;
     const record: MessageRecord = {
       ...{ suite: 'phala', to: toHex(topic), as, via: 'chain', nonce: 0n, bodyBytes: payload.length, maxFee },

@@ -140,9 +140,10 @@ export interface OutboxQueue {
 export interface RelayOutbox extends OutboxQueue, AsyncDisposable {
   /**
    * Resolves when the message is stored, its body sealed by the vault for itself. It is sealed to the recipient's newest key
-   * when it goes. Throws unknown-recipient, unproven-key, no-account where it is to go on chain, off-chain-only-v1, from-self.
+   * when it goes. Throws unknown-recipient, unproven-key, no-account where it is to go on chain, off-chain-only-v1, from-self,
+   * aborted before it is stored.
    */
-  send(message: SendMessage): Promise<Receipt>;
+  send(message: SendMessage, signal?: AbortSignal): Promise<Receipt>;
   /** Of a message that was queued before, by any process. undefined: there is none, or it is finished for long. */
   receipt(sendId: bigint): Promise<Receipt | undefined>;
   /** Tries at once what waits after a failure, as when the network is back. */
@@ -161,8 +162,11 @@ export interface Outbox extends RelayOutbox {
    * A Phala command is sealed at once, and stored as it is then. Throws phala-topic, bad-topic, no-contract-key,
    * bad-public-key, too-large-for-chain, no-account, and what reading the contract's key throws.
    */
-  send(message: (SendMessage & { readonly via: 'chain' }) | PhalaCommand): Promise<Receipt<Arrival & Posted>>;
-  send(message: SendMessage): Promise<Receipt>;
+  send(
+    message: (SendMessage & { readonly via: 'chain' }) | PhalaCommand,
+    signal?: AbortSignal,
+  ): Promise<Receipt<Arrival & Posted>>;
+  send(message: SendMessage, signal?: AbortSignal): Promise<Receipt>;
   /** What a message with a body of so many bytes would cost on chain by itself, in the smallest unit; less in a batch. */
-  estimateFee(bodyBytes: number, as?: 'worker' | 'account'): Promise<bigint>;
+  estimateFee(bodyBytes: number, as?: 'worker' | 'account', signal?: AbortSignal): Promise<bigint>;
 }

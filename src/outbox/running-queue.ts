@@ -5,6 +5,7 @@ import type { Hex } from '../codec/index.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
 import type { TransactionalStore } from '../store/transactional-store.ts';
 import type { Vault } from '../vault/vault.ts';
+import { either } from './either-signal.ts';
 import type { MessageRecord, Progress } from './message-record.ts';
 import { noteReply } from './note-reply.ts';
 import type { OutboxEntry, Receipt, RelayOutbox, SendMessage } from './outbox.ts';
@@ -100,13 +101,15 @@ export class RunningQueue implements RelayOutbox {
   }
 
   /** `check` refuses a message before it is stored. */
-  async send(message: SendMessage, check?: (record: MessageRecord) => void): Promise<Receipt> {
+  async send(message: SendMessage, given?: AbortSignal, check?: (record: MessageRecord) => void): Promise<Receipt> {
+    const signal = either(this.#stopping.signal, given);
     const { directory } = this.#options;
     const queued = await queueMessage(
       {
         ...this.#options,
         check: async (record) => {
-          await directory.load?.(message.to, this.#stopping.signal);
+          await directory.load?.(message.to, signal);
+          if (signal.aborted) throw new RelayError('aborted');
           recipientKeyOf(directory, message.to, this.#options);
           check?.(record);
         },

@@ -186,14 +186,14 @@ export class WorkerLane {
     settled: bigint,
     limit: BatchLimit,
   ): Promise<Batch | undefined> {
-    const { chain, account, store } = this.#work;
+    const { chain, account, store, signal } = this.#work;
     if (ready[0]?.[1].sequence !== next) {
       if (settled !== next) throw this.#unsettled(next, settled);
       // What came before is gone for good, as where it failed: those behind can not come in as they are.
       return this.#signAnew(ready);
     }
     if (account === undefined) return undefined;
-    const room = await chain.batchRoom('sync-offchain-message', account);
+    const room = await chain.batchRoom('sync-offchain-message', account, signal);
     const items: BatchItem[] = [];
     for (const [id, { sequence }] of ready.slice(0, limit.messages)) {
       if (sequence !== next + BigInt(items.length)) break;

@@ -4,6 +4,7 @@ import { accountFromSuri, connectChain, type Account, type Chain } from '../../s
 import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
 import {
   concatBytes,
+  contractTopic,
   equalBytes,
   fromHex,
   messageId,
@@ -13,7 +14,7 @@ import {
   type Hex,
 } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
-import type { RelayError } from '../../src/errors/index.ts';
+import { RelayError } from '../../src/errors/index.ts';
 import {
   createOutbox,
   openOutboxQueue,
@@ -26,6 +27,7 @@ import {
 } from '../../src/outbox/index.ts';
 import { openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
 import type { Vault } from '../../src/vault/index.ts';
+import { replacing } from '../support/replacing.ts';
 import { until } from '../support/until.ts';
 import { alice, bob, directoryEntries, directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
 
@@ -386,5 +388,35 @@ describe('outbox', () => {
     const stopped = assert.rejects(receipt.reached('inBlock'), { code: 'aborted' });
     await box.stop();
     await stopped;
+  });
+
+  it('waits for no node that does not answer once it is stopped, or who waits gives up', async () => {
+    const asked: string[] = [];
+    const never = (name: string, signal: AbortSignal | undefined): Promise<never> => {
+      asked.push(name);
+      return new Promise((_, reject) => {
+        signal?.addEventListener('abort', () => reject(new RelayError('aborted')));
+      });
+    };
+    const silent = replacing(chain, {
+      costOf: (_calls, _account, options) => never('costOf', options?.signal),
+      batchRoom: (_kind, _account, signal) => never('batchRoom', signal),
+      bestHead: (signal) => (asked.length === 0 ? chain.bestHead(signal) : never('bestHead', signal)),
+    });
+    const box = await outbox({ chain: silent });
+    await box.send({ ...message('as an account'), as: 'account' });
+    await box.start();
+    await until(() => asked.includes('batchRoom'));
+    const given = new AbortController();
+    const command = { suite: 'phala', topic: contractTopic(alice.id), content: utf8('x') } as const;
+    const gaveUp = [box.estimateFee(1, 'worker', given.signal), box.send(command, given.signal)].map((waiting) =>
+      assert.rejects(waiting, { code: 'aborted' }),
+    );
+    given.abort();
+    await Promise.all(gaveUp);
+    const ended = assert.rejects(box.estimateFee(1), { code: 'aborted' });
+    await box.stop();
+    await ended;
+    await assert.rejects(box.send(message('too late')), { code: 'aborted' });
   });
 });
