@@ -7,8 +7,8 @@ import { pause } from './pause.ts';
 import type { SendId } from './send-id.ts';
 import type { ChainWork } from './work.ts';
 
-/** The extrinsic is given up. */
-const lost: ReadonlySet<string> = new Set(['extrinsic-expired', 'nonce-conflict', 'extrinsic-rejected']);
+/** The extrinsic can not come in any more. */
+const lost: ReadonlySet<string> = new Set(['extrinsic-expired', 'nonce-conflict']);
 /** Before an extrinsic is looked for again after the chain or the store was out of reach. */
 const retryMs = 1_000;
 
@@ -103,9 +103,8 @@ export class Flights {
       await this.#write(tracked, async () => {
         // What became of a worker's messages is found out one by one.
         const isUnknown = error.code === 'fate-unknown' && tracked.flight.as === 'account';
-        // That it became invalid is the node's word.
-        const isDead = error.code !== 'extrinsic-rejected';
-        await (isUnknown ? this.#log.lostSight(tracked.flight, error) : this.#log.requeue(tracked.flight, { isDead }));
+        const { flight } = tracked;
+        await (isUnknown ? this.#log.lostSight(flight, error) : this.#log.requeue(flight, { isDead: true }));
         this.untrack(tracked);
       });
       return true;

@@ -36,7 +36,7 @@ interface Unreadable {
 /** Bodies asked for at once. */
 const bodiesInFlight = 8;
 
-/** Looks for the signed messages of one worker in the chain, each finalized block once. */
+/** Looks for the signed messages of one worker in the chain, each finalized block once at most. */
 export class PostedSearch {
   readonly #chain: Chain;
   readonly #worker: Hex;
@@ -75,19 +75,22 @@ export class PostedSearch {
   async #lookAtFinal(finalized: Head, signed: readonly SignedFacts[]): Promise<void> {
     const since = signed.reduce((least, each) => Math.min(least, each.since), Infinity);
     if (since > finalized.number) return;
-    this.#through ??= await this.#finalAt(since);
+    if (this.#through === undefined || this.#through.number < since) this.#through = await this.#finalAt(since);
     while (this.#through.number < finalized.number)
       this.#through = await this.#readOn(this.#through, finalized, signed);
   }
 
   /** Reads on to the finalized block, or over blocks whose state is gone; gives the last one. */
   async #readOn(after: BlockId, finalized: Head, signed: readonly SignedFacts[]): Promise<BlockId> {
+    const wanted = new Set(signed.map(({ messageId: id }) => id));
     const topics = [...new Map(signed.map(({ destination }) => [toHex(destination), destination])).values()];
     for await (const span of this.#chain.messages.follow(after, { topics }, this.#signal)) {
       if (span.type === 'missing') return this.#lookAtBodies(behindTheEdge(span, finalized), signed);
-      for (const { sender, payload, block } of span.messages)
-        if (sender.kind === 'worker' && sender.id === this.#worker)
-          this.#sightings.set(this.#idOf(payload), { kind: 'posted', block, isFinal: true });
+      for (const { sender, payload, block } of span.messages) {
+        if (sender.kind !== 'worker' || sender.id !== this.#worker) continue;
+        const id = this.#idOf(payload);
+        if (wanted.has(id)) this.#sightings.set(id, { kind: 'posted', block, isFinal: true });
+      }
       this.#through = span.through;
       if (span.through.number >= finalized.number) return span.through;
     }

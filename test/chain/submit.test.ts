@@ -4,6 +4,7 @@ import { workerMessageContent, type Hex } from '../../src/codec/index.ts';
 import { sign } from '../../src/crypto/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { alice, bob, openWallet, signedEndpoints, testWorker, utf8, withCode } from './support.ts';
+import { startRpcProxy } from '../support/rpc-proxy.ts';
 import { startProxy } from './tcp-proxy.ts';
 
 const topic = utf8('topic');
@@ -202,6 +203,19 @@ describe('submit', () => {
     const { nonce } = await chain.post([push(1)], alice);
     await assert.rejects(chain.post([push(2)], alice, { nonce }), withCode('nonce-conflict'));
     assert.equal((await chain.post([push(3)], alice, { nonce: nonce + 1 })).nonce, nonce + 1);
+  });
+
+  it('finds in a block what its node has called invalid', async () => {
+    await using slow = await startDevChain({ blockTimeMs: 500 });
+    await using proxy = await startRpcProxy(slow.ws);
+    let told = 0;
+    proxy.alter = (method, _params, result) =>
+      method === 'author_extrinsicUpdate' && told++ === 0 ? 'invalid' : result;
+    await using other = await connectChain({ endpoints: [proxy.ws] });
+    const posted = await other.post([push(1)], alice);
+    const { extrinsicHash } = await other.follow(posted);
+    assert.equal(extrinsicHash, posted.hash);
+    assert.ok(told > 0);
   });
 
   it('goes on with the right nonce after a failure', async () => {

@@ -12,6 +12,7 @@ export type ExtrinsicStatus =
 
 /** Statuses of one extrinsic in order; those that say nothing new are left out. */
 export class StatusWatch {
+  static readonly #open = new WeakMap<RpcSocket, Set<StatusWatch>>();
   readonly #queue: ExtrinsicStatus[] = [];
   #wake: () => void = () => undefined;
   #end: () => void = () => undefined;
@@ -19,18 +20,38 @@ export class StatusWatch {
   /** The only way to one. Posts and watches. Throws RpcError where the node refuses, ConnectionLost where nobody knows. */
   static async post(socket: RpcSocket, extrinsic: Hex): Promise<StatusWatch> {
     const watch = new StatusWatch();
-    watch.#end = await socket.subscribe(
-      { subscribe: 'author_submitAndWatchExtrinsic', unsubscribe: 'author_unwatchExtrinsic' },
-      [extrinsic],
-      (value) => {
-        const status = parseStatus(value);
-        if (status !== undefined) watch.#push(status);
-      },
-    );
+    const watches = StatusWatch.#of(socket);
+    watches.add(watch);
+    try {
+      const unsubscribe = await socket.subscribe(
+        { subscribe: 'author_submitAndWatchExtrinsic', unsubscribe: 'author_unwatchExtrinsic' },
+        [extrinsic],
+        (value) => {
+          const status = parseStatus(value);
+          if (status !== undefined) watch.#push(status);
+        },
+      );
+      watch.#end = () => {
+        watches.delete(watch);
+        unsubscribe();
+      };
+      return watch;
+    } catch (error) {
+      watches.delete(watch);
+      throw error;
+    }
+  }
+
+  /** All that wait for its end, for one: a socket lives for as long as the process, and a promise keeps whoever asked it. */
+  static #of(socket: RpcSocket): Set<StatusWatch> {
+    const known = StatusWatch.#open.get(socket);
+    if (known !== undefined) return known;
+    const watches = new Set<StatusWatch>();
+    StatusWatch.#open.set(socket, watches);
     void socket.closed.then(() => {
-      watch.#push({ kind: 'lost' });
+      for (const watch of watches) watch.#push({ kind: 'lost' });
     });
-    return watch;
+    return watches;
   }
 
   async next(signal: AbortSignal | undefined): Promise<ExtrinsicStatus> {

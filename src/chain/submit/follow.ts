@@ -25,7 +25,7 @@ interface Heads {
 
 /**
  * Waits until an extrinsic is in a block. What its node reports is believed for a `finalized` or `inBlock` only; for all
- * else blocks are searched, and the same signed bytes (never others) are posted again: its nonce lets it in once.
+ * else, `invalid` too, blocks are searched, and the same signed bytes (never others) are posted again: its nonce lets it in once.
  */
 export class Follower {
   readonly #sources: SubmitSources;
@@ -34,20 +34,22 @@ export class Follower {
   readonly #hex: Hex;
   /** Blocks that do not have it, or of which no node has the body. */
   readonly #searched = new Set<Hex>();
+  /** All finalized blocks up to here are of them. */
+  #searchedTo: BlockNumber;
   /** Numbers of those without a body. */
   readonly #unseen = new Set<BlockNumber>();
   #inclusion: Inclusion | undefined;
-  #isInvalid = false;
   #posted: { readonly session: number; readonly best: number } | undefined;
 
   constructor(sources: SubmitSources, extrinsic: SignedExtrinsic, options: FollowOptions) {
     this.#sources = sources;
     this.#extrinsic = extrinsic;
+    this.#searchedTo = extrinsic.anchor;
     this.#options = options;
     this.#hex = fastToHex(extrinsic.bytes);
   }
 
-  /** Throws extrinsic-expired, nonce-conflict, extrinsic-rejected, fate-unknown, aborted, chain-unreachable. */
+  /** Throws extrinsic-expired, nonce-conflict, fate-unknown, aborted, chain-unreachable. */
   async run(watch: StatusWatch | undefined): Promise<Inclusion> {
     return (watch === undefined ? undefined : await this.#believe(watch)) ?? this.#search();
   }
@@ -87,7 +89,6 @@ export class Follower {
         } else {
           // A node may put it back into its pool after a reorg, or not.
           if (status.kind === 'retracted') this.#include(undefined);
-          this.#isInvalid = status.kind === 'invalid';
           return undefined;
         }
       }
@@ -137,15 +138,16 @@ export class Follower {
   /** Of what is final or deep none is left out: a node that lacks it is behind, and is waited for or left. */
   async #scan({ best, finalized }: Heads): Promise<Inclusion | undefined> {
     const { heads } = this.#sources;
-    const { anchor, death } = this.#extrinsic;
+    const { death } = this.#extrinsic;
     const options = { signal: this.#signal };
     const settled = settledNumber({ finalized, best });
-    for (let number = anchor + 1; number <= Math.min(best.number, death); number++) {
+    for (let number = this.#searchedTo + 1; number <= Math.min(best.number, death); number++) {
       const head = number <= settled ? await heads.existingAt(number, options) : await heads.at(number, options);
-      if (head === undefined || this.#searched.has(head.hash)) continue;
-      const inclusion = await this.#findIn(head.hash, number);
+      if (head === undefined) continue;
+      const inclusion = this.#searched.has(head.hash) ? undefined : await this.#findIn(head.hash, number);
       if (inclusion !== undefined) return inclusion;
       this.#searched.add(head.hash);
+      if (number <= finalized.number && number === this.#searchedTo + 1) this.#searchedTo = number;
     }
     return undefined;
   }
@@ -163,10 +165,6 @@ export class Follower {
         new RelayError('extrinsic-expired', { details: { block: death } })
       );
     }
-    if (this.#isInvalid)
-      throw new RelayError('extrinsic-rejected', {
-        details: { reason: 'it became invalid while it waited in the pool' },
-      });
   }
 
   /** The error where blocks that no node has any more may have carried it. */
@@ -195,14 +193,9 @@ export class Follower {
 
   /** Whether a finalized block has another extrinsic with this nonce: then this one is dead before its era ends. */
   async #isSuperseded(finalized: Head): Promise<boolean> {
-    const { heads, nonceAt } = this.#sources;
-    const { account, nonce, anchor } = this.#extrinsic;
-    if ((await nonceAt(account, finalized.hash, this.#signal)) <= nonce) return false;
-    for (let number = anchor + 1; number <= finalized.number; number++) {
-      const head = await heads.at(number, { signal: this.#signal });
-      if (head === undefined || !this.#searched.has(head.hash)) return false;
-    }
-    return true;
+    const { account, nonce, death } = this.#extrinsic;
+    if (this.#searchedTo < Math.min(finalized.number, death)) return false;
+    return (await this.#sources.nonceAt(account, finalized.hash, this.#signal)) > nonce;
   }
 
   async #findIn(block: Hex, number?: BlockNumber): Promise<Inclusion | undefined> {

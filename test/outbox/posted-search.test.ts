@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { connectChain, type BlockId, type Chain } from '../../src/chain/index.ts';
+import { messageId } from '../../src/codec/index.ts';
+import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { PostedSearch, type SignedFacts } from '../../src/outbox/posted-search.ts';
+import type { Vault } from '../../src/vault/index.ts';
+import { alice, registered, temporaryFolder, utf8 } from '../support/entities.ts';
+import { replacing } from '../support/replacing.ts';
+
+describe('the search for signed messages of a worker', () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+  let dev: DevChain;
+  let chain: Chain;
+  let sender: Vault;
+
+  before(async () => {
+    folder = await temporaryFolder();
+    dev = await startDevChain();
+    chain = await connectChain({ endpoints: [dev.ws] });
+    [sender] = (await registered(chain, folder.path, ['a'])) as [Vault];
+  });
+
+  after(async () => {
+    await chain.stop();
+    await dev.stop();
+    await folder.remove();
+  });
+
+  const present = async () => ({ finalized: await chain.finalizedHead(), best: await chain.bestHead() });
+
+  it('begins where the oldest of them was signed, however long ago it last looked', async () => {
+    const begins: BlockId[] = [];
+    const messages = replacing(chain.messages, {
+      follow: (after, options, signal) => {
+        begins.push(after);
+        return chain.messages.follow(after, options, signal);
+      },
+    });
+    const search = new PostedSearch(replacing(chain, { messages }), sender.identity, new AbortController().signal);
+    const facts = async (text: string): Promise<SignedFacts> => ({
+      messageId: messageId({ genesisHash: chain.genesisHash, envelope: utf8(text) }),
+      destination: utf8('elsewhere'),
+      sequence: await chain.at((await chain.bestHead()).hash).ingressSequence(sender.identity),
+      since: (await chain.finalizedHead()).number,
+    });
+    const post = async ({ destination, sequence }: SignedFacts, text: string): Promise<void> => {
+      const message = { destination, payload: utf8(text), sequence };
+      const signature = await sender.sign({ type: 'worker-message', ...message });
+      await chain.submit([{ kind: 'sync-offchain-message', worker: sender.identity, ...message, signature }], alice, {
+        waitFor: 'finalized',
+      });
+    };
+    const first = await facts('first');
+    await post(first, 'first');
+    assert.equal((await search.upTo(await present(), [first])).get(first.messageId)?.kind, 'posted');
+    search.forget(first.messageId);
+    await dev.newBlock({ count: 50, empty: true });
+    const second = await facts('second');
+    await post(second, 'second');
+    assert.deepEqual([...(await search.upTo(await present(), [second])).keys()], [second.messageId]);
+    assert.deepEqual(
+      begins.map(({ number }) => number),
+      [first.since, second.since],
+    );
+  });
+});
