@@ -5,7 +5,6 @@ import type { RawData } from 'ws';
 import type { Hex } from '../codec/index.ts';
 import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
 import type { MailStore } from '../store/mail-store.ts';
-import { AwaitedReplies } from './awaited-replies.ts';
 import type { LoginCheck } from './challenge.ts';
 import { Delivery } from './deliver.ts';
 import { decodeClientFrame, type ClientFrame, type RelayFrame } from './frames.ts';
@@ -13,11 +12,10 @@ import { publicError } from './http-status.ts';
 import type { RelayLimits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
 import type { Pipeline } from './pipeline.ts';
-import { ReplyAcks } from './reply-acks.ts';
-import { replyBox } from './reply-box.ts';
 import { toWire } from './wire-error.ts';
 import { WsOutlet, type OutletOwner } from './ws-outlet.ts';
 import { loginRefused, WsProof, type ProofFrame } from './ws-proof.ts';
+import { WsReplies, type RepliesOwner } from './ws-replies.ts';
 
 export interface SessionParts {
   readonly genesisHash: Hex;
@@ -37,17 +35,16 @@ export interface SessionParts {
 const closeCodes = { normal: 1000, goingAway: 1001, policy: 1008 } as const;
 
 /** One WebSocket: requests in, answers and deliveries out, both bounded. */
-export class WsSession implements OutletOwner {
+export class WsSession implements OutletOwner, RepliesOwner {
   readonly address: string;
   readonly #socket: WebSocket;
   readonly #parts: SessionParts;
   readonly #outlet: WsOutlet;
   readonly #proof: WsProof;
+  readonly #replies: WsReplies;
   #unanswered = 0;
   #delivery: Delivery | undefined;
   #leave: (() => void) | undefined;
-  #awaited: AwaitedReplies | undefined;
-  #replyAcks: ReplyAcks | undefined;
   #isLoggingIn = false;
   #isHeld = false;
   #ending = false;
@@ -61,6 +58,7 @@ export class WsSession implements OutletOwner {
     this.#parts = parts;
     this.#usedAt = parts.login.clock();
     this.#proof = new WsProof(address, parts);
+    this.#replies = new WsReplies(parts, this.#proof, this);
     this.#outlet = new WsOutlet(socket, stream, parts.limits, this);
     socket.on('message', (data, isBinary) => {
       this.#active = true;
@@ -88,7 +86,7 @@ export class WsSession implements OutletOwner {
       this.#socket.terminate();
       return;
     }
-    const isUsed = this.#delivery !== undefined || (this.#awaited?.size ?? 0) > 0;
+    const isUsed = this.#delivery !== undefined || this.#replies.isWaiting;
     if (!isUsed && login.clock() - this.#usedAt > limits.idleMs) {
       metrics.count('connections_closed_total', 'idle');
       this.#end(closeCodes.normal);
@@ -137,6 +135,24 @@ export class WsSession implements OutletOwner {
     this.#delivery?.wake();
   }
 
+  replySend(frame: RelayFrame): void {
+    this.#send(frame);
+  }
+
+  replyRefuse(id: number, error: unknown): void {
+    this.#refuse(id, error);
+  }
+
+  /** The peer asks faster than is done for it: nothing more is read from it meanwhile. */
+  replyHold(isHeld: boolean): void {
+    this.#isHeld = isHeld;
+    this.#readOn();
+  }
+
+  replyFailed(error: unknown): void {
+    this.fail(error);
+  }
+
   #end(code: number): void {
     this.#ending = true;
     this.#outlet.end();
@@ -155,8 +171,7 @@ export class WsSession implements OutletOwner {
 
   #stopWork(): void {
     this.#delivery?.stop();
-    this.#awaited?.stop();
-    this.#replyAcks?.stop();
+    this.#replies.stop();
   }
 
   #receive(data: RawData, isBinary: boolean): void {
@@ -184,13 +199,14 @@ export class WsSession implements OutletOwner {
         this.#answer(frame.id, () => this.#prove(frame));
         return;
       case 'post-reply':
-        this.#answer(frame.id, () => this.#postReply(frame.id, frame.signedEnvelope));
+        this.#answer(frame.id, () => this.#replies.post(frame));
         return;
       case 'await-reply':
-        this.#awaitReply(frame);
+        if (frame.id === 0) throw badFrame('0 is not a request id');
+        this.#replies.await(frame);
         return;
       case 'reply-done':
-        this.#replyDone(frame);
+        this.#replies.done(frame);
         return;
       case 'credit':
         this.#mailbox().addCredit(frame.deliveries);
@@ -234,56 +250,6 @@ export class WsSession implements OutletOwner {
     // A copy: a view would keep all that was read from the socket with it for as long as it waits.
     const { messageId, status } = await this.#parts.pipeline.submit(Buffer.from(signedEnvelope), this);
     return { type: 'receipt', id, status, messageId };
-  }
-
-  async #postReply(id: number, signedEnvelope: Uint8Array): Promise<RelayFrame> {
-    const from = this.#proof.proven();
-    const receipt = await this.#parts.pipeline.submitReply(Buffer.from(signedEnvelope), {
-      address: this.address,
-      from,
-    });
-    return { type: 'receipt', id, ...receipt };
-  }
-
-  // Outside of the window: it may stay unanswered for long, and has a bound of its own.
-  #awaitReply({ id, senderKey, after }: Extract<ClientFrame, { type: 'await-reply' }>): void {
-    if (id === 0) throw badFrame('0 is not a request id');
-    const { pipeline, mailStore, limits } = this.#parts;
-    this.#awaited ??= new AwaitedReplies({
-      mailStore,
-      limit: limits.maxAwaitedReplies,
-      send: (frame) => {
-        this.#send(frame);
-      },
-      refuse: (refused, error) => {
-        this.#refuse(refused, error);
-      },
-    });
-    try {
-      const identity = this.#proof.proven();
-      pipeline.admit(this.address);
-      this.#awaited.await(id, replyBox(identity, senderKey), after);
-    } catch (error) {
-      this.#refuse(id, error);
-    }
-  }
-
-  #replyDone({ senderKey, upTo }: Extract<ClientFrame, { type: 'reply-done' }>): void {
-    const { pipeline, mailStore, limits } = this.#parts;
-    const box = replyBox(this.#proof.proven(), senderKey);
-    this.#awaited?.end(box);
-    this.#replyAcks ??= new ReplyAcks({
-      mailStore,
-      limit: limits.window,
-      charge: () => pipeline.charge(this.address),
-      hold: (isFull) => {
-        this.#hold(isFull);
-      },
-      failed: (error) => {
-        this.fail(error);
-      },
-    });
-    if (upTo > 0n) this.#replyAcks.add(box, upTo);
   }
 
   /** Says who the peer is and opens its mailbox. */
@@ -355,12 +321,6 @@ export class WsSession implements OutletOwner {
 
   #send(frame: RelayFrame): void {
     this.#outlet.send(frame);
-  }
-
-  /** The peer asks faster than is done for it: nothing more is read from it meanwhile. */
-  #hold(isHeld: boolean): void {
-    this.#isHeld = isHeld;
-    this.#readOn();
   }
 
   #readOn(): void {

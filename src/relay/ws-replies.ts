@@ -1,0 +1,103 @@
+import type { MailStore } from '../store/mail-store.ts';
+import { AwaitedReplies } from './awaited-replies.ts';
+import type { ClientFrame, RelayFrame } from './frames.ts';
+import type { RelayLimits } from './limits.ts';
+import type { Pipeline } from './pipeline.ts';
+import { ReplyAcks } from './reply-acks.ts';
+import { replyBox } from './reply-box.ts';
+import type { WsProof } from './ws-proof.ts';
+
+type Frame<T extends ClientFrame['type']> = Extract<ClientFrame, { type: T }>;
+
+export interface WsRepliesParts {
+  readonly pipeline: Pipeline;
+  readonly mailStore: MailStore;
+  readonly limits: RelayLimits;
+}
+
+/** Whose connection it is. An interface and no callbacks: there are thousands of connections. */
+export interface RepliesOwner {
+  /** Peer's IP address. */
+  readonly address: string;
+  replySend(frame: RelayFrame): void;
+  replyRefuse(id: number, error: unknown): void;
+  /** No more is to be read from the connection, or again. */
+  replyHold(isHeld: boolean): void;
+  replyFailed(error: unknown): void;
+}
+
+/** What one connection does with reply boxes: leaves answers there, waits for those to its own keys, and is done with them. */
+export class WsReplies {
+  readonly #parts: WsRepliesParts;
+  readonly #proof: Pick<WsProof, 'proven'>;
+  readonly #owner: RepliesOwner;
+  #awaited: AwaitedReplies | undefined;
+  #acks: ReplyAcks | undefined;
+
+  constructor(parts: WsRepliesParts, proof: Pick<WsProof, 'proven'>, owner: RepliesOwner) {
+    this.#parts = parts;
+    this.#proof = proof;
+    this.#owner = owner;
+  }
+
+  get isWaiting(): boolean {
+    return (this.#awaited?.size ?? 0) > 0;
+  }
+
+  /** Throws a RelayError for an answer that is not taken. */
+  async post({ id, signedEnvelope }: Frame<'post-reply'>): Promise<RelayFrame> {
+    const from = this.#proof.proven();
+    const { address } = this.#owner;
+    // A copy: a view would keep all that was read from the socket with it for as long as it waits.
+    const receipt = await this.#parts.pipeline.submitReply(Buffer.from(signedEnvelope), { address, from });
+    return { type: 'receipt', id, ...receipt };
+  }
+
+  /** Outside of the window: it may stay unanswered for long, and has a bound of its own. */
+  await({ id, senderKey, after }: Frame<'await-reply'>): void {
+    const { pipeline, mailStore, limits } = this.#parts;
+    const owner = this.#owner;
+    this.#awaited ??= new AwaitedReplies({
+      mailStore,
+      limit: limits.maxAwaitedReplies,
+      send: (frame) => {
+        owner.replySend(frame);
+      },
+      refuse: (refused, error) => {
+        owner.replyRefuse(refused, error);
+      },
+    });
+    try {
+      const identity = this.#proof.proven();
+      pipeline.admit(owner.address);
+      this.#awaited.await(id, replyBox(identity, senderKey), after);
+    } catch (error) {
+      owner.replyRefuse(id, error);
+    }
+  }
+
+  /** Throws not-logged-in. */
+  done({ senderKey, upTo }: Frame<'reply-done'>): void {
+    const { pipeline, mailStore, limits } = this.#parts;
+    const owner = this.#owner;
+    const box = replyBox(this.#proof.proven(), senderKey);
+    this.#awaited?.end(box);
+    this.#acks ??= new ReplyAcks({
+      mailStore,
+      limit: limits.window,
+      charge: () => pipeline.charge(owner.address),
+      hold: (isFull) => {
+        owner.replyHold(isFull);
+      },
+      failed: (error) => {
+        owner.replyFailed(error);
+      },
+    });
+    if (upTo > 0n) this.#acks.add(box, upTo);
+  }
+
+  stop(): void {
+    this.#awaited?.stop();
+    this.#acks?.stop();
+  }
+}
