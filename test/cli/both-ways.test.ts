@@ -1,30 +1,18 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { connectChain } from '../../src/chain/index.ts';
-import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { createOutbox } from '../../src/outbox/index.ts';
 import { createCarrier, createRelayClient } from '../../src/relay/index.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
 import { openVault } from '../../src/vault/index.ts';
 import { watchWorkerState } from '../../src/worker-state/index.ts';
 import type { Hex } from '../../src/codec/index.ts';
-import { alice, temporaryFolder, utf8 } from '../support/entities.ts';
+import { useDevChainAndFolder } from '../support/dev-chain-folder.ts';
+import { alice, utf8 } from '../support/entities.ts';
 import { freePort } from '../support/free-port.ts';
 import { RunningCli, runCli } from './run-cli.ts';
 
 describe('cli: serve --vault, a message that comes off chain and on chain', () => {
-  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
-  let dev: DevChain;
-  const path = (name: string): string => join(folder.path, name);
-
-  before(async () => {
-    folder = await temporaryFolder();
-    dev = await startDevChain();
-  });
-  after(async () => {
-    await dev.stop();
-    await folder.remove();
-  });
+  const { dev, path } = useDevChainAndFolder();
 
   for (const [first, second] of [
     ['relay', 'chain'],

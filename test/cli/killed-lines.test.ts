@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
-import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
-import { temporaryFolder } from '../support/entities.ts';
+import { useDevChainAndFolder } from '../support/dev-chain-folder.ts';
 import { until } from '../support/until.ts';
 import { RunningCli, runCli } from './run-cli.ts';
 
@@ -10,18 +8,7 @@ const kills = [1, 30, 12] as const;
 const linesOfEach = 100;
 
 describe('cli: send --lines off chain, killed under load, and its relay too', () => {
-  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
-  let dev: DevChain;
-  before(async () => {
-    folder = await temporaryFolder();
-    dev = await startDevChain();
-  });
-  after(async () => {
-    await dev.stop();
-    await folder.remove();
-  });
-
-  const path = (name: string): string => join(folder.path, name);
+  const { dev, path } = useDevChainAndFolder();
   const serve = async (port: number) => {
     const relay = new RunningCli([
       ...['serve', '--data', path('relay'), '--listen', `127.0.0.1:${port}`, '--ws', dev.ws],

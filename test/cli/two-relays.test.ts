@@ -1,25 +1,12 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
-import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
-import { temporaryFolder } from '../support/entities.ts';
+import { useDevChainAndFolder } from '../support/dev-chain-folder.ts';
 import { until } from '../support/until.ts';
 import { RunningCli, runCli } from './run-cli.ts';
 
 // The demonstration of README.md, "Mail for a worker that is away", with the same commands.
 describe('cli: two relays keep the mail of a worker that is away', () => {
   const count = 100;
-  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
-  let dev: DevChain;
-  before(async () => {
-    folder = await temporaryFolder();
-    dev = await startDevChain();
-  });
-  after(async () => {
-    await dev.stop();
-    await folder.remove();
-  });
-
-  const path = (name: string): string => join(folder.path, name);
+  const { dev, path } = useDevChainAndFolder();
   const ok = async (...args: readonly string[]) => {
     const ended = await runCli([...args, '--ws', dev.ws, '--json']);
     assert.equal(ended.code, 0, ended.stderr);

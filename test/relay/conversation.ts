@@ -1,3 +1,4 @@
+import { after, afterEach, before } from 'mocha';
 import { connectChain, type Chain } from '../../src/chain/index.ts';
 import type { Hex } from '../../src/codec/index.ts';
 import { startDevChain } from '../../src/dev-chain/index.ts';
@@ -19,7 +20,7 @@ import {
 } from '../../src/relay/index.ts';
 import { openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
 import { createMemoryVault, type Vault } from '../../src/vault/index.ts';
-import type { Cleanup } from './support.ts';
+import { Cleanup } from './support.ts';
 
 /** An entity with all that it needs to talk, and a directory that knows it. */
 export interface Party {
@@ -130,4 +131,17 @@ export class Conversations {
     });
     return texts;
   }
+}
+
+/** For a suite: conversations on one chain, and what ends a test's own things after it. */
+export function useConversations(): { readonly talk: Conversations; readonly cleanup: Cleanup } {
+  const cleanup = new Cleanup();
+  const talk = new Conversations(cleanup);
+  before(() => talk.start());
+  after(() => talk.stop());
+  afterEach(async () => {
+    await cleanup.run();
+    talk.peers.clear();
+  });
+  return { talk, cleanup };
 }

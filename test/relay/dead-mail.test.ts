@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, afterEach, before, describe, it } from 'mocha';
+import { describe, it } from 'mocha';
 import { sealMessage } from '../../src/channel/index.ts';
 import { decodeSignedEnvelope, encodeForwarded } from '../../src/codec/index.ts';
 import { openInboxFiles } from '../../src/inbox/index.ts';
@@ -11,18 +11,10 @@ import { utf8 } from '../support/entities.ts';
 import { deadLettersOf, InboxProbe } from '../support/inbox-probe.ts';
 import { until } from '../support/until.ts';
 import { newVault, reopen } from '../support/vaults.ts';
-import { Conversations, type Party } from './conversation.ts';
-import { Cleanup } from './support.ts';
+import { useConversations, type Party } from './conversation.ts';
 
 describe('relay: mail that its recipient can not open', () => {
-  const cleanup = new Cleanup();
-  const talk = new Conversations(cleanup);
-  before(() => talk.start());
-  after(() => talk.stop());
-  afterEach(async () => {
-    await cleanup.run();
-    talk.peers.clear();
-  });
+  const { cleanup, talk } = useConversations();
 
   /** A worker whose vault is the copy of one that has rotated since, and that vault. */
   const restored = async (): Promise<{ worker: Party; newer: Vault }> => {

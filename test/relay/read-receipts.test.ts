@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { after, afterEach, before, describe, it } from 'mocha';
+import { describe, it } from 'mocha';
 import { connectChain } from '../../src/chain/index.ts';
 import { sealMessage } from '../../src/channel/index.ts';
 import type { Hex } from '../../src/codec/index.ts';
@@ -16,18 +16,10 @@ import { startDevChain } from '../../src/dev-chain/index.ts';
 import { alice as payer, directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
 import { rejected } from '../support/expect-error.ts';
 import { until } from '../support/until.ts';
-import { Conversations, type Party } from './conversation.ts';
-import { Cleanup } from './support.ts';
+import { useConversations, type Party } from './conversation.ts';
 
 describe('relay: the word that a message was read', () => {
-  const cleanup = new Cleanup();
-  const talk = new Conversations(cleanup);
-  before(() => talk.start());
-  after(() => talk.stop());
-  afterEach(async () => {
-    await cleanup.run();
-    talk.peers.clear();
-  });
+  const { cleanup, talk } = useConversations();
 
   const body = { kind: 'data', content: utf8('hello') } as const;
   const worker = async (...neighbours: readonly Party[]) => {

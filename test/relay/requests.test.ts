@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { after, afterEach, before, describe, it } from 'mocha';
+import { describe, it } from 'mocha';
 import { toHex, type Hex } from '../../src/codec/index.ts';
 import { decodeV1 } from '../../src/crypto/index.ts';
 import { isRelayError, type RelayError } from '../../src/errors/index.ts';
@@ -9,21 +9,13 @@ import { signMessage } from '../../src/relay/index.ts';
 import { rejected } from '../support/expect-error.ts';
 import { utf8 } from '../support/entities.ts';
 import { until } from '../support/until.ts';
-import { Conversations, type Party } from './conversation.ts';
-import { Cleanup } from './support.ts';
+import { useConversations, type Party } from './conversation.ts';
 
 const contract: Hex = `0x${'c0'.repeat(32)}`;
 const call = (input: Hex) => ({ kind: 'invocation', to: contract, input }) as const;
 
 describe('relay: requests and answers', () => {
-  const cleanup = new Cleanup();
-  const talk = new Conversations(cleanup);
-  before(() => talk.start());
-  after(() => talk.stop());
-  afterEach(async () => {
-    await cleanup.run();
-    talk.peers.clear();
-  });
+  const { cleanup, talk } = useConversations();
 
   const relayFor = (...served: readonly Party[]) =>
     cleanup.relay({
