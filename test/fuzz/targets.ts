@@ -19,14 +19,8 @@ import {
 import { decodeTrieNode } from '../../src/chain/trie/trie-node.ts';
 import { keyPairFromSeed, openEnvelope, openPhala, ready, sealEnvelope, sealPhala } from '../../src/crypto/index.ts';
 import { decodeClientFrame, decodeRelayFrame, encodeClientFrame, encodeRelayFrame } from '../../src/relay/frames.ts';
-import {
-  decodeFailure,
-  decodeFacts,
-  decodeHello,
-  encodeFacts,
-  encodeFailure,
-  encodeHello,
-} from '../../src/vault/agent/protocol.ts';
+import { decodeFacts, decodeHello, encodeFacts, encodeHello } from '../../src/vault/agent/hello.ts';
+import { decodeFailure, encodeFailure } from '../../src/vault/agent/protocol.ts';
 import { decodeContainer, sealContainer } from '../../src/vault/container.ts';
 import { decodeContents, encodeContents } from '../../src/vault/contents.ts';
 import { RelayError } from '../../src/errors/index.ts';

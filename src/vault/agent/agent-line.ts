@@ -2,16 +2,8 @@ import { connect, type Socket } from 'node:net';
 import { Reader, Writer } from '../../codec/index.ts';
 import { isRelayError, RelayError } from '../../errors/index.ts';
 import { frame, FrameReader } from './frames.ts';
-import {
-  decodeFacts,
-  decodeFailure,
-  decodeHello,
-  encodeHello,
-  operations,
-  protocolVersion,
-  type AgentFacts,
-  type Operation,
-} from './protocol.ts';
+import { decodeFacts, decodeHello, encodeHello, protocolVersion, type AgentFacts } from './hello.ts';
+import { decodeFailure, operations, type Operation } from './protocol.ts';
 
 interface Call {
   readonly resolve: (answer: Uint8Array) => void;

@@ -2,17 +2,9 @@ import type { Socket } from 'node:net';
 import { asRelayError, RelayError } from '../../errors/index.ts';
 import type { Vault } from '../vault.ts';
 import { frame, FrameReader } from './frames.ts';
+import { decodeHello, encodeFacts, encodeHello, protocolVersion, type AgentFacts } from './hello.ts';
 import type { Policy } from './policy.ts';
-import {
-  decodeHello,
-  encodeFacts,
-  encodeFailure,
-  encodeHello,
-  operations,
-  perform,
-  protocolVersion,
-  type AgentFacts,
-} from './protocol.ts';
+import { encodeFailure, operations, perform } from './protocol.ts';
 
 /** Requests of one client that are under way: more are left in the socket. */
 const maxUnderWay = 256;

@@ -16,14 +16,8 @@ import type {
   Vault,
 } from '../vault.ts';
 import { AgentLine, gone } from './agent-line.ts';
-import {
-  encodeContent,
-  encodeKeepRequest,
-  encodeKeptSealRequest,
-  encodeSealRequest,
-  readKey,
-  type Operation,
-} from './protocol.ts';
+import { encodeKeepRequest, encodeKeptSealRequest, encodeSealRequest, readKey, type Operation } from './protocol.ts';
+import { encodeContent } from './sign-content.ts';
 
 export interface ConnectAgentOptions {
   /** Path of the agent's socket. */

@@ -1,5 +1,6 @@
 import { RelayError } from '../../errors/index.ts';
-import { contentType, operations, type Operation } from './protocol.ts';
+import { operations, type Operation } from './protocol.ts';
+import { contentType, signTypes } from './sign-content.ts';
 
 export interface AgentPolicy {
   /** Requests a second of all clients together. Default: no limit. */
@@ -10,7 +11,6 @@ export interface AgentPolicy {
   readonly idleLockMs?: number;
 }
 
-const signTypes = ['ecdh-record', 'envelope', 'login', 'worker-message', 'worker-endpoint'];
 const names = new Set<string>([...operations, ...signTypes.map((type) => `sign:${type}`)]);
 
 /** What an agent's owner lets its clients do. */

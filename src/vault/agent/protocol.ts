@@ -1,14 +1,13 @@
-import { decodeBody, encodeBody, fromHex, Reader, toBytes, toHex, Writer, type Hex } from '../../codec/index.ts';
+import { decodeBody, encodeBody, Reader, toBytes, toHex, Writer, type Hex } from '../../codec/index.ts';
 import { isErrorCode, RelayError, type ErrorDetails } from '../../errors/index.ts';
 import { maxFrame } from './frames.ts';
-import type { EcdhPublic, KeepRequest, KeptSealRequest, SealRequest, SignContent, Vault } from '../vault.ts';
+import { readContent } from './sign-content.ts';
+import { text, utf8 } from './text.ts';
+import type { EcdhPublic, KeepRequest, KeptSealRequest, SealRequest, Vault } from '../vault.ts';
 
 // Every byte of it: docs/agent.md.
 
-export const protocolVersion = 1;
-const magic = new TextEncoder().encode('khala-relay agent');
 const states = ['pending', 'current', 'retired'] as const;
-const contents = ['ecdh-record', 'envelope', 'login', 'worker-message', 'worker-endpoint'] as const;
 /** By their number in a request. */
 export const operations = [
   'keys',
@@ -28,43 +27,6 @@ export const operations = [
 ] as const;
 
 export type Operation = (typeof operations)[number];
-
-/** What both sides say first. */
-export interface Hello {
-  readonly version: number;
-  /** Empty from the client. */
-  readonly rest: Uint8Array;
-}
-
-export function encodeHello(rest: Uint8Array = new Uint8Array()): Uint8Array {
-  return new Writer().raw(magic).u8(protocolVersion).raw(rest).finish();
-}
-
-/** Throws agent-protocol for what is no hello. */
-export function decodeHello(bytes: Uint8Array): Hello {
-  const begin = bytes.subarray(0, magic.length);
-  const version = bytes[magic.length];
-  if (version === undefined || !magic.every((byte, i) => begin[i] === byte))
-    throw new RelayError('agent-protocol', { details: { reason: 'it does not begin as an agent does' } });
-  return { version, rest: bytes.slice(magic.length + 1) };
-}
-
-/** Who answers: what an agent says of itself in its hello. */
-export interface AgentFacts {
-  readonly identity: Uint8Array;
-  readonly dataPath: string;
-}
-
-export function encodeFacts({ identity, dataPath }: AgentFacts): Uint8Array {
-  return new Writer().raw(identity).bytes(utf8(dataPath)).finish();
-}
-
-export function decodeFacts(bytes: Uint8Array): AgentFacts {
-  const reader = new Reader(bytes, 'The hello of the agent');
-  const facts = { identity: reader.fixed(32), dataPath: text(reader.bytes()) };
-  reader.end();
-  return facts;
-}
 
 /** Reads a request, does it and gives the bytes of the answer. Throws what the codec and the vault throw. */
 export async function perform(vault: Vault, operation: Operation, request: Uint8Array): Promise<Uint8Array> {
@@ -198,63 +160,6 @@ function readAccount(reader: Reader): { readonly account?: Hex } {
   return variant === 1 ? { account: toHex(reader.fixed(32)) } : {};
 }
 
-export function encodeContent(content: SignContent): Uint8Array {
-  const writer = new Writer().u8(contents.indexOf(content.type));
-  switch (content.type) {
-    case 'ecdh-record':
-      return writer.raw(fromHex(content.genesisHash)).u32(content.epoch).finish();
-    case 'envelope':
-      return writer.raw(fromHex(content.genesisHash)).bytes(content.envelope).finish();
-    case 'login':
-      return writer
-        .raw(fromHex(content.genesisHash))
-        .bytes(utf8(content.origin))
-        .bytes(content.serverNonce)
-        .u64(content.expiresAt)
-        .finish();
-    case 'worker-message':
-      return writer.bytes(content.destination).bytes(content.payload).u64(content.sequence).finish();
-    case 'worker-endpoint':
-      writer.compactLength(content.endpoints.length);
-      for (const endpoint of content.endpoints) writer.bytes(utf8(endpoint));
-      return writer.u64(content.signingTime).finish();
-    default:
-      throw new RelayError('bad-value', {
-        details: { what: 'The content to sign', reason: 'the vault does not know its type' },
-      });
-  }
-}
-
-/** The type of a content to be signed, for the agent's policy. */
-export function contentType(request: Uint8Array): string {
-  return contents[request[0] ?? contents.length] ?? 'unknown';
-}
-
-function readContent(reader: Reader): SignContent {
-  const variant = reader.u8();
-  const type = contents[variant];
-  switch (type) {
-    case 'ecdh-record':
-      return { type, genesisHash: toHex(reader.fixed(32)), epoch: reader.u32() };
-    case 'envelope':
-      return { type, genesisHash: toHex(reader.fixed(32)), envelope: reader.bytes() };
-    case 'login': {
-      const genesisHash = toHex(reader.fixed(32));
-      const [origin, serverNonce] = [text(reader.bytes()), reader.bytes()];
-      return { type, genesisHash, origin, serverNonce, expiresAt: reader.u64() };
-    }
-    case 'worker-message':
-      return { type, destination: reader.bytes(), payload: reader.bytes(), sequence: reader.u64() };
-    case 'worker-endpoint': {
-      const endpoints: string[] = [];
-      for (let left = reader.compactLength(); left > 0; left--) endpoints.push(text(reader.bytes()));
-      return { type, endpoints, signingTime: reader.u64() };
-    }
-    default:
-      throw reader.unknownVariant(variant);
-  }
-}
-
 function writeKey(writer: Writer, { epoch, publicKey, state, createdAt, retiredAt = 0, seals }: EcdhPublic): Writer {
   return writer
     .u32(epoch)
@@ -306,12 +211,4 @@ function readDetails(json: string): ErrorDetails {
 
 function plain(_: string, value: unknown): unknown {
   return typeof value === 'bigint' ? value.toString() : value;
-}
-
-function utf8(value: string): Uint8Array {
-  return new TextEncoder().encode(value);
-}
-
-function text(bytes: Uint8Array): string {
-  return new TextDecoder('utf-8', { fatal: false }).decode(bytes);
 }

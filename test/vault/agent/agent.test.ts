@@ -15,7 +15,7 @@ import {
   type VaultAgent,
 } from '../../../src/vault/index.ts';
 import { frame, maxFrame } from '../../../src/vault/agent/frames.ts';
-import { encodeHello } from '../../../src/vault/agent/protocol.ts';
+import { encodeHello } from '../../../src/vault/agent/hello.ts';
 import { startChild } from '../../support/child.ts';
 import { rejected } from '../../support/expect-error.ts';
 import { useTempDir } from '../../support/temp-dir.ts';
