@@ -6,13 +6,13 @@ import {
   numberedKey,
   rangeOf,
   storeKey,
-  type Entry,
   type Expectation,
   type TransactionalStore,
   type Write,
 } from '../store/index.ts';
 import { decodeDeadLetter, encodeDeadLetter, type DeadLetter } from './dead-letter.ts';
-import { encodeRun, Run, RunMarks } from './run.ts';
+import type { RunMarks } from './run.ts';
+import { StoredRuns } from './stored-runs.ts';
 import { decodeItem, encodeItem, type Sequence, type StreamItem } from './stream-item.ts';
 
 const cursorKey = storeKey('inbox/cursor');
@@ -23,15 +23,11 @@ const relayedPrefix = storeKey('inbox/dead-relayed/');
 const earlyPrefix = storeKey('inbox/early/');
 const takenPrefix = storeKey('inbox/taken/');
 const retractedPrefix = storeKey('inbox/retracted/');
-const runPrefix = storeKey('inbox/run/');
-const marksPrefix = storeKey('inbox/marks/');
 const genesisKey = storeKey('inbox/genesis');
 const retentionKey = storeKey('inbox/retention');
 const layoutKey = storeKey('inbox/layout');
 /** 1, which did not say so, had an entry for each item and no runs: it is read as it is. */
 const layout = 2;
-/** Runs of which it is held in memory what is done of them. */
-const runsHeld = 64;
 const nothing = new Uint8Array(0);
 
 export type SequencedItem = readonly [sequence: Sequence, item: StreamItem];
@@ -50,12 +46,11 @@ export type SequencedLetter = readonly [sequence: Sequence, letter: DeadLetter];
  */
 export class InboxStore {
   readonly #store: TransactionalStore;
-  /** By the first sequence; of runs that were used last, and as the store will be after what is being written. */
-  readonly #marks = new Map<Sequence, RunMarks>();
-  #run: Run | undefined;
+  readonly #runs: StoredRuns;
 
   constructor(store: TransactionalStore) {
     this.#store = store;
+    this.#runs = new StoredRuns(store);
   }
 
   /** How long its replay window keeps nonces, for whoever looks after it without its settings. */
@@ -147,12 +142,7 @@ export class InboxStore {
     const [only] = items;
     if (only === undefined) return [];
     if (items.length === 1) return [this.itemWrite(first, only)];
-    const marks = RunMarks.ofNew(first, items.length);
-    this.#hold(marks);
-    return [
-      { key: numberedKey(runPrefix, first), value: encodeRun(items) },
-      { key: numberedKey(marksPrefix, first), value: marks.encode() },
-    ];
+    return this.#runs.newWrites(first, items);
   }
 
   /** Deletes items; a run goes when all of it is done with. {@link forget} where that is not committed. */
@@ -161,7 +151,7 @@ export class InboxStore {
     const touched = new Set<RunMarks>();
     let marks: RunMarks | undefined;
     for (const sequence of sequences) {
-      if (marks?.has(sequence) !== true) marks = await this.#marksOf(sequence);
+      if (marks?.has(sequence) !== true) marks = await this.#runs.marksOf(sequence);
       if (marks === undefined) writes.push(this.itemWrite(sequence, undefined));
       else {
         const index = Number(sequence - marks.first);
@@ -171,7 +161,7 @@ export class InboxStore {
         touched.add(marks);
       }
     }
-    for (const run of touched) writes.push(...this.#marksWrites(run));
+    for (const run of touched) writes.push(...this.#runs.marksWrites(run));
     return writes;
   }
 
@@ -182,15 +172,15 @@ export class InboxStore {
 
   /** To be called where what was planned could not be committed: what is remembered is ahead of the store. */
   forget(): void {
-    this.#marks.clear();
+    this.#runs.forget();
   }
 
   async item(sequence: Sequence): Promise<StreamItem | undefined> {
     const value = await this.#store.get(numberedKey(itemPrefix, sequence));
     if (value !== undefined) return decodeItem(value);
-    const marks = await this.#marksOf(sequence);
+    const marks = await this.#runs.marksOf(sequence);
     const index = Number(sequence - (marks?.first ?? sequence));
-    return marks === undefined || marks.isDone(index) ? undefined : (await this.#runOf(marks))?.item(index);
+    return marks === undefined || marks.isDone(index) ? undefined : (await this.#runs.runOf(marks))?.item(index);
   }
 
   /** Items from a sequence on, in order: none where there are no more, else 1 to `limit`. */
@@ -202,12 +192,12 @@ export class InboxStore {
         limit,
       });
       const alone = entries.map(([key, value]): SequencedItem => [lastNumber(key), decodeItem(value)]);
-      const marks = (await this.#marksOf(from)) ?? (await this.#nextMarks(from));
+      const marks = (await this.#runs.marksOf(from)) ?? (await this.#runs.nextMarks(from));
       const lastAlone = alone.at(-1)?.[0];
       if (marks === undefined || (alone.length === limit && lastAlone !== undefined && lastAlone < marks.first))
         return alone;
       const found = alone.filter(([at]) => at < marks.end);
-      const run = await this.#runOf(marks);
+      const run = await this.#runs.runOf(marks);
       const begin = from > marks.first ? Number(from - marks.first) : 0;
       for (let i = begin, left = limit; run !== undefined && i < marks.count && left > 0; i++) {
         if (marks.isDone(i)) continue;
@@ -306,53 +296,6 @@ export class InboxStore {
 
   async hasRetracted(): Promise<boolean> {
     return (await this.#store.entries({ ...rangeOf(retractedPrefix), limit: 1 })).length > 0;
-  }
-
-  #marksWrites(marks: RunMarks): Write[] {
-    const key = numberedKey(marksPrefix, marks.first);
-    if (!marks.isAllDone) return [{ key, value: marks.encode() }];
-    if (this.#run?.first === marks.first) this.#run = undefined;
-    return [
-      { key: numberedKey(runPrefix, marks.first), value: undefined },
-      { key, value: undefined },
-    ];
-  }
-
-  /** Of the run that the sequence is in. */
-  async #marksOf(sequence: Sequence): Promise<RunMarks | undefined> {
-    for (const marks of this.#marks.values()) if (marks.has(sequence)) return marks;
-    const range = { from: numberedKey(marksPrefix, 0n), to: numberedKey(marksPrefix, sequence + 1n) };
-    const marks = this.#heldOf(await this.#store.entries({ ...range, limit: 1, reverse: true }));
-    return marks?.has(sequence) === true ? marks : undefined;
-  }
-
-  /** Of the first run that begins at the sequence or later. */
-  async #nextMarks(sequence: Sequence): Promise<RunMarks | undefined> {
-    const range = { from: numberedKey(marksPrefix, sequence), to: rangeOf(marksPrefix).to };
-    return this.#heldOf(await this.#store.entries({ ...range, limit: 1 }));
-  }
-
-  #heldOf([entry]: readonly Entry[]): RunMarks | undefined {
-    if (entry === undefined) return undefined;
-    const first = lastNumber(entry[0]);
-    const held = this.#marks.get(first);
-    if (held !== undefined) return held;
-    const marks = RunMarks.decode(first, entry[1]);
-    this.#hold(marks);
-    return marks;
-  }
-
-  #hold(marks: RunMarks): void {
-    const [oldest] = this.#marks.keys();
-    if (this.#marks.size >= runsHeld && oldest !== undefined) this.#marks.delete(oldest);
-    this.#marks.set(marks.first, marks);
-  }
-
-  async #runOf({ first }: RunMarks): Promise<Run | undefined> {
-    if (this.#run?.first === first) return this.#run;
-    const value = await this.#store.get(numberedKey(runPrefix, first));
-    if (value !== undefined) this.#run = new Run(first, value);
-    return value && this.#run;
   }
 
   commit(writes: readonly Write[], expected: readonly Expectation[] = []): Promise<boolean> {

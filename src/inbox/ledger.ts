@@ -5,6 +5,7 @@ import type { RelayError } from '../errors/index.ts';
 import type { ReplayWindow } from '../channel/index.ts';
 import type { Write } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
+import { Acknowledgements, companyMs } from './acknowledgements.ts';
 import { admitAll, openAll, type Arrival, type OpenedMessage, type Outcome } from './admission.ts';
 import type { InboxStore } from './inbox-store.ts';
 import { reorgWrites, settleWrites } from './reorgs.ts';
@@ -16,10 +17,6 @@ import type { MessageRecord, Sequence, StreamItem } from './stream-item.ts';
 const maxBlockNumber = 2 ** 32 - 1;
 /** Relayed messages that share a transaction, at most. */
 const relayedAtOnce = 256;
-/** So many acknowledgements go with the next messages where those are being read: a transaction takes as long for either … */
-const manyAcknowledged = 64;
-/** … and wait for them so long at most, ms. Of fewer somebody may wait for each. */
-const companyMs = 20;
 
 export interface LedgerParts {
   readonly store: InboxStore;
@@ -40,26 +37,6 @@ interface Waiting {
   readonly arrival: Arrival;
   readonly resolve: (outcome: Outcome) => void;
   readonly reject: (error: unknown) => void;
-}
-
-/** Messages that are done with, for the next transaction. */
-class Acknowledgements {
-  /** Handed out as final: nothing of them is needed any more. */
-  readonly final: Sequence[] = [];
-  readonly early: Sequence[] = [];
-  readonly durable: Promise<void>;
-  /** Whether they wait for company. */
-  isWaiting = false;
-  resolve: () => void = () => undefined;
-  reject: (error: unknown) => void = () => undefined;
-
-  constructor() {
-    this.durable = new Promise((resolve, reject) => {
-      this.resolve = resolve;
-      this.reject = reject;
-    });
-    this.durable.catch(() => undefined); // who does not await it learns of it by the end of the stream
-  }
 }
 
 /** What one transaction does. */
@@ -374,7 +351,7 @@ export class Ledger {
   async #acknowledgeSoon(): Promise<void> {
     const waiting = this.#acknowledged;
     if (waiting === undefined || waiting.isWaiting) return;
-    if (!this.#moreFollow || waiting.final.length < manyAcknowledged) return this.#acknowledgeAll();
+    if (!this.#moreFollow || !waiting.areMany) return this.#acknowledgeAll();
     waiting.isWaiting = true;
     setTimeout(() => {
       if (this.#acknowledged === waiting) void this.#inTurn(() => this.#acknowledgeAll());
