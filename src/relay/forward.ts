@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { decodeForwarded, encodeForwarded, type Hex } from '../codec/index.ts';
+import { decodeEnvelope, decodeForwarded, decodeSignedEnvelope, encodeForwarded, type Hex } from '../codec/index.ts';
 import { isRelayError, RelayError } from '../errors/index.ts';
 import type { Origin } from '../store/mail-quota.ts';
 import type { Mail, MailStore } from '../store/mail-store.ts';
@@ -84,7 +84,7 @@ class StoredForwarder implements Forwarder {
     const { store } = this.#options;
     this.#checkReachable(header.to);
     const forwarded = encodeForwarded({ hops, signedEnvelope: bytes });
-    const { duplicate } = await store.append(header.to, messageId, forwarded, origin);
+    const { duplicate } = await store.append(header.to, messageId, forwarded, origin, Number(header.sentAt));
     if (duplicate) return this.#recent.get(messageId) === hops ? 'again' : 'before';
     this.#recent.set(messageId, hops);
     this.#scheduler.wake(header.to);
@@ -208,7 +208,7 @@ class StoredForwarder implements Forwarder {
       return [];
     }
     const { signedEnvelope } = decodeForwarded(mail.bytes);
-    await mailStore.append(recipient, mail.messageId, signedEnvelope);
+    await mailStore.append(recipient, mail.messageId, signedEnvelope, undefined, sentAtOf(signedEnvelope));
     return undefined;
   }
 
@@ -234,4 +234,10 @@ class StoredForwarder implements Forwarder {
       return errorOutcome(error);
     }
   }
+}
+
+/** As the pipeline gives it: the mailbox may have the message already, from its sender. */
+function sentAtOf(signedEnvelope: Uint8Array): number {
+  const envelope = decodeEnvelope(decodeSignedEnvelope(signedEnvelope).envelope);
+  return envelope.suite === 'v1' ? Number(envelope.header.sentAt) : 0;
 }

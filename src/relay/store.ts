@@ -24,14 +24,16 @@ export interface Store {
 
 export function createStore({ mailStore, isKnown, limits }: StoreOptions): Store {
   return {
-    async keep({ header: { from, to }, messageId, bytes }) {
-      const { duplicate } = await mailStore.append(to, messageId, bytes, { sender: from, isKnown: isKnown(from) });
+    async keep({ header: { from, to, sentAt }, messageId, bytes }) {
+      const origin = { sender: from, isKnown: isKnown(from) };
+      const { duplicate } = await mailStore.append(to, messageId, bytes, origin, Number(sentAt));
       return duplicate ? 'duplicate' : 'stored';
     },
-    async keepReply({ header: { from, to, recipientKey }, messageId, bytes }) {
+    async keepReply({ header: { from, to, recipientKey, sentAt }, messageId, bytes }) {
       // Only who has mail here leaves a reply here: no stranger, but one of many.
       const origin = { sender: from, isKnown: true, maxBoxes: limits.maxReplyBoxes };
-      const { duplicate } = await mailStore.append(replyBox(to, recipientKey), messageId, bytes, origin);
+      const box = replyBox(to, recipientKey);
+      const { duplicate } = await mailStore.append(box, messageId, bytes, origin, Number(sentAt));
       return duplicate ? 'duplicate' : 'stored';
     },
   };

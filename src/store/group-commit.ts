@@ -8,27 +8,41 @@ interface Task {
 
 type Outcome = { readonly value: unknown } | { readonly error: unknown };
 
+export interface GroupCommitOptions {
+  /** Makes the error that callers get of one that is none of ours. Default: mail-store-failed. */
+  readonly failed?: (error: unknown) => RelayError;
+  /** Transactions that may be begun at a time: with 2 one is there when the disk is done with another. Default 1. */
+  readonly maxBegun?: number;
+}
+
 // Bounds how long one transaction holds the event loop.
 const maxGroup = 512;
 
 /**
- * Runs small pieces of work in as few transactions as there can be: one transaction is on its way to the disk at a
- * time, and what arrives meanwhile shares the next one. So under load an fsync is paid by hundreds of callers.
+ * Runs small pieces of work in as few transactions as there can be: what arrives while others are on their way to the
+ * disk shares the next one, until that is open. So under load an fsync is paid by hundreds of callers.
  *
  * `work` refuses with a RelayError before its first write; anything else that it throws fails the whole transaction,
- * which `transaction` must then undo. `transaction` resolves when its writes are durable.
+ * which `transaction` must then undo. `transaction` calls its action when it is open, after what was begun before it,
+ * and resolves when its writes are durable.
  */
 export class GroupCommit {
   readonly #transaction: (action: () => void) => Promise<unknown>;
   readonly #failed: (error: unknown) => RelayError;
+  readonly #maxBegun: number;
+  readonly #begun = new Set<Promise<void>>();
   #waiting: Task[] = [];
-  #running: Promise<void> | undefined;
+  /** One was begun that takes what waits. */
+  #isOpening = false;
   #closed = false;
 
-  /** `failed` makes the error that callers get of one that is none of ours. Default: mail-store-failed. */
-  constructor(transaction: (action: () => void) => Promise<unknown>, failed = mailStoreFailed) {
+  constructor(
+    transaction: (action: () => void) => Promise<unknown>,
+    { failed = mailStoreFailed, maxBegun = 1 }: GroupCommitOptions = {},
+  ) {
     this.#transaction = transaction;
     this.#failed = failed;
+    this.#maxBegun = maxBegun;
   }
 
   /** Throws what `work` throws, or what `failed` makes of the transaction's failure. */
@@ -36,39 +50,60 @@ export class GroupCommit {
     if (this.#closed) return Promise.reject(this.#failed(new Error('it is closed')));
     return new Promise<T>((resolve, reject) => {
       this.#waiting.push({ work, resolve, reject });
-      this.#running ??= this.#drain();
+      this.#begin();
     });
   }
 
   /** Settles what was given, takes nothing more. */
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#running;
+    while (this.#begun.size > 0) await Promise.all(this.#begun);
   }
 
-  async #drain(): Promise<void> {
+  #begin(): void {
+    if (this.#isOpening || this.#begun.size >= this.#maxBegun || this.#waiting.length === 0) return;
+    this.#isOpening = true;
+    const commit = this.#commit().then(() => {
+      this.#begun.delete(commit);
+      this.#begin();
+    });
+    this.#begun.add(commit);
+  }
+
+  async #commit(): Promise<void> {
     // Lets the callers of one turn of the event loop share the first transaction too.
     await Promise.resolve();
-    while (this.#waiting.length > 0) await this.#commit(this.#waiting.splice(0, maxGroup));
-    this.#running = undefined;
-  }
-
-  async #commit(tasks: readonly Task[]): Promise<void> {
+    let tasks: readonly Task[] | undefined;
     const outcomes: Outcome[] = [];
     try {
       await this.#transaction(() => {
+        // A later turn: lmdb-js would take the next one for a part of this one, as long as this one is open.
+        setImmediate(() => {
+          this.#opened();
+        });
+        tasks = this.#waiting.splice(0, maxGroup);
         for (const { work } of tasks) outcomes.push(attempt(work));
       });
     } catch (error) {
-      for (const { reject } of tasks) reject(this.#failed(error));
+      for (const { reject } of tasks ?? this.#takeUnopened()) reject(this.#failed(error));
       return;
     }
-    tasks.forEach(({ resolve, reject }, index) => {
+    (tasks ?? this.#takeUnopened()).forEach(({ resolve, reject }, index) => {
       const outcome = outcomes[index];
       if (outcome === undefined) reject(this.#failed(new Error('the transaction did not run')));
       else if ('error' in outcome) reject(outcome.error);
       else resolve(outcome.value as never);
     });
+  }
+
+  #opened(): void {
+    this.#isOpening = false;
+    this.#begin();
+  }
+
+  #takeUnopened(): readonly Task[] {
+    this.#isOpening = false;
+    return this.#waiting.splice(0, maxGroup);
   }
 }
 

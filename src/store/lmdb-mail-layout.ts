@@ -7,15 +7,15 @@ import type { Fill } from './mail-quota.ts';
  *   boxes  recipient(32)                   → last(u64) ‖ acknowledged(u64) ‖ count(u64) ‖ bytes(u64) ‖ 1(u8) of a reply box, while there is mail
  *   openers sender(32)                     → reply boxes that hold mail of it (u64), while there are any
  *   shares recipient(32) ‖ sender(32)      → count(u64) ‖ bytes(u64), while there is mail
- *   ids    messageId(32)                   → cursor(u64)
- *   byAge  storedAt(u64) ‖ messageId(32)   → that id and those of the same transaction, 32 bytes each
+ *   ids    sentAt(u64) ‖ messageId(32)     → cursor(u64); what comes at one time is side by side, and costs few pages
+ *   byAge  storedAt(u64) ‖ messageId(32)   → the key in `ids` and those of the same transaction, 40 bytes each
  *   meta   "generation"                    → 16 bytes
  *          "totals"                        → count(u64) ‖ bytes(u64) ‖ boxes(u64) ‖ floor(u64) ‖ replyBoxes(u64)
  *          "layout" | "trial"              → version(u8) | what was last written to see whether it can be
  */
 
 /** Of the layout above; folders of another one are refused. */
-export const layoutVersion = 3;
+export const layoutVersion = 5;
 
 /** One mailbox: its counters. */
 export interface Box extends Fill {
@@ -49,9 +49,10 @@ export function mailKey(recipient: Hex, cursor: bigint): Buffer {
   return key;
 }
 
-export function ageKey(storedAt: number, id: Uint8Array): Buffer {
+/** Of `ids` and `byAge`. */
+export function timeKey(time: number, id: Uint8Array): Buffer {
   const key = Buffer.allocUnsafe(8 + id.length);
-  key.writeBigUInt64BE(BigInt(Math.trunc(storedAt)));
+  key.writeBigUInt64BE(BigInt(Math.trunc(time)));
   key.set(id, 8);
   return key;
 }

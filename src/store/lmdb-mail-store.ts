@@ -81,8 +81,8 @@ class LmdbMailStore implements MailStore {
     this.#sweeper.unref();
   }
 
-  async append(recipient: Hex, messageId: Hex, bytes: Uint8Array, origin?: Origin): Promise<Appended> {
-    const appended = await this.#writer.append(recipient, messageId, bytes, origin);
+  async append(recipient: Hex, messageId: Hex, bytes: Uint8Array, origin?: Origin, sentAt = 0): Promise<Appended> {
+    const appended = await this.#writer.append(recipient, messageId, bytes, origin, sentAt);
     if (!appended.duplicate) this.#wakers.wake(recipient);
     return appended;
   }

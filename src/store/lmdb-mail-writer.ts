@@ -15,7 +15,7 @@ export interface MailWriterOptions {
   readonly now: () => number;
 }
 
-const idLength = 32;
+const [timeLength, idKeyLength] = [8, 40];
 const maxCursor = 2n ** 64n - 1n;
 const totalsKey = Buffer.from('totals');
 const trialKey = Buffer.from('trial');
@@ -36,31 +36,40 @@ export class MailWriter {
   #totals: layout.Totals | undefined;
   /** Senders of reply boxes: in how many they have mail. */
   #openers = new Map<string, Opener>();
-  #ids: Buffer[] = [];
+  #idKeys: Buffer[] = [];
 
   constructor(env: RootDatabase<Buffer, Buffer>, tables: MailTables, { quota, now }: MailWriterOptions) {
     this.#tables = tables;
     this.#quota = quota;
     this.#now = now;
-    this.#commits = new GroupCommit((action) =>
-      // A child is rolled back as a whole where a write in it fails.
-      env
-        .childTransaction(() => {
-          this.#boxes = new Map();
-          this.#totals = undefined;
-          this.#openers = new Map();
-          this.#ids = [];
-          action();
-          this.#writeCounters();
-          this.#writeIds();
-        })
-        .catch(throwCommitCause),
+    this.#commits = new GroupCommit(
+      (action) =>
+        // A child is rolled back as a whole where a write in it fails.
+        env
+          .childTransaction(() => {
+            this.#boxes = new Map();
+            this.#totals = undefined;
+            this.#openers = new Map();
+            this.#idKeys = [];
+            action();
+            this.#writeCounters();
+            this.#writeIdKeys();
+          })
+          .catch(throwCommitCause),
+      { maxBegun: 2 },
     );
   }
 
   /** Throws mailbox-full and reply-boxes-full, too. */
-  append(recipient: Hex, messageId: Hex, bytes: Uint8Array, origin?: Origin): Promise<Appended> {
-    return this.#commits.run(() => this.#append(recipient, messageId, bytes, origin));
+  append(
+    recipient: Hex,
+    messageId: Hex,
+    bytes: Uint8Array,
+    origin: Origin | undefined,
+    sentAt: number,
+  ): Promise<Appended> {
+    const idKey = layout.timeKey(sentAt, layout.idKey(messageId));
+    return this.#commits.run(() => this.#append(recipient, idKey, bytes, origin));
   }
 
   async ack(recipient: Hex, upTo: bigint): Promise<void> {
@@ -109,9 +118,8 @@ export class MailWriter {
 
   // The rest runs inside a write transaction.
 
-  #append(recipient: Hex, messageId: Hex, bytes: Uint8Array, origin?: Origin): Appended {
-    const id = layout.idKey(messageId);
-    const known = this.#tables.ids.get(id);
+  #append(recipient: Hex, idKey: Buffer, bytes: Uint8Array, origin?: Origin): Appended {
+    const known = this.#tables.ids.get(idKey);
     if (known !== undefined) return { cursor: known.readBigUInt64BE(), duplicate: true };
     const sender = origin === undefined ? layout.noSender : layout.idKey(origin.sender);
     const box = this.#box(recipient);
@@ -126,10 +134,10 @@ export class MailWriter {
     change(box, 1, bytes.length);
     change(totals, 1, bytes.length);
     if (share !== undefined) change(share, 1, bytes.length);
-    const value = layout.encodeMail(this.#now(), id, sender, bytes);
+    const value = layout.encodeMail(this.#now(), idKey.subarray(timeLength), sender, bytes);
     this.#tables.mail.putSync(layout.mailKey(recipient, box.last), value);
-    this.#tables.ids.putSync(id, layout.u64(box.last));
-    this.#ids.push(id);
+    this.#tables.ids.putSync(idKey, layout.u64(box.last));
+    this.#idKeys.push(idKey);
     return { cursor: box.last, duplicate: false };
   }
 
@@ -173,17 +181,17 @@ export class MailWriter {
   }
 
   #forgetIds(before: number): number {
-    const end = layout.ageKey(before, Buffer.alloc(0));
+    const end = layout.timeKey(before, Buffer.alloc(0));
     const old: Buffer[] = [];
-    const ids: Buffer[] = [];
+    const idKeys: Buffer[] = [];
     for (const { key, value } of this.#tables.byAge.getRange({ start: Buffer.alloc(8), end })) {
       old.push(key);
-      for (let at = 0; at < value.length; at += idLength) ids.push(value.subarray(at, at + idLength));
-      if (ids.length >= chunk) break;
+      for (let at = 0; at < value.length; at += idKeyLength) idKeys.push(value.subarray(at, at + idKeyLength));
+      if (idKeys.length >= chunk) break;
     }
-    for (const id of ids) this.#tables.ids.removeSync(id);
+    for (const key of idKeys) this.#tables.ids.removeSync(key);
     for (const key of old) this.#tables.byAge.removeSync(key);
-    return ids.length;
+    return idKeys.length;
   }
 
   #box(recipient: Hex): OpenBox {
@@ -246,9 +254,11 @@ export class MailWriter {
   }
 
   /** One record for all: it is read only to forget them. */
-  #writeIds(): void {
-    const [first] = this.#ids;
-    if (first !== undefined) this.#tables.byAge.putSync(layout.ageKey(this.#now(), first), Buffer.concat(this.#ids));
+  #writeIdKeys(): void {
+    const [first] = this.#idKeys;
+    if (first === undefined) return;
+    const key = layout.timeKey(this.#now(), first.subarray(timeLength));
+    this.#tables.byAge.putSync(key, Buffer.concat(this.#idKeys));
   }
 
   #writeCounters(): void {

@@ -42,10 +42,9 @@ class LmdbStore implements TransactionalStore {
   constructor(database: RootDatabase<Buffer, Buffer>, path: string) {
     this.#database = database;
     this.#path = path;
-    this.#commits = new GroupCommit(
-      (action) => database.transaction(action).catch(throwCommitCause),
-      (error) => asRelayError(error, 'store-failed', { path }),
-    );
+    this.#commits = new GroupCommit((action) => database.transaction(action).catch(throwCommitCause), {
+      failed: (error) => asRelayError(error, 'store-failed', { path }),
+    });
   }
 
   async get(key: Uint8Array): Promise<Uint8Array | undefined> {

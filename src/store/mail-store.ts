@@ -75,9 +75,10 @@ export interface MailStore extends AsyncDisposable {
    * Resolves when the message is durable. A `messageId` that was appended within the dedupe window (acknowledged or
    * not) is not stored again. Throws mailbox-full, reply-boxes-full where `origin` has messages in as many mailboxes as it may; then nothing was stored; mail-store-failed, then it may be stored all
    * the same where the store is another machine's: appending it again tells. Without `origin` the mailbox is full when all
-   * of it is, whoever filled it.
+   * of it is, whoever filled it. `sentAt`: a time that is the same whenever an id is appended, ms, as the one of the header
+   * that the id is made of (protocol.md §5); ids are kept by it. Default 0.
    */
-  append(recipient: Hex, messageId: Hex, bytes: Uint8Array, origin?: Origin): Promise<Appended>;
+  append(recipient: Hex, messageId: Hex, bytes: Uint8Array, origin?: Origin, sentAt?: number): Promise<Appended>;
   /** Unacknowledged messages after a cursor, oldest first. */
   read(recipient: Hex, after: bigint, limit?: ReadLimit): Promise<Mail[]>;
   /** Deletes all messages up to and including the cursor; resolves when that is durable. Idempotent. */

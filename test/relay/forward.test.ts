@@ -167,6 +167,19 @@ describe('relay: forwarding', () => {
     await until(async () => (await waiting(a.queue)) === 0);
   });
 
+  it('does not store again what came to the mailbox from its sender while it was queued', async () => {
+    const { endpoints, workerState } = chain();
+    endpoints.set(bob.identity, ['http://127.0.0.1:1']);
+    const mailStore = await cleanup.store();
+    const [a, b] = [await start({ workerState, mailStore }), await start({ recipients: [bob.identity], mailStore })];
+    const sent = message(alice, bob);
+    assert.equal(await post(a.relay, sent.bytes), '202 forwarded');
+    assert.equal(await post(b.relay, sent.bytes), '202 stored');
+    endpoints.set(bob.identity, [a.relay.url]);
+    await until(async () => (await waiting(a.queue)) === 0);
+    assert.equal(await waiting(mailStore), 1);
+  });
+
   it('gives up what every endpoint refuses for good', async () => {
     const { endpoints, workerState } = chain();
     const a = await start({ workerState });

@@ -11,7 +11,7 @@ const filled = (byte: number): Hex => toHex(new Uint8Array(32).fill(byte));
 
 const answer = (from: number, n: number, box = 0xbb): Ingested =>
   ({
-    header: { from: filled(from), to: filled(0xaa), recipientKey: new Uint8Array(32).fill(box) },
+    header: { from: filled(from), to: filled(0xaa), recipientKey: new Uint8Array(32).fill(box), sentAt: 1n },
     messageId: filled(n),
     bytes: Uint8Array.of(n),
   }) as Ingested;

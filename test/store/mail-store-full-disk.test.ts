@@ -80,6 +80,41 @@ describe('group commit', () => {
     assert.deepEqual([sizes.length <= 3, done], [true, [0, 1, 2, 3, 4, 5, 6]]);
   });
 
+  it('begins as many as it may, each of which takes what waits when it is open', async () => {
+    const begun: { open: () => void; end: () => void; fail: (error: Error) => void }[] = [];
+    const transaction = (action: () => void): Promise<void> =>
+      new Promise((resolve, reject) => begun.push({ open: action, end: resolve, fail: reject }));
+    const commits = new GroupCommit(transaction, { maxBegun: 2 });
+    const done: number[] = [];
+    const run = (n: number): Promise<number> => commits.run(() => done.push(n));
+    const [first, turn] = [run(1), () => new Promise(setImmediate)];
+    await turn();
+    const second = run(2);
+    begun[0]?.open();
+    const third = run(3);
+    assert.deepEqual([begun.length, done], [1, [1, 2]]);
+    await turn();
+    const fourth = run(4);
+    assert.equal(begun.length, 2, 'the next one is begun while the first is on its way to the disk');
+    begun[1]?.open();
+    await turn();
+    const fifth = run(5);
+    await turn();
+    assert.deepEqual([begun.length, done], [2, [1, 2, 3, 4]]);
+    begun[0]?.fail(new Error('disk'));
+    for (const result of await Promise.allSettled([first, second])) assert.equal(result.status, 'rejected');
+    begun[1]?.end();
+    assert.deepEqual(await Promise.all([third, fourth]), [3, 4]);
+    begun[2]?.fail(new Error('it did not open'));
+    await assert.rejects(fifth, (error) => isRelayError(error, 'mail-store-failed'));
+    const sixth = run(6);
+    await turn();
+    begun[3]?.open();
+    begun[3]?.end();
+    assert.equal(await sixth, 5);
+    await commits.close();
+  });
+
   it('tells a refusal to its caller alone, and a failed transaction to all in it', async () => {
     const commits = new GroupCommit(async (action) => {
       action();

@@ -98,6 +98,21 @@ export function describeMailStore(name: string, make: () => Promise<StoreUnderTe
       assert.deepEqual(texts(await store.read(alice, 0n)), ['message 2']);
     });
 
+    it('knows ids of messages whose time it is told too, whoever brings them, and forgets them when they were stored long ago', async () => {
+      let now = 1_000_000;
+      await reopen({ dedupeMs: 500, now: () => now });
+      const sentAt = 2_000_000;
+      const first = await store.append(alice, id(1), message(1), known(1), sentAt);
+      const again = await store.append(alice, id(1), message(1), undefined, sentAt);
+      assert.deepEqual(again, { cursor: first.cursor, duplicate: true });
+      await store.ack(alice, first.cursor);
+      await reopen({ dedupeMs: 500, now: () => now });
+      assert.equal((await store.append(alice, id(1), message(1), known(1), sentAt)).duplicate, true);
+      now += 501;
+      await store.sweep();
+      assert.equal((await store.append(alice, id(1), message(1), known(1), sentAt)).duplicate, false);
+    });
+
     it('deletes what is acknowledged, and only that, for ever', async () => {
       const appended = await fill(alice, range(1, 1300));
       await store.ack(alice, appended[1199]?.cursor ?? 0n);
