@@ -2,9 +2,10 @@ import type { Chain } from '../chain/index.ts';
 import { isRelayError } from '../errors/index.ts';
 import type { Delivery } from '../inbox/index.ts';
 import { openOutboxQueue, type OutboxQueue } from '../outbox/index.ts';
-import { createReplier, type Relay, type RelayClient, type Replier } from '../relay/index.ts';
+import { AnswerQueue, createReplier, type Relay, type RelayClient, type Replier } from '../relay/index.ts';
 import type { Vault } from '../vault/index.ts';
 import type { WorkerStateView } from '../worker-state/index.ts';
+import type { AnswerDelivery } from './print-inbox.ts';
 import { runHandler } from './run-handler.ts';
 import type { EntityData } from './session.ts';
 import type { Settings } from './settings.ts';
@@ -24,8 +25,8 @@ export interface AnsweringParts {
 }
 
 export interface Answering {
-  /** Answers a delivery as the settings say; resolves when that is done or in vain. Throws handler-failed. */
-  readonly answer: (delivery: Delivery) => Promise<void>;
+  /** Answers a delivery as the settings say; resolves when its answer is under way, or there is none. Throws handler-failed. */
+  readonly answer: AnswerDelivery;
   readonly cameBy: Replier['cameBy'];
 }
 
@@ -39,6 +40,13 @@ export function answeringOf(parts: AnsweringParts): Answering {
     ...(relay === undefined ? {} : { relay }),
   });
   const queue = openOutboxQueue(data.store);
+  const answers = new AnswerQueue();
+  const inVain = (error: unknown): false => {
+    // Stopped: the message stays, and is answered at the next start.
+    if (signal.aborted || !isRelayError(error)) throw error;
+    warn(error.message, error);
+    return false;
+  };
   const contentFor = async (delivery: Delivery): Promise<Uint8Array | undefined> => {
     if (delivery.body.kind === 'reply') return undefined;
     if (delivery.body.kind === 'invocation' && onInvoke !== undefined) return runHandler(onInvoke, delivery, signal);
@@ -51,12 +59,15 @@ export function answeringOf(parts: AnsweringParts): Answering {
     answer: async (delivery) => {
       await noteRead(queue, delivery);
       const content = await contentFor(delivery);
-      if (content === undefined || delivery.fromKind !== 'worker') return;
-      await replier.reply(delivery, content, signal).catch((error: unknown) => {
-        // Stopped: the message stays, and is answered at the next start.
-        if (signal.aborted || !isRelayError(error)) throw error;
-        warn(error.message, error);
-      });
+      if (content === undefined || delivery.fromKind !== 'worker') return undefined;
+      let over: Promise<void> = Promise.resolve();
+      const deliver = (): Promise<boolean> => {
+        const arrival = replier.reply(delivery, content, signal).then(() => true, inVain);
+        over = arrival.then(() => undefined);
+        return arrival.catch(() => false);
+      };
+      await answers.begin(delivery.from, deliver, signal).catch(inVain);
+      return { over };
     },
   };
 }

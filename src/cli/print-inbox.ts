@@ -16,8 +16,15 @@ export interface PrintInboxOptions {
   readonly until: Promise<void>;
   readonly warn: Warn;
   /** Between printing a message and acknowledging it; a failure leaves it unacknowledged. */
-  readonly answer?: (delivery: Delivery) => Promise<void>;
+  readonly answer?: AnswerDelivery;
 }
+
+/** An answer that is under way; the message is acknowledged when it is over. */
+export interface UnderWay {
+  readonly over: Promise<void>;
+}
+
+export type AnswerDelivery = (delivery: Delivery) => Promise<UnderWay | undefined>;
 
 /** Prints what the inbox delivers and acknowledges it, until `count` messages were printed or `until` resolves. */
 export async function printInbox(
@@ -26,11 +33,23 @@ export async function printInbox(
   { count, until, warn, answer = async () => undefined }: PrintInboxOptions,
 ): Promise<void> {
   let left = count ?? Number.POSITIVE_INFINITY;
+  const underWay = new Set<Promise<void>>();
+  const { promise: failure, fail } = failing();
+  const finish = (acknowledged: Promise<void>): void => {
+    const failed = (error: unknown): void => {
+      // Stopped: the message comes again at the next start.
+      if (!isRelayError(error, 'aborted')) fail(error);
+    };
+    const work = acknowledged.catch(failed).finally(() => underWay.delete(work));
+    underWay.add(work);
+  };
   const printed = inbox.events$.pipe(
     // Printed in order; an answer on its way holds up nobody, unless messages are counted.
     mergeMap(
       async (event) => {
-        await printEvent(event, output, { warn, answer });
+        const answered = await printEvent(event, output, { warn, answer });
+        if (answered !== undefined) finish(answered.over);
+        if (count !== undefined) await Promise.all(underWay);
         if (event.type === 'message') left--;
         return left > 0;
       },
@@ -39,47 +58,57 @@ export async function printInbox(
     takeWhile((goesOn) => goesOn),
     takeUntil(from(until)),
   );
-  await lastValueFrom(printed, { defaultValue: true });
+  await Promise.race([lastValueFrom(printed, { defaultValue: true }), failure]);
+  await Promise.all(underWay);
+}
+
+function failing(): { readonly promise: Promise<never>; readonly fail: (error: unknown) => void } {
+  let fail: (error: unknown) => void = () => undefined;
+  const promise = new Promise<never>((_, reject) => (fail = reject));
+  promise.catch(() => undefined);
+  return { promise, fail };
 }
 
 async function printEvent(
   event: InboxEvent,
   output: Output,
   { warn, answer }: Required<Pick<PrintInboxOptions, 'warn' | 'answer'>>,
-): Promise<void> {
+): Promise<UnderWay | undefined> {
   switch (event.type) {
     case 'message': {
       const { delivery } = event;
       output.print(deliveryJson(delivery), deliveryText(delivery));
       try {
-        await answer(delivery);
+        const answered = await answer(delivery);
+        if (answered !== undefined) return { over: answered.over.then(() => delivery.ack()) };
       } catch (error) {
         if (!isRelayError(error, 'handler-failed')) throw error;
         warn(error.message, error);
-        return;
+        return undefined;
       }
       await delivery.ack();
-      return;
+      return undefined;
     }
     case 'dead':
       warn(`message ${event.messageId} can not be delivered`, reasonOf(event.code));
-      return;
+      return undefined;
     case 'gap': {
       const { first, last } = event;
       output.print(
         { event: 'gap', first, last },
         `blocks ${first} to ${last} are missing: their messages are not known`,
       );
-      return;
+      return undefined;
     }
     case 'finalized':
       output.print(
         { event: 'finalized', messageId: event.messageId, proven: event.proven },
         `finalized ${event.messageId}`,
       );
-      return;
+      return undefined;
     default:
       output.print({ event: event.type, messageId: event.messageId }, `${event.type} ${event.messageId}`);
+      return undefined;
   }
 }
 

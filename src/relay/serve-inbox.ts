@@ -3,6 +3,7 @@ import type { BytesLike, Hex } from '../codec/index.ts';
 import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
 import type { Delivery, Inbox, InboxEvent } from '../inbox/inbox.ts';
 import type { OutboxQueue } from '../outbox/outbox.ts';
+import { AnswerQueue } from './answer-queue.ts';
 import type { Replier } from './replier.ts';
 
 /** A call of a contract, opened; sender and recipient are proven (protocol.md §8, §10). */
@@ -33,7 +34,7 @@ export interface ServeInboxOptions {
   readonly outbox?: Pick<OutboxQueue, 'noteReply'>;
   /** Whether senders of data are told that it was read. It shows when somebody is there. Default false. */
   readonly acknowledgeReads?: boolean;
-  /** Handlers that run at once. Default 16. */
+  /** Handlers that run at once; answers on their way take no place of theirs. Default 16. */
   readonly concurrency?: number;
   /** A handler or an answer failed. After a handler's failure the message stays, and comes again at the next start. */
   readonly onError?: (error: RelayError, delivery: Delivery) => void;
@@ -64,6 +65,7 @@ class HandlingService implements InboxService {
   readonly #options: ServeInboxOptions;
   readonly #stopping = new AbortController();
   readonly #stopped = new Subject<void>();
+  readonly #answers = new AnswerQueue();
   readonly #subscription: Subscription;
 
   constructor(options: ServeInboxOptions) {
@@ -81,9 +83,9 @@ class HandlingService implements InboxService {
       mergeMap((event) => (event.type === 'message' ? this.#handle(event.delivery) : []), concurrency),
     );
     let end: Subscription | undefined;
-    this.ended = new Promise((resolve, reject) => {
+    this.ended = new Promise<void>((resolve, reject) => {
       end = work.subscribe({ complete: resolve, error: reject });
-    });
+    }).finally(() => this.#answers.idle());
     this.ended.catch(() => undefined);
     this.#subscription = end ?? new Observable().subscribe();
   }
@@ -102,20 +104,52 @@ class HandlingService implements InboxService {
   async #handle(delivery: Delivery): Promise<void> {
     const { signal } = this.#stopping;
     if (signal.aborted) return;
-    const { replier, onError } = this.#options;
     try {
       const answer = await this.#answer(delivery);
-      if (answer !== undefined)
-        await replier.reply(delivery, answer, signal).catch((error: unknown) => {
-          if (signal.aborted) throw error;
-          // Who asked has given up by now, or can't be answered: that must not hold up the others.
-          onError?.(asRelayError(error, 'reply-undelivered', { to: delivery.from }), delivery);
-        });
+      if (answer === undefined) await delivery.ack();
+      else await this.#send(delivery, answer);
+    } catch (error) {
+      this.#failed(error, delivery);
+    }
+  }
+
+  /** Resolves when the answer is on its way: another message may have its turn. */
+  async #send(delivery: Delivery, answer: BytesLike): Promise<void> {
+    const { signal } = this.#stopping;
+    try {
+      await this.#answers.begin(delivery.from, () => this.#deliver(delivery, answer), signal);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      this.#undelivered(error, delivery);
+      await delivery.ack();
+    }
+  }
+
+  /** Gives whether the answer arrived. */
+  async #deliver(delivery: Delivery, answer: BytesLike): Promise<boolean> {
+    const { signal } = this.#stopping;
+    let hasArrived = true;
+    try {
+      await this.#options.replier.reply(delivery, answer, signal).catch((error: unknown) => {
+        if (signal.aborted) throw error;
+        hasArrived = false;
+        // Who asked has given up by now, or can't be answered: that must not hold up the others.
+        this.#undelivered(error, delivery);
+      });
       await delivery.ack();
     } catch (error) {
-      if (!isRelayError(error, 'aborted'))
-        onError?.(asRelayError(error, 'handler-failed', { messageId: delivery.messageId }), delivery);
+      this.#failed(error, delivery);
     }
+    return hasArrived;
+  }
+
+  #undelivered(error: unknown, delivery: Delivery): void {
+    this.#options.onError?.(asRelayError(error, 'reply-undelivered', { to: delivery.from }), delivery);
+  }
+
+  #failed(error: unknown, delivery: Delivery): void {
+    if (isRelayError(error, 'aborted')) return;
+    this.#options.onError?.(asRelayError(error, 'handler-failed', { messageId: delivery.messageId }), delivery);
   }
 
   /** undefined: nobody is to be answered. */

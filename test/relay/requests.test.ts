@@ -123,6 +123,23 @@ describe('relay: requests and answers', () => {
     );
   });
 
+  it('are answered though another asks what can not be answered, more often than handlers run', async () => {
+    const { worker, relay, to, calls } = await behindRelay();
+    const lost = talk.party();
+    await talk.register(lost, ['http://127.0.0.1:1']);
+    const { vault, store } = lost;
+    for (let n = 0; n < 40; n++) {
+      // From the key on chain: the answer goes to where it says that it reads.
+      const from = { vault, store, genesisHash: talk.genesisHash, directory: talk.peers };
+      const { envelope } = await sealMessage(from, { to, body: call('0x0a') });
+      await talk.client().send(await signMessage(vault, talk.genesisHash, envelope), [relay.url]);
+    }
+    const { content } = await talk.requester(talk.party()).request({ to, body: call('0x0102') });
+    assert.equal(toHex(content), '0x0201');
+    assert.equal(calls.filter(({ from }) => from === vault.identity).length, 40);
+    assert.ok(worker.vault.identity === to);
+  });
+
   it('get an empty answer where the handler has nothing to say: it was read', async () => {
     const { to } = await behindRelay();
     const nothing = await talk.requester(talk.party()).request({ to, body: call('0x') });
