@@ -1,6 +1,7 @@
 import Type, { type Static } from 'typebox';
 import { Value } from 'typebox/value';
 import { RelayError } from '../errors/index.ts';
+import { defaultTimes } from '../store/mail-store.ts';
 import { frameOverhead } from './frames.ts';
 
 const minute = 60_000;
@@ -80,7 +81,15 @@ export function resolveLimits(given: Partial<RelayLimits> = {}): RelayLimits {
   const [error] = Value.Errors(limitsSchema, limits);
   if (unknown !== undefined)
     throw new RelayError('bad-setting', { details: { name: unknown, reason: 'there is none' } });
-  if (error === undefined) return limits as RelayLimits;
+  if (error === undefined) return checkAges(limits as RelayLimits);
   const name = error.instancePath.slice(1).replaceAll('/', '.');
   throw new RelayError('bad-setting', { details: { name, reason: `it ${error.message}` } });
+}
+
+/** What comes again after its id was forgotten would be stored twice. */
+function checkAges(limits: RelayLimits): RelayLimits {
+  const most = defaultTimes.dedupeMs - limits.maxSkewMs;
+  if (limits.maxForwardAgeMs <= most) return limits;
+  const reason = `with maxSkewMs it exceeds the ${defaultTimes.dedupeMs} ms for which message ids are remembered`;
+  throw new RelayError('bad-setting', { details: { name: 'maxForwardAgeMs', reason } });
 }

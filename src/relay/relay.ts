@@ -149,6 +149,7 @@ class FastifyRelay implements Relay {
 
   async #open(): Promise<Running> {
     await cryptoReady();
+    this.#ownUrls = [];
     const { verifySignature, verifyThreads: threads = 0 } = this.#options;
     if (verifySignature === undefined) this.#verifier = await createVerifier({ threads });
     const router = this.#createRouter();

@@ -19,6 +19,8 @@ export interface ReplyWait<T> extends ReplyPlace {
 }
 
 const defaultBackoff = { firstMs: 200, mostMs: 5_000 };
+// What strangers may have left in an honest box; a relay that gives more of it shall not keep us at it.
+const freeStrange = 16;
 const final: ReadonlySet<string> = new Set(['login-refused', 'endpoint-refused', 'wrong-chain', 'client-stopped']);
 
 /**
@@ -29,6 +31,7 @@ export async function awaitReply<T>(pool: ConnectionPool, wait: ReplyWait<T>): P
   const { url, identity, senderKey, signal, backoff = defaultBackoff } = wait;
   let place: { readonly generation: Hex; readonly after: bigint } | undefined;
   let failures = 0;
+  let strange = 0;
   for (;;) {
     signal.throwIfAborted();
     const connection = pool.forIdentity(url, identity);
@@ -52,8 +55,11 @@ export async function awaitReply<T>(pool: ConnectionPool, wait: ReplyWait<T>): P
     const { generation, reply } = answer;
     place = { generation, after: reply.cursor };
     const opened = await wait.open(reply.signedEnvelope);
-    if (opened === undefined) continue;
-    connection.replyDone(senderKey, reply.cursor);
-    return opened;
+    if (opened !== undefined) {
+      connection.replyDone(senderKey, reply.cursor);
+      return opened;
+    }
+    strange += 1;
+    if (strange > freeStrange) await pause(backoffMs(strange - freeStrange, backoff), signal);
   }
 }

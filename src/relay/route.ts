@@ -31,7 +31,10 @@ export function createRouter({ local, recipients, workerState, ownUrls, canForwa
   const isOurs = (endpoints: readonly string[]): boolean => {
     const known = namesUs.get(endpoints);
     if (known !== undefined) return known;
-    const own = (ownKeys ??= new Set(ownUrls().map(relayKey)));
+    const own = ownKeys ?? new Set(ownUrls().map(relayKey));
+    // A socket is open a moment before its URL is known: what is no one's then may be ours.
+    if (own.size === 0) return false;
+    ownKeys = own;
     const found = endpoints.some((endpoint) => isRelayUrl(endpoint) && own.has(relayKey(endpoint)));
     namesUs.set(endpoints, found);
     return found;

@@ -19,7 +19,8 @@ export class Sessions {
   readonly #all = new Set<WsSession>();
   readonly #readers = new Set<WsSession>();
   readonly #perAddress = new Map<string, number>();
-  readonly #pinger: ReturnType<typeof setInterval>;
+  /** From the first connection on: a relay that never listened leaves nothing behind. */
+  #pinger: ReturnType<typeof setInterval> | undefined;
   #closed = false;
 
   constructor(parts: SessionsParts) {
@@ -32,10 +33,6 @@ export class Sessions {
         this.#forget(session);
       },
     };
-    this.#pinger = setInterval(() => {
-      for (const session of this.#all) session.checkAlive();
-    }, parts.limits.pingIntervalMs);
-    this.#pinger.unref();
   }
 
   get count(): number {
@@ -79,6 +76,7 @@ export class Sessions {
       turnAway(socket, tryAgainLater, 'too many connections');
       return;
     }
+    this.#pinger ??= this.#ping();
     this.#perAddress.set(key, open + 1);
     this.#all.add(new WsSession(socket, stream, address, this.#parts));
   }
@@ -88,6 +86,13 @@ export class Sessions {
     this.#closed = true;
     clearInterval(this.#pinger);
     await Promise.all([...this.#all].map((session) => session.close(waitMs)));
+  }
+
+  #ping(): ReturnType<typeof setInterval> {
+    const pinger = setInterval(() => {
+      for (const session of this.#all) session.checkAlive();
+    }, this.#parts.limits.pingIntervalMs);
+    return pinger.unref();
   }
 
   #forget(session: WsSession): void {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { afterEach, describe, it } from 'mocha';
-import { messageId, decodeSignedEnvelope } from '../../src/codec/index.ts';
+import { messageId, decodeSignedEnvelope, type Hex } from '../../src/codec/index.ts';
 import type { RelayError } from '../../src/errors/index.ts';
 import { createRelayOutbox } from '../../src/outbox/index.ts';
 import type { ClientFrame } from '../../src/relay/frames.ts';
@@ -13,6 +13,8 @@ import { rejected } from '../support/expect-error.ts';
 import { until } from '../support/until.ts';
 import { lyingRelay, type Lie } from './lying-relay.ts';
 import { alice, bob, Cleanup, genesisHash, message, signer } from './support.ts';
+
+const generation: Hex = `0x${'00'.repeat(16)}`;
 
 describe('relay client and relays that lie or fail', () => {
   const cleanup = new Cleanup();
@@ -180,5 +182,34 @@ describe('relay client and relays that lie or fail', () => {
     });
     assert.deepEqual(Uint8Array.from(answer), Uint8Array.of(7));
     await until(() => relay.count() === 2);
+  });
+
+  it('asks ever more seldom for an answer where it gets nothing but rubbish', async () => {
+    let asked = 0;
+    const liar = await lyingRelay(cleanup, (frame, { say }) => {
+      if (frame.type === 'challenge-me')
+        say({ type: 'challenge', id: idOf(frame), serverNonce: new Uint8Array(32), expiresAt: 2n ** 60n });
+      if (frame.type === 'prove') say({ type: 'logged-in', id: idOf(frame), generation, acknowledged: 0n });
+      if (frame.type !== 'await-reply') return;
+      asked += 1;
+      say({ type: 'reply', id: idOf(frame), cursor: BigInt(asked), signedEnvelope: Uint8Array.of(1) });
+    });
+    const gone = new AbortController();
+    let opened = 0;
+    const waiting = client().awaitReply({
+      ...{ url: liar.url, identity: bob.identity, sign: signer(bob), senderKey: bob.keys.publicKey },
+      signal: gone.signal,
+      backoff: { firstMs: 3_600_000, mostMs: 3_600_000 },
+      open: async () => {
+        opened += 1;
+        return undefined;
+      },
+    });
+    const ended = rejected(waiting, 'aborted');
+    await until(() => opened === 17);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.equal(opened, 17);
+    gone.abort();
+    await ended;
   });
 });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'mocha';
 import { isRelayError } from '../../src/errors/index.ts';
 import { createRelay } from '../../src/relay/index.ts';
+import { createRouter } from '../../src/relay/route.ts';
 import { RawSocket } from './raw-socket.ts';
 import { until } from '../support/until.ts';
 import { alice, bob, Cleanup, genesisHash, message } from './support.ts';
@@ -28,6 +29,57 @@ describe('relay: start and stop', () => {
     assert.ok(first.startsWith('http://127.0.0.1:'));
     await relay[Symbol.asyncDispose]();
     await assert.rejects(fetch(`${first}/readyz`));
+  });
+
+  it('knows its recipients by its URL, though it was asked for one before it had a URL', () => {
+    let ownUrls: readonly string[] = [];
+    const endpoints = ['http://127.0.0.1:8710'];
+    const workerState = { get: () => ({ endpoints }) };
+    const route = createRouter({ recipients: new Set(), workerState, ownUrls: () => ownUrls, canForward: false });
+    assert.throws(
+      () => route(bob.identity),
+      (error) => isRelayError(error, 'recipient-not-served'),
+    );
+    ownUrls = endpoints;
+    assert.deepEqual(route(bob.identity), { kind: 'mailbox' });
+  });
+
+  it('does not forward for longer than message ids are remembered', async () => {
+    const mailStore = await cleanup.store();
+    const hour = 3_600_000;
+    const make = (limits: { readonly maxForwardAgeMs: number; readonly maxSkewMs?: number }) =>
+      createRelay({ genesisHash, mailStore, limits });
+    make({ maxForwardAgeMs: 24.5 * hour });
+    for (const limits of [{ maxForwardAgeMs: 25 * hour }, { maxForwardAgeMs: 24 * hour, maxSkewMs: 2 * hour }])
+      assert.throws(
+        () => make(limits),
+        (error) => isRelayError(error, 'bad-setting'),
+      );
+  });
+
+  it('leaves no timer behind where it can not listen', async () => {
+    const first = await cleanup.relay();
+    const port = Number(new URL(first.url).port);
+    const pingIntervalMs = 123_456;
+    const limits = { pingIntervalMs };
+    const second = createRelay({ genesisHash, mailStore: first.mailStore, listen: { port }, limits });
+    const { setInterval: begin, clearInterval: end } = globalThis;
+    const running = new Set<unknown>();
+    globalThis.setInterval = ((...args: Parameters<typeof begin>) => {
+      const timer = begin(...args);
+      if (args[1] === pingIntervalMs) running.add(timer);
+      return timer;
+    }) as typeof begin;
+    globalThis.clearInterval = (timer) => {
+      running.delete(timer);
+      end(timer);
+    };
+    try {
+      await assert.rejects(second.start(), (error) => isRelayError(error, 'listen-failed'));
+    } finally {
+      Object.assign(globalThis, { setInterval: begin, clearInterval: end });
+    }
+    assert.equal(running.size, 0);
   });
 
   it('says so when it can not listen, and can try again', async () => {
