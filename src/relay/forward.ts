@@ -7,6 +7,7 @@ import type { Backoff } from './backoff.ts';
 import { endingSignal } from './deadline.ts';
 import { EndpointHealth } from './endpoint-health.ts';
 import { errorOutcome, receiptOutcome, type Attempt } from './forward-outcome.ts';
+import { ForwardRounds } from './forward-rounds.ts';
 import { checkEndpoint, mayFollow, type EndpointPolicy } from './endpoint-policy.ts';
 import type { Ingested } from './ingest.ts';
 import { KeyedScheduler, type TurnOutcome } from './keyed-scheduler.ts';
@@ -52,7 +53,7 @@ type Outcome = Attempt | 'expired';
 
 const defaults = { concurrency: 64, attemptMs: 10_000, turnMs: 10_000, backoff: { firstMs: 1_000, mostMs: 300_000 } };
 const pageCount = 32;
-// Of those that the recipient's entry names, the likeliest.
+// For one turn, of those that the recipient's entry names: the likeliest that the message was not offered to.
 const maxEndpoints = 4;
 // Relays that see the chain at different blocks send a message to each other; after this they see the same.
 const circlingMs = 600_000;
@@ -70,6 +71,7 @@ class StoredForwarder implements Forwarder {
   readonly #health: EndpointHealth;
   /** Hops that what was queued lately came with. */
   readonly #recent = new RecentMap<Hex, number>(maxRecent);
+  readonly #rounds = new ForwardRounds();
   #scheduler: KeyedScheduler<Hex>;
   #stopped = new AbortController();
   #looking: ReturnType<typeof setInterval> | undefined;
@@ -186,13 +188,15 @@ class StoredForwarder implements Forwarder {
     if (age > maxAgeMs) return 'expired';
     const endpoints = await this.#endpointsOf(recipient, mail);
     if (endpoints === undefined) return 'forwarded';
-    const outcomes = new Set<Outcome>();
-    for (const endpoint of this.#health.ranked(endpoints, recipient).slice(0, maxEndpoints)) {
+    const tried = new Map<string, Attempt>();
+    const left = this.#rounds.left(mail.messageId, this.#health.ranked(endpoints, recipient));
+    for (const endpoint of left.slice(0, maxEndpoints)) {
       const outcome = await this.#attempt(endpoint, recipient, mail);
       if (outcome === 'forwarded') return outcome;
-      outcomes.add(outcome);
+      tried.set(endpoint, outcome);
     }
-    if (outcomes.size === 0 || outcomes.has('failed')) return 'failed';
+    const outcomes = this.#rounds.add(mail.messageId, endpoints, tried);
+    if (outcomes === undefined || outcomes.size === 0 || outcomes.has('failed')) return 'failed';
     if (outcomes.has('circled')) return age < circlingMs ? 'failed' : 'circled';
     return 'refused';
   }

@@ -190,6 +190,26 @@ describe('relay: forwarding', () => {
     assert.match(await (await fetch(`${a.relay.url}/metrics`)).text(), /forwards_total\{outcome="refused"\} 1/);
   });
 
+  it('does not give up what the likeliest endpoints refuse while there is another, and asks none twice that refused', async () => {
+    const { endpoints, workerState } = chain();
+    const a = await start({ workerState });
+    const refusing = await Promise.all(
+      Array.from({ length: 5 }, () => start({ workerState, limits: { maxMessageBytes: 300 } })),
+    );
+    const takes = await start({ workerState });
+    endpoints.set(
+      bob.identity,
+      [...refusing, takes].map(({ relay }) => relay.url),
+    );
+    assert.equal(await post(a.relay, message(alice, bob, { size: 1_000 }).bytes), '202 forwarded');
+    await until(async () => (await waiting(takes.relay.mailStore)) === 1);
+    await until(async () => (await waiting(a.queue)) === 0);
+    for (const { relay } of refusing) {
+      const metrics = await (await fetch(`${relay.url}/metrics`)).text();
+      assert.match(metrics, /refused_total\{code="envelope-too-large"\} 1\n/);
+    }
+  });
+
   it('gives up what nobody took for a day', async () => {
     const { endpoints, workerState } = chain();
     let now = Date.now();
