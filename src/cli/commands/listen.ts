@@ -77,11 +77,16 @@ async function listen({ settings, flags, output, signal, interrupted }: Context<
   const relaysReady = feeds.map((events) => firstValueFrom(events.pipe(filter(({ type }) => type === 'ready'))));
   const isRead = Promise.all([inbox.ready, ...relaysReady]);
   await using _presence = keepEntry({ chain, vault, data, settings, account, output, warn, isRead });
-  await Promise.race([isRead, interrupted, failed]);
-  if (signal.aborted) return;
-  output.print({ event: 'ready', identity: vault.identity }, `Listening for ${vault.identity}.`);
+  const tellReady = async (): Promise<void> => {
+    await isRead.catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+    });
+    if (!signal.aborted) output.print({ event: 'ready', identity: vault.identity }, `Listening for ${vault.identity}.`);
+  };
   const limit = count === undefined ? {} : { count };
-  await Promise.race([printInbox(inbox, output, { until: interrupted, warn, answer, ...limit }), failed]);
+  // What came is printed at once: a relay that is down holds up the word that nothing would be missed, and nothing else.
+  const printing = printInbox(inbox, output, { until: interrupted, warn, answer, ...limit });
+  await Promise.race([printing, failed, tellReady().then(() => printing)]);
 }
 
 function feed(

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { temporaryFolder } from '../support/entities.ts';
+import { freePort } from '../support/free-port.ts';
+import { until } from '../support/until.ts';
+import { RunningCli, runCli } from './run-cli.ts';
+
+describe('cli: listen, with the chain and two relays of which one is down', () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+  let dev: DevChain;
+  const path = (name: string): string => join(folder.path, name);
+
+  before(async () => {
+    folder = await temporaryFolder();
+    dev = await startDevChain();
+  });
+  after(async () => {
+    await dev.stop();
+    await folder.remove();
+  });
+
+  it('prints at once what comes by the others, says which is down, and is ready when it is up', async () => {
+    const [up, down] = [`http://127.0.0.1:${await freePort()}`, `http://127.0.0.1:${await freePort()}`];
+    await runCli(['keys', 'new', '--vault', path('a')]);
+    const { lines } = await runCli(['keys', 'new', '--vault', path('b'), '--json']);
+    const to = String(lines[0]?.['identity']);
+    for (const flags of [['a'], ['b', '--endpoint', up, '--endpoint', down]]) {
+      const [name = '', ...more] = flags;
+      await runCli(['register', '--ws', dev.ws, '--vault', path(name), '--suri', '//Alice', ...more]);
+    }
+    const serve = (url: string, data: string): RunningCli =>
+      new RunningCli(['serve', '--ws', dev.ws, '--data', path(data), '--listen', new URL(url).host]);
+    await using first = serve(up, 'r1');
+    await first.line(({ event }) => event === 'ready');
+
+    await using listen = new RunningCli([
+      'listen',
+      '--ws',
+      dev.ws,
+      '--vault',
+      path('b'),
+      '--relay',
+      up,
+      '--relay',
+      down,
+    ]);
+    await until(() => listen.log.includes(`${down} is away`));
+    const send = ['send', '--ws', dev.ws, '--vault', path('a'), '--to', to];
+    for (const args of [
+      ['--via', 'relay', 'off chain'],
+      ['--via', 'chain', '--suri', '//Alice', 'on chain'],
+    ]) {
+      const { code, stderr } = await runCli([...send, ...args]);
+      assert.equal(code, 0, stderr);
+    }
+    const message = (wanted: string) => listen.line(({ text }) => text === wanted);
+    assert.deepEqual([(await message('off chain'))['via'], (await message('on chain'))['via']], ['relay', 'chain']);
+    assert.ok(listen.lines.every(({ event }) => event !== 'ready'));
+
+    await using second = serve(down, 'r2');
+    await second.line(({ event }) => event === 'ready');
+    await listen.line(({ event }) => event === 'ready');
+    assert.equal(listen.lines.filter(({ event }) => event === 'message').length, 2);
+  });
+});
