@@ -201,8 +201,9 @@ export class WorkerFollower {
     this.#blocks++;
   }
 
-  /** Takes back what the block changed. */
+  /** Takes back what the block changed; nothing where the table never came to show it, or could not be taken back to it. */
   async onRetracted(head: Head, signal: AbortSignal): Promise<void> {
+    if (head.hash !== this.#at.hash) return;
     const { table, logger } = this.#parts;
     try {
       const at = { block: head.number - 1, hash: head.parentHash };

@@ -16,6 +16,7 @@ import {
   withCode,
   type TestWorker,
 } from '../chain/support.ts';
+import { Refusal, startRpcProxy } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
 import { testWatch } from './watch.compliance.ts';
 
@@ -280,6 +281,41 @@ for (const verify of [true, false])
       await changes.until(({ length }) => length === 5);
       assert.ok(watch.state.has(other.identity));
       assert.equal(watch.stats.missed, 0);
+    });
+
+    it('comes to no block by taking back one that it never showed', async () => {
+      await using dev = await startDevChain({ finalityLag: 10 });
+      const unread = new Set<unknown>();
+      let isGone = true;
+      await using proxy = await startRpcProxy(dev.ws, (_method, params, result) =>
+        isGone && params.some((hash) => unread.has(hash)) ? new Refusal('State already discarded', 4_003) : result,
+      );
+      let held: Promise<void> | undefined;
+      proxy.hold = (method) => (method.startsWith('state_') ? held : undefined);
+      await using chain = await connectChain({ endpoints: [proxy.ws] });
+      await using posting = await connectChain({ endpoints: [dev.ws] });
+      const worker = testWorker(1);
+      await using watch = watchWorkerState(chain, { verify, finality: 'best' });
+      await watch.ready;
+      const shown: string[] = [];
+      watch.at$.subscribe(({ hash }) => shown.push(hash));
+      using changes = record(watch.changes$);
+      const before = watch.state.at;
+      let release: () => void = () => undefined;
+      held = new Promise((resolve) => (release = resolve));
+      await posting.submit([{ kind: 'register-worker', identity: worker.identity, ecdhKey: worker.ecdhKey }], alice);
+      unread.add(dev.head.hash);
+      await dev.newBlock();
+      unread.add(dev.head.hash);
+      release();
+      held = undefined;
+      await until(() => watch.stats.blocks >= 2);
+      isGone = false;
+      await dev.reorg(before.block);
+      await dev.newBlock({ count: 3 });
+      await until(() => watch.state.at.hash === dev.head.hash);
+      assert.ok(!shown.some((hash) => unread.has(hash)));
+      assert.deepEqual(changes.values, []);
     });
 
     it('names no block but the one that it shows, where a reorg takes that of its snapshot', async () => {
