@@ -15,6 +15,7 @@ import type { RowCollector } from './rows/row-collector.ts';
 import { hasEndpoints, packRow, workerFields } from '../chain/index.ts';
 
 const noReconciles: ChangeSource['stats'] = { reconciles: 0, missed: 0 };
+const noDifferences: Differences = { workers: [], accept: () => undefined };
 const noEndpoints = new Uint8Array(0);
 
 /** What differs in the state trie, proven against the state root of each block. */
@@ -47,6 +48,7 @@ export class ProofSource implements ChangeSource {
     };
     const reader = { has, hasEndpoints: listed, ids: () => known.ids() };
     const difference = await this.#proven.changes(this.#mark, head, reader, signal);
+    if (difference === undefined) return noDifferences;
     return {
       workers: this.#rowsNow(difference, known),
       accept: () => {

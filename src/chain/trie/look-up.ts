@@ -1,3 +1,4 @@
+import { equalBytes } from '../../codec/index.ts';
 import { rootOf, type Known, type ProofNodes } from './proof-nodes.ts';
 import { nibbleAt, type TrieNode } from './trie-node.ts';
 
@@ -52,4 +53,10 @@ export function findSubtree(
     at = end;
     merkleValue = node.child(nibbleAt(prefix, at));
   }
+}
+
+/** Whether the same hangs in the same place: then all keys below have the same values. */
+export function sameSubtree(a: Subtree | undefined, b: Subtree | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return a.path === b.path && equalBytes(a.merkleValue, b.merkleValue);
 }

@@ -12,7 +12,7 @@ import { RowsWriter } from '../storage/rows-writer.ts';
 import { storagePrefix } from '../storage/storage-key.ts';
 import type { KeyPage, StorageReader } from '../storage/storage-reader.ts';
 import { emptyMap, type KnownMap } from './known-map.ts';
-import { findSubtree, lookUp } from './look-up.ts';
+import { findSubtree, lookUp, sameSubtree, type Subtree } from './look-up.ts';
 import type { ProofNodes } from './proof-nodes.ts';
 import { digitsOf, type ProofReader, type Work } from './proof-reader.ts';
 import { goneFrom, readPair, type Entries } from './proven-map.ts';
@@ -21,12 +21,15 @@ import { findChanges, type Done, type MapChanges, type Missing } from './walk-ma
 const workersPrefix = digitsOf(storagePrefix('PhalaRegistry', 'Workers'));
 const endpointsPrefix = digitsOf(storagePrefix('PhalaRegistry', 'Endpoints'));
 const gatekeeperKey = digitsOf(storagePrefix('PhalaRegistry', 'Gatekeeper'));
+/** What all keys of the pallet begin with: `twox_128` of its name. */
+const registryPrefix = workersPrefix.slice(0, 32);
 /** `System.LastRuntimeUpgrade`: the version of the runtime that laid out the state. */
 const lastUpgradeKey = digitsOf(storagePrefix('System', 'LastRuntimeUpgrade'));
 const noEndpoints = new Uint8Array(0);
 /** Pages of keys that are listed where a reading goes on: one who makes keys up could list them for ever. */
 const maxUnreadPages = 100;
-const keysOfEveryBlock = [workersPrefix, endpointsPrefix, gatekeeperKey, lastUpgradeKey];
+/** What is looked at where something of the pallet is different. */
+const keysOfChange = [workersPrefix, endpointsPrefix, gatekeeperKey, lastUpgradeKey];
 
 /** Where a reading begins: a comparison with it brings everything. */
 export const nothingRead: WorkersMark = {
@@ -43,6 +46,7 @@ export interface ProvenWorkersParts {
 
 /** What one proof tells of a block. */
 interface ProvenBlockState {
+  readonly registry: Subtree | undefined;
   readonly workers: MapChanges;
   readonly endpoints: MapChanges;
   readonly gatekeeper: Uint8Array | undefined;
@@ -74,15 +78,20 @@ export function createProvenWorkers(parts: ProvenWorkersParts): ProvenWorkers {
     ...(await unread(head, endpointsPrefix, endpoints, signal)),
   ];
 
-  /** `pages`: keys that are looked at too, and have to be there. */
+  /**
+   * undefined where all of the pallet is as it was: most blocks show that with the first nodes of a proof. `pages`: keys that
+   * are looked at too, and have to be there.
+   */
   const stateAt = (
     head: Head,
-    { workers, endpoints }: WorkersMark,
+    { workers, endpoints, registry: before }: WorkersMark,
     pages: readonly KeyPage[],
     signal?: AbortSignal,
-  ): Promise<ProvenBlockState> => {
-    const listed = pages.flatMap(({ keys }) => keys.map(digitsOf));
-    const work: Work<ProvenBlockState> = (nodes, root) => {
+  ): Promise<ProvenBlockState | undefined> => {
+    const work: Work<ProvenBlockState | undefined> = (nodes, root) => {
+      const registry = findSubtree(nodes, root, registryPrefix);
+      if (registry === undefined) return { missing: [registryPrefix] };
+      if (before !== undefined && sameSubtree(registry.is, before)) return { done: undefined };
       const workerChanges = changesOf(nodes, root, workersPrefix, workers);
       const endpointChanges = changesOf(nodes, root, endpointsPrefix, endpoints);
       const gatekeeper = lookUp(nodes, root, gatekeeperKey);
@@ -100,6 +109,7 @@ export function createProvenWorkers(parts: ProvenWorkersParts): ProvenWorkers {
       }
       return {
         done: {
+          registry: registry.is && { ...registry.is, merkleValue: registry.is.merkleValue.slice() },
           workers: workerChanges.done,
           endpoints: endpointChanges.done,
           gatekeeper: gatekeeper?.is,
@@ -107,7 +117,9 @@ export function createProvenWorkers(parts: ProvenWorkersParts): ProvenWorkers {
         },
       };
     };
-    return proofs.prove(head, [...keysOfEveryBlock, ...listed], work, signal);
+    const listed = pages.flatMap(({ keys }) => keys.map(digitsOf));
+    const wanted = before === undefined ? [...keysOfChange, ...listed] : [registryPrefix];
+    return proofs.prove(head, wanted, work, signal);
   };
 
   const layoutAt = async (head: Head, lastUpgrade: Uint8Array | undefined, signal?: AbortSignal): Promise<Layout> => {
@@ -126,8 +138,9 @@ export function createProvenWorkers(parts: ProvenWorkersParts): ProvenWorkers {
     // Not for nothing: a node that gives no proofs says so before it lists all keys.
     if (!isRead) await proofs.values(head, [`0x${gatekeeperKey}`], signal);
     const state = await stateAt(head, mark, isRead ? [] : await unreadOf(head, mark, signal), signal);
+    if (state === undefined) return undefined;
     const gatekeepers = decoded(head, 'PhalaRegistry.Gatekeeper', () => readIds(state.gatekeeper));
-    const maps = { workers: state.workers.map, endpoints: state.endpoints.map };
+    const maps = { workers: state.workers.map, endpoints: state.endpoints.map, registry: state.registry };
     const infos = new Map<Hex, WorkerEssentials | undefined>();
     const endpoints = new Map<Hex, Uint8Array>();
     if (state.workers.parts.length + state.endpoints.parts.length === 0)

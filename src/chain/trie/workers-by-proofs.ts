@@ -2,6 +2,7 @@ import type { Hex } from '../../codec/index.ts';
 import type { Head } from '../head/head.ts';
 import type { WorkerInfo, WorkerRow, WorkerRows } from '../storage/worker.ts';
 import type { KnownMap } from './known-map.ts';
+import type { Subtree } from './look-up.ts';
 
 /** Where a reading of WorkerState by proofs stands: hashes of the maps' upper branches. */
 export interface WorkersMark {
@@ -9,6 +10,8 @@ export interface WorkersMark {
   readonly endpoints: KnownMap;
   /** Who has endpoints there and is not registered. */
   readonly orphans: ReadonlySet<Hex>;
+  /** Where all of the pallet's storage hung: while it still does, nothing in it is different. Not stored. */
+  readonly registry?: Subtree | undefined;
 }
 
 /** What a reader of differences has of WorkerState already. */
@@ -52,6 +55,11 @@ export interface ProvenWorkers {
   snapshot(head: Head, take: (workers: WorkerRows) => void, signal?: AbortSignal): Promise<WorkersSnapshot>;
   /** One worker; undefined where the proof shows that it is not registered. */
   worker(head: Head, id: Hex, signal?: AbortSignal): Promise<WorkerRow | undefined>;
-  /** What is different at `head`, a later or an earlier block, from where `mark` stands. */
-  changes(mark: WorkersMark, head: Head, known: KnownWorkers, signal?: AbortSignal): Promise<WorkersDifference>;
+  /** What is different at `head`, a later or an earlier block, from where `mark` stands; undefined: nothing is. */
+  changes(
+    mark: WorkersMark,
+    head: Head,
+    known: KnownWorkers,
+    signal?: AbortSignal,
+  ): Promise<WorkersDifference | undefined>;
 }

@@ -77,8 +77,11 @@ describe('changes of WorkerState by proofs', () => {
   }
   /** Reads on, as after a restart; what comes out must be what a snapshot shows. */
   async function readOn(): Promise<WorkersDifference> {
-    const difference = await chain.provenWorkers.changes(mark, await chain.bestHead(), cache);
+    const head = await chain.bestHead();
+    const difference = await chain.provenWorkers.changes(mark, head, cache);
+    assert.ok(difference !== undefined);
     cache.apply(difference);
+    assert.equal(await chain.provenWorkers.changes(difference.mark, head, cache), undefined);
     mark = decodeMark(encodeMark(difference.mark));
     const fresh = await snapshot();
     assert.deepEqual(sorted(cache.rows), sorted(fresh.cache.rows));
