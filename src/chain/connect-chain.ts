@@ -107,7 +107,7 @@ async function createChain(connection: Connection, options: ConnectOptions): Pro
   const storageReader = new StorageReader(blocks);
   const watched = { connection, endpoints, clock, hashOf, silenceMs: options.silenceMs };
   const newest$ = { finalized: newestHeads(watched, 'finalized'), best: newestHeads(watched, 'best') };
-  const sources = { connection, reader, quorum, headers, newest$ };
+  const sources = { connection, endpoints, reader, quorum, headers, newest$ };
   const storageAt = (hash: Hex): BlockStorage => new BlockStorage(hash, storageReader, runtimes);
 
   const head = await reader.best({ signal: options.signal });

@@ -24,6 +24,7 @@ export class ManualClock implements Clock {
       const check = (): void => {
         if (this.#now < until && signal?.aborted !== true) return;
         this.#sleepers.delete(check);
+        signal?.removeEventListener('abort', check);
         resolve();
       };
       this.#sleepers.add(check);

@@ -8,12 +8,16 @@ import type { HeadReader } from './head-reader.ts';
 import type { HeaderChain } from './header-chain.ts';
 import { LatestValue } from './latest-value.ts';
 import type { NewestHead } from './newest-heads.ts';
+import { BranchWitness } from '../quorum/branch-witness.ts';
 import type { Quorum } from '../quorum/quorum.ts';
+import type { OtherEndpoints } from '../rpc/other-endpoints.ts';
+import type { SeenBranch } from './seen-branch.ts';
 import { walkBest } from './walk-best.ts';
 import { walkFinalized } from './walk-finalized.ts';
 
 export interface HeadSources {
   readonly connection: Connection;
+  readonly endpoints: OtherEndpoints;
   readonly reader: HeadReader;
   readonly quorum: Quorum;
   readonly headers: HeaderChain;
@@ -22,7 +26,7 @@ export interface HeadSources {
 
 /** Pulled: a slow consumer holds the reading back. Ends by returning, by the signal (throws aborted) or with the chain. */
 export async function* walkHeads(
-  { connection, reader, quorum, headers, newest$ }: HeadSources,
+  { connection, endpoints, reader, quorum, headers, newest$ }: HeadSources,
   { finality = 'finalized', from, after, agreed = false }: HeadsOptions,
   callerSignal: AbortSignal | undefined,
 ): AsyncGenerator<HeadEvent, never> {
@@ -32,7 +36,11 @@ export async function* walkHeads(
   using newest = new LatestValue(newest$[finality], () => connection.stopped.reason as unknown);
   const start = { from, after };
   try {
-    if (finality === 'best') return yield* walkBest({ connection, reader }, newest, start, signal);
+    if (finality === 'best') {
+      const witness = (branch: SeenBranch): BranchWitness =>
+        new BranchWitness({ connection, endpoints, branch, signal });
+      return yield* walkBest({ connection, reader, witness }, newest, start, signal);
+    }
     const { timeoutMs } = connection.options;
     const trusted = async (told: Head, number: BlockNumber, isFirst: boolean): Promise<Head> => {
       if (!agreed || quorum.trust === 'single') return told;

@@ -27,6 +27,8 @@ const subscriptions = {
 export interface NewestHead {
   readonly head: Head;
   readonly session: number;
+  /** Of the endpoint. */
+  readonly url: string;
 }
 
 export interface HeadWatchParts {
@@ -72,7 +74,7 @@ function sessionHeads(
         pace.note(newest.number, clock.now());
         refusals.inARow = 0;
         if (finality === 'finalized') connection.noteFinalized(newest.number);
-        subscriber.next({ head: toHead(newest, hashOf(newest)), session: session.id });
+        subscriber.next({ head: toHead(newest, hashOf(newest)), session: session.id, url: socket.url });
       } catch (error) {
         connection.replace(session, String(error));
       }

@@ -1,6 +1,7 @@
 import { isRelayError, RelayError } from '../../errors/index.ts';
 import type { BlockNumber } from '../block-number.ts';
 import type { Head, HeadEvent } from './head.ts';
+import type { BranchWitness } from '../quorum/branch-witness.ts';
 import type { Connection } from '../rpc/connection.ts';
 import type { HeadReader } from './head-reader.ts';
 import type { LatestValue } from './latest-value.ts';
@@ -14,12 +15,19 @@ const wideGap = 16;
 /** Parents that are followed one by one, at most: whoever makes up headers can make up any number of them. */
 const maxParents = 2 * rememberedHeads;
 
+export interface BestParts {
+  readonly connection: Connection;
+  readonly reader: HeadReader;
+  readonly witness: (branch: SeenBranch) => Pick<BranchWitness, 'told'>;
+}
+
 /**
  * The best branch: every block once, in order; where it changes, `retracted` for what left it, newest first, then the
- * heads of the new branch.
+ * heads of the new branch. Without a block to begin with, the present one is the first, and a new one where that was taken
+ * back: it may have been made up, with a number that the chain never gets to.
  */
 export async function* walkBest(
-  { connection, reader }: { readonly connection: Connection; readonly reader: HeadReader },
+  { connection, reader, witness: witnessOf }: BestParts,
   newest: LatestValue<NewestHead>,
   { from, after }: StartingPoint,
   signal: AbortSignal,
@@ -28,25 +36,31 @@ export async function* walkBest(
   const parentOf = (head: Head): Promise<Head> => reader.byHash(head.parentHash, options);
   const branch =
     after === undefined ? new SeenBranch() : new SeenBranch(await reader.byHash(after.hash, options), parentOf);
-  let first = after === undefined ? from : 0;
+  const witness = witnessOf(branch);
+  let first = after === undefined ? (from ?? Infinity) : 0;
+  const isOpen = first === Infinity;
   let seen = 0;
   let session = 0;
   let failures = 0;
   for (;;) {
     const { value, version } = await newest.next(signal, (newer) => newer.version > seen);
-    const { head: target, session: told } = value;
+    const { head: target, session: told, url } = value;
     seen = version;
     try {
       await branch.reachDown(target.number);
       const { tip } = branch;
       // After a reconnect to a node that is behind, an older head of the same branch takes nothing back.
       const isLag = tip !== undefined && told !== session && target.number < tip.number && branch.has(target);
-      if (isLag || (tip === undefined && target.number < (first ?? 0))) continue;
+      if (isLag || (!isOpen && tip === undefined && target.number < first)) continue;
       session = told;
-      // Nothing is below it to hold it against, and with a number far too high no block would come for long.
-      if (first === undefined) await checkParent(target, parentOf);
-      first ??= target.number;
+      if (isOpen && target.number < first) {
+        // Nothing is below it to hold it against.
+        await checkParent(target, parentOf);
+        yield* retracted(branch, -1);
+        first = target.number;
+      }
       yield* new BranchMove(reader, branch, first, parentOf, signal).to(target);
+      witness.told(url);
       failures = 0;
     } catch (error) {
       const isDoubtful = isRelayError(error, 'node-lies') || isRelayError(error, 'state-discarded');
@@ -104,7 +118,7 @@ class BranchMove {
     )) {
       if (fork !== undefined && head.number === fork.number + 1) {
         if (head.parentHash !== fork.hash) return;
-        yield* this.#retractDownTo(fork.number);
+        yield* retracted(this.#branch, fork.number);
       }
       yield this.#push(head);
     }
@@ -140,7 +154,7 @@ class BranchMove {
       head = await checkParent(head, this.#parentOf);
     }
     const lowest = path.at(-1);
-    yield* this.#retractDownTo(lowest === undefined ? target.number : lowest.number - 1);
+    yield* retracted(branch, lowest === undefined ? target.number : lowest.number - 1);
     for (const head of path.reverse()) yield this.#push(head);
   }
 
@@ -148,10 +162,11 @@ class BranchMove {
     this.#branch.push(head);
     return { type: 'head', head };
   }
+}
 
-  *#retractDownTo(number: BlockNumber): Generator<HeadEvent> {
-    for (const head of this.#branch.retractDownTo(number)) yield { type: 'retracted', head };
-  }
+/** Those above a number. */
+function* retracted(branch: SeenBranch, number: BlockNumber): Generator<HeadEvent> {
+  for (const head of branch.retractDownTo(number)) yield { type: 'retracted', head };
 }
 
 /** The parent. Throws node-lies, before it is known who told of it, where that has another number; state-discarded. */

@@ -257,6 +257,12 @@ export class Connection {
     return hasOther;
   }
 
+  /** As {@link distrust}, of one that others contradict: what it told of finality counts no more until it tells it anew. */
+  doubt(url: string, reason: string): void {
+    this.health.forget(url);
+    this.distrust(url, reason);
+  }
+
   /** Whether an endpoint was caught lying. */
   hasLeft(url: string): boolean {
     return this.#left.has(url);

@@ -68,6 +68,12 @@ export class EndpointHealth {
     this.#health.delete(url);
   }
 
+  /** What this one told counts no more until it tells it anew. */
+  forget(url: string): void {
+    const health = this.#health.get(url);
+    if (health !== undefined) health.finalized = undefined;
+  }
+
   failed(url: string): void {
     const health = this.#health.get(url);
     if (health === undefined) return;

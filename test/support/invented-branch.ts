@@ -1,0 +1,59 @@
+import { hashHeader, parseHeader } from '../../src/chain/head/header.ts';
+import type { Hex } from '../../src/codec/index.ts';
+import { startRpcProxy, type RpcProxy } from './rpc-proxy.ts';
+
+/** As nodes send it. */
+interface PlainHeader {
+  readonly number: Hex;
+  readonly parentHash: Hex;
+  readonly stateRoot: Hex;
+  readonly extrinsicsRoot: Hex;
+  readonly digest: { readonly logs: readonly Hex[] };
+}
+
+export interface InventedBranch {
+  /** The header of the next block, which the node is known to have from then on. */
+  next(): PlainHeader;
+  /** Every hash that was made up. */
+  readonly hashes: ReadonlySet<Hex>;
+  /** A made-up block by its hash. */
+  header(hash: Hex): PlainHeader | undefined;
+}
+
+/** Blocks above `parent` whose headers hash and link, each with a state root of its own. */
+export function inventBranch(parent: { readonly number: number; readonly hash: Hex }): InventedBranch {
+  const headers = new Map<Hex, PlainHeader>();
+  let last = parent;
+  return {
+    get hashes() {
+      return new Set(headers.keys());
+    },
+    header: (hash) => headers.get(hash),
+    next() {
+      const number = last.number + 1;
+      const root: Hex = `0x${number.toString(16).padStart(64, '0')}`;
+      const header = {
+        number: `0x${number.toString(16)}`,
+        parentHash: last.hash,
+        stateRoot: root,
+        extrinsicsRoot: root,
+        digest: { logs: [] },
+      } as const;
+      const hash = hashHeader(parseHeader(header));
+      headers.set(hash, header);
+      last = { number, hash };
+      return header;
+    },
+  };
+}
+
+/**
+ * A node that tells of a made-up block in the place of each best one, and knows them all by their hashes. `isLying` is
+ * asked for each head that it tells of.
+ */
+export async function startInventor(node: string, branch: InventedBranch, isLying = () => true): Promise<RpcProxy> {
+  return startRpcProxy(node, (method, [hash], result) => {
+    if (method === 'chain_newHead' && isLying()) return branch.next();
+    return method === 'chain_getHeader' ? (branch.header(hash as Hex) ?? result) : result;
+  });
+}
