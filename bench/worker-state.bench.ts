@@ -15,6 +15,8 @@ const rounds = 5;
 const slowRounds = 2;
 const quietBlocks = 200;
 const runInBlocks = 800;
+/** By then little is left to be compiled: what a process that follows a chain for months pays. */
+const lateBlocks = 3_000;
 const busyBlocks = 10;
 const changedWorkers = 100;
 /** A map of a tenth: what 100 changes cost must not depend on it. */
@@ -69,7 +71,7 @@ async function heap(): Promise<Result[]> {
   return [compare('worker-state/heap', perWorker, 'heldBytes', 'bytes/worker')];
 }
 
-/** CPU of one finalized block. `runIn`: blocks that both sides follow before, so that most of what is compiled is compiled. */
+/** CPU of one finalized block. `runIn`: blocks that both sides follow before, in which most of what they run is compiled. */
 async function live(): Promise<Result[]> {
   const of = async (
     replay: Replay,
@@ -85,17 +87,18 @@ async function live(): Promise<Result[]> {
     return pairs.map((each) => each.map((cost) => ({ ...cost, cpuMs: (cost.cpuMs * 1_000) / blocks })));
   };
   const busy = Array.from({ length: busyBlocks }, () => changedWorkers);
-  await using replay = await startReplay({ workers, quiet: runInBlocks + quietBlocks, busy });
+  await using replay = await startReplay({ workers, quiet: lateBlocks + quietBlocks, busy });
   const { first } = replay;
   const quiet = async (pair: Pair, runIn: number): Promise<VariantResult[][]> =>
     of(replay, pair, first, quietBlocks, runIn);
   const results = [
     compare('worker-state/live', await quiet(['follow', 'headers'], 0), 'cpuMs', 'µs CPU/block'),
     compare('worker-state/live/run-in', await quiet(['follow', 'headers'], runInBlocks), 'cpuMs', 'µs CPU/block'),
+    compare('worker-state/live/late', await quiet(['follow', 'headers'], lateBlocks), 'cpuMs', 'µs CPU/block'),
     compare('worker-state/live/heads', await quiet(['follow', 'heads'], 0), 'cpuMs', 'µs CPU/block'),
   ];
   await using few = await startReplay({ workers: fewWorkers, busy });
-  const many = await of(replay, ['follow', 'follow'], first + runInBlocks + quietBlocks, busyBlocks);
+  const many = await of(replay, ['follow', 'follow'], first + lateBlocks + quietBlocks, busyBlocks);
   const less = await of(few, ['follow', 'follow'], few.first, busyBlocks);
   const pairs = many.flatMap((mine, i) => mine.map((cost, j) => [cost, less[i]?.[j] ?? cost]));
   results.push(compare('worker-state/live/100-changed', pairs, 'cpuMs', 'µs CPU/block'));

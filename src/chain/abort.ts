@@ -77,7 +77,8 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefine
     const off = onAbort(signal, () => {
       reject(aborted(signal));
     });
-    promise.then(resolve, reject).finally(off);
+    promise.then(resolve, reject);
+    promise.then(off, off);
   });
 }
 

@@ -60,10 +60,10 @@ export function watchWorkerState(chain: Chain, options: WatchOptions = {}): Work
       }
     }
   };
-  const handle = async ({ type, head }: HeadEvent): Promise<void> => {
+  const handle = ({ type, head }: HeadEvent): Promise<void> => {
     // A snapshot may have come to stand at a later block than it began with.
-    if (finality === 'finalized' && head.number <= follower.at.block) return;
-    await (type === 'head' ? follower.onHead(head, signal) : follower.onRetracted(head, signal));
+    if (finality === 'finalized' && head.number <= follower.at.block) return Promise.resolve();
+    return type === 'head' ? follower.onHead(head, signal) : follower.onRetracted(head, signal);
   };
   const follow = async (): Promise<void> => {
     if (verifyRecords === verifyBatch) await cryptoReady();
@@ -101,7 +101,7 @@ export function watchWorkerState(chain: Chain, options: WatchOptions = {}): Work
           if (!isRelayError(error, 'state-discarded') || ++unknown === maxUnknown) throw error;
           logger.warn({ error }, 'WorkerState is begun with a later block');
         }
-      if (isReady) await saver?.save();
+      if (isReady && saver !== undefined) await saver.save();
     }
   };
   const fail = (error: unknown): void => {

@@ -1,12 +1,11 @@
 import { Observable } from 'rxjs';
 import { asRelayError } from '../../errors/index.ts';
-import { anySignal, throwIfAborted } from '../abort.ts';
 import type { BlockNumber } from '../block-number.ts';
 import type { Finality, Head, HeadEvent, HeadsOptions } from './head.ts';
 import type { Connection } from '../rpc/connection.ts';
 import type { HeadReader } from './head-reader.ts';
 import type { HeaderChain } from './header-chain.ts';
-import { LatestValue } from './latest-value.ts';
+import { listenTo, type Listening } from './listening.ts';
 import type { NewestHead } from './newest-heads.ts';
 import { BranchWitness } from '../quorum/branch-witness.ts';
 import type { Quorum } from '../quorum/quorum.ts';
@@ -25,33 +24,26 @@ export interface HeadSources {
 }
 
 /** Pulled: a slow consumer holds the reading back. Ends by returning, by the signal (throws aborted) or with the chain. */
-export async function* walkHeads(
+export function walkHeads(
   { connection, endpoints, reader, quorum, headers, newest$ }: HeadSources,
   { finality = 'finalized', from, after, agreed = false }: HeadsOptions,
   callerSignal: AbortSignal | undefined,
 ): AsyncGenerator<HeadEvent, never> {
-  const leaving = new AbortController();
-  const signal = anySignal(callerSignal, connection.stopped, leaving.signal);
-  throwIfAborted(signal);
-  using newest = new LatestValue(newest$[finality], () => connection.stopped.reason as unknown);
+  const listen = (): Listening => listenTo(newest$[finality], connection.stopped, callerSignal);
   const start = { from, after };
-  try {
-    if (finality === 'best') {
-      const witness = (branch: SeenBranch): BranchWitness =>
-        new BranchWitness({ connection, endpoints, branch, signal });
-      return yield* walkBest({ connection, reader, witness }, newest, start, signal);
-    }
-    const { timeoutMs } = connection.options;
-    const trusted = async (told: Head, number: BlockNumber, isFirst: boolean): Promise<Head> => {
-      if (!agreed || quorum.trust === 'single') return told;
-      const { hash } = await quorum.newest(number, isFirst ? { signal, patienceMs: timeoutMs } : { signal });
-      // Its hash was taken of the header that came with it: another look at that would show the same.
-      return hash === told.hash ? told : reader.byHash(hash, { signal, patienceMs: Infinity });
-    };
-    return yield* walkFinalized({ connection, headers, trusted }, newest, start, signal);
-  } finally {
-    leaving.abort();
+  if (finality === 'best') {
+    const witness = (branch: SeenBranch, signal: AbortSignal): BranchWitness =>
+      new BranchWitness({ connection, endpoints, branch, signal });
+    return walkBest({ connection, reader, witness }, listen, start);
   }
+  const isTold = !agreed || quorum.trust === 'single';
+  const { timeoutMs } = connection.options;
+  const elected = async (told: Head, number: BlockNumber, isFirst: boolean, signal: AbortSignal): Promise<Head> => {
+    const { hash } = await quorum.newest(number, isFirst ? { signal, patienceMs: timeoutMs } : { signal });
+    // Its hash was taken of the header that came with it: another look at that would show the same.
+    return hash === told.hash ? told : reader.byHash(hash, { signal, patienceMs: Infinity });
+  };
+  return walkFinalized({ connection, headers, elected: isTold ? undefined : elected }, listen, start);
 }
 
 /** Pushed: for consumers that keep up. Completes when the chain is stopped. */

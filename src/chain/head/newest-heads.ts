@@ -66,6 +66,8 @@ function sessionHeads(
     const { socket } = session;
     let newest: Header | undefined;
     let watchdog: ReturnType<typeof setTimeout> | undefined;
+    /** When a head came, or the node was asked, ms of the process. */
+    let heardAt = 0;
     let end: (() => void) | undefined;
 
     const onHeader = (value: unknown): void => {
@@ -78,7 +80,7 @@ function sessionHeads(
       } catch (error) {
         connection.replace(session, String(error));
       }
-      watch();
+      heardAt = performance.now();
     };
     const isOver = (): boolean => subscriber.closed;
     const probe = async (): Promise<void> => {
@@ -101,8 +103,17 @@ function sessionHeads(
       }
     };
     const watch = (): void => {
-      clearTimeout(watchdog);
-      if (!subscriber.closed) watchdog = setTimeout(() => void probe(), pace.silenceMs);
+      heardAt = performance.now();
+      watchAgainIn(pace.silenceMs);
+    };
+    /** One timer for many heads: it is looked at when it fires how long ago the last one came. */
+    const watchAgainIn = (ms: number): void => {
+      if (subscriber.closed) return;
+      watchdog = setTimeout(() => {
+        const leftMs = heardAt + pace.silenceMs - performance.now();
+        if (leftMs > 1) watchAgainIn(leftMs);
+        else void probe();
+      }, ms);
     };
 
     watch();

@@ -4,8 +4,7 @@ import type { Head, HeadEvent } from './head.ts';
 import type { BranchWitness } from '../quorum/branch-witness.ts';
 import type { Connection } from '../rpc/connection.ts';
 import type { HeadReader } from './head-reader.ts';
-import type { LatestValue } from './latest-value.ts';
-import type { NewestHead } from './newest-heads.ts';
+import type { Listening } from './listening.ts';
 import { readRange } from './read-range.ts';
 import { rememberedHeads, SeenBranch } from './seen-branch.ts';
 import type { StartingPoint } from './starting-point.ts';
@@ -18,7 +17,7 @@ const maxParents = 2 * rememberedHeads;
 export interface BestParts {
   readonly connection: Connection;
   readonly reader: HeadReader;
-  readonly witness: (branch: SeenBranch) => Pick<BranchWitness, 'told'>;
+  readonly witness: (branch: SeenBranch, signal: AbortSignal) => Pick<BranchWitness, 'told'>;
 }
 
 /**
@@ -28,15 +27,16 @@ export interface BestParts {
  */
 export async function* walkBest(
   { connection, reader, witness: witnessOf }: BestParts,
-  newest: LatestValue<NewestHead>,
+  listen: () => Listening,
   { from, after }: StartingPoint,
-  signal: AbortSignal,
 ): AsyncGenerator<HeadEvent, never> {
+  using listening = listen();
+  const { newest, signal } = listening;
   const options = { signal, patienceMs: Infinity };
   const parentOf = (head: Head): Promise<Head> => reader.byHash(head.parentHash, options);
   const branch =
     after === undefined ? new SeenBranch() : new SeenBranch(await reader.byHash(after.hash, options), parentOf);
-  const witness = witnessOf(branch);
+  const witness = witnessOf(branch, signal);
   let first = after === undefined ? (from ?? Infinity) : 0;
   const isOpen = first === Infinity;
   let seen = 0;

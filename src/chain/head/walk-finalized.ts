@@ -4,7 +4,8 @@ import type { Head, HeadEvent } from './head.ts';
 import type { Connection } from '../rpc/connection.ts';
 import { checkLink } from './check-link.ts';
 import type { HeaderChain } from './header-chain.ts';
-import type { LatestValue } from './latest-value.ts';
+import type { Versioned } from './latest-value.ts';
+import type { Listening } from './listening.ts';
 import type { NewestHead } from './newest-heads.ts';
 import type { StartingPoint } from './starting-point.ts';
 
@@ -12,10 +13,11 @@ export interface WalkParts {
   readonly connection: Connection;
   readonly headers: HeaderChain;
   /**
-   * The block to go up to, now that one was told of: that one, or what enough endpoints agree on, of `from` or later;
-   * waits until there is one.
+   * The block to go up to, now that one was told of: what enough endpoints agree on, of `from` or later; waits until there
+   * is one. Without it that one is.
    */
-  readonly trusted: (told: Head, from: BlockNumber, isFirst: boolean) => Promise<Head>;
+  readonly elected:
+    ((told: Head, from: BlockNumber, isFirst: boolean, signal: AbortSignal) => Promise<Head>) | undefined;
 }
 
 /**
@@ -23,32 +25,33 @@ export interface WalkParts {
  * before any of it is given: by number a node that is behind could give blocks of a fork that never was final.
  */
 export async function* walkFinalized(
-  { connection, headers, trusted }: WalkParts,
-  newest: LatestValue<NewestHead>,
+  { connection, headers, elected }: WalkParts,
+  listen: () => Listening,
   { from, after }: StartingPoint,
-  signal: AbortSignal,
 ): AsyncGenerator<HeadEvent, never> {
+  using listening = listen();
+  const { newest, signal } = listening;
   let next = after === undefined ? from : after.number + 1;
   let last: Pick<Head, 'hash'> | undefined = after;
   let hasBegun = false;
   let lost = 0;
+  const given = (head: Head): HeadEvent => {
+    if (last !== undefined) checkLink(last, head);
+    last = head;
+    next = head.number + 1;
+    hasBegun = true;
+    return { type: 'head', head };
+  };
+  const fits = ({ value, version }: Versioned<NewestHead>): boolean =>
+    version > lost && (next === undefined || value.head.number >= next);
   for (;;) {
-    const wanted = next;
-    const { value, version } = await newest.next(
-      signal,
-      (told) => told.version > lost && (wanted === undefined || told.value.head.number >= wanted),
-    );
+    const { value, version } = await newest.next(signal, fits);
     try {
-      const target = await trusted(value.head, wanted ?? 0, !hasBegun);
-      const first = wanted ?? target.number;
-      const between = first < target.number ? linked(headers, first, target, signal) : [target];
-      for await (const head of between) {
-        if (last !== undefined) checkLink(last, head);
-        last = head;
-        next = head.number + 1;
-        hasBegun = true;
-        yield { type: 'head', head };
-      }
+      const told = value.head;
+      const target = elected === undefined ? told : await elected(told, next ?? 0, !hasBegun, signal);
+      const first = next ?? target.number;
+      if (first < target.number) for await (const head of below(target, first, headers, signal)) yield given(head);
+      yield given(target);
     } catch (error) {
       // The node that told of it is gone, and nobody else has it: the next one tells what is final.
       const { id } = await connection.session({ signal, patienceMs: Infinity });
@@ -58,14 +61,13 @@ export async function* walkFinalized(
   }
 }
 
-/** From number `from` up to `target`, a later one, whose header is known. */
-async function* linked(
-  headers: HeaderChain,
+/** From number `from` up to the parent of a later one. */
+async function* below(
+  { number, parentHash }: Head,
   from: BlockNumber,
-  target: Head,
+  headers: HeaderChain,
   signal: AbortSignal,
 ): AsyncGenerator<Head> {
-  for await (const segment of headers.segments(from, { number: target.number - 1, hash: target.parentHash }, signal))
+  for await (const segment of headers.segments(from, { number: number - 1, hash: parentHash }, signal))
     yield* segment.heads();
-  yield target;
 }
