@@ -1,6 +1,6 @@
 import { Reader } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
-import type { RawText } from '../rpc/skim-json.ts';
+import type { RawText } from '../rpc/raw-text.ts';
 import { hexValues } from '../storage/fast-hex.ts';
 
 /** What messages are read from, as SCALE. Throws what the codec's Reader throws. */

@@ -1,6 +1,6 @@
 import { fromHex, type Hex } from '../../codec/index.ts';
 import { isRelayError, RelayError } from '../../errors/index.ts';
-import { RawText } from '../rpc/skim-json.ts';
+import { RawText } from '../rpc/raw-text.ts';
 import { findMessages, type FoundMessage } from '../storage/outbound-messages.ts';
 import type { BlockAnchor } from './block-anchor.ts';
 import { mayContain } from './may-contain.ts';

@@ -2,6 +2,7 @@ import { fromHex, type Hex } from '../../codec/index.ts';
 import { abortable } from '../abort.ts';
 import { isRelayError, RelayError } from '../../errors/index.ts';
 import type { Connection } from '../rpc/connection.ts';
+import { skimJson } from '../rpc/skim-json.ts';
 import type { BlockReader } from '../storage/block-reader.ts';
 import { storagePrefix } from '../storage/storage-key.ts';
 import { lookUp } from '../trie/look-up.ts';
@@ -61,7 +62,7 @@ export class OutboundValues {
     const method = proven ? 'state_getReadProof' : 'state_getStorage';
     const params = (hash: Hex): readonly unknown[] => (proven ? [[key], hash] : [key, hash]);
     const requests = anchors.map(({ hash }) => ({ method, params: params(hash), block: hash }));
-    const answers = await this.#blocks.askAll(requests, { signal, isRaw: !proven });
+    const answers = await this.#blocks.askAll(requests, { signal, reader: proven ? undefined : skimJson });
     if (proven) await loadHash256();
     const values: OutboundValue[] = [];
     for (const [i, block] of anchors.entries()) {

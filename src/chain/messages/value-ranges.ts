@@ -1,6 +1,7 @@
 import type { Connection } from '../rpc/connection.ts';
 import { isMethodMissing, RpcError } from '../rpc/rpc-error.ts';
-import { RawText } from '../rpc/skim-json.ts';
+import { RawText } from '../rpc/raw-text.ts';
+import { skimJson } from '../rpc/skim-json.ts';
 import { saysMissing } from '../storage/block-reader.ts';
 import { isOversize } from '../storage/oversized-answer.ts';
 import type { Hex } from '../../codec/index.ts';
@@ -41,7 +42,7 @@ export class ValueRanges {
     try {
       const { result, url } = await this.#connection.ask(method, [[this.#key], first.hash, last.hash], {
         signal,
-        isRaw: true,
+        reader: skimJson,
       });
       const values = valuesIn(result, this.#key, blocks);
       if (values === undefined) this.#refusals.set(url, maxRefusals);

@@ -1,3 +1,5 @@
+import type { ResultReader } from './frame.ts';
+
 export type RpcCall = readonly [method: string, params: readonly unknown[]];
 
 /** One batch of JSON-RPC 2.0 on its way: ids follow one another, and answers come in any order. */
@@ -6,8 +8,8 @@ export class RpcBatch {
   readonly text: string;
   /** In the order of the calls; an RpcError where the node refused one. */
   readonly answers: Promise<unknown[]>;
-  /** Whether answers may have raw texts. */
-  readonly isRaw: boolean;
+  /** Reads each of the answers. */
+  readonly reader: ResultReader | undefined;
   readonly #first: number;
   readonly #calls: readonly RpcCall[];
   readonly #results: unknown[];
@@ -16,8 +18,8 @@ export class RpcBatch {
   #resolve: (results: unknown[]) => void = () => undefined;
   #reject: (error: Error) => void = () => undefined;
 
-  constructor(first: number, calls: readonly RpcCall[], isRaw: boolean) {
-    this.isRaw = isRaw;
+  constructor(first: number, calls: readonly RpcCall[], reader: ResultReader | undefined) {
+    this.reader = reader;
     this.#first = first;
     this.#calls = calls;
     this.#results = new Array<unknown>(calls.length);

@@ -1,8 +1,9 @@
 import { aborted, onAbort, throwIfAborted } from '../abort.ts';
-import { BatchRefused, ConnectionLost, RpcError } from './rpc-error.ts';
-import { resultText } from './result-text.ts';
+import { readFrame, type ResultReader } from './frame.ts';
+import { asRpcError, isMessage, type Message } from './message.ts';
+import { BatchRefused, ConnectionLost } from './rpc-error.ts';
 import { callText, RpcBatch, type RpcCall } from './rpc-batch.ts';
-import { skimJson, withStrings } from './skim-json.ts';
+import { Subscriptions, type Listener } from './subscriptions.ts';
 import { createWebSocket, type PlainSocket } from './web-socket.ts';
 
 /** How long one request may take before its socket counts as dead. */
@@ -11,23 +12,14 @@ const requestTimeoutMs = 30_000;
 const maxInFlight = 32;
 /** WebSocket close code: a message was too big for its receiver (RFC 6455, section 7.4.1). */
 const tooBigCode = 1009;
-/** Notifications kept for subscriptions whose id has not been answered yet. */
-const maxEarlyNotifications = 256;
 
 export interface RequestOptions {
   readonly signal?: AbortSignal | undefined;
   /** ms. Past it the socket is closed: a silent node is a dead one. Default 30 000. */
   readonly timeoutMs?: number;
-  /** Long strings of the answer may come as `RawText`, as far as the platform allows. Default false. */
-  readonly isRaw?: boolean;
-  /**
-   * Makes the answer of the text of the result (UTF-8), where frames come as bytes: what is long is not made into strings
-   * first. undefined where the text is not as it expects; then the answer is what JSON gives. Where it throws, the socket ends.
-   */
-  readonly fromText?: ((result: Uint8Array) => unknown) | undefined;
+  /** Reads the answer, where frames come as bytes; an error of the node is not its business. Where it throws, the socket ends. */
+  readonly reader?: ResultReader | undefined;
 }
-
-type Listener = (value: unknown) => void;
 
 interface Pending {
   readonly method: string;
@@ -36,8 +28,7 @@ interface Pending {
   readonly timeoutMs: number;
   /** When the socket counts as dead without an answer, ms of the process. */
   readonly dueAt: number;
-  readonly isRaw: boolean;
-  readonly fromText: RequestOptions['fromText'];
+  readonly reader: ResultReader | undefined;
   /** Set for subscriptions: called before any notification of theirs. */
   readonly onResult: ((result: unknown) => void) | undefined;
 }
@@ -47,14 +38,6 @@ interface Queued {
   readonly signal: AbortSignal | undefined;
   readonly send: () => void;
   readonly reject: (error: Error) => void;
-}
-
-interface Message {
-  readonly id?: number | null;
-  readonly result?: unknown;
-  readonly error?: { readonly code?: number; readonly message?: string; readonly data?: unknown } | null;
-  readonly method?: string;
-  readonly params?: { readonly subscription?: string | number; readonly result?: unknown } | null;
 }
 
 /**
@@ -69,16 +52,12 @@ export class RpcSocket {
   readonly #pending = new Map<number, Pending>();
   /** Under way, oldest first. */
   readonly #batches: RpcBatch[] = [];
-  /** By the id of their subscription. */
-  readonly #listeners = new Map<unknown, Listener>();
+  readonly #subscriptions = new Subscriptions();
   #queue: Queued[] = [];
-  #early: { readonly key: unknown; readonly value: unknown }[] = [];
   /** Looks for requests that are overdue. One for all: most are answered long before. */
   #watchdog: ReturnType<typeof setTimeout> | undefined;
   #watchdogAt = Infinity;
   #nextId = 1;
-  /** Requests under way whose answers may be raw. */
-  #rawUnderWay = 0;
   #lost: ConnectionLost | undefined;
   #resolveClosed: (lost: ConnectionLost) => void = () => undefined;
 
@@ -141,18 +120,16 @@ export class RpcSocket {
    * Several requests in one frame, which spares both ends most of the work that small ones make; it counts as one. In the
    * place of an answer stands an RpcError where there is one. Throws BatchRefused, ConnectionLost or aborted.
    */
-  requestAll(calls: readonly RpcCall[], { signal, timeoutMs = requestTimeoutMs, isRaw = false }: RequestOptions = {}) {
+  requestAll(calls: readonly RpcCall[], { signal, timeoutMs = requestTimeoutMs, reader }: RequestOptions = {}) {
     return this.#inTurn<unknown[]>(signal, (resolve, reject) => {
-      const batch = new RpcBatch(this.#nextId, calls, isRaw);
+      const batch = new RpcBatch(this.#nextId, calls, reader);
       this.#nextId += calls.length;
       this.#batches.push(batch);
-      if (isRaw) this.#rawUnderWay += 1;
       const timer = this.#deadline(calls[0]?.[0] ?? '', timeoutMs);
       const done = (): void => {
         clearTimeout(timer);
         const at = this.#batches.indexOf(batch);
         if (at >= 0) this.#batches.splice(at, 1);
-        if (isRaw) this.#rawUnderWay -= 1;
         this.#pump();
       };
       batch.answers.finally(done).then(resolve, reject);
@@ -176,7 +153,7 @@ export class RpcSocket {
       if (ended) return;
       ended = true;
       if (key === undefined) return;
-      this.#listeners.delete(key);
+      this.#subscriptions.drop(key);
       if (this.isOpen) this.request(methods.unsubscribe, [key]).catch(() => undefined);
     };
     try {
@@ -187,10 +164,7 @@ export class RpcSocket {
           this.request(methods.unsubscribe, [id]).catch(() => undefined);
           return;
         }
-        this.#listeners.set(key, onValue);
-        const early = this.#early.filter((notification) => notification.key === key);
-        this.#early = this.#early.filter((notification) => notification.key !== key);
-        for (const { value } of early) onValue(value);
+        this.#subscriptions.add(key, onValue);
       });
       return end;
     } catch (error) {
@@ -207,14 +181,13 @@ export class RpcSocket {
   #call(
     method: string,
     params: readonly unknown[],
-    { signal, timeoutMs = requestTimeoutMs, isRaw = false, fromText }: RequestOptions,
+    { signal, timeoutMs = requestTimeoutMs, reader }: RequestOptions,
     onResult: ((result: unknown) => void) | undefined,
   ): Promise<unknown> {
     return this.#inTurn(signal, (resolve, reject) => {
       const id = this.#nextId++;
-      if (isRaw) this.#rawUnderWay += 1;
       const dueAt = this.#due(timeoutMs);
-      this.#pending.set(id, { method, resolve, reject, onResult, isRaw, fromText, timeoutMs, dueAt });
+      this.#pending.set(id, { method, resolve, reject, onResult, reader, timeoutMs, dueAt });
       this.#socket.send(callText(id, method, params));
     });
   }
@@ -289,69 +262,43 @@ export class RpcSocket {
   }
 
   #receive(frame: string | Uint8Array): void {
-    if (typeof frame !== 'string' && this.#answerFromText(frame)) return;
-    const skimmed = this.#rawUnderWay > 0 && typeof frame !== 'string' ? skimJson(frame) : undefined;
-    let parsed: unknown;
+    let read: unknown;
     try {
-      parsed = skimmed ?? JSON.parse(typeof frame === 'string' ? frame : textOfFrame(frame));
-    } catch {
-      this.#end('it sent something that is not JSON');
-      return;
-    }
-    for (const message of Array.isArray(parsed) ? (parsed as readonly unknown[]) : [parsed]) {
-      if (isMessage(message)) this.#take(message, skimmed !== undefined);
-      else this.#end('it sent something that is not JSON-RPC');
-    }
-  }
-
-  /** Whether it is an answer to a request that reads the text of its result, and did. */
-  #answerFromText(frame: Uint8Array): boolean {
-    const found = resultText(frame);
-    const fromText = found && this.#pending.get(found.id)?.fromText;
-    if (found === undefined || fromText === undefined) return false;
-    let result: unknown;
-    try {
-      result = fromText(found.result);
+      read = readFrame(frame, this.#readerOf);
     } catch (error) {
-      this.#end(`its answer cannot be read: ${error instanceof Error ? error.message : String(error)}`);
-      return true;
-    }
-    if (result !== undefined) this.#answer(found.id, { result }, false);
-    return result !== undefined;
-  }
-
-  /** `isSkimmed`: there may be raw texts in it. */
-  #take(told: Message, isSkimmed: boolean): void {
-    if (told.id !== undefined && told.id !== null) {
-      this.#answer(told.id, told, isSkimmed);
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#end(error instanceof SyntaxError ? 'it sent something that is not JSON' : `it can not be read: ${reason}`);
       return;
     }
-    const message = isSkimmed ? (withStrings(told) as Message) : told;
-    if (message.error !== undefined && message.error !== null)
+    for (const message of Array.isArray(read) ? (read as readonly unknown[]) : [read])
+      if (isMessage(message)) this.#take(message);
+      else this.#end('it sent something that is not JSON-RPC');
+  }
+
+  readonly #readerOf = (id: number): ResultReader | undefined =>
+    this.#pending.get(id)?.reader ?? this.#batchOf(id)?.reader;
+
+  #take(message: Message): void {
+    const { id, error, params } = message;
+    if (id !== undefined && id !== null) this.#answer(id, message);
+    else if (error !== undefined && error !== null)
       // It does not say which: all are made one by one, and what still comes of them is dropped.
       for (const batch of this.#batches)
-        batch.fail(new BatchRefused(message.error.code ?? 0, message.error.message ?? 'unknown error'));
-    else if (message.params?.subscription !== undefined)
-      this.#notify(message.params.subscription, message.params.result);
+        batch.fail(new BatchRefused(error.code ?? 0, error.message ?? 'unknown error'));
+    else if (params?.subscription !== undefined) this.#subscriptions.notify(params.subscription, params.result);
   }
 
-  #answer(id: number, told: Message, isSkimmed: boolean): void {
-    const batch = this.#batchOf(id);
-    const isRaw = batch?.isRaw ?? this.#pending.get(id)?.isRaw ?? false;
-    const { result, error } = isSkimmed && (!isRaw || told.error !== undefined) ? (withStrings(told) as Message) : told;
-    if (batch !== undefined) {
-      batch.answer(
-        id,
-        error === undefined || error === null ? result : asRpcError(batch.methodOf(id), error, this.url),
-      );
+  #answer(id: number, { result, error }: Message): void {
+    const isRefused = error !== undefined && error !== null;
+    const pending = this.#pending.get(id);
+    if (pending === undefined) {
+      const batch = this.#batchOf(id);
+      batch?.answer(id, isRefused ? asRpcError(batch.methodOf(id), error, this.url) : result);
       return;
     }
-    const pending = this.#pending.get(id);
-    if (pending === undefined) return;
     this.#pending.delete(id);
-    if (pending.isRaw) this.#rawUnderWay -= 1;
     this.#pump();
-    if (error !== undefined && error !== null) {
+    if (isRefused) {
       pending.reject(asRpcError(pending.method, error, this.url));
       return;
     }
@@ -364,12 +311,6 @@ export class RpcSocket {
     return undefined;
   }
 
-  #notify(key: unknown, value: unknown): void {
-    const listener = this.#listeners.get(key);
-    if (listener !== undefined) listener(value);
-    else if (this.#early.push({ key, value }) > maxEarlyNotifications) this.#early.shift();
-  }
-
   #end(reason: string, isOversize = false): void {
     if (this.#lost !== undefined) return;
     const lost = new ConnectionLost(this.url, reason, isOversize);
@@ -380,8 +321,7 @@ export class RpcSocket {
     this.#pending.clear();
     this.#queue = [];
     for (const batch of this.#batches) batch.fail(lost);
-    this.#listeners.clear();
-    this.#early = [];
+    this.#subscriptions.clear();
     // A handshake that has not finished makes `ws` emit an error on termination: it must find a listener.
     this.#socket.onerror = () => undefined;
     this.#socket.onclose = null;
@@ -391,30 +331,7 @@ export class RpcSocket {
   }
 }
 
-function textOfFrame({ buffer, byteOffset, length }: Uint8Array): string {
-  return Buffer.from(buffer, byteOffset, length).toString();
-}
-
-function isMessage(value: unknown): value is Message {
-  if (typeof value !== 'object' || value === null) return false;
-  const { params, error } = value as { readonly params?: unknown; readonly error?: unknown };
-  return isPart(params) && isPart(error);
-}
-
-function isPart(value: unknown): boolean {
-  return value === undefined || typeof value === 'object';
-}
-
 /** In the words of `ws`; browsers say nothing. */
 function isTooBig(message: string): boolean {
   return /max payload size exceeded/i.test(message);
-}
-
-function asRpcError(
-  method: string,
-  { code, message, data: raw }: NonNullable<Message['error']>,
-  url: string,
-): RpcError {
-  const data = raw === undefined || raw === null ? undefined : typeof raw === 'string' ? raw : JSON.stringify(raw);
-  return new RpcError(method, code ?? 0, message ?? 'unknown error', data, url);
 }

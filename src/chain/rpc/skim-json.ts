@@ -1,32 +1,7 @@
+import { RawText } from './raw-text.ts';
+
 /** Shorter strings become strings: what it costs to keep a piece of the frame is more then. */
 const longFrom = 256;
-
-/**
- * A long string of an answer, as the bytes in which it came: UTF-8 without escapes, looked at no further. It keeps its whole
- * frame in memory.
- */
-export class RawText {
-  readonly frame: Uint8Array;
-  readonly start: number;
-  /** Behind the last character. */
-  readonly end: number;
-
-  constructor(frame: Uint8Array, start: number, end: number) {
-    this.frame = frame;
-    this.start = start;
-    this.end = end;
-  }
-
-  /** Of a string as it comes where frames are no bytes, or are small. */
-  static of(text: string): RawText {
-    const bytes = new TextEncoder().encode(text);
-    return new RawText(bytes, 0, bytes.length);
-  }
-
-  toString(): string {
-    return textOf(this.frame, this.start, this.end);
-  }
-}
 
 /**
  * As JSON.parse, but strings of 256 bytes or more stay where they are, as {@link RawText}: answers are megabytes of hex of
@@ -35,8 +10,8 @@ export class RawText {
  * may hold control characters, which JSON.parse refuses: to look for them would cost as much as all else, and who reads the
  * string finds that it is no hex.
  */
-export function skimJson(frame: Uint8Array): unknown {
-  const bytes = asBuffer(frame);
+export function skimJson(text: Uint8Array): unknown {
+  const bytes = asBuffer(text);
   if (bytes.includes(backslash)) return undefined;
   try {
     return new Skimmer(bytes).document();
@@ -44,14 +19,6 @@ export function skimJson(frame: Uint8Array): unknown {
     if (error instanceof NotSkimmed) return undefined;
     throw error;
   }
-}
-
-/** With strings in the place of raw texts. */
-export function withStrings(value: unknown): unknown {
-  if (value instanceof RawText) return value.toString();
-  if (Array.isArray(value)) return value.map(withStrings);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, withStrings(each)]));
 }
 
 const quote = 0x22;
@@ -206,12 +173,6 @@ function shortText(bytes: Buffer, start: number, end: number): string {
 function stands(bytes: Uint8Array, at: number, text: string): boolean {
   for (let i = 0; i < text.length; i++) if (bytes[at + i] !== text.charCodeAt(i)) return false;
   return true;
-}
-
-function textOf(bytes: Uint8Array, start: number, end: number): string {
-  if (typeof Buffer === 'undefined')
-    return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes.subarray(start, end));
-  return asBuffer(bytes).toString('utf8', start, end);
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

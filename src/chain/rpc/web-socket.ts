@@ -31,5 +31,9 @@ export async function createWebSocket(url: string, onText: (frame: string | Uint
     // In one piece, as `binaryType` is by default.
     if (!isBinary) onText(data as Buffer);
   });
-  return socket as unknown as PlainSocket;
+  const plain = socket as unknown as PlainSocket;
+  const send = socket.send.bind(socket);
+  // What is bytes goes out in one write, a text in two: its head, and itself.
+  plain.send = (text) => send(Buffer.from(text), { binary: false });
+  return plain;
 }

@@ -130,7 +130,7 @@ export class BlockReader {
       if (answers === undefined || result instanceof RpcError) alone.push(i);
       else settled[i] = { result, url: answers.url };
     }
-    const { isRaw: _, ...asUsual } = options;
+    const { reader: _, ...asUsual } = options;
     const one = async (i: number): Promise<void> => {
       const request = requests[i];
       if (request !== undefined) settled[i] = await this.#settled(request, asUsual);
@@ -164,7 +164,7 @@ export class BlockReader {
   }
 
   /** Whether the present node has not yet got what another one told of before a failover. */
-  async #isBehind(block: Hex, { isRaw: _, ...options }: PatientOptions): Promise<boolean> {
+  async #isBehind(block: Hex, { reader: _, ...options }: PatientOptions): Promise<boolean> {
     const ask = (method: string, params: readonly unknown[]): Promise<unknown> =>
       this.#connection.request(method, params, options).catch((error: unknown) => {
         // Some refuse what they do not have.

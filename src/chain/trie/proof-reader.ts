@@ -2,7 +2,7 @@ import { fromHex, type Hex } from '../../codec/index.ts';
 import { isRelayError, RelayError } from '../../errors/index.ts';
 import type { Head } from '../head/head.ts';
 import type { Connection } from '../rpc/connection.ts';
-import { standsAt } from '../rpc/result-text.ts';
+import { standsAt } from '../rpc/frame.ts';
 import { saysUnavailable } from '../rpc/rpc-error.ts';
 import { inWindow } from '../storage/in-window.ts';
 import type { BlockReader } from '../storage/block-reader.ts';
@@ -91,19 +91,18 @@ export class ProofReader {
     signal: AbortSignal | undefined,
   ): Promise<readonly ProvenWindow[]> {
     const proven: ProvenWindow[] = [];
-    const put = async (parts: readonly ProofPart[]): Promise<void> => {
-      for (const part of parts)
-        if (this.#isPut(part, block, nodes)) proven.push(part);
-        else proven.push(...(await this.#fetch(part.window, block, nodes, signal)));
-    };
-    const read = (window: readonly string[]): Promise<ProofPart[]> => this.#window(window, block, nodes.hash, signal);
-    if (keys.length <= keysAtOnce) {
-      await put(await read(keys));
-      return proven;
+    for (let left = keys; left.length > 0;) {
+      const refused: string[] = [];
+      const put = (parts: readonly ProofPart[]): void => {
+        for (const part of parts)
+          if (this.#isPut(part, block, nodes)) proven.push(part);
+          else refused.push(...part.window);
+      };
+      const read = (window: readonly string[]): Promise<ProofPart[]> => this.#window(window, block, nodes.hash, signal);
+      if (left.length <= keysAtOnce) put(await read(left));
+      else for await (const parts of inWindow(windowsOf(left), requestsInFlight, read)) put(parts);
+      left = refused;
     }
-    const windows: (readonly string[])[] = [];
-    for (let start = 0; start < keys.length; start += keysAtOnce) windows.push(keys.slice(start, start + keysAtOnce));
-    for await (const parts of inWindow(windows, requestsInFlight, read)) await put(parts);
     return proven;
   }
 
@@ -126,10 +125,10 @@ export class ProofReader {
     signal: AbortSignal | undefined,
   ): Promise<ProofPart[]> {
     const request = { method, params: [keys.map(wholeBytes), block], block };
-    const fromText = (text: Uint8Array): HashedNodes | undefined => nodesIn(text, hash);
+    const reader = (text: Uint8Array): HashedNodes | undefined => nodesIn(text, hash);
     try {
       for (;;) {
-        const { result, url } = await this.#reader.ask(request, { signal, fromText });
+        const { result, url } = await this.#reader.ask(request, { signal, reader });
         const proof = proofIn(result);
         if (proof !== undefined) return [{ proof, url, window: keys }];
         this.blame(url, block, 'its proof is no list');
@@ -143,6 +142,12 @@ export class ProofReader {
       throw isUnavailable(error) ? withoutProofs(error) : error;
     }
   }
+}
+
+function windowsOf(keys: readonly string[]): (readonly string[])[] {
+  const windows: (readonly string[])[] = [];
+  for (let start = 0; start < keys.length; start += keysAtOnce) windows.push(keys.slice(start, start + keysAtOnce));
+  return windows;
 }
 
 /** Keys whose proof is there. */

@@ -1,0 +1,32 @@
+/**
+ * A long string of an answer, as the bytes in which it came: UTF-8 without escapes, looked at no further. It keeps its whole
+ * frame in memory.
+ */
+export class RawText {
+  readonly frame: Uint8Array;
+  readonly start: number;
+  /** Behind the last character. */
+  readonly end: number;
+
+  constructor(frame: Uint8Array, start: number, end: number) {
+    this.frame = frame;
+    this.start = start;
+    this.end = end;
+  }
+
+  /** Of a string as it comes where frames are no bytes, or are small. */
+  static of(text: string): RawText {
+    const bytes = new TextEncoder().encode(text);
+    return new RawText(bytes, 0, bytes.length);
+  }
+
+  toString(): string {
+    return textOf(this.frame, this.start, this.end);
+  }
+}
+
+/** UTF-8 between two places as a string. */
+export function textOf({ buffer, byteOffset, length }: Uint8Array, start = 0, end = length): string {
+  if (typeof Buffer !== 'undefined') return Buffer.from(buffer, byteOffset, length).toString('utf8', start, end);
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(new Uint8Array(buffer, byteOffset + start, end - start));
+}
