@@ -8,7 +8,7 @@ import { openMemoryStore } from '../../src/store/index.ts';
 import type { Vault } from '../../src/vault/index.ts';
 import { bob, registered, temporaryFolder, utf8 } from '../support/entities.ts';
 import { InboxProbe } from '../support/inbox-probe.ts';
-import { startRpcProxy } from '../support/rpc-proxy.ts';
+import { Refusal, startRpcProxy } from '../support/rpc-proxy.ts';
 import { Poster } from './support.ts';
 
 const codeKey = toHex(utf8(':code'));
@@ -66,6 +66,58 @@ describe('inbox: a chain that changes, and nodes that do not agree', () => {
           if (finality === 'finalized') assert.ok(probe.deliveries.every(({ proven }) => proven === verify));
         }
       });
+
+  for (const finality of ['finalized', 'best'] as const)
+    it(`reads the same by ranges of blocks as block by block, over an upgrade and a reorg (${finality})`, async () => {
+      await using lagging = await startDevChain({ finalityLag: 4 });
+      await using chain = await connectChain({ endpoints: [lagging.ws] });
+      const [from, to] = (await registered(chain, folder.path, [`c ${finality}`, `d ${finality}`])) as [Vault, Vault];
+      const posting = await Poster.of(chain, from, to);
+      const begin = lagging.finalized.number + 1;
+      // Each inbox reads as it comes, and again as a backlog.
+      const listen = async (isAlone: boolean) => {
+        const proxy = await startRpcProxy(lagging.ws, (method, _params, result) =>
+          isAlone && method === 'state_queryStorage'
+            ? new Refusal('RPC call is unsafe to be called externally')
+            : result,
+        );
+        const reading = await connectChain({ endpoints: [proxy.ws] });
+        const inbox = createInbox({
+          ...{ chain: reading, vault: to, store: openMemoryStore(), from: begin, finality, verify: false },
+        });
+        open.push(proxy, reading, inbox);
+        await inbox.start();
+        return { proxy, probe: new InboxProbe(inbox) };
+      };
+      const live = [await listen(false), await listen(true)];
+      await posting.send(to, 'before');
+      await lagging.newBlock({ count: 5 });
+      const forkAt = lagging.head.number;
+      await posting.send(to, 'taken back');
+      await lagging.newBlock();
+      await lagging.reorg(forkAt);
+      await posting.send(to, 'on the other branch');
+      await lagging.setStorage([[codeKey, toHex(await readFile(legacyRuntime))]]);
+      await lagging.newBlock();
+      await posting.send(to, 'after');
+      await posting.send(to, 'after');
+      await lagging.newBlock({ count: 6 });
+      const backlog = [await listen(false), await listen(true)];
+      const seen = ({ probe }: (typeof live)[number]): string[] =>
+        probe.deliveries.map(({ block }, i) => `${block} ${probe.texts[i]}`);
+      const isLast = (each: (typeof live)[number]): boolean =>
+        seen(each).filter((line) => line.endsWith(' after')).length === 2;
+      for (const each of [...live, ...backlog]) await each.probe.until(() => isLast(each));
+      const [ranges, alone] = backlog as [(typeof live)[number], (typeof live)[number]];
+      assert.deepEqual(seen(ranges), seen(alone));
+      assert.deepEqual(ranges.probe.texts, ['before', 'on the other branch', 'after', 'after']);
+      assert.deepEqual(live.map(seen)[0], live.map(seen)[1]);
+      assert.deepEqual(live[0]?.probe.texts.includes('taken back'), finality === 'best');
+      assert.ok((ranges.proxy.asked.get('state_queryStorage') ?? 0) > 0);
+      // Best blocks are read as they come.
+      if (finality === 'finalized') assert.equal(ranges.proxy.asked.get('state_getStorage') ?? 0, 0);
+      assert.ok((alone.proxy.asked.get('state_getStorage') ?? 0) > 0);
+    });
 
   for (const place of [0, 1, 2])
     it(`of three nodes one makes up a branch, given in place ${place + 1}: it is named and left, nothing of it is delivered`, async () => {

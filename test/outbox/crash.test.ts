@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { connectChain, type Chain } from '../../src/chain/index.ts';
-import { equalBytes, toHex, topicOf } from '../../src/codec/index.ts';
+import { toHex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { createOutbox } from '../../src/outbox/index.ts';
 import { openLmdbStore, type TransactionalStore } from '../../src/store/index.ts';
 import type { Vault } from '../../src/vault/index.ts';
 import { bundled } from '../support/bundle.ts';
 import { startChild, type Child } from '../support/child.ts';
+import { postedNonces } from '../support/posted-nonces.ts';
 import { alice, directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
 
 /** Steps of a run from queue to finality; a longer run would show. */
@@ -54,19 +55,6 @@ describe('outbox: kill -9', function () {
     return nonces;
   }
 
-  /** Nonces of the messages to the recipient in blocks after `first`, in the order of the chain. */
-  async function posted(first: number): Promise<bigint[]> {
-    const { number } = await chain.bestHead();
-    const nonces: bigint[] = [];
-    for (let block = first; block <= number; block++) {
-      const head = await chain.headAt(block);
-      for (const { destination, payload } of head === undefined ? [] : await chain.at(head.hash).outboundMessages())
-        if (equalBytes(destination, topicOf(recipient.identity)))
-          nonces.push((await recipient.open({ genesisHash: chain.genesisHash, envelope: payload })).header.nonce);
-    }
-    return nonces;
-  }
-
   for (const as of ['worker', 'account'] as const)
     it(`at any step posts each message of a ${as} once, in order, after a restart`, async () => {
       const key = toHex((await recipient.ecdhKeys())[0]?.publicKey ?? utf8(''));
@@ -98,7 +86,7 @@ describe('outbox: kill -9', function () {
         for (let sendId = 0n; sendId < 3n; sendId++) await (await box.receipt(sendId))?.reached('finalized');
         await box.stop();
         await reopened.close();
-        assert.deepEqual(await posted(first), nonces, `killed at step ${step}`);
+        assert.deepEqual(await postedNonces(chain, recipient, first), nonces, `killed at step ${step}`);
       }
     });
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { connectChain, signedMessagesIn, type Chain } from '../../src/chain/index.ts';
-import { equalBytes, topicOf, type Hex } from '../../src/codec/index.ts';
+import type { Hex } from '../../src/codec/index.ts';
 import { startDevChain } from '../../src/dev-chain/index.ts';
 import { createOutbox, type Outbox, type Receipt } from '../../src/outbox/index.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
@@ -8,6 +8,7 @@ import type { Vault } from '../../src/vault/index.ts';
 import { alice, bob, directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
 import { describeRealNode, startRealNode } from '../support/real-node.ts';
 import { startRpcProxy, type Fault, type Passing, type RpcProxy } from '../support/rpc-proxy.ts';
+import { postedNonces } from '../support/posted-nonces.ts';
 import { until } from '../support/until.ts';
 
 interface Node extends AsyncDisposable {
@@ -77,21 +78,11 @@ function breaksOn(start: () => Promise<Node>): void {
     return made;
   }
 
+  /** Nonces of the messages to the recipient since the test began. */
+  const posted = (): Promise<bigint[]> => postedNonces(direct, recipient, first);
+
   const send = (box: Outbox, text: string, as: 'worker' | 'account'): Promise<Receipt> =>
     box.send({ to: recipient.identity, body: { kind: 'data', content: utf8(text) }, as, via: 'chain' });
-
-  /** Nonces of the messages to the recipient since the test began, in the order of the chain. */
-  async function posted(): Promise<bigint[]> {
-    const { number } = await direct.bestHead();
-    const nonces: bigint[] = [];
-    for (let block = first; block <= number; block++) {
-      const head = await direct.headAt(block);
-      for (const { destination, payload } of head === undefined ? [] : await direct.at(head.hash).outboundMessages())
-        if (equalBytes(destination, topicOf(recipient.identity)))
-          nonces.push((await recipient.open({ genesisHash: direct.genesisHash, envelope: payload })).header.nonce);
-    }
-    return nonces;
-  }
 
   async function untilFinalized(number: number): Promise<void> {
     await until(async () => (await direct.finalizedHead()).number >= number);

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { connectChain, signedMessagesIn, type Chain } from '../../src/chain/index.ts';
-import { equalBytes, topicOf, type Hex } from '../../src/codec/index.ts';
+import type { Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { createOutbox, type Outbox, type Receipt } from '../../src/outbox/index.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
 import type { Vault } from '../../src/vault/index.ts';
 import { alice, bob, directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
 import { startRpcProxy, type RpcProxy } from '../support/rpc-proxy.ts';
+import { postedNonces } from '../support/posted-nonces.ts';
 import { until } from '../support/until.ts';
 
 const eraBlocks = 64;
@@ -58,6 +59,9 @@ describe('outbox: a nonce or a sequence whose turn has not come', () => {
     return box;
   }
 
+  /** Nonces of the messages to the recipient since the test began. */
+  const posted = (): Promise<bigint[]> => postedNonces(direct, recipient, first);
+
   const send = (box: Outbox, text: string, as: 'worker' | 'account'): Promise<Receipt> =>
     box.send({ to: recipient.identity, body: { kind: 'data', content: utf8(text) }, as });
 
@@ -73,19 +77,6 @@ describe('outbox: a nonce or a sequence whose turn has not come', () => {
   /** The account's other software does something. */
   const compete = () =>
     direct.submit([{ kind: 'push-message', destination: utf8('elsewhere'), payload: utf8('x') }], alice);
-
-  /** Nonces of the messages to the recipient since the test began, in the order of the chain. */
-  async function posted(): Promise<bigint[]> {
-    const { number } = await direct.bestHead();
-    const nonces: bigint[] = [];
-    for (let block = first; block <= number; block++) {
-      const head = await direct.headAt(block);
-      for (const { destination, payload } of head === undefined ? [] : await direct.at(head.hash).outboundMessages())
-        if (equalBytes(destination, topicOf(recipient.identity)))
-          nonces.push((await recipient.open({ genesisHash: direct.genesisHash, envelope: payload })).header.nonce);
-    }
-    return nonces;
-  }
 
   /** Blocks come until all are final. */
   async function finalized(...receipts: readonly Receipt[]): Promise<void> {

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { connectChain, type Chain } from '../../src/chain/index.ts';
-import { equalBytes, topicOf } from '../../src/codec/index.ts';
 import { createOutbox } from '../../src/outbox/index.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
 import type { Vault } from '../../src/vault/index.ts';
 import { alice, directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
 import { describeRealNode, startRealNode } from '../support/real-node.ts';
 import { startRpcProxy } from '../support/rpc-proxy.ts';
+import { postedNonces } from '../support/posted-nonces.ts';
 import { until } from '../support/until.ts';
 
 /** A node compiles its runtime before it listens, and waits for its turn on a busy machine. */
@@ -28,7 +28,7 @@ describeRealNode('outbox', function () {
         await using other = await connectChain({ endpoints: [node.ws] });
         const [a, b] = (await registered(one, folder.path, ['a', 'b'])) as [Vault, Vault];
         const sent = await Promise.all([one, other].map((chain, i) => sendAll(chain, a, b, `${i}`)));
-        const nonces = await posted(one, b);
+        const nonces = await postedNonces(one, b, 1);
         assert.deepEqual(nonces.toSorted(), sent.flat().toSorted());
         for (const own of sent)
           assert.deepEqual(
@@ -77,7 +77,7 @@ describeRealNode('outbox: what the pool has, and what it has banned', function (
           const receipt = await box.send({ to: b.identity, body, as });
           await receipt.reached('finalized');
           assert.deepEqual(codes, [code]);
-          assert.deepEqual(await posted(direct, b), [receipt.nonce]);
+          assert.deepEqual(await postedNonces(direct, b, 1), [receipt.nonce]);
         } finally {
           await folder.remove();
         }
@@ -108,19 +108,6 @@ async function sendAll(chain: Chain, sender: Vault, recipient: Vault, name: stri
     const receipt = await box.send({ to: recipient.identity, body, as: 'account' });
     nonces.push(receipt.nonce);
     await receipt.reached('inBlock');
-  }
-  return nonces;
-}
-
-/** Nonces of all messages to the recipient, in the order of the chain. */
-async function posted(chain: Chain, recipient: Vault): Promise<bigint[]> {
-  const { number } = await chain.bestHead();
-  const nonces: bigint[] = [];
-  for (let block = 1; block <= number; block++) {
-    const head = await chain.headAt(block);
-    for (const { destination, payload } of head === undefined ? [] : await chain.at(head.hash).outboundMessages())
-      if (equalBytes(destination, topicOf(recipient.identity)))
-        nonces.push((await recipient.open({ genesisHash: chain.genesisHash, envelope: payload })).header.nonce);
   }
   return nonces;
 }
