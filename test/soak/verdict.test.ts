@@ -76,6 +76,15 @@ describe('soak: the verdict', () => {
     });
   });
 
+  it('excuses one that comes late where its block is in a gap and the run posted it again', () => {
+    const sent = queued(1, 2);
+    const received = [{ event: 'gap', first: 1, last: 1 } as const, ...handled(2, 1)];
+    const again = [...posted(1, 2), ...posted(1).map((message) => ({ ...message, block: 3 }))];
+    const reposted = new Map(posted(1).map((message) => [nameOf(message), 1]));
+    assert.deepEqual(verdictOf({ sent, received, posted: again, reposted }).broken, []);
+    breaks(/after a later one/, { sent, received: handled(2, 1), posted: again, reposted });
+  });
+
   it('sees one that nobody sent, and one that says it is from somebody else', () => {
     breaks(/which nobody sent to it/, { sent: [], received: handled(1), posted: [] });
     const forged: RecipientEntry = { ...delivered(1), event: 'delivered', from: to } as RecipientEntry;

@@ -59,7 +59,9 @@ export function judge({ senders, recipients, posted, reposted, relayed }: Eviden
   let delivered = 0;
   let missedByGap = 0;
   for (const recipient of recipients) {
-    const seen = new Deliveries(recipient, meant, relayed ?? new Set(), broken);
+    const blocksOf = (name: string): PostedMessage[] =>
+      (reposted.get(name) ?? 0) > 0 ? (onChain.get(name) ?? []) : [];
+    const seen = new Deliveries(recipient, { meant, relayed: relayed ?? new Set(), repostedIn: blocksOf }, broken);
     delivered += seen.count;
     for (const [text, name] of seen.held())
       if (!onChain.has(name) && relayed?.has(text) !== true)
@@ -115,6 +117,13 @@ function meantBy(senders: readonly SenderRecord[]): Map<string, Meant> {
   return meant;
 }
 
+interface Told {
+  readonly meant: ReadonlyMap<string, Meant>;
+  readonly relayed: ReadonlySet<string>;
+  /** Where a message is that the run itself posted again, in the order of the chain; of others none. */
+  readonly repostedIn: (name: string) => readonly PostedMessage[];
+}
+
 /** What one recipient was handed, checked as it is read. */
 class Deliveries {
   count = 0;
@@ -123,12 +132,7 @@ class Deliveries {
   readonly #gaps: { readonly first: number; readonly last: number }[] = [];
   readonly #entries: readonly RecipientEntry[];
 
-  constructor(
-    { id, finality, entries }: RecipientRecord,
-    meant: ReadonlyMap<string, Meant>,
-    relayed: ReadonlySet<string>,
-    broken: string[],
-  ) {
+  constructor({ id, finality, entries }: RecipientRecord, { meant, relayed, repostedIn }: Told, broken: string[]) {
     this.#entries = entries;
     const acknowledged = new Set<Hex>();
     let sinceStart = new Set<string>();
@@ -173,6 +177,9 @@ class Deliveries {
           this.count++;
           // The two paths do not wait for each other.
           if (relayed.has(text)) break;
+          // What was posted again comes late to whom a gap hid its own block.
+          const [own] = repostedIn(nameOf({ sender, to: id, nonce: BigInt(entry.nonce) }));
+          if (own !== undefined && this.isMissing(own.block)) break;
           // A reorg may bring a later message back first.
           if (finality === 'finalized' && message.place < (reached.get(message.sender) ?? -1))
             broken.push(`"${text}" was delivered after a later one of its sender`);
