@@ -11,7 +11,7 @@ export interface BodyLease {
 // One address can't keep the others out; several clients behind one still have room.
 const sharePerAddress = 1 / 8;
 
-/** Bounds the bytes of HTTP bodies that are in memory at once, of all and of one address, counted as they arrive. */
+/** Bounds the bytes of HTTP bodies, or of WebSocket messages that are not whole, of all and of one address, counted as they arrive. */
 export class BodyBudget {
   readonly #most: number;
   readonly #mostPerAddress: number;

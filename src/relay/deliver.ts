@@ -39,8 +39,10 @@ export class Delivery {
 
   /** Lets so many more deliveries through. */
   addCredit(deliveries: number): void {
+    const hadNone = this.#credit === 0;
     this.#credit = Math.min(this.#options.maxCredit, this.#credit + deliveries);
-    this.wake();
+    // With some left nothing waits for more.
+    if (hadNone) this.wake();
   }
 
   /** Throws bad-frame for what this connection was not given. */

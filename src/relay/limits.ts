@@ -34,7 +34,10 @@ export const limitsSchema = Type.Object({
   }),
   maxBatch: count(256, 'Messages of one HTTP request'),
   maxBodyBytes: bytes(mebibyte, 'JSON of one HTTP request'),
-  maxPendingBytes: bytes(64 * mebibyte, 'Messages between arrival and answer, of all senders together'),
+  maxPendingBytes: bytes(
+    64 * mebibyte,
+    'Messages between arrival and answer, of all senders together; as much for HTTP bodies, and for WebSocket messages, that are not whole',
+  ),
   maxConnections: count(10_000, 'TCP connections'),
   maxConnectionsPerAddress: count(
     256,

@@ -29,7 +29,7 @@ export interface Arrival {
   readonly address: string;
   /** Relays that it passed, where one of them sent it. */
   readonly hops?: number;
-  /** Whether its address was charged for it already, as for an HTTP request. Default false. */
+  /** Whether its address was charged for it already, as for all that comes by HTTP or WebSocket. Default false. */
   readonly isPaid?: boolean;
 }
 
@@ -98,9 +98,9 @@ export class Pipeline {
     this.#buckets.address.take(addressKey(address), units);
   }
 
-  /** As {@link admit}, for what can't be refused: time until it may go on, ms; 0: it is counted. */
-  charge(address: string): number {
-    return this.#buckets.address.tryTake(addressKey(address));
+  /** As {@link admit}, by the key of an address, for what can wait: time until it may go on, ms; 0: it is counted. */
+  charge(key: string, units: number): number {
+    return this.#buckets.address.tryTake(key, units);
   }
 
   /** Resolves when the message is durable. Throws a RelayError for one that is not taken. */
@@ -164,7 +164,6 @@ export class Pipeline {
   async #submitReply(bytes: Uint8Array, { address, from }: ReplyArrival): Promise<Receipt> {
     const { ingest, router, gate, verify } = this.#parts;
     const units = unitsOf(bytes.length);
-    if (address !== undefined) this.admit(address, units);
     const message = ingest(bytes);
     checkFields(message, false, verify);
     const { header, messageId } = message;

@@ -1,12 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Writable } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import type { WebSocket } from '@fastify/websocket';
 import type { FastifyInstance } from 'fastify';
 import { RelayError } from '../errors/index.ts';
+import { BodyBudget } from './body-budget.ts';
 import { addressKey } from './token-buckets.ts';
 import { WsSession, type SessionParts } from './ws-session.ts';
 
-export type SessionsParts = Omit<SessionParts, 'loggedIn' | 'closed'>;
+export type SessionsParts = Omit<SessionParts, 'budget' | 'loggedIn' | 'closed'>;
 
 const goingAway = 1001;
 const tryAgainLater = 1013;
@@ -26,6 +27,7 @@ export class Sessions {
   constructor(parts: SessionsParts) {
     this.#parts = {
       ...parts,
+      budget: new BodyBudget(parts.limits.maxPendingBytes, 2 * parts.limits.maxMessageBytes),
       loggedIn: (session) => {
         this.#readers.add(session);
       },
@@ -64,7 +66,7 @@ export class Sessions {
     });
   }
 
-  #add(socket: WebSocket, stream: Writable, address: string): void {
+  #add(socket: WebSocket, stream: Duplex, address: string): void {
     if (this.#closed) {
       turnAway(socket, goingAway, 'the relay stops');
       return;

@@ -5,13 +5,11 @@ import { checkLogin, type Challenge, type LoginCheck } from './challenge.ts';
 import type { ClientFrame, RelayFrame } from './frames.ts';
 import type { RelayLimits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
-import type { Pipeline } from './pipeline.ts';
 import { addressKey } from './token-buckets.ts';
 
 export type ProofFrame = Extract<ClientFrame, { type: 'login' | 'prove' }>;
 
 export interface ProofParts {
-  readonly pipeline: Pick<Pipeline, 'admit'>;
   readonly mailStore: Pick<MailStore, 'generation' | 'stats'>;
   readonly login: LoginCheck;
   readonly limits: Pick<RelayLimits, 'challengeMs'>;
@@ -49,14 +47,13 @@ export class WsProof {
     return { type: 'challenge', id, ...this.#challenge };
   }
 
-  /** The answer to who proved its identity. Throws login-refused, rate-limited, mail-store-failed. */
+  /** The answer to who proved its identity. Throws login-refused, mail-store-failed. */
   async prove(frame: ProofFrame): Promise<RelayFrame> {
-    const { pipeline, mailStore, metrics, login } = this.#parts;
+    const { mailStore, metrics, login } = this.#parts;
     const { id, identity } = frame;
     const challenge = this.#challenge;
     this.#challenge = undefined;
     try {
-      pipeline.admit(this.#address);
       await checkLogin(challenge, frame, login, addressKey(this.#address));
       if (this.#identity !== undefined && this.#identity !== identity)
         throw loginRefused(identity, 'this connection has proven another identity before');

@@ -55,7 +55,7 @@ export class WsReplies {
 
   /** Outside of the window: it may stay unanswered for long, and has a bound of its own. */
   await({ id, senderKey, after }: Frame<'await-reply'>): void {
-    const { pipeline, mailStore, limits } = this.#parts;
+    const { mailStore, limits } = this.#parts;
     const owner = this.#owner;
     this.#awaited ??= new AwaitedReplies({
       mailStore,
@@ -69,7 +69,6 @@ export class WsReplies {
     });
     try {
       const identity = this.#proof.proven();
-      pipeline.admit(owner.address);
       this.#awaited.await(id, replyBox(identity, senderKey), after);
     } catch (error) {
       owner.replyRefuse(id, error);
@@ -78,14 +77,13 @@ export class WsReplies {
 
   /** Throws not-logged-in. */
   done({ senderKey, upTo }: Frame<'reply-done'>): void {
-    const { pipeline, mailStore, limits } = this.#parts;
+    const { mailStore, limits } = this.#parts;
     const owner = this.#owner;
     const box = replyBox(this.#proof.proven(), senderKey);
     this.#awaited?.end(box);
     this.#acks ??= new ReplyAcks({
       mailStore,
       limit: limits.window,
-      charge: () => pipeline.charge(owner.address),
       hold: (isFull) => {
         owner.replyHold(isFull);
       },

@@ -1,10 +1,10 @@
-import type { Writable } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import type { WebSocket } from '@fastify/websocket';
-import type { RawData } from 'ws';
 import type { Hex } from '../codec/index.ts';
 import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
 import type { MailStore } from '../store/mail-store.ts';
+import type { BodyBudget } from './body-budget.ts';
 import type { LoginCheck } from './challenge.ts';
 import { Delivery } from './deliver.ts';
 import { decodeClientFrame, type ClientFrame, type RelayFrame } from './frames.ts';
@@ -12,7 +12,9 @@ import { publicError } from './http-status.ts';
 import type { RelayLimits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
 import type { Pipeline } from './pipeline.ts';
+import { addressKey } from './token-buckets.ts';
 import { toWire } from './wire-error.ts';
+import { WsInlet, type InletOwner } from './ws-inlet.ts';
 import { WsOutlet, type OutletOwner } from './ws-outlet.ts';
 import { loginRefused, WsProof, type ProofFrame } from './ws-proof.ts';
 import { WsReplies, type RepliesOwner } from './ws-replies.ts';
@@ -24,6 +26,8 @@ export interface SessionParts {
   readonly mailStore: MailStore;
   readonly login: LoginCheck;
   readonly limits: RelayLimits;
+  /** Of what has come of messages that are not whole. */
+  readonly budget: BodyBudget;
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly random: (length: number) => Uint8Array;
@@ -35,11 +39,15 @@ export interface SessionParts {
 const closeCodes = { normal: 1000, goingAway: 1001, policy: 1008 } as const;
 
 /** One WebSocket: requests in, answers and deliveries out, both bounded. */
-export class WsSession implements OutletOwner, RepliesOwner {
+export class WsSession implements OutletOwner, InletOwner, RepliesOwner {
   readonly address: string;
+  /** All that comes is paid for as it comes. */
+  readonly isPaid = true;
+  readonly #key: string;
   readonly #socket: WebSocket;
   readonly #parts: SessionParts;
   readonly #outlet: WsOutlet;
+  readonly #inlet: WsInlet;
   readonly #proof: WsProof;
   readonly #replies: WsReplies;
   #unanswered = 0;
@@ -51,23 +59,34 @@ export class WsSession implements OutletOwner, RepliesOwner {
   #active = true;
   #usedAt: number;
 
-  /** `stream`: what the WebSocket writes to. */
-  constructor(socket: WebSocket, stream: Writable, address: string, parts: SessionParts) {
+  /** `stream`: what the WebSocket reads from and writes to. */
+  constructor(socket: WebSocket, stream: Duplex, address: string, parts: SessionParts) {
     this.#socket = socket;
     this.address = address;
+    this.#key = addressKey(address);
     this.#parts = parts;
     this.#usedAt = parts.login.clock();
     this.#proof = new WsProof(address, parts);
     this.#replies = new WsReplies(parts, this.#proof, this);
     this.#outlet = new WsOutlet(socket, stream, parts.limits, this);
+    this.#inlet = new WsInlet(this, { budget: parts.budget, key: this.#key });
     socket.on('message', (data, isBinary) => {
       this.#active = true;
-      this.#receive(data, isBinary);
+      if (this.#ending) return;
+      if (isBinary && data instanceof Uint8Array) this.#inlet.message(data);
+      else this.fail(badFrame('it is text'));
     });
-    socket.on('pong', () => (this.#active = true));
+    socket.on('pong', (data) => {
+      this.#active = true;
+      this.#inlet.control(data.length);
+    });
     socket.on('ping', (data) => {
       this.#active = true;
-      this.#outlet.pong(data);
+      this.#inlet.control(data.length, data);
+    });
+    // After the WebSocket, which listened first, has made what it can of it.
+    stream.on('data', (chunk: Buffer) => {
+      this.#inlet.arrived(chunk.length);
     });
     socket.on('close', () => {
       this.#release();
@@ -80,8 +99,10 @@ export class WsSession implements OutletOwner, RepliesOwner {
   /** Called once a ping interval: cuts the connection that gave no sign since the last call, closes the unused. */
   checkAlive(): void {
     const { metrics, limits, login } = this.#parts;
-    if (this.#outlet.isSlow || this.#isHeld || this.#unanswered > 0 || this.#ending) return;
-    if (!this.#active) {
+    if (this.#outlet.isSlow || this.#isHeld || this.#inlet.isHeld || this.#ending) return;
+    const isStuck = this.#inlet.isStuck();
+    if (this.#unanswered > 0 && !isStuck) return;
+    if (!this.#active || isStuck) {
       metrics.count('connections_closed_total', 'silent');
       this.#socket.terminate();
       return;
@@ -131,6 +152,33 @@ export class WsSession implements OutletOwner, RepliesOwner {
     this.#socket.terminate();
   }
 
+  charge(units: number): number {
+    return this.#parts.pipeline.charge(this.#key, units);
+  }
+
+  take(message: Uint8Array): void {
+    if (this.#ending) return;
+    try {
+      this.#handle(decode(message));
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  pong(data: Buffer): void {
+    this.#outlet.pong(data);
+  }
+
+  inletHeld(): void {
+    this.#readOn();
+  }
+
+  inletFull(): void {
+    this.#parts.metrics.count('connections_closed_total', 'relay-busy');
+    // What is there of the message goes with the connection.
+    this.#socket.terminate();
+  }
+
   outletDrained(): void {
     this.#delivery?.wake();
   }
@@ -164,6 +212,7 @@ export class WsSession implements OutletOwner, RepliesOwner {
   #release(): void {
     this.#ending = true;
     this.#outlet.release();
+    this.#inlet.release();
     this.#stopWork();
     this.#leave?.();
     this.#parts.closed(this);
@@ -172,16 +221,6 @@ export class WsSession implements OutletOwner, RepliesOwner {
   #stopWork(): void {
     this.#delivery?.stop();
     this.#replies.stop();
-  }
-
-  #receive(data: RawData, isBinary: boolean): void {
-    if (this.#ending) return;
-    try {
-      if (!isBinary || !(data instanceof Uint8Array)) throw badFrame('it is text');
-      this.#handle(decode(data));
-    } catch (error) {
-      this.fail(error);
-    }
   }
 
   #handle(frame: ClientFrame): void {
@@ -324,7 +363,7 @@ export class WsSession implements OutletOwner, RepliesOwner {
   }
 
   #readOn(): void {
-    if (!this.#outlet.isSlow && !this.#isHeld) this.#socket.resume();
+    if (!this.#outlet.isSlow && !this.#isHeld && !this.#inlet.isHeld) this.#socket.resume();
     else if (!this.#ending) this.#socket.pause();
   }
 }

@@ -1,0 +1,168 @@
+import type { BodyBudget, BodyLease } from './body-budget.ts';
+import { unitsOf } from './token-buckets.ts';
+
+/** Whose the WebSocket is. An interface and no callbacks: there are thousands of connections. */
+export interface InletOwner {
+  /** Charges the connection's address. Time until it may have so much, ms; 0: it is charged. */
+  charge(units: number): number;
+  /** A message that is paid for. */
+  take(message: Uint8Array): void;
+  /** A ping that is paid for. */
+  pong(data: Buffer): void;
+  /** {@link WsInlet.isHeld} has changed. */
+  inletHeld(): void;
+  /** There is no memory for the message that is under way. */
+  inletFull(): void;
+}
+
+export interface InletLimits {
+  readonly budget: BodyBudget;
+  /** Of the address. */
+  readonly key: string;
+}
+
+// What costs little: acknowledgements, credit, control frames. As a part of a message.
+const lightUnits = 1 / 16;
+const lightTypes: ReadonlySet<number | undefined> = new Set([0x04, 0x05]);
+// Not for each token alone.
+const shortestHoldMs = 20;
+const longestHoldMs = 60_000;
+// What a chunk takes beside its bytes.
+const chunkOverhead = 256;
+// Of a message that is not whole: from here on it is counted.
+const uncountedBytes = 4_096;
+
+/**
+ * What comes in over one WebSocket: no faster than its address may go. Past that it is not read from, and what one read
+ * brought beyond waits its turn, so that to be held up costs the relay nothing. What has come of a message that is not whole
+ * is counted, together with that of all other connections.
+ */
+export class WsInlet {
+  readonly #owner: InletOwner;
+  readonly #limits: InletLimits;
+  #waiting: Uint8Array[] | undefined;
+  #ping: Buffer | undefined;
+  #holding: ReturnType<typeof setTimeout> | undefined;
+  #unfinished = 0;
+  #chunks = 0;
+  #isWhole = false;
+  #isOld = false;
+  #lease: BodyLease | undefined;
+  #counted = 0;
+
+  constructor(owner: InletOwner, limits: InletLimits) {
+    this.#owner = owner;
+    this.#limits = limits;
+  }
+
+  /** Nothing is to be read from the connection. */
+  get isHeld(): boolean {
+    return this.#holding !== undefined;
+  }
+
+  message(data: Uint8Array): void {
+    this.#isWhole = true;
+    this.#unfinished -= wireLength(data.length);
+    if (this.#waiting !== undefined) this.#waiting.push(data);
+    else if (this.#mayTake(costOf(data))) this.#owner.take(data);
+    else this.#waiting = [data];
+  }
+
+  /** `ping`: what a ping carries. Of those that wait only the newest is answered (RFC 6455 §5.5.3). */
+  control(length: number, ping?: Buffer): void {
+    this.#unfinished -= wireLength(length);
+    if (!this.isHeld && this.#mayTake(lightUnits)) {
+      if (ping !== undefined) this.#owner.pong(ping);
+    } else this.#ping = ping ?? this.#ping;
+  }
+
+  /** So many bytes have come, after what they made whole. */
+  arrived(bytes: number): void {
+    this.#unfinished += bytes;
+    this.#chunks += 1;
+    if (this.#isWhole) {
+      // The rest is of these bytes, however they were cut into frames.
+      this.#unfinished = Math.max(0, Math.min(this.#unfinished, bytes));
+      this.#chunks = 0;
+      this.#isWhole = false;
+      this.#isOld = false;
+      this.#giveBack();
+    }
+    const counted = this.#unfinished + this.#chunks * chunkOverhead;
+    if (counted <= Math.max(uncountedBytes, this.#counted)) return;
+    const { budget, key } = this.#limits;
+    this.#lease ??= budget.lease(key);
+    try {
+      this.#lease.grow(counted - this.#counted);
+      this.#counted = counted;
+    } catch {
+      this.#owner.inletFull();
+    }
+  }
+
+  /** Whether the same message was under way when this was asked the last time. */
+  isStuck(): boolean {
+    const wasOld = this.#isOld;
+    this.#isOld = this.#unfinished > 0;
+    return wasOld && this.#isOld;
+  }
+
+  /** The connection is gone. */
+  release(): void {
+    clearTimeout(this.#holding);
+    this.#waiting = undefined;
+    this.#giveBack();
+  }
+
+  #giveBack(): void {
+    this.#lease?.end();
+    this.#lease = undefined;
+    this.#counted = 0;
+  }
+
+  #mayTake(units: number): boolean {
+    const waitMs = this.#owner.charge(units);
+    if (waitMs === 0) return true;
+    if (this.#holding === undefined) {
+      this.#hold(waitMs);
+      this.#owner.inletHeld();
+    }
+    return false;
+  }
+
+  #hold(waitMs: number): void {
+    const holdMs = Math.max(shortestHoldMs, Math.min(longestHoldMs, waitMs));
+    this.#holding = setTimeout(() => {
+      this.#goOn();
+    }, holdMs);
+  }
+
+  #goOn(): void {
+    const waiting = this.#waiting ?? [];
+    let taken = 0;
+    for (const message of waiting) {
+      const waitMs = this.#owner.charge(costOf(message));
+      if (waitMs > 0) {
+        this.#waiting = waiting.slice(taken);
+        this.#hold(waitMs);
+        return;
+      }
+      taken += 1;
+      this.#owner.take(message);
+    }
+    this.#waiting = undefined;
+    this.#holding = undefined;
+    if (this.#ping !== undefined) this.#owner.pong(this.#ping);
+    this.#ping = undefined;
+    this.#owner.inletHeld();
+  }
+}
+
+function costOf(message: Uint8Array): number {
+  return lightTypes.has(message[0]) ? lightUnits : unitsOf(message.length);
+}
+
+/** Of a frame from a client with so much in it (RFC 6455 §5.2). */
+function wireLength(payload: number): number {
+  return payload + (payload < 126 ? 6 : payload < 65_536 ? 8 : 14);
+}
