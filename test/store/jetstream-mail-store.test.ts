@@ -105,6 +105,24 @@ describeNats('MailStore: jetstream between processes', () => {
     assert.deepEqual(lost, ['one', 'two']);
   });
 
+  it('keeps nothing of who claims a mailbox that nobody has written to', async () => {
+    const store = await open();
+    const nats = await connect({ servers: server.url });
+    const manager = await jetstreamManager(nats);
+    const stored = async (): Promise<number> => {
+      const states = await Promise.all([0, 1].map((shard) => manager.streams.info(shardLayout(name, shard).stream)));
+      return states.reduce((sum, { state }) => sum + state.messages, 0);
+    };
+    const before = await stored();
+    for (let n = 1; n <= 50; n++) await store.claim(id(n), () => undefined);
+    assert.equal(await stored(), before);
+    await store.append(alice, id(1), message(1));
+    const after = await stored();
+    await store.claim(alice, () => undefined);
+    assert.equal(await stored(), after + 1);
+    await nats.close();
+  });
+
   it('refuses for a mailbox that another process has filled, until it is emptied there', async () => {
     const quota = { maxCount: 10 };
     const [one, two] = await Promise.all([open({ quota }), open({ quota })]);
@@ -180,6 +198,17 @@ describeNats('MailStore: jetstream between processes', () => {
     assert.deepEqual(idsOf(await next.read(alice, 0n)), [id(3)]);
     assert.equal((await next.stats(alice)).count, 1);
     assert.equal((await next.totals()).count, 1);
+    // It knows their ids, though NATS, started anew, has nothing left of the messages.
+    await next.close();
+    await server.kill();
+    await server.start();
+    const last = await open();
+    for (const n of [1, 2])
+      assert.deepEqual(await last.append(alice, id(n), message(n)), {
+        cursor: appended[n - 1]?.cursor,
+        duplicate: true,
+      });
+    assert.deepEqual(idsOf(await last.read(alice, 0n)), [id(3)]);
   });
 
   it('knows a message that is there already though the mailbox is full, whoever filled it', async () => {

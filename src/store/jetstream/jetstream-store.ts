@@ -83,7 +83,7 @@ class JetStreamMailStore implements MailStore {
       this.#lookAgain();
     });
     this.#shards = new Shards(this.#link, shards, timeoutMs);
-    this.#mailboxes = new Mailboxes(this.#shards);
+    this.#mailboxes = new Mailboxes(this.#shards, { dedupeMs, now });
     this.#census = new Census(this.#shards);
     this.#notices = new Notices(this.#link, {
       ...{ name, writer },
@@ -99,7 +99,7 @@ class JetStreamMailStore implements MailStore {
     const quota = { ...defaultQuota, ...options.quota };
     const strangerRoom = new StrangerRoom(this.#shards.leader, shards.length, quota);
     this.#appender = new Appender({ ...parts, writer, quota, strangerRoom });
-    this.#reader = new MailReader(parts);
+    this.#reader = new MailReader({ ...parts, timeoutMs });
     this.#remover = new Remover({
       ...parts,
       removed: (recipient, changes) => {
@@ -107,9 +107,10 @@ class JetStreamMailStore implements MailStore {
       },
     });
     this.#claims = new Claims({
-      ...{ shards: this.#shards, writer },
-      tell: (recipient) => {
-        this.#notices.claimed(recipient);
+      ...known,
+      writer,
+      tell: (recipient, mark) => {
+        this.#notices.claimed(recipient, mark);
       },
     });
     this.#timers = [
@@ -227,7 +228,7 @@ class JetStreamMailStore implements MailStore {
 
   #receive(recipient: Hex, notice: Notice): void {
     if (notice.type === 'claimed') {
-      this.#claims.check(recipient).catch(this.#failed('look for another reader'));
+      this.#claims.check(recipient, notice.mark).catch(this.#failed('look for another reader'));
       return;
     }
     if (notice.changes === undefined) this.#mailboxes.forget(recipient);

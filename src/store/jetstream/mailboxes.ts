@@ -1,4 +1,5 @@
 import type { Hex } from '../../codec/index.ts';
+import { bury, type BurialTimes } from './burial.ts';
 import { markOf, senderOf, storedAtOf } from './notes.ts';
 import type { Shards } from './shard.ts';
 import { Shares, sumBySender, type ShareChange } from './shares.ts';
@@ -26,17 +27,23 @@ interface Slot {
   readonly since: number;
 }
 
-const maxSlots = 50_000;
+const defaultMaxSlots = 50_000;
 // A notice may be lost.
 const maxAgeMs = 10 * 60_000;
 
 /** What is known of mailboxes, as far as memory goes; the rest is asked of the streams. */
 export class Mailboxes {
   readonly #shards: Shards;
+  readonly #times: BurialTimes;
+  readonly #maxSlots: number;
   readonly #slots = new Map<Hex, Slot>();
+  /** Those that had nothing in them when they were loaded. */
+  readonly #strangers = new Set<Hex>();
 
-  constructor(shards: Shards) {
+  constructor(shards: Shards, times: BurialTimes, maxSlots = defaultMaxSlots) {
     this.#shards = shards;
+    this.#times = times;
+    this.#maxSlots = maxSlots;
   }
 
   /** Throws mail-store-failed. */
@@ -62,6 +69,7 @@ export class Mailboxes {
   /** It is read again when it is needed. */
   forget(recipient: Hex): void {
     this.#slots.delete(recipient);
+    this.#strangers.delete(recipient);
   }
 
   /** Throws mail-store-failed. */
@@ -72,19 +80,36 @@ export class Mailboxes {
     slot.loading.then(
       (mailbox) => {
         slot.mailbox = mailbox;
+        if (isUnused(mailbox)) this.#strangers.add(recipient);
+        else this.#strangers.delete(recipient);
       },
       () => {
         if (this.#slots.get(recipient) === slot) this.#slots.delete(recipient);
       },
     );
-    const [oldest] = this.#slots.keys();
-    if (this.#slots.size > maxSlots && oldest !== undefined) this.#slots.delete(oldest);
+    this.#makeRoom();
     return slot.loading;
   }
 
   /** Notices may have been missed. */
   forgetAll(): void {
     this.#slots.clear();
+    this.#strangers.clear();
+  }
+
+  /** Anyone may ask for a mailbox of its own: what is forgotten first is one that nobody has written to. */
+  #makeRoom(): void {
+    if (this.#slots.size <= this.#maxSlots) return;
+    for (const recipient of this.#strangers) {
+      this.#strangers.delete(recipient);
+      const mailbox = this.peek(recipient);
+      if (mailbox !== undefined && isUnused(mailbox)) {
+        this.#slots.delete(recipient);
+        return;
+      }
+    }
+    const [oldest] = this.#slots.keys();
+    if (oldest !== undefined) this.#slots.delete(oldest);
   }
 
   /** Reads the state of a mailbox again. Throws mail-store-failed. */
@@ -101,8 +126,7 @@ export class Mailboxes {
     const shares = new Shares();
     const mailbox: Mailbox = { count: 0, bytes: 0, last: 0, acknowledged: 0, state: 0, stateAt: 0, shares };
     await this.reloadState(recipient, mailbox);
-    // A process may have ended between an acknowledgement and the removal.
-    if (mailbox.acknowledged > 0) await this.#shards.leader.purge(stream, subject, mailbox.acknowledged + 1);
+    if (mailbox.acknowledged > 0) await this.#finish(recipient, mailbox.acknowledged);
     const { messages, pending } = await this.#shards.direct.read(stream, { seq: 1, next_by_subj: subject, batch: 1 });
     const headers =
       pending > 0
@@ -111,6 +135,23 @@ export class Mailboxes {
     for (const change of sumBySender(headers, 1)) changeMailbox(mailbox, change);
     return mailbox;
   }
+
+  /** A process may have ended when it had written what is acknowledged, and neither the tombstones nor the removal. */
+  async #finish(recipient: Hex, acknowledged: number): Promise<void> {
+    const place = this.#shards.of(recipient);
+    const { leader, headers } = this.#shards;
+    const first = await leader.message(place.stream, { seq: 1, next_by_subj: place.mail });
+    if (first === undefined || first.sequence > acknowledged) return;
+    const gone = await headers.list(place.stream, place.mail, acknowledged);
+    const isRoom = await bury(place, gone, this.#times);
+    await leader.purge(place.stream, place.mail, acknowledged + 1);
+    if (!isRoom) await bury(place, gone, this.#times);
+  }
+}
+
+/** Nobody has written to it for long, or ever. */
+function isUnused({ state, count }: Mailbox): boolean {
+  return state === 0 && count === 0;
 }
 
 export function changeMailbox(mailbox: Mailbox, change: ShareChange): void {

@@ -13,7 +13,8 @@ export type Notice =
       /** Newest sequence appended; 0: none; undefined: not told. */
       readonly last: number | undefined;
     }
-  | { readonly type: 'claimed' };
+  /** `mark`: of the claim; undefined: not told. */
+  | { readonly type: 'claimed'; readonly mark: string | undefined };
 
 interface Changed {
   readonly bySender: Map<string, ShareChange>;
@@ -70,8 +71,8 @@ export class Notices {
     }
   }
 
-  claimed(recipient: Hex): void {
-    this.#send(recipient, 'claimed');
+  claimed(recipient: Hex, mark: string): void {
+    this.#send(recipient, `claimed ${mark}`);
   }
 
   close(): void {
@@ -103,7 +104,7 @@ const unknown: Notice = { type: 'changed', changes: undefined, last: undefined }
 function decode(text: string, own: string): Notice | undefined {
   const [writer, ...said] = text.split(' ');
   if (writer === own) return undefined;
-  if (said.length === 1 && said[0] === 'claimed') return { type: 'claimed' };
+  if (said.length <= 2 && said[0] === 'claimed') return { type: 'claimed', mark: said[1] };
   const [last, ...told] = said;
   if (!isNumber(last)) return unknown;
   if (told[0] === tooMany) return { type: 'changed', changes: undefined, last: Number(last) };

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Hex } from '../../codec/index.ts';
+import { RelayError } from '../../errors/index.ts';
 import type { Mail, ReadLimit } from '../mail-store.ts';
 import type { Delivered } from './delivered.ts';
 import type { StoredMessage } from './direct-read.ts';
@@ -10,9 +11,15 @@ import { storedAtOf } from './notes.ts';
 import type { Shards } from './shard.ts';
 
 export interface ReadParts {
-  readonly shards: Shards;
-  readonly mailboxes: Mailboxes;
-  readonly delivered: Delivered;
+  readonly shards: {
+    of(recipient: Hex): Pick<ReturnType<Shards['of']>, 'stream' | 'mail'>;
+    readonly direct: Pick<Shards['direct'], 'read'>;
+    readonly leader: Pick<Shards['leader'], 'message'>;
+  };
+  readonly mailboxes: Pick<Mailboxes, 'get' | 'peek'>;
+  readonly delivered: Pick<Delivered, 'add'>;
+  /** How long a replica may be behind, ms. */
+  readonly timeoutMs: number;
 }
 
 const defaults = { count: 256, bytes: 2 ** 20 };
@@ -30,7 +37,8 @@ export class MailReader {
 
   /** What is there after a cursor, as far as this process has heard of it. Throws mail-store-failed. */
   async read(recipient: Hex, after: number, limit: ReadLimit): Promise<Mail[]> {
-    const { shards, mailboxes } = this.#parts;
+    const { shards, mailboxes, timeoutMs } = this.#parts;
+    const until = performance.now() + timeoutMs;
     const { count, bytes } = { ...defaults, ...limit };
     const { stream, mail } = shards.of(recipient);
     // A replica that is behind still has what was acknowledged.
@@ -44,6 +52,10 @@ export class MailReader {
       if (messages.length > 0) return this.#take(recipient, from, messages, bytes);
       if (await this.#isEmpty(recipient, from)) return [];
       // The replica that answered is behind.
+      if (performance.now() > until)
+        throw new RelayError('mail-store-failed', {
+          details: { action: 'read', reason: `a replica of ${stream} has been behind for ${timeoutMs} ms` },
+        });
       await sleep(pauseMs);
     }
   }

@@ -1,11 +1,11 @@
 import type { Hex } from '../../codec/index.ts';
+import { bury, type Place } from './burial.ts';
 import type { Delivered } from './delivered.ts';
 import { sentBy, type MailHeader } from './header-scan.ts';
 import type { MailboxStates } from './mailbox-states.ts';
 import type { Mailboxes } from './mailboxes.ts';
-import { noteHeader, storedAtOf, tombstoneNote } from './notes.ts';
-import { idTokenOf, recipientOf, type MailboxPlace } from './layout.ts';
-import type { Published } from './publication.ts';
+import { storedAtOf } from './notes.ts';
+import { idTokenOf, recipientOf } from './layout.ts';
 import type { ReplyBoxes } from './reply-boxes.ts';
 import type { Shard, Shards } from './shard.ts';
 import { sumBySender, type ShareChange } from './shares.ts';
@@ -21,8 +21,6 @@ export interface RemoveParts {
   /** These are gone. */
   readonly removed: (recipient: Hex, changes: readonly ShareChange[]) => void;
 }
-
-type Place = Shard & MailboxPlace;
 
 const pageCount = 256;
 
@@ -68,22 +66,8 @@ export class Remover {
    * places, or nothing could ever make room.
    */
   async #writeDown(place: Place, gone: readonly MailHeader[], setState?: () => Promise<boolean>): Promise<boolean> {
-    const written = await Promise.all([
-      ...gone.map((header) => this.#bury(place, header)),
-      ...(setState === undefined ? [] : [setState()]),
-    ]);
+    const written = await Promise.all([bury(place, gone, this.#parts), setState?.() ?? true]);
     return written.every(Boolean);
-  }
-
-  /** Writes a tombstone that lasts as long as the id is to be known; false: there is no room. */
-  async #bury({ burials, tombstone }: Place, { idToken, sequence, storedAt }: MailHeader): Promise<boolean> {
-    const seconds = Math.ceil((storedAt + this.#parts.dedupeMs - this.#parts.now()) / 1_000);
-    if (seconds <= 0) return true;
-    const published = await burials.publish({
-      subject: tombstone(idToken),
-      headers: { [noteHeader]: tombstoneNote(storedAt, sequence), 'Nats-TTL': `${seconds}s` },
-    });
-    return !isFull(published);
   }
 
   async #purge({ stream, mail }: Place, recipient: Hex, gone: readonly MailHeader[]): Promise<number> {
@@ -140,8 +124,4 @@ export class Remover {
       }
     }
   }
-}
-
-function isFull(published: Published): boolean {
-  return 'refused' in published && published.refused === 'full';
 }
