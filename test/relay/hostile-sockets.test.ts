@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, it } from 'mocha';
+import { toHex } from '../../src/codec/index.ts';
+import { encodeClientFrame, type ClientFrame } from '../../src/relay/frames.ts';
 import type { Relay } from '../../src/relay/index.ts';
 import { until } from '../support/until.ts';
 import { RawSocket } from './raw-socket.ts';
@@ -50,6 +52,37 @@ function encode({ first, masked, length, payload }: WireFrame): Buffer {
 
 const binaryFrame = (payload: Uint8Array): WireFrame => ({ first: 0x82, masked: true, length: undefined, payload });
 
+const key = fc.uint8Array({ minLength: 32, maxLength: 32 });
+const id = fc.nat(300);
+const cursor = fc.oneof(fc.bigInt({ min: 0n, max: 5n }), fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }));
+const signedEnvelope = fc.oneof(
+  fc.uint8Array({ maxLength: 300 }),
+  fc.constantFrom([alice, bob], [bob, alice], [bob, bob]).map(([from, to]) => message(from, to).bytes),
+);
+const proof = {
+  id,
+  identity: fc.oneof(
+    key.map((bytes) => toHex(bytes)),
+    fc.constant(bob.identity),
+  ),
+  origin: fc.oneof(fc.string({ maxLength: 60 }), fc.constant('ws://127.0.0.1:1')),
+  signature: fc.uint8Array({ minLength: 64, maxLength: 64 }),
+};
+/** Each frame that a client may send, whole. */
+const clientFrame: fc.Arbitrary<ClientFrame> = fc.oneof(
+  fc.record({ type: fc.constantFrom('send' as const, 'post-reply' as const), id, signedEnvelope }),
+  fc.record({ type: fc.constant('challenge-me' as const), id }),
+  fc.record({ type: fc.constantFrom('login' as const, 'prove' as const), ...proof }),
+  fc.record({ type: fc.constant('credit' as const), deliveries: fc.nat(2 ** 32 - 1) }),
+  fc.record({ type: fc.constant('ack' as const), upTo: cursor }),
+  fc.record({ type: fc.constant('await-reply' as const), id, senderKey: key, after: cursor }),
+  fc.record({ type: fc.constant('reply-done' as const), senderKey: key, upTo: cursor }),
+);
+
+function cutOff(bytes: Uint8Array, fewer: number): Uint8Array {
+  return bytes.subarray(0, bytes.length - fewer);
+}
+
 const wireFrame = fc.record({
   // Mostly an opcode of the RFC, with any FIN and reserved bits.
   first: fc.oneof(fc.constantFrom(0x82, 0x02, 0x80, 0x00, 0x88, 0x89, 0x8a, 0x81, 0xc2, 0xf2), fc.nat(255)),
@@ -59,8 +92,9 @@ const wireFrame = fc.record({
     fc.uint8Array({ maxLength: 300 }),
     // One of ours, cut or whole.
     fc
-      .tuple(fc.constantFrom(1, 2, 3, 4, 5, 0x85), fc.uint8Array({ maxLength: 60 }))
+      .tuple(fc.constantFrom(1, 2, 3, 4, 5, 6, 7, 8, 9, 0x85), fc.uint8Array({ maxLength: 200 }))
       .map(([type, rest]) => Uint8Array.of(type, ...rest)),
+    fc.constantFrom(0, 1, 2).chain((cut) => clientFrame.map((frame) => cutOff(encodeClientFrame(frame), cut))),
   ),
 });
 
@@ -130,6 +164,30 @@ describe('relay: hostile sockets', () => {
     await servesOthers();
     await until(async () => (await metric('connections')) === 0);
     assert.equal(await metric('in_flight'), 0);
+  }).timeout(60_000);
+
+  it('that are logged in get an answer or their end for any frames, and mail comes afterwards', async () => {
+    const kept = message(alice, bob).bytes;
+    await fc.assert(
+      fc.asyncProperty(fc.array(clientFrame, { minLength: 1, maxLength: 12 }), async (frames) => {
+        const raw = await RawSocket.open(relay.url, cleanup);
+        assert.equal((await raw.login(bob)).type, 'logged-in');
+        for (const frame of frames) raw.send(frame);
+        // Answered after all of these, and beside the one of the login.
+        raw.send({ type: 'challenge-me', id: 301 });
+        const asked = frames.filter(({ type }) => type === 'challenge-me').length;
+        await until(() => raw.closeCode !== undefined || raw.all('challenge').length === asked + 2);
+        raw.socket.terminate();
+      }),
+      { numRuns: 100 },
+    );
+    await servesOthers();
+    const raw = await RawSocket.open(relay.url, cleanup);
+    await raw.login(bob);
+    raw.send({ type: 'credit', deliveries: 1_000 });
+    raw.send({ type: 'send', id: 9, signedEnvelope: kept });
+    await until(() => raw.all('delivery').some(({ signedEnvelope: bytes }) => Buffer.compare(bytes, kept) === 0));
+    await until(async () => (await metric('in_flight')) === 0);
   }).timeout(60_000);
 
   it('with garbage instead of HTTP or after the upgrade are closed', async () => {

@@ -282,8 +282,27 @@ describe('relay: HTTP', () => {
   it('tells about itself', async () => {
     const get = async (path: string) => fetch(relay.url + path);
     const info = (await (await get('/v1/info')).json()) as Record<string, unknown>;
-    assert.equal(info['protocol'], 1);
-    assert.match(String(info['genesisHash']), /^0x(67){32}$/);
+    const limits = {
+      maxMessageBytes: 262_144,
+      maxBatch: 256,
+      maxBodyBytes: 1_048_576,
+      window: 256,
+      maxSkewMs: 600_000,
+    };
+    const publicUrls = ['127.0.0.1', 'localhost', '[::1]'].map((host) => relay.url.replace('127.0.0.1', host));
+    const told = { protocol: 1, genesisHash: `0x${'67'.repeat(32)}`, publicUrls, limits };
+    assert.deepEqual(info, told);
+    const own = await cleanup.relay({
+      local: { identity: carol.identity, accept: () => Promise.resolve('accepted') },
+      publicUrls: ['https://relay.example'],
+      limits: { maxMessageBytes: 1_000, maxBatch: 2, maxBodyBytes: 5_000, window: 3, maxSkewMs: 4 },
+    });
+    assert.deepEqual(await (await fetch(`${own.url}/v1/info`)).json(), {
+      ...told,
+      identity: carol.identity,
+      publicUrls: ['https://relay.example'],
+      limits: { maxMessageBytes: 1_000, maxBatch: 2, maxBodyBytes: 5_000, window: 3, maxSkewMs: 4 },
+    });
     assert.deepEqual(await (await get('/healthz')).json(), { status: 'ok' });
     assert.deepEqual(await (await get('/readyz')).json(), { status: 'ready' });
     await post(message(alice, bob).bytes);

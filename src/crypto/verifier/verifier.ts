@@ -12,14 +12,17 @@ export interface VerifierOptions {
   readonly threads?: number;
   /** Signatures that are verified together, at most. Default 256. */
   readonly maxBatch?: number;
-  /** Signatures that may wait or be under way; more are refused. Default 8192. */
+  /** Signatures that may wait or be under way; more are refused. The second half is for lanes with less than an eighth. Default 8192. */
   readonly maxQueue?: number;
   /** Default Date.now. */
   readonly now?: () => number;
 }
 
 export interface VerifyRequest extends SignedMessage {
-  /** Who sent it, as a connection: a bad signature keeps what comes from there out of others' batches for a while. */
+  /**
+   * Who sent it, as an address: a bad signature keeps what comes from there out of others' batches for a while, and no lane
+   * fills the queue for the others.
+   */
   readonly lane?: unknown;
 }
 
@@ -37,6 +40,9 @@ interface Waiting extends VerifyRequest {
   readonly resolve: (isValid: boolean) => void;
 }
 
+/** Of the queue: what any lane may fill, and what one has of the rest. */
+const sharedPart = 1 / 2;
+const lanePart = 1 / 8;
 /** Less than this is not worth splitting between threads. */
 const leastShare = 16;
 /** So many make a batch that a thread finds when it is done with another. */
@@ -62,6 +68,7 @@ class BatchVerifier implements Verifier {
   /** Of suspects: verified one by one. */
   #apart: Waiting[] = [];
   #pending = 0;
+  readonly #pendingOf = new Map<unknown, number>();
   #isScheduled = false;
   #closing: Promise<void> | undefined;
   #onIdle: () => void = () => undefined;
@@ -83,16 +90,29 @@ class BatchVerifier implements Verifier {
 
   verify(request: VerifyRequest): Promise<boolean> {
     if (this.#closing !== undefined) return Promise.reject(new RelayError('verifier-closed'));
-    if (this.#pending >= this.#maxQueue)
+    if (this.#pending >= this.#maxQueue || this.#isOverShare(request.lane))
       return Promise.reject(new RelayError('verifier-busy', { details: { limit: this.#maxQueue } }));
     if (!hasLengths(request)) return Promise.resolve(false);
     const { publicKey, message, signature, lane } = request;
     return new Promise((resolve) => {
       this.#pending += 1;
+      if (lane !== undefined) this.#pendingOf.set(lane, (this.#pendingOf.get(lane) ?? 0) + 1);
       const queue = this.#suspects.has(lane) ? this.#apart : this.#together;
       queue.push({ publicKey, message, signature, lane, resolve });
       this.#schedule();
     });
+  }
+
+  /** While half of the queue is free, any lane may take it. */
+  #isOverShare(lane: unknown): boolean {
+    if (lane === undefined || this.#pending < this.#maxQueue * sharedPart) return false;
+    return (this.#pendingOf.get(lane) ?? 0) >= this.#maxQueue * lanePart;
+  }
+
+  #leave(lane: unknown): void {
+    const left = (this.#pendingOf.get(lane) ?? 1) - 1;
+    if (left > 0) this.#pendingOf.set(lane, left);
+    else this.#pendingOf.delete(lane);
   }
 
   close(): Promise<void> {
@@ -173,6 +193,7 @@ class BatchVerifier implements Verifier {
     items.forEach(({ lane, resolve }, i) => {
       const isValid = verdicts[i] === 1;
       if (!isValid) this.#suspects.add(lane);
+      this.#leave(lane);
       resolve(isValid);
     });
     if (this.#pending === 0) this.#onIdle();

@@ -61,6 +61,18 @@ for (const threads of [0, 1, 2])
       assert.equal(await verifier.verify(items[10]!), true);
     });
 
+    it('lets nobody fill the queue for the others', async () => {
+      await using verifier = await createVerifier({ threads, maxQueue: 32 });
+      const of = (lane: string, item: (typeof items)[number]) => verifier.verify({ ...item, lane });
+      const taken = items.slice(0, 16).map((item) => of('greedy', item));
+      await rejected(of('greedy', items[16]!), 'verifier-busy');
+      for (const lane of ['another', 'a third']) taken.push(...items.slice(0, 4).map((item) => of(lane, item)));
+      await rejected(of('another', items[4]!), 'verifier-busy');
+      taken.push(verifier.verify(items[5]!));
+      assert.ok((await Promise.all(taken)).every(Boolean));
+      assert.equal(await of('greedy', items[16]!), true);
+    });
+
     it('answers false, at once, to what has no right length', async () => {
       await using verifier = await createVerifier({ threads });
       const { publicKey, message, signature } = items[0]!;
