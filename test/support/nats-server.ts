@@ -13,6 +13,8 @@ const found = await find();
 export interface NatsServerOptions {
   /** Lines of configuration besides those for JetStream and the ports. */
   readonly config?: string;
+  /** The whole configuration, in place of these parts. */
+  readonly whole?: (port: number, folder: string) => string;
   /** Settings of JetStream besides its folder. */
   readonly jetstream?: string;
   /** Where it listens. Default: any free port. */
@@ -53,11 +55,12 @@ export async function startNats(options: NatsServerOptions = {}): Promise<NatsSe
   await mkdir(folder, { recursive: true });
   await writeFile(
     config,
-    [
-      `listen: 127.0.0.1:${port}`,
-      `jetstream { store_dir: "${folder}", ${options.jetstream ?? ''} }`,
-      options.config ?? '',
-    ].join('\n'),
+    options.whole?.(port, folder) ??
+      [
+        `listen: 127.0.0.1:${port}`,
+        `jetstream { store_dir: "${folder}", ${options.jetstream ?? ''} }`,
+        options.config ?? '',
+      ].join('\n'),
   );
   const server = new Server(config, port, options.folder === undefined ? folder : undefined);
   await server.start();
