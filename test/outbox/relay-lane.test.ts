@@ -43,6 +43,8 @@ describe('outbox: the lane off chain', function () {
   let carried: { readonly to: Hex; readonly nonce: bigint }[];
   let isReached: boolean;
   let failure: RelayError | undefined;
+  /** How often it fails for a recipient from now on. */
+  const failing = new Map<Hex, number>();
   const running: RunningQueue[] = [];
 
   const carrier: OffChainCarrier = {
@@ -50,6 +52,9 @@ describe('outbox: the lane off chain', function () {
     async carry(signedEnvelope, to) {
       const { nonce } = decodeV1(decodeSignedEnvelope(signedEnvelope).envelope).header;
       if (failure !== undefined) throw failure;
+      const left = failing.get(to) ?? 0;
+      failing.set(to, left - 1);
+      if (left > 0) throw new RelayError('no-endpoint-answered', { details: { count: 1, reason: 'test' } });
       carried.push({ to, nonce });
       return { endpoint: 'http://relay.example', status: 'stored' };
     },
@@ -62,6 +67,7 @@ describe('outbox: the lane off chain', function () {
     carried = [];
     isReached = true;
     failure = undefined;
+    failing.clear();
   });
   afterEach(async () => {
     for (const queue of running.splice(0)) await queue.stop();
@@ -138,6 +144,14 @@ describe('outbox: the lane off chain', function () {
     assert.deepEqual(carried.at(-1), { to: identity(0), nonce: failed.nonce });
     // Nothing is left that would tell of it again.
     assert.deepEqual(await store.entries(rangeOf('outbox/requeued/')), []);
+  });
+
+  it('tries each recipient again that failed, also when another one of them was reached meanwhile', async () => {
+    for (const n of [0, 1, 2]) failing.set(identity(n), n + 1);
+    for (const n of [0, 1, 2]) await queueTo(n);
+    await start();
+    await until(() => carried.length === 3);
+    assert.equal(new Set(carried.map(({ to }) => to)).size, 3);
   });
 
   it('sends nothing that another process has cancelled', async () => {
