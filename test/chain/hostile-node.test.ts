@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { connectChain, type Chain, type ConnectOptions } from '../../src/chain/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
-import { startRpcProxy, type Alter, type RpcProxy } from '../support/rpc-proxy.ts';
+import { Refusal, startRpcProxy, type Alter, type RpcProxy } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
 import { isChain, numbers, record, withCode } from './support.ts';
 
@@ -83,6 +83,38 @@ describe('a node that answers with nonsense', () => {
       for (const { values } of [heads, anew]) assert.ok(isChain(values), numbers(values));
       assert.ok((liar.asked.get('chain_subscribeNewHeads') ?? 0) > 0);
     });
+
+  it('is left for another one where it refuses the hashes of many blocks, in whatever words', async () => {
+    const odd = await proxy();
+    const chain = await connect([odd.ws, (await proxy()).ws]);
+    let refused = 0;
+    odd.refuse = (method, [numbers]) =>
+      method === 'chain_getBlockHash' && Array.isArray(numbers)
+        ? (refused++, new Refusal('Invalid params', -32602))
+        : undefined;
+    await dev.newBlock({ count: 6 });
+    using heads = record(chain.finalizedHeads$({ from: 0 }));
+    await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
+    assert.ok(isChain(heads.values));
+    assert.ok(refused > 0, 'it refused');
+  });
+
+  it('is left for another one where it has another block, that there is, for each number', async () => {
+    const liar = await proxy();
+    const chain = await connect([liar.ws, (await proxy()).ws]);
+    const first = (await chain.headAt(1))?.hash;
+    let lies = 0;
+    liar.alter = (method, [number], result) =>
+      method === 'chain_getBlockHash' && typeof number === 'number' && number > 0 && result !== null
+        ? (lies++, first)
+        : result;
+    using heads = record(chain.bestHeads$({ from: 0 }));
+    await heads.until((events) => events.length > 0);
+    await dev.newBlock({ count: 40 });
+    await heads.until((events) => events.at(-1)?.head.hash === dev.head.hash);
+    assert.ok(isChain(heads.values));
+    assert.ok(lies > 0, 'it lied');
+  });
 
   it('is not believed where it has another block for a number', async () => {
     const alone = await proxy((method, [number], result) =>

@@ -3,6 +3,7 @@ import { RelayError } from '../../errors/index.ts';
 import { abortable } from '../abort.ts';
 import type { BlockNumber } from '../block-number.ts';
 import type { Clock } from '../clock.ts';
+import { backoffMs } from '../rpc/backoff.ts';
 import type { Answer, Connection } from '../rpc/connection.ts';
 import { expectHash } from '../rpc/expect.ts';
 import { RpcError } from '../rpc/rpc-error.ts';
@@ -15,6 +16,10 @@ const behindRetryMs = 500;
 const maxLooks = 20;
 /** … and where another one has told that it has them. */
 const maxLooksBehind = 3;
+/** Refusals, beside one of each endpoint, before that is the answer; in pauses that grow. */
+const maxRefusals = 20;
+/** Longest of these pauses, ms. */
+const maxPauseMs = 5_000;
 /** Runs kept for others who read the same blocks. */
 const maxRuns = 16;
 
@@ -41,7 +46,8 @@ export class HashRuns {
 
   /**
    * Of `first` up to and with `last`, by a node that has finalized all of them: what one that is behind says of blocks
-   * that only others have finalized may be of a fork, so it is waited for. Throws rpc-failed, aborted.
+   * that only others have finalized may be of a fork, so it is waited for. Throws aborted, and rpc-failed where
+   * all refuse for minutes.
    */
   of(first: BlockNumber, last: BlockNumber, signal?: AbortSignal): Promise<HashRun> {
     const name = `${first}-${last}`;
@@ -69,12 +75,23 @@ export class HashRuns {
   async #read(first: BlockNumber, last: BlockNumber, signal: AbortSignal): Promise<HashRun> {
     const options = { signal, patienceMs: Infinity };
     const numbers = Array.from({ length: last - first + 1 }, (_, i) => first + i);
+    const { endpoints, backoff } = this.#connection.options;
+    let refusals = 0;
     for (let looks = 1; ; looks++) {
       const session = await this.#connection.session(options);
       const { url } = session.socket;
       let reason = `it has not finalized block ${last}`;
       if (await this.#blocks.hasFinalized(url, last)) {
         const answer = await this.#ask(numbers, options);
+        if (answer instanceof RpcError) {
+          const details = { method, reason: answer.reason };
+          if (++refusals > maxRefusals + endpoints.length)
+            throw new RelayError('rpc-failed', { details, cause: answer });
+          this.#connection.distrust(answer.url, `it refuses ${method}: ${answer.reason}`);
+          const pause = { ...backoff, maxMs: Math.min(maxPauseMs, backoff.maxMs ?? maxPauseMs) };
+          await this.#clock.sleep(backoffMs(refusals - 1, pause), signal);
+          continue;
+        }
         const hashes = hashesIn(answer, numbers.length);
         if (hashes !== undefined && answer.url === url) return { hashes, url };
         reason = `it does not give the hashes of blocks ${first} to ${last}`;
@@ -85,12 +102,16 @@ export class HashRuns {
     }
   }
 
-  async #ask(numbers: readonly BlockNumber[], options: { signal: AbortSignal; patienceMs: number }): Promise<Answer> {
+  /** An RpcError where the node refuses. */
+  async #ask(
+    numbers: readonly BlockNumber[],
+    options: { signal: AbortSignal; patienceMs: number },
+  ): Promise<Answer | RpcError> {
     try {
       return await this.#connection.ask(method, [numbers], options);
     } catch (error) {
       if (!(error instanceof RpcError)) throw error;
-      throw new RelayError('rpc-failed', { details: { method, reason: error.reason }, cause: error });
+      return error;
     }
   }
 }

@@ -44,25 +44,30 @@ export class HeadReader {
   }
 
   async finalized(options?: PatientOptions): Promise<Head> {
-    const hash = await this.#hash('chain_getFinalizedHead', [], options);
+    const { hash } = await this.#hash('chain_getFinalizedHead', [], options);
     const head = await this.byHash(hash ?? this.#connection.genesisHash, options);
     this.#connection.noteFinalized(head.number);
     return head;
   }
 
   async best(options?: PatientOptions): Promise<Head> {
-    const hash = await this.#hash('chain_getBlockHash', [], options);
+    const { hash } = await this.#hash('chain_getBlockHash', [], options);
     return this.byHash(hash ?? this.#connection.genesisHash, options);
   }
 
   /** undefined where the best branch has no such block yet. */
-  async at(number: BlockNumber, options?: PatientOptions): Promise<Head | undefined> {
-    const hash = await this.#hash('chain_getBlockHash', [number], options);
-    if (hash === undefined) return undefined;
-    const head = await this.byHash(hash, options);
-    if (head.number === number) return head;
-    const reason = `it gives block ${head.number} for it`;
-    throw new RelayError('rpc-failed', { details: { method: `chain_getBlockHash of ${number}`, reason } });
+  async at(number: BlockNumber, options: PatientOptions = {}): Promise<Head | undefined> {
+    const method = `chain_getBlockHash of ${number}`;
+    for (let nonsense = 1; ; nonsense++) {
+      const { hash, url } = await this.#hash('chain_getBlockHash', [number], options);
+      if (hash === undefined) return undefined;
+      const head = await this.byHash(hash, options);
+      if (head.number === number) return head;
+      const details = { method, reason: `it gives block ${head.number} for it`, url };
+      const failure = new RelayError('rpc-failed', { details });
+      if (options.patienceMs === Infinity) await this.#wait(nonsense, failure, options);
+      else if (!this.#mayAskOther(url, failure, nonsense)) throw failure;
+    }
   }
 
   /** Of a block known to exist: a node that lacks it is behind, so it is asked again. */
@@ -89,34 +94,47 @@ export class HeadReader {
     });
   }
 
-  /** undefined for null. */
-  #hash(method: string, params: readonly unknown[], options: PatientOptions = {}): Promise<Hex | undefined> {
+  /** undefined for null; and who answered. */
+  #hash(
+    method: string,
+    params: readonly unknown[],
+    options: PatientOptions = {},
+  ): Promise<{ readonly hash: Hex | undefined; readonly url: string }> {
     return this.#patiently(options, async () => {
       for (let nonsense = 1; ; nonsense++) {
         const { result, url } = await this.#connection.ask(method, params, options);
         try {
-          return result === null ? undefined : expectHash(result, method);
+          return { hash: result === null ? undefined : expectHash(result, method), url };
         } catch (error) {
-          const isLast = nonsense >= this.#connection.options.endpoints.length;
-          if (!this.#connection.distrust(url, String(error)) || isLast) throw error;
+          if (!this.#mayAskOther(url, error, nonsense)) throw error;
         }
       }
     });
   }
 
+  /** Whether another endpoint takes the place of one that answered with nonsense, which was the so-many-th. */
+  #mayAskOther(url: string, failure: unknown, nonsense: number): boolean {
+    return this.#connection.distrust(url, String(failure)) && nonsense < this.#connection.options.endpoints.length;
+  }
+
   async #patiently<T>(options: PatientOptions, read: () => Promise<T>): Promise<T> {
-    const { endpoints, backoff } = this.#connection.options;
     for (let refusals = 1; ; refusals++)
       try {
         return await read();
       } catch (error) {
         const failure = error instanceof RpcError ? refused(error) : error;
-        const isOver = options.patienceMs !== Infinity || refusals > maxRefusals + endpoints.length;
-        if (isOver || !isRelayError(failure, 'rpc-failed')) throw failure;
-        this.#connection.distrust(String(failure.details?.['url'] ?? ''), failure.message);
-        const pause = { ...backoff, maxMs: Math.min(maxPauseMs, backoff.maxMs ?? maxPauseMs) };
-        await this.#clock.sleep(backoffMs(refusals - 1, pause), options.signal);
+        if (options.patienceMs !== Infinity || !isRelayError(failure, 'rpc-failed')) throw failure;
+        await this.#wait(refusals, failure, options);
       }
+  }
+
+  /** Goes on elsewhere, or later. Throws the failure where it was the last that is taken. */
+  async #wait(refusals: number, failure: RelayError, { signal }: PatientOptions): Promise<void> {
+    const { endpoints, backoff } = this.#connection.options;
+    if (refusals > maxRefusals + endpoints.length) throw failure;
+    this.#connection.distrust(String(failure.details?.['url'] ?? ''), failure.message);
+    const pause = { ...backoff, maxMs: Math.min(maxPauseMs, backoff.maxMs ?? maxPauseMs) };
+    await this.#clock.sleep(backoffMs(refusals - 1, pause), signal);
   }
 }
 
