@@ -90,8 +90,10 @@ export class HintSource implements ChangeSource {
         this.#last = head;
       });
     const reconciled = await this.#compare(view, known, hinted.workers, signal);
+    const found = reconciled.workers.map(([id]) => id);
     return this.#differences({ ...reconciled, workers: [...hinted.workers, ...reconciled.workers] }, () => {
-      this.#touched.add(head.hash, hints);
+      // A reorg takes back what was found in the block, as what its hints told of.
+      this.#touched.add(head.hash, { ids: [...hints.ids, ...found], gatekeepers: true, complete: true });
       this.#last = head;
       this.#noteReconciled(head);
       this.#stats = {

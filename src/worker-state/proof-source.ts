@@ -24,12 +24,14 @@ export class ProofSource implements ChangeSource {
   readonly stats = noReconciles;
   readonly #chain: Pick<Chain, 'headOf'>;
   readonly #proven: ProvenWorkers;
+  readonly #agreed: boolean;
   #mark: WorkersMark = nothingRead;
   #gatekeepers: ReadonlySet<Hex> = new Set();
 
   /** `agreed`: decoded by metadata that a quorum has. */
   constructor(chain: Pick<Chain, 'headOf' | 'provenWorkers' | 'agreedWorkers'>, agreed = false) {
     this.#chain = chain;
+    this.#agreed = agreed;
     this.#proven = agreed ? chain.agreedWorkers : chain.provenWorkers;
   }
 
@@ -59,12 +61,18 @@ export class ProofSource implements ChangeSource {
   }
 
   memory(): Uint8Array {
-    return new Writer().bytes(encodeIds(this.#gatekeepers)).raw(encodeMark(this.#mark)).finish();
+    return new Writer()
+      .u8(this.#agreed ? 1 : 0)
+      .bytes(encodeIds(this.#gatekeepers))
+      .raw(encodeMark(this.#mark))
+      .finish();
   }
 
   recall({ strategy, memory }: SourceMemory): boolean {
     if (strategy !== this.strategy) return false;
     const reader = new Reader(memory, 'The memory of proofs', true);
+    // What one node said that fields mean is not taken over by who wants several to agree.
+    if (reader.u8() === 0 && this.#agreed) return false;
     this.#gatekeepers = decodeIds(reader.bytes());
     this.#mark = decodeMark(reader.rest());
     return true;

@@ -10,7 +10,7 @@ import type { UnsavedPages } from './worker-table.ts';
 
 const pagesPrefix = 'worker-state/pages/';
 const headPrefix = 'worker-state/head/';
-const version = 2;
+const version = 3;
 const writerLength = 16;
 const idLength = 32;
 /** Pages read in one transaction. */

@@ -5,7 +5,7 @@ import { votersAgainst, winnerOf } from '../../src/chain/quorum/count-votes.ts';
 import type { Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { watchWorkerState } from '../../src/worker-state/index.ts';
-import { startRpcProxy, type Alter, type RpcProxy } from '../support/rpc-proxy.ts';
+import { Refusal, startRpcProxy, type Alter, type RpcProxy } from '../support/rpc-proxy.ts';
 import { isChain, record, utf8, withCode } from './support.ts';
 import { startProxy } from './tcp-proxy.ts';
 
@@ -177,6 +177,26 @@ describe('finalized blocks that several endpoints agree on', () => {
     for await (const span of blocks) if (span.through.number === dev.finalized.number) break;
     assert.ok(isChain(heads.values));
     assert.ok(!named.some((line) => line.includes('is left')), named.join());
+  });
+
+  it('let WorkerState follow best blocks where an endpoint is always one block behind', async () => {
+    await using ahead = await startDevChain({ workers: 3, finalityLag: 3 });
+    await ahead.newBlock({ count: 3 });
+    await using behind = await startRpcProxy(ahead.ws, (method, params, result) => {
+      if (params.at(-1) !== ahead.head.hash) return result;
+      if (method.startsWith('state_')) return new Refusal('UnknownBlock: Header was not found in the database', 4_003);
+      return method.startsWith('chain_') ? null : result;
+    });
+    const chain = await connect([ahead.ws, behind.ws]);
+    await using watch = watchWorkerState(chain, { verify: true, finality: 'best' });
+    const ready = watch.ready.then(() => true);
+    const later = (): Promise<boolean> => new Promise((resolve) => setTimeout(resolve, 1_500, false));
+    for (let blocks = 0; blocks < 12; blocks++) {
+      await ahead.newBlock();
+      if (await Promise.race([ready, later()])) break;
+    }
+    await watch.ready;
+    assert.equal(watch.state.size, 3);
   });
 
   it('say in the state of WorkerState how far they are trusted', async () => {

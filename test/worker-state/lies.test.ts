@@ -3,7 +3,7 @@ import { connectChain, systemClock, type Chain } from '../../src/chain/index.ts'
 import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
 import { toHex, type Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
-import { watchWorkerState, type WorkerStateWatch } from '../../src/worker-state/index.ts';
+import { readWorker, watchWorkerState, type WorkerStateWatch } from '../../src/worker-state/index.ts';
 import { alice, openWallet, record, testWorker, withCode, type TestWorker } from '../chain/support.ts';
 import { Refusal, startRpcProxy, type Alter } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
@@ -234,6 +234,23 @@ describe('WorkerState from a node that lies', () => {
       assert.deepEqual(shown(watch), identities());
       assert.ok(asked > 0, 'it was asked');
     });
+
+  it('that says that a proof is too large, even of one key: another one is asked, and where there is none it is told', async () => {
+    let isOdd = false;
+    const [first] = identities();
+    const odd: Alter = (method, [keys], result) =>
+      isOdd && method === 'state_getReadProof' && JSON.stringify(keys).includes(String(first).slice(2))
+        ? new Refusal('Response is too big', -32_008)
+        : result;
+    const other = await startRpcProxy(dev.ws);
+    dispose.push(other);
+    const [both, alone] = [await chainVia(odd, other.ws), await chainVia(odd)];
+    isOdd = true;
+    const worker = await readWorker(both, first!, { verify: false });
+    assert.equal(worker?.identity, first);
+    assert.equal((await readWorker(both, first!))?.identity, first);
+    await assert.rejects(readWorker(alone, first!), withCode('bad-storage', 'proof'));
+  });
 
   it('that hides every hint: each change is seen by its proof', async () => {
     const events = storagePrefix('System', 'Events');

@@ -14,6 +14,11 @@ import { until } from '../support/until.ts';
 
 const count = 300;
 
+/** Hex of its SCALE encoding, as in metadata. */
+function scaleText(text: string): string {
+  return toHex(Uint8Array.of(text.length << 2, ...new TextEncoder().encode(text))).slice(2);
+}
+
 function printed(watch: WorkerStateWatch): string[] {
   return [...watch.state].map((entry) =>
     JSON.stringify(entry, (_, value: unknown) => (value instanceof Uint8Array ? toHex(value) : value)),
@@ -162,6 +167,28 @@ for (const verify of [true, false])
           assert.deepEqual(printed(again), shown);
           await again.stop();
         }
+    });
+
+    it('reads all where several nodes are to agree and it was read on the word of one', async () => {
+      const rename = (metadata: string): string =>
+        metadata
+          .replaceAll(scaleText('ecdh_pubkey'), '@')
+          .replaceAll(scaleText('pubkey'), scaleText('ecdh_pubkey'))
+          .replaceAll('@', scaleText('pubkey'));
+      proxy.alter = (method, _, result) => (method === 'state_getMetadata' ? rename(String(result)) : result);
+      await using believing = await connectChain({ endpoints: [proxy.ws] });
+      const id = dev.workers.publicAt(3)!.identity;
+      const first = watchWorkerState(believing, { store, ...(verify ? {} : { verify }) });
+      await first.ready;
+      assert.equal(toHex(first.state.get(id)!.current.ecdhKey), id, 'it believes the node');
+      await first.stop();
+      proxy.alter = (_method, _params, result) => result;
+      await using wary = await connectChain({ endpoints: [proxy.ws, dev.ws] });
+      const again = watchWorkerState(wary, { store, verify: true });
+      await again.ready;
+      assert.equal(again.stats.trust, 'quorum');
+      assert.equal(toHex(again.state.get(id)!.current.ecdhKey), dev.workers.publicAt(3)!.ecdh);
+      await again.stop();
     });
 
     it('reads all where it was read in another way before', async () => {

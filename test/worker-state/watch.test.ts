@@ -318,6 +318,28 @@ for (const verify of [true, false])
       assert.deepEqual(changes.values, []);
     });
 
+    it('takes back what it found in a block without being told, too', async () => {
+      await using dev = await startDevChain({ finalityLag: 20, workers: 4 });
+      await using chain = await connectChain({ endpoints: [dev.ws] });
+      await using watch = watchWorkerState(chain, { verify, finality: 'best', reconcile: { everyBlocks: 4 } });
+      await watch.ready;
+      const shown = (): Promise<unknown> => until(() => watch.state.at.hash === dev.head.hash);
+      await dev.newBlock({ count: 3 });
+      await shown();
+      const before = dev.head;
+      const gone = dev.workers.at(0)!.identity;
+      await using wallet = await openWallet(dev.ws);
+      const keys = await wallet.api.rpc.state.getKeysPaged(workersPrefix, 1_000);
+      const key = keys.map((each) => each.toHex()).find((each) => each.endsWith(gone.slice(2)));
+      // The block in which a reconcile is due.
+      await dev.setStorage([[key!, null]]);
+      await shown();
+      assert.ok(!watch.state.has(gone));
+      await dev.reorg(before.number);
+      await until(() => watch.state.at.hash === before.hash);
+      assert.ok(watch.state.has(gone), 'it is there at this block');
+    });
+
     it('names no block but the one that it shows, where a reorg takes that of its snapshot', async () => {
       await using dev = await startDevChain({ finalityLag: 10 });
       await using chain = await connectChain({ endpoints: [dev.ws] });

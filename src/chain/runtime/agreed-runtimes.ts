@@ -10,6 +10,9 @@ import { parseMetadata, parseVersion, type ExecutedBlock, type RuntimeSource } f
 import { Runtime, type RuntimeVersion } from './runtime.ts';
 import { RuntimesByVersion } from './runtimes-by-version.ts';
 
+/** Times that an endpoint is looked at for a block that it does not have yet: some block times. */
+const maxLooks = 100;
+
 export interface AgreedRuntimesParts {
   readonly quorum: Quorum;
   readonly endpoints: OtherEndpoints;
@@ -48,7 +51,8 @@ export class AgreedRuntimes implements RuntimeSource {
     const { quorum, stopped } = this.#parts;
     const hash256 = await loadHash256();
     const candidates = new Map<Hex, Candidate>();
-    const ask = async (url: string): Promise<Hex> => {
+    const looks = new Map<string, number>();
+    const ask = async (url: string): Promise<Hex | undefined> => {
       try {
         const candidate =
           (await this.#at(url, hash, specVersion)) ??
@@ -58,8 +62,11 @@ export class AgreedRuntimes implements RuntimeSource {
         candidates.set(vote, candidate);
         return vote;
       } catch (error) {
-        if (error instanceof RpcError && saysMissing(error.reason)) return abstention;
-        throw error;
+        if (!(error instanceof RpcError && saysMissing(error.reason))) throw error;
+        // One that is behind is about to get the block; what is discarded stays so.
+        const times = (looks.get(url) ?? 0) + 1;
+        looks.set(url, times);
+        return /discarded/i.test(error.reason) || times > maxLooks ? abstention : undefined;
       }
     };
     const about = `the metadata of ${specVersion === undefined ? 'the runtime' : `runtime ${specVersion}`}`;

@@ -125,22 +125,27 @@ export class ProofReader {
     signal: AbortSignal | undefined,
   ): Promise<ProofPart[]> {
     const request = { method, params: [keys.map(wholeBytes), block], block };
+    let oversized = 0;
     const reader = (text: Uint8Array): HashedNodes | undefined => nodesIn(text, hash);
-    try {
-      for (;;) {
+    for (;;)
+      try {
         const { result, url } = await this.#reader.ask(request, { signal, reader });
         const proof = proofIn(result);
         if (proof !== undefined) return [{ proof, url, window: keys }];
         this.blame(url, block, 'its proof is no list');
+      } catch (error) {
+        if (!(error instanceof OversizedAnswer)) throw isUnavailable(error) ? withoutProofs(error) : error;
+        if (keys.length > 1) {
+          const half = keys.length >> 1;
+          const parts = [keys.slice(0, half), keys.slice(half)];
+          return (await Promise.all(parts.map((part) => this.#window(part, block, hash, signal)))).flat();
+        }
+        const what = `The proof of ${keys.join()}`;
+        if (++oversized >= this.#connection.options.endpoints.length)
+          throw new RelayError('bad-storage', { details: { what, block, reason: error.message }, cause: error });
+        // Another one may take more.
+        this.#reader.doubt(error.message);
       }
-    } catch (error) {
-      if (error instanceof OversizedAnswer && keys.length > 1) {
-        const half = keys.length >> 1;
-        const parts = [keys.slice(0, half), keys.slice(half)];
-        return (await Promise.all(parts.map((part) => this.#window(part, block, hash, signal)))).flat();
-      }
-      throw isUnavailable(error) ? withoutProofs(error) : error;
-    }
   }
 }
 
