@@ -42,6 +42,8 @@ export class WsInlet {
   readonly #limits: InletLimits;
   #waiting: Uint8Array[] | undefined;
   #ping: Buffer | undefined;
+  /** Units of control frames that came while it was held. */
+  #owed = 0;
   #holding: ReturnType<typeof setTimeout> | undefined;
   #unfinished = 0;
   #chunks = 0;
@@ -73,7 +75,10 @@ export class WsInlet {
     this.#unfinished -= wireLength(length);
     if (!this.isHeld && this.#mayTake(lightUnits)) {
       if (ping !== undefined) this.#owner.pong(ping);
-    } else this.#ping = ping ?? this.#ping;
+      return;
+    }
+    this.#owed += lightUnits;
+    this.#ping = ping ?? this.#ping;
   }
 
   /** So many bytes have come, after what they made whole. */
@@ -138,6 +143,13 @@ export class WsInlet {
   }
 
   #goOn(): void {
+    // Else each pause would end with as many more, unpaid.
+    const owedMs = this.#owed === 0 ? 0 : this.#owner.charge(this.#owed);
+    if (owedMs > 0) {
+      this.#hold(owedMs);
+      return;
+    }
+    this.#owed = 0;
     const waiting = this.#waiting ?? [];
     let taken = 0;
     for (const message of waiting) {

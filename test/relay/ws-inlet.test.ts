@@ -4,7 +4,9 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, it } from 'mocha';
+import { BodyBudget } from '../../src/relay/body-budget.ts';
 import { encodeClientFrame, type ClientFrame } from '../../src/relay/frames.ts';
+import { WsInlet, type InletOwner } from '../../src/relay/ws-inlet.ts';
 import { until } from '../support/until.ts';
 import { RawSocket } from './raw-socket.ts';
 import { alice, bob, Cleanup, message } from './support.ts';
@@ -113,6 +115,27 @@ describe('relay: what comes in over a WebSocket', () => {
     await until(() => socket.received >= before + 20 * 16 * 2);
     await RawSocket.open(relay.url, cleanup);
     assert.equal(socket.received, before + 20 * 16 * 2);
+  });
+
+  it('goes on after a flood of pings when all of them are paid for', async () => {
+    const seen = { paid: 0, asked: 0, pongs: 0, holds: 0 };
+    const owner: InletOwner = {
+      charge: (units) => {
+        seen.asked += 1;
+        // Not before it is asked for the third time.
+        if (seen.asked < 3) return 1;
+        seen.paid += units;
+        return 0;
+      },
+      take: () => undefined,
+      pong: () => (seen.pongs += 1),
+      inletHeld: () => (seen.holds += 1),
+      inletFull: () => undefined,
+    };
+    const inlet = new WsInlet(owner, { budget: new BodyBudget(1_000, 1_000), key: 'x' });
+    for (let n = 0; n < 1_600; n++) inlet.control(0, Buffer.alloc(0));
+    await until(() => !inlet.isHeld);
+    assert.deepEqual(seen, { paid: 100, asked: 3, pongs: 1, holds: 2 });
   });
 
   it('has memory for messages that are not whole, of all and of one address, and no more', async () => {
