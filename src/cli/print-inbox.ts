@@ -84,6 +84,7 @@ async function printEvent(
       } catch (error) {
         if (!isRelayError(error, 'handler-failed')) throw error;
         warn(error.message, error);
+        delivery.leave();
         return undefined;
       }
       await delivery.ack();

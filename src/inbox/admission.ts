@@ -168,9 +168,12 @@ class AdmissionOf {
 
   async #reinstate(arrival: Arrival, returned: Sequence): Promise<void> {
     this.#noteEarly(arrival, returned);
-    const { writes, notice } = await reinstateWrites(this.#context, returned, recordOf(arrival));
+    const record = recordOf(arrival);
+    const { writes, notice } = await reinstateWrites(this.#context, returned, record);
     this.#writes.push(...writes);
     this.#append(notice);
+    const { messageId: id } = notice;
+    if (record.isFinal) this.#append({ kind: 'finalized', of: returned, messageId: id, isProven: record.isProven });
     this.#outcomes.push({ type: 'reinstated', sequence: returned });
   }
 

@@ -91,13 +91,16 @@ class StoredInbox implements Inbox {
       genesisHash,
       isRegistered,
       acknowledge: (sequence, isFinal) => this.#ledger.acknowledge(sequence, isFinal),
+      leave: (sequence) => {
+        this.#dispatcher.left(sequence);
+      },
     };
     this.#dispatcher = new Dispatcher({
       store: this.#store,
       open: (sequence, record) => this.#open(sequence, record),
       deliveryOf: (sequence, record, opened) => new StoredDelivery(sequence, record, opened, context),
       eventOf: (item) => this.#event(item),
-      told: (sequence) => this.#ledger.tell(sequence),
+      told: (sequences) => this.#ledger.tell(sequences),
     });
     this.ready = new Promise((resolve, reject) => {
       this.#markReady = resolve;

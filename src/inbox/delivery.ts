@@ -9,6 +9,7 @@ export interface DeliveryContext {
   readonly genesisHash: Hex;
   readonly isRegistered: (id: Hex) => boolean;
   readonly acknowledge: (sequence: Sequence, isFinal: boolean) => Promise<void>;
+  readonly leave: (sequence: Sequence) => void;
 }
 
 /** What the consumer gets of an accepted message. Most is read of it when it is asked for: not all consumers ask for all. */
@@ -82,5 +83,9 @@ export class StoredDelivery implements Delivery {
 
   ack(): Promise<void> {
     return (this.#acknowledged ??= this.#context.acknowledge(this.#sequence, this.#record.isFinal));
+  }
+
+  leave(): void {
+    if (this.#acknowledged === undefined) this.#context.leave(this.#sequence);
   }
 }

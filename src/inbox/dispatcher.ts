@@ -19,8 +19,8 @@ export interface DispatcherParts {
   readonly deliveryOf: (sequence: Sequence, record: MessageRecord, opened: OpenedMessage) => Delivery;
   /** undefined: there is nothing to tell. */
   readonly eventOf: (item: Exclude<StreamItem, MessageRecord>) => Promise<InboxEvent | undefined>;
-  /** The subscriber had the item: it is not handed out again. */
-  readonly told: (sequence: Sequence) => Promise<void>;
+  /** The subscriber is done with these notices: they are not handed out again. */
+  readonly told: (sequences: readonly Sequence[]) => Promise<void>;
 }
 
 /**
@@ -33,6 +33,11 @@ export class Dispatcher {
   /** Bytes of the deliveries that wait for their acknowledgement, by the sequence as a number: a bigint takes longer to find. */
   readonly #inFlight = new Map<number, number>();
   #bytesInFlight = 0;
+  /**
+   * Notices that were handed out, oldest first. A consumer may have them behind what it is at work on, so that they are kept
+   * until all before them is acknowledged.
+   */
+  #notices: Sequence[] = [];
   /** Messages that were retracted when it was their turn. */
   readonly #passedOver = new Set<Sequence>();
   #subscriber: Subscriber<InboxEvent> | undefined;
@@ -59,6 +64,7 @@ export class Dispatcher {
       this.#next = 0n;
       this.#inFlight.clear();
       this.#bytesInFlight = 0;
+      this.#notices = [];
       this.#passedOver.clear();
       this.wake();
       return () => {
@@ -101,6 +107,16 @@ export class Dispatcher {
       this.#inFlight.delete(key);
       this.#bytesInFlight -= bytes;
     }
+    if (this.#notices.length === 0) return;
+    this.#forgetNotices().catch((error: unknown) => {
+      this.fail(error);
+    });
+  }
+
+  /** What was handed out is left undone: there is room for more. */
+  left(sequence: Sequence): void {
+    this.acknowledged([sequence]);
+    this.wake();
   }
 
   fail(error: unknown): void {
@@ -175,7 +191,8 @@ export class Dispatcher {
       return;
     }
     const opened = await this.#parts.open(sequence, record);
-    if (opened !== undefined) this.#deliver(to, sequence, record, opened);
+    if (opened === undefined) await this.#tell(to, sequence, { kind: 'dead', letter: sequence });
+    else this.#deliver(to, sequence, record, opened);
   }
 
   async #tell(to: Subscriber<InboxEvent>, sequence: Sequence, item: Exclude<StreamItem, MessageRecord>): Promise<void> {
@@ -183,12 +200,22 @@ export class Dispatcher {
     if (item.kind === 'reinstated' && this.#passedOver.delete(item.of)) {
       const message = await store.item(item.of);
       if (message?.kind === 'message') await this.#consider(to, item.of, message);
-    } else {
-      const event = await eventOf(item);
-      if (this.#subscriber !== to) return;
-      if (event !== undefined) to.next(event);
+      await told([sequence]);
+      return;
     }
-    await told(sequence);
+    const event = await eventOf(item);
+    if (this.#subscriber !== to) return;
+    this.#notices.push(sequence);
+    if (event !== undefined) to.next(event);
+    await this.#forgetNotices();
+  }
+
+  async #forgetNotices(): Promise<void> {
+    // The first that is in flight of those handed out: one behind a notice has a sequence behind it.
+    const [oldest = Infinity] = this.#inFlight.keys();
+    const end = this.#notices.findIndex((sequence) => sequence > oldest);
+    const done = this.#notices.splice(0, end < 0 ? this.#notices.length : end);
+    if (done.length > 0) await this.#parts.told(done);
   }
 
   #deliver(to: Subscriber<InboxEvent>, sequence: Sequence, record: MessageRecord, opened: OpenedMessage): void {

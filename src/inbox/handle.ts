@@ -2,14 +2,17 @@ import { Subscription, type Observable } from 'rxjs';
 import { asRelayError, RelayError } from '../errors/index.ts';
 import type { Delivery, HandleOptions, InboxEvent } from './inbox.ts';
 
-/** Gives deliveries to a handler, those of one sender one after another, and acknowledges what it is done with. */
+/**
+ * Gives deliveries to a handler, those of one sender one after another, and acknowledges what it is done with. Events are told in
+ * their place among them.
+ */
 export function handleAll(
   events$: Observable<InboxEvent>,
   handler: (delivery: Delivery) => Promise<void> | void,
   { concurrency = 1, onEvent = () => undefined, signal }: HandleOptions,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
-    const waiting: Delivery[] = [];
+    const waiting: InboxEvent[] = [];
     const busy = new Set<string>();
     // Before it is used: a stream that is over, or taken, ends at once.
     const subscription = new Subscription();
@@ -44,22 +47,36 @@ export function handleAll(
       busy.delete(sender);
       work();
     };
+    const tell = (event: Exclude<InboxEvent, { type: 'message' }>): void => {
+      try {
+        onEvent(event);
+      } catch (cause) {
+        end(() => {
+          reject(asRelayError(cause, 'inbox-stopped'));
+        });
+      }
+    };
+    /** The oldest that may be handled now. An event has its place: behind all before it, and before all behind it. */
+    const takeNext = (): InboxEvent | undefined => {
+      for (const [at, event] of waiting.entries()) {
+        if (event.type !== 'message') return at === 0 && busy.size === 0 ? waiting.shift() : undefined;
+        if (!busy.has(senderOf(event.delivery))) return waiting.splice(at, 1)[0];
+      }
+      return undefined;
+    };
     const work = (): void => {
       while (!isOver && busy.size < concurrency) {
-        const at = waiting.findIndex((delivery) => !busy.has(senderOf(delivery)));
-        const [delivery] = at < 0 ? [] : waiting.splice(at, 1);
-        if (delivery === undefined) return;
-        busy.add(senderOf(delivery));
-        void handle(delivery);
+        const event = takeNext();
+        if (event === undefined) return;
+        if (event.type === 'message') {
+          busy.add(senderOf(event.delivery));
+          void handle(event.delivery);
+        } else tell(event);
       }
     };
     const events = events$.subscribe({
       next: (event) => {
-        if (event.type !== 'message') {
-          onEvent(event);
-          return;
-        }
-        waiting.push(event.delivery);
+        waiting.push(event);
         work();
       },
       error: (error: unknown) => {

@@ -32,8 +32,13 @@ export interface Delivery {
   readonly body: Body;
   /** Whether `from` is a registered worker. */
   readonly registered: boolean;
-  /** Done with it: it does not come again after a restart. Resolves when that is durable. Idempotent. */
+  /**
+   * Done with it, as also where it was retracted since: it does not come again after a restart. Resolves when that is durable.
+   * Idempotent.
+   */
   ack(): Promise<void>;
+  /** Not done with it, as where a handler failed: it makes room for others, and comes again after a restart. */
+  leave(): void;
 }
 
 export type InboxEvent =
@@ -63,7 +68,7 @@ export type Accepted = 'accepted' | 'duplicate' | 'dead';
 export interface HandleOptions {
   /** Messages handled at the same time, at most; those of one sender one after another. Default 1. */
   readonly concurrency?: number;
-  /** Everything that is not a message. */
+  /** Everything that is not a message, in its place among them. */
   readonly onEvent?: (event: Exclude<InboxEvent, { type: 'message' }>) => void;
   readonly signal?: AbortSignal;
 }
@@ -72,7 +77,7 @@ export interface HandleOptions {
 export interface Inbox extends AsyncDisposable {
   /**
    * Deliveries in order per sender, unacknowledged ones of earlier runs first, and what is told of them and of the chain;
-   * kept in the store until it was handed out. One subscriber at a time, here or on `messages$`.
+   * kept in the store until all that was handed out before is acknowledged. One subscriber at a time, here or on `messages$`.
    */
   readonly events$: Observable<InboxEvent>;
   /** The deliveries alone. */

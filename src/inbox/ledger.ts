@@ -177,9 +177,9 @@ export class Ledger {
     return waiting.durable;
   }
 
-  /** Forgets a notice that was handed out. */
-  tell(sequence: Sequence): Promise<void> {
-    return this.#change((store) => store.doneWrites([sequence]));
+  /** Forgets notices that the consumer is done with. */
+  tell(sequences: readonly Sequence[]): Promise<void> {
+    return this.#change((store) => store.doneWrites(sequences));
   }
 
   /** Puts an accepted message aside that does not open any more, as when its epoch was erased since. */

@@ -1,7 +1,8 @@
 import type { BlockId } from '../chain/index.ts';
 import type { ChannelId, ReplayWindow } from '../channel/index.ts';
-import { messageId, type Hex } from '../codec/index.ts';
+import { messageId, type Header, type Hex } from '../codec/index.ts';
 import { decodeV1 } from '../crypto/core.ts';
+import { isRelayError } from '../errors/index.ts';
 import type { Write } from '../store/index.ts';
 import type { InboxStore } from './inbox-store.ts';
 import type { StreamItem } from './stream-item.ts';
@@ -38,15 +39,32 @@ export async function reorgWrites(
           store.retractedWrite(id, sequence),
         );
         items.push({ kind: 'retracted', of: sequence, messageId: id });
-      } else if ((await store.letter(sequence))?.block?.hash === block.hash) {
+        continue;
+      }
+      const letter = await store.letter(sequence);
+      if (letter?.block?.hash === block.hash) {
         // As if it had never been posted.
         writes.push(...store.removeLetterWrites(sequence), store.earlyWrite(block.number, sequence, false));
         if (item?.kind === 'dead') writes.push(store.itemWrite(sequence, undefined));
+        const header = headerOf(letter.envelope);
+        // It was accepted once, and could not be opened later.
+        const isOwn = header !== undefined && (await window.find(header, header.nonce)) === sequence;
+        if (isOwn) writes.push(window.release(header, header.nonce));
       }
     }
     writes.push(store.takenWrite(block, false));
   }
   return { writes, items };
+}
+
+/** undefined of what is no envelope. */
+function headerOf(envelope: Uint8Array): Header | undefined {
+  try {
+    return decodeV1(envelope).header;
+  } catch (error) {
+    if (isRelayError(error)) return undefined;
+    throw error;
+  }
 }
 
 /** What a finalized block settles: what came before is final, and what stayed retracted below it is forgotten. */

@@ -70,6 +70,20 @@ describe('cli: phala', () => {
     assert.equal(listen.lines.filter(({ text }) => text === 'dear').length, 0, 'its limit stays');
   });
 
+  it('says of a command that can not go that it stays queued', async () => {
+    const poor = ['--as', 'account', '--timeout', '1'];
+    const place = ['--ws', dev.ws, '--vault', a, '--json', '--contract', contract, '--key', keyOfB];
+    const { code, lines, stderr } = await runCli(['phala', 'send', ...place, ...poor, 'later'], {
+      env: { KHALA_RELAY_SURI: '//Poor' },
+    });
+    assert.equal(code, 1);
+    assert.match(stderr, /\[balance-too-low\]/);
+    assert.match(stderr, /\[still-queued\]/);
+    assert.equal(lines[0]?.['event'], 'queued');
+    const { lines: left } = await runCli(['outbox', 'cancel', String(lines[0]['sendId']), '--vault', a, '--json']);
+    assert.equal(left.length, 1);
+  });
+
   it('sends once where commands of another account wait, and tells of those', async () => {
     const vault = join(folder.path, 'shared');
     await runCli(['keys', 'new', '--vault', vault]);

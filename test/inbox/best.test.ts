@@ -89,6 +89,72 @@ describe('inbox with finality best', () => {
     assert.deepEqual(again.texts, []);
   });
 
+  for (const acknowledges of [true, false])
+    it(`says that a message is final which a reorg moved while the inbox was down, ${acknowledges ? '' : 'not '}acknowledged`, async () => {
+      const first = await started();
+      const probe = new InboxProbe(first, { acknowledges });
+      const { number } = await chain.bestHead();
+      await dev.newBlock({ empty: true });
+      await poster.send(recipient, 'moved');
+      await probe.until(() => probe.texts.includes('moved'));
+      await first.stop();
+      await dev.reorg(number, { resubmit: true });
+      await dev.newBlock();
+      await dev.newBlock({ count: lag + 3, empty: true });
+      const again = new InboxProbe(await started(), { acknowledges });
+      await again.until(() => typesOf(again).includes('finalized'));
+      assert.deepEqual(
+        typesOf(again).filter((type) => type !== 'message'),
+        ['retracted', 'reinstated', 'finalized'],
+      );
+      assert.deepEqual(again.texts, acknowledges ? [] : ['moved']);
+    });
+
+  it('tells a handler in its turn that a message was taken back', async () => {
+    const inbox = await started();
+    const log: string[] = [];
+    let goOn: () => void = () => undefined;
+    const slow = new Promise<void>((resolve) => (goOn = resolve));
+    const handled = inbox.handle(
+      async ({ body }) => {
+        log.push(body.kind === 'data' ? new TextDecoder().decode(body.content) : body.kind);
+        await slow;
+      },
+      { onEvent: ({ type }) => log.push(type) },
+    );
+    await poster.send(recipient, 'slow');
+    const { number } = await chain.bestHead();
+    await poster.send(recipient, 'taken back');
+    await until(async () => (await new InboxStore(store).early(number + 1, number + 1)).length > 0);
+    await dev.reorg(number);
+    await dev.newBlock({ count: 3, empty: true });
+    await until(async () => new InboxStore(store).hasRetracted());
+    goOn();
+    await until(() => log.includes('retracted'));
+    assert.deepEqual(log.slice(0, 3), ['slow', 'taken back', 'retracted']);
+    await inbox.stop();
+    await handled;
+  });
+
+  it('tells again after a crash what stood behind messages that nobody was done with', async () => {
+    const first = await started();
+    const probe = new InboxProbe(first, { acknowledges: false });
+    await poster.send(recipient, 'early');
+    await dev.newBlock({ count: lag, empty: true });
+    await probe.until(() => typesOf(probe).includes('finalized'));
+    await first.stop();
+    const second = await started();
+    const again = new InboxProbe(second);
+    await again.until(() => typesOf(again).includes('finalized'));
+    assert.deepEqual(typesOf(again), ['message', 'finalized']);
+    await until(async () => (await new InboxStore(store).itemsFrom(0n, 1)).length === 0);
+    await second.stop();
+    const last = new InboxProbe(await started());
+    await poster.send(recipient, 'after');
+    await last.until(() => last.texts.includes('after'));
+    assert.deepEqual(typesOf(last), ['message']);
+  });
+
   it('frees the nonce of what is retracted: the same one is delivered when it is sealed again', async () => {
     const probe = new InboxProbe(await started());
     const { number } = await chain.bestHead();

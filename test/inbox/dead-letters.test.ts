@@ -2,12 +2,15 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { connectChain, type Chain } from '../../src/chain/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { InboxStore } from '../../src/inbox/inbox-store.ts';
 import { createInbox, openInboxFiles, type Inbox, type InboxOptions } from '../../src/inbox/index.ts';
 import { openLmdbStore, openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
 import type { Vault } from '../../src/vault/index.ts';
 import { withCode } from '../chain/support.ts';
 import { registered, temporaryFolder, utf8 } from '../support/entities.ts';
 import { deadLettersOf, InboxProbe } from '../support/inbox-probe.ts';
+import { replacing } from '../support/replacing.ts';
+import { until } from '../support/until.ts';
 import { Poster } from './support.ts';
 
 describe('inbox: dead letters', () => {
@@ -210,5 +213,49 @@ describe('inbox: dead letters', () => {
 
   it('of a store that never received anything are none, with a remedy', async () => {
     await assert.rejects(openInboxFiles(openMemoryStore()), withCode('inbox-empty'));
+  });
+
+  it('tell of what does not open any more when it is its turn', async () => {
+    const vault = broken();
+    vault.works = true;
+    const inbox = await started({ vault });
+    await poster.send(recipient, 'opened once');
+    await until(async () => (await new InboxStore(store).itemsFrom(0n, 1)).length > 0);
+    vault.works = false;
+    const probe = new InboxProbe(inbox);
+    await probe.until(() => probe.events.length > 0);
+    assert.deepEqual(
+      probe.events.map(({ type }) => type),
+      ['dead'],
+    );
+    assert.equal((await deadLettersOf(store)).length, 1);
+  });
+
+  it('free their nonce where a reorg takes their block', async () => {
+    await using lagging = await startDevChain({ finalityLag: 12 });
+    await using other = await connectChain({ endpoints: [lagging.ws] });
+    const [sender, vault] = (await registered(other, folder.path, ['s2', 'r2'])) as [Vault, Vault];
+    const post = await Poster.of(other, sender, vault);
+    const opens = { now: true };
+    const failing = replacing(vault, {
+      open: (request) => vault.open(opens.now ? request : { ...request, genesisHash: `0x${'11'.repeat(32)}` }),
+    });
+    const inbox = createInbox({ chain: other, vault: failing, store, finality: 'best' });
+    open.push(inbox);
+    await inbox.start();
+    await inbox.ready;
+    const { number } = await other.bestHead();
+    const nonce = BigInt(Date.now()) << 20n;
+    await post.post(vault, await post.sealed(vault, 'before', nonce));
+    await until(async () => (await new InboxStore(store).itemsFrom(0n, 1)).length > 0);
+    opens.now = false;
+    const probe = new InboxProbe(inbox);
+    await probe.until(() => probe.events.some(({ type }) => type === 'dead'));
+    opens.now = true;
+    await lagging.reorg(number);
+    await lagging.newBlock({ count: 2, empty: true });
+    await until(async () => (await deadLettersOf(store)).length === 0);
+    await post.post(vault, await post.sealed(vault, 'again', nonce));
+    await probe.until(() => probe.texts.includes('again'));
   });
 });

@@ -14,7 +14,7 @@ import { amount } from '../parse-amount.ts';
 import { postOne } from '../send/post-one.ts';
 import { Recipients } from '../send/recipients.ts';
 import { paying } from '../send/sending.ts';
-import { dataFolder, openChain, openData, payingAccount, verified } from '../session.ts';
+import { dataFolder, openChain, openData, payingAccount, timeoutMs, verified } from '../session.ts';
 import { topicText } from '../topic-text.ts';
 import { unlockVault } from '../unlock-vault.ts';
 import { warn } from '../warn.ts';
@@ -89,7 +89,7 @@ async function sendPhala(context: Context<SendFlags>, text: string | undefined):
   } = await postOne(
     { chain, vault, account, store: data.store, directory: new Recipients(chain, data.store, {}), ...paying(flags) },
     (outbox) => outbox.send({ suite: 'phala', topic, content, as: flags.as, ...recipientKey }),
-    { wait: flags.wait, signal },
+    { wait: flags.wait, timeoutMs: timeoutMs(settings), output, signal },
   );
   output.print(
     { event: 'sent', messageId, suite: 'phala', via: 'chain', topic: topicText(topic), blockHash, block },

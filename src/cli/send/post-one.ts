@@ -1,5 +1,3 @@
-import { lastValueFrom, Subject } from 'rxjs';
-import type { RelayError } from '../../errors/index.ts';
 import {
   createOutbox,
   type Arrival,
@@ -8,25 +6,43 @@ import {
   type Posted,
   type Receipt,
 } from '../../outbox/index.ts';
+import type { Output } from '../output.ts';
+import { warn } from '../warn.ts';
+import { Progress } from './progress.ts';
 import { tellNotice } from './tell-notice.ts';
+import { untilThere } from './until-there.ts';
+
+export interface PostOneOptions {
+  readonly wait: 'inBlock' | 'finalized';
+  /** As long as it is tried where nothing gets on, ms. */
+  readonly timeoutMs: number;
+  readonly output: Output;
+  readonly signal: AbortSignal;
+}
 
 /**
- * Queues a message in the outbox and waits until it is in a block. A command gives up where a service would go on: the
- * message stays queued then, and the next send posts it.
+ * Queues a message in the outbox and waits until it is in a block. What can't go within the time stays queued for the next
+ * command, which is said. Throws still-queued, aborted, and what it failed with.
  */
 export async function postOne(
   options: Omit<OutboxOptions, 'onSetback' | 'onNotice'>,
   queue: (outbox: Outbox) => Promise<Receipt<Arrival & Posted>>,
-  { wait, signal }: { readonly wait: 'inBlock' | 'finalized'; readonly signal: AbortSignal },
+  { wait, timeoutMs, output, signal }: PostOneOptions,
 ): Promise<Arrival & Posted> {
-  const setbacks = new Subject<never>();
-  const onSetback = (error: RelayError): void => {
-    setbacks.error(error);
-  };
-  await using outbox = createOutbox({ ...options, onSetback, onNotice: tellNotice });
-  const failed = lastValueFrom(setbacks);
-  failed.catch(() => undefined); // raced below
+  const progress = new Progress(timeoutMs);
+  const told = new Set<string>();
+  await using outbox = createOutbox({
+    ...options,
+    onNotice: tellNotice,
+    onSetback: (error) => {
+      progress.setback(error);
+      if (!told.has(error.code)) warn(`not yet: ${error.message}`, error);
+      told.add(error.code);
+    },
+  });
   await outbox.start();
   const receipt = await queue(outbox);
-  return await Promise.race([receipt.reached(wait, signal), failed]);
+  progress.add(receipt, wait, () => undefined);
+  await untilThere(progress, 0, { output, signal });
+  return await receipt.reached(wait, signal);
 }

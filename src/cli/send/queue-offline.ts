@@ -9,7 +9,7 @@ import { chainFolders, storeOf, type ChainFolder } from '../chain-folders.ts';
 import type { Context } from '../command.ts';
 import { dataFolder, genesisFile } from '../session.ts';
 import { mannerOf, type SendFlags } from './sending.ts';
-import { printQueued } from './working-queue.ts';
+import { printQueued } from './until-there.ts';
 
 export interface OfflineParts {
   readonly context: Context<SendFlags>;

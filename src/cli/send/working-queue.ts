@@ -5,6 +5,7 @@ import { timeoutMs } from '../session.ts';
 import { warn } from '../warn.ts';
 import { Progress } from './progress.ts';
 import { carrierOf, outboxOptionsOf, type QueueParts } from './sending.ts';
+import { untilThere } from './until-there.ts';
 
 /** The entity's queue, worked on for as long as a command lasts: what it can't send stays for the next one. */
 export interface WorkingQueue extends AsyncDisposable {
@@ -14,7 +15,7 @@ export interface WorkingQueue extends AsyncDisposable {
   follow(receipt: Receipt, until: 'inBlock' | 'finalized'): void;
   /** As {@link follow}, of those that earlier commands left and that `fits` takes. */
   followLeft(fits: (entry: OutboxEntry) => boolean): Promise<void>;
-  /** As `progress.until`, and prints what stays queued where it fails. */
+  /** As {@link untilThere}. */
   until(left: number): Promise<void>;
   /** Of what went, and whose recipients have not said yet that they have read it. */
   unread(): Promise<readonly Receipt[]>;
@@ -78,15 +79,7 @@ export async function workOnQueue(parts: QueueParts): Promise<WorkingQueue> {
         if (!isRelayError(error)) throw error;
       });
     },
-    async until(left) {
-      try {
-        await progress.until(left, signal);
-      } catch (error) {
-        if (isRelayError(error, 'still-queued') || isRelayError(error, 'aborted'))
-          for (const sendId of progress.open) printQueued(output, sendId);
-        throw error;
-      }
-    },
+    until: (left) => untilThere(progress, left, { output, signal }),
     async [Symbol.asyncDispose]() {
       await outbox.stop();
     },
@@ -108,9 +101,4 @@ function printSent(output: Output, arrival: Arrival): void {
     { event: 'sent', messageId, via: 'chain', blockHash, block: blockNumber },
     `Sent ${short(messageId)} in block ${blockNumber} (${short(blockHash)}).`,
   );
-}
-
-/** `sendId`: as outbox ls shows it. */
-export function printQueued(output: Output, sendId: bigint): void {
-  output.print({ event: 'queued', sendId }, `Message ${sendId} stays queued.`);
 }
