@@ -72,7 +72,20 @@ describe('EndpointHealth of endpoints that must agree', () => {
     all.finalized('a', 100);
     all.finalized('b', 99);
     assert.deepEqual([all.furthest, all.ranked], [100, ['a', 'b', 'c']]);
-    assert.equal(all.highestTold, 2 ** 29);
+    assert.equal(all.due, 100);
+  });
+
+  it('takes the higher of two for what is due, but not the word of one whose subscription tells nothing of it', () => {
+    const both = new EndpointHealth(['a', 'b'], () => 0, 2);
+    both.finalized('a', 2 ** 29);
+    both.finalized('b', 99);
+    assert.equal(both.due, 2 ** 29);
+    both.tellsNothing('a');
+    both.finalized('a', 2 ** 29);
+    assert.equal(both.due, 99);
+    both.tells('a');
+    both.finalized('a', 101);
+    assert.equal(both.due, 101);
   });
 
   it('forgets what one told that was left', () => {
@@ -80,9 +93,9 @@ describe('EndpointHealth of endpoints that must agree', () => {
     all.finalized('a', 2 ** 29);
     all.finalized('b', 99);
     all.leave('a');
-    assert.deepEqual([all.furthest, all.highestTold, all.ranked], [99, 99, ['b']]);
+    assert.deepEqual([all.furthest, all.due, all.ranked], [99, 99, ['b']]);
     all.finalized('a', 2 ** 29);
-    assert.equal(all.highestTold, 99);
+    assert.equal(all.due, 99);
   });
 });
 

@@ -84,6 +84,68 @@ describe('a node that answers with nonsense', () => {
       assert.ok((liar.asked.get('chain_subscribeNewHeads') ?? 0) > 0);
     });
 
+  for (const more of [1, 2, 1_000])
+    it(`leads nobody astray where it tells of finalized heads with a number ${more} too high`, async () => {
+      let isOdd = false;
+      const liar = await proxy((method, _, result) => {
+        if (!isOdd || method !== 'chain_finalizedHead') return result;
+        const { number } = result as { number: string };
+        return { ...(result as object), number: `0x${(Number(number) + more).toString(16)}` };
+      });
+      const chain = await connect([liar.ws, dev.ws]);
+      using heads = record(chain.finalizedHeads$());
+      await heads.until((events) => events.length > 0);
+      isOdd = true;
+      await dev.newBlock({ count: 3 });
+      await dev.newBlock();
+      await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
+      assert.ok(isChain(heads.values));
+    });
+
+  it('holds nobody who is cut off the others by saying that it is far ahead of them', async () => {
+    const fake = `0x${'fa'.repeat(32)}`;
+    const header = {
+      parentHash: fake,
+      stateRoot: fake,
+      extrinsicsRoot: fake,
+      number: '0x1fffffff',
+      digest: { logs: [] },
+    };
+    const liar = await proxy((method, [hash], result) => {
+      if (method === 'chain_getFinalizedHead') return fake;
+      return method === 'chain_getHeader' && hash === fake ? header : result;
+    });
+    liar.fault = ({ isNotification }) => (isNotification ? { kind: 'swallow' } : undefined);
+    const honest = [await proxy(), await proxy()];
+    const chain = await connect([...honest.map(({ ws }) => ws), liar.ws], { quorum: 2 });
+    using heads = record(chain.finalizedHeads$({ agreed: true }));
+    await heads.until(({ length }) => length > 0);
+    honest[0]?.cut();
+    await until(() => honest.slice(1).some(({ asked }) => (asked.get('chain_subscribeFinalizedHeads') ?? 0) > 0));
+    await dev.newBlock({ count: 3 });
+    await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
+    assert.ok(isChain(heads.values));
+  });
+
+  it('is replaced where it says the same head again and again while others go on', async () => {
+    const stale = await proxy();
+    const chain = await connect([stale.ws, (await proxy()).ws, (await proxy()).ws], { silenceMs: 1_000, quorum: 2 });
+    using heads = record(chain.finalizedHeads$({ agreed: true }));
+    await heads.until(({ length }) => length > 0);
+    let old: unknown;
+    const oldHash = dev.finalized.hash;
+    stale.alter = (method, _, result) => {
+      if (method === 'chain_finalizedHead') return (old ??= result);
+      return method === 'chain_getFinalizedHead' ? oldHash : result;
+    };
+    for (let blocks = 0; heads.values.at(-1)?.head.hash !== dev.finalized.hash || blocks < 8; blocks++) {
+      assert.ok(blocks < 100, 'it is never replaced');
+      await dev.newBlock();
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    assert.ok(isChain(heads.values));
+  });
+
   it('is left for another one where it refuses the hashes of many blocks, in whatever words', async () => {
     const odd = await proxy();
     const chain = await connect([odd.ws, (await proxy()).ws]);

@@ -96,7 +96,7 @@ export class HashRuns {
         if (hashes !== undefined && answer.url === url) return { hashes, url };
         reason = `it does not give the hashes of blocks ${first} to ${last}`;
       }
-      const isBehind = this.#connection.health.highestTold >= last;
+      const isBehind = this.#connection.health.due >= last;
       if (looks % (isBehind ? maxLooksBehind : maxLooks) === 0) this.#connection.replace(session, reason);
       await this.#clock.sleep(behindRetryMs, signal);
     }

@@ -14,7 +14,7 @@ const maxProbeMs = 10_000;
 /** … and at least, however short the silence. */
 const minProbeMs = 1_000;
 /** Sessions in a row that may refuse a subscription, beside one of each endpoint. */
-const maxRefusals = 5;
+const maxRefusals = 20;
 /** Finalized blocks by which another endpoint must be ahead of a silent one to be used in its place. */
 const tolerableLag = 3;
 
@@ -65,8 +65,9 @@ function sessionHeads(
   return new Observable((subscriber) => {
     const { socket } = session;
     let newest: Header | undefined;
+    let highest = -1;
     let watchdog: ReturnType<typeof setTimeout> | undefined;
-    /** When a head came, or the node was asked, ms of the process. */
+    /** When a head came that was higher than all before, or the node was asked, ms of the process. */
     let heardAt = 0;
     let end: (() => void) | undefined;
 
@@ -75,12 +76,15 @@ function sessionHeads(
         newest = parseHeader(value);
         pace.note(newest.number, clock.now());
         refusals.inARow = 0;
+        connection.health.tells(socket.url);
         if (finality === 'finalized') connection.noteFinalized(newest.number);
         subscriber.next({ head: toHead(newest, hashOf(newest)), session: session.id, url: socket.url });
+        // Whoever says the same again and again stands still.
+        if (newest.number > highest) heardAt = performance.now();
+        highest = Math.max(highest, newest.number);
       } catch (error) {
         connection.replace(session, String(error));
       }
-      heardAt = performance.now();
     };
     const isOver = (): boolean => subscriber.closed;
     const probe = async (): Promise<void> => {
@@ -90,6 +94,7 @@ function sessionHeads(
         const header = parseHeader(await socket.request('chain_getHeader', hash === undefined ? [] : [hash], timeout));
         if (subscriber.closed) return;
         if (header.number > (newest?.number ?? -1)) {
+          connection.health.tellsNothing(socket.url);
           connection.replace(session, 'its subscription is silent');
           return;
         }
@@ -129,6 +134,7 @@ function sessionHeads(
         // Another endpoint, or the same one later, may take it.
         if (++refusals.inARow < maxRefusals + connection.options.endpoints.length) {
           connection.health.failed(socket.url);
+          connection.health.tellsNothing(socket.url);
           connection.replace(session, `it refuses ${method}: ${reason}`);
           return;
         }

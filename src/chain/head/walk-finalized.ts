@@ -35,6 +35,7 @@ export async function* walkFinalized(
   let last: Pick<Head, 'hash'> | undefined = after;
   let hasBegun = false;
   let lost = 0;
+  let failures = 0;
   const given = (head: Head): HeadEvent => {
     if (last !== undefined) checkLink(last, head);
     last = head;
@@ -50,12 +51,23 @@ export async function* walkFinalized(
       const told = value.head;
       const target = elected === undefined ? told : await elected(told, next ?? 0, !hasBegun, signal);
       const first = next ?? target.number;
-      if (first < target.number) for await (const head of below(target, first, headers, signal)) yield given(head);
+      if (first < target.number) {
+        // With a number far too high no block would come for long.
+        if (elected === undefined) await headers.checkParent(target, value.url);
+        for await (const head of below(target, first, headers, signal)) yield given(head);
+      }
       yield given(target);
+      failures = 0;
     } catch (error) {
-      // The node that told of it is gone, and nobody else has it: the next one tells what is final.
-      const { id } = await connection.session({ signal, patienceMs: Infinity });
-      if (!isRelayError(error, 'state-discarded') || id === value.session) throw error;
+      const isLie = isRelayError(error, 'node-lies') && error.details?.['block'] === value.head.hash;
+      if (isLie) connection.leave(value.url, error);
+      else if (!isRelayError(error, 'state-discarded')) throw error;
+      else {
+        // Where the node that told of it is gone, and nobody else has it, the next one tells what is final.
+        const { id } = await connection.session({ signal, patienceMs: Infinity });
+        const mayGoOn = ++failures <= connection.options.endpoints.length;
+        if (id === value.session && !(mayGoOn && connection.distrust(value.url, error.message))) throw error;
+      }
       lost = version;
     }
   }

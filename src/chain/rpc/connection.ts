@@ -329,7 +329,7 @@ export class Connection {
           }
           this.health.answered(url, opened.latencyMs);
           this.health.finalized(url, opened.finalized);
-          const isBehind = opened.finalized < this.health.highestTold;
+          const isBehind = opened.finalized < this.health.due;
           if (isBehind && pass === 0 && endpoints.length > 1) {
             logger.warn({ url, finalized: opened.finalized }, 'endpoint is behind, another is tried');
             opened.socket.close('behind');

@@ -13,6 +13,8 @@ interface Health {
   asOf: number;
   latencyMs: number | undefined;
   finalized: number | undefined;
+  /** Whether it says that it has newer blocks than its subscription tells of: its word does not count then. */
+  isMute: boolean;
 }
 
 /** How each endpoint has done so far, and so which one to try first. */
@@ -26,7 +28,7 @@ export class EndpointHealth {
     this.#now = now;
     this.#quorum = quorum;
     this.#health = new Map(
-      urls.map((url) => [url, { failures: 0, asOf: 0, latencyMs: undefined, finalized: undefined }]),
+      urls.map((url) => [url, { failures: 0, asOf: 0, latencyMs: undefined, finalized: undefined, isMute: false }]),
     );
   }
 
@@ -49,18 +51,19 @@ export class EndpointHealth {
    * alone could make all others seem to be behind.
    */
   get furthest(): number {
+    const told = this.#told;
+    return told[Math.min(this.#quorum, told.length) - 1] ?? 0;
+  }
+
+  /** Highest first. */
+  get #told(): number[] {
     const told = [...this.#health.values()].map(({ finalized }) => finalized).filter((number) => number !== undefined);
-    return told.sort((a, b) => b - a)[Math.min(this.#quorum, told.length) - 1] ?? 0;
+    return told.sort((a, b) => b - a);
   }
 
   /** The newest finalized block that this one told of. */
   finalizedBy(url: string): number | undefined {
     return this.#health.get(url)?.finalized;
-  }
-
-  /** The highest finalized block that any of them told of. */
-  get highestTold(): number {
-    return Math.max(0, ...[...this.#health.values()].map(({ finalized = 0 }) => finalized));
   }
 
   /** What this one told counts no more. */
@@ -92,7 +95,29 @@ export class EndpointHealth {
   /** It told of a finalized block of this number. */
   finalized(url: string, number: number): void {
     const health = this.#health.get(url);
-    if (health !== undefined) health.finalized = number;
+    if (health?.isMute === false) health.finalized = number;
+  }
+
+  /** What it said of how far it is counts no more, until it {@link tells} of a block by itself. */
+  tellsNothing(url: string): void {
+    const health = this.#health.get(url);
+    if (health === undefined) return;
+    health.isMute = true;
+    health.finalized = undefined;
+  }
+
+  tells(url: string): void {
+    const health = this.#health.get(url);
+    if (health !== undefined) health.isMute = false;
+  }
+
+  /**
+   * The finalized block that one must have not to be behind: the highest that as many as must agree told of, and of two
+   * the higher one. One of more could claim to be far ahead of all others.
+   */
+  get due(): number {
+    const told = this.#told;
+    return told[Math.min(this.#quorum, Math.max(1, told.length - 1)) - 1] ?? 0;
   }
 
   #failuresNow({ failures, asOf }: Health): number {

@@ -63,7 +63,7 @@ export class OtherEndpoints {
     return undefined;
   }
 
-  /** The highest number that one of the others says it has finalized; those that do not answer aside. */
+  /** The highest number that as many of the others as must agree, and answer, say they have finalized. */
   async furthestFinalized(): Promise<number> {
     const present = this.#connection.present?.url;
     const urls = this.#connection.options.endpoints.filter((url) => url !== present && !this.#connection.hasLeft(url));
@@ -75,7 +75,9 @@ export class OtherEndpoints {
       return number;
     });
     const answers = await Promise.allSettled(numbers);
-    return Math.max(0, ...answers.map((answer) => (answer.status === 'fulfilled' ? answer.value : 0)));
+    const said = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
+    const { quorum } = this.#connection.options;
+    return said.sort((a, b) => b - a)[Math.min(quorum, said.length) - 1] ?? 0;
   }
 
   async #open(url: string): Promise<RpcSocket> {

@@ -173,7 +173,7 @@ export class BlockReader {
       });
     if ((await ask('chain_getHeader', [block])) !== null) return false;
     const newest = (await ask('chain_getHeader', [await ask('chain_getFinalizedHead', [])])) as Told | null;
-    return Number(newest?.number ?? 0) < this.#connection.health.highestTold;
+    return Number(newest?.number ?? 0) < this.#connection.health.due;
   }
 }
 
