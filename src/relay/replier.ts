@@ -141,4 +141,5 @@ const isHopeless: ReadonlySet<string> = new Set([
   'wrong-chain',
   'client-stopped',
   'clock-skew',
+  'reply-boxes-full',
 ]);

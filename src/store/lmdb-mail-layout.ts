@@ -6,7 +6,8 @@ import type { Fill } from './mail-quota.ts';
  *   mail   recipient(32) ‖ cursor(u64)     → storedAt(u64) ‖ messageId(32) ‖ sender(32), 0: not counted ‖ bytes
  *   boxes  recipient(32)                   → last(u64) ‖ acknowledged(u64) ‖ count(u64) ‖ bytes(u64) ‖ 1(u8) of a reply box, while there is mail
  *   openers sender(32)                     → reply boxes that hold mail of it (u64), while there are any
- *   shares recipient(32) ‖ sender(32)      → count(u64) ‖ bytes(u64), while there is mail
+ *   opened sender(32) ‖ openedAt(u64) ‖ recipient(32) → 1(u8), of each of these, to find the oldest
+ *   shares recipient(32) ‖ sender(32)      → count(u64) ‖ bytes(u64) ‖ openedAt(u64) in a reply box, while there is mail
  *   ids    sentAt(u64) ‖ messageId(32)     → cursor(u64); what comes at one time is side by side, and costs few pages
  *   byAge  storedAt(u64) ‖ messageId(32)   → the key in `ids` and those of the same transaction, 40 bytes each
  *   meta   "generation"                    → 16 bytes
@@ -111,16 +112,42 @@ export function newBox({ floor }: Totals): Box {
   return { last: floor, acknowledged: floor, count: 0, bytes: 0, isReplyBox: false };
 }
 
-export function encodeFill({ count, bytes }: Fill): Buffer {
+function encodeFill({ count, bytes }: Fill): Buffer {
   const value = Buffer.allocUnsafe(16);
   value.writeBigUInt64BE(BigInt(count));
   value.writeBigUInt64BE(BigInt(bytes), 8);
   return value;
 }
 
-export function decodeFill(value: Buffer | undefined): Fill {
+function decodeFill(value: Buffer | undefined): Fill {
   if (value === undefined) return { count: 0, bytes: 0 };
   return { count: Number(value.readBigUInt64BE()), bytes: Number(value.readBigUInt64BE(8)) };
+}
+
+/** What a mailbox holds of a sender. */
+export interface Share extends Fill {
+  /** When it became a reply box of the sender: Unix time, ms. */
+  openedAt: number | undefined;
+}
+
+export function encodeShare({ openedAt, ...fill }: Share): Buffer {
+  return openedAt === undefined ? encodeFill(fill) : Buffer.concat([encodeFill(fill), u64(BigInt(openedAt))]);
+}
+
+export function decodeShare(value: Buffer | undefined): Share {
+  // Earlier versions did not say when.
+  const openedAt = value !== undefined && value.length > 16 ? Number(value.readBigUInt64BE(16)) : undefined;
+  return { ...decodeFill(value), openedAt };
+}
+
+/** Of `opened`. */
+export function openedKey(sender: Uint8Array, openedAt: number, recipient: Uint8Array): Buffer {
+  return Buffer.concat([sender, u64(BigInt(openedAt)), recipient]);
+}
+
+/** The mailbox that a key of `opened` names. */
+export function recipientOpened(key: Buffer): Hex {
+  return `0x${key.subarray(40).toString('hex')}`;
 }
 
 export function encodeTotals({ boxes, floor, replyBoxes, ...fill }: Totals): Buffer {

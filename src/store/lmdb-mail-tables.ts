@@ -12,6 +12,7 @@ export interface MailTables {
   readonly boxes: Binary;
   readonly shares: Binary;
   readonly openers: Binary;
+  readonly opened: Binary;
   readonly ids: Binary;
   readonly byAge: Binary;
   readonly meta: Binary;
@@ -48,7 +49,7 @@ export async function openMailTables(
     const db = (name: string): Binary => env.openDB<Buffer, Buffer>({ name, ...binary });
     const tables = {
       ...{ mail: db('mail'), boxes: db('boxes'), shares: db('shares'), openers: db('openers') },
-      ...{ ids: db('ids'), byAge: db('byAge'), meta: db('meta') },
+      ...{ opened: db('opened'), ids: db('ids'), byAge: db('byAge'), meta: db('meta') },
     };
     await env.transaction(() => {
       if (tables.meta.get(generationKey) !== undefined) return;

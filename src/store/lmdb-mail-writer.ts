@@ -19,6 +19,7 @@ const [timeLength, idKeyLength] = [8, 40];
 const maxCursor = 2n ** 64n - 1n;
 const totalsKey = Buffer.from('totals');
 const trialKey = Buffer.from('trial');
+const noBytes = Buffer.alloc(0);
 // As long as most messages are, or longer.
 const trialBytes = 64 * 2 ** 10;
 
@@ -60,8 +61,11 @@ export class MailWriter {
     );
   }
 
-  /** Throws mailbox-full and reply-boxes-full, too. */
-  append(
+  /**
+   * Where the sender has answers in as many reply boxes as it may, what it left in the oldest goes. Throws mailbox-full and
+   * reply-boxes-full, too.
+   */
+  async append(
     recipient: Hex,
     messageId: Hex,
     bytes: Uint8Array,
@@ -69,7 +73,10 @@ export class MailWriter {
     sentAt: number,
   ): Promise<Appended> {
     const idKey = layout.timeKey(sentAt, layout.idKey(messageId));
-    return this.#commits.run(() => this.#append(recipient, idKey, bytes, origin));
+    for (;;) {
+      const appended = await this.#commits.run(() => this.#append(recipient, idKey, bytes, origin));
+      if (appended !== undefined) return appended;
+    }
   }
 
   async ack(recipient: Hex, upTo: bigint): Promise<void> {
@@ -118,7 +125,8 @@ export class MailWriter {
 
   // The rest runs inside a write transaction.
 
-  #append(recipient: Hex, idKey: Buffer, bytes: Uint8Array, origin?: Origin): Appended {
+  /** undefined: more is to be deleted before there is room. */
+  #append(recipient: Hex, idKey: Buffer, bytes: Uint8Array, origin?: Origin): Appended | undefined {
     const known = this.#tables.ids.get(idKey);
     if (known !== undefined) return { cursor: known.readBigUInt64BE(), duplicate: true };
     const sender = origin === undefined ? layout.noSender : layout.idKey(origin.sender);
@@ -129,7 +137,10 @@ export class MailWriter {
       whyAllFull(this.#quota, totals.bytes + bytes.length, origin) ??
       whyFull(this.#quota, box, bytes.length, origin, share);
     if (reason !== undefined) throw new RelayError('mailbox-full', { details: { recipient, reason } });
-    if (origin?.maxBoxes !== undefined && share?.count === 0) this.#openBox(box, sender, origin.maxBoxes);
+    if (origin?.maxBoxes !== undefined && share?.count === 0) {
+      if (!this.#makeRoom(sender, origin.maxBoxes)) return undefined;
+      this.#openBox(box, share, sender);
+    }
     box.last += 1n;
     change(box, 1, bytes.length);
     change(totals, 1, bytes.length);
@@ -175,7 +186,7 @@ export class MailWriter {
       if (sender.equals(layout.noSender)) continue;
       const share = this.#share(box, sender);
       change(share, -1, bytes);
-      if (box.isReplyBox && share.count === 0) this.#leaveBox(sender);
+      if (box.isReplyBox && share.count === 0) this.#leaveBox(box, share, sender);
     }
     return { count: entries.length, last };
   }
@@ -213,22 +224,44 @@ export class MailWriter {
     if (open !== undefined) return open;
     const key = Buffer.concat([recipient, sender]);
     const stored = this.#tables.shares.get(key);
-    const { count, bytes } = layout.decodeFill(stored);
-    const share = { count, bytes, key, isStored: stored !== undefined };
+    const share = { ...layout.decodeShare(stored), key, isStored: stored !== undefined };
     shares.set(name, share);
     return share;
   }
 
-  /** Another mailbox holds mail of the sender. Throws reply-boxes-full. */
-  #openBox(box: OpenBox, sender: Buffer, max: number): void {
-    const opener = this.#opener(sender);
-    if (opener.boxes >= max) throw new RelayError('reply-boxes-full', { details: { sender: toHex(sender), max } });
-    box.isReplyBox = true;
-    this.#countBox(opener, 1);
+  /**
+   * Whoever asks chooses the box, and may never look into it: the newest answer is the one that somebody waits for. False:
+   * there is more to delete. Throws reply-boxes-full where none is known to be the oldest.
+   */
+  #makeRoom(sender: Buffer, max: number): boolean {
+    if (this.#opener(sender).boxes < max) return true;
+    const { opened, mail } = this.#tables;
+    const [start, end] = [layout.openedKey(sender, 0, noBytes), Buffer.concat([sender, Buffer.alloc(40, 0xff)])];
+    const [oldest] = opened.getKeys({ start, end, limit: 1 });
+    if (oldest === undefined) throw new RelayError('reply-boxes-full', { details: { sender: toHex(sender), max } });
+    const recipient = layout.recipientOpened(oldest);
+    const box = this.#box(recipient);
+    const own = [];
+    for (const entry of mailRange(mail, recipient, 0n, maxCursor, box.count))
+      if (layout.mailSender(entry.value).equals(sender) && own.push(entry) === chunk) break;
+    this.#delete(box, own);
+    // Of one that an earlier version emptied.
+    if (own.length === 0) opened.removeSync(oldest);
+    return this.#opener(sender).boxes < max;
   }
 
-  #leaveBox(sender: Buffer): void {
+  /** Another mailbox holds mail of the sender. */
+  #openBox(box: OpenBox, share: OpenShare, sender: Buffer): void {
+    box.isReplyBox = true;
+    share.openedAt = this.#now();
+    this.#tables.opened.putSync(layout.openedKey(sender, share.openedAt, box.key), Buffer.of(1));
+    this.#countBox(this.#opener(sender), 1);
+  }
+
+  #leaveBox(box: OpenBox, share: OpenShare, sender: Buffer): void {
     const opener = this.#opener(sender);
+    if (share.openedAt !== undefined) this.#tables.opened.removeSync(layout.openedKey(sender, share.openedAt, box.key));
+    share.openedAt = undefined;
     // What an earlier version stored was not counted.
     if (opener.boxes > 0) this.#countBox(opener, -1);
   }
@@ -266,7 +299,7 @@ export class MailWriter {
     for (const box of this.#boxes.values()) {
       this.#writeBox(box);
       for (const share of box.shares.values())
-        if (share.count > 0) shares.putSync(share.key, layout.encodeFill(share));
+        if (share.count > 0) shares.putSync(share.key, layout.encodeShare(share));
         else if (share.isStored) shares.removeSync(share.key);
     }
     for (const { key, isStored, boxes } of this.#openers.values())
@@ -299,7 +332,7 @@ interface Opener {
   boxes: number;
 }
 
-interface OpenShare extends Fill {
+interface OpenShare extends layout.Share {
   readonly key: Buffer;
   readonly isStored: boolean;
 }

@@ -29,8 +29,8 @@ export interface Origin {
   /** Whether room is kept for it. */
   readonly isKnown: boolean;
   /**
-   * Most mailboxes that may hold messages of this sender at a time, of those that were appended with such a bound. Default: as many
-   * as there are.
+   * Most mailboxes that may hold messages of this sender at a time, of those that were appended with such a bound: where there are
+   * as many, what it has in the oldest makes room. Default: as many as there are.
    */
   readonly maxBoxes?: number;
 }

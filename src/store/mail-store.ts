@@ -64,7 +64,7 @@ export const defaultTimes = { retentionMs: 30 * 24 * hourMs, dedupeMs: 25 * hour
 
 /**
  * Mailboxes by recipient: what is appended stays until it is acknowledged or its retention ends, and is never dropped
- * for want of room.
+ * for want of room, but for answers that nobody fetches (`Origin.maxBoxes`).
  *
  * Every implementation passes test/store/mail-store.compliance.ts.
  */
@@ -73,9 +73,10 @@ export interface MailStore extends AsyncDisposable {
   readonly generation: Hex;
   /**
    * Resolves when the message is durable. A `messageId` that was appended within the dedupe window (acknowledged or
-   * not) is not stored again. Throws mailbox-full, reply-boxes-full where `origin` has messages in as many mailboxes as it may; then nothing was stored; mail-store-failed, then it may be stored all
-   * the same where the store is another machine's: appending it again tells. Without `origin` the mailbox is full when all
-   * of it is, whoever filled it. `sentAt`: a time that is the same whenever an id is appended, ms, as the one of the header
+   * not) is not stored again. Where the sender of `origin` has messages in as many mailboxes as it may, those that it has in
+   * the oldest of them are deleted. Throws mailbox-full, reply-boxes-full where that could not be; then nothing was stored;
+   * mail-store-failed, then it may be stored all the same where the store is another machine's: appending it
+   * again tells. Without `origin` the mailbox is full when all of it is, whoever filled it. `sentAt`: a time that is the same whenever an id is appended, ms, as the one of the header
    * that the id is made of (protocol.md §5); ids are kept by it. Default 0.
    */
   append(recipient: Hex, messageId: Hex, bytes: Uint8Array, origin?: Origin, sentAt?: number): Promise<Appended>;

@@ -11,7 +11,7 @@ describe('MailStore: jetstream, a replica that is behind', () => {
   const readerOf = (behindFor: number) => {
     let asked = 0;
     const mailbox = { count: 1, bytes: 1, last: 7, acknowledged: 0, state: 1, stateAt: 0, shares: new Shares() };
-    const kept = { sequence: 7, subject: 'm', note: '1 writer', key: 'AAAA', data: new Uint8Array(1) };
+    const kept = { sequence: 7, subject: 'm', note: '1 writer', key: 'AAAA', data: new Uint8Array(1), time: '' };
     const parts: ReadParts = {
       shards: {
         of: () => ({ stream: 'KHALA_x_0', mail: 'm' }),

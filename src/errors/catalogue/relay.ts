@@ -34,8 +34,8 @@ export const relayErrors = {
     remedy: 'Wait until the recipient has fetched its messages, or send on chain.',
   },
   'reply-boxes-full': {
-    message: 'There are answers of {sender} in {max} reply boxes, and it may have no more.',
-    remedy: 'Wait until some are fetched or too old; whoever runs the relay may raise --limit maxReplyBoxes.',
+    message: 'There are answers of {sender} in {max} reply boxes, and none of them can make room now.',
+    remedy: 'Ask again later; whoever runs the relay may raise --limit maxReplyBoxes.',
   },
   'mail-store-failed': {
     message: 'The mail store could not {action}: {reason}.',

@@ -107,8 +107,11 @@ export class Appender {
     }
   }
 
-  async #openBox({ recipient, sender, origin }: Letter, mailbox: Mailbox, max: number): Promise<void> {
-    const opened = await this.#parts.replyBoxes.open(recipient, mailbox, sender, max);
+  async #openBox({ recipient, id, sender, origin }: Letter, mailbox: Mailbox, max: number): Promise<void> {
+    const opened = await this.#parts.replyBoxes.open(recipient, mailbox, {
+      ...{ sender, most: max },
+      isStored: () => this.#isKnown(recipient, id),
+    });
     if (opened === 'no-room') throw full(recipient, 'the store has no room');
     if (opened === 'too-many') throw new RelayError('reply-boxes-full', { details: { sender: origin?.sender, max } });
   }

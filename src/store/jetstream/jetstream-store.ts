@@ -94,7 +94,10 @@ class JetStreamMailStore implements MailStore {
     });
     const known = { shards: this.#shards, mailboxes: this.#mailboxes, now };
     const states = new MailboxStates({ ...known, retentionMs });
-    const replyBoxes = new ReplyBoxes({ shards: this.#shards, retentionMs });
+    const replyBoxes = new ReplyBoxes({
+      ...{ shards: this.#shards, mailboxes: this.#mailboxes, retentionMs },
+      drop: (recipient, sender) => this.#remover.drop(recipient, sender),
+    });
     const parts = { ...known, states, replyBoxes, delivered: new Delivered(), dedupeMs };
     const quota = { ...defaultQuota, ...options.quota };
     const strangerRoom = new StrangerRoom(this.#shards.leader, shards.length, quota);

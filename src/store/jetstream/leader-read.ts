@@ -9,6 +9,8 @@ export interface LeaderMessage {
   /** Of the header Khala-Mail. */
   readonly note: string;
   readonly data: Uint8Array;
+  /** When it was stored, by the clock of NATS; texts are in the order of the times. */
+  readonly time: string;
 }
 
 type Query =
@@ -26,6 +28,8 @@ interface RawMessage {
   readonly subject: string;
   readonly hdrs?: string;
   readonly data?: string;
+  /** RFC 3339, in UTC; a fraction has no zeros at its end. */
+  readonly time?: string;
 }
 
 const attemptMs = 2_500;
@@ -46,14 +50,22 @@ export class LeaderReader {
   async message(stream: string, query: Query): Promise<LeaderMessage | undefined> {
     const { message } = await this.api<Answer<RawMessage>>(`STREAM.MSG.GET.${stream}`, query);
     if (message === undefined) return undefined;
-    const { seq: sequence, subject, hdrs = '', data = '' } = message;
-    return { sequence, subject, note: noteOf(Buffer.from(hdrs, 'base64')), data: Buffer.from(data, 'base64') };
+    const { seq: sequence, subject, hdrs = '', data = '', time = '' } = message;
+    const note = noteOf(Buffer.from(hdrs, 'base64'));
+    return { sequence, subject, note, data: Buffer.from(data, 'base64'), time: time.replace(/Z$/, '') };
   }
 
   /** Removes the messages of a subject before a sequence; gives how many. Throws mail-store-failed. */
   async purge(stream: string, filter: string, before: number): Promise<number> {
     const request = { filter, seq: before };
     return (await this.api<{ readonly purged?: number }>(`STREAM.PURGE.${stream}`, request)).purged ?? 0;
+  }
+
+  /** Removes one message. Throws mail-store-failed. */
+  async remove(stream: string, sequence: number): Promise<boolean> {
+    // Without overwriting its bytes on disk.
+    const request = { seq: sequence, no_erase: true };
+    return (await this.api<{ readonly success?: boolean }>(`STREAM.MSG.DELETE.${stream}`, request)).success ?? false;
   }
 
   /** A request of the JetStream API, again until its leader answers. Throws mail-store-failed. */

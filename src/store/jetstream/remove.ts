@@ -91,6 +91,25 @@ export class Remover {
     await this.#parts.replyBoxes.close(recipient, done, end);
   }
 
+  /** Ends the answers of a sender in a mailbox. Throws mail-store-failed. */
+  async drop(recipient: Hex, sender: string): Promise<void> {
+    const { shards, mailboxes, delivered, removed } = this.#parts;
+    const place = shards.of(recipient);
+    const all = await shards.headers.list(place.stream, place.mail);
+    const own = all.filter((header) => header.isAnswer && header.sender === sender);
+    await this.#writeDown(place, own);
+    if (own.length === all.length) {
+      await this.#purge(place, recipient, own);
+      return;
+    }
+    const gone = [];
+    for (const header of own) if (await shards.leader.remove(place.stream, header.sequence)) gone.push(header);
+    const changes = sumBySender(gone, -1);
+    delivered.forget(recipient, own.at(-1)?.sequence ?? 0);
+    mailboxes.change(recipient, changes);
+    removed(recipient, changes);
+  }
+
   /** Ends all messages that were stored before a time; gives how many. Throws mail-store-failed. */
   async expire(before: number): Promise<number> {
     let expired = 0;
