@@ -57,7 +57,11 @@ export class GroupCommit {
   /** Settles what was given, takes nothing more. */
   async close(): Promise<void> {
     this.#closed = true;
-    while (this.#begun.size > 0) await Promise.all(this.#begun);
+    while (this.#begun.size > 0 || this.#waiting.length > 0 || this.#isOpening) {
+      await Promise.all(this.#begun);
+      // One that is durable may be so before the next may begin.
+      await new Promise(setImmediate);
+    }
   }
 
   #begin(): void {
