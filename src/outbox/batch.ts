@@ -2,8 +2,8 @@ import type { Account, Call } from '../chain/index.ts';
 import { topicOf, type Hex } from '../codec/index.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
 import type { SignedMessage } from './flight.ts';
-import { topicOfMessage, type MessageRecord } from './message-record.ts';
-import type { Stored } from './outbox-store.ts';
+import { isFinished, topicOfMessage, type MessageRecord } from './message-record.ts';
+import { Change, type Stored } from './outbox-store.ts';
 import { sealStored, type Sealed } from './seal-kept.ts';
 import type { ChainWork } from './work.ts';
 
@@ -45,6 +45,11 @@ export async function sealQueued(work: ChainWork, as: 'worker' | 'account', limi
   const fees = new FeeTable(work);
   const sealed: Sealed[] = [];
   for (const stored of waiting) {
+    if (isFinished(stored.record.progress)) {
+      // An earlier version could leave the place of what had gone another way.
+      await work.save(new Change().unqueue(stored.id, as), [stored], []);
+      continue;
+    }
     if (!room.take(payloadBytes(stored.record))) break;
     try {
       await fees.check(stored);

@@ -166,10 +166,10 @@ export class OutboxStore {
     return { marks: marks.map(([key, value]) => ({ key, value })), entries: await defined(entries) };
   }
 
-  /** Which of them was queued once more meanwhile, `requeued` tells again. */
+  /** Which of them was queued once more meanwhile, `requeued` tells again. Throws outbox-replaced. */
   async heard({ marks }: Requeued): Promise<void> {
     const forget = ({ key }: Expectation): Write => ({ key, value: undefined });
-    for (const mark of marks) await this.#store.commit([forget(mark)], [mark]);
+    for (const mark of marks) await this.#commitOwned([forget(mark)], [mark]);
   }
 
   async flights(): Promise<Flight[]> {
@@ -238,17 +238,20 @@ export class OutboxStore {
    * `from` is not what it was, and nothing was written.
    */
   async commit(change: Change, from: readonly Stored[] = []): Promise<boolean> {
-    const expected = asTheyWere(from);
-    if (this.#owner !== undefined) expected.push(this.#owner);
-    if (await this.#store.commit(change.writes, expected)) return true;
-    if (this.#owner !== undefined && !isSame(await this.#store.get(ownerKey), this.#owner.value))
-      throw new RelayError('outbox-replaced');
-    return false;
+    return this.#commitOwned(change.writes, asTheyWere(from));
   }
 
   /** As {@link commit}, of what any process may write, whoever works on the queue. */
   commitBeside(change: Change, from: readonly Stored[]): Promise<boolean> {
     return this.#store.commit(change.writes, asTheyWere(from));
+  }
+
+  async #commitOwned(writes: readonly Write[], expected: readonly Expectation[]): Promise<boolean> {
+    const owner = this.#owner;
+    if (await this.#store.commit(writes, owner === undefined ? expected : [...expected, owner])) return true;
+    if (owner !== undefined && !isSame(await this.#store.get(ownerKey), owner.value))
+      throw new RelayError('outbox-replaced');
+    return false;
   }
 
   #places(lane: Lane, limit: number, from: SendId): Promise<Entry[]> {

@@ -44,13 +44,15 @@ export class RelayLane {
   /** Ids of messages under way that may be answered. */
   readonly #asked = new Map<SendId, Hex[]>();
   readonly #busy = new Map<Hex, Promise<void>>();
+  /** Whose messages are being moved to the chain: none of them is handed over meanwhile. */
+  #freeing: Hex | undefined;
   #seen: SendId = -1n;
 
   constructor(work: RelayWork) {
     this.#work = work;
     this.#reads = new ReadWatch(work, work.carrier);
     this.#unreached = new Unreached((to) => {
-      if (!this.#busy.has(to)) this.#waiting.release(to);
+      this.#release(to);
       this.#fill();
     });
   }
@@ -103,7 +105,7 @@ export class RelayLane {
   #add(entry: OffChainEntry): void {
     this.#waiting.add(entry);
     const { to } = entry;
-    if (this.#work.carrier === undefined || this.#unreached.isPausing(to)) this.#lose(to);
+    if (this.#isOutOfReach(to)) this.#lose(to);
   }
 
   /** Where the recipient is not reached, none waits behind one that may go off chain only. */
@@ -113,13 +115,36 @@ export class RelayLane {
 
   async #freeLost(): Promise<void> {
     for (const to of [...this.#lost]) {
-      for (;;) {
-        const ids = this.#waiting.mayGoOnChain(to, pageSize);
-        if (ids.length === 0) break;
-        await this.#toChain(to, ids);
-      }
       this.#lost.delete(to);
+      this.#freeing = to;
+      try {
+        await this.#free(to);
+      } catch (error) {
+        this.#lose(to);
+        throw error;
+      } finally {
+        this.#freeing = undefined;
+        this.#release(to);
+      }
     }
+  }
+
+  /** Ends where the recipient is tried again: what comes of that tells where the rest goes. */
+  async #free(to: Hex): Promise<void> {
+    while (this.#isOutOfReach(to)) {
+      const ids = this.#waiting.mayGoOnChain(to, pageSize);
+      if (ids.length === 0) return;
+      await this.#toChain(to, ids);
+    }
+  }
+
+  #isOutOfReach(to: Hex): boolean {
+    return this.#work.carrier === undefined || this.#unreached.isPausing(to);
+  }
+
+  #release(to: Hex): void {
+    if (this.#busy.has(to) || this.#freeing === to || this.#unreached.isPausing(to)) return;
+    this.#waiting.release(to);
   }
 
   #fill(): void {
@@ -142,7 +167,7 @@ export class RelayLane {
       })
       .finally(() => {
         this.#busy.delete(to);
-        if (!this.#unreached.isPausing(to)) this.#waiting.release(to);
+        this.#release(to);
         this.#fill();
       });
     this.#busy.set(to, serving);
@@ -258,7 +283,10 @@ export class RelayLane {
   }
 
   async #finish(stored: Stored, end: Progress): Promise<void> {
-    const isSaved = await this.#work.finish([[stored, end]], new Change().unqueue(stored.id, 'relay'));
+    const change = new Change();
+    // Whatever place it has: none takes it from there once more.
+    for (const lane of ['relay', stored.record.as] as const) change.unqueue(stored.id, lane);
+    const isSaved = await this.#work.finish([[stored, end]], change);
     if (isSaved) this.#waiting.remove(stored.record.to, stored.id);
   }
 

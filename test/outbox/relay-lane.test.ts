@@ -2,13 +2,14 @@ import assert from 'node:assert/strict';
 import { decodeSignedEnvelope, toHex, type Hex } from '../../src/codec/index.ts';
 import { decodeV1 } from '../../src/crypto/core.ts';
 import { RelayError } from '../../src/errors/index.ts';
-import { openOutboxQueue, queueMessage, type OffChainCarrier } from '../../src/outbox/index.ts';
+import { openOutboxQueue, queueMessage, type OffChainCarrier, type SendMessage } from '../../src/outbox/index.ts';
 import { RelayLane } from '../../src/outbox/relay-lane.ts';
-import { RunningQueue } from '../../src/outbox/running-queue.ts';
+import { RunningQueue, type RunningQueueOptions } from '../../src/outbox/running-queue.ts';
 import { openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
 import { rangeOf } from '../../src/store/keys.ts';
 import { createMemoryVault, type Vault } from '../../src/vault/index.ts';
-import { directoryOf, utf8 } from '../support/entities.ts';
+import { alice, directoryOf, utf8 } from '../support/entities.ts';
+import { replacing } from '../support/replacing.ts';
 import { until } from '../support/until.ts';
 
 const genesisHash = toHex(new Uint8Array(32).fill(7));
@@ -43,6 +44,9 @@ describe('outbox: the lane off chain', function () {
   let carried: { readonly to: Hex; readonly nonce: bigint }[];
   let isReached: boolean;
   let failure: RelayError | undefined;
+  /** How often it was asked to carry one, and what that waits for. */
+  let tries: number;
+  let holding: Promise<void>;
   /** How often it fails for a recipient from now on. */
   const failing = new Map<Hex, number>();
   const running: RunningQueue[] = [];
@@ -51,6 +55,8 @@ describe('outbox: the lane off chain', function () {
     canReach: () => isReached,
     async carry(signedEnvelope, to) {
       const { nonce } = decodeV1(decodeSignedEnvelope(signedEnvelope).envelope).header;
+      tries += 1;
+      await holding;
       if (failure !== undefined) throw failure;
       const left = failing.get(to) ?? 0;
       failing.set(to, left - 1);
@@ -67,6 +73,8 @@ describe('outbox: the lane off chain', function () {
     carried = [];
     isReached = true;
     failure = undefined;
+    tries = 0;
+    holding = Promise.resolve();
     failing.clear();
   });
   afterEach(async () => {
@@ -74,17 +82,17 @@ describe('outbox: the lane off chain', function () {
   });
 
   const identity = (n: number): Hex => recipients[n]?.identity ?? '0x';
-  const queueTo = (n: number) =>
+  const queueTo = (n: number, options: Pick<SendMessage, 'via'> = {}) =>
     queueMessage(
       { vault: sender, store, genesisHash },
-      { to: identity(n), body: { kind: 'data', content: utf8('hello') } },
+      { to: identity(n), body: { kind: 'data', content: utf8('hello') }, ...options },
     );
   const queueMany = async (count: number, n = 0): Promise<void> => {
     for (let i = 0; i < count; i++) await queueTo(n);
   };
-  const start = async (of = store): Promise<RunningQueue> => {
+  const start = async (of = store, options: Partial<RunningQueueOptions> = {}): Promise<RunningQueue> => {
     const directory = await directoryOf(...recipients);
-    const queue = new RunningQueue({ vault: sender, store: of, directory, genesisHash, hasCarrier: true }, [
+    const queue = new RunningQueue({ vault: sender, store: of, directory, genesisHash, hasCarrier: true, ...options }, [
       (work) => new RelayLane({ ...work, carrier, onNewerKey: () => undefined }),
     ]);
     running.push(queue);
@@ -146,6 +154,25 @@ describe('outbox: the lane off chain', function () {
     assert.deepEqual(await store.entries(rangeOf('outbox/requeued/')), []);
   });
 
+  it('leaves what is queued again to the outbox that has taken over', async () => {
+    const setbacks: string[] = [];
+    const replaced = await start(store, { onSetback: ({ code }) => setbacks.push(code) });
+    failure = new RelayError('envelope-too-large');
+    const failed = await queueTo(0);
+    replaced.look();
+    await until(async () => (await stateOf(failed.sendId)) === 'failed');
+    failure = undefined;
+    await queueTo(1);
+    const queue = await start();
+    await until(() => carried.length === 1);
+    await openOutboxQueue(store).retry(failed.sendId);
+    replaced.look();
+    await until(() => setbacks.includes('outbox-replaced'));
+    queue.look();
+    await until(() => carried.length === 2);
+    assert.equal(carried.at(-1)?.nonce, failed.nonce);
+  });
+
   it('tries each recipient again that failed, also when another one of them was reached meanwhile', async () => {
     for (const n of [0, 1, 2]) failing.set(identity(n), n + 1);
     for (const n of [0, 1, 2]) await queueTo(n);
@@ -165,6 +192,67 @@ describe('outbox: the lane off chain', function () {
     await until(() => carried.length === 1);
     assert.equal(carried[0]?.nonce, kept.nonce);
     assert.equal(await stateOf(gone.sendId), 'failed');
+  });
+
+  it('leaves off chain what is being handed over, after its store had failed', async () => {
+    let letThrough: () => void = () => undefined;
+    holding = new Promise((resolve) => (letThrough = resolve));
+    let isBroken = false;
+    const unsteady = replacing(store, {
+      commit: (writes, expected) =>
+        isBroken
+          ? Promise.reject(new RelayError('store-failed', { details: { path: '', reason: 'full' } }))
+          : store.commit(writes, expected),
+    });
+    const { counted, reads } = counting(unsteady);
+    const setbacks: string[] = [];
+    const queue = await start(counted, { account: alice, onSetback: ({ code }) => setbacks.push(code) });
+    isBroken = true;
+    const { sendId } = await queueTo(0);
+    queue.look();
+    // It could not be marked as handed over, nor moved to the chain.
+    await until(() => setbacks.length >= 2);
+    isBroken = false;
+    await until(() => tries > 0);
+    for (let looks = 0; looks < 2; looks++) {
+      const { calls } = reads;
+      queue.resume();
+      await until(() => reads.calls >= calls + 2);
+    }
+    letThrough();
+    await until(async () => (await stateOf(sendId)) === 'relayed');
+    assert.deepEqual(await store.entries(rangeOf('outbox/queued/worker/')), []);
+  });
+
+  it('hands over nothing that is being moved to the chain, where its recipient is in reach again meanwhile', async () => {
+    let letThrough: () => void = () => undefined;
+    const moved = new Promise<void>((resolve) => (letThrough = resolve));
+    let isMoving = false;
+    const slow = replacing(store, {
+      commit: async (writes, expected) => {
+        const isPlace = (key: Uint8Array) => new TextDecoder().decode(key).startsWith('outbox/queued/worker/');
+        if (writes.some(({ key, value }) => value !== undefined && isPlace(key))) {
+          isMoving = true;
+          await moved;
+        }
+        return store.commit(writes, expected);
+      },
+    });
+    const carriedTo = (n: number) => carried.filter(({ to }) => to === identity(n)).map(({ nonce }) => nonce);
+    for (const n of [0, 1]) failing.set(identity(n), 1);
+    const onlyOffChain = await queueTo(0, { via: 'relay' });
+    const { sendId } = await queueTo(0);
+    for (let i = 0; i < 5; i++) await queueTo(1, { via: 'relay' });
+    const queue = await start(slow, { account: alice });
+    await until(() => isMoving && tries >= 2);
+    queue.tryAgain();
+    // In their turns: both of the first would have gone by then.
+    await until(() => carriedTo(1).length === 5);
+    letThrough();
+    await until(() => carriedTo(0).length > 0);
+    assert.deepEqual(carriedTo(0), [onlyOffChain.nonce]);
+    assert.equal((await store.entries(rangeOf('outbox/queued/worker/'))).length, 1);
+    assert.equal(await stateOf(sendId), 'queued');
   });
 
   it('takes what earlier versions queued, whose places name no recipient', async () => {
