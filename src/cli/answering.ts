@@ -60,14 +60,15 @@ export function answeringOf(parts: AnsweringParts): Answering {
       await noteRead(queue, delivery);
       const content = await contentFor(delivery);
       if (content === undefined || delivery.fromKind !== 'worker') return undefined;
-      let over: Promise<void> = Promise.resolve();
-      const deliver = (): Promise<boolean> => {
-        const arrival = replier.reply(delivery, content, signal).then(() => true, inVain);
-        over = arrival.then(() => undefined);
-        return arrival.catch(() => false);
-      };
-      await answers.begin(delivery.from, deliver, signal).catch(inVain);
-      return { over };
+      const to = { id: delivery.from, registered: delivery.registered };
+      const deliver = () => replier.reply(delivery, content, signal).then(() => true, inVain);
+      try {
+        const { over } = await answers.begin(to, deliver, signal);
+        return { over: over.then(() => undefined, inVain).then(() => undefined) };
+      } catch (error) {
+        inVain(error);
+        return { over: Promise.resolve() };
+      }
     },
   };
 }

@@ -3,36 +3,71 @@ import { RelayError } from '../errors/index.ts';
 import { RecentMap } from './recent-map.ts';
 
 export interface AnswerQueueOptions {
-  /** Answers on their way at once. Default 512. */
+  /** Answers that are on their way or wait for their turn. Default 4 096. */
   readonly limit?: number;
-  /** Those to one asker. Default 32. */
+  /** Part of these that may be to askers that are not registered. Above 0, at most 1. Default 0.5. */
+  readonly strangerPart?: number;
+  /** Those to one asker that are tried at once. Default 32. */
   readonly perAsker?: number;
-  /** Those to one asker whose answers do not arrive. Default 4. */
+  /** Those to one asker that is neither registered nor took the last answer. Default 4. */
   readonly perAbsent?: number;
-  /** Answers to an asker do not arrive where none has for so long, ms. Default 5 000. */
+  /** Those to one asker, with what waits, where it did not take the last answer. Default 128. */
+  readonly waitingPerNew?: number;
+  /** Those to one asker, with what waits, where it did: no more can be waited for at a relay. Default 1 024. */
+  readonly waitingPerPresent?: number;
+  /** An asker is away where no answer to it arrived for so long, ms. Default 5 000. */
   readonly absentMs?: number;
+  /** How long an answer waits for its turn, ms. Default 60 000. */
+  readonly patienceMs?: number;
 }
 
-interface Asker {
-  count: number;
-  /** It takes answers, or was not yet seen not to. */
-  isPresent: boolean;
+/** Who asked, as far as room is concerned. */
+export interface AnswerTo {
+  readonly id: Hex;
+  /** Whether it is a registered worker. */
+  readonly registered: boolean;
+}
+
+/** An answer that was taken. */
+export interface TakenAnswer {
+  /** Whether it arrived. Rejects as `deliver` does, with reply-undelivered where its turn did not come, with aborted. */
+  readonly over: Promise<boolean>;
+}
+
+interface Asker extends AnswerTo {
+  running: number;
+  readonly waiting: Set<Waiting>;
+  /** No answer has arrived for long. */
+  isAway: boolean;
   timer: ReturnType<typeof setTimeout> | undefined;
 }
 
-const defaults = { limit: 512, perAsker: 32, perAbsent: 4, absentMs: 5_000 };
+interface Waiting {
+  readonly start: () => void;
+  readonly giveUp: (error: RelayError) => void;
+  readonly signal: AbortSignal;
+}
+
+const defaults = {
+  ...{ limit: 4_096, strangerPart: 0.5, perAsker: 32, perAbsent: 4, waitingPerNew: 128, waitingPerPresent: 1_024 },
+  ...{ absentMs: 5_000, patienceMs: 60_000 },
+};
 const maxRemembered = 10_000;
 
 /**
- * Answers on their way. Where they go is the asker's word, and may lead nowhere: whoever asks such questions gets a few
- * answers tried at a time and loses the others, and takes no place of the handlers, so that it holds up nobody else.
+ * Answers on their way. Where they go is the asker's word, and may lead nowhere, or be slow: so they wait here for their turn,
+ * asker by asker, and not in the place of a handler. Who never took an answer gets a few tried at a time and loses the others
+ * when none arrives; who did, or is registered, may be away for a while.
  */
 export class AnswerQueue {
   readonly #options: typeof defaults;
   readonly #askers = new Map<Hex, Asker>();
   /** Whether the last answer to an asker arrived. */
   readonly #arrived = new RecentMap<Hex, boolean>(maxRemembered);
-  readonly #underWay = new Set<Promise<void>>();
+  readonly #underWay = new Set<Promise<unknown>>();
+  readonly #watched = new WeakSet<AbortSignal>();
+  #held = 0;
+  #heldForStrangers = 0;
   #changed: () => void = () => undefined;
   #change = this.#nextChange();
 
@@ -41,22 +76,18 @@ export class AnswerQueue {
   }
 
   /**
-   * Begins to answer when there is room, and resolves then. `deliver` gives whether the answer arrived; it must not reject.
-   * Throws reply-undelivered where answers to this asker do not arrive and enough of them wait; aborted.
+   * Takes an answer; `deliver` gives whether it arrived. Waits only where a registered asker finds the whole queue full. Throws
+   * reply-undelivered where the asker has as many as it may, or those that are not registered have; aborted.
    */
-  async begin(to: Hex, deliver: () => Promise<boolean>, signal: AbortSignal): Promise<void> {
-    const { limit, perAsker, perAbsent } = this.#options;
+  async begin(to: AnswerTo, deliver: () => Promise<boolean>, signal: AbortSignal): Promise<TakenAnswer> {
+    const { limit, perAsker } = this.#options;
     for (;;) {
       if (signal.aborted) throw new RelayError('aborted', { cause: signal.reason });
-      const asker = this.#askers.get(to) ?? this.#newAsker(to);
-      if (!asker.isPresent && asker.count >= perAbsent)
-        throw new RelayError('reply-undelivered', {
-          details: { to, reason: `${asker.count} answers to it are under way, and none arrives` },
-        });
-      if (asker.count < perAsker && this.#underWay.size < limit) {
-        this.#run(to, asker, deliver);
-        return;
-      }
+      const asker = this.#askers.get(to.id) ?? this.#newAsker(to);
+      const reason = this.#whyFull(asker);
+      if (reason !== undefined) throw undelivered(to.id, reason);
+      if (this.#held < limit) return { over: this.#take(asker, deliver, signal) };
+      if (heldOf(asker) >= perAsker) throw undelivered(to.id, `${limit} answers are under way`);
       await this.#change;
     }
   }
@@ -64,35 +95,132 @@ export class AnswerQueue {
   /** Resolves when none is under way. */
   async idle(): Promise<void> {
     this.#tell();
-    while (this.#underWay.size > 0) await Promise.all(this.#underWay);
+    while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay);
   }
 
-  #newAsker(to: Hex): Asker {
-    return { count: 0, isPresent: this.#arrived.get(to) !== false, timer: undefined };
+  #newAsker({ id, registered }: AnswerTo): Asker {
+    const isAway = this.#arrived.get(id) === false;
+    return { id, registered, running: 0, waiting: new Set(), isAway, timer: undefined };
   }
 
-  #run(to: Hex, asker: Asker, deliver: () => Promise<boolean>): void {
-    this.#askers.set(to, asker);
-    asker.count += 1;
-    asker.timer ??= this.#watch(asker);
-    const work = deliver().then((hasArrived) => {
-      this.#underWay.delete(work);
-      asker.count -= 1;
-      this.#arrived.set(to, hasArrived);
-      asker.isPresent = hasArrived;
-      clearTimeout(asker.timer);
-      asker.timer = asker.count > 0 && hasArrived ? this.#watch(asker) : undefined;
-      if (asker.count === 0) this.#askers.delete(to);
-      this.#tell();
+  #isTrusted({ id, registered }: Asker): boolean {
+    return registered || this.#arrived.get(id) === true;
+  }
+
+  #whyFull(asker: Asker): string | undefined {
+    const { limit, strangerPart, perAbsent, waitingPerNew, waitingPerPresent } = this.#options;
+    const held = heldOf(asker);
+    if (asker.isAway && !this.#isTrusted(asker) && held >= perAbsent)
+      return `${held} answers to it are under way, and none arrives`;
+    const most = this.#arrived.get(asker.id) === true ? waitingPerPresent : waitingPerNew;
+    if (held >= most) return `${held} answers to it are under way`;
+    if (asker.registered) return undefined;
+    const isFull = this.#heldForStrangers >= Math.ceil(limit * strangerPart) || this.#held >= limit;
+    return isFull ? `${this.#heldForStrangers} answers to unregistered askers are under way` : undefined;
+  }
+
+  #take(asker: Asker, deliver: () => Promise<boolean>, signal: AbortSignal): Promise<boolean> {
+    this.#askers.set(asker.id, asker);
+    this.#count(asker, 1);
+    const over = new Promise<boolean>((resolve, reject) => {
+      const start = (): void => {
+        clearTimeout(timer);
+        asker.waiting.delete(waiting);
+        this.#run(asker, deliver, { resolve, reject });
+      };
+      const giveUp = (error: RelayError): void => {
+        clearTimeout(timer);
+        asker.waiting.delete(waiting);
+        this.#count(asker, -1);
+        reject(error);
+      };
+      const waiting = { start, giveUp, signal };
+      asker.waiting.add(waiting);
+      const timer = setTimeout(
+        giveUp,
+        this.#options.patienceMs,
+        undelivered(asker.id, 'those before it did not arrive'),
+      );
+      this.#watchStop(signal);
+      this.#startNext(asker);
     });
+    // Who took it may look later.
+    over.catch(() => undefined);
+    return over;
+  }
+
+  #startNext(asker: Asker): void {
+    const most = this.#isTrusted(asker) ? this.#options.perAsker : this.#options.perAbsent;
+    for (const { start } of asker.waiting) {
+      if (asker.running >= most) return;
+      start();
+    }
+  }
+
+  #run(
+    asker: Asker,
+    deliver: () => Promise<boolean>,
+    { resolve, reject }: { resolve: (hasArrived: boolean) => void; reject: (error: unknown) => void },
+  ): void {
+    asker.running += 1;
+    asker.timer ??= this.#watch(asker);
+    const settled = (hasArrived: boolean): void => {
+      this.#underWay.delete(work);
+      asker.running -= 1;
+      this.#arrived.set(asker.id, hasArrived);
+      asker.isAway = !hasArrived;
+      clearTimeout(asker.timer);
+      asker.timer = undefined;
+      if (asker.isAway) this.#giveUpWaiting(asker);
+      this.#startNext(asker);
+      if (asker.running > 0 && hasArrived) asker.timer ??= this.#watch(asker);
+      this.#count(asker, -1);
+    };
+    const work = deliver().then(
+      (hasArrived) => {
+        settled(hasArrived);
+        resolve(hasArrived);
+      },
+      (error: unknown) => {
+        settled(false);
+        reject(error);
+      },
+    );
     this.#underWay.add(work);
   }
 
   #watch(asker: Asker): ReturnType<typeof setTimeout> {
     return setTimeout(() => {
-      asker.isPresent = false;
-      this.#tell();
+      asker.isAway = true;
+      this.#giveUpWaiting(asker);
     }, this.#options.absentMs);
+  }
+
+  /** Of an asker that never took one. */
+  #giveUpWaiting(asker: Asker): void {
+    if (this.#isTrusted(asker)) return;
+    const error = undelivered(asker.id, `${asker.running} answers to it are under way, and none arrives`);
+    for (const { giveUp } of asker.waiting) giveUp(error);
+  }
+
+  #watchStop(signal: AbortSignal): void {
+    if (this.#watched.has(signal)) return;
+    this.#watched.add(signal);
+    const stop = (): void => {
+      for (const { waiting } of [...this.#askers.values()])
+        for (const one of waiting)
+          if (one.signal === signal) one.giveUp(new RelayError('aborted', { cause: signal.reason }));
+      this.#tell();
+    };
+    signal.addEventListener('abort', stop, { once: true });
+  }
+
+  #count(asker: Asker, more: 1 | -1): void {
+    this.#held += more;
+    if (!asker.registered) this.#heldForStrangers += more;
+    if (more === 1) return;
+    if (heldOf(asker) === 0) this.#askers.delete(asker.id);
+    this.#tell();
   }
 
   #tell(): void {
@@ -103,4 +231,12 @@ export class AnswerQueue {
   #nextChange(): Promise<void> {
     return new Promise((resolve) => (this.#changed = resolve));
   }
+}
+
+function heldOf({ running, waiting }: Asker): number {
+  return running + waiting.size;
+}
+
+function undelivered(to: Hex, reason: string): RelayError {
+  return new RelayError('reply-undelivered', { details: { to, reason } });
 }

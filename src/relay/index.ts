@@ -1,5 +1,5 @@
 export { AnswerQueue } from './answer-queue.ts';
-export type { AnswerQueueOptions } from './answer-queue.ts';
+export type { AnswerQueueOptions, AnswerTo, TakenAnswer } from './answer-queue.ts';
 export { createCarrier } from './carrier.ts';
 export type { CarrierOptions } from './carrier.ts';
 export type { RelayClient, SendOptions, SendReceipt } from './client.ts';

@@ -66,6 +66,8 @@ class HandlingService implements InboxService {
   readonly #stopping = new AbortController();
   readonly #stopped = new Subject<void>();
   readonly #answers = new AnswerQueue();
+  /** Messages that are acknowledged when their answers are over. */
+  readonly #ending = new Set<Promise<unknown>>();
   readonly #subscription: Subscription;
 
   constructor(options: ServeInboxOptions) {
@@ -85,7 +87,10 @@ class HandlingService implements InboxService {
     let end: Subscription | undefined;
     this.ended = new Promise<void>((resolve, reject) => {
       end = work.subscribe({ complete: resolve, error: reject });
-    }).finally(() => this.#answers.idle());
+    }).finally(async () => {
+      await this.#answers.idle();
+      await Promise.all(this.#ending);
+    });
     this.ended.catch(() => undefined);
     this.#subscription = end ?? new Observable().subscribe();
   }
@@ -113,16 +118,31 @@ class HandlingService implements InboxService {
     }
   }
 
-  /** Resolves when the answer is on its way: another message may have its turn. */
+  /** Resolves when the answer is on its way, or waits for its turn: another message may have its own. */
   async #send(delivery: Delivery, answer: BytesLike): Promise<void> {
     const { signal } = this.#stopping;
+    const to = { id: delivery.from, registered: delivery.registered };
     try {
-      await this.#answers.begin(delivery.from, () => this.#deliver(delivery, answer), signal);
+      const { over } = await this.#answers.begin(to, () => this.#deliver(delivery, answer), signal);
+      const givenUp = over.catch((error: unknown) => this.#giveUp(error, delivery)).catch(this.#failing(delivery));
+      this.#ending.add(givenUp);
+      void givenUp.finally(() => this.#ending.delete(givenUp));
     } catch (error) {
-      if (signal.aborted) throw error;
-      this.#undelivered(error, delivery);
-      await delivery.ack();
+      await this.#giveUp(error, delivery);
     }
+  }
+
+  /** Its turn does not come. */
+  async #giveUp(error: unknown, delivery: Delivery): Promise<void> {
+    if (this.#stopping.signal.aborted) throw error;
+    this.#undelivered(error, delivery);
+    await delivery.ack();
+  }
+
+  #failing(delivery: Delivery) {
+    return (error: unknown): void => {
+      this.#failed(error, delivery);
+    };
   }
 
   /** Gives whether the answer arrived. */
