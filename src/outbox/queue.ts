@@ -46,8 +46,9 @@ export class StoredQueue implements OutboxQueue {
       const { nonce, suite } = stored.record;
       const isOld = suite === 'v1' && Number(nonce >> 20n) < this.#now() - retentionMs;
       if (isOld) throw new RelayError('too-late-to-retry', { details: { sendId } });
-      // Whoever runs the queue knows whether there is a way off chain.
-      const lane = firstLane(stored.record, true);
+      // What was signed may still come in: it goes that way only. Else who runs the queue knows of a way off chain.
+      const isSigned = (await this.#store.signed(sendId)) !== undefined;
+      const lane = isSigned ? 'worker' : firstLane(stored.record, true);
       return new Change().progress(stored, { state: 'queued' }).requeue(stored, lane).done(sendId, false);
     });
   }

@@ -3,7 +3,7 @@ import type { Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 import { ownOf, sealQueued, type Batch, type BatchItem, type BatchLimit } from './batch.ts';
 import type { SignedMessage } from './flight.ts';
-import { topicOfMessage } from './message-record.ts';
+import { isFinished, topicOfMessage } from './message-record.ts';
 import { Change, type Stored } from './outbox-store.ts';
 import type { SendId } from './send-id.ts';
 import { PostedSearch, type Sighting, type SignedFacts } from './posted-search.ts';
@@ -37,7 +37,7 @@ export class WorkerLane {
   readonly #work: ChainWork;
   /** Signed messages whose end is not known. */
   readonly #pending = new Map<SendId, SignedFacts>();
-  /** Of those, what failed and is not posted again: whoever has seen them may do that. */
+  /** Of those, what failed or was cancelled, and is not posted again: whoever has seen them may do that. */
   readonly #failed = new Set<SendId>();
   readonly #search: PostedSearch;
 
@@ -84,7 +84,7 @@ export class WorkerLane {
       [best, finalized].map(({ hash }) => chain.at(hash).ingressSequence(vault.identity, signal)),
     );
     if (next === undefined || settled === undefined) return undefined;
-    await this.#lookForRetried();
+    await this.#lookForRetried(flying);
     const loose = [...this.#pending].filter(([id]) => !flying.has(id)).sort(bySequence);
     if (!(await this.#settle(loose, { finalized, best, next, settled }))) return undefined;
     const ready = [...this.#pending]
@@ -95,11 +95,14 @@ export class WorkerLane {
     return this.#fresh({ finalized, best, next, settled }, limit);
   }
 
-  async #lookForRetried(): Promise<void> {
-    for (const id of this.#failed) {
+  /** Any process may have retried or cancelled what no extrinsic carries. */
+  async #lookForRetried(flying: ReadonlySet<SendId>): Promise<void> {
+    for (const id of this.#pending.keys()) {
+      if (flying.has(id)) continue;
       const stored = await this.#work.store.get(id);
       if (stored === undefined) this.forget(id);
-      else if (stored.record.progress.state !== 'failed') this.#failed.delete(id);
+      else if (isFinished(stored.record.progress)) this.#failed.add(id);
+      else this.#failed.delete(id);
     }
   }
 
@@ -198,7 +201,8 @@ export class WorkerLane {
     for (const [id, { sequence }] of ready.slice(0, limit.messages)) {
       if (sequence !== next + BigInt(items.length)) break;
       const [stored, signed] = await Promise.all([store.get(id), store.signed(id)]);
-      if (stored === undefined || signed === undefined || !room.take(signed.envelope.length)) break;
+      if (stored === undefined || signed === undefined || isFinished(stored.record.progress)) break;
+      if (!room.take(signed.envelope.length)) break;
       const { envelope, messageId } = signed;
       items.push({ stored, envelope, messageId, call: this.#call(stored, signed) });
     }
@@ -243,6 +247,11 @@ export class WorkerLane {
     if (first < next) throw this.#unsettled(next, settled);
     const sealed = await sealQueued(this.#work, 'worker', limit);
     if (sealed.length === 0) return undefined;
+    if (sealed.some(({ stored }) => this.#pending.has(stored.id))) {
+      // Retried by hand meanwhile: it goes as it is signed.
+      this.#work.wake();
+      return undefined;
+    }
     const items = await Promise.all(sealed.map((each, i) => this.#sign(each, first + BigInt(i), finalized.number)));
     return { as: 'worker', items };
   }

@@ -21,8 +21,9 @@ import {
   type OffChainCarrier,
   type Outbox,
   type OutboxOptions,
+  type Receipt,
 } from '../../src/outbox/index.ts';
-import { openMemoryStore } from '../../src/store/index.ts';
+import { openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
 import type { Vault } from '../../src/vault/index.ts';
 import { alice, directoryOf, newVault, registered, temporaryFolder, utf8 } from '../support/entities.ts';
 import { replacing } from '../support/replacing.ts';
@@ -237,6 +238,63 @@ describe('outbox: by a carrier', () => {
     await queued;
     await box.cancel(receipt.sendId);
     await assert.rejects(receipt.reached('inBlock'), { code: 'send-cancelled' });
+  });
+
+  describe('what failed on chain with its signature kept', () => {
+    let store: TransactionalStore;
+    let posts: number;
+    let answer: 'refused' | 'full' | 'taken';
+    let box: Outbox;
+    let failed: Receipt;
+
+    beforeEach(async () => {
+      store = openMemoryStore();
+      posts = 0;
+      answer = 'refused';
+      carrier.reaches = false;
+      const refusing = replacing(chain, {
+        post: async (calls, account, options) => {
+          posts += 1;
+          if (answer === 'full') throw new RelayError('pool-full');
+          if (answer === 'taken') return chain.post(calls, account, options);
+          // Signed and stored, and then refused.
+          await chain.post(calls, account, {
+            ...options,
+            beforePost: async (extrinsic) => {
+              await options?.beforePost?.(extrinsic);
+              throw new RelayError('extrinsic-rejected', { details: { reason: 'Custom error: 7' } });
+            },
+          });
+          throw new Error('a refusal is expected');
+        },
+      });
+      box = await outbox({ chain: refusing, store, account: alice });
+      failed = await box.send(message('auto'));
+      await assert.rejects(failed.reached('inBlock'), { code: 'extrinsic-rejected' });
+      answer = 'taken';
+      carrier.reaches = true;
+    });
+
+    it('goes on chain only where it is retried, also with a carrier', async () => {
+      await box.retry(failed.sendId);
+      const receipt = await box.receipt(failed.sendId);
+      assert.equal((await receipt?.reached('finalized'))?.state, 'finalized');
+      assert.equal(carrier.tries, 0);
+    });
+
+    it('stays where it is if it is cancelled after it was retried', async () => {
+      answer = 'full';
+      const before = posts;
+      await box.retry(failed.sendId);
+      await until(() => posts > before);
+      await openOutboxQueue(store).cancel(failed.sendId);
+      answer = 'taken';
+      box.tryAgain();
+      const next = await box.send(message('chain'));
+      assert.equal((await next.reached('finalized')).state, 'finalized');
+      const receipt = await box.receipt(failed.sendId);
+      await assert.rejects(receipt!.reached('inBlock'), { code: 'send-cancelled' });
+    });
   });
 
   it('seals to the key that a recipient names, until the directory has a newer one', async () => {
