@@ -102,14 +102,6 @@ export class HeaderChain {
     }
   }
 
-  /** Throws node-lies, of whoever told of a head, where its parent has not the number before its own; state-discarded. */
-  async checkParent({ number, hash, parentHash }: Head, url: string): Promise<void> {
-    const parent = await this.#header(parentHash);
-    if (parent.number === number - 1) return;
-    const reason = `it tells of it as block ${number}, and its parent is block ${parent.number}`;
-    throw new RelayError('node-lies', { details: { url, block: hash, reason } });
-  }
-
   /** Those who follow the chain side by side read headers once. */
   #shared(first: BlockNumber, last: BlockId): Promise<HeaderSegment> {
     const known = this.#newest;

@@ -43,7 +43,7 @@ export function walkHeads(
     // Its hash was taken of the header that came with it: another look at that would show the same.
     return hash === told.hash ? told : reader.byHash(hash, { signal, patienceMs: Infinity });
   };
-  return walkFinalized({ connection, headers, elected: isTold ? undefined : elected }, listen, start);
+  return walkFinalized({ connection, headers, reader, elected: isTold ? undefined : elected }, listen, start);
 }
 
 /** Pushed: for consumers that keep up. Completes when the chain is stopped. */

@@ -1,5 +1,6 @@
 import { isRelayError, RelayError } from '../../errors/index.ts';
 import type { BlockNumber } from '../block-number.ts';
+import { checkParent } from './check-parent.ts';
 import type { Head, HeadEvent } from './head.ts';
 import type { BranchWitness } from '../quorum/branch-witness.ts';
 import type { Connection } from '../rpc/connection.ts';
@@ -167,14 +168,4 @@ class BranchMove {
 /** Those above a number. */
 function* retracted(branch: SeenBranch, number: BlockNumber): Generator<HeadEvent> {
   for (const head of branch.retractDownTo(number)) yield { type: 'retracted', head };
-}
-
-/** The parent. Throws node-lies, before it is known who told of it, where that has another number; state-discarded. */
-async function checkParent(head: Head, parentOf: (head: Head) => Promise<Head>): Promise<Head> {
-  const { number, hash } = head;
-  if (number === 0) return head;
-  const parent = await parentOf(head);
-  if (parent.number === number - 1) return parent;
-  const reason = `it is told of as block ${number}, and its parent is block ${parent.number}`;
-  throw new RelayError('node-lies', { details: { url: '', block: hash, reason } });
 }

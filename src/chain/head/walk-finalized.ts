@@ -1,8 +1,10 @@
-import { isRelayError } from '../../errors/index.ts';
+import { isRelayError, RelayError } from '../../errors/index.ts';
 import type { BlockNumber } from '../block-number.ts';
 import type { Head, HeadEvent } from './head.ts';
 import type { Connection } from '../rpc/connection.ts';
 import { checkLink } from './check-link.ts';
+import { checkParent } from './check-parent.ts';
+import type { HeadReader } from './head-reader.ts';
 import type { HeaderChain } from './header-chain.ts';
 import type { Versioned } from './latest-value.ts';
 import type { Listening } from './listening.ts';
@@ -12,6 +14,7 @@ import type { StartingPoint } from './starting-point.ts';
 export interface WalkParts {
   readonly connection: Connection;
   readonly headers: HeaderChain;
+  readonly reader: HeadReader;
   /**
    * The block to go up to, now that one was told of: what enough endpoints agree on, of `from` or later; waits until there
    * is one. Without it that one is.
@@ -25,7 +28,7 @@ export interface WalkParts {
  * before any of it is given: by number a node that is behind could give blocks of a fork that never was final.
  */
 export async function* walkFinalized(
-  { connection, headers, elected }: WalkParts,
+  { connection, headers, reader, elected }: WalkParts,
   listen: () => Listening,
   { from, after }: StartingPoint,
 ): AsyncGenerator<HeadEvent, never> {
@@ -36,6 +39,7 @@ export async function* walkFinalized(
   let hasBegun = false;
   let lost = 0;
   let failures = 0;
+  const parentOf = ({ parentHash }: Head): Promise<Head> => reader.byHash(parentHash, { signal, patienceMs: Infinity });
   const given = (head: Head): HeadEvent => {
     if (last !== undefined) checkLink(last, head);
     last = head;
@@ -53,14 +57,15 @@ export async function* walkFinalized(
       const first = next ?? target.number;
       if (first < target.number) {
         // With a number far too high no block would come for long.
-        if (elected === undefined) await headers.checkParent(target, value.url);
+        if (elected === undefined) await checkParent(target, parentOf);
         for await (const head of below(target, first, headers, signal)) yield given(head);
       }
       yield given(target);
       failures = 0;
     } catch (error) {
       const isLie = isRelayError(error, 'node-lies') && error.details?.['block'] === value.head.hash;
-      if (isLie) connection.leave(value.url, error);
+      if (isLie)
+        connection.leave(value.url, new RelayError('node-lies', { details: { ...error.details, url: value.url } }));
       else if (!isRelayError(error, 'state-discarded')) throw error;
       else {
         // Where the node that told of it is gone, and nobody else has it, the next one tells what is final.
