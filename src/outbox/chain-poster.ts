@@ -38,7 +38,9 @@ export class ChainPoster {
   constructor(work: ChainWork) {
     this.#work = work;
     this.#workerLane = new WorkerLane(work);
-    this.#refusals = new RefusedExtrinsics(work);
+    this.#refusals = new RefusedExtrinsics(work, (id) => {
+      this.#workerLane.forget(id);
+    });
     this.#log = new FlightLog(work, this.#workerLane, this.#refusals);
     this.#flights = new Flights(work, this.#log);
   }
@@ -55,9 +57,9 @@ export class ChainPoster {
   /** Posts one extrinsic, if there is something to post and none waits for a block. True: there may be more. */
   async step(): Promise<boolean> {
     if (this.#work.account === undefined || this.#flights.isAnyOpen) return false;
-    const { nonce, isAccountHeld } = await this.#refusals.look();
+    const { nonce, held } = await this.#refusals.look();
     for (const as of [this.#turn, this.#turn === 'worker' ? 'account' : 'worker'] as const) {
-      if (as === 'account' && isAccountHeld) continue;
+      if (held.has(as)) continue;
       const limit = { messages: this.#mostMessages };
       const batch = await (as === 'worker'
         ? this.#workerLane.batch(this.#flights.members(), limit)

@@ -4,27 +4,31 @@ import { RelayError } from '../errors/index.ts';
 import type { Flight, RefusedFlight } from './flight.ts';
 import { isFinished, type Progress } from './message-record.ts';
 import { Change, type Stored } from './outbox-store.ts';
+import type { SendId } from './send-id.ts';
 import type { ChainWork } from './work.ts';
 
 /** How to go on in spite of what was refused. */
 export interface WayOn {
   /** What is signed next has this nonce. */
   readonly nonce?: number;
-  /** An account's messages wait: what carried them may have come in. */
-  readonly isAccountHeld: boolean;
+  /** Of these, messages that are to be signed anew wait: what carried them may have come in. */
+  readonly held: ReadonlySet<'worker' | 'account'>;
 }
 
 /**
  * Extrinsics that a node refused: it may have passed them on all the same. Until blocks tell that they can't come in, what is
- * signed next has their nonce, of which a chain takes one; and where that was used, an account's messages wait until it is
- * known by what.
+ * signed next has their nonce, of which a chain takes one; and where that was used, messages that lie in the queue again wait
+ * until it is known by what.
  */
 export class RefusedExtrinsics {
   readonly #work: ChainWork;
+  readonly #forget: (id: SendId) => void;
   readonly #open = new Map<Hex, RefusedFlight>();
 
-  constructor(work: ChainWork) {
+  /** `forget`: of a message that is found to be in a block. */
+  constructor(work: ChainWork, forget: (id: SendId) => void) {
     this.#work = work;
+    this.#forget = forget;
   }
 
   async load(): Promise<void> {
@@ -49,7 +53,8 @@ export class RefusedExtrinsics {
 
   /** Looks into blocks for what became of them. Throws what the chain throws, outbox-changed. */
   async look(): Promise<WayOn> {
-    if (this.#open.size === 0) return { isAccountHeld: false };
+    const held = new Set<'worker' | 'account'>();
+    if (this.#open.size === 0) return { held };
     const { chain, account, signal } = this.#work;
     const all = [...this.#open.values()];
     const fates = await chain.fates(
@@ -57,7 +62,6 @@ export class RefusedExtrinsics {
       signal,
     );
     let nonce: number | undefined;
-    let isAccountHeld = false;
     for (const refused of all) {
       const { extrinsic, as } = refused;
       const fate = fates.get(extrinsic.hash);
@@ -65,13 +69,16 @@ export class RefusedExtrinsics {
       if (fate.kind !== 'open') await this.#resolve(refused, fate);
       else if (extrinsic.account !== account?.id) continue;
       else if (fate.nextNonce === extrinsic.nonce) ({ nonce } = extrinsic);
-      else if (as === 'account') isAccountHeld ||= await this.#isAnyQueued(refused);
+      else if (await this.#isAnyAnew(refused)) held.add(as);
     }
-    return nonce === undefined ? { isAccountHeld } : { nonce, isAccountHeld };
+    return nonce === undefined ? { held } : { nonce, held };
   }
 
-  async #isAnyQueued({ members }: RefusedFlight): Promise<boolean> {
-    for (const { id } of members) if ((await this.#work.store.get(id))?.record.progress.state === 'queued') return true;
+  async #isAnyAnew({ members }: RefusedFlight): Promise<boolean> {
+    for (const { id, messageId } of members) {
+      const stored = await this.#work.store.get(id);
+      if (stored !== undefined && isAnew(stored, messageId)) return true;
+    }
     return false;
   }
 
@@ -80,21 +87,28 @@ export class RefusedExtrinsics {
     const change = new Change().resolve(extrinsic.hash);
     const ends: (readonly [Stored, Progress])[] = [];
     let goAgain = false;
-    // What became of a worker's messages is found out one by one.
-    if (as === 'account')
-      for (const [i, { id, messageId }] of members.entries()) {
-        const stored = await this.#work.store.get(id);
-        const end = stored === undefined ? undefined : endOf(stored, fate, { i, messageId, refused });
-        if (stored?.record.progress.state === 'queued' && fate.kind === 'unknown') goAgain ||= end === undefined;
-        if (stored === undefined || end === undefined) continue;
-        change.unqueue(id, 'account');
-        ends.push([stored, end]);
-      }
+    for (const [i, { id, messageId }] of members.entries()) {
+      const stored = await this.#work.store.get(id);
+      // What became of a worker's message as it was signed is found out by its sequence.
+      const isOurs = stored !== undefined && (as === 'account' || isAnew(stored, messageId));
+      const end = isOurs ? endOf(stored, fate, { i, messageId, refused }) : undefined;
+      if (stored?.record.progress.state === 'queued' && fate.kind === 'unknown') goAgain ||= end === undefined;
+      if (stored === undefined || end === undefined) continue;
+      change.unqueue(id, as).unsign(id);
+      ends.push([stored, end]);
+    }
     // Where another process has changed one of them, it is looked at anew.
     if (!(await this.#work.finish(ends, change))) return this.#resolve(refused, fate);
+    for (const [{ id }] of ends) this.#forget(id);
     if (goAgain && fate.kind === 'unknown') this.#work.notice(unknownFate(refused, fate));
     this.#open.delete(extrinsic.hash);
   }
+}
+
+/** Whether a message is to be sealed again, or was, since an extrinsic carried it under this id. */
+function isAnew({ record: { progress } }: Stored, messageId: Hex): boolean {
+  if (progress.state === 'queued') return true;
+  return progress.state === 'submitted' && progress.messageId !== messageId;
 }
 
 type Known = Exclude<Fate, { readonly kind: 'open' }>;
