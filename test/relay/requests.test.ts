@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import { toHex, type Hex } from '../../src/codec/index.ts';
 import { decodeV1 } from '../../src/crypto/index.ts';
-import { isRelayError, type RelayError } from '../../src/errors/index.ts';
+import { isRelayError, RelayError } from '../../src/errors/index.ts';
 import type { InvocationCall } from '../../src/relay/index.ts';
 import { sealMessage } from '../../src/channel/index.ts';
 import { signMessage } from '../../src/relay/index.ts';
@@ -138,6 +138,21 @@ describe('relay: requests and answers', () => {
     assert.equal(toHex(content), '0x0201');
     assert.equal(calls.filter(({ from }) => from === vault.identity).length, 40);
     assert.ok(worker.vault.identity === to);
+  });
+
+  it('are not answered again and again where the relay has no reply box left', async () => {
+    const [worker, asker] = [talk.party(), talk.party()];
+    let tries = 0;
+    const full = () => {
+      tries++;
+      return Promise.reject(new RelayError('reply-boxes-full', { details: { sender: worker.vault.identity, max: 1 } }));
+    };
+    const replier = talk.replier(worker, { relay: { postReply: full } });
+    const from = asker.vault.identity;
+    const senderKey = (await asker.vault.ecdhKeys())[0]?.publicKey ?? new Uint8Array(32);
+    const asked = { messageId: from, from, fromKind: 'worker', senderKey } as const;
+    await rejected(replier.reply(asked), 'reply-undelivered');
+    assert.equal(tries, 1);
   });
 
   it('get an empty answer where the handler has nothing to say: it was read', async () => {
