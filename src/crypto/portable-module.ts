@@ -1,3 +1,4 @@
+import { fromHex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 import { portableWasm } from './portable-wasm.ts';
 import { Sr25519, type Sr25519Exports } from './sr25519.ts';
@@ -53,8 +54,7 @@ export class PortableModule extends Sr25519<PortableExports> {
  */
 export function loadPortableModule(): PortableModule {
   try {
-    const bytes = Uint8Array.from(atob(portableWasm), (character) => character.charCodeAt(0));
-    return new PortableModule(new WebAssembly.Module(bytes));
+    return new PortableModule(new WebAssembly.Module(new Uint8Array(fromHex(portableWasm))));
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new RelayError('wasm-refused', { details: { reason }, cause });
