@@ -90,7 +90,7 @@ export class WorkerLane {
     const ready = [...this.#pending]
       .filter(([id, { sequence }]) => !flying.has(id) && !this.#failed.has(id) && sequence >= next)
       .sort(bySequence);
-    if (await this.#isOvertaking(ready)) return this.#signAnew(ready);
+    if (await this.#isOvertaking(ready)) return this.#signAnew(ready, next);
     if (ready.length > 0) return this.#again(ready, next, settled, limit);
     return this.#fresh({ finalized, best, next, settled }, limit);
   }
@@ -193,7 +193,7 @@ export class WorkerLane {
     if (ready[0]?.[1].sequence !== next) {
       if (settled !== next) throw this.#unsettled(next, settled);
       // What came before is gone for good, as where it failed: those behind can not come in as they are.
-      return this.#signAnew(ready);
+      return this.#signAnew(ready, next);
     }
     if (account === undefined) return undefined;
     const room = await chain.batchRoom('sync-offchain-message', account, signal);
@@ -225,14 +225,22 @@ export class WorkerLane {
   }
 
   /** From the next sequence on, in the order in which they were sent. */
-  async #signAnew(ready: readonly (readonly [SendId, SignedFacts])[]): Promise<undefined> {
-    for (const [id] of ready) {
+  async #signAnew(ready: readonly (readonly [SendId, SignedFacts])[], next: bigint): Promise<undefined> {
+    for (const [id, { sequence }] of ready) {
       const stored = await this.#work.store.get(id);
-      if (stored !== undefined) await this.#lost(stored);
-      else this.forget(id);
+      if (stored === undefined) this.forget(id);
+      else if (stored.record.suite === 'phala') await this.#failBehindGap(stored, sequence, next);
+      else await this.#lost(stored);
     }
     this.#work.wake();
     return undefined;
+  }
+
+  /** Whoever has seen it posts it once its sequence is next, and it has no nonce: it is never signed a second time. */
+  async #failBehindGap(stored: Stored, sequence: bigint, next: bigint): Promise<void> {
+    const error = new RelayError('sequence-gap', { details: { sequence, next } });
+    const change = new Change().unqueue(stored.id, 'worker');
+    if (await this.#work.finish([[stored, { state: 'failed', error }]], change)) this.failed(stored.id);
   }
 
   async #fresh({ finalized, next, settled }: Present, limit: BatchLimit): Promise<Batch | undefined> {

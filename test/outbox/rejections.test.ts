@@ -284,6 +284,37 @@ describe('outbox: refusals of the pool', () => {
     );
   });
 
+  it('of two commands: the second is not signed anew while its signature may come in', async () => {
+    const topic = utf8('commands in a row');
+    const recipientKey = (await recipient.ecdhKeys())[0]?.publicKey ?? new Uint8Array();
+    const command = { suite: 'phala', topic, recipientKey, as: 'worker' } as const;
+    refuse(Infinity, () => new Refusal('Invalid Transaction', 1010, 'Custom error: 7'));
+    const directory = await directoryOf(recipient);
+    const box = createOutbox({ chain, vault: sender, store: openMemoryStore(), directory, account: alice });
+    open.push(box);
+    const ids = [];
+    for (const content of ['first', 'second'])
+      ids.push((await box.send({ ...command, content: utf8(content) })).sendId);
+    await box.start();
+    const end = async (sendId: Receipt['sendId']): Promise<unknown> =>
+      (await box.receipt(sendId))?.reached('finalized').then(
+        () => 'finalized',
+        (error: unknown) => (error as RelayError).code,
+      );
+    assert.deepEqual(await Promise.all(ids.map(end)), ['extrinsic-rejected', 'extrinsic-rejected']);
+    proxy.refuse = () => undefined;
+    const [one, two] = ids;
+    assert.ok(one !== undefined && two !== undefined);
+    await box.retry(two);
+    assert.equal(await end(two), 'sequence-gap');
+    assert.deepEqual(await posted(topic), []);
+    await box.retry(one);
+    assert.equal(await end(one), 'finalized');
+    await box.retry(two);
+    assert.equal(await end(two), 'finalized');
+    assert.equal((await posted(topic)).length, 2);
+  });
+
   it('of a pool that stays full: says so, keeps the message, and goes on when there is room', async () => {
     const setbacks: string[] = [];
     let isFull = true;

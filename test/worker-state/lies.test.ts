@@ -42,6 +42,11 @@ describe('WorkerState from a node that lies', () => {
     dispose.push(chain);
     return chain;
   }
+  async function twoOthers(): Promise<string[]> {
+    const others = [await startRpcProxy(dev.ws), await startRpcProxy(dev.ws)];
+    dispose.push(...others);
+    return others.map(({ ws }) => ws);
+  }
   const identities = (): Hex[] => Array.from(dev.workers, ({ identity }) => identity).sort();
   /** Those of the genesis: tests add others. */
   const shown = ({ state }: WorkerStateWatch): Hex[] => {
@@ -202,9 +207,7 @@ describe('WorkerState from a node that lies', () => {
         if (!isOdd || method !== alter[0]) return result;
         return alter[1] ?? (alter[1] === undefined ? garble(result) : alter[1]);
       };
-      const others = [await startRpcProxy(dev.ws), await startRpcProxy(dev.ws)];
-      dispose.push(...others);
-      const chain = await chainVia(odd, ...others.map(({ ws }) => ws));
+      const chain = await chainVia(odd, ...(await twoOthers()));
       isOdd = true;
       await using watch = watchWorkerState(chain, options);
       await watch.ready;
@@ -225,9 +228,7 @@ describe('WorkerState from a node that lies', () => {
         asked += 1;
         return [...(result as Hex[]), `${workersPrefix}${'zz'.repeat(40)}`];
       };
-      const others = [await startRpcProxy(dev.ws), await startRpcProxy(dev.ws)];
-      dispose.push(...others);
-      const chain = await chainVia(odd, ...others.map(({ ws }) => ws));
+      const chain = await chainVia(odd, ...(await twoOthers()));
       isOdd = true;
       await using watch = watchWorkerState(chain, options);
       await watch.ready;
