@@ -3,7 +3,7 @@ import { topicOf, type Hex } from '../codec/index.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
 import type { SignedMessage } from './flight.ts';
 import { isFinished, topicOfMessage, type MessageRecord } from './message-record.ts';
-import { Change, type Stored } from './outbox-store.ts';
+import { Change, type Stored } from './outbox-change.ts';
 import { sealStored, type Sealed } from './seal-kept.ts';
 import type { ChainWork } from './work.ts';
 

@@ -3,7 +3,7 @@ import { RelayError } from '../errors/index.ts';
 import type { Batch, BatchItem } from './batch.ts';
 import type { Flight } from './flight.ts';
 import { isFinished, type Progress } from './message-record.ts';
-import { Change, type Stored } from './outbox-store.ts';
+import { Change, type Stored } from './outbox-change.ts';
 import type { RefusedExtrinsics } from './refused-extrinsics.ts';
 import type { SendId } from './send-id.ts';
 import type { ChainWork } from './work.ts';

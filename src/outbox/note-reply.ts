@@ -1,6 +1,7 @@
 import type { ReadReceipt } from './outbox.ts';
 import type { ReplyNotice } from './reply-notice.ts';
-import { Change, type OutboxStore } from './outbox-store.ts';
+import { Change } from './outbox-change.ts';
+import type { OutboxStore } from './outbox-store.ts';
 import type { SendId } from './send-id.ts';
 
 export interface Noted {

@@ -6,7 +6,8 @@ import type { TransactionalStore } from '../store/transactional-store.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { MessageRecord } from './message-record.ts';
 import type { SendMessage } from './outbox.ts';
-import { firstLane, OutboxStore } from './outbox-store.ts';
+import { firstLane } from './lane.ts';
+import { OutboxStore } from './outbox-store.ts';
 import type { SendId } from './send-id.ts';
 
 /** Of a kept body: version, salt and tag. */

@@ -4,7 +4,9 @@ import type { MessageRecord } from './message-record.ts';
 import { noteReply } from './note-reply.ts';
 import type { OutboxEntry, OutboxQueue, ReadReceipt } from './outbox.ts';
 import type { ReplyNotice } from './reply-notice.ts';
-import { Change, firstLane, OutboxStore, type Stored } from './outbox-store.ts';
+import { firstLane } from './lane.ts';
+import { Change, type Stored } from './outbox-change.ts';
+import { OutboxStore } from './outbox-store.ts';
 import type { SendId } from './send-id.ts';
 
 const pageSize = 256;

@@ -2,7 +2,8 @@ import { toHex } from '../codec/index.ts';
 import { isRelayError } from '../errors/index.ts';
 import { letGo } from './let-go.ts';
 import type { OffChainCarrier, ReplyPlace } from './off-chain-carrier.ts';
-import { Change, waitedUntil, type Stored } from './outbox-store.ts';
+import { waitedUntil } from './asked-read.ts';
+import { Change, type Stored } from './outbox-change.ts';
 import type { SendId } from './send-id.ts';
 import type { Work } from './work.ts';
 

@@ -1,7 +1,9 @@
 import { Observable, type Subscriber } from 'rxjs';
 import { asRelayError, RelayError } from '../errors/index.ts';
 import { isFinished } from './message-record.ts';
-import { waitedUntil, type OutboxStore, type Stored } from './outbox-store.ts';
+import { waitedUntil } from './asked-read.ts';
+import type { Stored } from './outbox-change.ts';
+import type { OutboxStore } from './outbox-store.ts';
 import type { SendId } from './send-id.ts';
 import type { Arrival, ReadReceipt, Receipt, SendStatus } from './outbox.ts';
 

@@ -3,7 +3,7 @@ import type { Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 import type { Flight, RefusedFlight } from './flight.ts';
 import { isFinished, type Progress } from './message-record.ts';
-import { Change, type Stored } from './outbox-store.ts';
+import { Change, type Stored } from './outbox-change.ts';
 import type { SendId } from './send-id.ts';
 import type { ChainWork } from './work.ts';
 

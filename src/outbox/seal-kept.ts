@@ -1,7 +1,7 @@
 import { recipientKeyOf } from '../channel/recipient-key.ts';
 import { messageId, type Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
-import type { Stored } from './outbox-store.ts';
+import type { Stored } from './outbox-change.ts';
 import type { Work } from './work.ts';
 
 export interface Sealed {

@@ -1,5 +1,5 @@
 import type { Hex } from '../codec/index.ts';
-import type { OffChainEntry } from './outbox-store.ts';
+import type { OffChainEntry } from './off-chain-entry.ts';
 import type { SendId } from './send-id.ts';
 
 /** What waits for one recipient. */

@@ -5,7 +5,8 @@ import type { KeyDirectory, RecipientKeyOptions } from '../channel/recipient-key
 import type { Hex } from '../codec/index.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { Progress } from './message-record.ts';
-import type { Change, OutboxStore, Stored } from './outbox-store.ts';
+import type { Change, Stored } from './outbox-change.ts';
+import type { OutboxStore } from './outbox-store.ts';
 import type { SendId } from './send-id.ts';
 
 /** What the parts of a running outbox share. */

@@ -4,7 +4,7 @@ import { RelayError } from '../errors/index.ts';
 import { ownOf, sealQueued, type Batch, type BatchItem, type BatchLimit } from './batch.ts';
 import type { SignedMessage } from './flight.ts';
 import { isFinished, topicOfMessage } from './message-record.ts';
-import { Change, type Stored } from './outbox-store.ts';
+import { Change, type Stored } from './outbox-change.ts';
 import type { SendId } from './send-id.ts';
 import { PostedSearch, type Sighting, type SignedFacts } from './posted-search.ts';
 import type { Sealed } from './seal-kept.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { toHex, type Hex } from '../../src/codec/index.ts';
-import type { OffChainEntry } from '../../src/outbox/outbox-store.ts';
+import type { OffChainEntry } from '../../src/outbox/off-chain-entry.ts';
 import { WaitingMessages } from '../../src/outbox/waiting-messages.ts';
 
 const recipient = (n: number): Hex => toHex(new Uint8Array(32).fill(n));

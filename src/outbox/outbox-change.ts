@@ -1,0 +1,135 @@
+import type { Hex } from '../codec/index.ts';
+import { decodeV1 } from '../crypto/core.ts';
+import { storeKey } from '../store/keys.ts';
+import type { Write } from '../store/transactional-store.ts';
+import { encodeAsked, encodeReadReceipt } from './asked-read.ts';
+import {
+  encodeFlight,
+  encodeRefused,
+  encodeSigned,
+  type Flight,
+  type RefusedFlight,
+  type SignedMessage,
+} from './flight.ts';
+import type { ChainLane, Lane } from './lane.ts';
+import { encodeRecord, type MessageRecord, type Progress } from './message-record.ts';
+import { encodeOffChainPlace } from './off-chain-entry.ts';
+import type { ReadReceipt } from './outbox.ts';
+import { askedKey, lanePrefix, prefixes, present, refusedKey } from './outbox-keys.ts';
+import type { SendId } from './send-id.ts';
+
+/** A record as it stands in the store: whoever changes it says from what. */
+export interface Stored {
+  readonly id: SendId;
+  readonly record: MessageRecord;
+  readonly bytes: Uint8Array;
+}
+
+/** What one transaction changes. */
+export class Change {
+  readonly writes: Write[] = [];
+
+  progress({ id, record }: Pick<Stored, 'id' | 'record'>, progress: Progress): this {
+    return this.#add(messageWrite(id, { ...record, progress }));
+  }
+
+  queue(id: SendId, lane: ChainLane): this {
+    return this.#add(placeWrite(lane, id, present));
+  }
+
+  /** Of one that had failed: whoever works on the queue may have passed its place. */
+  requeue({ id, record }: Pick<Stored, 'id' | 'record'>, lane: Lane): this {
+    this.#add(laneWrite(lane, { id, record }));
+    if (lane !== 'relay') return this;
+    return this.#add({ key: storeKey(prefixes.requeued, id), value: crypto.getRandomValues(new Uint8Array(16)) });
+  }
+
+  unqueue(id: SendId, lane: Lane): this {
+    return this.#add(placeWrite(lane, id, undefined));
+  }
+
+  sign(id: SendId, signed: SignedMessage): this {
+    return this.#add({ key: storeKey(prefixes.signed, id), value: encodeSigned(signed) });
+  }
+
+  unsign(id: SendId): this {
+    return this.#add({ key: storeKey(prefixes.signed, id), value: undefined });
+  }
+
+  /** Where its recipient's word is waited for: by which id it may be answered, and to which key. */
+  ask(
+    { id, record }: Pick<Stored, 'id' | 'record'>,
+    sealed: { readonly messageId: Hex; readonly envelope: Uint8Array },
+    now: number,
+  ): this {
+    if (!record.readReceipt) return this;
+    const { senderKey } = decodeV1(sealed.envelope).header;
+    return this.#add({ key: askedKey(sealed.messageId), value: encodeAsked({ sendId: id, senderKey }, now) });
+  }
+
+  unask(messageId: Hex): this {
+    return this.#add({ key: askedKey(messageId), value: undefined });
+  }
+
+  read(id: SendId, receipt: ReadReceipt): this {
+    return this.#add({ key: storeKey(prefixes.read, id), value: encodeReadReceipt(receipt) });
+  }
+
+  fly(flight: Flight): this {
+    return this.#add({ key: storeKey(prefixes.flight, flight.id), value: encodeFlight(flight) }).#add({
+      key: storeKey(prefixes.extrinsic, flight.id),
+      value: flight.extrinsic.bytes,
+    });
+  }
+
+  land({ id }: Pick<Flight, 'id'>): this {
+    return this.#add({ key: storeKey(prefixes.flight, id), value: undefined }).#add({
+      key: storeKey(prefixes.extrinsic, id),
+      value: undefined,
+    });
+  }
+
+  /** A node did not take it, and may have passed it on. */
+  refuse(refused: RefusedFlight): this {
+    return this.#add({ key: refusedKey(refused.extrinsic.hash), value: encodeRefused(refused) });
+  }
+
+  /** What became of it is known. */
+  resolve(extrinsic: Hex): this {
+    return this.#add({ key: refusedKey(extrinsic), value: undefined });
+  }
+
+  dropBody(id: SendId): this {
+    return this.#add({ key: storeKey(prefixes.body, id), value: undefined });
+  }
+
+  /** Its end is known: kept for who asks, until there are too many. */
+  done(id: SendId, isDone = true): this {
+    return this.#add({ key: storeKey(prefixes.done, id), value: isDone ? present : undefined });
+  }
+
+  forget(id: SendId): this {
+    return this.#add({ key: storeKey(prefixes.message, id), value: undefined })
+      .#add({ key: storeKey(prefixes.read, id), value: undefined })
+      .unsign(id)
+      .dropBody(id)
+      .done(id, false);
+  }
+
+  #add(write: Write): this {
+    this.writes.push(write);
+    return this;
+  }
+}
+
+export function messageWrite(id: SendId, record: MessageRecord): Write {
+  return { key: storeKey(prefixes.message, id), value: encodeRecord(record) };
+}
+
+export function laneWrite(lane: Lane, { id, record }: Pick<Stored, 'id' | 'record'>): Write {
+  return placeWrite(lane, id, lane === 'relay' ? encodeOffChainPlace(record) : present);
+}
+
+function placeWrite(lane: Lane, id: SendId, value: Uint8Array | undefined): Write {
+  return { key: storeKey(lanePrefix(lane), id), value };
+}
