@@ -79,6 +79,7 @@ export class Ledger {
       if (known === next) return false;
       this.#next = next;
       this.#parts.window.forget();
+      this.#parts.store.forget();
       return known !== undefined;
     });
   }
