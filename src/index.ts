@@ -129,6 +129,7 @@ export type { PresenceOptions, Rotation } from './presence/index.ts';
 export { createOutbox, createRelayOutbox, openOutboxQueue, queueMessage } from './outbox/index.ts';
 export type {
   Arrival,
+  CancelOptions,
   Carried,
   OffChainCarrier,
   Outbox,

@@ -1,5 +1,5 @@
 import type { Account, Call } from '../chain/index.ts';
-import { topicOf, type Hex } from '../codec/index.ts';
+import { topicOf } from '../codec/index.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
 import type { SignedMessage } from './flight.ts';
 import { isFinished, topicOfMessage, type MessageRecord } from './message-record.ts';
@@ -47,7 +47,7 @@ export async function sealQueued(work: ChainWork, as: 'worker' | 'account', limi
   for (const stored of waiting) {
     if (isFinished(stored.record.progress)) {
       // An earlier version could leave the place of what had gone another way.
-      await work.save(new Change().unqueue(stored.id, as), [stored], []);
+      await work.save(new Change().unqueue(stored, as), [stored], []);
       continue;
     }
     if (!room.take(payloadBytes(stored.record))) break;
@@ -65,27 +65,10 @@ export async function sealQueued(work: ChainWork, as: 'worker' | 'account', limi
 }
 
 /** The oldest that this account may send: those of another wait for it, and no other waits behind them. */
-export async function ownOf(
-  work: ChainWork,
-  as: 'worker' | 'account',
-  { id }: Account,
-  limit: number,
-): Promise<Stored[]> {
-  const own: Stored[] = [];
-  const others = new Set<Hex>();
-  for (let from = 0n; own.length < limit;) {
-    const page = await work.store.waiting(as, limit, from);
-    for (const stored of page) {
-      const { account = id } = stored.record;
-      if (account === id) own.push(stored);
-      else others.add(account);
-    }
-    const last = page.at(-1);
-    if (last === undefined || page.length < limit) break;
-    from = last.id + 1n;
-  }
-  for (const queuedBy of others) work.otherAccount(queuedBy);
-  return own.slice(0, limit);
+async function ownOf(work: ChainWork, as: 'worker' | 'account', { id }: Account, limit: number): Promise<Stored[]> {
+  if (as === 'worker') return work.store.waitingAsWorker(limit);
+  for (const queuedBy of await work.store.otherAccounts(id)) work.otherAccount(queuedBy);
+  return work.store.waitingAs(id, limit);
 }
 
 /** Header, iv, tag, lengths and variants round a body. */

@@ -6,7 +6,16 @@ import { feeOf, payloadBytes } from './batch.ts';
 import { ChainPoster } from './chain-poster.ts';
 import type { MessageRecord } from './message-record.ts';
 import type { OffChainCarrier } from './off-chain-carrier.ts';
-import type { Arrival, Outbox, OutboxEntry, PhalaCommand, Posted, Receipt, SendMessage } from './outbox.ts';
+import type {
+  Arrival,
+  CancelOptions,
+  Outbox,
+  OutboxEntry,
+  PhalaCommand,
+  Posted,
+  Receipt,
+  SendMessage,
+} from './outbox.ts';
 import type { ReplyNotice } from './reply-notice.ts';
 import { either } from './either-signal.ts';
 import { pause } from './pause.ts';
@@ -95,8 +104,8 @@ class StoredOutbox implements Outbox {
     return this.#queue.retry(sendId);
   }
 
-  cancel(sendId: SendId): Promise<void> {
-    return this.#queue.cancel(sendId);
+  cancel(sendId: SendId, options?: CancelOptions): Promise<void> {
+    return this.#queue.cancel(sendId, options);
   }
 
   noteReply(reply: ReplyNotice): Promise<boolean> {

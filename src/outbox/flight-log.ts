@@ -1,4 +1,5 @@
 import type { Inclusion, SignedExtrinsic } from '../chain/index.ts';
+import type { Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 import type { Batch, BatchItem } from './batch.ts';
 import type { Flight } from './flight.ts';
@@ -30,7 +31,7 @@ export class FlightLog {
     const statuses = items.map(({ stored, messageId }) => [stored.id, { state: 'submitted', messageId }] as const);
     items.forEach((item, i) => {
       const [id, progress] = statuses[i] ?? [item.stored.id, item.stored.record.progress];
-      change.progress(item.stored, progress).unqueue(id, as).ask(item.stored, item, this.#work.now());
+      change.progress(item.stored, progress).unqueue(item.stored, as).ask(item.stored, item, this.#work.now());
       if (item.signed !== undefined) change.sign(id, item.signed);
     });
     const before = items.map(({ stored }) => stored);
@@ -73,8 +74,9 @@ export class FlightLog {
   async finalized(flight: Flight, inclusion: Inclusion): Promise<void> {
     const failures = new Map(inclusion.failures?.map((failure) => [failure.index, failure]));
     const members = await this.#current(flight.members);
+    const ids = await Promise.all(members.map((stored) => this.#idOf(stored)));
     const ends = members.map((stored, i): readonly [Stored, Progress] => {
-      const failure = failures.get(i);
+      const [failure, messageId] = [failures.get(i), ids[i]];
       const error =
         inclusion.failure ??
         (failure === undefined
@@ -82,10 +84,8 @@ export class FlightLog {
           : new RelayError('dispatch-failed', {
               details: { pallet: failure.pallet, error: failure.error, docs: 'it stands alone among the batch.' },
             }));
-      const { progress } = stored.record;
-      if (error !== undefined || !('messageId' in progress))
+      if (error !== undefined || messageId === undefined)
         return [stored, { state: 'failed', error: error ?? new RelayError('outbox-changed') }];
-      const { messageId } = progress;
       return [stored, { state: 'finalized', messageId, ...placeOf(inclusion) }];
     });
     await this.#end(ends, flight);
@@ -109,7 +109,7 @@ export class FlightLog {
       const next: Progress =
         isKept && 'messageId' in progress ? { state: 'submitted', messageId: progress.messageId } : { state: 'queued' };
       change.progress(stored, next);
-      if (!isKept) change.queue(stored.id, 'account');
+      if (!isKept) change.queue(stored, 'account');
       statuses.push([stored.id, next]);
     }
     if (!(await this.#work.save(change, members, statuses))) throw new RelayError('outbox-changed');
@@ -146,8 +146,9 @@ export class FlightLog {
     change = new Change(),
   ): Promise<void> {
     if (flight !== undefined) change.land(flight);
-    for (const [{ id, record }, { state }] of ends) {
-      change.unqueue(id, record.as);
+    for (const [stored, { state }] of ends) {
+      const { id, record } = stored;
+      change.unqueue(stored, record.as);
       // What failed may be posted by whoever has seen its signature.
       if (state !== 'failed') change.unsign(id);
     }
@@ -155,6 +156,11 @@ export class FlightLog {
     for (const [{ id }, { state }] of ends)
       if (state === 'failed') this.#workerLane.failed(id);
       else this.#workerLane.forget(id);
+  }
+
+  /** Of what was sealed; given up meanwhile, its signature tells. */
+  async #idOf({ id, record: { progress } }: Stored): Promise<Hex | undefined> {
+    return 'messageId' in progress ? progress.messageId : (await this.#work.store.signed(id))?.messageId;
   }
 
   /** Records as they are now: only the running outbox changes what is on its way. */

@@ -5,6 +5,7 @@ export type { RelayOutboxOptions } from './create-relay-outbox.ts';
 export type { Carried, OffChainCarrier } from './off-chain-carrier.ts';
 export type {
   Arrival,
+  CancelOptions,
   Outbox,
   OutboxEntry,
   OutboxQueue,

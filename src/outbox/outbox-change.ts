@@ -15,7 +15,7 @@ import type { ChainLane, Lane } from './lane.ts';
 import { encodeRecord, type MessageRecord, type Progress } from './message-record.ts';
 import { encodeOffChainPlace } from './off-chain-entry.ts';
 import type { ReadReceipt } from './outbox.ts';
-import { askedKey, lanePrefix, prefixes, present, refusedKey } from './outbox-keys.ts';
+import { askedKey, placeKey, prefixes, present, refusedKey } from './outbox-keys.ts';
 import type { SendId } from './send-id.ts';
 
 /** A record as it stands in the store: whoever changes it says from what. */
@@ -33,8 +33,8 @@ export class Change {
     return this.#add(messageWrite(id, { ...record, progress }));
   }
 
-  queue(id: SendId, lane: ChainLane): this {
-    return this.#add(placeWrite(lane, id, present));
+  queue(stored: Pick<Stored, 'id' | 'record'>, lane: ChainLane): this {
+    return this.#add(laneWrite(lane, stored));
   }
 
   /** Of one that had failed: whoever works on the queue may have passed its place. */
@@ -44,8 +44,11 @@ export class Change {
     return this.#add({ key: storeKey(prefixes.requeued, id), value: crypto.getRandomValues(new Uint8Array(16)) });
   }
 
-  unqueue(id: SendId, lane: Lane): this {
-    return this.#add(placeWrite(lane, id, undefined));
+  unqueue({ id, record }: Pick<Stored, 'id' | 'record'>, lane: Lane): this {
+    this.#add({ key: placeKey(lane, id, record.account), value: undefined });
+    // Where an earlier version queued it.
+    if (lane === 'account') this.#add({ key: placeKey(lane, id, undefined), value: undefined });
+    return this;
   }
 
   sign(id: SendId, signed: SignedMessage): this {
@@ -127,9 +130,6 @@ export function messageWrite(id: SendId, record: MessageRecord): Write {
 }
 
 export function laneWrite(lane: Lane, { id, record }: Pick<Stored, 'id' | 'record'>): Write {
-  return placeWrite(lane, id, lane === 'relay' ? encodeOffChainPlace(record) : present);
-}
-
-function placeWrite(lane: Lane, id: SendId, value: Uint8Array | undefined): Write {
-  return { key: storeKey(lanePrefix(lane), id), value };
+  const value = lane === 'relay' ? encodeOffChainPlace(record) : present;
+  return { key: placeKey(lane, id, record.account), value };
 }

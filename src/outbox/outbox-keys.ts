@@ -1,6 +1,7 @@
 import { fromHex, type Hex } from '../codec/index.ts';
 import { storeKey } from '../store/keys.ts';
 import type { Lane } from './lane.ts';
+import type { SendId } from './send-id.ts';
 
 /** Of the outbox's keys in its store; a number or a hash follows. */
 export const prefixes = {
@@ -22,8 +23,17 @@ export const ownerKey = storeKey('outbox/owner');
 /** Of what is only there or not. */
 export const present = new Uint8Array(1);
 
+/** An account and a number follow: what waits for one account is found without a look at what waits for others. */
+export const accountsPrefix = 'outbox/queued/account-of/';
+
 export function lanePrefix(lane: Lane): string {
   return `outbox/queued/${lane}/`;
+}
+
+/** Where a message waits; of an account's that an earlier version queued without its name, by its number alone. */
+export function placeKey(lane: Lane, id: SendId, account: Hex | undefined): Uint8Array {
+  if (lane !== 'account' || account === undefined) return storeKey(lanePrefix(lane), id);
+  return storeKey(accountsPrefix, fromHex(account), id);
 }
 
 export function askedKey(messageId: Hex): Uint8Array {

@@ -1,4 +1,4 @@
-import { equalBytes, toHex, type Hex } from '../codec/index.ts';
+import { equalBytes, fromHex, toHex, type Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 import { lastNumber, rangeOf, storeKey } from '../store/keys.ts';
 import type { Entry, Expectation, TransactionalStore, Write } from '../store/transactional-store.ts';
@@ -11,12 +11,12 @@ import {
   type RefusedFlight,
   type SignedMessage,
 } from './flight.ts';
-import { mayGoOnChain, type ChainLane, type Lane } from './lane.ts';
+import { mayGoOnChain, type Lane } from './lane.ts';
 import { decodeRecord, type MessageRecord } from './message-record.ts';
 import { decodeOffChainPlace, type OffChainEntry } from './off-chain-entry.ts';
 import type { ReadReceipt } from './outbox.ts';
 import { Change, laneWrite, messageWrite, type Stored } from './outbox-change.ts';
-import { askedKey, lanePrefix, ownerKey, prefixes, present } from './outbox-keys.ts';
+import { accountsPrefix, askedKey, lanePrefix, ownerKey, prefixes, present } from './outbox-keys.ts';
 import type { SendId } from './send-id.ts';
 
 interface ConditionalWrite {
@@ -48,6 +48,7 @@ export class OutboxStore {
     const value = crypto.getRandomValues(new Uint8Array(16));
     await this.#store.commit([{ key: ownerKey, value }]);
     this.#owner = { key: ownerKey, value };
+    await this.#nameAccounts();
   }
 
   /**
@@ -96,10 +97,30 @@ export class OutboxStore {
     return this.#store.get(storeKey(prefixes.body, id));
   }
 
-  /** On chain: oldest first, from `from` on. */
-  async waiting(lane: ChainLane, limit: number, from: SendId = 0n): Promise<Stored[]> {
-    const found = await Promise.all((await this.#places(lane, limit, from)).map(([key]) => this.get(lastNumber(key))));
-    return found.filter((stored) => stored !== undefined);
+  /** For an extrinsic, as the worker: oldest first. */
+  async waitingAsWorker(limit: number): Promise<Stored[]> {
+    return this.#storedAt(await this.#places('worker', limit));
+  }
+
+  /** For an extrinsic, as this account: oldest first. */
+  async waitingAs(account: Hex, limit: number): Promise<Stored[]> {
+    const own = await this.#store.entries({ ...rangeOf(accountsPrefix, fromHex(account)), limit });
+    const places = [...(await this.#places('account', limit)), ...own];
+    places.sort(([a], [b]) => (lastNumber(a) < lastNumber(b) ? -1 : 1));
+    return this.#storedAt(places.slice(0, limit));
+  }
+
+  /** Accounts for which messages wait, but for this one. */
+  async otherAccounts(account: Hex): Promise<Hex[]> {
+    const others: Hex[] = [];
+    const all = rangeOf(accountsPrefix);
+    for (let { from } = all; ;) {
+      const [next] = await this.#store.entries({ from, to: all.to, limit: 1 });
+      if (next === undefined) return others;
+      const id = next[0].slice(-40, -8);
+      if (toHex(id) !== account) others.push(toHex(id));
+      from = rangeOf(accountsPrefix, id).to;
+    }
   }
 
   /** Off chain: oldest first, from `from` on, with the last id that was looked at; undefined: there is none. */
@@ -207,7 +228,21 @@ export class OutboxStore {
     return false;
   }
 
-  #places(lane: Lane, limit: number, from: SendId): Promise<Entry[]> {
+  /** Earlier versions left it to the record as which account a message goes. */
+  async #nameAccounts(): Promise<void> {
+    const { from, to } = rangeOf(lanePrefix('account'));
+    const unnamed = await this.#storedAt(await this.#store.entries({ from, to }));
+    const change = new Change();
+    for (const stored of unnamed)
+      if (stored.record.account !== undefined) change.unqueue(stored, 'account').queue(stored, 'account');
+    if (change.writes.length > 0) await this.commit(change);
+  }
+
+  async #storedAt(places: readonly Entry[]): Promise<Stored[]> {
+    return defined(places.map(([key]) => this.get(lastNumber(key))));
+  }
+
+  #places(lane: Lane, limit: number, from: SendId = 0n): Promise<Entry[]> {
     const prefix = lanePrefix(lane);
     return this.#store.entries({ from: storeKey(prefix, from), to: rangeOf(prefix).to, limit });
   }

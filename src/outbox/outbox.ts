@@ -121,6 +121,14 @@ export interface OutboxEntry {
   readonly read?: ReadReceipt;
 }
 
+export interface CancelOptions {
+  /**
+   * Also a message that the worker has signed: it is not put into another extrinsic, but comes in all the same where one has it
+   * already, or whoever has seen the signature posts it; then it is `finalized` after all. Default false.
+   */
+  readonly giveUp?: boolean;
+}
+
 /** A queue as it lies in its store, for whoever runs an outbox on it and whoever looks after it. */
 export interface OutboxQueue {
   /** Ascending by sendId; finished ones too, as long as they are kept. */
@@ -128,7 +136,7 @@ export interface OutboxQueue {
   /** Queues a failed message again, with its nonce. Throws no-such-message, not-failed, too-late-to-retry. */
   retry(sendId: bigint): Promise<void>;
   /** Fails a message that is still queued with send-cancelled. Throws no-such-message, too-late-to-cancel. */
-  cancel(sendId: bigint): Promise<void>;
+  cancel(sendId: bigint, options?: CancelOptions): Promise<void>;
   /**
    * Takes a reply that came by the entity's inbox: where it answers a message with `readReceipt`, that message was read. False:
    * it answers none.

@@ -2,7 +2,7 @@ import { RelayError } from '../errors/index.ts';
 import type { TransactionalStore } from '../store/transactional-store.ts';
 import type { MessageRecord } from './message-record.ts';
 import { noteReply } from './note-reply.ts';
-import type { OutboxEntry, OutboxQueue, ReadReceipt } from './outbox.ts';
+import type { CancelOptions, OutboxEntry, OutboxQueue, ReadReceipt } from './outbox.ts';
 import type { ReplyNotice } from './reply-notice.ts';
 import { firstLane } from './lane.ts';
 import { Change, type Stored } from './outbox-change.ts';
@@ -55,14 +55,17 @@ export class StoredQueue implements OutboxQueue {
     });
   }
 
-  async cancel(sendId: SendId): Promise<void> {
+  async cancel(sendId: SendId, { giveUp = false }: CancelOptions = {}): Promise<void> {
     await this.#change(sendId, async (stored) => {
       const { progress } = stored.record;
-      const isOnItsWay = progress.state !== 'queued' && progress.state !== 'failed';
-      if (isOnItsWay) throw new RelayError('too-late-to-cancel', { details: { sendId, state: progress.state } });
+      const isLeft = progress.state === 'queued' || progress.state === 'failed';
+      // The signature stays: where somebody posts it all the same, it is found.
+      const isSigned = giveUp && progress.state === 'submitted' && (await this.#store.signed(sendId)) !== undefined;
+      if (!isLeft && !isSigned)
+        throw new RelayError('too-late-to-cancel', { details: { sendId, state: progress.state } });
       const change = new Change().progress(stored, { state: 'failed', error: new RelayError('send-cancelled') });
-      for (const lane of ['relay', 'worker', 'account'] as const) change.unqueue(sendId, lane);
-      return Promise.resolve(change.dropBody(sendId).done(sendId));
+      for (const lane of ['relay', 'worker', 'account'] as const) change.unqueue(stored, lane);
+      return change.dropBody(sendId).done(sendId);
     });
   }
 

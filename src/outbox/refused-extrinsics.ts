@@ -94,7 +94,7 @@ export class RefusedExtrinsics {
       const end = isOurs ? endOf(stored, fate, { i, messageId, refused }) : undefined;
       if (stored?.record.progress.state === 'queued' && fate.kind === 'unknown') goAgain ||= end === undefined;
       if (stored === undefined || end === undefined) continue;
-      change.unqueue(id, as).unsign(id);
+      change.unqueue(stored, as).unsign(id);
       ends.push([stored, end]);
     }
     // Where another process has changed one of them, it is looked at anew.

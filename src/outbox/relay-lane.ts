@@ -286,7 +286,7 @@ export class RelayLane {
   async #finish(stored: Stored, end: Progress): Promise<void> {
     const change = new Change();
     // Whatever place it has: none takes it from there once more.
-    for (const lane of ['relay', stored.record.as] as const) change.unqueue(stored.id, lane);
+    for (const lane of ['relay', stored.record.as] as const) change.unqueue(stored, lane);
     const isSaved = await this.#work.finish([[stored, end]], change);
     if (isSaved) this.#waiting.remove(stored.record.to, stored.id);
   }
@@ -302,7 +302,7 @@ export class RelayLane {
     const found = await Promise.all(ids.map((id) => this.#work.store.get(id)));
     const change = new Change();
     const going = found.filter((stored) => stored !== undefined).filter(isWaiting);
-    for (const { id } of going) change.unqueue(id, 'relay').queue(id, 'worker');
+    for (const stored of going) change.unqueue(stored, 'relay').queue(stored, 'worker');
     if (!(await this.#work.save(change, going, []))) return false;
     for (const id of ids) this.#waiting.remove(to, id);
     this.#work.wake();

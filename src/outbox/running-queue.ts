@@ -8,7 +8,7 @@ import type { Vault } from '../vault/vault.ts';
 import { either } from './either-signal.ts';
 import type { MessageRecord, Progress } from './message-record.ts';
 import { noteReply } from './note-reply.ts';
-import type { OutboxEntry, Receipt, RelayOutbox, SendMessage } from './outbox.ts';
+import type { CancelOptions, OutboxEntry, Receipt, RelayOutbox, SendMessage } from './outbox.ts';
 import type { ReplyNotice } from './reply-notice.ts';
 import { Change, type Stored } from './outbox-change.ts';
 import { OutboxStore, type NewMessage } from './outbox-store.ts';
@@ -142,9 +142,10 @@ export class RunningQueue implements RelayOutbox {
     this.#wake();
   }
 
-  async cancel(sendId: SendId): Promise<void> {
-    await this.#queue.cancel(sendId);
+  async cancel(sendId: SendId, options?: CancelOptions): Promise<void> {
+    await this.#queue.cancel(sendId, options);
     await this.#told(sendId);
+    this.#wake();
   }
 
   async noteReply(reply: ReplyNotice): Promise<boolean> {
@@ -233,7 +234,7 @@ export class RunningQueue implements RelayOutbox {
       change.progress(stored, progress).done(id);
       // A failed one may be retried.
       if (progress.state !== 'failed') change.dropBody(id);
-      else for (const lane of ['relay', record.as] as const) change.unqueue(id, lane);
+      else for (const lane of ['relay', record.as] as const) change.unqueue(stored, lane);
     }
     const isSaved = await this.#save(
       change,

@@ -1,7 +1,7 @@
 import type { Call, Head } from '../chain/index.ts';
 import type { Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
-import { ownOf, sealQueued, type Batch, type BatchItem, type BatchLimit } from './batch.ts';
+import { sealQueued, type Batch, type BatchItem, type BatchLimit } from './batch.ts';
 import type { SignedMessage } from './flight.ts';
 import { isFinished, topicOfMessage } from './message-record.ts';
 import { Change, type Stored } from './outbox-change.ts';
@@ -139,14 +139,14 @@ export class WorkerLane {
     const posted = { messageId, blockHash: hash, blockNumber: number };
     if (isFinal) {
       const end = { state: 'finalized', ...posted } as const;
-      const change = new Change().unsign(stored.id).unqueue(stored.id, 'worker');
+      const change = new Change().unsign(stored.id).unqueue(stored, 'worker');
       if (await this.#work.finish([[stored, end]], change)) this.forget(stored.id);
       return;
     }
     const { progress } = stored.record;
     if (progress.state === 'failed' || (progress.state === 'inBlock' && progress.blockHash === hash)) return;
     const now = { state: 'inBlock', ...posted } as const;
-    const change = new Change().progress(stored, now).unqueue(stored.id, 'worker');
+    const change = new Change().progress(stored, now).unqueue(stored, 'worker');
     await this.#work.save(change, [stored], [[stored.id, now]]);
   }
 
@@ -179,7 +179,7 @@ export class WorkerLane {
       if (await this.#work.save(new Change().unsign(stored.id), [stored], [])) this.forget(stored.id);
       return;
     }
-    const change = new Change().progress(stored, { state: 'queued' }).queue(stored.id, 'worker').unsign(stored.id);
+    const change = new Change().progress(stored, { state: 'queued' }).queue(stored, 'worker').unsign(stored.id);
     if (await this.#work.save(change, [stored], [[stored.id, { state: 'queued' }]])) this.forget(stored.id);
   }
 
@@ -214,10 +214,10 @@ export class WorkerLane {
    * signed may be posted by whoever has seen it, and a command has no nonce: with one of them all go as they are signed.
    */
   async #isOvertaking(ready: readonly (readonly [SendId, SignedFacts])[]): Promise<boolean> {
-    const { account, store } = this.#work;
-    if (ready.length === 0 || account === undefined) return false;
+    const { store } = this.#work;
+    if (ready.length === 0) return false;
     // One that is retried by hand waits, and is signed.
-    const waiting = await ownOf(this.#work, 'worker', account, this.#pending.size + 1);
+    const waiting = await store.waitingAsWorker(this.#pending.size + 1);
     const oldest = waiting.find(({ id }) => !this.#pending.has(id));
     if (oldest === undefined || ready.every(([id]) => id < oldest.id)) return false;
     for (const [id] of ready) if ((await store.get(id))?.record.suite === 'phala') return false;
@@ -239,7 +239,7 @@ export class WorkerLane {
   /** Whoever has seen it posts it once its sequence is next, and it has no nonce: it is never signed a second time. */
   async #failBehindGap(stored: Stored, sequence: bigint, next: bigint): Promise<void> {
     const error = new RelayError('sequence-gap', { details: { sequence, next } });
-    const change = new Change().unqueue(stored.id, 'worker');
+    const change = new Change().unqueue(stored, 'worker');
     if (await this.#work.finish([[stored, { state: 'failed', error }]], change)) this.failed(stored.id);
   }
 
@@ -250,7 +250,7 @@ export class WorkerLane {
     );
     const first = last + 1n > settled ? last + 1n : settled;
     // Before anything is sealed: it would be sealed again each time.
-    const isIdle = (await this.#work.store.waiting('worker', 1)).length === 0;
+    const isIdle = (await this.#work.store.waitingAsWorker(1)).length === 0;
     if (isIdle) return undefined;
     if (first < next) throw this.#unsettled(next, settled);
     const sealed = await sealQueued(this.#work, 'worker', limit);

@@ -55,6 +55,7 @@ export { createRelayOutbox } from '../outbox/create-relay-outbox.ts';
 export type { RelayOutboxOptions } from '../outbox/create-relay-outbox.ts';
 export type {
   Arrival,
+  CancelOptions,
   OutboxEntry,
   ReadReceipt,
   Receipt,

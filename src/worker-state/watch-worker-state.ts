@@ -133,7 +133,7 @@ export function watchWorkerState(chain: Chain, options: WatchOptions = {}): Work
   else options.signal?.addEventListener('abort', onAbort, { once: true });
 
   return {
-    state: createView(table, () => follower.at),
+    state: createView(table, () => follower.at, ready.promise),
     changes$: follower.changes$,
     at$: follower.at$,
     steps: (signal) => follower.steps(signal),

@@ -1,15 +1,21 @@
+import { abortable } from '../chain/index.ts';
 import type { WorkerTable } from './worker-table.ts';
 import type { At, WorkerEntry, WorkerStateView } from './worker-state.ts';
 import type { Hex } from '../codec/index.ts';
 
 /** What consumers see of the table: reads only. */
-export function createView(table: WorkerTable, at: () => At): WorkerStateView {
+export function createView(table: WorkerTable, at: () => At, ready: Promise<void>): WorkerStateView {
   function* entries(): IterableIterator<[Hex, WorkerEntry]> {
     for (const row of table.rows()) {
       const resolved = table.resolvedRow(row);
       if (resolved !== undefined) yield [resolved.entry.identity, resolved.entry];
     }
   }
+  let isReady = false;
+  ready.then(
+    () => (isReady = true),
+    () => undefined,
+  );
   function* values(): IterableIterator<WorkerEntry> {
     for (const [, entry] of entries()) yield entry;
   }
@@ -21,6 +27,7 @@ export function createView(table: WorkerTable, at: () => At): WorkerStateView {
       return at();
     },
     get: (id) => table.resolved(lower(id))?.entry,
+    load: (_, signal) => (isReady ? Promise.resolve() : abortable(ready, signal)),
     has: (id) => table.row(lower(id)) !== undefined,
     byEcdhKey: (ecdhKey) => table.byEcdhKey(ecdhKey),
     byEndpoint: (url) => table.byUrl(url),

@@ -63,6 +63,11 @@ export interface WorkerStateView {
   /** The block that the view shows. */
   readonly at: At;
   get(id: Hex): WorkerEntry | undefined;
+  /**
+   * As a directory of keys: resolves once the watch is `ready`, and `get` tells what there is of whomever. Throws what `ready`
+   * throws, aborted.
+   */
+  load(id: Hex, signal?: AbortSignal): Promise<void>;
   has(id: Hex): boolean;
   /** The worker that has or had this EcdhKey. */
   byEcdhKey(ecdhKey: Uint8Array): WorkerEntry | undefined;

@@ -15,6 +15,7 @@ const commands = fc.commands<Model, OutboxWorld, false>(
   [
     kind.map((as) => command(`send as ${as}`, (world) => world.send(as), sends)),
     kind.map((as) => command(`send as ${as}`, (world) => world.send(as), sends)),
+    kind.map((as) => command(`command as ${as}`, (world) => world.sendCommand(as), sends)),
     fc.constant(command('build', (world) => world.build(false), builds)),
     fc.constant(command('build', (world) => world.build(false), builds)),
     fc.constant(command('build an empty block', (world) => world.build(true), builds)),
@@ -34,6 +35,16 @@ const commands = fc.commands<Model, OutboxWorld, false>(
     fc.constant(command('steal a signed message', (world) => world.steal(), { needs: { messages: 1 } })),
     fc.constant(command('another user of the account', (world) => world.compete())),
     fc.constant(command('another user of the worker', (world) => world.shareWorker())),
+    fc.constant(command('invalid here, kept elsewhere', (world) => world.giveUp(), { needs: { messages: 1 } })),
+    fc.constant(command('build elsewhere', (world) => world.buildElsewhere(), builds)),
+    fc
+      .boolean()
+      .map((bodies) =>
+        command(`prune states${bodies ? ' and bodies' : ''}`, (world) => world.prune({ bodies }), hasBlocks),
+      ),
+    fc
+      .nat(5)
+      .map((n) => command(`give up message ${n}`, (world) => world.giveUpMessage(n), { needs: { messages: 1 } })),
     fc.constant(command('kill', (world) => world.kill())),
   ],
   { size: 'max', maxCommands: 10 },

@@ -1,8 +1,9 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Account } from '../../src/chain/index.ts';
 import type { KeyDirectory } from '../../src/channel/index.ts';
 import { decodeEnvelope, equalBytes, topicOf, type Hex } from '../../src/codec/index.ts';
-import type { ErrorCode } from '../../src/errors/index.ts';
-import { createOutbox, type Outbox } from '../../src/outbox/index.ts';
+import { isRelayError, type ErrorCode } from '../../src/errors/index.ts';
+import { createOutbox, openOutboxQueue, type Outbox } from '../../src/outbox/index.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
 import { createMemoryVault } from '../../src/vault/index.ts';
 import type { RecipientEntry, SenderEntry } from '../soak/ledger.ts';
@@ -16,6 +17,17 @@ import { MortalStore, type Death, type Fate } from '../support/simulation/mortal
 import { SimulatedChain, simulatedEra } from '../support/simulation/simulated-chain.ts';
 
 type Kind = 'worker' | 'account';
+
+const commandTopic = new TextEncoder().encode('commands');
+/** What a command may fail with: nobody knows whether it came in, or whoever has its signature may still post it. */
+const uncertain: ReadonlySet<string> = new Set(['fate-unknown', 'sequence-gap', 'send-cancelled']);
+
+/** A command of Phala's form: it has no nonce by which a recipient would know it. */
+interface Command {
+  readonly as: Kind;
+  readonly text: string;
+  sendId: bigint | undefined;
+}
 
 /** Blocks in which all that is queued must have come in, whatever went before. */
 const mostBlocks = 8 * simulatedEra;
@@ -31,6 +43,15 @@ export class OutboxWorld {
   readonly #entries: Record<Kind, SenderEntry[]> = { worker: [], account: [] };
   readonly #line: Line = {};
   readonly #texts = new Map<Uint8Array, string>();
+  readonly #commands: Command[] = [];
+  /** Of messages, by their numbers in the queue. */
+  readonly #queued = new Map<bigint, string>();
+  /** Of these nothing is promised but that they come in once at most, and in order. */
+  readonly #givenUp = new Set<string>();
+  /** What may have come in where no node has the blocks any more goes again. */
+  #isFateUnknown = false;
+  /** Other software of the worker posts as well. */
+  #isWorkerShared = false;
   #directory: KeyDirectory | undefined;
   #running: { readonly life: Life; readonly outbox: Outbox } | undefined;
   #count = 0;
@@ -53,6 +74,9 @@ export class OutboxWorld {
       store: new MortalStore(this.#disk, life, this.#fate),
       directory: this.#directory,
       account: this.#account,
+      onNotice: ({ code }) => {
+        if (code === 'fate-unknown') this.#isFateUnknown = true;
+      },
     });
     this.#running = { life, outbox };
     void outbox.start();
@@ -83,12 +107,45 @@ export class OutboxWorld {
       const receipt = await outbox.send({ to, body: { kind: 'data', content: new TextEncoder().encode(text) }, as });
       if (life.isOver) return;
       entries.push({ event: 'queued', text, nonce: String(receipt.nonce) });
+      this.#queued.set(receipt.sendId, text);
       receipt.status$.subscribe((status) => {
         if (status.state !== 'failed') return;
         entries.push({ event: 'failed', to, nonce: String(receipt.nonce), code: status.error.code });
       });
     };
     void queue();
+    await this.settle();
+  }
+
+  /** A command of Phala's form. */
+  async sendCommand(as: Kind): Promise<void> {
+    const { outbox } = this.#running ?? {};
+    if (outbox === undefined) return;
+    const command: Command = { as, text: `command ${this.#count++}`, sendId: undefined };
+    this.#commands.push(command);
+    const [key] = await this.#recipient.ecdhKeys();
+    const content = new TextEncoder().encode(command.text);
+    const recipientKey = key?.publicKey ?? new Uint8Array();
+    void outbox.send({ suite: 'phala', topic: commandTopic, content, recipientKey, as }).then(({ sendId }) => {
+      command.sendId = sendId;
+    });
+    await this.settle();
+  }
+
+  /** Another process gives up one of the messages that are not at their end. */
+  async giveUpMessage(which: number): Promise<void> {
+    const queue = openOutboxQueue(this.#disk);
+    const open: bigint[] = [];
+    for await (const { sendId, status } of queue.entries())
+      if (status.state === 'queued' || status.state === 'submitted') open.push(sendId);
+    const sendId = open[which % Math.max(open.length, 1)];
+    if (sendId === undefined) return;
+    try {
+      await queue.cancel(sendId, { giveUp: true });
+      this.#givenUp.add(this.#queued.get(sendId) ?? '');
+    } catch (error) {
+      if (!isRelayError(error, 'too-late-to-cancel')) throw error;
+    }
     await this.settle();
   }
 
@@ -134,6 +191,24 @@ export class OutboxWorld {
     await this.settle();
   }
 
+  /** The node calls what waits invalid, and another one keeps it. */
+  async giveUp(): Promise<void> {
+    this.#chain.giveUp();
+    await this.settle();
+  }
+
+  /** A block of the node that kept it. */
+  async buildElsewhere(): Promise<void> {
+    this.#chain.buildElsewhere();
+    await this.settle();
+  }
+
+  /** The node forgets the states of what is final, or its extrinsics too. */
+  async prune(what: { readonly bodies: boolean }): Promise<void> {
+    this.#chain.prune(what);
+    await this.settle();
+  }
+
   /** Other software of the same account takes its next nonce. */
   async compete(): Promise<void> {
     this.#chain.submitFirst([], this.#account.id);
@@ -142,6 +217,7 @@ export class OutboxWorld {
 
   /** Other software of the worker uses its next sequence, for something else. */
   async shareWorker(): Promise<void> {
+    this.#isWorkerShared = true;
     const { identity: worker } = this.#vault;
     const message = { destination: new Uint8Array([1]), payload: new Uint8Array([1]) };
     const sequence = this.#chain.best.sequences.get(worker) ?? 0n;
@@ -185,17 +261,57 @@ export class OutboxWorld {
         seen.add(nameOf(message));
         const text = await this.#textOf(payload);
         const { kind: fromKind, id: from } = sender;
-        received.push({ event: 'delivered', id: idOf(posted.length), from, fromKind, nonce: String(nonce), text });
+        const told = { id: idOf(posted.length), from, fromKind, nonce: String(nonce), text, isFinal: true };
+        received.push({ event: 'delivered', ...told });
       }
-    return judge({
+    const verdict = judge({
       senders: (['worker', 'account'] as const).map((kind) => ({
         id: kind === 'worker' ? `worker ${this.#vault.identity}` : `account ${this.#account.id}`,
-        entries: this.#entries[kind],
+        entries: this.#entries[kind].filter((entry) => entry.event !== 'queued' || !this.#givenUp.has(entry.text)),
       })),
       recipients: [{ id: to, finality: 'finalized', entries: received }],
       posted,
-      reposted: new Map(),
+      reposted: new Map(this.#isFateUnknown ? posted.map((message) => [nameOf(message), Infinity]) : []),
     });
+    return { ...verdict, broken: [...verdict.broken, ...(await this.#brokenByCommands())] };
+  }
+
+  /** Each once, in order; where that can't be known it fails, and is in a block once or not at all. */
+  async #brokenByCommands(): Promise<string[]> {
+    const codes = new Map<bigint, string>();
+    for await (const { sendId, status } of openOutboxQueue(this.#disk).entries())
+      if (status.state === 'failed') codes.set(sendId, status.error.code);
+    const posted: Record<Kind, string[]> = { worker: [], account: [] };
+    for (let number = 1; number <= this.#chain.finalized.head.number; number++)
+      for (const { sender, destination, payload } of this.#chain.at(number)?.messages ?? [])
+        if (sender.kind !== 'other' && equalBytes(destination, commandTopic))
+          posted[sender.kind].push(await this.#commandIn(payload));
+    const broken: string[] = [];
+    for (const { as, text, sendId } of this.#commands) {
+      const times = posted[as].filter((each) => each === text).length;
+      const code = sendId === undefined ? undefined : codes.get(sendId);
+      if (times > 1) broken.push(`"${text}" of the ${as} was posted ${times} times`);
+      if (code !== undefined && !uncertain.has(code)) broken.push(`"${text}" of the ${as} failed with ${code}`);
+      if (sendId !== undefined && code === undefined && times === 0)
+        broken.push(`"${text}" of the ${as} was queued, has not failed, and is in no block`);
+    }
+    for (const as of ['worker', 'account'] as const) {
+      const inOrder = this.#commands.map(({ text }) => text).filter((text) => posted[as].includes(text));
+      const isFree = this.#isFateUnknown || (as === 'worker' && this.#isWorkerShared);
+      if (!isFree && !isDeepStrictEqual([...new Set(posted[as])], inOrder))
+        broken.push(`commands of the ${as} came in as ${posted[as].join(', ')}`);
+    }
+    return broken;
+  }
+
+  async #commandIn(payload: Uint8Array): Promise<string> {
+    const known = this.#texts.get(payload);
+    if (known !== undefined) return known;
+    // Behind its variant.
+    const { content } = await this.#recipient.openPhala(payload.subarray(1));
+    const text = new TextDecoder().decode(content);
+    this.#texts.set(payload, text);
+    return text;
   }
 
   async #textOf(envelope: Uint8Array): Promise<string> {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { blake2AsU8a } from '@polkadot/util-crypto';
-import { accountFromSuri, connectChain, type Account, type Chain } from '../../src/chain/index.ts';
+import { accountFromSuri, connectChain, type Account, type Call, type Chain } from '../../src/chain/index.ts';
 import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
 import {
   concatBytes,
@@ -25,9 +25,12 @@ import {
   type Receipt,
   type SendStatus,
 } from '../../src/outbox/index.ts';
+import { rangeOf, storeKey } from '../../src/store/keys.ts';
 import { openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
 import type { Vault } from '../../src/vault/index.ts';
+import { watchWorkerState } from '../../src/worker-state/index.ts';
 import { replacing } from '../support/replacing.ts';
+import { startRpcProxy } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
 import { alice, bob, directoryEntries, directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
 
@@ -319,8 +322,8 @@ describe('outbox', () => {
     await (await again.receipt(left.sendId))?.reached('inBlock');
   });
 
-  it('keeps to the most that a message may cost, and pays a tip where told', async () => {
-    const box = await outbox({ tip: 1_000_000n });
+  it('keeps to the most that a message may cost', async () => {
+    const box = await outbox();
     await box.start();
     const fee = await box.estimateFee(100);
     assert.ok(fee > 0n);
@@ -329,6 +332,115 @@ describe('outbox', () => {
     const dear = await box.send({ ...message('worth it'), maxFee: fee * 20n });
     const { messageId: id } = await dear.reached('inBlock');
     assert.deepEqual((await posted()).ids, [id]);
+  });
+
+  it('waits for a WorkerState that is not ready yet, and fails nothing of what is queued', async () => {
+    const queue = await outbox();
+    const ids = [];
+    for (const as of ['worker', 'account'] as const) ids.push((await queue.send(message(as, as))).sendId);
+    await queue.stop();
+    const proxy = await startRpcProxy(dev.ws);
+    open.push(proxy);
+    const through = await connectChain({ endpoints: [proxy.ws] });
+    open.push(through);
+    let goOn: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => (goOn = resolve));
+    // Its snapshot takes its time, and all else goes on.
+    proxy.hold = (method) => (/^state_(getKeysPaged|getReadProof|queryStorageAt)$/.test(method) ? held : undefined);
+    const watch = watchWorkerState(through);
+    open.push(watch);
+    const box = await outbox({ directory: watch.state });
+    await box.start();
+    const later = box.send(message('later'));
+    await until(() => proxy.asked.has('state_getKeysPaged') || proxy.asked.has('state_getReadProof'));
+    assert.equal(watch.state.has(recipient.identity), false);
+    assert.ok((await entriesOf(box)).every(({ status }) => status.state === 'queued'));
+    goOn();
+    const receipts = [...(await Promise.all(ids.map((id) => box.receipt(id)))), await later];
+    assert.equal(new Set(await idsOf(receipts.map((receipt) => receipt!))).size, 3);
+  });
+
+  it('looks at nothing of what waits for other accounts', async () => {
+    const queue = await outbox();
+    for (let n = 0; n < 50; n++) await queue.send(message(`of Alice ${n}`, 'account'));
+    await queue.stop();
+    const read: string[] = [];
+    const counting = replacing(store, {
+      get: (key) => {
+        read.push(new TextDecoder().decode(key.subarray(0, -8)));
+        return store.get(key);
+      },
+    });
+    const box = await outbox({ store: counting, account: bob });
+    await box.start();
+    const receipt = await box.send(message('of Bob', 'account'));
+    await receipt.reached('inBlock');
+    const records = read.filter((key) => key === 'outbox/message/').length;
+    assert.ok(records < 20, `${records} records were read`);
+  });
+
+  it('finds what an earlier version queued without its account in its place', async () => {
+    const queue = await outbox();
+    const { sendId } = await queue.send(message('left behind', 'account'));
+    await queue.stop();
+    const places = await store.entries(rangeOf('outbox/queued/account'));
+    const moved = places.flatMap(([key, value]) => [
+      { key, value: undefined },
+      { key: storeKey('outbox/queued/account/', key.slice(-8)), value },
+    ]);
+    assert.equal(moved.length, 2);
+    await store.commit(moved);
+    const other = await outbox({ account: bob });
+    await other.start();
+    await (await other.send(message('of Bob', 'account'))).reached('inBlock');
+    await other.stop();
+    const box = await outbox();
+    await box.start();
+    const arrived = await (await box.receipt(sendId))?.reached('inBlock');
+    assert.equal((await posted()).ids.at(-1), arrived?.messageId);
+  });
+
+  it("gives up a worker's message that is signed where it is told to, and goes on behind it", async () => {
+    const poor = accountFromSuri('//Poorer');
+    const setbacks: string[] = [];
+    const box = await outbox({ account: poor, onSetback: ({ code }) => setbacks.push(code) });
+    await box.start();
+    const given = await box.send(message('given up'));
+    await until(() => setbacks.includes('balance-too-low'));
+    assert.equal((await entriesOf(box))[0]?.status.state, 'submitted');
+    await assert.rejects(box.cancel(given.sendId), { code: 'too-late-to-cancel' });
+    const failed = assert.rejects(given.reached('finalized'), { code: 'send-cancelled' });
+    await box.cancel(given.sendId, { giveUp: true });
+    await failed;
+    const after = await box.send(message('after it'));
+    await fund(poor);
+    const { messageId: id } = await after.reached('inBlock');
+    await dev.newBlock({ count: 3 });
+    await after.reached('finalized');
+    assert.deepEqual((await posted()).ids, [id]);
+    const [first_] = await entriesOf(box);
+    assert.equal(first_?.status.state === 'failed' && first_.status.error.code, 'send-cancelled');
+  });
+
+  it('says that a message is in which was given up, where whoever has seen its signature posts it', async () => {
+    const signed: Call[] = [];
+    const seen = replacing(chain, {
+      post: (calls, account, options) => {
+        signed.push(...calls);
+        return chain.post(calls, account, options);
+      },
+    });
+    const box = await outbox({ chain: seen, account: accountFromSuri('//Poorest') });
+    await box.start();
+    const { sendId } = await box.send(message('seen'));
+    await until(async () => (await entriesOf(box))[0]?.status.state === 'submitted' && signed.length > 0);
+    await box.cancel(sendId, { giveUp: true });
+    await chain.submit(signed.slice(0, 1), bob);
+    await until(async () => {
+      await dev.newBlock();
+      return (await entriesOf(box))[0]?.status.state === 'finalized';
+    });
+    assert.equal((await posted()).ids.length, 1);
   });
 
   it('forgets the oldest of what is done, and nothing else', async () => {

@@ -46,6 +46,8 @@ export interface RpcProxy extends AsyncDisposable {
   readonly asked: ReadonlyMap<string, number>;
   /** How often each kind of fault was made. */
   readonly made: ReadonlyMap<Fault['kind'], number>;
+  /** What the node refused, in its order. */
+  readonly refused: readonly NodeRefusal[];
   alter: Alter;
   /** Called with each request before the node gets it; one for which it gives a promise waits for that. */
   hold: (method: string, params: readonly unknown[]) => Promise<unknown> | undefined;
@@ -63,6 +65,12 @@ export interface RpcProxy extends AsyncDisposable {
   cut(): void;
 }
 
+/** What the node itself refused, of all that passed. */
+export interface NodeRefusal {
+  readonly method: string;
+  readonly code: number;
+}
+
 /** RFC 6455, section 7.4.1. */
 const tooBigCode = 1009;
 
@@ -75,6 +83,7 @@ interface Message {
 }
 
 interface Settings {
+  readonly refused: NodeRefusal[];
   readonly alter: Alter;
   readonly fault: RpcProxy['fault'];
   readonly tooBig: RpcProxy['tooBig'];
@@ -92,6 +101,7 @@ export async function startRpcProxy(
   const sockets = new Set<WebSocket>();
   const asked = new Map<string, number>();
   const made = new Map<Fault['kind'], number>();
+  const refused: NodeRefusal[] = [];
   await new Promise((resolve) => server.once('listening', resolve));
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('a WebSocket server has a port');
@@ -100,6 +110,7 @@ export async function startRpcProxy(
     ws: `ws://127.0.0.1:${address.port}`,
     asked,
     made,
+    refused,
     alter,
     hold: () => undefined,
     refuse: () => undefined,
@@ -121,6 +132,7 @@ export async function startRpcProxy(
     tooBig: (answer) => proxy.tooBig(answer),
     count: (kind) => void made.set(kind, (made.get(kind) ?? 0) + 1),
     asked,
+    refused,
   };
   server.on('connection', (client) => {
     if (proxy.isClosed) {
@@ -145,7 +157,7 @@ export async function startRpcProxy(
 function connectPair(
   client: WebSocket,
   node: WebSocket,
-  { alter, hold, refuse: refusalOf, fault, tooBig, count, asked }: Settings,
+  { alter, hold, refuse: refusalOf, fault, tooBig, count, asked, refused }: Settings,
 ): void {
   const requests = new Map<number, { method: string; params: readonly unknown[] }>();
   const swallowed = new Set<string>();
@@ -205,6 +217,8 @@ function connectPair(
   const altered = (message: Message): Message => {
     const request = requests.get(message.id ?? 0);
     requests.delete(message.id ?? 0);
+    const error = message.error as { readonly code?: number } | undefined;
+    if (request !== undefined && error?.code !== undefined) refused.push({ method: request.method, code: error.code });
     if (request === undefined || !('result' in message)) return message;
     const result = alter(request.method, request.params, message.result);
     return result instanceof Refusal ? refuse(message, result) : { ...message, result };

@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander';
 import { fromHex } from '../../codec/index.ts';
 import { createRelayClient } from '../../relay/index.ts';
-import { RelayError } from '../../errors/index.ts';
+import { isRelayError, RelayError } from '../../errors/index.ts';
 import { openOutboxQueue, type OutboxEntry } from '../../outbox/index.ts';
 import { chainFolders, onlyStore, storeOf } from '../chain-folders.ts';
 import { amount } from '../parse-amount.ts';
@@ -18,6 +18,10 @@ import { topicText } from '../topic-text.ts';
 
 interface SendFlags extends SuriFlags, PayingFlags {
   readonly wait?: 'read';
+}
+
+interface CancelFlags {
+  readonly giveUp?: true;
 }
 
 export function outboxCommand(): Command {
@@ -62,7 +66,8 @@ export function outboxCommand(): Command {
     .addCommand(
       command('cancel', 'take back what is still queued', settings)
         .argument('<id...>', 'numbers as ls prints them, or all')
-        .action(action<object, [string[]]>(1, cancel)),
+        .option('--give-up', 'also what the worker has signed: it is not posted again, but may come in all the same')
+        .action(action<CancelFlags, [string[]]>(1, cancel)),
     )
     .addHelpText(
       'after',
@@ -105,11 +110,19 @@ async function retry({ settings, output }: Context<object>, ids: readonly string
   }
 }
 
-async function cancel({ settings, output }: Context<object>, ids: readonly string[]): Promise<void> {
+async function cancel({ settings, flags, output }: Context<CancelFlags>, ids: readonly string[]): Promise<void> {
+  const { giveUp = false } = flags;
   await using store = await onlyStore(settings);
   const queue = openOutboxQueue(store);
-  for (const sendId of await chosen(ids, queue.entries(), ({ status }) => status.state === 'queued')) {
-    await queue.cancel(sendId);
+  const fits = ({ status: { state } }: OutboxEntry): boolean => state === 'queued' || (giveUp && state === 'submitted');
+  for (const sendId of await chosen(ids, queue.entries(), fits)) {
+    try {
+      await queue.cancel(sendId, { giveUp });
+    } catch (error) {
+      // Of all, what is on its way without a signature of the worker goes on.
+      if (!ids.includes('all') || !isRelayError(error, 'too-late-to-cancel')) throw error;
+      continue;
+    }
     output.print({ event: 'cancelled', sendId }, `Message ${sendId} is cancelled.`);
   }
 }

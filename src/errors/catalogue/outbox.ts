@@ -52,7 +52,7 @@ export const outboxErrors = {
     remedy: 'Ask it by another message; it may have read this one: not every recipient says so.',
   },
   'send-cancelled': {
-    message: 'The message was cancelled before it went.',
+    message: 'The message was cancelled before it went, or given up.',
     remedy: 'Send it again if it is wanted after all.',
   },
   'no-such-message': {
@@ -72,7 +72,8 @@ export const outboxErrors = {
   },
   'too-late-to-cancel': {
     message: 'Message {sendId} is {state}: it can not be taken back.',
-    remedy: 'Only what is still queued can be cancelled.',
+    remedy:
+      "Only what is still queued can be cancelled; a worker's message that is signed can be given up (outbox cancel --give-up), and may come in all the same.",
     usage: true,
   },
 } as const satisfies Record<string, CatalogueEntry>;

@@ -20,10 +20,16 @@ import type {
   PostOptions,
   SignedExtrinsic,
 } from '../../../src/chain/index.ts';
-import { equalBytes, toHex, Writer, type Hex } from '../../../src/codec/index.ts';
+import { concatBytes, equalBytes, toHex, Writer, type Hex } from '../../../src/codec/index.ts';
 import { RelayError, type ErrorCode } from '../../../src/errors/index.ts';
 import type { Life } from './life.ts';
-import { simulatedEra, type SimulatedBlock, type SimulatedChain, type SimulatedExtrinsic } from './simulated-chain.ts';
+import {
+  bytesOf,
+  simulatedEra,
+  type SimulatedBlock,
+  type SimulatedChain,
+  type SimulatedExtrinsic,
+} from './simulated-chain.ts';
 
 /** What goes wrong between a process and its node. */
 export interface Line {
@@ -65,7 +71,7 @@ class Connection {
     this.#line = line;
     this.messages = {
       follow: (after, options, signal) => this.#followMessages(after, options, signal),
-      at: (head, options) => life.step(() => wanted(this.#blockOf(head.hash), options)),
+      at: (head, options) => life.step(() => wanted(this.#stateOf(head.hash), options)),
     };
   }
 
@@ -92,8 +98,9 @@ class Connection {
   at(hash: Hex) {
     return {
       hash,
-      outboundMessages: () => this.#life.step(() => this.#blockOf(hash).messages),
-      ingressSequence: (worker: Hex) => this.#life.step(() => this.#blockOf(hash).sequences.get(worker) ?? 0n),
+      outboundMessages: () => this.#life.step(() => this.#stateOf(hash).messages),
+      ingressSequence: (worker: Hex) => this.#life.step(() => this.#stateOf(hash).sequences.get(worker) ?? 0n),
+      extrinsics: () => this.#life.step(() => this.#bodyOf(hash)),
     };
   }
 
@@ -150,20 +157,30 @@ class Connection {
     signal?: AbortSignal,
   ): AsyncGenerator<MessageSpan, never> {
     for (let last = after; ;) {
-      const blocks: SimulatedBlock[] = [];
-      for (let number = last.number + 1; number <= this.#chain.finalized.head.number; number++) {
-        const block = this.#chain.at(number);
-        if (block !== undefined) blocks.push(block);
+      const span = await this.#life.step(() => this.#spanAfter(last, options));
+      if (span === undefined) await this.#changed(signal);
+      else {
+        yield span;
+        last = span.through;
       }
-      const through = blocks.at(-1)?.head;
-      if (through === undefined) {
-        await this.#changed(signal);
-        continue;
-      }
-      const messages = blocks.flatMap((block) => wanted(block, options));
-      yield await this.#life.step(() => ({ type: 'blocks', through, messages }) as const);
-      last = through;
     }
+  }
+
+  /** As many finalized blocks as are alike. */
+  #spanAfter({ number: last }: BlockId, options: MessagesOptions): MessageSpan | undefined {
+    const chain = this.#chain;
+    const blocks: SimulatedBlock[] = [];
+    for (let number = last + 1; number <= chain.finalized.head.number; number++) {
+      const block = chain.at(number);
+      if (block === undefined || chain.hasState(block) !== chain.hasState(blocks[0] ?? block)) break;
+      blocks.push(block);
+    }
+    const [first, through] = [blocks[0], blocks.at(-1)?.head];
+    if (first === undefined || through === undefined) return undefined;
+    if (chain.hasState(first))
+      return { type: 'blocks', through, messages: blocks.flatMap((block) => wanted(block, options)) };
+    const hashAt = (number: number): Promise<Hex | undefined> => this.#life.step(() => chain.at(number)?.head.hash);
+    return { type: 'missing', first: first.head.number, through, reason: 'pruned', hashAt };
   }
 
   async post(
@@ -195,15 +212,18 @@ class Connection {
   ): Promise<Inclusion> {
     let told: Hex | undefined;
     for (;;) {
-      const found = await this.#life.step(() => this.#find(hash, anchor, death));
+      const { found, unseen } = await this.#life.step(() => this.#find(hash, anchor, death));
       if (found?.blockHash !== told) onInclusion?.(found);
       told = found?.blockHash;
       const finalized = this.#chain.finalized.head.number;
       if (found !== undefined && (waitFor === 'inBlock' || found.blockNumber <= finalized)) return found;
       if (found === undefined) {
+        const isUsed = (this.#chain.finalized.nonces.get(account) ?? 0) > nonce;
+        const [first, last] = [unseen[0], unseen.at(-1)];
+        if (isUsed && first !== undefined && last !== undefined)
+          throw new RelayError('fate-unknown', { details: { what: `extrinsic ${hash}`, first, last } });
         if (finalized >= death) throw new RelayError('extrinsic-expired', { details: { block: death } });
-        if ((this.#chain.finalized.nonces.get(account) ?? 0) > nonce)
-          throw new RelayError('nonce-conflict', { details: { account, nonce, times: 1 } });
+        if (isUsed) throw new RelayError('nonce-conflict', { details: { account, nonce, times: 1 } });
         const own = signedBefore.get(hash);
         if (own !== undefined) this.#chain.submit(own);
       }
@@ -242,9 +262,12 @@ class Connection {
 
   #fateOf({ hash, account, nonce, anchor, death }: ExtrinsicFacts): Fate {
     const { head, nonces } = this.#chain.finalized;
-    const inclusion = this.#find(hash, anchor, death);
+    const { found: inclusion, unseen } = this.#find(hash, anchor, death);
     if (inclusion !== undefined && inclusion.blockNumber <= head.number) return { kind: 'included', inclusion };
-    if ((nonces.get(account) ?? 0) > nonce || head.number >= death) return { kind: 'dead' };
+    const isUsed = (nonces.get(account) ?? 0) > nonce;
+    const [first, last] = [unseen[0], unseen.at(-1)];
+    if (isUsed && first !== undefined && last !== undefined) return { kind: 'unknown', first, last };
+    if (isUsed || head.number >= death) return { kind: 'dead' };
     return { kind: 'open', nextNonce: this.#chain.best.nonces.get(account) ?? 0 };
   }
 
@@ -257,25 +280,31 @@ class Connection {
     const deep = this.#chain.best.head.number - simulatedEra / 2;
     const { number: anchor, hash: birth } =
       this.#chain.at(Math.max(this.#chain.finalized.head.number, deep))?.head ?? this.#chain.finalized.head;
-    const bytes = new Writer().u32(nonce).u32(anchor).u32(this.#signed++).u32(signedBefore.size).finish();
+    const head = new Writer().u32(nonce).u32(anchor).u32(this.#signed++).u32(signedBefore.size).finish();
+    const bytes = concatBytes(head, bytesOf(calls));
     const hash = toHex(blake2b(bytes, { dkLen: 32 }));
     const extrinsic = { bytes, hash, account, nonce, anchor, birth, death: anchor + simulatedEra, calls, batch };
     signedBefore.set(hash, extrinsic);
     return extrinsic;
   }
 
-  #find(hash: Hex, anchor: number, death: number): Inclusion | undefined {
+  /** `unseen`: blocks that may have it, of which no node has the body. */
+  #find(hash: Hex, anchor: number, death: number): { readonly found?: Inclusion; readonly unseen: number[] } {
+    const unseen: number[] = [];
     for (let number = anchor + 1; number < death; number++) {
       const block = this.#chain.at(number);
-      const outcome = block?.extrinsics.get(hash);
-      if (block === undefined || outcome === undefined) continue;
+      if (block === undefined) continue;
+      if (!this.#chain.hasBody(block)) unseen.push(number);
+      const outcome = this.#chain.hasBody(block) ? block.extrinsics.get(hash) : undefined;
+      if (outcome === undefined) continue;
       const { failures, isFailed } = outcome;
       const where = { extrinsicHash: hash, blockHash: block.head.hash, blockNumber: number };
-      if (!isFailed) return failures.length === 0 ? where : { ...where, failures };
+      if (!this.#chain.hasState(block)) return { found: { ...where, isOutcomeUnknown: true }, unseen };
+      if (!isFailed) return { found: failures.length === 0 ? where : { ...where, failures }, unseen };
       const details = { pallet: 'PhalaMq', error: 'BadSequence', docs: 'simulated' };
-      return { ...where, failure: new RelayError('dispatch-failed', { details }) };
+      return { found: { ...where, failure: new RelayError('dispatch-failed', { details }) }, unseen };
     }
-    return undefined;
+    return { unseen };
   }
 
   #newest(finality: Finality): SimulatedBlock {
@@ -286,6 +315,19 @@ class Connection {
     const block = this.#chain.block(hash);
     if (block === undefined) throw new RelayError('state-discarded', { details: { block: hash, reason: 'unknown' } });
     return block;
+  }
+
+  #stateOf(hash: Hex): SimulatedBlock {
+    const block = this.#blockOf(hash);
+    if (this.#chain.hasState(block)) return block;
+    throw new RelayError('state-discarded', { details: { block: hash, reason: 'pruned' } });
+  }
+
+  #bodyOf(hash: Hex): Hex[] {
+    const block = this.#blockOf(hash);
+    if (!this.#chain.hasBody(block))
+      throw new RelayError('state-discarded', { details: { block: hash, reason: 'pruned' } });
+    return [...block.extrinsics.values()].map(({ extrinsic: { bytes } }) => toHex(bytes));
   }
 
   #changed(signal: AbortSignal | undefined): Promise<void> {

@@ -8,7 +8,7 @@ import type {
   OutboundMessage,
   SignedExtrinsic,
 } from '../../../src/chain/index.ts';
-import { toHex, Writer, type Hex } from '../../../src/codec/index.ts';
+import { fromHex, toHex, Writer, type Hex } from '../../../src/codec/index.ts';
 
 /** A signed extrinsic with what it does. */
 export interface SimulatedExtrinsic extends SignedExtrinsic {
@@ -49,6 +49,10 @@ export class SimulatedChain {
   readonly genesisHash: Hex;
   /** Signed and not in a block of the best branch, by hash. */
   readonly pool = new Map<Hex, SimulatedExtrinsic>();
+  /** What the node has given up and another one keeps. */
+  readonly #elsewhere = new Map<Hex, SimulatedExtrinsic>();
+  #firstState: BlockNumber = 0;
+  #firstBody: BlockNumber = 0;
   #best: SimulatedBlock;
   #finalized: SimulatedBlock;
   readonly #blocks = new Map<Hex, SimulatedBlock>();
@@ -86,6 +90,35 @@ export class SimulatedChain {
     let block: SimulatedBlock | undefined = this.#best;
     while (block !== undefined && block.head.number > number) block = this.#blocks.get(block.head.parentHash);
     return block?.head.number === number ? block : undefined;
+  }
+
+  hasState({ head }: SimulatedBlock): boolean {
+    return head.number >= this.#firstState;
+  }
+
+  hasBody({ head }: SimulatedBlock): boolean {
+    return head.number >= this.#firstBody;
+  }
+
+  /** Drops the states below the finalized block, as nodes do after a while, and the bodies where told. */
+  prune({ bodies }: { readonly bodies: boolean }): void {
+    this.#firstState = this.#finalized.head.number;
+    if (bodies) this.#firstBody = this.#firstState;
+  }
+
+  /** The node calls all that waits invalid, while another one keeps it. */
+  giveUp(): void {
+    for (const [hash, extrinsic] of this.pool) this.#elsewhere.set(hash, extrinsic);
+    this.pool.clear();
+  }
+
+  /** A block of the node that kept what this one gave up. */
+  buildElsewhere(): SimulatedBlock {
+    const others = [...this.pool];
+    this.pool.clear();
+    for (const [hash, extrinsic] of [...this.#elsewhere, ...others]) this.pool.set(hash, extrinsic);
+    this.#elsewhere.clear();
+    return this.build();
   }
 
   /** Calls back at each change of a head; the result ends that. */
@@ -138,7 +171,7 @@ export class SimulatedChain {
     const hash = toHex(blake2b(new Writer().u32(this.#passed++).finish(), { dkLen: 32 }));
     const nonce = this.#best.nonces.get(account) ?? 0;
     const anchor = this.#best.head.number;
-    const first = { hash, account, nonce, calls, anchor, death: anchor + simulatedEra, bytes: new Uint8Array() };
+    const first = { hash, account, nonce, calls, anchor, death: anchor + simulatedEra, bytes: bytesOf(calls) };
     const others = [...this.pool];
     this.pool.clear();
     for (const [key, extrinsic] of [[hash, { ...first, batch: 'all' }] as const, ...others])
@@ -194,6 +227,17 @@ export class SimulatedChain {
   #tell(): void {
     for (const changed of [...this.#watchers]) changed();
   }
+}
+
+/** As far as anybody looks for it in an extrinsic. */
+export function bytesOf(calls: readonly Call[]): Uint8Array {
+  const writer = new Writer();
+  for (const call of calls) {
+    if (call.kind !== 'sync-offchain-message') continue;
+    const { worker, destination, payload, sequence, signature } = call;
+    writer.u8(2).raw(fromHex(worker)).bytes(destination).bytes(payload).u64(sequence).bytes(signature);
+  }
+  return writer.finish();
 }
 
 /** A block that is being built. */
