@@ -4,6 +4,7 @@ import type { Vault } from '../vault/index.ts';
 import type { WorkerStateView } from '../worker-state/index.ts';
 import { blockNumber } from './parse-number.ts';
 import { verified, type EntityData } from './session.ts';
+import { tellNotice } from './tell-notice.ts';
 import type { Settings } from './settings.ts';
 
 const msPerDay = 86_400_000;
@@ -30,6 +31,7 @@ export function inboxOf({ chain, vault, data, watch, settings, from }: LocalInbo
     ...verified(settings),
     isRegistered: (id) => watch.state.has(id),
     onGap: settings.onGap,
+    onNotice: tellNotice,
     retentionMs: Math.max(settings.retention * msPerDay, defaultRetentionMs),
     ...(from === undefined || from === 'head' ? {} : { from: blockNumber(from) }),
   });

@@ -2,7 +2,7 @@ import { filter, map, type Observable } from 'rxjs';
 import type { BlockNumber, Finality } from '../chain/index.ts';
 import { ReplayWindow } from '../channel/index.ts';
 import { messageId, topicOf, type Hex } from '../codec/index.ts';
-import { asRelayError } from '../errors/index.ts';
+import { asRelayError, type RelayError } from '../errors/index.ts';
 import type { TransactionalStore } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
 import type { OpenedMessage } from './admission.ts';
@@ -42,6 +42,8 @@ export interface InboxOptions {
   readonly onGap?: GapPolicy;
   /** Whether an id is a registered worker. Default: not known, false. */
   readonly isRegistered?: (id: Hex) => boolean;
+  /** Told what is worth knowing and holds nothing up: already-read, where `from` is given and something was read before. */
+  readonly onNotice?: (notice: RelayError) => void;
   /** How long seen nonces are kept, ms. Default 30 days. */
   readonly retentionMs?: number;
   /** Unix time, ms. Default Date.now. */
@@ -169,10 +171,11 @@ class StoredInbox implements Inbox {
       verify,
       onGap = 'stop',
       now = Date.now,
+      onNotice,
     } = this.#options;
     const { signal } = this.#stopping;
     const { retentionMs } = this.#window;
-    const cursor = await startingPoint(chain, this.#store, { from, verify, retentionMs }, signal);
+    const cursor = await startingPoint(chain, this.#store, { from, verify, retentionMs, onNotice }, signal);
     const parts: FollowParts = {
       chain,
       ledger: this.#ledger,

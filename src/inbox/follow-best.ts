@@ -1,26 +1,39 @@
-import type { BlockId } from '../chain/index.ts';
+import { systemClock, type BlockId } from '../chain/index.ts';
 import { isRelayError } from '../errors/index.ts';
 import { BestBranch } from './best-branch.ts';
 import { followFinalized, type FollowParts } from './follow-finalized.ts';
+
+/** Before the branch is walked again where nobody has one of its blocks. */
+const againMs = 1_000;
+/** Walks in a row that came to nothing, after which it is given up. */
+const mostWalks = 30;
 
 /**
  * Catches up to the finalized head, then takes every best block, with what reorgs take back and what is finalized,
  * until the signal. Throws what the chain throws, and blocks-missing.
  */
 export async function followBest(parts: FollowParts, cursor: BlockId, signal: AbortSignal): Promise<void> {
-  for (let settled = cursor; ;) {
+  for (let settled = cursor, fruitless = 0; ;) {
     const { number: finalized } = await parts.chain.finalizedHead(signal);
     const start = await followFinalized({ ...parts, markReady: () => undefined }, settled, signal, finalized);
     settled = start;
     try {
-      await takeEarly(parts, start, signal, (head) => {
-        settled = head;
+      await takeEarly(parts, start, signal, {
+        onTaken: () => {
+          fruitless = 0;
+        },
+        onSettled: (head) => {
+          settled = head;
+        },
       });
     } catch (error) {
       if (!isRelayError(error, 'state-discarded')) throw error;
       // It was so slow that a block was forgotten before its turn: such are final, and what is missing of them is a gap.
       const { number: present } = await parts.chain.finalizedHead(signal);
-      if (present <= start.number) throw error;
+      if (present > settled.number) continue;
+      // Or the block is one that the endpoint does not know which is asked now: there is another branch, or it comes to know it.
+      if (++fruitless >= mostWalks) throw error;
+      await systemClock.sleep(againMs, signal);
     }
   }
 }
@@ -30,7 +43,7 @@ async function takeEarly(
   { chain, ledger, options, markReady }: FollowParts,
   start: BlockId,
   signal: AbortSignal,
-  onSettled: (head: BlockId) => void,
+  { onTaken, onSettled }: { readonly onTaken: () => void; readonly onSettled: (head: BlockId) => void },
 ): Promise<void> {
   const { number: present } = await chain.bestHead(signal);
   if (start.number >= present) markReady();
@@ -50,6 +63,7 @@ async function takeEarly(
         await ledger.retract(head);
       } else {
         await ledger.takeEarly(head, await chain.messages.at(head, options, all));
+        onTaken();
         branch.add(head);
         if (head.number >= present) markReady();
       }

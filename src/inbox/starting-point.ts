@@ -8,6 +8,18 @@ interface StartOptions {
   readonly verify: boolean | undefined;
   /** Of the replay window, for whoever looks after the store without its settings. */
   readonly retentionMs?: number;
+  /** Told already-read. */
+  readonly onNotice?: ((notice: RelayError) => void) | undefined;
+}
+
+/** A first block counts only where nothing was read before; said rather than passed over. */
+export function noteCursor(
+  from: BlockNumber | 'head' | undefined,
+  { number }: BlockId,
+  onNotice: ((notice: RelayError) => void) | undefined,
+): void {
+  if (typeof from !== 'number' || from === number + 1) return;
+  onNotice?.(new RelayError('already-read', { details: { block: number, from } }));
 }
 
 /**
@@ -18,7 +30,7 @@ interface StartOptions {
 export async function startingPoint(
   chain: InboxChain,
   store: InboxStore,
-  { from, verify, retentionMs }: StartOptions,
+  { from, verify, retentionMs, onNotice }: StartOptions,
   signal: AbortSignal,
 ): Promise<BlockId> {
   const blocks = finalBlocks(chain, verify, signal);
@@ -33,6 +45,7 @@ export async function startingPoint(
     if (head?.hash !== cursor.hash)
       throw new RelayError('cursor-not-on-chain', { details: { block: cursor.number, hash: cursor.hash } });
     if (claim.length > 0) await store.commit(claim);
+    noteCursor(from, cursor, onNotice);
     return cursor;
   }
   const present = await blocks.newest();

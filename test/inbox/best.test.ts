@@ -8,6 +8,7 @@ import { openMemoryStore, type TransactionalStore } from '../../src/store/index.
 import type { Vault } from '../../src/vault/index.ts';
 import { registered, temporaryFolder, utf8 } from '../support/entities.ts';
 import { deadLettersOf, InboxProbe } from '../support/inbox-probe.ts';
+import { Refusal, startRpcProxy } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
 import { Poster } from './support.ts';
 
@@ -239,6 +240,28 @@ describe('inbox with finality best', () => {
     await probe.until(() => typesOf(probe).includes('gap'));
     await poster.send(recipient, 'after');
     await probe.until(() => probe.texts.includes('after'));
+  });
+
+  it('goes on where a best block is one that no endpoint has, as right after a failover', async () => {
+    const proxy = await startRpcProxy(dev.ws);
+    open.push(proxy);
+    const through = await connectChain({ endpoints: [proxy.ws] });
+    open.push(through);
+    const probe = new InboxProbe(await started({ chain: through }));
+    await poster.send(recipient, 'before');
+    await probe.until(() => probe.texts.includes('before'));
+    const { number } = await chain.finalizedHead();
+    let refused = 0;
+    const unknown = new Refusal('Client error: UnknownBlock: State already discarded for the block', 4003);
+    proxy.refuse = (method) => {
+      const isRead = /^state_(getReadProof|getStorage)$/.test(method);
+      return isRead && refused++ < 3 ? unknown : undefined;
+    };
+    await poster.send(recipient, 'while nobody had it');
+    await probe.until(() => probe.texts.includes('while nobody had it'));
+    assert.ok(refused >= 3);
+    assert.deepEqual(probe.texts, ['before', 'while nobody had it']);
+    assert.ok((await chain.finalizedHead()).number <= number + 1, 'it did not have to wait for finality');
   });
 
   it('may be followed by finalized: what was early is settled or taken back', async () => {

@@ -5,6 +5,7 @@ import { connectChain, type Chain } from '../../src/chain/index.ts';
 import { sealMessage, type Sender } from '../../src/channel/index.ts';
 import { encodeEnvelope, messageId, topicOf, type Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import type { RelayError } from '../../src/errors/index.ts';
 import { InboxStore } from '../../src/inbox/inbox-store.ts';
 import { createInbox, type Inbox, type InboxOptions } from '../../src/inbox/index.ts';
 import { openLmdbStore, openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
@@ -224,20 +225,59 @@ describe('inbox', () => {
     await assert.rejects(inbox.accept(utf8('garbage')), { code: 'unknown-variant' });
   });
 
-  it('hands out no more than it may have in flight, and all of it in the end', async () => {
-    const inbox = await started();
-    const total = 300;
-    for (let i = 0; i < total; i++) await inbox.accept(await sealed(String(i)));
+  it('hands out 1 024 deliveries that nobody has acknowledged, no more, and all of it in the end', async () => {
+    const inbox = await started({ store: openMemoryStore() });
+    const total = 1_100;
+    const envelopes: Uint8Array[] = [];
+    for (let i = 0; i < total; i++) envelopes.push(await sealed(String(i)));
+    await Promise.all(envelopes.slice(0, -3).map((envelope) => inbox.accept(envelope)));
     const probe = new InboxProbe(inbox, { acknowledges: false });
-    await probe.until(() => probe.deliveries.length >= 200);
-    assert.ok(probe.deliveries.length < total);
-    for (let done = 0; done < total; done++) {
+    for (const [i, more] of envelopes.slice(-3).entries()) {
+      await probe.until(() => probe.deliveries.length >= 1_024 + i);
+      // What is accepted next is offered to the subscriber before this resolves.
+      await inbox.accept(more);
+      assert.equal(probe.deliveries.length, 1_024 + i);
+      await probe.deliveries[i]?.ack();
+    }
+    for (let done = 3; done < total; done++) {
       await probe.until(() => probe.deliveries.length > done);
       await probe.deliveries[done]?.ack();
     }
     assert.deepEqual(
       probe.texts,
       Array.from({ length: total }, (_, i) => String(i)),
+    );
+  });
+
+  it('hands out no more than 16 MiB before they are acknowledged', async () => {
+    const inbox = await started({ store: openMemoryStore() });
+    const large = 'm'.repeat(3 * 2 ** 20);
+    for (let i = 0; i < 8; i++) await inbox.accept(await sealed(large));
+    const probe = new InboxProbe(inbox, { acknowledges: false });
+    // The sixth is the first that finds 15 MiB, the seventh would find more than 16.
+    for (const count of [6, 7, 8]) {
+      await probe.until(() => probe.deliveries.length >= count);
+      await inbox.accept(await sealed('behind them'));
+      assert.equal(probe.deliveries.length, count);
+      await probe.deliveries[count - 6]?.ack();
+    }
+  });
+
+  it('says that a first block given counts for nothing where something was read before', async () => {
+    const notices: RelayError[] = [];
+    const onNotice = (notice: RelayError): void => void notices.push(notice);
+    const { number } = await chain.finalizedHead();
+    await (await started({ from: number, onNotice })).stop();
+    assert.equal(notices.length, 0);
+    const cursor = await new InboxStore(store).cursor();
+    assert.ok(cursor !== undefined);
+    // Nothing is passed over: it goes on where it is told to begin.
+    await (await started({ from: cursor.number + 1, onNotice })).stop();
+    assert.equal(notices.length, 0);
+    await (await started({ from: 1, onNotice })).stop();
+    assert.deepEqual(
+      notices.map(({ code, details }) => [code, details]),
+      [['already-read', { block: cursor.number, from: 1 }]],
     );
   });
 

@@ -160,6 +160,26 @@ describe('inbox: reading the chain', () => {
     assert.equal(proxy.asked.get('chain_getHeader'), headers, 'blocks that were told of need no header');
   });
 
+  it('is shared by inboxes that begin at different blocks, from where they are at the same place', async () => {
+    const { chain, proxy } = await through(asIs);
+    const later = posted[3] ?? first;
+    const probes = [
+      new InboxProbe(await started(chain, one)),
+      new InboxProbe(await started(chain, two, { from: later })),
+    ] as const;
+    await probes[0].until(() => probes[0].texts.includes('one 3'));
+    await probes[1].until(() => probes[1].texts.includes('two 3'));
+    const { number } = await chain.finalizedHead();
+    const read = proxy.asked.get('state_getReadProof') ?? 0;
+    const apart = number - first + 1 + (number - later + 1);
+    assert.ok(read < apart, `${read} proofs, where two connections would ask for ${apart}`);
+    await poster.send(one, 'one together');
+    await poster.send(two, 'two together');
+    await probes[0].until(() => probes[0].texts.includes('one together'));
+    await probes[1].until(() => probes[1].texts.includes('two together'));
+    assert.equal(proxy.asked.get('state_getReadProof'), read + 2);
+  });
+
   it('is shared with a listener to topics of contracts in the same process', async () => {
     const { chain, proxy } = await through(asIs);
     const contract = contractTopic(`0x${'c0'.repeat(32)}`);

@@ -14,6 +14,7 @@ import { amount } from '../parse-amount.ts';
 import { postOne } from '../send/post-one.ts';
 import { Recipients } from '../send/recipients.ts';
 import { paying } from '../send/sending.ts';
+import { tellNotice } from '../tell-notice.ts';
 import { dataFolder, openChain, openData, payingAccount, timeoutMs, verified } from '../session.ts';
 import { topicText } from '../topic-text.ts';
 import { unlockVault } from '../unlock-vault.ts';
@@ -59,10 +60,11 @@ export function phalaCommand(): Command {
     .option('--tip <amount>', "above the fee, to go first, in the chain's smallest unit", amount)
     .option('--max-fee <amount>', "the most that the command may cost, in the chain's smallest unit", amount)
     .addOption(new Option('--wait <state>', 'what to wait for').choices(['inBlock', 'finalized']).default('inBlock'));
-  const listen = command('listen', 'read topics in the form of contracts, each posting once', [
-    ...chainSettings,
-    ...(['quorum', 'verify', 'data', 'onGap'] as const),
-  ])
+  const listen = command(
+    'listen',
+    'read topics in the form of contracts: each posting once, when its block is finalized',
+    [...chainSettings, ...(['quorum', 'verify', 'data', 'onGap'] as const)],
+  )
     .option('--contract <id>', 'topic of the commands to this contract; repeats', repeated, [])
     .option('--topic <topic>', 'another topic, as text or 0x-hex; repeats', repeated, [])
     .option('--from <block>', 'first block to read, where nothing was read before (default: from now on)')
@@ -118,7 +120,7 @@ async function listenPhala({ settings, flags, output, signal, interrupted }: Con
   await using vault = await unlockVault(settings);
   await using chain = await openChain(settings, signal);
   await using data = await openData(dataFolder(settings, vault), chain, 'phala');
-  const reading = { topics, onGap: settings.onGap, ...verified(settings), ...first };
+  const reading = { topics, onGap: settings.onGap, onNotice: tellNotice, ...verified(settings), ...first };
   await using listener = createPhalaListener({ chain, vault, store: data.store, ...reading });
   await listener.start();
   await Promise.race([listener.ready, interrupted]);

@@ -9,7 +9,7 @@ import {
 import type { Output } from '../output.ts';
 import { warn } from '../warn.ts';
 import { Progress } from './progress.ts';
-import { tellNotice } from './tell-notice.ts';
+import { tellNotice } from '../tell-notice.ts';
 import { untilThere } from './until-there.ts';
 
 export interface PostOneOptions {

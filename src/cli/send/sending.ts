@@ -7,7 +7,7 @@ import type { WorkerEntry } from '../../worker-state/index.ts';
 import type { Context } from '../command.ts';
 import { mayReachPrivate, type EntityData } from '../session.ts';
 import type { Recipients } from './recipients.ts';
-import { tellNotice } from './tell-notice.ts';
+import { tellNotice } from '../tell-notice.ts';
 import type { Wait } from './wait.ts';
 
 /** What a sender is willing to pay on chain. */

@@ -19,6 +19,11 @@ export const inboxErrors = {
     remedy:
       'Give an archive node with --ws (one started with --state-pruning archive), or go on without them: --on-gap skip.',
   },
+  'already-read': {
+    message: 'This store has read up to block {block}: reading goes on from there, and not from block {from}.',
+    remedy:
+      'Leave the first block out; or, to read from it all the same, give another data folder, to which all is delivered anew.',
+  },
   'inbox-empty': {
     message: 'Nothing was received here yet.',
     remedy: 'Run khala-relay listen or serve with this vault first, or give their data folder with --data.',

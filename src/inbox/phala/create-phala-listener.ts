@@ -6,7 +6,7 @@ import type { TransactionalStore } from '../../store/index.ts';
 import type { Vault } from '../../vault/index.ts';
 import { reasonOfDeath } from '../dead-letter.ts';
 import type { GapPolicy } from '../follow-finalized.ts';
-import { finalBlocks } from '../starting-point.ts';
+import { finalBlocks, noteCursor } from '../starting-point.ts';
 import type { PhalaDelivery, PhalaEvent, PhalaListener } from './phala-listener.ts';
 import { PhalaStore, type Place } from './phala-store.ts';
 import type { PostedItem } from './posted-item.ts';
@@ -26,6 +26,8 @@ export interface PhalaListenerOptions {
   readonly verify?: boolean;
   /** What to do about blocks of which no endpoint has the state any more. Default stop, with blocks-missing. */
   readonly onGap?: GapPolicy;
+  /** As of `InboxOptions`. */
+  readonly onNotice?: (notice: RelayError) => void;
 }
 
 /** Items read at once. */
@@ -94,6 +96,7 @@ class StoredPhalaListener implements PhalaListener {
 
   async stop(): Promise<void> {
     this.#stopping.abort();
+    await this.#starting?.catch(() => undefined);
     await this.#reading;
     await this.#handingOut;
     this.#subscriber?.complete();
@@ -104,10 +107,12 @@ class StoredPhalaListener implements PhalaListener {
   }
 
   async #start(): Promise<void> {
-    const { chain } = this.#options;
+    const { chain, from, onNotice } = this.#options;
     const { signal } = this.#stopping;
     await this.#store.claim(chain.genesisHash);
-    const cursor = (await this.#store.cursor()) ?? (await this.#begin(signal));
+    const stored = await this.#store.cursor();
+    if (stored !== undefined) noteCursor(from, stored, onNotice);
+    const cursor = stored ?? (await this.#begin(signal));
     const { number: present } = await chain.finalizedHead(signal);
     this.#reading = this.#read(cursor, present, signal).catch((error: unknown) => {
       if (!signal.aborted) this.#fail(error);

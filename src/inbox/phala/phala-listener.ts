@@ -36,13 +36,13 @@ export type PhalaEvent =
   /** Neither plain nor sealed to a key of this entity; told once. */
   | { readonly type: 'dead'; readonly messageId: Hex; readonly topic: Uint8Array; readonly code: string };
 
-/** Reads topics in the form of Phala's contracts; each posting is delivered once, in the order of the chain. */
+/** Reads topics in the form of Phala's contracts, in finalized blocks; each posting is delivered once, in the order of the chain. */
 export interface PhalaListener extends AsyncDisposable {
   /** Unacknowledged deliveries of earlier runs first. One subscriber at a time. */
   readonly events$: Observable<PhalaEvent>;
   /** Resolves when nothing posted from now on would be missed. */
   readonly ready: Promise<void>;
   start(): Promise<void>;
-  /** Idempotent. */
+  /** Resolves when nothing of it runs any more, begun or half begun. Idempotent. */
   stop(): Promise<void>;
 }

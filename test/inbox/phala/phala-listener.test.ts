@@ -14,6 +14,7 @@ import {
 } from '../../../src/codec/index.ts';
 import { agree, keyPairFromSeed, openPhala, ready, sealPhala } from '../../../src/crypto/index.ts';
 import { startDevChain, type DevChain } from '../../../src/dev-chain/index.ts';
+import type { RelayError } from '../../../src/errors/index.ts';
 import {
   createPhalaListener,
   type PhalaDelivery,
@@ -25,6 +26,7 @@ import { openLmdbStore, openMemoryStore, type TransactionalStore } from '../../.
 import type { Vault } from '../../../src/vault/index.ts';
 import { openWallet, type Wallet } from '../../chain/support.ts';
 import { alice, bob, directoryOf, newVault, temporaryFolder, utf8 } from '../../support/entities.ts';
+import { replacing } from '../../support/replacing.ts';
 import { rejected } from '../../support/expect-error.ts';
 import { until } from '../../support/until.ts';
 import { currentKey } from '../../support/vaults.ts';
@@ -192,6 +194,47 @@ describe('the phala suite on topics of contracts', () => {
     await open.pop()?.[Symbol.asyncDispose]();
     const skipping = await listening({ onGap: 'skip' });
     await until(() => skipping.events.some(({ type }) => type === 'gap'));
+  });
+
+  it('says that a first block given counts for nothing where something was read before', async () => {
+    const notices: RelayError[] = [];
+    const onNotice = (notice: RelayError): void => void notices.push(notice);
+    await finalize();
+    await listening({ from: 1, onGap: 'skip', onNotice });
+    await open.pop()?.[Symbol.asyncDispose]();
+    assert.equal(notices.length, 0);
+    await listening({ from: 1, onGap: 'skip', onNotice });
+    assert.deepEqual(
+      notices.map(({ code, details }) => [code, details?.['from']]),
+      [['already-read', 1]],
+    );
+  });
+
+  it('is wholly ended when it is stopped while it starts', async () => {
+    let goOn: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => (goOn = resolve));
+    let isHeld = false;
+    const slow = replacing(chain, {
+      finalizedHead: async (signal) => {
+        isHeld = true;
+        await held;
+        return chain.finalizedHead(signal);
+      },
+    });
+    const listener = createPhalaListener({ chain: slow, vault, store, topics: [topic] });
+    const starting = listener.start().catch(() => undefined);
+    await until(() => isHeld);
+    let isStopped = false;
+    const stopping = listener.stop().then(() => (isStopped = true));
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(isStopped, false, 'it waits for what is under way');
+    goOn();
+    await stopping;
+    const written = await store.entries({ from: Uint8Array.of(0), to: Uint8Array.of(255) });
+    await starting;
+    await post([topic, await sealed('after the end')]);
+    await finalize();
+    assert.deepEqual(await store.entries({ from: Uint8Array.of(0), to: Uint8Array.of(255) }), written);
   });
 
   describe('sending', () => {
