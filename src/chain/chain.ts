@@ -102,6 +102,8 @@ export interface Chain extends AsyncDisposable {
   /**
    * Signs and submits `calls` as one extrinsic (a batch where there are several; through sudo where a call needs root).
    * Throws dispatch-failed with the chain's own error name, extrinsic-rejected, extrinsic-too-large, chain-unreachable.
+   * A refusal is the word of one node, which may have passed the extrinsic on all the same: for calls that may come twice,
+   * as all that write an entity's own entry. What must not goes by an outbox, or by `post` and `fates`.
    */
   submit(calls: readonly Call[], account: Account, options?: SubmitOptions): Promise<Inclusion>;
   /**
