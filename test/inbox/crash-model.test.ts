@@ -34,6 +34,7 @@ const commands = fc.commands<Model, InboxWorld, false>(
         command(`reorg ${depth} ${isKept ? 'keeping' : 'losing'}`, (world) => world.reorg(depth, isKept), hasBlocks),
       ),
     fc.nat(3).map((lag) => command(`finalize all but ${lag}`, (world) => world.finalize(lag), hasBlocks)),
+    fc.constant(command('prune', (world) => world.prune(), hasBlocks)),
     fc.boolean().map((isHolding) => command(`hold back ${isHolding}`, (world) => world.hold(isHolding))),
     fc.constant(command('kill', (world) => world.kill())),
     fc.boolean().map((isAway) => command(isAway ? 'go down' : 'come back', (world) => world.stayAway(isAway))),

@@ -4,6 +4,7 @@ import { fromHex, toHex, topicOf, type Hex } from '../../src/codec/index.ts';
 import { asRelayError } from '../../src/errors/index.ts';
 import type { Random } from './random.ts';
 import type { Rpc } from './rpc.ts';
+import type { WorkerKeys } from './stage.ts';
 import type { PostedMessage } from './truth.ts';
 
 const marker = Buffer.from('khala-relay/v1/');
@@ -18,6 +19,8 @@ const signedMessage = Struct({
   signature: Bytes(),
 });
 const mostGarbage = 400;
+/** Of what other software of a worker talks about. */
+const elsewhere = new TextEncoder().encode('soak/elsewhere');
 
 /** Posts what an attacker can. */
 export class Attacker {
@@ -60,6 +63,16 @@ export class Attacker {
       if (first !== undefined) return (await this.#submit([first], this.#eve)) ? 1 : 0;
     }
     return 0;
+  }
+
+  /** Posts a message with the next sequence of a worker, as its owner's other software might. */
+  async postAs(keys: WorkerKeys): Promise<boolean> {
+    const { identity: worker } = keys;
+    const { hash } = await this.#chain.bestHead();
+    const sequence = await this.#chain.at(hash).ingressSequence(worker);
+    const message = { destination: elsewhere, payload: Uint8Array.of(this.#random.below(256)) };
+    const signature = await keys.sign({ type: 'worker-message', ...message, sequence });
+    return this.#submit([{ kind: 'sync-offchain-message', worker, ...message, sequence, signature }], this.#eve);
   }
 
   // A refusal is the chain's answer to an attack, not a failure of the run.

@@ -1,6 +1,14 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { accountFromSuri, createVault, registerEntity, type Account, type Chain, type Hex } from '../../src/index.ts';
+import {
+  accountFromSuri,
+  createVault,
+  registerEntity,
+  type Account,
+  type Chain,
+  type Hex,
+  type Vault,
+} from '../../src/index.ts';
 import { bundled } from '../support/bundle.ts';
 import { cheapKdf } from '../support/entities.ts';
 import { startProxy, type TcpProxy } from '../chain/tcp-proxy.ts';
@@ -23,6 +31,8 @@ export interface Cast extends AsyncDisposable {
   /** As the chain names them: `worker 0x…` or `account 0x…`. */
   readonly senderNames: ReadonlyMap<Player, string>;
   readonly accountSenders: readonly Account[];
+  /** Of senders that are workers: what their other software signs with. */
+  readonly workerSenders: readonly Vault[];
 }
 
 /** Makes a vault for each, registers the recipients, and starts a process for each behind a proxy of its own. */
@@ -38,6 +48,7 @@ export async function assemble(
   const proxies = new Map<Player, TcpProxy>();
   const ids = new Map<Player, Hex>();
   const senderNames = new Map<Player, string>();
+  const workerSenders: Vault[] = [];
   const root = accountFromSuri('//Alice');
   const { number: from } = await chain.finalizedHead();
 
@@ -46,7 +57,8 @@ export async function assemble(
     await mkdir(config.folder);
     const vault = await createVault({ path: vaultOf(config), passphrase, cost: cheapKdf });
     if (script === recipientScript) await registerEntity({ chain, vault, account: root });
-    await vault.close();
+    if (isWorkerSender(role)) workerSenders.push(vault);
+    else await vault.close();
     const proxy = await startProxy(node.ws);
     const player: Player = new Player(script, { ...config, endpoints: [proxy.ws], from }, (told) => {
       onTold(player, told);
@@ -74,10 +86,16 @@ export async function assemble(
     proxies,
     ids,
     senderNames,
+    workerSenders,
     accountSenders: roles.senders.filter(({ as }) => as === 'account').map(({ suri }) => accountFromSuri(suri)),
     async [Symbol.asyncDispose]() {
       await Promise.all(players.map((player) => player.kill()));
+      await Promise.all(workerSenders.map((vault) => vault.close()));
       await Promise.all([...proxies.values()].map((proxy) => proxy[Symbol.asyncDispose]()));
     },
   };
+}
+
+function isWorkerSender(role: object): boolean {
+  return 'as' in role && role.as === 'worker';
 }

@@ -7,6 +7,7 @@ import {
   openVault,
   watchWorkerState,
   type Chain,
+  type Hex,
   type TransactionalStore,
   type Vault,
   type WorkerStateWatch,
@@ -43,6 +44,11 @@ export interface Parts {
 
 export const ledgerOf = ({ folder }: Pick<EntityConfig, 'folder'>): string => join(folder, 'ledger');
 export const vaultOf = ({ folder }: Pick<EntityConfig, 'folder'>): string => join(folder, 'vault');
+
+/** Of the commands to an entity: topics of contracts are Phala's, and their keys another pallet's. */
+export function commandTopic(id: Hex): Uint8Array {
+  return new TextEncoder().encode(`soak/commands/${id}`);
+}
 
 /** Tells the parent. */
 export function tell(event: object): void {

@@ -117,6 +117,11 @@ export const injections: readonly Injection[] = [
     },
   },
   {
+    name: 'a message that other software of a worker posts with its next sequence',
+    isPossible: ({ workerSenders }) => workerSenders.length > 0,
+    perform: ({ attacker, random, workerSenders }) => attacker.postAs(random.pick(workerSenders)),
+  },
+  {
     name: 'garbage on the topic of an entity',
     isPossible: always,
     perform: async (stage) => {

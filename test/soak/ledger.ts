@@ -8,7 +8,12 @@ export type SenderEntry =
   | { readonly event: 'meant'; readonly to: Hex; readonly text: string }
   /** `send` has resolved: from now on it must arrive. */
   | { readonly event: 'queued'; readonly text: string; readonly nonce: string }
-  | { readonly event: 'failed'; readonly to: Hex; readonly nonce: string; readonly code: string };
+  | { readonly event: 'failed'; readonly to: Hex; readonly nonce: string; readonly code: string }
+  /** About to be queued: a command of Phala's form, which has no nonce. */
+  | { readonly event: 'command-meant'; readonly to: Hex; readonly text: string }
+  | { readonly event: 'command-queued'; readonly text: string; readonly sendId: string }
+  /** Once or more. */
+  | { readonly event: 'command-failed'; readonly sendId: string; readonly code: string };
 
 /** What a recipient writes down. */
 export type RecipientEntry =
@@ -20,13 +25,19 @@ export type RecipientEntry =
       readonly fromKind: FromKind;
       readonly nonce: string;
       readonly text: string;
+      /** False: handed out early. */
+      readonly isFinal: boolean;
     }
   /** `ack` has resolved: it must not come again. */
   | { readonly event: 'acknowledged'; readonly id: Hex }
-  | { readonly event: 'retracted' | 'reinstated'; readonly id: Hex }
+  | { readonly event: 'retracted' | 'reinstated' | 'finalized'; readonly id: Hex }
   | { readonly event: 'dead'; readonly id: Hex; readonly code: string }
   /** Blocks whose state no node has any more, both included. */
-  | { readonly event: 'gap'; readonly first: number; readonly last: number };
+  | { readonly event: 'gap'; readonly first: number; readonly last: number }
+  /** Of the listener to commands, a posting of which the block and the id tell it from others. */
+  | { readonly event: 'command'; readonly block: number; readonly id: Hex; readonly text: string }
+  | { readonly event: 'command-acknowledged'; readonly block: number; readonly id: Hex }
+  | { readonly event: 'command-gap'; readonly first: number; readonly last: number };
 
 /**
  * A file that only grows, a line an entry. One write a line: what was written survives the death of its process, and no line

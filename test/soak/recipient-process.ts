@@ -1,12 +1,24 @@
 import {
   accountFromSuri,
   createInbox,
+  createPhalaListener,
   isRelayError,
   rotateEntity,
   type Delivery,
   type InboxEvent,
+  type PhalaEvent,
 } from '../../src/index.ts';
-import { config, ledgerOf, obey, openParts, run, tell, type Parts, type RecipientConfig } from './entity.ts';
+import {
+  commandTopic,
+  config,
+  ledgerOf,
+  obey,
+  openParts,
+  run,
+  tell,
+  type Parts,
+  type RecipientConfig,
+} from './entity.ts';
 import { Ledger, type RecipientEntry } from './ledger.ts';
 
 const retryMs = 200;
@@ -27,26 +39,35 @@ run(async () => {
     from: settings.from,
     onGap: 'skip',
   });
+  const { identity } = vault;
+  const reading = { topics: [commandTopic(identity)], from: settings.from, onGap: 'skip' } as const;
+  const listener = createPhalaListener({ chain, vault, store, ...reading });
   await inbox.start();
+  await listener.start();
+  const ended = (error: unknown): void => {
+    tell({ event: 'failed', code: isRelayError(error) ? error.code : 'unknown', reason: String(error) });
+    process.exit(1);
+  };
   inbox.events$.subscribe({
     next: (event) => write(ledger, event),
-    error: (error: unknown) => {
-      tell({ event: 'failed', code: isRelayError(error) ? error.code : 'unknown', reason: String(error) });
-      process.exit(1);
-    },
+    error: ended,
+  });
+  listener.events$.subscribe({
+    next: (event) => writeCommand(ledger, event),
+    error: ended,
   });
   tell({ event: 'ready' });
   await obey(() => rotate(parts, settings));
-  for (const part of [inbox, watch, chain, store, vault]) await part[Symbol.asyncDispose]();
+  for (const part of [listener, inbox, watch, chain, store, vault]) await part[Symbol.asyncDispose]();
   process.exit(0);
 });
 
 function write(ledger: Ledger<RecipientEntry>, event: InboxEvent): void {
   switch (event.type) {
     case 'message': {
-      const { messageId: id, from, fromKind, nonce, body, ack } = event.delivery;
+      const { messageId: id, from, fromKind, nonce, body, finalized: isFinal, ack } = event.delivery;
       const text = body.kind === 'data' ? new TextDecoder().decode(body.content).trimEnd() : body.kind;
-      ledger.add({ event: 'delivered', id, from, fromKind, nonce: String(nonce), text });
+      ledger.add({ event: 'delivered', id, from, fromKind, nonce: String(nonce), text, isFinal });
       void ack.call(event.delivery).then(() => {
         ledger.add({ event: 'acknowledged', id });
       });
@@ -54,6 +75,7 @@ function write(ledger: Ledger<RecipientEntry>, event: InboxEvent): void {
     }
     case 'retracted':
     case 'reinstated':
+    case 'finalized':
       ledger.add({ event: event.type, id: event.messageId });
       return;
     case 'dead':
@@ -61,9 +83,19 @@ function write(ledger: Ledger<RecipientEntry>, event: InboxEvent): void {
       return;
     case 'gap':
       ledger.add({ event: 'gap', first: event.first, last: event.last });
-      return;
-    case 'finalized':
   }
+}
+
+function writeCommand(ledger: Ledger<RecipientEntry>, event: PhalaEvent): void {
+  if (event.type === 'gap') ledger.add({ event: 'command-gap', first: event.first, last: event.last });
+  if (event.type === 'dead') ledger.add({ event: 'dead', id: event.messageId, code: event.code });
+  if (event.type !== 'message') return;
+  const { delivery } = event;
+  const { block, messageId: id, content } = delivery;
+  ledger.add({ event: 'command', block, id, text: new TextDecoder().decode(content) });
+  void delivery.ack().then(() => {
+    ledger.add({ event: 'command-acknowledged', block, id });
+  });
 }
 
 /** On any command. Until it is done: the chain may be away. A rotation that a crash broke off is taken up by the next. */

@@ -25,6 +25,7 @@ describe('soak: a round of everything that may go wrong', function () {
     const result = await soak({ node, seed, roles, without, isOver: () => true });
     assert.deepEqual(result.broken, [], report(result, seed).join('\n'));
     assert.ok(result.delivered > 0);
+    assert.ok(result.commands > 0);
     const missed = [...result.injected].filter(([, times]) => times === 0);
     assert.deepEqual(missed, [], 'each kind of injection was made');
     for (const kind of ['kill -9 of a sender', 'kill -9 of a recipient', 'sockets cut', 'die of age', 'rotation'])

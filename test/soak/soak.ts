@@ -11,6 +11,7 @@ import { Random } from './random.ts';
 import { Rpc } from './rpc.ts';
 import { Stage } from './stage.ts';
 import { Truth } from './truth.ts';
+import { judgeCommands, type CommandEvidence } from './command-verdict.ts';
 import { judge, type Evidence, type Verdict } from './verdict.ts';
 
 export interface SoakOptions {
@@ -29,6 +30,8 @@ export interface SoakResult extends Verdict {
   readonly injected: ReadonlyMap<string, number>;
   readonly rounds: number;
   readonly blocks: number;
+  /** Of Phala's form, in finalized blocks. */
+  readonly commands: number;
 }
 
 /** Injections that go on at the same time. */
@@ -38,6 +41,8 @@ const smallBytes = 64;
 const largeBytes = 16_384;
 /** One message in so many is large. */
 const largeEach = 20;
+/** With one burst in so many goes a command in Phala's form. */
+const commandEach = 3;
 /** Without anything new for so long, what is missing is lost. */
 const patienceMs = 60_000;
 const lookAgainMs = 200;
@@ -98,13 +103,24 @@ export async function soak({
     const evidence = await settle(stage, cast, log);
     for (const player of stage.players)
       if (!(await player.end())) broken.push(`${player.config.name} did not end when it was asked to`);
-    const verdict = judge(evidence());
+    const verdict = verdictOn(evidence());
     return { ...verdict, broken: [...broken, ...verdict.broken], injected, rounds, blocks: truth.block };
   } finally {
     ended.abort();
     await chain.stop();
     await folder.remove();
   }
+}
+
+type AllEvidence = Evidence & CommandEvidence;
+
+function verdictOn(evidence: AllEvidence): Verdict & { readonly commands: number } {
+  const verdict = judge(evidence);
+  return {
+    ...verdict,
+    broken: [...verdict.broken, ...judgeCommands(evidence)],
+    commands: evidence.commands.length,
+  };
 }
 
 /** An injection that is to be made. */
@@ -148,7 +164,9 @@ async function inject({ perform }: Injection, stage: Stage): Promise<boolean> {
 async function talk({ senders, recipients, ids }: Cast, random: Random, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     const to = Array.from({ length: random.between(1, mostBurst) }, () => ids.get(random.pick(recipients)));
-    random.pick(senders).say({ send: to, bytes: random.below(largeEach) === 0 ? largeBytes : smallBytes });
+    const command = random.below(commandEach) === 0 ? { command: ids.get(random.pick(recipients)) } : {};
+    const bytes = random.below(largeEach) === 0 ? largeBytes : smallBytes;
+    random.pick(senders).say({ send: to, bytes, ...command });
     await new Promise((resolve) => setTimeout(resolve, random.between(50, 250)));
   }
 }
@@ -162,12 +180,12 @@ async function watch(truth: Truth, signal: AbortSignal): Promise<void> {
 }
 
 /** Lets everything arrive that will. */
-async function settle(stage: Stage, cast: Cast, log: (line: string) => void): Promise<() => Evidence> {
+async function settle(stage: Stage, cast: Cast, log: (line: string) => void): Promise<() => AllEvidence> {
   for (const player of stage.players) {
     stage.proxyOf(player).open();
     player.start();
   }
-  const evidence = (): Evidence => ({
+  const evidence = (): AllEvidence => ({
     senders: cast.senders.map((player) => ({
       id: cast.senderNames.get(player) ?? '',
       entries: new Ledger<SenderEntry>(ledgerOf(player.config)).entries(),
@@ -178,12 +196,13 @@ async function settle(stage: Stage, cast: Cast, log: (line: string) => void): Pr
       entries: new Ledger<RecipientEntry>(ledgerOf(player.config)).entries(),
     })),
     posted: stage.truth.posted,
+    commands: stage.truth.commands,
     reposted: stage.reposted,
   });
   let seen = '';
   for (let until = Date.now() + patienceMs; Date.now() < until;) {
     await stage.truth.catchUp();
-    const { broken, delivered, queued, missedByGap } = judge(evidence());
+    const { broken, delivered, queued, missedByGap } = verdictOn(evidence());
     const isDone = stage.players.every((player) => player.isDone);
     if (broken.length === 0 && isDone) break;
     const now = `${delivered} of ${queued} delivered, ${missedByGap} missed by a gap, ${broken.length} open${isDone ? '' : ', some still at work'}`;

@@ -1,5 +1,6 @@
 import type { Account } from '../../src/chain/index.ts';
 import type { Hex } from '../../src/codec/index.ts';
+import type { Vault } from '../../src/vault/index.ts';
 import type { TcpProxy } from '../chain/tcp-proxy.ts';
 import type { Attacker } from './attacker.ts';
 import type { NodeUnderTest } from './node-under-test.ts';
@@ -11,6 +12,9 @@ import { nameOf } from './verdict.ts';
 
 const lookAgainMs = 50;
 const mostOfSome = 5;
+
+/** What signs for a worker. */
+export type WorkerKeys = Pick<Vault, 'identity' | 'sign'>;
 
 interface StageParts {
   readonly node: NodeUnderTest;
@@ -24,6 +28,8 @@ interface StageParts {
   readonly ids: ReadonlyMap<Player, Hex>;
   /** An account that is itself a sender. */
   readonly accountSender: Account | undefined;
+  /** Of senders that are workers. */
+  readonly workerSenders: readonly WorkerKeys[];
 }
 
 /** What the injections of a run act on. */
@@ -35,6 +41,7 @@ export class Stage {
   readonly senders: readonly Player[];
   readonly recipients: readonly Player[];
   readonly accountSender: Account | undefined;
+  readonly workerSenders: readonly WorkerKeys[];
   /** How often the run may have posted a message of another's another time. */
   readonly reposted = new Map<string, number>();
   readonly #parts: StageParts;
@@ -48,6 +55,7 @@ export class Stage {
       senders: this.senders,
       recipients: this.recipients,
       accountSender: this.accountSender,
+      workerSenders: this.workerSenders,
     } = parts);
     this.#parts = parts;
   }

@@ -1,6 +1,6 @@
 import { Bytes, Struct, u64, u8, Variant, Vector, _void } from '@polkadot-api/substrate-bindings';
-import { xxhashAsHex } from '@polkadot/util-crypto';
-import { equalBytes, toHex, type Hex } from '../../src/codec/index.ts';
+import { blake2AsHex, xxhashAsHex } from '@polkadot/util-crypto';
+import { concatBytes, equalBytes, fromHex, toHex, type Hex } from '../../src/codec/index.ts';
 import type { Rpc } from './rpc.ts';
 
 /** A message of a finalized block, as a decoder reads it that is not the project's own. */
@@ -12,6 +12,15 @@ export interface PostedMessage {
   readonly payload: Uint8Array;
   /** Of a V1 envelope. */
   readonly nonce: bigint | undefined;
+}
+
+/** A command of a finalized block. */
+export interface PostedCommand {
+  readonly block: number;
+  readonly sender: string;
+  readonly to: Hex;
+  /** protocol.md §5. */
+  readonly id: Hex;
 }
 
 const id = Bytes(32);
@@ -40,12 +49,15 @@ const key = `${xxhashAsHex('PhalaMq', 128)}${xxhashAsHex('OutboundMessages', 128
 /** A busy node must not forget faster than this reads. */
 const blocksAtOnce = 16;
 const prefix = new TextEncoder().encode('khala-relay/v1/');
+const commandPrefix = 'soak/commands/';
 
 /** Reads what finalized blocks carry for the topics of entities, in order, past any state that a node will drop. */
 export class Truth {
   readonly #rpc: Rpc;
   #reading: Promise<number> | undefined;
+  #genesis: Promise<Hex> | undefined;
   readonly posted: PostedMessage[] = [];
+  readonly commands: PostedCommand[] = [];
   /** The last block read. */
   block: number;
 
@@ -62,6 +74,10 @@ export class Truth {
     return this.#reading;
   }
 
+  #genesisHash(): Promise<Hex> {
+    return (this.#genesis ??= this.#rpc.ask<Hex>('chain_getBlockHash', 0));
+  }
+
   async #read(): Promise<number> {
     const head = await this.#rpc.ask<Hex>('chain_getFinalizedHead');
     const { number } = await this.#rpc.ask<{ number: Hex }>('chain_getHeader', head);
@@ -72,15 +88,29 @@ export class Truth {
       const read = (hash: Hex): Promise<Hex | null> => this.#rpc.ask<Hex | null>('state_getStorage', key, hash);
       for (const value of await Promise.all(hashes.map(read))) {
         this.block++;
-        if (value !== null) this.posted.push(...decode(this.block, value));
+        if (value === null) continue;
+        const all = messages.dec(value);
+        this.posted.push(...envelopesIn(this.block, all));
+        this.commands.push(...commandsIn(this.block, all, await this.#genesisHash()));
       }
     }
     return this.block;
   }
 }
 
-function decode(block: number, value: Hex): PostedMessage[] {
-  return messages.dec(value).flatMap(({ sender, destination, payload }) => {
+type Messages = ReturnType<typeof messages.dec>;
+
+function commandsIn(block: number, all: Messages, genesisHash: Hex): PostedCommand[] {
+  return all.flatMap(({ sender, destination, payload }) => {
+    const topic = new TextDecoder().decode(destination);
+    if (!topic.startsWith(commandPrefix)) return [];
+    const named = blake2AsHex(concatBytes(fromHex(genesisHash), payload), 256);
+    return [{ block, sender: nameOf(sender), to: topic.slice(commandPrefix.length) as Hex, id: named }];
+  });
+}
+
+function envelopesIn(block: number, all: Messages): PostedMessage[] {
+  return all.flatMap(({ sender, destination, payload }) => {
     if (!equalBytes(destination.subarray(0, prefix.length), prefix)) return [];
     const nonce = payload.length >= startLength && payload[0] === 1 ? start.dec(payload).nonce : undefined;
     const to = toHex(destination.subarray(prefix.length));

@@ -14,8 +14,18 @@ const queued = (...numbers: number[]): SenderEntry[] =>
     { event: 'queued', text: `s ${n}`, nonce: String(n) },
   ]);
 const delivered = (n: number): RecipientEntry => ({
-  ...{ event: 'delivered', id: id(n), from: sender, fromKind: 'worker', nonce: String(n), text: `s ${n}` },
+  ...{
+    event: 'delivered',
+    id: id(n),
+    from: sender,
+    fromKind: 'worker',
+    nonce: String(n),
+    text: `s ${n}`,
+    isFinal: true,
+  },
 });
+const early = (n: number): RecipientEntry => ({ ...delivered(n), isFinal: false }) as RecipientEntry;
+const final = (n: number): RecipientEntry => ({ event: 'finalized', id: id(n) });
 const acknowledged = (n: number): RecipientEntry => ({ event: 'acknowledged', id: id(n) });
 const handled = (...numbers: number[]): RecipientEntry[] => numbers.flatMap((n) => [delivered(n), acknowledged(n)]);
 const started: RecipientEntry = { event: 'started' };
@@ -133,5 +143,32 @@ describe('soak: the verdict', () => {
     assert.deepEqual(verdictOf({ ...best, received: again }).broken, []);
     breaks(/taken back and never came again/, { ...best, received: [...handled(1), retracted] });
     breaks(/finalized message was taken back/, { ...evidence, received: [...handled(1), retracted, reinstated] });
+  });
+
+  it('holds best recipients to telling of each early message that it is final, once in a run and for good', () => {
+    const best = { sent: queued(1), posted: posted(1), finality: 'best' } as const;
+    const handledEarly = [early(1), acknowledged(1)];
+    const retracted: RecipientEntry = { event: 'retracted', id: id(1) };
+    const reinstated: RecipientEntry = { event: 'reinstated', id: id(1) };
+    assert.deepEqual(verdictOf({ ...best, received: [...handledEarly, final(1)] }).broken, []);
+    assert.deepEqual(verdictOf({ ...best, received: [...handledEarly, final(1), started, final(1)] }).broken, []);
+    breaks(/early and never told to be final/, { ...best, received: handledEarly });
+    breaks(/early and never told to be final/, {
+      ...{ ...best, received: [...handledEarly, final(1), started, retracted, reinstated] },
+    });
+    breaks(/told to be final twice in one run/, { ...best, received: [...handledEarly, final(1), final(1)] });
+    breaks(/taken back after it was told to be final/, {
+      ...{ ...best, received: [...handledEarly, final(1), retracted, reinstated, started, final(1)] },
+    });
+    breaks(/delivered as early after it was told/, {
+      ...best,
+      received: [early(1), final(1), started, ...handledEarly],
+    });
+  });
+
+  it('sees what is told to be final and was never handed out, and what is early where all is final', () => {
+    const best = { sent: queued(1), posted: posted(1), finality: 'best' } as const;
+    breaks(/and was never handed out/, { ...best, received: [final(2), ...handled(1)] });
+    breaks(/before its block was final/, { ...best, finality: 'finalized', received: [early(1), acknowledged(1)] });
   });
 });

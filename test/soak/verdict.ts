@@ -63,9 +63,12 @@ export function judge({ senders, recipients, posted, reposted, relayed }: Eviden
       (reposted.get(name) ?? 0) > 0 ? (onChain.get(name) ?? []) : [];
     const seen = new Deliveries(recipient, { meant, relayed: relayed ?? new Set(), repostedIn: blocksOf }, broken);
     delivered += seen.count;
-    for (const [text, name] of seen.held())
+    for (const { text, name, isToldFinal } of seen.held()) {
       if (!onChain.has(name) && relayed?.has(text) !== true)
         broken.push(`"${text}" was delivered, was not taken back, and is in no finalized block`);
+      if (!isToldFinal)
+        broken.push(`"${text}" was delivered early and never told to be final (${seen.historyOf(text)})`);
+    }
     for (const [text, message] of meant) {
       if (message.to !== recipient.id || message.nonce === undefined || message.failure !== undefined) continue;
       const fate = seen.fateOf(text);
@@ -129,6 +132,12 @@ class Deliveries {
   count = 0;
   readonly #handed = new Map<string, { readonly id: Hex; readonly name: string }>();
   readonly #retracted = new Set<Hex>();
+  /** All that were handed out, under whatever id. */
+  readonly #ids = new Set<Hex>();
+  /** Handed out before they were final. */
+  readonly #early = new Set<Hex>();
+  /** Told to be final since they were last taken back. */
+  readonly #final = new Set<Hex>();
   readonly #gaps: { readonly first: number; readonly last: number }[] = [];
   readonly #entries: readonly RecipientEntry[];
 
@@ -136,29 +145,52 @@ class Deliveries {
     this.#entries = entries;
     const acknowledged = new Set<Hex>();
     let sinceStart = new Set<string>();
+    let finalSinceStart = new Set<Hex>();
     const reached = new Map<string, number>();
     for (const entry of entries) {
       switch (entry.event) {
         case 'started':
           sinceStart = new Set();
+          finalSinceStart = new Set();
           break;
         case 'acknowledged':
           acknowledged.add(entry.id);
           break;
         case 'retracted':
           if (finality === 'finalized') broken.push(`a finalized message was taken back: ${entry.id}`);
+          if (finalSinceStart.has(entry.id)) broken.push(`${entry.id} was taken back after it was told to be final`);
           this.#retracted.add(entry.id);
+          this.#final.delete(entry.id);
           break;
         case 'reinstated':
           this.#retracted.delete(entry.id);
           break;
+        case 'finalized': {
+          const wrong = this.#wronglyFinal(entry.id, finality, finalSinceStart);
+          if (wrong !== undefined) broken.push(`${entry.id} was told to be final ${wrong}`);
+          finalSinceStart.add(entry.id);
+          this.#final.add(entry.id);
+          break;
+        }
+        // Commands have a judge of their own.
         case 'dead':
+        case 'command':
+        case 'command-acknowledged':
+        case 'command-gap':
           break;
         case 'gap':
           this.#gaps.push(entry);
           break;
         case 'delivered': {
           const { text } = entry;
+          this.#ids.add(entry.id);
+          if (!entry.isFinal && finality === 'finalized')
+            broken.push(`"${text}" was delivered before its block was final`);
+          else if (!entry.isFinal) {
+            if (this.#final.has(entry.id))
+              broken.push(`"${text}" was delivered as early after it was told to be final`);
+            this.#early.add(entry.id);
+          }
           const message = meant.get(text);
           if (message?.to !== id || message.sender !== `${entry.fromKind} ${entry.from}`) {
             broken.push(`${id} was handed "${text}" of ${entry.fromKind} ${entry.from}, which nobody sent to it`);
@@ -189,9 +221,19 @@ class Deliveries {
     }
   }
 
-  /** What was handed out and not taken back, with its names. */
-  held(): [text: string, name: string][] {
-    return [...this.#handed].filter(([, { id }]) => !this.#retracted.has(id)).map(([text, { name }]) => [text, name]);
+  /** What was handed out and not taken back, with its names; of what was early, whether it is known to be final. */
+  held(): { readonly text: string; readonly name: string; readonly isToldFinal: boolean }[] {
+    return [...this.#handed]
+      .filter(([, { id }]) => !this.#retracted.has(id))
+      .map(([text, { id, name }]) => ({ text, name, isToldFinal: !this.#early.has(id) || this.#final.has(id) }));
+  }
+
+  /** undefined: there is nothing wrong with it. What a crash kept from being done with is told again by the next run. */
+  #wronglyFinal(id: Hex, finality: 'finalized' | 'best', sinceStart: ReadonlySet<Hex>): string | undefined {
+    if (finality === 'finalized') return 'to who gets nothing else';
+    if (!this.#ids.has(id)) return 'and was never handed out';
+    if (this.#retracted.has(id)) return 'after it was taken back';
+    return sinceStart.has(id) ? 'twice in one run' : undefined;
   }
 
   fateOf(text: string): 'held' | 'taken back' | 'never came' {

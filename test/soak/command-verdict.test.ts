@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import type { Hex } from '../../src/codec/index.ts';
+import { judgeCommands } from './command-verdict.ts';
+import type { RecipientEntry, SenderEntry } from './ledger.ts';
+import type { PostedCommand } from './truth.ts';
+
+const to: Hex = `0x${'bb'.repeat(32)}`;
+const sender = `worker 0x${'aa'.repeat(32)}`;
+const id = (n: number): Hex => `0x${String(n).padStart(64, '0')}`;
+
+const queued = (...numbers: number[]): SenderEntry[] =>
+  numbers.flatMap((n) => [
+    { event: 'command-meant', to, text: `c ${n}` },
+    { event: 'command-queued', text: `c ${n}`, sendId: String(n) },
+  ]);
+const posted = (...numbers: number[]): PostedCommand[] => numbers.map((n) => ({ block: n, sender, to, id: id(n) }));
+const started: RecipientEntry = { event: 'started' };
+const heard = (n: number, text = `c ${n}`): RecipientEntry => ({ event: 'command', block: n, id: id(n), text });
+const handled = (...numbers: number[]): RecipientEntry[] =>
+  numbers.flatMap((n) => [heard(n), { event: 'command-acknowledged', block: n, id: id(n) } as const]);
+
+function verdictOf(
+  sent: readonly SenderEntry[],
+  received: readonly RecipientEntry[],
+  commands: readonly PostedCommand[],
+) {
+  return judgeCommands({
+    senders: [{ id: sender, entries: sent }],
+    recipients: [{ id: to, entries: [started, ...received] }],
+    commands,
+  });
+}
+
+function breaks(pattern: RegExp, ...evidence: Parameters<typeof verdictOf>): void {
+  const broken = verdictOf(...evidence);
+  assert.equal(broken.length, 1, broken.join('; '));
+  assert.match(broken[0] ?? '', pattern);
+}
+
+describe('soak: the verdict on commands', () => {
+  it('has nothing against commands that were posted once and handed out once', () => {
+    assert.deepEqual(verdictOf(queued(1, 2), handled(1, 2), posted(1, 2)), []);
+    assert.deepEqual(verdictOf(queued(1), [heard(1), started, ...handled(1)], posted(1)), []);
+  });
+
+  it('sees one that never came, one that was posted twice, and one that nobody sent', () => {
+    breaks(/was queued, has not failed, and never arrived/, queued(1, 2), handled(1), posted(1));
+    breaks(/was posted 2 times/, queued(1), [heard(1), heard(2, 'c 1')], posted(1, 2));
+    breaks(/which nobody sent/, queued(1), handled(1, 2), posted(1, 2));
+  });
+
+  it('sees a posting that is handed out twice, late, never, or is in no block', () => {
+    breaks(/twice in one run/, queued(1), [heard(1), heard(1)], posted(1));
+    breaks(/again after it was acknowledged/, queued(1), [...handled(1), started, heard(1)], posted(1));
+    breaks(/after one of a later block/, queued(1, 2), handled(2, 1), posted(1, 2));
+    breaks(/was never handed out/, [], [], posted(1));
+    breaks(/no finalized block has it/, queued(1), handled(1), []);
+  });
+
+  it('lets fail what nobody can know of, in a block or not, and nothing else', () => {
+    const failed = (code: string): SenderEntry[] => [...queued(1), { event: 'command-failed', sendId: '1', code }];
+    assert.deepEqual(verdictOf(failed('fate-unknown'), [], []), []);
+    assert.deepEqual(verdictOf(failed('sequence-gap'), handled(1), posted(1)), []);
+    breaks(/failed with extrinsic-rejected/, failed('extrinsic-rejected'), [], []);
+  });
+
+  it('excuses what is only in blocks that a gap names', () => {
+    const gap: RecipientEntry = { event: 'command-gap', first: 2, last: 2 };
+    assert.deepEqual(verdictOf(queued(1, 2), [...handled(1), gap], posted(1, 2)), []);
+    breaks(/never arrived/, queued(1, 2, 3), [...handled(1), gap], posted(1, 2));
+  });
+});

@@ -1,0 +1,117 @@
+import type { Hex } from '../../src/codec/index.ts';
+import type { RecipientEntry, SenderEntry } from './ledger.ts';
+import type { PostedCommand } from './truth.ts';
+
+/** What a command may fail with: nobody knows whether it came in, or whoever has its signature may still post it. */
+const uncertain: ReadonlySet<string> = new Set(['fate-unknown', 'sequence-gap']);
+
+export interface CommandEvidence {
+  readonly senders: readonly { readonly id: string; readonly entries: readonly SenderEntry[] }[];
+  readonly recipients: readonly { readonly id: Hex; readonly entries: readonly RecipientEntry[] }[];
+  readonly commands: readonly PostedCommand[];
+}
+
+/** A command as its sender wrote it down. */
+interface Meant {
+  readonly sender: string;
+  readonly to: Hex;
+  readonly text: string;
+  sendId: string | undefined;
+  failure: string | undefined;
+}
+
+/** What was broken of what is promised of commands in Phala's form: posted once, and each posting handed out once. */
+export function judgeCommands({ senders, recipients, commands }: CommandEvidence): string[] {
+  const broken: string[] = [];
+  const meant = senders.flatMap(({ id, entries }) => meantBy(id, entries));
+  for (const recipient of recipients) {
+    const own = commands.filter(({ to }) => to === recipient.id);
+    const heard = new Heard(recipient.entries, broken);
+    const inBlocks = new Set(own.map(nameOf));
+    for (const [name, text] of heard.texts)
+      if (!inBlocks.has(name)) broken.push(`the command "${text}" was handed out, and no finalized block has it`);
+    const missing = own.filter((posted) => !heard.texts.has(nameOf(posted)));
+    for (const { block, id } of missing)
+      if (!heard.isMissing(block)) broken.push(`the command ${id} of block ${block} was never handed out`);
+    judgeTexts(meant, { recipient: recipient.id, heard, missing }, broken);
+  }
+  for (const { text, failure } of meant)
+    if (failure !== undefined && !uncertain.has(failure)) broken.push(`the command "${text}" failed with ${failure}`);
+  return broken;
+}
+
+function judgeTexts(
+  meant: readonly Meant[],
+  { recipient, heard, missing }: { recipient: Hex; heard: Heard; missing: readonly PostedCommand[] },
+  broken: string[],
+): void {
+  const times = new Map<string, number>();
+  for (const text of heard.texts.values()) times.set(text, (times.get(text) ?? 0) + 1);
+  const own = meant.filter(({ to }) => to === recipient);
+  const known = new Set(own.map(({ text }) => text));
+  for (const [text, count] of times) {
+    if (!known.has(text)) broken.push(`the command "${text}" was handed out, which nobody sent to ${recipient}`);
+    if (count > 1) broken.push(`the command "${text}" was posted ${count} times`);
+  }
+  const hidden = new Map<string, number>();
+  for (const { sender } of missing) hidden.set(sender, (hidden.get(sender) ?? 0) + 1);
+  for (const { sender, text, sendId, failure } of own) {
+    if (sendId === undefined || failure !== undefined || times.has(text)) continue;
+    // Which text a block in a gap held nobody has read.
+    const left = hidden.get(sender) ?? 0;
+    if (left > 0) hidden.set(sender, left - 1);
+    else broken.push(`the command "${text}" was queued, has not failed, and never arrived`);
+  }
+}
+
+function meantBy(sender: string, entries: readonly SenderEntry[]): Meant[] {
+  const meant = new Map<string, Meant>();
+  for (const entry of entries) {
+    if (entry.event === 'command-meant')
+      meant.set(entry.text, { sender, to: entry.to, text: entry.text, sendId: undefined, failure: undefined });
+    const message = entry.event === 'command-queued' ? meant.get(entry.text) : undefined;
+    if (entry.event === 'command-queued' && message !== undefined) message.sendId = entry.sendId;
+  }
+  const all = [...meant.values()];
+  for (const entry of entries) {
+    const failed = entry.event === 'command-failed' ? all.find(({ sendId }) => sendId === entry.sendId) : undefined;
+    if (entry.event === 'command-failed' && failed !== undefined) failed.failure = entry.code;
+  }
+  return all;
+}
+
+function nameOf({ block, id }: { readonly block: number; readonly id: Hex }): string {
+  return `${block} ${id}`;
+}
+
+/** What one recipient was handed, checked as it is read. */
+class Heard {
+  /** By {@link nameOf} of the posting. */
+  readonly texts = new Map<string, string>();
+  readonly #gaps: { readonly first: number; readonly last: number }[] = [];
+
+  constructor(entries: readonly RecipientEntry[], broken: string[]) {
+    const acknowledged = new Set<string>();
+    let sinceStart = new Set<string>();
+    let reached = 0;
+    for (const entry of entries) {
+      if (entry.event === 'started') sinceStart = new Set();
+      if (entry.event === 'command-gap') this.#gaps.push(entry);
+      if (entry.event === 'command-acknowledged') acknowledged.add(nameOf(entry));
+      if (entry.event !== 'command') continue;
+      const { text, block } = entry;
+      const name = nameOf(entry);
+      if (sinceStart.has(name)) broken.push(`the command "${text}" was handed out twice in one run`);
+      if (acknowledged.has(name)) broken.push(`the command "${text}" was handed out again after it was acknowledged`);
+      sinceStart.add(name);
+      if (this.texts.has(name)) continue;
+      if (block < reached) broken.push(`the command "${text}" was handed out after one of a later block`);
+      reached = Math.max(reached, block);
+      this.texts.set(name, text);
+    }
+  }
+
+  isMissing(block: number): boolean {
+    return this.#gaps.some(({ first, last }) => block >= first && block <= last);
+  }
+}
