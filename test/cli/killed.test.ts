@@ -6,6 +6,13 @@ import { describeRealNode, startRealNode } from '../support/real-node.ts';
 import { until } from '../support/until.ts';
 import { RunningCli, runCli } from './run-cli.ts';
 
+/** Messages: more than are printed before a kill arrives. */
+const backlog = 1_000;
+/** Of what was printed last, where many are handed out at a time (docs/testing.md). */
+const mayComeAgain = 16;
+
+const counting = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
+
 interface Node {
   readonly ws: string;
   stop(): Promise<void>;
@@ -93,5 +100,35 @@ function twoTerminalsOn(start: () => Promise<Node>): void {
       'in order',
     );
     for (const text of completed) assert.ok(once.includes(text), `${text} came`);
+  }).timeout(180_000);
+
+  it('print a backlog in order; where listen is killed in it the last 16 may come again, and nothing before', async () => {
+    const lines = Array.from({ length: backlog }, (_, n) => `backlog ${n}\n`);
+    const from = ['--vault', vault('a'), '--suri', '//Alice', '--as', 'account', '--via', 'chain'];
+    const sent = await runCli(['send', '--ws', node.ws, ...from, '--to', to, '--lines', '-'], {
+      input: lines.join(''),
+    });
+    assert.equal(sent.code, 0, sent.stderr);
+    const numbersOf = (run: RunningCli): number[] =>
+      textsOf(run)
+        .filter((text) => text.startsWith('backlog'))
+        .map((text) => Number(text.split(' ')[1]));
+    let printed = 0;
+    let cut = 0;
+    for (const isKilled of [true, true, true, false]) {
+      await using run = listen();
+      await run.line(({ text }) => String(text).startsWith('backlog'));
+      if (isKilled) await run.end('SIGKILL');
+      else await until(() => numbersOf(run).at(-1) === backlog - 1);
+      const numbers = numbersOf(run);
+      const [first = 0] = numbers;
+      assert.ok(first <= printed && first >= printed - mayComeAgain, `${printed} were printed, then from ${first} on`);
+      assert.deepEqual(numbers, counting(first, first + numbers.length));
+      printed = first + numbers.length;
+      if (printed < backlog) cut++;
+      if (printed === backlog) break;
+    }
+    assert.ok(cut > 0, 'it was killed in the midst');
+    assert.equal(printed, backlog);
   }).timeout(180_000);
 }

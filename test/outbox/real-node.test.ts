@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { connectChain, type Chain } from '../../src/chain/index.ts';
-import { createOutbox } from '../../src/outbox/index.ts';
+import { accountFromSuri, connectChain, type Call, type Chain } from '../../src/chain/index.ts';
+import { createOutbox, type Outbox, type OutboxOptions } from '../../src/outbox/index.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
 import type { Vault } from '../../src/vault/index.ts';
-import { alice, directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
-import { describeRealNode, startRealNode } from '../support/real-node.ts';
-import { startRpcProxy } from '../support/rpc-proxy.ts';
+import { openWallet } from '../chain/support.ts';
+import { alice, bob, directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
+import { describeRealNode, startRealNode, type RealNode, type RealNodeOptions } from '../support/real-node.ts';
+import { startRpcProxy, type RpcProxy } from '../support/rpc-proxy.ts';
 import { postedNonces } from '../support/posted-nonces.ts';
 import { until } from '../support/until.ts';
 
@@ -77,12 +78,136 @@ describeRealNode('outbox: what the pool has, and what it has banned', function (
           const receipt = await box.send({ to: b.identity, body, as });
           await receipt.reached('finalized');
           assert.deepEqual(codes, [code]);
+          assert.deepEqual(codesOf(proxy), [code], 'the outbox got it too');
           assert.deepEqual(await postedNonces(direct, b, 1), [receipt.nonce]);
         } finally {
           await folder.remove();
         }
       });
 });
+
+describeRealNode('outbox: what the pool refuses', function () {
+  this.timeout(nodeTimeoutMs);
+
+  for (const as of ['worker', 'account'] as const) {
+    it(`a message of a ${as} whose nonce another extrinsic in the pool has (1014) comes in once, behind it`, async () => {
+      await onNode({ blockTimeMs: 2_000 }, async ({ direct, proxy, recipient, outbox }) => {
+        const box = await outbox();
+        beforeFirst(proxy, async () => {
+          await rightAfterABlock(direct);
+          await direct.post([elsewhere], alice, { tip: 1_000n });
+        });
+        const receipt = await send(box, recipient, as);
+        await receipt.reached('finalized');
+        assert.ok(codesOf(proxy).includes(1014), codesOf(proxy).join());
+        assert.deepEqual(await postedNonces(direct, recipient, 1), [receipt.nonce]);
+      });
+    });
+
+    it(`a message of a ${as} that a full pool drops (1016) comes in once there is room`, async () => {
+      const args = ['--pool-limit', '1'];
+      await onNode({ blockTimeMs: 2_000, args }, async ({ direct, proxy, recipient, outbox }) => {
+        const box = await outbox();
+        beforeFirst(proxy, async () => {
+          await rightAfterABlock(direct);
+          await direct.post([elsewhere], bob, { tip: 1_000_000_000n });
+        });
+        const receipt = await send(box, recipient, as);
+        await receipt.reached('finalized');
+        assert.ok(codesOf(proxy).includes(1016), codesOf(proxy).join());
+        assert.deepEqual(await postedNonces(direct, recipient, 1), [receipt.nonce]);
+      });
+    });
+
+    it(`a message of a ${as} that the account can not pay for (1010) comes in once it can`, async () => {
+      await onNode({ blockTimeMs: 500 }, async ({ node, direct, proxy, recipient, outbox }) => {
+        const poor = accountFromSuri('//Poor');
+        const setbacks: string[] = [];
+        const box = await outbox({ account: poor, onSetback: ({ code }) => setbacks.push(code) });
+        const receipt = await send(box, recipient, as);
+        await until(() => setbacks.includes('balance-too-low'));
+        assert.ok(codesOf(proxy).includes(1010), codesOf(proxy).join());
+        await using wallet = await openWallet(node.ws);
+        await wallet.post(wallet.api.tx.balances.transferKeepAlive(poor.id, 10n ** 15n), wallet.alice);
+        await receipt.reached('finalized');
+        assert.deepEqual(await postedNonces(direct, recipient, 1), [receipt.nonce]);
+      });
+    });
+
+    it(`a message of a ${as} whose nonce was used meanwhile (1010) comes in once`, async () => {
+      await onNode({ blockTimeMs: 500 }, async ({ direct, proxy, recipient, outbox }) => {
+        const box = await outbox();
+        beforeFirst(proxy, async () => {
+          await direct.submit([elsewhere], alice);
+        });
+        const receipt = await send(box, recipient, as);
+        await receipt.reached('finalized');
+        assert.ok(codesOf(proxy).includes(1010), codesOf(proxy).join());
+        assert.deepEqual(await postedNonces(direct, recipient, 1), [receipt.nonce]);
+      });
+    });
+  }
+});
+
+const elsewhere: Call = { kind: 'push-message', destination: utf8('elsewhere'), payload: utf8('x') };
+
+interface OnNode {
+  readonly node: RealNode;
+  readonly direct: Chain;
+  /** Between the outboxes and the node. */
+  readonly proxy: RpcProxy;
+  readonly recipient: Vault;
+  outbox(options?: Partial<OutboxOptions>): Promise<Outbox>;
+}
+
+async function onNode(options: RealNodeOptions, play: (parts: OnNode) => Promise<void>): Promise<void> {
+  const folder = await temporaryFolder();
+  const open: Outbox[] = [];
+  try {
+    await using node = await startRealNode(options);
+    await using direct = await connectChain({ endpoints: [node.ws] });
+    const [sender, recipient] = (await registered(direct, folder.path, ['a', 'b'])) as [Vault, Vault];
+    await using proxy = await startRpcProxy(node.ws);
+    await using chain = await connectChain({ endpoints: [proxy.ws] });
+    const directory = await directoryOf(recipient);
+    const outbox = async (more: Partial<OutboxOptions> = {}): Promise<Outbox> => {
+      const parts = { chain, vault: sender, store: openMemoryStore(), directory, account: alice };
+      const box = createOutbox({ ...parts, ...more });
+      open.push(box);
+      await box.start();
+      return box;
+    };
+    await play({ node, direct, proxy, recipient, outbox });
+  } finally {
+    await Promise.all(open.map((box) => box.stop()));
+    await folder.remove();
+  }
+}
+
+/** What happens before the node gets the first extrinsic that is posted through the proxy. */
+function beforeFirst(proxy: RpcProxy, happen: () => Promise<void>): void {
+  let isFirst = true;
+  proxy.hold = (method) => {
+    if (!isFirst || !method.startsWith('author_submit')) return undefined;
+    isFirst = false;
+    return happen();
+  };
+}
+
+/** So that what is posted now is in the pool for a whole block time. */
+async function rightAfterABlock(direct: Chain): Promise<void> {
+  const { number } = await direct.bestHead();
+  await until(async () => (await direct.bestHead()).number > number);
+}
+
+/** With which the node refused extrinsics that came through the proxy. */
+function codesOf({ refused }: RpcProxy): number[] {
+  return refused.filter(({ method }) => method.startsWith('author_submit')).map(({ code }) => code);
+}
+
+function send(box: Outbox, recipient: Vault, as: 'worker' | 'account') {
+  return box.send({ to: recipient.identity, body: { kind: 'data', content: utf8('x') }, as, via: 'chain' });
+}
 
 interface Answer {
   readonly error?: { readonly code: number };
