@@ -49,7 +49,13 @@ export function inTurn(handle: RequestListener, { slowReaderMs, ended }: HttpTur
   };
 }
 
-/** Nothing more is read from the connection, which goes when this answer has. */
+/**
+ * Nothing more is read from the connection, which goes when this answer has. Node has no documented way to it: a chunk that it has
+ * read it parses to its end, and what it makes of 64 KiB of pipelined requests takes as long as thousands of others' do.
+ * `maxRequestsPerSocket` answers each of them, with 503; a socket that is paused, or destroyed, is parsed on just so; and a Duplex in
+ * front of it that cuts what it gives to the parser would take the socket's address, TLS and timeouts with it. The tests count what
+ * Node makes of such a chunk, by HTTP and by HTTPS: a Node that has another parser fails them.
+ */
 function endAfter(response: ServerResponse, socket: Socket): void {
   if (!response.shouldKeepAlive) return;
   response.shouldKeepAlive = false;

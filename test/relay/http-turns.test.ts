@@ -1,17 +1,23 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer, type RequestListener } from 'node:http';
+import { readFileSync } from 'node:fs';
+import { createServer, type RequestListener, type Server as HttpServer } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import { connect, type AddressInfo } from 'node:net';
+import { connect as connectSecurely } from 'node:tls';
 import { afterEach, describe, it } from 'mocha';
 import { inTurn } from '../../src/relay/http-turns.ts';
 import { until } from '../support/until.ts';
 import { Cleanup } from './support.ts';
 
+const pem = (kind: string) => readFileSync(new URL(`certificates/first.${kind}.pem`, import.meta.url), 'utf8');
+const certificate = { cert: pem('cert'), key: pem('key') };
+
 describe('relay: requests in turn', () => {
   const cleanup = new Cleanup();
   afterEach(() => cleanup.run());
 
-  const serve = async (handle: RequestListener) => {
+  const serve = async (handle: RequestListener, { isSecure = false } = {}) => {
     const seen = { handled: 0, ended: [] as string[] };
     const count: RequestListener = (request, response) => {
       seen.handled += 1;
@@ -23,13 +29,18 @@ describe('relay: requests in turn', () => {
         seen.ended.push(reason);
       },
     };
-    const server = cleanup.add(createServer(inTurn(count, parts)), (made) => {
+    const listener = inTurn(count, parts);
+    const made: HttpServer = isSecure ? createSecureServer(certificate, listener) : createServer(listener);
+    const server = cleanup.add(made, () => {
       made.closeAllConnections();
       made.close();
     });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
-    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    const { port } = server.address() as AddressInfo;
+    const socket = isSecure
+      ? connectSecurely({ port, host: '127.0.0.1', ca: certificate.cert })
+      : connect(port, '127.0.0.1');
     cleanup.add(socket, () => socket.destroy());
     const state = { text: '', isClosed: false };
     socket.on('error', () => undefined).on('close', () => (state.isClosed = true));
@@ -59,12 +70,13 @@ describe('relay: requests in turn', () => {
     assert.deepEqual([seen.handled, seen.ended], [1, ['pipelined']]);
   });
 
-  it('make nothing of what came with the one too early', async () => {
-    let made = 0;
-    const { server, socket, state } = await serve((_, response) => response.end('done'));
-    server.on('request', () => (made += 1));
-    socket.resume().write(request.repeat(2_000));
-    await until(() => state.isClosed);
-    assert.equal(made, 2);
-  });
+  for (const isSecure of [false, true])
+    it(`make nothing of what came with the one too early, by ${isSecure ? 'HTTPS' : 'HTTP'}`, async () => {
+      let made = 0;
+      const { server, socket, state } = await serve((_, response) => response.end('done'), { isSecure });
+      server.on('request', () => (made += 1));
+      socket.resume().write(request.repeat(2_000));
+      await until(() => state.isClosed);
+      assert.equal(made, 2);
+    });
 });
