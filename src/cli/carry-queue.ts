@@ -69,7 +69,8 @@ async function carry(parts: CarryQueueParts, told: Set<ErrorCode>, signal: Abort
   const lock = await lockFile(join(data.folder, 'outbox'), 0);
   try {
     const progress = new Progress(timeoutMs(settings));
-    const carrier = createCarrier({ client, directory: watch.state, allowPrivate: mayReachPrivate(settings, chain) });
+    const allowPrivate = mayReachPrivate(settings, chain);
+    const carrier = createCarrier({ client, directory: watch.state, allowPrivate, forwarders: settings.forwarder });
     await using outbox = createOutbox({
       ...{ chain, vault, store: data.store, directory: watch.state, requireProven: settings.requireProven },
       carrier: { ...carrier, carry: (...message) => progress.trying(() => carrier.carry(...message)) },

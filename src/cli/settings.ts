@@ -40,6 +40,7 @@ export const settingsSchema = Type.Object({
   metricsListen: Type.Optional(text('Address and port of /metrics, which is then nowhere else')),
   publicUrl: urls('URLs under which the relay is reached from outside; default: the address it listens on', []),
   relay: urls('Relays whose mailbox is read too', []),
+  forwarder: urls('Relays that hand on what no endpoint of the recipient takes from here', []),
   recipient: ids('Identities whose mail the relay keeps beside that of workers whose endpoints name it'),
   allow: ids('Senders that the relay takes messages from; default: all'),
   deny: ids('Senders that the relay takes nothing from'),

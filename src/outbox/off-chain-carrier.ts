@@ -8,11 +8,13 @@ export interface Carried {
   readonly status: 'stored' | 'delivered' | 'duplicate' | 'forwarded';
 }
 
-/** Where answers to a key are left: the endpoint that took messages sealed from it. */
+/** Where answers to a key are left: by the endpoint that took messages sealed from it. */
 export interface ReplyPlace {
   readonly endpoint: string;
   /** 32 bytes. */
   readonly senderKey: Uint8Array;
+  /** The endpoint may have handed the messages on to the relays of this recipient, which keep its answers. */
+  readonly handedOnTo?: Hex;
 }
 
 /** The way off chain, as the outbox sees it. The relay client is one. */

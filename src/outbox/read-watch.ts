@@ -98,10 +98,18 @@ export class ReadWatch {
     const asked = await this.#work.store.asked(progress.messageId);
     if (asked === undefined || (await this.#work.store.read(id)) !== undefined) return;
     const { senderKey } = asked;
-    const { endpoint } = progress;
-    const name = `${endpoint} ${toHex(senderKey)}`;
+    const { endpoint, status } = progress;
+    const handedOn = status === 'forwarded' || status === 'duplicate' ? { handedOnTo: record.to } : {};
+    const name = `${endpoint} ${toHex(senderKey)} ${handedOn.handedOnTo ?? ''}`;
     const box: Box = this.#boxes.get(name) ?? {
-      ...{ place: { endpoint, senderKey }, open: new Set(), until: 0, failures: 0, restsUntil: 0, turn: undefined },
+      ...{
+        place: { endpoint, senderKey, ...handedOn },
+        open: new Set(),
+        until: 0,
+        failures: 0,
+        restsUntil: 0,
+        turn: undefined,
+      },
     };
     this.#boxes.set(name, box);
     box.open.add(id);

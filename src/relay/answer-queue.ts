@@ -5,6 +5,8 @@ import { RecentMap } from './recent-map.ts';
 export interface AnswerQueueOptions {
   /** Answers that are on their way or wait for their turn. Default 4 096. */
   readonly limit?: number;
+  /** Bytes of these. Default 64 MiB; one asker has an eighth of it at most, or one answer. */
+  readonly limitBytes?: number;
   /** Part of these that may be to askers that are not registered. Above 0, at most 1. Default 0.5. */
   readonly strangerPart?: number;
   /** Those to one asker that are tried at once. Default 32. */
@@ -36,6 +38,7 @@ export interface TakenAnswer {
 
 interface Asker extends AnswerTo {
   running: number;
+  bytes: number;
   readonly waiting: Set<Waiting>;
   /** No answer has arrived for long. */
   isAway: boolean;
@@ -49,10 +52,19 @@ interface Waiting {
 }
 
 const defaults = {
-  ...{ limit: 4_096, strangerPart: 0.5, perAsker: 32, perAbsent: 4, waitingPerNew: 128, waitingPerPresent: 1_024 },
+  ...{
+    limit: 4_096,
+    limitBytes: 64 * 2 ** 20,
+    strangerPart: 0.5,
+    perAsker: 32,
+    perAbsent: 4,
+    waitingPerNew: 128,
+    waitingPerPresent: 1_024,
+  },
   ...{ absentMs: 5_000, patienceMs: 60_000 },
 };
 const maxRemembered = 10_000;
+const askersPart = 1 / 8;
 
 /**
  * Answers on their way. Where they go is the asker's word, and may lead nowhere, or be slow: so they wait here for their turn,
@@ -66,8 +78,8 @@ export class AnswerQueue {
   readonly #arrived = new RecentMap<Hex, boolean>(maxRemembered);
   readonly #underWay = new Set<Promise<unknown>>();
   readonly #watched = new WeakSet<AbortSignal>();
-  #held = 0;
-  #heldForStrangers = 0;
+  readonly #held = { count: 0, bytes: 0 };
+  readonly #heldForStrangers = { count: 0, bytes: 0 };
   #changed: () => void = () => undefined;
   #change = this.#nextChange();
 
@@ -77,16 +89,17 @@ export class AnswerQueue {
 
   /**
    * Takes an answer; `deliver` gives whether it arrived. Waits only where a registered asker finds the whole queue full. Throws
-   * reply-undelivered where the asker has as many as it may, or those that are not registered have; aborted.
+   * reply-undelivered where the asker has as many as it may, or those that are not registered have; aborted. `bytes`: that it
+   * holds.
    */
-  async begin(to: AnswerTo, deliver: () => Promise<boolean>, signal: AbortSignal): Promise<TakenAnswer> {
-    const { limit, perAsker } = this.#options;
+  async begin(to: AnswerTo, deliver: () => Promise<boolean>, signal: AbortSignal, bytes = 0): Promise<TakenAnswer> {
+    const { limit, limitBytes, perAsker } = this.#options;
     for (;;) {
       if (signal.aborted) throw new RelayError('aborted', { cause: signal.reason });
       const asker = this.#askers.get(to.id) ?? this.#newAsker(to);
-      const reason = this.#whyFull(asker);
+      const reason = this.#whyFull(asker, bytes);
       if (reason !== undefined) throw undelivered(to.id, reason);
-      if (this.#held < limit) return { over: this.#take(asker, deliver, signal) };
+      if (fits(this.#held, bytes, limit, limitBytes)) return { over: this.#take(asker, deliver, signal, bytes) };
       if (heldOf(asker) >= perAsker) throw undelivered(to.id, `${limit} answers are under way`);
       await this.#change;
     }
@@ -100,38 +113,43 @@ export class AnswerQueue {
 
   #newAsker({ id, registered }: AnswerTo): Asker {
     const isAway = this.#arrived.get(id) === false;
-    return { id, registered, running: 0, waiting: new Set(), isAway, timer: undefined };
+    return { id, registered, running: 0, bytes: 0, waiting: new Set(), isAway, timer: undefined };
   }
 
   #isTrusted({ id, registered }: Asker): boolean {
     return registered || this.#arrived.get(id) === true;
   }
 
-  #whyFull(asker: Asker): string | undefined {
-    const { limit, strangerPart, perAbsent, waitingPerNew, waitingPerPresent } = this.#options;
+  #whyFull(asker: Asker, bytes: number): string | undefined {
+    const { limit, limitBytes, strangerPart, perAbsent, waitingPerNew, waitingPerPresent } = this.#options;
     const held = heldOf(asker);
     if (asker.isAway && !this.#isTrusted(asker) && held >= perAbsent)
       return `${held} answers to it are under way, and none arrives`;
     const most = this.#arrived.get(asker.id) === true ? waitingPerPresent : waitingPerNew;
     if (held >= most) return `${held} answers to it are under way`;
+    if (held > 0 && asker.bytes + bytes > limitBytes * askersPart)
+      return `${asker.bytes} bytes of answers to it are under way`;
     if (asker.registered) return undefined;
-    const isFull = this.#heldForStrangers >= Math.ceil(limit * strangerPart) || this.#held >= limit;
-    return isFull ? `${this.#heldForStrangers} answers to unregistered askers are under way` : undefined;
+    const [part, partBytes] = [Math.ceil(limit * strangerPart), limitBytes * strangerPart];
+    const hasRoom = fits(this.#heldForStrangers, bytes, part, partBytes) && fits(this.#held, bytes, limit, limitBytes);
+    if (hasRoom) return undefined;
+    const { count, bytes: inAll } = this.#heldForStrangers;
+    return `${count} answers to unregistered askers are under way, of ${inAll} bytes`;
   }
 
-  #take(asker: Asker, deliver: () => Promise<boolean>, signal: AbortSignal): Promise<boolean> {
+  #take(asker: Asker, deliver: () => Promise<boolean>, signal: AbortSignal, bytes: number): Promise<boolean> {
     this.#askers.set(asker.id, asker);
-    this.#count(asker, 1);
+    this.#count(asker, 1, bytes);
     const over = new Promise<boolean>((resolve, reject) => {
       const start = (): void => {
         clearTimeout(timer);
         asker.waiting.delete(waiting);
-        this.#run(asker, deliver, { resolve, reject });
+        this.#run(asker, deliver, bytes, { resolve, reject });
       };
       const giveUp = (error: RelayError): void => {
         clearTimeout(timer);
         asker.waiting.delete(waiting);
-        this.#count(asker, -1);
+        this.#count(asker, -1, -bytes);
         reject(error);
       };
       const waiting = { start, giveUp, signal };
@@ -160,6 +178,7 @@ export class AnswerQueue {
   #run(
     asker: Asker,
     deliver: () => Promise<boolean>,
+    bytes: number,
     { resolve, reject }: { resolve: (hasArrived: boolean) => void; reject: (error: unknown) => void },
   ): void {
     asker.running += 1;
@@ -174,7 +193,7 @@ export class AnswerQueue {
       if (asker.isAway) this.#giveUpWaiting(asker);
       this.#startNext(asker);
       if (asker.running > 0 && hasArrived) asker.timer ??= this.#watch(asker);
-      this.#count(asker, -1);
+      this.#count(asker, -1, -bytes);
     };
     const work = deliver().then(
       (hasArrived) => {
@@ -215,9 +234,12 @@ export class AnswerQueue {
     signal.addEventListener('abort', stop, { once: true });
   }
 
-  #count(asker: Asker, more: 1 | -1): void {
-    this.#held += more;
-    if (!asker.registered) this.#heldForStrangers += more;
+  #count(asker: Asker, more: 1 | -1, bytes: number): void {
+    for (const held of asker.registered ? [this.#held] : [this.#held, this.#heldForStrangers]) {
+      held.count += more;
+      held.bytes += bytes;
+    }
+    asker.bytes += bytes;
     if (more === 1) return;
     if (heldOf(asker) === 0) this.#askers.delete(asker.id);
     this.#tell();
@@ -231,6 +253,16 @@ export class AnswerQueue {
   #nextChange(): Promise<void> {
     return new Promise((resolve) => (this.#changed = resolve));
   }
+}
+
+/** One always does, however large. */
+function fits(
+  held: { readonly count: number; readonly bytes: number },
+  bytes: number,
+  most: number,
+  mostBytes: number,
+) {
+  return held.count === 0 || (held.count < most && held.bytes + bytes <= mostBytes);
 }
 
 function heldOf({ running, waiting }: Asker): number {

@@ -1,12 +1,15 @@
 import type { Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 import type { Mail, MailStore } from '../store/mail-store.ts';
+import type { BodyLease } from './body-budget.ts';
 import type { RelayFrame } from './frames.ts';
 
 export interface AwaitedRepliesParts {
   readonly mailStore: Pick<MailStore, 'read' | 'subscribe'>;
   /** Most boxes that the connection may wait at. */
   readonly limit: number;
+  /** Of all connections. */
+  readonly lease: BodyLease;
   readonly send: (frame: RelayFrame) => void;
   readonly refuse: (id: number, error: unknown) => void;
 }
@@ -14,7 +17,7 @@ export interface AwaitedRepliesParts {
 interface Waiting {
   readonly id: number;
   readonly after: bigint;
-  readonly leave: () => void;
+  readonly unsubscribe: () => void;
 }
 
 /** What one connection waits for in the reply boxes of its entity: each is one question and one answer, in any order. */
@@ -34,19 +37,23 @@ export class AwaitedReplies {
 
   /** Answers `id` with the first reply after a cursor, now or when it comes. A newer question for a box replaces the older. */
   await(id: number, box: Hex, after: bigint): void {
-    const { mailStore, limit } = this.#parts;
+    const { mailStore, limit, lease } = this.#parts;
     this.end(box);
     if (Math.max(this.#waiting.size, this.#looking.size) >= limit)
       throw new RelayError('relay-busy', { details: { what: 'awaited replies' } });
+    lease.grow(1);
     const look = (): void => void this.#look(box);
-    this.#waiting.set(box, { id, after, leave: mailStore.subscribe(box, look) });
+    this.#waiting.set(box, { id, after, unsubscribe: mailStore.subscribe(box, look) });
     look();
   }
 
   /** Nothing more is waited for. */
   end(box: Hex): void {
-    this.#waiting.get(box)?.leave();
+    const waiting = this.#waiting.get(box);
+    if (waiting === undefined) return;
+    waiting.unsubscribe();
     this.#waiting.delete(box);
+    this.#parts.lease.shrink(1);
   }
 
   stop(): void {

@@ -2,8 +2,10 @@ import { RelayError } from '../errors/index.ts';
 
 /** What one request holds. */
 export interface BodyLease {
-  /** So many bytes more have arrived. Throws relay-busy. */
-  grow(bytes: number): void;
+  /** So much more. Throws relay-busy. */
+  grow(more: number): void;
+  /** So much less. */
+  shrink(less: number): void;
   /** Gives all back. Idempotent. */
   end(): void;
 }
@@ -11,15 +13,17 @@ export interface BodyLease {
 // One address can't keep the others out; several clients behind one still have room.
 const sharePerAddress = 1 / 8;
 
-/** Bounds the bytes of HTTP bodies, or of WebSocket messages that are not whole, of all and of one address, counted as they arrive. */
+/** Bounds what all hold of one kind, and one address of it: HTTP bodies as they arrive, messages that are not whole or not read, waits. */
 export class BodyBudget {
   readonly #most: number;
+  readonly #what: string;
   readonly #mostPerAddress: number;
   readonly #perAddress = new Map<string, number>();
   #total = 0;
 
-  /** `most`: bytes of all; at least one body of `largest` always fits. */
-  constructor(most: number, largest: number) {
+  /** `most`: of all; at least one of `largest` always fits. `what`: for the error, with its unit. */
+  constructor(most: number, largest: number, what = 'bytes of requests in flight') {
+    this.#what = what;
     this.#most = Math.max(most, largest);
     this.#mostPerAddress = Math.max(most * sharePerAddress, largest);
   }
@@ -31,6 +35,10 @@ export class BodyBudget {
         this.#take(address, bytes);
         held += bytes;
       },
+      shrink: (less) => {
+        this.#giveBack(address, less);
+        held -= less;
+      },
       end: () => {
         this.#giveBack(address, held);
         held = 0;
@@ -41,7 +49,7 @@ export class BodyBudget {
   #take(address: string, bytes: number): void {
     const own = (this.#perAddress.get(address) ?? 0) + bytes;
     const refuse = (most: number, whose: string): RelayError =>
-      new RelayError('relay-busy', { details: { what: `${most} bytes of requests in flight${whose}` } });
+      new RelayError('relay-busy', { details: { what: `${most} ${this.#what}${whose}` } });
     if (own > this.#mostPerAddress) throw refuse(this.#mostPerAddress, ' from one address');
     if (this.#total + bytes > this.#most) throw refuse(this.#most, '');
     this.#perAddress.set(address, own);

@@ -28,9 +28,9 @@ export function createBrowserTransport(options: BrowserTransportOptions = {}): T
       }
     },
 
-    connect(url, handlers) {
+    connect(url, handlers, query = '') {
       checkEndpoint(url, policy);
-      const socket = new WebSocket(url);
+      const socket = new WebSocket(url + query);
       socket.binaryType = 'arraybuffer';
       socket.addEventListener('open', () => {
         handlers.opened();

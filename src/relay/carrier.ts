@@ -11,6 +11,8 @@ export interface CarrierOptions extends EndpointPolicy {
   readonly client: RelayClient;
   /** WorkerState. */
   readonly directory: RelayDirectory;
+  /** Relays that hand on what no endpoint of the recipient takes from here. Base URLs. Default: none. */
+  readonly forwarders?: readonly string[];
   /** Of the sender: for the word of recipients that they have read its messages. Default: that is not waited for at relays. */
   readonly entity?: {
     readonly vault: Pick<Vault, 'identity' | 'sign' | 'open'>;
@@ -19,14 +21,22 @@ export interface CarrierOptions extends EndpointPolicy {
 }
 
 /** The outbox's way off chain: to the recipient itself, else to its relays, as its endpoints on chain say. */
-export function createCarrier({ client, directory, entity, ...policy }: CarrierOptions): OffChainCarrier {
+export function createCarrier({
+  client,
+  directory,
+  entity,
+  forwarders = [],
+  ...policy
+}: CarrierOptions): OffChainCarrier {
   const endpointsOf = (to: Hex): readonly string[] =>
     (directory.get(to)?.endpoints ?? []).filter((endpoint) => mayFollow(endpoint, policy));
+  const canReach = (to: Hex): boolean =>
+    endpointsOf(to).length > 0 || (forwarders.length > 0 && (directory.get(to)?.endpoints ?? []).length > 0);
   const way: OffChainCarrier = {
-    canReach: (to) => endpointsOf(to).length > 0,
+    canReach,
     carry: async (signedEnvelope, to, signal) => {
-      const endpoints = endpointsOf(to);
-      if (endpoints.length === 0)
+      const endpoints = [...endpointsOf(to), ...forwarders];
+      if (!canReach(to))
         throw new RelayError('recipient-unreachable', {
           details: { recipient: to, reason: 'none of its endpoints on chain may be followed' },
         });
@@ -34,16 +44,21 @@ export function createCarrier({ client, directory, entity, ...policy }: CarrierO
       return { endpoint, status };
     },
   };
-  return entity === undefined ? way : { ...way, awaitReplies: repliesTo(client, entity) };
+  return entity === undefined ? way : { ...way, awaitReplies: repliesTo(client, directory, entity) };
 }
 
 function repliesTo(
   client: RelayClient,
+  directory: RelayDirectory,
   entity: NonNullable<CarrierOptions['entity']>,
 ): NonNullable<OffChainCarrier['awaitReplies']> {
   const { vault } = entity;
-  return async ({ endpoint, senderKey }, take, signal) => {
-    const place = { url: endpoint, senderKey, identity: vault.identity, sign: vault.sign.bind(vault), signal };
+  return async ({ endpoint, senderKey, handedOnTo: to }, take, signal) => {
+    const handedOn = to === undefined ? undefined : { to, endpoints: directory.get(to)?.endpoints ?? [] };
+    const place = {
+      ...{ url: endpoint, senderKey, identity: vault.identity, sign: vault.sign.bind(vault), signal },
+      ...(handedOn !== undefined && { handedOn }),
+    };
     // One at a time, each kept before the relay is told to drop it.
     while (!signal.aborted)
       await client.awaitReply({

@@ -1,15 +1,17 @@
-import type { Observable } from 'rxjs';
+import { Observable } from 'rxjs';
 import { decodeSignedEnvelope, messageId, type Hex } from '../codec/index.ts';
 import { decodeV1 } from '../crypto/core.ts';
 import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
 import { ConnectionPool } from './connection-pool.ts';
 import type { Prover } from './prover.ts';
 import { withDeadline } from './deadline.ts';
+import { awaitDelivered, type DeliveryWait } from './delivery-waiter.ts';
 import { EndpointHealth, type EndpointHealthOptions } from './endpoint-health.ts';
-import type { FrameStatus } from './frames.ts';
+import type { FrameStatus, SentMessage } from './frames.ts';
 import { postMessage, type PostedReceipt } from './post-message.ts';
 import { receiveFrom, type ReceiveOptions, type ReceiverEvent } from './receiver.ts';
 import { routeUrl } from './relay-url.ts';
+import { mayBeHandedOn } from './reply-places.ts';
 import { awaitReply, type ReplyWait } from './reply-waiter.ts';
 import type { Transport } from './transport.ts';
 
@@ -32,6 +34,15 @@ export interface SendReceipt {
   readonly messageId: Hex;
 }
 
+/** Of a message that was sent. */
+export interface SentReceipt extends SendReceipt {
+  /**
+   * `status`, and then `delivered` once the recipient has acknowledged the message to the relay that keeps its mail, which is
+   * asked from subscription on. Completes after that, and without it where no relay can tell or the client is stopped.
+   */
+  readonly status$: Observable<FrameStatus>;
+}
+
 export interface SendOptions {
   readonly signal?: AbortSignal;
 }
@@ -45,7 +56,7 @@ export interface RelayClient extends AsyncDisposable {
    * Throws epoch-erased (with `details.record`) at once, else what all endpoints answered, or no-endpoint-answered where
    * they differ; aborted, client-stopped.
    */
-  send(signedEnvelope: Uint8Array, endpoints: readonly string[], options?: SendOptions): Promise<SendReceipt>;
+  send(signedEnvelope: Uint8Array, endpoints: readonly string[], options?: SendOptions): Promise<SentReceipt>;
   /** Deliveries of a mailbox, from subscription to unsubscription. Errors are told in {@link receiveFrom}. */
   receive(options: ReceiveOptions): Observable<ReceiverEvent>;
   /**
@@ -53,6 +64,11 @@ export interface RelayClient extends AsyncDisposable {
    * {@link awaitReply}; client-stopped.
    */
   awaitReply<T>(wait: ReplyWait<T>): Promise<T>;
+  /**
+   * Resolves when the recipient of a message has acknowledged it to the relay that keeps its mail. Errors are told in
+   * {@link awaitDelivered}; client-stopped, aborted.
+   */
+  awaitDelivered(wait: DeliveryWait): Promise<void>;
   /**
    * Leaves an answer (SCALE of a SignedEnvelope) at a relay that takes mail for its sender, for the key that it is sealed
    * to; resolves when it is durable there. Throws what the relay answers, relay-connection-lost, relay-timeout, aborted.
@@ -100,17 +116,17 @@ class TransportClient implements RelayClient {
     signedEnvelope: Uint8Array,
     endpoints: readonly string[],
     { signal }: SendOptions = {},
-  ): Promise<SendReceipt> {
+  ): Promise<SentReceipt> {
     const { genesisHash } = this.#options;
     const { envelope } = decodeSignedEnvelope(signedEnvelope);
     const id = messageId({ genesisHash, envelope });
-    const { to } = decodeV1(envelope).header;
+    const { to, sentAt } = decodeV1(envelope).header;
     const failures: RelayError[] = [];
     for (const endpoint of this.#health.ranked(endpoints, to)) {
       try {
         const receipt = await this.#again(() => this.#sendTo(endpoint, signedEnvelope, id, signal));
         this.#health.succeeded(endpoint, to, receipt.status === 'delivered');
-        return receipt;
+        return { ...receipt, status$: this.#status$(receipt, { to, messageId: id, sentAt }, endpoints) };
       } catch (error) {
         const failure = asRelayError(error, 'endpoint-failed', { endpoint });
         if (isLastWord.has(failure.code)) throw failure;
@@ -121,14 +137,12 @@ class TransportClient implements RelayClient {
     throw summary(failures);
   }
 
-  async awaitReply<T>(wait: ReplyWait<T>): Promise<T> {
-    this.#checkRunning();
-    const signal = AbortSignal.any([wait.signal, this.#stopped.signal]);
-    return awaitReply(this.#pool, { ...wait, signal }).catch((error: unknown) => {
-      this.#checkRunning();
-      if (!wait.signal.aborted || isRelayError(error)) throw error;
-      throw new RelayError('aborted', { cause: error });
-    });
+  awaitReply<T>(wait: ReplyWait<T>): Promise<T> {
+    return this.#wait(wait.signal, (signal) => awaitReply(this.#pool, { ...wait, signal }));
+  }
+
+  awaitDelivered(wait: DeliveryWait): Promise<void> {
+    return this.#wait(wait.signal, (signal) => awaitDelivered(this.#pool, { ...wait, signal }));
   }
 
   async postReply(
@@ -141,7 +155,7 @@ class TransportClient implements RelayClient {
     const id = messageId({ genesisHash, envelope: decodeSignedEnvelope(signedEnvelope).envelope });
     return this.#again(async () => {
       this.#checkRunning();
-      const connection = this.#pool.forIdentity(url, sender.identity);
+      const connection = this.#pool.forIdentity({ url }, sender.identity);
       await connection.prove('prove', sender, signal);
       const receipt = await connection.request({ type: 'post-reply', signedEnvelope }, signal);
       return checked(receipt, id, url);
@@ -161,6 +175,46 @@ class TransportClient implements RelayClient {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
+  }
+
+  async #wait<T>(given: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    this.#checkRunning();
+    const signal = AbortSignal.any([given, this.#stopped.signal]);
+    return work(signal).catch((error: unknown) => {
+      this.#checkRunning();
+      if (!given.aborted || isRelayError(error)) throw error;
+      throw new RelayError('aborted', { cause: error });
+    });
+  }
+
+  #status$(
+    { endpoint: url, status }: SendReceipt,
+    message: SentMessage,
+    endpoints: readonly string[],
+  ): Observable<FrameStatus> {
+    return new Observable((subscriber) => {
+      subscriber.next(status);
+      if (status === 'delivered') {
+        subscriber.complete();
+        return;
+      }
+      const ended = new AbortController();
+      const handedOn = mayBeHandedOn(status) ? { handedOn: { to: message.to, endpoints } } : {};
+      this.awaitDelivered({ url, ...message, ...handedOn, signal: ended.signal })
+        .then(
+          () => {
+            subscriber.next('delivered');
+          },
+          // It is as it was: nobody tells more.
+          () => undefined,
+        )
+        .finally(() => {
+          subscriber.complete();
+        });
+      return () => {
+        ended.abort();
+      };
+    });
   }
 
   async #sendTo(endpoint: string, bytes: Uint8Array, id: Hex, signal: AbortSignal | undefined): Promise<SendReceipt> {

@@ -1,6 +1,7 @@
 import type { Hex } from '../codec/index.ts';
 import { Connection } from './connection.ts';
-import { relayKey, routeUrl } from './relay-url.ts';
+import { relayKey } from './relay-url.ts';
+import { dialOf, type Dial, type RelayWay } from './relay-way.ts';
 import type { Transport } from './transport.ts';
 
 export interface PoolOptions {
@@ -35,15 +36,20 @@ export class ConnectionPool {
 
   /** An open connection, or a new one that is about to be. */
   get(base: string): Connection {
-    const key = relayKey(base);
-    return this.#connections.get(key) ?? this.#open(key, base);
+    return this.#get(dialOf({ url: base }));
+  }
+
+  /** As {@link get}, of any way. */
+  at(way: RelayWay): Connection {
+    return this.#get(dialOf(way));
   }
 
   /** A connection on which no other identity is proven: the shared one where it is free, so that sending shares it. */
-  forIdentity(base: string, identity: Hex): Connection {
-    const shared = this.get(base);
+  forIdentity(way: RelayWay, identity: Hex): Connection {
+    const dial = dialOf(way);
+    const shared = this.#get(dial);
     if (shared.claim(identity)) return shared;
-    return this.#ownOf(base, identity, () => true);
+    return this.#ownOf(dial, identity, () => true);
   }
 
   /** As {@link forIdentity}, where no other receiver reads. */
@@ -51,7 +57,7 @@ export class ConnectionPool {
     const isFree = (connection: Connection): boolean => !this.#held.has(connection);
     const shared = this.get(base);
     if (isFree(shared) && shared.claim(identity)) return shared;
-    return this.#ownOf(base, identity, isFree);
+    return this.#ownOf(dialOf({ url: base }), identity, isFree);
   }
 
   /** Gives a connection to one receiver, until the returned function is called. */
@@ -67,10 +73,14 @@ export class ConnectionPool {
     for (const connection of this.#connections.values()) connection.close();
   }
 
-  #open(key: string, base: string): Connection {
+  #get(dial: Dial): Connection {
+    return this.#connections.get(dial.key) ?? this.#open(dial.key, dial);
+  }
+
+  #open(key: string, dial: Dial): Connection {
     const { genesisHash, transport, timeoutMs } = this.#options;
     this.#makeRoom();
-    const connection = new Connection({ url: routeUrl(base, 'ws', '/v1/ws'), genesisHash, transport, timeoutMs });
+    const connection = new Connection({ dial, genesisHash, transport, timeoutMs });
     this.#connections.set(key, connection);
     void connection.ended.then(() => {
       this.#held.delete(connection);
@@ -94,10 +104,10 @@ export class ConnectionPool {
       else if (connection.usedAt < before) connection.close();
   }
 
-  #ownOf(base: string, identity: Hex, isFree: (connection: Connection) => boolean): Connection {
-    const key = `${relayKey(base)} ${identity}`;
+  #ownOf(dial: Dial, identity: Hex, isFree: (connection: Connection) => boolean): Connection {
+    const key = `${dial.key} ${identity}`;
     const own = this.#connections.get(key);
-    const connection = own !== undefined && isFree(own) ? own : this.#open(key, base);
+    const connection = own !== undefined && isFree(own) ? own : this.#open(key, dial);
     connection.claim(identity);
     return connection;
   }

@@ -2,17 +2,24 @@ import type { Hex } from '../codec/index.ts';
 import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
 import type { Answer, ClientRequest } from './client-request.ts';
 import { withDeadline } from './deadline.ts';
-import { decodeRelayFrame, encodeClientFrame, type ClientFrame, type RelayFrame } from './frames.ts';
+import {
+  decodeRelayFrame,
+  encodeClientFrame,
+  type ClientFrame,
+  type FrameVersion,
+  type RelayFrame,
+  type SentMessage,
+} from './frames.ts';
 import { PendingAnswers } from './pending-answers.ts';
 import { Proofs, type LoggedIn } from './proofs.ts';
 import type { Prover } from './prover.ts';
+import type { Dial } from './relay-way.ts';
 import type { Socket, Transport } from './transport.ts';
 import { unexpected } from './unexpected-answer.ts';
 import { fromWire, parseDetails } from './wire-error.ts';
 
 export interface ConnectionOptions {
-  /** ws(s) URL of the relay's /v1/ws. */
-  readonly url: string;
+  readonly dial: Dial;
   readonly genesisHash: Hex;
   readonly transport: Transport;
   /** For the first frame and for each answer, ms. */
@@ -39,26 +46,29 @@ export class Connection {
   #failure: RelayError | undefined;
   #onDelivery: ((delivery: Delivery) => void) | undefined;
   #identity: Hex | undefined;
+  #frames: FrameVersion = 1;
   /** Frames that came: whether the peer gave a sign of life. */
   #heard = 0;
 
   constructor(options: ConnectionOptions) {
-    const { url, genesisHash, transport } = options;
+    const { dial, genesisHash, transport } = options;
+    const { url, origin, query } = dial;
     this.url = url;
     this.#options = options;
-    this.#proofs = new Proofs({ url, genesisHash, request: this.request.bind(this) });
+    this.#proofs = new Proofs({ origin, genesisHash, request: this.request.bind(this) });
     this.ended = new Promise((resolve) => (this.#end = resolve));
     this.#greeted = new Promise((resolve) => (this.#greet = resolve));
     try {
-      this.#socket = transport.connect(url, {
+      const handlers = {
         opened: () => undefined,
-        message: (bytes) => {
+        message: (bytes: Uint8Array) => {
           this.#receive(bytes);
         },
-        closed: (reason) => {
+        closed: (reason: string) => {
           this.#fail(lost(url, reason));
         },
-      });
+      };
+      this.#socket = transport.connect(url, handlers, query);
     } catch (error) {
       this.#fail(asRelayError(error, 'relay-connection-lost', { endpoint: url }));
     }
@@ -81,7 +91,8 @@ export class Connection {
 
   /** Throws what the relay answers, relay-connection-lost, relay-timeout, aborted. */
   async request(request: ClientRequest, signal?: AbortSignal): Promise<Answer> {
-    const { url: endpoint, timeoutMs } = this.#options;
+    const { timeoutMs } = this.#options;
+    const endpoint = this.url;
     this.usedAt = Date.now();
     let heard: number | undefined;
     try {
@@ -109,35 +120,25 @@ export class Connection {
    */
   async awaitReply(senderKey: Uint8Array, after: bigint, signal: AbortSignal): Promise<AnswerOf<'reply'>> {
     await this.#greeted;
-    return new Promise((resolve, reject) => {
-      if (signal.aborted || this.#failure !== undefined) {
-        reject(this.#failure ?? (signal.reason as Error));
-        return;
-      }
-      const leave = (): void => {
-        // An answer that is on its way finds nobody; the relay forgets the question.
-        this.#pending.drop(id);
-        this.replyDone(senderKey, 0n);
-        reject(signal.reason as Error);
-      };
-      signal.addEventListener('abort', leave);
-      const settled = (): void => {
-        signal.removeEventListener('abort', leave);
-      };
-      const id = this.#pending.add({
-        isOutsideWindow: true,
-        resolve: (answer) => {
-          settled();
-          if (answer.type === 'reply') resolve(answer);
-          else reject(unexpected(answer.type));
-        },
-        reject: (error) => {
-          settled();
-          reject(error);
-        },
-      });
-      this.#write({ type: 'await-reply', id, senderKey, after });
+    const answer = await this.#await({ type: 'await-reply', senderKey, after }, signal, () => {
+      this.replyDone(senderKey, 0n);
     });
+    if (answer.type !== 'reply') throw unexpected(answer.type);
+    return answer;
+  }
+
+  /**
+   * Resolves when the owner of a mailbox has acknowledged a message, however long it takes. Throws delivery-untold,
+   * relay-connection-lost, aborted and what the relay answers.
+   */
+  async awaitDelivered(message: SentMessage, signal: AbortSignal): Promise<void> {
+    await this.#greeted;
+    if (this.#failure === undefined && this.#frames < 2)
+      throw new RelayError('delivery-untold', { details: { endpoint: this.url } });
+    const answer = await this.#await({ type: 'await-delivered', ...message }, signal, (id) => {
+      this.#write({ type: 'forget', id });
+    });
+    if (answer.type !== 'receipt' || answer.messageId !== message.messageId) throw unexpected(answer.type);
   }
 
   /** Done with the answers to a key up to a cursor. */
@@ -167,6 +168,38 @@ export class Connection {
   close(why = lost(this.url, 'it was closed here')): void {
     this.#fail(why);
     this.#socket?.close();
+  }
+
+  /** What stays unanswered for as long as it takes. `leave` tells the relay that it is waited for no more. */
+  #await(request: ClientRequest, signal: AbortSignal, leave: (id: number) => void): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      if (signal.aborted || this.#failure !== undefined) {
+        reject(this.#failure ?? (signal.reason as Error));
+        return;
+      }
+      const giveUp = (): void => {
+        // An answer that is on its way finds nobody; the relay forgets the question.
+        this.#pending.drop(id);
+        leave(id);
+        reject(signal.reason as Error);
+      };
+      signal.addEventListener('abort', giveUp);
+      const settled = (): void => {
+        signal.removeEventListener('abort', giveUp);
+      };
+      const id = this.#pending.add({
+        isOutsideWindow: true,
+        resolve: (answer) => {
+          settled();
+          resolve(answer);
+        },
+        reject: (error) => {
+          settled();
+          reject(error);
+        },
+      });
+      this.#write({ ...request, id });
+    });
   }
 
   #ask(request: ClientRequest): Promise<Answer> {
@@ -209,10 +242,11 @@ export class Connection {
     }
   }
 
-  #hello({ genesisHash, window }: Extract<RelayFrame, { type: 'hello' }>): void {
+  #hello({ version = 1, genesisHash, window }: Extract<RelayFrame, { type: 'hello' }>): void {
     const expected = this.#options.genesisHash;
     if (genesisHash !== expected)
       throw new RelayError('wrong-chain', { details: { url: this.url, actual: genesisHash, expected } });
+    this.#frames = version;
     this.#pending.setWindow(window);
     this.#greet();
   }

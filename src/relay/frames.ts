@@ -6,7 +6,12 @@ import { RelayError } from '../errors/index.ts';
  * `id` is chosen by the client and comes back in the one answer to the request; 0 is not a request's id.
  */
 
-const frameVersion = 1;
+/**
+ * What a relay may be asked: 1, or 2 with await-delivered and forget. A client names the version that it would like as `frames` in
+ * the query; the hello says which it is. One that names none is taken to know 1 only.
+ */
+export type FrameVersion = 1 | 2;
+export const newestFrames: FrameVersion = 2;
 
 const statuses = ['stored', 'delivered', 'duplicate', 'forwarded'] as const;
 export type FrameStatus = (typeof statuses)[number];
@@ -30,12 +35,26 @@ export type ClientFrame =
   /** The first answer to one's own `senderKey` after a cursor, whenever it comes. */
   | { readonly type: 'await-reply'; readonly id: number; readonly senderKey: Uint8Array; readonly after: bigint }
   /** Done with the answers up to a cursor, and with waiting for more. */
-  | { readonly type: 'reply-done'; readonly senderKey: Uint8Array; readonly upTo: bigint };
+  | { readonly type: 'reply-done'; readonly senderKey: Uint8Array; readonly upTo: bigint }
+  /** That the owner of a mailbox has acknowledged a message, whenever it does. Version 2. */
+  | ({ readonly type: 'await-delivered'; readonly id: number } & SentMessage)
+  /** The answer to one's request is waited for no more. Version 2. */
+  | { readonly type: 'forget'; readonly id: number };
+
+/** What a sender knows of its message, and a relay finds it by. */
+export interface SentMessage {
+  readonly to: Hex;
+  readonly messageId: Hex;
+  /** Of its header: Unix time, ms. */
+  readonly sentAt: bigint;
+}
 
 /** From a relay. */
 export type RelayFrame =
   | {
       readonly type: 'hello';
+      /** Default 1. */
+      readonly version?: FrameVersion;
       readonly genesisHash: Hex;
       readonly window: number;
       readonly maxMessageBytes: number;
@@ -65,7 +84,7 @@ export type RelayFrame =
   | { readonly type: 'acked'; readonly upTo: bigint }
   | { readonly type: 'reply'; readonly id: number; readonly cursor: bigint; readonly signedEnvelope: Uint8Array };
 
-const clientTypes = {
+export const clientTypes = {
   send: 0x01,
   'challenge-me': 0x02,
   login: 0x03,
@@ -75,8 +94,10 @@ const clientTypes = {
   'post-reply': 0x07,
   'await-reply': 0x08,
   'reply-done': 0x09,
+  'await-delivered': 0x0a,
+  forget: 0x0b,
 } as const;
-const relayTypes = {
+export const relayTypes = {
   hello: 0x80,
   receipt: 0x81,
   error: 0x82,
@@ -121,6 +142,15 @@ export function encodeClientFrame(frame: ClientFrame): Uint8Array {
         .raw(toBytes(frame.senderKey, 'senderKey', 32))
         .u64(frame.upTo)
         .finish();
+    case 'await-delivered':
+      return writer
+        .u32(frame.id)
+        .raw(toBytes(frame.to, 'to', 32))
+        .raw(toBytes(frame.messageId, 'messageId', 32))
+        .u64(frame.sentAt)
+        .finish();
+    case 'forget':
+      return writer.u32(frame.id).finish();
   }
 }
 
@@ -141,6 +171,16 @@ function readClientFrame(reader: Reader, type: number): ClientFrame {
       return { type: 'await-reply', id: reader.u32(), senderKey: reader.fixed(32), after: reader.u64() };
     case clientTypes['reply-done']:
       return { type: 'reply-done', senderKey: reader.fixed(32), upTo: reader.u64() };
+    case clientTypes['await-delivered']:
+      return {
+        type: 'await-delivered',
+        id: reader.u32(),
+        to: toHex(reader.fixed(32)),
+        messageId: toHex(reader.fixed(32)),
+        sentAt: reader.u64(),
+      };
+    case clientTypes.forget:
+      return { type: 'forget', id: reader.u32() };
     case clientTypes.login:
     case clientTypes.prove:
       return {
@@ -165,7 +205,7 @@ export function encodeRelayFrame(frame: RelayFrame): Uint8Array {
     case 'hello':
       return option(
         writer
-          .u8(frameVersion)
+          .u8(frame.version ?? 1)
           .raw(toBytes(frame.genesisHash, 'genesisHash', 32))
           .u32(frame.window)
           .u32(frame.maxMessageBytes),
@@ -240,9 +280,10 @@ export function decodeRelayFrame(bytes: Uint8Array): RelayFrame {
 
 function readHello(reader: Reader): RelayFrame {
   const version = reader.u8();
-  if (version !== frameVersion) throw reader.unknownVariant(version);
+  if (version !== 1 && version !== 2) throw reader.unknownVariant(version);
   return {
     type: 'hello',
+    ...(version !== 1 && { version }),
     genesisHash: toHex(reader.fixed(32)),
     window: reader.u32(),
     maxMessageBytes: reader.u32(),

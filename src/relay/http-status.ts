@@ -7,6 +7,7 @@ const statusByCode: Readonly<Record<string, number>> = {
   'sender-refused': 403,
   'recipient-not-served': 404,
   'no-such-route': 404,
+  'unknown-message': 404,
   'method-not-allowed': 405,
   'epoch-erased': 410,
   'envelope-too-large': 413,

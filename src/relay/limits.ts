@@ -1,7 +1,7 @@
 import Type, { type Static } from 'typebox';
 import { Value } from 'typebox/value';
 import { RelayError } from '../errors/index.ts';
-import { defaultTimes } from '../store/mail-store.ts';
+import type { MailStore } from '../store/mail-store.ts';
 import { frameOverhead } from './frames.ts';
 
 const minute = 60_000;
@@ -46,6 +46,19 @@ export const limitsSchema = Type.Object({
   window: count(256, 'Unanswered requests of one WebSocket'),
   maxCredit: count(1024, 'Deliveries that one recipient may ask for ahead'),
   maxAwaitedReplies: count(1024, 'Reply boxes that one WebSocket may wait at'),
+  maxUnreadBytes: bytes(
+    256 * mebibyte,
+    'What waits for all WebSockets to read it, beyond 64 KiB of each; an eighth for one address',
+  ),
+  maxAwaitedInAll: count(100_000, 'Reply boxes that all WebSockets wait at; an eighth by one address'),
+  maxAwaitedDeliveries: count(
+    100_000,
+    'Messages whose delivery is waited for, by all WebSockets; an eighth by one address',
+  ),
+  maxTunnels: count(
+    512,
+    'WebSockets that are joined to other relays for those who wait for answers there; an eighth of one address',
+  ),
   maxReplyBoxes: count(10_000, 'Reply boxes that may hold answers of one worker at a time'),
   maxBufferedBytes: bytes(mebibyte, 'What waits for one WebSocket to read it'),
   slowReaderMs: ms(minute / 2, 'How long a WebSocket may stay above that, and an HTTP answer unread'),
@@ -84,15 +97,14 @@ export function resolveLimits(given: Partial<RelayLimits> = {}): RelayLimits {
   const [error] = Value.Errors(limitsSchema, limits);
   if (unknown !== undefined)
     throw new RelayError('bad-setting', { details: { name: unknown, reason: 'there is none' } });
-  if (error === undefined) return checkAges(limits as RelayLimits);
+  if (error === undefined) return limits as RelayLimits;
   const name = error.instancePath.slice(1).replaceAll('/', '.');
   throw new RelayError('bad-setting', { details: { name, reason: `it ${error.message}` } });
 }
 
-/** What comes again after its id was forgotten would be stored twice. */
-function checkAges(limits: RelayLimits): RelayLimits {
-  const most = defaultTimes.dedupeMs - limits.maxSkewMs;
-  if (limits.maxForwardAgeMs <= most) return limits;
-  const reason = `with maxSkewMs it exceeds the ${defaultTimes.dedupeMs} ms for which message ids are remembered`;
+/** What comes again after a store forgot its id would be stored twice. Throws bad-setting. */
+export function checkAges(limits: RelayLimits, { dedupeMs }: Pick<MailStore, 'dedupeMs'>): void {
+  if (limits.maxForwardAgeMs + limits.maxSkewMs <= dedupeMs) return;
+  const reason = `with maxSkewMs it exceeds the ${dedupeMs} ms for which message ids are remembered`;
   throw new RelayError('bad-setting', { details: { name: 'maxForwardAgeMs', reason } });
 }

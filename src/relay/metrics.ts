@@ -9,10 +9,12 @@ const counters = {
   logins_total: ['Logins of recipients', 'outcome'],
   forwards_total: ['Messages in the queue to other relays that were settled', 'outcome'],
   connections_closed_total: ['Connections that the relay closed', 'reason'],
+  tunnels_total: ['WebSockets joined to other relays that have ended', 'reason'],
 } as const;
 
 const gauges = {
   connections: 'WebSockets',
+  tunnels: 'WebSockets that are joined to other relays',
   logged_in: 'Recipients that read their mailbox',
   in_flight: 'Messages between arrival and answer',
   mailboxes: 'Mailboxes',

@@ -24,8 +24,20 @@ export interface NodeTransportOptions extends EndpointPolicy {
 
 const defaults = { timeoutMs: 10_000, maxAnswerBytes: defaultMaxAnswerBytes };
 
+/** A socket that need not be read from. */
+export interface NodeSocket extends Socket {
+  /** Bytes that wait to be sent. */
+  readonly buffered: number;
+  pause(): void;
+  resume(): void;
+}
+
+export interface NodeTransport extends Transport {
+  connect(url: string, handlers: SocketHandlers, query?: string): NodeSocket;
+}
+
 /** HTTP by undici and WebSocket by ws, both through one endpoint policy. */
-export function createNodeTransport(options: NodeTransportOptions = {}): Transport {
+export function createNodeTransport(options: NodeTransportOptions = {}): NodeTransport {
   const { timeoutMs, maxAnswerBytes } = { ...defaults, ...options };
   const { resolve = createNameResolver({ askSystem: options.allowPrivate === true }) } = options;
   const lookup = pinnedLookup(options, resolve);
@@ -49,10 +61,10 @@ export function createNodeTransport(options: NodeTransportOptions = {}): Transpo
       }
     },
 
-    connect(url, handlers): Socket {
+    connect(url, handlers, query = ''): NodeSocket {
       checkEndpoint(url, options);
       return openSocket(
-        new WebSocket(url, {
+        new WebSocket(url + query, {
           ...{ lookup, followRedirects: false, perMessageDeflate: false },
           handshakeTimeout: timeoutMs,
           maxPayload: maxAnswerBytes,
@@ -65,7 +77,7 @@ export function createNodeTransport(options: NodeTransportOptions = {}): Transpo
   };
 }
 
-function openSocket(socket: WebSocket, handlers: SocketHandlers): Socket {
+function openSocket(socket: WebSocket, handlers: SocketHandlers): NodeSocket {
   let failed: string | undefined;
   socket.on('open', () => {
     handlers.opened();
@@ -84,6 +96,15 @@ function openSocket(socket: WebSocket, handlers: SocketHandlers): Socket {
     },
     close: () => {
       socket.close();
+    },
+    get buffered() {
+      return socket.bufferedAmount;
+    },
+    pause: () => {
+      socket.pause();
+    },
+    resume: () => {
+      socket.resume();
     },
   };
 }

@@ -1,14 +1,13 @@
 import type { Hex } from '../codec/index.ts';
 import type { Answer, ClientRequest } from './client-request.ts';
 import type { Prover } from './prover.ts';
-import { originOf } from './relay-url.ts';
 import { unexpected } from './unexpected-answer.ts';
 
 export type LoggedIn = Extract<Answer, { type: 'logged-in' }>;
 
 export interface ProofParts {
-  /** As the relay was dialled. */
-  readonly url: string;
+  /** Of the relay that is proven to (protocol.md §11). */
+  readonly origin: string;
   readonly genesisHash: Hex;
   readonly request: (request: ClientRequest, signal?: AbortSignal) => Promise<Answer>;
 }
@@ -34,9 +33,8 @@ export class Proofs {
     return proof;
   }
 
-  /** Asks for a challenge, where there was a proof: a relay that is gone does not answer. Never rejects. */
+  /** Asks for a challenge: a relay that is gone does not answer. Never rejects. */
   async probe(): Promise<void> {
-    if (this.#proof === undefined) return;
     await this.#inTurn(() => this.#parts.request({ type: 'challenge-me' })).catch(() => undefined);
   }
 
@@ -47,11 +45,10 @@ export class Proofs {
   }
 
   async #prove(kind: 'prove' | 'login', prover: Prover, signal: AbortSignal | undefined): Promise<LoggedIn> {
-    const { url, genesisHash, request } = this.#parts;
+    const { origin, genesisHash, request } = this.#parts;
     const challenge = await request({ type: 'challenge-me' }, signal);
     if (challenge.type !== 'challenge') throw unexpected(challenge.type);
     const { serverNonce, expiresAt } = challenge;
-    const origin = originOf(url);
     const signature = await prover.sign({ type: 'login', genesisHash, origin, serverNonce, expiresAt });
     const answer = await request({ type: kind, identity: prover.identity, origin, signature }, signal);
     if (answer.type !== 'logged-in') throw unexpected(answer.type);

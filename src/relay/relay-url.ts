@@ -14,6 +14,11 @@ export function routeUrl(base: string | URL, kind: 'http' | 'ws', route: string)
   return `${kind}${secure ? 's' : ''}://${url.host}${path}${route}`;
 }
 
+/** Whether an endpoint may be one of a relay at all. */
+export function isRelayUrl(endpoint: string): boolean {
+  return /^(https?|wss?):\/\//i.test(endpoint) && URL.canParse(endpoint);
+}
+
 /** Equal for two base URLs of one relay, whether written for http or for ws. */
 export function relayKey(base: string | URL): string {
   const ws = routeUrl(base, 'ws', '');

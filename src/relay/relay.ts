@@ -5,23 +5,26 @@ import { pino, type Logger } from 'pino';
 import { createVerifier, ready as cryptoReady, verify, type Verifier } from '../crypto/index.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
 import { createGate, createKnown } from './access.ts';
+import { BodyBudget } from './body-budget.ts';
 import { createForwarder, type Forwarder } from './forward.ts';
+import { DeliveryWatch } from './delivery-watch.ts';
 import { createFastify, secureOptions } from './http-server.ts';
 import { addInfoRoutes } from './info-routes.ts';
 import { createIngest, type Ingest } from './ingest.ts';
-import { resolveLimits, type RelayLimits } from './limits.ts';
+import { checkAges, resolveLimits, type RelayLimits } from './limits.ts';
 import { addMessagesRoutes } from './messages-route.ts';
 import { Metrics, type GaugeName } from './metrics.ts';
 import { listenForMetrics, urlOf } from './metrics-server.ts';
-import { createNodeTransport } from './node-transport.ts';
+import { createNodeTransport, type NodeTransport } from './node-transport.ts';
 import { originsOf, ownUrlsOf } from './own-urls.ts';
 import { Pipeline, type Receipt } from './pipeline.ts';
 import { Readiness } from './readiness.ts';
 import type { RelayOptions, VerifySignature } from './relay-options.ts';
 import { createRouter, type Router } from './route.ts';
 import { Sessions } from './sessions.ts';
-import type { Transport } from './transport.ts';
+import { Tunnels } from './tunnels.ts';
 import type { VerifyOptions } from './verify.ts';
+import { WsPlaces } from './ws-places.ts';
 
 /** A running relay. */
 export interface Relay extends AsyncDisposable {
@@ -47,19 +50,27 @@ interface Running {
   readonly server: FastifyInstance;
   readonly metricsServer: HttpServer | undefined;
   readonly sessions: Sessions;
+  readonly tunnels: Tunnels | undefined;
   readonly pipeline: Pipeline;
   readonly forwarding: Forwarding | undefined;
 }
 
+/** What all WebSockets of a relay share. */
+interface SharedBySockets {
+  readonly places: WsPlaces;
+  readonly budget: BodyBudget;
+  readonly unread: BodyBudget;
+}
+
 interface Forwarding {
   readonly forwarder: Forwarder;
-  readonly transport: Transport;
+  readonly transport: NodeTransport;
 }
 
 const defaultListen = { host: '127.0.0.1', port: 8710 };
 const closeWaitMs = 2_000;
 
-/** Makes a relay; start() opens its socket. */
+/** Makes a relay; start() opens its socket. Throws bad-setting for limits that do not fit each other, or the stores. */
 export function createRelay(options: RelayOptions): Relay {
   return new FastifyRelay(options);
 }
@@ -88,6 +99,8 @@ class FastifyRelay implements Relay {
     const { verifySignature = this.#verifyTogether } = options;
     this.#options = options;
     this.#limits = resolveLimits(options.limits);
+    for (const store of [options.mailStore, options.forwardStore])
+      if (store !== undefined) checkAges(this.#limits, store);
     this.#metrics = new Metrics({ maxAgeMs: this.#limits.metricsAgeMs });
     this.#logger = options.logger ?? pino({ enabled: false });
     this.#clock = clock;
@@ -155,8 +168,13 @@ class FastifyRelay implements Relay {
     const router = this.#createRouter();
     const forwarding = this.#createForwarding(router);
     const pipeline = this.#createPipeline(router, forwarding?.forwarder);
-    const sessions = this.#createSessions(pipeline);
-    const server = await this.#createServer(sessions, pipeline);
+    const places = new WsPlaces(this.#limits.maxConnectionsPerAddress);
+    const budget = new BodyBudget(this.#limits.maxPendingBytes, 2 * this.#limits.maxMessageBytes);
+    const unread = new BodyBudget(this.#limits.maxUnreadBytes, 2 * this.#limits.maxBufferedBytes, 'unread bytes');
+    const shared = { places, budget, unread };
+    const sessions = this.#createSessions(pipeline, shared);
+    const tunnels = this.#createTunnels(router, pipeline, forwarding, shared);
+    const server = await this.#createServer(pipeline, sessions, tunnels);
     this.#stopping = false;
     const url = await this.#listen(server);
     this.#ownUrls = ownUrlsOf(this.#options.publicUrls ?? [], url);
@@ -166,11 +184,11 @@ class FastifyRelay implements Relay {
       metricsServer = await this.#listenForMetrics();
       await forwarding?.forwarder.start();
     } catch (error) {
-      await this.#close({ url, server, metricsServer, sessions, pipeline, forwarding });
+      await this.#close({ url, server, metricsServer, sessions, tunnels, pipeline, forwarding });
       throw error;
     }
     this.#logger.info({ url, publicUrls: this.#ownUrls }, 'relay listens');
-    return { url, server, metricsServer, sessions, pipeline, forwarding };
+    return { url, server, metricsServer, sessions, tunnels, pipeline, forwarding };
   }
 
   async #listenForMetrics(): Promise<HttpServer | undefined> {
@@ -220,11 +238,13 @@ class FastifyRelay implements Relay {
     });
   }
 
-  #createSessions(pipeline: Pipeline): Sessions {
+  #createSessions(pipeline: Pipeline, shared: SharedBySockets): Sessions {
     const { genesisHash, mailStore, local, random = randomBytes } = this.#options;
     return new Sessions({
-      ...{ genesisHash, pipeline, mailStore, random },
+      ...{ genesisHash, pipeline, mailStore, random, ...shared },
       identity: local?.identity,
+      awaited: new BodyBudget(this.#limits.maxAwaitedInAll, 1, 'awaited replies'),
+      deliveries: new DeliveryWatch({ mailStore, most: this.#limits.maxAwaitedDeliveries }),
       login: { ...this.#verify, genesisHash, isOwnOrigin: (origin) => this.#origins.has(origin) },
       limits: this.#limits,
       metrics: this.#metrics,
@@ -232,7 +252,23 @@ class FastifyRelay implements Relay {
     });
   }
 
-  async #createServer(sessions: Sessions, pipeline: Pipeline): Promise<FastifyInstance> {
+  /** Where only registered senders are forwarded for, who asks for a tunnel would have to say who it is. */
+  #createTunnels(
+    router: Router,
+    pipeline: Pipeline,
+    forwarding: Forwarding | undefined,
+    shared: SharedBySockets,
+  ): Tunnels | undefined {
+    const { forwardFor, allowPrivate = false } = this.#options;
+    if (forwarding === undefined || forwardFor === 'registered') return undefined;
+    return new Tunnels({
+      ...{ router, allowPrivate, transport: forwarding.transport, limits: this.#limits, metrics: this.#metrics },
+      ...shared,
+      charge: pipeline.charge.bind(pipeline),
+    });
+  }
+
+  async #createServer(pipeline: Pipeline, sessions: Sessions, tunnels: Tunnels | undefined): Promise<FastifyInstance> {
     const { genesisHash, mailStore, local, tls, trustProxy, workerState } = this.#options;
     const [limits, metrics, logger] = [this.#limits, this.#metrics, this.#logger];
     const server = await createFastify({
@@ -249,6 +285,7 @@ class FastifyRelay implements Relay {
       },
     });
     sessions.addRoute(server);
+    tunnels?.addRoute(server);
     addMessagesRoutes(server, { pipeline, limits, metrics, logger });
     addInfoRoutes(server, {
       ...{ genesisHash, limits },
@@ -272,11 +309,12 @@ class FastifyRelay implements Relay {
     return urlOf(server.server, this.#options.tls === undefined ? 'http' : 'https');
   }
 
-  async #close({ sessions, pipeline, forwarding, server, metricsServer }: Running): Promise<void> {
+  async #close({ sessions, tunnels, pipeline, forwarding, server, metricsServer }: Running): Promise<void> {
     this.#stopping = true;
     // First the answers, then the connections: nothing that was taken goes unanswered.
     const drained = await pipeline.inFlight.close(this.#limits.drainMs);
     if (!drained) this.#logger.warn({ left: pipeline.inFlight.count }, 'stopped with messages in flight');
+    tunnels?.close();
     await sessions.close(closeWaitMs);
     // A request that is still arriving would hold the server for as long as it likes.
     const timer = setTimeout(() => {
@@ -296,6 +334,7 @@ class FastifyRelay implements Relay {
     const { mailStore, forwardStore, workerState } = this.#options;
     const gauges: Readonly<Record<GaugeName, () => number | Promise<number>>> = {
       connections: () => this.#running?.sessions.count ?? 0,
+      tunnels: () => this.#running?.tunnels?.count ?? 0,
       logged_in: () => this.#running?.sessions.readers ?? 0,
       in_flight: () => this.#running?.pipeline.inFlight.count ?? 0,
       mailboxes: async () => (await mailStore.totals()).recipients,

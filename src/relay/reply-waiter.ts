@@ -3,10 +3,14 @@ import { isRelayError } from '../errors/index.ts';
 import { backoffMs, pause, type Backoff } from './backoff.ts';
 import type { ConnectionPool } from './connection-pool.ts';
 import type { Prover } from './prover.ts';
+import { placesOf, type HandedOn, type Place } from './reply-places.ts';
+import { firstOf, Ways } from './ways.ts';
 
 export interface ReplyPlace extends Prover {
-  /** Base URL of the relay that keeps the reply. */
+  /** Base URL of the relay that took what was asked. */
   readonly url: string;
+  /** That relay may have handed it on, and the reply be kept where the recipient reads. Default: it keeps the reply itself. */
+  readonly handedOn?: HandedOn;
   /** The key that was asked from, 32 bytes. */
   readonly senderKey: Uint8Array;
 }
@@ -21,39 +25,33 @@ export interface ReplyWait<T> extends ReplyPlace {
 const defaultBackoff = { firstMs: 200, mostMs: 5_000 };
 // What strangers may have left in an honest box; a relay that gives more of it shall not keep us at it.
 const freeStrange = 16;
-const final: ReadonlySet<string> = new Set(['login-refused', 'endpoint-refused', 'wrong-chain', 'client-stopped']);
+const hopeless: ReadonlySet<string> = new Set(['login-refused', 'endpoint-refused', 'wrong-chain', 'client-stopped']);
 
 /**
- * Waits in the reply box of a key, over as many connections as it takes, until `open` takes what came. Throws
- * login-refused, endpoint-refused, wrong-chain, what `open` throws, and the signal's reason.
+ * Waits in the reply box of a key, wherever it may be, over as many connections as it takes, until `open` takes what came.
+ * Throws login-refused, endpoint-refused, wrong-chain where no place is left, what `open` throws, and the signal's reason.
  */
-export async function awaitReply<T>(pool: ConnectionPool, wait: ReplyWait<T>): Promise<T> {
-  const { url, identity, senderKey, signal, backoff = defaultBackoff } = wait;
-  let place: { readonly generation: Hex; readonly after: bigint } | undefined;
-  let failures = 0;
+export function awaitReply<T>(pool: ConnectionPool, wait: ReplyWait<T>): Promise<T> {
+  const isHopeless = (error: unknown): boolean => isRelayError(error) && hopeless.has(error.code);
+  return firstOf(placesOf(wait.url, wait.handedOn), wait.signal, isHopeless, (place, signal) =>
+    awaitThere(pool, place, { ...wait, signal }),
+  );
+}
+
+async function awaitThere<T>(pool: ConnectionPool, place: Place, wait: ReplyWait<T>): Promise<T> {
+  const { identity, senderKey, signal, backoff = defaultBackoff } = wait;
+  const ways = new Ways(place, { backoff, signal, hopeless });
+  let read: { readonly generation: Hex; readonly after: bigint } | undefined;
   let strange = 0;
   for (;;) {
-    signal.throwIfAborted();
-    const connection = pool.forIdentity(url, identity);
-    const next = async () => {
+    const { connection, generation, reply } = await ways.go(async (way) => {
+      const connection = pool.forIdentity(way, identity);
       const { generation } = await connection.prove('prove', wait, signal);
-      const after = place?.generation === generation ? place.after : 0n;
+      const after = read?.generation === generation ? read.after : 0n;
       const reply = await connection.awaitReply(senderKey, after, signal);
-      return { generation, reply };
-    };
-    const answer = await next().catch((error: unknown) => {
-      signal.throwIfAborted();
-      if (!isRelayError(error) || final.has(error.code)) throw error;
-      return undefined;
+      return { connection, generation, reply };
     });
-    if (answer === undefined) {
-      failures += 1;
-      await pause(backoffMs(failures, backoff), signal);
-      continue;
-    }
-    failures = 0;
-    const { generation, reply } = answer;
-    place = { generation, after: reply.cursor };
+    read = { generation, after: reply.cursor };
     const opened = await wait.open(reply.signedEnvelope);
     if (opened !== undefined) {
       connection.replyDone(senderKey, reply.cursor);

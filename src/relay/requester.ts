@@ -4,7 +4,8 @@ import { sealMessage, type SealedMessage, type Sender } from '../channel/seal-me
 import type { BodyInput, Hex } from '../codec/index.ts';
 import { decodeV1 } from '../crypto/core.ts';
 import { RelayError } from '../errors/index.ts';
-import type { RelayClient, SendReceipt } from './client.ts';
+import type { RelayClient, SentReceipt } from './client.ts';
+import { mayBeHandedOn } from './reply-places.ts';
 import { readReply, type Reply } from './read-reply.ts';
 import { signMessage } from './sign-message.ts';
 
@@ -20,6 +21,11 @@ export interface PeerDirectory extends KeyDirectory {
 
 export interface RequesterOptions extends Sender {
   readonly client: RelayClient;
+  /**
+   * Relays that hand on what no endpoint of the recipient takes from here, and connect to those for the answer. Base URLs.
+   * Default: none.
+   */
+  readonly forwarders?: readonly string[];
   readonly directory: PeerDirectory;
   /** Told of a key that a recipient proves to have instead of the one in the directory, which it has erased. */
   readonly onNewerKey?: (to: Hex, key: NewerKey) => Promise<void> | void;
@@ -35,7 +41,7 @@ export interface Request {
 }
 
 /** A message that is durable at a relay or at its recipient, whose answer is waited for. */
-export interface Asked extends SendReceipt {
+export interface Asked extends SentReceipt {
   readonly nonce: bigint;
   /** Throws request-timeout, aborted, login-refused, client-stopped, and failures of the vault. */
   readonly reply: Promise<Reply>;
@@ -43,7 +49,7 @@ export interface Asked extends SendReceipt {
 
 /**
  * Asks workers, and waits for their answers. Whoever asks need not be registered: each message is sealed from a key made
- * for it, and the answer comes to that key, at the relay that took the message (protocol.md §8).
+ * for it, and the answer comes to that key, at the relay that took the message (protocol.md §8), or where that one handed it on to.
  */
 export interface Requester {
   /**
@@ -98,7 +104,7 @@ class Conversation {
     }
   }
 
-  async #send(sealed: SealedMessage): Promise<{ readonly sealed: SealedMessage; readonly receipt: SendReceipt }> {
+  async #send(sealed: SealedMessage): Promise<{ readonly sealed: SealedMessage; readonly receipt: SentReceipt }> {
     const { genesisHash, onNewerKey } = this.#options;
     const { to } = this.#request;
     try {
@@ -126,10 +132,10 @@ class Conversation {
     return sealMessage(this.#options, { to, body, freshKey: { keepMs: this.#timeoutMs }, ...fixed });
   }
 
-  async #carry({ envelope }: SealedMessage): Promise<SendReceipt> {
-    const { vault, genesisHash, client } = this.#options;
+  async #carry({ envelope }: SealedMessage): Promise<SentReceipt> {
+    const { vault, genesisHash, client, forwarders = [] } = this.#options;
     const signed = await signMessage(vault, genesisHash, envelope);
-    return client.send(signed, this.#peer().endpoints, { signal: this.#ended.signal });
+    return client.send(signed, [...this.#peer().endpoints, ...forwarders], { signal: this.#ended.signal });
   }
 
   #peer(): NonNullable<ReturnType<PeerDirectory['get']>> {
@@ -141,12 +147,13 @@ class Conversation {
     return peer;
   }
 
-  async #answer({ envelope, messageId }: SealedMessage, { endpoint }: SendReceipt): Promise<Reply> {
+  async #answer({ envelope, messageId }: SealedMessage, { endpoint, status }: SentReceipt): Promise<Reply> {
     const { client, vault, genesisHash } = this.#options;
     const { to } = this.#request;
     try {
       return await client.awaitReply({
         url: endpoint,
+        ...(mayBeHandedOn(status) && { handedOn: { to, endpoints: this.#peer().endpoints } }),
         identity: vault.identity,
         sign: (login) => vault.sign(login),
         senderKey: senderKeyOf(envelope),

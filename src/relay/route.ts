@@ -1,7 +1,7 @@
 import type { Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 import type { RelayDirectory } from './relay-options.ts';
-import { relayKey } from './relay-url.ts';
+import { isRelayUrl, relayKey } from './relay-url.ts';
 
 export type Route =
   /** The relay's own entity. */
@@ -51,8 +51,4 @@ export function createRouter({ local, recipients, workerState, ownUrls, canForwa
       throw new RelayError('recipient-unreachable', { details: { recipient: to, reason: 'it has none on chain' } });
     return { kind: 'forward', endpoints: worker.endpoints };
   };
-}
-
-function isRelayUrl(endpoint: string): boolean {
-  return /^(https?|wss?):\/\//i.test(endpoint) && URL.canParse(endpoint);
 }

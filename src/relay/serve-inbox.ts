@@ -1,5 +1,5 @@
 import { filter, mergeMap, Observable, Subject, takeUntil, type Subscription } from 'rxjs';
-import type { BytesLike, Hex } from '../codec/index.ts';
+import { toBytes, type BytesLike, type Hex } from '../codec/index.ts';
 import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
 import type { Delivery, Inbox, InboxEvent } from '../inbox/inbox.ts';
 import type { OutboxQueue } from '../outbox/outbox.ts';
@@ -123,7 +123,8 @@ class HandlingService implements InboxService {
     const { signal } = this.#stopping;
     const to = { id: delivery.from, registered: delivery.registered };
     try {
-      const { over } = await this.#answers.begin(to, () => this.#deliver(delivery, answer), signal);
+      const { length } = toBytes(answer, 'The answer');
+      const { over } = await this.#answers.begin(to, () => this.#deliver(delivery, answer), signal, length);
       const givenUp = over.catch((error: unknown) => this.#giveUp(error, delivery)).catch(this.#failing(delivery));
       this.#ending.add(givenUp);
       void givenUp.finally(() => this.#ending.delete(givenUp));

@@ -8,8 +8,11 @@ export interface Transport {
    * reason.
    */
   post(url: string, body: Uint8Array, signal: AbortSignal): Promise<HttpAnswer>;
-  /** Opens a WebSocket. Throws endpoint-refused; any later failure is told by `closed`. */
-  connect(url: string, handlers: SocketHandlers): Socket;
+  /**
+   * Opens a WebSocket. `query`: of ours, which no endpoint has; with its `?`. Throws endpoint-refused; any later failure is told
+   * by `closed`.
+   */
+  connect(url: string, handlers: SocketHandlers, query?: string): Socket;
   /** Ends kept connections. Idempotent. */
   close(): Promise<void>;
 }

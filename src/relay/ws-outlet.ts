@@ -1,20 +1,29 @@
 import type { Writable } from 'node:stream';
 import type { WebSocket } from '@fastify/websocket';
 import { encodeRelayFrame, type RelayFrame } from './frames.ts';
+import type { BodyBudget, BodyLease } from './body-budget.ts';
 import type { RelayLimits } from './limits.ts';
 
 /** Whose the WebSocket is. An interface and no callbacks: there are thousands of connections. */
 export interface OutletOwner {
+  /** Of the peer's address. */
+  readonly key: string;
   /** The peer has become slower than it asks, or not any more: see {@link WsOutlet.isSlow}. */
   outletSlow(): void;
-  /** It did so for too long, with so many bytes that wait. */
+  /** It did so for too long, or all together do, with so many bytes that wait. */
   outletStuck(buffered: number): void;
   /** There is room. */
   outletDrained(): void;
 }
 
-type OutletLimits = Pick<RelayLimits, 'maxBufferedBytes' | 'slowReaderMs'>;
+export interface OutletParts {
+  readonly limits: Pick<RelayLimits, 'maxBufferedBytes' | 'slowReaderMs'>;
+  /** Of what waits to be read by all peers. */
+  readonly unread: BodyBudget;
+}
 
+// What the system takes at once, as a rule.
+const uncountedBytes = 64 * 1_024;
 /** Header of a control frame from a server. */
 const pongOverhead = 2;
 
@@ -22,18 +31,24 @@ const pongOverhead = 2;
 export class WsOutlet {
   readonly #socket: WebSocket;
   readonly #stream: Writable;
-  readonly #limits: OutletLimits;
+  readonly #limits: OutletParts['limits'];
+  readonly #unread: BodyBudget;
   readonly #owner: OutletOwner;
   #isGathering = false;
   #buffered = 0;
   #slow: ReturnType<typeof setTimeout> | undefined;
   #isEnding = false;
+  #lease: BodyLease | undefined;
+  /** Beyond what is not counted. */
+  #counted = 0;
+  #isOver = false;
 
   /** `stream`: what the WebSocket writes to. */
-  constructor(socket: WebSocket, stream: Writable, limits: OutletLimits, owner: OutletOwner) {
+  constructor(socket: WebSocket, stream: Writable, { limits, unread }: OutletParts, owner: OutletOwner) {
     this.#socket = socket;
     this.#stream = stream;
     this.#limits = limits;
+    this.#unread = unread;
     this.#owner = owner;
   }
 
@@ -51,6 +66,11 @@ export class WsOutlet {
     this.#socket.send(bytes, this.#count(bytes.length));
   }
 
+  /** What another relay said. */
+  pass(message: Uint8Array): void {
+    if (this.#socket.readyState === this.#socket.OPEN) this.#socket.send(message, this.#count(message.length));
+  }
+
   /** Pings that nobody asked for are answered as messages are: within bounds. */
   pong(data: Buffer): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return;
@@ -66,12 +86,15 @@ export class WsOutlet {
   release(): void {
     this.#isEnding = true;
     clearTimeout(this.#slow);
+    this.#lease?.end();
+    this.#lease = undefined;
   }
 
   /** Counts what is about to be sent until the function that it gives is called. */
   #count(length: number): () => void {
     this.#gather();
     this.#buffered += length;
+    if (this.#buffered > uncountedBytes) this.#reserve();
     if (!this.hasRoom) this.#slowDown();
     return () => {
       this.#flushed(length);
@@ -89,6 +112,24 @@ export class WsOutlet {
     });
   }
 
+  /** What waits for many peers together has a bound, too. */
+  #reserve(): void {
+    const more = this.#buffered - this.#counted;
+    if (more <= 0) return;
+    try {
+      this.#lease ??= this.#unread.lease(this.#owner.key);
+      this.#lease.grow(more);
+      this.#counted += more;
+    } catch {
+      if (this.#isOver) return;
+      this.#isOver = true;
+      // Not from within: who sends is not done with it yet.
+      setImmediate(() => {
+        this.#owner.outletStuck(this.#buffered);
+      });
+    }
+  }
+
   #slowDown(): void {
     if (this.#slow !== undefined || this.#isEnding) return;
     this.#slow = setTimeout(() => {
@@ -99,6 +140,11 @@ export class WsOutlet {
 
   #flushed(length: number): void {
     this.#buffered -= length;
+    if (this.#buffered <= uncountedBytes && this.#lease !== undefined) {
+      this.#lease.end();
+      this.#lease = undefined;
+      this.#counted = 0;
+    }
     if (this.#slow !== undefined && this.#buffered <= this.#limits.maxBufferedBytes / 2) {
       clearTimeout(this.#slow);
       this.#slow = undefined;

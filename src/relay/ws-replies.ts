@@ -1,5 +1,6 @@
 import type { MailStore } from '../store/mail-store.ts';
 import { AwaitedReplies } from './awaited-replies.ts';
+import type { BodyBudget } from './body-budget.ts';
 import type { ClientFrame, RelayFrame } from './frames.ts';
 import type { RelayLimits } from './limits.ts';
 import type { Pipeline } from './pipeline.ts';
@@ -13,12 +14,16 @@ export interface WsRepliesParts {
   readonly pipeline: Pipeline;
   readonly mailStore: MailStore;
   readonly limits: RelayLimits;
+  /** Of replies that are waited for, one each. */
+  readonly awaited: BodyBudget;
 }
 
 /** Whose connection it is. An interface and no callbacks: there are thousands of connections. */
 export interface RepliesOwner {
   /** Peer's IP address. */
   readonly address: string;
+  /** Its key. */
+  readonly key: string;
   replySend(frame: RelayFrame): void;
   replyRefuse(id: number, error: unknown): void;
   /** No more is to be read from the connection, or again. */
@@ -55,11 +60,12 @@ export class WsReplies {
 
   /** Outside of the window: it may stay unanswered for long, and has a bound of its own. */
   await({ id, senderKey, after }: Frame<'await-reply'>): void {
-    const { mailStore, limits } = this.#parts;
+    const { mailStore, limits, awaited } = this.#parts;
     const owner = this.#owner;
     this.#awaited ??= new AwaitedReplies({
       mailStore,
       limit: limits.maxAwaitedReplies,
+      lease: awaited.lease(owner.key),
       send: (frame) => {
         owner.replySend(frame);
       },

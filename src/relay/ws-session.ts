@@ -6,8 +6,9 @@ import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
 import type { MailStore } from '../store/mail-store.ts';
 import type { BodyBudget } from './body-budget.ts';
 import type { LoginCheck } from './challenge.ts';
+import type { DeliveryWatch } from './delivery-watch.ts';
 import { Delivery } from './deliver.ts';
-import { decodeClientFrame, type ClientFrame, type RelayFrame } from './frames.ts';
+import { decodeClientFrame, type ClientFrame, type FrameVersion, type RelayFrame } from './frames.ts';
 import { publicError } from './http-status.ts';
 import type { RelayLimits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
@@ -17,6 +18,7 @@ import { toWire } from './wire-error.ts';
 import { WsInlet, type InletOwner } from './ws-inlet.ts';
 import { WsOutlet, type OutletOwner } from './ws-outlet.ts';
 import { loginRefused, WsProof, type ProofFrame } from './ws-proof.ts';
+import { WsReceipts, type ReceiptsOwner } from './ws-receipts.ts';
 import { WsReplies, type RepliesOwner } from './ws-replies.ts';
 
 export interface SessionParts {
@@ -25,9 +27,14 @@ export interface SessionParts {
   readonly pipeline: Pipeline;
   readonly mailStore: MailStore;
   readonly login: LoginCheck;
+  readonly deliveries: DeliveryWatch;
   readonly limits: RelayLimits;
   /** Of what has come of messages that are not whole. */
   readonly budget: BodyBudget;
+  /** Of what waits to be read. */
+  readonly unread: BodyBudget;
+  /** Of replies that are waited for, one each. */
+  readonly awaited: BodyBudget;
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly random: (length: number) => Uint8Array;
@@ -39,17 +46,18 @@ export interface SessionParts {
 const closeCodes = { normal: 1000, goingAway: 1001, policy: 1008 } as const;
 
 /** One WebSocket: requests in, answers and deliveries out, both bounded. */
-export class WsSession implements OutletOwner, InletOwner, RepliesOwner {
+export class WsSession implements OutletOwner, InletOwner, RepliesOwner, ReceiptsOwner {
   readonly address: string;
   /** All that comes is paid for as it comes. */
   readonly isPaid = true;
-  readonly #key: string;
+  readonly key: string;
   readonly #socket: WebSocket;
   readonly #parts: SessionParts;
   readonly #outlet: WsOutlet;
   readonly #inlet: WsInlet;
   readonly #proof: WsProof;
   readonly #replies: WsReplies;
+  #receipts: WsReceipts | undefined;
   #unanswered = 0;
   #delivery: Delivery | undefined;
   #leave: (() => void) | undefined;
@@ -59,17 +67,17 @@ export class WsSession implements OutletOwner, InletOwner, RepliesOwner {
   #active = true;
   #usedAt: number;
 
-  /** `stream`: what the WebSocket reads from and writes to. */
-  constructor(socket: WebSocket, stream: Duplex, address: string, parts: SessionParts) {
+  /** `stream`: what the WebSocket reads from and writes to. `version`: of frames that the peer knows. */
+  constructor(socket: WebSocket, stream: Duplex, address: string, version: FrameVersion, parts: SessionParts) {
     this.#socket = socket;
     this.address = address;
-    this.#key = addressKey(address);
+    this.key = addressKey(address);
     this.#parts = parts;
     this.#usedAt = parts.login.clock();
     this.#proof = new WsProof(address, parts);
     this.#replies = new WsReplies(parts, this.#proof, this);
-    this.#outlet = new WsOutlet(socket, stream, parts.limits, this);
-    this.#inlet = new WsInlet(this, { budget: parts.budget, key: this.#key });
+    this.#outlet = new WsOutlet(socket, stream, parts, this);
+    this.#inlet = new WsInlet(this, { budget: parts.budget, key: this.key });
     socket.on('message', (data, isBinary) => {
       this.#active = true;
       if (this.#ending) return;
@@ -93,7 +101,7 @@ export class WsSession implements OutletOwner, InletOwner, RepliesOwner {
     });
     const { genesisHash, identity, limits } = parts;
     const { window, maxMessageBytes } = limits;
-    this.#send({ type: 'hello', genesisHash, window, maxMessageBytes, identity });
+    this.#send({ type: 'hello', version, genesisHash, window, maxMessageBytes, identity });
   }
 
   /** Called once a ping interval: cuts the connection that gave no sign since the last call, closes the unused. */
@@ -107,7 +115,7 @@ export class WsSession implements OutletOwner, InletOwner, RepliesOwner {
       this.#socket.terminate();
       return;
     }
-    const isUsed = this.#delivery !== undefined || this.#replies.isWaiting;
+    const isUsed = this.#delivery !== undefined || this.#replies.isWaiting || this.#receipts?.isWaiting === true;
     if (!isUsed && login.clock() - this.#usedAt > limits.idleMs) {
       metrics.count('connections_closed_total', 'idle');
       this.#end(closeCodes.normal);
@@ -153,7 +161,7 @@ export class WsSession implements OutletOwner, InletOwner, RepliesOwner {
   }
 
   charge(units: number): number {
-    return this.#parts.pipeline.charge(this.#key, units);
+    return this.#parts.pipeline.charge(this.key, units);
   }
 
   take(message: Uint8Array): void {
@@ -201,6 +209,14 @@ export class WsSession implements OutletOwner, InletOwner, RepliesOwner {
     this.fail(error);
   }
 
+  receiptSend(frame: RelayFrame): void {
+    this.#send(frame);
+  }
+
+  receiptRefuse(id: number, error: unknown): void {
+    this.#refuse(id, error);
+  }
+
   #end(code: number): void {
     this.#ending = true;
     this.#outlet.end();
@@ -221,6 +237,7 @@ export class WsSession implements OutletOwner, InletOwner, RepliesOwner {
   #stopWork(): void {
     this.#delivery?.stop();
     this.#replies.stop();
+    this.#receipts?.stop();
   }
 
   #handle(frame: ClientFrame): void {
@@ -246,6 +263,14 @@ export class WsSession implements OutletOwner, InletOwner, RepliesOwner {
         return;
       case 'reply-done':
         this.#replies.done(frame);
+        return;
+      case 'await-delivered':
+        if (frame.id === 0) throw badFrame('0 is not a request id');
+        this.#receipts ??= new WsReceipts(this.#parts, this);
+        this.#receipts.await(frame);
+        return;
+      case 'forget':
+        this.#receipts?.forget(frame.id);
         return;
       case 'credit':
         this.#mailbox().addCredit(frame.deliveries);

@@ -7,7 +7,7 @@ import { openMailTables, type MailTables, type OpenMailTables } from './lmdb-mai
 import { chunk, MailWriter } from './lmdb-mail-writer.ts';
 import { defaultQuota, type MailQuota, type Origin } from './mail-quota.ts';
 import { defaultTimes, warnOfFailure, type BackgroundFailure } from './mail-store.ts';
-import type { Appended, Mail, MailboxStats, MailStore, MailStoreTotals, ReadLimit } from './mail-store.ts';
+import type { Appended, Mail, MailboxStats, MailStore, MailStoreTotals, ReadLimit, Whereabouts } from './mail-store.ts';
 import { Readers } from './readers.ts';
 import { Wakers } from './wakers.ts';
 
@@ -50,13 +50,14 @@ export async function openLmdbMailStore(options: LmdbMailStoreOptions): Promise<
 
 class LmdbMailStore implements MailStore {
   readonly generation: Hex;
+  readonly dedupeMs: number;
   readonly #env: RootDatabase<Buffer, Buffer>;
   readonly #tables: MailTables;
   readonly #writer: MailWriter;
   readonly #retentionMs: number;
-  readonly #dedupeMs: number;
   readonly #now: () => number;
   readonly #wakers = new Wakers();
+  readonly #acknowledged = new Wakers<bigint>();
   readonly #readers = new Readers();
   readonly #sweeper: ReturnType<typeof setInterval>;
   #sweeping: Promise<{ readonly expired: number }> | undefined;
@@ -70,7 +71,7 @@ class LmdbMailStore implements MailStore {
     this.#tables = tables;
     this.#writer = new MailWriter(env, tables, { quota: { ...defaultQuota, ...quota }, now });
     this.#retentionMs = retentionMs;
-    this.#dedupeMs = dedupeMs;
+    this.dedupeMs = dedupeMs;
     this.#now = now;
     this.#sweeper = setInterval(() => {
       // What is too old stays until the next one.
@@ -104,8 +105,23 @@ class LmdbMailStore implements MailStore {
     return found;
   }
 
-  ack(recipient: Hex, upTo: bigint): Promise<void> {
-    return this.#writer.ack(recipient, upTo);
+  async ack(recipient: Hex, upTo: bigint): Promise<void> {
+    await this.#writer.ack(recipient, upTo);
+    this.#acknowledged.wake(recipient, upTo);
+  }
+
+  async find(recipient: Hex, messageId: Hex, sentAt: number): Promise<Whereabouts | undefined> {
+    const id = layout.idKey(messageId);
+    const known = this.#tables.ids.get(layout.timeKey(sentAt, id));
+    if (known === undefined) return undefined;
+    const cursor = known.readBigUInt64BE();
+    const mail = this.#tables.mail.get(layout.mailKey(recipient, cursor));
+    const isThere = mail !== undefined && layout.mailId(mail).equals(id);
+    return { cursor, isAcknowledged: !isThere && this.#now() < sentAt + this.#retentionMs };
+  }
+
+  onAcknowledged(recipient: Hex, told: (upTo: bigint) => void): () => void {
+    return this.#acknowledged.add(recipient, told);
   }
 
   async stats(recipient: Hex): Promise<MailboxStats> {
@@ -166,7 +182,7 @@ class LmdbMailStore implements MailStore {
     const now = this.#now();
     const before = now - this.#retentionMs;
     let expired = 0;
-    await this.#writer.forgetIds(now - this.#dedupeMs);
+    await this.#writer.forgetIds(now - this.dedupeMs);
     for await (const recipient of this.recipients()) {
       const [oldest] = await this.read(recipient, 0n, { count: 1 });
       if (oldest !== undefined && oldest.storedAt < before) expired += await this.#writer.expire(recipient, before);

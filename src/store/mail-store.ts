@@ -19,6 +19,14 @@ export interface Appended {
   readonly duplicate: boolean;
 }
 
+/** What a store knows of a message that was appended to a mailbox. */
+export interface Whereabouts {
+  /** Whether the mailbox's owner has acknowledged it. */
+  readonly isAcknowledged: boolean;
+  /** undefined: the store does not tell. */
+  readonly cursor: bigint | undefined;
+}
+
 export interface ReadLimit {
   /** Most messages. Default 256. */
   readonly count?: number;
@@ -71,6 +79,8 @@ export const defaultTimes = { retentionMs: 30 * 24 * hourMs, dedupeMs: 25 * hour
 export interface MailStore extends AsyncDisposable {
   /** 16 bytes, made with the store: cursors of another generation mean nothing here. */
   readonly generation: Hex;
+  /** How long message ids are known, ms. */
+  readonly dedupeMs: number;
   /**
    * Resolves when the message is durable. A `messageId` that was appended within the dedupe window (acknowledged or
    * not) is not stored again. Where the sender of `origin` has messages in as many mailboxes as it may, those that it has in
@@ -85,6 +95,16 @@ export interface MailStore extends AsyncDisposable {
   /** Deletes all messages up to and including the cursor; resolves when that is durable. Idempotent. */
   ack(recipient: Hex, upTo: bigint): Promise<void>;
   stats(recipient: Hex): Promise<MailboxStats>;
+  /**
+   * Of a message appended to this mailbox with this id and `sentAt`; undefined: the store is sure to know none, which it is no
+   * more once the id is forgotten. What its retention has ended is not acknowledged.
+   */
+  find(recipient: Hex, messageId: Hex, sentAt: number): Promise<Whereabouts | undefined>;
+  /**
+   * Calls `told` after acknowledgements of a mailbox, by whichever process, until the returned function is called. `upTo`:
+   * cursor; undefined: not known. One that another process made may be told of late, or twice.
+   */
+  onAcknowledged(recipient: Hex, told: (upTo: bigint | undefined) => void): () => void;
   totals(): Promise<MailStoreTotals>;
   /**
    * Whether a message could be stored now: writes one that belongs to nobody. Throws mailbox-full where all mailboxes hold

@@ -1,21 +1,33 @@
 import type { Hex } from '../codec/index.ts';
 
-/** Who waits for mail in which mailbox. */
-export class Wakers {
-  readonly #wakers = new Map<Hex, Set<() => void>>();
+type Waker<T> = (what: T) => void;
+
+/** Who waits for what happens to which mailbox; `T`: what is told of it. */
+export class Wakers<T = void> {
+  /** As a rule there is one, and of those many. */
+  readonly #wakers = new Map<Hex, Waker<T> | Set<Waker<T>>>();
 
   /** Calls `wake` until the returned function is called. */
-  add(recipient: Hex, wake: () => void): () => void {
-    const wakers = this.#wakers.get(recipient) ?? new Set();
-    this.#wakers.set(recipient, wakers.add(wake));
+  add(recipient: Hex, wake: Waker<T>): () => void {
+    const known = this.#wakers.get(recipient);
+    if (known === undefined) this.#wakers.set(recipient, wake);
+    else if (known instanceof Set) known.add(wake);
+    else this.#wakers.set(recipient, new Set([known, wake]));
     return () => {
-      wakers.delete(wake);
-      if (wakers.size === 0 && this.#wakers.get(recipient) === wakers) this.#wakers.delete(recipient);
+      this.#remove(recipient, wake);
     };
   }
 
-  wake(recipient: Hex): void {
-    for (const wake of this.#wakers.get(recipient) ?? []) wake();
+  wake(recipient: Hex, what: T): void {
+    const known = this.#wakers.get(recipient);
+    if (known instanceof Set) for (const wake of known) wake(what);
+    else known?.(what);
+  }
+
+  #remove(recipient: Hex, wake: Waker<T>): void {
+    const known = this.#wakers.get(recipient);
+    if (known instanceof Set) known.delete(wake);
+    if (known === wake || (known instanceof Set && known.size === 0)) this.#wakers.delete(recipient);
   }
 
   recipients(): Hex[] {

@@ -99,6 +99,29 @@ describe('relay: answers on their way', () => {
     await queue.idle();
   });
 
+  it('hold so many bytes at most, one asker an eighth of them, and strangers a part, but one is taken however large', async () => {
+    const queue = new AnswerQueue({ limitBytes: 800, strangerPart: 0.5, absentMs: 600_000 });
+    const { ends, deliver } = held();
+    const begin = (to: AnswerTo, bytes: number) => queue.begin(to, deliver, never, bytes);
+    await begin(lost, 60);
+    assert.match((await rejected(begin(lost, 60), 'reply-undelivered')).message, /60 bytes/);
+    await begin(other, 340);
+    assert.match((await rejected(begin(asker('0x03'), 1), 'reply-undelivered')).message, /400 bytes/);
+    await begin(asker('0x04', true), 400);
+    let begun = false;
+    const large = begin(asker('0x05', true), 5_000).then(() => (begun = true));
+    for (const end of ends.splice(0, 2)) end(true);
+    await moment();
+    assert.equal(begun, false);
+    for (const end of ends.splice(0)) end(true);
+    await large;
+    for (const end of ends.splice(0)) end(true);
+    await queue.idle();
+    await begin(lost, 60);
+    for (const end of ends.splice(0)) end(true);
+    await queue.idle();
+  });
+
   it('do not begin once it is stopped', async () => {
     const queue = new AnswerQueue({ limit: 2, perAsker: 1, absentMs: 600_000 });
     const { ends, deliver } = held();

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer, type AddressInfo, type Server } from 'node:net';
+import { firstValueFrom } from 'rxjs';
 import { afterEach, describe, it } from 'mocha';
 import { isRelayError, RelayError } from '../../src/errors/index.ts';
 import { createRelayClient, type Relay, type ReceiverEvent, type RelayClient } from '../../src/relay/index.ts';
@@ -59,8 +60,11 @@ describe('relay client', () => {
       for (const endpoint of [relay.url, ws(relay)]) {
         const { id, bytes } = message(alice, bob);
         const expected = { endpoint, messageId: id };
-        assert.deepEqual(await sender.send(bytes, [endpoint]), { ...expected, status: 'stored' });
-        assert.deepEqual(await sender.send(bytes, [endpoint]), { ...expected, status: 'duplicate' });
+        for (const status of ['stored', 'duplicate']) {
+          const { status$, ...receipt } = await sender.send(bytes, [endpoint]);
+          assert.deepEqual(receipt, { ...expected, status });
+          assert.equal(await firstValueFrom(status$), status);
+        }
       }
     });
 

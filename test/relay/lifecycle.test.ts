@@ -55,6 +55,15 @@ describe('relay: start and stop', () => {
         () => make(limits),
         (error) => isRelayError(error, 'bad-setting'),
       );
+    // As long as these stores remember them, which is theirs to say.
+    const [long, short] = [await cleanup.store({ dedupeMs: 50 * hour }), await cleanup.store({ dedupeMs: hour })];
+    const limits = { maxForwardAgeMs: 40 * hour };
+    createRelay({ genesisHash, mailStore: long, limits });
+    for (const options of [{ mailStore: short }, { mailStore: long, forwardStore: short, limits }])
+      assert.throws(
+        () => createRelay({ genesisHash, ...options }),
+        (error) => isRelayError(error, 'bad-setting') && error.message.includes('3600000 ms'),
+      );
   });
 
   it('leaves no timer behind where it can not listen', async () => {

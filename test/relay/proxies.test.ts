@@ -2,9 +2,12 @@ import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, it } from 'mocha';
+import { WebSocket } from 'ws';
 import { proxies as programs, unpackedFolder } from '../../scripts/lib/proxies.mjs';
 import { createRelayClient } from '../../src/relay/index.ts';
 import { freePort } from '../support/free-port.ts';
@@ -30,7 +33,11 @@ const proxies: readonly Proxy[] = [
         ...['pid nginx.pid;', 'error_log stderr;', 'daemon off;', 'worker_processes 1;', 'events {}', 'http {'],
         ...['access_log off;', 'client_body_temp_path body;', 'proxy_temp_path proxy;'],
         ...['fastcgi_temp_path f;', 'uwsgi_temp_path u;', 'scgi_temp_path s;'],
-        `server { listen 127.0.0.1:${port}; ${snippet} }`,
+        // Without TLS, and with a bound that a test reaches.
+        snippet
+          .replace('443 ssl', `127.0.0.1:${port}`)
+          .replace('limit_conn khala 256', 'limit_conn khala 4')
+          .replace('header_timeout 10s', 'header_timeout 1s'),
         '}',
       ].join('\n'),
     }),
@@ -41,7 +48,10 @@ const proxies: readonly Proxy[] = [
     configure: (snippet, port) => ({
       file: 'Caddyfile',
       // Without the certificate that it would ask for.
-      text: `{\n  admin off\n}\n${snippet.replace('relay.example', `http://127.0.0.1:${port}`)}`,
+      text: snippet
+        .replace('{\n', '{\n  admin off\n')
+        .replace('relay.example', `http://127.0.0.1:${port}`)
+        .replace('read_header 10s', 'read_header 1s'),
     }),
     args: (folder) => ['run', '--adapter', 'caddyfile', '--config', join(folder, 'Caddyfile')],
   },
@@ -145,6 +155,34 @@ function behind({ name, configure, args }: Proxy, program: string): void {
     assert.deepEqual([await post('127.0.0.2'), await post('127.0.0.2'), await post('127.0.0.2')], [202, 202, 429]);
     assert.equal(await post('127.0.0.2', '9.9.9.9'), 429);
     assert.equal(await post('127.0.0.3'), 202);
+  });
+
+  it('holds each client to so many connections, and ends those over which no request comes', async () => {
+    // nginx has its own bound, which is 4 here; behind caddy it is the relay's.
+    const { url } = await start({ maxConnectionsPerAddress: name === 'nginx' ? 100 : 4 });
+    const open = (localAddress: string): Promise<boolean> =>
+      new Promise((resolve) => {
+        const socket = new WebSocket(`${url.replace('http', 'ws')}/v1/ws`, { localAddress });
+        cleanup.add(socket, () => {
+          socket.terminate();
+        });
+        socket.on('error', () => undefined);
+        socket.once('message', () => {
+          resolve(true);
+        });
+        socket.once('close', () => {
+          resolve(false);
+        });
+      });
+    const opened = [];
+    for (let n = 0; n < 6; n++) opened.push(await open('127.0.0.2'));
+    assert.deepEqual(opened, [true, true, true, true, false, false]);
+    assert.equal(await open('127.0.0.3'), true);
+    const silent = connect(Number(new URL(url).port), '127.0.0.1');
+    cleanup.add(silent, () => silent.destroy());
+    silent.resume().on('error', () => undefined);
+    silent.write('GET /healthz HTTP/1.1\r\nhost: x\r\n');
+    await once(silent, 'close');
   });
 
   it('leaves a WebSocket open that has nothing to say for a while', async () => {

@@ -22,10 +22,15 @@ export class RawSocket {
     socket.on('error', () => undefined);
   }
 
-  static async open(url: string, cleanup: Cleanup): Promise<RawSocket> {
-    const origin = url.replace(/^http/, 'ws');
-    const socket = new WebSocket(`${origin}/v1/ws`);
-    const raw = cleanup.add(new RawSocket(socket, origin), () => {
+  /** `origin`: what it signs for; default: what it dials. */
+  static async open(
+    url: string,
+    cleanup: Cleanup,
+    { path = '/v1/ws', origin }: { readonly path?: string; readonly origin?: string } = {},
+  ): Promise<RawSocket> {
+    const dialled = url.replace(/^http/, 'ws');
+    const socket = new WebSocket(dialled + path);
+    const raw = cleanup.add(new RawSocket(socket, origin ?? dialled), () => {
       socket.terminate();
     });
     await raw.next('hello');

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { describe, it } from 'mocha';
 import { toHex, type Hex } from '../../src/codec/index.ts';
 import { decodeV1 } from '../../src/crypto/index.ts';
@@ -138,6 +140,33 @@ describe('relay: requests and answers', () => {
     assert.equal(toHex(content), '0x0201');
     assert.equal(calls.filter(({ from }) => from === vault.identity).length, 40);
     assert.ok(worker.vault.identity === to);
+  });
+
+  it('are answered though many askers name places that take an answer and never say so, or say nothing at all', async () => {
+    const { relay, to, calls } = await behindRelay();
+    const held = new Set<Socket>();
+    // Takes a connection, and then nothing comes.
+    const silent = createServer((socket) => held.add(socket.on('error', () => undefined)));
+    cleanup.add(silent, () => {
+      for (const socket of held) socket.destroy();
+      silent.close();
+    });
+    await once(silent.listen(0, '127.0.0.1'), 'listening');
+    const { port } = silent.address() as AddressInfo;
+    const strangers = 40;
+    for (let n = 0; n < strangers; n++) {
+      const stranger = talk.party();
+      await talk.register(stranger, [`${n % 2 === 0 ? 'http' : 'ws'}://127.0.0.1:${port}`]);
+      const { vault, store } = stranger;
+      const from = { vault, store, genesisHash: talk.genesisHash, directory: talk.peers };
+      const { envelope } = await sealMessage(from, { to, body: call('0x0a') });
+      await talk.client().send(await signMessage(vault, talk.genesisHash, envelope), [relay.url]);
+    }
+    // Each was handled, though not one of the answers arrives.
+    await until(() => calls.length === strangers && held.size > 0);
+    const { content } = await talk.requester(talk.party()).request({ to, body: call('0x0102') });
+    assert.equal(toHex(content), '0x0201');
+    assert.equal(calls.length, strangers + 1);
   });
 
   it('are not answered again and again where the relay has no reply box left', async () => {

@@ -27,7 +27,7 @@ export interface Entity {
 await ready();
 
 /** An identity of its own per name. */
-function entity(name: string): Entity {
+export function entity(name: string): Entity {
   const seed = new Uint8Array(32);
   seed.set(new TextEncoder().encode(name).slice(0, 32));
   const keys = keyPairFromSeed(seed);

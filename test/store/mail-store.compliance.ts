@@ -384,6 +384,45 @@ export function describeMailStore(name: string, make: () => Promise<StoreUnderTe
       assert.deepEqual({ count, bytes }, { count: 2, bytes: 20 });
     });
 
+    it('knows of each message whether it was acknowledged, for as long as it knows its id, across a restart', async () => {
+      const sentAt = Date.now();
+      const { cursor: first } = await store.append(alice, id(1), message(1), known(1), sentAt);
+      const { cursor: second } = await store.append(alice, id(2), message(2), known(1), sentAt);
+      const found = async (n: number) => (await store.find(alice, id(n), sentAt))?.isAcknowledged;
+      assert.deepEqual([await found(1), await found(2)], [false, false]);
+      await store.ack(alice, first);
+      assert.deepEqual([await found(1), await found(2)], [true, false]);
+      await reopen();
+      assert.deepEqual([await found(1), await found(2)], [true, false]);
+      await store.ack(alice, second);
+      assert.equal(await found(2), true);
+      assert.notEqual(await found(3), true);
+    });
+
+    it('takes for acknowledged nothing that its retention has ended', async () => {
+      let now = 1_000_000;
+      await reopen({ retentionMs: 1_000, dedupeMs: 100_000, now: () => now });
+      await store.append(alice, id(1), message(1), known(1), now);
+      now += 1_001;
+      assert.deepEqual(await store.sweep(), { expired: 1 });
+      assert.notEqual((await store.find(alice, id(1), 1_000_000))?.isAcknowledged, true);
+    });
+
+    it('tells of acknowledgements of the mailbox only, and up to where if at all, until it is not asked any more', async () => {
+      const told: (bigint | undefined)[] = [];
+      const leave = store.onAcknowledged(alice, (upTo) => told.push(upTo));
+      const [mine] = await fill(alice, [1, 2]);
+      await fill(bob, [3]);
+      await store.ack(bob, 2n ** 64n - 1n);
+      assert.deepEqual(told, []);
+      await store.ack(alice, mine?.cursor ?? 0n);
+      assert.equal(told.length, 1);
+      assert.ok([undefined, mine?.cursor].includes(told[0]));
+      leave();
+      await store.ack(alice, 2n ** 64n - 1n);
+      assert.equal(told.length, 1);
+    });
+
     it('wakes subscribers of the mailbox only, until they leave', async () => {
       let woken = 0;
       const leave = store.subscribe(alice, () => woken++);

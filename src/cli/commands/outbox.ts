@@ -46,6 +46,7 @@ export function outboxCommand(): Command {
             'timeout',
             'allowPrivate',
             'requireProven',
+            'forwarder',
           ] as const),
         ]),
       )

@@ -26,7 +26,18 @@ const waits: readonly Wait[] = ['stored', 'delivered', 'read', 'reply', 'inBlock
 
 export function sendCommand(): Command {
   const made = command('send', 'send a message to a worker, off chain or on chain', [
-    ...(['ws', 'genesis', 'quorum', 'verify', 'vault', 'data', 'timeout', 'allowPrivate', 'requireProven'] as const),
+    ...([
+      'ws',
+      'genesis',
+      'quorum',
+      'verify',
+      'vault',
+      'data',
+      'timeout',
+      'allowPrivate',
+      'requireProven',
+      'forwarder',
+    ] as const),
   ])
     .argument('[text]', 'the message, or - for standard input')
     .requiredOption('--to <id>', 'recipient: 0x-hex or SS58')

@@ -1,3 +1,4 @@
+import { lastValueFrom } from 'rxjs';
 import { RelayError } from '../../errors/index.ts';
 import { createRequester, type Asked, type Reply } from '../../relay/index.ts';
 import { rememberKey } from '../../worker-state/index.ts';
@@ -22,6 +23,7 @@ export async function askOffChain(
     ...senderOf(sending),
     client,
     onNewerKey: (id, key) => rememberKey(chain, id, key, data.store),
+    forwarders: settings.forwarder,
   });
   const asked = await requester.ask({ to, body, timeoutMs: timeoutMs(settings), signal });
   const { messageId, endpoint, status } = asked;
@@ -30,7 +32,15 @@ export async function askOffChain(
     `Sent ${short(messageId)} to ${endpoint}: ${status}.`,
   );
   if (wait === 'delivered' && status === 'delivered') return;
-  printReply(sending, asked, await asked.reply, decodeReturn);
+  const reply = wait === 'delivered' ? await Promise.race([asked.reply, delivered(asked)]) : await asked.reply;
+  if (reply === 'delivered')
+    output.print({ event: 'delivered', messageId, to }, `${short(to)} has taken ${short(messageId)}.`);
+  else printReply(sending, asked, reply, decodeReturn);
+}
+
+/** The word of the relay that keeps the recipient's mail; where there is none, the answer is waited for. */
+async function delivered({ status$, reply }: Asked): Promise<'delivered' | Reply> {
+  return (await lastValueFrom(status$)) === 'delivered' ? 'delivered' : reply;
 }
 
 function printReply(

@@ -61,7 +61,9 @@ export function senderOf({ vault, chain, data, directory, context }: QueueParts)
 /** The way off chain, and back for the word that a message was read. */
 export function carrierOf({ client, chain, vault, directory, context }: QueueParts) {
   const entity = { vault, genesisHash: chain.genesisHash };
-  return createCarrier({ client, directory, entity, allowPrivate: mayReachPrivate(context.settings, chain) });
+  const { settings } = context;
+  const allowPrivate = mayReachPrivate(settings, chain);
+  return createCarrier({ client, directory, entity, allowPrivate, forwarders: settings.forwarder });
 }
 
 /** How the messages of a command are sent. */

@@ -29,6 +29,14 @@ export const relayErrors = {
     message: 'This relay takes nothing from {identity}: {reason}.',
     remedy: 'Ask whoever runs the relay, or send another way.',
   },
+  'unknown-message': {
+    message: 'No message {messageId} to {to} is known here.',
+    remedy: 'Ask where the message was stored, within a day; send it again where it may be lost.',
+  },
+  'delivery-untold': {
+    message: 'The relay "{endpoint}" does not tell when messages are delivered.',
+    remedy: "Ask for the recipient's own word that it has read the message, or have the relay updated.",
+  },
   'mailbox-full': {
     message: 'The mailbox of {recipient} is full: {reason}.',
     remedy: 'Wait until the recipient has fetched its messages, or send on chain.',

@@ -86,6 +86,11 @@ export class Appender {
     return appending;
   }
 
+  /** Whether the message was in the mailbox, not longer ago than ids are known, and is there no more. Throws mail-store-failed. */
+  async isGone(recipient: Hex, id: Hex): Promise<boolean> {
+    return (await this.#tombstone(recipient, token(id)))?.appended !== undefined;
+  }
+
   async #append(letter: Letter): Promise<Appended> {
     const { recipient, bytes, origin, sender } = letter;
     const { states, shards, strangerRoom } = this.#parts;

@@ -3,7 +3,15 @@ import type { Hex } from '../../codec/index.ts';
 import { asRelayError, RelayError } from '../../errors/index.ts';
 import { defaultQuota, type Origin } from '../mail-quota.ts';
 import { defaultTimes, warnOfFailure } from '../mail-store.ts';
-import type { Appended, Mail, MailboxStats, MailStore, MailStoreTotals, ReadLimit } from '../mail-store.ts';
+import type {
+  Appended,
+  Mail,
+  MailboxStats,
+  MailStore,
+  MailStoreTotals,
+  ReadLimit,
+  Whereabouts,
+} from '../mail-store.ts';
 import { Wakers } from '../wakers.ts';
 import { Appender } from './append.ts';
 import { Census } from './census.ts';
@@ -52,6 +60,7 @@ export async function openStore(options: JetStreamMailStoreOptions): Promise<Mai
 
 class JetStreamMailStore implements MailStore {
   readonly generation: Hex;
+  readonly dedupeMs: number;
   readonly #link: Link;
   readonly #shards: Shards;
   readonly #mailboxes: Mailboxes;
@@ -62,6 +71,8 @@ class JetStreamMailStore implements MailStore {
   readonly #notices: Notices;
   readonly #claims: Claims;
   readonly #wakers = new Wakers();
+  /** Cursors are not told of: another process may not say which. */
+  readonly #acknowledged = new Wakers();
   readonly #now: () => number;
   readonly #retentionMs: number;
   readonly #onBackgroundFailure: (error: RelayError) => void;
@@ -76,6 +87,7 @@ class JetStreamMailStore implements MailStore {
     const { retentionMs, dedupeMs, sweepIntervalMs } = { ...defaultTimes, ...options };
     const writer = nuid.next();
     this.generation = generation;
+    this.dedupeMs = dedupeMs;
     this.#now = now;
     this.#retentionMs = retentionMs;
     this.#onBackgroundFailure = options.onBackgroundFailure ?? warnOfFailure;
@@ -107,6 +119,7 @@ class JetStreamMailStore implements MailStore {
       ...parts,
       removed: (recipient, changes) => {
         this.#notices.changed(recipient, changes);
+        this.#acknowledged.wake(recipient);
       },
     });
     this.#claims = new Claims({
@@ -160,6 +173,20 @@ class JetStreamMailStore implements MailStore {
       const { count, bytes, acknowledged } = mailbox;
       const last = Math.max(newest?.sequence ?? 0, acknowledged, mailbox.last);
       return { count, bytes, acknowledged: BigInt(acknowledged), last: BigInt(last) };
+    });
+  }
+
+  find(recipient: Hex, messageId: Hex, sentAt: number): Promise<Whereabouts> {
+    return this.#run(async () => {
+      const isAcknowledged = await this.#appender.isGone(recipient, messageId);
+      // Of what is there its id tells no sequence.
+      return { cursor: undefined, isAcknowledged: isAcknowledged && this.#now() < sentAt + this.#retentionMs };
+    });
+  }
+
+  onAcknowledged(recipient: Hex, told: (upTo: undefined) => void): () => void {
+    return this.#acknowledged.add(recipient, () => {
+      told(undefined);
     });
   }
 
@@ -237,19 +264,22 @@ class JetStreamMailStore implements MailStore {
     if (notice.changes === undefined) this.#mailboxes.forget(recipient);
     else this.#mailboxes.change(recipient, notice.changes, notice.last);
     if (notice.last !== 0) this.#wakers.wake(recipient);
+    if (notice.changes?.every(({ count }) => count > 0) !== true) this.#acknowledged.wake(recipient);
   }
 
   #wakeSome(): void {
     this.#wakeSlice = (this.#wakeSlice + 1) % wakeSlices;
-    this.#wakers.recipients().forEach((recipient, at) => {
-      if (at % wakeSlices === this.#wakeSlice) this.#wakers.wake(recipient);
-    });
+    for (const wakers of [this.#wakers, this.#acknowledged])
+      wakers.recipients().forEach((recipient, at) => {
+        if (at % wakeSlices === this.#wakeSlice) wakers.wake(recipient);
+      });
   }
 
   /** Whatever was said while there was no connection was not heard. */
   #lookAgain(): void {
     this.#mailboxes.forgetAll();
     this.#claims.checkAll().catch(this.#failed('look for other readers'));
-    for (const recipient of this.#wakers.recipients()) this.#wakers.wake(recipient);
+    for (const wakers of [this.#wakers, this.#acknowledged])
+      for (const recipient of wakers.recipients()) wakers.wake(recipient);
   }
 }

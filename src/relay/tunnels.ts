@@ -1,0 +1,134 @@
+import type { Duplex } from 'node:stream';
+import type { WebSocket } from '@fastify/websocket';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { toHex, toBytes, type Hex } from '../codec/index.ts';
+import { RelayError } from '../errors/index.ts';
+import type { BodyBudget } from './body-budget.ts';
+import { mayFollow, type EndpointPolicy } from './endpoint-policy.ts';
+import { newestFrames } from './frames.ts';
+import type { RelayLimits } from './limits.ts';
+import type { Metrics } from './metrics.ts';
+import type { NodeTransport } from './node-transport.ts';
+import { isRelayUrl, relayKey, routeUrl } from './relay-url.ts';
+import type { Router } from './route.ts';
+import { Tunnel } from './tunnel.ts';
+import { addWsRoute } from './ws-route.ts';
+import { turnAway, type WsPlaces } from './ws-places.ts';
+import { addressKey } from './token-buckets.ts';
+
+export interface TunnelsParts extends EndpointPolicy {
+  readonly router: Router;
+  readonly transport: Pick<NodeTransport, 'connect'>;
+  readonly limits: RelayLimits;
+  readonly places: WsPlaces;
+  readonly budget: BodyBudget;
+  readonly unread: BodyBudget;
+  readonly charge: (key: string, units: number) => number;
+  readonly metrics: Metrics;
+}
+
+const goingAway = 1001;
+const tryAgainLater = 1013;
+// One address can't keep the others out.
+const sharePerAddress = 1 / 8;
+
+/**
+ * /v1/tunnel: who sent a message that this relay forwards, and can't reach the relays of its recipient, waits there for the
+ * answer all the same. It proves itself to the other relay, as if it had dialled it; this one only joins the two sockets. Dialled
+ * is what the chain names for a recipient, and what forwarding would dial.
+ */
+export class Tunnels {
+  readonly #parts: TunnelsParts;
+  readonly #all = new Set<Tunnel>();
+  readonly #perAddress = new Map<string, number>();
+  #pinger: ReturnType<typeof setInterval> | undefined;
+  #isClosed = false;
+
+  constructor(parts: TunnelsParts) {
+    this.#parts = parts;
+  }
+
+  get count(): number {
+    return this.#all.size;
+  }
+
+  addRoute(server: FastifyInstance): void {
+    addWsRoute(server, {
+      path: '/v1/tunnel',
+      admit: (request) => this.#endpointOf(request),
+      accept: (socket, stream, address, endpoint) => {
+        this.#add(socket, stream, address, endpoint);
+      },
+    });
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearInterval(this.#pinger);
+    for (const tunnel of this.#all) tunnel.end('stopping', goingAway);
+  }
+
+  /** As the chain writes it. Throws bad-request, recipient-not-served, recipient-unreachable. */
+  #endpointOf({ query }: FastifyRequest): string {
+    const { recipient, endpoint } = query as Readonly<Record<string, unknown>>;
+    if (typeof recipient !== 'string' || typeof endpoint !== 'string' || !isRelayUrl(endpoint))
+      throw new RelayError('bad-request', { details: { reason: 'it asks for no endpoint of a recipient' } });
+    const to = toHex(toBytes(recipient as Hex, 'recipient', 32));
+    const route = this.#parts.router(to);
+    const wanted = relayKey(endpoint);
+    const named =
+      route.kind === 'forward'
+        ? route.endpoints.find((known) => isRelayUrl(known) && relayKey(known) === wanted)
+        : undefined;
+    if (named !== undefined && mayFollow(named, this.#parts)) return named;
+    const reason = named === undefined ? 'that is not one of its endpoints on chain' : 'that one is not followed';
+    throw new RelayError('recipient-unreachable', { details: { recipient: to, reason } });
+  }
+
+  #add(socket: WebSocket, stream: Duplex, address: string, endpoint: string): void {
+    const { limits, budget, unread, charge, transport, places, metrics } = this.#parts;
+    if (this.#isClosed) {
+      turnAway(socket, goingAway, 'the relay stops');
+      return;
+    }
+    if (!this.#takePlace(address)) {
+      metrics.count('connections_closed_total', 'too-many');
+      turnAway(socket, tryAgainLater, 'too many connections');
+      return;
+    }
+    this.#pinger ??= this.#ping();
+    const tunnel = new Tunnel(socket, stream, address, {
+      ...{ limits, budget, unread, charge },
+      dial: (handlers) => transport.connect(routeUrl(endpoint, 'ws', '/v1/ws'), handlers, `?frames=${newestFrames}`),
+      closed: (ended, reason) => {
+        metrics.count('tunnels_total', reason);
+        this.#all.delete(ended);
+      },
+    });
+    this.#all.add(tunnel);
+    // It holds its place for as long as it holds a socket.
+    socket.once('close', () => {
+      places.giveBack(address);
+      const [key, left] = [addressKey(address), (this.#perAddress.get(addressKey(address)) ?? 1) - 1];
+      if (left === 0) this.#perAddress.delete(key);
+      else this.#perAddress.set(key, left);
+    });
+  }
+
+  #takePlace(address: string): boolean {
+    const { limits, places } = this.#parts;
+    const key = addressKey(address);
+    const own = this.#perAddress.get(key) ?? 0;
+    const isFull = this.#all.size >= limits.maxTunnels || own >= Math.ceil(limits.maxTunnels * sharePerAddress);
+    if (isFull || !places.take(address)) return false;
+    this.#perAddress.set(key, own + 1);
+    return true;
+  }
+
+  #ping(): ReturnType<typeof setInterval> {
+    const pinger = setInterval(() => {
+      for (const tunnel of this.#all) tunnel.checkAlive();
+    }, this.#parts.limits.pingIntervalMs);
+    return pinger.unref();
+  }
+}

@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { afterEach, before, after, describe, it } from 'mocha';
+import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { temporaryFolder } from '../support/entities.ts';
+import { freePort } from '../support/free-port.ts';
+import { RunningCli, runCli } from './run-cli.ts';
+
+describe('cli: send --wait delivered', () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+  let dev: DevChain;
+  const running: RunningCli[] = [];
+  const path = (name: string): string => join(folder.path, name);
+  const run = (args: readonly string[]): RunningCli => {
+    const made = new RunningCli([...args, '--ws', dev.ws]);
+    running.push(made);
+    return made;
+  };
+
+  before(async () => {
+    folder = await temporaryFolder();
+    dev = await startDevChain();
+    await runCli(['keys', 'new', '--vault', path('client')]);
+  });
+  afterEach(async () => {
+    for (const one of running.splice(0)) await one.end('SIGKILL');
+  });
+  after(async () => {
+    await dev.stop();
+    await folder.remove();
+  });
+
+  const serve = (name: string, port: number): RunningCli =>
+    run(['serve', '--data', path(name), '--listen', `127.0.0.1:${port}`]);
+  /** Registers a worker whose mail a relay keeps. */
+  const worker = async (name: string, endpoint: string): Promise<string> => {
+    const [{ identity } = {}] = (await runCli(['keys', 'new', '--vault', path(name), '--json'])).lines;
+    const flags = ['--vault', path(name), '--suri', '//Alice', '--endpoint', endpoint, '--ws', dev.ws];
+    assert.equal((await runCli(['register', ...flags])).code, 0);
+    return String(identity);
+  };
+  const listen = (name: string, url: string): RunningCli => run(['listen', '--vault', path(name), '--relay', url]);
+  const send = (to: string, ...args: readonly string[]): RunningCli =>
+    run(['send', '--vault', path('client'), '--to', to, '--timeout', '120', '--wait', 'delivered', ...args, 'hello']);
+
+  it('waits until the recipient has fetched what its relay kept for it', async () => {
+    const port = await freePort();
+    const url = `http://127.0.0.1:${port}`;
+    await serve('relay', port).line(({ event }) => event === 'ready');
+    const to = await worker('away', url);
+    const sending = send(to);
+    const sent = await sending.line(({ event }) => event === 'sent');
+    assert.equal(sent['status'], 'stored');
+    listen('away', url);
+    const delivered = await sending.line(({ event }) => event === 'delivered');
+    assert.deepEqual([delivered['messageId'], delivered['to']], [sent['messageId'], to]);
+    assert.equal(await sending.exit, 0);
+  }).timeout(180_000);
+
+  it('hears it by way of the relay that --forwarder names, where the recipient can not be reached', async () => {
+    const [port, forwarder] = [await freePort(), await freePort()];
+    const url = `http://127.0.0.1:${port}`;
+    const to = await worker('afar', url);
+    await serve('forwarder', forwarder).line(({ event }) => event === 'ready');
+    const sending = send(to, '--via', 'relay', '--forwarder', `http://127.0.0.1:${forwarder}`);
+    const sent = await sending.line(({ event }) => event === 'sent');
+    assert.deepEqual([sent['status'], sent['endpoint']], ['forwarded', `http://127.0.0.1:${forwarder}`]);
+    await serve('relay-afar', port).line(({ event }) => event === 'ready');
+    listen('afar', url);
+    const delivered = await sending.line(({ event }) => event === 'delivered');
+    assert.equal(delivered['messageId'], sent['messageId']);
+    assert.equal(await sending.exit, 0);
+  }).timeout(180_000);
+});

@@ -1,0 +1,56 @@
+import { readFileSync } from 'node:fs';
+import { toHex, type Hex } from '../../src/codec/index.ts';
+import { createRelay, type RelayOptions } from '../../src/relay/index.ts';
+import { openLmdbMailStore } from '../../src/store/lmdb-mail-store.ts';
+import { genesisHash } from './support.ts';
+
+/** What its parent tells it. */
+export type ToRelay =
+  | { readonly type: 'fill'; readonly recipients: readonly Hex[]; readonly count: number; readonly size: number }
+  /** From here on the most that it takes is new. */
+  | { readonly type: 'rest' }
+  | { readonly type: 'peak' };
+
+export interface MemoryOptions {
+  readonly folder: string;
+  readonly recipients: readonly Hex[];
+  readonly limits: NonNullable<RelayOptions['limits']>;
+}
+
+/** A relay in a process of its own that tells how much memory it took at most: `memory-child.ts JSON`, forked. */
+const { folder, recipients, limits } = JSON.parse(process.argv[2] ?? '') as MemoryOptions;
+const mailStore = await openLmdbMailStore({ path: folder, durability: 'os' });
+const relay = createRelay({ genesisHash, mailStore, recipients, limits, listen: { port: 0 } });
+await relay.start();
+let peak = 0;
+/** Its own: LMDB's file is mapped, and what of it the system keeps in memory is the system's to take back. */
+const taken = (): number => {
+  if (process.platform !== 'linux') return process.memoryUsage.rss();
+  const [, kibibytes] = /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
+  return Number(kibibytes) * 1_024;
+};
+const look = (): void => {
+  peak = Math.max(peak, taken());
+};
+setInterval(look, 10);
+
+async function handle(told: ToRelay): Promise<unknown> {
+  if (told.type === 'fill') {
+    const bytes = new Uint8Array(told.size);
+    for (const recipient of told.recipients)
+      for (let n = 0; n < told.count; n++)
+        await mailStore.append(recipient, toHex(crypto.getRandomValues(new Uint8Array(32))), bytes);
+    return undefined;
+  }
+  if (told.type === 'rest') {
+    globalThis.gc?.();
+    peak = 0;
+  }
+  look();
+  return peak;
+}
+
+process.on('message', (told: ToRelay) => {
+  void handle(told).then((answer) => process.send?.({ answer }));
+});
+process.send?.({ answer: relay.url });

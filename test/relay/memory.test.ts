@@ -1,0 +1,229 @@
+import assert from 'node:assert/strict';
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { request } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { afterEach, describe, it } from 'mocha';
+import { WebSocket } from 'ws';
+import { decodeSignedEnvelope, loginContent, signedEnvelopeToJson } from '../../src/codec/index.ts';
+import { signWith } from '../../src/crypto/index.ts';
+import { decodeRelayFrame, encodeClientFrame, type ClientFrame, type RelayFrame } from '../../src/relay/frames.ts';
+import type { RelayLimits } from '../../src/relay/index.ts';
+import { until } from '../support/until.ts';
+import type { MemoryOptions, ToRelay } from './memory-child.ts';
+import { alice, bob, Cleanup, entity, genesisHash, message, type Entity } from './support.ts';
+
+const mebibyte = 2 ** 20;
+/** What a process takes more and less of by itself: heaps that are not collected yet, and the allocator's. */
+const slack = 96 * mebibyte;
+const unlimited = { perSecond: 1e6, burst: 1e6 };
+
+describe('relay: its memory, whatever is sent to it', function () {
+  this.timeout(240_000);
+  const cleanup = new Cleanup();
+  afterEach(() => cleanup.run());
+
+  const start = async (limits: Partial<RelayLimits> = {}, recipients: readonly Entity[] = [bob]) => {
+    const options: MemoryOptions = {
+      folder: await cleanup.folder(),
+      recipients: recipients.map(({ identity }) => identity),
+      limits: { perAddressConnections: unlimited, perAddressQueries: unlimited, ...limits },
+    };
+    const path = fileURLToPath(new URL('memory-child.ts', import.meta.url));
+    const child = fork(path, [JSON.stringify(options)], {
+      execArgv: ['--import', 'tsx', '--expose-gc', '--max-old-space-size=192'],
+    });
+    cleanup.add(child, async () => {
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    });
+    const url = (await answer(child)) as string;
+    const tell = async (told: ToRelay): Promise<number> => {
+      child.send(told);
+      return (await answer(child)) as number;
+    };
+    return { url, tell };
+  };
+  const answer = async (child: ChildProcess): Promise<unknown> => {
+    const [message] = (await once(child, 'message')) as [{ readonly answer: unknown }];
+    return message.answer;
+  };
+  type Started = Awaited<ReturnType<typeof start>>;
+
+  /** Bytes that the relay took more, at most, while `flood` ran. */
+  const grown = async ({ url, tell }: Started, flood: () => Promise<void>): Promise<number> => {
+    // What it takes for the first of each kind it keeps.
+    await (await fetch(`${url}/metrics`)).text();
+    const before = await tell({ type: 'rest' });
+    await flood();
+    assert.equal((await fetch(`${url}/healthz`)).status, 200);
+    return (await tell({ type: 'peak' })) - before;
+  };
+  const metric = async (url: string, name: string): Promise<number> => {
+    const text = await (await fetch(`${url}/metrics`)).text();
+    const line = text.split('\n').find((each) => each.startsWith(`khala_relay_${name} `));
+    return Number(line?.split(' ').at(-1) ?? 0);
+  };
+  const dial = async (url: string, localAddress: string): Promise<Socket> => {
+    const { hostname, port } = new URL(url);
+    const socket = connect({ host: hostname, port: Number(port), localAddress });
+    cleanup.add(socket, () => socket.destroy());
+    socket.on('error', () => undefined);
+    await once(socket, 'connect');
+    return socket;
+  };
+
+  interface Peer {
+    readonly socket: WebSocket;
+    /** The first. */
+    readonly frames: RelayFrame[];
+    /** Questions that were refused. */
+    refused: number;
+    isClosed: boolean;
+    send(frame: ClientFrame): void;
+    prove(type: 'login' | 'prove', who: Entity): Promise<void>;
+  }
+  const peer = async (url: string, localAddress: string): Promise<Peer> => {
+    const origin = url.replace('http', 'ws');
+    const socket = new WebSocket(`${origin}/v1/ws`, { localAddress, perMessageDeflate: false });
+    cleanup.add(socket, () => {
+      socket.terminate();
+    });
+    const made: Peer = {
+      ...{ socket, frames: [], refused: 0, isClosed: false },
+      send: (frame) => {
+        socket.send(encodeClientFrame(frame), () => undefined);
+      },
+      prove: async (type, { identity, keys }) => {
+        made.send({ type: 'challenge-me', id: 1 });
+        const { serverNonce, expiresAt } = await until(() => made.frames.find((frame) => frame.type === 'challenge'));
+        const content = loginContent({ genesisHash, identity, origin, serverNonce, expiresAt });
+        made.send({ type, id: 2, identity, origin, signature: signWith(keys, content) });
+        await until(() => made.frames.some((frame) => frame.type === 'logged-in'));
+      },
+    };
+    socket.on('message', (data: Buffer) => {
+      const frame = decodeRelayFrame(data);
+      if (frame.type === 'error' && frame.code === 'relay-busy') made.refused += 1;
+      else if (made.frames.length < 10) made.frames.push(frame);
+    });
+    socket.on('error', () => undefined).on('close', () => (made.isClosed = true));
+    await until(() => made.frames.length > 0);
+    return made;
+  };
+  const addresses = Array.from({ length: 8 }, (_, n) => `127.0.0.${n + 2}`);
+  const each = <T>(count: number, make: (address: string, n: number) => Promise<T>): Promise<T[]> =>
+    Promise.all(Array.from({ length: count }, (_, n) => make(addresses[n % addresses.length] ?? '', n)));
+
+  it('stays bounded by requests that do not wait for their answers, and read none', async () => {
+    const relay = await start();
+    const packet = 'GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(1_900);
+    const more = await grown(relay, async () => {
+      const sockets = await each(200, (address) => dial(relay.url, address));
+      for (const socket of sockets) socket.pause().write(packet);
+      await until(async () => (await metric(relay.url, 'connections_closed_total{reason="pipelined"}')) >= 200);
+    });
+    assert.ok(more < slack, `${more / mebibyte} MiB`);
+  });
+
+  it('stays bounded by what recipients ask for and do not read', async () => {
+    const recipients = Array.from({ length: 96 }, (_, n) => entity(`slow ${n}`));
+    const relay = await start({ maxUnreadBytes: 16 * mebibyte, slowReaderMs: 600_000 }, recipients);
+    const identities = recipients.map(({ identity }) => identity);
+    await relay.tell({ type: 'fill', recipients: identities, count: 20, size: 200_000 });
+    const more = await grown(relay, async () => {
+      const peers = await each(recipients.length, async (address, n) => {
+        const made = await peer(relay.url, address);
+        await made.prove('login', recipients[n] ?? bob);
+        return made;
+      });
+      for (const made of peers) {
+        made.socket.pause();
+        made.send({ type: 'credit', deliveries: 1_024 });
+      }
+      await until(async () => (await metric(relay.url, 'connections_closed_total{reason="slow-reader"}')) > 30);
+    });
+    // Of each, what was read from the store for it, and is not counted.
+    assert.ok(more < (16 + 48) * mebibyte + slack, `${more / mebibyte} MiB`);
+  });
+
+  it('stays bounded by questions for challenges whose answers nobody reads', async () => {
+    const relay = await start({ perAddress: unlimited, slowReaderMs: 2_000 });
+    const more = await grown(relay, async () => {
+      const peers = await each(40, (address) => peer(relay.url, address));
+      for (const made of peers) {
+        made.socket.pause();
+        for (let id = 1; id <= 10_000; id++) made.send({ type: 'challenge-me', id });
+      }
+      // Its answers would be ten times as many bytes as the questions.
+      await until(() => peers.every(({ socket, isClosed }) => isClosed || socket.bufferedAmount === 0));
+    });
+    assert.ok(more < slack, `${more / mebibyte} MiB`);
+  });
+
+  it('stays bounded by logins of keys that were made for it', async () => {
+    const relay = await start();
+    const more = await grown(relay, async () => {
+      for (let round = 0; round < 3; round++) {
+        const peers = await each(200, async (address, n) => {
+          const made = await peer(relay.url, address);
+          await made.prove('login', entity(`made ${round} ${n}`));
+          return made;
+        });
+        for (const { socket } of peers) socket.terminate();
+      }
+      await until(async () => (await metric(relay.url, 'connections')) === 0);
+    });
+    assert.ok(more < slack, `${more / mebibyte} MiB`);
+  });
+
+  it('stays bounded by answers that are waited for and do not come', async () => {
+    const relay = await start({ perAddress: unlimited, maxAwaitedInAll: 40_000 });
+    const more = await grown(relay, async () => {
+      const peers = await each(80, async (address, n) => {
+        const made = await peer(relay.url, address);
+        await made.prove('prove', entity(`asker ${n}`));
+        return made;
+      });
+      for (const [n, made] of peers.entries())
+        for (let id = 3; id < 1_027; id++) {
+          const senderKey = new Uint8Array(32);
+          new DataView(senderKey.buffer).setUint32(0, n * 10_000 + id);
+          made.send({ type: 'await-reply', id, senderKey, after: 0n });
+        }
+      // Of 81 920 of them.
+      await until(() => peers.reduce((sum, { refused }) => sum + refused, 0) >= 81_920 - 40_000);
+    });
+    // A kilobyte for each, and as much again before it is collected.
+    assert.ok(more < 2 * 40 * mebibyte + slack, `${more / mebibyte} MiB`);
+  });
+
+  it('stays bounded by batches as large as they may be, many at a time', async () => {
+    const relay = await start({ perAddress: unlimited });
+    const one = signedEnvelopeToJson(decodeSignedEnvelope(message(alice, bob, { size: 1_600 }).bytes));
+    const body = JSON.stringify(Array.from({ length: 250 }, () => one));
+    assert.ok(body.length > 900_000 && body.length < mebibyte, String(body.length));
+    const post = (localAddress: string): Promise<number> =>
+      new Promise((resolve) => {
+        const headers = { 'content-type': 'application/json' };
+        request(`${relay.url}/v1/messages`, { method: 'POST', headers, localAddress, agent: false }, (got) => {
+          got.resume().on('end', () => {
+            resolve(got.statusCode ?? 0);
+          });
+        })
+          .on('error', () => {
+            resolve(0);
+          })
+          .end(body);
+      });
+    let taken = 0;
+    const more = await grown(relay, async () => {
+      for (let round = 0; round < 2; round++)
+        taken += (await each(200, post)).filter((status) => status === 200).length;
+    });
+    assert.ok(taken > 0);
+    // 64 MiB of bodies, and as JSON what is made of those that are read at a time.
+    assert.ok(more < 3 * 64 * mebibyte + slack, `${more / mebibyte} MiB`);
+  });
+});

@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict';
+import { afterEach, describe, it } from 'mocha';
+import { WebSocket } from 'ws';
+import type { Hex } from '../../src/codec/index.ts';
+import { encodeRelayFrame, type ClientFrame } from '../../src/relay/frames.ts';
+import type { RelayOptions } from '../../src/relay/index.ts';
+import { replyBox } from '../../src/relay/reply-box.ts';
+import { until } from '../support/until.ts';
+import { lyingRelay } from './lying-relay.ts';
+import { RawSocket } from './raw-socket.ts';
+import { alice, bob, carol, Cleanup, message } from './support.ts';
+
+describe('relay: a WebSocket that is joined to another relay', () => {
+  const cleanup = new Cleanup();
+  afterEach(() => cleanup.run());
+
+  const start = async (endpoints: readonly string[], options: Partial<RelayOptions> = {}) => {
+    const known = new Map<Hex, readonly string[]>([[bob.identity, endpoints]]);
+    const workerState = {
+      get: (id: Hex) => {
+        const found = known.get(id);
+        return found === undefined ? undefined : { endpoints: found };
+      },
+    };
+    const forwardStore = await cleanup.store();
+    return cleanup.relay({ recipients: [carol.identity], workerState, forwardStore, ...options });
+  };
+  const far = () => cleanup.relay({ recipients: [bob.identity] });
+  const queryOf = (endpoint: string, recipient = bob.identity): string =>
+    `?${new URLSearchParams({ recipient, endpoint }).toString()}`;
+  const tunnel = (url: string, endpoint: string): Promise<RawSocket> =>
+    RawSocket.open(url, cleanup, { path: `/v1/tunnel${queryOf(endpoint)}`, origin: endpoint.replace('http', 'ws') });
+  const key = Uint8Array.from({ length: 32 }, () => 7);
+  /** Status that the upgrade is refused with. */
+  const refusal = (url: string, query: string): Promise<number | undefined> =>
+    new Promise((resolve, reject) => {
+      const socket = new WebSocket(`${url.replace('http', 'ws')}/v1/tunnel${query}`);
+      socket.on('unexpected-response', (request, response) => {
+        request.destroy();
+        resolve(response.statusCode);
+      });
+      socket.on('open', () => {
+        socket.terminate();
+        reject(new Error('it was taken'));
+      });
+      socket.on('error', () => undefined);
+    });
+
+  it('lets who waits for an answer prove itself to the other, hear it there, and be done with it', async () => {
+    const b = await far();
+    const a = await start([b.url]);
+    const raw = await tunnel(a.url, b.url);
+    assert.equal((await raw.prove(alice)).type, 'logged-in');
+    raw.send({ type: 'await-reply', id: 5, senderKey: key, after: 0n });
+    const answer = message(bob, alice);
+    const { cursor } = await b.mailStore.append(replyBox(alice.identity, key), answer.id, answer.bytes);
+    assert.deepEqual((await raw.next('reply')).signedEnvelope, answer.bytes);
+    raw.send({ type: 'reply-done', senderKey: key, upTo: cursor });
+    await until(async () => (await b.mailStore.totals()).count === 0);
+  });
+
+  it('signs to the relay at its end: the one in between can not use the proof, nor pass it on', async () => {
+    const b = await far();
+    const a = await start([b.url]);
+    const raw = await RawSocket.open(a.url, cleanup, {
+      path: `/v1/tunnel${queryOf(b.url)}`,
+      origin: a.url.replace('http', 'ws'),
+    });
+    assert.equal((await raw.prove(alice)).type, 'error');
+  });
+
+  it('leads nowhere but to what the chain names for a recipient, and forwarding would dial', async () => {
+    const b = await far();
+    const a = await start([b.url, 'not a URL', 'http://169.254.169.254:80']);
+    const other = await far();
+    assert.equal(await refusal(a.url, queryOf(other.url)), 422);
+    assert.equal(await refusal(a.url, queryOf(b.url, alice.identity)), 404);
+    assert.equal(await refusal(a.url, queryOf(b.url, carol.identity)), 422);
+    assert.equal(await refusal(a.url, queryOf('http://169.254.169.254:80')), 422);
+    assert.equal(await refusal(a.url, ''), 400);
+    assert.equal(await refusal(a.url, queryOf('ftp://127.0.0.1')), 400);
+    assert.equal(await refusal(a.url, `?recipient=0x12&endpoint=${encodeURIComponent(b.url)}`), 400);
+    assert.equal(await refusal((await start([b.url], { allowPrivate: false })).url, queryOf(b.url)), 422);
+  });
+
+  it('is not there where nothing is forwarded, or for registered senders only', async () => {
+    const b = await far();
+    assert.equal(await refusal(b.url, queryOf(b.url)), 404);
+    const registered = await start([b.url], { forwardFor: 'registered' });
+    assert.equal(await refusal(registered.url, queryOf(b.url)), 404);
+  });
+
+  it('carries nothing but proofs, questions for answers and what is done with: no message, no login, nothing large', async () => {
+    const b = await far();
+    const a = await start([b.url]);
+    const { bytes } = message(alice, bob);
+    const signature = new Uint8Array(64);
+    const login = { type: 'login', id: 1, identity: alice.identity, origin: 'ws://x', signature } as const;
+    const refused: readonly ClientFrame[] = [
+      { type: 'send', id: 1, signedEnvelope: bytes },
+      { type: 'post-reply', id: 1, signedEnvelope: bytes },
+      login,
+      { type: 'credit', deliveries: 1 },
+      { type: 'ack', upTo: 1n },
+      { ...login, type: 'prove', origin: 'x'.repeat(2_000) },
+    ];
+    for (const frame of refused) {
+      const raw = await tunnel(a.url, b.url);
+      raw.send(frame);
+      assert.equal(await raw.closed(), 1008, frame.type);
+    }
+    const raw = await tunnel(a.url, b.url);
+    raw.socket.send('text');
+    assert.equal(await raw.closed(), 1008);
+    assert.equal((await b.mailStore.totals()).count, 0);
+  });
+
+  it('ends with the connection to the other relay, and that ends with it', async () => {
+    const b = await far();
+    const a = await start([b.url]);
+    const gauge = async (url: string, name: string): Promise<number> => {
+      const text = await (await fetch(`${url}/metrics`)).text();
+      return Number(new RegExp(`^khala_relay_${name} (\\d+)$`, 'm').exec(text)?.[1]);
+    };
+    const first = await tunnel(a.url, b.url);
+    first.socket.terminate();
+    await until(async () => (await gauge(b.url, 'connections')) === 0);
+    const second = await tunnel(a.url, b.url);
+    assert.equal(await gauge(a.url, 'tunnels'), 1);
+    await b.stop();
+    assert.equal(await second.closed(), 1013);
+    await until(async () => (await gauge(a.url, 'tunnels')) === 0);
+  });
+
+  it('ends where nobody is at the other end, and when the relay stops', async () => {
+    const a = await start(['http://127.0.0.1:1']);
+    const socket = new WebSocket(`${a.url.replace('http', 'ws')}/v1/tunnel${queryOf('http://127.0.0.1:1')}`);
+    const closed = new Promise<number>((resolve) => socket.once('close', resolve));
+    assert.equal(await closed, 1013);
+    const b = await far();
+    const other = await start([b.url]);
+    const raw = await tunnel(other.url, b.url);
+    await other.stop();
+    assert.equal(await raw.closed(), 1001);
+  });
+
+  it('passes on nothing of the other end that is no answer', async () => {
+    const lie = await lyingRelay(cleanup, (_, { socket }) => {
+      socket.send(encodeRelayFrame({ type: 'delivery', cursor: 1n, signedEnvelope: new Uint8Array(9) }));
+    });
+    const a = await start([lie.url]);
+    const raw = await tunnel(a.url, lie.url);
+    raw.send({ type: 'challenge-me', id: 1 });
+    assert.equal(await raw.closed(), 1013);
+    assert.deepEqual(raw.all('delivery'), []);
+  });
+
+  it('is one of few for an address, and pays for what it says as any WebSocket', async () => {
+    const b = await far();
+    const limits = { maxTunnels: 16, perAddress: { perSecond: 0.001, burst: 4 } };
+    const a = await start([b.url], { limits });
+    const first = await tunnel(a.url, b.url);
+    await tunnel(a.url, b.url);
+    const third = new WebSocket(`${a.url.replace('http', 'ws')}/v1/tunnel${queryOf(b.url)}`);
+    assert.equal(await new Promise((resolve) => third.once('close', resolve)), 1013);
+    for (let id = 1; id <= 20; id++) first.send({ type: 'challenge-me', id });
+    await first.next('challenge', 3);
+    // One that came later was answered to its end.
+    await RawSocket.open(a.url, cleanup);
+    assert.equal(first.all('challenge').length, 4);
+  });
+
+  it('reads no more from the other end than who waits reads, and ends where that one does not', async () => {
+    const [count, size] = [400, 200_000];
+    let held = (): number => 0;
+    const lie = await lyingRelay(cleanup, (_, { socket }) => {
+      const reply = encodeRelayFrame({ type: 'reply', id: 9, cursor: 1n, signedEnvelope: new Uint8Array(size) });
+      for (let n = 0; n < count; n++) socket.send(reply);
+      held = () => socket.bufferedAmount;
+    });
+    const a = await start([lie.url], { limits: { maxBufferedBytes: 2 ** 18, slowReaderMs: 1_000 } });
+    const raw = await tunnel(a.url, lie.url);
+    raw.socket.pause();
+    raw.send({ type: 'challenge-me', id: 1 });
+    let least = Infinity;
+    await until(async () => {
+      least = Math.min(least, held() || Infinity);
+      const metrics = await (await fetch(`${a.url}/metrics`)).text();
+      return metrics.includes('tunnels_total{reason="slow-reader"} 1');
+    });
+    // The rest of it lies with who said it, beside what the system holds of four sockets.
+    assert.ok(least > (count * size) / 2, `${least} bytes`);
+  });
+});
