@@ -264,7 +264,7 @@ async function reinstateWrites({ store, genesisHash }: AdmissionContext, sequenc
   const before = earlier?.kind === 'message' ? earlier.block : undefined;
   const isKept = !(record.isFinal && isAcknowledged);
   const writes = [
-    ...(before === undefined || before.number === record.block?.number
+    ...(before === undefined || (before.number === record.block?.number && !record.isFinal)
       ? []
       : [store.earlyWrite(before.number, sequence, false)]),
     store.itemWrite(sequence, isKept ? { ...record, isAcknowledged } : undefined),

@@ -244,6 +244,7 @@ export class Ledger {
       const { writes, items } = await settleWrites(this.#parts, head);
       return this.#withItems(writes, items, start);
     });
+    this.#hasRetracted = undefined;
   }
 
   async #retract(blocks: readonly BlockId[]): Promise<void> {
@@ -316,6 +317,12 @@ export class Ledger {
 
   /** Plans and commits, again where somebody else accepted something meanwhile. Acknowledgements that wait go with it. */
   async #transact(plan: (start: Sequence) => Promise<Plan>): Promise<readonly Outcome[]> {
+    // Those of what is early go before it: a plan may change the same items.
+    while ((this.#acknowledged?.early.length ?? 0) > 0) await this.#acknowledgeAll();
+    return this.#commit(plan);
+  }
+
+  async #commit(plan: (start: Sequence) => Promise<Plan>): Promise<readonly Outcome[]> {
     const { store, window, onAccepted, onDone } = this.#parts;
     const acknowledged = this.#acknowledged;
     this.#acknowledged = undefined;
@@ -361,7 +368,7 @@ export class Ledger {
 
   async #acknowledgeAll(): Promise<void> {
     if (this.#acknowledged === undefined) return;
-    await this.#transact(async (start) => ({ writes: [], next: start })).catch(() => undefined); // told to each
+    await this.#commit(async (start) => ({ writes: [], next: start })).catch(() => undefined); // told to each
   }
 
   async #doneWrites({ final, early }: Acknowledgements): Promise<Write[]> {
@@ -376,7 +383,11 @@ export class Ledger {
   }
 
   async #mayHaveEarly(): Promise<boolean> {
-    return (this.#hasEarly ??= (await this.#parts.store.taken(0, maxBlockNumber)).length > 0);
+    const { store } = this.#parts;
+    // What was retracted has no block any more, and waits for its number to be final.
+    const isAny = async (): Promise<boolean> =>
+      (await store.taken(0, maxBlockNumber)).length > 0 || (await store.early(0, maxBlockNumber)).length > 0;
+    return (this.#hasEarly ??= await isAny());
   }
 
   async #mayHaveRetracted(): Promise<boolean> {

@@ -36,6 +36,24 @@ const commands = fc.commands<Model, InboxWorld, false>(
     fc.nat(3).map((lag) => command(`finalize all but ${lag}`, (world) => world.finalize(lag), hasBlocks)),
     fc.constant(command('prune', (world) => world.prune(), hasBlocks)),
     fc.boolean().map((isHolding) => command(`hold back ${isHolding}`, (world) => world.hold(isHolding))),
+    fc
+      .tuple(fc.integer({ min: 1, max: 4 }), fc.boolean())
+      .map(([depth, isKept]) =>
+        command(
+          `acknowledge late, beside a reorg ${depth} ${isKept ? 'keeping' : 'losing'}`,
+          (world) => world.acknowledgeLate((chain) => chain.reorg(depth, isKept)),
+          { ...hasBlocks, ...sends },
+        ),
+      ),
+    fc
+      .nat(3)
+      .map((lag) =>
+        command(
+          `acknowledge late, beside all but ${lag} being final`,
+          (world) => world.acknowledgeLate((chain) => chain.finalize(lag)),
+          { ...hasBlocks, ...sends },
+        ),
+      ),
     fc.constant(command('kill', (world) => world.kill())),
     fc.boolean().map((isAway) => command(isAway ? 'go down' : 'come back', (world) => world.stayAway(isAway))),
   ],
@@ -72,6 +90,44 @@ describe('inbox: the model, with a crash at every commit', () => {
       );
       assert.ok(plays > 0, 'it died somewhere');
     }).timeout(300_000);
+
+  it('tells nothing to be final that a reorg took while the consumer was done with it', async () => {
+    const world = new InboxWorld('best');
+    await world.start();
+    await world.hold(true);
+    await world.send('account');
+    await world.build(false);
+    await world.acknowledgeLate((chain) => chain.reorg(1, false));
+    assert.deepEqual((await world.end()).broken, []);
+  });
+
+  it('keeps nothing of a message that is final while the consumer is done with it', async () => {
+    const world = new InboxWorld('best');
+    await world.start();
+    await world.hold(true);
+    await world.send('account');
+    await world.build(false);
+    await world.build(true);
+    await world.acknowledgeLate((chain) => chain.finalize(0));
+    assert.deepEqual((await world.end()).broken, []);
+  });
+
+  it('tells once that a message is final which a reorg moved to another block of its height', async () => {
+    const world = new InboxWorld('best');
+    await world.start();
+    await world.hold(true);
+    await world.build(true);
+    await world.send('account');
+    await world.build(false);
+    await world.stayAway(true);
+    await world.reorg(2, true);
+    await world.build(false);
+    await world.finalize(0);
+    await world.stayAway(false);
+    await world.build(true);
+    await world.finalize(0);
+    assert.deepEqual((await world.end()).broken, []);
+  });
 
   it('keeps what a reorg brings into a lower block that is final before the inbox is back', async () => {
     const world = new InboxWorld('best');

@@ -3,6 +3,7 @@ import { blake2b } from '@noble/hashes/blake2.js';
 import { sealMessage } from '../../src/channel/index.ts';
 import type { Account } from '../../src/chain/index.ts';
 import { decodeEnvelope, toHex, topicOf } from '../../src/codec/index.ts';
+import { InboxStore } from '../../src/inbox/inbox-store.ts';
 import { createInbox, type Inbox, type InboxEvent } from '../../src/inbox/index.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
 import { createMemoryVault } from '../../src/vault/index.ts';
@@ -141,6 +142,26 @@ export class InboxWorld {
     await this.settle();
   }
 
+  /**
+   * While a commit is on its way to the disk: something happens to the chain, and then the consumer is done with what it held
+   * back. So the acknowledgement is beside what the chain brings.
+   */
+  async acknowledgeLate(happens: (chain: SimulatedChain) => void): Promise<void> {
+    const { inbox, life } = this.#running ?? {};
+    if (inbox === undefined || life === undefined || life.isOver) return;
+    let open: () => void = () => undefined;
+    this.#fate.gate = new Promise((resolve) => (open = resolve));
+    // Something to commit.
+    await this.relay(false);
+    happens(this.#chain);
+    await idle(() => life.steps);
+    for (const acknowledge of this.#heldBack.splice(0)) void acknowledge();
+    await idle(() => life.steps);
+    this.#fate.gate = undefined;
+    open();
+    await this.settle();
+  }
+
   /** The consumer acknowledges at once, or holds back until it is told to. */
   async hold(isHolding: boolean): Promise<void> {
     this.#isHolding = isHolding;
@@ -174,7 +195,20 @@ export class InboxWorld {
       reposted: new Map(posted.map((message) => [nameOf(message), Infinity])),
       relayed: this.#relayed,
     });
-    return { ...verdict, broken: [...verdict.broken, ...(await this.#brokenByLetters(posted))] };
+    const broken = [...verdict.broken, ...(await this.#brokenByLetters(posted)), ...(await this.#brokenByLeftovers())];
+    return { ...verdict, broken };
+  }
+
+  /** All is final, and the consumer is done with all: nothing has to be kept but what was seen. */
+  async #brokenByLeftovers(): Promise<string[]> {
+    const store = new InboxStore(this.#disk);
+    const items = (await store.itemsFrom(0n, 100)).map(([sequence, { kind }]) => `${kind} ${sequence}`);
+    const early = (await store.early(0, 2 ** 32 - 1)).map(
+      ({ number }) => `the mark of an early message of block ${number}`,
+    );
+    const taken = (await store.taken(0, 2 ** 32 - 1)).map(({ number }) => `the mark of block ${number}`);
+    const retracted = (await store.hasRetracted()) ? ['the mark of a retracted message'] : [];
+    return [...items, ...early, ...taken, ...retracted].map((what) => `left in the store: ${what}`);
   }
 
   /** What can't be delivered is a dead letter, filed once for each time that it was posted. */

@@ -11,6 +11,8 @@ export interface Death {
 export interface Fate {
   /** So far. */
   commits: number;
+  /** What is written waits for it. */
+  gate?: Promise<void> | undefined;
   readonly death: Death | undefined;
 }
 
@@ -37,6 +39,7 @@ export class MortalStore implements TransactionalStore {
   commit(writes: readonly Write[], expected?: readonly Expectation[]): Promise<boolean> {
     return this.#life.step(async () => {
       const { death } = this.#fate;
+      await this.#fate.gate;
       const isLast = ++this.#fate.commits === death?.commit;
       if (isLast && death.when === 'before') {
         this.#life.end();
