@@ -1,6 +1,7 @@
 import { storeKey, type Expectation, type TransactionalStore, type Write } from '../store/index.ts';
 import { channelBytes, type ChannelId } from './channel-id.ts';
 import { ChannelMarks, paths } from './channel-marks.ts';
+import { encodeTag } from './seen-run.ts';
 import { findSeen, WindowBatch, type Arrival } from './window-batch.ts';
 
 const msPerDay = 86_400_000;
@@ -78,6 +79,14 @@ export class ReplayWindow {
   /** The tag of a seen nonce. */
   async find(channel: ChannelId, nonce: bigint): Promise<bigint | undefined> {
     return findSeen(this.#store, await this.#marksOf(channel), nonce);
+  }
+
+  /** Gives a seen nonce another tag. */
+  async retag({ channel, via, nonce, tag }: Pick<Arrival, 'channel' | 'via' | 'nonce' | 'tag'>): Promise<Write> {
+    const marks = await this.#marksOf(channel);
+    // One that is kept by itself counts more than its place in a run.
+    marks.noteSeen(via, nonce);
+    return { key: marks.seenKey(via, nonce), value: encodeTag(tag) };
   }
 
   /** Frees a nonce admitted via chain that a reorg took back. */

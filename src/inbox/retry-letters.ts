@@ -60,6 +60,8 @@ export async function retryLetters(
       const via = block === undefined ? ('relay' as const) : ('chain' as const);
       const { nonce, sentAt } = header;
       const isNew = isOwn || (await batch.admit({ channel: header, nonce, sentAt, via, isFinal, tag: next }));
+      // It may become a dead letter once more.
+      if (isOwn) writes.push(await window.retag({ channel: header, via, nonce, tag: next }));
       writes.push(...store.removeLetterWrites(sequence));
       retried.push({ sequence, messageId: id, outcome: isNew ? 'accepted' : 'duplicate' });
       if (block !== undefined && !isFinal) writes.push(store.earlyWrite(block.number, sequence, false));

@@ -103,6 +103,25 @@ describe('inbox: dead letters', () => {
     assert.ok(probe.deliveries.every(({ proven, via, block }) => proven && via === 'chain' && block !== undefined));
   });
 
+  it('that opened on another try, and not when they were handed out, are not lost: the next try delivers them', async () => {
+    const vault = broken();
+    vault.works = true;
+    const inbox = await started({ vault });
+    await poster.send(recipient, 'precious');
+    await until(async () => (await new InboxStore(store).itemsFrom(0n, 1)).length > 0);
+    vault.works = false;
+    const probe = new InboxProbe(inbox);
+    // The vault of another process opens it.
+    for (const times of [1, 2, 3]) {
+      await probe.until(() => probe.events.filter(({ type }) => type === 'dead').length === times);
+      if (times === 3) vault.works = true;
+      const outcomes = (await (await openInboxFiles(store)).retry(recipient)).map(({ outcome }) => outcome);
+      assert.deepEqual(outcomes, ['accepted']);
+    }
+    await probe.until(() => probe.texts.includes('precious'));
+    assert.deepEqual(await deadLettersOf(store), []);
+  });
+
   it('whose nonce was delivered meanwhile are dropped on another try', async () => {
     const vault = broken();
     const inbox = await started({ vault });
