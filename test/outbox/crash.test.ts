@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { connectChain, type Chain } from '../../src/chain/index.ts';
+import { accountFromSuri, connectChain, type Account, type Chain } from '../../src/chain/index.ts';
 import { toHex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { createOutbox } from '../../src/outbox/index.ts';
@@ -9,10 +9,20 @@ import type { Vault } from '../../src/vault/index.ts';
 import { bundled } from '../support/bundle.ts';
 import { startChild, type Child } from '../support/child.ts';
 import { postedNonces } from '../support/posted-nonces.ts';
-import { alice, directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
+import { directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
 
 /** Steps of a run from queue to finality; a longer run would show. */
 const maxSteps = 40;
+/** Who sends at the same time, each for itself: most of a step is waiting for blocks, and for processes to start. */
+const suris = ['//Alice', '//Bob', '//Charlie'] as const;
+
+interface Sender {
+  /** Of the vault's file. */
+  readonly name: string;
+  readonly vault: Vault;
+  readonly suri: string;
+  readonly account: Account;
+}
 
 describe('outbox: kill -9', function () {
   this.timeout(300_000);
@@ -20,7 +30,7 @@ describe('outbox: kill -9', function () {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
   let dev: DevChain;
   let chain: Chain;
-  let sender: Vault;
+  let senders: readonly Sender[];
   let recipient: Vault;
   let program: string;
   const children: Child[] = [];
@@ -29,7 +39,12 @@ describe('outbox: kill -9', function () {
     folder = await temporaryFolder();
     dev = await startDevChain({ blockTimeMs: 150, finalityLag: 1 });
     chain = await connectChain({ endpoints: [dev.ws] });
-    [sender, recipient] = (await registered(chain, folder.path, ['a', 'b'])) as [Vault, Vault];
+    [recipient] = (await registered(chain, folder.path, ['recipient'])) as [Vault];
+    const names = suris.map((_, i) => `sender-${i}`);
+    const vaults = await registered(chain, folder.path, names);
+    senders = suris.map((suri, i) => ({
+      ...{ name: names[i] ?? '', vault: vaults[i] ?? recipient, suri, account: accountFromSuri(suri) },
+    }));
     program = await bundled(new URL('outbox-child.ts', import.meta.url), folder.path);
   });
 
@@ -44,11 +59,12 @@ describe('outbox: kill -9', function () {
   /** Queues messages, without anything that posts them. Gives their nonces. */
   async function queue(
     store: TransactionalStore,
+    { vault, account }: Sender,
     as: 'worker' | 'account',
     texts: readonly string[],
   ): Promise<bigint[]> {
     const directory = await directoryOf(recipient);
-    await using box = createOutbox({ chain, vault: sender, store, directory, account: alice });
+    await using box = createOutbox({ chain, vault, store, directory, account });
     const nonces: bigint[] = [];
     for (const text of texts)
       nonces.push((await box.send({ to: recipient.identity, body: { kind: 'data', content: utf8(text) }, as })).nonce);
@@ -58,35 +74,43 @@ describe('outbox: kill -9', function () {
   for (const as of ['worker', 'account'] as const)
     it(`at any step posts each message of a ${as} once, in order, after a restart`, async () => {
       const key = toHex((await recipient.ecdhKeys())[0]?.publicKey ?? utf8(''));
+      let steps = 0;
       const pathOf = (step: number): string => join(folder.path, `${as}-${step}`);
-      /** Gets ready to be killed at that step, and waits. */
-      const start = (step: number): Child => {
-        const args = [dev.ws, join(folder.path, 'a'), pathOf(step), recipient.identity, key, String(step)];
+      /** Gets ready to be killed at the next step, and waits. */
+      const startNext = ({ name, suri }: Sender): { readonly child: Child; readonly step: number } => {
+        const step = steps++;
+        assert.ok(step < maxSteps, 'it comes to an end');
+        const args = [dev.ws, join(folder.path, name), pathOf(step), recipient.identity, key, String(step), suri];
         const child = startChild(program, ...args);
         children.push(child);
-        return child;
+        return { child, step };
       };
-      let next = start(0);
-      let isDone = false;
-      for (let step = 0; !isDone; step++) {
-        assert.ok(step < maxSteps, 'it comes to an end');
-        const path = pathOf(step);
-        const killed = next;
-        next = start(step + 1);
-        const first = (await chain.bestHead()).number + 1;
-        const store = await openLmdbStore({ path });
-        const nonces = await queue(store, as, ['one', 'two', 'three']);
-        await store.close();
-        killed.goOn();
-        isDone = (await killed.exit) === 0;
-        const reopened = await openLmdbStore({ path });
-        const directory = await directoryOf(recipient);
-        await using box = createOutbox({ chain, vault: sender, store: reopened, directory, account: alice });
-        await box.start();
-        for (let sendId = 0n; sendId < 3n; sendId++) await (await box.receipt(sendId))?.reached('finalized');
-        await box.stop();
-        await reopened.close();
-        assert.deepEqual(await postedNonces(chain, recipient, first), nonces, `killed at step ${step}`);
-      }
+      /** One step after the other, until a process comes to its end: so it would at any later one. */
+      const lane = async (sender: Sender): Promise<void> => {
+        let next = startNext(sender);
+        for (let isDone = false; !isDone;) {
+          const { child: killed, step } = next;
+          next = startNext(sender);
+          const path = pathOf(step);
+          const first = (await chain.bestHead()).number + 1;
+          const store = await openLmdbStore({ path });
+          const nonces = await queue(store, sender, as, ['one', 'two', 'three']);
+          await store.close();
+          killed.goOn();
+          isDone = (await killed.exit) === 0;
+          const reopened = await openLmdbStore({ path });
+          const directory = await directoryOf(recipient);
+          const { vault, account } = sender;
+          await using box = createOutbox({ chain, vault, store: reopened, directory, account });
+          await box.start();
+          for (let sendId = 0n; sendId < 3n; sendId++) await (await box.receipt(sendId))?.reached('finalized');
+          await box.stop();
+          await reopened.close();
+          const posted = await postedNonces(chain, recipient, first);
+          const own = posted.filter((nonce) => nonces.includes(nonce));
+          assert.deepEqual(own, nonces, `killed at step ${step}`);
+        }
+      };
+      await Promise.all(senders.map(lane));
     });
 });

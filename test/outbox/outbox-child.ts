@@ -6,7 +6,7 @@ import { openLmdbStore, type TransactionalStore } from '../../src/store/index.ts
 import { openVault } from '../../src/vault/index.ts';
 import { toldToGoOn } from '../support/child.ts';
 
-const [ws = '', vaultPath = '', dataPath = '', to = '', ecdhKey = '', killAt = ''] = process.argv.slice(2);
+const [ws = '', vaultPath = '', dataPath = '', to = '', ecdhKey = '', killAt = '', suri = ''] = process.argv.slice(2);
 const killStep = Number(killAt);
 
 let step = 0;
@@ -39,7 +39,7 @@ const dying: Chain = {
   },
 };
 const directory = new Map([[to as Hex, { current: { ecdhKey: fromHex(ecdhKey), proven: true } }]]);
-const account = accountFromSuri('//Alice');
+const account = accountFromSuri(suri);
 const outbox = createOutbox({ chain: dying, vault, store, directory, account });
 await outbox.start();
 for await (const { sendId } of openOutboxQueue(inner).entries())
