@@ -19,6 +19,14 @@ export interface EnvelopeV1 {
   readonly ciphertext: Uint8Array;
 }
 
+/** A V1 envelope whose parts stay where they are. */
+export interface LocatedV1 {
+  readonly header: Header;
+  readonly ivAt: number;
+  readonly ciphertextAt: number;
+  readonly ciphertextLength: number;
+}
+
 export interface EnvelopePhala extends EncryptedData {
   readonly suite: 'phala';
 }
@@ -51,6 +59,18 @@ export function decodeEnvelope(bytes: Uint8Array, isOwn = false, starts?: Header
   const envelope = readEnvelope(reader, starts);
   reader.end();
   return envelope;
+}
+
+/** Where a V1 envelope has what; undefined for another suite. Throws as {@link decodeEnvelope}, whose `starts` these are. */
+export function locateV1(bytes: Uint8Array, starts: HeaderStarts): LocatedV1 | undefined {
+  const reader = new Reader(bytes, 'The envelope', true);
+  if (reader.u8() !== 1) return undefined;
+  const header = readHeader(reader, starts);
+  const ivAt = reader.skip(12);
+  const ciphertextLength = reader.compactLength();
+  const ciphertextAt = reader.skip(ciphertextLength);
+  reader.end();
+  return { header, ivAt, ciphertextAt, ciphertextLength };
 }
 
 function readEnvelope(reader: Reader, starts: HeaderStarts | undefined): Envelope {

@@ -7,7 +7,7 @@ export { decodeEcdhRecord, encodeEcdhRecord, isEcdhRecord } from './ecdh-record.
 export type { EcdhRecord, EcdhRecordInput } from './ecdh-record.ts';
 export { decodeEncryptedData, encodeEncryptedData } from './encrypted-data.ts';
 export type { EncryptedData, EncryptedDataInput } from './encrypted-data.ts';
-export { decodeEnvelope, encodeEnvelope, encodeEnvelopeV1 } from './envelope.ts';
+export { decodeEnvelope, encodeEnvelope, encodeEnvelopeV1, locateV1 } from './envelope.ts';
 export type { Envelope, EnvelopeInput, EnvelopePhala, EnvelopeV1 } from './envelope.ts';
 export { decodeForwarded, encodeForwarded } from './forwarded.ts';
 export type { Forwarded } from './forwarded.ts';

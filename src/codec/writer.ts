@@ -89,10 +89,12 @@ export class Writer {
   }
 }
 
+const greatest = { 8: 0xff, 32: 0xffff_ffff, 64: 0xffff_ffff_ffff_ffffn } as const;
+
 /** A number is exact as an integer up to 2^53 only. Throws bad-value. */
-function checkUint(value: bigint | number, bits: number): void {
+function checkUint(value: bigint | number, bits: 8 | 32 | 64): void {
   const whole = typeof value === 'bigint' || Number.isSafeInteger(value);
-  if (!whole || value < 0 || value >= 2 ** bits)
+  if (!whole || value < 0 || value > greatest[bits])
     throw new RelayError('bad-value', {
       details: { what: `A u${bits}`, reason: `${value} is no integer of ${bits} bits` },
     });

@@ -7,5 +7,7 @@ export interface BlockAnchor extends BlockId {
   readonly stateRoot: Hex | undefined;
 }
 
-/** Blocks that are read at once: one frame each way. */
-export const blocksAtOnce = 64;
+/** Blocks that are read at once, one frame each way, where each is a call … */
+export const callsAtOnce = 64;
+/** … and where all of them are one. */
+export const blocksAtOnce = 256;

@@ -9,8 +9,8 @@ import type { NewestHead } from '../head/newest-heads.ts';
 import type { Connection } from '../rpc/connection.ts';
 import type { FoundMessage } from '../storage/outbound-messages.ts';
 import { inWindow } from '../storage/in-window.ts';
-import { blocksAtOnce } from './block-anchor.ts';
 import { framesOf, linkedPieces, listedPieces, nextPiece, type Frame } from './frames.ts';
+import { callsAtOnce } from './block-anchor.ts';
 import type { HashRuns } from '../head/hash-runs.ts';
 import type { HeaderChain } from '../head/header-chain.ts';
 import { mayContain } from './may-contain.ts';
@@ -43,7 +43,7 @@ export class MessageReader implements Messages {
   readonly #parts: MessageReaderParts;
   /** Nodes that give no proofs. */
   readonly #withoutProofs = new Set<string>();
-  #blocksPerFrame = blocksAtOnce;
+  #blocksPerFrame = callsAtOnce;
 
   constructor(parts: MessageReaderParts) {
     this.#parts = parts;
@@ -130,16 +130,18 @@ export class MessageReader implements Messages {
   }
 
   async #span({ frame, values }: ReadFrame, options: MessagesOptions, signal: AbortSignal): Promise<MessageSpan> {
-    let greatest = 1;
+    let bytes = 1;
     const found = new PostedMessages();
     for (const read of values) {
       if (read.value === undefined) continue;
-      greatest = Math.max(greatest, lengthOf(read.value));
+      bytes += lengthOf(read.value);
       // Most need nothing of the node, and cost no turn of the event loop then.
       const more = this.#find(read, found, options, signal);
       if (more !== undefined) await more;
     }
-    this.#blocksPerFrame = powerOfTwoBelow(Math.min(blocksAtOnce, frameBytes / greatest));
+    this.#blocksPerFrame = powerOfTwoBelow(
+      Math.min(this.#parts.values.blocksAtOnce, (frameBytes * values.length) / bytes),
+    );
     const { number, hash } = frame.through;
     return { type: 'blocks', through: { number, hash }, messages: found.take() };
   }

@@ -8,7 +8,7 @@ import { storagePrefix } from '../storage/storage-key.ts';
 import { lookUp } from '../trie/look-up.ts';
 import { loadHash256, ProofNodes } from '../trie/proof-nodes.ts';
 import { digitsOf, isUnavailable, proofIn, withoutProofs, type ProofReader } from '../trie/proof-reader.ts';
-import type { BlockAnchor } from './block-anchor.ts';
+import { blocksAtOnce, callsAtOnce, type BlockAnchor } from './block-anchor.ts';
 import { FrameCache } from './frame-cache.ts';
 import type { OutboundValue, StoredMessages } from './outbound-value.ts';
 import { asStored, ValueRanges } from './value-ranges.ts';
@@ -29,6 +29,7 @@ export class OutboundValues {
   readonly #proofs: ProofReader;
   readonly #ranges: ValueRanges;
   readonly #cache = new FrameCache();
+  #blocksAtOnce = callsAtOnce;
 
   constructor({ connection, blocks, proofs }: OutboundValuesParts) {
     this.#ranges = new ValueRanges(connection, key);
@@ -40,6 +41,11 @@ export class OutboundValues {
   /** Somebody reads block after block, until what it gives is disposed: more is kept while there are several. */
   enter(): Disposable {
     return this.#cache.enter();
+  }
+
+  /** As many are well read together, by how they were read last. */
+  get blocksAtOnce(): number {
+    return this.#blocksAtOnce;
   }
 
   /**
@@ -58,6 +64,7 @@ export class OutboundValues {
   async #fetch(anchors: readonly BlockAnchor[], signal: AbortSignal): Promise<OutboundValue[]> {
     const proven = anchors.every(({ stateRoot }) => stateRoot !== undefined);
     const ranged = proven ? undefined : await this.#ranges.read(anchors, signal);
+    this.#blocksAtOnce = ranged === undefined ? callsAtOnce : blocksAtOnce;
     if (ranged !== undefined) return anchors.map((block, i) => ({ block, value: ranged[i], isProven: false }));
     const method = proven ? 'state_getReadProof' : 'state_getStorage';
     const params = (hash: Hex): readonly unknown[] => (proven ? [[key], hash] : [key, hash]);
