@@ -1,3 +1,7 @@
+import { concatBytes } from '../codec/index.ts';
+
+const ivLength = 12;
+
 /** What one is said to have signed. */
 export interface SignedMessage {
   /** 32 bytes. */
@@ -5,6 +9,20 @@ export interface SignedMessage {
   readonly message: Uint8Array;
   /** 64 bytes. */
   readonly signature: Uint8Array;
+}
+
+/** A sealed message where it lies: in bytes that hold other things too. */
+export interface SealedPart {
+  readonly bytes: Uint8Array;
+  /** Where its IV of 12 bytes is. */
+  readonly ivAt: number;
+  /** Where its own part of what is authenticated is. */
+  readonly aadAt: number;
+  readonly aadLength: number;
+  /** Where its ciphertext and the 16-byte tag are. */
+  readonly sealedAt: number;
+  /** 16 or more. */
+  readonly sealedLength: number;
 }
 
 /**
@@ -35,4 +53,20 @@ export interface CryptoBackend {
   sealAes256Gcm(key: Uint8Array, iv: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Uint8Array;
   /** undefined where the tag does not fit; `sealed` is 16 bytes or more. */
   openAes256Gcm(key: Uint8Array, iv: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array | undefined;
+  /**
+   * What `openAes256Gcm` gives of each, for less work where the backend can; `prefix` is what is authenticated with each before
+   * its own. What comes out may share memory.
+   */
+  openAllAes256Gcm(key: Uint8Array, prefix: Uint8Array, parts: readonly SealedPart[]): (Uint8Array | undefined)[];
+}
+
+/** Opens one of several by itself. */
+export function openPart(
+  open: CryptoBackend['openAes256Gcm'],
+  key: Uint8Array,
+  prefix: Uint8Array,
+  { bytes, ivAt, aadAt, aadLength, sealedAt, sealedLength }: SealedPart,
+): Uint8Array | undefined {
+  const aad = concatBytes(prefix, bytes.subarray(aadAt, aadAt + aadLength));
+  return open(key, bytes.subarray(ivAt, ivAt + ivLength), aad, bytes.subarray(sealedAt, sealedAt + sealedLength));
 }

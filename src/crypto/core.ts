@@ -1,12 +1,13 @@
 export { activateBackend, backend } from './active-backend.ts';
 export { agree } from './agreement.ts';
-export type { CryptoBackend, SignedMessage } from './backend.ts';
+export type { CryptoBackend, SealedPart, SignedMessage } from './backend.ts';
 export { backendCipher } from './cipher.ts';
 export type { Cipher, CipherKey } from './cipher.ts';
 export { deriveCommKey } from './comm-key.ts';
 export type { CommKeyInput } from './comm-key.ts';
 export { decodeV1, openEnvelope, openEnvelopeWith, sealEnvelope, sealEnvelopeWith } from './envelope-cipher.ts';
 export type { OpenInput, SealInput } from './envelope-cipher.ts';
+export { openEnvelopesWith } from './open-envelopes.ts';
 export {
   checkPublicKey,
   keyPairFromSecretKey,

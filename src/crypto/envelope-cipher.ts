@@ -139,6 +139,12 @@ function additionalData(genesisHash: BytesLike, header: Uint8Array): Uint8Array 
   return aad;
 }
 
+/** What is authenticated before the header. */
+export function prefixOf(genesisHash: BytesLike): Uint8Array {
+  putGenesis(genesisHash);
+  return aad.slice(0, 33);
+}
+
 function putGenesis(genesisHash: BytesLike): void {
   if (genesisHash === genesisInAad) return;
   aad.set(toBytes(genesisHash, 'genesisHash', 32), 1);

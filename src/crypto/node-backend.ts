@@ -1,8 +1,9 @@
 import { createCipheriv, createDecipheriv, createHash, createHmac } from 'node:crypto';
 import { createBLAKE2b } from 'hash-wasm';
 import sodium from 'libsodium-wrappers-sumo';
-import type { CryptoBackend, SignedMessage } from './backend.ts';
+import { openPart, type CryptoBackend, type SignedMessage } from './backend.ts';
 import { compileBatchModule } from './batch-module.ts';
+import { openGcmBatch } from './gcm-batch.ts';
 import { BatchSr25519, hasLengths, packSigned } from './sr25519.ts';
 
 const algorithm = 'aes-256-gcm';
@@ -25,6 +26,8 @@ export async function loadNodeBackend(): Promise<CryptoBackend> {
     hmacSha512: (key, data) => createHmac('sha512', key).update(data).digest(),
     sealAes256Gcm,
     openAes256Gcm,
+    openAllAes256Gcm: (key, prefix, parts) =>
+      openGcmBatch(key, prefix, parts, (part) => openPart(openAes256Gcm, key, prefix, part)),
   };
 }
 

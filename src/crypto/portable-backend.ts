@@ -1,4 +1,4 @@
-import type { CryptoBackend } from './backend.ts';
+import { openPart, type CryptoBackend } from './backend.ts';
 import { loadPortableModule, type PortableModule } from './portable-module.ts';
 import { selfTest } from './self-test.ts';
 
@@ -30,5 +30,7 @@ function backendOf(module: () => PortableModule): CryptoBackend {
     hmacSha512: (key, data) => module().hmacSha512(key, data),
     sealAes256Gcm: (key, iv, aad, plaintext) => module().sealAes256Gcm(key, iv, aad, plaintext),
     openAes256Gcm: (key, iv, aad, sealed) => module().openAes256Gcm(key, iv, aad, sealed),
+    openAllAes256Gcm: (key, prefix, parts) =>
+      parts.map((part) => openPart((...of) => module().openAes256Gcm(...of), key, prefix, part)),
   };
 }

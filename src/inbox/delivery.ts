@@ -21,6 +21,7 @@ export class StoredDelivery implements Delivery {
   readonly suite = 'v1';
   readonly registered: boolean;
   #messageId: Hex | undefined;
+  #body: Body | undefined;
   #acknowledged: Promise<void> | undefined;
 
   constructor(sequence: Sequence, record: MessageRecord, opened: OpenedMessage, context: DeliveryContext) {
@@ -78,7 +79,7 @@ export class StoredDelivery implements Delivery {
   }
 
   get body(): Body {
-    return this.#opened.body;
+    return (this.#body ??= ownBody(this.#opened.body));
   }
 
   ack(): Promise<void> {
@@ -87,5 +88,15 @@ export class StoredDelivery implements Delivery {
 
   leave(): void {
     if (this.#acknowledged === undefined) this.#context.leave(this.#sequence);
+  }
+}
+
+/** In memory of its own: those of messages that were opened together share theirs. */
+function ownBody(body: Body): Body {
+  switch (body.kind) {
+    case 'invocation':
+      return { ...body, input: body.input.slice() };
+    default:
+      return { ...body, content: body.content.slice() };
   }
 }

@@ -1,6 +1,7 @@
 import { decodeEncryptedData, equalBytes, HeaderStarts, toHex, type EnvelopeV1, type Hex } from '../codec/index.ts';
 import {
   backendCipher,
+  openEnvelopesWith,
   openEnvelopeWith,
   openPhalaWith,
   sealEnvelopeWith,
@@ -30,6 +31,8 @@ import type {
 } from './vault.ts';
 
 const ivLength = 12;
+/** Messages of which all keys are asked for before the first is used. */
+const openedAtOnce = 1_024;
 
 /** The unlocked secrets of one entity and what may be done with them, in memory. */
 export class KeyRing {
@@ -124,22 +127,17 @@ export class KeyRing {
 
   /** As {@link Vault.openAll}. */
   async openAll({ genesisHash, envelopes }: OpenAllRequest): Promise<(Opened | RelayError)[]> {
-    const opened = new Array<Opened | RelayError>(envelopes.length);
-    const late: Promise<void>[] = [];
-    const keyFor = this.#keysOfBatch();
-    for (let i = 0; i < envelopes.length; i++) {
-      const envelope = envelopes[i];
-      if (envelope === undefined) continue;
-      const each = this.#openedOrNot({ genesisHash, envelope, starts: this.#starts }, keyFor);
-      if (!(each instanceof Promise)) opened[i] = each;
-      else
-        late.push(
-          each.then((settled) => {
-            opened[i] = settled;
-          }),
-        );
+    const starts = this.#starts;
+    if (this.#fresh.size > 0)
+      return Promise.all(envelopes.map(async (envelope) => this.#openedOrNot({ genesisHash, envelope, starts })));
+    const opening: ReturnType<typeof openEnvelopesWith>[] = [];
+    // All at once: nothing is closed or erased in between. No key is put away either, as many fewer come than are kept.
+    for (let i = 0; i < envelopes.length; i += openedAtOnce) {
+      const input = { genesisHash, envelopes: envelopes.slice(i, i + openedAtOnce), starts };
+      opening.push(openEnvelopesWith(this.#keysOfBatch(), input));
     }
-    if (late.length > 0) await Promise.all(late);
+    const opened: (Opened | RelayError)[] = [];
+    for (const each of opening) opened.push(...(await each));
     return opened;
   }
 
@@ -164,26 +162,20 @@ export class KeyRing {
   }
 
   /** At once where the cipher answers at once. */
-  #openedOrNot(
-    message: Omit<OpenInput, 'commKey'>,
-    keyFor = (header: EnvelopeV1['header']): CipherKey => this.#keyFor(header),
-  ): Opened | RelayError | Promise<Opened | RelayError> {
-    if (this.#fresh.size > 0) return this.#openedByFreshOr(message, keyFor);
+  #openedOrNot(message: Omit<OpenInput, 'commKey'>): Opened | RelayError | Promise<Opened | RelayError> {
+    if (this.#fresh.size > 0) return this.#openedByFreshOr(message);
     try {
-      const opened = openEnvelopeWith(keyFor, message);
+      const opened = openEnvelopeWith((header) => this.#keyFor(header), message);
       return opened instanceof Promise ? opened.catch(asRefusal) : opened;
     } catch (error) {
       return asRefusal(error);
     }
   }
 
-  #openedByFreshOr(
-    message: Omit<OpenInput, 'commKey'>,
-    keyFor: (header: EnvelopeV1['header']) => CipherKey,
-  ): Opened | RelayError | Promise<Opened | RelayError> {
+  #openedByFreshOr(message: Omit<OpenInput, 'commKey'>): Opened | RelayError | Promise<Opened | RelayError> {
     let used: CipherKey | undefined;
     try {
-      const opened = openEnvelopeWith((header) => (used = this.#freshKeyFor(header)) ?? keyFor(header), message);
+      const opened = openEnvelopeWith((header) => (used = this.#freshKeyFor(header)) ?? this.#keyFor(header), message);
       if (opened instanceof Promise) return opened.catch(asRefusal).finally(() => used?.clear());
       used?.clear();
       return opened;

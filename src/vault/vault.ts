@@ -124,7 +124,7 @@ export interface Vault extends AsyncDisposable {
   open(request: { readonly genesisHash: Hex; readonly envelope: Uint8Array }): Promise<Opened>;
   /**
    * As {@link open} of each, in their order, for less work; in the place of one that does not open stands its error. The keys
-   * in the headers are shared among them: not to be written to.
+   * in the headers, and the memory of what the bodies have, are shared among them: not to be written to or given away.
    */
   openAll(request: OpenAllRequest): Promise<(Opened | RelayError)[]>;
   /** Overwrites the secret of a fresh key before its time is over; what comes to it opens no more. Idempotent. */

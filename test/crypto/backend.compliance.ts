@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { sr25519Agreement, sr25519PairFromSeed, sr25519Sign, sr25519Verify } from '@polkadot/util-crypto';
 import fc from 'fast-check';
 import { before, describe, it } from 'mocha';
-import { concatBytes, fromHex, toHex } from '../../src/codec/index.ts';
-import type { CryptoBackend } from '../../src/crypto/core.ts';
+import { concatBytes, fromHex, toHex, type Hex } from '../../src/codec/index.ts';
+import type { CryptoBackend, SealedPart } from '../../src/crypto/core.ts';
 import { canonicalSecretKey } from '../../src/crypto/core.ts';
 import { selfTest } from '../../src/crypto/self-test.ts';
 import * as arbitrary from '../support/arbitraries.ts';
@@ -201,6 +201,101 @@ export function describeBackend(
       assert.equal(backend.openAes256Gcm(key, iv, new Uint8Array(), sealed), undefined);
       for (let length = 16; length < sealed.length; length++)
         assert.equal(backend.openAes256Gcm(key, iv, aad, sealed.subarray(0, length)), undefined);
+    });
+
+    describe('opens several', () => {
+      const key = new Uint8Array(32).fill(6);
+      const prefix = text('in common');
+
+      /** One after another in the same bytes, what is authenticated first; all at odd places. */
+      function laidOut(
+        messages: readonly (readonly [iv: Uint8Array, aad: Uint8Array, content: Uint8Array])[],
+      ): SealedPart[] {
+        const sealed = messages.map(([iv, aad, content]) => [
+          iv,
+          aad,
+          other.sealAes256Gcm(key, iv, concatBytes(prefix, aad), content),
+        ]);
+        const bytes = concatBytes(Uint8Array.of(0), ...sealed.flat());
+        let at = 1;
+        return sealed.map(([iv, aad, ciphertext]) => {
+          const [ivAt, aadAt] = [at, at + iv!.length];
+          const sealedAt = aadAt + aad!.length;
+          at = sealedAt + ciphertext!.length;
+          return { bytes, ivAt, aadAt, aadLength: aad!.length, sealedAt, sealedLength: ciphertext!.length };
+        });
+      }
+
+      const open = (parts: readonly SealedPart[]): (Hex | undefined)[] =>
+        backend.openAllAes256Gcm(key, prefix, parts).map((opened) => opened && toHex(opened));
+      const many = (count: number, length: number) =>
+        Array.from(
+          { length: count },
+          (_, i) => [new Uint8Array(12).fill(i + 1), text(`of ${i}`), new Uint8Array(length).fill(i)] as const,
+        );
+
+      it('as each alone, any lengths and any number', () => {
+        const one = fc.tuple(
+          arbitrary.fixed(12),
+          message,
+          fc.oneof(arbitrary.content, fc.uint8Array({ maxLength: 5_000 })),
+        );
+        fc.assert(
+          fc.property(fc.array(one, { maxLength: 60 }), (messages) => {
+            assert.deepEqual(
+              open(laidOut(messages)),
+              messages.map(([, , content]) => toHex(content)),
+            );
+          }),
+          { numRuns: 40 },
+        );
+      });
+
+      it('and says which are not true, whatever of them was altered', () => {
+        const parts = laidOut(many(9, 40));
+        const [{ bytes } = { bytes: new Uint8Array() }] = parts;
+        for (let bit = 8; bit < bytes.length * 8; bit += 3) {
+          const changed = flipped(bytes, bit);
+          const altered = parts.map((part) => ({ ...part, bytes: changed }));
+          const touched = parts.findIndex(({ sealedAt, sealedLength }) => bit < (sealedAt + sealedLength) * 8);
+          assert.deepEqual(
+            open(altered).map((opened) => opened !== undefined),
+            parts.map((_, i) => i !== touched),
+          );
+        }
+      });
+
+      it('and takes none of several that were altered in the same way, or that change their tags', () => {
+        const parts = laidOut(many(8, 64));
+        const [first, second] = parts as [SealedPart, SealedPart];
+        const altered = first.bytes.slice();
+        const tagOf = ({ sealedAt, sealedLength }: SealedPart) => sealedAt + sealedLength - 16;
+        const tag = altered.slice(tagOf(first), tagOf(first) + 16);
+        altered.copyWithin(tagOf(first), tagOf(second), tagOf(second) + 16);
+        altered.set(tag, tagOf(second));
+        for (const { sealedAt } of parts.slice(2, 6)) altered[sealedAt] = (altered[sealedAt] ?? 0) ^ 1;
+        const opened = open(parts.map((part) => ({ ...part, bytes: altered })));
+        assert.deepEqual(
+          opened.map((each) => each !== undefined),
+          [false, false, false, false, false, false, true, true],
+        );
+      });
+
+      it('and takes no shorter one under the IV of a longer one, made up for by the tag before it', () => {
+        const [long, ...others] = laidOut(many(6, 160));
+        assert.ok(long !== undefined);
+        // The last blocks of a true message under its own tag; what they lack goes into the tag of the one before.
+        const cut = { ...long, sealedAt: long.sealedAt + 32, sealedLength: long.sealedLength - 32 };
+        const bytes = long.bytes.slice();
+        const before = others[0]!;
+        const tagAt = before.sealedAt + before.sealedLength - 16;
+        for (let i = 0; i < 16; i++) bytes[tagAt + i] = (bytes[tagAt + i] ?? 0) ^ (bytes[long.sealedAt + i] ?? 0);
+        const opened = open([before, cut, ...others.slice(1)].map((part) => ({ ...part, bytes })));
+        assert.deepEqual(
+          opened.map((each) => each !== undefined),
+          [false, false, true, true, true, true],
+        );
+      });
     });
 
     it('changes nothing that it is given', () => {
