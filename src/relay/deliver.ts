@@ -89,7 +89,7 @@ export class Delivery {
     const { mailStore, identity, deliver, hasRoom } = this.#options;
     if (!this.#mayDeliver() || !hasRoom()) return false;
     const asked = Math.min(this.#credit, pageCount);
-    const page = await mailStore.read(identity, this.#sent, { count: asked });
+    const page = await mailStore.read(identity, this.#sent, { count: asked, early: true });
     for (const mail of page) {
       if (!this.#mayDeliver()) return false;
       this.#credit -= 1;

@@ -1,11 +1,12 @@
 import { Observable, type Subscriber } from 'rxjs';
-import type { Hex } from '../codec/index.ts';
+import { toHex, type Hex } from '../codec/index.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
 import { AckTracker } from './ack-tracker.ts';
 import { backoffMs, pause, type Backoff } from './backoff.ts';
 import type { ConnectionPool } from './connection-pool.ts';
 import type { Connection } from './connection.ts';
 import type { Prover } from './prover.ts';
+import { RecentMap } from './recent-map.ts';
 
 export interface ReceiveOptions extends Prover {
   /** Base URL of the relay, http(s) or ws(s). */
@@ -63,6 +64,18 @@ export function receiveFrom(parts: ReceiverParts, options: ReceiveOptions): Obse
   });
 }
 
+/** A message that the consumer got. */
+interface Given {
+  /** Where the relay has it. */
+  cursor: bigint;
+  isAcknowledged: boolean;
+}
+
+// Of a SignedEnvelope (protocol.md §8).
+const [signatureStart, signatureEnd] = [32, 96];
+// More than there can be on its way to the disk of a relay that dies.
+const mostRecent = 16_384;
+
 class Receiver {
   readonly #parts: ReceiverParts;
   readonly #options: ReceiveOptions & typeof defaults;
@@ -74,6 +87,8 @@ class Receiver {
   #newest = 0n;
   /** Those that the consumer has not acknowledged. */
   #unacknowledged = new Set<bigint>();
+  /** By signature: what a relay gave that died before it was on its disk comes from its sender again, under another cursor. */
+  #recent = new RecentMap<Hex, Given>(mostRecent);
   #connection: Connection | undefined;
   /** Since the last login. */
   #failures = 0;
@@ -133,6 +148,7 @@ class Receiver {
       this.#generation = generation;
       this.#seen = 0n;
       this.#unacknowledged = new Set();
+      this.#recent = new RecentMap(mostRecent);
     }
     this.#connection = connection;
     this.#tracker = new AckTracker();
@@ -151,14 +167,33 @@ class Receiver {
     }
     this.#newest = cursor;
     this.#tracker.delivered(cursor);
-    if (cursor > this.#seen) {
-      this.#seen = cursor;
-      this.#unacknowledged.add(cursor);
-      const ack = (): void => {
-        if (generation === this.#generation && this.#unacknowledged.delete(cursor)) this.#done(cursor);
-      };
-      this.#subscriber.next({ type: 'delivery', cursor, signedEnvelope, ack });
-    } else if (!this.#unacknowledged.has(cursor)) this.#done(cursor);
+    if (cursor <= this.#seen) {
+      if (!this.#unacknowledged.has(cursor)) this.#done(cursor);
+      return;
+    }
+    this.#seen = cursor;
+    const signature = toHex(signedEnvelope.subarray(signatureStart, signatureEnd));
+    const before = this.#recent.get(signature);
+    if (before?.isAcknowledged === true) {
+      this.#done(cursor);
+      return;
+    }
+    this.#unacknowledged.add(cursor);
+    if (before !== undefined) {
+      this.#unacknowledged.delete(before.cursor);
+      this.#done(before.cursor);
+      before.cursor = cursor;
+      return;
+    }
+    const given: Given = { cursor, isAcknowledged: false };
+    this.#recent.set(signature, given);
+    const ack = (): void => {
+      if (generation !== this.#generation || given.isAcknowledged) return;
+      given.isAcknowledged = true;
+      this.#unacknowledged.delete(given.cursor);
+      this.#done(given.cursor);
+    };
+    this.#subscriber.next({ type: 'delivery', cursor, signedEnvelope, ack });
   }
 
   #done(cursor: bigint): void {

@@ -1,6 +1,7 @@
 import type { RootDatabase } from 'lmdb';
 import { toHex, type Hex } from '../codec/index.ts';
 import { asRelayError } from '../errors/index.ts';
+import { EarlyMail, type Append } from './early-mail.ts';
 import * as layout from './lmdb-mail-layout.ts';
 import { mailRange } from './lmdb-mail-range.ts';
 import { openMailTables, type MailTables, type OpenMailTables } from './lmdb-mail-tables.ts';
@@ -58,18 +59,28 @@ class LmdbMailStore implements MailStore {
   readonly #now: () => number;
   readonly #wakers = new Wakers();
   readonly #acknowledged = new Wakers<bigint>();
+  readonly #early: EarlyMail;
   readonly #readers = new Readers();
   readonly #sweeper: ReturnType<typeof setInterval>;
   #sweeping: Promise<{ readonly expired: number }> | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor({ env, tables, generation }: OpenMailTables, options: LmdbMailStoreOptions) {
+  constructor({ env, tables, generation, leastCursor }: OpenMailTables, options: LmdbMailStoreOptions) {
     const { now = Date.now, quota, onBackgroundFailure = warnOfFailure } = options;
     const { retentionMs, dedupeMs, sweepIntervalMs } = { ...defaultTimes, ...options };
     this.generation = generation;
     this.#env = env;
     this.#tables = tables;
     this.#writer = new MailWriter(env, tables, { quota: { ...defaultQuota, ...quota }, now });
+    this.#early = new EarlyMail({
+      least: leastCursor,
+      now,
+      isRead: (recipient) => this.#wakers.has(recipient),
+      // lmdb-js reads anew once it has told of a commit.
+      last: (recipient) => this.#writer.box(recipient).last,
+      isKnown: (append) => this.#writer.isKnown(append),
+      hasRoom: (append, onTheWay) => this.#writer.hasRoom(append, onTheWay),
+    });
     this.#retentionMs = retentionMs;
     this.dedupeMs = dedupeMs;
     this.#now = now;
@@ -83,24 +94,42 @@ class LmdbMailStore implements MailStore {
   }
 
   async append(recipient: Hex, messageId: Hex, bytes: Uint8Array, origin?: Origin, sentAt = 0): Promise<Appended> {
-    const appended = await this.#writer.append(recipient, messageId, bytes, origin, sentAt);
-    if (!appended.duplicate) this.#wakers.wake(recipient);
-    return appended;
+    const append: Append = { recipient, messageId, bytes, origin, sentAt };
+    // The writer refuses it.
+    if (this.#closing !== undefined) return this.#writer.append(append, { given: undefined, least: 0n });
+    const numbered = this.#early.begin(append);
+    const { given } = numbered;
+    const appending = this.#writer.append(append, numbered);
+    if (given !== undefined) this.#wakers.wake(recipient);
+    try {
+      const appended = await appending;
+      this.#early.stored(append, given, appended.cursor);
+      if (given === undefined && !appended.duplicate) this.#wakers.wake(recipient);
+      return appended;
+    } catch (error) {
+      this.#early.failed(append, given);
+      throw error;
+    }
   }
 
-  async read(recipient: Hex, after: bigint, limit: ReadLimit = {}): Promise<Mail[]> {
-    if (after >= maxCursor) return [];
-    let room = limit.bytes ?? 2 ** 20;
-    const found: Mail[] = [];
-    for (const { key, value } of mailRange(this.#tables.mail, recipient, after + 1n, maxCursor, limit.count ?? 256)) {
-      found.push({
-        cursor: key.readBigUInt64BE(32),
-        storedAt: layout.mailStoredAt(value),
-        messageId: toHex(layout.mailId(value)),
-        bytes: value.subarray(layout.mailOverhead),
-      });
-      room -= value.length;
-      if (room <= 0) break;
+  async read(
+    recipient: Hex,
+    after: bigint,
+    { count = 256, bytes = 2 ** 20, early = false }: ReadLimit = {},
+  ): Promise<Mail[]> {
+    const coming = early ? this.#early.of(recipient) : undefined;
+    if (coming === undefined) return this.#onDisk(recipient, after, count, bytes).found;
+    // Most often all that is on the disk was read before.
+    const { found, room } =
+      after >= coming.settled ? { found: [], room: bytes } : this.#onDisk(recipient, after, count, bytes);
+    let newest = found.at(-1)?.cursor ?? after;
+    let left = room;
+    for (const mail of coming.mails.values()) {
+      if (found.length >= count || left <= 0) break;
+      if (mail.cursor <= newest) continue;
+      newest = mail.cursor;
+      left -= mail.bytes.length;
+      found.push(mail);
     }
     return found;
   }
@@ -176,6 +205,28 @@ class LmdbMailStore implements MailStore {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  #onDisk(
+    recipient: Hex,
+    after: bigint,
+    count: number,
+    bytes: number,
+  ): { readonly found: Mail[]; readonly room: number } {
+    const found: Mail[] = [];
+    let room = bytes;
+    if (after >= maxCursor) return { found, room };
+    for (const { key, value } of mailRange(this.#tables.mail, recipient, after + 1n, maxCursor, count)) {
+      found.push({
+        cursor: key.readBigUInt64BE(32),
+        storedAt: layout.mailStoredAt(value),
+        messageId: toHex(layout.mailId(value)),
+        bytes: value.subarray(layout.mailOverhead),
+      });
+      room -= value.length;
+      if (room <= 0) break;
+    }
+    return { found, room };
   }
 
   async #sweep(): Promise<{ readonly expired: number }> {

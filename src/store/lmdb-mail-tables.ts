@@ -2,7 +2,7 @@ import { open, type Database, type RootDatabase } from 'lmdb';
 import { toHex, type Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 import { refuseForeignData } from './lmdb-environment.ts';
-import { layoutVersion } from './lmdb-mail-layout.ts';
+import { layoutVersion, u64 } from './lmdb-mail-layout.ts';
 
 export type Binary = Database<Buffer, Buffer>;
 
@@ -22,10 +22,15 @@ export interface OpenMailTables {
   readonly env: RootDatabase<Buffer, Buffer>;
   readonly tables: MailTables;
   readonly generation: Hex;
+  /** Above all cursors that were given when the folder was open before, even to what did not get to the disk. */
+  readonly leastCursor: bigint;
 }
 
 const generationKey = Buffer.from('generation');
 const layoutKey = Buffer.from('layout');
+const sessionKey = Buffer.from('session');
+/** A session gives so many cursors at most, in one mailbox. */
+const sessionCursors = 2n ** 40n;
 
 /** Throws mail-store-failed for a folder of another layout, store-failed for one of another program. */
 export async function openMailTables(
@@ -52,11 +57,15 @@ export async function openMailTables(
       ...{ opened: db('opened'), ids: db('ids'), byAge: db('byAge'), meta: db('meta') },
     };
     await env.transaction(() => {
-      if (tables.meta.get(generationKey) !== undefined) return;
+      if (tables.meta.get(generationKey) !== undefined) {
+        generationOf(tables);
+        tables.meta.putSync(sessionKey, u64(sessionOf(tables) + 1n));
+        return;
+      }
       tables.meta.putSync(generationKey, Buffer.from(random(16)));
       tables.meta.putSync(layoutKey, Buffer.of(layoutVersion));
     });
-    return { env, tables, generation: generationOf(tables) };
+    return { env, tables, generation: generationOf(tables), leastCursor: sessionOf(tables) * sessionCursors };
   } catch (error) {
     await env.close();
     throw error;
@@ -74,4 +83,9 @@ function generationOf({ meta }: MailTables): Hex {
       `the folder has layout ${version}, and this version of khala-relay reads ${layoutVersion}: let the version that made it deliver what is in it, then start with an empty folder`,
     );
   return toHex(generation);
+}
+
+/** How often the folder was opened before. */
+function sessionOf({ meta }: MailTables): bigint {
+  return meta.get(sessionKey)?.readBigUInt64BE() ?? 0n;
 }

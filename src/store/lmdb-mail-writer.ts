@@ -6,7 +6,8 @@ import { throwCommitCause } from './lmdb-environment.ts';
 import * as layout from './lmdb-mail-layout.ts';
 import { mailRange } from './lmdb-mail-range.ts';
 import type { MailTables } from './lmdb-mail-tables.ts';
-import { whyAllFull, whyFull, type Fill, type MailQuota, type Origin } from './mail-quota.ts';
+import { whyAllFull, whyFull, type Fill, type MailQuota } from './mail-quota.ts';
+import type { Append, Numbered, OnDisk } from './early-mail.ts';
 import type { Appended } from './mail-store.ts';
 
 export interface MailWriterOptions {
@@ -65,18 +66,29 @@ export class MailWriter {
    * Where the sender has answers in as many reply boxes as it may, what it left in the oldest goes. Throws mailbox-full and
    * reply-boxes-full, too.
    */
-  async append(
-    recipient: Hex,
-    messageId: Hex,
-    bytes: Uint8Array,
-    origin: Origin | undefined,
-    sentAt: number,
-  ): Promise<Appended> {
-    const idKey = layout.timeKey(sentAt, layout.idKey(messageId));
+  async append(append: Append, numbered: Numbered): Promise<Appended> {
+    const idKey = idKeyOf(append);
     for (;;) {
-      const appended = await this.#commits.run(() => this.#append(recipient, idKey, bytes, origin));
+      const appended = await this.#commits.run(() => this.#append(append, idKey, numbered));
       if (appended !== undefined) return appended;
     }
+  }
+
+  /** Whether its id is known. */
+  isKnown(append: Append): boolean {
+    return this.#tables.ids.get(idKeyOf(append)) !== undefined;
+  }
+
+  /** Whether the mailbox takes a message when it holds what is on the way to it, too. */
+  hasRoom({ recipient, bytes, origin }: Append, onTheWay: OnDisk): boolean {
+    const { shares } = this.#tables;
+    const stored = origin && shares.get(Buffer.concat([layout.idKey(recipient), layout.idKey(origin.sender)]));
+    const [box, share] = [sum(this.box(recipient), onTheWay.box), sum(layout.decodeShare(stored), onTheWay.share)];
+    const total = this.totals().bytes + onTheWay.bytes + bytes.length;
+    return (
+      whyAllFull(this.#quota, total, origin) === undefined &&
+      whyFull(this.#quota, box, bytes.length, origin, share) === undefined
+    );
   }
 
   async ack(recipient: Hex, upTo: bigint): Promise<void> {
@@ -126,7 +138,7 @@ export class MailWriter {
   // The rest runs inside a write transaction.
 
   /** undefined: more is to be deleted before there is room. */
-  #append(recipient: Hex, idKey: Buffer, bytes: Uint8Array, origin?: Origin): Appended | undefined {
+  #append({ recipient, bytes, origin }: Append, idKey: Buffer, numbered: Numbered): Appended | undefined {
     const known = this.#tables.ids.get(idKey);
     if (known !== undefined) return { cursor: known.readBigUInt64BE(), duplicate: true };
     const sender = origin === undefined ? layout.noSender : layout.idKey(origin.sender);
@@ -141,7 +153,7 @@ export class MailWriter {
       if (!this.#makeRoom(sender, origin.maxBoxes)) return undefined;
       this.#openBox(box, share, sender);
     }
-    box.last += 1n;
+    number(box, numbered);
     change(box, 1, bytes.length);
     change(totals, 1, bytes.length);
     if (share !== undefined) change(share, 1, bytes.length);
@@ -335,6 +347,22 @@ interface Opener {
 interface OpenShare extends layout.Share {
   readonly key: Buffer;
   readonly isStored: boolean;
+}
+
+/** Moves a mailbox on to the next message. */
+function number(box: OpenBox, { given, least }: Numbered): void {
+  const next = box.last + 1n;
+  // A mailbox that was forgotten meanwhile begins after all others that were, which is too late.
+  if (given !== undefined && given < next) box.acknowledged = given - 1n;
+  box.last = given ?? (next < least ? least : next);
+}
+
+function idKeyOf({ sentAt, messageId }: Append): Buffer {
+  return layout.timeKey(sentAt, layout.idKey(messageId));
+}
+
+function sum(a: Fill, b: Fill): Fill {
+  return { count: a.count + b.count, bytes: a.bytes + b.bytes };
 }
 
 function change(fill: Fill, messages: number, bytes: number): void {

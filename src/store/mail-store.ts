@@ -32,6 +32,11 @@ export interface ReadLimit {
   readonly count?: number;
   /** Stops after the message that reaches this many bytes. Default 1 MiB. */
   readonly bytes?: number;
+  /**
+   * Also gives what is on its way to the disk, where the store has it: it may be gone after a power cut, its cursor is not
+   * given again. Default false.
+   */
+  readonly early?: boolean;
 }
 
 export interface MailboxStats {
@@ -113,7 +118,7 @@ export interface MailStore extends AsyncDisposable {
   check(): Promise<void>;
   /** Those with unacknowledged messages. */
   recipients(): AsyncIterable<Hex>;
-  /** Calls `wake` after appends to a mailbox, until the returned function is called. */
+  /** Calls `wake` after appends to a mailbox, and where they can be read early, until the returned function is called. */
   subscribe(recipient: Hex, wake: () => void): () => void;
   /**
    * Makes the caller the one who reads the mailbox, until the returned function is called. `lost` is called once, when a

@@ -18,6 +18,10 @@ export class Wakers<T = void> {
     };
   }
 
+  has(recipient: Hex): boolean {
+    return this.#wakers.has(recipient);
+  }
+
   wake(recipient: Hex, what: T): void {
     const known = this.#wakers.get(recipient);
     if (known instanceof Set) for (const wake of known) wake(what);

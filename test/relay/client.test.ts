@@ -6,6 +6,7 @@ import { afterEach, describe, it } from 'mocha';
 import { isRelayError, RelayError } from '../../src/errors/index.ts';
 import { createRelayClient, type Relay, type ReceiverEvent, type RelayClient } from '../../src/relay/index.ts';
 import type { NodeRelayClientOptions, ReceiveOptions, RelayDelivery } from '../../src/relay/index.ts';
+import { lyingRelay } from './lying-relay.ts';
 import { textOf } from './raw-socket.ts';
 import { until } from '../support/until.ts';
 import { alice, bob, carol, Cleanup, genesisHash, message, signer, type Entity } from './support.ts';
@@ -247,6 +248,47 @@ describe('relay client', () => {
       assert.deepEqual(receiver.texts(), mail(0, 30));
       assert.ok(receiver.count('ready') >= 3 && receiver.count('lost') >= 3);
     });
+
+    for (const when of ['before', 'after'] as const)
+      it(`once what a relay gave that died before it was on its disk, acknowledged ${when} it comes again`, async () => {
+        const [first, second] = [
+          message(alice, bob, { text: 'mail 0' }).bytes,
+          message(alice, bob, { text: 'mail 1' }).bytes,
+        ];
+        // As relays number what they gave before they died, and after.
+        const given = [
+          [[1n, first]],
+          [
+            [2n ** 40n, first],
+            [2n ** 40n + 1n, second],
+          ],
+        ] as const;
+        const acks: bigint[][] = [[], []];
+        const begun = new Set<number>();
+        const relay = await lyingRelay(cleanup, (frame, { say, socket }, connection) => {
+          const turn = Math.min(connection, 2) - 1;
+          if (frame.type === 'challenge-me')
+            say({ type: 'challenge', id: frame.id, serverNonce: new Uint8Array(32), expiresAt: 2n ** 60n });
+          if (frame.type === 'login')
+            say({ type: 'logged-in', id: frame.id, generation: `0x${'00'.repeat(16)}`, acknowledged: 0n });
+          if (frame.type === 'credit' && !begun.has(connection)) {
+            begun.add(connection);
+            for (const [cursor, signedEnvelope] of given[turn] ?? []) say({ type: 'delivery', cursor, signedEnvelope });
+            if (turn === 0 && when === 'after') socket.close();
+          }
+          if (frame.type !== 'ack') return;
+          acks[turn]?.push(frame.upTo);
+          if (turn === 0) socket.close();
+        });
+        const receiver = receive(client(), relay.url, bob);
+        await until(() => receiver.deliveries().length >= 1);
+        if (when === 'before') receiver.deliveries()[0]?.ack();
+        await until(() => receiver.deliveries().length >= 2);
+        if (when === 'after') assert.deepEqual(acks, [[], []]);
+        for (const delivery of receiver.deliveries()) delivery.ack();
+        await until(() => acks[1]?.at(-1) === 2n ** 40n + 1n);
+        assert.deepEqual(receiver.texts(), mail(0, 2));
+      });
 
     it('again, in the next process, what it did not acknowledge in this one', async () => {
       const relay = await cleanup.relay();

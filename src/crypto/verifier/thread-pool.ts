@@ -27,6 +27,12 @@ export class ThreadPool {
     return this.#threads.size;
   }
 
+  /** Whether there are threads, and none has anything to do. */
+  get isIdle(): boolean {
+    for (const thread of this.#threads) if (thread.batches.size > 0) return false;
+    return this.#threads.size > 0;
+  }
+
   /** Whether a thread has nothing to do. */
   get hasIdle(): boolean {
     return this.#has(1);

@@ -49,6 +49,8 @@ const leastShare = 16;
 const worthQueueing = 64;
 /** Verified on the caller's thread before others get their turn. */
 const batchInProcess = 32;
+/** So few are verified sooner than another thread is woken. */
+const notWorthHanding = 16;
 /** Bytes of messages in one batch, at most; a longer message makes a batch of its own. */
 const maxBatchBytes = 1 << 20;
 
@@ -138,6 +140,13 @@ class BatchVerifier implements Verifier {
   }
 
   #run(): void {
+    if (this.#threads.isIdle && this.#waiting <= notWorthHanding) {
+      const batch = this.#next(notWorthHanding);
+      if (batch === undefined) return;
+      this.#settle(batch.items, this.#verifyHere(batch.items, batch.apart));
+      if (this.#waiting > 0) this.#schedule();
+      return;
+    }
     while (this.#threads.size > 0 && this.#isWorthwhile()) {
       const batch = this.#next(this.#share());
       if (batch === undefined) return;
@@ -154,16 +163,18 @@ class BatchVerifier implements Verifier {
     this.#schedule();
   }
 
+  get #waiting(): number {
+    return this.#together.length + this.#apart.length;
+  }
+
   /** A batch that would only wait behind another waits here, where it grows, unless it is large already. */
   #isWorthwhile(): boolean {
-    const waiting = this.#together.length + this.#apart.length;
-    return this.#threads.hasIdle || (waiting >= worthQueueing && this.#threads.hasRoom);
+    return this.#threads.hasIdle || (this.#waiting >= worthQueueing && this.#threads.hasRoom);
   }
 
   /** So many that each thread has as much to do. */
   #share(): number {
-    const waiting = this.#together.length + this.#apart.length;
-    return Math.min(this.#maxBatch, Math.max(leastShare, Math.ceil(waiting / this.#threads.size)));
+    return Math.min(this.#maxBatch, Math.max(leastShare, Math.ceil(this.#waiting / this.#threads.size)));
   }
 
   /** Suspects have their turn after each batch of the others, so that neither starves. */
