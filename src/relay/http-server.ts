@@ -10,8 +10,10 @@ import type { Logger } from 'pino';
 import { asRelayError, RelayError } from '../errors/index.ts';
 import { limitConnections } from './connection-limit.ts';
 import { frameOverhead } from './frames.ts';
+import { httpStatusOf } from './http-status.ts';
 import { inTurn } from './http-turns.ts';
 import type { RelayLimits } from './limits.ts';
+import { guardUpgrades, refuseSocket } from './http-refusal.ts';
 import { fromFastify, problemType, toProblem } from './problem.ts';
 import { addRequestBodies } from './request-bodies.ts';
 import type { RelayOptions } from './relay-options.ts';
@@ -36,6 +38,7 @@ const maxHeaderBytes = 16 * 1024;
 const secondsPerDay = 86_400;
 // Of the relay's routes.
 const methods = ['GET', 'POST'];
+const webSockets: ReadonlySet<string> = new Set(['/v1/ws', '/v1/tunnel']);
 
 /** fastify with the relay's limits, parsers and error format; no routes yet. */
 export async function createFastify(parts: HttpServerParts): Promise<FastifyInstance> {
@@ -50,6 +53,7 @@ export async function createFastify(parts: HttpServerParts): Promise<FastifyInst
   // A handshake that does not end is a request that does not arrive.
   const secure = tls === undefined ? undefined : { ...secureOptions(tls), handshakeTimeout: limits.requestTimeoutMs };
   const proxies = checkProxies(trustProxy ?? []);
+  const queries = new TokenBuckets('this address', limits.perAddressQueries, limits.maxTracked, parts.clock);
   const server = fastify({
     serverFactory: (handler): Server => {
       const options = { ...timeouts, ...secure };
@@ -71,8 +75,29 @@ export async function createFastify(parts: HttpServerParts): Promise<FastifyInst
     logController: new LogController({ disableRequestLogging: true }),
     forceCloseConnections: 'idle',
     exposeHeadRoutes: false,
+    // What fastify and Node refuse before there is a route: no hook of ours runs for it.
+    frameworkErrors: (error, request, reply) => {
+      try {
+        queries.take(addressKey(request.ip));
+      } catch (refusal) {
+        refuse(refusal, reply);
+        return;
+      }
+      sendProblem(fromFastify(error), reply);
+    },
+    clientErrorHandler: ({ code, message }, socket) => {
+      const reason = code === 'HPE_HEADER_OVERFLOW' ? 'its head is too large' : message;
+      refuseSocket(socket, new RelayError('bad-request', { details: { reason } }));
+    },
   });
-  addCharges(server, parts);
+  const refuse = (error: unknown, reply: FastifyReply): void => {
+    const known = asRelayError(error, 'relay-failed');
+    parts.refused(known.code);
+    // To be refused again it pays for a connection.
+    reply.header('connection', 'close');
+    sendProblem(known, reply);
+  };
+  addCharges(server, queries, parts, refuse);
   addErrorFormat(server, parts);
   addRequestBodies(server, parts);
   // Nothing here goes by cookies or addresses that a page would borrow: any page may be a sender, as any program may. How the
@@ -100,23 +125,24 @@ export async function createFastify(parts: HttpServerParts): Promise<FastifyInst
       socket.terminate();
     },
   });
+  guardUpgrades(server.server, (path) => webSockets.has(path));
   return server;
 }
 
 /** Each request is paid for before anything else: by what brings messages as a message, by others as a query. */
-function addCharges(server: FastifyInstance, { limits, clock, charge, refused }: HttpServerParts): void {
-  const queries = new TokenBuckets('this address', limits.perAddressQueries, limits.maxTracked, clock);
+function addCharges(
+  server: FastifyInstance,
+  queries: TokenBuckets,
+  { charge }: HttpServerParts,
+  refuse: (error: unknown, reply: FastifyReply) => void,
+): void {
   server.addHook('onRequest', ({ method, ip }, reply, done) => {
     try {
       if (method === 'POST') charge(ip, 1);
       else queries.take(addressKey(ip));
       done();
     } catch (error) {
-      const known = asRelayError(error, 'relay-failed');
-      refused(known.code);
-      // To be refused again it pays for a connection.
-      reply.header('connection', 'close');
-      done(known);
+      refuse(error, reply);
     }
   });
 }
@@ -128,29 +154,39 @@ function addErrorFormat(server: FastifyInstance, { logger }: HttpServerParts): v
   });
   server.setErrorHandler((error, _, reply) => {
     const known = fromFastify(error);
-    const problem = toProblem(known);
-    if (problem.status === 500) logger.error({ err: known }, 'a request failed');
-    const { retryAfterMs } = known.details ?? {};
-    if (typeof retryAfterMs === 'number') reply.header('retry-after', Math.ceil(retryAfterMs / 1000));
-    return reply.code(problem.status).type(problemType).send(problem);
+    if (httpStatusOf(known.code) === 500) logger.error({ err: known }, 'a request failed');
+    return sendProblem(known, reply);
   });
   const nothingHere = ({ method, url }: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const path = url.split('?', 1)[0] ?? '/';
     const allowed = methods.filter((each) => routes.get(path)?.includes(each)).join(', ');
     if (allowed !== '') reply.header('allow', allowed);
-    const problem = toProblem(
+    return sendProblem(
       allowed === ''
         ? new RelayError('no-such-route', { details: { method, path } })
         : new RelayError('method-not-allowed', { details: { method, path, allowed } }),
+      reply,
     );
-    return reply.code(problem.status).type(problemType).send(problem);
   };
   // Before anything asks for a body of theirs.
   server.addHook('onRequest', (request, reply, done) => {
-    if (methods.includes(request.method) || request.method === 'OPTIONS') done();
-    else nothingHere(request, reply);
+    const { method, is404 } = request;
+    if (method === 'OPTIONS' || (methods.includes(method) && !(is404 && method === 'POST'))) {
+      done();
+      return;
+    }
+    // Whatever it carries is left unread.
+    if (method !== 'HEAD') reply.header('connection', 'close');
+    nothingHere(request, reply);
   });
   server.setNotFoundHandler(nothingHere);
+}
+
+function sendProblem(error: RelayError, reply: FastifyReply): FastifyReply {
+  const problem = toProblem(error);
+  const { retryAfterMs } = error.details ?? {};
+  if (typeof retryAfterMs === 'number') reply.header('retry-after', Math.ceil(retryAfterMs / 1000));
+  return reply.code(problem.status).type(problemType).send(problem);
 }
 
 /** As Node takes it. Throws tls-failed for what it does not. */

@@ -16,6 +16,7 @@ import { addMessagesRoutes } from './messages-route.ts';
 import { Metrics, type GaugeName } from './metrics.ts';
 import { listenForMetrics, urlOf } from './metrics-server.ts';
 import { createNodeTransport, type NodeTransport } from './node-transport.ts';
+import { OpenSockets } from './open-sockets.ts';
 import { originsOf, ownUrlsOf } from './own-urls.ts';
 import { Pipeline, type Receipt } from './pipeline.ts';
 import { Readiness } from './readiness.ts';
@@ -48,6 +49,7 @@ export interface Relay extends AsyncDisposable {
 interface Running {
   readonly url: string;
   readonly server: FastifyInstance;
+  readonly sockets: OpenSockets;
   readonly metricsServer: HttpServer | undefined;
   readonly sessions: Sessions;
   readonly tunnels: Tunnels | undefined;
@@ -175,6 +177,7 @@ class FastifyRelay implements Relay {
     const sessions = this.#createSessions(pipeline, shared);
     const tunnels = this.#createTunnels(router, pipeline, forwarding, shared);
     const server = await this.#createServer(pipeline, sessions, tunnels);
+    const sockets = new OpenSockets(server.server);
     this.#stopping = false;
     const url = await this.#listen(server);
     this.#ownUrls = ownUrlsOf(this.#options.publicUrls ?? [], url);
@@ -184,11 +187,11 @@ class FastifyRelay implements Relay {
       metricsServer = await this.#listenForMetrics();
       await forwarding?.forwarder.start();
     } catch (error) {
-      await this.#close({ url, server, metricsServer, sessions, tunnels, pipeline, forwarding });
+      await this.#close({ url, server, sockets, metricsServer, sessions, tunnels, pipeline, forwarding });
       throw error;
     }
     this.#logger.info({ url, publicUrls: this.#ownUrls }, 'relay listens');
-    return { url, server, metricsServer, sessions, tunnels, pipeline, forwarding };
+    return { url, server, sockets, metricsServer, sessions, tunnels, pipeline, forwarding };
   }
 
   async #listenForMetrics(): Promise<HttpServer | undefined> {
@@ -309,7 +312,7 @@ class FastifyRelay implements Relay {
     return urlOf(server.server, this.#options.tls === undefined ? 'http' : 'https');
   }
 
-  async #close({ sessions, tunnels, pipeline, forwarding, server, metricsServer }: Running): Promise<void> {
+  async #close({ sessions, tunnels, pipeline, forwarding, server, sockets, metricsServer }: Running): Promise<void> {
     this.#stopping = true;
     // First the answers, then the connections: nothing that was taken goes unanswered.
     const drained = await pipeline.inFlight.close(this.#limits.drainMs);
@@ -318,7 +321,7 @@ class FastifyRelay implements Relay {
     await sessions.close(closeWaitMs);
     // A request that is still arriving would hold the server for as long as it likes.
     const timer = setTimeout(() => {
-      server.server.closeAllConnections();
+      sockets.destroyAll();
     }, closeWaitMs);
     await server.close();
     clearTimeout(timer);

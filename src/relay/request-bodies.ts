@@ -6,6 +6,13 @@ import { frameOverhead } from './frames.ts';
 import type { RelayLimits } from './limits.ts';
 import { addressKey, unitsOf } from './token-buckets.ts';
 
+// What a chunk takes beside its bytes, in memory and in work, where there are many: of one byte each they would be cheap to send and
+// dear to take.
+const chunkOverhead = 256;
+const fewChunks = 100;
+// However it is cut on its way, what an honest peer sends comes in larger pieces.
+const leastMeanBytes = 64;
+
 export interface RequestBodiesParts {
   readonly limits: RelayLimits;
   /** Charges an address for so many units beside the first, which the request was charged. Throws rate-limited. */
@@ -42,12 +49,18 @@ export function addRequestBodies(server: FastifyInstance, { limits, charge, refu
   });
 
   const read = async <T>({ ip, raw, headers }: FastifyRequest, maxBytes: number, parse: (body: Buffer) => T) => {
-    let length = 0;
+    let [length, cost] = [0, 0];
+    let chunks = 0;
     const arrived = (bytes: number): void => {
-      leases.get(raw)?.grow(bytes);
-      const paid = unitsOf(length);
+      chunks += 1;
       length += bytes;
-      const units = unitsOf(length) - paid;
+      if (chunks > fewChunks && length < chunks * leastMeanBytes)
+        throw new RelayError('bad-request', { details: { reason: 'its body comes in too many pieces' } });
+      const counted = bytes + (chunks > fewChunks ? chunkOverhead : 0);
+      leases.get(raw)?.grow(counted);
+      const paid = unitsOf(cost);
+      cost += counted;
+      const units = unitsOf(cost) - paid;
       if (units > 0) charge(ip, units);
     };
     try {

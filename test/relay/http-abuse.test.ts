@@ -21,13 +21,14 @@ describe('relay: HTTP from one hostile address', () => {
     readonly length?: number;
     readonly from?: string;
     readonly endless?: boolean;
+    readonly path?: string;
   }
 
   /** A POST that may stay unfinished. */
   const begin = (relay: Relay, body: Uint8Array | string, options: PostOptions = {}): ClientRequest => {
-    const { type = octets, length, from = '127.0.0.1', endless = false } = options;
+    const { type = octets, length, from = '127.0.0.1', endless = false, path = '/v1/messages' } = options;
     const headers = { 'content-type': type, ...(length !== undefined && { 'content-length': length }) };
-    const made = request(`${relay.url}/v1/messages`, { method: 'POST', headers, localAddress: from, agent: false });
+    const made = request(relay.url + path, { method: 'POST', headers, localAddress: from, agent: false });
     cleanup.add(made, () => made.destroy());
     made.on('error', () => undefined).flushHeaders();
     if (body.length > 0) made.write(body);
@@ -128,6 +129,57 @@ describe('relay: HTTP from one hostile address', () => {
     const wrong = await fetch(`${relay.url}/v1/messages`);
     assert.deepEqual([wrong.status, wrong.headers.get('allow')], [405, 'POST']);
   });
+
+  it('is refused in the words of the catalogue, by whatever part of the server', async () => {
+    const relay = await cleanup.relay();
+    const raw = async (written: string): Promise<string> => {
+      const socket = connect(Number(new URL(relay.url).port), '127.0.0.1');
+      cleanup.add(socket, () => socket.destroy());
+      let text = '';
+      socket.on('error', () => undefined).on('data', (chunk: Buffer) => (text += chunk.toString()));
+      socket.write(written);
+      await new Promise((resolve) => socket.once('close', resolve));
+      return text;
+    };
+    const close = 'host: x\r\nconnection: close\r\n';
+    const upgrade = 'host: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n';
+    for (const [written, status, code] of [
+      [`GET /% HTTP/1.1\r\n${close}\r\n`, 400, 'bad-request'],
+      ['no HTTP at all\r\n\r\n', 400, 'bad-request'],
+      [`GET /healthz HTTP/1.1\r\n${close}x: ${'y'.repeat(20_000)}\r\n\r\n`, 400, 'bad-request'],
+      [`GET /nothing HTTP/1.1\r\n${close}\r\n`, 404, 'no-such-route'],
+      [`GET /% HTTP/1.1\r\n${upgrade}\r\n`, 404, 'no-such-route'],
+      [`POST /v1/messages HTTP/1.1\r\n${close}content-type: ${octets}\r\ncontent-length: 1\r\n\r\nx`, 400, 'truncated'],
+    ] as const) {
+      const text = await raw(written);
+      assert.match(text, new RegExp(`^HTTP/1\\.1 ${status} `), written.slice(0, 40));
+      assert.match(text, /\r\ncontent-type: application\/problem\+json/i, written.slice(0, 40));
+      assert.ok(text.includes(`"code":"${code}"`), text);
+    }
+  });
+
+  it('pays for the pieces of a body, and may not send it in crumbs', async () => {
+    const relay = await cleanup.relay({ limits: { perAddress: { perSecond: 0.001, burst: 20 } } });
+    const chunked = (size: number, count: number, from?: string): Promise<{ status: number }> => {
+      const made = begin(relay, '', { ...(from !== undefined && { from }), endless: true });
+      const piece = `${size.toString(16)}\r\n${'x'.repeat(size)}\r\n`;
+      // Past what Node would make of it.
+      made.socket?.write(piece.repeat(count));
+      made.once('socket', (socket) =>
+        socket.once('connect', () => setImmediate(() => socket.write(piece.repeat(count)))),
+      );
+      return answerOf(made);
+    };
+    assert.equal((await chunked(1, 200)).status, 400);
+    assert.equal((await chunked(80, 3_000, '127.0.0.2')).status, 429);
+    assert.equal((await post(relay, message(alice, bob).bytes, { from: '127.0.0.3' })).status, 202);
+  });
+
+  it('is not read from where there is nothing at its path', async () => {
+    const relay = await cleanup.relay();
+    const answer = await answerOf(begin(relay, 'x'.repeat(10), { length: 1_000_000, endless: true, path: '/nothing' }));
+    assert.equal(answer.status, 404);
+  });
 });
 
 describe('relay: requests of one address that bring no message', () => {
@@ -160,6 +212,8 @@ describe('relay: requests of one address that bring no message', () => {
       ['/healthz', 'GET'],
       ['/nothing', 'GET'],
       ['/%00', 'GET'],
+      // What fastify refuses before any of our hooks.
+      ['/%', 'GET'],
       ['/v1/messages', 'PUT'],
       ['/v1/messages', 'OPTIONS'],
       ['/v1/ws', 'GET'],

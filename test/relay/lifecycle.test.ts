@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { connect } from 'node:net';
 import { afterEach, describe, it } from 'mocha';
 import { isRelayError } from '../../src/errors/index.ts';
 import { createRelay } from '../../src/relay/index.ts';
@@ -131,6 +132,34 @@ describe('relay: start and stop', () => {
     assert.equal(await raw.closed(), 1001);
     assert.equal((await relay.mailStore.stats(bob.identity)).count, 2);
   });
+
+  it('does not wait for sockets that asked for another protocol, wherever, and do nothing more', async () => {
+    const relay = await cleanup.relay();
+    const { port } = new URL(relay.url);
+    const key = 'sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n';
+    const upgrade = `host: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n${key}\r\n`;
+    const open: { readonly path: string; text: string }[] = [];
+    for (const path of ['/%', '/healthz', '/v1/ws', '/v1/messages', '/v1/tunnel']) {
+      const socket = connect({ port: Number(port), host: '127.0.0.1', allowHalfOpen: true });
+      cleanup.add(socket, () => socket.destroy());
+      const state = { path, text: '' };
+      socket.on('error', () => undefined).on('data', (data: Buffer) => (state.text += data.toString()));
+      socket.write(`GET ${path} HTTP/1.1\r\n${upgrade}`);
+      open.push(state);
+    }
+    await until(() => open.every(({ text }) => text.length > 0));
+    assert.deepEqual(
+      open.map(({ path, text }) => [path, text.slice(9, 12)]),
+      [
+        ['/%', '404'],
+        ['/healthz', '404'],
+        ['/v1/ws', '101'],
+        ['/v1/messages', '404'],
+        ['/v1/tunnel', '404'],
+      ],
+    );
+    await relay.stop();
+  }).timeout(20_000);
 
   it('does not wait for ever for what hangs', async () => {
     const relay = await cleanup.relay({

@@ -127,6 +127,21 @@ describe('relay: its memory, whatever is sent to it', function () {
     assert.ok(more < slack, `${more / mebibyte} MiB`);
   });
 
+  it('stays bounded by bodies in pieces of one byte, and answers others meanwhile', async () => {
+    const relay = await start();
+    const head =
+      'POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n';
+    const body = '1\r\n \r\n'.repeat(10_000);
+    const more = await grown(relay, async () => {
+      for (let round = 0; round < 8; round++) {
+        const sockets = await each(50, (address) => dial(relay.url, address));
+        for (const socket of sockets) socket.resume().write(head + body);
+        await until(() => sockets.every(({ destroyed }) => destroyed));
+      }
+    });
+    assert.ok(more < slack, `${more / mebibyte} MiB`);
+  });
+
   it('stays bounded by what recipients ask for and do not read', async () => {
     const recipients = Array.from({ length: 96 }, (_, n) => entity(`slow ${n}`));
     const relay = await start({ maxUnreadBytes: 16 * mebibyte, slowReaderMs: 600_000 }, recipients);
