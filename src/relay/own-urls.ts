@@ -1,4 +1,13 @@
-import { originOf, routeUrl } from './relay-url.ts';
+import { RelayError } from '../errors/index.ts';
+import { isRelayUrl, originOf, routeUrl } from './relay-url.ts';
+
+/** Throws bad-setting for what can't be the URL of a relay. */
+export function checkPublicUrls(urls: readonly string[]): void {
+  const wrong = urls.find((url) => !isRelayUrl(url));
+  if (wrong === undefined) return;
+  const reason = `"${wrong.slice(0, 80)}" is no http, https, ws or wss URL`;
+  throw new RelayError('bad-setting', { details: { name: 'publicUrls', reason } });
+}
 
 /** Under which base URLs a relay is known: what it is told, else where it listens. */
 export function ownUrlsOf(publicUrls: readonly string[], listenUrl: string): readonly string[] {

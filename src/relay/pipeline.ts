@@ -5,7 +5,7 @@ import type { MailStore } from '../store/mail-store.ts';
 import type { Gate } from './access.ts';
 import { InFlight } from './in-flight.ts';
 import type { Ingest, Ingested } from './ingest.ts';
-import type { RelayLimits } from './limits.ts';
+import type { Rate, RelayLimits } from './limits.ts';
 import { handOver } from './local.ts';
 import type { Metrics } from './metrics.ts';
 import type { LocalEntity } from './relay-options.ts';
@@ -79,7 +79,7 @@ export class Pipeline {
   /** Messages that were taken lately: they cost nothing but their address once more. */
   readonly #recent = new RecentMap<Hex, true>(maxRecent);
   readonly #store: Store;
-  readonly #buckets: Readonly<Record<'address' | 'identity' | 'recipient', TokenBuckets>>;
+  readonly #buckets: Readonly<Record<'address' | 'identity' | 'recipient' | 'strangers', TokenBuckets>>;
 
   constructor(parts: PipelineParts) {
     const { limits, clock } = parts;
@@ -90,6 +90,7 @@ export class Pipeline {
       address: new TokenBuckets('this address', limits.perAddress, limits.maxTracked, clock),
       identity: new TokenBuckets('this sender', limits.perIdentity, limits.maxTracked, clock),
       recipient: new TokenBuckets('all senders to this recipient', limits.perRecipient, limits.maxTracked, clock),
+      strangers: new TokenBuckets('strangers to this recipient', half(limits.perRecipient), limits.maxTracked, clock),
     };
   }
 
@@ -150,15 +151,39 @@ export class Pipeline {
     await checkSignature(message, verify, addressKey(address));
     // After the signature: nobody can use up what belongs to another sender.
     this.#buckets.identity.take(message.header.from, units);
-    this.#buckets.recipient.take(message.header.to, units);
-    const status = await this.#pass(message, route, hops ?? 0);
+    const giveBack = this.#chargeRecipient(message, units);
+    const status = await this.#pass(message, route, hops ?? 0).catch((error: unknown) => {
+      // What is not taken uses up nothing that others may need.
+      giveBack();
+      throw error;
+    });
     if (status === 'duplicate') {
       // Whoever repeats what a sender signed uses up nothing of the sender's.
       this.#buckets.identity.giveBack(message.header.from, units);
-      this.#buckets.recipient.giveBack(message.header.to, units);
+      giveBack();
     }
     this.#recent.set(messageId, true);
     return { messageId, status };
+  }
+
+  /** As in its mailbox, the half of it is for known senders. Throws rate-limited; gives what undoes it. */
+  #chargeRecipient({ header: { from, to } }: Ingested, units: number): () => void {
+    const { recipient, strangers } = this.#buckets;
+    const charged = this.#parts.isKnown(from) ? [recipient] : [strangers, recipient];
+    const taken: TokenBuckets[] = [];
+    const giveBack = (): void => {
+      for (const buckets of taken) buckets.giveBack(to, units);
+    };
+    try {
+      for (const buckets of charged) {
+        buckets.take(to, units);
+        taken.push(buckets);
+      }
+      return giveBack;
+    } catch (error) {
+      giveBack();
+      throw error;
+    }
   }
 
   async #submitReply(bytes: Uint8Array, { address, from }: ReplyArrival): Promise<Receipt> {
@@ -198,6 +223,10 @@ export class Pipeline {
       throw new RelayError('forward-loop', { details: { messageId: message.messageId } });
     return 'duplicate';
   }
+}
+
+function half({ perSecond, burst }: Rate): Rate {
+  return { perSecond: perSecond / 2, burst: Math.max(1, burst / 2) };
 }
 
 /** Whether messages to it end here. */

@@ -17,7 +17,7 @@ import { Metrics, type GaugeName } from './metrics.ts';
 import { listenForMetrics, urlOf } from './metrics-server.ts';
 import { createNodeTransport, type NodeTransport } from './node-transport.ts';
 import { OpenSockets } from './open-sockets.ts';
-import { originsOf, ownUrlsOf } from './own-urls.ts';
+import { checkPublicUrls, originsOf, ownUrlsOf } from './own-urls.ts';
 import { Pipeline, type Receipt } from './pipeline.ts';
 import { Readiness } from './readiness.ts';
 import type { RelayOptions, VerifySignature } from './relay-options.ts';
@@ -101,6 +101,7 @@ class FastifyRelay implements Relay {
     const { verifySignature = this.#verifyTogether } = options;
     this.#options = options;
     this.#limits = resolveLimits(options.limits);
+    checkPublicUrls(options.publicUrls ?? []);
     for (const store of [options.mailStore, options.forwardStore])
       if (store !== undefined) checkAges(this.#limits, store);
     this.#metrics = new Metrics({ maxAgeMs: this.#limits.metricsAgeMs });

@@ -27,7 +27,7 @@ const lightTypes: ReadonlySet<number | undefined> = new Set([0x04, 0x05]);
 // Not for each token alone.
 const shortestHoldMs = 20;
 const longestHoldMs = 60_000;
-// What a chunk takes beside its bytes.
+// What a chunk takes beside its bytes, or a message that waits.
 const chunkOverhead = 256;
 // Of a message that is not whole: from here on it is counted.
 const uncountedBytes = 4_096;
@@ -35,7 +35,7 @@ const uncountedBytes = 4_096;
 /**
  * What comes in over one WebSocket: no faster than its address may go. Past that it is not read from, and what one read
  * brought beyond waits its turn, so that to be held up costs the relay nothing. What has come of a message that is not whole
- * is counted, together with that of all other connections.
+ * is counted, together with that of all other connections, as is what waits.
  */
 export class WsInlet {
   readonly #owner: InletOwner;
@@ -47,6 +47,9 @@ export class WsInlet {
   #holding: ReturnType<typeof setTimeout> | undefined;
   #unfinished = 0;
   #chunks = 0;
+  /** Of what waits. */
+  #kept: BodyLease | undefined;
+  #isFull = false;
   #isWhole = false;
   #isOld = false;
   #lease: BodyLease | undefined;
@@ -63,11 +66,12 @@ export class WsInlet {
   }
 
   message(data: Uint8Array): void {
+    // The rest of what was read comes still.
+    if (this.#isFull) return;
     this.#isWhole = true;
     this.#unfinished -= wireLength(data.length);
-    if (this.#waiting !== undefined) this.#waiting.push(data);
-    else if (this.#mayTake(costOf(data))) this.#owner.take(data);
-    else this.#waiting = [data];
+    if (this.#waiting === undefined && this.#mayTake(costOf(data))) this.#owner.take(data);
+    else this.#keep(data);
   }
 
   /** `ping`: what a ping carries. Of those that wait only the newest is answered (RFC 6455 §5.5.3). */
@@ -83,6 +87,7 @@ export class WsInlet {
 
   /** So many bytes have come, after what they made whole. */
   arrived(bytes: number): void {
+    if (this.#isFull) return;
     this.#unfinished += bytes;
     this.#chunks += 1;
     if (this.#isWhole) {
@@ -101,6 +106,7 @@ export class WsInlet {
       this.#lease.grow(counted - this.#counted);
       this.#counted = counted;
     } catch {
+      this.#isFull = true;
       this.#owner.inletFull();
     }
   }
@@ -116,7 +122,21 @@ export class WsInlet {
   release(): void {
     clearTimeout(this.#holding);
     this.#waiting = undefined;
+    this.#kept?.end();
     this.#giveBack();
+  }
+
+  /** However short they are, each takes memory for as long as it waits. */
+  #keep(data: Uint8Array): void {
+    const { budget, key } = this.#limits;
+    (this.#waiting ??= []).push(data);
+    try {
+      this.#kept ??= budget.lease(key);
+      this.#kept.grow(keptBytes(data));
+    } catch {
+      this.#isFull = true;
+      this.#owner.inletFull();
+    }
   }
 
   #giveBack(): void {
@@ -160,6 +180,7 @@ export class WsInlet {
         return;
       }
       taken += 1;
+      this.#kept?.shrink(keptBytes(message));
       this.#owner.take(message);
     }
     this.#waiting = undefined;
@@ -168,6 +189,10 @@ export class WsInlet {
     this.#ping = undefined;
     this.#owner.inletHeld();
   }
+}
+
+function keptBytes(message: Uint8Array): number {
+  return message.length + chunkOverhead;
 }
 
 function costOf(message: Uint8Array): number {

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, it } from 'mocha';
 import { decodeSignedEnvelope, signedEnvelopeToJson, type SignedEnvelopeJson } from '../../src/codec/index.ts';
 import type { catalogue } from '../../src/errors/index.ts';
-import type { Relay } from '../../src/relay/index.ts';
+import type { Relay, RelayOptions } from '../../src/relay/index.ts';
 import type { MailStore } from '../../src/store/mail-store.ts';
 import { until } from '../support/until.ts';
 import { alice, bob, carol, Cleanup, message, type Entity, type TestMessage } from './support.ts';
@@ -198,8 +198,8 @@ describe('relay: HTTP', () => {
 
   it('holds senders, recipients and addresses to their rates', async () => {
     const rate = { perSecond: 0.001, burst: 2 };
-    const codes = async (limits: object, senders = [alice, alice, alice]) => {
-      relay = await cleanup.relay({ limits });
+    const codes = async (limits: object, senders = [alice, alice, alice], options: Partial<RelayOptions> = {}) => {
+      relay = await cleanup.relay({ limits, ...options });
       const answers = [];
       for (const sender of senders) answers.push(await post(message(sender, bob).bytes));
       return answers.map(
@@ -209,8 +209,24 @@ describe('relay: HTTP', () => {
     const expected = ['202 ', '202 ', '429 "rate-limited"'];
     assert.deepEqual(await codes({ perIdentity: rate }), expected);
     assert.deepEqual(await codes({ perIdentity: rate }, [alice, carol, alice]), ['202 ', '202 ', '202 ']);
+    // Strangers have half of it, and bob, whom the relay serves, is none.
+    const wider = { perSecond: 0.001, burst: 4 };
+    const workerState = { get: () => undefined };
+    assert.deepEqual(await codes({ perRecipient: wider }, [alice, carol, alice, bob, bob, bob], { workerState }), [
+      ...expected,
+      ...expected,
+    ]);
+    // Without a chain nobody is one.
     assert.deepEqual(await codes({ perRecipient: rate }, [alice, carol, bob]), expected);
     assert.deepEqual(await codes({ perAddress: rate }), expected);
+  });
+
+  it('charges a recipient nothing for what is refused', async () => {
+    const mailStore = await cleanup.store({ quota: { maxCount: 4, senderPart: 0.25, strangerPart: 1 } });
+    relay = await cleanup.relay({ mailStore, limits: { perRecipient: { perSecond: 0.001, burst: 4 } } });
+    assert.equal((await post(message(alice, bob).bytes)).status, 202);
+    for (let n = 0; n < 10; n++) refused(await post(message(alice, bob).bytes), 507, 'mailbox-full');
+    assert.equal((await post(message(carol, bob).bytes)).status, 202);
   });
 
   it('charges nobody for a message that somebody else signed', async () => {

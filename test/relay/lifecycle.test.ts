@@ -67,6 +67,15 @@ describe('relay: start and stop', () => {
       );
   });
 
+  it('is not made with a public URL that is none', async () => {
+    const mailStore = await cleanup.store();
+    for (const url of ['relay.example', 'ftp://relay.example', ''])
+      assert.throws(
+        () => createRelay({ genesisHash, mailStore, publicUrls: ['https://relay.example', url] }),
+        (error) => isRelayError(error, 'bad-setting'),
+      );
+  });
+
   it('leaves no timer behind where it can not listen', async () => {
     const first = await cleanup.relay();
     const port = Number(new URL(first.url).port);

@@ -166,6 +166,21 @@ describe('relay: what comes in over a WebSocket', () => {
     assert.equal(await metric(relay.url, 'connections_closed_total{reason="relay-busy"}'), 1);
   }).timeout(60_000);
 
+  it('has memory for frames that wait for their address, however short, and no more', async () => {
+    const limits = { maxMessageBytes: 4_000, maxPendingBytes: 1_600_000, perAddress: { perSecond: 0.001, burst: 1 } };
+    const relay = await cleanup.relay({ limits });
+    // 2 000 of 5 bytes and 256 beside them, in one read; an address has 200 000.
+    const frames = Buffer.concat(Array.from({ length: 2_000 }, () => wire(Buffer.of(2, 1, 0, 0, 0))));
+    const sockets = [await dial(relay.url), await dial(relay.url)];
+    for (const socket of sockets) socket.write(frames);
+    await until(() => sockets.every(({ isOver }) => isOver));
+    assert.equal(await metric(relay.url, 'connections_closed_total{reason="relay-busy"}'), 2);
+    const few = await dial(relay.url);
+    few.write(frames.subarray(0, 11 * 100));
+    await RawSocket.open(relay.url, cleanup);
+    assert.equal(few.isOver, false);
+  });
+
   it('is cut where a message does not end, though pongs come between its parts', async () => {
     const relay = await cleanup.relay({ limits: { pingIntervalMs: 100 } });
     const socket = await dial(relay.url);

@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { nkeys } from '@nats-io/transport-node';
 import { afterEach, it } from 'mocha';
@@ -40,6 +44,56 @@ describeNats('MailStore: jetstream, who may come in', () => {
       (error) => isRelayError(error, 'nats-failed') && !error.message.includes('secret'),
     );
   };
+
+  it('comes back when a server knows its credentials again, however often it was refused meanwhile', async () => {
+    const of = (password: string) => ({
+      config: `authorization { users: [{ user: relay, password: "${password}" }] }`,
+    });
+    const folder = await mkdtemp(join(tmpdir(), 'khala-relay-nats-'));
+    try {
+      await start({ ...of('right'), folder });
+      const port = server?.port ?? 0;
+      let refusals = 0;
+      await using store = await openJetStreamMailStore({
+        ...{ name: 'access', shards: 1, timeoutMs: 2_000 },
+        nats: { servers: [server?.url ?? ''], credentials: bytes('relay:right') },
+        onBackgroundFailure: () => undefined,
+      });
+      await store.append(alice, alice, bytes('hello'));
+      await server?.stop();
+      // One that refuses it, and says so each time.
+      const refusing = createServer((socket) => {
+        const info = {
+          server_id: 'x',
+          version: '2.15.1',
+          auth_required: true,
+          headers: true,
+          jetstream: true,
+          proto: 1,
+        };
+        socket.on('error', () => undefined);
+        socket.write(`INFO ${JSON.stringify({ ...info, max_payload: 1_000_000, host: '127.0.0.1', port })}\r\n`);
+        socket.once('data', () => {
+          refusals += 1;
+          socket.end("-ERR 'Authorization Violation'\r\n");
+        });
+      });
+      await new Promise<void>((resolve) => refusing.listen(port, '127.0.0.1', resolve));
+      await until(() => refusals > 3);
+      await new Promise((resolve) => refusing.close(resolve));
+      await start({ ...of('right'), folder, port });
+      await until(() =>
+        store.check().then(
+          () => true,
+          () => false,
+        ),
+      );
+      assert.equal((await store.read(alice, 0n)).length, 1);
+    } finally {
+      await server?.stop();
+      await rm(folder, { recursive: true, force: true });
+    }
+  }).timeout(60_000);
 
   it('speaks TLS with a server that the given authority vouches for, and with no other', async () => {
     await start({ config: `tls { cert_file: "${pem('first.cert')}", key_file: "${pem('first.key')}" }` });

@@ -1,11 +1,61 @@
 import assert from 'node:assert/strict';
+import type { Msg } from '@nats-io/transport-node';
 import { describe, it } from 'mocha';
 import type { Hex } from '../../src/codec/index.ts';
 import { isRelayError } from '../../src/errors/index.ts';
 import { MailReader, type ReadParts } from '../../src/store/jetstream/read.ts';
+import { DirectReader } from '../../src/store/jetstream/direct-read.ts';
+import type { Link } from '../../src/store/jetstream/link.ts';
 import { Shares } from '../../src/store/jetstream/shares.ts';
 
 const alice: Hex = `0x${'a1'.repeat(32)}`;
+
+describe('MailStore: jetstream, a page of which something was lost on its way', () => {
+  /** What a reader gets that asks, where each answer is one of these pages in turn. */
+  const readOf = async (...pages: readonly (readonly (readonly [before: number, sequence: number])[])[]) => {
+    const asked = [...pages];
+    const link = {
+      isClosed: false,
+      listen: (take: (message: Msg | undefined) => void) => ({
+        reply: 'r',
+        stop: () => undefined,
+        ...{ take: setImmediate(() => give(take)) },
+      }),
+      publish: () => undefined,
+    };
+    const give = (take: (message: Msg | undefined) => void): void => {
+      for (const [before, sequence] of asked.shift() ?? []) {
+        const fields = { 'Nats-Sequence': sequence, 'Nats-Last-Sequence': before, 'Nats-Subject': 'm' };
+        const entries = Object.entries(fields).map(([name, value]) => [name, [String(value)]] as const);
+        take({ headers: Object.assign(new Map(entries), { code: 0 }), data: new Uint8Array(1) } as unknown as Msg);
+      }
+      take({ headers: Object.assign(new Map(), { code: 204 }), data: new Uint8Array() } as unknown as Msg);
+    };
+    const reader = new DirectReader(link as unknown as Link, 5_000);
+    const { messages } = await reader.read('KHALA_x_0', { seq: 1, next_by_subj: 'm', batch: 10 });
+    return messages.map(({ sequence }) => sequence);
+  };
+
+  it('is worth nothing without its beginning, and what came before the gap with it', async () => {
+    const whole = [
+      [0, 2],
+      [2, 4],
+      [4, 6],
+    ] as const;
+    assert.deepEqual(await readOf(whole), [2, 4, 6]);
+    assert.deepEqual(await readOf(whole.slice(1), whole), [2, 4, 6]);
+    assert.deepEqual(
+      await readOf(
+        [
+          [0, 2],
+          [4, 6],
+        ],
+        whole,
+      ),
+      [2],
+    );
+  });
+});
 
 describe('MailStore: jetstream, a replica that is behind', () => {
   const readerOf = (behindFor: number) => {

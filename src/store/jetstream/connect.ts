@@ -39,6 +39,8 @@ export async function connectNats(options: NatsOptions): Promise<NatsConnection>
       name: 'khala-relay',
       timeout,
       maxReconnectAttempts: -1,
+      // Of a server that does not know its accounts yet: it may the next time.
+      ignoreAuthErrorAbort: true,
       reconnectTimeWait: pauseMs,
       pingInterval: pingIntervalMs,
     });

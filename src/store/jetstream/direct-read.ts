@@ -101,8 +101,8 @@ class Page implements DirectPage {
       else if (name === 'Nats-Subject') message.subject = value;
       else if (name === noteHeader) message.note = value;
       else if (name === keyHeader) message.key = value;
-    // A route that breaks may swallow a part of the page: what came before it counts.
-    if (before !== (this.messages.at(-1)?.sequence ?? before)) return true;
+    // A route that breaks may swallow a part of the page: what came before it counts. Before the first there is none.
+    if (before !== (this.messages.at(-1)?.sequence ?? 0)) return this.messages.length > 0;
     this.messages.push(message);
     return undefined;
   }
