@@ -110,7 +110,7 @@ export type {
   TransactionalStore,
 } from './store/index.ts';
 export { accountFromSuri, connectChain } from './chain/index.ts';
-export type { Account, Chain, ConnectOptions, Finality, Head, HeadEvent, Inclusion } from './chain/index.ts';
+export type { Account, Chain, ConnectOptions, Finality, Head, HeadEvent, Inclusion, NodeFault } from './chain/index.ts';
 export { parseAbi } from './contract/index.ts';
 export type { CallArguments, ContractAbi, DecodedCall } from './contract/index.ts';
 export { readWorker, watchWorkerState } from './worker-state/index.ts';

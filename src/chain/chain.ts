@@ -4,6 +4,7 @@ import type { BlockNumber } from './block-number.ts';
 import type { Head, HeadEvent, HeadsOptions } from './head/head.ts';
 import type { Messages, OutboundMessage } from './messages/messages.ts';
 import type { NodeCapabilities } from './probe/capabilities.ts';
+import type { NodeFault } from './rpc/node-faults.ts';
 import type { Trust } from './quorum/trust.ts';
 import type { TouchedWorkers, WorkerRecord, WorkerRow, WorkerRows } from './storage/worker.ts';
 import type {
@@ -72,9 +73,16 @@ export interface Chain extends AsyncDisposable {
   readonly isLocal: boolean;
   /** What `agreed` of heads comes to: quorum where the connection has several endpoints. */
   readonly trust: Trust;
+  /** Endpoints that are not used, or used less, each with the reason; oldest first. */
+  readonly nodeFaults: readonly NodeFault[];
+  /** Those, then each that is found while the connection lasts; completes when it is stopped. */
+  readonly nodeFaults$: Observable<NodeFault>;
   finalizedHead(signal?: AbortSignal): Promise<Head>;
-  /** The newest finalized block that `quorum` endpoints agree on. Throws no-quorum after `timeoutMs`, endpoints-disagree. */
-  agreedHead(signal?: AbortSignal): Promise<Head>;
+  /**
+   * The newest finalized block that `quorum` endpoints agree on. Throws no-quorum after `patienceMs` (default `timeoutMs`
+   * of the connection), or where too few endpoints are left; endpoints-disagree.
+   */
+  agreedHead(signal?: AbortSignal, patienceMs?: number): Promise<Head>;
   bestHead(signal?: AbortSignal): Promise<Head>;
   /** On the branch of the best head. undefined where there is no such block yet. */
   headAt(number: BlockNumber, signal?: AbortSignal): Promise<Head | undefined>;

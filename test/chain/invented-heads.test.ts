@@ -84,6 +84,10 @@ describe('a node that invents best heads, linked and known to it by their hashes
     await until(() => heads.values.length > 0);
     await untilTrue(heads);
     assert.deepEqual(liars(), []);
+    assert.deepEqual(
+      chain.nodeFaults.map(({ url, error, isLeft }) => [url, error.code, isLeft]),
+      [[liar.ws, 'endpoints-disagree', false]],
+    );
     assert.ok(warnings.some(({ url, text }) => url === liar.ws && text === 'connection replaced'));
     assert.ok(isChain(heads.values), numbers(heads.values));
   });

@@ -78,7 +78,7 @@ export class BranchWitness {
     return known !== undefined && branch.has(known) ? branch.at(known.number + 1) : branch.oldest;
   }
 
-  #judge({ hash }: Head, words: readonly (Word | undefined)[]): void {
+  #judge({ hash, number }: Head, words: readonly (Word | undefined)[]): void {
     const { connection } = this.#parts;
     const known = words.flatMap((word) => (word !== undefined && 'knows' in word ? word.knows : []));
     const against = words.flatMap((word) => (word !== undefined && 'wentOn' in word ? word.wentOn : []));
@@ -86,8 +86,10 @@ export class BranchWitness {
     const reason = `its best branch has a block that ${against.length} other endpoints lack, which went on by ${wentOn}`;
     if (against.length > inFavour)
       connection.leave(this.#url, new RelayError('node-lies', { details: { url: this.#url, block: hash, reason } }));
-    else if (against.length === inFavour && wentOn >= longPatience) connection.doubt(this.#url, reason);
-    else for (const block of known) if (block.number > (this.#known?.number ?? -1)) this.#known = block;
+    else if (against.length === inFavour && wentOn >= longPatience) {
+      const details = { about: `best block ${number}`, said: `${this.#url}: ${hash}; ${reason}` };
+      connection.doubt(this.#url, new RelayError('endpoints-disagree', { details }));
+    } else for (const block of known) if (block.number > (this.#known?.number ?? -1)) this.#known = block;
   }
 
   /** undefined from one that does not answer, or can't tell yet. */

@@ -1,12 +1,13 @@
 import { BehaviorSubject, filter, type Observable } from 'rxjs';
 import type { Hex } from '../../codec/index.ts';
-import { RelayError } from '../../errors/index.ts';
+import { isRelayError, RelayError } from '../../errors/index.ts';
 import { aborted, anySignal, onAbort, throwIfAborted } from '../abort.ts';
 import type { Clock } from '../clock.ts';
 import type { ChainLogger } from '../logger.ts';
 import { backoffMs, type BackoffOptions } from './backoff.ts';
 import { EndpointHealth } from './endpoint-health.ts';
 import type { RpcCall } from './rpc-batch.ts';
+import { NodeFaults } from './node-faults.ts';
 import { BatchRefused, ConnectionLost, isInternal, isTransient, oversizeCode, RpcError } from './rpc-error.ts';
 import { openOnChain } from './open-on-chain.ts';
 import type { RequestOptions, RpcSocket } from './rpc-socket.ts';
@@ -69,6 +70,7 @@ const maxOversized = 2;
 export class Connection {
   readonly options: ConnectionOptions;
   readonly health: EndpointHealth;
+  readonly faults: NodeFaults;
   #genesisHash: Hex | undefined;
   #sessions = 0;
   /** The newest one, open or not. */
@@ -80,7 +82,9 @@ export class Connection {
 
   private constructor(options: ConnectionOptions) {
     this.options = options;
-    this.health = new EndpointHealth(options.endpoints, () => options.clock.now(), options.quorum);
+    const now = (): number => options.clock.now();
+    this.health = new EndpointHealth(options.endpoints, now, options.quorum);
+    this.faults = new NodeFaults(now);
     this.#genesisHash = options.genesisHash?.toLowerCase() as Hex | undefined;
   }
 
@@ -258,9 +262,16 @@ export class Connection {
   }
 
   /** As {@link distrust}, of one that others contradict: what it told of finality counts no more until it tells it anew. */
-  doubt(url: string, reason: string): void {
+  doubt(url: string, reason: RelayError): void {
+    this.faults.note(url, reason);
     this.health.forget(url);
-    this.distrust(url, reason);
+    this.distrust(url, reason.message);
+  }
+
+  /** An endpoint is of another chain: it is not used, and looked at again when it is its turn. */
+  foreign(url: string, reason: RelayError): void {
+    if (this.faults.note(url, reason))
+      this.options.logger.warn({ url, reason: reason.message }, 'endpoint is of another chain, it is not used');
   }
 
   /** Whether an endpoint was caught lying. */
@@ -273,6 +284,7 @@ export class Connection {
     if (this.#left.has(url)) return;
     this.#left.add(url);
     this.options.logger.warn({ url, reason: reason.message }, 'endpoint lies, it is left');
+    this.faults.note(url, reason, true);
     this.health.leave(url);
     if (this.options.endpoints.every((endpoint) => this.#left.has(endpoint))) this.stop(reason);
     if (this.#newest?.socket.url === url) this.#newest.socket.close('it lies');
@@ -282,6 +294,7 @@ export class Connection {
   stop(reason: RelayError = new RelayError('chain-stopped')): void {
     if (this.stopped.aborted) return;
     this.#stopping.abort(reason);
+    this.faults.end();
     if (reason.code === 'chain-stopped') this.#session$.complete();
     else this.#session$.error(reason);
     this.#newest?.socket.close('stopped');
@@ -327,6 +340,7 @@ export class Connection {
             throwIfAborted(signal);
             continue;
           }
+          this.faults.clearForeign(url);
           this.health.answered(url, opened.latencyMs);
           this.health.finalized(url, opened.finalized);
           const isBehind = opened.finalized < this.health.due;
@@ -343,7 +357,8 @@ export class Connection {
           return;
         } catch (error) {
           if (signal.aborted) throw this.stopped.aborted ? error : this.#unreachable(reason);
-          if (error instanceof RelayError && error.code === 'wrong-chain') {
+          if (isRelayError(error, 'wrong-chain')) {
+            this.foreign(url, error);
             foreign = error;
             foreigners++;
           }

@@ -61,11 +61,6 @@ export class EndpointHealth {
     return told.sort((a, b) => b - a);
   }
 
-  /** The newest finalized block that this one told of. */
-  finalizedBy(url: string): number | undefined {
-    return this.#health.get(url)?.finalized;
-  }
-
   /** What this one told counts no more. */
   leave(url: string): void {
     this.#health.delete(url);

@@ -1,3 +1,4 @@
+import { isRelayError } from '../../errors/index.ts';
 import { anySignal, throwIfAborted } from '../abort.ts';
 import type { Answer, Connection, PatientOptions } from './connection.ts';
 import { parseHeader } from '../head/header.ts';
@@ -32,8 +33,22 @@ export class OtherEndpoints {
     params: readonly unknown[] = [],
     options: RequestOptions = {},
   ): Promise<unknown> {
+    return this.askOn(await this.socket(url), method, params, options);
+  }
+
+  /** The one in use for an endpoint: who asks over it several times asks one node, also behind a balancer. Throws as {@link ask}. */
+  async socket(url: string): Promise<RpcSocket> {
     const present = this.#connection.present;
-    const socket = present?.url === url ? present : await this.#open(url);
+    return present?.url === url ? present : this.#open(url);
+  }
+
+  /** Throws as {@link ask}. */
+  askOn(
+    socket: RpcSocket,
+    method: string,
+    params: readonly unknown[] = [],
+    options: RequestOptions = {},
+  ): Promise<unknown> {
     return socket.request(method, params, { timeoutMs: this.#connection.options.timeoutMs, ...options });
   }
 
@@ -85,15 +100,17 @@ export class OtherEndpoints {
     let entry = this.#sockets.get(url);
     if (entry === undefined) {
       const { options, genesisHash, stopped } = this.#connection;
-      const { health } = this.#connection;
+      const { health, faults } = this.#connection;
       const opening = openOnChain(url, { timeoutMs: options.timeoutMs, signal: anySignal(stopped), genesisHash });
       const socket = opening.then((opened) => {
+        faults.clearForeign(url);
         health.answered(url, opened.latencyMs);
         this.#connection.noteFinalized(opened.finalized, url);
         return opened.socket;
       });
-      socket.catch(() => {
+      socket.catch((error: unknown) => {
         health.failed(url);
+        if (isRelayError(error, 'wrong-chain')) this.#connection.foreign(url, error);
       });
       entry = { socket, idle: undefined };
       this.#sockets.set(url, entry);

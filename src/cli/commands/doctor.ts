@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { Chain } from '../../chain/index.ts';
+import type { Chain, Head } from '../../chain/index.ts';
 import { isRelayError, RelayError } from '../../errors/index.ts';
 import { action, command, type Context } from '../command.ts';
 import { bad, findingsOf, good, type Finding } from '../doctor/findings.ts';
@@ -20,25 +20,34 @@ async function doctor({ settings, output, signal }: Context<object>): Promise<vo
     output.print({ event: 'finding', ok, finding, ...(url === undefined ? {} : { ws: url }) }, line(ok, finding));
   };
   let failure: unknown;
-  let answering = 0;
+  const answering: string[] = [];
+  let expected: string | undefined;
   const urls = [...new Set(settings.ws)];
   for (const url of urls) {
     if (urls.length > 1) output.say(`${url}:`);
     try {
       await using chain = await openChain({ ...settings, ws: [url], quorum: 1 }, signal);
       for (const finding of await examine(chain, signal)) print(url, finding);
-      answering += 1;
+      expected ??= settings.genesis?.toLowerCase() ?? chain.genesisHash;
+      if (chain.genesisHash !== expected) print(url, foreign(url, chain.genesisHash, expected));
+      else answering.push(url);
     } catch (error) {
       if (!isRelayError(error) || urls.length === 1 || error.code === 'aborted') throw error;
       failure = error;
       print(url, bad(`${error.message} ${error.remedy}`));
     }
   }
-  if (answering === 0) throw failure;
+  if (answering.length === 0) throw failure;
   if (urls.length === 1) return;
   output.say('All of them:');
   await using chain = await openChain(settings, signal);
-  print(undefined, await agreement(chain, signal));
+  const agreed = await agreement(chain, signal);
+  print(undefined, agreed.finding);
+  for (const url of answering) {
+    const lie = agreed.head && (await contradiction(settings, url, agreed.head, signal));
+    const error = lie ?? chain.nodeFaults.find((fault) => fault.url === url)?.error;
+    if (error !== undefined) print(url, saying(error));
+  }
 }
 
 function line(ok: boolean, finding: string): string {
@@ -73,14 +82,43 @@ async function workers(chain: Chain, signal: AbortSignal): Promise<Finding> {
   }
 }
 
-async function agreement(chain: Chain, signal: AbortSignal): Promise<Finding> {
+function saying({ message, remedy }: RelayError): Finding {
+  return bad(`${message} ${remedy}`);
+}
+
+/** Said of each that is not of the chain of the first one that answers. */
+function foreign(url: string, actual: string, expected: string): Finding {
+  return saying(new RelayError('wrong-chain', { details: { url, actual, expected } }));
+}
+
+/** What enough of them agree on. */
+async function agreement(chain: Chain, signal: AbortSignal): Promise<{ head?: Head; finding: Finding }> {
   try {
-    const { number } = await chain.agreedHead(signal);
-    return good(
-      `The endpoints agree on finalized block ${number}: WorkerState with verify: true trusts what they agree on.`,
-    );
+    const head = await chain.agreedHead(signal);
+    const what = `The endpoints agree on finalized block ${head.number}`;
+    return { head, finding: good(`${what}: WorkerState with verify: true trusts what they agree on.`) };
   } catch (error) {
     if (!isRelayError(error, 'no-quorum') && !isRelayError(error, 'endpoints-disagree')) throw error;
-    return bad(`${error.message} ${error.remedy}`);
+    return { finding: saying(error) };
+  }
+}
+
+/** That an endpoint has finalized another block than the others agree on; undefined where it has not, or does not say. */
+async function contradiction(
+  settings: Context<object>['settings'],
+  url: string,
+  { number, hash }: Head,
+  signal: AbortSignal,
+): Promise<RelayError | undefined> {
+  try {
+    await using alone = await openChain({ ...settings, ws: [url], quorum: 1 }, signal);
+    const isThere = (await alone.finalizedHead(signal)).number >= number;
+    const own = isThere ? await alone.headAt(number, signal) : undefined;
+    if (own === undefined || own.hash === hash) return undefined;
+    const reason = `it has finalized ${own.hash} where others agree on ${hash}`;
+    return new RelayError('node-lies', { details: { url, block: number, reason } });
+  } catch (error) {
+    if (!isRelayError(error) || error.code === 'aborted') throw error;
+    return undefined;
   }
 }

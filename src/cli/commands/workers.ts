@@ -9,6 +9,7 @@ import {
 import { action, command, type Context } from '../command.ts';
 import { short, type Output } from '../output.ts';
 import { openChain, verified } from '../session.ts';
+import { tellNodeFaults } from '../tell-node-faults.ts';
 import { visible } from '../visible.ts';
 import { warn } from '../warn.ts';
 
@@ -46,6 +47,7 @@ async function workers({ settings, flags, output, signal, interrupted }: Context
     if (signal.aborted) return;
   }
   if (flags.watch !== true) return;
+  using _faults = tellNodeFaults(chain, output);
   output.print(
     { event: 'ready', block, workers: printed.size, trust: watch.stats.trust },
     `${printed.size} worker(s) at block ${block}; watching.`,

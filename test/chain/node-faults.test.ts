@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict';
+import { connectChain, systemClock, type Chain, type ConnectOptions } from '../../src/chain/index.ts';
+import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { watchWorkerState } from '../../src/worker-state/index.ts';
+import { startRpcProxy, type Alter, type RpcProxy } from '../support/rpc-proxy.ts';
+import { until } from '../support/until.ts';
+import { record } from './support.ts';
+
+const foreignHash = `0x${'13'.repeat(32)}`;
+const isForeign: Alter = (method, [number], result) =>
+  method === 'chain_getBlockHash' && number === 0 ? foreignHash : result;
+
+describe('what is found wrong with endpoints', () => {
+  let dev: DevChain;
+  let dispose: AsyncDisposable[];
+  before(async () => {
+    dev = await startDevChain({ workers: 3 });
+    await dev.newBlock({ count: 5 });
+  });
+  beforeEach(() => {
+    dispose = [];
+  });
+  afterEach(async () => {
+    for (const each of dispose.reverse()) await each[Symbol.asyncDispose]();
+  });
+  after(() => dev.stop());
+
+  async function proxy(alter?: Alter): Promise<RpcProxy> {
+    const started = await startRpcProxy(dev.ws, alter);
+    dispose.push(started);
+    return started;
+  }
+  async function connect(endpoints: readonly string[], options: Partial<ConnectOptions> = {}): Promise<Chain> {
+    const chain = await connectChain({ endpoints, timeoutMs: 5_000, backoff: { minMs: 10, maxMs: 50 }, ...options });
+    dispose.push(chain);
+    return chain;
+  }
+
+  it('is told of one that lies: which, why, when, and that it is left', async () => {
+    const liar = await proxy((method, _, result) => (method === 'state_getReadProof' ? { proof: ['0x00'] } : result));
+    const now = 1_700_000_000_000;
+    const chain = await connect([liar.ws, (await proxy()).ws], { clock: { ...systemClock, now: () => now } });
+    using told = record(chain.nodeFaults$);
+    assert.equal(chain.nodeFaults.length, 0);
+    await using watch = watchWorkerState(chain);
+    await watch.ready;
+    assert.equal(watch.state.size, 3);
+    await told.until(({ length }) => length > 0);
+    const [fault] = chain.nodeFaults;
+    assert.deepEqual(told.values, [fault]);
+    assert.deepEqual(
+      { url: fault?.url, code: fault?.error.code, isLeft: fault?.isLeft, at: fault?.at },
+      { url: liar.ws, code: 'node-lies', isLeft: true, at: now },
+    );
+    assert.match(String(fault?.error.message), /leaves out|does not hold|no list/);
+    using late = record(chain.nodeFaults$);
+    assert.deepEqual(late.values, told.values);
+    await chain.stop();
+    assert.ok(told.isComplete && late.isComplete);
+    assert.equal(told.values.length, 1);
+  });
+
+  it('is told once of one that is of another chain, for as long as it is', async () => {
+    const foreign = await proxy(isForeign);
+    const chain = await connect([dev.ws, foreign.ws], { genesisHash: dev.genesisHash });
+    using told = record(chain.nodeFaults$);
+    const asked = (): number => foreign.asked.get('chain_getBlockHash') ?? 0;
+    const agreed = chain.agreedHead();
+    await until(() => asked() > 3);
+    assert.deepEqual(
+      told.values.map(({ url, error, isLeft }) => [url, error.code, isLeft]),
+      [[foreign.ws, 'wrong-chain', false]],
+    );
+    assert.ok(told.values[0]?.error.message.includes(foreignHash));
+    foreign.alter = (_method, _params, result) => result;
+    assert.equal((await agreed).hash, dev.finalized.hash);
+    assert.deepEqual(chain.nodeFaults, []);
+    foreign.alter = isForeign;
+    foreign.cut();
+    const again = chain.agreedHead();
+    await told.until(({ length }) => length === 2);
+    foreign.alter = (_method, _params, result) => result;
+    await again;
+  });
+
+  it('is told of one that was tried first, before there was a connection', async () => {
+    const foreign = await proxy(isForeign);
+    const chain = await connect([foreign.ws, dev.ws], { genesisHash: dev.genesisHash });
+    using told = record(chain.nodeFaults$);
+    assert.deepEqual(
+      told.values.map(({ url, error }) => [url, error.code]),
+      [[foreign.ws, 'wrong-chain']],
+    );
+  });
+});

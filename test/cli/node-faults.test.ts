@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { startRpcProxy, type Alter, type RpcProxy } from '../support/rpc-proxy.ts';
+import { RunningCli, runCli } from './run-cli.ts';
+
+const foreignHash = `0x${'13'.repeat(32)}`;
+const isForeign: Alter = (method, [number], result) =>
+  method === 'chain_getBlockHash' && number === 0 ? foreignHash : result;
+const lies: Alter = (method, _, result) => (method === 'state_getReadProof' ? { proof: ['0x00'] } : result);
+
+describe('what the command line says of endpoints that are found out', () => {
+  let dev: DevChain;
+  let dispose: AsyncDisposable[];
+  before(async () => {
+    dev = await startDevChain({ workers: 2 });
+    await dev.newBlock({ count: 3 });
+  });
+  beforeEach(() => {
+    dispose = [];
+  });
+  afterEach(async () => {
+    for (const each of dispose.reverse()) await each[Symbol.asyncDispose]();
+  });
+  after(() => dev.stop());
+
+  async function proxy(alter?: Alter): Promise<RpcProxy> {
+    const started = await startRpcProxy(dev.ws, alter);
+    dispose.push(started);
+    return started;
+  }
+  const ws = (...urls: readonly string[]): string[] => urls.flatMap((url) => ['--ws', url]);
+
+  it('is an event of workers --watch --json, and a line on stderr', async () => {
+    const [liar, foreign, other] = [await proxy(lies), await proxy(isForeign), await proxy()];
+    const genesis = ['--genesis', dev.genesisHash, '--verify', 'always'];
+    await using watch = new RunningCli([
+      'workers',
+      '--watch',
+      ...genesis,
+      ...ws(foreign.ws, liar.ws, dev.ws, other.ws),
+    ]);
+    const caught = await watch.line(({ event, code }) => event === 'node-fault' && code === 'node-lies');
+    assert.deepEqual([caught['ws'], caught['left']], [liar.ws, true]);
+    assert.match(String(caught['message']), /lies about block/);
+    assert.ok(Number(caught['at']) > 1_600_000_000_000);
+    const refused = await watch.line(({ event, code }) => event === 'node-fault' && code === 'wrong-chain');
+    assert.deepEqual([refused['ws'], refused['left']], [foreign.ws, false]);
+    assert.equal(watch.lines.filter(({ event }) => event === 'added').length, 2);
+    assert.ok(watch.log.includes('lies, it is left') && watch.log.includes(liar.ws), watch.log);
+    assert.ok(watch.log.includes('of another chain') && watch.log.includes(foreignHash), watch.log);
+  });
+
+  it('is a line on stderr of a command without --json', async () => {
+    const liar = await proxy(lies);
+    const { code, stderr, stdout } = await runCli(['workers', ...ws(liar.ws, dev.ws)]);
+    assert.equal(code, 0, stderr);
+    assert.ok(stderr.includes('lies, it is left') && stderr.includes(liar.ws), stderr);
+    assert.ok(!stdout.includes('lies'), stdout);
+  });
+
+  it('is a finding of doctor, which names the one that the others contradict', async () => {
+    await using fork = await startDevChain({ workers: 2 });
+    assert.equal(fork.genesisHash, dev.genesisHash);
+    await fork.newBlock({ count: 3, timestamp: Date.now() + 7_200_000 });
+    const other = await proxy();
+    const { code, lines, stderr } = await runCli(['doctor', ...ws(dev.ws, other.ws, fork.ws), '--json']);
+    assert.equal(code, 0, stderr);
+    const named = lines.filter(({ finding }) => String(finding).includes('lies about block'));
+    assert.deepEqual(
+      named.map(({ ok, ws }) => [ok, ws]),
+      [[false, fork.ws]],
+    );
+    assert.match(String(named[0]?.['finding']), /Use nodes that you/);
+  });
+
+  it('is a finding of doctor, which names the one of another chain', async () => {
+    const foreign = await proxy(isForeign);
+    const urls = ws(dev.ws, foreign.ws);
+    const { code, lines } = await runCli(['doctor', ...urls, '--timeout', '2', '--json']);
+    assert.equal(code, 0);
+    const named = lines.filter(({ ws, finding }) => ws === foreign.ws && String(finding).includes('another chain'));
+    assert.equal(named.length, 1);
+    assert.ok(named[0]?.['ok'] === false && String(named[0]['finding']).includes(foreignHash));
+    const asked = await runCli(['doctor', ...urls, '--genesis', dev.genesisHash, '--timeout', '2', '--json']);
+    assert.equal(
+      asked.lines.filter((line) => line['ws'] === foreign.ws && String(line['finding']).includes(foreignHash)).length,
+      1,
+    );
+  });
+});
