@@ -99,7 +99,7 @@ async function createChain(connection: Connection, options: ConnectOptions): Pro
   const isLocal = connection.options.endpoints.every(isLocalUrl);
   const hashOf = headerHasher(connection.genesisHash, isLocal, await loadHash256());
   const reader = new HeadReader({ connection, blocks, clock, hashOf });
-  const endpointBlocks = new EndpointBlocks(connection, endpoints);
+  const endpointBlocks = new EndpointBlocks(connection, endpoints, hashOf);
   const hashes = new HashRuns(connection, endpointBlocks, clock);
   const headers = new HeaderChain({ connection, blocks, hashes, hashOf });
   const quorum = new Quorum({ connection, blocks: endpointBlocks, clock, size: connection.options.quorum });
@@ -180,10 +180,13 @@ async function createChain(connection: Connection, options: ConnectOptions): Pro
     info,
     isLocal,
     trust: quorum.trust,
-    agreedHead: async (signal) => {
+    get nodeFaults() {
+      return connection.faults.standing;
+    },
+    nodeFaults$: connection.faults.all$,
+    agreedHead: async (signal, patienceMs = connection.options.timeoutMs) => {
       if (quorum.trust === 'single') return reader.finalized({ signal });
-      const { timeoutMs } = connection.options;
-      const { hash } = await quorum.newest(0, { signal, patienceMs: timeoutMs });
+      const { hash } = await quorum.newest(0, { signal, patienceMs });
       return reader.byHash(hash, { signal });
     },
     finalizedHead: (signal) => reader.finalized({ signal }),

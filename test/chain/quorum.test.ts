@@ -5,7 +5,9 @@ import { votersAgainst, winnerOf } from '../../src/chain/quorum/count-votes.ts';
 import type { Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { watchWorkerState } from '../../src/worker-state/index.ts';
+import { inventBranch } from '../support/invented-branch.ts';
 import { Refusal, startRpcProxy, type Alter, type RpcProxy } from '../support/rpc-proxy.ts';
+import { until } from '../support/until.ts';
 import { isChain, record, utf8, withCode } from './support.ts';
 import { startProxy } from './tcp-proxy.ts';
 
@@ -50,6 +52,16 @@ describe('finalized blocks that several endpoints agree on', () => {
     return chain;
   }
   const agreed = { agreed: true, from: 0 } as const;
+  /** Says that a block that it made up is finalized, which hashes and has a number far above all others. */
+  async function farAhead(number: number): Promise<RpcProxy> {
+    const branch = inventBranch({ number: number - 1, hash: `0x${'12'.repeat(32)}` });
+    const header = branch.next();
+    const [hash] = branch.hashes;
+    return proxy((method, [asked], result) => {
+      if (method === 'chain_getFinalizedHead') return hash;
+      return method === 'chain_finalizedHead' || (method === 'chain_getHeader' && asked === hash) ? header : result;
+    });
+  }
 
   it('are those that one endpoint gives, where there is one', async () => {
     const chain = await connect([dev.ws, dev.ws]);
@@ -104,9 +116,7 @@ describe('finalized blocks that several endpoints agree on', () => {
   it('wait for an endpoint that is behind, and are not held up by one that claims to be ahead', async () => {
     const old = dev.finalized.hash;
     const behind = await proxy((method, _, result) => (method === 'chain_getFinalizedHead' ? old : result));
-    const ahead = await proxy((method, _, result) =>
-      method === 'chain_getHeader' ? { ...(result as object), number: '0xffff' } : result,
-    );
+    const ahead = await farAhead(65_000);
     await dev.newBlock();
     const chain = await connect([dev.ws, behind.ws, ahead.ws], { quorum: 3 });
     using heads = record(chain.finalizedHeads$({ agreed: true }));
@@ -115,6 +125,81 @@ describe('finalized blocks that several endpoints agree on', () => {
     behind.alter = (_method, _params, result) => result;
     await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
     assert.ok(isChain(heads.values));
+  });
+
+  it('go on where as many endpoints as must agree claim to be far ahead, each in its own way', async () => {
+    const honest = [await proxy(), await proxy(), await proxy()];
+    // Later than the liars: those who must agree could be these two.
+    for (const each of honest)
+      each.hold = (method) =>
+        method === 'chain_getFinalizedHead' ? new Promise((resolve) => setTimeout(resolve, 50)) : undefined;
+    const liars = [(await farAhead(1_000)).ws, (await farAhead(70_000)).ws];
+    const among = await connect([...honest.map(({ ws }) => ws), ...liars], { quorum: 2 });
+    using given = record(among.finalizedHeads$({ agreed: true }));
+    await given.until(({ length }) => length > 0);
+    for (let block = 0; block < 3; block++) {
+      await dev.newBlock();
+      await given.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
+    }
+    assert.ok(isChain(given.values));
+  });
+
+  it('begin with the newest one, not with that of an endpoint which is far behind and answers first', async () => {
+    const old = await proxy();
+    const { hash } = dev.finalized;
+    old.alter = (method, _, result) => (method === 'chain_getFinalizedHead' ? hash : result);
+    await dev.newBlock({ count: 10 });
+    const slow = [await proxy(), await proxy()];
+    for (const each of slow)
+      each.hold = (method) =>
+        method === 'chain_getFinalizedHead' ? new Promise((resolve) => setTimeout(resolve, 100)) : undefined;
+    const chain = await connect([...slow.map(({ ws }) => ws), old.ws], { quorum: 2 });
+    for (let times = 0; times < 3; times++) assert.equal((await chain.agreedHead()).hash, dev.finalized.hash);
+    using heads = record(chain.finalizedHeads$({ agreed: true }));
+    await heads.until(({ length }) => length > 0);
+    assert.equal(heads.values[0]?.head.hash, dev.finalized.hash);
+  });
+
+  it('leave one whose finalized header does not have the hash that it gives, though another one is in use', async () => {
+    const liar = await proxy((method, _, result) =>
+      method === 'chain_getHeader' ? { ...(result as object), number: '0xffff' } : result,
+    );
+    const chain = await connect([dev.ws, (await proxy()).ws, liar.ws], { quorum: 2 });
+    const isLeft = (): boolean => chain.nodeFaults.some(({ url, isLeft }) => url === liar.ws && isLeft);
+    await until(async () => {
+      assert.equal((await chain.agreedHead()).hash, dev.finalized.hash);
+      return isLeft();
+    });
+  });
+
+  it('are waited for where a snapshot has to be begun anew while too few endpoints answer', async () => {
+    await using own = await startDevChain({ workers: 1_500 });
+    await own.newBlock({ count: 3 });
+    const one = await startRpcProxy(own.ws);
+    const two = await startRpcProxy(own.ws);
+    dispose.push(one, two);
+    const timeoutMs = 1_000;
+    const chain = await connect([one.ws, two.ws], { timeoutMs });
+    let goOn: () => void = () => undefined;
+    const pruned = new Promise<void>((resolve) => (goOn = resolve));
+    let pages = 0;
+    one.hold = (method, [keys]) => {
+      const isPage = method === 'state_getReadProof' && Array.isArray(keys) && keys.length > 100;
+      return isPage && ++pages > 1 ? pruned : undefined;
+    };
+    await using watch = watchWorkerState(chain, { verify: true });
+    await until(() => pages > 1);
+    await own.newBlock({ count: 3 });
+    own.pruneBefore(own.head.number);
+    two.isClosed = true;
+    two.cut();
+    goOn();
+    // Longer than it takes until there is no quorum for who does not wait.
+    await new Promise((resolve) => setTimeout(resolve, 2 * timeoutMs));
+    two.isClosed = false;
+    await watch.ready;
+    assert.equal(watch.state.size, 1_500);
+    assert.equal(watch.state.at.hash, own.finalized.hash);
   });
 
   it('are not given on the word of the only endpoint that answers', async () => {

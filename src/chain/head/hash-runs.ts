@@ -79,9 +79,9 @@ export class HashRuns {
     let refusals = 0;
     for (let looks = 1; ; looks++) {
       const session = await this.#connection.session(options);
-      const { url } = session.socket;
+      const { socket } = session;
       let reason = `it has not finalized block ${last}`;
-      if (await this.#blocks.hasFinalized(url, last)) {
+      if (await this.#blocks.hasFinalized(socket, last)) {
         const answer = await this.#ask(numbers, options);
         if (answer instanceof RpcError) {
           const details = { method, reason: answer.reason };
@@ -93,7 +93,8 @@ export class HashRuns {
           continue;
         }
         const hashes = hashesIn(answer, numbers.length);
-        if (hashes !== undefined && answer.url === url) return { hashes, url };
+        // Behind the same URL another node may have answered, after a reconnect.
+        if (hashes !== undefined && answer.url === socket.url && socket.isOpen) return { hashes, url: socket.url };
         reason = `it does not give the hashes of blocks ${first} to ${last}`;
       }
       const isBehind = this.#connection.health.due >= last;

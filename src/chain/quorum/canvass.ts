@@ -9,6 +9,8 @@ import type { Connection } from '../rpc/connection.ts';
 const pollMs = 200;
 /** Longest delay before an endpoint that does not answer is asked again, ms. */
 const maxSilentMs = 5_000;
+/** Between two warnings that a question is still open, ms. */
+const tellEveryMs = 15_000;
 
 export interface CanvassOptions {
   readonly signal?: AbortSignal | undefined;
@@ -81,6 +83,14 @@ export class Canvass {
           )
           .catch(() => undefined); // what comes too late has nobody to tell
     });
+    const tell = async (): Promise<never> => {
+      for (;;) {
+        await this.#clock.sleep(tellEveryMs, signal);
+        const facts = { about, said: saidBy(this.#urls, answers, reasons) };
+        this.#connection.options.logger.warn(facts, 'endpoints do not agree yet');
+      }
+    };
+    tell().catch(() => undefined);
     const { patienceMs = Infinity } = options;
     const impatient = new Promise<never>((_, reject) => {
       if (!Number.isFinite(patienceMs)) return;

@@ -1,54 +1,74 @@
 import type { Hex } from '../../codec/index.ts';
 import type { BlockId } from '../head/head.ts';
 import type { BlockNumber } from '../block-number.ts';
-import { parseHeader } from '../head/header.ts';
+import { parseHeader, type Header } from '../head/header.ts';
 import { expectHash } from '../rpc/expect.ts';
 import type { Connection } from '../rpc/connection.ts';
 import type { OtherEndpoints } from '../rpc/other-endpoints.ts';
 import { ConnectionLost, RpcError } from '../rpc/rpc-error.ts';
-import { isRelayError } from '../../errors/index.ts';
+import type { RpcSocket } from '../rpc/rpc-socket.ts';
+import { isRelayError, RelayError } from '../../errors/index.ts';
 
 /** What each endpoint by itself has finalized. */
 export class EndpointBlocks {
   readonly #connection: Connection;
   readonly #endpoints: OtherEndpoints;
-  /** Newest finalized block that each endpoint told of. */
-  readonly #newest = new Map<string, BlockId>();
+  readonly #hashOf: (header: Header) => Hex;
+  /** Newest finalized block that was told of over a socket: behind a URL another node may answer the next time. */
+  readonly #newest = new WeakMap<RpcSocket, BlockId>();
 
-  constructor(connection: Connection, endpoints: OtherEndpoints) {
+  constructor(connection: Connection, endpoints: OtherEndpoints, hashOf: (header: Header) => Hex) {
     this.#connection = connection;
     this.#endpoints = endpoints;
+    this.#hashOf = hashOf;
   }
 
-  /** Throws RpcError, ConnectionLost, rpc-failed for nonsense, wrong-chain, chain-stopped. */
+  /**
+   * Throws RpcError, ConnectionLost, rpc-failed for nonsense, wrong-chain, chain-stopped; node-lies where its header has
+   * another hash: then it is left.
+   */
   async newest(url: string): Promise<BlockId> {
-    const hash = expectHash(await this.#endpoints.ask(url, 'chain_getFinalizedHead'), 'chain_getFinalizedHead');
-    const known = this.#newest.get(url);
-    if (known?.hash === hash) return known;
-    const { number } = parseHeader(await this.#endpoints.ask(url, 'chain_getHeader', [hash]));
-    const newest = { number, hash };
-    this.#newest.set(url, newest);
-    this.#connection.noteFinalized(number, url);
-    return newest;
+    return this.#newestOver(await this.#endpoints.socket(url));
   }
 
   /** Of a finalized block; undefined where the endpoint has not finalized it yet. Throws as {@link newest}. */
   async hashAt(url: string, number: BlockNumber): Promise<Hex | undefined> {
-    const known = this.#newest.get(url);
-    const newest = known !== undefined && known.number >= number ? known : await this.newest(url);
+    const socket = await this.#endpoints.socket(url);
+    const known = this.#newest.get(socket);
+    const newest = known !== undefined && known.number >= number ? known : await this.#newestOver(socket);
     if (newest.number < number) return undefined;
     if (newest.number === number) return newest.hash;
-    return expectHash(await this.#endpoints.ask(url, 'chain_getBlockHash', [number]), 'chain_getBlockHash');
+    return expectHash(await this.#endpoints.askOn(socket, 'chain_getBlockHash', [number]), 'chain_getBlockHash');
   }
 
-  /** Whether an endpoint says so; false where it does not answer. */
-  async hasFinalized(url: string, number: BlockNumber): Promise<boolean> {
-    if ((this.#connection.health.finalizedBy(url) ?? -1) >= number) return true;
+  async #newestOver(socket: RpcSocket): Promise<BlockId> {
+    const told = await this.#endpoints.askOn(socket, 'chain_getFinalizedHead');
+    const hash = expectHash(told, 'chain_getFinalizedHead');
+    const known = this.#newest.get(socket);
+    if (known?.hash === hash) return known;
+    const header = parseHeader(await this.#endpoints.askOn(socket, 'chain_getHeader', [hash]));
+    if (this.#hashOf(header) !== hash) {
+      const details = { url: socket.url, block: hash, reason: 'the header it gives for it does not have that hash' };
+      this.#connection.leave(socket.url, new RelayError('node-lies', { details }));
+      throw new RelayError('node-lies', { details });
+    }
+    const newest = { number: header.number, hash };
+    this.#newest.set(socket, newest);
+    this.#connection.noteFinalized(newest.number, socket.url);
+    return newest;
+  }
+
+  /** Whether the node at the other end of a socket says so; false where it does not answer. */
+  async hasFinalized(socket: RpcSocket, number: BlockNumber): Promise<boolean> {
+    if ((this.#newest.get(socket)?.number ?? -1) >= number) return true;
     try {
-      return (await this.newest(url)).number >= number;
+      return (await this.#newestOver(socket)).number >= number;
     } catch (error) {
       const isSilent =
-        error instanceof RpcError || error instanceof ConnectionLost || isRelayError(error, 'rpc-failed');
+        error instanceof RpcError ||
+        error instanceof ConnectionLost ||
+        isRelayError(error, 'rpc-failed') ||
+        isRelayError(error, 'node-lies');
       if (!isSilent) throw error;
       return false;
     }

@@ -1,5 +1,5 @@
 import type { Hex } from '../../codec/index.ts';
-import { RelayError } from '../../errors/index.ts';
+import { isRelayError, RelayError } from '../../errors/index.ts';
 import type { BlockId } from '../head/head.ts';
 import type { BlockNumber } from '../block-number.ts';
 import type { Trust } from './trust.ts';
@@ -8,6 +8,16 @@ import type { Connection } from '../rpc/connection.ts';
 import { Canvass, type CanvassOptions } from './canvass.ts';
 import type { EndpointBlocks } from './endpoint-blocks.ts';
 import { votersAgainst, winnerOf } from './count-votes.ts';
+
+/**
+ * How long a block that enough endpoints claim to have may lack their votes until a lower one is tried, ms. Doubles with
+ * each one that is tried, for endpoints that are slow.
+ */
+const settleMs = 2_000;
+const maxSettleMs = 60_000;
+
+/** How long it is waited for that all endpoints say how far they are, where one begins anywhere, ms. */
+const graceMs = 1_000;
 
 /** A vote of an endpoint that has not got (any more) what is asked for. */
 export const abstention: Hex = '0x';
@@ -19,6 +29,12 @@ export interface Election {
   readonly block: BlockNumber | Hex;
   /** undefined: it can not say yet, and is asked again. */
   readonly ask: (url: string) => Promise<Hex | undefined>;
+}
+
+/** A block that endpoints say they have finalized. */
+interface Claimed {
+  readonly number: BlockNumber;
+  readonly by: readonly string[];
 }
 
 export interface QuorumParts {
@@ -33,12 +49,16 @@ export interface QuorumParts {
 export class Quorum {
   readonly #connection: Connection;
   readonly #blocks: EndpointBlocks;
+  readonly #clock: Clock;
   readonly #size: number;
   readonly #canvass: Canvass;
+  /** Endpoints that claimed to have a block which came to nothing: as high a claim of theirs counts no more. */
+  readonly #vain = new Map<string, BlockNumber>();
 
   constructor({ connection, blocks, clock, size }: QuorumParts) {
     this.#connection = connection;
     this.#blocks = blocks;
+    this.#clock = clock;
     this.#size = size;
     this.#canvass = new Canvass(connection, clock, size);
   }
@@ -53,18 +73,59 @@ export class Quorum {
    * endpoints are left, endpoints-disagree where all have voted and none wins; aborted, chain-stopped.
    */
   async newest(from: BlockNumber, options: CanvassOptions = {}): Promise<BlockId> {
-    const number = await this.#canvass.hold(
+    const { signal, patienceMs = Infinity } = options;
+    const deadline = this.#clock.now() + patienceMs;
+    for (let waitMs = settleMs; ; waitMs = Math.min(2 * waitMs, maxSettleMs)) {
+      const left = deadline - this.#clock.now();
+      const bounded = { signal, patienceMs: Math.min(waitMs, left) };
+      let claimed: Claimed | undefined;
+      try {
+        // Without a block to go on from the slow ones are waited for: those that answer first may be far behind.
+        if (from === 0) claimed = await this.#claimedByAll({ signal, patienceMs: Math.min(graceMs, left) });
+        claimed ??= await this.#claimed(from, this.#vain.size === 0 ? { signal, patienceMs: left } : bounded);
+        const { number } = claimed;
+        const hash = await this.hashAt(number, bounded);
+        for (const [url, claim] of this.#vain) if (claim <= number) this.#vain.delete(url);
+        return { number, hash };
+      } catch (error) {
+        const isOver = this.#present < this.#size || this.#clock.now() >= deadline;
+        if (isOver || !isRelayError(error, 'no-quorum')) throw error;
+        // Who claims to have that block can not agree on it, and the others do not have it: without them, then.
+        if (claimed === undefined) this.#vain.clear();
+        else for (const url of claimed.by) this.#vain.set(url, claimed.number);
+      }
+    }
+  }
+
+  /** undefined where some do not answer in time. */
+  async #claimedByAll(options: CanvassOptions): Promise<Claimed | undefined> {
+    try {
+      return await this.#claimed(0, options, true);
+    } catch (error) {
+      if (!isRelayError(error, 'no-quorum') || this.#present < this.#size) throw error;
+      return undefined;
+    }
+  }
+
+  /** The highest finalized block, `from` or later, that enough endpoints claim to have, vain claims aside. */
+  #claimed(from: BlockNumber, options: CanvassOptions, isOfAll = false): Promise<Claimed> {
+    return this.#canvass.hold<BlockNumber, Claimed>(
       {
         about: from === 0 ? 'a finalized block' : `a finalized block, ${from} or later`,
         ask: async (url) => {
           const { number: newest } = await this.#blocks.newest(url);
           return newest >= from ? newest : undefined;
         },
-        decide: (numbers) => [...numbers.values()].sort((a, b) => b - a)[this.#size - 1],
+        decide: (claims) => {
+          if (isOfAll && claims.size < this.#present) return undefined;
+          const counted = [...claims].filter(([url, claim]) => claim < (this.#vain.get(url) ?? Infinity));
+          const number = counted.map(([, claim]) => claim).sort((a, b) => b - a)[this.#size - 1];
+          if (number === undefined) return undefined;
+          return { number, by: counted.filter(([, claim]) => claim >= number).map(([url]) => url) };
+        },
       },
       options,
     );
-    return { number, hash: await this.hashAt(number, options) };
   }
 
   /** The hash of a finalized block that enough endpoints agree on. Throws as {@link newest}. */
