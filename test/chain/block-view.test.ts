@@ -12,6 +12,7 @@ import {
 import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
 import { toHex, Writer, type Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { startRpcProxy } from '../support/rpc-proxy.ts';
 import { alice, openWallet, signedEndpoints, testWorker, utf8, withCode, type Wallet } from './support.ts';
 import { startProxy } from './tcp-proxy.ts';
 
@@ -132,6 +133,23 @@ describe('BlockView', () => {
       complete: true,
     });
     assert.deepEqual(await chain.at(removed).gatekeepers(), []);
+  });
+
+  it('says that it may have missed something where an extrinsic can not be read', async () => {
+    const call = wallet.api.tx.phalaRegistry.registerGatekeeper(worker.identity);
+    const hash = await wallet.post(wallet.api.tx.utility.batch([call]), wallet.alice);
+    let garble = (extrinsic: string): string => extrinsic;
+    await using proxy = await startRpcProxy(dev.ws, (method, _, result) => {
+      if (method !== 'chain_getBlock') return result;
+      const { block } = result as { block: { extrinsics: string[] } };
+      return { block: { ...block, extrinsics: block.extrinsics.map((each) => garble(each)) } };
+    });
+    await using through = await connectChain({ endpoints: [proxy.ws] });
+    assert.equal((await through.at(hash).touchedWorkers()).complete, true);
+    for (const bad of [(text: string) => `${text}0`, (text: string) => `0x99${text.slice(2)}`]) {
+      garble = bad;
+      assert.equal((await through.at(hash).touchedWorkers()).complete, false, bad('…'));
+    }
   });
 
   it('finds nothing in a block of messages', async () => {

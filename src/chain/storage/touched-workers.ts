@@ -1,6 +1,7 @@
 import { type GenericCall } from '@polkadot/types';
 import type { Codec } from '@polkadot/types/types';
 import { toHex, type Hex } from '../../codec/index.ts';
+import { RelayError } from '../../errors/index.ts';
 import type { TouchedWorkers } from './worker.ts';
 import { expectArray, expectHex, expectObject } from '../rpc/expect.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -64,7 +65,7 @@ function readEvents(runtime: Runtime, index: number, bytes: Uint8Array, found: F
   if (!bytes.includes(index)) return;
   const type = runtime.storage('System', 'Events')?.valueType;
   try {
-    if (type === undefined) return;
+    if (type === undefined) throw new RelayError('unsupported-runtime', { details: { reason: 'it has no events' } });
     for (const { event } of runtime.decode(type, bytes) as unknown as Iterable<RecordLike>) {
       const touching = event.section === section ? touchingEvents[event.method] : undefined;
       const [id] = event.data;
@@ -79,7 +80,7 @@ function readCalls(runtime: Runtime, index: number, extrinsic: Hex, found: Found
   if (!Object.keys(touchingCalls).some((name) => mentions(extrinsic, runtime.callIndex(section, name)))) return;
   try {
     const bytes = fastFromHex(extrinsic);
-    if (bytes === undefined) return;
+    if (bytes === undefined) throw new RelayError('bad-hex', { details: { what: 'An extrinsic' } });
     const { method } = runtime.registry.createType('Extrinsic', bytes);
     for (const call of nestedCalls(method as unknown as GenericCall)) {
       const touching = call.callIndex[0] === index ? touchingCalls[call.method] : undefined;

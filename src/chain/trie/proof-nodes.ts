@@ -22,6 +22,7 @@ export interface Known<T> {
 export type Proof = readonly unknown[] | HashedNodes;
 
 const encoder = new TextEncoder();
+const hexText = /^0x(?:[0-9a-f]{2})*$/i;
 const none = new Uint8Array(0);
 
 /**
@@ -51,10 +52,30 @@ export class ProofNodes {
     return this.#size;
   }
 
-  /** Throws bad-proof where something in the list is no hex. */
+  /** Throws bad-proof where something in the list is no hex; bad-value where there is no memory for one of its nodes. */
   add(proof: Proof): void {
-    const nodes = proof instanceof HashedNodes ? proof : this.hash.nodesIn(encoder.encode(JSON.stringify(proof)));
-    if (nodes === undefined) throw new RelayError('bad-proof', { details: { reason: 'it is not a list of hex' } });
+    if (proof instanceof HashedNodes) this.#addHashed(proof);
+    else this.#addListed(proof);
+  }
+
+  /** A list that is too long for the memory of the module comes in parts: that is no fault of who gave it. */
+  #addListed(list: readonly unknown[]): void {
+    const nodes = this.hash.nodesIn(encoder.encode(JSON.stringify(list)));
+    if (nodes !== undefined) this.#addHashed(nodes);
+    else if (list.length > 1) {
+      const half = list.length >> 1;
+      this.#addListed(list.slice(0, half));
+      this.#addListed(list.slice(half));
+    } else {
+      const [node] = list;
+      if (typeof node !== 'string' || !hexText.test(node))
+        throw new RelayError('bad-proof', { details: { reason: 'it is not a list of hex' } });
+      const reason = `there is no memory for its ${node.length / 2 - 1} bytes`;
+      throw new RelayError('bad-value', { details: { what: 'A node of a proof', reason } });
+    }
+  }
+
+  #addHashed(nodes: HashedNodes): void {
     const first = this.#count;
     this.#append(nodes);
     this.#reservePlaces();

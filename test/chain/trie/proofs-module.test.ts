@@ -194,6 +194,22 @@ describe('ProofNodes', () => {
     assert.equal(nodes.valueOf({ ...valued, bytes: blake2b256(new Uint8Array(40)) } as never), undefined);
   });
 
+  it('takes a list in parts where there is no memory for the whole, and blames nobody for it', () => {
+    const items = Array.from({ length: 300 }, (_, i) => new Uint8Array(40).fill(i).with(0, 0x41));
+    let asked = 0;
+    const small = {
+      binary: hash.binary,
+      nodesIn: (list: Uint8Array) => (asked++, list.length > 1_000 ? undefined : hash.nodesIn(list)),
+    };
+    const nodes = new ProofNodes(small as unknown as ProofsModule);
+    nodes.add(items.map(toHex));
+    assert.equal(nodes.size, new Set(items.map(toHex)).size);
+    assert.ok(asked > 10);
+    const none = { binary: hash.binary, nodesIn: () => undefined };
+    assert.throws(() => new ProofNodes(none as unknown as ProofsModule).add(['0x0011']), withCode('bad-value'));
+    assert.throws(() => new ProofNodes(none as unknown as ProofsModule).add(['0x001']), withCode('bad-proof'));
+  });
+
   it('refuses a list that is not of hex', () => {
     for (const item of [7, null, '0x0', '00', ['0x00'], { proof: [] }])
       assert.throws(() => new ProofNodes(hash).add(['0x00', item]), withCode('bad-proof'));
