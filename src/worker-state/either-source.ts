@@ -15,6 +15,8 @@ export class EitherSource implements ChangeSource {
   readonly #clock: Clock;
   readonly #logger: ChainLogger;
   #current: ChangeSource;
+  /** Of those that were in use before. */
+  #before: ChangeSource['stats'] = { reconciles: 0, missed: 0 };
   #refusedAt = 0;
 
   constructor(
@@ -31,8 +33,9 @@ export class EitherSource implements ChangeSource {
     return this.#current.strategy;
   }
 
+  /** Of all that were in use. */
   get stats(): ChangeSource['stats'] {
-    return this.#current.stats;
+    return sum(this.#before, this.#current.stats);
   }
 
   snapshot(head: Head, rows: RowCollector, signal: AbortSignal): Promise<boolean> {
@@ -54,7 +57,7 @@ export class EitherSource implements ChangeSource {
   recall(stored: SourceMemory): boolean {
     const source = stored.strategy === 'proofs' ? this.#make.proofs() : this.#make.hints();
     if (!source.recall(stored)) return false;
-    this.#current = source;
+    this.#use(source);
     this.#refusedAt = this.#clock.now();
     return true;
   }
@@ -67,16 +70,26 @@ export class EitherSource implements ChangeSource {
     try {
       const result = await read(proofs);
       if (strategy === 'hints') this.#logger.debug({}, 'WorkerState is read by proofs again');
-      this.#current = proofs;
+      this.#use(proofs);
       return result;
     } catch (error) {
       if (!isRelayError(error, 'proofs-unavailable')) throw error;
       this.#refusedAt = this.#clock.now();
       if (strategy === 'proofs') {
         this.#logger.warn({ error }, 'WorkerState is read without proofs');
-        this.#current = this.#make.hints();
+        this.#use(this.#make.hints());
       }
       return read(this.#current);
     }
   }
+
+  #use(source: ChangeSource): void {
+    if (source === this.#current) return;
+    this.#before = this.stats;
+    this.#current = source;
+  }
+}
+
+function sum(a: ChangeSource['stats'], b: ChangeSource['stats']): ChangeSource['stats'] {
+  return { reconciles: a.reconciles + b.reconciles, missed: a.missed + b.missed };
 }

@@ -22,7 +22,7 @@ export function reduceWorker(before: ResolvedWorker | undefined, after: Resolved
 export function faultsOf({ entry, faults }: ResolvedWorker, before?: ResolvedWorker): ChangeDraft[] {
   return [...faults]
     .filter(([fault]) => before?.faults.has(fault) !== true)
-    .map(([, reason]) => ({ type: 'invalid-record', identity: entry.identity, reason }));
+    .map(([fault, reason]) => ({ type: 'invalid-record', identity: entry.identity, fault, reason }));
 }
 
 function* changesBetween(before: WorkerEntry, worker: WorkerEntry): Iterable<ChangeDraft> {

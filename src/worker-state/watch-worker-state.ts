@@ -4,6 +4,7 @@ import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
 import type { ChangeSource } from './change-source.ts';
 import { EitherSource } from './either-source.ts';
 import { EpochStore } from './epoch-store.ts';
+import { firstWithState } from './first-with-state.ts';
 import { HintSource } from './hint-source.ts';
 import { ProofSource } from './proof-source.ts';
 import { StateSaver } from './state-saver.ts';
@@ -34,14 +35,19 @@ export function watchWorkerState(chain: Chain, options: WatchOptions = {}): Work
   const proofs = (): ProofSource => new ProofSource(chain, options.verify === true);
   const either = (): ChangeSource => new EitherSource({ proofs, hints }, { clock, logger });
   const source = options.verify === undefined ? either() : options.verify ? proofs() : hints();
-  const follower = new WorkerFollower({ table, source, epochs, clock, logger });
+  const follower = new WorkerFollower({
+    ...{ table, source, epochs, clock, logger },
+    firstWithState: (gone, signal) => firstWithState(chain, gone, newest, signal),
+  });
   const states = store && new StateStore(store, chain.genesisHash);
   const saver = states && new StateSaver({ store: states, follower, clock, logger }, options.saveEveryMs);
   let isReady = false;
   const stopping = new AbortController();
   const { signal } = stopping;
   const agreed = options.verify === true && finality === 'finalized';
-  const newer = (): Promise<Head> => (agreed ? chain.agreedHead(signal) : chain.finalizedHead(signal));
+  // One was agreed on before: endpoints that are away now are waited for.
+  const newer = (): Promise<Head> => (agreed ? chain.agreedHead(signal, Infinity) : chain.finalizedHead(signal));
+  const newest = (): Promise<Head> => (finality === 'best' ? chain.bestHead(signal) : newer());
   const ready = withResolvers();
   const verified = withResolvers();
 
@@ -86,7 +92,7 @@ export function watchWorkerState(chain: Chain, options: WatchOptions = {}): Work
         await beginAt(told);
       } catch (error) {
         if (!isRelayError(error, 'state-discarded')) throw error;
-        const asked = await (finality === 'best' ? chain.bestHead(signal) : newer());
+        const asked = await newest();
         if (asked.hash === told.hash) throw error;
         await beginAt(asked);
       }
@@ -107,6 +113,7 @@ export function watchWorkerState(chain: Chain, options: WatchOptions = {}): Work
   const fail = (error: unknown): void => {
     if (signal.aborted) return;
     stopping.abort();
+    options.signal?.removeEventListener('abort', onAbort);
     const failure = asRelayError(error, 'worker-state-failed');
     ready.reject(failure);
     verified.reject(failure);

@@ -1,5 +1,5 @@
 import { Subject, type Observable } from 'rxjs';
-import type { ChainLogger, Clock, Head } from '../chain/index.ts';
+import type { BlockNumber, ChainLogger, Clock, Head } from '../chain/index.ts';
 import { equalBytes, type Hex } from '../codec/index.ts';
 import { isRelayError, type RelayError } from '../errors/index.ts';
 import type { ChangeSource, Differences } from './change-source.ts';
@@ -20,6 +20,8 @@ export interface FollowerParts {
   readonly epochs: EpochStore | undefined;
   readonly clock: Clock;
   readonly logger: ChainLogger;
+  /** The first block above one whose state is gone from which on there may be states again. */
+  readonly firstWithState: (gone: Head, signal: AbortSignal) => Promise<BlockNumber>;
 }
 
 /** Newer blocks that a snapshot is brought to before it gives up. */
@@ -49,6 +51,9 @@ export class WorkerFollower {
   readonly #source: ChangeSource;
   #at: At = { block: 0, hash: '0x' };
   #blocks = 0;
+  #passedOver = 0;
+  /** Below it states are known to be gone. */
+  #readFrom: BlockNumber = 0;
   readonly #steps: StepReaders;
   /** Workers of the snapshot of whose faults nobody was told yet. */
   #untold = new Set<Hex>();
@@ -79,7 +84,8 @@ export class WorkerFollower {
   }
 
   get stats(): Omit<WatchStats, 'trust'> {
-    return { strategy: this.#source.strategy, blocks: this.#blocks, ...this.#source.stats };
+    const { strategy, stats } = this.#source;
+    return { strategy, blocks: this.#blocks, passedOver: this.#passedOver, ...stats };
   }
 
   /** See `WorkerStateWatch.steps`. */
@@ -189,20 +195,26 @@ export class WorkerFollower {
   }
 
   async onHead(head: Head, signal: AbortSignal): Promise<void> {
-    const { table, logger } = this.#parts;
-    try {
-      const at = { block: head.number, hash: head.hash };
-      await this.#apply(at, await this.#source.changesAt(head, table, signal));
-    } catch (error) {
-      if (!isRelayError(error, 'state-discarded')) throw error;
-      // What it changed is not lost: it is in the state of a later block.
-      logger.warn({ block: head.number }, 'state of a block is gone, WorkerState is read at a later one');
-    }
+    const { table, logger, firstWithState } = this.#parts;
+    if (head.number < this.#readFrom) this.#passedOver++;
+    else
+      try {
+        const at = { block: head.number, hash: head.hash };
+        await this.#apply(at, await this.#source.changesAt(head, table, signal));
+      } catch (error) {
+        if (!isRelayError(error, 'state-discarded')) throw error;
+        // What they changed is not lost: it is in the state of a later block.
+        this.#readFrom = await firstWithState(head, signal);
+        this.#passedOver++;
+        const facts = { first: head.number, last: this.#readFrom - 1 };
+        logger.warn(facts, 'state of blocks is gone, WorkerState is read at a later one');
+      }
     this.#blocks++;
   }
 
   /** Takes back what the block changed; nothing where the table never came to show it, or could not be taken back to it. */
   async onRetracted(head: Head, signal: AbortSignal): Promise<void> {
+    this.#readFrom = 0;
     if (head.hash !== this.#at.hash) return;
     const { table, logger } = this.#parts;
     try {

@@ -46,7 +46,13 @@ export type WorkerChange = At &
     /** It became one or ceased to be; comes after what else changed of the worker in the same block. */
     | { readonly type: 'gatekeeper'; readonly worker: WorkerEntry; readonly before: WorkerEntry }
     | { readonly type: 'removed'; readonly worker: WorkerEntry }
-    | { readonly type: 'invalid-record'; readonly identity: Hex; readonly reason: string }
+    | {
+        readonly type: 'invalid-record';
+        readonly identity: Hex;
+        /** The record as on chain (hostile, at most 2048 bytes), or a name of what is wrong with the list that it is in. */
+        readonly fault: string;
+        readonly reason: string;
+      }
   );
 
 /** From what a reader has seen to what a later block shows, whatever lies between. */
@@ -84,6 +90,8 @@ export interface WatchStats {
   readonly trust: Trust;
   /** Blocks followed since the snapshot. */
   readonly blocks: number;
+  /** Those among them whose state was gone before it could be read: what they changed was told with a later one. */
+  readonly passedOver: number;
   /** Times that all of WorkerState was compared. */
   readonly reconciles: number;
   /** Workers whose changes only a reconcile found. */

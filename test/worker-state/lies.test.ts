@@ -351,6 +351,39 @@ describe('WorkerState from a node that lies', () => {
     assert.deepEqual([watch.stats.strategy, watch.state.size], ['proofs', 0]);
   });
 
+  it('gave no proofs for a while: what was missed meanwhile stays counted', async () => {
+    const events = storagePrefix('System', 'Events');
+    let hasProofs = true;
+    const chain = await chainVia((method, [keys], result) => {
+      if (method === 'state_getReadProof' && !hasProofs) return new Refusal('Method not found');
+      const isEvents = method === 'state_queryStorageAt' && (keys as Hex[]).includes(events);
+      return isEvents ? [{ block: '0x', changes: [[events, null]] }] : result;
+    });
+    let later = 0;
+    const clock = { ...systemClock, now: () => Date.now() + later };
+    await using watch = watchWorkerState(chain, { clock, reconcile: { everyBlocks: 2 } });
+    await watch.ready;
+    const next = async (): Promise<void> => {
+      await dev.newBlock();
+      await until(() => watch.state.at.block >= dev.head.number);
+    };
+    hasProofs = false;
+    await next();
+    await using wallet = await openWallet(dev.ws);
+    const { workers } = wallet.api.query.phalaRegistry;
+    const worker = testWorker(44);
+    const info = (await workers.entries())[0]![1].toHex();
+    await dev.setStorage([[workers.key(worker.identity) as Hex, info]]);
+    for (let block = 0; block < 3; block++) await next();
+    const { strategy, missed, reconciles } = watch.stats;
+    assert.deepEqual([strategy, missed, watch.state.has(worker.identity)], ['hints', 1, true]);
+    hasProofs = true;
+    later += 120_000;
+    await next();
+    assert.deepEqual(watch.stats.strategy, 'proofs');
+    assert.deepEqual([watch.stats.missed, watch.stats.reconciles], [missed, reconciles]);
+  });
+
   it('gives no proofs: hints are used, unless every value must be proven', async () => {
     const chain = await chainVia((method, _, result) =>
       method === 'state_getReadProof' ? new Refusal('Method not found') : result,

@@ -59,6 +59,7 @@ class Run {
       table: this.table,
       source,
       epochs: undefined,
+      firstWithState: ({ number }) => Promise.resolve(number + 1),
       clock: this.clock,
       logger,
     });

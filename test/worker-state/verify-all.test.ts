@@ -50,6 +50,7 @@ async function started(
     table,
     source,
     epochs: new EpochStore(store, genesisHash),
+    firstWithState: ({ number }) => Promise.resolve(number + 1),
     clock: new ManualClock(),
     logger: { debug: () => undefined, warn: () => undefined },
   });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import { connectChain, type Chain } from '../../src/chain/index.ts';
 import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
 import { toHex, Writer, type Hex } from '../../src/codec/index.ts';
@@ -87,6 +88,27 @@ for (const verify of [true, false])
     });
 
     testWatch(verify, () => ({ ws: dev.ws, chain }));
+
+    const quiet = verify ? { state_getReadProof: 1 } : { state_queryStorageAt: 1, chain_getBlock: 1 };
+    it(`asks of a block without a change for ${Object.keys(quiet).join(' and ')}, once, and for nothing else`, async () => {
+      await using proxy = await startRpcProxy(dev.ws);
+      await using through = await connectChain({ endpoints: [proxy.ws] });
+      await using watch = watchWorkerState(through, { verify });
+      await watch.verified;
+      const next = async (): Promise<void> => {
+        await dev.newBlock();
+        await until(() => watch.state.at.hash === dev.head.hash);
+      };
+      await next();
+      const before = new Map(proxy.asked);
+      for (let block = 0; block < 10; block++) await next();
+      const asked = Array.from(proxy.asked, ([method, count]) => [method, count - (before.get(method) ?? 0)] as const);
+      assert.deepEqual(
+        Object.fromEntries(asked.filter(([, count]) => count > 0)),
+        Object.fromEntries(Object.entries(quiet).map(([method, count]) => [method, 10 * count])),
+      );
+      assert.equal(watch.stats.blocks, 11);
+    });
 
     it('begins with a snapshot at one block', async () => {
       await using watch = watchWorkerState(chain, { verify });
@@ -222,7 +244,52 @@ for (const verify of [true, false])
       await client.submit([{ kind: 'register-worker', identity: worker.identity, ecdhKey: worker.ecdhKey }], alice);
       await changes.until(({ length }) => length === 1);
       assert.ok(watch.state.has(worker.identity));
-      assert.ok(warnings.some((text) => text.includes('state of a block is gone')));
+      assert.ok(warnings.some((text) => text.includes('state of blocks is gone')));
+    });
+
+    it('passes over all blocks whose state is gone at once, and says how many they were', async () => {
+      await using pruned = await startDevChain();
+      await using proxy = await startRpcProxy(pruned.ws);
+      await using client = await connectChain({ endpoints: [proxy.ws] });
+      const warnings: object[] = [];
+      const logger = { debug: () => undefined, warn: (facts: object) => void warnings.push(facts) };
+      await using watch = watchWorkerState(client, { verify, logger });
+      using changes = record(watch.changes$);
+      await watch.ready;
+      const shown: number[] = [];
+      watch.at$.subscribe(({ block }) => shown.push(block));
+      await pruned.newBlock();
+      await until(() => shown.length === 1);
+      const { number: before } = pruned.head;
+      proxy.isClosed = true;
+      proxy.cut();
+      await using posting = await connectChain({ endpoints: [pruned.ws] });
+      await pruned.newBlock({ count: 150 });
+      await posting.submit([{ kind: 'register-worker', identity: worker.identity, ecdhKey: worker.ecdhKey }], alice);
+      await pruned.newBlock({ count: 30 });
+      const kept = pruned.head.number - 9;
+      pruned.pruneBefore(kept);
+      const reads = verify ? 'state_getReadProof' : 'chain_getBlock';
+      const asked = proxy.asked.get(reads) ?? 0;
+      proxy.isClosed = false;
+      await until(() => watch.state.at.hash === pruned.head.hash);
+      assert.deepEqual(
+        shown.slice(1),
+        Array.from({ length: 10 }, (_, i) => kept + i),
+      );
+      assert.equal(watch.stats.passedOver, kept - before - 1);
+      assert.ok(warnings.some((facts) => 'last' in facts && facts.last === kept - 1));
+      assert.ok(watch.state.has(worker.identity));
+      assert.equal(types(changes.values), 'added');
+      assert.ok((proxy.asked.get(reads) ?? 0) - asked < 30, 'few of those that are gone are asked for');
+    });
+
+    it('lets go of its signal when it fails', async () => {
+      await dev.setStorage([[gatekeeperKey, '0xff']]);
+      const { signal } = new AbortController();
+      await using watch = watchWorkerState(chain, { verify, signal });
+      await assert.rejects(watch.ready, withCode('bad-storage'));
+      assert.equal(getEventListeners(signal, 'abort').length, 0);
     });
 
     it('stops more than once, ends its stream and says so to who still waits', async () => {

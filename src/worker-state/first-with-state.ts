@@ -1,0 +1,40 @@
+import { oldestWhere, type BlockNumber, type Chain, type Head } from '../chain/index.ts';
+import { isRelayError } from '../errors/index.ts';
+
+/** Blocks that are rather tried one by one. */
+const few = 4;
+
+/**
+ * The first block above one whose state is gone that an endpoint has the state of, after some reads, however many are gone.
+ * Blocks are asked for as a node gives them by number, which is good enough to know where to read on.
+ */
+export async function firstWithState(
+  chain: Pick<Chain, 'at' | 'headAt'>,
+  gone: Head,
+  newest: () => Promise<Head>,
+  signal: AbortSignal,
+): Promise<BlockNumber> {
+  const next = gone.number + 1;
+  const last = await unlessGone(newest);
+  if (last === undefined || last.number - next < few) return next;
+  const hasState = async (number: BlockNumber): Promise<true | undefined> => {
+    const head = await chain.headAt(number, signal);
+    return (
+      head &&
+      chain
+        .at(head.hash)
+        .gatekeepers(signal)
+        .then(() => true)
+    );
+  };
+  return oldestWhere(next, last.number, async (number) => (await unlessGone(() => hasState(number))) === true);
+}
+
+async function unlessGone<T>(read: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!isRelayError(error, 'state-discarded')) throw error;
+    return undefined;
+  }
+}
