@@ -151,7 +151,11 @@ class Keeper implements Presence {
         .catch(() => undefined);
       const now = JSON.stringify(record?.endpoints ?? []);
       if (now === last || clock.now() < notBefore) continue;
-      const isDone = await this.#attempt(() => this.#checkEntry());
+      const isDone = await this.#attempt(async () => {
+        // Each list in its turn, however far the chain has gone meanwhile: a replay may have followed it at once.
+        if (record !== undefined) await this.#noteEntry(record);
+        await this.#checkEntry();
+      });
       failures = isDone ? 0 : failures + 1;
       if (isDone) last = now;
       else notBefore = clock.now() + pauseAfter(failures);
@@ -203,11 +207,7 @@ class Keeper implements Presence {
   async #checkEntry(): Promise<void> {
     const { chain, vault, account } = this.#options;
     const record = await this.#ownEntry();
-    if (record === undefined) return;
-    if (!(await this.#isReplayed(record))) {
-      await this.#lists.add(record.endpoints, publishedUrls(record));
-      return;
-    }
+    if (record === undefined || (await this.#noteEntry(record))) return;
     if (account === undefined) {
       this.#tellOnce('republication');
       return;
@@ -230,8 +230,14 @@ class Keeper implements Presence {
   /** What was just published is what its owner wants. */
   async #noteOwnEntry(): Promise<void> {
     const record = await this.#ownEntry();
-    if (record !== undefined && !(await this.#isReplayed(record)))
-      await this.#lists.add(record.endpoints, publishedUrls(record));
+    if (record !== undefined) await this.#noteEntry(record);
+  }
+
+  /** Takes it for what its owner wants, unless it was brought back by somebody: then false. */
+  async #noteEntry(record: WorkerRecord): Promise<boolean> {
+    if (await this.#isReplayed(record)) return false;
+    await this.#lists.add(record.endpoints, publishedUrls(record));
+    return true;
   }
 
   async #ownEntry(): Promise<WorkerRecord | undefined> {
