@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { connectChain, type Chain } from '../../src/chain/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
-import { alice, isChain, numbers, record, utf8, withCode } from './support.ts';
+import { isChain, numbers, record, withCode } from './support.ts';
 import { Refusal, startRpcProxy } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
 import { startProxy } from './tcp-proxy.ts';
@@ -173,13 +173,49 @@ describe('heads', () => {
     assert.equal(finalized.values.length, dev.finalized.number + 1);
   });
 
-  it('are pulled only as fast as they are taken', async () => {
-    await dev.newBlock({ count: 20 });
-    const events = chain.headEvents({ from: 0 });
-    for (let number = 0; number < 3; number++) {
-      const { value } = await events.next();
-      assert.equal(value.head.number, number);
-    }
+  it('are read only a window ahead of who takes them, and not at all while nobody does', async () => {
+    await dev.newBlock({ count: 60 });
+    await using proxy = await startRpcProxy(dev.ws);
+    await using through = await connectChain({ endpoints: [proxy.ws] });
+    const asked = (): number => proxy.asked.get('chain_getHeader') ?? 0;
+    /** Once all that was under way was answered, and asked for nothing more. */
+    const settled = async (): Promise<number> => {
+      for (let last = -1; last !== asked();) {
+        last = asked();
+        for (let i = 0; i < 5; i++) await through.at(dev.head.hash).timestamp();
+      }
+      return asked() - before;
+    };
+    const before = asked();
+    const events = through.headEvents({ finality: 'best', from: 1 });
+    for (let number = 1; number <= 3; number++) assert.equal((await events.next()).value.head.number, number);
+    const ahead = await settled();
+    assert.ok(ahead >= 3 && ahead <= 3 + 20, `${ahead} headers`);
+    await dev.newBlock({ count: 10 });
+    assert.equal(await settled(), ahead);
+    for (let number = 4; number <= dev.head.number; number++)
+      assert.equal((await events.next()).value.head.number, number);
+    assert.ok((await settled()) > 60);
+    await events.return(undefined as never);
+  });
+
+  it('of finalized blocks are not read either while nobody takes them', async () => {
+    await dev.newBlock({ count: 10 });
+    await using proxy = await startRpcProxy(dev.ws);
+    let told = 0;
+    proxy.alter = (method, _, result) => (method === 'chain_finalizedHead' && told++, result);
+    await using through = await connectChain({ endpoints: [proxy.ws] });
+    const events = through.headEvents();
+    const first = (await events.next()).value.head.number;
+    const asked = (): number => [...proxy.asked.values()].reduce((sum, count) => sum + count, 0);
+    const before = asked();
+    const seen = told;
+    for (let i = 0; i < 20; i++) await dev.newBlock();
+    await until(() => told >= seen + 20);
+    for (let i = 0; i < 5; i++) await through.headOf(dev.head.hash);
+    assert.equal(asked(), before + 5);
+    for (let number = first + 1; number <= dev.finalized.number; number++)
+      assert.equal((await events.next()).value.head.number, number);
     await events.return(undefined as never);
   });
 
@@ -239,17 +275,44 @@ describe('heads', () => {
     it(`go on where a node ${what}, for as long as it takes`, async () => {
       await using proxy = await startRpcProxy(dev.ws);
       await using through = await connectChain({ endpoints: [proxy.ws], backoff: { minMs: 1, maxMs: 5 } });
-      let left = 15;
+      // Each by itself: of requests that are made side by side one would take the refusals of all the others.
+      const times = new Map<string, number>();
+      const each = 12;
       const reads = ['chain_getHeader', 'chain_getBlockHash', 'chain_getFinalizedHead'];
-      proxy.refuse = (method) =>
-        reads.includes(method) && left-- > 0 ? new Refusal('Too many requests', code) : undefined;
+      proxy.refuse = (method, params) => {
+        const name = `${method} ${JSON.stringify(params)}`;
+        const refused = times.get(name) ?? 0;
+        if (!reads.includes(method) || refused === each) return undefined;
+        times.set(name, refused + 1);
+        return new Refusal('Too many requests', code);
+      };
       await dev.newBlock({ count: 30 });
       using finalized = record(through.finalizedHeads$({ from: 0 }));
       using best = record(through.bestHeads$({ from: 0 }));
       await finalized.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
       await best.until((events) => events.at(-1)?.head.hash === dev.head.hash);
-      assert.ok(left <= 0 && isChain(finalized.values) && isChain(best.values));
+      assert.ok(isChain(finalized.values) && isChain(best.values));
+      assert.ok(times.size > 30, `${times.size} requests`);
+      assert.ok([...times.values()].filter((refused) => refused === each).length > 30);
     });
+
+  it('end in the words of the node where it refuses one request each time', async () => {
+    await using proxy = await startRpcProxy(dev.ws);
+    await using through = await connectChain({ endpoints: [proxy.ws], backoff: { minMs: 1, maxMs: 2 } });
+    await dev.newBlock({ count: 30 });
+    let refused = 0;
+    const wanted = (await chain.headAt(5))?.hash;
+    proxy.refuse = (method, [hash]) =>
+      method === 'chain_getHeader' && hash === wanted
+        ? (refused++, new Refusal('Rate limit reached', 4_290))
+        : undefined;
+    using best = record(through.bestHeads$({ from: 1 }));
+    await assert.rejects(
+      best.until(() => false),
+      withCode('rpc-failed', 'Rate limit reached'),
+    );
+    assert.ok(refused > 15, `${refused} times`);
+  });
 
   for (const finality of ['best', 'finalized'] as const)
     it(`of ${finality} go on where no node answers for longer than a call waits, in the middle of a gap`, async () => {
@@ -334,18 +397,18 @@ describe('the watchdog', () => {
 
   it('leaves a chain alone that makes no blocks', async () => {
     await using dev = await startDevChain();
-    await using proxy = await startProxy(dev.ws);
-    let probes = 0;
+    await using proxy = await startRpcProxy(dev.ws);
     await using chain = await connectChain({ endpoints: [proxy.ws], silenceMs: 5, logger });
     using heads = record(chain.finalizedHeads$());
     await heads.until(({ length }) => length > 0);
-    // Each answer here comes after at least one probe was due.
-    while (probes++ < 8) await chain.submit([push(probes)], alice).then(() => undefined);
-    assert.equal(proxy.connections, 1);
+    // Nobody else asks for it.
+    const probes = (): number => proxy.asked.get('chain_getFinalizedHead') ?? 0;
+    const before = probes();
+    await until(() => probes() >= before + 8);
+    assert.equal(proxy.asked.get('chain_subscribeFinalizedHeads'), 1);
     assert.deepEqual(warnings, []);
+    await dev.newBlock();
+    await heads.until((events) => events.at(-1)?.head.hash === dev.head.hash);
+    assert.equal(proxy.asked.get('chain_subscribeFinalizedHeads'), 1);
   });
 });
-
-function push(byte: number): { kind: 'push-message'; destination: Uint8Array; payload: Uint8Array } {
-  return { kind: 'push-message', destination: utf8('topic'), payload: Uint8Array.of(byte) };
-}
