@@ -62,13 +62,23 @@ async function snapshotRecords(): Promise<Result[]> {
   ];
 }
 
+/** What a cached worker takes: read as the node gives it or proven, without and with an ECDH record that was verified. */
 async function heap(): Promise<Result[]> {
-  await using replay = await startReplay({ workers });
-  const task = taskOf(replay);
-  await rehearse(['plain', 'entries'], task);
-  const pairs = await alternate(['plain', 'entries'], task, slowRounds);
-  const perWorker = pairs.map((pair) => pair.map((cost) => ({ ...cost, heldBytes: (cost.heldBytes ?? 0) / workers })));
-  return [compare('worker-state/heap', perWorker, 'heldBytes', 'bytes/worker')];
+  const held = async (name: string, pair: Pair, hasRecords: boolean): Promise<Result> => {
+    await using replay = await startReplay({ workers, hasRecords });
+    const task = taskOf(replay);
+    await rehearse(pair, task);
+    const pairs = await alternate(pair, task, slowRounds);
+    const perWorker = pairs.map((pair) =>
+      pair.map((cost) => ({ ...cost, heldBytes: (cost.heldBytes ?? 0) / workers })),
+    );
+    return compare(name, perWorker, 'heldBytes', 'bytes/worker');
+  };
+  return [
+    await held('worker-state/heap', ['plain', 'entries'], false),
+    await held('worker-state/heap/proven', ['proven', 'plain'], false),
+    await held('worker-state/heap/records', ['proven-verified', 'plain'], true),
+  ];
 }
 
 /** CPU of one finalized block. `runIn`: blocks that both sides follow before, in which most of what they run is compiled. */
@@ -105,21 +115,29 @@ async function live(): Promise<Result[]> {
   return results;
 }
 
-/** From opening the store to 1 000 workers looked at, everything proven: with what an earlier run stored, and without. */
+/**
+ * From opening the store to 1 000 workers looked at, everything proven: with what an earlier run stored, and without. With
+ * an ECDH record for each worker those of the 1 000 are verified on either side.
+ */
 async function restart(): Promise<Result[]> {
-  const store = await mkdtemp(join(tmpdir(), 'khala-bench-'));
-  try {
-    await using replay = await startReplay({ workers });
-    const task = { ...taskOf(replay), store };
-    await rehearse(['cold', 'warm'], task);
-    const pairs = await alternate(['warm', 'cold'], task, rounds, () => runVariant('cold', task));
-    return [
-      compare('worker-state/restart', pairs, 'cpuMs', 'ms CPU'),
-      compare('worker-state/restart/wall', pairs, 'wallMs', 'ms'),
-    ];
-  } finally {
-    await rm(store, { recursive: true });
-  }
+  const pairsOf = async (hasRecords: boolean): Promise<VariantResult[][]> => {
+    const store = await mkdtemp(join(tmpdir(), 'khala-bench-'));
+    try {
+      await using replay = await startReplay({ workers, hasRecords });
+      const task = { ...taskOf(replay), store };
+      await rehearse(['cold', 'warm'], task);
+      return await alternate(['warm', 'cold'], task, rounds, () => runVariant('cold', task));
+    } finally {
+      await rm(store, { recursive: true });
+    }
+  };
+  const [bare, records] = [await pairsOf(false), await pairsOf(true)];
+  return [
+    compare('worker-state/restart', bare, 'cpuMs', 'ms CPU'),
+    compare('worker-state/restart/wall', bare, 'wallMs', 'ms'),
+    compare('worker-state/restart/records', records, 'cpuMs', 'ms CPU'),
+    compare('worker-state/restart/records/wall', records, 'wallMs', 'ms'),
+  ];
 }
 
 /** Of one real node: everything proven, against believed. */
