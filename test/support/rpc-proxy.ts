@@ -48,6 +48,8 @@ export interface RpcProxy extends AsyncDisposable {
   readonly made: ReadonlyMap<Fault['kind'], number>;
   /** What the node refused, in its order. */
   readonly refused: readonly NodeRefusal[];
+  /** How often a fault was an error of this code. */
+  readonly errors: ReadonlyMap<number, number>;
   alter: Alter;
   /** Called with each request before the node gets it; one for which it gives a promise waits for that. */
   hold: (method: string, params: readonly unknown[]) => Promise<unknown> | undefined;
@@ -89,7 +91,7 @@ interface Settings {
   readonly tooBig: RpcProxy['tooBig'];
   readonly hold: RpcProxy['hold'];
   readonly refuse: RpcProxy['refuse'];
-  readonly count: (kind: Fault['kind']) => void;
+  readonly count: (fault: Fault) => void;
   readonly asked: Map<string, number>;
 }
 
@@ -102,6 +104,7 @@ export async function startRpcProxy(
   const asked = new Map<string, number>();
   const made = new Map<Fault['kind'], number>();
   const refused: NodeRefusal[] = [];
+  const errors = new Map<number, number>();
   await new Promise((resolve) => server.once('listening', resolve));
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('a WebSocket server has a port');
@@ -111,6 +114,7 @@ export async function startRpcProxy(
     asked,
     made,
     refused,
+    errors,
     alter,
     hold: () => undefined,
     refuse: () => undefined,
@@ -130,7 +134,10 @@ export async function startRpcProxy(
     refuse: (...request) => proxy.refuse(...request),
     fault: (message) => proxy.fault(message),
     tooBig: (answer) => proxy.tooBig(answer),
-    count: (kind) => void made.set(kind, (made.get(kind) ?? 0) + 1),
+    count: (fault) => {
+      made.set(fault.kind, (made.get(fault.kind) ?? 0) + 1);
+      if (fault.kind === 'error') errors.set(fault.code, (errors.get(fault.code) ?? 0) + 1);
+    },
     asked,
     refused,
   };
@@ -205,7 +212,7 @@ function connectPair(
       send(text);
       return;
     }
-    count(made.kind);
+    count(made);
     if (made.kind === 'cut') client.terminate();
     else if (made.kind === 'delay') setTimeout(() => send(text), made.ms);
     else if (made.kind === 'reorder') held.push(text);

@@ -57,8 +57,19 @@ export async function readTruth(ws: string, hash: Hex): Promise<Truth> {
   }
 }
 
-/** Whether the cache shows just what the chain holds. */
-export function compareWithTruth(name: string, entries: ReadonlyMap<Hex, WorkerEntry>, { workers }: Truth): void {
+/** What was there to be compared. */
+export interface Compared {
+  readonly workers: number;
+  /** Workers with URLs. */
+  readonly lists: number;
+  /** Epochs that a record proves. */
+  readonly epochs: number;
+}
+
+/** Throws where the cache does not show just what the chain holds. */
+export function compareWithTruth(name: string, entries: ReadonlyMap<Hex, WorkerEntry>, { workers }: Truth): Compared {
+  let lists = 0;
+  let provenEpochs = 0;
   assert.deepEqual([...entries.keys()].sort(), [...workers.keys()].sort(), `${name}: ids`);
   for (const [id, worker] of workers) {
     const entry = entries.get(id);
@@ -89,7 +100,10 @@ export function compareWithTruth(name: string, entries: ReadonlyMap<Hex, WorkerE
         `${name}: ${id} key of epoch ${epoch}`,
       );
     assert.equal(current, epochs.at(-1), `${name}: ${id} current`);
+    if (urls.length > 0) lists += 1;
+    provenEpochs += published.length;
   }
+  return { workers: workers.size, lists, epochs: provenEpochs };
 }
 
 function epochOf(record: string): number | undefined {

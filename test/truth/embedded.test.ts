@@ -1,6 +1,6 @@
-import assert from 'node:assert/strict';
 import { startDevChain } from '../../src/dev-chain/index.ts';
 import { startRpcProxy, type RpcProxy } from '../support/rpc-proxy.ts';
+import { assertRun } from './assert-run.ts';
 import { Dice } from './dice.ts';
 import { reconcileBlocks, runAgainstTruth } from './run.ts';
 import { reportRun, runSettings } from './settings.ts';
@@ -33,17 +33,17 @@ describe('WorkerState against the truth', function () {
       dev.pruneBefore(dev.finalized.number + 1);
       return Promise.resolve();
     };
+    const mishaps = { reorgs: reorg, 'more reorgs': reorg, 'runs of blocks': run, cuts: cut, prunings: prune };
     const result = await runAgainstTruth(
       {
         ws: () => dev.ws,
         proxies,
-        mishaps: { reorgs: reorg, 'more reorgs': reorg, 'runs of blocks': run, cuts: cut, prunings: prune },
+        mishaps,
         settle: () => dev.newBlock({ count: finalityLag + reconcileBlocks + 1 }),
       },
       { dice, steps },
     );
     reportRun(seed, result);
-    assert.ok((result.calls['registrations'] ?? 0) > steps * 20);
-    for (const [name, missed] of Object.entries(result.missed)) assert.ok(name.includes('hints') || missed === 0, name);
+    assertRun(result, steps, Object.keys(mishaps));
   });
 });

@@ -1,5 +1,6 @@
 import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
 import { toHex, type Hex } from '../../src/codec/index.ts';
+import { inventBranch } from '../support/invented-branch.ts';
 import type { Alter } from '../support/rpc-proxy.ts';
 import type { Dice } from './dice.ts';
 
@@ -35,7 +36,10 @@ function ofProofs(alter: (proof: readonly Hex[]) => readonly Hex[]): Alter {
   return (method, _, result) => {
     if (method !== 'state_getReadProof') return result;
     const { at, proof } = result as { at: Hex; proof: Hex[] };
-    return { at, proof: alter(proof) };
+    const altered = alter(proof);
+    return altered.length === proof.length && altered.every((node, i) => node === proof[i])
+      ? result
+      : { at, proof: altered };
   };
 }
 
@@ -50,7 +54,39 @@ function ofValues(alter: (key: Hex, value: Hex) => Hex | null): Alter {
   };
 }
 
+/** Says that a block that nobody else has is finalized, far above all others, and tells of it once, then of nothing. */
+function farAhead(): Alter {
+  const branch = inventBranch({ number: 2 ** 29, hash: `0x${'fa'.repeat(32)}` });
+  const header = branch.next();
+  const [hash] = branch.hashes;
+  return (method, [asked], result) => {
+    if (method === 'chain_getFinalizedHead') return hash;
+    return method === 'chain_finalizedHead' || (method === 'chain_getHeader' && asked === hash) ? header : result;
+  };
+}
+
+/** Tells of the same head again and again, of a chain that goes on. */
+function repeating(): Alter {
+  const first = new Map<string, unknown>();
+  return (method, _, result) => {
+    if (method !== 'chain_finalizedHead' && method !== 'chain_newHead' && method !== 'chain_getFinalizedHead')
+      return result;
+    if (!first.has(method)) first.set(method, result);
+    return first.get(method);
+  };
+}
+
 const flipped = (bytes: Hex): Hex => `0x${bytes.slice(2, -2)}${bytes.endsWith('00') ? '01' : '00'}`;
+
+/**
+ * Lies that whoever verifies has found out once they were told a few times, whatever else happens. Of the others some can
+ * not be told from an honest node that is behind, and some are about what is not read by proofs.
+ */
+export const caught: ReadonlySet<string> = new Set([
+  'alters proofs',
+  'has other state roots',
+  'gives headers other numbers',
+]);
 
 /** Every kind of lie that a node can tell, by what it does. */
 export function liesBy(dice: Dice): Readonly<Record<string, Alter>> {
@@ -85,6 +121,8 @@ export function liesBy(dice: Dice): Readonly<Record<string, Alter>> {
       const { block, justifications } = result as { block: object; justifications: unknown };
       return { block: { ...block, extrinsics: [] }, justifications };
     },
+    'says that it is far ahead': farAhead(),
+    'repeats an old head': repeating(),
     'has other metadata': (method, _, result) =>
       method === 'state_getMetadata' ? String(result).replaceAll(palletName ?? '', otherName ?? '') : result,
   };

@@ -11,8 +11,11 @@ export class Mirror implements Disposable {
   readonly #entries = new Map<Hex, WorkerEntry>();
   readonly #subscription: Subscription;
   readonly #name: string;
+  /** What was told of each worker's records since its list last changed. */
+  readonly #faults = new Map<Hex, Set<string>>();
   /** Told so far, of records that do not count aside. */
   changes = 0;
+  invalidRecords = 0;
   failure: unknown;
 
   constructor(name: string, watch: WorkerStateWatch) {
@@ -52,11 +55,16 @@ export class Mirror implements Disposable {
   }
 
   #apply(change: WorkerChange): void {
-    if (change.type === 'invalid-record') return;
+    if (change.type === 'invalid-record') {
+      this.#noteFault(change);
+      return;
+    }
     this.changes += 1;
     const { identity } = change.worker;
     const known = this.#entries.get(identity);
     const where = `${change.type} of ${identity} at ${change.block}`;
+    if (change.type !== 'changed' ? change.type !== 'gatekeeper' : change.what.includes('endpoints'))
+      this.#faults.delete(identity);
     if (change.type === 'removed') {
       assert.ok(known !== undefined, `${where}: it was not there`);
       this.#entries.delete(identity);
@@ -68,6 +76,13 @@ export class Mirror implements Disposable {
       assert.notEqual(inShort(change.worker), inShort(known), `${where}: nothing differs`);
     }
     this.#entries.set(identity, change.worker);
+  }
+
+  #noteFault({ identity, fault, reason, block }: Extract<WorkerChange, { readonly type: 'invalid-record' }>): void {
+    this.invalidRecords += 1;
+    const told = this.#faults.get(identity) ?? new Set();
+    assert.ok(!told.has(fault), `invalid-record of ${identity} at ${block}, "${reason}": it was told before`);
+    this.#faults.set(identity, told.add(fault));
   }
 }
 

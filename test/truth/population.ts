@@ -26,8 +26,27 @@ interface Payload {
   readonly signature: Hex;
 }
 
-/** Calls that leave nothing of a batch out of it. */
+/** Payloads of which one may be replayed. */
 const maxKeptPayloads = 200;
+const bob = '0x8eaf04151687736326c9fea17e25fc5287613693c912909cb226aa4794f26a48';
+const charlie = '0x90b5ab205c6974c9ea841be688864633dc9ca8a357843eeacf2314649965fe22';
+
+/** What a call may be put into. */
+interface Wrap {
+  /** alice: only Alice, who posts, may make the outer call. any: anybody may. inner: whoever may make the inner one. */
+  readonly by: 'alice' | 'any' | 'inner';
+  readonly put: (tx: ApiPromise['tx'], inner: ChainCall) => ChainCall;
+}
+
+/** Alice is a proxy of Bob, and sudo. */
+const wraps: readonly Wrap[] = [
+  { by: 'inner', put: (tx, inner) => tx.utility.batch([inner]) },
+  { by: 'inner', put: (tx, inner) => tx.utility.forceBatch([tx.utility.batchAll([inner])]) },
+  { by: 'any', put: (tx, inner) => tx.multisig.asMultiThreshold1([charlie], inner) },
+  { by: 'any', put: (tx, inner) => tx.utility.asDerivative(7, inner) },
+  { by: 'alice', put: (tx, inner) => tx.proxy.proxy(bob, null, inner) },
+  { by: 'alice', put: (tx, inner) => tx.sudo.sudoAs(bob, inner) },
+];
 
 /** Workers that register, publish, rotate and replay as the dice will have it. */
 export class Population {
@@ -36,6 +55,7 @@ export class Population {
   readonly #members: Member[] = [];
   readonly #payloads: Payload[] = [];
   readonly #made = new Map<string, number>();
+  #urls = 0;
 
   constructor(dice: Dice, genesisHash: Hex) {
     this.#dice = dice;
@@ -65,6 +85,11 @@ export class Population {
     return Array.from({ length: count }, () => this.#register(api, this.#join()));
   }
 
+  /** An endpoint change for a multisig of several, who approve it one after the other. */
+  shared(api: ApiPromise, now: bigint): ChainCall {
+    return this.#counted('endpoint changes by a multisig', publish(api, this.#payload(now)));
+  }
+
   /** Calls that were made, by kind. */
   get made(): Readonly<Record<string, number>> {
     return Object.fromEntries(this.#made);
@@ -91,15 +116,22 @@ export class Population {
 
   #call(api: ApiPromise, now: bigint): ChainCall {
     const isNew = this.#members.length < 20 || this.#dice.chance(0.35);
-    if (isNew) return this.#register(api, this.#join());
-    if (this.#dice.chance(0.05)) return this.#register(api, this.#dice.pick(this.#members));
+    if (isNew || this.#dice.chance(0.05)) {
+      const call = this.#register(api, isNew ? this.#join() : this.#dice.pick(this.#members));
+      return this.#dice.chance(0.1) ? this.#counted('nested registrations', this.#wrapped(api, call)) : call;
+    }
     const replayed = this.#payloads.length > 0 && this.#dice.chance(0.15);
     const payload = replayed ? this.#dice.pick(this.#payloads) : this.#payload(now);
     const call = publish(api, payload);
-    const nested = this.#nested(api, call);
-    this.#count(`${nested === call ? 'plain' : 'nested'} endpoint changes`);
+    const isNested = this.#dice.chance(0.4);
+    this.#count(`${isNested ? 'nested' : 'plain'} endpoint changes`);
     if (replayed) this.#count('of them replayed');
-    return nested;
+    return isNested ? this.#wrapped(api, call) : call;
+  }
+
+  #counted(kind: string, call: ChainCall): ChainCall {
+    this.#count(kind);
+    return call;
   }
 
   #count(kind: string): void {
@@ -136,11 +168,15 @@ export class Population {
     const member = this.#dice.pick(this.#members);
     if (this.#dice.chance(0.4)) member.epoch += 1;
     const { identity, pair, epoch } = member;
-    const endpoints = Array.from({ length: this.#dice.below(4) }, () => `http://${this.#dice.below(1e6)}.example`);
+    // The first is in no other payload: whatever replaces this one, and brings it back, is a change that is seen.
+    const urls = this.#dice.below(4);
+    const endpoints = Array.from({ length: urls }, (_, i) =>
+      i === 0 ? `http://${++this.#urls}.example` : `http://${this.#dice.below(1e6)}.example`,
+    );
     for (let e = Math.max(0, epoch - 1); e <= epoch; e++)
       if (this.#dice.chance(0.8)) endpoints.push(this.#record(member, e));
-    if (this.#dice.chance(0.05)) endpoints.push('ecdh:junk');
-    if (this.#dice.chance(0.02)) for (let i = 0; i < 200; i++) endpoints.push(`ecdh:${i}`);
+    if (urls > 0 && this.#dice.chance(0.05)) endpoints.push('ecdh:junk');
+    if (urls > 0 && this.#dice.chance(0.02)) for (let i = 0; i < 200; i++) endpoints.push(`ecdh:${i}`);
     const signingTime = signedBefore - 1n - BigInt(this.#dice.below(1_000));
     const signature = toHex(sign(pair.secretKey, endpointContent({ identity, endpoints, signingTime })));
     const payload = { identity, endpoints, signingTime, signature };
@@ -155,18 +191,16 @@ export class Population {
     return encodeEcdhRecord({ ecdhPublic, epoch, signature: sign(pair.secretKey, content) });
   }
 
-  /** As it is, or so deep in other calls that a plain look does not find it. */
-  #nested({ tx }: ApiPromise, call: ChainCall): ChainCall {
-    const bob = '0x8eaf04151687736326c9fea17e25fc5287613693c912909cb226aa4794f26a48';
-    const wraps = [
-      (inner: ChainCall) => tx.utility.batch([inner]),
-      (inner: ChainCall) => tx.utility.forceBatch([tx.utility.batchAll([inner])]),
-      (inner: ChainCall) => tx.multisig.asMultiThreshold1([bob], inner),
-      (inner: ChainCall) => tx.utility.asDerivative(this.#dice.below(9), inner),
-    ];
-    let nested = call;
-    while (this.#dice.chance(0.4)) nested = this.#dice.pick(wraps)(nested);
-    return nested;
+  /** So deep in other calls that a plain look does not find it. */
+  #wrapped({ tx }: ApiPromise, call: ChainCall): ChainCall {
+    let wrapped = call;
+    let isAlices = false;
+    do {
+      const { by, put } = this.#dice.pick(isAlices ? wraps.filter((wrap) => wrap.by === 'inner') : wraps);
+      wrapped = put(tx, wrapped);
+      if (by === 'alice') isAlices = true;
+    } while (this.#dice.chance(0.4));
+    return wrapped;
   }
 }
 

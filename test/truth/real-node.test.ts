@@ -1,4 +1,3 @@
-import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +5,7 @@ import { connectChain } from '../../src/chain/index.ts';
 import { describeRealNode, startRealNode, type RealNode } from '../support/real-node.ts';
 import { startRpcProxy, type RpcProxy } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
+import { assertRun } from './assert-run.ts';
 import { Dice } from './dice.ts';
 import { reconcileBlocks, runAgainstTruth } from './run.ts';
 import { reportRun, runSettings } from './settings.ts';
@@ -50,11 +50,12 @@ describeRealNode('WorkerState against the truth', function () {
         await pause(awayMs);
         for (const way of ways) way.isClosed = false;
       };
+      const mishaps = { crashes: crash, standstills: standstill, absences: away };
       const result = await runAgainstTruth(
         {
           ws: () => node.ws,
           proxies,
-          mishaps: { crashes: crash, standstills: standstill, absences: away },
+          mishaps,
           // So slow from here on that no block that is compared goes away meanwhile.
           settle: async () => {
             await using chain = await connectChain({ endpoints: [node.ws] });
@@ -67,9 +68,7 @@ describeRealNode('WorkerState against the truth', function () {
         { dice, steps },
       );
       reportRun(seed, result);
-      assert.ok((result.calls['registrations'] ?? 0) > steps * 20);
-      for (const [name, missed] of Object.entries(result.missed))
-        assert.ok(name.includes('hints') || missed === 0, name);
+      assertRun(result, steps, Object.keys(mishaps));
     } finally {
       await node.stop();
       await rm(basePath, { recursive: true, force: true });

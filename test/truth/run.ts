@@ -1,17 +1,23 @@
 import { readFile } from 'node:fs/promises';
-import { connectChain, type Chain, type Finality } from '../../src/chain/index.ts';
+import { connectChain, type Chain, type Finality, type NodeFault } from '../../src/chain/index.ts';
 import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
 import { toHex, Writer, type Hex } from '../../src/codec/index.ts';
-import { watchWorkerState, type WorkerEntry, type WorkerStateWatch } from '../../src/worker-state/index.ts';
+import {
+  watchWorkerState,
+  type WatchStats,
+  type WorkerEntry,
+  type WorkerStateWatch,
+} from '../../src/worker-state/index.ts';
 import { openWallet, type Wallet } from '../chain/support.ts';
 import { startRpcProxy, type Alter, type Fault, type Passing, type RpcProxy } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
-import { compareWithTruth, readTruth } from './chain-truth.ts';
+import { compareWithTruth, readTruth, type Compared } from './chain-truth.ts';
 import type { Dice } from './dice.ts';
 import { Laggard } from './laggard.ts';
 import { liesBy } from './lies.ts';
 import { Mirror } from './mirror.ts';
 import { Population, type ChainCall } from './population.ts';
+import { asRoot, Posting } from './posting.ts';
 
 const artifacts = new URL('../../runtime/artifacts/', import.meta.url);
 const lastUpgradeKey = storagePrefix('System', 'LastRuntimeUpgrade');
@@ -19,6 +25,10 @@ const lastUpgradeKey = storagePrefix('System', 'LastRuntimeUpgrade');
 const maxBatch = 150;
 /** Registrations in one more, at most. */
 const maxJoins = 120;
+/** Until a watch has come to the end of a chain that stands still and that no fault is on any more, ms. */
+const settledMs = 180_000;
+/** Lines of a log that tell how one came to stand still. */
+const keptLines = 60;
 
 /** Blocks after which what hints missed is found: what root does to storage has no hint. */
 export const reconcileBlocks = 5;
@@ -51,12 +61,31 @@ export interface RunResult {
   readonly calls: Readonly<Record<string, number>>;
   /** What happened to the node. */
   readonly mishaps: Readonly<Record<string, number>>;
-  readonly changes: Readonly<Record<string, number>>;
+  /** How often the chain ran a call that was nested in such a one. */
+  readonly ran: Readonly<Record<string, number>>;
+  /** Faults on the ways, and refusals by their code. */
   readonly faults: Readonly<Record<string, number>>;
-  /** Lies for which a node was named and left, by follower. */
-  readonly named: Readonly<Record<string, readonly string[]>>;
-  /** Changes that hints missed and a reconcile found, by follower: root's writes to storage, above all. */
-  readonly missed: Readonly<Record<string, number>>;
+  readonly followers: readonly Followed[];
+}
+
+/** What became of one watch. */
+export interface Followed {
+  readonly name: string;
+  readonly strategy: WatchStats['strategy'];
+  readonly changes: number;
+  readonly invalidRecords: number;
+  /** Changes that hints missed and a reconcile found: root's writes to storage, above all. */
+  readonly missed: number;
+  /** What was there to be compared, at the end. */
+  readonly compared: Compared;
+  readonly liars: readonly {
+    readonly lie: string;
+    readonly url: string;
+    /** How often something else was said than the node did. */
+    readonly told: number;
+    /** What the chain connection says of it. */
+    readonly fault: NodeFault | undefined;
+  }[];
 }
 
 interface Follower {
@@ -64,15 +93,16 @@ interface Follower {
   readonly chain: Chain;
   readonly watch: WorkerStateWatch;
   readonly mirror: Mirror;
-  /** Nodes that were left, by URL. */
-  readonly left: ReadonlySet<string>;
   readonly liars: readonly Liar[];
+  /** The last lines of its log. */
+  readonly log: readonly string[];
 }
 
 /** A way on which one kind of lie is told once its follower has connected. */
 interface Liar {
   readonly lie: string;
   readonly proxy: RpcProxy;
+  told: number;
 }
 
 interface Kind {
@@ -97,7 +127,7 @@ const aboutProofs = new Set(['alters proofs', 'leaves parts of proofs out', 'lea
  * changes, and none may have taken an honest node for a liar.
  */
 export async function runAgainstTruth(world: World, { dice, steps }: RunOptions): Promise<RunResult> {
-  await using posting = new Posting(world);
+  await using posting = new Posting(world.ws);
   const genesisHash = (await posting.wallet()).api.genesisHash.toHex();
   const population = new Population(dice, genesisHash);
   const followers: Follower[] = [];
@@ -130,28 +160,31 @@ export async function runAgainstTruth(world: World, { dice, steps }: RunOptions)
         mishaps[mishap] = (mishaps[mishap] ?? 0) + 1;
         await deeds[mishap]?.(ways());
       }
+      await posting.setUp();
       const wallet = await posting.wallet();
-      const batch = population.calls(wallet.api, 1 + dice.below(maxBatch), await chainTime(wallet));
+      const batch = population.calls(wallet.api, 1 + dice.below(maxBatch), await posting.time());
       const isMixed = dice.chance(0.5);
       await posting.post(isMixed ? [...batch, ...asRoot(wallet.api, population.rootCalls(wallet.api))] : batch);
+      if (step % 4 === 0) await posting.together(population.shared(wallet.api, await posting.time()));
       await posting.post(population.joins(wallet.api, 1 + dice.below(maxJoins)));
       if (dice.chance(0.2)) await posting.root(({ api }) => Promise.resolve(population.rootCalls(api)));
     }
     for (const proxy of world.proxies) proxy.fault = () => undefined;
     for (const laggard of laggards) await laggard.thaw();
-    await posting.post(population.calls((await posting.wallet()).api, 5, await chainTime(await posting.wallet())));
+    await posting.post(population.calls((await posting.wallet()).api, 5, await posting.time()));
     await world.settle();
-    for (const follower of followers) await compare(world, follower);
+    const followed: Followed[] = [];
+    for (const follower of followers) followed.push(outcome(follower, await compare(world, follower)));
     const faults: Record<string, number> = {};
-    for (const { made } of world.proxies) for (const [kind, count] of made) faults[kind] = (faults[kind] ?? 0) + count;
+    for (const { made, errors } of world.proxies)
+      for (const [kind, count] of [...made, ...errors]) faults[kind] = (faults[kind] ?? 0) + count;
     return {
       workers: population.size,
       calls: population.made,
       mishaps,
-      changes: Object.fromEntries(followers.map(({ name, mirror }) => [name, mirror.changes])),
+      ran: Object.fromEntries(posting.ran),
       faults,
-      named: Object.fromEntries(followers.map((follower) => [follower.name, namedLies(follower)])),
-      missed: Object.fromEntries(followers.map(({ name, watch }) => [name, watch.stats.missed])),
+      followers: followed,
     };
   } finally {
     for (const laggard of laggards) await laggard.thaw();
@@ -182,48 +215,66 @@ async function follow(
   lies: Readonly<Record<string, Alter>>,
 ): Promise<Follower> {
   const liars: Liar[] = [];
-  for (const lie of Object.keys(lies)) liars.push({ lie, proxy: await startRpcProxy(ws()) });
-  const left = new Set<string>();
+  for (const lie of Object.keys(lies)) liars.push({ lie, proxy: await startRpcProxy(ws()), told: 0 });
+  const log: string[] = [];
+  const note = (facts: object, text: string): void => {
+    log.push(`${text} ${JSON.stringify(facts)}`);
+    if (log.length > keptLines) log.shift();
+  };
   const chain = await connectChain({
+    logger: { debug: note, warn: note },
     endpoints: [...liars.map(({ proxy }) => proxy), ...proxies].map((proxy) => proxy.ws),
     silenceMs: 700,
     backoff: { minMs: 20, maxMs: 300 },
-    logger: {
-      debug: () => undefined,
-      warn: (facts, text) => {
-        if (text.includes('lies')) left.add(urlIn(facts));
-      },
-    },
   });
-  for (const { lie, proxy } of liars) proxy.alter = lies[lie] ?? proxy.alter;
-  const options = { finality, reconcile: { everyBlocks: reconcileBlocks } };
+  for (const liar of liars) {
+    const { [liar.lie]: alter } = lies;
+    liar.proxy.alter = (method, params, result) => {
+      const said = alter === undefined ? result : alter(method, params, result);
+      if (said !== result) liar.told += 1;
+      return said;
+    };
+  }
+  const options = { finality, reconcile: { everyBlocks: reconcileBlocks }, logger: { debug: note, warn: note } };
   const watch = watchWorkerState(chain, verify === undefined ? options : { ...options, verify });
   await watch.ready;
   const name = `${finality} by ${watch.stats.strategy}${verify === undefined ? ' of one node' : ''}`;
-  return { name, chain, watch, mirror: new Mirror(name, watch), left, liars };
-}
-
-function urlIn(facts: object): string {
-  return 'url' in facts ? String(facts.url) : '';
+  return { name, chain, watch, mirror: new Mirror(name, watch), liars, log };
 }
 
 /** Throws where its changes do not fit, or an honest node was taken for a liar. */
-function check({ proxies }: World, { name, mirror, left }: Follower): void {
+function check({ proxies }: World, { name, mirror, chain }: Follower): void {
   mirror.check();
-  const honest = proxies.find(({ ws }) => left.has(ws));
-  if (honest !== undefined) throw new Error(`${name}: an honest node was left`);
+  const fault = chain.nodeFaults.find(({ url, isLeft }) => isLeft && proxies.some(({ ws }) => ws === url));
+  if (fault !== undefined) throw new Error(`${name}: an honest node was left`, { cause: fault.error });
 }
 
-function namedLies({ liars, left }: Follower): readonly string[] {
-  return liars.filter(({ proxy }) => left.has(proxy.ws)).map(({ lie }) => lie);
+function outcome({ name, watch, mirror, chain, liars }: Follower, compared: Compared): Followed {
+  const { strategy, missed } = watch.stats;
+  return {
+    name,
+    strategy,
+    changes: mirror.changes,
+    invalidRecords: mirror.invalidRecords,
+    missed,
+    compared,
+    liars: liars.map(({ lie, proxy, told }) => {
+      const fault = chain.nodeFaults.find(({ url }) => url === proxy.ws);
+      return { lie, url: proxy.ws, told, fault };
+    }),
+  };
 }
 
-async function compare(world: World, follower: Follower): Promise<void> {
-  const { name, watch, mirror, chain } = follower;
+/** What there was to be compared with a fresh look: the watch itself may know epochs that the chain shows no more. */
+async function compare(world: World, follower: Follower): Promise<Compared> {
+  const { name, watch, mirror, chain, log } = follower;
   const target = await finalizedNumber(world);
+  const deadline = Date.now() + settledMs;
   await until(() => {
     check(world, follower);
-    return watch.state.at.block >= target;
+    const { block } = watch.state.at;
+    if (Date.now() > deadline) throw new Error(`${name} stands at block ${block} of ${target}:\n${log.join('\n')}`);
+    return block >= target;
   });
   mirror.compareWith(watch);
   const { hash } = watch.state.at;
@@ -231,63 +282,13 @@ async function compare(world: World, follower: Follower): Promise<void> {
   compareWithTruth(name, shown, await readTruth(world.ws(), hash));
   await using fresh = watchWorkerState(chain, { verify: watch.stats.strategy === 'proofs' });
   await fresh.ready;
-  compareWithTruth(`${name}, fresh`, new Map(fresh.state), await readTruth(world.ws(), fresh.state.at.hash));
+  return compareWithTruth(`${name}, fresh`, new Map(fresh.state), await readTruth(world.ws(), fresh.state.at.hash));
 }
 
 async function finalizedNumber({ ws }: World): Promise<number> {
   await using wallet = await openWallet(ws());
   const { chain } = wallet.api.rpc;
   return (await chain.getHeader(await chain.getFinalizedHead())).number.toNumber();
-}
-
-async function chainTime({ api }: Wallet): Promise<bigint> {
-  return (await api.query.timestamp.now()).toBigInt();
-}
-
-/** Posts on the undisturbed way, again where the node went away under it. */
-class Posting implements AsyncDisposable {
-  readonly #world: World;
-  #open: { readonly ws: string; readonly wallet: Wallet } | undefined;
-
-  constructor(world: World) {
-    this.#world = world;
-  }
-
-  /** A client that knows the present runtime. */
-  async wallet(): Promise<Wallet> {
-    const ws = this.#world.ws();
-    if (this.#open?.ws === ws && this.#open.wallet.api.isConnected) return this.#open.wallet;
-    await this[Symbol.asyncDispose]();
-    this.#open = { ws, wallet: await openWallet(ws) };
-    return this.#open.wallet;
-  }
-
-  async post(calls: readonly ChainCall[]): Promise<void> {
-    const wallet = await this.wallet();
-    const { tx } = wallet.api;
-    await wallet.post(tx.utility.forceBatch([...calls]), wallet.alice);
-  }
-
-  /** As root; afterwards the runtime may be another. */
-  async root(make: (wallet: Wallet) => Promise<readonly ChainCall[]>): Promise<void> {
-    const wallet = await this.wallet();
-    const calls = await make(wallet);
-    const [call] = asRoot(wallet.api, calls);
-    if (call === undefined) return;
-    await wallet.post(call, wallet.alice);
-    if (calls.some(({ method }) => method.section === 'system')) await this[Symbol.asyncDispose]();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#open?.wallet[Symbol.asyncDispose]();
-    this.#open = undefined;
-  }
-}
-
-/** One call of Alice, whatever they weigh; none for none. */
-function asRoot({ tx }: Wallet['api'], calls: readonly ChainCall[]): ChainCall[] {
-  if (calls.length === 0) return [];
-  return [tx.sudo.sudoUncheckedWeight(tx.utility.batchAll([...calls]), { refTime: 0, proofSize: 0 })];
 }
 
 async function upgradeToLegacy({ api }: Wallet): Promise<ChainCall[]> {
@@ -307,17 +308,40 @@ async function upgradeToCurrent({ api }: Wallet): Promise<ChainCall[]> {
   ];
 }
 
-/** Rare enough that something gets through. */
+/** How nodes and what stands before them refuse: as failed, as busy, and in words of their own. */
+export const refusals = [
+  { code: -32603, message: 'Internal error' },
+  { code: -32009, message: 'Server is busy, try again later' },
+  { code: -32602, message: 'Invalid params' },
+  { code: 4_290, message: 'Rate limit reached' },
+  { code: -32000, message: 'upstream is not available at the moment' },
+] as const;
+
+/** Kinds of what happens on the ways to nodes. */
+export const faultKinds: readonly Fault['kind'][] = ['cut', 'truncate', 'delay', 'reorder', 'swallow', 'error'];
+
+/** Rare enough that something gets through; each kind a few times at the beginning, so that all of them are there. */
 function faultsBy(dice: Dice): (message: Passing) => Fault | undefined {
+  const error = (refusal: (typeof refusals)[number]): Fault => ({ kind: 'error', ...refusal });
+  const owed: Fault[] = [
+    { kind: 'cut' },
+    { kind: 'truncate' },
+    { kind: 'delay', ms: 30 },
+    { kind: 'reorder' },
+    { kind: 'swallow' },
+    ...refusals.map(error),
+  ];
   return ({ isNotification }) => {
     const fate = dice.next();
+    if (owed.length > 0 && fate > 0.9) {
+      const due = owed.findIndex(({ kind }) => (isNotification ? kind !== 'error' : kind !== 'swallow'));
+      return owed.splice(due, due === -1 ? 0 : 1)[0];
+    }
     if (fate < 0.004) return { kind: 'cut' };
-    if (fate < 0.006) return { kind: 'truncate' };
+    if (fate < 0.007) return { kind: 'truncate' };
     if (fate < 0.05) return { kind: 'delay', ms: dice.below(60) };
     if (fate < 0.07) return { kind: 'reorder' };
     if (isNotification) return fate < 0.09 ? { kind: 'swallow' } : undefined;
-    if (fate < 0.08) return { kind: 'error', code: -32603, message: 'Internal error' };
-    if (fate < 0.085) return { kind: 'error', code: -32009, message: 'Server is busy, try again later' };
-    return undefined;
+    return fate < 0.09 ? error(dice.pick(refusals)) : undefined;
   };
 }

@@ -14,17 +14,21 @@ export function runSettings(steps: number): RunSettings {
   };
 }
 
-export function reportRun(seed: number, { workers, calls, mishaps, changes, faults, named, missed }: RunResult): void {
+export function reportRun(seed: number, { workers, calls, ran, mishaps, faults, followers }: RunResult): void {
   const list = (counts: Readonly<Record<string, number>>): string =>
     Object.entries(counts)
       .map(([name, count]) => `${count} ${name}`)
       .join(', ');
-  const lies = Object.entries(named).map(([name, each]) => `${each.join(', ') || 'nothing'} (${name})`);
   const lines = [
-    `seed ${seed}: ${list(calls)}; ${workers} workers`,
+    `seed ${seed}: ${list(calls)}; ${workers} workers; the chain ran ${list(ran)}`,
     `mishaps: ${list(mishaps)}; faults: ${list(faults)}`,
-    `liars named: ${lies.join('; ')}`,
-    `changes seen: ${list(changes)}; missed by hints: ${list(missed)}`,
   ];
+  for (const { name, changes, invalidRecords, missed, compared, liars } of followers) {
+    lines.push(
+      `${name}: ${changes} changes, ${invalidRecords} invalid records, ${missed} missed by hints; at the end ${list({ ...compared })}`,
+    );
+    for (const { lie, told, fault } of liars)
+      lines.push(`  one ${lie}, ${told} times: ${fault === undefined ? 'not named' : fault.error.message}`);
+  }
   process.stderr.write(lines.map((line) => `      ${line}\n`).join(''));
 }

@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { caught } from './lies.ts';
+import { faultKinds, refusals, type Followed, type RunResult } from './run.ts';
+
+/** Steps from which on everything that a run may bring is there: with fewer only what is compared counts. */
+const wholeRun = 16;
+/** Kinds of calls, and how the chain is to have run some of them. */
+const callKinds = [
+  'registrations',
+  'nested registrations',
+  'plain endpoint changes',
+  'nested endpoint changes',
+  'endpoint changes by a multisig',
+  'of them replayed',
+];
+const waysToRun = ['through a proxy', 'by sudo as another', 'by a multisig of two', 'in a batch'];
+/** Times that a lie is told until it must be found out: some may be of what is not looked at. */
+const enough = 20;
+
+/** Throws where a run brought less than it should have, or something was not seen. */
+export function assertRun(result: RunResult, steps: number, mishaps: readonly string[]): void {
+  for (const follower of result.followers) assertFollowed(follower);
+  if (steps < wholeRun) {
+    process.stderr.write(`      what the run brought is not looked at: ${steps} steps are too few for all of it\n`);
+    return;
+  }
+  const happened = (
+    what: string,
+    counts: Readonly<Record<string, number>>,
+    names: readonly (string | number)[],
+  ): void => {
+    const never = names.filter((name) => (counts[name] ?? 0) === 0);
+    assert.deepEqual(never, [], `${what} that never were`);
+  };
+  happened('calls', result.calls, callKinds);
+  happened('ways to run a call', result.ran, waysToRun);
+  happened('mishaps', result.mishaps, mishaps);
+  happened('faults', result.faults, [...faultKinds, ...refusals.map(({ code }) => code)]);
+  assert.ok((result.calls['registrations'] ?? 0) > steps * 20);
+  const named = result.followers.flatMap(({ liars }) => liars.filter(({ fault }) => fault !== undefined));
+  for (const { lie, fault } of named) assert.equal(fault?.error.code, 'node-lies', lie);
+  assert.ok(named.length > 0, 'no liar was named');
+}
+
+function assertFollowed({ name, strategy, changes, missed, compared, liars }: Followed): void {
+  assert.ok(changes > 0, `${name}: changes`);
+  for (const [what, count] of Object.entries(compared)) assert.ok(count > 0, `${name}: ${what} at the end`);
+  if (strategy === 'proofs') assert.equal(missed, 0, name);
+  for (const { lie, url, told, fault } of liars) {
+    if (caught.has(lie) && told >= enough) assert.ok(fault !== undefined, `${name}: one ${lie}, and is not named`);
+    if (fault?.isLeft !== true) continue;
+    assert.equal(fault.error.code, 'node-lies');
+    assert.ok(fault.error.message.includes(url), `${name}: ${fault.error.message}`);
+    assert.ok(fault.at > 0);
+  }
+}
