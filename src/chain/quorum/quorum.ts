@@ -82,7 +82,11 @@ export class Quorum {
       try {
         // Without a block to go on from the slow ones are waited for: those that answer first may be far behind.
         if (from === 0) claimed = await this.#claimedByAll({ signal, patienceMs: Math.min(graceMs, left) });
-        claimed ??= await this.#claimed(from, this.#vain.size === 0 ? { signal, patienceMs: left } : bounded);
+        claimed ??= await this.#claimed(
+          from,
+          this.#vain.size === 0 ? { signal, patienceMs: left } : bounded,
+          (claims) => this.#choice(claims),
+        );
         const { number } = claimed;
         const hash = await this.hashAt(number, bounded);
         for (const [url, claim] of this.#vain) if (claim <= number) this.#vain.delete(url);
@@ -97,35 +101,40 @@ export class Quorum {
     }
   }
 
-  /** undefined where some do not answer in time. */
+  /** By what those say that answer in time; undefined where they are too few. */
   async #claimedByAll(options: CanvassOptions): Promise<Claimed | undefined> {
+    let said: ReadonlyMap<string, BlockNumber> = new Map();
+    const decide = (claims: ReadonlyMap<string, BlockNumber>): Claimed | undefined => {
+      said = claims;
+      return claims.size < this.#present ? undefined : this.#choice(claims);
+    };
     try {
-      return await this.#claimed(0, options, true);
+      return await this.#claimed(0, options, decide);
     } catch (error) {
       if (!isRelayError(error, 'no-quorum') || this.#present < this.#size) throw error;
-      return undefined;
+      return this.#choice(said);
     }
   }
 
-  /** The highest finalized block, `from` or later, that enough endpoints claim to have, vain claims aside. */
-  #claimed(from: BlockNumber, options: CanvassOptions, isOfAll = false): Promise<Claimed> {
-    return this.#canvass.hold<BlockNumber, Claimed>(
-      {
-        about: from === 0 ? 'a finalized block' : `a finalized block, ${from} or later`,
-        ask: async (url) => {
-          const { number: newest } = await this.#blocks.newest(url);
-          return newest >= from ? newest : undefined;
-        },
-        decide: (claims) => {
-          if (isOfAll && claims.size < this.#present) return undefined;
-          const counted = [...claims].filter(([url, claim]) => claim < (this.#vain.get(url) ?? Infinity));
-          const number = counted.map(([, claim]) => claim).sort((a, b) => b - a)[this.#size - 1];
-          if (number === undefined) return undefined;
-          return { number, by: counted.filter(([, claim]) => claim >= number).map(([url]) => url) };
-        },
-      },
-      options,
-    );
+  #claimed(
+    from: BlockNumber,
+    options: CanvassOptions,
+    decide: (claims: ReadonlyMap<string, BlockNumber>) => Claimed | undefined,
+  ): Promise<Claimed> {
+    const about = from === 0 ? 'a finalized block' : `a finalized block, ${from} or later`;
+    const ask = async (url: string): Promise<BlockNumber | undefined> => {
+      const { number: newest } = await this.#blocks.newest(url);
+      return newest >= from ? newest : undefined;
+    };
+    return this.#canvass.hold<BlockNumber, Claimed>({ about, ask, decide }, options);
+  }
+
+  /** The highest block that enough endpoints claim to have, vain claims aside. */
+  #choice(claims: ReadonlyMap<string, BlockNumber>): Claimed | undefined {
+    const counted = [...claims].filter(([url, claim]) => claim < (this.#vain.get(url) ?? Infinity));
+    const number = counted.map(([, claim]) => claim).sort((a, b) => b - a)[this.#size - 1];
+    if (number === undefined) return undefined;
+    return { number, by: counted.filter(([, claim]) => claim >= number).map(([url]) => url) };
   }
 
   /** The hash of a finalized block that enough endpoints agree on. Throws as {@link newest}. */
@@ -151,7 +160,7 @@ export class Quorum {
     };
     const decide = (votes: ReadonlyMap<string, Hex>): Hex | undefined => {
       const winner = judge(votes);
-      if (winner !== undefined || votes.size < this.#present) return winner;
+      if (winner !== undefined || this.#mayBeElected(votes)) return winner;
       const reason = 'too few endpoints have it';
       if ([...votes.values()].includes(abstention))
         throw new RelayError('state-discarded', { details: { block, reason } });
@@ -159,6 +168,14 @@ export class Quorum {
       throw new RelayError('endpoints-disagree', { details: { about, block, said } });
     };
     return this.#canvass.hold<Hex, Hex>({ about, ask, decide, late: judge }, options);
+  }
+
+  /** Whether the votes that are still out could make one a winner: who never says anything sensible holds up nobody. */
+  #mayBeElected(votes: ReadonlyMap<string, Hex>): boolean {
+    const out = this.#present - votes.size;
+    const cast = [...votes.values()].filter((vote) => vote !== abstention);
+    const most = Math.max(0, ...cast.map((vote) => cast.filter((other) => other === vote).length));
+    return out > 0 && most + out >= this.#size;
   }
 
   get #present(): number {
