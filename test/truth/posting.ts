@@ -1,6 +1,7 @@
 import type { ApiPromise } from '@polkadot/api';
 import { createKeyMulti } from '@polkadot/util-crypto';
 import { openWallet, type Wallet } from '../chain/support.ts';
+import { until } from '../support/until.ts';
 import type { ChainCall } from './population.ts';
 
 /** Events of calls that run others, and what these were run through. Each tells how that went. */
@@ -9,6 +10,8 @@ const runners: Readonly<Record<string, string>> = {
   'sudo.SudoAsDone': 'by sudo as another',
   'utility.ItemCompleted': 'in a batch',
 };
+/** The pool has it already. */
+const alreadyImported = '1013:';
 const noWeightLimit = { refTime: 50_000_000_000, proofSize: 1_000_000 };
 
 /** Posts on the undisturbed way, again where the node went away under it. */
@@ -38,24 +41,24 @@ export class Posting implements AsyncDisposable {
 
   /** Alice acts for Bob from here on, as long as no reorg takes that back. */
   async setUp(): Promise<void> {
-    const { api, alice, bob, post } = await this.wallet();
+    const { api, alice, bob } = await this.wallet();
     const [proxies] = await api.query.proxy.proxies(bob.address);
-    if (proxies.length === 0) await post(api.tx.proxy.addProxy(alice.address, 'Any', 0), bob);
+    if (proxies.length === 0) await this.#send(api.tx.proxy.addProxy(alice.address, 'Any', 0), bob);
   }
 
   async post(calls: readonly ChainCall[]): Promise<void> {
-    const { api, alice, post } = await this.wallet();
-    await this.#note(api, await post(api.tx.utility.forceBatch([...calls]), alice), runners);
+    const { api, alice } = await this.wallet();
+    await this.#note(api, await this.#send(api.tx.utility.forceBatch([...calls]), alice), runners);
   }
 
   /** By a multisig of Alice and Bob: one proposes it, the other one lets it run. */
   async together(call: ChainCall): Promise<void> {
-    const { api, alice, bob, post } = await this.wallet();
+    const { api, alice, bob } = await this.wallet();
     const { asMulti } = api.tx.multisig;
-    await post(asMulti(2, [bob.address], null, call, noWeightLimit), alice);
+    await this.#send(asMulti(2, [bob.address], null, call, noWeightLimit), alice);
     const hash = call.method.hash.toHex();
     const proposed = await api.query.multisig.multisigs(createKeyMulti([alice.address, bob.address], 2), hash);
-    const block = await post(asMulti(2, [alice.address], proposed.unwrap().when, call, noWeightLimit), bob);
+    const block = await this.#send(asMulti(2, [alice.address], proposed.unwrap().when, call, noWeightLimit), bob);
     await this.#note(api, block, { 'multisig.MultisigExecuted': 'by a multisig of two' });
   }
 
@@ -65,13 +68,28 @@ export class Posting implements AsyncDisposable {
     const calls = await make(wallet);
     const [call] = asRoot(wallet.api, calls);
     if (call === undefined) return;
-    await wallet.post(call, wallet.alice);
+    await this.#send(call, wallet.alice);
     if (calls.some(({ method }) => method.section === 'system')) await this[Symbol.asyncDispose]();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#open?.wallet[Symbol.asyncDispose]();
     this.#open = undefined;
+  }
+
+  /** The block that it is in, or one after it. */
+  async #send(call: ChainCall, by: Wallet['alice']): Promise<string> {
+    const { api, post } = await this.wallet();
+    const nonce = async (): Promise<number> => (await api.query.system.account(by.address)).nonce.toNumber();
+    const before = await nonce();
+    try {
+      return await post(call, by);
+    } catch (error) {
+      // Its connection broke, and the provider sent the same bytes again.
+      if (!String(error).includes(alreadyImported)) throw error;
+      await until(async () => (await nonce()) > before);
+      return (await api.rpc.chain.getBlockHash()).toHex();
+    }
   }
 
   async #note(api: ApiPromise, block: string, runners: Readonly<Record<string, string>>): Promise<void> {
