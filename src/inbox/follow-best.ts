@@ -3,7 +3,7 @@ import { isRelayError } from '../errors/index.ts';
 import { BestBranch } from './best-branch.ts';
 import { followFinalized, type FollowParts } from './follow-finalized.ts';
 
-/** Before the branch is walked again where nobody has one of its blocks. */
+/** Before the branch is walked again where nobody has one of its blocks, or no node is reached. */
 const againMs = 1_000;
 /** Walks in a row that came to nothing, after which it is given up. */
 const mostWalks = 30;
@@ -14,11 +14,10 @@ const mostWalks = 30;
  */
 export async function followBest(parts: FollowParts, cursor: BlockId, signal: AbortSignal): Promise<void> {
   for (let settled = cursor, fruitless = 0; ;) {
-    const { number: finalized } = await parts.chain.finalizedHead(signal);
-    const start = await followFinalized({ ...parts, markReady: () => undefined }, settled, signal, finalized);
-    settled = start;
+    const { number: finalized } = await reached(() => parts.chain.finalizedHead(signal), signal);
+    settled = await followFinalized({ ...parts, markReady: () => undefined }, settled, signal, finalized);
     try {
-      await takeEarly(parts, start, signal, {
+      await takeEarly(parts, settled, signal, {
         onTaken: () => {
           fruitless = 0;
         },
@@ -27,15 +26,28 @@ export async function followBest(parts: FollowParts, cursor: BlockId, signal: Ab
         },
       });
     } catch (error) {
-      if (!isRelayError(error, 'state-discarded')) throw error;
+      const isUnknown = isRelayError(error, 'state-discarded');
+      // A node that is away for long is waited for: nothing is missed by that.
+      if (!isUnknown && !isRelayError(error, 'chain-unreachable')) throw error;
+      const { number: present } = await reached(() => parts.chain.finalizedHead(signal), signal);
       // It was so slow that a block was forgotten before its turn: such are final, and what is missing of them is a gap.
-      const { number: present } = await parts.chain.finalizedHead(signal);
       if (present > settled.number) continue;
       // Or the block is one that the endpoint does not know which is asked now: there is another branch, or it comes to know it.
-      if (++fruitless >= mostWalks) throw error;
+      if (isUnknown && ++fruitless >= mostWalks) throw error;
       await systemClock.sleep(againMs, signal);
     }
   }
+}
+
+/** Asks again for as long as no node is reached. */
+async function reached<T>(read: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  for (;;)
+    try {
+      return await read();
+    } catch (error) {
+      if (!isRelayError(error, 'chain-unreachable')) throw error;
+      await systemClock.sleep(againMs, signal);
+    }
 }
 
 /** Takes best blocks after a finalized one. Throws state-discarded beside what the chain throws. */

@@ -40,10 +40,7 @@ export async function startingPoint(
   ];
   const cursor = await store.cursor();
   if (cursor !== undefined) {
-    // The genesis hash does not tell a development chain that was started again from the one before.
-    const head = await blocks.at(cursor.number);
-    if (head?.hash !== cursor.hash)
-      throw new RelayError('cursor-not-on-chain', { details: { block: cursor.number, hash: cursor.hash } });
+    await checkCursor(cursor, blocks);
     if (claim.length > 0) await store.commit(claim);
     noteCursor(from, cursor, onNotice);
     return cursor;
@@ -58,6 +55,12 @@ export async function startingPoint(
   const { number, hash } = last;
   await store.commit([...claim, store.cursorWrite({ number, hash })]);
   return { number, hash };
+}
+
+/** The genesis hash does not tell a development chain that was started again from the one before. Throws cursor-not-on-chain. */
+export async function checkCursor({ number, hash }: BlockId, blocks: FinalBlocks): Promise<void> {
+  const head = await blocks.at(number);
+  if (head?.hash !== hash) throw new RelayError('cursor-not-on-chain', { details: { block: number, hash } });
 }
 
 interface FinalBlocks {

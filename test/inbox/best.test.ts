@@ -264,6 +264,32 @@ describe('inbox with finality best', () => {
     assert.ok((await chain.finalizedHead()).number <= number + 1, 'it did not have to wait for finality');
   });
 
+  it('goes on where no node was reached for long while a block was read', async () => {
+    const proxy = await startRpcProxy(dev.ws);
+    open.push(proxy);
+    const through = await connectChain({
+      ...{ endpoints: [proxy.ws], timeoutMs: 1_000 },
+      backoff: { minMs: 20, maxMs: 100 },
+    });
+    open.push(through);
+    const probe = new InboxProbe(await started({ chain: through }));
+    let isReading = false;
+    proxy.hold = (method) => {
+      if (!/^state_(getReadProof|getStorage)$/.test(method)) return undefined;
+      isReading = true;
+      return new Promise(() => undefined);
+    };
+    await poster.send(recipient, 'while it was away');
+    await until(() => isReading);
+    proxy.hold = () => undefined;
+    proxy.isClosed = true;
+    proxy.cut();
+    // As long as a read that begins now has patience, and then once more.
+    for (let times = 0; times < 2; times++) await assert.rejects(through.bestHead(), { code: 'chain-unreachable' });
+    proxy.isClosed = false;
+    await probe.until(() => probe.texts.includes('while it was away'));
+  });
+
   it('may be followed by finalized: what was early is settled or taken back', async () => {
     const first = await started();
     const probe = new InboxProbe(first, { acknowledges: false });

@@ -6,7 +6,7 @@ import type { TransactionalStore } from '../../store/index.ts';
 import type { Vault } from '../../vault/index.ts';
 import { reasonOfDeath } from '../dead-letter.ts';
 import type { GapPolicy } from '../follow-finalized.ts';
-import { finalBlocks, noteCursor } from '../starting-point.ts';
+import { checkCursor, finalBlocks, noteCursor } from '../starting-point.ts';
 import type { PhalaDelivery, PhalaEvent, PhalaListener } from './phala-listener.ts';
 import { PhalaStore, type Place } from './phala-store.ts';
 import type { PostedItem } from './posted-item.ts';
@@ -107,11 +107,14 @@ class StoredPhalaListener implements PhalaListener {
   }
 
   async #start(): Promise<void> {
-    const { chain, from, onNotice } = this.#options;
+    const { chain, from, verify, onNotice } = this.#options;
     const { signal } = this.#stopping;
     await this.#store.claim(chain.genesisHash);
     const stored = await this.#store.cursor();
-    if (stored !== undefined) noteCursor(from, stored, onNotice);
+    if (stored !== undefined) {
+      await checkCursor(stored, finalBlocks(chain, verify, signal));
+      noteCursor(from, stored, onNotice);
+    }
     const cursor = stored ?? (await this.#begin(signal));
     const { number: present } = await chain.finalizedHead(signal);
     this.#reading = this.#read(cursor, present, signal).catch((error: unknown) => {

@@ -42,6 +42,7 @@ export interface PhalaListener extends AsyncDisposable {
   readonly events$: Observable<PhalaEvent>;
   /** Resolves when nothing posted from now on would be missed. */
   readonly ready: Promise<void>;
+  /** Throws store-of-another-chain, cursor-not-on-chain, bad-value for a `from` yet to come. */
   start(): Promise<void>;
   /** Resolves when nothing of it runs any more, begun or half begun. Idempotent. */
   stop(): Promise<void>;

@@ -210,6 +210,19 @@ describe('the phala suite on topics of contracts', () => {
     );
   });
 
+  it('refuses to go on with a cursor that the chain does not have, as after a restart of a development chain', async () => {
+    const other_ = await startDevChain();
+    open.push(other_);
+    await other_.newBlock({ count: 3 });
+    const elsewhere = await connectChain({ endpoints: [other_.ws] });
+    open.push(elsewhere);
+    const listener = createPhalaListener({ chain: elsewhere, vault, store, topics: [topic] });
+    await listener.start();
+    await listener.ready;
+    await listener.stop();
+    await rejected(listening(), 'cursor-not-on-chain');
+  });
+
   it('is wholly ended when it is stopped while it starts', async () => {
     let goOn: () => void = () => undefined;
     const held = new Promise<void>((resolve) => (goOn = resolve));
