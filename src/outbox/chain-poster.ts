@@ -33,6 +33,7 @@ export class ChainPoster {
   readonly #refusals: RefusedExtrinsics;
   #conflicts = 0;
   #mostMessages = mostMessages;
+  #mostOfWorker = mostMessages;
   #turn: 'worker' | 'account' = 'worker';
 
   constructor(work: ChainWork) {
@@ -42,7 +43,9 @@ export class ChainPoster {
       this.#workerLane.forget(id);
     });
     this.#log = new FlightLog(work, this.#workerLane, this.#refusals);
-    this.#flights = new Flights(work, this.#log);
+    this.#flights = new Flights(work, this.#log, ({ as, members }, isBadSequence) => {
+      if (as === 'worker') this.#noteOutcome(members.length, isBadSequence);
+    });
   }
 
   /** Takes up what an earlier process left under way. */
@@ -60,7 +63,7 @@ export class ChainPoster {
     const { nonce, held } = await this.#refusals.look();
     for (const as of [this.#turn, this.#turn === 'worker' ? 'account' : 'worker'] as const) {
       if (held.has(as)) continue;
-      const limit = { messages: this.#mostMessages };
+      const limit = { messages: Math.min(this.#mostMessages, as === 'worker' ? this.#mostOfWorker : mostMessages) };
       const batch = await (as === 'worker'
         ? this.#workerLane.batch(this.#flights.members(), limit)
         : accountBatch(this.#work, limit));
@@ -75,6 +78,15 @@ export class ChainPoster {
   /** Resolves when nothing is under way in this process; the signal of the work ends it. */
   stop(): Promise<void> {
     return this.#flights.stop();
+  }
+
+  /**
+   * Whoever posts the first message of a batch has all of it come to nothing, and its fee is paid: so what is at stake is
+   * halved each time, and doubled where nobody was faster.
+   */
+  #noteOutcome(messages: number, isBadSequence: boolean): void {
+    const most = isBadSequence ? Math.floor(messages / 2) : this.#mostOfWorker * 2;
+    this.#mostOfWorker = Math.max(1, Math.min(most, mostMessages));
   }
 
   async #post(batch: Batch, nonce: number | undefined): Promise<void> {

@@ -26,12 +26,15 @@ export interface Tracked {
 export class Flights {
   readonly #work: ChainWork;
   readonly #log: FlightLog;
+  readonly #onOutcome: (flight: Flight, isBadSequence: boolean) => void;
   readonly #tracked = new Map<SendId, Tracked>();
   readonly #following = new Set<Promise<void>>();
 
-  constructor(work: ChainWork, log: FlightLog) {
+  /** `onOutcome`: of an extrinsic in a block, whether all in it came to nothing for a sequence that was used. */
+  constructor(work: ChainWork, log: FlightLog, onOutcome: (flight: Flight, isBadSequence: boolean) => void) {
     this.#work = work;
     this.#log = log;
+    this.#onOutcome = onOutcome;
   }
 
   /** Whether one of them is in no block yet. */
@@ -126,6 +129,8 @@ export class Flights {
     // Nothing of a worker follows before it is known what becomes of this.
     const isAgain = inclusion !== undefined && mayComeAgain(flight, inclusion);
     tracked.isInBlock = inclusion !== undefined && !isAgain;
+    if (inclusion !== undefined)
+      this.#onOutcome(flight, inclusion.failure !== undefined && isBadSequence(inclusion.failure));
     if (isAgain) await this.#again(tracked);
     else if (inclusion?.failure === undefined) await this.#log.included(flight, inclusion);
     this.#work.wake();

@@ -163,4 +163,31 @@ describe('outbox: a nonce or a sequence whose turn has not come', () => {
       receipts.map(({ nonce }) => nonce),
     );
   });
+
+  it("of a worker's sequence: who posts the first message of each batch makes ever fewer come to nothing with it", async () => {
+    const count = 10;
+    let posted_ = 0;
+    proxy.hold = (method, [extrinsic]) => {
+      if (!method.startsWith('author_submit')) return undefined;
+      const signed = signedMessagesIn(extrinsic as Hex, sender.identity);
+      posted_ += signed.length;
+      const [first_] = signed;
+      if (first_ === undefined) return undefined;
+      const { destination, payload, sequence, signature } = first_;
+      const call = { kind: 'sync-offchain-message', worker: sender.identity, destination, payload } as const;
+      // What was front-run before comes in with another.
+      return direct.submit([{ ...call, sequence, signature }], bob).catch(() => undefined);
+    };
+    const box = await outbox();
+    const receipts: Receipt[] = [];
+    for (let n = 0; n < count; n++) receipts.push(await send(box, `${n}`, 'worker'));
+    await box.start();
+    await finalized(...receipts);
+    assert.deepEqual(
+      await posted(),
+      receipts.map(({ nonce }) => nonce),
+    );
+    // Of all that is left each time it would be 10 + 9 + … + 1.
+    assert.ok(posted_ <= 3 * count, `${posted_} were paid for`);
+  });
 });
