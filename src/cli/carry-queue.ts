@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Chain } from '../chain/index.ts';
 import { isRelayError, type ErrorCode } from '../errors/index.ts';
-import { createOutbox, openOutboxQueue, type OutboxEntry } from '../outbox/index.ts';
+import { createOutbox, openOutboxQueue } from '../outbox/index.ts';
 import { createCarrier, type PeerDirectory, type RelayClient } from '../relay/index.ts';
 import { lockFile } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
@@ -61,7 +61,7 @@ async function carry(parts: CarryQueueParts, told: Set<ErrorCode>, signal: Abort
   const { chain, vault, data, watch, client, settings, logger } = parts;
   const warn = warnBy(logger);
   const waiting: bigint[] = [];
-  for await (const entry of openOutboxQueue(data.store).entries()) if (goesOffChain(entry)) waiting.push(entry.sendId);
+  for await (const sendId of openOutboxQueue(data.store).waitingOffChain()) waiting.push(sendId);
   if (waiting.length === 0) {
     told.clear();
     return;
@@ -95,10 +95,4 @@ async function carry(parts: CarryQueueParts, told: Set<ErrorCode>, signal: Abort
   } finally {
     await lock.release();
   }
-}
-
-function goesOffChain({ as, via, status }: OutboxEntry): boolean {
-  // Submitted and off chain only: it was being handed over when the process ended.
-  const isOpen = status.state === 'queued' || (status.state === 'submitted' && via === 'relay');
-  return isOpen && as === 'worker' && via !== 'chain';
 }

@@ -100,6 +100,10 @@ class StoredOutbox implements Outbox {
     return this.#queue.entries();
   }
 
+  waitingOffChain(): AsyncIterable<SendId> {
+    return this.#queue.waitingOffChain();
+  }
+
   retry(sendId: SendId): Promise<void> {
     return this.#queue.retry(sendId);
   }

@@ -133,6 +133,8 @@ export interface CancelOptions {
 export interface OutboxQueue {
   /** Ascending by sendId; finished ones too, as long as they are kept. */
   entries(): AsyncIterable<OutboxEntry>;
+  /** Those that wait to go off chain, or were being handed over when a process ended. */
+  waitingOffChain(): AsyncIterable<bigint>;
   /** Queues a failed message again, with its nonce. Throws no-such-message, not-failed, too-late-to-retry. */
   retry(sendId: bigint): Promise<void>;
   /** Fails a message that is still queued with send-cancelled. Throws no-such-message, too-late-to-cancel. */

@@ -41,6 +41,15 @@ export class StoredQueue implements OutboxQueue {
     }
   }
 
+  async *waitingOffChain(): AsyncGenerator<SendId> {
+    for (let from = 0n; ;) {
+      const { entries, last } = await this.#store.offChain(pageSize, from);
+      for (const { id } of entries) yield id;
+      if (last === undefined) return;
+      from = last + 1n;
+    }
+  }
+
   async retry(sendId: SendId): Promise<void> {
     await this.#change(sendId, async (stored) => {
       if (stored.record.progress.state !== 'failed' || (await this.#store.body(sendId)) === undefined)

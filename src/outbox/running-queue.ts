@@ -136,6 +136,10 @@ export class RunningQueue implements RelayOutbox {
     return this.#queue.entries();
   }
 
+  waitingOffChain(): AsyncIterable<SendId> {
+    return this.#queue.waitingOffChain();
+  }
+
   async retry(sendId: SendId): Promise<void> {
     await this.#queue.retry(sendId);
     await this.#told(sendId);

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
@@ -147,6 +149,52 @@ describe('cli: send where it can not go yet', () => {
     await using _own = await serve('offline', await freePort());
     await atB.line(({ text }) => text === 'second');
     await until(async () => (await pending(vault)).length === 0);
+  });
+
+  it('carries by the relay of the sender what a send was handing over when it was killed', async () => {
+    const vault = await sender('interrupted');
+    const silent = createServer(() => undefined);
+    silent.listen(ports[1], '127.0.0.1');
+    await once(silent, 'listening');
+    const sockets: Socket[] = [];
+    silent.on('connection', (socket) => sockets.push(socket));
+    const sending = new RunningCli([
+      'send',
+      '--ws',
+      dev.ws,
+      '--vault',
+      vault,
+      '--to',
+      c,
+      '--timeout',
+      '60',
+      'interrupted',
+    ]);
+    await until(async () => sockets.length > 0 && (await pending(vault))[0]?.['state'] === 'submitted');
+    await sending.end('SIGKILL');
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => silent.close(resolve));
+    await using atC = await serve('c', ports[1]);
+    await using _own = await serve('interrupted', await freePort());
+    await atC.line(({ text }) => text === 'interrupted');
+    await until(async () => (await pending(vault)).length === 0);
+    assert.equal(textsAt(atC).filter((text) => text === 'interrupted').length, 1);
+  });
+
+  it('takes nothing to the chain that a relay can take, where a command of Phala goes from the same queue', async () => {
+    const vault = await sender('commanding');
+    assert.equal((await send(vault, b, 'for the relay')).code, 1);
+    await using atB = await serve('b', ports[0]);
+    const [key] = (await runCli(['keys', 'show', '--vault', path('b'), '--json'])).lines;
+    const command = ['--topic', 'a/topic', '--key', String(key?.['ecdh']), 'a command'];
+    const args = ['phala', 'send', '--ws', dev.ws, '--vault', vault, '--suri', '//Alice', '--json', ...command];
+    const sent = await runCli(args);
+    assert.equal(sent.code, 0, sent.stderr);
+    const entries = (await runCli(['outbox', 'ls', '--vault', vault, '--json'])).lines;
+    const [waiting] = entries.filter(({ suite }) => suite === 'v1');
+    assert.ok(['queued', 'relayed'].includes(String(waiting?.['state'])), JSON.stringify(waiting));
+    await runCli(['outbox', 'send', '--ws', dev.ws, '--vault', vault]);
+    await atB.line(({ text }) => text === 'for the relay');
   });
 
   it('says at once, and queues nothing, where there is no way at all', async () => {

@@ -3,6 +3,7 @@ import { concatMap, from, lastValueFrom, takeUntil, takeWhile } from 'rxjs';
 import { contractTopic, fromHex, toBytes, topicFromText, toHex, type BodyInput } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
 import { createPhalaListener, type PhalaDelivery, type PhalaEvent } from '../../inbox/index.ts';
+import { createCarrier, createRelayClient } from '../../relay/index.ts';
 import { action, command, withAccount, type Context } from '../command.ts';
 import { bodyFrom } from '../message-input.ts';
 import { short, type JsonEvent, type Output } from '../output.ts';
@@ -15,7 +16,7 @@ import { postOne } from '../send/post-one.ts';
 import { Recipients } from '../send/recipients.ts';
 import { paying } from '../send/sending.ts';
 import { tellNotice } from '../tell-notice.ts';
-import { dataFolder, openChain, openData, payingAccount, timeoutMs, verified } from '../session.ts';
+import { dataFolder, mayReachPrivate, openChain, openData, payingAccount, timeoutMs, verified } from '../session.ts';
 import { topicText } from '../topic-text.ts';
 import { unlockVault } from '../unlock-vault.ts';
 import { warn } from '../warn.ts';
@@ -49,7 +50,7 @@ export function phalaCommand(): Command {
   const send = command(
     'send',
     "seal a command to a contract's key and post it on the contract's topic, by the outbox",
-    [...chainSettings, 'data'],
+    [...chainSettings, 'data', 'allowPrivate'],
   )
     .argument('[text]', 'what the contract decodes, or - for standard input')
     .option('--contract <id>', "contract: its id; stands for its topic and the chain's key of it")
@@ -84,12 +85,19 @@ async function sendPhala(context: Context<SendFlags>, text: string | undefined):
   await using vault = await unlockVault(settings);
   await using chain = await openChain(settings, signal);
   await using data = await openData(dataFolder(settings, vault), chain, 'outbox');
+  const directory = new Recipients(chain, data.store, {});
+  const allowPrivate = mayReachPrivate(settings, chain);
+  await using client = createRelayClient({
+    ...{ genesisHash: chain.genesisHash, allowPrivate, timeoutMs: timeoutMs(settings) },
+  });
+  // Messages that wait for their recipients in the same queue go as they would by any other command.
+  const carrier = createCarrier({ client, directory, entity: { vault, genesisHash: chain.genesisHash }, allowPrivate });
   const {
     messageId,
     blockHash,
     blockNumber: block,
   } = await postOne(
-    { chain, vault, account, store: data.store, directory: new Recipients(chain, data.store, {}), ...paying(flags) },
+    { chain, vault, account, store: data.store, directory, carrier, ...paying(flags) },
     (outbox) => outbox.send({ suite: 'phala', topic, content, as: flags.as, ...recipientKey }),
     { wait: flags.wait, timeoutMs: timeoutMs(settings), output, signal },
   );
