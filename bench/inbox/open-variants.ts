@@ -27,8 +27,8 @@ const { PostedMessages } = (await import(`${packed}chain/messages/posted-message
 
 const genesisHash: Hex = `0x${'11'.repeat(32)}`;
 /** As many messages as the inbox takes into one transaction, and blocks that it reads at once. */
-const messagesAtOnce = 512;
-const blocksAtOnce = 64;
+const messagesAtOnce = 1_024;
+const blocksAtOnce = 256;
 const tagLength = 16;
 const ivLength = 12;
 

@@ -1,53 +1,15 @@
-import type { BlockId, MessageSender } from '../chain/index.ts';
 import type { Arrival as SeenMessage, ChannelId, ReplayWindow, WindowBatch } from '../channel/index.ts';
-import { messageId, type Body, type Header, type Hex } from '../codec/index.ts';
+import { messageId, type Header, type Hex } from '../codec/index.ts';
 import { RelayError, type ErrorCode } from '../errors/index.ts';
 import type { Write } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
+import type { Arrival, OpenedMessage, Outcome, Posting } from './arrival.ts';
 import { claimedSender, reasonOfDeath, type DeadLetter } from './dead-letter.ts';
 import type { InboxStore } from './inbox-store.ts';
+import { reinstateWrites, retractedBefore } from './reorgs.ts';
 import { RelayedLetters } from './relayed-letters.ts';
+import { checkRelayed, checkSender } from './sender-checks.ts';
 import type { MessageRecord, Sequence, StreamItem } from './stream-item.ts';
-
-const toleranceMs = 600_000;
-
-export interface OpenedMessage {
-  readonly header: Header;
-  readonly body: Body;
-}
-
-/** Where a message was posted, and what is known of that. */
-export interface Posting {
-  readonly sender: MessageSender;
-  readonly block: BlockId;
-  readonly isFinal: boolean;
-  readonly isProven: boolean;
-}
-
-/** A message to be accepted. */
-export interface Arrival {
-  readonly envelope: Uint8Array;
-  /** undefined for via relay. */
-  readonly posting: Posting | undefined;
-  /** How far the sender's clock may be from ours, ms; for via relay only. */
-  readonly toleranceMs?: number;
-  /** For via relay: whether it becomes a dead letter where it does not open. Its sender is told otherwise. Default false. */
-  readonly isKept?: boolean;
-}
-
-/** What became of an arrival. */
-export type Outcome =
-  | {
-      readonly type: 'message';
-      readonly sequence: Sequence;
-      readonly record: MessageRecord;
-      readonly opened: OpenedMessage;
-    }
-  | { readonly type: 'reinstated'; readonly sequence: Sequence }
-  | { readonly type: 'seen' }
-  | { readonly type: 'dead'; readonly sequence: Sequence; readonly code: ErrorCode }
-  /** For via relay: it is not kept. */
-  | { readonly type: 'refused'; readonly error: RelayError };
 
 export interface AdmissionContext {
   readonly vault: Vault;
@@ -247,48 +209,4 @@ function recordOf({ envelope, posting }: Arrival): MessageRecord {
     isRetracted: false,
     isProven: posting?.isProven ?? true,
   };
-}
-
-async function retractedBefore(
-  { store, genesisHash }: AdmissionContext,
-  { envelope }: Arrival,
-): Promise<Sequence | undefined> {
-  return store.retracted(messageId({ genesisHash, envelope }));
-}
-
-/** What to write, and what to append. */
-async function reinstateWrites({ store, genesisHash }: AdmissionContext, sequence: Sequence, record: MessageRecord) {
-  const id = messageId({ genesisHash, envelope: record.envelope });
-  const earlier = await store.item(sequence);
-  const isAcknowledged = earlier?.kind === 'message' && earlier.isAcknowledged;
-  const before = earlier?.kind === 'message' ? earlier.block : undefined;
-  const isKept = !(record.isFinal && isAcknowledged);
-  const writes = [
-    ...(before === undefined || (before.number === record.block?.number && !record.isFinal)
-      ? []
-      : [store.earlyWrite(before.number, sequence, false)]),
-    store.itemWrite(sequence, isKept ? { ...record, isAcknowledged } : undefined),
-    store.retractedWrite(id, undefined),
-  ];
-  return { writes, notice: { kind: 'reinstated', of: sequence, messageId: id } as const };
-}
-
-/** Throws sender-not-proven unless the chain says the same as the header (protocol.md §10). */
-export function checkSender(header: Header, sender: MessageSender): void {
-  if (sender.kind === header.fromKind && sender.id === header.from) return;
-  const proven = sender.kind === 'other' ? sender.name : `${sender.kind} ${sender.id}`;
-  throw new RelayError('sender-not-proven', { details: { claimed: `${header.fromKind} ${header.from}`, proven } });
-}
-
-/** Throws sender-not-proven, clock-skew (protocol.md §9). */
-export function checkRelayed(
-  header: Header,
-  { toleranceMs: tolerated = toleranceMs }: Pick<Arrival, 'toleranceMs'>,
-  nowMs: number,
-): void {
-  if (header.fromKind !== 'worker')
-    throw new RelayError('sender-not-proven', { details: { claimed: header.from, proven: 'a worker' } });
-  const difference = Number(header.sentAt - BigInt(nowMs));
-  if (Math.abs(difference) > tolerated)
-    throw new RelayError('clock-skew', { details: { sentAt: header.sentAt, toleranceMs: tolerated } });
 }

@@ -2,13 +2,14 @@ import { filter, map, type Observable } from 'rxjs';
 import type { BlockNumber, Finality } from '../chain/index.ts';
 import { ReplayWindow } from '../channel/index.ts';
 import { messageId, topicOf, type Hex } from '../codec/index.ts';
-import { asRelayError, type RelayError } from '../errors/index.ts';
+import { asRelayError, RelayError } from '../errors/index.ts';
 import type { TransactionalStore } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
-import type { OpenedMessage } from './admission.ts';
-import { claimedSender, reasonOfDeath } from './dead-letter.ts';
+import { openAll } from './admission.ts';
+import type { OpenedMessage } from './arrival.ts';
+import { claimedSender } from './dead-letter.ts';
 import { StoredDelivery, type DeliveryContext } from './delivery.ts';
-import { Dispatcher } from './dispatcher.ts';
+import { Dispatcher, type SequencedMessage } from './dispatcher.ts';
 import { followBest } from './follow-best.ts';
 import { followFinalized, type FollowParts, type GapPolicy } from './follow-finalized.ts';
 import { handleAll } from './handle.ts';
@@ -99,7 +100,7 @@ class StoredInbox implements Inbox {
     };
     this.#dispatcher = new Dispatcher({
       store: this.#store,
-      open: (sequence, record) => this.#open(sequence, record),
+      open: (messages) => this.#open(messages),
       deliveryOf: (sequence, record, opened) => new StoredDelivery(sequence, record, opened, context),
       eventOf: (item) => this.#event(item),
       told: (sequences) => this.#ledger.tell(sequences),
@@ -203,14 +204,20 @@ class StoredInbox implements Inbox {
     }
   }
 
-  async #open(sequence: Sequence, record: MessageRecord): Promise<OpenedMessage | undefined> {
+  async #open(messages: readonly SequencedMessage[]): Promise<(OpenedMessage | undefined)[]> {
     const { chain, vault } = this.#options;
-    try {
-      return await vault.open({ genesisHash: chain.genesisHash, envelope: record.envelope });
-    } catch (error) {
-      await this.#ledger.bury(sequence, record, reasonOfDeath(error));
-      return undefined;
+    const outcomes = await openAll(
+      { vault, genesisHash: chain.genesisHash },
+      messages.map(([, record]) => record),
+    );
+    const opened: (OpenedMessage | undefined)[] = [];
+    for (const [i, [sequence, record]] of messages.entries()) {
+      const outcome = outcomes[i];
+      const isOpen = outcome !== undefined && 'body' in outcome;
+      if (!isOpen) await this.#ledger.bury(sequence, record, outcome ?? new RelayError('open-failed'));
+      opened.push(isOpen ? outcome : undefined);
     }
+    return opened;
   }
 
   async #event(item: Exclude<StreamItem, MessageRecord>): Promise<InboxEvent | undefined> {

@@ -1,6 +1,6 @@
 import type { BlockNumber } from '../chain/index.ts';
 import { messageId, type Body, type FromKind, type Hex } from '../codec/index.ts';
-import type { OpenedMessage } from './admission.ts';
+import type { OpenedMessage } from './arrival.ts';
 import type { Delivery } from './inbox.ts';
 import type { MessageRecord, Sequence } from './stream-item.ts';
 

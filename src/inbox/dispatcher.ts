@@ -1,21 +1,23 @@
 import { Observable, type Subscriber } from 'rxjs';
 import { RelayError } from '../errors/index.ts';
-import type { OpenedMessage, Outcome } from './admission.ts';
-import type { InboxStore } from './inbox-store.ts';
+import type { OpenedMessage, Outcome } from './arrival.ts';
+import { InFlight } from './in-flight.ts';
+import type { InboxStore, SequencedItem } from './inbox-store.ts';
 import type { Delivery, InboxEvent } from './inbox.ts';
+import { Offered } from './offered.ts';
 import type { MessageRecord, Sequence, StreamItem } from './stream-item.ts';
 
-/** Items read at once. */
-const pageSize = 16;
-/** Deliveries handed out and not yet acknowledged, at most … */
-const inFlightLimit = 1_024;
-/** … and bytes of them, about. */
-const inFlightBytes = 16 * 2 ** 20;
+/** Items read and opened at once, at most … */
+const mostItems = 64;
+/** … and about so many bytes of messages. */
+const pageBytes = 2 ** 20;
+
+export type SequencedMessage = readonly [sequence: Sequence, record: MessageRecord];
 
 export interface DispatcherParts {
   readonly store: InboxStore;
-  /** undefined: it does not open any more, and was put aside. */
-  readonly open: (sequence: Sequence, record: MessageRecord) => Promise<OpenedMessage | undefined>;
+  /** In their order; undefined of one that does not open any more, and was put aside. */
+  readonly open: (messages: readonly SequencedMessage[]) => Promise<readonly (OpenedMessage | undefined)[]>;
   readonly deliveryOf: (sequence: Sequence, record: MessageRecord, opened: OpenedMessage) => Delivery;
   /** undefined: there is nothing to tell. */
   readonly eventOf: (item: Exclude<StreamItem, MessageRecord>) => Promise<InboxEvent | undefined>;
@@ -30,9 +32,10 @@ export interface DispatcherParts {
 export class Dispatcher {
   readonly events$: Observable<InboxEvent>;
   readonly #parts: DispatcherParts;
-  /** Bytes of the deliveries that wait for their acknowledgement, by the sequence as a number: a bigint takes longer to find. */
-  readonly #inFlight = new Map<number, number>();
-  #bytesInFlight = 0;
+  readonly #inFlight = new InFlight();
+  readonly #offered = new Offered();
+  #isHandingOut = false;
+  #pageSize = 16;
   /**
    * Notices that were handed out, oldest first. A consumer may have them behind what it is at work on, so that they are kept
    * until all before them is acknowledged.
@@ -63,7 +66,7 @@ export class Dispatcher {
       this.#subscriber = subscriber;
       this.#next = 0n;
       this.#inFlight.clear();
-      this.#bytesInFlight = 0;
+      this.#offered.clear();
       this.#notices = [];
       this.#passedOver.clear();
       this.wake();
@@ -88,25 +91,16 @@ export class Dispatcher {
    */
   offer(outcomes: readonly Outcome[], end: Sequence): void {
     this.#known = end;
-    const to = this.#subscriber;
-    for (const outcome of this.#running === undefined ? outcomes : []) {
-      if (to === undefined || outcome.type !== 'message' || outcome.sequence !== this.#next) break;
-      if (!this.#servesMore(to)) break;
-      this.#next += 1n;
-      this.#deliver(to, outcome.sequence, outcome.record, outcome.opened);
+    if (this.#running === undefined) {
+      this.#offered.add(outcomes);
+      this.#handOutOffered();
     }
-    if (end > this.#next) this.wake();
+    if (end > this.#next && this.#offered.isEmpty) this.wake();
   }
 
   /** What was handed out is done with: there is room for more, which the next offer uses. */
   acknowledged(sequences: readonly Sequence[]): void {
-    for (const sequence of sequences) {
-      const key = Number(sequence);
-      const bytes = this.#inFlight.get(key);
-      if (bytes === undefined) continue;
-      this.#inFlight.delete(key);
-      this.#bytesInFlight -= bytes;
-    }
+    this.#inFlight.remove(sequences);
     if (this.#notices.length === 0) return;
     this.#forgetNotices().catch((error: unknown) => {
       this.fail(error);
@@ -135,14 +129,6 @@ export class Dispatcher {
     subscriber?.complete();
   }
 
-  get #hasRoom(): boolean {
-    return (
-      this.#subscriber !== undefined &&
-      this.#inFlight.size < inFlightLimit &&
-      (this.#bytesInFlight < inFlightBytes || this.#inFlight.size === 0)
-    );
-  }
-
   #end(tell: (subscriber: Subscriber<InboxEvent>) => void): void {
     this.#ended ??= tell;
     if (this.#subscriber !== undefined) tell(this.#subscriber);
@@ -162,35 +148,73 @@ export class Dispatcher {
   }
 
   async #handOut(to: Subscriber<InboxEvent>): Promise<void> {
+    this.#handOutOffered();
     while (this.#servesMore(to)) {
       const known = this.#known;
-      const page = await this.#parts.store.itemsFrom(this.#next, pageSize);
-      for (const [sequence, item] of page) {
-        if (!this.#servesMore(to)) return;
-        if (sequence < this.#next) continue;
-        this.#next = sequence + 1n;
-        if (item.kind === 'message') await this.#consider(to, sequence, item);
-        else await this.#tell(to, sequence, item);
+      const page = await this.#parts.store.itemsFrom(this.#next, Math.min(this.#pageSize, this.#inFlight.room));
+      if (page.length === 0) {
+        // The subscriber has had all: what is accepted next comes as it is.
+        if (this.#subscriber === to && known > this.#next) this.#next = known;
+        return;
       }
-      if (page.length > 0) continue;
-      // The subscriber has had all: what is accepted next comes as it is.
-      if (this.#subscriber === to && known > this.#next) this.#next = known;
-      return;
+      await this.#handOutPage(to, page);
+    }
+  }
+
+  async #handOutPage(to: Subscriber<InboxEvent>, page: readonly SequencedItem[]): Promise<void> {
+    const wanted = page.filter((each): each is SequencedMessage => this.#isWanted(...each));
+    const bytes = wanted.reduce((sum, [, { envelope }]) => sum + envelope.length, 1);
+    this.#pageSize = Math.min(mostItems, Math.max(1, Math.floor((pageBytes * page.length) / bytes)));
+    const opened = await this.#parts.open(wanted);
+    const bySequence = new Map(wanted.map(([sequence], i) => [sequence, opened[i]]));
+    for (const [sequence, item] of page) {
+      if (!this.#servesMore(to)) return;
+      if (sequence < this.#next) continue;
+      this.#next = sequence + 1n;
+      if (item.kind !== 'message') await this.#tell(to, sequence, item);
+      else if (bySequence.has(sequence)) await this.#give(to, sequence, item, bySequence.get(sequence));
+      else if (item.isRetracted && !item.isAcknowledged) this.#passedOver.add(sequence);
+    }
+  }
+
+  /** As it is, as long as nothing is before it. It waits for room where no reorg can change it meanwhile; the store has it too. */
+  #handOutOffered(): void {
+    if (this.#isHandingOut) return;
+    this.#isHandingOut = true;
+    try {
+      for (;;) {
+        const to = this.#subscriber;
+        const outcome = this.#offered.first;
+        if (to === undefined || outcome?.type !== 'message' || outcome.sequence !== this.#next) break;
+        if (!this.#servesMore(to)) {
+          if (outcome.record.isFinal) return;
+          break;
+        }
+        this.#offered.shift();
+        this.#next += 1n;
+        this.#deliver(to, outcome.sequence, outcome.record, outcome.opened);
+      }
+      this.#offered.clear();
+    } finally {
+      this.#isHandingOut = false;
     }
   }
 
   /** Not any more once another one subscribed: that one begins anew. */
   #servesMore(to: Subscriber<InboxEvent>): boolean {
-    return this.#subscriber === to && this.#hasRoom;
+    return this.#subscriber === to && this.#inFlight.room > 0;
   }
 
-  async #consider(to: Subscriber<InboxEvent>, sequence: Sequence, record: MessageRecord): Promise<void> {
-    if (record.isAcknowledged || this.#inFlight.has(Number(sequence))) return;
-    if (record.isRetracted) {
-      this.#passedOver.add(sequence);
-      return;
-    }
-    const opened = await this.#parts.open(sequence, record);
+  #isWanted(sequence: Sequence, item: StreamItem): boolean {
+    return item.kind === 'message' && !item.isAcknowledged && !item.isRetracted && !this.#inFlight.has(sequence);
+  }
+
+  async #give(
+    to: Subscriber<InboxEvent>,
+    sequence: Sequence,
+    record: MessageRecord,
+    opened: OpenedMessage | undefined,
+  ): Promise<void> {
     if (opened === undefined) await this.#tell(to, sequence, { kind: 'dead', letter: sequence });
     else this.#deliver(to, sequence, record, opened);
   }
@@ -199,7 +223,7 @@ export class Dispatcher {
     const { store, eventOf, told } = this.#parts;
     if (item.kind === 'reinstated' && this.#passedOver.delete(item.of)) {
       const message = await store.item(item.of);
-      if (message?.kind === 'message') await this.#consider(to, item.of, message);
+      if (message?.kind === 'message') await this.#giveReinstated(to, item.of, message);
       await told([sequence]);
       return;
     }
@@ -210,9 +234,16 @@ export class Dispatcher {
     await this.#forgetNotices();
   }
 
+  async #giveReinstated(to: Subscriber<InboxEvent>, sequence: Sequence, record: MessageRecord): Promise<void> {
+    if (this.#isWanted(sequence, record)) {
+      const [opened] = await this.#parts.open([[sequence, record]]);
+      await this.#give(to, sequence, record, opened);
+    } else if (record.isRetracted && !record.isAcknowledged) this.#passedOver.add(sequence);
+  }
+
   async #forgetNotices(): Promise<void> {
-    // The first that is in flight of those handed out: one behind a notice has a sequence behind it.
-    const [oldest = Infinity] = this.#inFlight.keys();
+    // One that was handed out behind a notice has a sequence behind it.
+    const { oldest } = this.#inFlight;
     const end = this.#notices.findIndex((sequence) => sequence > oldest);
     const done = this.#notices.splice(0, end < 0 ? this.#notices.length : end);
     if (done.length > 0) await this.#parts.told(done);
@@ -220,9 +251,7 @@ export class Dispatcher {
 
   #deliver(to: Subscriber<InboxEvent>, sequence: Sequence, record: MessageRecord, opened: OpenedMessage): void {
     if (this.#subscriber !== to) return;
-    const { length } = record.envelope;
-    this.#inFlight.set(Number(sequence), length);
-    this.#bytesInFlight += length;
+    this.#inFlight.add(sequence, record.envelope.length);
     to.next({ type: 'message', delivery: this.#parts.deliveryOf(sequence, record, opened) });
   }
 }

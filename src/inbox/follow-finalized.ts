@@ -18,7 +18,7 @@ export interface FollowParts {
 }
 
 /** While there is much to catch up one transaction takes so many messages, … */
-const messagesAtOnce = 512;
+const messagesAtOnce = 1_024;
 /** … or so many bytes of them, … */
 const bytesAtOnce = 2 ** 22;
 /** … or what came in so many ms, … */
@@ -51,6 +51,7 @@ export async function followFinalized(
         await ledger.passOver(first, through, async ({ number, hash }) => (await hashAt(number)) === hash);
         gathered.skipTo(through);
       } else {
+        if (gathered.isEnoughWith(span.messages)) await gathered.takeWhileReading();
         gathered.add(span.messages, through);
         const isCaughtUp = through.number >= Math.min(present, until);
         if (isCaughtUp) await gathered.take();
@@ -91,6 +92,12 @@ class Gathered {
     if (this.#messages.length === 0) return this.#through.number - this.#taken >= quietBlocks;
     const { length } = this.#messages;
     return length >= messagesAtOnce || this.#bytes >= bytesAtOnce || this.#now() - this.#sinceMs >= longestWaitMs;
+  }
+
+  /** Whether these would be more than one transaction takes. */
+  isEnoughWith(messages: readonly PostedMessage[]): boolean {
+    const { length } = this.#messages;
+    return length > 0 && length + messages.length > messagesAtOnce;
   }
 
   add(messages: readonly PostedMessage[], through: BlockId): void {

@@ -30,6 +30,9 @@ const layoutKey = storeKey('inbox/layout');
 const layout = 2;
 const nothing = new Uint8Array(0);
 
+/** Greater than any. */
+export const maxBlockNumber = 2 ** 32 - 1;
+
 export type SequencedItem = readonly [sequence: Sequence, item: StreamItem];
 /** What is known of a dead letter that came through a relay, without the letter. */
 export interface RelayedLetterMark {

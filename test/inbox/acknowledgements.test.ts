@@ -12,7 +12,7 @@ const genesisHash: Hex = `0x${'11'.repeat(32)}`;
 const account: Hex = `0x${'22'.repeat(32)}`;
 const hashOf = (number: number): Hex => `0x${number.toString(16).padStart(64, '0')}`;
 /** More than an inbox takes into one transaction. */
-const full = 600;
+const full = 1_200;
 
 describe('acknowledgements of an inbox', () => {
   it('of many go into the transaction of the messages that come next', async () => {

@@ -257,7 +257,7 @@ describe('inbox: dead letters', () => {
     const post = await Poster.of(other, sender, vault);
     const opens = { now: true };
     const failing = replacing(vault, {
-      open: (request) => vault.open(opens.now ? request : { ...request, genesisHash: `0x${'11'.repeat(32)}` }),
+      openAll: (request) => vault.openAll(opens.now ? request : { ...request, genesisHash: `0x${'11'.repeat(32)}` }),
     });
     const inbox = createInbox({ chain: other, vault: failing, store, finality: 'best' });
     open.push(inbox);

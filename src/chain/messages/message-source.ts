@@ -19,6 +19,8 @@ export interface MessageSource {
 }
 
 const what = 'OutboundMessages';
+/** Bytes from which on it is less work to read several digits at once. */
+const worthViews = 64;
 
 export class ByteSource extends Reader implements MessageSource {
   constructor(bytes: Uint8Array) {
@@ -96,7 +98,7 @@ export class HexSource implements MessageSource {
 
   copy(at: number, length: number, target: Uint8Array, to: number): void {
     const from = this.#start + 2 * at;
-    const done = copyLowerCase(this.#text, from, length, target, to);
+    const done = length < worthViews ? 0 : copyLowerCase(this.#text, from, length, target, to);
     this.#copyAny(from + 2 * done, length - done, target, to + done);
   }
 

@@ -21,7 +21,7 @@ describe('chain: messages read from hex', () => {
   it('are the bytes that the digits stand for, at any place, in either case', () => {
     fc.assert(
       fc.property(
-        fc.uint8Array({ maxLength: 70 }),
+        fc.uint8Array({ maxLength: 150 }),
         fc.string({ maxLength: 3, unit: fc.constant(' ') }),
         (bytes, before) => {
           const digits = toHex(bytes).slice(2);
@@ -33,16 +33,16 @@ describe('chain: messages read from hex', () => {
   });
 
   it('are refused with any character that is no digit, anywhere', () => {
-    const digits = '0123456789abcdef0a9f';
+    const digits = '0123456789abcdef'.repeat(9);
     for (let code = 0; code < 256; code++) {
       const character = String.fromCharCode(code);
       if (/[0-9a-fA-F]/.test(character)) continue;
-      for (let at = 0; at < digits.length; at++) {
+      for (let at = 0; at < digits.length; at += 5) {
         const frame = Uint8Array.from(`0x${digits}`, (each) => each.charCodeAt(0));
         frame[2 + at] = code;
         const source = new HexSource(new RawText(frame, 0, frame.length));
         source.skip(digits.length / 2);
-        thrown(() => source.copy(0, digits.length / 2, new Uint8Array(10), 0), 'bad-hex');
+        thrown(() => source.copy(0, digits.length / 2, new Uint8Array(72), 0), 'bad-hex');
       }
     }
   });
