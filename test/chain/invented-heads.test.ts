@@ -75,6 +75,36 @@ describe('a node that invents best heads, linked and known to it by their hashes
       await heads.until((events) => events.at(-1)?.head.hash === dev.head.hash);
     });
 
+  for (const below of [0, 2])
+    it(`from ${below} blocks below one that the others know, is named and left`, async () => {
+      const made: { branch?: InventedBranch } = {};
+      const liar = use(
+        await startRpcProxy(dev.ws, (method, [hash], result) => {
+          if (method === 'chain_newHead') return made.branch?.next() ?? result;
+          return method === 'chain_getHeader' ? (made.branch?.header(hash as `0x${string}`) ?? result) : result;
+        }),
+      );
+      const other = use(await startRpcProxy(dev.ws));
+      const chain = await connect([liar.ws, dev.ws, other.ws]);
+      using heads = record(chain.bestHeads$());
+      await heads.until(({ length }) => length > 0);
+      for (let block = 0; block < 4; block++) {
+        await dev.newBlock();
+        await heads.until((events) => events.at(-1)?.head.hash === dev.head.hash);
+        const asked = other.asked.get('chain_getHeader') ?? 0;
+        // The others were seen to know it.
+        while ((other.asked.get('chain_getHeader') ?? 0) === asked) await passTime();
+      }
+      made.branch = inventBranch((await chain.headAt(dev.head.number - below))!);
+      for (let blocks = 0; liars().length === 0; blocks++) {
+        assert.ok(blocks < 60, 'it is never left');
+        await dev.newBlock();
+        await passTime();
+      }
+      assert.deepEqual(liars(), [liar.ws]);
+      await untilTrue(heads);
+    });
+
   it('is left for the other one where there are two, and not named a liar: it is word against word', async () => {
     const branch = inventBranch({ number: 1_000_000, hash: `0x${'12'.repeat(32)}` });
     branch.next();

@@ -63,6 +63,8 @@ export class BranchWitness {
     for (;;) {
       await connection.options.clock.sleep(lookEveryMs, signal);
       throwIfAborted(signal);
+      // A reorg took it: up to where the new branch is known is to be found anew.
+      if (this.#known !== undefined && !branch.has(this.#known)) this.#known = undefined;
       const [url, block, tip] = [this.#url, this.#oldestUnknown, branch.tip];
       if (block === undefined || tip === undefined || connection.present?.url !== url) return;
       const others = connection.options.endpoints.filter((each) => each !== url && !connection.hasLeft(each));
@@ -75,7 +77,7 @@ export class BranchWitness {
   get #oldestUnknown(): Head | undefined {
     const { branch } = this.#parts;
     const known = this.#known;
-    return known !== undefined && branch.has(known) ? branch.at(known.number + 1) : branch.oldest;
+    return known === undefined ? branch.oldest : branch.at(known.number + 1);
   }
 
   #judge({ hash, number }: Head, words: readonly (Word | undefined)[]): void {
@@ -95,11 +97,11 @@ export class BranchWitness {
   /** undefined from one that does not answer, or can't tell yet. */
   async #wordOf(url: string, block: Head, tip: Head): Promise<Word | undefined> {
     try {
-      for (const each of block === tip ? [tip] : [tip, block])
-        if (await this.#knows(url, each)) {
-          this.#lacking.delete(url);
-          return { knows: each };
-        }
+      const known = (await this.#knows(url, tip)) ? tip : await this.#newestKnown(url, block, tip);
+      if (known !== undefined) {
+        this.#lacking.delete(url);
+        return { knows: known };
+      }
       const { number } = parseHeader(await this.#parts.endpoints.ask(url, 'chain_getHeader'));
       const since = this.#lacking.get(url) ?? number;
       this.#lacking.set(url, since);
@@ -110,6 +112,19 @@ export class BranchWitness {
     } catch {
       return undefined;
     }
+  }
+
+  /** Of the branch from `block` up to a tip that an endpoint lacks: who knows a block knows those below it. */
+  async #newestKnown(url: string, block: Head, tip: Head): Promise<Head | undefined> {
+    if (block === tip || !(await this.#knows(url, block))) return undefined;
+    let known = block;
+    for (let lacks = tip.number; lacks - known.number > 1;) {
+      const middle = this.#parts.branch.at(known.number + Math.floor((lacks - known.number) / 2));
+      if (middle === undefined) break;
+      if (await this.#knows(url, middle)) known = middle;
+      else lacks = middle.number;
+    }
+    return known;
   }
 
   async #knows(url: string, { hash }: Head): Promise<boolean> {
