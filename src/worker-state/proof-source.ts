@@ -29,9 +29,10 @@ export class ProofSource implements ChangeSource {
   #gatekeepers: ReadonlySet<Hex> = new Set();
 
   /** `agreed`: decoded by metadata that a quorum has. */
-  constructor(chain: Pick<Chain, 'headOf' | 'provenWorkers' | 'agreedWorkers'>, agreed = false) {
+  constructor(chain: Pick<Chain, 'headOf' | 'provenWorkers' | 'agreedWorkers' | 'trust'>, agreed = false) {
     this.#chain = chain;
-    this.#agreed = agreed;
+    // With one endpoint there is nobody to agree with.
+    this.#agreed = agreed && chain.trust === 'quorum';
     this.#proven = agreed ? chain.agreedWorkers : chain.provenWorkers;
   }
 

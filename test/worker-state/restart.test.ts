@@ -169,27 +169,28 @@ for (const verify of [true, false])
         }
     });
 
-    it('reads all where several nodes are to agree and it was read on the word of one', async () => {
-      const rename = (metadata: string): string =>
-        metadata
-          .replaceAll(scaleText('ecdh_pubkey'), '@')
-          .replaceAll(scaleText('pubkey'), scaleText('ecdh_pubkey'))
-          .replaceAll('@', scaleText('pubkey'));
-      proxy.alter = (method, _, result) => (method === 'state_getMetadata' ? rename(String(result)) : result);
-      await using believing = await connectChain({ endpoints: [proxy.ws] });
-      const id = dev.workers.publicAt(3)!.identity;
-      const first = watchWorkerState(believing, { store, ...(verify ? {} : { verify }) });
-      await first.ready;
-      assert.equal(toHex(first.state.get(id)!.current.ecdhKey), id, 'it believes the node');
-      await first.stop();
-      proxy.alter = (_method, _params, result) => result;
-      await using wary = await connectChain({ endpoints: [proxy.ws, dev.ws] });
-      const again = watchWorkerState(wary, { store, verify: true });
-      await again.ready;
-      assert.equal(again.stats.trust, 'quorum');
-      assert.equal(toHex(again.state.get(id)!.current.ecdhKey), dev.workers.publicAt(3)!.ecdh);
-      await again.stop();
-    });
+    for (const before of [verify ? undefined : false, true])
+      it(`reads all where several nodes are to agree and it was read on the word of one (verify: ${before})`, async () => {
+        const rename = (metadata: string): string =>
+          metadata
+            .replaceAll(scaleText('ecdh_pubkey'), '@')
+            .replaceAll(scaleText('pubkey'), scaleText('ecdh_pubkey'))
+            .replaceAll('@', scaleText('pubkey'));
+        proxy.alter = (method, _, result) => (method === 'state_getMetadata' ? rename(String(result)) : result);
+        await using believing = await connectChain({ endpoints: [proxy.ws] });
+        const id = dev.workers.publicAt(3)!.identity;
+        const first = watchWorkerState(believing, { store, ...(before === undefined ? {} : { verify: before }) });
+        await first.ready;
+        assert.equal(toHex(first.state.get(id)!.current.ecdhKey), id, 'it believes the node');
+        await first.stop();
+        proxy.alter = (_method, _params, result) => result;
+        await using wary = await connectChain({ endpoints: [proxy.ws, dev.ws] });
+        const again = watchWorkerState(wary, { store, verify: true });
+        await again.ready;
+        assert.equal(again.stats.trust, 'quorum');
+        assert.equal(toHex(again.state.get(id)!.current.ecdhKey), dev.workers.publicAt(3)!.ecdh);
+        await again.stop();
+      });
 
     it('reads all where it was read in another way before', async () => {
       const first = await started({ verify: !verify });
