@@ -146,6 +146,35 @@ describe('a node that answers with nonsense', () => {
     assert.ok(isChain(heads.values));
   });
 
+  for (const agreed of [true, false])
+    it(`is replaced where it tells of heads long after the others, each once (agreed: ${agreed})`, async () => {
+      const first = await proxy();
+      const late = await proxy();
+      const told: unknown[] = [];
+      late.alter = (method, _, result) => {
+        if (method !== 'chain_finalizedHead') return result;
+        told.push(result);
+        return told.at(-30) ?? told[0];
+      };
+      const endpoints = [first.ws, late.ws, (await proxy()).ws];
+      const chain = await connect(endpoints, { silenceMs: 1_000, quorum: 2 });
+      // It has told of some before it is used.
+      await using own = await connectChain({ endpoints: [late.ws] });
+      using _own = record(own.finalizedHeads$());
+      using heads = record(chain.finalizedHeads$({ agreed }));
+      await heads.until(({ length }) => length > 0);
+      for (let block = 0; block < 40; block++) await dev.newBlock();
+      await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
+      first.isClosed = true;
+      first.cut();
+      for (let blocks = 0; heads.values.at(-1)?.head.hash !== dev.finalized.hash || blocks < 8; blocks++) {
+        assert.ok(blocks < 100, 'it is never replaced');
+        await dev.newBlock();
+        await new Promise((resolve) => setTimeout(resolve, 200));
+      }
+      assert.ok(isChain(heads.values));
+    });
+
   it('is left for another one where it refuses the hashes of many blocks, in whatever words', async () => {
     const odd = await proxy();
     const chain = await connect([odd.ws, (await proxy()).ws]);
@@ -177,6 +206,20 @@ describe('a node that answers with nonsense', () => {
     assert.ok(isChain(heads.values));
     assert.ok(lies > 0, 'it lied');
   });
+
+  for (const [what, method, read] of [
+    ['a header', 'chain_getHeader', (chain: Chain) => chain.headOf(dev.head.hash)],
+    ['extrinsics', 'chain_getBlock', (chain: Chain) => chain.at(dev.head.hash).extrinsics()],
+    ['hints', 'chain_getBlock', (chain: Chain) => chain.at(dev.head.hash).touchedWorkers()],
+    ['a value', 'state_queryStorageAt', (chain: Chain) => chain.at(dev.head.hash).timestamp()],
+  ] as const)
+    it(`is asked no more where it says that ${what} would be too large, and others have it`, async () => {
+      const odd = await proxy();
+      const [among, alone] = [await connect([odd.ws, (await proxy()).ws]), await connect([odd.ws])];
+      odd.refuse = (asked) => (asked === method ? new Refusal('Response is too big', -32_008) : undefined);
+      await read(among);
+      await assert.rejects(read(alone), withCode('bad-storage', 'too big'));
+    });
 
   it('is not believed where it has another block for a number', async () => {
     const alone = await proxy((method, [number], result) =>

@@ -48,11 +48,19 @@ export interface HeadWatchParts {
  */
 export function newestHeads(parts: HeadWatchParts, finality: Finality): Observable<NewestHead> {
   const pace = new BlockPace(parts.silenceMs);
-  const refusals = { inARow: 0 };
+  const progress = { highest: -1, refusals: 0 };
   return parts.connection.session$.pipe(
-    switchMap((session) => sessionHeads(parts, session, finality, pace, refusals)),
+    switchMap((session) => sessionHeads(parts, session, finality, pace, progress)),
     share({ connector: () => new ReplaySubject(1), resetOnRefCountZero: true }),
   );
+}
+
+/** Over all sessions. */
+interface Progress {
+  /** Number of the highest head that any of them told of. */
+  highest: number;
+  /** Sessions in a row that refused the subscription. */
+  refusals: number;
 }
 
 function sessionHeads(
@@ -60,12 +68,11 @@ function sessionHeads(
   session: Session,
   finality: Finality,
   pace: BlockPace,
-  refusals: { inARow: number },
+  progress: Progress,
 ): Observable<NewestHead> {
   return new Observable((subscriber) => {
     const { socket } = session;
     let newest: Header | undefined;
-    let highest = -1;
     let watchdog: ReturnType<typeof setTimeout> | undefined;
     /** When a head came that was higher than all before, or the node was asked, ms of the process. */
     let heardAt = 0;
@@ -75,13 +82,13 @@ function sessionHeads(
       try {
         newest = parseHeader(value);
         pace.note(newest.number, clock.now());
-        refusals.inARow = 0;
+        progress.refusals = 0;
         connection.health.tells(socket.url);
         if (finality === 'finalized') connection.noteFinalized(newest.number);
         subscriber.next({ head: toHead(newest, hashOf(newest)), session: session.id, url: socket.url });
-        // Whoever says the same again and again stands still.
-        if (newest.number > highest) heardAt = performance.now();
-        highest = Math.max(highest, newest.number);
+        // Whoever says the same again and again stands still, and so does who tells what another one told long ago.
+        if (newest.number > progress.highest) heardAt = performance.now();
+        progress.highest = Math.max(progress.highest, newest.number);
       } catch (error) {
         connection.replace(session, String(error));
       }
@@ -132,12 +139,13 @@ function sessionHeads(
         const reason = error instanceof RpcError ? error.reason : String(error);
         const method = subscriptions[finality].subscribe;
         // Another endpoint, or the same one later, may take it.
-        if (++refusals.inARow < maxRefusals + connection.options.endpoints.length) {
+        if (++progress.refusals < maxRefusals + connection.options.endpoints.length) {
           connection.health.failed(socket.url);
           connection.health.tellsNothing(socket.url);
           connection.replace(session, `it refuses ${method}: ${reason}`);
           return;
         }
+        progress.refusals = 0;
         subscriber.error(new RelayError('rpc-failed', { details: { method, reason } }));
       },
     );

@@ -22,6 +22,10 @@ export interface BlockRequest {
   readonly method: string;
   readonly params: readonly unknown[];
   readonly block: Hex;
+  /** Whether less may be asked for at once: then an answer that is too large is an OversizedAnswer. */
+  readonly isDivisible?: boolean;
+  /** What is asked for, in words, for the error. Default: the method. */
+  readonly what?: string;
 }
 
 /** What nodes say where they have dropped a block's state, or never had the block. */
@@ -46,7 +50,10 @@ export class BlockReader {
     this.#clock = clock;
   }
 
-  /** Throws state-discarded naming the block, rpc-failed where all refuse, chain-unreachable, OversizedAnswer. */
+  /**
+   * Throws state-discarded naming the block, rpc-failed where all refuse, chain-unreachable; bad-storage where the answer is
+   * too large for all of them, or OversizedAnswer for a request that can be divided.
+   */
   readonly read: ReadAt = async (method, params, block, signal) =>
     (await this.ask({ method, params, block }, { signal })).result;
 
@@ -86,7 +93,8 @@ export class BlockReader {
     if (present !== undefined) this.#connection.distrust(present.url, reason);
   }
 
-  async #ask({ method, params, block }: BlockRequest, options: PatientOptions, isFound: boolean): Promise<Answer> {
+  async #ask(request: BlockRequest, options: PatientOptions, isFound: boolean): Promise<Answer> {
+    const { method, params, block, isDivisible = false, what = method } = request;
     for (let attempt = 0; ; attempt++) {
       if (this.#isLacking(method)) {
         const elsewhere = await this.#others.request(method, params, options);
@@ -99,7 +107,7 @@ export class BlockReader {
         if (!isFound || (answer.result !== null && answer.result !== undefined)) return answer;
       } catch (error) {
         if (!(error instanceof RpcError)) throw error;
-        if (isOversize(error)) throw new OversizedAnswer(error.reason);
+        if (isDivisible && isOversize(error)) throw new OversizedAnswer(error.reason);
         ({ reason } = error);
         cause = error;
       }
@@ -108,6 +116,8 @@ export class BlockReader {
         if (cause !== undefined && isMethodMissing(cause)) this.#noteLacking(cause);
         return found;
       }
+      if (cause !== undefined && isOversize(cause))
+        throw new RelayError('bad-storage', { details: { what, block, reason }, cause });
       if (cause !== undefined && !missing.test(reason))
         throw new RelayError('rpc-failed', { details: { method, reason, url: cause.url }, cause });
       if (/discarded/i.test(reason) || attempt >= behindRetries || !(await this.#isBehind(block, options)))
@@ -144,10 +154,9 @@ export class BlockReader {
       return await this.ask(request, options);
     } catch (error) {
       throwIfAborted(options.signal);
-      if (isRelayError(error, 'state-discarded') || isRelayError(error, 'rpc-failed')) return error;
-      if (!(error instanceof OversizedAnswer)) throw error;
-      const { method, block } = request;
-      return new RelayError('bad-storage', { details: { what: method, block, reason: error.message }, cause: error });
+      const isOfRequest = ['state-discarded', 'rpc-failed', 'bad-storage'] as const;
+      if (!isOfRequest.some((code) => isRelayError(error, code))) throw error;
+      return error as RelayError;
     }
   }
 

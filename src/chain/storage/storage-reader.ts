@@ -82,13 +82,13 @@ export class StorageReader {
       return inOrder(changes, keys) ?? byKey(changes, keys, method);
     };
     try {
-      const { value: values } = await this.#reader.askAs({ method, params: [keys, block], block }, parse, { signal });
+      const size = keys.length > 1 ? { isDivisible: true } : { what: `Key ${keys[0]}` };
+      const request = { method, params: [keys, block], block, ...size };
+      const { value: values } = await this.#reader.askAs(request, parse, { signal });
       this.#learn(values);
       return values;
     } catch (error) {
       if (!(error instanceof OversizedAnswer)) throw error;
-      if (keys.length === 1)
-        throw new RelayError('bad-storage', { details: { what: `Key ${keys[0]}`, block, reason: error.message } });
       const half = keys.length >> 1;
       this.#keysAtOnce = Math.max(1, Math.min(this.#keysAtOnce, half));
       return [

@@ -124,7 +124,7 @@ export class ProofReader {
     hash: ProofsModule,
     signal: AbortSignal | undefined,
   ): Promise<ProofPart[]> {
-    const request = { method, params: [keys.map(wholeBytes), block], block };
+    const request = { method, params: [keys.map(wholeBytes), block], block, isDivisible: true };
     let oversized = 0;
     const reader = (text: Uint8Array): HashedNodes | undefined => nodesIn(text, hash);
     for (;;)
