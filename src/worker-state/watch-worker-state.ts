@@ -17,8 +17,10 @@ import { WorkerTable } from './worker-table.ts';
 
 /** Between two attempts to read a block while no node answers, ms. */
 const retryMs = 1_000;
-/** Refusals of one block's requests after which the watch gives up. */
-const maxRefusals = 30;
+/** … and at most, where all of them refuse: it doubles each time. */
+const maxRetryMs = 30_000;
+/** Refusals of one block's requests after which the watch gives up: a quarter of an hour. */
+const maxRefusals = 35;
 /** Blocks in a row that nobody has the state of, with which a watch can not begin, after which it gives up. */
 const maxUnknown = 10;
 /** Times that a block's storage may make no sense: each time another endpoint is asked, where there is one. */
@@ -54,15 +56,18 @@ export function watchWorkerState(chain: Chain, options: WatchOptions = {}): Work
   /** Without a node nothing is lost but time: the same block is read again. */
   const patiently = async (read: () => Promise<void>): Promise<void> => {
     for (let refusals = 0, unreadable = 0; ;) {
+      let waitMs = retryMs;
       try {
         await read();
         return;
       } catch (error) {
         const isOnce = isRelayError(error, 'bad-storage') && unreadable++ < maxUnreadable;
-        if (isOnce || (isRelayError(error, 'rpc-failed') && refusals++ < maxRefusals))
+        if (isRelayError(error, 'rpc-failed') && refusals < maxRefusals) {
+          waitMs = Math.min(retryMs * 2 ** refusals++, maxRetryMs);
           logger.warn({ error }, 'a block is read again');
+        } else if (isOnce) logger.warn({ error }, 'a block is read again');
         else if (!isRelayError(error, 'chain-unreachable')) throw error;
-        await clock.sleep(retryMs, signal);
+        await clock.sleep(waitMs, signal);
       }
     }
   };

@@ -22,6 +22,7 @@ import { inboxOf } from '../local-inbox.ts';
 import { messageCount } from '../parse-number.ts';
 import { printInbox } from '../print-inbox.ts';
 import type { SuriFlags } from '../secrets.ts';
+import { stderrLogger } from '../stderr-logger.ts';
 import { dataFolder, mayReachPrivate, openChain, openData, optionalAccount, timeoutMs, verified } from '../session.ts';
 import { unlockVault } from '../unlock-vault.ts';
 import { warn } from '../warn.ts';
@@ -47,7 +48,7 @@ async function listen({ settings, flags, output, signal, interrupted }: Context<
   const count = flags.count === undefined ? undefined : messageCount(flags.count);
   await using vault = await unlockVault(settings);
   await using chain = await openChain(settings, signal);
-  await using watch = watchWorkerState(chain, verified(settings));
+  await using watch = watchWorkerState(chain, { logger: stderrLogger, ...verified(settings) });
   const isReady = await Promise.race([watch.ready.then(() => true), interrupted.then(() => false)]);
   if (!isReady) return;
   await using data = await openData(dataFolder(settings, vault), chain, 'inbox');

@@ -9,6 +9,7 @@ import {
 import { action, command, type Context } from '../command.ts';
 import { short, type Output } from '../output.ts';
 import { openChain, verified } from '../session.ts';
+import { stderrLogger } from '../stderr-logger.ts';
 import { tellNodeFaults } from '../tell-node-faults.ts';
 import { visible } from '../visible.ts';
 import { warn } from '../warn.ts';
@@ -32,8 +33,13 @@ export function workersCommand(): Command {
 
 async function workers({ settings, flags, output, signal, interrupted }: Context<Flags>): Promise<void> {
   await using chain = await openChain(settings, signal);
-  await using watch = watchWorkerState(chain, { finality: settings.finality, ...verified(settings) });
+  await using watch = watchWorkerState(chain, {
+    ...{ finality: settings.finality, logger: stderrLogger },
+    ...verified(settings),
+  });
   await Promise.race([watch.ready, interrupted]);
+  const isOver = (): boolean => signal.aborted;
+  if (isOver()) return;
   // Opened together with the view that is printed, so that none falls between the two.
   const steps = watch.steps();
   void interrupted.then(() => steps.return?.());
@@ -44,12 +50,12 @@ async function workers({ settings, flags, output, signal, interrupted }: Context
     printWorker(output, 'added', worker, block);
     if (flags.watch === true) printed.add(worker.identity);
     await drained();
-    if (signal.aborted) return;
+    if (isOver()) return;
   }
   if (flags.watch !== true) return;
   using _faults = tellNodeFaults(chain, output);
   output.print(
-    { event: 'ready', block, workers: printed.size, trust: watch.stats.trust },
+    { event: 'ready', block, workers: printed.size, trust: watch.stats.trust, strategy: watch.stats.strategy },
     `${printed.size} worker(s) at block ${block}; watching.`,
   );
   for await (const step of steps) {
