@@ -1,4 +1,5 @@
 import { Observable } from 'rxjs';
+import { newerKey } from '../channel/newer-key.ts';
 import { decodeSignedEnvelope, messageId, type Hex } from '../codec/index.ts';
 import { decodeV1 } from '../crypto/core.ts';
 import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
@@ -53,7 +54,7 @@ export interface RelayClient extends AsyncDisposable {
    * Sends a message (SCALE of a SignedEnvelope) to the first endpoint that takes it, those first that did well before;
    * resolves when it is durable there. A connection that is lost meanwhile is made again, once, before the next is tried.
    * ws(s) endpoints share a pipelined connection each; http(s) ones take a POST, unless there is such a connection.
-   * Throws epoch-erased (with `details.record`) at once, else what all endpoints answered, or no-endpoint-answered where
+   * Throws epoch-erased at once where `details.record` is the recipient's, else what all endpoints answered, or no-endpoint-answered where
    * they differ; aborted, client-stopped.
    */
   send(signedEnvelope: Uint8Array, endpoints: readonly string[], options?: SendOptions): Promise<SentReceipt>;
@@ -80,8 +81,8 @@ export interface RelayClient extends AsyncDisposable {
 
 const defaults = { timeoutMs: 10_000, idleMs: 60_000, maxConnections: 64 };
 
-// The word of the recipient's own vault, which its other endpoints would repeat, and what the caller did.
-const isLastWord: ReadonlySet<string> = new Set(['epoch-erased', 'aborted', 'client-stopped']);
+// What the caller did.
+const isOver: ReadonlySet<string> = new Set(['aborted', 'client-stopped']);
 
 // Tells of the endpoint, not of the message.
 const isOfEndpoint: ReadonlySet<string> = new Set([
@@ -90,6 +91,7 @@ const isOfEndpoint: ReadonlySet<string> = new Set([
   'relay-busy',
   'relay-connection-lost',
   'relay-failed',
+  'relay-refused',
   'relay-stopping',
   'relay-timeout',
   'bad-frame',
@@ -129,7 +131,9 @@ class TransportClient implements RelayClient {
         return { ...receipt, status$: this.#status$(receipt, { to, messageId: id, sentAt }, endpoints) };
       } catch (error) {
         const failure = asRelayError(error, 'endpoint-failed', { endpoint });
-        if (isLastWord.has(failure.code)) throw failure;
+        // The recipient's own signed word its other endpoints would repeat.
+        const isItsWord = newerKey(failure, { genesisHash, identity: to, used: { epoch: -1 } }) !== undefined;
+        if (isItsWord || isOver.has(failure.code)) throw failure;
         if (isOfEndpoint.has(failure.code)) this.#health.failed(endpoint);
         failures.push(failure);
       }

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { decodeEnvelope, decodeForwarded, decodeSignedEnvelope, encodeForwarded, type Hex } from '../codec/index.ts';
+import { encodeForwarded, type Hex } from '../codec/index.ts';
 import { isRelayError, RelayError } from '../errors/index.ts';
 import type { Origin } from '../store/mail-quota.ts';
 import type { Mail, MailStore } from '../store/mail-store.ts';
@@ -7,6 +7,7 @@ import type { Backoff } from './backoff.ts';
 import { endingSignal } from './deadline.ts';
 import { EndpointHealth } from './endpoint-health.ts';
 import { errorOutcome, receiptOutcome, type Attempt } from './forward-outcome.ts';
+import { forwardQueue, queuedMessage } from './forward-queue.ts';
 import { ForwardRounds } from './forward-rounds.ts';
 import { checkEndpoint, mayFollow, type EndpointPolicy } from './endpoint-policy.ts';
 import type { Ingested } from './ingest.ts';
@@ -20,7 +21,7 @@ import type { Router } from './route.ts';
 import type { Transport } from './transport.ts';
 
 export interface ForwarderOptions extends EndpointPolicy {
-  /** The queue: a mailbox per recipient. */
+  /** The queues: a mailbox for each sender and recipient. */
   readonly store: MailStore;
   /** Where messages go that turn out to be ours by now. */
   readonly mailStore: MailStore;
@@ -28,11 +29,11 @@ export interface ForwarderOptions extends EndpointPolicy {
   readonly transport: Transport;
   readonly metrics: Metrics;
   readonly logger: Logger;
-  /** Recipients that are forwarded to at once; a quarter of them at one host. Default 64. */
+  /** Queues that are forwarded from at once; a quarter of them to one host. Default 64. */
   readonly concurrency?: number;
   /** Time for one attempt, ms. Default 10 000. */
   readonly attemptMs?: number;
-  /** Time for one recipient before others have their turn, ms. Default 10 000. */
+  /** Time for one queue before others have their turn, ms. Default 10 000. */
   readonly turnMs?: number;
   /** A message that waited longer is given up, ms. */
   readonly maxAgeMs: number;
@@ -61,7 +62,7 @@ const maxRecent = 20_000;
 // What another relay on the same store left is found after this.
 const lookEveryMs = 60_000;
 
-/** Last stage for other relays' recipients: one recipient's messages in order, until a relay of its takes them. */
+/** Last stage for other relays' recipients: one sender's messages to one of them in order, until a relay of its takes them. */
 export function createForwarder(options: ForwarderOptions): Forwarder {
   return new StoredForwarder(options);
 }
@@ -72,6 +73,8 @@ class StoredForwarder implements Forwarder {
   /** Hops that what was queued lately came with. */
   readonly #recent = new RecentMap<Hex, number>(maxRecent);
   readonly #rounds = new ForwardRounds();
+  /** Of the queues that are not empty: whom they are for. */
+  readonly #recipients = new Map<Hex, Hex>();
   #scheduler: KeyedScheduler<Hex>;
   #stopped = new AbortController();
   #looking: ReturnType<typeof setInterval> | undefined;
@@ -86,10 +89,12 @@ class StoredForwarder implements Forwarder {
     const { store } = this.#options;
     this.#checkReachable(header.to);
     const forwarded = encodeForwarded({ hops, signedEnvelope: bytes });
-    const { duplicate } = await store.append(header.to, messageId, forwarded, origin, Number(header.sentAt));
+    const queue = forwardQueue(header.to, header.from);
+    const { duplicate } = await store.append(queue, messageId, forwarded, origin, Number(header.sentAt));
     if (duplicate) return this.#recent.get(messageId) === hops ? 'again' : 'before';
     this.#recent.set(messageId, hops);
-    this.#scheduler.wake(header.to);
+    this.#recipients.set(queue, header.to);
+    this.#scheduler.wake(queue);
     return 'queued';
   }
 
@@ -114,7 +119,15 @@ class StoredForwarder implements Forwarder {
   }
 
   async #look(): Promise<void> {
-    for await (const recipient of this.#options.store.recipients()) this.#scheduler.wake(recipient);
+    const { store } = this.#options;
+    for await (const queue of store.recipients()) {
+      if (!this.#recipients.has(queue)) {
+        const [first] = await store.read(queue, 0n, { count: 1 });
+        if (first === undefined) continue;
+        this.#recipients.set(queue, queuedMessage(first.bytes).to);
+      }
+      this.#scheduler.wake(queue);
+    }
   }
 
   #schedule(): KeyedScheduler<Hex> {
@@ -122,10 +135,10 @@ class StoredForwarder implements Forwarder {
     return new KeyedScheduler({
       ...{ concurrency, backoff },
       perLane: Math.ceil(concurrency / 4),
-      laneOf: (recipient) => this.#hostOf(recipient),
-      work: (recipient) => this.#forwardAll(recipient),
-      failed: (recipient, error) => {
-        logger.error({ err: error, recipient }, 'forwarding failed');
+      laneOf: (queue) => this.#hostOf(queue),
+      work: (queue) => this.#forwardAll(queue),
+      failed: (queue, error) => {
+        logger.error({ err: error, recipient: this.#recipients.get(queue) }, 'forwarding failed');
       },
     });
   }
@@ -139,7 +152,9 @@ class StoredForwarder implements Forwarder {
   }
 
   /** Where its messages go, as far as turns are concerned. */
-  #hostOf(recipient: Hex): string {
+  #hostOf(queue: Hex): string {
+    const recipient = this.#recipients.get(queue);
+    if (recipient === undefined) return '';
     try {
       const route = this.#options.router(recipient);
       const [first = ''] = route.kind === 'forward' ? route.endpoints : [];
@@ -151,39 +166,44 @@ class StoredForwarder implements Forwarder {
     }
   }
 
-  async #forwardAll(recipient: Hex): Promise<TurnOutcome> {
+  async #forwardAll(queue: Hex): Promise<TurnOutcome> {
     const { store, turnMs } = this.#options;
-    const page = await store.read(recipient, 0n, { count: pageCount });
-    if (page.length === 0) return 'done';
-    return this.#forwardPage(recipient, page, performance.now() + turnMs);
+    const page = await store.read(queue, 0n, { count: pageCount });
+    if (page.length > 0) return this.#forwardPage(queue, page, performance.now() + turnMs);
+    this.#recipients.delete(queue);
+    return 'done';
   }
 
   /** As many from the front as there is time for. */
-  async #forwardPage(recipient: Hex, page: readonly Mail[], endsAt: number): Promise<TurnOutcome> {
+  async #forwardPage(queue: Hex, page: readonly Mail[], endsAt: number): Promise<TurnOutcome> {
     const { store, metrics, logger } = this.#options;
     let done = 0;
     let upTo = 0n;
     let turn: TurnOutcome = 'more';
     for (const mail of page) {
       if (done > 0 && performance.now() > endsAt) break;
-      const outcome = this.#stopped.signal.aborted ? 'failed' : await this.#forward(recipient, mail);
+      const outcome = this.#stopped.signal.aborted ? 'failed' : await this.#forward(mail);
       metrics.count('forwards_total', outcome);
       if (outcome === 'failed') {
         turn = 'failed';
         break;
       }
       if (outcome !== 'forwarded')
-        logger.warn({ recipient, messageId: mail.messageId, outcome }, 'forwarding is given up');
+        logger.warn(
+          { recipient: this.#recipients.get(queue), messageId: mail.messageId, outcome },
+          'forwarding is given up',
+        );
       upTo = mail.cursor;
       done += 1;
     }
     // Once a page: what a crash sends again, the other relay knows by its id.
-    if (done > 0) await store.ack(recipient, upTo);
+    if (done > 0) await store.ack(queue, upTo);
     return turn;
   }
 
-  async #forward(recipient: Hex, mail: Mail): Promise<Outcome> {
+  async #forward(mail: Mail): Promise<Outcome> {
     const { clock, maxAgeMs } = this.#options;
+    const { to: recipient } = queuedMessage(mail.bytes);
     const age = clock() - mail.storedAt;
     if (age > maxAgeMs) return 'expired';
     const endpoints = await this.#endpointsOf(recipient, mail);
@@ -211,8 +231,9 @@ class StoredForwarder implements Forwarder {
       if (!isRelayError(error)) throw error;
       return [];
     }
-    const { signedEnvelope } = decodeForwarded(mail.bytes);
-    await mailStore.append(recipient, mail.messageId, signedEnvelope, undefined, sentAtOf(signedEnvelope));
+    // The mailbox may have the message already, from its sender.
+    const { signedEnvelope, sentAt } = queuedMessage(mail.bytes);
+    await mailStore.append(recipient, mail.messageId, signedEnvelope, undefined, sentAt);
     return undefined;
   }
 
@@ -238,10 +259,4 @@ class StoredForwarder implements Forwarder {
       return errorOutcome(error);
     }
   }
-}
-
-/** As the pipeline gives it: the mailbox may have the message already, from its sender. */
-function sentAtOf(signedEnvelope: Uint8Array): number {
-  const envelope = decodeEnvelope(decodeSignedEnvelope(signedEnvelope).envelope);
-  return envelope.suite === 'v1' ? Number(envelope.header.sentAt) : 0;
 }

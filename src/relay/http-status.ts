@@ -53,6 +53,11 @@ const badRequest: ReadonlySet<string> = new Set([
   'session-replaced',
 ]);
 
+/** Whether a relay may answer with it. Anything else that a peer says in our words is its invention. */
+export function isRelayAnswer(code: string): boolean {
+  return Object.hasOwn(statusByCode, code) || badRequest.has(code);
+}
+
 export function httpStatusOf(code: string): number {
   return statusByCode[code] ?? (badRequest.has(code) ? 400 : 500);
 }

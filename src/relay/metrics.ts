@@ -1,3 +1,4 @@
+import { RelayError } from '../errors/index.ts';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 // Labels take values of closed sets only, so the number of series is bounded.
@@ -30,6 +31,8 @@ export type GaugeName = keyof typeof gauges;
 
 const prefix = 'khala_relay_';
 const msPerSecond = 1_000;
+/** For one gauge to be read. */
+const gaugeMs = 1_000;
 
 let processRegistry: Registry | undefined;
 
@@ -97,8 +100,13 @@ export class Metrics {
       name: prefix + name,
       help: gauges[name],
       registers: [this.#registry],
+      // One that can not be read, as while a store is away, is left out, and holds up none of the others.
       async collect() {
-        this.set(await read());
+        try {
+          this.set(await within(gaugeMs, read()));
+        } catch {
+          this.remove();
+        }
       },
     });
   }
@@ -121,5 +129,19 @@ export class Metrics {
       this.#isMaking = false;
       this.#exposedAt = performance.now();
     }
+  }
+}
+
+async function within<T>(ms: number, value: T | Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new RelayError('relay-busy', { details: { what: 'time for a gauge' } }));
+    }, ms);
+  });
+  try {
+    return await Promise.race([value, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -1,4 +1,5 @@
 import { catalogue, RelayError, type ErrorCode } from '../errors/index.ts';
+import { isRelayAnswer } from './http-status.ts';
 
 /** A RelayError as it crosses the wire, in an error frame or a problem+json document. */
 export interface WireError {
@@ -19,13 +20,14 @@ export function toWire({ code, message, remedy, details = {} }: RelayError): Wir
 const maxText = 1000;
 const maxDetails = 16;
 
-/** The error that a relay answered with: of the same code where it is known here, else relay-refused. */
+/** The error that a relay answered with: of the same code where a relay may say so, else relay-refused. */
 export function fromWire(wire: WireError, endpoint: string): RelayError {
   const details: Record<string, string | number | boolean> = {};
   for (const [name, value] of Object.entries(wire.details).slice(0, maxDetails))
     if (['string', 'number', 'boolean'].includes(typeof value))
       details[name.slice(0, 64)] = typeof value === 'string' ? value.slice(0, maxText) : value;
-  if (isErrorCode(wire.code)) return new RelayError(wire.code, { details: { ...details, endpoint } });
+  if (isErrorCode(wire.code) && isRelayAnswer(wire.code))
+    return new RelayError(wire.code, { details: { ...details, endpoint } });
   const [code, reason, advice] = [wire.code, wire.message, wire.remedy].map((text) => text.slice(0, maxText));
   return new RelayError('relay-refused', { details: { endpoint, code, reason, advice } });
 }

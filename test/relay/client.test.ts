@@ -3,6 +3,8 @@ import { createServer as createHttpServer } from 'node:http';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { firstValueFrom } from 'rxjs';
 import { afterEach, describe, it } from 'mocha';
+import { ecdhRecordContent, encodeEcdhRecord } from '../../src/codec/index.ts';
+import { signWith } from '../../src/crypto/index.ts';
 import { isRelayError, RelayError } from '../../src/errors/index.ts';
 import { createRelayClient, type Relay, type ReceiverEvent, type RelayClient } from '../../src/relay/index.ts';
 import type { NodeRelayClientOptions, ReceiveOptions, RelayDelivery } from '../../src/relay/index.ts';
@@ -115,7 +117,10 @@ describe('relay client', () => {
     });
 
     it('nowhere else what the recipient itself refused', async () => {
-      const erased = () => Promise.reject(new RelayError('epoch-erased', { details: { epoch: 1 } }));
+      const [identity, ecdhPublic] = [bob.identity, carol.keys.publicKey];
+      const signature = signWith(bob.keys, ecdhRecordContent({ genesisHash, identity, ecdhPublic, epoch: 2 }));
+      const record = encodeEcdhRecord({ ecdhPublic, epoch: 2, signature });
+      const erased = () => Promise.reject(new RelayError('epoch-erased', { details: { epoch: 1, record } }));
       const relay = await cleanup.relay({ local: { identity: bob.identity, accept: erased } });
       const other = await cleanup.relay();
       for (const endpoint of [relay.url, ws(relay)])

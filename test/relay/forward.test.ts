@@ -371,6 +371,25 @@ describe('relay: forwarding', () => {
     await cleanup.relay(options);
   });
 
+  it('brings on what others send while a sender is refused for its own sake, and that one in its order later', async () => {
+    const { endpoints, workerState } = chain();
+    const mailStore = await cleanup.store({ quota: { maxCount: 8, senderPart: 0.25, strangerPart: 1 } });
+    const [a, b] = [await start({ workerState }), await start({ workerState, mailStore })];
+    endpoints.set(bob.identity, [b.relay.url]);
+    for (let n = 0; n < 4; n++)
+      assert.equal(await post(a.relay, message(carol, bob, { text: `of carol ${n}` }).bytes), '202 forwarded');
+    await until(async () => (await mailStore.stats(bob.identity)).count === 2);
+    assert.equal(await post(a.relay, message(alice, bob, { text: 'of alice' }).bytes), '202 forwarded');
+    const reader = await RawSocket.open(b.relay.url, cleanup);
+    await reader.login(bob);
+    reader.send({ type: 'credit', deliveries: 10 });
+    const third = await reader.next('delivery', 2);
+    assert.deepEqual(reader.texts(), ['of carol 0', 'of carol 1', 'of alice']);
+    reader.send({ type: 'ack', upTo: third.cursor });
+    await reader.next('delivery', 4);
+    assert.deepEqual(reader.texts().slice(3), ['of carol 2', 'of carol 3']);
+  });
+
   it('brings on what a sender with a fast clock sent, where the next relay has a slow one', async () => {
     const { endpoints, workerState } = chain();
     const minute = 60_000;

@@ -73,6 +73,20 @@ describe('relay client and relays that lie or fail', () => {
       },
     ],
   ];
+  for (const code of ['aborted', 'client-stopped', 'epoch-erased', 'store-failed', 'locked'])
+    it(`goes to the next where one says ${code}, which is not for it to say`, async () => {
+      const liar = await lyingRelay(cleanup, (frame, { say }) => {
+        say({ type: 'error', id: idOf(frame), code, message: 'so it is', remedy: '', details: '{"record":"ecdh:00"}' });
+      });
+      const relay = await cleanup.relay();
+      const { endpoint } = await client().send(message(alice, bob).bytes, [liar.url, relay.url]);
+      assert.equal(endpoint, relay.url);
+      const alone = await client()
+        .send(message(alice, bob).bytes, [liar.url])
+        .catch((error: unknown) => error as RelayError);
+      assert.equal('code' in alone && alone.code, code === 'epoch-erased' ? code : 'relay-refused');
+    });
+
   for (const [what, answer] of lies)
     it(`goes to the next where one ${what}, and next time there first`, async () => {
       const liar = await lyingRelay(cleanup, answer);
