@@ -63,4 +63,43 @@ describe('cli: listen, with the chain and two relays of which one is down', () =
     await listen.line(({ event }) => event === 'ready');
     assert.equal(listen.lines.filter(({ event }) => event === 'message').length, 2);
   });
+
+  it('goes on with the others where one refuses it, and ends where all do', async () => {
+    const [good, wrong] = [`http://127.0.0.1:${await freePort()}`, `http://127.0.0.1:${await freePort()}`];
+    const { lines } = await runCli(['keys', 'new', '--vault', path('c'), '--json']);
+    const to = String(lines[0]?.['identity']);
+    await runCli(['register', '--ws', dev.ws, '--vault', path('c'), '--suri', '//Alice', '--endpoint', good]);
+    await runCli(['keys', 'new', '--vault', path('d')]);
+    const serve = (url: string, data: string, ...more: readonly string[]): RunningCli =>
+      new RunningCli(['serve', '--ws', dev.ws, '--data', path(data), '--listen', new URL(url).host, ...more]);
+    await using first = serve(good, 'r3');
+    // Nobody can sign for what this one is dialled as.
+    await using second = serve(wrong, 'r4', '--public-url', 'https://relay.example');
+    for (const relay of [first, second]) await relay.line(({ event }) => event === 'ready');
+
+    const listen = (...relays: readonly string[]): RunningCli =>
+      new RunningCli(['listen', '--ws', dev.ws, '--vault', path('c'), ...relays.flatMap((url) => ['--relay', url])]);
+    await using both = listen(good, wrong);
+    await both.line(({ event }) => event === 'ready');
+    await until(() => both.log.includes(`${wrong} is not read any more`) && both.log.includes('login-refused'));
+    const sent = await runCli([
+      'send',
+      '--ws',
+      dev.ws,
+      '--vault',
+      path('d'),
+      '--to',
+      to,
+      '--via',
+      'relay',
+      'all the same',
+    ]);
+    assert.equal(sent.code, 0, sent.stderr);
+    await both.line(({ text }) => text === 'all the same');
+    await both.end();
+
+    await using alone = listen(wrong);
+    assert.equal(await alone.exit, 1);
+    assert.match(alone.log, /login-refused/);
+  }).timeout(180_000);
 });

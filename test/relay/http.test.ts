@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, it } from 'mocha';
 import { decodeSignedEnvelope, signedEnvelopeToJson, type SignedEnvelopeJson } from '../../src/codec/index.ts';
-import type { catalogue } from '../../src/errors/index.ts';
+import { RelayError, type catalogue } from '../../src/errors/index.ts';
 import type { Relay, RelayOptions } from '../../src/relay/index.ts';
 import type { MailStore } from '../../src/store/mail-store.ts';
 import { until } from '../support/until.ts';
@@ -219,6 +219,28 @@ describe('relay: HTTP', () => {
     // Without a chain nobody is one.
     assert.deepEqual(await codes({ perRecipient: rate }, [alice, carol, bob]), expected);
     assert.deepEqual(await codes({ perAddress: rate }), expected);
+  });
+
+  it('tells all else of itself while its store can not be counted', async () => {
+    const mailStore = await cleanup.store();
+    relay = await cleanup.relay({ mailStore });
+    await post(message(alice, bob).bytes);
+    const metrics = async () => (await fetch(`${relay.url}/metrics`)).text();
+    assert.match(await metrics(), /^khala_relay_mailbox_messages 1$/m);
+    const totals = mailStore.totals.bind(mailStore);
+    const away: MailStore['totals'][] = [
+      () => Promise.reject(new RelayError('mail-store-failed', { details: { action: 'count', reason: 'it is away' } })),
+      () => new Promise(() => undefined),
+    ];
+    for (const fails of away) {
+      mailStore.totals = fails;
+      const text = await metrics();
+      assert.doesNotMatch(text, /^khala_relay_mailbox_messages /m);
+      assert.match(text, /^khala_relay_messages_total\{status="stored"\} 1$/m);
+      assert.match(text, /^process_resident_memory_bytes /m);
+    }
+    mailStore.totals = totals;
+    assert.match(await metrics(), /^khala_relay_mailbox_messages 1$/m);
   });
 
   it('charges a recipient nothing for what is refused', async () => {

@@ -1,5 +1,7 @@
 import type { Command } from 'commander';
 import {
+  catchError,
+  EMPTY,
   firstValueFrom,
   filter,
   merge,
@@ -11,6 +13,7 @@ import {
   type Observable,
 } from 'rxjs';
 import type { Chain } from '../../chain/index.ts';
+import { isLocalFailure, isRelayError } from '../../errors/index.ts';
 import type { Inbox } from '../../inbox/index.ts';
 import { createRelayClient, feedFromMailbox, type MailboxEvent } from '../../relay/index.ts';
 import type { Vault } from '../../vault/index.ts';
@@ -60,8 +63,16 @@ async function listen({ settings, flags, output, signal, interrupted }: Context<
     timeoutMs: timeoutMs(settings),
   });
   const { answer, cameBy } = answeringOf({ chain, vault, data, watch, client, settings, warn, signal });
+  let left = settings.relay.length;
   const feeds = settings.relay.map((url) =>
     tellOf(url, feed(client, url, chain, vault, inbox)).pipe(
+      // One that is closed to us, or of another chain, ends none of the others.
+      catchError((error: unknown) => {
+        left -= 1;
+        if (left === 0 || !isRelayError(error) || isLocalFailure(error)) throw error;
+        warn(`${url} is not read any more: ${error.message} [${error.code}] ${error.remedy}`);
+        return EMPTY;
+      }),
       tap((event) => {
         if (event.type === 'accepted') cameBy(event.messageId, url);
       }),
@@ -75,7 +86,9 @@ async function listen({ settings, flags, output, signal, interrupted }: Context<
   const failed = new Promise<never>((_, reject) => {
     reading.add(mailboxes.subscribe({ error: reject }));
   });
-  const relaysReady = feeds.map((events) => firstValueFrom(events.pipe(filter(({ type }) => type === 'ready'))));
+  const relaysReady = feeds.map((events) =>
+    firstValueFrom(events.pipe(filter(({ type }) => type === 'ready')), { defaultValue: undefined }),
+  );
   const isRead = Promise.all([inbox.ready, ...relaysReady]);
   await using _presence = keepEntry({ chain, vault, data, settings, account, output, warn, isRead });
   const tellReady = async (): Promise<void> => {
