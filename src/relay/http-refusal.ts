@@ -4,6 +4,9 @@ import { STATUS_CODES } from 'node:http';
 import { RelayError } from '../errors/index.ts';
 import { problemType, toProblem } from './problem.ts';
 
+// For a refusal to be on its way.
+const unreadMs = 1_000;
+
 /** Answers on a socket that is not HTTP's any more, or never was, and ends it. */
 export function refuseSocket(socket: Duplex, error: RelayError): void {
   if (!socket.writable) {
@@ -18,8 +21,15 @@ export function refuseSocket(socket: Duplex, error: RelayError): void {
     `content-length: ${Buffer.byteLength(body)}`,
     'connection: close',
   ];
-  // Whatever the peer does with it: nothing would time out this socket.
-  socket.on('error', () => undefined);
+  // Whatever the peer does with it: nothing else would time out this socket.
+  const timer = setTimeout(() => {
+    socket.destroy();
+  }, unreadMs);
+  socket
+    .on('error', () => undefined)
+    .once('close', () => {
+      clearTimeout(timer);
+    });
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => {
     socket.destroy();
   });

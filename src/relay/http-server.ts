@@ -86,6 +86,11 @@ export async function createFastify(parts: HttpServerParts): Promise<FastifyInst
       sendProblem(fromFastify(error), reply);
     },
     clientErrorHandler: ({ code, message }, socket) => {
+      // Who does not speak HTTP, or not to the end of a TLS handshake, is told nothing.
+      if (!code.startsWith('HPE_') && code !== 'ERR_HTTP_REQUEST_TIMEOUT') {
+        socket.destroy();
+        return;
+      }
       const reason = code === 'HPE_HEADER_OVERFLOW' ? 'its head is too large' : message;
       refuseSocket(socket, new RelayError('bad-request', { details: { reason } }));
     },
