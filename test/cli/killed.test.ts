@@ -52,7 +52,8 @@ function twoTerminalsOn(start: () => Promise<Node>): void {
     await folder.remove();
   });
 
-  const listen = (): RunningCli => new RunningCli(['listen', '--vault', vault('b'), '--ws', node.ws]);
+  const listen = (...args: readonly string[]): RunningCli =>
+    new RunningCli(['listen', '--vault', vault('b'), '--ws', node.ws, ...args]);
   const textsOf = ({ lines }: RunningCli): string[] =>
     lines.filter(({ event }) => event === 'message').map(({ text }) => String(text));
   const sendArgs = (text: string): string[] => {
@@ -116,7 +117,7 @@ function twoTerminalsOn(start: () => Promise<Node>): void {
     let printed = 0;
     let cut = 0;
     for (const isKilled of [true, true, true, false]) {
-      await using run = listen();
+      await using run = listen('--from', '1');
       await run.line(({ text }) => String(text).startsWith('backlog'));
       if (isKilled) await run.end('SIGKILL');
       else await until(() => numbersOf(run).at(-1) === backlog - 1);

@@ -78,7 +78,7 @@ describeRealNode('outbox: what the pool has, and what it has banned', function (
           const receipt = await box.send({ to: b.identity, body, as });
           await receipt.reached('finalized');
           assert.deepEqual(codes, [code]);
-          assert.deepEqual(codesOf(proxy), [code], 'the outbox got it too');
+          assert.deepEqual([...new Set(codesOf(proxy))], [code], 'the outbox got it too');
           assert.deepEqual(await postedNonces(direct, b, 1), [receipt.nonce]);
         } finally {
           await folder.remove();

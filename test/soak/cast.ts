@@ -18,7 +18,7 @@ import { Player, type Told } from './player.ts';
 
 /** Who takes part in a run. Several may use one account: they compete for its nonces. */
 export interface Roles {
-  readonly senders: readonly Pick<SenderConfig, 'name' | 'as' | 'suri'>[];
+  readonly senders: readonly Pick<SenderConfig, 'name' | 'as' | 'suri' | 'isShared'>[];
   readonly recipients: readonly Pick<RecipientConfig, 'name' | 'finality' | 'suri'>[];
 }
 
@@ -31,7 +31,7 @@ export interface Cast extends AsyncDisposable {
   /** As the chain names them: `worker 0x…` or `account 0x…`. */
   readonly senderNames: ReadonlyMap<Player, string>;
   readonly accountSenders: readonly Account[];
-  /** Of senders that are workers: what their other software signs with. */
+  /** Of workers that are shared: what their other software signs with. */
   readonly workerSenders: readonly Vault[];
 }
 
@@ -57,7 +57,7 @@ export async function assemble(
     await mkdir(config.folder);
     const vault = await createVault({ path: vaultOf(config), passphrase, cost: cheapKdf });
     if (script === recipientScript) await registerEntity({ chain, vault, account: root });
-    if (isWorkerSender(role)) workerSenders.push(vault);
+    if (isShared(role)) workerSenders.push(vault);
     else await vault.close();
     const proxy = await startProxy(node.ws);
     const player: Player = new Player(script, { ...config, endpoints: [proxy.ws], from }, (told) => {
@@ -96,6 +96,6 @@ export async function assemble(
   };
 }
 
-function isWorkerSender(role: object): boolean {
-  return 'as' in role && role.as === 'worker';
+export function isShared(role: object): boolean {
+  return 'isShared' in role && role.isShared === true;
 }

@@ -29,6 +29,11 @@ export interface EntityConfig {
 
 export interface SenderConfig extends EntityConfig {
   readonly as: 'worker' | 'account';
+  /**
+   * Other software of this worker posts as well. It sends no commands: where one of them is beside messages whose sequence was
+   * used, they change places (docs/outbox.md).
+   */
+  readonly isShared?: true;
 }
 
 export interface RecipientConfig extends EntityConfig {

@@ -24,7 +24,7 @@ const roles = {
   senders: [
     { name: 'worker-1', as: 'worker', suri: '//Bob' },
     { name: 'account-1', as: 'account', suri: '//Bob' },
-    { name: 'worker-2', as: 'worker', suri: '//Charlie' },
+    { name: 'worker-2', as: 'worker', suri: '//Charlie', isShared: true },
     { name: 'account-2', as: 'account', suri: '//Dave' },
   ],
   recipients: [

@@ -6,7 +6,7 @@ import { soak } from './soak.ts';
 const seed = 1;
 const roles = {
   senders: [
-    { name: 'worker', as: 'worker', suri: '//Bob' },
+    { name: 'worker', as: 'worker', suri: '//Bob', isShared: true },
     { name: 'account', as: 'account', suri: '//Bob' },
   ],
   recipients: [

@@ -1,7 +1,7 @@
 import { accountFromSuri, connectChain } from '../../src/index.ts';
 import { temporaryFolder } from '../support/entities.ts';
 import { Attacker } from './attacker.ts';
-import { assemble, type Cast, type Roles } from './cast.ts';
+import { assemble, isShared, type Cast, type Roles } from './cast.ts';
 import { ledgerOf, type RecipientConfig } from './entity.ts';
 import { injections, type Injection } from './injections.ts';
 import { Ledger, type RecipientEntry, type SenderEntry } from './ledger.ts';
@@ -166,7 +166,8 @@ async function talk({ senders, recipients, ids }: Cast, random: Random, signal: 
     const to = Array.from({ length: random.between(1, mostBurst) }, () => ids.get(random.pick(recipients)));
     const command = random.below(commandEach) === 0 ? { command: ids.get(random.pick(recipients)) } : {};
     const bytes = random.below(largeEach) === 0 ? largeBytes : smallBytes;
-    random.pick(senders).say({ send: to, bytes, ...command });
+    const sender = random.pick(senders);
+    sender.say({ send: to, bytes, ...(isShared(sender.config) ? {} : command) });
     await new Promise((resolve) => setTimeout(resolve, random.between(50, 250)));
   }
 }

@@ -28,7 +28,7 @@ interface StageParts {
   readonly ids: ReadonlyMap<Player, Hex>;
   /** An account that is itself a sender. */
   readonly accountSender: Account | undefined;
-  /** Of senders that are workers. */
+  /** Of workers that others post for as well. */
   readonly workerSenders: readonly WorkerKeys[];
 }
 
