@@ -142,4 +142,23 @@ describe('RpcSocket', () => {
     await until(() => peer.frames.length === 3);
     assert.deepEqual((JSON.parse(peer.frames[2]!) as { params: unknown }).params, [1]);
   });
+
+  it('keeps what comes for nobody only while a subscription is not answered, and 1 MiB of it', async () => {
+    using peer = await connected();
+    const methods = { subscribe: 'subscribe', unsubscribe: 'unsubscribe' };
+    const notify = (result: string): void => {
+      peer.send(JSON.stringify({ jsonrpc: '2.0', method: 'told', params: { subscription: 'x', result } }));
+    };
+    notify('before it was asked for');
+    const heard: string[] = [];
+    const subscribed = peer.socket.subscribe(methods, [], (value) => heard.push(String(value).slice(0, 1)));
+    await until(() => peer.frames.length === 1);
+    notify('!'.repeat(2 ** 21));
+    for (const digit of '01234567') notify(digit.repeat(200_000));
+    peer.send('{"jsonrpc":"2.0","id":1,"result":"x"}');
+    await subscribed;
+    notify('a');
+    await until(() => heard.includes('a'));
+    assert.deepEqual(heard, ['3', '4', '5', '6', '7', 'a']);
+  });
 });

@@ -156,6 +156,7 @@ export class RpcSocket {
       this.#subscriptions.drop(key);
       if (this.isOpen) this.request(methods.unsubscribe, [key]).catch(() => undefined);
     };
+    this.#subscriptions.asked();
     try {
       await this.#call(methods.subscribe, params, options, (id) => {
         key = id;
@@ -170,6 +171,8 @@ export class RpcSocket {
     } catch (error) {
       end();
       throw error;
+    } finally {
+      this.#subscriptions.answered();
     }
   }
 
@@ -271,21 +274,21 @@ export class RpcSocket {
       return;
     }
     for (const message of Array.isArray(read) ? (read as readonly unknown[]) : [read])
-      if (isMessage(message)) this.#take(message);
+      if (isMessage(message)) this.#take(message, frame.length);
       else this.#end('it sent something that is not JSON-RPC');
   }
 
   readonly #readerOf = (id: number): ResultReader | undefined =>
     this.#pending.get(id)?.reader ?? this.#batchOf(id)?.reader;
 
-  #take(message: Message): void {
+  #take(message: Message, chars: number): void {
     const { id, error, params } = message;
     if (id !== undefined && id !== null) this.#answer(id, message);
     else if (error !== undefined && error !== null)
       // It does not say which: all are made one by one, and what still comes of them is dropped.
       for (const batch of this.#batches)
         batch.fail(new BatchRefused(error.code ?? 0, error.message ?? 'unknown error'));
-    else if (params?.subscription !== undefined) this.#subscriptions.notify(params.subscription, params.result);
+    else if (params?.subscription !== undefined) this.#subscriptions.notify(params.subscription, params.result, chars);
   }
 
   #answer(id: number, { result, error }: Message): void {

@@ -1,18 +1,37 @@
 export type Listener = (value: unknown) => void;
 
-/** Notifications kept for subscriptions whose id has not been answered yet. */
-const maxEarly = 256;
+/** Notifications kept for subscriptions whose id has not been answered yet: heads and states of extrinsics, which are small. */
+const maxEarly = { count: 256, chars: 2 ** 20 };
+
+interface Early {
+  readonly key: unknown;
+  readonly value: unknown;
+  readonly chars: number;
+}
 
 /** Who gets the notifications of a socket's subscriptions, by the id that the node gave each. */
 export class Subscriptions {
   readonly #listeners = new Map<unknown, Listener>();
-  #early: { readonly key: unknown; readonly value: unknown }[] = [];
+  #early: Early[] = [];
+  #earlyChars = 0;
+  /** Subscriptions that were asked for and not answered. */
+  #asked = 0;
+
+  /** One is asked for: from now on what comes for nobody may be for it. To be followed by {@link answered}. */
+  asked(): void {
+    this.#asked += 1;
+  }
+
+  answered(): void {
+    this.#asked -= 1;
+    if (this.#asked === 0) this.#keep([]);
+  }
 
   /** What came before its id was known comes at once. */
   add(key: unknown, listener: Listener): void {
     this.#listeners.set(key, listener);
     const early = this.#early.filter((notification) => notification.key === key);
-    this.#early = this.#early.filter((notification) => notification.key !== key);
+    this.#keep(this.#early.filter((notification) => notification.key !== key));
     for (const { value } of early) listener(value);
   }
 
@@ -20,14 +39,23 @@ export class Subscriptions {
     this.#listeners.delete(key);
   }
 
-  notify(key: unknown, value: unknown): void {
+  /** `chars`: of the frame that it came in. */
+  notify(key: unknown, value: unknown, chars: number): void {
     const listener = this.#listeners.get(key);
     if (listener !== undefined) listener(value);
-    else if (this.#early.push({ key, value }) > maxEarly) this.#early.shift();
+    else if (this.#asked > 0 && chars <= maxEarly.chars) {
+      this.#keep([...this.#early, { key, value, chars }]);
+      while (this.#early.length > maxEarly.count || this.#earlyChars > maxEarly.chars) this.#keep(this.#early.slice(1));
+    }
   }
 
   clear(): void {
     this.#listeners.clear();
-    this.#early = [];
+    this.#keep([]);
+  }
+
+  #keep(early: Early[]): void {
+    this.#early = early;
+    this.#earlyChars = early.reduce((sum, { chars }) => sum + chars, 0);
   }
 }
