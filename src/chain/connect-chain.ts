@@ -1,5 +1,5 @@
 import { fromHex, Reader, toHex, type Hex } from '../codec/index.ts';
-import { RelayError } from '../errors/index.ts';
+import { isRelayError, RelayError } from '../errors/index.ts';
 import { throwIfAborted } from './abort.ts';
 import { readChainInfo, readParaId } from './chain-info.ts';
 import type { Chain } from './chain.ts';
@@ -64,12 +64,14 @@ export interface ConnectOptions {
 
 const defaultTimeoutMs = 10_000;
 const defaultQuorum = 2;
+/** What another endpoint may know better. */
+const unusable: ReadonlySet<string> = new Set(['unsupported-runtime', 'rpc-failed', 'state-discarded', 'bad-storage']);
 const sudoKey = storagePrefix('Sudo', 'Key');
 
 /**
  * Connects, and stays connected until `stop`. Throws bad-endpoint, bad-quorum, chain-unreachable after `timeoutMs`,
- * wrong-chain, unsupported-runtime, node-lies where no endpoint is left, aborted; and, where the node that is used can not
- * give the state of its best block, rpc-failed, state-discarded, bad-storage.
+ * wrong-chain, node-lies where no endpoint is left, aborted; and, where none of the endpoints can give the state of its best
+ * block, unsupported-runtime, rpc-failed, state-discarded, bad-storage.
  */
 export async function connectChain(options: ConnectOptions): Promise<Chain> {
   const { timeoutMs = defaultTimeoutMs, clock = systemClock, logger = silentLogger, signal } = options;
@@ -88,6 +90,22 @@ export async function connectChain(options: ConnectOptions): Promise<Chain> {
     connection.stop();
     throw error;
   }
+}
+
+/** What an endpoint says that can not be used has others asked, each once. */
+async function bySomeEndpoint<T>(connection: Connection, read: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++)
+    try {
+      return await read();
+    } catch (error) {
+      const { present, options } = connection;
+      if (!isRelayError(error) || !unusable.has(error.code) || present === undefined) throw error;
+      if (attempt >= options.endpoints.length || !connection.distrust(present.url, error.message)) throw error;
+      options.logger.warn(
+        { url: present.url, reason: error.message },
+        'endpoint can not be used, another one is asked',
+      );
+    }
 }
 
 async function createChain(connection: Connection, options: ConnectOptions): Promise<Chain> {
@@ -110,11 +128,12 @@ async function createChain(connection: Connection, options: ConnectOptions): Pro
   const sources = { connection, endpoints, reader, quorum, headers, newest$ };
   const storageAt = (hash: Hex): BlockStorage => new BlockStorage(hash, storageReader, runtimes);
 
-  const head = await reader.best({ signal: options.signal });
-  const storage = storageAt(head.hash);
-  const runtime = await runtimes.of(head.hash, options.signal);
-  const info = await readChainInfo(connection, runtime, options.signal);
-  const paraId = await readParaId(storage, runtime, options.signal);
+  const { info, paraId } = await bySomeEndpoint(connection, async () => {
+    const { hash } = await reader.best({ signal: options.signal });
+    const runtime = await runtimes.of(hash, options.signal);
+    const info = await readChainInfo(connection, runtime, options.signal);
+    return { info, paraId: await readParaId(storageAt(hash), runtime, options.signal) };
+  });
 
   const isSudo = async (account: Hex, signal?: AbortSignal): Promise<boolean> => {
     const { hash } = await reader.best({ signal });

@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { connectChain } from '../../src/chain/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import type { RelayError } from '../../src/errors/index.ts';
 import { withCode } from './support.ts';
 import { watchWorkerState } from '../../src/worker-state/index.ts';
 import { collectGarbage } from '../support/collect-garbage.ts';
 import { until } from '../support/until.ts';
+import { Refusal, startRpcProxy } from '../support/rpc-proxy.ts';
 import { startProxy } from './tcp-proxy.ts';
 
 /** Where nothing listens (discard protocol). */
@@ -92,6 +94,29 @@ describe('connectChain', () => {
     await using chain = await connectChain({ endpoints: [dev.ws], genesisHash });
     assert.equal(chain.genesisHash, dev.genesisHash);
   });
+
+  for (const [what, lie] of [
+    ['metadata that is none', (method) => (method === 'state_getMetadata' ? '0x00' : undefined)],
+    [
+      'a best block that nobody has',
+      (method, [number]) =>
+        method === 'chain_getBlockHash' && (number ?? undefined) === undefined ? `0x${'fa'.repeat(32)}` : undefined,
+    ],
+    ['refusals', (method) => (method === 'state_getMetadata' ? new Refusal('not here', -32000) : undefined)],
+  ] as readonly (readonly [string, (method: string, params: readonly unknown[]) => unknown])[]) {
+    it(`goes on to the next endpoint where the first one gives ${what}`, async () => {
+      await using odd = await startRpcProxy(dev.ws, (method, params, result) => lie(method, params) ?? result);
+      await using chain = await connectChain({ endpoints: [odd.ws, dev.ws] });
+      assert.equal(chain.info.specName, 'khala-dev');
+    });
+
+    it(`says so where the only one gives ${what}`, async () => {
+      await using odd = await startRpcProxy(dev.ws, (method, params, result) => lie(method, params) ?? result);
+      await assert.rejects(connectChain({ endpoints: [odd.ws] }), (error) =>
+        ['unsupported-runtime', 'state-discarded', 'rpc-failed'].includes((error as RelayError).code),
+      );
+    });
+  }
 
   it('does not fail over to another chain', async () => {
     await using other = await startDevChain({ workers: 1 });
