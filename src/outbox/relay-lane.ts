@@ -15,6 +15,8 @@ import type { Work } from './work.ts';
 /** Recipients that are served at a time; to each one goes one message after the other. */
 const maxRecipients = 16;
 const pageSize = 256;
+/** Of what was moved to the chain, the oldest, at a start. */
+const mostTakenBack = 10_000;
 
 /** Ids of one message that are remembered for an answer: of as many tries, since any of them may be the one that arrived. */
 const idsAsked = 16;
@@ -58,8 +60,28 @@ export class RelayLane {
     });
   }
 
-  load(): Promise<void> {
-    return this.#reads.load();
+  async load(): Promise<void> {
+    await this.#takeBack();
+    await this.#reads.load();
+  }
+
+  /**
+   * Without an account nothing goes on chain: what an earlier outbox has moved there, and no extrinsic carries, waits for a way
+   * off chain again. Whatever comes of a signature of it, its recipient takes its nonce once.
+   */
+  async #takeBack(): Promise<void> {
+    const { store, account, carrier } = this.#work;
+    if (account !== undefined || carrier === undefined) return;
+    const flying = new Set((await store.flights()).flatMap(({ members }) => members));
+    const signed = await Promise.all((await store.allSigned()).map(([id]) => store.get(id)));
+    const moved = [...(await store.waitingAsWorker(mostTakenBack)), ...signed.filter((stored) => stored !== undefined)];
+    for (const stored of moved) {
+      const { id, record } = stored;
+      if (record.via !== 'auto' || record.suite !== 'v1' || !isWaiting(stored) || flying.has(id)) continue;
+      const change = new Change().progress(stored, { state: 'queued' }).unsign(id);
+      change.unqueue(stored, 'worker').requeue(stored, 'relay');
+      await this.#work.save(change, [stored], [[id, { state: 'queued' }]]);
+    }
   }
 
   read(sendId: SendId): void {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { filter, firstValueFrom } from 'rxjs';
-import { connectChain, type Chain } from '../../src/chain/index.ts';
+import { accountFromSuri, connectChain, type Chain } from '../../src/chain/index.ts';
 import {
   decodeSignedEnvelope,
   encodeEcdhRecord,
@@ -329,5 +329,31 @@ describe('outbox: by a carrier', () => {
     const box = await outbox();
     await assert.rejects(box.send(message('chain')), { code: 'no-account' });
     await assert.rejects(box.send({ ...message('relay'), as: 'account' }), { code: 'off-chain-only-v1' });
+  });
+
+  it('takes back what was moved to the chain and can not be paid for, once it is started without an account', async () => {
+    const store = openMemoryStore();
+    const setbacks: string[] = [];
+    carrier.failure = new RelayError('relay-busy', { details: { what: 'connections' } });
+    const poor = accountFromSuri('//Poor');
+    const first = await outbox({ store, account: poor, onSetback: ({ code }) => setbacks.push(code) });
+    const sent = [await first.send(message('auto')), await first.send(message('auto'))];
+    const onChain = await first.send(message('chain'));
+    await until(() => setbacks.includes('balance-too-low'));
+    await first.stop();
+    carrier.failure = undefined;
+    const second = await outbox({ store });
+    for (const { sendId } of sent) {
+      const receipt = await second.receipt(sendId);
+      assert.equal((await receipt?.reached('finalized'))?.state, 'relayed');
+    }
+    const nonces = carrier.carried.map((bytes) => decodeV1(decodeSignedEnvelope(bytes).envelope).header.nonce);
+    assert.deepEqual(
+      nonces,
+      sent.map(({ nonce }) => nonce),
+    );
+    const left: bigint[] = [];
+    for await (const { sendId, status } of second.entries()) if (status.state !== 'relayed') left.push(sendId);
+    assert.deepEqual(left, [onChain.sendId], 'what may go on chain only stays');
   });
 });
