@@ -7,6 +7,8 @@ export interface BlockAnchor extends BlockId {
   readonly stateRoot: Hex | undefined;
 }
 
+/** Blocks that are read at once where more together are too much for a node to send. */
+export const fewBlocks = 4;
 /** Blocks that are read at once, one frame each way, where each is a call … */
 export const callsAtOnce = 64;
 /** … and where all of them are one. */

@@ -9,8 +9,9 @@ import type { NewestHead } from '../head/newest-heads.ts';
 import type { Connection } from '../rpc/connection.ts';
 import type { FoundMessage } from '../storage/outbound-messages.ts';
 import { inWindow } from '../storage/in-window.ts';
+import { OversizedAnswer } from '../storage/oversized-answer.ts';
 import { framesOf, linkedPieces, listedPieces, nextPiece, type Frame } from './frames.ts';
-import { callsAtOnce } from './block-anchor.ts';
+import { callsAtOnce, fewBlocks } from './block-anchor.ts';
 import type { HashRuns } from '../head/hash-runs.ts';
 import type { HeaderChain } from '../head/header-chain.ts';
 import { mayContain } from './may-contain.ts';
@@ -24,6 +25,8 @@ import { PostedMessages } from './posted-messages.ts';
 const framesInFlight = 4;
 /** What one frame is to bring of messages, about: full blocks make frames of fewer blocks. */
 const frameBytes = 2 ** 20;
+/** How many times more blocks the next frames may have than one that came. */
+const growth = 4;
 
 export interface MessageReaderParts {
   readonly connection: Connection;
@@ -108,7 +111,7 @@ export class MessageReader implements Messages {
         ? linkedPieces(headers, last, target, signal)
         : listedPieces(hashes, last, target, signal);
     const frames = framesOf(pieces, () => this.#blocksPerFrame);
-    const read = async (frame: Frame): Promise<ReadFrame | Failed> => {
+    const readNow = async (frame: Frame): Promise<ReadFrame | Failed> => {
       try {
         return { frame, values: await values.read(frame.anchors, signal) };
       } catch (error) {
@@ -116,14 +119,21 @@ export class MessageReader implements Messages {
         throw error;
       }
     };
+    const read = (frame: Frame): Promise<ReadFrame | Failed | TooLarge> =>
+      readNow(frame).catch((error: unknown) => {
+        if (error instanceof OversizedAnswer) return { tooLarge: frame };
+        throw error;
+      });
     try {
-      for await (const result of inWindow(frames, framesInFlight, read)) {
-        if ('error' in result) {
-          yield* this.#aroundMissing(result, target, { options, callerSignal, proves }, signal);
-          return;
+      for await (const whole of inWindow(frames, framesInFlight, read))
+        for (const part of 'tooLarge' in whole ? fewOf(whole.tooLarge) : [whole]) {
+          const result = 'anchors' in part ? await readNow(part) : part;
+          if ('error' in result) {
+            yield* this.#aroundMissing(result, target, { options, callerSignal, proves }, signal);
+            return;
+          }
+          yield await this.#span(result, options, signal);
         }
-        yield await this.#span(result, options, signal);
-      }
     } catch (error) {
       if (!proves || !(await this.#goesWithout(error, options, signal))) throw error;
     }
@@ -139,9 +149,9 @@ export class MessageReader implements Messages {
       const more = this.#find(read, found, options, signal);
       if (more !== undefined) await more;
     }
-    this.#blocksPerFrame = powerOfTwoBelow(
-      Math.min(this.#parts.values.blocksAtOnce, (frameBytes * values.length) / bytes),
-    );
+    // It grows by what came: one of full blocks is as much as a node sends.
+    const most = Math.min(this.#parts.values.blocksAtOnce, Math.max(this.#blocksPerFrame, growth * values.length));
+    this.#blocksPerFrame = powerOfTwoBelow(Math.min(most, (frameBytes * values.length) / bytes));
     const { number, hash } = frame.through;
     return { type: 'blocks', through: { number, hash }, messages: found.take() };
   }
@@ -253,6 +263,11 @@ interface ReadFrame {
   readonly values: readonly OutboundValue[];
 }
 
+/** More than the node sends at once. */
+interface TooLarge {
+  readonly tooLarge: Frame;
+}
+
 interface Failed {
   readonly frame: Frame;
   readonly error: RelayError;
@@ -260,6 +275,16 @@ interface Failed {
 
 function foundAlready({ sender, destination, payload }: OutboundMessage): FoundMessage {
   return { sender, destination, source: new ByteSource(payload), payloadAt: 0, payloadLength: payload.length };
+}
+
+/** The same blocks, a few at a time: they are read when it is their turn. */
+function fewOf({ anchors, through }: Frame): Frame[] {
+  const parts: Frame[] = [];
+  for (let at = 0; at < anchors.length; at += fewBlocks) {
+    const few = anchors.slice(at, at + fewBlocks);
+    parts.push({ anchors: few, through: few.at(-1) ?? through });
+  }
+  return parts;
 }
 
 function powerOfTwoBelow(number: number): number {

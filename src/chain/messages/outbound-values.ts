@@ -4,11 +4,12 @@ import { isRelayError, RelayError } from '../../errors/index.ts';
 import type { Connection } from '../rpc/connection.ts';
 import { skimJson } from '../rpc/skim-json.ts';
 import type { BlockReader } from '../storage/block-reader.ts';
+import { OversizedAnswer } from '../storage/oversized-answer.ts';
 import { storagePrefix } from '../storage/storage-key.ts';
 import { lookUp } from '../trie/look-up.ts';
 import { loadHash256, ProofNodes } from '../trie/proof-nodes.ts';
 import { digitsOf, isUnavailable, proofIn, withoutProofs, type ProofReader } from '../trie/proof-reader.ts';
-import { blocksAtOnce, callsAtOnce, type BlockAnchor } from './block-anchor.ts';
+import { blocksAtOnce, callsAtOnce, fewBlocks, type BlockAnchor } from './block-anchor.ts';
 import { FrameCache } from './frame-cache.ts';
 import type { OutboundValue, StoredMessages } from './outbound-value.ts';
 import { asStored, ValueRanges } from './value-ranges.ts';
@@ -50,7 +51,8 @@ export class OutboundValues {
 
   /**
    * In the order of `anchors`; those with a state root are proven. Throws state-discarded, naming the block,
-   * proofs-unavailable, node-lies where no endpoint is left, rpc-failed, chain-unreachable, aborted.
+   * proofs-unavailable, node-lies where no endpoint is left, rpc-failed, chain-unreachable, aborted; OversizedAnswer where more than
+   * a few blocks together are more than the node sends.
    */
   async read(anchors: readonly BlockAnchor[], signal?: AbortSignal): Promise<readonly OutboundValue[]> {
     const known = this.#cache.get(anchors);
@@ -63,7 +65,7 @@ export class OutboundValues {
 
   async #fetch(anchors: readonly BlockAnchor[], signal: AbortSignal): Promise<OutboundValue[]> {
     const proven = anchors.every(({ stateRoot }) => stateRoot !== undefined);
-    const ranged = proven ? undefined : await this.#ranges.read(anchors, signal);
+    const ranged = proven ? undefined : await this.#ranged(anchors, signal);
     this.#blocksAtOnce = ranged === undefined ? callsAtOnce : blocksAtOnce;
     if (ranged !== undefined) return anchors.map((block, i) => ({ block, value: ranged[i], isProven: false }));
     const method = proven ? 'state_getReadProof' : 'state_getStorage';
@@ -83,6 +85,16 @@ export class OutboundValues {
       values.push({ block, value, isProven: proven });
     }
     return values;
+  }
+
+  async #ranged(anchors: readonly BlockAnchor[], signal: AbortSignal) {
+    try {
+      return await this.#ranges.read(anchors, signal);
+    } catch (error) {
+      // So few are held in memory, whatever they have.
+      if (!(error instanceof OversizedAnswer) || anchors.length > fewBlocks) throw error;
+      return undefined;
+    }
   }
 
   /** A proof that does not hold makes its node be left, and the value is read of another. */

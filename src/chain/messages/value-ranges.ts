@@ -3,7 +3,7 @@ import { isMethodMissing, RpcError } from '../rpc/rpc-error.ts';
 import { RawText } from '../rpc/raw-text.ts';
 import { skimJson } from '../rpc/skim-json.ts';
 import { saysMissing } from '../storage/block-reader.ts';
-import { isOversize } from '../storage/oversized-answer.ts';
+import { isOversize, OversizedAnswer } from '../storage/oversized-answer.ts';
 import type { Hex } from '../../codec/index.ts';
 import type { BlockAnchor } from './block-anchor.ts';
 import type { StoredMessages } from './outbound-value.ts';
@@ -31,7 +31,7 @@ export class ValueRanges {
 
   /**
    * Of each of the blocks, which follow one another; a value that stays is given again. undefined where it can't be had
-   * so. Throws chain-unreachable, aborted, chain-stopped.
+   * so. Throws OversizedAnswer, chain-unreachable, aborted, chain-stopped.
    */
   async read(blocks: readonly BlockAnchor[], signal: AbortSignal): Promise<(StoredMessages | undefined)[] | undefined> {
     const [first] = blocks;
@@ -51,7 +51,8 @@ export class ValueRanges {
     } catch (error) {
       if (!(error instanceof RpcError)) throw error;
       // Of other blocks it may give them: those that are not so full, or whose state it has.
-      if (isOversize(error) || saysMissing(error.reason)) return undefined;
+      if (isOversize(error)) throw new OversizedAnswer(error.reason);
+      if (saysMissing(error.reason)) return undefined;
       this.#refusals.set(error.url, isMethodMissing(error) ? maxRefusals : (this.#refusals.get(error.url) ?? 0) + 1);
       return undefined;
     }
