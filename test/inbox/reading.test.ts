@@ -16,18 +16,22 @@ import { Refusal, startRpcProxy, type Alter, type RpcProxy } from '../support/rp
 import { until } from '../support/until.ts';
 import { Poster } from './support.ts';
 
-/** A node that answers every batch with one error, as those do that are told to take none. */
-async function withoutBatches(upstream: string) {
+const noBatches = { code: -32005, message: 'Batch requests are not supported by this server' };
+const tooLarge = { code: -32011, message: 'The batch response was too large' };
+
+/** A node that answers every batch of more than `most` calls with one error, as those do that are told to. */
+async function withoutBatches(upstream: string, error = noBatches, most = 0) {
   const server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
   const node = {
     url: '',
     refused: 0,
+    /** Calls of each batch that it took; 1: of one that came alone. */
+    taken: new Array<number>(),
     [Symbol.asyncDispose]: async () => {
       for (const client of server.clients) client.terminate();
       await new Promise((resolve) => server.close(resolve));
     },
   };
-  const error = { code: -32005, message: 'Batch requests are not supported by this server' };
   server.on('connection', (client) => {
     const behind = new WebSocket(upstream, { maxPayload: 2 ** 28 });
     const opened = once(behind, 'open');
@@ -39,10 +43,15 @@ async function withoutBatches(upstream: string) {
     });
     client.on('message', (data: Buffer) => {
       const text = data.toString();
-      if (text.startsWith('[')) {
+      const asked = JSON.parse(text) as { readonly method: string } | readonly { readonly method: string }[];
+      const calls = Array.isArray(asked) ? (asked as readonly { readonly method: string }[]).length : 1;
+      if (Array.isArray(asked) && calls > most) {
         node.refused += 1;
         client.send(JSON.stringify({ jsonrpc: '2.0', id: null, error }));
-      } else void opened.then(() => behind.send(text));
+        return;
+      }
+      if (/state_get(ReadProof|Storage)"/.test(text)) node.taken.push(calls);
+      void opened.then(() => behind.send(text));
     });
   });
   await once(server, 'listening');
@@ -220,6 +229,21 @@ describe('inbox: reading the chain', () => {
       assert.deepEqual(probe.texts.slice(0, 3), texts('one'));
     }
     assert.ok(node.refused > 0, 'it was asked');
+  });
+
+  it('reads a few blocks at a time where the proofs of more are too large together', async () => {
+    const { number: from } = await direct.bestHead();
+    await dev.newBlock({ count: 100 });
+    await poster.send(one, 'behind many');
+    await using node = await withoutBatches(dev.ws, tooLarge, 4);
+    const chain = await connectChain({ endpoints: [node.url] });
+    open.push(chain);
+    const probe = new InboxProbe(await started(chain, one, { verify: true, from: from + 1 }));
+    await probe.until(() => probe.texts.includes('behind many'));
+    assert.ok(node.refused > 0, 'it was asked for more');
+    // What they have is never in memory at once, as it would be if each of many were asked for alone.
+    assert.ok(node.taken.length >= 25);
+    assert.ok(node.taken.filter((calls) => calls === 1).length < 3, node.taken.join());
   });
 
   it('takes a block that is full of messages, beside what is around it, in order', async () => {

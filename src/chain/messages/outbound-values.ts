@@ -71,7 +71,8 @@ export class OutboundValues {
     const method = proven ? 'state_getReadProof' : 'state_getStorage';
     const params = (hash: Hex): readonly unknown[] => (proven ? [[key], hash] : [key, hash]);
     const requests = anchors.map(({ hash }) => ({ method, params: params(hash), block: hash }));
-    const answers = await this.#blocks.askAll(requests, { signal, reader: proven ? undefined : skimJson });
+    const reader = proven ? undefined : skimJson;
+    const answers = await this.#blocks.askAll(requests, { signal, reader, few: fewBlocks });
     if (proven) await loadHash256();
     const values: OutboundValue[] = [];
     for (const [i, block] of anchors.entries()) {

@@ -198,9 +198,10 @@ export class Connection {
   }
 
   /**
-   * As {@link ask}, for several calls in one frame; undefined from a node that takes no batches, or none of this size.
+   * As {@link ask}, for several calls in one frame; undefined from a node that takes no batches, `too large` where their
+   * answers are more than it sends at once.
    */
-  async askAll(calls: readonly RpcCall[], options: PatientOptions = {}): Promise<Answers | undefined> {
+  async askAll(calls: readonly RpcCall[], options: PatientOptions = {}): Promise<Answers | 'too large' | undefined> {
     const [method = ''] = calls[0] ?? [];
     try {
       return await this.#anew(method, options, async (socket) => ({
@@ -208,7 +209,8 @@ export class Connection {
         url: socket.url,
       }));
     } catch (error) {
-      if (error instanceof BatchRefused || (error instanceof RpcError && error.code === oversizeCode)) return undefined;
+      if (error instanceof BatchRefused) return error.isOversize ? 'too large' : undefined;
+      if (error instanceof RpcError && error.code === oversizeCode) return 'too large';
       throw error;
     }
   }

@@ -1,6 +1,9 @@
 /** JSON-RPC servers of Substrate nodes answer so where the result exceeds their limit (15 MB by default). */
 export const oversizeCode = -32008;
 
+/** So does jsonrpsee where the answers of a batch do together. */
+const batchOversizeCode = -32011;
+
 /** Internal error (JSON-RPC 2.0, section 5.1). */
 const internalCode = -32603;
 
@@ -74,5 +77,10 @@ export class BatchRefused extends Error {
   constructor(code: number, message: string) {
     super(message);
     this.code = code;
+  }
+
+  /** Whether one of fewer calls may pass. */
+  get isOversize(): boolean {
+    return this.code === batchOversizeCode || this.code === oversizeCode || /too (large|big)/i.test(this.message);
   }
 }

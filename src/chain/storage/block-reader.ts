@@ -128,11 +128,18 @@ export class BlockReader {
 
   /**
    * Many requests, each about a block of its own, in frames of several. What the present node lacks or refuses is asked
-   * for once more, alone, by the rules of {@link ask}; in the place of an answer stands the error where that fails.
+   * for once more, alone, by the rules of {@link ask}; in the place of an answer stands the error where that fails. Throws
+   * OversizedAnswer where the answers of more than `few` (default: any number) are together more than the node sends.
    */
-  async askAll(requests: readonly BlockRequest[], options: PatientOptions = {}): Promise<(Answer | RelayError)[]> {
+  async askAll(
+    requests: readonly BlockRequest[],
+    { few = Infinity, ...options }: PatientOptions & { readonly few?: number } = {},
+  ): Promise<(Answer | RelayError)[]> {
     const calls = requests.map(({ method, params }) => [method, params] as const);
-    const answers = requests.length > 1 ? await this.#connection.askAll(calls, options) : undefined;
+    const together = requests.length > 1 ? await this.#connection.askAll(calls, options) : undefined;
+    if (together === 'too large' && requests.length > few)
+      throw new OversizedAnswer(`${requests.length} answers are together more than the node sends`);
+    const answers = together === 'too large' ? undefined : together;
     const settled = new Array<Answer | RelayError | undefined>(requests.length);
     const alone: number[] = [];
     for (let i = 0; i < requests.length; i++) {
