@@ -5,7 +5,7 @@ import { AckTracker } from './ack-tracker.ts';
 import { backoffMs, pause, type Backoff } from './backoff.ts';
 import type { ConnectionPool } from './connection-pool.ts';
 import type { Connection } from './connection.ts';
-import type { Prover } from './prover.ts';
+import type { LoginRequest, Prover } from './prover.ts';
 import { RecentMap } from './recent-map.ts';
 
 export interface ReceiveOptions extends Prover {
@@ -93,6 +93,8 @@ class Receiver {
   /** Since the last login. */
   #failures = 0;
   #tracker = new AckTracker();
+  /** Why there is no signature: it is the consumer's own affair. */
+  #unsigned: { readonly error: unknown } | undefined;
 
   constructor(parts: ReceiverParts, options: ReceiveOptions, subscriber: Subscriber<ReceiverEvent>) {
     this.#parts = parts;
@@ -104,6 +106,7 @@ class Receiver {
     while (!signal.aborted) {
       const error = await this.#session(signal);
       if (isOver(signal)) return;
+      if (this.#unsigned !== undefined) throw this.#unsigned.error;
       if (final.has(error.code)) throw error;
       this.#failures += 1;
       this.#subscriber.next({ type: 'lost', error });
@@ -137,7 +140,16 @@ class Receiver {
   }
 
   async #login(connection: Connection, signal: AbortSignal): Promise<void> {
-    const { generation } = await connection.prove('login', this.#options, signal);
+    const { identity } = this.#options;
+    const sign = async (login: LoginRequest): Promise<Uint8Array> => {
+      try {
+        return await this.#options.sign(login);
+      } catch (error) {
+        this.#unsigned = { error };
+        throw error;
+      }
+    };
+    const { generation } = await connection.prove('login', { identity, sign }, signal);
     this.#begin(connection, generation);
     connection.credit(this.#options.window);
   }

@@ -328,6 +328,14 @@ describe('relay client', () => {
       await until(() => isRelayError(receiver.ended.error, 'login-refused'));
     });
 
+    it('nothing and tells why where the login can not be signed', async () => {
+      const relay = await cleanup.relay();
+      const error = new Error('the vault is locked');
+      const receiver = receive(client(), relay.url, bob, { sign: () => Promise.reject(error) });
+      await until(() => receiver.ended.error !== undefined);
+      assert.equal(receiver.ended.error, error);
+    });
+
     it('after a login that took longer than it waits, though the connection was alive meanwhile', async () => {
       const relay = await cleanup.relay();
       const { mailStore } = relay;
