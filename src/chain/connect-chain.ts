@@ -118,7 +118,7 @@ async function createChain(connection: Connection, options: ConnectOptions): Pro
   const hashOf = headerHasher(connection.genesisHash, isLocal, await loadHash256());
   const reader = new HeadReader({ connection, blocks, clock, hashOf });
   const endpointBlocks = new EndpointBlocks(connection, endpoints, hashOf);
-  const hashes = new HashRuns(connection, endpointBlocks, clock);
+  const hashes = new HashRuns({ connection, endpoints, blocks: endpointBlocks, clock });
   const headers = new HeaderChain({ connection, blocks, hashes, hashOf });
   const quorum = new Quorum({ connection, blocks: endpointBlocks, clock, size: connection.options.quorum });
   const runtimes = new RuntimeCache({ reader: blocks, hasLeft: (url) => connection.hasLeft(url) });

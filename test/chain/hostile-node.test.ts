@@ -1,12 +1,23 @@
 import assert from 'node:assert/strict';
-import { connectChain, type Chain, type ConnectOptions } from '../../src/chain/index.ts';
+import {
+  connectChain,
+  type BlockId,
+  type Chain,
+  type ConnectOptions,
+  type HeadEvent,
+  type MessageSpan,
+} from '../../src/chain/index.ts';
+import type { Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { inventBranch } from '../support/invented-branch.ts';
 import { Refusal, startRpcProxy, type Alter, type RpcProxy } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
 import { isChain, numbers, record, withCode } from './support.ts';
 
 /** Some frames that are JSON, and nothing that a node may send. */
 const noJsonRpc = ['null', '[null]', '7', '"text"', '[[],1]', '{"jsonrpc":"2.0","method":"x","params":3}'];
+
+type Follow = (chain: Chain, after: BlockId, signal: AbortSignal) => AsyncGenerator<HeadEvent | MessageSpan>;
 
 describe('a node that answers with nonsense', () => {
   let dev: DevChain;
@@ -100,6 +111,58 @@ describe('a node that answers with nonsense', () => {
       await dev.newBlock();
       await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
       assert.ok(isChain(heads.values));
+    });
+
+  for (const [what, follow, quorum] of [
+    ['heads', (chain, after, signal) => chain.headEvents({ after }, signal)],
+    [
+      'proven messages',
+      (chain, after, signal) => chain.messages.follow(after, { topics: [], verify: true }, signal),
+      1,
+    ],
+    ['messages', (chain, after, signal) => chain.messages.follow(after, { topics: [], verify: false }, signal)],
+  ] as readonly (readonly [string, Follow, number?])[])
+    it(`holds up nobody who follows ${what} by telling once of linked finalized heads that nobody has, and going away`, async () => {
+      const branch = inventBranch({ number: 1_000_000, hash: `0x${'12'.repeat(32)}` });
+      branch.next();
+      const top = branch.next();
+      let isLying = false;
+      let askedBefore: number | undefined;
+      const liar = await proxy((method, [hash], result) => {
+        if (method === 'chain_finalizedHead' && isLying) {
+          askedBefore ??= finalizedAsked();
+          return top;
+        }
+        return method === 'chain_getHeader' ? (branch.header(hash as Hex) ?? result) : result;
+      });
+      const finalizedAsked = (): number => liar.asked.get('chain_getFinalizedHead') ?? 0;
+      const warnings: string[] = [];
+      const logger = { debug: () => undefined, warn: (_: object, text: string) => void warnings.push(text) };
+      const chain = await connect([liar.ws, (await proxy()).ws], { logger, ...(quorum !== undefined && { quorum }) });
+      const leaving = new AbortController();
+      let reached = 0;
+      const following = (async () => {
+        for await (const event of follow(chain, dev.finalized, leaving.signal))
+          reached = 'head' in event ? event.head.number : event.through.number;
+      })();
+      following.catch(() => undefined);
+      await dev.newBlock();
+      await until(() => reached === dev.finalized.number);
+      isLying = true;
+      await dev.newBlock();
+      // It is waited for the blocks below.
+      await until(() => finalizedAsked() > (askedBefore ?? Infinity));
+      liar.isClosed = true;
+      liar.cut();
+      for (let blocks = 0; reached !== dev.finalized.number; blocks++) {
+        assert.ok(blocks < 100, 'it stands still');
+        await dev.newBlock();
+        for (let looks = 0; looks < 10 && reached !== dev.finalized.number; looks++)
+          await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      assert.deepEqual(warnings, ['connection lost'], 'the honest one is kept');
+      leaving.abort();
+      await assert.rejects(following, withCode('aborted'));
     });
 
   it('holds nobody who is cut off the others by saying that it is far ahead of them', async () => {

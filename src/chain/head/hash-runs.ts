@@ -6,16 +6,17 @@ import type { Clock } from '../clock.ts';
 import { backoffMs } from '../rpc/backoff.ts';
 import type { Answer, Connection } from '../rpc/connection.ts';
 import { expectHash } from '../rpc/expect.ts';
+import type { OtherEndpoints } from '../rpc/other-endpoints.ts';
 import { RpcError } from '../rpc/rpc-error.ts';
 import type { EndpointBlocks } from '../quorum/endpoint-blocks.ts';
 
 const method = 'chain_getBlockHash';
 /** Between two looks for blocks that a node has not finalized yet. */
 const behindRetryMs = 500;
-/** Looks after which another node is looked at … */
-const maxLooks = 20;
-/** … and where another one has told that it has them. */
-const maxLooksBehind = 3;
+/** Looks after which the others are asked whether they have them … */
+const looksAlone = 3;
+/** … and after which another node is looked at where they have not: a multiple of those. */
+const maxLooks = 7 * looksAlone;
 /** Refusals, beside one of each endpoint, before that is the answer; in pauses that grow. */
 const maxRefusals = 20;
 /** Longest of these pauses, ms. */
@@ -30,24 +31,34 @@ export interface HashRun {
   readonly url: string;
 }
 
+export interface HashRunsParts {
+  readonly connection: Connection;
+  readonly endpoints: OtherEndpoints;
+  readonly blocks: EndpointBlocks;
+  readonly clock: Clock;
+}
+
 /** Reads the hashes of many finalized blocks in one request. */
 export class HashRuns {
   readonly #connection: Connection;
+  readonly #endpoints: OtherEndpoints;
   readonly #blocks: EndpointBlocks;
   readonly #clock: Clock;
   /** In the order they came. */
   readonly #runs = new Map<string, Promise<HashRun>>();
 
-  constructor(connection: Connection, blocks: EndpointBlocks, clock: Clock) {
+  constructor({ connection, endpoints, blocks, clock }: HashRunsParts) {
     this.#connection = connection;
+    this.#endpoints = endpoints;
     this.#blocks = blocks;
     this.#clock = clock;
   }
 
   /**
    * Of `first` up to and with `last`, by a node that has finalized all of them: what one that is behind says of blocks
-   * that only others have finalized may be of a fork, so it is waited for. Throws aborted, and rpc-failed where
-   * all refuse for minutes.
+   * that only others have finalized may be of a fork, so it is waited for. Throws aborted, rpc-failed where all refuse for
+   * minutes, and state-discarded where the session is over in which they were asked for first and none that is there has
+   * finalized them: who told of them may have made them up, and whoever has them tells of them again.
    */
   of(first: BlockNumber, last: BlockNumber, signal?: AbortSignal): Promise<HashRun> {
     const name = `${first}-${last}`;
@@ -77,11 +88,14 @@ export class HashRuns {
     const numbers = Array.from({ length: last - first + 1 }, (_, i) => first + i);
     const { endpoints, backoff } = this.#connection.options;
     let refusals = 0;
+    let begun: number | undefined;
     for (let looks = 1; ; looks++) {
       const session = await this.#connection.session(options);
-      const { socket } = session;
+      const { socket, id } = session;
+      begun ??= id;
       let reason = `it has not finalized block ${last}`;
-      if (await this.#blocks.hasFinalized(socket, last)) {
+      const isThere = await this.#blocks.hasFinalized(socket, last);
+      if (isThere) {
         const answer = await this.#ask(numbers, options);
         if (answer instanceof RpcError) {
           const details = { method, reason: answer.reason };
@@ -97,10 +111,20 @@ export class HashRuns {
         if (hashes !== undefined && answer.url === socket.url && socket.isOpen) return { hashes, url: socket.url };
         reason = `it does not give the hashes of blocks ${first} to ${last}`;
       }
-      const isBehind = this.#connection.health.due >= last;
-      if (looks % (isBehind ? maxLooksBehind : maxLooks) === 0) this.#connection.replace(session, reason);
+      if (looks % looksAlone === 0) {
+        const isElsewhere = await this.#isElsewhere(last);
+        if (!isThere && !isElsewhere && socket.isOpen && id !== begun)
+          throw new RelayError('state-discarded', { details: { block: last, reason: 'no endpoint has finalized it' } });
+        if (isThere || isElsewhere || looks % maxLooks === 0) this.#connection.replace(session, reason);
+      }
       await this.#clock.sleep(behindRetryMs, signal);
     }
+  }
+
+  /** Whether enough of the others that answer have finalized a block; what those told of that do not answer counts no more. */
+  async #isElsewhere(number: BlockNumber): Promise<boolean> {
+    this.#connection.health.forgetFrom(number);
+    return (await this.#endpoints.furthestFinalized()) >= number;
   }
 
   /** An RpcError where the node refuses. */

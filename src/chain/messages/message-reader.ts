@@ -64,19 +64,31 @@ export class MessageReader implements Messages {
     using newest = listen();
     using _reading = this.#parts.values.enter();
     let last = after;
+    let lost = 0;
+    let failures = 0;
     try {
       for (;;) {
         const { number } = last;
-        const { value } = await newest.next(signal, (told) => told.value.head.number > number);
+        const { value, version } = await newest.next(
+          signal,
+          (told) => told.version > lost && told.value.head.number > number,
+        );
         try {
           for await (const span of this.#upTo(value.head, last, { options, callerSignal }, signal)) {
             yield span;
             last = span.through;
+            failures = 0;
           }
         } catch (error) {
+          const isUnknown = isRelayError(error, 'state-discarded');
+          if (!isUnknown && !isRelayError(error, 'chain-unreachable')) throw error;
           // A node that is away for long is waited for: nothing is missed by that.
-          if (!isRelayError(error, 'chain-unreachable')) throw error;
-          await connection.session({ signal, patienceMs: Infinity });
+          const { id } = await connection.session({ signal, patienceMs: Infinity });
+          if (!isUnknown) continue;
+          // Nobody has what was told of: the next one tells what is final.
+          const mayGoOn = ++failures <= connection.options.endpoints.length;
+          if (id === value.session && !(mayGoOn && connection.distrust(value.url, error.message))) throw error;
+          lost = version;
         }
       }
     } finally {

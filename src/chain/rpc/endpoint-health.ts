@@ -72,6 +72,11 @@ export class EndpointHealth {
     if (health !== undefined) health.finalized = undefined;
   }
 
+  /** Who told of finalized block `number` or later counts no more until it tells it anew. */
+  forgetFrom(number: number): void {
+    for (const health of this.#health.values()) if ((health.finalized ?? -1) >= number) health.finalized = undefined;
+  }
+
   failed(url: string): void {
     const health = this.#health.get(url);
     if (health === undefined) return;
