@@ -1,5 +1,6 @@
 import { fromHex, loginContent, type Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
+import { dialledOf } from './proof-origin.ts';
 import type { VerifySignature } from './relay-options.ts';
 
 export interface Challenge {
@@ -10,8 +11,9 @@ export interface Challenge {
 }
 
 export interface LoginAnswer {
+  readonly type: 'login' | 'prove';
   readonly identity: Hex;
-  /** As the recipient dialled. */
+  /** As the recipient dialled; of a proof that came through another relay: see {@link dialledOf}. */
   readonly origin: string;
   readonly signature: Uint8Array;
 }
@@ -24,10 +26,14 @@ export interface LoginCheck {
   readonly clock: () => number;
 }
 
-/** A recipient proves its IdentityKey (protocol.md §11). `challenge`: taken out by the caller, used once. `lane`: of the verifier. Throws login-refused. */
+/**
+ * A recipient proves its IdentityKey (protocol.md §11). `challenge`: taken out by the caller, used once. `lane`: of the verifier.
+ * A login, which opens a mailbox, must be signed for an origin itself: what is signed for a proof alone is in the hands of the
+ * relay that it came through. Throws login-refused.
+ */
 export async function checkLogin(
   challenge: Challenge | undefined,
-  { identity, origin, signature }: LoginAnswer,
+  { type, identity, origin, signature }: LoginAnswer,
   { genesisHash, isOwnOrigin, verifySignature, clock }: LoginCheck,
   lane: string,
 ): Promise<void> {
@@ -35,7 +41,8 @@ export async function checkLogin(
   if (challenge === undefined) throw refuse('there is no challenge, or it was answered before');
   const { serverNonce, expiresAt } = challenge;
   if (BigInt(clock()) >= expiresAt) throw refuse('the challenge has expired');
-  if (!isOwnOrigin(origin)) throw refuse('it is signed for another origin than those of this relay');
+  const isOurs = isOwnOrigin(origin) || (type === 'prove' && isOwnOrigin(dialledOf(origin)));
+  if (!isOurs) throw refuse('it is signed for another origin than those of this relay');
   const content = loginContent({ genesisHash, identity, origin, serverNonce, expiresAt });
   if (!(await verifySignature(fromHex(identity), content, signature, lane))) throw refuse('the signature is not valid');
 }

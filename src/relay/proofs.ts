@@ -6,7 +6,7 @@ import { unexpected } from './unexpected-answer.ts';
 export type LoggedIn = Extract<Answer, { type: 'logged-in' }>;
 
 export interface ProofParts {
-  /** Of the relay that is proven to (protocol.md §11). */
+  /** What is signed for, of the relay that is proven to (protocol.md §11). */
   readonly origin: string;
   readonly genesisHash: Hex;
   readonly request: (request: ClientRequest, signal?: AbortSignal) => Promise<Answer>;

@@ -1,5 +1,6 @@
 import type { Hex } from '../codec/index.ts';
 import { newestFrames } from './frames.ts';
+import { originOfProof } from './proof-origin.ts';
 import { originOf, relayKey, routeUrl } from './relay-url.ts';
 
 /** How a relay is reached. */
@@ -16,7 +17,7 @@ export interface Dial {
   readonly url: string;
   /** With its `?`. */
   readonly query: string;
-  /** Of the relay at the end: what a proof of identity there is signed for (protocol.md §11). */
+  /** Of the relay at the end, what a proof of identity there is signed for (protocol.md §11); through another: no login. */
   readonly origin: string;
   /** Equal for two that may share a connection. */
   readonly key: string;
@@ -28,7 +29,7 @@ export function dialOf({ url, by }: RelayWay): Dial {
   if (by === undefined) return { url: straight, query: `?frames=${newestFrames}`, origin, key };
   const query = new URLSearchParams({ recipient: by.recipient, endpoint: url });
   return {
-    ...{ origin, query: `?${query.toString()}` },
+    ...{ origin: originOfProof(origin), query: `?${query.toString()}` },
     url: routeUrl(by.relay, 'ws', '/v1/tunnel'),
     key: `${key} by ${relayKey(by.relay)}`,
   };

@@ -35,6 +35,15 @@ describe('relay: login', () => {
     assert.deepEqual(answer, { type: 'logged-in', id: 2, generation: relay.mailStore.generation, acknowledged: 0n });
   });
 
+  it('refuses what is signed for a proof alone', async () => {
+    const origin = `${relay.url.replace(/^http/, 'ws')}#prove`;
+    await refused(/another origin/, { origin });
+    const raw = await RawSocket.open(relay.url, cleanup, { origin });
+    assert.equal((await raw.prove(bob)).type, 'logged-in');
+    const foreign = await RawSocket.open(relay.url, cleanup, { origin: 'ws://other.example:80#prove' });
+    assert.equal((await foreign.prove(bob)).type, 'error');
+  });
+
   it('refuses a signature by another key', () => refused(/signature/, { signer: carol }));
 
   it('refuses a signature for another chain', () => refused(/signature/, { genesisHash: `0x${'11'.repeat(32)}` }));

@@ -3,12 +3,15 @@ import { afterEach, describe, it } from 'mocha';
 import { WebSocket } from 'ws';
 import type { Hex } from '../../src/codec/index.ts';
 import { encodeRelayFrame, type ClientFrame } from '../../src/relay/frames.ts';
+import { Connection } from '../../src/relay/connection.ts';
 import type { RelayOptions } from '../../src/relay/index.ts';
+import { createNodeTransport } from '../../src/relay/node-transport.ts';
+import { dialOf } from '../../src/relay/relay-way.ts';
 import { replyBox } from '../../src/relay/reply-box.ts';
 import { until } from '../support/until.ts';
 import { lyingRelay } from './lying-relay.ts';
 import { RawSocket } from './raw-socket.ts';
-import { alice, bob, carol, Cleanup, message } from './support.ts';
+import { alice, bob, carol, Cleanup, genesisHash, message, signer } from './support.ts';
 
 describe('relay: a WebSocket that is joined to another relay', () => {
   const cleanup = new Cleanup();
@@ -29,7 +32,10 @@ describe('relay: a WebSocket that is joined to another relay', () => {
   const queryOf = (endpoint: string, recipient = bob.identity): string =>
     `?${new URLSearchParams({ recipient, endpoint }).toString()}`;
   const tunnel = (url: string, endpoint: string): Promise<RawSocket> =>
-    RawSocket.open(url, cleanup, { path: `/v1/tunnel${queryOf(endpoint)}`, origin: endpoint.replace('http', 'ws') });
+    RawSocket.open(url, cleanup, {
+      path: `/v1/tunnel${queryOf(endpoint)}`,
+      origin: `${endpoint.replace('http', 'ws')}#prove`,
+    });
   const key = Uint8Array.from({ length: 32 }, () => 7);
   /** Status that the upgrade is refused with. */
   const refusal = (url: string, query: string): Promise<number | undefined> =>
@@ -64,9 +70,52 @@ describe('relay: a WebSocket that is joined to another relay', () => {
     const a = await start([b.url]);
     const raw = await RawSocket.open(a.url, cleanup, {
       path: `/v1/tunnel${queryOf(b.url)}`,
-      origin: a.url.replace('http', 'ws'),
+      origin: `${a.url.replace('http', 'ws')}#prove`,
     });
     assert.equal((await raw.prove(alice)).type, 'error');
+  });
+
+  /** Between an asker and `b`: asks `b` for the challenge itself, and says there what the asker signs, in a frame of its choice. */
+  const thief = async (b: { readonly url: string }, type: 'login' | 'prove') => {
+    const stolen = await RawSocket.open(b.url, cleanup);
+    const lie = await lyingRelay(cleanup, (frame, { say }) => {
+      void (async () => {
+        if (frame.type === 'challenge-me') say({ ...(await stolen.challenge()), id: frame.id });
+        if (frame.type === 'prove') {
+          stolen.send({ ...frame, type });
+          say({ ...(await until(() => [...stolen.all('logged-in'), ...stolen.all('error')][0])), id: frame.id });
+        }
+      })();
+    });
+    const connection = new Connection({
+      dial: dialOf({ url: b.url, by: { relay: lie.url, recipient: bob.identity } }),
+      ...{ genesisHash, timeoutMs: 10_000 },
+      transport: createNodeTransport({ allowPrivate: true }),
+    });
+    cleanup.add(connection, () => {
+      connection.close();
+    });
+    return { stolen, connection };
+  };
+
+  it('gives the relay in between no login: it can not open the mailbox of who proves itself through it', async () => {
+    const b = await cleanup.relay({ recipients: [alice.identity, bob.identity] });
+    const mail = message(carol, alice);
+    await b.mailStore.append(alice.identity, mail.id, mail.bytes);
+    const { stolen, connection } = await thief(b, 'login');
+    const prover = { identity: alice.identity, sign: signer(alice) };
+    await assert.rejects(connection.prove('prove', prover), { code: 'login-refused' });
+    stolen.send({ type: 'credit', deliveries: 1 });
+    await stolen.closed();
+    assert.deepEqual(stolen.all('delivery'), []);
+    assert.equal((await b.mailStore.totals()).count, 1);
+  });
+
+  it('is what a client proves itself through', async () => {
+    const b = await far();
+    const { connection } = await thief(b, 'prove');
+    const answer = await connection.prove('prove', { identity: alice.identity, sign: signer(alice) });
+    assert.equal(answer.generation, b.mailStore.generation);
   });
 
   it('leads nowhere but to what the chain names for a recipient, and forwarding would dial', async () => {
