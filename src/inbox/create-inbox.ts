@@ -103,6 +103,7 @@ class StoredInbox implements Inbox {
       open: (messages) => this.#open(messages),
       deliveryOf: (sequence, record, opened) => new StoredDelivery(sequence, record, opened, context),
       eventOf: (item) => this.#event(item),
+      settled: () => this.#ledger.settled(),
       told: (sequences) => this.#ledger.tell(sequences),
     });
     this.ready = new Promise((resolve, reject) => {

@@ -83,7 +83,12 @@ export class StoredDelivery implements Delivery {
   }
 
   ack(): Promise<void> {
-    return (this.#acknowledged ??= this.#context.acknowledge(this.#sequence, this.#record.isFinal));
+    this.#acknowledged ??= this.#context.acknowledge(this.#sequence, this.#record.isFinal).catch((error: unknown) => {
+      // It may be acknowledged again.
+      this.#acknowledged = undefined;
+      throw error;
+    });
+    return this.#acknowledged;
   }
 
   leave(): void {

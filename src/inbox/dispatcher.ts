@@ -21,6 +21,8 @@ export interface DispatcherParts {
   readonly deliveryOf: (sequence: Sequence, record: MessageRecord, opened: OpenedMessage) => Delivery;
   /** undefined: there is nothing to tell. */
   readonly eventOf: (item: Exclude<StreamItem, MessageRecord>) => Promise<InboxEvent | undefined>;
+  /** Resolves when what was acknowledged is durable. */
+  readonly settled: () => Promise<void>;
   /** The subscriber is done with these notices: they are not handed out again. */
   readonly told: (sequences: readonly Sequence[]) => Promise<void>;
 }
@@ -47,6 +49,8 @@ export class Dispatcher {
   #next: Sequence = 0n;
   /** The store is known to have items up to it. */
   #known: Sequence = 0n;
+  /** Of what another one acknowledged before some may not be durable yet. */
+  #isNew = false;
   #running: Promise<void> | undefined;
   #isWoken = false;
   /** How the stream ended, for who subscribes later. */
@@ -69,6 +73,7 @@ export class Dispatcher {
       this.#offered.clear();
       this.#notices = [];
       this.#passedOver.clear();
+      this.#isNew = true;
       this.wake();
       return () => {
         if (this.#subscriber === subscriber) this.#subscriber = undefined;
@@ -148,6 +153,10 @@ export class Dispatcher {
   }
 
   async #handOut(to: Subscriber<InboxEvent>): Promise<void> {
+    if (this.#isNew) {
+      this.#isNew = false;
+      await this.#parts.settled();
+    }
     this.#handOutOffered();
     while (this.#servesMore(to)) {
       const known = this.#known;
@@ -200,9 +209,12 @@ export class Dispatcher {
     }
   }
 
-  /** Not any more once another one subscribed: that one begins anew. */
+  /**
+   * Not any more once another one subscribed: that one begins anew. Notices take room as well, which they leave when all
+   * before them is acknowledged.
+   */
   #servesMore(to: Subscriber<InboxEvent>): boolean {
-    return this.#subscriber === to && this.#inFlight.room > 0;
+    return this.#subscriber === to && this.#inFlight.room > this.#notices.length;
   }
 
   #isWanted(sequence: Sequence, item: StreamItem): boolean {

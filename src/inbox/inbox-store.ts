@@ -160,7 +160,7 @@ export class InboxStore {
         const index = Number(sequence - marks.first);
         // It may have an entry that replaced it.
         if (marks.isDone(index)) writes.push(this.itemWrite(sequence, undefined));
-        marks.markDone(index);
+        this.#runs.markDone(marks, index);
         touched.add(marks);
       }
     }
@@ -301,8 +301,10 @@ export class InboxStore {
     return (await this.#store.entries({ ...rangeOf(retractedPrefix), limit: 1 })).length > 0;
   }
 
-  commit(writes: readonly Write[], expected: readonly Expectation[] = []): Promise<boolean> {
-    return this.#store.commit(writes, expected);
+  async commit(writes: readonly Write[], expected: readonly Expectation[] = []): Promise<boolean> {
+    const isDone = await this.#store.commit(writes, expected);
+    if (isDone) this.#runs.committed();
+    return isDone;
   }
 }
 

@@ -20,23 +20,29 @@ export class StoredRuns {
   readonly #store: TransactionalStore;
   /** By the first sequence; of runs that were used last, and as the store will be after what is being written. */
   readonly #marks = new Map<Sequence, RunMarks>();
+  /** Those that are being written: what the store has is behind them. */
+  readonly #changed = new Map<Sequence, RunMarks>();
   #run: Run | undefined;
 
   constructor(store: TransactionalStore) {
     this.#store = store;
   }
 
-  /** {@link forget} where that is not committed. */
+  /** To be followed by {@link committed} or {@link forget}. */
   newWrites(first: Sequence, items: readonly StreamItem[]): Write[] {
     const marks = RunMarks.ofNew(first, items.length);
     this.#hold(marks);
+    this.#changed.set(first, marks);
     return [
       { key: numberedKey(runPrefix, first), value: encodeRun(items) },
       { key: numberedKey(marksPrefix, first), value: marks.encode() },
     ];
   }
 
-  /** What is to be written when marks were changed: a run goes when all of it is done with. */
+  /**
+   * What is to be written when marks were changed: a run goes when all of it is done with. To be followed by
+   * {@link committed} or {@link forget}.
+   */
   marksWrites(marks: RunMarks): Write[] {
     const key = numberedKey(marksPrefix, marks.first);
     if (!marks.isAllDone) return [{ key, value: marks.encode() }];
@@ -47,9 +53,16 @@ export class StoredRuns {
     ];
   }
 
+  /** Marks an item done. */
+  markDone(marks: RunMarks, index: number): void {
+    marks.markDone(index);
+    this.#changed.set(marks.first, marks);
+  }
+
   /** Of the run that the sequence is in. */
   async marksOf(sequence: Sequence): Promise<RunMarks | undefined> {
-    for (const marks of this.#marks.values()) if (marks.has(sequence)) return marks;
+    for (const held of [this.#changed, this.#marks])
+      for (const marks of held.values()) if (marks.has(sequence)) return marks;
     const range = { from: numberedKey(marksPrefix, 0n), to: numberedKey(marksPrefix, sequence + 1n) };
     const marks = this.#heldOf(await this.#store.entries({ ...range, limit: 1, reverse: true }));
     return marks?.has(sequence) === true ? marks : undefined;
@@ -71,12 +84,18 @@ export class StoredRuns {
   /** To be called where what was planned could not be committed: what is remembered is ahead of the store. */
   forget(): void {
     this.#marks.clear();
+    this.#changed.clear();
+  }
+
+  /** To be called where it was: the store has what is remembered. */
+  committed(): void {
+    this.#changed.clear();
   }
 
   #heldOf([entry]: readonly Entry[]): RunMarks | undefined {
     if (entry === undefined) return undefined;
     const first = lastNumber(entry[0]);
-    const held = this.#marks.get(first);
+    const held = this.#changed.get(first) ?? this.#marks.get(first);
     if (held !== undefined) return held;
     const marks = RunMarks.decode(first, entry[1]);
     this.#hold(marks);

@@ -23,6 +23,8 @@ export interface Plan {
   readonly outcomes?: readonly Outcome[];
 }
 
+const planNothing = async (start: Sequence): Promise<Plan> => ({ writes: [], next: start });
+
 /**
  * The transactions of an inbox, one after another, with the acknowledgements that wait. Another process may write to the same
  * store (`khala-relay inbox retry`): the sequence tells, and what was planned is planned again.
@@ -93,14 +95,24 @@ export class Transactions {
   }
 
   async #commit(plan: (start: Sequence) => Promise<Plan>): Promise<readonly Outcome[]> {
-    const { store, onAccepted, onDone } = this.#parts;
     const acknowledged = this.#acknowledged;
     this.#acknowledged = undefined;
+    return this.#commitWith(acknowledged, plan);
+  }
+
+  async #commitWith(
+    acknowledged: Acknowledgements | undefined,
+    plan: (start: Sequence) => Promise<Plan>,
+  ): Promise<readonly Outcome[]> {
+    const { store, onAccepted, onDone } = this.#parts;
+    let isPlanning = false;
     try {
       for (;;) {
         const done = acknowledged === undefined ? [] : await this.#doneWrites(acknowledged);
         const start = (this.#next ??= await store.nextSequence());
+        isPlanning = true;
         const { writes, next, outcomes = [] } = await plan(start);
+        isPlanning = false;
         const moved = next === start ? [] : [store.sequenceWrite(next)];
         const all = [...writes, ...done, ...moved];
         if (all.length === 0 || (await store.commit(all, [store.sequenceExpectation(start)]))) {
@@ -117,7 +129,10 @@ export class Transactions {
       }
     } catch (error) {
       this.#forget();
-      acknowledged?.reject(error);
+      // What could not be planned is no affair of those that only went with it.
+      if (isPlanning && acknowledged !== undefined)
+        await this.#commitWith(acknowledged, planNothing).catch(() => undefined);
+      else acknowledged?.reject(error);
       throw error;
     }
   }
@@ -134,7 +149,7 @@ export class Transactions {
 
   async #acknowledgeAll(): Promise<void> {
     if (this.#acknowledged === undefined) return;
-    await this.#commit(async (start) => ({ writes: [], next: start })).catch(() => undefined); // told to each
+    await this.#commit(planNothing).catch(() => undefined); // told to each
   }
 
   async #doneWrites({ final, early }: Acknowledgements): Promise<Write[]> {

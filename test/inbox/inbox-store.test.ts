@@ -26,6 +26,50 @@ describe('inbox: what is stored of items', () => {
     store = openMemoryStore();
   });
 
+  it('has all done that one transaction says is done, of many runs, in any order', async () => {
+    const files = new InboxStore(store);
+    const items = [record(1), record(2)];
+    for (let n = 0; n < 100; n++) await files.commit(files.runWrites(BigInt(2 * n), items));
+    const even = Array.from({ length: 100 }, (_, n) => BigInt(2 * n));
+    await files.commit(await files.doneWrites([...even, ...even.map((sequence) => sequence + 1n)]));
+    assert.deepEqual(await new InboxStore(store).itemsFrom(0n, 10), []);
+  });
+
+  it('forgets nothing that is done of what was read while that was written', async () => {
+    let written: Promise<unknown> = Promise.resolve();
+    const slow: TransactionalStore = Object.assign(Object.create(store) as TransactionalStore, {
+      get: (key: Uint8Array) => store.get(key),
+      entries: (range: Parameters<TransactionalStore['entries']>[0]) => store.entries(range),
+      commit: async (...change: Parameters<TransactionalStore['commit']>) => {
+        await written;
+        return store.commit(...change);
+      },
+    });
+    const files = new InboxStore(slow);
+    let next = 0n;
+    const run = (count: number): Write[] => {
+      const items = Array.from({ length: count }, (_, i) => record(i));
+      next += BigInt(count);
+      return files.runWrites(next - BigInt(count), items);
+    };
+    await files.commit(run(4));
+    // As many runs as are held in memory, and one more.
+    for (let n = 0; n < 63; n++) await files.commit(run(2));
+    const done = await files.doneWrites([0n, 1n]);
+    let write = (): void => undefined;
+    written = new Promise<void>((resolve) => (write = resolve));
+    const committing = files.commit([...run(2), ...done]);
+    assert.deepEqual((await files.itemsFrom(2n, 1))[0]?.[0], 2n);
+    write();
+    await committing;
+    await files.commit(await files.doneWrites([2n]));
+    const left = await new InboxStore(store).itemsFrom(0n, 2);
+    assert.deepEqual(
+      left.map(([sequence]) => sequence),
+      [3n],
+    );
+  });
+
   it('is what a list of them would be, however they were written, done with and looked at', async () => {
     const step = fc.oneof(
       fc.record({ does: fc.constant('append' as const), count: fc.integer({ min: 1, max: 6 }) }),

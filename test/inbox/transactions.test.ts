@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'mocha';
+import { ReplayWindow } from '../../src/channel/index.ts';
+import { InboxStore } from '../../src/inbox/inbox-store.ts';
+import type { MessageRecord } from '../../src/inbox/stream-item.ts';
+import { Transactions } from '../../src/inbox/transactions.ts';
+import { openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
+
+const record: MessageRecord = {
+  ...{ kind: 'message', envelope: new Uint8Array(4), block: undefined },
+  ...{ isFinal: true, isAcknowledged: false, isRetracted: false, isProven: true },
+};
+
+describe('transactions of an inbox', () => {
+  let memory: TransactionalStore;
+  let store: InboxStore;
+  let transactions: Transactions;
+  const done: bigint[] = [];
+
+  beforeEach(async () => {
+    memory = openMemoryStore();
+    store = new InboxStore(memory);
+    done.length = 0;
+    transactions = new Transactions({
+      store,
+      window: new ReplayWindow(memory),
+      onAccepted: () => undefined,
+      onDone: (sequences) => done.push(...sequences),
+    });
+    await store.commit([...store.runWrites(0n, [record, record, record]), store.sequenceWrite(3n)]);
+  });
+
+  it('keep the acknowledgements that went with what could not be planned', async () => {
+    const acknowledged = transactions.inTurn(async () => {
+      const durable = transactions.acknowledge(1n, true);
+      const failed = transactions.transact(() => Promise.reject(new Error('the agent is gone')));
+      await assert.rejects(failed, /the agent is gone/);
+      return { durable };
+    });
+    const { durable } = await acknowledged;
+    await durable;
+    assert.deepEqual(done, [1n]);
+    const left = await new InboxStore(memory).itemsFrom(0n, 10);
+    assert.deepEqual(
+      left.map(([sequence]) => sequence),
+      [0n, 2n],
+    );
+  });
+
+  it('tell who acknowledges that the store has failed', async () => {
+    await memory.close();
+    await assert.rejects(transactions.acknowledge(1n, true));
+    assert.deepEqual(done, []);
+  });
+});
