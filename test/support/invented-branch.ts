@@ -3,7 +3,7 @@ import type { Hex } from '../../src/codec/index.ts';
 import { startRpcProxy, type RpcProxy } from './rpc-proxy.ts';
 
 /** As nodes send it. */
-interface PlainHeader {
+export interface PlainHeader {
   readonly number: Hex;
   readonly parentHash: Hex;
   readonly stateRoot: Hex;

@@ -34,7 +34,7 @@ export function walkHeads(
   if (finality === 'best') {
     const witness = (branch: SeenBranch, signal: AbortSignal): BranchWitness =>
       new BranchWitness({ connection, endpoints, branch, signal });
-    return walkBest({ connection, reader, witness }, listen, start);
+    return walkBest({ connection, endpoints, reader, witness }, listen, start);
   }
   const isTold = !agreed || quorum.trust === 'single';
   const { timeoutMs } = connection.options;

@@ -15,7 +15,7 @@ const maxProbeMs = 10_000;
 const minProbeMs = 1_000;
 /** Sessions in a row that may refuse a subscription, beside one of each endpoint. */
 const maxRefusals = 20;
-/** Finalized blocks by which another endpoint must be ahead of a silent one to be used in its place. */
+/** Blocks by which another endpoint must be ahead of a silent one to be used in its place. */
 const tolerableLag = 3;
 
 const subscriptions = {
@@ -105,10 +105,10 @@ function sessionHeads(
           connection.replace(session, 'its subscription is silent');
           return;
         }
-        const furthest = await endpoints.furthestFinalized();
+        const furthest = await (finality === 'finalized' ? endpoints.furthestFinalized() : endpoints.furthestBest());
         if (isOver()) return;
         if (furthest > header.number + tolerableLag)
-          connection.replace(session, `it stands at block ${header.number}, another has finalized ${furthest}`);
+          connection.replace(session, `it stands at block ${header.number}, another at ${furthest}`);
         else watch();
       } catch (error) {
         if (!subscriber.closed) connection.replace(session, `no sign of life: ${String(error)}`);

@@ -3,7 +3,9 @@ import type { BlockNumber } from '../block-number.ts';
 import { checkParent } from './check-parent.ts';
 import type { Head, HeadEvent } from './head.ts';
 import type { BranchWitness } from '../quorum/branch-witness.ts';
+import { LagWitness } from '../quorum/lag-witness.ts';
 import type { Connection } from '../rpc/connection.ts';
+import type { OtherEndpoints } from '../rpc/other-endpoints.ts';
 import type { HeadReader } from './head-reader.ts';
 import type { Listening } from './listening.ts';
 import { readRange } from './read-range.ts';
@@ -17,6 +19,7 @@ const maxParents = 2 * rememberedHeads;
 
 export interface BestParts {
   readonly connection: Connection;
+  readonly endpoints: OtherEndpoints;
   readonly reader: HeadReader;
   readonly witness: (branch: SeenBranch, signal: AbortSignal) => Pick<BranchWitness, 'told'>;
 }
@@ -27,7 +30,7 @@ export interface BestParts {
  * back: it may have been made up, with a number that the chain never gets to.
  */
 export async function* walkBest(
-  { connection, reader, witness: witnessOf }: BestParts,
+  { connection, endpoints, reader, witness: witnessOf }: BestParts,
   listen: () => Listening,
   { from, after }: StartingPoint,
 ): AsyncGenerator<HeadEvent, never> {
@@ -38,22 +41,27 @@ export async function* walkBest(
   const branch =
     after === undefined ? new SeenBranch() : new SeenBranch(await reader.byHash(after.hash, options), parentOf);
   const witness = witnessOf(branch, signal);
+  const lag = new LagWitness({ connection, endpoints, branch, parentOf, signal });
   let first = after === undefined ? (from ?? Infinity) : 0;
   const isOpen = first === Infinity;
   let seen = 0;
   let session = 0;
+  /** Who told of the branch. */
+  let teller = '';
   let failures = 0;
   for (;;) {
     const { value, version } = await newest.next(signal, (newer) => newer.version > seen);
     const { head: target, session: told, url } = value;
     seen = version;
     try {
+      // After a reconnect to a node that is behind, an older head of the same branch takes nothing back.
+      if (told !== session && (await lag.isLag(target, url, teller))) continue;
       await branch.reachDown(target.number);
       const { tip } = branch;
-      // After a reconnect to a node that is behind, an older head of the same branch takes nothing back.
       const isLag = tip !== undefined && told !== session && target.number < tip.number && branch.has(target);
       if (isLag || (!isOpen && tip === undefined && target.number < first)) continue;
       session = told;
+      teller = url;
       if (isOpen && target.number < first) {
         // Nothing is below it to hold it against.
         await checkParent(target, parentOf);
@@ -64,8 +72,7 @@ export async function* walkBest(
       witness.told(url);
       failures = 0;
     } catch (error) {
-      const isDoubtful = isRelayError(error, 'node-lies') || isRelayError(error, 'state-discarded');
-      if (!isDoubtful) throw error;
+      if (!isDoubtful(error)) throw error;
       const present = await connection.session(options);
       // The node that told of it is gone, and nobody else has it: the next one tells what is best.
       if (present.id !== told) continue;
@@ -76,6 +83,12 @@ export async function* walkBest(
         throw error;
     }
   }
+}
+
+/** Of what one node told, where another may tell otherwise. */
+function isDoubtful(error: unknown): error is RelayError {
+  const codes = ['node-lies', 'state-discarded', 'chain-forked'] as const;
+  return codes.some((code) => isRelayError(error, code));
 }
 
 /** From what was seen to another head. */

@@ -4,16 +4,12 @@ import type { BlockId, Head } from '../head/head.ts';
 import { parseHeader } from '../head/header.ts';
 import type { SeenBranch } from '../head/seen-branch.ts';
 import type { Connection } from '../rpc/connection.ts';
-import { expectObject } from '../rpc/expect.ts';
 import type { OtherEndpoints } from '../rpc/other-endpoints.ts';
-import { RpcError } from '../rpc/rpc-error.ts';
-import { saysMissing } from '../storage/block-reader.ts';
+import { isInSync, knowsBlock, patience } from './ask-of-branch.ts';
 
 /** Between two looks whether others know the branch, ms: time for a block to get to them. */
 const lookEveryMs = 3_000;
-/** Blocks by which an endpoint must have gone on, without the branch, before its word counts against it … */
-const patience = 8;
-/** … and where as many are against it as are for it: another may still make up its mind. */
+/** Blocks by which an endpoint must have gone on where as many are against the branch as are for it: another may still make up its mind. */
 const longPatience = 2 * patience;
 
 export interface WitnessParts {
@@ -108,7 +104,7 @@ export class BranchWitness {
       const wentOn = number - since;
       if (wentOn < patience) return undefined;
       // One that is still catching up lacks what all others have.
-      return number >= block.number || (await this.#isInSync(url)) ? { wentOn } : undefined;
+      return number >= block.number || (await isInSync(this.#parts.endpoints, url)) ? { wentOn } : undefined;
     } catch {
       return undefined;
     }
@@ -127,19 +123,7 @@ export class BranchWitness {
     return known;
   }
 
-  async #knows(url: string, { hash }: Head): Promise<boolean> {
-    try {
-      return (await this.#parts.endpoints.ask(url, 'chain_getHeader', [hash])) !== null;
-    } catch (error) {
-      if (error instanceof RpcError && saysMissing(error.reason)) return false;
-      throw error;
-    }
-  }
-
-  /** Nodes say that they sync while a peer of theirs is more than five blocks ahead. */
-  async #isInSync(url: string): Promise<boolean> {
-    const method = 'system_health';
-    const health = expectObject(await this.#parts.endpoints.ask(url, method), method);
-    return health['isSyncing'] === false && (health['peers'] !== 0 || health['shouldHavePeers'] === false);
+  #knows(url: string, { hash }: Head): Promise<boolean> {
+    return knowsBlock(this.#parts.endpoints, url, hash);
   }
 }

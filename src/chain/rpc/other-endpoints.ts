@@ -79,17 +79,25 @@ export class OtherEndpoints {
   }
 
   /** The highest number that as many of the others as must agree, and answer, say they have finalized. */
-  async furthestFinalized(): Promise<number> {
-    const present = this.#connection.present?.url;
-    const urls = this.#connection.options.endpoints.filter((url) => url !== present && !this.#connection.hasLeft(url));
-    const numbers = urls.map(async (url) => {
+  furthestFinalized(): Promise<number> {
+    return this.#furthest(async (url) => {
       const { number } = parseHeader(
         await this.ask(url, 'chain_getHeader', [await this.ask(url, 'chain_getFinalizedHead')]),
       );
       this.#connection.noteFinalized(number, url);
       return number;
     });
-    const answers = await Promise.allSettled(numbers);
+  }
+
+  /** … say their best block has. */
+  furthestBest(): Promise<number> {
+    return this.#furthest(async (url) => parseHeader(await this.ask(url, 'chain_getHeader')).number);
+  }
+
+  async #furthest(numberOf: (url: string) => Promise<number>): Promise<number> {
+    const present = this.#connection.present?.url;
+    const urls = this.#connection.options.endpoints.filter((url) => url !== present && !this.#connection.hasLeft(url));
+    const answers = await Promise.allSettled(urls.map(numberOf));
     const said = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
     const { quorum } = this.#connection.options;
     return said.sort((a, b) => b - a)[Math.min(quorum, said.length) - 1] ?? 0;

@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict';
+import { hashHeader, parseHeader } from '../../src/chain/head/header.ts';
+import { connectChain, type Chain, type HeadEvent } from '../../src/chain/index.ts';
+import type { Hex } from '../../src/codec/index.ts';
+import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { inventBranch, type InventedBranch, type PlainHeader } from '../support/invented-branch.ts';
+import { startRpcProxy, type RpcProxy } from '../support/rpc-proxy.ts';
+import { until } from '../support/until.ts';
+import { isChain, numbers, record, type Recorder } from './support.ts';
+
+/** As nodes send it. */
+interface Told {
+  readonly number: string;
+}
+
+describe('best heads, at a node that is behind what was seen', () => {
+  let dev: DevChain;
+  let dispose: AsyncDisposable[];
+  beforeEach(() => {
+    dispose = [];
+  });
+  afterEach(async () => {
+    for (const each of dispose.reverse()) await each[Symbol.asyncDispose]();
+  });
+
+  const use = <T extends AsyncDisposable>(each: T): T => {
+    dispose.push(each);
+    return each;
+  };
+  const start = async (finalityLag: number): Promise<DevChain> => (dev = use(await startDevChain({ finalityLag })));
+  const proxy = async (): Promise<RpcProxy> => use(await startRpcProxy(dev.ws));
+  const connect = async (...endpoints: readonly RpcProxy[]): Promise<Chain> =>
+    use(
+      await connectChain({
+        endpoints: endpoints.map(({ ws }) => ws),
+        silenceMs: 1_000,
+        backoff: { minMs: 10, maxMs: 50 },
+      }),
+    );
+  /** Makes a node tell, one by one, of the heads from a number on; where it is `syncing` it has none of those above. */
+  const holdBack = async (node: RpcProxy, from: number, isSyncing: boolean): Promise<{ readonly told: number }> => {
+    const chain = use(await connectChain({ endpoints: [dev.ws] }));
+    const raw = async (number: number): Promise<unknown> => headers.get((await chain.headAt(number))?.hash);
+    const headers = new Map<unknown, unknown>();
+    const reader = await proxy();
+    reader.alter = (method, [hash], result) => {
+      if (method === 'chain_getHeader') headers.set(hash, result);
+      return result;
+    };
+    const reading = use(await connectChain({ endpoints: [reader.ws] }));
+    const old: unknown[] = [];
+    for (let number = from; number < from + 20; number++) {
+      await reading.headAt(number);
+      old.push(await raw(number));
+    }
+    let told = 0;
+    node.alter = (method, [hash], result) => {
+      if (method === 'chain_newHead') return old[Math.min(told++, old.length - 1)];
+      if (method === 'chain_getHeader' && hash === undefined) return old[Math.min(told, old.length - 1)];
+      if (!isSyncing) return result;
+      if (method === 'system_health') return { isSyncing: true, peers: 3, shouldHavePeers: true };
+      const isAhead = method === 'chain_getHeader' && Number((result as Told | null)?.number) >= from + told;
+      return isAhead ? null : result;
+    };
+    return {
+      get told() {
+        return told;
+      },
+    };
+  };
+
+  for (const isSyncing of [true, false])
+    it(`take nothing back below the first one, and go on where another is ahead (syncing: ${isSyncing})`, async () => {
+      await start(200);
+      await dev.newBlock({ count: 40 });
+      const [ahead, behind] = [await proxy(), await proxy()];
+      const late = await holdBack(behind, 10, isSyncing);
+      const chain = await connect(ahead, behind);
+      using heads = record(chain.bestHeads$());
+      await heads.until(({ length }) => length > 0);
+      ahead.isClosed = true;
+      ahead.cut();
+      while (late.told < 12) {
+        const { told } = late;
+        if ((behind.asked.get('chain_subscribeNewHeads') ?? 0) > 0) await dev.newBlock();
+        await Promise.race([until(() => late.told > told), new Promise((resolve) => setTimeout(resolve, 100))]);
+      }
+      await chain.headAt(1); // what was told before its answer was looked at
+      assert.equal(numbers(heads.values), '+41');
+      ahead.isClosed = false;
+      await heads.until((events) => events.at(-1)?.head.hash === dev.head.hash);
+      assert.ok(isChain(heads.values), numbers(heads.values));
+      assert.ok(heads.values.every(({ type }) => type === 'head'));
+    });
+
+  describe('that are more than are remembered', () => {
+    /** A long chain, of made-up blocks: two nodes have all of it. */
+    let long: readonly PlainHeader[];
+    let branch: InventedBranch;
+    let heads: Recorder<HeadEvent>;
+    let first: RpcProxy;
+    let second: RpcProxy;
+    /** What each node says is its best block. */
+    let best: Map<RpcProxy, PlainHeader>;
+    const following = 5;
+    beforeEach(async () => {
+      await start(200);
+      branch = inventBranch(dev.head);
+      long = Array.from({ length: 2_100 + following }, () => branch.next());
+      [first, second] = [await proxy(), await proxy()];
+      best = new Map([first, second].map((node) => [node, long[2_099]!]));
+      for (const node of [first, second])
+        node.alter = (method, [of], result) => {
+          const newest = best.get(node)!;
+          if (method === 'chain_newHead') return newest;
+          if (method === 'chain_getHeader') return of === undefined ? newest : (branch.header(of as Hex) ?? result);
+          if (method !== 'chain_getBlockHash' || typeof of !== 'number' || of <= 1) return result;
+          return of <= Number(newest.number) ? hashHeader(parseHeader(long[of - 2]!)) : null;
+        };
+      const chain = await connect(first, second);
+      heads = record(chain.bestHeads$({ from: 2 }));
+      await heads.until(({ length }) => length === 2_100);
+    });
+    afterEach(() => {
+      heads[Symbol.dispose]();
+    });
+    const untilAllGoOn = async (): Promise<void> => {
+      for (const node of [first, second]) best.set(node, long.at(-1)!);
+      await dev.newBlock();
+      await heads.until(({ length }) => length === long.length);
+      assert.ok(isChain(heads.values));
+      assert.ok(heads.values.every(({ type }) => type === 'head'));
+    };
+
+    it('take nothing back, nor end, where it is further behind than that', async () => {
+      best.set(second, long[900]!);
+      first.isClosed = true;
+      first.cut();
+      await until(() => (second.asked.get('chain_subscribeNewHeads') ?? 0) > 0);
+      const asked = (): number => second.asked.get('chain_getHeader') ?? 0;
+      const before = asked();
+      await until(() => asked() > before + 50);
+      await untilAllGoOn();
+    });
+
+    it('do not end by the word of one that tells of a made-up block further down', async () => {
+      const lie = inventBranch({ number: 900, hash: hashHeader(parseHeader(long[898]!)) });
+      best.set(first, lie.next());
+      await dev.newBlock();
+      await until(() => (second.asked.get('chain_subscribeNewHeads') ?? 0) > 0);
+      await untilAllGoOn();
+    });
+  });
+
+  it('begin anew where the branch parted below the first one while there was no connection', async () => {
+    await start(200);
+    await dev.newBlock({ count: 10 });
+    const node = await proxy();
+    const chain = await connect(node);
+    using heads = record(chain.bestHeads$());
+    await heads.until(({ length }) => length > 0);
+    node.isClosed = true;
+    node.cut();
+    await dev.reorg(7);
+    await dev.newBlock();
+    node.isClosed = false;
+    await heads.until((events) => events.at(-1)?.head.hash === dev.head.hash);
+    assert.equal(numbers(heads.values), '+11 -11 +8');
+  });
+
+  it('begin anew where the only node there is has begun another chain', async () => {
+    await start(200);
+    await dev.newBlock({ count: 10 });
+    const anew = use(await startDevChain({ finalityLag: 200 }));
+    await anew.newBlock({ count: 3, timestamp: Date.now() + 60_000 });
+    const node = await proxy();
+    const chain = await connect(node);
+    using heads = record(chain.bestHeads$());
+    await heads.until(({ length }) => length > 0);
+    node.target = anew.ws;
+    node.cut();
+    await heads.until((events) => events.at(-1)?.head.hash === anew.head.hash);
+    assert.equal(numbers(heads.values), '+11 -11 +4');
+  });
+});
