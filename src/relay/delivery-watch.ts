@@ -122,7 +122,8 @@ export class DeliveryWatch {
     const { to, messageId, sentAt, listener } = watched;
     const isTime = sentAt <= BigInt(Number.MAX_SAFE_INTEGER);
     try {
-      const found = isTime ? await this.#mailStore.find(to, messageId, Number(sentAt)) : undefined;
+      // Never told from within watch(): who waits has no place to give back yet.
+      const found = await (isTime ? this.#mailStore.find(to, messageId, Number(sentAt)) : undefined);
       if (watched.isOver) return;
       if (found === undefined) listener.failed(new RelayError('unknown-message', { details: { messageId, to } }));
       else if (found.isAcknowledged) listener.delivered();

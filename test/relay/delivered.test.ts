@@ -89,6 +89,21 @@ describe('relay: the word that a message was delivered', () => {
     }
   });
 
+  it('takes no place for a time that no message has', async () => {
+    const relay = await cleanup.relay({ limits: { maxAwaitedReplies: 4, maxAwaitedDeliveries: 16 } });
+    const raw = await RawSocket.open(relay.url, cleanup, newest);
+    const sent = message(alice, bob);
+    raw.send({ type: 'send', id: 1, signedEnvelope: sent.bytes });
+    await raw.next('receipt');
+    for (let n = 0; n < 8; n++) {
+      raw.send({ type: 'await-delivered', id: n + 2, ...sentOf(sent), sentAt: 2n ** 53n + BigInt(n) });
+      assert.equal((await raw.next('error', n)).code, 'unknown-message');
+    }
+    raw.send({ type: 'await-delivered', id: 20, ...sentOf(sent) });
+    await takeAll(relay.url);
+    assert.equal((await raw.next('receipt', 1)).status, 'delivered');
+  });
+
   it('is waited for within bounds, of a connection and of an address, and not after forget', async () => {
     const relay = await cleanup.relay({ limits: { maxAwaitedReplies: 4, maxAwaitedDeliveries: 80 } });
     const store = async (): Promise<SentMessage> => {
