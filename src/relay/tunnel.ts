@@ -75,7 +75,29 @@ export class Tunnel implements InletOwner, OutletOwner {
     socket.on('close', () => {
       this.#release();
     });
-    this.#dial();
+  }
+
+  /** Dials, once. It may have ended by the time that this returns. */
+  start(): void {
+    const handlers: SocketHandlers = {
+      opened: () => {
+        this.#isOpen = true;
+      },
+      message: (bytes) => {
+        this.#isActive = true;
+        if (this.#isEnding) return;
+        if (passedBack.has(bytes[0])) this.#outlet.pass(bytes);
+        else this.end('bad-frame', closeCodes.tryAgainLater);
+      },
+      closed: () => {
+        this.end('far-closed', closeCodes.tryAgainLater);
+      },
+    };
+    try {
+      this.#far = this.#parts.dial(handlers);
+    } catch {
+      this.end('far-refused', closeCodes.tryAgainLater);
+    }
   }
 
   /** Called once a ping interval: cuts the connection that gave no sign since the last call. */
@@ -138,28 +160,6 @@ export class Tunnel implements InletOwner, OutletOwner {
 
   outletDrained(): void {
     // Nothing waits here: the other relay is not read from meanwhile.
-  }
-
-  #dial(): void {
-    const handlers: SocketHandlers = {
-      opened: () => {
-        this.#isOpen = true;
-      },
-      message: (bytes) => {
-        this.#isActive = true;
-        if (this.#isEnding) return;
-        if (passedBack.has(bytes[0])) this.#outlet.pass(bytes);
-        else this.end('bad-frame', closeCodes.tryAgainLater);
-      },
-      closed: () => {
-        this.end('far-closed', closeCodes.tryAgainLater);
-      },
-    };
-    try {
-      this.#far = this.#parts.dial(handlers);
-    } catch {
-      this.end('far-refused', closeCodes.tryAgainLater);
-    }
   }
 
   #cut(reason: string): void {

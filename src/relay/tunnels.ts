@@ -113,6 +113,7 @@ export class Tunnels {
       if (left === 0) this.#perAddress.delete(key);
       else this.#perAddress.set(key, left);
     });
+    tunnel.start();
   }
 
   #takePlace(address: string): boolean {

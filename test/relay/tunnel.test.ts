@@ -164,6 +164,19 @@ describe('relay: a WebSocket that is joined to another relay', () => {
     assert.equal((await b.mailStore.totals()).count, 0);
   });
 
+  it('keeps no place where what is to be dialled is refused at once', async () => {
+    const base = 'http://127.0.0.1:1/';
+    const endpoint = base + 'x'.repeat(2_046 - base.length);
+    const a = await start([endpoint], { limits: { maxTunnels: 8 } });
+    for (let n = 0; n < 3; n++) {
+      const socket = new WebSocket(`${a.url.replace('http', 'ws')}/v1/tunnel${queryOf(endpoint)}`);
+      assert.equal(await new Promise((resolve) => socket.once('close', resolve)), 1013);
+    }
+    const ended = async (): Promise<string> => (await fetch(`${a.url}/metrics`)).text();
+    await until(async () => (await ended()).includes('khala_relay_tunnels 0\n'));
+    assert.match(await ended(), /tunnels_total\{reason="far-refused"\} 3/);
+  });
+
   it('ends with the connection to the other relay, and that ends with it', async () => {
     const b = await far();
     const a = await start([b.url]);
