@@ -102,17 +102,7 @@ export async function createFastify(parts: HttpServerParts): Promise<FastifyInst
     reply.header('connection', 'close');
     sendProblem(known, reply);
   };
-  addCharges(server, queries, parts, refuse);
-  addErrorFormat(server, parts);
-  addRequestBodies(server, parts);
-  // Nothing here goes by cookies or addresses that a page would borrow: any page may be a sender, as any program may. How the
-  // relay fares is no page's business.
-  await server.register(cors, {
-    delegator: ({ url }, done) => {
-      const origin = /^\/metrics(\?|$)/.test(url) ? false : '*';
-      done(null, { origin, exposedHeaders: ['retry-after'], maxAge: secondsPerDay });
-    },
-  });
+  // Its hooks before ours: it ends the socket of an upgrade that one of them refuses, which is on no list of Node's any more.
   await server.register(websocket, {
     options: {
       maxPayload: limits.maxMessageBytes + frameOverhead,
@@ -128,6 +118,17 @@ export async function createFastify(parts: HttpServerParts): Promise<FastifyInst
       if ('code' in error) logger.debug({ err: error }, 'a WebSocket broke');
       else logger.error({ err: error }, 'a WebSocket failed');
       socket.terminate();
+    },
+  });
+  addCharges(server, queries, parts, refuse);
+  addErrorFormat(server, parts);
+  addRequestBodies(server, parts);
+  // Nothing here goes by cookies or addresses that a page would borrow: any page may be a sender, as any program may. How the
+  // relay fares is no page's business.
+  await server.register(cors, {
+    delegator: ({ url }, done) => {
+      const origin = /^\/metrics(\?|$)/.test(url) ? false : '*';
+      done(null, { origin, exposedHeaders: ['retry-after'], maxAge: secondsPerDay });
     },
   });
   guardUpgrades(server.server, (path) => webSockets.has(path));

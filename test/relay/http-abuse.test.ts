@@ -353,15 +353,29 @@ describe('relay: connections of one address', () => {
     await until(async () => !(await works(relay, '127.0.0.5')));
   });
 
+  const upgrade = ['GET /v1/ws HTTP/1.1', 'host: x', 'upgrade: websocket', 'connection: upgrade']
+    .concat(['sec-websocket-version: 13', `sec-websocket-key: ${'A'.repeat(22)}==`, '\r\n'])
+    .join('\r\n');
+
   it('are ended where a WebSocket too many is told so and does not go', async () => {
     const relay = await cleanup.relay({ limits: { maxConnectionsPerAddress: 1 } });
     await RawSocket.open(relay.url, cleanup);
     const mute: { socket: Socket; isClosed: boolean } = dial(relay);
-    mute.socket.write(
-      ['GET /v1/ws HTTP/1.1', 'host: x', 'upgrade: websocket', 'connection: upgrade', 'sec-websocket-version: 13']
-        .concat([`sec-websocket-key: ${'A'.repeat(22)}==`, '\r\n'])
-        .join('\r\n'),
-    );
+    mute.socket.write(upgrade);
     await until(() => mute.isClosed);
+  });
+
+  it('are ended where a WebSocket that is not paid for is told so and does not go', async () => {
+    const relay = await cleanup.relay({ limits: { perAddressQueries: { perSecond: 0.001, burst: 1 } } });
+    await RawSocket.open(relay.url, cleanup);
+    // It would stay open on its own side for as long as it is let.
+    const socket = connect({ port: Number(new URL(relay.url).port), host: '127.0.0.1', allowHalfOpen: true });
+    cleanup.add(socket, () => socket.destroy());
+    let text = '';
+    let hasEnded = false;
+    socket.on('error', () => undefined).on('data', (chunk: Buffer) => (text += chunk.toString()));
+    socket.on('end', () => (hasEnded = true)).write(upgrade);
+    await until(() => hasEnded);
+    assert.match(text, /^HTTP\/1\.1 429 /);
   });
 });
