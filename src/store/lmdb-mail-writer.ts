@@ -352,9 +352,11 @@ interface OpenShare extends layout.Share {
 /** Moves a mailbox on to the next message. */
 function number(box: OpenBox, { given, least }: Numbered): void {
   const next = box.last + 1n;
-  // A mailbox that was forgotten meanwhile begins after all others that were, which is too late.
-  if (given !== undefined && given < next) box.acknowledged = given - 1n;
-  box.last = given ?? (next < least ? least : next);
+  // A mailbox that was forgotten meanwhile begins after all others that were, which is too late. Where there is mail, another
+  // process wrote it: the message comes behind it.
+  const isLater = given !== undefined && given < next && box.count > 0;
+  if (given !== undefined && given < next && !isLater) box.acknowledged = given - 1n;
+  box.last = isLater || given === undefined ? (next < least ? least : next) : given;
 }
 
 function idKeyOf({ sentAt, messageId }: Append): Buffer {

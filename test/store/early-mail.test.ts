@@ -7,6 +7,9 @@ import type { Hex } from '../../src/codec/index.ts';
 import { isRelayError } from '../../src/errors/index.ts';
 import { EarlyMail, type Append, type EarlyMailParts } from '../../src/store/early-mail.ts';
 import { openLmdbMailStore, type MailStore } from '../../src/store/index.ts';
+import { openMailTables } from '../../src/store/lmdb-mail-tables.ts';
+import { MailWriter } from '../../src/store/lmdb-mail-writer.ts';
+import { defaultQuota } from '../../src/store/mail-quota.ts';
 import { startChild } from '../support/child.ts';
 
 const recipient: Hex = `0x${'0b'.repeat(32)}`;
@@ -123,6 +126,24 @@ describe('mail on its way to the disk, in LMDB', () => {
       await store.ack(recipient, cursor);
       assert.equal((await store.totals()).count, 0);
     }
+  });
+
+  it('takes no place of what another process stored meanwhile, nor of what that stores next', async () => {
+    const { env, tables } = await openMailTables(path, { noSync: false, random: (length) => new Uint8Array(length) });
+    const writer = new MailWriter(env, tables, { quota: defaultQuota, now: () => 0 });
+    const [ours, theirs] = [1n, 2n ** 40n];
+    const cursors: bigint[] = [];
+    for (const [n, numbered] of [
+      { given: ours, least: ours },
+      { given: undefined, least: theirs },
+      { given: ours + 1n, least: ours + 1n },
+      { given: undefined, least: theirs },
+    ].entries()) {
+      const append = { recipient, messageId: id(n), bytes: bytes(n), origin: undefined, sentAt: 0 };
+      cursors.push((await writer.append(append, numbered)).cursor);
+    }
+    assert.deepEqual(cursors, [ours, theirs, theirs + 1n, theirs + 2n]);
+    await env.close();
   });
 
   it('is not given again where it is a duplicate', async () => {
