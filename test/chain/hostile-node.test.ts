@@ -165,6 +165,25 @@ describe('a node that answers with nonsense', () => {
       await assert.rejects(following, withCode('aborted'));
     });
 
+  it('ends nothing where it tells once of a finalized head with another parent than all others have', async () => {
+    let isOdd = false;
+    let lies = 0;
+    const liar = await proxy((method, _, result) => {
+      if (!isOdd || method !== 'chain_finalizedHead' || lies++ > 0) return result;
+      return { ...(result as object), parentHash: `0x${'12'.repeat(32)}` };
+    });
+    const other = await proxy();
+    const chain = await connect([liar.ws, other.ws]);
+    using heads = record(chain.finalizedHeads$());
+    await heads.until((events) => events.length > 0);
+    isOdd = true;
+    await dev.newBlock();
+    await until(() => heads.failure !== undefined || (other.asked.get('chain_subscribeFinalizedHeads') ?? 0) > 0);
+    await dev.newBlock();
+    await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
+    assert.ok(isChain(heads.values));
+  });
+
   it('holds nobody who is cut off the others by saying that it is far ahead of them', async () => {
     const fake = `0x${'fa'.repeat(32)}`;
     const header = {

@@ -1,7 +1,7 @@
 import { Observable } from 'rxjs';
 import { asRelayError } from '../../errors/index.ts';
 import type { BlockNumber } from '../block-number.ts';
-import type { Finality, Head, HeadEvent, HeadsOptions } from './head.ts';
+import type { BlockId, Finality, Head, HeadEvent, HeadsOptions } from './head.ts';
 import type { Connection } from '../rpc/connection.ts';
 import type { HeadReader } from './head-reader.ts';
 import type { HeaderChain } from './header-chain.ts';
@@ -43,7 +43,15 @@ export function walkHeads(
     // Its hash was taken of the header that came with it: another look at that would show the same.
     return hash === told.hash ? told : reader.byHash(hash, { signal, patienceMs: Infinity });
   };
-  return walkFinalized({ connection, headers, reader, elected: isTold ? undefined : elected }, listen, start);
+  const othersHave = async ({ number, hash }: BlockId, url: string, signal: AbortSignal): Promise<boolean> => {
+    const others = connection.options.endpoints.filter((each) => each !== url && !connection.hasLeft(each));
+    const ask = (each: string): Promise<unknown> => endpoints.ask(each, 'chain_getBlockHash', [number], { signal });
+    return (await Promise.allSettled(others.map(ask))).some(
+      (answer) => answer.status === 'fulfilled' && answer.value === hash,
+    );
+  };
+  const parts = { connection, headers, reader, elected: isTold ? undefined : elected, othersHave };
+  return walkFinalized(parts, listen, start);
 }
 
 /** Pushed: for consumers that keep up. Completes when the chain is stopped. */

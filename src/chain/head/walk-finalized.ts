@@ -1,6 +1,6 @@
 import { isRelayError, RelayError } from '../../errors/index.ts';
 import type { BlockNumber } from '../block-number.ts';
-import type { Head, HeadEvent } from './head.ts';
+import type { BlockId, Head, HeadEvent } from './head.ts';
 import type { Connection } from '../rpc/connection.ts';
 import { checkLink } from './check-link.ts';
 import { checkParent } from './check-parent.ts';
@@ -21,6 +21,8 @@ export interface WalkParts {
    */
   readonly elected:
     ((told: Head, from: BlockNumber, isFirst: boolean, signal: AbortSignal) => Promise<Head>) | undefined;
+  /** Whether another endpoint than `url` has a block. */
+  readonly othersHave: (block: BlockId, url: string, signal: AbortSignal) => Promise<boolean>;
 }
 
 /**
@@ -28,14 +30,14 @@ export interface WalkParts {
  * before any of it is given: by number a node that is behind could give blocks of a fork that never was final.
  */
 export async function* walkFinalized(
-  { connection, headers, reader, elected }: WalkParts,
+  { connection, headers, reader, elected, othersHave }: WalkParts,
   listen: () => Listening,
   { from, after }: StartingPoint,
 ): AsyncGenerator<HeadEvent, never> {
   using listening = listen();
   const { newest, signal } = listening;
   let next = after === undefined ? from : after.number + 1;
-  let last: Pick<Head, 'hash'> | undefined = after;
+  let last: BlockId | undefined = after;
   let hasBegun = false;
   let lost = 0;
   let failures = 0;
@@ -49,6 +51,12 @@ export async function* walkFinalized(
   };
   const fits = ({ value, version }: Versioned<NewestHead>): boolean =>
     version > lost && (next === undefined || value.head.number >= next);
+  /** Whether what one node told came to nothing, though another may know better. */
+  const isDoubtful = async (error: unknown, url: string): Promise<boolean> => {
+    if (isRelayError(error, 'state-discarded')) return true;
+    if (elected !== undefined || last === undefined || !isRelayError(error, 'chain-forked')) return false;
+    return othersHave(last, url, signal);
+  };
   for (;;) {
     const { value, version } = await newest.next(signal, fits);
     try {
@@ -66,12 +74,12 @@ export async function* walkFinalized(
       const isLie = isRelayError(error, 'node-lies') && error.details?.['block'] === value.head.hash;
       if (isLie)
         connection.leave(value.url, new RelayError('node-lies', { details: { ...error.details, url: value.url } }));
-      else if (!isRelayError(error, 'state-discarded')) throw error;
+      else if (!(await isDoubtful(error, value.url))) throw error;
       else {
         // Where the node that told of it is gone, and nobody else has it, the next one tells what is final.
         const { id } = await connection.session({ signal, patienceMs: Infinity });
         const mayGoOn = ++failures <= connection.options.endpoints.length;
-        if (id === value.session && !(mayGoOn && connection.distrust(value.url, error.message))) throw error;
+        if (id === value.session && !(mayGoOn && connection.distrust(value.url, String(error)))) throw error;
       }
       lost = version;
     }
