@@ -119,8 +119,8 @@ async function createChain(connection: Connection, options: ConnectOptions): Pro
   const reader = new HeadReader({ connection, blocks, clock, hashOf });
   const endpointBlocks = new EndpointBlocks(connection, endpoints, hashOf);
   const hashes = new HashRuns({ connection, endpoints, blocks: endpointBlocks, clock });
-  const headers = new HeaderChain({ connection, blocks, hashes, hashOf });
   const quorum = new Quorum({ connection, blocks: endpointBlocks, clock, size: connection.options.quorum });
+  const headers = new HeaderChain({ connection, blocks, hashes, finalized: endpointBlocks, quorum, hashOf });
   const runtimes = new RuntimeCache({ reader: blocks, hasLeft: (url) => connection.hasLeft(url) });
   const storageReader = new StorageReader(blocks);
   const watched = { connection, endpoints, clock, hashOf, silenceMs: options.silenceMs };

@@ -9,7 +9,7 @@ import {
 } from '../../src/chain/index.ts';
 import type { Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
-import { inventBranch } from '../support/invented-branch.ts';
+import { inventBranch, type InventedBranch } from '../support/invented-branch.ts';
 import { Refusal, startRpcProxy, type Alter, type RpcProxy } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
 import { isChain, numbers, record, withCode } from './support.ts';
@@ -183,6 +183,60 @@ describe('a node that answers with nonsense', () => {
     await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
     assert.ok(isChain(heads.values));
   });
+
+  for (const [what, quorum] of [
+    ['an honest one', 2],
+    ['an honest one, where one node is believed,', 1],
+  ] as const)
+    it(`does not bring ${what} into disrepute by telling of a made-up finalized branch and going away`, async () => {
+      let told: unknown;
+      let isHolding = false;
+      const made: { branch?: InventedBranch } = {};
+      let top: unknown;
+      const liar = await proxy((method, [hash], result) => {
+        if (method === 'chain_finalizedHead') return isHolding ? (top ?? (told ??= result)) : result;
+        return method === 'chain_getHeader' ? (made.branch?.header(hash as Hex) ?? result) : result;
+      });
+      const honest = await proxy();
+      const lies: string[] = [];
+      const logger = {
+        debug: () => undefined,
+        warn: (facts: object, text: string) => {
+          if (text.includes('lies')) lies.push(JSON.stringify(facts));
+        },
+      };
+      const chain = await connect([liar.ws, honest.ws], { logger, quorum });
+      using heads = record(chain.finalizedHeads$());
+      await heads.until(({ length }) => length > 0);
+      await dev.newBlock();
+      await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
+      isHolding = true;
+      const { number, hash } = dev.finalized;
+      const branch = inventBranch({ number, hash });
+      made.branch = branch;
+      await dev.newBlock({ count: 5 });
+      await until(() => told !== undefined);
+      for (let block = 0; block < 4; block++) top = branch.next();
+      let cuts = 0;
+      liar.hold = (method, [asked]) => {
+        if (method !== 'chain_getHeader' || cuts > 0 || branch.header(asked as Hex) === undefined) return undefined;
+        cuts += 1;
+        liar.cut();
+        return undefined;
+      };
+      await dev.newBlock();
+      await until(() => cuts > 0 && (honest.asked.get('chain_getBlockHash') ?? 0) > 0);
+      isHolding = false;
+      for (let blocks = 0; heads.values.at(-1)?.head.hash !== dev.finalized.hash; blocks++) {
+        assert.ok(blocks < 100, 'it stands still');
+        await dev.newBlock();
+        for (let looks = 0; looks < 10 && heads.values.at(-1)?.head.hash !== dev.finalized.hash; looks++)
+          await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      assert.ok(isChain(heads.values), numbers(heads.values));
+      assert.deepEqual(lies, []);
+      assert.deepEqual(chain.nodeFaults, []);
+    });
 
   it('holds nobody who is cut off the others by saying that it is far ahead of them', async () => {
     const fake = `0x${'fa'.repeat(32)}`;

@@ -1,8 +1,10 @@
 import { fromHex, toHex, type Hex } from '../../codec/index.ts';
 import { isRelayError, RelayError } from '../../errors/index.ts';
-import { abortable } from '../abort.ts';
+import { abortable, throwIfAborted } from '../abort.ts';
 import type { BlockId, Head } from './head.ts';
 import type { BlockNumber } from '../block-number.ts';
+import type { EndpointBlocks } from '../quorum/endpoint-blocks.ts';
+import type { Quorum } from '../quorum/quorum.ts';
 import type { Answer, Connection, PatientOptions } from '../rpc/connection.ts';
 import type { BlockReader, BlockRequest } from '../storage/block-reader.ts';
 import { inWindow } from '../storage/in-window.ts';
@@ -22,6 +24,9 @@ export interface HeaderChainParts {
   readonly connection: Connection;
   readonly blocks: BlockReader;
   readonly hashes: HashRuns;
+  /** What each endpoint by itself has finalized. */
+  readonly finalized: Pick<EndpointBlocks, 'hashAt'>;
+  readonly quorum: Pick<Quorum, 'hashAt' | 'trust'>;
   /** The chain's own way to hash a header. */
   readonly hashOf: (header: Header) => Hex;
 }
@@ -73,20 +78,25 @@ export class HeaderChain {
   readonly #connection: Connection;
   readonly #blocks: BlockReader;
   readonly #hashes: HashRuns;
+  readonly #finalized: Pick<EndpointBlocks, 'hashAt'>;
+  readonly #quorum: Pick<Quorum, 'hashAt' | 'trust'>;
   readonly #hashOf: (header: Header) => Hex;
   #newest: { readonly first: BlockNumber; readonly last: Hex; readonly segment: Promise<HeaderSegment> } | undefined;
 
-  constructor({ connection, blocks, hashes, hashOf }: HeaderChainParts) {
+  constructor({ connection, blocks, hashes, finalized, quorum, hashOf }: HeaderChainParts) {
     this.#connection = connection;
     this.#blocks = blocks;
     this.#hashes = hashes;
+    this.#finalized = finalized;
+    this.#quorum = quorum;
     this.#hashOf = hashOf;
   }
 
   /**
    * From `first` up to `trusted`, in pieces, oldest first. All headers are linked before the first piece is given: where
    * there are more than one piece holds, those above are read twice. Throws node-lies where no endpoint is left,
-   * state-discarded where no endpoint has one of the headers, rpc-failed where all refuse one, aborted.
+   * state-discarded where no endpoint has one of the headers, or where the finalized blocks do not lead to `trusted` and
+   * nobody but who told of it has it, rpc-failed where all refuse one, aborted.
    */
   async *segments(first: BlockNumber, trusted: BlockId, signal?: AbortSignal): AsyncGenerator<HeaderSegment> {
     const ends = [trusted];
@@ -130,7 +140,7 @@ export class HeaderChain {
         hash = header.parentHash;
         number -= 1;
       }
-      if (number >= first) this.#blame(url, number, hash);
+      if (number >= first) await this.#settle(last, { url, number, hash });
     }
     return new HeaderSegment(first, last, hash, entries);
   }
@@ -194,11 +204,48 @@ export class HeaderChain {
     return undefined;
   }
 
-  #blame(url: string, number: BlockNumber, hash: Hex): void {
+  /**
+   * What a node gives by number does not lead to the trusted block. Who says itself that it has that one contradicts itself,
+   * and is left; else it may be the block that was made up, by whoever told of it, unless enough endpoints agree on it.
+   */
+  async #settle(trusted: BlockId, { url, number, hash }: Mismatch): Promise<void> {
     this.#hashes.forget();
+    if (!(await this.#hasItself(url, trusted)) && !(await this.#isAgreed(trusted))) {
+      const reason = `the finalized blocks of ${url} do not lead to it, and too few others have it`;
+      throw new RelayError('state-discarded', { details: { block: trusted.hash, reason } });
+    }
     const reason = `it gives another hash than ${hash}, to which later blocks lead`;
     this.#connection.leave(url, new RelayError('node-lies', { details: { url, block: number, reason } }));
   }
+
+  async #hasItself(url: string, { number, hash }: BlockId): Promise<boolean> {
+    try {
+      return (await this.#finalized.hashAt(url, number)) === hash;
+    } catch {
+      // It says nothing that holds: it is for the others to say.
+      throwIfAborted(this.#connection.stopped);
+      return false;
+    }
+  }
+
+  /** Whoever has another one than enough others agree on is left for that. */
+  async #isAgreed({ number, hash }: BlockId): Promise<boolean> {
+    if (this.#quorum.trust === 'single') return false;
+    const { timeoutMs } = this.#connection.options;
+    try {
+      return (await this.#quorum.hashAt(number, { signal: this.#connection.stopped, patienceMs: timeoutMs })) === hash;
+    } catch (error) {
+      if (isRelayError(error, 'no-quorum') || isRelayError(error, 'endpoints-disagree')) return false;
+      throw error;
+    }
+  }
+}
+
+/** What a node gives for a number, where later blocks lead to `hash`. */
+interface Mismatch {
+  readonly url: string;
+  readonly number: BlockNumber;
+  readonly hash: Hex;
 }
 
 function headerOf(hash: Hex): BlockRequest {
