@@ -13,13 +13,16 @@ const mostWalks = 30;
  * until the signal. Throws what the chain throws, and blocks-missing.
  */
 export async function followBest(parts: FollowParts, cursor: BlockId, signal: AbortSignal): Promise<void> {
+  let furthest = 0;
   for (let settled = cursor, fruitless = 0; ;) {
     const { number: finalized } = await reached(() => parts.chain.finalizedHead(signal), signal);
     settled = await followFinalized({ ...parts, markReady: () => undefined }, settled, signal, finalized);
     try {
       await takeEarly(parts, settled, signal, {
-        onTaken: () => {
-          fruitless = 0;
+        onTaken: ({ number }) => {
+          // Each walk begins with what was taken before.
+          if (number > furthest) fruitless = 0;
+          furthest = Math.max(furthest, number);
         },
         onSettled: (head) => {
           settled = head;
@@ -55,7 +58,7 @@ async function takeEarly(
   { chain, ledger, options, markReady }: FollowParts,
   start: BlockId,
   signal: AbortSignal,
-  { onTaken, onSettled }: { readonly onTaken: () => void; readonly onSettled: (head: BlockId) => void },
+  { onTaken, onSettled }: { readonly onTaken: (head: BlockId) => void; readonly onSettled: (head: BlockId) => void },
 ): Promise<void> {
   const { number: present } = await chain.bestHead(signal);
   if (start.number >= present) markReady();
@@ -75,7 +78,7 @@ async function takeEarly(
         await ledger.retract(head);
       } else {
         await ledger.takeEarly(head, await chain.messages.at(head, options, all));
-        onTaken();
+        onTaken(head);
         branch.add(head);
         if (head.number >= present) markReady();
       }

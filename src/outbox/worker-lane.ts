@@ -175,7 +175,8 @@ export class WorkerLane {
 
   /** In a finalized block something else has its sequence: this signature is dead, and the message is signed anew. */
   async #lost(stored: Stored): Promise<void> {
-    if (this.#failed.has(stored.id)) {
+    // By another process too, while blocks were searched.
+    if (this.#failed.has(stored.id) || isFinished(stored.record.progress)) {
       if (await this.#work.save(new Change().unsign(stored.id), [stored], [])) this.forget(stored.id);
       return;
     }
@@ -238,6 +239,10 @@ export class WorkerLane {
 
   /** Whoever has seen it posts it once its sequence is next, and it has no nonce: it is never signed a second time. */
   async #failBehindGap(stored: Stored, sequence: bigint, next: bigint): Promise<void> {
+    if (isFinished(stored.record.progress)) {
+      this.failed(stored.id);
+      return;
+    }
     const error = new RelayError('sequence-gap', { details: { sequence, next } });
     const change = new Change().unqueue(stored, 'worker');
     if (await this.#work.finish([[stored, { state: 'failed', error }]], change)) this.failed(stored.id);
