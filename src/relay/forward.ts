@@ -29,7 +29,7 @@ export interface ForwarderOptions extends EndpointPolicy {
   readonly transport: Transport;
   readonly metrics: Metrics;
   readonly logger: Logger;
-  /** Queues that are forwarded from at once; a quarter of them to one host. Default 64. */
+  /** Queues that are forwarded from at once; a quarter of them to one host, a sixteenth to one recipient. Default 64. */
   readonly concurrency?: number;
   /** Time for one attempt, ms. Default 10 000. */
   readonly attemptMs?: number;
@@ -136,6 +136,9 @@ class StoredForwarder implements Forwarder {
       ...{ concurrency, backoff },
       perLane: Math.ceil(concurrency / 4),
       laneOf: (queue) => this.#hostOf(queue),
+      // Keys of senders cost nothing, an entry of the chain does: one recipient's queues hold up no other's, however many they are.
+      perGroup: Math.ceil(concurrency / 16),
+      groupOf: (queue) => this.#recipients.get(queue) ?? '',
       work: (queue) => this.#forwardAll(queue),
       failed: (queue, error) => {
         logger.error({ err: error, recipient: this.#recipients.get(queue) }, 'forwarding failed');

@@ -12,6 +12,10 @@ export interface KeyedSchedulerOptions<K> {
   readonly laneOf: (key: K) => string;
   /** Keys of one lane worked on at once. */
   readonly perLane: number;
+  /** Whom the key's work is for. Within a lane groups take turns, however many keys each has, and keys of a group within it. */
+  readonly groupOf: (key: K) => string;
+  /** Keys of one group worked on at once. */
+  readonly perGroup: number;
   /** Pauses after failures of one key. */
   readonly backoff: Backoff;
   readonly failed: (key: K, error: unknown) => void;
@@ -19,17 +23,20 @@ export interface KeyedSchedulerOptions<K> {
 
 const failedLane = Symbol('failed before');
 
+type Lane = string | symbol;
+
 /**
  * Works for one key at most once at a time, for some keys at once, in turns. One that fails waits and holds up no other; nor do
- * many of one lane.
+ * many of one lane, or of one group.
  */
 export class KeyedScheduler<K> {
   readonly #options: KeyedSchedulerOptions<K>;
-  /** Keys that wait for a turn, by lane, each in order. */
-  readonly #ready = new Map<string | symbol, Set<K>>();
+  /** Keys that wait for a turn, by lane and group, all in the order of their turns. */
+  readonly #ready = new Map<Lane, Map<string, Set<K>>>();
   readonly #queued = new Set<K>();
   readonly #working = new Map<K, Promise<void>>();
-  readonly #busy = new Map<string | symbol, number>();
+  readonly #busyLanes = new Map<Lane, number>();
+  readonly #busyGroups = new Map<string, number>();
   readonly #again = new Set<K>();
   readonly #pausing = new Map<K, ReturnType<typeof setTimeout>>();
   readonly #failures = new Map<K, number>();
@@ -60,34 +67,49 @@ export class KeyedScheduler<K> {
   #enqueue(key: K): void {
     if (this.#queued.has(key)) return;
     this.#queued.add(key);
-    const lane = this.#failures.has(key) ? failedLane : this.#options.laneOf(key);
-    const waiting = this.#ready.get(lane) ?? new Set();
-    this.#ready.set(lane, waiting.add(key));
+    const { laneOf, groupOf } = this.#options;
+    const lane = this.#failures.has(key) ? failedLane : laneOf(key);
+    const group = groupOf(key);
+    const groups = this.#ready.get(lane) ?? new Map<string, Set<K>>();
+    this.#ready.set(lane, groups.set(group, (groups.get(group) ?? new Set()).add(key)));
     this.#fill();
   }
 
-  // A lane that got a turn goes to the end, so that lanes take turns as keys of a lane do.
+  // What got a turn goes to the end: lanes take turns, groups of a lane, and keys of a group.
   #fill(): void {
-    for (const [lane, waiting] of this.#ready) {
-      if (this.#working.size >= this.#options.concurrency) return;
-      const busy = this.#busy.get(lane) ?? 0;
-      const [key] = waiting;
-      if (key === undefined || busy >= this.#options.perLane) continue;
-      waiting.delete(key);
-      this.#queued.delete(key);
+    const { concurrency, perLane } = this.#options;
+    for (const [lane, groups] of this.#ready) {
+      if (this.#working.size >= concurrency) return;
+      if ((this.#busyLanes.get(lane) ?? 0) >= perLane) continue;
+      const next = this.#take(groups);
+      if (next === undefined) continue;
       this.#ready.delete(lane);
-      if (waiting.size > 0) this.#ready.set(lane, waiting);
-      this.#busy.set(lane, busy + 1);
-      this.#working.set(key, this.#run(key, lane));
+      if (groups.size > 0) this.#ready.set(lane, groups);
+      this.#queued.delete(next.key);
+      this.#working.set(next.key, this.#run(next.key, lane, next.group));
     }
   }
 
-  async #run(key: K, lane: string | symbol): Promise<void> {
+  /** Looks past no more groups than have all their turns. */
+  #take(groups: Map<string, Set<K>>): { readonly key: K; readonly group: string } | undefined {
+    for (const [group, keys] of groups) {
+      const [key] = keys;
+      if (key === undefined || (this.#busyGroups.get(group) ?? 0) >= this.#options.perGroup) continue;
+      keys.delete(key);
+      groups.delete(group);
+      if (keys.size > 0) groups.set(group, keys);
+      return { key, group };
+    }
+    return undefined;
+  }
+
+  async #run(key: K, lane: Lane, group: string): Promise<void> {
+    count(this.#busyLanes, lane, 1);
+    count(this.#busyGroups, group, 1);
     const outcome = await this.#attempt(key);
     this.#working.delete(key);
-    const busy = (this.#busy.get(lane) ?? 1) - 1;
-    if (busy === 0) this.#busy.delete(lane);
-    else this.#busy.set(lane, busy);
+    count(this.#busyLanes, lane, -1);
+    count(this.#busyGroups, group, -1);
     if (this.#stopped) return;
     const wokenAgain = this.#again.delete(key);
     if (outcome === 'failed') this.#pause(key);
@@ -114,4 +136,10 @@ export class KeyedScheduler<K> {
     };
     this.#pausing.set(key, setTimeout(resume, backoffMs(failures, this.#options.backoff)));
   }
+}
+
+function count<T>(counts: Map<T, number>, of: T, change: 1 | -1): void {
+  const now = (counts.get(of) ?? 0) + change;
+  if (now === 0) counts.delete(of);
+  else counts.set(of, now);
 }

@@ -9,7 +9,7 @@ import { createRelay, type Relay, type RelayOptions } from '../../src/relay/inde
 import type { MailStore } from '../../src/store/mail-store.ts';
 import { RawSocket } from './raw-socket.ts';
 import { until } from '../support/until.ts';
-import { alice, bob, carol, Cleanup, genesisHash, message } from './support.ts';
+import { alice, bob, carol, Cleanup, entity, genesisHash, message } from './support.ts';
 
 interface Forwarding {
   readonly relay: Relay & { readonly mailStore: MailStore };
@@ -341,6 +341,41 @@ describe('relay: forwarding', () => {
     assert.equal(await post(a.relay, message(alice, bob).bytes), '202 forwarded');
     await until(async () => (await waiting(b.relay.mailStore)) === 1);
     assert.ok(sockets.size > 0);
+  });
+
+  it('tries again for a recipient that was away while the endpoint of another hangs for hundreds of senders', async () => {
+    const { endpoints, workerState } = chain();
+    const strangers = Array.from({ length: 200 }, (_, n) => entity(`stranger ${n}`));
+    let asked = 0;
+    let hanging = 0;
+    let most = 0;
+    // Fails at once for each of them, then says nothing any more.
+    const hostile = createServer((request, response) => {
+      request.resume();
+      asked += 1;
+      if (asked <= strangers.length) {
+        response.writeHead(503).end();
+        return;
+      }
+      hanging += 1;
+      most = Math.max(most, hanging);
+      response.once('close', () => (hanging -= 1));
+    });
+    cleanup.add(hostile, () => {
+      hostile.close().closeAllConnections();
+    });
+    await new Promise<void>((resolve) => hostile.listen(0, '127.0.0.1', resolve));
+    endpoints.set(carol.identity, [`http://127.0.0.1:${(hostile.address() as AddressInfo).port}`]);
+    endpoints.set(bob.identity, ['http://127.0.0.1:1']);
+    const [a, b] = [await start({ workerState }), await start({ workerState })];
+    for (const stranger of strangers)
+      assert.equal(await post(a.relay, message(stranger, carol).bytes), '202 forwarded');
+    await until(() => hanging > 0);
+    assert.equal(await post(a.relay, message(alice, bob).bytes), '202 forwarded');
+    endpoints.set(bob.identity, [b.relay.url]);
+    await until(async () => (await waiting(b.relay.mailStore)) === 1);
+    // 4, and some whose end is not seen yet; of turns for what failed before there are 16.
+    assert.ok(most < 16, `${most} turns at once`);
   });
 
   it('stops with a queue that is not empty, and goes on with it', async () => {

@@ -8,12 +8,19 @@ describe('keyed scheduler', () => {
   const cleanup = new Cleanup();
   afterEach(() => cleanup.run());
 
-  const make = (work: (key: string) => Promise<TurnOutcome>, concurrency = 2, perLane = concurrency) => {
+  const make = (
+    work: (key: string) => Promise<TurnOutcome>,
+    concurrency = 2,
+    perLane = concurrency,
+    perGroup = concurrency,
+  ) => {
     const errors: unknown[] = [];
     const scheduler = new KeyedScheduler<string>({
-      ...{ work, concurrency, perLane },
+      ...{ work, concurrency, perLane, perGroup },
       // `host/key`, or a lane for all.
       laneOf: (key) => key.split('/').slice(0, -1).join('/'),
+      // `group:name`, or a group of its own.
+      groupOf: (key) => key.split(':')[0] ?? key,
       backoff: { firstMs: 1, mostMs: 4 },
       failed: (_, error) => errors.push(error),
     });
@@ -114,6 +121,49 @@ describe('keyed scheduler', () => {
     scheduler.wake('fresh/key');
     await until(() => failing.has('fresh/key'));
     isOpen = true;
+  });
+
+  it('gives one group a part of the turns, so that what failed of another is tried again, however many keys it has', async () => {
+    const gates = new Map<string, () => void>();
+    const failed = new Set<string>();
+    const { scheduler } = make(
+      async (key) => {
+        if (failed.has(key)) await new Promise<void>((resolve) => gates.set(key, resolve));
+        const isFirst = !failed.has(key);
+        failed.add(key);
+        return isFirst ? 'failed' : 'done';
+      },
+      8,
+      4,
+      2,
+    );
+    for (let n = 0; n < 100; n++) scheduler.wake(`hostile:${n}`);
+    await until(() => failed.size === 100 && gates.size === 2);
+    scheduler.wake('honest:1');
+    await until(() => gates.has('honest:1'));
+    assert.equal(gates.size, 3);
+    // With as many hostile groups as there are turns too: they wait for it as it waits for them.
+    for (const group of ['second', 'third']) for (let n = 0; n < 50; n++) scheduler.wake(`${group}:${n}`);
+    scheduler.wake('honest:2');
+    await until(() => failed.size === 202);
+    let opened = 0;
+    await until(() => {
+      for (const [key, open] of gates) {
+        if (key === 'honest:2') return true;
+        gates.delete(key);
+        opened += 1;
+        open();
+        break;
+      }
+      return gates.has('honest:2');
+    });
+    assert.ok(opened < 50, `after ${opened} turns`);
+    const timer = setInterval(() => {
+      for (const open of gates.values()) open();
+    }, 1);
+    cleanup.add(timer, () => undefined);
+    await scheduler.stop();
+    clearInterval(timer);
   });
 
   it('lets others have their turn before one that has more to do', async () => {
