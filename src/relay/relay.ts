@@ -102,12 +102,13 @@ class FastifyRelay implements Relay {
     this.#options = options;
     this.#limits = resolveLimits(options.limits);
     checkPublicUrls(options.publicUrls ?? []);
-    for (const store of [options.mailStore, options.forwardStore])
-      if (store !== undefined) checkAges(this.#limits, store);
+    const stores = [options.mailStore, ...(options.forwardStore === undefined ? [] : [options.forwardStore])];
+    for (const store of stores) checkAges(this.#limits, store);
     this.#metrics = new Metrics({ maxAgeMs: this.#limits.metricsAgeMs });
     this.#logger = options.logger ?? pino({ enabled: false });
     this.#clock = clock;
-    this.#verify = { verifySignature, limits: this.#limits, clock };
+    const dedupeMs = Math.min(...stores.map((store) => store.dedupeMs));
+    this.#verify = { verifySignature, limits: this.#limits, dedupeMs, clock };
     const { maxMessageBytes } = this.#limits;
     this.#ingest = createIngest({ genesisHash, maxMessageBytes });
     this.#addGauges();

@@ -6,6 +6,8 @@ import type { VerifySignature } from './relay-options.ts';
 export interface VerifyOptions {
   readonly verifySignature: VerifySignature;
   readonly limits: Pick<RelayLimits, 'maxSkewMs' | 'maxForwardAgeMs'>;
+  /** How long the stores know ids, ms. */
+  readonly dedupeMs: number;
   readonly clock: () => number;
 }
 
@@ -17,8 +19,11 @@ export function checkFields(message: Ingested, forwarded: boolean, options: Veri
   const age = options.clock() - Number(header.sentAt);
   // The first relay held the message against its clock; here only its age on the way counts (protocol.md §9).
   const maxAge = forwarded ? maxForwardAgeMs : maxSkewMs;
-  if (Math.abs(age) > maxAge)
-    throw new RelayError('clock-skew', { details: { sentAt: header.sentAt, toleranceMs: maxAge } });
+  // One that may come once more when its id is forgotten would be stored twice.
+  const maxAhead = forwarded ? Math.min(maxAge, options.dedupeMs - maxForwardAgeMs) : maxSkewMs;
+  const toleranceMs = age < 0 ? maxAhead : maxAge;
+  if (Math.abs(age) > toleranceMs)
+    throw new RelayError('clock-skew', { details: { sentAt: header.sentAt, toleranceMs } });
 }
 
 /** Throws signer-mismatch where another identity signed than the header names. */
