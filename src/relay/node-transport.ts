@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import { Agent, request } from 'undici';
 import { WebSocket, type RawData } from 'ws';
 import { asRelayError, isRelayError, type RelayError } from '../errors/index.ts';
@@ -24,16 +25,27 @@ export interface NodeTransportOptions extends EndpointPolicy {
 
 const defaults = { timeoutMs: 10_000, maxAnswerBytes: defaultMaxAnswerBytes };
 
+/** Of a socket whose every byte is counted. */
+export interface NodeSocketHandlers extends SocketHandlers {
+  /** So many bytes have come, after what they made whole was told. */
+  arrived?(bytes: number): void;
+  /** A ping, which is answered, or a pong came, with so many bytes in it. */
+  control?(length: number): void;
+}
+
 /** A socket that need not be read from. */
 export interface NodeSocket extends Socket {
   /** Bytes that wait to be sent. */
   readonly buffered: number;
   pause(): void;
   resume(): void;
+  /** Ends it without a goodbye; `closed` is told. */
+  terminate(): void;
 }
 
 export interface NodeTransport extends Transport {
-  connect(url: string, handlers: SocketHandlers, query?: string): NodeSocket;
+  /** `maxBytes`: of a message. Default `maxAnswerBytes`. */
+  connect(url: string, handlers: NodeSocketHandlers, query?: string, maxBytes?: number): NodeSocket;
 }
 
 /** HTTP by undici and WebSocket by ws, both through one endpoint policy. */
@@ -61,13 +73,15 @@ export function createNodeTransport(options: NodeTransportOptions = {}): NodeTra
       }
     },
 
-    connect(url, handlers, query = ''): NodeSocket {
+    connect(url, handlers, query = '', maxBytes = maxAnswerBytes): NodeSocket {
       checkEndpoint(url, options);
       return openSocket(
         new WebSocket(url + query, {
           ...{ lookup, followRedirects: false, perMessageDeflate: false },
           handshakeTimeout: timeoutMs,
-          maxPayload: maxAnswerBytes,
+          maxPayload: maxBytes,
+          // Each takes memory, however short: nobody needs many to send one message.
+          ...{ maxFragments: 256, maxBufferedChunks: 2_048 },
         }),
         handlers,
       );
@@ -77,15 +91,21 @@ export function createNodeTransport(options: NodeTransportOptions = {}): NodeTra
   };
 }
 
-function openSocket(socket: WebSocket, handlers: SocketHandlers): NodeSocket {
+function openSocket(socket: WebSocket, handlers: NodeSocketHandlers): NodeSocket {
   let failed: string | undefined;
+  let stream: Duplex | undefined;
+  socket.on('upgrade', (response) => (stream = response.socket));
   socket.on('open', () => {
+    // After the WebSocket, which listened first, has made what it can of it.
+    if (handlers.arrived !== undefined) stream?.on('data', (chunk: Buffer) => handlers.arrived?.(chunk.length));
     handlers.opened();
   });
   socket.on('message', (data: RawData, isBinary: boolean) => {
     if (isBinary && data instanceof Uint8Array) handlers.message(data);
     else socket.close();
   });
+  socket.on('ping', (data) => handlers.control?.(data.length));
+  socket.on('pong', (data) => handlers.control?.(data.length));
   socket.on('error', (error) => (failed = error.message));
   socket.on('close', (code) => {
     handlers.closed(failed ?? `it was closed (${code})`);
@@ -105,6 +125,9 @@ function openSocket(socket: WebSocket, handlers: SocketHandlers): NodeSocket {
     },
     resume: () => {
       socket.resume();
+    },
+    terminate: () => {
+      socket.terminate();
     },
   };
 }

@@ -269,6 +269,7 @@ class FastifyRelay implements Relay {
     return new Tunnels({
       ...{ router, allowPrivate, transport: forwarding.transport, limits: this.#limits, metrics: this.#metrics },
       ...shared,
+      clock: this.#clock,
       charge: pipeline.charge.bind(pipeline),
     });
   }

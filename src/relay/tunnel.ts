@@ -1,34 +1,31 @@
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from '@fastify/websocket';
 import type { BodyBudget } from './body-budget.ts';
-import { clientTypes, relayTypes } from './frames.ts';
+import { clientTypes } from './frames.ts';
 import type { RelayLimits } from './limits.ts';
-import type { NodeSocket } from './node-transport.ts';
 import { addressKey } from './token-buckets.ts';
-import type { SocketHandlers } from './transport.ts';
+import { TunnelFar, type FarOwner, type FarParts } from './tunnel-far.ts';
 import { WsInlet, type InletOwner } from './ws-inlet.ts';
 import { WsOutlet, type OutletOwner } from './ws-outlet.ts';
 
-export interface TunnelParts {
+export interface TunnelParts extends FarParts {
   readonly limits: RelayLimits;
-  readonly budget: BodyBudget;
   /** Of what waits to be read. */
   readonly unread: BodyBudget;
-  /** As of {@link InletOwner}. */
+  /** As of {@link InletOwner}, for what is said to the other relay. */
   readonly charge: (key: string, units: number) => number;
-  /** Opens the connection to the other relay. Throws endpoint-refused. */
-  readonly dial: (handlers: SocketHandlers) => NodeSocket;
-  readonly closed: (tunnel: Tunnel, reason: string) => void;
+  /** And for what it says. */
+  readonly chargeAnswers: (key: string, units: number) => number;
+  /** It passes nothing on any more. */
+  readonly ended: (reason: string) => void;
+  /** Both sockets are gone. */
+  readonly gone: (tunnel: Tunnel) => void;
 }
 
 // Who asks proves itself to the other relay, and waits for answers; nothing that it could say in our name instead of its own.
 const passed: ReadonlySet<number | undefined> = new Set([
   ...[clientTypes['challenge-me'], clientTypes.prove, clientTypes['await-reply'], clientTypes['reply-done']],
   ...[clientTypes['await-delivered'], clientTypes.forget],
-]);
-const passedBack: ReadonlySet<number | undefined> = new Set([
-  relayTypes.receipt,
-  ...[relayTypes.hello, relayTypes.challenge, relayTypes['logged-in'], relayTypes.reply, relayTypes.error],
 ]);
 // A proof is the longest, with the origin that it is for.
 const maxFrameBytes = 1_024;
@@ -37,15 +34,15 @@ const maxUnsentBytes = 64 * 1_024;
 const closeCodes = { normal: 1000, policy: 1008, tryAgainLater: 1013 } as const;
 
 /** One WebSocket of who waits for answers, joined to one that is dialled for it. What passes is neither made nor read here. */
-export class Tunnel implements InletOwner, OutletOwner {
+export class Tunnel implements InletOwner, OutletOwner, FarOwner {
   readonly address: string;
   readonly #socket: WebSocket;
   readonly #parts: TunnelParts;
   readonly #inlet: WsInlet;
   readonly #outlet: WsOutlet;
   readonly key: string;
-  #far: NodeSocket | undefined;
-  #isOpen = false;
+  readonly #far: TunnelFar;
+  #sockets = 2;
   #isEnding = false;
   #isActive = true;
 
@@ -56,6 +53,7 @@ export class Tunnel implements InletOwner, OutletOwner {
     this.key = addressKey(address);
     this.#outlet = new WsOutlet(socket, stream, parts, this);
     this.#inlet = new WsInlet(this, { budget: parts.budget, key: this.key });
+    this.#far = new TunnelFar(this, parts);
     socket.on('message', (data, isBinary) => {
       this.#isActive = true;
       if (isBinary && data instanceof Uint8Array) this.#inlet.message(data);
@@ -79,31 +77,13 @@ export class Tunnel implements InletOwner, OutletOwner {
 
   /** Dials, once. It may have ended by the time that this returns. */
   start(): void {
-    const handlers: SocketHandlers = {
-      opened: () => {
-        this.#isOpen = true;
-      },
-      message: (bytes) => {
-        this.#isActive = true;
-        if (this.#isEnding) return;
-        if (passedBack.has(bytes[0])) this.#outlet.pass(bytes);
-        else this.end('bad-frame', closeCodes.tryAgainLater);
-      },
-      closed: () => {
-        this.end('far-closed', closeCodes.tryAgainLater);
-      },
-    };
-    try {
-      this.#far = this.#parts.dial(handlers);
-    } catch {
-      this.end('far-refused', closeCodes.tryAgainLater);
-    }
+    this.#far.start();
   }
 
   /** Called once a ping interval: cuts the connection that gave no sign since the last call. */
   checkAlive(): void {
     if (this.#isEnding || this.#outlet.isSlow || this.#inlet.isHeld) return;
-    if (!this.#isActive || this.#inlet.isStuck()) {
+    if (!this.#isActive || this.#inlet.isStuck() || this.#far.isStuck()) {
       this.#cut('silent');
       return;
     }
@@ -114,15 +94,25 @@ export class Tunnel implements InletOwner, OutletOwner {
   end(reason: string, code: number = closeCodes.normal): void {
     if (this.#isEnding) return;
     this.#isEnding = true;
-    this.#parts.closed(this, reason);
-    this.#far?.close();
+    this.#parts.ended(reason);
+    this.#far.close();
     this.#outlet.end();
     this.#socket.resume();
     this.#socket.close(code);
   }
 
+  /** Ends it, and waits for no goodbye of the other relay. */
+  stop(code: number): void {
+    this.end('stopping', code);
+    this.#far.terminate();
+  }
+
   charge(units: number): number {
     return this.#parts.charge(this.key, units);
+  }
+
+  chargeAnswers(units: number): number {
+    return this.#parts.chargeAnswers(this.key, units);
   }
 
   take(message: Uint8Array): void {
@@ -130,7 +120,7 @@ export class Tunnel implements InletOwner, OutletOwner {
     const far = this.#far;
     const isFit = passed.has(message[0]) && message.length <= maxFrameBytes;
     // Before the other relay said hello nobody has anything to say to it.
-    if (!isFit || far === undefined || !this.#isOpen) this.end('bad-frame', closeCodes.policy);
+    if (!isFit || !far.isOpen) this.end('bad-frame', closeCodes.policy);
     else if (far.buffered > maxUnsentBytes) this.end('slow-reader', closeCodes.tryAgainLater);
     // A copy: a view would keep all that was read from the socket with it.
     else far.send(Buffer.from(message));
@@ -150,8 +140,7 @@ export class Tunnel implements InletOwner, OutletOwner {
 
   outletSlow(): void {
     this.#readOn();
-    if (this.#outlet.isSlow) this.#far?.pause();
-    else this.#far?.resume();
+    this.#far.setSlow(this.#outlet.isSlow);
   }
 
   outletStuck(): void {
@@ -160,6 +149,27 @@ export class Tunnel implements InletOwner, OutletOwner {
 
   outletDrained(): void {
     // Nothing waits here: the other relay is not read from meanwhile.
+  }
+
+  farSaid(message: Uint8Array): void {
+    this.#outlet.pass(message);
+  }
+
+  farIsActive(): void {
+    this.#isActive = true;
+  }
+
+  farFailed(reason: string): void {
+    this.end(reason, closeCodes.tryAgainLater);
+  }
+
+  farGone(): void {
+    this.#socketGone();
+  }
+
+  #socketGone(): void {
+    this.#sockets -= 1;
+    if (this.#sockets === 0) this.#parts.gone(this);
   }
 
   #cut(reason: string): void {
@@ -171,6 +181,7 @@ export class Tunnel implements InletOwner, OutletOwner {
     this.end('closed');
     this.#outlet.release();
     this.#inlet.release();
+    this.#socketGone();
   }
 
   #readOn(): void {

@@ -11,6 +11,7 @@ import type { Metrics } from './metrics.ts';
 import type { NodeTransport } from './node-transport.ts';
 import { isRelayUrl, relayKey, routeUrl } from './relay-url.ts';
 import type { Router } from './route.ts';
+import { TunnelHosts } from './tunnel-hosts.ts';
 import { Tunnel } from './tunnel.ts';
 import { addWsRoute } from './ws-route.ts';
 import { turnAway, type WsPlaces } from './ws-places.ts';
@@ -25,6 +26,7 @@ export interface TunnelsParts extends EndpointPolicy {
   readonly unread: BodyBudget;
   readonly charge: (key: string, units: number) => number;
   readonly metrics: Metrics;
+  readonly clock: () => number;
 }
 
 const goingAway = 1001;
@@ -41,11 +43,13 @@ export class Tunnels {
   readonly #parts: TunnelsParts;
   readonly #all = new Set<Tunnel>();
   readonly #perAddress = new Map<string, number>();
+  readonly #hosts: TunnelHosts;
   #pinger: ReturnType<typeof setInterval> | undefined;
   #isClosed = false;
 
   constructor(parts: TunnelsParts) {
     this.#parts = parts;
+    this.#hosts = new TunnelHosts(parts.clock);
   }
 
   get count(): number {
@@ -65,7 +69,7 @@ export class Tunnels {
   close(): void {
     this.#isClosed = true;
     clearInterval(this.#pinger);
-    for (const tunnel of this.#all) tunnel.end('stopping', goingAway);
+    for (const tunnel of this.#all) tunnel.stop(goingAway);
   }
 
   /** As the chain writes it. Throws bad-request, recipient-not-served, recipient-unreachable. */
@@ -86,42 +90,54 @@ export class Tunnels {
   }
 
   #add(socket: WebSocket, stream: Duplex, address: string, endpoint: string): void {
-    const { limits, budget, unread, charge, transport, places, metrics } = this.#parts;
+    const { limits, budget, unread, charge, transport, metrics } = this.#parts;
     if (this.#isClosed) {
       turnAway(socket, goingAway, 'the relay stops');
       return;
     }
-    if (!this.#takePlace(address)) {
+    if (!this.#takePlace(address, endpoint)) {
       metrics.count('connections_closed_total', 'too-many');
       turnAway(socket, tryAgainLater, 'too many connections');
       return;
     }
     this.#pinger ??= this.#ping();
     const tunnel = new Tunnel(socket, stream, address, {
-      ...{ limits, budget, unread, charge },
-      dial: (handlers) => transport.connect(routeUrl(endpoint, 'ws', '/v1/ws'), handlers, `?frames=${newestFrames}`),
-      closed: (ended, reason) => {
+      ...{ limits, budget, unread, chargeAnswers: charge },
+      charge: (key, units) => this.#hosts.charge(endpoint, units, () => charge(key, units)),
+      dial: (handlers, maxBytes) =>
+        transport.connect(routeUrl(endpoint, 'ws', '/v1/ws'), handlers, `?frames=${newestFrames}`, maxBytes),
+      ended: (reason) => {
         metrics.count('tunnels_total', reason);
-        this.#all.delete(ended);
+      },
+      // It holds its places for as long as it holds a socket.
+      gone: (gone) => {
+        this.#all.delete(gone);
+        this.#giveBackPlace(address, endpoint);
       },
     });
     this.#all.add(tunnel);
-    // It holds its place for as long as it holds a socket.
-    socket.once('close', () => {
-      places.giveBack(address);
-      const [key, left] = [addressKey(address), (this.#perAddress.get(addressKey(address)) ?? 1) - 1];
-      if (left === 0) this.#perAddress.delete(key);
-      else this.#perAddress.set(key, left);
-    });
     tunnel.start();
   }
 
-  #takePlace(address: string): boolean {
+  #giveBackPlace(address: string, endpoint: string): void {
+    this.#parts.places.giveBack(address);
+    this.#hosts.giveBack(endpoint);
+    const key = addressKey(address);
+    const left = (this.#perAddress.get(key) ?? 1) - 1;
+    if (left === 0) this.#perAddress.delete(key);
+    else this.#perAddress.set(key, left);
+  }
+
+  #takePlace(address: string, endpoint: string): boolean {
     const { limits, places } = this.#parts;
     const key = addressKey(address);
     const own = this.#perAddress.get(key) ?? 0;
     const isFull = this.#all.size >= limits.maxTunnels || own >= Math.ceil(limits.maxTunnels * sharePerAddress);
     if (isFull || !places.take(address)) return false;
+    if (!this.#hosts.take(endpoint)) {
+      places.giveBack(address);
+      return false;
+    }
     this.#perAddress.set(key, own + 1);
     return true;
   }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { Socket } from 'node:net';
 import { afterEach, describe, it } from 'mocha';
 import { WebSocket } from 'ws';
 import type { Hex } from '../../src/codec/index.ts';
@@ -219,17 +220,107 @@ describe('relay: a WebSocket that is joined to another relay', () => {
 
   it('is one of few for an address, and pays for what it says as any WebSocket', async () => {
     const b = await far();
-    const limits = { maxTunnels: 16, perAddress: { perSecond: 0.001, burst: 4 } };
+    const limits = { maxTunnels: 16, perAddress: { perSecond: 0.001, burst: 30 } };
     const a = await start([b.url], { limits });
     const first = await tunnel(a.url, b.url);
     await tunnel(a.url, b.url);
     const third = new WebSocket(`${a.url.replace('http', 'ws')}/v1/tunnel${queryOf(b.url)}`);
     assert.equal(await new Promise((resolve) => third.once('close', resolve)), 1013);
     for (let id = 1; id <= 20; id++) first.send({ type: 'challenge-me', id });
-    await first.next('challenge', 3);
-    // One that came later was answered to its end.
-    await RawSocket.open(a.url, cleanup);
-    assert.equal(first.all('challenge').length, 4);
+    // Two greetings, then as many questions as come, and answers for what they leave.
+    await first.next('challenge', 7);
+    // What b said by then has come.
+    await (await RawSocket.open(b.url, cleanup)).challenge();
+    assert.ok(first.all('challenge').length <= 14, `${first.all('challenge').length}`);
+  });
+
+  it('lets who waits pay for what the other end says, and reads no more of it', async () => {
+    const lie = await lyingRelay(cleanup, (_, { say }) => {
+      for (let n = 0; n < 100; n++) say({ type: 'reply', id: 9, cursor: 1n, signedEnvelope: new Uint8Array(4_000) });
+    });
+    const a = await start([lie.url], { limits: { perAddress: { perSecond: 0.001, burst: 8 } } });
+    const raw = await tunnel(a.url, lie.url);
+    raw.send({ type: 'challenge-me', id: 1 });
+    // A greeting and a question were paid for, too.
+    await raw.next('reply', 5);
+    // More would have come by now.
+    await (await RawSocket.open((await far()).url, cleanup)).challenge();
+    assert.equal(raw.all('reply').length, 6);
+  });
+
+  it('takes of the other end nothing that is too long, nor what does not decode', async () => {
+    const long = 'x'.repeat(20_000);
+    const says: readonly Uint8Array[] = [
+      encodeRelayFrame({ type: 'reply', id: 9, cursor: 1n, signedEnvelope: new Uint8Array(5_000) }),
+      encodeRelayFrame({ type: 'reply', id: 9, cursor: 1n, signedEnvelope: new Uint8Array(50) }).subarray(0, 40),
+      encodeRelayFrame({ type: 'error', id: 9, code: 'x', message: long, remedy: '', details: '{}' }),
+    ];
+    for (const [n, said] of says.entries()) {
+      const lie = await lyingRelay(cleanup, (_, { socket }) => {
+        socket.send(said);
+      });
+      const a = await start([lie.url], { limits: { maxMessageBytes: n === 2 ? 100_000 : 4_096 } });
+      const raw = await tunnel(a.url, lie.url);
+      raw.send({ type: 'challenge-me', id: 1 });
+      assert.equal(await raw.closed(), 1013);
+      assert.deepEqual([raw.all('reply'), raw.all('error')], [[], []]);
+    }
+  });
+
+  it('counts what has come of messages of the other end that are not whole, with that of all others', async () => {
+    const lie = await lyingRelay(cleanup, (_, { socket }) => {
+      socket.send(new Uint8Array(60_000), { fin: false });
+    });
+    const a = await start([lie.url], { limits: { maxMessageBytes: 65_536, maxPendingBytes: 65_536 } });
+    const sockets = [await tunnel(a.url, lie.url), await tunnel(a.url, lie.url), await tunnel(a.url, lie.url)];
+    for (const raw of sockets) raw.send({ type: 'challenge-me', id: 1 });
+    await until(() => sockets.some(({ closeCode }) => closeCode === 1013));
+    const metrics = await (await fetch(`${a.url}/metrics`)).text();
+    assert.match(metrics, /tunnels_total\{reason="relay-busy"\} 1/);
+  });
+
+  it('holds its place until the other end is gone, which answers no goodbye, and leaves nothing behind at a stop', async () => {
+    let open = 0;
+    const lie = await lyingRelay(cleanup, (_, { socket }) => {
+      // Deaf from now on; that the connection is gone it sees.
+      const { _socket: stream } = socket as unknown as { readonly _socket: Socket };
+      open += 1;
+      stream.once('close', () => (open -= 1));
+      stream.removeAllListeners('data');
+      stream.resume();
+      socket.send(encodeRelayFrame({ type: 'challenge', id: 1, serverNonce: new Uint8Array(32), expiresAt: 1n }));
+    });
+    const a = await start([lie.url]);
+    const count = async (): Promise<string | undefined> =>
+      /^khala_relay_tunnels (\d+)$/m.exec(await (await fetch(`${a.url}/metrics`)).text())?.[1];
+    const deaf = async (): Promise<RawSocket> => {
+      const raw = await tunnel(a.url, lie.url);
+      raw.send({ type: 'challenge-me', id: 1 });
+      await raw.next('challenge');
+      return raw;
+    };
+    const first = await deaf();
+    first.socket.terminate();
+    await until(async () => (await count()) === '0');
+    assert.equal(open, 0);
+    await deaf();
+    assert.equal(open, 1);
+    await a.stop();
+    await until(() => open === 0);
+  });
+
+  it('is one of few to one host, whoever asks: what that grants this relay is for what is forwarded, too', async () => {
+    const lie = await lyingRelay(cleanup, (frame, { say }) => {
+      if (frame.type === 'challenge-me')
+        say({ type: 'challenge', id: frame.id, serverNonce: new Uint8Array(32), expiresAt: 1n });
+    });
+    const a = await start([lie.url], { limits: { maxTunnels: 1_000 } });
+    const sockets = await Promise.all(Array.from({ length: 64 }, () => tunnel(a.url, lie.url)));
+    const socket = new WebSocket(`${a.url.replace('http', 'ws')}/v1/tunnel${queryOf(lie.url)}`);
+    assert.equal(await new Promise((resolve) => socket.once('close', resolve)), 1013);
+    sockets[0]?.socket.terminate();
+    await until(async () => (await (await fetch(`${a.url}/metrics`)).text()).includes('khala_relay_tunnels 63\n'));
+    await (await tunnel(a.url, lie.url)).challenge();
   });
 
   it('reads no more from the other end than who waits reads, and ends where that one does not', async () => {
