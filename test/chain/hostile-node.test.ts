@@ -160,7 +160,7 @@ describe('a node that answers with nonsense', () => {
         for (let looks = 0; looks < 10 && reached !== dev.finalized.number; looks++)
           await new Promise((resolve) => setTimeout(resolve, 20));
       }
-      assert.deepEqual(warnings, ['connection lost'], 'the honest one is kept');
+      assert.ok(!warnings.includes('connection replaced'), 'the honest one is kept');
       leaving.abort();
       await assert.rejects(following, withCode('aborted'));
     });
