@@ -1,13 +1,14 @@
 import type { Logger } from 'pino';
 import { encodeForwarded, type Hex } from '../codec/index.ts';
 import { isRelayError, RelayError } from '../errors/index.ts';
-import type { Origin } from '../store/mail-quota.ts';
+import type { MailQuota, Origin } from '../store/mail-quota.ts';
 import type { Mail, MailStore } from '../store/mail-store.ts';
 import type { Backoff } from './backoff.ts';
 import { endingSignal } from './deadline.ts';
 import { EndpointHealth } from './endpoint-health.ts';
 import { errorOutcome, receiptOutcome, type Attempt } from './forward-outcome.ts';
 import { forwardQueue, queuedMessage } from './forward-queue.ts';
+import { ForwardRoom } from './forward-room.ts';
 import { ForwardRounds } from './forward-rounds.ts';
 import { checkEndpoint, mayFollow, type EndpointPolicy } from './endpoint-policy.ts';
 import type { Ingested } from './ingest.ts';
@@ -41,6 +42,8 @@ export interface ForwarderOptions extends EndpointPolicy {
   readonly clock: () => number;
   /** Default 1 s to 5 min. */
   readonly backoff?: Backoff;
+  /** Of what waits for one recipient, over all its queues. Default: of a mailbox. */
+  readonly quota?: Pick<MailQuota, 'maxCount' | 'maxBytes' | 'strangerPart'>;
 }
 
 export interface Forwarder extends ForwardQueue {
@@ -73,8 +76,7 @@ class StoredForwarder implements Forwarder {
   /** Hops that what was queued lately came with. */
   readonly #recent = new RecentMap<Hex, number>(maxRecent);
   readonly #rounds = new ForwardRounds();
-  /** Of the queues that are not empty: whom they are for. */
-  readonly #recipients = new Map<Hex, Hex>();
+  readonly #room: ForwardRoom;
   #scheduler: KeyedScheduler<Hex>;
   #stopped = new AbortController();
   #looking: ReturnType<typeof setInterval> | undefined;
@@ -82,6 +84,7 @@ class StoredForwarder implements Forwarder {
   constructor(options: ForwarderOptions) {
     this.#options = { ...defaults, ...options };
     this.#health = new EndpointHealth({ backoff: this.#options.backoff, now: options.clock });
+    this.#room = new ForwardRoom(options.quota);
     this.#scheduler = this.#schedule();
   }
 
@@ -90,10 +93,14 @@ class StoredForwarder implements Forwarder {
     this.#checkReachable(header.to);
     const forwarded = encodeForwarded({ hops, signedEnvelope: bytes });
     const queue = forwardQueue(header.to, header.from);
-    const { duplicate } = await store.append(queue, messageId, forwarded, origin, Number(header.sentAt));
+    const sentAt = Number(header.sentAt);
+    const refusal = this.#room.refusal(header.to, forwarded.length, origin);
+    // What is there already is not refused.
+    if (refusal !== undefined && (await store.find(queue, messageId, sentAt)) === undefined) throw refusal;
+    const { duplicate } = await store.append(queue, messageId, forwarded, origin, sentAt);
     if (duplicate) return this.#recent.get(messageId) === hops ? 'again' : 'before';
     this.#recent.set(messageId, hops);
-    this.#recipients.set(queue, header.to);
+    this.#room.add(queue, header.to, forwarded.length);
     this.#scheduler.wake(queue);
     return 'queued';
   }
@@ -121,13 +128,15 @@ class StoredForwarder implements Forwarder {
   async #look(): Promise<void> {
     const { store } = this.#options;
     for await (const queue of store.recipients()) {
-      if (!this.#recipients.has(queue)) {
+      if (this.#room.recipientOf(queue) === undefined) {
         const [first] = await store.read(queue, 0n, { count: 1 });
         if (first === undefined) continue;
-        this.#recipients.set(queue, queuedMessage(first.bytes).to);
+        this.#room.set(queue, queuedMessage(first.bytes).to, await store.stats(queue));
       }
       this.#scheduler.wake(queue);
     }
+    // Those that another relay on the same store emptied too: their turn tells.
+    for (const queue of this.#room.queues()) this.#scheduler.wake(queue);
   }
 
   #schedule(): KeyedScheduler<Hex> {
@@ -138,10 +147,10 @@ class StoredForwarder implements Forwarder {
       laneOf: (queue) => this.#hostOf(queue),
       // Keys of senders cost nothing, an entry of the chain does: one recipient's queues hold up no other's, however many they are.
       perGroup: Math.ceil(concurrency / 16),
-      groupOf: (queue) => this.#recipients.get(queue) ?? '',
+      groupOf: (queue) => this.#room.recipientOf(queue) ?? '',
       work: (queue) => this.#forwardAll(queue),
       failed: (queue, error) => {
-        logger.error({ err: error, recipient: this.#recipients.get(queue) }, 'forwarding failed');
+        logger.error({ err: error, recipient: this.#room.recipientOf(queue) }, 'forwarding failed');
       },
     });
   }
@@ -156,7 +165,7 @@ class StoredForwarder implements Forwarder {
 
   /** Where its messages go, as far as turns are concerned. */
   #hostOf(queue: Hex): string {
-    const recipient = this.#recipients.get(queue);
+    const recipient = this.#room.recipientOf(queue);
     if (recipient === undefined) return '';
     try {
       const route = this.#options.router(recipient);
@@ -173,7 +182,7 @@ class StoredForwarder implements Forwarder {
     const { store, turnMs } = this.#options;
     const page = await store.read(queue, 0n, { count: pageCount });
     if (page.length > 0) return this.#forwardPage(queue, page, performance.now() + turnMs);
-    this.#recipients.delete(queue);
+    this.#room.empty(queue);
     return 'done';
   }
 
@@ -193,14 +202,17 @@ class StoredForwarder implements Forwarder {
       }
       if (outcome !== 'forwarded')
         logger.warn(
-          { recipient: this.#recipients.get(queue), messageId: mail.messageId, outcome },
+          { recipient: this.#room.recipientOf(queue), messageId: mail.messageId, outcome },
           'forwarding is given up',
         );
       upTo = mail.cursor;
       done += 1;
     }
     // Once a page: what a crash sends again, the other relay knows by its id.
-    if (done > 0) await store.ack(queue, upTo);
+    if (done === 0) return turn;
+    await store.ack(queue, upTo);
+    const bytes = page.slice(0, done).reduce((sum, mail) => sum + mail.bytes.length, 0);
+    this.#room.remove(queue, { count: done, bytes });
     return turn;
   }
 

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { afterEach, describe, it } from 'mocha';
+import { pino } from 'pino';
+import { isRelayError } from '../../src/errors/index.ts';
+import { createForwarder } from '../../src/relay/forward.ts';
+import { createIngest } from '../../src/relay/ingest.ts';
+import { Metrics } from '../../src/relay/metrics.ts';
+import { createNodeTransport } from '../../src/relay/node-transport.ts';
+import type { MailStore } from '../../src/store/mail-store.ts';
+import { until } from '../support/until.ts';
+import { alice, bob, carol, Cleanup, entity, genesisHash, message, type TestMessage } from './support.ts';
+
+describe('relay: what waits to be forwarded to one recipient', () => {
+  const cleanup = new Cleanup();
+  afterEach(() => cleanup.run());
+  const ingest = createIngest({ genesisHash, maxMessageBytes: 100_000 });
+
+  /** With room for four messages to one recipient. To bob and carol there is no way while `route.isDown`. */
+  const make = async (store: MailStore) => {
+    const mailStore = await cleanup.store();
+    const route = { isDown: true };
+    const transport = createNodeTransport({ allowPrivate: true });
+    cleanup.add(transport, () => transport.close());
+    const forwarder = createForwarder({
+      ...{ store, mailStore, transport, allowPrivate: true },
+      router: () => (route.isDown ? { kind: 'forward', endpoints: ['http://127.0.0.1:1'] } : { kind: 'mailbox' }),
+      metrics: new Metrics({ maxAgeMs: 0 }),
+      logger: pino({ enabled: false }),
+      maxAgeMs: 86_400_000,
+      clock: Date.now,
+      backoff: { firstMs: 5, mostMs: 10 },
+      quota: { maxCount: 4 },
+    });
+    await forwarder.start();
+    cleanup.add(forwarder, () => forwarder.stop());
+    const add = (from: typeof alice, sent: TestMessage, isKnown = false) =>
+      forwarder.add(ingest(sent.bytes), 0, { sender: from.identity, isKnown });
+    const send = (from: typeof alice, to: typeof alice, isKnown = false) => add(from, message(from, to), isKnown);
+    return { forwarder, route, store, add, send };
+  };
+  const isFull = (error: unknown): boolean => isRelayError(error, 'mailbox-full');
+
+  it('has one bound over all senders, half of it for known ones, and takes none from another recipient', async () => {
+    const { add, send, store, route } = await make(await cleanup.store());
+    const first = message(entity('sender 0'), bob);
+    assert.equal(await add(entity('sender 0'), first), 'queued');
+    assert.equal(await send(entity('sender 1'), bob), 'queued');
+    await assert.rejects(send(entity('sender 2'), bob), isFull);
+    assert.equal(await add(entity('sender 0'), first), 'again');
+    for (let n = 3; n < 5; n++) assert.equal(await send(entity(`sender ${n}`), bob, true), 'queued');
+    await assert.rejects(send(entity('sender 5'), bob, true), isFull);
+    assert.equal(await send(alice, carol), 'queued');
+    route.isDown = false;
+    await until(async () => (await store.totals()).count === 0);
+    assert.equal(await send(entity('sender 6'), bob), 'queued');
+  });
+
+  it('is counted after a restart too', async () => {
+    const store = await cleanup.store();
+    const before = await make(store);
+    for (let n = 0; n < 2; n++) assert.equal(await before.send(entity(`sender ${n}`), bob), 'queued');
+    await before.forwarder.stop();
+    const after = await make(store);
+    await assert.rejects(after.send(entity('sender 2'), bob), isFull);
+  });
+});
