@@ -272,7 +272,8 @@ export class Connection {
 
   /** An endpoint is of another chain: it is not used, and looked at again when it is its turn. */
   foreign(url: string, reason: RelayError): void {
-    if (this.faults.note(url, reason))
+    // Where it is the only one, what ends by it says so.
+    if (this.faults.note(url, reason) && this.options.endpoints.length > 1)
       this.options.logger.warn({ url, reason: reason.message }, 'endpoint is of another chain, it is not used');
   }
 
