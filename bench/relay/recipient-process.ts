@@ -10,10 +10,10 @@ const window = 256;
 let open: { close(): void }[] = [];
 
 answer({
-  /** So many log in and wait. */
-  loginAll: async ({ url, count }: { url: string; count: number }): Promise<void> => {
+  /** So many log in and wait, from that recipient on. */
+  loginAll: async ({ url, from, count }: { url: string; from: number; count: number }): Promise<void> => {
     await ready();
-    for (let i = 0; i < count; i++) {
+    for (let i = from; i < from + count; i++) {
       const reader = new MailboxReader({ who: entity('recipient', i), url, window, delivered: () => undefined });
       await reader.login();
       reader.begin();
