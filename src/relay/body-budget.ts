@@ -8,17 +8,27 @@ export interface BodyLease {
   shrink(less: number): void;
   /** Gives all back. Idempotent. */
   end(): void;
+  /** Lets go of what it holds, for who holds less; it has ended by then. Where there is none it is left alone. */
+  onEvicted: (() => void) | undefined;
+}
+
+interface Holder {
+  held: number;
+  readonly leases: Set<Lease>;
 }
 
 // One address can't keep the others out; several clients behind one still have room.
 const sharePerAddress = 1 / 8;
 
-/** Bounds what all hold of one kind, and one address of it: HTTP bodies as they arrive, messages that are not whole or not read, waits. */
+/**
+ * Bounds what all hold of one kind, and one address of it: HTTP bodies as they arrive, messages that are not whole or not read, waits.
+ * Where all is held, who holds the most makes room for who holds less: a few addresses can't keep the others out.
+ */
 export class BodyBudget {
   readonly #most: number;
   readonly #what: string;
   readonly #mostPerAddress: number;
-  readonly #perAddress = new Map<string, number>();
+  readonly #holders = new Map<string, Holder>();
   #total = 0;
 
   /** `most`: of all; at least one of `largest` always fits. `what`: for the error, with its unit. */
@@ -29,38 +39,73 @@ export class BodyBudget {
   }
 
   lease(address: string): BodyLease {
-    let held = 0;
-    return {
-      grow: (bytes) => {
-        this.#take(address, bytes);
-        held += bytes;
-      },
-      shrink: (less) => {
-        this.#giveBack(address, less);
-        held -= less;
-      },
-      end: () => {
-        this.#giveBack(address, held);
-        held = 0;
-      },
-    };
+    return new Lease((lease, more) => {
+      if (more > 0) this.#take(address, lease, more);
+      else this.#giveBack(address, lease, -more);
+    });
   }
 
-  #take(address: string, bytes: number): void {
-    const own = (this.#perAddress.get(address) ?? 0) + bytes;
+  #take(address: string, lease: Lease, more: number): void {
+    const holder = this.#holders.get(address) ?? { held: 0, leases: new Set() };
+    const own = holder.held + more;
     const refuse = (most: number, whose: string): RelayError =>
       new RelayError('relay-busy', { details: { what: `${most} ${this.#what}${whose}` } });
     if (own > this.#mostPerAddress) throw refuse(this.#mostPerAddress, ' from one address');
-    if (this.#total + bytes > this.#most) throw refuse(this.#most, '');
-    this.#perAddress.set(address, own);
-    this.#total += bytes;
+    while (this.#total + more > this.#most) if (!this.#evict(own)) throw refuse(this.#most, '');
+    this.#holders.set(address, holder);
+    holder.held = own;
+    holder.leases.add(lease);
+    this.#total += more;
   }
 
-  #giveBack(address: string, bytes: number): void {
-    if (bytes === 0) return;
-    this.#total -= bytes;
-    const left = (this.#perAddress.get(address) ?? bytes) - bytes;
-    if (left > 0) this.#perAddress.set(address, left);
-    else this.#perAddress.delete(address);
+  #giveBack(address: string, lease: Lease, less: number): void {
+    const holder = this.#holders.get(address);
+    if (holder === undefined) return;
+    this.#total -= less;
+    holder.held -= less;
+    if (lease.held === 0) holder.leases.delete(lease);
+    if (holder.held <= 0) this.#holders.delete(address);
+  }
+
+  /** Ends the largest lease of the address that holds the most, where that is more than so much. Gives whether there was one. */
+  #evict(own: number): boolean {
+    let most: Holder | undefined;
+    for (const holder of this.#holders.values()) if (holder.held > (most?.held ?? own)) most = holder;
+    let largest: Lease | undefined;
+    for (const lease of most?.leases ?? [])
+      if (lease.onEvicted !== undefined && lease.held > (largest?.held ?? 0)) largest = lease;
+    if (largest === undefined) return false;
+    const { onEvicted } = largest;
+    largest.end();
+    largest.onEvicted = undefined;
+    onEvicted?.();
+    return true;
+  }
+}
+
+class Lease implements BodyLease {
+  held = 0;
+  onEvicted: (() => void) | undefined;
+  readonly #change: (lease: Lease, more: number) => void;
+
+  constructor(change: (lease: Lease, more: number) => void) {
+    this.#change = change;
+  }
+
+  grow(more: number): void {
+    if (more <= 0) return;
+    this.#change(this, more);
+    this.held += more;
+  }
+
+  shrink(less: number): void {
+    const given = Math.min(less, this.held);
+    if (given <= 0) return;
+    this.held -= given;
+    this.#change(this, -given);
+  }
+
+  end(): void {
+    this.shrink(this.held);
   }
 }

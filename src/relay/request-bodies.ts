@@ -63,8 +63,9 @@ export function addRequestBodies(server: FastifyInstance, { limits, charge, refu
       const units = unitsOf(cost) - paid;
       if (units > 0) charge(ip, units);
     };
+    const announced = Number(headers['content-length'] ?? 0);
     try {
-      return parse(await collect(raw, Number(headers['content-length'] ?? 0), maxBytes, arrived));
+      return parse(await collect(raw, { announced, maxBytes, arrived, lease: leases.get(raw) }));
     } catch (error) {
       throw refusal(error);
     }
@@ -81,18 +82,24 @@ export function addRequestBodies(server: FastifyInstance, { limits, charge, refu
   );
 }
 
-/** Throws envelope-too-large, and what `arrived` throws. What comes after a failure is left unread: fastify closes the connection. */
-function collect(
-  body: IncomingMessage,
-  announced: number,
-  maxBytes: number,
-  arrived: (bytes: number) => void,
-): Promise<Buffer> {
+interface Collecting {
+  readonly announced: number;
+  readonly maxBytes: number;
+  readonly arrived: (bytes: number) => void;
+  readonly lease: BodyLease | undefined;
+}
+
+/**
+ * Throws envelope-too-large, relay-busy where it makes room for others, and what `arrived` throws. What comes after a failure is left
+ * unread: fastify closes the connection.
+ */
+function collect(body: IncomingMessage, { announced, maxBytes, arrived, lease }: Collecting): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let length = 0;
     const settle = (finish: () => void): void => {
       body.off('data', take).off('end', end).off('error', fail).off('close', cut);
+      if (lease !== undefined) lease.onEvicted = undefined;
       finish();
     };
     const fail = (error: unknown): void => {
@@ -125,6 +132,15 @@ function collect(
       reject(tooLarge(announced));
       return;
     }
+    if (lease !== undefined)
+      lease.onEvicted = () => {
+        chunks.length = 0;
+        fail(
+          new RelayError('relay-busy', {
+            details: { what: 'the bytes of requests in flight that one address may hold' },
+          }),
+        );
+      };
     body.on('data', take).on('end', end).on('error', fail).on('close', cut);
   });
 }

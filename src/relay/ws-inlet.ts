@@ -101,13 +101,12 @@ export class WsInlet {
     const counted = this.#unfinished + this.#chunks * chunkOverhead;
     if (counted <= Math.max(uncountedBytes, this.#counted)) return;
     const { budget, key } = this.#limits;
-    this.#lease ??= budget.lease(key);
+    this.#lease ??= this.#newLease(budget, key);
     try {
       this.#lease.grow(counted - this.#counted);
       this.#counted = counted;
     } catch {
-      this.#isFull = true;
-      this.#owner.inletFull();
+      this.#overflow();
     }
   }
 
@@ -131,12 +130,26 @@ export class WsInlet {
     const { budget, key } = this.#limits;
     (this.#waiting ??= []).push(data);
     try {
-      this.#kept ??= budget.lease(key);
+      this.#kept ??= this.#newLease(budget, key);
       this.#kept.grow(keptBytes(data));
     } catch {
-      this.#isFull = true;
-      this.#owner.inletFull();
+      this.#overflow();
     }
+  }
+
+  #newLease(budget: BodyBudget, key: string): BodyLease {
+    const lease = budget.lease(key);
+    lease.onEvicted = () => {
+      this.#overflow();
+    };
+    return lease;
+  }
+
+  #overflow(): void {
+    if (this.#isFull) return;
+    this.#isFull = true;
+    this.#waiting = undefined;
+    this.#owner.inletFull();
   }
 
   #giveBack(): void {
@@ -170,7 +183,7 @@ export class WsInlet {
       return;
     }
     this.#owed = 0;
-    const waiting = this.#waiting ?? [];
+    const waiting = this.#isFull ? [] : (this.#waiting ?? []);
     let taken = 0;
     for (const message of waiting) {
       const waitMs = this.#owner.charge(costOf(message));

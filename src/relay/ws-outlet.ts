@@ -117,17 +117,29 @@ export class WsOutlet {
     const more = this.#buffered - this.#counted;
     if (more <= 0) return;
     try {
-      this.#lease ??= this.#unread.lease(this.#owner.key);
+      this.#lease ??= this.#newLease();
       this.#lease.grow(more);
       this.#counted += more;
     } catch {
-      if (this.#isOver) return;
-      this.#isOver = true;
-      // Not from within: who sends is not done with it yet.
-      setImmediate(() => {
-        this.#owner.outletStuck(this.#buffered);
-      });
+      this.#overflow();
     }
+  }
+
+  #newLease(): BodyLease {
+    const lease = this.#unread.lease(this.#owner.key);
+    lease.onEvicted = () => {
+      this.#overflow();
+    };
+    return lease;
+  }
+
+  #overflow(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    // Not from within: who sends is not done with it yet.
+    setImmediate(() => {
+      this.#owner.outletStuck(this.#buffered);
+    });
   }
 
   #slowDown(): void {
