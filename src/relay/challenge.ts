@@ -29,7 +29,7 @@ export interface LoginCheck {
 /**
  * A recipient proves its IdentityKey (protocol.md §11). `challenge`: taken out by the caller, used once. `lane`: of the verifier.
  * A login, which opens a mailbox, must be signed for an origin itself: what is signed for a proof alone is in the hands of the
- * relay that it came through. Throws login-refused.
+ * relay that it came through. Throws login-refused; challenge-expired, where a new one may do.
  */
 export async function checkLogin(
   challenge: Challenge | undefined,
@@ -40,7 +40,7 @@ export async function checkLogin(
   const refuse = (reason: string): RelayError => new RelayError('login-refused', { details: { identity, reason } });
   if (challenge === undefined) throw refuse('there is no challenge, or it was answered before');
   const { serverNonce, expiresAt } = challenge;
-  if (BigInt(clock()) >= expiresAt) throw refuse('the challenge has expired');
+  if (BigInt(clock()) >= expiresAt) throw new RelayError('challenge-expired', { details: { identity } });
   const isOurs = isOwnOrigin(origin) || (type === 'prove' && isOwnOrigin(dialledOf(origin)));
   if (!isOurs) throw refuse('it is signed for another origin than those of this relay');
   const content = loginContent({ genesisHash, identity, origin, serverNonce, expiresAt });

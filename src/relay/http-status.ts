@@ -3,6 +3,7 @@ import { RelayError } from '../errors/index.ts';
 const statusByCode: Readonly<Record<string, number>> = {
   'bad-signature': 401,
   'login-refused': 401,
+  'challenge-expired': 401,
   'not-logged-in': 401,
   'sender-refused': 403,
   'recipient-not-served': 404,

@@ -1,4 +1,5 @@
 import type { Hex } from '../codec/index.ts';
+import { isRelayError } from '../errors/index.ts';
 import type { Answer, ClientRequest } from './client-request.ts';
 import type { Prover } from './prover.ts';
 import { unexpected } from './unexpected-answer.ts';
@@ -44,7 +45,17 @@ export class Proofs {
     return done;
   }
 
+  /** Once more where the challenge expired: this machine slept meanwhile, or the relay's clock was set. */
   async #prove(kind: 'prove' | 'login', prover: Prover, signal: AbortSignal | undefined): Promise<LoggedIn> {
+    try {
+      return await this.#answer(kind, prover, signal);
+    } catch (error) {
+      if (!isRelayError(error, 'challenge-expired')) throw error;
+      return this.#answer(kind, prover, signal);
+    }
+  }
+
+  async #answer(kind: 'prove' | 'login', prover: Prover, signal: AbortSignal | undefined): Promise<LoggedIn> {
     const { origin, genesisHash, request } = this.#parts;
     const challenge = await request({ type: 'challenge-me' }, signal);
     if (challenge.type !== 'challenge') throw unexpected(challenge.type);

@@ -47,7 +47,7 @@ export class WsProof {
     return { type: 'challenge', id, ...this.#challenge };
   }
 
-  /** The answer to who proved its identity. Throws login-refused, mail-store-failed. */
+  /** The answer to who proved its identity. Throws login-refused, challenge-expired, mail-store-failed. */
   async prove(frame: ProofFrame): Promise<RelayFrame> {
     const { mailStore, metrics, login } = this.#parts;
     const { id, identity } = frame;

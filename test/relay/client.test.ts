@@ -7,7 +7,7 @@ import { ecdhRecordContent, encodeEcdhRecord } from '../../src/codec/index.ts';
 import { signWith } from '../../src/crypto/index.ts';
 import { isRelayError, RelayError } from '../../src/errors/index.ts';
 import { createRelayClient, type Relay, type ReceiverEvent, type RelayClient } from '../../src/relay/index.ts';
-import type { NodeRelayClientOptions, ReceiveOptions, RelayDelivery } from '../../src/relay/index.ts';
+import type { LoginRequest, NodeRelayClientOptions, ReceiveOptions, RelayDelivery } from '../../src/relay/index.ts';
 import { lyingRelay } from './lying-relay.ts';
 import { textOf } from './raw-socket.ts';
 import { until } from '../support/until.ts';
@@ -326,6 +326,21 @@ describe('relay client', () => {
       const relay = await cleanup.relay();
       const receiver = receive(client(), relay.url, bob, { sign: signer(carol) });
       await until(() => isRelayError(receiver.ended.error, 'login-refused'));
+    });
+
+    it('after challenges that expired while they were signed: the machine slept, or the clock of the relay was set', async () => {
+      let now = Date.now();
+      const relay = await cleanup.relay({ clock: () => now });
+      await fill(relay, 0, 1);
+      let signed = 0;
+      const sign = async (login: LoginRequest): Promise<Uint8Array> => {
+        signed += 1;
+        if (signed < 4) now += 61_000;
+        return signer(bob)(login);
+      };
+      const receiver = receive(client(), relay.url, bob, { sign });
+      await until(() => receiver.deliveries().length === 1);
+      assert.deepEqual([signed, receiver.count('lost'), receiver.ended.error], [4, 1, undefined]);
     });
 
     it('nothing and tells why where the login can not be signed', async () => {

@@ -20,10 +20,15 @@ describe('relay: login', () => {
   afterEach(() => cleanup.run());
 
   const open = () => RawSocket.open(relay.url, cleanup);
-  const refused = async (reason: RegExp, variation: LoginVariation, raw?: RawSocket): Promise<void> => {
+  const refused = async (
+    reason: RegExp,
+    variation: LoginVariation,
+    raw?: RawSocket,
+    code = 'login-refused',
+  ): Promise<void> => {
     const socket = raw ?? (await open());
     const answer = await socket.login(bob, variation);
-    assert.ok(answer.type === 'error' && answer.code === 'login-refused', JSON.stringify(answer.type));
+    assert.ok(answer.type === 'error' && answer.code === code, JSON.stringify(answer.type));
     assert.match(answer.message, reason);
     socket.send({ type: 'credit', deliveries: 1 });
     await socket.closed();
@@ -62,7 +67,7 @@ describe('relay: login', () => {
     const challenge = await raw.challenge();
     assert.equal(challenge.expiresAt, BigInt(now + 60_000));
     now += 60_000;
-    await refused(/expired/, { challenge }, raw);
+    await refused(/expired/, { challenge }, raw, 'challenge-expired');
   });
 
   it('refuses a challenge that was answered before, even wrongly', async () => {

@@ -81,6 +81,10 @@ export const relayErrors = {
     message: 'The login of {identity} is refused: {reason}.',
     remedy: 'Ask for a new challenge and sign it for exactly the origin that was dialled.',
   },
+  'challenge-expired': {
+    message: 'The challenge that {identity} signed has expired.',
+    remedy: 'Ask for a new challenge and answer it at once.',
+  },
   'not-logged-in': {
     message: 'Only a recipient that has logged in may do this.',
     remedy: 'Answer a challenge first.',
