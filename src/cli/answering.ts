@@ -1,11 +1,18 @@
 import type { Chain } from '../chain/index.ts';
-import { isRelayError } from '../errors/index.ts';
+import { isRelayError, RelayError } from '../errors/index.ts';
 import type { Delivery } from '../inbox/index.ts';
 import { openOutboxQueue, type OutboxQueue } from '../outbox/index.ts';
-import { AnswerQueue, createReplier, type Relay, type RelayClient, type Replier } from '../relay/index.ts';
+import {
+  AnswerQueue,
+  createReplier,
+  HandlerTurns,
+  type Relay,
+  type RelayClient,
+  type Replier,
+} from '../relay/index.ts';
 import type { Vault } from '../vault/index.ts';
 import type { WorkerStateView } from '../worker-state/index.ts';
-import type { AnswerDelivery } from './print-inbox.ts';
+import type { AnswerDelivery, UnderWay } from './print-inbox.ts';
 import { runHandler } from './run-handler.ts';
 import type { EntityData } from './session.ts';
 import type { Settings } from './settings.ts';
@@ -25,7 +32,10 @@ export interface AnsweringParts {
 }
 
 export interface Answering {
-  /** Answers a delivery as the settings say; resolves when its answer is under way, or there is none. Throws handler-failed. */
+  /**
+   * Answers a delivery as the settings say. Resolves at once where a handler is to run, in the turn of its sender: printing does not
+   * wait for it; its end rejects with handler-failed.
+   */
   readonly answer: AnswerDelivery;
   readonly cameBy: Replier['cameBy'];
 }
@@ -41,34 +51,43 @@ export function answeringOf(parts: AnsweringParts): Answering {
   });
   const queue = openOutboxQueue(data.store);
   const answers = new AnswerQueue();
+  const turns = new HandlerTurns();
   const inVain = (error: unknown): false => {
     // Stopped: the message stays, and is answered at the next start.
     if (signal.aborted || !isRelayError(error)) throw error;
     warn(error.message, error);
     return false;
   };
-  const contentFor = async (delivery: Delivery): Promise<Uint8Array | undefined> => {
-    if (delivery.body.kind === 'reply') return undefined;
-    if (delivery.body.kind === 'invocation' && onInvoke !== undefined) return runHandler(onInvoke, delivery, signal);
-    return acknowledge ? new Uint8Array() : undefined;
+  /** Resolves when the answer has a place among those on their way. */
+  const begin = async (delivery: Delivery, content: Uint8Array): Promise<UnderWay> => {
+    const to = { id: delivery.from, registered: delivery.registered };
+    const deliver = () => replier.reply(delivery, content, signal).then(() => true, inVain);
+    try {
+      const { over } = await answers.begin(to, deliver, signal);
+      return { over: over.then(() => undefined, inVain).then(() => undefined) };
+    } catch (error) {
+      inVain(error);
+      return { over: Promise.resolve() };
+    }
+  };
+  const handle = async (program: string, delivery: Delivery): Promise<void> => {
+    const content = await turns.run(delivery, () => {
+      if (signal.aborted) throw new RelayError('aborted', { cause: signal.reason });
+      return runHandler(program, delivery, signal);
+    });
+    if (delivery.fromKind === 'worker') await (await begin(delivery, content)).over;
   };
   return {
     cameBy: (messageId, url) => {
       replier.cameBy(messageId, url);
     },
     answer: async (delivery) => {
+      const { kind } = delivery.body;
       await noteRead(queue, delivery);
-      const content = await contentFor(delivery);
-      if (content === undefined || delivery.fromKind !== 'worker') return undefined;
-      const to = { id: delivery.from, registered: delivery.registered };
-      const deliver = () => replier.reply(delivery, content, signal).then(() => true, inVain);
-      try {
-        const { over } = await answers.begin(to, deliver, signal);
-        return { over: over.then(() => undefined, inVain).then(() => undefined) };
-      } catch (error) {
-        inVain(error);
-        return { over: Promise.resolve() };
-      }
+      if (kind === 'invocation' && onInvoke !== undefined) return { over: handle(onInvoke, delivery) };
+      return kind === 'reply' || !acknowledge || delivery.fromKind !== 'worker'
+        ? undefined
+        : begin(delivery, new Uint8Array());
     },
   };
 }

@@ -15,7 +15,7 @@ export interface PrintInboxOptions {
   readonly count?: number;
   readonly until: Promise<void>;
   readonly warn: Warn;
-  /** Between printing a message and acknowledging it; a failure leaves it unacknowledged. */
+  /** Between printing a message and acknowledging it; one that ends with handler-failed leaves it unacknowledged. */
   readonly answer?: AnswerDelivery;
 }
 
@@ -35,12 +35,12 @@ export async function printInbox(
   let left = count ?? Number.POSITIVE_INFINITY;
   const underWay = new Set<Promise<void>>();
   const { promise: failure, fail } = failing();
-  const finish = (acknowledged: Promise<void>): void => {
+  const finish = (over: Promise<void>): void => {
     const failed = (error: unknown): void => {
       // Stopped: the message comes again at the next start.
       if (!isRelayError(error, 'aborted')) fail(error);
     };
-    const work = acknowledged.catch(failed).finally(() => underWay.delete(work));
+    const work = over.catch(failed).finally(() => underWay.delete(work));
     underWay.add(work);
   };
   const printed = inbox.events$.pipe(
@@ -69,6 +69,19 @@ function failing(): { readonly promise: Promise<never>; readonly fail: (error: u
   return { promise, fail };
 }
 
+/** When its answer is over; one that failed leaves room for others, and comes again at the next start. */
+async function acknowledge(delivery: Delivery, { over }: UnderWay, warn: Warn): Promise<void> {
+  try {
+    await over;
+  } catch (error) {
+    if (!isRelayError(error, 'handler-failed')) throw error;
+    warn(error.message, error);
+    delivery.leave();
+    return;
+  }
+  await delivery.ack();
+}
+
 async function printEvent(
   event: InboxEvent,
   output: Output,
@@ -78,15 +91,8 @@ async function printEvent(
     case 'message': {
       const { delivery } = event;
       output.print(deliveryJson(delivery), deliveryText(delivery));
-      try {
-        const answered = await answer(delivery);
-        if (answered !== undefined) return { over: answered.over.then(() => delivery.ack()) };
-      } catch (error) {
-        if (!isRelayError(error, 'handler-failed')) throw error;
-        warn(error.message, error);
-        delivery.leave();
-        return undefined;
-      }
+      const answered = await answer(delivery);
+      if (answered !== undefined) return { over: acknowledge(delivery, answered, warn) };
       await delivery.ack();
       return undefined;
     }

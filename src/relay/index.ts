@@ -6,6 +6,7 @@ export type { RelayClient, SendOptions, SendReceipt, SentReceipt } from './clien
 export type { DeliveryWait } from './delivery-waiter.ts';
 export type { EndpointPolicy } from './endpoint-policy.ts';
 export type { FrameStatus, SentMessage } from './frames.ts';
+export { HandlerTurns } from './handler-turns.ts';
 export { limitsSchema } from './limits.ts';
 export type { LimitName, Rate, RelayLimits } from './limits.ts';
 export { feedFromMailbox } from './mailbox-feed.ts';

@@ -4,6 +4,7 @@ import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
 import type { Delivery, Inbox, InboxEvent } from '../inbox/inbox.ts';
 import type { OutboxQueue } from '../outbox/outbox.ts';
 import { AnswerQueue } from './answer-queue.ts';
+import { HandlerTurns } from './handler-turns.ts';
 import type { Replier } from './replier.ts';
 
 /** A call of a contract, opened; sender and recipient are proven (protocol.md §8, §10). */
@@ -34,7 +35,10 @@ export interface ServeInboxOptions {
   readonly outbox?: Pick<OutboxQueue, 'noteReply'>;
   /** Whether senders of data are told that it was read. It shows when somebody is there. Default false. */
   readonly acknowledgeReads?: boolean;
-  /** Handlers that run at once; answers on their way take no place of theirs. Default 16. */
+  /**
+   * Handlers that run at once, a quarter of them for one sender, three quarters for all that are not registered; answers on their
+   * way take no place of theirs. Default 16.
+   */
   readonly concurrency?: number;
   /** A handler or an answer failed. After a handler's failure the message stays, and comes again at the next start. */
   readonly onError?: (error: RelayError, delivery: Delivery) => void;
@@ -49,11 +53,10 @@ export interface InboxService extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-const defaultConcurrency = 16;
-
 /**
  * Runs a worker: each message goes to its handler, the answer to who asked, and then the message is acknowledged. Killed in
- * between, the handler sees the message again at the next start, so it should be able to: the message id is the same.
+ * between, the handler sees the message again at the next start, so it should be able to: the message id is the same. Of what waits
+ * for its handler a sender has a share ({@link HandlerTurns}): what is beyond fails, and comes again at the next start.
  */
 export function serveInbox(options: ServeInboxOptions): InboxService {
   return new HandlingService(options);
@@ -65,14 +68,16 @@ class HandlingService implements InboxService {
   readonly #options: ServeInboxOptions;
   readonly #stopping = new AbortController();
   readonly #stopped = new Subject<void>();
+  readonly #turns: HandlerTurns;
   readonly #answers = new AnswerQueue();
   /** Messages that are acknowledged when their answers are over. */
   readonly #ending = new Set<Promise<unknown>>();
   readonly #subscription: Subscription;
 
   constructor(options: ServeInboxOptions) {
-    const { inbox, concurrency = defaultConcurrency } = options;
+    const { inbox, concurrency } = options;
     this.#options = options;
+    this.#turns = new HandlerTurns(concurrency === undefined ? {} : { concurrency });
     const notices = new Subject<Exclude<InboxEvent, { type: 'message' }>>();
     this.notices$ = notices.asObservable();
     const work = inbox.events$.pipe(
@@ -82,7 +87,7 @@ class HandlingService implements InboxService {
         notices.next(event);
         return false;
       }),
-      mergeMap((event) => (event.type === 'message' ? this.#handle(event.delivery) : []), concurrency),
+      mergeMap((event) => (event.type === 'message' ? this.#begin(event.delivery) : [])),
     );
     let end: Subscription | undefined;
     this.ended = new Promise<void>((resolve, reject) => {
@@ -104,6 +109,10 @@ class HandlingService implements InboxService {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
+  }
+
+  async #begin(delivery: Delivery): Promise<void> {
+    await this.#turns.run(delivery, () => this.#handle(delivery)).catch(this.#failing(delivery));
   }
 
   async #handle(delivery: Delivery): Promise<void> {
@@ -170,6 +179,7 @@ class HandlingService implements InboxService {
 
   #failed(error: unknown, delivery: Delivery): void {
     if (isRelayError(error, 'aborted')) return;
+    delivery.leave();
     this.#options.onError?.(asRelayError(error, 'handler-failed', { messageId: delivery.messageId }), delivery);
   }
 

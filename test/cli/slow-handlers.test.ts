@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { chmod, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, it } from 'mocha';
+import { sealMessage } from '../../src/channel/index.ts';
+import { answeringOf } from '../../src/cli/answering.ts';
+import { createOutput, type JsonEvent } from '../../src/cli/output.ts';
+import { printInbox } from '../../src/cli/print-inbox.ts';
+import type { Settings } from '../../src/cli/settings.ts';
+import type { Body } from '../../src/codec/index.ts';
+import { utf8 } from '../support/entities.ts';
+import { until } from '../support/until.ts';
+import { useConversations, type Party } from '../relay/conversation.ts';
+
+describe('cli: handlers of invocations', () => {
+  const { cleanup, talk } = useConversations();
+
+  it('that are slow hold up neither the printing of what others send nor their handlers, however many one stranger has', async () => {
+    const folder = await cleanup.folder();
+    const [program, gate] = [join(folder, 'handler'), join(folder, 'gate')];
+    // Answers only those of one byte until it is let go.
+    await writeFile(
+      program,
+      `#!/bin/sh\nread -r call\ncase "$call" in *'"input":"0x07"'*) exit 0;; esac\nwhile [ ! -e ${gate} ]; do sleep 0.05; done\n`,
+    );
+    await chmod(program, 0o700);
+    const worker = talk.party();
+    await talk.register(worker, []);
+    const inbox = await talk.inbox(worker);
+    const ending = new AbortController();
+    const interrupted = new Promise<void>((resolve) => {
+      ending.signal.addEventListener('abort', () => {
+        resolve();
+      });
+    });
+    const settings = { onInvoke: program, acknowledge: false, relay: [] as string[] } as unknown as Settings;
+    const warnings: string[] = [];
+    const { answer } = answeringOf({
+      ...{ chain: talk.chain, vault: worker.vault, client: worker.client, watch: { state: talk.peers as never } },
+      data: { folder, store: worker.store, [Symbol.asyncDispose]: async () => undefined },
+      ...{ settings, signal: ending.signal },
+      warn: (text) => {
+        warnings.push(text);
+      },
+    });
+    const printed: JsonEvent[] = [];
+    const output = createOutput(true, (line) => printed.push(JSON.parse(line) as JsonEvent));
+    const printing = printInbox(inbox, output, { until: interrupted, warn: () => undefined, answer });
+    void cleanup.add(printing, async () => {
+      ending.abort();
+      await printing;
+    });
+
+    const give = async (sender: Party, body: Body): Promise<string> => {
+      const from = { ...sender, genesisHash: talk.genesisHash, directory: talk.peers };
+      const sealed = await sealMessage(from, { to: worker.vault.identity, body });
+      await inbox.accept(sealed.envelope);
+      return sealed.messageId;
+    };
+    const invoke = (sender: Party, input: Uint8Array) =>
+      give(sender, { kind: 'invocation', to: `0x${'c0'.repeat(32)}`, input });
+    const [slow, other] = [talk.party(), talk.party()];
+    for (let n = 0; n < 20; n++) await invoke(slow, Uint8Array.of(1, n));
+    const quick = await invoke(other, Uint8Array.of(7));
+    await give(other, { kind: 'data', content: utf8('not held up') });
+    await until(() => printed.some(({ text }) => text === 'not held up'));
+    assert.equal(printed.length, 22);
+    // Its handler ran, and its empty answer has nowhere to go.
+    await until(() => warnings.length > 0);
+    assert.ok(printed.some(({ messageId }) => messageId === quick));
+    await writeFile(gate, '');
+  });
+});
