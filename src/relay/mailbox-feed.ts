@@ -1,6 +1,7 @@
 import { concatMap, of, type Observable } from 'rxjs';
 import { verify } from '../crypto/index.ts';
 import { isLocalFailure, RelayError } from '../errors/index.ts';
+import type { Backoff } from './backoff.ts';
 import type { RelayClient } from './client.ts';
 import { createIngest, type Ingest } from './ingest.ts';
 import type { ReceiverEvent, RelayDelivery } from './receiver.ts';
@@ -14,6 +15,8 @@ export interface MailboxFeedOptions {
   /** Base URL of the relay. */
   readonly url: string;
   readonly local: Required<LocalEntity>;
+  /** Pauses between attempts to connect. Default 0.5 s to 30 s. */
+  readonly backoff?: Backoff;
 }
 
 export type MailboxEvent =
@@ -34,11 +37,17 @@ const maxDeliveredBytes = 2 ** 20;
  * it is durable. A relay is trusted with nothing. Errors as {@link RelayClient.receive} does, and with store or vault
  * failures.
  */
-export function feedFromMailbox({ client, genesisHash, url, local }: MailboxFeedOptions): Observable<MailboxEvent> {
+export function feedFromMailbox({
+  client,
+  genesisHash,
+  url,
+  local,
+  backoff,
+}: MailboxFeedOptions): Observable<MailboxEvent> {
   const { identity, vault } = local;
   const ingest = createIngest({ genesisHash, maxMessageBytes: maxDeliveredBytes });
   return client
-    .receive({ url, identity, sign: (login) => vault.sign(login) })
+    .receive({ url, identity, sign: (login) => vault.sign(login), ...(backoff !== undefined && { backoff }) })
     .pipe(
       concatMap((event: ReceiverEvent): Observable<MailboxEvent> | Promise<MailboxEvent> =>
         event.type === 'delivery' ? take(event, ingest, local) : of(event),

@@ -1,9 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { NatsServer } from '../support/nats-server.ts';
+import { readHandedOut, type HandedOut } from './handed-out.ts';
+import { linesOf } from './lines-of.ts';
 import type { Cleanup } from './support.ts';
 
 /** What can be killed and comes back as it was. */
@@ -96,16 +97,16 @@ export async function startRelayProcess(
   };
 }
 
-/** A recipient with what it has written down. */
+/** A recipient with what its inbox handed out. */
 export async function startRecipientProcess(
   cleanup: Cleanup,
   url: string,
-): Promise<Victim & { readonly written: () => string[] }> {
-  const path = join(await cleanup.folder(), 'received');
-  const program = new Program('recipient', () => [programs.recipient, url, path]);
+): Promise<Victim & { readonly handedOut: () => HandedOut }> {
+  const folder = await cleanup.folder();
+  const program = new Program('recipient', () => [programs.recipient, url, folder]);
   cleanup.add(program, (made) => made.kill());
   await program.start();
-  return Object.assign(program, { written: () => linesOf(path) });
+  return Object.assign(program, { handedOut: () => readHandedOut(join(folder, 'received')) });
 }
 
 /** A sender with what it has queued, and what of that it was told is kept. */
@@ -121,9 +122,4 @@ export async function startSenderProcess(
     queued: () => linesOf(join(folder, 'queued')).map((line) => line.slice(line.indexOf(' ') + 1)),
     acknowledged: () => linesOf(join(folder, 'acknowledged')),
   });
-}
-
-/** The last may be half written. */
-export function linesOf(path: string): string[] {
-  return existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1) : [];
 }

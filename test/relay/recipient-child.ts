@@ -1,26 +1,41 @@
-import { appendFileSync, existsSync, fsyncSync, openSync, readFileSync } from 'node:fs';
-import { createRelayClient } from '../../src/relay/index.ts';
-import { textOf } from './raw-socket.ts';
-import { bob, genesisHash, signer } from './support.ts';
+import { appendFileSync, fsyncSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInbox } from '../../src/inbox/index.ts';
+import { createRelayClient, feedFromMailbox } from '../../src/relay/index.ts';
+import { openLmdbStore } from '../../src/store/index.ts';
+import { createMemoryVault } from '../../src/vault/index.ts';
+import { connectTo } from '../support/simulation/connect.ts';
+import { Life } from '../support/simulation/life.ts';
+import { SimulatedChain } from '../support/simulation/simulated-chain.ts';
+import { bob, genesisHash } from './support.ts';
 
 /**
- * A recipient in a process of its own: `recipient-child.ts URL FILE`. Writes each message to the file as a line, to disk,
- * before it acknowledges it; knows by the file what an earlier run wrote.
+ * A recipient in a process of its own: `recipient-child.ts URL FOLDER`. Reads its mailbox into an inbox over LMDB, and writes down, to
+ * disk, what the inbox hands to its consumer, as {@link HandedOut} says. Nothing here knows what came before.
  */
-const [url = '', path = ''] = process.argv.slice(2);
-const known = new Set(existsSync(path) ? readFileSync(path, 'utf8').split('\n') : []);
-const file = openSync(path, 'a');
+const [url = '', folder = ''] = process.argv.slice(2);
+const file = openSync(join(folder, 'received'), 'a');
+const write = (line: string): void => {
+  appendFileSync(file, `${line}\n`);
+  fsyncSync(file);
+};
+const vault = createMemoryVault({ identity: bob.keys, ecdh: bob.keys });
+const store = await openLmdbStore({ path: join(folder, 'inbox') });
+const chain = Object.assign(connectTo(new SimulatedChain(), new Life()), { genesisHash });
+const inbox = createInbox({ chain, vault, store });
 const client = createRelayClient({ genesisHash, allowPrivate: true });
-client
-  .receive({ url, identity: bob.identity, sign: signer(bob), backoff: { firstMs: 5, mostMs: 20 } })
-  .subscribe((event) => {
-    if (event.type === 'ready') process.stdout.write('ready\n');
-    if (event.type !== 'delivery') return;
-    const text = textOf(event.signedEnvelope);
-    if (!known.has(text)) {
-      known.add(text);
-      appendFileSync(file, `${text}\n`);
-      fsyncSync(file);
-    }
-    event.ack();
+write('started');
+inbox.events$.subscribe((event) => {
+  if (event.type !== 'message' || event.delivery.body.kind !== 'data') return;
+  const text = new TextDecoder().decode(event.delivery.body.content);
+  write(`got ${text}`);
+  void event.delivery.ack().then(() => {
+    write(`done ${text}`);
   });
+});
+await inbox.start();
+const local = { identity: bob.identity, vault, accept: inbox.accept.bind(inbox) };
+feedFromMailbox({ client, genesisHash, url, local, backoff: { firstMs: 5, mostMs: 20 } }).subscribe((event) => {
+  if (event.type === 'ready') process.stdout.write('ready\n');
+  if (event.type === 'dead' || event.type === 'refused') write(`got ${JSON.stringify(event.type)}`);
+});

@@ -1,8 +1,8 @@
 import { appendFileSync, fsyncSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { createRelayClient } from '../../src/relay/index.ts';
-import { linesOf } from './jetstream-crew.ts';
-import { alice, bob, genesisHash, message } from './support.ts';
+import { linesOf } from './lines-of.ts';
+import { alice, bob, genesisHash, sealedMessage } from './support.ts';
 
 /**
  * A sender in a process of its own: `sender-child.ts FOLDER URL...`. Each message is queued on disk before it is sent, as
@@ -40,7 +40,7 @@ await Promise.all(
   Array.from({ length: inFlight }, async () => {
     for (;;) {
       const text = `sender-${next++}`;
-      const hex = Buffer.from(message(alice, bob, { text }).bytes).toString('hex');
+      const hex = Buffer.from(sealedMessage(alice, bob, text).bytes).toString('hex');
       write(files.queued, `${hex} ${text}`);
       await deliver(hex, text);
     }

@@ -11,7 +11,15 @@ import {
   type HeaderInput,
   type Hex,
 } from '../../src/codec/index.ts';
-import { keyPairFromSeed, ready, signWith, type KeyPair } from '../../src/crypto/index.ts';
+import {
+  agree,
+  deriveCommKey,
+  keyPairFromSeed,
+  ready,
+  sealEnvelope,
+  signWith,
+  type KeyPair,
+} from '../../src/crypto/index.ts';
 import type { LoginRequest } from '../../src/relay/index.ts';
 import { createRelay, type Relay, type RelayOptions } from '../../src/relay/index.ts';
 import { openLmdbMailStore, type LmdbMailStoreOptions } from '../../src/store/lmdb-mail-store.ts';
@@ -75,6 +83,26 @@ export function message(from: Entity, to: Entity, options: MessageOptions = {}):
   });
   const signature = signWith(signer.keys, envelopeContent({ genesisHash: genesis, envelope }));
   const bytes = encodeSignedEnvelope({ identity: signer.identity, signature, envelope });
+  return { id: messageId({ genesisHash, envelope }), bytes, envelope };
+}
+
+/** As {@link message}, and bob's vault opens it: what is in it is encrypted. */
+export function sealedMessage(from: Entity, to: Entity, text: string): TestMessage {
+  const [senderKey, recipientKey] = [from.keys.publicKey, to.keys.publicKey];
+  const z = agree(from.keys.secretKey, recipientKey);
+  const nonce = ++lastNonce;
+  const envelope = sealEnvelope({
+    commKey: deriveCommKey({ z, senderKey, recipientKey }),
+    genesisHash,
+    header: {
+      ...{ fromKind: 'worker', from: from.identity, to: to.identity, senderKey, recipientKey, nonce },
+      sentAt: Date.now(),
+    },
+    iv: crypto.getRandomValues(new Uint8Array(12)),
+    body: { kind: 'data', content: new TextEncoder().encode(text) },
+  });
+  const signature = signWith(from.keys, envelopeContent({ genesisHash, envelope }));
+  const bytes = encodeSignedEnvelope({ identity: from.identity, signature, envelope });
   return { id: messageId({ genesisHash, envelope }), bytes, envelope };
 }
 
