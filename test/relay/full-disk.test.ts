@@ -1,27 +1,23 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import { after, before, describe, it } from 'mocha';
 import { decodeSignedEnvelope, messageId } from '../../src/codec/index.ts';
 import { createRelayClient } from '../../src/relay/index.ts';
+import { smallDisk } from '../support/small-disk.ts';
 import { until } from '../support/until.ts';
 import { alice, bob, Cleanup, genesisHash, message, signer } from './support.ts';
-
-const run = promisify(execFile);
 
 describe('relay: a full disk', () => {
   const cleanup = new Cleanup();
   let path: string;
 
   before(async function () {
-    path = await cleanup.folder();
-    const mounted = await run('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', path]).then(
-      () => true,
-      () => false,
-    );
-    // Needs the right to mount a small file system.
-    if (!mounted) this.skip();
-    cleanup.add(path, () => run('umount', [path]));
+    const disk = await smallDisk(3);
+    if (disk === undefined) {
+      this.skip();
+      return;
+    }
+    path = disk.path;
+    cleanup.add(disk, (made) => made.remove());
   });
   after(() => cleanup.run());
 

@@ -1,10 +1,19 @@
 import { writeSync } from 'node:fs';
-import { openLmdbMailStore } from '../../src/store/lmdb-mail-store.ts';
+import { pino } from 'pino';
+import { openMailStore } from '../../src/cli/mail-store.ts';
+import { resolveSettings } from '../../src/cli/resolve-settings.ts';
 
-/** Appends and acknowledges one message after the other, and says so at once: `durable-child.ts FOLDER disk|os`. */
-const [path = '', durability = 'disk'] = process.argv.slice(2);
+/**
+ * Opens the store as `serve --durability` does, appends and acknowledges one message after the other, and says so at once:
+ * `durable-child.ts FOLDER [disk|os]`.
+ */
+const [folder = '', durability] = process.argv.slice(2);
 const recipient = `0x${'0b'.repeat(32)}` as const;
-await using store = await openLmdbMailStore({ path, durability: durability === 'os' ? 'os' : 'disk' });
+const settings = resolveSettings({ flags: durability === undefined ? {} : { durability }, env: {} });
+await using store = await openMailStore({
+  ...{ settings, folder, use: 'mail', chain: { genesisHash: recipient } },
+  logger: pino({ enabled: false }),
+});
 const say = (what: string): void => {
   writeSync(1, `answer ${what}\n`);
 };

@@ -1,35 +1,19 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { isRelayError } from '../../src/errors/index.ts';
 import { openLmdbStore, rangeOf, storeKey } from '../../src/store/index.ts';
-
-const run = promisify(execFile);
+import { smallDisk } from '../support/small-disk.ts';
 
 describe('TransactionalStore: lmdb on a full disk', () => {
-  let path: string;
-  let isMounted = false;
-
+  let disk: Awaited<ReturnType<typeof smallDisk>>;
   before(async function () {
-    path = await mkdtemp(join(tmpdir(), 'khala-relay-full-'));
-    isMounted = await run('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', path]).then(
-      () => true,
-      () => false,
-    );
-    // Needs the right to mount a small file system.
-    if (!isMounted) this.skip();
+    disk = await smallDisk(3);
+    if (disk === undefined) this.skip();
   });
-
-  after(async () => {
-    if (isMounted) await run('umount', [path]);
-    await rm(path, { recursive: true });
-  });
+  after(() => disk?.remove());
 
   it('refuses, keeps all that it took, and goes on when there is room', async () => {
     const keyOf = (n: number): Uint8Array => storeKey('k/', BigInt(n));
+    const path = disk?.path ?? '';
     let store = await openLmdbStore({ path });
     const taken: number[] = [];
     const refused: unknown[] = [];
