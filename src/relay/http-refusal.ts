@@ -7,13 +7,13 @@ import { problemType, toProblem } from './problem.ts';
 // For a refusal to be on its way.
 const unreadMs = 1_000;
 
-/** Answers on a socket that is not HTTP's any more, or never was, and ends it. */
-export function refuseSocket(socket: Duplex, error: RelayError): void {
+/** Answers on a socket that is not HTTP's any more, or never was, and ends it. `status`: default that of the error. */
+export function refuseSocket(socket: Duplex, error: RelayError, status?: number): void {
   if (!socket.writable) {
     socket.destroy();
     return;
   }
-  const problem = toProblem(error);
+  const problem = { ...toProblem(error), ...(status !== undefined && { status }) };
   const body = JSON.stringify(problem);
   const head = [
     `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status] ?? ''}`,

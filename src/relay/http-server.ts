@@ -9,6 +9,7 @@ import { createSecureContext } from 'node:tls';
 import type { Logger } from 'pino';
 import { asRelayError, RelayError } from '../errors/index.ts';
 import { limitConnections } from './connection-limit.ts';
+import type { FailureLog } from './failure-log.ts';
 import { frameOverhead } from './frames.ts';
 import { httpStatusOf } from './http-status.ts';
 import { inTurn } from './http-turns.ts';
@@ -18,12 +19,14 @@ import { fromFastify, problemType, toProblem } from './problem.ts';
 import { addRequestBodies } from './request-bodies.ts';
 import type { RelayOptions } from './relay-options.ts';
 import { addressKey, TokenBuckets } from './token-buckets.ts';
+import { failedBy } from './ws-route.ts';
 
 export interface HttpServerParts {
   readonly tls: RelayOptions['tls'];
   readonly trustProxy: RelayOptions['trustProxy'];
   readonly limits: RelayLimits;
   readonly logger: Logger;
+  readonly failures: FailureLog;
   /** Unix time, ms. */
   readonly clock: () => number;
   /** Charges an address for so many units. Throws rate-limited. */
@@ -38,6 +41,11 @@ const maxHeaderBytes = 16 * 1024;
 const secondsPerDay = 86_400;
 // Of the relay's routes.
 const methods = ['GET', 'POST'];
+// What Node finds amiss before there is a request.
+const clientFaults: Readonly<Record<string, readonly [status: number, reason: string]>> = {
+  HPE_HEADER_OVERFLOW: [431, 'its head is too large'],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'it did not arrive in time'],
+};
 const webSockets: ReadonlySet<string> = new Set(['/v1/ws', '/v1/tunnel']);
 
 /** fastify with the relay's limits, parsers and error format; no routes yet. */
@@ -75,6 +83,8 @@ export async function createFastify(parts: HttpServerParts): Promise<FastifyInst
     logController: new LogController({ disableRequestLogging: true }),
     forceCloseConnections: 'idle',
     exposeHeadRoutes: false,
+    // It would answer in words of its own; what brings a message is refused with ours, and all else may be told to the end.
+    return503OnClosing: false,
     // What fastify and Node refuse before there is a route: no hook of ours runs for it.
     frameworkErrors: (error, request, reply) => {
       try {
@@ -91,8 +101,8 @@ export async function createFastify(parts: HttpServerParts): Promise<FastifyInst
         socket.destroy();
         return;
       }
-      const reason = code === 'HPE_HEADER_OVERFLOW' ? 'its head is too large' : message;
-      refuseSocket(socket, new RelayError('bad-request', { details: { reason } }));
+      const [status, reason] = clientFaults[code] ?? [httpStatusOf('bad-request'), message];
+      refuseSocket(socket, new RelayError('bad-request', { details: { reason } }), status);
     },
   });
   const refuse = (error: unknown, reply: FastifyReply): void => {
@@ -102,6 +112,7 @@ export async function createFastify(parts: HttpServerParts): Promise<FastifyInst
     reply.header('connection', 'close');
     sendProblem(known, reply);
   };
+  const failed = failedBy(logger);
   // Its hooks before ours: it ends the socket of an upgrade that one of them refuses, which is on no list of Node's any more.
   await server.register(websocket, {
     options: {
@@ -114,10 +125,7 @@ export async function createFastify(parts: HttpServerParts): Promise<FastifyInst
       autoPong: false,
     },
     errorHandler: (error, socket) => {
-      // With a code: what the peer or the network did.
-      if ('code' in error) logger.debug({ err: error }, 'a WebSocket broke');
-      else logger.error({ err: error }, 'a WebSocket failed');
-      socket.terminate();
+      failed.call(socket, error);
     },
   });
   addCharges(server, queries, parts, refuse);
@@ -128,7 +136,7 @@ export async function createFastify(parts: HttpServerParts): Promise<FastifyInst
   await server.register(cors, {
     delegator: ({ url }, done) => {
       const origin = /^\/metrics(\?|$)/.test(url) ? false : '*';
-      done(null, { origin, exposedHeaders: ['retry-after'], maxAge: secondsPerDay });
+      done(null, { origin, exposedHeaders: ['retry-after'], maxAge: secondsPerDay, strictPreflight: false });
     },
   });
   guardUpgrades(server.server, (path) => webSockets.has(path));
@@ -153,14 +161,14 @@ function addCharges(
   });
 }
 
-function addErrorFormat(server: FastifyInstance, { logger }: HttpServerParts): void {
+function addErrorFormat(server: FastifyInstance, { failures }: HttpServerParts): void {
   const routes = new Map<string, string[]>();
   server.addHook('onRoute', ({ url, method }) => {
     routes.set(url, [...(routes.get(url) ?? []), ...[method].flat()]);
   });
   server.setErrorHandler((error, _, reply) => {
     const known = fromFastify(error);
-    if (httpStatusOf(known.code) === 500) logger.error({ err: known }, 'a request failed');
+    if (httpStatusOf(known.code) === 500) failures.add(known, 'a request failed');
     return sendProblem(known, reply);
   });
   const nothingHere = ({ method, url }: FastifyRequest, reply: FastifyReply): FastifyReply => {

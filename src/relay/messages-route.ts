@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { Logger } from 'pino';
 import { decodeForwarded } from '../codec/index.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
+import type { FailureLog } from './failure-log.ts';
 import { ingestJson } from './ingest.ts';
 import type { RelayLimits } from './limits.ts';
 import { messageJsonReader } from './message-json.ts';
@@ -13,12 +13,12 @@ export interface MessagesRouteParts {
   readonly pipeline: Pipeline;
   readonly limits: RelayLimits;
   readonly metrics: Metrics;
-  readonly logger: Logger;
+  readonly failures: FailureLog;
 }
 
 /** POST /v1/messages: one message as bytes, one as JSON, or a batch. POST /v1/forward: one from another relay. */
 export function addMessagesRoutes(server: FastifyInstance, parts: MessagesRouteParts): void {
-  const { pipeline, limits, metrics, logger } = parts;
+  const { pipeline, limits, metrics, failures } = parts;
   const readJson = messageJsonReader(limits.maxMessageBytes);
 
   const counted = <T>(read: () => T): T => {
@@ -33,7 +33,7 @@ export function addMessagesRoutes(server: FastifyInstance, parts: MessagesRouteP
 
   const problemOf = (error: unknown): Problem => {
     const problem = toProblem(error);
-    if (problem.status === 500) logger.error({ err: error }, 'a message failed');
+    if (problem.status === 500) failures.add(asRelayError(error, 'relay-failed'), 'a message failed');
     return problem;
   };
 

@@ -6,6 +6,7 @@ import { createVerifier, ready as cryptoReady, verify, type Verifier } from '../
 import { asRelayError, RelayError } from '../errors/index.ts';
 import { createGate, createKnown } from './access.ts';
 import { BodyBudget } from './body-budget.ts';
+import { FailureLog } from './failure-log.ts';
 import { createForwarder, type Forwarder } from './forward.ts';
 import { DeliveryWatch } from './delivery-watch.ts';
 import { createFastify, secureOptions } from './http-server.ts';
@@ -82,6 +83,7 @@ class FastifyRelay implements Relay {
   readonly #limits: RelayLimits;
   readonly #logger: Logger;
   readonly #metrics: Metrics;
+  readonly #failures: FailureLog;
   readonly #ingest: Ingest;
   readonly #verify: VerifyOptions;
   readonly #clock: () => number;
@@ -106,6 +108,7 @@ class FastifyRelay implements Relay {
     for (const store of stores) checkAges(this.#limits, store);
     this.#metrics = new Metrics({ maxAgeMs: this.#limits.metricsAgeMs });
     this.#logger = options.logger ?? pino({ enabled: false });
+    this.#failures = new FailureLog(this.#logger);
     this.#clock = clock;
     const dedupeMs = Math.min(...stores.map((store) => store.dedupeMs));
     this.#verify = { verifySignature, limits: this.#limits, dedupeMs, clock };
@@ -254,6 +257,7 @@ class FastifyRelay implements Relay {
       limits: this.#limits,
       metrics: this.#metrics,
       logger: this.#logger,
+      failures: this.#failures,
     });
   }
 
@@ -276,9 +280,9 @@ class FastifyRelay implements Relay {
 
   async #createServer(pipeline: Pipeline, sessions: Sessions, tunnels: Tunnels | undefined): Promise<FastifyInstance> {
     const { genesisHash, mailStore, local, tls, trustProxy, workerState } = this.#options;
-    const [limits, metrics, logger] = [this.#limits, this.#metrics, this.#logger];
+    const [limits, metrics, logger, failures] = [this.#limits, this.#metrics, this.#logger, this.#failures];
     const server = await createFastify({
-      ...{ limits, logger, tls, trustProxy },
+      ...{ limits, logger, failures, tls, trustProxy },
       clock: this.#clock,
       charge: (address, units) => {
         pipeline.admit(address, units);
@@ -292,7 +296,7 @@ class FastifyRelay implements Relay {
     });
     sessions.addRoute(server);
     tunnels?.addRoute(server);
-    addMessagesRoutes(server, { pipeline, limits, metrics, logger });
+    addMessagesRoutes(server, { pipeline, limits, metrics, failures });
     addInfoRoutes(server, {
       ...{ genesisHash, limits },
       metrics: this.#options.metricsListen === undefined ? metrics : undefined,
@@ -333,6 +337,7 @@ class FastifyRelay implements Relay {
     await forwarding?.transport.close();
     await this.#verifier?.close();
     this.#verifier = undefined;
+    this.#failures.close();
     this.#logger.info('relay stopped');
   }
 

@@ -8,6 +8,7 @@ import type { BodyBudget } from './body-budget.ts';
 import type { LoginCheck } from './challenge.ts';
 import type { DeliveryWatch } from './delivery-watch.ts';
 import { Delivery } from './deliver.ts';
+import type { FailureLog } from './failure-log.ts';
 import { decodeClientFrame, type ClientFrame, type FrameVersion, type RelayFrame } from './frames.ts';
 import { publicError } from './http-status.ts';
 import type { RelayLimits } from './limits.ts';
@@ -37,6 +38,7 @@ export interface SessionParts {
   readonly awaited: BodyBudget;
   readonly metrics: Metrics;
   readonly logger: Logger;
+  readonly failures: FailureLog;
   readonly random: (length: number) => Uint8Array;
   /** The session now reads a mailbox. */
   readonly loggedIn: (session: WsSession) => void;
@@ -306,7 +308,7 @@ export class WsSession implements OutletOwner, InletOwner, RepliesOwner, Receipt
   #tellable(error: unknown, what: string): RelayError {
     const failure = asRelayError(error, 'relay-failed');
     const told = publicError(failure);
-    if (told !== failure) this.#parts.logger.error({ err: failure, address: this.address }, what);
+    if (told !== failure) this.#parts.failures.add(failure, what, { address: this.address });
     return told;
   }
 

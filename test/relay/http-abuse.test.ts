@@ -131,7 +131,9 @@ describe('relay: HTTP from one hostile address', () => {
   });
 
   it('is refused in the words of the catalogue, by whatever part of the server', async () => {
-    const relay = await cleanup.relay();
+    const relay = await cleanup.relay({
+      limits: { requestTimeoutMs: 100, maxMessageBytes: 1_000, maxBodyBytes: 1_000 },
+    });
     const raw = async (written: string): Promise<string> => {
       const socket = connect(Number(new URL(relay.url).port), '127.0.0.1');
       cleanup.add(socket, () => socket.destroy());
@@ -146,7 +148,24 @@ describe('relay: HTTP from one hostile address', () => {
     for (const [written, status, code] of [
       [`GET /% HTTP/1.1\r\n${close}\r\n`, 400, 'bad-request'],
       ['no HTTP at all\r\n\r\n', 400, 'bad-request'],
-      [`GET /healthz HTTP/1.1\r\n${close}x: ${'y'.repeat(20_000)}\r\n\r\n`, 400, 'bad-request'],
+      [`GET /healthz HTTP/1.1\r\n${close}x: ${'y'.repeat(20_000)}\r\n\r\n`, 431, 'bad-request'],
+      ['GET /healthz HTTP/1.1\r\nhost: x\r\n', 408, 'bad-request'],
+      [
+        `POST /v1/messages HTTP/1.1\r\n${close}content-type: ${octets}\r\ncontent-length: 5\r\n\r\nx`,
+        408,
+        'bad-request',
+      ],
+      [
+        `POST /v1/messages HTTP/1.1\r\n${close}content-type: text/plain\r\ncontent-length: 1\r\n\r\nx`,
+        415,
+        'unsupported-media-type',
+      ],
+      [
+        `POST /v1/messages HTTP/1.1\r\n${close}content-type: ${octets}\r\ncontent-length: 9999\r\n\r\n`,
+        413,
+        'envelope-too-large',
+      ],
+      [`PUT /v1/messages HTTP/1.1\r\n${close}\r\n`, 405, 'method-not-allowed'],
       [`GET /nothing HTTP/1.1\r\n${close}\r\n`, 404, 'no-such-route'],
       [`GET /% HTTP/1.1\r\n${upgrade}\r\n`, 404, 'no-such-route'],
       [`POST /v1/messages HTTP/1.1\r\n${close}content-type: ${octets}\r\ncontent-length: 1\r\n\r\nx`, 400, 'truncated'],
@@ -154,8 +173,35 @@ describe('relay: HTTP from one hostile address', () => {
       const text = await raw(written);
       assert.match(text, new RegExp(`^HTTP/1\\.1 ${status} `), written.slice(0, 40));
       assert.match(text, /\r\ncontent-type: application\/problem\+json/i, written.slice(0, 40));
-      assert.ok(text.includes(`"code":"${code}"`), text);
+      assert.ok(text.includes(`"code":"${code}"`) && text.includes(`"status":${status}`), text);
     }
+  });
+
+  it('is refused in the words of the catalogue, and told the rest, while the relay stops', async () => {
+    let answer = (): void => undefined;
+    let asked = false;
+    const verifySignature = () => {
+      asked = true;
+      return new Promise<boolean>((resolve) => (answer = () => resolve(true)));
+    };
+    const relay = await cleanup.relay({ verifySignature });
+    const post = (text: string): Promise<Response> =>
+      fetch(`${relay.url}/v1/messages`, {
+        method: 'POST',
+        headers: { 'content-type': octets },
+        body: Uint8Array.from(message(alice, bob, { text }).bytes),
+      });
+    const taken = post('before');
+    await until(() => asked);
+    const stopping = relay.stop();
+    const refused = await post('meanwhile');
+    assert.equal(refused.status, 503);
+    assert.match(refused.headers.get('content-type') ?? '', /^application\/problem\+json(;|$)/);
+    assert.equal(((await refused.json()) as { readonly code: string }).code, 'relay-stopping');
+    assert.equal((await fetch(`${relay.url}/readyz`)).status, 503);
+    answer();
+    assert.equal((await taken).status, 202);
+    await stopping;
   });
 
   it('pays for the pieces of a body, and may not send it in crumbs', async () => {

@@ -3,6 +3,7 @@ import { afterEach, describe, it } from 'mocha';
 import { pino } from 'pino';
 import { decodeSignedEnvelope, signedEnvelopeToJson, toHex } from '../../src/codec/index.ts';
 import { RelayError } from '../../src/errors/index.ts';
+import { FailureLog } from '../../src/relay/failure-log.ts';
 import { until } from '../support/until.ts';
 import { RawSocket } from './raw-socket.ts';
 import { alice, bob, carol, Cleanup, message } from './support.ts';
@@ -78,5 +79,48 @@ describe('relay: logs', () => {
     await relay.stop();
     assert.match(log(), /relay stopped/);
     for (const form of forms) assert.ok(!log().includes(form), `a log line has ${form}`);
+  });
+
+  it('tell once why messages fail while the store does, and then how many', async () => {
+    const lines: { readonly level: number; readonly msg: string; readonly count?: number }[] = [];
+    const logger = pino({}, { write: (line: string) => lines.push(JSON.parse(line) as (typeof lines)[number]) });
+    const mailStore = await cleanup.store();
+    mailStore.append = () =>
+      Promise.reject(new RelayError('mail-store-failed', { details: { action: 'write', reason: 'the disk is full' } }));
+    const relay = await cleanup.relay({ logger, mailStore });
+    const raw = await RawSocket.open(relay.url, cleanup);
+    for (let id = 1; id <= 50; id++) raw.send({ type: 'send', id, signedEnvelope: message(alice, bob).bytes });
+    await raw.next('error', 49);
+    const errors = () => lines.filter(({ level }) => level === 50).map(({ msg, count }) => [msg, count]);
+    assert.deepEqual(errors(), [['a message failed', undefined]]);
+    await relay.stop();
+    assert.deepEqual(errors(), [
+      ['a message failed', undefined],
+      ['a message failed, again and again', 49],
+    ]);
+  });
+
+  it('tell the number again and again while it goes on, and the reason anew when it had stopped', async () => {
+    const lines: string[] = [];
+    const logger = pino({}, { write: (line: string) => lines.push(line) });
+    const log = new FailureLog(logger, { everyMs: 5 });
+    cleanup.add(log, () => {
+      log.close();
+    });
+    const error = new RelayError('mail-store-failed', { details: { action: 'write', reason: 'full' } });
+    const count = (text: string): number => lines.filter((line) => line.includes(text)).length;
+    const add = (): void => {
+      log.add(error, 'a message failed');
+    };
+    add();
+    add();
+    await until(() => count('again and again') === 1);
+    add();
+    add();
+    await until(() => count('again and again') === 2);
+    assert.equal(count('stack'), 1);
+    log.close();
+    add();
+    assert.equal(count('stack'), 2);
   });
 });

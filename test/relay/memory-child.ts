@@ -9,7 +9,9 @@ export type ToRelay =
   | { readonly type: 'fill'; readonly recipients: readonly Hex[]; readonly count: number; readonly size: number }
   /** From here on the most that it takes is new. */
   | { readonly type: 'rest' }
-  | { readonly type: 'peak' };
+  | { readonly type: 'peak' }
+  /** What of JavaScript's is left when garbage is collected. */
+  | { readonly type: 'held' };
 
 export interface MemoryOptions {
   readonly folder: string;
@@ -41,6 +43,13 @@ async function handle(told: ToRelay): Promise<unknown> {
       for (let n = 0; n < told.count; n++)
         await mailStore.append(recipient, toHex(crypto.getRandomValues(new Uint8Array(32))), bytes);
     return undefined;
+  }
+  if (told.type === 'held') {
+    for (let round = 0; round < 4; round++) {
+      globalThis.gc?.();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    return process.memoryUsage().heapUsed;
   }
   if (told.type === 'rest') {
     globalThis.gc?.();
