@@ -86,6 +86,8 @@ export interface MailStore extends AsyncDisposable {
   readonly generation: Hex;
   /** How long message ids are known, ms. */
   readonly dedupeMs: number;
+  /** Resolves with why the store can not be used any more, where nobody closed it. Default: that does not happen. */
+  readonly ended?: Promise<RelayError>;
   /**
    * Resolves when the message is durable. A `messageId` that was appended within the dedupe window (acknowledged or
    * not) is not stored again. Where the sender of `origin` has messages in as many mailboxes as it may, those that it has in

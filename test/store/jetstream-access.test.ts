@@ -8,7 +8,9 @@ import { fileURLToPath } from 'node:url';
 import { nkeys } from '@nats-io/transport-node';
 import { afterEach, it } from 'mocha';
 import type { Hex } from '../../src/codec/index.ts';
-import { isRelayError } from '../../src/errors/index.ts';
+import { isRelayError, type RelayError } from '../../src/errors/index.ts';
+import { connectNats } from '../../src/store/jetstream/connect.ts';
+import { Link } from '../../src/store/jetstream/link.ts';
 import { openJetStreamMailStore } from '../../src/store/jetstream-mail-store.ts';
 import type { JetStreamMailStoreOptions } from '../../src/store/jetstream/options.ts';
 import { until } from '../support/until.ts';
@@ -94,6 +96,33 @@ describeNats('MailStore: jetstream, who may come in', () => {
       await rm(folder, { recursive: true, force: true });
     }
   }).timeout(60_000);
+
+  it('tells where its connection is closed for good and nobody closed it, and not where it was closed', async () => {
+    await start({});
+    const servers = [server?.url ?? ''];
+    const ended: RelayError[] = [];
+    const connection = await connectNats({ servers });
+    const link = new Link(
+      connection,
+      () => undefined,
+      (error) => ended.push(error),
+    );
+    await connection.close();
+    await until(() => ended.length === 1);
+    assert.ok(isRelayError(ended[0], 'nats-failed'));
+    assert.throws(
+      () => {
+        link.check();
+      },
+      (error) => isRelayError(error, 'mail-store-failed'),
+    );
+    const store = await open({});
+    let isEnded = false;
+    void store.ended?.then(() => (isEnded = true));
+    await store.close();
+    await new Promise(setImmediate);
+    assert.ok(store.ended !== undefined && !isEnded);
+  });
 
   it('speaks TLS with a server that the given authority vouches for, and with no other', async () => {
     await start({ config: `tls { cert_file: "${pem('first.cert')}", key_file: "${pem('first.key')}" }` });

@@ -61,6 +61,7 @@ export async function openStore(options: JetStreamMailStoreOptions): Promise<Mai
 class JetStreamMailStore implements MailStore {
   readonly generation: Hex;
   readonly dedupeMs: number;
+  readonly ended: Promise<RelayError>;
   readonly #link: Link;
   readonly #shards: Shards;
   readonly #mailboxes: Mailboxes;
@@ -91,9 +92,15 @@ class JetStreamMailStore implements MailStore {
     this.#now = now;
     this.#retentionMs = retentionMs;
     this.#onBackgroundFailure = options.onBackgroundFailure ?? warnOfFailure;
-    this.#link = new Link(connection, () => {
-      this.#lookAgain();
-    });
+    let end: (error: RelayError) => void = () => undefined;
+    this.ended = new Promise((resolve) => (end = resolve));
+    this.#link = new Link(
+      connection,
+      () => {
+        this.#lookAgain();
+      },
+      end,
+    );
     this.#shards = new Shards(this.#link, shards, timeoutMs);
     this.#mailboxes = new Mailboxes(this.#shards, { dedupeMs, now });
     this.#census = new Census(this.#shards);
@@ -235,7 +242,7 @@ class JetStreamMailStore implements MailStore {
     this.#notices.close();
     // Of notices, which nobody counts on.
     if (this.#link.isUp) await connection.flush().catch(() => undefined);
-    await connection.close();
+    await this.#link.close();
   }
 
   /** What runs is waited for by close(). */

@@ -26,10 +26,21 @@ export class Link {
   readonly #listeners = new Map<string, (answer: Msg | undefined) => void>();
   #lastListener = 0;
   #isUp = true;
+  #isClosing = false;
 
-  /** `back` is called whenever the connection was lost and is there again. */
-  constructor(connection: NatsConnection, back: () => void) {
+  /**
+   * `back` is called whenever the connection was lost and is there again; `ended` where it is closed, once and for all, and nobody here
+   * has closed it.
+   */
+  constructor(connection: NatsConnection, back: () => void, ended: (error: RelayError) => void) {
     this.connection = connection;
+    void connection.closed().then((cause) => {
+      this.#isUp = false;
+      if (this.#isClosing) return;
+      const reason = `the connection was closed: ${cause?.message ?? 'nobody says why'}`;
+      const servers = connection.getServer();
+      ended(new RelayError('nats-failed', { details: { servers, reason }, ...(cause !== undefined && { cause }) }));
+    });
     connection.subscribe(`${this.#inbox}.>`, {
       callback: (error, message) => {
         if (error === null) this.#listeners.get(this.#listenerOf(message.subject))?.(message);
@@ -99,6 +110,12 @@ export class Link {
     });
   }
 
+  /** Idempotent. */
+  close(): Promise<void> {
+    this.#isClosing = true;
+    return this.connection.close();
+  }
+
   /** Throws mail-store-failed where there is no connection. */
   check(): void {
     if (!this.#isUp) throw lost();
@@ -121,7 +138,7 @@ export class Link {
         back();
       }
     }
-    // It is closed, by us.
+    // It is closed.
     for (const answered of [...this.#listeners.values()]) answered(undefined);
   }
 }
