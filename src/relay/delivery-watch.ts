@@ -6,6 +6,8 @@ import type { SentMessage } from './frames.ts';
 
 export interface DeliveryWatchParts {
   readonly mailStore: Pick<MailStore, 'find' | 'onAcknowledged'>;
+  /** Of one that no mailbox has: whether the relay's own entity has it. */
+  readonly isDeliveredHere: (message: SentMessage) => boolean;
   /** Messages that are watched at once, by all connections; an eighth by one address. */
   readonly most: number;
 }
@@ -46,13 +48,15 @@ const maxLookups = 8;
  */
 export class DeliveryWatch {
   readonly #mailStore: DeliveryWatchParts['mailStore'];
+  readonly #isDeliveredHere: DeliveryWatchParts['isDeliveredHere'];
   readonly #budget: BodyBudget;
   readonly #mailboxes = new Map<Hex, Mailbox>();
   readonly #toLookUp = new Set<Watched>();
   #lookups = 0;
 
-  constructor({ mailStore, most }: DeliveryWatchParts) {
+  constructor({ mailStore, isDeliveredHere, most }: DeliveryWatchParts) {
     this.#mailStore = mailStore;
+    this.#isDeliveredHere = isDeliveredHere;
     this.#budget = new BodyBudget(most, 1, 'awaited deliveries');
   }
 
@@ -125,7 +129,8 @@ export class DeliveryWatch {
       // Never told from within watch(): who waits has no place to give back yet.
       const found = await (isTime ? this.#mailStore.find(to, messageId, Number(sentAt)) : undefined);
       if (watched.isOver) return;
-      if (found === undefined) listener.failed(new RelayError('unknown-message', { details: { messageId, to } }));
+      if (found?.isAcknowledged !== true && this.#isDeliveredHere(watched)) listener.delivered();
+      else if (found === undefined) listener.failed(new RelayError('unknown-message', { details: { messageId, to } }));
       else if (found.isAcknowledged) listener.delivered();
       else watched.cursor = found.cursor;
     } catch (error) {

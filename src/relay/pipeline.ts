@@ -3,6 +3,7 @@ import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
 import type { Origin } from '../store/mail-quota.ts';
 import type { MailStore } from '../store/mail-store.ts';
 import type { Gate } from './access.ts';
+import type { SentMessage } from './frames.ts';
 import { InFlight } from './in-flight.ts';
 import type { Ingest, Ingested } from './ingest.ts';
 import type { Rate, RelayLimits } from './limits.ts';
@@ -102,6 +103,11 @@ export class Pipeline {
   /** As {@link admit}, by the key of an address, for what can wait: time until it may go on, ms; 0: it is counted. */
   charge(key: string, units: number): number {
     return this.#buckets.address.tryTake(key, units);
+  }
+
+  /** Whether a message was taken for the relay's own entity lately. */
+  isDeliveredHere({ to, messageId }: SentMessage): boolean {
+    return to === this.#parts.local?.identity && this.#recent.get(messageId) === true;
   }
 
   /** Resolves when the message is durable. Throws a RelayError for one that is not taken. */

@@ -252,7 +252,11 @@ class FastifyRelay implements Relay {
       ...{ genesisHash, pipeline, mailStore, random, ...shared },
       identity: local?.identity,
       awaited: new BodyBudget(this.#limits.maxAwaitedInAll, 1, 'awaited replies'),
-      deliveries: new DeliveryWatch({ mailStore, most: this.#limits.maxAwaitedDeliveries }),
+      deliveries: new DeliveryWatch({
+        mailStore,
+        isDeliveredHere: (message) => pipeline.isDeliveredHere(message),
+        most: this.#limits.maxAwaitedDeliveries,
+      }),
       login: { ...this.#verify, genesisHash, isOwnOrigin: (origin) => this.#origins.has(origin) },
       limits: this.#limits,
       metrics: this.#metrics,

@@ -157,6 +157,19 @@ describe('relay: the word that a message was delivered', () => {
     }
   });
 
+  it('comes at once from the recipient itself, which had the message before', async () => {
+    const relay = await cleanup.relay({
+      local: { identity: bob.identity, accept: () => Promise.resolve('duplicate') },
+    });
+    for (const endpoint of [relay.url, relay.url.replace('http', 'ws')]) {
+      const receipt = await client().send(message(alice, bob).bytes, [endpoint]);
+      assert.deepEqual(await lastValueFrom(receipt.status$.pipe(toArray())), ['duplicate', 'delivered']);
+    }
+    const raw = await RawSocket.open(relay.url, cleanup, newest);
+    raw.send({ type: 'await-delivered', id: 1, ...sentOf(message(alice, bob)) });
+    assert.equal((await raw.next('error')).code, 'unknown-message');
+  });
+
   it('comes also where the relay was away meanwhile', async () => {
     const mailStore = await cleanup.store();
     const relay = await cleanup.relay({ mailStore });
