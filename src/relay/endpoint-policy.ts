@@ -4,6 +4,8 @@ import { ipClass, type IpClass } from './ip-class.ts';
 export interface EndpointPolicy {
   /** Follow loopback, private and link-local addresses too. Default false. */
   readonly allowPrivate?: boolean;
+  /** Addresses that are not followed where private ones are not: those of this machine. Default: none. */
+  readonly isOwnAddress?: (address: string) => boolean;
 }
 
 const schemes = new Set(['http:', 'https:', 'ws:', 'wss:']);
@@ -41,14 +43,19 @@ export function mayFollow(endpoint: string, policy: EndpointPolicy = {}): boolea
 
 /** Throws endpoint-refused for an IP address that must not be dialled. */
 export function checkAddress(address: string, endpoint: string, policy: EndpointPolicy = {}): void {
-  judge(ipClass(address) ?? 'never', policy, (reason) => endpointRefused(endpoint, reason));
+  checkIp(address, policy, (reason) => endpointRefused(endpoint, reason));
+}
+
+function checkIp(address: string, policy: EndpointPolicy, refuse: (reason: string) => RelayError): void {
+  judge(ipClass(address) ?? 'never', policy, refuse);
+  if (policy.allowPrivate !== true && policy.isOwnAddress?.(address) === true)
+    throw refuse('its address is one of this machine');
 }
 
 function checkHost(hostname: string, policy: EndpointPolicy, refuse: (reason: string) => RelayError): void {
   const host = hostname.replace(/^\[(.*)\]$/, '$1').replace(/\.+$/, '');
   if (host === '') throw refuse('it has no host');
-  const literal = ipClass(host);
-  if (literal !== undefined) judge(literal, policy, refuse);
+  if (ipClass(host) !== undefined) checkIp(host, policy, refuse);
   else if (privateNames.test(host)) judge('private', policy, refuse);
 }
 

@@ -56,17 +56,36 @@ export function ipClass(text: string): IpClass | undefined {
   return v6 === undefined ? undefined : classOf(v6, v6Ranges, parseV6);
 }
 
+/** One text for all forms of one address, also where IPv6 carries an IPv4 address; undefined as of {@link ipClass}. */
+export function ipKey(text: string): string | undefined {
+  const v4 = parseV4(text);
+  if (v4 !== undefined) return v4.join('.');
+  const v6 = parseV6(text);
+  if (v6 === undefined) return undefined;
+  const [, prefixBits = 0, found] = rangeOf(v6, v6Ranges, parseV6) ?? [];
+  return found === 'embedded' ? carried(v6, prefixBits) : v6.map((byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
 function classOf(
   bytes: readonly number[],
   ranges: readonly Range[],
   parse: (text: string) => number[] | undefined,
 ): IpClass | undefined {
-  for (const [address, prefixBits, found] of ranges) {
-    if (!startsWith(bytes, parse(address) ?? [], prefixBits)) continue;
-    if (found !== 'embedded') return found;
-    return ipClass(bytes.slice(prefixBits / 8, prefixBits / 8 + 4).join('.'));
-  }
-  return undefined;
+  const [, prefixBits = 0, found] = rangeOf(bytes, ranges, parse) ?? [];
+  return found === 'embedded' ? ipClass(carried(bytes, prefixBits)) : found;
+}
+
+function rangeOf(
+  bytes: readonly number[],
+  ranges: readonly Range[],
+  parse: (text: string) => number[] | undefined,
+): Range | undefined {
+  return ranges.find(([address, prefixBits]) => startsWith(bytes, parse(address) ?? [], prefixBits));
+}
+
+/** The IPv4 address after the prefix. */
+function carried(bytes: readonly number[], prefixBits: number): string {
+  return bytes.slice(prefixBits / 8, prefixBits / 8 + 4).join('.');
 }
 
 function startsWith(bytes: readonly number[], prefix: readonly number[], bits: number): boolean {

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import fc from 'fast-check';
 import { afterEach, describe, it } from 'mocha';
 import { isRelayError } from '../../src/errors/index.ts';
 import { checkAddress, checkEndpoint } from '../../src/relay/endpoint-policy.ts';
 import { ipClass } from '../../src/relay/ip-class.ts';
 import { createNodeTransport } from '../../src/relay/node-transport.ts';
+import { createOwnAddresses } from '../../src/relay/own-addresses.ts';
 import type { ResolveAll } from '../../src/relay/resolve-name.ts';
 import { Cleanup } from './support.ts';
 
@@ -154,6 +156,43 @@ describe('endpoint policy', () => {
       assert.throws(() => checkEndpoint(endpoint, { allowPrivate: true }), isRefusal);
     });
 
+  const own = ['198.41.0.4', '2606:4700:0:0::1111', 'fe80::1%eth0'];
+  for (const endpoint of [
+    'http://198.41.0.4:9000',
+    'http://3324575748/',
+    'http://0xc6.41.0.4/',
+    'http://[::ffff:198.41.0.4]/',
+    'http://[64:ff9b::c629:4]/',
+    'http://[2002:c629:4::1]/',
+    'http://[2606:4700::1111]:9000',
+    'http://[2606:4700:0000::0:1111]/',
+  ])
+    it(`follows ${endpoint}, of an interface of this machine, only where private addresses are allowed`, () => {
+      const interfaces = () => ({ eth0: own.map((address) => ({ address })) });
+      const isOwnAddress = createOwnAddresses({ interfaces });
+      checkEndpoint(endpoint);
+      assert.throws(() => checkEndpoint(endpoint, { isOwnAddress }), isRefusal);
+      checkEndpoint(endpoint, { isOwnAddress, allowPrivate: true });
+      checkEndpoint('http://198.41.0.5', { isOwnAddress });
+      checkEndpoint('http://[2606:4700::1112]', { isOwnAddress });
+    });
+
+  it('knows the addresses of this machine, and those that it gets later', () => {
+    const isOwn = createOwnAddresses();
+    for (const { address } of Object.values(networkInterfaces()).flatMap((of) => of ?? []))
+      assert.ok(isOwn(address), address);
+    const addresses = ['198.41.0.4'];
+    let now = 0;
+    const isOwnLater = createOwnAddresses({
+      interfaces: () => ({ eth0: addresses.map((address) => ({ address })) }),
+      now: () => now,
+    });
+    assert.equal(isOwnLater('198.41.0.5'), false);
+    addresses.push('198.41.0.5');
+    now += 10_000;
+    assert.equal(isOwnLater('198.41.0.5'), true);
+  });
+
   it('knows every IPv4 address in each form in which IPv6 may carry it', () => {
     fc.assert(
       fc.property(fc.tuple(fc.nat(255), fc.nat(255), fc.nat(255), fc.nat(255)), (bytes) => {
@@ -239,6 +278,16 @@ describe('endpoint policy: dialling', () => {
       assert.match(reason, /not followed/);
     }
     assert.deepEqual(requests, []);
+  });
+
+  it('refuses a name that resolves to an address of this machine', async () => {
+    const { port, connections } = await listen(200);
+    const isOwnAddress = (address: string): boolean => address === '198.41.0.4';
+    for (const addresses of [['198.41.0.4'], ['8.8.8.8', '198.41.0.4']]) {
+      const made = transport({ resolve: resolver(...addresses), isOwnAddress });
+      await assert.rejects(post(made, `http://rebind.example:${port}/`), isRefusal);
+    }
+    assert.equal(connections(), 0);
   });
 
   it('resolves a name once for a connection, and dials what was checked', async () => {
