@@ -27,6 +27,11 @@ export function relayOptionsOf(settings: Settings) {
     },
     ...(tls !== undefined && { tls }),
     ...(trustProxy.length > 0 && { trustProxy }),
+    forwardQuota: {
+      maxCount: settings.forwardMessages,
+      maxBytes: settings.forwardMegabytes * 2 ** 20,
+      strangerPart: settings.mailboxStrangerPart,
+    },
     limits: limitsOf(settings.limit),
     verifyThreads: verifyThreads ?? availableParallelism() - 1,
   } satisfies Partial<RelayOptions>;
@@ -44,11 +49,12 @@ export function mailboxOptionsOf(settings: Settings): { readonly retentionMs: nu
   };
 }
 
-/** How much waits for other relays. */
+/** How much waits for other relays: in all, and for one recipient of one sender, which is bounded over all senders too. */
 export function forwardQuotaOf(settings: Settings): MailQuota {
-  const { forwardGigabytes, store } = settings;
+  const { forwardGigabytes, store, forwardMessages, forwardMegabytes } = settings;
   const gigabytes = forwardGigabytes ?? (store === 'lmdb' ? defaultForwardGigabytes : undefined);
-  return { ...boxQuotaOf(settings), ...(gigabytes !== undefined && { maxTotalBytes: gigabytes * 2 ** 30 }) };
+  const box = { ...boxQuotaOf(settings), maxCount: forwardMessages, maxBytes: forwardMegabytes * 2 ** 20 };
+  return { ...box, ...(gigabytes !== undefined && { maxTotalBytes: gigabytes * 2 ** 30 }) };
 }
 
 function boxQuotaOf(settings: Settings): MailQuota {

@@ -87,6 +87,16 @@ export const settingsSchema = Type.Object({
       exclusiveMinimum: 0,
     }),
   ),
+  forwardMessages: Type.Integer({
+    description: 'Messages that wait for one recipient at other relays, of all senders together',
+    default: 100_000,
+    minimum: 1,
+  }),
+  forwardMegabytes: Type.Number({
+    description: 'MiB that wait for one recipient at other relays, of all senders together',
+    default: 256,
+    exclusiveMinimum: 0,
+  }),
   limit: Type.Array(Type.String(), { description: 'NAME=VALUE: a limit of the relay, see below', default: [] }),
   verifyThreads: Type.Optional(
     Type.Integer({
@@ -120,7 +130,7 @@ export const settingsSchema = Type.Object({
   allowPrivate: Type.Optional(
     Type.Boolean({
       description:
-        'Follow endpoints on loopback and private addresses; default: where a development chain is reached on one',
+        'Follow endpoints on loopback and private addresses, and a relay those on its own machine; default: where a development chain is reached on one',
     }),
   ),
   acknowledge: Type.Boolean({

@@ -12,12 +12,18 @@ export interface EndpointHealthOptions {
 }
 
 interface Record {
+  /** In a row. */
   failures: number;
+  /** One more with each failure, and half of them with each success: one that is good each second time stays doubtful. */
+  doubts: number;
   /** Unix time, ms. */
   lastUntil: number;
   /** The entity that it hands messages to itself, where it has done so. */
   direct: Hex | undefined;
 }
+
+// Gone after four good times.
+const mostDoubts = 8;
 
 /**
  * What a sender has seen of endpoints, to try the likeliest first. Nothing is ever left out: who has one endpoint that was
@@ -51,16 +57,23 @@ export class EndpointHealth {
       .map(([, endpoint]) => endpoint);
   }
 
+  /** It failed the last time, or often lately. */
+  isDoubtful(endpoint: string): boolean {
+    return (this.#records.get(nameOf(endpoint))?.doubts ?? 0) > 0;
+  }
+
   /** It took a message; `direct`: the recipient itself has it. */
   succeeded(endpoint: string, to: Hex, isDirect: boolean): void {
-    this.#keep(endpoint, { failures: 0, lastUntil: 0, direct: isDirect ? to : undefined });
+    const doubts = Math.floor((this.#records.get(nameOf(endpoint))?.doubts ?? 0) / 2);
+    this.#keep(endpoint, { failures: 0, doubts, lastUntil: 0, direct: isDirect ? to : undefined });
   }
 
   failed(endpoint: string): void {
     const { backoff, now } = this.#options;
     const record = this.#records.get(nameOf(endpoint));
     const failures = (record?.failures ?? 0) + 1;
-    this.#keep(endpoint, { failures, lastUntil: now() + backoffMs(failures, backoff), direct: record?.direct });
+    const doubts = Math.min(mostDoubts, (record?.doubts ?? 0) + 1);
+    this.#keep(endpoint, { failures, doubts, lastUntil: now() + backoffMs(failures, backoff), direct: record?.direct });
   }
 
   #keep(endpoint: string, record: Record): void {

@@ -1,40 +1,43 @@
 import type { Logger } from 'pino';
 import { encodeForwarded, type Hex } from '../codec/index.ts';
 import { isRelayError, RelayError } from '../errors/index.ts';
-import type { MailQuota, Origin } from '../store/mail-quota.ts';
+import type { Origin } from '../store/mail-quota.ts';
 import type { Mail, MailStore } from '../store/mail-store.ts';
 import type { Backoff } from './backoff.ts';
 import { endingSignal } from './deadline.ts';
 import { EndpointHealth } from './endpoint-health.ts';
 import { errorOutcome, receiptOutcome, type Attempt } from './forward-outcome.ts';
 import { forwardQueue, queuedMessage } from './forward-queue.ts';
-import { ForwardRoom } from './forward-room.ts';
+import { ForwardRoom, type ForwardRoomOptions } from './forward-room.ts';
 import { ForwardRounds } from './forward-rounds.ts';
 import { checkEndpoint, mayFollow, type EndpointPolicy } from './endpoint-policy.ts';
 import type { Ingested } from './ingest.ts';
-import { KeyedScheduler, type TurnOutcome } from './keyed-scheduler.ts';
+import { KeyedScheduler, suspectLane, type TurnOutcome } from './keyed-scheduler.ts';
 import type { Metrics } from './metrics.ts';
 import type { ForwardQueue, Queued } from './pipeline.ts';
 import { postMessage } from './post-message.ts';
 import { RecentMap } from './recent-map.ts';
 import { routeUrl } from './relay-url.ts';
+import type { ResolvedNames } from './resolved-names.ts';
 import type { Router } from './route.ts';
 import type { Transport } from './transport.ts';
 
-export interface ForwarderOptions extends EndpointPolicy {
+export interface ForwarderOptions extends EndpointPolicy, ForwardRoomOptions {
   /** The queues: a mailbox for each sender and recipient. */
   readonly store: MailStore;
   /** Where messages go that turn out to be ours by now. */
   readonly mailStore: MailStore;
   readonly router: Router;
   readonly transport: Transport;
+  /** What `transport` dials names by. */
+  readonly names: ResolvedNames;
   readonly metrics: Metrics;
   readonly logger: Logger;
-  /** Queues that are forwarded from at once; a quarter of them to one host, a sixteenth to one recipient. Default 64. */
+  /** Queues that are forwarded from at once; a quarter of them to one address, a sixteenth to one recipient. Default 64. */
   readonly concurrency?: number;
   /** Time for one attempt, ms. Default 10 000. */
   readonly attemptMs?: number;
-  /** Time for one queue before others have their turn, ms. Default 10 000. */
+  /** After this no further attempt is begun for a queue before others have their turn, ms. Default 10 000. */
   readonly turnMs?: number;
   /** A message that waited longer is given up, ms. */
   readonly maxAgeMs: number;
@@ -42,8 +45,8 @@ export interface ForwarderOptions extends EndpointPolicy {
   readonly clock: () => number;
   /** Default 1 s to 5 min. */
   readonly backoff?: Backoff;
-  /** Of what waits for one recipient, over all its queues. Default: of a mailbox. */
-  readonly quota?: Pick<MailQuota, 'maxCount' | 'maxBytes' | 'strangerPart'>;
+  /** How often what another relay on the same store left is looked for, ms. Default 60 000. */
+  readonly lookEveryMs?: number;
 }
 
 export interface Forwarder extends ForwardQueue {
@@ -53,17 +56,19 @@ export interface Forwarder extends ForwardQueue {
   stop(): Promise<void>;
 }
 
-type Outcome = Attempt | 'expired';
+/** again: it was not offered to all endpoints yet. */
+type Outcome = Attempt | 'expired' | 'again';
 
-const defaults = { concurrency: 64, attemptMs: 10_000, turnMs: 10_000, backoff: { firstMs: 1_000, mostMs: 300_000 } };
+const defaults = {
+  ...{ concurrency: 64, attemptMs: 10_000, turnMs: 10_000, lookEveryMs: 60_000 },
+  backoff: { firstMs: 1_000, mostMs: 300_000 },
+};
 const pageCount = 32;
 // For one turn, of those that the recipient's entry names: the likeliest that the message was not offered to.
 const maxEndpoints = 4;
 // Relays that see the chain at different blocks send a message to each other; after this they see the same.
 const circlingMs = 600_000;
 const maxRecent = 20_000;
-// What another relay on the same store left is found after this.
-const lookEveryMs = 60_000;
 
 /** Last stage for other relays' recipients: one sender's messages to one of them in order, until a relay of its takes them. */
 export function createForwarder(options: ForwarderOptions): Forwarder {
@@ -84,7 +89,7 @@ class StoredForwarder implements Forwarder {
   constructor(options: ForwarderOptions) {
     this.#options = { ...defaults, ...options };
     this.#health = new EndpointHealth({ backoff: this.#options.backoff, now: options.clock });
-    this.#room = new ForwardRoom(options.quota);
+    this.#room = new ForwardRoom(options);
     this.#scheduler = this.#schedule();
   }
 
@@ -94,7 +99,7 @@ class StoredForwarder implements Forwarder {
     const forwarded = encodeForwarded({ hops, signedEnvelope: bytes });
     const queue = forwardQueue(header.to, header.from);
     const sentAt = Number(header.sentAt);
-    const refusal = this.#room.refusal(header.to, forwarded.length, origin);
+    const refusal = this.#room.refusal(queue, header.to, forwarded.length, origin);
     // What is there already is not refused.
     if (refusal !== undefined && (await store.find(queue, messageId, sentAt)) === undefined) throw refusal;
     const { duplicate } = await store.append(queue, messageId, forwarded, origin, sentAt);
@@ -115,7 +120,7 @@ class StoredForwarder implements Forwarder {
       this.#look().catch((error: unknown) => {
         this.#options.logger.error({ err: error }, 'the queue of forwarded messages can not be read');
       });
-    }, lookEveryMs);
+    }, this.#options.lookEveryMs);
   }
 
   async stop(): Promise<void> {
@@ -129,6 +134,8 @@ class StoredForwarder implements Forwarder {
     const { store } = this.#options;
     for await (const queue of store.recipients()) {
       if (this.#room.recipientOf(queue) === undefined) {
+        // Found the next time.
+        if (this.#room.isFull) continue;
         const [first] = await store.read(queue, 0n, { count: 1 });
         if (first === undefined) continue;
         this.#room.set(queue, queuedMessage(first.bytes).to, await store.stats(queue));
@@ -144,7 +151,7 @@ class StoredForwarder implements Forwarder {
     return new KeyedScheduler({
       ...{ concurrency, backoff },
       perLane: Math.ceil(concurrency / 4),
-      laneOf: (queue) => this.#hostOf(queue),
+      laneOf: (queue) => this.#networkOf(queue),
       // Keys of senders cost nothing, an entry of the chain does: one recipient's queues hold up no other's, however many they are.
       perGroup: Math.ceil(concurrency / 16),
       groupOf: (queue) => this.#room.recipientOf(queue) ?? '',
@@ -163,27 +170,40 @@ class StoredForwarder implements Forwarder {
     throw new RelayError('recipient-unreachable', { details: { recipient, reason } });
   }
 
-  /** Where its messages go, as far as turns are concerned. */
-  #hostOf(queue: Hex): string {
+  /** Where its messages go first, as far as turns are concerned; suspect where nothing came of it there the last time. */
+  #networkOf(queue: Hex): string | typeof suspectLane {
+    const endpoint = this.#likeliest(queue);
+    if (endpoint === undefined) return '';
+    return this.#health.isDoubtful(endpoint) ? suspectLane : (this.#options.names.networkOf(endpoint) ?? 'unknown');
+  }
+
+  #likeliest(queue: Hex): string | undefined {
     const recipient = this.#room.recipientOf(queue);
-    if (recipient === undefined) return '';
+    if (recipient === undefined) return undefined;
     try {
       const route = this.#options.router(recipient);
-      const [first = ''] = route.kind === 'forward' ? route.endpoints : [];
-      return URL.canParse(first) ? new URL(first).hostname : '';
+      return route.kind === 'forward' ? this.#health.ranked(route.endpoints, recipient)[0] : undefined;
     } catch (error) {
       // A recipient that is not known any more: its turn tells.
       if (!isRelayError(error)) throw error;
-      return '';
+      return undefined;
     }
   }
 
   async #forwardAll(queue: Hex): Promise<TurnOutcome> {
-    const { store, turnMs } = this.#options;
+    const { store, turnMs, names } = this.#options;
     const page = await store.read(queue, 0n, { count: pageCount });
-    if (page.length > 0) return this.#forwardPage(queue, page, performance.now() + turnMs);
-    this.#room.empty(queue);
-    return 'done';
+    if (page.length === 0) {
+      this.#room.empty(queue);
+      return 'done';
+    }
+    const endpoint = this.#likeliest(queue);
+    if (endpoint !== undefined && names.networkOf(endpoint) === undefined) {
+      // Then it waits among those that lead to the same address.
+      await names.learn(endpoint);
+      return 'again';
+    }
+    return this.#forwardPage(queue, page, performance.now() + turnMs);
   }
 
   /** As many from the front as there is time for. */
@@ -194,10 +214,10 @@ class StoredForwarder implements Forwarder {
     let turn: TurnOutcome = 'more';
     for (const mail of page) {
       if (done > 0 && performance.now() > endsAt) break;
-      const outcome = this.#stopped.signal.aborted ? 'failed' : await this.#forward(mail);
-      metrics.count('forwards_total', outcome);
-      if (outcome === 'failed') {
-        turn = 'failed';
+      const outcome = this.#stopped.signal.aborted ? 'failed' : await this.#forward(mail, endsAt);
+      if (outcome !== 'again') metrics.count('forwards_total', outcome);
+      if (outcome === 'failed' || outcome === 'again') {
+        turn = outcome;
         break;
       }
       if (outcome !== 'forwarded')
@@ -216,8 +236,9 @@ class StoredForwarder implements Forwarder {
     return turn;
   }
 
-  async #forward(mail: Mail): Promise<Outcome> {
-    const { clock, maxAgeMs } = this.#options;
+  /** Offers it to endpoints at one address, the likeliest: others are another turn's. */
+  async #forward(mail: Mail, endsAt: number): Promise<Outcome> {
+    const { clock, maxAgeMs, names } = this.#options;
     const { to: recipient } = queuedMessage(mail.bytes);
     const age = clock() - mail.storedAt;
     if (age > maxAgeMs) return 'expired';
@@ -225,13 +246,17 @@ class StoredForwarder implements Forwarder {
     if (endpoints === undefined) return 'forwarded';
     const tried = new Map<string, Attempt>();
     const left = this.#rounds.left(mail.messageId, this.#health.ranked(endpoints, recipient));
+    const network = left[0] === undefined ? undefined : names.networkOf(left[0]);
     for (const endpoint of left.slice(0, maxEndpoints)) {
+      if (tried.size > 0 && (performance.now() > endsAt || names.networkOf(endpoint) !== network)) break;
       const outcome = await this.#attempt(endpoint, recipient, mail);
       if (outcome === 'forwarded') return outcome;
       tried.set(endpoint, outcome);
     }
     const outcomes = this.#rounds.add(mail.messageId, endpoints, tried);
-    if (outcomes === undefined || outcomes.size === 0 || outcomes.has('failed')) return 'failed';
+    if (this.#stopped.signal.aborted) return 'failed';
+    if (outcomes === undefined) return 'again';
+    if (outcomes.size === 0 || outcomes.has('failed')) return 'failed';
     if (outcomes.has('circled')) return age < circlingMs ? 'failed' : 'circled';
     return 'refused';
   }

@@ -1,7 +1,13 @@
 import { backoffMs, type Backoff } from './backoff.ts';
 
-/** done: nothing is left for the key. more: the others have their turn first. failed: again after a pause. */
-export type TurnOutcome = 'done' | 'more' | 'failed';
+/**
+ * done: nothing is left for the key. more: the others have their turn first. again: so they have, and nothing came of it yet, good or
+ * bad. failed: again after a pause.
+ */
+export type TurnOutcome = 'done' | 'more' | 'again' | 'failed';
+
+/** Of keys whose last turn failed, and of those that are likely to. */
+export const suspectLane = Symbol('suspect');
 
 export interface KeyedSchedulerOptions<K> {
   /** One turn; a rejection is a failure. */
@@ -9,7 +15,7 @@ export interface KeyedSchedulerOptions<K> {
   /** Keys worked on at once. */
   readonly concurrency: number;
   /** What the key's work depends on. Keys of one lane, and those together whose last turn failed, take a part of the turns. */
-  readonly laneOf: (key: K) => string;
+  readonly laneOf: (key: K) => Lane;
   /** Keys of one lane worked on at once. */
   readonly perLane: number;
   /** Whom the key's work is for. Within a lane groups take turns, however many keys each has, and keys of a group within it. */
@@ -21,9 +27,7 @@ export interface KeyedSchedulerOptions<K> {
   readonly failed: (key: K, error: unknown) => void;
 }
 
-const failedLane = Symbol('failed before');
-
-type Lane = string | symbol;
+type Lane = string | typeof suspectLane;
 
 /**
  * Works for one key at most once at a time, for some keys at once, in turns. One that fails waits and holds up no other; nor do
@@ -68,7 +72,7 @@ export class KeyedScheduler<K> {
     if (this.#queued.has(key)) return;
     this.#queued.add(key);
     const { laneOf, groupOf } = this.#options;
-    const lane = this.#failures.has(key) ? failedLane : laneOf(key);
+    const lane = this.#failures.has(key) ? suspectLane : laneOf(key);
     const group = groupOf(key);
     const groups = this.#ready.get(lane) ?? new Map<string, Set<K>>();
     this.#ready.set(lane, groups.set(group, (groups.get(group) ?? new Set()).add(key)));
@@ -113,8 +117,8 @@ export class KeyedScheduler<K> {
     if (this.#stopped) return;
     const wokenAgain = this.#again.delete(key);
     if (outcome === 'failed') this.#pause(key);
-    else this.#failures.delete(key);
-    if (outcome === 'more' || (outcome === 'done' && wokenAgain)) this.#enqueue(key);
+    else if (outcome !== 'again') this.#failures.delete(key);
+    if (outcome === 'more' || outcome === 'again' || (outcome === 'done' && wokenAgain)) this.#enqueue(key);
     else this.#fill();
   }
 

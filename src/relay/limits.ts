@@ -59,6 +59,10 @@ export const limitsSchema = Type.Object({
     512,
     'WebSockets that are joined to other relays for those who wait for answers there; an eighth of one address',
   ),
+  maxForwardQueues: count(
+    100_000,
+    'Pairs of a sender and a recipient of others for whom messages wait to be forwarded; an eighth of them to one recipient, half for known senders',
+  ),
   maxReplyBoxes: count(10_000, 'Reply boxes that may hold answers of one worker at a time'),
   maxBufferedBytes: bytes(mebibyte, 'What waits for one WebSocket to read it'),
   slowReaderMs: ms(minute / 2, 'How long a WebSocket may stay above that, and an HTTP answer unread'),

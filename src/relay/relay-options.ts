@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { Hex } from '../codec/index.ts';
 import type { Accepted, AcceptOptions } from '../inbox/inbox.ts';
+import type { MailQuota } from '../store/mail-quota.ts';
 import type { MailStore } from '../store/mail-store.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { Backoff } from './backoff.ts';
@@ -68,6 +69,8 @@ export interface RelayOptions {
   readonly forwardFor?: 'all' | 'registered';
   /** Pauses between attempts to forward to one recipient. Default 1 s to 5 min. */
   readonly forwardBackoff?: Backoff;
+  /** What may wait for one recipient of another relay, of all senders together. Default: as a mailbox. */
+  readonly forwardQuota?: Pick<MailQuota, 'maxCount' | 'maxBytes' | 'strangerPart'>;
   /** Without it only `recipients` and `local` are served. */
   readonly workerState?: RelayDirectory;
   /** Served whatever the chain says. Default: none. */
@@ -77,7 +80,7 @@ export interface RelayOptions {
   readonly verifySignature?: VerifySignature;
   /** Threads that verify by default. Default 0: the relay's own. */
   readonly verifyThreads?: number;
-  /** Forward to loopback and private addresses too. Default false. */
+  /** Forward to loopback and private addresses, and to those of this machine, too. Default false. */
   readonly allowPrivate?: boolean;
   readonly access?: Access;
   readonly limits?: Partial<RelayLimits>;

@@ -9,6 +9,7 @@ import { BodyBudget } from './body-budget.ts';
 import { FailureLog } from './failure-log.ts';
 import { createForwarder, type Forwarder } from './forward.ts';
 import { DeliveryWatch } from './delivery-watch.ts';
+import type { EndpointPolicy } from './endpoint-policy.ts';
 import { createFastify, secureOptions } from './http-server.ts';
 import { addInfoRoutes } from './info-routes.ts';
 import { createIngest, type Ingest } from './ingest.ts';
@@ -18,10 +19,13 @@ import { Metrics, type GaugeName } from './metrics.ts';
 import { listenForMetrics, urlOf } from './metrics-server.ts';
 import { createNodeTransport, type NodeTransport } from './node-transport.ts';
 import { OpenSockets } from './open-sockets.ts';
+import { createOwnAddresses } from './own-addresses.ts';
 import { checkPublicUrls, originsOf, ownUrlsOf } from './own-urls.ts';
 import { Pipeline, type Receipt } from './pipeline.ts';
 import { Readiness } from './readiness.ts';
 import type { RelayOptions, VerifySignature } from './relay-options.ts';
+import { ResolvedNames } from './resolved-names.ts';
+import { createNameResolver } from './resolve-name.ts';
 import { createRouter, type Router } from './route.ts';
 import { Sessions } from './sessions.ts';
 import { Tunnels } from './tunnels.ts';
@@ -68,6 +72,7 @@ interface SharedBySockets {
 interface Forwarding {
   readonly forwarder: Forwarder;
   readonly transport: NodeTransport;
+  readonly names: ResolvedNames;
 }
 
 const defaultListen = { host: '127.0.0.1', port: 8710 };
@@ -87,6 +92,8 @@ class FastifyRelay implements Relay {
   readonly #ingest: Ingest;
   readonly #verify: VerifyOptions;
   readonly #clock: () => number;
+  /** Of what the chain names. */
+  readonly #policy: EndpointPolicy;
   #ownUrls: readonly string[] = [];
   #origins: ReadonlySet<string> = new Set();
   #running: Running | undefined;
@@ -110,6 +117,7 @@ class FastifyRelay implements Relay {
     this.#logger = options.logger ?? pino({ enabled: false });
     this.#failures = new FailureLog(this.#logger);
     this.#clock = clock;
+    this.#policy = { allowPrivate: options.allowPrivate ?? false, isOwnAddress: createOwnAddresses() };
     const dedupeMs = Math.min(...stores.map((store) => store.dedupeMs));
     this.#verify = { verifySignature, limits: this.#limits, dedupeMs, clock };
     const { maxMessageBytes } = this.#limits;
@@ -217,18 +225,21 @@ class FastifyRelay implements Relay {
   }
 
   #createForwarding(router: Router): Forwarding | undefined {
-    const { forwardStore, forwardBackoff, mailStore, allowPrivate = false } = this.#options;
+    const { forwardStore, forwardBackoff, forwardQuota, mailStore } = this.#options;
     if (forwardStore === undefined) return undefined;
-    const transport = createNodeTransport({ allowPrivate });
+    const names = new ResolvedNames(createNameResolver({ askSystem: this.#policy.allowPrivate === true }));
+    const transport = createNodeTransport({ ...this.#policy, resolve: names.resolve });
     const [metrics, logger] = [this.#metrics, this.#logger];
     const forwarder = createForwarder({
       store: forwardStore,
-      ...{ mailStore, router, transport, metrics, logger, allowPrivate },
+      ...{ mailStore, router, transport, names, metrics, logger, ...this.#policy },
+      maxQueues: this.#limits.maxForwardQueues,
       maxAgeMs: this.#limits.maxForwardAgeMs,
       clock: this.#clock,
       ...(forwardBackoff !== undefined && { backoff: forwardBackoff }),
+      ...(forwardQuota !== undefined && { quota: forwardQuota }),
     });
-    return { forwarder, transport };
+    return { forwarder, transport, names };
   }
 
   #createPipeline(router: Router, forward: Forwarder | undefined): Pipeline {
@@ -272,10 +283,17 @@ class FastifyRelay implements Relay {
     forwarding: Forwarding | undefined,
     shared: SharedBySockets,
   ): Tunnels | undefined {
-    const { forwardFor, allowPrivate = false } = this.#options;
+    const { forwardFor } = this.#options;
     if (forwarding === undefined || forwardFor === 'registered') return undefined;
     return new Tunnels({
-      ...{ router, allowPrivate, transport: forwarding.transport, limits: this.#limits, metrics: this.#metrics },
+      ...{
+        router,
+        ...this.#policy,
+        transport: forwarding.transport,
+        names: forwarding.names,
+        limits: this.#limits,
+        metrics: this.#metrics,
+      },
       ...shared,
       clock: this.#clock,
       charge: pipeline.charge.bind(pipeline),

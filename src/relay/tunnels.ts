@@ -10,8 +10,9 @@ import type { RelayLimits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
 import type { NodeTransport } from './node-transport.ts';
 import { isRelayUrl, relayKey, routeUrl } from './relay-url.ts';
+import type { ResolvedNames } from './resolved-names.ts';
 import type { Router } from './route.ts';
-import { TunnelHosts } from './tunnel-hosts.ts';
+import { TunnelHosts, type TunnelEnds } from './tunnel-hosts.ts';
 import { Tunnel } from './tunnel.ts';
 import { addWsRoute } from './ws-route.ts';
 import { turnAway, type WsPlaces } from './ws-places.ts';
@@ -20,6 +21,8 @@ import { addressKey } from './token-buckets.ts';
 export interface TunnelsParts extends EndpointPolicy {
   readonly router: Router;
   readonly transport: Pick<NodeTransport, 'connect'>;
+  /** What `transport` dials names by. */
+  readonly names: ResolvedNames;
   readonly limits: RelayLimits;
   readonly places: WsPlaces;
   readonly budget: BodyBudget;
@@ -59,7 +62,11 @@ export class Tunnels {
   addRoute(server: FastifyInstance): void {
     addWsRoute(server, {
       path: '/v1/tunnel',
-      admit: (request) => this.#endpointOf(request),
+      admit: async (request) => {
+        const endpoint = this.#endpointOf(request);
+        await this.#parts.names.learn(endpoint);
+        return endpoint;
+      },
       accept: (socket, stream, address, endpoint) => {
         this.#add(socket, stream, address, endpoint);
       },
@@ -90,12 +97,14 @@ export class Tunnels {
   }
 
   #add(socket: WebSocket, stream: Duplex, address: string, endpoint: string): void {
-    const { limits, budget, unread, charge, transport, metrics } = this.#parts;
+    const { limits, budget, unread, charge, transport, names, metrics } = this.#parts;
     if (this.#isClosed) {
       turnAway(socket, goingAway, 'the relay stops');
       return;
     }
-    if (!this.#takePlace(address, endpoint)) {
+    // As it is now: a place is given back under the same name.
+    const ends = { near: addressKey(address), far: names.networkOf(endpoint) ?? '' };
+    if (!this.#takePlace(address, ends)) {
       metrics.count('connections_closed_total', 'too-many');
       turnAway(socket, tryAgainLater, 'too many connections');
       return;
@@ -103,7 +112,7 @@ export class Tunnels {
     this.#pinger ??= this.#ping();
     const tunnel = new Tunnel(socket, stream, address, {
       ...{ limits, budget, unread, chargeAnswers: charge },
-      charge: (key, units) => this.#hosts.charge(endpoint, units, () => charge(key, units)),
+      charge: (key, units) => this.#hosts.charge(ends, units, () => charge(key, units)),
       dial: (handlers, maxBytes) =>
         transport.connect(routeUrl(endpoint, 'ws', '/v1/ws'), handlers, `?frames=${newestFrames}`, maxBytes),
       ended: (reason) => {
@@ -112,29 +121,29 @@ export class Tunnels {
       // It holds its places for as long as it holds a socket.
       gone: (gone) => {
         this.#all.delete(gone);
-        this.#giveBackPlace(address, endpoint);
+        this.#giveBackPlace(address, ends);
       },
     });
     this.#all.add(tunnel);
     tunnel.start();
   }
 
-  #giveBackPlace(address: string, endpoint: string): void {
+  #giveBackPlace(address: string, ends: TunnelEnds): void {
     this.#parts.places.giveBack(address);
-    this.#hosts.giveBack(endpoint);
-    const key = addressKey(address);
+    this.#hosts.giveBack(ends);
+    const key = ends.near;
     const left = (this.#perAddress.get(key) ?? 1) - 1;
     if (left === 0) this.#perAddress.delete(key);
     else this.#perAddress.set(key, left);
   }
 
-  #takePlace(address: string, endpoint: string): boolean {
+  #takePlace(address: string, ends: TunnelEnds): boolean {
     const { limits, places } = this.#parts;
-    const key = addressKey(address);
+    const key = ends.near;
     const own = this.#perAddress.get(key) ?? 0;
     const isFull = this.#all.size >= limits.maxTunnels || own >= Math.ceil(limits.maxTunnels * sharePerAddress);
     if (isFull || !places.take(address)) return false;
-    if (!this.#hosts.take(endpoint)) {
+    if (!this.#hosts.take(ends)) {
       places.giveBack(address);
       return false;
     }

@@ -32,11 +32,12 @@ describe('settings of a relay', () => {
   });
 
   it('are those of createRelay where nothing is said', () => {
-    const { listen, recipients, access, limits, publicUrls, ...rest } = relayOptionsOf(settingsOf());
+    const { listen, recipients, access, limits, publicUrls, forwardQuota, ...rest } = relayOptionsOf(settingsOf());
     assert.deepEqual(listen, { host: '127.0.0.1', port: 8710 });
     assert.deepEqual([recipients, limits, publicUrls], [[], {}, []]);
     assert.deepEqual(access, { deny: [], registeredOnly: false });
     assert.deepEqual(Object.keys(rest), ['verifyThreads']);
+    assert.deepEqual(forwardQuota, { maxCount: 100_000, maxBytes: 256 * 2 ** 20, strangerPart: 0.5 });
     const day = 86_400_000;
     assert.deepEqual(mailboxOptionsOf(settingsOf()), {
       retentionMs: 30 * day,
@@ -80,6 +81,9 @@ describe('settings of a relay', () => {
     assert.equal(forwardQuotaOf(settingsOf()).maxTotalBytes, 8 * gibibyte);
     assert.equal(forwardQuotaOf(settingsOf({ forwardGigabytes: '0.5' })).maxTotalBytes, gibibyte / 2);
     assert.equal(forwardQuotaOf(settingsOf({ store: 'jetstream' })).maxTotalBytes, undefined);
+    const few = settingsOf({ forwardMessages: '7', forwardMegabytes: '0.5', mailboxStrangerPart: '0.25' });
+    assert.deepEqual(relayOptionsOf(few).forwardQuota, { maxCount: 7, maxBytes: 2 ** 19, strangerPart: 0.25 });
+    assert.deepEqual([forwardQuotaOf(few).maxCount, forwardQuotaOf(few).maxBytes], [7, 2 ** 19]);
     assert.throws(
       () => settingsOf({ forward: 'maybe' }),
       (error) => isRelayError(error, 'bad-setting'),

@@ -7,6 +7,15 @@ import { genesisHash, type Cleanup, type Entity } from './support.ts';
 
 type FrameOf<T extends RelayFrame['type']> = Extract<RelayFrame, { type: T }>;
 
+export interface RawSocketOptions {
+  /** Default /v1/ws. */
+  readonly path?: string;
+  /** Signed for. Default as dialled. */
+  readonly origin?: string;
+  /** To dial from. */
+  readonly localAddress?: string;
+}
+
 /** A WebSocket that speaks frames without the client's help. */
 export class RawSocket {
   readonly socket: WebSocket;
@@ -26,10 +35,10 @@ export class RawSocket {
   static async open(
     url: string,
     cleanup: Cleanup,
-    { path = '/v1/ws', origin }: { readonly path?: string; readonly origin?: string } = {},
+    { path = '/v1/ws', origin, localAddress }: RawSocketOptions = {},
   ): Promise<RawSocket> {
     const dialled = url.replace(/^http/, 'ws');
-    const socket = new WebSocket(dialled + path);
+    const socket = new WebSocket(dialled + path, localAddress === undefined ? {} : { localAddress });
     const raw = cleanup.add(new RawSocket(socket, origin ?? dialled), () => {
       socket.terminate();
     });

@@ -309,18 +309,27 @@ describe('relay: a WebSocket that is joined to another relay', () => {
     await until(() => open === 0);
   });
 
-  it('is one of few to one host, whoever asks: what that grants this relay is for what is forwarded, too', async () => {
+  it('is one of few to one address, a quarter of them for who asks: what that grants this relay is for what is forwarded, too', async () => {
     const lie = await lyingRelay(cleanup, (frame, { say }) => {
       if (frame.type === 'challenge-me')
         say({ type: 'challenge', id: frame.id, serverNonce: new Uint8Array(32), expiresAt: 1n });
     });
     const a = await start([lie.url], { limits: { maxTunnels: 1_000 } });
-    const sockets = await Promise.all(Array.from({ length: 64 }, () => tunnel(a.url, lie.url)));
-    const socket = new WebSocket(`${a.url.replace('http', 'ws')}/v1/tunnel${queryOf(lie.url)}`);
-    assert.equal(await new Promise((resolve) => socket.once('close', resolve)), 1013);
+    const refused = async (localAddress: string): Promise<void> => {
+      const socket = new WebSocket(`${a.url.replace('http', 'ws')}/v1/tunnel${queryOf(lie.url)}`, { localAddress });
+      assert.equal(await new Promise((resolve) => socket.once('close', resolve)), 1013);
+    };
+    const open = (localAddress: string) =>
+      RawSocket.open(a.url, cleanup, { path: `/v1/tunnel${queryOf(lie.url)}`, localAddress });
+    const sockets: RawSocket[] = [];
+    for (const address of ['127.0.0.2', '127.0.0.3', '127.0.0.4', '127.0.0.5']) {
+      sockets.push(...(await Promise.all(Array.from({ length: 16 }, () => open(address)))));
+      await refused(address);
+    }
+    await refused('127.0.0.6');
     sockets[0]?.socket.terminate();
     await until(async () => (await (await fetch(`${a.url}/metrics`)).text()).includes('khala_relay_tunnels 63\n'));
-    await (await tunnel(a.url, lie.url)).challenge();
+    await (await open('127.0.0.6')).challenge();
   });
 
   it('reads no more from the other end than who waits reads, and ends where that one does not', async () => {

@@ -295,6 +295,23 @@ describe('relay: endpoints that did well and badly', () => {
     assert.deepEqual(seen.ranked([a, b], to), [a, b]);
   });
 
+  it('are doubtful after a failure, also where they are good each second time, and not any more when they stay good', () => {
+    const seen = health();
+    assert.equal(seen.isDoubtful(a), false);
+    seen.failed(a);
+    assert.equal(seen.isDoubtful(a), true);
+    seen.succeeded(a, to, false);
+    assert.equal(seen.isDoubtful(a), false);
+    for (let n = 0; n < 100; n++) {
+      seen.failed(a);
+      seen.failed(a);
+      seen.succeeded(a, to, false);
+      assert.equal(seen.isDoubtful(a), true);
+    }
+    for (let n = 0; n < 3; n++) seen.succeeded(a, to, false);
+    assert.equal(seen.isDoubtful(a), false);
+  });
+
   it('come first where they are the recipient itself, and for no other recipient', () => {
     const seen = health();
     seen.succeeded(b, to, true);

@@ -4,6 +4,7 @@ import type { Chain } from '../../chain/index.ts';
 import { asRelayError, isRelayError } from '../../errors/index.ts';
 import type { Inbox } from '../../inbox/index.ts';
 import { createRelay, createRelayClient, type Relay } from '../../relay/index.ts';
+import type { MailStore } from '../../store/index.ts';
 import type { Vault } from '../../vault/index.ts';
 import { watchWorkerState } from '../../worker-state/index.ts';
 import { action, command, withAccount, type Context } from '../command.ts';
@@ -44,7 +45,7 @@ export function serveCommand(): Command {
     ...(['recipient', 'allow', 'deny', 'registeredOnly', 'tlsCert', 'tlsKey', 'trustProxy'] as const),
     ...(['retention', 'mailboxMessages', 'mailboxMegabytes', 'mailboxSenderPart', 'mailboxStrangerPart'] as const),
     ...(['mailGigabytes', 'limit', 'verifyThreads'] as const),
-    ...(['forward', 'forwardGigabytes'] as const),
+    ...(['forward', 'forwardGigabytes', 'forwardMessages', 'forwardMegabytes'] as const),
     ...(['finality', 'onGap', 'allowPrivate', 'timeout', 'logLevel', 'rotateEvery', 'keepEpochs'] as const),
     ...(['acknowledge', 'onInvoke'] as const),
   ]).option('--from <block>', 'first block to read messages from, where nothing was read before');
@@ -107,7 +108,10 @@ async function run(context: Context<Flags>, { chain, watch, vault, options }: Pa
   });
   await relay.start();
   using _certificate = keepCertificate(relay, settings, logger);
-  const ended = await Promise.race([failureOf(inbox?.ready), interrupted]);
+  const storeEnded = endOf(mailStore, forwardStore);
+  // Told by whoever waits for it.
+  storeEnded.catch(() => undefined);
+  const ended = await Promise.race([failureOf(inbox?.ready), interrupted, storeEnded]);
   if (signal.aborted) return;
   const { url, metricsUrl } = relay;
   output.print(
@@ -115,16 +119,21 @@ async function run(context: Context<Flags>, { chain, watch, vault, options }: Pa
     `Relay ready at ${url}.`,
   );
   if (inbox === undefined || vault === undefined) {
-    await interrupted;
+    await Promise.race([interrupted, storeEnded]);
     return;
   }
-  const failure =
-    ended ?? (await failureOf(answerAndPrint(context, { chain, watch, vault, data, inbox, relay, logger })));
+  const own = answerAndPrint(context, { chain, watch, vault, data, inbox, relay, logger });
+  const failure = ended ?? (await Promise.race([failureOf(own), storeEnded]));
   if (failure === undefined) return;
   // The mailboxes are others', who have no part in it.
   logger.error({ err: failure }, 'messages to the relay itself are not read any more; it goes on for the others');
-  await interrupted;
+  await Promise.race([interrupted, storeEnded]);
   throw failure;
+}
+
+/** Rejects with why one of the stores can not be used any more: without it a relay is of no use, and may be started anew. */
+async function endOf(...stores: readonly (MailStore | undefined)[]): Promise<never> {
+  throw await Promise.race(stores.map((store) => store?.ended ?? new Promise<never>(() => undefined)));
 }
 
 async function failureOf(work: Promise<void> | undefined): Promise<Error | undefined> {

@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, it } from 'mocha';
+import { pino } from 'pino';
+import type { Hex } from '../../src/codec/index.ts';
+import { createForwarder, type ForwarderOptions } from '../../src/relay/forward.ts';
+import { createIngest } from '../../src/relay/ingest.ts';
+import { Metrics } from '../../src/relay/metrics.ts';
+import { createNodeTransport } from '../../src/relay/node-transport.ts';
+import { ResolvedNames } from '../../src/relay/resolved-names.ts';
+import { until } from '../support/until.ts';
+import { alice, bob, carol, Cleanup, entity, genesisHash, message, type Entity } from './support.ts';
+
+describe('relay: turns of what is forwarded', () => {
+  const cleanup = new Cleanup();
+  afterEach(() => cleanup.run());
+  const ingest = createIngest({ genesisHash, maxMessageBytes: 100_000 });
+
+  /** What stands at an address: says nothing, or takes what it is asked to. `asked`: by which names. */
+  const stand = async (address: string, asked: string[], isSilent: boolean): Promise<number> => {
+    const server: Server = createServer((request, response) => {
+      asked.push(request.headers.host?.split(':')[0] ?? '');
+      const chunks: Buffer[] = [];
+      request.on('data', (chunk: Buffer) => chunks.push(chunk));
+      if (isSilent) return;
+      request.on('end', () => {
+        // Forwarded is a byte of hops and a length before the signed envelope.
+        const all = Buffer.concat(chunks);
+        const start = 1 + ((all[1] ?? 0) % 4 === 0 ? 1 : 2);
+        const { messageId } = ingest(Uint8Array.from(all.subarray(start)));
+        response.writeHead(202, { 'content-type': 'application/json' });
+        response.end(JSON.stringify({ messageId, status: 'stored' }));
+      });
+    });
+    cleanup.add(server, () => {
+      server.close().closeAllConnections();
+    });
+    await new Promise<void>((resolve) => server.listen(0, address, resolve));
+    return (server.address() as AddressInfo).port;
+  };
+
+  /** `resolve`: what a name stands for. */
+  const make = async (
+    endpointsOf: (to: Hex) => readonly string[],
+    resolve: (name: string) => string,
+    options: Partial<ForwarderOptions>,
+  ) => {
+    const store = await cleanup.store();
+    const names = new ResolvedNames((name, callback) => {
+      callback(null, [{ address: resolve(name), family: 4 }]);
+    });
+    const transport = createNodeTransport({ allowPrivate: true, resolve: names.resolve });
+    cleanup.add(transport, () => transport.close());
+    const forwarder = createForwarder({
+      ...{ store, mailStore: store, transport, names, allowPrivate: true },
+      router: (to) => ({ kind: 'forward', endpoints: endpointsOf(to) }),
+      metrics: new Metrics({ maxAgeMs: 0 }),
+      logger: pino({ enabled: false }),
+      maxAgeMs: 86_400_000,
+      clock: Date.now,
+      ...options,
+    });
+    await forwarder.start();
+    cleanup.add(forwarder, () => forwarder.stop());
+    const send = (to: Entity) =>
+      forwarder.add(ingest(message(alice, to).bytes), 0, { sender: alice.identity, isKnown: true });
+    return { send, store };
+  };
+
+  it('are shared by what leads to one address, whatever names it has', async () => {
+    const [silent, honest]: [string[], string[]] = [[], []];
+    const [pit, good] = [await stand('127.0.0.1', silent, true), await stand('127.0.0.2', honest, false)];
+    const tenants = Array.from({ length: 64 }, (_, n) => entity(`tenant ${n}`));
+    const { send } = await make(
+      (to) =>
+        to === bob.identity
+          ? [`http://good.example:${good}`]
+          : [`http://t${tenants.findIndex(({ identity }) => identity === to)}.wild.example:${pit}`],
+      (name) => (name === 'good.example' ? '127.0.0.2' : '127.0.0.1'),
+      // One place of four for an address; none would be left in a minute.
+      { concurrency: 4, attemptMs: 60_000 },
+    );
+    for (const tenant of tenants) await send(tenant);
+    await until(() => silent.length > 0);
+    await send(bob);
+    await until(() => honest.length === 1);
+    assert.equal(silent.length, 1);
+  });
+
+  it('begin no further attempt when their time is over, so that others have theirs', async () => {
+    const [silent, honest]: [string[], string[]] = [[], []];
+    const [pit, good] = [await stand('127.0.0.1', silent, true), await stand('127.0.0.1', honest, false)];
+    const { send } = await make(
+      (to) =>
+        to === bob.identity
+          ? [`http://good.example:${good}`]
+          : ['a', 'b', 'c', 'd'].map((name) => `http://${name}.example:${pit}`),
+      () => '127.0.0.1',
+      { concurrency: 1, attemptMs: 50, turnMs: 1, backoff: { firstMs: 600_000, mostMs: 600_000 } },
+    );
+    await send(carol);
+    await until(() => silent.length === 1);
+    await send(bob);
+    await until(() => honest.length === 1);
+    assert.deepEqual(silent, ['a.example']);
+    // The others are tried all the same, a turn each.
+    await until(() => silent.length === 4);
+    assert.deepEqual(silent, ['a.example', 'b.example', 'c.example', 'd.example']);
+  });
+
+  it('are of one address: who refuses at once at its first endpoint takes no more places at its second', async () => {
+    const [silent, honest]: [string[], string[]] = [[], []];
+    const [pit, good] = [await stand('127.0.0.1', silent, true), await stand('127.0.0.2', honest, false)];
+    const tenants = Array.from({ length: 16 }, (_, n) => entity(`tenant ${n}`));
+    const { send } = await make(
+      (to) =>
+        to === bob.identity
+          ? ['http://127.0.0.3:1', `http://good.example:${good}`]
+          : ['http://127.0.0.3:1', `http://t${tenants.findIndex(({ identity }) => identity === to)}.example:${pit}`],
+      (name) => (name === 'good.example' ? '127.0.0.2' : '127.0.0.1'),
+      // Two places of eight for an address.
+      { concurrency: 8, attemptMs: 60_000 },
+    );
+    for (const tenant of tenants) await send(tenant);
+    await until(() => silent.length === 2);
+    await send(bob);
+    await until(() => honest.length === 1);
+    assert.equal(silent.length, 2);
+  });
+});
