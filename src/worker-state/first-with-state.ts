@@ -6,7 +6,8 @@ const few = 4;
 
 /**
  * The first block above one whose state is gone that an endpoint has the state of, after some reads, however many are gone.
- * Blocks are asked for as a node gives them by number, which is good enough to know where to read on.
+ * Blocks are asked for as a node gives them by number, which is good enough to know where to read on. The next one, where
+ * no endpoint has the state of the newest: it may have been made up.
  */
 export async function firstWithState(
   chain: Pick<Chain, 'at' | 'headAt'>,
@@ -17,17 +18,13 @@ export async function firstWithState(
   const next = gone.number + 1;
   const last = await unlessGone(newest);
   if (last === undefined || last.number - next < few) return next;
-  const hasState = async (number: BlockNumber): Promise<true | undefined> => {
-    const head = await chain.headAt(number, signal);
-    return (
-      head &&
-      chain
-        .at(head.hash)
-        .gatekeepers(signal)
-        .then(() => true)
-    );
+  const hasState = async (head: Head | undefined): Promise<boolean> => {
+    if (head !== undefined) await chain.at(head.hash).gatekeepers(signal);
+    return head !== undefined;
   };
-  return oldestWhere(next, last.number, async (number) => (await unlessGone(() => hasState(number))) === true);
+  if ((await unlessGone(() => hasState(last))) !== true) return next;
+  const hasStateAt = async (number: BlockNumber): Promise<boolean> => hasState(await chain.headAt(number, signal));
+  return oldestWhere(next, last.number, async (number) => (await unlessGone(() => hasStateAt(number))) === true);
 }
 
 async function unlessGone<T>(read: () => Promise<T>): Promise<T | undefined> {

@@ -26,6 +26,8 @@ export interface FollowerParts {
 
 /** Newer blocks that a snapshot is brought to before it gives up. */
 const maxPins = 5;
+/** How long blocks are passed over by what endpoints said of states until one is read again, ms: they may have lied. */
+const passOverMs = 10_000;
 /** Workers whose records are verified together. */
 const verifiedAtOnce = 64;
 /** Workers of a snapshot whose proven epochs are stored together. */
@@ -52,8 +54,9 @@ export class WorkerFollower {
   #at: At = { block: 0, hash: '0x' };
   #blocks = 0;
   #passedOver = 0;
-  /** Below it states are known to be gone. */
+  /** Below it states are known to be gone, as endpoints said at `#readFromAsOf`, ms. */
   #readFrom: BlockNumber = 0;
+  #readFromAsOf = 0;
   readonly #steps: StepReaders;
   /** Workers of the snapshot of whose faults nobody was told yet. */
   #untold = new Set<Hex>();
@@ -195,8 +198,8 @@ export class WorkerFollower {
   }
 
   async onHead(head: Head, signal: AbortSignal): Promise<void> {
-    const { table, logger, firstWithState } = this.#parts;
-    if (head.number < this.#readFrom) this.#passedOver++;
+    const { table, clock, logger, firstWithState } = this.#parts;
+    if (head.number < this.#readFrom && clock.now() - this.#readFromAsOf < passOverMs) this.#passedOver++;
     else
       try {
         const at = { block: head.number, hash: head.hash };
@@ -205,6 +208,7 @@ export class WorkerFollower {
         if (!isRelayError(error, 'state-discarded')) throw error;
         // What they changed is not lost: it is in the state of a later block.
         this.#readFrom = await firstWithState(head, signal);
+        this.#readFromAsOf = clock.now();
         this.#passedOver++;
         const facts = { first: head.number, last: this.#readFrom - 1 };
         logger.warn(facts, 'state of blocks is gone, WorkerState is read at a later one');

@@ -1,6 +1,5 @@
-import type { WorkerFields } from '../../src/chain/index.ts';
-import { fromHex, Writer } from '../../src/codec/index.ts';
-import { packRow, type WorkerRow } from '../../src/chain/index.ts';
+import { packRow, type Head, type WorkerFields, type WorkerRow } from '../../src/chain/index.ts';
+import { fromHex, Writer, type Hex } from '../../src/codec/index.ts';
 import type { TestWorker } from '../chain/support.ts';
 
 /** `VersionedWorkerEndpoints::V1`. */
@@ -24,4 +23,10 @@ export function rowOf(
     ...changes,
     endpoints: endpoints.length === 0 ? new Uint8Array(0) : encodeEndpoints(endpoints),
   });
+}
+
+/** A block of a chain whose hashes are its numbers. */
+export function headOf(number: number): Head {
+  const hash = (of: number): Hex => `0x${of.toString(16).padStart(64, '0')}`;
+  return { number, hash: hash(number), parentHash: hash(number - 1), stateRoot: hash(0) };
 }

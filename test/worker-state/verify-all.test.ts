@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { idOf, type Head } from '../../src/chain/index.ts';
+import { idOf } from '../../src/chain/index.ts';
 import type { Hex } from '../../src/codec/index.ts';
 import { openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
 import type { ChangeSource } from '../../src/worker-state/change-source.ts';
@@ -10,16 +10,11 @@ import { WorkerTable } from '../../src/worker-state/worker-table.ts';
 import { record, recordOf, testKey, testWorker, type TestWorker } from '../chain/support.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { replacing } from '../support/replacing.ts';
-import { rowOf } from './support.ts';
+import { headOf, rowOf } from './support.ts';
 
 const genesisHash: Hex = `0x${'01'.repeat(32)}`;
 const worker = testWorker(1);
 const { signal } = new AbortController();
-
-function headAt(number: number): Head {
-  const hash = (of: number): Hex => `0x${of.toString(16).padStart(64, '0')}`;
-  return { number, hash: hash(number), parentHash: hash(number - 1), stateRoot: hash(0) };
-}
 
 /** A process that took its snapshot: each worker has a record that does not count, and one that does. */
 async function started(
@@ -54,7 +49,7 @@ async function started(
     clock: new ManualClock(),
     logger: { debug: () => undefined, warn: () => undefined },
   });
-  await follower.snapshot(headAt(1), () => Promise.reject(new Error('not pruned')), signal);
+  await follower.snapshot(headOf(1), () => Promise.reject(new Error('not pruned')), signal);
   return { follower, table };
 }
 
@@ -65,7 +60,7 @@ describe('what is wrong with a worker of the snapshot', () => {
   it('is told once where a block changes it before it was told', async () => {
     const { follower } = await started(openMemoryStore());
     using changes = record(follower.changes$);
-    await follower.onHead(headAt(2), signal);
+    await follower.onHead(headOf(2), signal);
     await follower.verifyAll(signal);
     assert.deepEqual(typesOf(changes.values), once);
   });
@@ -74,7 +69,7 @@ describe('what is wrong with a worker of the snapshot', () => {
     const { follower } = await started(openMemoryStore());
     using changes = record(follower.changes$);
     await follower.verifyAll(signal);
-    await follower.onHead(headAt(2), signal);
+    await follower.onHead(headOf(2), signal);
     assert.deepEqual(typesOf(changes.values), once);
   });
 
@@ -87,7 +82,7 @@ describe('what is wrong with a worker of the snapshot', () => {
     };
     const { follower } = await started(replacing(store, { commit }));
     using changes = record(follower.changes$);
-    await follower.onHead(headAt(2), signal);
+    await follower.onHead(headOf(2), signal);
     assert.notEqual(verifying, undefined);
     await verifying;
     assert.deepEqual(typesOf(changes.values), once);

@@ -17,6 +17,7 @@ import {
   withCode,
   type TestWorker,
 } from '../chain/support.ts';
+import { inventBranch } from '../support/invented-branch.ts';
 import { Refusal, startRpcProxy } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
 import { testWatch } from './watch.compliance.ts';
@@ -282,6 +283,42 @@ for (const verify of [true, false])
       assert.ok(watch.state.has(worker.identity));
       assert.equal(types(changes.values), 'added');
       assert.ok((proxy.asked.get(reads) ?? 0) - asked < 30, 'few of those that are gone are asked for');
+    });
+
+    it('passes over no block for a made-up finalized head, told once of two endpoints while states are gone', async () => {
+      await using pruned = await startDevChain();
+      const branch = inventBranch({ number: 9_000_000, hash: `0x${'12'.repeat(32)}` });
+      branch.next();
+      const [fake] = branch.hashes;
+      let isGone = false;
+      let lies = 0;
+      await using liar = await startRpcProxy(pruned.ws, (method, [hash], result) => {
+        if (method === 'chain_getFinalizedHead' && isGone) return (lies++, fake);
+        return method === 'chain_getHeader' ? (branch.header(hash as Hex) ?? result) : result;
+      });
+      await using honest = await startRpcProxy(pruned.ws);
+      const backoff = { minMs: 10, maxMs: 50 };
+      await using client = await connectChain({ endpoints: [liar.ws, honest.ws], backoff, quorum: verify ? 1 : 2 });
+      await using watch = watchWorkerState(client, { verify });
+      await watch.ready;
+      await pruned.newBlock();
+      await until(() => watch.state.at.hash === pruned.head.hash);
+      honest.isClosed = liar.isClosed = true;
+      for (const each of [honest, liar]) each.cut();
+      await pruned.newBlock({ count: 20 });
+      pruned.pruneBefore(pruned.head.number - 9);
+      liar.hold = (method) => {
+        isGone ||= method === 'state_getReadProof' || method === 'state_queryStorageAt';
+        return undefined;
+      };
+      liar.isClosed = false;
+      await until(() => watch.stats.passedOver > 0);
+      liar.isClosed = true;
+      honest.isClosed = false;
+      liar.cut();
+      await pruned.newBlock();
+      await until(() => watch.state.at.hash === pruned.head.hash);
+      assert.ok(lies > 0, 'it lied');
     });
 
     it('lets go of its signal when it fails', async () => {
