@@ -3,9 +3,11 @@ import { toHex, type Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 import { GroupCommit } from './group-commit.ts';
 import { throwCommitCause } from './lmdb-environment.ts';
+import { LmdbMailCounters, type OpenBox } from './lmdb-mail-counters.ts';
 import * as layout from './lmdb-mail-layout.ts';
 import { mailRange } from './lmdb-mail-range.ts';
 import type { MailTables } from './lmdb-mail-tables.ts';
+import { LmdbReplyBoxes } from './lmdb-reply-boxes.ts';
 import { whyAllFull, whyFull, type Fill, type MailQuota } from './mail-quota.ts';
 import type { Append, Numbered, OnDisk } from './early-mail.ts';
 import type { Appended } from './mail-store.ts';
@@ -18,9 +20,7 @@ export interface MailWriterOptions {
 
 const [timeLength, idKeyLength] = [8, 40];
 const maxCursor = 2n ** 64n - 1n;
-const totalsKey = Buffer.from('totals');
 const trialKey = Buffer.from('trial');
-const noBytes = Buffer.alloc(0);
 // As long as most messages are, or longer.
 const trialBytes = 64 * 2 ** 10;
 
@@ -33,28 +33,33 @@ export class MailWriter {
   readonly #quota: Required<MailQuota>;
   readonly #now: () => number;
   readonly #commits: GroupCommit;
-  // Of the transaction that is being built: counters are written once for all its appends.
-  #boxes = new Map<Hex, OpenBox>();
-  #totals: layout.Totals | undefined;
-  /** Senders of reply boxes: in how many they have mail. */
-  #openers = new Map<string, Opener>();
+  readonly #counters: LmdbMailCounters;
+  readonly #replyBoxes: LmdbReplyBoxes;
+  // Of the transaction that is being built.
   #idKeys: Buffer[] = [];
 
   constructor(env: RootDatabase<Buffer, Buffer>, tables: MailTables, { quota, now }: MailWriterOptions) {
     this.#tables = tables;
     this.#quota = quota;
     this.#now = now;
+    this.#counters = new LmdbMailCounters(tables);
+    this.#replyBoxes = new LmdbReplyBoxes({
+      ...{ tables, now },
+      counted: (more) => {
+        this.#counters.totals().replyBoxes += more;
+      },
+    });
     this.#commits = new GroupCommit(
       (action) =>
         // A child is rolled back as a whole where a write in it fails.
         env
           .childTransaction(() => {
-            this.#boxes = new Map();
-            this.#totals = undefined;
-            this.#openers = new Map();
+            this.#counters.begin();
+            this.#replyBoxes.begin();
             this.#idKeys = [];
             action();
-            this.#writeCounters();
+            this.#replyBoxes.write();
+            this.#counters.write();
             this.#writeIdKeys();
           })
           .catch(throwCommitCause),
@@ -81,9 +86,9 @@ export class MailWriter {
 
   /** Whether the mailbox takes a message when it holds what is on the way to it, too. */
   hasRoom({ recipient, bytes, origin }: Append, onTheWay: OnDisk): boolean {
-    const { shares } = this.#tables;
-    const stored = origin && shares.get(Buffer.concat([layout.idKey(recipient), layout.idKey(origin.sender)]));
-    const [box, share] = [sum(this.box(recipient), onTheWay.box), sum(layout.decodeShare(stored), onTheWay.share)];
+    const stored =
+      origin === undefined ? layout.decodeShare(undefined) : this.#counters.storedShare(recipient, origin.sender);
+    const [box, share] = [sum(this.box(recipient), onTheWay.box), sum(stored, onTheWay.share)];
     const total = this.totals().bytes + onTheWay.bytes + bytes.length;
     return (
       whyAllFull(this.#quota, total, origin) === undefined &&
@@ -121,13 +126,12 @@ export class MailWriter {
   }
 
   totals(): layout.Totals {
-    return layout.decodeTotals(this.#tables.meta.get(totalsKey));
+    return this.#counters.storedTotals();
   }
 
   /** As it is stored; what is new of an empty mailbox begins where the last one that was forgotten ended. */
   box(recipient: Hex): layout.Box {
-    const stored = this.#tables.boxes.get(layout.idKey(recipient));
-    return stored === undefined ? layout.newBox(this.totals()) : layout.decodeBox(stored);
+    return this.#counters.storedBox(recipient);
   }
 
   /** Settles what was given, takes nothing more. */
@@ -142,16 +146,17 @@ export class MailWriter {
     const known = this.#tables.ids.get(idKey);
     if (known !== undefined) return { cursor: known.readBigUInt64BE(), duplicate: true };
     const sender = origin === undefined ? layout.noSender : layout.idKey(origin.sender);
-    const box = this.#box(recipient);
-    const totals = this.#loadTotals();
-    const share = origin && this.#share(box, sender);
+    const box = this.#counters.box(recipient);
+    const totals = this.#counters.totals();
+    const share = origin && this.#counters.share(box, sender);
     const reason =
       whyAllFull(this.#quota, totals.bytes + bytes.length, origin) ??
       whyFull(this.#quota, box, bytes.length, origin, share);
     if (reason !== undefined) throw new RelayError('mailbox-full', { details: { recipient, reason } });
     if (origin?.maxBoxes !== undefined && share?.count === 0) {
       if (!this.#makeRoom(sender, origin.maxBoxes)) return undefined;
-      this.#openBox(box, share, sender);
+      box.isReplyBox = true;
+      share.openedAt = this.#replyBoxes.open(sender, box.key);
     }
     number(box, numbered);
     change(box, 1, bytes.length);
@@ -166,7 +171,7 @@ export class MailWriter {
 
   /** True where more is left to delete. */
   #ack(recipient: Hex, upTo: bigint): boolean {
-    const box = this.#box(recipient);
+    const box = this.#counters.box(recipient);
     const end = upTo < box.last ? upTo : box.last;
     if (end <= box.acknowledged) return false;
     const deleted = this.#delete(box, [...mailRange(this.#tables.mail, recipient, box.acknowledged + 1n, end, chunk)]);
@@ -182,11 +187,11 @@ export class MailWriter {
       if (layout.mailStoredAt(entry.value) >= before) break;
       old.push(entry);
     }
-    return this.#delete(this.#box(recipient), old).count;
+    return this.#delete(this.#counters.box(recipient), old).count;
   }
 
   #delete(box: OpenBox, entries: readonly { readonly key: Buffer; readonly value: Buffer }[]) {
-    const totals = this.#loadTotals();
+    const totals = this.#counters.totals();
     let last = 0n;
     for (const { key, value } of entries) {
       last = key.readBigUInt64BE(32);
@@ -196,9 +201,11 @@ export class MailWriter {
       change(box, -1, bytes);
       change(totals, -1, bytes);
       if (sender.equals(layout.noSender)) continue;
-      const share = this.#share(box, sender);
+      const share = this.#counters.share(box, sender);
       change(share, -1, bytes);
-      if (box.isReplyBox && share.count === 0) this.#leaveBox(box, share, sender);
+      if (!box.isReplyBox || share.count > 0) continue;
+      this.#replyBoxes.leave(sender, box.key, share.openedAt);
+      share.openedAt = undefined;
     }
     return { count: entries.length, last };
   }
@@ -217,85 +224,23 @@ export class MailWriter {
     return idKeys.length;
   }
 
-  #box(recipient: Hex): OpenBox {
-    const open = this.#boxes.get(recipient);
-    if (open !== undefined) return open;
-    const key = layout.idKey(recipient);
-    const stored = this.#tables.boxes.get(key);
-    const totals = this.#loadTotals();
-    const box = stored === undefined ? layout.newBox(totals) : layout.decodeBox(stored);
-    const opened = { ...box, key, isStored: stored !== undefined, shares: new Map<string, OpenShare>() };
-    this.#boxes.set(recipient, opened);
-    return opened;
-  }
-
-  /** What the mailbox holds of a sender. */
-  #share({ key: recipient, shares }: OpenBox, sender: Buffer): OpenShare {
-    const name = sender.toString('latin1');
-    const open = shares.get(name);
-    if (open !== undefined) return open;
-    const key = Buffer.concat([recipient, sender]);
-    const stored = this.#tables.shares.get(key);
-    const share = { ...layout.decodeShare(stored), key, isStored: stored !== undefined };
-    shares.set(name, share);
-    return share;
-  }
-
   /**
    * Whoever asks chooses the box, and may never look into it: the newest answer is the one that somebody waits for. False:
    * there is more to delete. Throws reply-boxes-full where none is known to be the oldest.
    */
   #makeRoom(sender: Buffer, max: number): boolean {
-    if (this.#opener(sender).boxes < max) return true;
-    const { opened, mail } = this.#tables;
-    const [start, end] = [layout.openedKey(sender, 0, noBytes), Buffer.concat([sender, Buffer.alloc(40, 0xff)])];
-    const [oldest] = opened.getKeys({ start, end, limit: 1 });
+    if (this.#replyBoxes.count(sender) < max) return true;
+    const oldest = this.#replyBoxes.oldest(sender);
     if (oldest === undefined) throw new RelayError('reply-boxes-full', { details: { sender: toHex(sender), max } });
     const recipient = layout.recipientOpened(oldest);
-    const box = this.#box(recipient);
+    const box = this.#counters.box(recipient);
     const own = [];
-    for (const entry of mailRange(mail, recipient, 0n, maxCursor, box.count))
+    for (const entry of mailRange(this.#tables.mail, recipient, 0n, maxCursor, box.count))
       if (layout.mailSender(entry.value).equals(sender) && own.push(entry) === chunk) break;
     this.#delete(box, own);
     // Of one that an earlier version emptied.
-    if (own.length === 0) opened.removeSync(oldest);
-    return this.#opener(sender).boxes < max;
-  }
-
-  /** Another mailbox holds mail of the sender. */
-  #openBox(box: OpenBox, share: OpenShare, sender: Buffer): void {
-    box.isReplyBox = true;
-    share.openedAt = this.#now();
-    this.#tables.opened.putSync(layout.openedKey(sender, share.openedAt, box.key), Buffer.of(1));
-    this.#countBox(this.#opener(sender), 1);
-  }
-
-  #leaveBox(box: OpenBox, share: OpenShare, sender: Buffer): void {
-    const opener = this.#opener(sender);
-    if (share.openedAt !== undefined) this.#tables.opened.removeSync(layout.openedKey(sender, share.openedAt, box.key));
-    share.openedAt = undefined;
-    // What an earlier version stored was not counted.
-    if (opener.boxes > 0) this.#countBox(opener, -1);
-  }
-
-  #countBox(opener: Opener, more: 1 | -1): void {
-    opener.boxes += more;
-    this.#loadTotals().replyBoxes += more;
-  }
-
-  #opener(sender: Buffer): Opener {
-    const name = sender.toString('latin1');
-    const open = this.#openers.get(name);
-    if (open !== undefined) return open;
-    const stored = this.#tables.openers.get(sender);
-    const key = Buffer.from(sender);
-    const opener = { key, isStored: stored !== undefined, boxes: Number(stored?.readBigUInt64BE() ?? 0n) };
-    this.#openers.set(name, opener);
-    return opener;
-  }
-
-  #loadTotals(): layout.Totals {
-    return (this.#totals ??= this.totals());
+    if (own.length === 0) this.#replyBoxes.forget(oldest);
+    return this.#replyBoxes.count(sender) < max;
   }
 
   /** One record for all: it is read only to forget them. */
@@ -305,48 +250,6 @@ export class MailWriter {
     const key = layout.timeKey(this.#now(), first.subarray(timeLength));
     this.#tables.byAge.putSync(key, Buffer.concat(this.#idKeys));
   }
-
-  #writeCounters(): void {
-    const { shares, openers, meta } = this.#tables;
-    for (const box of this.#boxes.values()) {
-      this.#writeBox(box);
-      for (const share of box.shares.values())
-        if (share.count > 0) shares.putSync(share.key, layout.encodeShare(share));
-        else if (share.isStored) shares.removeSync(share.key);
-    }
-    for (const { key, isStored, boxes } of this.#openers.values())
-      if (boxes > 0) openers.putSync(key, layout.u64(BigInt(boxes)));
-      else if (isStored) openers.removeSync(key);
-    if (this.#totals !== undefined) meta.putSync(totalsKey, layout.encodeTotals(this.#totals));
-  }
-
-  /** One that is empty leaves nothing behind but where the next one begins: a cursor is never given twice. */
-  #writeBox(box: OpenBox): void {
-    const totals = this.#loadTotals();
-    const isEmpty = box.count === 0;
-    if (!isEmpty) this.#tables.boxes.putSync(box.key, layout.encodeBox(box));
-    else if (box.isStored) this.#tables.boxes.removeSync(box.key);
-    if (isEmpty && box.last > totals.floor) totals.floor = box.last;
-    totals.boxes += Number(!isEmpty) - Number(box.isStored);
-  }
-}
-
-/** A mailbox that a transaction changes, with what it holds of each sender. */
-interface OpenBox extends layout.Box {
-  readonly key: Buffer;
-  readonly isStored: boolean;
-  readonly shares: Map<string, OpenShare>;
-}
-
-interface Opener {
-  readonly key: Buffer;
-  readonly isStored: boolean;
-  boxes: number;
-}
-
-interface OpenShare extends layout.Share {
-  readonly key: Buffer;
-  readonly isStored: boolean;
 }
 
 /** Moves a mailbox on to the next message. */
