@@ -7,7 +7,6 @@ import type { MailStore } from '../store/mail-store.ts';
 import type { BodyBudget } from './body-budget.ts';
 import type { LoginCheck } from './challenge.ts';
 import type { DeliveryWatch } from './delivery-watch.ts';
-import { Delivery } from './deliver.ts';
 import type { FailureLog } from './failure-log.ts';
 import { decodeClientFrame, type ClientFrame, type FrameVersion, type RelayFrame } from './frames.ts';
 import { publicError } from './http-status.ts';
@@ -18,7 +17,8 @@ import { addressKey } from './token-buckets.ts';
 import { toWire } from './wire-error.ts';
 import { WsInlet, type InletOwner } from './ws-inlet.ts';
 import { WsOutlet, type OutletOwner } from './ws-outlet.ts';
-import { loginRefused, WsProof, type ProofFrame } from './ws-proof.ts';
+import { WsMailbox, type MailboxOwner } from './ws-mailbox.ts';
+import { WsProof, type ProofFrame } from './ws-proof.ts';
 import { WsReceipts, type ReceiptsOwner } from './ws-receipts.ts';
 import { WsReplies, type RepliesOwner } from './ws-replies.ts';
 
@@ -48,7 +48,7 @@ export interface SessionParts {
 const closeCodes = { normal: 1000, goingAway: 1001, policy: 1008 } as const;
 
 /** One WebSocket: requests in, answers and deliveries out, both bounded. */
-export class WsSession implements OutletOwner, InletOwner, RepliesOwner, ReceiptsOwner {
+export class WsSession implements OutletOwner, InletOwner, RepliesOwner, ReceiptsOwner, MailboxOwner {
   readonly address: string;
   /** All that comes is paid for as it comes. */
   readonly isPaid = true;
@@ -58,12 +58,10 @@ export class WsSession implements OutletOwner, InletOwner, RepliesOwner, Receipt
   readonly #outlet: WsOutlet;
   readonly #inlet: WsInlet;
   readonly #proof: WsProof;
+  readonly #mailbox: WsMailbox;
   readonly #replies: WsReplies;
   #receipts: WsReceipts | undefined;
   #unanswered = 0;
-  #delivery: Delivery | undefined;
-  #leave: (() => void) | undefined;
-  #isLoggingIn = false;
   #isHeld = false;
   #ending = false;
   #active = true;
@@ -77,6 +75,7 @@ export class WsSession implements OutletOwner, InletOwner, RepliesOwner, Receipt
     this.#parts = parts;
     this.#usedAt = parts.login.clock();
     this.#proof = new WsProof(address, parts);
+    this.#mailbox = new WsMailbox(parts, this.#proof, this);
     this.#replies = new WsReplies(parts, this.#proof, this);
     this.#outlet = new WsOutlet(socket, stream, parts, this);
     this.#inlet = new WsInlet(this, { budget: parts.budget, key: this.key });
@@ -106,6 +105,10 @@ export class WsSession implements OutletOwner, InletOwner, RepliesOwner, Receipt
     this.#send({ type: 'hello', version, genesisHash, window, maxMessageBytes, identity });
   }
 
+  get isEnding(): boolean {
+    return this.#ending;
+  }
+
   /** Called once a ping interval: cuts the connection that gave no sign since the last call, closes the unused. */
   checkAlive(): void {
     const { metrics, limits, login } = this.#parts;
@@ -117,7 +120,7 @@ export class WsSession implements OutletOwner, InletOwner, RepliesOwner, Receipt
       this.#socket.terminate();
       return;
     }
-    const isUsed = this.#delivery !== undefined || this.#replies.isWaiting || this.#receipts?.isWaiting === true;
+    const isUsed = this.#mailbox.isOpen || this.#replies.isWaiting || this.#receipts?.isWaiting === true;
     if (!isUsed && login.clock() - this.#usedAt > limits.idleMs) {
       metrics.count('connections_closed_total', 'idle');
       this.#end(closeCodes.normal);
@@ -190,7 +193,23 @@ export class WsSession implements OutletOwner, InletOwner, RepliesOwner, Receipt
   }
 
   outletDrained(): void {
-    this.#delivery?.wake();
+    this.#mailbox.wake();
+  }
+
+  mailboxOpened(): void {
+    this.#parts.loggedIn(this);
+  }
+
+  mailboxSend(frame: RelayFrame): void {
+    this.#send(frame);
+  }
+
+  mailboxHasRoom(): boolean {
+    return this.#outlet.hasRoom;
+  }
+
+  mailboxFailed(error: unknown): void {
+    this.fail(error);
   }
 
   replySend(frame: RelayFrame): void {
@@ -232,12 +251,12 @@ export class WsSession implements OutletOwner, InletOwner, RepliesOwner, Receipt
     this.#outlet.release();
     this.#inlet.release();
     this.#stopWork();
-    this.#leave?.();
+    this.#mailbox.release();
     this.#parts.closed(this);
   }
 
   #stopWork(): void {
-    this.#delivery?.stop();
+    this.#mailbox.stop();
     this.#replies.stop();
     this.#receipts?.stop();
   }
@@ -251,7 +270,7 @@ export class WsSession implements OutletOwner, InletOwner, RepliesOwner, Receipt
         this.#answer(frame.id, () => Promise.resolve(this.#proof.challenge(frame.id)));
         return;
       case 'login':
-        this.#answer(frame.id, () => this.#login(frame));
+        this.#answer(frame.id, () => this.#mailbox.login(frame));
         return;
       case 'prove':
         this.#answer(frame.id, () => this.#prove(frame));
@@ -275,10 +294,10 @@ export class WsSession implements OutletOwner, InletOwner, RepliesOwner, Receipt
         this.#receipts?.forget(frame.id);
         return;
       case 'credit':
-        this.#mailbox().addCredit(frame.deliveries);
+        this.#mailbox.credit(frame.deliveries);
         return;
       case 'ack':
-        this.#mailbox().ack(frame.upTo);
+        this.#mailbox.ack(frame.upTo);
     }
   }
 
@@ -318,66 +337,10 @@ export class WsSession implements OutletOwner, InletOwner, RepliesOwner, Receipt
     return { type: 'receipt', id, status, messageId };
   }
 
-  /** Says who the peer is and opens its mailbox. */
-  async #login(frame: ProofFrame): Promise<RelayFrame> {
-    const { identity } = frame;
-    if (this.#delivery !== undefined) throw loginRefused(identity, 'this connection has logged in before');
-    if (this.#isLoggingIn) throw loginRefused(identity, 'a login on this connection is under way');
-    this.#isLoggingIn = true;
-    try {
-      return await this.#enter(frame);
-    } finally {
-      this.#isLoggingIn = false;
-    }
-  }
-
-  async #enter(frame: ProofFrame): Promise<RelayFrame> {
-    const { identity } = frame;
-    const answer = await this.#prove(frame);
-    // The newest wins, at whichever relay of the store: the older one may be half open, and its recipient comes again.
-    const leave = await this.#parts.mailStore.claim(identity, () => {
-      this.fail(new RelayError('session-replaced', { details: { identity } }));
-    });
-    if (this.#ending) {
-      leave();
-      throw new RelayError('relay-stopping');
-    }
-    this.#leave = leave;
-    this.#delivery = this.#open(identity);
-    this.#parts.loggedIn(this);
-    return answer;
-  }
-
   async #prove(frame: ProofFrame): Promise<RelayFrame> {
     const answer = await this.#proof.prove(frame);
     if (this.#ending) throw new RelayError('relay-stopping');
     return answer;
-  }
-
-  #open(identity: Hex): Delivery {
-    const { mailStore, limits, metrics } = this.#parts;
-    return new Delivery({
-      identity,
-      mailStore,
-      maxCredit: limits.maxCredit,
-      deliver: ({ cursor, bytes }) => {
-        metrics.count('deliveries_total');
-        this.#send({ type: 'delivery', cursor, signedEnvelope: bytes });
-      },
-      acknowledged: (upTo) => {
-        metrics.count('acknowledged_total');
-        this.#send({ type: 'acked', upTo });
-      },
-      hasRoom: () => this.#outlet.hasRoom,
-      failed: (error) => {
-        this.fail(error);
-      },
-    });
-  }
-
-  #mailbox(): Delivery {
-    if (this.#delivery === undefined) throw new RelayError('not-logged-in');
-    return this.#delivery;
   }
 
   #sendError(id: number, error: RelayError): void {
