@@ -28,6 +28,7 @@ describeNats('relays on one JetStream: crashes', () => {
   const load = (
     urls: readonly string[],
     messageOf = (text: string): Uint8Array => message(alice, bob, { text }).bytes,
+    isAhead = (): boolean => false,
   ) => {
     const state = { running: true, acknowledged: new Set<string>(), sent: 0 };
     const isOver = (): boolean => !state.running;
@@ -35,6 +36,11 @@ describeNats('relays on one JetStream: crashes', () => {
     const done = Promise.all(
       Array.from({ length: senders }, async (_, at) => {
         while (!isOver()) {
+          // Of who reads: what is stored must be read in the end.
+          if (isAhead()) {
+            await new Promise((resolve) => setTimeout(resolve, 20));
+            continue;
+          }
           const text = `mail ${state.sent++}`;
           const bytes = messageOf(text);
           // What fails is sent again, to the next relay: idempotent.
@@ -118,7 +124,18 @@ describeNats('relays on one JetStream: crashes', () => {
     const recipient = await startRecipientProcess(cleanup, urls[0] ?? '');
     const sender = await startSenderProcess(cleanup, urls);
     const victims: readonly Victim[] = [...natsOf(nats), ...relays, recipient, sender];
-    const { state, done } = load(urls, (text) => sealedMessage(alice, bob, text).bytes);
+    let isAhead = false;
+    const { state, done } = load(
+      urls,
+      (text) => sealedMessage(alice, bob, text).bytes,
+      () => isAhead,
+    );
+    const looking = setInterval(() => {
+      isAhead = state.acknowledged.size > recipient.handedOut().texts.length + 500;
+    }, 100);
+    cleanup.add(looking, () => {
+      clearInterval(looking);
+    });
     for (let kill = 0; kill < kills; kill++) {
       const [taken, before] = [state.acknowledged.size, recipient.handedOut().texts.length];
       const [more, received] = [Math.floor(random() * 300), Math.floor(random() * 100)];

@@ -478,6 +478,21 @@ describe('relay: forwarding', () => {
     assert.equal(await post(relay, message(alice, carol).bytes), '202 stored');
   });
 
+  it('keeps to its limits and its quota of what waits', async () => {
+    const { endpoints, workerState } = chain();
+    for (const { identity } of [bob, alice]) endpoints.set(identity, ['http://127.0.0.1:1']);
+    const { relay } = await start({ workerState, limits: { maxForwardQueues: 16 }, forwardQuota: { maxCount: 4 } });
+    const stranger = entity('stranger');
+    // An eighth of the half that is for strangers.
+    assert.equal(await post(relay, message(carol, bob).bytes), '202 forwarded');
+    assert.equal(await post(relay, message(stranger, bob).bytes), '507 mailbox-full');
+    assert.equal(await post(relay, message(alice, bob).bytes), '202 forwarded');
+    // Two of four.
+    assert.equal(await post(relay, message(carol, alice).bytes), '202 forwarded');
+    assert.equal(await post(relay, message(carol, alice).bytes), '202 forwarded');
+    assert.equal(await post(relay, message(carol, alice).bytes), '507 mailbox-full');
+  });
+
   it('forwards nothing without a queue', async () => {
     const { endpoints, workerState } = chain();
     endpoints.set(bob.identity, ['http://127.0.0.1:1']);

@@ -1,4 +1,4 @@
-import { appendFileSync, fsyncSync, openSync } from 'node:fs';
+import { appendFileSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInbox } from '../../src/inbox/index.ts';
 import { createRelayClient, feedFromMailbox } from '../../src/relay/index.ts';
@@ -10,14 +10,12 @@ import { SimulatedChain } from '../support/simulation/simulated-chain.ts';
 import { bob, genesisHash } from './support.ts';
 
 /**
- * A recipient in a process of its own: `recipient-child.ts URL FOLDER`. Reads its mailbox into an inbox over LMDB, and writes down, to
- * disk, what the inbox hands to its consumer, as {@link HandedOut} says. Nothing here knows what came before.
+ * A recipient in a process of its own: `recipient-child.ts URL FOLDER`. Reads its mailbox into an inbox over LMDB, and writes down what the inbox hands to its consumer, as {@link HandedOut} says. Nothing here knows what came before.
  */
 const [url = '', folder = ''] = process.argv.slice(2);
 const file = openSync(join(folder, 'received'), 'a');
 const write = (line: string): void => {
   appendFileSync(file, `${line}\n`);
-  fsyncSync(file);
 };
 const vault = createMemoryVault({ identity: bob.keys, ecdh: bob.keys });
 const store = await openLmdbStore({ path: join(folder, 'inbox') });

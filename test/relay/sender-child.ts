@@ -9,7 +9,7 @@ import { alice, bob, genesisHash, sealedMessage } from './support.ts';
  * `HEX text`, and its text is written down when a relay keeps it; what an earlier run queued is sent again.
  */
 const [folder = '', ...urls] = process.argv.slice(2);
-const inFlight = 16;
+const inFlight = 8;
 const paths = { queued: join(folder, 'queued'), acknowledged: join(folder, 'acknowledged') };
 const acknowledged = new Set(linesOf(paths.acknowledged));
 const before = linesOf(paths.queued).map((line) => line.split(' ', 2) as [string, string]);
