@@ -51,6 +51,8 @@ class StoredPhalaListener implements PhalaListener {
   /** Deliveries that wait for their acknowledgement, with their bytes. */
   readonly #inFlight = new Map<Place, number>();
   #bytesInFlight = 0;
+  /** Gaps and dead ones that were handed out: kept until all before them is acknowledged, as the consumer may be at that. */
+  #notices: Place[] = [];
   #subscriber: Subscriber<PhalaEvent> | undefined;
   #next: Place = 0n;
   #isWoken = false;
@@ -78,6 +80,7 @@ class StoredPhalaListener implements PhalaListener {
         this.#next = 0n;
         this.#inFlight.clear();
         this.#bytesInFlight = 0;
+        this.#notices = [];
         this.#wake();
       }
       return () => {
@@ -189,13 +192,13 @@ class StoredPhalaListener implements PhalaListener {
   }
 
   #hasRoom(): boolean {
-    return this.#inFlight.size < inFlightLimit && (this.#bytesInFlight < inFlightBytes || this.#inFlight.size === 0);
+    const { size } = this.#inFlight;
+    return size + this.#notices.length < inFlightLimit && (this.#bytesInFlight < inFlightBytes || size === 0);
   }
 
   async #give(place: Place, item: PostedItem, subscriber: Subscriber<PhalaEvent>): Promise<void> {
     if (item.kind === 'gap') {
-      subscriber.next({ type: 'gap', first: item.first, last: item.last });
-      await this.#store.forget(place);
+      await this.#tell(place, { type: 'gap', first: item.first, last: item.last }, subscriber);
       return;
     }
     const { genesisHash } = this.#options.chain;
@@ -207,9 +210,20 @@ class StoredPhalaListener implements PhalaListener {
     } catch (error) {
       const { code } = reasonOfDeath(error);
       const id = messageId({ genesisHash, envelope: item.payload });
-      subscriber.next({ type: 'dead', messageId: id, topic: item.topic, code });
-      await this.#store.forget(place);
+      await this.#tell(place, { type: 'dead', messageId: id, topic: item.topic, code }, subscriber);
     }
+  }
+
+  async #tell(place: Place, notice: PhalaEvent, subscriber: Subscriber<PhalaEvent>): Promise<void> {
+    this.#notices.push(place);
+    subscriber.next(notice);
+    await this.#forgetNotices();
+  }
+
+  async #forgetNotices(): Promise<void> {
+    const [oldest] = this.#inFlight.keys();
+    const end = oldest === undefined ? -1 : this.#notices.findIndex((place) => place > oldest);
+    for (const place of this.#notices.splice(0, end < 0 ? this.#notices.length : end)) await this.#store.forget(place);
   }
 
   async #open(place: Place, item: Extract<PostedItem, { kind: 'posted' }>): Promise<PhalaDelivery> {
@@ -235,6 +249,7 @@ class StoredPhalaListener implements PhalaListener {
     if (bytes === undefined) return;
     this.#inFlight.delete(place);
     this.#bytesInFlight -= bytes;
+    await this.#forgetNotices();
     this.#wake();
   }
 

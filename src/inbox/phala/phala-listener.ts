@@ -38,7 +38,10 @@ export type PhalaEvent =
 
 /** Reads topics in the form of Phala's contracts, in finalized blocks; each posting is delivered once, in the order of the chain. */
 export interface PhalaListener extends AsyncDisposable {
-  /** Unacknowledged deliveries of earlier runs first. One subscriber at a time. */
+  /**
+   * Unacknowledged deliveries of earlier runs first; what is told beside them is kept until all that was handed out before is
+   * acknowledged. One subscriber at a time.
+   */
   readonly events$: Observable<PhalaEvent>;
   /** Resolves when nothing posted from now on would be missed. */
   readonly ready: Promise<void>;
