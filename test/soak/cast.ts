@@ -96,6 +96,6 @@ export async function assemble(
   };
 }
 
-export function isShared(role: object): boolean {
+function isShared(role: object): boolean {
   return 'isShared' in role && role.isShared === true;
 }

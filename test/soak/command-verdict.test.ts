@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Hex } from '../../src/codec/index.ts';
 import { judgeCommands } from './command-verdict.ts';
+import type { Span } from './gaps.ts';
 import type { RecipientEntry, SenderEntry } from './ledger.ts';
 import type { PostedCommand } from './truth.ts';
 
@@ -23,11 +24,13 @@ function verdictOf(
   sent: readonly SenderEntry[],
   received: readonly RecipientEntry[],
   commands: readonly PostedCommand[],
+  missed: readonly Span[] = [],
 ) {
   return judgeCommands({
     senders: [{ id: sender, entries: sent }],
     recipients: [{ id: to, entries: [started, ...received] }],
     commands,
+    mayMiss: new Map([[to, missed]]),
   });
 }
 
@@ -60,13 +63,28 @@ describe('soak: the verdict on commands', () => {
   it('lets fail what nobody can know of, in a block or not, and nothing else', () => {
     const failed = (code: string): SenderEntry[] => [...queued(1), { event: 'command-failed', sendId: '1', code }];
     assert.deepEqual(verdictOf(failed('fate-unknown'), [], []), []);
-    assert.deepEqual(verdictOf(failed('sequence-gap'), handled(1), posted(1)), []);
+    assert.deepEqual(verdictOf(failed('fate-unknown'), handled(1), posted(1)), []);
     breaks(/failed with extrinsic-rejected/, failed('extrinsic-rejected'), [], []);
   });
 
-  it('excuses what is only in blocks that a gap names', () => {
+  it('excuses what is only in blocks that a gap names and that the run has had forgotten', () => {
     const gap: RecipientEntry = { event: 'command-gap', first: 2, last: 2 };
-    assert.deepEqual(verdictOf(queued(1, 2), [...handled(1), gap], posted(1, 2)), []);
-    breaks(/never arrived/, queued(1, 2, 3), [...handled(1), gap], posted(1, 2));
+    const missed = [{ first: 1, last: 2 }];
+    assert.deepEqual(verdictOf(queued(1, 2), [...handled(1), gap], posted(1, 2), missed), []);
+    breaks(/never arrived/, queued(1, 2, 3), [...handled(1), gap], posted(1, 2), missed);
+    const [untrue, ...rest] = verdictOf(queued(1, 2), [...handled(1), gap], posted(1, 2));
+    assert.match(untrue ?? '', /blocks 2 to 2 were told to be missing, and were there/);
+    assert.ok(rest.length > 0, 'and what is in them is missed');
+  });
+
+  it('sees commands that change places, but for those that failed', () => {
+    const placed = posted(1, 2).map(({ block }) => ({ block, sender, to, id: id(3 - block) }));
+    const received: RecipientEntry[] = [
+      { event: 'command', block: 1, id: id(2), text: 'c 2' },
+      { event: 'command', block: 2, id: id(1), text: 'c 1' },
+    ];
+    breaks(/"c 1" came in after a later one/, queued(1, 2), received, placed);
+    const failed: SenderEntry = { event: 'command-failed', sendId: '1', code: 'fate-unknown' };
+    assert.deepEqual(verdictOf([...queued(1, 2), failed], received, placed), []);
   });
 });

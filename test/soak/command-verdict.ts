@@ -1,14 +1,17 @@
 import type { Hex } from '../../src/codec/index.ts';
+import { Gaps, type Span } from './gaps.ts';
 import type { RecipientEntry, SenderEntry } from './ledger.ts';
 import type { PostedCommand } from './truth.ts';
 
-/** What a command may fail with: nobody knows whether it came in, or whoever has its signature may still post it. */
-const uncertain: ReadonlySet<string> = new Set(['fate-unknown', 'sequence-gap']);
+/** What a command may fail with: nobody knows whether it came in. */
+const uncertain: ReadonlySet<string> = new Set(['fate-unknown']);
 
 export interface CommandEvidence {
   readonly senders: readonly { readonly id: string; readonly entries: readonly SenderEntry[] }[];
   readonly recipients: readonly { readonly id: Hex; readonly entries: readonly RecipientEntry[] }[];
   readonly commands: readonly PostedCommand[];
+  /** As of the evidence on messages. */
+  readonly mayMiss?: ReadonlyMap<Hex, readonly Span[]>;
 }
 
 /** A command as its sender wrote it down. */
@@ -21,18 +24,20 @@ interface Meant {
 }
 
 /** What was broken of what is promised of commands in Phala's form: posted once, and each posting handed out once. */
-export function judgeCommands({ senders, recipients, commands }: CommandEvidence): string[] {
+export function judgeCommands({ senders, recipients, commands, mayMiss }: CommandEvidence): string[] {
   const broken: string[] = [];
   const meant = senders.flatMap(({ id, entries }) => meantBy(id, entries));
   for (const recipient of recipients) {
     const own = commands.filter(({ to }) => to === recipient.id);
-    const heard = new Heard(recipient.entries, broken);
+    const heard = new Heard(recipient.entries, mayMiss?.get(recipient.id) ?? [], broken);
     const inBlocks = new Set(own.map(nameOf));
     for (const [name, text] of heard.texts)
       if (!inBlocks.has(name)) broken.push(`the command "${text}" was handed out, and no finalized block has it`);
     const missing = own.filter((posted) => !heard.texts.has(nameOf(posted)));
     for (const { block, id } of missing)
       if (!heard.isMissing(block)) broken.push(`the command ${id} of block ${block} was never handed out`);
+    const inOrder = own.flatMap((posted) => heard.texts.get(nameOf(posted)) ?? []);
+    broken.push(...outOfOrder(meant, inOrder));
     judgeTexts(meant, { recipient: recipient.id, heard, missing }, broken);
   }
   for (const { text, failure } of meant)
@@ -64,6 +69,21 @@ function judgeTexts(
   }
 }
 
+/** Of each sender those that have not failed, by their first postings in the order of the chain. */
+function outOfOrder(meant: readonly Meant[], texts: readonly string[]): string[] {
+  const broken: string[] = [];
+  const reached = new Map<string, number>();
+  for (const text of new Set(texts)) {
+    const place = meant.findIndex((each) => each.text === text);
+    const { sender, failure } = meant[place] ?? {};
+    if (sender === undefined || failure !== undefined) continue;
+    if (place < (reached.get(sender) ?? -1))
+      broken.push(`the command "${text}" came in after a later one of its sender`);
+    reached.set(sender, Math.max(place, reached.get(sender) ?? -1));
+  }
+  return broken;
+}
+
 function meantBy(sender: string, entries: readonly SenderEntry[]): Meant[] {
   const meant = new Map<string, Meant>();
   for (const entry of entries) {
@@ -88,15 +108,20 @@ function nameOf({ block, id }: { readonly block: number; readonly id: Hex }): st
 class Heard {
   /** By {@link nameOf} of the posting. */
   readonly texts = new Map<string, string>();
-  readonly #gaps: { readonly first: number; readonly last: number }[] = [];
+  readonly #gaps: Gaps;
 
-  constructor(entries: readonly RecipientEntry[], broken: string[]) {
+  constructor(entries: readonly RecipientEntry[], mayMiss: readonly Span[], broken: string[]) {
+    this.#gaps = new Gaps(
+      entries.filter((entry) => entry.event === 'command-gap'),
+      mayMiss,
+    );
+    for (const { first, last } of this.#gaps.untrue())
+      broken.push(`commands of blocks ${first} to ${last} were told to be missing, and were there to be read`);
     const acknowledged = new Set<string>();
     let sinceStart = new Set<string>();
     let reached = 0;
     for (const entry of entries) {
       if (entry.event === 'started') sinceStart = new Set();
-      if (entry.event === 'command-gap') this.#gaps.push(entry);
       if (entry.event === 'command-acknowledged') acknowledged.add(nameOf(entry));
       if (entry.event !== 'command') continue;
       const { text, block } = entry;
@@ -112,6 +137,6 @@ class Heard {
   }
 
   isMissing(block: number): boolean {
-    return this.#gaps.some(({ first, last }) => block >= first && block <= last);
+    return this.#gaps.isMissing(block);
   }
 }

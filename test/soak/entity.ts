@@ -29,10 +29,7 @@ export interface EntityConfig {
 
 export interface SenderConfig extends EntityConfig {
   readonly as: 'worker' | 'account';
-  /**
-   * Other software of this worker posts as well. It sends no commands: where one of them is beside messages whose sequence was
-   * used, they change places (docs/outbox.md).
-   */
+  /** Other software of this worker posts as well. */
   readonly isShared?: true;
 }
 

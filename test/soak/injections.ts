@@ -12,6 +12,12 @@ export interface Injection {
 const eraBlocks = 64;
 const always = (): boolean => true;
 
+/** Those by which a process may find the node away for too long. */
+export const awayFrom: ReadonlySet<string> = new Set([
+  ...['a node that takes no connections for a while', 'kill -9 of the node'],
+  'extrinsics that die of age on their way to the node',
+]);
+
 export const injections: readonly Injection[] = [
   { name: 'kill -9 of a sender', isPossible: always, perform: (stage) => kill(stage, stage.senders) },
   { name: 'kill -9 of a recipient', isPossible: always, perform: (stage) => kill(stage, stage.recipients) },
@@ -181,8 +187,13 @@ export const injections: readonly Injection[] = [
         const { node } = stage;
         const from = await stage.truth.catchUp();
         const to = await stage.finalized(from + node.keptStates + 10);
-        node.prune?.(to - node.keptStates);
+        const edge = to - node.keptStates;
+        node.prune?.(edge);
         player.start();
+        await player.ready;
+        // A real node goes on forgetting while the recipient starts.
+        const last = node.prune === undefined ? (await stage.truth.catchUp()) - node.keptStates : edge - 1;
+        stage.willMiss(player, { first: from - node.keptStates, last });
         return true;
       }),
   },

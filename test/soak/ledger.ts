@@ -27,6 +27,8 @@ export type RecipientEntry =
       readonly text: string;
       /** False: handed out early. */
       readonly isFinal: boolean;
+      /** undefined: it came off chain. */
+      readonly block?: number | undefined;
     }
   /** `ack` has resolved: it must not come again. */
   | { readonly event: 'acknowledged'; readonly id: Hex }

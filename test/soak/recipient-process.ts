@@ -65,9 +65,9 @@ run(async () => {
 function write(ledger: Ledger<RecipientEntry>, event: InboxEvent): void {
   switch (event.type) {
     case 'message': {
-      const { messageId: id, from, fromKind, nonce, body, finalized: isFinal, ack } = event.delivery;
+      const { messageId: id, from, fromKind, nonce, body, block, finalized: isFinal, ack } = event.delivery;
       const text = body.kind === 'data' ? new TextDecoder().decode(body.content).trimEnd() : body.kind;
-      ledger.add({ event: 'delivered', id, from, fromKind, nonce: String(nonce), text, isFinal });
+      ledger.add({ event: 'delivered', id, from, fromKind, nonce: String(nonce), text, isFinal, block });
       void ack.call(event.delivery).then(() => {
         ledger.add({ event: 'acknowledged', id });
       });

@@ -24,8 +24,11 @@ describe('soak: a round of everything that may go wrong', function () {
     await using node = await embeddedNode();
     const result = await soak({ node, seed, roles, without, isOver: () => true });
     assert.deepEqual(result.broken, [], report(result, seed).join('\n'));
-    assert.ok(result.delivered > 0);
-    assert.ok(result.commands > 0);
+    // One round is short; npm run soak goes on, into the thousands.
+    assert.ok(result.delivered > 100, `${result.delivered} were delivered`);
+    assert.ok(result.commands > 10, `${result.commands} commands came in`);
+    assert.equal(result.missedByGap, 0, 'nothing was pruned');
+    assert.equal(result.restarts, 0, 'the node was never away for so long that a process ended');
     const missed = [...result.injected].filter(([, times]) => times === 0);
     assert.deepEqual(missed, [], 'each kind of injection was made');
     for (const kind of ['kill -9 of a sender', 'kill -9 of a recipient', 'sockets cut', 'die of age', 'rotation'])

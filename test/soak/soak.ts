@@ -1,9 +1,9 @@
 import { accountFromSuri, connectChain } from '../../src/index.ts';
 import { temporaryFolder } from '../support/entities.ts';
 import { Attacker } from './attacker.ts';
-import { assemble, isShared, type Cast, type Roles } from './cast.ts';
+import { assemble, type Cast, type Roles } from './cast.ts';
 import { ledgerOf, type RecipientConfig } from './entity.ts';
-import { injections, type Injection } from './injections.ts';
+import { awayFrom, injections, type Injection } from './injections.ts';
 import { Ledger, type RecipientEntry, type SenderEntry } from './ledger.ts';
 import type { NodeUnderTest } from './node-under-test.ts';
 import type { Player, Told } from './player.ts';
@@ -32,6 +32,8 @@ export interface SoakResult extends Verdict {
   readonly blocks: number;
   /** Of Phala's form, in finalized blocks. */
   readonly commands: number;
+  /** How often processes ended since the node was away for too long, and were started again. */
+  readonly restarts: number;
 }
 
 /** Injections that go on at the same time. */
@@ -50,7 +52,10 @@ const lookAgainMs = 200;
 const fewestTurns = 5;
 /** … and others until so long after the first. */
 const occasionMs = 30_000;
-/** What a process may end with and be started again, as its supervisor would: the node was away for too long. */
+/**
+ * What a process may end with and be started again, as its supervisor would: the node was away for too long. It may no more
+ * often than the run has had the node away, or out of reach.
+ */
 const restartable: ReadonlySet<string> = new Set(['chain-unreachable']);
 
 /** Plays a run and judges it. Its choices follow from the seed; how they fall together in time does not. */
@@ -66,11 +71,13 @@ export async function soak({
   const folder = await temporaryFolder();
   const chain = await connectChain({ endpoints: [node.ws], timeoutMs: 60_000 });
   const broken: string[] = [];
+  let restarts = 0;
   try {
     const onTold = (player: Player, told: Told): void => {
       const said = `${player.config.name}: ${told.event} ${told.code ?? ''} ${told.reason ?? ''}`;
       if (told.event === 'failed') {
-        if (!restartable.has(told.code ?? '')) broken.push(said);
+        if (restartable.has(told.code ?? '')) restarts++;
+        else broken.push(said);
         void player.ended.then(() => player.start());
       }
       if (told.code !== undefined) log(said);
@@ -103,8 +110,11 @@ export async function soak({
     const evidence = await settle(stage, cast, log);
     for (const player of stage.players)
       if (!(await player.end())) broken.push(`${player.config.name} did not end when it was asked to`);
+    const absences = [...injected].filter(([name]) => awayFrom.has(name)).reduce((sum, [, times]) => sum + times, 0);
+    if (restarts > absences)
+      broken.push(`processes ended ${restarts} times for want of the node, which was away ${absences} times`);
     const verdict = verdictOn(evidence());
-    return { ...verdict, broken: [...broken, ...verdict.broken], injected, rounds, blocks: truth.block };
+    return { ...verdict, broken: [...broken, ...verdict.broken], injected, rounds, blocks: truth.block, restarts };
   } finally {
     ended.abort();
     await chain.stop();
@@ -167,7 +177,7 @@ async function talk({ senders, recipients, ids }: Cast, random: Random, signal: 
     const command = random.below(commandEach) === 0 ? { command: ids.get(random.pick(recipients)) } : {};
     const bytes = random.below(largeEach) === 0 ? largeBytes : smallBytes;
     const sender = random.pick(senders);
-    sender.say({ send: to, bytes, ...(isShared(sender.config) ? {} : command) });
+    sender.say({ send: to, bytes, ...command });
     await new Promise((resolve) => setTimeout(resolve, random.between(50, 250)));
   }
 }
@@ -199,6 +209,7 @@ async function settle(stage: Stage, cast: Cast, log: (line: string) => void): Pr
     posted: stage.truth.posted,
     commands: stage.truth.commands,
     reposted: stage.reposted,
+    mayMiss: stage.mayMiss,
   });
   let seen = '';
   for (let until = Date.now() + patienceMs; Date.now() < until;) {

@@ -3,6 +3,7 @@ import type { Hex } from '../../src/codec/index.ts';
 import type { Vault } from '../../src/vault/index.ts';
 import type { TcpProxy } from '../chain/tcp-proxy.ts';
 import type { Attacker } from './attacker.ts';
+import type { Span } from './gaps.ts';
 import type { NodeUnderTest } from './node-under-test.ts';
 import type { Player } from './player.ts';
 import type { Random } from './random.ts';
@@ -44,6 +45,8 @@ export class Stage {
   readonly workerSenders: readonly WorkerKeys[];
   /** How often the run may have posted a message of another's another time. */
   readonly reposted = new Map<string, number>();
+  /** Blocks that the node forgot while a recipient was kept away. */
+  readonly mayMiss = new Map<Hex, Span[]>();
   readonly #parts: StageParts;
 
   constructor(parts: StageParts) {
@@ -82,6 +85,11 @@ export class Stage {
 
   willPostAgain(messages: readonly PostedMessage[]): void {
     for (const message of messages) this.reposted.set(nameOf(message), (this.reposted.get(nameOf(message)) ?? 0) + 1);
+  }
+
+  willMiss(player: Player, span: Span): void {
+    const id = this.idOf(player);
+    this.mayMiss.set(id, [...(this.mayMiss.get(id) ?? []), span]);
   }
 
   /** One of these that no other injection has in its hands; false where there is none. */

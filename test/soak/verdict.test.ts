@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Hex } from '../../src/codec/index.ts';
+import type { Span } from './gaps.ts';
 import type { RecipientEntry, SenderEntry } from './ledger.ts';
 import type { PostedMessage } from './truth.ts';
 import { judge, nameOf, type Evidence } from './verdict.ts';
@@ -38,14 +39,17 @@ interface Case {
   readonly posted: readonly PostedMessage[];
   readonly finality?: 'finalized' | 'best';
   readonly reposted?: Evidence['reposted'];
+  readonly missed?: readonly Span[];
 }
 
-function verdictOf({ sent, received, posted: inBlocks, finality = 'finalized', reposted = new Map() }: Case) {
+function verdictOf(evidence: Case) {
+  const { sent, received, posted: inBlocks, finality = 'finalized', reposted = new Map(), missed = [] } = evidence;
   return judge({
     senders: [{ id: `worker ${sender}`, entries: sent }],
     recipients: [{ id: to, finality, entries: [started, ...received] }],
     posted: inBlocks,
     reposted,
+    mayMiss: new Map([[to, missed]]),
   });
 }
 
@@ -91,8 +95,20 @@ describe('soak: the verdict', () => {
     const received = [{ event: 'gap', first: 1, last: 1 } as const, ...handled(2, 1)];
     const again = [...posted(1, 2), ...posted(1).map((message) => ({ ...message, block: 3 }))];
     const reposted = new Map(posted(1).map((message) => [nameOf(message), 1]));
-    assert.deepEqual(verdictOf({ sent, received, posted: again, reposted }).broken, []);
+    const missed = [{ first: 1, last: 1 }];
+    assert.deepEqual(verdictOf({ sent, received, posted: again, reposted, missed }).broken, []);
     breaks(/after a later one/, { sent, received: handled(2, 1), posted: again, reposted });
+  });
+
+  it('sees one that comes after a later one, early ones too but for those that a reorg took', () => {
+    const evidence = { sent: queued(1, 2), posted: posted(1, 2) };
+    breaks(/"s 1" was delivered after a later one of its sender, "s 2"/, { ...evidence, received: handled(2, 1) });
+    const best = { ...evidence, finality: 'best' } as const;
+    breaks(/"s 1" was delivered after a later one/, { ...best, received: handled(2, 1) });
+    const retracted: RecipientEntry = { event: 'retracted', id: id(2) };
+    const reinstated: RecipientEntry = { event: 'reinstated', id: id(2) };
+    const received = [...handled(2), retracted, ...handled(1), reinstated];
+    assert.deepEqual(verdictOf({ ...best, received }).broken, []);
   });
 
   it('sees one that nobody sent, and one that says it is from somebody else', () => {
@@ -123,13 +139,26 @@ describe('soak: the verdict', () => {
     assert.deepEqual(verdictOf({ sent, received: [], posted: [] }).broken, []);
   });
 
-  it('excuses what is only in blocks that a gap names', () => {
+  it('sees a gap of blocks that were there to be read, or that the recipient had read', () => {
+    const gap: RecipientEntry = { event: 'gap', first: 2, last: 3 };
+    const evidence = { sent: queued(1), received: [...handled(1), gap], posted: posted(1) };
+    const untrue = /blocks 2 to 3 were told to be missing, and were there to be read/;
+    breaks(untrue, evidence);
+    breaks(untrue, { ...evidence, missed: [{ first: 2, last: 2 }] });
+    const missed = [{ first: 1, last: 3 }];
+    assert.deepEqual(verdictOf({ ...evidence, missed }).broken, []);
+    const read = { ...delivered(1), block: 2 } as RecipientEntry;
+    breaks(/delivered of block 2, which was told to be missing/, { ...evidence, received: [read, gap], missed });
+  });
+
+  it('excuses what is only in blocks that a gap names and that the run has had forgotten', () => {
     const gap: RecipientEntry = { event: 'gap', first: 2, last: 2 };
-    const evidence = { sent: queued(1, 2), received: [...handled(1), gap] };
+    const missed = [{ first: 1, last: 2 }];
+    const evidence = { sent: queued(1, 2), received: [...handled(1), gap], missed };
     assert.equal(verdictOf({ ...evidence, posted: posted(1, 2) }).missedByGap, 1);
     breaks(/never arrived/, { ...evidence, posted: posted(1).concat({ ...posted(2)[0]!, block: 3 }) });
     const received = [...handled(1, 2), { event: 'retracted', id: id(2) } as const, gap];
-    const takenBack = verdictOf({ sent: queued(1, 2), received, posted: posted(1, 2), finality: 'best' });
+    const takenBack = verdictOf({ sent: queued(1, 2), received, posted: posted(1, 2), finality: 'best', missed });
     assert.deepEqual([takenBack.broken, takenBack.missedByGap], [[], 1]);
   });
 

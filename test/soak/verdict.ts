@@ -1,4 +1,5 @@
 import type { Hex } from '../../src/codec/index.ts';
+import { Gaps, type Span } from './gaps.ts';
 import type { RecipientEntry, SenderEntry } from './ledger.ts';
 import type { PostedMessage } from './truth.ts';
 
@@ -22,6 +23,10 @@ export interface Evidence {
   readonly reposted: ReadonlyMap<string, number>;
   /** Texts of messages that also went off chain. */
   readonly relayed?: ReadonlySet<string>;
+  /** Texts of messages that may come after later ones: as what was retried by hand. */
+  readonly unordered?: ReadonlySet<string>;
+  /** Of recipients: blocks that the run has had forgotten while it kept them away. Default: none. */
+  readonly mayMiss?: ReadonlyMap<Hex, readonly Span[]>;
 }
 
 export interface Verdict {
@@ -29,7 +34,7 @@ export interface Verdict {
   readonly broken: readonly string[];
   readonly queued: number;
   readonly delivered: number;
-  /** Queued, and only in blocks that a gap names. */
+  /** Queued, and only in blocks that a gap names, and that the run has had forgotten. */
   readonly missedByGap: number;
   readonly dead: number;
 }
@@ -48,7 +53,8 @@ export function nameOf({ sender, to, nonce }: Pick<PostedMessage, 'sender' | 'to
 }
 
 /** Holds the ledgers of both sides against each other and against the blocks. */
-export function judge({ senders, recipients, posted, reposted, relayed }: Evidence): Verdict {
+export function judge({ senders, recipients, posted, reposted, mayMiss, ...more }: Evidence): Verdict {
+  const { relayed, unordered = new Set() } = more;
   const broken: string[] = [];
   const meant = meantBy(senders);
   const onChain = new Map<string, PostedMessage[]>();
@@ -61,7 +67,8 @@ export function judge({ senders, recipients, posted, reposted, relayed }: Eviden
   for (const recipient of recipients) {
     const blocksOf = (name: string): PostedMessage[] =>
       (reposted.get(name) ?? 0) > 0 ? (onChain.get(name) ?? []) : [];
-    const seen = new Deliveries(recipient, { meant, relayed: relayed ?? new Set(), repostedIn: blocksOf }, broken);
+    const told = { meant, unordered: new Set([...unordered, ...(relayed ?? [])]), repostedIn: blocksOf };
+    const seen = new Deliveries(recipient, { ...told, mayMiss: mayMiss?.get(recipient.id) ?? [] }, broken);
     delivered += seen.count;
     for (const { text, name, isToldFinal } of seen.held()) {
       if (!onChain.has(name) && relayed?.has(text) !== true)
@@ -122,9 +129,18 @@ function meantBy(senders: readonly SenderRecord[]): Map<string, Meant> {
 
 interface Told {
   readonly meant: ReadonlyMap<string, Meant>;
-  readonly relayed: ReadonlySet<string>;
+  /** The two paths do not wait for each other. */
+  readonly unordered: ReadonlySet<string>;
   /** Where a message is that the run itself posted again, in the order of the chain; of others none. */
   readonly repostedIn: (name: string) => readonly PostedMessage[];
+  readonly mayMiss: readonly Span[];
+}
+
+/** The first time that a message was handed out. */
+interface First {
+  readonly text: string;
+  readonly sender: string;
+  readonly place: number;
 }
 
 /** What one recipient was handed, checked as it is read. */
@@ -138,15 +154,24 @@ class Deliveries {
   readonly #early = new Set<Hex>();
   /** Told to be final since they were last taken back. */
   readonly #final = new Set<Hex>();
-  readonly #gaps: { readonly first: number; readonly last: number }[] = [];
+  readonly #gaps: Gaps;
   readonly #entries: readonly RecipientEntry[];
 
-  constructor({ id, finality, entries }: RecipientRecord, { meant, relayed, repostedIn }: Told, broken: string[]) {
+  constructor({ id, finality, entries }: RecipientRecord, told: Told, broken: string[]) {
+    const { meant, unordered, repostedIn, mayMiss } = told;
     this.#entries = entries;
+    this.#gaps = new Gaps(
+      entries.filter((entry) => entry.event === 'gap'),
+      mayMiss,
+    );
+    for (const { first, last } of this.#gaps.untrue())
+      broken.push(`blocks ${first} to ${last} were told to be missing, and were there to be read`);
+    const firsts: First[] = [];
+    /** Taken back at any time: a reorg may bring a later message back first. */
+    const everRetracted = new Set<string>();
     const acknowledged = new Set<Hex>();
     let sinceStart = new Set<string>();
     let finalSinceStart = new Set<Hex>();
-    const reached = new Map<string, number>();
     for (const entry of entries) {
       switch (entry.event) {
         case 'started':
@@ -161,6 +186,7 @@ class Deliveries {
           if (finalSinceStart.has(entry.id)) broken.push(`${entry.id} was taken back after it was told to be final`);
           this.#retracted.add(entry.id);
           this.#final.delete(entry.id);
+          for (const [text, { id: handed }] of this.#handed) if (handed === entry.id) everRetracted.add(text);
           break;
         case 'reinstated':
           this.#retracted.delete(entry.id);
@@ -177,13 +203,13 @@ class Deliveries {
         case 'command':
         case 'command-acknowledged':
         case 'command-gap':
-          break;
         case 'gap':
-          this.#gaps.push(entry);
           break;
         case 'delivered': {
-          const { text } = entry;
+          const { text, block } = entry;
           this.#ids.add(entry.id);
+          if (finality === 'finalized' && block !== undefined && this.#gaps.isTold(block))
+            broken.push(`"${text}" was delivered of block ${block}, which was told to be missing`);
           if (!entry.isFinal && finality === 'finalized')
             broken.push(`"${text}" was delivered before its block was final`);
           else if (!entry.isFinal) {
@@ -207,18 +233,15 @@ class Deliveries {
           this.#handed.set(text, { id: entry.id, name: nameOf({ sender, to: id, nonce: BigInt(entry.nonce) }) });
           if (earlier !== undefined) break;
           this.count++;
-          // The two paths do not wait for each other.
-          if (relayed.has(text)) break;
+          if (unordered.has(text)) break;
           // What was posted again comes late to whom a gap hid its own block.
           const [own] = repostedIn(nameOf({ sender, to: id, nonce: BigInt(entry.nonce) }));
           if (own !== undefined && this.isMissing(own.block)) break;
-          // A reorg may bring a later message back first.
-          if (finality === 'finalized' && message.place < (reached.get(message.sender) ?? -1))
-            broken.push(`"${text}" was delivered after a later one of its sender`);
-          reached.set(message.sender, Math.max(message.place, reached.get(message.sender) ?? -1));
+          firsts.push({ text, sender, place: message.place });
         }
       }
     }
+    broken.push(...outOfOrder(firsts.filter(({ text }) => !everRetracted.has(text))));
   }
 
   /** What was handed out and not taken back, with its names; of what was early, whether it is known to be final. */
@@ -250,6 +273,18 @@ class Deliveries {
   }
 
   isMissing(block: number): boolean {
-    return this.#gaps.some(({ first, last }) => block >= first && block <= last);
+    return this.#gaps.isMissing(block);
   }
+}
+
+function outOfOrder(firsts: readonly First[]): string[] {
+  const broken: string[] = [];
+  const reached = new Map<string, First>();
+  for (const first of firsts) {
+    const last = reached.get(first.sender);
+    if (last !== undefined && first.place < last.place)
+      broken.push(`"${first.text}" was delivered after a later one of its sender, "${last.text}"`);
+    else reached.set(first.sender, first);
+  }
+  return broken;
 }
