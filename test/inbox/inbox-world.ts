@@ -7,30 +7,28 @@ import { InboxStore } from '../../src/inbox/inbox-store.ts';
 import { createInbox, type Inbox, type InboxEvent } from '../../src/inbox/index.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
 import { createMemoryVault } from '../../src/vault/index.ts';
+import type { Span } from '../soak/gaps.ts';
 import type { RecipientEntry, SenderEntry } from '../soak/ledger.ts';
-import { judge, nameOf, type Verdict } from '../soak/verdict.ts';
+import { judge, nameOf } from '../soak/verdict.ts';
 import type { PostedMessage } from '../soak/truth.ts';
 import { alice, directoryOf } from '../support/entities.ts';
 import { deadLettersOf } from '../support/inbox-probe.ts';
-import { connectTo } from '../support/simulation/connect.ts';
-import { idle } from '../support/simulation/idle.ts';
-import { Life } from '../support/simulation/life.ts';
-import { MortalStore, type Death, type Fate } from '../support/simulation/mortal-store.ts';
-import { SimulatedChain } from '../support/simulation/simulated-chain.ts';
-
-interface Running {
-  readonly life: Life;
-  readonly inbox: Inbox;
-}
+import type { Life } from '../support/simulation/life.ts';
+import { Lives, type Parts } from '../support/simulation/lives.ts';
+import type { Death } from '../support/simulation/mortal-store.ts';
+import type { SimulatedChain } from '../support/simulation/simulated-chain.ts';
 
 type Kind = 'worker' | 'account';
 
+/** Between two looks at the clock. */
+const readingMs = 90;
+/** Longer than acknowledgements wait for company. */
+const companyMs = 25;
+
 /** The real inbox over a chain in memory, with a consumer that writes down what it was handed, as its own database would. */
 export class InboxWorld {
+  readonly lives: Lives;
   readonly #finality: 'finalized' | 'best';
-  readonly #fate: Fate;
-  readonly #chain = new SimulatedChain();
-  readonly #disk = openMemoryStore();
   readonly #sending = openMemoryStore();
   readonly #vault = createMemoryVault();
   readonly #sender = createMemoryVault();
@@ -42,55 +40,31 @@ export class InboxWorld {
   readonly #envelopes: { readonly envelope: Uint8Array; readonly text: string }[] = [];
   readonly #heldBack: (() => Promise<void>)[] = [];
   #isHolding = false;
-  #isAway = false;
-  #running: Running | undefined;
+  #inbox: Inbox | undefined;
+  #life: Life | undefined;
   #count = 0;
+  #ms = Date.now();
 
   constructor(finality: 'finalized' | 'best', death?: Death) {
     this.#finality = finality;
-    this.#fate = { commits: 0, death };
+    this.lives = new Lives(death, (parts) => {
+      this.#begin(parts);
+    });
   }
 
-  /** Of all lives so far. */
-  get commits(): number {
-    return this.#fate.commits;
-  }
-
-  async start(): Promise<void> {
-    const life = new Life();
-    const store = new MortalStore(this.#disk, life, this.#fate);
-    const chain = connectTo(this.#chain, life);
+  #begin({ life, chain, store }: Parts): void {
     const reading = { finality: this.#finality, from: 1, onGap: 'skip' } as const;
-    const inbox = createInbox({ chain, vault: this.#vault, store, ...reading });
-    this.#running = { life, inbox };
+    // Reading takes its time: of a backlog some is written while the rest is read.
+    const now = (): number => (this.#ms += readingMs);
+    const inbox = createInbox({ chain, vault: this.#vault, store, now, ...reading });
+    this.#inbox = inbox;
+    this.#life = life;
     this.#heldBack.length = 0;
     this.#received.push({ event: 'started' });
     inbox.events$.subscribe((event) => {
       if (!life.isOver) this.#write(life, event);
     });
     void inbox.start();
-    await this.settle();
-  }
-
-  /** Lets the process do what it can; where it died, starts it again. */
-  async settle(): Promise<void> {
-    const running = this.#running;
-    if (running === undefined) return;
-    await idle(() => running.life.steps);
-    if (!running.life.isOver || this.#isAway) return;
-    await this.start();
-  }
-
-  async kill(): Promise<void> {
-    this.#running?.life.end();
-    await this.settle();
-  }
-
-  /** Killed, and not started again until it is told to: the chain goes on without it. */
-  async stayAway(isAway: boolean): Promise<void> {
-    this.#isAway = isAway;
-    if (isAway) this.#running?.life.end();
-    await this.settle();
   }
 
   /** Seals a message and has it wait in the pool. */
@@ -104,11 +78,22 @@ export class InboxWorld {
     const { envelope, text } = await this.#seal('worker');
     this.#relayed.add(text);
     if (alsoOnChain) this.#post(envelope, 'worker');
-    const { inbox, life } = this.#running ?? {};
-    void inbox?.accept(envelope).then(() => {
+    const life = this.#life;
+    void this.#inbox?.accept(envelope).then(() => {
       if (life?.isOver === false) this.#sent.worker.push({ event: 'queued', text, nonce: nonceOf(envelope) });
     });
-    await this.settle();
+    await this.lives.settle();
+  }
+
+  /** Messages that are posted and final while the inbox is away, so many to a block. */
+  async backlog(count: number, each: number): Promise<void> {
+    await this.lives.stayAway(true);
+    for (let n = 1; n <= count; n++) {
+      await this.send('account');
+      if (n % each === 0 || n === count) this.lives.chain.build();
+    }
+    this.lives.chain.finalize(0);
+    await this.lives.stayAway(false);
   }
 
   /** Posts an earlier message another time, as its sender and as somebody else, and garbage. */
@@ -121,65 +106,47 @@ export class InboxWorld {
     this.#post(envelope.slice(0, -1), 'account');
   }
 
-  async build(isEmpty: boolean): Promise<void> {
-    this.#chain.build({ isEmpty });
-    await this.settle();
-  }
-
-  async reorg(depth: number, isKept: boolean): Promise<void> {
-    this.#chain.reorg(depth, isKept);
-    await this.settle();
-  }
-
-  async finalize(lag: number): Promise<void> {
-    this.#chain.finalize(lag);
-    await this.settle();
-  }
-
-  /** The node forgets the states of what is final. */
-  async prune(): Promise<void> {
-    this.#chain.prune({ bodies: false });
-    await this.settle();
-  }
-
   /**
    * While a commit is on its way to the disk: something happens to the chain, and then the consumer is done with what it held
    * back. So the acknowledgement is beside what the chain brings.
    */
   async acknowledgeLate(happens: (chain: SimulatedChain) => void): Promise<void> {
-    const { inbox, life } = this.#running ?? {};
-    if (inbox === undefined || life === undefined || life.isOver) return;
-    let open: () => void = () => undefined;
-    this.#fate.gate = new Promise((resolve) => (open = resolve));
-    // Something to commit.
-    await this.relay(false);
-    happens(this.#chain);
-    await idle(() => life.steps);
-    for (const acknowledge of this.#heldBack.splice(0)) void acknowledge();
-    await idle(() => life.steps);
-    this.#fate.gate = undefined;
-    open();
-    await this.settle();
+    if (!this.lives.isAlive) return;
+    await this.lives.holdingCommits(async () => {
+      // Something to commit.
+      await this.relay(false);
+      happens(this.lives.chain);
+      await this.lives.quiet();
+      for (const acknowledge of this.#heldBack.splice(0)) void acknowledge();
+      await this.lives.quiet();
+    });
+  }
+
+  /** Of what the consumer holds back it is done with so many, while more is read and written. */
+  async acknowledgeSome(count: number): Promise<void> {
+    for (const acknowledge of this.#heldBack.splice(0, count)) void acknowledge();
+    await this.lives.settle();
   }
 
   /** The consumer acknowledges at once, or holds back until it is told to. */
   async hold(isHolding: boolean): Promise<void> {
     this.#isHolding = isHolding;
     if (!isHolding) for (const acknowledge of this.#heldBack.splice(0)) void acknowledge();
-    await this.settle();
+    await this.lives.settle();
   }
 
   /** Finalizes all there is and judges. */
-  async end(): Promise<Verdict> {
-    await this.stayAway(false);
+  async end(): Promise<readonly string[]> {
+    await this.lives.stayAway(false);
     await this.hold(false);
-    for (let n = 0; n < 3; n++) await this.build(false);
-    await this.finalize(0);
-    await this.settle();
-    this.#running?.life.end();
+    for (let n = 0; n < 3; n++) await this.lives.build(false);
+    await this.lives.finalize(0);
+    await new Promise((resolve) => setTimeout(resolve, this.#areMany ? companyMs : 0));
+    await this.lives.settle();
+    this.lives.end();
     const posted: PostedMessage[] = [];
-    for (let number = 1; number <= this.#chain.finalized.head.number; number++)
-      for (const { sender, payload } of this.#chain.at(number)?.messages ?? []) {
+    for (let number = 1; number <= this.lives.chain.finalized.head.number; number++)
+      for (const { sender, payload } of this.lives.chain.at(number)?.messages ?? []) {
         if (sender.kind === 'other') continue;
         const nonce = BigInt(nonceOf(payload));
         posted.push({ block: number, sender: `${sender.kind} ${sender.id}`, to: this.#vault.identity, payload, nonce });
@@ -194,14 +161,29 @@ export class InboxWorld {
       // How often a message stands on the chain is not the inbox's doing.
       reposted: new Map(posted.map((message) => [nameOf(message), Infinity])),
       relayed: this.#relayed,
+      mayMiss: new Map([[this.#vault.identity, this.#forgotten()]]),
     });
-    const broken = [...verdict.broken, ...(await this.#brokenByLetters(posted)), ...(await this.#brokenByLeftovers())];
-    return { ...verdict, broken };
+    return [...verdict.broken, ...(await this.#brokenByLetters(posted)), ...(await this.#brokenByLeftovers())];
+  }
+
+  get #areMany(): boolean {
+    return this.#count >= 64;
+  }
+
+  /** Blocks of which the node has no state. */
+  #forgotten(): Span[] {
+    const { chain } = this.lives;
+    const spans: Span[] = [];
+    for (let number = 1; number <= chain.finalized.head.number; number++) {
+      const block = chain.at(number);
+      if (block !== undefined && !chain.hasState(block)) spans.push({ first: number, last: number });
+    }
+    return spans;
   }
 
   /** All is final, and the consumer is done with all: nothing has to be kept but what was seen. */
   async #brokenByLeftovers(): Promise<string[]> {
-    const store = new InboxStore(this.#disk);
+    const store = new InboxStore(this.lives.disk);
     const items = (await store.itemsFrom(0n, 100)).map(([sequence, { kind }]) => `${kind} ${sequence}`);
     const early = (await store.early(0, 2 ** 32 - 1)).map(
       ({ number }) => `the mark of an early message of block ${number}`,
@@ -218,7 +200,7 @@ export class InboxWorld {
     // Of what is missing now some may have been filed while it was early.
     const dead = posted.filter(({ sender, payload, block }) => sender !== senderIn(payload) && !isMissing(block));
     const filed: string[] = [];
-    for (const { block, envelope } of await deadLettersOf(this.#disk))
+    for (const { block, envelope } of await deadLettersOf(this.lives.disk))
       if (block === undefined || !isMissing(block.number)) filed.push(placeOf(block?.number, envelope));
     const meant = dead.map(({ block, payload }) => placeOf(block, payload));
     if (isDeepStrictEqual(filed.sort(), meant.sort())) return [];
@@ -228,9 +210,9 @@ export class InboxWorld {
   #write(life: Life, event: InboxEvent): void {
     switch (event.type) {
       case 'message': {
-        const { messageId: id, from, fromKind, nonce, body, finalized: isFinal } = event.delivery;
+        const { messageId: id, from, fromKind, nonce, body, block, finalized: isFinal } = event.delivery;
         const text = body.kind === 'data' ? new TextDecoder().decode(body.content) : body.kind;
-        this.#received.push({ event: 'delivered', id, from, fromKind, nonce: String(nonce), text, isFinal });
+        this.#received.push({ event: 'delivered', id, from, fromKind, nonce: String(nonce), text, isFinal, block });
         const acknowledge = async (): Promise<void> => {
           await event.delivery.ack();
           if (!life.isOver) this.#received.push({ event: 'acknowledged', id });
@@ -257,7 +239,7 @@ export class InboxWorld {
     const { envelope } = await sealMessage(
       {
         vault: this.#sender,
-        genesisHash: this.#chain.genesisHash,
+        genesisHash: this.lives.chain.genesisHash,
         store: this.#sending,
         directory: await directoryOf(this.#vault),
       },
@@ -276,7 +258,7 @@ export class InboxWorld {
   /** Straight into the pool: how it gets there is the outbox's part. */
   #post(payload: Uint8Array, kind: Kind): void {
     const destination = topicOf(this.#vault.identity);
-    this.#chain.pass(
+    this.lives.chain.pass(
       kind === 'account' ? { kind: 'account', id: this.#poster.id } : { kind: 'worker', id: this.#sender.identity },
       { destination, payload },
     );

@@ -1,14 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import { decodeCommandPayload, encodeCommandPayload } from '../../../src/codec/index.ts';
 import { createPhalaListener, type PhalaEvent } from '../../../src/inbox/index.ts';
-import { openMemoryStore } from '../../../src/store/index.ts';
 import { createMemoryVault } from '../../../src/vault/index.ts';
 import { alice } from '../../support/entities.ts';
-import { connectTo } from '../../support/simulation/connect.ts';
-import { idle } from '../../support/simulation/idle.ts';
-import { Life } from '../../support/simulation/life.ts';
-import { MortalStore, type Death, type Fate } from '../../support/simulation/mortal-store.ts';
-import { SimulatedChain } from '../../support/simulation/simulated-chain.ts';
+import type { Life } from '../../support/simulation/life.ts';
+import { Lives, type Parts } from '../../support/simulation/lives.ts';
+import type { Death } from '../../support/simulation/mortal-store.ts';
 
 const topic = new TextEncoder().encode('commands');
 
@@ -20,105 +17,51 @@ type Heard =
 
 /** The real listener over a chain in memory: each posting of a finalized block once, in the order of the chain. */
 export class ListenerWorld {
-  readonly #fate: Fate;
-  readonly #chain = new SimulatedChain();
-  readonly #disk = openMemoryStore();
+  readonly lives: Lives;
   readonly #vault = createMemoryVault();
   readonly #heard: Heard[] = [];
   readonly #heldBack: (() => Promise<void>)[] = [];
   #isHolding = false;
-  #isAway = false;
-  #life: Life | undefined;
   #count = 0;
 
   constructor(death?: Death) {
-    this.#fate = { commits: 0, death };
+    this.lives = new Lives(death, (parts) => {
+      this.#begin(parts);
+    });
   }
 
-  /** Of all lives so far. */
-  get commits(): number {
-    return this.#fate.commits;
-  }
-
-  async start(): Promise<void> {
-    const life = new Life();
-    const store = new MortalStore(this.#disk, life, this.#fate);
-    const chain = connectTo(this.#chain, life);
+  #begin({ life, chain, store }: Parts): void {
     const options = { topics: [topic], from: 1, onGap: 'skip' } as const;
     const listener = createPhalaListener({ chain, vault: this.#vault, store, ...options });
-    this.#life = life;
     this.#heldBack.length = 0;
     this.#heard.push({ event: 'started' });
     listener.events$.subscribe((event) => {
       if (!life.isOver) this.#write(life, event);
     });
     void listener.start();
-    await this.settle();
-  }
-
-  /** Lets the process do what it can; where it died, starts it again. */
-  async settle(): Promise<void> {
-    const life = this.#life;
-    if (life === undefined) return;
-    await idle(() => life.steps);
-    if (life.isOver && !this.#isAway) await this.start();
-  }
-
-  async kill(): Promise<void> {
-    this.#life?.end();
-    await this.settle();
-  }
-
-  /** Killed, and not started again until it is told to: the chain goes on without it. */
-  async stayAway(isAway: boolean): Promise<void> {
-    this.#isAway = isAway;
-    if (isAway) this.#life?.end();
-    await this.settle();
   }
 
   /** A command that waits in the pool. */
   post(): void {
     const content = new TextEncoder().encode(`command ${this.#count++}`);
     const payload = encodeCommandPayload({ kind: 'plain', content });
-    this.#chain.pass({ kind: 'account', id: alice.id }, { destination: topic, payload });
-  }
-
-  async build(isEmpty: boolean): Promise<void> {
-    this.#chain.build({ isEmpty });
-    await this.settle();
-  }
-
-  async reorg(depth: number, isKept: boolean): Promise<void> {
-    this.#chain.reorg(depth, isKept);
-    await this.settle();
-  }
-
-  async finalize(lag: number): Promise<void> {
-    this.#chain.finalize(lag);
-    await this.settle();
-  }
-
-  /** The node forgets the states of what is final. */
-  async prune(): Promise<void> {
-    this.#chain.prune({ bodies: false });
-    await this.settle();
+    this.lives.chain.pass({ kind: 'account', id: alice.id }, { destination: topic, payload });
   }
 
   /** The consumer acknowledges at once, or holds back until it is told to. */
   async hold(isHolding: boolean): Promise<void> {
     this.#isHolding = isHolding;
     if (!isHolding) for (const acknowledge of this.#heldBack.splice(0)) void acknowledge();
-    await this.settle();
+    await this.lives.settle();
   }
 
   /** Finalizes all there is; what was broken. */
   async end(): Promise<readonly string[]> {
-    await this.stayAway(false);
+    await this.lives.stayAway(false);
     await this.hold(false);
-    for (let n = 0; n < 3; n++) await this.build(false);
-    await this.finalize(0);
-    await this.settle();
-    this.#life?.end();
+    for (let n = 0; n < 3; n++) await this.lives.build(false);
+    await this.lives.finalize(0);
+    this.lives.end();
     return this.#broken();
   }
 
@@ -137,6 +80,11 @@ export class ListenerWorld {
       if (!firsts.includes(text)) firsts.push(text);
       sinceStart.add(text);
     }
+    for (const entry of this.#heard)
+      for (let number = 0; entry.event === 'gap' && number <= entry.last; number++) {
+        const block = number < entry.first ? undefined : this.lives.chain.at(number);
+        if (block !== undefined && this.lives.chain.hasState(block)) broken.push(`block ${number} was not missing`);
+      }
     const meant = this.#inBlocks();
     if (!isDeepStrictEqual(firsts, meant))
       broken.push(`delivered were ${firsts.join(', ')} where blocks have ${meant.join(', ')}`);
@@ -148,14 +96,22 @@ export class ListenerWorld {
     const isMissing = (number: number): boolean =>
       this.#heard.some((entry) => entry.event === 'gap' && entry.first <= number && number <= entry.last);
     const texts: string[] = [];
-    for (let number = 1; number <= this.#chain.finalized.head.number; number++)
-      for (const { payload } of isMissing(number) ? [] : (this.#chain.at(number)?.messages ?? []))
+    for (let number = 1; number <= this.lives.chain.finalized.head.number; number++)
+      for (const { payload } of isMissing(number) ? [] : (this.lives.chain.at(number)?.messages ?? []))
         texts.push(textIn(payload));
     return texts;
   }
 
   #write(life: Life, event: PhalaEvent): void {
-    if (event.type === 'gap') this.#heard.push({ event: 'gap', first: event.first, last: event.last });
+    if (event.type === 'gap') {
+      const { first, last } = event;
+      const hear = async (): Promise<void> => {
+        this.#heard.push({ event: 'gap', first, last });
+      };
+      // A consumer that takes one after the other comes to it when it is done with what was before.
+      if (this.#isHolding && this.#heldBack.length > 0) this.#heldBack.push(hear);
+      else void hear();
+    }
     if (event.type !== 'message') return;
     const { delivery } = event;
     const text = new TextDecoder().decode(delivery.content);

@@ -37,6 +37,10 @@ export interface Line {
   loses?: 'extrinsic' | 'answer' | undefined;
   /** Of the next extrinsics posted, one after the other: the node takes it, and answers with this. */
   denies?: ErrorCode[];
+  /** Of the next extrinsic posted: the node does not take it, and says so with this. Used up by it. */
+  refuses?: ErrorCode | undefined;
+  /** Blocks of which messages come at once, at most: of each next span. Default: all there are. */
+  nextSpan?: () => number;
 }
 
 /** A process's connection to the simulated chain, as far as inbox and outbox use one. */
@@ -100,6 +104,8 @@ class Connection {
       hash,
       outboundMessages: () => this.#life.step(() => this.#stateOf(hash).messages),
       ingressSequence: (worker: Hex) => this.#life.step(() => this.#stateOf(hash).sequences.get(worker) ?? 0n),
+      // Each block pays its author.
+      freeBalance: () => this.#life.step(() => BigInt(this.#chain.best.head.number)),
       extrinsics: () => this.#life.step(() => this.#bodyOf(hash)),
     };
   }
@@ -166,11 +172,12 @@ class Connection {
     }
   }
 
-  /** As many finalized blocks as are alike. */
+  /** As many finalized blocks as are alike, and come at once. */
   #spanAfter({ number: last }: BlockId, options: MessagesOptions): MessageSpan | undefined {
     const chain = this.#chain;
     const blocks: SimulatedBlock[] = [];
-    for (let number = last + 1; number <= chain.finalized.head.number; number++) {
+    const most = last + (this.#line.nextSpan?.() ?? Infinity);
+    for (let number = last + 1; number <= Math.min(most, chain.finalized.head.number); number++) {
       const block = chain.at(number);
       if (block === undefined || chain.hasState(block) !== chain.hasState(blocks[0] ?? block)) break;
       blocks.push(block);
@@ -191,8 +198,11 @@ class Connection {
     const extrinsic = await this.#life.step(() => this.#sign(calls, account, { batch, nonce }));
     await beforePost?.(extrinsic);
     const isTaken = await this.#life.step(() => {
-      const { loses, denies } = this.#line;
+      const { loses, denies, refuses } = this.#line;
       this.#line.loses = undefined;
+      this.#line.refuses = undefined;
+      if (refuses !== undefined)
+        throw new RelayError(refuses, { details: { account: account.id, nonce, times: 1, reason: 'simulated' } });
       const isIn = loses !== 'extrinsic' && this.#chain.submit(extrinsic);
       const denial = denies?.shift();
       if (denial !== undefined) throw new RelayError(denial, { details: { account: account.id, nonce, times: 1 } });
