@@ -33,6 +33,8 @@ export interface BlockView {
   ingressSequence(worker: Hex, signal?: AbortSignal): Promise<bigint>;
   /** Key that commands to a Phala contract are sealed to, 32 bytes; undefined where the chain knows none. */
   contractKey(contract: Hex, signal?: AbortSignal): Promise<Uint8Array | undefined>;
+  /** In the smallest unit; 0n where there is no such account, undefined where the runtime has no accounts. */
+  freeBalance(account: Hex, signal?: AbortSignal): Promise<bigint | undefined>;
   /** undefined where no such worker is registered. */
   worker(id: Hex, signal?: AbortSignal): Promise<WorkerRecord | undefined>;
   /** Ids of all registered workers, as the node lists them: as many as there are, and not proven. */

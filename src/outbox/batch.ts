@@ -5,6 +5,7 @@ import type { SignedMessage } from './flight.ts';
 import { isFinished, topicOfMessage, type MessageRecord } from './message-record.ts';
 import { Change, type Stored } from './outbox-change.ts';
 import { sealStored, type Sealed } from './seal-kept.ts';
+import type { Filler } from './sequence-gap.ts';
 import type { ChainWork } from './work.ts';
 
 /** Messages looked at for one extrinsic; more of the least size fit into none. */
@@ -15,6 +16,18 @@ const feeStepBytes = 1_024;
 export interface Batch {
   readonly as: 'worker' | 'account';
   readonly items: readonly BatchItem[];
+  /** Go among the items, each where its sequence is. */
+  readonly fillers?: readonly Filler[];
+}
+
+/** Of an extrinsic, in its order. */
+export function callsOf({ items, fillers = [] }: Batch): Call[] {
+  const calls = [...items, ...fillers].map(({ call }) => call);
+  return fillers.length === 0 ? calls : calls.sort((a, b) => (sequenceOf(a) < sequenceOf(b) ? -1 : 1));
+}
+
+function sequenceOf(call: Call): bigint {
+  return call.kind === 'sync-offchain-message' ? call.sequence : 0n;
 }
 
 export interface BatchItem extends Sealed {

@@ -1,10 +1,11 @@
 import type { SignedExtrinsic } from '../chain/index.ts';
 import { asRelayError, type RelayError } from '../errors/index.ts';
 import { isBadSequence } from './bad-sequence.ts';
-import { accountBatch, type Batch } from './batch.ts';
+import { accountBatch, callsOf, type Batch } from './batch.ts';
 import { FlightLog } from './flight-log.ts';
 import { Flights, type Tracked } from './flights.ts';
 import { RefusedExtrinsics } from './refused-extrinsics.ts';
+import { Unpaid } from './unpaid.ts';
 import type { ChainWork } from './work.ts';
 import { WorkerLane } from './worker-lane.ts';
 
@@ -31,6 +32,7 @@ export class ChainPoster {
   readonly #log: FlightLog;
   readonly #flights: Flights;
   readonly #refusals: RefusedExtrinsics;
+  readonly #unpaid: Unpaid;
   #conflicts = 0;
   #mostMessages = mostMessages;
   #mostOfWorker = mostMessages;
@@ -39,6 +41,7 @@ export class ChainPoster {
   constructor(work: ChainWork) {
     this.#work = work;
     this.#workerLane = new WorkerLane(work);
+    this.#unpaid = new Unpaid(work);
     this.#refusals = new RefusedExtrinsics(work, (id) => {
       this.#workerLane.forget(id);
     });
@@ -57,9 +60,33 @@ export class ChainPoster {
     for (const flight of flights) this.#flights.follow(this.#flights.track(flight));
   }
 
+  /** What could not be paid for is tried at once. */
+  hurry(): void {
+    this.#unpaid.hurry();
+  }
+
   /** Posts one extrinsic, if there is something to post and none waits for a block. True: there may be more. */
   async step(): Promise<boolean> {
+    try {
+      return await this.#postNext();
+    } catch (error) {
+      this.#work.stuck();
+      throw error;
+    }
+  }
+
+  /** Resolves when nothing is under way in this process; the signal of the work ends it. */
+  stop(): Promise<void> {
+    return this.#flights.stop();
+  }
+
+  async #postNext(): Promise<boolean> {
     if (this.#work.account === undefined || this.#flights.isAnyOpen) return false;
+    const refusal = await this.#unpaid.look();
+    if (refusal !== undefined) {
+      this.#work.setback(refusal);
+      return false;
+    }
     const { nonce, held } = await this.#refusals.look();
     for (const as of [this.#turn, this.#turn === 'worker' ? 'account' : 'worker'] as const) {
       if (held.has(as)) continue;
@@ -73,11 +100,6 @@ export class ChainPoster {
       return true;
     }
     return false;
-  }
-
-  /** Resolves when nothing is under way in this process; the signal of the work ends it. */
-  stop(): Promise<void> {
-    return this.#flights.stop();
   }
 
   /**
@@ -98,8 +120,7 @@ export class ChainPoster {
       else tracked.flight = await this.#log.signedAnew(tracked.flight, extrinsic);
     };
     try {
-      const calls = batch.items.map(({ call }) => call);
-      const extrinsic = await chain.post(calls, account, {
+      const extrinsic = await chain.post(callsOf(batch), account, {
         // Of a worker's messages all or none: each sequence needs the one before it.
         batch: batch.as === 'worker' ? 'all' : 'each',
         tip,
@@ -109,6 +130,8 @@ export class ChainPoster {
       });
       if (tracked === undefined) return;
       this.#conflicts = 0;
+      this.#unpaid.paid();
+      this.#work.gotOn();
       // The very object: the chain knows which node watches it.
       tracked.flight = { ...tracked.flight, extrinsic };
       this.#mostMessages = mostMessages;
@@ -127,7 +150,8 @@ export class ChainPoster {
     const { code } = error;
     const { items } = batch;
     if (signal.aborted) return;
-    if (code === 'extrinsic-too-large' && items.length > 1) {
+    // Where the account can't pay for all of them, for some it may.
+    if ((code === 'extrinsic-too-large' || code === 'balance-too-low') && items.length > 1) {
       this.#mostMessages = Math.floor(items.length / 2);
       await this.#again(tracked);
       wake();
@@ -135,13 +159,14 @@ export class ChainPoster {
       // Cancelled by another process, or posted by someone else: what is left is put together again.
       await this.#again(tracked);
       wake();
-    } else if (code === 'extrinsic-too-large' || faults.has(code)) {
+    } else if (items.length > 0 && (code === 'extrinsic-too-large' || faults.has(code))) {
       await this.#log.failed(items, tracked?.flight, error);
       if (tracked !== undefined) this.#flights.untrack(tracked);
     } else {
-      if (tracked === undefined || notTaken.has(code)) await this.#again(tracked);
+      if (tracked === undefined || notTaken.has(code) || items.length === 0) await this.#again(tracked);
       // Whether a node has it is not known.
       else this.#flights.follow(tracked);
+      if (code === 'balance-too-low') this.#unpaid.refused(error);
       this.#conflicts = code === 'nonce-conflict' ? this.#conflicts + 1 : 0;
       // What has the nonce comes into a block, and then the next one is free.
       if (this.#conflicts > 0 && this.#conflicts < quietConflicts) this.#work.pause();

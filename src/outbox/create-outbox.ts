@@ -65,16 +65,32 @@ class StoredOutbox implements Outbox {
     this.#options = options;
     const otherAccount = this.#noteAccount.bind(this);
     const notice = this.#note.bind(this);
+    let isChainStuck = false;
+    let relayLane: RelayLane | undefined;
     this.#queue = new RunningQueue({ ...options, genesisHash: chain.genesisHash, hasCarrier: carrier !== undefined }, [
-      (work) => new RelayLane({ ...work, carrier, onNewerKey: (to, key) => rememberKey(chain, to, key, store) }),
-      (work, pauseLane) =>
-        new ChainPoster({
-          ...{ ...work, chain, tip, notice, otherAccount, pause: pauseLane },
+      (work) =>
+        (relayLane = new RelayLane({
+          ...{ ...work, carrier },
+          onNewerKey: (to, key) => rememberKey(chain, to, key, store),
+          isChainStuck: () => isChainStuck || work.account === undefined,
+        })),
+      (work, pauseLane) => {
+        const stuck = (): void => {
+          isChainStuck = true;
+          relayLane?.chainStuck();
+        };
+        return new ChainPoster({
+          ...{ ...work, chain, tip, notice, otherAccount, stuck, pause: pauseLane },
+          gotOn: () => {
+            isChainStuck = false;
+          },
           setback: (error) => {
             work.setback(error);
             pauseLane();
+            stuck();
           },
-        }),
+        });
+      },
     ]);
     this.#work = { ...this.#queue.work, chain };
   }

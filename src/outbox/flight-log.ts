@@ -7,6 +7,7 @@ import { isFinished, type Progress } from './message-record.ts';
 import { Change, type Stored } from './outbox-change.ts';
 import type { RefusedExtrinsics } from './refused-extrinsics.ts';
 import type { SendId } from './send-id.ts';
+import { fillerFlight } from './sequence-gap.ts';
 import type { ChainWork } from './work.ts';
 import type { WorkerLane } from './worker-lane.ts';
 
@@ -23,10 +24,9 @@ export class FlightLog {
   }
 
   /** Before a node gets it. Throws outbox-changed where one of its messages was cancelled meanwhile. */
-  async begin({ as, items }: Batch, extrinsic: SignedExtrinsic): Promise<Flight> {
-    const [first] = items;
-    if (first === undefined) throw new RelayError('no-calls');
-    const flight = { id: first.stored.id, as, members: items.map(({ stored }) => stored.id), extrinsic };
+  async begin(batch: Batch, extrinsic: SignedExtrinsic): Promise<Flight> {
+    const { as, items } = batch;
+    const flight = { id: idOf(batch), as, members: items.map(({ stored }) => stored.id), extrinsic };
     const change = new Change().fly(flight);
     const statuses = items.map(({ stored, messageId }) => [stored.id, { state: 'submitted', messageId }] as const);
     items.forEach((item, i) => {
@@ -35,9 +35,20 @@ export class FlightLog {
       if (item.signed !== undefined) change.sign(id, item.signed);
     });
     const before = items.map(({ stored }) => stored);
+    await this.#expectPlaces(items, change);
     if (!(await this.#work.save(change, before, statuses))) throw new RelayError('outbox-changed');
     for (const { stored, signed } of items) if (signed !== undefined) this.#workerLane.signed(stored, signed);
     return flight;
+  }
+
+  /** What may go off chain too may have been taken back to that way since it was read. */
+  async #expectPlaces(items: readonly BatchItem[], change: Change): Promise<void> {
+    for (const { stored, signed } of items) {
+      if (stored.record.via !== 'auto' || signed === undefined) continue;
+      const place = await this.#work.store.waitsAsWorker(stored.id);
+      if (place === undefined) throw new RelayError('outbox-changed');
+      change.expect(place);
+    }
   }
 
   /** Signed anew with the same nonce, since a node refused what was signed before. */
@@ -168,6 +179,13 @@ export class FlightLog {
     const found = await Promise.all(ids.map((id) => this.#work.store.get(id)));
     return found.filter((stored) => stored !== undefined);
   }
+}
+
+/** Throws no-calls. */
+function idOf({ items: [first], fillers: [filler] = [] }: Batch): SendId {
+  if (first !== undefined) return first.stored.id;
+  if (filler !== undefined) return fillerFlight(filler);
+  throw new RelayError('no-calls');
 }
 
 function placeOf({ blockHash, blockNumber, isOutcomeUnknown }: Inclusion) {

@@ -4,7 +4,7 @@ import type { SendId } from './send-id.ts';
 
 /** An extrinsic on its way, and the messages that it carries, in its order. */
 export interface Flight {
-  /** The first member's: no two flights share one. */
+  /** The first member's, or one that no message has: no two flights share one. */
   readonly id: SendId;
   readonly as: 'worker' | 'account';
   readonly members: readonly SendId[];

@@ -142,6 +142,12 @@ function plain(_: string, value: unknown): unknown {
   return typeof value === 'bigint' ? value.toString() : value;
 }
 
+/** For a way, or for a word of what became of it there. */
+export function isWaiting({ record }: { readonly record: Pick<MessageRecord, 'progress'> }): boolean {
+  const { state } = record.progress;
+  return state === 'queued' || state === 'submitted';
+}
+
 export function isFinished({ state }: SendStatus): boolean {
   return state === 'finalized' || state === 'relayed' || state === 'failed';
 }

@@ -1,7 +1,7 @@
 import type { Hex } from '../codec/index.ts';
 import { decodeV1 } from '../crypto/core.ts';
 import { storeKey } from '../store/keys.ts';
-import type { Write } from '../store/transactional-store.ts';
+import type { Expectation, Write } from '../store/transactional-store.ts';
 import { encodeAsked, encodeReadReceipt } from './asked-read.ts';
 import {
   encodeFlight,
@@ -11,11 +11,11 @@ import {
   type RefusedFlight,
   type SignedMessage,
 } from './flight.ts';
-import type { ChainLane, Lane } from './lane.ts';
+import type { Lane } from './lane.ts';
 import { encodeRecord, type MessageRecord, type Progress } from './message-record.ts';
-import { encodeOffChainPlace } from './off-chain-entry.ts';
+import { encodePlace } from './off-chain-entry.ts';
 import type { ReadReceipt } from './outbox.ts';
-import { askedKey, placeKey, prefixes, present, refusedKey } from './outbox-keys.ts';
+import { askedKey, flightsKey, placeKey, prefixes, present, refusedKey } from './outbox-keys.ts';
 import type { SendId } from './send-id.ts';
 
 /** A record as it stands in the store: whoever changes it says from what. */
@@ -28,12 +28,19 @@ export interface Stored {
 /** What one transaction changes. */
 export class Change {
   readonly writes: Write[] = [];
+  /** What has to be so, beside the records that it was decided from. */
+  readonly expected: Expectation[] = [];
+
+  expect(expectation: Expectation): this {
+    this.expected.push(expectation);
+    return this;
+  }
 
   progress({ id, record }: Pick<Stored, 'id' | 'record'>, progress: Progress): this {
     return this.#add(messageWrite(id, { ...record, progress }));
   }
 
-  queue(stored: Pick<Stored, 'id' | 'record'>, lane: ChainLane): this {
+  queue(stored: Pick<Stored, 'id' | 'record'>, lane: Lane): this {
     return this.#add(laneWrite(lane, stored));
   }
 
@@ -79,10 +86,9 @@ export class Change {
   }
 
   fly(flight: Flight): this {
-    return this.#add({ key: storeKey(prefixes.flight, flight.id), value: encodeFlight(flight) }).#add({
-      key: storeKey(prefixes.extrinsic, flight.id),
-      value: flight.extrinsic.bytes,
-    });
+    return this.#add({ key: storeKey(prefixes.flight, flight.id), value: encodeFlight(flight) })
+      .#add({ key: storeKey(prefixes.extrinsic, flight.id), value: flight.extrinsic.bytes })
+      .#add({ key: flightsKey, value: crypto.getRandomValues(new Uint8Array(16)) });
   }
 
   land({ id }: Pick<Flight, 'id'>): this {
@@ -130,6 +136,6 @@ export function messageWrite(id: SendId, record: MessageRecord): Write {
 }
 
 export function laneWrite(lane: Lane, { id, record }: Pick<Stored, 'id' | 'record'>): Write {
-  const value = lane === 'relay' ? encodeOffChainPlace(record) : present;
+  const value = lane === 'account' ? present : encodePlace(record);
   return { key: placeKey(lane, id, record.account), value };
 }

@@ -20,6 +20,9 @@ export const prefixes = {
 
 export const ownerKey = storeKey('outbox/owner');
 
+/** Another value with each extrinsic that is begun: who decides by those under way expects it. */
+export const flightsKey = storeKey('outbox/flights');
+
 /** Of what is only there or not. */
 export const present = new Uint8Array(1);
 

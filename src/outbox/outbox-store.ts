@@ -13,10 +13,10 @@ import {
 } from './flight.ts';
 import { mayGoOnChain, type Lane } from './lane.ts';
 import { decodeRecord, type MessageRecord } from './message-record.ts';
-import { decodeOffChainPlace, type OffChainEntry } from './off-chain-entry.ts';
+import { decodePlace, type OffChainEntry } from './off-chain-entry.ts';
 import type { ReadReceipt } from './outbox.ts';
 import { Change, laneWrite, messageWrite, type Stored } from './outbox-change.ts';
-import { accountsPrefix, askedKey, lanePrefix, ownerKey, prefixes, present } from './outbox-keys.ts';
+import { accountsPrefix, askedKey, flightsKey, lanePrefix, ownerKey, prefixes, present } from './outbox-keys.ts';
 import type { SendId } from './send-id.ts';
 
 interface ConditionalWrite {
@@ -124,11 +124,13 @@ export class OutboxStore {
   }
 
   /** Off chain: oldest first, from `from` on, with the last id that was looked at; undefined: there is none. */
-  async offChain(limit: number, from: SendId): Promise<{ entries: OffChainEntry[]; last: SendId | undefined }> {
-    const places = await this.#places('relay', limit, from);
-    const last = places.at(-1);
-    const entries = await defined(places.map(([key, place]) => this.#offChainEntry(lastNumber(key), place)));
-    return { entries, last: last && lastNumber(last[0]) };
+  offChain(limit: number, from: SendId): Promise<{ entries: OffChainEntry[]; last: SendId | undefined }> {
+    return this.#entriesIn('relay', limit, from);
+  }
+
+  /** As {@link offChain}, of what waits for an extrinsic as the worker and may go off chain too. */
+  detoured(limit: number, from: SendId): Promise<{ entries: OffChainEntry[]; last: SendId | undefined }> {
+    return this.#entriesIn('worker', limit, from);
   }
 
   /** What waits off chain again after it had failed, until it is {@link heard} of: any process may queue it. */
@@ -156,6 +158,21 @@ export class OutboxStore {
         return decodeFlight(id, record, (await this.#store.get(storeKey(prefixes.extrinsic, id))) ?? new Uint8Array());
       }),
     );
+  }
+
+  /** That a message waits for an extrinsic as the worker; undefined: it does not. */
+  async waitsAsWorker(id: SendId): Promise<Expectation | undefined> {
+    const key = storeKey(lanePrefix('worker'), id);
+    const value = await this.#store.get(key);
+    return value && { key, value };
+  }
+
+  /** Members of extrinsics under way, and what to expect of the store where none is begun since. */
+  async flying(): Promise<{ readonly members: ReadonlySet<SendId>; readonly expectation: Expectation }> {
+    const expectation = { key: flightsKey, value: await this.#store.get(flightsKey) };
+    const entries = await this.#store.entries(rangeOf(prefixes.flight));
+    const flights = entries.map(([key, record]) => decodeFlight(lastNumber(key), record, new Uint8Array()));
+    return { members: new Set(flights.flatMap(({ members }) => members)), expectation };
   }
 
   /** Those of which it is not known that they can't come in. */
@@ -212,12 +229,12 @@ export class OutboxStore {
    * `from` is not what it was, and nothing was written.
    */
   async commit(change: Change, from: readonly Stored[] = []): Promise<boolean> {
-    return this.#commitOwned(change.writes, asTheyWere(from));
+    return this.#commitOwned(change.writes, [...asTheyWere(from), ...change.expected]);
   }
 
   /** As {@link commit}, of what any process may write, whoever works on the queue. */
   commitBeside(change: Change, from: readonly Stored[]): Promise<boolean> {
-    return this.#store.commit(change.writes, asTheyWere(from));
+    return this.#store.commit(change.writes, [...asTheyWere(from), ...change.expected]);
   }
 
   async #commitOwned(writes: readonly Write[], expected: readonly Expectation[]): Promise<boolean> {
@@ -247,11 +264,20 @@ export class OutboxStore {
     return this.#store.entries({ from: storeKey(prefix, from), to: rangeOf(prefix).to, limit });
   }
 
+  async #entriesIn(lane: 'relay' | 'worker', limit: number, from: SendId) {
+    const places = await this.#places(lane, limit, from);
+    const last = places.at(-1);
+    const entries = await defined(places.map(([key, place]) => this.#offChainEntry(lastNumber(key), place)));
+    return { entries, last: last && lastNumber(last[0]) };
+  }
+
   async #offChainEntry(id: SendId, place: Uint8Array): Promise<OffChainEntry | undefined> {
-    const entry = decodeOffChainPlace(id, place);
-    if (entry !== undefined) return entry;
+    const entry = decodePlace(id, place);
+    if (entry === 'only-on-chain') return undefined;
+    if (entry !== 'unknown') return entry;
     const record = (await this.get(id))?.record;
-    return record && { id, to: record.to, mayGoOnChain: mayGoOnChain(record) };
+    if (record === undefined || record.via === 'chain') return undefined;
+    return { id, to: record.to, mayGoOnChain: mayGoOnChain(record) };
   }
 }
 

@@ -1,39 +1,38 @@
-import { newerKey, type NewerKey } from '../channel/newer-key.ts';
-import { encodeSignedEnvelope, type Hex } from '../codec/index.ts';
+import type { Hex } from '../codec/index.ts';
 import { asRelayError, isLocalFailure, type RelayError } from '../errors/index.ts';
-import type { Carried, OffChainCarrier } from './off-chain-carrier.ts';
+import { AskedIds } from './asked-ids.ts';
+import { ChainDetour } from './chain-detour.ts';
+import { HandOver, type HandOverWork } from './hand-over.ts';
+import { isWaiting, type Progress } from './message-record.ts';
+import type { OffChainCarrier } from './off-chain-carrier.ts';
 import type { OffChainEntry } from './off-chain-entry.ts';
 import { Change, type Stored } from './outbox-change.ts';
-import type { Progress } from './message-record.ts';
 import { ReadWatch } from './read-watch.ts';
+import type { Sealed } from './seal-kept.ts';
 import type { SendId } from './send-id.ts';
-import { sealStored, type Sealed } from './seal-kept.ts';
 import { Unreached } from './unreached.ts';
 import { WaitingMessages, type NextMessage } from './waiting-messages.ts';
-import type { Work } from './work.ts';
 
 /** Recipients that are served at a time; to each one goes one message after the other. */
 const maxRecipients = 16;
 const pageSize = 256;
-/** Of what was moved to the chain, the oldest, at a start. */
-const mostTakenBack = 10_000;
-
-/** Ids of one message that are remembered for an answer: of as many tries, since any of them may be the one that arrived. */
-const idsAsked = 16;
 
 /** No other try can help. */
 const final: ReadonlySet<string> = new Set([
-  ...['envelope-too-large', 'off-chain-only-v1', 'signer-mismatch', 'clock-skew', 'replay-too-old', 'bad-signature'],
+  ...['envelope-too-large', 'off-chain-only-v1', 'signer-mismatch', 'replay-too-old', 'bad-signature'],
   ...['unknown-recipient', 'unproven-key', 'bad-public-key', 'bad-shared-secret', 'kept-open-failed', 'from-self'],
 ]);
 
-export interface RelayWork extends Work {
+export interface RelayWork extends HandOverWork {
   readonly carrier: OffChainCarrier | undefined;
-  /** A recipient has named a newer key than the directory has. */
-  readonly onNewerKey: (to: Hex, key: NewerKey) => Promise<void> | void;
+  /** Whether what is on the chain's side gets on no further there: as without an account. */
+  readonly isChainStuck: () => boolean;
 }
 
-/** Hands messages to the carrier, in order for each recipient, and what it can't take to the chain. */
+/**
+ * Hands messages to the carrier, in order for each recipient, and what it can't take to the chain; where that does not get on
+ * either, they come back to be tried again.
+ */
 export class RelayLane {
   readonly #work: RelayWork;
   readonly #reads: ReadWatch;
@@ -42,18 +41,22 @@ export class RelayLane {
   readonly #unreached: Unreached;
   /** Recipients whose messages are to go on chain, where they may. */
   readonly #lost = new Set<Hex>();
-  /** Of recipients who named a newer key than the directory has. */
-  readonly #newest = new Map<Hex, NewerKey>();
-  /** Ids of messages under way that may be answered. */
-  readonly #asked = new Map<SendId, Hex[]>();
+  readonly #detour: ChainDetour;
+  readonly #handOver: HandOver;
+  readonly #asked: AskedIds;
   readonly #busy = new Map<Hex, Promise<void>>();
   /** Whose messages are being moved to the chain: none of them is handed over meanwhile. */
   #freeing: Hex | undefined;
+  /** Whose turn waits for what comes back from the chain's side. */
+  readonly #held = new Set<Hex>();
   #seen: SendId = -1n;
 
   constructor(work: RelayWork) {
     this.#work = work;
     this.#reads = new ReadWatch(work, work.carrier);
+    this.#detour = new ChainDetour(work);
+    this.#handOver = new HandOver(work);
+    this.#asked = new AskedIds(work.now);
     this.#unreached = new Unreached((to) => {
       this.#release(to);
       this.#fill();
@@ -61,27 +64,13 @@ export class RelayLane {
   }
 
   async load(): Promise<void> {
-    await this.#takeBack();
     await this.#reads.load();
   }
 
-  /**
-   * Without an account nothing goes on chain: what an earlier outbox has moved there, and no extrinsic carries, waits for a way
-   * off chain again. Whatever comes of a signature of it, its recipient takes its nonce once.
-   */
-  async #takeBack(): Promise<void> {
-    const { store, account, carrier } = this.#work;
-    if (account !== undefined || carrier === undefined) return;
-    const flying = new Set((await store.flights()).flatMap(({ members }) => members));
-    const signed = await Promise.all((await store.allSigned()).map(([id]) => store.get(id)));
-    const moved = [...(await store.waitingAsWorker(mostTakenBack)), ...signed.filter((stored) => stored !== undefined)];
-    for (const stored of moved) {
-      const { id, record } = stored;
-      if (record.via !== 'auto' || record.suite !== 'v1' || !isWaiting(stored) || flying.has(id)) continue;
-      const change = new Change().progress(stored, { state: 'queued' }).unsign(id);
-      change.unqueue(stored, 'worker').requeue(stored, 'relay');
-      await this.#work.save(change, [stored], [[id, { state: 'queued' }]]);
-    }
+  /** What is on the chain's side has met with something that is in its way. */
+  chainStuck(): void {
+    this.#detour.lookAgain();
+    this.#work.wake();
   }
 
   read(sendId: SendId): void {
@@ -90,6 +79,8 @@ export class RelayLane {
 
   /** Takes in what is new in the queue, and begins what can begin. */
   async step(): Promise<boolean> {
+    // Before what was sent later.
+    await this.#comeBack();
     await this.#takeIn();
     await this.#freeLost();
     this.#fill();
@@ -106,6 +97,24 @@ export class RelayLane {
     await Promise.allSettled(this.#busy.values());
     this.#unreached.stop();
     await this.#reads.stop();
+  }
+
+  /** From the chain's side, to recipients that may be reached: their turn to be tried comes after a pause. */
+  async #comeBack(): Promise<void> {
+    if (this.#isComingBack)
+      for (const to of await this.#detour.recipients()) {
+        if (this.#busy.has(to) || this.#unreached.isPausing(to)) continue;
+        for (const entry of await this.#detour.giveBack(to)) this.#waiting.add(entry);
+        this.#release(to);
+      }
+    for (const to of [...this.#held]) {
+      this.#held.delete(to);
+      this.#release(to);
+    }
+  }
+
+  get #isComingBack(): boolean {
+    return this.#work.carrier !== undefined && this.#work.isChainStuck();
   }
 
   /** Ids ascend, whoever queues: what is behind the last is new. */
@@ -167,7 +176,13 @@ export class RelayLane {
 
   #release(to: Hex): void {
     if (this.#busy.has(to) || this.#freeing === to || this.#unreached.isPausing(to)) return;
-    this.#waiting.release(to);
+    if (!this.#isComingBack || !this.#detour.mayHave(to)) {
+      this.#waiting.release(to);
+      return;
+    }
+    // What was sent before comes back first.
+    this.#held.add(to);
+    this.#work.wake();
   }
 
   #fill(): void {
@@ -207,20 +222,22 @@ export class RelayLane {
     const { to } = stored.record;
     await this.#work.directory.load?.(to, this.#work.signal);
     if (!carrier.canReach(to)) {
-      if (!(await this.#elsewhere(stored))) this.#pause(to);
+      await this.#notReached(stored);
       return;
     }
     let current: Stored | undefined = stored;
     try {
-      const sealed = await sealStored(this.#work, stored, this.#newestOf(to));
+      const sealed = await this.#handOver.seal(stored);
       // From here on it can not be cancelled: the recipient may have it.
       current = await this.#mark(stored, { state: 'submitted', messageId: sealed.messageId }, sealed);
       if (current === undefined) return;
-      const { messageId, carried } = await this.#toNewestKey({ ...sealed, stored: current }, carrier);
+      const { messageId, carried } = await this.#handOver.give({ ...sealed, stored: current }, carrier, (again) =>
+        this.#askAgain(again),
+      );
       this.#unreached.reached(to);
       const end = { state: 'relayed', messageId, ...carried } as const;
       await this.#finish(current, end);
-      this.#asked.delete(stored.id);
+      this.#asked.forget(stored.id);
       const ended = { ...current, record: { ...current.record, progress: end } };
       await this.#reads.carried(ended).catch(this.#work.setback);
     } catch (error) {
@@ -236,73 +253,30 @@ export class RelayLane {
   async #mark(stored: Stored, progress: Progress, sealed?: Sealed): Promise<Stored | undefined> {
     if (stored.record.progress.state === progress.state && progress.state === 'queued') return stored;
     const change = new Change().progress(stored, progress);
-    if (sealed !== undefined) this.#ask(stored, sealed, change);
+    if (sealed !== undefined) this.#asked.add(stored, sealed, change);
     const isSaved = await this.#work.save(change, [stored], [[stored.id, progress]]);
     return isSaved ? this.#work.store.get(stored.id) : undefined;
   }
 
-  /** Who answers names the id under which it took the message: the last, or an earlier one, whose receipt was lost. */
-  #ask(stored: Stored, sealed: Sealed, change: Change): Change {
-    if (!stored.record.readReceipt) return change;
-    const ids = [...(this.#asked.get(stored.id) ?? []), sealed.messageId];
-    for (const id of ids.splice(0, ids.length - idsAsked)) change.unask(id);
-    this.#asked.set(stored.id, ids);
-    return change.ask(stored, sealed, this.#work.now());
+  async #askAgain(sealed: Sealed): Promise<void> {
+    const { stored } = sealed;
+    if (stored.record.readReceipt) await this.#work.save(this.#asked.add(stored, sealed, new Change()), [stored], []);
   }
 
   async #notCarried(stored: Stored, error: RelayError): Promise<void> {
-    if (await this.#elsewhere(stored)) return;
-    if (final.has(error.code)) {
+    if (final.has(error.code) && !this.#mayGoElsewhere(stored)) {
       await this.#finish(stored, { state: 'failed', error });
       return;
     }
-    this.#pause(stored.record.to);
-    this.#work.setback(error);
+    if (!(await this.#notReached(stored))) this.#work.setback(error);
   }
 
-  /** Where the recipient has erased the key and names a newer one, seals to that; the nonce stays, so one of the two counts. */
-  async #toNewestKey(
-    sealed: Sealed,
-    carrier: OffChainCarrier,
-  ): Promise<{ readonly messageId: Hex; readonly carried: Carried }> {
-    const { genesisHash, onNewerKey } = this.#work;
-    const { to } = sealed.stored.record;
-    try {
-      return { messageId: sealed.messageId, carried: await this.#hand(sealed, carrier) };
-    } catch (error) {
-      // Where the directory does not tell epochs, any that is named is newer.
-      const used = { epoch: this.#newest.get(to)?.epoch ?? this.#directoryEpoch(to) ?? -1 };
-      const newer = newerKey(error, { genesisHash, identity: to, used });
-      if (newer === undefined) throw error;
-      await onNewerKey(to, newer);
-      this.#newest.set(to, newer);
-      const again = await sealStored(this.#work, sealed.stored, newer.ecdhKey);
-      if (sealed.stored.record.readReceipt)
-        await this.#work.save(this.#ask(sealed.stored, again, new Change()), [sealed.stored], []);
-      return { messageId: again.messageId, carried: await this.#hand(again, carrier) };
-    }
-  }
-
-  /** A key that the recipient named, until the directory has it or a newer one. */
-  #newestOf(to: Hex): Uint8Array | undefined {
-    const named = this.#newest.get(to);
-    const epoch = this.#directoryEpoch(to);
-    if (named === undefined || epoch === undefined || epoch < named.epoch) return named?.ecdhKey;
-    this.#newest.delete(to);
-    return undefined;
-  }
-
-  #directoryEpoch(to: Hex): number | undefined {
-    const current = this.#work.directory.get(to)?.current as { readonly epoch?: number } | undefined;
-    return current?.epoch;
-  }
-
-  async #hand({ stored, envelope }: Sealed, carrier: OffChainCarrier): Promise<Carried> {
-    const { vault, genesisHash, signal } = this.#work;
-    const signature = await vault.sign({ type: 'envelope', genesisHash, envelope });
-    const signed = encodeSignedEnvelope({ identity: vault.identity, signature, envelope });
-    const { endpoint, status } = await carrier.carry(signed, stored.record.to, signal);
-    return { endpoint, status };
+  /** Whether it goes on chain. The recipient is tried again after a pause, where something waits for that. */
+  async #notReached(stored: Stored): Promise<boolean> {
+    const { to } = stored.record;
+    const isElsewhere = this.#mayGoElsewhere(stored) && (await this.#toChain(to, [stored.id]));
+    if (!isElsewhere || this.#work.isChainStuck()) this.#pause(to);
+    return isElsewhere;
   }
 
   async #finish(stored: Stored, end: Progress): Promise<void> {
@@ -314,18 +288,13 @@ export class RelayLane {
   }
 
   /** On chain, where the sender agreed to fees. */
-  async #elsewhere({ id, record }: Stored): Promise<boolean> {
-    if (record.via === 'relay' || this.#work.account === undefined) return false;
-    return this.#toChain(record.to, [id]);
+  #mayGoElsewhere({ record }: Stored): boolean {
+    return record.via !== 'relay' && this.#work.account !== undefined;
   }
 
   /** False: another process has changed one of them, and none went. */
   async #toChain(to: Hex, ids: readonly SendId[]): Promise<boolean> {
-    const found = await Promise.all(ids.map((id) => this.#work.store.get(id)));
-    const change = new Change();
-    const going = found.filter((stored) => stored !== undefined).filter(isWaiting);
-    for (const stored of going) change.unqueue(stored, 'relay').queue(stored, 'worker');
-    if (!(await this.#work.save(change, going, []))) return false;
+    if (!(await this.#detour.take(ids))) return false;
     for (const id of ids) this.#waiting.remove(to, id);
     this.#work.wake();
     return true;
@@ -336,9 +305,4 @@ export class RelayLane {
     this.#lose(to);
     if (this.#lost.has(to)) this.#work.wake();
   }
-}
-
-function isWaiting({ record }: Stored): boolean {
-  const { state } = record.progress;
-  return state === 'queued' || state === 'submitted';
 }

@@ -238,7 +238,9 @@ export class RunningQueue implements RelayOutbox {
       change.progress(stored, progress).done(id);
       // A failed one may be retried.
       if (progress.state !== 'failed') change.dropBody(id);
-      else for (const lane of ['relay', record.as] as const) change.unqueue(stored, lane);
+      else change.unqueue(stored, record.as);
+      // Whichever way it came in, none takes it from the other's place once more.
+      if (record.via !== 'chain') change.unqueue(stored, 'relay');
     }
     const isSaved = await this.#save(
       change,

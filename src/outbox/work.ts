@@ -42,6 +42,10 @@ export interface ChainWork extends Work {
   readonly tip: bigint;
   /** Tells what is worth knowing and holds nothing up. */
   readonly notice: (notice: RelayError) => void;
+  /** A node took an extrinsic: what was in the way is not any more. */
+  readonly gotOn: () => void;
+  /** What waits here does not get on: what may go another way does. `setback` says so too. */
+  readonly stuck: () => void;
   /** Nothing is tried for a while, and nobody is told. */
   readonly pause: () => void;
   /** Messages wait for another account, which holds up none of the others. */

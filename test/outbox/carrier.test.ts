@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { filter, firstValueFrom } from 'rxjs';
-import { accountFromSuri, connectChain, type Chain } from '../../src/chain/index.ts';
+import { accountFromSuri, connectChain, type Chain, type SignedExtrinsic } from '../../src/chain/index.ts';
 import {
   decodeSignedEnvelope,
   encodeEcdhRecord,
@@ -284,6 +284,7 @@ describe('outbox: by a carrier', () => {
 
     it('stays where it is if it is cancelled after it was retried', async () => {
       answer = 'full';
+      carrier.reaches = false;
       const before = posts;
       await box.retry(failed.sendId);
       await until(() => posts > before);
@@ -325,10 +326,113 @@ describe('outbox: by a carrier', () => {
     await vault.close();
   });
 
+  it('waits where a clock is wrong, says so, and goes with the time at which it is tried again', async () => {
+    const setbacks: string[] = [];
+    let now = Date.now() + 3_600_000;
+    carrier.failure = new RelayError('clock-skew', { details: { sentAt: 0n, now: 0n } });
+    const box = await outbox({ now: () => now, onSetback: ({ code }) => setbacks.push(code) });
+    const receipt = await box.send(message('relay'));
+    await until(() => setbacks.includes('clock-skew'));
+    for await (const { status } of box.entries()) assert.equal(status.state, 'queued');
+    carrier.failure = undefined;
+    now = Date.now();
+    box.tryAgain();
+    assert.equal((await receipt.reached('inBlock')).state, 'relayed');
+    const { nonce, sentAt } = decodeV1(decodeSignedEnvelope(carrier.carried[0]!).envelope).header;
+    assert.deepEqual([nonce, sentAt], [receipt.nonce, BigInt(now)]);
+  });
+
   it('refuses what has no way to go', async () => {
     const box = await outbox();
     await assert.rejects(box.send(message('chain')), { code: 'no-account' });
     await assert.rejects(box.send({ ...message('relay'), as: 'account' }), { code: 'off-chain-only-v1' });
+  });
+
+  describe('what was moved to the chain and does not get on there', () => {
+    const away = new RelayError('relay-busy', { details: { what: 'connections' } });
+    const nonces = (): bigint[] =>
+      carrier.carried.map((bytes) => decodeV1(decodeSignedEnvelope(bytes).envelope).header.nonce);
+    /** Two that no relay takes, and the setback that they meet with on chain. */
+    async function stuck(code: string, options: Partial<OutboxOptions>) {
+      const setbacks: string[] = [];
+      carrier.failure = away;
+      const box = await outbox({ account: alice, ...options, onSetback: (error) => setbacks.push(error.code) });
+      const sent = [await box.send(message('auto')), await box.send(message('auto'))];
+      await until(() => setbacks.includes(code));
+      return { box, sent };
+    }
+    async function relayedInOrder(box: Outbox, sent: Receipt[]): Promise<void> {
+      carrier.failure = undefined;
+      sent.push(await box.send(message('auto')));
+      box.tryAgain();
+      for (const receipt of sent) assert.equal((await receipt.reached('inBlock')).state, 'relayed');
+      assert.deepEqual(
+        nonces(),
+        sent.map(({ nonce }) => nonce),
+        'in order, with the nonces that they were queued with',
+      );
+      for await (const { status } of box.entries()) assert.equal(status.state, 'relayed');
+    }
+
+    it('goes off chain once its recipient is reached, before what was sent later: where the account can not pay', async () => {
+      const { box, sent } = await stuck('balance-too-low', { account: accountFromSuri('//Poor') });
+      await relayedInOrder(box, sent);
+    });
+
+    it('and where the chain is away', async () => {
+      const gone = replacing(chain, {
+        bestHead: () => Promise.reject(new RelayError('chain-unreachable', { details: { reason: 'test' } })),
+      });
+      const { box, sent } = await stuck('chain-unreachable', { chain: gone });
+      await relayedInOrder(box, sent);
+    });
+
+    it('is tried again in time without being told, and goes on chain after all where that gets on first', async () => {
+      let isFull = true;
+      const full = replacing(chain, {
+        post: async (calls, account, options) => {
+          if (isFull) throw new RelayError('pool-full');
+          return chain.post(calls, account, options);
+        },
+      });
+      const { sent } = await stuck('pool-full', { chain: full });
+      const { tries } = carrier;
+      await until(() => carrier.tries > tries);
+      isFull = false;
+      for (const receipt of sent) assert.equal((await receipt.reached('inBlock')).state, 'inBlock');
+      assert.deepEqual(carrier.carried, []);
+    });
+
+    it('but for what an extrinsic carries', async () => {
+      let isAway = true;
+      const lost = replacing(chain, {
+        // A node took it, as far as anybody knows.
+        post: async (calls, account, options) => {
+          let signed: SignedExtrinsic | undefined;
+          const beforePost = async (extrinsic: SignedExtrinsic): Promise<void> => {
+            await options?.beforePost?.(extrinsic);
+            signed = extrinsic;
+            throw away;
+          };
+          await chain.post(calls, account, { ...options, beforePost }).catch(() => undefined);
+          assert.ok(signed !== undefined);
+          return signed;
+        },
+        follow: async (extrinsic, options) => {
+          if (isAway) throw new RelayError('chain-unreachable', { details: { reason: 'test' } });
+          return chain.follow(extrinsic, options);
+        },
+      });
+      const { box, sent } = await stuck('chain-unreachable', { chain: lost });
+      carrier.failure = undefined;
+      const later = await box.send(message('auto'));
+      assert.equal((await later.reached('inBlock')).state, 'relayed');
+      box.tryAgain();
+      isAway = false;
+      const [first] = sent;
+      assert.equal((await first?.reached('inBlock'))?.state, 'inBlock');
+      assert.ok(!nonces().includes(first?.nonce ?? 0n));
+    });
   });
 
   it('takes back what was moved to the chain and can not be paid for, once it is started without an account', async () => {

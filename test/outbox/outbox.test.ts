@@ -76,10 +76,10 @@ describe('outbox', () => {
   }
 
   /** Gives an account that the chain does not know yet some tokens. */
-  async function fund({ id }: Account): Promise<void> {
+  async function fund({ id }: Account, free = 10n ** 18n): Promise<void> {
     const key = concatBytes(fromHex(storagePrefix('System', 'Account')), blake2AsU8a(id, 128), fromHex(id));
     const nonceAndReferences = new Writer().u32(0).u32(0).u32(1).u32(0);
-    const balances = nonceAndReferences.u64(10n ** 18n).raw(new Uint8Array(3 * 16 + 8));
+    const balances = nonceAndReferences.u64(free).raw(new Uint8Array(3 * 16 + 8));
     await dev.setStorage([[toHex(key), toHex(balances.finish())]]);
   }
 
@@ -489,6 +489,69 @@ describe('outbox', () => {
     await fund(poor);
     assert.deepEqual(await idsOf(receipts), (await posted()).ids);
   });
+
+  it('signs nothing anew for each block as long as the account has what it had', async () => {
+    let posts = 0;
+    const counted = replacing(chain, {
+      post: (calls, account, options) => {
+        posts++;
+        return chain.post(calls, account, options);
+      },
+    });
+    const setbacks: string[] = [];
+    const poor = accountFromSuri('//Poorer');
+    const box = await outbox({ chain: counted, account: poor, onSetback: ({ code }) => setbacks.push(code) });
+    await box.start();
+    const receipt = await box.send(message('0'));
+    const told = async (): Promise<void> => {
+      const before = setbacks.length;
+      await dev.newBlock();
+      await until(() => setbacks.length > before);
+    };
+    await told();
+    await told();
+    const { length } = setbacks;
+    const before = posts;
+    for (let block = 0; block < 10; block++) await told();
+    assert.equal(posts, before, 'it is told of each block, and nothing is posted');
+    assert.ok(setbacks.slice(length).every((code) => code === 'balance-too-low'));
+    await fund(poor);
+    await dev.newBlock();
+    await receipt.reached('inBlock');
+    assert.equal(posts, before + 1);
+  });
+
+  it('posts as many as the account can pay for', async () => {
+    const poor = accountFromSuri('//Some');
+    const setbacks: string[] = [];
+    const box = await outbox({ account: poor, onSetback: ({ code }) => setbacks.push(code) });
+    const content = new Uint8Array(16_384);
+    await fund(poor, (5n * (await box.estimateFee(content.length))) / 2n);
+    for (let i = 0; i < 8; i++) await box.send({ to: recipient.identity, body: { kind: 'data', content } });
+    await box.start();
+    await until(async () => (await posted()).ids.length === 2);
+    await until(() => setbacks.includes('balance-too-low'));
+    assert.equal((await posted()).ids.length, 2);
+    await fund(poor);
+    await until(async () => (await posted()).ids.length === 8);
+  });
+
+  for (const as of ['worker', 'account'] as const)
+    it(`estimates what is paid for a message as ${as}`, async () => {
+      const payer = accountFromSuri(`//Payer/${as}`);
+      await fund(payer);
+      const box = await outbox({ account: payer });
+      await box.start();
+      const free = async (): Promise<bigint> =>
+        (await chain.at((await chain.bestHead()).hash).freeBalance(payer.id)) ?? 0n;
+      const before = await free();
+      const content = new Uint8Array(1_000);
+      await (await box.send({ to: recipient.identity, body: { kind: 'data', content }, as })).reached('inBlock');
+      const paid = before - (await free());
+      // Variant and length before the content.
+      const estimated = await box.estimateFee(content.length + 3, as);
+      assert.ok(estimated >= paid && estimated - paid < paid / 100n, `${paid} was paid, and ${estimated} estimated`);
+    });
 
   it('ends waits when it is stopped or when the waiter gives up', async () => {
     const box = await outbox();

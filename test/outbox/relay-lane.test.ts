@@ -3,6 +3,7 @@ import { decodeSignedEnvelope, toHex, type Hex } from '../../src/codec/index.ts'
 import { decodeV1 } from '../../src/crypto/core.ts';
 import { RelayError } from '../../src/errors/index.ts';
 import { openOutboxQueue, queueMessage, type OffChainCarrier, type SendMessage } from '../../src/outbox/index.ts';
+import { lanePrefix } from '../../src/outbox/outbox-keys.ts';
 import { RelayLane } from '../../src/outbox/relay-lane.ts';
 import { RunningQueue, type RunningQueueOptions } from '../../src/outbox/running-queue.ts';
 import { openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
@@ -44,6 +45,7 @@ describe('outbox: the lane off chain', function () {
   let carried: { readonly to: Hex; readonly nonce: bigint }[];
   let isReached: boolean;
   let failure: RelayError | undefined;
+  let isChainStuck: boolean;
   /** How often it was asked to carry one, and what that waits for. */
   let tries: number;
   let holding: Promise<void>;
@@ -73,6 +75,7 @@ describe('outbox: the lane off chain', function () {
     carried = [];
     isReached = true;
     failure = undefined;
+    isChainStuck = false;
     tries = 0;
     holding = Promise.resolve();
     failing.clear();
@@ -93,7 +96,7 @@ describe('outbox: the lane off chain', function () {
   const start = async (of = store, options: Partial<RunningQueueOptions> = {}): Promise<RunningQueue> => {
     const directory = await directoryOf(...recipients);
     const queue = new RunningQueue({ vault: sender, store: of, directory, genesisHash, hasCarrier: true, ...options }, [
-      (work) => new RelayLane({ ...work, carrier, onNewerKey: () => undefined }),
+      (work) => new RelayLane({ ...work, carrier, onNewerKey: () => undefined, isChainStuck: () => isChainStuck }),
     ]);
     running.push(queue);
     await queue.start();
@@ -253,6 +256,46 @@ describe('outbox: the lane off chain', function () {
     assert.deepEqual(carriedTo(0), [onlyOffChain.nonce]);
     assert.equal((await store.entries(rangeOf('outbox/queued/worker/'))).length, 1);
     assert.equal(await stateOf(sendId), 'queued');
+  });
+
+  it('brings back what does not get on at the chain, each page in one transaction and in order, and no more than that', async () => {
+    const count = 300;
+    await queueMany(count);
+    isReached = false;
+    let commits = 0;
+    const counted = replacing(store, {
+      commit: (writes, expected) => {
+        commits += 1;
+        return store.commit(writes, expected);
+      },
+    });
+    const queue = await start(counted, { account: alice });
+    const onChain = async (): Promise<number> => (await store.entries(rangeOf(lanePrefix('worker')))).length;
+    await until(async () => (await onChain()) === count);
+    for (let n = 0; n < 3; n++) {
+      const { sendId } = await queueMessage(
+        { vault: sender, store, genesisHash, account: alice },
+        { to: identity(0), body: { kind: 'data', content: utf8('stays') }, via: 'chain' },
+      );
+      assert.ok(sendId >= BigInt(count));
+    }
+    isChainStuck = true;
+    let release = (): void => undefined;
+    holding = new Promise((resolve) => (release = resolve));
+    isReached = true;
+    commits = 0;
+    queue.tryAgain();
+    await until(() => tries > 0);
+    // Two pages, and the first that is handed over.
+    assert.equal(commits, 3);
+    release();
+    await until(() => carried.length === count);
+    assert.equal(await onChain(), 3, 'what may go on chain only');
+    const nonces = carried.map(({ nonce }) => nonce);
+    assert.deepEqual(
+      nonces,
+      nonces.toSorted((a, b) => (a < b ? -1 : 1)),
+    );
   });
 
   it('takes what earlier versions queued, whose places name no recipient', async () => {

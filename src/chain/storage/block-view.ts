@@ -8,6 +8,7 @@ import type { ReadBody } from './body-reader.ts';
 import { boundEndpoints, decodeEndpoints } from './endpoints.ts';
 import { idOfKey } from './fast-hex.ts';
 import { inWindow } from './in-window.ts';
+import { freeBalanceIn } from '../submit/format-balance.ts';
 import { layoutOf, type Layout } from './layout.ts';
 import { rowAt, RowsWriter } from './rows-writer.ts';
 import { mapKeys, storagePrefix } from './storage-key.ts';
@@ -85,6 +86,12 @@ export function createBlockView(
       return value === undefined
         ? undefined
         : storage.decode('PhalaRegistry.ContractKeys', () => new Reader(value, 'It').fixed(publicKeyLength));
+    },
+    freeBalance: async (account, signal) => {
+      const entry = (await storage.runtime(signal)).storage('System', 'Account');
+      if (entry === undefined) return undefined;
+      const [value] = await storage.values([mapKeys(entry)(fromHex(account, 'The account'))], signal);
+      return storage.decode('System.Account', () => freeBalanceIn(value));
     },
     worker: async (id, signal) => {
       const known = await layout(signal);

@@ -28,11 +28,6 @@ export const outboxErrors = {
       'Messages wait in the queue for the account {queuedBy}, as which they were queued; this outbox posts as {account}.',
     remedy: 'Run it with that account (--suri), or take them back with khala-relay outbox cancel.',
   },
-  'sequence-gap': {
-    message:
-      'The command is signed for sequence {sequence} of its worker, and the next one is {next}: what came before it failed.',
-    remedy: 'Retry what came before it first, then this one; it is signed once only, so that it can not run twice.',
-  },
   'sequence-unsettled': {
     message:
       'Someone else posted for worker {worker}: its sequence is {best} at the best block, and {finalized} at the finalized one.',

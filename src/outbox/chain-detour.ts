@@ -1,0 +1,101 @@
+import type { Hex } from '../codec/index.ts';
+import { isWaiting } from './message-record.ts';
+import type { OffChainEntry } from './off-chain-entry.ts';
+import { Change, type Stored } from './outbox-change.ts';
+import type { SendId } from './send-id.ts';
+import type { Work } from './work.ts';
+
+const pageSize = 256;
+
+/**
+ * Messages that may go either way and wait on the chain's side. Those that no extrinsic carries can come back; by their
+ * nonces their recipients take each once, whatever comes of a signature that was made of it there.
+ */
+export class ChainDetour {
+  readonly #work: Work;
+  /** Of each recipient; undefined: the store is to be asked. */
+  #waiting: Map<Hex, Set<SendId>> | undefined;
+
+  constructor(work: Work) {
+    this.#work = work;
+  }
+
+  /** What was under way there may not be any more. */
+  lookAgain(): void {
+    this.#waiting = undefined;
+  }
+
+  /** Whether messages to this recipient may wait there. */
+  mayHave(to: Hex): boolean {
+    return this.#waiting?.has(to) ?? true;
+  }
+
+  /** Those whom messages there are for. */
+  async recipients(): Promise<Hex[]> {
+    this.#waiting ??= await this.#find();
+    return [...this.#waiting.keys()];
+  }
+
+  /** False: another process has changed one of them, and none went. */
+  async take(ids: readonly SendId[]): Promise<boolean> {
+    const change = new Change();
+    const going = await this.#get(ids);
+    for (const stored of going) change.unqueue(stored, 'relay').queue(stored, 'worker');
+    if (!(await this.#work.save(change, going, []))) return false;
+    for (const { id, record } of going) this.#add(this.#waiting, record.to, id);
+    return true;
+  }
+
+  /** Those of a recipient that come back, oldest first, each in its place off chain. */
+  async giveBack(to: Hex): Promise<OffChainEntry[]> {
+    const ids = [...(this.#waiting?.get(to) ?? [])].sort((a, b) => (a < b ? -1 : 1));
+    const given: OffChainEntry[] = [];
+    for (let at = 0; at < ids.length; at += pageSize) {
+      const back = await this.#bring(ids.slice(at, at + pageSize));
+      given.push(...back.map(({ id }) => ({ id, to, mayGoOnChain: true })));
+    }
+    this.#waiting?.delete(to);
+    return given;
+  }
+
+  /** In one transaction; again where something else changed meanwhile. */
+  async #bring(ids: readonly SendId[]): Promise<Stored[]> {
+    for (;;) {
+      const { members, expectation } = await this.#work.store.flying();
+      const back = (await this.#get(ids)).filter(({ id }) => !members.has(id));
+      if (back.length === 0) return [];
+      const change = new Change().expect(expectation);
+      for (const stored of back)
+        change.progress(stored, { state: 'queued' }).unsign(stored.id).unqueue(stored, 'worker').queue(stored, 'relay');
+      const statuses = back.map(({ id }) => [id, { state: 'queued' }] as const);
+      if (await this.#work.save(change, back, statuses)) return back;
+    }
+  }
+
+  async #get(ids: readonly SendId[]): Promise<Stored[]> {
+    const found = await Promise.all(ids.map((id) => this.#work.store.get(id)));
+    return found.filter((stored) => stored !== undefined).filter(isWaiting);
+  }
+
+  async #find(): Promise<Map<Hex, Set<SendId>>> {
+    const { store } = this.#work;
+    const waiting = new Map<Hex, Set<SendId>>();
+    for (let from = 0n; ;) {
+      const { entries, last } = await store.detoured(pageSize, from);
+      for (const { to, id } of entries) this.#add(waiting, to, id);
+      if (last === undefined) break;
+      from = last + 1n;
+    }
+    // Signed, and in no extrinsic: those have no place.
+    for (const [id] of await store.allSigned()) {
+      const stored = await store.get(id);
+      if (stored?.record.via === 'auto' && isWaiting(stored)) this.#add(waiting, stored.record.to, id);
+    }
+    return waiting;
+  }
+
+  #add(waiting: Map<Hex, Set<SendId>> | undefined, to: Hex, id: SendId): void {
+    if (waiting === undefined) return;
+    waiting.set(to, (waiting.get(to) ?? new Set()).add(id));
+  }
+}
