@@ -2,9 +2,8 @@ import { systemClock, type BlockId } from '../chain/index.ts';
 import { isRelayError } from '../errors/index.ts';
 import { BestBranch } from './best-branch.ts';
 import { followFinalized, type FollowParts } from './follow-finalized.ts';
+import { againMs, reached } from './reached.ts';
 
-/** Before the branch is walked again where nobody has one of its blocks, or no node is reached. */
-const againMs = 1_000;
 /** Walks in a row that came to nothing, after which it is given up. */
 const mostWalks = 30;
 
@@ -40,17 +39,6 @@ export async function followBest(parts: FollowParts, cursor: BlockId, signal: Ab
       await systemClock.sleep(againMs, signal);
     }
   }
-}
-
-/** Asks again for as long as no node is reached. */
-async function reached<T>(read: () => Promise<T>, signal: AbortSignal): Promise<T> {
-  for (;;)
-    try {
-      return await read();
-    } catch (error) {
-      if (!isRelayError(error, 'chain-unreachable')) throw error;
-      await systemClock.sleep(againMs, signal);
-    }
 }
 
 /** Takes best blocks after a finalized one. Throws state-discarded beside what the chain throws. */

@@ -2,6 +2,7 @@ import type { BlockId, BlockNumber, MessagesOptions, PostedMessage } from '../ch
 import { RelayError } from '../errors/index.ts';
 import type { InboxChain } from './inbox-chain.ts';
 import type { Ledger } from './ledger.ts';
+import { reached } from './reached.ts';
 
 /** What to do about blocks of which no endpoint has the state any more. */
 export type GapPolicy = 'stop' | 'skip';
@@ -36,7 +37,7 @@ export async function followFinalized(
   signal: AbortSignal,
   until = Infinity,
 ): Promise<BlockId> {
-  const { number: present } = await chain.finalizedHead(signal);
+  const { number: present } = await reached(() => chain.finalizedHead(signal), signal);
   if (cursor.number >= present) markReady();
   if (cursor.number >= until) return cursor;
   const gathered = new Gathered(ledger, cursor, now);
@@ -48,7 +49,9 @@ export async function followFinalized(
         const { first, reason, hashAt } = span;
         if (onGap === 'stop')
           throw new RelayError('blocks-missing', { details: { first, last: through.number, reason } });
-        await ledger.passOver(first, through, async ({ number, hash }) => (await hashAt(number)) === hash);
+        const isFinal = async ({ number, hash }: BlockId): Promise<boolean> =>
+          (await reached(() => hashAt(number), signal)) === hash;
+        await ledger.passOver(first, through, isFinal);
         gathered.skipTo(through);
       } else {
         if (gathered.isEnoughWith(span.messages)) await gathered.takeWhileReading();
@@ -102,7 +105,9 @@ class Gathered {
 
   add(messages: readonly PostedMessage[], through: BlockId): void {
     if (this.#messages.length === 0) this.#sinceMs = this.#now();
-    for (const message of messages) {
+    for (let i = 0; i < messages.length; i++) {
+      const message = messages[i];
+      if (message === undefined) continue;
       this.#messages.push(message);
       this.#bytes += message.payload.length;
     }

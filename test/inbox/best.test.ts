@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { connectChain, type Chain } from '../../src/chain/index.ts';
 import { messageId } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { RelayError } from '../../src/errors/index.ts';
 import { InboxStore } from '../../src/inbox/inbox-store.ts';
 import { createInbox, type Inbox, type InboxOptions } from '../../src/inbox/index.ts';
 import { openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
@@ -288,6 +289,29 @@ describe('inbox with finality best', () => {
     for (let times = 0; times < 2; times++) await assert.rejects(through.bestHead(), { code: 'chain-unreachable' });
     proxy.isClosed = false;
     await probe.until(() => probe.texts.includes('while it was away'));
+  });
+
+  it('goes on where no node was reached for long while it caught up', async () => {
+    let asked = 0;
+    const away: number[] = [];
+    const flaky = new Proxy(chain, {
+      get: (target, name) =>
+        name !== 'finalizedHead'
+          ? bound(target, name)
+          : async (signal?: AbortSignal) => {
+              asked += 1;
+              // The first one where to begin, then every other: so each who asks is refused once.
+              if (asked > 1 && asked % 2 === 0) {
+                away.push(asked);
+                throw new RelayError('chain-unreachable', { details: { urls: chain.genesisHash, reason: 'away' } });
+              }
+              return target.finalizedHead(signal);
+            },
+    });
+    const probe = new InboxProbe(await started({ chain: flaky }));
+    await poster.send(recipient, 'after that');
+    await probe.until(() => probe.texts.includes('after that'));
+    assert.ok(away.length >= 2, `${away.length} times`);
   });
 
   it('may be followed by finalized: what was early is settled or taken back', async () => {
