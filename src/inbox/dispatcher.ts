@@ -100,7 +100,8 @@ export class Dispatcher {
       this.#offered.add(outcomes);
       this.#handOutOffered();
     }
-    if (end > this.#next && this.#offered.isEmpty) this.wake();
+    // One that runs may be past its last look already.
+    if (end > this.#next && (this.#offered.isEmpty || this.#running !== undefined)) this.wake();
   }
 
   /** What was handed out is done with: there is room for more, which the next offer uses. */
@@ -228,7 +229,8 @@ export class Dispatcher {
     opened: OpenedMessage | undefined,
   ): Promise<void> {
     if (opened === undefined) await this.#tell(to, sequence, { kind: 'dead', letter: sequence });
-    else this.#deliver(to, sequence, record, opened);
+    // In memory of its own: what was read with it is not to be kept for as long as it is at work on.
+    else this.#deliver(to, sequence, { ...record, envelope: record.envelope.slice() }, opened);
   }
 
   async #tell(to: Subscriber<InboxEvent>, sequence: Sequence, item: Exclude<StreamItem, MessageRecord>): Promise<void> {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
-import type { OpenedMessage } from '../../src/inbox/arrival.ts';
+import type { OpenedMessage, Outcome } from '../../src/inbox/arrival.ts';
 import { Dispatcher } from '../../src/inbox/dispatcher.ts';
 import type { Delivery, InboxEvent } from '../../src/inbox/index.ts';
 import { InboxStore } from '../../src/inbox/inbox-store.ts';
@@ -16,7 +16,10 @@ const opened = { header: { fromKind: 'worker', from: '0x' }, body: {} } as unkno
 
 describe('what an inbox hands out', () => {
   /** Hands out items; what is acknowledged is so for good when `write` is called. */
-  async function dispatching(items: readonly StreamItem[]) {
+  async function dispatching(
+    items: readonly StreamItem[],
+    onDelivery: (record: MessageRecord) => void = () => undefined,
+  ) {
     const store = new InboxStore(openMemoryStore());
     await store.commit(store.runWrites(0n, items));
     const acknowledged: bigint[] = [];
@@ -29,8 +32,10 @@ describe('what an inbox hands out', () => {
     const dispatcher = new Dispatcher({
       store,
       open: (messages) => Promise.resolve(messages.map(() => opened)),
-      deliveryOf: (sequence) =>
-        ({ messageId: `0x${sequence}`, ack: () => acknowledged.push(sequence) }) as unknown as Delivery,
+      deliveryOf: (sequence, delivered) => {
+        onDelivery(delivered);
+        return { messageId: `0x${sequence}`, ack: () => acknowledged.push(sequence) } as unknown as Delivery;
+      },
       eventOf: () => Promise.resolve({ type: 'gap', first: 1, last: 2 } as InboxEvent),
       settled: write,
       told: async (sequences) => {
@@ -38,8 +43,10 @@ describe('what an inbox hands out', () => {
         await store.commit(await store.doneWrites(sequences));
       },
     });
-    return { dispatcher, write, told };
+    return { dispatcher, write, told, acknowledged };
   }
+
+  const accepted = (sequence: bigint): Outcome => ({ type: 'message', sequence, record, opened });
 
   it('is nothing that a subscriber before acknowledged, though it was not durable then', async () => {
     const { dispatcher } = await dispatching(Array.from({ length: 6 }, () => record));
@@ -82,4 +89,41 @@ describe('what an inbox hands out', () => {
     await until(() => count === 3_000);
     await until(() => told.length === 3_000);
   });
+
+  it('is what waits for room too, though the room comes at the moment of a look that found none', async () => {
+    const { dispatcher, acknowledged } = await dispatching([]);
+    const handedOut: string[] = [];
+    dispatcher.events$.subscribe((event) => {
+      if (event.type !== 'message') return;
+      handedOut.push(event.delivery.messageId);
+      void event.delivery.ack();
+    });
+    await idle();
+    // More than may be handed out and not acknowledged.
+    const outcomes = Array.from({ length: 1_100 }, (_, i) => accepted(BigInt(i)));
+    dispatcher.offer(outcomes, 1_100n);
+    assert.equal(handedOut.length, 1_024);
+    dispatcher.wake();
+    dispatcher.acknowledged(acknowledged.splice(0));
+    dispatcher.offer([], 1_100n);
+    await idle();
+    assert.equal(handedOut.length, 1_100);
+  });
+
+  it('keeps no memory of what was read from the store with it', async () => {
+    const large = { ...record, envelope: new Uint8Array(1_000) };
+    const records: MessageRecord[] = [];
+    const { dispatcher } = await dispatching(
+      Array.from({ length: 50 }, () => large),
+      (delivered) => records.push(delivered),
+    );
+    dispatcher.events$.subscribe();
+    await until(() => records.length === 50);
+    for (const { envelope } of records) assert.equal(envelope.buffer.byteLength, 1_000);
+  });
 });
+
+/** Until all that goes on by itself has. */
+async function idle(): Promise<void> {
+  for (let turns = 0; turns < 5; turns++) await new Promise(setImmediate);
+}

@@ -9,8 +9,11 @@ interface OfBlock {
   readonly messages: readonly FoundMessage[];
 }
 
+/** Bytes of payloads in one piece of memory: who keeps one of them keeps no more than that. */
+const pieceBytes = 2 ** 15;
+
 /**
- * Messages of several blocks as they go out, with their payloads in memory of their own, in one piece: what others have in
+ * Messages of several blocks as they go out, with their payloads in memory of their own, in a few pieces: what others have in
  * the blocks is not to be held for them, and a piece for each costs more than copying it.
  */
 export class PostedMessages {
@@ -22,15 +25,20 @@ export class PostedMessages {
 
   /** Throws bad-storage where a payload is no hex. */
   take(): PostedMessage[] {
-    let length = 0;
-    for (const { messages } of this.#blocks) for (const { payloadLength } of messages) length += payloadLength;
-    const { buffer } = new Uint8Array(length);
-    const posted: PostedMessage[] = [];
+    let left = 0;
+    for (const { messages } of this.#blocks) for (const { payloadLength } of messages) left += payloadLength;
+    let piece = new ArrayBuffer(0);
     let at = 0;
+    const posted: PostedMessage[] = [];
     for (const { block, isProven: proven, messages } of this.#blocks)
       for (const { sender, destination, source, payloadAt, payloadLength } of messages) {
-        const payload = new Uint8Array(buffer, at, payloadLength);
+        if (at + payloadLength > piece.byteLength) {
+          piece = new ArrayBuffer(Math.max(payloadLength, Math.min(left, pieceBytes)));
+          at = 0;
+        }
+        const payload = new Uint8Array(piece, at, payloadLength);
         at += payloadLength;
+        left -= payloadLength;
         copyPayload(source, payloadAt, payload, block);
         posted.push({ sender, destination, payload, block, proven });
       }
