@@ -1,12 +1,13 @@
 import type { BlockNumber } from '../chain/index.ts';
 import { ReplayWindow } from '../channel/index.ts';
-import { messageId, toHex, type FromKind, type Hex } from '../codec/index.ts';
+import { messageId, type FromKind, type Hex } from '../codec/index.ts';
 import { decodeV1 } from '../crypto/core.ts';
 import { RelayError } from '../errors/index.ts';
 import type { TransactionalStore } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
 import type { DeadLetter } from './dead-letter.ts';
 import { InboxStore } from './inbox-store.ts';
+import { keysInUse } from './keys-in-use.ts';
 import { Ledger } from './ledger.ts';
 import type { Retried } from './retry-letters.ts';
 import type { StreamItem } from './stream-item.ts';
@@ -45,8 +46,11 @@ export interface InboxFiles {
   readonly cursor: { readonly number: BlockNumber; readonly hash: Hex } | undefined;
   pending(): AsyncGenerator<PendingDelivery>;
   deadLetters(): AsyncGenerator<ListedLetter>;
-  /** EcdhKeys of the entity, 32 bytes each, to which messages are sealed that are not acknowledged. */
-  keysInUse(): Promise<Uint8Array[]>;
+  /**
+   * EcdhKeys of the entity, 32 bytes each, to which messages are sealed that are not acknowledged, and dead letters that may
+   * open on another try. undefined: none may be erased, as commands of contracts wait that don't say to which key they are.
+   */
+  keysInUse(): Promise<Uint8Array[] | undefined>;
   /** Tries dead letters again; those that open now are delivered by the running inbox, or the next one. */
   retry(vault: Vault, letters?: readonly bigint[]): Promise<readonly Retried[]>;
   /** Removes dead letters for good; how many there were. */
@@ -78,15 +82,7 @@ export async function openInboxFiles(store: TransactionalStore): Promise<InboxFi
       for await (const [sequence, item] of pages((from) => files.itemsFrom(from, pageSize)))
         if (item.kind !== 'dead') yield { sequence, ...listed(item, genesisHash) };
     },
-    async keysInUse() {
-      const keys = new Map<Hex, Uint8Array>();
-      for await (const [, item] of pages((from) => files.itemsFrom(from, pageSize))) {
-        if (item.kind !== 'message' || item.isAcknowledged) continue;
-        const { recipientKey } = decodeV1(item.envelope).header;
-        keys.set(toHex(recipientKey), recipientKey);
-      }
-      return [...keys.values()];
-    },
+    keysInUse: () => keysInUse(store, files),
     async *deadLetters() {
       for await (const [sequence, letter] of pages((from) => files.lettersFrom(from, pageSize)))
         yield { ...letter, sequence, messageId: messageId({ genesisHash, envelope: letter.envelope }) };

@@ -10,6 +10,9 @@ export type Place = bigint;
 const genesisKey = storeKey('phala/genesis');
 const cursorKey = storeKey('phala/cursor');
 const nextKey = storeKey('phala/next');
+const itemsAtOnce = 16;
+/** Of `CommandPayload` (protocol.md §6). */
+const sealedVariant = 1;
 
 /** Keys and values of a listener in its store. */
 export class PhalaStore {
@@ -52,6 +55,18 @@ export class PhalaStore {
   async itemsFrom(place: Place, limit: number): Promise<(readonly [Place, PostedItem])[]> {
     const entries = await this.#store.entries({ from: itemKey(place), to: rangeOf('phala/item/').to, limit });
     return entries.map(([key, value]) => [lastNumber(key), decodePostedItem(value)] as const);
+  }
+
+  /** Whether a command is kept that is sealed. */
+  async hasSealed(): Promise<boolean> {
+    for (let from: Place = 0n; ;) {
+      const page = await this.itemsFrom(from, itemsAtOnce);
+      if (page.length === 0) return false;
+      for (const [place, item] of page) {
+        if (item.kind === 'posted' && item.payload[0] === sealedVariant) return true;
+        from = place + 1n;
+      }
+    }
   }
 
   async forget(place: Place): Promise<void> {

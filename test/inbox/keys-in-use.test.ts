@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { toHex, type Hex } from '../../src/codec/index.ts';
+import { ready } from '../../src/crypto/index.ts';
+import type { ErrorCode } from '../../src/errors/index.ts';
+import { openInboxFiles } from '../../src/inbox/index.ts';
+import { InboxStore } from '../../src/inbox/inbox-store.ts';
+import { PhalaStore } from '../../src/inbox/phala/phala-store.ts';
+import { openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
+import { createMemoryVault } from '../../src/vault/memory-vault.ts';
+
+const genesisHash: Hex = `0x${'11'.repeat(32)}`;
+const account: Hex = `0x${'22'.repeat(32)}`;
+const block = { number: 1, hash: `0x${'33'.repeat(32)}` } as const;
+
+describe('EcdhKeys that an inbox still needs', () => {
+  const recipient = createMemoryVault();
+  const sender = createMemoryVault();
+  let store: TransactionalStore;
+  let files: InboxStore;
+  let key: Uint8Array;
+
+  before(async () => {
+    await ready();
+    const [own] = await recipient.ecdhKeys();
+    assert.ok(own !== undefined);
+    key = own.publicKey;
+  });
+
+  beforeEach(async () => {
+    store = openMemoryStore();
+    files = new InboxStore(store);
+    await files.commit(await files.claimWrites(genesisHash));
+  });
+
+  async function sealed(): Promise<Uint8Array> {
+    return sender.seal({
+      ...{ genesisHash, to: recipient.identity, recipientKey: key, account, nonce: 1n, sentAt: 1n },
+      body: { kind: 'data', content: Uint8Array.of(1) },
+    });
+  }
+
+  async function inUse(): Promise<Hex[] | undefined> {
+    return (await (await openInboxFiles(store)).keysInUse())?.map((each) => toHex(each));
+  }
+
+  async function withLetter(envelope: Uint8Array, code: ErrorCode): Promise<void> {
+    const letter = { ...{ envelope, code, block, isFinal: true, isProven: true, retries: 0 }, sender: undefined };
+    await files.commit([files.letterWrite(1n, letter)]);
+  }
+
+  it('are those of messages that are not acknowledged', async () => {
+    const flags = { isFinal: true, isAcknowledged: false, isRetracted: false, isProven: true };
+    const message = { kind: 'message', envelope: await sealed(), block, ...flags } as const;
+    await files.commit(files.runWrites(0n, [message, { ...message, isAcknowledged: true }]));
+    assert.deepEqual(await inUse(), [toHex(key)]);
+    await files.commit(await files.doneWrites([0n]));
+    assert.deepEqual(await inUse(), []);
+  });
+
+  it('are those of dead letters that may open on another try', async () => {
+    for (const code of ['unknown-epoch', 'unknown-variant', 'replay-too-old'] as const) {
+      await withLetter(await sealed(), code);
+      assert.deepEqual(await inUse(), [toHex(key)], code);
+    }
+  });
+
+  it('are not those of letters that no key opens, by which anybody could keep keys for ever', async () => {
+    await withLetter(await sealed(), 'open-failed');
+    assert.deepEqual(await inUse(), []);
+    await withLetter(Uint8Array.of(9), 'unknown-variant');
+    assert.deepEqual(await inUse(), []);
+  });
+
+  it('are not known while a sealed command of a contract waits, which does not say to which key it is', async () => {
+    const commands = new PhalaStore(store);
+    const posted = (payload: Uint8Array) =>
+      ({
+        kind: 'posted',
+        topic: Uint8Array.of(1),
+        payload,
+        sender: { kind: 'account', id: account },
+        block: 1,
+      }) as const;
+    await commands.take([{ ...posted(Uint8Array.of(0, 7)), isProven: true }], block);
+    assert.deepEqual(await inUse(), [], 'a plain one needs none');
+    await commands.take([{ ...posted(Uint8Array.of(1, 7)), isProven: true }], block);
+    assert.equal(await inUse(), undefined);
+    await commands.forget(1n);
+    assert.deepEqual(await inUse(), []);
+  });
+});
