@@ -30,6 +30,9 @@ const layoutKey = storeKey('inbox/layout');
 const layout = 2;
 const nothing = new Uint8Array(0);
 
+/** Letters, of which each may be large, read at once for nothing but their sequences. */
+const fewLetters = 16;
+
 /** Greater than any. */
 export const maxBlockNumber = 2 ** 32 - 1;
 
@@ -252,6 +255,17 @@ export class InboxStore {
       limit,
     });
     return entries.map(([key, value]) => [lastNumber(key), decodeDeadLetter(value)]);
+  }
+
+  /** Of the oldest dead letters. */
+  async letterSequences(limit: number): Promise<Sequence[]> {
+    const found: Sequence[] = [];
+    while (found.length < limit) {
+      const page = await this.lettersFrom((found.at(-1) ?? -1n) + 1n, Math.min(fewLetters, limit - found.length));
+      if (page.length === 0) break;
+      for (const [sequence] of page) found.push(sequence);
+    }
+    return found;
   }
 
   /** Marks what an unfinalized block brought, so that it is found by the block's number. */

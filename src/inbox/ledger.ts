@@ -9,7 +9,7 @@ import type { Arrival, OpenedMessage, Outcome } from './arrival.ts';
 import { maxBlockNumber } from './inbox-store.ts';
 import { displaced, reorgWrites, settleWrites } from './reorgs.ts';
 import { RelayedArrivals } from './relayed-arrivals.ts';
-import { retryLetters, type Retried } from './retry-letters.ts';
+import { oldestLetters, retryLetters, type Retried } from './retry-letters.ts';
 import type { MessageRecord, Sequence, StreamItem } from './stream-item.ts';
 import { Transactions, type Plan, type TransactionParts } from './transactions.ts';
 
@@ -148,17 +148,22 @@ export class Ledger {
     ]);
   }
 
-  /** Tries dead letters again; all where none are named. */
-  retry(letters: readonly Sequence[] | undefined): Promise<readonly Retried[]> {
-    return this.#transactions.inTurn(async () => {
+  /** Tries dead letters again: the named ones, or the oldest. Each transaction takes some of many. */
+  async retry(letters: readonly Sequence[] | undefined): Promise<readonly Retried[]> {
+    const all: Retried[] = [];
+    for (let left = letters ?? (await this.#parts.store.letterSequences(oldestLetters)); left.length > 0;) {
+      const named = left;
       let retried: readonly Retried[] = [];
-      await this.#transactions.transact(async (start) => {
-        const plan = await retryLetters(this.#parts, letters, start);
-        ({ retried } = plan);
-        return plan;
-      });
-      return retried;
-    });
+      await this.#transactions.inTurn(() =>
+        this.#transactions.transact(async (start) => {
+          const plan = await retryLetters(this.#parts, named, start);
+          ({ retried, left } = plan);
+          return plan;
+        }),
+      );
+      all.push(...retried);
+    }
+    return all;
   }
 
   async #take(

@@ -5,12 +5,16 @@ import type { Write } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
 import { openAll } from './admission.ts';
 import { checkRelayed, checkSender } from './sender-checks.ts';
-import { reasonOfDeath, type DeadLetter } from './dead-letter.ts';
+import { reasonOfDeath } from './dead-letter.ts';
 import type { InboxStore, SequencedLetter } from './inbox-store.ts';
 import type { Sequence } from './stream-item.ts';
 
-/** Letters tried in one transaction. */
+/** Letters tried where none are named. */
+export const oldestLetters = 256;
+/** One transaction tries so many, … */
 const lettersAtOnce = 256;
+/** … or so many bytes of them. */
+const bytesAtOnce = 2 ** 22;
 
 /** What became of a dead letter that was tried again. */
 export interface Retried {
@@ -31,13 +35,13 @@ export interface RetryParts {
   readonly now: () => number;
 }
 
-/** Plans another try of dead letters: the named ones, or the oldest. */
+/** Plans another try of dead letters: the first of those named, as many as one transaction tries. */
 export async function retryLetters(
   { store, window, vault, genesisHash, now }: RetryParts,
-  named: readonly Sequence[] | undefined,
+  named: readonly Sequence[],
   start: Sequence,
-): Promise<{ writes: Write[]; next: Sequence; retried: Retried[] }> {
-  const letters = named === undefined ? await store.lettersFrom(0n, lettersAtOnce) : await lettersOf(store, named);
+): Promise<{ writes: Write[]; next: Sequence; retried: Retried[]; left: readonly Sequence[] }> {
+  const { letters, left } = await lettersOf(store, named);
   const opened = await openAll(
     { vault, genesisHash },
     letters.map(([, letter]) => letter),
@@ -77,14 +81,18 @@ export async function retryLetters(
       retried.push({ sequence, messageId: id, outcome: 'dead', code });
     }
   }
-  return { writes: [...writes, ...(await batch.finish())], next, retried };
+  return { writes: [...writes, ...(await batch.finish())], next, retried, left };
 }
 
-async function lettersOf(store: InboxStore, named: readonly Sequence[]): Promise<SequencedLetter[]> {
-  const found = await Promise.all(
-    named.map(
-      async (sequence) => [sequence, await store.letter(sequence)] as readonly [Sequence, DeadLetter | undefined],
-    ),
-  );
-  return found.filter((entry): entry is SequencedLetter => entry[1] !== undefined);
+async function lettersOf(store: InboxStore, named: readonly Sequence[]) {
+  const letters: SequencedLetter[] = [];
+  let bytes = 0;
+  for (const [i, sequence] of named.entries()) {
+    if (letters.length >= lettersAtOnce || bytes >= bytesAtOnce) return { letters, left: named.slice(i) };
+    const letter = await store.letter(sequence);
+    if (letter === undefined) continue;
+    letters.push([sequence, letter]);
+    bytes += letter.envelope.length;
+  }
+  return { letters, left: [] };
 }

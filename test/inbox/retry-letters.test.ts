@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import type { Hex } from '../../src/codec/index.ts';
+import { ready } from '../../src/crypto/index.ts';
+import { openInboxFiles } from '../../src/inbox/index.ts';
+import { InboxStore } from '../../src/inbox/inbox-store.ts';
+import { openMemoryStore } from '../../src/store/index.ts';
+import { createMemoryVault } from '../../src/vault/memory-vault.ts';
+import { replacing } from '../support/replacing.ts';
+
+const genesisHash: Hex = `0x${'11'.repeat(32)}`;
+const account: Hex = `0x${'22'.repeat(32)}`;
+const block = { number: 1, hash: `0x${'33'.repeat(32)}` } as const;
+
+describe('dead letters that are tried again', () => {
+  before(ready);
+
+  /** Letters that open, with contents of so many bytes; `opened`: how many were opened at once, each time. */
+  async function withLetters(count: number, bytes: number) {
+    const recipient = createMemoryVault();
+    const sender = createMemoryVault();
+    const [key] = await recipient.ecdhKeys();
+    assert.ok(key !== undefined);
+    const store = openMemoryStore();
+    const files = new InboxStore(store);
+    await files.commit([...(await files.claimWrites(genesisHash)), files.sequenceWrite(BigInt(count))]);
+    for (let i = 0; i < count; i++) {
+      const envelope = await sender.seal({
+        ...{
+          genesisHash,
+          to: recipient.identity,
+          recipientKey: key.publicKey,
+          account,
+          nonce: BigInt(i + 1),
+          sentAt: 1n,
+        },
+        body: { kind: 'data', content: new Uint8Array(bytes) },
+      });
+      const state = { code: 'unknown-epoch', isFinal: true, isProven: true, retries: 0 } as const;
+      const letter = { envelope, block, sender: { kind: 'account', id: account }, ...state } as const;
+      await files.commit([files.letterWrite(BigInt(i), letter)]);
+    }
+    const opened: number[] = [];
+    const vault = replacing(recipient, {
+      openAll: (request) => {
+        opened.push(request.envelopes.length);
+        return recipient.openAll(request);
+      },
+    });
+    const all = Array.from({ length: count }, (_, i) => BigInt(i));
+    return { inbox: await openInboxFiles(store), files, vault, opened, all };
+  }
+
+  it('are opened some at a time, however many are named, and all of them in the end', async () => {
+    const { inbox, files, vault, opened, all } = await withLetters(600, 1);
+    const retried = await inbox.retry(vault, all);
+    assert.deepEqual(
+      retried.map(({ sequence, outcome }) => [sequence, outcome]),
+      all.map((sequence) => [sequence, 'accepted']),
+    );
+    assert.ok(Math.max(...opened) <= 256, opened.join(', '));
+    assert.equal((await files.itemsFrom(0n, 1_000)).length, 600);
+    assert.deepEqual(await files.lettersFrom(0n, 1), []);
+  });
+
+  it('are opened a few at a time where they are large', async () => {
+    const { inbox, vault, opened, all } = await withLetters(12, 2 ** 20);
+    assert.equal((await inbox.retry(vault, all)).length, 12);
+    assert.ok(Math.max(...opened) <= 4, opened.join(', '));
+  });
+
+  it('are the oldest where none are named', async () => {
+    const { inbox, files, vault } = await withLetters(300, 1);
+    assert.equal((await inbox.retry(vault)).length, 256);
+    assert.equal((await files.lettersFrom(0n, 300)).length, 44);
+  });
+});
