@@ -22,8 +22,7 @@ export class ChannelMarks {
   readonly lowest: Record<Path, bigint>;
   /** No run ends at a lower nonce. */
   lowestRun: bigint;
-  /** No nonce seen by either path, alone or in a run, is greater. */
-  top: bigint;
+  #top: bigint;
 
   private constructor(
     bytes: Uint8Array,
@@ -37,7 +36,7 @@ export class ChannelMarks {
     this.#seen = { chain: seenPrefix('chain', bytes), relay: seenPrefix('relay', bytes) };
     this.#marks = numbers;
     this.lowest = lowest;
-    this.top = top;
+    this.#top = top;
   }
 
   static async read(store: TransactionalStore, channel: ChannelId): Promise<ChannelMarks> {
@@ -54,9 +53,15 @@ export class ChannelMarks {
     const kinds = ['chain', 'relay', 'runs'] as const;
     const ends = await Promise.all(kinds.map((kind) => end(kind, true)));
     const [chain, relay, runs] = await Promise.all(kinds.map((kind) => end(kind, false)));
-    const top = ends.reduce<bigint>((greatest, each = -1n) => (each > greatest ? each : greatest), -1n);
+    const all = [...ends, highest, forgotten, passed];
+    const top = all.reduce<bigint>((greatest, each = -1n) => (each > greatest ? each : greatest), -1n);
     const lowest = { chain: chain ?? beyondAll, relay: relay ?? beyondAll };
     return new ChannelMarks(bytes, { highest, forgotten, passed }, lowest, runs ?? beyondAll, top);
+  }
+
+  /** No nonce seen by either path, alone or in a run, and no mark is greater. */
+  get top(): bigint {
+    return this.#top;
   }
 
   /** -1n: none yet. */
@@ -68,6 +73,14 @@ export class ChannelMarks {
     if (to <= this.#marks[mark]) return;
     this.#marks[mark] = to;
     this.#changed.add(mark);
+    if (to > this.#top) this.#top = to;
+  }
+
+  /** A nonce above the top is seen on chain, in a finalized block. */
+  advance(nonce: bigint): void {
+    this.#top = nonce;
+    this.#marks.highest = nonce;
+    this.#changed.add('highest');
   }
 
   seenKey(path: Path, nonce: bigint): Uint8Array {
@@ -80,12 +93,12 @@ export class ChannelMarks {
   }
 
   noteRun(last: bigint): void {
-    if (last > this.top) this.top = last;
+    if (last > this.#top) this.#top = last;
     if (last < this.lowestRun) this.lowestRun = last;
   }
 
   noteSeen(path: Path, nonce: bigint): void {
-    if (nonce > this.top) this.top = nonce;
+    if (nonce > this.#top) this.#top = nonce;
     if (nonce < this.lowest[path]) this.lowest[path] = nonce;
   }
 

@@ -45,9 +45,13 @@ class Admitted {
   /** Of all nonces; made for the first that is asked for, which most batches never do. */
   #nonces: Set<bigint> | undefined;
 
-  add(nonce: bigint, tag: bigint, path: Path | 'runs'): void {
-    if (path === 'runs') this.run.add(nonce, tag);
-    else this.alone.push({ path, nonce, tag });
+  addToRun(nonce: bigint, tag: bigint): void {
+    this.run.add(nonce, tag);
+    this.#nonces?.add(nonce);
+  }
+
+  addAlone(nonce: bigint, tag: bigint, path: Path): void {
+    this.alone.push({ path, nonce, tag });
     this.#nonces?.add(nonce);
   }
 
@@ -99,6 +103,14 @@ export class WindowBatch {
     return true;
   }
 
+  /** As {@link admitNow} for one in a finalized block: most are above all that was seen of their channel. */
+  admitFinalNow(channel: ChannelId, nonce: bigint, tag: bigint): true | undefined {
+    const marks = this.#knownMarks(channel);
+    if (marks === undefined || nonce <= marks.top || nonce > this.#aheadFrom) return undefined;
+    this.#takeAboveAll(marks, nonce, tag);
+    return true;
+  }
+
   /** All that is to be written. The batch is over with it. */
   async finish(): Promise<Write[]> {
     for (const [marks, admitted] of this.#admitted) {
@@ -116,8 +128,11 @@ export class WindowBatch {
 
   #knownMarks(channel: ChannelId): ChannelMarks | undefined {
     const { fromKind, from, to } = channel;
-    const met = this.#met.get(from)?.find((each) => each.channel.to === to && each.channel.fromKind === fromKind);
-    if (met !== undefined) return met.marks;
+    const met = this.#met.get(from);
+    for (let i = 0; met !== undefined && i < met.length; i++) {
+      const each = met[i];
+      if (each?.channel.to === to && each.channel.fromKind === fromKind) return each.marks;
+    }
     const marks = this.#parts.known(channel);
     return marks === undefined ? undefined : this.#meet(channel, marks);
   }
@@ -130,22 +145,31 @@ export class WindowBatch {
   }
 
   #take(marks: ChannelMarks, { nonce, sentAt, via, isFinal, tag }: Arrival): void {
+    const isOnChain = via === 'chain' && isFinal;
+    // Above all of its channel, as most are, it is below no floor either.
+    if (isOnChain && nonce > marks.top && nonce <= this.#aheadFrom) {
+      this.#takeAboveAll(marks, nonce, tag);
+      return;
+    }
     // What was forgotten is refused on both paths: else what one forgot would come back by the other.
     const isPassed = nonce <= marks.get('passed') && nonce > this.#nonceAt(sentAt + this.#parts.retentionMs);
     if (nonce < this.#floor(via, marks) || nonce <= marks.get('forgotten') || isPassed)
       throw new RelayError('replay-too-old');
+    // What may be released or forgotten by itself is kept by itself.
+    this.#admittedOf(marks).addAlone(nonce, tag, via);
+    marks.noteSeen(via, nonce);
+    if (isOnChain) marks.raise('highest', nonce);
+  }
+
+  #takeAboveAll(marks: ChannelMarks, nonce: bigint, tag: bigint): void {
+    this.#admittedOf(marks).addToRun(nonce, tag);
+    marks.advance(nonce);
+  }
+
+  #admittedOf(marks: ChannelMarks): Admitted {
     let admitted = this.#admitted.get(marks);
     if (admitted === undefined) this.#admitted.set(marks, (admitted = new Admitted()));
-    const isOnChain = via === 'chain' && isFinal;
-    // What may be released or forgotten by itself is kept by itself.
-    if (isOnChain && nonce > marks.top && nonce <= this.#aheadFrom) {
-      admitted.add(nonce, tag, 'runs');
-      marks.top = nonce;
-    } else {
-      admitted.add(nonce, tag, via);
-      marks.noteSeen(via, nonce);
-    }
-    if (isOnChain) marks.raise('highest', nonce);
+    return admitted;
   }
 
   #writeSeen(marks: ChannelMarks, { alone, run }: Admitted): void {

@@ -1,5 +1,5 @@
 import { toBytes, toHex, type BytesLike, type Hex } from './hex.ts';
-import { Reader } from './reader.ts';
+import { Reader, startOfLastBytes } from './reader.ts';
 import { lengthOfBytes, Writer } from './writer.ts';
 
 /** What is encrypted (protocol.md §4). */
@@ -40,6 +40,11 @@ export function encodeBody(body: BodyInput): Uint8Array {
  * view of them.
  */
 export function decodeBody(bytes: Uint8Array, isOwn = false): Body {
+  const start = bytes[0] === 0 ? startOfLastBytes(bytes, 1) : -1;
+  if (start > 0) {
+    const content = new Uint8Array(bytes.buffer, bytes.byteOffset + start, bytes.length - start);
+    return { kind: 'data', content: isOwn ? content : new Uint8Array(content) };
+  }
   const reader = new Reader(bytes, 'The body', isOwn);
   const body = readBody(reader);
   reader.end();

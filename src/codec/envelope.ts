@@ -4,11 +4,16 @@ import {
   type EncryptedData,
   type EncryptedDataInput,
 } from './encrypted-data.ts';
-import { encodeHeader, readHeader, type Header, type HeaderInput } from './header.ts';
+import { encodeHeader, headerLength, headerStartLength, readHeader, type Header, type HeaderInput } from './header.ts';
 import type { HeaderStarts } from './header-starts.ts';
 import { toBytes, type BytesLike } from './hex.ts';
-import { Reader } from './reader.ts';
+import { Reader, startOfLastBytes, u64At } from './reader.ts';
 import { lengthOfBytes, Writer } from './writer.ts';
+
+/** Of a V1 envelope: behind its variant comes the header, then iv and ciphertext. */
+const nonceOffset = 1 + headerStartLength;
+const ivOffset = 1 + headerLength;
+const lengthOffset = ivOffset + 12;
 
 export interface EnvelopeV1 {
   readonly suite: 'v1';
@@ -63,6 +68,15 @@ export function decodeEnvelope(bytes: Uint8Array, isOwn = false, starts?: Header
 
 /** Where a V1 envelope has what; undefined for another suite. Throws as {@link decodeEnvelope}, whose `starts` these are. */
 export function locateV1(bytes: Uint8Array, starts: HeaderStarts): LocatedV1 | undefined {
+  const known = startOfLastBytes(bytes, lengthOffset);
+  // A well-formed one, as most are: a Reader for each would cost as much as all else.
+  if (known > 0 && bytes[0] === 1 && (bytes[1] ?? 2) < 2) {
+    const { fromKind, from, to, senderKey, recipientKey } = starts.of(bytes, 1);
+    const nonce = u64At(bytes, nonceOffset);
+    const sentAt = u64At(bytes, nonceOffset + 8);
+    const header = { fromKind, from, to, senderKey, recipientKey, nonce, sentAt };
+    return { header, ivAt: ivOffset, ciphertextAt: known, ciphertextLength: bytes.length - known };
+  }
   const reader = new Reader(bytes, 'The envelope', true);
   if (reader.u8() !== 1) return undefined;
   const header = readHeader(reader, starts);

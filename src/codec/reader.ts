@@ -5,6 +5,31 @@ const wide = new BigUint64Array(1);
 const halves = new Uint32Array(wide.buffer);
 const isLittleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
+/** A u64 at a place that is there. */
+export function u64At(bytes: Uint8Array, at: number): bigint {
+  halves[isLittleEndian ? 0 : 1] = u32At(bytes, at);
+  halves[isLittleEndian ? 1 : 0] = u32At(bytes, at + 4);
+  return wide[0] ?? 0n;
+}
+
+function u32At(bytes: Uint8Array, at: number): number {
+  const low = (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16);
+  return (low | ((bytes[at + 3] ?? 0) << 24)) >>> 0;
+}
+
+/**
+ * Where the content of `Bytes` begins that stand at a place and end with all the rest, in their shortest form; -1 of anything
+ * else, of which a Reader says what is wrong with it. For what is read by the thousand, and well-formed as a rule.
+ */
+export function startOfLastBytes(bytes: Uint8Array, at: number): number {
+  const first = bytes[at] ?? 3;
+  const mode = first & 3;
+  if (mode === 0) return at + 1 + (first >> 2) === bytes.length ? at + 1 : -1;
+  if (mode !== 1) return -1;
+  const length = (first | ((bytes[at + 1] ?? 0) << 8)) >> 2;
+  return length >= 1 << 6 && at + 2 + length === bytes.length ? at + 2 : -1;
+}
+
 /** Reads SCALE from untrusted bytes: each length is checked against what is there before memory is taken. */
 export class Reader {
   readonly #bytes: Uint8Array;
@@ -33,14 +58,11 @@ export class Reader {
   }
 
   u32(): number {
-    return this.#u32At(this.#take(4));
+    return u32At(this.#bytes, this.#take(4));
   }
 
   u64(): bigint {
-    const start = this.#take(8);
-    halves[isLittleEndian ? 0 : 1] = this.#u32At(start);
-    halves[isLittleEndian ? 1 : 0] = this.#u32At(start + 4);
-    return wide[0] ?? 0n;
+    return u64At(this.#bytes, this.#take(8));
   }
 
   /** The next `length` bytes. */
@@ -92,11 +114,6 @@ export class Reader {
 
   #at(index: number): number {
     return this.#bytes[index] ?? 0;
-  }
-
-  #u32At(start: number): number {
-    const low = this.#at(start) | (this.#at(start + 1) << 8) | (this.#at(start + 2) << 16);
-    return (low | (this.#at(start + 3) << 24)) >>> 0;
   }
 
   #canonical(value: number, least: number): number {

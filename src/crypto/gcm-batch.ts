@@ -4,9 +4,9 @@ import type { SealedPart } from './backend.ts';
 const block = 16;
 const tagLength = 16;
 /** Keystream of one group, bytes: what comes out of it shares so much memory. */
-const mostStream = 2 ** 14;
+const mostStream = 2 ** 15;
 /** Bytes that are hashed of one group. */
-const mostHashed = 2 ** 16;
+const mostHashed = 2 ** 17;
 /** Fewer cost less one by one. */
 const fewest = 4;
 /** To make a cipher ready is a small part of what a longer one costs. */
@@ -68,7 +68,8 @@ class Group {
 
   /** False where there is no room. */
   add({ bytes, ivAt, aadAt, aadLength, sealedAt, sealedLength }: SealedPart): boolean {
-    const [streamAt, hashedAt] = [this.#streamed, this.#hashed];
+    const streamAt = this.#streamed;
+    const hashedAt = this.#hashed;
     const textLength = sealedLength - tagLength;
     const streamEnd = streamAt + block + inBlocks(textLength);
     const textAt = hashedAt + inBlocks(this.#prefix.length + aadLength);
@@ -78,7 +79,7 @@ class Group {
     const from = viewOf(bytes.buffer);
     const begin = bytes.byteOffset;
     for (let at = streamAt, counter = 1; at < streamEnd; at += block, counter++) {
-      for (let i = 0; i < 12; i += 4) counters.setUint32(at + i, from.getUint32(begin + ivAt + i));
+      for (let i = 0; i < 12; i += 4) counters.setInt32(at + i, from.getInt32(begin + ivAt + i));
       counters.setUint32(at + 12, counter);
     }
     hashedWords.fill(0, hashedAt / 4, hashedEnd / 4);
@@ -138,7 +139,8 @@ function inBlocks(length: number): number {
 
 function copy(from: DataView, at: number, length: number, to: number): void {
   const inWords = length & -4;
-  for (let i = 0; i < inWords; i += 4) hashedView.setUint32(to + i, from.getUint32(at + i));
+  // As signed ones: of the others half are more than what is no object.
+  for (let i = 0; i < inWords; i += 4) hashedView.setInt32(to + i, from.getInt32(at + i));
   for (let i = inWords; i < length; i++) hashedView.setUint8(to + i, from.getUint8(at + i));
 }
 

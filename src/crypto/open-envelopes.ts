@@ -92,7 +92,10 @@ class Opening {
     const prefix = prefixOf(this.#input.genesisHash);
     for (const [key, { places, headers, parts }] of this.#groups) {
       const texts = key.openAll?.(prefix, parts) ?? [];
-      for (const [i, header] of headers.entries()) this.#outcomes[places[i] ?? -1] = openedOf(header, texts[i]);
+      for (let i = 0; i < headers.length; i++) {
+        const header = headers[i];
+        if (header !== undefined) this.#outcomes[places[i] ?? -1] = openedOf(header, texts[i]);
+      }
     }
     return this.#late.length === 0 ? this.#outcomes : Promise.all(this.#late).then(() => this.#outcomes);
   }

@@ -84,7 +84,11 @@ class AdmissionOf {
     if (this.#context.hasRetracted || message === undefined || message instanceof RelayError) return false;
     try {
       this.#check(arrival, message);
-      const isNew = this.#batch.admitNow(seenAs(arrival, message.header, this.#next));
+      const { header } = message;
+      const isNew =
+        arrival.posting?.isFinal === true
+          ? this.#batch.admitFinalNow(header, header.nonce, this.#next)
+          : this.#batch.admitNow(seenAs(arrival, header, this.#next));
       if (isNew === true) this.#accept(arrival, message);
       return isNew !== undefined;
     } catch {

@@ -1,5 +1,6 @@
 import type { BlockNumber } from '../chain/index.ts';
 import { messageId, type Body, type FromKind, type Hex } from '../codec/index.ts';
+import { isLost } from './acknowledgements.ts';
 import type { OpenedMessage } from './arrival.ts';
 import type { Delivery } from './inbox.ts';
 import type { MessageRecord, Sequence } from './stream-item.ts';
@@ -83,16 +84,13 @@ export class StoredDelivery implements Delivery {
   }
 
   ack(): Promise<void> {
-    this.#acknowledged ??= this.#context.acknowledge(this.#sequence, this.#record.isFinal).catch((error: unknown) => {
-      // It may be acknowledged again.
-      this.#acknowledged = undefined;
-      throw error;
-    });
+    if (this.#acknowledged === undefined || isLost(this.#acknowledged))
+      this.#acknowledged = this.#context.acknowledge(this.#sequence, this.#record.isFinal);
     return this.#acknowledged;
   }
 
   leave(): void {
-    if (this.#acknowledged === undefined) this.#context.leave(this.#sequence);
+    if (this.#acknowledged === undefined || isLost(this.#acknowledged)) this.#context.leave(this.#sequence);
   }
 }
 

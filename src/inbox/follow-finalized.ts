@@ -105,9 +105,7 @@ class Gathered {
 
   add(messages: readonly PostedMessage[], through: BlockId): void {
     if (this.#messages.length === 0) this.#sinceMs = this.#now();
-    for (let i = 0; i < messages.length; i++) {
-      const message = messages[i];
-      if (message === undefined) continue;
+    for (const message of messages) {
       this.#messages.push(message);
       this.#bytes += message.payload.length;
     }

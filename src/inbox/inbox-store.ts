@@ -157,15 +157,15 @@ export class InboxStore {
     const touched = new Set<RunMarks>();
     let marks: RunMarks | undefined;
     for (const sequence of sequences) {
-      if (marks?.has(sequence) !== true) marks = await this.#runs.marksOf(sequence);
-      if (marks === undefined) writes.push(this.itemWrite(sequence, undefined));
-      else {
-        const index = Number(sequence - marks.first);
-        // It may have an entry that replaced it.
-        if (marks.isDone(index)) writes.push(this.itemWrite(sequence, undefined));
-        this.#runs.markDone(marks, index);
-        touched.add(marks);
+      let index = marks?.indexOf(sequence);
+      if (index === undefined) {
+        marks = await this.#runs.marksOf(sequence);
+        index = marks?.indexOf(sequence);
+        if (marks !== undefined) touched.add(marks);
       }
+      // It may have an entry, also in the place of one that is done with.
+      if (marks === undefined || index === undefined || !this.#runs.markDone(marks, index))
+        writes.push(this.itemWrite(sequence, undefined));
     }
     for (const run of touched) writes.push(...this.#runs.marksWrites(run));
     return writes;

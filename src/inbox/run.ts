@@ -32,9 +32,10 @@ export class Run {
 }
 
 export function encodeRun(items: readonly StreamItem[]): Uint8Array {
-  const lengths = items.map(lengthOfItem);
-  const writer = new Writer(lengths.reduce((sum, length) => sum + length, 4 * (1 + items.length))).u32(items.length);
-  for (const length of lengths) writer.u32(length);
+  let length = 4 * (1 + items.length);
+  for (const item of items) length += lengthOfItem(item);
+  const writer = new Writer(length).u32(items.length);
+  for (const item of items) writer.u32(lengthOfItem(item));
   for (const item of items) writeItem(writer, item);
   return writer.finish();
 }
@@ -45,11 +46,14 @@ export class RunMarks {
   readonly count: number;
   /** The sequence after its last item. */
   readonly end: Sequence;
+  /** The first sequence. */
+  readonly #begin: number;
   readonly #bits: Uint8Array;
   #left: number;
 
   private constructor(first: Sequence, count: number, bits: Uint8Array) {
     this.first = first;
+    this.#begin = Number(first);
     this.count = count;
     this.end = first + BigInt(count);
     this.#bits = bits;
@@ -76,16 +80,24 @@ export class RunMarks {
   }
 
   has(sequence: Sequence): boolean {
-    return sequence >= this.first && sequence < this.end;
+    return this.indexOf(sequence) !== undefined;
+  }
+
+  /** Of one of its items. As numbers: that takes a fraction of the time for thousands. */
+  indexOf(sequence: Sequence): number | undefined {
+    const index = Number(sequence) - this.#begin;
+    return index >= 0 && index < this.count ? index : undefined;
   }
 
   isDone(index: number): boolean {
     return ((this.#bits[index >> 3] ?? 0) & (1 << (index & 7))) !== 0;
   }
 
-  markDone(index: number): void {
-    if (this.isDone(index)) return;
+  /** False: it was already. */
+  markDone(index: number): boolean {
+    if (this.isDone(index)) return false;
     this.#bits[index >> 3] = (this.#bits[index >> 3] ?? 0) | (1 << (index & 7));
     this.#left -= 1;
+    return true;
   }
 }

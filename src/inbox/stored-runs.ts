@@ -22,6 +22,7 @@ export class StoredRuns {
   readonly #marks = new Map<Sequence, RunMarks>();
   /** Those that are being written: what the store has is behind them. */
   readonly #changed = new Map<Sequence, RunMarks>();
+  #lastChanged: RunMarks | undefined;
   #run: Run | undefined;
 
   constructor(store: TransactionalStore) {
@@ -53,10 +54,10 @@ export class StoredRuns {
     ];
   }
 
-  /** Marks an item done. */
-  markDone(marks: RunMarks, index: number): void {
-    marks.markDone(index);
-    this.#changed.set(marks.first, marks);
+  /** Marks an item done. False: it was already. */
+  markDone(marks: RunMarks, index: number): boolean {
+    if (this.#lastChanged !== marks) this.#changed.set(marks.first, (this.#lastChanged = marks));
+    return marks.markDone(index);
   }
 
   /** Of the run that the sequence is in. */
@@ -84,12 +85,13 @@ export class StoredRuns {
   /** To be called where what was planned could not be committed: what is remembered is ahead of the store. */
   forget(): void {
     this.#marks.clear();
-    this.#changed.clear();
+    this.committed();
   }
 
   /** To be called where it was: the store has what is remembered. */
   committed(): void {
     this.#changed.clear();
+    this.#lastChanged = undefined;
   }
 
   #heldOf([entry]: readonly Entry[]): RunMarks | undefined {

@@ -19,8 +19,11 @@ export interface MessageSource {
 }
 
 const what = 'OutboundMessages';
-/** Bytes from which on it is less work to read several digits at once. */
-const worthViews = 64;
+/** By two digits as one number, the first in its low byte: the byte that they stand for, or more than a byte. */
+const bytesOfDigits = new Uint16Array(65_536).fill(256);
+const digits = Array.from(hexValues.entries()).filter(([, value]) => value <= 15);
+for (const [high, highValue] of digits)
+  for (const [low, lowValue] of digits) bytesOfDigits[high | (low << 8)] = (highValue << 4) | lowValue;
 
 export class ByteSource extends Reader implements MessageSource {
   constructor(bytes: Uint8Array) {
@@ -44,7 +47,7 @@ export class ByteSource extends Reader implements MessageSource {
  * too, where it meets something else.
  */
 export class HexSource implements MessageSource {
-  readonly #text: Uint8Array;
+  readonly #text: DataView;
   /** Of the first digit. */
   readonly #start: number;
   readonly #length: number;
@@ -53,7 +56,7 @@ export class HexSource implements MessageSource {
   /** Throws bad-hex for what is no hex at first sight. */
   constructor({ frame, start, end }: RawText) {
     if ((end - start) % 2 !== 0 || frame[start] !== 0x30 || frame[start + 1] !== 0x78) throw badHex();
-    this.#text = frame;
+    this.#text = new DataView(frame.buffer, frame.byteOffset, frame.length);
     this.#start = start + 2;
     this.#length = (end - start) / 2 - 1;
   }
@@ -97,65 +100,22 @@ export class HexSource implements MessageSource {
   }
 
   copy(at: number, length: number, target: Uint8Array, to: number): void {
-    const from = this.#start + 2 * at;
-    const done = length < worthViews ? 0 : copyLowerCase(this.#text, from, length, target, to);
-    this.#copyAny(from + 2 * done, length - done, target, to + done);
-  }
-
-  #copyAny(start: number, length: number, target: Uint8Array, to: number): void {
     const text = this.#text;
-    let from = start;
+    let from = this.#start + 2 * at;
     let seen = 0;
     for (let i = to, end = to + length; i < end; i++, from += 2) {
-      const high = hexValues[text[from] ?? 0] ?? 255;
-      const low = hexValues[text[from + 1] ?? 0] ?? 255;
-      seen |= high | low;
-      target[i] = (high << 4) | low;
+      const byte = bytesOfDigits[text.getUint16(from, true)] ?? 256;
+      seen |= byte;
+      target[i] = byte;
     }
-    if (seen > 15) throw badHex();
+    if (seen > 255) throw badHex();
   }
 
   #byte(at: number): number {
-    const from = this.#start + 2 * at;
-    const high = hexValues[this.#text[from] ?? 0] ?? 255;
-    const low = hexValues[this.#text[from + 1] ?? 0] ?? 255;
-    if ((high | low) > 15) throw badHex();
-    return (high << 4) | low;
+    const byte = bytesOfDigits[this.#text.getUint16(this.#start + 2 * at, true)] ?? 256;
+    if (byte > 255) throw badHex();
+    return byte;
   }
-}
-
-/**
- * Makes bytes of hex as nodes write it, eight digits at a time; gives how many there are before something else, or before
- * what is left of less.
- */
-function copyLowerCase(text: Uint8Array, from: number, length: number, target: Uint8Array, to: number): number {
-  const source = new DataView(text.buffer, text.byteOffset + from, 2 * length);
-  const places = new DataView(target.buffer, target.byteOffset + to, length);
-  const whole = length & -4;
-  for (let i = 0; i < whole; i += 4) {
-    const first = source.getUint32(2 * i, true);
-    const second = source.getUint32(2 * i + 4, true);
-    const [a, b] = [valuesOf(first), valuesOf(second)];
-    if (((digitsOf(a) ^ first) | (digitsOf(b) ^ second) | ((a | b) & 0x10101010)) !== 0) return i;
-    places.setUint32(i, packed(a) | (packed(b) << 16), true);
-  }
-  return whole;
-}
-
-/** Four digits, one in each byte, to their values; of what is no digit something else. */
-function valuesOf(digits: number): number {
-  return (digits & 0x0f0f0f0f) + 9 * ((digits >>> 6) & 0x01010101);
-}
-
-/** What the values are written as: what differs from it was no digit. */
-function digitsOf(values: number): number {
-  return values + 0x30303030 + 0x27 * (((values + 0x06060606) >>> 4) & 0x01010101);
-}
-
-/** The two bytes of four digits. */
-function packed(values: number): number {
-  const pairs = ((values << 4) | (values >>> 8)) & 0x00ff00ff;
-  return (pairs | (pairs >>> 8)) & 0xffff;
 }
 
 function canonical(value: number, least: number): number {
