@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { WebSocketServer } from 'ws';
+import type { RawText } from '../../src/chain/rpc/raw-text.ts';
 import { RpcSocket } from '../../src/chain/rpc/rpc-socket.ts';
 import { until } from '../support/until.ts';
 
@@ -60,8 +61,8 @@ describe('RpcSocket', () => {
   it('gives the text of a result to who reads that, and what JSON makes of it where the text is not as expected', async () => {
     using peer = await connected();
     const { socket } = peer;
-    const reader = (result: Uint8Array): unknown => {
-      const text = new TextDecoder().decode(result);
+    const reader = (result: RawText): unknown => {
+      const text = String(result);
       return text.startsWith('[') ? { text } : undefined;
     };
     const ask = (): Promise<unknown> => socket.request('x', [], { reader });

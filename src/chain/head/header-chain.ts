@@ -1,4 +1,4 @@
-import { fromHex, toHex, type Hex } from '../../codec/index.ts';
+import { fromHex, type Hex } from '../../codec/index.ts';
 import { isRelayError, RelayError } from '../../errors/index.ts';
 import { abortable, throwIfAborted } from '../abort.ts';
 import type { BlockId, Head } from './head.ts';
@@ -7,9 +7,12 @@ import type { EndpointBlocks } from '../quorum/endpoint-blocks.ts';
 import type { Quorum } from '../quorum/quorum.ts';
 import type { Answer, Connection, PatientOptions } from '../rpc/connection.ts';
 import type { BlockReader, BlockRequest } from '../storage/block-reader.ts';
+import { hexDigits } from '../storage/fast-hex.ts';
 import { inWindow } from '../storage/in-window.ts';
+import { loadHash256 } from '../trie/proof-nodes.ts';
 import type { HashRuns } from './hash-runs.ts';
 import { parseHeader, type Header } from './header.ts';
+import { headerIn, headerText, linksOf, type HeaderLink } from './header-texts.ts';
 
 const method = 'chain_getHeader';
 /** Headers that are linked at once and held, 64 bytes each: what a backlog of any length takes of memory. */
@@ -54,6 +57,12 @@ export class HeaderSegment {
     return this.#part(number, hashLength);
   }
 
+  /** A view of what is held of all of them. */
+  stateRootBytes(number: BlockNumber): Uint8Array {
+    const at = this.#placeOf(number) + hashLength;
+    return this.#entries.subarray(at, at + hashLength);
+  }
+
   /** All of them, oldest first. */
   *heads(): Generator<Head> {
     let { parentHash } = this;
@@ -65,8 +74,12 @@ export class HeaderSegment {
   }
 
   #part(number: BlockNumber, offset: number): Hex {
-    const at = (number - this.first) * entryLength + offset;
-    return toHex(this.#entries.subarray(at, at + hashLength));
+    const at = this.#placeOf(number) + offset;
+    return `0x${hexDigits(this.#entries, at, at + hashLength)}`;
+  }
+
+  #placeOf(number: BlockNumber): number {
+    return (number - this.first) * entryLength;
   }
 }
 
@@ -133,11 +146,11 @@ export class HeaderChain {
       const { hashes, url } = await this.#listed(first, number, hash);
       const headers = await this.#headers(hashes);
       for (let i = headers.length - 1; i >= 0 && hashes[i] === hash; i--) {
-        const header = headers[i] ?? (await this.#header(hash));
+        const link = headers[i] ?? linkOf(hash, await this.#header(hash));
         const at = (number - first) * entryLength;
-        entries.set(fromHex(hash), at);
-        entries.set(fromHex(header.stateRoot), at + hashLength);
-        hash = header.parentHash;
+        entries.set(link.hash, at);
+        entries.set(link.stateRoot, at + hashLength);
+        hash = link.parentHash;
         number -= 1;
       }
       if (number >= first) await this.#settle(last, { url, number, hash });
@@ -153,11 +166,11 @@ export class HeaderChain {
   }
 
   /** Of blocks by hash; each hashes to that. undefined where the node has none, as for a block that was made up. */
-  async #headers(hashes: readonly Hex[]): Promise<(Header | undefined)[]> {
-    const headers: (Header | undefined)[] = [];
+  async #headers(hashes: readonly Hex[]): Promise<(HeaderLink | undefined)[]> {
+    const headers: (HeaderLink | undefined)[] = [];
     const frames: (readonly Hex[])[] = [];
     for (let at = 0; at < hashes.length; at += headersAtOnce) frames.push(hashes.slice(at, at + headersAtOnce));
-    const read = (frame: readonly Hex[]): Promise<(Header | undefined)[]> => this.#frame(frame);
+    const read = (frame: readonly Hex[]): Promise<(HeaderLink | undefined)[]> => this.#frame(frame);
     for await (const frame of inWindow(frames, framesInFlight, read)) headers.push(...frame);
     return headers;
   }
@@ -167,12 +180,16 @@ export class HeaderChain {
     return { signal: this.#connection.stopped, patienceMs: Infinity };
   }
 
-  async #frame(hashes: readonly Hex[]): Promise<(Header | undefined)[]> {
+  async #frame(hashes: readonly Hex[]): Promise<(HeaderLink | undefined)[]> {
     const requests = hashes.map(headerOf);
-    const answers = await this.#blocks.askAll(requests, this.#patient);
+    const answers = await this.#blocks.askAll(requests, { ...this.#patient, reader: headerText });
+    const links = linksOf(answers, hashes, await loadHash256());
     return hashes.map((hash, i) => {
+      const link = links?.[i];
+      if (link !== undefined) return link;
       const answer = answers[i];
-      return answer === undefined || answer instanceof RelayError ? undefined : this.#checked(hash, answer);
+      const header = answer === undefined || answer instanceof RelayError ? undefined : this.#checked(hash, answer);
+      return header && linkOf(hash, header);
     });
   }
 
@@ -188,7 +205,7 @@ export class HeaderChain {
   #checked(hash: Hex, { result, url }: Answer): Header | undefined {
     if (result === null) return undefined;
     try {
-      return this.#held(parseHeader(result), hash, url);
+      return this.#held(headerIn(result), hash, url);
     } catch (error) {
       if (!isRelayError(error, 'rpc-failed')) throw error;
       this.#connection.distrust(url, error.message);
@@ -246,6 +263,10 @@ interface Mismatch {
   readonly url: string;
   readonly number: BlockNumber;
   readonly hash: Hex;
+}
+
+function linkOf(hash: Hex, { parentHash, stateRoot }: Header): HeaderLink {
+  return { hash: fromHex(hash), parentHash, stateRoot: fromHex(stateRoot) };
 }
 
 function headerOf(hash: Hex): BlockRequest {

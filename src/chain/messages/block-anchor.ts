@@ -1,10 +1,9 @@
 import type { BlockId } from '../head/head.ts';
-import type { Hex } from '../../codec/index.ts';
 
 /** A block that is to be read. */
 export interface BlockAnchor extends BlockId {
   /** Of its header, which hashes to `hash`; undefined where headers are not read. */
-  readonly stateRoot: Hex | undefined;
+  readonly stateRoot: Uint8Array | undefined;
 }
 
 /** Blocks that are read at once where more together are too much for a node to send. */

@@ -1,5 +1,5 @@
 import { RelayError } from '../../errors/index.ts';
-import type { Hex } from '../../codec/index.ts';
+import { fromHex, type Hex } from '../../codec/index.ts';
 import type { BlockId, Head } from '../head/head.ts';
 import type { BlockNumber } from '../block-number.ts';
 import { inWindow } from '../storage/in-window.ts';
@@ -43,7 +43,7 @@ export async function* framesOf(pieces: AsyncIterable<Piece>, blocksPerFrame: ()
 export async function* nextPiece(last: BlockId, head: Head, proves: boolean): AsyncGenerator<Piece> {
   checkLink(last, head.parentHash);
   const { number, hash, stateRoot } = head;
-  const anchor = { number, hash, stateRoot: proves ? stateRoot : undefined };
+  const anchor = { number, hash, stateRoot: proves ? fromHex(stateRoot) : undefined };
   yield { first: number, last: anchor, anchorsOf: () => [anchor] };
 }
 
@@ -61,7 +61,7 @@ export async function* linkedPieces(
     const anchorsOf = (first: BlockNumber, length: number): BlockAnchor[] =>
       Array.from({ length }, (_, i) => {
         const number = first + i;
-        return { number, hash: segment.hash(number), stateRoot: segment.stateRoot(number) };
+        return { number, hash: segment.hash(number), stateRoot: segment.stateRootBytes(number) };
       });
     yield { first: segment.first, last: segment.last, anchorsOf };
   }

@@ -1,4 +1,4 @@
-import { equalBytes, type Hex } from '../../codec/index.ts';
+import { equalBytes, fromHex, type Hex } from '../../codec/index.ts';
 import { isRelayError, type RelayError } from '../../errors/index.ts';
 import { anySignal, throwIfAborted } from '../abort.ts';
 import type { BlockId, Head } from '../head/head.ts';
@@ -97,13 +97,13 @@ export class MessageReader implements Messages {
   }
 
   async at(head: Head, options: MessagesOptions, signal?: AbortSignal): Promise<PostedMessage[]> {
-    const read = async (stateRoot: Hex | undefined): Promise<PostedMessage[]> => {
+    const read = async (stateRoot: Uint8Array | undefined): Promise<PostedMessage[]> => {
       const read = await this.#parts.values.read([{ ...head, stateRoot }], signal);
       const found = new PostedMessages();
       for (const value of read) await this.#find(value, found, options, signal);
       return found.take();
     };
-    return this.#provenOrNot(options, signal, (proves) => read(proves ? head.stateRoot : undefined));
+    return this.#provenOrNot(options, signal, (proves) => read(proves ? fromHex(head.stateRoot) : undefined));
   }
 
   /** Ends early where blocks are missing, or the way of reading has to change. */

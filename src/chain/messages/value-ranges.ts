@@ -1,7 +1,7 @@
 import type { Connection } from '../rpc/connection.ts';
 import { isMethodMissing, RpcError } from '../rpc/rpc-error.ts';
 import { RawText } from '../rpc/raw-text.ts';
-import { skimJson } from '../rpc/skim-json.ts';
+import { skimText } from '../rpc/skim-json.ts';
 import { saysMissing } from '../storage/block-reader.ts';
 import { isOversize, OversizedAnswer } from '../storage/oversized-answer.ts';
 import type { Hex } from '../../codec/index.ts';
@@ -42,7 +42,7 @@ export class ValueRanges {
     try {
       const { result, url } = await this.#connection.ask(method, [[this.#key], first.hash, last.hash], {
         signal,
-        reader: skimJson,
+        reader: skimText,
       });
       const values = valuesIn(result, this.#key, blocks);
       if (values === undefined) this.#refusals.set(url, maxRefusals);

@@ -1,10 +1,10 @@
-import { textOf } from './raw-text.ts';
+import { RawText, textOf } from './raw-text.ts';
 
 /**
- * Makes the answer of the text of a result (UTF-8), so that what is long is not made into strings first. undefined where the
+ * Makes the answer of the text of a result, so that what is long is not made into strings first. undefined where the
  * text is not as it expects: then the answer is what JSON gives.
  */
-export type ResultReader = (text: Uint8Array) => unknown;
+export type ResultReader = (text: RawText) => unknown;
 
 /** A part of a frame that is an answer to a request that reads its text. */
 interface AnswerText {
@@ -62,7 +62,7 @@ function readAnswer(
   answer: AnswerText | undefined,
   readerOf: (id: number) => ResultReader | undefined,
 ): unknown {
-  const result = answer && readerOf(answer.id)?.(frame.subarray(answer.start, answer.end));
+  const result = answer && readerOf(answer.id)?.(new RawText(frame, answer.start, answer.end));
   return result === undefined ? undefined : { id: answer?.id, result };
 }
 

@@ -20,6 +20,15 @@ export class RawText {
     return new RawText(bytes, 0, bytes.length);
   }
 
+  get length(): number {
+    return this.end - this.start;
+  }
+
+  /** A view. */
+  get bytes(): Uint8Array {
+    return this.frame.subarray(this.start, this.end);
+  }
+
   toString(): string {
     return textOf(this.frame, this.start, this.end);
   }

@@ -21,6 +21,11 @@ export function skimJson(text: Uint8Array): unknown {
   }
 }
 
+/** As {@link skimJson}, of a part of a frame. */
+export function skimText({ bytes }: RawText): unknown {
+  return skimJson(bytes);
+}
+
 const quote = 0x22;
 const comma = 0x2c;
 const colon = 0x3a;

@@ -3,6 +3,7 @@ import { isRelayError, RelayError } from '../../errors/index.ts';
 import type { Head } from '../head/head.ts';
 import type { Connection } from '../rpc/connection.ts';
 import { standsAt } from '../rpc/frame.ts';
+import { RawText } from '../rpc/raw-text.ts';
 import { saysUnavailable } from '../rpc/rpc-error.ts';
 import { inWindow } from '../storage/in-window.ts';
 import type { BlockReader } from '../storage/block-reader.ts';
@@ -126,7 +127,10 @@ export class ProofReader {
   ): Promise<ProofPart[]> {
     const request = { method, params: [keys.map(wholeBytes), block], block, isDivisible: true };
     let oversized = 0;
-    const reader = (text: Uint8Array): HashedNodes | undefined => nodesIn(text, hash);
+    const reader = (text: RawText): HashedNodes | undefined => {
+      const list = listIn(text);
+      return list && hash.nodesIn(list.bytes);
+    };
     for (;;)
       try {
         const { result, url } = await this.#reader.ask(request, { signal, reader });
@@ -169,17 +173,22 @@ interface ProofPart extends ProvenWindow {
 const ascii = new TextEncoder();
 const beforeHash = ascii.encode('{"at":"0x');
 const beforeList = ascii.encode('","proof":');
-const end = ascii.encode('}');
+const behindList = ascii.encode('}');
 const hashDigits = 64;
 const listAt = beforeHash.length + hashDigits + beforeList.length;
 
-/** Of an answer to `state_getReadProof` in the words of Substrate nodes; undefined for any other, which JSON may read. */
-function nodesIn(result: Uint8Array, hash: ProofsModule): HashedNodes | undefined {
+/**
+ * The text of the list in an answer to `state_getReadProof` in the words of Substrate nodes, looked at no further; undefined
+ * for any other answer, which JSON may read.
+ */
+export function listIn({ frame, start, end }: RawText): RawText | undefined {
+  const list = start + listAt;
+  const listEnd = end - behindList.length;
   const isUsual =
-    standsAt(result, 0, beforeHash) &&
-    standsAt(result, listAt - beforeList.length, beforeList) &&
-    standsAt(result, result.length - end.length, end);
-  return isUsual ? hash.nodesIn(result.subarray(listAt, -end.length)) : undefined;
+    standsAt(frame, start, beforeHash) &&
+    standsAt(frame, list - beforeList.length, beforeList) &&
+    standsAt(frame, listEnd, behindList);
+  return isUsual && listEnd > list ? new RawText(frame, list, listEnd) : undefined;
 }
 
 /** The list in an answer to `state_getReadProof`. */

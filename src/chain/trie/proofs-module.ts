@@ -1,4 +1,5 @@
 import { RelayError } from '../../errors/index.ts';
+import type { RawText } from '../rpc/raw-text.ts';
 import { proofsWasm } from './proofs-wasm.ts';
 
 /** sr25519/README.md, feature `proofs`. */
@@ -15,6 +16,12 @@ const u32 = 4;
 const headLength = 2 * u32;
 /** An instance whose memory grew beyond this is given up after use, since it never shrinks. */
 const maxKeptBytes = 16 * 1024 * 1024;
+
+const openBracket = Uint8Array.of(0x5b);
+const closeBracket = Uint8Array.of(0x5d);
+const comma = Uint8Array.of(0x2c);
+/** Length of a list of nothing. */
+const emptyList = 2;
 
 /** Nodes of a proof, one behind the other. */
 export class HashedNodes {
@@ -44,8 +51,8 @@ export class ProofsModule {
   /** BLAKE2b-256. Throws bad-value for more than fits into memory. */
   readonly binary = (bytes: Uint8Array): Uint8Array => {
     const hashed = this.#run(
-      bytes,
-      (exports) => exports.blake2b_256(bytes.length),
+      [bytes],
+      (exports, length) => exports.blake2b_256(length),
       (memory, start) => new Uint8Array(memory, start, hashLength).slice(),
     );
     if (hashed === undefined)
@@ -57,7 +64,25 @@ export class ProofsModule {
 
   /** Of the text of a JSON list of 0x-hex, without white space; undefined for any other text. Does not throw. */
   nodesIn(list: Uint8Array): HashedNodes | undefined {
-    return this.#run(list, (exports) => exports.proof_nodes(list.length), hashedNodesAt);
+    return this.#nodesIn([list]);
+  }
+
+  /** As {@link nodesIn}, of several lists as if they were one: what takes no call for each. */
+  nodesInAll(lists: readonly RawText[]): HashedNodes | undefined {
+    const parts: Uint8Array[] = [openBracket];
+    for (const { frame, start, end } of lists) {
+      if (frame[start] !== openBracket[0] || frame[end - 1] !== closeBracket[0]) return undefined;
+      if (end - start === emptyList) continue;
+      if (parts.length > 1) parts.push(comma);
+      parts.push(frame.subarray(start + 1, end - 1));
+    }
+    parts.push(closeBracket);
+    return this.#nodesIn(parts);
+  }
+
+  /** Of a text in parts. */
+  #nodesIn(parts: readonly Uint8Array[]): HashedNodes | undefined {
+    return this.#run(parts, (exports, length) => exports.proof_nodes(length), hashedNodesAt);
   }
 
   /**
@@ -65,16 +90,23 @@ export class ProofsModule {
    * a node sent, and however it ends, no more memory is kept than before.
    */
   #run<T>(
-    request: Uint8Array,
-    operation: (exports: ProofsExports) => number,
+    request: readonly Uint8Array[],
+    operation: (exports: ProofsExports, length: number) => number,
     read: (memory: ArrayBuffer, start: number) => T,
   ): T | undefined {
     try {
       const exports = (this.#exports ??= instanceOf(this.#module));
-      const start = exports.reserve(request.length);
+      let length = 0;
+      for (const part of request) length += part.length;
+      const start = exports.reserve(length);
       if (start === 0) return undefined;
-      new Uint8Array(exports.memory.buffer, start, request.length).set(request);
-      return operation(exports) === 0 ? undefined : read(exports.memory.buffer, start);
+      const memory = new Uint8Array(exports.memory.buffer, start, length);
+      let at = 0;
+      for (const part of request) {
+        memory.set(part, at);
+        at += part.length;
+      }
+      return operation(exports, length) === 0 ? undefined : read(exports.memory.buffer, start);
     } catch (error) {
       this.#exports = undefined;
       if (isOutOfMemory(error)) return undefined;
