@@ -1,13 +1,14 @@
-import { equalBytes, Reader, toHex, fromHex, Writer, type Hex } from '../codec/index.ts';
+import { fromHex, Reader, toHex, type Hex } from '../codec/index.ts';
 import { rangeOf, storeKey } from '../store/keys.ts';
 import type { TransactionalStore, Write } from '../store/transactional-store.ts';
+import { checkKeyPage, emptyKeyPage, keysIn, withKeys, type KeyPage, type ProvenKey } from './key-page.ts';
 import { mergeProven } from './merge-epochs.ts';
-import type { EpochKey } from './worker-state.ts';
+import { byPage, pageOf } from './proven-keys.ts';
 
-const prefix = 'worker-state/epochs/';
+const prefix = 'worker-state/keys/';
+/** Where earlier versions had an entry for each worker. */
+const earlierPrefix = 'worker-state/epochs/';
 const idBytes = 32;
-/** Entries read in one transaction while loading. */
-const loadAtOnce = 5_000;
 /** Workers whose keys are written in one transaction. */
 const saveAtOnce = 1_000;
 
@@ -21,26 +22,25 @@ export class EpochStore {
     this.#genesis = fromHex(genesisHash);
   }
 
-  async *load(): AsyncGenerator<readonly [id: Hex, keys: readonly EpochKey[]]> {
-    const range = rangeOf(prefix, this.#genesis);
-    let { from } = range;
-    for (;;) {
-      const entries = await this.#store.entries({ from, to: range.to, limit: loadAtOnce });
-      for (const [key, value] of entries) yield [toHex(key.slice(-idBytes)), decodeKeys(value)];
-      const last = entries.at(-1);
-      if (last === undefined || entries.length < loadAtOnce) return;
-      from = storeKey(last[0], Uint8Array.of(0));
-    }
+  /** All there are, by the number of their page. Throws truncated, store-failed. */
+  async load(): Promise<readonly (readonly [number: number, page: KeyPage])[]> {
+    await this.#takeOverEarlier();
+    const entries = await this.#store.entries(rangeOf(prefix, this.#genesis));
+    return entries.map(([key, page]) => {
+      checkKeyPage(page);
+      return [key.at(-1) ?? 0, page];
+    });
   }
 
-  /** The proven keys that were seen of one worker. */
-  async keysOf(id: Hex): Promise<readonly EpochKey[]> {
-    const value = await this.#store.get(this.#key(id));
-    return value === undefined ? [] : decodeKeys(value);
+  /** The proven keys that were seen of one worker. Throws truncated, store-failed. */
+  async keysOf(id: Hex): Promise<readonly ProvenKey[]> {
+    const keys = keysIn((await this.#page(pageOf(id))) ?? emptyKeyPage, fromHex(id));
+    const earlier = await this.#store.get(storeKey(earlierPrefix, this.#genesis, fromHex(id)));
+    return earlier === undefined ? keys : mergeProven(decodeEarlier(earlier), keys);
   }
 
   /** Adds to what is there: others with the same store may know of epochs that this one does not. Throws store-failed. */
-  async save(proven: ReadonlyMap<Hex, readonly EpochKey[]>): Promise<void> {
+  async save(proven: ReadonlyMap<Hex, readonly ProvenKey[]>): Promise<void> {
     const all = [...proven];
     for (let start = 0; start < all.length; start += saveAtOnce) {
       const part = all.slice(start, start + saveAtOnce);
@@ -49,32 +49,52 @@ export class EpochStore {
   }
 
   /** False where somebody else wrote meanwhile. */
-  async #saveAll(proven: readonly (readonly [id: Hex, keys: readonly EpochKey[]])[]): Promise<boolean> {
-    const writes: Write[] = [];
+  async #saveAll(
+    proven: readonly (readonly [id: Hex, keys: readonly ProvenKey[]])[],
+    also: readonly Write[] = [],
+  ): Promise<boolean> {
+    const writes = [...also];
     const expected: Write[] = [];
-    for (const [id, keys] of proven) {
-      const key = this.#key(id);
-      const before = await this.#store.get(key);
-      const value = encodeKeys(mergeProven(before === undefined ? [] : decodeKeys(before), keys));
-      if (before !== undefined && equalBytes(before, value)) continue;
-      writes.push({ key, value });
-      expected.push({ key, value: before });
+    for (const [number, part] of byPage(proven)) {
+      const key = this.#pageKey(number);
+      const stored = await this.#page(number);
+      const before = stored ?? emptyKeyPage;
+      const merged = part.map(([id, keys]) => [id, mergeProven(keysIn(before, fromHex(id)), keys)] as const);
+      const page = withKeys(before, merged);
+      if (page === before) continue;
+      writes.push({ key, value: page });
+      expected.push({ key, value: stored });
     }
     return writes.length === 0 || this.#store.commit(writes, expected);
   }
 
-  #key(id: Hex): Uint8Array {
-    return storeKey(prefix, this.#genesis, fromHex(id));
+  async #page(number: number): Promise<KeyPage | undefined> {
+    const page = await this.#store.get(this.#pageKey(number));
+    if (page !== undefined) checkKeyPage(page);
+    return page;
+  }
+
+  /** Puts what an earlier version stored into pages. */
+  async #takeOverEarlier(): Promise<void> {
+    for (;;) {
+      const range = { ...rangeOf(earlierPrefix, this.#genesis), limit: saveAtOnce };
+      const entries = await this.#store.entries(range);
+      if (entries.length === 0) return;
+      const proven = entries.map(([key, value]) => [toHex(key.slice(-idBytes)), decodeEarlier(value)] as const);
+      // Where another one does the same at the same time both come to it.
+      await this.#saveAll(
+        proven,
+        entries.map(([key]) => ({ key, value: undefined })),
+      );
+    }
+  }
+
+  #pageKey(number: number): Uint8Array {
+    return storeKey(prefix, this.#genesis, Uint8Array.of(number));
   }
 }
 
-function encodeKeys(keys: readonly EpochKey[]): Uint8Array {
-  const writer = new Writer().compactLength(keys.length);
-  for (const { epoch, ecdhKey } of keys) writer.u32(epoch).raw(ecdhKey);
-  return writer.finish();
-}
-
-function decodeKeys(value: Uint8Array): EpochKey[] {
+function decodeEarlier(value: Uint8Array): ProvenKey[] {
   const reader = new Reader(value, 'Stored epochs');
   return Array.from({ length: reader.compactLength() }, () => ({
     epoch: reader.u32(),

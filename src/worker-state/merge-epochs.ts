@@ -1,4 +1,5 @@
 import { compareBytes, equalBytes } from '../codec/index.ts';
+import type { ProvenKey } from './key-page.ts';
 import type { EpochKey } from './worker-state.ts';
 
 /** Epochs of one worker that are kept: the highest. One a day for two months; a vault keeps fewer secrets. */
@@ -7,6 +8,8 @@ export const maxEpochs = 64;
 export interface MergedEpochs {
   /** Ascending, never empty; the last is the current one. */
   readonly epochs: readonly [EpochKey, ...EpochKey[]];
+  /** Those of them that are proven. */
+  readonly proven: readonly ProvenKey[];
   /** Epochs for which two keys are proven. */
   readonly conflicts: readonly number[];
 }
@@ -16,30 +19,35 @@ export interface MergedEpochs {
  * seen now or earlier, so that nothing ever falls back. Of two proven keys for one epoch the bytewise greater wins
  * (protocol.md §7).
  */
-export function mergeEpochs(registered: Uint8Array, ...proven: readonly (readonly EpochKey[])[]): MergedEpochs {
-  const { byEpoch, conflicts } = byGreater(proven);
-  if (!byEpoch.has(0)) byEpoch.set(0, { epoch: 0, ecdhKey: registered, proven: false });
-  const epochs = highest(byEpoch);
-  return { epochs: epochs as [EpochKey, ...EpochKey[]], conflicts: [...conflicts] };
+export function mergeEpochs(registered: Uint8Array, ...all: readonly (readonly ProvenKey[])[]): MergedEpochs {
+  const { byEpoch, conflicts } = byGreater(all);
+  const proven = highest(byEpoch.values());
+  const epochs: EpochKey[] = proven.map(({ epoch, ecdhKey }) => ({ epoch, ecdhKey, proven: true }));
+  if (!byEpoch.has(0) && epochs.length < maxEpochs) epochs.unshift({ epoch: 0, ecdhKey: registered, proven: false });
+  return { epochs: epochs as [EpochKey, ...EpochKey[]], proven, conflicts: [...conflicts] };
 }
 
 /** Proven keys by several accounts as one, ascending. */
-export function mergeProven(...proven: readonly (readonly EpochKey[])[]): readonly EpochKey[] {
-  return highest(byGreater(proven).byEpoch);
+export function mergeProven(...all: readonly (readonly ProvenKey[])[]): readonly ProvenKey[] {
+  return highest(byGreater(all).byEpoch.values());
 }
 
-function highest(byEpoch: ReadonlyMap<number, EpochKey>): EpochKey[] {
-  return [...byEpoch.values()].sort((a, b) => a.epoch - b.epoch).slice(-maxEpochs);
+function highest(keys: Iterable<ProvenKey>): ProvenKey[] {
+  return [...keys].sort((a, b) => a.epoch - b.epoch).slice(-maxEpochs);
 }
 
-function byGreater(proven: readonly (readonly EpochKey[])[]) {
-  const byEpoch = new Map<number, EpochKey>();
+function byGreater(all: readonly (readonly ProvenKey[])[]) {
+  const byEpoch = new Map<number, ProvenKey>();
   const conflicts = new Set<number>();
-  for (const key of proven.flat()) {
+  for (const key of all.flat()) {
     const other = byEpoch.get(key.epoch);
-    if (other !== undefined && equalBytes(other.ecdhKey, key.ecdhKey)) continue;
-    if (other !== undefined) conflicts.add(key.epoch);
-    if (other === undefined || compareBytes(key.ecdhKey, other.ecdhKey) > 0) byEpoch.set(key.epoch, key);
+    const isSame = other !== undefined && equalBytes(other.ecdhKey, key.ecdhKey);
+    if (other !== undefined && !isSame) conflicts.add(key.epoch);
+    // Of the records of one key the last is known again: it is the one that stands on chain.
+    const isBetter = isSame
+      ? key.signature !== undefined
+      : other === undefined || compareBytes(key.ecdhKey, other.ecdhKey) > 0;
+    if (isBetter) byEpoch.set(key.epoch, key);
   }
   return { byEpoch, conflicts };
 }

@@ -36,9 +36,8 @@ export async function readWorker(
   const seen = (await epochs?.keysOf(id)) ?? [];
   const [resolved] = resolveWorkers([{ facts: factsOf(worker), seen }], chain.genesisHash, verifyBatch);
   if (resolved === undefined) return undefined;
-  const { entry } = resolved;
-  await epochs?.save(new Map([[id, entry.epochs.filter(({ proven }) => proven)]]));
-  return entry;
+  await epochs?.save(new Map([[id, resolved.proven]]));
+  return resolved.entry;
 }
 
 async function rowOf(

@@ -1,43 +1,44 @@
 import type { Hex } from '../codec/index.ts';
+import { isProvenBy, type ProvenKey } from './key-page.ts';
 import { mergeEpochs } from './merge-epochs.ts';
-import { provenBy, readRecords, type ProvenRecords, type VerifyRecords } from './prove-records.ts';
+import { nothing, provenBy, readRecords, type ProvenRecords, type VerifyRecords } from './prove-records.ts';
 import type { WorkerFacts } from './worker-facts.ts';
-import type { EpochKey, WorkerEntry } from './worker-state.ts';
+import type { WorkerEntry } from './worker-state.ts';
 
 /** A worker with its records verified. */
 export interface ResolvedWorker {
   readonly entry: WorkerEntry;
   /** What is wrong with its endpoints and records, by the record, or by a name of the fault. */
   readonly faults: ReadonlyMap<string, string>;
+  /** The keys of its entry that are proven, and by what. */
+  readonly proven: readonly ProvenKey[];
 }
 
 /** What is on chain of a worker, and its proven keys that were seen earlier. */
 export interface Unresolved {
   readonly facts: WorkerFacts;
-  readonly seen: readonly EpochKey[];
+  readonly seen: readonly ProvenKey[];
 }
 
-/** The entries that others see, their records verified together. */
+/** The entries that others see, their records verified together, but for those by which keys were proven before. */
 export function resolveWorkers(
   workers: readonly Unresolved[],
   genesisHash: Hex,
   verify: VerifyRecords,
 ): ResolvedWorker[] {
   const read = workers.map(({ facts }) => readRecords(genesisHash, facts.identity, facts.records));
-  const claims = read.flatMap((each) => each.claims);
-  const verdicts = claims.length === 0 ? [] : verify(claims);
-  let next = 0;
-  return workers.map((worker, i) => {
-    const mine = read[i] ?? { claims: [], malformed: new Map<string, string>() };
-    const from = next;
-    next += mine.claims.length;
-    return resolve(worker, provenBy(mine, verdicts.slice(from, next)));
+  const unknown = read.flatMap(({ claims }, i) => {
+    const seen = workers[i]?.seen ?? [];
+    return claims.filter(({ key, signature }) => !isProvenBy(key, signature, seen));
   });
+  const verdicts = unknown.length === 0 ? [] : verify(unknown);
+  const isFalse = new Set(unknown.filter((_, i) => verdicts[i] !== true));
+  return workers.map((worker, i) => resolve(worker, provenBy(read[i] ?? nothing, isFalse)));
 }
 
 function resolve({ facts, seen }: Unresolved, { keys, invalid }: ProvenRecords): ResolvedWorker {
   const { identity, gatekeeper, runtimeVersion, confidenceLevel, urls } = facts;
-  const { epochs, conflicts } = mergeEpochs(facts.registered, seen, keys);
+  const { epochs, proven, conflicts } = mergeEpochs(facts.registered, seen, keys);
   const faults = new Map([...facts.faults, ...invalid]);
   for (const epoch of conflicts)
     faults.set(`conflict ${epoch}`, `there are two proven keys for epoch ${epoch}; the bytewise greater is used`);
@@ -45,5 +46,6 @@ function resolve({ facts, seen }: Unresolved, { keys, invalid }: ProvenRecords):
   return {
     entry: { identity, current, epochs, endpoints: urls, gatekeeper, runtimeVersion, confidenceLevel },
     faults,
+    proven,
   };
 }

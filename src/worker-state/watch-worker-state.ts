@@ -78,7 +78,7 @@ export function watchWorkerState(chain: Chain, options: WatchOptions = {}): Work
   };
   const follow = async (): Promise<void> => {
     if (verifyRecords === verifyBatch) await cryptoReady();
-    if (epochs !== undefined) for await (const [id, keys] of epochs.load()) table.remember(id, keys);
+    for (const [number, page] of (await epochs?.load()) ?? []) table.remember(number, page);
     let stored = await states?.load();
     const beginAt = async (head: Head): Promise<void> => {
       const earlier = stored;

@@ -4,14 +4,17 @@ import { equalBytes, type Hex } from '../codec/index.ts';
 import { isRelayError, type RelayError } from '../errors/index.ts';
 import type { ChangeSource, Differences } from './change-source.ts';
 import type { EpochStore } from './epoch-store.ts';
+import type { ProvenKey } from './key-page.ts';
 import { faultsOf, reduceWorker, type ChangeDraft } from './reduce-worker.ts';
 import type { ResolvedWorker } from './resolve-worker.ts';
 import { RowCollector } from './rows/row-collector.ts';
+import { RowPages } from './rows/row-pages.ts';
 import type { WorkerRow } from '../chain/index.ts';
 import type { StateStore, StoredState } from './state-store.ts';
 import { TimeSlice } from './time-slice.ts';
 import { StepReaders } from './step-readers.ts';
-import type { At, EpochKey, WatchStats, WorkerChange, WorkerStateStep } from './worker-state.ts';
+import { UntoldWorkers } from './untold-workers.ts';
+import type { At, WatchStats, WorkerChange, WorkerStateStep } from './worker-state.ts';
 import type { WorkerTable } from './worker-table.ts';
 
 export interface FollowerParts {
@@ -59,7 +62,7 @@ export class WorkerFollower {
   #readFromAsOf = 0;
   readonly #steps: StepReaders;
   /** Workers of the snapshot of whose faults nobody was told yet. */
-  #untold = new Set<Hex>();
+  #untold = new UntoldWorkers(RowPages.empty);
 
   constructor(parts: FollowerParts) {
     this.#parts = parts;
@@ -114,14 +117,14 @@ export class WorkerFollower {
     table.load(rows.finish());
     if (isComplete) this.#advance({ block: pinned.number, hash: pinned.hash });
     else await this.#catchUp(await newer(), newer, signal);
-    this.#untold = new Set(table.unresolved);
+    this.#untold = new UntoldWorkers(table.pages);
   }
 
   /** Goes on from where an earlier run left off; what changed since is not told. Throws as {@link snapshot}. */
   async resume(stored: StoredState, head: Head, newer: () => Promise<Head>, signal: AbortSignal): Promise<void> {
     this.#parts.table.load(stored.pages, true);
     await this.#catchUp(head, newer, signal);
-    this.#untold = new Set(this.#parts.table.unresolved);
+    this.#untold = new UntoldWorkers(this.#parts.table.pages);
   }
 
   /** Whether what an earlier run stored is of use now. */
@@ -166,25 +169,18 @@ export class WorkerFollower {
   async verifyAll(signal: AbortSignal): Promise<void> {
     const { table, clock } = this.#parts;
     const slice = new TimeSlice(clock);
-    const proven = new Map<Hex, readonly EpochKey[]>();
-    const ids = [...this.#untold];
-    for (let start = 0; start < ids.length; start += verifiedAtOnce) {
+    const proven = new Map<Hex, readonly ProvenKey[]>();
+    for (;;) {
       await slice.breathe();
       if (signal.aborted) break;
-      // A block may have changed some since, and told of them.
-      const part = ids.slice(start, start + verifiedAtOnce).filter((id) => this.#untold.has(id));
-      table.resolveAll(
-        part
-          .filter((id) => table.unresolved.has(id))
-          .map((id) => table.row(id))
-          .filter(isRow),
-      );
+      const ids = this.#untold.take(verifiedAtOnce);
+      if (ids.length === 0) break;
+      table.resolveAll(ids);
       const told: [Hex, ResolvedWorker][] = [];
-      for (const id of part) {
-        this.#untold.delete(id);
+      for (const id of ids) {
         const resolved = table.resolved(id);
         if (resolved === undefined) continue;
-        if (table.seen(id).length > 0) proven.set(id, table.seen(id));
+        if (resolved.proven.length > 0) proven.set(id, resolved.proven);
         if (resolved.faults.size > 0) told.push([id, resolved]);
       }
       this.#steps.note(told.map(([id, resolved]) => [id, withoutFaults(resolved)]));
@@ -235,7 +231,7 @@ export class WorkerFollower {
     const { table, clock } = this.#parts;
     const slice = new TimeSlice(clock);
     const prepared: Prepared[] = [];
-    const proven = new Map<Hex, readonly EpochKey[]>();
+    const proven = new Map<Hex, readonly ProvenKey[]>();
     // A worker named twice stands as it was named last.
     const differing = [...new Map(workers)].filter(([id, row]) => {
       const known = table.row(id);
@@ -244,8 +240,7 @@ export class WorkerFollower {
     for (let start = 0; start < differing.length; start += verifiedAtOnce) {
       await slice.breathe();
       const part = differing.slice(start, start + verifiedAtOnce);
-      const known = part.filter(([id]) => table.unresolved.has(id)).map(([id]) => table.row(id));
-      table.resolveAll(known.filter(isRow));
+      table.resolveAll(part.map(([id]) => id));
       const resolvedRows = table.preview(part.map(([, row]) => row).filter((row) => row !== undefined));
       const after = new Map(resolvedRows.map((resolved) => [resolved.entry.identity, resolved]));
       for (const [id, row] of part) {
@@ -255,8 +250,7 @@ export class WorkerFollower {
         const isUntold = this.#untold.delete(id);
         const before = stands !== undefined && isUntold ? withoutFaults(stands) : stands;
         prepared.push({ id, row, resolved, before, changes: reduceWorker(before, resolved) });
-        const keys = resolved?.entry.epochs.filter((key) => key.proven) ?? [];
-        if (keys.length > 0) proven.set(id, keys);
+        if (resolved !== undefined && resolved.proven.length > 0) proven.set(id, resolved.proven);
       }
     }
     // Durable before it is shown: after a crash nobody may be back at an epoch that was used.
@@ -289,15 +283,11 @@ export class WorkerFollower {
     for (const change of changes) this.#changes$.next({ ...this.#at, ...change });
   }
 
-  async #save(proven: ReadonlyMap<Hex, readonly EpochKey[]>): Promise<void> {
+  async #save(proven: ReadonlyMap<Hex, readonly ProvenKey[]>): Promise<void> {
     await this.#parts.epochs?.save(proven);
   }
 }
 
-function isRow(row: WorkerRow | undefined): row is WorkerRow {
-  return row !== undefined;
-}
-
-function withoutFaults({ entry }: ResolvedWorker): ResolvedWorker {
-  return { entry, faults: new Map() };
+function withoutFaults(resolved: ResolvedWorker): ResolvedWorker {
+  return { ...resolved, faults: new Map() };
 }

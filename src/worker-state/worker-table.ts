@@ -1,19 +1,20 @@
 import { equalBytes, fromHex, toHex, type Hex } from '../codec/index.ts';
+import type { KeyPage, ProvenKey } from './key-page.ts';
 import { KeyIndex } from './key-index.ts';
 import { ManyIndex } from './many-index.ts';
 import type { VerifyRecords } from './prove-records.ts';
+import { ProvenKeys } from './proven-keys.ts';
 import { resolveWorkers, type ResolvedWorker } from './resolve-worker.ts';
 import { RowPages, type PlacedPage } from './rows/row-pages.ts';
-import { endpointsOf, idOf, isPlain, type WorkerRow } from '../chain/index.ts';
+import { endpointsOf, idOf, type WorkerRow } from '../chain/index.ts';
 import { factsOf } from './worker-facts.ts';
-import type { EpochKey, WorkerEntry } from './worker-state.ts';
+import type { WorkerEntry } from './worker-state.ts';
 
 /** Resolved workers that are kept; any other is resolved again when it is looked at. */
 const maxResolved = 4_096;
 /** Rows that changed since they were last put into pages. */
 const maxChanged = 2_048;
 const isId = /^0x[0-9a-f]{64}$/;
-const noKeys: readonly EpochKey[] = [];
 
 /** Pages that are not what they were when they were last taken. */
 export interface UnsavedPages {
@@ -37,9 +38,8 @@ export class WorkerTable {
   #isAllUnsaved = false;
   /** Of rows as they are now. */
   readonly #resolved = new Map<Hex, ResolvedWorker>();
-  /** Proven keys by worker, of rows now gone too. */
-  readonly #seen = new Map<Hex, readonly EpochKey[]>();
-  readonly #unresolved = new Set<Hex>();
+  /** Of rows now gone too. */
+  readonly #seen = new ProvenKeys();
   /** Made when first asked for. */
   #byKey: KeyIndex | undefined;
   #byUrl: ManyIndex<Hex> | undefined;
@@ -59,13 +59,13 @@ export class WorkerTable {
 
   /** As they are when it begins, whatever is written meanwhile. */
   *rows(): Generator<WorkerRow> {
-    this.#compact();
-    yield* this.#pages.rows();
+    yield* this.pages.rows();
   }
 
-  /** Ids of workers with records, or with something to tell of, that nobody has looked at yet. */
-  get unresolved(): ReadonlySet<Hex> {
-    return this.#unresolved;
+  /** All rows as they are now, whatever is written later. */
+  get pages(): RowPages {
+    this.#compact();
+    return this.#pages;
   }
 
   row(id: Hex): WorkerRow | undefined {
@@ -74,8 +74,8 @@ export class WorkerTable {
   }
 
   /** Proven keys of a worker, registered or not. */
-  seen(id: Hex): readonly EpochKey[] {
-    return this.#seen.get(id) ?? noKeys;
+  seen(id: Hex): readonly ProvenKey[] {
+    return this.#seen.of(id);
   }
 
   /** Verifies the records where that was not done yet. */
@@ -85,25 +85,20 @@ export class WorkerTable {
     const known = this.#resolved.get(id);
     if (known !== undefined) return known;
     const [resolved] = this.preview([row]);
-    if (resolved !== undefined) this.#accept(id, resolved);
+    if (resolved !== undefined) this.#accept([resolved]);
     return resolved;
+  }
+
+  /** Verifies the records of several together, where that was not done yet. */
+  resolveAll(ids: readonly Hex[]): void {
+    const rows = ids.filter((id) => !this.#resolved.has(id)).map((id) => this.row(id));
+    this.#accept(this.preview(rows.filter((row) => row !== undefined)));
   }
 
   /** As {@link resolved}, of a row that stands or stood in the table. */
   resolvedRow(row: WorkerRow): ResolvedWorker | undefined {
     const id = idOf(row);
-    return (this.#isNow(id, row) ? this.#resolved.get(id) : undefined) ?? this.resolveAll([row])[0];
-  }
-
-  /** Verifies the records of several together. */
-  resolveAll(rows: readonly WorkerRow[]): ResolvedWorker[] {
-    const resolved = this.preview(rows);
-    resolved.forEach((each, i) => {
-      const { identity } = each.entry;
-      const row = rows[i];
-      if (row !== undefined && this.#isNow(identity, row)) this.#accept(identity, each);
-    });
-    return resolved;
+    return this.#isNow(id, row) ? this.resolved(id) : this.preview([row])[0];
   }
 
   /** What they would be as rows of the table, without making them so. */
@@ -123,8 +118,6 @@ export class WorkerTable {
     this.#unsaved.clear();
     this.#isAllUnsaved = !isSaved;
     this.#resolved.clear();
-    this.#unresolved.clear();
-    for (const { page } of pages.pages) for (const row of page.notPlain()) this.#unresolved.add(idOf(row));
     this.#byKey = undefined;
     this.#byUrl = undefined;
   }
@@ -137,19 +130,16 @@ export class WorkerTable {
     this.#put(id, row);
     this.#byKey?.addRow(id, row, this.seen(id));
     if (this.#byUrl !== undefined) indexUrls(this.#byUrl, id, row);
-    if (resolved !== undefined) this.#accept(id, resolved);
-    else if (!isPlain(row)) this.#unresolved.add(id);
+    if (resolved !== undefined) this.#accept([resolved]);
   }
 
   delete(id: Hex): void {
-    if (!this.#remove(id)) return;
-    this.#unresolved.delete(id);
-    this.#put(id, undefined);
+    if (this.#remove(id)) this.#put(id, undefined);
   }
 
-  /** Proven keys from an earlier run. */
-  remember(id: Hex, keys: readonly EpochKey[]): void {
-    this.#seen.set(id, keys);
+  /** A page of proven keys from an earlier run. */
+  remember(number: number, keys: KeyPage): void {
+    this.#seen.load(number, keys);
   }
 
   /** What a store lacks of the rows as they are now. */
@@ -218,15 +208,18 @@ export class WorkerTable {
     return now !== undefined && equalBytes(now, row);
   }
 
-  #accept(id: Hex, resolved: ResolvedWorker): void {
-    this.#unresolved.delete(id);
-    const [oldest] = this.#resolved.keys();
-    if (this.#resolved.size >= maxResolved && oldest !== undefined) this.#resolved.delete(oldest);
-    this.#resolved.set(id, resolved);
-    const proven = resolved.entry.epochs.filter((key) => key.proven);
-    if (proven.length === 0) return;
-    this.#byKey?.replaceProven(id, this.row(id), this.seen(id), proven);
-    this.#seen.set(id, proven);
+  #accept(resolved: readonly ResolvedWorker[]): void {
+    const proven: [Hex, readonly ProvenKey[]][] = [];
+    for (const worker of resolved) {
+      const { identity: id } = worker.entry;
+      const [oldest] = this.#resolved.keys();
+      if (this.#resolved.size >= maxResolved && oldest !== undefined) this.#resolved.delete(oldest);
+      this.#resolved.set(id, worker);
+      if (worker.proven.length === 0) continue;
+      this.#byKey?.replaceProven(id, this.row(id), this.seen(id), worker.proven);
+      proven.push([id, worker.proven]);
+    }
+    this.#seen.put(proven);
   }
 
   #compact(): void {

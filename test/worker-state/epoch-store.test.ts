@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { toHex, type Hex } from '../../src/codec/index.ts';
+import { fromHex, toHex, Writer, type Hex } from '../../src/codec/index.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
+import { rangeOf, storeKey } from '../../src/store/keys.ts';
 import { EpochStore } from '../../src/worker-state/epoch-store.ts';
 import { rememberKey, type EpochKey } from '../../src/worker-state/index.ts';
-import { testKey } from '../chain/support.ts';
+import { ProvenKeys } from '../../src/worker-state/proven-keys.ts';
+import { testKey, withCode } from '../chain/support.ts';
 
 const genesisHash: Hex = `0x${'11'.repeat(32)}`;
 const id = toHex(testKey(1));
@@ -27,6 +29,35 @@ describe('proven epochs in their store', () => {
       await new EpochStore(store, genesisHash).keysOf(id),
       epochs.map((epoch) => keyOf(epoch)),
     );
+  });
+
+  it('are taken over from an entry for each worker, as earlier versions had them', async () => {
+    await using store = openMemoryStore();
+    const other = toHex(testKey(2));
+    const entryOf = (key: Hex, ...keys: readonly EpochKey[]) => {
+      const writer = new Writer().compactLength(keys.length);
+      for (const { epoch, ecdhKey } of keys) writer.u32(epoch).raw(ecdhKey);
+      return { key: storeKey('worker-state/epochs/', fromHex(genesisHash), fromHex(key)), value: writer.finish() };
+    };
+    await store.commit([entryOf(id, keyOf(1), keyOf(4)), entryOf(other, keyOf(2))]);
+    const epochs = new EpochStore(store, genesisHash);
+    assert.deepEqual(await epochs.keysOf(id), [keyOf(1), keyOf(4)], 'before they were');
+    await epochs.save(new Map([[id, [keyOf(3)]]]));
+    const pages = new ProvenKeys();
+    for (const [number, page] of await epochs.load()) pages.load(number, page);
+    assert.deepEqual([pages.of(id), pages.of(other)], [[keyOf(1), keyOf(3), keyOf(4)], [keyOf(2)]]);
+    assert.deepEqual(await store.entries(rangeOf('worker-state/epochs/')), []);
+    assert.deepEqual(await epochs.keysOf(id), [keyOf(1), keyOf(3), keyOf(4)]);
+  });
+
+  it('are not read of what is no page', async () => {
+    await using store = openMemoryStore();
+    const epochs = new EpochStore(store, genesisHash);
+    await epochs.save(new Map([[id, [keyOf(1)]]]));
+    const [entry] = await store.entries(rangeOf('worker-state/keys/'));
+    await store.commit([{ key: entry![0], value: entry![1].slice(0, -1) }]);
+    await assert.rejects(epochs.load(), withCode('truncated'));
+    await assert.rejects(epochs.keysOf(id), withCode('truncated'));
   });
 
   it('keep the bytewise greater of two keys for one epoch, and the 64 highest epochs', async () => {

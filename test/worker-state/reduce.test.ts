@@ -26,7 +26,9 @@ function resolve(endpoints: readonly string[], seen: readonly EpochKey[] = []): 
 
 function proveRecords(records: readonly string[]): ProvenRecords {
   const read = readRecords(genesisHash, worker.identity, records);
-  return provenBy(read, verifyBatch(read.claims));
+  const verdicts = verifyBatch(read.claims);
+  const { keys, invalid } = provenBy(read, new Set(read.claims.filter((_, i) => verdicts[i] !== true)));
+  return { keys: keys.map(({ epoch, ecdhKey }) => proven(epoch, ecdhKey)), invalid };
 }
 
 const proven = (epoch: number, ecdhKey: Uint8Array): EpochKey => ({ epoch, ecdhKey, proven: true });

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import type { Hex } from '../../src/codec/index.ts';
 import { verifyBatch } from '../../src/crypto/index.ts';
 import { KeyIndex } from '../../src/worker-state/key-index.ts';
+import { emptyKeyPage, withKeys } from '../../src/worker-state/key-page.ts';
+import { pageOf } from '../../src/worker-state/proven-keys.ts';
 import type { EpochKey } from '../../src/worker-state/worker-state.ts';
 import { WorkerTable } from '../../src/worker-state/worker-table.ts';
 import { recordOf, testKey, testWorker } from '../chain/support.ts';
@@ -29,7 +31,28 @@ describe('WorkerTable', () => {
     assert.equal(table.resolved(one.identity)?.entry.current.epoch, 1);
     assert.equal(table.resolved(one.identity)?.entry.current.epoch, 1);
     assert.equal(verified, 1);
-    assert.deepEqual([...table.unresolved], [two.identity]);
+  });
+
+  it('verifies no record again by which a key was proven, in this run or in an earlier one, but any other of that key', () => {
+    const [record, again] = [recordOf(one, genesisHash, 1, testKey(5)), recordOf(one, genesisHash, 1, testKey(5))];
+    assert.notEqual(record, again, 'signatures are made with randomness');
+    table.set(rowOf(one, { endpoints: [record] }));
+    const proven = table.resolved(one.identity)?.proven ?? [];
+    table.set(rowOf(one, { endpoints: [record, 'http://a'] }));
+    assert.deepEqual(table.resolved(one.identity)?.proven, proven);
+    assert.equal(verified, 1);
+    const later = new WorkerTable(genesisHash, () => assert.fail('it is verified again'));
+    later.remember(pageOf(one.identity), withKeys(emptyKeyPage, [[one.identity, proven]]));
+    later.set(rowOf(one, { endpoints: [record] }));
+    const { entry, faults } = later.resolved(one.identity) ?? assert.fail();
+    assert.deepEqual([entry.current.epoch, entry.current.proven, faults.size], [1, true, 0]);
+    table.set(rowOf(one, { endpoints: [again] }));
+    assert.equal(table.resolved(one.identity)?.faults.size, 0);
+    assert.equal(verified, 2);
+    const forged = `${record.slice(0, -2)}${record.endsWith('80') ? '81' : '80'}`;
+    table.set(rowOf(one, { endpoints: [forged] }));
+    assert.deepEqual([...(table.resolved(one.identity)?.faults.keys() ?? [])], [forged]);
+    assert.equal(verified, 3);
   });
 
   it('finds a worker by the keys it has and had, verified yet or not', () => {
