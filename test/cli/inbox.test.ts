@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { connectChain } from '../../src/chain/index.ts';
+import { sealMessage } from '../../src/channel/index.ts';
+import { chainFolder } from '../../src/cli/session.ts';
 import { topicOf, type Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
-import { alice, temporaryFolder, utf8 } from '../support/entities.ts';
+import { createInbox } from '../../src/inbox/index.ts';
+import { openLmdbStore, openMemoryStore } from '../../src/store/index.ts';
+import { createMemoryVault, openVault } from '../../src/vault/index.ts';
+import { alice, directoryOf, temporaryFolder, utf8 } from '../support/entities.ts';
 import { RunningCli, runCli, type Line } from './run-cli.ts';
 
 describe('cli: inbox', () => {
@@ -73,6 +78,31 @@ describe('cli: inbox', () => {
     );
     assert.deepEqual(await inbox('dead', '--discard', numbers.join(',')), [{ event: 'discarded', count: 2 }]);
     assert.deepEqual(await inbox('dead'), []);
+  });
+
+  it('shows what was accepted and is not acknowledged', async () => {
+    await using chain = await connectChain({ endpoints: [dev.ws] });
+    await using recipient = await openVault({ path: vault, passphrase: 'correct horse' });
+    const sender = createMemoryVault();
+    const { genesisHash } = chain;
+    const { envelope, messageId } = await sealMessage(
+      { vault: sender, genesisHash, store: openMemoryStore(), directory: await directoryOf(recipient) },
+      { to: identity, body: { kind: 'data', content: utf8('later') } },
+    );
+    {
+      const path = join(`${vault}.data`, chainFolder(genesisHash), 'entity');
+      await using store = await openLmdbStore({ path });
+      await using box = createInbox({ chain, vault: recipient, store });
+      await box.start();
+      assert.equal(await box.accept(envelope), 'accepted');
+    }
+    const [, ...pending] = await inbox('ls');
+    assert.deepEqual(
+      pending.map(({ event, kind, messageId: id, from, via, state }) => [event, kind, id, from, via, state]),
+      [['pending', 'message', messageId, sender.identity, 'relay', 'unacknowledged']],
+    );
+    const { stdout } = await runCli(['inbox', 'ls', '--vault', vault]);
+    assert.match(stdout, new RegExp(`${messageId.slice(0, 6)}.* from worker .*, off chain`));
   });
 
   it('refuses what is no number', async () => {

@@ -1,16 +1,15 @@
 import { Command, Option } from 'commander';
 import { fromHex } from '../../codec/index.ts';
-import { createRelayClient } from '../../relay/index.ts';
 import { isRelayError, RelayError } from '../../errors/index.ts';
 import { openOutboxQueue, type OutboxEntry } from '../../outbox/index.ts';
 import { chainFolders, onlyStore, storeOf } from '../chain-folders.ts';
-import { amount } from '../parse-amount.ts';
 import type { SuriFlags } from '../secrets.ts';
+import { queueSettings, relayClientOf, withTip } from '../send/queue-options.ts';
 import { Recipients } from '../send/recipients.ts';
 import type { PayingFlags } from '../send/sending.ts';
 import { untilRead } from '../send/until-read.ts';
 import { workOnQueue } from '../send/working-queue.ts';
-import { dataFolder, mayReachPrivate, openChain, openData, optionalAccount, timeoutMs, verified } from '../session.ts';
+import { dataFolder, openChain, openData, optionalAccount, verified } from '../session.ts';
 import { unlockVault } from '../unlock-vault.ts';
 import { action, command, withAccount, type Context } from '../command.ts';
 import { short, type Output } from '../output.ts';
@@ -34,23 +33,9 @@ export function outboxCommand(): Command {
         .action(action(0, list)),
     )
     .addCommand(
-      withAccount(
-        command('send', 'send what is queued, off chain and, with an account, on chain', [
-          ...([
-            'ws',
-            'genesis',
-            'quorum',
-            'verify',
-            'vault',
-            'data',
-            'timeout',
-            'allowPrivate',
-            'requireProven',
-            'forwarder',
-          ] as const),
-        ]),
+      withTip(
+        withAccount(command('send', 'send what is queued, off chain and, with an account, on chain', queueSettings)),
       )
-        .option('--tip <amount>', "on chain: above the fee, in the chain's smallest unit", amount)
         .addOption(
           new Option(
             '--wait <state>',
@@ -90,11 +75,7 @@ async function send(context: Context<SendFlags>): Promise<void> {
   await using chain = await openChain(settings, signal);
   await using data = await openData(dataFolder(settings, vault), chain, 'outbox');
   const directory = new Recipients(chain, data.store, verified(settings));
-  await using client = createRelayClient({
-    genesisHash: chain.genesisHash,
-    allowPrivate: mayReachPrivate(settings, chain),
-    timeoutMs: timeoutMs(settings),
-  });
+  await using client = relayClientOf(settings, chain);
   const account = optionalAccount(flags);
   await using queue = await workOnQueue({ context, chain, vault, data, directory, account, client });
   await queue.followLeft(() => true);

@@ -3,7 +3,7 @@ import { concatMap, from, lastValueFrom, takeUntil, takeWhile } from 'rxjs';
 import { contractTopic, fromHex, toBytes, topicFromText, toHex, type BodyInput } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
 import { createPhalaListener, type PhalaDelivery, type PhalaEvent } from '../../inbox/index.ts';
-import { createCarrier, createRelayClient } from '../../relay/index.ts';
+import { createCarrier } from '../../relay/index.ts';
 import { action, command, withAccount, type Context } from '../command.ts';
 import { bodyFrom } from '../message-input.ts';
 import { short, type JsonEvent, type Output } from '../output.ts';
@@ -11,8 +11,8 @@ import { parseId } from '../parse-id.ts';
 import { bodyText, contentJson } from '../print-inbox.ts';
 import { blockNumber, messageCount } from '../parse-number.ts';
 import type { SuriFlags } from '../secrets.ts';
-import { amount } from '../parse-amount.ts';
 import { postOne } from '../send/post-one.ts';
+import { relayClientOf, withMaxFee, withTip } from '../send/queue-options.ts';
 import { Recipients } from '../send/recipients.ts';
 import { paying } from '../send/sending.ts';
 import { tellNotice } from '../tell-notice.ts';
@@ -58,8 +58,6 @@ export function phalaCommand(): Command {
     .option('--key <hex>', 'EcdhKey to seal to (default: the key of the contract on chain)')
     .option('--file <path>', 'file that is the command')
     .addOption(new Option('--as <sender>', 'who posts it').choices(['worker', 'account']).default('worker'))
-    .option('--tip <amount>', "above the fee, to go first, in the chain's smallest unit", amount)
-    .option('--max-fee <amount>', "the most that the command may cost, in the chain's smallest unit", amount)
     .addOption(new Option('--wait <state>', 'what to wait for').choices(['inBlock', 'finalized']).default('inBlock'));
   const listen = command(
     'listen',
@@ -72,7 +70,9 @@ export function phalaCommand(): Command {
     .option('--count <n>', 'end after this many messages');
   return new Command('phala')
     .description("talk with Phala's own software: proves no sender but by the chain, and no order")
-    .addCommand(withAccount(send).action(action<SendFlags, [string | undefined]>(1, sendPhala)))
+    .addCommand(
+      withMaxFee(withTip(withAccount(send)), 'command').action(action<SendFlags, [string | undefined]>(1, sendPhala)),
+    )
     .addCommand(listen.action(action<ListenFlags>(0, listenPhala)));
 }
 
@@ -87,9 +87,7 @@ async function sendPhala(context: Context<SendFlags>, text: string | undefined):
   await using data = await openData(dataFolder(settings, vault), chain, 'outbox');
   const directory = new Recipients(chain, data.store, {});
   const allowPrivate = mayReachPrivate(settings, chain);
-  await using client = createRelayClient({
-    ...{ genesisHash: chain.genesisHash, allowPrivate, timeoutMs: timeoutMs(settings) },
-  });
+  await using client = relayClientOf(settings, chain);
   // Messages that wait for their recipients in the same queue go as they would by any other command.
   const carrier = createCarrier({ client, directory, entity: { vault, genesisHash: chain.genesisHash }, allowPrivate });
   const {

@@ -1,20 +1,19 @@
 import { Option, type Command } from 'commander';
 import type { Account } from '../../chain/index.ts';
 import { isRelayError, RelayError } from '../../errors/index.ts';
-import { createRelayClient } from '../../relay/index.ts';
 import { action, command, withAccount, type Context } from '../command.ts';
 import { bodyFrom, callOf, linesOf, type BodyFlags } from '../message-input.ts';
-import { amount } from '../parse-amount.ts';
 import { parseId } from '../parse-id.ts';
 import type { SuriFlags } from '../secrets.ts';
 import { askOffChain } from '../send/ask-off-chain.ts';
 import { queueOffline } from '../send/queue-offline.ts';
+import { queueSettings, relayClientOf, withMaxFee, withTip } from '../send/queue-options.ts';
 import { bodiesOf, sendLines } from '../send/send-lines.ts';
 import { sendOne } from '../send/send-one.ts';
 import { Recipients } from '../send/recipients.ts';
 import type { SendFlags } from '../send/sending.ts';
 import { isAnswer, type Wait } from '../send/wait.ts';
-import { dataFolder, mayReachPrivate, openChain, openData, optionalAccount, timeoutMs, verified } from '../session.ts';
+import { dataFolder, openChain, openData, optionalAccount, verified } from '../session.ts';
 import { unlockVault } from '../unlock-vault.ts';
 
 interface Flags extends SuriFlags, BodyFlags, SendFlags {
@@ -25,20 +24,7 @@ interface Flags extends SuriFlags, BodyFlags, SendFlags {
 const waits: readonly Wait[] = ['stored', 'delivered', 'read', 'reply', 'inBlock', 'finalized'];
 
 export function sendCommand(): Command {
-  const made = command('send', 'send a message to a worker, off chain or on chain', [
-    ...([
-      'ws',
-      'genesis',
-      'quorum',
-      'verify',
-      'vault',
-      'data',
-      'timeout',
-      'allowPrivate',
-      'requireProven',
-      'forwarder',
-    ] as const),
-  ])
+  const made = command('send', 'send a message to a worker, off chain or on chain', queueSettings)
     .argument('[text]', 'the message, or - for standard input')
     .requiredOption('--to <id>', 'recipient: 0x-hex or SS58')
     .option('--file <path>', 'file that is the message')
@@ -54,8 +40,6 @@ export function sendCommand(): Command {
         .choices(['auto', 'chain', 'relay'])
         .default('auto'),
     )
-    .option('--tip <amount>', "on chain: above the fee, to go first, in the chain's smallest unit", amount)
-    .option('--max-fee <amount>', "on chain: the most that the message may cost, in the chain's smallest unit", amount)
     .addOption(
       new Option(
         '--wait <state>',
@@ -73,7 +57,7 @@ export function sendCommand(): Command {
       'after',
       '\nA message is queued durably before it is sent. What can not go within --timeout stays queued: it goes with the next send,\nwith outbox send, or while serve runs. What waits for an answer is not queued, but for --receipt read.',
     );
-  return withAccount(made).action(action<Flags, [string | undefined]>(1, send));
+  return withMaxFee(withTip(withAccount(made)), 'message').action(action<Flags, [string | undefined]>(1, send));
 }
 
 async function send(context: Context<Flags>, text: string | undefined): Promise<void> {
@@ -100,11 +84,7 @@ async function send(context: Context<Flags>, text: string | undefined): Promise<
   await directory.load(to, signal);
   const recipient = directory.get(to);
   if (recipient === undefined) throw new RelayError('unknown-recipient', { details: { id: to } });
-  await using client = createRelayClient({
-    genesisHash: chain.genesisHash,
-    allowPrivate: mayReachPrivate(settings, chain),
-    timeoutMs: timeoutMs(settings),
-  });
+  await using client = relayClientOf(settings, chain);
   const sending = { context, chain, vault, data, to, recipient, directory, account, client };
   if (lines !== undefined) await sendLines(sending, lines);
   else if (body !== undefined && isAnswer(flags.wait) && isAsked(flags))
