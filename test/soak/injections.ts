@@ -185,6 +185,7 @@ export const injections: readonly Injection[] = [
       stage.withPlayer(stage.recipients, async (player) => {
         await player.kill();
         const { node } = stage;
+        const { hasRead: first } = player;
         const from = await stage.truth.catchUp();
         const to = await stage.finalized(from + node.keptStates + 10);
         const edge = to - node.keptStates;
@@ -193,7 +194,7 @@ export const injections: readonly Injection[] = [
         await player.ready;
         // A real node goes on forgetting while the recipient starts.
         const last = node.prune === undefined ? (await stage.truth.catchUp()) - node.keptStates : edge - 1;
-        stage.willMiss(player, { first: from - node.keptStates, last });
+        stage.willMiss(player, { first: first + 1, last });
         return true;
       }),
   },

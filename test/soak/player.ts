@@ -7,6 +7,8 @@ export interface Told {
   readonly event: string;
   readonly code?: string;
   readonly reason?: string;
+  /** Of a recipient that is ready: all blocks up to it are read, or told to be missing. */
+  readonly block?: number;
 }
 
 /** How long a process may take to end in order. */
@@ -17,6 +19,8 @@ export class Player {
   readonly config: EntityConfig;
   /** In the hands of an injection: another leaves it alone. */
   isBusy = false;
+  /** The last block that it is known to have read. */
+  hasRead = 0;
   readonly #script: string;
   readonly #onTold: (told: Told) => void;
   #child: ChildProcess | undefined;
@@ -60,6 +64,7 @@ export class Player {
       createInterface(child.stdout).on('line', (line) => {
         const told = JSON.parse(line) as Told;
         if (told.event === 'ready') this.#isReady = true;
+        this.hasRead = told.block ?? this.hasRead;
         if (told.event === 'ready') resolve();
         if (told.event === 'done') this.#open--;
         this.#onTold(told);

@@ -42,6 +42,7 @@ run(async () => {
   const { identity } = vault;
   const reading = { topics: [commandTopic(identity)], from: settings.from, onGap: 'skip' } as const;
   const listener = createPhalaListener({ chain, vault, store, ...reading });
+  const { number: block } = await chain.finalizedHead();
   await inbox.start();
   await listener.start();
   const ended = (error: unknown): void => {
@@ -56,7 +57,8 @@ run(async () => {
     next: (event) => writeCommand(ledger, event),
     error: ended,
   });
-  tell({ event: 'ready' });
+  await Promise.all([inbox.ready, listener.ready]);
+  tell({ event: 'ready', block });
   await obey(() => rotate(parts, settings));
   for (const part of [listener, inbox, watch, chain, store, vault]) await part[Symbol.asyncDispose]();
   process.exit(0);
