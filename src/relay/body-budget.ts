@@ -52,9 +52,11 @@ export class BodyBudget {
       new RelayError('relay-busy', { details: { what: `${most} ${this.#what}${whose}` } });
     if (own > this.#mostPerAddress) throw refuse(this.#mostPerAddress, ' from one address');
     while (this.#total + more > this.#most) if (!this.#evict(own)) throw refuse(this.#most, '');
-    this.#holders.set(address, holder);
     holder.held = own;
-    holder.leases.add(lease);
+    if (lease.held === 0) {
+      this.#holders.set(address, holder);
+      holder.leases.add(lease);
+    }
     this.#total += more;
   }
 
