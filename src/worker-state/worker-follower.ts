@@ -1,19 +1,14 @@
 import { Subject, type Observable } from 'rxjs';
 import type { BlockNumber, ChainLogger, Clock, Head } from '../chain/index.ts';
-import { equalBytes, type Hex } from '../codec/index.ts';
+import { equalBytes } from '../codec/index.ts';
 import { isRelayError, type RelayError } from '../errors/index.ts';
 import type { ChangeSource, Differences } from './change-source.ts';
 import type { EpochStore } from './epoch-store.ts';
-import type { ProvenKey } from './key-page.ts';
-import { faultsOf, reduceWorker, type ChangeDraft } from './reduce-worker.ts';
-import type { ResolvedWorker } from './resolve-worker.ts';
+import { RecordVerifier, withoutFaults } from './record-verifier.ts';
+import { faultsOf, type ChangeDraft } from './reduce-worker.ts';
 import { RowCollector } from './rows/row-collector.ts';
-import { RowPages } from './rows/row-pages.ts';
-import type { WorkerRow } from '../chain/index.ts';
 import type { StateStore, StoredState } from './state-store.ts';
-import { TimeSlice } from './time-slice.ts';
 import { StepReaders } from './step-readers.ts';
-import { UntoldWorkers } from './untold-workers.ts';
 import type { At, WatchStats, WorkerChange, WorkerStateStep } from './worker-state.ts';
 import type { WorkerTable } from './worker-table.ts';
 
@@ -31,22 +26,7 @@ export interface FollowerParts {
 const maxPins = 5;
 /** How long blocks are passed over by what endpoints said of states until one is read again, ms: they may have lied. */
 const passOverMs = 10_000;
-/** Workers whose records are verified together. */
-const verifiedAtOnce = 64;
-/** Workers of a snapshot whose proven epochs are stored together. */
-const savedAtOnce = 1_024;
-
 const noRow = new Uint8Array(0);
-
-/** A row to be put, or to be deleted where it is undefined. */
-interface Prepared {
-  readonly id: Hex;
-  readonly row: WorkerRow | undefined;
-  readonly resolved: ResolvedWorker | undefined;
-  /** As consumers have seen it. */
-  readonly before: ResolvedWorker | undefined;
-  readonly changes: readonly ChangeDraft[];
-}
 
 /** Keeps the table at the head: what differs there is verified, stored, shown and told of. */
 export class WorkerFollower {
@@ -61,12 +41,12 @@ export class WorkerFollower {
   #readFrom: BlockNumber = 0;
   #readFromAsOf = 0;
   readonly #steps: StepReaders;
-  /** Workers of the snapshot of whose faults nobody was told yet. */
-  #untold = new UntoldWorkers(RowPages.empty);
+  readonly #verifier: RecordVerifier;
 
   constructor(parts: FollowerParts) {
     this.#parts = parts;
     this.#source = parts.source;
+    this.#verifier = new RecordVerifier(parts);
     const at = (): At => this.#at;
     this.#steps = new StepReaders({
       get at() {
@@ -117,14 +97,14 @@ export class WorkerFollower {
     table.load(rows.finish());
     if (isComplete) this.#advance({ block: pinned.number, hash: pinned.hash });
     else await this.#catchUp(await newer(), newer, signal);
-    this.#untold = new UntoldWorkers(table.pages);
+    this.#verifier.begin();
   }
 
   /** Goes on from where an earlier run left off; what changed since is not told. Throws as {@link snapshot}. */
   async resume(stored: StoredState, head: Head, newer: () => Promise<Head>, signal: AbortSignal): Promise<void> {
     this.#parts.table.load(stored.pages, true);
     await this.#catchUp(head, newer, signal);
-    this.#untold = new UntoldWorkers(this.#parts.table.pages);
+    this.#verifier.begin();
   }
 
   /** Whether what an earlier run stored is of use now. */
@@ -166,31 +146,11 @@ export class WorkerFollower {
   }
 
   /** Verifies what the snapshot left, a slice of time at a time, and tells of what is wrong with it. */
-  async verifyAll(signal: AbortSignal): Promise<void> {
-    const { table, clock } = this.#parts;
-    const slice = new TimeSlice(clock);
-    const proven = new Map<Hex, readonly ProvenKey[]>();
-    for (;;) {
-      await slice.breathe();
-      if (signal.aborted) break;
-      const ids = this.#untold.take(verifiedAtOnce);
-      if (ids.length === 0) break;
-      table.resolveAll(ids);
-      const told: [Hex, ResolvedWorker][] = [];
-      for (const id of ids) {
-        const resolved = table.resolved(id);
-        if (resolved === undefined) continue;
-        if (resolved.proven.length > 0) proven.set(id, resolved.proven);
-        if (resolved.faults.size > 0) told.push([id, resolved]);
-      }
-      this.#steps.note(told.map(([id, resolved]) => [id, withoutFaults(resolved)]));
-      for (const [, resolved] of told) this.#emit(faultsOf(resolved));
-      if (proven.size >= savedAtOnce) {
-        await this.#save(proven);
-        proven.clear();
-      }
-    }
-    await this.#save(proven);
+  verifyAll(signal: AbortSignal): Promise<void> {
+    return this.#verifier.rest(signal, (faulty) => {
+      this.#steps.note(faulty.map((resolved) => [resolved.entry.identity, withoutFaults(resolved)]));
+      for (const resolved of faulty) this.#emit(faultsOf(resolved));
+    });
   }
 
   async onHead(head: Head, signal: AbortSignal): Promise<void> {
@@ -226,41 +186,9 @@ export class WorkerFollower {
     }
   }
 
-  /** What differs indeed, verified and its epochs stored. */
-  async #prepare(workers: Differences['workers']): Promise<Prepared[]> {
-    const { table, clock } = this.#parts;
-    const slice = new TimeSlice(clock);
-    const prepared: Prepared[] = [];
-    const proven = new Map<Hex, readonly ProvenKey[]>();
-    // A worker named twice stands as it was named last.
-    const differing = [...new Map(workers)].filter(([id, row]) => {
-      const known = table.row(id);
-      return known === undefined ? row !== undefined : row === undefined || !equalBytes(known, row);
-    });
-    for (let start = 0; start < differing.length; start += verifiedAtOnce) {
-      await slice.breathe();
-      const part = differing.slice(start, start + verifiedAtOnce);
-      table.resolveAll(part.map(([id]) => id));
-      const resolvedRows = table.preview(part.map(([, row]) => row).filter((row) => row !== undefined));
-      const after = new Map(resolvedRows.map((resolved) => [resolved.entry.identity, resolved]));
-      for (const [id, row] of part) {
-        const resolved = after.get(id);
-        const stands = table.resolved(id);
-        // From here on its faults are told of with this block, not with the snapshot.
-        const isUntold = this.#untold.delete(id);
-        const before = stands !== undefined && isUntold ? withoutFaults(stands) : stands;
-        prepared.push({ id, row, resolved, before, changes: reduceWorker(before, resolved) });
-        if (resolved !== undefined && resolved.proven.length > 0) proven.set(id, resolved.proven);
-      }
-    }
-    // Durable before it is shown: after a crash nobody may be back at an epoch that was used.
-    await this.#save(proven);
-    return prepared;
-  }
-
   /** Verified before, so that all of a block is put at once without holding the event loop. */
   async #apply(at: At, { workers, accept }: Differences): Promise<void> {
-    const prepared = workers.length === 0 ? [] : await this.#prepare(workers);
+    const prepared = workers.length === 0 ? [] : await this.#verifier.prepare(workers);
     const { table } = this.#parts;
     for (const { id, row, resolved } of prepared) {
       if (row === undefined) table.delete(id);
@@ -282,12 +210,4 @@ export class WorkerFollower {
   #emit(changes: readonly ChangeDraft[]): void {
     for (const change of changes) this.#changes$.next({ ...this.#at, ...change });
   }
-
-  async #save(proven: ReadonlyMap<Hex, readonly ProvenKey[]>): Promise<void> {
-    await this.#parts.epochs?.save(proven);
-  }
-}
-
-function withoutFaults(resolved: ResolvedWorker): ResolvedWorker {
-  return { ...resolved, faults: new Map() };
 }

@@ -1,6 +1,6 @@
 import { BehaviorSubject, filter, type Observable } from 'rxjs';
 import type { Hex } from '../../codec/index.ts';
-import { isRelayError, RelayError } from '../../errors/index.ts';
+import { RelayError } from '../../errors/index.ts';
 import { aborted, anySignal, onAbort, throwIfAborted } from '../abort.ts';
 import type { Clock } from '../clock.ts';
 import type { ChainLogger } from '../logger.ts';
@@ -8,8 +8,9 @@ import { backoffMs, type BackoffOptions } from './backoff.ts';
 import { EndpointHealth } from './endpoint-health.ts';
 import type { RpcCall } from './rpc-batch.ts';
 import { NodeFaults } from './node-faults.ts';
-import { BatchRefused, ConnectionLost, isInternal, isTransient, oversizeCode, RpcError } from './rpc-error.ts';
-import { openOnChain } from './open-on-chain.ts';
+import { dial } from './dial.ts';
+import { workPatiently } from './patient-work.ts';
+import { BatchRefused, oversizeCode, RpcError } from './rpc-error.ts';
 import type { RequestOptions, RpcSocket } from './rpc-socket.ts';
 
 /** One socket's life. `id` grows with every reconnect. */
@@ -48,24 +49,10 @@ export interface Answers {
   readonly url: string;
 }
 
-/** Least time that one endpoint gets to answer, however many share the time to connect. */
-const minAttemptMs = 1_000;
-
 /** A connection that held for less is a failed attempt, ms. */
 const briefMs = 5_000;
 /** Such connections in a row before there are pauses between them. */
 const freeBrief = 2;
-/** Times that a node may say that it is busy or failed before that is the answer. */
-const maxRefusals = 5;
-/** … and before another endpoint is used, where there is one. */
-const patientRefusals = 2;
-/** Times that a node may say that it failed to who waits for as long as it takes: some minutes, by the default backoff. */
-const maxFailures = 20;
-/** Refusals between two warnings of them. */
-const refusalsPerWarning = 5;
-/** Times that an answer may exceed what a socket takes before the request itself is blamed. */
-const maxOversized = 2;
-
 /** One endpoint at a time, the healthiest, another when it fails, always of the same chain. */
 export class Connection {
   readonly options: ConnectionOptions;
@@ -137,7 +124,7 @@ export class Connection {
   /** The present session, or the next one. Throws chain-unreachable after `patienceMs`, aborted, chain-stopped. */
   async session(options: PatientOptions = {}): Promise<Session> {
     const { signal, patienceMs = this.options.timeoutMs } = options;
-    const present = this.#usable(options);
+    const present = this.usable(options);
     if (present !== undefined) return present;
     return new Promise((resolve, reject) => {
       const done = (): void => {
@@ -148,7 +135,7 @@ export class Connection {
       const timer = Number.isFinite(patienceMs)
         ? setTimeout(() => {
             done();
-            reject(this.#unreachable(`no connection for ${patienceMs} ms`));
+            reject(this.unreachable(`no connection for ${patienceMs} ms`));
           }, patienceMs)
         : undefined;
       const off =
@@ -174,8 +161,8 @@ export class Connection {
     });
   }
 
-  /** The session there is. Throws aborted, chain-stopped. */
-  #usable({ signal }: PatientOptions): Session | undefined {
+  /** The session there is, without waiting. Throws aborted, chain-stopped. */
+  usable({ signal }: PatientOptions): Session | undefined {
     throwIfAborted(signal);
     throwIfAborted(this.stopped);
     return this.#newest?.socket.isOpen === true ? this.#newest : undefined;
@@ -191,7 +178,7 @@ export class Connection {
 
   /** As {@link request}, and who answered. */
   ask(method: string, params: readonly unknown[] = [], options: PatientOptions = {}): Promise<Answer> {
-    return this.#anew(method, options, (socket) => {
+    return workPatiently(this, method, options, (socket) => {
       const { url } = socket;
       return socket.request(method, params, options).then((result) => ({ result, url }));
     });
@@ -204,7 +191,7 @@ export class Connection {
   async askAll(calls: readonly RpcCall[], options: PatientOptions = {}): Promise<Answers | 'too large' | undefined> {
     const [method = ''] = calls[0] ?? [];
     try {
-      return await this.#anew(method, options, async (socket) => ({
+      return await workPatiently(this, method, options, async (socket) => ({
         results: await socket.requestAll(calls, options),
         url: socket.url,
       }));
@@ -213,40 +200,6 @@ export class Connection {
       if (error instanceof RpcError && error.code === oversizeCode) return 'too large';
       throw error;
     }
-  }
-
-  /** Works on the next connection where one breaks. */
-  async #anew<T>(method: string, options: PatientOptions, work: (socket: RpcSocket) => Promise<T>): Promise<T> {
-    const attempts = 2 * this.options.endpoints.length + 1;
-    let reason = '';
-    let oversized = 0;
-    let refusals = 0;
-    for (let attempt = 0; attempt < attempts || options.patienceMs === Infinity; attempt++) {
-      const session = this.#usable(options) ?? (await this.session(options));
-      const { socket } = session;
-      try {
-        return await work(socket);
-      } catch (error) {
-        if (error instanceof RpcError && isTransient(error) && refusals++ < mostRefusals(error, options)) {
-          this.health.failed(socket.url);
-          if (refusals % refusalsPerWarning === 0) {
-            const { url, reason } = error;
-            this.options.logger.warn({ url, method, reason, refusals }, 'endpoint refuses, it is asked again');
-          }
-          if (refusals > patientRefusals && this.options.endpoints.length > this.#left.size + 1)
-            this.replace(session, `it can not answer ${method}: ${error.reason}`);
-          await this.options.clock.sleep(backoffMs(refusals - 1, this.options.backoff), options.signal);
-          attempt--;
-          continue;
-        }
-        if (!(error instanceof ConnectionLost)) throw error;
-        reason = error.message;
-        // Whose answer it was that the socket broke of is not known: the others get through the next time.
-        if (error.isOversize && ++oversized === maxOversized)
-          throw new RpcError(method, oversizeCode, reason, undefined, socket.url);
-      }
-    }
-    throw this.#unreachable(reason);
   }
 
   /** Drops a session that does not work; another takes its place. */
@@ -258,7 +211,7 @@ export class Connection {
   /** Goes on with another endpoint than this one, which does not do its part. False where there is no other. */
   distrust(url: string, reason: string): boolean {
     this.health.failed(url);
-    const hasOther = this.options.endpoints.length > this.#left.size + 1;
+    const hasOther = this.hasOthers;
     if (hasOther && this.#newest?.socket.url === url) this.replace(this.#newest, reason);
     return hasOther;
   }
@@ -275,6 +228,11 @@ export class Connection {
     // Where it is the only one, what ends by it says so.
     if (this.faults.note(url, reason) && this.options.endpoints.length > 1)
       this.options.logger.warn({ url, reason: reason.message }, 'endpoint is of another chain, it is not used');
+  }
+
+  /** Whether one is left beside the one in use. */
+  get hasOthers(): boolean {
+    return this.options.endpoints.length > this.#left.size + 1;
   }
 
   /** Whether an endpoint was caught lying. */
@@ -321,74 +279,19 @@ export class Connection {
         await this.#connect(this.stopped, this.options.timeoutMs);
       }
     } catch (error) {
-      if (!this.stopped.aborted) this.stop(error instanceof RelayError ? error : this.#unreachable(String(error)));
+      if (!this.stopped.aborted) this.stop(error instanceof RelayError ? error : this.unreachable(String(error)));
     }
   }
 
-  /** Tries the endpoints, the healthiest first, until one is of this chain, or the signal fires. */
   async #connect(signal: AbortSignal, timeoutMs: number): Promise<void> {
-    const { endpoints, backoff, clock, logger } = this.options;
-    const attemptMs = Math.max(minAttemptMs, timeoutMs / endpoints.length);
-    let reason = `no answer within ${timeoutMs} ms`;
-    for (let pass = 0; ; pass++) {
-      let foreign: RelayError | undefined;
-      let foreigners = 0;
-      let wasBehind = false;
-      for (const url of this.health.ranked) {
-        if (this.#left.has(url)) continue;
-        try {
-          const opened = await openOnChain(url, { timeoutMs: attemptMs, signal, genesisHash: this.#genesisHash });
-          if (signal.aborted || this.#left.has(url)) {
-            opened.socket.close('not wanted any more');
-            throwIfAborted(signal);
-            continue;
-          }
-          this.faults.clearForeign(url);
-          this.health.answered(url, opened.latencyMs);
-          this.health.finalized(url, opened.finalized);
-          const isBehind = opened.finalized < this.health.due;
-          if (isBehind && pass === 0 && endpoints.length > 1) {
-            logger.warn({ url, finalized: opened.finalized }, 'endpoint is behind, another is tried');
-            opened.socket.close('behind');
-            wasBehind = true;
-            continue;
-          }
-          this.#genesisHash ??= opened.genesisHash;
-          logger.debug({ url }, 'connected');
-          this.#newest = { id: ++this.#sessions, socket: opened.socket };
-          this.#session$.next(this.#newest);
-          return;
-        } catch (error) {
-          if (signal.aborted) throw this.stopped.aborted ? error : this.#unreachable(reason);
-          if (isRelayError(error, 'wrong-chain')) {
-            this.foreign(url, error);
-            foreign = error;
-            foreigners++;
-          }
-          // Whatever it answered, another may do better, or the same one later.
-          this.health.failed(url);
-          reason = error instanceof Error ? error.message : String(error);
-          logger.debug({ url, reason }, 'endpoint does not work');
-        }
-      }
-      if (foreign !== undefined && foreigners === endpoints.length) throw foreign;
-      // There is no better one: whoever works is used now.
-      if (wasBehind) continue;
-      try {
-        await clock.sleep(backoffMs(pass, backoff), signal);
-      } catch (error) {
-        throw this.stopped.aborted ? error : this.#unreachable(reason);
-      }
-    }
+    const opened = await dial(this, this.#genesisHash, signal, timeoutMs);
+    this.#genesisHash ??= opened.genesisHash;
+    this.#newest = { id: ++this.#sessions, socket: opened.socket };
+    this.#session$.next(this.#newest);
   }
 
-  #unreachable(reason: string): RelayError {
+  /** For who gives up. */
+  unreachable(reason: string): RelayError {
     return new RelayError('chain-unreachable', { details: { urls: this.options.endpoints.join(', '), reason } });
   }
-}
-
-/** Absence and crowds end; what a node that is there can not answer may never get better. */
-function mostRefusals(error: RpcError, { patienceMs }: PatientOptions): number {
-  if (patienceMs !== Infinity) return maxRefusals;
-  return isInternal(error) ? maxFailures : Infinity;
 }

@@ -4,11 +4,13 @@ import { asRpcError, isMessage, type Message } from './message.ts';
 import { BatchRefused, ConnectionLost } from './rpc-error.ts';
 import { callText, RpcBatch, type RpcCall } from './rpc-batch.ts';
 import { Subscriptions, type Listener } from './subscriptions.ts';
+import { Deadlines, type Due } from './deadlines.ts';
+import { SendWindow } from './send-window.ts';
 import { createWebSocket, type PlainSocket } from './web-socket.ts';
 
 /** How long one request may take before its socket counts as dead. */
 const requestTimeoutMs = 30_000;
-/** Frames on the way at once; more wait for their turn, so that a node is not flooded whatever its callers do. */
+/** Frames on the way at once. */
 const maxInFlight = 32;
 /** WebSocket close code: a message was too big for its receiver (RFC 6455, section 7.4.1). */
 const tooBigCode = 1009;
@@ -21,23 +23,12 @@ export interface RequestOptions {
   readonly reader?: ResultReader | undefined;
 }
 
-interface Pending {
-  readonly method: string;
+interface Pending extends Due {
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: Error) => void;
-  readonly timeoutMs: number;
-  /** When the socket counts as dead without an answer, ms of the process. */
-  readonly dueAt: number;
   readonly reader: ResultReader | undefined;
   /** Set for subscriptions: called before any notification of theirs. */
   readonly onResult: ((result: unknown) => void) | undefined;
-}
-
-/** A frame that waits for its turn. */
-interface Queued {
-  readonly signal: AbortSignal | undefined;
-  readonly send: () => void;
-  readonly reject: (error: Error) => void;
 }
 
 /**
@@ -53,10 +44,11 @@ export class RpcSocket {
   /** Under way, oldest first. */
   readonly #batches: RpcBatch[] = [];
   readonly #subscriptions = new Subscriptions();
-  #queue: Queued[] = [];
-  /** Looks for requests that are overdue. One for all: most are answered long before. */
-  #watchdog: ReturnType<typeof setTimeout> | undefined;
-  #watchdogAt = Infinity;
+  readonly #window = new SendWindow(maxInFlight, () => this.#pending.size + this.#batches.length);
+  readonly #deadlines = new Deadlines(
+    () => this.#pending.values(),
+    ({ method, timeoutMs }) => this.#end(unanswered(method, timeoutMs)),
+  );
   #nextId = 1;
   #lost: ConnectionLost | undefined;
   #resolveClosed: (lost: ConnectionLost) => void = () => undefined;
@@ -121,16 +113,17 @@ export class RpcSocket {
    * place of an answer stands an RpcError where there is one. Throws BatchRefused, ConnectionLost or aborted.
    */
   requestAll(calls: readonly RpcCall[], { signal, timeoutMs = requestTimeoutMs, reader }: RequestOptions = {}) {
-    return this.#inTurn<unknown[]>(signal, (resolve, reject) => {
+    if (this.#lost !== undefined) return Promise.reject(this.#lost);
+    return this.#window.inTurn<unknown[]>(signal, (resolve, reject) => {
       const batch = new RpcBatch(this.#nextId, calls, reader);
       this.#nextId += calls.length;
       this.#batches.push(batch);
-      const timer = this.#deadline(calls[0]?.[0] ?? '', timeoutMs);
+      const timer = setTimeout(() => this.#end(unanswered(calls[0]?.[0] ?? '', timeoutMs)), timeoutMs);
       const done = (): void => {
         clearTimeout(timer);
         const at = this.#batches.indexOf(batch);
         if (at >= 0) this.#batches.splice(at, 1);
-        this.#pump();
+        this.#window.pump();
       };
       batch.answers.finally(done).then(resolve, reject);
       this.#socket.send(batch.text);
@@ -187,81 +180,13 @@ export class RpcSocket {
     { signal, timeoutMs = requestTimeoutMs, reader }: RequestOptions,
     onResult: ((result: unknown) => void) | undefined,
   ): Promise<unknown> {
-    return this.#inTurn(signal, (resolve, reject) => {
+    if (this.#lost !== undefined) return Promise.reject(this.#lost);
+    return this.#window.inTurn(signal, (resolve, reject) => {
       const id = this.#nextId++;
-      const dueAt = this.#due(timeoutMs);
+      const dueAt = this.#deadlines.of(timeoutMs);
       this.#pending.set(id, { method, resolve, reject, onResult, reader, timeoutMs, dueAt });
       this.#socket.send(callText(id, method, params));
     });
-  }
-
-  /** Calls `send` when the window has room. */
-  #inTurn<T>(
-    signal: AbortSignal | undefined,
-    send: (resolve: (answer: T) => void, reject: (error: Error) => void) => void,
-  ): Promise<T> {
-    if (this.#lost !== undefined) return Promise.reject(this.#lost);
-    return new Promise<T>((resolve, reject) => {
-      if (signal?.aborted === true) {
-        reject(aborted(signal));
-        return;
-      }
-      const off = signal && onAbort(signal, () => reject(aborted(signal)));
-      const answered = (answer: T): void => {
-        off?.();
-        resolve(answer);
-      };
-      const failed = (error: Error): void => {
-        off?.();
-        reject(error);
-      };
-      this.#queue.push({ signal, reject: failed, send: () => send(answered, failed) });
-      this.#pump();
-    });
-  }
-
-  /** Sends what waits as far as the window allows. */
-  #pump(): void {
-    while (this.#pending.size + this.#batches.length < maxInFlight) {
-      const next = this.#queue.shift();
-      if (next === undefined) return;
-      if (next.signal?.aborted === true) next.reject(aborted(next.signal));
-      else next.send();
-    }
-  }
-
-  #deadline(method: string, timeoutMs: number): ReturnType<typeof setTimeout> {
-    return setTimeout(() => {
-      this.#end(`no answer to ${method} within ${timeoutMs} ms`);
-    }, timeoutMs);
-  }
-
-  /** When a request that is sent now is overdue. */
-  #due(timeoutMs: number): number {
-    const dueAt = performance.now() + timeoutMs;
-    if (dueAt < this.#watchdogAt) this.#watch(dueAt);
-    return dueAt;
-  }
-
-  #watch(at: number): void {
-    clearTimeout(this.#watchdog);
-    this.#watchdogAt = at;
-    this.#watchdog = setTimeout(() => this.#endIfOverdue(), Math.max(0, at - performance.now()));
-  }
-
-  #endIfOverdue(): void {
-    this.#watchdogAt = Infinity;
-    const now = performance.now();
-    let next = Infinity;
-    for (const { method, timeoutMs, dueAt } of this.#pending.values()) {
-      // A timer may fire a little early.
-      if (dueAt <= now + 1) {
-        this.#end(`no answer to ${method} within ${timeoutMs} ms`);
-        return;
-      }
-      next = Math.min(next, dueAt);
-    }
-    if (next < Infinity) this.#watch(next);
   }
 
   #receive(frame: string | Uint8Array): void {
@@ -300,7 +225,7 @@ export class RpcSocket {
       return;
     }
     this.#pending.delete(id);
-    this.#pump();
+    this.#window.pump();
     if (isRefused) {
       pending.reject(asRpcError(pending.method, error, this.url));
       return;
@@ -318,11 +243,10 @@ export class RpcSocket {
     if (this.#lost !== undefined) return;
     const lost = new ConnectionLost(this.url, reason, isOversize);
     this.#lost = lost;
-    clearTimeout(this.#watchdog);
+    this.#deadlines.end();
     for (const { reject } of this.#pending.values()) reject(lost);
-    for (const { reject } of this.#queue) reject(new ConnectionLost(this.url, reason));
     this.#pending.clear();
-    this.#queue = [];
+    this.#window.end(new ConnectionLost(this.url, reason));
     for (const batch of this.#batches) batch.fail(lost);
     this.#subscriptions.clear();
     // A handshake that has not finished makes `ws` emit an error on termination: it must find a listener.
@@ -332,6 +256,10 @@ export class RpcSocket {
     else this.#socket.terminate();
     this.#resolveClosed(lost);
   }
+}
+
+function unanswered(method: string, timeoutMs: number): string {
+  return `no answer to ${method} within ${timeoutMs} ms`;
 }
 
 /** In the words of `ws`; browsers say nothing. */

@@ -1,0 +1,88 @@
+import type { RelayError } from '../../errors/index.ts';
+import type { Clock } from '../clock.ts';
+import type { ChainLogger } from '../logger.ts';
+import { backoffMs, type BackoffOptions } from './backoff.ts';
+import type { EndpointHealth } from './endpoint-health.ts';
+import { ConnectionLost, isInternal, isTransient, oversizeCode, RpcError } from './rpc-error.ts';
+import type { RpcSocket } from './rpc-socket.ts';
+
+/** Times that a node may say that it is busy or failed before that is the answer. */
+const maxRefusals = 5;
+/** … and before another endpoint is used, where there is one. */
+const patientRefusals = 2;
+/** Times that a node may say that it failed to who waits for as long as it takes: some minutes, by the default backoff. */
+const maxFailures = 20;
+/** Refusals between two warnings of them. */
+const refusalsPerWarning = 5;
+/** Times that an answer may exceed what a socket takes before the request itself is blamed. */
+const maxOversized = 2;
+
+interface Patience {
+  readonly signal?: AbortSignal | undefined;
+  readonly patienceMs?: number;
+}
+
+/** Whose sessions are worked on. */
+export interface SessionSource<S extends { readonly socket: RpcSocket }> {
+  readonly options: {
+    readonly endpoints: readonly string[];
+    readonly backoff: BackoffOptions;
+    readonly clock: Clock;
+    readonly logger: ChainLogger;
+  };
+  readonly health: EndpointHealth;
+  readonly hasOthers: boolean;
+  usable(options: Patience): S | undefined;
+  session(options: Patience): Promise<S>;
+  replace(session: S, reason: string): void;
+  unreachable(reason: string): RelayError;
+}
+
+/**
+ * Does on a socket what may be done twice: on that of the next session where one breaks, and again where the node is busy.
+ * Throws RpcError as the node answered it, chain-unreachable, aborted, chain-stopped.
+ */
+export async function workPatiently<T, S extends { readonly socket: RpcSocket }>(
+  connection: SessionSource<S>,
+  method: string,
+  options: Patience,
+  work: (socket: RpcSocket) => Promise<T>,
+): Promise<T> {
+  const { endpoints, backoff, clock, logger } = connection.options;
+  const attempts = 2 * endpoints.length + 1;
+  let reason = '';
+  let oversized = 0;
+  let refusals = 0;
+  for (let attempt = 0; attempt < attempts || options.patienceMs === Infinity; attempt++) {
+    const session = connection.usable(options) ?? (await connection.session(options));
+    const { socket } = session;
+    try {
+      return await work(socket);
+    } catch (error) {
+      if (error instanceof RpcError && isTransient(error) && refusals++ < mostRefusals(error, options)) {
+        connection.health.failed(socket.url);
+        if (refusals % refusalsPerWarning === 0) {
+          const { url, reason } = error;
+          logger.warn({ url, method, reason, refusals }, 'endpoint refuses, it is asked again');
+        }
+        if (refusals > patientRefusals && connection.hasOthers)
+          connection.replace(session, `it can not answer ${method}: ${error.reason}`);
+        await clock.sleep(backoffMs(refusals - 1, backoff), options.signal);
+        attempt--;
+        continue;
+      }
+      if (!(error instanceof ConnectionLost)) throw error;
+      reason = error.message;
+      // Whose answer it was that the socket broke of is not known: the others get through the next time.
+      if (error.isOversize && ++oversized === maxOversized)
+        throw new RpcError(method, oversizeCode, reason, undefined, socket.url);
+    }
+  }
+  throw connection.unreachable(reason);
+}
+
+/** Absence and crowds end; what a node that is there can not answer may never get better. */
+function mostRefusals(error: RpcError, { patienceMs }: Patience): number {
+  if (patienceMs !== Infinity) return maxRefusals;
+  return isInternal(error) ? maxFailures : Infinity;
+}
