@@ -1,9 +1,10 @@
 import { fromHex, Reader, toHex, type Hex } from '../codec/index.ts';
-import { isRelayError, RelayError } from '../errors/index.ts';
+import { isRelayError } from '../errors/index.ts';
 import { throwIfAborted } from './abort.ts';
 import { readChainInfo, readParaId } from './chain-info.ts';
 import type { Chain } from './chain.ts';
 import { systemClock, type Clock } from './clock.ts';
+import { distinctEndpoints, quorumOf } from './endpoint-list.ts';
 import { HashRuns } from './head/hash-runs.ts';
 import { HeadReader } from './head/head-reader.ts';
 import { HeaderChain } from './head/header-chain.ts';
@@ -15,10 +16,12 @@ import { silentLogger, type ChainLogger } from './logger.ts';
 import type { BackoffOptions } from './rpc/backoff.ts';
 import { probeNode } from './probe/probe-node.ts';
 import { EndpointBlocks } from './quorum/endpoint-blocks.ts';
+import { ForkWitness } from './quorum/fork-witness.ts';
 import { Quorum } from './quorum/quorum.ts';
 import { Connection } from './rpc/connection.ts';
 import { isLocalUrl } from './rpc/local-address.ts';
 import { OtherEndpoints } from './rpc/other-endpoints.ts';
+import { Refusals } from './rpc/refusals.ts';
 import { AgreedRuntimes } from './runtime/agreed-runtimes.ts';
 import { RuntimeCache } from './runtime/runtime-cache.ts';
 import { BlockReader } from './storage/block-reader.ts';
@@ -63,7 +66,6 @@ export interface ConnectOptions {
 }
 
 const defaultTimeoutMs = 10_000;
-const defaultQuorum = 2;
 /** What another endpoint may know better. */
 const unusable: ReadonlySet<string> = new Set(['unsupported-runtime', 'rpc-failed', 'state-discarded', 'bad-storage']);
 const sudoKey = storagePrefix('Sudo', 'Key');
@@ -77,9 +79,8 @@ export async function connectChain(options: ConnectOptions): Promise<Chain> {
   const { timeoutMs = defaultTimeoutMs, clock = systemClock, logger = silentLogger, signal } = options;
   const { genesisHash, backoff = {} } = options;
   throwIfAborted(signal);
-  checkEndpoints(options.endpoints);
-  const endpoints = distinct(options.endpoints);
-  const quorum = checkQuorum(options.quorum ?? Math.min(defaultQuorum, endpoints.length), endpoints.length);
+  const endpoints = distinctEndpoints(options.endpoints);
+  const quorum = quorumOf(options.quorum, endpoints.length);
   const connection = await Connection.open(
     { endpoints, genesisHash, timeoutMs, backoff, quorum, clock, logger },
     signal,
@@ -116,16 +117,18 @@ async function createChain(connection: Connection, options: ConnectOptions): Pro
   const bodyOf = bodyReader(readAs);
   const isLocal = connection.options.endpoints.every(isLocalUrl);
   const hashOf = headerHasher(connection.genesisHash, isLocal, await loadHash256());
-  const reader = new HeadReader({ connection, blocks, clock, hashOf });
+  const refusals = new Refusals(connection, clock);
+  const reader = new HeadReader({ connection, blocks, clock, refusals, hashOf });
   const endpointBlocks = new EndpointBlocks(connection, endpoints, hashOf);
-  const hashes = new HashRuns({ connection, endpoints, blocks: endpointBlocks, clock });
+  const hashes = new HashRuns({ connection, endpoints, blocks: endpointBlocks, clock, refusals });
   const quorum = new Quorum({ connection, blocks: endpointBlocks, clock, size: connection.options.quorum });
-  const headers = new HeaderChain({ connection, blocks, hashes, finalized: endpointBlocks, quorum, hashOf });
+  const headers = new HeaderChain({ connection, blocks, hashes, finalized: endpointBlocks, quorum, refusals, hashOf });
   const runtimes = new RuntimeCache({ reader: blocks, hasLeft: (url) => connection.hasLeft(url) });
   const storageReader = new StorageReader(blocks);
   const watched = { connection, endpoints, clock, hashOf, silenceMs: options.silenceMs };
   const newest$ = { finalized: newestHeads(watched, 'finalized'), best: newestHeads(watched, 'best') };
-  const sources = { connection, endpoints, reader, quorum, headers, newest$ };
+  const forks = new ForkWitness(connection, endpointBlocks);
+  const sources = { connection, endpoints, reader, quorum, forks, headers, newest$ };
   const storageAt = (hash: Hex): BlockStorage => new BlockStorage(hash, storageReader, runtimes);
 
   const { info, paraId } = await bySomeEndpoint(connection, async () => {
@@ -173,6 +176,7 @@ async function createChain(connection: Connection, options: ConnectOptions): Pro
   const messages = new MessageReader({
     connection,
     hashes,
+    forks,
     values: new OutboundValues({ connection, blocks, proofs }),
     headers,
     listen: () => new LatestValue(newest$.finalized, () => connection.stopped.reason as unknown),
@@ -185,7 +189,12 @@ async function createChain(connection: Connection, options: ConnectOptions): Pro
     },
   });
   const provenWorkers = createProvenWorkers({ proofs, storage: storageReader, runtimes });
-  const voted = new AgreedRuntimes({ quorum, endpoints, stopped: connection.stopped });
+  const voted = new AgreedRuntimes({
+    quorum,
+    endpoints,
+    timeoutMs: connection.options.timeoutMs,
+    stopped: connection.stopped,
+  });
   const agreedWorkers =
     quorum.trust === 'single'
       ? provenWorkers
@@ -230,25 +239,4 @@ async function createChain(connection: Connection, options: ConnectOptions): Pro
     stop,
     [Symbol.asyncDispose]: stop,
   };
-}
-
-function checkEndpoints(endpoints: readonly string[]): void {
-  const bad = endpoints.length === 0 ? '' : endpoints.find((url) => !/^wss?:\/\//i.test(url) || !URL.canParse(url));
-  if (bad !== undefined) throw new RelayError('bad-endpoint', { details: { url: bad } });
-}
-
-/** The same node is not to be counted twice for another way of writing its URL. */
-function distinct(urls: readonly string[]): string[] {
-  const byHref = new Map<string, string>();
-  for (const url of urls) {
-    const { href } = new URL(url);
-    if (!byHref.has(href)) byHref.set(href, url);
-  }
-  return [...byHref.values()];
-}
-
-function checkQuorum(quorum: number, endpoints: number): number {
-  if (!Number.isInteger(quorum) || quorum < 1 || quorum > endpoints)
-    throw new RelayError('bad-quorum', { details: { quorum, endpoints } });
-  return quorum;
 }

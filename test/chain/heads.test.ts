@@ -1,10 +1,93 @@
 import assert from 'node:assert/strict';
-import { connectChain, type Chain } from '../../src/chain/index.ts';
+import { connectChain, type Chain, type Finality, type HeadEvent } from '../../src/chain/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
-import { isChain, numbers, record, withCode } from './support.ts';
+import { isChain, numbers, record, withCode, type Recorder } from './support.ts';
+import { useEndpoints } from '../support/endpoints.ts';
 import { Refusal, startRpcProxy } from '../support/rpc-proxy.ts';
+import { describeOnChains } from '../support/shared-chain.ts';
 import { until } from '../support/until.ts';
 import { startProxy } from './tcp-proxy.ts';
+
+describeOnChains('heads of any chain', { finalityLag: 3 }, (node) => {
+  const { proxy, connect } = useEndpoints(() => node.ws);
+  before(() => node.grow(10));
+  /** Waits for the block that is the newest now; gives its number and how many events there were up to it. */
+  const reaches = async (
+    { until }: Recorder<HeadEvent>,
+    finality: Finality,
+  ): Promise<{ number: number; events: number }> => {
+    const { number, hash } = await node.newest(finality);
+    const isIt = ({ head }: HeadEvent): boolean => head.hash === hash;
+    const events = await until((all) => all.some(isIt));
+    return { number, events: events.findIndex(isIt) + 1 };
+  };
+
+  it('come every block once, from any block on, however the node jumps', async () => {
+    const chain = await connect([node.ws]);
+    using finalized = record(chain.finalizedHeads$({ from: 0 }));
+    using best = record(chain.bestHeads$({ from: 2 }));
+    await node.grow(22);
+    const [all, some] = [await reaches(finalized, 'finalized'), await reaches(best, 'best')];
+    for (const { values } of [finalized, best]) assert.ok(isChain(values));
+    assert.equal(finalized.values[0]?.head.hash, node.genesisHash);
+    assert.deepEqual([all.events, some.events], [all.number + 1, some.number - 1]);
+  });
+
+  it('leave nothing out and repeat nothing over cuts', async () => {
+    const way = await proxy();
+    const chain = await connect([way.ws]);
+    using finalized = record(chain.finalizedHeads$({ from: 0 }));
+    using best = record(chain.bestHeads$({ from: 0 }));
+    for (let i = 0; i < 5; i++) {
+      await node.grow(4);
+      way.cut();
+    }
+    const [all, some] = [await reaches(finalized, 'finalized'), await reaches(best, 'best')];
+    assert.ok(isChain(finalized.values) && isChain(best.values));
+    assert.deepEqual([all.events, some.events], [all.number + 1, some.number + 1]);
+  });
+
+  it('go on over a socket that is silent', async () => {
+    await using way = await startProxy(node.ws);
+    const chain = await connect([way.ws], { silenceMs: 200 });
+    using heads = record(chain.finalizedHeads$());
+    await heads.until(({ length }) => length > 0);
+    way.freeze();
+    await node.grow(3);
+    await reaches(heads, 'finalized');
+    assert.ok(isChain(heads.values) && way.connections > 1);
+  });
+
+  for (const finality of ['best', 'finalized'] as const)
+    it(`of ${finality} outlast any number of refusals of what was answered before, and warn meanwhile`, async () => {
+      const way = await proxy();
+      const warnings: string[] = [];
+      const logger = { debug: () => undefined, warn: (_: object, text: string) => void warnings.push(text) };
+      const chain = await connect([way.ws], { backoff: { minMs: 1, maxMs: 2 }, logger });
+      using heads = record(chain[finality === 'best' ? 'bestHeads$' : 'finalizedHeads$']({ from: 1 }));
+      await reaches(heads, finality);
+      way.isClosed = true;
+      way.cut();
+      // What lies between is asked for, and refused as often as it takes.
+      await node.grow(20);
+      let refused = 0;
+      way.refuse = (method, [asked]) =>
+        method === 'chain_getBlockHash' && asked !== 0 && refused < 60
+          ? (refused++, new Refusal('Rate limit reached', 4_290))
+          : undefined;
+      way.isClosed = false;
+      await reaches(heads, finality);
+      let left = 40;
+      way.refuse = (method) =>
+        method.startsWith('chain_subscribe') && left-- > 0 ? new Refusal('Too many', 4_290) : undefined;
+      way.cut();
+      await node.grow();
+      await reaches(heads, finality);
+      assert.ok(left < 0 && isChain(heads.values));
+      assert.equal(refused, 60);
+      assert.ok(warnings.includes('endpoints refuse, they are asked again'), String(warnings));
+    });
+});
 
 describe('heads', () => {
   let dev: DevChain;
@@ -26,19 +109,6 @@ describe('heads', () => {
     await finalized.until(({ length }) => length > 0);
     assert.equal(best.values[0]?.head.hash, dev.head.hash);
     assert.equal(finalized.values[0]?.head.hash, dev.finalized.hash);
-  });
-
-  it('give every block once, from any block on, however the node jumps', async () => {
-    await dev.newBlock({ count: 22 });
-    using finalized = record(chain.finalizedHeads$({ from: 0 }));
-    using best = record(chain.bestHeads$({ from: 2 }));
-    await dev.newBlock({ count: 22 });
-    await finalized.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
-    await best.until((events) => events.at(-1)?.head.hash === dev.head.hash);
-    for (const { values } of [finalized, best]) assert.ok(isChain(values));
-    assert.equal(finalized.values[0]?.head.hash, dev.genesisHash);
-    assert.equal(finalized.values.length, dev.finalized.number + 1);
-    assert.equal(best.values.length, dev.head.number - 1);
   });
 
   it('begin with the genesis of a local chain whose hash is not that of its header', async () => {
@@ -157,20 +227,6 @@ describe('heads', () => {
     await dev.newBlock();
     await best.until((events) => events.at(-1)?.head.hash === dev.head.hash);
     assert.equal(numbers(best.values), `+${dev.head.number}`);
-  });
-
-  it('leave nothing out and repeat nothing over cuts', async () => {
-    using finalized = record(chain.finalizedHeads$({ from: 0 }));
-    using best = record(chain.bestHeads$({ from: 0 }));
-    for (let i = 0; i < 5; i++) {
-      await dev.newBlock({ count: 4 });
-      dev.cutSockets();
-    }
-    await finalized.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
-    await best.until((events) => events.at(-1)?.head.hash === dev.head.hash);
-    assert.ok(isChain(finalized.values) && isChain(best.values));
-    assert.equal(best.values.length, dev.head.number + 1);
-    assert.equal(finalized.values.length, dev.finalized.number + 1);
   });
 
   it('are read only a window ahead of who takes them, and not at all while nobody does', async () => {
@@ -295,24 +351,6 @@ describe('heads', () => {
       assert.ok(times.size > 30, `${times.size} requests`);
       assert.ok([...times.values()].filter((refused) => refused === each).length > 30);
     });
-
-  it('end in the words of the node where it refuses one request each time', async () => {
-    await using proxy = await startRpcProxy(dev.ws);
-    await using through = await connectChain({ endpoints: [proxy.ws], backoff: { minMs: 1, maxMs: 2 } });
-    await dev.newBlock({ count: 30 });
-    let refused = 0;
-    const wanted = (await chain.headAt(5))?.hash;
-    proxy.refuse = (method, [hash]) =>
-      method === 'chain_getHeader' && hash === wanted
-        ? (refused++, new Refusal('Rate limit reached', 4_290))
-        : undefined;
-    using best = record(through.bestHeads$({ from: 1 }));
-    await assert.rejects(
-      best.until(() => false),
-      withCode('rpc-failed', 'Rate limit reached'),
-    );
-    assert.ok(refused > 15, `${refused} times`);
-  });
 
   for (const finality of ['best', 'finalized'] as const)
     it(`of ${finality} go on where no node answers for longer than a call waits, in the middle of a gap`, async () => {

@@ -1,16 +1,11 @@
 import assert from 'node:assert/strict';
-import {
-  connectChain,
-  type BlockId,
-  type Chain,
-  type ConnectOptions,
-  type HeadEvent,
-  type MessageSpan,
-} from '../../src/chain/index.ts';
+import { connectChain, type BlockId, type Chain, type HeadEvent, type MessageSpan } from '../../src/chain/index.ts';
 import type { Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { watchWorkerState } from '../../src/worker-state/index.ts';
+import { useEndpoints } from '../support/endpoints.ts';
 import { inventBranch, type InventedBranch } from '../support/invented-branch.ts';
-import { Refusal, startRpcProxy, type Alter, type RpcProxy } from '../support/rpc-proxy.ts';
+import { Refusal, type Alter } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
 import { isChain, numbers, record, withCode } from './support.ts';
 
@@ -21,29 +16,12 @@ type Follow = (chain: Chain, after: BlockId, signal: AbortSignal) => AsyncGenera
 
 describe('a node that answers with nonsense', () => {
   let dev: DevChain;
-  let dispose: AsyncDisposable[];
+  const { proxy, connect } = useEndpoints(() => dev.ws);
   before(async () => {
     dev = await startDevChain({ workers: 3 });
     await dev.newBlock({ count: 5 });
   });
-  beforeEach(() => {
-    dispose = [];
-  });
-  afterEach(async () => {
-    for (const each of dispose.reverse()) await each[Symbol.asyncDispose]();
-  });
   after(() => dev.stop());
-
-  async function proxy(alter?: Alter): Promise<RpcProxy> {
-    const started = await startRpcProxy(dev.ws, alter);
-    dispose.push(started);
-    return started;
-  }
-  async function connect(endpoints: readonly string[], options: Partial<ConnectOptions> = {}): Promise<Chain> {
-    const chain = await connectChain({ endpoints, timeoutMs: 5_000, backoff: { minMs: 10, maxMs: 50 }, ...options });
-    dispose.push(chain);
-    return chain;
-  }
 
   for (const text of noJsonRpc)
     it(`loses its connection where it sends ${text}, and nothing else`, async () => {
@@ -167,23 +145,104 @@ describe('a node that answers with nonsense', () => {
       await assert.rejects(following, withCode('aborted'));
     });
 
-  it('ends nothing where it tells once of a finalized head with another parent than all others have', async () => {
+  for (const [what, follow] of [
+    ['heads', (chain, after, signal) => chain.headEvents({ after }, signal)],
+    ['messages', (chain, after, signal) => chain.messages.follow(after, { topics: [], verify: false }, signal)],
+  ] as readonly (readonly [string, Follow])[])
+    it(`ends nothing for who follows ${what} where it tells once of a finalized head with another parent: it is named and left`, async () => {
+      let isOdd = false;
+      let lies = 0;
+      const liar = await proxy((method, _, result) => {
+        if (!isOdd || method !== 'chain_finalizedHead' || lies++ > 0) return result;
+        return { ...(result as object), parentHash: `0x${'12'.repeat(32)}` };
+      });
+      const other = await proxy();
+      const chain = await connect([liar.ws, other.ws]);
+      const leaving = new AbortController();
+      let reached = 0;
+      const following = (async () => {
+        for await (const event of follow(chain, dev.finalized, leaving.signal))
+          reached = 'head' in event ? event.head.number : event.through.number;
+      })();
+      following.catch(() => undefined);
+      await dev.newBlock();
+      await until(() => reached === dev.finalized.number);
+      const quiet = other.asked.get('chain_getBlockHash') ?? 0;
+      for (let block = 0; block < 5; block++) {
+        await dev.newBlock();
+        await until(() => reached === dev.finalized.number);
+      }
+      assert.equal(other.asked.get('chain_getBlockHash') ?? 0, quiet, 'nobody else is asked without need');
+      isOdd = true;
+      await dev.newBlock();
+      await Promise.race([following, until(() => chain.nodeFaults.length > 0)]);
+      await dev.newBlock();
+      await Promise.race([following, until(() => reached === dev.finalized.number)]);
+      assert.deepEqual(
+        chain.nodeFaults.map(({ url, isLeft, error }) => [url, isLeft, error.code]),
+        [[liar.ws, true, 'node-lies']],
+      );
+      leaving.abort();
+      await assert.rejects(following, withCode('aborted'));
+    });
+
+  it('ends heads where it told once of a finalized one that nobody has, and is named; WorkerState goes on', async () => {
     let isOdd = false;
     let lies = 0;
     const liar = await proxy((method, _, result) => {
       if (!isOdd || method !== 'chain_finalizedHead' || lies++ > 0) return result;
-      return { ...(result as object), parentHash: `0x${'12'.repeat(32)}` };
+      return { ...(result as object), stateRoot: `0x${'12'.repeat(32)}` };
     });
-    const other = await proxy();
-    const chain = await connect([liar.ws, other.ws]);
+    const chain = await connect([liar.ws, (await proxy()).ws, (await proxy()).ws]);
     using heads = record(chain.finalizedHeads$());
     await heads.until((events) => events.length > 0);
-    isOdd = true;
+    const watches = [watchWorkerState(chain), watchWorkerState(chain, { verify: false })];
+    try {
+      for (const { ready } of watches) await ready;
+      isOdd = true;
+      await dev.newBlock();
+      await until(() => lies > 0);
+      await dev.newBlock();
+      await assert.rejects(
+        heads.until(() => false),
+        withCode('node-lies', liar.ws),
+      );
+      await dev.newBlock();
+      for (const { state } of watches) await until(() => state.at.hash === dev.finalized.hash);
+      assert.deepEqual(
+        chain.nodeFaults.map(({ url, isLeft }) => [url, isLeft]),
+        [[liar.ws, true]],
+      );
+    } finally {
+      for (const watch of watches) await watch.stop();
+    }
+  });
+
+  it('is named where it told of a finalized head that others turn out to have another of', async () => {
+    const branch = inventBranch({ number: dev.finalized.number + 2, hash: `0x${'12'.repeat(32)}` });
+    branch.next();
+    const top = branch.next();
+    let isLying = false;
+    const liar = await proxy((method, [hash], result) => {
+      if (method === 'chain_finalizedHead' && isLying) return top;
+      return method === 'chain_getHeader' ? (branch.header(hash as Hex) ?? result) : result;
+    });
+    const chain = await connect([liar.ws, (await proxy()).ws, (await proxy()).ws]);
+    using heads = record(chain.finalizedHeads$());
+    await heads.until((events) => events.length > 0);
+    isLying = true;
     await dev.newBlock();
-    await until(() => heads.failure !== undefined || (other.asked.get('chain_subscribeFinalizedHeads') ?? 0) > 0);
-    await dev.newBlock();
+    for (let blocks = 0; chain.nodeFaults.length === 0; blocks++) {
+      assert.ok(blocks < 100, 'it is not named');
+      await dev.newBlock();
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    assert.deepEqual(
+      chain.nodeFaults.map(({ url, isLeft, error }) => [url, isLeft, error.code]),
+      [[liar.ws, true, 'node-lies']],
+    );
     await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
-    assert.ok(isChain(heads.values));
+    assert.ok(isChain(heads.values), numbers(heads.values));
   });
 
   for (const [what, quorum] of [
@@ -236,8 +295,11 @@ describe('a node that answers with nonsense', () => {
           await new Promise((resolve) => setTimeout(resolve, 20));
       }
       assert.ok(isChain(heads.values), numbers(heads.values));
-      assert.deepEqual(lies, []);
-      assert.deepEqual(chain.nodeFaults, []);
+      assert.deepEqual(
+        lies.filter((lie) => !lie.includes(liar.ws)),
+        [],
+      );
+      assert.ok(chain.nodeFaults.every(({ url }) => url === liar.ws));
     });
 
   it('holds nobody who is cut off the others by saying that it is far ahead of them', async () => {

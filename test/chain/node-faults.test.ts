@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { connectChain, systemClock, type Chain, type ConnectOptions } from '../../src/chain/index.ts';
+import { systemClock } from '../../src/chain/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { watchWorkerState } from '../../src/worker-state/index.ts';
-import { startRpcProxy, type Alter, type RpcProxy } from '../support/rpc-proxy.ts';
+import { useEndpoints } from '../support/endpoints.ts';
+import type { Alter } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
 import { record } from './support.ts';
 
@@ -12,29 +13,12 @@ const isForeign: Alter = (method, [number], result) =>
 
 describe('what is found wrong with endpoints', () => {
   let dev: DevChain;
-  let dispose: AsyncDisposable[];
+  const { proxy, connect } = useEndpoints(() => dev.ws);
   before(async () => {
     dev = await startDevChain({ workers: 3 });
     await dev.newBlock({ count: 5 });
   });
-  beforeEach(() => {
-    dispose = [];
-  });
-  afterEach(async () => {
-    for (const each of dispose.reverse()) await each[Symbol.asyncDispose]();
-  });
   after(() => dev.stop());
-
-  async function proxy(alter?: Alter): Promise<RpcProxy> {
-    const started = await startRpcProxy(dev.ws, alter);
-    dispose.push(started);
-    return started;
-  }
-  async function connect(endpoints: readonly string[], options: Partial<ConnectOptions> = {}): Promise<Chain> {
-    const chain = await connectChain({ endpoints, timeoutMs: 5_000, backoff: { minMs: 10, maxMs: 50 }, ...options });
-    dispose.push(chain);
-    return chain;
-  }
 
   it('is told of one that lies: which, why, when, and that it is left', async () => {
     const liar = await proxy((method, _, result) => (method === 'state_getReadProof' ? { proof: ['0x00'] } : result));

@@ -1,57 +1,34 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { connectChain, type Chain, type ConnectOptions } from '../../src/chain/index.ts';
+import { connectChain, type HeadEvent } from '../../src/chain/index.ts';
 import { votersAgainst, winnerOf } from '../../src/chain/quorum/count-votes.ts';
 import type { Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { watchWorkerState } from '../../src/worker-state/index.ts';
+import { useEndpoints } from '../support/endpoints.ts';
 import { inventBranch } from '../support/invented-branch.ts';
-import { Refusal, startRpcProxy, type Alter, type RpcProxy } from '../support/rpc-proxy.ts';
+import { Refusal, startRpcProxy, type RpcProxy } from '../support/rpc-proxy.ts';
+import { describeOnChains } from '../support/shared-chain.ts';
 import { until } from '../support/until.ts';
 import { isChain, record, utf8, withCode } from './support.ts';
 import { startProxy } from './tcp-proxy.ts';
 
-describe('finalized blocks that several endpoints agree on', () => {
-  /** Another chain of the same genesis. */
-  let liar: DevChain;
-  let dev: DevChain;
-  let dispose: AsyncDisposable[];
-  const named: string[] = [];
-  const logger = {
-    debug: () => undefined,
-    warn: (fields: object, text: string) => void named.push(`${text}: ${JSON.stringify(fields)}`),
-  };
-  before(async () => {
-    dev = await startDevChain({ workers: 3 });
-    liar = await startDevChain({ workers: 3 });
-    await liar.newBlock({ count: 40, timestamp: Date.now() + 3_600_000 });
-    await dev.newBlock({ count: 5 });
-    assert.equal(dev.genesisHash, liar.genesisHash);
-  });
-  beforeEach(() => {
-    dispose = [];
-    named.splice(0);
-  });
-  afterEach(async () => {
-    for (const each of dispose.reverse()) await each[Symbol.asyncDispose]();
-  });
-  after(async () => {
-    await dev.stop();
-    await liar.stop();
-  });
+const agreed = { agreed: true, from: 0 } as const;
+const named: string[] = [];
+const logger = {
+  debug: () => undefined,
+  warn: (fields: object, text: string) => void named.push(`${text}: ${JSON.stringify(fields)}`),
+};
 
-  async function proxy(alter?: Alter): Promise<RpcProxy> {
-    const started = await startRpcProxy(dev.ws, alter);
-    dispose.push(started);
-    return started;
-  }
-  async function connect(endpoints: readonly string[], options: Partial<ConnectOptions> = {}): Promise<Chain> {
-    const backoff = { minMs: 10, maxMs: 50 };
-    const chain = await connectChain({ endpoints, timeoutMs: 5_000, logger, backoff, ...options });
-    dispose.push(chain);
-    return chain;
-  }
-  const agreed = { agreed: true, from: 0 } as const;
+/** Whether a block was given. */
+const has =
+  (hash: Hex) =>
+  (events: readonly HeadEvent[]): boolean =>
+    events.some(({ head }) => head.hash === hash);
+
+describeOnChains('finalized blocks that several endpoints agree on', { workers: 3 }, (node) => {
+  const { proxy, connect } = useEndpoints(() => node.ws, { logger });
+  beforeEach(() => void named.splice(0));
   /** Says that a block that it made up is finalized, which hashes and has a number far above all others. */
   async function farAhead(number: number): Promise<RpcProxy> {
     const branch = inventBranch({ number: number - 1, hash: `0x${'12'.repeat(32)}` });
@@ -64,27 +41,138 @@ describe('finalized blocks that several endpoints agree on', () => {
   }
 
   it('are those that one endpoint gives, where there is one', async () => {
-    const chain = await connect([dev.ws, dev.ws]);
+    const chain = await connect([node.ws, node.ws]);
     assert.equal(chain.trust, 'single');
     using heads = record(chain.finalizedHeads$(agreed));
-    await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
+    const { number, hash } = await node.newest();
+    await heads.until(has(hash));
     assert.ok(isChain(heads.values));
-    assert.equal((await chain.agreedHead()).hash, dev.finalized.hash);
+    assert.ok((await chain.agreedHead()).number >= number);
   });
 
   it('are given once, in order, linked, as soon as they agree', async () => {
-    const chain = await connect([dev.ws, (await proxy()).ws]);
+    const chain = await connect([node.ws, (await proxy()).ws]);
     assert.equal(chain.trust, 'quorum');
     using heads = record(chain.finalizedHeads$(agreed));
-    await dev.newBlock({ count: 3 });
-    await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
-    await dev.newBlock({ count: 3 });
-    await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
+    const first = await node.grow(3);
+    await heads.until(has(first.hash));
+    const { number, hash } = await node.grow(3);
+    await heads.until(has(hash));
     assert.ok(isChain(heads.values));
-    assert.equal(heads.values.length, dev.finalized.number + 1);
-    assert.equal((await chain.agreedHead()).hash, dev.finalized.hash);
+    assert.equal(heads.values[number]?.head.hash, hash);
+    assert.ok((await chain.agreedHead()).number >= number);
   });
 
+  it('wait for an endpoint that is behind, and are not held up by one that claims to be ahead', async () => {
+    const { hash: old } = await node.newest();
+    const behind = await proxy((method, _, result) => (method === 'chain_getFinalizedHead' ? old : result));
+    const ahead = await farAhead(65_000);
+    const { hash } = await node.grow();
+    const chain = await connect([node.ws, behind.ws, ahead.ws], { quorum: 3 });
+    using heads = record(chain.finalizedHeads$({ agreed: true }));
+    await heads.until(({ length }) => length === 1);
+    assert.equal(heads.values[0]?.head.hash, old);
+    behind.alter = (_method, _params, result) => result;
+    await heads.until(has(hash));
+    assert.ok(isChain(heads.values));
+  });
+
+  it('go on where as many endpoints as must agree claim to be far ahead, each in its own way', async () => {
+    const honest = [await proxy(), await proxy(), await proxy()];
+    // Later than the liars: those who must agree could be these two.
+    for (const each of honest)
+      each.hold = (method) =>
+        method === 'chain_getFinalizedHead' ? new Promise((resolve) => setTimeout(resolve, 50)) : undefined;
+    const liars = [(await farAhead(1_000)).ws, (await farAhead(70_000)).ws];
+    const among = await connect([...honest.map(({ ws }) => ws), ...liars], { quorum: 2 });
+    using given = record(among.finalizedHeads$({ agreed: true }));
+    await given.until(({ length }) => length > 0);
+    for (let block = 0; block < 3; block++) {
+      const { hash } = await node.grow();
+      await given.until(has(hash));
+    }
+    assert.ok(isChain(given.values));
+  });
+
+  it('leave one whose finalized header does not have the hash that it gives, though another one is in use', async () => {
+    const liar = await proxy((method, _, result) =>
+      method === 'chain_getHeader' ? { ...(result as object), number: '0xffff' } : result,
+    );
+    const chain = await connect([node.ws, (await proxy()).ws, liar.ws], { quorum: 2 });
+    const isLeft = (): boolean => chain.nodeFaults.some(({ url, isLeft }) => url === liar.ws && isLeft);
+    const { number } = await node.newest();
+    await until(async () => {
+      assert.ok((await chain.agreedHead()).number >= number);
+      return isLeft();
+    });
+  });
+
+  it('are none where so many endpoints were left that too few remain', async () => {
+    const lies = await proxy((method, _, result) => (method === 'state_getReadProof' ? { proof: ['0x00'] } : result));
+    const chain = await connect([lies.ws, node.ws]);
+    await using watch = watchWorkerState(chain, { verify: true });
+    using changes = record(watch.changes$);
+    await assert.rejects(watch.ready, withCode('no-quorum'));
+    await assert.rejects(
+      changes.until(() => false),
+      withCode('no-quorum'),
+    );
+  });
+
+  it('are linked by hash where a node gives another block for a number: it is left', async () => {
+    const { number, hash } = await node.grow(4);
+    const wrong = number - 2;
+    const lies = await proxy((method, [asked], result) => {
+      if (method !== 'chain_getBlockHash' || !Array.isArray(asked)) return result;
+      const hashes = result as Hex[];
+      return hashes.with((asked as number[]).indexOf(wrong), node.genesisHash);
+    });
+    const chain = await connect([lies.ws, node.ws, (await proxy()).ws]);
+    using heads = record(chain.finalizedHeads$(agreed));
+    await heads.until(has(hash));
+    assert.ok(isChain(heads.values));
+    assert.ok(named.some((line) => line.includes('is left') && line.includes(lies.ws)));
+  });
+
+  it('are not decoded where one of two gives no metadata: WorkerState says what each of them said', async () => {
+    const mute = await proxy();
+    const chain = await connect([node.ws, mute.ws], { timeoutMs: 1_000 });
+    mute.refuse = (method) => (method === 'state_getMetadata' ? new Refusal('Method not found') : undefined);
+    await using watch = watchWorkerState(chain, { verify: true });
+    await assert.rejects(watch.ready, withCode('no-quorum', 'metadata', mute.ws, 'Method not found', node.ws));
+  });
+
+  it('say in the state of WorkerState how far they are trusted', async () => {
+    const [one, two] = [await connect([node.ws]), await connect([node.ws, (await proxy()).ws])];
+    for (const [chain, verify, trust] of [
+      [one, true, 'single'],
+      [two, undefined, 'single'],
+      [two, true, 'quorum'],
+    ] as const) {
+      await using watch = watchWorkerState(chain, verify === undefined ? {} : { verify });
+      await watch.ready;
+      assert.equal(watch.stats.trust, trust);
+    }
+  });
+});
+
+describe('finalized blocks that several endpoints of the embedded chain agree on', () => {
+  /** Another chain of the same genesis. */
+  let liar: DevChain;
+  let dev: DevChain;
+  before(async () => {
+    dev = await startDevChain({ workers: 3 });
+    liar = await startDevChain({ workers: 3 });
+    await liar.newBlock({ count: 40, timestamp: Date.now() + 3_600_000 });
+    await dev.newBlock({ count: 5 });
+    assert.equal(dev.genesisHash, liar.genesisHash);
+  });
+  after(async () => {
+    await dev.stop();
+    await liar.stop();
+  });
+  const { proxy, connect } = useEndpoints(() => dev.ws, { logger });
+  beforeEach(() => void named.splice(0));
   for (const at of [0, 1, 2])
     it(`are never those of a branch that one of three made up, given in place ${at + 1}: it is named and left`, async () => {
       const endpoints = [dev.ws, (await proxy()).ws].toSpliced(at, 0, liar.ws);
@@ -113,37 +201,6 @@ describe('finalized blocks that several endpoints agree on', () => {
     assert.equal(watch.state.size, 0);
   });
 
-  it('wait for an endpoint that is behind, and are not held up by one that claims to be ahead', async () => {
-    const old = dev.finalized.hash;
-    const behind = await proxy((method, _, result) => (method === 'chain_getFinalizedHead' ? old : result));
-    const ahead = await farAhead(65_000);
-    await dev.newBlock();
-    const chain = await connect([dev.ws, behind.ws, ahead.ws], { quorum: 3 });
-    using heads = record(chain.finalizedHeads$({ agreed: true }));
-    await heads.until(({ length }) => length === 1);
-    assert.equal(heads.values[0]?.head.hash, old);
-    behind.alter = (_method, _params, result) => result;
-    await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
-    assert.ok(isChain(heads.values));
-  });
-
-  it('go on where as many endpoints as must agree claim to be far ahead, each in its own way', async () => {
-    const honest = [await proxy(), await proxy(), await proxy()];
-    // Later than the liars: those who must agree could be these two.
-    for (const each of honest)
-      each.hold = (method) =>
-        method === 'chain_getFinalizedHead' ? new Promise((resolve) => setTimeout(resolve, 50)) : undefined;
-    const liars = [(await farAhead(1_000)).ws, (await farAhead(70_000)).ws];
-    const among = await connect([...honest.map(({ ws }) => ws), ...liars], { quorum: 2 });
-    using given = record(among.finalizedHeads$({ agreed: true }));
-    await given.until(({ length }) => length > 0);
-    for (let block = 0; block < 3; block++) {
-      await dev.newBlock();
-      await given.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
-    }
-    assert.ok(isChain(given.values));
-  });
-
   it('begin with the newest one, not with that of an endpoint which is far behind and answers first', async () => {
     const old = await proxy();
     const { hash } = dev.finalized;
@@ -160,24 +217,11 @@ describe('finalized blocks that several endpoints agree on', () => {
     assert.equal(heads.values[0]?.head.hash, dev.finalized.hash);
   });
 
-  it('leave one whose finalized header does not have the hash that it gives, though another one is in use', async () => {
-    const liar = await proxy((method, _, result) =>
-      method === 'chain_getHeader' ? { ...(result as object), number: '0xffff' } : result,
-    );
-    const chain = await connect([dev.ws, (await proxy()).ws, liar.ws], { quorum: 2 });
-    const isLeft = (): boolean => chain.nodeFaults.some(({ url, isLeft }) => url === liar.ws && isLeft);
-    await until(async () => {
-      assert.equal((await chain.agreedHead()).hash, dev.finalized.hash);
-      return isLeft();
-    });
-  });
-
   it('are waited for where a snapshot has to be begun anew while too few endpoints answer', async () => {
     await using own = await startDevChain({ workers: 1_500 });
     await own.newBlock({ count: 3 });
-    const one = await startRpcProxy(own.ws);
-    const two = await startRpcProxy(own.ws);
-    dispose.push(one, two);
+    const one = await proxy(undefined, own.ws);
+    const two = await proxy(undefined, own.ws);
     const timeoutMs = 1_000;
     const chain = await connect([one.ws, two.ws], { timeoutMs });
     let goOn: () => void = () => undefined;
@@ -223,32 +267,6 @@ describe('finalized blocks that several endpoints agree on', () => {
     assert.equal(heads.values.length, 2);
   });
 
-  it('are none where so many endpoints were left that too few remain', async () => {
-    const lies = await proxy((method, _, result) => (method === 'state_getReadProof' ? { proof: ['0x00'] } : result));
-    const chain = await connect([lies.ws, dev.ws]);
-    await using watch = watchWorkerState(chain, { verify: true });
-    using changes = record(watch.changes$);
-    await assert.rejects(watch.ready, withCode('no-quorum'));
-    await assert.rejects(
-      changes.until(() => false),
-      withCode('no-quorum'),
-    );
-  });
-
-  it('are linked by hash where a node gives another block for a number: it is left', async () => {
-    const wrong = dev.finalized.number - 2;
-    const lies = await proxy((method, [asked], result) => {
-      if (method !== 'chain_getBlockHash' || !Array.isArray(asked)) return result;
-      const hashes = result as Hex[];
-      return hashes.with((asked as number[]).indexOf(wrong), dev.genesisHash);
-    });
-    const chain = await connect([lies.ws, dev.ws, (await proxy()).ws]);
-    using heads = record(chain.finalizedHeads$(agreed));
-    await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
-    assert.ok(isChain(heads.values));
-    assert.ok(named.some((line) => line.includes('is left') && line.includes(lies.ws)));
-  });
-
   it('are given where the node in use is behind and on a fork, which it is not left for', async () => {
     await using fork = await startDevChain({ workers: 3, finalityLag: 1_000 });
     await fork.newBlock({ count: 40, timestamp: Date.now() + 7_200_000 });
@@ -282,19 +300,6 @@ describe('finalized blocks that several endpoints agree on', () => {
     }
     await watch.ready;
     assert.equal(watch.state.size, 3);
-  });
-
-  it('say in the state of WorkerState how far they are trusted', async () => {
-    const [one, two] = [await connect([dev.ws]), await connect([dev.ws, (await proxy()).ws])];
-    for (const [chain, verify, trust] of [
-      [one, true, 'single'],
-      [two, undefined, 'single'],
-      [two, true, 'quorum'],
-    ] as const) {
-      await using watch = watchWorkerState(chain, verify === undefined ? {} : { verify });
-      await watch.ready;
-      assert.equal(watch.stats.trust, trust);
-    }
   });
 
   for (const [quorum, count] of [

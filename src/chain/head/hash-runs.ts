@@ -3,10 +3,10 @@ import { RelayError } from '../../errors/index.ts';
 import { abortable } from '../abort.ts';
 import type { BlockNumber } from '../block-number.ts';
 import type { Clock } from '../clock.ts';
-import { backoffMs } from '../rpc/backoff.ts';
 import type { Answer, Connection } from '../rpc/connection.ts';
 import { expectHash } from '../rpc/expect.ts';
 import type { OtherEndpoints } from '../rpc/other-endpoints.ts';
+import { refused as asFailure, type Refusals } from '../rpc/refusals.ts';
 import { RpcError } from '../rpc/rpc-error.ts';
 import type { EndpointBlocks } from '../quorum/endpoint-blocks.ts';
 
@@ -17,10 +17,8 @@ const behindRetryMs = 500;
 const looksAlone = 3;
 /** … and after which another node is looked at where they have not: a multiple of those. */
 const maxLooks = 7 * looksAlone;
-/** Refusals, beside one of each endpoint, before that is the answer; in pauses that grow. */
-const maxRefusals = 20;
-/** Longest of these pauses, ms. */
-const maxPauseMs = 5_000;
+/** Some nodes answer for one number and refuse a list of them. */
+const ofMany = `${method} of many`;
 /** Runs kept for others who read the same blocks. */
 const maxRuns = 16;
 
@@ -36,6 +34,7 @@ export interface HashRunsParts {
   readonly endpoints: OtherEndpoints;
   readonly blocks: EndpointBlocks;
   readonly clock: Clock;
+  readonly refusals: Refusals;
 }
 
 /** Reads the hashes of many finalized blocks in one request. */
@@ -44,20 +43,22 @@ export class HashRuns {
   readonly #endpoints: OtherEndpoints;
   readonly #blocks: EndpointBlocks;
   readonly #clock: Clock;
+  readonly #refusals: Refusals;
   /** In the order they came. */
   readonly #runs = new Map<string, Promise<HashRun>>();
 
-  constructor({ connection, endpoints, blocks, clock }: HashRunsParts) {
+  constructor({ connection, endpoints, blocks, clock, refusals }: HashRunsParts) {
     this.#connection = connection;
     this.#endpoints = endpoints;
     this.#blocks = blocks;
     this.#clock = clock;
+    this.#refusals = refusals;
   }
 
   /**
    * Of `first` up to and with `last`, by a node that has finalized all of them: what one that is behind says of blocks
    * that only others have finalized may be of a fork, so it is waited for. Throws aborted, rpc-failed where all refuse for
-   * minutes, and state-discarded where the session is over in which they were asked for first and none that is there has
+   * minutes and none ever gave any, and state-discarded where the session is over in which they were asked for first and none that is there has
    * finalized them: who told of them may have made them up, and whoever has them tells of them again.
    */
   of(first: BlockNumber, last: BlockNumber, signal?: AbortSignal): Promise<HashRun> {
@@ -86,8 +87,7 @@ export class HashRuns {
   async #read(first: BlockNumber, last: BlockNumber, signal: AbortSignal): Promise<HashRun> {
     const options = { signal, patienceMs: Infinity };
     const numbers = Array.from({ length: last - first + 1 }, (_, i) => first + i);
-    const { endpoints, backoff } = this.#connection.options;
-    let refusals = 0;
+    let refused = 0;
     let begun: number | undefined;
     for (let looks = 1; ; looks++) {
       const session = await this.#connection.session(options);
@@ -98,14 +98,10 @@ export class HashRuns {
       if (isThere) {
         const answer = await this.#ask(numbers, options);
         if (answer instanceof RpcError) {
-          const details = { method, reason: answer.reason };
-          if (++refusals > maxRefusals + endpoints.length)
-            throw new RelayError('rpc-failed', { details, cause: answer });
-          this.#connection.distrust(answer.url, `it refuses ${method}: ${answer.reason}`);
-          const pause = { ...backoff, maxMs: Math.min(maxPauseMs, backoff.maxMs ?? maxPauseMs) };
-          await this.#clock.sleep(backoffMs(refusals - 1, pause), signal);
+          await this.#refusals.wait(ofMany, ++refused, asFailure(answer), signal);
           continue;
         }
+        this.#refusals.answered(ofMany);
         const hashes = hashesIn(answer, numbers.length);
         // Behind the same URL another node may have answered, after a reconnect.
         if (hashes !== undefined && answer.url === socket.url && socket.isOpen) return { hashes, url: socket.url };

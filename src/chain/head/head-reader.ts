@@ -3,9 +3,9 @@ import { isRelayError, RelayError } from '../../errors/index.ts';
 import type { BlockNumber } from '../block-number.ts';
 import type { Head } from './head.ts';
 import type { Clock } from '../clock.ts';
-import { backoffMs } from '../rpc/backoff.ts';
 import type { Connection, PatientOptions } from '../rpc/connection.ts';
 import { expectHash } from '../rpc/expect.ts';
+import { refused, type Refusals } from '../rpc/refusals.ts';
 import { RpcError } from '../rpc/rpc-error.ts';
 import type { BlockReader } from '../storage/block-reader.ts';
 import { parseHeader, toHead, type Header } from './header.ts';
@@ -14,32 +14,31 @@ import { parseHeader, toHead, type Header } from './header.ts';
 const maxMissingLooks = 20;
 /** Between two looks for a block that a node should have but does not have yet. */
 const missingBlockRetryMs = 500;
-/** Refusals in a row, beside one of each endpoint, that one who waits for ever takes; in pauses that grow. */
-const maxRefusals = 20;
-/** Longest of these pauses, ms. */
-const maxPauseMs = 5_000;
 
 export interface HeadReaderParts {
   readonly connection: Connection;
   readonly blocks: BlockReader;
   readonly clock: Clock;
+  readonly refusals: Refusals;
   readonly hashOf: (header: Header) => Hex;
 }
 
 /**
  * Reads headers by hash and by number. With endless patience a refusal is no answer yet: another endpoint is used, or the
- * same one later.
+ * same one later ({@link Refusals}).
  */
 export class HeadReader {
   readonly #connection: Connection;
   readonly #blocks: BlockReader;
   readonly #clock: Clock;
+  readonly #refusals: Refusals;
   readonly #hashOf: (header: Header) => Hex;
 
-  constructor({ connection, blocks, clock, hashOf }: HeadReaderParts) {
+  constructor({ connection, blocks, clock, refusals, hashOf }: HeadReaderParts) {
     this.#connection = connection;
     this.#blocks = blocks;
     this.#clock = clock;
+    this.#refusals = refusals;
     this.#hashOf = hashOf;
   }
 
@@ -65,7 +64,7 @@ export class HeadReader {
       if (head.number === number) return head;
       const details = { method, reason: `it gives block ${head.number} for it`, url };
       const failure = new RelayError('rpc-failed', { details });
-      if (options.patienceMs === Infinity) await this.#wait(nonsense, failure, options);
+      if (options.patienceMs === Infinity) await this.#refusals.wait(method, nonsense, failure, options.signal);
       else if (!this.#mayAskOther(url, failure, nonsense)) throw failure;
     }
   }
@@ -84,7 +83,7 @@ export class HeadReader {
   /** Throws state-discarded where no endpoint has a header of this hash. */
   async byHash(hash: Hex, options: PatientOptions = {}): Promise<Head> {
     const request = { method: 'chain_getHeader', params: [hash], block: hash };
-    return this.#patiently(options, async () => {
+    return this.#patiently('chain_getHeader', options, async () => {
       for (;;) {
         const { value: header, url } = await this.#blocks.askAs(request, parseHeader, options);
         if (this.#hashOf(header) === hash) return toHead(header, hash);
@@ -100,7 +99,7 @@ export class HeadReader {
     params: readonly unknown[],
     options: PatientOptions = {},
   ): Promise<{ readonly hash: Hex | undefined; readonly url: string }> {
-    return this.#patiently(options, async () => {
+    return this.#patiently(method, options, async () => {
       for (let nonsense = 1; ; nonsense++) {
         const { result, url } = await this.#connection.ask(method, params, options);
         try {
@@ -117,28 +116,16 @@ export class HeadReader {
     return this.#connection.distrust(url, String(failure)) && nonsense < this.#connection.options.endpoints.length;
   }
 
-  async #patiently<T>(options: PatientOptions, read: () => Promise<T>): Promise<T> {
-    for (let refusals = 1; ; refusals++)
+  async #patiently<T>(method: string, options: PatientOptions, read: () => Promise<T>): Promise<T> {
+    for (let count = 1; ; count++)
       try {
-        return await read();
+        const answer = await read();
+        this.#refusals.answered(method);
+        return answer;
       } catch (error) {
         const failure = error instanceof RpcError ? refused(error) : error;
         if (options.patienceMs !== Infinity || !isRelayError(failure, 'rpc-failed')) throw failure;
-        await this.#wait(refusals, failure, options);
+        await this.#refusals.wait(method, count, failure, options.signal);
       }
   }
-
-  /** Goes on elsewhere, or later. Throws the failure where it was the last that is taken. */
-  async #wait(refusals: number, failure: RelayError, { signal }: PatientOptions): Promise<void> {
-    const { endpoints, backoff } = this.#connection.options;
-    if (refusals > maxRefusals + endpoints.length) throw failure;
-    this.#connection.distrust(String(failure.details?.['url'] ?? ''), failure.message);
-    const pause = { ...backoff, maxMs: Math.min(maxPauseMs, backoff.maxMs ?? maxPauseMs) };
-    await this.#clock.sleep(backoffMs(refusals - 1, pause), signal);
-  }
-}
-
-function refused(error: RpcError): RelayError {
-  const { method, reason, url } = error;
-  return new RelayError('rpc-failed', { details: { method, reason, url }, cause: error });
 }

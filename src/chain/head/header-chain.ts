@@ -6,6 +6,7 @@ import type { BlockNumber } from '../block-number.ts';
 import type { EndpointBlocks } from '../quorum/endpoint-blocks.ts';
 import type { Quorum } from '../quorum/quorum.ts';
 import type { Answer, Connection, PatientOptions } from '../rpc/connection.ts';
+import type { Refusals } from '../rpc/refusals.ts';
 import type { BlockReader, BlockRequest } from '../storage/block-reader.ts';
 import { hexDigits } from '../storage/fast-hex.ts';
 import { inWindow } from '../storage/in-window.ts';
@@ -30,6 +31,7 @@ export interface HeaderChainParts {
   /** What each endpoint by itself has finalized. */
   readonly finalized: Pick<EndpointBlocks, 'hashAt'>;
   readonly quorum: Pick<Quorum, 'hashAt' | 'trust'>;
+  readonly refusals: Refusals;
   /** The chain's own way to hash a header. */
   readonly hashOf: (header: Header) => Hex;
 }
@@ -93,15 +95,17 @@ export class HeaderChain {
   readonly #hashes: HashRuns;
   readonly #finalized: Pick<EndpointBlocks, 'hashAt'>;
   readonly #quorum: Pick<Quorum, 'hashAt' | 'trust'>;
+  readonly #refusals: Refusals;
   readonly #hashOf: (header: Header) => Hex;
   #newest: { readonly first: BlockNumber; readonly last: Hex; readonly segment: Promise<HeaderSegment> } | undefined;
 
-  constructor({ connection, blocks, hashes, finalized, quorum, hashOf }: HeaderChainParts) {
+  constructor({ connection, blocks, hashes, finalized, quorum, refusals, hashOf }: HeaderChainParts) {
     this.#connection = connection;
     this.#blocks = blocks;
     this.#hashes = hashes;
     this.#finalized = finalized;
     this.#quorum = quorum;
+    this.#refusals = refusals;
     this.#hashOf = hashOf;
   }
 
@@ -109,7 +113,7 @@ export class HeaderChain {
    * From `first` up to `trusted`, in pieces, oldest first. All headers are linked before the first piece is given: where
    * there are more than one piece holds, those above are read twice. Throws node-lies where no endpoint is left,
    * state-discarded where no endpoint has one of the headers, or where the finalized blocks do not lead to `trusted` and
-   * nobody but who told of it has it, rpc-failed where all refuse one, aborted.
+   * nobody but who told of it has it, aborted.
    */
   async *segments(first: BlockNumber, trusted: BlockId, signal?: AbortSignal): AsyncGenerator<HeaderSegment> {
     const ends = [trusted];
@@ -195,11 +199,15 @@ export class HeaderChain {
 
   /** Alone, at whatever endpoint has it. Throws state-discarded where none has. */
   async #header(hash: Hex): Promise<Header> {
-    for (;;) {
-      const { value, url } = await this.#blocks.askAs(headerOf(hash), parseHeader, this.#patient);
-      const header = this.#held(value, hash, url);
-      if (header !== undefined) return header;
-    }
+    for (let refused = 1; ;)
+      try {
+        const { value, url } = await this.#blocks.askAs(headerOf(hash), parseHeader, this.#patient);
+        const header = this.#held(value, hash, url);
+        if (header !== undefined) return header;
+      } catch (error) {
+        if (!isRelayError(error, 'rpc-failed')) throw error;
+        await this.#refusals.wait(method, refused++, error, this.#patient.signal);
+      }
   }
 
   #checked(hash: Hex, { result, url }: Answer): Header | undefined {

@@ -1,13 +1,14 @@
 import { Observable } from 'rxjs';
 import { asRelayError } from '../../errors/index.ts';
 import type { BlockNumber } from '../block-number.ts';
-import type { BlockId, Finality, Head, HeadEvent, HeadsOptions } from './head.ts';
+import type { Finality, Head, HeadEvent, HeadsOptions } from './head.ts';
 import type { Connection } from '../rpc/connection.ts';
 import type { HeadReader } from './head-reader.ts';
 import type { HeaderChain } from './header-chain.ts';
 import { listenTo, type Listening } from './listening.ts';
 import type { NewestHead } from './newest-heads.ts';
 import { BranchWitness } from '../quorum/branch-witness.ts';
+import type { ForkWitness } from '../quorum/fork-witness.ts';
 import type { Quorum } from '../quorum/quorum.ts';
 import type { OtherEndpoints } from '../rpc/other-endpoints.ts';
 import type { SeenBranch } from './seen-branch.ts';
@@ -19,13 +20,14 @@ export interface HeadSources {
   readonly endpoints: OtherEndpoints;
   readonly reader: HeadReader;
   readonly quorum: Quorum;
+  readonly forks: ForkWitness;
   readonly headers: HeaderChain;
   readonly newest$: Readonly<Record<Finality, Observable<NewestHead>>>;
 }
 
 /** Pulled: a slow consumer holds the reading back. Ends by returning, by the signal (throws aborted) or with the chain. */
 export function walkHeads(
-  { connection, endpoints, reader, quorum, headers, newest$ }: HeadSources,
+  { connection, endpoints, reader, quorum, forks, headers, newest$ }: HeadSources,
   { finality = 'finalized', from, after, agreed = false }: HeadsOptions,
   callerSignal: AbortSignal | undefined,
 ): AsyncGenerator<HeadEvent, never> {
@@ -43,14 +45,7 @@ export function walkHeads(
     // Its hash was taken of the header that came with it: another look at that would show the same.
     return hash === told.hash ? told : reader.byHash(hash, { signal, patienceMs: Infinity });
   };
-  const othersHave = async ({ number, hash }: BlockId, url: string, signal: AbortSignal): Promise<boolean> => {
-    const others = connection.options.endpoints.filter((each) => each !== url && !connection.hasLeft(each));
-    const ask = (each: string): Promise<unknown> => endpoints.ask(each, 'chain_getBlockHash', [number], { signal });
-    return (await Promise.allSettled(others.map(ask))).some(
-      (answer) => answer.status === 'fulfilled' && answer.value === hash,
-    );
-  };
-  const parts = { connection, headers, reader, elected: isTold ? undefined : elected, othersHave };
+  const parts = { connection, headers, reader, elected: isTold ? undefined : elected, witness: forks };
   return walkFinalized(parts, listen, start);
 }
 

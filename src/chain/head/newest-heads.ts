@@ -13,7 +13,7 @@ import type { Hex } from '../../codec/index.ts';
 const maxProbeMs = 10_000;
 /** … and at least, however short the silence. */
 const minProbeMs = 1_000;
-/** Sessions in a row that may refuse a subscription, beside one of each endpoint. */
+/** Sessions in a row that may refuse a subscription, beside one of each endpoint, where none ever took one. */
 const maxRefusals = 20;
 /** Blocks by which another endpoint must be ahead of a silent one to be used in its place. */
 const tolerableLag = 3;
@@ -138,8 +138,8 @@ function sessionHeads(
         if (error instanceof ConnectionLost) return;
         const reason = error instanceof RpcError ? error.reason : String(error);
         const method = subscriptions[finality].subscribe;
-        // Another endpoint, or the same one later, may take it.
-        if (++progress.refusals < maxRefusals + connection.options.endpoints.length) {
+        // Another endpoint, or the same one later, may take it: those that took one before will.
+        if (progress.highest >= 0 || ++progress.refusals < maxRefusals + connection.options.endpoints.length) {
           connection.health.failed(socket.url);
           connection.health.tellsNothing(socket.url);
           connection.replace(session, `it refuses ${method}: ${reason}`);

@@ -6,6 +6,7 @@ import type { BlockNumber } from '../block-number.ts';
 import type { MessageSpan, Messages, MessagesOptions, OutboundMessage, PostedMessage } from './messages.ts';
 import type { LatestValue } from '../head/latest-value.ts';
 import type { NewestHead } from '../head/newest-heads.ts';
+import type { ForkWitness } from '../quorum/fork-witness.ts';
 import type { Connection } from '../rpc/connection.ts';
 import type { FoundMessage } from '../storage/outbound-messages.ts';
 import { inWindow } from '../storage/in-window.ts';
@@ -33,6 +34,7 @@ export interface MessageReaderParts {
   readonly values: OutboundValues;
   readonly headers: HeaderChain;
   readonly hashes: HashRuns;
+  readonly forks: Pick<ForkWitness, 'judge'>;
   /** Listens to the newest finalized head until it is disposed. */
   readonly listen: () => LatestValue<NewestHead>;
   /** A finalized block at or after `from` to hold others against, once the node told of `told`. */
@@ -57,13 +59,15 @@ export class MessageReader implements Messages {
     options: MessagesOptions,
     callerSignal?: AbortSignal,
   ): AsyncGenerator<MessageSpan, never> {
-    const { connection, listen } = this.#parts;
+    const { connection, listen, forks } = this.#parts;
     const leaving = new AbortController();
     const signal = anySignal(callerSignal, connection.stopped, leaving.signal);
     throwIfAborted(signal);
     using newest = listen();
     using _reading = this.#parts.values.enter();
     let last = after;
+    /** Who told of the last one. */
+    let giver = '';
     let lost = 0;
     let failures = 0;
     try {
@@ -77,9 +81,17 @@ export class MessageReader implements Messages {
           for await (const span of this.#upTo(value.head, last, { options, callerSignal }, signal)) {
             yield span;
             last = span.through;
+            giver = value.url;
             failures = 0;
           }
         } catch (error) {
+          if (isRelayError(error, 'cursor-not-on-chain')) {
+            // One node alone may have told of a head that does not follow.
+            const verdict = await forks.judge({ given: last, giver, teller: value.url }, signal);
+            if (verdict !== 'passed') throw error;
+            lost = version;
+            continue;
+          }
           const isUnknown = isRelayError(error, 'state-discarded');
           if (!isUnknown && !isRelayError(error, 'chain-unreachable')) throw error;
           // A node that is away for long is waited for: nothing is missed by that.

@@ -16,6 +16,8 @@ const maxLooks = 100;
 export interface AgreedRuntimesParts {
   readonly quorum: Quorum;
   readonly endpoints: OtherEndpoints;
+  /** How long a first vote waits for endpoints that do not answer, ms; later ones wait for as long as it takes. */
+  readonly timeoutMs: number;
   /** The connection's end, which ends a vote that nobody waits for any more. */
   readonly stopped: AbortSignal;
 }
@@ -29,6 +31,7 @@ interface Candidate {
 export class AgreedRuntimes implements RuntimeSource {
   readonly #parts: AgreedRuntimesParts;
   readonly #runtimes = new RuntimesByVersion<Runtime>();
+  #hasAgreed = false;
 
   constructor(parts: AgreedRuntimesParts) {
     this.#parts = parts;
@@ -39,7 +42,7 @@ export class AgreedRuntimes implements RuntimeSource {
     return abortable(this.#elect({ hash: block }, undefined), signal);
   }
 
-  /** Throws endpoints-disagree, state-discarded where too few endpoints have the block's state, no-quorum. */
+  /** Throws endpoints-disagree, state-discarded where too few endpoints have the block's state, no-quorum (where it is the first, after `timeoutMs`). */
   executing(block: ExecutedBlock, specVersion: number, signal?: AbortSignal): Promise<Runtime> {
     return abortable(
       this.#runtimes.get(specVersion, () => this.#elect(block, specVersion)),
@@ -48,7 +51,7 @@ export class AgreedRuntimes implements RuntimeSource {
   }
 
   async #elect({ hash, parentHash }: ExecutedBlock, specVersion: number | undefined): Promise<Runtime> {
-    const { quorum, stopped } = this.#parts;
+    const { quorum, timeoutMs, stopped } = this.#parts;
     const hash256 = await loadHash256();
     const candidates = new Map<Hex, Candidate>();
     const looks = new Map<string, number>();
@@ -70,8 +73,10 @@ export class AgreedRuntimes implements RuntimeSource {
       }
     };
     const about = `the metadata of ${specVersion === undefined ? 'the runtime' : `runtime ${specVersion}`}`;
-    const winner = candidates.get(await quorum.elect({ about, block: hash, ask }, { signal: stopped }));
+    const patience = this.#hasAgreed ? {} : { patienceMs: timeoutMs };
+    const winner = candidates.get(await quorum.elect({ about, block: hash, ask }, { signal: stopped, ...patience }));
     if (winner === undefined) throw new RelayError('chain-stopped');
+    this.#hasAgreed = true;
     return new Runtime(winner.version, winner.metadata);
   }
 

@@ -129,12 +129,20 @@ function byKey(changes: readonly unknown[], keys: readonly Hex[], method: string
 }
 
 const digits = /[0-9a-f]*$/y;
+/** Of a key, more than any of these maps has: what a node lists goes on to others. */
+const maxKeyChars = 512;
 
 /** Whole bytes: a node would refuse whatever names another key, and who listed it would not be known. */
 function expectKey(key: unknown, prefix: Hex, method: string): Hex {
+  if (typeof key === 'string' && key.length > maxKeyChars) throw tooLong(method);
   if (typeof key !== 'string' || !key.startsWith(prefix) || key.length % 2 !== 0) return expectBytes(key, method);
   digits.lastIndex = prefix.length;
   return digits.test(key) ? (key as Hex) : expectBytes(key, method);
+}
+
+function tooLong(method: string): RelayError {
+  const reason = `its answer makes no sense: a key in it has more than ${maxKeyChars} characters`;
+  return new RelayError('rpc-failed', { details: { method, reason } });
 }
 
 /** Whether it is hex is seen when it is decoded. */

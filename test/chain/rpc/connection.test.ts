@@ -64,6 +64,80 @@ describe('Connection', () => {
     await assert.rejects(connection.session(), withCode('node-lies'));
   });
 
+  describe('with a clock that is held', () => {
+    const backoff = { minMs: 10, maxMs: 200, random: () => 0.5 };
+    /** Three quarters of each delay that doubles. */
+    const expected = (attempts: number): number[] =>
+      Array.from({ length: attempts }, (_, attempt) => 0.75 * Math.min(200, 10 * 2 ** attempt));
+    let pauses: number[];
+    let now: number;
+    let held: Connection;
+    const open = async (endpoints: readonly string[]): Promise<Connection> => {
+      const clock = {
+        now: () => now,
+        sleep: async (ms: number, signal?: AbortSignal) => {
+          pauses.push(ms);
+          await systemClock.sleep(1, signal);
+        },
+      };
+      const options = { genesisHash: undefined, timeoutMs: 10_000, quorum: 1, clock, logger: silentLogger, backoff };
+      return (held = await Connection.open({ ...options, endpoints }, undefined));
+    };
+    beforeEach(() => {
+      connection.stop();
+      pauses = [];
+      now = 1_000_000;
+    });
+    afterEach(() => {
+      held.stop();
+    });
+
+    it('goes on to the healthiest of the others, not to the next one', async () => {
+      await using three = await startRpcProxy(dev.ws);
+      const ranked = await open([one.ws, two.ws, three.ws]);
+      for (let failure = 0; failure < 3; failure++) ranked.health.failed(two.ws);
+      one.isClosed = true;
+      one.cut();
+      await until(() => ranked.present?.url !== one.ws);
+      assert.equal((await ranked.session()).socket.url, three.ws);
+      assert.equal(two.asked.size, 0);
+      // A failure counts half after a minute.
+      now += 600_000;
+      three.isClosed = true;
+      three.cut();
+      await until(() => ranked.present?.url !== three.ws);
+      assert.equal((await ranked.session()).socket.url, two.ws);
+    });
+
+    it('pauses for longer and longer between attempts at endpoints that are away, with a share of chance', async () => {
+      const alone = await open([one.ws]);
+      one.isClosed = true;
+      one.cut();
+      await until(() => pauses.length >= 8);
+      assert.deepEqual(pauses.slice(0, 8), expected(8));
+      one.isClosed = false;
+      assert.equal((await alone.session()).socket.url, one.ws);
+      pauses = [];
+      one.isClosed = true;
+      one.cut();
+      await until(() => pauses.length >= 2);
+      assert.deepEqual(pauses.slice(0, 2), expected(2), 'it begins anew');
+    });
+
+    it('pauses so before an endpoint that accepts and drops again', async () => {
+      const alone = await open([one.ws]);
+      let dropped = 0;
+      const dropping = alone.session$.subscribe(({ socket }) => {
+        dropped += 1;
+        socket.close('a test');
+      });
+      await until(() => pauses.length >= 5);
+      dropping.unsubscribe();
+      assert.deepEqual(pauses.slice(0, 5), expected(5));
+      assert.ok(dropped >= 5);
+    });
+  });
+
   describe('of who waits for as long as it takes', () => {
     const patient = { patienceMs: Infinity };
     let warnings: string[];

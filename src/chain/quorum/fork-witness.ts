@@ -1,0 +1,85 @@
+import type { Hex } from '../../codec/index.ts';
+import { RelayError } from '../../errors/index.ts';
+import { abortable } from '../abort.ts';
+import type { BlockId } from '../head/head.ts';
+import type { Connection } from '../rpc/connection.ts';
+import type { EndpointBlocks } from './endpoint-blocks.ts';
+
+export interface Fork {
+  /** A finalized block that was given. */
+  readonly given: BlockId;
+  /** Who told of it; empty where that is not known. */
+  readonly giver: string;
+  /** Who told of a later finalized head that does not descend from it. */
+  readonly teller: string;
+}
+
+/**
+ * passed: the later head is not to be believed, and whoever told of it is named. made up: the given one was, and its giver
+ * is named. open: nobody has the given block, and too few have another one to tell who is wrong.
+ */
+export type ForkVerdict = 'passed' | 'made up' | 'open';
+
+/** Whom to believe where one finalized head, told of by one node, does not follow another: asked only then. */
+export class ForkWitness {
+  readonly #connection: Connection;
+  readonly #finalized: Pick<EndpointBlocks, 'hashAt'>;
+
+  /** `finalized`: what each endpoint by itself has. */
+  constructor(connection: Connection, finalized: Pick<EndpointBlocks, 'hashAt'>) {
+    this.#connection = connection;
+    this.#finalized = finalized;
+  }
+
+  /** Throws aborted, chain-stopped. */
+  async judge({ given, giver, teller }: Fork, signal: AbortSignal): Promise<ForkVerdict> {
+    const { inFavour, against } = await this.#wordsOn(given, signal);
+    const block = given.hash;
+    if (inFavour.includes(teller)) {
+      this.#name(teller, block, 'it told of a finalized head that does not descend from it, and has it itself');
+      return 'passed';
+    }
+    if (against.length >= 2 && against.length > inFavour.length) {
+      const reason = `it was given as finalized block ${given.number}, for which ${against.length} endpoints have another`;
+      for (const url of new Set([giver, ...inFavour])) if (url !== '') this.#name(url, block, reason);
+      return 'made up';
+    }
+    if (inFavour.length === 0) return 'open';
+    if (inFavour.length > 1)
+      this.#name(teller, block, `it told of a finalized head beside it, and ${inFavour.length} others have it`);
+    else {
+      const said = `${teller} told of a finalized head beside ${block}, which ${inFavour.join(', ')} has`;
+      const details = { about: `finalized block ${given.number}`, said };
+      this.#connection.doubt(teller, new RelayError('endpoints-disagree', { details }));
+    }
+    return 'passed';
+  }
+
+  /**
+   * Names an endpoint that told of a finalized block which nobody else had, now that others have finalized that number, where
+   * theirs is another. Throws aborted, chain-stopped.
+   */
+  async holdAgainst(told: BlockId, teller: string, signal: AbortSignal): Promise<void> {
+    const { inFavour, against } = await this.#wordsOn(told, signal);
+    if (against.length < 2 || against.length <= inFavour.length) return;
+    const reason = `it told of it as finalized block ${told.number}, for which ${against.length} endpoints have another`;
+    this.#name(teller, told.hash, reason);
+  }
+
+  /** The only endpoint is believed the next time. */
+  #name(url: string, block: string, reason: string): void {
+    const { endpoints, logger } = this.#connection.options;
+    if (endpoints.length === 1) logger.warn({ url, block, reason }, 'endpoint contradicts itself');
+    else this.#connection.leave(url, new RelayError('node-lies', { details: { url, block, reason } }));
+  }
+
+  /** Endpoints that have finalized the block, and those that have another one of its number. */
+  async #wordsOn({ number, hash }: BlockId, signal: AbortSignal): Promise<{ inFavour: string[]; against: string[] }> {
+    const urls = this.#connection.options.endpoints.filter((url) => !this.#connection.hasLeft(url));
+    const ask = (url: string): Promise<Hex | undefined> => this.#finalized.hashAt(url, number).catch(() => undefined);
+    const words = await abortable(Promise.all(urls.map(ask)), signal);
+    const having = (isSame: boolean): string[] =>
+      urls.filter((_, i) => words[i] !== undefined && (words[i] === hash) === isSame);
+    return { inFavour: having(true), against: having(false) };
+  }
+}
