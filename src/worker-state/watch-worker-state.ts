@@ -8,7 +8,7 @@ import { firstWithState } from './first-with-state.ts';
 import { HintSource } from './hint-source.ts';
 import { ProofSource } from './proof-source.ts';
 import { StateSaver } from './state-saver.ts';
-import { StateStore } from './state-store.ts';
+import { StateStore, type StoredState } from './state-store.ts';
 import type { WatchOptions } from './watch-options.ts';
 import { WorkerFollower } from './worker-follower.ts';
 import { createView } from './worker-state-view.ts';
@@ -19,7 +19,7 @@ import { WorkerTable } from './worker-table.ts';
 const retryMs = 1_000;
 /** … and at most, where all of them refuse: it doubles each time. */
 const maxRetryMs = 30_000;
-/** Refusals of one block's requests after which the watch gives up: a quarter of an hour. */
+/** Refusals of one block's requests with which a watch can not begin, after which it gives up: a quarter of an hour. */
 const maxRefusals = 35;
 /** Blocks in a row that nobody has the state of, with which a watch can not begin, after which it gives up. */
 const maxUnknown = 10;
@@ -44,6 +44,7 @@ export function watchWorkerState(chain: Chain, options: WatchOptions = {}): Work
   const states = store && new StateStore(store, chain.genesisHash);
   const saver = states && new StateSaver({ store: states, follower, clock, logger }, options.saveEveryMs);
   let isReady = false;
+  let verifying: Promise<void> | undefined;
   const stopping = new AbortController();
   const { signal } = stopping;
   const agreed = options.verify === true && finality === 'finalized';
@@ -62,7 +63,7 @@ export function watchWorkerState(chain: Chain, options: WatchOptions = {}): Work
         return;
       } catch (error) {
         const isOnce = isRelayError(error, 'bad-storage') && unreadable++ < maxUnreadable;
-        if (isRelayError(error, 'rpc-failed') && refusals < maxRefusals) {
+        if (isRelayError(error, 'rpc-failed') && (isReady || refusals < maxRefusals)) {
           waitMs = Math.min(retryMs * 2 ** refusals++, maxRetryMs);
           logger.warn({ error }, 'a block is read again');
         } else if (isOnce) logger.warn({ error }, 'a block is read again');
@@ -71,25 +72,52 @@ export function watchWorkerState(chain: Chain, options: WatchOptions = {}): Work
       }
     }
   };
-  const handle = ({ type, head }: HeadEvent): Promise<void> => {
-    // A snapshot may have come to stand at a later block than it began with.
-    if (finality === 'finalized' && head.number <= follower.at.block) return Promise.resolve();
-    return type === 'head' ? follower.onHead(head, signal) : follower.onRetracted(head, signal);
+  /** Whether the view began with a block that the stream has yet to come to. */
+  let isAhead = false;
+  const isShown = ({ type, head }: HeadEvent): boolean => {
+    const { block, hash } = follower.at;
+    if (finality === 'finalized') return head.number <= block;
+    if (!isAhead) return false;
+    if (type === 'retracted' || head.number < block) return true;
+    isAhead = false;
+    return head.hash === hash;
   };
+  const handle = ({ type, head }: HeadEvent): Promise<void> =>
+    type === 'head' ? follower.onHead(head, signal) : follower.onRetracted(head, signal);
+  /** Anew where what was given turned out to be made up by one node: WorkerState goes on from whatever it shows. */
+  async function* heads(): AsyncGenerator<HeadEvent> {
+    for (let given = 0; ; given = 0)
+      try {
+        for await (const event of chain.headEvents({ finality, agreed }, signal)) {
+          given++;
+          yield event;
+        }
+      } catch (error) {
+        if (given === 0 || !isRelayError(error, 'node-lies')) throw error;
+        logger.warn({ error }, 'heads are followed anew');
+      }
+  }
   const follow = async (): Promise<void> => {
     if (verifyRecords === verifyBatch) await cryptoReady();
     for (const [number, page] of (await epochs?.load()) ?? []) table.remember(number, page);
     let stored = await states?.load();
-    const beginAt = async (head: Head): Promise<void> => {
-      const earlier = stored;
-      stored = undefined; // where it does not work out, all is read
-      if (earlier !== undefined && follower.canResume(earlier)) {
+    const resume = async (earlier: StoredState, head: Head): Promise<void> => {
+      try {
         await follower.resume(earlier, head, newer, signal);
-        saver?.resumed();
-      } else await follower.snapshot(head, newer, signal);
+      } catch (error) {
+        // Where it does not work out all is read; a node that is away or refuses says nothing about it.
+        if (!isRelayError(error, 'chain-unreachable') && !isRelayError(error, 'rpc-failed')) stored = undefined;
+        throw error;
+      }
+      saver?.resumed();
+    };
+    const beginAt = async (head: Head): Promise<void> => {
+      if (stored !== undefined && follower.canResume(stored)) await resume(stored, head);
+      else await follower.snapshot(head, newer, signal);
+      stored = undefined;
       isReady = true;
       ready.resolve();
-      follower.verifyAll(signal).then(verified.resolve, fail);
+      verifying = follower.verifyAll(signal).then(verified.resolve, fail);
     };
     /** A block that one node told of may be made up, and nobody have its state: then with one that is asked for by its hash. */
     const begin = async (told: Head): Promise<void> => {
@@ -101,9 +129,11 @@ export function watchWorkerState(chain: Chain, options: WatchOptions = {}): Work
         if (asked.hash === told.hash) throw error;
         await beginAt(asked);
       }
+      isAhead = follower.at.block > told.number;
     };
     let unknown = 0;
-    for await (const event of chain.headEvents({ finality, agreed }, signal)) {
+    for await (const event of heads()) {
+      if (isReady && isShown(event)) continue;
       if (isReady) await patiently(() => handle(event));
       else if (event.type === 'head')
         try {
@@ -135,6 +165,7 @@ export function watchWorkerState(chain: Chain, options: WatchOptions = {}): Work
       ready.reject(reason);
       verified.reject(reason);
       await following;
+      await verifying; // what it stores is stored when this is over
       if (isReady) await saver?.save(true);
       follower.end();
     })();

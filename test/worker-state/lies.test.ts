@@ -5,7 +5,9 @@ import { toHex, type Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { readWorker, watchWorkerState, type WorkerStateWatch } from '../../src/worker-state/index.ts';
 import { alice, openWallet, record, testWorker, withCode, type TestWorker } from '../chain/support.ts';
+import { useEndpoints } from '../support/endpoints.ts';
 import { Refusal, startRpcProxy, type Alter } from '../support/rpc-proxy.ts';
+import { describeOnChains } from '../support/shared-chain.ts';
 import { until } from '../support/until.ts';
 
 const workersPrefix = storagePrefix('PhalaRegistry', 'Workers');
@@ -21,43 +23,19 @@ const cutProof = (result: unknown): unknown => {
   return { at, proof: proof.slice(0, -1) };
 };
 
-describe('WorkerState from a node that lies', () => {
-  let dev: DevChain;
-  let dispose: AsyncDisposable[];
-  before(async () => {
-    dev = await startDevChain({ workers: count });
-  });
-  beforeEach(() => {
-    dispose = [];
-  });
-  afterEach(async () => {
-    for (const each of dispose.reverse()) await each[Symbol.asyncDispose]();
-  });
-  after(() => dev.stop());
+/** Workers that tests add. */
+const added = new Set(Array.from({ length: 64 }, (_, seed) => testWorker(seed).identity));
+/** Those of the genesis. */
+const shown = ({ state }: WorkerStateWatch): Hex[] =>
+  Array.from(state.values(), ({ identity }) => identity)
+    .filter((id) => !added.has(id))
+    .sort();
 
-  async function chainVia(alter: Alter, ...others: readonly string[]): Promise<Chain> {
-    const proxy = await startRpcProxy(dev.ws, alter);
-    dispose.push(proxy);
-    const chain = await connectChain({ endpoints: [proxy.ws, ...others] });
-    dispose.push(chain);
-    return chain;
-  }
-  async function twoOthers(): Promise<string[]> {
-    const others = [await startRpcProxy(dev.ws), await startRpcProxy(dev.ws)];
-    dispose.push(...others);
-    return others.map(({ ws }) => ws);
-  }
-  const identities = (): Hex[] => Array.from(dev.workers, ({ identity }) => identity).sort();
-  /** Those of the genesis: tests add others. */
-  const shown = ({ state }: WorkerStateWatch): Hex[] => {
-    const known = new Set(identities());
-    return [...state.values()]
-      .map(({ identity }) => identity)
-      .filter((id) => known.has(id) || !added.has(id))
-      .sort();
-  };
-  let seeds = 10;
-  const added = new Set(Array.from({ length: 64 }, (_, seed) => testWorker(seed).identity));
+describeOnChains('WorkerState from a node that lies', { workers: count }, (node) => {
+  const { proxy, connect } = useEndpoints(() => node.ws);
+  const chainVia = async (alter: Alter, ...others: readonly string[]): Promise<Chain> =>
+    connect([(await proxy(alter)).ws, ...others]);
+  const identities = (): Hex[] => node.workers.map(({ identity }) => identity);
   const lies: readonly (readonly [string, Alter])[] = [
     ['alters proofs', (method, _, result) => (method === 'state_getReadProof' ? flipProof(result) : result)],
     [
@@ -95,34 +73,13 @@ describe('WorkerState from a node that lies', () => {
     });
 
     it(`that ${what}: the next endpoint is asked`, async () => {
-      const honest = await startRpcProxy(dev.ws);
-      dispose.push(honest);
-      const chain = await chainVia(alter, dev.ws, honest.ws);
+      const chain = await chainVia(alter, node.ws, (await proxy()).ws);
       await using watch = watchWorkerState(chain, { verify: true });
       await watch.ready;
       assert.equal(watch.state.size, count);
       await chain.finalizedHead();
     });
   }
-
-  it('that makes up best blocks: no watch ends by it, nor begins with one', async () => {
-    let told = 0;
-    const chain = await chainVia((method, _, result) => {
-      if (method !== 'chain_newHead') return result;
-      told += 1;
-      return { ...(result as object), stateRoot: toHex(new Uint8Array(32).fill(told)) };
-    }, dev.ws);
-    await using watch = watchWorkerState(chain, { verify: true, finality: 'best' });
-    await until(() => told > 0);
-    await watch.ready;
-    assert.equal(watch.state.at.hash, dev.head.hash);
-    const worker = testWorker(50);
-    await using honest = await connectChain({ endpoints: [dev.ws] });
-    await honest.submit([{ kind: 'register-worker', identity: worker.identity, ecdhKey: worker.ecdhKey }], alice);
-    await dev.newBlock();
-    await until(() => watch.state.has(worker.identity));
-    assert.equal((await honest.headOf(watch.state.at.hash)).number, watch.state.at.block);
-  });
 
   it('that hides keys from its list: they are found in the proof', async () => {
     const hidden = new Set<unknown>();
@@ -156,7 +113,7 @@ describe('WorkerState from a node that lies', () => {
     await last.ready;
     assert.deepEqual(shown(last), identities());
     await assert.rejects(alone.finalizedHead(), withCode('node-lies', 'ab'.repeat(40)));
-    await using watch = watchWorkerState(await chainVia(alter, dev.ws));
+    await using watch = watchWorkerState(await chainVia(alter, node.ws));
     await watch.ready;
     assert.deepEqual(shown(watch), identities());
   });
@@ -168,7 +125,7 @@ describe('WorkerState from a node that lies', () => {
         if (method !== 'state_getKeysPaged' || prefix !== workersPrefix) return result;
         const key = (): string => `${workersPrefix}${(++next).toString(16).padStart(80, '0')}`;
         return Array.from({ length: Number(count) }, key);
-      }, dev.ws);
+      }, node.ws);
       await using watch = watchWorkerState(chain, verify === undefined ? {} : { verify });
       await watch.ready;
       assert.deepEqual(shown(watch), identities());
@@ -182,11 +139,72 @@ describe('WorkerState from a node that lies', () => {
       return ++turn % 2 === 0
         ? new Refusal('Client error: UnknownBlock: State already discarded', 4_003)
         : { proof: [{ turn }] };
-    }, dev.ws);
+    }, node.ws);
     await using watch = watchWorkerState(chain);
     await watch.ready;
     assert.deepEqual(shown(watch), identities());
     assert.ok(turn < 10, String(turn));
+  });
+
+  it('that hides every hint: each change is seen by its proof', async () => {
+    const events = storagePrefix('System', 'Events');
+    const chain = await chainVia((method, [keys], result) =>
+      method === 'state_queryStorageAt' && (keys as Hex[]).includes(events)
+        ? [{ block: '0x', changes: [[events, null]] }]
+        : result,
+    );
+    await using watch = watchWorkerState(chain, { verify: true });
+    using changes = record(watch.changes$);
+    await watch.ready;
+    const worker = testWorker(1);
+    await using honest = await connectChain({ endpoints: [node.ws] });
+    await honest.submit([{ kind: 'register-worker', identity: worker.identity, ecdhKey: worker.ecdhKey }], alice);
+    await changes.until(({ length }) => length === 1);
+    assert.ok(watch.state.has(worker.identity));
+  });
+
+  it('gives no proofs: hints are used, unless every value must be proven', async () => {
+    const chain = await chainVia((method, _, result) =>
+      method === 'state_getReadProof' ? new Refusal('Method not found') : result,
+    );
+    await using watch = watchWorkerState(chain);
+    await watch.ready;
+    assert.deepEqual([watch.stats.strategy, watch.state.size >= count], ['hints', true]);
+    await using strict = watchWorkerState(chain, { verify: true });
+    await assert.rejects(strict.ready, withCode('proofs-unavailable', '127.0.0.1'));
+  });
+});
+
+describe('WorkerState from a node of the embedded chain that lies', () => {
+  let dev: DevChain;
+  const { proxy, connect } = useEndpoints(() => dev.ws);
+  before(async () => {
+    dev = await startDevChain({ workers: count });
+  });
+  after(() => dev.stop());
+
+  const chainVia = async (alter: Alter, ...others: readonly string[]): Promise<Chain> =>
+    connect([(await proxy(alter)).ws, ...others]);
+  const twoOthers = async (): Promise<string[]> => [(await proxy()).ws, (await proxy()).ws];
+  const identities = (): Hex[] => Array.from(dev.workers, ({ identity }) => identity).sort();
+  let seeds = 10;
+  it('that makes up best blocks: no watch ends by it, nor begins with one', async () => {
+    let told = 0;
+    const chain = await chainVia((method, _, result) => {
+      if (method !== 'chain_newHead') return result;
+      told += 1;
+      return { ...(result as object), stateRoot: toHex(new Uint8Array(32).fill(told)) };
+    }, dev.ws);
+    await using watch = watchWorkerState(chain, { verify: true, finality: 'best' });
+    await until(() => told > 0);
+    await watch.ready;
+    assert.equal(watch.state.at.hash, dev.head.hash);
+    const worker = testWorker(50);
+    await using honest = await connectChain({ endpoints: [dev.ws] });
+    await honest.submit([{ kind: 'register-worker', identity: worker.identity, ecdhKey: worker.ecdhKey }], alice);
+    await dev.newBlock();
+    await until(() => watch.state.has(worker.identity));
+    assert.equal((await honest.headOf(watch.state.at.hash)).number, watch.state.at.block);
   });
 
   for (const [what, alter, options] of [
@@ -243,31 +261,13 @@ describe('WorkerState from a node that lies', () => {
       isOdd && method === 'state_getReadProof' && JSON.stringify(keys).includes(String(first).slice(2))
         ? new Refusal('Response is too big', -32_008)
         : result;
-    const other = await startRpcProxy(dev.ws);
-    dispose.push(other);
+    const other = await proxy();
     const [both, alone] = [await chainVia(odd, other.ws), await chainVia(odd)];
     isOdd = true;
     const worker = await readWorker(both, first!, { verify: false });
     assert.equal(worker?.identity, first);
     assert.equal((await readWorker(both, first!))?.identity, first);
     await assert.rejects(readWorker(alone, first!), withCode('bad-storage', 'proof'));
-  });
-
-  it('that hides every hint: each change is seen by its proof', async () => {
-    const events = storagePrefix('System', 'Events');
-    const chain = await chainVia((method, [keys], result) =>
-      method === 'state_queryStorageAt' && (keys as Hex[]).includes(events)
-        ? [{ block: '0x', changes: [[events, null]] }]
-        : result,
-    );
-    await using watch = watchWorkerState(chain, { verify: true });
-    using changes = record(watch.changes$);
-    await watch.ready;
-    const worker = testWorker(1);
-    await using honest = await connectChain({ endpoints: [dev.ws] });
-    await honest.submit([{ kind: 'register-worker', identity: worker.identity, ecdhKey: worker.ecdhKey }], alice);
-    await changes.until(({ length }) => length === 1);
-    assert.ok(watch.state.has(worker.identity));
   });
 
   it('gave no proofs for a while: they are used again, and show what hints missed meanwhile', async () => {
@@ -382,16 +382,5 @@ describe('WorkerState from a node that lies', () => {
     await next();
     assert.deepEqual(watch.stats.strategy, 'proofs');
     assert.deepEqual([watch.stats.missed, watch.stats.reconciles], [missed, reconciles]);
-  });
-
-  it('gives no proofs: hints are used, unless every value must be proven', async () => {
-    const chain = await chainVia((method, _, result) =>
-      method === 'state_getReadProof' ? new Refusal('Method not found') : result,
-    );
-    await using watch = watchWorkerState(chain);
-    await watch.ready;
-    assert.deepEqual([watch.stats.strategy, watch.state.size >= count], ['hints', true]);
-    await using strict = watchWorkerState(chain, { verify: true });
-    await assert.rejects(strict.ready, withCode('proofs-unavailable', '127.0.0.1'));
   });
 });

@@ -2,14 +2,16 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { connectChain, type Chain } from '../../src/chain/index.ts';
 import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
-import { toHex } from '../../src/codec/index.ts';
+import { toHex, type Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { rangeOf } from '../../src/store/keys.ts';
 import { openLmdbStore, openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
 import { watchWorkerState, type WatchOptions, type WorkerStateWatch } from '../../src/worker-state/index.ts';
 import { alice, openWallet, record, recordOf, signedEndpoints, testKey, testWorker } from '../chain/support.ts';
 import { temporaryFolder } from '../support/entities.ts';
+import { useEndpoints } from '../support/endpoints.ts';
 import { startRpcProxy, type RpcProxy } from '../support/rpc-proxy.ts';
+import { describeOnChains } from '../support/shared-chain.ts';
 import { until } from '../support/until.ts';
 
 const count = 300;
@@ -24,6 +26,105 @@ function printed(watch: WorkerStateWatch): string[] {
     JSON.stringify(entry, (_, value: unknown) => (value instanceof Uint8Array ? toHex(value) : value)),
   );
 }
+
+for (const verify of [true, false])
+  describeOnChains(
+    `WorkerState of any chain after a restart, by ${verify ? 'proofs' : 'hints'}`,
+    { workers: count },
+    (node) => {
+      const { proxy, connect } = useEndpoints(() => node.ws);
+      let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+      let store: TransactionalStore;
+      let way: RpcProxy;
+      let chain: Chain;
+      let seed = 0;
+      beforeEach(async () => {
+        folder = await temporaryFolder();
+        store = await openLmdbStore({ path: join(folder.path, 'store') });
+        way = await proxy();
+        chain = await connect([way.ws]);
+      });
+      afterEach(async () => {
+        await store.close();
+        await folder.remove();
+      });
+      const started = async (options: WatchOptions = {}): Promise<WorkerStateWatch> => {
+        const watch = watchWorkerState(chain, { verify, store, ...options });
+        await watch.verified;
+        return watch;
+      };
+      /** A worker with a record, and one that is a gatekeeper from now on. */
+      const change = async (): Promise<Hex> => {
+        const worker = testWorker(++seed);
+        const { identity, ecdhKey } = worker;
+        await chain.submit([{ kind: 'register-worker', identity, ecdhKey }], alice, { waitFor: 'finalized' });
+        const list = await signedEndpoints(chain, worker, [
+          'http://new',
+          recordOf(worker, node.genesisHash, 1, testKey(5)),
+        ]);
+        await chain.submit([{ kind: 'update-worker-endpoint', ...list }], alice, { waitFor: 'finalized' });
+        await using wallet = await openWallet(node.ws);
+        const { sudo, phalaRegistry } = wallet.api.tx;
+        await wallet.post(sudo.sudo(phalaRegistry.registerGatekeeper(identity)), wallet.alice);
+        await node.grow();
+        return identity;
+      };
+      /** How often a method was asked for meanwhile. */
+      const asked = async (work: () => Promise<unknown>): Promise<(method: string) => number> => {
+        const before = new Map(way.asked);
+        await work();
+        const after = new Map(way.asked);
+        return (method) => (after.get(method) ?? 0) - (before.get(method) ?? 0);
+      };
+
+      it('reads next to nothing where nothing changed', async () => {
+        const first = await started();
+        const shown = printed(first);
+        await first.stop();
+        let again: WorkerStateWatch | undefined;
+        const times = await asked(async () => (again = await started()));
+        assert.deepEqual(printed(again!), shown);
+        assert.equal(times('state_getKeysPaged'), 0);
+        assert.ok(times('state_getReadProof') <= 1);
+        if (verify) assert.equal(times('state_queryStorageAt'), 0);
+        await again!.stop();
+      });
+
+      it('reads what changed meanwhile, and goes on with every change', async () => {
+        const first = await started();
+        const { size } = first.state;
+        await first.stop();
+        const identity = await change();
+        await node.grow(3);
+        let again: WorkerStateWatch | undefined;
+        const times = await asked(async () => (again = await started()));
+        await using watch = again!;
+        assert.equal(times('state_getKeysPaged'), 0);
+        await using fresh = await started({ store: openMemoryStore() });
+        assert.deepEqual(printed(watch), printed(fresh));
+        assert.equal(watch.state.size, size + 1);
+        assert.deepEqual([watch.state.get(identity)?.current.epoch, watch.state.get(identity)?.gatekeeper], [1, true]);
+        using changes = record(watch.changes$);
+        const next = await change();
+        await changes.until((all) => all.some(({ type }) => type === 'gatekeeper'));
+        assert.deepEqual(
+          changes.values.map(({ type }) => type),
+          ['added', 'changed', 'gatekeeper'],
+        );
+        assert.ok(watch.state.has(next));
+      });
+
+      it('after a crash goes on from what was stored last', async () => {
+        const crashed = await started({ saveEveryMs: 1e9 });
+        const identity = await change();
+        await until(() => crashed.state.get(identity)?.gatekeeper === true);
+        await using again = await started();
+        await using fresh = await started({ store: openMemoryStore() });
+        assert.deepEqual(printed(again), printed(fresh));
+        await crashed.stop();
+      });
+    },
+  );
 
 for (const verify of [true, false])
   describe(`WorkerState after a restart, by ${verify ? 'proofs' : 'hints'}`, () => {
@@ -75,39 +176,6 @@ for (const verify of [true, false])
       return new Map([...proxy.asked].map(([method, times]) => [method, times - (before.get(method) ?? 0)]));
     };
 
-    it('reads next to nothing where nothing changed', async () => {
-      const first = await started();
-      const shown = printed(first);
-      await first.stop();
-      let again: WorkerStateWatch | undefined;
-      const requests = await asked(async () => (again = await started()));
-      assert.deepEqual(printed(again!), shown);
-      assert.equal(requests.get('state_getKeysPaged') ?? 0, 0);
-      assert.ok((requests.get('state_getReadProof') ?? 0) <= 1);
-      if (verify) assert.equal(requests.get('state_queryStorageAt') ?? 0, 0);
-      await again!.stop();
-    });
-
-    it('reads what changed meanwhile, and goes on with every change', async () => {
-      const first = await started();
-      await first.stop();
-      await change();
-      await dev.newBlock({ count: 3 });
-      let again: WorkerStateWatch | undefined;
-      const requests = await asked(async () => (again = await started()));
-      await using watch = again!;
-      assert.equal(requests.get('state_getKeysPaged') ?? 0, 0);
-      await using fresh = await started({ store: openMemoryStore() });
-      assert.deepEqual(printed(watch), printed(fresh));
-      assert.equal(watch.state.size, count + 2);
-      assert.equal(watch.state.get(testWorker(1).identity)?.current.epoch, 1);
-      using changes = record(watch.changes$);
-      const worker = testWorker(3);
-      await chain.submit([{ kind: 'register-worker', identity: worker.identity, ecdhKey: worker.ecdhKey }], alice);
-      await changes.until(({ length }) => length === 1);
-      assert.ok(watch.state.has(worker.identity));
-    });
-
     it('finds what nothing told of meanwhile: at once by proofs, by hints when the next reconcile is due', async () => {
       const reconcile = { everyBlocks: 6 };
       const first = await started({ reconcile });
@@ -120,16 +188,6 @@ for (const verify of [true, false])
       await dev.newBlock({ count: 5 });
       await until(() => again.state.get(identity)?.gatekeeper === true);
       assert.equal(again.stats.missed, verify ? 0 : 1);
-    });
-
-    it('after a crash goes on from what was stored last', async () => {
-      const crashed = await started({ saveEveryMs: 1e9 });
-      await change();
-      await until(() => crashed.state.size === count + 2);
-      await using again = await started();
-      await using fresh = await started({ store: openMemoryStore() });
-      assert.deepEqual(printed(again), printed(fresh));
-      await crashed.stop();
     });
 
     it('stores what changed now and then, as one', async () => {

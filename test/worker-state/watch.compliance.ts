@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Chain } from '../../src/chain/index.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
+import { EpochStore } from '../../src/worker-state/epoch-store.ts';
 import { watchWorkerState, type WorkerChange } from '../../src/worker-state/index.ts';
 import {
   alice,
@@ -159,6 +160,27 @@ export function testWatch(verify: boolean, node$: () => WatchedChain): void {
       for (const { block, hash } of changes.values) assert.deepEqual({ block, hash }, watch.state.at);
       assert.equal(watch.state.get(worker.identity)?.current.epoch, 0);
       assert.equal(watch.state.size, before + 1);
+    });
+
+    it('verifies all of its snapshot, tells once of what is wrong with it, and has stored what is proven by then', async () => {
+      await register();
+      await publish(['http://a', proof(1), 'ecdh:junk']);
+      await using store = openMemoryStore();
+      await using watch = watchWorkerState(chain, { verify, store });
+      using changes = record(watch.changes$);
+      await watch.verified;
+      const ours = changes.values.filter(
+        (change) => change.type === 'invalid-record' && change.identity === worker.identity,
+      );
+      assert.deepEqual(
+        ours.map((change) => change.type === 'invalid-record' && change.fault),
+        ['ecdh:junk'],
+      );
+      const stored = await new EpochStore(store, chain.genesisHash).keysOf(worker.identity);
+      assert.deepEqual(
+        stored.map(({ epoch, proven }) => [epoch, proven]),
+        [[1, true]],
+      );
     });
 
     it('lets a slow reader take what happened in steps that lead to the state', async () => {
