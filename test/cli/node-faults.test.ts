@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
-import { startRpcProxy, type Alter, type RpcProxy } from '../support/rpc-proxy.ts';
+import { useEndpoints } from '../support/endpoints.ts';
+import { Refusal, type Alter } from '../support/rpc-proxy.ts';
 import { RunningCli, runCli } from './run-cli.ts';
 
 const foreignHash = `0x${'13'.repeat(32)}`;
@@ -10,24 +11,12 @@ const lies: Alter = (method, _, result) => (method === 'state_getReadProof' ? { 
 
 describe('what the command line says of endpoints that are found out', () => {
   let dev: DevChain;
-  let dispose: AsyncDisposable[];
+  const { proxy } = useEndpoints(() => dev.ws);
   before(async () => {
     dev = await startDevChain({ workers: 2 });
     await dev.newBlock({ count: 3 });
   });
-  beforeEach(() => {
-    dispose = [];
-  });
-  afterEach(async () => {
-    for (const each of dispose.reverse()) await each[Symbol.asyncDispose]();
-  });
   after(() => dev.stop());
-
-  async function proxy(alter?: Alter): Promise<RpcProxy> {
-    const started = await startRpcProxy(dev.ws, alter);
-    dispose.push(started);
-    return started;
-  }
   const ws = (...urls: readonly string[]): string[] => urls.flatMap((url) => ['--ws', url]);
 
   it('is an event of workers --watch --json, and a line on stderr', async () => {
@@ -71,6 +60,37 @@ describe('what the command line says of endpoints that are found out', () => {
       [[false, fork.ws]],
     );
     assert.match(String(named[0]?.['finding']), /Use nodes that you/);
+  });
+
+  for (const quorum of ['1', '2'])
+    it(`is a finding of doctor where it has another finalized block, or says nothing (--quorum ${quorum})`, async () => {
+      await using fork = await startDevChain({ workers: 2 });
+      await fork.newBlock({ count: 3, timestamp: Date.now() + 7_200_000 });
+      const mute = await proxy();
+      mute.refuse = (method) => (method === 'chain_getFinalizedHead' ? new Refusal('Not here', -32_000) : undefined);
+      const urls = ws(dev.ws, fork.ws, mute.ws, (await proxy()).ws);
+      const { code, lines, stderr } = await runCli(['doctor', ...urls, '--quorum', quorum, '--timeout', '2', '--json']);
+      assert.equal(code, 0, stderr);
+      const about = (url: string, text: string): readonly unknown[] =>
+        lines.filter((line) => line['ws'] === url && String(line['finding']).includes(text)).map(({ ok }) => ok);
+      assert.deepEqual(about(fork.ws, 'lies about block'), [false]);
+      assert.deepEqual(about(mute.ws, 'does not say what it has finalized'), [false]);
+      assert.deepEqual([about(dev.ws, 'lies'), about(dev.ws, 'does not say')], [[], []]);
+      const last = lines.at(-1);
+      assert.ok(last?.['ok'] === true, JSON.stringify(last));
+      assert.match(String(last['finding']), /^2 of 4 endpoints agree on finalized block \d/);
+    });
+
+  it('is a finding of doctor where two have different blocks and no third one settles it, whatever the quorum', async () => {
+    await using fork = await startDevChain({ workers: 2 });
+    await fork.newBlock({ count: 3, timestamp: Date.now() + 7_200_000 });
+    for (const quorum of ['1', '2']) {
+      const { lines } = await runCli(['doctor', ...ws(dev.ws, fork.ws), '--quorum', quorum, '--json']);
+      const { ok, finding } = lines.at(-1) ?? {};
+      assert.equal(ok, false);
+      for (const text of ['do not agree on finalized block', dev.ws, fork.ws])
+        assert.ok(String(finding).includes(text), String(finding));
+    }
   });
 
   it('is a finding of doctor, which names the one of another chain', async () => {

@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
-import type { Chain, Head } from '../../chain/index.ts';
+import { distinctEndpoints, quorumOf, type Chain } from '../../chain/index.ts';
 import { isRelayError, RelayError } from '../../errors/index.ts';
 import { action, command, type Context } from '../command.ts';
 import { bad, findingsOf, good, type Finding } from '../doctor/findings.ts';
+import { compareEndpoints, saying, type Witness } from '../doctor/compare-endpoints.ts';
 import { openChain } from '../session.ts';
 
 export function doctorCommand(): Command {
@@ -21,33 +22,51 @@ async function doctor({ settings, output, signal }: Context<object>): Promise<vo
   };
   let failure: unknown;
   const answering: string[] = [];
+  const foreigners = new Set<string>();
   let expected: string | undefined;
-  const urls = [...new Set(settings.ws)];
+  const urls = distinctEndpoints(settings.ws);
+  const quorum = quorumOf(settings.quorum, urls.length);
   for (const url of urls) {
     if (urls.length > 1) output.say(`${url}:`);
     try {
       await using chain = await openChain({ ...settings, ws: [url], quorum: 1 }, signal);
       for (const finding of await examine(chain, signal)) print(url, finding);
       expected ??= settings.genesis?.toLowerCase() ?? chain.genesisHash;
-      if (chain.genesisHash !== expected) print(url, foreign(url, chain.genesisHash, expected));
-      else answering.push(url);
+      answering.push(url);
+      if (chain.genesisHash === expected) continue;
+      foreigners.add(url);
+      print(url, foreign(url, chain.genesisHash, expected));
     } catch (error) {
       if (!isRelayError(error) || urls.length === 1 || error.code === 'aborted') throw error;
       failure = error;
+      if (error.code === 'wrong-chain') foreigners.add(url);
       print(url, bad(`${error.message} ${error.remedy}`));
     }
   }
   if (answering.length === 0) throw failure;
   if (urls.length === 1) return;
   output.say('All of them:');
-  await using chain = await openChain(settings, signal);
-  const agreed = await agreement(chain, signal);
-  print(undefined, agreed.finding);
-  for (const url of answering) {
-    const lie = agreed.head && (await contradiction(settings, url, agreed.head, signal));
-    const error = lie ?? chain.nodeFaults.find((fault) => fault.url === url)?.error;
-    if (error !== undefined) print(url, saying(error));
-  }
+  const own = urls.filter((url) => !foreigners.has(url));
+  const witnesses = own.map((url) => witness(settings, url, signal));
+  for (const { url, ...finding } of await compareEndpoints(witnesses, quorum)) print(url, finding);
+}
+
+/** Over a connection of its own each time. */
+function witness(settings: Context<object>['settings'], url: string, signal: AbortSignal): Witness {
+  const alone = async <T>(read: (chain: Chain) => Promise<T>): Promise<T> => {
+    await using chain = await openChain({ ...settings, ws: [url], quorum: 1 }, signal);
+    return await read(chain);
+  };
+  return {
+    url,
+    finalized: () => alone(async (chain) => (await chain.finalizedHead(signal)).number),
+    hashAt: (number) =>
+      alone(async (chain) => {
+        const head = await chain.headAt(number, signal);
+        if (head !== undefined) return head.hash;
+        throw new RelayError('state-discarded', { details: { block: number, reason: 'it has no such block' } });
+      }),
+  };
 }
 
 function line(ok: boolean, finding: string): string {
@@ -82,43 +101,7 @@ async function workers(chain: Chain, signal: AbortSignal): Promise<Finding> {
   }
 }
 
-function saying({ message, remedy }: RelayError): Finding {
-  return bad(`${message} ${remedy}`);
-}
-
 /** Said of each that is not of the chain of the first one that answers. */
 function foreign(url: string, actual: string, expected: string): Finding {
   return saying(new RelayError('wrong-chain', { details: { url, actual, expected } }));
-}
-
-/** What enough of them agree on. */
-async function agreement(chain: Chain, signal: AbortSignal): Promise<{ head?: Head; finding: Finding }> {
-  try {
-    const head = await chain.agreedHead(signal);
-    const what = `The endpoints agree on finalized block ${head.number}`;
-    return { head, finding: good(`${what}: WorkerState with verify: true trusts what they agree on.`) };
-  } catch (error) {
-    if (!isRelayError(error, 'no-quorum') && !isRelayError(error, 'endpoints-disagree')) throw error;
-    return { finding: saying(error) };
-  }
-}
-
-/** That an endpoint has finalized another block than the others agree on; undefined where it has not, or does not say. */
-async function contradiction(
-  settings: Context<object>['settings'],
-  url: string,
-  { number, hash }: Head,
-  signal: AbortSignal,
-): Promise<RelayError | undefined> {
-  try {
-    await using alone = await openChain({ ...settings, ws: [url], quorum: 1 }, signal);
-    const isThere = (await alone.finalizedHead(signal)).number >= number;
-    const own = isThere ? await alone.headAt(number, signal) : undefined;
-    if (own === undefined || own.hash === hash) return undefined;
-    const reason = `it has finalized ${own.hash} where others agree on ${hash}`;
-    return new RelayError('node-lies', { details: { url, block: number, reason } });
-  } catch (error) {
-    if (!isRelayError(error) || error.code === 'aborted') throw error;
-    return undefined;
-  }
 }
