@@ -14,6 +14,8 @@ const callKinds = [
   'of them replayed',
 ];
 const waysToRun = ['through a proxy', 'by sudo as another', 'by a multisig of two', 'in a batch'];
+/** Of the calls in batches, those of workers that are gone or were never there: a run of others would show little. */
+const maxFailedShare = 0.2;
 /** Times that a lie is told until it must be found out: some may be of what is not looked at. */
 const enough = 20;
 
@@ -36,6 +38,12 @@ export function assertRun(result: RunResult, steps: number, mishaps: readonly st
   happened('ways to run a call', result.ran, waysToRun);
   happened('mishaps', result.mishaps, mishaps);
   happened('faults', result.faults, [...faultKinds, ...refusals.map(({ code }) => code)]);
+  const [before, older, again] = result.specVersions;
+  assert.ok(
+    older !== before && again === before,
+    `upgraded to the older layout and back: ${result.specVersions.join()}`,
+  );
+  assert.ok(result.failedShare < maxFailedShare, `${result.failedShare} of the calls came to nothing`);
   assert.ok((result.calls['registrations'] ?? 0) > steps * 20);
   const named = result.followers.flatMap(({ liars }) => liars.filter(({ fault }) => fault !== undefined));
   for (const { lie, fault } of named) assert.equal(fault?.error.code, 'node-lies', lie);

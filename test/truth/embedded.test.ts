@@ -10,7 +10,7 @@ const finalityLag = 6;
 
 describe('WorkerState against the truth', function () {
   const { seed, steps } = runSettings(18);
-  this.timeout(120_000 + steps * 20_000);
+  this.timeout(120_000 + steps * 60_000);
 
   it(`is what the chain holds after ${steps} steps of faults, reorgs and upgrades (seed ${seed})`, async () => {
     const dice = new Dice(seed);

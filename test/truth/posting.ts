@@ -20,6 +20,8 @@ export class Posting implements AsyncDisposable {
   #open: { readonly ws: string; readonly wallet: Wallet } | undefined;
   /** How often the chain ran a call through another one, by that. */
   readonly ran = new Map<string, number>();
+  /** Calls in batches that came to nothing. */
+  failed = 0;
 
   constructor(ws: () => string) {
     this.#ws = ws;
@@ -32,6 +34,11 @@ export class Posting implements AsyncDisposable {
     await this[Symbol.asyncDispose]();
     this.#open = { ws, wallet: await openWallet(ws) };
     return this.#open.wallet;
+  }
+
+  /** Of the runtime that the newest block left. */
+  async specVersion(): Promise<number> {
+    return (await this.wallet()).api.runtimeVersion.specVersion.toNumber();
   }
 
   /** The chain's clock, Unix ms. */
@@ -94,6 +101,7 @@ export class Posting implements AsyncDisposable {
 
   async #note(api: ApiPromise, block: string, runners: Readonly<Record<string, string>>): Promise<void> {
     for (const { event } of await (await api.at(block)).query.system.events()) {
+      if (event.section === 'utility' && event.method === 'ItemFailed') this.failed += 1;
       const how = runners[`${event.section}.${event.method}`];
       const result = event.data.find((field) => field.toRawType().startsWith('Result'));
       const isDone = result === undefined || (result as unknown as { readonly isOk: boolean }).isOk;

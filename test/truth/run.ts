@@ -63,6 +63,10 @@ export interface RunResult {
   readonly mishaps: Readonly<Record<string, number>>;
   /** How often the chain ran a call that was nested in such a one. */
   readonly ran: Readonly<Record<string, number>>;
+  /** Of the calls in batches, the share that came to nothing. */
+  readonly failedShare: number;
+  /** Spec versions of the runtime: at the start, and after each upgrade. */
+  readonly specVersions: readonly number[];
   /** Faults on the ways, and refusals by their code. */
   readonly faults: Readonly<Record<string, number>>;
   readonly followers: readonly Followed[];
@@ -150,10 +154,12 @@ export async function runAgainstTruth(world: World, { dice, steps }: RunOptions)
     const names = Object.keys(deeds);
     const dueAt = names.map((_, i) => Math.floor(((i + 0.5) * steps) / names.length));
     const mishaps: Record<string, number> = {};
+    const specVersions = [await posting.specVersion()];
     for (let step = 0; step < steps; step++) {
       for (const follower of followers) check(world, follower);
       if (step === legacyAt) await posting.root((wallet) => upgradeToLegacy(wallet));
       if (step === currentAt) await posting.root((wallet) => upgradeToCurrent(wallet));
+      if (step === legacyAt || step === currentAt) specVersions.push(await posting.specVersion());
       // Each of them at least once.
       const mishap = names[dueAt.indexOf(step)] ?? (dice.chance(0.2) ? dice.pick(names) : undefined);
       if (mishap !== undefined) {
@@ -183,6 +189,8 @@ export async function runAgainstTruth(world: World, { dice, steps }: RunOptions)
       calls: population.made,
       mishaps,
       ran: Object.fromEntries(posting.ran),
+      failedShare: posting.failed / (posting.failed + (posting.ran.get('in a batch') ?? 0)),
+      specVersions,
       faults,
       followers: followed,
     };

@@ -14,13 +14,17 @@ export function runSettings(steps: number): RunSettings {
   };
 }
 
-export function reportRun(seed: number, { workers, calls, ran, mishaps, faults, followers }: RunResult): void {
+export function reportRun(
+  seed: number,
+  { workers, calls, ran, failedShare, specVersions, mishaps, faults, followers }: RunResult,
+): void {
   const list = (counts: Readonly<Record<string, number>>): string =>
     Object.entries(counts)
       .map(([name, count]) => `${count} ${name}`)
       .join(', ');
   const lines = [
     `seed ${seed}: ${list(calls)}; ${workers} workers; the chain ran ${list(ran)}`,
+    `${Math.round(100 * failedShare)} % of those in batches came to nothing; runtimes ${specVersions.join(', ')}`,
     `mishaps: ${list(mishaps)}; faults: ${list(faults)}`,
   ];
   for (const { name, changes, invalidRecords, missed, compared, liars } of followers) {
