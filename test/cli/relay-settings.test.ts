@@ -3,16 +3,31 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'mocha';
+import { endOfStores } from '../../src/cli/mail-store.ts';
 import { forwardQuotaOf, mailboxOptionsOf, relayOptionsOf } from '../../src/cli/relay-settings.ts';
 import { resolveSettings } from '../../src/cli/resolve-settings.ts';
 import { mayReachPrivate } from '../../src/cli/session.ts';
-import { isRelayError, type ErrorCode } from '../../src/errors/index.ts';
+import { isRelayError, RelayError, type ErrorCode } from '../../src/errors/index.ts';
 import { createRelay } from '../../src/relay/index.ts';
 import type { MailStore } from '../../src/store/index.ts';
 
 const id = `0x${'ab'.repeat(32)}` as const;
 const alice = '5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY';
 const aliceHex = '0xd43593c715fdd31c61141abd04a99fd6822c8558854ccde39a5684e7a56da27d';
+
+describe('stores of a relay', () => {
+  it('end it with the reason when one of them can not be used any more', async () => {
+    const error = new RelayError('nats-failed', {
+      details: { servers: 'nats://127.0.0.1:1', reason: 'it was closed' },
+    });
+    const stays = { ended: new Promise<RelayError>(() => undefined) };
+    await assert.rejects(endOfStores({}, undefined, stays, { ended: Promise.resolve(error) }), error);
+    let isOver = false;
+    endOfStores({}, undefined, stays).catch(() => (isOver = true));
+    await new Promise(setImmediate);
+    assert.equal(isOver, false);
+  });
+});
 
 describe('settings of a relay', () => {
   let folder: string;

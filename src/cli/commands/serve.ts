@@ -4,7 +4,6 @@ import type { Chain } from '../../chain/index.ts';
 import { asRelayError, isRelayError } from '../../errors/index.ts';
 import type { Inbox } from '../../inbox/index.ts';
 import { createRelay, createRelayClient, type Relay } from '../../relay/index.ts';
-import type { MailStore } from '../../store/index.ts';
 import type { Vault } from '../../vault/index.ts';
 import { watchWorkerState } from '../../worker-state/index.ts';
 import { action, command, withAccount, type Context } from '../command.ts';
@@ -15,7 +14,7 @@ import { keepWorkerState, type KeptWorkerState } from '../keep-worker-state.ts';
 import { cliLogger } from '../logger.ts';
 import { inboxOf } from '../local-inbox.ts';
 import { onHangup } from '../interruption.ts';
-import { openMailStore } from '../mail-store.ts';
+import { endOfStores, openMailStore } from '../mail-store.ts';
 import { printInbox } from '../print-inbox.ts';
 import { relayOptionsOf, tlsOf } from '../relay-settings.ts';
 import type { Settings } from '../settings.ts';
@@ -108,7 +107,7 @@ async function run(context: Context<Flags>, { chain, watch, vault, options }: Pa
   });
   await relay.start();
   using _certificate = keepCertificate(relay, settings, logger);
-  const storeEnded = endOf(mailStore, forwardStore);
+  const storeEnded = endOfStores(mailStore, forwardStore);
   // Told by whoever waits for it.
   storeEnded.catch(() => undefined);
   const ended = await Promise.race([failureOf(inbox?.ready), interrupted, storeEnded]);
@@ -129,11 +128,6 @@ async function run(context: Context<Flags>, { chain, watch, vault, options }: Pa
   logger.error({ err: failure }, 'messages to the relay itself are not read any more; it goes on for the others');
   await Promise.race([interrupted, storeEnded]);
   throw failure;
-}
-
-/** Rejects with why one of the stores can not be used any more: without it a relay is of no use, and may be started anew. */
-async function endOf(...stores: readonly (MailStore | undefined)[]): Promise<never> {
-  throw await Promise.race(stores.map((store) => store?.ended ?? new Promise<never>(() => undefined)));
 }
 
 async function failureOf(work: Promise<void> | undefined): Promise<Error | undefined> {
