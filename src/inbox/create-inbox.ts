@@ -177,7 +177,9 @@ class StoredInbox implements Inbox {
     } = this.#options;
     const { signal } = this.#stopping;
     const { retentionMs } = this.#window;
-    const cursor = await startingPoint(chain, this.#store, { from, verify, retentionMs, onNotice }, signal);
+    const start = { from, verify, retentionMs, onNotice };
+    const { cursor, claim } = await startingPoint(chain, this.#store, start, signal);
+    this.#ledger.begin(claim);
     const parts: FollowParts = {
       chain,
       ledger: this.#ledger,

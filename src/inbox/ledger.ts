@@ -38,6 +38,11 @@ export class Ledger {
     this.#relayed = new RelayedArrivals(this.#transactions, (arrivals) => this.#take(arrivals));
   }
 
+  /** As {@link Transactions.begin}. */
+  begin(claim: readonly Write[]): void {
+    this.#transactions.begin(claim);
+  }
+
   /** As {@link Transactions.settled}. */
   settled(): Promise<void> {
     return this.#transactions.settled();

@@ -1,5 +1,6 @@
 import type { BlockId, BlockNumber } from '../chain/index.ts';
 import { RelayError } from '../errors/index.ts';
+import type { Write } from '../store/index.ts';
 import type { InboxChain } from './inbox-chain.ts';
 import type { InboxStore } from './inbox-store.ts';
 
@@ -22,9 +23,16 @@ export function noteCursor(
   onNotice?.(new RelayError('already-read', { details: { block: number, from } }));
 }
 
+export interface StartingPoint {
+  /** The block after which reading begins. */
+  readonly cursor: BlockId;
+  /** What makes the store the chain's and says where reading began, for the first transaction: the inbox is not ready before. */
+  readonly claim: readonly Write[];
+}
+
 /**
- * The block after which reading begins: the cursor, or where there is none, the one before `from` or the present head.
- * Makes the store the chain's. Throws store-of-another-chain, store-of-newer-version, cursor-not-on-chain where the chain is
+ * Reading begins after the cursor, or where there is none, after the block before `from` or the present head. Where it is not
+ * caught up, what there is to write goes with what is taken first. Throws store-of-another-chain, store-of-newer-version, cursor-not-on-chain where the chain is
  * not the one that was read, and bad-value for a `from` yet to come.
  */
 export async function startingPoint(
@@ -32,7 +40,7 @@ export async function startingPoint(
   store: InboxStore,
   { from, verify, retentionMs, onNotice }: StartOptions,
   signal: AbortSignal,
-): Promise<BlockId> {
+): Promise<StartingPoint> {
   const blocks = finalBlocks(chain, verify, signal);
   const claim = [
     ...(await store.claimWrites(chain.genesisHash)),
@@ -43,7 +51,7 @@ export async function startingPoint(
     await checkCursor(cursor, blocks);
     if (claim.length > 0) await store.commit(claim);
     noteCursor(from, cursor, onNotice);
-    return cursor;
+    return { cursor, claim: [] };
   }
   const present = await blocks.newest();
   // The genesis block holds no messages.
@@ -53,8 +61,10 @@ export async function startingPoint(
       details: { what: 'The first block to read', reason: `the chain is only at block ${present.number}` },
     });
   const { number, hash } = last;
-  await store.commit([...claim, store.cursorWrite({ number, hash })]);
-  return { number, hash };
+  const begin = [...claim, store.cursorWrite({ number, hash })];
+  if (number < present.number) return { cursor: { number, hash }, claim: begin };
+  await store.commit(begin);
+  return { cursor: { number, hash }, claim: [] };
 }
 
 /** The genesis hash does not tell a development chain that was started again from the one before. Throws cursor-not-on-chain. */

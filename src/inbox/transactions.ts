@@ -36,9 +36,16 @@ export class Transactions {
   #next: Sequence | undefined;
   #acknowledged: Acknowledgements | undefined;
   #moreFollow = false;
+  /** For the next transaction, before all else of it. */
+  #claim: readonly Write[] = [];
 
   constructor(parts: TransactionParts) {
     this.#parts = parts;
+  }
+
+  /** What is to be written before all else goes with the first transaction. */
+  begin(claim: readonly Write[]): void {
+    this.#claim = claim;
   }
 
   /** Whether one follows soon: many acknowledgements wait for it then. */
@@ -86,7 +93,8 @@ export class Transactions {
     const { store } = this.#parts;
     return this.inTurn(async () => {
       try {
-        await store.commit(await plan(store));
+        await store.commit([...this.#claim, ...(await plan(store))]);
+        this.#claim = [];
       } catch (error) {
         store.forget();
         throw error;
@@ -114,9 +122,10 @@ export class Transactions {
         const { writes, next, outcomes = [] } = await plan(start);
         isPlanning = false;
         const moved = next === start ? [] : [store.sequenceWrite(next)];
-        const all = [...writes, ...done, ...moved];
+        const all = [...this.#claim, ...writes, ...done, ...moved];
         if (all.length === 0 || (await store.commit(all, [store.sequenceExpectation(start)]))) {
           this.#next = next;
+          this.#claim = [];
           if (acknowledged !== undefined) {
             onDone(acknowledged.final);
             onDone(acknowledged.early);
