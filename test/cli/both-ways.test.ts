@@ -5,11 +5,11 @@ import { createCarrier, createRelayClient } from '../../src/relay/index.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
 import { openVault } from '../../src/vault/index.ts';
 import { watchWorkerState } from '../../src/worker-state/index.ts';
-import type { Hex } from '../../src/codec/index.ts';
 import { useDevChainAndFolder } from '../support/dev-chain-folder.ts';
 import { alice, utf8 } from '../support/entities.ts';
 import { freePort } from '../support/free-port.ts';
-import { RunningCli, runCli } from './run-cli.ts';
+import { makeVault, register } from './entity.ts';
+import { RunningCli } from './run-cli.ts';
 
 describe('cli: serve --vault, a message that comes off chain and on chain', () => {
   const { dev, path } = useDevChainAndFolder();
@@ -21,13 +21,10 @@ describe('cli: serve --vault, a message that comes off chain and on chain', () =
     it(`is printed once where it comes by ${first} before it comes by ${second}`, async () => {
       const [from, at] = [`${first}-a`, `${first}-b`];
       const port = await freePort();
-      await runCli(['keys', 'new', '--vault', path(from)]);
-      const { lines } = await runCli(['keys', 'new', '--vault', path(at), '--json']);
-      const to = String(lines[0]?.['identity']) as Hex;
-      for (const flags of [[from], [at, '--endpoint', `http://127.0.0.1:${port}`]] as const) {
-        const [name, ...more] = flags;
-        await runCli(['register', '--ws', dev.ws, '--vault', path(name), '--suri', '//Alice', ...more]);
-      }
+      await makeVault(path(from));
+      const to = await makeVault(path(at));
+      await register(dev.ws, path(from));
+      await register(dev.ws, path(at), `http://127.0.0.1:${port}`);
       await using serving = new RunningCli([
         'serve',
         '--ws',

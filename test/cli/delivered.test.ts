@@ -4,7 +4,8 @@ import { afterEach, before, after, describe, it } from 'mocha';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { temporaryFolder } from '../support/entities.ts';
 import { freePort } from '../support/free-port.ts';
-import { RunningCli, runCli } from './run-cli.ts';
+import { makeVault, register } from './entity.ts';
+import { RunningCli } from './run-cli.ts';
 
 describe('cli: send --wait delivered', () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -20,7 +21,7 @@ describe('cli: send --wait delivered', () => {
   before(async () => {
     folder = await temporaryFolder();
     dev = await startDevChain();
-    await runCli(['keys', 'new', '--vault', path('client')]);
+    await makeVault(path('client'));
   });
   afterEach(async () => {
     for (const one of running.splice(0)) await one.end('SIGKILL');
@@ -34,10 +35,9 @@ describe('cli: send --wait delivered', () => {
     run(['serve', '--data', path(name), '--listen', `127.0.0.1:${port}`]);
   /** Registers a worker whose mail a relay keeps. */
   const worker = async (name: string, endpoint: string): Promise<string> => {
-    const [{ identity } = {}] = (await runCli(['keys', 'new', '--vault', path(name), '--json'])).lines;
-    const flags = ['--vault', path(name), '--suri', '//Alice', '--endpoint', endpoint, '--ws', dev.ws];
-    assert.equal((await runCli(['register', ...flags])).code, 0);
-    return String(identity);
+    const identity = await makeVault(path(name));
+    await register(dev.ws, path(name), endpoint);
+    return identity;
   };
   const listen = (name: string, url: string): RunningCli => run(['listen', '--vault', path(name), '--relay', url]);
   const send = (to: string, ...args: readonly string[]): RunningCli =>

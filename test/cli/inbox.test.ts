@@ -9,6 +9,7 @@ import { createInbox } from '../../src/inbox/index.ts';
 import { openLmdbStore, openMemoryStore } from '../../src/store/index.ts';
 import { createMemoryVault, openVault } from '../../src/vault/index.ts';
 import { alice, directoryOf, temporaryFolder, utf8 } from '../support/entities.ts';
+import { makeVault } from './entity.ts';
 import { RunningCli, runCli, type Line } from './run-cli.ts';
 
 describe('cli: inbox', () => {
@@ -21,8 +22,7 @@ describe('cli: inbox', () => {
     folder = await temporaryFolder();
     dev = await startDevChain();
     vault = join(folder.path, 'b');
-    const { lines } = await runCli(['keys', 'new', '--vault', vault, '--json']);
-    identity = lines[0]?.['identity'] as Hex;
+    identity = await makeVault(vault);
   });
 
   after(async () => {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { useDevChainAndFolder } from '../support/dev-chain-folder.ts';
 import { until } from '../support/until.ts';
-import { RunningCli, runCli } from './run-cli.ts';
+import { makeVault, register } from './entity.ts';
+import { RunningCli } from './run-cli.ts';
 
 /** How many messages each `send` says are sent before it is killed. */
 const kills = [1, 30, 12] as const;
@@ -19,15 +20,14 @@ describe('cli: send --lines off chain, killed under load, and its relay too', ()
 
   it('loses nothing that it said is sent, and sends nothing twice', async () => {
     const [vaultA, vaultB] = [path('a'), path('b')];
-    await runCli(['keys', 'new', '--vault', vaultA]);
-    const [{ identity } = {}] = (await runCli(['keys', 'new', '--vault', vaultB, '--json'])).lines;
+    await makeVault(vaultA);
+    const identity = await makeVault(vaultB);
     const first = await serve(0);
     let { relay } = first;
     const { url } = first;
-    const registering = ['register', '--vault', vaultB, '--suri', '//Alice', '--endpoint', url, '--ws', dev.ws];
-    assert.equal((await runCli(registering)).code, 0);
+    await register(dev.ws, vaultB, url);
 
-    const send = ['send', '--vault', vaultA, '--to', String(identity), '--via', 'relay', '--lines', '-'];
+    const send = ['send', '--vault', vaultA, '--to', identity, '--via', 'relay', '--lines', '-'];
     const sending = (): RunningCli => new RunningCli([...send, '--timeout', '60', '--ws', dev.ws], {}, true);
     let told = 0;
     for (const [round, kill] of kills.entries()) {

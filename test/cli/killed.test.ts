@@ -4,6 +4,7 @@ import { startDevChain } from '../../src/dev-chain/index.ts';
 import { temporaryFolder } from '../support/entities.ts';
 import { describeRealNode, startRealNode } from '../support/real-node.ts';
 import { until } from '../support/until.ts';
+import { makeVault, register } from './entity.ts';
 import { RunningCli, runCli } from './run-cli.ts';
 
 /** Messages: more than are printed before a kill arrives. */
@@ -40,11 +41,9 @@ function twoTerminalsOn(start: () => Promise<Node>): void {
   before(async () => {
     folder = await temporaryFolder();
     node = await start();
-    await runCli(['keys', 'new', '--vault', vault('a')]);
-    const { lines } = await runCli(['keys', 'new', '--vault', vault('b'), '--json']);
-    to = String(lines[0]?.['identity']);
-    const registered = await runCli(['register', '--ws', node.ws, '--vault', vault('b'), '--suri', '//Alice']);
-    assert.equal(registered.code, 0, registered.stderr);
+    await makeVault(vault('a'));
+    to = await makeVault(vault('b'));
+    await register(node.ws, vault('b'));
   });
 
   after(async () => {

@@ -4,6 +4,7 @@ import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { temporaryFolder } from '../support/entities.ts';
 import { freePort } from '../support/free-port.ts';
 import { until } from '../support/until.ts';
+import { makeVault, register } from './entity.ts';
 import { RunningCli, runCli } from './run-cli.ts';
 
 describe('cli: listen, with the chain and two relays of which one is down', () => {
@@ -22,13 +23,10 @@ describe('cli: listen, with the chain and two relays of which one is down', () =
 
   it('prints at once what comes by the others, says which is down, and is ready when it is up', async () => {
     const [up, down] = [`http://127.0.0.1:${await freePort()}`, `http://127.0.0.1:${await freePort()}`];
-    await runCli(['keys', 'new', '--vault', path('a')]);
-    const { lines } = await runCli(['keys', 'new', '--vault', path('b'), '--json']);
-    const to = String(lines[0]?.['identity']);
-    for (const flags of [['a'], ['b', '--endpoint', up, '--endpoint', down]]) {
-      const [name = '', ...more] = flags;
-      await runCli(['register', '--ws', dev.ws, '--vault', path(name), '--suri', '//Alice', ...more]);
-    }
+    await makeVault(path('a'));
+    const to = await makeVault(path('b'));
+    await register(dev.ws, path('a'));
+    await register(dev.ws, path('b'), up, down);
     const serve = (url: string, data: string): RunningCli =>
       new RunningCli(['serve', '--ws', dev.ws, '--data', path(data), '--listen', new URL(url).host]);
     await using first = serve(up, 'r1');
@@ -66,10 +64,9 @@ describe('cli: listen, with the chain and two relays of which one is down', () =
 
   it('goes on with the others where one refuses it, and ends where all do', async () => {
     const [good, wrong] = [`http://127.0.0.1:${await freePort()}`, `http://127.0.0.1:${await freePort()}`];
-    const { lines } = await runCli(['keys', 'new', '--vault', path('c'), '--json']);
-    const to = String(lines[0]?.['identity']);
-    await runCli(['register', '--ws', dev.ws, '--vault', path('c'), '--suri', '//Alice', '--endpoint', good]);
-    await runCli(['keys', 'new', '--vault', path('d')]);
+    const to = await makeVault(path('c'));
+    await register(dev.ws, path('c'), good);
+    await makeVault(path('d'));
     const serve = (url: string, data: string, ...more: readonly string[]): RunningCli =>
       new RunningCli(['serve', '--ws', dev.ws, '--data', path(data), '--listen', new URL(url).host, ...more]);
     await using first = serve(good, 'r3');

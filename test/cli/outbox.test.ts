@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { temporaryFolder } from '../support/entities.ts';
+import { makeVault, register } from './entity.ts';
 import { runCli, type Line } from './run-cli.ts';
 
 describe('cli: outbox', () => {
@@ -15,10 +16,10 @@ describe('cli: outbox', () => {
     folder = await temporaryFolder();
     dev = await startDevChain({ workers: 2 });
     vault = join(folder.path, 'a');
-    await runCli(['keys', 'new', '--vault', vault]);
+    await makeVault(vault);
     const { lines } = await runCli(['workers', '--ws', dev.ws, '--json']);
     [to, other] = lines.map(({ identity }) => String(identity)) as [string, string];
-    await runCli(['register', '--vault', vault, '--suri', '//Alice', '--ws', dev.ws]);
+    await register(dev.ws, vault);
   });
 
   after(async () => {

@@ -4,6 +4,7 @@ import { connectChain } from '../../src/chain/index.ts';
 import { contractTopic, encodeCommandPayload, toHex, type Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { alice, temporaryFolder, utf8 } from '../support/entities.ts';
+import { makeVault } from './entity.ts';
 import { RunningCli, runCli } from './run-cli.ts';
 
 const contract: Hex = `0x${'c0'.repeat(32)}`;
@@ -20,7 +21,7 @@ describe('cli: phala', () => {
     folder = await temporaryFolder();
     dev = await startDevChain();
     [a, b] = [join(folder.path, 'a'), join(folder.path, 'b')];
-    await runCli(['keys', 'new', '--vault', a]);
+    await makeVault(a);
     const { lines } = await runCli(['keys', 'new', '--vault', b, '--json']);
     keyOfB = String(lines[0]?.['ecdh']);
   });
@@ -86,7 +87,7 @@ describe('cli: phala', () => {
 
   it('sends once where commands of another account wait, and tells of those', async () => {
     const vault = join(folder.path, 'shared');
-    await runCli(['keys', 'new', '--vault', vault]);
+    await makeVault(vault);
     const sendAs = (suri: string, ...args: readonly string[]) =>
       runCli([
         ...['phala', 'send', '--ws', dev.ws, '--vault', vault, '--suri', suri, '--as', 'account', '--json'],

@@ -7,6 +7,7 @@ import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { temporaryFolder } from '../support/entities.ts';
 import { freePort } from '../support/free-port.ts';
 import { until } from '../support/until.ts';
+import { makeVault, register } from './entity.ts';
 import { RunningCli, runCli, type Ended, type Line } from './run-cli.ts';
 
 describe('cli: send where it can not go yet', () => {
@@ -19,10 +20,9 @@ describe('cli: send where it can not go yet', () => {
   const nowhere = ['--ws', 'ws://127.0.0.1:9'];
 
   const identityOf = async (name: string, ...endpoints: readonly string[]): Promise<string> => {
-    const { lines } = await runCli(['keys', 'new', '--vault', path(name), '--json']);
-    const flags = endpoints.flatMap((endpoint) => ['--endpoint', endpoint]);
-    await runCli(['register', '--ws', dev.ws, '--vault', path(name), '--suri', '//Alice', ...flags]);
-    return String(lines[0]?.['identity']);
+    const identity = await makeVault(path(name));
+    await register(dev.ws, path(name), ...endpoints);
+    return identity;
   };
 
   before(async () => {
@@ -109,14 +109,13 @@ describe('cli: send where it can not go yet', () => {
     const finalityLag = 20;
     await using slow = await startDevChain({ finalityLag });
     const [vault, recipient] = [path('shared'), path('recipient')];
-    const { lines } = await runCli(['keys', 'new', '--vault', recipient, '--json']);
-    await runCli(['keys', 'new', '--vault', vault]);
-    for (const each of [vault, recipient])
-      await runCli(['register', '--ws', slow.ws, '--vault', each, '--suri', '//Alice']);
+    const to = await makeVault(recipient);
+    await makeVault(vault);
+    for (const each of [vault, recipient]) await register(slow.ws, each);
     for (let n = 0; n < finalityLag; n++) await slow.newBlock({ empty: true });
     const sendAs = (suri: string, ...args: readonly string[]): Promise<Ended> =>
       runCli([
-        ...['send', '--ws', slow.ws, '--vault', vault, '--to', String(lines[0]?.['identity']), '--json'],
+        ...['send', '--ws', slow.ws, '--vault', vault, '--to', to, '--json'],
         ...['--suri', suri, '--as', 'account', '--timeout', '5', ...args],
       ]);
     const dear = await sendAs('//Alice', '--max-fee', '1', 'waits');

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { temporaryFolder } from '../support/entities.ts';
+import { makeVault, register } from './entity.ts';
 import { RunningCli, runCli, type Ended } from './run-cli.ts';
 
 const contract = `0x${'c0'.repeat(32)}`;
@@ -20,9 +21,8 @@ describe('cli: calls of a worker, and its answers', () => {
   before(async () => {
     folder = await temporaryFolder();
     dev = await startDevChain();
-    const [{ identity } = {}] = (await runCli(['keys', 'new', '--vault', path('worker'), '--json'])).lines;
-    worker = String(identity);
-    await runCli(['keys', 'new', '--vault', path('client')]);
+    worker = await makeVault(path('worker'));
+    await makeVault(path('client'));
     // Answers with u128 1 and what it was told; refuses the call of selector 0x00000002.
     await writeFile(
       path('handler'),
@@ -41,8 +41,7 @@ process.stdin.on('end', () => {
     const listen = ['--listen', '127.0.0.1:0', '--on-invoke', path('handler'), '--acknowledge'];
     serving = new RunningCli(['serve', '--vault', path('worker'), ...listen, '--ws', dev.ws]);
     const { url } = await serving.line(({ event }) => event === 'ready');
-    const endpoint = ['--endpoint', String(url)];
-    await runCli(['register', '--vault', path('worker'), '--suri', '//Alice', ...endpoint, '--ws', dev.ws]);
+    await register(dev.ws, path('worker'), String(url));
   });
   after(async () => {
     await serving.end('SIGKILL');
@@ -108,11 +107,10 @@ process.stdin.on('end', () => {
     );
     // For one who is away, whose mail the worker's relay keeps.
     const { url } = await serving.line(({ event }) => event === 'ready');
-    const entry = ['--suri', '//Alice', '--endpoint', String(url), '--ws', dev.ws];
-    const [{ identity: away } = {}] = (await runCli(['keys', 'new', '--vault', path('away'), '--json'])).lines;
-    await runCli(['register', '--vault', path('away'), ...entry]);
+    const away = await makeVault(path('away'));
+    await register(dev.ws, path('away'), String(url));
     const client = ['--vault', path('client'), '--ws', dev.ws, '--json'];
-    const later = ['send', ...client, '--to', String(away), '--receipt', 'read'];
+    const later = ['send', ...client, '--to', away, '--receipt', 'read'];
     const unread = await runCli([...later, '--wait', 'read', '--timeout', '2', 'read later']);
     assert.deepEqual([unread.code, unread.lines.map(({ event }) => event)], [1, ['sent']], unread.stderr);
     assert.match(unread.stderr, /not-read-yet/);
@@ -137,9 +135,8 @@ process.stdin.on('end', () => {
 
   it('notes the word that a message was read where it comes to the mailbox of its sender', async () => {
     const { url } = await serving.line(({ event }) => event === 'ready');
-    const entry = ['--suri', '//Alice', '--endpoint', String(url), '--ws', dev.ws];
-    await runCli(['keys', 'new', '--vault', path('known')]);
-    await runCli(['register', '--vault', path('known'), ...entry]);
+    await makeVault(path('known'));
+    await register(dev.ws, path('known'), String(url));
     const known = ['--vault', path('known'), '--ws', dev.ws, '--json'];
     const sent = await runCli(['send', ...known, '--to', worker, '--receipt', 'read', 'hello']);
     assert.equal(sent.code, 0, sent.stderr);

@@ -3,6 +3,7 @@ import { after, before, describe, it } from 'mocha';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { useTempDir } from '../support/temp-dir.ts';
 import { until } from '../support/until.ts';
+import { makeVault, register } from './entity.ts';
 import { RunningCli, runCli } from './run-cli.ts';
 
 describe('cli: a relay whose vault agent goes away', function () {
@@ -16,8 +17,8 @@ describe('cli: a relay whose vault agent goes away', function () {
 
   it('holds nothing against the messages that it can not open meanwhile: they come once, when the agent is back', async () => {
     const [vaultA, vaultB, socket] = [folder('a.vault'), folder('b.vault'), folder('run', 'b.sock')];
-    await runCli(['keys', 'new', '--vault', vaultA]);
-    const [{ identity } = {}] = (await runCli(['keys', 'new', '--vault', vaultB, '--json'])).lines;
+    await makeVault(vaultA);
+    const identity = await makeVault(vaultB);
     const agentRuns = async (): Promise<RunningCli> => {
       const agent = new RunningCli(['agent', '--vault', vaultB, '--socket', socket]);
       await agent.line(({ event }) => event === 'ready');
@@ -28,26 +29,11 @@ describe('cli: a relay whose vault agent goes away', function () {
     await using relay = new RunningCli(['serve', '--vault', `agent:${socket}`, ...place]);
     const { url } = await relay.line(({ event }) => event === 'ready');
     await first.end('SIGTERM');
-    const files = ['--vault', vaultB, '--suri', '//Alice', '--endpoint', String(url), '--ws', dev.ws];
-    const registered = await runCli(['register', ...files]);
-    assert.equal(registered.code, 0, registered.stderr);
+    await register(dev.ws, vaultB, String(url));
     await using again = await agentRuns();
 
-    const toB = [
-      'send',
-      '--vault',
-      vaultA,
-      '--to',
-      String(identity),
-      '--via',
-      'relay',
-      '--ws',
-      dev.ws,
-      '--timeout',
-      '90',
-    ];
-    const registeredA = await runCli(['register', '--vault', vaultA, '--suri', '//Alice', '--ws', dev.ws]);
-    assert.equal(registeredA.code, 0, registeredA.stderr);
+    const toB = ['send', '--vault', vaultA, '--to', identity, '--via', 'relay', '--ws', dev.ws, '--timeout', '90'];
+    await register(dev.ws, vaultA);
     const before = await runCli([...toB, 'before']);
     assert.equal(before.code, 0, before.stderr);
     await relay.line(({ text }) => text === 'before');

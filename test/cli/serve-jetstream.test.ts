@@ -7,7 +7,8 @@ import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { describeNats, freePort, startNats, type NatsServer } from '../support/nats-server.ts';
 import { useTempDir } from '../support/temp-dir.ts';
 import { until } from '../support/until.ts';
-import { RunningCli, runCli } from './run-cli.ts';
+import { makeVault, register } from './entity.ts';
+import { RunningCli } from './run-cli.ts';
 
 const pem = (name: string): string => fileURLToPath(new URL(`../relay/certificates/${name}.pem`, import.meta.url));
 
@@ -30,8 +31,8 @@ describeNats('cli: two relays on one JetStream', function () {
   it('keep mail that any of them took for a recipient at any other; one is killed, and NATS, and nothing is lost', async () => {
     const [vaultA, vaultB, seed] = [folder('a.vault'), folder('b.vault'), folder('relay.nk')];
     await writeFile(seed, user.getSeed());
-    await runCli(['keys', 'new', '--vault', vaultA]);
-    const [{ identity } = {}] = (await runCli(['keys', 'new', '--vault', vaultB, '--json'])).lines;
+    await makeVault(vaultA);
+    const identity = await makeVault(vaultB);
     const ports = [await freePort(), await freePort()];
     const urls = ports.map((port) => `http://127.0.0.1:${port}`);
     const store = ['--store', 'jetstream', '--nats', `tls://127.0.0.1:${nats.port}`, '--nats-ca', pem('first.cert')];
@@ -44,16 +45,11 @@ describeNats('cli: two relays on one JetStream', function () {
     };
     const first = await serve(0);
     await using _second = await serve(1);
-    for (const [vault, endpoints] of [
-      [vaultA, []],
-      [vaultB, urls.flatMap((url) => ['--endpoint', url])],
-    ] as const) {
-      const made = await runCli(['register', '--vault', vault, '--suri', '//Alice', ...endpoints, '--ws', dev.ws]);
-      assert.equal(made.code, 0, made.stderr);
-    }
+    await register(dev.ws, vaultA);
+    await register(dev.ws, vaultB, ...urls);
 
     const count = 60;
-    const toB = ['--vault', vaultA, '--to', String(identity), '--lines', '-', '--timeout', '90', '--ws', dev.ws];
+    const toB = ['--vault', vaultA, '--to', identity, '--lines', '-', '--timeout', '90', '--ws', dev.ws];
     await using sending = new RunningCli(['send', ...toB], {}, true);
     const sent = (): number => sending.lines.filter(({ event }) => event === 'sent').length;
     const write = (from: number, to: number): void => {

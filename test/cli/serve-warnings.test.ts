@@ -6,6 +6,7 @@ import { alice, utf8 } from '../support/entities.ts';
 import { freePort } from '../support/free-port.ts';
 import { useTempDir } from '../support/temp-dir.ts';
 import { until } from '../support/until.ts';
+import { makeVault, register } from './entity.ts';
 import { RunningCli, runCli, type Line } from './run-cli.ts';
 
 const warnLevel = 40;
@@ -23,9 +24,9 @@ describe('cli: what a relay logs of its own entity', () => {
   it('is warnings with a code and a remedy: of its inbox, its entry, its queue and its connection', async () => {
     const [vault, other] = [folder('own.vault'), folder('other.vault')];
     const identities: string[] = [];
-    for (const [path, ...flags] of [[vault], [other, '--endpoint', `http://127.0.0.1:${await freePort()}`]] as const) {
-      identities.push(String((await runCli(['keys', 'new', '--vault', path, '--json'])).lines[0]?.['identity']));
-      await runCli(['register', '--ws', dev.ws, '--vault', path, '--suri', '//Alice', ...flags]);
+    for (const [path, ...endpoints] of [[vault], [other, `http://127.0.0.1:${await freePort()}`]] as const) {
+      identities.push(await makeVault(path));
+      await register(dev.ws, path, ...endpoints);
     }
     const [own = '', away = ''] = identities;
     const toOther = [

@@ -1,17 +1,13 @@
 import assert from 'node:assert/strict';
 import { useDevChainAndFolder } from '../support/dev-chain-folder.ts';
 import { until } from '../support/until.ts';
-import { RunningCli, runCli } from './run-cli.ts';
+import { makeVault, register } from './entity.ts';
+import { RunningCli } from './run-cli.ts';
 
 // The demonstration of README.md, "Mail for a worker that is away", with the same commands.
 describe('cli: two relays keep the mail of a worker that is away', () => {
   const count = 100;
   const { dev, path } = useDevChainAndFolder();
-  const ok = async (...args: readonly string[]) => {
-    const ended = await runCli([...args, '--ws', dev.ws, '--json']);
-    assert.equal(ended.code, 0, ended.stderr);
-    return ended.lines;
-  };
   const serve = async (name: string, port = 0, ...more: readonly string[]) => {
     const place = ['--data', path(name), '--listen', `127.0.0.1:${port}`, '--ws', dev.ws];
     const relay = new RunningCli(['serve', ...place, ...more]);
@@ -21,15 +17,14 @@ describe('cli: two relays keep the mail of a worker that is away', () => {
 
   it('while one of them is killed and started again: each message arrives once', async () => {
     const [vaultA, vaultB] = [path('a'), path('b')];
-    await runCli(['keys', 'new', '--vault', vaultA]);
-    const [{ identity } = {}] = (await runCli(['keys', 'new', '--vault', vaultB, '--json'])).lines;
+    await makeVault(vaultA);
+    const identity = await makeVault(vaultB);
     const [first, second] = [await serve('r1'), await serve('r2', 0, '--durability', 'os')];
     await using _second = second.relay;
-    await ok('register', '--vault', vaultA, '--suri', '//Alice');
-    const endpoints = ['--endpoint', first.url, '--endpoint', second.url];
-    await ok('register', '--vault', vaultB, '--suri', '//Alice', ...endpoints);
+    await register(dev.ws, vaultA);
+    await register(dev.ws, vaultB, first.url, second.url);
 
-    const send = ['send', '--vault', vaultA, '--to', String(identity), '--lines', '-', '--timeout', '60'];
+    const send = ['send', '--vault', vaultA, '--to', identity, '--lines', '-', '--timeout', '60'];
     await using sending = new RunningCli([...send, '--ws', dev.ws], {}, true);
     const sent = (): number => sending.lines.filter(({ event }) => event === 'sent').length;
     for (let n = 1; n <= count / 2; n++) sending.write(`message ${n}\n`);
