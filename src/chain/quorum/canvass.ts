@@ -24,21 +24,26 @@ export interface Question<T, R> {
   readonly about: string;
   /** undefined: it can not say yet, and is asked again. */
   readonly ask: (url: string) => Promise<T | undefined>;
-  /** Called with all answers whenever there is another; undefined: not enough yet. May throw. */
+  /**
+   * Called whenever there is another answer, or an endpoint is left, with those of all that were not; undefined: not enough
+   * yet. May throw.
+   */
   readonly decide: (answers: ReadonlyMap<string, T>) => R | undefined;
   /** Called for each answer that comes when all is decided. */
   readonly late?: (answers: ReadonlyMap<string, T>) => void;
 }
 
+type CanvassedEndpoints = Pick<Connection, 'options' | 'stopped' | 'faults' | 'hasLeft'>;
+
 /** Asks all endpoints at once, again and again, until enough of them have answered. */
 export class Canvass {
-  readonly #connection: Pick<Connection, 'options' | 'stopped' | 'hasLeft'>;
+  readonly #connection: CanvassedEndpoints;
   readonly #clock: Clock;
   /** Requests under way, by endpoint: one at a time, so that a slow endpoint does not gather them. */
   readonly #busy = new Map<string, Promise<unknown>>();
   readonly #size: number;
 
-  constructor(connection: Pick<Connection, 'options' | 'stopped' | 'hasLeft'>, clock: Clock, size: number) {
+  constructor(connection: CanvassedEndpoints, clock: Clock, size: number) {
     this.#connection = connection;
     this.#clock = clock;
     this.#size = size;
@@ -57,11 +62,17 @@ export class Canvass {
     const reasons = new Map<string, string>();
     const tooFew = (): RelayError =>
       new RelayError('no-quorum', { details: { about, size: this.#size, said: saidBy(this.#urls, answers, reasons) } });
+    const counted = (): ReadonlyMap<string, T> =>
+      new Map([...answers].filter(([url]) => !this.#connection.hasLeft(url)));
+    let count = (): void => undefined;
+    const leaving = this.#connection.faults.all$.subscribe(({ isLeft }) => {
+      if (isLeft) count();
+    });
     const decided = new Promise<R>((resolve, reject) => {
-      const count = (): void => {
+      count = () => {
         try {
           if (this.#urls.length < this.#size) throw tooFew();
-          const result = decide(answers);
+          const result = decide(counted());
           if (result !== undefined) resolve(result);
         } catch (error) {
           reject(asRelayError(error, 'rpc-failed', { method: about }));
@@ -73,19 +84,17 @@ export class Canvass {
           .then(
             (answer) => {
               answers.set(url, answer);
-              if (over.signal.aborted) late?.(answers);
+              if (over.signal.aborted) late?.(counted());
               else count();
             },
-            // Given up: nobody waits for it any more, or the endpoint was left.
-            () => {
-              if (!signal.aborted) count();
-            },
+            () => undefined, // Given up: nobody waits for it any more, or the endpoint was left.
           )
           .catch(() => undefined); // what comes too late has nobody to tell
     });
     const tell = async (): Promise<never> => {
       for (;;) {
         await this.#clock.sleep(tellEveryMs, signal);
+        throwIfAborted(signal);
         const facts = { about, said: saidBy(this.#urls, answers, reasons) };
         this.#connection.options.logger.warn(facts, 'endpoints do not agree yet');
       }
@@ -104,6 +113,7 @@ export class Canvass {
     try {
       return await abortable(Promise.race([decided, impatient]), signal);
     } finally {
+      leaving.unsubscribe();
       over.abort();
     }
   }

@@ -5,9 +5,11 @@ import { silentLogger } from '../../../src/chain/logger.ts';
 import { EndpointBlocks } from '../../../src/chain/quorum/endpoint-blocks.ts';
 import { abstention, Quorum } from '../../../src/chain/quorum/quorum.ts';
 import { Connection } from '../../../src/chain/rpc/connection.ts';
+import { NodeFaults } from '../../../src/chain/rpc/node-faults.ts';
 import { OtherEndpoints } from '../../../src/chain/rpc/other-endpoints.ts';
 import { startDevChain, type DevChain } from '../../../src/dev-chain/index.ts';
 import type { Hex } from '../../../src/codec/index.ts';
+import { RelayError } from '../../../src/errors/index.ts';
 import { startRpcProxy, type RpcProxy } from '../../support/rpc-proxy.ts';
 import { withCode } from '../support.ts';
 
@@ -68,3 +70,90 @@ describe('an election among endpoints', () => {
     await assert.rejects(open, withCode('chain-stopped'));
   });
 });
+
+describe('an election during which an endpoint is left', () => {
+  const lie: Hex = `0x${'ee'.repeat(32)}`;
+  const other: Hex = `0x${'34'.repeat(32)}`;
+  const urls = ['ws://a.example', 'ws://b.example', 'ws://c.example', 'ws://d.example'] as const;
+  const [liar, a, b, c] = urls;
+
+  /** What each endpoint says is said when a test lets it. */
+  function hold(endpoints: readonly string[]) {
+    const left = new Set<string>();
+    const faults = new NodeFaults(() => 0);
+    const leave = (url: string): void => {
+      left.add(url);
+      faults.note(url, new RelayError('node-lies', { details: { url, block: 7, reason: 'a test' } }), true);
+    };
+    const connection = {
+      ...{ options: { endpoints, backoff: {}, logger: silentLogger }, stopped: new AbortController().signal },
+      ...{ faults, leave, hasLeft: (url: string) => left.has(url) },
+    } as unknown as Connection;
+    const blocks = new EndpointBlocks(connection, new OtherEndpoints(connection), hashHeader);
+    const quorum = new Quorum({ connection, blocks, clock: systemClock, size: 2 });
+    const begin = () => {
+      const votes = new Map(endpoints.map((url) => [url, withResolvers<Hex>()]));
+      const result = quorum.elect({ about: 'a test', block: 7, ask: (url) => votes.get(url)!.promise });
+      const vote = async (url: string, vote: Hex): Promise<void> => {
+        votes.get(url)!.resolve(vote);
+        await turn();
+      };
+      return { result, vote };
+    };
+    return { leave, begin, left };
+  }
+  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+  it('is won by those that are there, though the one that was left had voted', async () => {
+    const { leave, begin } = hold([liar, a, b]);
+    const { result, vote } = begin();
+    await vote(liar, lie);
+    leave(liar);
+    await vote(a, hash);
+    await vote(b, hash);
+    assert.equal(await result, hash);
+  });
+
+  it('is won by both of two that are held side by side, where one liar of three is caught in the first', async () => {
+    const { begin, left } = hold([liar, a, b]);
+    const [one, two] = [begin(), begin()];
+    await two.vote(liar, lie);
+    await one.vote(liar, lie);
+    await one.vote(a, other);
+    await one.vote(b, other);
+    assert.equal(await one.result, other);
+    assert.deepEqual([...left], [liar]);
+    await two.vote(a, hash);
+    await two.vote(b, hash);
+    assert.equal(await two.result, hash);
+  });
+
+  it('is won by nobody with the help of the vote of the one that was left', async () => {
+    const { leave, begin, left } = hold([liar, a, b, c]);
+    const { result, vote } = begin();
+    await vote(liar, lie);
+    leave(liar);
+    await vote(a, lie);
+    await vote(b, hash);
+    await vote(c, hash);
+    assert.equal(await result, hash);
+    assert.deepEqual([...left], [liar, a]);
+  });
+
+  it('is over at once where that leaves too few votes', async () => {
+    const { leave, begin } = hold([liar, a, b]);
+    const { result, vote } = begin();
+    await vote(liar, hash);
+    await vote(a, abstention);
+    leave(liar);
+    await assert.rejects(result, withCode('state-discarded'));
+  });
+});
+
+function withResolvers<T>(): { readonly promise: Promise<T>; readonly resolve: (value: T) => void } {
+  let resolve: (value: T) => void = () => undefined;
+  const promise = new Promise<T>((onResolve) => {
+    resolve = onResolve;
+  });
+  return { promise, resolve };
+}
