@@ -185,10 +185,13 @@ export class Connection {
   }
 
   /**
-   * As {@link ask}, for several calls in one frame; undefined from a node that takes no batches, `too large` where their
-   * answers are more than it sends at once.
+   * As {@link ask}, for several calls in one frame; undefined from a node that takes no batches, `too many` from one that
+   * takes none of so many calls, `too large` where their answers are more than it sends at once.
    */
-  async askAll(calls: readonly RpcCall[], options: PatientOptions = {}): Promise<Answers | 'too large' | undefined> {
+  async askAll(
+    calls: readonly RpcCall[],
+    options: PatientOptions = {},
+  ): Promise<Answers | 'too many' | 'too large' | undefined> {
     const [method = ''] = calls[0] ?? [];
     try {
       return await workPatiently(this, method, options, async (socket) => ({
@@ -196,6 +199,7 @@ export class Connection {
         url: socket.url,
       }));
     } catch (error) {
+      if (error instanceof BatchRefused && error.isTooLong) return 'too many';
       if (error instanceof BatchRefused) return error.isOversize ? 'too large' : undefined;
       if (error instanceof RpcError && error.code === oversizeCode) return 'too large';
       throw error;

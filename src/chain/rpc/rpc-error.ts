@@ -4,6 +4,9 @@ export const oversizeCode = -32008;
 /** So does jsonrpsee where the answers of a batch do together. */
 const batchOversizeCode = -32011;
 
+/** So does jsonrpsee where a batch has more calls than it takes at once. */
+const batchTooLongCode = -32010;
+
 /** Internal error (JSON-RPC 2.0, section 5.1). */
 const internalCode = -32603;
 
@@ -79,8 +82,14 @@ export class BatchRefused extends Error {
     this.code = code;
   }
 
-  /** Whether one of fewer calls may pass. */
+  /** Whether it had more calls than the node takes at once, whatever they are. */
+  get isTooLong(): boolean {
+    return this.code === batchTooLongCode;
+  }
+
+  /** Whether its answers are together more than the node sends: those of fewer calls may pass. */
   get isOversize(): boolean {
+    if (this.isTooLong) return false;
     return this.code === batchOversizeCode || this.code === oversizeCode || /too (large|big)/i.test(this.message);
   }
 }

@@ -17,6 +17,9 @@ const behindRetries = 10;
 /** Requests under way at once where a node takes no batches. */
 const aloneInFlight = 8;
 
+/** Frames under way at once where a node takes none of as many calls as are asked for. */
+const partsInFlight = 8;
+
 /** One request about a block. */
 export interface BlockRequest {
   readonly method: string;
@@ -43,6 +46,8 @@ export class BlockReader {
   readonly #clock: Clock;
   /** Methods that endpoints do not offer, by URL: others are asked first. */
   readonly #lacking = new Map<string, Set<string>>();
+  /** Calls in one frame that no endpoint refused so far for being too many. */
+  #callsAtOnce = Infinity;
 
   constructor(connection: Connection, others: OtherEndpoints, clock: Clock) {
     this.#connection = connection;
@@ -135,8 +140,13 @@ export class BlockReader {
     requests: readonly BlockRequest[],
     { few = Infinity, ...options }: PatientOptions & { readonly few?: number } = {},
   ): Promise<(Answer | RelayError)[]> {
+    if (requests.length > this.#callsAtOnce) return this.#inParts(requests, { few, ...options });
     const calls = requests.map(({ method, params }) => [method, params] as const);
     const together = requests.length > 1 ? await this.#connection.askAll(calls, options) : undefined;
+    if (together === 'too many') {
+      this.#callsAtOnce = Math.min(this.#callsAtOnce, Math.ceil(requests.length / 2));
+      return this.#inParts(requests, { few, ...options });
+    }
     if (together === 'too large' && requests.length > few)
       throw new OversizedAnswer(`${requests.length} answers are together more than the node sends`);
     const answers = together === 'too large' ? undefined : together;
@@ -154,6 +164,20 @@ export class BlockReader {
     };
     for await (const _ of inWindow(alone, aloneInFlight, one));
     return settled.filter((answer) => answer !== undefined);
+  }
+
+  /** In frames of as many calls as a node takes; those of half as many where it still takes none of so many. */
+  async #inParts(
+    requests: readonly BlockRequest[],
+    options: PatientOptions & { readonly few?: number },
+  ): Promise<(Answer | RelayError)[]> {
+    const parts: (readonly BlockRequest[])[] = [];
+    for (let at = 0; at < requests.length; at += this.#callsAtOnce)
+      parts.push(requests.slice(at, at + this.#callsAtOnce));
+    const settled: (Answer | RelayError)[] = [];
+    const read = (part: readonly BlockRequest[]): Promise<(Answer | RelayError)[]> => this.askAll(part, options);
+    for await (const part of inWindow(parts, partsInFlight, read)) settled.push(...part);
+    return settled;
   }
 
   async #settled(request: BlockRequest, options: PatientOptions): Promise<Answer | RelayError> {
