@@ -48,17 +48,24 @@ export interface HeadWatchParts {
  */
 export function newestHeads(parts: HeadWatchParts, finality: Finality): Observable<NewestHead> {
   const pace = new BlockPace(parts.silenceMs);
-  const progress = { highest: -1, refusals: 0 };
+  const progress = { told: new Map<string, Told>(), refusals: 0 };
   return parts.connection.session$.pipe(
     switchMap((session) => sessionHeads(parts, session, finality, pace, progress)),
     share({ connector: () => new ReplaySubject(1), resetOnRefCountZero: true }),
   );
 }
 
+/** The highest head that an endpoint told of. */
+interface Told {
+  readonly number: number;
+  /** How often it had been distrusted until then. */
+  readonly distrusts: number;
+}
+
 /** Over all sessions. */
 interface Progress {
-  /** Number of the highest head that any of them told of. */
-  highest: number;
+  /** By endpoint. */
+  readonly told: Map<string, Told>;
   /** Sessions in a row that refused the subscription. */
   refusals: number;
 }
@@ -78,6 +85,14 @@ function sessionHeads(
     let heardAt = 0;
     let end: (() => void) | undefined;
 
+    /** What one told before it was distrusted, or left, counts no more: it may have made it up. */
+    const toldBy = (url: string): number => {
+      const told = progress.told.get(url);
+      const isBelieved = !connection.hasLeft(url) && told?.distrusts === connection.health.distrustsOf(url);
+      return isBelieved ? told.number : -1;
+    };
+    const highest = (): number => Math.max(-1, ...Array.from(progress.told.keys(), toldBy));
+
     const onHeader = (value: unknown): void => {
       try {
         newest = parseHeader(value);
@@ -87,8 +102,9 @@ function sessionHeads(
         if (finality === 'finalized') connection.noteFinalized(newest.number);
         subscriber.next({ head: toHead(newest, hashOf(newest)), session: session.id, url: socket.url });
         // Whoever says the same again and again stands still, and so does who tells what another one told long ago.
-        if (newest.number > progress.highest) heardAt = performance.now();
-        progress.highest = Math.max(progress.highest, newest.number);
+        if (newest.number > highest()) heardAt = performance.now();
+        const distrusts = connection.health.distrustsOf(socket.url);
+        progress.told.set(socket.url, { number: Math.max(newest.number, toldBy(socket.url)), distrusts });
       } catch (error) {
         connection.replace(session, String(error));
       }
@@ -139,7 +155,7 @@ function sessionHeads(
         const reason = error instanceof RpcError ? error.reason : String(error);
         const method = subscriptions[finality].subscribe;
         // Another endpoint, or the same one later, may take it: those that took one before will.
-        if (progress.highest >= 0 || ++progress.refusals < maxRefusals + connection.options.endpoints.length) {
+        if (progress.told.size > 0 || ++progress.refusals < maxRefusals + connection.options.endpoints.length) {
           connection.health.failed(socket.url);
           connection.health.tellsNothing(socket.url);
           connection.replace(session, `it refuses ${method}: ${reason}`);

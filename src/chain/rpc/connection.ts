@@ -214,7 +214,7 @@ export class Connection {
 
   /** Goes on with another endpoint than this one, which does not do its part. False where there is no other. */
   distrust(url: string, reason: string): boolean {
-    this.health.failed(url);
+    this.health.distrusted(url);
     const hasOther = this.hasOthers;
     if (hasOther && this.#newest?.socket.url === url) this.replace(this.#newest, reason);
     return hasOther;
@@ -223,7 +223,7 @@ export class Connection {
   /** As {@link distrust}, of one that others contradict: what it told of finality counts no more until it tells it anew. */
   doubt(url: string, reason: RelayError): void {
     this.faults.note(url, reason);
-    this.health.forget(url);
+    this.health.doubted(url);
     this.distrust(url, reason.message);
   }
 

@@ -4,6 +4,8 @@ const halfLifeMs = 60_000;
 const tolerableLag = 2;
 /** Latencies within such a factor count as equal: the order given decides then. */
 const latencyFactor = 4;
+/** How long the word of one that others contradicted does not count against those in use, ms. */
+const doubtMs = 600_000;
 /** Share of a new measurement in the average. */
 const newShare = 0.3;
 
@@ -15,6 +17,10 @@ interface Health {
   finalized: number | undefined;
   /** Whether it says that it has newer blocks than its subscription tells of: its word does not count then. */
   isMute: boolean;
+  /** Times that it was found not to do its part. */
+  distrusts: number;
+  /** When others last contradicted it, ms. */
+  doubtedAt: number;
 }
 
 /** How each endpoint has done so far, and so which one to try first. */
@@ -28,7 +34,13 @@ export class EndpointHealth {
     this.#now = now;
     this.#quorum = quorum;
     this.#health = new Map(
-      urls.map((url) => [url, { failures: 0, asOf: 0, latencyMs: undefined, finalized: undefined, isMute: false }]),
+      urls.map((url) => [
+        url,
+        {
+          ...{ failures: 0, asOf: 0, latencyMs: undefined, finalized: undefined, isMute: false },
+          ...{ distrusts: 0, doubtedAt: -Infinity },
+        },
+      ]),
     );
   }
 
@@ -66,10 +78,29 @@ export class EndpointHealth {
     this.#health.delete(url);
   }
 
-  /** What this one told counts no more until it tells it anew. */
-  forget(url: string): void {
+  /** Others contradict it: what it told counts no more until it tells it anew. */
+  doubted(url: string): void {
     const health = this.#health.get(url);
-    if (health !== undefined) health.finalized = undefined;
+    if (health === undefined) return;
+    health.finalized = undefined;
+    health.doubtedAt = this.#now();
+  }
+
+  /** Whether others contradicted it within the last ten minutes. */
+  isDoubted(url: string): boolean {
+    return this.#now() - (this.#health.get(url)?.doubtedAt ?? -Infinity) < doubtMs;
+  }
+
+  /** It does not do its part: what it told until now may be made up. */
+  distrusted(url: string): void {
+    const health = this.#health.get(url);
+    if (health === undefined) return;
+    health.distrusts++;
+    this.failed(url);
+  }
+
+  distrustsOf(url: string): number {
+    return this.#health.get(url)?.distrusts ?? 0;
   }
 
   /** Who told of finalized block `number` or later counts no more until it tells it anew. */

@@ -78,7 +78,10 @@ export class OtherEndpoints {
     return undefined;
   }
 
-  /** The highest number that as many of the others as must agree, and answer, say they have finalized. */
+  /**
+   * The highest number that as many of the others as must agree, and answer, say they have finalized; those that were
+   * contradicted lately are not asked.
+   */
   furthestFinalized(): Promise<number> {
     return this.#furthest(async (url) => {
       const { number } = parseHeader(
@@ -95,12 +98,13 @@ export class OtherEndpoints {
   }
 
   async #furthest(numberOf: (url: string) => Promise<number>): Promise<number> {
-    const present = this.#connection.present?.url;
-    const urls = this.#connection.options.endpoints.filter((url) => url !== present && !this.#connection.hasLeft(url));
+    const { health, options, present } = this.#connection;
+    const isAsked = (url: string): boolean =>
+      url !== present?.url && !this.#connection.hasLeft(url) && !health.isDoubted(url);
+    const urls = options.endpoints.filter(isAsked);
     const answers = await Promise.allSettled(urls.map(numberOf));
     const said = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
-    const { quorum } = this.#connection.options;
-    return said.sort((a, b) => b - a)[Math.min(quorum, said.length) - 1] ?? 0;
+    return said.sort((a, b) => b - a)[Math.min(options.quorum, said.length) - 1] ?? 0;
   }
 
   async #open(url: string): Promise<RpcSocket> {

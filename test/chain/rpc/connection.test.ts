@@ -4,7 +4,9 @@ import { silentLogger } from '../../../src/chain/logger.ts';
 import { Canvass } from '../../../src/chain/quorum/canvass.ts';
 import { Connection } from '../../../src/chain/rpc/connection.ts';
 import { startDevChain, type DevChain } from '../../../src/dev-chain/index.ts';
+import { OtherEndpoints } from '../../../src/chain/rpc/other-endpoints.ts';
 import { RelayError } from '../../../src/errors/index.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
 import { Refusal, startRpcProxy, type RpcProxy } from '../../support/rpc-proxy.ts';
 import { until } from '../../support/until.ts';
 import { withCode } from '../support.ts';
@@ -168,6 +170,22 @@ describe('Connection', () => {
       assert.ok(asked > 15, `${asked} times`);
       assert.ok(warnings.length > 1);
     });
+  });
+
+  it('asks one that others contradicted how far it is only ten minutes later', async () => {
+    connection.stop();
+    const clock = new ManualClock();
+    two.alter = (method, _, result) =>
+      method === 'chain_getHeader' ? { ...(result as object), number: '0xf4240' } : result;
+    const options = { genesisHash: undefined, timeoutMs: 10_000, quorum: 2, clock, logger: silentLogger };
+    connection = await Connection.open({ ...options, endpoints: [one.ws, two.ws], backoff: { minMs: 10 } }, undefined);
+    const others = new OtherEndpoints(connection);
+    assert.equal(await others.furthestBest(), 1_000_000);
+    connection.doubt(two.ws, new RelayError('endpoints-disagree', { details: { about: 'a test', said: '' } }));
+    assert.equal(await others.furthestBest(), 0);
+    assert.equal(await others.furthestFinalized(), 0);
+    clock.advance(600_000);
+    assert.equal(await others.furthestBest(), 1_000_000);
   });
 
   it('is not troubled by a vote that comes in when all is over', async () => {
