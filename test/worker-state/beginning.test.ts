@@ -170,7 +170,7 @@ describe('watchWorkerState as it begins and ends', () => {
         let under = 0;
         const store = replacing(inner, {
           commit: async (writes, expected) => {
-            const isEpochs = writes.some(({ key }) => new TextDecoder().decode(key).startsWith('worker-state/epochs/'));
+            const isEpochs = writes.some(({ key }) => new TextDecoder().decode(key).startsWith('worker-state/keys/'));
             under += 1;
             if (isEpochs) await opened;
             const committed = await inner.commit(writes, expected);
