@@ -6,6 +6,8 @@ import { compare, costOfVariant, resultOf, serve } from './run-variant.ts';
 import type { Task } from './variants.ts';
 
 const blocks = 2_000;
+/** So many more for what is held: two transactions of messages and what is read meanwhile are more than fewer blocks have. */
+const manyBlocks = 4 * blocks;
 const messages = blocks;
 const rounds = 5;
 /** Runs in a process until all is compiled that will be, … */
@@ -17,7 +19,11 @@ const warmRuns = 9;
 export async function catchUp(): Promise<Result[]> {
   const folder = await mkdtemp(join(tmpdir(), 'khala-bench-'));
   try {
-    await using node = await serve<{ url: string; safeUrl: string }>('blocks-process.ts', String(2 * blocks), folder);
+    await using node = await serve<{ url: string; safeUrl: string }>(
+      'blocks-process.ts',
+      String(2 * manyBlocks),
+      folder,
+    );
     const task = (count: number, url: string): Task => ({
       url,
       folder,
@@ -42,8 +48,8 @@ export async function catchUp(): Promise<Result[]> {
       run('bare', blocks, warmUpRuns, warmRuns, safeUrl),
     );
     const doubled = await compare(3, run('plain', 2 * blocks), run('plain', blocks));
-    const held = await compare(3, run('plain-held', blocks), run('bare-held', blocks));
-    const heldDoubled = await compare(3, run('plain-held', 2 * blocks), run('plain-held', blocks));
+    const held = await compare(3, run('plain-held', manyBlocks), run('bare-held', manyBlocks));
+    const heldDoubled = await compare(3, run('plain-held', 2 * manyBlocks), run('plain-held', manyBlocks));
     return [
       resultOf('inbox/catch-up CPU', 'ms', warm, 'cpuMs'),
       resultOf('inbox/catch-up wall', 'ms', warm, 'wallMs'),
@@ -53,8 +59,8 @@ export async function catchUp(): Promise<Result[]> {
       resultOf('inbox/catch-up wall, new process', 'ms', once, 'wallMs'),
       resultOf('inbox/catch-up peak memory', 'MB', once, 'peakMb'),
       resultOf('inbox/catch-up doubled backlog, peak memory', 'MB', doubled, 'peakMb'),
-      resultOf('inbox/catch-up memory held', 'MB', held, 'peakMb'),
-      resultOf('inbox/catch-up doubled backlog, memory held', 'MB', heldDoubled, 'peakMb'),
+      resultOf('inbox/catch-up 8 000 blocks, memory held', 'MB', held, 'peakMb'),
+      resultOf('inbox/catch-up 16 000 blocks for 8 000, memory held', 'MB', heldDoubled, 'peakMb'),
     ];
   } finally {
     await rm(folder, { recursive: true, force: true });
