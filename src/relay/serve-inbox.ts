@@ -55,8 +55,8 @@ export interface InboxService extends AsyncDisposable {
 
 /**
  * Runs a worker: each message goes to its handler, the answer to who asked, and then the message is acknowledged. Killed in
- * between, the handler sees the message again at the next start, so it should be able to: the message id is the same. Of what waits
- * for its handler a sender has a share ({@link HandlerTurns}): what is beyond fails, and comes again at the next start.
+ * between, the handler sees the message again at the next start, so it should be able to: the message id is the same. As many
+ * wait for their handlers as an inbox hands out before they are acknowledged ({@link HandlerTurns}); the rest waits in its store.
  */
 export function serveInbox(options: ServeInboxOptions): InboxService {
   return new HandlingService(options);

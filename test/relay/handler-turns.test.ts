@@ -1,31 +1,22 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import type { Hex } from '../../src/codec/index.ts';
-import { isRelayError } from '../../src/errors/index.ts';
 import { HandlerTurns, type HandlerTurnsOptions } from '../../src/relay/handler-turns.ts';
 import { until } from '../support/until.ts';
 
 describe('relay: turns of handlers', () => {
-  const contract: Hex = `0x${'c0'.repeat(32)}`;
   const idOf = (name: number): Hex => `0x${name.toString(16).padStart(64, '0')}`;
-  const isFull = (error: unknown): boolean => isRelayError(error, 'handler-failed');
 
   /** Handlers that end when they are told to. */
   const make = (options: HandlerTurnsOptions = {}) => {
     const turns = new HandlerTurns(options);
     const running = new Map<string, () => void>();
-    const begin = (sender: number, name: string, registered = false, size = 1): Promise<string> =>
-      turns.run(
-        {
-          ...{ messageId: idOf(0), from: idOf(sender), registered },
-          body: { kind: 'invocation', to: contract, input: new Uint8Array(size) },
-        },
-        async () => {
-          await new Promise<void>((resolve) => running.set(name, resolve));
-          running.delete(name);
-          return name;
-        },
-      );
+    const begin = (sender: number, name: string, registered = false): Promise<string> =>
+      turns.run({ from: idOf(sender), registered }, async () => {
+        await new Promise<void>((resolve) => running.set(name, resolve));
+        running.delete(name);
+        return name;
+      });
     const names = async (count: number): Promise<string[]> => {
       await until(() => running.size === count);
       return [...running.keys()];
@@ -64,28 +55,39 @@ describe('relay: turns of handlers', () => {
     }
   });
 
-  it('hold so much of one sender, and of strangers, and refuse what is beyond; what ended makes room', async () => {
-    const { begin, running, names } = make({ limit: 16, limitBytes: 1_600 });
-    for (let n = 0; n < 4; n++) void begin(1, `one ${n}`);
-    await assert.rejects(begin(1, 'beyond'), isFull);
-    void begin(2, 'large', false, 390);
-    await assert.rejects(begin(2, 'too large with it', false, 20), isFull);
-    for (let n = 0; n < 3; n++) void begin(3 + n, `other ${n}`);
-    await assert.rejects(begin(9, 'ninth of strangers'), isFull);
-    void begin(10, 'registered, however large', true, 10_000);
-    await names(9);
-    running.get('one 0')?.();
-    await names(8);
-    void begin(9, 'ninth of strangers');
-    await names(9);
+  it('are taken by all that wait, however many one sender has, in its order', async () => {
+    const { begin, running } = make({ concurrency: 4 });
+    const all = Array.from({ length: 1_000 }, (_, n) => `message ${n}`);
+    const started: string[] = [];
+    const ended = all.map((name) => begin(1, name, true));
+    for (const name of all) {
+      const end = await until(() => running.get(name));
+      started.push(...running.keys());
+      end();
+      assert.equal(await ended.shift(), name);
+    }
+    assert.deepEqual([...new Set(started)], all);
+  });
+
+  it('are those of the message, where its sender registers or goes while others of it wait', async () => {
+    for (const isKnownAtFirst of [true, false]) {
+      const { begin, running, names } = make();
+      const ended = Array.from({ length: 40 }, (_, n) => begin(1, `${n}`, n < 20 ? isKnownAtFirst : !isKnownAtFirst));
+      for (let n = 0; n < 40; n++) {
+        const end = await until(() => running.get(`${n}`));
+        end();
+        await ended[n];
+      }
+      for (let n = 0; n < 20; n++) void begin(100 + n, `stranger ${n}`);
+      assert.equal((await names(12)).length, 12);
+      for (let n = 0; n < 20; n++) void begin(200 + n, `registered ${n}`, true);
+      assert.equal((await names(16)).length, 16);
+    }
   });
 
   it('go on after a handler that failed', async () => {
     const turns = new HandlerTurns({ concurrency: 1 });
-    const message = {
-      ...{ messageId: idOf(0), from: idOf(1), registered: true },
-      body: { kind: 'data', content: new Uint8Array() },
-    } as const;
+    const message = { from: idOf(1), registered: true };
     await assert.rejects(
       turns.run(message, () => Promise.reject(new Error('out of order'))),
       /out of order/,
