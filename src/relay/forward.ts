@@ -12,7 +12,7 @@ import { ForwardRoom, type ForwardRoomOptions } from './forward-room.ts';
 import { ForwardRounds } from './forward-rounds.ts';
 import { checkEndpoint, mayFollow, type EndpointPolicy } from './endpoint-policy.ts';
 import type { Ingested } from './ingest.ts';
-import { KeyedScheduler, suspectLane, type TurnOutcome } from './keyed-scheduler.ts';
+import { KeyedScheduler, suspectLane, type Lane, type TurnOutcome } from './keyed-scheduler.ts';
 import type { Metrics } from './metrics.ts';
 import type { ForwardQueue, Queued } from './pipeline.ts';
 import { postMessage } from './post-message.ts';
@@ -56,8 +56,14 @@ export interface Forwarder extends ForwardQueue {
   stop(): Promise<void>;
 }
 
-/** again: it was not offered to all endpoints yet. */
+/** again: it was not offered to all endpoints yet, or is to be in another lane. */
 type Outcome = Attempt | 'expired' | 'again';
+
+interface Turn {
+  readonly lane: Lane;
+  /** No further attempt is begun after this, as of `performance.now()`. */
+  readonly endsAt: number;
+}
 
 const defaults = {
   ...{ concurrency: 64, attemptMs: 10_000, turnMs: 10_000, lookEveryMs: 60_000 },
@@ -82,6 +88,8 @@ class StoredForwarder implements Forwarder {
   readonly #recent = new RecentMap<Hex, number>(maxRecent);
   readonly #rounds = new ForwardRounds();
   readonly #room: ForwardRoom;
+  /** What queues ask first in the turn that they wait for, where a turn before has told. */
+  readonly #next = new Map<Hex, string>();
   #scheduler: KeyedScheduler<Hex>;
   #stopped = new AbortController();
   #looking: ReturnType<typeof setInterval> | undefined;
@@ -155,7 +163,7 @@ class StoredForwarder implements Forwarder {
       // Keys of senders cost nothing, an entry of the chain does: one recipient's queues hold up no other's, however many they are.
       perGroup: Math.ceil(concurrency / 16),
       groupOf: (queue) => this.#room.recipientOf(queue) ?? '',
-      work: (queue) => this.#forwardAll(queue),
+      work: (queue, lane) => this.#forwardAll(queue, lane),
       failed: (queue, error) => {
         logger.error({ err: error, recipient: this.#room.recipientOf(queue) }, 'forwarding failed');
       },
@@ -171,8 +179,8 @@ class StoredForwarder implements Forwarder {
   }
 
   /** Where its messages go first, as far as turns are concerned; suspect where nothing came of it there the last time. */
-  #networkOf(queue: Hex): string | typeof suspectLane {
-    const endpoint = this.#likeliest(queue);
+  #networkOf(queue: Hex): Lane {
+    const endpoint = this.#next.get(queue) ?? this.#likeliest(queue);
     if (endpoint === undefined) return '';
     return this.#health.isDoubtful(endpoint) ? suspectLane : (this.#options.names.networkOf(endpoint) ?? 'unknown');
   }
@@ -190,34 +198,27 @@ class StoredForwarder implements Forwarder {
     }
   }
 
-  async #forwardAll(queue: Hex): Promise<TurnOutcome> {
-    const { store, turnMs, names } = this.#options;
+  async #forwardAll(queue: Hex, lane: Lane): Promise<TurnOutcome> {
+    const { store, turnMs } = this.#options;
     const page = await store.read(queue, 0n, { count: pageCount });
-    if (page.length === 0) {
-      this.#room.empty(queue);
-      return 'done';
-    }
-    const endpoint = this.#likeliest(queue);
-    if (endpoint !== undefined && names.networkOf(endpoint) === undefined) {
-      // Then it waits among those that lead to the same address.
-      await names.learn(endpoint);
-      return 'again';
-    }
-    return this.#forwardPage(queue, page, performance.now() + turnMs);
+    if (page.length > 0) return this.#forwardPage(queue, page, { lane, endsAt: performance.now() + turnMs });
+    this.#next.delete(queue);
+    this.#room.empty(queue);
+    return 'done';
   }
 
   /** As many from the front as there is time for. */
-  async #forwardPage(queue: Hex, page: readonly Mail[], endsAt: number): Promise<TurnOutcome> {
+  async #forwardPage(queue: Hex, page: readonly Mail[], turn: Turn): Promise<TurnOutcome> {
     const { store, metrics, logger } = this.#options;
     let done = 0;
     let upTo = 0n;
-    let turn: TurnOutcome = 'more';
+    let result: TurnOutcome = 'more';
     for (const mail of page) {
-      if (done > 0 && performance.now() > endsAt) break;
-      const outcome = this.#stopped.signal.aborted ? 'failed' : await this.#forward(mail, endsAt);
+      if (done > 0 && performance.now() > turn.endsAt) break;
+      const outcome = this.#stopped.signal.aborted ? 'failed' : await this.#forward(queue, mail, turn);
       if (outcome !== 'again') metrics.count('forwards_total', outcome);
       if (outcome === 'failed' || outcome === 'again') {
-        turn = outcome;
+        result = outcome;
         break;
       }
       if (outcome !== 'forwarded')
@@ -229,24 +230,31 @@ class StoredForwarder implements Forwarder {
       done += 1;
     }
     // Once a page: what a crash sends again, the other relay knows by its id.
-    if (done === 0) return turn;
+    if (done === 0) return result;
     await store.ack(queue, upTo);
     const bytes = page.slice(0, done).reduce((sum, mail) => sum + mail.bytes.length, 0);
     this.#room.remove(queue, { count: done, bytes });
-    return turn;
+    return result;
   }
 
   /** Offers it to endpoints at one address, the likeliest: others are another turn's. */
-  async #forward(mail: Mail, endsAt: number): Promise<Outcome> {
+  async #forward(queue: Hex, mail: Mail, { lane, endsAt }: Turn): Promise<Outcome> {
     const { clock, maxAgeMs, names } = this.#options;
+    const next = this.#next.get(queue);
+    this.#next.delete(queue);
     const { to: recipient } = queuedMessage(mail.bytes);
     const age = clock() - mail.storedAt;
     if (age > maxAgeMs) return 'expired';
     const endpoints = await this.#endpointsOf(recipient, mail);
     if (endpoints === undefined) return 'forwarded';
     const tried = new Map<string, Attempt>();
-    const left = this.#rounds.left(mail.messageId, this.#health.ranked(endpoints, recipient));
-    const network = left[0] === undefined ? undefined : names.networkOf(left[0]);
+    const left = this.#left(mail, endpoints, recipient, next);
+    const network = left[0] === undefined ? undefined : await this.#askedFor(left[0]);
+    // Whatever was forgotten while it waited, a turn of the right lane is used.
+    if (left[0] !== undefined && lane !== suspectLane && lane !== network) {
+      this.#next.set(queue, left[0]);
+      return 'again';
+    }
     for (const endpoint of left.slice(0, maxEndpoints)) {
       if (tried.size > 0 && (performance.now() > endsAt || names.networkOf(endpoint) !== network)) break;
       const outcome = await this.#attempt(endpoint, recipient, mail);
@@ -255,10 +263,26 @@ class StoredForwarder implements Forwarder {
     }
     const outcomes = this.#rounds.add(mail.messageId, endpoints, tried);
     if (this.#stopped.signal.aborted) return 'failed';
-    if (outcomes === undefined) return 'again';
+    if (outcomes === undefined) {
+      const [first] = this.#left(mail, endpoints, recipient);
+      if (first !== undefined) this.#next.set(queue, first);
+      return 'again';
+    }
     if (outcomes.size === 0 || outcomes.has('failed')) return 'failed';
     if (outcomes.has('circled')) return age < circlingMs ? 'failed' : 'circled';
     return 'refused';
+  }
+
+  /** Those that it was not offered to, the likeliest first; before them what its turn is for. */
+  #left({ messageId }: Mail, endpoints: readonly string[], recipient: Hex, next?: string): readonly string[] {
+    const left = this.#rounds.left(messageId, this.#health.ranked(endpoints, recipient));
+    return next === undefined || !left.includes(next) ? left : [next, ...left.filter((endpoint) => endpoint !== next)];
+  }
+
+  async #askedFor(endpoint: string): Promise<string | undefined> {
+    const { names } = this.#options;
+    await names.learn(endpoint);
+    return names.networkOf(endpoint);
   }
 
   /** undefined: it is ours by now and was put into its mailbox. Empty: the chain names none at the moment. */

@@ -10,8 +10,8 @@ export type TurnOutcome = 'done' | 'more' | 'again' | 'failed';
 export const suspectLane = Symbol('suspect');
 
 export interface KeyedSchedulerOptions<K> {
-  /** One turn; a rejection is a failure. */
-  readonly work: (key: K) => Promise<TurnOutcome>;
+  /** One turn, in the lane that the key waited in; a rejection is a failure. */
+  readonly work: (key: K, lane: Lane) => Promise<TurnOutcome>;
   /** Keys worked on at once. */
   readonly concurrency: number;
   /** What the key's work depends on. Keys of one lane, and those together whose last turn failed, take a part of the turns. */
@@ -27,7 +27,7 @@ export interface KeyedSchedulerOptions<K> {
   readonly failed: (key: K, error: unknown) => void;
 }
 
-type Lane = string | typeof suspectLane;
+export type Lane = string | typeof suspectLane;
 
 /**
  * Works for one key at most once at a time, for some keys at once, in turns. One that fails waits and holds up no other; nor do
@@ -110,7 +110,7 @@ export class KeyedScheduler<K> {
   async #run(key: K, lane: Lane, group: string): Promise<void> {
     count(this.#busyLanes, lane, 1);
     count(this.#busyGroups, group, 1);
-    const outcome = await this.#attempt(key);
+    const outcome = await this.#attempt(key, lane);
     this.#working.delete(key);
     count(this.#busyLanes, lane, -1);
     count(this.#busyGroups, group, -1);
@@ -122,9 +122,9 @@ export class KeyedScheduler<K> {
     else this.#fill();
   }
 
-  async #attempt(key: K): Promise<TurnOutcome> {
+  async #attempt(key: K, lane: Lane): Promise<TurnOutcome> {
     try {
-      return await this.#options.work(key);
+      return await this.#options.work(key, lane);
     } catch (error) {
       this.#options.failed(key, error);
       return 'failed';

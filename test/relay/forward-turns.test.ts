@@ -12,19 +12,29 @@ import { ResolvedNames } from '../../src/relay/resolved-names.ts';
 import { until } from '../support/until.ts';
 import { alice, bob, carol, Cleanup, entity, genesisHash, message, type Entity } from './support.ts';
 
+interface Refusal {
+  readonly status: number;
+  readonly code: string;
+}
+
 describe('relay: turns of what is forwarded', () => {
   const cleanup = new Cleanup();
   afterEach(() => cleanup.run());
   const ingest = createIngest({ genesisHash, maxMessageBytes: 100_000 });
 
-  /** What stands at an address: says nothing, or takes what it is asked to. `asked`: by which names. */
-  const stand = async (address: string, asked: string[], isSilent: boolean): Promise<number> => {
+  /** What stands at an address: says nothing, takes what it is asked to, or refuses it. `asked`: by which names. */
+  const stand = async (address: string, asked: string[], does: 'silent' | 'takes' | Refusal): Promise<number> => {
     const server: Server = createServer((request, response) => {
       asked.push(request.headers.host?.split(':')[0] ?? '');
       const chunks: Buffer[] = [];
       request.on('data', (chunk: Buffer) => chunks.push(chunk));
-      if (isSilent) return;
+      if (does === 'silent') return;
       request.on('end', () => {
+        if (does !== 'takes') {
+          response.writeHead(does.status, { 'content-type': 'application/problem+json' });
+          response.end(JSON.stringify({ ...does, title: does.code, detail: does.code }));
+          return;
+        }
         // Forwarded is a byte of hops and a length before the signed envelope.
         const all = Buffer.concat(chunks);
         const start = 1 + ((all[1] ?? 0) % 4 === 0 ? 1 : 2);
@@ -45,11 +55,12 @@ describe('relay: turns of what is forwarded', () => {
     endpointsOf: (to: Hex) => readonly string[],
     resolve: (name: string) => string,
     options: Partial<ForwarderOptions>,
+    now?: () => number,
   ) => {
     const store = await cleanup.store();
     const names = new ResolvedNames((name, callback) => {
       callback(null, [{ address: resolve(name), family: 4 }]);
-    });
+    }, now);
     const transport = createNodeTransport({ allowPrivate: true, resolve: names.resolve });
     cleanup.add(transport, () => transport.close());
     const forwarder = createForwarder({
@@ -70,7 +81,7 @@ describe('relay: turns of what is forwarded', () => {
 
   it('are shared by what leads to one address, whatever names it has', async () => {
     const [silent, honest]: [string[], string[]] = [[], []];
-    const [pit, good] = [await stand('127.0.0.1', silent, true), await stand('127.0.0.2', honest, false)];
+    const [pit, good] = [await stand('127.0.0.1', silent, 'silent'), await stand('127.0.0.2', honest, 'takes')];
     const tenants = Array.from({ length: 64 }, (_, n) => entity(`tenant ${n}`));
     const { send } = await make(
       (to) =>
@@ -90,7 +101,7 @@ describe('relay: turns of what is forwarded', () => {
 
   it('begin no further attempt when their time is over, so that others have theirs', async () => {
     const [silent, honest]: [string[], string[]] = [[], []];
-    const [pit, good] = [await stand('127.0.0.1', silent, true), await stand('127.0.0.1', honest, false)];
+    const [pit, good] = [await stand('127.0.0.1', silent, 'silent'), await stand('127.0.0.1', honest, 'takes')];
     const { send } = await make(
       (to) =>
         to === bob.identity
@@ -111,7 +122,7 @@ describe('relay: turns of what is forwarded', () => {
 
   it('are of one address: who refuses at once at its first endpoint takes no more places at its second', async () => {
     const [silent, honest]: [string[], string[]] = [[], []];
-    const [pit, good] = [await stand('127.0.0.1', silent, true), await stand('127.0.0.2', honest, false)];
+    const [pit, good] = [await stand('127.0.0.1', silent, 'silent'), await stand('127.0.0.2', honest, 'takes')];
     const tenants = Array.from({ length: 16 }, (_, n) => entity(`tenant ${n}`));
     const { send } = await make(
       (to) =>
@@ -127,5 +138,74 @@ describe('relay: turns of what is forwarded', () => {
     await send(bob);
     await until(() => honest.length === 1);
     assert.equal(silent.length, 2);
+  });
+
+  it('are so too where the first endpoint answers that it takes nothing of that sender', async () => {
+    const [silent, refused, honest]: [string[], string[], string[]] = [[], [], []];
+    const [pit, good] = [await stand('127.0.0.1', silent, 'silent'), await stand('127.0.0.2', honest, 'takes')];
+    const refuses = await stand('0.0.0.0', refused, { status: 403, code: 'sender-refused' });
+    const tenants = Array.from({ length: 16 }, (_, n) => entity(`tenant ${n}`));
+    const { send } = await make(
+      (to) =>
+        to === bob.identity
+          ? [`http://127.0.0.2:${good}`]
+          : [
+              `http://127.0.1.${tenants.findIndex(({ identity }) => identity === to)}:${refuses}`,
+              `http://127.0.0.1:${pit}`,
+            ],
+      (name) => name,
+      { concurrency: 8, attemptMs: 60_000 },
+    );
+    for (const tenant of tenants) await send(tenant);
+    await until(() => refused.length === tenants.length);
+    await send(bob);
+    await until(() => honest.length === 1 && silent.length >= 2);
+    assert.equal(silent.length, 2);
+  });
+
+  it('come for names that are forgotten while they wait, also among those that failed', async () => {
+    let now = 0;
+    const tried: string[] = [];
+    const tenants = Array.from({ length: 8 }, (_, n) => entity(`tenant ${n}`));
+    const { send } = await make(
+      (to) => {
+        const n = tenants.findIndex(({ identity }) => identity === to);
+        return [n < 0 ? 'http://good.example:1' : `http://127.0.1.${n}:1`];
+      },
+      () => '127.0.0.2',
+      {
+        concurrency: 1,
+        backoff: { firstMs: 1, mostMs: 1 },
+        transport: {
+          post: async (url: string) => {
+            // Longer than the pauses: others always wait for a turn.
+            await new Promise((resolve) => setTimeout(resolve, 5));
+            tried.push(url);
+            // What was known of names is not any more when the next has its turn.
+            now += 61_000;
+            throw new Error('down');
+          },
+        } as unknown as ForwarderOptions['transport'],
+      },
+      () => now,
+    );
+    for (const tenant of tenants) await send(tenant);
+    await send(bob);
+    await until(() => tried.filter((url) => url.includes('good.example')).length >= 5);
+  });
+
+  it('are taken by what is too old without a look for where it was to go', async () => {
+    const asked: string[] = [];
+    const { send, store } = await make(
+      () => ['http://good.example:1'],
+      (name) => {
+        asked.push(name);
+        return '127.0.0.2';
+      },
+      { maxAgeMs: -1 },
+    );
+    await send(bob);
+    await until(async () => (await store.totals()).count === 0);
+    assert.deepEqual(asked, []);
   });
 });
