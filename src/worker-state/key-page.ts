@@ -66,6 +66,16 @@ export function isProvenBy({ epoch, ecdhKey }: EpochKey, signature: Uint8Array, 
   );
 }
 
+export function sameProven(some: readonly ProvenKey[], others: readonly ProvenKey[]): boolean {
+  return some.length === others.length && some.every((key, i) => sameKey(key, others[i]));
+}
+
+function sameKey({ epoch, ecdhKey, signature }: ProvenKey, other: ProvenKey | undefined): boolean {
+  if (epoch !== other?.epoch || !equalBytes(ecdhKey, other.ecdhKey)) return false;
+  if (signature === undefined || other.signature === undefined) return signature === other.signature;
+  return equalBytes(signature, other.signature);
+}
+
 /** Where a worker is, or belongs. */
 function placeOf(page: KeyPage, id: Uint8Array, from = 0): number {
   let at = from;

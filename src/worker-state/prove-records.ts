@@ -45,13 +45,15 @@ export function readRecords(genesisHash: Hex, identity: Hex, records: readonly s
   for (const text of new Set(records)) {
     try {
       const { ecdhPublic, epoch, signature } = decodeEcdhRecord(text);
-      const message = ecdhRecordContent({ genesisHash, identity, ecdhPublic, epoch });
       claims.push({
         text,
         publicKey,
-        message,
         signature,
         key: { epoch, ecdhKey: ecdhPublic, proven: true, signature },
+        // Made when it is asked for: most were verified before.
+        get message() {
+          return ecdhRecordContent({ genesisHash, identity, ecdhPublic, epoch });
+        },
       });
     } catch (error) {
       if (!isRelayError(error, 'bad-ecdh-record')) throw error;

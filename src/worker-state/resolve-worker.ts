@@ -1,5 +1,5 @@
 import type { Hex } from '../codec/index.ts';
-import { isProvenBy, type ProvenKey } from './key-page.ts';
+import { isProvenBy, sameProven, type ProvenKey } from './key-page.ts';
 import { mergeEpochs } from './merge-epochs.ts';
 import { nothing, provenBy, readRecords, type ProvenRecords, type VerifyRecords } from './prove-records.ts';
 import type { WorkerFacts } from './worker-facts.ts';
@@ -12,6 +12,8 @@ export interface ResolvedWorker {
   readonly faults: ReadonlyMap<string, string>;
   /** The keys of its entry that are proven, and by what. */
   readonly proven: readonly ProvenKey[];
+  /** Whether something of that was not known. */
+  readonly isNews: boolean;
 }
 
 /** What is on chain of a worker, and its proven keys that were seen earlier. */
@@ -47,5 +49,6 @@ function resolve({ facts, seen }: Unresolved, { keys, invalid }: ProvenRecords):
     entry: { identity, current, epochs, endpoints: urls, gatekeeper, runtimeVersion, confidenceLevel },
     faults,
     proven,
+    isNews: !sameProven(seen, proven),
   };
 }

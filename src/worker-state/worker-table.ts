@@ -215,7 +215,7 @@ export class WorkerTable {
       const [oldest] = this.#resolved.keys();
       if (this.#resolved.size >= maxResolved && oldest !== undefined) this.#resolved.delete(oldest);
       this.#resolved.set(id, worker);
-      if (worker.proven.length === 0) continue;
+      if (!worker.isNews) continue;
       this.#byKey?.replaceProven(id, this.row(id), this.seen(id), worker.proven);
       proven.push([id, worker.proven]);
     }
