@@ -17,6 +17,10 @@ const none: readonly string[] = [];
 const cutVariant = 255;
 
 /** What is read of a list, and what is not. */
+/** Making one takes as long as what it decodes. */
+const decoder = new TextDecoder();
+const strictDecoder = new TextDecoder('utf-8', { fatal: true });
+
 interface ReadList {
   readonly texts: readonly Uint8Array[];
   /** Strings beyond the bounds. */
@@ -34,7 +38,6 @@ const emptyList: ReadList = { texts: [], leftOut: 0, isDamaged: false };
 export function decodeEndpoints(bounded: Uint8Array): readonly string[] {
   const { texts } = boundedList(bounded);
   if (texts.length === 0) return none;
-  const decoder = new TextDecoder();
   return texts.map((text) => decoder.decode(text));
 }
 
@@ -48,10 +51,9 @@ export function endpointFaults(bounded: Uint8Array): ReadonlyMap<string, string>
     const bounds = `the first ${maxUrls} URLs and the last ${maxRecords} ECDH records are read, none longer than ${maxStringBytes} bytes`;
     faults.set('endpoints left out', `${leftOut} string(s) of its list of endpoints are left out: ${bounds}`);
   }
-  const decoder = new TextDecoder('utf-8', { fatal: true });
   const isText = (text: Uint8Array): boolean => {
     try {
-      decoder.decode(text);
+      strictDecoder.decode(text);
       return true;
     } catch {
       return false;
