@@ -268,7 +268,7 @@ class StoredForwarder implements Forwarder {
       if (first !== undefined) this.#next.set(queue, first);
       return 'again';
     }
-    if (outcomes.size === 0 || outcomes.has('failed')) return 'failed';
+    if (outcomes.size === 0 || outcomes.has('failed') || outcomes.has('later')) return 'failed';
     if (outcomes.has('circled')) return age < circlingMs ? 'failed' : 'circled';
     return 'refused';
   }

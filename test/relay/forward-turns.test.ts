@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, it } from 'mocha';
@@ -208,4 +209,46 @@ describe('relay: turns of what is forwarded', () => {
     await until(async () => (await store.totals()).count === 0);
     assert.deepEqual(asked, []);
   });
+
+  for (const [status, code, scope] of [
+    [507, 'mailbox-full', undefined],
+    [404, 'recipient-not-served', undefined],
+    [429, 'rate-limited', 'this sender'],
+    [429, 'rate-limited', 'strangers to this recipient'],
+  ] as const)
+    it(`are as ever at a relay that answered another's message with ${code}${scope === undefined ? '' : ` of ${scope}`}`, async () => {
+      let [atPit, atRelay] = [0, 0];
+      const problem = {
+        status,
+        code,
+        title: code,
+        detail: code,
+        details: { ...(scope === undefined ? {} : { scope }) },
+      };
+      const { send } = await make(
+        (to) => [to === carol.identity ? 'http://127.0.0.1:1' : 'http://127.0.0.2:1'],
+        (name) => name,
+        {
+          // One place of four for what failed: a silent address has it.
+          ...{ concurrency: 4, attemptMs: 60_000, backoff: { firstMs: 1, mostMs: 1 } },
+          transport: {
+            post: async (url: string, _: Uint8Array, signal: AbortSignal) => {
+              if (url.includes('127.0.0.1')) {
+                atPit += 1;
+                if (atPit > 1) await once(signal, 'abort');
+                throw new Error('down');
+              }
+              atRelay += 1;
+              return { status, body: Buffer.from(JSON.stringify(problem)) };
+            },
+          } as unknown as ForwarderOptions['transport'],
+        },
+      );
+      await send(carol);
+      await until(() => atPit === 2);
+      await send(bob);
+      await until(() => atRelay === 1);
+      await send(entity('another at that relay'));
+      await until(() => atRelay === 2);
+    });
 });
