@@ -61,17 +61,27 @@ export class HashRuns {
    * minutes and none ever gave any, and state-discarded where the session is over in which they were asked for first and none that is there has
    * finalized them: who told of them may have made them up, and whoever has them tells of them again.
    */
-  of(first: BlockNumber, last: BlockNumber, signal?: AbortSignal): Promise<HashRun> {
+  async of(first: BlockNumber, last: BlockNumber, signal?: AbortSignal): Promise<HashRun> {
+    for (;;) {
+      const reading = this.#shared(first, last);
+      const run = await abortable(reading, signal);
+      // What one says that was caught since is not believed.
+      if (!this.#connection.hasLeft(run.url)) return run;
+      for (const [name, known] of this.#runs) if (known === reading) this.#runs.delete(name);
+    }
+  }
+
+  #shared(first: BlockNumber, last: BlockNumber): Promise<HashRun> {
     const name = `${first}-${last}`;
     const known = this.#runs.get(name);
-    if (known !== undefined) return abortable(known, signal);
+    if (known !== undefined) return known;
     // Others may wait for it too: it ends with the connection, not with who asked first.
     const run = this.#read(first, last, this.#connection.stopped);
     this.#runs.set(name, run);
     run.catch(() => this.#runs.delete(name));
     const [oldest] = this.#runs.keys();
     if (this.#runs.size > maxRuns && oldest !== undefined) this.#runs.delete(oldest);
-    return abortable(run, signal);
+    return run;
   }
 
   /** Of one block. */

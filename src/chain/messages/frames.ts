@@ -16,6 +16,8 @@ export interface Piece {
   readonly first: BlockNumber;
   readonly last: BlockId;
   readonly anchorsOf: (first: BlockNumber, length: number) => BlockAnchor[];
+  /** Who gave their hashes; undefined where they lead to a block that was told of. */
+  readonly url?: string;
 }
 
 /** Blocks that are read at once. */
@@ -23,6 +25,8 @@ export interface Frame {
   readonly anchors: readonly BlockAnchor[];
   /** The last of them. */
   readonly through: BlockId;
+  /** As of a {@link Piece}. */
+  readonly url?: string | undefined;
 }
 
 /**
@@ -30,11 +34,11 @@ export interface Frame {
  * end where numbers are multiples of it: so those who read side by side read the same frames, wherever they began.
  */
 export async function* framesOf(pieces: AsyncIterable<Piece>, blocksPerFrame: () => number): AsyncGenerator<Frame> {
-  for await (const { first, last, anchorsOf } of pieces)
+  for await (const { first, last, anchorsOf, url } of pieces)
     for (let from = first; from <= last.number;) {
       const size = blocksPerFrame();
       const anchors = anchorsOf(from, Math.min(size - (from % size), last.number - from + 1));
-      yield { anchors, through: anchors.at(-1) ?? last };
+      yield { anchors, through: anchors.at(-1) ?? last, url };
       from += anchors.length;
     }
 }
@@ -67,7 +71,10 @@ export async function* linkedPieces(
   }
 }
 
-/** As the node lists them. Throws cursor-not-on-chain where that has changed since `after` was read. */
+/**
+ * As the node lists them. Throws cursor-not-on-chain where that has changed since `after` was read, or where two nodes list
+ * blocks that do not follow one another: of the last one before that, and by who listed the next.
+ */
 export async function* listedPieces(
   hashes: HashRuns,
   after: BlockId,
@@ -84,9 +91,12 @@ export async function* listedPieces(
   };
   let before = after;
   // The one before is asked for too: it tells whether this is still the chain that was read.
-  const read = async ([first, last]: readonly [number, number]) => (await hashes.of(first - 1, last, signal)).hashes;
-  for await (const [parent, ...listed] of inWindow(runs(), runsInFlight, read)) {
-    checkLink(before, parent);
+  const read = ([first, last]: readonly [number, number]) => hashes.of(first - 1, last, signal);
+  for await (const { hashes: run, url } of inWindow(runs(), runsInFlight, read)) {
+    const [parent, ...listed] = run;
+    // Others are not to be served with it either.
+    if (parent !== before.hash) hashes.forget();
+    checkLink(before, parent, url);
     const first = before.number + 1;
     const anchorsOf = (from: BlockNumber, length: number): BlockAnchor[] =>
       listed
@@ -94,11 +104,13 @@ export async function* listedPieces(
         .map((hash, i) => ({ number: from + i, hash, stateRoot: undefined }));
     const [last = before] = anchorsOf(first + listed.length - 1, 1);
     before = last;
-    yield { first, last, anchorsOf };
+    yield { first, last, anchorsOf, url };
   }
 }
 
-function checkLink(last: BlockId, parentHash: Hex | undefined): void {
+function checkLink(last: BlockId, parentHash: Hex | undefined, url?: string): void {
   if (parentHash !== last.hash)
-    throw new RelayError('cursor-not-on-chain', { details: { block: last.number, hash: last.hash } });
+    throw new RelayError('cursor-not-on-chain', {
+      details: { block: last.number, hash: last.hash, ...(url !== undefined && { url }) },
+    });
 }

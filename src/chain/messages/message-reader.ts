@@ -66,7 +66,7 @@ export class MessageReader implements Messages {
     using newest = listen();
     using _reading = this.#parts.values.enter();
     let last = after;
-    /** Who told of the last one. */
+    /** Who told of the last one, or listed it. */
     let giver = '';
     let lost = 0;
     let failures = 0;
@@ -78,21 +78,24 @@ export class MessageReader implements Messages {
           (told) => told.version > lost && told.value.head.number > number,
         );
         try {
-          for await (const span of this.#upTo(value.head, last, { options, callerSignal }, signal)) {
+          const gave = (url = value.url): void => void (giver = url);
+          for await (const span of this.#upTo(value.head, last, { options, callerSignal, gave }, signal)) {
             yield span;
             last = span.through;
-            giver = value.url;
             failures = 0;
           }
         } catch (error) {
-          if (isRelayError(error, 'cursor-not-on-chain')) {
-            // One node alone may have told of a head that does not follow.
-            const verdict = await forks.judge({ given: last, giver, teller: value.url }, signal);
+          const isOdd = isRelayError(error, 'cursor-not-on-chain');
+          if (isOdd && error.details?.['block'] === number) {
+            // One node alone may have told of a head that does not follow, or listed other blocks.
+            const teller = String(error.details['url'] ?? value.url);
+            const verdict = await forks.judge({ given: last, giver, teller }, signal);
             if (verdict !== 'passed') throw error;
             lost = version;
             continue;
           }
-          const isUnknown = isRelayError(error, 'state-discarded');
+          // Two nodes listed blocks beyond the last one that do not follow one another: neither is to blame yet.
+          const isUnknown = isOdd || isRelayError(error, 'state-discarded');
           if (!isUnknown && !isRelayError(error, 'chain-unreachable')) throw error;
           // A node that is away for long is waited for: nothing is missed by that.
           const { id } = await connection.session({ signal, patienceMs: Infinity });
@@ -122,7 +125,7 @@ export class MessageReader implements Messages {
   async *#upTo(
     told: Head,
     last: BlockId,
-    { options, callerSignal }: Following,
+    { options, callerSignal, gave }: Following,
     signal: AbortSignal,
   ): AsyncGenerator<MessageSpan> {
     const proves = await this.#proves(options, signal);
@@ -152,6 +155,7 @@ export class MessageReader implements Messages {
       for await (const whole of inWindow(frames, framesInFlight, read))
         for (const part of 'tooLarge' in whole ? fewOf(whole.tooLarge) : [whole]) {
           const result = 'anchors' in part ? await readNow(part) : part;
+          gave(result.frame.url);
           if ('error' in result) {
             yield* this.#aroundMissing(result, target, { options, callerSignal, proves }, signal);
             return;
@@ -184,7 +188,7 @@ export class MessageReader implements Messages {
   async *#aroundMissing(
     { frame, error }: Failed,
     target: BlockId,
-    { options, callerSignal, proves }: Following & { readonly proves: boolean },
+    { options, callerSignal, proves }: Omit<Following, 'gave'> & { readonly proves: boolean },
     signal: AbortSignal,
   ): AsyncGenerator<MessageSpan> {
     const { values, headers, hashes } = this.#parts;
@@ -280,6 +284,8 @@ export class MessageReader implements Messages {
 interface Following {
   readonly options: MessagesOptions;
   readonly callerSignal: AbortSignal | undefined;
+  /** Called before blocks are given, with who listed their hashes; undefined where they lead to what was told of. */
+  readonly gave: (url: string | undefined) => void;
 }
 
 interface ReadFrame {

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
-import type { OutboundMessage } from '../../../src/chain/index.ts';
+import { BehaviorSubject } from 'rxjs';
+import type { BlockId, Head, OutboundMessage } from '../../../src/chain/index.ts';
+import { LatestValue } from '../../../src/chain/head/latest-value.ts';
 import { MessageReader, type MessageReaderParts } from '../../../src/chain/messages/message-reader.ts';
+import type { Fork } from '../../../src/chain/quorum/fork-witness.ts';
 import type { Hex } from '../../../src/codec/index.ts';
 
 const hash = (byte: number): Hex => `0x${byte.toString(16).padStart(2, '0').repeat(32)}`;
@@ -36,5 +39,77 @@ describe('MessageReader', () => {
     assert.equal(reads, 1);
     const { number } = head;
     assert.deepEqual(messages, [{ ...message, block: { number, hash: head.hash }, proven: false }]);
+  });
+
+  describe('who lists other blocks than were read', () => {
+    const block = (number: number): Head => ({
+      ...{ number, hash: hash(number % 250), parentHash: hash((number - 1) % 250), stateRoot: hash(1) },
+    });
+    const [teller, liar] = ['ws://teller.example', 'ws://liar.example'];
+
+    /** Runs that nodes give, each once, the next ones being true. */
+    function reading(lies: readonly (number | undefined)[], newest: readonly number[]) {
+      const judged: Fork[] = [];
+      const distrusted: string[] = [];
+      let forgotten = 0;
+      let runs = 0;
+      const heads$ = new BehaviorSubject({ head: block(newest[0]!), session: 1, url: teller });
+      const told = [...newest.slice(1)];
+      const goOn = (): void => {
+        const next = told.shift();
+        if (next !== undefined) heads$.next({ head: block(next), session: 1, url: teller });
+      };
+      const reader = new MessageReader({
+        connection: {
+          ...{ options: { endpoints: [teller, liar] }, stopped: new AbortController().signal },
+          session: () => Promise.resolve({ id: 1 }),
+          distrust: (url: string) => (distrusted.push(url), goOn(), true),
+        },
+        values: {
+          blocksAtOnce: 64,
+          enter: () => ({ [Symbol.dispose]: () => undefined }),
+          read: (anchors: readonly BlockId[]) =>
+            Promise.resolve(anchors.map((each) => ({ block: each, value: undefined, isProven: false }))),
+        },
+        hashes: {
+          forget: () => {
+            forgotten += 1;
+          },
+          of: (first: number, last: number) => {
+            const wrong = lies[runs++];
+            const hashes = Array.from({ length: last - first + 1 }, (_, i) => block(first + i).hash);
+            return Promise.resolve(
+              wrong === undefined
+                ? { hashes, url: teller }
+                : { hashes: hashes.with(wrong - first, hash(255)), url: liar },
+            );
+          },
+        },
+        forks: { judge: (fork: Fork) => (judged.push(fork), goOn(), Promise.resolve('passed')) },
+        listen: () => new LatestValue(heads$, () => undefined),
+        // What is not used here is left out.
+      } as unknown as MessageReaderParts);
+      const until = async (number: number): Promise<void> => {
+        for await (const { through } of reader.follow(block(3), { topics: [topic], verify: false }))
+          if (typeof through !== 'function' && through.number === number) return;
+      };
+      return { until, judged, distrusted, forgotten: () => forgotten };
+    }
+
+    it('is judged by that, not who told of a head; it is listed anew, and the stream goes on', async () => {
+      const { until, judged, distrusted, forgotten } = reading([3], [8, 9]);
+      await until(9);
+      assert.deepEqual(judged, [{ given: block(3), giver: '', teller: liar }]);
+      assert.deepEqual(distrusted, []);
+      assert.equal(forgotten(), 1);
+    });
+
+    it('is not judged where two disagree on later ones: another is used', async () => {
+      // The second run begins with the last block of the first one.
+      const { until, judged, distrusted, forgotten } = reading([undefined, 511], [700, 701]);
+      await until(701);
+      assert.deepEqual([judged, distrusted], [[], [teller]]);
+      assert.equal(forgotten(), 1);
+    });
   });
 });
