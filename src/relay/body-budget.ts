@@ -69,13 +69,14 @@ export class BodyBudget {
     if (holder.held <= 0) this.#holders.delete(address);
   }
 
-  /** Ends the largest lease of the address that holds the most, where that is more than so much. Gives whether there was one. */
+  /** Ends the largest lease of the address that holds the most and can let go, where that is more than so much. Gives whether there was one. */
   #evict(own: number): boolean {
-    let most: Holder | undefined;
-    for (const holder of this.#holders.values()) if (holder.held > (most?.held ?? own)) most = holder;
+    let most = own;
     let largest: Lease | undefined;
-    for (const lease of most?.leases ?? [])
-      if (lease.onEvicted !== undefined && lease.held > (largest?.held ?? 0)) largest = lease;
+    for (const { held, leases } of this.#holders.values()) {
+      const found = held > most ? largestEvictable(leases) : undefined;
+      if (found !== undefined) [most, largest] = [held, found];
+    }
     if (largest === undefined) return false;
     const { onEvicted } = largest;
     largest.end();
@@ -83,6 +84,12 @@ export class BodyBudget {
     onEvicted?.();
     return true;
   }
+}
+
+function largestEvictable(leases: Iterable<Lease>): Lease | undefined {
+  let largest: Lease | undefined;
+  for (const lease of leases) if (lease.onEvicted !== undefined && lease.held > (largest?.held ?? 0)) largest = lease;
+  return largest;
 }
 
 class Lease implements BodyLease {

@@ -55,6 +55,20 @@ describe('relay: a budget of what is held', () => {
     }, isBusy);
   });
 
+  it('lets go of what it can, whoever holds more that it can not', () => {
+    const budget = new BodyBudget(800, 10);
+    const evicted: number[] = [];
+    budget.lease('whole').grow(100);
+    for (let n = 0; n < 7; n++) {
+      const lease = budget.lease(`a ${n}`);
+      lease.onEvicted = () => evicted.push(n);
+      lease.grow(n === 6 ? 100 : 99.9);
+    }
+    budget.lease('b').grow(90);
+    budget.lease('c').grow(50);
+    assert.deepEqual(evicted, [6, 0]);
+  });
+
   it('is never exceeded, and all of it is there again when all has ended', () => {
     const step = fc.record({ lease: fc.nat(30), bytes: fc.integer({ min: 1, max: 200 }), more: fc.boolean() });
     fc.assert(
