@@ -302,10 +302,15 @@ class StoredForwarder implements Forwarder {
   }
 
   async #attempt(endpoint: string, recipient: Hex, { messageId, bytes }: Mail): Promise<Attempt> {
+    const { names } = this.#options;
+    const network = names.networkOf(endpoint);
     const outcome = await this.#post(endpoint, messageId, bytes);
     // One that may not be followed too: the message was taken, and its recipient may name another.
     if (outcome !== 'failed') this.#health.succeeded(endpoint, recipient, false);
-    else if (!this.#stopped.signal.aborted) this.#health.failed(endpoint);
+    else if (!this.#stopped.signal.aborted) {
+      this.#health.failed(endpoint);
+      names.passOver(endpoint, network);
+    }
     return outcome;
   }
 

@@ -48,7 +48,8 @@ describe('relay: what names of endpoints lead to', () => {
     assert.equal(names.networkOf('http://a.example'), '198.41.0.4');
     later(1);
     assert.equal(names.networkOf('http://a.example'), undefined);
-    assert.deepEqual(await dialled(), ['198.41.0.4', '198.41.0.5']);
+    // What it was counted for, and nothing else.
+    assert.deepEqual(await dialled(), ['198.41.0.4']);
     assert.equal(asked.length, 1);
     later(60_000);
     await dialled();
@@ -64,7 +65,7 @@ describe('relay: what names of endpoints lead to', () => {
   });
 
   it('is not all that a name may be resolved to', async () => {
-    const many = Array.from({ length: 1_000 }, (_, n) => `198.41.${n >> 8}.${n & 255}`);
+    const many = Array.from({ length: 1_000 }, (_, n) => `2606:4700::${n.toString(16)}`);
     const { names } = make({ 'many.example': many });
     await names.learn('http://many.example');
     const count = await new Promise((resolve) => {
@@ -73,5 +74,63 @@ describe('relay: what names of endpoints lead to', () => {
       });
     });
     assert.equal(count, 16);
+  });
+
+  it('is another once nothing came of the first, and stays that while the name leads there', async () => {
+    const { names, later } = make({ 'both.example': ['198.41.0.4', '2606:4700::1', '2606:4700::2'] });
+    const url = 'http://both.example';
+    await names.learn(url);
+    const first = names.networkOf(url);
+    names.passOver(url, 'another that was asked before');
+    assert.equal(names.networkOf(url), first);
+    names.passOver(url, first);
+    names.passOver(url, first);
+    const second = names.networkOf(url);
+    assert.notEqual(second, first);
+    later(60_000);
+    await names.learn(url);
+    assert.equal(names.networkOf(url), second);
+    const dialled = await new Promise((resolve) => {
+      names.resolve('both.example', (_, addresses) => {
+        resolve(addresses?.map(({ address }) => address));
+      });
+    });
+    assert.deepEqual(dialled, ['2606:4700::1', '2606:4700::2']);
+    names.passOver(url, second);
+    assert.equal(names.networkOf(url), first);
+  });
+
+  it('is not asked again at the dial where it did not resolve: it would lead where nobody counted', async () => {
+    const addresses: Record<string, readonly string[]> = {};
+    const { names, asked, later } = make(addresses);
+    await names.learn('http://late.example');
+    addresses['late.example'] = ['198.41.0.4'];
+    const error = await new Promise((resolve) => {
+      names.resolve('late.example', resolve);
+    });
+    assert.ok(error instanceof Error);
+    assert.equal(asked.length, 1);
+    later(10_000);
+    await names.learn('http://late.example');
+    assert.equal(names.networkOf('http://late.example'), '198.41.0.4');
+  });
+
+  it('is asked for once by however many ask at a time', async () => {
+    let [count, answer] = [0, (): void => undefined];
+    const names = new ResolvedNames((_, callback) => {
+      count += 1;
+      answer = () => {
+        callback(null, [{ address: '198.41.0.4', family: 4 }]);
+      };
+    });
+    const all = Array.from({ length: 100 }, (_, n) => names.learn(`http://a.example:${n + 1}`));
+    const dialled = new Promise((resolve) => {
+      names.resolve('a.example', (_, addresses) => {
+        resolve(addresses);
+      });
+    });
+    answer();
+    await Promise.all([...all, dialled]);
+    assert.equal(count, 1);
   });
 });
