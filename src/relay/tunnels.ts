@@ -46,6 +46,8 @@ export class Tunnels {
   readonly #parts: TunnelsParts;
   readonly #all = new Set<Tunnel>();
   readonly #perAddress = new Map<string, number>();
+  /** Those whose endpoint's name is asked for, by address. */
+  readonly #asking = new Map<string, number>();
   readonly #hosts: TunnelHosts;
   #pinger: ReturnType<typeof setInterval> | undefined;
   #isClosed = false;
@@ -64,7 +66,7 @@ export class Tunnels {
       path: '/v1/tunnel',
       admit: async (request) => {
         const endpoint = this.#endpointOf(request);
-        await this.#parts.names.learn(endpoint);
+        await this.#learn(endpoint, request.ip);
         return endpoint;
       },
       accept: (socket, stream, address, endpoint) => {
@@ -94,6 +96,28 @@ export class Tunnels {
     if (named !== undefined && mayFollow(named, this.#parts)) return named;
     const reason = named === undefined ? 'that is not one of its endpoints on chain' : 'that one is not followed';
     throw new RelayError('recipient-unreachable', { details: { recipient: to, reason } });
+  }
+
+  /** A lookup takes a socket for as long as a server is silent: who waits for one is counted with the tunnels. Throws relay-busy. */
+  async #learn(endpoint: string, address: string): Promise<void> {
+    const { names } = this.#parts;
+    if (names.networkOf(endpoint) !== undefined) return;
+    const key = addressKey(address);
+    if (!this.#hasRoom(key))
+      throw new RelayError('relay-busy', { details: { what: 'tunnels that it opens at a time' } });
+    count(this.#asking, key, 1);
+    try {
+      await names.learn(endpoint);
+    } finally {
+      count(this.#asking, key, -1);
+    }
+  }
+
+  #hasRoom(key: string): boolean {
+    const { maxTunnels } = this.#parts.limits;
+    const asking = [...this.#asking.values()].reduce((sum, each) => sum + each, 0);
+    const own = (this.#perAddress.get(key) ?? 0) + (this.#asking.get(key) ?? 0);
+    return this.#all.size + asking < maxTunnels && own < Math.ceil(maxTunnels * sharePerAddress);
   }
 
   #add(socket: WebSocket, stream: Duplex, address: string, endpoint: string): void {
@@ -131,23 +155,17 @@ export class Tunnels {
   #giveBackPlace(address: string, ends: TunnelEnds): void {
     this.#parts.places.giveBack(address);
     this.#hosts.giveBack(ends);
-    const key = ends.near;
-    const left = (this.#perAddress.get(key) ?? 1) - 1;
-    if (left === 0) this.#perAddress.delete(key);
-    else this.#perAddress.set(key, left);
+    count(this.#perAddress, ends.near, -1);
   }
 
   #takePlace(address: string, ends: TunnelEnds): boolean {
-    const { limits, places } = this.#parts;
-    const key = ends.near;
-    const own = this.#perAddress.get(key) ?? 0;
-    const isFull = this.#all.size >= limits.maxTunnels || own >= Math.ceil(limits.maxTunnels * sharePerAddress);
-    if (isFull || !places.take(address)) return false;
+    const { places } = this.#parts;
+    if (!this.#hasRoom(ends.near) || !places.take(address)) return false;
     if (!this.#hosts.take(ends)) {
       places.giveBack(address);
       return false;
     }
-    this.#perAddress.set(key, own + 1);
+    count(this.#perAddress, ends.near, 1);
     return true;
   }
 
@@ -157,4 +175,10 @@ export class Tunnels {
     }, this.#parts.limits.pingIntervalMs);
     return pinger.unref();
   }
+}
+
+function count(counts: Map<string, number>, of: string, change: 1 | -1): void {
+  const now = (counts.get(of) ?? 0) + change;
+  if (now === 0) counts.delete(of);
+  else counts.set(of, now);
 }

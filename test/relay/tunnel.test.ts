@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { Resolver } from 'node:dns/promises';
 import type { Socket } from 'node:net';
 import { afterEach, describe, it } from 'mocha';
 import { WebSocket } from 'ws';
@@ -352,5 +353,31 @@ describe('relay: a WebSocket that is joined to another relay', () => {
     });
     // The rest of it lies with who said it, beside what the system holds of four sockets.
     assert.ok(least > (count * size) / 2, `${least} bytes`);
+  });
+
+  it('asks for names of endpoints only while there is room for who asks', async () => {
+    const { resolve4, resolve6 } = Resolver.prototype;
+    cleanup.add(Resolver.prototype, (prototype) => Object.assign(prototype, { resolve4, resolve6 }));
+    const asked: string[] = [];
+    const answers: (() => void)[] = [];
+    const silent = (name: string) => {
+      asked.push(name);
+      return new Promise<string[]>((resolve) =>
+        answers.push(() => {
+          resolve([]);
+        }),
+      );
+    };
+    Object.assign(Resolver.prototype, { resolve4: silent, resolve6: () => Promise.resolve([]) });
+    const endpoints = Array.from({ length: 6 }, (_, n) => `http://silent-${n}.example`);
+    // Two of one address.
+    const a = await start(endpoints, { limits: { maxTunnels: 16 } });
+    const first = endpoints.slice(0, 2).map((endpoint) => refusal(a.url, queryOf(endpoint)).catch(() => 101));
+    await until(() => asked.length === 2);
+    for (const endpoint of endpoints.slice(2)) assert.equal(await refusal(a.url, queryOf(endpoint)), 503);
+    assert.equal(asked.length, 2);
+    // Those have their places.
+    for (const answer of answers) answer();
+    assert.deepEqual(await Promise.all(first), [101, 101]);
   });
 });
