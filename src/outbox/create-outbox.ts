@@ -77,10 +77,11 @@ class StoredOutbox implements Outbox {
       (work, pauseLane) => {
         const stuck = (): void => {
           isChainStuck = true;
-          relayLane?.chainStuck();
+          relayLane?.lookAtChainSide();
         };
         return new ChainPoster({
           ...{ ...work, chain, tip, notice, otherAccount, stuck, pause: pauseLane },
+          loose: () => relayLane?.lookAtChainSide(),
           gotOn: () => {
             isChainStuck = false;
           },

@@ -125,6 +125,7 @@ export class FlightLog {
     }
     if (!(await this.#work.save(change, members, statuses))) throw new RelayError('outbox-changed');
     remember?.();
+    this.#work.loose();
   }
 
   /** Nobody can know whether an account's came in. What has a nonce waits again; a command is not posted twice. */

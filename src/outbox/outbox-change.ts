@@ -47,7 +47,7 @@ export class Change {
   /** Of one that had failed: whoever works on the queue may have passed its place. */
   requeue({ id, record }: Pick<Stored, 'id' | 'record'>, lane: Lane): this {
     this.#add(laneWrite(lane, { id, record }));
-    if (lane !== 'relay') return this;
+    if (record.via === 'chain') return this;
     return this.#add({ key: storeKey(prefixes.requeued, id), value: crypto.getRandomValues(new Uint8Array(16)) });
   }
 

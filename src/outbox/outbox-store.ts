@@ -133,7 +133,7 @@ export class OutboxStore {
     return this.#entriesIn('worker', limit, from);
   }
 
-  /** What waits off chain again after it had failed, until it is {@link heard} of: any process may queue it. */
+  /** What may go off chain and waits again after it had failed, with those whose place is there, until it is {@link heard} of: any process may queue it. */
   async requeued(limit: number): Promise<Requeued> {
     const marks = await this.#store.entries({ ...rangeOf(prefixes.requeued), limit });
     const entries = marks.map(async ([key]) => {

@@ -57,7 +57,7 @@ export class StoredQueue implements OutboxQueue {
       const { nonce, suite } = stored.record;
       const isOld = suite === 'v1' && Number(nonce >> 20n) < this.#now() - retentionMs;
       if (isOld) throw new RelayError('too-late-to-retry', { details: { sendId } });
-      // What was signed may still come in: it goes that way only. Else who runs the queue knows of a way off chain.
+      // What was signed may still come in: it goes that way, where that gets on. Else who runs the queue knows of a way off chain.
       const isSigned = (await this.#store.signed(sendId)) !== undefined;
       const lane = isSigned ? 'worker' : firstLane(stored.record, true);
       return new Change().progress(stored, { state: 'queued' }).requeue(stored, lane).done(sendId, false);

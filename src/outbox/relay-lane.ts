@@ -67,8 +67,8 @@ export class RelayLane {
     await this.#reads.load();
   }
 
-  /** What is on the chain's side has met with something that is in its way. */
-  chainStuck(): void {
+  /** What is on the chain's side has met with something that is in its way, or was under way and is not any more. */
+  lookAtChainSide(): void {
     this.#detour.lookAgain();
     this.#work.wake();
   }
@@ -79,6 +79,7 @@ export class RelayLane {
 
   /** Takes in what is new in the queue, and begins what can begin. */
   async step(): Promise<boolean> {
+    await this.#takeRequeued();
     // Before what was sent later.
     await this.#comeBack();
     await this.#takeIn();
@@ -126,10 +127,16 @@ export class RelayLane {
       for (const entry of entries) this.#add(entry);
       this.#seen = last;
     }
+  }
+
+  async #takeRequeued(): Promise<void> {
+    const { store } = this.#work;
     for (;;) {
       const requeued = await store.requeued(pageSize);
       if (requeued.marks.length === 0) break;
       for (const entry of requeued.entries) this.#add(entry);
+      // One without a place off chain may have one on the chain's side.
+      if (requeued.entries.length < requeued.marks.length) this.#detour.lookAgain();
       await store.heard(requeued);
     }
   }

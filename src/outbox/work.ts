@@ -44,6 +44,8 @@ export interface ChainWork extends Work {
   readonly notice: (notice: RelayError) => void;
   /** A node took an extrinsic: what was in the way is not any more. */
   readonly gotOn: () => void;
+  /** What an extrinsic carried is in none any more, and waits. */
+  readonly loose: () => void;
   /** What waits here does not get on: what may go another way does. `setback` says so too. */
   readonly stuck: () => void;
   /** Nothing is tried for a while, and nobody is told. */
