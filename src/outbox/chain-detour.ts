@@ -13,8 +13,11 @@ const pageSize = 256;
  */
 export class ChainDetour {
   readonly #work: Work;
-  /** Of each recipient; undefined: the store is to be asked. */
-  #waiting: Map<Hex, Set<SendId>> | undefined;
+  /** Of each recipient. */
+  #waiting = new Map<Hex, Set<SendId>>();
+  /** Grows with each reason to ask the store, and up to which of them it was asked. */
+  #reasons = 1;
+  #asked = 0;
 
   constructor(work: Work) {
     this.#work = work;
@@ -22,17 +25,20 @@ export class ChainDetour {
 
   /** What was under way there may not be any more. */
   lookAgain(): void {
-    this.#waiting = undefined;
+    this.#reasons += 1;
   }
 
   /** Whether messages to this recipient may wait there. */
   mayHave(to: Hex): boolean {
-    return this.#waiting?.has(to) ?? true;
+    return this.#asked < this.#reasons || this.#waiting.has(to);
   }
 
   /** Those whom messages there are for. */
   async recipients(): Promise<Hex[]> {
-    this.#waiting ??= await this.#find();
+    // What becomes free while the store is asked may be missed: then it is asked again, the next time.
+    const reasons = this.#reasons;
+    if (this.#asked < reasons) await this.#find();
+    this.#asked = reasons;
     return [...this.#waiting.keys()];
   }
 
@@ -42,20 +48,19 @@ export class ChainDetour {
     const going = await this.#get(ids);
     for (const stored of going) change.unqueue(stored, 'relay').queue(stored, 'worker');
     if (!(await this.#work.save(change, going, []))) return false;
-    for (const { id, record } of going) this.#add(this.#waiting, record.to, id);
+    for (const { id, record } of going) this.#add(record.to, id);
     return true;
   }
 
-  /** Those of a recipient that come back, oldest first, each in its place off chain. */
-  async giveBack(to: Hex): Promise<OffChainEntry[]> {
-    const ids = [...(this.#waiting?.get(to) ?? [])].sort((a, b) => (a < b ? -1 : 1));
-    const given: OffChainEntry[] = [];
+  /** Those of a recipient that come back, oldest first, each once it has its place off chain. */
+  async *giveBack(to: Hex): AsyncGenerator<OffChainEntry> {
+    const ids = [...(this.#waiting.get(to) ?? [])].sort((a, b) => (a < b ? -1 : 1));
     for (let at = 0; at < ids.length; at += pageSize) {
-      const back = await this.#bring(ids.slice(at, at + pageSize));
-      given.push(...back.map(({ id }) => ({ id, to, mayGoOnChain: true })));
+      const page = ids.slice(at, at + pageSize);
+      const back = await this.#bring(page);
+      this.#remove(to, page);
+      for (const { id } of back) yield { id, to, mayGoOnChain: true };
     }
-    this.#waiting?.delete(to);
-    return given;
   }
 
   /** In one transaction; again where something else changed meanwhile. */
@@ -77,25 +82,29 @@ export class ChainDetour {
     return found.filter((stored) => stored !== undefined).filter(isWaiting);
   }
 
-  async #find(): Promise<Map<Hex, Set<SendId>>> {
+  async #find(): Promise<void> {
     const { store } = this.#work;
-    const waiting = new Map<Hex, Set<SendId>>();
+    this.#waiting = new Map();
     for (let from = 0n; ;) {
       const { entries, last } = await store.detoured(pageSize, from);
-      for (const { to, id } of entries) this.#add(waiting, to, id);
+      for (const { to, id } of entries) this.#add(to, id);
       if (last === undefined) break;
       from = last + 1n;
     }
     // Signed, and in no extrinsic: those have no place.
     for (const [id] of await store.allSigned()) {
       const stored = await store.get(id);
-      if (stored?.record.via === 'auto' && isWaiting(stored)) this.#add(waiting, stored.record.to, id);
+      if (stored?.record.via === 'auto' && isWaiting(stored)) this.#add(stored.record.to, id);
     }
-    return waiting;
   }
 
-  #add(waiting: Map<Hex, Set<SendId>> | undefined, to: Hex, id: SendId): void {
-    if (waiting === undefined) return;
-    waiting.set(to, (waiting.get(to) ?? new Set()).add(id));
+  #add(to: Hex, id: SendId): void {
+    this.#waiting.set(to, (this.#waiting.get(to) ?? new Set()).add(id));
+  }
+
+  #remove(to: Hex, ids: readonly SendId[]): void {
+    const waiting = this.#waiting.get(to);
+    for (const id of ids) waiting?.delete(id);
+    if (waiting?.size === 0) this.#waiting.delete(to);
   }
 }

@@ -105,7 +105,7 @@ export class RelayLane {
     if (this.#isComingBack)
       for (const to of await this.#detour.recipients()) {
         if (this.#busy.has(to) || this.#unreached.isPausing(to)) continue;
-        for (const entry of await this.#detour.giveBack(to)) this.#waiting.add(entry);
+        for await (const entry of this.#detour.giveBack(to)) this.#waiting.add(entry);
         this.#release(to);
       }
     for (const to of [...this.#held]) {

@@ -7,7 +7,7 @@ import { lanePrefix } from '../../src/outbox/outbox-keys.ts';
 import { RelayLane } from '../../src/outbox/relay-lane.ts';
 import { RunningQueue, type RunningQueueOptions } from '../../src/outbox/running-queue.ts';
 import { openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
-import { rangeOf } from '../../src/store/keys.ts';
+import { rangeOf, storeKey } from '../../src/store/keys.ts';
 import { createMemoryVault, type Vault } from '../../src/vault/index.ts';
 import { alice, directoryOf, utf8 } from '../support/entities.ts';
 import { replacing } from '../support/replacing.ts';
@@ -52,6 +52,7 @@ describe('outbox: the lane off chain', function () {
   /** How often it fails for a recipient from now on. */
   const failing = new Map<Hex, number>();
   const running: RunningQueue[] = [];
+  let lane: RelayLane;
 
   const carrier: OffChainCarrier = {
     canReach: () => isReached,
@@ -96,7 +97,8 @@ describe('outbox: the lane off chain', function () {
   const start = async (of = store, options: Partial<RunningQueueOptions> = {}): Promise<RunningQueue> => {
     const directory = await directoryOf(...recipients);
     const queue = new RunningQueue({ vault: sender, store: of, directory, genesisHash, hasCarrier: true, ...options }, [
-      (work) => new RelayLane({ ...work, carrier, onNewerKey: () => undefined, isChainStuck: () => isChainStuck }),
+      (work) =>
+        (lane = new RelayLane({ ...work, carrier, onNewerKey: () => undefined, isChainStuck: () => isChainStuck })),
     ]);
     running.push(queue);
     await queue.start();
@@ -298,6 +300,53 @@ describe('outbox: the lane off chain', function () {
     );
   });
 
+  it('brings back all of it, where the store fails between two pages and is asked again meanwhile', async () => {
+    const count = 300;
+    await queueMany(count);
+    isReached = false;
+    let pages = 0;
+    const failsOnce = replacing(store, {
+      commit: (writes, expected) => {
+        const isBack = writes.some(({ key, value }) => value === undefined && isOnChainSide(key));
+        if (!isBack || ++pages !== 2) return store.commit(writes, expected);
+        lane.lookAtChainSide();
+        return Promise.reject(new RelayError('store-failed', { details: { path: '', reason: 'full' } }));
+      },
+    });
+    const queue = await start(failsOnce, { account: alice });
+    await until(async () => (await store.entries(rangeOf(lanePrefix('worker')))).length === count);
+    isChainStuck = true;
+    isReached = true;
+    queue.tryAgain();
+    await until(() => carried.length === count);
+    const nonces = carried.map(({ nonce }) => nonce);
+    assert.deepEqual(nonces, [...nonces].sort(ascending));
+  });
+
+  it('brings back what becomes free there while the store is asked what is', async () => {
+    isChainStuck = true;
+    let isFree = false;
+    const asked = replacing(store, {
+      entries: async (range) => {
+        const entries = await store.entries(range);
+        if (isOnChainSide(range.from) && !isFree) {
+          isFree = true;
+          const { sendId } = await queueTo(0);
+          const place = storeKey(lanePrefix('relay'), sendId);
+          const value = await store.get(place);
+          await store.commit([
+            { key: place, value: undefined },
+            { key: storeKey(lanePrefix('worker'), sendId), value },
+          ]);
+          lane.lookAtChainSide();
+        }
+        return entries;
+      },
+    });
+    await start(asked, { account: alice });
+    await until(() => carried.length === 1);
+  });
+
   it('takes what earlier versions queued, whose places name no recipient', async () => {
     await queueMany(3);
     for (const [key] of await store.entries(rangeOf('outbox/queued/relay/')))
@@ -321,6 +370,10 @@ describe('outbox: the lane off chain', function () {
     return undefined;
   }
 });
+
+function isOnChainSide(key: Uint8Array): boolean {
+  return new TextDecoder().decode(key).startsWith('outbox/queued/worker/');
+}
 
 function ascending(a: bigint, b: bigint): number {
   return Number(a - b);
