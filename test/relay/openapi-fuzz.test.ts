@@ -188,7 +188,10 @@ describe('relay: its HTTP surface, as its OpenAPI document says', () => {
       ...{ method: 'POST', path: '/v1/messages', query: '', type: 'application/octet-stream' },
       body: Buffer.from(body),
     });
+    const get = (path: string): Sent => ({ ...{ method: 'GET', path, query: '' }, type: undefined, body: undefined });
     const examples = [
+      ...['/v1/info', '/v1/ws', '/v1/messages', '/nothing'].map(get),
+      post(new Uint8Array(1)),
       post(message(alice, bob).bytes),
       post(altered(message(alice, bob).bytes)),
       { ...post(new Uint8Array(1)), type: 'text/plain' },
