@@ -63,7 +63,7 @@ export function answeringOf(parts: AnsweringParts): Answering {
     const to = { id: delivery.from, registered: delivery.registered };
     const deliver = () => replier.reply(delivery, content, signal).then(() => true, inVain);
     try {
-      const { over } = await answers.begin(to, deliver, signal);
+      const { over } = await answers.begin(to, deliver, signal, content.length);
       return { over: over.then(() => undefined, inVain).then(() => undefined) };
     } catch (error) {
       inVain(error);

@@ -2,7 +2,7 @@ import { after, afterEach, before } from 'mocha';
 import { connectChain, type Chain } from '../../src/chain/index.ts';
 import type { Hex } from '../../src/codec/index.ts';
 import { startDevChain } from '../../src/dev-chain/index.ts';
-import { createInbox, type Inbox } from '../../src/inbox/index.ts';
+import { createInbox, type Inbox, type InboxOptions } from '../../src/inbox/index.ts';
 import {
   createRelayClient,
   createReplier,
@@ -81,8 +81,8 @@ export class Conversations {
     return createRequester({ vault, store, client, genesisHash: this.genesisHash, directory: this.peers });
   }
 
-  async inbox({ vault, store }: Party): Promise<Inbox> {
-    const inbox = createInbox({ chain: this.chain, vault, store });
+  async inbox({ vault, store }: Party, options: Pick<InboxOptions, 'isRegistered'> = {}): Promise<Inbox> {
+    const inbox = createInbox({ chain: this.chain, vault, store, ...options });
     this.#cleanup.add(inbox, (made) => made.stop());
     await inbox.start();
     return inbox;
