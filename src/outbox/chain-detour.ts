@@ -52,28 +52,32 @@ export class ChainDetour {
     return true;
   }
 
-  /** Those of a recipient that come back, oldest first, each once it has its place off chain. */
-  async *giveBack(to: Hex): AsyncGenerator<OffChainEntry> {
+  /** Those of a recipient that come back, `limit` at most, oldest first, each once it has its place off chain. */
+  async *giveBack(to: Hex, limit = Infinity): AsyncGenerator<OffChainEntry> {
     const ids = [...(this.#waiting.get(to) ?? [])].sort((a, b) => (a < b ? -1 : 1));
-    for (let at = 0; at < ids.length; at += pageSize) {
+    let left = limit;
+    for (let at = 0; at < ids.length && left > 0; at += pageSize) {
       const page = ids.slice(at, at + pageSize);
-      const back = await this.#bring(page);
-      this.#remove(to, page);
+      const { back, rest } = await this.#bring(page, left);
+      left -= back.length;
+      this.#remove(to, rest.length === 0 ? page : page.filter((id) => !rest.includes(id)));
       for (const { id } of back) yield { id, to, mayGoOnChain: true };
     }
   }
 
   /** In one transaction; again where something else changed meanwhile. */
-  async #bring(ids: readonly SendId[]): Promise<Stored[]> {
+  async #bring(ids: readonly SendId[], limit: number): Promise<{ readonly back: Stored[]; readonly rest: SendId[] }> {
     for (;;) {
       const { members, expectation } = await this.#work.store.flying();
-      const back = (await this.#get(ids)).filter(({ id }) => !members.has(id));
-      if (back.length === 0) return [];
+      const free = (await this.#get(ids)).filter(({ id }) => !members.has(id));
+      const back = free.slice(0, limit);
+      const rest = free.slice(limit).map(({ id }) => id);
+      if (back.length === 0) return { back, rest };
       const change = new Change().expect(expectation);
       for (const stored of back)
         change.progress(stored, { state: 'queued' }).unsign(stored.id).unqueue(stored, 'worker').queue(stored, 'relay');
       const statuses = back.map(({ id }) => [id, { state: 'queued' }] as const);
-      if (await this.#work.save(change, back, statuses)) return back;
+      if (await this.#work.save(change, back, statuses)) return { back, rest };
     }
   }
 

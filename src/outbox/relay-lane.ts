@@ -49,6 +49,8 @@ export class RelayLane {
   #freeing: Hex | undefined;
   /** Whose turn waits for what comes back from the chain's side. */
   readonly #held = new Set<Hex>();
+  /** Whom one that came back from the chain's side is for, the others there wait for what comes of it. */
+  readonly #probed = new Set<Hex>();
   #seen: SendId = -1n;
 
   constructor(work: RelayWork) {
@@ -104,8 +106,12 @@ export class RelayLane {
   async #comeBack(): Promise<void> {
     if (this.#isComingBack)
       for (const to of await this.#detour.recipients()) {
-        if (this.#busy.has(to) || this.#unreached.isPausing(to)) continue;
-        for await (const entry of this.#detour.giveBack(to)) this.#waiting.add(entry);
+        if (this.#busy.has(to) || this.#unreached.isPausing(to) || this.#probed.has(to)) continue;
+        const isProbe = this.#unreached.isDoubtful(to);
+        for await (const entry of this.#detour.giveBack(to, isProbe ? 1 : Infinity)) {
+          this.#waiting.add(entry);
+          if (isProbe) this.#probed.add(to);
+        }
         this.#release(to);
       }
     for (const to of [...this.#held]) {
@@ -183,7 +189,7 @@ export class RelayLane {
 
   #release(to: Hex): void {
     if (this.#busy.has(to) || this.#freeing === to || this.#unreached.isPausing(to)) return;
-    if (!this.#isComingBack || !this.#detour.mayHave(to)) {
+    if (!this.#isComingBack || this.#probed.has(to) || !this.#detour.mayHave(to)) {
       this.#waiting.release(to);
       return;
     }
@@ -212,6 +218,7 @@ export class RelayLane {
       })
       .finally(() => {
         this.#busy.delete(to);
+        this.#probed.delete(to);
         this.#release(to);
         this.#fill();
       });

@@ -40,6 +40,11 @@ export class Unreached {
     letGo(failures.pause);
   }
 
+  /** Whether the last that is known of it is that it was not reached. */
+  isDoubtful(to: Hex): boolean {
+    return this.#failures.has(to);
+  }
+
   reached(to: Hex): void {
     clearTimeout(this.#failures.get(to)?.pause);
     this.#failures.delete(to);
@@ -47,8 +52,11 @@ export class Unreached {
 
   /** All pauses are over. */
   hurry(): void {
-    for (const [to, { pause }] of [...this.#failures]) {
-      this.reached(to);
+    for (const [to, failures] of [...this.#failures]) {
+      const { pause } = failures;
+      clearTimeout(pause);
+      failures.count = 0;
+      failures.pause = undefined;
       if (pause !== undefined) this.#again(to);
     }
   }

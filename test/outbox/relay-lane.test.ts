@@ -300,6 +300,34 @@ describe('outbox: the lane off chain', function () {
     );
   });
 
+  it('brings back one to try whether its recipient is reached, and the rest once it is', async () => {
+    const count = 600;
+    isChainStuck = true;
+    failing.set(identity(0), Infinity);
+    await queueMany(count);
+    let written = 0;
+    const counted = replacing(store, {
+      commit: (writes, expected) => {
+        written += writes.length;
+        return store.commit(writes, expected);
+      },
+    });
+    const queue = await start(counted, { account: alice });
+    const areThere = async (): Promise<boolean> =>
+      (await store.entries(rangeOf(lanePrefix('worker')))).length === count;
+    await until(async () => tries > 0 && (await areThere()));
+    const before = tries;
+    written = 0;
+    queue.tryAgain();
+    await until(async () => tries > before && (await areThere()));
+    assert.ok(written < count, `${written} writes`);
+    failing.clear();
+    queue.tryAgain();
+    await until(() => carried.length === count);
+    const nonces = carried.map(({ nonce }) => nonce);
+    assert.deepEqual(nonces, [...nonces].sort(ascending));
+  });
+
   it('brings back all of it, where the store fails between two pages and is asked again meanwhile', async () => {
     const count = 300;
     await queueMany(count);
