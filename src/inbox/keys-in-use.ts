@@ -9,7 +9,10 @@ const itemsAtOnce = 64;
 const lettersAtOnce = 16;
 
 /** Letters that the key in question was tried on, or that nobody's key would make good: anybody could keep keys by them. */
-const lost = new Set<ErrorCode>(['open-failed', 'sender-not-proven', 'not-for-us', 'from-self']);
+const lost = new Set<ErrorCode>([
+  ...(['open-failed', 'sender-not-proven', 'not-for-us', 'from-self'] as const),
+  ...(['bad-public-key', 'bad-shared-secret', 'truncated', 'trailing-bytes', 'non-canonical'] as const),
+]);
 
 /**
  * EcdhKeys, 32 bytes each, to which something is sealed that is still to be opened: messages that are not acknowledged, and dead

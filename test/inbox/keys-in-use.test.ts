@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { toHex, type Hex } from '../../src/codec/index.ts';
+import { decodeV1 } from '../../src/crypto/core.ts';
 import { ready } from '../../src/crypto/index.ts';
-import type { ErrorCode } from '../../src/errors/index.ts';
+import { isRelayError, type ErrorCode } from '../../src/errors/index.ts';
 import { openInboxFiles } from '../../src/inbox/index.ts';
 import { InboxStore } from '../../src/inbox/inbox-store.ts';
 import { PhalaStore } from '../../src/inbox/phala/phala-store.ts';
@@ -65,10 +66,32 @@ describe('EcdhKeys that an inbox still needs', () => {
   });
 
   it('are not those of letters that no key opens, by which anybody could keep keys for ever', async () => {
-    await withLetter(await sealed(), 'open-failed');
-    assert.deepEqual(await inUse(), []);
+    const hopeless = [
+      ...(['open-failed', 'sender-not-proven', 'not-for-us', 'from-self'] as const),
+      ...(['bad-public-key', 'bad-shared-secret', 'truncated', 'trailing-bytes', 'non-canonical'] as const),
+    ];
+    for (const code of hopeless) {
+      await withLetter(await sealed(), code);
+      assert.deepEqual(await inUse(), [], code);
+    }
     await withLetter(Uint8Array.of(9), 'unknown-variant');
     assert.deepEqual(await inUse(), []);
+  });
+
+  it('are not those of letters whose sender names a key that is none', async () => {
+    const envelope = await sealed();
+    const { senderKey } = decodeV1(envelope).header;
+    const at = Buffer.from(envelope).indexOf(senderKey);
+    envelope.fill(0, at, at + senderKey.length);
+    let code: ErrorCode | undefined;
+    try {
+      await recipient.open({ genesisHash, envelope });
+    } catch (error) {
+      code = isRelayError(error) ? error.code : undefined;
+    }
+    assert.ok(code !== undefined);
+    await withLetter(envelope, code);
+    assert.deepEqual(await inUse(), [], code);
   });
 
   it('are not known while a sealed command of a contract waits, which does not say to which key it is', async () => {
