@@ -16,7 +16,8 @@ await main(async (args) => {
     const code = await pass(process.execPath, [
       inRoot('node_modules', 'mocha', 'bin', 'mocha.js'),
       ...['--reporter', inRoot('scripts', 'lib', 'test-reporter.mjs'), '--reporter-option', `statsFile=${statsFile}`],
-      ...(chosen.some(isTests) ? [] : ['--parallel', '--jobs', '2', 'test/**/*.test.ts']),
+      // One more than the cores of a small machine: tests wait for blocks and for processes most of the time.
+      ...(chosen.some(isTests) ? [] : ['--parallel', '--jobs', '3', 'test/**/*.test.ts']),
       ...chosen,
     ]);
     return report(statsFile, code);
