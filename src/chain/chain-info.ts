@@ -53,7 +53,8 @@ export async function readParaId(
   runtime: Runtime,
   signal: AbortSignal | undefined,
 ): Promise<number> {
+  const what = 'ParachainInfo.ParachainId';
   if (runtime.storage('ParachainInfo', 'ParachainId') === undefined) return defaults.paraId;
   const [value] = await storage.values([storagePrefix('ParachainInfo', 'ParachainId')], signal);
-  return value === undefined ? defaults.paraId : new Reader(value, 'ParachainInfo.ParachainId').u32();
+  return value === undefined ? defaults.paraId : storage.decode(what, () => new Reader(value, what).u32());
 }

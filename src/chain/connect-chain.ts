@@ -100,8 +100,10 @@ async function bySomeEndpoint<T>(connection: Connection, read: () => Promise<T>)
       return await read();
     } catch (error) {
       const { present, options } = connection;
-      if (!isRelayError(error) || !unusable.has(error.code) || present === undefined) throw error;
-      if (attempt >= options.endpoints.length || !connection.distrust(present.url, error.message)) throw error;
+      if (!isRelayError(error) || !unusable.has(error.code) || attempt >= options.endpoints.length) throw error;
+      // Who said it was given up already: by who read it, or by its own doing.
+      if (present === undefined) continue;
+      if (!connection.distrust(present.url, error.message)) throw error;
       options.logger.warn(
         { url: present.url, reason: error.message },
         'endpoint can not be used, another one is asked',

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { connectChain } from '../../src/chain/index.ts';
+import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
-import type { RelayError } from '../../src/errors/index.ts';
+import type { ErrorCode } from '../../src/errors/index.ts';
 import { withCode } from './support.ts';
 import { watchWorkerState } from '../../src/worker-state/index.ts';
 import { collectGarbage } from '../support/collect-garbage.ts';
@@ -10,6 +11,7 @@ import { until } from '../support/until.ts';
 import { Refusal, startRpcProxy } from '../support/rpc-proxy.ts';
 import { startProxy } from './tcp-proxy.ts';
 
+const paraIdKey = storagePrefix('ParachainInfo', 'ParachainId');
 /** Where nothing listens (discard protocol). */
 const deadUrl = 'ws://127.0.0.1:9';
 
@@ -30,6 +32,23 @@ async function outputOf(run: () => Promise<unknown>): Promise<string> {
   }
   return text;
 }
+
+/** What a node says instead of its result; undefined where it says that. */
+type Lie = (method: string, params: readonly unknown[], result: unknown) => unknown;
+
+const hexOf = (text: string): string => Buffer.from(text).toString('hex');
+
+/** A node of a chain that has a parachain id, with that for its value. */
+const withParaId =
+  (value: string): Lie =>
+  (method, [keys], result) => {
+    if (method === 'state_getMetadata')
+      return String(result)
+        .replaceAll(hexOf('PhalaRegistry'), hexOf('ParachainInfo'))
+        .replaceAll(hexOf('ClusterKeys'), hexOf('ParachainId'));
+    const isAsked = method === 'state_queryStorageAt' && (keys as unknown[])[0] === paraIdKey;
+    return isAsked ? [{ block: '0x', changes: [[paraIdKey, value]] }] : undefined;
+  };
 
 describe('connectChain', () => {
   let dev: DevChain;
@@ -95,26 +114,31 @@ describe('connectChain', () => {
     assert.equal(chain.genesisHash, dev.genesisHash);
   });
 
-  for (const [what, lie] of [
-    ['metadata that is none', (method) => (method === 'state_getMetadata' ? '0x00' : undefined)],
+  for (const [what, lie, code] of [
+    ['metadata that is none', (method) => (method === 'state_getMetadata' ? '0x00' : undefined), 'unsupported-runtime'],
     [
       'a best block that nobody has',
       (method, [number]) =>
         method === 'chain_getBlockHash' && (number ?? undefined) === undefined ? `0x${'fa'.repeat(32)}` : undefined,
+      'state-discarded',
     ],
-    ['refusals', (method) => (method === 'state_getMetadata' ? new Refusal('not here', -32000) : undefined)],
-  ] as readonly (readonly [string, (method: string, params: readonly unknown[]) => unknown])[]) {
+    [
+      'refusals',
+      (method) => (method === 'state_getMetadata' ? new Refusal('not here', -32000) : undefined),
+      'rpc-failed',
+    ],
+    ['a parachain id that is no hex', withParaId('0xzz'), 'bad-storage'],
+    ['a parachain id that is too short', withParaId('0x01'), 'bad-storage'],
+  ] as readonly (readonly [string, Lie, ErrorCode])[]) {
     it(`goes on to the next endpoint where the first one gives ${what}`, async () => {
-      await using odd = await startRpcProxy(dev.ws, (method, params, result) => lie(method, params) ?? result);
+      await using odd = await startRpcProxy(dev.ws, (...told) => lie(...told) ?? told[2]);
       await using chain = await connectChain({ endpoints: [odd.ws, dev.ws] });
       assert.equal(chain.info.specName, 'khala-dev');
     });
 
     it(`says so where the only one gives ${what}`, async () => {
-      await using odd = await startRpcProxy(dev.ws, (method, params, result) => lie(method, params) ?? result);
-      await assert.rejects(connectChain({ endpoints: [odd.ws] }), (error) =>
-        ['unsupported-runtime', 'state-discarded', 'rpc-failed'].includes((error as RelayError).code),
-      );
+      await using odd = await startRpcProxy(dev.ws, (...told) => lie(...told) ?? told[2]);
+      await assert.rejects(connectChain({ endpoints: [odd.ws] }), withCode(code));
     });
   }
 
