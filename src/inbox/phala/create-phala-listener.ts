@@ -204,10 +204,13 @@ class StoredPhalaListener implements PhalaListener {
     const { genesisHash } = this.#options.chain;
     try {
       const delivery = await this.#open(place, item);
+      if (this.#subscriber !== subscriber) return;
       this.#inFlight.set(place, item.payload.length);
       this.#bytesInFlight += item.payload.length;
       subscriber.next({ type: 'message', delivery });
     } catch (error) {
+      // Whoever subscribed meanwhile is given all from the beginning.
+      if (this.#subscriber !== subscriber) return;
       const { code } = reasonOfDeath(error);
       const id = messageId({ genesisHash, envelope: item.payload });
       await this.#tell(place, { type: 'dead', messageId: id, topic: item.topic, code }, subscriber);
@@ -220,10 +223,15 @@ class StoredPhalaListener implements PhalaListener {
     await this.#forgetNotices();
   }
 
+  /** Each is left out of the count once that is durable: where the store fails, the next acknowledgement comes to it again. */
   async #forgetNotices(): Promise<void> {
-    const [oldest] = this.#inFlight.keys();
-    const end = oldest === undefined ? -1 : this.#notices.findIndex((place) => place > oldest);
-    for (const place of this.#notices.splice(0, end < 0 ? this.#notices.length : end)) await this.#store.forget(place);
+    for (;;) {
+      const [oldest] = this.#inFlight.keys();
+      const [place] = this.#notices;
+      if (place === undefined || (oldest !== undefined && place > oldest)) return;
+      await this.#store.forget(place);
+      this.#notices = this.#notices.filter((other) => other !== place);
+    }
   }
 
   async #open(place: Place, item: Extract<PostedItem, { kind: 'posted' }>): Promise<PhalaDelivery> {
@@ -239,18 +247,25 @@ class StoredPhalaListener implements PhalaListener {
       ...content,
       fromKind: sender.kind === 'other' ? sender.name.toLowerCase() : sender.kind,
       ...(sender.id === undefined ? {} : { from: sender.id }),
-      ack: () => (acknowledged ??= this.#acknowledge(place)),
+      ack: () =>
+        (acknowledged ??= this.#acknowledge(place).catch((error: unknown) => {
+          // It may be acknowledged again.
+          acknowledged = undefined;
+          throw error;
+        })),
     };
   }
 
   async #acknowledge(place: Place): Promise<void> {
     await this.#store.forget(place);
     const bytes = this.#inFlight.get(place);
-    if (bytes === undefined) return;
     this.#inFlight.delete(place);
-    this.#bytesInFlight -= bytes;
-    await this.#forgetNotices();
-    this.#wake();
+    this.#bytesInFlight -= bytes ?? 0;
+    try {
+      await this.#forgetNotices();
+    } finally {
+      this.#wake();
+    }
   }
 
   #fail(error: unknown): void {

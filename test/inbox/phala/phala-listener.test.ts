@@ -14,7 +14,7 @@ import {
 } from '../../../src/codec/index.ts';
 import { agree, keyPairFromSeed, openPhala, ready, sealPhala } from '../../../src/crypto/index.ts';
 import { startDevChain, type DevChain } from '../../../src/dev-chain/index.ts';
-import type { RelayError } from '../../../src/errors/index.ts';
+import { RelayError } from '../../../src/errors/index.ts';
 import {
   createPhalaListener,
   type PhalaDelivery,
@@ -171,6 +171,55 @@ describe('the phala suite on topics of contracts', () => {
     await heard.deliveries()[1]?.ack();
     await until(() => heard.deliveries().length === 8);
     assert.equal(new Set(heard.deliveries().map(({ block }) => block)).size, 8);
+  });
+
+  it('goes on after the store failed at acknowledgements, which are made again', async () => {
+    const limit = 256;
+    let isFull = false;
+    const failing = replacing(store, {
+      commit: async (...change) => {
+        if (isFull) throw new RelayError('store-failed', { details: { path: 'a store', reason: 'disk full' } });
+        return store.commit(...change);
+      },
+    });
+    const heard = await listening({ store: failing }, false);
+    const payload = encodeCommandPayload({ kind: 'plain', content: utf8('one of many') });
+    await post(...Array.from({ length: limit + 2 }, () => [topic, payload] as const));
+    await finalize();
+    await until(() => heard.deliveries().length === limit);
+    isFull = true;
+    const acks = heard.deliveries().map((delivery) => rejected(delivery.ack(), 'store-failed'));
+    assert.equal((await Promise.all(acks)).length, limit);
+    isFull = false;
+    for (const delivery of heard.deliveries()) await delivery.ack();
+    await until(() => heard.deliveries().length === limit + 2);
+    assert.equal(heard.failure(), undefined);
+  });
+
+  it('tells whoever subscribes while one for another subscriber is opened, of that too', async () => {
+    let opened = 0;
+    let goOn: () => void = () => undefined;
+    const released = new Promise<void>((resolve) => (goOn = resolve));
+    const slow = replacing(vault, {
+      openPhala: async (data) => {
+        opened++;
+        await released;
+        return vault.openPhala(data);
+      },
+    });
+    await using listener = createPhalaListener({ chain, vault: slow, store, topics: [topic] });
+    await listener.start();
+    const [first, second]: [PhalaEvent[], PhalaEvent[]] = [[], []];
+    const subscription = listener.events$.subscribe((event) => first.push(event));
+    const data = encodeEncryptedData({ iv: new Uint8Array(12), pubkey: new Uint8Array(32), data: new Uint8Array(20) });
+    await post([topic, Uint8Array.of(1, ...data)], [topic, await sealed('behind it')]);
+    await finalize();
+    await until(() => opened === 1);
+    subscription.unsubscribe();
+    listener.events$.subscribe((event) => second.push(event));
+    goOn();
+    await until(() => second.some(({ type }) => type === 'message'));
+    assert.deepEqual([first, second.map(({ type }) => type)], [[], ['dead', 'message']]);
   });
 
   it('names the contract that posted', async () => {
