@@ -6,7 +6,7 @@ import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { inventBranch, type InventedBranch, type PlainHeader } from '../support/invented-branch.ts';
 import { startRpcProxy, type RpcProxy } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
-import { isChain, numbers, record, type Recorder } from './support.ts';
+import { isChain, numbers, record, withCode, type Recorder } from './support.ts';
 
 /** As nodes send it. */
 interface Told {
@@ -181,5 +181,71 @@ describe('best heads, at a node that is behind what was seen', () => {
     node.cut();
     await heads.until((events) => events.at(-1)?.head.hash === anew.head.hash);
     assert.equal(numbers(heads.values), '+11 -11 +4');
+  });
+
+  describe('at the only URL there is, which says that it is in sync, after a block that was seen', () => {
+    let node: RpcProxy;
+    let heads: Recorder<HeadEvent>;
+    const looks = (): number => node.asked.get('system_health') ?? 0;
+    const first = 30;
+    beforeEach(async () => {
+      await start(200);
+      await dev.newBlock({ count: first - dev.head.number });
+      node = await proxy();
+      const chain = await connect(node);
+      heads = record(chain.bestHeads$({ after: (await chain.headAt(first))! }));
+      await dev.newBlock();
+      await heads.until(({ length }) => length === 1);
+    });
+    afterEach(() => {
+      heads[Symbol.dispose]();
+    });
+
+    it('take nothing back, nor end, where another node answers there that is some blocks late', async () => {
+      const chain = use(await connectChain({ endpoints: [node.ws] }));
+      const headers = new Map<number, unknown>();
+      const numberOf = (header: unknown): number => Number((header as Told | null)?.number ?? 0);
+      node.alter = (method, _, result) => {
+        if (method === 'chain_getHeader') headers.set(numberOf(result), result);
+        return result;
+      };
+      const late = [first - 3, first - 2, first - 1];
+      for (const number of late) await chain.headAt(number);
+      await chain.stop();
+      let best = late[0]!;
+      node.alter = (method, [of], result) => {
+        if (method === 'system_health') return { isSyncing: false, peers: 3, shouldHavePeers: true };
+        if (method === 'chain_getBlockHash' && typeof of === 'number' && of > best) return null;
+        if ((method !== 'chain_newHead' && method !== 'chain_getHeader') || numberOf(result) <= best) return result;
+        return method === 'chain_getHeader' && of !== undefined ? null : headers.get(best);
+      };
+      node.cut();
+      for (best of late) {
+        const before = looks();
+        await dev.newBlock();
+        await until(() => looks() > before || heads.failure !== undefined);
+      }
+      best = Infinity;
+      await dev.newBlock();
+      await heads.until((events) => events.at(-1)?.head.hash === dev.head.hash);
+      assert.ok(isChain(heads.values), numbers(heads.values));
+      assert.ok(heads.values.every(({ type }) => type === 'head'));
+    });
+
+    it('end where it went on by eight blocks without what was seen, which nobody can take back', async () => {
+      const anew = use(await startDevChain({ finalityLag: 200 }));
+      node.target = anew.ws;
+      node.cut();
+      await until(() => looks() > 0);
+      await anew.newBlock();
+      await until(() => looks() > 1 || heads.failure !== undefined);
+      assert.equal(heads.failure, undefined);
+      await anew.newBlock({ count: 8 });
+      await assert.rejects(
+        heads.until(() => false),
+        withCode('state-discarded'),
+      );
+      assert.equal(numbers(heads.values), `+${first + 1}`);
+    });
   });
 });

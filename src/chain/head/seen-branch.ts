@@ -26,6 +26,11 @@ export class SeenBranch {
     return this.#heads[0];
   }
 
+  /** Whether nothing was given before the oldest one, so that all of it can be taken back without reading any. */
+  get isWhole(): boolean {
+    return this.#parentOf === undefined;
+  }
+
   at(number: BlockNumber): Head | undefined {
     return this.oldest && this.#heads[number - this.oldest.number];
   }

@@ -46,7 +46,7 @@ export class LagWitness {
   }
 
   async #isParted(target: Head, oldest: Head, url: string, ours: string): Promise<boolean> {
-    const { connection, endpoints } = this.#parts;
+    const { connection, endpoints, branch } = this.#parts;
     if (await knowsBlock(endpoints, url, oldest.hash)) {
       const below = await this.#below(oldest, target.number);
       return below !== undefined && below.hash !== target.hash;
@@ -58,7 +58,8 @@ export class LagWitness {
       witnesses.map((each) => knowsBlock(endpoints, each, oldest.hash).catch(() => false)),
     );
     if (words.includes(true) || !(await isInSync(endpoints, url))) return false;
-    if (others.length === 0) return true;
+    // There may be several nodes behind one URL. What an earlier run was given only one that has it can take back.
+    if (others.length === 0 && branch.isWhole) return true;
     if (this.#lacking?.url !== url || this.#lacking.oldest !== oldest)
       this.#lacking = { url, oldest, since: target.number };
     return target.number - this.#lacking.since >= patience;
