@@ -1,15 +1,17 @@
 import type { Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 import type { Mail, MailStore } from '../store/mail-store.ts';
-import type { BodyLease } from './body-budget.ts';
 import type { RelayFrame } from './frames.ts';
+import type { WaitPlaces } from './wait-places.ts';
 
 export interface AwaitedRepliesParts {
   readonly mailStore: Pick<MailStore, 'read' | 'subscribe'>;
   /** Most boxes that the connection may wait at. */
   readonly limit: number;
   /** Of all connections. */
-  readonly lease: BodyLease;
+  readonly places: WaitPlaces;
+  /** Key of the peer's address. */
+  readonly key: string;
   readonly send: (frame: RelayFrame) => void;
   readonly refuse: (id: number, error: unknown) => void;
 }
@@ -17,6 +19,8 @@ export interface AwaitedRepliesParts {
 interface Waiting {
   readonly id: number;
   readonly after: bigint;
+  /** Gives its place back. */
+  readonly leave: () => void;
   readonly unsubscribe: () => void;
 }
 
@@ -37,13 +41,16 @@ export class AwaitedReplies {
 
   /** Answers `id` with the first reply after a cursor, now or when it comes. A newer question for a box replaces the older. */
   await(id: number, box: Hex, after: bigint): void {
-    const { mailStore, limit, lease } = this.#parts;
+    const { mailStore, limit, places, key } = this.#parts;
     this.end(box);
     if (Math.max(this.#waiting.size, this.#looking.size) >= limit)
       throw new RelayError('relay-busy', { details: { what: 'awaited replies' } });
-    lease.grow(1);
+    const leave = places.take(key, (error) => {
+      this.end(box);
+      this.#parts.refuse(id, error);
+    });
     const look = (): void => void this.#look(box);
-    this.#waiting.set(box, { id, after, unsubscribe: mailStore.subscribe(box, look) });
+    this.#waiting.set(box, { id, after, leave, unsubscribe: mailStore.subscribe(box, look) });
     look();
   }
 
@@ -53,7 +60,7 @@ export class AwaitedReplies {
     if (waiting === undefined) return;
     waiting.unsubscribe();
     this.#waiting.delete(box);
-    this.#parts.lease.shrink(1);
+    waiting.leave();
   }
 
   stop(): void {

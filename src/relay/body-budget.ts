@@ -21,7 +21,7 @@ interface Holder {
 const sharePerAddress = 1 / 8;
 
 /**
- * Bounds what all hold of one kind, and one address of it: HTTP bodies as they arrive, messages that are not whole or not read, waits.
+ * Bounds the bytes that all hold of one kind, and one address of it: HTTP bodies as they arrive, messages that are not whole or not read.
  * Where all is held, who holds the most makes room for who holds less: a few addresses can't keep the others out.
  */
 export class BodyBudget {

@@ -1,8 +1,8 @@
 import type { Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 import type { MailStore } from '../store/mail-store.ts';
-import { BodyBudget } from './body-budget.ts';
 import type { SentMessage } from './frames.ts';
+import { WaitPlaces } from './wait-places.ts';
 
 export interface DeliveryWatchParts {
   readonly mailStore: Pick<MailStore, 'find' | 'onAcknowledged'>;
@@ -49,7 +49,7 @@ const maxLookups = 8;
 export class DeliveryWatch {
   readonly #mailStore: DeliveryWatchParts['mailStore'];
   readonly #isDeliveredHere: DeliveryWatchParts['isDeliveredHere'];
-  readonly #budget: BodyBudget;
+  readonly #places: WaitPlaces;
   readonly #mailboxes = new Map<Hex, Mailbox>();
   readonly #toLookUp = new Set<Watched>();
   #lookups = 0;
@@ -57,19 +57,20 @@ export class DeliveryWatch {
   constructor({ mailStore, isDeliveredHere, most }: DeliveryWatchParts) {
     this.#mailStore = mailStore;
     this.#isDeliveredHere = isDeliveredHere;
-    this.#budget = new BodyBudget(most, 1, 'awaited deliveries');
+    this.#places = new WaitPlaces(most, 'awaited deliveries');
   }
 
   /** Until the returned function is called. Throws relay-busy. */
   watch(message: SentMessage, listener: DeliveryListener): () => void {
-    const lease = this.#budget.lease(listener.key);
-    lease.grow(1);
+    const giveBack = this.#places.take(listener.key, (error) => {
+      listener.failed(error);
+    });
     const watched: Watched = { ...message, listener, cursor: undefined, isOver: false };
     const mailbox = this.#mailboxes.get(message.to) ?? this.#open(message.to);
     mailbox.watched.add(watched);
     this.#lookUp(watched);
     return () => {
-      lease.end();
+      giveBack();
       watched.isOver = true;
       this.#toLookUp.delete(watched);
       if (mailbox.watched.delete(watched) && mailbox.watched.size === 0) this.#close(message.to, mailbox);

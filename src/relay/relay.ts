@@ -30,6 +30,7 @@ import { createRouter, type Router } from './route.ts';
 import { Sessions } from './sessions.ts';
 import { Tunnels } from './tunnels.ts';
 import type { VerifyOptions } from './verify.ts';
+import { WaitPlaces } from './wait-places.ts';
 import { WsPlaces } from './ws-places.ts';
 
 /** A running relay. */
@@ -262,7 +263,7 @@ class FastifyRelay implements Relay {
     return new Sessions({
       ...{ genesisHash, pipeline, mailStore, random, ...shared },
       identity: local?.identity,
-      awaited: new BodyBudget(this.#limits.maxAwaitedInAll, 1, 'awaited replies'),
+      awaited: new WaitPlaces(this.#limits.maxAwaitedInAll, 'awaited replies'),
       deliveries: new DeliveryWatch({
         mailStore,
         isDeliveredHere: (message) => pipeline.isDeliveredHere(message),

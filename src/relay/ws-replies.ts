@@ -1,11 +1,11 @@
 import type { MailStore } from '../store/mail-store.ts';
 import { AwaitedReplies } from './awaited-replies.ts';
-import type { BodyBudget } from './body-budget.ts';
 import type { ClientFrame, RelayFrame } from './frames.ts';
 import type { RelayLimits } from './limits.ts';
 import type { Pipeline } from './pipeline.ts';
 import { ReplyAcks } from './reply-acks.ts';
 import { replyBox } from './reply-box.ts';
+import type { WaitPlaces } from './wait-places.ts';
 import type { WsProof } from './ws-proof.ts';
 
 type Frame<T extends ClientFrame['type']> = Extract<ClientFrame, { type: T }>;
@@ -15,7 +15,7 @@ export interface WsRepliesParts {
   readonly mailStore: MailStore;
   readonly limits: RelayLimits;
   /** Of replies that are waited for, one each. */
-  readonly awaited: BodyBudget;
+  readonly awaited: WaitPlaces;
 }
 
 /** Whose connection it is. An interface and no callbacks: there are thousands of connections. */
@@ -65,7 +65,8 @@ export class WsReplies {
     this.#awaited ??= new AwaitedReplies({
       mailStore,
       limit: limits.maxAwaitedReplies,
-      lease: awaited.lease(owner.key),
+      places: awaited,
+      key: owner.key,
       send: (frame) => {
         owner.replySend(frame);
       },

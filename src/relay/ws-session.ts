@@ -14,6 +14,7 @@ import type { RelayLimits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
 import type { Pipeline } from './pipeline.ts';
 import { addressKey } from './token-buckets.ts';
+import type { WaitPlaces } from './wait-places.ts';
 import { toWire } from './wire-error.ts';
 import { WsInlet, type InletOwner } from './ws-inlet.ts';
 import { WsOutlet, type OutletOwner } from './ws-outlet.ts';
@@ -35,7 +36,7 @@ export interface SessionParts {
   /** Of what waits to be read. */
   readonly unread: BodyBudget;
   /** Of replies that are waited for, one each. */
-  readonly awaited: BodyBudget;
+  readonly awaited: WaitPlaces;
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly failures: FailureLog;

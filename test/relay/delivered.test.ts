@@ -136,6 +136,30 @@ describe('relay: the word that a message was delivered', () => {
     });
   });
 
+  it('is not kept from others by eight addresses that wait for ever: the oldest of who waits for the most is told to come again', async () => {
+    const relay = await cleanup.relay({ limits: { maxAwaitedDeliveries: 16 } });
+    const raw = await RawSocket.open(relay.url, cleanup, newest);
+    const sent = message(alice, bob);
+    raw.send({ type: 'send', id: 1, signedEnvelope: sent.bytes });
+    await raw.next('receipt');
+    const others: RawSocket[] = [];
+    for (let n = 0; n < 8; n++) {
+      const other = await RawSocket.open(relay.url, cleanup, { ...newest, localAddress: `127.0.0.${n + 2}` });
+      others.push(other);
+      for (const id of [5, 6]) other.send({ type: 'await-delivered', id, ...sentOf(sent) });
+      await other.challenge();
+    }
+    raw.send({ type: 'await-delivered', id: 2, ...sentOf(sent) });
+    await raw.challenge();
+    assert.deepEqual(raw.all('error'), []);
+    assert.deepEqual(
+      others.flatMap((other) => other.all('error')).map(({ id, code }) => [id, code]),
+      [[5, 'relay-busy']],
+    );
+    await takeAll(relay.url);
+    assert.equal((await raw.next('receipt', 1)).id, 2);
+  });
+
   it('is not there for those who speak the older frames, who are told of no others', async () => {
     const relay = await cleanup.relay();
     const raw = await RawSocket.open(relay.url, cleanup);

@@ -94,6 +94,30 @@ describe('relay: one connection that floods reply boxes', () => {
     assert.equal(running, 8);
   });
 
+  it('keeps no others from their answers, together with seven of other addresses', async () => {
+    const relay = await cleanup.relay({ limits: { maxAwaitedInAll: 16 } });
+    const others: RawSocket[] = [];
+    for (let n = 0; n < 8; n++) {
+      const other = await RawSocket.open(relay.url, cleanup, { localAddress: `127.0.0.${n + 2}` });
+      others.push(other);
+      await other.prove(alice);
+      for (const id of [5, 6]) other.send({ type: 'await-reply', id, senderKey: key(id), after: 0n });
+      await other.challenge();
+    }
+    const asker = await proven(relay.url, bob);
+    asker.send({ type: 'await-reply', id: 7, senderKey: key(1), after: 0n });
+    await asker.challenge();
+    assert.deepEqual(asker.all('error'), []);
+    assert.deepEqual(
+      others.flatMap((other) => other.all('error')).map(({ id, code }) => [id, code]),
+      [[5, 'relay-busy']],
+    );
+    const { id, bytes } = message(alice, bob);
+    const origin = { sender: alice.identity, isKnown: true, maxBoxes: 8 };
+    await relay.mailStore.append(replyBox(bob.identity, key(1)), id, bytes, origin);
+    assert.equal((await asker.next('reply')).id, 7);
+  });
+
   it('is held to the rate of its address', async () => {
     // Challenge and proof take two.
     const rate = { perSecond: 0.001, burst: 22 };
