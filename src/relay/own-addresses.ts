@@ -13,7 +13,7 @@ const maxAgeMs = 10_000;
 
 /**
  * Tells addresses of this machine: who dials them from inside comes past what keeps strangers off its services. In whatever form
- * they are written; interfaces are looked at again each 10 s.
+ * they are written; interfaces are looked at again each 10 s. Where the system never tells them, it knows none.
  */
 export function createOwnAddresses(options: OwnAddressesOptions = {}): (address: string) => boolean {
   const { interfaces = networkInterfaces, now = () => performance.now() } = options;
@@ -21,7 +21,11 @@ export function createOwnAddresses(options: OwnAddressesOptions = {}): (address:
   let readAt = Number.NEGATIVE_INFINITY;
   return (address) => {
     if (now() - readAt >= maxAgeMs) {
-      own = new Set(Object.values(interfaces()).flatMap((of) => (of ?? []).map((one) => ipKey(one.address))));
+      try {
+        own = new Set(Object.values(interfaces()).flatMap((of) => (of ?? []).map((one) => ipKey(one.address))));
+      } catch {
+        // Where processes may not ask for them, as on Android: those that were known before are kept.
+      }
       readAt = now();
     }
     const key = ipKey(address);

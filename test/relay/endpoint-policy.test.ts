@@ -193,6 +193,27 @@ describe('endpoint policy', () => {
     assert.equal(isOwnLater('198.41.0.5'), true);
   });
 
+  it('knows those that it knew, or none, where the system does not tell: that fails nothing', () => {
+    let tells = false;
+    let now = 0;
+    const isOwn = createOwnAddresses({
+      interfaces: () => {
+        // As libuv does where it is not allowed.
+        if (!tells)
+          throw Object.assign(new Error('uv_interface_addresses returned EACCES'), { code: 'ERR_SYSTEM_ERROR' });
+        return { eth0: [{ address: '198.41.0.4' }] };
+      },
+      now: () => now,
+    });
+    assert.equal(isOwn('198.41.0.4'), false);
+    tells = true;
+    now += 10_000;
+    assert.equal(isOwn('198.41.0.4'), true);
+    tells = false;
+    now += 10_000;
+    assert.equal(isOwn('198.41.0.4'), true);
+  });
+
   it('knows every IPv4 address in each form in which IPv6 may carry it', () => {
     fc.assert(
       fc.property(fc.tuple(fc.nat(255), fc.nat(255), fc.nat(255), fc.nat(255)), (bytes) => {
