@@ -47,6 +47,24 @@ describeNats('MailStore: jetstream, who may come in', () => {
     );
   };
 
+  it('lets nothing wait for a connection that was closed', async () => {
+    await start({});
+    const link = new Link(
+      await connectNats({ servers: [server?.url ?? ''] }),
+      () => undefined,
+      () => undefined,
+    );
+    const cut = assert.rejects(
+      link.untilCut(() => new Promise(() => undefined)),
+      (error) => isRelayError(error, 'mail-store-failed'),
+    );
+    let answers = 0;
+    link.listen(() => (answers += 1));
+    await link.close();
+    await cut;
+    await until(() => answers === 1);
+  });
+
   it('comes back when a server knows its credentials again, however often it was refused meanwhile', async () => {
     const of = (password: string) => ({
       config: `authorization { users: [{ user: relay, password: "${password}" }] }`,

@@ -36,6 +36,8 @@ export class Link {
     this.connection = connection;
     void connection.closed().then((cause) => {
       this.#isUp = false;
+      // There may have been no 'disconnect' before.
+      for (const cut of this.#cut) cut();
       if (this.#isClosing) return;
       const reason = `the connection was closed: ${cause?.message ?? 'nobody says why'}`;
       const servers = connection.getServer();
