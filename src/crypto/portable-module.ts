@@ -48,13 +48,22 @@ export class PortableModule extends Sr25519<PortableExports> {
   }
 }
 
+/** The module as it was built. */
+export function portableBytes(): Uint8Array<ArrayBuffer> {
+  const [code, data] = [fromHex(portableWasm.code), atob(portableWasm.data)];
+  const bytes = new Uint8Array(code.length + data.length);
+  bytes.set(code);
+  for (let i = 0; i < data.length; i++) bytes[code.length + i] = data.charCodeAt(i);
+  return bytes;
+}
+
 /**
  * Compiles and instantiates it at once: some milliseconds. Throws wasm-refused, as on a page whose Content-Security-Policy
  * does not allow it.
  */
 export function loadPortableModule(): PortableModule {
   try {
-    return new PortableModule(new WebAssembly.Module(new Uint8Array(fromHex(portableWasm))));
+    return new PortableModule(new WebAssembly.Module(portableBytes()));
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new RelayError('wasm-refused', { details: { reason }, cause });

@@ -9,7 +9,7 @@ import { keyPairFromSeed, ready, signWith, verify, verifyBatch, type SignedMessa
 import { proofsWasm } from '../../src/chain/trie/proofs-wasm.ts';
 import { compileBatchModule } from '../../src/crypto/batch-module.ts';
 import { loadPortableModule } from '../../src/crypto/portable-module.ts';
-import { portableWasm } from '../../src/crypto/portable-wasm.ts';
+import { portableBytes } from '../../src/crypto/portable-module.ts';
 import { BatchSr25519 } from '../../src/crypto/sr25519.ts';
 import { flipped, hostileEncodings } from '../support/hostile-keys.ts';
 
@@ -48,7 +48,7 @@ describe('sr25519: the committed WASM', () => {
   });
 
   it('is what the build wrote, as a file and in TypeScript, and asks nothing of its host', async () => {
-    const portable = Buffer.from(portableWasm.slice(2), 'hex');
+    const portable = Buffer.from(portableBytes());
     const proofs = Buffer.from(proofsWasm, 'base64');
     assert.equal(sha256(readFileSync(new URL('artifacts/sr25519.wasm', crate))), recorded.wasm);
     assert.equal(sha256(portable), recorded.portable);
@@ -171,10 +171,7 @@ describe('sr25519: the modules', () => {
   }
 
   it('answer "no" or "yes" to any bytes and any lengths, and work on', async () => {
-    for (const module of [
-      await compileBatchModule(),
-      new WebAssembly.Module(Buffer.from(portableWasm.slice(2), 'hex')),
-    ]) {
+    for (const module of [await compileBatchModule(), new WebAssembly.Module(portableBytes())]) {
       const { memory, reserve, ...rest } = new WebAssembly.Instance(module).exports as unknown as Heap & Operations;
       const operations = Object.values(rest).filter((value) => typeof value === 'function');
       assert.ok(operations.length >= 4);
