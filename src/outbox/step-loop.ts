@@ -12,6 +12,8 @@ export class StepLoop {
   readonly #signal: AbortSignal;
   #isOpen = false;
   #isWoken = false;
+  /** Since the step began. */
+  #isResumed = false;
   #setbacks = 0;
   #running: Promise<void> | undefined;
   #pause: ReturnType<typeof setTimeout> | undefined;
@@ -38,10 +40,10 @@ export class StepLoop {
     });
   }
 
-  /** What was in the way may be gone: the pause is over. */
+  /** What was in the way may be gone: the pause is over, also one that a step which saw it before is to end in. */
   resume(): void {
-    clearTimeout(this.#pause);
-    this.#pause = undefined;
+    this.#isResumed = true;
+    this.#endPause();
     this.wake();
   }
 
@@ -63,6 +65,15 @@ export class StepLoop {
     clearTimeout(this.#pause);
   }
 
+  #endPause(): void {
+    clearTimeout(this.#pause);
+    this.#pause = undefined;
+  }
+
+  #hasResumed(): boolean {
+    return this.#isResumed;
+  }
+
   #isPaused(): boolean {
     return this.#pause !== undefined;
   }
@@ -70,6 +81,7 @@ export class StepLoop {
   async #run(): Promise<void> {
     while (this.#isWoken && !this.#isPaused() && !this.#signal.aborted) {
       this.#isWoken = false;
+      this.#isResumed = false;
       try {
         if (await this.#step()) this.#isWoken = true;
         if (!this.#isPaused()) this.#setbacks = 0;
@@ -77,6 +89,7 @@ export class StepLoop {
         this.#onError(error);
         this.pause();
       }
+      if (this.#hasResumed()) this.#endPause();
     }
   }
 }
