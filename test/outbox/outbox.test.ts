@@ -499,7 +499,7 @@ describe('outbox', () => {
       },
     });
     const setbacks: string[] = [];
-    const poor = accountFromSuri('//Poorer');
+    const poor = accountFromSuri('//Poorest');
     const box = await outbox({ chain: counted, account: poor, onSetback: ({ code }) => setbacks.push(code) });
     await box.start();
     const receipt = await box.send(message('0'));
