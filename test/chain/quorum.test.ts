@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { connectChain, type HeadEvent } from '../../src/chain/index.ts';
+import { connectChain, type Chain, type HeadEvent } from '../../src/chain/index.ts';
 import { votersAgainst, winnerOf } from '../../src/chain/quorum/count-votes.ts';
 import type { Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
@@ -40,6 +40,14 @@ describeOnChains('finalized blocks that several endpoints agree on', { workers: 
     });
   }
 
+  /** That it is the newest that the node had finalized, or one that came since. */
+  const assertAgreed = async (chain: Chain, newest: number): Promise<void> => {
+    const { number, hash } = await chain.agreedHead();
+    await using alone = await connectChain({ endpoints: [node.ws] });
+    assert.equal(hash, (await alone.headAt(number))?.hash);
+    assert.ok(number >= newest);
+  };
+
   it('are those that one endpoint gives, where there is one', async () => {
     const chain = await connect([node.ws, node.ws]);
     assert.equal(chain.trust, 'single');
@@ -47,7 +55,7 @@ describeOnChains('finalized blocks that several endpoints agree on', { workers: 
     const { number, hash } = await node.newest();
     await heads.until(has(hash));
     assert.ok(isChain(heads.values));
-    assert.ok((await chain.agreedHead()).number >= number);
+    await assertAgreed(chain, number);
   });
 
   it('are given once, in order, linked, as soon as they agree', async () => {
@@ -60,7 +68,7 @@ describeOnChains('finalized blocks that several endpoints agree on', { workers: 
     await heads.until(has(hash));
     assert.ok(isChain(heads.values));
     assert.equal(heads.values[number]?.head.hash, hash);
-    assert.ok((await chain.agreedHead()).number >= number);
+    await assertAgreed(chain, number);
   });
 
   it('wait for an endpoint that is behind, and are not held up by one that claims to be ahead', async () => {
@@ -102,7 +110,7 @@ describeOnChains('finalized blocks that several endpoints agree on', { workers: 
     const isLeft = (): boolean => chain.nodeFaults.some(({ url, isLeft }) => url === liar.ws && isLeft);
     const { number } = await node.newest();
     await until(async () => {
-      assert.ok((await chain.agreedHead()).number >= number);
+      await assertAgreed(chain, number);
       return isLeft();
     });
   });
