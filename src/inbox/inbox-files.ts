@@ -7,7 +7,7 @@ import type { TransactionalStore } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
 import type { DeadLetter } from './dead-letter.ts';
 import { InboxStore } from './inbox-store.ts';
-import { keysInUse } from './keys-in-use.ts';
+import { keysInUse, type KeysInUse } from './keys-in-use.ts';
 import { Ledger } from './ledger.ts';
 import type { Retried } from './retry-letters.ts';
 import type { StreamItem } from './stream-item.ts';
@@ -46,11 +46,8 @@ export interface InboxFiles {
   readonly cursor: { readonly number: BlockNumber; readonly hash: Hex } | undefined;
   pending(): AsyncGenerator<PendingDelivery>;
   deadLetters(): AsyncGenerator<ListedLetter>;
-  /**
-   * EcdhKeys of the entity, 32 bytes each, to which messages are sealed that are not acknowledged, and dead letters that may
-   * open on another try. undefined: none may be erased, as commands of contracts wait that don't say to which key they are.
-   */
-  keysInUse(): Promise<Uint8Array[] | undefined>;
+  /** EcdhKeys of the entity to which something is sealed that waits: as `keepPresence` asks for them. */
+  keysInUse(): Promise<KeysInUse>;
   /** Tries dead letters again; those that open now are delivered by the running inbox, or the next one. */
   retry(vault: Vault, letters?: readonly bigint[]): Promise<readonly Retried[]>;
   /** Removes dead letters for good; how many there were. */

@@ -5,6 +5,7 @@ export type { DeadLetter } from './dead-letter.ts';
 export type { GapPolicy } from './follow-finalized.ts';
 export type { Accepted, AcceptOptions, Delivery, HandleOptions, Inbox, InboxEvent } from './inbox.ts';
 export { openInboxFiles } from './inbox-files.ts';
+export type { KeysInUse } from './keys-in-use.ts';
 export type { InboxFiles, ListedLetter, PendingDelivery } from './inbox-files.ts';
 export { createPhalaListener } from './phala/create-phala-listener.ts';
 export type { PhalaListenerOptions } from './phala/create-phala-listener.ts';

@@ -8,27 +8,24 @@ import { PhalaStore } from './phala/phala-store.ts';
 const itemsAtOnce = 64;
 const lettersAtOnce = 16;
 
-/** Letters that the key in question was tried on, or that nobody's key would make good: anybody could keep keys by them. */
-const lost = new Set<ErrorCode>([
-  ...(['open-failed', 'sender-not-proven', 'not-for-us', 'from-self'] as const),
-  ...(['bad-public-key', 'bad-shared-secret', 'truncated', 'trailing-bytes', 'non-canonical'] as const),
-]);
+/** What a later version, a vault that got a key back, or a clock that is right may make good. Anybody can bring these about too. */
+const mendable = new Set<ErrorCode>(['unknown-variant', 'unknown-epoch', 'clock-skew']);
 
-/**
- * EcdhKeys, 32 bytes each, to which something is sealed that is still to be opened: messages that are not acknowledged, and dead
- * letters that may open on another try. undefined: commands of contracts wait too, which don't say to which key they are.
- */
-export async function keysInUse(store: TransactionalStore, files: InboxStore): Promise<Uint8Array[] | undefined> {
-  if (await new PhalaStore(store).hasSealed()) return undefined;
-  const keys = new Map<Hex, Uint8Array>();
-  const note = (key: Uint8Array | undefined): void => {
-    if (key !== undefined) keys.set(toHex(key), key.slice());
-  };
+/** EcdhKeys, 32 bytes each, to which something is sealed that waits. */
+export interface KeysInUse {
+  /** Messages that opened, and are not acknowledged. */
+  readonly needed: readonly Uint8Array[];
+  /** Dead letters that may open on another try. undefined: commands of contracts wait too, which don't say to which key they are. */
+  readonly wanted: readonly Uint8Array[] | undefined;
+}
+
+export async function keysInUse(store: TransactionalStore, files: InboxStore): Promise<KeysInUse> {
+  const [needed, wanted] = [new KeySet(), new KeySet()];
   for (let from = 0n; ;) {
     const page = await files.itemsFrom(from, itemsAtOnce);
     for (const [sequence, item] of page) {
       from = sequence + 1n;
-      if (item.kind === 'message' && !item.isAcknowledged) note(recipientKeyOf(item.envelope));
+      if (item.kind === 'message' && !item.isAcknowledged) needed.addOf(item.envelope);
     }
     if (page.length === 0) break;
   }
@@ -36,11 +33,25 @@ export async function keysInUse(store: TransactionalStore, files: InboxStore): P
     const page = await files.lettersFrom(from, lettersAtOnce);
     for (const [sequence, { envelope, code }] of page) {
       from = sequence + 1n;
-      if (!lost.has(code)) note(recipientKeyOf(envelope));
+      if (mendable.has(code)) wanted.addOf(envelope);
     }
     if (page.length === 0) break;
   }
-  return [...keys.values()];
+  const isAnyUnnamed = await new PhalaStore(store).hasSealed();
+  return { needed: needed.keys, wanted: isAnyUnnamed ? undefined : wanted.keys };
+}
+
+class KeySet {
+  readonly #keys = new Map<Hex, Uint8Array>();
+
+  get keys(): Uint8Array[] {
+    return [...this.#keys.values()];
+  }
+
+  addOf(envelope: Uint8Array): void {
+    const key = recipientKeyOf(envelope);
+    if (key !== undefined) this.#keys.set(toHex(key), key.slice());
+  }
 }
 
 /** undefined of what is no envelope. */

@@ -1,5 +1,5 @@
 export { keepPresence } from './keep-presence.ts';
-export type { KeepPresenceOptions, Presence, PresenceEvent } from './keep-presence.ts';
+export type { EcdhKeysInUse, KeepPresenceOptions, Presence, PresenceEvent } from './keep-presence.ts';
 export type { PresenceOptions } from './presence-options.ts';
 export { publishEndpoints } from './publish.ts';
 export { registerEntity } from './register.ts';

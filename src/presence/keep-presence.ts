@@ -22,11 +22,19 @@ export interface KeepPresenceOptions {
   /** How long a retired EcdhKey still opens messages before it is erased, ms. Default 30 days. */
   readonly keepEpochsMs?: number;
   /**
-   * Asked before retired EcdhKeys are erased: the public keys to which something is sealed that is still to be opened, or
-   * undefined while that is not known, as until the backlog is read. Those and newer ones stay. Default: none.
+   * Asked before retired EcdhKeys are erased: those to which something is sealed that waits, or undefined while that is not
+   * known, as until the backlog is read. Default: none.
    */
-  readonly keysInUse?: () => Promise<readonly Uint8Array[] | undefined>;
+  readonly keysInUse?: () => Promise<EcdhKeysInUse | undefined>;
   readonly clock?: Clock;
+}
+
+/** Public keys, 32 bytes each. They and newer ones stay. */
+export interface EcdhKeysInUse {
+  /** For as long as it takes. */
+  readonly needed: readonly Uint8Array[];
+  /** For another `keepEpochsMs` at most: anybody can send what waits for them. undefined: it may be any. */
+  readonly wanted: readonly Uint8Array[] | undefined;
 }
 
 export type PresenceEvent =
@@ -194,13 +202,17 @@ class Keeper implements Presence {
   }
 
   async #erase(retiredBefore: number): Promise<void> {
-    const { vault, keysInUse = async () => [] } = this.#options;
+    const { vault, keepEpochsMs, keysInUse = async () => ({ needed: [], wanted: [] }) } = this.#options;
     const isDue = (await vault.ecdhKeys()).some(({ retiredAt = Infinity }) => retiredAt <= retiredBefore);
     const inUse = isDue ? await keysInUse() : undefined;
     if (inUse === undefined) return;
-    const needed = (await vault.ecdhKeys()).filter(({ publicKey }) => inUse.some((key) => equalBytes(key, publicKey)));
-    const oldest = needed.reduce((least, { retiredAt = Infinity }) => Math.min(least, retiredAt), Infinity);
-    const epochs = await vault.erase({ retiredBefore: Math.min(retiredBefore, oldest - 1) });
+    const keys = await vault.ecdhKeys();
+    const before = (those: readonly Uint8Array[] = keys.map(({ publicKey }) => publicKey)): number => {
+      const present = keys.filter(({ publicKey }) => those.some((key) => equalBytes(key, publicKey)));
+      return Math.min(...present.map(({ retiredAt = Infinity }) => retiredAt)) - 1;
+    };
+    const latest = Math.max(before(inUse.wanted), retiredBefore - keepEpochsMs);
+    const epochs = await vault.erase({ retiredBefore: Math.min(retiredBefore, before(inUse.needed), latest) });
     if (epochs.length > 0) this.#emit({ type: 'erased', epochs });
   }
 

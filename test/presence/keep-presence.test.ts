@@ -7,6 +7,7 @@ import {
   keepPresence,
   publishEndpoints,
   registerEntity,
+  type EcdhKeysInUse,
   type KeepPresenceOptions,
   type Presence,
   type PresenceEvent,
@@ -102,8 +103,8 @@ describe('keepPresence', () => {
       await vault.activate((await vault.rotate()).epoch);
       clock.advance(day);
     }
-    let inUse: Uint8Array[] | undefined;
-    clock.advance(31 * day);
+    let inUse: EcdhKeysInUse | undefined;
+    clock.advance(29 * day);
     const look = async (): Promise<string> => {
       const presence = keepPresence({ chain, vault, store, clock, keysInUse: async () => inUse });
       await presence.settled;
@@ -112,11 +113,18 @@ describe('keepPresence', () => {
     };
     const all = '0:retired 1:retired 2:current';
     assert.equal(await look(), all);
-    inUse = [old];
+    const none = { needed: [], wanted: [] };
+    for (const kept of [{ needed: [old] }, { wanted: [old] }, { wanted: undefined }]) {
+      inUse = { ...none, ...kept };
+      assert.equal(await look(), all);
+    }
+    // What anybody can send keeps none for longer than a key is kept anyway.
+    clock.advance(29.5 * day);
+    inUse = { ...none, needed: [old] };
     assert.equal(await look(), all);
-    inUse = [(await vault.ecdhKeys())[1]!.publicKey];
+    inUse = { ...none, wanted: undefined };
     assert.equal(await look(), '1:retired 2:current');
-    inUse = [];
+    inUse = none;
     assert.equal(await look(), '2:current');
   });
 
