@@ -1,4 +1,5 @@
 import type { Hex } from '../codec/index.ts';
+import { onChainSide } from './chain-side.ts';
 import { isWaiting } from './message-record.ts';
 import type { OffChainEntry } from './off-chain-entry.ts';
 import { Change, type Stored } from './outbox-change.ts';
@@ -87,19 +88,8 @@ export class ChainDetour {
   }
 
   async #find(): Promise<void> {
-    const { store } = this.#work;
     this.#waiting = new Map();
-    for (let from = 0n; ;) {
-      const { entries, last } = await store.detoured(pageSize, from);
-      for (const { to, id } of entries) this.#add(to, id);
-      if (last === undefined) break;
-      from = last + 1n;
-    }
-    // Signed, and in no extrinsic: those have no place.
-    for (const [id] of await store.allSigned()) {
-      const stored = await store.get(id);
-      if (stored?.record.via === 'auto' && isWaiting(stored)) this.#add(stored.record.to, id);
-    }
+    for await (const { to, id } of onChainSide(this.#work.store)) this.#add(to, id);
   }
 
   #add(to: Hex, id: SendId): void {

@@ -133,7 +133,10 @@ export interface CancelOptions {
 export interface OutboxQueue {
   /** Ascending by sendId; finished ones too, as long as they are kept. */
   entries(): AsyncIterable<OutboxEntry>;
-  /** Those that wait to go off chain, or were being handed over when a process ended. */
+  /**
+   * Those that wait to go off chain, or were being handed over when a process ended; and those by `auto` that wait on the
+   * chain's side and are in no extrinsic under way: where the outbox has no account they go off chain.
+   */
   waitingOffChain(): AsyncIterable<bigint>;
   /** Queues a failed message again, with its nonce. Throws no-such-message, not-failed, too-late-to-retry. */
   retry(sendId: bigint): Promise<void>;

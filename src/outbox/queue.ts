@@ -1,5 +1,6 @@
 import { RelayError } from '../errors/index.ts';
 import type { TransactionalStore } from '../store/transactional-store.ts';
+import { onChainSide } from './chain-side.ts';
 import type { MessageRecord } from './message-record.ts';
 import { noteReply } from './note-reply.ts';
 import type { CancelOptions, OutboxEntry, OutboxQueue, ReadReceipt } from './outbox.ts';
@@ -45,8 +46,14 @@ export class StoredQueue implements OutboxQueue {
     for (let from = 0n; ;) {
       const { entries, last } = await this.#store.offChain(pageSize, from);
       for (const { id } of entries) yield id;
-      if (last === undefined) return;
+      if (last === undefined) break;
       from = last + 1n;
+    }
+    const { members } = await this.#store.flying();
+    const told = new Set(members);
+    for await (const { id } of onChainSide(this.#store)) {
+      if (!told.has(id)) yield id;
+      told.add(id);
     }
   }
 

@@ -180,6 +180,18 @@ describe('cli: send where it can not go yet', () => {
     assert.equal(textsAt(atC).filter((text) => text === 'interrupted').length, 1);
   });
 
+  it('carries by the relay of the sender what was left for the chain by a send whose account could not pay', async () => {
+    const vault = await sender('poor');
+    const args = ['send', '--ws', dev.ws, '--vault', vault, '--to', c, '--timeout', '2', 'unpaid'];
+    const sent = await runCli(args, { env: { KHALA_RELAY_SURI: '//Penniless' } });
+    assert.match(sent.stderr, /\[balance-too-low\]/);
+    assert.deepEqual([sent.code, (await pending(vault)).length], [1, 1]);
+    await using atC = await serve('c', ports[1]);
+    await using _own = await serve('poor', await freePort());
+    await atC.line(({ text }) => text === 'unpaid');
+    await until(async () => (await pending(vault)).length === 0);
+  });
+
   it('takes nothing to the chain that a relay can take, where a command of Phala goes from the same queue', async () => {
     const vault = await sender('commanding');
     assert.equal((await send(vault, b, 'for the relay')).code, 1);
