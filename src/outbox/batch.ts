@@ -38,6 +38,7 @@ export interface BatchItem extends Sealed {
 
 /** What an extrinsic may hold beside the chain's own limits. */
 export interface BatchLimit {
+  /** Fillers are counted with them. */
   readonly messages: number;
 }
 

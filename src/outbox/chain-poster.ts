@@ -148,11 +148,12 @@ export class ChainPoster {
   async #refused(batch: Batch, tracked: Tracked | undefined, error: RelayError): Promise<void> {
     const { signal, setback, wake } = this.#work;
     const { code } = error;
-    const { items } = batch;
+    const { items, fillers = [] } = batch;
+    const calls = items.length + fillers.length;
     if (signal.aborted) return;
     // Where the account can't pay for all of them, for some it may.
-    if ((code === 'extrinsic-too-large' || code === 'balance-too-low') && items.length > 1) {
-      this.#mostMessages = Math.floor(items.length / 2);
+    if ((code === 'extrinsic-too-large' || code === 'balance-too-low') && calls > 1) {
+      this.#mostMessages = Math.floor(calls / 2);
       await this.#again(tracked);
       wake();
     } else if (code === 'outbox-changed' || (tracked !== undefined && isBadSequence(error))) {

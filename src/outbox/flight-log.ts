@@ -35,19 +35,20 @@ export class FlightLog {
       if (item.signed !== undefined) change.sign(id, item.signed);
     });
     const before = items.map(({ stored }) => stored);
-    await this.#expectPlaces(items, change);
+    await this.#expectToBeHere(batch, change);
     if (!(await this.#work.save(change, before, statuses))) throw new RelayError('outbox-changed');
     for (const { stored, signed } of items) if (signed !== undefined) this.#workerLane.signed(stored, signed);
     return flight;
   }
 
-  /** What may go off chain too may have been taken back to that way since it was read. */
-  async #expectPlaces(items: readonly BatchItem[], change: Change): Promise<void> {
+  /** What may go off chain too may have been taken back to that way since it was read: its place, or its signature. */
+  async #expectToBeHere({ as, items }: Batch, change: Change): Promise<void> {
+    const { store } = this.#work;
     for (const { stored, signed } of items) {
-      if (stored.record.via !== 'auto' || signed === undefined) continue;
-      const place = await this.#work.store.waitsAsWorker(stored.id);
-      if (place === undefined) throw new RelayError('outbox-changed');
-      change.expect(place);
+      if (stored.record.via !== 'auto' || as === 'account') continue;
+      const here = await (signed === undefined ? store.isSigned(stored.id) : store.waitsAsWorker(stored.id));
+      if (here === undefined) throw new RelayError('outbox-changed');
+      change.expect(here);
     }
   }
 
@@ -183,9 +184,9 @@ export class FlightLog {
 }
 
 /** Throws no-calls. */
-function idOf({ items: [first], fillers: [filler] = [] }: Batch): SendId {
+function idOf({ items: [first], fillers: { length } = [] }: Batch): SendId {
   if (first !== undefined) return first.stored.id;
-  if (filler !== undefined) return fillerFlight(filler);
+  if (length > 0) return fillerFlight();
   throw new RelayError('no-calls');
 }
 

@@ -3,6 +3,7 @@ import { isRelayError, type RelayError } from '../errors/index.ts';
 import type { Flight } from './flight.ts';
 import type { FlightLog } from './flight-log.ts';
 import { isBadSequence } from './bad-sequence.ts';
+import { letGo } from './let-go.ts';
 import { pause } from './pause.ts';
 import type { SendId } from './send-id.ts';
 import type { ChainWork } from './work.ts';
@@ -11,12 +12,17 @@ import type { ChainWork } from './work.ts';
 const lost: ReadonlySet<string> = new Set(['extrinsic-expired', 'nonce-conflict']);
 /** Before an extrinsic is looked for again after the chain or the store was out of reach. */
 const retryMs = 1_000;
+/** In no block for so long, it is in the way of what waits behind it. */
+const patienceMs = 60_000;
 
 /** An extrinsic that is followed. */
 export interface Tracked {
   flight: Flight;
   /** In a best block: the next extrinsic may follow. */
   isInBlock: boolean;
+  /** It has been in no block for long. */
+  isSlow: boolean;
+  patience: ReturnType<typeof setTimeout> | undefined;
   readonly landing: AbortController;
   /** What is written of it, one after the other. */
   writing: Promise<void>;
@@ -51,14 +57,19 @@ export class Flights {
   }
 
   track(flight: Flight): Tracked {
-    const tracked = { flight, isInBlock: false, landing: new AbortController(), writing: Promise.resolve() };
+    const tracked: Tracked = {
+      ...{ flight, isInBlock: false, isSlow: false, patience: undefined },
+      ...{ landing: new AbortController(), writing: Promise.resolve() },
+    };
     this.#tracked.set(flight.id, tracked);
+    this.#isIn(tracked, false);
     return tracked;
   }
 
-  untrack({ flight, landing }: Tracked): void {
-    this.#tracked.delete(flight.id);
-    landing.abort();
+  untrack(tracked: Tracked): void {
+    clearTimeout(tracked.patience);
+    this.#tracked.delete(tracked.flight.id);
+    tracked.landing.abort();
     this.#work.wake();
   }
 
@@ -69,8 +80,22 @@ export class Flights {
 
   /** Resolves when nothing is under way in this process; the signal of the work ends it. */
   async stop(): Promise<void> {
+    for (const { patience } of this.#tracked.values()) clearTimeout(patience);
     await Promise.allSettled(this.#following);
     await Promise.allSettled([...this.#tracked.values()].map(({ writing }) => writing));
+  }
+
+  /** Whether it is in a block. Where it has long been in none, what waits behind it may go another way. */
+  #isIn(tracked: Tracked, isInBlock: boolean): void {
+    tracked.isInBlock = isInBlock;
+    clearTimeout(tracked.patience);
+    if (isInBlock && tracked.isSlow) this.#work.gotOn();
+    if (isInBlock || this.#work.signal.aborted) return;
+    tracked.patience = setTimeout(() => {
+      tracked.isSlow = true;
+      this.#work.stuck();
+    }, patienceMs);
+    letGo(tracked.patience);
   }
 
   async #run(tracked: Tracked): Promise<void> {
@@ -128,7 +153,7 @@ export class Flights {
     const { flight } = tracked;
     // Nothing of a worker follows before it is known what becomes of this.
     const isAgain = inclusion !== undefined && mayComeAgain(flight, inclusion);
-    tracked.isInBlock = inclusion !== undefined && !isAgain;
+    this.#isIn(tracked, inclusion !== undefined && !isAgain);
     if (inclusion !== undefined)
       this.#onOutcome(flight, inclusion.failure !== undefined && isBadSequence(inclusion.failure));
     if (isAgain) await this.#again(tracked);

@@ -51,6 +51,13 @@ export class OutboxStore {
     await this.#nameAccounts();
   }
 
+  /** Throws outbox-replaced. */
+  async checkOwner(): Promise<void> {
+    const owner = this.#owner;
+    if (owner !== undefined && !isSame(await this.#store.get(ownerKey), owner.value))
+      throw new RelayError('outbox-replaced');
+  }
+
   /**
    * Appends a message, and with it another write; safe against other processes that append. undefined: the expectation of
    * that write does not hold, and nothing was written.
@@ -181,6 +188,13 @@ export class OutboxStore {
     return entries.map(([, record]) => decodeRefused(record));
   }
 
+  /** That a message is signed; undefined: it is not. */
+  async isSigned(id: SendId): Promise<Expectation | undefined> {
+    const key = storeKey(prefixes.signed, id);
+    const value = await this.#store.get(key);
+    return value && { key, value };
+  }
+
   async signed(id: SendId): Promise<SignedMessage | undefined> {
     const bytes = await this.#store.get(storeKey(prefixes.signed, id));
     return bytes === undefined ? undefined : decodeSigned(bytes);
@@ -240,8 +254,7 @@ export class OutboxStore {
   async #commitOwned(writes: readonly Write[], expected: readonly Expectation[]): Promise<boolean> {
     const owner = this.#owner;
     if (await this.#store.commit(writes, owner === undefined ? expected : [...expected, owner])) return true;
-    if (owner !== undefined && !isSame(await this.#store.get(ownerKey), owner.value))
-      throw new RelayError('outbox-replaced');
+    await this.checkOwner();
     return false;
   }
 

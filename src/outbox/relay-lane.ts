@@ -66,6 +66,7 @@ export class RelayLane {
   }
 
   async load(): Promise<void> {
+    await this.#asked.load(this.#work.store);
     await this.#reads.load();
   }
 
@@ -77,6 +78,10 @@ export class RelayLane {
 
   read(sendId: SendId): void {
     this.#reads.read(sendId);
+  }
+
+  ended(sendId: SendId): void {
+    this.#asked.forget(sendId);
   }
 
   /** Takes in what is new in the queue, and begins what can begin. */
@@ -251,7 +256,6 @@ export class RelayLane {
       this.#unreached.reached(to);
       const end = { state: 'relayed', messageId, ...carried } as const;
       await this.#finish(current, end);
-      this.#asked.forget(stored.id);
       const ended = { ...current, record: { ...current.record, progress: end } };
       await this.#reads.carried(ended).catch(this.#work.setback);
     } catch (error) {

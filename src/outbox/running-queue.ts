@@ -50,6 +50,8 @@ export interface Lane {
   hurry?(): void;
   /** A message was read, or is forgotten. */
   read?(sendId: SendId): void;
+  /** A message has come to its end, on whichever way; what failed may be retried. */
+  ended?(sendId: SendId): void;
   stop(): Promise<void>;
 }
 
@@ -98,7 +100,11 @@ export class RunningQueue implements RelayOutbox {
     });
     this.#lanes = made.map(({ lane }) => lane);
     this.#laneLoops = made.map(({ loop }) => loop);
-    this.#receiptsLoop = loopOf(() => this.#receipts.refresh());
+    this.#receiptsLoop = loopOf(async () => {
+      // Also who has nothing to write finds out that another works on the queue.
+      await this.#store.checkOwner();
+      return this.#receipts.refresh();
+    });
   }
 
   /** `check` refuses a message before it is stored. */
@@ -148,6 +154,7 @@ export class RunningQueue implements RelayOutbox {
 
   async cancel(sendId: SendId, options?: CancelOptions): Promise<void> {
     await this.#queue.cancel(sendId, options);
+    this.#ended([sendId]);
     await this.#told(sendId);
     this.#wake();
   }
@@ -247,8 +254,14 @@ export class RunningQueue implements RelayOutbox {
       ends.map(([stored]) => stored),
       ends.map(([{ id }, progress]) => [id, progress]),
     );
-    if (isSaved) await this.#prune(ends.length);
-    return isSaved;
+    if (!isSaved) return false;
+    this.#ended(ends.map(([{ id }]) => id));
+    await this.#prune(ends.length);
+    return true;
+  }
+
+  #ended(ids: readonly SendId[]): void {
+    for (const id of ids) for (const lane of this.#lanes) lane.ended?.(id);
   }
 
   /** Forgets the oldest of those whose end is known. */

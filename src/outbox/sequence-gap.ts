@@ -23,7 +23,8 @@ export async function fillerFor(vault: Pick<Vault, 'identity' | 'sign'>, sequenc
 
 const noMessages = 1n << 63n;
 
-/** Of an extrinsic with fillers alone: no message has such a number. */
-export function fillerFlight({ sequence }: Filler): SendId {
-  return noMessages + sequence;
+/** Of an extrinsic with fillers alone: no message has such a number, nor another extrinsic with fillers for the same sequences. */
+export function fillerFlight(): SendId {
+  const [low = 0n] = crypto.getRandomValues(new BigUint64Array(1));
+  return noMessages | low;
 }

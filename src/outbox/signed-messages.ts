@@ -123,13 +123,22 @@ export class SignedMessages {
 
   /** Its signature counts for nothing any more, and it waits to be signed again. */
   async signAnew(stored: Stored): Promise<void> {
+    const change = await this.#asSigned(stored.id);
+    if (change === undefined) return;
+    change.unsign(stored.id);
     // By another process too, while blocks were searched.
     if (this.#failed.has(stored.id) || isFinished(stored.record.progress)) {
-      if (await this.#work.save(new Change().unsign(stored.id), [stored], [])) this.forget(stored.id);
+      if (await this.#work.save(change, [stored], [])) this.forget(stored.id);
       return;
     }
-    const change = new Change().progress(stored, { state: 'queued' }).queue(stored, 'worker').unsign(stored.id);
+    change.progress(stored, { state: 'queued' }).queue(stored, 'worker');
     if (await this.#work.save(change, [stored], [[stored.id, { state: 'queued' }]])) this.forget(stored.id);
+  }
+
+  /** A change that holds where the message is not taken back meanwhile. undefined: it was. */
+  async #asSigned(id: SendId): Promise<Change | undefined> {
+    const signed = await this.#work.store.isSigned(id);
+    return signed && new Change().expect(signed);
   }
 
   #loose(flying: ReadonlySet<SendId>): Signed[] {
@@ -149,17 +158,18 @@ export class SignedMessages {
   ): Promise<void> {
     const { hash, number } = block;
     const posted = { messageId, blockHash: hash, blockNumber: number };
+    const change = await this.#asSigned(stored.id);
+    if (change === undefined) return;
+    change.unqueue(stored, 'worker');
     if (isFinal) {
       const end = { state: 'finalized', ...posted } as const;
-      const change = new Change().unsign(stored.id).unqueue(stored, 'worker');
-      if (await this.#work.finish([[stored, end]], change)) this.forget(stored.id);
+      if (await this.#work.finish([[stored, end]], change.unsign(stored.id))) this.forget(stored.id);
       return;
     }
     const { progress } = stored.record;
     if (progress.state === 'failed' || (progress.state === 'inBlock' && progress.blockHash === hash)) return;
     const now = { state: 'inBlock', ...posted } as const;
-    const change = new Change().progress(stored, now).unqueue(stored, 'worker');
-    await this.#work.save(change, [stored], [[stored.id, now]]);
+    await this.#work.save(change.progress(stored, now), [stored], [[stored.id, now]]);
   }
 
   /** They may be in or not. By its nonce a recipient takes each once. */

@@ -112,9 +112,10 @@ export class WorkerLane {
     const [items, fillers]: [BatchItem[], Filler[]] = [[], []];
     const room = await this.#room();
     let sequence = next;
+    const isFull = (): boolean => items.length + fillers.length >= limit.messages;
     for (const id of await this.#upToLast(commands, sealed)) {
       const own = commands.get(id);
-      for (; own !== undefined && sequence < own && room.take(0); sequence++)
+      for (; own !== undefined && sequence < own && !isFull() && room.take(0); sequence++)
         fillers.push(await fillerFor(this.#work.vault, sequence));
       if (own !== undefined && own !== sequence) break;
       const message = sealed.get(id);
@@ -122,7 +123,7 @@ export class WorkerLane {
         own === undefined
           ? message && (await this.#sign(message, sequence, finalized.number))
           : await this.#signedItem(id);
-      if (item === undefined || items.length >= limit.messages || !room.take(item.envelope.length)) break;
+      if (item === undefined || isFull() || !room.take(item.envelope.length)) break;
       items.push(item);
       sequence++;
     }

@@ -248,17 +248,26 @@ describe('outbox', () => {
     });
 
   it('works on a queue alone: the outbox that was started last', async () => {
-    const setbacks: string[] = [];
-    const first_ = await outbox({ onSetback: ({ code }) => setbacks.push(code) });
-    await first_.start();
-    const second = await outbox();
-    await second.start();
+    const first_ = await outbox();
     const receipts = [];
-    for (let i = 0; i < 10; i++) receipts.push(await (i % 2 === 0 ? first_ : second).send(message(`${i}`)));
-    await until(() => setbacks.includes('outbox-replaced'));
+    for (let i = 0; i < 10; i++) receipts.push(await first_.send(message(`${i}`)));
+    const second = await outbox();
+    await first_.start();
+    await second.start();
     const kept = await Promise.all(receipts.map(async ({ sendId }) => (await second.receipt(sendId))!));
     await Promise.all(kept.map((receipt) => receipt.reached('inBlock')));
     assert.deepEqual((await posted()).ids, await idsOf(kept));
+  });
+
+  it('ends where another was started on its queue, also with nothing to write', async () => {
+    const setbacks: string[] = [];
+    const first_ = await outbox({ onSetback: ({ code }) => setbacks.push(code) });
+    await first_.start();
+    await (await outbox()).start();
+    await dev.newBlock();
+    await until(() => setbacks.length > 0);
+    assert.deepEqual(setbacks, ['outbox-replaced']);
+    await assert.rejects(first_.send(message('too late')), { code: 'aborted' });
   });
 
   it('lists, cancels what is queued, and retries what failed, with its nonce', async () => {

@@ -37,6 +37,8 @@ export interface Line {
   loses?: 'extrinsic' | 'answer' | undefined;
   /** Of the next extrinsics posted, one after the other: the node takes it, and answers with this. */
   denies?: ErrorCode[];
+  /** Told of what is in each extrinsic that is given to the node, before anything comes of it. */
+  posts?: (calls: readonly Call[]) => void;
   /** Of the next extrinsic posted: the node does not take it, and says so with this. Used up by it. */
   refuses?: ErrorCode | undefined;
   /** Blocks of which messages come at once, at most: of each next span. Default: all there are. */
@@ -198,7 +200,8 @@ class Connection {
     const extrinsic = await this.#life.step(() => this.#sign(calls, account, { batch, nonce }));
     await beforePost?.(extrinsic);
     const isTaken = await this.#life.step(() => {
-      const { loses, denies, refuses } = this.#line;
+      const { loses, denies, refuses, posts } = this.#line;
+      posts?.(calls);
       this.#line.loses = undefined;
       this.#line.refuses = undefined;
       if (refuses !== undefined)
@@ -311,7 +314,8 @@ class Connection {
       const where = { extrinsicHash: hash, blockHash: block.head.hash, blockNumber: number };
       if (!this.#chain.hasState(block)) return { found: { ...where, isOutcomeUnknown: true }, unseen };
       if (!isFailed) return { found: failures.length === 0 ? where : { ...where, failures }, unseen };
-      const details = { pallet: 'PhalaMq', error: 'BadSequence', docs: 'simulated' };
+      const { pallet = '', error = '' } = failures[0] ?? {};
+      const details = { pallet, error, docs: 'simulated' };
       return { found: { ...where, failure: new RelayError('dispatch-failed', { details }) }, unseen };
     }
     return { unseen };

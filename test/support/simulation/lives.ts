@@ -20,6 +20,8 @@ export class Lives {
   readonly line: Line = {};
   readonly #fate: Fate;
   readonly #begin: (parts: Parts) => Promise<void> | void;
+  /** Called when the process has done what it can. */
+  onQuiet: () => Promise<void> | void = () => undefined;
   #life: Life | undefined;
   #isAway = false;
 
@@ -51,6 +53,7 @@ export class Lives {
   async settle(): Promise<void> {
     await this.quiet();
     if (this.#life?.isOver === true && !this.#isAway) await this.start();
+    else await this.onQuiet();
   }
 
   /** Lets the process do what it can. */

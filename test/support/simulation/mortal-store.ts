@@ -1,10 +1,14 @@
 import type { Entry, Expectation, KeyRange, TransactionalStore, Write } from '../../../src/store/index.ts';
+import { RelayError } from '../../../src/errors/index.ts';
 import type { Life } from './life.ts';
 
-/** Where a process dies: at the n-th commit of all lives from 1 on, just before that is durable or just after. */
+/**
+ * Where a process dies: at the n-th commit of all lives from 1 on, just before that is durable or just after. Or it lives on:
+ * `fails`, the store refuses that commit, as a full disk does for a moment.
+ */
 export interface Death {
   readonly commit: number;
-  readonly when: 'before' | 'after';
+  readonly when: 'before' | 'after' | 'fails';
 }
 
 /** What all lives of a process share. */
@@ -41,6 +45,8 @@ export class MortalStore implements TransactionalStore {
       const { death } = this.#fate;
       await this.#fate.gate;
       const isLast = ++this.#fate.commits === death?.commit;
+      if (isLast && death.when === 'fails')
+        throw new RelayError('store-failed', { details: { path: 'simulated', reason: 'the disk is full' } });
       if (isLast && death.when === 'before') {
         this.#life.end();
         return false;

@@ -8,7 +8,8 @@ import type {
   OutboundMessage,
   SignedExtrinsic,
 } from '../../../src/chain/index.ts';
-import { fromHex, toHex, Writer, type Hex } from '../../../src/codec/index.ts';
+import { fromHex, toHex, workerMessageContent, Writer, type Hex } from '../../../src/codec/index.ts';
+import { verify } from '../../../src/crypto/core.ts';
 
 /** A signed extrinsic with what it does. */
 export interface SimulatedExtrinsic extends SignedExtrinsic {
@@ -49,6 +50,8 @@ export class SimulatedChain {
   readonly genesisHash: Hex;
   /** Signed and not in a block of the best branch, by hash. */
   readonly pool = new Map<Hex, SimulatedExtrinsic>();
+  /** The runtime's call filter refuses whatever is in the next blocks. */
+  isFiltering = false;
   /** What the node has given up and another one keeps. */
   readonly #elsewhere = new Map<Hex, SimulatedExtrinsic>();
   #firstState: BlockNumber = 0;
@@ -182,7 +185,7 @@ export class SimulatedChain {
   build({ isEmpty = false } = {}): SimulatedBlock {
     const number = this.#best.head.number + 1;
     for (const [hash, extrinsic] of this.pool) if (this.#isDead(extrinsic)) this.pool.delete(hash);
-    const content = new Content(this.#best);
+    const content = new Content(this.#best, this.isFiltering);
     if (!isEmpty)
       for (let isAny = true; isAny;) {
         isAny = false;
@@ -246,8 +249,10 @@ class Content implements Omit<SimulatedBlock, 'head'> {
   readonly extrinsics = new Map<Hex, Outcome>();
   readonly nonces: Map<Hex, number>;
   sequences: Map<Hex, bigint>;
+  readonly #isFiltering: boolean;
 
-  constructor({ nonces, sequences }: State) {
+  constructor({ nonces, sequences }: State, isFiltering: boolean) {
+    this.#isFiltering = isFiltering;
     this.nonces = new Map(nonces);
     this.sequences = new Map(sequences);
   }
@@ -260,6 +265,7 @@ class Content implements Omit<SimulatedBlock, 'head'> {
     if (extrinsic.message !== undefined) this.messages.push(extrinsic.message);
     const [messages, sequences] = [this.messages.length, new Map(this.sequences)];
     const failures = calls.flatMap((call, index): ItemFailure[] => {
+      if (this.#isFiltering) return [{ index, pallet: 'System', error: 'CallFiltered' }];
       const error = this.#call(call, account);
       return error === undefined ? [] : [{ index, pallet: 'PhalaMq', error }];
     });
@@ -280,9 +286,21 @@ class Content implements Omit<SimulatedBlock, 'head'> {
     if (call.kind === 'sync-offchain-message') {
       const { worker, sequence, destination, payload } = call;
       if (sequence !== (this.sequences.get(worker) ?? 0n)) return 'BadSequence';
+      if (!isSigned(call)) return 'BadSender';
       this.sequences.set(worker, sequence + 1n);
       this.messages.push({ sender: { kind: 'worker', id: worker }, destination, payload });
     }
     return undefined;
   }
+}
+
+const signed = new WeakMap<Call, boolean>();
+
+function isSigned(call: Extract<Call, { kind: 'sync-offchain-message' }>): boolean {
+  const known = signed.get(call);
+  if (known !== undefined) return known;
+  const { worker, sequence, signature } = call;
+  const isValid = verify(fromHex(worker), workerMessageContent(call, sequence), signature);
+  signed.set(call, isValid);
+  return isValid;
 }
