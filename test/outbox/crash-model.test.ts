@@ -48,6 +48,14 @@ const commands: fc.Arbitrary<Command<OutboxWorld>>[] = [
     .map((bodies) =>
       command(`prune states${bodies ? ' and bodies' : ''}`, ({ lives }) => lives.prune({ bodies }), hasBlocks),
     ),
+  fc
+    .boolean()
+    .map((hasAccount) =>
+      command(`start again with${hasAccount ? '' : 'out'} an account`, (world) => world.startAgain(hasAccount)),
+    ),
+  fc
+    .boolean()
+    .map((isFiltering) => command(`the runtime refuses calls: ${isFiltering}`, (world) => world.filter(isFiltering))),
   fc.nat(5).map((n) => command(`give up message ${n}`, (world) => world.giveUpMessage(n), hasMessages)),
 ];
 

@@ -3,8 +3,15 @@ import type { Account } from '../../src/chain/index.ts';
 import type { KeyDirectory } from '../../src/channel/index.ts';
 import { decodeEnvelope, decodeSignedEnvelope, equalBytes, topicOf, type Hex } from '../../src/codec/index.ts';
 import { isRelayError, RelayError, type ErrorCode } from '../../src/errors/index.ts';
-import { createOutbox, openOutboxQueue, type OffChainCarrier, type Outbox } from '../../src/outbox/index.ts';
+import {
+  createOutbox,
+  openOutboxQueue,
+  type OffChainCarrier,
+  type Outbox,
+  type OutboxEntry,
+} from '../../src/outbox/index.ts';
 import { createMemoryVault } from '../../src/vault/index.ts';
+import type { Span } from '../soak/gaps.ts';
 import type { RecipientEntry, SenderEntry } from '../soak/ledger.ts';
 import type { PostedMessage } from '../soak/truth.ts';
 import { judge, nameOf } from '../soak/verdict.ts';
@@ -13,6 +20,7 @@ import type { Life } from '../support/simulation/life.ts';
 import { Lives, type Parts } from '../support/simulation/lives.ts';
 import type { Death } from '../support/simulation/mortal-store.ts';
 import { simulatedEra } from '../support/simulation/simulated-chain.ts';
+import { BothWays } from './both-ways.ts';
 
 type Kind = 'worker' | 'account';
 type Via = 'chain' | 'relay' | 'auto';
@@ -20,8 +28,12 @@ type Via = 'chain' | 'relay' | 'auto';
 type RelayState = 'there' | 'away' | 'losing answers';
 
 const commandTopic = new TextEncoder().encode('commands');
-/** What a command may fail with: nobody knows whether it came in, it was given up, or a node refused it. */
-const mayFailWith: ReadonlySet<string> = new Set(['fate-unknown', 'send-cancelled', 'extrinsic-rejected']);
+/** What is posted may fail with: it was given up, a node refused it, or the chain. */
+const mayFailWith: ReadonlySet<string> = new Set(['send-cancelled', 'extrinsic-rejected', 'dispatch-failed']);
+/** Of these it is retried by hand. */
+const retriable: ReadonlySet<string> = new Set(['extrinsic-rejected', 'dispatch-failed']);
+/** What is in the way on the chain's side. */
+const chainSetbacks: ReadonlySet<string> = new Set(['balance-too-low', 'pool-full']);
 
 /** A command of Phala's form: it has no nonce by which a recipient would know it. */
 interface Command {
@@ -54,11 +66,13 @@ export class OutboxWorld {
   readonly #givenUp = new Set<string>();
   /** Retried by hand: what was sent later may have gone before. */
   readonly #retried = new Set<string>();
-  readonly #onlyOffChain: string[] = [];
+  readonly #retriedIds = new Set<bigint>();
   readonly #relayed: Relayed[] = [];
   #relay: RelayState = 'there';
-  /** What may have come in where no node has the blocks any more goes again. */
-  #isFateUnknown = false;
+  /** Blocks that no node has any more: what may have come in there goes again. */
+  readonly #unknown: Span[] = [];
+  readonly #ways: BothWays;
+  #hasAccount = true;
   #directory: KeyDirectory | undefined;
   #outbox: Outbox | undefined;
   #life: Life | undefined;
@@ -66,16 +80,27 @@ export class OutboxWorld {
 
   constructor(death?: Death) {
     this.lives = new Lives(death, (parts) => this.#begin(parts));
+    this.#ways = new BothWays(this.lives.disk);
+    this.lives.onQuiet = () => this.#ways.quiet();
+    this.lives.line.posts = (calls) => {
+      this.#ways.posting(calls, this.#vault.identity);
+    };
   }
 
   async #begin({ life, chain, store }: Parts): Promise<void> {
     this.#directory ??= await directoryOf(this.#recipient);
     this.#life = life;
+    await this.#ways.begin(this.#hasAccount);
     this.#outbox = createOutbox({
-      ...{ chain, store, vault: this.#vault, directory: this.#directory, account: this.#account },
+      ...{ chain, store, vault: this.#vault, directory: this.#directory },
+      ...(this.#hasAccount ? { account: this.#account } : {}),
       carrier: this.#carrierOf(life),
-      onNotice: ({ code }) => {
-        if (code === 'fate-unknown') this.#isFateUnknown = true;
+      onSetback: ({ code }) => {
+        if (!life.isOver && chainSetbacks.has(code)) this.#ways.refused();
+      },
+      onNotice: ({ code, details }) => {
+        if (code === 'fate-unknown')
+          this.#unknown.push({ first: Number(details?.['first']), last: Number(details?.['last']) });
       },
     });
     void this.#outbox.start();
@@ -86,10 +111,12 @@ export class OutboxWorld {
       canReach: () => true,
       carry: (signed) =>
         life.step(async () => {
-          if (this.#relay === 'away')
-            throw new RelayError('no-endpoint-answered', { details: { count: 1, reason: 'it is away' } });
           const { envelope } = decodeSignedEnvelope(signed);
           const { nonce } = headerOf(envelope);
+          await this.#ways.carrying(nonce, this.#retriedIds);
+          if (this.#relay !== 'there') this.#ways.notCarried(nonce);
+          if (this.#relay === 'away')
+            throw new RelayError('no-endpoint-answered', { details: { count: 1, reason: 'it is away' } });
           const isKnown = this.#relayed.some((earlier) => earlier.nonce === nonce);
           if (!isKnown) this.#relayed.push({ nonce, text: await this.#textOf(envelope) });
           if (this.#relay === 'losing answers')
@@ -106,13 +133,12 @@ export class OutboxWorld {
     const to = this.#recipient.identity;
     const entries = this.#entries[as];
     entries.push({ event: 'meant', to, text });
-    if (via === 'relay') this.#onlyOffChain.push(text);
     const body = { kind: 'data', content: new TextEncoder().encode(text) } as const;
     void outbox.send({ to, body, as, via }).then(({ nonce, sendId }) => {
       if (life.isOver) return;
       entries.push({ event: 'queued', text, nonce: String(nonce) });
       this.#queued.set(sendId, { text, as, nonce });
-    });
+    }, this.#refused);
     await this.lives.settle();
   }
 
@@ -127,8 +153,25 @@ export class OutboxWorld {
     const recipientKey = key?.publicKey ?? new Uint8Array();
     void outbox.send({ suite: 'phala', topic: commandTopic, content, recipientKey, as }).then(({ sendId }) => {
       command.sendId = sendId;
-    });
+    }, this.#refused);
     await this.lives.settle();
+  }
+
+  /** Nothing was stored. */
+  readonly #refused = (error: unknown): void => {
+    const isExpected = isRelayError(error, 'store-failed') || (isRelayError(error, 'no-account') && !this.#hasAccount);
+    if (!isExpected) throw error;
+  };
+
+  /** The process is killed, and started again with an account or without. */
+  async startAgain(hasAccount: boolean): Promise<void> {
+    this.#hasAccount = hasAccount;
+    await this.lives.kill();
+  }
+
+  /** The runtime refuses whatever is called, or does so no more. */
+  filter(isFiltering: boolean): void {
+    this.lives.chain.isFiltering = isFiltering;
   }
 
   /** Another process gives up one of the messages that are not at their end. */
@@ -152,7 +195,8 @@ export class OutboxWorld {
   async retryRefused(): Promise<void> {
     const queue = openOutboxQueue(this.lives.disk);
     for await (const { sendId, status } of queue.entries()) {
-      if (status.state !== 'failed' || status.error.code !== 'extrinsic-rejected') continue;
+      if (status.state !== 'failed' || !retriable.has(status.error.code)) continue;
+      this.#retriedIds.add(sendId);
       this.#retried.add(
         this.#queued.get(sendId)?.text ?? this.#commands.find((each) => each.sendId === sendId)?.text ?? '',
       );
@@ -222,7 +266,7 @@ export class OutboxWorld {
     const { identity: worker } = this.#vault;
     const message = { destination: new Uint8Array([1]), payload: new Uint8Array([1]) };
     const sequence = this.lives.chain.best.sequences.get(worker) ?? 0n;
-    const signature = new Uint8Array(64); // nobody looks at it here
+    const signature = await this.#vault.sign({ type: 'worker-message', ...message, sequence });
     this.lives.chain.submitFirst([{ kind: 'sync-offchain-message', worker, ...message, sequence, signature }], bob.id);
     await this.lives.settle();
   }
@@ -231,13 +275,13 @@ export class OutboxWorld {
   async end(): Promise<readonly string[]> {
     await this.lives.stayAway(false);
     await this.relayIs('there');
-    let broken = await this.#judge();
-    for (let block = 0; block < mostBlocks && broken.length > 0; block++) {
-      await this.lives.build(false);
-      await this.lives.finalize(1);
-      await this.relayIs('there');
-      broken = await this.#judge();
+    this.filter(false);
+    if (!this.#hasAccount) {
+      const left = await this.#untilNone(() => this.#unended(({ via, as }) => via !== 'chain' && as === 'worker'));
+      if (left.length > 0) return [...left.map((what) => `without an account ${what}`), ...this.#ways.broken];
+      await this.startAgain(true);
     }
+    await this.#untilNone(() => this.#judge());
     // What came in stays in, and nothing comes after it.
     for (let block = 0; block < simulatedEra; block++) {
       await this.lives.build(false);
@@ -245,6 +289,31 @@ export class OutboxWorld {
     }
     this.lives.end();
     return this.#judge();
+  }
+
+  /** Builds blocks until nothing is wrong, or long enough. */
+  async #untilNone(look: () => Promise<string[]>): Promise<string[]> {
+    let broken = await look();
+    for (let block = 0; block < mostBlocks && broken.length > 0; block++) {
+      await this.lives.build(false);
+      await this.lives.finalize(1);
+      await this.relayIs('there');
+      broken = await look();
+    }
+    return broken;
+  }
+
+  /** Of these, what has no end, or one that it may not have. */
+  async #unended(among: (entry: OutboxEntry) => boolean = () => true): Promise<string[]> {
+    const broken: string[] = [];
+    for await (const entry of openOutboxQueue(this.lives.disk).entries()) {
+      const { sendId, status, suite } = entry;
+      if (!among(entry) || status.state === 'finalized' || status.state === 'relayed') continue;
+      if (status.state !== 'failed') broken.push(`${suite} ${sendId} stays ${status.state}`);
+      else if (!mayFailWith.has(status.error.code) && !(suite === 'phala' && status.error.code === 'fate-unknown'))
+        broken.push(`${suite} ${sendId} failed with ${status.error.code}`);
+    }
+    return broken;
   }
 
   /** Whoever takes what the relay has, and reads the finalized blocks, takes each nonce once, as an inbox does. */
@@ -294,18 +363,16 @@ export class OutboxWorld {
       })),
       recipients: [{ id: to, finality: 'finalized', entries: received }],
       posted,
-      reposted: new Map(this.#isFateUnknown ? posted.map((message) => [nameOf(message), Infinity]) : []),
+      reposted: new Map(posted.filter(({ block }) => this.#isUnknown(block)).map((each) => [nameOf(each), Infinity])),
       relayed: new Set(this.#relayed.map(({ text }) => text)),
       unordered: this.#retried,
     });
-    return [...verdict.broken, ...this.#brokenOffChain(), ...(await this.#brokenByCommands(failed))];
+    const others = await Promise.all([this.#brokenByCommands(failed), this.#unended()]);
+    return [...verdict.broken, ...this.#ways.broken, ...others.flat()];
   }
 
-  /** What goes off chain alone goes in order. */
-  #brokenOffChain(): string[] {
-    const went = this.#relayed.map(({ text }) => text).filter((text) => this.#onlyOffChain.includes(text));
-    const meant = this.#onlyOffChain.filter((text) => went.includes(text));
-    return isDeepStrictEqual(went, meant) ? [] : [`the relay was given ${went.join(', ')}`];
+  #isUnknown(block: number): boolean {
+    return this.#unknown.some(({ first, last }) => block >= first && block <= last);
   }
 
   /** Of those that have: with which code. */
@@ -328,15 +395,13 @@ export class OutboxWorld {
       const times = posted[as].filter((each) => each === text).length;
       const code = sendId === undefined ? undefined : codes.get(sendId);
       if (times > 1) broken.push(`"${text}" of the ${as} was posted ${times} times`);
-      if (code !== undefined && !mayFailWith.has(code)) broken.push(`"${text}" of the ${as} failed with ${code}`);
       if (sendId !== undefined && code === undefined && times === 0)
         broken.push(`"${text}" of the ${as} was queued, has not failed, and is in no block`);
     }
     for (const as of ['worker', 'account'] as const) {
       const came = [...new Set(posted[as])].filter((text) => !this.#retried.has(text));
       const inOrder = this.#commands.map(({ text }) => text).filter((text) => came.includes(text));
-      if (!this.#isFateUnknown && !isDeepStrictEqual(came, inOrder))
-        broken.push(`commands of the ${as} came in as ${came.join(', ')}`);
+      if (!isDeepStrictEqual(came, inOrder)) broken.push(`commands of the ${as} came in as ${came.join(', ')}`);
     }
     return broken;
   }

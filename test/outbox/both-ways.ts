@@ -1,0 +1,118 @@
+import type { Call } from '../../src/chain/index.ts';
+import { decodeEnvelope, type Hex } from '../../src/codec/index.ts';
+import { isWaiting } from '../../src/outbox/message-record.ts';
+import type { Stored } from '../../src/outbox/outbox-change.ts';
+import { lanePrefix } from '../../src/outbox/outbox-keys.ts';
+import { OutboxStore } from '../../src/outbox/outbox-store.ts';
+import type { TransactionalStore } from '../../src/store/index.ts';
+import { storeKey } from '../../src/store/keys.ts';
+
+/** Of a worker's messages that wait on the chain's side, and what was so when the process had nothing to do. */
+interface Quiet {
+  /** In no extrinsic, though the chain's side does not get on: they come back before what was sent later goes. */
+  readonly loose: ReadonlySet<bigint>;
+  readonly isStuck: boolean;
+}
+
+/**
+ * Looks at what the outbox gives to the relay and to the node at the moment when it does, and into its store: off chain
+ * goes nothing before what was sent earlier and waits for that too, and no message is given to both.
+ */
+export class BothWays {
+  readonly broken: string[] = [];
+  readonly #disk: TransactionalStore;
+  readonly #store: OutboxStore;
+  /** Asked to take it, or it has it and the outbox knows. */
+  readonly #atRelay = new Set<bigint>();
+  #quiet: Quiet = { loose: new Set(), isStuck: false };
+  /** The last that a node said is that it takes nothing. */
+  #isRefused = false;
+  #hasAccount = true;
+
+  constructor(disk: TransactionalStore) {
+    this.#disk = disk;
+    this.#store = new OutboxStore(disk);
+  }
+
+  /** A process begins: what an earlier one had under way it does not know of. */
+  async begin(hasAccount: boolean): Promise<void> {
+    this.#hasAccount = hasAccount;
+    this.#isRefused = false;
+    const relayed = (await this.#records()).filter(({ record }) => record.progress.state === 'relayed');
+    const known = new Set(relayed.map(({ record }) => record.nonce));
+    for (const nonce of this.#atRelay) if (!known.has(nonce)) this.#atRelay.delete(nonce);
+    await this.quiet();
+  }
+
+  /** The process has nothing to do. */
+  async quiet(): Promise<void> {
+    const loose = new Set<bigint>();
+    for (const stored of await this.#records()) if (await this.#isLoose(stored)) loose.add(stored.id);
+    this.#quiet = { loose, isStuck: this.#isStuck };
+  }
+
+  /** The chain's side says that it does not get on. */
+  refused(): void {
+    this.#isRefused = true;
+  }
+
+  /** The relay is asked to take a message. `retried`: sends that were queued again by hand, for which no order is kept. */
+  async carrying(nonce: bigint, retried: ReadonlySet<bigint>): Promise<void> {
+    this.#atRelay.add(nonce);
+    const records = await this.#records();
+    const own = records.find(({ record }) => record.nonce === nonce && record.as === 'worker');
+    if (own === undefined) return;
+    const { members } = await this.#store.flying();
+    if (members.has(own.id)) this.broken.push(`message ${own.id} goes off chain while an extrinsic carries it`);
+    for (const earlier of records) {
+      if (earlier.id >= own.id || retried.has(earlier.id) || !isWaiting(earlier)) continue;
+      const place = await this.#disk.get(storeKey(lanePrefix('relay'), earlier.id));
+      if (place !== undefined) this.broken.push(`message ${own.id} goes off chain before ${earlier.id}`);
+      const isLeft = this.#isStuck && this.#quiet.isStuck && this.#quiet.loose.has(earlier.id);
+      if (isLeft && (await this.#isLoose(earlier)))
+        this.broken.push(`message ${own.id} goes off chain before ${earlier.id}, which does not get on at the chain`);
+    }
+  }
+
+  /** The outbox has no word from the relay that it took it. */
+  notCarried(nonce: bigint): void {
+    this.#atRelay.delete(nonce);
+  }
+
+  /** A node is given an extrinsic. */
+  posting(calls: readonly Call[], worker: Hex): void {
+    this.#isRefused = false;
+    for (const call of calls) {
+      if (call.kind !== 'sync-offchain-message' || call.worker !== worker || call.payload.length === 0) continue;
+      const nonce = nonceOf(call.payload);
+      if (nonce !== undefined && this.#atRelay.has(nonce))
+        this.broken.push(`${nonce} goes on chain, and the relay has it`);
+    }
+  }
+
+  get #isStuck(): boolean {
+    return this.#isRefused || !this.#hasAccount;
+  }
+
+  async #isLoose(stored: Stored): Promise<boolean> {
+    const { id, record } = stored;
+    if (record.via !== 'auto' || record.as !== 'worker' || !isWaiting(stored)) return false;
+    if ((await this.#store.flying()).members.has(id)) return false;
+    const waits = (await this.#store.waitsAsWorker(id)) ?? (await this.#store.isSigned(id));
+    return waits !== undefined;
+  }
+
+  #records(): Promise<Stored[]> {
+    return this.#store.list(0n, 1_000);
+  }
+}
+
+/** undefined of a command. */
+function nonceOf(payload: Uint8Array): bigint | undefined {
+  try {
+    const envelope = decodeEnvelope(payload);
+    return envelope.suite === 'v1' ? envelope.header.nonce : undefined;
+  } catch {
+    return undefined;
+  }
+}
