@@ -88,7 +88,10 @@ export interface Chain extends AsyncDisposable {
   bestHead(signal?: AbortSignal): Promise<Head>;
   /** On the branch of the best head. undefined where there is no such block yet. */
   headAt(number: BlockNumber, signal?: AbortSignal): Promise<Head | undefined>;
-  /** Every block once, in order, gaps filled; survives reconnects. Errors only with what no reconnect can mend. */
+  /**
+   * Every block once, in order, gaps filled; survives reconnects. Errors only with what no reconnect can mend. Without
+   * `agreed` one node is believed: what it made up comes as `retracted` when others show that.
+   */
   finalizedHeads$(options?: Omit<HeadsOptions, 'finality'>): Observable<HeadEvent>;
   /** The same of best blocks, with `retracted` for those that a reorg takes. */
   bestHeads$(options?: Pick<HeadsOptions, 'from' | 'after'>): Observable<HeadEvent>;

@@ -74,8 +74,8 @@ async function takeEarly(
     }
   };
   const takeFinalized = async (): Promise<void> => {
-    for await (const { head } of chain.headEvents({ finality: 'finalized', agreed: options.verify !== false }, all)) {
-      branch.finalize(head);
+    for await (const { type, head } of chain.headEvents({ agreed: options.verify !== false }, all)) {
+      if (type === 'head') branch.finalize(head);
       await settleUpTo();
     }
   };

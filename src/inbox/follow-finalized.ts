@@ -44,6 +44,10 @@ export async function followFinalized(
   try {
     for await (const span of chain.messages.follow(cursor, options, signal)) {
       const { through } = span;
+      if (span.type === 'retracted') {
+        await gathered.goBackTo(through);
+        continue;
+      }
       if (span.type === 'missing') {
         await gathered.take();
         const { first, reason, hashAt } = span;
@@ -115,6 +119,13 @@ class Gathered {
   skipTo(through: BlockId): void {
     this.#through = through;
     this.#taken = through.number;
+  }
+
+  /** What was taken of later blocks, one node made up: what they hold is read again, and known where it came already. */
+  async goBackTo(through: BlockId): Promise<void> {
+    await this.take();
+    this.#through = through;
+    await this.take();
   }
 
   /** What is gathered goes into a transaction that is not waited for; the one before it is. */

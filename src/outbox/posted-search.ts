@@ -5,6 +5,7 @@ import {
   type Chain,
   type Head,
   type MessageSpan,
+  type PostedMessage,
 } from '../chain/index.ts';
 import { fromHex, messageId, toHex, type Hex } from '../codec/index.ts';
 import { verify } from '../crypto/core.ts';
@@ -86,15 +87,26 @@ export class PostedSearch {
     const topics = [...new Map(signed.map(({ destination }) => [toHex(destination), destination])).values()];
     for await (const span of this.#chain.messages.follow(after, { topics }, this.#signal)) {
       if (span.type === 'missing') return this.#lookAtBodies(behindTheEdge(span, finalized), signed);
-      for (const { sender, payload, block } of span.messages) {
-        if (sender.kind !== 'worker' || sender.id !== this.#worker) continue;
-        const id = this.#idOf(payload);
-        if (wanted.has(id)) this.#sightings.set(id, { kind: 'posted', block, isFinal: true });
-      }
+      if (span.type === 'retracted') this.#unsee(span.through);
+      else this.#see(span.messages, wanted);
       this.#through = span.through;
       if (span.through.number >= finalized.number) return span.through;
     }
     throw new RelayError('aborted');
+  }
+
+  #see(messages: readonly PostedMessage[], wanted: ReadonlySet<Hex>): void {
+    for (const { sender, payload, block } of messages) {
+      if (sender.kind !== 'worker' || sender.id !== this.#worker) continue;
+      const id = this.#idOf(payload);
+      if (wanted.has(id)) this.#sightings.set(id, { kind: 'posted', block, isFinal: true });
+    }
+  }
+
+  /** Later blocks were made up by one node. */
+  #unsee({ number }: BlockId): void {
+    for (const [id, sighting] of this.#sightings)
+      if (sighting.kind === 'posted' && sighting.block.number > number) this.#sightings.delete(id);
   }
 
   /** A node that does not have it yet is waited for. */

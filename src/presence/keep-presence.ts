@@ -152,7 +152,8 @@ class Keeper implements Presence {
     let last = '';
     let failures = 0;
     let notBefore = 0;
-    for await (const { head } of chain.headEvents({}, signal)) {
+    for await (const { type, head } of chain.headEvents({}, signal)) {
+      if (type === 'retracted') continue;
       const record = await chain
         .at(head.hash)
         .worker(this.#options.vault.identity, signal)

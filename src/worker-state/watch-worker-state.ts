@@ -76,7 +76,6 @@ export function watchWorkerState(chain: Chain, options: WatchOptions = {}): Work
   let isAhead = false;
   const isShown = ({ type, head }: HeadEvent): boolean => {
     const { block, hash } = follower.at;
-    if (finality === 'finalized') return head.number <= block;
     if (!isAhead) return false;
     if (type === 'retracted' || head.number < block) return true;
     isAhead = false;
@@ -84,19 +83,6 @@ export function watchWorkerState(chain: Chain, options: WatchOptions = {}): Work
   };
   const handle = ({ type, head }: HeadEvent): Promise<void> =>
     type === 'head' ? follower.onHead(head, signal) : follower.onRetracted(head, signal);
-  /** Anew where what was given turned out to be made up by one node: WorkerState goes on from whatever it shows. */
-  async function* heads(): AsyncGenerator<HeadEvent> {
-    for (let given = 0; ; given = 0)
-      try {
-        for await (const event of chain.headEvents({ finality, agreed }, signal)) {
-          given++;
-          yield event;
-        }
-      } catch (error) {
-        if (given === 0 || !isRelayError(error, 'node-lies')) throw error;
-        logger.warn({ error }, 'heads are followed anew');
-      }
-  }
   const follow = async (): Promise<void> => {
     if (verifyRecords === verifyBatch) await cryptoReady();
     for (const [number, page] of (await epochs?.load()) ?? []) table.remember(number, page);
@@ -132,7 +118,7 @@ export function watchWorkerState(chain: Chain, options: WatchOptions = {}): Work
       isAhead = follower.at.block > told.number;
     };
     let unknown = 0;
-    for await (const event of heads()) {
+    for await (const event of chain.headEvents({ finality, agreed }, signal)) {
       if (isReady && isShown(event)) continue;
       if (isReady) await patiently(() => handle(event));
       else if (event.type === 'head')

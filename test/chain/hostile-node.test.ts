@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { hashHeader, parseHeader } from '../../src/chain/head/header.ts';
 import { connectChain, type BlockId, type Chain, type HeadEvent, type MessageSpan } from '../../src/chain/index.ts';
 import type { Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
@@ -73,9 +74,14 @@ describe('a node that answers with nonsense', () => {
       assert.ok((liar.asked.get('chain_subscribeNewHeads') ?? 0) > 0);
     });
 
-  for (const more of [1, 2, 1_000])
-    it(`leads nobody astray where it tells of finalized heads with a number ${more} too high`, async () => {
-      let isOdd = false;
+  for (const [more, when] of [
+    [1, 'later'],
+    [2, 'later'],
+    [1_000, 'later'],
+    [1_000, 'first'],
+  ] as const)
+    it(`leads nobody astray where it tells ${when} of finalized heads with a number ${more} too high`, async () => {
+      let isOdd = when === 'first';
       const liar = await proxy((method, _, result) => {
         if (!isOdd || method !== 'chain_finalizedHead') return result;
         const { number } = result as { number: string };
@@ -186,36 +192,98 @@ describe('a node that answers with nonsense', () => {
       await assert.rejects(following, withCode('aborted'));
     });
 
-  it('ends heads where it told once of a finalized one that nobody has, and is named; WorkerState goes on', async () => {
-    let isOdd = false;
-    let lies = 0;
-    const liar = await proxy((method, _, result) => {
-      if (!isOdd || method !== 'chain_finalizedHead' || lies++ > 0) return result;
-      return { ...(result as object), stateRoot: `0x${'12'.repeat(32)}` };
+  for (const [honest, isConsistent] of [
+    [1, false],
+    [2, false],
+    [2, true],
+  ] as const)
+    it(`has what it made up taken back, where it told once of a finalized head that nobody has, and is named (others: ${honest}, by number too: ${isConsistent})`, async () => {
+      const made: { number?: number; hash?: Hex; header?: { stateRoot: Hex } } = {};
+      let isOdd = false;
+      const liar = await proxy((method, [of], result) => {
+        if (method === 'chain_finalizedHead' && isOdd && made.header === undefined) {
+          made.header = { ...(result as object), stateRoot: `0x${'12'.repeat(32)}` };
+          const header = parseHeader(made.header);
+          Object.assign(made, { number: header.number, hash: hashHeader(header) });
+          return made.header;
+        }
+        if (made.hash === undefined || !isConsistent) return result;
+        if (method === 'chain_getHeader' && of === made.hash) return made.header;
+        return method === 'chain_getBlockHash' && of === made.number ? made.hash : result;
+      });
+      const others = await Promise.all(Array.from({ length: honest }, () => proxy()));
+      const chain = await connect([liar.ws, ...others.map(({ ws }) => ws)]);
+      using heads = record(chain.finalizedHeads$());
+      await heads.until((events) => events.length > 0);
+      const leaving = new AbortController();
+      const spans: MessageSpan[] = [];
+      const following = (async () => {
+        const options = { topics: [], verify: false };
+        for await (const span of chain.messages.follow(heads.values[0]!.head, options, leaving.signal))
+          spans.push(span);
+      })();
+      const watches = [watchWorkerState(chain), watchWorkerState(chain, { verify: false })];
+      try {
+        for (const { ready } of watches) await ready;
+        isOdd = true;
+        await dev.newBlock();
+        await heads.until((events) => events.at(-1)?.head.hash === made.hash);
+        await Promise.race([following, until(() => spans.at(-1)?.through.hash === made.hash)]);
+        while (chain.nodeFaults.length === 0) {
+          await dev.newBlock();
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        }
+        await dev.newBlock();
+        await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
+        assert.ok(isChain(heads.values), numbers(heads.values));
+        const taken = heads.values.filter(({ type }) => type === 'retracted');
+        assert.deepEqual(
+          taken.map(({ head }) => head.hash),
+          [made.hash],
+        );
+        await Promise.race([following, until(() => spans.at(-1)?.through.hash === dev.finalized.hash)]);
+        const at = spans.findIndex(({ type }) => type === 'retracted');
+        assert.equal(spans[at - 1]?.through.hash, made.hash);
+        assert.equal(spans[at]?.through.number, made.number! - 1);
+        assert.equal(spans[at].through.hash, (await chain.headAt(made.number! - 1))?.hash);
+        assert.equal(spans.filter(({ type }) => type === 'retracted').length, 1);
+        for (const { state } of watches) await until(() => state.at.hash === dev.finalized.hash);
+        assert.deepEqual(
+          chain.nodeFaults.map(({ url, isLeft, error }) => [url, isLeft, error.code]),
+          [[liar.ws, true, 'node-lies']],
+        );
+        leaving.abort();
+        await assert.rejects(following, withCode('aborted'));
+      } finally {
+        leaving.abort();
+        for (const watch of watches) await watch.stop();
+      }
     });
-    const chain = await connect([liar.ws, (await proxy()).ws, (await proxy()).ws]);
+
+  it('stops nobody by telling first of a linked finalized head that is far ahead: it is taken back when another goes on', async () => {
+    const branch = inventBranch({ number: 1_000_000, hash: `0x${'12'.repeat(32)}` });
+    branch.next();
+    const top = branch.next();
+    let isLying = true;
+    const liar = await proxy((method, [hash], result) => {
+      if (method === 'chain_finalizedHead' && isLying) return top;
+      return method === 'chain_getHeader' ? (branch.header(hash as Hex) ?? result) : result;
+    });
+    const chain = await connect([liar.ws, (await proxy()).ws]);
     using heads = record(chain.finalizedHeads$());
     await heads.until((events) => events.length > 0);
-    const watches = [watchWorkerState(chain), watchWorkerState(chain, { verify: false })];
-    try {
-      for (const { ready } of watches) await ready;
-      isOdd = true;
+    assert.ok(branch.hashes.has(heads.values[0]!.head.hash));
+    isLying = false;
+    for (let blocks = 0; heads.values.at(-1)?.head.hash !== dev.finalized.hash; blocks++) {
+      assert.ok(blocks < 100, 'it stands still');
       await dev.newBlock();
-      await until(() => lies > 0);
-      await dev.newBlock();
-      await assert.rejects(
-        heads.until(() => false),
-        withCode('node-lies', liar.ws),
-      );
-      await dev.newBlock();
-      for (const { state } of watches) await until(() => state.at.hash === dev.finalized.hash);
-      assert.deepEqual(
-        chain.nodeFaults.map(({ url, isLeft }) => [url, isLeft]),
-        [[liar.ws, true]],
-      );
-    } finally {
-      for (const watch of watches) await watch.stop();
+      await new Promise((resolve) => setTimeout(resolve, 20));
     }
+    assert.ok(isChain(heads.values), numbers(heads.values));
+    assert.deepEqual(
+      chain.nodeFaults.map(({ url, isLeft, error }) => [url, isLeft, error.code]),
+      [[liar.ws, false, 'endpoints-disagree']],
+    );
   });
 
   it('is named where it told of a finalized head that others turn out to have another of', async () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { hashHeader, parseHeader } from '../../src/chain/head/header.ts';
+import type { HeadsOptions } from '../../src/chain/head/head.ts';
 import { connectChain, type Chain, type HeadEvent } from '../../src/chain/index.ts';
 import type { Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
@@ -168,9 +169,9 @@ describe('best heads, at a node that is behind what was seen', () => {
     assert.equal(numbers(heads.values), '+11 -11 +8');
   });
 
-  it('begin anew where the only node there is has begun another chain', async () => {
+  it('begin anew where the only node there is has begun another chain, once it went on by eight blocks', async () => {
     await start(200);
-    await dev.newBlock({ count: 10 });
+    await dev.newBlock({ count: 20 });
     const anew = use(await startDevChain({ finalityLag: 200 }));
     await anew.newBlock({ count: 3, timestamp: Date.now() + 60_000 });
     const node = await proxy();
@@ -179,47 +180,42 @@ describe('best heads, at a node that is behind what was seen', () => {
     await heads.until(({ length }) => length > 0);
     node.target = anew.ws;
     node.cut();
+    await until(() => (node.asked.get('system_health') ?? 0) > 0);
+    await anew.newBlock({ count: 7 });
+    const anewHead = await until(async () => (await chain.bestHead()).hash === anew.head.hash && anew.head);
+    assert.equal(numbers(heads.values), '+21');
+    await anew.newBlock();
     await heads.until((events) => events.at(-1)?.head.hash === anew.head.hash);
-    assert.equal(numbers(heads.values), '+11 -11 +4');
+    assert.equal(numbers(heads.values), `+21 -21 +${anewHead.number + 1}`);
   });
 
-  describe('at the only URL there is, which says that it is in sync, after a block that was seen', () => {
+  describe('at the only URL there is, which says that it is in sync', () => {
     let node: RpcProxy;
-    let heads: Recorder<HeadEvent>;
+    let chain: Chain;
     const looks = (): number => node.asked.get('system_health') ?? 0;
     const first = 30;
+    const late = [first - 3, first - 2, first - 1];
+    /** Whom another node behind the URL is as far as: it knows and tells of none above. */
+    let best: number;
     beforeEach(async () => {
       await start(200);
       await dev.newBlock({ count: first - dev.head.number });
       node = await proxy();
-      const chain = await connect(node);
-      heads = record(chain.bestHeads$({ after: (await chain.headAt(first))! }));
-      await dev.newBlock();
-      await heads.until(({ length }) => length === 1);
-    });
-    afterEach(() => {
-      heads[Symbol.dispose]();
-    });
-
-    it('take nothing back, nor end, where another node answers there that is some blocks late', async () => {
-      const chain = use(await connectChain({ endpoints: [node.ws] }));
+      best = Infinity;
       const headers = new Map<number, unknown>();
       const numberOf = (header: unknown): number => Number((header as Told | null)?.number ?? 0);
-      node.alter = (method, _, result) => {
-        if (method === 'chain_getHeader') headers.set(numberOf(result), result);
-        return result;
-      };
-      const late = [first - 3, first - 2, first - 1];
-      for (const number of late) await chain.headAt(number);
-      await chain.stop();
-      let best = late[0]!;
       node.alter = (method, [of], result) => {
+        if (method === 'chain_getHeader') headers.set(numberOf(result), result);
         if (method === 'system_health') return { isSyncing: false, peers: 3, shouldHavePeers: true };
         if (method === 'chain_getBlockHash' && typeof of === 'number' && of > best) return null;
         if ((method !== 'chain_newHead' && method !== 'chain_getHeader') || numberOf(result) <= best) return result;
         return method === 'chain_getHeader' && of !== undefined ? null : headers.get(best);
       };
-      node.cut();
+      chain = await connect(node);
+      for (const number of late) await chain.headAt(number);
+    });
+    /** It goes on, a block at a time, until it has all. */
+    const catchUp = async (heads: Recorder<HeadEvent>): Promise<void> => {
       for (best of late) {
         const before = looks();
         await dev.newBlock();
@@ -230,9 +226,36 @@ describe('best heads, at a node that is behind what was seen', () => {
       await heads.until((events) => events.at(-1)?.head.hash === dev.head.hash);
       assert.ok(isChain(heads.values), numbers(heads.values));
       assert.ok(heads.values.every(({ type }) => type === 'head'));
+    };
+
+    for (const [what, options] of [
+      ['after a block that was seen', async () => ({ after: (await chain.headAt(first))! })],
+      ['from a number on', () => ({ from: first + 1 })],
+      ['that were begun at the present one', () => ({})],
+    ] as readonly (readonly [string, () => HeadsOptions | Promise<HeadsOptions>])[])
+      it(`take nothing back, nor end, ${what}, where another node answers there that is some blocks late`, async () => {
+        using heads = record(chain.bestHeads$(await options()));
+        await dev.newBlock();
+        await heads.until((events) => events.at(-1)?.head.hash === dev.head.hash);
+        best = late[0]!;
+        node.cut();
+        await catchUp(heads);
+        assert.ok(heads.values[0]!.head.number >= first);
+      });
+
+    it('begin after a block that was seen, where the node that answers first does not have it yet', async () => {
+      const after = (await chain.headAt(first))!;
+      best = late[0]!;
+      node.cut();
+      using heads = record(chain.bestHeads$({ after }));
+      await catchUp(heads);
+      assert.equal(heads.values[0]!.head.parentHash, after.hash);
     });
 
-    it('end where it went on by eight blocks without what was seen, which nobody can take back', async () => {
+    it('end, after a block that was seen, where it went on by eight blocks without that, which nobody can take back', async () => {
+      using heads = record(chain.bestHeads$({ after: (await chain.headAt(first))! }));
+      await dev.newBlock();
+      await heads.until(({ length }) => length === 1);
       const anew = use(await startDevChain({ finalityLag: 200 }));
       node.target = anew.ws;
       node.cut();

@@ -11,7 +11,10 @@ export interface Head {
 /** finalized: what consensus will not take back. best: the newest block, which a reorg may retract. */
 export type Finality = 'finalized' | 'best';
 
-/** `retracted` comes newest first, before the heads of the new branch; only with best. */
+/**
+ * `retracted` comes newest first, before the heads of the new branch: of best ones, and of finalized ones that a single node
+ * made up, where its word was taken (not with `agreed`).
+ */
 export interface HeadEvent {
   readonly type: 'head' | 'retracted';
   readonly head: Head;

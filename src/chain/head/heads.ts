@@ -9,6 +9,7 @@ import { listenTo, type Listening } from './listening.ts';
 import type { NewestHead } from './newest-heads.ts';
 import { BranchWitness } from '../quorum/branch-witness.ts';
 import type { ForkWitness } from '../quorum/fork-witness.ts';
+import { LagPatience } from '../quorum/lag-patience.ts';
 import type { Quorum } from '../quorum/quorum.ts';
 import type { OtherEndpoints } from '../rpc/other-endpoints.ts';
 import type { SeenBranch } from './seen-branch.ts';
@@ -45,7 +46,8 @@ export function walkHeads(
     // Its hash was taken of the header that came with it: another look at that would show the same.
     return hash === told.hash ? told : reader.byHash(hash, { signal, patienceMs: Infinity });
   };
-  const parts = { connection, headers, reader, elected: isTold ? undefined : elected, witness: forks };
+  const patience = new LagPatience(endpoints);
+  const parts = { connection, headers, reader, elected: isTold ? undefined : elected, witness: forks, patience };
   return walkFinalized(parts, listen, start);
 }
 

@@ -3,12 +3,14 @@ import type { BlockNumber } from '../block-number.ts';
 import { checkParent } from './check-parent.ts';
 import type { Head, HeadEvent } from './head.ts';
 import type { BranchWitness } from '../quorum/branch-witness.ts';
+import { LagPatience } from '../quorum/lag-patience.ts';
 import { LagWitness } from '../quorum/lag-witness.ts';
 import type { Connection } from '../rpc/connection.ts';
 import type { OtherEndpoints } from '../rpc/other-endpoints.ts';
 import type { HeadReader } from './head-reader.ts';
 import type { Listening } from './listening.ts';
 import { readRange } from './read-range.ts';
+import { readSeen } from './read-seen.ts';
 import { rememberedHeads, SeenBranch } from './seen-branch.ts';
 import type { StartingPoint } from './starting-point.ts';
 
@@ -38,10 +40,13 @@ export async function* walkBest(
   const { newest, signal } = listening;
   const options = { signal, patienceMs: Infinity };
   const parentOf = (head: Head): Promise<Head> => reader.byHash(head.parentHash, options);
+  const patience = new LagPatience(endpoints);
   const branch =
-    after === undefined ? new SeenBranch() : new SeenBranch(await reader.byHash(after.hash, options), parentOf);
+    after === undefined
+      ? new SeenBranch()
+      : new SeenBranch(await readSeen(after, reader, listening, patience), parentOf);
   const witness = witnessOf(branch, signal);
-  const lag = new LagWitness({ connection, endpoints, branch, parentOf, signal });
+  const lag = new LagWitness({ connection, endpoints, branch, patience, parentOf, signal });
   let first = after === undefined ? (from ?? Infinity) : 0;
   const isOpen = first === Infinity;
   let seen = 0;
@@ -53,6 +58,11 @@ export async function* walkBest(
     const { value, version } = await newest.next(signal, (newer) => newer.version > seen);
     const { head: target, session: told, url } = value;
     seen = version;
+    const mayBeBehind = async ({ code }: RelayError): Promise<boolean> => {
+      const { oldest } = branch;
+      if (code !== 'state-discarded' || oldest === undefined || told === session) return false;
+      return patience.mayBeBehind(url, oldest.hash, target.number);
+    };
     try {
       // After a reconnect to a node that is behind, an older head of the same branch takes nothing back.
       if (told !== session && (await lag.isLag(target, url, teller))) continue;
@@ -60,8 +70,6 @@ export async function* walkBest(
       const { tip } = branch;
       const isLag = tip !== undefined && told !== session && target.number < tip.number && branch.has(target);
       if (isLag || (!isOpen && tip === undefined && target.number < first)) continue;
-      session = told;
-      teller = url;
       if (isOpen && target.number < first) {
         // Nothing is below it to hold it against.
         await checkParent(target, parentOf);
@@ -69,6 +77,8 @@ export async function* walkBest(
         first = target.number;
       }
       yield* new BranchMove(reader, branch, first, parentOf, signal).to(target);
+      session = told;
+      teller = url;
       witness.told(url);
       failures = 0;
     } catch (error) {
@@ -76,9 +86,10 @@ export async function* walkBest(
       const present = await connection.session(options);
       // The node that told of it is gone, and nobody else has it: the next one tells what is best.
       if (present.id !== told) continue;
-      const { url } = present.socket;
       if (error.code === 'node-lies')
         connection.leave(url, new RelayError('node-lies', { details: { ...error.details, url } }));
+      // Behind the only URL there is another node may have answered, which lacks what is below ours.
+      else if (!connection.hasOthers && (await mayBeBehind(error))) continue;
       else if (++failures > connection.options.endpoints.length || !connection.distrust(url, error.message))
         throw error;
     }

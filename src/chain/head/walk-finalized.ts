@@ -1,9 +1,10 @@
 import { isRelayError, RelayError } from '../../errors/index.ts';
 import type { BlockNumber } from '../block-number.ts';
-import type { BlockId, Head, HeadEvent } from './head.ts';
+import type { Head, HeadEvent } from './head.ts';
 import type { Connection } from '../rpc/connection.ts';
-import { checkLink } from './check-link.ts';
 import { checkParent } from './check-parent.ts';
+import { GivenHeads } from './given-heads.ts';
+import type { LagPatience } from '../quorum/lag-patience.ts';
 import type { ForkWitness } from '../quorum/fork-witness.ts';
 import type { HeadReader } from './head-reader.ts';
 import type { HeaderChain } from './header-chain.ts';
@@ -23,64 +24,73 @@ export interface WalkParts {
   readonly elected:
     ((told: Head, from: BlockNumber, isFirst: boolean, signal: AbortSignal) => Promise<Head>) | undefined;
   /** Asked where one node's word stands against another's; not of what was elected. */
-  readonly witness: Pick<ForkWitness, 'judge' | 'holdAgainst'>;
+  readonly witness: Pick<ForkWitness, 'judge' | 'isLone' | 'firstMadeUp' | 'holdAgainst'>;
+  readonly patience: Pick<LagPatience, 'hasParted'>;
 }
 
 /** Heads that came to nothing of which it is remembered who told of them, until others have finalized their numbers. */
 const maxClaims = 16;
 
 /**
- * Every finalized block once, in order. What lies between two that were told of is linked downwards from the later one
- * before any of it is given: by number a node that is behind could give blocks of a fork that never was final.
+ * Every finalized block once, in order; `retracted` for those that turn out to have been made up by who told of them. What
+ * lies between two that were told of is linked downwards from the later one before any of it is given: by number a node that
+ * is behind could give blocks of a fork that never was final.
  */
 export async function* walkFinalized(
-  { connection, headers, reader, elected, witness }: WalkParts,
+  { connection, headers, reader, elected, witness, patience }: WalkParts,
   listen: () => Listening,
-  { from, after }: StartingPoint,
+  start: StartingPoint,
 ): AsyncGenerator<HeadEvent, never> {
   using listening = listen();
   const { newest, signal } = listening;
-  let next = after === undefined ? from : after.number + 1;
-  let last: BlockId | undefined = after;
-  /** Who told of the last one. */
-  let giver = '';
-  let hasBegun = false;
+  const given = new GivenHeads(start);
   let lost = 0;
   let failures = 0;
   /** What nobody but who told of it had. */
   let claims: readonly NewestHead[] = [];
+  const isAlone = connection.options.endpoints.length === 1;
   const parentOf = ({ parentHash }: Head): Promise<Head> => reader.byHash(parentHash, { signal, patienceMs: Infinity });
-  const given = (head: Head): HeadEvent => {
-    if (last !== undefined) checkLink(last, head);
-    last = head;
-    next = head.number + 1;
-    hasBegun = true;
-    return { type: 'head', head };
-  };
+  const isTold = elected === undefined && !isAlone;
   const fits = ({ value, version }: Versioned<NewestHead>): boolean =>
-    version > lost && (next === undefined || value.head.number >= next);
-  /** Returns where the stream goes on with what is told of next. Throws what it ends with. */
-  const settleFork = async (error: unknown, teller: string): Promise<void> => {
+    version > lost && (value.head.number >= (given.next ?? 0) || (isTold && value.head.hash !== given.last?.hash));
+  /** What is to be taken back where an endpoint went on far below the last one, which it lacks. Throws chain-forked. */
+  const takenBackBelow = async ({ head }: NewestHead): Promise<readonly HeadEvent[]> => {
+    const { last, giver } = given;
+    if (last === undefined || giver === '') return [];
+    const others = connection.options.endpoints.filter((url) => url !== giver && !connection.hasLeft(url));
+    const words = await Promise.all(others.map((url) => patience.hasParted(url, last.hash, head.number)));
+    const teller = others.find((_, i) => words[i]);
+    if (teller === undefined || !(await witness.isLone({ given: last, giver, teller }, signal))) return [];
+    const fork = new RelayError('chain-forked', {
+      details: { block: head.number, found: head.hash, seen: last.hash },
+    });
+    return given.takeBack(witness, fork, signal, giver);
+  };
+  /** Throws what the stream ends with. */
+  const judge = async (error: unknown, teller: string): Promise<'passed' | 'made up'> => {
+    const { last, giver } = given;
     if (elected !== undefined || last === undefined || !isRelayError(error, 'chain-forked')) throw error;
     const verdict = await witness.judge({ given: last, giver, teller }, signal);
-    if (verdict === 'passed') return;
-    if (verdict === 'open' || giver === '') throw error;
-    const reason = 'it was given as finalized, and other endpoints have another block of its number';
-    throw new RelayError('node-lies', { details: { url: giver, block: last.hash, reason } });
+    if (verdict === 'open') throw error;
+    return verdict;
   };
   for (;;) {
     const { value, version } = await newest.next(signal, fits);
+    const told = value.head;
+    if (told.number < (given.next ?? 0)) {
+      lost = version;
+      yield* await takenBackBelow(value);
+      continue;
+    }
     try {
-      const told = value.head;
-      const target = elected === undefined ? told : await elected(told, next ?? 0, !hasBegun, signal);
-      const first = next ?? target.number;
-      if (first < target.number) {
-        // With a number far too high no block would come for long.
-        if (elected === undefined) await checkParent(target, parentOf);
-        for await (const head of below(target, first, headers, signal)) yield given(head);
-      }
-      yield given(target);
-      giver = value.url;
+      const target = elected === undefined ? told : await elected(told, given.next ?? 0, given.isEmpty, signal);
+      const first = given.next ?? target.number;
+      // With a number far too high no block would come for long.
+      if (first < target.number ? elected === undefined : isTold && given.last === undefined)
+        await checkParent(target, parentOf);
+      if (first < target.number) for await (const head of below(target, first, headers, signal)) yield given.give(head);
+      yield given.give(target);
+      given.giver = value.url;
       failures = 0;
       const due = claims.filter(({ head }) => head.number <= target.number);
       if (due.length === 0) continue;
@@ -90,13 +100,16 @@ export async function* walkFinalized(
       const isLie = isRelayError(error, 'node-lies') && error.details?.['block'] === value.head.hash;
       if (isLie)
         connection.leave(value.url, new RelayError('node-lies', { details: { ...error.details, url: value.url } }));
-      else if (!isRelayError(error, 'state-discarded')) await settleFork(error, value.url);
-      else {
+      else if (isRelayError(error, 'state-discarded')) {
         claims = [...claims, value].slice(-maxClaims);
         // Where the node that told of it is gone, and nobody else has it, the next one tells what is final.
         const { id } = await connection.session({ signal, patienceMs: Infinity });
         const mayGoOn = ++failures <= connection.options.endpoints.length;
         if (id === value.session && !(mayGoOn && connection.distrust(value.url, String(error)))) throw error;
+      } else if ((await judge(error, value.url)) === 'made up') {
+        yield* await given.takeBack(witness, error, signal);
+        // What was told of is taken now.
+        continue;
       }
       lost = version;
     }

@@ -34,7 +34,7 @@ export interface MessagesOptions {
   readonly verify?: boolean;
 }
 
-/** What consecutive finalized blocks hold, or which of them can not be known. */
+/** What consecutive finalized blocks hold, which of them can not be known, or which were none. */
 export type MessageSpan =
   | {
       readonly type: 'blocks';
@@ -50,6 +50,11 @@ export type MessageSpan =
       readonly reason: string;
       /** Of a missing block, on the chain that was followed; undefined of another. Cheapest in the order of blocks. */
       readonly hashAt: (number: BlockNumber) => Promise<Hex | undefined>;
+    }
+  | {
+      /** All that was given of the blocks after `through` is void: one node made up some of them. They come again as they are. */
+      readonly type: 'retracted';
+      readonly through: BlockId;
     };
 
 /** Messages of blocks; all who read over one connection share what is read. */

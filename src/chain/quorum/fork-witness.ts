@@ -1,9 +1,12 @@
 import type { Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
 import { abortable } from '../abort.ts';
+import type { BlockNumber } from '../block-number.ts';
 import type { BlockId } from '../head/head.ts';
+import { oldestWhere } from '../probe/oldest-where.ts';
 import type { Connection } from '../rpc/connection.ts';
 import type { EndpointBlocks } from './endpoint-blocks.ts';
+import { isSilence } from './is-silence.ts';
 
 export interface Fork {
   /** A finalized block that was given. */
@@ -39,7 +42,9 @@ export class ForkWitness {
       this.#name(teller, block, 'it told of a finalized head that does not descend from it, and has it itself');
       return 'passed';
     }
-    if (against.length >= 2 && against.length > inFavour.length) {
+    // One alone can say so of one that was caught already.
+    const enough = this.#connection.hasLeft(giver) ? 1 : 2;
+    if (against.length >= enough && against.length > inFavour.length) {
       const reason = `it was given as finalized block ${given.number}, for which ${against.length} endpoints have another`;
       for (const url of new Set([giver, ...inFavour])) if (url !== '') this.#name(url, block, reason);
       return 'made up';
@@ -53,6 +58,35 @@ export class ForkWitness {
       this.#connection.doubt(teller, new RelayError('endpoints-disagree', { details }));
     }
     return 'passed';
+  }
+
+  /**
+   * Whether a block that was given is only its giver's, of whom others are far behind as they go on. Then another one is
+   * used. Throws aborted, chain-stopped.
+   */
+  async isLone({ given, giver, teller }: Fork, signal: AbortSignal): Promise<boolean> {
+    const { inFavour } = await this.#wordsOn(given, signal);
+    if (inFavour.some((url) => url !== giver)) return false;
+    const said = `${giver} told of it, which no other has finalized, and ${teller} went on below it`;
+    const details = { about: `finalized block ${given.number}`, said };
+    this.#connection.doubt(giver, new RelayError('endpoints-disagree', { details }));
+    return true;
+  }
+
+  /**
+   * Which of consecutive blocks that were given, by their places, is the first that was made up: it is known of the `newest`
+   * one. What nobody says anything of counts as true, unless it is `lone`: its giver's alone. Throws aborted, chain-stopped.
+   */
+  firstMadeUp(
+    [oldest, newest]: readonly [oldest: number, newest: number],
+    blockAt: (place: number) => BlockId,
+    signal: AbortSignal,
+    lone?: string,
+  ): Promise<number> {
+    return oldestWhere(oldest, newest, async (place) => {
+      const { inFavour, against } = await this.#wordsOn(blockAt(place), signal);
+      return against.length > inFavour.length || (lone !== undefined && inFavour.every((url) => url === lone));
+    });
   }
 
   /**
@@ -76,10 +110,19 @@ export class ForkWitness {
   /** Endpoints that have finalized the block, and those that have another one of its number. */
   async #wordsOn({ number, hash }: BlockId, signal: AbortSignal): Promise<{ inFavour: string[]; against: string[] }> {
     const urls = this.#connection.options.endpoints.filter((url) => !this.#connection.hasLeft(url));
-    const ask = (url: string): Promise<Hex | undefined> => this.#finalized.hashAt(url, number).catch(() => undefined);
-    const words = await abortable(Promise.all(urls.map(ask)), signal);
+    const words = await abortable(Promise.all(urls.map((url) => this.#wordOf(url, number))), signal);
     const having = (isSame: boolean): string[] =>
       urls.filter((_, i) => words[i] !== undefined && (words[i] === hash) === isSame);
     return { inFavour: having(true), against: having(false) };
+  }
+
+  /** undefined of one that does not say. */
+  async #wordOf(url: string, number: BlockNumber): Promise<Hex | undefined> {
+    try {
+      return await this.#finalized.hashAt(url, number);
+    } catch (error) {
+      if (!isSilence(error)) throw error;
+      return undefined;
+    }
   }
 }

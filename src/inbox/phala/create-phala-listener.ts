@@ -144,6 +144,10 @@ class StoredPhalaListener implements PhalaListener {
     if (cursor.number >= present) this.#markReady();
     const options = { topics, ...(verify === undefined ? {} : { verify }) };
     for await (const span of chain.messages.follow(cursor, options, signal)) {
+      if (span.type === 'retracted') {
+        await this.#store.goBackTo(span.through, this.#next);
+        continue;
+      }
       const items = this.#itemsOf(span);
       // A crash reads quiet blocks again: those of a backlog are not worth a transaction each.
       if (items.length > 0 || span.through.number >= present) await this.#store.take(items, span.through);
@@ -153,7 +157,7 @@ class StoredPhalaListener implements PhalaListener {
   }
 
   /** Throws blocks-missing. */
-  #itemsOf(span: MessageSpan): PostedItem[] {
+  #itemsOf(span: Exclude<MessageSpan, { readonly type: 'retracted' }>): PostedItem[] {
     if (span.type === 'blocks')
       return span.messages.map(({ destination, payload, sender, block, proven }) => ({
         ...({ kind: 'posted', topic: destination, payload, sender } as const),

@@ -52,6 +52,19 @@ export class PhalaStore {
     await this.#store.commit(writes);
   }
 
+  /** Later blocks were made up by one node: what was kept of them from a place on is forgotten, and they are read again. */
+  async goBackTo(through: BlockId, from: Place): Promise<void> {
+    for (let next = from; ;) {
+      const page = await this.itemsFrom(next, itemsAtOnce);
+      if (page.length === 0) break;
+      for (const [place, item] of page) {
+        if ((item.kind === 'posted' ? item.block : item.last) > through.number) await this.forget(place);
+        next = place + 1n;
+      }
+    }
+    await this.take([], through);
+  }
+
   async itemsFrom(place: Place, limit: number): Promise<(readonly [Place, PostedItem])[]> {
     const entries = await this.#store.entries({ from: itemKey(place), to: rangeOf('phala/item/').to, limit });
     return entries.map(([key, value]) => [lastNumber(key), decodePostedItem(value)] as const);
