@@ -92,7 +92,6 @@ class StoredInbox implements Inbox {
     });
     const context: DeliveryContext = {
       genesisHash,
-      isRegistered,
       acknowledge: (sequence, isFinal) => this.#ledger.acknowledge(sequence, isFinal),
       leave: (sequence) => {
         this.#dispatcher.left(sequence);
@@ -101,10 +100,11 @@ class StoredInbox implements Inbox {
     this.#dispatcher = new Dispatcher({
       store: this.#store,
       open: (messages) => this.#open(messages),
-      deliveryOf: (sequence, record, opened) => new StoredDelivery(sequence, record, opened, context),
+      deliveryOf: (sequence, record, opened, place) => new StoredDelivery(sequence, record, opened, place, context),
       eventOf: (item) => this.#event(item),
       settled: () => this.#ledger.settled(),
       told: (sequences) => this.#ledger.tell(sequences),
+      isRegistered,
     });
     this.ready = new Promise((resolve, reject) => {
       this.#markReady = resolve;

@@ -2,13 +2,13 @@ import type { BlockNumber } from '../chain/index.ts';
 import { messageId, type Body, type FromKind, type Hex } from '../codec/index.ts';
 import { isLost } from './acknowledgements.ts';
 import type { OpenedMessage } from './arrival.ts';
+import type { Place } from './fair-shares.ts';
 import type { Delivery } from './inbox.ts';
 import type { MessageRecord, Sequence } from './stream-item.ts';
 
 /** What all deliveries of an inbox have in common. */
 export interface DeliveryContext {
   readonly genesisHash: Hex;
-  readonly isRegistered: (id: Hex) => boolean;
   readonly acknowledge: (sequence: Sequence, isFinal: boolean) => Promise<void>;
   readonly leave: (sequence: Sequence) => void;
 }
@@ -18,20 +18,29 @@ export class StoredDelivery implements Delivery {
   readonly #sequence: Sequence;
   readonly #record: MessageRecord;
   readonly #opened: OpenedMessage;
+  readonly #place: Place;
   readonly #context: DeliveryContext;
   readonly suite = 'v1';
-  readonly registered: boolean;
   #messageId: Hex | undefined;
   #body: Body | undefined;
   #acknowledged: Promise<void> | undefined;
 
-  constructor(sequence: Sequence, record: MessageRecord, opened: OpenedMessage, context: DeliveryContext) {
-    const { fromKind, from } = opened.header;
+  constructor(
+    sequence: Sequence,
+    record: MessageRecord,
+    opened: OpenedMessage,
+    place: Place,
+    context: DeliveryContext,
+  ) {
     this.#sequence = sequence;
     this.#record = record;
     this.#opened = opened;
+    this.#place = place;
     this.#context = context;
-    this.registered = fromKind === 'worker' && context.isRegistered(from);
+  }
+
+  get registered(): boolean {
+    return this.#place.isRegistered;
   }
 
   get messageId(): Hex {
@@ -84,13 +93,16 @@ export class StoredDelivery implements Delivery {
   }
 
   ack(): Promise<void> {
+    this.#place.release();
     if (this.#acknowledged === undefined || isLost(this.#acknowledged))
       this.#acknowledged = this.#context.acknowledge(this.#sequence, this.#record.isFinal);
     return this.#acknowledged;
   }
 
   leave(): void {
-    if (this.#acknowledged === undefined || isLost(this.#acknowledged)) this.#context.leave(this.#sequence);
+    if (this.#acknowledged !== undefined && !isLost(this.#acknowledged)) return;
+    this.#place.release();
+    this.#context.leave(this.#sequence);
   }
 }
 

@@ -1,11 +1,14 @@
 import { Observable, type Subscriber } from 'rxjs';
-import { RelayError } from '../errors/index.ts';
+import { HeaderStarts, locateV1, type Hex } from '../codec/index.ts';
+import { isRelayError, RelayError } from '../errors/index.ts';
 import type { OpenedMessage, Outcome } from './arrival.ts';
+import { FairShares, type Place, type Sender } from './fair-shares.ts';
 import { InFlight } from './in-flight.ts';
 import type { InboxStore, SequencedItem } from './inbox-store.ts';
 import type { Delivery, InboxEvent } from './inbox.ts';
 import { Offered } from './offered.ts';
 import type { MessageRecord, Sequence, StreamItem } from './stream-item.ts';
+import { ToldNotices } from './told-notices.ts';
 
 /** Items read and opened at once, at most … */
 const mostItems = 64;
@@ -18,34 +21,42 @@ export interface DispatcherParts {
   readonly store: InboxStore;
   /** In their order; undefined of one that does not open any more, and was put aside. */
   readonly open: (messages: readonly SequencedMessage[]) => Promise<readonly (OpenedMessage | undefined)[]>;
-  readonly deliveryOf: (sequence: Sequence, record: MessageRecord, opened: OpenedMessage) => Delivery;
+  /** `place`: to be released when it is acknowledged, or left. */
+  readonly deliveryOf: (sequence: Sequence, record: MessageRecord, opened: OpenedMessage, place: Place) => Delivery;
   /** undefined: there is nothing to tell. */
   readonly eventOf: (item: Exclude<StreamItem, MessageRecord>) => Promise<InboxEvent | undefined>;
   /** Resolves when what was acknowledged is durable. */
   readonly settled: () => Promise<void>;
   /** The subscriber is done with these notices: they are not handed out again. */
   readonly told: (sequences: readonly Sequence[]) => Promise<void>;
+  /** Whether an id is a registered worker. */
+  readonly isRegistered: (id: Hex) => boolean;
+}
+
+/** What of a page is handed out: its beginning, and places for messages in it. */
+interface Placed {
+  readonly part: readonly SequencedItem[];
+  readonly places: ReadonlyMap<Sequence, Place>;
 }
 
 /**
  * Hands stored items to the one subscriber in the order of acceptance, never more deliveries than it can have in flight:
- * the store is the queue, memory stays flat.
+ * the store is the queue, memory stays flat. What is beyond the share of its sender is passed over, and handed out later.
  */
 export class Dispatcher {
   readonly events$: Observable<InboxEvent>;
   readonly #parts: DispatcherParts;
   readonly #inFlight = new InFlight();
+  readonly #shares: FairShares;
+  readonly #starts = new HeaderStarts();
   readonly #offered = new Offered();
   #isHandingOut = false;
   #pageSize = 16;
-  /**
-   * Notices that were handed out, oldest first. A consumer may have them behind what it is at work on, so that they are kept
-   * until all before them is acknowledged.
-   */
-  #notices: Sequence[] = [];
+  readonly #notices = new ToldNotices();
   /** Messages that were retracted when it was their turn. */
-  readonly #passedOver = new Set<Sequence>();
+  readonly #retracted = new Set<Sequence>();
   #subscriber: Subscriber<InboxEvent> | undefined;
+  /** What is before it was handed out, or passed over. */
   #next: Sequence = 0n;
   /** The store is known to have items up to it. */
   #known: Sequence = 0n;
@@ -58,6 +69,7 @@ export class Dispatcher {
 
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
+    this.#shares = new FairShares(parts.isRegistered);
     this.events$ = new Observable((subscriber) => {
       if (this.#subscriber !== undefined) {
         subscriber.error(new RelayError('inbox-subscribed'));
@@ -68,12 +80,7 @@ export class Dispatcher {
         return undefined;
       }
       this.#subscriber = subscriber;
-      this.#next = 0n;
-      this.#inFlight.clear();
-      this.#offered.clear();
-      this.#notices = [];
-      this.#passedOver.clear();
-      this.#isNew = true;
+      this.#beginAnew();
       this.wake();
       return () => {
         if (this.#subscriber === subscriber) this.#subscriber = undefined;
@@ -96,18 +103,17 @@ export class Dispatcher {
    */
   offer(outcomes: readonly Outcome[], end: Sequence): void {
     this.#known = end;
-    if (this.#running === undefined) {
-      this.#offered.add(outcomes);
-      this.#handOutOffered();
-    }
+    const isIdle = this.#running === undefined;
+    if (isIdle || !this.#offered.isEmpty) this.#offered.add(outcomes);
+    const isHeldUp = isIdle && (this.#shares.canResume || this.#handOutOffered() === 'full');
     // One that runs may be past its last look already.
-    if (end > this.#next && (this.#offered.isEmpty || this.#running !== undefined)) this.wake();
+    if (isHeldUp || (end > this.#next && (this.#offered.isEmpty || !isIdle))) this.wake();
   }
 
   /** What was handed out is done with: there is room for more, which the next offer uses. */
   acknowledged(sequences: readonly Sequence[]): void {
     this.#inFlight.remove(sequences);
-    if (this.#notices.length === 0) return;
+    if (this.#notices.count === 0) return;
     this.#forgetNotices().catch((error: unknown) => {
       this.fail(error);
     });
@@ -140,6 +146,16 @@ export class Dispatcher {
     if (this.#subscriber !== undefined) tell(this.#subscriber);
   }
 
+  #beginAnew(): void {
+    this.#next = 0n;
+    this.#inFlight.clear();
+    this.#shares.clear();
+    this.#offered.clear();
+    this.#notices.clear();
+    this.#retracted.clear();
+    this.#isNew = true;
+  }
+
   async #run(): Promise<void> {
     try {
       while (this.#isWoken && this.#subscriber !== undefined) {
@@ -158,68 +174,142 @@ export class Dispatcher {
       this.#isNew = false;
       await this.#parts.settled();
     }
-    this.#handOutOffered();
+    await this.#goThroughAgain(to);
+    if (this.#handOutOffered() === 'full') {
+      await turnOfOthers();
+      this.#handOutOffered(true);
+    }
     while (this.#servesMore(to)) {
-      const known = this.#known;
-      const page = await this.#parts.store.itemsFrom(this.#next, Math.min(this.#pageSize, this.#inFlight.room));
+      const page = await this.#parts.store.itemsFrom(this.#next, Math.min(this.#pageSize, this.#room));
       if (page.length === 0) {
         // The subscriber has had all: what is accepted next comes as it is.
-        if (this.#subscriber === to && known > this.#next) this.#next = known;
+        if (this.#subscriber === to && this.#known > this.#next) this.#next = this.#known;
         return;
       }
       await this.#handOutPage(to, page);
+      await this.#goThroughAgain(to);
     }
   }
 
-  async #handOutPage(to: Subscriber<InboxEvent>, page: readonly SequencedItem[]): Promise<void> {
-    const wanted = page.filter((each): each is SequencedMessage => this.#isWanted(...each));
-    const bytes = wanted.reduce((sum, [, { envelope }]) => sum + envelope.length, 1);
-    this.#pageSize = Math.min(mostItems, Math.max(1, Math.floor((pageBytes * page.length) / bytes)));
+  /** Hands out what was passed over, of those who have room again. */
+  async #goThroughAgain(to: Subscriber<InboxEvent>): Promise<void> {
+    for (;;) {
+      const from = this.#shares.resume();
+      if (from === undefined || !this.#servesMore(to)) return;
+      const page = await this.#parts.store.itemsFrom(from, this.#pageSize);
+      const behind = page.filter(([sequence]) => sequence < this.#next);
+      const isWhole = await this.#handOutPage(to, behind, true);
+      if (isWhole && (page.length === 0 || behind.length < page.length)) this.#shares.caughtUp();
+    }
+  }
+
+  /** Gives whether it came to its end. `isBehind`: it was gone through before, and what waits is handed out of it. */
+  async #handOutPage(to: Subscriber<InboxEvent>, page: readonly SequencedItem[], isBehind = false): Promise<boolean> {
+    const { part, places } = await this.#placeAll(to, page, isBehind);
+    const wanted = part.filter((each): each is SequencedMessage => places.has(each[0]));
     const opened = await this.#parts.open(wanted);
     const bySequence = new Map(wanted.map(([sequence], i) => [sequence, opened[i]]));
-    for (const [sequence, item] of page) {
-      if (!this.#servesMore(to)) return;
-      if (sequence < this.#next) continue;
-      this.#next = sequence + 1n;
-      if (item.kind !== 'message') await this.#tell(to, sequence, item);
-      else if (bySequence.has(sequence)) await this.#give(to, sequence, item, bySequence.get(sequence));
-      else if (item.isRetracted && !item.isAcknowledged) this.#passedOver.add(sequence);
+    for (const [sequence, item] of part) {
+      if (!this.#servesMore(to)) {
+        for (const [placed, place] of places) if (placed >= sequence) place.release();
+        return false;
+      }
+      if (isBehind) this.#shares.wentOn(sequence + 1n);
+      else if (sequence < this.#next) continue;
+      else this.#next = sequence + 1n;
+      const place = places.get(sequence);
+      if (item.kind !== 'message') {
+        if (!isBehind) await this.#tell(to, sequence, item);
+      } else if (place !== undefined) await this.#give(to, sequence, item, bySequence.get(sequence), place);
+      else if (isLost(item) && (!isBehind || this.#isDue(sequence, item))) this.#retracted.add(sequence);
     }
+    return part.length === page.length;
+  }
+
+  /** Places for what is to be handed out of a page, as far as there is room in all. */
+  async #placeAll(to: Subscriber<InboxEvent>, page: readonly SequencedItem[], isBehind: boolean): Promise<Placed> {
+    const places = new Map<Sequence, Place>();
+    let hasWaited = false;
+    let bytes = 1;
+    for (const [i, [sequence, item]] of page.entries()) {
+      if (item.kind === 'message') bytes += item.envelope.length;
+      if (item.kind !== 'message' || !this.#isWanted(sequence, item)) continue;
+      if (isBehind && !this.#isDue(sequence, item)) continue;
+      if (places.size >= this.#room) return { part: page.slice(0, i), places };
+      const sender = this.#senderOf(item);
+      const placed = (): Place | 'waits' | 'full' =>
+        this.#shares.place(sequence, sender, item.envelope.length, isBehind);
+      let place = placed();
+      if (place === 'full' && !hasWaited) {
+        await turnOfOthers();
+        hasWaited = true;
+        if (this.#subscriber !== to) return { part: [], places: new Map() };
+        place = placed();
+      }
+      if (typeof place === 'object') places.set(sequence, place);
+      else if (place === 'full' && sender !== undefined) this.#shares.passOver(sequence, sender);
+    }
+    this.#pageSize = Math.min(mostItems, Math.max(1, Math.floor((pageBytes * page.length) / bytes)));
+    return { part: page, places };
   }
 
   /** As it is, as long as nothing is before it. It waits for room where no reorg can change it meanwhile; the store has it too. */
-  #handOutOffered(): void {
-    if (this.#isHandingOut) return;
+  #handOutOffered(passesOver = false): 'full' | undefined {
+    if (this.#isHandingOut) return undefined;
     this.#isHandingOut = true;
     try {
       for (;;) {
         const to = this.#subscriber;
         const outcome = this.#offered.first;
         if (to === undefined || outcome?.type !== 'message' || outcome.sequence !== this.#next) break;
+        const { sequence, record, opened } = outcome;
         if (!this.#servesMore(to)) {
-          if (outcome.record.isFinal) return;
+          if (record.isFinal) return undefined;
           break;
+        }
+        const place = this.#shares.place(sequence, opened.header, record.envelope.length);
+        if (place === 'full') {
+          if (!passesOver && record.isFinal) return place;
+          this.#shares.passOver(sequence, opened.header);
         }
         this.#offered.shift();
         this.#next += 1n;
-        this.#deliver(to, outcome.sequence, outcome.record, outcome.opened);
+        if (typeof place === 'object') this.#deliver(to, sequence, record, opened, place);
       }
       this.#offered.clear();
+      return undefined;
     } finally {
       this.#isHandingOut = false;
     }
   }
 
-  /**
-   * Not any more once another one subscribed: that one begins anew. Notices take room as well, which they leave when all
-   * before them is acknowledged.
-   */
-  #servesMore(to: Subscriber<InboxEvent>): boolean {
-    return this.#subscriber === to && this.#inFlight.room > this.#notices.length;
+  /** How many more items there is room for. Notices leave theirs when all before them is acknowledged. */
+  get #room(): number {
+    return this.#inFlight.room - this.#notices.count;
   }
 
-  #isWanted(sequence: Sequence, item: StreamItem): boolean {
-    return item.kind === 'message' && !item.isAcknowledged && !item.isRetracted && !this.#inFlight.has(sequence);
+  /** Not any more once another one subscribed: that one begins anew. */
+  #servesMore(to: Subscriber<InboxEvent>): boolean {
+    return this.#subscriber === to && this.#room > 0;
+  }
+
+  #isWanted(sequence: Sequence, item: MessageRecord): boolean {
+    return !item.isAcknowledged && !item.isRetracted && !this.#inFlight.has(sequence);
+  }
+
+  /** Of a stored message; undefined where it does not decode any more, which its opening tells. */
+  #senderOf({ envelope }: MessageRecord): Sender | undefined {
+    try {
+      return locateV1(envelope, this.#starts)?.header;
+    } catch (error) {
+      if (isRelayError(error)) return undefined;
+      throw error;
+    }
+  }
+
+  #isDue(sequence: Sequence, record: MessageRecord): boolean {
+    const sender = this.#senderOf(record);
+    return sender !== undefined && this.#shares.isDue(sequence, sender);
   }
 
   async #give(
@@ -227,15 +317,19 @@ export class Dispatcher {
     sequence: Sequence,
     record: MessageRecord,
     opened: OpenedMessage | undefined,
+    place: Place,
   ): Promise<void> {
-    if (opened === undefined) await this.#tell(to, sequence, { kind: 'dead', letter: sequence });
+    if (opened === undefined) {
+      place.release();
+      await this.#tell(to, sequence, { kind: 'dead', letter: sequence });
+    }
     // In memory of its own: what was read with it is not to be kept for as long as it is at work on.
-    else this.#deliver(to, sequence, { ...record, envelope: record.envelope.slice() }, opened);
+    else this.#deliver(to, sequence, { ...record, envelope: record.envelope.slice() }, opened, place);
   }
 
   async #tell(to: Subscriber<InboxEvent>, sequence: Sequence, item: Exclude<StreamItem, MessageRecord>): Promise<void> {
     const { store, eventOf, told } = this.#parts;
-    if (item.kind === 'reinstated' && this.#passedOver.delete(item.of)) {
+    if (item.kind === 'reinstated' && this.#retracted.delete(item.of)) {
       const message = await store.item(item.of);
       if (message?.kind === 'message') await this.#giveReinstated(to, item.of, message);
       await told([sequence]);
@@ -243,29 +337,46 @@ export class Dispatcher {
     }
     const event = await eventOf(item);
     if (this.#subscriber !== to) return;
-    this.#notices.push(sequence);
+    this.#notices.add(sequence, this.#inFlight.handedOut);
     if (event !== undefined) to.next(event);
     await this.#forgetNotices();
   }
 
   async #giveReinstated(to: Subscriber<InboxEvent>, sequence: Sequence, record: MessageRecord): Promise<void> {
-    if (this.#isWanted(sequence, record)) {
+    if (isLost(record)) this.#retracted.add(sequence);
+    if (!this.#isWanted(sequence, record)) return;
+    const sender = this.#senderOf(record);
+    const place = this.#shares.place(sequence, sender, record.envelope.length);
+    if (typeof place === 'object') {
       const [opened] = await this.#parts.open([[sequence, record]]);
-      await this.#give(to, sequence, record, opened);
-    } else if (record.isRetracted && !record.isAcknowledged) this.#passedOver.add(sequence);
+      await this.#give(to, sequence, record, opened, place);
+    } else if (place === 'full' && sender !== undefined) this.#shares.passOver(sequence, sender);
   }
 
   async #forgetNotices(): Promise<void> {
-    // One that was handed out behind a notice has a sequence behind it.
-    const { oldest } = this.#inFlight;
-    const end = this.#notices.findIndex((sequence) => sequence > oldest);
-    const done = this.#notices.splice(0, end < 0 ? this.#notices.length : end);
+    const done = this.#notices.takeDone(this.#inFlight.oldest);
     if (done.length > 0) await this.#parts.told(done);
   }
 
-  #deliver(to: Subscriber<InboxEvent>, sequence: Sequence, record: MessageRecord, opened: OpenedMessage): void {
+  #deliver(
+    to: Subscriber<InboxEvent>,
+    sequence: Sequence,
+    record: MessageRecord,
+    opened: OpenedMessage,
+    place: Place,
+  ): void {
     if (this.#subscriber !== to) return;
-    this.#inFlight.add(sequence, record.envelope.length);
-    to.next({ type: 'message', delivery: this.#parts.deliveryOf(sequence, record, opened) });
+    this.#inFlight.add(sequence, place);
+    to.next({ type: 'message', delivery: this.#parts.deliveryOf(sequence, record, opened, place) });
   }
+}
+
+/** Retracted, and not acknowledged before. */
+function isLost({ isRetracted, isAcknowledged }: MessageRecord): boolean {
+  return isRetracted && !isAcknowledged;
+}
+
+/** What others have to do meanwhile is done: who is done with a message by then is not slow. */
+function turnOfOthers(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve));
 }

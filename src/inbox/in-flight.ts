@@ -1,48 +1,62 @@
 import type { Sequence } from './stream-item.ts';
 
-/** Deliveries handed out and not yet acknowledged, at most … */
-const most = 1_024;
+/** Deliveries handed out and not durably acknowledged, at most … */
+export const mostInFlight = 1_024;
 /** … and bytes of them, about. */
-const mostBytes = 16 * 2 ** 20;
+export const mostBytesInFlight = 16 * 2 ** 20;
 
-/** Deliveries that wait for their acknowledgement. */
+/** What is counted of one. */
+export interface HandedOut {
+  readonly bytes: number;
+  /** How many were handed out before; set when it is. */
+  order: number;
+}
+
+/** Deliveries that wait until it is durable that they are acknowledged. */
 export class InFlight {
-  /** Bytes, by the sequence as a number: a bigint takes longer to find. */
-  readonly #sizes = new Map<number, number>();
+  /** By the sequence as a number: a bigint takes longer to find. In the order in which they were handed out. */
+  readonly #deliveries = new Map<number, HandedOut>();
   #bytes = 0;
+  #handedOut = 0;
+
+  /** How many were ever handed out. */
+  get handedOut(): number {
+    return this.#handedOut;
+  }
 
   /** How many more there is room for. */
   get room(): number {
-    return this.#bytes < mostBytes ? most - this.#sizes.size : this.#sizes.size === 0 ? 1 : 0;
+    return this.#bytes < mostBytesInFlight ? mostInFlight - this.#deliveries.size : this.#deliveries.size === 0 ? 1 : 0;
   }
 
-  /** The first that was handed out of them; Infinity where there is none. */
+  /** When the first of them was handed out, as {@link HandedOut.order}; Infinity where there is none. */
   get oldest(): number {
-    const [oldest = Infinity] = this.#sizes.keys();
-    return oldest;
+    const [oldest] = this.#deliveries.values();
+    return oldest?.order ?? Infinity;
   }
 
   has(sequence: Sequence): boolean {
-    return this.#sizes.has(Number(sequence));
+    return this.#deliveries.has(Number(sequence));
   }
 
-  add(sequence: Sequence, bytes: number): void {
-    this.#sizes.set(Number(sequence), bytes);
-    this.#bytes += bytes;
+  add(sequence: Sequence, delivery: HandedOut): void {
+    delivery.order = this.#handedOut++;
+    this.#deliveries.set(Number(sequence), delivery);
+    this.#bytes += delivery.bytes;
   }
 
   remove(sequences: readonly Sequence[]): void {
     for (const sequence of sequences) {
       const key = Number(sequence);
-      const bytes = this.#sizes.get(key);
-      if (bytes === undefined) continue;
-      this.#sizes.delete(key);
-      this.#bytes -= bytes;
+      const delivery = this.#deliveries.get(key);
+      if (delivery === undefined) continue;
+      this.#deliveries.delete(key);
+      this.#bytes -= delivery.bytes;
     }
   }
 
   clear(): void {
-    this.#sizes.clear();
+    this.#deliveries.clear();
     this.#bytes = 0;
   }
 }

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import fc from 'fast-check';
 import { describe, it } from 'mocha';
+import { encodeEnvelope, toHex, type HeaderInput, type Hex } from '../../src/codec/index.ts';
+import { decodeV1 } from '../../src/crypto/core.ts';
 import type { OpenedMessage, Outcome } from '../../src/inbox/arrival.ts';
 import { Dispatcher } from '../../src/inbox/dispatcher.ts';
 import type { Delivery, InboxEvent } from '../../src/inbox/index.ts';
@@ -14,11 +17,34 @@ const record: MessageRecord = {
 };
 const opened = { header: { fromKind: 'worker', from: '0x' }, body: {} } as unknown as OpenedMessage;
 
+/** Ids of workers of the chain, and of senders that are not. */
+const worker = (n: number): Hex => idOf(1, n);
+const stranger = (n: number): Hex => idOf(2, n);
+
+function idOf(kind: number, n: number): Hex {
+  const id = new Uint8Array(32);
+  id.set([kind, n >> 8, n & 255]);
+  return toHex(id);
+}
+
+/** A stored message; nobody opens it. */
+function messageOf(from: Hex): MessageRecord {
+  const key = new Uint8Array(32);
+  const keys = { to: key, senderKey: key, recipientKey: key };
+  const header: HeaderInput = { fromKind: 'worker', from, ...keys, nonce: 1n, sentAt: 1n };
+  return { ...record, envelope: encodeEnvelope({ suite: 'v1', header, iv: key.slice(0, 12), ciphertext: key }) };
+}
+
+function openedOf({ envelope }: MessageRecord): OpenedMessage {
+  return envelope[0] === 1 ? { header: decodeV1(envelope).header, body: opened.body } : opened;
+}
+
 describe('what an inbox hands out', () => {
   /** Hands out items; what is acknowledged is so for good when `write` is called. */
   async function dispatching(
     items: readonly StreamItem[],
     onDelivery: (record: MessageRecord) => void = () => undefined,
+    isRegistered = (id: Hex): boolean => id.startsWith('0x01'),
   ) {
     const store = new InboxStore(openMemoryStore());
     await store.commit(store.runWrites(0n, items));
@@ -31,10 +57,18 @@ describe('what an inbox hands out', () => {
     };
     const dispatcher = new Dispatcher({
       store,
-      open: (messages) => Promise.resolve(messages.map(() => opened)),
-      deliveryOf: (sequence, delivered) => {
+      open: (messages) => Promise.resolve(messages.map(([, message]) => openedOf(message))),
+      deliveryOf: (sequence, delivered, { header }, place) => {
         onDelivery(delivered);
-        return { messageId: `0x${sequence}`, ack: () => acknowledged.push(sequence) } as unknown as Delivery;
+        const ack = (): void => {
+          place.release();
+          acknowledged.push(sequence);
+        };
+        const leave = (): void => {
+          place.release();
+          dispatcher.left(sequence);
+        };
+        return { ...{ messageId: `0x${sequence}`, from: header.from }, ack, leave } as unknown as Delivery;
       },
       eventOf: () => Promise.resolve({ type: 'gap', first: 1, last: 2 } as InboxEvent),
       settled: write,
@@ -42,11 +76,15 @@ describe('what an inbox hands out', () => {
         told.push(...sequences);
         await store.commit(await store.doneWrites(sequences));
       },
+      isRegistered,
     });
-    return { dispatcher, write, told, acknowledged };
+    return { dispatcher, write, told, acknowledged, store };
   }
 
-  const accepted = (sequence: bigint): Outcome => ({ type: 'message', sequence, record, opened });
+  const accepted = (sequence: bigint, message = record): Outcome => ({
+    ...{ type: 'message', sequence, record: message },
+    opened: openedOf(message),
+  });
 
   it('is nothing that a subscriber before acknowledged, though it was not durable then', async () => {
     const { dispatcher } = await dispatching(Array.from({ length: 6 }, () => record));
@@ -108,6 +146,148 @@ describe('what an inbox hands out', () => {
     dispatcher.offer([], 1_100n);
     await idle();
     assert.equal(handedOut.length, 1_100);
+  });
+
+  /** Hands out items, and what is offered behind them. */
+  async function handingOut(items: readonly StreamItem[], isRegistered?: (id: Hex) => boolean) {
+    const parts = await dispatching(items, undefined, isRegistered);
+    const { dispatcher, store, write } = parts;
+    const deliveries: Delivery[] = [];
+    let end = BigInt(items.length);
+    dispatcher.events$.subscribe((event) => {
+      if (event.type === 'message') deliveries.push(event.delivery);
+    });
+    const take = async (...messages: readonly MessageRecord[]): Promise<void> => {
+      const outcomes = messages.map((message, i) => accepted(end + BigInt(i), message));
+      await store.commit(store.runWrites(end, messages));
+      end += BigInt(messages.length);
+      dispatcher.offer(outcomes, end);
+    };
+    const acknowledge = async (which: readonly Delivery[]): Promise<void> => {
+      for (const delivery of which) void delivery.ack();
+      await write();
+      dispatcher.offer([], end);
+    };
+    const handedOutOf = (from: Hex): Delivery[] => deliveries.filter((delivery) => delivery.from === from);
+    return { ...parts, deliveries, take, acknowledge, handedOutOf };
+  }
+
+  const messagesOf = (from: Hex, count: number): MessageRecord[] =>
+    Array.from({ length: count }, () => messageOf(from));
+
+  for (const way of ['as it comes', 'from the store'] as const)
+    it(`is the message of a ninth sender at once, where eight have all of theirs in work, ${way}`, async () => {
+      const eight = Array.from({ length: 8 }, (_, n) => messagesOf(worker(n), 128)).flat();
+      const ninth = messageOf(worker(8));
+      const { take, handedOutOf, deliveries } = await handingOut(way === 'as it comes' ? [] : [...eight, ninth]);
+      if (way === 'as it comes') {
+        await idle();
+        await take(...eight);
+        await take(ninth);
+      }
+      await until(() => handedOutOf(worker(8)).length === 1);
+      assert.ok(deliveries.length < 1_024);
+    });
+
+  it('is half of all, of one sender alone, and the rest in its order as these are done with', async () => {
+    const { acknowledge, deliveries } = await handingOut(messagesOf(worker(0), 3_000));
+    await until(() => deliveries.length === 512);
+    await idle();
+    assert.equal(deliveries.length, 512);
+    let done = 0;
+    while (done < 3_000) {
+      const part = deliveries.slice(done);
+      assert.ok(part.length <= 512);
+      await acknowledge(part);
+      done += part.length;
+      if (done < 3_000) await until(() => deliveries.length > done);
+    }
+    assert.deepEqual(
+      deliveries.map(({ messageId }) => messageId),
+      Array.from({ length: 3_000 }, (_, i) => `0x${i}`),
+    );
+  });
+
+  it('is what a worker sends at once, however many strangers with keys of their own have theirs in work', async () => {
+    const flood = Array.from({ length: 2_000 }, (_, n) => messageOf(stranger(n)));
+    const { handedOutOf, deliveries, acknowledge } = await handingOut([...flood, messageOf(worker(0))]);
+    await until(() => handedOutOf(worker(0)).length === 1);
+    assert.equal(deliveries.length, 768 + 1);
+    while (deliveries.length < 2_001) {
+      const before = deliveries.length;
+      await acknowledge(deliveries.slice());
+      await until(() => deliveries.length > before);
+    }
+    const ofStrangers = deliveries.filter(({ from }) => from !== worker(0));
+    assert.deepEqual(
+      ofStrangers.map(({ from }) => from),
+      flood.map((_, n) => stranger(n)),
+    );
+  });
+
+  it('keeps its order where a sender registers while its messages wait among those of strangers', async () => {
+    let isWorker = false;
+    const flood = Array.from({ length: 800 }, (_, n) => messageOf(stranger(n)));
+    const late = stranger(5_000);
+    const { handedOutOf, take, acknowledge, deliveries } = await handingOut(
+      [...flood, messageOf(late), messageOf(late)],
+      (id) => id === late && isWorker,
+    );
+    await until(() => deliveries.length === 768);
+    await idle();
+    isWorker = true;
+    await take(messageOf(late));
+    await idle();
+    assert.equal(handedOutOf(late).length, 0);
+    await acknowledge(deliveries.slice());
+    await until(() => handedOutOf(late).length === 3);
+    assert.deepEqual(
+      handedOutOf(late).map(({ messageId }) => messageId),
+      ['0x800', '0x801', '0x802'],
+    );
+  });
+
+  it('is each once, in the order of its sender, whoever is slow and whatever is left undone', async () => {
+    const senders = [worker(0), worker(1), worker(2), stranger(0), stranger(1)];
+    const step = fc.oneof(
+      fc.record({ take: fc.array(fc.tuple(fc.nat(4), fc.integer({ min: 1, max: 400 })), { maxLength: 4 }) }),
+      fc.record({ done: fc.nat(4), part: fc.double({ min: 0, max: 1, noNaN: true }), left: fc.boolean() }),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 12 }), async (steps) => {
+        const { take, deliveries, acknowledge, handedOutOf } = await handingOut([]);
+        await idle();
+        const sent: Hex[] = [];
+        const over = new Set<Delivery>();
+        for (const each of steps) {
+          if ('take' in each) {
+            const messages = each.take.flatMap(([n, count]) => messagesOf(senders[n] ?? '0x', count));
+            sent.push(...messages.map(({ envelope }) => decodeV1(envelope).header.from));
+            await take(...messages);
+          } else {
+            const held = handedOutOf(senders[each.done] ?? '0x').filter((delivery) => !over.has(delivery));
+            const part = held.slice(0, Math.ceil(held.length * each.part));
+            for (const delivery of part) over.add(delivery);
+            if (each.left) for (const delivery of part) delivery.leave();
+            else await acknowledge(part);
+          }
+          await idle();
+        }
+        while (deliveries.length < sent.length) {
+          const held = deliveries.filter((delivery) => !over.has(delivery));
+          for (const delivery of held) over.add(delivery);
+          const before = deliveries.length;
+          await acknowledge(held);
+          await until(() => deliveries.length > before);
+        }
+        for (const from of senders)
+          assert.deepEqual(
+            handedOutOf(from).map(({ messageId }) => messageId),
+            sent.flatMap((sender, i) => (sender === from ? [`0x${i}`] : [])),
+          );
+      }),
+      { numRuns: 8 },
+    );
   });
 
   it('keeps no memory of what was read from the store with it', async () => {
