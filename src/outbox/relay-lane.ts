@@ -7,6 +7,7 @@ import { isWaiting, type Progress } from './message-record.ts';
 import type { OffChainCarrier } from './off-chain-carrier.ts';
 import type { OffChainEntry } from './off-chain-entry.ts';
 import { Change, type Stored } from './outbox-change.ts';
+import { pause } from './pause.ts';
 import { ReadWatch } from './read-watch.ts';
 import type { Sealed } from './seal-kept.ts';
 import type { SendId } from './send-id.ts';
@@ -16,6 +17,8 @@ import { WaitingMessages, type NextMessage } from './waiting-messages.ts';
 /** Recipients that are served at a time; to each one goes one message after the other. */
 const maxRecipients = 16;
 const pageSize = 256;
+/** Before the store is tried again. */
+const retryMs = 1_000;
 
 /** No other try can help. */
 const final: ReadonlySet<string> = new Set([
@@ -255,7 +258,7 @@ export class RelayLane {
       );
       this.#unreached.reached(to);
       const end = { state: 'relayed', messageId, ...carried } as const;
-      await this.#finish(current, end);
+      await this.#record(current, end);
       const ended = { ...current, record: { ...current.record, progress: end } };
       await this.#reads.carried(ended).catch(this.#work.setback);
     } catch (error) {
@@ -295,6 +298,21 @@ export class RelayLane {
     const isElsewhere = this.#mayGoElsewhere(stored) && (await this.#toChain(to, [stored.id]));
     if (!isElsewhere || this.#work.isChainStuck()) this.#pause(to);
     return isElsewhere;
+  }
+
+  /** The relay has it: until that is written down nothing else becomes of it, however often the store fails. */
+  async #record(stored: Stored, end: Progress): Promise<void> {
+    const { signal, setback } = this.#work;
+    for (;;) {
+      try {
+        await this.#finish(stored, end);
+        return;
+      } catch (error) {
+        if (signal.aborted) throw error;
+        setback(error);
+        await pause(retryMs, signal);
+      }
+    }
   }
 
   async #finish(stored: Stored, end: Progress): Promise<void> {

@@ -9,10 +9,12 @@ import {
   hasMessages,
   play,
   playDyingEverywhere,
+  playFailingEverywhere,
   sends,
   type Command,
 } from '../support/simulation/commands.ts';
 import type { Lives } from '../support/simulation/lives.ts';
+import type { Death } from '../support/simulation/mortal-store.ts';
 import { InboxWorld } from './inbox-world.ts';
 
 const both = { adds: { messages: 1, blocks: 1 } };
@@ -33,6 +35,9 @@ const commands: fc.Arbitrary<Command<InboxWorld>>[] = [
       adds: { messages: count, blocks: count },
     }),
   ),
+  fc
+    .integer({ min: 1, max: 2 })
+    .map((count) => command(`the consumer is not done with ${count}`, (world) => world.fail(count))),
   fc.constant(command('prune', ({ lives }) => lives.prune({ bodies: false }), hasBlocks)),
   fc.boolean().map((isHolding) => command(`hold back ${isHolding}`, (world) => world.hold(isHolding))),
   fc
@@ -76,10 +81,17 @@ describe('inbox: the model, with a crash at every commit', () => {
   before(ready);
 
   for (const finality of ['finalized', 'best'] as const) {
-    it(`delivers each message once (${finality})`, async () => {
-      const make = (death?: ConstructorParameters<typeof InboxWorld>[1]) => new InboxWorld(finality, death);
-      await playDyingEverywhere(make, commands, { maxCommands: 16, usualRuns: 10 });
-    }).timeout(300_000);
+    for (const consumer of ['acknowledges', 'handles'] as const) {
+      const make = (death?: Death) => new InboxWorld(finality, death, consumer);
+
+      it(`delivers each message once (${finality}, the consumer ${consumer})`, async () => {
+        await playDyingEverywhere(make, commands, { maxCommands: 16, usualRuns: 8 });
+      }).timeout(300_000);
+
+      it(`delivers each message once where its store refuses a commit (${finality}, the consumer ${consumer})`, async () => {
+        await playFailingEverywhere(make, commands, { maxCommands: 16, usualRuns: 6 });
+      }).timeout(300_000);
+    }
 
     it(`delivers each of a backlog that is written while it is read, and acknowledged by the many, once (${finality})`, async () => {
       const schedule = [

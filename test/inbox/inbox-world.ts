@@ -2,9 +2,10 @@ import { isDeepStrictEqual } from 'node:util';
 import { blake2b } from '@noble/hashes/blake2.js';
 import { sealMessage } from '../../src/channel/index.ts';
 import type { Account } from '../../src/chain/index.ts';
-import { decodeEnvelope, toHex, topicOf } from '../../src/codec/index.ts';
+import { decodeEnvelope, toHex, topicOf, type Hex } from '../../src/codec/index.ts';
+import { isLocalFailure, isRelayError } from '../../src/errors/index.ts';
 import { InboxStore } from '../../src/inbox/inbox-store.ts';
-import { createInbox, type Inbox, type InboxEvent } from '../../src/inbox/index.ts';
+import { createInbox, type Delivery, type Inbox, type InboxEvent } from '../../src/inbox/index.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
 import { createMemoryVault } from '../../src/vault/index.ts';
 import type { Span } from '../soak/gaps.ts';
@@ -19,6 +20,10 @@ import type { Death } from '../support/simulation/mortal-store.ts';
 import type { SimulatedChain } from '../support/simulation/simulated-chain.ts';
 
 type Kind = 'worker' | 'account';
+/** Acknowledges what it was handed, or has the inbox do so when its handler returns. */
+export type Consumer = 'acknowledges' | 'handles';
+
+const concurrency = 3;
 
 /** Between two looks at the clock. */
 const readingMs = 90;
@@ -39,14 +44,19 @@ export class InboxWorld {
   readonly #relayed = new Set<string>();
   readonly #envelopes: { readonly envelope: Uint8Array; readonly text: string }[] = [];
   readonly #heldBack: (() => Promise<void>)[] = [];
+  readonly #consumer: Consumer;
   #isHolding = false;
+  /** Of the next deliveries: with these the consumer is not done before it is started again. */
+  #fails = 0;
+  #hasLeft = false;
   #inbox: Inbox | undefined;
   #life: Life | undefined;
   #count = 0;
   #ms = Date.now();
 
-  constructor(finality: 'finalized' | 'best', death?: Death) {
+  constructor(finality: 'finalized' | 'best', death?: Death, consumer: Consumer = 'acknowledges') {
     this.#finality = finality;
+    this.#consumer = consumer;
     this.lives = new Lives(death, (parts) => {
       this.#begin(parts);
     });
@@ -61,10 +71,43 @@ export class InboxWorld {
     this.#life = life;
     this.#heldBack.length = 0;
     this.#received.push({ event: 'started' });
-    inbox.events$.subscribe((event) => {
+    // Who runs it starts it again.
+    const end = (): void => {
+      life.end();
+    };
+    if (this.#consumer === 'handles') void this.#handle(inbox, life).catch(end);
+    else
+      inbox.events$.subscribe({
+        next: (event) => {
+          if (!life.isOver) this.#write(life, event);
+        },
+        error: end,
+      });
+    inbox.start().catch(end);
+  }
+
+  /** Again where its handler has thrown. */
+  async #handle(inbox: Inbox, life: Life): Promise<void> {
+    const handler = async (delivery: Delivery): Promise<void> => {
+      if (life.isOver) return;
+      this.#note(delivery);
+      if (this.#fails > 0) {
+        this.#fails -= 1;
+        throw new Error('the consumer can not');
+      }
+      if (this.#isHolding) await new Promise<void>((resolve) => this.#heldBack.push(async () => resolve()));
+    };
+    const onEvent = (event: InboxEvent): void => {
       if (!life.isOver) this.#write(life, event);
-    });
-    void inbox.start();
+    };
+    while (!life.isOver)
+      try {
+        await inbox.handle(handler, { concurrency, onEvent });
+        return;
+      } catch (error) {
+        if (!isRelayError(error, 'handler-failed')) throw error;
+        this.#received.push({ event: 'started' });
+      }
   }
 
   /** Seals a message and has it wait in the pool. */
@@ -79,9 +122,14 @@ export class InboxWorld {
     this.#relayed.add(text);
     if (alsoOnChain) this.#post(envelope, 'worker');
     const life = this.#life;
-    void this.#inbox?.accept(envelope).then(() => {
-      if (life?.isOver === false) this.#sent.worker.push({ event: 'queued', text, nonce: nonceOf(envelope) });
-    });
+    void this.#inbox?.accept(envelope).then(
+      () => {
+        if (life?.isOver === false) this.#sent.worker.push({ event: 'queued', text, nonce: nonceOf(envelope) });
+      },
+      (error: unknown) => {
+        if (!isLocalFailure(error)) throw error;
+      },
+    );
     await this.lives.settle();
   }
 
@@ -135,12 +183,20 @@ export class InboxWorld {
     await this.lives.settle();
   }
 
+  /** Of the next deliveries: the consumer is not done with so many. */
+  fail(count: number): void {
+    this.#fails = count;
+  }
+
   /** Finalizes all there is and judges. */
   async end(): Promise<readonly string[]> {
     await this.lives.stayAway(false);
     await this.hold(false);
     for (let n = 0; n < 3; n++) await this.lives.build(false);
+    this.#fails = 0;
     await this.lives.finalize(0);
+    // What it was not done with comes again.
+    if (this.#hasLeft) await this.lives.kill();
     await new Promise((resolve) => setTimeout(resolve, this.#areMany ? companyMs : 0));
     await this.lives.settle();
     this.lives.end();
@@ -210,11 +266,15 @@ export class InboxWorld {
   #write(life: Life, event: InboxEvent): void {
     switch (event.type) {
       case 'message': {
-        const { messageId: id, from, fromKind, nonce, body, block, finalized: isFinal } = event.delivery;
-        const text = body.kind === 'data' ? new TextDecoder().decode(body.content) : body.kind;
-        this.#received.push({ event: 'delivered', id, from, fromKind, nonce: String(nonce), text, isFinal, block });
+        const id = this.#note(event.delivery);
+        if (this.#fails > 0) {
+          this.#fails -= 1;
+          this.#hasLeft = true;
+          event.delivery.leave();
+          return;
+        }
         const acknowledge = async (): Promise<void> => {
-          await event.delivery.ack();
+          await event.delivery.ack().catch(() => event.delivery.ack());
           if (!life.isOver) this.#received.push({ event: 'acknowledged', id });
         };
         if (this.#isHolding) this.#heldBack.push(acknowledge);
@@ -232,6 +292,12 @@ export class InboxWorld {
       case 'dead':
         this.#received.push({ event: 'dead', id: event.messageId, code: event.code });
     }
+  }
+
+  #note({ messageId: id, from, fromKind, nonce, body, block, finalized: isFinal }: Delivery): Hex {
+    const text = body.kind === 'data' ? new TextDecoder().decode(body.content) : body.kind;
+    this.#received.push({ event: 'delivered', id, from, fromKind, nonce: String(nonce), text, isFinal, block });
+    return id;
   }
 
   async #seal(kind: Kind): Promise<{ envelope: Uint8Array; text: string }> {

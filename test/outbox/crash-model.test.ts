@@ -4,13 +4,16 @@ import {
   builds,
   command,
   commonCommands,
+  dyingEverywhere,
   hasBlocks,
   hasMessages,
   play,
   playDyingEverywhere,
+  playFailingEverywhere,
   sends,
   type Command,
 } from '../support/simulation/commands.ts';
+import { shortPauses } from '../support/simulation/short-pauses.ts';
 import { OutboxWorld } from './outbox-world.ts';
 
 const kind = fc.constantFrom('worker', 'account');
@@ -74,6 +77,10 @@ describe('outbox: the model, with a crash at every commit', () => {
     await playDyingEverywhere((death) => new OutboxWorld(death), commands, { maxCommands: 10, usualRuns: 30 });
   }).timeout(300_000);
 
+  it('sends each message once and in order, whichever way, where its store refuses a commit and it lives on', async () => {
+    await playFailingEverywhere((death) => new OutboxWorld(death), commands, { maxCommands: 10, usualRuns: 15 });
+  }).timeout(300_000);
+
   it('keeps the order where other software of the worker uses the sequence of the first', async () => {
     await plays(
       (world) => world.send('worker', 'chain'),
@@ -102,6 +109,12 @@ describe('outbox: the model, with a crash at every commit', () => {
         ({ lives }) => lives.reorg(1, false),
         ...Array.from({ length: messages }, () => (world: OutboxWorld) => world.giveUpMessage(0)),
       );
+  });
+
+  it('posts nothing that the relay has taken, where that can not be written down at once', async () => {
+    using _ = shortPauses();
+    const schedule = [command<OutboxWorld>('', (world) => world.send('worker', 'auto'))];
+    await dyingEverywhere((death) => new OutboxWorld(death), schedule, ['fails']);
   });
 
   it('finds what someone else posted on a branch that parts below the block at which it was signed', async () => {

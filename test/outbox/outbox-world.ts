@@ -103,7 +103,11 @@ export class OutboxWorld {
           this.#unknown.push({ first: Number(details?.['first']), last: Number(details?.['last']) });
       },
     });
-    void this.#outbox.start();
+    // Who runs it starts it again.
+    this.#outbox.start().catch((error: unknown) => {
+      if (!isRelayError(error, 'store-failed')) throw error;
+      life.end();
+    });
   }
 
   #carrierOf(life: Life): OffChainCarrier {
@@ -366,6 +370,7 @@ export class OutboxWorld {
       reposted: new Map(posted.filter(({ block }) => this.#isUnknown(block)).map((each) => [nameOf(each), Infinity])),
       relayed: new Set(this.#relayed.map(({ text }) => text)),
       unordered: this.#retried,
+      mayFailWith,
     });
     const others = await Promise.all([this.#brokenByCommands(failed), this.#unended()]);
     return [...verdict.broken, ...this.#ways.broken, ...others.flat()];

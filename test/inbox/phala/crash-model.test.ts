@@ -5,6 +5,7 @@ import {
   commonCommands,
   hasBlocks,
   playDyingEverywhere,
+  playFailingEverywhere,
   sends,
   type Command,
 } from '../../support/simulation/commands.ts';
@@ -23,5 +24,9 @@ describe('phala listener: the model, with a crash at every commit', () => {
 
   it('delivers each posting of a finalized block once, in order, but for those of blocks that it names as missing', async () => {
     await playDyingEverywhere((death) => new ListenerWorld(death), commands, { maxCommands: 16, usualRuns: 20 });
+  }).timeout(300_000);
+
+  it('delivers each where its store refuses a commit and it lives on', async () => {
+    await playFailingEverywhere((death) => new ListenerWorld(death), commands, { maxCommands: 16, usualRuns: 20 });
   }).timeout(300_000);
 });

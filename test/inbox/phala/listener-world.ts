@@ -35,10 +35,17 @@ export class ListenerWorld {
     const listener = createPhalaListener({ chain, vault: this.#vault, store, ...options });
     this.#heldBack.length = 0;
     this.#heard.push({ event: 'started' });
-    listener.events$.subscribe((event) => {
-      if (!life.isOver) this.#write(life, event);
+    // Who runs it starts it again.
+    const end = (): void => {
+      life.end();
+    };
+    listener.events$.subscribe({
+      next: (event) => {
+        if (!life.isOver) this.#write(life, event);
+      },
+      error: end,
     });
-    void listener.start();
+    listener.start().catch(end);
   }
 
   /** A command that waits in the pool. */
@@ -117,7 +124,7 @@ export class ListenerWorld {
     const text = new TextDecoder().decode(delivery.content);
     this.#heard.push({ event: 'delivered', text });
     const acknowledge = async (): Promise<void> => {
-      await delivery.ack();
+      await delivery.ack().catch(() => delivery.ack());
       if (!life.isOver) this.#heard.push({ event: 'acknowledged', text });
     };
     if (this.#isHolding) this.#heldBack.push(acknowledge);

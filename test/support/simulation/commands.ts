@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import type { Lives } from './lives.ts';
 import { modelRuns } from './model-runs.ts';
 import type { Death } from './mortal-store.ts';
+import { shortPauses } from './short-pauses.ts';
 
 /** What a model knows of its world: enough to tell whether a command has anything to act on. */
 export interface Model {
@@ -69,7 +70,10 @@ export async function play<World extends Played>(
 ): Promise<number> {
   await world.lives.start();
   await fc.asyncModelRun(() => ({ model: { blocks: 0, messages: 0 }, real: world }), commands);
-  const where = death === undefined ? 'without a death' : `dead ${death.when} commit ${death.commit}`;
+  const where =
+    death === undefined
+      ? 'without a death'
+      : `${death.when === 'fails' ? 'it fails at' : `dead ${death.when}`} commit ${death.commit}`;
   assert.deepEqual(await world.end(), [], where);
   return world.lives.commits;
 }
@@ -80,17 +84,34 @@ export interface Played {
   end(): Promise<readonly string[]>;
 }
 
+interface Schedules {
+  readonly maxCommands: number;
+  readonly usualRuns: number;
+  /** What befalls each commit. */
+  readonly whens?: readonly Death['when'][];
+}
+
+/** As {@link playDyingEverywhere}, of a process that lives on where its store refuses one commit, whichever it is. */
+export async function playFailingEverywhere<World extends Played>(
+  make: (death?: Death) => World,
+  commands: readonly fc.Arbitrary<Command<World>>[],
+  schedules: Omit<Schedules, 'whens'>,
+): Promise<void> {
+  using _ = shortPauses();
+  await playDyingEverywhere(make, commands, { ...schedules, whens: ['fails'] });
+}
+
 /** Plays schedules, each as it is and then with a process that dies before and after each of its commits. */
 export async function playDyingEverywhere<World extends Played>(
   make: (death?: Death) => World,
   commands: readonly fc.Arbitrary<Command<World>>[],
-  { maxCommands, usualRuns }: { readonly maxCommands: number; readonly usualRuns: number },
+  { maxCommands, usualRuns, whens }: Schedules,
 ): Promise<void> {
   let plays = 0;
   const schedules = fc.commands<Model, World, false>([...commands], { size: 'max', maxCommands });
   await fc.assert(
     fc.asyncProperty(schedules, async (schedule) => {
-      plays += await dyingEverywhere(make, schedule);
+      plays += await dyingEverywhere(make, schedule, whens);
     }),
     modelRuns(usualRuns),
   );
@@ -101,12 +122,13 @@ export async function playDyingEverywhere<World extends Played>(
 export async function dyingEverywhere<World extends Played>(
   make: (death?: Death) => World,
   schedule: Iterable<Command<World>>,
+  whens: readonly Death['when'][] = ['before', 'after'],
 ): Promise<number> {
   const commits = await play(make(), schedule);
   for (let commit = 1; commit <= commits; commit++)
-    for (const when of ['before', 'after'] as const) {
+    for (const when of whens) {
       const death = { commit, when };
       await play(make(death), schedule, death);
     }
-  return 2 * commits;
+  return whens.length * commits;
 }
