@@ -12,12 +12,6 @@ export interface Injection {
 const eraBlocks = 64;
 const always = (): boolean => true;
 
-/** Those by which a process may find the node away for too long. */
-export const awayFrom: ReadonlySet<string> = new Set([
-  ...['a node that takes no connections for a while', 'kill -9 of the node'],
-  'extrinsics that die of age on their way to the node',
-]);
-
 export const injections: readonly Injection[] = [
   { name: 'kill -9 of a sender', isPossible: always, perform: (stage) => kill(stage, stage.senders) },
   { name: 'kill -9 of a recipient', isPossible: always, perform: (stage) => kill(stage, stage.recipients) },
@@ -51,14 +45,16 @@ export const injections: readonly Injection[] = [
     name: 'a node that takes no connections for a while',
     isPossible: always,
     perform: (stage) =>
-      stage.withPlayer(stage.players, async (player) => {
-        const proxy = stage.proxyOf(player);
-        proxy.close();
-        proxy.cut();
-        await stage.pause(300, 1_500);
-        proxy.open();
-        return true;
-      }),
+      stage.withPlayer(stage.players, (player) =>
+        stage.absences.during(player, async () => {
+          const proxy = stage.proxyOf(player);
+          proxy.close();
+          proxy.cut();
+          await stage.pause(300, 1_500);
+          proxy.open();
+          return true;
+        }),
+      ),
   },
   {
     name: 'a process that stands still',
@@ -159,24 +155,27 @@ export const injections: readonly Injection[] = [
     name: 'extrinsics that die of age on their way to the node',
     isPossible: ({ node }) => node.emptyBlocks === undefined,
     perform: (stage) =>
-      stage.withPlayer(stage.senders, async (player) => {
-        const proxy = stage.proxyOf(player);
-        proxy.close();
-        proxy.freeze();
-        const from = await stage.truth.catchUp();
-        await stage.finalized(from + eraBlocks + 2);
-        proxy.open();
-        proxy.cut();
-        return true;
-      }),
+      stage.withPlayer(stage.senders, (player) =>
+        stage.absences.during(player, async () => {
+          const proxy = stage.proxyOf(player);
+          proxy.close();
+          proxy.freeze();
+          const from = await stage.truth.catchUp();
+          await stage.finalized(from + eraBlocks + 2);
+          proxy.open();
+          proxy.cut();
+          return true;
+        }),
+      ),
   },
   {
     name: 'kill -9 of the node',
     isPossible: ({ node }) => node.crash !== undefined,
-    perform: async ({ node }) => {
-      await node.crash?.();
-      return true;
-    },
+    perform: ({ node, absences }) =>
+      absences.during(undefined, async () => {
+        await node.crash?.();
+        return true;
+      }),
   },
   {
     name: 'blocks pruned while a recipient was away',

@@ -7,7 +7,7 @@ export interface Told {
   readonly event: string;
   readonly code?: string;
   readonly reason?: string;
-  /** Of a recipient that is ready: all blocks up to it are read, or told to be missing. */
+  /** Of a recipient: all blocks up to it are read, or told to be missing. */
   readonly block?: number;
 }
 

@@ -3,6 +3,7 @@ import {
   createInbox,
   createPhalaListener,
   isRelayError,
+  openInboxFiles,
   rotateEntity,
   type Delivery,
   type InboxEvent,
@@ -19,9 +20,12 @@ import {
   type Parts,
   type RecipientConfig,
 } from './entity.ts';
+import { PhalaStore } from '../../src/inbox/phala/phala-store.ts';
 import { Ledger, type RecipientEntry } from './ledger.ts';
 
 const retryMs = 200;
+/** Between two words of how far it has read. */
+const cursorMs = 200;
 
 run(async () => {
   const settings = config() as RecipientConfig;
@@ -42,7 +46,6 @@ run(async () => {
   const { identity } = vault;
   const reading = { topics: [commandTopic(identity)], from: settings.from, onGap: 'skip' } as const;
   const listener = createPhalaListener({ chain, vault, store, ...reading });
-  const { number: block } = await chain.finalizedHead();
   await inbox.start();
   await listener.start();
   const ended = (error: unknown): void => {
@@ -58,8 +61,17 @@ run(async () => {
     error: ended,
   });
   await Promise.all([inbox.ready, listener.ready]);
-  tell({ event: 'ready', block });
+  const commands = new PhalaStore(store);
+  // As it lies in the store: a process that is killed goes on from there.
+  const tellCursor = async (): Promise<void> => {
+    const cursors = [(await openInboxFiles(store)).cursor, await commands.cursor()];
+    tell({ event: 'read', block: Math.min(...cursors.map((cursor) => cursor?.number ?? 0)) });
+  };
+  await tellCursor();
+  tell({ event: 'ready' });
+  const telling = setInterval(() => void tellCursor(), cursorMs);
   await obey(() => rotate(parts, settings));
+  clearInterval(telling);
   for (const part of [listener, inbox, watch, chain, store, vault]) await part[Symbol.asyncDispose]();
   process.exit(0);
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { embeddedNode } from './node-under-test.ts';
+import { describeRealNode } from '../support/real-node.ts';
+import { embeddedNode, realNode } from './node-under-test.ts';
 import { report } from './report.ts';
 import { soak } from './soak.ts';
 
@@ -33,5 +34,21 @@ describe('soak: a round of everything that may go wrong', function () {
     assert.deepEqual(missed, [], 'each kind of injection was made');
     for (const kind of ['kill -9 of a sender', 'kill -9 of a recipient', 'sockets cut', 'die of age', 'rotation'])
       assert.ok([...result.injected.keys()].some((name) => name.includes(kind)));
+  });
+});
+
+/** The rest, which needs time, or fares no differently there, is for `npm run soak -- --node real`. */
+const onRealNode = ['kill -9 of a sender', 'kill -9 of a recipient', 'kill -9 of the node', 'sockets cut'];
+
+describeRealNode('soak: a round on a real node', function () {
+  this.timeout(300_000);
+
+  it('each message is delivered once and in order, through kill -9 of the node and of both sides', async () => {
+    await using node = await realNode();
+    const result = await soak({ node, seed, roles, only: onRealNode, isOver: () => true });
+    assert.deepEqual(result.broken, [], report(result, seed).join('\n'));
+    assert.ok(result.delivered > 10, `${result.delivered} were delivered`);
+    assert.deepEqual([...result.injected.keys()].sort(), [...onRealNode].sort());
+    assert.equal(result.missedByGap, 0, 'nothing was waited for to be pruned');
   });
 });

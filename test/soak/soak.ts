@@ -1,9 +1,10 @@
 import { accountFromSuri, connectChain } from '../../src/index.ts';
 import { temporaryFolder } from '../support/entities.ts';
 import { Attacker } from './attacker.ts';
+import { Absences } from './absences.ts';
 import { assemble, type Cast, type Roles } from './cast.ts';
 import { ledgerOf, type RecipientConfig } from './entity.ts';
-import { awayFrom, injections, type Injection } from './injections.ts';
+import { injections, type Injection } from './injections.ts';
 import { Ledger, type RecipientEntry, type SenderEntry } from './ledger.ts';
 import type { NodeUnderTest } from './node-under-test.ts';
 import type { Player, Told } from './player.ts';
@@ -22,6 +23,8 @@ export interface SoakOptions {
   readonly isOver: (rounds: number) => boolean;
   /** Words of injections to leave out. */
   readonly without?: readonly string[];
+  /** Words of those to make. Default: all. */
+  readonly only?: readonly string[];
   readonly log?: (line: string) => void;
 }
 
@@ -50,12 +53,9 @@ const patienceMs = 60_000;
 const lookAgainMs = 200;
 /** In a round, of an injection that finds no occasion: so many at least … */
 const fewestTurns = 5;
-/** … and others until so long after the first. */
-const occasionMs = 30_000;
-/**
- * What a process may end with and be started again, as its supervisor would: the node was away for too long. It may no more
- * often than the run has had the node away, or out of reach.
- */
+/** … and others until so many messages more are in blocks than at the first. */
+const occasionMessages = 150;
+/** What a process may end with and be started again, as its supervisor would: the node was away for too long, by the run's doing. */
 const restartable: ReadonlySet<string> = new Set(['chain-unreachable']);
 
 /** Plays a run and judges it. Its choices follow from the seed; how they fall together in time does not. */
@@ -65,18 +65,25 @@ export async function soak({
   roles,
   isOver,
   without = [],
+  only = [''],
   log = () => undefined,
 }: SoakOptions): Promise<SoakResult> {
   const ended = new AbortController();
   const folder = await temporaryFolder();
   const chain = await connectChain({ endpoints: [node.ws], timeoutMs: 60_000 });
   const broken: string[] = [];
+  const absences = new Absences();
   let restarts = 0;
+  const among = injections.filter(
+    ({ name }) => only.some((words) => name.includes(words)) && !without.some((words) => name.includes(words)),
+  );
   try {
     const onTold = (player: Player, told: Told): void => {
       const said = `${player.config.name}: ${told.event} ${told.code ?? ''} ${told.reason ?? ''}`;
+      // A message is queued whatever becomes of the node.
+      if (told.event === 'refused') broken.push(said);
       if (told.event === 'failed') {
-        if (restartable.has(told.code ?? '')) restarts++;
+        if (restartable.has(told.code ?? '') && absences.excuse(player)) restarts++;
         else broken.push(said);
         void player.ended.then(() => player.start());
       }
@@ -91,18 +98,16 @@ export async function soak({
     await using cast = await assemble(roles, { node, chain, folder: folder.path, onTold });
     const random = new Random(seed);
     const attacker = new Attacker({ chain, eve: accountFromSuri('//Eve'), rpc, random: new Random(seed + 1) });
-    const stage = new Stage({ ...cast, node, rpc, truth, attacker, random, accountSender: cast.accountSenders[0] });
+    const stage = new Stage({
+      ...{ ...cast, node, rpc, truth, attacker, random, absences },
+      accountSender: cast.accountSenders[0],
+    });
     await Promise.all(stage.players.map(({ ready }) => ready));
     const injected = new Map<string, number>();
     const talking = talk(cast, new Random(seed + 2), silence.signal);
     let rounds = 0;
     do {
-      await round(
-        stage,
-        injections.filter(({ name }) => !without.some((words) => name.includes(words))),
-        injected,
-        log,
-      );
+      await round(stage, among, injected, log);
       rounds++;
     } while (!isOver(rounds));
     silence.abort();
@@ -110,9 +115,6 @@ export async function soak({
     const evidence = await settle(stage, cast, log);
     for (const player of stage.players)
       if (!(await player.end())) broken.push(`${player.config.name} did not end when it was asked to`);
-    const absences = [...injected].filter(([name]) => awayFrom.has(name)).reduce((sum, [, times]) => sum + times, 0);
-    if (restarts > absences)
-      broken.push(`processes ended ${restarts} times for want of the node, which was away ${absences} times`);
     const verdict = verdictOn(evidence());
     return { ...verdict, broken: [...broken, ...verdict.broken], injected, rounds, blocks: truth.block, restarts };
   } finally {
@@ -137,7 +139,7 @@ function verdictOn(evidence: AllEvidence): Verdict & { readonly commands: number
 interface Turn {
   readonly injection: Injection;
   readonly turn: number;
-  /** When it was first tried; undefined where it was not. */
+  /** How many messages were in blocks when it was first tried; undefined where it was not. */
   readonly since?: number;
 }
 
@@ -152,12 +154,12 @@ async function round(
   const left = stage.random.shuffled(possible).map((injection): Turn => ({ injection, turn: 1 }));
   const lane = async (): Promise<void> => {
     for (let next = left.shift(); next !== undefined; next = left.shift()) {
-      const { injection, turn, since = performance.now() } = next;
+      const { injection, turn, since = stage.truth.posted.length } = next;
       await stage.pause(50, 400);
       const isDone = await inject(injection, stage);
       log(`${isDone ? 'injected' : 'no occasion for'}: ${injection.name}`);
       injected.set(injection.name, (injected.get(injection.name) ?? 0) + (isDone ? 1 : 0));
-      const mayComeYet = turn < fewestTurns || performance.now() - since < occasionMs;
+      const mayComeYet = turn < fewestTurns || stage.truth.posted.length - since < occasionMessages;
       if (!isDone && mayComeYet) left.push({ injection, turn: turn + 1, since });
     }
   };

@@ -2,6 +2,7 @@ import type { Account } from '../../src/chain/index.ts';
 import type { Hex } from '../../src/codec/index.ts';
 import type { Vault } from '../../src/vault/index.ts';
 import type { TcpProxy } from '../chain/tcp-proxy.ts';
+import type { Absences } from './absences.ts';
 import type { Attacker } from './attacker.ts';
 import type { Span } from './gaps.ts';
 import type { NodeUnderTest } from './node-under-test.ts';
@@ -23,6 +24,7 @@ interface StageParts {
   readonly truth: Truth;
   readonly attacker: Attacker;
   readonly random: Random;
+  readonly absences: Absences;
   readonly senders: readonly Player[];
   readonly recipients: readonly Player[];
   readonly proxies: ReadonlyMap<Player, TcpProxy>;
@@ -39,6 +41,7 @@ export class Stage {
   readonly truth: Truth;
   readonly attacker: Attacker;
   readonly random: Random;
+  readonly absences: Absences;
   readonly senders: readonly Player[];
   readonly recipients: readonly Player[];
   readonly accountSender: Account | undefined;
@@ -55,6 +58,7 @@ export class Stage {
       truth: this.truth,
       attacker: this.attacker,
       random: this.random,
+      absences: this.absences,
       senders: this.senders,
       recipients: this.recipients,
       accountSender: this.accountSender,

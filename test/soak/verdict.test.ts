@@ -39,6 +39,7 @@ interface Case {
   readonly posted: readonly PostedMessage[];
   readonly finality?: 'finalized' | 'best';
   readonly reposted?: Evidence['reposted'];
+  readonly mayFailWith?: ReadonlySet<string>;
   readonly missed?: readonly Span[];
 }
 
@@ -50,6 +51,7 @@ function verdictOf(evidence: Case) {
     posted: inBlocks,
     reposted,
     mayMiss: new Map([[to, missed]]),
+    mayFailWith: evidence.mayFailWith ?? new Set(),
   });
 }
 
@@ -135,8 +137,14 @@ describe('soak: the verdict', () => {
 
   it('sees one that was given up and is in a block', () => {
     const sent: SenderEntry[] = [...queued(1), { event: 'failed', to, nonce: '1', code: 'x' }];
-    breaks(/given up \[x\] and is in a block/, { sent, received: handled(1), posted: posted(1) });
-    assert.deepEqual(verdictOf({ sent, received: [], posted: [] }).broken, []);
+    const mayFailWith = new Set(['x']);
+    breaks(/given up \[x\] and is in a block/, { sent, received: handled(1), posted: posted(1), mayFailWith });
+    assert.deepEqual(verdictOf({ sent, received: [], posted: [], mayFailWith }).broken, []);
+  });
+
+  it('sees one that failed, unless it may', () => {
+    const sent: SenderEntry[] = [...queued(1), { event: 'failed', to, nonce: '1', code: 'x' }];
+    breaks(/"s 1" failed with x/, { sent, received: [], posted: [] });
   });
 
   it('sees a gap of blocks that were there to be read, or that the recipient had read', () => {

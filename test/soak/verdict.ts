@@ -25,6 +25,8 @@ export interface Evidence {
   readonly relayed?: ReadonlySet<string>;
   /** Texts of messages that may come after later ones: as what was retried by hand. */
   readonly unordered?: ReadonlySet<string>;
+  /** Codes that a message may fail with; then it is in no block. Default: none may fail. */
+  readonly mayFailWith?: ReadonlySet<string>;
   /** Of recipients: blocks that the run has had forgotten while it kept them away. Default: none. */
   readonly mayMiss?: ReadonlyMap<Hex, readonly Span[]>;
 }
@@ -54,7 +56,7 @@ export function nameOf({ sender, to, nonce }: Pick<PostedMessage, 'sender' | 'to
 
 /** Holds the ledgers of both sides against each other and against the blocks. */
 export function judge({ senders, recipients, posted, reposted, mayMiss, ...more }: Evidence): Verdict {
-  const { relayed, unordered = new Set() } = more;
+  const { relayed, unordered = new Set(), mayFailWith = new Set() } = more;
   const broken: string[] = [];
   const meant = meantBy(senders);
   const onChain = new Map<string, PostedMessage[]>();
@@ -91,6 +93,8 @@ export function judge({ senders, recipients, posted, reposted, mayMiss, ...more 
   for (const [text, message] of meant) {
     if (message.nonce === undefined) continue;
     const name = nameOf(message);
+    if (message.failure !== undefined && !mayFailWith.has(message.failure))
+      broken.push(`"${text}" failed with ${message.failure}`);
     const times = (onChain.get(name)?.length ?? 0) - (reposted.get(name) ?? 0);
     if (message.failure !== undefined && times > 0)
       broken.push(`"${text}" was given up [${message.failure}] and is in a block`);
