@@ -13,7 +13,7 @@ import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
 import { toHex, Writer, type Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { startRpcProxy } from '../support/rpc-proxy.ts';
-import { alice, openWallet, signedEndpoints, testWorker, utf8, withCode, type Wallet } from './support.ts';
+import { alice, openWallet, testWorker, utf8, withCode, type Wallet } from './support.ts';
 import { startProxy } from './tcp-proxy.ts';
 
 const legacyRuntime = new URL('../../runtime/artifacts/khala-dev-legacy.wasm', import.meta.url);
@@ -33,8 +33,6 @@ describe('BlockView', () => {
     dev = await startDevChain({ workers: 2_100 });
     chain = await connectChain({ endpoints: [dev.ws] });
     wallet = await openWallet(dev.ws);
-    const { alice: proxy, bob: real, api } = wallet;
-    await wallet.post(api.tx.proxy.addProxy(proxy.address, 'Any', 0), real);
     await chain.submit([{ kind: 'register-worker', identity: worker.identity, ecdhKey: worker.ecdhKey }], alice);
   });
   after(async () => {
@@ -102,20 +100,6 @@ describe('BlockView', () => {
     assert.equal(await chain.at(hash).timestamp(), BigInt((await wallet.api.query.timestamp.now()).toString()));
   });
 
-  it('finds what nested calls touch', async () => {
-    const { tx } = wallet.api;
-    const { identity, endpoints, signingTime, signature } = await signedEndpoints(chain, worker, ['http://nested']);
-    const update = tx.phalaRegistry.updateWorkerEndpoint(
-      { pubkey: identity, versionedEndpoints: { V1: endpoints }, signingTime },
-      toHex(signature),
-    );
-    const proxied = tx.proxy.proxy(wallet.bob.address, null, tx.utility.forceBatch([update]));
-    const asMulti = tx.multisig.asMultiThreshold1([wallet.bob.address], proxied);
-    // The multisig is nobody's proxy: what it wraps fails, and stops the batch after what went before.
-    const hash = await wallet.post(tx.utility.batch([proxied, asMulti]), wallet.alice);
-    assert.deepEqual(await chain.at(hash).touchedWorkers(), { ids: [identity], gatekeepers: false, complete: true });
-  });
-
   it('finds what events tell, and that the gatekeepers changed', async () => {
     const { tx } = wallet.api;
     const sudo = (call: Parameters<Wallet['post']>[0]): Promise<Hex> => wallet.post(tx.sudo.sudo(call), wallet.alice);
@@ -168,6 +152,7 @@ describe('BlockView', () => {
     await dev.setStorage([
       [key(one.identity), toHex(Buffer.concat(hostile))],
       [key(two.identity), '0x00ffffff'],
+      [key(worker.identity), toHex(Buffer.concat([Uint8Array.of(0, 4), text(utf8('http://third'))]))],
     ]);
     const view = chain.at((await chain.bestHead()).hash);
     const read = await view.workers([one.identity, two.identity, worker.identity]);
@@ -176,7 +161,7 @@ describe('BlockView', () => {
     assert.equal(first[0], '\ufffda');
     assert.deepEqual(first.slice(-2), ['ecdh:last', 'ecdh:one']);
     assert.deepEqual(second, []);
-    assert.deepEqual(third, ['http://nested']);
+    assert.deepEqual(third, ['http://third']);
     assert.deepEqual((await view.worker(one.identity))?.endpoints, first);
     assert.ok(read[0]!.length < 4_096);
   });

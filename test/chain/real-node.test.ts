@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connectChain, type Call, type Chain } from '../../src/chain/index.ts';
 import { eraBlocks } from '../../src/chain/submit/sign-extrinsic.ts';
-import { toHex, workerMessageContent } from '../../src/codec/index.ts';
+import { workerMessageContent } from '../../src/codec/index.ts';
 import { sign } from '../../src/crypto/index.ts';
 import { watchWorkerState } from '../../src/worker-state/index.ts';
 import { describeRealNode, startRealNode } from '../support/real-node.ts';
-import { alice, bob, isChain, openWallet, record, signedEndpoints, testWorker, utf8, withCode } from './support.ts';
+import { alice, bob, isChain, record, signedEndpoints, testWorker, utf8, withCode } from './support.ts';
 import { startProxy } from './tcp-proxy.ts';
 
 const topic = utf8('topic');
@@ -103,24 +103,6 @@ describeRealNode('the chain room', function () {
       payload: new Uint8Array(chain.info.maxExtrinsicBytes - 500),
     };
     await chain.submit([fits], alice);
-  });
-
-  it('names what nested calls touch and what of them failed', async () => {
-    await using node = await startRealNode();
-    await using chain = await connectChain({ endpoints: [node.ws] });
-    await using wallet = await openWallet(node.ws);
-    const { tx } = wallet.api;
-    await wallet.post(tx.proxy.addProxy(wallet.alice.address, 'Any', 0), wallet.bob);
-    await chain.submit([register], alice);
-    const { identity, endpoints, signingTime, signature } = await signedEndpoints(chain, worker, ['http://nested']);
-    const update = tx.phalaRegistry.updateWorkerEndpoint(
-      { pubkey: identity, versionedEndpoints: { V1: endpoints }, signingTime },
-      toHex(signature),
-    );
-    const nested = tx.utility.batch([tx.proxy.proxy(wallet.bob.address, null, update)]);
-    const hash = await wallet.post(nested, wallet.alice);
-    assert.deepEqual((await chain.at(hash).touchedWorkers()).ids, [worker.identity]);
-    assert.deepEqual((await chain.at(hash).worker(worker.identity))?.endpoints, ['http://nested']);
   });
 
   it('goes on where the node crashes and comes back', async () => {
