@@ -1,10 +1,12 @@
-import type { Hex } from '../../src/codec/index.ts';
+import { toHex, type Hex } from '../../src/codec/index.ts';
 import { RunningCli, runCli, type Line } from '../cli/run-cli.ts';
+import { Population } from './population.ts';
 
 /** A worker as the command line prints it. */
 interface Printed {
   readonly ecdh: Hex;
   readonly epoch: number;
+  readonly proven: boolean;
   readonly endpoints: readonly string[];
   readonly gatekeeper: boolean;
 }
@@ -42,9 +44,14 @@ export class WatchedWorkers implements AsyncDisposable {
     return compare(replay(this.#cli.lines), replay(fresh.lines));
   }
 
-  /** Its exit code. */
-  async end(): Promise<number | null> {
-    return this.#cli.end('SIGTERM');
+  /** Its exit code, once it has ended by itself. */
+  get exit(): Promise<number | null> {
+    return this.#cli.exit;
+  }
+
+  /** What it wrote to stderr. */
+  get log(): string {
+    return this.#cli.log;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -63,8 +70,8 @@ function replay(lines: readonly Line[]): Table {
       throw new Error(`${identity} was ${isThere ? '' : 'not '}there: ${JSON.stringify(line)}`);
     if (event === 'removed') table.delete(identity);
     else {
-      const { ecdh, epoch, endpoints, gatekeeper } = line as unknown as Printed;
-      table.set(identity, { ecdh, epoch, endpoints, gatekeeper });
+      const { ecdh, epoch, proven, endpoints, gatekeeper } = line as unknown as Printed;
+      table.set(identity, { ecdh, epoch, proven, endpoints, gatekeeper });
     }
   }
   return table;
@@ -76,15 +83,23 @@ function compare(watched: Table, fresh: Table): string[] {
     const [ours, theirs] = [watched.get(id), fresh.get(id)];
     if (ours === undefined || theirs === undefined)
       differences.push(`${id} is in the ${ours === undefined ? 'fresh' : 'watched'} table only`);
-    else if (!isSame(ours, theirs))
+    else if (!isSame(id, ours, theirs))
       differences.push(`${id}: watched ${JSON.stringify(ours)}, fresh ${JSON.stringify(theirs)}`);
   }
   return differences;
 }
 
-/** Who has watched for long knows epochs that the chain does not show any more, and does not go back below them. */
-function isSame(watched: Printed, fresh: Printed): boolean {
-  const isKeySame = watched.epoch > fresh.epoch || (watched.epoch === fresh.epoch && watched.ecdh === fresh.ecdh);
+/**
+ * Who has watched for long knows epochs, and proofs of them, that the chain does not show any more, and does not go back below
+ * them: but only those that the worker did publish.
+ */
+function isSame(identity: Hex, watched: Printed, fresh: Printed): boolean {
+  const isKeySame =
+    watched.epoch === fresh.epoch
+      ? watched.ecdh === fresh.ecdh && (watched.proven || !fresh.proven)
+      : watched.epoch > fresh.epoch &&
+        watched.proven &&
+        watched.ecdh === toHex(Population.keyOf(identity, watched.epoch));
   return (
     isKeySame &&
     watched.gatekeeper === fresh.gatekeeper &&
