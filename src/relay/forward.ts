@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { encodeForwarded, type Hex } from '../codec/index.ts';
+import { decodeForwarded, encodeForwarded, type Hex } from '../codec/index.ts';
 import { isRelayError, RelayError } from '../errors/index.ts';
 import type { Origin } from '../store/mail-quota.ts';
 import type { Mail, MailStore } from '../store/mail-store.ts';
@@ -74,6 +74,8 @@ const pageCount = 32;
 const maxEndpoints = 4;
 // Relays that see the chain at different blocks send a message to each other; after this they see the same.
 const circlingMs = 600_000;
+// What left this queue with one hop passed another relay, at the least, before it can be back here to be queued with three.
+const leastOfCircle = 3;
 const maxRecent = 20_000;
 
 /** Last stage for other relays' recipients: one sender's messages to one of them in order, until a relay of its takes them. */
@@ -109,9 +111,9 @@ class StoredForwarder implements Forwarder {
     const sentAt = Number(header.sentAt);
     const refusal = this.#room.refusal(queue, header.to, forwarded.length, origin);
     // What is there already is not refused.
-    if (refusal !== undefined && (await store.find(queue, messageId, sentAt)) === undefined) throw refusal;
-    const { duplicate } = await store.append(queue, messageId, forwarded, origin, sentAt);
-    if (duplicate) return this.#recent.get(messageId) === hops ? 'again' : 'before';
+    if (refusal !== undefined && !(await this.#isQueued(queue, messageId, sentAt))) throw refusal;
+    const { duplicate, cursor } = await store.append(queue, messageId, forwarded, origin, sentAt);
+    if (duplicate) return (await this.#cameWith(hops, queue, messageId, cursor)) ? 'again' : 'before';
     this.#recent.set(messageId, hops);
     this.#room.add(queue, header.to, forwarded.length);
     this.#scheduler.wake(queue);
@@ -136,6 +138,23 @@ class StoredForwarder implements Forwarder {
     this.#looking = undefined;
     this.#stopped.abort();
     await this.#scheduler.stop();
+  }
+
+  /** As far as the store tells: one that does not is believed to have what this run took, and no more. */
+  async #isQueued(queue: Hex, messageId: Hex, sentAt: number): Promise<boolean> {
+    if (this.#recent.get(messageId) !== undefined) return true;
+    const found = await this.#options.store.find(queue, messageId, sentAt);
+    return found !== undefined && (found.isAcknowledged || found.cursor !== undefined);
+  }
+
+  /** Whether a message that is known came the same way before: its answer was lost. */
+  async #cameWith(hops: number, queue: Hex, messageId: Hex, cursor: bigint): Promise<boolean> {
+    const recent = this.#recent.get(messageId);
+    if (recent !== undefined) return recent === hops;
+    // Queued by an earlier run, or by another relay on the same store.
+    const [mail] = await this.#options.store.read(queue, cursor - 1n, { count: 1 });
+    if (mail?.messageId === messageId) return decodeForwarded(mail.bytes).hops === hops;
+    return hops < leastOfCircle;
   }
 
   async #look(): Promise<void> {

@@ -283,15 +283,29 @@ describe('relay: forwarding', () => {
     await until(async () => (await waiting(a.queue)) + (await waiting(b.queue)) === 0);
   });
 
-  it('answers a relay that lost the answer as one that asks again, not as a circle', async () => {
+  it('answers a relay that lost the answer as one that asks again, not as a circle, after a restart too', async () => {
     const { endpoints, workerState } = chain();
-    const b = await start({ workerState });
+    const stores = { mailStore: await cleanup.store(), forwardStore: await cleanup.store() };
     endpoints.set(bob.identity, ['http://127.0.0.1:1']);
+    const first = await start({ workerState, ...stores });
     const { bytes } = message(alice, bob);
-    const forward = (hops: number) => post(b.relay, encodeForwarded({ hops, signedEnvelope: bytes }), '/v1/forward');
-    assert.equal(await forward(1), '202 forwarded');
-    assert.equal(await forward(1), '200 duplicate');
-    assert.equal(await forward(2), '508 forward-loop');
+    const forward = ({ relay }: Forwarding, hops: number) =>
+      post(relay, encodeForwarded({ hops, signedEnvelope: bytes }), '/v1/forward');
+    assert.equal(await forward(first, 1), '202 forwarded');
+    assert.equal(await forward(first, 1), '200 duplicate');
+    assert.equal(await forward(first, 2), '508 forward-loop');
+    // Nothing of the run before is in the memory of this one.
+    await first.relay.stop();
+    const second = await start({ workerState, ...stores });
+    assert.equal(await forward(second, 1), '200 duplicate');
+    assert.equal(await forward(second, 2), '508 forward-loop');
+    // Nor is the message in its queue any more, in the one after that.
+    endpoints.set(bob.identity, [(await start({ workerState, recipients: [bob.identity] })).relay.url]);
+    await until(async () => (await waiting(stores.forwardStore)) === 0);
+    await second.relay.stop();
+    const third = await start({ workerState, ...stores });
+    assert.equal(await forward(third, 1), '200 duplicate');
+    assert.equal(await forward(third, 2), '508 forward-loop');
   });
 
   it('keeps what it took though its recipient then names what may not be followed', async () => {
