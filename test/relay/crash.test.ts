@@ -10,12 +10,24 @@ import { readHandedOut } from './handed-out.ts';
 import { linesOf } from './lines-of.ts';
 import { textOf } from './raw-socket.ts';
 import { until } from '../support/until.ts';
-import { alice, bob, Cleanup, genesisHash, message, signer } from './support.ts';
+import { alice, bob, Cleanup, entity, genesisHash, message, signer, type Entity } from './support.ts';
 
 const childPath = fileURLToPath(new URL('relay-child.ts', import.meta.url));
 
 const recipientPath = fileURLToPath(new URL('recipient-child.ts', import.meta.url));
 const senderPath = fileURLToPath(new URL('sender-child.ts', import.meta.url));
+
+interface Started {
+  readonly child: ChildProcess;
+  readonly url: string;
+  readonly port: number;
+}
+
+interface Load {
+  readonly acknowledged: ReadonlySet<string>;
+  /** Resolves when all that was under way is answered, or given up. */
+  end(): Promise<void>;
+}
 
 function isOver({ running }: { readonly running: boolean }): boolean {
   return !running;
@@ -32,8 +44,8 @@ describe('relay: crashes', () => {
   const cleanup = new Cleanup();
   afterEach(() => cleanup.run());
 
-  const start = async (folder: string, port = 0): Promise<{ child: ChildProcess; url: string; port: number }> => {
-    const child = spawn(process.execPath, ['--import', 'tsx', childPath, folder, String(port)], {
+  const start = async (folder: string, port = 0, next = ''): Promise<Started> => {
+    const child = spawn(process.execPath, ['--import', 'tsx', childPath, folder, String(port), '', next], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     cleanup.add(child, () => child.kill('SIGKILL'));
@@ -44,61 +56,79 @@ describe('relay: crashes', () => {
   const client = () =>
     cleanup.add(createRelayClient({ genesisHash, allowPrivate: true, timeoutMs: 60_000 }), (made) => made.stop());
 
-  /** Keeps 64 messages under way; collects what was acknowledged. */
-  const load = (url: string, state: { running: boolean; acknowledged: Set<string>; sent: number }) => {
-    const sender = client();
-    return Array.from({ length: 64 }, async () => {
+  /** Keeps as many messages under way as there are senders; collects what was acknowledged. */
+  const load = (url: string, senders: readonly Entity[], isAhead = (_acknowledged: number): boolean => false): Load => {
+    const carrier = client();
+    const state = { running: true, acknowledged: new Set<string>(), sent: 0 };
+    const lanes = senders.map(async (sender) => {
       while (state.running) {
-        const text = `mail ${state.sent++}`;
-        const { bytes } = message(alice, bob, { text });
+        const text = `${sender.identity} ${state.sent++}`;
+        const { bytes } = message(sender, bob, { text });
         // What fails is sent again, as a client's outbox does: idempotent.
-        while (!(await isTaken(sender, url, bytes))) {
+        while (isAhead(state.acknowledged.size) || !(await isTaken(carrier, url, bytes))) {
           if (isOver(state)) return;
           await new Promise((resolve) => setTimeout(resolve, 10));
         }
         state.acknowledged.add(text);
       }
     });
+    return {
+      acknowledged: state.acknowledged,
+      end: async () => {
+        state.running = false;
+        await Promise.all(lanes);
+      },
+    };
   };
 
-  it('lose nothing acknowledged and deliver nothing twice, when killed under load again and again', async () => {
-    const folder = await cleanup.folder();
-    let relay = await start(folder);
-    const { port } = relay;
-    const url = `ws://127.0.0.1:${port}`;
-    const received: string[] = [];
+  it('lose nothing acknowledged and deliver nothing twice, when killed under load again and again: who keeps mail, and who forwards to it', async () => {
+    const folders = { keeps: await cleanup.folder(), forwards: await cleanup.folder() };
+    const keeps = await start(folders.keeps);
+    const relays = { keeps, forwards: await start(folders.forwards, 0, keeps.url) };
+    const url = keeps.url.replace('http', 'ws');
+    const received = new Set<string>();
+    const repeated: string[] = [];
+    const arrived = { straight: 0, forwarded: 0 };
     const subscription = client()
       .receive({ url, identity: bob.identity, sign: signer(bob), backoff: { firstMs: 5, mostMs: 20 } })
       .subscribe({
         next: (event) => {
           if (event.type !== 'delivery') return;
-          received.push(textOf(event.signedEnvelope));
+          const text = textOf(event.signedEnvelope);
+          if (received.has(text)) repeated.push(text);
+          received.add(text);
+          arrived[text.startsWith(alice.identity) ? 'straight' : 'forwarded'] += 1;
           event.ack();
         },
-        error: (error: unknown) => {
-          received.push(String(error));
-        },
+        error: (error: unknown) => repeated.push(String(error)),
       });
     cleanup.add(subscription, (made) => {
       made.unsubscribe();
     });
-    const state = { running: true, acknowledged: new Set<string>(), sent: 0 };
-    const senders = load(url, state);
-    for (let round = 1; round <= 4; round++) {
-      const before = state.acknowledged.size;
-      await until(() => state.acknowledged.size > before + 300 && received.length > before);
-      relay.child.kill('SIGKILL');
-      await once(relay.child, 'exit');
-      relay = await start(folder, port);
+    // A queue for each of them.
+    const others = Array.from({ length: 16 }, (_, n) => entity(`forwarded ${n}`));
+    const loads = {
+      straight: load(url, Array<Entity>(48).fill(alice)),
+      forwarded: load(relays.forwards.url.replace('http', 'ws'), others, (acknowledged) => {
+        return acknowledged > arrived.forwarded + 200;
+      }),
+    };
+    const ways = ['straight', 'forwarded'] as const;
+    for (const victim of ['keeps', 'forwards', 'keeps', 'forwards'] as const) {
+      const before = ways.map((way) => loads[way].acknowledged.size + 100);
+      const then = ways.map((way) => arrived[way]);
+      await until(() =>
+        ways.every((way, at) => loads[way].acknowledged.size > (before[at] ?? 0) && arrived[way] > (then[at] ?? 0)),
+      );
+      const { child, port } = relays[victim];
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+      relays[victim] = await start(folders[victim], port, victim === 'forwards' ? keeps.url : '');
     }
-    state.running = false;
-    await Promise.all(senders);
-    await until(() => {
-      const got = new Set(received);
-      return [...state.acknowledged].every((text) => got.has(text));
-    });
-    assert.equal(new Set(received).size, received.length);
-    assert.ok(state.acknowledged.size > 1200);
+    await Promise.all(ways.map((way) => loads[way].end()));
+    const acknowledged = ways.flatMap((way) => [...loads[way].acknowledged]);
+    await until(() => acknowledged.every((text) => received.has(text)));
+    assert.deepEqual(repeated, []);
   }).timeout(600_000);
 
   const seed = Number(process.env['KHALA_RELAY_SEED'] ?? Date.now() % 2 ** 31);
@@ -156,14 +186,12 @@ describe('relay: crashes', () => {
   it('loses nothing acknowledged when stopped under load, and answers what it took', async () => {
     const folder = await cleanup.folder();
     const first = await start(folder);
-    const state = { running: true, acknowledged: new Set<string>(), sent: 0 };
-    const senders = load(first.url.replace('http', 'ws'), state);
-    await until(() => state.acknowledged.size > 300);
+    const { acknowledged, end } = load(first.url.replace('http', 'ws'), Array<Entity>(64).fill(alice));
+    await until(() => acknowledged.size > 300);
     first.child.kill('SIGTERM');
     const [code] = (await once(first.child, 'exit')) as [number | null];
     assert.equal(code, 0);
-    state.running = false;
-    await Promise.all(senders);
+    await end();
     const second = await start(folder);
     const received = new Set<string>();
     const subscription = client()
@@ -176,6 +204,6 @@ describe('relay: crashes', () => {
     cleanup.add(subscription, (made) => {
       made.unsubscribe();
     });
-    await until(() => [...state.acknowledged].every((text) => received.has(text)));
+    await until(() => [...acknowledged].every((text) => received.has(text)));
   }).timeout(60_000);
 });
