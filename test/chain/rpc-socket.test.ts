@@ -10,15 +10,19 @@ import { until } from '../support/until.ts';
 async function connected(): Promise<{
   readonly socket: RpcSocket;
   readonly frames: readonly string[];
+  /** Pings that the server got. */
+  readonly pings: () => number;
   readonly send: (frame: string) => void;
   [Symbol.dispose](): void;
 }> {
   const server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
   await once(server, 'listening');
   const frames: string[] = [];
+  let pings = 0;
   let send: (frame: string) => void = () => undefined;
   server.on('connection', (socket) => {
     socket.on('message', (data: Buffer) => frames.push(data.toString()));
+    socket.on('ping', () => (pings += 1));
     send = (frame) => socket.send(frame);
   });
   const { signal } = new AbortController();
@@ -27,6 +31,7 @@ async function connected(): Promise<{
   return {
     socket,
     frames,
+    pings: () => pings,
     send: (frame) => send(frame),
     [Symbol.dispose]() {
       socket.close();
@@ -34,6 +39,8 @@ async function connected(): Promise<{
     },
   };
 }
+
+const newHeads = { subscribe: 'chain_subscribeNewHeads', unsubscribe: 'chain_unsubscribeNewHeads' };
 
 describe('RpcSocket', () => {
   it('has a bounded number of frames on the way, batches too, and sends the rest in turn', async () => {
@@ -122,6 +129,34 @@ describe('RpcSocket', () => {
     assert.equal(await answered, true);
     for (const each of [patient, hasty]) await assert.rejects(each, /no answer to hasty within 2000 ms/);
     await assert.rejects(socket.request('late'), /no answer to hasty/);
+  });
+
+  it('sends something when it waits, so that a node which waits for an acknowledgement gets one', async () => {
+    using peer = await connected();
+    const { socket, frames, pings } = peer;
+    const [first, second] = [socket.request('first'), socket.request('second')];
+    await until(() => frames.length === 2);
+    assert.equal(pings(), 0);
+    peer.send('{"jsonrpc":"2.0","id":1,"result":1}');
+    assert.equal(await first, 1);
+    await until(() => pings() === 1);
+    peer.send('{"jsonrpc":"2.0","id":2,"result":2}');
+    assert.equal(await second, 2);
+
+    const values: unknown[] = [];
+    const subscribed = socket.subscribe(newHeads, [], (value) => values.push(value));
+    await until(() => frames.length === 3);
+    peer.send('{"jsonrpc":"2.0","id":3,"result":"a"}');
+    await subscribed;
+    await until(() => pings() === 2);
+    peer.send('{"jsonrpc":"2.0","method":"x","params":{"subscription":"a","result":7}}');
+    await until(() => values.length === 1);
+    // Nothing more is due: this one comes before any ping that would have followed.
+    const third = socket.request('third');
+    await until(() => frames.length === 4);
+    peer.send('{"jsonrpc":"2.0","id":4,"result":4}');
+    assert.equal(await third, 4);
+    assert.equal(pings(), 2);
   });
 
   it('tells subscriptions apart by their id, a number or a text', async () => {

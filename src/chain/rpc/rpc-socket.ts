@@ -1,4 +1,5 @@
 import { aborted, onAbort, throwIfAborted } from '../abort.ts';
+import { AckNudge } from './ack-nudge.ts';
 import { readFrame, type ResultReader } from './frame.ts';
 import { asRpcError, isMessage, type Message } from './message.ts';
 import { BatchRefused, ConnectionLost } from './rpc-error.ts';
@@ -48,6 +49,10 @@ export class RpcSocket {
   readonly #deadlines = new Deadlines(
     () => this.#pending.values(),
     ({ method, timeoutMs }) => this.#end(unanswered(method, timeoutMs)),
+  );
+  readonly #nudge = new AckNudge(
+    () => this.#pending.size + this.#batches.length > 0 || this.#subscriptions.isAwaitingFirst,
+    () => this.#socket.ping?.(),
   );
   #nextId = 1;
   #lost: ConnectionLost | undefined;
@@ -126,7 +131,7 @@ export class RpcSocket {
         this.#window.pump();
       };
       batch.answers.finally(done).then(resolve, reject);
-      this.#socket.send(batch.text);
+      this.#send(batch.text);
     });
   }
 
@@ -185,8 +190,13 @@ export class RpcSocket {
       const id = this.#nextId++;
       const dueAt = this.#deadlines.of(timeoutMs);
       this.#pending.set(id, { method, resolve, reject, onResult, reader, timeoutMs, dueAt });
-      this.#socket.send(callText(id, method, params));
+      this.#send(callText(id, method, params));
     });
+  }
+
+  #send(text: string): void {
+    this.#nudge.sent();
+    this.#socket.send(text);
   }
 
   #receive(frame: string | Uint8Array): void {
@@ -201,6 +211,7 @@ export class RpcSocket {
     for (const message of Array.isArray(read) ? (read as readonly unknown[]) : [read])
       if (isMessage(message)) this.#take(message, frame.length);
       else this.#end('it sent something that is not JSON-RPC');
+    if (this.#lost === undefined) this.#nudge.received();
   }
 
   readonly #readerOf = (id: number): ResultReader | undefined =>
@@ -244,6 +255,7 @@ export class RpcSocket {
     const lost = new ConnectionLost(this.url, reason, isOversize);
     this.#lost = lost;
     this.#deadlines.end();
+    this.#nudge.end();
     for (const { reject } of this.#pending.values()) reject(lost);
     this.#pending.clear();
     this.#window.end(new ConnectionLost(this.url, reason));

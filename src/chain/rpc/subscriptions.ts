@@ -16,6 +16,8 @@ export class Subscriptions {
   #earlyChars = 0;
   /** Subscriptions that were asked for and not answered. */
   #asked = 0;
+  /** Of which nothing has come yet. */
+  readonly #silent = new Set<unknown>();
 
   /** One is asked for: from now on what comes for nobody may be for it. To be followed by {@link answered}. */
   asked(): void {
@@ -30,18 +32,27 @@ export class Subscriptions {
   /** What came before its id was known comes at once. */
   add(key: unknown, listener: Listener): void {
     this.#listeners.set(key, listener);
+    this.#silent.add(key);
     const early = this.#early.filter((notification) => notification.key === key);
     this.#keep(this.#early.filter((notification) => notification.key !== key));
+    if (early.length > 0) this.#silent.delete(key);
     for (const { value } of early) listener(value);
+  }
+
+  /** Whether there is one of which nothing has come yet: nodes tell of the present state at once. */
+  get isAwaitingFirst(): boolean {
+    return this.#silent.size > 0;
   }
 
   drop(key: unknown): void {
     this.#listeners.delete(key);
+    this.#silent.delete(key);
   }
 
   /** `chars`: of the frame that it came in. */
   notify(key: unknown, value: unknown, chars: number): void {
     const listener = this.#listeners.get(key);
+    this.#silent.delete(key);
     if (listener !== undefined) listener(value);
     else if (this.#asked > 0 && chars <= maxEarly.chars) {
       this.#keep([...this.#early, { key, value, chars }]);
@@ -51,6 +62,7 @@ export class Subscriptions {
 
   clear(): void {
     this.#listeners.clear();
+    this.#silent.clear();
     this.#keep([]);
   }
 

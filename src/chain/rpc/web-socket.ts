@@ -14,6 +14,8 @@ export interface PlainSocket {
   close(): void;
   /** Only in Node: closes without the handshake that a dead peer never answers. */
   terminate?(): void;
+  /** Only in Node. */
+  ping?(): void;
 }
 
 /** `onText` gets text frames: as bytes in Node, as strings in a browser. Binary ones are dropped. */
