@@ -79,6 +79,7 @@ export class Quorum {
       const left = deadline - this.#clock.now();
       const bounded = { signal, patienceMs: Math.min(waitMs, left) };
       let claimed: Claimed | undefined;
+      let votes: ReadonlyMap<string, Hex> = new Map();
       try {
         // Without a block to go on from the slow ones are waited for: those that answer first may be far behind.
         if (from === 0) claimed = await this.#claimedByAll({ signal, patienceMs: Math.min(graceMs, left) });
@@ -88,7 +89,7 @@ export class Quorum {
           (claims) => this.#choice(claims),
         );
         const { number } = claimed;
-        const hash = await this.hashAt(number, bounded);
+        const hash = await this.#hashAt(number, bounded, (cast) => (votes = cast));
         for (const [url, claim] of this.#vain) if (claim <= number) this.#vain.delete(url);
         return { number, hash };
       } catch (error) {
@@ -96,7 +97,9 @@ export class Quorum {
         if (isOver || !isRelayError(error, 'no-quorum')) throw error;
         // Who claims to have that block can not agree on it, and the others do not have it: without them, then.
         if (claimed === undefined) this.#vain.clear();
-        else for (const url of claimed.by) this.#vain.set(url, claimed.number);
+        else for (const url of vainOf(claimed, votes)) this.#vain.set(url, claimed.number);
+        // Too few of the others are there to agree on anything.
+        if (this.#present - this.#vain.size < this.#size) this.#vain.clear();
       }
     }
   }
@@ -139,15 +142,32 @@ export class Quorum {
 
   /** The hash of a finalized block that enough endpoints agree on. Throws as {@link newest}. */
   hashAt(number: BlockNumber, options: CanvassOptions = {}): Promise<Hex> {
+    return this.#hashAt(number, options, () => undefined);
+  }
+
+  /** `onVotes` is called with all votes whenever there is another one. */
+  #hashAt(
+    number: BlockNumber,
+    options: CanvassOptions,
+    onVotes: (votes: ReadonlyMap<string, Hex>) => void,
+  ): Promise<Hex> {
     const about = `the hash of finalized block ${number}`;
-    return this.elect({ about, block: number, ask: (url) => this.#blocks.hashAt(url, number) }, options);
+    return this.#elect({ about, block: number, ask: (url) => this.#blocks.hashAt(url, number) }, options, onVotes);
   }
 
   /**
    * What enough endpoints answer, and more of them than answer anything else; who answers otherwise is left. Throws
    * state-discarded where all have voted, none wins and some have abstained, else as {@link newest}.
    */
-  async elect({ about, block, ask }: Election, options: CanvassOptions = {}): Promise<Hex> {
+  elect(election: Election, options: CanvassOptions = {}): Promise<Hex> {
+    return this.#elect(election, options, () => undefined);
+  }
+
+  #elect(
+    { about, block, ask }: Election,
+    options: CanvassOptions,
+    onVotes: (votes: ReadonlyMap<string, Hex>) => void,
+  ): Promise<Hex> {
     const judge = (votes: ReadonlyMap<string, Hex>): Hex | undefined => {
       const cast = new Map([...votes].filter(([, vote]) => vote !== abstention));
       const winner = winnerOf(cast, this.#size);
@@ -159,6 +179,7 @@ export class Quorum {
       return winner;
     };
     const decide = (votes: ReadonlyMap<string, Hex>): Hex | undefined => {
+      onVotes(votes);
       const winner = judge(votes);
       if (winner !== undefined || this.#mayBeElected(votes)) return winner;
       const reason = 'too few endpoints have it';
@@ -181,4 +202,10 @@ export class Quorum {
   get #present(): number {
     return this.#connection.options.endpoints.filter((url) => !this.#connection.hasLeft(url)).length;
   }
+}
+
+/** Who claimed a block in vain: its vote did not come, or there is another against it. */
+function vainOf({ by }: Claimed, votes: ReadonlyMap<string, Hex>): readonly string[] {
+  const isContested = new Set(votes.values()).size > 1;
+  return by.filter((url) => isContested || !votes.has(url));
 }

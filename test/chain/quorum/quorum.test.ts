@@ -10,7 +10,9 @@ import { OtherEndpoints } from '../../../src/chain/rpc/other-endpoints.ts';
 import { startDevChain, type DevChain } from '../../../src/dev-chain/index.ts';
 import type { Hex } from '../../../src/codec/index.ts';
 import { RelayError } from '../../../src/errors/index.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
 import { startRpcProxy, type RpcProxy } from '../../support/rpc-proxy.ts';
+import { until } from '../../support/until.ts';
 import { withCode } from '../support.ts';
 
 const hash: Hex = `0x${'12'.repeat(32)}`;
@@ -68,6 +70,41 @@ describe('an election among endpoints', () => {
     assert.equal(await Promise.race([open.catch(() => 'over'), later]), 'open');
     connection.stop();
     await assert.rejects(open, withCode('chain-stopped'));
+  });
+});
+
+describe('the newest block that endpoints agree on', () => {
+  it('is not put off by one that claims to be far ahead and never votes, while an honest one is some seconds late', async () => {
+    const [liar, first, late] = ['ws://liar.example', 'ws://a.example', 'ws://late.example'] as const;
+    const begun = 1_700_000_000_000;
+    const lateMs = 3_000;
+    const clock = new ManualClock(begun);
+    const isThere = (): boolean => clock.now() - begun >= lateMs;
+    const warnings: string[] = [];
+    const logger = { debug: () => undefined, warn: (_: object, text: string) => void warnings.push(text) };
+    const connection = {
+      options: { endpoints: [liar, first, late], backoff: {}, logger, clock },
+      ...{ stopped: new AbortController().signal, faults: new NodeFaults(() => 0), hasLeft: () => false },
+    } as unknown as Connection;
+    const blocks = {
+      newest: (url: string) =>
+        Promise.resolve({ number: url === liar ? 70_000 : url === first || isThere() ? 8 : 7, hash }),
+      hashAt: (url: string) => Promise.resolve(url === first || (url === late && isThere()) ? hash : undefined),
+    } as unknown as EndpointBlocks;
+    const quorum = new Quorum({ connection, blocks, clock, size: 2 });
+    let isOver = false;
+    const agreeing = quorum.newest(8).finally(() => (isOver = true));
+    const passTime = async (): Promise<boolean> => {
+      for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
+      if (!isOver) clock.advance(100);
+      return isOver;
+    };
+    await until(passTime);
+    assert.deepEqual(await agreeing, { number: 8, hash });
+    const tookMs = clock.now() - begun;
+    assert.ok(tookMs < lateMs + 1_000, `${tookMs} ms of the clock`);
+    for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual(warnings, []);
   });
 });
 
