@@ -8,6 +8,9 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
+/** A longer timer of JavaScript fires at once. */
+const maxTimerMs = 2 ** 31 - 1;
+
 export const systemClock: Clock = {
   now: () => Date.now(),
   sleep: (ms, signal) =>
@@ -16,10 +19,19 @@ export const systemClock: Clock = {
         reject(aborted(signal));
         return;
       }
-      const timer = setTimeout(() => {
-        off?.();
-        resolve();
-      }, ms);
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const wait = (leftMs: number): void => {
+        const partMs = Math.min(leftMs, maxTimerMs);
+        timer = setTimeout(() => {
+          if (leftMs > partMs) {
+            wait(leftMs - partMs);
+            return;
+          }
+          off?.();
+          resolve();
+        }, partMs);
+      };
+      wait(ms);
       const off =
         signal &&
         onAbort(signal, () => {

@@ -188,6 +188,22 @@ describe('a wait', () => {
     assert.equal(calls, 1);
     await assert.rejects(systemClock.sleep(1, stopping.signal), withCode('aborted'));
   });
+
+  it('can be longer than a timer of JavaScript may be, and does not end at once by that', async () => {
+    const warnings: Error[] = [];
+    const note = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', note);
+    const stopping = new AbortController();
+    for (const ms of [2 ** 31, 2 ** 40, Infinity]) {
+      const sleep = systemClock.sleep(ms, stopping.signal);
+      const soon = new Promise((resolve) => setTimeout(resolve, 20, 'soon'));
+      assert.equal(await Promise.race([sleep, soon]), 'soon', `${ms} ms`);
+      sleep.catch(() => undefined);
+    }
+    stopping.abort();
+    process.off('warning', note);
+    assert.deepEqual(warnings, []);
+  });
 });
 
 describe('accountFromSuri', () => {

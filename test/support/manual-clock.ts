@@ -1,3 +1,4 @@
+import { aborted } from '../../src/chain/abort.ts';
 import type { Clock } from '../../src/chain/index.ts';
 
 /** A clock that a test moves. */
@@ -20,12 +21,13 @@ export class ManualClock implements Clock {
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     const until = this.#now + ms;
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       const check = (): void => {
         if (this.#now < until && signal?.aborted !== true) return;
         this.#sleepers.delete(check);
         signal?.removeEventListener('abort', check);
-        resolve();
+        if (signal?.aborted === true) reject(aborted(signal));
+        else resolve();
       };
       this.#sleepers.add(check);
       signal?.addEventListener('abort', check, { once: true });
