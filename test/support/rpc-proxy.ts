@@ -13,6 +13,15 @@ export class Refusal {
   }
 }
 
+/** Instead of an answer of the node. */
+export class Reply {
+  readonly result: unknown;
+
+  constructor(result: unknown) {
+    this.result = result;
+  }
+}
+
 /**
  * What a proxy does with an answer: gives it on, altered or not, or a Refusal. Of a notification too, by its own method
  * (`chain_finalizedHead`) and without parameters.
@@ -53,8 +62,8 @@ export interface RpcProxy extends AsyncDisposable {
   alter: Alter;
   /** Called with each request before the node gets it; one for which it gives a promise waits for that. */
   hold: (method: string, params: readonly unknown[]) => Promise<unknown> | undefined;
-  /** Answers a request in the place of the node, which never gets it. undefined for one that passes. */
-  refuse: (method: string, params: readonly unknown[]) => Refusal | undefined;
+  /** Answers a request in the place of the node, which never gets it, in a batch too. undefined for one that passes. */
+  refuse: (method: string, params: readonly unknown[]) => Refusal | Reply | undefined;
   /** undefined for a message that passes. */
   fault: (message: Passing) => Fault | undefined;
   /** Whether the client's socket is to break of an answer, as of one beyond its limit (WebSocket close code 1009). */
@@ -168,25 +177,38 @@ function connectPair(
 ): void {
   const requests = new Map<number, { method: string; params: readonly unknown[] }>();
   const swallowed = new Set<string>();
+  /** What else belongs to the answer of a batch, by the first request of it that passed. */
+  const answeredWith = new Map<number, readonly Message[]>();
   const waiting: string[] = [];
   const held: string[] = [];
 
   client.on('message', (data: Buffer) => {
-    const text = data.toString();
-    const asks = [JSON.parse(text) as Message | Message[]].flat();
+    const frame = JSON.parse(data.toString()) as Message | Message[];
     const holds: Promise<unknown>[] = [];
-    for (const { id, method = '', params = [] } of asks) {
+    const answered: Message[] = [];
+    const passed: Message[] = [];
+    for (const ask of [frame].flat()) {
+      const { id, method = '', params = [] } = ask;
       asked.set(method, (asked.get(method) ?? 0) + 1);
-      const refusal = refusalOf(method, params as readonly unknown[]);
-      if (refusal !== undefined) {
-        const { code, message, data } = refusal;
-        client.send(JSON.stringify({ jsonrpc: '2.0', id, error: { code, message, data } }));
-        return;
+      const instead = refusalOf(method, params as readonly unknown[]);
+      if (instead !== undefined) {
+        answered.push(instead instanceof Reply ? { ...reply(ask), result: instead.result } : refuse(ask, instead));
+        continue;
       }
+      passed.push(ask);
       if (id !== undefined) requests.set(id, { method, params: params as readonly unknown[] });
       const holding = hold(method, params as readonly unknown[]);
       if (holding !== undefined) holds.push(holding);
     }
+    const isBatch = Array.isArray(frame);
+    const [first] = passed;
+    if (first === undefined) {
+      client.send(JSON.stringify(isBatch ? answered : answered[0]));
+      return;
+    }
+    // A node answers a batch as a whole.
+    if (answered.length > 0) answeredWith.set(first.id ?? 0, answered);
+    const text = JSON.stringify(isBatch ? passed : first);
     const pass = (): void => {
       if (node.readyState === WebSocket.OPEN) node.send(text);
       else if (node.readyState === WebSocket.CONNECTING) waiting.push(text);
@@ -244,7 +266,9 @@ function connectPair(
       return;
     }
     const about = { method: request.method, isNotification: false };
-    const answer = Array.isArray(frame) ? frame.map(altered) : altered(frame);
+    const answer = Array.isArray(frame)
+      ? [...frame.map(altered), ...frame.flatMap(({ id }) => takeOut(answeredWith, id ?? 0) ?? [])]
+      : altered(frame);
     const said = JSON.stringify(answer);
     if (tooBig({ method: request.method, text: said })) {
       client.close(tooBigCode);
@@ -265,6 +289,16 @@ interface RpcFailure {
 /** The frame as it is when the node refuses all in it; undefined for notifications. */
 type Refused = ((error: RpcFailure) => string) | undefined;
 
-function refuse({ id }: Message, { code, message, data }: RpcFailure): Message & { jsonrpc: '2.0' } {
-  return { jsonrpc: '2.0', ...(id === undefined ? {} : { id }), error: { code, message, data } };
+function refuse(to: Message, { code, message, data }: RpcFailure): Message & { jsonrpc: '2.0' } {
+  return { ...reply(to), error: { code, message, data } };
+}
+
+function reply({ id }: Message): Message & { jsonrpc: '2.0' } {
+  return { jsonrpc: '2.0', ...(id === undefined ? {} : { id }) };
+}
+
+function takeOut<K, V>(map: Map<K, V>, key: K): V | undefined {
+  const value = map.get(key);
+  map.delete(key);
+  return value;
 }
