@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { systemClock } from '../../src/chain/index.ts';
+import { NodeFaults } from '../../src/chain/rpc/node-faults.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { RelayError } from '../../src/errors/index.ts';
 import { watchWorkerState } from '../../src/worker-state/index.ts';
 import { useEndpoints } from '../support/endpoints.ts';
 import type { Alter } from '../support/rpc-proxy.ts';
@@ -65,6 +67,28 @@ describe('what is found wrong with endpoints', () => {
     await told.until(({ length }) => length === 2);
     foreign.alter = (_method, _params, result) => result;
     await again;
+  });
+
+  it('is no more told of one that others contradict once those were left, or after ten minutes', async () => {
+    let now = 1_700_000_000_000;
+    const faults = new NodeFaults(() => now);
+    const doubt = new RelayError('endpoints-disagree', { details: { about: 'a test', said: '' } });
+    const urls = (): string[] => faults.standing.map(({ url }) => url);
+    faults.doubt('a', doubt, ['b', 'c']);
+    faults.doubt('d', doubt, ['b']);
+    assert.deepEqual(faults.clearDoubtsBy('b'), ['d']);
+    assert.deepEqual(urls(), ['a']);
+    assert.deepEqual(faults.clearDoubtsBy('c'), ['a']);
+    assert.deepEqual(urls(), []);
+    using told = record(faults.all$);
+    faults.doubt('a', doubt, ['b']);
+    now += 599_999;
+    faults.doubt('a', doubt, ['b']);
+    assert.deepEqual([urls(), told.values.length], [['a'], 1]);
+    now += 1;
+    assert.deepEqual(urls(), []);
+    faults.doubt('a', doubt, ['b']);
+    assert.deepEqual([urls(), told.values.length], [['a'], 2]);
   });
 
   it('is told of one that was tried first, before there was a connection', async () => {

@@ -6,6 +6,7 @@ import type { SeenBranch } from '../head/seen-branch.ts';
 import type { Connection } from '../rpc/connection.ts';
 import type { OtherEndpoints } from '../rpc/other-endpoints.ts';
 import { isInSync, knowsBlock, patience } from './ask-of-branch.ts';
+import { isSilence } from './is-silence.ts';
 
 /** Between two looks whether others know the branch, ms: time for a block to get to them. */
 const lookEveryMs = 3_000;
@@ -64,7 +65,9 @@ export class BranchWitness {
       const [url, block, tip] = [this.#url, this.#oldestUnknown, branch.tip];
       if (block === undefined || tip === undefined || connection.present?.url !== url) return;
       const others = connection.options.endpoints.filter((each) => each !== url && !connection.hasLeft(each));
-      const words = await Promise.all(others.map((each) => this.#wordOf(each, block, tip)));
+      const words = await Promise.all(
+        others.map(async (each) => [each, await this.#wordOf(each, block, tip)] as const),
+      );
       throwIfAborted(signal);
       if (url === this.#url && branch.has(block)) this.#judge(block, words);
     }
@@ -76,17 +79,20 @@ export class BranchWitness {
     return known === undefined ? branch.oldest : branch.at(known.number + 1);
   }
 
-  #judge({ hash, number }: Head, words: readonly (Word | undefined)[]): void {
+  #judge({ hash, number }: Head, words: readonly (readonly [url: string, word: Word | undefined])[]): void {
     const { connection } = this.#parts;
-    const known = words.flatMap((word) => (word !== undefined && 'knows' in word ? word.knows : []));
-    const against = words.flatMap((word) => (word !== undefined && 'wentOn' in word ? word.wentOn : []));
-    const [inFavour, wentOn] = [1 + known.length, Math.min(...against)];
+    const known = words.flatMap(([, word]) => (word !== undefined && 'knows' in word ? word.knows : []));
+    const against = words.filter(([, word]) => word !== undefined && 'wentOn' in word).map(([url]) => url);
+    const wentOn = Math.min(
+      ...words.flatMap(([, word]) => (word !== undefined && 'wentOn' in word ? word.wentOn : [])),
+    );
+    const inFavour = 1 + known.length;
     const reason = `its best branch has a block that ${against.length} other endpoints lack, which went on by ${wentOn}`;
     if (against.length > inFavour)
       connection.leave(this.#url, new RelayError('node-lies', { details: { url: this.#url, block: hash, reason } }));
     else if (against.length === inFavour && wentOn >= longPatience) {
       const details = { about: `best block ${number}`, said: `${this.#url}: ${hash}; ${reason}` };
-      connection.doubt(this.#url, new RelayError('endpoints-disagree', { details }));
+      connection.doubt(this.#url, new RelayError('endpoints-disagree', { details }), against);
     } else for (const block of known) if (block.number > (this.#known?.number ?? -1)) this.#known = block;
   }
 
@@ -105,7 +111,8 @@ export class BranchWitness {
       if (wentOn < patience) return undefined;
       // One that is still catching up lacks what all others have.
       return number >= block.number || (await isInSync(this.#parts.endpoints, url)) ? { wentOn } : undefined;
-    } catch {
+    } catch (error) {
+      if (!isSilence(error)) throw error;
       return undefined;
     }
   }

@@ -55,7 +55,7 @@ export class ForkWitness {
     else {
       const said = `${teller} told of a finalized head beside ${block}, which ${inFavour.join(', ')} has`;
       const details = { about: `finalized block ${given.number}`, said };
-      this.#connection.doubt(teller, new RelayError('endpoints-disagree', { details }));
+      this.#connection.doubt(teller, new RelayError('endpoints-disagree', { details }), inFavour);
     }
     return 'passed';
   }
@@ -69,7 +69,7 @@ export class ForkWitness {
     if (inFavour.some((url) => url !== giver)) return false;
     const said = `${giver} told of it, which no other has finalized, and ${teller} went on below it`;
     const details = { about: `finalized block ${given.number}`, said };
-    this.#connection.doubt(giver, new RelayError('endpoints-disagree', { details }));
+    this.#connection.doubt(giver, new RelayError('endpoints-disagree', { details }), [teller]);
     return true;
   }
 

@@ -221,8 +221,8 @@ export class Connection {
   }
 
   /** As {@link distrust}, of one that others contradict: what it told of finality counts no more until it tells it anew. */
-  doubt(url: string, reason: RelayError): void {
-    this.faults.note(url, reason);
+  doubt(url: string, reason: RelayError, accusers: readonly string[]): void {
+    this.faults.doubt(url, reason, accusers);
     this.health.doubted(url);
     this.distrust(url, reason.message);
   }
@@ -251,6 +251,7 @@ export class Connection {
     this.options.logger.warn({ url, reason: reason.message }, 'endpoint lies, it is left');
     this.faults.note(url, reason, true);
     this.health.leave(url);
+    for (const cleared of this.faults.clearDoubtsBy(url)) this.health.believed(cleared);
     if (this.options.endpoints.every((endpoint) => this.#left.has(endpoint))) this.stop(reason);
     if (this.#newest?.socket.url === url) this.#newest.socket.close('it lies');
   }

@@ -5,7 +5,7 @@ const tolerableLag = 2;
 /** Latencies within such a factor count as equal: the order given decides then. */
 const latencyFactor = 4;
 /** How long the word of one that others contradicted does not count against those in use, ms. */
-const doubtMs = 600_000;
+export const doubtMs = 600_000;
 /** Share of a new measurement in the average. */
 const newShare = 0.3;
 
@@ -84,6 +84,12 @@ export class EndpointHealth {
     if (health === undefined) return;
     health.finalized = undefined;
     health.doubtedAt = this.#now();
+  }
+
+  /** Who contradicted it was left. */
+  believed(url: string): void {
+    const health = this.#health.get(url);
+    if (health !== undefined) health.doubtedAt = -Infinity;
   }
 
   /** Whether others contradicted it within the last ten minutes. */

@@ -1,5 +1,6 @@
 import { concat, defer, from, Subject, type Observable } from 'rxjs';
 import type { RelayError } from '../../errors/index.ts';
+import { doubtMs } from './endpoint-health.ts';
 
 /** What is wrong with an endpoint, so that it is not used, or used less. */
 export interface NodeFault {
@@ -7,7 +8,8 @@ export interface NodeFault {
   readonly url: string;
   /**
    * `node-lies`: it was caught, and is left for good. `wrong-chain`: it is of another chain, and is not used as long as
-   * that is so. `endpoints-disagree`: as many others contradict it as agree with it, and another one is used.
+   * that is so. `endpoints-disagree`: as many others contradict it as agree with it, and another one is used; for ten minutes,
+   * or until those others were left.
    */
   readonly error: RelayError;
   /** Whether it is never used again. */
@@ -21,6 +23,8 @@ export class NodeFaults {
   readonly #now: () => number;
   /** By URL, in the order they were found. */
   readonly #standing = new Map<string, NodeFault>();
+  /** Who contradicts those that are doubted. */
+  readonly #accusers = new Map<string, ReadonlySet<string>>();
   readonly #found$ = new Subject<NodeFault>();
 
   /** `now`: Unix time, ms. */
@@ -29,7 +33,7 @@ export class NodeFaults {
   }
 
   get standing(): readonly NodeFault[] {
-    return [...this.#standing.values()];
+    return [...this.#standing.values()].filter((fault) => !this.#isOver(fault));
   }
 
   /** Those that stand, then each that is found; completes with the connection. */
@@ -38,7 +42,7 @@ export class NodeFaults {
   /** False where that is known already. */
   note(url: string, error: RelayError, isLeft = false): boolean {
     const known = this.#standing.get(url);
-    if (known?.isLeft === true || (known?.error.code === error.code && !isLeft)) return false;
+    if (known?.isLeft === true || (known?.error.code === error.code && !isLeft && !this.#isOver(known))) return false;
     const fault = { url, error, isLeft, at: this.#now() };
     this.#standing.delete(url);
     this.#standing.set(url, fault);
@@ -49,6 +53,30 @@ export class NodeFaults {
   /** It is of the right chain. */
   clearForeign(url: string): void {
     if (this.#standing.get(url)?.error.code === 'wrong-chain') this.#standing.delete(url);
+  }
+
+  /** Others contradict it. */
+  doubt(url: string, error: RelayError, accusers: readonly string[]): void {
+    this.note(url, error);
+    this.#accusers.set(url, new Set(accusers));
+  }
+
+  /** The word of one that was left counts against nobody; gives those that nobody else contradicts. */
+  clearDoubtsBy(accuser: string): readonly string[] {
+    const cleared: string[] = [];
+    for (const [url, accusers] of this.#accusers) {
+      const others = new Set([...accusers].filter((each) => each !== accuser));
+      this.#accusers.set(url, others);
+      if (others.size > 0) continue;
+      this.#accusers.delete(url);
+      if (this.#standing.get(url)?.error.code === 'endpoints-disagree') this.#standing.delete(url);
+      cleared.push(url);
+    }
+    return cleared;
+  }
+
+  #isOver({ error, at }: NodeFault): boolean {
+    return error.code === 'endpoints-disagree' && this.#now() - at >= doubtMs;
   }
 
   end(): void {

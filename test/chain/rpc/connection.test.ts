@@ -181,7 +181,7 @@ describe('Connection', () => {
     connection = await Connection.open({ ...options, endpoints: [one.ws, two.ws], backoff: { minMs: 10 } }, undefined);
     const others = new OtherEndpoints(connection);
     assert.equal(await others.furthestBest(), 1_000_000);
-    connection.doubt(two.ws, new RelayError('endpoints-disagree', { details: { about: 'a test', said: '' } }));
+    connection.doubt(two.ws, new RelayError('endpoints-disagree', { details: { about: 'a test', said: '' } }), []);
     assert.equal(await others.furthestBest(), 0);
     assert.equal(await others.furthestFinalized(), 0);
     clock.advance(600_000);
