@@ -6,7 +6,7 @@ import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { watchWorkerState } from '../../src/worker-state/index.ts';
 import { useEndpoints } from '../support/endpoints.ts';
 import { inventBranch, type InventedBranch } from '../support/invented-branch.ts';
-import { Refusal, type Alter } from '../support/rpc-proxy.ts';
+import { Refusal, Reply, type Alter } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
 import { isChain, numbers, record, withCode } from './support.ts';
 
@@ -211,6 +211,11 @@ describe('a node that answers with nonsense', () => {
         if (method === 'chain_getHeader' && of === made.hash) return made.header;
         return method === 'chain_getBlockHash' && of === made.number ? made.hash : result;
       });
+      liar.refuse = (method, params) => {
+        if (!made.hash || !params.includes(made.hash)) return undefined;
+        if (method === 'state_queryStorage') return new Refusal('Method not found');
+        return method === 'state_getStorage' ? new Reply(null) : undefined;
+      };
       const others = await Promise.all(Array.from({ length: honest }, () => proxy()));
       const chain = await connect([liar.ws, ...others.map(({ ws }) => ws)]);
       using heads = record(chain.finalizedHeads$());
@@ -260,6 +265,37 @@ describe('a node that answers with nonsense', () => {
       }
     });
 
+  it('has no gap seen where it tells once of a made-up finalized head with a state that nobody has', async () => {
+    let made: Hex | undefined;
+    let isOdd = false;
+    const liar = await proxy((method, _, result) => {
+      if (method !== 'chain_finalizedHead' || !isOdd || made !== undefined) return result;
+      const header = { ...(result as object), stateRoot: `0x${'12'.repeat(32)}` };
+      made = hashHeader(parseHeader(header));
+      return header;
+    });
+    const chain = await connect([liar.ws, (await proxy()).ws]);
+    const leaving = new AbortController();
+    const spans: MessageSpan[] = [];
+    const following = (async () => {
+      const options = { topics: [], verify: false };
+      for await (const span of chain.messages.follow(dev.finalized, options, leaving.signal)) spans.push(span);
+    })();
+    await dev.newBlock();
+    await Promise.race([following, until(() => spans.at(-1)?.through.hash === dev.finalized.hash)]);
+    isOdd = true;
+    await dev.newBlock();
+    await until(() => made !== undefined);
+    for (let blocks = 0; spans.at(-1)?.through.hash !== dev.finalized.hash; blocks++) {
+      assert.ok(blocks < 100, 'it stands still');
+      await dev.newBlock();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    assert.ok(spans.every(({ type, through }) => type === 'blocks' && through.hash !== made));
+    leaving.abort();
+    await assert.rejects(following, withCode('aborted'));
+  });
+
   it('stops nobody by telling first of a linked finalized head that is far ahead: it is taken back when another goes on', async () => {
     const branch = inventBranch({ number: 1_000_000, hash: `0x${'12'.repeat(32)}` });
     branch.next();
@@ -284,6 +320,27 @@ describe('a node that answers with nonsense', () => {
       chain.nodeFaults.map(({ url, isLeft, error }) => [url, isLeft, error.code]),
       [[liar.ws, false, 'endpoints-disagree']],
     );
+  });
+
+  it('ends nothing with an error where the chain is stopped while others are asked about its head', async () => {
+    let isOdd = false;
+    let asks = 0;
+    const liar = await proxy((method, _, result) =>
+      isOdd && method === 'chain_finalizedHead'
+        ? { ...(result as object), parentHash: `0x${'12'.repeat(32)}` }
+        : result,
+    );
+    const others = [await proxy(), await proxy()];
+    const chain = await connect([liar.ws, ...others.map(({ ws }) => ws)]);
+    using heads = record(chain.finalizedHeads$());
+    await heads.until((events) => events.length > 0);
+    for (const other of others) other.hold = () => (asks++, new Promise(() => undefined));
+    isOdd = true;
+    await dev.newBlock();
+    await until(() => asks > 0);
+    await chain.stop();
+    await until(() => heads.isComplete || heads.failure !== undefined);
+    assert.equal(heads.failure, undefined);
   });
 
   it('is named where it told of a finalized head that others turn out to have another of', async () => {
@@ -481,11 +538,13 @@ describe('a node that answers with nonsense', () => {
     ['hints', 'chain_getBlock', (chain: Chain) => chain.at(dev.head.hash).touchedWorkers()],
     ['a value', 'state_queryStorageAt', (chain: Chain) => chain.at(dev.head.hash).timestamp()],
   ] as const)
-    it(`is asked no more where it says that ${what} would be too large, and others have it`, async () => {
+    it(`is asked once where it says that ${what} would be too large, and others have it`, async () => {
       const odd = await proxy();
       const [among, alone] = [await connect([odd.ws, (await proxy()).ws]), await connect([odd.ws])];
-      odd.refuse = (asked) => (asked === method ? new Refusal('Response is too big', -32_008) : undefined);
+      let refused = 0;
+      odd.refuse = (asked) => (asked === method ? (refused++, new Refusal('Response is too big', -32_008)) : undefined);
       await read(among);
+      assert.equal(refused, 1);
       await assert.rejects(read(alone), withCode('bad-storage', 'too big'));
     });
 

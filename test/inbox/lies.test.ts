@@ -1,16 +1,20 @@
 import assert from 'node:assert/strict';
-import { connectChain, type Chain } from '../../src/chain/index.ts';
+import { connectChain, type BlockId, type Chain } from '../../src/chain/index.ts';
+import type { Messages } from '../../src/chain/messages/messages.ts';
 import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
 import { sealMessage, type Sender } from '../../src/channel/index.ts';
 import { topicOf, type Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { createInbox, type Inbox, type InboxOptions } from '../../src/inbox/index.ts';
+import { InboxStore } from '../../src/inbox/inbox-store.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
 import type { Vault } from '../../src/vault/index.ts';
 import { withCode } from '../chain/support.ts';
 import { alice, directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
 import { InboxProbe } from '../support/inbox-probe.ts';
+import { replacing } from '../support/replacing.ts';
 import { Refusal, startRpcProxy, type Alter, type RpcProxy } from '../support/rpc-proxy.ts';
+import { until } from '../support/until.ts';
 
 const outboundKey = storagePrefix('PhalaMq', 'OutboundMessages');
 
@@ -175,6 +179,37 @@ describe('inbox: a node that lies about messages', () => {
     await probe.until(() => probe.deliveries.length === 2);
     assert.deepEqual(probe.events[0], { type: 'gap', first, last: first });
     assert.deepEqual(probe.texts, ['two', 'three']);
+  });
+
+  it('that made up a block which was read: what stands in its place is read, and no message taken twice', async () => {
+    const made: BlockId = { number: first + 3, hash: `0x${'0a'.repeat(32)}` };
+    const cursors: number[] = [];
+    async function* follow(
+      ...[after, options, signal]: Parameters<Messages['follow']>
+    ): ReturnType<Messages['follow']> {
+      cursors.push(after.number);
+      for await (const span of honest.messages.follow(after, options, signal)) {
+        if (span.type !== 'blocks' || span.through.number < made.number) {
+          yield span;
+          continue;
+        }
+        // The same messages, in a block that is none.
+        yield { ...span, through: made };
+        const through = await honest.headAt(after.number);
+        yield { type: 'retracted', through: { number: after.number, hash: through!.hash } };
+        break;
+      }
+      return yield* honest.messages.follow(after, options, signal);
+    }
+    const store = openMemoryStore();
+    const chain = replacing(honest, { messages: replacing(honest.messages, { follow }) });
+    const probe = new InboxProbe(await inboxOver(chain, { store, verify: false }));
+    await probe.until(() => probe.deliveries.length === 3);
+    await honest.submit([{ kind: 'push-message', destination: utf8('another/topic'), payload: utf8('x') }], alice);
+    await dev.newBlock({ count: 2 });
+    await until(async () => (await new InboxStore(store).cursor())?.number === dev.finalized.number);
+    assert.deepEqual(probe.texts, ['one', 'two', 'three']);
+    assert.equal(cursors.length, 1);
   });
 
   it('is believed where verification was turned off', async () => {

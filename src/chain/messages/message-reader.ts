@@ -1,4 +1,4 @@
-import { isRelayError } from '../../errors/index.ts';
+import { isRelayError, RelayError } from '../../errors/index.ts';
 import { anySignal, throwIfAborted } from '../abort.ts';
 import type { BlockId, Head } from '../head/head.ts';
 import type { LatestValue } from '../head/latest-value.ts';
@@ -38,6 +38,7 @@ export class MessageReader implements Messages {
     using newest = listen();
     using _reading = this.#parts.values.enter();
     const given = new GivenBlocks(after);
+    const endpoints = connection.options.endpoints.length;
     let lost = 0;
     let failures = 0;
     try {
@@ -50,6 +51,10 @@ export class MessageReader implements Messages {
         try {
           const gave = (url = value.url): void => void (given.giver = url);
           for await (const span of this.#spans.upTo(value.head, given.last, { options, callerSignal, gave }, signal)) {
+            const { hash } = value.head;
+            // What was just told of is not forgotten yet: it may have been made up.
+            if (span.type === 'missing' && span.through.hash === hash && connection.hasOthers && failures < endpoints)
+              throw new RelayError('state-discarded', { details: { block: hash, reason: span.reason } });
             yield span;
             given.add(span.through);
             failures = 0;
@@ -57,7 +62,7 @@ export class MessageReader implements Messages {
         } catch (error) {
           const isOdd = isRelayError(error, 'cursor-not-on-chain');
           if (isOdd && error.details?.['block'] === given.last.number) {
-            // One node alone may have told of a head that does not follow, or listed other blocks, or have given what it does not follow.
+            // One node alone may have told of a head that does not follow, or listed other blocks; or what was given was its own.
             const teller = String(error.details['url'] ?? value.url);
             const verdict = await forks.judge({ given: given.last, giver: given.giver, teller }, signal);
             if (verdict === 'open') throw error;
@@ -72,7 +77,7 @@ export class MessageReader implements Messages {
           const { id } = await connection.session({ signal, patienceMs: Infinity });
           if (!isUnknown) continue;
           // Nobody has what was told of: the next one tells what is final.
-          const mayGoOn = ++failures <= connection.options.endpoints.length;
+          const mayGoOn = ++failures <= endpoints;
           if (id === value.session && !(mayGoOn && connection.distrust(value.url, error.message))) throw error;
           lost = version;
         }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { BehaviorSubject } from 'rxjs';
 import type { BlockId, Head, OutboundMessage } from '../../../src/chain/index.ts';
 import { LatestValue } from '../../../src/chain/head/latest-value.ts';
+import { OversizedAnswer } from '../../../src/chain/storage/oversized-answer.ts';
 import { MessageReader, type MessageReaderParts } from '../../../src/chain/messages/message-reader.ts';
 import type { Fork } from '../../../src/chain/quorum/fork-witness.ts';
 import type { Hex } from '../../../src/codec/index.ts';
@@ -39,6 +40,56 @@ describe('MessageReader', () => {
     assert.equal(reads, 1);
     const { number } = head;
     assert.deepEqual(messages, [{ ...message, block: { number, hash: head.hash }, proven: false }]);
+  });
+
+  it('reads blocks that are together more than a node sends a few at a time, several at once, and learns by that', async () => {
+    const last = 256;
+    const each = 2 ** 14;
+    const block = (number: number): Head => ({
+      ...{ number, hash: hash(number % 250), parentHash: hash((number - 1) % 250), stateRoot: hash(1) },
+    });
+    const heads$ = new BehaviorSubject({ head: block(last), session: 1, url: 'ws://node.example' });
+    const refused: number[] = [];
+    let underWay = 0;
+    let most = 0;
+    const reader = new MessageReader({
+      connection: {
+        ...{ options: { endpoints: ['ws://node.example'] }, stopped: new AbortController().signal },
+        session: () => Promise.resolve({ id: 1 }),
+      },
+      values: {
+        blocksAtOnce: 64,
+        enter: () => ({ [Symbol.dispose]: () => undefined }),
+        read: async (anchors: readonly BlockId[]) => {
+          if (anchors.length > 16) {
+            refused.push(anchors.length);
+            throw new OversizedAnswer('a test');
+          }
+          most = Math.max(most, ++underWay);
+          for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+          underWay -= 1;
+          return anchors.map((anchor) => ({ block: anchor, value: new Uint8Array(each), isProven: false }));
+        },
+      },
+      hashes: {
+        of: (first: number, through: number) =>
+          Promise.resolve({
+            hashes: Array.from({ length: through - first + 1 }, (_, i) => block(first + i).hash),
+            url: 'ws://node.example',
+          }),
+      },
+      listen: () => new LatestValue(heads$, () => undefined),
+      // What is not used here is left out.
+    } as unknown as MessageReaderParts);
+    let through = 3;
+    for await (const span of reader.follow(block(3), { topics: [topic], verify: false })) {
+      assert.ok(span.through.number > through, 'in order');
+      through = span.through.number;
+      if (through === last) break;
+    }
+    assert.ok(most > 1 && most <= 8, `${most} at once`);
+    // Those that were under way when it was learnt how much is too large, and not one of each size again and again.
+    assert.ok(refused.length <= 5, refused.join());
   });
 
   describe('who lists other blocks than were read', () => {

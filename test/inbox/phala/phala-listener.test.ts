@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { connectChain, type Call, type Chain } from '../../../src/chain/index.ts';
+import type { Messages } from '../../../src/chain/messages/messages.ts';
 import {
   contractTopic,
   decodeCommandPayload,
@@ -128,6 +129,39 @@ describe('the phala suite on topics of contracts', () => {
     await until(() => heard.deliveries().length === 1);
     const [delivery] = heard.deliveries();
     assert.deepEqual([text(delivery!), delivery?.encrypted, delivery?.senderKey], ['for all', false, undefined]);
+  });
+
+  it('forgets what it had not handed out of a block that one node made up, and delivers what stands in its place', async () => {
+    const after = await chain.finalizedHead();
+    await post([topic, encodeCommandPayload({ kind: 'plain', content: utf8('there') })]);
+    await finalize();
+    await dev.newBlock();
+    let retractions = 0;
+    async function* follow(...[from, options, signal]: Parameters<Messages['follow']>): ReturnType<Messages['follow']> {
+      for await (const span of chain.messages.follow(from, options, signal)) {
+        if (span.type === 'blocks' && span.messages.length > 0 && retractions++ === 0) {
+          const forged = span.messages.map((message) => ({
+            ...message,
+            payload: encodeCommandPayload({ kind: 'plain', content: utf8('forged') }),
+          }));
+          const { number } = span.messages[0]!.block;
+          yield { ...span, through: { number, hash: `0x${'0a'.repeat(32)}` }, messages: forged };
+          yield { type: 'retracted', through: from };
+        }
+        yield span;
+      }
+      throw new Error('it never ends');
+    }
+    const heard = await listening({
+      chain: replacing(chain, { messages: replacing(chain.messages, { follow }) }),
+      from: after.number + 1,
+    });
+    await until(() => heard.deliveries().length > 0);
+    assert.equal(retractions, 1);
+    await post([topic, await sealed('later')]);
+    await finalize();
+    await until(() => heard.deliveries().length > 1);
+    assert.deepEqual(heard.deliveries().map(text), ['there', 'later']);
   });
 
   it('tells of what it can not read, once, and goes on', async () => {
