@@ -18,13 +18,17 @@ export async function firstWithState(
   const next = gone.number + 1;
   const last = await unlessGone(newest);
   if (last === undefined || last.number - next < few) return next;
-  const hasState = async (head: Head | undefined): Promise<boolean> => {
-    if (head !== undefined) await chain.at(head.hash).gatekeepers(signal);
-    return head !== undefined;
+  const hasState = async (head: Head): Promise<true> => {
+    await chain.at(head.hash).gatekeepers(signal);
+    return true;
   };
   if ((await unlessGone(() => hasState(last))) !== true) return next;
-  const hasStateAt = async (number: BlockNumber): Promise<boolean> => hasState(await chain.headAt(number, signal));
-  return oldestWhere(next, last.number, async (number) => (await unlessGone(() => hasStateAt(number))) === true);
+  // Of one that the node in use is too far behind to have it is not known that it is gone.
+  const mayHaveState = async (number: BlockNumber): Promise<boolean> => {
+    const head = await chain.headAt(number, signal);
+    return head === undefined || hasState(head);
+  };
+  return oldestWhere(next, last.number, async (number) => (await unlessGone(() => mayHaveState(number))) === true);
 }
 
 async function unlessGone<T>(read: () => Promise<T>): Promise<T | undefined> {

@@ -44,6 +44,14 @@ describe('the first block that still has a state', () => {
     assert.equal(await from(200, 150, { ...headOf(160), hash: `0x${'12'.repeat(32)}` }), 11);
   });
 
+  it('is not above one that the node in use does not have yet', async () => {
+    const late = {
+      ...prunedChain(200, 150),
+      headAt: (number: number) => Promise.resolve(number <= 120 ? headOf(number) : undefined),
+    };
+    assert.equal(await firstWithState(late, headOf(10), () => Promise.resolve(headOf(200)), signal), 121);
+  });
+
   it('is the next one where the newest one has no state either', async () => {
     assert.equal(await from(200, 201, headOf(200)), 11);
   });

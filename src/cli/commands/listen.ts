@@ -76,7 +76,8 @@ async function listen({ settings, flags, output, signal, interrupted }: Context<
       tap((event) => {
         if (event.type === 'accepted') cameBy(event.messageId, url);
       }),
-      share(),
+      // One that ended is not begun anew by who looks later whether it is ready.
+      share({ resetOnError: false, resetOnComplete: false }),
     ),
   );
   const mailboxes = merge(...feeds).pipe(takeUntil(fromPromise(interrupted)), share());

@@ -28,8 +28,9 @@ export const chainErrors = {
       'A finalized block was replaced, or the reorg is deeper than what is remembered; start from a block of the new chain, and check whether the endpoints agree.',
   },
   'state-discarded': {
-    message: 'No endpoint has the state of block {block} any more ({reason}).',
-    remedy: 'Give an archive node with --ws (one started with --state-pruning archive), or start from a newer block.',
+    message: 'No endpoint has block {block} with its state ({reason}).',
+    remedy:
+      'If nodes have dropped its state, give an archive node with --ws (one started with --state-pruning archive), or start from a newer block; if none of them knows it, it left the chain or one node made it up: start from one that the chain has.',
   },
   'bad-storage': {
     message: '{what} of block {block} can not be read: {reason}.',
