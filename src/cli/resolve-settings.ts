@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'smol-toml';
-import { Value } from 'typebox/value';
+import { Errors } from 'typebox/schema';
 import { RelayError } from '../errors/index.ts';
+import { convertSetting } from './convert-setting.ts';
 import { flagOf, settingsSchema, variableOf, type SettingName, type Settings } from './settings.ts';
 
 const defaultFile = 'khala-relay.toml';
@@ -18,14 +19,20 @@ export interface SettingSources {
 
 /** Flags over environment over file over defaults. Throws bad-setting, bad-config-file. */
 export function resolveSettings({ flags, env, config }: SettingSources): Settings {
-  const merged = { ...readConfig(config), ...fromEnvironment(env), ...onlySettings(flags) };
-  const settings = Value.Default(settingsSchema, Value.Convert(settingsSchema, merged));
-  const [error] = Value.Errors(settingsSchema, settings);
+  const merged: Record<string, unknown> = { ...readConfig(config), ...fromEnvironment(env), ...onlySettings(flags) };
+  const settings = Object.fromEntries(names.flatMap((name) => settingOf(name, merged[name])));
+  const [, [error]] = Errors(settingsSchema, settings);
   if (error !== undefined) {
     const name = (error.instancePath.split('/')[1] ?? '') as SettingName;
     throw new RelayError('bad-setting', { details: { name, reason: reasonOf(name, error.message) } });
   }
-  return settings as Settings;
+  return settings as unknown as Settings;
+}
+
+function settingOf(name: SettingName, given: unknown): readonly (readonly [SettingName, unknown])[] {
+  const schema = settingsSchema.properties[name];
+  if (given !== undefined) return [[name, convertSetting('type' in schema ? schema.type : undefined, given)]];
+  return 'default' in schema ? [[name, schema.default]] : [];
 }
 
 function reasonOf(name: SettingName, message: string): string {

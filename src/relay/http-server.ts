@@ -1,6 +1,3 @@
-import cors from '@fastify/cors';
-import websocket from '@fastify/websocket';
-import fastify, { LogController } from 'fastify';
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { createServer as createHttpServer, type Server } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
@@ -51,6 +48,12 @@ const webSockets: ReadonlySet<string> = new Set(['/v1/ws', '/v1/tunnel']);
 /** fastify with the relay's limits, parsers and error format; no routes yet. */
 export async function createFastify(parts: HttpServerParts): Promise<FastifyInstance> {
   const { limits, tls, trustProxy, logger } = parts;
+  // Loaded by who serves: clients, which are most programs, start sooner without.
+  const [{ fastify, LogController }, { default: cors }, { default: websocket }] = await Promise.all([
+    import('fastify'),
+    import('@fastify/cors'),
+    import('@fastify/websocket'),
+  ]);
   const timeouts = {
     requestTimeout: limits.requestTimeoutMs,
     headersTimeout: limits.requestTimeoutMs,

@@ -1,5 +1,4 @@
-import Type, { type Static } from 'typebox';
-import { Value } from 'typebox/value';
+import { Errors } from 'typebox/schema';
 import { RelayError } from '../errors/index.ts';
 import type { MailStore } from '../store/mail-store.ts';
 import { frameOverhead } from './frames.ts';
@@ -9,29 +8,35 @@ const hour = 60 * minute;
 const mebibyte = 2 ** 20;
 
 const count = (fallback: number, description: string) =>
-  Type.Integer({ default: fallback, minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description });
+  ({ type: 'integer', default: fallback, minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description }) as const;
 const bytes = (fallback: number, description: string) => count(fallback, `${description}, bytes`);
 // What a timer of Node takes.
 const ms = (fallback: number, description: string) =>
-  Type.Integer({ default: fallback, minimum: 1, maximum: 2 ** 31 - 1, description: `${description}, ms` });
+  ({
+    type: 'integer',
+    default: fallback,
+    minimum: 1,
+    maximum: 2 ** 31 - 1,
+    description: `${description}, ms`,
+  }) as const;
 const rate = (perSecond: number, burst: number, description: string, what = 'messages (each 4 KiB that one begins)') =>
-  Type.Object(
-    { perSecond: Type.Number({ exclusiveMinimum: 0 }), burst: Type.Number({ minimum: 1 }) },
-    {
-      default: { perSecond, burst },
-      description: `${description}, ${what}: so many a second, and at once after a pause`,
-    },
-  );
+  ({
+    type: 'object',
+    required: ['perSecond', 'burst'],
+    properties: { perSecond: { type: 'number', exclusiveMinimum: 0 }, burst: { type: 'number', minimum: 1 } },
+    default: { perSecond, burst },
+    description: `${description}, ${what}: so many a second, and at once after a pause`,
+  }) as const;
 
-/** What bounds the memory and the work of a relay: unit and default of each. */
-export const limitsSchema = Type.Object({
-  maxMessageBytes: Type.Integer({
+const properties = {
+  maxMessageBytes: {
+    type: 'integer',
     default: mebibyte / 4,
     minimum: 1,
     // A recipient takes no larger frame.
     maximum: mebibyte - frameOverhead,
     description: 'SignedEnvelope, bytes',
-  }),
+  },
   maxBatch: count(256, 'Messages of one HTTP request'),
   maxBodyBytes: bytes(mebibyte, 'JSON of one HTTP request'),
   maxPendingBytes: bytes(
@@ -73,12 +78,13 @@ export const limitsSchema = Type.Object({
   maxSkewMs: ms(10 * minute, "Most difference between sentAt and the relay's clock (protocol.md §9)"),
   maxForwardAgeMs: ms(24 * hour, 'Most age of what another relay forwards, and most time in the queue to one'),
   maxWorkerStateAgeMs: ms(hour, 'Age of WorkerState from which /readyz says no'),
-  metricsAgeMs: Type.Integer({
+  metricsAgeMs: {
+    type: 'integer',
     default: 1_000,
     minimum: 0,
     maximum: minute,
     description: 'How long an answer of /metrics is given again before the next is made, ms',
-  }),
+  },
   drainMs: ms(minute / 6, 'Time that a stop waits for messages in flight'),
   perIdentity: rate(200, 2_000, 'Of one sender'),
   perRecipient: rate(2_000, 10_000, 'To one recipient'),
@@ -86,22 +92,36 @@ export const limitsSchema = Type.Object({
   perAddressQueries: rate(100, 1_000, 'Of one address', 'HTTP requests that bring no message'),
   perAddressConnections: rate(100, 2_000, 'Of one address, unless it is a trusted proxy', 'TCP connections'),
   maxTracked: count(100_000, 'Senders, recipients or addresses whose rate is remembered, each'),
-});
+} as const;
 
-/** See {@link limitsSchema}. */
-export type RelayLimits = Readonly<Static<typeof limitsSchema>>;
-export type LimitName = keyof RelayLimits;
+export type LimitName = keyof typeof properties;
 /** So many at once, then so many a second. */
-export type Rate = Readonly<RelayLimits['perIdentity']>;
+export interface Rate {
+  readonly perSecond: number;
+  readonly burst: number;
+}
+/** See {@link limitsSchema}. */
+export type RelayLimits = {
+  readonly [Name in LimitName]: (typeof properties)[Name]['type'] extends 'object' ? Rate : number;
+};
+
+const names = Object.keys(properties) as LimitName[];
+const defaults = names.map((name) => [name, properties[name].default] as const);
+
+/** What bounds the memory and the work of a relay, as JSON Schema: unit and default of each. */
+export const limitsSchema = { type: 'object', required: names, properties } as const;
 
 /** With the defaults. Throws bad-setting. */
 export function resolveLimits(given: Partial<RelayLimits> = {}): RelayLimits {
-  const limits = Value.Default(limitsSchema, { ...given });
-  const unknown = Object.keys(given).find((name) => !Object.hasOwn(limitsSchema.properties, name));
-  const [error] = Value.Errors(limitsSchema, limits);
+  const limits = Object.fromEntries([
+    ...defaults,
+    ...Object.entries<unknown>(given).filter(([, value]) => value !== undefined),
+  ]);
+  const unknown = Object.keys(given).find((name) => !Object.hasOwn(properties, name));
+  const [, [error]] = Errors(limitsSchema, limits);
   if (unknown !== undefined)
     throw new RelayError('bad-setting', { details: { name: unknown, reason: 'there is none' } });
-  if (error === undefined) return limits as RelayLimits;
+  if (error === undefined) return limits as unknown as RelayLimits;
   const name = error.instancePath.slice(1).replaceAll('/', '.');
   throw new RelayError('bad-setting', { details: { name, reason: `it ${error.message}` } });
 }

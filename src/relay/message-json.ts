@@ -1,4 +1,4 @@
-import { Compile } from 'typebox/compile';
+import { Compile } from 'typebox/schema';
 import type { SignedEnvelopeJson } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 import { messageSchema } from './schemas.ts';
