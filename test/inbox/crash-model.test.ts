@@ -26,6 +26,9 @@ const sendAndBuild = async (world: InboxWorld): Promise<void> => {
 const commands: fc.Arbitrary<Command<InboxWorld>>[] = [
   ...commonCommands<InboxWorld>(),
   fc.constantFrom('worker', 'account').map((kind) => command(`send as ${kind}`, (world) => world.send(kind), sends)),
+  fc
+    .constantFrom('worker', 'account')
+    .map((kind) => command(`send as ${kind}, others first`, (world) => world.impersonate(kind), sends)),
   fc.boolean().map((both) => command(`off chain${both ? ' and on' : ''}`, (world) => world.relay(both), sends)),
   fc.nat(20).map((n) => command(`message ${n} again, and garbage`, (world) => world.again(n), hasMessages)),
   fc.constant(command('send and build', sendAndBuild, both)),

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { connectChain, type Chain } from '../../src/chain/index.ts';
+import { topicOf } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { InboxStore } from '../../src/inbox/inbox-store.ts';
 import { createInbox, openInboxFiles, type Inbox, type InboxOptions } from '../../src/inbox/index.ts';
 import { openLmdbStore, openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
 import type { Vault } from '../../src/vault/index.ts';
 import { withCode } from '../chain/support.ts';
-import { registered, temporaryFolder, utf8 } from '../support/entities.ts';
+import { bob, registered, temporaryFolder, utf8 } from '../support/entities.ts';
 import { deadLettersOf, InboxProbe } from '../support/inbox-probe.ts';
 import { replacing } from '../support/replacing.ts';
 import { until } from '../support/until.ts';
@@ -142,12 +143,18 @@ describe('inbox: dead letters', () => {
   it('stay dead where who posted them is not who they name', async () => {
     const inbox = await started();
     const probe = new InboxProbe(inbox);
-    await poster.post(recipient, utf8('garbage'));
+    const payload = await poster.sealed(recipient, 'as if of alice');
+    await chain.submit([{ kind: 'push-message', destination: topicOf(recipient.identity), payload }], bob);
     await probe.until(() => probe.events.some(({ type }) => type === 'dead'));
     const [letter] = await deadLettersOf(store);
-    assert.equal(letter?.code, 'unknown-variant');
-    assert.equal(letter.sender?.kind, 'account');
-    assert.deepEqual((await inbox.retry())[0]?.outcome, 'dead');
+    assert.deepEqual([letter?.code, letter?.sender], ['sender-not-proven', { kind: 'account', id: bob.id }]);
+    assert.deepEqual(
+      (await inbox.retry()).map(({ outcome, code }) => [outcome, code]),
+      [['dead', 'sender-not-proven']],
+    );
+    await poster.send(recipient, 'behind it');
+    await probe.until(() => probe.texts.includes('behind it'));
+    assert.deepEqual(probe.texts, ['behind it']);
   });
 
   it('can be listed, tried and removed without the chain, beside the inbox that runs', async () => {

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { blake2b } from '@noble/hashes/blake2.js';
 import { sealMessage } from '../../src/channel/index.ts';
-import type { Account } from '../../src/chain/index.ts';
+import type { Account, MessageSender } from '../../src/chain/index.ts';
 import { decodeEnvelope, toHex, topicOf, type Hex } from '../../src/codec/index.ts';
 import { isLocalFailure, isRelayError } from '../../src/errors/index.ts';
 import { InboxStore } from '../../src/inbox/inbox-store.ts';
@@ -12,7 +12,7 @@ import type { Span } from '../soak/gaps.ts';
 import type { RecipientEntry, SenderEntry } from '../soak/ledger.ts';
 import { judge, nameOf } from '../soak/verdict.ts';
 import type { PostedMessage } from '../soak/truth.ts';
-import { alice, directoryOf } from '../support/entities.ts';
+import { alice, bob, directoryOf } from '../support/entities.ts';
 import { deadLettersOf } from '../support/inbox-probe.ts';
 import type { Life } from '../support/simulation/life.ts';
 import { Lives, type Parts } from '../support/simulation/lives.ts';
@@ -144,14 +144,22 @@ export class InboxWorld {
     await this.lives.stayAway(false);
   }
 
-  /** Posts an earlier message another time, as its sender and as somebody else, and garbage. */
+  /** Posts an earlier message another time, as its sender and as others, and garbage. */
   again(which: number): void {
     const earlier = this.#envelopes[which % Math.max(this.#envelopes.length, 1)];
     if (earlier === undefined) return;
     const { envelope } = earlier;
+    this.#postAsOthers(envelope);
     this.#post(envelope, 'account');
     this.#post(envelope, 'worker');
     this.#post(envelope.slice(0, -1), 'account');
+  }
+
+  /** Others post a message in the name of its sender before that one does. */
+  async impersonate(kind: Kind): Promise<void> {
+    const { envelope } = await this.#seal(kind);
+    this.#postAsOthers(envelope);
+    this.#post(envelope, kind);
   }
 
   /**
@@ -203,9 +211,8 @@ export class InboxWorld {
     const posted: PostedMessage[] = [];
     for (let number = 1; number <= this.lives.chain.finalized.head.number; number++)
       for (const { sender, payload } of this.lives.chain.at(number)?.messages ?? []) {
-        if (sender.kind === 'other') continue;
         const nonce = BigInt(nonceOf(payload));
-        posted.push({ block: number, sender: `${sender.kind} ${sender.id}`, to: this.#vault.identity, payload, nonce });
+        posted.push({ block: number, sender: senderOf(sender), to: this.#vault.identity, payload, nonce });
       }
     const verdict = judge({
       senders: (['worker', 'account'] as const).map((kind) => ({
@@ -321,13 +328,23 @@ export class InboxWorld {
     return { envelope, text };
   }
 
-  /** Straight into the pool: how it gets there is the outbox's part. */
   #post(payload: Uint8Array, kind: Kind): void {
-    const destination = topicOf(this.#vault.identity);
-    this.lives.chain.pass(
+    this.#postAs(
       kind === 'account' ? { kind: 'account', id: this.#poster.id } : { kind: 'worker', id: this.#sender.identity },
-      { destination, payload },
+      payload,
     );
+  }
+
+  /** Another account, another worker, and a contract of the id that the message names. */
+  #postAsOthers(payload: Uint8Array): void {
+    this.#postAs({ kind: 'account', id: bob.id }, payload);
+    this.#postAs({ kind: 'worker', id: bob.id }, payload);
+    this.#postAs({ kind: 'other', name: `contract ${this.#poster.id}` }, payload);
+  }
+
+  /** Straight into the pool: how it gets there is the outbox's part. */
+  #postAs(sender: MessageSender, payload: Uint8Array): void {
+    this.lives.chain.pass(sender, { destination: topicOf(this.#vault.identity), payload });
   }
 
   #nameOf(kind: Kind): string {
@@ -356,6 +373,10 @@ export class InboxWorld {
 
 function placeOf(block: number | undefined, envelope: Uint8Array): string {
   return `block ${block ?? 'none'} ${toHex(blake2b(envelope, { dkLen: 4 }))}`;
+}
+
+function senderOf(sender: MessageSender): string {
+  return sender.kind === 'other' ? `other ${sender.name}` : `${sender.kind} ${sender.id}`;
 }
 
 /** As it says itself; undefined of what is no envelope. */

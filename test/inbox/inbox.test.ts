@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { firstValueFrom, lastValueFrom } from 'rxjs';
 import { connectChain, type Chain } from '../../src/chain/index.ts';
+import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
 import { sealMessage, type Sender } from '../../src/channel/index.ts';
-import { encodeEnvelope, messageId, topicOf, type Hex } from '../../src/codec/index.ts';
+import { encodeEnvelope, fromHex, messageId, toHex, topicOf, Writer, type Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import type { RelayError } from '../../src/errors/index.ts';
 import { InboxStore } from '../../src/inbox/inbox-store.ts';
@@ -148,14 +149,14 @@ describe('inbox', () => {
     assert.equal(probe.deliveries[0]?.via, 'relay');
   });
 
-  async function workerCall(payload: Uint8Array) {
+  async function workerCall(payload: Uint8Array, worker = sender) {
     const destination = topicOf(recipient.identity);
     const { hash } = await chain.bestHead();
-    const sequence = await chain.at(hash).ingressSequence(sender.identity);
-    const signature = await sender.sign({ type: 'worker-message', destination, payload, sequence });
+    const sequence = await chain.at(hash).ingressSequence(worker.identity);
+    const signature = await worker.sign({ type: 'worker-message', destination, payload, sequence });
     return {
       kind: 'sync-offchain-message',
-      worker: sender.identity,
+      worker: worker.identity,
       destination,
       payload,
       sequence,
@@ -189,6 +190,38 @@ describe('inbox', () => {
     assert.deepEqual(letters.map(({ code }) => code).toSorted(), codes.toSorted());
     assert.deepEqual(letters[0]?.envelope, garbage);
   });
+
+  it('buries what another than its sender posts, and what is for another entity; the sender itself still gets through', async () => {
+    const probe = new InboxProbe(await started());
+    const ofBob = await sealed('of bob', bob.id);
+    const ofWorker = await sealed('of a worker');
+    const body = { kind: 'data', content: utf8('for alice') } as const;
+    const recipientKey = await currentKey(recipient);
+    const { envelope: forAlice } = await sealMessage(sending, { to: alice.id, body, recipientKey, account: alice.id });
+    await queueAsContract(await sealed('of an account', alice.id));
+    await post(ofBob, forAlice);
+    await chain.submit([await workerCall(ofWorker, recipient)], alice);
+    // Those buried took no nonce.
+    await chain.submit([{ kind: 'push-message', destination: topicOf(recipient.identity), payload: ofBob }], bob);
+    await chain.submit([await workerCall(ofWorker)], alice);
+    await finalize();
+    await probe.until(() => probe.texts.includes('of a worker'));
+    assert.deepEqual(probe.texts, ['of bob', 'of a worker']);
+    assert.deepEqual(
+      probe.deliveries.map(({ from }) => from),
+      [bob.id, sender.identity],
+    );
+    const codes = (await deadLettersOf(store)).map(({ code }) => code);
+    assert.deepEqual(codes.toSorted(), ['not-for-us', ...Array.from({ length: 3 }, () => 'sender-not-proven')]);
+  });
+
+  /** The next block posts it as that of a contract. */
+  async function queueAsContract(payload: Uint8Array): Promise<void> {
+    const contract = new Writer().u8(1).raw(fromHex(bob.id));
+    const message = contract.bytes(topicOf(recipient.identity)).bytes(payload).finish();
+    const one = Uint8Array.of(1 << 2, ...message);
+    await dev.setStorage([[storagePrefix('PhalaMq', 'QueuedOutboundMessage'), toHex(one)]]);
+  }
 
   it('puts aside what came to an erased epoch, and says so by both ways', async () => {
     const [vault] = (await registered(chain, folder.path, ['erasing'])) as [Vault];

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { connectChain, signedMessagesIn, type Chain } from '../../src/chain/index.ts';
 import type { Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import type { RelayError } from '../../src/errors/index.ts';
 import { createOutbox, type Outbox, type Receipt } from '../../src/outbox/index.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
 import type { Vault } from '../../src/vault/index.ts';
@@ -20,6 +21,7 @@ describe('outbox: a nonce or a sequence whose turn has not come', () => {
   let sender: Vault;
   let recipient: Vault;
   let first: number;
+  const setbacks: string[] = [];
   const open: AsyncDisposable[] = [];
 
   before(async () => {
@@ -31,6 +33,7 @@ describe('outbox: a nonce or a sequence whose turn has not come', () => {
 
   beforeEach(async () => {
     first = (await direct.bestHead()).number + 1;
+    setbacks.length = 0;
     proxy = await startRpcProxy(dev.ws);
     open.push(proxy);
   });
@@ -54,7 +57,9 @@ describe('outbox: a nonce or a sequence whose turn has not come', () => {
   async function outbox(): Promise<Outbox> {
     const chain = await connectChain({ endpoints: [proxy.ws], backoff: { minMs: 5, maxMs: 50 } });
     const directory = await directoryOf(recipient);
-    const box = createOutbox({ chain, vault: sender, store: openMemoryStore(), directory, account: alice });
+    const onSetback = ({ code }: RelayError): void => void setbacks.push(code);
+    const store = openMemoryStore();
+    const box = createOutbox({ chain, vault: sender, store, directory, account: alice, onSetback });
     open.push(chain, box);
     return box;
   }
@@ -77,6 +82,13 @@ describe('outbox: a nonce or a sequence whose turn has not come', () => {
   /** The account's other software does something. */
   const compete = () =>
     direct.submit([{ kind: 'push-message', destination: utf8('elsewhere'), payload: utf8('x') }], alice);
+
+  /** As other software of the worker does, with this sequence. */
+  async function usesSequence(sequence: bigint): Promise<void> {
+    const message = { destination: utf8('elsewhere'), payload: utf8('x'), sequence };
+    const signature = await sender.sign({ type: 'worker-message', ...message });
+    await direct.submit([{ kind: 'sync-offchain-message', worker: sender.identity, ...message, signature }], bob);
+  }
 
   /** Blocks come until all are final. */
   async function finalized(...receipts: readonly Receipt[]): Promise<void> {
@@ -129,10 +141,7 @@ describe('outbox: a nonce or a sequence whose turn has not come', () => {
     const [extrinsic] = await until(() => (held.length > 0 ? held : undefined));
     const signed = signedMessagesIn(extrinsic!, sender.identity);
     assert.equal(signed.length, 3, 'in one extrinsic');
-    const message = { destination: utf8('elsewhere'), payload: utf8('x'), sequence: signed[0]!.sequence };
-    const signature = await sender.sign({ type: 'worker-message', ...message });
-    const { identity: worker } = sender;
-    await direct.submit([{ kind: 'sync-offchain-message', worker, ...message, signature }], bob);
+    await usesSequence(signed[0]!.sequence);
     proxy.hold = () => undefined;
     proxy.cut();
     await finalized(...receipts);
@@ -140,6 +149,26 @@ describe('outbox: a nonce or a sequence whose turn has not come', () => {
       await posted(),
       receipts.map(({ nonce }) => nonce),
     );
+  });
+
+  it("of a worker's sequence: what other software used in a block that is not final is waited for, and a reorg frees it", async () => {
+    const carried: bigint[] = [];
+    proxy.hold = (method, [extrinsic]) => {
+      if (method.startsWith('author_submit'))
+        carried.push(...signedMessagesIn(extrinsic as Hex, sender.identity).map(({ sequence }) => sequence));
+      return undefined;
+    };
+    const { number, hash } = await direct.bestHead();
+    const next = await direct.at(hash).ingressSequence(sender.identity);
+    await usesSequence(next);
+    const box = await started();
+    const receipt = await send(box, 'behind it', 'worker');
+    await until(() => setbacks.length > 0 || carried.length > 0);
+    assert.deepEqual([setbacks[0], carried], ['sequence-unsettled', []]);
+    await dev.reorg(number);
+    await finalized(receipt);
+    assert.deepEqual(carried, [next]);
+    assert.deepEqual(await posted(), [receipt.nonce]);
   });
 
   it("of a worker's sequence: where a reorg loses the message before, both come in, in order", async () => {
