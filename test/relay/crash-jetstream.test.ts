@@ -5,7 +5,7 @@ import { describeNats, startNats, startNatsCluster, type NatsServer } from '../s
 import { until } from '../support/until.ts';
 import { startRecipientProcess, startRelayProcess, startSenderProcess, type Victim } from './jetstream-crew.ts';
 import { textOf } from './raw-socket.ts';
-import { alice, bob, Cleanup, genesisHash, message, sealedMessage, signer } from './support.ts';
+import { alice, bob, Cleanup, entity, genesisHash, message, sealedMessage, signer } from './support.ts';
 
 const kills = 6;
 const senders = 32;
@@ -14,7 +14,7 @@ describeNats('relays on one JetStream: crashes', () => {
   const cleanup = new Cleanup();
   afterEach(() => cleanup.run());
 
-  const startRelay = (nats: readonly NatsServer[]) => startRelayProcess(cleanup, nats);
+  const startRelay = (nats: readonly NatsServer[], next = '') => startRelayProcess(cleanup, nats, { next });
   const natsOf = (servers: readonly NatsServer[]): Victim[] =>
     servers.map((server) => ({
       name: `nats ${server.port}`,
@@ -28,7 +28,7 @@ describeNats('relays on one JetStream: crashes', () => {
   const load = (
     urls: readonly string[],
     messageOf = (text: string): Uint8Array => message(alice, bob, { text }).bytes,
-    isAhead = (): boolean => false,
+    isAhead = (_acknowledged: number): boolean => false,
   ) => {
     const state = { running: true, acknowledged: new Set<string>(), sent: 0 };
     const isOver = (): boolean => !state.running;
@@ -37,7 +37,7 @@ describeNats('relays on one JetStream: crashes', () => {
       Array.from({ length: senders }, async (_, at) => {
         while (!isOver()) {
           // Of who reads: what is stored must be read in the end.
-          if (isAhead()) {
+          if (isAhead(state.acknowledged.size)) {
             await new Promise((resolve) => setTimeout(resolve, 20));
             continue;
           }
@@ -81,7 +81,13 @@ describeNats('relays on one JetStream: crashes', () => {
   const ordeal = async (relays: readonly { readonly url: string }[], victims: readonly Victim[]): Promise<void> => {
     const received: string[] = [];
     receive(relays[0]?.url ?? '', received);
-    const { state, done } = load(relays.map(({ url }) => url));
+    // What is forwarded is a queue for each of them.
+    const from = Array.from({ length: 16 }, (_, n) => entity(`sender ${n}`));
+    const { state, done } = load(
+      relays.map(({ url }) => url),
+      (text) => message(from[Number(text.slice('mail '.length)) % from.length] ?? alice, bob, { text }).bytes,
+      (acknowledged) => acknowledged > received.length + 300,
+    );
     for (const victim of victims) {
       const before = { acknowledged: state.acknowledged.size, received: received.length };
       await until(() => state.acknowledged.size > before.acknowledged + 200 && received.length > before.received + 50);
@@ -99,13 +105,14 @@ describeNats('relays on one JetStream: crashes', () => {
     assert.equal(new Set(received).size, received.length);
   };
 
-  it('lose nothing acknowledged and deliver nothing twice: relays and nats-server killed in turns', async () => {
+  it('lose nothing acknowledged and deliver nothing twice: relays, one that forwards to them and nats-server killed in turns', async () => {
     const nats = [cleanup.add(await startNats(), (made) => made.stop())];
     const relays = [await startRelay(nats), await startRelay(nats)];
     const [server] = natsOf(nats);
     const [first, second] = relays;
     assert.ok(server !== undefined && first !== undefined && second !== undefined);
-    await ordeal(relays, [server, first, second, server, first, server]);
+    const forwards = await startRelay(nats, first.url);
+    await ordeal([...relays, forwards], [server, first, forwards, second, server, forwards]);
   }).timeout(180_000);
 
   it('lose nothing acknowledged and deliver nothing twice: nodes of a cluster of three killed in turns', async () => {

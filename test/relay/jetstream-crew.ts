@@ -72,15 +72,15 @@ class Program implements Victim {
   }
 }
 
-/** `publicUrl`: what clients dial, where that is not the relay itself. */
+/** `publicUrl`: what clients dial, where that is not the relay itself. `next`: the relay that it forwards all mail to. */
 export async function startRelayProcess(
   cleanup: Cleanup,
   nats: readonly NatsServer[],
-  { port: wanted = 0, publicUrl = '' } = {},
+  { port: wanted = 0, publicUrl = '', next = '' } = {},
 ): Promise<RelayProcess> {
   let port = wanted;
   const where = nats.map(({ url }) => url).join();
-  const program = new Program('relay', () => [programs.relay, where, String(port), publicUrl]);
+  const program = new Program('relay', () => [programs.relay, where, String(port), publicUrl, next]);
   // As a supervisor would: a relay ends where it starts before NATS does.
   const start = async (): Promise<void> => {
     for (let line: string | undefined; line === undefined;) {
