@@ -8,8 +8,8 @@ import { fileURLToPath } from 'node:url';
 export const realNodeBinary = process.env['KHALA_RELAY_NODE'];
 
 const devSpec = fileURLToPath(new URL('../../runtime/artifacts/khala-dev.spec.json', import.meta.url));
-/** Until a node says on which port it listens: it compiles the runtime first. */
-const startTimeoutMs = 60_000;
+/** Until a node that lives is taken not to come to listen: it compiles the runtime first, which may take minutes under load. */
+const startTimeoutMs = 600_000;
 /** Until a node that was asked to end is killed. */
 const endTimeoutMs = 10_000;
 

@@ -57,8 +57,7 @@ describeOnChains('WorkerState from a node that lies', { workers: count }, (node)
 
   for (const [what, alter] of lies) {
     it(`that ${what}: it is named, and no value of it is used`, async () => {
-      const named = (error: unknown): boolean =>
-        withCode('node-lies', '127.0.0.1')(error) || withCode('rpc-failed')(error);
+      const named = withCode('node-lies', '127.0.0.1');
       const chain = await chainVia(alter).catch((error: unknown) => {
         assert.ok(named(error), String(error));
       });
@@ -73,11 +72,15 @@ describeOnChains('WorkerState from a node that lies', { workers: count }, (node)
     });
 
     it(`that ${what}: the next endpoint is asked`, async () => {
-      const chain = await chainVia(alter, node.ws, (await proxy()).ws);
+      const liar = await proxy(alter);
+      const chain = await connect([liar.ws, node.ws, (await proxy()).ws]);
       await using watch = watchWorkerState(chain, { verify: true });
       await watch.ready;
       assert.equal(watch.state.size, count);
-      await chain.finalizedHead();
+      assert.deepEqual(
+        chain.nodeFaults.map(({ url, isLeft, error }) => [url, isLeft, error.code]),
+        [[liar.ws, true, 'node-lies']],
+      );
     });
   }
 
