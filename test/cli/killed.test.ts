@@ -81,9 +81,11 @@ function twoTerminalsOn(start: () => Promise<Node>): void {
       await sending.end('SIGKILL');
       if (sending.lines.some(({ event }) => event === 'sent')) completed.push(text);
     }
-    const printed = (): string[] => runs.flatMap(textsOf);
     // The last send posts first what earlier ones had queued when they were killed.
-    await until(() => completed.every((text) => printed().includes(text)));
+    const queued = (await runCli(['outbox', 'ls', '--vault', vault('a'), '--json'])).lines;
+    assert.ok(queued.length >= completed.length && queued.every(({ state }) => state !== 'failed'));
+    const ids = (): unknown[] => runs.flatMap(({ lines }) => lines.map(({ messageId }) => messageId));
+    await until(() => queued.every(({ messageId }) => messageId !== undefined && ids().includes(messageId)));
     assert.equal(await runs.at(-1)?.end('SIGTERM'), 0);
 
     // A message is acknowledged before the next one is printed: only the last line of a killed run may come again.

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { openWallet } from '../chain/support.ts';
 import { temporaryFolder } from '../support/entities.ts';
 import { makeVault, register } from './entity.ts';
 import { runCli, type Line } from './run-cli.ts';
@@ -46,6 +47,12 @@ describe('cli: outbox', () => {
   it('lists what was sent, cancels and retries, with no chain and no passphrase', async () => {
     const sent = await send('arrives', '--suri', '//Alice', '--tip', '1000');
     assert.equal(sent.code, 0, sent.stderr);
+    await using wallet = await openWallet(dev.ws);
+    const { block } = await wallet.api.rpc.chain.getBlock(String(sent.lines[0]?.['blockHash']));
+    assert.deepEqual(
+      block.extrinsics.filter(({ isSigned }) => isSigned).map(({ tip }) => tip.toNumber()),
+      [1_000],
+    );
     const failed = await send('too dear', '--suri', '//Alice', '--max-fee', '1');
     assert.equal(failed.code, 1);
     assert.match(failed.stderr, /would cost/);
