@@ -5,6 +5,7 @@ import { describeNats, startNats, startNatsCluster, type NatsServer } from '../s
 import { until } from '../support/until.ts';
 import { startRecipientProcess, startRelayProcess, startSenderProcess, type Victim } from './jetstream-crew.ts';
 import { textOf } from './raw-socket.ts';
+import type { RelayChildOptions } from './relay-child.ts';
 import { alice, bob, Cleanup, entity, genesisHash, message, sealedMessage, signer } from './support.ts';
 
 const kills = 6;
@@ -14,7 +15,8 @@ describeNats('relays on one JetStream: crashes', () => {
   const cleanup = new Cleanup();
   afterEach(() => cleanup.run());
 
-  const startRelay = (nats: readonly NatsServer[], next = '') => startRelayProcess(cleanup, nats, { next });
+  const startRelay = (nats: readonly NatsServer[], options: RelayChildOptions = {}) =>
+    startRelayProcess(cleanup, nats, options);
   const natsOf = (servers: readonly NatsServer[]): Victim[] =>
     servers.map((server) => ({
       name: `nats ${server.port}`,
@@ -111,7 +113,7 @@ describeNats('relays on one JetStream: crashes', () => {
     const [server] = natsOf(nats);
     const [first, second] = relays;
     assert.ok(server !== undefined && first !== undefined && second !== undefined);
-    const forwards = await startRelay(nats, first.url);
+    const forwards = await startRelay(nats, { next: first.url });
     await ordeal([...relays, forwards], [server, first, forwards, second, server, forwards]);
   }).timeout(180_000);
 

@@ -9,8 +9,9 @@ import { Random } from '../soak/random.ts';
 import { readHandedOut } from './handed-out.ts';
 import { linesOf } from './lines-of.ts';
 import { textOf } from './raw-socket.ts';
+import type { RelayChildOptions } from './relay-child.ts';
 import { until } from '../support/until.ts';
-import { alice, bob, Cleanup, entity, genesisHash, message, signer, type Entity } from './support.ts';
+import { alice, bob, Cleanup, entity, genesisHash, message, sealedMessage, signer, type Entity } from './support.ts';
 
 const childPath = fileURLToPath(new URL('relay-child.ts', import.meta.url));
 
@@ -44,10 +45,14 @@ describe('relay: crashes', () => {
   const cleanup = new Cleanup();
   afterEach(() => cleanup.run());
 
-  const start = async (folder: string, port = 0, next = ''): Promise<Started> => {
-    const child = spawn(process.execPath, ['--import', 'tsx', childPath, folder, String(port), '', next], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
+  const start = async (folder: string, port = 0, options: RelayChildOptions = {}): Promise<Started> => {
+    const child = spawn(
+      process.execPath,
+      ['--import', 'tsx', childPath, folder, String(port), JSON.stringify(options)],
+      {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      },
+    );
     cleanup.add(child, () => child.kill('SIGKILL'));
     const [line] = (await once(child.stdout, 'data')) as [Buffer];
     const url = line.toString().trim();
@@ -57,13 +62,20 @@ describe('relay: crashes', () => {
     cleanup.add(createRelayClient({ genesisHash, allowPrivate: true, timeoutMs: 60_000 }), (made) => made.stop());
 
   /** Keeps as many messages under way as there are senders; collects what was acknowledged. */
-  const load = (url: string, senders: readonly Entity[], isAhead = (_acknowledged: number): boolean => false): Load => {
+  const load = (
+    url: string,
+    senders: readonly Entity[],
+    {
+      make = (sender: Entity, text: string) => message(sender, bob, { text }),
+      isAhead = (_acknowledged: number): boolean => false,
+    } = {},
+  ): Load => {
     const carrier = client();
     const state = { running: true, acknowledged: new Set<string>(), sent: 0 };
     const lanes = senders.map(async (sender) => {
       while (state.running) {
         const text = `${sender.identity} ${state.sent++}`;
-        const { bytes } = message(sender, bob, { text });
+        const { bytes } = make(sender, text);
         // What fails is sent again, as a client's outbox does: idempotent.
         while (isAhead(state.acknowledged.size) || !(await isTaken(carrier, url, bytes))) {
           if (isOver(state)) return;
@@ -81,23 +93,30 @@ describe('relay: crashes', () => {
     };
   };
 
-  it('lose nothing acknowledged and deliver nothing twice, when killed under load again and again: who keeps mail, and who forwards to it', async () => {
-    const folders = { keeps: await cleanup.folder(), forwards: await cleanup.folder() };
+  it('lose nothing acknowledged and deliver nothing twice, when killed under load again and again: who keeps mail, who forwards to it, and who opens its own', async () => {
+    const folders = { keeps: await cleanup.folder(), forwards: await cleanup.folder(), opens: await cleanup.folder() };
     const keeps = await start(folders.keeps);
-    const relays = { keeps, forwards: await start(folders.forwards, 0, keeps.url) };
-    const url = keeps.url.replace('http', 'ws');
+    const options = { keeps: {}, forwards: { next: keeps.url }, opens: { isOwn: true } };
+    const again = (name: keyof typeof folders, port = 0) => start(folders[name], port, options[name]);
+    const [forwards, opens] = await Promise.all([again('forwards'), again('opens')]);
+    const relays = { keeps, forwards, opens };
+    const urls = {
+      keeps: keeps.url.replace('http', 'ws'),
+      forwards: forwards.url.replace('http', 'ws'),
+      opens: opens.url.replace('http', 'ws'),
+    };
     const received = new Set<string>();
     const repeated: string[] = [];
-    const arrived = { straight: 0, forwarded: 0 };
+    const arrived = { keeps: 0, forwards: 0 };
     const subscription = client()
-      .receive({ url, identity: bob.identity, sign: signer(bob), backoff: { firstMs: 5, mostMs: 20 } })
+      .receive({ url: urls.keeps, identity: bob.identity, sign: signer(bob), backoff: { firstMs: 5, mostMs: 20 } })
       .subscribe({
         next: (event) => {
           if (event.type !== 'delivery') return;
           const text = textOf(event.signedEnvelope);
           if (received.has(text)) repeated.push(text);
           received.add(text);
-          arrived[text.startsWith(alice.identity) ? 'straight' : 'forwarded'] += 1;
+          arrived[text.startsWith(alice.identity) ? 'keeps' : 'forwards'] += 1;
           event.ack();
         },
         error: (error: unknown) => repeated.push(String(error)),
@@ -108,27 +127,31 @@ describe('relay: crashes', () => {
     // A queue for each of them.
     const others = Array.from({ length: 16 }, (_, n) => entity(`forwarded ${n}`));
     const loads = {
-      straight: load(url, Array<Entity>(48).fill(alice)),
-      forwarded: load(relays.forwards.url.replace('http', 'ws'), others, (acknowledged) => {
-        return acknowledged > arrived.forwarded + 200;
+      keeps: load(urls.keeps, Array<Entity>(32).fill(alice)),
+      forwards: load(urls.forwards, others, { isAhead: (acknowledged) => acknowledged > arrived.forwards + 200 }),
+      opens: load(urls.opens, Array<Entity>(8).fill(alice), {
+        make: (sender, text) => sealedMessage(sender, bob, text),
       }),
     };
-    const ways = ['straight', 'forwarded'] as const;
-    for (const victim of ['keeps', 'forwards', 'keeps', 'forwards'] as const) {
-      const before = ways.map((way) => loads[way].acknowledged.size + 100);
-      const then = ways.map((way) => arrived[way]);
-      await until(() =>
-        ways.every((way, at) => loads[way].acknowledged.size > (before[at] ?? 0) && arrived[way] > (then[at] ?? 0)),
-      );
-      const { child, port } = relays[victim];
-      child.kill('SIGKILL');
-      await once(child, 'exit');
-      relays[victim] = await start(folders[victim], port, victim === 'forwards' ? keeps.url : '');
+    const names = ['keeps', 'forwards', 'opens'] as const;
+    const counts = () => [...names.map((name) => loads[name].acknowledged.size - 50), arrived.keeps, arrived.forwards];
+    for (const victims of [['keeps', 'opens'], ['forwards'], ['opens'], names] as const) {
+      const before = [...names.map((name) => loads[name].acknowledged.size), arrived.keeps, arrived.forwards];
+      await until(() => counts().every((count, at) => count > (before[at] ?? 0)));
+      for (const victim of victims) relays[victim].child.kill('SIGKILL');
+      await Promise.all(victims.map((victim) => once(relays[victim].child, 'exit')));
+      await Promise.all(victims.map(async (victim) => (relays[victim] = await again(victim, relays[victim].port))));
     }
-    await Promise.all(ways.map((way) => loads[way].end()));
-    const acknowledged = ways.flatMap((way) => [...loads[way].acknowledged]);
-    await until(() => acknowledged.every((text) => received.has(text)));
+    await Promise.all(names.map((name) => loads[name].end()));
+    const mail = [...loads.keeps.acknowledged, ...loads.forwards.acknowledged];
+    await until(() => mail.every((text) => received.has(text)));
     assert.deepEqual(repeated, []);
+    const handedOut = () => readHandedOut(join(folders.opens, 'received'));
+    await until(() => {
+      const got = new Set(handedOut().texts);
+      return [...loads.opens.acknowledged].every((text) => got.has(text));
+    });
+    assert.deepEqual(handedOut().repeated, []);
   }).timeout(600_000);
 
   const seed = Number(process.env['KHALA_RELAY_SEED'] ?? Date.now() % 2 ** 31);

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { NatsServer } from '../support/nats-server.ts';
 import { readHandedOut, type HandedOut } from './handed-out.ts';
 import { linesOf } from './lines-of.ts';
+import type { RelayChildOptions } from './relay-child.ts';
 import type { Cleanup } from './support.ts';
 
 /** What can be killed and comes back as it was. */
@@ -72,15 +73,14 @@ class Program implements Victim {
   }
 }
 
-/** `publicUrl`: what clients dial, where that is not the relay itself. `next`: the relay that it forwards all mail to. */
 export async function startRelayProcess(
   cleanup: Cleanup,
   nats: readonly NatsServer[],
-  { port: wanted = 0, publicUrl = '', next = '' } = {},
+  { port: wanted = 0, ...options }: RelayChildOptions & { readonly port?: number } = {},
 ): Promise<RelayProcess> {
   let port = wanted;
   const where = nats.map(({ url }) => url).join();
-  const program = new Program('relay', () => [programs.relay, where, String(port), publicUrl, next]);
+  const program = new Program('relay', () => [programs.relay, where, String(port), JSON.stringify(options)]);
   // As a supervisor would: a relay ends where it starts before NATS does.
   const start = async (): Promise<void> => {
     for (let line: string | undefined; line === undefined;) {
