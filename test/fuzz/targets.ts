@@ -15,6 +15,7 @@ import {
   encodeEnvelope,
   encodeForwarded,
   encodeSignedEnvelope,
+  toHex,
 } from '../../src/codec/index.ts';
 import { decodeTrieNode } from '../../src/chain/trie/trie-node.ts';
 import { keyPairFromSeed, openEnvelope, openPhala, ready, sealEnvelope, sealPhala } from '../../src/crypto/index.ts';
@@ -126,6 +127,15 @@ export const targets: readonly Target[] = [
           origin: fc.webUrl(),
           signature: arbitrary.fixed(64),
         }),
+        fc.record({ type: fc.constant('post-reply' as const), id: arbitrary.u32, signedEnvelope: arbitrary.content }),
+        fc.record({
+          type: fc.constant('await-delivered' as const),
+          id: arbitrary.u32,
+          to: arbitrary.id,
+          messageId: arbitrary.id,
+          sentAt: arbitrary.u64,
+        }),
+        fc.record({ type: fc.constant('forget' as const), id: arbitrary.u32 }),
       )
       .map(encodeClientFrame),
   },
@@ -139,8 +149,42 @@ export const targets: readonly Target[] = [
         fc.record({
           type: fc.constant('receipt' as const),
           id: arbitrary.u32,
-          status: fc.constantFrom('stored' as const, 'duplicate' as const),
+          status: fc.constantFrom('stored' as const, 'delivered' as const, 'duplicate' as const, 'forwarded' as const),
           messageId: arbitrary.id,
+        }),
+        fc.record({
+          type: fc.constant('hello' as const),
+          version: fc.constantFrom(1 as const, 2 as const),
+          genesisHash: arbitrary.id,
+          window: arbitrary.u32,
+          maxMessageBytes: arbitrary.u32,
+          identity: fc.option(arbitrary.id, { nil: undefined }),
+        }),
+        fc.record({
+          type: fc.constant('error' as const),
+          id: arbitrary.u32,
+          code: fc.string(),
+          message: fc.string(),
+          remedy: fc.string(),
+          details: fc.json(),
+        }),
+        fc.record({
+          type: fc.constant('challenge' as const),
+          id: arbitrary.u32,
+          serverNonce: arbitrary.fixed(32),
+          expiresAt: arbitrary.u64,
+        }),
+        fc.record({
+          type: fc.constant('logged-in' as const),
+          id: arbitrary.u32,
+          generation: arbitrary.fixed(16).map((bytes) => toHex(bytes)),
+          acknowledged: arbitrary.u64,
+        }),
+        fc.record({
+          type: fc.constant('reply' as const),
+          id: arbitrary.u32,
+          cursor: arbitrary.u64,
+          signedEnvelope: arbitrary.content,
         }),
       )
       .map(encodeRelayFrame),

@@ -3,20 +3,20 @@ import { connect, type Socket } from 'node:net';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, it } from 'mocha';
 import { toHex } from '../../src/codec/index.ts';
-import { encodeClientFrame, type ClientFrame } from '../../src/relay/frames.ts';
+import { clientTypes, encodeClientFrame, type ClientFrame } from '../../src/relay/frames.ts';
 import type { Relay } from '../../src/relay/index.ts';
 import { until } from '../support/until.ts';
 import { RawSocket } from './raw-socket.ts';
-import { alice, bob, Cleanup, message } from './support.ts';
+import { alice, bob, carol, Cleanup, message } from './support.ts';
 
-const upgrade = (key = `${'A'.repeat(22)}==`): string =>
+const upgrade = (path = '/v1/ws'): string =>
   [
-    'GET /v1/ws HTTP/1.1',
+    `GET ${path} HTTP/1.1`,
     'host: relay',
     'upgrade: websocket',
     'connection: upgrade',
     'sec-websocket-version: 13',
-    `sec-websocket-key: ${key}`,
+    `sec-websocket-key: ${'A'.repeat(22)}==`,
     '\r\n',
   ].join('\r\n');
 
@@ -77,7 +77,17 @@ const clientFrame: fc.Arbitrary<ClientFrame> = fc.oneof(
   fc.record({ type: fc.constant('ack' as const), upTo: cursor }),
   fc.record({ type: fc.constant('await-reply' as const), id, senderKey: key, after: cursor }),
   fc.record({ type: fc.constant('reply-done' as const), senderKey: key, upTo: cursor }),
+  fc.record({
+    type: fc.constant('await-delivered' as const),
+    id,
+    to: proof.identity,
+    messageId: key.map((bytes) => toHex(bytes)),
+    sentAt: cursor,
+  }),
+  fc.record({ type: fc.constant('forget' as const), id }),
 );
+/** Where a frame may be sent, in the versions of them that there are. */
+const frameVersions = ['', '?frames=2'] as const;
 
 function cutOff(bytes: Uint8Array, fewer: number): Uint8Array {
   return bytes.subarray(0, bytes.length - fewer);
@@ -86,13 +96,14 @@ function cutOff(bytes: Uint8Array, fewer: number): Uint8Array {
 const wireFrame = fc.record({
   // Mostly an opcode of the RFC, with any FIN and reserved bits.
   first: fc.oneof(fc.constantFrom(0x82, 0x02, 0x80, 0x00, 0x88, 0x89, 0x8a, 0x81, 0xc2, 0xf2), fc.nat(255)),
-  masked: fc.boolean().map((chance) => chance || true),
+  // Mostly as a client must.
+  masked: fc.integer({ min: 0, max: 7 }).map((chance) => chance > 0),
   length: fc.option(fc.oneof(fc.nat(300), fc.bigInt({ min: 0n, max: 2n ** 64n - 1n })), { nil: undefined, freq: 4 }),
   payload: fc.oneof(
     fc.uint8Array({ maxLength: 300 }),
     // One of ours, cut or whole.
     fc
-      .tuple(fc.constantFrom(1, 2, 3, 4, 5, 6, 7, 8, 9, 0x85), fc.uint8Array({ maxLength: 200 }))
+      .tuple(fc.constantFrom(...Object.values(clientTypes), 0x0c, 0x85), fc.uint8Array({ maxLength: 200 }))
       .map(([type, rest]) => Uint8Array.of(type, ...rest)),
     fc.constantFrom(0, 1, 2).chain((cut) => clientFrame.map((frame) => cutOff(encodeClientFrame(frame), cut))),
   ),
@@ -114,22 +125,22 @@ describe('relay: hostile sockets', () => {
   });
   afterEach(() => cleanup.run());
 
-  const dial = (): Socket & { isOver: boolean } => {
-    const socket = Object.assign(connect(Number(new URL(relay.url).port), '127.0.0.1'), { isOver: false });
+  const dial = ({ url }: Pick<Relay, 'url'> = relay): Socket & { isOver: boolean } => {
+    const socket = Object.assign(connect(Number(new URL(url).port), '127.0.0.1'), { isOver: false });
     socket.on('error', () => undefined).on('close', () => (socket.isOver = true));
     cleanup.add(socket, () => socket.destroy());
     return socket;
   };
   /** After the upgrade and the first frame. */
-  const opened = async (): Promise<Socket & { isOver: boolean }> => {
-    const socket = dial();
+  const opened = async (path = '/v1/ws', at: Pick<Relay, 'url'> = relay): Promise<Socket & { isOver: boolean }> => {
+    const socket = dial(at);
     let received = '';
-    socket.on('data', (chunk) => (received += chunk.toString('latin1'))).write(upgrade());
+    socket.on('data', (chunk) => (received += chunk.toString('latin1'))).write(upgrade(path));
     await until(() => /\r\n\r\n[^]+/.test(received));
     return socket;
   };
-  const metric = async (name: string): Promise<number> => {
-    const text = await (await fetch(`${relay.url}/metrics`)).text();
+  const metric = async (name: string, { url }: Pick<Relay, 'url'> = relay): Promise<number> => {
+    const text = await (await fetch(`${url}/metrics`)).text();
     return Number(
       text
         .split('\n')
@@ -146,39 +157,62 @@ describe('relay: hostile sockets', () => {
   };
 
   it('with any frames, right or wrong, get an answer or their end, and others are served', async () => {
+    // A tunnel of a relay that forwards carol's mail to this one.
+    const endpoint = relay.url;
+    const forwards = await cleanup.relay({
+      recipients: [],
+      workerState: { get: (to) => (to === carol.identity ? { endpoints: [endpoint] } : undefined) },
+      forwardStore: await cleanup.store(),
+      limits: { requestTimeoutMs: 300, pingIntervalMs: 100, maxConnectionsPerAddress: 5_000 },
+    });
+    const tunnel = `/v1/tunnel?recipient=${carol.identity}&endpoint=${encodeURIComponent(endpoint)}`;
+    const paths = [...frameVersions.map((version) => `/v1/ws${version}`), tunnel];
+    const reached = new Set<string>();
     await fc.assert(
-      fc.asyncProperty(fc.array(wireFrame, { minLength: 1, maxLength: 6 }), fc.boolean(), async (frames, inPieces) => {
-        const socket = await opened();
-        for (const frame of frames) {
-          const bytes = encode(frame);
-          const cut = inPieces ? Math.floor(bytes.length / 2) : bytes.length;
-          socket.write(bytes.subarray(0, cut));
-          if (inPieces) await new Promise(setImmediate);
-          socket.write(bytes.subarray(cut));
-        }
-        socket.end();
-        await until(() => socket.isOver);
-      }),
+      fc.asyncProperty(
+        fc.array(wireFrame, { minLength: 1, maxLength: 6 }),
+        fc.boolean(),
+        fc.constantFrom(...paths),
+        async (frames, inPieces, path) => {
+          const socket = await opened(path, path === tunnel ? forwards : relay);
+          reached.add(path);
+          for (const frame of frames) {
+            const bytes = encode(frame);
+            const cut = inPieces ? Math.floor(bytes.length / 2) : bytes.length;
+            socket.write(bytes.subarray(0, cut));
+            if (inPieces) await new Promise(setImmediate);
+            socket.write(bytes.subarray(cut));
+          }
+          socket.end();
+          await until(() => socket.isOver);
+        },
+      ),
       { numRuns: 150 },
     );
+    assert.equal(reached.size, paths.length);
     await servesOthers();
     await until(async () => (await metric('connections')) === 0);
+    await until(async () => (await metric('tunnels', forwards)) === 0);
     assert.equal(await metric('in_flight'), 0);
   }).timeout(60_000);
 
   it('that are logged in get an answer or their end for any frames, and mail comes afterwards', async () => {
     const kept = message(alice, bob).bytes;
     await fc.assert(
-      fc.asyncProperty(fc.array(clientFrame, { minLength: 1, maxLength: 12 }), async (frames) => {
-        const raw = await RawSocket.open(relay.url, cleanup);
-        assert.equal((await raw.login(bob)).type, 'logged-in');
-        for (const frame of frames) raw.send(frame);
-        // Answered after all of these, and beside the one of the login.
-        raw.send({ type: 'challenge-me', id: 301 });
-        const asked = frames.filter(({ type }) => type === 'challenge-me').length;
-        await until(() => raw.closeCode !== undefined || raw.all('challenge').length === asked + 2);
-        raw.socket.terminate();
-      }),
+      fc.asyncProperty(
+        fc.array(clientFrame, { minLength: 1, maxLength: 12 }),
+        fc.constantFrom(...frameVersions),
+        async (frames, version) => {
+          const raw = await RawSocket.open(relay.url, cleanup, { path: `/v1/ws${version}` });
+          assert.equal((await raw.login(bob)).type, 'logged-in');
+          for (const frame of frames) raw.send(frame);
+          // Answered after all of these, and beside the one of the login.
+          raw.send({ type: 'challenge-me', id: 301 });
+          const asked = frames.filter(({ type }) => type === 'challenge-me').length;
+          await until(() => raw.closeCode !== undefined || raw.all('challenge').length === asked + 2);
+          raw.socket.terminate();
+        },
+      ),
       { numRuns: 100 },
     );
     await servesOthers();
@@ -243,7 +277,7 @@ describe('relay: hostile sockets', () => {
   }).timeout(60_000);
 
   it('by the thousand that say nothing leave room for those who do', async () => {
-    const silent = await Promise.all(Array.from({ length: 1_000 }, opened));
+    const silent = await Promise.all(Array.from({ length: 1_000 }, () => opened()));
     await servesOthers();
     assert.ok((await metric('connections')) <= 1_001);
     for (const socket of silent) socket.destroy();

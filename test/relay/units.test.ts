@@ -35,16 +35,20 @@ const clientFrames: fc.Arbitrary<frames.ClientFrame> = fc.oneof(
   record({ type: fc.constant('post-reply' as const), id: u32, signedEnvelope: fc.uint8Array({ maxLength: 500 }) }),
   record({ type: fc.constant('await-reply' as const), id: u32, senderKey: bytes(32), after: u64 }),
   record({ type: fc.constant('reply-done' as const), senderKey: bytes(32), upTo: u64 }),
+  record({ type: fc.constant('await-delivered' as const), id: u32, to: hex(32), messageId: hex(32), sentAt: u64 }),
+  record({ type: fc.constant('forget' as const), id: u32 }),
 );
 
+const hello = {
+  type: fc.constant('hello' as const),
+  genesisHash: hex(32),
+  window: u32,
+  maxMessageBytes: u32,
+  identity: fc.option(hex(32), { nil: undefined }),
+};
 const relayFrames: fc.Arbitrary<frames.RelayFrame> = fc.oneof(
-  record({
-    type: fc.constant('hello' as const),
-    genesisHash: hex(32),
-    window: u32,
-    maxMessageBytes: u32,
-    identity: fc.option(hex(32), { nil: undefined }),
-  }),
+  record(hello),
+  record({ ...hello, version: fc.constant(2 as const) }),
   record({
     type: fc.constant('receipt' as const),
     id: u32,
