@@ -67,6 +67,8 @@ describe('chain: a frame', () => {
       '{"jsonrpc":"2.0","id":1}',
       '[{"jsonrpc":"2.0","id":1,"result":1},{"jsonrpc":"2.0","id":2,"error":{}}]',
       '[{"jsonrpc":"2.0","id":1,"result":"\\u0041"}]',
+      '[{"jsonrpc":"2.0","id":1,"result":[{"a":1},{"jsonrpc":"2.0","id":2,"result":3}]}]',
+      '[{"jsonrpc":"2.0","id":1,"result":{},"more":1},{"jsonrpc":"2.0","id":2,"result":3}]',
       '[]',
       '7',
       `{"jsonrpc":"2.0","id":${'1'.repeat(400)},"result":1}`,

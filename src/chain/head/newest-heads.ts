@@ -91,7 +91,11 @@ function sessionHeads(
       const isBelieved = !connection.hasLeft(url) && told?.distrusts === connection.health.distrustsOf(url);
       return isBelieved ? told.number : -1;
     };
-    const highest = (): number => Math.max(-1, ...Array.from(progress.told.keys(), toldBy));
+    const highest = (): number => {
+      let number = -1;
+      for (const url of progress.told.keys()) number = Math.max(number, toldBy(url));
+      return number;
+    };
 
     const onHeader = (value: unknown): void => {
       try {

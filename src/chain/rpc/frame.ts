@@ -1,4 +1,4 @@
-import { RawText, textOf } from './raw-text.ts';
+import { asBuffer, RawText, textOf } from './raw-text.ts';
 
 /**
  * Makes the answer of the text of a result, so that what is long is not made into strings first. undefined where the
@@ -12,14 +12,14 @@ interface AnswerText {
   /** Where the text of the result is. */
   readonly start: number;
   readonly end: number;
-  /** Behind the whole answer. */
-  readonly next: number;
 }
 
 const encoder = new TextEncoder();
 const begin = encoder.encode('{"jsonrpc":"2.0",');
 const idName = encoder.encode('"id":');
 const resultName = encoder.encode('"result":');
+/** In a list: the end of an answer, and what the next one begins with. */
+const between = encoder.encode('},{"jsonrpc":"2.0",');
 const quote = 0x22;
 const comma = 0x2c;
 const backslash = 0x5c;
@@ -27,6 +27,11 @@ const openBracket = 0x5b;
 const closeBracket = 0x5d;
 const openBrace = 0x7b;
 const closeBrace = 0x7d;
+const closings = new Map([
+  [quote, quote],
+  [openBracket, closeBracket],
+  [openBrace, closeBrace],
+]);
 const zero = 0x30;
 /** Ids of longer than that are none of ours. */
 const maxDigits = 15;
@@ -42,18 +47,20 @@ export function readFrame(frame: string | Uint8Array, readerOf: (id: number) => 
 
 /** undefined where not all of it is answers that are read by their text. */
 function readAnswers(frame: Uint8Array, readerOf: (id: number) => ResultReader | undefined): unknown {
-  if (frame[0] !== openBracket) return readAnswer(frame, loneAnswer(frame), readerOf);
-  // Where a text ends is not looked for among escapes.
-  if (frame.includes(backslash)) return undefined;
+  if (frame[0] !== openBracket) return readAnswer(frame, answerIn(frame, 0, frame.length), readerOf);
+  // Without escapes a string has no quotes in it, so that no string looks like what is between two answers.
+  if (frame[frame.length - 1] !== closeBracket || frame.includes(backslash)) return undefined;
+  const bytes = asBuffer(frame);
   const messages: unknown[] = [];
-  for (let at = 1; ; at += 1) {
-    const answer = answerAt(frame, at);
-    const message = readAnswer(frame, answer, readerOf);
-    if (answer === undefined || message === undefined) return undefined;
+  for (let at = 1; ;) {
+    const next = bytes.indexOf(between, at);
+    const end = next < 0 ? frame.length - 1 : next + 1;
+    const answer = answerIn(frame, at, end);
+    const message = answer && endsAsItBegins(frame, answer) ? readAnswer(frame, answer, readerOf) : undefined;
+    if (message === undefined) return undefined;
     messages.push(message);
-    at = answer.next;
-    if (frame[at] === closeBracket) return at === frame.length - 1 ? messages : undefined;
-    if (frame[at] !== comma) return undefined;
+    if (next < 0) return messages;
+    at = end + 1;
   }
 }
 
@@ -66,12 +73,11 @@ function readAnswer(
   return result === undefined ? undefined : { id: answer?.id, result };
 }
 
-/** Of a frame that is one answer: its end is that of the frame. Whether the text between is JSON is for its reader. */
-function loneAnswer(frame: Uint8Array): AnswerText | undefined {
-  const last = frame.length - 1;
-  if (frame[last] !== closeBrace || !standsAt(frame, 0, begin)) return undefined;
-  const next = last + 1;
-  const at = begin.length;
+/** Of what is between two places, where it is one answer. Whether the text of its result is JSON is for its reader. */
+function answerIn(frame: Uint8Array, from: number, to: number): AnswerText | undefined {
+  const last = to - 1;
+  if (frame[last] !== closeBrace || !standsAt(frame, from, begin)) return undefined;
+  const at = from + begin.length;
   if (standsAt(frame, at, resultName)) {
     // The id comes last.
     let digits = last;
@@ -79,57 +85,25 @@ function loneAnswer(frame: Uint8Array): AnswerText | undefined {
     const end = digits - idName.length - 1;
     const id = numberAt(frame, digits, last);
     if (id === undefined || frame[end] !== comma || !standsAt(frame, end + 1, idName)) return undefined;
-    return { id, start: at + resultName.length, end, next };
+    return { id, start: at + resultName.length, end };
   }
-  const start = standsAt(frame, at, idName) ? behindId(frame, at + idName.length) : undefined;
-  return start && { ...start, end: last, next };
+  return standsAt(frame, at, idName) ? behindId(frame, at + idName.length, last) : undefined;
 }
 
-/** Of one in a list, where the text ends is to be found. */
-function answerAt(frame: Uint8Array, from: number): AnswerText | undefined {
-  if (!standsAt(frame, from, begin)) return undefined;
-  const at = from + begin.length;
-  if (standsAt(frame, at, resultName)) {
-    const start = at + resultName.length;
-    const end = endOfValue(frame, start);
-    const digits = end + 1 + idName.length;
-    if (frame[end] !== comma || !standsAt(frame, end + 1, idName)) return undefined;
-    let last = digits;
-    while (isDigit(frame[last])) last += 1;
-    const id = numberAt(frame, digits, last);
-    return id === undefined || frame[last] !== closeBrace ? undefined : { id, start, end, next: last + 1 };
-  }
-  const answer = standsAt(frame, at, idName) ? behindId(frame, at + idName.length) : undefined;
-  if (answer === undefined) return undefined;
-  const end = endOfValue(frame, answer.start);
-  return frame[end] === closeBrace ? { ...answer, end, next: end + 1 } : undefined;
+/** Whether a text that begins with what is to be closed ends with that: one that was cut off elsewhere does not. */
+function endsAsItBegins(frame: Uint8Array, { start, end }: AnswerText): boolean {
+  if (start >= end) return false;
+  const closing = closings.get(frame[start] ?? 0);
+  return closing === undefined || (end - start > 1 && frame[end - 1] === closing);
 }
 
-/** The id at a place, with the result behind it. */
-function behindId(frame: Uint8Array, at: number): { id: number; start: number } | undefined {
+/** The id at a place, with the result behind it, which ends at `last`. */
+function behindId(frame: Uint8Array, at: number, last: number): AnswerText | undefined {
   let end = at;
   while (isDigit(frame[end])) end += 1;
   const id = numberAt(frame, at, end);
   if (id === undefined || frame[end] !== comma || !standsAt(frame, end + 1, resultName)) return undefined;
-  return { id, start: end + 1 + resultName.length };
-}
-
-/** Where a value ends that has no escapes in it; the end of the frame where it does not. */
-function endOfValue(frame: Uint8Array, start: number): number {
-  let depth = 0;
-  for (let at = start; at < frame.length; at++) {
-    const byte = frame[at];
-    if (byte === quote) {
-      at = frame.indexOf(quote, at + 1);
-      if (at < 0) break;
-      if (depth === 0) return at + 1;
-    } else if (byte === openBrace || byte === openBracket) depth += 1;
-    else if (byte === closeBrace || byte === closeBracket || byte === comma) {
-      if (depth === 0) return at;
-      if (byte !== comma && --depth === 0) return at + 1;
-    }
-  }
-  return frame.length;
+  return { id, start: end + 1 + resultName.length, end: last };
 }
 
 function numberAt(frame: Uint8Array, start: number, end: number): number | undefined {

@@ -39,3 +39,8 @@ export function textOf({ buffer, byteOffset, length }: Uint8Array, start = 0, en
   if (typeof Buffer !== 'undefined') return Buffer.from(buffer, byteOffset, length).toString('utf8', start, end);
   return new TextDecoder('utf-8', { ignoreBOM: true }).decode(new Uint8Array(buffer, byteOffset + start, end - start));
 }
+
+/** The same memory. Where there is Node. */
+export function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+}

@@ -1,4 +1,4 @@
-import { RawText } from './raw-text.ts';
+import { asBuffer, RawText } from './raw-text.ts';
 
 /** Shorter strings become strings: what it costs to keep a piece of the frame is more then. */
 const longFrom = 256;
@@ -178,8 +178,4 @@ function shortText(bytes: Buffer, start: number, end: number): string {
 function stands(bytes: Uint8Array, at: number, text: string): boolean {
   for (let i = 0; i < text.length; i++) if (bytes[at + i] !== text.charCodeAt(i)) return false;
   return true;
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
