@@ -3,7 +3,8 @@ import { asRelayError, type RelayError } from '../errors/index.ts';
 import type { MailStore } from '../store/mail-store.ts';
 
 export interface ReadinessParts {
-  readonly mailStore: MailStore;
+  /** What messages are put into: mailboxes, and the queue towards other relays. */
+  readonly stores: readonly MailStore[];
   /** False while the relay stops. */
   readonly isRunning: () => boolean;
   readonly logger: Logger;
@@ -34,12 +35,12 @@ export class Readiness {
   }
 
   async #try(): Promise<Outcome> {
-    const { mailStore, logger } = this.#parts;
+    const { stores, logger } = this.#parts;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const tooLate = new Promise<never>((_, reject) => {
       timer = setTimeout(reject, timeoutMs, new Error(`no answer within ${timeoutMs} ms`));
     });
-    const outcome = await Promise.race([mailStore.check(), tooLate])
+    const outcome = await Promise.race([Promise.all(stores.map((store) => store.check())), tooLate])
       .then(() => 'ready' as const)
       .catch((error: unknown) => asRelayError(error, 'mail-store-failed', { action: 'write' }))
       .finally(() => {

@@ -4,7 +4,7 @@ import { decodeSignedEnvelope, messageId } from '../../src/codec/index.ts';
 import { createRelayClient } from '../../src/relay/index.ts';
 import { smallDisk } from '../support/small-disk.ts';
 import { until } from '../support/until.ts';
-import { alice, bob, Cleanup, genesisHash, message, signer } from './support.ts';
+import { alice, bob, carol, Cleanup, genesisHash, message, signer, type Entity } from './support.ts';
 
 describe('relay: a full disk', () => {
   const cleanup = new Cleanup();
@@ -70,5 +70,47 @@ describe('relay: a full disk', () => {
     });
     await until(hasAll);
     await until(async () => (await fetch(`${relay.url}/readyz`)).status === 200);
+  }).timeout(60_000);
+
+  it('of the queue to other relays: what it took is forwarded, mailboxes go on, and it is not ready until there is room', async () => {
+    const disk = await smallDisk(3);
+    assert.ok(disk !== undefined);
+    cleanup.add(disk, (made) => made.remove());
+    const next = await cleanup.relay({ recipients: [carol.identity] });
+    const endpoints = ['http://127.0.0.1:1'];
+    const relay = await cleanup.relay({
+      forwardStore: await cleanup.store({ path: disk.path }),
+      forwardBackoff: { firstMs: 10, mostMs: 50 },
+      workerState: { get: (id) => (id === carol.identity ? { endpoints } : undefined) },
+    });
+    const client = cleanup.add(createRelayClient({ genesisHash, allowPrivate: true }), (made) => made.stop());
+    const send = async (to: Entity): Promise<string> => {
+      const { id, bytes } = message(alice, to, { size: 20_000 });
+      return client.send(bytes, [relay.url.replace('http', 'ws')]).then(
+        ({ status }) => `${status} ${id}`,
+        (error: unknown) => (error as { code: string }).code,
+      );
+    };
+    const answers: string[] = [];
+    while (!answers.includes('relay-failed') && answers.length < 1_000)
+      answers.push(...(await Promise.all(Array.from({ length: 20 }, () => send(carol)))));
+    const taken = answers.filter((answer) => answer.startsWith('forwarded ')).map((answer) => answer.split(' ')[1]);
+    assert.equal(taken.length + answers.filter((answer) => answer === 'relay-failed').length, answers.length);
+    assert.ok(taken.length > 20);
+    assert.match(await send(bob), /^stored /);
+    const readiness = async () => (await fetch(`${relay.url}/readyz`)).json() as Promise<unknown>;
+    await until(async () => JSON.stringify(await readiness()).includes('mail-store-failed'));
+
+    endpoints[0] = next.url;
+    await until(async () => (await fetch(`${relay.url}/readyz`)).status === 200);
+    const arrived = async () =>
+      new Set(
+        (await next.mailStore.read(carol.identity, 0n, { count: 1000, bytes: 2 ** 30 })).map((mail) => mail.messageId),
+      );
+    await until(async () => {
+      const ids: ReadonlySet<string> = await arrived();
+      return taken.every((id) => ids.has(id ?? ''));
+    });
+    await until(async () => (await send(carol)).startsWith('forwarded '));
   }).timeout(60_000);
 });
