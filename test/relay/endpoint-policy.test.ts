@@ -332,9 +332,11 @@ describe('endpoint policy: dialling', () => {
 
   it('follows no redirect', async () => {
     const target = await listen(200);
-    const { port } = await listen(307, { location: `http://127.0.0.1:${target.port}/secret` });
-    const { status } = await post(transport({ allowPrivate: true }), `http://127.0.0.1:${port}/`);
-    assert.equal(status, 307);
+    for (const answered of [301, 302, 303, 307, 308]) {
+      const { port } = await listen(answered, { location: `http://127.0.0.1:${target.port}/secret` });
+      const { status } = await post(transport({ allowPrivate: true }), `http://127.0.0.1:${port}/`);
+      assert.equal(status, answered);
+    }
     assert.deepEqual(target.requests, []);
   });
 

@@ -62,10 +62,11 @@ describe('relay: turns of what is forwarded', () => {
     const names = new ResolvedNames((name, callback) => {
       callback(null, [{ address: resolve(name), family: 4 }]);
     }, now);
-    const transport = createNodeTransport({ allowPrivate: true, resolve: names.resolve });
+    const { allowPrivate = true } = options;
+    const transport = createNodeTransport({ allowPrivate, resolve: names.resolve });
     cleanup.add(transport, () => transport.close());
     const forwarder = createForwarder({
-      ...{ store, mailStore: store, transport, names, allowPrivate: true },
+      ...{ store, mailStore: store, transport, names, allowPrivate },
       router: (to) => ({ kind: 'forward', endpoints: endpointsOf(to) }),
       metrics: new Metrics({ maxAgeMs: 0 }),
       logger: pino({ enabled: false }),
@@ -193,6 +194,20 @@ describe('relay: turns of what is forwarded', () => {
     for (const tenant of tenants) await send(tenant);
     await send(bob);
     await until(() => tried.filter((url) => url.includes('good.example')).length >= 5);
+  });
+
+  it('dial no name that leads inside, whatever it is, and what is for it is kept', async () => {
+    const asked: string[] = [];
+    const port = await stand('127.0.0.1', asked, 'takes');
+    const metrics = new Metrics({ maxAgeMs: 0 });
+    const { send, store } = await make(
+      (to) => [`http://${to === bob.identity ? 'loopback' : 'metadata'}.example:${port}`],
+      (name) => (name === 'loopback.example' ? '127.0.0.1' : '169.254.169.254'),
+      { allowPrivate: false, metrics, backoff: { firstMs: 1, mostMs: 1 } },
+    );
+    for (const to of [bob, carol]) assert.equal(await send(to), 'queued');
+    await until(async () => /forwards_total\{outcome="failed"\} \d\d/.test(await metrics.exposition()));
+    assert.deepEqual([asked, (await store.totals()).count], [[], 2]);
   });
 
   it('are taken by what is too old without a look for where it was to go', async () => {

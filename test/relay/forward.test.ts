@@ -8,6 +8,7 @@ import type { Backoff } from '../../src/relay/backoff.ts';
 import { createRelay, type Relay, type RelayOptions } from '../../src/relay/index.ts';
 import type { MailStore } from '../../src/store/mail-store.ts';
 import { RawSocket } from './raw-socket.ts';
+import { freePort } from '../support/free-port.ts';
 import { until } from '../support/until.ts';
 import { alice, bob, carol, Cleanup, entity, genesisHash, message } from './support.ts';
 
@@ -412,7 +413,7 @@ describe('relay: forwarding', () => {
       throw new RelayError('mail-store-failed', { details: { action: 'read', reason: 'test' } });
     };
     const mailStore = await cleanup.store();
-    const port = 18_710;
+    const port = await freePort();
     const options = { genesisHash, mailStore, workerState, listen: { port } };
     const relay = createRelay({ ...options, forwardStore: queue });
     await assert.rejects(relay.start(), (error) => isRelayError(error, 'mail-store-failed'));

@@ -243,7 +243,14 @@ describe('relay: hostile sockets', () => {
       return socket;
     });
     await servesOthers();
-    await until(() => slow.every(({ isOver }) => isOver));
+    // Nor do they win time by a byte now and then.
+    const dripping = dial();
+    dripping.resume().write(`${upgrade().slice(0, -2)}x-slow: `);
+    const timer = setInterval(() => dripping.write('a'), 20);
+    cleanup.add(timer, () => {
+      clearInterval(timer);
+    });
+    await until(() => [...slow, dripping].every(({ isOver }) => isOver));
   });
 
   it('that never finish a frame are cut, whatever it promised', async () => {

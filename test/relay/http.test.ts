@@ -386,6 +386,35 @@ describe('relay: HTTP', () => {
     await until(() => closed);
   });
 
+  it('cuts one that goes on arriving, a byte now and then, in its head or its body', async () => {
+    relay = await cleanup.relay({ limits: { requestTimeoutMs: 300 } });
+    const head = 'POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-type: application/octet-stream\r\n';
+    const begun = [`${head}x-slow: `, `${head}content-length: 100000\r\n\r\n`].map((start) => {
+      const socket = connect(Number(new URL(relay.url).port), '127.0.0.1');
+      const drip = { answer: '', bytes: 0, closed: false };
+      const timer = setInterval(() => {
+        if (!socket.writable) return;
+        socket.write('a');
+        drip.bytes += 1;
+      }, 20);
+      cleanup.add(socket, () => {
+        clearInterval(timer);
+        socket.destroy();
+      });
+      socket
+        .on('close', () => (drip.closed = true))
+        .on('error', () => undefined)
+        .on('data', (chunk) => (drip.answer += chunk.toString('latin1')));
+      socket.write(start);
+      return drip;
+    });
+    await until(() => begun.every(({ closed }) => closed));
+    for (const { answer, bytes } of begun) {
+      assert.match(answer, /^HTTP\/1\.1 408 /);
+      assert.ok(bytes > 1);
+    }
+  });
+
   it('bounds the bodies that it holds at once', async () => {
     relay = await cleanup.relay({ limits: { maxBodyBytes: 1000, maxPendingBytes: 1500, maxMessageBytes: 1000 } });
     const half = request(`${relay.url}/v1/messages`, {
