@@ -87,6 +87,9 @@ async function oneRound(relay: Child, load: Child, signed: readonly Signed[], in
 
 function summary(measured: readonly Round[]): readonly Result[] {
   const counting = measured.filter(({ p99Ms }) => p99Ms <= maxP99Ms);
+  // Of all rounds: those that count are below the bound, whatever the others were.
+  const p99 = rounded(median(measured.map(({ p99Ms }) => p99Ms)));
+  assert.ok(counting.length > 0, `No round counts: the p99 of the receipt is ${p99} ms, and may be ${maxP99Ms}`);
   const of = (value: (round: Round) => number): number => rounded(median(counting.map(value)));
   const rate = of(({ wallMs }) => (messages / wallMs) * 1_000);
   const verifications = of(({ baseline }) => 1e6 / baseline);
@@ -100,7 +103,6 @@ function summary(measured: readonly Round[]): readonly Result[] {
     of(({ baseline }) => baseline),
     of(({ ours, baseline }) => ours / baseline),
   );
-  const p99 = of(({ p99Ms }) => p99Ms);
   return [
     cpu,
     result('-rate', 'messages/s', rate, verifications, rounded(rate / verifications)),

@@ -128,6 +128,20 @@ describe('outbox: by a carrier', () => {
     assert.equal(carrier.tries, 1);
   });
 
+  it('does not go on chain for more than it may cost: it fails, and when it is tried again the carrier may have it', async () => {
+    const box = await outbox({ account: alice });
+    const before = await chain.bestHead();
+    carrier.failure = new RelayError('relay-busy', { details: { what: 'connections' } });
+    const sent = await box.send({ ...message('auto'), maxFee: 1n });
+    await assert.rejects(sent.reached('inBlock'), { code: 'fee-too-high' });
+    assert.equal(carrier.tries, 1);
+    carrier.failure = undefined;
+    await box.retry(sent.sendId);
+    const again = await box.receipt(sent.sendId);
+    assert.equal((await again?.reached('inBlock'))?.state, 'relayed');
+    assert.equal((await chain.bestHead()).hash, before.hash);
+  });
+
   it('tries again what no account pays for, and what is for off chain only', async () => {
     for (const [via, account] of [
       ['auto', undefined],
