@@ -59,4 +59,33 @@ describe('relay: answers', () => {
       await posted;
       assert.deepEqual([told, (await raw.next('receipt')).status], [[status], status]);
     });
+
+  it('to acknowledgements that come while one is written are of one more write together', async () => {
+    const { relay, mailStore } = await start();
+    const count = 64;
+    const sent = Array.from({ length: count }, () => message(alice, bob));
+    await Promise.all(sent.map(({ id, bytes }) => mailStore.append(bob.identity, id, bytes)));
+    const ack = mailStore.ack.bind(mailStore);
+    let finish = (): void => undefined;
+    const finished = new Promise<void>((resolve) => (finish = resolve));
+    const written: bigint[] = [];
+    mailStore.ack = async (recipient, upTo) => {
+      written.push(upTo);
+      await finished;
+      await ack(recipient, upTo);
+    };
+    const raw = await RawSocket.open(relay.url, cleanup);
+    await raw.login(bob);
+    raw.send({ type: 'credit', deliveries: count });
+    await raw.next('delivery', count - 1);
+    const cursors = raw.all('delivery').map(({ cursor }) => cursor);
+    for (const upTo of cursors) raw.send({ type: 'ack', upTo });
+    await until(() => written.length > 0);
+    // Answered after all of these were read.
+    await raw.challenge(9);
+    finish();
+    await until(async () => (await mailStore.stats(bob.identity)).count === 0);
+    assert.deepEqual(written, [cursors[0], cursors.at(-1)]);
+    assert.equal((await raw.next('acked', 1)).upTo, cursors.at(-1));
+  });
 });
