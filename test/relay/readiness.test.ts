@@ -3,7 +3,8 @@ import { afterEach, it } from 'mocha';
 import { openJetStreamMailStore } from '../../src/store/jetstream-mail-store.ts';
 import { describeNats, startNats } from '../support/nats-server.ts';
 import { until } from '../support/until.ts';
-import { Cleanup } from './support.ts';
+import { RawSocket } from './raw-socket.ts';
+import { alice, bob, Cleanup, message } from './support.ts';
 
 describeNats('relay: ready or not', () => {
   const cleanup = new Cleanup();
@@ -32,5 +33,33 @@ describeNats('relay: ready or not', () => {
     assert.doesNotMatch(metrics.text, /^khala_relay_mailbox_messages /m);
     await nats.start();
     await until(async () => (await readiness()) === 200);
+  });
+
+  it('holds no more of what can not be stored while NATS is away than it may, and refuses the rest at once', async () => {
+    const nats = cleanup.add(await startNats(), (made) => made.stop());
+    // Longer than the test: what it took waits all the while.
+    const options = { name: 'held', shards: 1, timeoutMs: 120_000, nats: { servers: [nats.url] } };
+    const mailStore = cleanup.add(await openJetStreamMailStore(options), (made) => made.close());
+    const size = 10_000;
+    const fits = 6;
+    const limits = { maxMessageBytes: 2 * size, maxBodyBytes: 2 * size, maxPendingBytes: (fits + 0.9) * size };
+    const { url } = await cleanup.relay({ mailStore, limits });
+    await nats.kill();
+    const raw = await RawSocket.open(url, cleanup);
+    const count = 40;
+    const sent = Array.from({ length: count }, () => message(alice, bob, { size }).bytes);
+    for (const [n, signedEnvelope] of sent.entries()) raw.send({ type: 'send', id: n + 1, signedEnvelope });
+    await until(() => raw.all('error').length >= count - fits);
+    assert.deepEqual([...new Set(raw.all('error').map(({ code }) => code))], ['relay-busy']);
+    assert.deepEqual(raw.all('receipt'), []);
+    assert.match(await (await fetch(`${url}/metrics`)).text(), new RegExp(`^khala_relay_in_flight ${fits}$`, 'm'));
+    // What it held is stored when NATS is back, and all of it is once.
+    await nats.start();
+    await raw.next('receipt', fits - 1);
+    for (const [n, signedEnvelope] of sent.slice(0, fits).entries()) {
+      raw.send({ type: 'send', id: 100 + n, signedEnvelope });
+      await raw.next('receipt', fits + n);
+    }
+    assert.equal((await mailStore.stats(bob.identity)).count, fits);
   });
 });
