@@ -119,6 +119,16 @@ describe('a node that invents best heads, linked and known to it by their hashes
       [[liar.ws, 'endpoints-disagree', false]],
     );
     assert.ok(warnings.some(({ url, text }) => url === liar.ws && text === 'connection replaced'));
+    const { length } = heads.values;
+    for (let block = 0; block < 20; block++) {
+      await dev.newBlock();
+      await heads.until((events) => events.at(-1)?.head.hash === dev.head.hash);
+      await passTime();
+    }
+    assert.ok(
+      heads.values.slice(length).every(({ type, head }) => type === 'head' && !branch.hashes.has(head.hash)),
+      'it is used no more',
+    );
     assert.ok(isChain(heads.values), numbers(heads.values));
   });
 

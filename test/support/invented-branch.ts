@@ -16,6 +16,8 @@ export interface InventedBranch {
   next(): PlainHeader;
   /** Every hash that was made up. */
   readonly hashes: ReadonlySet<Hex>;
+  /** The header of the last one. */
+  readonly tip: PlainHeader | undefined;
   /** A made-up block by its hash. */
   header(hash: Hex): PlainHeader | undefined;
 }
@@ -24,9 +26,13 @@ export interface InventedBranch {
 export function inventBranch(parent: { readonly number: number; readonly hash: Hex }): InventedBranch {
   const headers = new Map<Hex, PlainHeader>();
   let last = parent;
+  let tip: PlainHeader | undefined;
   return {
     get hashes() {
       return new Set(headers.keys());
+    },
+    get tip() {
+      return tip;
     },
     header: (hash) => headers.get(hash),
     next() {
@@ -42,18 +48,20 @@ export function inventBranch(parent: { readonly number: number; readonly hash: H
       const hash = hashHeader(parseHeader(header));
       headers.set(hash, header);
       last = { number, hash };
+      tip = header;
       return header;
     },
   };
 }
 
 /**
- * A node that tells of a made-up block in the place of each best one, and knows them all by their hashes. `isLying` is
- * asked for each head that it tells of.
+ * A node that tells of a made-up block in the place of each best one, knows them all by their hashes, and says that the last
+ * one is its best where it is asked. `isLying` is asked for each head that it tells of.
  */
 export async function startInventor(node: string, branch: InventedBranch, isLying = () => true): Promise<RpcProxy> {
   return startRpcProxy(node, (method, [hash], result) => {
     if (method === 'chain_newHead' && isLying()) return branch.next();
-    return method === 'chain_getHeader' ? (branch.header(hash as Hex) ?? result) : result;
+    if (method !== 'chain_getHeader') return result;
+    return (hash === undefined ? branch.tip : branch.header(hash as Hex)) ?? result;
   });
 }
