@@ -2,6 +2,7 @@ import { RelayError } from '../errors/index.ts';
 
 /** What one request holds. */
 export interface BodyLease {
+  readonly held: number;
   /** So much more. Throws relay-busy. */
   grow(more: number): void;
   /** So much less. */

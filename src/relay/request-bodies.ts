@@ -48,6 +48,14 @@ export function addRequestBodies(server: FastifyInstance, { limits, charge, refu
     done();
   });
 
+  // A handler that has answered needs it no more; what its peer does not read of the answer is all that is held then.
+  server.addHook('onSend', (request, _reply, payload, done) => {
+    const lease = leases.get(request.raw);
+    request.body = undefined;
+    if (lease !== undefined) lease.shrink(Math.max(0, lease.held - sizeOf(payload)));
+    done(null, payload);
+  });
+
   const read = async <T>({ ip, raw, headers }: FastifyRequest, maxBytes: number, parse: (body: Buffer) => T) => {
     let [length, cost] = [0, 0];
     let chunks = 0;
@@ -80,6 +88,12 @@ export function addRequestBodies(server: FastifyInstance, { limits, charge, refu
   server.addContentTypeParser('application/json', (request: FastifyRequest) =>
     read(request, limits.maxBodyBytes, parseJson),
   );
+}
+
+/** Of an answer as it goes out; a stream holds what it reads ahead, which is little. */
+function sizeOf(answer: unknown): number {
+  if (typeof answer === 'string') return Buffer.byteLength(answer);
+  return answer instanceof Uint8Array ? answer.length : 0;
 }
 
 interface Collecting {
