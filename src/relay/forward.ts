@@ -222,6 +222,7 @@ class StoredForwarder implements Forwarder {
     const page = await store.read(queue, 0n, { count: pageCount });
     if (page.length > 0) return this.#forwardPage(queue, page, { lane, endsAt: performance.now() + turnMs });
     this.#next.delete(queue);
+    this.#rounds.end(queue);
     this.#room.empty(queue);
     return 'done';
   }
@@ -245,6 +246,7 @@ class StoredForwarder implements Forwarder {
           { recipient: this.#room.recipientOf(queue), messageId: mail.messageId, outcome },
           'forwarding is given up',
         );
+      this.#rounds.end(queue);
       upTo = mail.cursor;
       done += 1;
     }
@@ -267,7 +269,7 @@ class StoredForwarder implements Forwarder {
     const endpoints = await this.#endpointsOf(recipient, mail);
     if (endpoints === undefined) return 'forwarded';
     const tried = new Map<string, Attempt>();
-    const left = this.#left(mail, endpoints, recipient, next);
+    const left = this.#left(queue, mail, endpoints, recipient, next);
     const network = left[0] === undefined ? undefined : await this.#askedFor(left[0]);
     // Whatever was forgotten while it waited, a turn of the right lane is used.
     if (left[0] !== undefined && lane !== suspectLane && lane !== network) {
@@ -280,10 +282,10 @@ class StoredForwarder implements Forwarder {
       if (outcome === 'forwarded') return outcome;
       tried.set(endpoint, outcome);
     }
-    const outcomes = this.#rounds.add(mail.messageId, endpoints, tried);
+    const outcomes = this.#rounds.add(queue, mail.messageId, endpoints, tried);
     if (this.#stopped.signal.aborted) return 'failed';
     if (outcomes === undefined) {
-      const [first] = this.#left(mail, endpoints, recipient);
+      const [first] = this.#left(queue, mail, endpoints, recipient);
       if (first !== undefined) this.#next.set(queue, first);
       return 'again';
     }
@@ -293,8 +295,14 @@ class StoredForwarder implements Forwarder {
   }
 
   /** Those that it was not offered to, the likeliest first; before them what its turn is for. */
-  #left({ messageId }: Mail, endpoints: readonly string[], recipient: Hex, next?: string): readonly string[] {
-    const left = this.#rounds.left(messageId, this.#health.ranked(endpoints, recipient));
+  #left(
+    queue: Hex,
+    { messageId }: Mail,
+    endpoints: readonly string[],
+    recipient: Hex,
+    next?: string,
+  ): readonly string[] {
+    const left = this.#rounds.left(queue, messageId, this.#health.ranked(endpoints, recipient));
     return next === undefined || !left.includes(next) ? left : [next, ...left.filter((endpoint) => endpoint !== next)];
   }
 
