@@ -112,13 +112,22 @@ class HandlingService implements InboxService {
   }
 
   async #begin(delivery: Delivery): Promise<void> {
-    await this.#turns.run(delivery, () => this.#handle(delivery)).catch(this.#failing(delivery));
+    // At once: that a message was read is known whatever its handlers are at work on.
+    const noted = this.#noteReply(delivery);
+    noted.catch(() => undefined);
+    await this.#turns.run(delivery, () => this.#handle(delivery, noted)).catch(this.#failing(delivery));
   }
 
-  async #handle(delivery: Delivery): Promise<void> {
+  async #noteReply({ body, messageId, from, sentAt }: Delivery): Promise<void> {
+    if (body.kind !== 'reply') return;
+    await this.#options.outbox?.noteReply({ messageId, from, inReplyTo: body.inReplyTo, sentAt });
+  }
+
+  async #handle(delivery: Delivery, noted: Promise<void>): Promise<void> {
     const { signal } = this.#stopping;
     if (signal.aborted) return;
     try {
+      await noted;
       const answer = await this.#answer(delivery);
       if (answer === undefined) await delivery.ack();
       else await this.#send(delivery, answer);
@@ -185,11 +194,10 @@ class HandlingService implements InboxService {
 
   /** undefined: nobody is to be answered. */
   async #answer(delivery: Delivery): Promise<BytesLike | undefined> {
-    const { onInvocation, onMessage, outbox, acknowledgeReads = false } = this.#options;
+    const { onInvocation, onMessage, acknowledgeReads = false } = this.#options;
     const { signal } = this.#stopping;
-    const { body, from, messageId, sentAt } = delivery;
+    const { body, from } = delivery;
     const read = new Uint8Array();
-    if (body.kind === 'reply') await outbox?.noteReply({ messageId, from, inReplyTo: body.inReplyTo, sentAt });
     if (body.kind === 'invocation' && onInvocation !== undefined)
       return answerable(
         delivery,

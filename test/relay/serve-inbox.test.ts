@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
+import { Subject } from 'rxjs';
+import type { Body, Hex } from '../../src/codec/index.ts';
 import { RelayError } from '../../src/errors/index.ts';
-import { createInbox } from '../../src/inbox/index.ts';
+import { createInbox, type Delivery, type InboxEvent } from '../../src/inbox/index.ts';
 import { serveInbox, type Replier } from '../../src/relay/index.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
 import { createMemoryVault } from '../../src/vault/index.ts';
@@ -12,6 +14,43 @@ import { until } from '../support/until.ts';
 import { bob, entity, genesisHash, sealedMessage } from './support.ts';
 
 describe('a worker that answers', () => {
+  it('notes a reply at once, though a handler of its sender is at work', async () => {
+    const deliveries = new Subject<InboxEvent>();
+    const noted: string[] = [];
+    let release: () => void = () => undefined;
+    const working = new Promise<void>((resolve) => (release = resolve));
+    const handled: string[] = [];
+    const acknowledged: string[] = [];
+    await using service = serveInbox({
+      inbox: { events$: deliveries },
+      replier: { reply: () => Promise.resolve(), cameBy: () => undefined },
+      concurrency: 1,
+      outbox: { noteReply: async ({ messageId }) => noted.push(messageId) > 0 },
+      onMessage: async ({ messageId }) => {
+        await working;
+        handled.push(messageId);
+        return undefined;
+      },
+    });
+    const deliver = (messageId: Hex, body: Body): void => {
+      const delivery = {
+        ...{ messageId, body, from: bob.identity, fromKind: 'worker', registered: true, sentAt: 0n },
+        ack: async () => void acknowledged.push(messageId),
+        leave: () => undefined,
+      };
+      deliveries.next({ type: 'message', delivery: delivery as unknown as Delivery });
+    };
+    const content = new Uint8Array();
+    deliver('0x01', { kind: 'data', content });
+    deliver('0x02', { kind: 'reply', inReplyTo: '0x00', content });
+    await until(() => noted.length === 1);
+    assert.deepEqual([noted, handled], [['0x02'], []]);
+    release();
+    await until(() => acknowledged.length === 2);
+    assert.deepEqual(handled, ['0x01', '0x02']);
+    await service.stop();
+  });
+
   it('handles the message of a ninth asker at once, where the answers to all of eight that are registered hang', async () => {
     const chain = Object.assign(connectTo(new SimulatedChain(), new Life()), { genesisHash });
     const vault = createMemoryVault({ identity: bob.keys, ecdh: bob.keys });
