@@ -3,7 +3,7 @@ import { HeaderStarts, locateV1, type Hex } from '../codec/index.ts';
 import { isRelayError, RelayError } from '../errors/index.ts';
 import type { OpenedMessage, Outcome } from './arrival.ts';
 import { FairShares, type Place, type Sender } from './fair-shares.ts';
-import { InFlight } from './in-flight.ts';
+import { defaultBounds, InFlight, type Bounds } from './in-flight.ts';
 import type { InboxStore, SequencedItem } from './inbox-store.ts';
 import type { Delivery, InboxEvent } from './inbox.ts';
 import { Offered } from './offered.ts';
@@ -31,12 +31,18 @@ export interface DispatcherParts {
   readonly told: (sequences: readonly Sequence[]) => Promise<void>;
   /** Whether an id is a registered worker. */
   readonly isRegistered: (id: Hex) => boolean;
+  /** Of what is handed out and not acknowledged. Default 1 024, 16 MiB. */
+  readonly most?: Bounds;
 }
 
-/** What of a page is handed out: its beginning, and places for messages in it. */
+/** What of a page is handed out. */
 interface Placed {
+  /** Its beginning. */
   readonly part: readonly SequencedItem[];
-  readonly places: ReadonlyMap<Sequence, Place>;
+  /** Of messages in it. */
+  readonly places: Map<Sequence, Place>;
+  /** Messages in it that are retracted, at their turn. */
+  readonly lost: Set<Sequence>;
 }
 
 /**
@@ -46,7 +52,7 @@ interface Placed {
 export class Dispatcher {
   readonly events$: Observable<InboxEvent>;
   readonly #parts: DispatcherParts;
-  readonly #inFlight = new InFlight();
+  readonly #inFlight: InFlight;
   readonly #shares: FairShares;
   readonly #starts = new HeaderStarts();
   readonly #offered = new Offered();
@@ -69,7 +75,9 @@ export class Dispatcher {
 
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
-    this.#shares = new FairShares(parts.isRegistered);
+    const { isRegistered, most = defaultBounds } = parts;
+    this.#inFlight = new InFlight(most);
+    this.#shares = new FairShares(isRegistered, most);
     this.events$ = new Observable((subscriber) => {
       if (this.#subscriber !== undefined) {
         subscriber.error(new RelayError('inbox-subscribed'));
@@ -205,7 +213,7 @@ export class Dispatcher {
 
   /** Gives whether it came to its end. `isBehind`: it was gone through before, and what waits is handed out of it. */
   async #handOutPage(to: Subscriber<InboxEvent>, page: readonly SequencedItem[], isBehind = false): Promise<boolean> {
-    const { part, places } = await this.#placeAll(to, page, isBehind);
+    const { part, places, lost } = await this.#placeAll(to, page, isBehind);
     const wanted = part.filter((each): each is SequencedMessage => places.has(each[0]));
     const opened = await this.#parts.open(wanted);
     const bySequence = new Map(wanted.map(([sequence], i) => [sequence, opened[i]]));
@@ -221,21 +229,24 @@ export class Dispatcher {
       if (item.kind !== 'message') {
         if (!isBehind) await this.#tell(to, sequence, item);
       } else if (place !== undefined) await this.#give(to, sequence, item, bySequence.get(sequence), place);
-      else if (isLost(item) && (!isBehind || this.#isDue(sequence, item))) this.#retracted.add(sequence);
+      else if (lost.has(sequence)) this.#retracted.add(sequence);
     }
     return part.length === page.length;
   }
 
   /** Places for what is to be handed out of a page, as far as there is room in all. */
   async #placeAll(to: Subscriber<InboxEvent>, page: readonly SequencedItem[], isBehind: boolean): Promise<Placed> {
-    const places = new Map<Sequence, Place>();
+    const [places, lost] = [new Map<Sequence, Place>(), new Set<Sequence>()];
     let hasWaited = false;
     let bytes = 1;
     for (const [i, [sequence, item]] of page.entries()) {
-      if (item.kind === 'message') bytes += item.envelope.length;
-      if (item.kind !== 'message' || !this.#isWanted(sequence, item)) continue;
+      if (item.kind !== 'message') continue;
+      bytes += item.envelope.length;
+      // What is passed over behind it in this page ends that it is due.
       if (isBehind && !this.#isDue(sequence, item)) continue;
-      if (places.size >= this.#room) return { part: page.slice(0, i), places };
+      if (isLost(item)) lost.add(sequence);
+      if (!this.#isWanted(sequence, item)) continue;
+      if (places.size >= this.#room) return { part: page.slice(0, i), places, lost };
       const sender = this.#senderOf(item);
       const placed = (): Place | 'waits' | 'full' =>
         this.#shares.place(sequence, sender, item.envelope.length, isBehind);
@@ -243,14 +254,14 @@ export class Dispatcher {
       if (place === 'full' && !hasWaited) {
         await turnOfOthers();
         hasWaited = true;
-        if (this.#subscriber !== to) return { part: [], places: new Map() };
+        if (this.#subscriber !== to) return { part: [], places: new Map(), lost };
         place = placed();
       }
       if (typeof place === 'object') places.set(sequence, place);
       else if (place === 'full' && sender !== undefined) this.#shares.passOver(sequence, sender);
     }
     this.#pageSize = Math.min(mostItems, Math.max(1, Math.floor((pageBytes * page.length) / bytes)));
-    return { part: page, places };
+    return { part: page, places, lost };
   }
 
   /** As it is, as long as nothing is before it. It waits for room where no reorg can change it meanwhile; the store has it too. */
@@ -350,7 +361,10 @@ export class Dispatcher {
     if (typeof place === 'object') {
       const [opened] = await this.#parts.open([[sequence, record]]);
       await this.#give(to, sequence, record, opened, place);
-    } else if (place === 'full' && sender !== undefined) this.#shares.passOver(sequence, sender);
+    } else if (sender !== undefined) {
+      if (place === 'full') this.#shares.passOver(sequence, sender);
+      else this.#shares.waitAgain(sequence, sender);
+    }
   }
 
   async #forgetNotices(): Promise<void> {

@@ -1,5 +1,5 @@
 import type { Header, Hex } from '../codec/index.ts';
-import { mostBytesInFlight, mostInFlight, type HandedOut } from './in-flight.ts';
+import type { Bounds, HandedOut } from './in-flight.ts';
 import type { Sequence } from './stream-item.ts';
 
 /** Of all that may be held, what senders that are not registered may hold together: their keys cost nothing. */
@@ -55,6 +55,7 @@ export class Place implements HandedOut {
  */
 export class FairShares {
   readonly #isRegistered: (id: Hex) => boolean;
+  readonly #most: Bounds;
   #all = newHolder();
   #strangers = newHolder();
   readonly #senders = new Map<Hex, Holder>();
@@ -65,8 +66,9 @@ export class FairShares {
   #at: Sequence = 0n;
   readonly #waitingStrangers = new Set<Hex>();
 
-  constructor(isRegistered: (id: Hex) => boolean) {
+  constructor(isRegistered: (id: Hex) => boolean, most: Bounds) {
     this.#isRegistered = isRegistered;
+    this.#most = most;
   }
 
   /** Whether something waits in the store that may be handed out now. */
@@ -104,6 +106,13 @@ export class FairShares {
       this.#rememberWaiting(from);
     }
     if (!this.#hasRoom(own)) this.#waitFrom(own, sequence);
+  }
+
+  /** A message that was passed over waits again, where what waits is being gone through and is past it. */
+  waitAgain(sequence: Sequence, { from }: Sender): void {
+    if (sequence >= this.#at) return;
+    for (const holder of [this.#holderOf(from), this.#strangers])
+      if (this.#resuming.has(holder)) this.#waitFrom(holder, sequence);
   }
 
   /** From where on to go through the store again, for those that wait and have room; undefined: there are none. */
@@ -198,12 +207,13 @@ export class FairShares {
   }
 
   #shareOf(holder: Holder): number {
-    return holder === this.#strangers ? strangerPart * mostInFlight : Math.max(1, mostInFlight - this.#all.count);
+    const { count } = this.#most;
+    return holder === this.#strangers ? Math.ceil(strangerPart * count) : Math.max(1, count - this.#all.count);
   }
 
   #shareOfBytes(holder: Holder): number {
-    if (holder === this.#strangers) return strangerPart * mostBytesInFlight;
-    return Math.max(1, mostBytesInFlight - this.#all.bytes);
+    const { bytes } = this.#most;
+    return holder === this.#strangers ? strangerPart * bytes : Math.max(1, bytes - this.#all.bytes);
   }
 }
 

@@ -1,9 +1,13 @@
 import type { Sequence } from './stream-item.ts';
 
-/** Deliveries handed out and not durably acknowledged, at most … */
-export const mostInFlight = 1_024;
-/** … and bytes of them, about. */
-export const mostBytesInFlight = 16 * 2 ** 20;
+/** What may be handed out and not durably acknowledged. */
+export interface Bounds {
+  readonly count: number;
+  /** About. */
+  readonly bytes: number;
+}
+
+export const defaultBounds: Bounds = { count: 1_024, bytes: 16 * 2 ** 20 };
 
 /** What is counted of one. */
 export interface HandedOut {
@@ -16,8 +20,13 @@ export interface HandedOut {
 export class InFlight {
   /** By the sequence as a number: a bigint takes longer to find. In the order in which they were handed out. */
   readonly #deliveries = new Map<number, HandedOut>();
+  readonly #most: Bounds;
   #bytes = 0;
   #handedOut = 0;
+
+  constructor(most: Bounds) {
+    this.#most = most;
+  }
 
   /** How many were ever handed out. */
   get handedOut(): number {
@@ -26,7 +35,8 @@ export class InFlight {
 
   /** How many more there is room for. */
   get room(): number {
-    return this.#bytes < mostBytesInFlight ? mostInFlight - this.#deliveries.size : this.#deliveries.size === 0 ? 1 : 0;
+    const { count, bytes } = this.#most;
+    return this.#bytes < bytes ? count - this.#deliveries.size : this.#deliveries.size === 0 ? 1 : 0;
   }
 
   /** When the first of them was handed out, as {@link HandedOut.order}; Infinity where there is none. */

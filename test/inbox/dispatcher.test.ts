@@ -5,7 +5,8 @@ import { encodeEnvelope, toHex, type HeaderInput, type Hex } from '../../src/cod
 import { decodeV1 } from '../../src/crypto/core.ts';
 import type { OpenedMessage, Outcome } from '../../src/inbox/arrival.ts';
 import { Dispatcher } from '../../src/inbox/dispatcher.ts';
-import type { Delivery, InboxEvent } from '../../src/inbox/index.ts';
+import type { Delivery } from '../../src/inbox/index.ts';
+import type { Bounds } from '../../src/inbox/in-flight.ts';
 import { InboxStore } from '../../src/inbox/inbox-store.ts';
 import type { MessageRecord, StreamItem } from '../../src/inbox/stream-item.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
@@ -45,6 +46,7 @@ describe('what an inbox hands out', () => {
     items: readonly StreamItem[],
     onDelivery: (record: MessageRecord) => void = () => undefined,
     isRegistered = (id: Hex): boolean => id.startsWith('0x01'),
+    bounds: { most?: Bounds } = {},
   ) {
     const store = new InboxStore(openMemoryStore());
     await store.commit(store.runWrites(0n, items));
@@ -70,13 +72,17 @@ describe('what an inbox hands out', () => {
         };
         return { ...{ messageId: `0x${sequence}`, from: header.from }, ack, leave } as unknown as Delivery;
       },
-      eventOf: () => Promise.resolve({ type: 'gap', first: 1, last: 2 } as InboxEvent),
+      eventOf: async (item) =>
+        item.kind === 'reinstated' || item.kind === 'retracted'
+          ? { type: item.kind, messageId: item.messageId }
+          : { type: 'gap', first: 1, last: 2 },
       settled: write,
       told: async (sequences) => {
         told.push(...sequences);
         await store.commit(await store.doneWrites(sequences));
       },
       isRegistered,
+      ...bounds,
     });
     return { dispatcher, write, told, acknowledged, store };
   }
@@ -149,8 +155,12 @@ describe('what an inbox hands out', () => {
   });
 
   /** Hands out items, and what is offered behind them. */
-  async function handingOut(items: readonly StreamItem[], isRegistered?: (id: Hex) => boolean) {
-    const parts = await dispatching(items, undefined, isRegistered);
+  async function handingOut(
+    items: readonly StreamItem[],
+    isRegistered?: (id: Hex) => boolean,
+    bounds?: { most: Bounds },
+  ) {
+    const parts = await dispatching(items, undefined, isRegistered, bounds);
     const { dispatcher, store, write } = parts;
     const deliveries: Delivery[] = [];
     let end = BigInt(items.length);
@@ -168,8 +178,17 @@ describe('what an inbox hands out', () => {
       await write();
       dispatcher.offer([], end);
     };
+    /** A reorg takes a message's block away, or brings it back. */
+    const turn = async (kind: 'retracted' | 'reinstated', of: bigint, message: MessageRecord): Promise<void> => {
+      const notice = { kind, of, messageId: toHex(new Uint8Array(32)) } as const;
+      const changed = { ...message, isFinal: false, isRetracted: kind === 'retracted' };
+      const writes = [...(await store.replaceWrites(of, changed)), ...store.runWrites(end, [notice])];
+      await store.commit(writes);
+      end += 1n;
+      dispatcher.offer([{ type: 'reinstated', sequence: of }], end);
+    };
     const handedOutOf = (from: Hex): Delivery[] => deliveries.filter((delivery) => delivery.from === from);
-    return { ...parts, deliveries, take, acknowledge, handedOutOf };
+    return { ...parts, deliveries, take, turn, acknowledge, handedOutOf };
   }
 
   const messagesOf = (from: Hex, count: number): MessageRecord[] =>
@@ -287,6 +306,84 @@ describe('what an inbox hands out', () => {
           );
       }),
       { numRuns: 8 },
+    );
+  });
+
+  it('is a message that was retracted while it waited for others, when it comes back', async () => {
+    const mine = worker(0);
+    const others = [1, 2, 3].map((n) => messageOf(worker(n)));
+    const messages = [...others, ...messagesOf(mine, 8)];
+    const { turn, acknowledge, handedOutOf } = await handingOut(messages, undefined, {
+      most: { count: 8, bytes: 1e6 },
+    });
+    await until(() => handedOutOf(mine).length === 3);
+    await idle();
+    await turn('retracted', 6n, messageOf(mine));
+    await idle();
+    // Its share is held again by what is behind the one that is gone.
+    await acknowledge(handedOutOf(mine).slice());
+    await until(() => handedOutOf(mine).length > 3);
+    await turn('reinstated', 6n, messageOf(mine));
+    while (handedOutOf(mine).length < 8) {
+      const before = handedOutOf(mine).length;
+      await acknowledge(handedOutOf(mine).slice());
+      await until(() => handedOutOf(mine).length > before);
+    }
+  });
+
+  it('is each once, or retracted, where reorgs take messages back that wait, and bring them again', async () => {
+    const senders = [worker(0), worker(1), stranger(0), stranger(1)];
+    const step = fc.oneof(
+      fc.record({ take: fc.array(fc.nat(3), { maxLength: 24 }), isHasty: fc.boolean() }),
+      fc.record({ done: fc.nat(), part: fc.nat(9), isHasty: fc.boolean() }),
+      fc.record({ turns: fc.array(fc.nat(), { maxLength: 6 }), isHasty: fc.boolean() }),
+    );
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 2, max: 12 }),
+        fc.array(step, { minLength: 3, maxLength: 30 }),
+        async (count, steps) => {
+          const world = await handingOut([], undefined, { most: { count, bytes: 1e6 } });
+          const { deliveries, acknowledge, take, turn } = world;
+          await idle();
+          const sent = new Map<string, { sequence: bigint; from: Hex; isRetracted: boolean }>();
+          const over = new Set<string>();
+          let next = 0n;
+          const done = async (which: readonly Delivery[]): Promise<void> => {
+            for (const { messageId } of which) over.add(messageId);
+            await acknowledge(which);
+          };
+          for (const each of steps) {
+            if ('take' in each) {
+              const froms = each.take.map((n) => senders[n] ?? '0x');
+              await take(...froms.map((from) => messageOf(from)));
+              for (const from of froms) sent.set(`0x${next}`, { sequence: next++, from, isRetracted: false });
+            } else if ('done' in each) {
+              const held = deliveries.filter(({ messageId }) => !over.has(messageId));
+              const begin = held.length === 0 ? 0 : each.done % held.length;
+              await done(held.slice(begin, begin + each.part));
+            } else
+              for (const n of each.turns) {
+                const [id, message] = [...sent].filter(([key]) => !over.has(key))[n % sent.size] ?? [];
+                if (id === undefined || message === undefined) continue;
+                message.isRetracted = !message.isRetracted;
+                next += 1n;
+                await turn(message.isRetracted ? 'retracted' : 'reinstated', message.sequence, messageOf(message.from));
+              }
+            if (!each.isHasty) await idle();
+          }
+          const isLeft = (): boolean =>
+            [...sent].some(([id, { isRetracted }]) => !isRetracted && !over.has(id)) ||
+            deliveries.some(({ messageId }) => !over.has(messageId));
+          for (let rounds = 0; isLeft(); rounds++) {
+            assert.ok(rounds < 200, 'something is handed out never');
+            await done(deliveries.filter(({ messageId }) => !over.has(messageId)));
+            await new Promise((resolve) => setTimeout(resolve, 2));
+          }
+          assert.equal(new Set(deliveries.map(({ messageId }) => messageId)).size, deliveries.length);
+        },
+      ),
+      { numRuns: 20 },
     );
   });
 
