@@ -8,7 +8,8 @@ import type { Fill } from './mail-quota.ts';
  *   openers sender(32)                     → reply boxes that hold mail of it (u64), while there are any
  *   opened sender(32) ‖ openedAt(u64) ‖ recipient(32) → 1(u8), of each of these, to find the oldest
  *   shares recipient(32) ‖ sender(32)      → count(u64) ‖ bytes(u64) ‖ openedAt(u64) in a reply box, while there is mail
- *   ids    sentAt(u64) ‖ messageId(32)     → cursor(u64); what comes at one time is side by side, and costs few pages
+ *   ids    sentAt(u64) ‖ messageId(32)     → cursor(u64) ‖ recipient(4, its last; earlier versions: none); what comes at one time is side
+ *                                            by side, and costs few pages
  *   byAge  storedAt(u64) ‖ messageId(32)   → the key in `ids` and those of the same transaction, 40 bytes each
  *   meta   "generation"                    → 16 bytes
  *          "totals"                        → count(u64) ‖ bytes(u64) ‖ boxes(u64) ‖ floor(u64) ‖ replyBoxes(u64)
@@ -56,6 +57,20 @@ export function timeKey(time: number, id: Uint8Array): Buffer {
   key.writeBigUInt64BE(BigInt(Math.trunc(time)));
   key.set(id, 8);
   return key;
+}
+
+/** Of `ids`: where a message is, or was. */
+export function encodePlace(cursor: bigint, recipient: Hex): Buffer {
+  const value = Buffer.allocUnsafe(12);
+  value.writeBigUInt64BE(cursor);
+  value.write(recipient.slice(-8), 8, 'hex');
+  return value;
+}
+
+/** The cursor of a message, unless it was appended to another's mailbox. */
+export function cursorOf(place: Buffer, recipient: Hex): bigint | undefined {
+  const isOthers = place.length > 8 && place.toString('hex', 8) !== recipient.slice(-8);
+  return isOthers ? undefined : place.readBigUInt64BE();
 }
 
 export function u64(value: bigint): Buffer {

@@ -142,8 +142,8 @@ class LmdbMailStore implements MailStore {
   async find(recipient: Hex, messageId: Hex, sentAt: number): Promise<Whereabouts | undefined> {
     const id = layout.idKey(messageId);
     const known = this.#tables.ids.get(layout.timeKey(sentAt, id));
-    if (known === undefined) return undefined;
-    const cursor = known.readBigUInt64BE();
+    const cursor = known && layout.cursorOf(known, recipient);
+    if (cursor === undefined) return undefined;
     const mail = this.#tables.mail.get(layout.mailKey(recipient, cursor));
     const isThere = mail !== undefined && layout.mailId(mail).equals(id);
     return { cursor, isAcknowledged: !isThere && this.#now() < sentAt + this.#retentionMs };

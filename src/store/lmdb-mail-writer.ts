@@ -164,7 +164,7 @@ export class MailWriter {
     if (share !== undefined) change(share, 1, bytes.length);
     const value = layout.encodeMail(this.#now(), idKey.subarray(timeLength), sender, bytes);
     this.#tables.mail.putSync(layout.mailKey(recipient, box.last), value);
-    this.#tables.ids.putSync(idKey, layout.u64(box.last));
+    this.#tables.ids.putSync(idKey, layout.encodePlace(box.last, recipient));
     this.#idKeys.push(idKey);
     return { cursor: box.last, duplicate: false };
   }

@@ -403,6 +403,8 @@ export function describeMailStore(name: string, make: () => Promise<StoreUnderTe
       await store.ack(alice, second);
       await becomes(2, true);
       assert.notEqual(await found(3), true);
+      // It was another's mailbox that it was in.
+      assert.notEqual((await store.find(bob, id(1), sentAt))?.isAcknowledged, true);
     });
 
     it('takes for acknowledged nothing that its retention has ended', async () => {
