@@ -2,6 +2,10 @@ import type { Header, Hex } from '../codec/index.ts';
 import type { Bounds, HandedOut } from './in-flight.ts';
 import type { Sequence } from './stream-item.ts';
 
+/** Of all that may be held, what is for whoever comes first; of the rest … */
+const firstPart = 1 / 2;
+/** … a sender has so much at most, so that it takes many to hold all. */
+const fewPart = 1 / 128;
 /** Of all that may be held, what senders that are not registered may hold together: their keys cost nothing. */
 const strangerPart = 3 / 4;
 /** Senders that are remembered though they may hold nothing any more. */
@@ -49,9 +53,9 @@ export class Place implements HandedOut {
 
 /**
  * Divides what may be handed out and not acknowledged, so that those whose messages stay in work, for whatever reason, hold up
- * nobody else: a sender may hold as much as is free besides (so one alone half of all, eight a ninth each), and all that are not
- * registered a part. What is beyond waits in the store with all that its sender sent behind it, and is gone through from there
- * when half of the share is free again.
+ * nobody else: half of it is for whoever comes, the other half for senders that hold little, and all that are not registered have a
+ * part. What is beyond waits in the store with all that its sender sent behind it, and is gone through from there when half of the
+ * share is free again.
  */
 export class FairShares {
   readonly #isRegistered: (id: Hex) => boolean;
@@ -208,12 +212,15 @@ export class FairShares {
 
   #shareOf(holder: Holder): number {
     const { count } = this.#most;
-    return holder === this.#strangers ? Math.ceil(strangerPart * count) : Math.max(1, count - this.#all.count);
+    if (holder === this.#strangers) return Math.ceil(strangerPart * count);
+    const first = Math.ceil(firstPart * count) - (this.#all.count - holder.count);
+    return Math.max(1, Math.floor(fewPart * count), first);
   }
 
   #shareOfBytes(holder: Holder): number {
     const { bytes } = this.#most;
-    return holder === this.#strangers ? strangerPart * bytes : Math.max(1, bytes - this.#all.bytes);
+    if (holder === this.#strangers) return strangerPart * bytes;
+    return Math.max(1, fewPart * bytes, firstPart * bytes - (this.#all.bytes - holder.bytes));
   }
 }
 
