@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { WebSocketServer } from 'ws';
 import { connectChain } from '../../src/chain/index.ts';
 import { RpcSocket } from '../../src/chain/rpc/rpc-socket.ts';
+import { KeysAtOnce } from '../../src/chain/storage/keys-at-once.ts';
 import { StorageReader } from '../../src/chain/storage/storage-reader.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { Refusal, startRpcProxy } from '../support/rpc-proxy.ts';
@@ -85,6 +86,38 @@ describe('StorageReader', () => {
       String(settled),
     );
     assert.equal(Math.max(...sizes.slice(-20)), 1_000);
+  });
+});
+
+describe('KeysAtOnce', () => {
+  it('goes down to what fits, stays there for a while, and comes back up from one key', () => {
+    const atOnce = new KeysAtOnce(1_000);
+    const askFor = (limit: number): boolean => {
+      const { size } = atOnce;
+      if (size > limit) atOnce.refused(size);
+      else atOnce.fitted(size);
+      return size <= limit;
+    };
+    const refusals = (asked: number, limit: number): number =>
+      Array.from({ length: asked }, () => askFor(limit)).filter((isFitting) => !isFitting).length;
+    assert.equal(refusals(3, 150), 3);
+    assert.equal(atOnce.size, 125);
+    assert.ok(refusals(1_000, 150) <= 1_000 / 50);
+    refusals(10, 1);
+    assert.equal(atOnce.size, 1);
+    assert.equal(refusals(1_000, 1_000), 0);
+    assert.equal(atOnce.size, 1_000);
+  });
+
+  it('cuts keys into windows, each of as many as there may be by then', () => {
+    const atOnce = new KeysAtOnce(8);
+    const sizes: number[] = [];
+    for (const window of atOnce.windows(Array.from({ length: 20 }, (_, i) => i))) {
+      sizes.push(window.length);
+      if (sizes.length === 1) atOnce.refused(8);
+      if (sizes.length === 2) atOnce.fitted(4, 3);
+    }
+    assert.deepEqual(sizes, [8, 4, 3, 3, 2]);
   });
 });
 

@@ -19,8 +19,8 @@ import { replacing } from '../support/replacing.ts';
 import { Refusal } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
 
-/** Several pages of keys. */
-const count = 2_500;
+/** More pages of keys than are read at once. */
+const count = 3_900;
 
 /** A promise, and what lets it go. */
 function gate(): { readonly opened: Promise<void>; readonly open: () => void } {
@@ -92,6 +92,52 @@ describe('watchWorkerState as it begins and ends', () => {
         // By proofs, which tell what is still equal, that is not read again.
         if (verify) assert.ok(later.reduce((sum, keys) => sum + keys, 0) < 2 * count, String(later));
       });
+
+      it('reads several pages at once, and no more than a node is fast with', async () => {
+        const [method, width] = verify ? (['state_getReadProof', 4] as const) : (['state_queryStorageAt', 6] as const);
+        const through = await proxy();
+        const chain = await connect([through.ws]);
+        let [underWay, most] = [0, 0];
+        const { opened, open } = gate();
+        through.hold = (asked, [keys]) => {
+          if (asked !== method || (keys as unknown[]).length < 100) return undefined;
+          most = Math.max(most, ++underWay);
+          // Whatever else is asked for at once comes before the first is answered.
+          if (underWay === width) setTimeout(open, 100);
+          return opened.then(() => underWay--);
+        };
+        await using watch = watchWorkerState(chain, { verify });
+        await watch.ready;
+        assert.equal(most, width);
+      });
+
+      for (const how of ['refuses', 'breaks the socket of'] as const)
+        it(`learns how much it may ask for at once of a node that ${how} what is too large`, async () => {
+          const limit = verify ? 300 : 150;
+          const method = verify ? 'state_getReadProof' : 'state_queryStorageAt';
+          let [asked, tooLarge] = [0, 0];
+          const through = await proxy();
+          const chain = await connect([through.ws]);
+          const isTooLarge = (keys: unknown): boolean => (keys as unknown[]).length > limit;
+          /** Of the answer that is next. */
+          const sizes: boolean[] = [];
+          through.alter = (of, [keys], result) => {
+            if (of !== method) return result;
+            asked += 1;
+            if (isTooLarge(keys)) tooLarge += 1;
+            if (how === 'refuses' && isTooLarge(keys)) return new Refusal('Response is too big', -32_008);
+            sizes.push(isTooLarge(keys));
+            return result;
+          };
+          through.tooBig = (answer) => answer.method === method && (sizes.shift() ?? false);
+          await using watch = watchWorkerState(chain, { verify });
+          await watch.ready;
+          assert.ok(watch.state.size >= count);
+          // Those that were under way while it learned, in two or three sizes, and some more; twice where it is not clear which
+          // it was that the socket broke of. If it did not learn, so many would be refused of each page.
+          const most = (verify ? 4 * 4 : 6 * 6) * (how === 'refuses' ? 1 : 2);
+          assert.ok(tooLarge > 0 && tooLarge <= most, `${tooLarge} of ${asked} were too large`);
+        });
 
       it('with best, tells nothing twice where it had to begin with a later block than it was told of', async () => {
         await using lagging = await startDevChain({ workers: 5, finalityLag: 10 });

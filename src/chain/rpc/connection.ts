@@ -36,6 +36,8 @@ export interface PatientOptions extends RequestOptions {
    * as it takes, and a node that says that it is busy is waited for too.
    */
   readonly patienceMs?: number;
+  /** Whether less may be asked for at once, where an answer breaks the socket since it is too large. Default false. */
+  readonly isDivisible?: boolean;
 }
 
 export interface Answer {
@@ -194,7 +196,7 @@ export class Connection {
   ): Promise<Answers | 'too many' | 'too large' | undefined> {
     const [method = ''] = calls[0] ?? [];
     try {
-      return await workPatiently(this, method, options, async (socket) => ({
+      return await workPatiently(this, method, { ...options, isDivisible: true }, async (socket) => ({
         results: await socket.requestAll(calls, options),
         url: socket.url,
       }));

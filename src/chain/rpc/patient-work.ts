@@ -16,10 +16,13 @@ const maxFailures = 20;
 const refusalsPerWarning = 5;
 /** Times that an answer may exceed what a socket takes before the request itself is blamed. */
 const maxOversized = 2;
+/** The same of one that can ask for no less, among others: these ask for half as much each second time, of 1 000 keys at most. */
+const maxOversizedAmongOthers = 24;
 
 interface Patience {
   readonly signal?: AbortSignal | undefined;
   readonly patienceMs?: number;
+  readonly isDivisible?: boolean;
 }
 
 /** Whose sessions are worked on. */
@@ -73,9 +76,12 @@ export async function workPatiently<T, S extends { readonly socket: RpcSocket }>
       }
       if (!(error instanceof ConnectionLost)) throw error;
       reason = error.message;
-      // Whose answer it was that the socket broke of is not known: the others get through the next time.
-      if (error.isOversize && ++oversized === maxOversized)
+      if (!error.isOversize) continue;
+      // Whose answer it was that the socket broke of is not known, unless there was only one: the others get through later.
+      const isClear = error.isAlone || options.isDivisible === true;
+      if (++oversized >= (isClear ? maxOversized : maxOversizedAmongOthers))
         throw new RpcError(method, oversizeCode, reason, undefined, socket.url);
+      attempt--;
     }
   }
   throw connection.unreachable(reason);

@@ -64,11 +64,14 @@ export class ConnectionLost extends Error {
   readonly url: string;
   /** It broke of an answer that was larger than one of the two sides takes. */
   readonly isOversize: boolean;
+  /** Nothing else was on the way that it could have broken of. */
+  readonly isAlone: boolean;
 
-  constructor(url: string, reason: string, isOversize = false) {
+  constructor(url: string, reason: string, { isOversize = false, isAlone = false } = {}) {
     super(reason);
     this.url = url;
     this.isOversize = isOversize;
+    this.isAlone = isAlone;
   }
 }
 

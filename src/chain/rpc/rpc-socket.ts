@@ -252,7 +252,8 @@ export class RpcSocket {
 
   #end(reason: string, isOversize = false): void {
     if (this.#lost !== undefined) return;
-    const lost = new ConnectionLost(this.url, reason, isOversize);
+    const isAlone = this.#pending.size + this.#batches.length === 1;
+    const lost = new ConnectionLost(this.url, reason, { isOversize, isAlone });
     this.#lost = lost;
     this.#deadlines.end();
     this.#nudge.end();

@@ -108,7 +108,7 @@ export class BlockReader {
       let reason = 'the node has no such block';
       let cause: RpcError | undefined;
       try {
-        const answer = await this.#connection.ask(method, params, options);
+        const answer = await this.#connection.ask(method, params, isDivisible ? { ...options, isDivisible } : options);
         if (!isFound || (answer.result !== null && answer.result !== undefined)) return answer;
       } catch (error) {
         if (!(error instanceof RpcError)) throw error;

@@ -3,6 +3,7 @@ import { expectArray, expectBytes, expectObject } from '../rpc/expect.ts';
 import { RelayError } from '../../errors/index.ts';
 import type { BlockReader } from './block-reader.ts';
 import { inWindow } from './in-window.ts';
+import { KeysAtOnce } from './keys-at-once.ts';
 import { OversizedAnswer } from './oversized-answer.ts';
 
 /** Most keys that a node lists at once. */
@@ -26,7 +27,7 @@ export interface KeyPage {
 export class StorageReader {
   readonly #reader: StorageSource;
   /** Keys whose values fit into one answer, as it was seen last. */
-  #keysAtOnce = pageSize;
+  readonly #atOnce = new KeysAtOnce(pageSize);
 
   constructor(reader: StorageSource) {
     this.#reader = reader;
@@ -34,9 +35,9 @@ export class StorageReader {
 
   /** Hex of the values, in the order of `keys`; undefined where there is none. */
   async values(keys: readonly Hex[], block: Hex, signal?: AbortSignal): Promise<(Hex | undefined)[]> {
-    if (keys.length <= this.#keysAtOnce) return this.#window(keys, block, signal);
+    if (keys.length <= this.#atOnce.size) return this.#window(keys, block, signal);
     const values: (Hex | undefined)[] = [];
-    for await (const window of inWindow(this.#windows(keys), requestsInFlight, (keysOf) =>
+    for await (const window of inWindow(this.#atOnce.windows(keys), requestsInFlight, (keysOf) =>
       this.#window(keysOf, block, signal),
     ))
       for (const value of window) values.push(value);
@@ -64,14 +65,6 @@ export class StorageReader {
     this.#reader.doubt(reason);
   }
 
-  *#windows(keys: readonly Hex[]): Generator<readonly Hex[]> {
-    for (let start = 0; start < keys.length;) {
-      const end = start + this.#keysAtOnce;
-      yield keys.slice(start, end);
-      start = end;
-    }
-  }
-
   async #window(keys: readonly Hex[], block: Hex, signal: AbortSignal | undefined): Promise<(Hex | undefined)[]> {
     const method = 'state_queryStorageAt';
     if (keys.length === 0) return [];
@@ -85,26 +78,25 @@ export class StorageReader {
       const size = keys.length > 1 ? { isDivisible: true } : { what: `Key ${keys[0]}` };
       const request = { method, params: [keys, block], block, ...size };
       const { value: values } = await this.#reader.askAs(request, parse, { signal });
-      this.#learn(values);
+      this.#atOnce.fitted(keys.length, reasonableOf(values));
       return values;
     } catch (error) {
       if (!(error instanceof OversizedAnswer)) throw error;
-      const half = keys.length >> 1;
-      this.#keysAtOnce = Math.max(1, Math.min(this.#keysAtOnce, half));
-      return [
-        ...(await this.#window(keys.slice(0, half), block, signal)),
-        ...(await this.#window(keys.slice(half), block, signal)),
-      ];
+      const half = this.#atOnce.refused(keys.length);
+      const values: (Hex | undefined)[] = [];
+      // One after the other: each is as large as the last one taught.
+      for (const part of this.#atOnce.windows(keys, half))
+        for (const value of await this.#window(part, block, signal)) values.push(value);
+      return values;
     }
   }
+}
 
-  /** Windows grow slowly again behind a stretch of long values. */
-  #learn(values: readonly (Hex | undefined)[]): void {
-    let chars = 0;
-    for (const value of values) chars += value?.length ?? 0;
-    const fitting = Math.floor((maxAnswerChars * values.length) / Math.max(1, chars));
-    this.#keysAtOnce = Math.max(1, Math.min(pageSize, fitting, 2 * this.#keysAtOnce));
-  }
+/** Keys of values like these whose answer is not too long. */
+function reasonableOf(values: readonly (Hex | undefined)[]): number {
+  let chars = 0;
+  for (const value of values) chars += value?.length ?? 0;
+  return Math.floor((maxAnswerChars * values.length) / Math.max(1, chars));
 }
 
 /** Nodes answer in the order asked. undefined from one that does not. */

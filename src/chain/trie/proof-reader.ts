@@ -6,6 +6,7 @@ import { standsAt } from '../rpc/frame.ts';
 import { RawText } from '../rpc/raw-text.ts';
 import { saysUnavailable } from '../rpc/rpc-error.ts';
 import { inWindow } from '../storage/in-window.ts';
+import { KeysAtOnce } from '../storage/keys-at-once.ts';
 import type { BlockReader } from '../storage/block-reader.ts';
 import { OversizedAnswer } from '../storage/oversized-answer.ts';
 import { lookUp } from './look-up.ts';
@@ -13,8 +14,8 @@ import { loadHash256, ProofNodes, type Proof } from './proof-nodes.ts';
 import { HashedNodes, type ProofsModule } from './proofs-module.ts';
 import type { Done, Missing } from './walk-map.ts';
 
-/** Keys whose proofs are asked for at once: somewhat more than a page of keys, with the end of the page before it. */
-const keysAtOnce = 1_024;
+/** Keys whose proofs are asked for at once, at most: somewhat more than a page, with the end of the page before it. */
+const maxKeysAtOnce = 1_024;
 /** Requests under way at once: more make a node slower (pitfalls.md). */
 const requestsInFlight = 4;
 const method = 'state_getReadProof';
@@ -33,6 +34,8 @@ export class ProofReader {
   readonly #connection: Connection;
   readonly #reader: BlockReader;
   #hash: ProofsModule | undefined;
+  /** Keys whose proof fits into one answer. */
+  readonly #atOnce = new KeysAtOnce(maxKeysAtOnce);
 
   constructor(connection: Connection, reader: BlockReader) {
     this.#connection = connection;
@@ -100,8 +103,8 @@ export class ProofReader {
           else refused.push(...part.window);
       };
       const read = (window: readonly string[]): Promise<ProofPart[]> => this.#window(window, block, nodes.hash, signal);
-      if (left.length <= keysAtOnce) put(await read(left));
-      else for await (const parts of inWindow(windowsOf(left), requestsInFlight, read)) put(parts);
+      if (left.length <= this.#atOnce.size) put(await read(left));
+      else for await (const parts of inWindow(this.#atOnce.windows(left), requestsInFlight, read)) put(parts);
       left = refused;
     }
     return proven;
@@ -135,14 +138,20 @@ export class ProofReader {
       try {
         const { result, url } = await this.#reader.ask(request, { signal, reader });
         const proof = proofIn(result);
-        if (proof !== undefined) return [{ proof, url, window: keys }];
+        if (proof !== undefined) {
+          this.#atOnce.fitted(keys.length);
+          return [{ proof, url, window: keys }];
+        }
         this.blame(url, block, 'its proof is no list');
       } catch (error) {
         if (!(error instanceof OversizedAnswer)) throw isUnavailable(error) ? withoutProofs(error) : error;
         if (keys.length > 1) {
-          const half = keys.length >> 1;
-          const parts = [keys.slice(0, half), keys.slice(half)];
-          return (await Promise.all(parts.map((part) => this.#window(part, block, hash, signal)))).flat();
+          const half = this.#atOnce.refused(keys.length);
+          const parts: ProofPart[] = [];
+          // One after the other: no more requests are under way than before, and each is as large as the last one taught.
+          for (const part of this.#atOnce.windows(keys, half))
+            parts.push(...(await this.#window(part, block, hash, signal)));
+          return parts;
         }
         const what = `The proof of ${keys.join()}`;
         if (++oversized >= this.#connection.options.endpoints.length)
@@ -151,12 +160,6 @@ export class ProofReader {
         this.#reader.doubt(error.message);
       }
   }
-}
-
-function windowsOf(keys: readonly string[]): (readonly string[])[] {
-  const windows: (readonly string[])[] = [];
-  for (let start = 0; start < keys.length; start += keysAtOnce) windows.push(keys.slice(start, start + keysAtOnce));
-  return windows;
 }
 
 /** Keys whose proof is there. */
