@@ -87,6 +87,22 @@ describe('what a node offers', () => {
     assert.ok(!missingMethods.includes('chain_getHeader'));
   });
 
+  it('is no proof that does not hold against the state root', async () => {
+    await using dev = await startDevChain();
+    await using proxy = await startRpcProxy(dev.ws);
+    await using chain = await connectChain({ endpoints: [proxy.ws] });
+    // Of the genesis, whose state has no number of a block, and of a block.
+    for (const count of [0, 2]) {
+      if (count > 0) await dev.newBlock({ count });
+      proxy.alter = (_method, _params, result) => result;
+      assert.equal((await chain.capabilities()).proofs, true);
+      for (const given of [{ proof: [] }, { proof: ['0x00'] }, { proof: ['nonsense'] }, {}, null]) {
+        proxy.alter = (method, _, result) => (method === 'state_getReadProof' ? given : result);
+        assert.equal((await chain.capabilities()).proofs, 'wrong', JSON.stringify(given));
+      }
+    }
+  });
+
   it('names the pallets that a chain lacks', async () => {
     await using dev = await startDevChain();
     const metadata = await readFile(new URL('../../chain-types/khala-dev/metadata.hex', import.meta.url), 'utf8');

@@ -56,6 +56,7 @@ describe('what doctor says of a node', () => {
     ['prunes nearly all', { oldestState: 4_999_991 }, /last 10 blocks, which is little/],
     ['prunes bodies', { oldestBody: 4_000_000 }, /extrinsics of blocks from 4000000 on only/],
     ['gives no proofs', { proofs: false }, /no proofs.*verify: true fails/],
+    ['gives wrong proofs', { proofs: 'wrong' }, /do not hold against the state root.*Use another node/],
     ['may give proofs or not', { proofs: undefined }, /no proofs/],
     ['lacks a method', { missingMethods: ['state_getKeysPaged'] }, /lacks state_getKeysPaged.*full node/],
     ['lists no methods', { missingMethods: undefined }, /does not list/],

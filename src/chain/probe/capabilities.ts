@@ -31,8 +31,8 @@ export interface NodeCapabilities {
   readonly oldestState: BlockNumber;
   /** Oldest block whose extrinsics it has. */
   readonly oldestBody: BlockNumber;
-  /** `state_getReadProof`. */
-  readonly proofs: Offered;
+  /** `state_getReadProof`; `wrong`: what it gives does not hold against the state root of the finalized head. */
+  readonly proofs: Offered | 'wrong';
   /** `state_queryStorage`: messages of many blocks by one request, where they are not proven. Of the unsafe RPCs. */
   readonly ranges: Offered;
   /** RPCs that only a trusted client should have, such as `system_peers`. */

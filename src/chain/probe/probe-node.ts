@@ -6,9 +6,11 @@ import { RpcError } from '../rpc/rpc-error.ts';
 import { blockBytes, blockWeight } from '../runtime/block-limits.ts';
 import type { RuntimeCache } from '../runtime/runtime-cache.ts';
 import { storagePrefix } from '../storage/storage-key.ts';
+import type { ProvenBlock } from '../trie/proof-reader.ts';
 import type { NodeCapabilities, Offered } from './capabilities.ts';
 import { oldestWhere } from './oldest-where.ts';
 import { describePallets } from './pallet-shape.ts';
+import { proofsHold } from './proofs-hold.ts';
 
 export interface ProbeParts {
   readonly connection: Connection;
@@ -59,8 +61,15 @@ export async function probeNode(
       await connection.request(method, params, { signal });
       return true;
     } catch (error) {
-      if (!(error instanceof RpcError)) throw error;
-      return error.code === methodNotFound || /unsafe/i.test(error.reason) ? false : undefined;
+      return refusal(error);
+    }
+  };
+  const offersProofs = async (block: ProvenBlock): Promise<NodeCapabilities['proofs']> => {
+    try {
+      const answer = await connection.request('state_getReadProof', [[presentKey], block.hash], { signal });
+      return (await proofsHold(answer, block, presentKey)) || 'wrong';
+    } catch (error) {
+      return refusal(error);
     }
   };
   const hashAt = async (number: BlockNumber): Promise<Hex | undefined> => (await reader.at(number, { signal }))?.hash;
@@ -95,7 +104,7 @@ export async function probeNode(
     finalized: finalized.number,
     oldestState: await oldestWhere(Math.min(1, best.number), best.number, hasState),
     oldestBody: await oldestWhere(Math.min(1, best.number), best.number, hasBody),
-    proofs: await offers('state_getReadProof', [[presentKey], finalized.hash]),
+    proofs: await offersProofs(finalized),
     ranges: await offers('state_queryStorage', [[presentKey], finalized.hash, finalized.hash]),
     unsafeRpcs: await offers('system_peers', []),
     missingMethods: methods && usedMethods.filter((method) => !methods.includes(method)),
@@ -111,6 +120,12 @@ export async function probeNode(
     specName: runtime.version.specName,
     specVersion: runtime.version.specVersion,
   };
+}
+
+/** What a refusal says of what is offered. Throws what is none. */
+function refusal(error: unknown): false | undefined {
+  if (!(error instanceof RpcError)) throw error;
+  return error.code === methodNotFound || /unsafe/i.test(error.reason) ? false : undefined;
 }
 
 function listOf(listed: unknown): readonly unknown[] | undefined {

@@ -112,6 +112,10 @@ function bodies({ oldestBody, oldestState }: NodeCapabilities): Finding[] {
 
 function proofs({ proofs: offered }: NodeCapabilities): Finding {
   if (offered === true) return good('The node gives proofs of storage: WorkerState is proven against the state root.');
+  if (offered === 'wrong')
+    return bad(
+      'The proofs of storage that the node gives do not hold against the state root of their block: WorkerState names it and leaves it, and by it alone does not begin. Use another node, and no value of this one.',
+    );
   return bad(
     'The node gives no proofs of storage (state_getReadProof): WorkerState is read as the node gives it, with a comparison every 100 blocks, and verify: true fails. Use a node that you trust, or one that gives proofs.',
   );
