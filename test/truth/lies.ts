@@ -47,6 +47,8 @@ function ofValues(alter: (key: Hex, value: Hex) => Hex | null): Alter {
   return (method, _, result) => {
     if (method !== 'state_queryStorageAt') return result;
     const sets = result as { block: Hex; changes: [Hex, Hex | null][] }[];
+    if (!sets.some(({ changes }) => changes.some(([key, value]) => value !== null && alter(key, value) !== value)))
+      return result;
     return sets.map(({ block, changes }) => ({
       block,
       changes: changes.map(([key, value]) => [key, value === null ? null : alter(key, value)]),
@@ -84,11 +86,12 @@ const flipped = (bytes: Hex): Hex => `0x${bytes.slice(2, -2)}${bytes.endsWith('0
  */
 export const caught: ReadonlySet<string> = new Set([
   'alters proofs',
+  'leaves parts of proofs out',
   'has other state roots',
   'gives headers other numbers',
 ]);
 
-/** Every kind of lie that a node can tell, by what it does. */
+/** Every kind of lie that a node can tell who verifies, by what it does. */
 export function liesBy(dice: Dice): Readonly<Record<string, Alter>> {
   let made = 0;
   const inventedKey = (): Hex => `${workersPrefix}${(++made).toString(16).padStart(80, '0')}`;
@@ -114,17 +117,23 @@ export function liesBy(dice: Dice): Readonly<Record<string, Alter>> {
       isKeyList(method, params) ? [inventedKey(), ...(result as Hex[])] : result,
     'lists keys for ever': (method, params, result) =>
       isKeyList(method, params) ? Array.from({ length: Number(params[1]) }, inventedKey) : result,
-    'alters values': ofValues((_, value) => flipped(value)),
-    'hides events': ofValues((key, value) => (key === eventsKey ? null : value)),
-    'empties bodies': (method, _, result) => {
-      if (method !== 'chain_getBlock' || result === null) return result;
-      const { block, justifications } = result as { block: object; justifications: unknown };
-      return { block: { ...block, extrinsics: [] }, justifications };
-    },
     'says that it is far ahead': farAhead(),
     'repeats an old head': repeating(),
     'has other metadata': (method, _, result) =>
       method === 'state_getMetadata' ? String(result).replaceAll(palletName ?? '', otherName ?? '') : result,
+  };
+}
+
+/**
+ * Hides all that hints are taken from, which is all that whoever does not verify can be told and still come to the truth: of
+ * such a node values are believed.
+ */
+export function hideHints(): Alter {
+  const withoutEvents = ofValues((key, value) => (key === eventsKey ? null : value));
+  return (method, params, result) => {
+    if (method !== 'chain_getBlock' || result === null) return withoutEvents(method, params, result);
+    const { block, justifications } = result as { block: object; justifications: unknown };
+    return { block: { ...block, extrinsics: [] }, justifications };
   };
 }
 

@@ -15,6 +15,9 @@ export class Mirror implements Disposable {
   readonly #faults = new Map<Hex, Set<string>>();
   /** Told so far, of records that do not count aside. */
   changes = 0;
+  /** Of them, those that came at a lower block than one before: a reorg took what they tell. */
+  takenBack = 0;
+  #highest = 0;
   invalidRecords = 0;
   failure: unknown;
 
@@ -60,6 +63,8 @@ export class Mirror implements Disposable {
       return;
     }
     this.changes += 1;
+    if (change.block < this.#highest) this.takenBack += 1;
+    this.#highest = Math.max(this.#highest, change.block);
     const { identity } = change.worker;
     const known = this.#entries.get(identity);
     const where = `${change.type} of ${identity} at ${change.block}`;

@@ -14,7 +14,7 @@ import { until } from '../support/until.ts';
 import { compareWithTruth, readTruth, type Compared } from './chain-truth.ts';
 import type { Dice } from './dice.ts';
 import { Laggard } from './laggard.ts';
-import { liesBy } from './lies.ts';
+import { hideHints, liesBy } from './lies.ts';
 import { Mirror } from './mirror.ts';
 import { Population, type ChainCall } from './population.ts';
 import { asRoot, Posting } from './posting.ts';
@@ -23,8 +23,8 @@ const artifacts = new URL('../../runtime/artifacts/', import.meta.url);
 const lastUpgradeKey = storagePrefix('System', 'LastRuntimeUpgrade');
 /** Calls in one extrinsic, at most. */
 const maxBatch = 150;
-/** Registrations in one more, at most. */
-const maxJoins = 120;
+/** Registrations in one more, at least and at most. */
+const [minJoins, maxJoins] = [50, 100];
 /** Until a watch has come to the end of a chain that stands still and that no fault is on any more, ms. */
 const settledMs = 180_000;
 /** Lines of a log that tell how one came to stand still. */
@@ -59,7 +59,7 @@ export interface RunResult {
   readonly workers: number;
   /** Calls by kind. */
   readonly calls: Readonly<Record<string, number>>;
-  /** What happened to the node. */
+  /** What happened to the node or the ways to it, of all that could. */
   readonly mishaps: Readonly<Record<string, number>>;
   /** How often the chain ran a call that was nested in such a one. */
   readonly ran: Readonly<Record<string, number>>;
@@ -77,7 +77,11 @@ export interface Followed {
   readonly name: string;
   readonly strategy: WatchStats['strategy'];
   readonly changes: number;
+  /** Of them, those that came at a lower block than one before: a reorg took what they tell. */
+  readonly takenBack: number;
   readonly invalidRecords: number;
+  /** Blocks whose state was gone before it could be read. */
+  readonly passedOver: number;
   /** Changes that hints missed and a reconcile found: root's writes to storage, above all. */
   readonly missed: number;
   /** What was there to be compared, at the end. */
@@ -153,7 +157,7 @@ export async function runAgainstTruth(world: World, { dice, steps }: RunOptions)
     const [legacyAt, currentAt] = [Math.floor(steps / 3), Math.floor((2 * steps) / 3)];
     const names = Object.keys(deeds);
     const dueAt = names.map((_, i) => Math.floor(((i + 0.5) * steps) / names.length));
-    const mishaps: Record<string, number> = {};
+    const mishaps: Record<string, number> = Object.fromEntries(names.map((name) => [name, 0]));
     const specVersions = [await posting.specVersion()];
     for (let step = 0; step < steps; step++) {
       for (const follower of followers) check(world, follower);
@@ -172,7 +176,7 @@ export async function runAgainstTruth(world: World, { dice, steps }: RunOptions)
       const isMixed = dice.chance(0.5);
       await posting.post(isMixed ? [...batch, ...asRoot(wallet.api, population.rootCalls(wallet.api))] : batch);
       if (step % 4 === 0) await posting.together(population.shared(wallet.api, await posting.time()));
-      await posting.post(population.joins(wallet.api, 1 + dice.below(maxJoins)));
+      await posting.post(population.joins(wallet.api, minJoins + dice.below(maxJoins - minJoins + 1)));
       if (dice.chance(0.2)) await posting.root(({ api }) => Promise.resolve(population.rootCalls(api)));
     }
     for (const proxy of world.proxies) proxy.fault = () => undefined;
@@ -205,13 +209,17 @@ export async function runAgainstTruth(world: World, { dice, steps }: RunOptions)
   }
 }
 
+/** Of the watches by hints this one's first way hides them, so that only the reconcile finds what changed. */
+const withoutHints: Finality = 'finalized';
+export const hidesHints = 'hides events and bodies';
+
 /** Each kind of lie goes to one of those who verify, or to whoever reads by proofs too, where these tell. */
 function dealLies(dice: Dice): (kind: Kind) => Readonly<Record<string, Alter>> {
   const lies = Object.entries(liesBy(dice));
   const shuffled = dice.shuffle(lies);
   const half = shuffled.length >> 1;
   return ({ finality, verify }) => {
-    if (verify === false) return {};
+    if (verify === false) return finality === withoutHints ? { [hidesHints]: hideHints() } : {};
     if (verify === undefined) return Object.fromEntries(lies.filter(([name]) => aboutProofs.has(name)));
     return Object.fromEntries(finality === 'finalized' ? shuffled.slice(0, half) : shuffled.slice(half));
   };
@@ -258,11 +266,13 @@ function check({ proxies }: World, { name, mirror, chain }: Follower): void {
 }
 
 function outcome({ name, watch, mirror, chain, liars }: Follower, compared: Compared): Followed {
-  const { strategy, missed } = watch.stats;
+  const { strategy, missed, passedOver } = watch.stats;
   return {
     name,
     strategy,
     changes: mirror.changes,
+    takenBack: mirror.takenBack,
+    passedOver,
     invalidRecords: mirror.invalidRecords,
     missed,
     compared,

@@ -27,9 +27,9 @@ export function reportRun(
     `${Math.round(100 * failedShare)} % of those in batches came to nothing; runtimes ${specVersions.join(', ')}`,
     `mishaps: ${list(mishaps)}; faults: ${list(faults)}`,
   ];
-  for (const { name, changes, invalidRecords, missed, compared, liars } of followers) {
+  for (const { name, changes, takenBack, passedOver, invalidRecords, missed, compared, liars } of followers) {
     lines.push(
-      `${name}: ${changes} changes, ${invalidRecords} invalid records, ${missed} missed by hints; at the end ${list({ ...compared })}`,
+      `${name}: ${changes} changes, ${takenBack} of them taken back, ${passedOver} blocks passed over, ${invalidRecords} invalid records, ${missed} missed by hints; at the end ${list({ ...compared })}`,
     );
     for (const { lie, told, fault } of liars)
       lines.push(`  one ${lie}, ${told} times: ${fault === undefined ? 'not named' : fault.error.message}`);
