@@ -162,6 +162,17 @@ describe('inbox: a node that lies about messages', () => {
     );
   });
 
+  it('that says it gives no proofs, beside one that does: all is proven by the other, and nothing that it hides is missed', async () => {
+    const { chain } = await viaProxy((method, [key], result) => {
+      if (method === 'state_getReadProof' || method === 'state_queryStorage') return new Refusal('Method not found');
+      return method === 'state_getStorage' && key === outboundKey ? null : result;
+    }, dev.ws);
+    const probe = new InboxProbe(await inboxOver(chain));
+    await probe.until(() => probe.deliveries.length === 3);
+    assert.deepEqual(probe.texts, ['one', 'two', 'three']);
+    assert.ok(probe.deliveries.every(({ proven }) => proven));
+  });
+
   it('that makes up blocks which it says it has forgotten: no message it has is passed over for it', async () => {
     const made: Hex = `0x${'09'.repeat(32)}`;
     const forgotten = await honest.headAt(first);

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { WebSocket, WebSocketServer } from 'ws';
+import { sealMessage } from '../../src/channel/index.ts';
 import { connectChain, type Chain } from '../../src/chain/index.ts';
+import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
 import { contractTopic, encodeCommandPayload, type Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { InboxStore } from '../../src/inbox/inbox-store.ts';
@@ -10,7 +12,7 @@ import { createInbox, createPhalaListener, type Inbox, type InboxOptions } from 
 import { openMemoryStore } from '../../src/store/index.ts';
 import type { Vault } from '../../src/vault/index.ts';
 import { withCode } from '../chain/support.ts';
-import { alice, registered, temporaryFolder, utf8 } from '../support/entities.ts';
+import { alice, directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
 import { InboxProbe } from '../support/inbox-probe.ts';
 import { Refusal, startRpcProxy, type Alter, type RpcProxy } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
@@ -59,6 +61,9 @@ async function withoutBatches(upstream: string, error = noBatches, most = 0) {
   return node;
 }
 
+const outboundKey = storagePrefix('PhalaMq', 'OutboundMessages');
+/** Calls. */
+const mostInFrame = 64;
 const asIs: Alter = (_method, _params, result) => result;
 
 describe('inbox: reading the chain', () => {
@@ -122,6 +127,21 @@ describe('inbox: reading the chain', () => {
     assert.equal(made('state_getStorage') + made('state_queryStorage'), 0);
     assert.ok(made('chain_getBlockHash') <= 4, `${made('chain_getBlockHash')} requests for hashes`);
     assert.ok(made('chain_getHeader') <= blocks + 6);
+  });
+
+  it('has more than a frame of proofs under way before the first is answered', async () => {
+    const { chain, proxy } = await through(asIs);
+    let asked = 0;
+    let letThrough = (): void => undefined;
+    const isEnough = new Promise<void>((resolve) => (letThrough = resolve));
+    proxy.hold = (method, [keys]) => {
+      if (method !== 'state_getReadProof' || !(keys as Hex[]).includes(outboundKey)) return undefined;
+      if (++asked > mostInFrame) letThrough();
+      return isEnough;
+    };
+    const probe = new InboxProbe(await started(chain, one));
+    await probe.until(() => probe.deliveries.length === 3);
+    assert.deepEqual(probe.texts, texts('one'));
   });
 
   it('takes one request for many blocks where they are believed', async () => {
@@ -329,6 +349,31 @@ describe('inbox: reading the chain', () => {
     await poster.send(one, 'one, later');
     await again.until(() => again.texts.includes('one, later'));
     assert.ok(!again.texts.includes('one 1'), again.texts.join());
+  });
+
+  it('has the messages of different senders handled side by side, as many as it may', async () => {
+    const inbox = await started(direct, one, { from: 'head' });
+    await inbox.ready;
+    const handled: string[] = [];
+    let free = (): void => undefined;
+    const isFree = new Promise<void>((resolve) => (free = resolve));
+    const stop = new AbortController();
+    const handling = inbox.handle(
+      async ({ fromKind }) => {
+        if (fromKind === 'account') await isFree;
+        else free();
+        handled.push(fromKind);
+        if (handled.length === 2) stop.abort();
+      },
+      { concurrency: 2, signal: stop.signal },
+    );
+    await poster.send(one, 'waits for the other');
+    const directory = await directoryOf(one);
+    const sending = { vault: two, genesisHash: direct.genesisHash, store: openMemoryStore(), directory };
+    const body = { kind: 'data', content: utf8('other') } as const;
+    await inbox.accept((await sealMessage(sending, { to: one.identity, body })).envelope);
+    await handling;
+    assert.deepEqual(handled, ['worker', 'account']);
   });
 
   it('gives a message again whose handler failed, and those after it', async () => {

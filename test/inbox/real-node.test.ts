@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { connectChain, type Chain } from '../../src/chain/index.ts';
+import { topicOf } from '../../src/codec/index.ts';
+import { isRelayError } from '../../src/errors/index.ts';
+import { createInbox } from '../../src/inbox/index.ts';
+import { openMemoryStore } from '../../src/store/index.ts';
+import type { Vault } from '../../src/vault/index.ts';
+import { alice, bob, registered, temporaryFolder, utf8 } from '../support/entities.ts';
+import { InboxProbe } from '../support/inbox-probe.ts';
+import { describeRealNode, startRealNode, type RealNode } from '../support/real-node.ts';
+import { until } from '../support/until.ts';
+import { Poster } from './support.ts';
+
+const statePruning = 16;
+
+describeRealNode('inbox', function () {
+  this.timeout(180_000);
+
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+  let node: RealNode;
+  let chain: Chain;
+  let recipient: Vault;
+  let poster: Poster;
+
+  before(async () => {
+    folder = await temporaryFolder();
+    node = await startRealNode({ blockTimeMs: 200, statePruning });
+    chain = await connectChain({ endpoints: [node.ws] });
+    const [sender, vault] = (await registered(chain, folder.path, ['a', 'b'])) as [Vault, Vault];
+    recipient = vault;
+    poster = await Poster.of(chain, sender, vault);
+  });
+
+  after(async () => {
+    await chain.stop();
+    await node.stop();
+    await folder.remove();
+  });
+
+  it('proves every message, with its default options and where they must be proven', async () => {
+    const boxes = [{}, { verify: true }].map((options) =>
+      createInbox({ chain, vault: recipient, store: openMemoryStore(), ...options }),
+    );
+    try {
+      for (const box of boxes) {
+        await box.start();
+        await box.ready;
+      }
+      const probes = boxes.map((box) => new InboxProbe(box));
+      // What the trie holds in the leaf and beside it, of several in a block, and of none in the blocks between.
+      const { blockNumber } = await poster.send(recipient, 'short');
+      await poster.send(recipient, 'some', 'm'.repeat(100_000), 'more');
+      await chain.submit([{ kind: 'push-message', destination: utf8('x'), payload: new Uint8Array() }], bob);
+      await until(async () => (await chain.bestHead()).number > blockNumber + 5);
+      const { blockNumber: last } = await poster.send(recipient, 'last');
+      await chain.submit([{ kind: 'push-message', destination: topicOf(alice.id), payload: utf8('other') }], bob);
+      for (const probe of probes) {
+        await probe.until(() => probe.texts.includes('last'));
+        assert.deepEqual(
+          probe.deliveries.map(({ proven, finalized, block }) => [proven, finalized, block === undefined]),
+          Array.from({ length: 5 }, () => [true, true, false]),
+        );
+        assert.deepEqual(
+          probe.texts.map(({ length }) => length),
+          [5, 4, 100_000, 4, 4],
+        );
+        assert.ok(last > blockNumber + 5);
+      }
+    } finally {
+      for (const box of boxes) await box.stop();
+    }
+  });
+
+  it('names the first and the last block missing where a node prunes and stops, or goes on after them where it may', async () => {
+    const { blockNumber: from } = await poster.send(recipient, 'forgotten');
+    await until(async () => (await chain.finalizedHead()).number > from + 3 * statePruning);
+    const options = { chain, vault: recipient, from };
+
+    await using stopping = createInbox({ ...options, store: openMemoryStore() });
+    await stopping.start();
+    const probe = new InboxProbe(stopping);
+    const before = (await chain.finalizedHead()).number;
+    const error: unknown = await probe.until(() => probe.events.length > 0).catch((reason: unknown) => reason);
+    assert.ok(isRelayError(error, 'blocks-missing'), String(error));
+    const { first, last } = error.details as { first: number; last: number };
+    assert.equal(first, from);
+    const now = (await chain.finalizedHead()).number;
+    assert.ok(last >= from && last >= before - 3 * statePruning && last < now, `${last} is the last missing of ${now}`);
+    assert.match(error.remedy, /--state-pruning archive/);
+
+    await using skipping = createInbox({ ...options, store: openMemoryStore(), onGap: 'skip' });
+    await skipping.start();
+    const going = new InboxProbe(skipping);
+    await poster.send(recipient, 'after');
+    await going.until(() => going.texts.includes('after'));
+    assert.ok(!going.texts.includes('forgotten'));
+    const [gap] = going.events;
+    assert.ok(gap?.type === 'gap' && gap.first === from && gap.last >= from);
+  });
+});
