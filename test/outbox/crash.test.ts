@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { accountFromSuri, connectChain, type Account, type Chain } from '../../src/chain/index.ts';
-import { toHex } from '../../src/codec/index.ts';
+import { equalBytes, toHex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
-import { createOutbox } from '../../src/outbox/index.ts';
+import { createOutbox, openOutboxQueue, type OutboxEntry } from '../../src/outbox/index.ts';
 import { openLmdbStore, type TransactionalStore } from '../../src/store/index.ts';
 import type { Vault } from '../../src/vault/index.ts';
 import { bundled } from '../support/bundle.ts';
 import { startChild, type Child } from '../support/child.ts';
 import { postedNonces } from '../support/posted-nonces.ts';
 import { directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
+import { currentKey } from '../support/vaults.ts';
 
 /** Steps of a run from queue to finality; a longer run would show. */
 const maxSteps = 40;
@@ -56,31 +57,43 @@ describe('outbox: kill -9', function () {
     await folder.remove();
   });
 
-  /** Queues messages, without anything that posts them. Gives their nonces. */
+  /** Queues messages, and a command to a topic, without anything that posts them. */
   async function queue(
     store: TransactionalStore,
     { vault, account }: Sender,
     as: 'worker' | 'account',
-    texts: readonly string[],
-  ): Promise<bigint[]> {
+    { texts, topic }: { readonly texts: readonly string[]; readonly topic: Uint8Array },
+  ): Promise<void> {
     const directory = await directoryOf(recipient);
+    const recipientKey = await currentKey(recipient);
     await using box = createOutbox({ chain, vault, store, directory, account });
-    const nonces: bigint[] = [];
     for (const text of texts)
-      nonces.push((await box.send({ to: recipient.identity, body: { kind: 'data', content: utf8(text) }, as })).nonce);
-    return nonces;
+      await box.send({ to: recipient.identity, body: { kind: 'data', content: utf8(text) }, as });
+    await box.send({ suite: 'phala', topic, recipientKey, content: utf8('command'), as });
+  }
+
+  /** How often something was posted to a topic since a block. */
+  async function postingsTo(topic: Uint8Array, first: number): Promise<number> {
+    const { number } = await chain.bestHead();
+    let times = 0;
+    for (let block = first; block <= number; block++) {
+      const head = await chain.headAt(block);
+      const posted = head === undefined ? [] : await chain.at(head.hash).outboundMessages();
+      times += posted.filter(({ destination }) => equalBytes(destination, topic)).length;
+    }
+    return times;
   }
 
   for (const as of ['worker', 'account'] as const)
-    it(`at any step posts each message of a ${as} once, in order, after a restart`, async () => {
-      const key = toHex((await recipient.ecdhKeys())[0]?.publicKey ?? utf8(''));
+    it(`at any step, of send and of posting, each message of a ${as} that was queued is posted once, in order, after a restart, and a command too`, async () => {
+      const key = toHex(await currentKey(recipient));
       let steps = 0;
       const pathOf = (step: number): string => join(folder.path, `${as}-${step}`);
       /** Gets ready to be killed at the next step, and waits. */
       const startNext = ({ name, suri }: Sender): { readonly child: Child; readonly step: number } => {
         const step = steps++;
         assert.ok(step < maxSteps, 'it comes to an end');
-        const args = [dev.ws, join(folder.path, name), pathOf(step), recipient.identity, key, String(step), suri];
+        const args = [dev.ws, join(folder.path, name), pathOf(step), recipient.identity, key, String(step), suri, as];
         const child = startChild(program, ...args);
         children.push(child);
         return { child, step };
@@ -94,21 +107,28 @@ describe('outbox: kill -9', function () {
           const path = pathOf(step);
           const first = (await chain.bestHead()).number + 1;
           const store = await openLmdbStore({ path });
-          const nonces = await queue(store, sender, as, ['one', 'two', 'three']);
+          const topic = utf8(`crash/commands/${as}/${step}`);
+          await queue(store, sender, as, { texts: ['one', 'two', 'three'], topic });
           await store.close();
           killed.goOn();
           isDone = (await killed.exit) === 0;
           const reopened = await openLmdbStore({ path });
+          const queued: OutboxEntry[] = [];
+          for await (const entry of openOutboxQueue(reopened).entries()) queued.push(entry);
+          const nonces = queued.flatMap(({ suite, nonce }) => (suite === 'v1' ? [nonce] : []));
+          const isFourthQueued = (await killed.rest()).includes('queued');
+          assert.ok(nonces.length === 4 || (nonces.length === 3 && !isFourthQueued), `killed at step ${step}`);
           const directory = await directoryOf(recipient);
           const { vault, account } = sender;
           await using box = createOutbox({ chain, vault, store: reopened, directory, account });
           await box.start();
-          for (let sendId = 0n; sendId < 3n; sendId++) await (await box.receipt(sendId))?.reached('finalized');
+          for (const { sendId } of queued) await (await box.receipt(sendId))?.reached('finalized');
           await box.stop();
           await reopened.close();
           const posted = await postedNonces(chain, recipient, first);
           const own = posted.filter((nonce) => nonces.includes(nonce));
           assert.deepEqual(own, nonces, `killed at step ${step}`);
+          assert.equal(await postingsTo(topic, first), 1, `the command, killed at step ${step}`);
         }
       };
       await Promise.all(senders.map(lane));

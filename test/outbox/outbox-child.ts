@@ -1,4 +1,5 @@
-// An outbox in a process of its own that kills itself at one of its steps: before or after a commit, or after a node took an extrinsic.
+// An outbox in a process of its own that queues a message, posts all there is, and kills itself at one of its steps: before or
+// after a commit, or after a node took an extrinsic.
 import { accountFromSuri, connectChain, type Chain } from '../../src/chain/index.ts';
 import { fromHex, type Hex } from '../../src/codec/index.ts';
 import { createOutbox, openOutboxQueue } from '../../src/outbox/index.ts';
@@ -6,7 +7,8 @@ import { openLmdbStore, type TransactionalStore } from '../../src/store/index.ts
 import { openVault } from '../../src/vault/index.ts';
 import { toldToGoOn } from '../support/child.ts';
 
-const [ws = '', vaultPath = '', dataPath = '', to = '', ecdhKey = '', killAt = '', suri = ''] = process.argv.slice(2);
+const [ws = '', vaultPath = '', dataPath = '', to = '', ecdhKey = '', killAt = '', suri = '', as = ''] =
+  process.argv.slice(2);
 const killStep = Number(killAt);
 
 let step = 0;
@@ -41,6 +43,9 @@ const dying: Chain = {
 const directory = new Map([[to as Hex, { current: { ecdhKey: fromHex(ecdhKey), proven: true } }]]);
 const account = accountFromSuri(suri);
 const outbox = createOutbox({ chain: dying, vault, store, directory, account });
+const body = { kind: 'data', content: new TextEncoder().encode('four') } as const;
+await outbox.send({ to: to as Hex, body, as: as === 'worker' ? 'worker' : 'account' });
+console.log('queued');
 await outbox.start();
 for await (const { sendId } of openOutboxQueue(inner).entries())
   await (await outbox.receipt(sendId))?.reached('finalized');
