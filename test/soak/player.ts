@@ -27,6 +27,8 @@ export class Player {
   #ended: Promise<unknown> = Promise.resolve();
   #ready: Promise<void> = Promise.resolve();
   #isReady = false;
+  /** It has told that it failed, or was told to end, or is killed: else nothing ends it. */
+  #mayEnd = false;
   /** Commands to the process that runs now which it has not carried out yet. */
   #open = 0;
 
@@ -36,7 +38,7 @@ export class Player {
     this.#onTold = onTold;
   }
 
-  /** Resolves when the process that runs now is gone. */
+  /** Resolves when the process that runs now is gone, with its exit code. */
   get ended(): Promise<unknown> {
     return this.#ended;
   }
@@ -54,6 +56,7 @@ export class Player {
   start(): void {
     if (this.#child !== undefined) return;
     this.#isReady = false;
+    this.#mayEnd = false;
     this.#open = 0;
     const child = spawn(process.execPath, [this.#script, JSON.stringify(this.config)], {
       stdio: ['pipe', 'pipe', 'inherit'],
@@ -66,16 +69,18 @@ export class Player {
         if (told.event === 'ready') this.#isReady = true;
         this.hasRead = told.block ?? this.hasRead;
         if (told.event === 'ready') resolve();
+        if (told.event === 'failed') this.#mayEnd = true;
         if (told.event === 'done') this.#open--;
         this.#onTold(told);
       });
       child.once('close', () => resolve());
     });
     this.#ended = new Promise((resolve) => {
-      child.once('close', () => {
+      child.once('close', (code, signal) => {
         this.#isReady = false;
         if (this.#child === child) this.#child = undefined;
-        resolve(undefined);
+        resolve(code);
+        if (!this.#mayEnd) this.#onTold({ event: 'failed', code: 'died', reason: `by itself, ${signal ?? code}` });
       });
     });
   }
@@ -88,6 +93,7 @@ export class Player {
 
   /** kill -9; resolves when the process is gone. */
   async kill(): Promise<void> {
+    this.#mayEnd = true;
     this.#child?.kill('SIGKILL');
     await this.#ended;
   }
@@ -100,18 +106,15 @@ export class Player {
     this.#child?.kill('SIGCONT');
   }
 
-  /** Lets it end in order: false where it did not in time. */
+  /** Lets it end in order: false where it did not, or not in time. */
   async end(): Promise<boolean> {
     const child = this.#child;
     if (child === undefined) return true;
+    this.#mayEnd = true;
     child.stdin?.end();
-    let isInTime = true;
-    const timer = setTimeout(() => {
-      isInTime = false;
-      child.kill('SIGKILL');
-    }, endTimeoutMs);
-    await this.#ended;
+    const timer = setTimeout(() => child.kill('SIGKILL'), endTimeoutMs);
+    const code = await this.#ended;
     clearTimeout(timer);
-    return isInTime;
+    return code === 0;
   }
 }

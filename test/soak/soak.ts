@@ -13,6 +13,7 @@ import { Rpc } from './rpc.ts';
 import { Stage } from './stage.ts';
 import { Truth } from './truth.ts';
 import { judgeCommands, type CommandEvidence } from './command-verdict.ts';
+import { provesTooLittle } from './evidence-of-work.ts';
 import { judge, type Evidence, type Verdict } from './verdict.ts';
 
 export interface SoakOptions {
@@ -116,6 +117,7 @@ export async function soak({
     for (const player of stage.players)
       if (!(await player.end())) broken.push(`${player.config.name} did not end when it was asked to`);
     const verdict = verdictOn(evidence());
+    broken.push(...provesTooLittle(evidence(), verdict, injected));
     return { ...verdict, broken: [...broken, ...verdict.broken], injected, rounds, blocks: truth.block, restarts };
   } finally {
     ended.abort();

@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import type { Hex } from '../../src/codec/index.ts';
+import { provesTooLittle } from './evidence-of-work.ts';
+import type { RecipientEntry, SenderEntry } from './ledger.ts';
+
+const to: Hex = `0x${'bb'.repeat(32)}`;
+const queued: SenderEntry = { event: 'queued', text: 's 1', nonce: '1' };
+const delivered: RecipientEntry = {
+  ...{ event: 'delivered', id: to, from: to, fromKind: 'worker', nonce: '1', text: 's 1', isFinal: true },
+};
+
+describe('soak: a run in which too little happened', () => {
+  const whyOf = (
+    sent: readonly SenderEntry[],
+    received: readonly RecipientEntry[],
+    { missedByGap = 0, times = 1 } = {},
+  ): string[] =>
+    provesTooLittle(
+      {
+        senders: [{ id: 'worker 1', entries: [{ event: 'started' }, ...sent] }],
+        recipients: [{ id: to, finality: 'finalized', entries: [{ event: 'started' }, ...received] }],
+      },
+      { queued: 10, missedByGap },
+      new Map([['sockets cut', times]]),
+    );
+
+  it('is one where nothing was sent, nothing arrived, or what was to go wrong never did', () => {
+    assert.deepEqual(whyOf([], []), ['worker 1 queued nothing', `nothing was delivered to ${to}`]);
+    assert.deepEqual(whyOf([queued], [delivered], { times: 0 }), ['never injected: sockets cut']);
+  });
+
+  it('is one where gaps excuse more than half of the messages', () => {
+    assert.deepEqual(whyOf([queued], [delivered], { missedByGap: 5 }), []);
+    assert.match(whyOf([queued], [delivered], { missedByGap: 6 })[0] ?? '', /^6 of 10 messages/);
+  });
+});

@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { temporaryFolder } from '../support/entities.ts';
+import { Player } from './player.ts';
+
+const program = `
+if (JSON.parse(process.argv[2]).name === 'dies') process.kill(process.pid, 'SIGKILL');
+process.stdin.resume().on('end', () => process.exit(0));
+console.log(JSON.stringify({ event: 'ready' }));
+`;
+
+describe('soak: a process of the run', () => {
+  it('is told to have failed where it ends by itself, and not where it is killed or asked to end', async () => {
+    const folder = await temporaryFolder();
+    const script = join(folder.path, 'entity.mjs');
+    await writeFile(script, program);
+    const told: string[] = [];
+    const player = (name: string): Player =>
+      new Player(script, { name, folder: folder.path, endpoints: [], suri: '', from: 0 }, ({ event, reason = '' }) => {
+        told.push(`${name}: ${event} ${reason}`.trim());
+      });
+    const [dies, lives] = [player('dies'), player('lives')];
+    dies.start();
+    await dies.ended;
+    lives.start();
+    await lives.ready;
+    await lives.kill();
+    lives.start();
+    await lives.ready;
+    assert.ok(await lives.end());
+    assert.deepEqual(told, ['dies: failed by itself, SIGKILL', 'lives: ready', 'lives: ready']);
+    await folder.remove();
+  });
+});
