@@ -8,7 +8,7 @@ import { RawClient } from './support.ts';
 const root = new URL('../../', import.meta.url);
 
 function start(...flags: readonly string[]): ChildProcess {
-  return spawn(process.execPath, ['--import', 'tsx/esm', 'src/cli/main.ts', 'dev', ...flags], { cwd: root });
+  return spawn(process.execPath, ['dist/cli/main.js', 'dev', ...flags], { cwd: root });
 }
 
 /** The exit code, and all of both outputs. */

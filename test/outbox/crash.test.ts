@@ -46,7 +46,7 @@ describe('outbox: kill -9', function () {
     senders = suris.map((suri, i) => ({
       ...{ name: names[i] ?? '', vault: vaults[i] ?? recipient, suri, account: accountFromSuri(suri) },
     }));
-    program = await bundled(new URL('outbox-child.ts', import.meta.url), folder.path);
+    program = await bundled(new URL('outbox-child.ts', import.meta.url));
   });
 
   afterEach(() => Promise.all(children.splice(0).map((child) => child.kill())));

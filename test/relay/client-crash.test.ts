@@ -5,6 +5,7 @@ import { toHex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { Random } from '../soak/random.ts';
 import { newVault } from '../support/entities.ts';
+import { bundled } from '../support/bundle.ts';
 import { startChild } from '../support/child.ts';
 import { until } from '../support/until.ts';
 import { Conversations } from './conversation.ts';
@@ -47,8 +48,9 @@ describe('relay client with a durable queue', () => {
     const texts = await talk.texts(worker, url);
     const [key] = await worker.vault.ecdhKeys();
     const ecdh = toHex(key?.publicKey ?? new Uint8Array());
+    const program = await bundled(script);
     const sender = (first: number, count: number) =>
-      startChild(script, node.ws, folder, identity, ecdh, url.replace('http', 'ws'), String(first), String(count));
+      startChild(program, node.ws, folder, identity, ecdh, url.replace('http', 'ws'), String(first), String(count));
 
     const queued: number[] = [];
     const rounds = 3;

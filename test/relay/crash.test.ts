@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, describe, it } from 'mocha';
 import { createRelayClient, type RelayClient } from '../../src/relay/index.ts';
 import { Random } from '../soak/random.ts';
@@ -10,13 +9,11 @@ import { readHandedOut } from './handed-out.ts';
 import { linesOf } from './lines-of.ts';
 import { textOf } from './raw-socket.ts';
 import type { RelayChildOptions } from './relay-child.ts';
+import { bundled } from '../support/bundle.ts';
 import { until } from '../support/until.ts';
 import { alice, bob, Cleanup, entity, genesisHash, message, sealedMessage, signer, type Entity } from './support.ts';
 
-const childPath = fileURLToPath(new URL('relay-child.ts', import.meta.url));
-
-const recipientPath = fileURLToPath(new URL('recipient-child.ts', import.meta.url));
-const senderPath = fileURLToPath(new URL('sender-child.ts', import.meta.url));
+const programOf = (name: string): Promise<string> => bundled(new URL(`${name}-child.ts`, import.meta.url));
 
 interface Started {
   readonly child: ChildProcess;
@@ -46,13 +43,8 @@ describe('relay: crashes', () => {
   afterEach(() => cleanup.run());
 
   const start = async (folder: string, port = 0, options: RelayChildOptions = {}): Promise<Started> => {
-    const child = spawn(
-      process.execPath,
-      ['--import', 'tsx', childPath, folder, String(port), JSON.stringify(options)],
-      {
-        stdio: ['ignore', 'pipe', 'inherit'],
-      },
-    );
+    const args = [await programOf('relay'), folder, String(port), JSON.stringify(options)];
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     cleanup.add(child, () => child.kill('SIGKILL'));
     const [line] = (await once(child.stdout, 'data')) as [Buffer];
     const url = line.toString().trim();
@@ -162,7 +154,7 @@ describe('relay: crashes', () => {
     const url = `ws://127.0.0.1:${relay.port}`;
     const read = () => readHandedOut(join(folder, 'received'));
     const receive = async (): Promise<ChildProcess> => {
-      const child = spawn(process.execPath, ['--import', 'tsx', recipientPath, url, folder], {
+      const child = spawn(process.execPath, [await programOf('recipient'), url, folder], {
         stdio: ['ignore', 'pipe', 'inherit'],
       });
       cleanup.add(child, () => child.kill('SIGKILL'));
@@ -170,8 +162,9 @@ describe('relay: crashes', () => {
       return child;
     };
     const sent = { folder: await cleanup.folder(), lines: (name: string) => linesOf(join(sent.folder, name)) };
+    const sender = await programOf('sender');
     const send = (): ChildProcess => {
-      const child = spawn(process.execPath, ['--import', 'tsx', senderPath, sent.folder, url], {
+      const child = spawn(process.execPath, [sender, sent.folder, url], {
         stdio: ['ignore', 'ignore', 'inherit'],
       });
       return cleanup.add(child, () => child.kill('SIGKILL'));

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { bundled } from '../support/bundle.ts';
 import type { NatsServer } from '../support/nats-server.ts';
 import { readHandedOut, type HandedOut } from './handed-out.ts';
 import { linesOf } from './lines-of.ts';
@@ -22,20 +22,18 @@ export interface RelayProcess extends Victim {
   end(): Promise<number | null>;
 }
 
-const programs = {
-  relay: fileURLToPath(new URL('relay-child.ts', import.meta.url)),
-  recipient: fileURLToPath(new URL('recipient-child.ts', import.meta.url)),
-  sender: fileURLToPath(new URL('sender-child.ts', import.meta.url)),
-};
+const childOf = (name: string): Promise<string> => bundled(new URL(`${name}-child.ts`, import.meta.url));
 
 /** A process of its own per part, as they are in production. */
 class Program implements Victim {
   readonly name: string;
+  readonly #script: string;
   readonly #args: () => readonly string[];
   #child: ChildProcess | undefined;
 
-  constructor(name: string, args: () => readonly string[]) {
+  constructor(name: string, script: string, args: () => readonly string[]) {
     this.name = name;
+    this.#script = script;
     this.#args = args;
   }
 
@@ -65,7 +63,7 @@ class Program implements Victim {
   }
 
   #spawn(): ChildProcess {
-    const made = spawn(process.execPath, ['--import', 'tsx', ...this.#args()], {
+    const made = spawn(process.execPath, [this.#script, ...this.#args()], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     this.#child = made;
@@ -80,7 +78,7 @@ export async function startRelayProcess(
 ): Promise<RelayProcess> {
   let port = wanted;
   const where = nats.map(({ url }) => url).join();
-  const program = new Program('relay', () => [programs.relay, where, String(port), JSON.stringify(options)]);
+  const program = new Program('relay', await childOf('relay'), () => [where, String(port), JSON.stringify(options)]);
   // As a supervisor would: a relay ends where it starts before NATS does.
   const start = async (): Promise<void> => {
     for (let line: string | undefined; line === undefined;) {
@@ -103,7 +101,7 @@ export async function startRecipientProcess(
   url: string,
 ): Promise<Victim & { readonly handedOut: () => HandedOut }> {
   const folder = await cleanup.folder();
-  const program = new Program('recipient', () => [programs.recipient, url, folder]);
+  const program = new Program('recipient', await childOf('recipient'), () => [url, folder]);
   cleanup.add(program, (made) => made.kill());
   await program.start();
   return Object.assign(program, { handedOut: () => readHandedOut(join(folder, 'received')) });
@@ -115,7 +113,7 @@ export async function startSenderProcess(
   urls: readonly string[],
 ): Promise<Victim & { readonly queued: () => string[]; readonly acknowledged: () => string[] }> {
   const folder = await cleanup.folder();
-  const program = new Program('sender', () => [programs.sender, folder, ...urls]);
+  const program = new Program('sender', await childOf('sender'), () => [folder, ...urls]);
   cleanup.add(program, (made) => made.kill());
   await program.start();
   return Object.assign(program, {

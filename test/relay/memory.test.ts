@@ -3,13 +3,13 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { get, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
-import { fileURLToPath } from 'node:url';
 import { afterEach, describe, it } from 'mocha';
 import { WebSocket } from 'ws';
 import { decodeSignedEnvelope, loginContent, signedEnvelopeToJson } from '../../src/codec/index.ts';
 import { signWith } from '../../src/crypto/index.ts';
 import { decodeRelayFrame, encodeClientFrame, type ClientFrame, type RelayFrame } from '../../src/relay/frames.ts';
 import type { RelayLimits } from '../../src/relay/index.ts';
+import { bundled } from '../support/bundle.ts';
 import { until } from '../support/until.ts';
 import type { MemoryOptions, ToRelay } from './memory-child.ts';
 import { alice, bob, Cleanup, entity, genesisHash, message, type Entity } from './support.ts';
@@ -30,9 +30,8 @@ describe('relay: its memory, whatever is sent to it', function () {
       recipients: recipients.map(({ identity }) => identity),
       limits: { perAddressConnections: unlimited, perAddressQueries: unlimited, ...limits },
     };
-    const path = fileURLToPath(new URL('memory-child.ts', import.meta.url));
-    const child = fork(path, [JSON.stringify(options)], {
-      execArgv: ['--import', 'tsx', '--expose-gc', '--max-old-space-size=192'],
+    const child = fork(await bundled(new URL('memory-child.ts', import.meta.url)), [JSON.stringify(options)], {
+      execArgv: ['--expose-gc', '--max-old-space-size=192'],
     });
     cleanup.add(child, async () => {
       child.kill('SIGKILL');

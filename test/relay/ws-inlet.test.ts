@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { fileURLToPath } from 'node:url';
 import { afterEach, describe, it } from 'mocha';
 import { BodyBudget } from '../../src/relay/body-budget.ts';
 import { encodeClientFrame, type ClientFrame } from '../../src/relay/frames.ts';
 import { WsInlet, type InletOwner } from '../../src/relay/ws-inlet.ts';
+import { bundled } from '../support/bundle.ts';
 import { until } from '../support/until.ts';
 import { RawSocket } from './raw-socket.ts';
 import { alice, bob, Cleanup, message } from './support.ts';
@@ -204,11 +204,11 @@ describe('relay: what comes in over a WebSocket', () => {
 describe('relay: memory of a relay process', () => {
   afterEach(() => cleanup.run());
 
-  const childPath = fileURLToPath(new URL('relay-child.ts', import.meta.url));
   const mebibyte = 2 ** 20;
 
   it('stays bounded by what is unfinished or unread, whatever a thousand connections begin', async () => {
-    const child = spawn(process.execPath, ['--import', 'tsx', childPath, await cleanup.folder(), '0'], {
+    const program = await bundled(new URL('relay-child.ts', import.meta.url));
+    const child = spawn(process.execPath, [program, await cleanup.folder(), '0'], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     cleanup.add(child, () => child.kill('SIGKILL'));

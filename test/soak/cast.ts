@@ -68,7 +68,7 @@ export async function assemble(
     return player;
   };
 
-  const scriptOf = (name: string): Promise<string> => bundled(new URL(`${name}-process.ts`, import.meta.url), folder);
+  const scriptOf = (name: string): Promise<string> => bundled(new URL(`${name}-process.ts`, import.meta.url));
   const [senderScript, recipientScript] = await Promise.all([scriptOf('sender'), scriptOf('recipient')]);
   const recipients = await Promise.all(roles.recipients.map((role) => enter(role, recipientScript)));
   const senders: Player[] = [];

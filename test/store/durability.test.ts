@@ -3,8 +3,8 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { describe, it } from 'mocha';
+import { bundled } from '../support/bundle.ts';
 
 // A process that is killed loses nothing that the system has: only the calls themselves tell whether answers wait for the disk.
 const calls = 'trace=write,fdatasync,fsync,msync';
@@ -23,14 +23,13 @@ function mayTrace(): boolean {
 }
 
 function whatItAsks(): void {
-  const child = fileURLToPath(new URL('durable-child.ts', import.meta.url));
-
   /** For each answer that the program gave: how many calls that wait for the disk had ended since the one before. */
-  const syncsBefore = (...durability: readonly ('disk' | 'os')[]): number[] => {
+  const syncsBefore = async (...durability: readonly ('disk' | 'os')[]): Promise<number[]> => {
     const folder = mkdtempSync(join(tmpdir(), 'khala-relay-durable-'));
     try {
       const log = join(folder, 'log');
-      const program = [process.execPath, '--import=tsx', child, folder, ...durability];
+      const child = await bundled(new URL('durable-child.ts', import.meta.url));
+      const program = [process.execPath, child, folder, ...durability];
       const { status, stderr } = spawnSync('strace', ['-f', '-e', calls, '-o', log, ...program], { encoding: 'utf8' });
       assert.equal(status, 0, stderr);
       const counts: number[] = [];
@@ -48,9 +47,9 @@ function whatItAsks(): void {
     }
   };
 
-  it('each append and each acknowledgement is answered when a sync has ended since the answer before', () => {
+  it('each append and each acknowledgement is answered when a sync has ended since the answer before', async () => {
     // What is the default, and where it is asked for.
-    for (const syncs of [syncsBefore(), syncsBefore('disk')]) {
+    for (const syncs of [await syncsBefore(), await syncsBefore('disk')]) {
       assert.equal(syncs.length, 10);
       assert.ok(
         syncs.every((count) => count > 0),
@@ -59,7 +58,7 @@ function whatItAsks(): void {
     }
   }).timeout(120_000);
 
-  it('with --durability os nothing waits for the disk', () => {
-    assert.deepEqual(syncsBefore('os'), Array(10).fill(0));
+  it('with --durability os nothing waits for the disk', async () => {
+    assert.deepEqual(await syncsBefore('os'), Array(10).fill(0));
   }).timeout(120_000);
 }
