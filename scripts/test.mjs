@@ -12,14 +12,17 @@ await main(async (args) => {
   await prepare();
   const folder = mkdtempSync(join(tmpdir(), 'khala-relay-test-'));
   const statsFile = join(folder, 'stats.json');
+  // Coverage is that of the sources.
+  const env = process.env.NODE_V8_COVERAGE ? process.env : { ...process.env, KHALA_RELAY_BUILT_THREADS: '1' };
   try {
-    const code = await pass(process.execPath, [
+    const mocha = [
       inRoot('node_modules', 'mocha', 'bin', 'mocha.js'),
       ...['--reporter', inRoot('scripts', 'lib', 'test-reporter.mjs'), '--reporter-option', `statsFile=${statsFile}`],
       // One more than the cores of a small machine: tests wait for blocks and for processes most of the time.
       ...(chosen.some(isTests) ? [] : ['--parallel', '--jobs', '3', 'test/**/*.test.ts']),
       ...chosen,
-    ]);
+    ];
+    const code = await pass(process.execPath, mocha, { env });
     return report(statsFile, code);
   } finally {
     rmSync(folder, { recursive: true, force: true });

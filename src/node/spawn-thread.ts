@@ -1,4 +1,4 @@
-import { Worker } from 'node:worker_threads';
+import { Worker, type WorkerOptions } from 'node:worker_threads';
 
 export interface ThreadOptions {
   readonly workerData?: unknown;
@@ -10,7 +10,7 @@ export interface ThreadOptions {
 export function spawnThread(name: string, module: URL, { workerData, isSilent = false }: ThreadOptions = {}): Worker {
   const options = { name, workerData, stdout: isSilent, stderr: isSilent };
   const thread = import.meta.url.endsWith('.ts')
-    ? new Worker(fromSources(`${module.href}.ts`), { ...options, eval: true })
+    ? fromSources(module, options)
     : new Worker(new URL(`${module.href}.js`), options);
   if (isSilent) {
     thread.stdout.resume();
@@ -19,9 +19,16 @@ export function spawnThread(name: string, module: URL, { workerData, isSilent = 
   return thread;
 }
 
-/** The loader for TypeScript that this thread runs under does not reach into new ones. */
-function fromSources(url: string): string {
-  const loader = import.meta.resolve('tsx/esm/api');
-  const [quotedLoader, quotedUrl] = [JSON.stringify(loader), JSON.stringify(url)];
-  return `import(${quotedLoader}).then(({ register }) => { register(); return import(${quotedUrl}); })`;
+/**
+ * The loader for TypeScript that this thread runs under does not reach into new ones. Where dist/ has just been built, as for
+ * `npm test`, threads run from there, without one, which takes half the time.
+ */
+function fromSources({ href }: URL, options: WorkerOptions): Worker {
+  if (process.env['KHALA_RELAY_BUILT_THREADS'] === '1') {
+    const built = new URL(`${href.replace(/^(.*)\/src\//, '$1/dist/')}.js`);
+    return new Worker(built, { ...options, execArgv: [] });
+  }
+  const [loader, url] = [import.meta.resolve('tsx/esm/api'), `${href}.ts`].map((text) => JSON.stringify(text));
+  const source = `import(${loader}).then(({ register }) => { register(); return import(${url}); })`;
+  return new Worker(source, { ...options, eval: true });
 }

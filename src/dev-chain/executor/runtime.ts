@@ -23,11 +23,20 @@ export interface Runtime {
   readonly minimumPeriodMs: number;
 }
 
-/** Reads each runtime once: metadata take a while to make and to decode. */
+interface ReadCode {
+  readonly runtime: Runtime;
+  /** What `Metadata_` calls gave. */
+  readonly metadata: Map<string, CallOutcome>;
+}
+
+// Chains of one process mostly run the same code, and what it says of itself depends on nothing else.
+const mostCodes = 4;
+const readCodes = new Map<Hex, ReadCode>();
+
+/** Reads each runtime once in a process: metadata take a while to make and to decode. */
 export class Runtimes {
   readonly #executor: Executor;
   readonly #known = new Map<Hex, Promise<Runtime>>();
-  readonly #metadataCalls = new Map<Hex, Map<string, Promise<CallOutcome>>>();
 
   constructor(executor: Executor) {
     this.#executor = executor;
@@ -37,7 +46,7 @@ export class Runtimes {
     const code = codeOf(state);
     let runtime = this.#known.get(code);
     if (runtime === undefined) {
-      runtime = this.#read(code, state);
+      runtime = this.#readOnce(code, state);
       this.#known.set(code, runtime);
       runtime.catch(() => this.#known.delete(code));
     }
@@ -45,20 +54,24 @@ export class Runtimes {
   }
 
   /** Runs one call on a state. Calls for metadata depend on the code only and are answered from memory. */
-  call(method: string, args: readonly Hex[], state: StateReader): Promise<CallOutcome> {
+  async call(method: string, args: readonly Hex[], state: StateReader): Promise<CallOutcome> {
     const code = codeOf(state);
-    const run = (): Promise<CallOutcome> => this.#executor.run(code, [[method, args]], state);
-    if (!method.startsWith('Metadata_')) return run();
-    const known = this.#metadataCalls.get(code) ?? new Map<string, Promise<CallOutcome>>();
-    this.#metadataCalls.set(code, known);
+    const known = method.startsWith('Metadata_') ? readCodes.get(code)?.metadata : undefined;
     const key = [method, ...args].join();
-    let outcome = known.get(key);
-    if (outcome === undefined) {
-      outcome = run();
-      known.set(key, outcome);
-      outcome.catch(() => known.delete(key));
-    }
+    const outcome = known?.get(key) ?? (await this.#executor.run(code, [[method, args]], state));
+    known?.set(key, outcome);
     return outcome;
+  }
+
+  /** Only what was read whole is kept: the chain that reads may stop meanwhile. */
+  async #readOnce(code: Hex, state: StateReader): Promise<Runtime> {
+    const read = readCodes.get(code);
+    if (read !== undefined) return read.runtime;
+    const runtime = await this.#read(code, state);
+    readCodes.set(code, { runtime, metadata: new Map() });
+    const [oldest] = readCodes.keys();
+    if (readCodes.size > mostCodes && oldest !== undefined) readCodes.delete(oldest);
+    return runtime;
   }
 
   async #read(code: Hex, state: StateReader): Promise<Runtime> {
