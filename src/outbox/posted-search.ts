@@ -77,8 +77,19 @@ export class PostedSearch {
     const since = signed.reduce((least, each) => Math.min(least, each.since), Infinity);
     if (since > finalized.number) return;
     if (this.#through === undefined || this.#through.number < since) this.#through = await this.#finalAt(since);
-    while (this.#through.number < finalized.number)
-      this.#through = await this.#readOn(this.#through, finalized, signed);
+    try {
+      while (this.#through.number < finalized.number)
+        this.#through = await this.#readOn(this.#through, finalized, signed);
+    } catch (error) {
+      if (isRelayError(error, 'cursor-not-on-chain')) this.#beginAgain();
+      throw error;
+    }
+  }
+
+  /** The last block that was looked at was made up, and who knows how many before it. */
+  #beginAgain(): void {
+    this.#through = undefined;
+    this.#sightings.clear();
   }
 
   /** Reads on to the finalized block, or over blocks whose state is gone; gives the last one. */

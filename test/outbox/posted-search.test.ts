@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
-import { connectChain, type BlockId, type Chain } from '../../src/chain/index.ts';
+import { connectChain, type BlockId, type Chain, type PostedMessage } from '../../src/chain/index.ts';
 import { messageId } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { isRelayError } from '../../src/errors/index.ts';
 import { PostedSearch, type SignedFacts } from '../../src/outbox/posted-search.ts';
 import type { Vault } from '../../src/vault/index.ts';
 import { alice, registered, temporaryFolder, utf8 } from '../support/entities.ts';
 import { replacing } from '../support/replacing.ts';
+import { until } from '../support/until.ts';
 
 describe('the search for signed messages of a worker', () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -62,5 +64,34 @@ describe('the search for signed messages of a worker', () => {
       begins.map(({ number }) => number),
       [first.since, second.since],
     );
+  });
+
+  it('goes on where the last block that it looked at was made up, and forgets what that one held', async () => {
+    let isMadeUp = true;
+    const messages = replacing(chain.messages, {
+      follow: async function* (after, options, signal) {
+        if (!isMadeUp) yield* chain.messages.follow(after, options, signal);
+        const through = { number: after.number + 1, hash: `0x${'ba'.repeat(32)}` } as const;
+        const message: PostedMessage = {
+          ...{ sender: { kind: 'worker' as const, id: sender.identity }, destination: utf8('elsewhere') },
+          ...{ payload: utf8('never posted'), block: through, proven: false },
+        };
+        yield { type: 'blocks', through, messages: [message] };
+        throw new Error('a block is made up, no more');
+      },
+    });
+    const search = new PostedSearch(replacing(chain, { messages }), sender.identity, new AbortController().signal);
+    const facts = {
+      messageId: messageId({ genesisHash: chain.genesisHash, envelope: utf8('never posted') }),
+      ...{ destination: utf8('elsewhere'), sequence: 0n, since: (await chain.finalizedHead()).number },
+    };
+    await dev.newBlock({ empty: true });
+    await until(async () => (await chain.finalizedHead()).number === facts.since + 1);
+    assert.deepEqual([...(await search.upTo(await present(), [facts])).keys()], [facts.messageId]);
+    isMadeUp = false;
+    await dev.newBlock({ empty: true });
+    await until(async () => (await chain.finalizedHead()).number === facts.since + 2);
+    await assert.rejects(search.upTo(await present(), [facts]), (error) => isRelayError(error, 'cursor-not-on-chain'));
+    assert.deepEqual([...(await search.upTo(await present(), [facts])).keys()], []);
   });
 });
