@@ -3,8 +3,9 @@ import { asRelayError, type RelayError } from '../errors/index.ts';
 import type { MailStore } from '../store/mail-store.ts';
 
 export interface ReadinessParts {
-  /** What messages are put into: mailboxes, and the queue towards other relays. */
-  readonly stores: readonly MailStore[];
+  readonly mailStore: MailStore;
+  /** The queue to other relays. */
+  readonly forwardStore: MailStore | undefined;
   /** False while the relay stops. */
   readonly isRunning: () => boolean;
   readonly logger: Logger;
@@ -35,22 +36,34 @@ export class Readiness {
   }
 
   async #try(): Promise<Outcome> {
-    const { stores, logger } = this.#parts;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const tooLate = new Promise<never>((_, reject) => {
-      timer = setTimeout(reject, timeoutMs, new Error(`no answer within ${timeoutMs} ms`));
-    });
-    const outcome = await Promise.race([Promise.all(stores.map((store) => store.check())), tooLate])
-      .then(() => 'ready' as const)
-      .catch((error: unknown) => asRelayError(error, 'mail-store-failed', { action: 'write' }))
-      .finally(() => {
-        clearTimeout(timer);
-      });
-    if (outcome !== 'ready' && this.#last === 'ready') logger.error({ err: outcome }, 'no message can be stored');
+    const { mailStore, forwardStore, logger } = this.#parts;
+    const [ofMail, ofQueue] = await Promise.all([failureOf(mailStore), forwardStore && failureOf(forwardStore)]);
+    // A full queue refuses what is for it, no more: who fills it must not take the relay away from its recipients.
+    const outcome = ofMail ?? (ofQueue?.code === 'mailbox-full' ? undefined : ofQueue) ?? 'ready';
+    if (outcome !== 'ready' && this.#last === 'ready') {
+      const where = ofMail === undefined ? 'the queue to other relays' : 'mailboxes';
+      logger.error({ err: outcome }, `no message can be stored in ${where}`);
+    }
     if (outcome === 'ready' && this.#last !== 'ready') logger.info('messages can be stored again');
     this.#last = outcome;
     this.#until = performance.now() + (outcome === 'ready' ? keepMs.ready : keepMs.failed);
     this.#trying = undefined;
     return outcome;
+  }
+}
+
+/** Why nothing can be put into it now. */
+async function failureOf(store: MailStore): Promise<RelayError | undefined> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const tooLate = new Promise<never>((_, reject) => {
+    timer = setTimeout(reject, timeoutMs, new Error(`no answer within ${timeoutMs} ms`));
+  });
+  try {
+    await Promise.race([store.check(), tooLate]);
+    return undefined;
+  } catch (error) {
+    return asRelayError(error, 'mail-store-failed', { action: 'write' });
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -4,7 +4,6 @@ import { Server as HttpsServer } from 'node:https';
 import { pino, type Logger } from 'pino';
 import { createVerifier, ready as cryptoReady, verify, type Verifier } from '../crypto/index.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
-import type { MailStore } from '../store/mail-store.ts';
 import { createGate, createKnown } from './access.ts';
 import { BodyBudget } from './body-budget.ts';
 import { FailureLog } from './failure-log.ts';
@@ -113,7 +112,7 @@ class FastifyRelay implements Relay {
     this.#options = options;
     this.#limits = resolveLimits(options.limits);
     checkPublicUrls(options.publicUrls ?? []);
-    const stores = this.#stores();
+    const stores = [options.mailStore, ...(options.forwardStore === undefined ? [] : [options.forwardStore])];
     for (const store of stores) checkAges(this.#limits, store);
     this.#metrics = new Metrics({ maxAgeMs: this.#limits.metricsAgeMs });
     this.#logger = options.logger ?? pino({ enabled: false });
@@ -169,11 +168,6 @@ class FastifyRelay implements Relay {
     const from = this.#options.local?.identity;
     if (this.#running === undefined || from === undefined) throw new RelayError('relay-not-started');
     return this.#running.pipeline.submitReply(new Uint8Array(signedEnvelope), { from });
-  }
-
-  #stores(): readonly MailStore[] {
-    const { mailStore, forwardStore } = this.#options;
-    return forwardStore === undefined ? [mailStore] : [mailStore, forwardStore];
   }
 
   // start and stop take turns.
@@ -308,7 +302,7 @@ class FastifyRelay implements Relay {
   }
 
   async #createServer(pipeline: Pipeline, sessions: Sessions, tunnels: Tunnels | undefined): Promise<FastifyInstance> {
-    const { genesisHash, local, tls, trustProxy, workerState } = this.#options;
+    const { genesisHash, mailStore, forwardStore, local, tls, trustProxy, workerState } = this.#options;
     const [limits, metrics, logger, failures] = [this.#limits, this.#metrics, this.#logger, this.#failures];
     const server = await createFastify({
       ...{ limits, logger, failures, tls, trustProxy },
@@ -329,7 +323,7 @@ class FastifyRelay implements Relay {
     addInfoRoutes(server, {
       ...{ genesisHash, limits },
       metrics: this.#options.metricsListen === undefined ? metrics : undefined,
-      readiness: new Readiness({ stores: this.#stores(), logger, isRunning: () => !this.#stopping }),
+      readiness: new Readiness({ mailStore, forwardStore, logger, isRunning: () => !this.#stopping }),
       identity: local?.identity,
       publicUrls: () => this.#ownUrls,
       workerState,

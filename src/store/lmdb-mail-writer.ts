@@ -113,14 +113,11 @@ export class MailWriter {
     while ((await this.#commits.run(() => this.#forgetIds(before))) >= chunk);
   }
 
-  /** Writes as much as a message, where the last trial was. Throws mailbox-full where all mailboxes hold what they may. */
+  /** Writes as much as a message, where the last trial was. Throws mailbox-full where that has no room. */
   async try(): Promise<void> {
     await this.#commits.run(() => {
-      const { maxTotalBytes } = this.#quota;
-      if (this.totals().bytes >= maxTotalBytes)
-        throw new RelayError('mailbox-full', {
-          details: { recipient: 'anyone', reason: `the relay keeps ${maxTotalBytes} bytes in all` },
-        });
+      const reason = whyAllFull(this.#quota, this.totals().bytes + trialBytes);
+      if (reason !== undefined) throw new RelayError('mailbox-full', { details: { recipient: 'anyone', reason } });
       this.#tables.meta.putSync(trialKey, Buffer.alloc(trialBytes));
     });
   }

@@ -114,8 +114,8 @@ export interface MailStore extends AsyncDisposable {
   onAcknowledged(recipient: Hex, told: (upTo: bigint | undefined) => void): () => void;
   totals(): Promise<MailStoreTotals>;
   /**
-   * Whether a message could be stored now: writes one that belongs to nobody. Throws mailbox-full where all mailboxes hold
-   * what they may, mail-store-failed.
+   * Whether a message could be stored now: writes one of 64 KiB that belongs to nobody. Throws mailbox-full where that has no
+   * room beside what all mailboxes hold, mail-store-failed.
    */
   check(): Promise<void>;
   /** Those with unacknowledged messages. */

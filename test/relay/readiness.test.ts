@@ -1,10 +1,59 @@
 import assert from 'node:assert/strict';
 import { afterEach, it } from 'mocha';
+import { pino } from 'pino';
+import { Readiness } from '../../src/relay/readiness.ts';
+import type { MailStore } from '../../src/store/mail-store.ts';
 import { openJetStreamMailStore } from '../../src/store/jetstream-mail-store.ts';
 import { describeNats, startNats } from '../support/nats-server.ts';
 import { until } from '../support/until.ts';
 import { RawSocket } from './raw-socket.ts';
 import { alice, bob, Cleanup, message } from './support.ts';
+
+describe('relay: ready or not, by its stores', () => {
+  const cleanup = new Cleanup();
+  afterEach(() => cleanup.run());
+
+  /** With what it logs. */
+  const readinessOf = (mailStore: MailStore, forwardStore: MailStore) => {
+    const lines: string[] = [];
+    const logger = pino({ base: null }, { write: (line: string) => void lines.push(line) });
+    return { readiness: new Readiness({ mailStore, forwardStore, logger, isRunning: () => true }), lines };
+  };
+  const full = async (): Promise<MailStore> => {
+    const store = await cleanup.store({ quota: { maxTotalBytes: 200_000 } });
+    for (let refused: unknown; refused === undefined;) {
+      const { id, bytes } = message(alice, bob, { size: 20_000 });
+      refused = await store.append(bob.identity, id, bytes).then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+    }
+    return store;
+  };
+  const ended = async (): Promise<MailStore> => {
+    const store = await cleanup.store();
+    await store.close();
+    return store;
+  };
+
+  it('it is not while its mailboxes are full, or fail, and says which of its stores it is', async () => {
+    const { readiness, lines } = readinessOf(await full(), await cleanup.store());
+    assert.deepEqual(await readiness.check(), { reason: 'mailbox-full' });
+    assert.match(lines.join(''), /mailboxes/);
+    const failing = readinessOf(await ended(), await cleanup.store());
+    assert.deepEqual(await failing.readiness.check(), { reason: 'mail-store-failed' });
+    assert.match(failing.lines.join(''), /mailboxes/);
+  });
+
+  it('it is while its queue to other relays is full, and is not while that fails', async () => {
+    const { readiness, lines } = readinessOf(await cleanup.store(), await full());
+    assert.equal(await readiness.check(), 'ready');
+    assert.deepEqual(lines, []);
+    const failing = readinessOf(await cleanup.store(), await ended());
+    assert.deepEqual(await failing.readiness.check(), { reason: 'mail-store-failed' });
+    assert.match(failing.lines.join(''), /queue to other relays/);
+  });
+});
 
 describeNats('relay: ready or not', () => {
   const cleanup = new Cleanup();

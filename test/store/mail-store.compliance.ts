@@ -353,14 +353,13 @@ export function describeMailStore(name: string, make: () => Promise<StoreUnderTe
       assert.equal((await store.append(alice, id(9_999), big)).duplicate, false);
     });
 
-    it('tells whether it takes messages, and leaves nothing in any mailbox by trying', async () => {
+    it('tells whether it takes messages, as long as most are, and leaves nothing in any mailbox by trying', async () => {
       await store.check();
       await store.check();
       assert.deepEqual(await store.totals().then(({ recipients, count }) => [recipients, count]), [0, 0]);
       await reopen({ quota: { maxTotalBytes: 2 ** 20 } });
       const big = new Uint8Array(20_000);
       for (let n = 1; n <= 2 ** 20 / big.length; n++) await store.append(alice, id(n), big).catch(() => undefined);
-      await store.append(alice, id(0), new Uint8Array(2 ** 20 - 20_000 * 52)).catch(() => undefined);
       await assert.rejects(store.check(), (error) => isRelayError(error, 'mailbox-full'));
       await store.ack(alice, 2n ** 64n - 1n);
       await store.check();
