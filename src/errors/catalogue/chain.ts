@@ -30,7 +30,7 @@ export const chainErrors = {
   'state-discarded': {
     message: 'No endpoint has block {block} with its state ({reason}).',
     remedy:
-      'If nodes have dropped its state, give an archive node with --ws (one started with --state-pruning archive), or start from a newer block; if none of them knows it, it left the chain or one node made it up: start from one that the chain has.',
+      'Give an archive node with --ws (one started with --state-pruning archive), or start from a newer block; where no node knows it, it left the chain or was made up: start from one that the chain has.',
   },
   'bad-storage': {
     message: '{what} of block {block} can not be read: {reason}.',
