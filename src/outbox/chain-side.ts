@@ -5,7 +5,10 @@ import type { SendId } from './send-id.ts';
 
 const pageSize = 256;
 
-/** Messages that may go either way and wait on the chain's side, those of extrinsics under way among them; one may come twice. */
+/**
+ * Messages that may go either way and have a place on the chain's side, or are signed there, those of extrinsics under way among
+ * them; one may come twice, and one that went where an earlier version left its place.
+ */
 export async function* onChainSide(store: OutboxStore): AsyncGenerator<{ readonly to: Hex; readonly id: SendId }> {
   for (let from = 0n; ;) {
     const { entries, last } = await store.detoured(pageSize, from);

@@ -48,8 +48,9 @@ export class Flights {
     return [...this.#tracked.values()].some(({ isInBlock }) => !isInBlock);
   }
 
-  has({ flight }: Tracked): boolean {
-    return this.#tracked.has(flight.id);
+  /** This very one: another may have its id by now. */
+  has(tracked: Tracked): boolean {
+    return this.#tracked.get(tracked.flight.id) === tracked;
   }
 
   members(): Set<SendId> {
@@ -142,9 +143,9 @@ export class Flights {
     }
   }
 
-  /** One after the other. */
+  /** One after the other, until it is let go: what blocks say of it then is nobody's. */
   #write(tracked: Tracked, work: () => Promise<void>): Promise<void> {
-    const written = tracked.writing.then(work);
+    const written = tracked.writing.then(() => (this.has(tracked) ? work() : undefined));
     tracked.writing = written.catch(() => undefined);
     return written;
   }

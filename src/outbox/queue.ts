@@ -1,7 +1,7 @@
 import { RelayError } from '../errors/index.ts';
 import type { TransactionalStore } from '../store/transactional-store.ts';
 import { onChainSide } from './chain-side.ts';
-import type { MessageRecord } from './message-record.ts';
+import { isWaiting, type MessageRecord } from './message-record.ts';
 import { noteReply } from './note-reply.ts';
 import type { CancelOptions, OutboxEntry, OutboxQueue, ReadReceipt } from './outbox.ts';
 import type { ReplyNotice } from './reply-notice.ts';
@@ -52,8 +52,11 @@ export class StoredQueue implements OutboxQueue {
     const { members } = await this.#store.flying();
     const told = new Set(members);
     for await (const { id } of onChainSide(this.#store)) {
-      if (!told.has(id)) yield id;
+      if (told.has(id)) continue;
       told.add(id);
+      const stored = await this.#store.get(id);
+      // An earlier version could leave the place of what had gone another way.
+      if (stored !== undefined && isWaiting(stored)) yield id;
     }
   }
 
