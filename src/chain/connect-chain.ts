@@ -130,7 +130,7 @@ async function createChain(connection: Connection, options: ConnectOptions): Pro
   const watched = { connection, endpoints, clock, hashOf, silenceMs: options.silenceMs };
   const newest$ = { finalized: newestHeads(watched, 'finalized'), best: newestHeads(watched, 'best') };
   const forks = new ForkWitness(connection, endpointBlocks);
-  const sources = { connection, endpoints, reader, quorum, forks, headers, newest$ };
+  const sources = { connection, endpoints, reader, quorum, forks, finalized: endpointBlocks, headers, newest$ };
   const storageAt = (hash: Hex): BlockStorage => new BlockStorage(hash, storageReader, runtimes);
 
   const { info, paraId } = await bySomeEndpoint(connection, async () => {

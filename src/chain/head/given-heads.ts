@@ -9,8 +9,7 @@ import type { StartingPoint } from './starting-point.ts';
 export class GivenHeads {
   readonly #start: StartingPoint;
   readonly #branch = new SeenBranch();
-  /** Who told of the last one; empty where that is not known. */
-  giver = '';
+  #giver = '';
   /** Of all that were given. */
   #first: BlockNumber | undefined;
 
@@ -27,17 +26,23 @@ export class GivenHeads {
     return this.#branch.tip ?? this.#start.after;
   }
 
+  /** Who told of the last one; empty where that is not known. */
+  get giver(): string {
+    return this.#giver;
+  }
+
   /** undefined: whatever is told of. */
   get next(): BlockNumber | undefined {
     const { last } = this;
     return last === undefined ? this.#start.from : last.number + 1;
   }
 
-  /** Throws chain-forked where it does not follow the last one. */
-  give(head: Head): HeadEvent {
+  /** `giver`: who told of it, or of one that it leads to. Throws chain-forked where it does not follow the last one. */
+  give(head: Head, giver: string): HeadEvent {
     const { last } = this;
     if (last !== undefined) checkLink(last, head);
     this.#branch.push(head);
+    this.#giver = giver;
     this.#first ??= head.number;
     return { type: 'head', head };
   }
@@ -59,7 +64,8 @@ export class GivenHeads {
     const lowest = await witness.firstMadeUp([oldest.number, tip.number], blockAt, signal, lone);
     if (lowest === oldest.number && lowest !== this.#first) throw fork;
     const heads = [...branch.retractDownTo(lowest - 1)];
-    this.giver = '';
+    // Of what may be left of `lone`'s the others are asked again.
+    if (lone === undefined || this.isEmpty) this.#giver = '';
     if (this.isEmpty) this.#first = undefined;
     return heads.map((head) => ({ type: 'retracted', head }));
   }

@@ -8,6 +8,7 @@ import type { HeaderChain } from './header-chain.ts';
 import { listenTo, type Listening } from './listening.ts';
 import type { NewestHead } from './newest-heads.ts';
 import { BranchWitness } from '../quorum/branch-witness.ts';
+import type { EndpointBlocks } from '../quorum/endpoint-blocks.ts';
 import type { ForkWitness } from '../quorum/fork-witness.ts';
 import { LagPatience } from '../quorum/lag-patience.ts';
 import type { Quorum } from '../quorum/quorum.ts';
@@ -22,22 +23,25 @@ export interface HeadSources {
   readonly reader: HeadReader;
   readonly quorum: Quorum;
   readonly forks: ForkWitness;
+  /** What each endpoint by itself has finalized. */
+  readonly finalized: Pick<EndpointBlocks, 'newest'>;
   readonly headers: HeaderChain;
   readonly newest$: Readonly<Record<Finality, Observable<NewestHead>>>;
 }
 
 /** Pulled: a slow consumer holds the reading back. Ends by returning, by the signal (throws aborted) or with the chain. */
 export function walkHeads(
-  { connection, endpoints, reader, quorum, forks, headers, newest$ }: HeadSources,
+  { connection, endpoints, reader, quorum, forks, finalized, headers, newest$ }: HeadSources,
   { finality = 'finalized', from, after, agreed = false }: HeadsOptions,
   callerSignal: AbortSignal | undefined,
 ): AsyncGenerator<HeadEvent, never> {
   const listen = (): Listening => listenTo(newest$[finality], connection.stopped, callerSignal);
   const start = { from, after };
+  const patience = new LagPatience(endpoints, finalized);
   if (finality === 'best') {
     const witness = (branch: SeenBranch, signal: AbortSignal): BranchWitness =>
       new BranchWitness({ connection, endpoints, branch, signal });
-    return walkBest({ connection, endpoints, reader, witness }, listen, start);
+    return walkBest({ connection, endpoints, reader, witness, patience }, listen, start);
   }
   const isTold = !agreed || quorum.trust === 'single';
   const { timeoutMs } = connection.options;
@@ -46,7 +50,6 @@ export function walkHeads(
     // Its hash was taken of the header that came with it: another look at that would show the same.
     return hash === told.hash ? told : reader.byHash(hash, { signal, patienceMs: Infinity });
   };
-  const patience = new LagPatience(endpoints);
   const parts = { connection, headers, reader, elected: isTold ? undefined : elected, witness: forks, patience };
   return walkFinalized(parts, listen, start);
 }

@@ -3,7 +3,7 @@ import type { BlockNumber } from '../block-number.ts';
 import { checkParent } from './check-parent.ts';
 import type { Head, HeadEvent } from './head.ts';
 import type { BranchWitness } from '../quorum/branch-witness.ts';
-import { LagPatience } from '../quorum/lag-patience.ts';
+import type { LagPatience } from '../quorum/lag-patience.ts';
 import { LagWitness } from '../quorum/lag-witness.ts';
 import type { Connection } from '../rpc/connection.ts';
 import type { OtherEndpoints } from '../rpc/other-endpoints.ts';
@@ -24,6 +24,7 @@ export interface BestParts {
   readonly endpoints: OtherEndpoints;
   readonly reader: HeadReader;
   readonly witness: (branch: SeenBranch, signal: AbortSignal) => Pick<BranchWitness, 'told'>;
+  readonly patience: Pick<LagPatience, 'mayBeBehind'>;
 }
 
 /**
@@ -32,7 +33,7 @@ export interface BestParts {
  * back: it may have been made up, with a number that the chain never gets to.
  */
 export async function* walkBest(
-  { connection, endpoints, reader, witness: witnessOf }: BestParts,
+  { connection, endpoints, reader, witness: witnessOf, patience }: BestParts,
   listen: () => Listening,
   { from, after }: StartingPoint,
 ): AsyncGenerator<HeadEvent, never> {
@@ -40,7 +41,6 @@ export async function* walkBest(
   const { newest, signal } = listening;
   const options = { signal, patienceMs: Infinity };
   const parentOf = (head: Head): Promise<Head> => reader.byHash(head.parentHash, options);
-  const patience = new LagPatience(endpoints);
   const branch =
     after === undefined
       ? new SeenBranch()

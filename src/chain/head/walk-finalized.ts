@@ -1,22 +1,26 @@
 import { isRelayError, RelayError } from '../../errors/index.ts';
 import type { BlockNumber } from '../block-number.ts';
-import type { Head, HeadEvent } from './head.ts';
+import type { BlockId, Head, HeadEvent } from './head.ts';
 import type { Connection } from '../rpc/connection.ts';
 import { checkParent } from './check-parent.ts';
 import { GivenHeads } from './given-heads.ts';
 import type { LagPatience } from '../quorum/lag-patience.ts';
 import type { ForkWitness } from '../quorum/fork-witness.ts';
 import type { HeadReader } from './head-reader.ts';
-import type { HeaderChain } from './header-chain.ts';
 import type { Versioned } from './latest-value.ts';
 import type { Listening } from './listening.ts';
 import type { NewestHead } from './newest-heads.ts';
 import type { StartingPoint } from './starting-point.ts';
 
+/** As HeaderChain has it. */
+interface SegmentSource {
+  segments(first: BlockNumber, trusted: BlockId, signal?: AbortSignal): AsyncIterable<{ heads(): Iterable<Head> }>;
+}
+
 export interface WalkParts {
-  readonly connection: Connection;
-  readonly headers: HeaderChain;
-  readonly reader: HeadReader;
+  readonly connection: Pick<Connection, 'options' | 'hasLeft' | 'leave' | 'session' | 'distrust'>;
+  readonly headers: SegmentSource;
+  readonly reader: Pick<HeadReader, 'byHash'>;
   /**
    * The block to go up to, now that one was told of: what enough endpoints agree on, of `from` or later; waits until there
    * is one. Without it that one is.
@@ -25,7 +29,7 @@ export interface WalkParts {
     ((told: Head, from: BlockNumber, isFirst: boolean, signal: AbortSignal) => Promise<Head>) | undefined;
   /** Asked where one node's word stands against another's; not of what was elected. */
   readonly witness: Pick<ForkWitness, 'judge' | 'isLone' | 'firstMadeUp' | 'holdAgainst'>;
-  readonly patience: Pick<LagPatience, 'hasParted'>;
+  readonly patience: Pick<LagPatience, 'firstParted'>;
 }
 
 /** Heads that came to nothing of which it is remembered who told of them, until others have finalized their numbers. */
@@ -58,8 +62,7 @@ export async function* walkFinalized(
     const { last, giver } = given;
     if (last === undefined || giver === '') return [];
     const others = connection.options.endpoints.filter((url) => url !== giver && !connection.hasLeft(url));
-    const words = await Promise.all(others.map((url) => patience.hasParted(url, last.hash, head.number)));
-    const teller = others.find((_, i) => words[i]);
+    const teller = await patience.firstParted(others, last.hash);
     if (teller === undefined || !(await witness.isLone({ given: last, giver, teller }, signal))) return [];
     const fork = new RelayError('chain-forked', {
       details: { block: head.number, found: head.hash, seen: last.hash },
@@ -88,9 +91,9 @@ export async function* walkFinalized(
       // With a number far too high no block would come for long.
       if (first < target.number ? elected === undefined : isTold && given.last === undefined)
         await checkParent(target, parentOf);
-      if (first < target.number) for await (const head of below(target, first, headers, signal)) yield given.give(head);
-      yield given.give(target);
-      given.giver = value.url;
+      if (first < target.number)
+        for await (const head of below(target, first, headers, signal)) yield given.give(head, value.url);
+      yield given.give(target, value.url);
       failures = 0;
       const due = claims.filter(({ head }) => head.number <= target.number);
       if (due.length === 0) continue;
@@ -120,7 +123,7 @@ export async function* walkFinalized(
 async function* below(
   { number, parentHash }: Head,
   from: BlockNumber,
-  headers: HeaderChain,
+  headers: SegmentSource,
   signal: AbortSignal,
 ): AsyncGenerator<Head> {
   for await (const segment of headers.segments(from, { number: number - 1, hash: parentHash }, signal))

@@ -8,7 +8,7 @@ import { saysMissing } from '../storage/block-reader.ts';
 export const patience = 8;
 
 /** Whether an endpoint has the header of a block. Throws as {@link OtherEndpoints.ask}. */
-export async function knowsBlock(endpoints: OtherEndpoints, url: string, hash: Hex): Promise<boolean> {
+export async function knowsBlock(endpoints: Pick<OtherEndpoints, 'ask'>, url: string, hash: Hex): Promise<boolean> {
   try {
     return (await endpoints.ask(url, 'chain_getHeader', [hash])) !== null;
   } catch (error) {
@@ -18,7 +18,7 @@ export async function knowsBlock(endpoints: OtherEndpoints, url: string, hash: H
 }
 
 /** Nodes say that they sync while a peer of theirs is more than five blocks ahead. Throws as {@link OtherEndpoints.ask}. */
-export async function isInSync(endpoints: OtherEndpoints, url: string): Promise<boolean> {
+export async function isInSync(endpoints: Pick<OtherEndpoints, 'ask'>, url: string): Promise<boolean> {
   const method = 'system_health';
   const health = expectObject(await endpoints.ask(url, method), method);
   return health['isSyncing'] === false && (health['peers'] !== 0 || health['shouldHavePeers'] === false);

@@ -23,13 +23,15 @@ export interface Fork {
  */
 export type ForkVerdict = 'passed' | 'made up' | 'open';
 
+type ForkConnection = Pick<Connection, 'options' | 'hasLeft' | 'leave' | 'doubt'>;
+
 /** Whom to believe where one finalized head, told of by one node, does not follow another: asked only then. */
 export class ForkWitness {
-  readonly #connection: Connection;
+  readonly #connection: ForkConnection;
   readonly #finalized: Pick<EndpointBlocks, 'hashAt'>;
 
   /** `finalized`: what each endpoint by itself has. */
-  constructor(connection: Connection, finalized: Pick<EndpointBlocks, 'hashAt'>) {
+  constructor(connection: ForkConnection, finalized: Pick<EndpointBlocks, 'hashAt'>) {
     this.#connection = connection;
     this.#finalized = finalized;
   }
@@ -65,8 +67,7 @@ export class ForkWitness {
    * used. Throws aborted, chain-stopped.
    */
   async isLone({ given, giver, teller }: Fork, signal: AbortSignal): Promise<boolean> {
-    const { inFavour } = await this.#wordsOn(given, signal);
-    if (inFavour.some((url) => url !== giver)) return false;
+    if (!isOnlyOf(giver, await this.#wordsOn(given, signal))) return false;
     const said = `${giver} told of it, which no other has finalized, and ${teller} went on below it`;
     const details = { about: `finalized block ${given.number}`, said };
     this.#connection.doubt(giver, new RelayError('endpoints-disagree', { details }), [teller]);
@@ -75,7 +76,8 @@ export class ForkWitness {
 
   /**
    * Which of consecutive blocks that were given, by their places, is the first that was made up: it is known of the `newest`
-   * one. What nobody says anything of counts as true, unless it is `lone`: its giver's alone. Throws aborted, chain-stopped.
+   * one. What nobody says anything of counts as true; of what is only `lone`'s somebody else says that it has not finalized
+   * it. Throws aborted, chain-stopped.
    */
   firstMadeUp(
     [oldest, newest]: readonly [oldest: number, newest: number],
@@ -84,8 +86,8 @@ export class ForkWitness {
     lone?: string,
   ): Promise<number> {
     return oldestWhere(oldest, newest, async (place) => {
-      const { inFavour, against } = await this.#wordsOn(blockAt(place), signal);
-      return against.length > inFavour.length || (lone !== undefined && inFavour.every((url) => url === lone));
+      const words = await this.#wordsOn(blockAt(place), signal);
+      return words.against.length > words.inFavour.length || (lone !== undefined && isOnlyOf(lone, words));
     });
   }
 
@@ -107,22 +109,40 @@ export class ForkWitness {
     else this.#connection.leave(url, new RelayError('node-lies', { details: { url, block, reason } }));
   }
 
-  /** Endpoints that have finalized the block, and those that have another one of its number. */
-  async #wordsOn({ number, hash }: BlockId, signal: AbortSignal): Promise<{ inFavour: string[]; against: string[] }> {
+  async #wordsOn({ number, hash }: BlockId, signal: AbortSignal): Promise<Words> {
     const urls = this.#connection.options.endpoints.filter((url) => !this.#connection.hasLeft(url));
-    const words = await abortable(Promise.all(urls.map((url) => this.#wordOf(url, number))), signal);
-    const having = (isSame: boolean): string[] =>
-      urls.filter((_, i) => words[i] !== undefined && (words[i] === hash) === isSame);
-    return { inFavour: having(true), against: having(false) };
+    const hashes = await abortable(Promise.all(urls.map((url) => this.#hashFrom(url, number))), signal);
+    const saying = (word: (hash: Hex | undefined | 'silent') => boolean): string[] =>
+      urls.filter((_, i) => word(hashes[i]));
+    return {
+      inFavour: saying((said) => said === hash),
+      against: saying((said) => said !== hash && said !== undefined && said !== 'silent'),
+      behind: saying((said) => said === undefined),
+    };
   }
 
-  /** undefined of one that does not say. */
-  async #wordOf(url: string, number: BlockNumber): Promise<Hex | undefined> {
+  /** undefined of one that has not finalized that number. */
+  async #hashFrom(url: string, number: BlockNumber): Promise<Hex | undefined | 'silent'> {
     try {
       return await this.#finalized.hashAt(url, number);
     } catch (error) {
       if (!isSilence(error)) throw error;
-      return undefined;
+      return 'silent';
     }
   }
+}
+
+/** Endpoints by what they say of a finalized block; those that don't answer are in none. */
+interface Words {
+  /** They have it. */
+  readonly inFavour: readonly string[];
+  /** They have another one of its number. */
+  readonly against: readonly string[];
+  /** They have none of its number yet. */
+  readonly behind: readonly string[];
+}
+
+/** Whether some other endpoint says that it has not finalized the block, and none that it has. */
+function isOnlyOf(url: string, { inFavour, against, behind }: Words): boolean {
+  return inFavour.every((each) => each === url) && [...against, ...behind].some((each) => each !== url);
 }

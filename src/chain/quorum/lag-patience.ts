@@ -1,17 +1,21 @@
 import type { Hex } from '../../codec/index.ts';
 import type { BlockNumber } from '../block-number.ts';
 import type { OtherEndpoints } from '../rpc/other-endpoints.ts';
+import type { EndpointBlocks } from './endpoint-blocks.ts';
 import { isInSync, knowsBlock, patience } from './ask-of-branch.ts';
 import { isSilence } from './is-silence.ts';
 
 /** Counts how far endpoints go on without a block that they lack. */
 export class LagPatience {
-  readonly #endpoints: OtherEndpoints;
+  readonly #endpoints: Pick<OtherEndpoints, 'ask'>;
+  readonly #finalized: Pick<EndpointBlocks, 'newest'>;
   /** By endpoint, which block it was seen to lack while it said that it was in sync, and how far it was then. */
   readonly #lacking = new Map<string, { readonly block: Hex; readonly since: BlockNumber }>();
 
-  constructor(endpoints: OtherEndpoints) {
+  /** `finalized`: what each endpoint by itself has. */
+  constructor(endpoints: Pick<OtherEndpoints, 'ask'>, finalized: Pick<EndpointBlocks, 'newest'>) {
     this.#endpoints = endpoints;
+    this.#finalized = finalized;
   }
 
   /**
@@ -26,15 +30,24 @@ export class LagPatience {
     return number - lacking.since < patience;
   }
 
-  /** Whether it lacks the block, and will: as {@link mayBeBehind} has it. */
-  async hasParted(url: string, block: Hex, number: BlockNumber): Promise<boolean> {
+  /**
+   * An endpoint that lacks the block, and will: as {@link mayBeBehind} has it, by what it has finalized itself. undefined
+   * where there is none, or another one knows the block.
+   */
+  async firstParted(urls: readonly string[], block: Hex): Promise<string | undefined> {
+    const words = await Promise.all(urls.map((url) => this.#wordOn(url, block)));
+    return words.includes('known') ? undefined : urls.find((_, i) => words[i] === 'parted');
+  }
+
+  async #wordOn(url: string, block: Hex): Promise<'known' | 'parted' | undefined> {
     try {
-      if (await knowsBlock(this.#endpoints, url, block)) return false;
+      if (await knowsBlock(this.#endpoints, url, block)) return 'known';
+      const { number } = await this.#finalized.newest(url);
+      return (await this.mayBeBehind(url, block, number)) ? undefined : 'parted';
     } catch (error) {
       if (!isSilence(error)) throw error;
-      return false;
+      return undefined;
     }
-    return !(await this.mayBeBehind(url, block, number));
   }
 
   /** False where it does not say: the next head is another occasion. */
