@@ -83,12 +83,34 @@ describe('what is found wrong with endpoints', () => {
     using told = record(faults.all$);
     faults.doubt('a', doubt, ['b']);
     now += 599_999;
-    faults.doubt('a', doubt, ['b']);
-    assert.deepEqual([urls(), told.values.length], [['a'], 1]);
+    assert.deepEqual(urls(), ['a']);
     now += 1;
     assert.deepEqual(urls(), []);
     faults.doubt('a', doubt, ['b']);
     assert.deepEqual([urls(), told.values.length], [['a'], 2]);
+  });
+
+  it('is told of one that is contradicted again for ten minutes more, as long as one of those who did is not left', () => {
+    let now = 1_700_000_000_000;
+    const faults = new NodeFaults(() => now);
+    const doubted = (...accusers: string[]): void =>
+      faults.doubt('a', new RelayError('endpoints-disagree', { details: { about: 'a test', said: '' } }), accusers);
+    using told = record(faults.all$);
+    doubted('b');
+    now += 540_000;
+    doubted('c');
+    assert.deepEqual(faults.clearDoubtsBy('c'), []);
+    doubted('d');
+    now += 599_999;
+    assert.deepEqual(
+      [faults.standing.map(({ url, at }) => [url, at]), told.values.length],
+      [[['a', now - 599_999]], 1],
+    );
+    // What b said is longer ago than that.
+    assert.deepEqual(faults.clearDoubtsBy('d'), ['a']);
+    doubted('b');
+    now += 600_000;
+    assert.deepEqual(faults.standing, []);
   });
 
   it('is told of one that was tried first, before there was a connection', async () => {

@@ -14,7 +14,7 @@ export interface NodeFault {
   readonly error: RelayError;
   /** Whether it is never used again. */
   readonly isLeft: boolean;
-  /** When it was found, Unix time, ms. */
+  /** When it was found, or contradicted last, Unix time, ms. */
   readonly at: number;
 }
 
@@ -23,8 +23,8 @@ export class NodeFaults {
   readonly #now: () => number;
   /** By URL, in the order they were found. */
   readonly #standing = new Map<string, NodeFault>();
-  /** Who contradicts those that are doubted. */
-  readonly #accusers = new Map<string, ReadonlySet<string>>();
+  /** Who contradicts those that are doubted, and when each last did. */
+  readonly #accusers = new Map<string, ReadonlyMap<string, number>>();
   readonly #found$ = new Subject<NodeFault>();
 
   /** `now`: Unix time, ms. */
@@ -55,17 +55,19 @@ export class NodeFaults {
     if (this.#standing.get(url)?.error.code === 'wrong-chain') this.#standing.delete(url);
   }
 
-  /** Others contradict it. */
+  /** Others contradict it: that counts for ten minutes from now on, beside what did before. */
   doubt(url: string, error: RelayError, accusers: readonly string[]): void {
-    this.note(url, error);
-    this.#accusers.set(url, new Set(accusers));
+    const at = this.#now();
+    if (!this.note(url, error)) this.#renew(url, error, at);
+    this.#accusers.set(url, new Map([...this.#accusersOf(url), ...accusers.map((accuser) => [accuser, at] as const)]));
   }
 
   /** The word of one that was left counts against nobody; gives those that nobody else contradicts. */
   clearDoubtsBy(accuser: string): readonly string[] {
     const cleared: string[] = [];
-    for (const [url, accusers] of this.#accusers) {
-      const others = new Set([...accusers].filter((each) => each !== accuser));
+    for (const url of [...this.#accusers.keys()]) {
+      const others = new Map(this.#accusersOf(url));
+      others.delete(accuser);
       this.#accusers.set(url, others);
       if (others.size > 0) continue;
       this.#accusers.delete(url);
@@ -73,6 +75,17 @@ export class NodeFaults {
       cleared.push(url);
     }
     return cleared;
+  }
+
+  /** Those whose word still counts. */
+  #accusersOf(url: string): (readonly [accuser: string, at: number])[] {
+    return [...(this.#accusers.get(url) ?? [])].filter(([, at]) => this.#now() - at < doubtMs);
+  }
+
+  /** Known already, so nobody is told of it again. */
+  #renew(url: string, error: RelayError, at: number): void {
+    const known = this.#standing.get(url);
+    if (known?.error.code === error.code) this.#standing.set(url, { ...known, error, at });
   }
 
   #isOver({ error, at }: NodeFault): boolean {
