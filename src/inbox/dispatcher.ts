@@ -61,6 +61,10 @@ export class Dispatcher {
   readonly #notices = new ToldNotices();
   /** Messages that were retracted when it was their turn. */
   readonly #retracted = new Set<Sequence>();
+  /** What was handed out and left undone: it waits for another subscriber. */
+  readonly #left = new Set<Sequence>();
+  /** What was done with since that was read which is gone through again, and says otherwise. */
+  #doneMeanwhile: Set<Sequence> | undefined;
   #subscriber: Subscriber<InboxEvent> | undefined;
   /** What is before it was handed out, or passed over. */
   #next: Sequence = 0n;
@@ -114,13 +118,15 @@ export class Dispatcher {
     const isIdle = this.#running === undefined;
     if (isIdle || !this.#offered.isEmpty) this.#offered.add(outcomes);
     const isHeldUp = isIdle && (this.#shares.canResume || this.#handOutOffered() === 'full');
-    // One that runs may be past its last look already.
-    if (isHeldUp || (end > this.#next && (this.#offered.isEmpty || !isIdle))) this.wake();
+    // One that runs may be past its last look already, at what has room again too.
+    const isPast = !isIdle && (end > this.#next || this.#shares.canResume);
+    if (isHeldUp || isPast || (end > this.#next && this.#offered.isEmpty)) this.wake();
   }
 
   /** What was handed out is done with: there is room for more, which the next offer uses. */
   acknowledged(sequences: readonly Sequence[]): void {
     this.#inFlight.remove(sequences);
+    if (this.#doneMeanwhile !== undefined) for (const sequence of sequences) this.#doneMeanwhile.add(sequence);
     if (this.#notices.count === 0) return;
     this.#forgetNotices().catch((error: unknown) => {
       this.fail(error);
@@ -129,6 +135,8 @@ export class Dispatcher {
 
   /** What was handed out is left undone: there is room for more. */
   left(sequence: Sequence): void {
+    // Not of what a subscriber before was given: the present one is to have it.
+    if (this.#inFlight.has(sequence)) this.#left.add(sequence);
     this.acknowledged([sequence]);
     this.wake();
   }
@@ -161,6 +169,7 @@ export class Dispatcher {
     this.#offered.clear();
     this.#notices.clear();
     this.#retracted.clear();
+    this.#left.clear();
     this.#isNew = true;
   }
 
@@ -204,9 +213,11 @@ export class Dispatcher {
     for (;;) {
       const from = this.#shares.resume();
       if (from === undefined || !this.#servesMore(to)) return;
+      this.#doneMeanwhile = new Set();
       const page = await this.#parts.store.itemsFrom(from, this.#pageSize);
       const behind = page.filter(([sequence]) => sequence < this.#next);
       const isWhole = await this.#handOutPage(to, behind, true);
+      this.#doneMeanwhile = undefined;
       if (isWhole && (page.length === 0 || behind.length < page.length)) this.#shares.caughtUp();
     }
   }
@@ -239,14 +250,17 @@ export class Dispatcher {
     const [places, lost] = [new Map<Sequence, Place>(), new Set<Sequence>()];
     let hasWaited = false;
     let bytes = 1;
+    let bytesPlaced = 0;
     for (const [i, [sequence, item]] of page.entries()) {
       if (item.kind !== 'message') continue;
       bytes += item.envelope.length;
       // What is passed over behind it in this page ends that it is due.
       if (isBehind && !this.#isDue(sequence, item)) continue;
+      if (this.#wasHandedOut(sequence)) continue;
       if (isLost(item)) lost.add(sequence);
-      if (!this.#isWanted(sequence, item)) continue;
-      if (places.size >= this.#room) return { part: page.slice(0, i), places, lost };
+      if (item.isAcknowledged || item.isRetracted) continue;
+      // All that is placed is given: what is passed over behind it would wait without it.
+      if (!this.#hasRoomBeside(places.size, bytesPlaced)) return { part: page.slice(0, i), places, lost };
       const sender = this.#senderOf(item);
       const placed = (): Place | 'waits' | 'full' =>
         this.#shares.place(sequence, sender, item.envelope.length, isBehind);
@@ -257,8 +271,10 @@ export class Dispatcher {
         if (this.#subscriber !== to) return { part: [], places: new Map(), lost };
         place = placed();
       }
-      if (typeof place === 'object') places.set(sequence, place);
-      else if (place === 'full' && sender !== undefined) this.#shares.passOver(sequence, sender);
+      if (typeof place === 'object') {
+        places.set(sequence, place);
+        bytesPlaced += place.bytes;
+      } else if (place === 'full' && sender !== undefined) this.#shares.passOver(sequence, sender);
     }
     this.#pageSize = Math.min(mostItems, Math.max(1, Math.floor((pageBytes * page.length) / bytes)));
     return { part: page, places, lost };
@@ -299,13 +315,18 @@ export class Dispatcher {
     return this.#inFlight.room - this.#notices.count;
   }
 
+  #hasRoomBeside(count: number, bytes: number): boolean {
+    return this.#inFlight.roomBeside(count, bytes) > this.#notices.count;
+  }
+
   /** Not any more once another one subscribed: that one begins anew. */
   #servesMore(to: Subscriber<InboxEvent>): boolean {
     return this.#subscriber === to && this.#room > 0;
   }
 
-  #isWanted(sequence: Sequence, item: MessageRecord): boolean {
-    return !item.isAcknowledged && !item.isRetracted && !this.#inFlight.has(sequence);
+  /** To the present subscriber, of what the store has or what was read of it says. */
+  #wasHandedOut(sequence: Sequence): boolean {
+    return this.#inFlight.has(sequence) || this.#left.has(sequence) || this.#doneMeanwhile?.has(sequence) === true;
   }
 
   /** Of a stored message; undefined where it does not decode any more, which its opening tells. */
@@ -354,8 +375,9 @@ export class Dispatcher {
   }
 
   async #giveReinstated(to: Subscriber<InboxEvent>, sequence: Sequence, record: MessageRecord): Promise<void> {
+    if (this.#wasHandedOut(sequence)) return;
     if (isLost(record)) this.#retracted.add(sequence);
-    if (!this.#isWanted(sequence, record)) return;
+    if (record.isAcknowledged || record.isRetracted) return;
     const sender = this.#senderOf(record);
     const place = this.#shares.place(sequence, sender, record.envelope.length);
     if (typeof place === 'object') {

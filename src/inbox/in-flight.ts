@@ -35,8 +35,14 @@ export class InFlight {
 
   /** How many more there is room for. */
   get room(): number {
+    return this.roomBeside(0, 0);
+  }
+
+  /** How many more, once so many with so many bytes are added. */
+  roomBeside(added: number, addedBytes: number): number {
     const { count, bytes } = this.#most;
-    return this.#bytes < bytes ? count - this.#deliveries.size : this.#deliveries.size === 0 ? 1 : 0;
+    const size = this.#deliveries.size + added;
+    return this.#bytes + addedBytes < bytes ? count - size : size === 0 ? 1 : 0;
   }
 
   /** When the first of them was handed out, as {@link HandedOut.order}; Infinity where there is none. */

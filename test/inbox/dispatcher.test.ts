@@ -8,6 +8,7 @@ import { Dispatcher } from '../../src/inbox/dispatcher.ts';
 import type { Delivery } from '../../src/inbox/index.ts';
 import type { Bounds } from '../../src/inbox/in-flight.ts';
 import { InboxStore } from '../../src/inbox/inbox-store.ts';
+import { serial } from '../../src/inbox/serial.ts';
 import type { MessageRecord, StreamItem } from '../../src/inbox/stream-item.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
 import { until } from '../support/until.ts';
@@ -52,11 +53,13 @@ describe('what an inbox hands out', () => {
     await store.commit(store.runWrites(0n, items));
     const acknowledged: bigint[] = [];
     const told: bigint[] = [];
-    const write = async (): Promise<void> => {
-      const sequences = acknowledged.splice(0);
-      await store.commit(await store.doneWrites(sequences));
-      dispatcher.acknowledged(sequences);
-    };
+    const inTurn = serial();
+    const write = (most = Infinity): Promise<void> =>
+      inTurn(async () => {
+        const sequences = acknowledged.splice(0, most);
+        await store.commit(await store.doneWrites(sequences));
+        dispatcher.acknowledged(sequences);
+      });
     const dispatcher = new Dispatcher({
       store,
       open: (messages) => Promise.resolve(messages.map(([, message]) => openedOf(message))),
@@ -76,15 +79,16 @@ describe('what an inbox hands out', () => {
         item.kind === 'reinstated' || item.kind === 'retracted'
           ? { type: item.kind, messageId: item.messageId }
           : { type: 'gap', first: 1, last: 2 },
-      settled: write,
-      told: async (sequences) => {
-        told.push(...sequences);
-        await store.commit(await store.doneWrites(sequences));
-      },
+      settled: () => write(),
+      told: (sequences) =>
+        inTurn(async () => {
+          told.push(...sequences);
+          await store.commit(await store.doneWrites(sequences));
+        }),
       isRegistered,
       ...bounds,
     });
-    return { dispatcher, write, told, acknowledged, store };
+    return { dispatcher, write, told, acknowledged, store, inTurn };
   }
 
   const accepted = (sequence: bigint, message = record): Outcome => ({
@@ -161,34 +165,41 @@ describe('what an inbox hands out', () => {
     bounds?: { most: Bounds },
   ) {
     const parts = await dispatching(items, undefined, isRegistered, bounds);
-    const { dispatcher, store, write } = parts;
+    const { dispatcher, store, write, inTurn } = parts;
     const deliveries: Delivery[] = [];
     let end = BigInt(items.length);
     dispatcher.events$.subscribe((event) => {
       if (event.type === 'message') deliveries.push(event.delivery);
     });
-    const take = async (...messages: readonly MessageRecord[]): Promise<void> => {
-      const outcomes = messages.map((message, i) => accepted(end + BigInt(i), message));
-      await store.commit(store.runWrites(end, messages));
-      end += BigInt(messages.length);
-      dispatcher.offer(outcomes, end);
-    };
+    const take = (...messages: readonly MessageRecord[]): Promise<void> =>
+      inTurn(async () => {
+        const outcomes = messages.map((message, i) => accepted(end + BigInt(i), message));
+        await store.commit(store.runWrites(end, messages));
+        end += BigInt(messages.length);
+        dispatcher.offer(outcomes, end);
+      });
     const acknowledge = async (which: readonly Delivery[]): Promise<void> => {
       for (const delivery of which) void delivery.ack();
       await write();
       dispatcher.offer([], end);
     };
     /** A reorg takes a message's block away, or brings it back. */
-    const turn = async (kind: 'retracted' | 'reinstated', of: bigint, message: MessageRecord): Promise<void> => {
-      const notice = { kind, of, messageId: toHex(new Uint8Array(32)) } as const;
-      const changed = { ...message, isFinal: false, isRetracted: kind === 'retracted' };
-      const writes = [...(await store.replaceWrites(of, changed)), ...store.runWrites(end, [notice])];
-      await store.commit(writes);
-      end += 1n;
-      dispatcher.offer([{ type: 'reinstated', sequence: of }], end);
+    const turn = (kind: 'retracted' | 'reinstated', of: bigint, message: MessageRecord): Promise<void> =>
+      inTurn(async () => {
+        const notice = { kind, of, messageId: toHex(new Uint8Array(32)) } as const;
+        const changed = { ...message, isFinal: false, isRetracted: kind === 'retracted' };
+        const writes = [...(await store.replaceWrites(of, changed)), ...store.runWrites(end, [notice])];
+        await store.commit(writes);
+        end += 1n;
+        dispatcher.offer([{ type: 'reinstated', sequence: of }], end);
+      });
+    /** Of what is acknowledged, the first so many are so for good. */
+    const settle = async (most?: number): Promise<void> => {
+      await write(most);
+      dispatcher.offer([], end);
     };
     const handedOutOf = (from: Hex): Delivery[] => deliveries.filter((delivery) => delivery.from === from);
-    return { ...parts, deliveries, take, turn, acknowledge, handedOutOf };
+    return { ...parts, deliveries, take, turn, acknowledge, settle, handedOutOf };
   }
 
   const messagesOf = (from: Hex, count: number): MessageRecord[] =>
@@ -272,6 +283,85 @@ describe('what an inbox hands out', () => {
     );
   });
 
+  it('is all that waited and has room again, where acknowledgements that are not durable yet leave bytes for some of it', async () => {
+    const size = messageOf(worker(0)).envelope.length;
+    const mine = worker(0);
+    const others = Array.from({ length: 8 }, (_, n) => messageOf(worker(n + 1)));
+    const { deliveries, settle, acknowledge, handedOutOf } = await handingOut(
+      [...messagesOf(mine, 20), ...others],
+      undefined,
+      { most: { count: 1_000, bytes: 16 * size } },
+    );
+    await until(() => deliveries.length === 16);
+    assert.equal(handedOutOf(mine).length, 8);
+    for (const delivery of deliveries.slice()) void delivery.ack();
+    await settle(5);
+    await until(() => handedOutOf(mine).length === 13);
+    await settle();
+    for (let rounds = 0; deliveries.length < 28; rounds++) {
+      assert.ok(rounds < 20, `${deliveries.length} of 28`);
+      await idle();
+      await acknowledge(deliveries.slice());
+    }
+    assert.deepEqual(
+      handedOutOf(mine).map(({ messageId }) => messageId),
+      Array.from({ length: 20 }, (_, i) => `0x${i}`),
+    );
+  });
+
+  for (const way of ['acknowledged while what waits is gone through', 'left undone'] as const)
+    it(`is no message again that was handed out before its sender was a stranger, and is ${way}`, async () => {
+      let isWorker = true;
+      const strangers = [0, 0, 0, 0, 1, 2, 3, 3, 3].map((n) => messageOf(stranger(n)));
+      const world = await handingOut([...strangers, messageOf(worker(0))], (id) => id === worker(0) && isWorker, {
+        most: { count: 8, bytes: 1e6 },
+      });
+      const { deliveries, settle, acknowledge } = world;
+      await until(() => deliveries.some(({ from }) => from === worker(0)));
+      await idle();
+      const mine = deliveries.filter(({ from }) => from === worker(0));
+      const ofStrangers = deliveries.filter(({ from }) => from !== worker(0));
+      isWorker = false;
+      for (const delivery of ofStrangers.slice(0, 4)) void delivery.ack();
+      if (way === 'left undone') for (const delivery of mine) delivery.leave();
+      else {
+        await world.write();
+        for (const delivery of mine) void delivery.ack();
+        // Before the look that waits for others to get done.
+        setTimeout(() => void world.write());
+        world.dispatcher.wake();
+      }
+      for (let rounds = 0; deliveries.length < 10; rounds++) {
+        assert.ok(rounds < 20, `${deliveries.length} of 10`);
+        await pause();
+        await acknowledge(deliveries.filter(({ from }) => from !== worker(0)));
+      }
+      await settle();
+      await pause();
+      assert.equal(deliveries.filter(({ from }) => from === worker(0)).length, 1);
+    });
+
+  it('is what has room again by an acknowledgement at the moment of the last look into a store', async () => {
+    const items = [...messagesOf(worker(0), 4), messageOf(worker(1))];
+    const { deliveries, store, settle } = await handingOut(items, undefined, { most: { count: 4, bytes: 1e6 } });
+    const read = store.itemsFrom.bind(store);
+    let looks = 0;
+    store.itemsFrom = async (from, limit) => {
+      const page = await read(from, limit);
+      if (from === 5n && looks++ === 0) {
+        for (const delivery of deliveries.slice(0, 2)) void delivery.ack();
+        await settle();
+        await pause();
+      }
+      return page;
+    };
+    await until(() => looks > 0);
+    for (let rounds = 0; deliveries.length < 4; rounds++) {
+      assert.ok(rounds < 20, `${deliveries.length} of 4`);
+      await pause();
+    }
+  });
+
   it('is each once, in the order of its sender, whoever is slow and whatever is left undone', async () => {
     const senders = [worker(0), worker(1), worker(2), stranger(0), stranger(1)];
     const step = fc.oneof(
@@ -339,36 +429,51 @@ describe('what an inbox hands out', () => {
 
   it('is each once, or retracted, where reorgs take messages back that wait, and bring them again', async () => {
     const senders = [worker(0), worker(1), stranger(0), stranger(1)];
+    const size = messageOf(worker(0)).envelope.length;
     const step = fc.oneof(
-      fc.record({ take: fc.array(fc.nat(3), { maxLength: 24 }), isHasty: fc.boolean() }),
-      fc.record({ done: fc.nat(), part: fc.nat(9), isHasty: fc.boolean() }),
+      fc.record({ take: fc.array(fc.tuple(fc.nat(3), fc.nat(12)), { maxLength: 6 }), isHasty: fc.boolean() }),
+      fc.record({
+        ...{ done: fc.nat(), part: fc.nat(20), isLeft: fc.boolean() },
+        ...{ durable: fc.nat(12), isLate: fc.boolean(), isHasty: fc.boolean() },
+      }),
+      fc.record({ registers: fc.boolean(), isHasty: fc.boolean() }),
       fc.record({ turns: fc.array(fc.nat(), { maxLength: 6 }), isHasty: fc.boolean() }),
     );
     await fc.assert(
       fc.asyncProperty(
-        fc.integer({ min: 2, max: 12 }),
+        fc.oneof(
+          fc.integer({ min: 2, max: 12 }).map((count) => ({ count, bytes: 1e6 })),
+          fc.integer({ min: 2, max: 20 }).map((count) => ({ count: 1_000, bytes: count * size })),
+        ),
         fc.array(step, { minLength: 3, maxLength: 30 }),
-        async (count, steps) => {
-          const world = await handingOut([], undefined, { most: { count, bytes: 1e6 } });
-          const { deliveries, acknowledge, take, turn } = world;
+        async (most, steps) => {
+          let isRegistered = true;
+          const isWorker = (id: Hex): boolean => id === worker(0) || (id === worker(1) && isRegistered);
+          const { deliveries, settle, take, turn } = await handingOut([], isWorker, { most });
           await idle();
           const sent = new Map<string, { sequence: bigint; from: Hex; isRetracted: boolean }>();
           const over = new Set<string>();
           let next = 0n;
-          const done = async (which: readonly Delivery[]): Promise<void> => {
-            for (const { messageId } of which) over.add(messageId);
-            await acknowledge(which);
+          const done = (which: readonly Delivery[], isLeft = false): void => {
+            for (const delivery of which) {
+              over.add(delivery.messageId);
+              if (isLeft) delivery.leave();
+              else void delivery.ack();
+            }
           };
           for (const each of steps) {
             if ('take' in each) {
-              const froms = each.take.map((n) => senders[n] ?? '0x');
+              const froms = each.take.flatMap(([n, count]) => Array.from({ length: count }, () => senders[n] ?? '0x'));
               await take(...froms.map((from) => messageOf(from)));
               for (const from of froms) sent.set(`0x${next}`, { sequence: next++, from, isRetracted: false });
             } else if ('done' in each) {
               const held = deliveries.filter(({ messageId }) => !over.has(messageId));
               const begin = held.length === 0 ? 0 : each.done % held.length;
-              await done(held.slice(begin, begin + each.part));
-            } else
+              done(held.slice(begin, begin + each.part), each.isLeft);
+              if (each.isLate) setTimeout(() => void settle(each.durable));
+              else await settle(each.durable);
+            } else if ('registers' in each) isRegistered = each.registers;
+            else
               for (const n of each.turns) {
                 const [id, message] = [...sent].filter(([key]) => !over.has(key))[n % sent.size] ?? [];
                 if (id === undefined || message === undefined) continue;
@@ -383,8 +488,9 @@ describe('what an inbox hands out', () => {
             deliveries.some(({ messageId }) => !over.has(messageId));
           for (let rounds = 0; isLeft(); rounds++) {
             assert.ok(rounds < 200, 'something is handed out never');
-            await done(deliveries.filter(({ messageId }) => !over.has(messageId)));
-            await new Promise((resolve) => setTimeout(resolve, 2));
+            done(deliveries.filter(({ messageId }) => !over.has(messageId)));
+            await settle();
+            await pause();
           }
           assert.equal(new Set(deliveries.map(({ messageId }) => messageId)).size, deliveries.length);
         },
@@ -405,6 +511,11 @@ describe('what an inbox hands out', () => {
     for (const { envelope } of records) assert.equal(envelope.buffer.byteLength, 1_000);
   });
 });
+
+/** Lets timers that are due fire, too. */
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 2));
+}
 
 /** Until all that goes on by itself has. */
 async function idle(): Promise<void> {
