@@ -3,6 +3,7 @@ import { isRelayError } from '../errors/index.ts';
 import { BestBranch } from './best-branch.ts';
 import { followFinalized, type FollowParts } from './follow-finalized.ts';
 import { againMs, reached } from './reached.ts';
+import { newestFinal } from './starting-point.ts';
 
 /** Walks in a row that came to nothing, after which it is given up. */
 const mostWalks = 30;
@@ -14,7 +15,7 @@ const mostWalks = 30;
 export async function followBest(parts: FollowParts, cursor: BlockId, signal: AbortSignal): Promise<void> {
   let furthest = 0;
   for (let settled = cursor, fruitless = 0; ;) {
-    const { number: finalized } = await reached(() => parts.chain.finalizedHead(signal), signal);
+    const { number: finalized } = await reached(() => newestFinal(parts.chain, parts.options.verify, signal), signal);
     settled = await followFinalized({ ...parts, markReady: () => undefined }, settled, signal, finalized);
     try {
       await takeEarly(parts, settled, signal, {
@@ -31,7 +32,7 @@ export async function followBest(parts: FollowParts, cursor: BlockId, signal: Ab
       const isUnknown = isRelayError(error, 'state-discarded');
       // A node that is away for long is waited for: nothing is missed by that.
       if (!isUnknown && !isRelayError(error, 'chain-unreachable')) throw error;
-      const { number: present } = await reached(() => parts.chain.finalizedHead(signal), signal);
+      const { number: present } = await reached(() => newestFinal(parts.chain, parts.options.verify, signal), signal);
       // It was so slow that a block was forgotten before its turn: such are final, and what is missing of them is a gap.
       if (present > settled.number) continue;
       // Or the block is one that the endpoint does not know which is asked now: there is another branch, or it comes to know it.

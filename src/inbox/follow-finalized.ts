@@ -3,6 +3,7 @@ import { RelayError } from '../errors/index.ts';
 import type { InboxChain } from './inbox-chain.ts';
 import type { Ledger } from './ledger.ts';
 import { reached } from './reached.ts';
+import { newestFinal } from './starting-point.ts';
 
 /** What to do about blocks of which no endpoint has the state any more. */
 export type GapPolicy = 'stop' | 'skip';
@@ -37,15 +38,21 @@ export async function followFinalized(
   signal: AbortSignal,
   until = Infinity,
 ): Promise<BlockId> {
-  const { number: present } = await reached(() => chain.finalizedHead(signal), signal);
+  const newest = (): Promise<BlockId> => reached(() => newestFinal(chain, options.verify, signal), signal);
+  let { number: present } = await newest();
+  let end = until;
   if (cursor.number >= present) markReady();
-  if (cursor.number >= until) return cursor;
+  if (cursor.number >= end) return cursor;
   const gathered = new Gathered(ledger, cursor, now);
   try {
     for await (const span of chain.messages.follow(cursor, options, signal)) {
       const { through } = span;
       if (span.type === 'retracted') {
         await gathered.goBackTo(through);
+        // Who made that up may have been who told how far the chain is.
+        const { number } = await newest();
+        present = Math.min(present, number);
+        if (end !== Infinity) end = Math.min(end, number);
         continue;
       }
       if (span.type === 'missing') {
@@ -60,12 +67,12 @@ export async function followFinalized(
       } else {
         if (gathered.isEnoughWith(span.messages)) await gathered.takeWhileReading();
         gathered.add(span.messages, through);
-        const isCaughtUp = through.number >= Math.min(present, until);
+        const isCaughtUp = through.number >= Math.min(present, end);
         if (isCaughtUp) await gathered.take();
         else if (gathered.isEnough) await gathered.takeWhileReading();
       }
       if (through.number >= present) markReady();
-      if (through.number >= until) return through;
+      if (through.number >= end) return through;
     }
     return gathered.through;
   } finally {

@@ -79,6 +79,19 @@ interface FinalBlocks {
   readonly at: (number: BlockNumber) => Promise<BlockId | undefined>;
 }
 
+/**
+ * The newest finalized block, waited for: as several endpoints agree on it, where there are several and none is to be taken
+ * at its word. One that says that it is far ahead of all others is no measure of what is to be read.
+ */
+export function newestFinal(
+  chain: Pick<InboxChain, 'trust' | 'finalizedHead' | 'agreedHead'>,
+  verify: boolean | undefined,
+  signal: AbortSignal,
+): Promise<BlockId> {
+  if (verify === false || chain.trust === 'single') return chain.finalizedHead(signal);
+  return chain.agreedHead(signal, Infinity);
+}
+
 /** As several endpoints agree on them, where there are several and none is to be taken at its word. Throws no-quorum. */
 export function finalBlocks(chain: InboxChain, verify: boolean | undefined, signal: AbortSignal): FinalBlocks {
   if (verify === false || chain.trust === 'single')

@@ -6,7 +6,7 @@ import type { TransactionalStore } from '../../store/index.ts';
 import type { Vault } from '../../vault/index.ts';
 import { reasonOfDeath } from '../dead-letter.ts';
 import type { GapPolicy } from '../follow-finalized.ts';
-import { checkCursor, finalBlocks, noteCursor } from '../starting-point.ts';
+import { checkCursor, finalBlocks, newestFinal, noteCursor } from '../starting-point.ts';
 import type { PhalaDelivery, PhalaEvent, PhalaListener } from './phala-listener.ts';
 import { PhalaStore, type Place } from './phala-store.ts';
 import type { PostedItem } from './posted-item.ts';
@@ -119,7 +119,7 @@ class StoredPhalaListener implements PhalaListener {
       noteCursor(from, stored, onNotice);
     }
     const cursor = stored ?? (await this.#begin(signal));
-    const { number: present } = await chain.finalizedHead(signal);
+    const { number: present } = await finalBlocks(chain, verify, signal).newest();
     this.#reading = this.#read(cursor, present, signal).catch((error: unknown) => {
       if (!signal.aborted) this.#fail(error);
     });
@@ -139,13 +139,16 @@ class StoredPhalaListener implements PhalaListener {
     return last;
   }
 
-  async #read(cursor: BlockId, present: BlockNumber, signal: AbortSignal): Promise<void> {
+  async #read(cursor: BlockId, newest: BlockNumber, signal: AbortSignal): Promise<void> {
     const { chain, topics, verify } = this.#options;
+    let present = newest;
     if (cursor.number >= present) this.#markReady();
     const options = { topics, ...(verify === undefined ? {} : { verify }) };
     for await (const span of chain.messages.follow(cursor, options, signal)) {
       if (span.type === 'retracted') {
         await this.#store.goBackTo(span.through, this.#next);
+        // Who made that up may have been who told how far the chain is.
+        present = Math.min(present, (await newestFinal(chain, verify, signal)).number);
         continue;
       }
       const items = this.#itemsOf(span);

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import type { MessageSpan } from '../../src/chain/index.ts';
+import type { Head } from '../../src/chain/head/head.ts';
+import type { Hex } from '../../src/codec/index.ts';
+import { followFinalized, type FollowParts } from '../../src/inbox/follow-finalized.ts';
+
+const headOf = (number: number): Head => {
+  const hash: Hex = `0x${String(number).padStart(64, '0')}`;
+  return { number, hash, parentHash: hash, stateRoot: hash };
+};
+
+describe('following finalized blocks, where one node says that it is at a block far ahead', () => {
+  /** Gives spans after block 99, while the node in use tells of block 1 000 000 for as long as `isLying`. */
+  async function followed(
+    verify: boolean | undefined,
+    isLying: () => boolean,
+    spans: Iterable<MessageSpan>,
+    until?: number,
+  ): Promise<{ readonly readyAt: readonly number[]; readonly last: number }> {
+    const readyAt: number[] = [];
+    let through = 99;
+    const parts = {
+      chain: {
+        trust: 'quorum',
+        finalizedHead: () => Promise.resolve(headOf(isLying() ? 1_000_000 : 101)),
+        agreedHead: () => Promise.resolve(headOf(101)),
+        messages: {
+          async *follow() {
+            for (const span of spans) {
+              through = span.through.number;
+              yield await Promise.resolve(span);
+            }
+          },
+        },
+      },
+      ledger: { takeFinal: () => Promise.resolve() },
+      options: { topics: [], ...(verify !== undefined && { verify }) },
+      ...{ onGap: 'stop', now: Date.now, markReady: () => readyAt.push(through) },
+      // What is not used here is left out.
+    } as unknown as FollowParts;
+    const { number: last } = await followFinalized(parts, headOf(99), new AbortController().signal, until);
+    return { readyAt, last };
+  }
+  const blocks = (number: number): MessageSpan => ({ type: 'blocks', through: headOf(number), messages: [] });
+
+  it('is ready at the block that several agree on', async () => {
+    const { readyAt } = await followed(undefined, () => true, [100, 101].map(blocks));
+    assert.deepEqual(readyAt, [101]);
+  });
+
+  for (const [what, until] of [
+    ['is ready', undefined],
+    ['ends', 1_000_000],
+  ] as const)
+    it(`${what} without verification too, once what that node made up was taken back`, async () => {
+      let isLying = true;
+      const spans = function* (): Generator<MessageSpan> {
+        yield blocks(100);
+        isLying = false;
+        yield { type: 'retracted', through: headOf(99) };
+        for (const number of [100, 101]) yield blocks(number);
+        if (until !== undefined) assert.fail('it reads on');
+      };
+      const { readyAt, last } = await followed(false, () => isLying, spans(), until);
+      assert.deepEqual([readyAt, last], [[101], 101]);
+    });
+});
