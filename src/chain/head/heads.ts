@@ -37,7 +37,7 @@ export function walkHeads(
 ): AsyncGenerator<HeadEvent, never> {
   const listen = (): Listening => listenTo(newest$[finality], connection.stopped, callerSignal);
   const start = { from, after };
-  const patience = new LagPatience(endpoints, finalized);
+  const patience = new LagPatience(endpoints, finalized, connection.options.logger);
   if (finality === 'best') {
     const witness = (branch: SeenBranch, signal: AbortSignal): BranchWitness =>
       new BranchWitness({ connection, endpoints, branch, signal });

@@ -22,6 +22,8 @@ const framesInFlight = 4;
 const usualFrameBytes = 2 ** 20;
 /** … where a node sends less, at least. */
 const minFrameBytes = 2 ** 16;
+/** … how much of that a frame that comes whole gives back: one in a dozen is too large where a node goes on so. */
+const regained = 65 / 64;
 /** How many times more blocks the next frames may have than one that came. */
 const growth = 4;
 
@@ -105,7 +107,10 @@ export class SpanReader {
           yield await this.#span(part, options, signal);
           bytes += bytesIn(part);
         }
-        if ('tooLarge' in whole) this.#frameBytes = Math.max(minFrameBytes, Math.min(this.#frameBytes, bytes / 2));
+        this.#frameBytes =
+          'tooLarge' in whole
+            ? Math.max(minFrameBytes, Math.min(this.#frameBytes, bytes / 2))
+            : Math.min(usualFrameBytes, this.#frameBytes * regained);
       }
     } catch (error) {
       if (!proves || !(await this.#goesWithout(error, options, signal))) throw error;

@@ -80,7 +80,7 @@ describe('finalized heads, by the word of one of several endpoints', () => {
     };
     const parts = {
       ...{ connection, headers: { segments }, reader, elected: undefined },
-      ...{ witness: new ForkWitness(connection, asked), patience: new LagPatience({ ask }, asked) },
+      ...{ witness: new ForkWitness(connection, asked), patience: new LagPatience({ ask }, asked, silentLogger) },
     };
     const stop = new AbortController();
     const ended = (async () => {

@@ -42,14 +42,15 @@ describe('MessageReader', () => {
     assert.deepEqual(messages, [{ ...message, block: { number, hash: head.hash }, proven: false }]);
   });
 
-  it('reads blocks that are together more than a node sends a few at a time, several at once, and learns by that', async () => {
-    const last = 256;
+  /** Reads blocks of 16 KiB each up to `last` of a node that sends `atOnce(number)` of them at most. */
+  async function readingLarge(last: number, atOnce: (number: number) => number) {
     const each = 2 ** 14;
     const block = (number: number): Head => ({
       ...{ number, hash: hash(number % 250), parentHash: hash((number - 1) % 250), stateRoot: hash(1) },
     });
     const heads$ = new BehaviorSubject({ head: block(last), session: 1, url: 'ws://node.example' });
     const refused: number[] = [];
+    const read: number[] = [];
     let underWay = 0;
     let most = 0;
     const reader = new MessageReader({
@@ -61,10 +62,11 @@ describe('MessageReader', () => {
         blocksAtOnce: 64,
         enter: () => ({ [Symbol.dispose]: () => undefined }),
         read: async (anchors: readonly BlockId[]) => {
-          if (anchors.length > 16) {
+          if (anchors.length > atOnce(anchors[0]?.number ?? 0)) {
             refused.push(anchors.length);
             throw new OversizedAnswer('a test');
           }
+          read.push(anchors.length);
           most = Math.max(most, ++underWay);
           for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
           underWay -= 1;
@@ -87,9 +89,24 @@ describe('MessageReader', () => {
       through = span.through.number;
       if (through === last) break;
     }
+    return { refused, read, most };
+  }
+
+  it('reads blocks that are together more than a node sends a few at a time, several at once, and learns by that', async () => {
+    const { refused, most } = await readingLarge(256, () => 16);
     assert.ok(most > 1 && most <= 8, `${most} at once`);
     // Those that were under way when it was learnt how much is too large, and not one of each size again and again.
     assert.ok(refused.length <= 5, refused.join());
+  });
+
+  it('reads as many at once again as it did where another node sends more, and asks seldom for too many where none does', async () => {
+    const { read } = await readingLarge(1_500, (number) => (number < 256 ? 16 : 64));
+    assert.ok(
+      read.slice(-8).some((blocks) => blocks >= 32),
+      read.join(),
+    );
+    const { refused } = await readingLarge(3_000, () => 16);
+    assert.ok(refused.length < 3_000 / 16 / 8, refused.join());
   });
 
   describe('who lists other blocks than were read', () => {
