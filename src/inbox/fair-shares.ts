@@ -69,6 +69,8 @@ export class FairShares {
   /** … and how far. */
   #at: Sequence = 0n;
   readonly #waitingStrangers = new Set<Hex>();
+  /** Whether there were more of them: anybody may be one then. */
+  #hasForgotten = false;
 
   constructor(isRegistered: (id: Hex) => boolean, most: Bounds) {
     this.#isRegistered = isRegistered;
@@ -139,7 +141,9 @@ export class FairShares {
     const isDueOf = (holder: Holder): boolean =>
       this.#resuming.has(holder) && holder.waitsFrom !== undefined && holder.waitsFrom <= sequence;
     if (isDueOf(this.#holderOf(from))) return true;
-    return this.#isStranger(from, fromKind === 'worker' && this.#isRegistered(from)) && isDueOf(this.#strangers);
+    const mayBeStranger =
+      this.#hasForgotten || this.#isStranger(from, fromKind === 'worker' && this.#isRegistered(from));
+    return mayBeStranger && isDueOf(this.#strangers);
   }
 
   /** All before it was gone through. */
@@ -152,7 +156,7 @@ export class FairShares {
     for (const holder of this.#resuming) {
       holder.waitsFrom = undefined;
       this.#waiting.delete(holder);
-      if (holder === this.#strangers) this.#waitingStrangers.clear();
+      if (holder === this.#strangers) this.#forgetWaiting();
     }
     this.#resuming.clear();
   }
@@ -164,7 +168,7 @@ export class FairShares {
     this.#senders.clear();
     this.#waiting.clear();
     this.#resuming.clear();
-    this.#waitingStrangers.clear();
+    this.#forgetWaiting();
   }
 
   #holderOf(id: Hex): Holder {
@@ -188,6 +192,12 @@ export class FairShares {
 
   #rememberWaiting(id: Hex): void {
     if (this.#waitingStrangers.size < mostWaiting) this.#waitingStrangers.add(id);
+    else if (!this.#waitingStrangers.has(id)) this.#hasForgotten = true;
+  }
+
+  #forgetWaiting(): void {
+    this.#waitingStrangers.clear();
+    this.#hasForgotten = false;
   }
 
   #isHeldUp(holder: Holder, sequence: Sequence, isBehind: boolean): boolean {

@@ -5,6 +5,7 @@ import { encodeEnvelope, toHex, type HeaderInput, type Hex } from '../../src/cod
 import { decodeV1 } from '../../src/crypto/core.ts';
 import type { OpenedMessage, Outcome } from '../../src/inbox/arrival.ts';
 import { Dispatcher } from '../../src/inbox/dispatcher.ts';
+import { FairShares, type Sender } from '../../src/inbox/fair-shares.ts';
 import type { Delivery } from '../../src/inbox/index.ts';
 import type { Bounds } from '../../src/inbox/in-flight.ts';
 import { InboxStore } from '../../src/inbox/inbox-store.ts';
@@ -307,6 +308,23 @@ describe('what an inbox hands out', () => {
       handedOutOf(mine).map(({ messageId }) => messageId),
       Array.from({ length: 20 }, (_, i) => `0x${i}`),
     );
+  });
+
+  it('is what a stranger sent too that registers while more wait than are remembered', () => {
+    const late = worker(0);
+    let isWorker = false;
+    const shares = new FairShares(() => isWorker, { count: 4, bytes: 1e6 });
+    const senderOf = (from: Hex): Sender => ({ fromKind: 'worker', from });
+    const places = [0, 1, 2].map((n) => shares.place(BigInt(n), senderOf(stranger(n)), 1));
+    const flood = Array.from({ length: 10_001 }, (_, n) => senderOf(stranger(n + 3)));
+    for (const [i, sender] of flood.entries())
+      if (shares.place(BigInt(i + 3), sender, 1) === 'full') shares.passOver(BigInt(i + 3), sender);
+    assert.equal(shares.place(10_004n, senderOf(late), 1), 'waits');
+    isWorker = true;
+    for (const place of places) if (typeof place === 'object') place.release();
+    assert.equal(shares.resume(), 3n);
+    assert.ok(shares.isDue(10_004n, senderOf(late)));
+    assert.equal(typeof shares.place(10_004n, senderOf(late), 1, true), 'object');
   });
 
   for (const way of ['acknowledged while what waits is gone through', 'left undone'] as const)
