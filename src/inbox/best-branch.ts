@@ -18,6 +18,11 @@ export class BestBranch {
     if (number > (this.#finalized?.number ?? -1)) this.#finalized = { number, hash };
   }
 
+  /** A finalized head was made up by who told of it: the one that is waited for is lower. */
+  unfinalize({ number }: BlockId): void {
+    if (this.#finalized !== undefined && this.#finalized.number >= number) this.#finalized = undefined;
+  }
+
   /**
    * The finalized head, once the branch leads through it: all below it is final then. The two are told of apart, and
    * either may be ahead of the other.

@@ -77,6 +77,7 @@ async function takeEarly(
   const takeFinalized = async (): Promise<void> => {
     for await (const { type, head } of chain.headEvents({ agreed: options.verify !== false }, all)) {
       if (type === 'head') branch.finalize(head);
+      else branch.unfinalize(head);
       await settleUpTo();
     }
   };
