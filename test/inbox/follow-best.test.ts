@@ -27,7 +27,7 @@ describe('following best blocks', () => {
     }
     const parts = {
       chain: {
-        finalizedHead: async () => {
+        agreedHead: async () => {
           stopping.signal.throwIfAborted();
           return headOf(100);
         },
