@@ -159,6 +159,29 @@ describe('what an inbox hands out', () => {
     assert.equal(handedOut.length, 1_100);
   });
 
+  it('is what was accepted during a look that found nothing, too', async () => {
+    const { dispatcher, store, inTurn } = await dispatching([]);
+    const handedOut: string[] = [];
+    dispatcher.events$.subscribe((event) => {
+      if (event.type === 'message') handedOut.push(event.delivery.messageId);
+    });
+    await idle();
+    // One that reads what there was before, and takes a while.
+    const { itemsFrom } = store;
+    store.itemsFrom = async (first, most) => {
+      const page = await itemsFrom.call(store, first, most);
+      if (page.length > 0) return page;
+      await inTurn(async () => {
+        store.itemsFrom = itemsFrom;
+        await store.commit(store.runWrites(0n, [record]));
+        dispatcher.offer([accepted(0n)], 1n);
+      });
+      return page;
+    };
+    dispatcher.wake();
+    await until(() => handedOut.length === 1);
+  });
+
   /** Hands out items, and what is offered behind them. */
   async function handingOut(
     items: readonly StreamItem[],

@@ -110,7 +110,7 @@ describe('relay: turns of what is forwarded', () => {
           ? [`http://good.example:${good}`]
           : ['a', 'b', 'c', 'd'].map((name) => `http://${name}.example:${pit}`),
       () => '127.0.0.1',
-      { concurrency: 1, attemptMs: 50, turnMs: 1, backoff: { firstMs: 600_000, mostMs: 600_000 } },
+      { concurrency: 1, attemptMs: 500, turnMs: 1, backoff: { firstMs: 600_000, mostMs: 600_000 } },
     );
     await send(carol);
     await until(() => silent.length === 1);
