@@ -11,10 +11,8 @@ import { createForwarder, type Forwarder } from './forward.ts';
 import { DeliveryWatch } from './delivery-watch.ts';
 import type { EndpointPolicy } from './endpoint-policy.ts';
 import { createFastify, secureOptions } from './http-server.ts';
-import { addInfoRoutes } from './info-routes.ts';
 import { createIngest, type Ingest } from './ingest.ts';
 import { checkAges, resolveLimits, type RelayLimits } from './limits.ts';
-import { addMessagesRoutes } from './messages-route.ts';
 import { Metrics, type GaugeName } from './metrics.ts';
 import { listenForMetrics, urlOf } from './metrics-server.ts';
 import { createNodeTransport, type NodeTransport } from './node-transport.ts';
@@ -304,6 +302,11 @@ class FastifyRelay implements Relay {
   async #createServer(pipeline: Pipeline, sessions: Sessions, tunnels: Tunnels | undefined): Promise<FastifyInstance> {
     const { genesisHash, mailStore, forwardStore, local, tls, trustProxy, workerState } = this.#options;
     const [limits, metrics, logger, failures] = [this.#limits, this.#metrics, this.#logger, this.#failures];
+    // As fastify is: with their schemas they are loaded by who serves.
+    const [{ addMessagesRoutes }, { addInfoRoutes }] = await Promise.all([
+      import('./messages-route.ts'),
+      import('./info-routes.ts'),
+    ]);
     const server = await createFastify({
       ...{ limits, logger, failures, tls, trustProxy },
       clock: this.#clock,
