@@ -58,15 +58,14 @@ export class Transactions {
     return this.inTurn(() => this.#acknowledgeAll());
   }
 
-  /** Whether another process accepted something. */
+  /** Whether another process accepted something since this was asked, or since the last transaction; true at first: it may have. */
   isBehind(): Promise<boolean> {
     return this.inTurn(async () => {
       const next = await this.#parts.store.nextSequence();
-      const known = this.#next;
-      if (known === next) return false;
+      if (this.#next === next) return false;
       this.#forget();
       this.#next = next;
-      return known !== undefined;
+      return true;
     });
   }
 

@@ -47,6 +47,14 @@ describe('transactions of an inbox', () => {
     );
   });
 
+  it('tell that another process may have accepted something before the first of them', async () => {
+    assert.equal(await transactions.isBehind(), true);
+    assert.equal(await transactions.isBehind(), false);
+    await store.commit([...store.runWrites(3n, [record]), store.sequenceWrite(4n)]);
+    assert.equal(await transactions.isBehind(), true);
+    assert.equal(await transactions.isBehind(), false);
+  });
+
   it('tell who acknowledges that the store has failed', async () => {
     await memory.close();
     await assert.rejects(transactions.acknowledge(1n, true));
