@@ -17,6 +17,19 @@ async function shellBlock(heading: string): Promise<string> {
 }
 
 describe('README.md', () => {
+  it('names no script that there is not', async () => {
+    const text = await readFile(new URL('README.md', root), 'utf8');
+    const { scripts } = JSON.parse(await readFile(new URL('package.json', root), 'utf8')) as {
+      readonly scripts: Readonly<Record<string, string>>;
+    };
+    const named = [...text.matchAll(/\bnpm (?:run (?<own>[\w:-]+)|(?<short>start|test)\b)/g)].map(
+      ({ groups }) => groups?.['own'] ?? groups?.['short'] ?? '',
+    );
+    for (const name of ['start', 'test', 'build', 'bench']) assert.ok(named.includes(name), `${name} is not named`);
+    const missing = named.filter((name) => !(name in scripts));
+    assert.deepEqual(missing, []);
+  });
+
   it('brings a hundred messages to a worker that was away, once each, though a relay is killed', async () => {
     const folder = await temporaryFolder();
     let script = await shellBlock('Mail for a worker that is away');
