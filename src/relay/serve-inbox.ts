@@ -4,6 +4,7 @@ import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
 import type { Delivery, Inbox, InboxEvent } from '../inbox/inbox.ts';
 import type { OutboxQueue } from '../outbox/outbox.ts';
 import { AnswerQueue } from './answer-queue.ts';
+import { inHandlerTime } from './handler-time.ts';
 import { HandlerTurns } from './handler-turns.ts';
 import type { Replier } from './replier.ts';
 
@@ -17,7 +18,7 @@ export interface InvocationCall {
   readonly input: Uint8Array;
   /** How it came: sender, nonce, path, block. */
   readonly delivery: Delivery;
-  /** Aborts when the service stops. */
+  /** Aborts when the service stops, or the time of the handler is over. */
   readonly signal: AbortSignal;
 }
 
@@ -40,6 +41,11 @@ export interface ServeInboxOptions {
    * way take no place of theirs. Default 16.
    */
   readonly concurrency?: number;
+  /**
+   * For one handler to end, ms: then its signal aborts, it has failed, and its place is another's. One that does not heed the signal
+   * goes on without a place. Default 60 000.
+   */
+  readonly handlerTimeoutMs?: number;
   /** A handler or an answer failed. After a handler's failure the message stays, and comes again at the next start. */
   readonly onError?: (error: RelayError, delivery: Delivery) => void;
 }
@@ -61,6 +67,8 @@ export interface InboxService extends AsyncDisposable {
 export function serveInbox(options: ServeInboxOptions): InboxService {
   return new HandlingService(options);
 }
+
+const defaultHandlerTimeoutMs = 60_000;
 
 class HandlingService implements InboxService {
   readonly notices$: Observable<Exclude<InboxEvent, { type: 'message' }>>;
@@ -128,7 +136,11 @@ class HandlingService implements InboxService {
     if (signal.aborted) return;
     try {
       await noted;
-      const answer = await this.#answer(delivery);
+      const { messageId } = delivery;
+      const { handlerTimeoutMs: timeoutMs = defaultHandlerTimeoutMs } = this.#options;
+      const answer = await inHandlerTime({ messageId, timeoutMs, stopping: signal }, (ended) =>
+        this.#answer(delivery, ended),
+      );
       if (answer === undefined) await delivery.ack();
       else await this.#send(delivery, answer);
     } catch (error) {
@@ -193,9 +205,8 @@ class HandlingService implements InboxService {
   }
 
   /** undefined: nobody is to be answered. */
-  async #answer(delivery: Delivery): Promise<BytesLike | undefined> {
+  async #answer(delivery: Delivery, signal: AbortSignal): Promise<BytesLike | undefined> {
     const { onInvocation, onMessage, acknowledgeReads = false } = this.#options;
-    const { signal } = this.#stopping;
     const { body, from } = delivery;
     const read = new Uint8Array();
     if (body.kind === 'invocation' && onInvocation !== undefined)

@@ -51,6 +51,38 @@ describe('a worker that answers', () => {
     await service.stop();
   });
 
+  it('gives the place of a handler that does not end to another, and leaves its message', async () => {
+    const deliveries = new Subject<InboxEvent>();
+    const told: string[] = [];
+    const aborted: string[] = [];
+    await using _service = serveInbox({
+      inbox: { events$: deliveries },
+      replier: { reply: () => Promise.resolve(), cameBy: () => undefined },
+      ...{ concurrency: 1, handlerTimeoutMs: 50 },
+      // It takes no notice of its signal.
+      onMessage: ({ messageId }, signal) => {
+        if (messageId === '0x02') return undefined;
+        signal.addEventListener('abort', () => aborted.push(messageId));
+        return new Promise<never>(() => undefined);
+      },
+      onError: ({ code, details }, { messageId }) => told.push(`${code} ${messageId}: ${String(details?.['reason'])}`),
+    });
+    for (const messageId of ['0x01', '0x02'] as const) {
+      const delivery = {
+        ...{ messageId, from: bob.identity, fromKind: 'worker', registered: true, sentAt: 0n },
+        body: { kind: 'data', content: new Uint8Array() },
+        ack: async () => void told.push(`ack ${messageId}`),
+        leave: () => told.push(`leave ${messageId}`),
+      };
+      deliveries.next({ type: 'message', delivery: delivery as unknown as Delivery });
+    }
+    await until(() => told.length === 3);
+    assert.deepEqual(
+      [told, aborted],
+      [['leave 0x01', 'handler-failed 0x01: it did not end within 50 ms', 'ack 0x02'], ['0x01']],
+    );
+  });
+
   it('handles the message of a ninth asker at once, where the answers to all of eight that are registered hang', async () => {
     const chain = Object.assign(connectTo(new SimulatedChain(), new Life()), { genesisHash });
     const vault = createMemoryVault({ identity: bob.keys, ecdh: bob.keys });
