@@ -5,23 +5,17 @@ import { connectChain } from '../../src/chain/index.ts';
 import { RpcSocket } from '../../src/chain/rpc/rpc-socket.ts';
 import { KeysAtOnce } from '../../src/chain/storage/keys-at-once.ts';
 import { StorageReader } from '../../src/chain/storage/storage-reader.ts';
-import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { Refusal, startRpcProxy } from '../support/rpc-proxy.ts';
+import { describeOnChains } from '../support/shared-chain.ts';
 import { withCode } from './support.ts';
 
 const block = `0x${'11'.repeat(32)}` as const;
 const keyOf = (i: number): `0x${string}` => `0x${i.toString(16).padStart(8, '0')}`;
 
-describe('answers that would be too large', () => {
-  let dev: DevChain;
-  before(async () => {
-    dev = await startDevChain({ workers: 60 });
-  });
-  after(() => dev.stop());
-
+describeOnChains('answers that would be too large', { workers: 60 }, (node) => {
   it('are asked for in halves until the node gives them', async () => {
     let largest = 0;
-    await using proxy = await startRpcProxy(dev.ws, (method, [keys], result) => {
+    await using proxy = await startRpcProxy(node.ws, (method, [keys], result) => {
       if (method !== 'state_queryStorageAt') return result;
       const { length } = keys as unknown[];
       if (length > 7) return new Refusal('Response is too big', -32008);
@@ -37,7 +31,7 @@ describe('answers that would be too large', () => {
   });
 
   it('are asked for in halves where the socket breaks of them', async () => {
-    await using proxy = await startRpcProxy(dev.ws);
+    await using proxy = await startRpcProxy(node.ws);
     await using chain = await connectChain({ endpoints: [proxy.ws], backoff: { minMs: 5, maxMs: 20 } });
     const { hash } = await chain.finalizedHead();
     proxy.tooBig = ({ method, text }) => method === 'state_queryStorageAt' && text.length > 4_000;
@@ -47,8 +41,8 @@ describe('answers that would be too large', () => {
   });
 
   it('are an error that names the key where a single value is too large', async () => {
-    await using proxy = await startRpcProxy(dev.ws, (method, [keys], result) =>
-      method === 'state_queryStorageAt' && JSON.stringify(keys).includes(dev.workers.at(3)!.identity.slice(2))
+    await using proxy = await startRpcProxy(node.ws, (method, [keys], result) =>
+      method === 'state_queryStorageAt' && JSON.stringify(keys).includes(node.workers[3]!.identity.slice(2))
         ? new Refusal('Response is too big', -32008)
         : result,
     );
@@ -58,7 +52,7 @@ describe('answers that would be too large', () => {
       async () => {
         for await (const page of chain.at(hash).allWorkers()) assert.ok(page.ends.length > 0);
       },
-      withCode('bad-storage', dev.workers.at(3)!.identity.slice(2)),
+      withCode('bad-storage', node.workers[3]!.identity.slice(2)),
     );
   });
 });

@@ -24,6 +24,8 @@ export interface SharedChain {
   newest(finality?: Finality): Promise<BlockId>;
   /** Builds some blocks without anything that matters, or waits for them, and gives the newest finalized one. */
   grow(count?: number): Promise<BlockId>;
+  /** Writes into the state without any event or call that tells of it by name; null deletes. Gives the block that did. */
+  setStorage(entries: readonly (readonly [key: Hex, value: Hex | null])[]): Promise<BlockId>;
 }
 
 export interface SharedChainOptions {
@@ -67,6 +69,7 @@ export function describeOnChains(
       },
       newest: (finality) => present().newest(finality),
       grow: (blocks) => present().grow(blocks),
+      setStorage: (entries) => present().setStorage(entries),
     });
   };
   describe(title, () => on((workers) => startEmbedded(workers, finalityLag)));
@@ -87,6 +90,10 @@ async function startEmbedded(workers: SharedChain['workers'], finalityLag: numbe
       await dev.newBlock({ count });
       return dev.finalized;
     },
+    setStorage: async (entries) => {
+      await dev.setStorage(entries);
+      return dev.head;
+    },
     [Symbol.asyncDispose]: () => dev.stop(),
   };
 }
@@ -99,10 +106,12 @@ async function startReal(workers: SharedChain['workers']): Promise<StartedChain>
   const node = await startRealNode({ chainSpec, statePruning: 'archive', blockTimeMs });
   const wallet = await openWallet(node.ws);
   const { chain } = wallet.api.rpc;
-  const newest = async (): Promise<BlockId> => {
-    const { number, hash } = await chain.getHeader(await chain.getFinalizedHead());
-    return { number: number.toNumber(), hash: hash.toHex() };
-  };
+  const { sudo, system, utility } = wallet.api.tx;
+  const headerOf = async (hash: Hex): Promise<BlockId> => ({
+    number: (await chain.getHeader(hash)).number.toNumber(),
+    hash,
+  });
+  const newest = async (): Promise<BlockId> => headerOf((await chain.getFinalizedHead()).toHex());
   return {
     ws: node.ws,
     genesisHash: wallet.api.genesisHash.toHex(),
@@ -114,6 +123,12 @@ async function startReal(workers: SharedChain['workers']): Promise<StartedChain>
         const last = await newest();
         return last.number >= wanted ? last : undefined;
       });
+    },
+    setStorage: async (entries) => {
+      const kept = entries.flatMap(([key, value]) => (value === null ? [] : [[key, value] as [Hex, Hex]]));
+      const gone = entries.filter(([, value]) => value === null).map(([key]) => key);
+      const calls = [system.setStorage(kept), system.killStorage(gone)];
+      return headerOf(await wallet.post(sudo.sudo(utility.batchAll(calls)), wallet.alice));
     },
     [Symbol.asyncDispose]: async () => {
       await wallet[Symbol.asyncDispose]();

@@ -17,6 +17,7 @@ import {
 import { useEndpoints } from '../support/endpoints.ts';
 import { replacing } from '../support/replacing.ts';
 import { Refusal } from '../support/rpc-proxy.ts';
+import { describeOnChains } from '../support/shared-chain.ts';
 import { until } from '../support/until.ts';
 
 /** More pages of keys than are read at once. */
@@ -37,24 +38,19 @@ function hurrying(pauses: number[]): Clock['sleep'] {
   };
 }
 
-let dev: DevChain;
 let seed = 0;
 /** Each test has its own. */
 const nextWorker = (): TestWorker => testWorker(++seed);
 const registration = ({ identity, ecdhKey }: TestWorker) => ({ kind: 'register-worker', identity, ecdhKey }) as const;
 
-describe('watchWorkerState as it begins and ends', () => {
-  before(async () => {
-    dev = await startDevChain({ workers: count });
-  });
-  after(() => dev.stop());
-  const { proxy, connect } = useEndpoints(() => dev.ws);
+describeOnChains('watchWorkerState as it begins and ends', { workers: count }, (node) => {
+  const { proxy, connect } = useEndpoints(() => node.ws);
 
   for (const verify of [true, false])
     describe(`by ${verify ? 'proofs' : 'hints'}`, () => {
       it('begins with all there is, and with what came meanwhile, where the state of its block is gone half way', async () => {
         const through = await proxy();
-        const [chain, own] = [await connect([through.ws]), await connect([dev.ws])];
+        const [chain, own] = [await connect([through.ws]), await connect([node.ws])];
         const { opened, open } = gate();
         let pinned: unknown;
         let pages = 0;
@@ -139,48 +135,13 @@ describe('watchWorkerState as it begins and ends', () => {
           assert.ok(tooLarge > 0 && tooLarge <= most, `${tooLarge} of ${asked} were too large`);
         });
 
-      it('with best, tells nothing twice where it had to begin with a later block than it was told of', async () => {
-        await using lagging = await startDevChain({ workers: 5, finalityLag: 10 });
-        const liar = await proxy(undefined, lagging.ws);
-        const [chain, own] = [await connect([liar.ws]), await connect([lagging.ws])];
-        await lagging.newBlock();
-        let told = 0;
-        const { opened, open } = gate();
-        let isHeld = false;
-        liar.alter = (method, _, result) =>
-          method === 'chain_newHead' && told++ === 0
-            ? { ...(result as object), stateRoot: `0x${'12'.repeat(32)}` }
-            : result;
-        liar.hold = (method) => {
-          if (!method.startsWith('state_') || told === 0) return undefined;
-          isHeld = true;
-          return opened;
-        };
-        await using watch = watchWorkerState(chain, { verify, finality: 'best' });
-        using changes = record(watch.changes$);
-        await until(() => isHeld);
-        const worker = nextWorker();
-        await own.submit([registration(worker)], alice);
-        await lagging.newBlock();
-        open();
-        await watch.ready;
-        await lagging.newBlock();
-        await until(() => watch.state.at.hash === lagging.head.hash);
-        assert.ok(watch.state.has(worker.identity));
-        // By hints it began with a finalized block, since the state of the other one was gone half way.
-        assert.deepEqual(
-          changes.values.map(({ type }) => type),
-          verify ? [] : ['added'],
-        );
-      });
-
       it('goes on from its store where nodes are away while it begins', async () => {
         const way = await proxy();
         await using store = openMemoryStore();
         const first = watchWorkerState(await connect([way.ws]), { verify, store });
         await first.verified;
         await first.stop();
-        const own = await connect([dev.ws]);
+        const own = await connect([node.ws]);
         const worker = nextWorker();
         await own.submit([registration(worker)], alice);
         const chain = await connect([way.ws], { timeoutMs: 200 });
@@ -206,10 +167,10 @@ describe('watchWorkerState as it begins and ends', () => {
       });
 
       it('has stopped when what it was storing is stored', async () => {
-        const chain = await connect([dev.ws]);
+        const chain = await connect([node.ws]);
         const worker = nextWorker();
         await chain.submit([registration(worker)], alice);
-        const list = await signedEndpoints(chain, worker, [recordOf(worker, dev.genesisHash, 1, testKey(1))]);
+        const list = await signedEndpoints(chain, worker, [recordOf(worker, node.genesisHash, 1, testKey(1))]);
         await chain.submit([{ kind: 'update-worker-endpoint', ...list }], alice);
         await using inner = openMemoryStore();
         const { opened, open } = gate();
@@ -238,7 +199,7 @@ describe('watchWorkerState as it begins and ends', () => {
 
       it('outlasts any number of refusals once it has begun, and warns of them', async () => {
         const way = await proxy();
-        const [chain, own] = [await connect([way.ws]), await connect([dev.ws])];
+        const [chain, own] = [await connect([way.ws]), await connect([node.ws])];
         const pauses: number[] = [];
         const clock = { ...systemClock, sleep: hurrying(pauses) };
         let warnings = 0;
@@ -258,20 +219,20 @@ describe('watchWorkerState as it begins and ends', () => {
 
       if (!verify)
         it('compares all there is when it is time, with the next block', async () => {
-          const chain = await connect([dev.ws]);
+          const chain = await connect([node.ws]);
           let later = 0;
           const clock = { ...systemClock, now: () => later };
           const reconcile = { everyBlocks: 1e9, everyMs: 60_000 };
           await using watch = watchWorkerState(chain, { verify, clock, reconcile });
           await watch.ready;
-          const gone = dev.workers.at(0)!.identity;
-          await using wallet = await openWallet(dev.ws);
+          const gone = node.workers[0]!.identity;
+          await using wallet = await openWallet(node.ws);
           const key = wallet.api.query.phalaRegistry.workers.key(gone) as Hex;
           const next = async (): Promise<void> => {
-            await dev.newBlock();
-            await until(() => watch.state.at.hash === dev.head.hash);
+            const { number } = await node.grow();
+            await until(() => watch.state.at.block >= number);
           };
-          await dev.setStorage([[key, null]]);
+          await node.setStorage([[key, null]]);
           later += 59_000;
           await next();
           assert.deepEqual([watch.state.has(gone), watch.stats.reconciles], [true, 0]);
@@ -281,5 +242,49 @@ describe('watchWorkerState as it begins and ends', () => {
           await next();
           assert.equal(watch.stats.reconciles, 1);
         });
+    });
+});
+
+describe('watchWorkerState with best as it begins', () => {
+  let lagging: DevChain;
+  beforeEach(async () => {
+    lagging = await startDevChain({ workers: 5, finalityLag: 10 });
+  });
+  afterEach(() => lagging.stop());
+  const { proxy, connect } = useEndpoints(() => lagging.ws);
+
+  for (const verify of [true, false])
+    it(`by ${verify ? 'proofs' : 'hints'} tells nothing twice where it had to begin with a later block than it was told of`, async () => {
+      const liar = await proxy();
+      const [chain, own] = [await connect([liar.ws]), await connect([lagging.ws])];
+      await lagging.newBlock();
+      let told = 0;
+      const { opened, open } = gate();
+      let isHeld = false;
+      liar.alter = (method, _, result) =>
+        method === 'chain_newHead' && told++ === 0
+          ? { ...(result as object), stateRoot: `0x${'12'.repeat(32)}` }
+          : result;
+      liar.hold = (method) => {
+        if (!method.startsWith('state_') || told === 0) return undefined;
+        isHeld = true;
+        return opened;
+      };
+      await using watch = watchWorkerState(chain, { verify, finality: 'best' });
+      using changes = record(watch.changes$);
+      await until(() => isHeld);
+      const worker = nextWorker();
+      await own.submit([registration(worker)], alice);
+      await lagging.newBlock();
+      open();
+      await watch.ready;
+      await lagging.newBlock();
+      await until(() => watch.state.at.hash === lagging.head.hash);
+      assert.ok(watch.state.has(worker.identity));
+      // By hints it began with a finalized block, since the state of the other one was gone half way.
+      assert.deepEqual(
+        changes.values.map(({ type }) => type),
+        verify ? [] : ['added'],
+      );
     });
 });

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { connectChain, type Chain } from '../../src/chain/index.ts';
 import { toHex, type Hex } from '../../src/codec/index.ts';
-import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { readWorker, watchWorkerState } from '../../src/worker-state/index.ts';
 import { alice, recordOf, signedEndpoints, testKey, testWorker, withCode } from '../chain/support.ts';
 import { Refusal, startRpcProxy, type Alter } from '../support/rpc-proxy.ts';
+import { describeOnChains } from '../support/shared-chain.ts';
 
 const worker = testWorker(1);
 const proven = testKey(77);
@@ -28,8 +28,7 @@ const otherMetadata: Alter = (method, _, result) =>
     ? (result as string).replaceAll('656364685f7075626b6579', '656364685f7075626b657a')
     : result;
 
-describe('one worker, read for who sends once', () => {
-  let dev: DevChain;
+describeOnChains('one worker, read for who sends once', { workers: 3 }, (node) => {
   let dispose: AsyncDisposable[];
   const named: string[] = [];
   const logger = {
@@ -37,10 +36,9 @@ describe('one worker, read for who sends once', () => {
     warn: (fields: object, text: string) => void named.push(`${text}: ${JSON.stringify(fields)}`),
   };
   before(async () => {
-    dev = await startDevChain({ workers: 3 });
-    await using chain = await connectChain({ endpoints: [dev.ws] });
+    await using chain = await connectChain({ endpoints: [node.ws] });
     await chain.submit([{ kind: 'register-worker', identity: worker.identity, ecdhKey: worker.ecdhKey }], alice);
-    const endpoints = ['http://a.example', recordOf(worker, dev.genesisHash, 1, proven)];
+    const endpoints = ['http://a.example', recordOf(worker, node.genesisHash, 1, proven)];
     const signed = await signedEndpoints(chain, worker, endpoints);
     await chain.submit([{ kind: 'update-worker-endpoint', ...signed }], alice, { waitFor: 'finalized' });
   });
@@ -51,11 +49,10 @@ describe('one worker, read for who sends once', () => {
   afterEach(async () => {
     for (const each of dispose.reverse()) await each[Symbol.asyncDispose]();
   });
-  after(() => dev.stop());
 
   async function connect(alter: Alter, others = 0): Promise<Chain> {
-    const proxies = [await startRpcProxy(dev.ws, alter)];
-    for (let i = 0; i < others; i++) proxies.push(await startRpcProxy(dev.ws));
+    const proxies = [await startRpcProxy(node.ws, alter)];
+    for (let i = 0; i < others; i++) proxies.push(await startRpcProxy(node.ws));
     const chain = await connectChain({ endpoints: proxies.map(({ ws }) => ws), timeoutMs: 3_000, logger });
     dispose.push(...proxies, chain);
     return chain;
