@@ -17,6 +17,7 @@ export { HeaderStarts } from './header-starts.ts';
 export { activateHash256 } from './hash256.ts';
 export { fromHex, toBytes, toHex } from './hex.ts';
 export type { BytesLike, Hex } from './hex.ts';
+export { decodeMessageBatch, encodeMessageBatch } from './message-batch.ts';
 export { messageId } from './message-id.ts';
 export { encodeWorkerMessage, refuseBadTopic, topicOf, workerMessageContent } from './mq-message.ts';
 export type { WorkerMessage } from './mq-message.ts';

@@ -38,7 +38,7 @@ const properties = {
     description: 'SignedEnvelope, bytes',
   },
   maxBatch: count(256, 'Messages of one HTTP request'),
-  maxBodyBytes: bytes(mebibyte, 'JSON of one HTTP request'),
+  maxBodyBytes: bytes(mebibyte, 'JSON, or a batch as bytes, of one HTTP request'),
   maxPendingBytes: bytes(
     64 * mebibyte,
     'Messages between arrival and answer, of all senders together; as much for HTTP bodies, and for WebSocket messages, that are not whole',

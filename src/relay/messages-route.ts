@@ -1,9 +1,10 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { decodeForwarded } from '../codec/index.ts';
+import { decodeForwarded, decodeMessageBatch } from '../codec/index.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
 import type { FailureLog } from './failure-log.ts';
 import { ingestJson } from './ingest.ts';
 import type { RelayLimits } from './limits.ts';
+import { isBatch } from './media-types.ts';
 import { messageJsonReader } from './message-json.ts';
 import type { Metrics } from './metrics.ts';
 import type { Pipeline, Receipt } from './pipeline.ts';
@@ -16,7 +17,7 @@ export interface MessagesRouteParts {
   readonly failures: FailureLog;
 }
 
-/** POST /v1/messages: one message as bytes, one as JSON, or a batch. POST /v1/forward: one from another relay. */
+/** POST /v1/messages: one message or a batch, as bytes or as JSON. POST /v1/forward: one from another relay. */
 export function addMessagesRoutes(server: FastifyInstance, parts: MessagesRouteParts): void {
   const { pipeline, limits, metrics, failures } = parts;
   const readJson = messageJsonReader(limits.maxMessageBytes);
@@ -37,7 +38,11 @@ export function addMessagesRoutes(server: FastifyInstance, parts: MessagesRouteP
     return problem;
   };
 
-  const submitBatch = async (items: readonly unknown[], address: string): Promise<(Receipt | Problem)[]> => {
+  const submitBatch = async <T>(
+    items: readonly T[],
+    address: string,
+    bytesOf: (item: T) => Uint8Array,
+  ): Promise<(Receipt | Problem)[]> => {
     const { maxBatch } = limits;
     if (items.length > maxBatch)
       throw new RelayError('batch-too-large', { details: { size: items.length, max: maxBatch } });
@@ -47,14 +52,18 @@ export function addMessagesRoutes(server: FastifyInstance, parts: MessagesRouteP
         counted(() => {
           pipeline.admit(address);
         });
-      return pipeline.submit(fromJson(item), { address, isPaid: true });
+      return pipeline.submit(bytesOf(item), { address, isPaid: true });
     });
     return Promise.all(submitted.map((receipt) => receipt.catch(problemOf)));
   };
 
   server.post('/v1/messages', async (request, reply) => {
     const { body, ip: address } = request;
-    if (Array.isArray(body)) return { results: await submitBatch(body, address) };
+    if (Array.isArray(body)) return { results: await submitBatch(body as unknown[], address, fromJson) };
+    if (body instanceof Uint8Array && isBatch(request.headers['content-type'])) {
+      const messages = counted(() => decodeMessageBatch(body, limits.maxBatch));
+      return { results: await submitBatch(messages, address, (message) => message) };
+    }
     const bytes = body instanceof Uint8Array ? body : fromJson(body);
     const receipt = await pipeline.submit(bytes, { address, isPaid: true });
     return reply.code(statusOf(receipt)).send(receipt);
@@ -67,8 +76,8 @@ export function addMessagesRoutes(server: FastifyInstance, parts: MessagesRouteP
   });
 }
 
-function octets({ body }: FastifyRequest): Uint8Array {
-  if (body instanceof Uint8Array) return body;
+function octets({ body, headers }: FastifyRequest): Uint8Array {
+  if (body instanceof Uint8Array && !isBatch(headers['content-type'])) return body;
   throw new RelayError('bad-request', { details: { reason: 'it must be application/octet-stream' } });
 }
 

@@ -1,10 +1,21 @@
 import type { RelayLimits } from './limits.ts';
+import { batchType } from './media-types.ts';
 import { problemType } from './problem.ts';
 import { batchResultSchema, healthSchema, infoSchema, messageSchema, problemSchema, receiptSchema } from './schemas.ts';
 
+type OpenApiLimits = Pick<RelayLimits, 'maxBatch' | 'maxBodyBytes' | 'maxMessageBytes'>;
+
 /** OpenAPI 3.1 of what the relay offers over HTTP; /v1/ws is in docs/relay.md. */
-export function openApiDocument({ maxBatch, maxMessageBytes }: Pick<RelayLimits, 'maxBatch' | 'maxMessageBytes'>) {
+export function openApiDocument({ maxBatch, maxBodyBytes, maxMessageBytes }: OpenApiLimits) {
   const message = messageSchema(maxMessageBytes);
+  const batch = {
+    schema: {
+      type: 'string',
+      format: 'binary',
+      maxLength: maxBodyBytes,
+      description: 'SCALE of Vec<Bytes>, each a message',
+    },
+  };
   const octets = { schema: { type: 'string', format: 'binary', maxLength: maxMessageBytes } };
   return {
     openapi: '3.1.0',
@@ -17,6 +28,7 @@ export function openApiDocument({ maxBatch, maxMessageBytes }: Pick<RelayLimits,
             required: true,
             content: {
               'application/octet-stream': octets,
+              [batchType]: batch,
               'application/json': {
                 schema: {
                   anyOf: [message, { type: 'array', items: { anyOf: [message, anything] }, maxItems: maxBatch }],

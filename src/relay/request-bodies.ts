@@ -4,6 +4,7 @@ import { asRelayError, RelayError } from '../errors/index.ts';
 import { BodyBudget, type BodyLease } from './body-budget.ts';
 import { frameOverhead } from './frames.ts';
 import type { RelayLimits } from './limits.ts';
+import { batchType } from './media-types.ts';
 import { addressKey, unitsOf } from './token-buckets.ts';
 
 // What a chunk takes beside its bytes, in memory and in work, where there are many: of one byte each they would be cheap to send and
@@ -84,6 +85,9 @@ export function addRequestBodies(server: FastifyInstance, { limits, charge, refu
   const maxBytes = limits.maxMessageBytes + frameOverhead;
   server.addContentTypeParser('application/octet-stream', (request: FastifyRequest) =>
     read(request, maxBytes, (body) => body),
+  );
+  server.addContentTypeParser(batchType, (request: FastifyRequest) =>
+    read(request, limits.maxBodyBytes, (body) => body),
   );
   server.addContentTypeParser('application/json', (request: FastifyRequest) =>
     read(request, limits.maxBodyBytes, parseJson),

@@ -7,6 +7,7 @@ import {
   decodeEncryptedData,
   decodeEnvelope,
   decodeForwarded,
+  decodeMessageBatch,
   decodeSignedEnvelope,
   encodeBody,
   encodeCommandPayload,
@@ -14,6 +15,7 @@ import {
   encodeEncryptedData,
   encodeEnvelope,
   encodeForwarded,
+  encodeMessageBatch,
   encodeSignedEnvelope,
   toHex,
 } from '../../src/codec/index.ts';
@@ -70,6 +72,12 @@ export const targets: readonly Target[] = [
     decode: decodeSignedEnvelope,
     encode: encodeSignedEnvelope,
     valid: arbitrary.signedEnvelope.map(encodeSignedEnvelope),
+  },
+  {
+    name: 'batch of messages',
+    decode: (bytes) => decodeMessageBatch(bytes, 256),
+    encode: encodeMessageBatch,
+    valid: fc.array(fc.uint8Array({ maxLength: 200 }), { maxLength: 8 }).map(encodeMessageBatch),
   },
   {
     name: 'Forwarded',

@@ -2,7 +2,12 @@ import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, it } from 'mocha';
-import { decodeSignedEnvelope, signedEnvelopeToJson, type SignedEnvelopeJson } from '../../src/codec/index.ts';
+import {
+  decodeSignedEnvelope,
+  encodeMessageBatch,
+  signedEnvelopeToJson,
+  type SignedEnvelopeJson,
+} from '../../src/codec/index.ts';
 import { RelayError, type catalogue } from '../../src/errors/index.ts';
 import type { Relay, RelayOptions } from '../../src/relay/index.ts';
 import type { MailStore } from '../../src/store/mail-store.ts';
@@ -16,6 +21,7 @@ interface Answer {
 }
 
 const octets = 'application/octet-stream';
+const batchType = 'application/vnd.khala-relay.batch';
 
 describe('relay: HTTP', () => {
   const cleanup = new Cleanup();
@@ -72,6 +78,35 @@ describe('relay: HTTP', () => {
       ['stored', 400, 'stored', 401, 'duplicate'],
     );
     assert.equal(await waiting(), 2);
+  });
+
+  it('takes a batch as bytes and answers for each message, in order', async () => {
+    const [first, second] = [message(alice, bob), message(carol, bob)];
+    const forged = message(alice, bob).bytes.map((byte, at) => (at === 40 ? byte ^ 1 : byte));
+    const items = [first.bytes, new Uint8Array(3), second.bytes, forged, first.bytes];
+    const answer = await post(encodeMessageBatch(items), batchType);
+    assert.equal(answer.status, 200);
+    const results = answer.body['results'] as Record<string, unknown>[];
+    assert.deepEqual(
+      results.map((result) => result['status']),
+      ['stored', 400, 'stored', 401, 'duplicate'],
+    );
+    const mail = await relay.mailStore.read(bob.identity, 0n);
+    assert.deepEqual(
+      mail.map(({ bytes }) => Uint8Array.from(bytes)),
+      [first.bytes, second.bytes],
+    );
+    assert.deepEqual((await post(encodeMessageBatch([]), batchType)).body, { results: [] });
+  });
+
+  it('refuses a batch as bytes that has too many messages, or is none', async () => {
+    const { bytes } = message(alice, bob);
+    const most = Array.from({ length: 257 }, () => new Uint8Array());
+    refused(await post(encodeMessageBatch(most), batchType), 413, 'batch-too-large');
+    refused(await post(encodeMessageBatch([bytes, bytes]).slice(0, -1), batchType), 400, 'truncated');
+    refused(await post(Uint8Array.from([...encodeMessageBatch([bytes]), 0]), batchType), 400, 'trailing-bytes');
+    refused(await post(new Uint8Array(2 ** 20 + 1), batchType), 413, 'envelope-too-large');
+    assert.equal(await waiting(), 0);
   });
 
   it('answers a repeated message as a duplicate and stores it once', async () => {

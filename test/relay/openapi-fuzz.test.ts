@@ -4,7 +4,12 @@ import { afterEach, describe, it } from 'mocha';
 import type { TSchema } from 'typebox';
 import { Value } from 'typebox/value';
 import { request } from 'undici';
-import { decodeSignedEnvelope, encodeForwarded, signedEnvelopeToJson } from '../../src/codec/index.ts';
+import {
+  decodeSignedEnvelope,
+  encodeForwarded,
+  encodeMessageBatch,
+  signedEnvelopeToJson,
+} from '../../src/codec/index.ts';
 import { alice, bob, carol, Cleanup, message } from './support.ts';
 
 /** Of an OpenAPI document, what is needed here. */
@@ -36,7 +41,14 @@ interface Sent {
 }
 
 const few = 3;
-const types = ['application/json', 'application/octet-stream', 'text/plain', 'application/JSON; charset=utf-8', 'x'];
+const types = [
+  'application/vnd.khala-relay.batch',
+  'application/json',
+  'application/octet-stream',
+  'text/plain',
+  'application/JSON; charset=utf-8',
+  'x',
+];
 const methods = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'HEAD', 'TRACE'];
 
 /** Values that a schema takes. */
@@ -155,6 +167,9 @@ describe('relay: its HTTP surface, as its OpenAPI document says', () => {
       return fc.oneof(
         json.map((value) => ({ type: 'application/json', body: text(value) })),
         real.map((bytes) => ({ type: 'application/octet-stream', body: Buffer.from(bytes) })),
+        fc
+          .array(real, { maxLength: few })
+          .map((all) => ({ type: 'application/vnd.khala-relay.batch', body: Buffer.from(encodeMessageBatch(all)) })),
         fc.record({
           type: fc.option(fc.constantFrom(...types), { nil: undefined }),
           body: fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),

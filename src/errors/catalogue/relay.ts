@@ -155,7 +155,7 @@ export const relayErrors = {
   },
   'unsupported-media-type': {
     message: 'The body of the request is of a kind that this relay does not take.',
-    remedy: 'Send application/octet-stream or application/json; see /openapi.json.',
+    remedy: 'Send application/octet-stream, application/vnd.khala-relay.batch or application/json; see /openapi.json.',
   },
   'method-not-allowed': {
     message: '{path} does not take {method}, but {allowed}.',
