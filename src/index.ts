@@ -157,6 +157,7 @@ export type {
   Delivery,
   GapPolicy,
   HandleOptions,
+  InFlightBounds,
   Inbox,
   InboxEvent,
   InboxFiles,

@@ -13,6 +13,7 @@ import { Dispatcher, type SequencedMessage } from './dispatcher.ts';
 import { followBest } from './follow-best.ts';
 import { followFinalized, type FollowParts, type GapPolicy } from './follow-finalized.ts';
 import { handleAll } from './handle.ts';
+import type { Bounds } from './in-flight.ts';
 import type { InboxChain } from './inbox-chain.ts';
 import { InboxStore } from './inbox-store.ts';
 import type { Accepted, AcceptOptions, Delivery, HandleOptions, Inbox, InboxEvent } from './inbox.ts';
@@ -45,6 +46,8 @@ export interface InboxOptions {
   readonly isRegistered?: (id: Hex) => boolean;
   /** Told what is worth knowing and holds nothing up: already-read, where `from` is given and something was read before. */
   readonly onNotice?: (notice: RelayError) => void;
+  /** Of what is handed out and not acknowledged, at most. One sender alone has half of it. Default 1 024, 16 MiB. */
+  readonly inFlight?: Bounds;
   /** How long seen nonces are kept, ms. Default 30 days. */
   readonly retentionMs?: number;
   /** Unix time, ms. Default Date.now. */
@@ -71,7 +74,7 @@ class StoredInbox implements Inbox {
   #looking: ReturnType<typeof setInterval> | undefined;
 
   constructor(options: InboxOptions) {
-    const { vault, chain, store, now = Date.now, retentionMs, isRegistered = () => false } = options;
+    const { vault, chain, store, now = Date.now, retentionMs, isRegistered = () => false, inFlight } = options;
     const { genesisHash } = chain;
     this.#options = options;
     this.#store = new InboxStore(store);
@@ -103,8 +106,10 @@ class StoredInbox implements Inbox {
       deliveryOf: (sequence, record, opened, place) => new StoredDelivery(sequence, record, opened, place, context),
       eventOf: (item) => this.#event(item),
       settled: () => this.#ledger.settled(),
+      handOver: (sequences) => this.#ledger.handOver(sequences),
       told: (sequences) => this.#ledger.tell(sequences),
       isRegistered,
+      ...(inFlight === undefined ? {} : { most: inFlight }),
     });
     this.ready = new Promise((resolve, reject) => {
       this.#markReady = resolve;

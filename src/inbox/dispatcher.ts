@@ -27,6 +27,8 @@ export interface DispatcherParts {
   readonly eventOf: (item: Exclude<StreamItem, MessageRecord>) => Promise<InboxEvent | undefined>;
   /** Resolves when what was acknowledged is durable. */
   readonly settled: () => Promise<void>;
+  /** Resolves when it is durable that these wait no more. Gives those that are there still, as they are now. */
+  readonly handOver: (sequences: readonly Sequence[]) => Promise<ReadonlyMap<Sequence, MessageRecord>>;
   /** The subscriber is done with these notices: they are not handed out again. */
   readonly told: (sequences: readonly Sequence[]) => Promise<void>;
   /** Whether an id is a registered worker. */
@@ -227,9 +229,9 @@ export class Dispatcher {
   /** Gives whether it came to its end. `isBehind`: it was gone through before, and what waits is handed out of it. */
   async #handOutPage(to: Subscriber<InboxEvent>, page: readonly SequencedItem[], isBehind = false): Promise<boolean> {
     const { part, places, lost } = await this.#placeAll(to, page, isBehind);
-    const wanted = part.filter((each): each is SequencedMessage => places.has(each[0]));
+    const wanted = await this.#handOver(part, places);
     const opened = await this.#parts.open(wanted);
-    const bySequence = new Map(wanted.map(([sequence], i) => [sequence, opened[i]]));
+    const bySequence = new Map(wanted.map(([sequence, record], i) => [sequence, { record, opened: opened[i] }]));
     for (const [sequence, item] of part) {
       if (!this.#servesMore(to)) {
         for (const [placed, place] of places) if (placed >= sequence) place.release();
@@ -238,13 +240,29 @@ export class Dispatcher {
       if (isBehind) this.#shares.wentOn(sequence + 1n);
       else if (sequence < this.#next) continue;
       else this.#next = sequence + 1n;
-      const place = places.get(sequence);
+      const [place, message] = [places.get(sequence), bySequence.get(sequence)];
       if (item.kind !== 'message') {
         if (!isBehind) await this.#tell(to, sequence, item);
-      } else if (place !== undefined) await this.#give(to, sequence, item, bySequence.get(sequence), place);
+      } else if (place !== undefined && message !== undefined)
+        await this.#give(to, sequence, message.record, message.opened, place);
       else if (lost.has(sequence)) this.#retracted.add(sequence);
     }
     return part.length === page.length;
+  }
+
+  /** What there is a place for, as it is when it is durable that it waits no more; what a reorg took meanwhile leaves its place. */
+  async #handOver(part: readonly SequencedItem[], places: Map<Sequence, Place>): Promise<readonly SequencedMessage[]> {
+    const wanted = part.filter((each): each is SequencedMessage => places.has(each[0]));
+    const waiting = wanted.filter(([, { isWaiting }]) => isWaiting).map(([sequence]) => sequence);
+    if (waiting.length === 0) return wanted;
+    const present = await this.#parts.handOver(waiting);
+    return wanted.flatMap(([sequence, record]): SequencedMessage[] => {
+      const now = record.isWaiting ? present.get(sequence) : record;
+      if (now !== undefined) return [[sequence, now]];
+      places.get(sequence)?.release();
+      places.delete(sequence);
+      return [];
+    });
   }
 
   /** Places for what is to be handed out of a page, as far as there is room in all. */
@@ -282,7 +300,7 @@ export class Dispatcher {
     return { part: page, places, lost };
   }
 
-  /** As it is, as long as nothing is before it. It waits for room where no reorg can change it meanwhile; the store has it too. */
+  /** As it is, as long as nothing is before it and it is final: no reorg changes it while it waits for room. The store has it too. */
   #handOutOffered(passesOver = false): 'full' | undefined {
     if (this.#isHandingOut) return undefined;
     this.#isHandingOut = true;
@@ -292,13 +310,11 @@ export class Dispatcher {
         const outcome = this.#offered.first;
         if (to === undefined || outcome?.type !== 'message' || outcome.sequence !== this.#next) break;
         const { sequence, record, opened } = outcome;
-        if (!this.#servesMore(to)) {
-          if (record.isFinal) return undefined;
-          break;
-        }
+        if (!record.isFinal) break;
+        if (!this.#servesMore(to)) return undefined;
         const place = this.#shares.place(sequence, opened.header, record.envelope.length);
         if (place === 'full') {
-          if (!passesOver && record.isFinal) return place;
+          if (!passesOver) return place;
           this.#shares.passOver(sequence, opened.header);
         }
         this.#offered.shift();

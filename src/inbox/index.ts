@@ -1,3 +1,4 @@
+export type { Bounds as InFlightBounds } from './in-flight.ts';
 export type { InboxChain } from './inbox-chain.ts';
 export { createInbox } from './create-inbox.ts';
 export type { InboxOptions } from './create-inbox.ts';

@@ -137,6 +137,26 @@ export class Ledger {
     return this.#transactions.acknowledge(sequence, isFinal);
   }
 
+  /**
+   * Before messages that wait are handed out: durably they wait no more. Gives those that are there still, as they are now;
+   * a reorg may have taken some meanwhile, or they may be final.
+   */
+  async handOver(sequences: readonly Sequence[]): Promise<ReadonlyMap<Sequence, MessageRecord>> {
+    const present = new Map<Sequence, MessageRecord>();
+    await this.#transactions.change(async (store) => {
+      const writes: Write[] = [];
+      for (const sequence of sequences) {
+        const item = await store.item(sequence);
+        if (item?.kind !== 'message' || item.isRetracted || item.isAcknowledged) continue;
+        const record = { ...item, isWaiting: false };
+        present.set(sequence, record);
+        if (item.isWaiting) writes.push(store.itemWrite(sequence, record));
+      }
+      return writes;
+    });
+    return present;
+  }
+
   /** Forgets notices that the consumer is done with. */
   tell(sequences: readonly Sequence[]): Promise<void> {
     return this.#transactions.change((store) => store.doneWrites(sequences));

@@ -20,7 +20,7 @@ export interface Changes {
   readonly items: readonly StreamItem[];
 }
 
-/** Takes back what blocks brought that are no longer on the best branch: it frees the nonces. */
+/** Takes back what blocks brought that are no longer on the best branch: it frees the nonces. What waits is gone without a word. */
 export async function reorgWrites(
   { store, window, genesisHash }: ReorgParts,
   blocks: readonly BlockId[],
@@ -33,12 +33,13 @@ export async function reorgWrites(
       if (item?.kind === 'message') {
         if (item.block?.hash !== block.hash || item.isRetracted) continue;
         const { header } = decodeV1(item.envelope);
+        writes.push(window.release(header, header.nonce));
+        if (item.isWaiting) {
+          writes.push(store.itemWrite(sequence, undefined), store.earlyWrite(block.number, sequence, false));
+          continue;
+        }
         const id = messageId({ genesisHash, envelope: item.envelope });
-        writes.push(
-          window.release(header, header.nonce),
-          store.itemWrite(sequence, { ...item, isRetracted: true }),
-          store.retractedWrite(id, sequence),
-        );
+        writes.push(store.itemWrite(sequence, { ...item, isRetracted: true }), store.retractedWrite(id, sequence));
         items.push({ kind: 'retracted', of: sequence, messageId: id });
         continue;
       }
@@ -91,7 +92,7 @@ export async function reinstateWrites(
     ...(before === undefined || (before.number === record.block?.number && !record.isFinal)
       ? []
       : [store.earlyWrite(before.number, sequence, false)]),
-    store.itemWrite(sequence, isKept ? { ...record, isAcknowledged } : undefined),
+    store.itemWrite(sequence, isKept ? { ...record, isAcknowledged, isWaiting: false } : undefined),
     store.retractedWrite(id, undefined),
   ];
   return { writes, notice: { kind: 'reinstated', of: sequence, messageId: id } as const };
@@ -108,14 +109,14 @@ export async function settleWrites({ store, window, genesisHash }: ReorgParts, h
     if (item?.kind === 'message') {
       const id = messageId({ genesisHash, envelope: item.envelope });
       const isDone = item.isAcknowledged || item.isRetracted;
-      writes.push(store.itemWrite(sequence, isDone ? undefined : { ...item, isFinal: true }));
+      writes.push(store.itemWrite(sequence, isDone ? undefined : { ...item, isFinal: true, isWaiting: false }));
       if (item.isRetracted) {
         writes.push(store.retractedWrite(id, undefined));
         continue;
       }
       const { header } = decodeV1(item.envelope);
       final.push([header, header.nonce]);
-      items.push({ kind: 'finalized', of: sequence, messageId: id, isProven: item.isProven });
+      if (!item.isWaiting) items.push({ kind: 'finalized', of: sequence, messageId: id, isProven: item.isProven });
     } else {
       const letter = await store.letter(sequence);
       if (letter !== undefined) writes.push(store.letterWrite(sequence, { ...letter, isFinal: true }));

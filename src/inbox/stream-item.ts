@@ -14,11 +14,13 @@ export interface MessageRecord {
   readonly isAcknowledged: boolean;
   /** A reorg took its block away. */
   readonly isRetracted: boolean;
+  /** Not final, and handed out to nobody yet: what becomes of it is told to nobody. */
+  readonly isWaiting: boolean;
   /** No node's word was taken for it; for via relay its sender's signature was checked. */
   readonly isProven: boolean;
 }
 
-/** What is told of a message that may have been handed out before. */
+/** What is told of a message that was handed out before. */
 export type MessageNotice = {
   /** Where the message is. */
   readonly of: Sequence;
@@ -112,8 +114,10 @@ function readTarget(reader: Reader): { readonly of: Sequence; readonly messageId
 }
 
 function writeMessage(writer: Writer, record: MessageRecord): void {
-  const { block, envelope, isFinal, isAcknowledged, isRetracted, isProven } = record;
-  writer.u8((isFinal ? 1 : 0) | (isAcknowledged ? 2 : 0) | (isRetracted ? 4 : 0) | (isProven ? 8 : 0));
+  const { block, envelope, isFinal, isAcknowledged, isRetracted, isProven, isWaiting } = record;
+  writer.u8(
+    (isFinal ? 1 : 0) | (isAcknowledged ? 2 : 0) | (isRetracted ? 4 : 0) | (isProven ? 8 : 0) | (isWaiting ? 16 : 0),
+  );
   writer.u8(block === undefined ? 0 : 1);
   if (block !== undefined) writer.u32(block.number).raw(hashBytes(block.hash));
   writer.raw(envelope);
@@ -138,5 +142,6 @@ function decodeMessage(reader: Reader): MessageRecord {
     isAcknowledged: (set & 2) !== 0,
     isRetracted: (set & 4) !== 0,
     isProven: (set & 8) !== 0,
+    isWaiting: (set & 16) !== 0,
   };
 }

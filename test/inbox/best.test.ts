@@ -157,6 +157,78 @@ describe('inbox with finality best', () => {
     assert.deepEqual(typesOf(last), ['message']);
   });
 
+  describe('of a message that waits for room', () => {
+    /** One sender alone has one of these. */
+    const inFlight = { count: 2, bytes: 2 ** 20 };
+
+    /** One message is handed out and not done with, so that another waits, of a block behind it. */
+    async function waiting() {
+      const inbox = await started({ inFlight });
+      const probe = new InboxProbe(inbox, { acknowledges: false });
+      await poster.send(recipient, 'in work');
+      await probe.until(() => probe.deliveries.length === 1);
+      const { number } = await chain.bestHead();
+      const envelope = await poster.sealed(recipient, 'waits');
+      await poster.post(recipient, envelope);
+      await until(async () => (await new InboxStore(store).taken(number + 1, number + 1)).length > 0);
+      return { inbox, probe, number, envelope };
+    }
+
+    /** Subscribes to an inbox that goes on where another one ended. */
+    async function goOn(inbox: Inbox): Promise<InboxProbe> {
+      await inbox.stop();
+      return new InboxProbe(await started({ inFlight }));
+    }
+
+    const isFinalUpTo = (block: number) =>
+      until(async () => ((await new InboxStore(store).cursor())?.number ?? 0) >= block);
+
+    for (const restarts of [false, true]) {
+      const when = restarts ? ', over a restart' : '';
+
+      it(`tells nothing when it becomes final: it is handed out as that${when}`, async () => {
+        const { inbox, probe, number } = await waiting();
+        await dev.newBlock({ count: lag + 1, empty: true });
+        await isFinalUpTo(number + 1);
+        if (!restarts) await probe.until(() => typesOf(probe).includes('finalized'));
+        const after = restarts ? await goOn(inbox) : probe;
+        if (!restarts) await probe.deliveries[0]?.ack();
+        await after.until(() => after.texts.includes('waits') && typesOf(after).includes('finalized'));
+        await after.deliveries.at(-1)?.ack();
+        await after.until(() => after.deliveries.length === 2);
+        await until(async () => (await new InboxStore(store).itemsFrom(0n, 1)).length === 0);
+        const notices = after.events.filter(({ type }) => type !== 'message');
+        const { messageId: known } = after.deliveries[0] ?? {};
+        assert.deepEqual(notices, [{ type: 'finalized', messageId: known, proven: true }]);
+        assert.equal(after.deliveries[1]?.finalized, true);
+      });
+
+      it(`tells nothing when a reorg takes its block away, and hands it out once when it is in another${when}`, async () => {
+        const { inbox, probe, number, envelope } = await waiting();
+        await dev.reorg(number);
+        await dev.newBlock({ count: 2, empty: true });
+        await until(async () => (await new InboxStore(store).taken(number + 1, number + 1)).length === 0);
+        const after = restarts ? await goOn(inbox) : probe;
+        if (!restarts) await probe.deliveries[0]?.ack();
+        await poster.post(recipient, envelope);
+        await after.until(() => after.texts.includes('waits'));
+        assert.deepEqual(after.texts, ['in work', 'waits']);
+        assert.deepEqual(typesOf(after), ['message', 'message']);
+      });
+    }
+
+    it('hands out nothing of what a reorg took while it waited', async () => {
+      const { probe, number } = await waiting();
+      await dev.reorg(number);
+      await dev.newBlock({ count: 2, empty: true });
+      await until(async () => (await new InboxStore(store).taken(number + 1, number + 1)).length === 0);
+      await probe.deliveries[0]?.ack();
+      await poster.send(recipient, 'after');
+      await probe.until(() => probe.texts.includes('after'));
+      assert.deepEqual(typesOf(probe), ['message', 'message']);
+    });
+  });
+
   it('frees the nonce of what is retracted: the same one is delivered when it is sealed again', async () => {
     const probe = new InboxProbe(await started());
     const { number } = await chain.bestHead();

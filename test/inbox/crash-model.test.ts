@@ -84,7 +84,7 @@ describe('inbox: the model, with a crash at every commit', () => {
   before(ready);
 
   for (const finality of ['finalized', 'best'] as const) {
-    for (const consumer of ['acknowledges', 'handles'] as const) {
+    for (const consumer of ['acknowledges', 'handles', 'is handed few at a time'] as const) {
       const make = (death?: Death) => new InboxWorld(finality, death, consumer);
 
       it(`delivers each message once (${finality}, the consumer ${consumer})`, async () => {
@@ -106,6 +106,22 @@ describe('inbox: the model, with a crash at every commit', () => {
       await dyingEverywhere((death) => new InboxWorld(finality, death), schedule);
     }).timeout(300_000);
   }
+
+  for (const isKept of [true, false])
+    it(`tells nothing of what waits for room while its block is ${isKept ? 'moved' : 'lost'} in a reorg, and final`, async () => {
+      const schedule = [
+        command<InboxWorld>('hold back', holds),
+        // What is final already has no notice that takes room.
+        ...[1, 2].map(() => command<InboxWorld>('off chain', (world) => world.relay(false))),
+        ...[1, 2].map(() => command<InboxWorld>('send', (world) => world.send('worker'))),
+        ...Array.from({ length: 4 }, () => command('send and build', sendAndBuild, both)),
+        command<InboxWorld>('reorg', ({ lives }) => lives.reorg(2, isKept)),
+        command('send and build', sendAndBuild, both),
+        command<InboxWorld>('finalize', ({ lives }) => lives.finalize(0)),
+        command<InboxWorld>('acknowledge', (world) => world.acknowledgeSome(1)),
+      ];
+      await dyingEverywhere((death) => new InboxWorld('best', death, 'is handed few at a time'), schedule);
+    }).timeout(300_000);
 
   it('tells nothing to be final that a reorg took while the consumer was done with it', async () => {
     await plays(

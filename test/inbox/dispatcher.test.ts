@@ -16,7 +16,7 @@ import { until } from '../support/until.ts';
 
 const record: MessageRecord = {
   ...{ kind: 'message', envelope: new Uint8Array(4), block: undefined },
-  ...{ isFinal: true, isAcknowledged: false, isRetracted: false, isProven: true },
+  ...{ isFinal: true, isAcknowledged: false, isRetracted: false, isWaiting: false, isProven: true },
 };
 const opened = { header: { fromKind: 'worker', from: '0x' }, body: {} } as unknown as OpenedMessage;
 
@@ -81,6 +81,7 @@ describe('what an inbox hands out', () => {
           ? { type: item.kind, messageId: item.messageId }
           : { type: 'gap', first: 1, last: 2 },
       settled: () => write(),
+      handOver: () => Promise.reject(new Error('nothing waits')),
       told: (sequences) =>
         inTurn(async () => {
           told.push(...sequences);

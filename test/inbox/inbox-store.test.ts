@@ -16,6 +16,7 @@ const record = (n: number): MessageRecord => ({
   isFinal: true,
   isAcknowledged: false,
   isRetracted: false,
+  isWaiting: false,
   isProven: n % 2 === 0,
 });
 const gap: StreamItem = { kind: 'gap', first: 1, last: 2 };

@@ -5,7 +5,7 @@ import type { Account, MessageSender } from '../../src/chain/index.ts';
 import { decodeEnvelope, toHex, topicOf, type Hex } from '../../src/codec/index.ts';
 import { isLocalFailure, isRelayError } from '../../src/errors/index.ts';
 import { InboxStore } from '../../src/inbox/inbox-store.ts';
-import { createInbox, type Delivery, type Inbox, type InboxEvent } from '../../src/inbox/index.ts';
+import { createInbox, type Delivery, type Inbox, type InboxEvent, type InboxOptions } from '../../src/inbox/index.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
 import { createMemoryVault } from '../../src/vault/index.ts';
 import type { Span } from '../soak/gaps.ts';
@@ -20,13 +20,21 @@ import type { Death } from '../support/simulation/mortal-store.ts';
 import type { SimulatedChain } from '../support/simulation/simulated-chain.ts';
 
 type Kind = 'worker' | 'account';
-/** Acknowledges what it was handed, or has the inbox do so when its handler returns. */
-export type Consumer = 'acknowledges' | 'handles';
+/**
+ * Acknowledges what it was handed, or has the inbox do so when its handler returns; or acknowledges, and is handed so few at a
+ * time that others wait.
+ */
+export type Consumer = 'acknowledges' | 'handles' | 'is handed few at a time';
+
+/** One sender alone has two of these. */
+const few = { count: 4, bytes: 2 ** 20 };
 
 const concurrency = 3;
 
 /** Between two looks at the clock. */
 const readingMs = 90;
+/** Longer than a turn of the timers. */
+const turnMs = 3;
 /** Longer than acknowledgements wait for company. */
 const companyMs = 25;
 
@@ -66,7 +74,9 @@ export class InboxWorld {
     const reading = { finality: this.#finality, from: 1, onGap: 'skip' } as const;
     // Reading takes its time: of a backlog some is written while the rest is read.
     const now = (): number => (this.#ms += readingMs);
-    const inbox = createInbox({ chain, vault: this.#vault, store, now, ...reading });
+    const bounds: Pick<InboxOptions, 'inFlight'> =
+      this.#consumer === 'is handed few at a time' ? { inFlight: few } : {};
+    const inbox = createInbox({ chain, vault: this.#vault, store, now, ...reading, ...bounds });
     this.#inbox = inbox;
     this.#life = life;
     this.#heldBack.length = 0;
@@ -206,7 +216,7 @@ export class InboxWorld {
     // What it was not done with comes again.
     if (this.#hasLeft) await this.lives.kill();
     await new Promise((resolve) => setTimeout(resolve, this.#areMany ? companyMs : 0));
-    await this.lives.settle();
+    await this.#standsStill();
     this.lives.end();
     const posted: PostedMessage[] = [];
     for (let number = 1; number <= this.lives.chain.finalized.head.number; number++)
@@ -227,6 +237,15 @@ export class InboxWorld {
       mayMiss: new Map([[this.#vault.identity, this.#forgotten()]]),
     });
     return [...verdict.broken, ...(await this.#brokenByLetters(posted)), ...(await this.#brokenByLeftovers())];
+  }
+
+  /** What waits for room has it after a turn of the timers. */
+  async #standsStill(): Promise<void> {
+    for (let before = -1; before < this.#received.length;) {
+      before = this.#received.length;
+      await new Promise((resolve) => setTimeout(resolve, turnMs));
+      await this.lives.settle();
+    }
   }
 
   get #areMany(): boolean {

@@ -8,7 +8,7 @@ import { openMemoryStore, type TransactionalStore } from '../../src/store/index.
 
 const record: MessageRecord = {
   ...{ kind: 'message', envelope: new Uint8Array(4), block: undefined },
-  ...{ isFinal: true, isAcknowledged: false, isRetracted: false, isProven: true },
+  ...{ isFinal: true, isAcknowledged: false, isRetracted: false, isWaiting: false, isProven: true },
 };
 
 describe('transactions of an inbox', () => {

@@ -206,6 +206,8 @@ describe('soak: the verdict', () => {
   it('sees what is told to be final and was never handed out, and what is early where all is final', () => {
     const best = { sent: queued(1), posted: posted(1), finality: 'best' } as const;
     breaks(/and was never handed out/, { ...best, received: [final(2), ...handled(1)] });
+    const retracted: RecipientEntry = { event: 'retracted', id: id(2) };
+    breaks(/taken back and was never handed out/, { ...best, received: [retracted, ...handled(1)] });
     breaks(/before its block was final/, { ...best, finality: 'finalized', received: [early(1), acknowledged(1)] });
   });
 });

@@ -174,11 +174,13 @@ class Deliveries {
     /** Taken back at any time: a reorg may bring a later message back first. */
     const everRetracted = new Set<string>();
     const acknowledged = new Set<Hex>();
+    let starts = 0;
     let sinceStart = new Set<string>();
     let finalSinceStart = new Set<Hex>();
     for (const entry of entries) {
       switch (entry.event) {
         case 'started':
+          starts += 1;
           sinceStart = new Set();
           finalSinceStart = new Set();
           break;
@@ -187,6 +189,9 @@ class Deliveries {
           break;
         case 'retracted':
           if (finality === 'finalized') broken.push(`a finalized message was taken back: ${entry.id}`);
+          // It may have died right before it handed it out.
+          if (!this.#ids.has(entry.id) && starts <= 1)
+            broken.push(`${entry.id} was told to be taken back and was never handed out`);
           if (finalSinceStart.has(entry.id)) broken.push(`${entry.id} was taken back after it was told to be final`);
           this.#retracted.add(entry.id);
           this.#final.delete(entry.id);
