@@ -31,6 +31,8 @@ export interface Cast extends AsyncDisposable {
   /** As the chain names them: `worker 0x…` or `account 0x…`. */
   readonly senderNames: ReadonlyMap<Player, string>;
   readonly accountSenders: readonly Account[];
+  /** Accounts that are senders, of which the run or other senders post as well. */
+  readonly sharedAccounts: ReadonlySet<Player>;
   /** Of workers that are shared: what their other software signs with. */
   readonly workerSenders: readonly Vault[];
 }
@@ -72,10 +74,16 @@ export async function assemble(
   const [senderScript, recipientScript] = await Promise.all([scriptOf('sender'), scriptOf('recipient')]);
   const recipients = await Promise.all(roles.recipients.map((role) => enter(role, recipientScript)));
   const senders: Player[] = [];
+  const sharedAccounts = new Set<Player>();
+  const accounts = roles.senders.filter(({ as }) => as === 'account');
   for (const role of roles.senders) {
     const player = await enter(role, senderScript);
     const account = accountFromSuri(role.suri).id;
     senderNames.set(player, role.as === 'account' ? `account ${account}` : `worker ${ids.get(player) ?? ''}`);
+    // Messages of the first account are posted again as it.
+    const isUsedByOthers =
+      role === accounts[0] || roles.senders.some((other) => other !== role && other.suri === role.suri);
+    if (role.as === 'account' && isUsedByOthers) sharedAccounts.add(player);
     senders.push(player);
   }
   const players = [...senders, ...recipients];
@@ -87,7 +95,8 @@ export async function assemble(
     ids,
     senderNames,
     workerSenders,
-    accountSenders: roles.senders.filter(({ as }) => as === 'account').map(({ suri }) => accountFromSuri(suri)),
+    sharedAccounts,
+    accountSenders: accounts.map(({ suri }) => accountFromSuri(suri)),
     async [Symbol.asyncDispose]() {
       await Promise.all(players.map((player) => player.kill()));
       await Promise.all(workerSenders.map((vault) => vault.close()));

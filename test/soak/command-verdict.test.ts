@@ -25,9 +25,11 @@ function verdictOf(
   received: readonly RecipientEntry[],
   commands: readonly PostedCommand[],
   missed: readonly Span[] = [],
+  isAccountShared = false,
 ) {
   return judgeCommands({
-    senders: [{ id: sender, entries: sent }],
+    senders: [{ id: sender, entries: sent, isAccountShared }],
+    finalBlocks: new Map([1, 2, 3].map((block) => [block, id(block)])),
     recipients: [{ id: to, entries: [started, ...received] }],
     commands,
     mayMiss: new Map([[to, missed]]),
@@ -86,5 +88,24 @@ describe('soak: the verdict on commands', () => {
     breaks(/"c 1" came in after a later one/, queued(1, 2), received, placed);
     const failed: SenderEntry = { event: 'command-failed', sendId: '1', code: 'fate-unknown' };
     assert.deepEqual(verdictOf([...queued(1, 2), failed], received, placed), []);
+  });
+
+  it('excuses one that comes late where a reorg took its block and others post as its account, and no other', () => {
+    const placed = [2, 1].map((n, i) => ({ block: i + 1, sender, to, id: id(n) }));
+    const received = placed.map((posting, i): RecipientEntry => ({
+      event: 'command',
+      block: posting.block,
+      id: posting.id,
+      text: `c ${2 - i}`,
+    }));
+    const told = (n: number, block: number, hash: Hex): SenderEntry => ({
+      ...{ event: 'in-block', to, messageId: id(n), block, hash },
+    });
+    const taken = [...queued(1, 2), told(1, 2, id(99))];
+    assert.deepEqual(verdictOf(taken, received, placed, [], true), []);
+    const late = /"c 1" came in after a later one/;
+    breaks(late, taken, received, placed);
+    for (const other of [told(1, 2, id(2)), told(1, 4, id(99)), told(2, 2, id(99))])
+      breaks(late, [...queued(1, 2), other], received, placed, [], true);
   });
 });

@@ -1,4 +1,5 @@
 import type { Hex } from '../../src/codec/index.ts';
+import { displaced, type AccountUse, type FinalBlocks } from './displaced.ts';
 import { Gaps, type Span } from './gaps.ts';
 import type { RecipientEntry, SenderEntry } from './ledger.ts';
 import type { PostedCommand } from './truth.ts';
@@ -7,9 +8,11 @@ import type { PostedCommand } from './truth.ts';
 const uncertain: ReadonlySet<string> = new Set(['fate-unknown']);
 
 export interface CommandEvidence {
-  readonly senders: readonly { readonly id: string; readonly entries: readonly SenderEntry[] }[];
+  readonly senders: readonly (AccountUse & { readonly id: string })[];
   readonly recipients: readonly { readonly id: Hex; readonly entries: readonly RecipientEntry[] }[];
   readonly commands: readonly PostedCommand[];
+  /** As of the evidence on messages. */
+  readonly finalBlocks?: FinalBlocks;
   /** As of the evidence on messages. */
   readonly mayMiss?: ReadonlyMap<Hex, readonly Span[]>;
 }
@@ -23,10 +26,25 @@ interface Meant {
   failure: string | undefined;
 }
 
+/** A command in the order of the chain. */
+interface Placed {
+  readonly text: string;
+  readonly mayBeLate: boolean;
+}
+
 /** What was broken of what is promised of commands in Phala's form: posted once, and each posting handed out once. */
-export function judgeCommands({ senders, recipients, commands, mayMiss }: CommandEvidence): string[] {
+export function judgeCommands({
+  senders,
+  recipients,
+  commands,
+  finalBlocks = new Map(),
+  mayMiss,
+}: CommandEvidence): string[] {
   const broken: string[] = [];
   const meant = senders.flatMap(({ id, entries }) => meantBy(id, entries));
+  const mayBeLate = new Set(
+    senders.flatMap((sender) => displaced(sender, finalBlocks).map(({ messageId }) => messageId)),
+  );
   for (const recipient of recipients) {
     const own = commands.filter(({ to }) => to === recipient.id);
     const heard = new Heard(recipient.entries, mayMiss?.get(recipient.id) ?? [], broken);
@@ -36,7 +54,10 @@ export function judgeCommands({ senders, recipients, commands, mayMiss }: Comman
     const missing = own.filter((posted) => !heard.texts.has(nameOf(posted)));
     for (const { block, id } of missing)
       if (!heard.isMissing(block)) broken.push(`the command ${id} of block ${block} was never handed out`);
-    const inOrder = own.flatMap((posted) => heard.texts.get(nameOf(posted)) ?? []);
+    const inOrder = own.flatMap((posted): Placed[] => {
+      const text = heard.texts.get(nameOf(posted));
+      return text === undefined ? [] : [{ text, mayBeLate: mayBeLate.has(posted.id) }];
+    });
     broken.push(...outOfOrder(meant, inOrder));
     judgeTexts(meant, { recipient: recipient.id, heard, missing }, broken);
   }
@@ -70,14 +91,17 @@ function judgeTexts(
 }
 
 /** Of each sender those that have not failed, by their first postings in the order of the chain. */
-function outOfOrder(meant: readonly Meant[], texts: readonly string[]): string[] {
+function outOfOrder(meant: readonly Meant[], inOrder: readonly Placed[]): string[] {
   const broken: string[] = [];
   const reached = new Map<string, number>();
-  for (const text of new Set(texts)) {
+  const seen = new Set<string>();
+  for (const { text, mayBeLate } of inOrder) {
+    if (seen.has(text)) continue;
+    seen.add(text);
     const place = meant.findIndex((each) => each.text === text);
     const { sender, failure } = meant[place] ?? {};
     if (sender === undefined || failure !== undefined) continue;
-    if (place < (reached.get(sender) ?? -1))
+    if (place < (reached.get(sender) ?? -1) && !mayBeLate)
       broken.push(`the command "${text}" came in after a later one of its sender`);
     reached.set(sender, Math.max(place, reached.get(sender) ?? -1));
   }

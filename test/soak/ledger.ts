@@ -9,6 +9,16 @@ export type SenderEntry =
   /** `send` has resolved: from now on it must arrive. */
   | { readonly event: 'queued'; readonly text: string; readonly nonce: string }
   | { readonly event: 'failed'; readonly to: Hex; readonly nonce: string; readonly code: string }
+  /** Told to be in this block. */
+  | {
+      readonly event: 'in-block';
+      readonly to: Hex;
+      /** undefined: a command, which has none. */
+      readonly nonce?: string | undefined;
+      readonly messageId: Hex;
+      readonly block: number;
+      readonly hash: Hex;
+    }
   /** About to be queued: a command of Phala's form, which has no nonce. */
   | { readonly event: 'command-meant'; readonly to: Hex; readonly text: string }
   | { readonly event: 'command-queued'; readonly text: string; readonly sendId: string }

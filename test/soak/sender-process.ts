@@ -3,8 +3,10 @@ import {
   createOutbox,
   isRelayError,
   type Hex,
+  type OutboxEntry,
   type Receipt,
   type RelayError,
+  type SendStatus,
 } from '../../src/index.ts';
 import { commandTopic, config, ledgerOf, obey, openParts, run, tell, type SenderConfig } from './entity.ts';
 import { Ledger, type SenderEntry } from './ledger.ts';
@@ -16,6 +18,8 @@ export interface SenderCommand {
   /** And a command of Phala's form to this one. */
   readonly command?: Hex;
 }
+
+type Noted = Pick<OutboxEntry, 'suite' | 'sendId' | 'to' | 'nonce'>;
 
 run(async () => {
   const settings = config() as SenderConfig;
@@ -33,9 +37,27 @@ run(async () => {
     tell({ event: 'setback', code, reason });
   };
   const outbox = createOutbox({ chain, vault, store, directory: watch.state, account, onSetback });
+  const note = ({ suite, sendId, to, nonce }: Noted, status: SendStatus): void => {
+    if (status.state === 'failed' && suite === 'phala') noteFailure(sendId, status.error.code);
+    if (status.state === 'failed' && suite === 'v1')
+      ledger.add({ event: 'failed', to, nonce: String(nonce), code: status.error.code });
+    if (status.state !== 'inBlock') return;
+    const { messageId, blockNumber: block, blockHash: hash } = status;
+    const named = suite === 'v1' ? { nonce: String(nonce) } : {};
+    ledger.add({ event: 'in-block', to, ...named, messageId, block, hash });
+  };
+  const follow = (noted: Noted, { status$ }: Receipt): void => {
+    status$.subscribe((status) => {
+      note(noted, status);
+    });
+  };
+  // Before it goes on: what an earlier process was told last, and may not have written down.
+  for await (const entry of outbox.entries()) {
+    note(entry, entry.status);
+    const receipt = await outbox.receipt(entry.sendId);
+    if (receipt !== undefined) follow(entry, receipt);
+  }
   await outbox.start();
-  for await (const { suite, sendId, status } of outbox.entries())
-    if (suite === 'phala' && status.state === 'failed') noteFailure(sendId, status.error.code);
   let next = sent;
   const command = async (to: Hex): Promise<void> => {
     const recipientKey = watch.state.get(to)?.current.ecdhKey;
@@ -46,14 +68,7 @@ run(async () => {
     const message = { suite: 'phala', topic: commandTopic(to), recipientKey, as: settings.as } as const;
     const receipt = await outbox.send({ ...message, content: new TextEncoder().encode(text) });
     ledger.add({ event: 'command-queued', text, sendId: String(receipt.sendId) });
-    receipt.status$.subscribe((status) => {
-      if (status.state === 'failed') noteFailure(receipt.sendId, status.error.code);
-    });
-  };
-  const follow = (to: Hex, { status$, nonce }: Receipt): void => {
-    status$.subscribe((status) => {
-      if (status.state === 'failed') ledger.add({ event: 'failed', to, nonce: String(nonce), code: status.error.code });
-    });
+    follow({ suite: 'phala', to, sendId: receipt.sendId, nonce: 0n }, receipt);
   };
   tell({ event: 'ready' });
   await obey(async (told) => {
@@ -66,7 +81,7 @@ run(async () => {
         const content = new TextEncoder().encode(text.padEnd(bytes));
         const receipt = await outbox.send({ to, body: { kind: 'data', content }, as: settings.as });
         ledger.add({ event: 'queued', text, nonce: String(receipt.nonce) });
-        follow(to, receipt);
+        follow({ suite: 'v1', to, sendId: receipt.sendId, nonce: receipt.nonce }, receipt);
       } catch (error) {
         tell({ event: 'refused', text, code: isRelayError(error) ? error.code : String(error) });
       }

@@ -204,6 +204,7 @@ async function settle(stage: Stage, cast: Cast, log: (line: string) => void): Pr
     senders: cast.senders.map((player) => ({
       id: cast.senderNames.get(player) ?? '',
       entries: new Ledger<SenderEntry>(ledgerOf(player.config)).entries(),
+      isAccountShared: cast.sharedAccounts.has(player),
     })),
     recipients: cast.recipients.map((player) => ({
       id: stage.idOf(player),
@@ -211,6 +212,7 @@ async function settle(stage: Stage, cast: Cast, log: (line: string) => void): Pr
       entries: new Ledger<RecipientEntry>(ledgerOf(player.config)).entries(),
     })),
     posted: stage.truth.posted,
+    finalBlocks: stage.truth.hashes,
     commands: stage.truth.commands,
     reposted: stage.reposted,
     mayMiss: stage.mayMiss,

@@ -58,6 +58,8 @@ export class Truth {
   #genesis: Promise<Hex> | undefined;
   readonly posted: PostedMessage[] = [];
   readonly commands: PostedCommand[] = [];
+  /** By number. */
+  readonly hashes = new Map<number, Hex>();
   /** The last block read. */
   block: number;
 
@@ -85,6 +87,7 @@ export class Truth {
       const length = Math.min(blocksAtOnce, Number(number) - this.block);
       const numbers = Array.from({ length }, (_, i) => this.block + 1 + i);
       const hashes = await this.#rpc.ask<Hex[]>('chain_getBlockHash', numbers);
+      numbers.forEach((each, i) => this.hashes.set(each, hashes[i] ?? '0x'));
       const read = (hash: Hex): Promise<Hex | null> => this.#rpc.ask<Hex | null>('state_getStorage', key, hash);
       for (const value of await Promise.all(hashes.map(read))) {
         this.block++;

@@ -41,12 +41,14 @@ interface Case {
   readonly reposted?: Evidence['reposted'];
   readonly mayFailWith?: ReadonlySet<string>;
   readonly missed?: readonly Span[];
+  readonly isAccountShared?: boolean;
 }
 
 function verdictOf(evidence: Case) {
   const { sent, received, posted: inBlocks, finality = 'finalized', reposted = new Map(), missed = [] } = evidence;
   return judge({
-    senders: [{ id: `worker ${sender}`, entries: sent }],
+    senders: [{ id: `worker ${sender}`, entries: sent, isAccountShared: evidence.isAccountShared ?? false }],
+    finalBlocks: new Map([1, 2, 3].map((block) => [block, id(block)])),
     recipients: [{ id: to, finality, entries: [started, ...received] }],
     posted: inBlocks,
     reposted,
@@ -100,6 +102,22 @@ describe('soak: the verdict', () => {
     const missed = [{ first: 1, last: 1 }];
     assert.deepEqual(verdictOf({ sent, received, posted: again, reposted, missed }).broken, []);
     breaks(/after a later one/, { sent, received: handled(2, 1), posted: again, reposted });
+  });
+
+  it('excuses one that comes late where a reorg took its block and others post as its account, and no other', () => {
+    const told = (n: number, block: number, hash: Hex): SenderEntry => ({
+      ...{ event: 'in-block', to, nonce: String(n), messageId: id(n), block, hash },
+    });
+    const evidence = { received: handled(3, 1, 2), posted: posted(1, 2, 3) };
+    const taken = [...queued(1, 2, 3), told(1, 2, id(99)), told(2, 2, id(99))];
+    const isAccountShared = true;
+    assert.deepEqual(verdictOf({ ...evidence, sent: taken, isAccountShared }).broken, []);
+    const { broken } = verdictOf({ ...evidence, sent: taken });
+    assert.match(broken.join('; '), /"s 1" was delivered after a later one.*"s 2" was delivered after a later one/);
+    for (const other of [told(2, 2, id(2)), told(2, 4, id(99)), told(3, 2, id(99))]) {
+      const sent = [...queued(1, 2, 3), told(1, 2, id(99)), other];
+      breaks(/"s 2" was delivered after a later one of its sender, "s 3"/, { ...evidence, sent, isAccountShared });
+    }
   });
 
   it('sees one that comes after a later one, early ones too but for those that a reorg took', () => {

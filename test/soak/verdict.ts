@@ -1,12 +1,12 @@
 import type { Hex } from '../../src/codec/index.ts';
+import { displaced, type AccountUse, type FinalBlocks } from './displaced.ts';
 import { Gaps, type Span } from './gaps.ts';
-import type { RecipientEntry, SenderEntry } from './ledger.ts';
+import type { RecipientEntry } from './ledger.ts';
 import type { PostedMessage } from './truth.ts';
 
-export interface SenderRecord {
+export interface SenderRecord extends AccountUse {
   /** As the truth names it: `worker 0x…` or `account 0x…`. */
   readonly id: string;
-  readonly entries: readonly SenderEntry[];
 }
 
 export interface RecipientRecord {
@@ -19,6 +19,8 @@ export interface Evidence {
   readonly senders: readonly SenderRecord[];
   readonly recipients: readonly RecipientRecord[];
   readonly posted: readonly PostedMessage[];
+  /** Default: none, so that no message may lose its place by a reorg. */
+  readonly finalBlocks?: FinalBlocks;
   /** How often the run itself posted a message another time, by {@link nameOf} of it. */
   readonly reposted: ReadonlyMap<string, number>;
   /** Texts of messages that also went off chain. */
@@ -56,7 +58,7 @@ export function nameOf({ sender, to, nonce }: Pick<PostedMessage, 'sender' | 'to
 
 /** Holds the ledgers of both sides against each other and against the blocks. */
 export function judge({ senders, recipients, posted, reposted, mayMiss, ...more }: Evidence): Verdict {
-  const { relayed, unordered = new Set(), mayFailWith = new Set() } = more;
+  const { relayed, unordered = new Set(), mayFailWith = new Set(), finalBlocks = new Map<number, Hex>() } = more;
   const broken: string[] = [];
   const meant = meantBy(senders);
   const onChain = new Map<string, PostedMessage[]>();
@@ -64,12 +66,19 @@ export function judge({ senders, recipients, posted, reposted, mayMiss, ...more 
     const name = nameOf(message);
     onChain.set(name, [...(onChain.get(name) ?? []), message]);
   }
+  const mayBeLate = new Set(
+    senders.flatMap((sender) =>
+      displaced(sender, finalBlocks).flatMap(({ to, nonce }) =>
+        nonce === undefined ? [] : [nameOf({ sender: sender.id, to, nonce: BigInt(nonce) })],
+      ),
+    ),
+  );
   let delivered = 0;
   let missedByGap = 0;
   for (const recipient of recipients) {
     const blocksOf = (name: string): PostedMessage[] =>
       (reposted.get(name) ?? 0) > 0 ? (onChain.get(name) ?? []) : [];
-    const told = { meant, unordered: new Set([...unordered, ...(relayed ?? [])]), repostedIn: blocksOf };
+    const told = { meant, unordered: new Set([...unordered, ...(relayed ?? [])]), mayBeLate, repostedIn: blocksOf };
     const seen = new Deliveries(recipient, { ...told, mayMiss: mayMiss?.get(recipient.id) ?? [] }, broken);
     delivered += seen.count;
     for (const { text, name, isToldFinal } of seen.held()) {
@@ -135,6 +144,8 @@ interface Told {
   readonly meant: ReadonlyMap<string, Meant>;
   /** The two paths do not wait for each other. */
   readonly unordered: ReadonlySet<string>;
+  /** Names of messages that a reorg may have put behind later ones. */
+  readonly mayBeLate: ReadonlySet<string>;
   /** Where a message is that the run itself posted again, in the order of the chain; of others none. */
   readonly repostedIn: (name: string) => readonly PostedMessage[];
   readonly mayMiss: readonly Span[];
@@ -145,6 +156,7 @@ interface First {
   readonly text: string;
   readonly sender: string;
   readonly place: number;
+  readonly mayBeLate: boolean;
 }
 
 /** What one recipient was handed, checked as it is read. */
@@ -162,7 +174,7 @@ class Deliveries {
   readonly #entries: readonly RecipientEntry[];
 
   constructor({ id, finality, entries }: RecipientRecord, told: Told, broken: string[]) {
-    const { meant, unordered, repostedIn, mayMiss } = told;
+    const { meant, unordered, mayBeLate, repostedIn, mayMiss } = told;
     this.#entries = entries;
     this.#gaps = new Gaps(
       entries.filter((entry) => entry.event === 'gap'),
@@ -239,14 +251,15 @@ class Deliveries {
             broken.push(`"${text}" was delivered again after it was acknowledged`);
           sinceStart.add(text);
           const { sender } = message;
-          this.#handed.set(text, { id: entry.id, name: nameOf({ sender, to: id, nonce: BigInt(entry.nonce) }) });
+          const name = nameOf({ sender, to: id, nonce: BigInt(entry.nonce) });
+          this.#handed.set(text, { id: entry.id, name });
           if (earlier !== undefined) break;
           this.count++;
           if (unordered.has(text)) break;
           // What was posted again comes late to whom a gap hid its own block.
-          const [own] = repostedIn(nameOf({ sender, to: id, nonce: BigInt(entry.nonce) }));
+          const [own] = repostedIn(name);
           if (own !== undefined && this.isMissing(own.block)) break;
-          firsts.push({ text, sender, place: message.place });
+          firsts.push({ text, sender, place: message.place, mayBeLate: mayBeLate.has(name) });
         }
       }
     }
@@ -291,9 +304,10 @@ function outOfOrder(firsts: readonly First[]): string[] {
   const reached = new Map<string, First>();
   for (const first of firsts) {
     const last = reached.get(first.sender);
-    if (last !== undefined && first.place < last.place)
+    const isLate = last !== undefined && first.place < last.place;
+    if (isLate && !first.mayBeLate)
       broken.push(`"${first.text}" was delivered after a later one of its sender, "${last.text}"`);
-    else reached.set(first.sender, first);
+    if (!isLate) reached.set(first.sender, first);
   }
   return broken;
 }
