@@ -81,7 +81,7 @@ const properties = {
   mailGigabytes: {
     type: 'number',
     description: 'GiB that all mailboxes hold; default: 64 with lmdb, what NATS gives with jetstream',
-    exclusiveMinimum: 0,
+    minimum: 0.002,
   },
   forward: {
     enum: ['on', 'registered', 'off'],
@@ -91,7 +91,7 @@ const properties = {
   forwardGigabytes: {
     type: 'number',
     description: 'GiB that wait for other relays; default: 8 with lmdb, what NATS gives with jetstream',
-    exclusiveMinimum: 0,
+    minimum: 0.002,
   },
   forwardMessages: {
     type: 'integer',

@@ -6,7 +6,7 @@ import * as layout from './lmdb-mail-layout.ts';
 import { mailRange } from './lmdb-mail-range.ts';
 import { openMailTables, type MailTables, type OpenMailTables } from './lmdb-mail-tables.ts';
 import { chunk, MailWriter } from './lmdb-mail-writer.ts';
-import { defaultQuota, type MailQuota, type Origin } from './mail-quota.ts';
+import { checkQuota, defaultQuota, type MailQuota, type Origin } from './mail-quota.ts';
 import { defaultTimes, warnOfFailure, type BackgroundFailure } from './mail-store.ts';
 import type { Appended, Mail, MailboxStats, MailStore, MailStoreTotals, ReadLimit, Whereabouts } from './mail-store.ts';
 import { Readers } from './readers.ts';
@@ -36,8 +36,9 @@ export interface LmdbMailStoreOptions {
 
 const maxCursor = 2n ** 64n - 1n;
 
-/** Mailboxes in an LMDB environment of their own. Throws mail-store-failed. */
+/** Mailboxes in an LMDB environment of their own. Throws mail-store-failed, bad-setting. */
 export async function openLmdbMailStore(options: LmdbMailStoreOptions): Promise<MailStore> {
+  checkQuota(options.quota);
   const random = options.random ?? ((length) => crypto.getRandomValues(new Uint8Array(length)));
   try {
     return new LmdbMailStore(

@@ -8,7 +8,7 @@ import * as layout from './lmdb-mail-layout.ts';
 import { mailRange } from './lmdb-mail-range.ts';
 import type { MailTables } from './lmdb-mail-tables.ts';
 import { LmdbReplyBoxes } from './lmdb-reply-boxes.ts';
-import { whyAllFull, whyFull, type Fill, type MailQuota } from './mail-quota.ts';
+import { trialBytes, whyAllFull, whyFull, type Fill, type MailQuota } from './mail-quota.ts';
 import type { Append, Numbered, OnDisk } from './early-mail.ts';
 import type { Appended } from './mail-store.ts';
 
@@ -22,7 +22,6 @@ const [timeLength, idKeyLength] = [8, 40];
 const maxCursor = 2n ** 64n - 1n;
 const trialKey = Buffer.from('trial');
 // As long as most messages are, or longer.
-const trialBytes = 64 * 2 ** 10;
 
 /** Most deletions in one piece of work, so that a long mailbox does not hold up appends. */
 export const chunk = 500;

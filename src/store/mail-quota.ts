@@ -1,4 +1,5 @@
 import type { Hex } from '../codec/index.ts';
+import { RelayError } from '../errors/index.ts';
 
 /** Several processes on one store may each let through what they have under way. */
 export interface MailQuota {
@@ -6,7 +7,7 @@ export interface MailQuota {
   readonly maxCount?: number;
   /** Most unacknowledged bytes of one recipient. Default 256 MiB. */
   readonly maxBytes?: number;
-  /** Most unacknowledged bytes of all recipients. Default 64 GiB. */
+  /** Most unacknowledged bytes of all recipients; 64 KiB at least, with JetStream 192 KiB for each shard. Default 64 GiB. */
   readonly maxTotalBytes?: number;
   /** Part of a mailbox, by messages and by bytes, that one sender may fill. Above 0, at most 1. Default 0.25. */
   readonly senderPart?: number;
@@ -21,6 +22,16 @@ export const defaultQuota = {
   senderPart: 0.25,
   strangerPart: 0.5,
 };
+
+/** Of a trial whether a store takes messages: as long as most of them are, or longer. */
+export const trialBytes = 64 * 2 ** 10;
+
+/** What has no room for a trial would never be ready. Throws bad-setting. */
+export function checkQuota({ maxTotalBytes = Infinity }: MailQuota = {}, least = trialBytes): void {
+  if (maxTotalBytes >= least) return;
+  const reason = `it is ${maxTotalBytes}, and ${least} bytes are the least that a store works with`;
+  throw new RelayError('bad-setting', { details: { name: 'maxTotalBytes', reason } });
+}
 
 /** Who a message is from, as far as room is concerned. */
 export interface Origin {

@@ -132,6 +132,8 @@ describe('settings of a relay', () => {
     ['a rate without its burst', { limit: ['perAddress=5'] }, 'bad-setting'],
     ['an address without a port', { listen: 'localhost' }, 'bad-setting'],
     ['a retention of nothing', { retention: '0' }, 'bad-setting'],
+    ['mailboxes without room for a message', { mailGigabytes: '0.00001' }, 'bad-setting'],
+    ['a queue without room for a message', { forwardGigabytes: '0.00001' }, 'bad-setting'],
     ['half a message', { mailboxMessages: '0.5' }, 'bad-setting'],
     ['threads by the hundred', { verifyThreads: '100' }, 'bad-setting'],
   ];

@@ -41,12 +41,12 @@ describe('mail store in LMDB', () => {
   });
 
   it('keeps room for known senders in all mailboxes together, where strangers fill many', async () => {
-    await using store = await openLmdbMailStore({ path, quota: { maxTotalBytes: 1_000, strangerPart: 0.5 } });
+    await using store = await openLmdbMailStore({ path, quota: { maxTotalBytes: 100_000, strangerPart: 0.5 } });
     const append = (n: number, isKnown: boolean) => {
       const [recipientOf, sender, messageId] = [0x10, 0x40, 0x80].map((from) =>
         toHex(new Uint8Array(32).fill(from + n)),
       ) as [Hex, Hex, Hex];
-      return store.append(recipientOf, messageId, new Uint8Array(100), { sender, isKnown });
+      return store.append(recipientOf, messageId, new Uint8Array(10_000), { sender, isKnown });
     };
     for (let n = 0; n < 5; n++) await append(n, false);
     await assert.rejects(
@@ -55,7 +55,7 @@ describe('mail store in LMDB', () => {
     );
     for (let n = 6; n < 11; n++) await append(n, true);
     await assert.rejects(append(11, true), (error) => isRelayError(error, 'mailbox-full'));
-    assert.equal((await store.totals()).bytes, 1_000);
+    assert.equal((await store.totals()).bytes, 100_000);
   });
 
   it('has nothing left of mailboxes that are empty, however they came to be, and gives no cursor twice', async () => {

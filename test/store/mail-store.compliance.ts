@@ -353,6 +353,13 @@ export function describeMailStore(name: string, make: () => Promise<StoreUnderTe
       assert.equal((await store.append(alice, id(9_999), big)).duplicate, false);
     });
 
+    it('is not opened with so little room that it would never be ready', async () => {
+      await assert.rejects(
+        reopen({ quota: { maxTotalBytes: 2 ** 16 - 1 } }),
+        (error) => isRelayError(error, 'bad-setting') && error.message.includes('maxTotalBytes'),
+      );
+    });
+
     it('tells whether it takes messages, as long as most are, and leaves nothing in any mailbox by trying', async () => {
       await store.check();
       await store.check();

@@ -1,7 +1,7 @@
 import { nuid, type NatsConnection } from '@nats-io/transport-node';
 import type { Hex } from '../../codec/index.ts';
 import { asRelayError, RelayError } from '../../errors/index.ts';
-import { defaultQuota, type Origin } from '../mail-quota.ts';
+import { checkQuota, defaultQuota, trialBytes, type Origin } from '../mail-quota.ts';
 import { defaultTimes, warnOfFailure } from '../mail-store.ts';
 import type {
   Appended,
@@ -33,18 +33,21 @@ import { StrangerRoom } from './stranger-room.ts';
 import { tryStreams } from './trial.ts';
 import { openStreams, type Streams } from './streams.ts';
 
+// A stream holds the last trial until the next is stored, and some of what is around them.
+const leastTrials = 3;
 const defaults = { shards: 8, timeoutMs: 15_000 };
 // A wake-up that was lost is made good after this at most.
 const wakeEveryMs = 30_000;
 const wakeSlices = 30;
 const greatestCursor = BigInt(Number.MAX_SAFE_INTEGER);
 
-/** Throws nats-failed, bad-value. */
+/** Throws nats-failed, bad-value, bad-setting. */
 export async function openStore(options: JetStreamMailStoreOptions): Promise<MailStore> {
   const { name, nats, shards = defaults.shards, replicas, quota, timeoutMs = defaults.timeoutMs } = options;
   const dedupeMs = options.dedupeMs ?? defaultTimes.dedupeMs;
   const random = options.random ?? ((length) => crypto.getRandomValues(new Uint8Array(length)));
   checkStoreName(name);
+  checkQuota(quota, shards * leastTrials * trialBytes);
   const connection = await connectNats(nats);
   try {
     const maxTotalBytes = quota?.maxTotalBytes;

@@ -1,9 +1,8 @@
 import { RelayError } from '../../errors/index.ts';
+import { trialBytes } from '../mail-quota.ts';
 import { attemptMs, parseAck, readAck, toHeaders } from './publication.ts';
 import type { Shards } from './shard.ts';
 
-// As long as most messages are, or longer.
-const trialBytes = 64 * 2 ** 10;
 const lifetime = '1h';
 
 /** Writes to every stream, where the last trial was. Throws mailbox-full, mail-store-failed. */
