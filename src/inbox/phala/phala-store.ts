@@ -38,31 +38,32 @@ export class PhalaStore {
   }
 
   /** Appends what blocks held and moves the cursor behind them, in one transaction: so each posting is kept once. */
-  async take(items: readonly PostedItem[], { number, hash }: BlockId): Promise<void> {
+  async take(items: readonly PostedItem[], through: BlockId): Promise<void> {
     const value = await this.#store.get(nextKey);
     const start = value === undefined ? 0n : new Reader(value, 'The next place').u64();
-    const cursor = new Writer()
-      .u32(number)
-      .raw(toBytes(hash, 'hash', 32))
-      .finish();
-    const writes: Write[] = [{ key: cursorKey, value: cursor }];
+    const writes = [cursorWrite(through)];
     items.forEach((item, i) => writes.push({ key: itemKey(start + BigInt(i)), value: encodePostedItem(item) }));
     const next = new Writer().u64(start + BigInt(items.length)).finish();
     if (items.length > 0) writes.push({ key: nextKey, value: next });
     await this.#store.commit(writes);
   }
 
-  /** Later blocks were made up by one node: what was kept of them from a place on is forgotten, and they are read again. */
+  /**
+   * Later blocks were made up by one node: what was kept of them from a place on is forgotten, in one transaction, and they are
+   * read again.
+   */
   async goBackTo(through: BlockId, from: Place): Promise<void> {
+    const writes = [cursorWrite(through)];
     for (let next = from; ;) {
       const page = await this.itemsFrom(next, itemsAtOnce);
       if (page.length === 0) break;
       for (const [place, item] of page) {
-        if ((item.kind === 'posted' ? item.block : item.last) > through.number) await this.forget(place);
+        if ((item.kind === 'posted' ? item.block : item.last) > through.number)
+          writes.push({ key: itemKey(place), value: undefined });
         next = place + 1n;
       }
     }
-    await this.take([], through);
+    await this.#store.commit(writes);
   }
 
   async itemsFrom(place: Place, limit: number): Promise<(readonly [Place, PostedItem])[]> {
@@ -85,6 +86,14 @@ export class PhalaStore {
   async forget(place: Place): Promise<void> {
     await this.#store.commit([{ key: itemKey(place), value: undefined }]);
   }
+}
+
+function cursorWrite({ number, hash }: BlockId): Write {
+  const value = new Writer()
+    .u32(number)
+    .raw(toBytes(hash, 'hash', 32))
+    .finish();
+  return { key: cursorKey, value };
 }
 
 function itemKey(place: Place): Uint8Array {
