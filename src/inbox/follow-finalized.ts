@@ -128,9 +128,13 @@ class Gathered {
     this.#taken = through.number;
   }
 
-  /** What was taken of later blocks, one node made up: what they hold is read again, and known where it came already. */
+  /**
+   * Later blocks were made up by one node: nothing more is taken of them. What stands in their place is read, and known where it
+   * came already.
+   */
   async goBackTo(through: BlockId): Promise<void> {
-    await this.take();
+    this.#messages = this.#messages.filter(({ block }) => block.number <= through.number);
+    this.#bytes = this.#messages.reduce((sum, { payload }) => sum + payload.length, 0);
     this.#through = through;
     await this.take();
   }

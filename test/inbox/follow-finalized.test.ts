@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { MessageSpan } from '../../src/chain/index.ts';
+import type { BlockId, MessageSpan, PostedMessage } from '../../src/chain/index.ts';
 import type { Head } from '../../src/chain/head/head.ts';
 import type { Hex } from '../../src/codec/index.ts';
 import { followFinalized, type FollowParts } from '../../src/inbox/follow-finalized.ts';
@@ -16,8 +16,13 @@ describe('following finalized blocks, where one node says that it is at a block 
     isLying: () => boolean,
     spans: Iterable<MessageSpan>,
     until?: number,
-  ): Promise<{ readonly readyAt: readonly number[]; readonly last: number }> {
+  ): Promise<{
+    readonly readyAt: readonly number[];
+    readonly last: number;
+    readonly taken: readonly (readonly [blocks: readonly number[], cursor: number])[];
+  }> {
     const readyAt: number[] = [];
+    const taken: (readonly [readonly number[], number])[] = [];
     let through = 99;
     const parts = {
       chain: {
@@ -33,15 +38,31 @@ describe('following finalized blocks, where one node says that it is at a block 
           },
         },
       },
-      ledger: { takeFinal: () => Promise.resolve() },
+      ledger: {
+        takeFinal: async (messages: readonly PostedMessage[], cursor: BlockId) => {
+          taken.push([messages.map(({ block }) => block.number), cursor.number]);
+        },
+      },
       options: { topics: [], ...(verify !== undefined && { verify }) },
-      ...{ onGap: 'stop', now: Date.now, markReady: () => readyAt.push(through) },
+      ...{ onGap: 'stop', now: () => 0, markReady: () => readyAt.push(through) },
       // What is not used here is left out.
     } as unknown as FollowParts;
     const { number: last } = await followFinalized(parts, headOf(99), new AbortController().signal, until);
-    return { readyAt, last };
+    return { readyAt, last, taken };
   }
   const blocks = (number: number): MessageSpan => ({ type: 'blocks', through: headOf(number), messages: [] });
+  const posted = (number: number): MessageSpan => ({
+    type: 'blocks',
+    through: headOf(number),
+    // What is not looked at here is left out.
+    messages: [{ block: headOf(number), payload: new Uint8Array(1) } as unknown as PostedMessage],
+  });
+
+  it('takes nothing of blocks that are known to be made up, where they were read and not taken yet', async () => {
+    const spans = [posted(100), posted(101), { type: 'retracted', through: headOf(100) } as const, blocks(101)];
+    const { taken } = await followed(false, () => true, spans);
+    assert.deepEqual(taken, [[[100], 100]]);
+  });
 
   it('is ready at the block that several agree on', async () => {
     const { readyAt } = await followed(undefined, () => true, [100, 101].map(blocks));
