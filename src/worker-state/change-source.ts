@@ -41,6 +41,8 @@ export interface ChangeSource {
   changesAt(head: Head, known: KnownRows, signal: AbortSignal): Promise<Differences>;
   /** See {@link SourceMemory}. */
   memory(): Uint8Array;
+  /** The same object as long as `memory` gives the same; undefined where that is little, and another with every block. */
+  readonly remembered: object | undefined;
   /** Goes on from the memory of an earlier run; false where that read in another way. Throws truncated, trailing-bytes. */
   recall(earlier: SourceMemory): boolean;
   /** What is different at the parent of a block that was taken back. */

@@ -54,6 +54,10 @@ export class EitherSource implements ChangeSource {
     return this.#current.memory();
   }
 
+  get remembered(): object | undefined {
+    return this.#current.remembered;
+  }
+
   recall(stored: SourceMemory): boolean {
     const source = stored.strategy === 'proofs' ? this.#make.proofs() : this.#make.hints();
     if (!source.recall(stored)) return false;

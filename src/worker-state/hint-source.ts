@@ -32,6 +32,7 @@ type Touched = Pick<TouchedWorkers, 'ids' | 'gatekeepers'>;
 /** Hints of each block, and a full comparison every so often or where a hint could not be read. */
 export class HintSource implements ChangeSource {
   readonly strategy = 'hints';
+  readonly remembered = undefined;
   readonly #chain: Chain;
   readonly #clock: Clock;
   readonly #logger: ChainLogger;

@@ -61,6 +61,10 @@ export class ProofSource implements ChangeSource {
     };
   }
 
+  get remembered(): object {
+    return this.#mark;
+  }
+
   memory(): Uint8Array {
     return new Writer()
       .u8(this.#agreed ? 1 : 0)

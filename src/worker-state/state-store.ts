@@ -1,4 +1,4 @@
-import { fromHex, Reader, toHex, Writer, type Hex } from '../codec/index.ts';
+import { equalBytes, fromHex, Reader, toHex, Writer, type Hex } from '../codec/index.ts';
 import { isRelayError } from '../errors/index.ts';
 import { rangeOf, storeKey } from '../store/keys.ts';
 import type { TransactionalStore, Write } from '../store/transactional-store.ts';
@@ -10,7 +10,8 @@ import type { UnsavedPages } from './worker-table.ts';
 
 const pagesPrefix = 'worker-state/pages/';
 const headPrefix = 'worker-state/head/';
-const version = 3;
+const memoryPrefix = 'worker-state/memory/';
+const version = 4;
 const writerLength = 16;
 const idLength = 32;
 /** Pages read in one transaction. */
@@ -22,25 +23,33 @@ export interface StoredState extends SourceMemory {
   readonly pages: RowPages;
 }
 
-/** WorkerState as of one block and what its source of changes needs to go on from there, written together. */
+/**
+ * WorkerState as of one block and what its source of changes needs to go on from there, written together. Of a block without
+ * a change that is its number and hash: what the source needs, a megabyte with 50 000 workers, has an entry of its own.
+ */
 export class StateStore {
   readonly #store: TransactionalStore;
   readonly #genesis: Uint8Array;
   readonly #headKey: Uint8Array;
+  readonly #memoryKey: Uint8Array;
   /** Of this run: who finds another's mark does not add pages to its. */
   readonly #writer = crypto.getRandomValues(new Uint8Array(writerLength));
   #head: Uint8Array | undefined;
+  /** `remembered` of the source whose memory the store has. */
+  #remembered: object | undefined;
 
   constructor(store: TransactionalStore, genesisHash: Hex) {
     this.#store = store;
     this.#genesis = fromHex(genesisHash);
     this.#headKey = storeKey(headPrefix, this.#genesis);
+    this.#memoryKey = storeKey(memoryPrefix, this.#genesis);
   }
 
   /** undefined where there is none, of another version, or while another process writes it. */
   async load(): Promise<StoredState | undefined> {
     const head = await this.#store.get(this.#headKey);
     if (head?.[0] !== version) return undefined;
+    const memory = await this.#store.get(this.#memoryKey);
     const pages: RowPages['pages'][number][] = [];
     const { to, ...range } = rangeOf(pagesPrefix, this.#genesis);
     for (let from = range.from; ;) {
@@ -54,13 +63,14 @@ export class StateStore {
       from = storeKey(last[0], Uint8Array.of(0));
     }
     const now = await this.#store.get(this.#headKey);
-    if (now === undefined || toHex(now) !== toHex(head)) return undefined;
+    if (memory === undefined || now === undefined || !equalBytes(now, head)) return undefined;
     this.#head = head;
     try {
       const reader = new Reader(head.slice(1 + writerLength), 'The stored WorkerState', true);
       const at = { block: reader.u32(), hash: toHex(reader.fixed(idLength)) };
       const strategy = reader.u8() === 1 ? 'proofs' : 'hints';
-      return { at, strategy, memory: reader.rest(), pages: new RowPages(pages) };
+      reader.end();
+      return { at, strategy, memory, pages: new RowPages(pages) };
     } catch (error) {
       if (!isRelayError(error)) throw error;
       return undefined;
@@ -77,14 +87,15 @@ export class StateStore {
     for (const from of removed) writes.push({ key: this.#pageKey(from), value: undefined });
     for (const { from, page } of written) writes.push({ key: this.#pageKey(from), value: page.bytes });
     const writer = new Writer().u8(version).raw(this.#writer).u32(at.block).raw(fromHex(at.hash));
-    const head = writer
-      .u8(source.strategy === 'proofs' ? 1 : 0)
-      .raw(source.memory())
-      .finish();
+    const head = writer.u8(source.strategy === 'proofs' ? 1 : 0).finish();
     writes.push({ key: this.#headKey, value: head });
+    const { remembered } = source;
+    if (isAll || remembered === undefined || remembered !== this.#remembered)
+      writes.push({ key: this.#memoryKey, value: source.memory() });
     const expected = isAll ? [] : [{ key: this.#headKey, value: this.#head }];
     if (!(await this.#store.commit(writes, expected))) return false;
     this.#head = head;
+    this.#remembered = remembered;
     return true;
   }
 

@@ -10,6 +10,7 @@ import { watchWorkerState, type WatchOptions, type WorkerStateWatch } from '../.
 import { alice, openWallet, record, recordOf, signedEndpoints, testKey, testWorker } from '../chain/support.ts';
 import { temporaryFolder } from '../support/entities.ts';
 import { useEndpoints } from '../support/endpoints.ts';
+import { replacing } from '../support/replacing.ts';
 import { startRpcProxy, type RpcProxy } from '../support/rpc-proxy.ts';
 import { describeOnChains } from '../support/shared-chain.ts';
 import { until } from '../support/until.ts';
@@ -114,6 +115,30 @@ for (const verify of [true, false])
         assert.ok(watch.state.has(next));
       });
 
+      it('writes next to nothing for blocks without a change', async () => {
+        const sizes: number[] = [];
+        const counting = replacing(store, {
+          commit: (writes, expected) => {
+            const lengths = writes.map(({ key, value }) => key.length + (value?.length ?? 0));
+            sizes.push(lengths.reduce((sum, length) => sum + length, 0));
+            return store.commit(writes, expected);
+          },
+        });
+        await using watch = await started({ store: counting, saveEveryMs: 0 });
+        // All of it with the first block, and with the next what it takes to see that a later one changed nothing.
+        for (let block = 1; block <= 3; block++) {
+          await node.grow();
+          await until(() => sizes.length >= block);
+        }
+        const [first = 0] = sizes.splice(0);
+        for (let block = 0; block < 5; block++) {
+          const { number } = await node.grow();
+          await until(() => watch.state.at.block >= number);
+        }
+        await until(() => sizes.length >= 5);
+        assert.ok(first > 10_000 && Math.max(...sizes) < 400, `${first} bytes, then ${sizes.join()}`);
+      });
+
       it('after a crash goes on from what was stored last', async () => {
         const crashed = await started({ saveEveryMs: 1e9 });
         const identity = await change();
@@ -216,7 +241,7 @@ for (const verify of [true, false])
       const first = await started();
       const shown = printed(first);
       await first.stop();
-      for (const prefix of ['worker-state/head/', 'worker-state/pages/'])
+      for (const prefix of ['worker-state/head/', 'worker-state/memory/', 'worker-state/pages/'])
         for (const damage of [(bytes: Uint8Array) => bytes.subarray(0, 60), () => new Uint8Array(3).fill(1)]) {
           const [entry] = await store.entries({ ...rangeOf(prefix), limit: 1 });
           assert.ok(entry);

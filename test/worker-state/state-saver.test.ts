@@ -53,6 +53,7 @@ class Run {
       changesAt: () => Promise.resolve({ workers: this.#next, accept: () => undefined }),
       changesBack: () => Promise.reject(new Error('not here')),
       memory: () => Uint8Array.of(7),
+      remembered: undefined,
       recall: () => true,
     };
     this.follower = new WorkerFollower({

@@ -38,6 +38,7 @@ async function started(
     },
     changesBack: () => Promise.reject(new Error('not here')),
     memory: () => new Uint8Array(0),
+    remembered: undefined,
     recall: () => true,
   };
   let verified = 0;

@@ -31,6 +31,7 @@ describe('blocks that are passed over by what endpoints say of states', () => {
       },
       changesBack: () => Promise.reject(new Error('not here')),
       memory: () => new Uint8Array(0),
+      remembered: undefined,
       recall: () => true,
     };
     follower = new WorkerFollower({
