@@ -20,7 +20,9 @@ export function deliver(): Promise<readonly Result[]> {
       const bareUrl = await bare.ask<string>('deliver', { folder: `${folder}/bare`, messages });
       const ours = async (): Promise<number> => {
         await relay.ask('fill', messages);
-        return costOf(relay, () => recipient.ask('readMailbox', { url, messages }));
+        const cost = await costOf(relay, () => recipient.ask('readMailbox', { url, messages }));
+        if ((await relay.ask<number>('stored')) > 0) throw new Error('the mailbox is not empty');
+        return cost;
       };
       const baseline = () => costOf(bare, () => recipient.ask('readBare', { url: bareUrl, messages }));
       // Until all is compiled.

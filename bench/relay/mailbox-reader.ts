@@ -12,6 +12,8 @@ export interface ReaderOptions {
   /** Deliveries asked for ahead. */
   readonly window: number;
   readonly delivered: (delivery: Delivery) => void;
+  /** Up to here acknowledgements are on the relay's disk. */
+  readonly acknowledged?: (upTo: bigint) => void;
 }
 
 /** A recipient that reads its mailbox with no more work than the frames ask for; acknowledges half a window at a time. */
@@ -20,6 +22,7 @@ export class MailboxReader {
   readonly #socket: WebSocket;
   #loggedIn: () => void = () => undefined;
   #unacknowledged = 0;
+  #newest = 0n;
 
   constructor(options: ReaderOptions) {
     this.#options = options;
@@ -42,6 +45,12 @@ export class MailboxReader {
     this.#send({ type: 'credit', deliveries: this.#options.window });
   }
 
+  /** Acknowledges all that was delivered, less than half a window too. Gives up to where. */
+  acknowledgeAll(): bigint {
+    this.#send({ type: 'ack', upTo: this.#newest });
+    return this.#newest;
+  }
+
   close(): void {
     this.#socket.terminate();
   }
@@ -58,10 +67,12 @@ export class MailboxReader {
         this.#loggedIn();
         return;
       case 'delivery':
+        this.#newest = frame.cursor;
         this.#options.delivered(frame);
-        this.#acknowledge(frame.cursor);
+        this.#acknowledge();
         return;
       case 'acked':
+        this.#options.acknowledged?.(frame.upTo);
         return;
       default:
         throw new Error(`a relay sent ${frame.type}`);
@@ -76,10 +87,10 @@ export class MailboxReader {
     this.#send({ type: 'login', id: 2, identity, origin, signature: signWith(keys, content) });
   }
 
-  #acknowledge(upTo: bigint): void {
+  #acknowledge(): void {
     this.#unacknowledged += 1;
     if (this.#unacknowledged < this.#options.window / 2) return;
-    this.#send({ type: 'ack', upTo });
+    this.#send({ type: 'ack', upTo: this.#newest });
     this.#send({ type: 'credit', deliveries: this.#unacknowledged });
     this.#unacknowledged = 0;
   }

@@ -32,17 +32,23 @@ answer({
       });
     }
   },
-  /** Reads so many messages of one mailbox. */
+  /** Reads so many messages of one mailbox, until all of them are acknowledged on the relay's disk. */
   readMailbox: async ({ url, messages }: { url: string; messages: number }): Promise<void> => {
     await ready();
     let left = messages;
+    let last: bigint | undefined;
     let done = (): void => undefined;
     const all = new Promise<void>((resolve) => (done = resolve));
-    const delivered = (): void => {
-      left -= 1;
-      if (left === 0) done();
-    };
-    const reader = new MailboxReader({ who: entity('recipient', 0), url, window, delivered });
+    const reader = new MailboxReader({
+      ...{ who: entity('recipient', 0), url, window },
+      delivered: () => {
+        left -= 1;
+        if (left === 0) last = reader.acknowledgeAll();
+      },
+      acknowledged: (upTo) => {
+        if (upTo === last) done();
+      },
+    });
     await reader.login();
     reader.begin();
     await all;

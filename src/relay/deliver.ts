@@ -7,7 +7,8 @@ export interface DeliveryOptions {
   readonly mailStore: Pick<MailStore, 'read' | 'ack' | 'subscribe'>;
   /** Most deliveries asked for ahead. */
   readonly maxCredit: number;
-  readonly deliver: (mail: Mail) => void;
+  /** Oldest first; at least one. */
+  readonly deliver: (page: readonly Mail[]) => void;
   /** Resolves when acknowledgements up to here are durable. */
   readonly acknowledged: (upTo: bigint) => void;
   /** Whether the connection has room. */
@@ -90,13 +91,12 @@ export class Delivery {
     if (!this.#mayDeliver() || !hasRoom()) return false;
     const asked = Math.min(this.#credit, pageCount);
     const page = await mailStore.read(identity, this.#sent, { count: asked, early: true });
-    for (const mail of page) {
-      if (!this.#mayDeliver()) return false;
-      this.#credit -= 1;
-      this.#sent = mail.cursor;
-      deliver(mail);
-    }
-    return page.length > 0;
+    const newest = page.at(-1);
+    if (newest === undefined || this.#stopped) return false;
+    this.#credit -= page.length;
+    this.#sent = newest.cursor;
+    deliver(page);
+    return true;
   }
 
   #mayDeliver(): boolean {

@@ -228,16 +228,27 @@ export function encodeRelayFrame(frame: RelayFrame): Uint8Array {
         .u64(frame.acknowledged)
         .finish();
     case 'delivery':
-      return new Writer(1 + 8 + lengthOfBytes(frame.signedEnvelope.length))
-        .u8(relayTypes.delivery)
-        .u64(frame.cursor)
-        .bytes(frame.signedEnvelope)
-        .finish();
+      return writer.u64(frame.cursor).bytes(frame.signedEnvelope).finish();
     case 'acked':
       return writer.u64(frame.upTo).finish();
     case 'reply':
       return writer.u32(frame.id).u64(frame.cursor).bytes(frame.signedEnvelope).finish();
   }
+}
+
+/**
+ * `delivery` frames, one after the other in one piece of memory: they go out together. `ends`: where each of them ends. `bytes`:
+ * a SignedEnvelope.
+ */
+export function encodeDeliveries(page: readonly { readonly cursor: bigint; readonly bytes: Uint8Array }[]): {
+  readonly frames: Uint8Array;
+  readonly ends: readonly number[];
+} {
+  let length = 0;
+  const ends = page.map(({ bytes }) => (length += 1 + 8 + lengthOfBytes(bytes.length)));
+  const writer = new Writer(length);
+  for (const { cursor, bytes } of page) writer.u8(relayTypes.delivery).u64(cursor).bytes(bytes);
+  return { frames: writer.finish(), ends };
 }
 
 /** What comes out may be views of `bytes`. Throws truncated, trailing-bytes, non-canonical or unknown-variant. */

@@ -78,7 +78,7 @@ export class Metrics {
     return this.#registry.contentType;
   }
 
-  count(name: CounterName, label?: string): void {
+  count(name: CounterName, label?: string, more = 1): void {
     const key = label === undefined ? name : `${name} ${label}`;
     let series = this.#series.get(key);
     if (series === undefined) {
@@ -87,7 +87,7 @@ export class Metrics {
       if (series === undefined) return;
       this.#series.set(key, series);
     }
-    series.inc(1);
+    series.inc(more);
   }
 
   answered(afterMs: number): void {

@@ -20,6 +20,7 @@ export interface MailboxOwner {
   /** The peer reads a mailbox from now on. */
   mailboxOpened(): void;
   mailboxSend(frame: RelayFrame): void;
+  mailboxDeliver(page: readonly Mail[]): void;
   mailboxHasRoom(): boolean;
   /** Another connection reads it now, or it can not be read. */
   mailboxFailed(error: unknown): void;
@@ -112,9 +113,9 @@ export class WsMailbox {
       identity,
       mailStore,
       maxCredit: limits.maxCredit,
-      deliver: ({ cursor, bytes }: Mail) => {
-        metrics.count('deliveries_total');
-        owner.mailboxSend({ type: 'delivery', cursor, signedEnvelope: bytes });
+      deliver: (page) => {
+        metrics.count('deliveries_total', undefined, page.length);
+        owner.mailboxDeliver(page);
       },
       acknowledged: (upTo) => {
         metrics.count('acknowledged_total');

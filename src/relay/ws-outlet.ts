@@ -1,6 +1,7 @@
 import type { Writable } from 'node:stream';
 import type { WebSocket } from '@fastify/websocket';
-import { encodeRelayFrame, type RelayFrame } from './frames.ts';
+import type { Mail } from '../store/mail-store.ts';
+import { encodeDeliveries, encodeRelayFrame, type RelayFrame } from './frames.ts';
 import type { BodyBudget, BodyLease } from './body-budget.ts';
 import type { RelayLimits } from './limits.ts';
 
@@ -12,7 +13,7 @@ export interface OutletOwner {
   outletSlow(): void;
   /** It did so for too long, or all together do, with so many bytes that wait. */
   outletStuck(buffered: number): void;
-  /** There is room. */
+  /** There is room again. */
   outletDrained(): void;
 }
 
@@ -64,6 +65,20 @@ export class WsOutlet {
     if (this.#socket.readyState !== this.#socket.OPEN) return;
     const bytes = encodeRelayFrame(frame);
     this.#socket.send(bytes, this.#count(bytes.length));
+  }
+
+  /** As one delivery frame each. They wait together, and are read together. */
+  deliver(page: readonly Mail[]): void {
+    if (this.#socket.readyState !== this.#socket.OPEN) return;
+    const { frames, ends } = encodeDeliveries(page);
+    // Of Node's kind: the WebSocket would make that of each frame.
+    const bytes = Buffer.from(frames.buffer, frames.byteOffset, frames.length);
+    const flushed = this.#count(bytes.length);
+    let start = 0;
+    for (const end of ends) {
+      this.#socket.send(bytes.subarray(start, end), end === bytes.length ? flushed : undefined);
+      start = end;
+    }
   }
 
   /** What another relay said. */
@@ -161,7 +176,7 @@ export class WsOutlet {
       clearTimeout(this.#slow);
       this.#slow = undefined;
       this.#owner.outletSlow();
+      this.#owner.outletDrained();
     }
-    if (this.#slow === undefined) this.#owner.outletDrained();
   }
 }

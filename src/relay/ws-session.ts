@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { WebSocket } from '@fastify/websocket';
 import type { Hex } from '../codec/index.ts';
 import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
-import type { MailStore } from '../store/mail-store.ts';
+import type { Mail, MailStore } from '../store/mail-store.ts';
 import type { BodyBudget } from './body-budget.ts';
 import type { LoginCheck } from './challenge.ts';
 import type { DeliveryWatch } from './delivery-watch.ts';
@@ -203,6 +203,10 @@ export class WsSession implements OutletOwner, InletOwner, RepliesOwner, Receipt
 
   mailboxSend(frame: RelayFrame): void {
     this.#send(frame);
+  }
+
+  mailboxDeliver(page: readonly Mail[]): void {
+    this.#outlet.deliver(page);
   }
 
   mailboxHasRoom(): boolean {

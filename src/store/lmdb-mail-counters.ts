@@ -65,14 +65,14 @@ export class LmdbMailCounters {
     return opened;
   }
 
-  share({ key: recipient, shares }: OpenBox, sender: Buffer): OpenShare {
-    const name = sender.toString('latin1');
-    const open = shares.get(name);
+  /** `sender`: latin1. */
+  share({ key: recipient, shares }: OpenBox, sender: string): OpenShare {
+    const open = shares.get(sender);
     if (open !== undefined) return open;
-    const key = Buffer.concat([recipient, sender]);
+    const key = Buffer.concat([recipient, Buffer.from(sender, 'latin1')]);
     const stored = this.#tables.shares.get(key);
     const share = { ...layout.decodeShare(stored), key, isStored: stored !== undefined };
-    shares.set(name, share);
+    shares.set(sender, share);
     return share;
   }
 

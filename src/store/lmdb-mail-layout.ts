@@ -39,6 +39,7 @@ export interface Totals extends Fill {
 export const mailOverhead = 8 + 32 + 32;
 /** Of a message that counts for nobody. */
 export const noSender = Buffer.alloc(32);
+export const noSenderName = noSender.toString('latin1');
 
 export function idKey(id: Hex): Buffer {
   return Buffer.from(id.slice(2), 'hex');
@@ -96,8 +97,29 @@ export function mailId(value: Buffer): Buffer {
   return value.subarray(8, 40);
 }
 
-export function mailSender(value: Buffer): Buffer {
-  return value.subarray(40, mailOverhead);
+/** From the pool of small buffers, as there are many of them, for a moment. */
+export function copyOf(value: Buffer): Buffer {
+  const copy = Buffer.allocUnsafe(value.length);
+  copy.set(value.subarray(0, value.length));
+  return copy;
+}
+
+/** What a message counts for. */
+export interface MailHead {
+  readonly storedAt: number;
+  /** latin1: of many messages it is looked up. */
+  readonly sender: string;
+  /** Of the message alone. */
+  readonly bytes: number;
+}
+
+/** `value` may be memory that is used again: no part of it is kept. */
+export function decodeMailHead(value: Buffer): MailHead {
+  return {
+    storedAt: mailStoredAt(value),
+    sender: value.toString('latin1', 40, mailOverhead),
+    bytes: value.length - mailOverhead,
+  };
 }
 
 const boxLength = 32;

@@ -218,12 +218,7 @@ class LmdbMailStore implements MailStore {
     let room = bytes;
     if (after >= maxCursor) return { found, room };
     for (const { key, value } of mailRange(this.#tables.mail, recipient, after + 1n, maxCursor, count)) {
-      found.push({
-        cursor: key.readBigUInt64BE(32),
-        storedAt: layout.mailStoredAt(value),
-        messageId: toHex(layout.mailId(value)),
-        bytes: value.subarray(layout.mailOverhead),
-      });
+      found.push(new StoredMail(key.readBigUInt64BE(32), value));
       room -= value.length;
       if (room <= 0) break;
     }
@@ -240,5 +235,26 @@ class LmdbMailStore implements MailStore {
       if (oldest !== undefined && oldest.storedAt < before) expired += await this.#writer.expire(recipient, before);
     }
     return { expired };
+  }
+}
+
+/** What is asked for of each message is its bytes. */
+class StoredMail implements Mail {
+  readonly cursor: bigint;
+  readonly bytes: Uint8Array;
+  readonly #value: Buffer;
+
+  constructor(cursor: bigint, value: Buffer) {
+    this.cursor = cursor;
+    this.bytes = value.subarray(layout.mailOverhead);
+    this.#value = value;
+  }
+
+  get storedAt(): number {
+    return layout.mailStoredAt(this.#value);
+  }
+
+  get messageId(): Hex {
+    return toHex(layout.mailId(this.#value));
   }
 }

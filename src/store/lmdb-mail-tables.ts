@@ -2,13 +2,15 @@ import { open, type Database, type RootDatabase } from 'lmdb';
 import { toHex, type Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 import { refuseForeignData } from './lmdb-environment.ts';
-import { layoutVersion, u64 } from './lmdb-mail-layout.ts';
+import { copyOf, decodeMailHead, layoutVersion, u64, type MailHead } from './lmdb-mail-layout.ts';
 
 export type Binary = Database<Buffer, Buffer>;
 
 /** The databases of lmdb-mail-layout.ts. */
 export interface MailTables {
   readonly mail: Binary;
+  /** What counters know of the same, for who has no use for the rest of it. */
+  readonly mailHeads: Database<MailHead, Buffer>;
   readonly boxes: Binary;
   readonly shares: Binary;
   readonly openers: Binary;
@@ -53,7 +55,13 @@ export async function openMailTables(
   try {
     const db = (name: string): Binary => env.openDB<Buffer, Buffer>({ name, ...binary });
     const tables = {
-      ...{ mail: db('mail'), boxes: db('boxes'), shares: db('shares'), openers: db('openers') },
+      ...{
+        mail: openMail<Buffer>(env, copyOf),
+        mailHeads: openMail(env, decodeMailHead),
+        boxes: db('boxes'),
+        shares: db('shares'),
+        openers: db('openers'),
+      },
       ...{ opened: db('opened'), ids: db('ids'), byAge: db('byAge'), meta: db('meta') },
     };
     await env.transaction(() => {
@@ -70,6 +78,14 @@ export async function openMailTables(
     await env.close();
     throw error;
   }
+}
+
+/** `decode`: of memory that the next value overwrites. */
+function openMail<V>(env: RootDatabase<Buffer, Buffer>, decode: (value: Buffer) => V): Database<V, Buffer> {
+  const encoder = { encode: (value: V) => value, decode };
+  // A constant: the types of lmdb-js do not know `encoder`, which its documentation has.
+  const options = { name: 'mail', keyEncoding: 'binary', encoding: 'binary', encoder } as const;
+  return env.openDB<V, Buffer>(options);
 }
 
 function generationOf({ meta }: MailTables): Hex {

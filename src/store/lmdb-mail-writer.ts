@@ -144,7 +144,7 @@ export class MailWriter {
     const sender = origin === undefined ? layout.noSender : layout.idKey(origin.sender);
     const box = this.#counters.box(recipient);
     const totals = this.#counters.totals();
-    const share = origin && this.#counters.share(box, sender);
+    const share = origin && this.#counters.share(box, sender.toString('latin1'));
     const reason =
       whyAllFull(this.#quota, totals.bytes + bytes.length, origin) ??
       whyFull(this.#quota, box, bytes.length, origin, share);
@@ -170,7 +170,9 @@ export class MailWriter {
     const box = this.#counters.box(recipient);
     const end = upTo < box.last ? upTo : box.last;
     if (end <= box.acknowledged) return false;
-    const deleted = this.#delete(box, [...mailRange(this.#tables.mail, recipient, box.acknowledged + 1n, end, chunk)]);
+    const deleted = this.#delete(box, [
+      ...mailRange(this.#tables.mailHeads, recipient, box.acknowledged + 1n, end, chunk),
+    ]);
     const more = deleted.count === chunk;
     box.acknowledged = more ? deleted.last : end;
     return more;
@@ -179,31 +181,28 @@ export class MailWriter {
   /** How many were too old, at most `chunk`. */
   #expire(recipient: Hex, before: number): number {
     const old = [];
-    for (const entry of mailRange(this.#tables.mail, recipient, 0n, maxCursor, chunk)) {
-      if (layout.mailStoredAt(entry.value) >= before) break;
+    for (const entry of mailRange(this.#tables.mailHeads, recipient, 0n, maxCursor, chunk)) {
+      if (entry.value.storedAt >= before) break;
       old.push(entry);
     }
     return this.#delete(this.#counters.box(recipient), old).count;
   }
 
-  #delete(box: OpenBox, entries: readonly { readonly key: Buffer; readonly value: Buffer }[]) {
+  #delete(box: OpenBox, entries: readonly { readonly key: Buffer; readonly value: layout.MailHead }[]) {
     const totals = this.#counters.totals();
-    let last = 0n;
     for (const { key, value } of entries) {
-      last = key.readBigUInt64BE(32);
+      const { sender, bytes } = value;
       this.#tables.mail.removeSync(key);
-      const sender = layout.mailSender(value);
-      const bytes = layout.mailOverhead - value.length;
-      change(box, -1, bytes);
-      change(totals, -1, bytes);
-      if (sender.equals(layout.noSender)) continue;
+      change(box, -1, -bytes);
+      change(totals, -1, -bytes);
+      if (sender === layout.noSenderName) continue;
       const share = this.#counters.share(box, sender);
-      change(share, -1, bytes);
+      change(share, -1, -bytes);
       if (!box.isReplyBox || share.count > 0) continue;
-      this.#replyBoxes.leave(sender, box.key, share.openedAt);
+      this.#replyBoxes.leave(Buffer.from(sender, 'latin1'), box.key, share.openedAt);
       share.openedAt = undefined;
     }
-    return { count: entries.length, last };
+    return { count: entries.length, last: entries.at(-1)?.key.readBigUInt64BE(32) ?? 0n };
   }
 
   #forgetIds(before: number): number {
@@ -231,8 +230,9 @@ export class MailWriter {
     const recipient = layout.recipientOpened(oldest);
     const box = this.#counters.box(recipient);
     const own = [];
-    for (const entry of mailRange(this.#tables.mail, recipient, 0n, maxCursor, box.count))
-      if (layout.mailSender(entry.value).equals(sender) && own.push(entry) === chunk) break;
+    const name = sender.toString('latin1');
+    for (const entry of mailRange(this.#tables.mailHeads, recipient, 0n, maxCursor, box.count))
+      if (entry.value.sender === name && own.push(entry) === chunk) break;
     this.#delete(box, own);
     // Of one that an earlier version emptied.
     if (own.length === 0) this.#replyBoxes.forget(oldest);

@@ -58,6 +58,28 @@ describe('mail store in LMDB', () => {
     assert.equal((await store.totals()).bytes, 100_000);
   });
 
+  it('gives and counts messages of every size for what they are, whatever is read after them', async () => {
+    await using store = await openLmdbMailStore({ path });
+    const sizes = [1, 600, 4_095, 5_000, 40_000, 300_000];
+    const messages = sizes.map((size, n) => Buffer.alloc(size, n + 1));
+    const ids = sizes.map((_, n) => toHex(new Uint8Array(32).fill(n)));
+    for (const [n, bytes] of messages.entries()) await store.append(recipient, ids[n] ?? id, bytes);
+    const found = await store.read(recipient, 0n);
+    await Promise.all([...found].reverse().map(({ cursor }) => store.read(recipient, cursor - 1n, { count: 1 })));
+    assert.deepEqual(
+      found.map(({ bytes, messageId }) => [
+        Buffer.from(bytes).equals(messages[ids.indexOf(messageId)] ?? Buffer.of()),
+        messageId,
+      ]),
+      ids.map((messageId) => [true, messageId]),
+    );
+    for (const [n, { cursor }] of found.entries()) {
+      await store.ack(recipient, cursor);
+      const left = sizes.slice(n + 1).reduce((sum, size) => sum + size, 0);
+      assert.equal((await store.stats(recipient)).bytes, left);
+    }
+  });
+
   it('has nothing left of mailboxes that are empty, however they came to be, and gives no cursor twice', async () => {
     let now = Date.now();
     const recipients = Array.from({ length: 700 }, (_, n) =>
