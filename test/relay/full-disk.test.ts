@@ -1,10 +1,27 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'mocha';
 import { decodeSignedEnvelope, messageId } from '../../src/codec/index.ts';
+import { createInbox } from '../../src/inbox/index.ts';
 import { createRelayClient } from '../../src/relay/index.ts';
+import { openLmdbStore } from '../../src/store/index.ts';
+import { createMemoryVault } from '../../src/vault/index.ts';
+import { connectTo } from '../support/simulation/connect.ts';
+import { Life } from '../support/simulation/life.ts';
+import { SimulatedChain } from '../support/simulation/simulated-chain.ts';
 import { smallDisk } from '../support/small-disk.ts';
 import { until } from '../support/until.ts';
-import { alice, bob, carol, Cleanup, genesisHash, message, signer, type Entity } from './support.ts';
+import {
+  alice,
+  bob,
+  carol,
+  Cleanup,
+  genesisHash,
+  message,
+  sealedMessage,
+  signer,
+  type Entity,
+  type TestMessage,
+} from './support.ts';
 
 describe('relay: a full disk', () => {
   const cleanup = new Cleanup();
@@ -112,5 +129,53 @@ describe('relay: a full disk', () => {
       return taken.every((id) => ids.has(id ?? ''));
     });
     await until(async () => (await send(carol)).startsWith('forwarded '));
+  }).timeout(60_000);
+
+  it('of the inbox of its own entity: who sends is refused, and what was refused is taken once when there is room', async () => {
+    const disk = await smallDisk(3);
+    assert.ok(disk !== undefined);
+    cleanup.add(disk, (made) => made.remove());
+    const vault = createMemoryVault({ identity: bob.keys, ecdh: bob.keys });
+    const store = cleanup.add(await openLmdbStore({ path: disk.path }), (made) => made.close());
+    const chain = Object.assign(connectTo(new SimulatedChain(), new Life()), { genesisHash });
+    const inbox = cleanup.add(createInbox({ chain, vault, store }), (made) => made.stop());
+    await inbox.start();
+    const local = { identity: bob.identity, vault, accept: inbox.accept.bind(inbox) };
+    const relay = await cleanup.relay({ recipients: [carol.identity], local });
+    const client = cleanup.add(createRelayClient({ genesisHash, allowPrivate: true }), (made) => made.stop());
+    const send = ({ bytes }: TestMessage): Promise<string> =>
+      client.send(bytes, [relay.url.replace('http', 'ws')]).then(
+        ({ status }) => status,
+        (error: unknown) => (error as { code: string }).code,
+      );
+    const [taken, refused]: [string[], TestMessage[]] = [[], []];
+    while (refused.length < 20 && taken.length < 1_000) {
+      const sent = sealedMessage(alice, bob, `${taken.length} ${refused.length}`.padEnd(20_000));
+      const answer = await send(sent);
+      if (answer === 'delivered') taken.push(sent.id);
+      else {
+        assert.equal(answer, 'relay-failed');
+        refused.push(sent);
+      }
+    }
+    assert.ok(taken.length > 20);
+    // Its mailboxes are on another disk.
+    assert.equal(await send(message(alice, carol)), 'stored');
+
+    await disk.grow(12);
+    const received: string[] = [];
+    const subscription = inbox.events$.subscribe((event) => {
+      if (event.type !== 'message') return;
+      received.push(event.delivery.messageId);
+      void event.delivery.ack().catch(() => undefined);
+    });
+    cleanup.add(subscription, (made) => {
+      made.unsubscribe();
+    });
+    await until(() => taken.every((id) => received.includes(id)));
+    for (const sent of refused) await until(async () => ['delivered', 'duplicate'].includes(await send(sent)));
+    const all = [...taken, ...refused.map(({ id }) => id)];
+    await until(() => received.length >= all.length);
+    assert.deepEqual([...received].sort(), all.sort());
   }).timeout(60_000);
 });

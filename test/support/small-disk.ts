@@ -6,10 +6,15 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** A disk of so many MiB at a folder, until the returned function is called; undefined, and said, where none may be mounted. */
-export async function smallDisk(
-  mebibytes: number,
-): Promise<{ readonly path: string; readonly remove: () => Promise<void> } | undefined> {
+export interface SmallDisk {
+  readonly path: string;
+  /** Makes it one of so many MiB. */
+  readonly grow: (mebibytes: number) => Promise<void>;
+  readonly remove: () => Promise<void>;
+}
+
+/** A disk of so many MiB at a folder, until `remove` is called; undefined, and said, where none may be mounted. */
+export async function smallDisk(mebibytes: number): Promise<SmallDisk | undefined> {
   const path = await mkdtemp(join(tmpdir(), 'khala-relay-full-'));
   const mounted = await run('mount', ['-t', 'tmpfs', '-o', `size=${mebibytes}m`, 'tmpfs', path]).then(
     () => true,
@@ -22,6 +27,9 @@ export async function smallDisk(
   }
   return {
     path,
+    grow: async (most) => {
+      await run('mount', ['-o', `remount,size=${most}m`, path]);
+    },
     remove: async () => {
       await run('umount', [path]);
       await rm(path, { recursive: true });
