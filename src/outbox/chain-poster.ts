@@ -150,7 +150,11 @@ export class ChainPoster {
     const { code } = error;
     const { items, fillers = [] } = batch;
     const calls = items.length + fillers.length;
-    if (signal.aborted) return;
+    if (signal.aborted) {
+      // Whoever looks at the queue next finds it there.
+      if (code === 'aborted' || notTaken.has(code)) await this.#again(tracked);
+      return;
+    }
     // Where the account can't pay for all of them, for some it may.
     if ((code === 'extrinsic-too-large' || code === 'balance-too-low') && calls > 1) {
       this.#mostMessages = Math.floor(calls / 2);

@@ -187,6 +187,27 @@ describe('outbox: refusals of the pool', () => {
     assert.deepEqual(await posted(), [id]);
   });
 
+  for (const [what, refusal] of [
+    ['an empty account (1010)', lasting['an empty account (1010)']],
+    ['another in its place (1014)', refusals['another in its place (1014)']],
+    ['a full pool (1016)', refusals['a full pool (1016)']],
+  ] as const)
+    it(`of ${what}, while the outbox stops: the message lies in the queue, and can be cancelled`, async () => {
+      const box = await outbox();
+      let stopping: Promise<void> | undefined;
+      refuse(1, () => {
+        stopping = box.stop();
+        return refusal;
+      });
+      const { sendId } = await send(box, 'too late', 'account');
+      await until(() => stopping !== undefined);
+      await stopping;
+      const states: string[] = [];
+      for await (const { status } of box.entries()) states.push(status.state);
+      assert.deepEqual(states, ['queued']);
+      await box.cancel(sendId);
+    });
+
   it('of what it does not take at all (1010): fails with its reason, and can be retried', async () => {
     refuse(1, () => new Refusal('Invalid Transaction', 1010, 'Custom error: 7'));
     const box = await outbox();

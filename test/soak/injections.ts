@@ -102,7 +102,7 @@ export const injections: readonly Injection[] = [
     perform: async (stage) => {
       const { accountSender: sender } = stage;
       if (sender === undefined) return false;
-      const again = stage.someOf(stage.truth.posted.filter((message) => message.sender === `account ${sender.id}`));
+      const again = stage.someOf(await stage.postedBy(`account ${sender.id}`));
       stage.willPostAgain(again);
       return stage.attacker.replayAs(sender, again);
     },

@@ -118,6 +118,15 @@ export class Stage {
     }
   }
 
+  /** What finalized blocks have of a sender; waits for the first. */
+  async postedBy(sender: string): Promise<readonly PostedMessage[]> {
+    for (;;) {
+      const own = this.truth.posted.filter((message) => message.sender === sender);
+      if (own.length > 0) return own;
+      await this.finalized(this.truth.block + 1);
+    }
+  }
+
   readonly waitingExtrinsics = async (): Promise<number> =>
     (await this.#parts.rpc.ask<readonly Hex[]>('author_pendingExtrinsics')).length;
 

@@ -13,14 +13,16 @@ export class NonceOwner {
     this.#read = read;
   }
 
-  /** Runs when all that came before has posted. */
+  /** Runs when all that came before has posted. The signal ends the wait for that; once it runs, `use` is waited for. */
   async exclusively<T>(use: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-    const turn = this.#tail.then(async () => {
+    const before = this.#tail;
+    const turn = before.then(async () => {
       throwIfAborted(signal);
       return use();
     });
     this.#tail = turn.catch(() => undefined);
-    return abortable(turn, signal);
+    await abortable(before, signal);
+    return turn;
   }
 
   /**

@@ -1,7 +1,7 @@
 import { encodeAddress } from '@polkadot/util-crypto';
 import type { Hex } from '../../codec/index.ts';
 import { isRelayError, RelayError } from '../../errors/index.ts';
-import { aborted } from '../abort.ts';
+import { abortable } from '../abort.ts';
 import type {
   Account,
   Call,
@@ -36,6 +36,8 @@ const maxEras = 2;
 const retryMs = 100;
 /** Longest of these pauses. */
 const maxRetryMs = 3_000;
+/** For the answer of a node that was given an extrinsic, after its poster has stopped: what it refused is known to wait. */
+const lastAnswerMs = 2_000;
 
 interface Signing {
   readonly batch: 'all' | 'each';
@@ -146,15 +148,9 @@ export class Submitter {
       }
       const { socket } = await connection.session({ signal });
       try {
-        const watch = await StatusWatch.post(socket, fastToHex(extrinsic.bytes));
+        const watch = await this.#answerOf(StatusWatch.post(socket, fastToHex(extrinsic.bytes)), signal);
         owner.underWay(nonce);
-        if (signal?.aborted === true) {
-          // Posted, but nobody waits for it any more.
-          watch.end();
-          owner.settled(nonce);
-          throw aborted(signal);
-        }
-        this.#watches.set(extrinsic, watch);
+        if (watch !== undefined) this.#watches.set(extrinsic, watch);
         return extrinsic;
       } catch (error) {
         if (error instanceof ConnectionLost) {
@@ -194,6 +190,29 @@ export class Submitter {
         await clock.sleep(backoffMs(refusals - 1, { minMs: retryMs, maxMs: maxRetryMs, random }), signal);
       }
     }
+  }
+
+  /** Of a node that was given an extrinsic. undefined: its poster waits no longer, and the node took it, or nobody knows. */
+  async #answerOf(posted: Promise<StatusWatch>, signal: AbortSignal | undefined): Promise<StatusWatch | undefined> {
+    try {
+      return await abortable(posted, signal);
+    } catch (error) {
+      if (signal?.aborted !== true) throw error;
+    }
+    posted.then(
+      (watch) => {
+        watch.end();
+      },
+      () => undefined,
+    );
+    const answered = new AbortController();
+    const patience = this.#sources.clock.sleep(lastAnswerMs, answered.signal).catch(() => undefined);
+    try {
+      await Promise.race([posted, patience]);
+    } finally {
+      answered.abort();
+    }
+    return undefined;
   }
 
   async #sign(
