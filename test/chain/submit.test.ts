@@ -183,6 +183,24 @@ describe('submit', () => {
     await assert.rejects(queued, withCode('aborted'));
   });
 
+  it('gives what a node was given and does not answer to who stops waiting, and does not say that it was not', async () => {
+    await using proxy = await startRpcProxy(dev.ws);
+    await using client = await connectChain({ endpoints: [proxy.ws] });
+    const stopping = new AbortController();
+    proxy.hold = (method) => {
+      if (method !== 'author_submitAndWatchExtrinsic') return undefined;
+      stopping.abort();
+      return new Promise(() => undefined);
+    };
+    const signed: string[] = [];
+    const beforePost = ({ hash }: { readonly hash: string }): Promise<void> => {
+      signed.push(hash);
+      return Promise.resolve();
+    };
+    const { hash } = await client.post([push(1)], alice, { beforePost, signal: stopping.signal });
+    assert.deepEqual(signed, [hash]);
+  });
+
   it('tells what became of an extrinsic that a node refused', async () => {
     const posted = await chain.post([push(1)], alice);
     const { bytes: _, ...facts } = posted;

@@ -37,7 +37,7 @@ const retryMs = 100;
 /** Longest of these pauses. */
 const maxRetryMs = 3_000;
 /** For the answer of a node that was given an extrinsic, after its poster has stopped: what it refused is known to wait. */
-const lastAnswerMs = 2_000;
+const lastAnswerMs = 5_000;
 
 interface Signing {
   readonly batch: 'all' | 'each';
