@@ -44,7 +44,10 @@ export interface InboxOptions {
   readonly onGap?: GapPolicy;
   /** Whether an id is a registered worker. Default: not known, false. */
   readonly isRegistered?: (id: Hex) => boolean;
-  /** Told what is worth knowing and holds nothing up: already-read, where `from` is given and something was read before. */
+  /**
+   * Told what is worth knowing and holds nothing up: reading-from, with the first block, where nothing was read before, and
+   * already-read where `from` is given and something was.
+   */
   readonly onNotice?: (notice: RelayError) => void;
   /** Of what is handed out and not acknowledged, at most. One sender alone has half of it. Default 1 024, 16 MiB. */
   readonly inFlight?: Bounds;

@@ -9,7 +9,7 @@ interface StartOptions {
   readonly verify: boolean | undefined;
   /** Of the replay window, for whoever looks after the store without its settings. */
   readonly retentionMs?: number;
-  /** Told already-read. */
+  /** Told reading-from, or already-read. */
   readonly onNotice?: ((notice: RelayError) => void) | undefined;
 }
 
@@ -21,6 +21,11 @@ export function noteCursor(
 ): void {
   if (typeof from !== 'number' || from === number + 1) return;
   onNotice?.(new RelayError('already-read', { details: { block: number, from } }));
+}
+
+/** Where nothing was read before, the block that was chosen is said. */
+export function noteBegin({ number }: BlockId, onNotice: ((notice: RelayError) => void) | undefined): void {
+  onNotice?.(new RelayError('reading-from', { details: { block: number + 1 } }));
 }
 
 export interface StartingPoint {
@@ -61,6 +66,7 @@ export async function startingPoint(
       details: { what: 'The first block to read', reason: `the chain is only at block ${present.number}` },
     });
   const { number, hash } = last;
+  noteBegin(last, onNotice);
   const begin = [...claim, store.cursorWrite({ number, hash })];
   if (number < present.number) return { cursor: { number, hash }, claim: begin };
   await store.commit(begin);

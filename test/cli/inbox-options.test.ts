@@ -85,6 +85,16 @@ describe('cli: how listen reads the chain', () => {
     );
   });
 
+  it('says at a first start which block it reads first, and nothing of that later', async () => {
+    const { number } = await chain.finalizedHead();
+    const first = await ready();
+    await first[Symbol.asyncDispose]();
+    assert.match(first.log, new RegExp(`reading begins at block ${number + 1}\\.`));
+    const later = await ready();
+    await later[Symbol.asyncDispose]();
+    assert.doesNotMatch(later.log, /reading begins/);
+  });
+
   it('prints whether a message is proven; with --verify always it ends where the node gives no proofs of messages', async () => {
     await using proxy = await startRpcProxy(dev.ws, (method, [keys], result) =>
       method === 'state_getReadProof' && (keys as Hex[]).includes(outboundKey)

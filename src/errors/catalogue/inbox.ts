@@ -19,6 +19,11 @@ export const inboxErrors = {
     remedy:
       'Give an archive node with --ws (one started with --state-pruning archive), or go on without them: --on-gap skip.',
   },
+  'reading-from': {
+    message: 'Nothing was read into this store before: reading begins at block {block}.',
+    remedy:
+      'Nothing, if that is meant. For earlier messages name the first block (--from N), with another data folder: what was read counts.',
+  },
   'already-read': {
     message: 'This store has read up to block {block}: reading goes on from there, and not from block {from}.',
     remedy:

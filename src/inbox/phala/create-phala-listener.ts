@@ -6,7 +6,7 @@ import type { TransactionalStore } from '../../store/index.ts';
 import type { Vault } from '../../vault/index.ts';
 import { reasonOfDeath } from '../dead-letter.ts';
 import type { GapPolicy } from '../follow-finalized.ts';
-import { checkCursor, finalBlocks, newestFinal, noteCursor } from '../starting-point.ts';
+import { checkCursor, finalBlocks, newestFinal, noteBegin, noteCursor } from '../starting-point.ts';
 import type { PhalaDelivery, PhalaEvent, PhalaListener } from './phala-listener.ts';
 import { PhalaStore, type Place } from './phala-store.ts';
 import type { PostedItem } from './posted-item.ts';
@@ -127,7 +127,7 @@ class StoredPhalaListener implements PhalaListener {
 
   /** Throws bad-value for a `from` yet to come. */
   async #begin(signal: AbortSignal): Promise<BlockId> {
-    const { chain, from = 'head', verify } = this.#options;
+    const { chain, from = 'head', verify, onNotice } = this.#options;
     const blocks = finalBlocks(chain, verify, signal);
     const present = await blocks.newest();
     const last = from === 'head' ? present : await blocks.at(Math.max(from - 1, 0));
@@ -135,6 +135,7 @@ class StoredPhalaListener implements PhalaListener {
       throw new RelayError('bad-value', {
         details: { what: 'The first block to read', reason: `the chain is only at block ${present.number}` },
       });
+    noteBegin(last, onNotice);
     await this.#store.take([], last);
     return last;
   }
