@@ -86,4 +86,21 @@ describeNats('cli: two relays on one JetStream', function () {
     );
     assert.equal(await again.end('SIGTERM'), 0);
   });
+
+  for (const own of ['mailboxes of others', 'an entity of its own, too'] as const)
+    it(`end with the reason and its code where NATS is closed for good: with ${own}`, async () => {
+      const [vault, seed] = [folder('own.vault'), folder('relay.nk')];
+      await writeFile(seed, user.getSeed());
+      if (own !== 'mailboxes of others') await makeVault(vault);
+      const place = own === 'mailboxes of others' ? ['--data', folder('own')] : ['--vault', vault];
+      const store = ['--store', 'jetstream', '--nats', `tls://127.0.0.1:${nats.port}`, '--nats-ca', pem('first.cert')];
+      const listen = ['--listen', '127.0.0.1:0', '--ws', dev.ws, '--nats-credentials', seed];
+      const preload = new URL('close-nats.mjs', import.meta.url).href;
+      await using relay = new RunningCli(['serve', ...place, ...store, ...listen], {
+        NODE_OPTIONS: `--import ${preload}`,
+      });
+      await relay.line(({ event }) => event === 'ready');
+      assert.equal(await relay.end('SIGUSR2'), 1, relay.log);
+      assert.match(relay.log, /the connection was closed: .*\[nats-failed\]/);
+    });
 });
