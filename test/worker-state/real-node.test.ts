@@ -103,3 +103,31 @@ for (const verify of [true, false])
       assert.deepEqual([...again.state], [...fresh.state]);
     });
   });
+
+describeRealNode('WorkerState of a node whose answers have a limit', function () {
+  this.timeout(nodeTimeoutMs);
+  const workers = 2_000;
+  /** So that a page of 1 000 values has twice the limit, as hex. */
+  const url = `https://relay.example.net/${'w'.repeat(1_000)}`;
+
+  it('is read in pages that the node gives, whatever it refuses at first', async () => {
+    const folder = await temporaryFolder();
+    await using _ = { [Symbol.asyncDispose]: () => folder.remove() };
+    const chainSpec = join(folder.path, 'spec.json');
+    const made = await Promise.all(Array.from({ length: workers }, (_, index) => devWorker(index)));
+    await writeSpecWithWorkers(
+      chainSpec,
+      made.map((worker) => ({ ...worker, endpoints: [url] })),
+    );
+    // MiB, the least that a node takes.
+    await using node = await startRealNode({ chainSpec, blockTimeMs: 200, args: ['--rpc-max-response-size', '1'] });
+    await using proxy = await startRpcProxy(node.ws);
+    await using chain = await connectChain({ endpoints: [proxy.ws] });
+    await using watch = watchWorkerState(chain, { verify: false });
+    await watch.ready;
+    assert.equal(watch.state.size, workers);
+    for (const { identity } of made) assert.deepEqual(watch.state.get(identity)?.endpoints, [url]);
+    const refused = proxy.refused.filter(({ method }) => method === 'state_queryStorageAt');
+    assert.ok(refused.length > 0 && refused.length < 30, `${refused.length} refusals`);
+  });
+});

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { connectChain, type Chain } from '../../src/chain/index.ts';
 import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
-import { toHex, Writer, type Hex } from '../../src/codec/index.ts';
+import type { Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
-import { watchWorkerState, type WorkerChange, type WorkerStateWatch } from '../../src/worker-state/index.ts';
+import { watchWorkerState, type WorkerChange } from '../../src/worker-state/index.ts';
 import {
   alice,
   openWallet,
@@ -13,7 +13,6 @@ import {
   signedEndpoints,
   testKey,
   testWorker,
-  utf8,
   withCode,
   type TestWorker,
 } from '../chain/support.ts';
@@ -24,20 +23,6 @@ import { testWatch } from './watch.compliance.ts';
 
 const gatekeeperKey = storagePrefix('PhalaRegistry', 'Gatekeeper');
 const workersPrefix = storagePrefix('PhalaRegistry', 'Workers');
-const endpointsPrefix = storagePrefix('PhalaRegistry', 'Endpoints');
-
-/** Value of `Gatekeeper`. */
-function gatekeepers(...ids: readonly Hex[]): Hex {
-  const writer = new Writer().compactLength(ids.length);
-  return `0x${toHex(writer.finish()).slice(2)}${ids.map((id) => id.slice(2)).join('')}`;
-}
-
-/** Value of `Endpoints`. */
-function list(...texts: readonly Uint8Array[]): Hex {
-  const writer = new Writer().u8(0).compactLength(texts.length);
-  for (const text of texts) writer.bytes(text);
-  return toHex(writer.finish());
-}
 
 const isOf = (worker: TestWorker) => (change: WorkerChange) =>
   (change.type === 'invalid-record' ? change.identity : change.worker.identity) === worker.identity;
@@ -129,50 +114,6 @@ for (const verify of [true, false])
       assert.equal(watch.stats.strategy, verify ? 'proofs' : 'hints');
     });
 
-    const hostile: readonly (readonly [string, Hex, RegExp, number])[] = [
-      ['10 000 junk records', list(...Array.from({ length: 10_000 }, (_, i) => utf8(`ecdh:${i}`))), /9992 string/, 9],
-      [
-        'a giant list of URLs',
-        list(...Array.from({ length: 30_000 }, (_, i) => utf8(`http://${i}`))),
-        /29936 string/,
-        1,
-      ],
-      ['a URL of a megabyte', list(utf8(`http://${'x'.repeat(1e6)}`), utf8('http://a')), /1 string/, 1],
-      ['bytes that are not UTF-8', list(Uint8Array.of(0x68, 0xff, 0xfe), utf8('http://a')), /not UTF-8/, 1],
-      ['a list cut off', `0x0008${toHex(utf8('abc')).slice(2)}`, /can not be decoded/, 1],
-      ['a list of a kind that nobody knows', '0x0704', /can not be decoded/, 1],
-    ];
-    for (const [what, value, reason, reports] of hostile)
-      it(`bounds and reports ${what} of one worker, others unaffected`, async () => {
-        const { identity: hostileId } = dev.workers.at(3)!;
-        const [key] = await keysOf(hostileId, endpointsPrefix);
-        const others = (watch: WorkerStateWatch) => [...watch.state].filter(([id]) => id !== hostileId);
-        const check = (watch: WorkerStateWatch, changes: readonly WorkerChange[]): void => {
-          const reported = changes.filter(({ type }) => type === 'invalid-record');
-          assert.equal(reported.length, reports);
-          assert.ok(reported.some((change) => change.type === 'invalid-record' && reason.test(change.reason)));
-          for (const change of reported) assert.ok(change.type === 'invalid-record' && change.identity === hostileId);
-          const { endpoints = [] } = watch.state.get(hostileId) ?? {};
-          assert.ok(endpoints.length <= 64 && endpoints.join('').length < 64 * 2_048);
-        };
-        await using live = watchWorkerState(chain, { verify, reconcile: { everyBlocks: 1 } });
-        using seen = record(live.changes$);
-        await live.verified;
-        const before = others(live);
-        await dev.setStorage([[key!, value]]);
-        await seen.until(({ length }) => length >= reports + 1);
-        check(live, seen.values);
-        assert.deepEqual(others(live), before);
-        // One that finds it there is told too, even where somebody looked first.
-        await using anew = watchWorkerState(chain, { verify });
-        using found = record(anew.changes$);
-        await anew.ready;
-        anew.state.get(hostileId);
-        await anew.verified;
-        check(anew, found.values);
-        assert.deepEqual(others(anew), before);
-      });
-
     it('goes on iterating over the block where it began while the next ones are applied', async () => {
       await using watch = watchWorkerState(chain, { verify });
       await watch.ready;
@@ -187,35 +128,6 @@ for (const verify of [true, false])
       assert.deepEqual(ids, Array.from(dev.workers, ({ identity }) => identity).sort());
       assert.equal([...watch.state].length, 21);
     });
-
-    it('finds what no event and no call told: by the next block, or by a reconcile that reports it', async () => {
-      await register();
-      await dev.setStorage([[gatekeeperKey, gatekeepers(worker.identity)]]);
-      await using watch = watchWorkerState(chain, { verify, reconcile: { everyBlocks: 3 } });
-      using changes = record(watch.changes$);
-      await watch.ready;
-      assert.equal(watch.state.get(worker.identity)?.gatekeeper, true);
-      const gone = dev.workers.at(0)!.identity;
-      const [key] = await keysOf(gone);
-      await dev.setStorage([
-        [gatekeeperKey, null],
-        [key!, null],
-      ]);
-      if (!verify) assert.deepEqual(changes.values, []);
-      await dev.newBlock({ count: 3 });
-      await changes.until(({ length }) => length === 2);
-      assert.deepEqual(new Set(changes.values.map(({ type }) => type)), new Set(['gatekeeper', 'removed']));
-      assert.equal(watch.state.get(worker.identity)?.gatekeeper, false);
-      assert.ok(!watch.state.has(gone));
-      assert.equal(watch.stats.missed, verify ? 0 : 2);
-      assert.equal(watch.stats.reconciles > 0, !verify);
-    });
-
-    async function keysOf(id: Hex, prefix = workersPrefix): Promise<Hex[]> {
-      await using wallet = await openWallet(dev.ws);
-      const keys = await wallet.api.rpc.state.getKeysPaged(prefix, 1_000);
-      return keys.map((key) => key.toHex()).filter((key) => key.endsWith(id.slice(2)));
-    }
 
     it('misses nothing over cuts', async () => {
       await using watch = watchWorkerState(chain, { verify });
