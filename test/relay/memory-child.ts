@@ -7,6 +7,8 @@ import { genesisHash } from './support.ts';
 /** What its parent tells it. */
 export type ToRelay =
   | { readonly type: 'fill'; readonly recipients: readonly Hex[]; readonly count: number; readonly size: number }
+  /** One message for each, whose id is that of its recipient. */
+  | { readonly type: 'keep'; readonly recipients: readonly Hex[]; readonly sentAt: number }
   /** From here on the most that it takes is new. */
   | { readonly type: 'rest' }
   | { readonly type: 'peak' }
@@ -42,6 +44,11 @@ async function handle(told: ToRelay): Promise<unknown> {
     for (const recipient of told.recipients)
       for (let n = 0; n < told.count; n++)
         await mailStore.append(recipient, toHex(crypto.getRandomValues(new Uint8Array(32))), bytes);
+    return undefined;
+  }
+  if (told.type === 'keep') {
+    const bytes = new Uint8Array(100);
+    await Promise.all(told.recipients.map((id) => mailStore.append(id, id, bytes, undefined, told.sentAt)));
     return undefined;
   }
   if (told.type === 'held') {

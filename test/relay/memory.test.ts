@@ -5,7 +5,7 @@ import { get, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, it } from 'mocha';
 import { WebSocket } from 'ws';
-import { decodeSignedEnvelope, loginContent, signedEnvelopeToJson } from '../../src/codec/index.ts';
+import { decodeSignedEnvelope, loginContent, signedEnvelopeToJson, type Hex } from '../../src/codec/index.ts';
 import { signWith } from '../../src/crypto/index.ts';
 import { decodeRelayFrame, encodeClientFrame, type ClientFrame, type RelayFrame } from '../../src/relay/frames.ts';
 import type { RelayLimits } from '../../src/relay/index.ts';
@@ -95,9 +95,9 @@ describe('relay: its memory, whatever is sent to it', function () {
     send(frame: ClientFrame): void;
     prove(type: 'login' | 'prove', who: Entity): Promise<void>;
   }
-  const peer = async (url: string, localAddress: string): Promise<Peer> => {
+  const peer = async (url: string, localAddress: string, query = ''): Promise<Peer> => {
     const origin = url.replace('http', 'ws');
-    const socket = new WebSocket(`${origin}/v1/ws`, { localAddress, perMessageDeflate: false });
+    const socket = new WebSocket(`${origin}/v1/ws${query}`, { localAddress, perMessageDeflate: false });
     cleanup.add(socket, () => {
       socket.terminate();
     });
@@ -231,6 +231,32 @@ describe('relay: its memory, whatever is sent to it', function () {
       // Of 81 920 of them.
       await until(() => peers.reduce((sum, { refused }) => sum + refused, 0) >= 81_920 - 40_000);
     });
+    // A kilobyte for each, and as much again before it is collected.
+    assert.ok(more < 2 * 40 * mebibyte + slack, `${more / mebibyte} MiB`);
+  });
+
+  it('stays bounded by deliveries that are waited for and do not come', async () => {
+    const relay = await start({ perAddress: unlimited, maxAwaitedDeliveries: 40_000 });
+    const [connections, waits, sentAt] = [80, 1_024, Date.now()];
+    const recipients = Array.from({ length: 10_240 }, (_, n): Hex => `0x${n.toString(16).padStart(64, '0')}`);
+    await relay.tell({ type: 'keep', recipients, sentAt });
+    const others: RelayFrame[] = [];
+    const more = await grown(relay, async () => {
+      const peers = await each(connections, (address) => peer(relay.url, address, '?frames=2'));
+      for (const { socket } of peers)
+        socket.on('message', (data: Buffer) => {
+          const frame = decodeRelayFrame(data);
+          if (frame.type !== 'error' || frame.code !== 'relay-busy') others.push(frame);
+        });
+      for (const [n, made] of peers.entries())
+        for (let id = 1; id <= waits; id++) {
+          const to = recipients[(n * waits + id) % recipients.length] ?? bob.identity;
+          made.send({ type: 'await-delivered', id, to, messageId: to, sentAt: BigInt(sentAt) });
+        }
+      await until(() => peers.reduce((sum, { refused }) => sum + refused, 0) >= connections * waits - 40_000);
+    });
+    // All the rest is held.
+    assert.deepEqual(others, []);
     // A kilobyte for each, and as much again before it is collected.
     assert.ok(more < 2 * 40 * mebibyte + slack, `${more / mebibyte} MiB`);
   });
