@@ -19,6 +19,8 @@ const signedMessage = Struct({
   signature: Bytes(),
 });
 const mostGarbage = 400;
+/** For a place in the block before what waits already. */
+const bribe = 1_000_000_000n;
 /** Of what other software of a worker talks about. */
 const elsewhere = new TextEncoder().encode('soak/elsewhere');
 
@@ -55,14 +57,14 @@ export class Attacker {
     return this.#submit(calls, this.#eve);
   }
 
-  /** Takes the signed messages of workers out of the pool and posts the first one itself: 0 where none waits. */
-  async frontRun(): Promise<number> {
+  /** Takes the signed messages of workers out of the pool and posts the first one itself: false where none waits, or it came too late. */
+  async frontRun(): Promise<boolean> {
     const pending = await this.#rpc.ask<readonly Hex[]>('author_pendingExtrinsics');
     for (const extrinsic of pending) {
       const [first] = signedMessages(fromHex(extrinsic));
-      if (first !== undefined) return (await this.#submit([first], this.#eve)) ? 1 : 0;
+      if (first !== undefined) return this.#submit([first], this.#eve, { tip: bribe });
     }
-    return 0;
+    return false;
   }
 
   /** Posts a message with the next sequence of a worker, as its owner's other software might. */
@@ -76,10 +78,10 @@ export class Attacker {
   }
 
   // A refusal is the chain's answer to an attack, not a failure of the run.
-  async #submit(calls: readonly Call[], account: Account): Promise<boolean> {
+  async #submit(calls: readonly Call[], account: Account, options: { readonly tip?: bigint } = {}): Promise<boolean> {
     if (calls.length === 0) return false;
     try {
-      await this.#chain.submit(calls, account, { signal: AbortSignal.timeout(30_000) });
+      await this.#chain.submit(calls, account, { ...options, signal: AbortSignal.timeout(30_000) });
       return true;
     } catch (error) {
       asRelayError(error, 'internal');

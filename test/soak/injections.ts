@@ -1,6 +1,7 @@
 import { finalityLag } from './node-under-test.ts';
 import type { Player } from './player.ts';
 import type { Stage } from './stage.ts';
+import type { PostedMessage } from './truth.ts';
 
 /** Something that goes wrong on purpose. Resolves when it is over, with false where there was no occasion for it. */
 export interface Injection {
@@ -102,7 +103,10 @@ export const injections: readonly Injection[] = [
     perform: async (stage) => {
       const { accountSender: sender } = stage;
       if (sender === undefined) return false;
-      const again = stage.someOf(await stage.postedBy(`account ${sender.id}`));
+      const own = (): readonly PostedMessage[] =>
+        stage.truth.posted.filter((message) => message.sender === `account ${sender.id}`);
+      await stage.occasion(async () => (await stage.truth.catchUp()) > 0 && own().length > 0);
+      const again = stage.someOf(own());
       stage.willPostAgain(again);
       return stage.attacker.replayAs(sender, again);
     },
@@ -110,13 +114,7 @@ export const injections: readonly Injection[] = [
   {
     name: "a worker's signed message taken out of the pool and posted first",
     isPossible: always,
-    perform: async (stage) => {
-      for (let tries = 0; tries < 40; tries++) {
-        if ((await stage.attacker.frontRun()) > 0) return true;
-        await stage.pause(20, 60);
-      }
-      return false;
-    },
+    perform: (stage) => stage.occasion(() => stage.attacker.frontRun()),
   },
   {
     name: 'a message that other software of a worker posts with its next sequence',
@@ -144,10 +142,9 @@ export const injections: readonly Injection[] = [
   {
     name: 'extrinsics that die of age in the pool',
     isPossible: ({ node }) => node.emptyBlocks !== undefined,
-    perform: async ({ node, waitingExtrinsics, pause }) => {
-      for (let tries = 0; tries < 40 && (await waitingExtrinsics()) === 0; tries++) await pause(10, 30);
-      if ((await waitingExtrinsics()) === 0) return false;
-      await node.emptyBlocks?.(eraBlocks + 2);
+    perform: async (stage) => {
+      if (!(await stage.occasion(async () => (await stage.waitingExtrinsics()) > 0))) return false;
+      await stage.node.emptyBlocks?.(eraBlocks + 2);
       return true;
     },
   },

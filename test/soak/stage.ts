@@ -13,6 +13,8 @@ import type { PostedMessage, Truth } from './truth.ts';
 import { nameOf } from './verdict.ts';
 
 const lookAgainMs = 50;
+/** Longer than a sender is kept from talking, on a busy machine too. */
+const occasionMs = 30_000;
 const mostOfSome = 5;
 
 /** What signs for a worker. */
@@ -118,13 +120,13 @@ export class Stage {
     }
   }
 
-  /** What finalized blocks have of a sender; waits for the first. */
-  async postedBy(sender: string): Promise<readonly PostedMessage[]> {
-    for (;;) {
-      const own = this.truth.posted.filter((message) => message.sender === sender);
-      if (own.length > 0) return own;
-      await this.finalized(this.truth.block + 1);
+  /** Looks again and again for what comes by itself while the senders talk. False: it did not for long. */
+  async occasion(isThere: () => Promise<boolean>): Promise<boolean> {
+    for (const until = Date.now() + occasionMs; Date.now() < until;) {
+      if (await isThere()) return true;
+      await this.pause(10, 50);
     }
+    return false;
   }
 
   readonly waitingExtrinsics = async (): Promise<number> =>
