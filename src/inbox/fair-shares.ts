@@ -60,8 +60,8 @@ export class Place implements HandedOut {
 export class FairShares {
   readonly #isRegistered: (id: Hex) => boolean;
   readonly #most: Bounds;
-  #all = newHolder();
-  #strangers = newHolder();
+  readonly #all = newHolder();
+  readonly #strangers = newHolder();
   readonly #senders = new Map<Hex, Holder>();
   readonly #waiting = new Set<Holder>();
   /** Those of these that are being gone through, … */
@@ -159,16 +159,6 @@ export class FairShares {
       if (holder === this.#strangers) this.#forgetWaiting();
     }
     this.#resuming.clear();
-  }
-
-  /** All begins anew; nothing that was handed out is held any more. */
-  clear(): void {
-    this.#all = newHolder();
-    this.#strangers = newHolder();
-    this.#senders.clear();
-    this.#waiting.clear();
-    this.#resuming.clear();
-    this.#forgetWaiting();
   }
 
   #holderOf(id: Hex): Holder {

@@ -70,9 +70,4 @@ export class InFlight {
       this.#bytes -= delivery.bytes;
     }
   }
-
-  clear(): void {
-    this.#deliveries.clear();
-    this.#bytes = 0;
-  }
 }

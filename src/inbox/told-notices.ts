@@ -11,7 +11,7 @@ interface ToldNotice {
  * them is acknowledged.
  */
 export class ToldNotices {
-  #notices: ToldNotice[] = [];
+  readonly #notices: ToldNotice[] = [];
 
   get count(): number {
     return this.#notices.length;
@@ -26,9 +26,5 @@ export class ToldNotices {
   takeDone(oldest: number): Sequence[] {
     const end = this.#notices.findIndex(({ order }) => order > oldest);
     return this.#notices.splice(0, end < 0 ? this.#notices.length : end).map(({ sequence }) => sequence);
-  }
-
-  clear(): void {
-    this.#notices = [];
   }
 }
