@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { toHex, type Hex } from '../../src/codec/index.ts';
 import { createRelay, type RelayOptions } from '../../src/relay/index.ts';
 import { openLmdbMailStore } from '../../src/store/lmdb-mail-store.ts';
@@ -18,13 +19,23 @@ export type ToRelay =
 export interface MemoryOptions {
   readonly folder: string;
   readonly recipients: readonly Hex[];
+  /** For whom it forwards, to where nobody answers. */
+  readonly others?: readonly Hex[];
   readonly limits: NonNullable<RelayOptions['limits']>;
 }
 
 /** A relay in a process of its own that tells how much memory it took at most: `memory-child.ts JSON`, forked. */
-const { folder, recipients, limits } = JSON.parse(process.argv[2] ?? '') as MemoryOptions;
+const { folder, recipients, others, limits } = JSON.parse(process.argv[2] ?? '') as MemoryOptions;
 const mailStore = await openLmdbMailStore({ path: folder, durability: 'os' });
-const relay = createRelay({ genesisHash, mailStore, recipients, limits, listen: { port: 0 } });
+const forwarding =
+  others === undefined
+    ? {}
+    : {
+        forwardStore: await openLmdbMailStore({ path: join(folder, 'forward'), durability: 'os' }),
+        workerState: { get: (id: Hex) => (others.includes(id) ? { endpoints: ['http://127.0.0.1:1'] } : undefined) },
+        allowPrivate: true,
+      };
+const relay = createRelay({ genesisHash, mailStore, recipients, limits, listen: { port: 0 }, ...forwarding });
 await relay.start();
 let peak = 0;
 /** Its own: LMDB's file is mapped, and what of it the system keeps in memory is the system's to take back. */

@@ -5,7 +5,13 @@ import { get, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, it } from 'mocha';
 import { WebSocket } from 'ws';
-import { decodeSignedEnvelope, loginContent, signedEnvelopeToJson, type Hex } from '../../src/codec/index.ts';
+import {
+  decodeSignedEnvelope,
+  encodeMessageBatch,
+  loginContent,
+  signedEnvelopeToJson,
+  type Hex,
+} from '../../src/codec/index.ts';
 import { signWith } from '../../src/crypto/index.ts';
 import { decodeRelayFrame, encodeClientFrame, type ClientFrame, type RelayFrame } from '../../src/relay/frames.ts';
 import type { RelayLimits } from '../../src/relay/index.ts';
@@ -24,10 +30,15 @@ describe('relay: its memory, whatever is sent to it', function () {
   const cleanup = new Cleanup();
   afterEach(() => cleanup.run());
 
-  const start = async (limits: Partial<RelayLimits> = {}, recipients: readonly Entity[] = [bob]) => {
+  const start = async (
+    limits: Partial<RelayLimits> = {},
+    recipients: readonly Entity[] = [bob],
+    others?: readonly Entity[],
+  ) => {
     const options: MemoryOptions = {
       folder: await cleanup.folder(),
       recipients: recipients.map(({ identity }) => identity),
+      ...(others !== undefined && { others: others.map(({ identity }) => identity) }),
       limits: { perAddressConnections: unlimited, perAddressQueries: unlimited, ...limits },
     };
     const child = fork(await bundled(new URL('memory-child.ts', import.meta.url)), [JSON.stringify(options)], {
@@ -259,6 +270,38 @@ describe('relay: its memory, whatever is sent to it', function () {
     assert.deepEqual(others, []);
     // A kilobyte for each, and as much again before it is collected.
     assert.ok(more < 2 * 40 * mebibyte + slack, `${more / mebibyte} MiB`);
+  });
+
+  it('keeps no more queues to other relays than it may, and nothing of what it refuses, whoever sends', async () => {
+    const others = Array.from({ length: 16 }, (_, n) => entity(`other ${n}`));
+    const relay = await start({ perAddress: unlimited, maxForwardQueues: 1_000, maxTracked: 500 }, [bob], others);
+    /** Each from a key made for it. */
+    const flood = async (round: number): Promise<{ readonly answers: readonly string[]; readonly held: number }> => {
+      const answers: string[] = [];
+      for (let part = 0; part < 8; part++) {
+        const items = Array.from({ length: 250 }, (_, n) =>
+          message(entity(`made ${round} ${part} ${n}`), others[n % others.length] ?? bob),
+        );
+        const got = await fetch(`${relay.url}/v1/messages`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/vnd.khala-relay.batch' },
+          body: Uint8Array.from(encodeMessageBatch(items.map(({ bytes }) => bytes))),
+        });
+        const { results } = (await got.json()) as { readonly results: readonly { status: string; code?: string }[] };
+        answers.push(...results.map(({ status, code }) => code ?? status));
+      }
+      return { answers, held: await relay.tell({ type: 'held' }) };
+    };
+    const first = await flood(0);
+    // Half of them is for known senders.
+    assert.equal(first.answers.filter((answer) => answer === 'forwarded').length, 500);
+    const rounds = [];
+    for (let round = 1; round <= 6; round++) rounds.push(await flood(round));
+    for (const { answers } of rounds) assert.deepEqual([...new Set(answers)], ['mailbox-full']);
+    const held = rounds.map((round) => round.held);
+    // The least of three: what it does meanwhile comes and goes. Between them are 6 000, and one queue takes several times as much.
+    const more = Math.min(...held.slice(3)) - Math.min(...held.slice(0, 3));
+    assert.ok(more < 6_000 * 256, `${more} bytes`);
   });
 
   it('stays bounded by batches as large as they may be, many at a time', async () => {
