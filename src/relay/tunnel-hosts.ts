@@ -1,4 +1,5 @@
 import { TokenBuckets } from './token-buckets.ts';
+import { WaitPlaces } from './wait-places.ts';
 
 interface Rate {
   readonly perSecond: number;
@@ -11,7 +12,7 @@ const dialUnits = 10;
 const mostTunnels = 64;
 // Of one that asks: it can't keep the others out.
 const nearRate: Rate = { perSecond: 50, burst: 250 };
-const mostTunnelsOfNear = 16;
+const nearShare = 1 / 4;
 const remembered = 10_000;
 
 /** What a tunnel joins, as addresses: names cost nothing. */
@@ -24,7 +25,8 @@ export interface TunnelEnds {
 
 /** What all tunnels to one address may take together of what the relay there grants this one's address; a quarter of it by one address. */
 export class TunnelHosts {
-  readonly #open = new Map<string, number>();
+  /** By the address that the tunnels lead to. */
+  readonly #places = new Map<string, WaitPlaces>();
   readonly #buckets: TokenBuckets;
   readonly #nearBuckets: TokenBuckets;
 
@@ -33,22 +35,19 @@ export class TunnelHosts {
     this.#nearBuckets = new TokenBuckets('tunnel', nearRate, remembered, clock);
   }
 
-  /** A place for one more. False: there is none now. */
-  take(ends: TunnelEnds): boolean {
-    const pair = pairOf(ends);
-    const [open, ofNear] = [this.#open.get(ends.far) ?? 0, this.#open.get(pair) ?? 0];
-    if (open >= mostTunnels || ofNear >= mostTunnelsOfNear || this.charge(ends, dialUnits, () => 0) > 0) return false;
-    this.#open.set(ends.far, open + 1);
-    this.#open.set(pair, ofNear + 1);
-    return true;
-  }
-
-  giveBack(ends: TunnelEnds): void {
-    for (const key of [ends.far, pairOf(ends)]) {
-      const open = (this.#open.get(key) ?? 1) - 1;
-      if (open === 0) this.#open.delete(key);
-      else this.#open.set(key, open);
-    }
+  /**
+   * A place for one more, until the returned function is called, which is idempotent; undefined: there is none now. `evicted` is called
+   * when the place is for who has fewer.
+   */
+  take({ near, far }: TunnelEnds, evicted: () => void): (() => void) | undefined {
+    const places = this.#places.get(far) ?? new WaitPlaces(mostTunnels, 'tunnels to one address', nearShare);
+    if (!places.hasRoom(near) || this.charge({ near, far }, dialUnits, () => 0) > 0) return undefined;
+    this.#places.set(far, places);
+    const leave = places.take(near, evicted);
+    return () => {
+      leave();
+      if (places.isEmpty && this.#places.get(far) === places) this.#places.delete(far);
+    };
   }
 
   /** Charges both ends, then by `own` who asks for all else. Time until all may have so much, ms; 0: they are charged. */

@@ -7,6 +7,7 @@ import { addressKey } from './token-buckets.ts';
 import { TunnelFar, type FarOwner, type FarParts } from './tunnel-far.ts';
 import { WsInlet, type InletOwner } from './ws-inlet.ts';
 import { WsOutlet, type OutletOwner } from './ws-outlet.ts';
+import { turnAway } from './ws-places.ts';
 
 export interface TunnelParts extends FarParts {
   readonly limits: RelayLimits;
@@ -104,6 +105,13 @@ export class Tunnel implements InletOwner, OutletOwner, FarOwner {
   /** Ends it, and waits for no goodbye of the other relay. */
   stop(code: number): void {
     this.end('stopping', code);
+    this.#far.terminate();
+  }
+
+  /** Its place is another's. */
+  evict(): void {
+    turnAway(this.#socket, closeCodes.tryAgainLater, 'its place is for who has fewer');
+    this.end('evicted', closeCodes.tryAgainLater);
     this.#far.terminate();
   }
 

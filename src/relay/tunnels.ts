@@ -14,9 +14,10 @@ import type { ResolvedNames } from './resolved-names.ts';
 import type { Router } from './route.ts';
 import { TunnelHosts, type TunnelEnds } from './tunnel-hosts.ts';
 import { Tunnel } from './tunnel.ts';
-import { addWsRoute } from './ws-route.ts';
-import { turnAway, type WsPlaces } from './ws-places.ts';
 import { addressKey } from './token-buckets.ts';
+import { WaitPlaces } from './wait-places.ts';
+import { turnAway, type WsPlaces } from './ws-places.ts';
+import { addWsRoute } from './ws-route.ts';
 
 export interface TunnelsParts extends EndpointPolicy {
   readonly router: Router;
@@ -34,8 +35,6 @@ export interface TunnelsParts extends EndpointPolicy {
 
 const goingAway = 1001;
 const tryAgainLater = 1013;
-// One address can't keep the others out.
-const sharePerAddress = 1 / 8;
 
 /**
  * /v1/tunnel: who sent a message that this relay forwards, and can't reach the relays of its recipient, waits there for the
@@ -45,15 +44,15 @@ const sharePerAddress = 1 / 8;
 export class Tunnels {
   readonly #parts: TunnelsParts;
   readonly #all = new Set<Tunnel>();
-  readonly #perAddress = new Map<string, number>();
-  /** Those whose endpoint's name is asked for, by address. */
-  readonly #asking = new Map<string, number>();
+  /** Those that are open, and those whose endpoint's name is asked for. */
+  readonly #places: WaitPlaces;
   readonly #hosts: TunnelHosts;
   #pinger: ReturnType<typeof setInterval> | undefined;
   #isClosed = false;
 
   constructor(parts: TunnelsParts) {
     this.#parts = parts;
+    this.#places = new WaitPlaces(parts.limits.maxTunnels, 'tunnels');
     this.#hosts = new TunnelHosts(parts.clock);
   }
 
@@ -98,26 +97,17 @@ export class Tunnels {
     throw new RelayError('recipient-unreachable', { details: { recipient: to, reason } });
   }
 
-  /** A lookup takes a socket for as long as a server is silent: who waits for one is counted with the tunnels. Throws relay-busy. */
+  /**
+   * A lookup takes a socket for as long as a server is silent: who waits for one is counted with the tunnels, and gives way as they do; the
+   * lookup then ends by itself. Throws relay-busy.
+   */
   async #learn(endpoint: string, address: string): Promise<void> {
     const { names } = this.#parts;
     if (names.networkOf(endpoint) !== undefined) return;
-    const key = addressKey(address);
-    if (!this.#hasRoom(key))
-      throw new RelayError('relay-busy', { details: { what: 'tunnels that it opens at a time' } });
-    count(this.#asking, key, 1);
-    try {
-      await names.learn(endpoint);
-    } finally {
-      count(this.#asking, key, -1);
-    }
-  }
-
-  #hasRoom(key: string): boolean {
-    const { maxTunnels } = this.#parts.limits;
-    const asking = [...this.#asking.values()].reduce((sum, each) => sum + each, 0);
-    const own = (this.#perAddress.get(key) ?? 0) + (this.#asking.get(key) ?? 0);
-    return this.#all.size + asking < maxTunnels && own < Math.ceil(maxTunnels * sharePerAddress);
+    await new Promise<void>((resolve, reject) => {
+      const leave = this.#places.take(addressKey(address), reject);
+      void names.learn(endpoint).finally(leave).then(resolve, reject);
+    });
   }
 
   #add(socket: WebSocket, stream: Duplex, address: string, endpoint: string): void {
@@ -128,7 +118,10 @@ export class Tunnels {
     }
     // As it is now: a place is given back under the same name.
     const ends = { near: addressKey(address), far: names.networkOf(endpoint) ?? '' };
-    if (!this.#takePlace(address, ends)) {
+    const giveBack = this.#takePlace(address, ends, () => {
+      tunnel.evict();
+    });
+    if (giveBack === undefined) {
       metrics.count('connections_closed_total', 'too-many');
       turnAway(socket, tryAgainLater, 'too many connections');
       return;
@@ -142,31 +135,37 @@ export class Tunnels {
       ended: (reason) => {
         metrics.count('tunnels_total', reason);
       },
-      // It holds its places for as long as it holds a socket.
+      // It holds its places for as long as it holds a socket, or until they are another's.
       gone: (gone) => {
         this.#all.delete(gone);
-        this.#giveBackPlace(address, ends);
+        giveBack();
       },
     });
     this.#all.add(tunnel);
     tunnel.start();
   }
 
-  #giveBackPlace(address: string, ends: TunnelEnds): void {
-    this.#parts.places.giveBack(address);
-    this.#hosts.giveBack(ends);
-    count(this.#perAddress, ends.near, -1);
-  }
-
-  #takePlace(address: string, ends: TunnelEnds): boolean {
-    const { places } = this.#parts;
-    if (!this.#hasRoom(ends.near) || !places.take(address)) return false;
-    if (!this.#hosts.take(ends)) {
-      places.giveBack(address);
-      return false;
+  /** Gives how it is given back; undefined: there is none. `evicted` is called when it is for who has fewer. */
+  #takePlace(address: string, ends: TunnelEnds, evicted: () => void): (() => void) | undefined {
+    const { places: sockets } = this.#parts;
+    // Nobody gives way to who gets no place in the end.
+    if (!this.#places.hasRoom(ends.near) || !sockets.take(address)) return undefined;
+    const leave: (() => void)[] = [];
+    const evict = (): void => {
+      for (const each of leave) each();
+      evicted();
+    };
+    const leaveHost = this.#hosts.take(ends, evict);
+    if (leaveHost === undefined) {
+      sockets.giveBack(address);
+      return undefined;
     }
-    count(this.#perAddress, ends.near, 1);
-    return true;
+    leave.push(leaveHost, this.#places.take(ends.near, evict));
+    return () => {
+      for (const each of leave) each();
+      // The WebSocket itself counts until it is closed.
+      sockets.giveBack(address);
+    };
   }
 
   #ping(): ReturnType<typeof setInterval> {
@@ -175,10 +174,4 @@ export class Tunnels {
     }, this.#parts.limits.pingIntervalMs);
     return pinger.unref();
   }
-}
-
-function count(counts: Map<string, number>, of: string, change: 1 | -1): void {
-  const now = (counts.get(of) ?? 0) + change;
-  if (now === 0) counts.delete(of);
-  else counts.set(of, now);
 }

@@ -8,10 +8,10 @@ interface Wait {
 type Holder = Set<Wait>;
 
 // One address can't keep the others out; several clients behind one still have room.
-const sharePerAddress = 1 / 8;
+const defaultShare = 1 / 8;
 
 /**
- * Bounds what all addresses wait for, and what one does, of one kind. Where all places are taken, the address that has the most gives its
+ * Bounds what all addresses hold for long, and what one does, of one kind: waits, or tunnels to other relays. Where all places are taken, the address that has the most gives its
  * oldest to who has fewer: a few addresses can't keep the others out. Each step takes the same time, however many wait.
  */
 export class WaitPlaces {
@@ -24,11 +24,22 @@ export class WaitPlaces {
   #largest = 0;
   #total = 0;
 
-  /** `most`: of all. `what`: for the error. */
-  constructor(most: number, what: string) {
+  /** `most`: of all. `what`: for the error. `share`: of one address, default an eighth. */
+  constructor(most: number, what: string, share = defaultShare) {
     this.#most = most;
-    this.#mostPerAddress = Math.max(1, Math.floor(most * sharePerAddress));
+    this.#mostPerAddress = Math.max(1, Math.floor(most * share));
     this.#what = what;
+  }
+
+  /** Nobody has a place. */
+  get isEmpty(): boolean {
+    return this.#total === 0;
+  }
+
+  /** Whether an address would get a place now, be it another's. */
+  hasRoom(address: string): boolean {
+    const own = (this.#holders.get(address)?.size ?? 0) + 1;
+    return own <= this.#mostPerAddress && (this.#total < this.#most || this.#largest > own);
   }
 
   /**

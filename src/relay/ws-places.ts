@@ -1,7 +1,7 @@
 import type { WebSocket } from '@fastify/websocket';
 import { addressKey } from './token-buckets.ts';
 
-// For a close frame to arrive, of a connection that nobody counts.
+// For a close frame to arrive.
 const turnAwayMs = 1_000;
 
 /** How many WebSockets each address has open. */
@@ -31,7 +31,7 @@ export class WsPlaces {
   }
 }
 
-/** Closes one that has no place here. */
+/** Closes one that has no place here, or none any more. */
 export function turnAway(socket: WebSocket, code: number, reason: string): void {
   socket.close(code, reason);
   const timer = setTimeout(() => {

@@ -22,12 +22,16 @@ export class RawSocket {
   readonly origin: string;
   readonly frames: RelayFrame[] = [];
   closeCode: number | undefined;
+  closeReason: string | undefined;
 
   private constructor(socket: WebSocket, origin: string) {
     this.socket = socket;
     this.origin = origin;
     socket.on('message', (data: Buffer) => this.frames.push(decodeRelayFrame(data)));
-    socket.on('close', (code) => (this.closeCode = code));
+    socket.on('close', (code, reason) => {
+      this.closeCode = code;
+      this.closeReason = reason.toString();
+    });
     socket.on('error', () => undefined);
   }
 

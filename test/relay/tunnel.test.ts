@@ -39,10 +39,30 @@ describe('relay: a WebSocket that is joined to another relay', () => {
       origin: `${endpoint.replace('http', 'ws')}#prove`,
     });
   const key = Uint8Array.from({ length: 32 }, () => 7);
+  const openerAt = (url: string, endpoint: string) => ({
+    open: (localAddress: string) =>
+      RawSocket.open(url, cleanup, { path: `/v1/tunnel${queryOf(endpoint)}`, localAddress }),
+    isRefused: async (localAddress: string): Promise<boolean> => {
+      const socket = new WebSocket(`${url.replace('http', 'ws')}/v1/tunnel${queryOf(endpoint)}`, { localAddress });
+      cleanup.add(socket, () => {
+        socket.terminate();
+      });
+      const code = await new Promise((resolve) => {
+        socket.once('message', resolve).once('close', resolve);
+      });
+      return code === 1013;
+    },
+  });
+  /** Its place is another's. */
+  const ended = async (raw: RawSocket | undefined): Promise<void> => {
+    assert.ok(raw);
+    assert.equal(await raw.closed(), 1013);
+    assert.equal(raw.closeReason, 'its place is for who has fewer');
+  };
   /** Status that the upgrade is refused with. */
-  const refusal = (url: string, query: string): Promise<number | undefined> =>
+  const refusal = (url: string, query: string, localAddress = '127.0.0.1'): Promise<number | undefined> =>
     new Promise((resolve, reject) => {
-      const socket = new WebSocket(`${url.replace('http', 'ws')}/v1/tunnel${query}`);
+      const socket = new WebSocket(`${url.replace('http', 'ws')}/v1/tunnel${query}`, { localAddress });
       socket.on('unexpected-response', (request, response) => {
         request.destroy();
         resolve(response.statusCode);
@@ -310,27 +330,53 @@ describe('relay: a WebSocket that is joined to another relay', () => {
     await until(() => open === 0);
   });
 
-  it('is one of few to one address, a quarter of them for who asks: what that grants this relay is for what is forwarded, too', async () => {
+  it('is one of few to one address, a quarter of them for who asks, who has the most there gives way to who has fewer: what that grants this relay is for what is forwarded, too', async () => {
     const lie = await lyingRelay(cleanup, (frame, { say }) => {
       if (frame.type === 'challenge-me')
         say({ type: 'challenge', id: frame.id, serverNonce: new Uint8Array(32), expiresAt: 1n });
     });
     const a = await start([lie.url], { limits: { maxTunnels: 1_000 } });
-    const refused = async (localAddress: string): Promise<void> => {
-      const socket = new WebSocket(`${a.url.replace('http', 'ws')}/v1/tunnel${queryOf(lie.url)}`, { localAddress });
-      assert.equal(await new Promise((resolve) => socket.once('close', resolve)), 1013);
-    };
-    const open = (localAddress: string) =>
-      RawSocket.open(a.url, cleanup, { path: `/v1/tunnel${queryOf(lie.url)}`, localAddress });
+    const { open, isRefused } = openerAt(a.url, lie.url);
+    const hogs = ['127.0.0.2', '127.0.0.3', '127.0.0.4', '127.0.0.5'];
     const sockets: RawSocket[] = [];
-    for (const address of ['127.0.0.2', '127.0.0.3', '127.0.0.4', '127.0.0.5']) {
-      sockets.push(...(await Promise.all(Array.from({ length: 16 }, () => open(address)))));
-      await refused(address);
+    for (const address of hogs) {
+      for (let n = 0; n < 16; n++) sockets.push(await open(address));
+      assert.equal(await isRefused(address), true);
     }
-    await refused('127.0.0.6');
-    sockets[0]?.socket.terminate();
-    await until(async () => (await (await fetch(`${a.url}/metrics`)).text()).includes('khala_relay_tunnels 63\n'));
     await (await open('127.0.0.6')).challenge();
+    await ended(sockets[0]);
+    assert.deepEqual(
+      sockets.filter(({ closeCode }) => closeCode !== undefined),
+      [sockets[0]],
+    );
+  });
+
+  it('is given up by who has the most, the oldest first, to who has fewer, and by nobody else', async () => {
+    const lie = await lyingRelay(cleanup, (frame, { say }) => {
+      if (frame.type === 'challenge-me')
+        say({ type: 'challenge', id: frame.id, serverNonce: new Uint8Array(32), expiresAt: 1n });
+    });
+    const a = await start([lie.url], { limits: { maxTunnels: 32 } });
+    const { open, isRefused } = openerAt(a.url, lie.url);
+    const hogs: RawSocket[][] = [];
+    for (let host = 2; host < 10; host++) {
+      const sockets: RawSocket[] = [];
+      for (let n = 0; n < 4; n++) sockets.push(await open(`127.0.0.${host}`));
+      hogs.push(sockets);
+    }
+    const own: RawSocket[] = [];
+    for (let n = 0; n < 3; n++) {
+      own.push(await open('127.0.0.10'));
+      await ended(hogs[n]?.[0]);
+    }
+    // As many as those that have the most, or one of those: nobody has to give way.
+    assert.equal(await isRefused('127.0.0.10'), true);
+    assert.equal(await isRefused('127.0.0.2'), true);
+    const left = [...hogs.flatMap((sockets, n) => (n < 3 ? sockets.slice(1) : sockets)), ...own];
+    await Promise.all(left.map((raw) => raw.challenge()));
+    const metrics = await (await fetch(`${a.url}/metrics`)).text();
+    assert.match(metrics, /tunnels_total\{reason="evicted"\} 3\n/);
+    assert.match(metrics, /^khala_relay_tunnels 32$/m);
   });
 
   it('reads no more from the other end than who waits reads, and ends where that one does not', async () => {
@@ -355,7 +401,8 @@ describe('relay: a WebSocket that is joined to another relay', () => {
     assert.ok(least > (count * size) / 2, `${least} bytes`);
   });
 
-  it('asks for names of endpoints only while there is room for who asks', async () => {
+  /** From now on names are asked for, and answered when that is said. */
+  const silentNames = () => {
     const { resolve4, resolve6 } = Resolver.prototype;
     cleanup.add(Resolver.prototype, (prototype) => Object.assign(prototype, { resolve4, resolve6 }));
     const asked: string[] = [];
@@ -369,6 +416,11 @@ describe('relay: a WebSocket that is joined to another relay', () => {
       );
     };
     Object.assign(Resolver.prototype, { resolve4: silent, resolve6: () => Promise.resolve([]) });
+    return { asked, answers };
+  };
+
+  it('asks for names of endpoints only while there is room for who asks', async () => {
+    const { asked, answers } = silentNames();
     const endpoints = Array.from({ length: 6 }, (_, n) => `http://silent-${n}.example`);
     // Two of one address.
     const a = await start(endpoints, { limits: { maxTunnels: 16 } });
@@ -379,5 +431,24 @@ describe('relay: a WebSocket that is joined to another relay', () => {
     // Those have their places.
     for (const answer of answers) answer();
     assert.deepEqual(await Promise.all(first), [101, 101]);
+  });
+
+  it('is not kept from others by those who wait for the name of an endpoint: who has the most waits no longer', async () => {
+    const { asked, answers } = silentNames();
+    const b = await far();
+    const silent = Array.from({ length: 16 }, (_, n) => `http://silent-${n}.example`);
+    const a = await start([b.url, ...silent], { limits: { maxTunnels: 16 } });
+    const hogs: Promise<number | undefined>[] = [];
+    for (const [n, endpoint] of silent.entries()) {
+      hogs.push(refusal(a.url, queryOf(endpoint), `127.0.0.${2 + (n >> 1)}`).catch(() => 101));
+      await until(() => asked.length === n + 1);
+    }
+    const { open, isRefused } = openerAt(a.url, b.url);
+    await (await open('127.0.0.10')).challenge();
+    assert.equal(await hogs[0], 503);
+    assert.equal(await isRefused('127.0.0.10'), true);
+    for (const answer of answers) answer();
+    const others = await Promise.all(hogs.slice(1));
+    assert.ok(others.every((status) => status === 101));
   });
 });

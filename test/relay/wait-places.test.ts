@@ -79,6 +79,8 @@ describe('relay: places of those that wait', () => {
             });
             own.set(wait, leave);
           };
+          assert.equal(places.hasRoom(String(address)), mayHave);
+          assert.equal(places.isEmpty, total() === 0);
           if (mayHave) take();
           else assert.throws(take, isBusy);
           assert.ok(total() <= 40);
