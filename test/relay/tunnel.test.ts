@@ -451,4 +451,22 @@ describe('relay: a WebSocket that is joined to another relay', () => {
     const others = await Promise.all(hogs.slice(1));
     assert.ok(others.every((status) => status === 101));
   });
+
+  it('is one alone that gives way, where all places are taken and those to that address, too', async () => {
+    const { asked } = silentNames();
+    const b = await far();
+    const silent = Array.from({ length: 8 }, (_, n) => `http://silent-${n}.example`);
+    const a = await start([b.url, ...silent], { limits: { maxTunnels: 72 } });
+    const { open } = openerAt(a.url, b.url);
+    const sockets: RawSocket[] = [];
+    for (let host = 2; host < 10; host++) for (let n = 0; n < 8; n++) sockets.push(await open(`127.0.0.${host}`));
+    // The last of them has the most in all, and no more than the others to that address.
+    for (const [n, endpoint] of silent.entries()) {
+      void refusal(a.url, queryOf(endpoint), `127.0.0.${9 + n}`).catch(() => 101);
+      await until(() => asked.length === n + 1);
+    }
+    await (await open('127.0.0.20')).challenge();
+    await ended(sockets[0]);
+    await Promise.all(sockets.slice(1).map((raw) => raw.challenge()));
+  });
 });
