@@ -21,7 +21,6 @@ export interface MailWriterOptions {
 const [timeLength, idKeyLength] = [8, 40];
 const maxCursor = 2n ** 64n - 1n;
 const trialKey = Buffer.from('trial');
-// As long as most messages are, or longer.
 
 /** Most deletions in one piece of work, so that a long mailbox does not hold up appends. */
 export const chunk = 500;
