@@ -4,9 +4,9 @@ import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
 import type { Delivery, Inbox, InboxEvent } from '../inbox/inbox.ts';
 import type { OutboxQueue } from '../outbox/outbox.ts';
 import { AnswerQueue } from './answer-queue.ts';
-import { inHandlerTime } from './handler-time.ts';
 import { HandlerTurns } from './handler-turns.ts';
 import type { Replier } from './replier.ts';
+import { RunningHandlers } from './running-handlers.ts';
 
 /** A call of a contract, opened; sender and recipient are proven (protocol.md §8, §10). */
 export interface InvocationCall {
@@ -42,8 +42,8 @@ export interface ServeInboxOptions {
    */
   readonly concurrency?: number;
   /**
-   * For one handler to end, ms: then its signal aborts, it has failed, and its place is another's. One that does not heed the signal
-   * goes on without a place. Default 60 000.
+   * For one handler to end, ms, 1 to 2^31 - 1: then its signal aborts, it has failed, and its place is another's. One that does not
+   * heed the signal goes on without a place. Infinity: as long as it likes. Default 60 000.
    */
   readonly handlerTimeoutMs?: number;
   /** A handler or an answer failed. After a handler's failure the message stays, and comes again at the next start. */
@@ -63,12 +63,11 @@ export interface InboxService extends AsyncDisposable {
  * Runs a worker: each message goes to its handler, the answer to who asked, and then the message is acknowledged. Killed in
  * between, the handler sees the message again at the next start, so it should be able to: the message id is the same. As many
  * wait for their handlers as an inbox hands out before they are acknowledged ({@link HandlerTurns}); the rest waits in its store.
+ * Throws bad-setting.
  */
 export function serveInbox(options: ServeInboxOptions): InboxService {
   return new HandlingService(options);
 }
-
-const defaultHandlerTimeoutMs = 60_000;
 
 class HandlingService implements InboxService {
   readonly notices$: Observable<Exclude<InboxEvent, { type: 'message' }>>;
@@ -77,15 +76,17 @@ class HandlingService implements InboxService {
   readonly #stopping = new AbortController();
   readonly #stopped = new Subject<void>();
   readonly #turns: HandlerTurns;
+  readonly #handlers: RunningHandlers;
   readonly #answers = new AnswerQueue();
   /** Messages that are acknowledged when their answers are over. */
   readonly #ending = new Set<Promise<unknown>>();
   readonly #subscription: Subscription;
 
   constructor(options: ServeInboxOptions) {
-    const { inbox, concurrency } = options;
+    const { inbox, concurrency, handlerTimeoutMs } = options;
     this.#options = options;
     this.#turns = new HandlerTurns(concurrency === undefined ? {} : { concurrency });
+    this.#handlers = new RunningHandlers(handlerTimeoutMs);
     const notices = new Subject<Exclude<InboxEvent, { type: 'message' }>>();
     this.notices$ = notices.asObservable();
     const work = inbox.events$.pipe(
@@ -109,7 +110,9 @@ class HandlingService implements InboxService {
   }
 
   async stop(): Promise<void> {
-    this.#stopping.abort(new RelayError('aborted'));
+    const reason = new RelayError('aborted');
+    this.#stopping.abort(reason);
+    this.#handlers.stop(reason);
     this.#stopped.next();
     await this.ended.catch(() => undefined);
     this.#subscription.unsubscribe();
@@ -132,15 +135,10 @@ class HandlingService implements InboxService {
   }
 
   async #handle(delivery: Delivery, noted: Promise<void>): Promise<void> {
-    const { signal } = this.#stopping;
-    if (signal.aborted) return;
+    if (this.#stopping.signal.aborted) return;
     try {
       await noted;
-      const { messageId } = delivery;
-      const { handlerTimeoutMs: timeoutMs = defaultHandlerTimeoutMs } = this.#options;
-      const answer = await inHandlerTime({ messageId, timeoutMs, stopping: signal }, (ended) =>
-        this.#answer(delivery, ended),
-      );
+      const answer = await this.#handlers.run(delivery.messageId, (signal) => this.#answer(delivery, signal));
       if (answer === undefined) await delivery.ack();
       else await this.#send(delivery, answer);
     } catch (error) {
