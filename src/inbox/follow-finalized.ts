@@ -53,9 +53,7 @@ export async function followFinalized(
         const { number } = await newest();
         present = Math.min(present, number);
         if (end !== Infinity) end = Math.min(end, number);
-        continue;
-      }
-      if (span.type === 'missing') {
+      } else if (span.type === 'missing') {
         await gathered.take();
         const { first, reason, hashAt } = span;
         if (onGap === 'stop')

@@ -85,4 +85,20 @@ describe('following finalized blocks, where one node says that it is at a block 
       const { readyAt, last } = await followed(false, () => isLying, spans(), until);
       assert.deepEqual([readyAt, last], [[101], 101]);
     });
+
+  for (const [what, until] of [
+    ['is ready', undefined],
+    ['ends', 1_000_000],
+  ] as const)
+    it(`${what} at once where what is left is all that there is, and needs no further block for that`, async () => {
+      let isLying = true;
+      const spans = function* (): Generator<MessageSpan> {
+        for (const number of [101, 102]) yield blocks(number);
+        isLying = false;
+        yield { type: 'retracted', through: headOf(101) };
+        if (until !== undefined) assert.fail('it reads on');
+      };
+      const { readyAt, last } = await followed(false, () => isLying, spans(), until);
+      assert.deepEqual([readyAt, last], [[101], 101]);
+    });
 });
