@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { openWallet } from '../chain/support.ts';
 import { temporaryFolder } from '../support/entities.ts';
+import { until } from '../support/until.ts';
 import { makeVault, register } from './entity.ts';
-import { runCli, type Line } from './run-cli.ts';
+import { RunningCli, runCli, type Line } from './run-cli.ts';
 
 describe('cli: outbox', () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -128,6 +129,47 @@ describe('cli: outbox', () => {
       [to, 'queued'],
     ]);
     await outbox('cancel', 'all');
+  });
+
+  it('takes back what the worker has signed by --give-up alone, and nothing of an account', async () => {
+    // Nothing comes into a block but by hand.
+    const still = await startDevChain({ workers: 1, blockTimeMs: 3_600_000 });
+    const own = join(folder.path, 'gives-up');
+    try {
+      await makeVault(own);
+      const registered = register(still.ws, own).then(() => true);
+      while (!(await Promise.race([registered, still.newBlock().then(() => false)])));
+      const [worker] = (await runCli(['workers', '--ws', still.ws, '--json'])).lines;
+      // What a node has taken is waited for: it ends before its message is in a block.
+      const sendAs = async (as: string, text: string): Promise<void> => {
+        await using sending = new RunningCli([
+          ...['send', text, '--to', String(worker?.['identity']), '--via', 'chain', '--as', as, '--vault', own],
+          ...['--ws', still.ws, '--suri', '//Alice'],
+        ]);
+        await until(async () => (await states()).at(-1) === 'submitted');
+        await sending.end('SIGKILL');
+      };
+      const cancel = (...args: readonly string[]) => runCli(['outbox', 'cancel', ...args, '--vault', own, '--json']);
+      const states = async () => {
+        const { lines } = await runCli(['outbox', 'ls', '--vault', own, '--json']);
+        return lines.map(({ code, state }) => code ?? state);
+      };
+      await sendAs('worker', 'signed');
+      assert.deepEqual(await states(), ['submitted']);
+      const tooLate = await cancel('0');
+      assert.deepEqual([tooLate.code, await states()], [2, ['submitted']], tooLate.stderr);
+      assert.match(tooLate.stderr, /\[too-late-to-cancel\]/);
+      assert.deepEqual((await cancel('all')).lines, []);
+      assert.deepEqual((await cancel('all', '--give-up')).lines, [{ event: 'cancelled', sendId: '0' }]);
+      assert.deepEqual(await states(), ['send-cancelled']);
+      // It comes in all the same, and makes room for the next.
+      await still.newBlock();
+      await sendAs('account', 'of an account');
+      assert.deepEqual((await cancel('all', '--give-up')).lines, []);
+      assert.equal((await states()).at(-1), 'submitted');
+    } finally {
+      await still.stop();
+    }
   });
 
   it('refuses what is no number, and what is not there', async () => {
