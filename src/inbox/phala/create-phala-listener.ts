@@ -6,6 +6,7 @@ import type { TransactionalStore } from '../../store/index.ts';
 import type { Vault } from '../../vault/index.ts';
 import { reasonOfDeath } from '../dead-letter.ts';
 import type { GapPolicy } from '../follow-finalized.ts';
+import { reached } from '../reached.ts';
 import { checkCursor, finalBlocks, newestFinal, noteBegin, noteCursor } from '../starting-point.ts';
 import type { PhalaDelivery, PhalaEvent, PhalaListener } from './phala-listener.ts';
 import { PhalaStore, type Place } from './phala-store.ts';
@@ -149,13 +150,14 @@ class StoredPhalaListener implements PhalaListener {
       if (span.type === 'retracted') {
         await this.#store.goBackTo(span.through, this.#next);
         // Who made that up may have been who told how far the chain is.
-        present = Math.min(present, (await newestFinal(chain, verify, signal)).number);
-        continue;
+        const { number } = await reached(() => newestFinal(chain, verify, signal), signal);
+        present = Math.min(present, number);
+      } else {
+        const items = this.#itemsOf(span);
+        // A crash reads quiet blocks again: those of a backlog are not worth a transaction each.
+        if (items.length > 0 || span.through.number >= present) await this.#store.take(items, span.through);
+        if (items.length > 0) this.#wake();
       }
-      const items = this.#itemsOf(span);
-      // A crash reads quiet blocks again: those of a backlog are not worth a transaction each.
-      if (items.length > 0 || span.through.number >= present) await this.#store.take(items, span.through);
-      if (items.length > 0) this.#wake();
       if (span.through.number >= present) this.#markReady();
     }
   }

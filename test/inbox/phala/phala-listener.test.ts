@@ -164,6 +164,32 @@ describe('the phala suite on topics of contracts', () => {
     assert.deepEqual(heard.deliveries().map(text), ['there', 'later']);
   });
 
+  for (const [what, refusals] of [
+    ['is ready as soon as what is left is all that there is', 0],
+    ['waits for a node where none is reached just after what one made up was taken back', 1],
+  ] as const)
+    it(what, async () => {
+      const newest = await chain.finalizedHead();
+      let isLying = true;
+      let asked = 0;
+      const finalizedHead: Chain['finalizedHead'] = async () => {
+        if (isLying) return { ...newest, number: newest.number + 1_000 };
+        if (asked++ < refusals) throw new RelayError('chain-unreachable', { details: { reason: 'it moves' } });
+        return newest;
+      };
+      async function* follow(): ReturnType<Messages['follow']> {
+        isLying = false;
+        yield { type: 'retracted', through: newest };
+        throw new Error('it reads on');
+      }
+      const messages = replacing(chain.messages, { follow });
+      await listening({
+        ...{ chain: replacing(chain, { messages, finalizedHead }), verify: false },
+        from: newest.number + 1,
+      });
+      assert.equal(asked, refusals + 1);
+    });
+
   it('tells of what it can not read, once, and goes on', async () => {
     const heard = await listening();
     const strange = encodeEncryptedData({
