@@ -57,6 +57,7 @@ class StoredPhalaListener implements PhalaListener {
   #subscriber: Subscriber<PhalaEvent> | undefined;
   #next: Place = 0n;
   #isWoken = false;
+  #isGoingBack = false;
   #handingOut: Promise<void> | undefined;
   #starting: Promise<void> | undefined;
   #reading: Promise<unknown> | undefined;
@@ -148,7 +149,7 @@ class StoredPhalaListener implements PhalaListener {
     const options = { topics, ...(verify === undefined ? {} : { verify }) };
     for await (const span of chain.messages.follow(cursor, options, signal)) {
       if (span.type === 'retracted') {
-        await this.#store.goBackTo(span.through, this.#next);
+        await this.#goBackTo(span.through);
         // Who made that up may have been who told how far the chain is.
         const { number } = await reached(() => newestFinal(chain, verify, signal), signal);
         present = Math.min(present, number);
@@ -160,6 +161,15 @@ class StoredPhalaListener implements PhalaListener {
       }
       if (span.through.number >= present) this.#markReady();
     }
+  }
+
+  /** Later blocks were made up by one node: what is kept of them is forgotten while nothing is handed out. */
+  async #goBackTo(through: BlockId): Promise<void> {
+    this.#isGoingBack = true;
+    await this.#handingOut;
+    await this.#store.goBackTo(through, this.#next);
+    this.#isGoingBack = false;
+    this.#wake();
   }
 
   /** Throws blocks-missing. */
@@ -177,6 +187,7 @@ class StoredPhalaListener implements PhalaListener {
 
   #wake(): void {
     this.#isWoken = true;
+    if (this.#isGoingBack) return;
     this.#handingOut ??= this.#handOut()
       .catch((error: unknown) => {
         if (!this.#stopping.signal.aborted) this.#fail(error);
@@ -193,12 +204,16 @@ class StoredPhalaListener implements PhalaListener {
       const subscriber = this.#subscriber;
       if (!this.#hasRoom() || subscriber === undefined) return;
       for (const [place, item] of await this.#store.itemsFrom(this.#next, pageSize)) {
-        if (this.#subscriber !== subscriber || !this.#hasRoom()) return;
-        this.#next = place + 1n;
+        if (!this.#isHandingOutTo(subscriber) || !this.#hasRoom()) return;
         await this.#give(place, item, subscriber);
         this.#isWoken = true;
       }
     }
+  }
+
+  /** Where not, what is not handed out yet is read from the store again: for another subscriber, or when it went back. */
+  #isHandingOutTo(subscriber: Subscriber<PhalaEvent>): boolean {
+    return this.#subscriber === subscriber && !this.#isGoingBack;
   }
 
   #hasRoom(): boolean {
@@ -214,13 +229,13 @@ class StoredPhalaListener implements PhalaListener {
     const { genesisHash } = this.#options.chain;
     try {
       const delivery = await this.#open(place, item);
-      if (this.#subscriber !== subscriber) return;
+      if (!this.#isHandingOutTo(subscriber)) return;
+      this.#next = place + 1n;
       this.#inFlight.set(place, item.payload.length);
       this.#bytesInFlight += item.payload.length;
       subscriber.next({ type: 'message', delivery });
     } catch (error) {
-      // Whoever subscribed meanwhile is given all from the beginning.
-      if (this.#subscriber !== subscriber) return;
+      if (!this.#isHandingOutTo(subscriber)) return;
       const { code } = reasonOfDeath(error);
       const id = messageId({ genesisHash, envelope: item.payload });
       await this.#tell(place, { type: 'dead', messageId: id, topic: item.topic, code }, subscriber);
@@ -228,6 +243,7 @@ class StoredPhalaListener implements PhalaListener {
   }
 
   async #tell(place: Place, notice: PhalaEvent, subscriber: Subscriber<PhalaEvent>): Promise<void> {
+    this.#next = place + 1n;
     this.#notices.push(place);
     subscriber.next(notice);
     await this.#forgetNotices();

@@ -174,7 +174,8 @@ describe('the phala suite on topics of contracts', () => {
       let asked = 0;
       const finalizedHead: Chain['finalizedHead'] = async () => {
         if (isLying) return { ...newest, number: newest.number + 1_000 };
-        if (asked++ < refusals) throw new RelayError('chain-unreachable', { details: { reason: 'it moves' } });
+        if (asked++ < refusals)
+          throw new RelayError('chain-unreachable', { details: { urls: dev.ws, reason: 'it moves' } });
         return newest;
       };
       async function* follow(): ReturnType<Messages['follow']> {
@@ -189,6 +190,49 @@ describe('the phala suite on topics of contracts', () => {
       });
       assert.equal(asked, refusals + 1);
     });
+
+  it('hands out nothing more of a page, nor what it is opening, once it knows that one node made it up', async () => {
+    const after = await chain.finalizedHead();
+    await post([topic, await sealed('there')]);
+    await finalize();
+    await dev.newBlock();
+    const forged = [await sealed('forged'), await sealed('forged too')];
+    let openings = 0;
+    let release: () => void = () => undefined;
+    const released = new Promise<void>((resolve) => (release = resolve));
+    const slow = replacing(vault, {
+      openPhala: async (data) => {
+        if (++openings === 2) await released;
+        return vault.openPhala(data);
+      },
+    });
+    let isForged = false;
+    async function* follow(...args: Parameters<Messages['follow']>): ReturnType<Messages['follow']> {
+      for await (const span of chain.messages.follow(...args)) {
+        yield span;
+        if (isForged || span.type !== 'blocks' || span.messages.length === 0) continue;
+        isForged = true;
+        const block = { number: span.through.number + 1, hash: `0x${'0a'.repeat(32)}` } as const;
+        const messages = forged.map((payload) => ({ ...span.messages[0]!, block, payload }));
+        yield { type: 'blocks', through: block, messages };
+        await until(() => openings === 2);
+        // The listener comes to what is told here before.
+        setImmediate(release);
+        yield { type: 'retracted', through: span.through };
+      }
+      throw new Error('it never ends');
+    }
+    const heard = await listening({
+      chain: replacing(chain, { messages: replacing(chain.messages, { follow }) }),
+      vault: slow,
+      from: after.number + 1,
+    });
+    await until(() => openings === 2);
+    await post([topic, await sealed('later')]);
+    await finalize();
+    await until(() => heard.deliveries().map(text).includes('later'));
+    assert.deepEqual(heard.deliveries().map(text), ['there', 'later']);
+  });
 
   it('tells of what it can not read, once, and goes on', async () => {
     const heard = await listening();
