@@ -187,7 +187,7 @@ class StoredPhalaListener implements PhalaListener {
 
   #wake(): void {
     this.#isWoken = true;
-    if (this.#isGoingBack) return;
+    if (this.#isGoingBack || this.#stopping.signal.aborted) return;
     this.#handingOut ??= this.#handOut()
       .catch((error: unknown) => {
         if (!this.#stopping.signal.aborted) this.#fail(error);

@@ -326,6 +326,44 @@ describe('the phala suite on topics of contracts', () => {
     assert.deepEqual([first, second.map(({ type }) => type)], [[], ['dead', 'message']]);
   });
 
+  it('lets the store finish what it writes when it is stopped while one is opened', async () => {
+    let opened = 0;
+    let release: () => void = () => undefined;
+    const released = new Promise<void>((resolve) => (release = resolve));
+    const slow = replacing(vault, {
+      openPhala: async (data) => {
+        opened++;
+        await released;
+        return vault.openPhala(data);
+      },
+    });
+    let isWriting = false;
+    const slowStore = replacing(store, {
+      commit: async (...change) => {
+        if (opened > 0) {
+          isWriting = true;
+          await released;
+          // Not before all that goes on without waiting for anything.
+          await new Promise(setImmediate);
+        }
+        return store.commit(...change);
+      },
+    });
+    const listener = createPhalaListener({ chain, vault: slow, store: slowStore, topics: [topic] });
+    await listener.start();
+    listener.events$.subscribe();
+    await post([topic, await sealed('first')]);
+    await finalize();
+    await until(() => opened === 1);
+    await post([topic, await sealed('second')]);
+    await finalize();
+    await until(() => isWriting);
+    const stopped = listener.stop();
+    release();
+    await stopped;
+    assert.equal(opened, 1);
+  });
+
   it('names the contract that posted', async () => {
     const heard = await listening();
     const { api } = wallet;
