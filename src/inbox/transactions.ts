@@ -112,14 +112,11 @@ export class Transactions {
     plan: (start: Sequence) => Promise<Plan>,
   ): Promise<readonly Outcome[]> {
     const { store, onAccepted, onDone } = this.#parts;
-    let isPlanning = false;
     try {
       for (;;) {
         const done = acknowledged === undefined ? [] : await this.#doneWrites(acknowledged);
         const start = (this.#next ??= await store.nextSequence());
-        isPlanning = true;
         const { writes, next, outcomes = [] } = await plan(start);
-        isPlanning = false;
         const moved = next === start ? [] : [store.sequenceWrite(next)];
         const all = [...this.#claim, ...writes, ...done, ...moved];
         if (all.length === 0 || (await store.commit(all, [store.sequenceExpectation(start)]))) {
@@ -137,8 +134,8 @@ export class Transactions {
       }
     } catch (error) {
       this.#forget();
-      // What could not be planned is no affair of those that only went with it.
-      if (isPlanning && acknowledged !== undefined)
+      // What could not be planned, or has no room on the disk, is no affair of those that only went with it.
+      if (acknowledged !== undefined && plan !== planNothing)
         await this.#commitWith(acknowledged, planNothing).catch(() => undefined);
       else acknowledged?.reject(error);
       throw error;

@@ -66,13 +66,14 @@ class LmdbMailStore implements MailStore {
   #sweeping: Promise<{ readonly expired: number }> | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor({ env, tables, generation, leastCursor }: OpenMailTables, options: LmdbMailStoreOptions) {
+  constructor(open: OpenMailTables, options: LmdbMailStoreOptions) {
+    const { env, tables, generation, leastCursor } = open;
     const { now = Date.now, quota, onBackgroundFailure = warnOfFailure } = options;
     const { retentionMs, dedupeMs, sweepIntervalMs } = { ...defaultTimes, ...options };
     this.generation = generation;
     this.#env = env;
     this.#tables = tables;
-    this.#writer = new MailWriter(env, tables, { quota: { ...defaultQuota, ...quota }, now });
+    this.#writer = new MailWriter(open, { path: options.path, quota: { ...defaultQuota, ...quota }, now });
     this.#early = new EarlyMail({
       least: leastCursor,
       now,

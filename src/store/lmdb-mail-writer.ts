@@ -1,18 +1,19 @@
-import type { RootDatabase } from 'lmdb';
 import { toHex, type Hex } from '../codec/index.ts';
-import { RelayError } from '../errors/index.ts';
+import { asRelayError, RelayError } from '../errors/index.ts';
+import { DiskRoom } from './disk-room.ts';
 import { GroupCommit } from './group-commit.ts';
-import { throwCommitCause } from './lmdb-environment.ts';
 import { LmdbMailCounters, type OpenBox } from './lmdb-mail-counters.ts';
 import * as layout from './lmdb-mail-layout.ts';
 import { mailRange } from './lmdb-mail-range.ts';
-import type { MailTables } from './lmdb-mail-tables.ts';
+import type { OpenMailTables, MailTables } from './lmdb-mail-tables.ts';
 import { LmdbReplyBoxes } from './lmdb-reply-boxes.ts';
 import { trialBytes, whyAllFull, whyFull, type Fill, type MailQuota } from './mail-quota.ts';
 import type { Append, Numbered, OnDisk } from './early-mail.ts';
 import type { Appended } from './mail-store.ts';
 
 export interface MailWriterOptions {
+  /** Folder of the environment. */
+  readonly path: string;
   readonly quota: Required<MailQuota>;
   /** Unix time, ms. */
   readonly now: () => number;
@@ -30,13 +31,14 @@ export class MailWriter {
   readonly #tables: MailTables;
   readonly #quota: Required<MailQuota>;
   readonly #now: () => number;
+  readonly #room: DiskRoom;
   readonly #commits: GroupCommit;
   readonly #counters: LmdbMailCounters;
   readonly #replyBoxes: LmdbReplyBoxes;
   // Of the transaction that is being built.
   #idKeys: Buffer[] = [];
 
-  constructor(env: RootDatabase<Buffer, Buffer>, tables: MailTables, { quota, now }: MailWriterOptions) {
+  constructor({ env, tables }: OpenMailTables, { path, quota, now }: MailWriterOptions) {
     this.#tables = tables;
     this.#quota = quota;
     this.#now = now;
@@ -47,11 +49,17 @@ export class MailWriter {
         this.#counters.totals().replyBoxes += more;
       },
     });
+    const { mailHeads: _sameAsMail, ...databases } = tables;
+    this.#room = new DiskRoom({
+      ...{ path, root: env, named: Object.values(databases) },
+      failed: (error) => asRelayError(error, 'mail-store-failed', { action: 'write' }),
+    });
     this.#commits = new GroupCommit(
       (action) =>
         // A child is rolled back as a whole where a write in it fails.
-        env
-          .childTransaction(() => {
+        this.#room.during(
+          (begun) => env.childTransaction(begun),
+          () => {
             this.#counters.begin();
             this.#replyBoxes.begin();
             this.#idKeys = [];
@@ -59,8 +67,8 @@ export class MailWriter {
             this.#replyBoxes.write();
             this.#counters.write();
             this.#writeIdKeys();
-          })
-          .catch(throwCommitCause),
+          },
+        ),
       { maxBegun: 2 },
     );
   }
@@ -116,6 +124,7 @@ export class MailWriter {
     await this.#commits.run(() => {
       const reason = whyAllFull(this.#quota, this.totals().bytes + trialBytes);
       if (reason !== undefined) throw new RelayError('mailbox-full', { details: { recipient: 'anyone', reason } });
+      this.#room.add(trialBytes);
       this.#tables.meta.putSync(trialKey, Buffer.alloc(trialBytes));
     });
   }
@@ -148,6 +157,7 @@ export class MailWriter {
       whyAllFull(this.#quota, totals.bytes + bytes.length, origin) ??
       whyFull(this.#quota, box, bytes.length, origin, share);
     if (reason !== undefined) throw new RelayError('mailbox-full', { details: { recipient, reason } });
+    this.#room.add(bytes.length);
     if (origin?.maxBoxes !== undefined && share?.count === 0) {
       if (!this.#makeRoom(sender, origin.maxBoxes)) return undefined;
       box.isReplyBox = true;
@@ -169,6 +179,7 @@ export class MailWriter {
     const box = this.#counters.box(recipient);
     const end = upTo < box.last ? upTo : box.last;
     if (end <= box.acknowledged) return false;
+    this.#room.remove();
     const deleted = this.#delete(box, [
       ...mailRange(this.#tables.mailHeads, recipient, box.acknowledged + 1n, end, chunk),
     ]);
@@ -179,6 +190,7 @@ export class MailWriter {
 
   /** How many were too old, at most `chunk`. */
   #expire(recipient: Hex, before: number): number {
+    this.#room.remove();
     const old = [];
     for (const entry of mailRange(this.#tables.mailHeads, recipient, 0n, maxCursor, chunk)) {
       if (entry.value.storedAt >= before) break;
@@ -205,6 +217,7 @@ export class MailWriter {
   }
 
   #forgetIds(before: number): number {
+    this.#room.remove();
     const end = layout.timeKey(before, Buffer.alloc(0));
     const old: Buffer[] = [];
     const idKeys: Buffer[] = [];

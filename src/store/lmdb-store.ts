@@ -2,7 +2,8 @@ import { mkdir } from 'node:fs/promises';
 import { open, type Database, type RootDatabase } from 'lmdb';
 import { equalBytes } from '../codec/index.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
-import { refuseForeignData, throwCommitCause } from './lmdb-environment.ts';
+import { DiskRoom } from './disk-room.ts';
+import { refuseForeignData } from './lmdb-environment.ts';
 import { GroupCommit } from './group-commit.ts';
 import { checkKeys, cutBound, isKey } from './keys.ts';
 import type { Entry, Expectation, KeyRange, TransactionalStore, Write } from './transactional-store.ts';
@@ -35,6 +36,7 @@ export async function openLmdbStore({ path }: LmdbStoreOptions): Promise<Transac
 class LmdbStore implements TransactionalStore {
   readonly #database: RootDatabase<Buffer, Buffer>;
   readonly #path: string;
+  readonly #room: DiskRoom;
   readonly #running = new Set<Promise<unknown>>();
   readonly #commits: GroupCommit;
   #closing: Promise<void> | undefined;
@@ -42,8 +44,10 @@ class LmdbStore implements TransactionalStore {
   constructor(database: RootDatabase<Buffer, Buffer>, path: string) {
     this.#database = database;
     this.#path = path;
-    this.#commits = new GroupCommit((action) => database.transaction(action).catch(throwCommitCause), {
-      failed: (error) => asRelayError(error, 'store-failed', { path }),
+    const failed = (error: unknown): RelayError => asRelayError(error, 'store-failed', { path });
+    this.#room = new DiskRoom({ path, root: database, failed });
+    this.#commits = new GroupCommit((action) => this.#room.during((begun) => database.transaction(begun), action), {
+      failed,
     });
   }
 
@@ -71,6 +75,7 @@ class LmdbStore implements TransactionalStore {
       checkKeys(expected);
       return this.#commits.run(() => {
         for (const expectation of expected) if (!holds(database, expectation)) return false;
+        this.#takeRoom(database, writes);
         for (const { key, value } of writes)
           if (value === undefined) database.removeSync(asBuffer(key));
           else database.putSync(asBuffer(key), asBuffer(value));
@@ -86,6 +91,15 @@ class LmdbStore implements TransactionalStore {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #takeRoom(database: Database<Buffer, Buffer>, writes: readonly Write[]): void {
+    if (writes.length === 0) return;
+    const more = writes.reduce((sum, { key, value }) => sum + (value === undefined ? 0 : key.length + value.length), 0);
+    // Most often there is room, and what is stored need not be looked at.
+    const isReplacing = this.#room.isScarce(more) && more <= storedBytes(database, writes);
+    if (more === 0 || isReplacing) this.#room.remove();
+    else this.#room.add(more);
   }
 
   async #using<T>(work: (database: RootDatabase<Buffer, Buffer>) => T | Promise<T>): Promise<T> {
@@ -106,6 +120,16 @@ function holds(database: Database<Buffer, Buffer>, { key, value }: Expectation):
   const stored = database.get(asBuffer(key));
   if (stored === undefined || value === undefined) return stored === value;
   return equalBytes(stored, value);
+}
+
+/** Of what the writes replace or remove. */
+function storedBytes(database: Database<Buffer, Buffer>, writes: readonly Write[]): number {
+  let bytes = 0;
+  for (const { key } of writes) {
+    const stored = database.get(asBuffer(key));
+    if (stored !== undefined) bytes += key.length + stored.length;
+  }
+  return bytes;
 }
 
 /** The same memory. */

@@ -47,6 +47,18 @@ describe('transactions of an inbox', () => {
     );
   });
 
+  it('keep the acknowledgements that went with what the store refused', async () => {
+    const { durable } = await transactions.inTurn(async () => {
+      const durable = transactions.acknowledge(1n, true);
+      const key = new Uint8Array(513);
+      const refused = transactions.transact(async (next) => ({ writes: [{ key, value: key }], next }));
+      await assert.rejects(refused);
+      return { durable };
+    });
+    await durable;
+    assert.deepEqual(done, [1n]);
+  });
+
   it('tell that another process may have accepted something before the first of them', async () => {
     assert.equal(await transactions.isBehind(), true);
     assert.equal(await transactions.isBehind(), false);

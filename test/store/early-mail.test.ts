@@ -129,8 +129,9 @@ describe('mail on its way to the disk, in LMDB', () => {
   });
 
   it('takes no place of what another process stored meanwhile, nor of what that stores next', async () => {
-    const { env, tables } = await openMailTables(path, { noSync: false, random: (length) => new Uint8Array(length) });
-    const writer = new MailWriter(env, tables, { quota: defaultQuota, now: () => 0 });
+    const open = await openMailTables(path, { noSync: false, random: (length) => new Uint8Array(length) });
+    const { env } = open;
+    const writer = new MailWriter(open, { path, quota: defaultQuota, now: () => 0 });
     const [ours, theirs] = [1n, 2n ** 40n];
     const cursors: bigint[] = [];
     for (const [n, numbered] of [

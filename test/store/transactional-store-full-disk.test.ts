@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { statfsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { isRelayError } from '../../src/errors/index.ts';
 import { openLmdbStore, rangeOf, storeKey } from '../../src/store/index.ts';
 import { smallDisk } from '../support/small-disk.ts';
@@ -35,5 +37,37 @@ describe('TransactionalStore: lmdb on a full disk', () => {
     await store.commit(taken.slice(0, 100).map((n) => ({ key: keyOf(n), value: undefined })));
     assert.equal(await store.commit([{ key: keyOf(9_999), value: new Uint8Array(2_000) }]), true);
     await store.close();
+  });
+
+  it('leaves a reserve to what removes, when another program filled the disk: what that frees is used again', async function () {
+    const shared = await smallDisk(6);
+    if (shared === undefined) {
+      this.skip();
+      return;
+    }
+    const store = await openLmdbStore({ path: shared.path });
+    try {
+      const keys = Array.from({ length: 100 }, (_, n) => storeKey('k/', BigInt(n)));
+      const value = new Uint8Array(20_000);
+      await store.commit(keys.map((key) => ({ key, value })));
+      const left = (): number => {
+        const { bavail, bsize } = statfsSync(shared.path);
+        return bavail * bsize;
+      };
+      writeFileSync(join(shared.path, 'other'), new Uint8Array(left() - 2 ** 19));
+      const add = async (n: number): Promise<boolean> => store.commit([{ key: storeKey('new/', BigInt(n)), value }]);
+      const full = (error: unknown): boolean => isRelayError(error, 'store-failed');
+      await assert.rejects(add(0), full);
+      assert.equal(left(), 2 ** 19, 'what is refused writes nothing');
+      for (const key of keys) await store.commit([{ key, value: undefined }]);
+      let added = 0;
+      for (; added < 100; added++) if (!(await add(added).catch((error: unknown) => !full(error)))) break;
+      assert.ok(added > 20 && added < 100, `${added} were added`);
+      assert.ok(left() > 0);
+      assert.equal((await store.entries(rangeOf('new/'))).length, added);
+    } finally {
+      await store.close();
+      await shared.remove();
+    }
   });
 });
