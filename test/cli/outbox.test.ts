@@ -136,10 +136,11 @@ describe('cli: outbox', () => {
     const still = await startDevChain({ workers: 1, blockTimeMs: 3_600_000 });
     const own = join(folder.path, 'gives-up');
     try {
-      await makeVault(own);
+      const self = await makeVault(own);
       const registered = register(still.ws, own).then(() => true);
       while (!(await Promise.race([registered, still.newBlock().then(() => false)])));
-      const [worker] = (await runCli(['workers', '--ws', still.ws, '--json'])).lines;
+      const { lines: workers } = await runCli(['workers', '--ws', still.ws, '--json']);
+      const worker = workers.find(({ identity }) => identity !== self);
       // What a node has taken is waited for: it ends before its message is in a block.
       const sendAs = async (as: string, text: string): Promise<void> => {
         await using sending = new RunningCli([
