@@ -1,10 +1,10 @@
 import type { Chain } from '../chain/index.ts';
+import type { RelayError } from '../errors/index.ts';
 import { createInbox, type Inbox } from '../inbox/index.ts';
 import type { Vault } from '../vault/index.ts';
 import type { WorkerStateView } from '../worker-state/index.ts';
 import { blockNumber } from './parse-number.ts';
 import { verified, type EntityData } from './session.ts';
-import { tellNotice } from './tell-notice.ts';
 import type { Settings } from './settings.ts';
 
 const msPerDay = 86_400_000;
@@ -19,10 +19,12 @@ export interface LocalInboxParts {
   readonly settings: Settings;
   /** `--from`. */
   readonly from: string | undefined;
+  /** What is worth knowing and holds nothing up. */
+  readonly onNotice: (notice: RelayError) => void;
 }
 
 /** The inbox of the vault's entity as `listen` and `serve` run it. Throws bad-setting. */
-export function inboxOf({ chain, vault, data, watch, settings, from }: LocalInboxParts): Inbox {
+export function inboxOf({ chain, vault, data, watch, settings, from, onNotice }: LocalInboxParts): Inbox {
   return createInbox({
     chain,
     vault,
@@ -31,7 +33,7 @@ export function inboxOf({ chain, vault, data, watch, settings, from }: LocalInbo
     ...verified(settings),
     isRegistered: (id) => watch.state.has(id),
     onGap: settings.onGap,
-    onNotice: tellNotice,
+    onNotice,
     retentionMs: Math.max(settings.retention * msPerDay, defaultRetentionMs),
     ...(from === undefined || from === 'head' ? {} : { from: blockNumber(from) }),
   });

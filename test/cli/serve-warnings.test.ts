@@ -9,6 +9,7 @@ import { until } from '../support/until.ts';
 import { makeVault, register } from './entity.ts';
 import { RunningCli, runCli, type Line } from './run-cli.ts';
 
+const infoLevel = 30;
 const warnLevel = 40;
 
 describe('cli: what a relay logs of its own entity', () => {
@@ -49,6 +50,8 @@ describe('cli: what a relay logs of its own entity', () => {
     const due = ['--rotate-every', '0.000001'];
     await using serving = new RunningCli(['serve', ...place, ...due], { KHALA_RELAY_SURI: '//nobody ever paid me' });
     await serving.line(({ event }) => event === 'ready');
+    const first = logOf(serving).find(({ code }) => code === 'reading-from');
+    assert.equal(first?.['level'], infoLevel, 'the block that is read first is said');
     await using chain = await connectChain({ endpoints: [dev.ws] });
     const garbage = { kind: 'push-message', destination: topicOf(own as Hex), payload: utf8('garbage') } as const;
     await chain.submit([garbage], alice);

@@ -27,6 +27,7 @@ import { printInbox } from '../print-inbox.ts';
 import type { SuriFlags } from '../secrets.ts';
 import { stderrLogger } from '../stderr-logger.ts';
 import { dataFolder, mayReachPrivate, openChain, openData, optionalAccount, timeoutMs, verified } from '../session.ts';
+import { tellNotice } from '../tell-notice.ts';
 import { unlockVault } from '../unlock-vault.ts';
 import { warn } from '../warn.ts';
 
@@ -55,7 +56,7 @@ async function listen({ settings, flags, output, signal, interrupted }: Context<
   const isReady = await Promise.race([watch.ready.then(() => true), interrupted.then(() => false)]);
   if (!isReady) return;
   await using data = await openData(dataFolder(settings, vault), chain, 'inbox');
-  await using inbox = inboxOf({ chain, vault, data, watch, settings, from: flags.from });
+  await using inbox = inboxOf({ chain, vault, data, watch, settings, from: flags.from, onNotice: tellNotice });
   await inbox.start();
   await using client = createRelayClient({
     genesisHash: chain.genesisHash,

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Logger } from 'pino';
 import type { Chain } from '../../chain/index.ts';
-import { asRelayError, isRelayError } from '../../errors/index.ts';
+import { asRelayError, isRelayError, type RelayError } from '../../errors/index.ts';
 import type { Inbox } from '../../inbox/index.ts';
 import { createRelay, createRelayClient, type Relay } from '../../relay/index.ts';
 import type { Vault } from '../../vault/index.ts';
@@ -87,7 +87,11 @@ async function run(context: Context<Flags>, { chain, watch, vault, options }: Pa
     settings.forward === 'off'
       ? undefined
       : await openMailStore({ settings, chain, folder: data.folder, use: 'forward', logger });
-  const inbox = vault === undefined ? undefined : inboxOf({ chain, vault, data, watch, settings, from: flags.from });
+  const onNotice = ({ code, message, remedy }: RelayError): void => {
+    logger.info({ code, remedy }, message);
+  };
+  const read = { chain, data, watch, settings, from: flags.from, onNotice };
+  const inbox = vault === undefined ? undefined : inboxOf({ ...read, vault });
   await using _inbox = inbox;
   await inbox?.start();
   await using _presence =
