@@ -45,13 +45,24 @@ describe('cli: what a relay logs of its own entity', () => {
       'later',
     ];
     assert.equal((await runCli(toOther)).code, 1);
-    const place = ['--ws', dev.ws, '--vault', vault, '--listen', '127.0.0.1:0', '--timeout', '1'];
+    const place = [
+      '--ws',
+      dev.ws,
+      '--vault',
+      vault,
+      '--listen',
+      '127.0.0.1:0',
+      '--timeout',
+      '1',
+      '--log-level',
+      'info',
+    ];
     // An account that can not pay for the rotation that is due at once.
     const due = ['--rotate-every', '0.000001'];
     await using serving = new RunningCli(['serve', ...place, ...due], { KHALA_RELAY_SURI: '//nobody ever paid me' });
     await serving.line(({ event }) => event === 'ready');
-    const first = logOf(serving).find(({ code }) => code === 'reading-from');
-    assert.equal(first?.['level'], infoLevel, 'the block that is read first is said');
+    const first = await until(() => logOf(serving).find(({ code }) => code === 'reading-from'));
+    assert.equal(first['level'], infoLevel);
     await using chain = await connectChain({ endpoints: [dev.ws] });
     const garbage = { kind: 'push-message', destination: topicOf(own as Hex), payload: utf8('garbage') } as const;
     await chain.submit([garbage], alice);
