@@ -6,7 +6,7 @@ import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { watchWorkerState } from '../../src/worker-state/index.ts';
 import { useEndpoints } from '../support/endpoints.ts';
 import { inventBranch, type InventedBranch } from '../support/invented-branch.ts';
-import { Refusal, Reply, type Alter } from '../support/rpc-proxy.ts';
+import { Refusal, Reply, type Alter, type RpcProxy } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
 import { isChain, numbers, record, withCode } from './support.ts';
 
@@ -73,6 +73,77 @@ describe('a node that answers with nonsense', () => {
       for (const { values } of [heads, anew]) assert.ok(isChain(values), numbers(values));
       assert.ok((liar.asked.get('chain_subscribeNewHeads') ?? 0) > 0);
     });
+
+  const cutElsewhere = ({ stateRoot, extrinsicsRoot }: { stateRoot: string; extrinsicsRoot: string }) => ({
+    stateRoot: stateRoot.slice(0, 4),
+    extrinsicsRoot: `0x${stateRoot.slice(4)}${extrinsicsRoot.slice(2)}`,
+  });
+  for (const [asked, when, ask] of [
+    ['chain_getHeader', 'from the beginning', () => Promise.resolve()],
+    ['chain_getHeader', 'for a block', (chain) => chain.finalizedHead()],
+    [
+      'chain_getHeader',
+      'for many blocks',
+      async (chain) => {
+        using heads = record(chain.finalizedHeads$({ from: 0 }));
+        await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
+      },
+    ],
+    [
+      'chain_getHeader',
+      'for the newest block where its subscription is silent',
+      async (chain, liar) => {
+        using heads = record(chain.finalizedHeads$());
+        await heads.until((events) => events.length > 0);
+        liar.fault = ({ isNotification }) => (isNotification ? { kind: 'swallow' } : undefined);
+        await dev.newBlock();
+        await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
+      },
+    ],
+    [
+      'chain_finalizedHead',
+      'where it tells of a head',
+      async (chain) => {
+        using heads = record(chain.finalizedHeads$());
+        await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
+      },
+    ],
+  ] as readonly (readonly [string, string, (chain: Chain, liar: RpcProxy) => Promise<unknown>])[])
+    it(`is named and left where it gives no fields that a header has, ${when}`, async () => {
+      const lie: Alter = (method, _, result) =>
+        method === asked
+          ? { ...(result as object), ...cutElsewhere(result as Parameters<typeof cutElsewhere>[0]) }
+          : result;
+      const liar = await proxy();
+      if (when === 'from the beginning') liar.alter = lie;
+      const chain = await connect([liar.ws, (await proxy()).ws], { silenceMs: 300 });
+      const told = record(chain.nodeFaults$);
+      liar.alter = lie;
+      await ask(chain, liar);
+      await told.until(({ length }) => length > 0);
+      assert.deepEqual(
+        chain.nodeFaults.map(({ url, isLeft, error }) => [url, isLeft, error.code]),
+        [[liar.ws, true, 'node-lies']],
+      );
+      assert.match(String(told.values[0]?.error.message), /not of 32 bytes/);
+      assert.equal((await chain.finalizedHead()).hash, dev.finalized.hash);
+    });
+
+  it('is what the error names where it gives no fields that a header has and is the only one', async () => {
+    const liar = await proxy((method, _, result) => (method === 'chain_getHeader' ? {} : result));
+    await assert.rejects(connectChain({ endpoints: [liar.ws] }), withCode('node-lies', liar.ws));
+  });
+
+  it('is not named where it has no header, or what is none, for a hash', async () => {
+    for (const nothing of [null, 7, 'text', []]) {
+      const odd = await proxy();
+      const chain = await connect([odd.ws, (await proxy()).ws]);
+      odd.alter = (method, _, result) => (method === 'chain_getHeader' ? nothing : result);
+      assert.equal((await chain.finalizedHead()).hash, dev.finalized.hash);
+      assert.ok((odd.asked.get('chain_getHeader') ?? 0) > 1);
+      assert.deepEqual(chain.nodeFaults, []);
+    }
+  });
 
   for (const [more, when] of [
     [1, 'later'],

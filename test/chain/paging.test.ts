@@ -67,7 +67,7 @@ describe('StorageReader', () => {
       return [{ changes }];
     };
     const reader = new StorageReader({
-      askAs: ({ params }, parse) => Promise.resolve({ value: parse(answer(params)), url: '' }),
+      askAs: ({ params }, parse) => Promise.resolve({ value: parse(answer(params), ''), url: '' }),
       doubt: () => undefined,
     });
     const keys = Array.from({ length: 60_000 }, (_, i) => keyOf(i));

@@ -102,18 +102,22 @@ describeOnChains('finalized blocks that several endpoints agree on', { workers: 
     assert.ok(isChain(given.values));
   });
 
-  it('leave one whose finalized header does not have the hash that it gives, though another one is in use', async () => {
-    const liar = await proxy((method, _, result) =>
-      method === 'chain_getHeader' ? { ...(result as object), number: '0xffff' } : result,
-    );
-    const chain = await connect([node.ws, (await proxy()).ws, liar.ws], { quorum: 2 });
-    const isLeft = (): boolean => chain.nodeFaults.some(({ url, isLeft }) => url === liar.ws && isLeft);
-    const { number } = await node.newest();
-    await until(async () => {
-      await assertAgreed(chain, number);
-      return isLeft();
+  for (const [what, odd] of [
+    ['does not have the hash that it gives', '0xffff'],
+    ['has no number that a header can have', '0xffffffff'],
+  ])
+    it(`leave one whose finalized header ${what}, though another one is in use`, async () => {
+      const liar = await proxy();
+      const chain = await connect([node.ws, (await proxy()).ws, liar.ws], { quorum: 2 });
+      liar.alter = (method, _, result) =>
+        method === 'chain_getHeader' ? { ...(result as object), number: odd } : result;
+      const isLeft = (): boolean => chain.nodeFaults.some(({ url, isLeft }) => url === liar.ws && isLeft);
+      const { number } = await node.newest();
+      await until(async () => {
+        await assertAgreed(chain, number);
+        return isLeft();
+      });
     });
-  });
 
   it('are none where so many endpoints were left that too few remain', async () => {
     const lies = await proxy((method, _, result) => (method === 'state_getReadProof' ? { proof: ['0x00'] } : result));

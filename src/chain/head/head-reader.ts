@@ -8,7 +8,8 @@ import { expectHash } from '../rpc/expect.ts';
 import { refused, type Refusals } from '../rpc/refusals.ts';
 import { RpcError } from '../rpc/rpc-error.ts';
 import type { BlockReader } from '../storage/block-reader.ts';
-import { parseHeader, toHead, type Header } from './header.ts';
+import { headerOf } from './header-of.ts';
+import { toHead, type Header } from './header.ts';
 
 /** Looks after which another node is looked at. */
 const maxMissingLooks = 20;
@@ -83,14 +84,10 @@ export class HeadReader {
   /** Throws state-discarded where no endpoint has a header of this hash. */
   async byHash(hash: Hex, options: PatientOptions = {}): Promise<Head> {
     const request = { method: 'chain_getHeader', params: [hash], block: hash };
-    return this.#patiently('chain_getHeader', options, async () => {
-      for (;;) {
-        const { value: header, url } = await this.#blocks.askAs(request, parseHeader, options);
-        if (this.#hashOf(header) === hash) return toHead(header, hash);
-        const details = { url, block: hash, reason: 'the header it gives for it does not have that hash' };
-        this.#connection.leave(url, new RelayError('node-lies', { details }));
-      }
-    });
+    const parse = (result: unknown, url: string): Header => headerOf(hash, result, url, this.#hashOf);
+    return this.#patiently('chain_getHeader', options, async () =>
+      toHead((await this.#blocks.askAs(request, parse, options)).value, hash),
+    );
   }
 
   /** undefined for null; and who answered. */

@@ -12,7 +12,8 @@ import { hexDigits } from '../storage/fast-hex.ts';
 import { inWindow } from '../storage/in-window.ts';
 import { loadHash256 } from '../trie/proof-nodes.ts';
 import type { HashRuns } from './hash-runs.ts';
-import { parseHeader, type Header } from './header.ts';
+import { headerOf } from './header-of.ts';
+import type { Header } from './header.ts';
 import { headerIn, headerText, linksOf, type HeaderLink } from './header-texts.ts';
 
 const method = 'chain_getHeader';
@@ -185,7 +186,7 @@ export class HeaderChain {
   }
 
   async #frame(hashes: readonly Hex[]): Promise<(HeaderLink | undefined)[]> {
-    const requests = hashes.map(headerOf);
+    const requests = hashes.map(requestFor);
     const answers = await this.#blocks.askAll(requests, { ...this.#patient, reader: headerText });
     const links = linksOf(answers, hashes, await loadHash256());
     return hashes.map((hash, i) => {
@@ -201,9 +202,8 @@ export class HeaderChain {
   async #header(hash: Hex): Promise<Header> {
     for (let refused = 1; ;)
       try {
-        const { value, url } = await this.#blocks.askAs(headerOf(hash), parseHeader, this.#patient);
-        const header = this.#held(value, hash, url);
-        if (header !== undefined) return header;
+        const parse = (result: unknown, url: string): Header => headerOf(hash, result, url, this.#hashOf);
+        return (await this.#blocks.askAs(requestFor(hash), parse, this.#patient)).value;
       } catch (error) {
         if (!isRelayError(error, 'rpc-failed')) throw error;
         await this.#refusals.wait(method, refused++, error, this.#patient.signal);
@@ -213,20 +213,13 @@ export class HeaderChain {
   #checked(hash: Hex, { result, url }: Answer): Header | undefined {
     if (result === null) return undefined;
     try {
-      return this.#held(headerIn(result), hash, url);
+      return headerOf(hash, headerIn(result), url, this.#hashOf);
     } catch (error) {
-      if (!isRelayError(error, 'rpc-failed')) throw error;
-      this.#connection.distrust(url, error.message);
+      if (isRelayError(error, 'node-lies')) this.#connection.leave(url, error);
+      else if (isRelayError(error, 'rpc-failed')) this.#connection.distrust(url, error.message);
+      else throw error;
       return undefined;
     }
-  }
-
-  /** undefined for a header that has another hash: who gave it is left. */
-  #held(header: Header, hash: Hex, url: string): Header | undefined {
-    if (this.#hashOf(header) === hash) return header;
-    const details = { url, block: hash, reason: 'the header it gives for it does not have that hash' };
-    this.#connection.leave(url, new RelayError('node-lies', { details }));
-    return undefined;
   }
 
   /**
@@ -277,6 +270,6 @@ function linkOf(hash: Hex, { parentHash, stateRoot }: Header): HeaderLink {
   return { hash: fromHex(hash), parentHash, stateRoot: fromHex(stateRoot) };
 }
 
-function headerOf(hash: Hex): BlockRequest {
+function requestFor(hash: Hex): BlockRequest {
   return { method, params: [hash], block: hash };
 }

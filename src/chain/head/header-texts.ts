@@ -5,7 +5,6 @@ import { standsAt } from '../rpc/frame.ts';
 import { RawText } from '../rpc/raw-text.ts';
 import { hexDigits } from '../storage/fast-hex.ts';
 import type { ProofsModule } from '../trie/proofs-module.ts';
-import { parseHeader, type Header } from './header.ts';
 
 /** What a header says that hashes to `hash`. */
 export interface HeaderLink {
@@ -41,17 +40,15 @@ export function headerText(result: RawText): RawText | undefined {
   return standsAt(result.frame, result.start, beforeParent) ? result : undefined;
 }
 
-/** Throws rpc-failed. */
-export function headerIn(result: unknown): Header {
-  if (!(result instanceof RawText)) return parseHeader(result);
-  let json: unknown;
+/** A header that may have been kept as a text, as JSON. Throws rpc-failed. */
+export function headerIn(result: unknown): unknown {
+  if (!(result instanceof RawText)) return result;
   try {
-    json = JSON.parse(String(result));
+    return JSON.parse(String(result));
   } catch (cause) {
     const reason = 'its answer makes no sense: it is no JSON';
     throw new RelayError('rpc-failed', { details: { method: 'chain_getHeader', reason }, cause });
   }
-  return parseHeader(json);
 }
 
 /**

@@ -1,12 +1,14 @@
 import { Observable, share, ReplaySubject, switchMap } from 'rxjs';
-import { RelayError } from '../../errors/index.ts';
+import { isRelayError, RelayError } from '../../errors/index.ts';
 import type { Finality, Head } from './head.ts';
 import type { Clock } from '../clock.ts';
 import type { Connection, Session } from '../rpc/connection.ts';
 import type { OtherEndpoints } from '../rpc/other-endpoints.ts';
+import { expectHash } from '../rpc/expect.ts';
 import { ConnectionLost, RpcError } from '../rpc/rpc-error.ts';
 import { BlockPace } from './block-pace.ts';
-import { parseHeader, toHead, type Header } from './header.ts';
+import { headerOf, headerToldOf } from './header-of.ts';
+import { toHead, type Header } from './header.ts';
 import type { Hex } from '../../codec/index.ts';
 
 /** How long a silent node may take to answer whether it is still there, at most. */
@@ -99,7 +101,7 @@ function sessionHeads(
 
     const onHeader = (value: unknown): void => {
       try {
-        newest = parseHeader(value);
+        newest = headerToldOf(value, socket.url);
         pace.note(newest.number, clock.now());
         progress.refusals = 0;
         connection.health.tells(socket.url);
@@ -110,15 +112,25 @@ function sessionHeads(
         const distrusts = connection.health.distrustsOf(socket.url);
         progress.told.set(socket.url, { number: Math.max(newest.number, toldBy(socket.url)), distrusts });
       } catch (error) {
-        connection.replace(session, String(error));
+        giveUp(error, String(error));
       }
+    };
+    const giveUp = (error: unknown, reason: string): void => {
+      if (isRelayError(error, 'node-lies')) connection.leave(socket.url, error);
+      else connection.replace(session, reason);
+    };
+    /** Its newest one by its own word, whatever its subscription tells of. */
+    const newestAsked = async (timeoutMs: number): Promise<Header> => {
+      const ask = (method: string, ...params: readonly Hex[]): Promise<unknown> =>
+        socket.request(method, params, { timeoutMs });
+      if (finality === 'best') return headerToldOf(await ask('chain_getHeader'), socket.url);
+      const hash = expectHash(await ask('chain_getFinalizedHead'), 'chain_getFinalizedHead');
+      return headerOf(hash, await ask('chain_getHeader', hash), socket.url, hashOf);
     };
     const isOver = (): boolean => subscriber.closed;
     const probe = async (): Promise<void> => {
-      const timeout = { timeoutMs: Math.min(maxProbeMs, Math.max(pace.silenceMs, minProbeMs)) };
       try {
-        const hash = finality === 'finalized' ? await socket.request('chain_getFinalizedHead', [], timeout) : undefined;
-        const header = parseHeader(await socket.request('chain_getHeader', hash === undefined ? [] : [hash], timeout));
+        const header = await newestAsked(Math.min(maxProbeMs, Math.max(pace.silenceMs, minProbeMs)));
         if (subscriber.closed) return;
         if (header.number > (newest?.number ?? -1)) {
           connection.health.tellsNothing(socket.url);
@@ -131,7 +143,7 @@ function sessionHeads(
           connection.replace(session, `it stands at block ${header.number}, another at ${furthest}`);
         else watch();
       } catch (error) {
-        if (!subscriber.closed) connection.replace(session, `no sign of life: ${String(error)}`);
+        if (!subscriber.closed) giveUp(error, `no sign of life: ${String(error)}`);
       }
     };
     const watch = (): void => {

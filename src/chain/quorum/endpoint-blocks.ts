@@ -1,13 +1,14 @@
 import type { Hex } from '../../codec/index.ts';
 import type { BlockId } from '../head/head.ts';
 import type { BlockNumber } from '../block-number.ts';
-import { parseHeader, type Header } from '../head/header.ts';
+import { headerOf } from '../head/header-of.ts';
+import type { Header } from '../head/header.ts';
 import { expectHash } from '../rpc/expect.ts';
 import type { Connection } from '../rpc/connection.ts';
 import type { OtherEndpoints } from '../rpc/other-endpoints.ts';
 import { ConnectionLost, RpcError } from '../rpc/rpc-error.ts';
 import type { RpcSocket } from '../rpc/rpc-socket.ts';
-import { isRelayError, RelayError } from '../../errors/index.ts';
+import { isRelayError } from '../../errors/index.ts';
 
 /** What each endpoint by itself has finalized. */
 export class EndpointBlocks {
@@ -24,8 +25,8 @@ export class EndpointBlocks {
   }
 
   /**
-   * Throws RpcError, ConnectionLost, rpc-failed for nonsense, wrong-chain, chain-stopped; node-lies where its header has
-   * another hash: then it is left.
+   * Throws RpcError, ConnectionLost, rpc-failed for nonsense, wrong-chain, chain-stopped; node-lies where its header is not
+   * that of the hash: then it is left.
    */
   async newest(url: string): Promise<BlockId> {
     return this.#newestOver(await this.#endpoints.socket(url));
@@ -46,16 +47,20 @@ export class EndpointBlocks {
     const hash = expectHash(told, 'chain_getFinalizedHead');
     const known = this.#newest.get(socket);
     if (known?.hash === hash) return known;
-    const header = parseHeader(await this.#endpoints.askOn(socket, 'chain_getHeader', [hash]));
-    if (this.#hashOf(header) !== hash) {
-      const details = { url: socket.url, block: hash, reason: 'the header it gives for it does not have that hash' };
-      this.#connection.leave(socket.url, new RelayError('node-lies', { details }));
-      throw new RelayError('node-lies', { details });
-    }
-    const newest = { number: header.number, hash };
+    const newest = { number: (await this.#headerOver(socket, hash)).number, hash };
     this.#newest.set(socket, newest);
     this.#connection.noteFinalized(newest.number, socket.url);
     return newest;
+  }
+
+  async #headerOver(socket: RpcSocket, hash: Hex): Promise<Header> {
+    const header = await this.#endpoints.askOn(socket, 'chain_getHeader', [hash]);
+    try {
+      return headerOf(hash, header, socket.url, this.#hashOf);
+    } catch (error) {
+      if (isRelayError(error, 'node-lies')) this.#connection.leave(socket.url, error);
+      throw error;
+    }
   }
 
   /** Whether the node at the other end of a socket says so; false where it does not answer. */

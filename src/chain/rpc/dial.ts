@@ -25,12 +25,14 @@ export interface Dialling {
   hasLeft(url: string): boolean;
   /** It is of another chain. */
   foreign(url: string, reason: RelayError): void;
+  leave(url: string, reason: RelayError): void;
   unreachable(reason: string): RelayError;
 }
 
 /**
  * Tries the endpoints, the healthiest first, until one is of the chain with this genesis hash (any, where there is none), or
- * the signal fires. Throws wrong-chain where all are of another one, chain-unreachable, or why the connection was stopped.
+ * the signal fires. Throws wrong-chain where all are of another one, node-lies
+ * where all were left, chain-unreachable, or why the connection was stopped.
  */
 export async function dial(
   connection: Dialling,
@@ -74,6 +76,7 @@ export async function dial(
           foreign = error;
           foreigners++;
         }
+        if (isRelayError(error, 'node-lies')) connection.leave(url, error);
         // Whatever it answered, another may do better, or the same one later.
         health.failed(url);
         reason = error instanceof Error ? error.message : String(error);
@@ -81,6 +84,7 @@ export async function dial(
       }
     }
     if (foreign !== undefined && foreigners === endpoints.length) throw foreign;
+    throwIfAborted(stopped);
     // There is no better one: whoever works is used now.
     if (wasBehind) continue;
     try {

@@ -1,7 +1,7 @@
 import type { Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
-import { parseHeader } from '../head/header.ts';
-import { expectHex } from './expect.ts';
+import { readHeader } from '../head/header-of.ts';
+import { expectHash, expectHex } from './expect.ts';
 import { RpcSocket } from './rpc-socket.ts';
 
 export interface Opened {
@@ -13,7 +13,7 @@ export interface Opened {
   readonly latencyMs: number;
 }
 
-/** A socket to an endpoint of the chain with this genesis hash, of any where there is none. Throws wrong-chain. */
+/** A socket to an endpoint of the chain with this genesis hash, of any where there is none. Throws wrong-chain, node-lies. */
 export async function openOnChain(
   url: string,
   options: { readonly timeoutMs: number; readonly signal: AbortSignal; readonly genesisHash: Hex | undefined },
@@ -29,7 +29,8 @@ export async function openOnChain(
     const genesisHash = expectHex(genesis, 'chain_getBlockHash');
     if (options.genesisHash !== undefined && genesisHash !== options.genesisHash)
       throw new RelayError('wrong-chain', { details: { url, actual: genesisHash, expected: options.genesisHash } });
-    const header = parseHeader(await socket.request('chain_getHeader', [finalizedHash], options));
+    const newest = expectHash(finalizedHash, 'chain_getFinalizedHead');
+    const header = readHeader(await socket.request('chain_getHeader', [newest], options), url, newest);
     return { socket, genesisHash, finalized: header.number, latencyMs };
   } catch (error) {
     socket.close('not usable');

@@ -123,6 +123,7 @@ export class OtherEndpoints {
       socket.catch((error: unknown) => {
         health.failed(url);
         if (isRelayError(error, 'wrong-chain')) this.#connection.foreign(url, error);
+        if (isRelayError(error, 'node-lies')) this.#connection.leave(url, error);
       });
       entry = { socket, idle: undefined };
       this.#sockets.set(url, entry);

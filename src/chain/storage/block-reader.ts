@@ -63,8 +63,8 @@ export class BlockReader {
     (await this.ask({ method, params, block }, { signal })).result;
 
   /**
-   * As {@link read}, of an answer that `parse` takes: null counts as that the node has no such block, and where it throws
-   * rpc-failed the endpoint is left for another one, as long as there is one that was not asked.
+   * As {@link read}, of an answer that `parse` takes: null counts as that the node has no such block. Where it throws
+   * rpc-failed another endpoint is asked, as long as there is one that was not; where it throws node-lies this one is left.
    */
   readonly readAs: ReadAs = async (method, params, block, parse, signal) =>
     (await this.askAs({ method, params, block }, parse, { signal })).value;
@@ -77,14 +77,18 @@ export class BlockReader {
   /** As {@link readAs}, and who answered. */
   async askAs<T>(
     request: BlockRequest,
-    parse: (result: unknown) => T,
+    parse: (result: unknown, url: string) => T,
     options: PatientOptions = {},
   ): Promise<{ readonly value: T; readonly url: string }> {
     for (let nonsense = 1; ; nonsense++) {
       const { result, url } = await this.#ask(request, options, true);
       try {
-        return { value: parse(result), url };
+        return { value: parse(result, url), url };
       } catch (error) {
+        if (isRelayError(error, 'node-lies')) {
+          this.#connection.leave(url, error);
+          continue;
+        }
         if (!isRelayError(error, 'rpc-failed')) throw error;
         const isLast = nonsense >= this.#connection.options.endpoints.length;
         if (!this.#connection.distrust(url, error.message) || isLast) throw error;
