@@ -1,5 +1,5 @@
 import { Bytes, Struct, u64 } from '@polkadot-api/substrate-bindings';
-import type { Account, Call, Chain } from '../../src/chain/index.ts';
+import type { Account, Call, Chain, SubmitOptions } from '../../src/chain/index.ts';
 import { fromHex, toHex, topicOf, type Hex } from '../../src/codec/index.ts';
 import { asRelayError } from '../../src/errors/index.ts';
 import type { Random } from './random.ts';
@@ -21,6 +21,10 @@ const signedMessage = Struct({
 const mostGarbage = 400;
 /** For a place in the block before what waits already. */
 const bribe = 1_000_000_000n;
+/** For an attack to get into a block. */
+const patienceMs = 30_000;
+/** The same, where it is worth nothing once others are before it: many blocks. */
+const contestMs = 5_000;
 /** Of what other software of a worker talks about. */
 const elsewhere = new TextEncoder().encode('soak/elsewhere');
 
@@ -62,32 +66,41 @@ export class Attacker {
     const pending = await this.#rpc.ask<readonly Hex[]>('author_pendingExtrinsics');
     for (const extrinsic of pending) {
       const [first] = signedMessages(fromHex(extrinsic));
-      if (first !== undefined) return this.#submit([first], this.#eve, { tip: bribe });
+      if (first !== undefined) return this.#submit([first], this.#eve, contest());
     }
     return false;
   }
 
-  /** Posts a message with the next sequence of a worker, as its owner's other software might. */
+  /** Posts a message with the next sequence of a worker, as its owner's other software might: false where that came too late. */
   async postAs(keys: WorkerKeys): Promise<boolean> {
     const { identity: worker } = keys;
     const { hash } = await this.#chain.bestHead();
     const sequence = await this.#chain.at(hash).ingressSequence(worker);
     const message = { destination: elsewhere, payload: Uint8Array.of(this.#random.below(256)) };
     const signature = await keys.sign({ type: 'worker-message', ...message, sequence });
-    return this.#submit([{ kind: 'sync-offchain-message', worker, ...message, sequence, signature }], this.#eve);
+    const call = { kind: 'sync-offchain-message', worker, ...message, sequence, signature } as const;
+    return this.#submit([call], this.#eve, contest());
   }
 
-  // A refusal is the chain's answer to an attack, not a failure of the run.
-  async #submit(calls: readonly Call[], account: Account, options: { readonly tip?: bigint } = {}): Promise<boolean> {
+  /** True: all of it is in a block, and was done there. A refusal is the chain's answer to an attack, not a failure of the run. */
+  async #submit(
+    calls: readonly Call[],
+    account: Account,
+    options: SubmitOptions = { signal: AbortSignal.timeout(patienceMs) },
+  ): Promise<boolean> {
     if (calls.length === 0) return false;
     try {
-      await this.#chain.submit(calls, account, { ...options, signal: AbortSignal.timeout(30_000) });
+      await this.#chain.submit(calls, account, options);
       return true;
     } catch (error) {
       asRelayError(error, 'internal');
       return false;
     }
   }
+}
+
+function contest(): SubmitOptions {
+  return { tip: bribe, signal: AbortSignal.timeout(contestMs) };
 }
 
 function pushed({ to, payload }: Pick<PostedMessage, 'to' | 'payload'>): Call {

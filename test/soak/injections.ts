@@ -119,7 +119,10 @@ export const injections: readonly Injection[] = [
   {
     name: 'a message that other software of a worker posts with its next sequence',
     isPossible: ({ workerSenders }) => workerSenders.length > 0,
-    perform: ({ attacker, random, workerSenders }) => attacker.postAs(random.pick(workerSenders)),
+    perform: (stage) => {
+      const worker = stage.random.pick(stage.workerSenders);
+      return stage.occasion(() => stage.attacker.postAs(worker));
+    },
   },
   {
     name: 'garbage on the topic of an entity',
