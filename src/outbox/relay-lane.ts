@@ -289,7 +289,9 @@ export class RelayLane {
       await this.#finish(stored, { state: 'failed', error });
       return;
     }
-    if (!(await this.#notReached(stored))) this.#work.setback(error);
+    const isElsewhere = await this.#notReached(stored);
+    // It costs a fee each time, until somebody sets the clock.
+    if (!isElsewhere || error.code === 'clock-skew') this.#work.setback(error);
   }
 
   /** Whether it goes on chain. The recipient is tried again after a pause, where something waits for that. */

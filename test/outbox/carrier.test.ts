@@ -356,6 +356,15 @@ describe('outbox: by a carrier', () => {
     assert.deepEqual([nonce, sentAt], [receipt.nonce, BigInt(now)]);
   });
 
+  it('says that a clock is wrong of what goes on chain for it, too', async () => {
+    const setbacks: string[] = [];
+    carrier.failure = new RelayError('clock-skew', { details: { sentAt: 0n, now: 0n } });
+    const box = await outbox({ account: alice, onSetback: ({ code }) => setbacks.push(code) });
+    const receipt = await box.send(message('auto'));
+    assert.equal((await receipt.reached('finalized')).state, 'finalized');
+    assert.deepEqual([setbacks, carrier.carried], [['clock-skew'], []]);
+  });
+
   it('refuses what has no way to go', async () => {
     const box = await outbox();
     await assert.rejects(box.send(message('chain')), { code: 'no-account' });
