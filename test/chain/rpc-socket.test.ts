@@ -10,7 +10,8 @@ import { until } from '../support/until.ts';
 async function connected(): Promise<{
   readonly socket: RpcSocket;
   readonly frames: readonly string[];
-  /** Pings that the server got. */
+  /** Pongs that the server got, and pings, which it answers. */
+  readonly pongs: () => number;
   readonly pings: () => number;
   readonly send: (frame: string) => void;
   [Symbol.dispose](): void;
@@ -18,10 +19,12 @@ async function connected(): Promise<{
   const server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
   await once(server, 'listening');
   const frames: string[] = [];
+  let pongs = 0;
   let pings = 0;
   let send: (frame: string) => void = () => undefined;
   server.on('connection', (socket) => {
     socket.on('message', (data: Buffer) => frames.push(data.toString()));
+    socket.on('pong', () => (pongs += 1));
     socket.on('ping', () => (pings += 1));
     send = (frame) => socket.send(frame);
   });
@@ -31,6 +34,7 @@ async function connected(): Promise<{
   return {
     socket,
     frames,
+    pongs: () => pongs,
     pings: () => pings,
     send: (frame) => send(frame),
     [Symbol.dispose]() {
@@ -131,15 +135,15 @@ describe('RpcSocket', () => {
     await assert.rejects(socket.request('late'), /no answer to hasty/);
   });
 
-  it('sends something when it waits, so that a node which waits for an acknowledgement gets one', async () => {
+  it('sends something that asks for no answer when it waits, so that a node which waits for an acknowledgement gets one', async () => {
     using peer = await connected();
-    const { socket, frames, pings } = peer;
+    const { socket, frames, pongs, pings } = peer;
     const [first, second] = [socket.request('first'), socket.request('second')];
     await until(() => frames.length === 2);
-    assert.equal(pings(), 0);
+    assert.equal(pongs(), 0);
     peer.send('{"jsonrpc":"2.0","id":1,"result":1}');
     assert.equal(await first, 1);
-    await until(() => pings() === 1);
+    await until(() => pongs() === 1);
     peer.send('{"jsonrpc":"2.0","id":2,"result":2}');
     assert.equal(await second, 2);
 
@@ -148,15 +152,17 @@ describe('RpcSocket', () => {
     await until(() => frames.length === 3);
     peer.send('{"jsonrpc":"2.0","id":3,"result":"a"}');
     await subscribed;
-    await until(() => pings() === 2);
+    await until(() => pongs() === 2);
     peer.send('{"jsonrpc":"2.0","method":"x","params":{"subscription":"a","result":7}}');
     await until(() => values.length === 1);
-    // Nothing more is due: this one comes before any ping that would have followed.
+    // Nothing more is due: this one comes before any pong that would have followed.
     const third = socket.request('third');
     await until(() => frames.length === 4);
     peer.send('{"jsonrpc":"2.0","id":4,"result":4}');
     assert.equal(await third, 4);
-    assert.equal(pings(), 2);
+    assert.equal(pongs(), 2);
+    // The answer to one would be put off in its turn, and all that follows it.
+    assert.equal(pings(), 0);
   });
 
   it('tells subscriptions apart by their id, a number or a text', async () => {

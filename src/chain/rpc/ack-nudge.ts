@@ -4,20 +4,21 @@ const silenceMs = 3;
 /**
  * A node that puts off a small frame until what it sent before is acknowledged (Nagle, RFC 896) and a system that puts off
  * acknowledging until there is something to send (RFC 1122, section 4.2.3.2) wait for each other: 40 ms each time on Linux,
- * with Polkadot's nodes before each first head and in every burst of answers. A ping is something to send.
+ * with Polkadot's nodes before each first head and in every burst of answers. A pong that nobody asked for is something to
+ * send (RFC 6455, section 5.5.3); the answer to a ping would be the next small frame that everything behind it waits for.
  */
 export class AckNudge {
   readonly #isAwaiting: () => boolean;
-  readonly #ping: () => void;
+  readonly #pong: () => void;
   /** Whether nothing was sent since the last frame came. */
   #isOwed = false;
   #receivedAt = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** `isAwaiting`: whether the node has more to send. */
-  constructor(isAwaiting: () => boolean, ping: () => void) {
+  constructor(isAwaiting: () => boolean, pong: () => void) {
     this.#isAwaiting = isAwaiting;
-    this.#ping = ping;
+    this.#pong = pong;
   }
 
   sent(): void {
@@ -44,7 +45,7 @@ export class AckNudge {
       if (leftMs > 0) this.#lookIn(leftMs);
       else {
         this.sent();
-        this.#ping();
+        this.#pong();
       }
     }, ms);
   }

@@ -52,7 +52,7 @@ export class RpcSocket {
   );
   readonly #nudge = new AckNudge(
     () => this.#pending.size + this.#batches.length > 0 || this.#subscriptions.isAwaitingFirst,
-    () => this.#socket.ping?.(),
+    () => this.#socket.pong?.(),
   );
   #nextId = 1;
   #lost: ConnectionLost | undefined;

@@ -15,7 +15,7 @@ export interface PlainSocket {
   /** Only in Node: closes without the handshake that a dead peer never answers. */
   terminate?(): void;
   /** Only in Node. */
-  ping?(): void;
+  pong?(): void;
 }
 
 /** `onText` gets text frames: as bytes in Node, as strings in a browser. Binary ones are dropped. */
