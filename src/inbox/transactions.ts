@@ -111,27 +111,10 @@ export class Transactions {
     acknowledged: Acknowledgements | undefined,
     plan: (start: Sequence) => Promise<Plan>,
   ): Promise<readonly Outcome[]> {
-    const { store, onAccepted, onDone } = this.#parts;
+    const { onAccepted, onDone } = this.#parts;
+    let done: Plan;
     try {
-      for (;;) {
-        const done = acknowledged === undefined ? [] : await this.#doneWrites(acknowledged);
-        const start = (this.#next ??= await store.nextSequence());
-        const { writes, next, outcomes = [] } = await plan(start);
-        const moved = next === start ? [] : [store.sequenceWrite(next)];
-        const all = [...this.#claim, ...writes, ...done, ...moved];
-        if (all.length === 0 || (await store.commit(all, [store.sequenceExpectation(start)]))) {
-          this.#next = next;
-          this.#claim = [];
-          if (acknowledged !== undefined) {
-            onDone(acknowledged.final);
-            onDone(acknowledged.early);
-            acknowledged.resolve();
-          }
-          onAccepted(outcomes, next);
-          return outcomes;
-        }
-        this.#forget();
-      }
+      done = await this.#stored(acknowledged, plan);
     } catch (error) {
       this.#forget();
       // What could not be planned, or has no room on the disk, is no affair of those that only went with it.
@@ -139,6 +122,32 @@ export class Transactions {
         await this.#commitWith(acknowledged, planNothing).catch(() => undefined);
       else acknowledged?.reject(error);
       throw error;
+    }
+    const { next, outcomes = [] } = done;
+    if (acknowledged !== undefined) {
+      onDone(acknowledged.final);
+      onDone(acknowledged.early);
+      acknowledged.resolve();
+    }
+    onAccepted(outcomes, next);
+    return outcomes;
+  }
+
+  /** The plan that was stored: the last one. */
+  async #stored(acknowledged: Acknowledgements | undefined, plan: (start: Sequence) => Promise<Plan>): Promise<Plan> {
+    const { store } = this.#parts;
+    for (;;) {
+      const done = acknowledged === undefined ? [] : await this.#doneWrites(acknowledged);
+      const start = (this.#next ??= await store.nextSequence());
+      const planned = await plan(start);
+      const moved = planned.next === start ? [] : [store.sequenceWrite(planned.next)];
+      const all = [...this.#claim, ...planned.writes, ...done, ...moved];
+      if (all.length === 0 || (await store.commit(all, [store.sequenceExpectation(start)]))) {
+        this.#next = planned.next;
+        this.#claim = [];
+        return planned;
+      }
+      this.#forget();
     }
   }
 

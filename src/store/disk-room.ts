@@ -1,13 +1,17 @@
-import { statfsSync } from 'node:fs';
+import { statfsSync, statSync } from 'node:fs';
 import type { Database, RootDatabase } from 'lmdb';
 import type { RelayError } from '../errors/index.ts';
+import { ForNextTransaction } from './group-commit.ts';
 import { throwCommitCause } from './lmdb-environment.ts';
+import { mostPages, noChange, overflowOf, pageSizeOf, pagesOf, sumOf, type Change, type Pages } from './lmdb-pages.ts';
 
-/** Bytes of the disk that adding leaves: removing needs some, as LMDB writes what it changes to a new place. */
-const reserve = 2 ** 20;
-const leastForRemoval = reserve / 8;
-// Of a value with its key, and of what is counted with it.
-const overhead = 256;
+const kibibyte = 1_024;
+/** Bytes that are left on the disk and in the file by what adds: LMDB writes what it changes to a new place, so what removes needs some. */
+const reserve = 1_024 * kibibyte;
+/** And on the disk, wherever else there is room. */
+const least = { more: 320 * kibibyte, 'no more': 256 * kibibyte, less: 0 };
+/** Node 20 tells the size of blocks that are best to read, where some file systems count smaller ones. */
+const mostOfBlock = 4_096;
 
 export interface DiskRoomOptions {
   /** Folder of the environment. */
@@ -19,83 +23,106 @@ export interface DiskRoomOptions {
   readonly failed: (error: Error) => RelayError;
 }
 
-interface Tree {
-  readonly treeBranchPageCount: number;
-  readonly treeLeafPageCount: number;
-  readonly overflowPages: number;
+/** What a change leaves in the store, by which it may use the reserve. */
+export type Outcome = keyof typeof least;
+
+/** A transaction that is being built. */
+interface Open {
+  change: Change;
+  /** Most bytes that it takes. */
+  bytes: number;
+  there?: Pages;
 }
 
-interface Stats extends Tree {
-  readonly pageSize: number;
-  readonly lastPageNumber: number;
-  readonly free: Tree;
-}
+/** By device: most bytes that transactions take whose end is not known. The disk may not have counted them. */
+const takenOf = new Map<number, { bytes: number }>();
 
 /**
  * Refuses what the disk has no room for before LMDB meets that: lmdb-js 3.5.6 writes the message of a write that failed
- * past the end of its memory, and the process may abort.
+ * past the end of its memory, and the process may abort. No transaction may take more pages than the disk has, though many
+ * that are free in the file may do: which of them it can use, it does not tell.
  */
 export class DiskRoom {
   readonly #options: DiskRoomOptions;
-  /** Bytes added by transactions that are not settled: the disk may not have counted them. */
-  #pending = 0;
+  readonly #pageSize: number;
+  readonly #taken: { bytes: number };
+  /** Of what is taken, by this environment. */
+  #own = 0;
   #onDisk = 0;
-  #inFile: number | undefined;
+  #open: Open = { change: noChange, bytes: 0 };
 
   constructor(options: DiskRoomOptions) {
     this.#options = options;
+    this.#pageSize = pageSizeOf(options.root);
+    const { dev } = statSync(options.path);
+    this.#taken = takenOf.get(dev) ?? { bytes: 0 };
+    takenOf.set(dev, this.#taken);
   }
 
   /** Runs a transaction, in which `action` may call the others. Throws why its commit failed. */
   async during(transaction: (action: () => void) => Promise<unknown>, action: () => void): Promise<void> {
-    let added = 0;
+    const open: Open = { change: noChange, bytes: 0 };
     try {
       await transaction(() => {
-        const before = this.#pending;
-        this.#measure();
-        try {
-          action();
-        } finally {
-          added = this.#pending - before;
-        }
+        this.#open = open;
+        this.#onDisk = bytesOnDisk(this.#options.path);
+        action();
       }).catch(throwCommitCause);
     } finally {
-      this.#pending -= added;
+      this.#take(-open.bytes);
     }
   }
 
-  /** Takes room for a value. */
-  add(bytes: number): void {
-    const pending = this.#pending + bytes + overhead;
-    if (this.isScarce(bytes) && !this.#fitsIntoFile(pending)) throw this.#full();
-    this.#pending = pending;
+  /** Pages that a value has for itself. */
+  overflow(length: number): number {
+    return overflowOf(length, this.#pageSize);
   }
 
-  /** Whether so much more would need the reserve, or a place in the file that is free again. */
-  isScarce(bytes: number): boolean {
-    return this.#onDisk - this.#pending - bytes - overhead < reserve;
+  /** Whether so much more in the store leaves the reserve, without a look at the trees. */
+  hasPlenty(change: Change): boolean {
+    return mostPages(sumOf(this.#open.change, change)) * this.#pageSize - this.#open.bytes <= this.#left() - reserve;
   }
 
-  /** Before what leaves no more in the store than there was. */
-  remove(): void {
-    if (this.#onDisk < leastForRemoval && this.#reusable() < leastForRemoval) throw this.#full();
+  /** Takes room for a change, before the first write of it. Throws ForNextTransaction where that may have it. */
+  take(change: Change, outcome: Outcome): void {
+    if (!this.#has(change, outcome)) throw this.#own > 0 ? new ForNextTransaction() : this.#full();
   }
 
-  #measure(): void {
-    const { bavail, blocks, bsize } = statfsSync(this.#options.path);
-    // A file system that does not tell.
-    this.#onDisk = blocks === 0 ? Infinity : bavail * bsize;
-    this.#inFile = undefined;
+  /** Takes room to remove `most` entries or, where that is too much, some; gives how many. Throws as `take`. */
+  takeToRemove(most: number, changeOf: (count: number) => Change): number {
+    let count = most;
+    while (count > 1 && !this.#has(changeOf(count), 'less')) count = Math.ceil(count / 2);
+    if (count <= 1) this.take(changeOf(count), 'less');
+    return count;
   }
 
-  /** Free pages may be scattered, or not free for the next transaction yet: at once no more is added than the reserve. */
-  #fitsIntoFile(pending: number): boolean {
-    return (this.#pending === 0 || pending <= reserve) && this.#onDisk + this.#reusable() - pending >= reserve;
+  /** Takes it if so. */
+  #has(change: Change, outcome: Outcome): boolean {
+    const open = this.#open;
+    const all = sumOf(open.change, change);
+    let bytes = mostPages(all) * this.#pageSize;
+    if (bytes - open.bytes > this.#left() - reserve) {
+      const there = (open.there ??= pagesOf(this.#options.root, this.#options.named ?? []));
+      bytes = mostPages(all, there) * this.#pageSize;
+      if (bytes - open.bytes > this.#left() - this.#mustBeLeft(there, outcome)) return false;
+    }
+    this.#take(bytes - open.bytes);
+    open.change = all;
+    open.bytes = bytes;
+    return true;
   }
 
-  /** Bytes of the file that hold nothing any more. */
-  #reusable(): number {
-    return (this.#inFile ??= reusable(this.#options));
+  #mustBeLeft({ free }: Pages, outcome: Outcome): number {
+    return outcome === 'more' ? Math.max(least.more, reserve - free * this.#pageSize) : least[outcome];
+  }
+
+  #left(): number {
+    return this.#onDisk - this.#taken.bytes;
+  }
+
+  #take(bytes: number): void {
+    this.#taken.bytes += bytes;
+    this.#own += bytes;
   }
 
   #full(): RelayError {
@@ -103,17 +130,12 @@ export class DiskRoom {
   }
 }
 
-function reusable({ root, named = [] }: DiskRoomOptions): number {
-  const stats = statsOf(root);
-  const used = [stats, stats.free, ...named.map(statsOf)].reduce((sum, tree) => sum + pagesOf(tree), 0);
-  const meta = 2;
-  return (stats.lastPageNumber + 1 - meta - used) * stats.pageSize;
-}
-
-function statsOf(database: Database<unknown, Buffer>): Stats {
-  return database.getStats() as Stats; // not in its types
-}
-
-function pagesOf({ treeBranchPageCount, treeLeafPageCount, overflowPages }: Tree): number {
-  return treeBranchPageCount + treeLeafPageCount + overflowPages;
+/** As many as can be had for certain; without an end where the file system does not tell. */
+function bytesOnDisk(path: string): number {
+  try {
+    const { bavail, blocks, bsize } = statfsSync(path);
+    return blocks === 0 ? Infinity : bavail * Math.min(bsize, mostOfBlock);
+  } catch {
+    return Infinity;
+  }
 }

@@ -15,6 +15,9 @@ export interface GroupCommitOptions {
   readonly maxBegun?: number;
 }
 
+/** Thrown by work before its first write, after other work: the transaction has no room for it, and the next one may. */
+export class ForNextTransaction extends Error {}
+
 // Bounds how long one transaction holds the event loop.
 const maxGroup = 512;
 
@@ -86,7 +89,13 @@ export class GroupCommit {
           this.#opened();
         });
         tasks = this.#waiting.splice(0, maxGroup);
-        for (const { work } of tasks) outcomes.push(attempt(work));
+        for (const { work } of tasks) {
+          const outcome = attempt(work);
+          if (outcome === undefined) break;
+          outcomes.push(outcome);
+        }
+        this.#waiting.unshift(...tasks.slice(outcomes.length));
+        tasks = tasks.slice(0, outcomes.length);
       });
     } catch (error) {
       for (const { reject } of tasks ?? this.#takeUnopened()) reject(this.#failed(error));
@@ -111,10 +120,12 @@ export class GroupCommit {
   }
 }
 
-function attempt(work: () => unknown): Outcome {
+/** undefined: for the next transaction. */
+function attempt(work: () => unknown): Outcome | undefined {
   try {
     return { value: work() };
   } catch (error) {
+    if (error instanceof ForNextTransaction) return undefined;
     if (error instanceof RelayError) return { error };
     throw error;
   }

@@ -1,19 +1,23 @@
 import type { Hex } from '../codec/index.ts';
 import * as layout from './lmdb-mail-layout.ts';
-import type { MailTables } from './lmdb-mail-tables.ts';
+import type { Binary, MailTables } from './lmdb-mail-tables.ts';
 
 /** A mailbox that a transaction changes, with what it holds of each sender. */
 export interface OpenBox extends layout.Box {
   readonly key: Buffer;
-  readonly isStored: boolean;
+  /** What it was; undefined: it is not stored. */
+  readonly before: Buffer | undefined;
   readonly shares: Map<string, OpenShare>;
 }
 
 /** What a mailbox holds of one sender. */
 export interface OpenShare extends layout.Share {
   readonly key: Buffer;
-  readonly isStored: boolean;
+  /** What it was; undefined: it is not stored. */
+  readonly before: Buffer | undefined;
 }
+
+type OpenTotals = layout.Totals & Pick<OpenBox, 'key' | 'before'>;
 
 const totalsKey = Buffer.from('totals');
 
@@ -22,7 +26,7 @@ export class LmdbMailCounters {
   readonly #tables: MailTables;
   // Of the transaction that is being built.
   #boxes = new Map<Hex, OpenBox>();
-  #totals: layout.Totals | undefined;
+  #totals: OpenTotals | undefined;
 
   constructor(tables: MailTables) {
     this.#tables = tables;
@@ -51,7 +55,11 @@ export class LmdbMailCounters {
   }
 
   totals(): layout.Totals {
-    return (this.#totals ??= this.storedTotals());
+    if (this.#totals !== undefined) return this.#totals;
+    const totals = this.storedTotals();
+    const opened = { ...totals, key: totalsKey, before: layout.encodeTotals(totals) };
+    this.#totals = opened;
+    return opened;
   }
 
   box(recipient: Hex): OpenBox {
@@ -60,7 +68,8 @@ export class LmdbMailCounters {
     const key = layout.idKey(recipient);
     const stored = this.#tables.boxes.get(key);
     const box = stored === undefined ? layout.newBox(this.totals()) : layout.decodeBox(stored);
-    const opened = { ...box, key, isStored: stored !== undefined, shares: new Map<string, OpenShare>() };
+    const before = stored && layout.encodeBox(box);
+    const opened = { ...box, key, before, shares: new Map<string, OpenShare>() };
     this.#boxes.set(recipient, opened);
     return opened;
   }
@@ -71,9 +80,10 @@ export class LmdbMailCounters {
     if (open !== undefined) return open;
     const key = Buffer.concat([recipient, Buffer.from(sender, 'latin1')]);
     const stored = this.#tables.shares.get(key);
-    const share = { ...layout.decodeShare(stored), key, isStored: stored !== undefined };
-    shares.set(sender, share);
-    return share;
+    const share = layout.decodeShare(stored);
+    const opened = { ...share, key, before: stored && layout.encodeShare(share) };
+    shares.set(sender, opened);
+    return opened;
   }
 
   write(): void {
@@ -81,19 +91,24 @@ export class LmdbMailCounters {
     for (const box of this.#boxes.values()) {
       this.#writeBox(box);
       for (const share of box.shares.values())
-        if (share.count > 0) shares.putSync(share.key, layout.encodeShare(share));
-        else if (share.isStored) shares.removeSync(share.key);
+        putChanged(shares, share, share.count > 0 ? layout.encodeShare(share) : undefined);
     }
-    if (this.#totals !== undefined) meta.putSync(totalsKey, layout.encodeTotals(this.#totals));
+    if (this.#totals !== undefined) putChanged(meta, this.#totals, layout.encodeTotals(this.#totals));
   }
 
   /** One that is empty leaves nothing behind but where the next one begins: a cursor is never given twice. */
   #writeBox(box: OpenBox): void {
     const totals = this.totals();
     const isEmpty = box.count === 0;
-    if (!isEmpty) this.#tables.boxes.putSync(box.key, layout.encodeBox(box));
-    else if (box.isStored) this.#tables.boxes.removeSync(box.key);
+    putChanged(this.#tables.boxes, box, isEmpty ? undefined : layout.encodeBox(box));
     if (isEmpty && box.last > totals.floor) totals.floor = box.last;
-    totals.boxes += Number(!isEmpty) - Number(box.isStored);
+    totals.boxes += Number(!isEmpty) - Number(box.before !== undefined);
   }
+}
+
+/** What was refused changed nothing. */
+function putChanged(table: Binary, { key, before }: Pick<OpenBox, 'key' | 'before'>, value: Buffer | undefined): void {
+  if (value === undefined) {
+    if (before !== undefined) table.removeSync(key);
+  } else if (before?.equals(value) !== true) table.putSync(key, value);
 }

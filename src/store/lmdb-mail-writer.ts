@@ -3,9 +3,11 @@ import { asRelayError, RelayError } from '../errors/index.ts';
 import { DiskRoom } from './disk-room.ts';
 import { GroupCommit } from './group-commit.ts';
 import { LmdbMailCounters, type OpenBox } from './lmdb-mail-counters.ts';
+import { idKeyOf, idOf, LmdbMailIds } from './lmdb-mail-ids.ts';
 import * as layout from './lmdb-mail-layout.ts';
 import { mailRange } from './lmdb-mail-range.ts';
 import type { OpenMailTables, MailTables } from './lmdb-mail-tables.ts';
+import { noChange, type Change } from './lmdb-pages.ts';
 import { LmdbReplyBoxes } from './lmdb-reply-boxes.ts';
 import { trialBytes, whyAllFull, whyFull, type Fill, type MailQuota } from './mail-quota.ts';
 import type { Append, Numbered, OnDisk } from './early-mail.ts';
@@ -19,12 +21,24 @@ export interface MailWriterOptions {
   readonly now: () => number;
 }
 
-const [timeLength, idKeyLength] = [8, 40];
 const maxCursor = 2n ** 64n - 1n;
 const trialKey = Buffer.from('trial');
 
 /** Most deletions in one piece of work, so that a long mailbox does not hold up appends. */
 export const chunk = 500;
+/** And of those that make room for an answer. */
+const answerChunk = 8;
+/** Keys that an append writes: of the mail, its id, its place in `byAge`, and what counts it. */
+const keysOfMail = 8;
+/** A mailbox, and all of them. */
+const keysOfCounters = 2;
+/** A reply box, its share, and since when it has mail. */
+const keysOfBox = 3;
+
+interface MailEntry {
+  readonly key: Buffer;
+  readonly value: layout.MailHead;
+}
 
 /** Writes to mailboxes, in as few transactions as there can be. Each call throws mail-store-failed. */
 export class MailWriter {
@@ -35,8 +49,7 @@ export class MailWriter {
   readonly #commits: GroupCommit;
   readonly #counters: LmdbMailCounters;
   readonly #replyBoxes: LmdbReplyBoxes;
-  // Of the transaction that is being built.
-  #idKeys: Buffer[] = [];
+  readonly #ids: LmdbMailIds;
 
   constructor({ env, tables }: OpenMailTables, { path, quota, now }: MailWriterOptions) {
     this.#tables = tables;
@@ -54,6 +67,7 @@ export class MailWriter {
       ...{ path, root: env, named: Object.values(databases) },
       failed: (error) => asRelayError(error, 'mail-store-failed', { action: 'write' }),
     });
+    this.#ids = new LmdbMailIds({ tables, room: this.#room, now, chunk });
     this.#commits = new GroupCommit(
       (action) =>
         // A child is rolled back as a whole where a write in it fails.
@@ -62,11 +76,11 @@ export class MailWriter {
           () => {
             this.#counters.begin();
             this.#replyBoxes.begin();
-            this.#idKeys = [];
+            this.#ids.begin();
             action();
             this.#replyBoxes.write();
             this.#counters.write();
-            this.#writeIdKeys();
+            this.#ids.write();
           },
         ),
       { maxBegun: 2 },
@@ -87,7 +101,7 @@ export class MailWriter {
 
   /** Whether its id is known. */
   isKnown(append: Append): boolean {
-    return this.#tables.ids.get(idKeyOf(append)) !== undefined;
+    return this.#ids.cursor(idKeyOf(append)) !== undefined;
   }
 
   /** Whether the mailbox takes a message when it holds what is on the way to it, too. */
@@ -108,15 +122,15 @@ export class MailWriter {
 
   /** Ends what was stored before a time; gives how many. */
   async expire(recipient: Hex, before: number): Promise<number> {
-    let expired = 0;
-    let gone;
-    do expired += gone = await this.#commits.run(() => this.#expire(recipient, before));
-    while (gone === chunk);
-    return expired;
+    for (let expired = 0; ;) {
+      const { count, more } = await this.#commits.run(() => this.#expire(recipient, before));
+      expired += count;
+      if (!more) return expired;
+    }
   }
 
   async forgetIds(before: number): Promise<void> {
-    while ((await this.#commits.run(() => this.#forgetIds(before))) >= chunk);
+    while (await this.#commits.run(() => this.#ids.forget(before)));
   }
 
   /** Writes as much as a message, where the last trial was. Throws mailbox-full where that has no room. */
@@ -124,7 +138,7 @@ export class MailWriter {
     await this.#commits.run(() => {
       const reason = whyAllFull(this.#quota, this.totals().bytes + trialBytes);
       if (reason !== undefined) throw new RelayError('mailbox-full', { details: { recipient: 'anyone', reason } });
-      this.#room.add(trialBytes);
+      this.#room.take(this.#changeOfAppend(trialBytes, false), 'more');
       this.#tables.meta.putSync(trialKey, Buffer.alloc(trialBytes));
     });
   }
@@ -147,8 +161,8 @@ export class MailWriter {
 
   /** undefined: more is to be deleted before there is room. */
   #append({ recipient, bytes, origin }: Append, idKey: Buffer, numbered: Numbered): Appended | undefined {
-    const known = this.#tables.ids.get(idKey);
-    if (known !== undefined) return { cursor: known.readBigUInt64BE(), duplicate: true };
+    const known = this.#ids.cursor(idKey);
+    if (known !== undefined) return { cursor: known, duplicate: true };
     const sender = origin === undefined ? layout.noSender : layout.idKey(origin.sender);
     const box = this.#counters.box(recipient);
     const totals = this.#counters.totals();
@@ -157,8 +171,10 @@ export class MailWriter {
       whyAllFull(this.#quota, totals.bytes + bytes.length, origin) ??
       whyFull(this.#quota, box, bytes.length, origin, share);
     if (reason !== undefined) throw new RelayError('mailbox-full', { details: { recipient, reason } });
-    this.#room.add(bytes.length);
-    if (origin?.maxBoxes !== undefined && share?.count === 0) {
+    const opensBox = origin?.maxBoxes !== undefined && share?.count === 0;
+    const mayRemove = opensBox && this.#replyBoxes.count(sender) >= origin.maxBoxes;
+    this.#room.take(this.#changeOfAppend(bytes.length, mayRemove), 'more');
+    if (opensBox) {
       if (!this.#makeRoom(sender, origin.maxBoxes)) return undefined;
       box.isReplyBox = true;
       share.openedAt = this.#replyBoxes.open(sender, box.key);
@@ -167,11 +183,17 @@ export class MailWriter {
     change(box, 1, bytes.length);
     change(totals, 1, bytes.length);
     if (share !== undefined) change(share, 1, bytes.length);
-    const value = layout.encodeMail(this.#now(), idKey.subarray(timeLength), sender, bytes);
+    const value = layout.encodeMail(this.#now(), idOf(idKey), sender, bytes);
     this.#tables.mail.putSync(layout.mailKey(recipient, box.last), value);
-    this.#tables.ids.putSync(idKey, layout.encodePlace(box.last, recipient));
-    this.#idKeys.push(idKey);
+    this.#ids.add(idKey, layout.encodePlace(box.last, recipient));
     return { cursor: box.last, duplicate: false };
+  }
+
+  /** `mayRemove`: of an answer, for which others make room. */
+  #changeOfAppend(bytes: number, mayRemove: boolean): Change {
+    const overflow = this.#room.overflow(layout.mailOverhead + bytes);
+    if (!mayRemove) return { ...noChange, put: keysOfMail, overflow };
+    return { ...noChange, put: keysOfMail + keysOfBox, removed: answerChunk, overflow };
   }
 
   /** True where more is left to delete. */
@@ -179,27 +201,40 @@ export class MailWriter {
     const box = this.#counters.box(recipient);
     const end = upTo < box.last ? upTo : box.last;
     if (end <= box.acknowledged) return false;
-    this.#room.remove();
-    const deleted = this.#delete(box, [
+    const { last, more } = this.#remove(box, [
       ...mailRange(this.#tables.mailHeads, recipient, box.acknowledged + 1n, end, chunk),
     ]);
-    const more = deleted.count === chunk;
-    box.acknowledged = more ? deleted.last : end;
+    box.acknowledged = more ? last : end;
     return more;
   }
 
-  /** How many were too old, at most `chunk`. */
-  #expire(recipient: Hex, before: number): number {
-    this.#room.remove();
+  /** How many were too old, and whether more may be. */
+  #expire(recipient: Hex, before: number): { readonly count: number; readonly more: boolean } {
     const old = [];
     for (const entry of mailRange(this.#tables.mailHeads, recipient, 0n, maxCursor, chunk)) {
       if (entry.value.storedAt >= before) break;
       old.push(entry);
     }
-    return this.#delete(this.#counters.box(recipient), old).count;
+    return old.length === 0 ? { count: 0, more: false } : this.#remove(this.#counters.box(recipient), old);
   }
 
-  #delete(box: OpenBox, entries: readonly { readonly key: Buffer; readonly value: layout.MailHead }[]) {
+  /** As many of a chunk as there is room for on the disk. */
+  #remove(box: OpenBox, entries: readonly MailEntry[]) {
+    const count = this.#room.takeToRemove(entries.length, (some) => this.#changeOfRemoval(box, entries.slice(0, some)));
+    return { ...this.#delete(box, entries.slice(0, count)), more: count < entries.length || count === chunk };
+  }
+
+  /** What counts the mail may be of as many senders. */
+  #changeOfRemoval({ isReplyBox }: OpenBox, entries: readonly MailEntry[]): Change {
+    const removed = entries.length;
+    const freed = entries.reduce(
+      (pages, { value }) => pages + this.#room.overflow(layout.mailOverhead + value.bytes),
+      0,
+    );
+    return { put: keysOfCounters + (isReplyBox ? 3 : 1) * removed, removed, overflow: 0, freed };
+  }
+
+  #delete(box: OpenBox, entries: readonly MailEntry[]) {
     const totals = this.#counters.totals();
     for (const { key, value } of entries) {
       const { sender, bytes } = value;
@@ -216,21 +251,6 @@ export class MailWriter {
     return { count: entries.length, last: entries.at(-1)?.key.readBigUInt64BE(32) ?? 0n };
   }
 
-  #forgetIds(before: number): number {
-    this.#room.remove();
-    const end = layout.timeKey(before, Buffer.alloc(0));
-    const old: Buffer[] = [];
-    const idKeys: Buffer[] = [];
-    for (const { key, value } of this.#tables.byAge.getRange({ start: Buffer.alloc(8), end })) {
-      old.push(key);
-      for (let at = 0; at < value.length; at += idKeyLength) idKeys.push(value.subarray(at, at + idKeyLength));
-      if (idKeys.length >= chunk) break;
-    }
-    for (const key of idKeys) this.#tables.ids.removeSync(key);
-    for (const key of old) this.#tables.byAge.removeSync(key);
-    return idKeys.length;
-  }
-
   /**
    * Whoever asks chooses the box, and may never look into it: the newest answer is the one that somebody waits for. False:
    * there is more to delete. Throws reply-boxes-full where none is known to be the oldest.
@@ -244,19 +264,11 @@ export class MailWriter {
     const own = [];
     const name = sender.toString('latin1');
     for (const entry of mailRange(this.#tables.mailHeads, recipient, 0n, maxCursor, box.count))
-      if (entry.value.sender === name && own.push(entry) === chunk) break;
+      if (entry.value.sender === name && own.push(entry) === answerChunk) break;
     this.#delete(box, own);
     // Of one that an earlier version emptied.
     if (own.length === 0) this.#replyBoxes.forget(oldest);
     return this.#replyBoxes.count(sender) < max;
-  }
-
-  /** One record for all: it is read only to forget them. */
-  #writeIdKeys(): void {
-    const [first] = this.#idKeys;
-    if (first === undefined) return;
-    const key = layout.timeKey(this.#now(), first.subarray(timeLength));
-    this.#tables.byAge.putSync(key, Buffer.concat(this.#idKeys));
   }
 }
 
@@ -268,10 +280,6 @@ function number(box: OpenBox, { given, least }: Numbered): void {
   const isLater = given !== undefined && given < next && box.count > 0;
   if (given !== undefined && given < next && !isLater) box.acknowledged = given - 1n;
   box.last = isLater || given === undefined ? (next < least ? least : next) : given;
-}
-
-function idKeyOf({ sentAt, messageId }: Append): Buffer {
-  return layout.timeKey(sentAt, layout.idKey(messageId));
 }
 
 function sum(a: Fill, b: Fill): Fill {

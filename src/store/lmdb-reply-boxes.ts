@@ -3,7 +3,8 @@ import type { MailTables } from './lmdb-mail-tables.ts';
 
 interface Opener {
   readonly key: Buffer;
-  readonly isStored: boolean;
+  /** As it is stored. */
+  readonly before: number;
   boxes: number;
 }
 
@@ -69,9 +70,10 @@ export class LmdbReplyBoxes {
   /** Once for all that the transaction changed. */
   write(): void {
     const { openers } = this.#parts.tables;
-    for (const { key, isStored, boxes } of this.#openers.values())
-      if (boxes > 0) openers.putSync(key, layout.u64(BigInt(boxes)));
-      else if (isStored) openers.removeSync(key);
+    for (const { key, before, boxes } of this.#openers.values())
+      if (boxes === before) continue;
+      else if (boxes > 0) openers.putSync(key, layout.u64(BigInt(boxes)));
+      else openers.removeSync(key);
   }
 
   #count(opener: Opener, more: 1 | -1): void {
@@ -85,7 +87,8 @@ export class LmdbReplyBoxes {
     if (open !== undefined) return open;
     const stored = this.#parts.tables.openers.get(sender);
     const key = Buffer.from(sender);
-    const opener = { key, isStored: stored !== undefined, boxes: Number(stored?.readBigUInt64BE() ?? 0n) };
+    const before = Number(stored?.readBigUInt64BE() ?? 0n);
+    const opener = { key, before, boxes: before };
     this.#openers.set(name, opener);
     return opener;
   }

@@ -95,11 +95,35 @@ class LmdbStore implements TransactionalStore {
 
   #takeRoom(database: Database<Buffer, Buffer>, writes: readonly Write[]): void {
     if (writes.length === 0) return;
-    const more = writes.reduce((sum, { key, value }) => sum + (value === undefined ? 0 : key.length + value.length), 0);
+    const room = this.#room;
+    let [put, overflow, bytes] = [0, 0, 0];
+    for (const { key, value } of writes) {
+      if (value === undefined) continue;
+      put += 1;
+      overflow += room.overflow(value.length);
+      bytes += key.length + value.length;
+    }
+    const change = { put, removed: writes.length - put, overflow, freed: 0 };
     // Most often there is room, and what is stored need not be looked at.
-    const isReplacing = this.#room.isScarce(more) && more <= storedBytes(database, writes);
-    if (more === 0 || isReplacing) this.#room.remove();
-    else this.#room.add(more);
+    if (room.hasPlenty(change)) {
+      room.take(change, 'more');
+      return;
+    }
+    const stored = this.#storedOf(database, writes);
+    const outcome = bytes > stored.bytes ? 'more' : overflow > 0 ? 'no more' : 'less';
+    room.take({ ...change, freed: stored.overflow }, outcome);
+  }
+
+  /** What the writes replace or remove. */
+  #storedOf(database: Database<Buffer, Buffer>, writes: readonly Write[]): { bytes: number; overflow: number } {
+    const found = { bytes: 0, overflow: 0 };
+    for (const { key } of writes) {
+      const stored = database.get(asBuffer(key));
+      if (stored === undefined) continue;
+      found.bytes += key.length + stored.length;
+      found.overflow += this.#room.overflow(stored.length);
+    }
+    return found;
   }
 
   async #using<T>(work: (database: RootDatabase<Buffer, Buffer>) => T | Promise<T>): Promise<T> {
@@ -120,16 +144,6 @@ function holds(database: Database<Buffer, Buffer>, { key, value }: Expectation):
   const stored = database.get(asBuffer(key));
   if (stored === undefined || value === undefined) return stored === value;
   return equalBytes(stored, value);
-}
-
-/** Of what the writes replace or remove. */
-function storedBytes(database: Database<Buffer, Buffer>, writes: readonly Write[]): number {
-  let bytes = 0;
-  for (const { key } of writes) {
-    const stored = database.get(asBuffer(key));
-    if (stored !== undefined) bytes += key.length + stored.length;
-  }
-  return bytes;
 }
 
 /** The same memory. */

@@ -16,15 +16,19 @@ describe('transactions of an inbox', () => {
   let store: InboxStore;
   let transactions: Transactions;
   const done: bigint[] = [];
+  let onAccepted: () => void;
 
   beforeEach(async () => {
     memory = openMemoryStore();
     store = new InboxStore(memory);
     done.length = 0;
+    onAccepted = () => undefined;
     transactions = new Transactions({
       store,
       window: new ReplayWindow(memory),
-      onAccepted: () => undefined,
+      onAccepted: () => {
+        onAccepted();
+      },
       onDone: (sequences) => done.push(...sequences),
     });
     await store.commit([...store.runWrites(0n, [record, record, record]), store.sequenceWrite(3n)]);
@@ -57,6 +61,21 @@ describe('transactions of an inbox', () => {
     });
     await durable;
     assert.deepEqual(done, [1n]);
+  });
+
+  it('keep what is stored where its listener fails, and write it once', async () => {
+    onAccepted = () => assert.fail('the listener');
+    const { durable } = await transactions.inTurn(async () => {
+      const durable = transactions.acknowledge(1n, true);
+      await assert.rejects(
+        transactions.transact(async (next) => ({ writes: [], next: next + 1n })),
+        /the listener/,
+      );
+      return { durable };
+    });
+    await durable;
+    assert.deepEqual(done, [1n]);
+    assert.equal(await store.nextSequence(), 4n);
   });
 
   it('tell that another process may have accepted something before the first of them', async () => {

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, it } from 'mocha';
 import { isRelayError, RelayError } from '../../src/errors/index.ts';
-import { GroupCommit } from '../../src/store/group-commit.ts';
+import { ForNextTransaction, GroupCommit } from '../../src/store/group-commit.ts';
+import { openLmdbMailStore } from '../../src/store/index.ts';
 import { smallDisk } from '../support/small-disk.ts';
 import { fillTheDisk } from './full-disk-ordeal.ts';
 
@@ -21,6 +22,23 @@ describe('MailStore: lmdb on a full disk', () => {
     }
     try {
       await fillTheDisk(disk.path);
+    } finally {
+      await disk.remove();
+    }
+  });
+
+  it('ends no retention and says nothing of it where nothing is too old', async function () {
+    const disk = await smallDisk(2);
+    if (disk === undefined) {
+      this.skip();
+      return;
+    }
+    try {
+      await using store = await openLmdbMailStore({ path: disk.path });
+      await store.append(`0x${'0b'.repeat(32)}`, `0x${'1d'.repeat(32)}`, new Uint8Array(100));
+      const { bavail, bsize } = statfsSync(disk.path);
+      writeFileSync(join(disk.path, 'other'), new Uint8Array(bavail * bsize));
+      assert.deepEqual(await store.sweep(), { expired: 0 });
     } finally {
       await disk.remove();
     }
@@ -41,6 +59,23 @@ describe('MailStore: lmdb on a full disk', () => {
 });
 
 describe('group commit', () => {
+  it('leaves what has no room in a transaction, and all behind it, to the next one, in order', async () => {
+    const transactions: number[][] = [];
+    const commits = new GroupCommit(async (action) => {
+      transactions.push([]);
+      action();
+    });
+    const run = (n: number): Promise<number> =>
+      commits.run(() => {
+        const inThis = transactions.at(-1) ?? [];
+        if (inThis.length === 2) throw new ForNextTransaction();
+        return inThis.push(n);
+      });
+    assert.deepEqual(await Promise.all([0, 1, 2, 3, 4].map(run)), [1, 2, 1, 2, 1]);
+    assert.deepEqual(transactions, [[0, 1], [2, 3], [4]]);
+    await commits.close();
+  });
+
   it('puts what comes during a transaction into the next one', async () => {
     const sizes: number[] = [];
     const commits = new GroupCommit(async (action) => {
