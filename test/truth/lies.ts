@@ -80,9 +80,12 @@ function repeating(): Alter {
 
 const flipped = (bytes: Hex): Hex => `0x${bytes.slice(2, -2)}${bytes.endsWith('00') ? '01' : '00'}`;
 
+/** Whoever asks for finalized blocks by number is told it; best ones are asked for by their hashes. */
+export const byNumber = 'gives other blocks by number';
+
 /**
- * Lies that whoever verifies has found out once they were told a few times, whatever else happens. Of the others some can
- * not be told from an honest node that is behind, and some are about what is not read by proofs.
+ * Lies for which a node is named and left. The others can not be told from an honest node that is ahead of all others, or
+ * behind (docs/chain.md), and keys that are left out of a list are found in the proof.
  */
 export const caught: ReadonlySet<string> = new Set([
   'alters proofs',
@@ -90,6 +93,10 @@ export const caught: ReadonlySet<string> = new Set([
   'has other state roots',
   'cuts headers into other fields of the same hash',
   'gives headers other numbers',
+  byNumber,
+  'invents keys',
+  'lists keys for ever',
+  'has other metadata',
 ]);
 
 /** Every kind of lie that a node can tell who verifies, by what it does. */
@@ -107,7 +114,7 @@ export function liesBy(dice: Dice): Readonly<Record<string, Alter>> {
     'gives headers other numbers': ofHeaders(({ number }) => ({
       number: toHexNumber(Math.max(1, Number(number) + dice.pick([-1, 1, 1_000]))),
     })),
-    'gives other blocks by number': (method, [number], result) => {
+    [byNumber]: (method, [number], result) => {
       if (method !== 'chain_getBlockHash' || number === 0) return result;
       const other = (hash: Hex | null): Hex | null => hash && flipped(hash);
       return Array.isArray(result) ? (result as (Hex | null)[]).map(other) : other(result as Hex | null);

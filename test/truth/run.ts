@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { connectChain, type Chain, type Finality, type NodeFault } from '../../src/chain/index.ts';
+import { connectChain, type Finality, type NodeFault } from '../../src/chain/index.ts';
 import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
 import { toHex, Writer, type Hex } from '../../src/codec/index.ts';
 import {
@@ -9,12 +9,13 @@ import {
   type WorkerStateWatch,
 } from '../../src/worker-state/index.ts';
 import { openWallet, type Wallet } from '../chain/support.ts';
-import { startRpcProxy, type Alter, type Fault, type Passing, type RpcProxy } from '../support/rpc-proxy.ts';
+import type { Alter, Fault, Passing, RpcProxy } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
 import { compareWithTruth, readTruth, type Compared } from './chain-truth.ts';
 import type { Dice } from './dice.ts';
 import { Laggard } from './laggard.ts';
-import { hideHints, liesBy } from './lies.ts';
+import { beginToLie, startLiars, useLiars, type Deceived } from './liars.ts';
+import { byNumber, hideHints, liesBy } from './lies.ts';
 import { Mirror } from './mirror.ts';
 import { Population, type ChainCall } from './population.ts';
 import { asRoot, Posting } from './posting.ts';
@@ -96,21 +97,12 @@ export interface Followed {
   }[];
 }
 
-interface Follower {
+interface Follower extends Deceived {
   readonly name: string;
-  readonly chain: Chain;
   readonly watch: WorkerStateWatch;
   readonly mirror: Mirror;
-  readonly liars: readonly Liar[];
   /** The last lines of its log. */
   readonly log: readonly string[];
-}
-
-/** A way on which one kind of lie is told once its follower has connected. */
-interface Liar {
-  readonly lie: string;
-  readonly proxy: RpcProxy;
-  told: number;
 }
 
 interface Kind {
@@ -148,8 +140,14 @@ export async function runAgainstTruth(world: World, { dice, steps }: RunOptions)
     const frozen = laggards.find(({ isFrozen }) => isFrozen);
     await (frozen === undefined ? dice.pick(laggards).freeze() : frozen.thaw());
   };
-  const { mishaps: others } = world;
-  const deeds: World['mishaps'] = { 'nodes behind': lag, ...others, 'nodes behind or not any more': lag };
+  const postSome = async (): Promise<void> =>
+    posting.post(population.calls((await posting.wallet()).api, 5, await posting.time()));
+  const deeds: World['mishaps'] = {
+    'nodes behind': lag,
+    ...world.mishaps,
+    'liars alone': () => useLiars(followers, world.proxies, postSome),
+    'nodes behind or not any more': lag,
+  };
   try {
     const hands = dealLies(dice);
     for (const kind of kinds) followers.push(await follow(world, kind, hands(kind)));
@@ -181,7 +179,7 @@ export async function runAgainstTruth(world: World, { dice, steps }: RunOptions)
     }
     for (const proxy of world.proxies) proxy.fault = () => undefined;
     for (const laggard of laggards) await laggard.thaw();
-    await posting.post(population.calls((await posting.wallet()).api, 5, await posting.time()));
+    await postSome();
     await world.settle();
     const followed: Followed[] = [];
     for (const follower of followers) followed.push(outcome(follower, await compare(world, follower)));
@@ -216,7 +214,8 @@ export const hidesHints = 'hides events and bodies';
 /** Each kind of lie goes to one of those who verify, or to whoever reads by proofs too, where these tell. */
 function dealLies(dice: Dice): (kind: Kind) => Readonly<Record<string, Alter>> {
   const lies = Object.entries(liesBy(dice));
-  const shuffled = dice.shuffle(lies);
+  const isByNumber = ([name]: (typeof lies)[number]): boolean => name === byNumber;
+  const shuffled = dice.shuffle(lies).sort((a, b) => Number(isByNumber(b)) - Number(isByNumber(a)));
   const half = shuffled.length >> 1;
   return ({ finality, verify }) => {
     if (verify === false) return finality === withoutHints ? { [hidesHints]: hideHints() } : {};
@@ -230,8 +229,7 @@ async function follow(
   { finality, verify }: Kind,
   lies: Readonly<Record<string, Alter>>,
 ): Promise<Follower> {
-  const liars: Liar[] = [];
-  for (const lie of Object.keys(lies)) liars.push({ lie, proxy: await startRpcProxy(ws()), told: 0 });
+  const liars = await startLiars(ws(), lies);
   const log: string[] = [];
   const note = (facts: object, text: string): void => {
     log.push(`${text} ${JSON.stringify(facts)}`);
@@ -243,19 +241,12 @@ async function follow(
     silenceMs: 700,
     backoff: { minMs: 20, maxMs: 300 },
   });
-  for (const liar of liars) {
-    const { [liar.lie]: alter } = lies;
-    liar.proxy.alter = (method, params, result) => {
-      const said = alter === undefined ? result : alter(method, params, result);
-      if (said !== result) liar.told += 1;
-      return said;
-    };
-  }
+  beginToLie(liars, lies);
   const options = { finality, reconcile: { everyBlocks: reconcileBlocks }, logger: { debug: note, warn: note } };
   const watch = watchWorkerState(chain, verify === undefined ? options : { ...options, verify });
   await watch.ready;
   const name = `${finality} by ${watch.stats.strategy}${verify === undefined ? ' of one node' : ''}`;
-  return { name, chain, watch, mirror: new Mirror(name, watch), liars, log };
+  return { name, chain, verify, watch, mirror: new Mirror(name, watch), liars, log };
 }
 
 /** Throws where its changes do not fit, or an honest node was taken for a liar. */
