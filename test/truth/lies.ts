@@ -85,7 +85,7 @@ export const byNumber = 'gives other blocks by number';
 
 /**
  * Lies for which a node is named and left. The others can not be told from an honest node that is ahead of all others, or
- * behind (docs/chain.md), and keys that are left out of a list are found in the proof.
+ * behind (docs/chain.md).
  */
 export const caught: ReadonlySet<string> = new Set([
   'alters proofs',
@@ -94,6 +94,7 @@ export const caught: ReadonlySet<string> = new Set([
   'cuts headers into other fields of the same hash',
   'gives headers other numbers',
   byNumber,
+  'leaves keys out',
   'invents keys',
   'lists keys for ever',
   'has other metadata',

@@ -84,19 +84,42 @@ describeOnChains('WorkerState from a node that lies', { workers: count }, (node)
     });
   }
 
-  it('that hides keys from its list: they are found in the proof', async () => {
+  it('that hides keys from its list: it is named, and they are found in the proof', async () => {
     const hidden = new Set<unknown>();
-    const chain = await chainVia((method, [prefix], result) => {
+    const liar = await proxy((method, [prefix], result) => {
       if (method !== 'state_getKeysPaged' || prefix !== workersPrefix) return result;
       const keys = result as Hex[];
       keys.filter((_, i) => i % 3 === 0).forEach((key) => hidden.add(key));
       return keys.filter((_, i) => i % 3 !== 0);
     });
-    await using watch = watchWorkerState(chain, { verify: true });
+    const chain = await connect([liar.ws, node.ws]);
+    await using watch = watchWorkerState(chain);
     await watch.ready;
     assert.ok(hidden.size >= count / 3);
     assert.deepEqual(shown(watch), identities());
+    assert.deepEqual(
+      chain.nodeFaults.map(({ url, isLeft, error }) => [url, isLeft, error.code]),
+      [[liar.ws, true, 'node-lies']],
+    );
+    const [first] = [...hidden].sort();
+    assert.ok(chain.nodeFaults[0]?.error.message.includes(String(first).slice(2)));
   });
+
+  for (const [what, alter] of [
+    ['lists fewer keys at once than it is asked for', (keys) => keys.slice(0, 20)],
+    ['lists each key twice', (keys) => keys.flatMap((key) => [key, key])],
+  ] as readonly (readonly [string, (keys: readonly Hex[]) => readonly Hex[]])[])
+    it(`that ${what}: it is not taken for a liar, and all are found in the proof`, async () => {
+      const chain = await chainVia(
+        (method, [prefix], result) =>
+          method === 'state_getKeysPaged' && prefix === workersPrefix ? alter(result as Hex[]) : result,
+        node.ws,
+      );
+      await using watch = watchWorkerState(chain);
+      await watch.ready;
+      assert.deepEqual(shown(watch), identities());
+      assert.deepEqual(chain.nodeFaults, []);
+    });
 
   it('that has another order of keys: it does not matter', async () => {
     const chain = await chainVia((method, [prefix], result) =>

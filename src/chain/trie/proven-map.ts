@@ -54,8 +54,8 @@ export async function readPair<T>(
     const ends = [range.after, ...range.ends];
     const keys = [...ends.map((end) => first + end), ...ends.map((end) => second + end)];
     const [ofFirst, ofSecond] = await proofs.prove(block, keys, work, signal);
-    const invented = absent(range.ends, ofFirst.entries, first);
-    if (invented !== undefined) proofs.blame(range.url, block.hash, `it lists the key ${invented}, which is not there`);
+    const lie = lieIn(range.ends, ofFirst.entries, first);
+    if (lie !== undefined) proofs.blame(range.url, block.hash, lie);
     return { range, ofFirst, ofSecond, joined: join(ofFirst.entries, ofSecond.entries) };
   };
   let upTo = '';
@@ -117,14 +117,21 @@ function byOrder(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** The first of the keys, ascending and without their prefix, that is not among the entries, ascending too. */
-function absent(ends: readonly string[], entries: Entries, prefix: string): string | undefined {
+/**
+ * What is not true of a list of keys, ascending and without their prefix, by the entries that there are, ascending too. It may
+ * end early: some list fewer at once than they are asked for.
+ */
+function lieIn(ends: readonly string[], entries: Entries, prefix: string): string | undefined {
   let at = 0;
-  return ends.find((end) => {
+  for (const end of ends) {
     const key = prefix + end;
-    while ((entries[at]?.[0] ?? key) < key) at++;
-    return entries[at]?.[0] !== key;
-  });
+    if (entries[at - 1]?.[0] === key) continue;
+    const there = entries[at++]?.[0];
+    if (there === key) continue;
+    if (there !== undefined && there < key) return `it leaves the key ${there} out of its list`;
+    return `it lists the key ${key}, which is not there`;
+  }
+  return undefined;
 }
 
 /** Ids that were in a map's changed parts and are no more. */
