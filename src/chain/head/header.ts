@@ -1,5 +1,5 @@
 import { blake2b } from '@noble/hashes/blake2.js';
-import { fromHex, toHex, Writer, type Hex } from '../../codec/index.ts';
+import { fromHex, toHex, type Hex } from '../../codec/index.ts';
 import type { BlockNumber } from '../block-number.ts';
 import type { Head } from './head.ts';
 import type { Hash256 } from '../trie/proof-nodes.ts';
@@ -15,9 +15,6 @@ export interface Header {
   /** SCALE of each digest item. */
   readonly digest: readonly Hex[];
 }
-
-/** Bytes of a compact number, at most. */
-const longestCompact = 4;
 
 /** Above it a number takes another form in SCALE; at a block a second that is 34 years away. */
 const maxNumber = 2 ** 30 - 1;
@@ -56,8 +53,13 @@ function digitsOf(hex: Hex): string {
   return hex.slice(2);
 }
 
+/** SCALE of a compact number, without taking memory for it. */
 function compactDigits(value: number): string {
-  return digitsOf(toHex(new Writer(longestCompact).compactLength(value).finish()));
+  const mode = value < 2 ** 6 ? 0 : value < 2 ** 14 ? 1 : 2;
+  let digits = '';
+  for (let byte = 0, rest = value * 4 + mode; byte < 1 << mode; byte++, rest >>>= 8)
+    digits += (rest & 0xff).toString(16).padStart(2, '0');
+  return digits;
 }
 
 /** Gives headers their hashes. The genesis of some local dev chains does not have that of its header. */

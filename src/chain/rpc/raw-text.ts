@@ -1,3 +1,5 @@
+import { keepShape } from '../keep-shape.ts';
+
 /**
  * A long string of an answer, as the bytes in which it came: UTF-8 without escapes, looked at no further. It keeps its whole
  * frame in memory.
@@ -33,6 +35,8 @@ export class RawText {
     return textOf(this.frame, this.start, this.end);
   }
 }
+
+keepShape(RawText.of(''));
 
 /** UTF-8 between two places as a string. */
 export function textOf({ buffer, byteOffset, length }: Uint8Array, start = 0, end = length): string {

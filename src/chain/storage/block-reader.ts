@@ -25,8 +25,6 @@ export interface BlockRequest {
   readonly method: string;
   readonly params: readonly unknown[];
   readonly block: Hex;
-  /** Whether less may be asked for at once: then an answer that is too large is an OversizedAnswer. */
-  readonly isDivisible?: boolean;
   /** What is asked for, in words, for the error. Default: the method. */
   readonly what?: string;
 }
@@ -103,7 +101,7 @@ export class BlockReader {
   }
 
   async #ask(request: BlockRequest, options: PatientOptions, isFound: boolean): Promise<Answer> {
-    const { method, params, block, isDivisible = false, what = method } = request;
+    const { method, params, block, what = method } = request;
     for (let attempt = 0; ; attempt++) {
       if (this.#isLacking(method)) {
         const elsewhere = await this.#others.request(method, params, options);
@@ -112,11 +110,11 @@ export class BlockReader {
       let reason = 'the node has no such block';
       let cause: RpcError | undefined;
       try {
-        const answer = await this.#connection.ask(method, params, isDivisible ? { ...options, isDivisible } : options);
+        const answer = await this.#connection.ask(method, params, options);
         if (!isFound || (answer.result !== null && answer.result !== undefined)) return answer;
       } catch (error) {
         if (!(error instanceof RpcError)) throw error;
-        if (isDivisible && isOversize(error)) throw new OversizedAnswer(error.reason);
+        if (options.isDivisible === true && isOversize(error)) throw new OversizedAnswer(error.reason);
         ({ reason } = error);
         cause = error;
       }

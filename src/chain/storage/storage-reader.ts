@@ -75,9 +75,9 @@ export class StorageReader {
       return inOrder(changes, keys) ?? byKey(changes, keys, method);
     };
     try {
-      const size = keys.length > 1 ? { isDivisible: true } : { what: `Key ${keys[0]}` };
-      const request = { method, params: [keys, block], block, ...size };
-      const { value: values } = await this.#reader.askAs(request, parse, { signal });
+      const request = { method, params: [keys, block], block, what: `Key ${keys[0]}` };
+      const options = { signal, isDivisible: keys.length > 1 };
+      const { value: values } = await this.#reader.askAs(request, parse, options);
       this.#atOnce.fitted(keys.length, reasonableOf(values));
       return values;
     } catch (error) {

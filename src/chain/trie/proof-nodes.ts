@@ -1,4 +1,5 @@
 import { RelayError } from '../../errors/index.ts';
+import { keepShape } from '../keep-shape.ts';
 import { HashedNodes, loadProofsModule, type ProofsModule } from './proofs-module.ts';
 import { decodeTrieNode, type TrieNode } from './trie-node.ts';
 
@@ -9,8 +10,10 @@ export interface Hash256 {
   binary(bytes: Uint8Array): Uint8Array;
 }
 
-export function loadHash256(): Promise<ProofsModule> {
-  return loadProofsModule();
+export async function loadHash256(): Promise<ProofsModule> {
+  const hash = await loadProofsModule();
+  keepShape(new ProofNodes(hash));
+  return hash;
 }
 
 /** Found, or what is missing to know: undefined. */

@@ -128,7 +128,7 @@ export class ProofReader {
     hash: ProofsModule,
     signal: AbortSignal | undefined,
   ): Promise<ProofPart[]> {
-    const request = { method, params: [keys.map(wholeBytes), block], block, isDivisible: true };
+    const request = { method, params: [keys.map(wholeBytes), block], block };
     let oversized = 0;
     const reader = (text: RawText): HashedNodes | undefined => {
       const list = listIn(text);
@@ -136,7 +136,7 @@ export class ProofReader {
     };
     for (;;)
       try {
-        const { result, url } = await this.#reader.ask(request, { signal, reader });
+        const { result, url } = await this.#reader.ask(request, { signal, reader, isDivisible: true });
         const proof = proofIn(result);
         if (proof !== undefined) {
           this.#atOnce.fitted(keys.length);

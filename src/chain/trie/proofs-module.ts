@@ -1,4 +1,5 @@
 import { RelayError } from '../../errors/index.ts';
+import { keepShape } from '../keep-shape.ts';
 import type { RawText } from '../rpc/raw-text.ts';
 import { proofsWasm } from './proofs-wasm.ts';
 
@@ -37,6 +38,8 @@ export class HashedNodes {
     this.ends = ends;
   }
 }
+
+keepShape(new HashedNodes(new Uint8Array(0), new Uint8Array(0), new Uint32Array(0)));
 
 /** BLAKE2b-256, of the nodes of a proof all at once: a call for each would cost as much as its hash. */
 export class ProofsModule {

@@ -1,4 +1,5 @@
 import { RelayError } from '../../errors/index.ts';
+import { keepShape } from '../keep-shape.ts';
 import { hexDigits } from '../storage/fast-hex.ts';
 
 /** A node of Substrate's base-16 state trie, as views of its encoding that are made when they are asked for. */
@@ -66,6 +67,8 @@ export class TrieNode {
     }
   }
 }
+
+keepShape(new TrieNode(new Uint8Array(0), '', undefined, undefined));
 
 /** Where the Merkle value itself begins, behind its length. */
 export function merkleValueAt(bytes: Uint8Array, at: number): number {
