@@ -164,7 +164,7 @@ class StoredOutbox implements Outbox {
     const { topic, as = 'worker', maxFee = this.#options.maxFee } = command;
     const record: MessageRecord = {
       ...{ suite: 'phala', to: toHex(topic), as, via: 'chain', nonce: 0n, bodyBytes: payload.length, maxFee },
-      ...{ queuedAt: this.#work.now(), freshKey: false, readReceipt: false, progress: { state: 'queued' } },
+      ...{ queuedAt: this.#work.now(), freshKey: false, readReceipt: false, deliveryReceipt: false, progress: { state: 'queued' } },
       ...(as === 'account' ? { account: account.id } : {}),
     };
     this.#checkSize(record);

@@ -11,7 +11,8 @@ export interface HandOverWork extends Work {
 }
 
 export interface HandedOver {
-  readonly messageId: Hex;
+  /** Under the id that was taken. */
+  readonly sealed: Sealed;
   readonly carried: Carried;
 }
 
@@ -42,7 +43,7 @@ export class HandOver {
     const { genesisHash, onNewerKey } = this.#work;
     const { to } = sealed.stored.record;
     try {
-      return { messageId: sealed.messageId, carried: await this.#hand(sealed, carrier) };
+      return { sealed, carried: await this.#hand(sealed, carrier) };
     } catch (error) {
       // Where the directory does not tell epochs, any that is named is newer.
       const used = { epoch: this.#newest.get(to)?.epoch ?? this.#directoryEpoch(to) ?? -1 };
@@ -52,7 +53,7 @@ export class HandOver {
       this.#newest.set(to, newer);
       const again = await sealStored(this.#work, sealed.stored, newer.ecdhKey);
       await onSealed(again);
-      return { messageId: again.messageId, carried: await this.#hand(again, carrier) };
+      return { sealed: again, carried: await this.#hand(again, carrier) };
     }
   }
 

@@ -2,10 +2,11 @@ export { createOutbox } from './create-outbox.ts';
 export type { OutboxOptions } from './create-outbox.ts';
 export { createRelayOutbox } from './create-relay-outbox.ts';
 export type { RelayOutboxOptions } from './create-relay-outbox.ts';
-export type { Carried, OffChainCarrier } from './off-chain-carrier.ts';
+export type { Carried, CarriedMessage, OffChainCarrier } from './off-chain-carrier.ts';
 export type {
   Arrival,
   CancelOptions,
+  DeliveryReceipt,
   Outbox,
   OutboxEntry,
   OutboxQueue,

@@ -21,6 +21,8 @@ export interface MessageRecord {
   readonly freshKey: boolean;
   /** Whether its recipient's word that it was read is waited for. */
   readonly readReceipt: boolean;
+  /** Whether the word that it was delivered is waited for. */
+  readonly deliveryReceipt: boolean;
   /** Of as account: the one that sends it. undefined where an earlier version queued it. */
   readonly account?: Hex | undefined;
   readonly progress: Progress;
@@ -47,14 +49,16 @@ const carriedStatuses = ['stored', 'delivered', 'duplicate', 'forwarded'] as con
 // In one byte with the sender.
 const freshKeyFlag = 2;
 const readReceiptFlag = 4;
+const deliveryReceiptFlag = 8;
+const allFlags = freshKeyFlag | readReceiptFlag | deliveryReceiptFlag;
 const noLimit = (1n << 64n) - 1n;
 
 export function encodeRecord(record: MessageRecord): Uint8Array {
-  const { suite, to, as, via, nonce, queuedAt, bodyBytes, maxFee, freshKey, readReceipt, account, progress } = record;
+  const { suite, to, as, via, nonce, queuedAt, bodyBytes, maxFee, account, progress } = record;
   const writer = new Writer(160)
     .u8(suites.indexOf(suite))
     .bytes(fromHex(to))
-    .u8(senders.indexOf(as) + (freshKey ? freshKeyFlag : 0) + (readReceipt ? readReceiptFlag : 0))
+    .u8(senders.indexOf(as) | flagsOf(record))
     .u8(ways.indexOf(via))
     .u64(nonce)
     .u64(queuedAt)
@@ -85,8 +89,7 @@ export function decodeRecord(bytes: Uint8Array): MessageRecord {
   const to = toHex(reader.bytes());
   const sender = reader.u8();
   const as = senders[sender & 1];
-  if (as === undefined || sender > (1 | freshKeyFlag | readReceiptFlag)) throw reader.unknownVariant(sender);
-  const [freshKey, readReceipt] = [(sender & freshKeyFlag) !== 0, (sender & readReceiptFlag) !== 0];
+  if (as === undefined || sender > (1 | allFlags)) throw reader.unknownVariant(sender);
   const via = pick(ways, reader);
   const nonce = reader.u64();
   const queuedAt = Number(reader.u64());
@@ -96,7 +99,18 @@ export function decodeRecord(bytes: Uint8Array): MessageRecord {
   const account = reader.offset < bytes.length ? toHex(reader.fixed(32)) : undefined;
   reader.end();
   const maxFee = limit === noLimit ? undefined : limit;
-  return { suite, to, as, via, nonce, queuedAt, bodyBytes, maxFee, freshKey, readReceipt, account, progress };
+  const asked = {
+    freshKey: (sender & freshKeyFlag) !== 0,
+    readReceipt: (sender & readReceiptFlag) !== 0,
+    deliveryReceipt: (sender & deliveryReceiptFlag) !== 0,
+  };
+  return { suite, to, as, via, nonce, queuedAt, bodyBytes, maxFee, ...asked, account, progress };
+}
+
+function flagsOf({ freshKey, readReceipt, deliveryReceipt }: MessageRecord): number {
+  return (
+    (freshKey ? freshKeyFlag : 0) | (readReceipt ? readReceiptFlag : 0) | (deliveryReceipt ? deliveryReceiptFlag : 0)
+  );
 }
 
 function readProgress(reader: Reader): Progress {

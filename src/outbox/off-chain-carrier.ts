@@ -17,6 +17,14 @@ export interface ReplyPlace {
   readonly handedOnTo?: Hex;
 }
 
+/** A message that an endpoint took. */
+export interface CarriedMessage extends Carried {
+  readonly to: Hex;
+  readonly messageId: Hex;
+  /** Of its header, Unix ms. */
+  readonly sentAt: bigint;
+}
+
 /** The way off chain, as the outbox sees it. The relay client is one. */
 export interface OffChainCarrier {
   /** Whether any endpoint of the recipient may be tried at all: cheap, from WorkerState. */
@@ -31,4 +39,9 @@ export interface OffChainCarrier {
    * now. Throws where waiting is in vain. Without it, replies are seen where they come to the entity's inbox.
    */
   awaitReplies?(place: ReplyPlace, take: (reply: ReplyNotice) => Promise<boolean>, signal: AbortSignal): Promise<void>;
+  /**
+   * Resolves once the recipient has acknowledged a message to the relay that keeps its mail. Throws delivery-untold and
+   * unknown-message where no relay can tell. Without it that is never known.
+   */
+  awaitDelivered?(message: CarriedMessage, signal: AbortSignal): Promise<void>;
 }

@@ -2,6 +2,7 @@ import type { Hex } from '../codec/index.ts';
 import { decodeV1 } from '../crypto/core.ts';
 import { storeKey } from '../store/keys.ts';
 import type { Expectation, Write } from '../store/transactional-store.ts';
+import { encodeDelivery, type DeliveryState } from './delivery-state.ts';
 import { encodeAsked, encodeReadReceipt } from './asked-read.ts';
 import {
   encodeFlight,
@@ -15,7 +16,7 @@ import type { Lane } from './lane.ts';
 import { encodeRecord, type MessageRecord, type Progress } from './message-record.ts';
 import { encodePlace } from './off-chain-entry.ts';
 import type { ReadReceipt } from './outbox.ts';
-import { askedKey, flightsKey, placeKey, prefixes, present, refusedKey } from './outbox-keys.ts';
+import { askedKey, deliveryKey, flightsKey, placeKey, prefixes, present, refusedKey } from './outbox-keys.ts';
 import type { SendId } from './send-id.ts';
 
 /** A record as it stands in the store: whoever changes it says from what. */
@@ -85,6 +86,10 @@ export class Change {
     return this.#add({ key: storeKey(prefixes.read, id), value: encodeReadReceipt(receipt) });
   }
 
+  delivery(id: SendId, delivery: DeliveryState): this {
+    return this.#add({ key: deliveryKey(id), value: encodeDelivery(delivery) });
+  }
+
   fly(flight: Flight): this {
     return this.#add({ key: storeKey(prefixes.flight, flight.id), value: encodeFlight(flight) })
       .#add({ key: storeKey(prefixes.extrinsic, flight.id), value: flight.extrinsic.bytes })
@@ -120,6 +125,7 @@ export class Change {
   forget(id: SendId): this {
     return this.#add({ key: storeKey(prefixes.message, id), value: undefined })
       .#add({ key: storeKey(prefixes.read, id), value: undefined })
+      .#add({ key: deliveryKey(id), value: undefined })
       .unsign(id)
       .dropBody(id)
       .done(id, false);

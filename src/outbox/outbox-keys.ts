@@ -16,6 +16,7 @@ export const prefixes = {
   done: 'outbox/done/',
   asked: 'outbox/asked/',
   read: 'outbox/read/',
+  delivery: 'outbox/delivery/',
 } as const;
 
 export const ownerKey = storeKey('outbox/owner');
@@ -41,6 +42,10 @@ export function placeKey(lane: Lane, id: SendId, account: Hex | undefined): Uint
 
 export function askedKey(messageId: Hex): Uint8Array {
   return storeKey(prefixes.asked, fromHex(messageId));
+}
+
+export function deliveryKey(id: SendId): Uint8Array {
+  return storeKey(prefixes.delivery, id);
 }
 
 export function refusedKey(extrinsic: Hex): Uint8Array {

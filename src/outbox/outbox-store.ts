@@ -3,6 +3,7 @@ import { RelayError } from '../errors/index.ts';
 import { lastNumber, rangeOf, storeKey } from '../store/keys.ts';
 import type { Entry, Expectation, TransactionalStore, Write } from '../store/transactional-store.ts';
 import { decodeAsked, decodeReadReceipt, type AskedRead } from './asked-read.ts';
+import { decodeDelivery, type DeliveryState } from './delivery-state.ts';
 import {
   decodeFlight,
   decodeRefused,
@@ -16,7 +17,7 @@ import { decodeRecord, type MessageRecord } from './message-record.ts';
 import { decodePlace, type OffChainEntry } from './off-chain-entry.ts';
 import type { ReadReceipt } from './outbox.ts';
 import { Change, laneWrite, messageWrite, type Stored } from './outbox-change.ts';
-import { accountsPrefix, askedKey, flightsKey, lanePrefix, ownerKey, prefixes, present } from './outbox-keys.ts';
+import { accountsPrefix, askedKey, deliveryKey, flightsKey, lanePrefix, ownerKey, prefixes, present } from './outbox-keys.ts';
 import type { SendId } from './send-id.ts';
 
 interface ConditionalWrite {
@@ -229,6 +230,18 @@ export class OutboxStore {
   async read(id: SendId): Promise<ReadReceipt | undefined> {
     const bytes = await this.#store.get(storeKey(prefixes.read, id));
     return bytes === undefined ? undefined : decodeReadReceipt(bytes);
+  }
+
+  /** undefined: it was not asked about, or did not go off chain. */
+  async delivery(id: SendId): Promise<DeliveryState | undefined> {
+    const bytes = await this.#store.get(deliveryKey(id));
+    return bytes === undefined ? undefined : decodeDelivery(bytes);
+  }
+
+  /** Of all that were asked about and went off chain. */
+  async deliveries(): Promise<(readonly [SendId, DeliveryState])[]> {
+    const entries = await this.#store.entries(rangeOf(prefixes.delivery));
+    return entries.map(([key, bytes]) => [lastNumber(key), decodeDelivery(bytes)] as const);
   }
 
   /** Ids of messages whose end is known, oldest first. */

@@ -32,6 +32,12 @@ export type SendStatus =
   | (Carried & { readonly state: 'relayed'; readonly messageId: Hex })
   | { readonly state: 'failed'; readonly error: RelayError };
 
+/** The word of the relay that keeps a recipient's mail that the recipient has taken a message. */
+export interface DeliveryReceipt {
+  /** When the word came. Unix time, ms, by the sender's clock. */
+  readonly deliveredAt: number;
+}
+
 /** The word of a recipient that it has read a message: an encrypted reply. */
 export interface ReadReceipt {
   /** Of the reply. */
@@ -53,6 +59,13 @@ export interface Receipt<A extends Arrival = Arrival> {
   /** Resolves once the message is in a block or finalized; off chain, once relayed. Throws what the message failed with. */
   reached(state: 'inBlock' | 'finalized', signal?: AbortSignal): Promise<A>;
   /**
+   * Resolves once the recipient has taken the message from the relay that keeps its mail, in this process or an earlier one;
+   * `status$` ends before, with `relayed`. Throws no-delivery-receipt where that was not asked for, what the message failed
+   * with, delivery-untold where it went on chain or no relay tells, delivery-timeout where none told it within 25 h,
+   * no-such-message once the message is forgotten (`keepDone`), aborted.
+   */
+  delivered(signal?: AbortSignal): Promise<DeliveryReceipt>;
+  /**
    * Resolves once the recipient says that it has read the message, in this process or an earlier one. Throws no-read-receipt
    * where that was not asked for, what the message failed with, read-timeout where it said nothing for 7 days,
    * no-such-message once the message is forgotten (`keepDone`), aborted.
@@ -73,6 +86,11 @@ export interface SendMessage {
   readonly via?: 'chain' | 'relay' | 'auto';
   /** Seals from a key made for this message alone, which nothing opens later (protocol.md §8). Default: from the vault's current one. */
   readonly freshKey?: true;
+  /**
+   * Waits for the word that the recipient has taken the message from the relay that keeps its mail (`Receipt.delivered`), for
+   * 25 h after it went. Only as worker and not by `chain`: of what went on chain nobody tells.
+   */
+  readonly deliveryReceipt?: true;
   /**
    * Waits for the recipient's word that it has read the message (`Receipt.read`), for 7 days after it went, if the recipient gives such a
    * word. Only as worker, and not with `freshKey`: the word comes to the key that the message is sealed from.
@@ -115,6 +133,10 @@ export interface OutboxEntry {
   /** Of the body, encoded; of suite phala of the sealed payload. */
   readonly bodyBytes: number;
   readonly status: SendStatus;
+  /** Whether the word that it was delivered is waited for. */
+  readonly deliveryReceipt?: true;
+  /** It was delivered, and a relay said so. */
+  readonly delivered?: DeliveryReceipt;
   /** Whether the recipient's word that it has read the message is waited for. */
   readonly readReceipt?: true;
   /** The recipient has read it, and said so. */

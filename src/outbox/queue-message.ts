@@ -47,6 +47,7 @@ export async function queueMessage(options: QueueMessageOptions, message: SendMe
     maxFee,
     freshKey = false,
     readReceipt = false,
+    deliveryReceipt = false,
   } = message;
   if (as === 'account' && via === 'relay')
     throw new RelayError('off-chain-only-v1', { details: { reason: 'the sender is an account' } });
@@ -58,6 +59,10 @@ export async function queueMessage(options: QueueMessageOptions, message: SendMe
         reason: 'nobody could read the answer: it goes to the key of a worker that is kept',
       },
     });
+  if (deliveryReceipt && (as === 'account' || via === 'chain'))
+    throw new RelayError('bad-value', {
+      details: { what: 'deliveryReceipt', reason: 'relays tell it, and it goes on chain' },
+    });
   const lane = firstLane({ as, via }, hasCarrier);
   if (lane !== 'relay' && account === undefined) throw new RelayError('no-account');
   const from = as === 'account' && account !== undefined ? { account: account.id } : {};
@@ -68,7 +73,8 @@ export async function queueMessage(options: QueueMessageOptions, message: SendMe
     const kept = await vault.keep({ genesisHash, to, ...from, nonce, body });
     const bodyBytes = kept.length - keptOverhead;
     const record: MessageRecord = {
-      ...{ suite: 'v1', to, as, via, nonce, bodyBytes, queuedAt: now(), maxFee, freshKey, readReceipt, ...from },
+      ...{ suite: 'v1', to, as, via, nonce, bodyBytes, queuedAt: now(), maxFee, ...from },
+      ...{ freshKey, readReceipt, deliveryReceipt },
       progress: { state: 'queued' },
     };
     await check?.(record);

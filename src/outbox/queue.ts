@@ -2,13 +2,17 @@ import { RelayError } from '../errors/index.ts';
 import type { TransactionalStore } from '../store/transactional-store.ts';
 import { onChainSide } from './chain-side.ts';
 import { isWaiting, type MessageRecord } from './message-record.ts';
+import { deliveryReceiptOf } from './delivery-state.ts';
 import { noteReply } from './note-reply.ts';
-import type { CancelOptions, OutboxEntry, OutboxQueue, ReadReceipt } from './outbox.ts';
+import type { CancelOptions, OutboxEntry, OutboxQueue } from './outbox.ts';
 import type { ReplyNotice } from './reply-notice.ts';
 import { firstLane } from './lane.ts';
 import { Change, type Stored } from './outbox-change.ts';
 import { OutboxStore } from './outbox-store.ts';
 import type { SendId } from './send-id.ts';
+
+/** What is known of a message after it went. */
+type Words = Pick<OutboxEntry, 'delivered' | 'read'>;
 
 const pageSize = 256;
 /** As long as recipients keep seen nonces by default (protocol.md §9): what is older they may refuse. */
@@ -35,7 +39,7 @@ export class StoredQueue implements OutboxQueue {
     for (let from = 0n; ;) {
       const page = await this.#store.list(from, pageSize);
       for (const { id, record } of page)
-        yield toEntry(id, record, record.readReceipt ? await this.#store.read(id) : undefined);
+        yield toEntry(id, record, await this.#words(id, record));
       const last = page.at(-1);
       if (last === undefined || page.length < pageSize) return;
       from = last.id + 1n;
@@ -92,6 +96,15 @@ export class StoredQueue implements OutboxQueue {
     return (await noteReply(this.#store, reply)) !== undefined;
   }
 
+  async #words(id: SendId, { readReceipt, deliveryReceipt }: MessageRecord): Promise<Words> {
+    const read = readReceipt ? await this.#store.read(id) : undefined;
+    const delivery = deliveryReceipt ? await this.#store.delivery(id) : undefined;
+    return {
+      ...(delivery?.state === 'delivered' && { delivered: deliveryReceiptOf(delivery) }),
+      ...(read !== undefined && { read }),
+    };
+  }
+
   async #change(sendId: SendId, decide: (stored: Stored) => Promise<Change>): Promise<void> {
     for (;;) {
       const stored = await this.#store.get(sendId);
@@ -101,10 +114,9 @@ export class StoredQueue implements OutboxQueue {
   }
 }
 
-function toEntry(sendId: SendId, record: MessageRecord, read: ReadReceipt | undefined): OutboxEntry {
-  const { suite, to, as, via, nonce, queuedAt, bodyBytes, account, readReceipt, progress } = record;
+function toEntry(sendId: SendId, record: MessageRecord, words: Words): OutboxEntry {
+  const { suite, to, as, via, nonce, queuedAt, bodyBytes, account, readReceipt, deliveryReceipt, progress } = record;
   const sender = account === undefined ? {} : { account };
-  const asked = readReceipt ? { readReceipt } : {};
-  const entry = { sendId, suite, to, as, ...sender, via, nonce, queuedAt, bodyBytes, status: progress, ...asked };
-  return read === undefined ? entry : { ...entry, read };
+  const asked = { ...(deliveryReceipt && { deliveryReceipt }), ...(readReceipt && { readReceipt }) };
+  return { sendId, suite, to, as, ...sender, via, nonce, queuedAt, bodyBytes, status: progress, ...asked, ...words };
 }

@@ -1,22 +1,21 @@
 import { Observable, type Subscriber } from 'rxjs';
 import { asRelayError, RelayError } from '../errors/index.ts';
 import { isFinished } from './message-record.ts';
-import { waitedUntil } from './asked-read.ts';
-import type { Stored } from './outbox-change.ts';
+import { findDelivery, findRead, type FindWord } from './find-word.ts';
 import type { OutboxStore } from './outbox-store.ts';
 import type { SendId } from './send-id.ts';
-import type { Arrival, ReadReceipt, Receipt, SendStatus } from './outbox.ts';
+import type { Arrival, Receipt, SendStatus } from './outbox.ts';
 
 interface Watcher {
   readonly subscriber: Subscriber<SendStatus>;
   last: SendStatus | undefined;
 }
 
-/** Who waits for the word that a message was read. */
-interface Reader {
-  readonly sendId: SendId;
-  readonly resolve: (read: ReadReceipt) => void;
-  readonly reject: (error: RelayError) => void;
+/** Who waits for what becomes known of a message after it went. */
+interface Listener {
+  /** Looks in the store. */
+  readonly look: () => Promise<void>;
+  readonly reject: (error: unknown) => void;
 }
 
 /** Tells who asks where messages stand: from the store first, then as it changes. Holds nothing of what nobody watches. */
@@ -24,7 +23,7 @@ export class Receipts {
   readonly #store: OutboxStore;
   readonly #now: () => number;
   readonly #watchers = new Map<SendId, Set<Watcher>>();
-  readonly #readers = new Set<Reader>();
+  readonly #listeners = new Map<SendId, Set<Listener>>();
   #isOver = false;
 
   /** `now`: Unix time, ms. */
@@ -40,21 +39,27 @@ export class Receipts {
       nonce,
       status$,
       reached: (state, signal) => reached(status$, state, signal),
-      read: (signal) => this.#read(sendId, status$, signal),
+      delivered: (signal) => this.#word(sendId, findDelivery, signal),
+      read: (signal) => this.#word(sendId, findRead, signal),
     };
   }
 
   tell(sendId: SendId, status: SendStatus): void {
     for (const watcher of [...(this.#watchers.get(sendId) ?? [])]) give(watcher, status);
+    // It may be retried: then it is asked for again.
+    if (status.state === 'failed') for (const { reject } of this.#listenersTo(sendId)) reject(status.error);
+    else this.known(sendId);
   }
 
-  tellRead(sendId: SendId, read: ReadReceipt): void {
-    for (const reader of [...this.#readers]) if (reader.sendId === sendId) reader.resolve(read);
+  /** More may be known of a message: of its delivery, or that it was read. */
+  known(sendId: SendId): void {
+    for (const { look, reject } of this.#listenersTo(sendId)) look().catch(reject);
   }
 
   /** Other processes may have changed what is watched here, and time what is waited for. */
   async refresh(): Promise<boolean> {
-    for (const reader of [...this.#readers]) await this.#settle(reader, await this.#store.get(reader.sendId));
+    for (const sendId of [...this.#listeners.keys()])
+      for (const { look } of this.#listenersTo(sendId)) await look();
     for (const [sendId, watchers] of [...this.#watchers]) {
       const status = (await this.#store.get(sendId))?.record.progress;
       if (status === undefined) continue;
@@ -67,46 +72,38 @@ export class Receipts {
     this.#isOver = true;
     for (const watchers of [...this.#watchers.values()])
       for (const { subscriber } of [...watchers]) subscriber.complete();
-    for (const { reject } of [...this.#readers]) reject(new RelayError('aborted'));
+    for (const sendId of [...this.#listeners.keys()])
+      for (const { reject } of this.#listenersTo(sendId)) reject(new RelayError('aborted'));
   }
 
-  async #read(sendId: SendId, status$: Observable<SendStatus>, signal: AbortSignal | undefined): Promise<ReadReceipt> {
-    const stored = await this.#store.get(sendId);
-    if (stored?.record.readReceipt === false) throw new RelayError('no-read-receipt', { details: { sendId } });
+  #listenersTo(sendId: SendId): readonly Listener[] {
+    return [...(this.#listeners.get(sendId) ?? [])];
+  }
+
+  #word<T>(sendId: SendId, find: FindWord<T>, signal: AbortSignal | undefined): Promise<T> {
     return settled(signal, (resolve, reject) => {
-      const reader: Reader = { sendId, resolve, reject };
+      const look = async (): Promise<void> => {
+        const found = await this.#find(sendId, find);
+        if (found instanceof RelayError) reject(found);
+        else if (found !== undefined) resolve(found);
+      };
+      const listener = { look, reject };
+      const listeners = this.#listeners.get(sendId) ?? new Set();
+      this.#listeners.set(sendId, listeners.add(listener));
       if (this.#isOver) reject(new RelayError('aborted'));
-      this.#readers.add(reader);
-      this.#settle(reader, stored).catch(reject);
-      // It may fail, and be retried: then it is asked for again.
-      const subscription = status$.subscribe({
-        next: (status) => {
-          if (status.state === 'failed') reject(status.error);
-        },
-        error: reject,
-      });
+      else look().catch(reject);
       return () => {
-        subscription.unsubscribe();
-        this.#readers.delete(reader);
+        listeners.delete(listener);
+        if (listeners.size === 0 && this.#listeners.get(sendId) === listeners) this.#listeners.delete(sendId);
       };
     });
   }
 
-  async #settle({ sendId, resolve, reject }: Reader, stored: Stored | undefined): Promise<void> {
-    const isLate = stored !== undefined && (await this.#isLate(stored));
-    // Looked at last: with the word goes that it was asked for.
-    const read = await this.#store.read(sendId);
-    if (read !== undefined) resolve(read);
-    else if (stored === undefined) reject(new RelayError('no-such-message', { details: { sendId } }));
-    else if (isLate) reject(new RelayError('read-timeout', { details: { sendId } }));
-  }
-
-  /** Whether its recipient's word is waited for no more. */
-  async #isLate({ record }: Stored): Promise<boolean> {
-    const { progress } = record;
-    if (progress.state !== 'relayed' && progress.state !== 'finalized') return false;
-    const asked = await this.#store.asked(progress.messageId);
-    return asked === undefined || waitedUntil(asked, record) <= this.#now();
+  async #find<T>(sendId: SendId, find: FindWord<T>): Promise<T | RelayError | undefined> {
+    const stored = await this.#store.get(sendId);
+    if (stored === undefined) return new RelayError('no-such-message', { details: { sendId } });
+    const { progress } = stored.record;
+    return progress.state === 'failed' ? progress.error : find(this.#store, stored, this.#now());
   }
 
   #status$(sendId: SendId): Observable<SendStatus> {

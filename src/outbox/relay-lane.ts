@@ -1,10 +1,13 @@
 import type { Hex } from '../codec/index.ts';
+import { decodeV1 } from '../crypto/core.ts';
 import { asRelayError, isLocalFailure, type RelayError } from '../errors/index.ts';
 import { AskedIds } from './asked-ids.ts';
 import { ChainDetour } from './chain-detour.ts';
-import { HandOver, type HandOverWork } from './hand-over.ts';
+import type { DeliveryState } from './delivery-state.ts';
+import { DeliveryWatch } from './delivery-watch.ts';
+import { HandOver, type HandedOver, type HandOverWork } from './hand-over.ts';
 import { isWaiting, type Progress } from './message-record.ts';
-import type { OffChainCarrier } from './off-chain-carrier.ts';
+import type { Carried, OffChainCarrier } from './off-chain-carrier.ts';
 import type { OffChainEntry } from './off-chain-entry.ts';
 import { Change, type Stored } from './outbox-change.ts';
 import { pause } from './pause.ts';
@@ -39,6 +42,7 @@ export interface RelayWork extends HandOverWork {
 export class RelayLane {
   readonly #work: RelayWork;
   readonly #reads: ReadWatch;
+  readonly #deliveries: DeliveryWatch;
   /** All that is in the queue, up to `#seen`. */
   readonly #waiting = new WaitingMessages();
   readonly #unreached: Unreached;
@@ -59,6 +63,7 @@ export class RelayLane {
   constructor(work: RelayWork) {
     this.#work = work;
     this.#reads = new ReadWatch(work, work.carrier);
+    this.#deliveries = new DeliveryWatch(work, work.carrier);
     this.#detour = new ChainDetour(work);
     this.#handOver = new HandOver(work);
     this.#asked = new AskedIds(work.now);
@@ -71,6 +76,7 @@ export class RelayLane {
   async load(): Promise<void> {
     await this.#asked.load(this.#work.store);
     await this.#reads.load();
+    await this.#deliveries.load();
   }
 
   /** What is on the chain's side has met with something that is in its way, or was under way and is not any more. */
@@ -81,6 +87,11 @@ export class RelayLane {
 
   read(sendId: SendId): void {
     this.#reads.read(sendId);
+  }
+
+  forget(sendId: SendId): void {
+    this.#reads.read(sendId);
+    this.#deliveries.forget(sendId);
   }
 
   ended(sendId: SendId): void {
@@ -102,12 +113,14 @@ export class RelayLane {
   hurry(): void {
     this.#unreached.hurry();
     this.#reads.hurry();
+    this.#deliveries.hurry();
   }
 
   async stop(): Promise<void> {
     await Promise.allSettled(this.#busy.values());
     this.#unreached.stop();
     await this.#reads.stop();
+    await this.#deliveries.stop();
   }
 
   /** From the chain's side, to recipients that may be reached: their turn to be tried comes after a pause. */
@@ -253,14 +266,11 @@ export class RelayLane {
       // From here on it can not be cancelled: the recipient may have it.
       current = await this.#mark(stored, { state: 'submitted', messageId: sealed.messageId }, sealed);
       if (current === undefined) return;
-      const { messageId, carried } = await this.#handOver.give({ ...sealed, stored: current }, carrier, (again) =>
+      const taken = await this.#handOver.give({ ...sealed, stored: current }, carrier, (again) =>
         this.#askAgain(again),
       );
       this.#unreached.reached(to);
-      const end = { state: 'relayed', messageId, ...carried } as const;
-      await this.#record(current, end);
-      const ended = { ...current, record: { ...current.record, progress: end } };
-      await this.#reads.carried(ended).catch(this.#work.setback);
+      await this.#relayed(current, taken);
     } catch (error) {
       // As it is when the process ends it is found again: it goes again, with its nonce.
       if (this.#work.signal.aborted || current === undefined) throw error;
@@ -268,6 +278,20 @@ export class RelayLane {
       if (isLocalFailure(error)) throw error;
       if (waiting !== undefined) await this.#notCarried(waiting, asRelayError(error, 'outbox-setback'));
     }
+  }
+
+  async #relayed(stored: Stored, { sealed, carried }: HandedOver): Promise<void> {
+    const { id, record } = stored;
+    const end = { state: 'relayed', messageId: sealed.messageId, ...carried } as const;
+    const delivery = record.deliveryReceipt ? this.#deliveryOf(sealed, carried) : undefined;
+    await this.#record(stored, end, delivery);
+    await this.#reads.carried({ ...stored, record: { ...record, progress: end } }).catch(this.#work.setback);
+    if (delivery !== undefined) this.#deliveries.carried(id, delivery);
+  }
+
+  #deliveryOf({ envelope }: Sealed, { status }: Carried): DeliveryState {
+    if (status === 'delivered') return { state: 'delivered', at: BigInt(this.#work.now()) };
+    return { state: 'awaited', at: decodeV1(envelope).header.sentAt };
   }
 
   /** undefined where another process has changed it. */
@@ -303,11 +327,11 @@ export class RelayLane {
   }
 
   /** The relay has it: until that is written down nothing else becomes of it, however often the store fails. */
-  async #record(stored: Stored, end: Progress): Promise<void> {
+  async #record(stored: Stored, end: Progress, delivery: DeliveryState | undefined): Promise<void> {
     const { signal, setback } = this.#work;
     for (;;) {
       try {
-        await this.#finish(stored, end);
+        await this.#finish(stored, end, delivery);
         return;
       } catch (error) {
         if (signal.aborted) throw error;
@@ -317,8 +341,9 @@ export class RelayLane {
     }
   }
 
-  async #finish(stored: Stored, end: Progress): Promise<void> {
+  async #finish(stored: Stored, end: Progress, delivery?: DeliveryState): Promise<void> {
     const change = new Change();
+    if (delivery !== undefined) change.delivery(stored.id, delivery);
     // Whatever place it has: none takes it from there once more.
     for (const lane of ['relay', stored.record.as] as const) change.unqueue(stored, lane);
     const isSaved = await this.#work.finish([[stored, end]], change);

@@ -48,8 +48,10 @@ export interface Lane {
   step(): Promise<boolean>;
   /** What was out of reach may be in reach again. */
   hurry?(): void;
-  /** A message was read, or is forgotten. */
+  /** A message was read. */
   read?(sendId: SendId): void;
+  /** A message is kept no more. */
+  forget?(sendId: SendId): void;
   /** A message has come to its end, on whichever way; what failed may be retried. */
   ended?(sendId: SendId): void;
   stop(): Promise<void>;
@@ -87,6 +89,7 @@ export class RunningQueue implements RelayOutbox {
         this.#wake();
       },
       noteReply: this.noteReply.bind(this),
+      known: this.#receipts.known.bind(this.#receipts),
       save: this.#save.bind(this),
       finish: this.#finish.bind(this),
     };
@@ -162,8 +165,8 @@ export class RunningQueue implements RelayOutbox {
   async noteReply(reply: ReplyNotice): Promise<boolean> {
     const noted = await noteReply(this.#store, reply);
     if (noted === undefined) return false;
-    this.#receipts.tellRead(noted.sendId, noted.read);
-    for (const lane of this.#lanes) lane.read?.(noted.sendId);
+    this.#receipts.known(noted);
+    for (const lane of this.#lanes) lane.read?.(noted);
     return true;
   }
 
@@ -272,6 +275,6 @@ export class RunningQueue implements RelayOutbox {
     const oldest = await this.#store.done(this.#doneCount - keepDone);
     await this.#store.forget(oldest);
     this.#doneCount -= oldest.length;
-    for (const id of oldest) for (const lane of this.#lanes) lane.read?.(id);
+    for (const id of oldest) for (const lane of this.#lanes) lane.forget?.(id);
   }
 }

@@ -30,6 +30,8 @@ export interface Work extends RecipientKeyOptions {
    * written.
    */
   save(change: Change, from: readonly Stored[], statuses: readonly (readonly [SendId, Progress])[]): Promise<boolean>;
+  /** More is known of a message that went: tells who waits for it. */
+  known(id: SendId): void;
   /** Keeps that a message was read, and tells who waits for it. False: the reply answers none of ours. */
   noteReply(reply: ReplyNotice): Promise<boolean>;
   /** As `save`, of messages whose end is known; bodies go, and the oldest of those that ended. */

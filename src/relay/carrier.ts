@@ -4,6 +4,7 @@ import type { OffChainCarrier } from '../outbox/off-chain-carrier.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { RelayClient } from './client.ts';
 import { mayFollow, type EndpointPolicy } from './endpoint-policy.ts';
+import { mayBeHandedOn } from './reply-places.ts';
 import { openReply } from './read-reply.ts';
 import type { RelayDirectory } from './relay-options.ts';
 
@@ -42,6 +43,10 @@ export function createCarrier({
         });
       const { endpoint, status } = await client.send(signedEnvelope, endpoints, signal === undefined ? {} : { signal });
       return { endpoint, status };
+    },
+    awaitDelivered: ({ endpoint: url, status, to, ...message }, signal) => {
+      const handedOn = mayBeHandedOn(status) && { handedOn: { to, endpoints: directory.get(to)?.endpoints ?? [] } };
+      return client.awaitDelivered({ url, to, ...message, ...handedOn, signal });
     },
   };
   return entity === undefined ? way : { ...way, awaitReplies: repliesTo(client, directory, entity) };

@@ -134,7 +134,7 @@ export class Connection {
   async awaitDelivered(message: SentMessage, signal: AbortSignal): Promise<void> {
     await this.#greeted;
     if (this.#failure === undefined && this.#frames < 2)
-      throw new RelayError('delivery-untold', { details: { endpoint: this.url } });
+      throw new RelayError('delivery-untold', { details: { reason: `the relay "${this.url}" is too old for that` } });
     const answer = await this.#await({ type: 'await-delivered', ...message }, signal, (id) => {
       this.#write({ type: 'forget', id });
     });

@@ -56,6 +56,7 @@ export type { RelayOutboxOptions } from '../outbox/create-relay-outbox.ts';
 export type {
   Arrival,
   CancelOptions,
+  DeliveryReceipt,
   OutboxEntry,
   ReadReceipt,
   Receipt,

@@ -37,6 +37,15 @@ export const outboxErrors = {
     message: 'The message would cost {fee}, and may cost {maxFee}.',
     remedy: 'Retry it when the chain is less busy, or allow more with --max-fee.',
   },
+  'no-delivery-receipt': {
+    message: 'Message {sendId} was sent without asking whether it is delivered.',
+    remedy: 'Send it with deliveryReceipt.',
+    usage: true,
+  },
+  'delivery-timeout': {
+    message: 'No relay has told within 25 h that the recipient has taken message {sendId}.',
+    remedy: 'It may still take it: relays keep mail longer than they tell of it. Ask whether it was read.',
+  },
   'no-read-receipt': {
     message: 'Message {sendId} was sent without asking whether it is read.',
     remedy: 'Send it with readReceipt.',

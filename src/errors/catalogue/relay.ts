@@ -34,8 +34,8 @@ export const relayErrors = {
     remedy: 'Ask where the message was stored, within a day; send it again where it may be lost.',
   },
   'delivery-untold': {
-    message: 'The relay "{endpoint}" does not tell when messages are delivered.',
-    remedy: "Ask for the recipient's own word that it has read the message, or have the relay updated.",
+    message: 'It is not told whether the message was delivered: {reason}.',
+    remedy: "Ask for the recipient's own word that it has read the message.",
   },
   'mailbox-full': {
     message: 'The mailbox of {recipient} is full: {reason}.',

@@ -1,0 +1,80 @@
+import { isRelayError } from '../errors/index.ts';
+import { deliveryAwaitedUntil, encodeDelivery, type DeliveryState } from './delivery-state.ts';
+import type { OffChainCarrier } from './off-chain-carrier.ts';
+import { Change } from './outbox-change.ts';
+import { deliveryKey } from './outbox-keys.ts';
+import type { SendId } from './send-id.ts';
+import { WaitsInTurn } from './waits-in-turn.ts';
+import type { Work } from './work.ts';
+
+/** Messages that are waited for at a time. */
+const mostAtOnce = 256;
+
+/** No relay will ever tell. */
+const untold: ReadonlySet<string> = new Set(['delivery-untold', 'unknown-message']);
+
+/** Waits for the word of relays that recipients have taken messages. */
+export class DeliveryWatch {
+  readonly #work: Work;
+  readonly #carrier: OffChainCarrier | undefined;
+  readonly #waits: WaitsInTurn<SendId, { until: number; wait(signal: AbortSignal): Promise<void> }>;
+
+  constructor(work: Work, carrier: OffChainCarrier | undefined) {
+    this.#work = work;
+    this.#carrier = carrier;
+    this.#waits = new WaitsInTurn(work, mostAtOnce);
+  }
+
+  /** Takes up what earlier processes asked for. */
+  async load(): Promise<void> {
+    for (const [id, delivery] of await this.#work.store.deliveries()) this.carried(id, delivery);
+  }
+
+  /** A relay has the message. */
+  carried(id: SendId, delivery: DeliveryState): void {
+    if (this.#carrier?.awaitDelivered === undefined || delivery.state !== 'awaited') return;
+    const wait = this.#wait.bind(this, id, delivery);
+    this.#waits.add(id, { until: deliveryAwaitedUntil(delivery), wait });
+    this.#waits.look();
+  }
+
+  forget(id: SendId): void {
+    this.#waits.end(id);
+  }
+
+  /** What failed may succeed now. */
+  hurry(): void {
+    this.#waits.hurry();
+  }
+
+  /** The signal of the outbox has fired. */
+  async stop(): Promise<void> {
+    await this.#waits.stop();
+  }
+
+  async #wait(id: SendId, awaited: DeliveryState, signal: AbortSignal): Promise<void> {
+    const { store } = this.#work;
+    const stored = await store.get(id);
+    if (stored?.record.progress.state === 'relayed') {
+      const { to, progress } = stored.record;
+      const outcome = await this.#ask({ ...progress, to, sentAt: awaited.at }, signal);
+      const expectation = { key: deliveryKey(id), value: encodeDelivery(awaited) };
+      // Whoever works on the queue by now: it is so.
+      const isTold = await store.commitBeside(new Change().delivery(id, outcome).expect(expectation), [stored]);
+      if (isTold) this.#work.known(id);
+    }
+    this.#waits.end(id);
+  }
+
+  async #ask(message: Parameters<NonNullable<OffChainCarrier['awaitDelivered']>>[0], signal: AbortSignal): Promise<DeliveryState> {
+    let state: DeliveryState['state'] = 'delivered';
+    try {
+      await this.#carrier?.awaitDelivered?.(message, signal);
+    } catch (error) {
+      if (!isRelayError(error) || !untold.has(error.code)) throw error;
+      this.#work.setback(error);
+      state = 'untold';
+    }
+    return { state, at: BigInt(this.#work.now()) };
+  }
+}
