@@ -80,9 +80,9 @@ export async function sealQueued(work: ChainWork, as: 'worker' | 'account', limi
 
 /** The oldest that this account may send: those of another wait for it, and no other waits behind them. */
 async function ownOf(work: ChainWork, as: 'worker' | 'account', { id }: Account, limit: number): Promise<Stored[]> {
-  if (as === 'worker') return work.store.waitingAsWorker(limit);
-  for (const queuedBy of await work.store.otherAccounts(id)) work.otherAccount(queuedBy);
-  return work.store.waitingAs(id, limit);
+  if (as === 'worker') return work.chainStore.waitingAsWorker(limit);
+  for (const queuedBy of await work.chainStore.otherAccounts(id)) work.otherAccount(queuedBy);
+  return work.chainStore.waitingAs(id, limit);
 }
 
 /** Header, iv, tag, lengths and variants round a body. */

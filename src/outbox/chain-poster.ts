@@ -53,9 +53,10 @@ export class ChainPoster {
 
   /** Takes up what an earlier process left under way. */
   async load(): Promise<void> {
+    await this.#work.chainStore.nameAccounts();
     await this.#workerLane.load();
     await this.#refusals.load();
-    const flights = await this.#work.store.flights();
+    const flights = await this.#work.chainStore.flights();
     flights.sort((a, b) => a.extrinsic.nonce - b.extrinsic.nonce);
     for (const flight of flights) this.#flights.follow(this.#flights.track(flight));
   }

@@ -4,6 +4,7 @@ import { toHex, type Hex } from '../codec/index.ts';
 import { rememberKey } from '../worker-state/index.ts';
 import { feeOf, payloadBytes } from './batch.ts';
 import { ChainPoster } from './chain-poster.ts';
+import { ChainStore } from './chain-store.ts';
 import type { MessageRecord } from './message-record.ts';
 import type { OffChainCarrier } from './off-chain-carrier.ts';
 import type {
@@ -80,7 +81,16 @@ class StoredOutbox implements Outbox {
           relayLane?.lookAtChainSide();
         };
         return new ChainPoster({
-          ...{ ...work, chain, tip, notice, otherAccount, stuck, pause: pauseLane },
+          ...{
+            ...work,
+            chain,
+            chainStore: new ChainStore(work.store),
+            tip,
+            notice,
+            otherAccount,
+            stuck,
+            pause: pauseLane,
+          },
           loose: () => relayLane?.lookAtChainSide(),
           gotOn: () => {
             isChainStuck = false;
@@ -164,7 +174,13 @@ class StoredOutbox implements Outbox {
     const { topic, as = 'worker', maxFee = this.#options.maxFee } = command;
     const record: MessageRecord = {
       ...{ suite: 'phala', to: toHex(topic), as, via: 'chain', nonce: 0n, bodyBytes: payload.length, maxFee },
-      ...{ queuedAt: this.#work.now(), freshKey: false, readReceipt: false, deliveryReceipt: false, progress: { state: 'queued' } },
+      ...{
+        queuedAt: this.#work.now(),
+        freshKey: false,
+        readReceipt: false,
+        deliveryReceipt: false,
+        progress: { state: 'queued' },
+      },
       ...(as === 'account' ? { account: account.id } : {}),
     };
     this.#checkSize(record);

@@ -66,7 +66,10 @@ export class DeliveryWatch {
     this.#waits.end(id);
   }
 
-  async #ask(message: Parameters<NonNullable<OffChainCarrier['awaitDelivered']>>[0], signal: AbortSignal): Promise<DeliveryState> {
+  async #ask(
+    message: Parameters<NonNullable<OffChainCarrier['awaitDelivered']>>[0],
+    signal: AbortSignal,
+  ): Promise<DeliveryState> {
     let state: DeliveryState['state'] = 'delivered';
     try {
       await this.#carrier?.awaitDelivered?.(message, signal);

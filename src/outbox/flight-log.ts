@@ -2,9 +2,10 @@ import type { Inclusion, SignedExtrinsic } from '../chain/index.ts';
 import type { Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 import type { Batch, BatchItem } from './batch.ts';
+import { ChainChange } from './chain-store.ts';
 import type { Flight } from './flight.ts';
 import { isFinished, type Progress } from './message-record.ts';
-import { Change, type Stored } from './outbox-change.ts';
+import type { Stored } from './outbox-change.ts';
 import type { RefusedExtrinsics } from './refused-extrinsics.ts';
 import type { SendId } from './send-id.ts';
 import { fillerFlight } from './sequence-gap.ts';
@@ -27,7 +28,7 @@ export class FlightLog {
   async begin(batch: Batch, extrinsic: SignedExtrinsic): Promise<Flight> {
     const { as, items } = batch;
     const flight = { id: idOf(batch), as, members: items.map(({ stored }) => stored.id), extrinsic };
-    const change = new Change().fly(flight);
+    const change = new ChainChange().fly(flight);
     const statuses = items.map(({ stored, messageId }) => [stored.id, { state: 'submitted', messageId }] as const);
     items.forEach((item, i) => {
       const [id, progress] = statuses[i] ?? [item.stored.id, item.stored.record.progress];
@@ -42,7 +43,7 @@ export class FlightLog {
   }
 
   /** What may go off chain too may have been taken back to that way since it was read: its place, or its signature. */
-  async #expectToBeHere({ as, items }: Batch, change: Change): Promise<void> {
+  async #expectToBeHere({ as, items }: Batch, change: ChainChange): Promise<void> {
     const { store } = this.#work;
     for (const { stored, signed } of items) {
       if (stored.record.via !== 'auto' || as === 'account') continue;
@@ -55,7 +56,7 @@ export class FlightLog {
   /** Signed anew with the same nonce, since a node refused what was signed before. */
   async signedAnew(former: Flight, extrinsic: SignedExtrinsic): Promise<Flight> {
     const flight = { ...former, extrinsic };
-    const change = new Change().fly(flight);
+    const change = new ChainChange().fly(flight);
     const remember = this.#refused.add(former, await this.#current(former.members), change);
     if (!(await this.#work.save(change, [], []))) throw new RelayError('outbox-changed');
     remember();
@@ -66,7 +67,7 @@ export class FlightLog {
   async included({ members: ids }: Flight, inclusion: Inclusion | undefined): Promise<void> {
     const failed = new Set(inclusion?.failures?.map(({ index }) => index));
     const members = await this.#current(ids);
-    const change = new Change();
+    const change = new ChainChange();
     const statuses: (readonly [SendId, Progress])[] = [];
     members.forEach((stored, i) => {
       const { progress } = stored.record;
@@ -109,7 +110,7 @@ export class FlightLog {
    */
   async requeue(flight: Flight, { isDead }: { readonly isDead: boolean }): Promise<void> {
     const members = await this.#current(flight.members);
-    const change = new Change().land(flight);
+    const change = new ChainChange().land(flight);
     const remember = isDead ? undefined : this.#refused.add(flight, members, change);
     const statuses: (readonly [SendId, Progress])[] = [];
     for (const stored of members) {
@@ -143,7 +144,7 @@ export class FlightLog {
   /** Not to be tried again; a node refused it. `flight` is undefined where it was not even stored. */
   async failed(items: readonly BatchItem[], flight: Flight | undefined, error: RelayError): Promise<void> {
     const members = await this.#current(items.map(({ stored }) => stored.id));
-    const change = new Change();
+    const change = new ChainChange();
     const remember = flight === undefined ? undefined : this.#refused.add(flight, members, change);
     await this.#end(
       members.map((stored) => [stored, { state: 'failed', error }] as const),
@@ -156,7 +157,7 @@ export class FlightLog {
   async #end(
     ends: readonly (readonly [Stored, Progress])[],
     flight: Flight | undefined,
-    change = new Change(),
+    change = new ChainChange(),
   ): Promise<void> {
     if (flight !== undefined) change.land(flight);
     for (const [stored, { state }] of ends) {

@@ -4,19 +4,11 @@ import { storeKey } from '../store/keys.ts';
 import type { Expectation, Write } from '../store/transactional-store.ts';
 import { encodeDelivery, type DeliveryState } from './delivery-state.ts';
 import { encodeAsked, encodeReadReceipt } from './asked-read.ts';
-import {
-  encodeFlight,
-  encodeRefused,
-  encodeSigned,
-  type Flight,
-  type RefusedFlight,
-  type SignedMessage,
-} from './flight.ts';
 import type { Lane } from './lane.ts';
 import { encodeRecord, type MessageRecord, type Progress } from './message-record.ts';
 import { encodePlace } from './off-chain-entry.ts';
 import type { ReadReceipt } from './outbox.ts';
-import { askedKey, deliveryKey, flightsKey, placeKey, prefixes, present, refusedKey } from './outbox-keys.ts';
+import { askedKey, deliveryKey, placeKey, prefixes, present } from './outbox-keys.ts';
 import type { SendId } from './send-id.ts';
 
 /** A record as it stands in the store: whoever changes it says from what. */
@@ -38,33 +30,29 @@ export class Change {
   }
 
   progress({ id, record }: Pick<Stored, 'id' | 'record'>, progress: Progress): this {
-    return this.#add(messageWrite(id, { ...record, progress }));
+    return this.write(messageWrite(id, { ...record, progress }));
   }
 
   queue(stored: Pick<Stored, 'id' | 'record'>, lane: Lane): this {
-    return this.#add(laneWrite(lane, stored));
+    return this.write(laneWrite(lane, stored));
   }
 
   /** Of one that had failed: whoever works on the queue may have passed its place. */
   requeue({ id, record }: Pick<Stored, 'id' | 'record'>, lane: Lane): this {
-    this.#add(laneWrite(lane, { id, record }));
+    this.write(laneWrite(lane, { id, record }));
     if (record.via === 'chain') return this;
-    return this.#add({ key: storeKey(prefixes.requeued, id), value: crypto.getRandomValues(new Uint8Array(16)) });
+    return this.write({ key: storeKey(prefixes.requeued, id), value: crypto.getRandomValues(new Uint8Array(16)) });
   }
 
   unqueue({ id, record }: Pick<Stored, 'id' | 'record'>, lane: Lane): this {
-    this.#add({ key: placeKey(lane, id, record.account), value: undefined });
+    this.write({ key: placeKey(lane, id, record.account), value: undefined });
     // Where an earlier version queued it.
-    if (lane === 'account') this.#add({ key: placeKey(lane, id, undefined), value: undefined });
+    if (lane === 'account') this.write({ key: placeKey(lane, id, undefined), value: undefined });
     return this;
   }
 
-  sign(id: SendId, signed: SignedMessage): this {
-    return this.#add({ key: storeKey(prefixes.signed, id), value: encodeSigned(signed) });
-  }
-
   unsign(id: SendId): this {
-    return this.#add({ key: storeKey(prefixes.signed, id), value: undefined });
+    return this.write({ key: storeKey(prefixes.signed, id), value: undefined });
   }
 
   /** Where its recipient's word is waited for: by which id it may be answered, and to which key. */
@@ -75,63 +63,40 @@ export class Change {
   ): this {
     if (!record.readReceipt) return this;
     const { senderKey } = decodeV1(sealed.envelope).header;
-    return this.#add({ key: askedKey(sealed.messageId), value: encodeAsked({ sendId: id, senderKey }, now) });
+    return this.write({ key: askedKey(sealed.messageId), value: encodeAsked({ sendId: id, senderKey }, now) });
   }
 
   unask(messageId: Hex): this {
-    return this.#add({ key: askedKey(messageId), value: undefined });
+    return this.write({ key: askedKey(messageId), value: undefined });
   }
 
   read(id: SendId, receipt: ReadReceipt): this {
-    return this.#add({ key: storeKey(prefixes.read, id), value: encodeReadReceipt(receipt) });
+    return this.write({ key: storeKey(prefixes.read, id), value: encodeReadReceipt(receipt) });
   }
 
   delivery(id: SendId, delivery: DeliveryState): this {
-    return this.#add({ key: deliveryKey(id), value: encodeDelivery(delivery) });
-  }
-
-  fly(flight: Flight): this {
-    return this.#add({ key: storeKey(prefixes.flight, flight.id), value: encodeFlight(flight) })
-      .#add({ key: storeKey(prefixes.extrinsic, flight.id), value: flight.extrinsic.bytes })
-      .#add({ key: flightsKey, value: crypto.getRandomValues(new Uint8Array(16)) });
-  }
-
-  land({ id }: Pick<Flight, 'id'>): this {
-    return this.#add({ key: storeKey(prefixes.flight, id), value: undefined }).#add({
-      key: storeKey(prefixes.extrinsic, id),
-      value: undefined,
-    });
-  }
-
-  /** A node did not take it, and may have passed it on. */
-  refuse(refused: RefusedFlight): this {
-    return this.#add({ key: refusedKey(refused.extrinsic.hash), value: encodeRefused(refused) });
-  }
-
-  /** What became of it is known. */
-  resolve(extrinsic: Hex): this {
-    return this.#add({ key: refusedKey(extrinsic), value: undefined });
+    return this.write({ key: deliveryKey(id), value: encodeDelivery(delivery) });
   }
 
   dropBody(id: SendId): this {
-    return this.#add({ key: storeKey(prefixes.body, id), value: undefined });
+    return this.write({ key: storeKey(prefixes.body, id), value: undefined });
   }
 
   /** Its end is known: kept for who asks, until there are too many. */
   done(id: SendId, isDone = true): this {
-    return this.#add({ key: storeKey(prefixes.done, id), value: isDone ? present : undefined });
+    return this.write({ key: storeKey(prefixes.done, id), value: isDone ? present : undefined });
   }
 
   forget(id: SendId): this {
-    return this.#add({ key: storeKey(prefixes.message, id), value: undefined })
-      .#add({ key: storeKey(prefixes.read, id), value: undefined })
-      .#add({ key: deliveryKey(id), value: undefined })
+    return this.write({ key: storeKey(prefixes.message, id), value: undefined })
+      .write({ key: storeKey(prefixes.read, id), value: undefined })
+      .write({ key: deliveryKey(id), value: undefined })
       .unsign(id)
       .dropBody(id)
       .done(id, false);
   }
 
-  #add(write: Write): this {
+  protected write(write: Write): this {
     this.writes.push(write);
     return this;
   }

@@ -1,23 +1,16 @@
-import { equalBytes, fromHex, toHex, type Hex } from '../codec/index.ts';
+import { equalBytes, toHex, type Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 import { lastNumber, rangeOf, storeKey } from '../store/keys.ts';
 import type { Entry, Expectation, TransactionalStore, Write } from '../store/transactional-store.ts';
 import { decodeAsked, decodeReadReceipt, type AskedRead } from './asked-read.ts';
 import { decodeDelivery, type DeliveryState } from './delivery-state.ts';
-import {
-  decodeFlight,
-  decodeRefused,
-  decodeSigned,
-  type Flight,
-  type RefusedFlight,
-  type SignedMessage,
-} from './flight.ts';
+import { decodeFlight, decodeSigned, type SignedMessage } from './flight.ts';
 import { mayGoOnChain, type Lane } from './lane.ts';
 import { decodeRecord, type MessageRecord } from './message-record.ts';
 import { decodePlace, type OffChainEntry } from './off-chain-entry.ts';
 import type { ReadReceipt } from './outbox.ts';
 import { Change, laneWrite, messageWrite, type Stored } from './outbox-change.ts';
-import { accountsPrefix, askedKey, deliveryKey, flightsKey, lanePrefix, ownerKey, prefixes, present } from './outbox-keys.ts';
+import { askedKey, deliveryKey, flightsKey, lanePrefix, ownerKey, prefixes, present } from './outbox-keys.ts';
 import type { SendId } from './send-id.ts';
 
 interface ConditionalWrite {
@@ -37,10 +30,13 @@ export interface NewMessage {
  * any other writes from then on is refused, so no two post the same message.
  */
 export class OutboxStore {
+  /** To read what only one way out of the queue knows of. */
+  readonly disk: Pick<TransactionalStore, 'get' | 'entries'>;
   readonly #store: TransactionalStore;
   #owner: Expectation | undefined;
 
   constructor(store: TransactionalStore) {
+    this.disk = store;
     this.#store = store;
   }
 
@@ -49,7 +45,6 @@ export class OutboxStore {
     const value = crypto.getRandomValues(new Uint8Array(16));
     await this.#store.commit([{ key: ownerKey, value }]);
     this.#owner = { key: ownerKey, value };
-    await this.#nameAccounts();
   }
 
   /** Throws outbox-replaced. */
@@ -101,34 +96,13 @@ export class OutboxStore {
     return entries.map(([key, bytes]) => ({ id: lastNumber(key), record: decodeRecord(bytes), bytes }));
   }
 
+  /** What is still there of those whose numbers end these keys. */
+  storedAt(places: readonly Entry[]): Promise<Stored[]> {
+    return defined(places.map(([key]) => this.get(lastNumber(key))));
+  }
+
   body(id: SendId): Promise<Uint8Array | undefined> {
     return this.#store.get(storeKey(prefixes.body, id));
-  }
-
-  /** For an extrinsic, as the worker: oldest first. */
-  async waitingAsWorker(limit: number): Promise<Stored[]> {
-    return this.#storedAt(await this.#places('worker', limit));
-  }
-
-  /** For an extrinsic, as this account: oldest first. */
-  async waitingAs(account: Hex, limit: number): Promise<Stored[]> {
-    const own = await this.#store.entries({ ...rangeOf(accountsPrefix, fromHex(account)), limit });
-    const places = [...(await this.#places('account', limit)), ...own];
-    places.sort(([a], [b]) => (lastNumber(a) < lastNumber(b) ? -1 : 1));
-    return this.#storedAt(places.slice(0, limit));
-  }
-
-  /** Accounts for which messages wait, but for this one. */
-  async otherAccounts(account: Hex): Promise<Hex[]> {
-    const others: Hex[] = [];
-    const all = rangeOf(accountsPrefix);
-    for (let { from } = all; ;) {
-      const [next] = await this.#store.entries({ from, to: all.to, limit: 1 });
-      if (next === undefined) return others;
-      const id = next[0].slice(-40, -8);
-      if (toHex(id) !== account) others.push(toHex(id));
-      from = rangeOf(accountsPrefix, id).to;
-    }
   }
 
   /** Off chain: oldest first, from `from` on, with the last id that was looked at; undefined: there is none. */
@@ -158,16 +132,6 @@ export class OutboxStore {
     for (const mark of marks) await this.#commitOwned([forget(mark)], [mark]);
   }
 
-  async flights(): Promise<Flight[]> {
-    const entries = await this.#store.entries(rangeOf(prefixes.flight));
-    return Promise.all(
-      entries.map(async ([key, record]) => {
-        const id = lastNumber(key);
-        return decodeFlight(id, record, (await this.#store.get(storeKey(prefixes.extrinsic, id))) ?? new Uint8Array());
-      }),
-    );
-  }
-
   /** That a message waits for an extrinsic as the worker; undefined: it does not. */
   async waitsAsWorker(id: SendId): Promise<Expectation | undefined> {
     const key = storeKey(lanePrefix('worker'), id);
@@ -181,12 +145,6 @@ export class OutboxStore {
     const entries = await this.#store.entries(rangeOf(prefixes.flight));
     const flights = entries.map(([key, record]) => decodeFlight(lastNumber(key), record, new Uint8Array()));
     return { members: new Set(flights.flatMap(({ members }) => members)), expectation };
-  }
-
-  /** Those of which it is not known that they can't come in. */
-  async refused(): Promise<RefusedFlight[]> {
-    const entries = await this.#store.entries(rangeOf(prefixes.refused));
-    return entries.map(([, record]) => decodeRefused(record));
   }
 
   /** That a message is signed; undefined: it is not. */
@@ -269,20 +227,6 @@ export class OutboxStore {
     if (await this.#store.commit(writes, owner === undefined ? expected : [...expected, owner])) return true;
     await this.checkOwner();
     return false;
-  }
-
-  /** Earlier versions left it to the record as which account a message goes. */
-  async #nameAccounts(): Promise<void> {
-    const { from, to } = rangeOf(lanePrefix('account'));
-    const unnamed = await this.#storedAt(await this.#store.entries({ from, to }));
-    const change = new Change();
-    for (const stored of unnamed)
-      if (stored.record.account !== undefined) change.unqueue(stored, 'account').queue(stored, 'account');
-    if (change.writes.length > 0) await this.commit(change);
-  }
-
-  async #storedAt(places: readonly Entry[]): Promise<Stored[]> {
-    return defined(places.map(([key]) => this.get(lastNumber(key))));
   }
 
   #places(lane: Lane, limit: number, from: SendId = 0n): Promise<Entry[]> {

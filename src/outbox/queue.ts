@@ -38,8 +38,7 @@ export class StoredQueue implements OutboxQueue {
   async *entries(): AsyncGenerator<OutboxEntry> {
     for (let from = 0n; ;) {
       const page = await this.#store.list(from, pageSize);
-      for (const { id, record } of page)
-        yield toEntry(id, record, await this.#words(id, record));
+      for (const { id, record } of page) yield toEntry(id, record, await this.#words(id, record));
       const last = page.at(-1);
       if (last === undefined || page.length < pageSize) return;
       from = last.id + 1n;

@@ -58,8 +58,7 @@ export class Receipts {
 
   /** Other processes may have changed what is watched here, and time what is waited for. */
   async refresh(): Promise<boolean> {
-    for (const sendId of [...this.#listeners.keys()])
-      for (const { look } of this.#listenersTo(sendId)) await look();
+    for (const sendId of [...this.#listeners.keys()]) for (const { look } of this.#listenersTo(sendId)) await look();
     for (const [sendId, watchers] of [...this.#watchers]) {
       const status = (await this.#store.get(sendId))?.record.progress;
       if (status === undefined) continue;

@@ -1,9 +1,10 @@
 import type { Fate, Inclusion } from '../chain/index.ts';
 import type { Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
+import { ChainChange } from './chain-store.ts';
 import type { Flight, RefusedFlight } from './flight.ts';
 import { isFinished, type Progress } from './message-record.ts';
-import { Change, type Stored } from './outbox-change.ts';
+import type { Stored } from './outbox-change.ts';
 import type { SendId } from './send-id.ts';
 import type { ChainWork } from './work.ts';
 
@@ -32,14 +33,14 @@ export class RefusedExtrinsics {
   }
 
   async load(): Promise<void> {
-    for (const refused of await this.#work.store.refused()) this.#open.set(refused.extrinsic.hash, refused);
+    for (const refused of await this.#work.chainStore.refused()) this.#open.set(refused.extrinsic.hash, refused);
   }
 
   /** Adds to a change that a node refused it; what is given is called when that is written. */
   add(
     { as, extrinsic: { hash, account, nonce, anchor, death } }: Flight,
     members: readonly Stored[],
-    change: Change,
+    change: ChainChange,
   ): () => void {
     const carried = members.flatMap(({ id, record: { progress } }) =>
       'messageId' in progress ? [{ id, messageId: progress.messageId }] : [],
@@ -84,7 +85,7 @@ export class RefusedExtrinsics {
 
   async #resolve(refused: RefusedFlight, fate: Known): Promise<void> {
     const { as, extrinsic, members } = refused;
-    const change = new Change().resolve(extrinsic.hash);
+    const change = new ChainChange().resolve(extrinsic.hash);
     const ends: (readonly [Stored, Progress])[] = [];
     let goAgain = false;
     for (const [i, { id, messageId }] of members.entries()) {

@@ -83,7 +83,7 @@ export class WaitsInTurn<K, W extends Wait> {
     clearTimeout(this.#timer);
     const all = [...this.#all];
     for (const [key] of all) this.end(key);
-    await Promise.all(all.map(([, { turn }]) => turn?.over));
+    for (const [, { turn }] of all) await turn?.over;
   }
 
   #lookIn(ms: number): void {

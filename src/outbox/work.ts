@@ -1,4 +1,5 @@
 import type { Account, Chain } from '../chain/index.ts';
+import type { ChainStore } from './chain-store.ts';
 import type { ReplyNotice } from './reply-notice.ts';
 import type { RelayError } from '../errors/index.ts';
 import type { KeyDirectory, RecipientKeyOptions } from '../channel/recipient-key.ts';
@@ -41,6 +42,7 @@ export interface Work extends RecipientKeyOptions {
 /** Of the way on chain, where nothing is tried for a while after a setback. */
 export interface ChainWork extends Work {
   readonly chain: Chain;
+  readonly chainStore: ChainStore;
   readonly tip: bigint;
   /** Tells what is worth knowing and holds nothing up. */
   readonly notice: (notice: RelayError) => void;

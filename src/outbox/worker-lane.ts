@@ -81,7 +81,7 @@ export class WorkerLane {
   /** Whether one that waits was sent before these: they go behind it. */
   async #isOvertaking(ready: readonly Signed[]): Promise<boolean> {
     // One that is retried by hand waits, and is signed.
-    const waiting = await this.#work.store.waitingAsWorker(this.#signed.size + 1);
+    const waiting = await this.#work.chainStore.waitingAsWorker(this.#signed.size + 1);
     const oldest = waiting.find(({ id }) => !this.#signed.has(id));
     return oldest !== undefined && ready.some(([id]) => id > oldest.id);
   }
@@ -132,7 +132,7 @@ export class WorkerLane {
 
   /** Those that are sealed or signed, oldest first, up to the first that is neither, or the last of the commands. */
   async #upToLast(commands: ReadonlyMap<SendId, bigint>, sealed: ReadonlyMap<SendId, Sealed>): Promise<SendId[]> {
-    const waiting = await this.#work.store.waitingAsWorker(sealed.size + this.#signed.size + 1);
+    const waiting = await this.#work.chainStore.waitingAsWorker(sealed.size + this.#signed.size + 1);
     const left = waiting.find(({ id }) => !sealed.has(id) && !this.#signed.has(id))?.id;
     const last = [...commands.keys()].reduce((most, id) => (id > most ? id : most), 0n);
     const all = new Set([...commands.keys(), ...[...sealed.keys()].filter((id) => !this.#signed.has(id))]);
@@ -143,7 +143,7 @@ export class WorkerLane {
     const after = (this.#signed.last ?? -1n) + 1n;
     const first = after > settled ? after : settled;
     // Before anything is sealed: it would be sealed again each time.
-    const isIdle = (await this.#work.store.waitingAsWorker(1)).length === 0;
+    const isIdle = (await this.#work.chainStore.waitingAsWorker(1)).length === 0;
     if (isIdle) return undefined;
     if (first < next) throw this.#unsettled(next, settled);
     const sealed = await sealQueued(this.#work, 'worker', limit);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { ready } from '../../src/crypto/index.ts';
 import { createOutbox, openOutboxQueue, type Outbox } from '../../src/outbox/index.ts';
+import { ChainStore } from '../../src/outbox/chain-store.ts';
 import { OutboxStore } from '../../src/outbox/outbox-store.ts';
 import { createMemoryVault } from '../../src/vault/index.ts';
 import { alice, directoryOf, utf8 } from '../support/entities.ts';
@@ -78,7 +79,7 @@ describe('outbox: fillers before a command whose sequence is behind what was giv
     lives.chain.isFiltering = true;
     await lives.stayAway(false);
     await lives.build(false);
-    const flights = await new OutboxStore(lives.disk).flights();
+    const flights = await new ChainStore(new OutboxStore(lives.disk)).flights();
     assert.equal(new Set(flights.map(({ extrinsic }) => extrinsic.hash)).size, 2, 'one in a block, one under way');
     lives.chain.isFiltering = false;
     assert.equal(await commands(), 1);
