@@ -18,6 +18,7 @@ import {
   createOutbox,
   openOutboxQueue,
   queueMessage,
+  type CarriedMessage,
   type OffChainCarrier,
   type Outbox,
   type OutboxOptions,
@@ -38,6 +39,8 @@ class TestCarrier implements OffChainCarrier {
   failure: RelayError | undefined;
   tries = 0;
   afterFailure: () => void = () => undefined;
+  /** Of these it was asked whether they were delivered. */
+  readonly asked: CarriedMessage[] = [];
   /** What carrying waits for. */
   holding: Promise<void> = Promise.resolve();
 
@@ -53,6 +56,10 @@ class TestCarrier implements OffChainCarrier {
     if (failure !== undefined) throw failure;
     this.carried.push(signedEnvelope);
     return { endpoint, status: 'stored' };
+  }
+
+  async awaitDelivered(message: CarriedMessage): Promise<void> {
+    this.asked.push(message);
   }
 }
 
@@ -126,6 +133,17 @@ describe('outbox: by a carrier', () => {
     carrier.failure = new RelayError('relay-busy', { details: { what: 'connections' } });
     assert.equal((await (await box.send(message('auto'))).reached('inBlock')).state, 'inBlock');
     assert.equal(carrier.tries, 1);
+  });
+
+  it('is not told whether it was delivered, of what went on chain', async () => {
+    const box = await outbox({ account: alice });
+    carrier.reaches = false;
+    const receipt = await box.send({ ...message(), deliveryReceipt: true });
+    const waiting = receipt.delivered();
+    await rejected(waiting, 'delivery-untold');
+    await rejected(receipt.delivered(), 'delivery-untold');
+    assert.equal((await receipt.reached('finalized')).state, 'finalized');
+    assert.deepEqual(carrier.asked, []);
   });
 
   it('does not go on chain for more than it may cost: it fails, and when it is tried again the carrier may have it', async () => {
@@ -319,15 +337,21 @@ describe('outbox: by a carrier', () => {
       return { current: { ecdhKey, epoch, proven: true } };
     };
     const rotate = async () => vault.activate((await vault.rotate()).epoch);
+    const { genesisHash } = chain;
     const directory = new Map([[vault.identity, await keyOf()]]);
     const box = await outbox({ directory });
     const sent = async (): Promise<Hex> => {
-      await (await box.send({ ...message('relay'), to: vault.identity })).reached('inBlock');
-      return toHex(decodeV1(decodeSignedEnvelope(carrier.carried.at(-1)!).envelope).header.recipientKey);
+      const receipt = await box.send({ ...message('relay'), to: vault.identity, deliveryReceipt: true });
+      await receipt.delivered();
+      const { envelope } = decodeSignedEnvelope(carrier.carried.at(-1)!);
+      const { recipientKey, sentAt } = decodeV1(envelope).header;
+      // Asked about as it was sealed last.
+      const asked = carrier.asked.at(-1);
+      assert.deepEqual([asked?.messageId, asked?.sentAt], [messageId({ genesisHash, envelope }), sentAt]);
+      return toHex(recipientKey);
     };
     await rotate();
     const named = (await keyOf()).current;
-    const { genesisHash } = chain;
     const signature = await vault.sign({ type: 'ecdh-record', genesisHash, epoch: named.epoch });
     const record = encodeEcdhRecord({ ecdhPublic: named.ecdhKey, epoch: named.epoch, signature });
     carrier.failure = new RelayError('epoch-erased', { details: { epoch: 0, record } });

@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict';
 import { lastValueFrom, toArray } from 'rxjs';
-import { afterEach, describe, it } from 'mocha';
+import { afterEach, beforeEach, describe, it } from 'mocha';
 import type { Hex } from '../../src/codec/index.ts';
 import { decodeV1 } from '../../src/crypto/index.ts';
+import { createRelayOutbox, type Receipt, type RelayOutbox } from '../../src/outbox/index.ts';
 import type { SentMessage } from '../../src/relay/frames.ts';
-import { createRelayClient, type RelayClient, type RelayOptions } from '../../src/relay/index.ts';
+import { createCarrier, createRelayClient, type RelayClient, type RelayOptions } from '../../src/relay/index.ts';
+import { openLmdbStore } from '../../src/store/index.ts';
+import { createMemoryVault } from '../../src/vault/index.ts';
+import { directoryEntries, utf8 } from '../support/entities.ts';
 import { rejected } from '../support/expect-error.ts';
+import { freePort } from '../support/free-port.ts';
 import { until } from '../support/until.ts';
 import { lyingRelay } from './lying-relay.ts';
 import { RawSocket } from './raw-socket.ts';
@@ -23,11 +28,11 @@ describe('relay: the word that a message was delivered', () => {
   const client = (): RelayClient =>
     cleanup.add(createRelayClient({ genesisHash, allowPrivate: true }), (made) => made.stop());
   /** Bob takes all that is in his mailbox. */
-  const takeAll = async (url: string): Promise<void> => {
+  const takeAll = async (url: string, count = 1): Promise<void> => {
     const raw = await RawSocket.open(url, cleanup);
     await raw.login(bob);
     raw.send({ type: 'credit', deliveries: 100 });
-    const { cursor } = await raw.next('delivery');
+    const { cursor } = await raw.next('delivery', count - 1);
     raw.send({ type: 'ack', upTo: cursor });
     await raw.next('acked');
   };
@@ -226,6 +231,96 @@ describe('relay: the word that a message was delivered', () => {
     await until(async () => (await b.mailStore.totals()).count === 1);
     await takeAll(b.url);
     await delivered;
+  });
+
+  describe('of what a durable queue sent', () => {
+    const body = { kind: 'data', content: utf8('hello') } as const;
+    const recipient = createMemoryVault({ identity: bob.keys });
+    const sender = createMemoryVault();
+
+    /** On a store that lasts: one process after the other opens it. */
+    const queueAt = async (path: string, endpoints: readonly string[], forwarders: readonly string[] = []) => {
+      const store = cleanup.add(await openLmdbStore({ path }), (made) => made.close());
+      const directory = new Map(
+        (await directoryEntries(recipient)).map(([id, entry]) => [id, { ...entry, endpoints }] as const),
+      );
+      const carrier = createCarrier({ client: client(), directory, forwarders, allowPrivate: true });
+      const outbox = cleanup.add(createRelayOutbox({ genesisHash, vault: sender, store, directory, carrier }), (made) =>
+        made.stop(),
+      );
+      await outbox.start();
+      return {
+        outbox,
+        stop: async () => {
+          await outbox.stop();
+          await store.close();
+        },
+      };
+    };
+    const send = (outbox: RelayOutbox) =>
+      outbox.send({ to: bob.identity, body, deliveryReceipt: true, freshKey: true });
+    const statusOf = async ({ reached }: Receipt): Promise<string> => {
+      const arrival = await reached('finalized');
+      return arrival.state === 'relayed' ? arrival.status : arrival.state;
+    };
+    let path: string;
+    beforeEach(async () => {
+      path = await cleanup.folder();
+    });
+
+    it('comes after stored, for each message its own', async () => {
+      const relay = await cleanup.relay();
+      const { outbox } = await queueAt(path, [relay.url]);
+      const receipts = [];
+      for (let n = 0; n < 5; n++) receipts.push(await send(outbox));
+      for (const receipt of receipts) assert.equal(await statusOf(receipt), 'stored');
+      const words = receipts.map((receipt) => receipt.delivered());
+      await takeAll(relay.url, 5);
+      await Promise.all(words);
+    });
+
+    it('comes to the next process, where the recipient took it while there was none', async () => {
+      const mailStore = await cleanup.store();
+      const relay = await cleanup.relay({ mailStore });
+      const port = Number(new URL(relay.url).port);
+      const first = await queueAt(path, [relay.url]);
+      const receipt = await send(first.outbox);
+      const { sendId } = receipt;
+      assert.equal(await statusOf(receipt), 'stored');
+      await first.stop();
+      await relay.stop();
+
+      const again = await cleanup.relay({ mailStore, listen: { port } });
+      await takeAll(again.url);
+      const second = await queueAt(path, [again.url]);
+      const word = await (await second.outbox.receipt(sendId))?.delivered();
+      assert.ok(word !== undefined);
+      await second.stop();
+      const { url } = again;
+      await again.stop();
+
+      // Nobody needs to be asked again.
+      const third = await queueAt(path, [url]);
+      assert.deepEqual(await (await third.outbox.receipt(sendId))?.delivered(), word);
+    });
+
+    it('comes where a relay handed the message on, from the one that keeps it', async () => {
+      const port = await freePort();
+      const endpoints = [`http://127.0.0.1:${port}`];
+      const forwarder = await cleanup.relay({
+        recipients: [],
+        workerState: { get: (id: Hex) => (id === bob.identity ? { endpoints } : undefined) },
+        forwardStore: await cleanup.store(),
+      });
+      const { outbox } = await queueAt(path, endpoints, [forwarder.url]);
+      const receipt = await send(outbox);
+      assert.equal(await statusOf(receipt), 'forwarded');
+      const word = receipt.delivered();
+      const relay = await cleanup.relay({ listen: { port } });
+      await until(async () => (await relay.mailStore.totals()).count === 1);
+      await takeAll(relay.url);
+      await word;
+    });
   });
 
   it('is not waited for in vain: not at an older relay, not for what none is known of, not after an abort', async () => {

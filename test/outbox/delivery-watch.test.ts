@@ -1,0 +1,303 @@
+import assert from 'node:assert/strict';
+import type { Hex } from '../../src/codec/index.ts';
+import { RelayError, type ErrorCode } from '../../src/errors/index.ts';
+import {
+  createRelayOutbox,
+  openOutboxQueue,
+  type CarriedMessage,
+  type OffChainCarrier,
+  type Receipt,
+  type RelayOutbox,
+  type RelayOutboxOptions,
+} from '../../src/outbox/index.ts';
+import { openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
+import { rangeOf } from '../../src/store/keys.ts';
+import { createMemoryVault } from '../../src/vault/index.ts';
+import { directoryOf, utf8 } from '../support/entities.ts';
+import { rejected } from '../support/expect-error.ts';
+import { until } from '../support/until.ts';
+
+const genesisHash: Hex = `0x${'11'.repeat(32)}`;
+const hour = 3_600_000;
+const atOnce = 256;
+const turnMs = 15_000;
+const body = { kind: 'data', content: utf8('hello') } as const;
+
+interface Waiting {
+  readonly message: CarriedMessage;
+  readonly delivered: () => void;
+}
+
+/** Takes all, and is asked which of it was delivered. */
+class TestCarrier implements OffChainCarrier {
+  status: CarriedMessage['status'] = 'stored';
+  failure: RelayError | undefined;
+  /** By message id. */
+  readonly waits = new Map<Hex, Waiting>();
+  /** Ids that were asked about, each time. */
+  readonly asked: Hex[] = [];
+
+  canReach(): boolean {
+    return true;
+  }
+
+  carry(): ReturnType<OffChainCarrier['carry']> {
+    return Promise.resolve({ endpoint: 'http://relay.example', status: this.status });
+  }
+
+  async awaitDelivered(message: CarriedMessage, signal: AbortSignal): Promise<void> {
+    const { messageId } = message;
+    this.asked.push(messageId);
+    if (this.failure !== undefined) throw this.failure;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        signal.addEventListener('abort', () => {
+          reject(signal.reason as Error);
+        });
+        this.waits.set(messageId, { message, delivered: resolve });
+      });
+    } finally {
+      this.waits.delete(messageId);
+    }
+  }
+
+  delivered(messageId: Hex): void {
+    this.waits.get(messageId)?.delivered();
+  }
+}
+
+describe('outbox: waiting for the word that a message was delivered', () => {
+  const [vault, recipient] = [createMemoryVault(), createMemoryVault()];
+  const to = recipient.identity;
+  const open: RelayOutbox[] = [];
+  let store: TransactionalStore;
+  let carrier: TestCarrier;
+  let clock: number;
+  let setbacks: ErrorCode[];
+
+  beforeEach(() => {
+    store = openMemoryStore();
+    carrier = new TestCarrier();
+    clock = Date.now();
+    setbacks = [];
+  });
+  afterEach(async () => {
+    for (const box of open.splice(0)) await box.stop();
+  });
+
+  async function outbox(options: Partial<RelayOutboxOptions> = {}): Promise<RelayOutbox> {
+    const directory = await directoryOf(recipient);
+    const onSetback = ({ code }: RelayError): void => void setbacks.push(code);
+    const box = createRelayOutbox({
+      ...{ genesisHash, vault, store, directory, carrier, now: () => clock, onSetback },
+      ...options,
+    });
+    open.push(box);
+    await box.start();
+    return box;
+  }
+
+  const sent = async (box: RelayOutbox): Promise<Receipt & { readonly messageId: Hex }> => {
+    const receipt = await box.send({ to, body, deliveryReceipt: true });
+    return { ...receipt, messageId: (await receipt.reached('finalized')).messageId };
+  };
+  const kept = async (): Promise<number> => (await store.entries(rangeOf('outbox/delivery/'))).length;
+  const later = (ms: number, box: RelayOutbox): void => {
+    clock += ms;
+    box.tryAgain();
+  };
+  const deliveredAt = async (): Promise<(number | undefined)[]> => {
+    const times: (number | undefined)[] = [];
+    for await (const { delivered } of openOutboxQueue(store).entries()) times.push(delivered?.deliveredAt);
+    return times;
+  };
+
+  it('asks for the message that went, where it went, and keeps when it was delivered', async () => {
+    const box = await outbox();
+    const sentAt = BigInt(clock);
+    const receipt = await sent(box);
+    await until(() => carrier.waits.size === 1);
+    const { messageId } = receipt;
+    const message = carrier.waits.get(messageId)?.message;
+    const { endpoint, status } = message ?? {};
+    assert.deepEqual(
+      { endpoint, status, to: message?.to, sentAt: message?.sentAt },
+      { endpoint: 'http://relay.example', status: 'stored', to, sentAt },
+    );
+    const waiting = receipt.delivered();
+    assert.deepEqual(await deliveredAt(), [undefined]);
+    clock += 7;
+    carrier.delivered(messageId);
+    assert.deepEqual(await waiting, { deliveredAt: clock });
+    const then = clock;
+    clock += 30 * hour;
+    assert.deepEqual(await receipt.delivered(), { deliveredAt: then });
+    assert.deepEqual(await deliveredAt(), [then]);
+  });
+
+  it('goes on in the next process, and is not asked again by the one after it', async () => {
+    const first = await outbox();
+    const { sendId, messageId } = await sent(first);
+    await until(() => carrier.waits.size === 1);
+    const waiting = (await first.receipt(sendId))?.delivered();
+    await first.stop();
+    await rejected(waiting ?? Promise.resolve(), 'aborted');
+    assert.equal(carrier.waits.size, 0);
+
+    const second = await outbox();
+    await until(() => carrier.waits.size === 1);
+    const told = (await second.receipt(sendId))?.delivered();
+    carrier.delivered(messageId);
+    assert.deepEqual(await told, { deliveredAt: clock });
+    await second.stop();
+
+    const third = await outbox();
+    assert.deepEqual(await (await third.receipt(sendId))?.delivered(), { deliveredAt: clock });
+    // What is sent now is asked about, and nothing before it.
+    const last = await sent(third);
+    await until(() => carrier.waits.size === 1);
+    assert.deepEqual(carrier.asked, [messageId, messageId, last.messageId]);
+  });
+
+  it('is told at once where the recipient itself took it, and nobody is asked', async () => {
+    carrier.status = 'delivered';
+    const box = await outbox();
+    const receipt = await sent(box);
+    assert.deepEqual(await receipt.delivered(), { deliveredAt: clock });
+    carrier.status = 'stored';
+    const { messageId } = await sent(box);
+    await until(() => carrier.waits.size === 1);
+    assert.deepEqual(carrier.asked, [messageId]);
+  });
+
+  it('ends with a delivery-timeout 25 h after the message went, in this process and in the next', async () => {
+    const box = await outbox();
+    const receipt = await sent(box);
+    await until(() => carrier.waits.size === 1);
+    const waiting = receipt.delivered();
+    later(25 * hour - 1, box);
+    assert.equal(await Promise.race([waiting, new Promise((resolve) => setTimeout(resolve, 50, 'waits'))]), 'waits');
+    assert.equal(carrier.waits.size, 1);
+    later(1, box);
+    await rejected(waiting, 'delivery-timeout');
+    await until(() => carrier.waits.size === 0);
+    await box.stop();
+    const next = await outbox();
+    await rejected((await next.receipt(receipt.sendId))?.delivered() ?? Promise.resolve(), 'delivery-timeout');
+    const { messageId } = await sent(next);
+    await until(() => carrier.waits.size === 1);
+    assert.deepEqual(carrier.asked, [receipt.messageId, messageId]);
+  });
+
+  for (const code of ['delivery-untold', 'unknown-message'] as const)
+    it(`ends where the relay says ${code}, in this process and in the next`, async () => {
+      const box = await outbox();
+      carrier.failure = new RelayError(code, { details: { reason: 'test', messageId: '0x', to } });
+      const receipt = await sent(box);
+      await rejected(receipt.delivered(), 'delivery-untold');
+      assert.deepEqual(setbacks, [code]);
+      assert.deepEqual(await deliveredAt(), [undefined]);
+      await box.stop();
+      carrier.failure = undefined;
+      const next = await outbox();
+      await rejected((await next.receipt(receipt.sendId))?.delivered() ?? Promise.resolve(), 'delivery-untold');
+    });
+
+  it('begins again after a failure that passes, and after its store had one', async () => {
+    let isFull = false;
+    const failing: TransactionalStore = {
+      get: (key) => store.get(key),
+      entries: (range) => store.entries(range),
+      commit: (...change) => {
+        if (isFull) throw new RelayError('store-failed', { details: { reason: 'test' } });
+        return store.commit(...change);
+      },
+      close: () => store.close(),
+      [Symbol.asyncDispose]: () => store.close(),
+    };
+    const box = await outbox({ store: failing });
+    carrier.failure = new RelayError('agent-gone', { details: { path: '', reason: 'it restarts' } });
+    const receipt = await sent(box);
+    await until(() => setbacks.length === 1);
+    carrier.failure = undefined;
+    later(0, box);
+    await until(() => carrier.waits.size === 1);
+    isFull = true;
+    carrier.delivered(receipt.messageId);
+    await until(() => setbacks.length === 2);
+    assert.deepEqual(await deliveredAt(), [undefined]);
+    isFull = false;
+    later(0, box);
+    await until(() => carrier.waits.size === 1);
+    const waiting = receipt.delivered();
+    carrier.delivered(receipt.messageId);
+    assert.deepEqual(await waiting, { deliveredAt: clock });
+    assert.deepEqual(setbacks, ['agent-gone', 'store-failed']);
+  });
+
+  it('is kept, and told, by an outbox whose queue another has taken over, and by one of them alone', async () => {
+    const first = await outbox();
+    const { sendId, messageId } = await sent(first);
+    await until(() => carrier.waits.size === 1);
+    const [ofFirst] = carrier.waits.values();
+    carrier.waits.clear();
+    const second = await outbox();
+    await until(() => carrier.waits.size === 1);
+    const told = await first.receipt(sendId);
+    const waiting = told?.delivered();
+    ofFirst?.delivered();
+    assert.deepEqual(await waiting, { deliveredAt: clock });
+    const firstTime = clock;
+    clock += 1;
+    carrier.delivered(messageId);
+    await until(() => carrier.waits.size === 0);
+    assert.deepEqual(await (await second.receipt(sendId))?.delivered(), { deliveredAt: firstTime });
+    assert.deepEqual(await deliveredAt(), [firstTime]);
+  });
+
+  it('takes turns where more messages are waited for than at a time, and takes the next as soon as one is delivered', async () => {
+    const box = await outbox();
+    const most = atOnce + 40;
+    const ids: Hex[] = [];
+    for (let n = 0; n < most; n++) ids.push((await sent(box)).messageId);
+    await until(() => carrier.waits.size === atOnce);
+    assert.equal(carrier.asked.length, atOnce);
+    for (const id of ids.slice(0, 10)) carrier.delivered(id);
+    await until(() => carrier.asked.length === atOnce + 10);
+    assert.equal(carrier.waits.size, atOnce);
+    later(turnMs, box);
+    await until(() => new Set(carrier.asked).size === most && carrier.waits.size === atOnce);
+  });
+
+  it('ends where the message is forgotten, and nothing is kept of it', async () => {
+    const box = await outbox({ keepDone: 0 });
+    const first = await sent(box);
+    await until(() => carrier.waits.has(first.messageId));
+    const waiting = first.delivered();
+    while ((await box.receipt(first.sendId)) !== undefined) await sent(box);
+    box.tryAgain();
+    await rejected(waiting, 'no-such-message');
+    await until(() => !carrier.waits.has(first.messageId));
+    assert.equal(await kept(), (await deliveredAt()).length);
+  });
+
+  it('is not waited for where it was not asked for, of what is cancelled, and of what goes on chain alone', async () => {
+    const box = await outbox();
+    const plain = await box.send({ to, body });
+    await plain.reached('finalized');
+    await rejected(plain.delivered(), 'no-delivery-receipt');
+    assert.equal(await kept(), 0);
+    const account = { deliveryReceipt: true, as: 'account' } as const;
+    await rejected(box.send({ to, body, ...account }), 'bad-value');
+    await rejected(box.send({ to, body, deliveryReceipt: true, via: 'chain' }), 'bad-value');
+    const away = await outbox({ carrier: { ...carrier, canReach: () => false, carry: () => carrier.carry() } });
+    const receipt = await away.send({ to, body, deliveryReceipt: true });
+    const waiting = receipt.delivered();
+    await away.cancel(receipt.sendId);
+    await rejected(waiting, 'send-cancelled');
+    const patience = new AbortController();
+    const impatient = (await away.send({ to, body, deliveryReceipt: true })).delivered(patience.signal);
+    patience.abort();
+    await rejected(impatient, 'aborted');
+  });
+});
