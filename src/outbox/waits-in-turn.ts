@@ -43,6 +43,7 @@ export class WaitsInTurn<K, W extends Wait> {
   /** In the order of their turns. */
   readonly #all = new Map<K, Waiting<W>>();
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #isLooking = false;
 
   constructor(work: Pick<Work, 'now' | 'signal' | 'setback'>, mostAtOnce: number) {
     this.#work = work;
@@ -75,7 +76,12 @@ export class WaitsInTurn<K, W extends Wait> {
 
   /** Soon, however often it is called: ends what is over, and gives turns to whose turn it is. */
   look(): void {
-    this.#lookIn(0);
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    queueMicrotask(() => {
+      this.#isLooking = false;
+      if (!this.#work.signal.aborted) this.#look();
+    });
   }
 
   /** The signal of the outbox has fired. */
@@ -86,17 +92,9 @@ export class WaitsInTurn<K, W extends Wait> {
     for (const [, { turn }] of all) await turn?.over;
   }
 
-  #lookIn(ms: number): void {
-    clearTimeout(this.#timer);
-    if (this.#work.signal.aborted) return;
-    this.#timer = setTimeout(() => {
-      this.#look();
-    }, ms);
-    letGo(this.#timer);
-  }
-
   /** Comes again when something may change. */
   #look(): void {
+    clearTimeout(this.#timer);
     const now = this.#work.now();
     let next = Infinity;
     const here: Turn[] = [];
@@ -119,7 +117,14 @@ export class WaitsInTurn<K, W extends Wait> {
     for (const { ended, until } of left > 0 ? here : [])
       if (until > now) next = Math.min(next, until);
       else if (left-- > 0) ended.abort();
-    if (next < Infinity) this.#lookIn(Math.max(0, next - now) + 1);
+    if (next === Infinity) return;
+    this.#timer = setTimeout(
+      () => {
+        this.look();
+      },
+      Math.max(0, next - now) + 1,
+    );
+    letGo(this.#timer);
   }
 
   #begin(key: K, waiting: Waiting<W>, now: number): void {

@@ -5,7 +5,7 @@ import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { temporaryFolder } from '../support/entities.ts';
 import { freePort } from '../support/free-port.ts';
 import { makeVault, register } from './entity.ts';
-import { RunningCli } from './run-cli.ts';
+import { runCli, RunningCli } from './run-cli.ts';
 
 describe('cli: send --wait delivered', () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -55,6 +55,39 @@ describe('cli: send --wait delivered', () => {
     const delivered = await sending.line(({ event }) => event === 'delivered');
     assert.deepEqual([delivered['messageId'], delivered['to']], [sent['messageId'], to]);
     assert.equal(await sending.exit, 0);
+  }).timeout(180_000);
+
+  it('may ask for it when it sends, and hear it later: outbox ls shows it', async () => {
+    const port = await freePort();
+    const url = `http://127.0.0.1:${port}`;
+    await serve('relay-later', port).line(({ event }) => event === 'ready');
+    const to = await worker('later', url);
+    const own = ['--vault', path('client'), '--json'];
+    const chain = ['--ws', dev.ws];
+    const message = ['--to', to, '--receipt', 'read', '--receipt', 'delivered', 'hello'];
+    const sent = await runCli(['send', ...own, ...chain, ...message]);
+    assert.deepEqual([sent.code, sent.lines.map(({ status }) => status)], [0, ['stored']], sent.stderr);
+    const wait = (timeout: string) =>
+      runCli(['outbox', 'send', ...own, ...chain, '--wait', 'delivered', '--timeout', timeout]);
+    const entry = async () => {
+      const { lines } = await runCli(['outbox', 'ls', ...own]);
+      return lines.find((line) => line['to'] === to);
+    };
+    const early = await wait('2');
+    assert.deepEqual([early.code, early.lines], [1, []]);
+    assert.match(early.stderr, /not-delivered-yet/);
+    const { receipts, delivered, sendId } = (await entry()) ?? {};
+    assert.deepEqual([receipts, delivered], [['delivered', 'read'], undefined]);
+
+    await runCli(['listen', '--vault', path('later'), '--relay', url, '--count', '1', '--json', ...chain]);
+    const { code, lines, stderr } = await wait('60');
+    assert.equal(code, 0, stderr);
+    const [line, ...others] = lines;
+    assert.deepEqual(
+      [line?.['event'], line?.['sendId'], line?.['messageId'], line?.['to'], others],
+      ['delivered', sendId, sent.lines[0]?.['messageId'], to, []],
+    );
+    assert.deepEqual((await entry())?.['delivered'], { deliveredAt: line?.['deliveredAt'] });
   }).timeout(180_000);
 
   it('hears it by way of the relay that --forwarder names, where the recipient can not be reached', async () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { isDeepStrictEqual } from 'node:util';
 import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -116,7 +117,7 @@ process.stdin.on('end', () => {
     assert.match(unread.stderr, /not-read-yet/);
     const entries = async () => {
       const { lines } = await runCli(['outbox', 'ls', '--vault', path('client'), '--json']);
-      return lines.filter(({ receipt }) => receipt === 'read');
+      return lines.filter(({ receipts }) => isDeepStrictEqual(receipts, ['read']));
     };
     const [first, second] = await entries();
     assert.deepEqual(first?.['read'], { messageId: now.lines[1]?.['messageId'], readAt: now.lines[1]?.['readAt'] });
@@ -146,20 +147,27 @@ process.stdin.on('end', () => {
     assert.equal((shown?.['read'] as { messageId?: string } | undefined)?.messageId, word?.['messageId'], stderr);
   });
 
-  it('refuses to ask for the word that a message was read where none could come', async () => {
+  it('refuses to ask for a word of a message where none could come', async () => {
     for (const [why, ...args] of [
       ['a key that is not kept', '--fresh-key'],
       ['an account', '--as', 'account', '--suri', '//Alice'],
       ['another answer', '--wait', 'reply'],
+      ['an answer that is not asked for', '--receipt', 'delivered', '--wait', 'read'],
+      ['the chain', '--receipt', 'delivered', '--via', 'chain', '--suri', '//Alice'],
     ] as const) {
-      const { code, stderr } = await send('--receipt', 'read', ...args, 'hello');
+      const asked = args[0] === '--receipt' ? [] : ['--receipt', 'read'];
+      const { code, stderr } = await send(...asked, ...args, 'hello');
       assert.deepEqual([code, stderr.includes('bad-setting')], [2, true], `${why}: ${stderr}`);
     }
   });
 
   it('says when a message is delivered, at once where the worker takes it itself', async () => {
     const { lines, stderr } = await send('--wait', 'delivered', 'hello');
-    assert.deepEqual([lines.length, lines[0]?.['status']], [1, 'delivered'], stderr);
+    assert.deepEqual(
+      [lines.map(({ event }) => event), lines[0]?.['status']],
+      [['sent', 'delivered'], 'delivered'],
+      stderr,
+    );
   });
 
   it('seals from a key made for the message where it is asked to', async () => {

@@ -30,7 +30,13 @@ describe('outbox: ids under which a message may be answered', () => {
     store = new OutboxStore(openMemoryStore());
     const record: MessageRecord = {
       ...{ suite: 'v1', to: recipient.identity, as: 'worker', via: 'auto', nonce: 1n, queuedAt: now, bodyBytes: 1 },
-      ...{ maxFee: undefined, freshKey: false, readReceipt: true, deliveryReceipt: false, progress: { state: 'queued' } },
+      ...{
+        maxFee: undefined,
+        freshKey: false,
+        readReceipt: true,
+        deliveryReceipt: false,
+        progress: { state: 'queued' },
+      },
     };
     const id = await store.append({ record, body: Uint8Array.of(1), lane: 'relay' });
     stored = { id, record, bytes: encodeRecord(record) };

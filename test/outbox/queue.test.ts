@@ -14,7 +14,13 @@ describe('outbox: the queue as it is stored', () => {
     const store = new OutboxStore(disk);
     const record: MessageRecord = {
       ...{ suite: 'v1', to: idOf(7), as: 'worker', via: 'auto', nonce: 1n, queuedAt: 1_000_000, bodyBytes: 1 },
-      ...{ maxFee: undefined, freshKey: false, readReceipt: false, deliveryReceipt: false, progress: { state: 'queued' } },
+      ...{
+        maxFee: undefined,
+        freshKey: false,
+        readReceipt: false,
+        deliveryReceipt: false,
+        progress: { state: 'queued' },
+      },
     };
     const [went, waits] = [
       await store.append({ record, body: Uint8Array.of(1), lane: 'worker' }),

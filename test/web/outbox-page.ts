@@ -52,8 +52,9 @@ const outboxPage = {
   /** Queues messages from a number on; the console tells each that is stored. */
   async queue(first: number, count: number): Promise<void> {
     for (let n = first; n < first + count; n++) {
+      const receipts = { deliveryReceipt: true, readReceipt: true } as const;
       const body = { kind: 'data', content: new TextEncoder().encode(`mail ${n}`) } as const;
-      const { sendId } = await running().send({ to: recipient, body, readReceipt: true });
+      const { sendId } = await running().send({ to: recipient, body, ...receipts });
       console.log(`queued ${n} as ${sendId}`);
     }
   },
@@ -74,6 +75,12 @@ const outboxPage = {
     const receipt = await running().receipt(BigInt(sendId));
     const arrival = await receipt?.reached('inBlock');
     return arrival?.state === 'relayed' ? arrival.endpoint : undefined;
+  },
+
+  /** When a message was delivered, once it was. */
+  async delivered(sendId: number): Promise<number | undefined> {
+    const receipt = await running().receipt(BigInt(sendId));
+    return (await receipt?.delivered())?.deliveredAt;
   },
 
   /** The id of the word that a message was read, once it is there. */

@@ -107,7 +107,7 @@ describe('browser: a queue that outlives its page (Chromium)', function () {
     assert.equal(await last.evaluate(() => globalThis.outboxPage.endpoint(0)), url);
   });
 
-  it('is told by the next page that its message was read', async () => {
+  it('is told by the next page that its message was delivered, and read', async () => {
     const { sender, party, url } = await worker({ isReading: false });
     const page = await tab();
     await start(page, sender);
@@ -119,11 +119,14 @@ describe('browser: a queue that outlives its page (Chromium)', function () {
     const replier = talk.replier(party, { relays: [url] });
     await talk.feed(party, url, inbox, replier);
     talk.serve(inbox, replier, { acknowledgeReads: true });
+    const deliveredAt = await page.evaluate(() => globalThis.outboxPage.delivered(0));
+    assert.ok(deliveredAt !== undefined);
     const word = await page.evaluate(() => globalThis.outboxPage.read(0));
     assert.match(word ?? '', /^0x[0-9a-f]{64}$/);
     await page.reload();
     await start(page, sender);
     assert.equal(await page.evaluate(() => globalThis.outboxPage.read(0)), word);
+    assert.equal(await page.evaluate(() => globalThis.outboxPage.delivered(0)), deliveredAt);
   });
 
   it('belongs to one tab; a second is told so, and goes on when the first is closed', async () => {

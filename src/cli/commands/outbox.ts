@@ -7,7 +7,7 @@ import type { SuriFlags } from '../secrets.ts';
 import { queueSettings, relayClientOf, withTip } from '../send/queue-options.ts';
 import { Recipients } from '../send/recipients.ts';
 import type { PayingFlags } from '../send/sending.ts';
-import { untilRead } from '../send/until-read.ts';
+import { untilTold, words, type Word } from '../send/until-told.ts';
 import { workOnQueue } from '../send/working-queue.ts';
 import { dataFolder, openChain, openData, optionalAccount, verified } from '../session.ts';
 import { unlockVault } from '../unlock-vault.ts';
@@ -16,7 +16,7 @@ import { short, type Output } from '../output.ts';
 import { topicText } from '../topic-text.ts';
 
 interface SendFlags extends SuriFlags, PayingFlags {
-  readonly wait?: 'read';
+  readonly wait?: Word;
 }
 
 interface CancelFlags {
@@ -39,8 +39,8 @@ export function outboxCommand(): Command {
         .addOption(
           new Option(
             '--wait <state>',
-            'read: also wait for the word that what was sent with --receipt read was read',
-          ).choices(['read']),
+            'also wait until all that was sent with --receipt delivered, or read, was that, for as long as --timeout says',
+          ).choices(words),
         )
         .action(action<SendFlags>(0, send)),
     )
@@ -80,7 +80,7 @@ async function send(context: Context<SendFlags>): Promise<void> {
   await using queue = await workOnQueue({ context, chain, vault, data, directory, account, client });
   await queue.followLeft(() => true);
   await queue.until(0);
-  if (flags.wait === 'read') await untilRead(await queue.unread(), context);
+  if (flags.wait !== undefined) await untilTold(flags.wait, await queue.untold(flags.wait), context);
 }
 
 async function retry({ settings, output }: Context<object>, ids: readonly string[]): Promise<void> {
@@ -133,7 +133,8 @@ function parseSendId(text: string): bigint {
 }
 
 function print(output: Output, chain: string, entry: OutboxEntry): void {
-  const { sendId, suite, to, as, account, via, nonce, queuedAt, bodyBytes, status, readReceipt, read } = entry;
+  const { sendId, suite, to, as, account, via, nonce, queuedAt, bodyBytes, status, delivered, read } = entry;
+  const receipts = words.filter((word) => entry[word === 'read' ? 'readReceipt' : 'deliveryReceipt'] === true);
   const sender = account === undefined ? {} : { account };
   const { error } = status as { readonly error?: RelayError };
   const failure = error === undefined ? {} : { code: error.code, reason: error.message };
@@ -154,10 +155,12 @@ function print(output: Output, chain: string, entry: OutboxEntry): void {
       queuedAt,
       bytes: bodyBytes,
       ...facts,
-      ...(readReceipt === undefined ? {} : { receipt: 'read' }),
-      ...(read === undefined ? {} : { read }),
+      ...(receipts.length > 0 && { receipts }),
+      ...(delivered !== undefined && { delivered }),
+      ...(read !== undefined && { read }),
     },
     `${sendId}  ${state.padEnd(9)}  to ${suite === 'phala' ? topicText(fromHex(to)) : short(to)}  as ${account === undefined ? as : `account ${short(account)}`}  ${bodyBytes} bytes  ${new Date(queuedAt).toISOString()}` +
+      (delivered === undefined ? '' : `\n    delivered ${new Date(delivered.deliveredAt).toISOString()}`) +
       (read === undefined ? '' : `\n    read ${new Date(Number(read.readAt)).toISOString()}`) +
       (error === undefined ? '' : `\n    ${error.message}`) +
       ('isOutcomeUnknown' in where ? '\n    what the chain made of its extrinsic can not be known any more' : ''),

@@ -1,4 +1,4 @@
-import { Option, type Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { Account } from '../../chain/index.ts';
 import { isRelayError, RelayError } from '../../errors/index.ts';
 import { action, command, withAccount, type Context } from '../command.ts';
@@ -12,7 +12,8 @@ import { bodiesOf, sendLines } from '../send/send-lines.ts';
 import { sendOne } from '../send/send-one.ts';
 import { Recipients } from '../send/recipients.ts';
 import type { SendFlags } from '../send/sending.ts';
-import { isAnswer, type Wait } from '../send/wait.ts';
+import { words, type Word } from '../send/until-told.ts';
+import { waits, type Wait } from '../send/wait.ts';
 import { dataFolder, openChain, openData, optionalAccount, verified } from '../session.ts';
 import { unlockVault } from '../unlock-vault.ts';
 
@@ -20,8 +21,6 @@ interface Flags extends SuriFlags, BodyFlags, SendFlags {
   readonly to: string;
   readonly lines?: true;
 }
-
-const waits: readonly Wait[] = ['stored', 'delivered', 'read', 'reply', 'inBlock', 'finalized'];
 
 export function sendCommand(): Command {
   const made = command('send', 'send a message to a worker, off chain or on chain', queueSettings)
@@ -49,13 +48,15 @@ export function sendCommand(): Command {
     .addOption(
       new Option(
         '--receipt <kind>',
-        'ask the recipient to say when it has read the message, which may be later: outbox ls shows it; with --wait read, wait for it',
-      ).choices(['read']),
+        'ask to be told when the message was delivered, or that the recipient has read it, which may be later: outbox ls shows it; with --wait, wait for it. May be given for both',
+      )
+        .choices(words)
+        .argParser(eachWord),
     )
     .option('--fresh-key', 'seal from a key made for this message alone; who waits for an answer always does')
     .addHelpText(
       'after',
-      '\nA message is queued durably before it is sent. What can not go within --timeout stays queued: it goes with the next send,\nwith outbox send, or while serve runs. What waits for an answer is not queued, but for --receipt read.',
+      '\nA message is queued durably before it is sent. What can not go within --timeout stays queued: it goes with the next send,\nwith outbox send, or while serve runs. What waits for an answer is not queued, but for --receipt.',
     );
   return withMaxFee(withTip(withAccount(made)), 'message').action(action<Flags, [string | undefined]>(1, send));
 }
@@ -87,14 +88,13 @@ async function send(context: Context<Flags>, text: string | undefined): Promise<
   await using client = relayClientOf(settings, chain);
   const sending = { context, chain, vault, data, to, recipient, directory, account, client };
   if (lines !== undefined) await sendLines(sending, lines);
-  else if (body !== undefined && isAnswer(flags.wait) && isAsked(flags))
-    await askOffChain({ ...sending, body }, flags.wait, call?.decodeReturn);
+  else if (body !== undefined && isAsked(flags)) await askOffChain({ ...sending, body }, call?.decodeReturn);
   else if (body !== undefined) await sendOne({ ...sending, body });
 }
 
 /** Whether an answer is waited for without the queue. */
 function isAsked({ wait, receipt }: Flags): boolean {
-  return isAnswer(wait) && receipt === undefined;
+  return (wait === 'read' || wait === 'reply') && receipt === undefined;
 }
 
 function checkPath(flags: Flags, account: Account | undefined): void {
@@ -104,12 +104,20 @@ function checkPath(flags: Flags, account: Account | undefined): void {
   if (as === 'account' && via === 'relay') throw badSetting('as', 'off chain the sender is a worker');
   if (isOnChain && wait !== undefined && !isOfChain(wait)) throw badSetting('wait', 'answers come off chain');
   if (via === 'relay' && isOfChain(wait)) throw badSetting('wait', 'off chain there are no blocks');
-  if (receipt !== undefined && isAnswer(wait) && wait !== 'read')
-    throw badSetting('wait', 'with --receipt read the answer is that it was read');
-  if (receipt !== undefined && (as === 'account' || freshKey !== undefined))
+  if (receipt !== undefined && (wait === 'reply' || (wait === 'read' && !receipt.includes(wait))))
+    throw badSetting('wait', 'with --receipt only what that asks for is waited for');
+  if (receipt?.includes('delivered') === true && isOnChain)
+    throw badSetting('receipt', 'relays tell it, and it goes on chain');
+  if (receipt?.includes('read') === true && (as === 'account' || freshKey !== undefined))
     throw badSetting('receipt', 'it comes to the key of a worker that is kept');
   if (lines === true && isAsked(flags))
-    throw badSetting('wait', 'answers are waited for one message at a time, or with --receipt read');
+    throw badSetting('wait', 'answers are waited for one message at a time, or with --receipt');
+}
+
+function eachWord(value: string, before: readonly Word[] = []): readonly Word[] {
+  const word = words.find((each) => each === value);
+  if (word === undefined) throw new InvalidArgumentError(`Allowed choices are ${words.join(', ')}.`);
+  return [...new Set([...before, word])];
 }
 
 function isOfChain(wait: Wait | undefined): boolean {

@@ -1,4 +1,3 @@
-import { lastValueFrom } from 'rxjs';
 import { RelayError } from '../../errors/index.ts';
 import { createRequester, type Asked, type Reply } from '../../relay/index.ts';
 import { rememberKey } from '../../worker-state/index.ts';
@@ -13,7 +12,6 @@ import { senderOf, type Sending } from './sending.ts';
  */
 export async function askOffChain(
   sending: Sending,
-  wait: 'delivered' | 'read' | 'reply',
   decodeReturn: ((output: Uint8Array) => unknown) | undefined,
 ): Promise<void> {
   const { context, chain, data, to, body, client, recipient } = sending;
@@ -31,16 +29,7 @@ export async function askOffChain(
     { event: 'sent', messageId, via: 'relay', endpoint, status },
     `Sent ${short(messageId)} to ${endpoint}: ${status}.`,
   );
-  if (wait === 'delivered' && status === 'delivered') return;
-  const reply = wait === 'delivered' ? await Promise.race([asked.reply, delivered(asked)]) : await asked.reply;
-  if (reply === 'delivered')
-    output.print({ event: 'delivered', messageId, to }, `${short(to)} has taken ${short(messageId)}.`);
-  else printReply(sending, asked, reply, decodeReturn);
-}
-
-/** The word of the relay that keeps the recipient's mail; where there is none, the answer is waited for. */
-async function delivered({ status$, reply }: Asked): Promise<'delivered' | Reply> {
-  return (await lastValueFrom(status$)) === 'delivered' ? 'delivered' : reply;
+  printReply(sending, asked, await asked.reply, decodeReturn);
 }
 
 function printReply(

@@ -1,7 +1,6 @@
 import type { BodyInput } from '../../codec/index.ts';
-import type { Receipt } from '../../outbox/index.ts';
 import { mannerOf, type SendingParts } from './sending.ts';
-import { untilRead } from './until-read.ts';
+import { untilTold, type Asked } from './until-told.ts';
 import { workOnQueue } from './working-queue.ts';
 
 /** Messages that are queued and not yet gone: past that, standard input waits. */
@@ -10,7 +9,7 @@ const queuedAtMost = 256;
 /**
  * Queues each line durably and sends it, in order, after what an earlier run left in the queue. What can't go is tried again,
  * until nothing has gone for as long as `--timeout` says; what is left then stays queued for the next run. Throws
- * still-queued, what a message failed with, and with `--wait read` what {@link untilRead} throws.
+ * still-queued, what a message failed with, and with `--wait delivered` or `read` what {@link untilTold} throws.
  */
 export async function sendLines(sending: SendingParts, lines: AsyncIterable<string>): Promise<void> {
   const { context, to } = sending;
@@ -18,15 +17,16 @@ export async function sendLines(sending: SendingParts, lines: AsyncIterable<stri
   const until = wait === 'finalized' ? 'finalized' : 'inBlock';
   await using queue = await workOnQueue(sending);
   await queue.followLeft((entry) => entry.to === to);
-  const receipts: Receipt[] = [];
+  const isTold = wait === 'delivered' || wait === 'read';
+  const asked: Asked[] = [];
   for await (const body of bodiesOf(lines)) {
     const receipt = await queue.outbox.send({ to, body, ...mannerOf(context.flags) });
     queue.follow(receipt, until);
-    if (wait === 'read') receipts.push(receipt);
+    if (isTold) asked.push({ receipt, to });
     await queue.until(queuedAtMost - 1);
   }
   await queue.until(0);
-  if (wait === 'read') await untilRead(receipts, context);
+  if (isTold) await untilTold(wait, asked, context);
 }
 
 /** Each line as a message. */

@@ -1,12 +1,12 @@
 import { RelayError } from '../../errors/index.ts';
 import { carrierOf, mannerOf, type Sending } from './sending.ts';
-import { untilRead } from './until-read.ts';
+import { untilTold } from './until-told.ts';
 import { workOnQueue } from './working-queue.ts';
 
 /**
  * Queues a message durably and sends it, after what waits for the same recipient. Throws no-endpoint and
  * recipient-unreachable before it is queued where it has no way that it may take, still-queued where it can't go within
- * `--timeout`, what it failed with, and with `--wait read` what {@link untilRead} throws.
+ * `--timeout`, what it failed with, and with `--wait delivered` or `read` what {@link untilTold} throws.
  */
 export async function sendOne(sending: Sending): Promise<void> {
   const { to, body, context } = sending;
@@ -16,7 +16,7 @@ export async function sendOne(sending: Sending): Promise<void> {
   const receipt = await queue.outbox.send({ to, body, ...mannerOf(context.flags) });
   queue.follow(receipt, wait === 'finalized' ? 'finalized' : 'inBlock');
   await queue.until(0);
-  if (wait === 'read') await untilRead([receipt], context);
+  if (wait === 'delivered' || wait === 'read') await untilTold(wait, [{ receipt, to }], context);
   await queue.carryLeft();
 }
 

@@ -8,6 +8,7 @@ import type { Context } from '../command.ts';
 import { mayReachPrivate, type EntityData } from '../session.ts';
 import type { Recipients } from './recipients.ts';
 import { tellNotice } from '../tell-notice.ts';
+import type { Word } from './until-told.ts';
 import type { Wait } from './wait.ts';
 
 /** What a sender is willing to pay on chain. */
@@ -21,7 +22,7 @@ export interface SendFlags extends PayingFlags {
   readonly via: 'auto' | 'chain' | 'relay';
   readonly wait?: Wait;
   readonly freshKey?: true;
-  readonly receipt?: 'read';
+  readonly receipt?: readonly Word[];
 }
 
 /** What whoever works on the queue needs. */
@@ -58,7 +59,7 @@ export function senderOf({ vault, chain, data, directory, context }: QueueParts)
   return { vault, genesisHash: chain.genesisHash, store: data.store, directory, requireProven };
 }
 
-/** The way off chain, and back for the word that a message was read. */
+/** The way off chain, and back for the words that a message was delivered, and read. */
 export function carrierOf({ client, chain, vault, directory, context }: QueueParts) {
   const entity = { vault, genesisHash: chain.genesisHash };
   const { settings } = context;
@@ -67,12 +68,13 @@ export function carrierOf({ client, chain, vault, directory, context }: QueuePar
 }
 
 /** How the messages of a command are sent. */
-export function mannerOf({ as, via, freshKey, maxFee, receipt }: SendFlags) {
+export function mannerOf({ as, via, freshKey, maxFee, receipt = [], wait }: SendFlags) {
   return {
     ...{ as, via },
     ...(freshKey === undefined ? {} : { freshKey }),
     ...(maxFee === undefined ? {} : { maxFee }),
-    ...(receipt === undefined ? {} : { readReceipt: true as const }),
+    ...((wait === 'delivered' || receipt.includes('delivered')) && { deliveryReceipt: true as const }),
+    ...(receipt.includes('read') && { readReceipt: true as const }),
   };
 }
 

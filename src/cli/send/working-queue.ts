@@ -6,6 +6,7 @@ import { warn } from '../warn.ts';
 import { Progress } from './progress.ts';
 import { carrierOf, outboxOptionsOf, type QueueParts } from './sending.ts';
 import { untilThere } from './until-there.ts';
+import type { Asked, Word } from './until-told.ts';
 
 /** The entity's queue, worked on for as long as a command lasts: what it can't send stays for the next one. */
 export interface WorkingQueue extends AsyncDisposable {
@@ -17,8 +18,8 @@ export interface WorkingQueue extends AsyncDisposable {
   followLeft(fits: (entry: OutboxEntry) => boolean): Promise<void>;
   /** As {@link untilThere}. */
   until(left: number): Promise<void>;
-  /** Of what went, and whose recipients have not said yet that they have read it. */
-  unread(): Promise<readonly Receipt[]>;
+  /** Of what went: where this was asked, and may still be told. */
+  untold(word: Word): Promise<readonly Asked[]>;
   /** Goes on with what earlier commands left, for as long as any of it gets on. */
   carryLeft(): Promise<void>;
 }
@@ -63,14 +64,13 @@ export async function workOnQueue(parts: QueueParts): Promise<WorkingQueue> {
     async followLeft(fits) {
       for await (const [entry, receipt] of left()) if (fits(entry)) follow(receipt, 'inBlock');
     },
-    async unread() {
-      const receipts: Receipt[] = [];
-      for await (const { sendId, readReceipt, read, status } of outbox.entries()) {
-        const isGone = status.state === 'relayed' || status.state === 'finalized';
-        const receipt = readReceipt && read === undefined && isGone ? await outbox.receipt(sendId) : undefined;
-        if (receipt !== undefined) receipts.push(receipt);
+    async untold(word) {
+      const asked: Asked[] = [];
+      for await (const entry of outbox.entries()) {
+        const receipt = isOpen(entry, word) ? await outbox.receipt(entry.sendId) : undefined;
+        if (receipt !== undefined) asked.push({ receipt, to: entry.to });
       }
-      return receipts;
+      return asked;
     },
     async carryLeft() {
       for await (const [, receipt] of left()) rest.add(receipt, 'inBlock', () => undefined);
@@ -84,6 +84,14 @@ export async function workOnQueue(parts: QueueParts): Promise<WorkingQueue> {
       await outbox.stop();
     },
   };
+}
+
+function isOpen(
+  { deliveryReceipt, delivered, readReceipt, read, status: { state } }: OutboxEntry,
+  word: Word,
+): boolean {
+  if (word === 'delivered') return deliveryReceipt === true && delivered === undefined && state === 'relayed';
+  return readReceipt === true && read === undefined && (state === 'relayed' || state === 'finalized');
 }
 
 function printSent(output: Output, arrival: Arrival): void {

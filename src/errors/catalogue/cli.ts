@@ -42,6 +42,11 @@ export const cliErrors = {
     remedy: 'Give TEXT, --file FILE, or - to read standard input.',
     usage: true,
   },
+  'not-delivered-yet': {
+    message: 'Sent, and not delivered yet, as far as that is told ({count}).',
+    remedy:
+      'It may come later: outbox send --wait delivered waits on, for 25 h after the message went, and outbox ls shows it.',
+  },
   'not-read-yet': {
     message: 'Sent, and no word yet that it was read ({count}).',
     remedy:
