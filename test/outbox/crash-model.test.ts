@@ -28,6 +28,7 @@ const commands: fc.Arbitrary<Command<OutboxWorld>>[] = [
   fc
     .constantFrom('there', 'away', 'losing answers')
     .map((state) => command(`the relay is ${state}`, (world) => world.relayIs(state))),
+  fc.constant(command('the recipient takes its mail', (world) => world.takeMail(), hasMessages)),
   fc
     .constantFrom('extrinsic', 'answer')
     .map((what) => command(`lose the next ${what}`, (world) => world.loseNext(what))),

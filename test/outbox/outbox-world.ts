@@ -1,7 +1,14 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Account } from '../../src/chain/index.ts';
 import type { KeyDirectory } from '../../src/channel/index.ts';
-import { decodeEnvelope, decodeSignedEnvelope, equalBytes, topicOf, type Hex } from '../../src/codec/index.ts';
+import {
+  decodeEnvelope,
+  decodeSignedEnvelope,
+  equalBytes,
+  messageId,
+  topicOf,
+  type Hex,
+} from '../../src/codec/index.ts';
 import { isRelayError, RelayError, type ErrorCode } from '../../src/errors/index.ts';
 import {
   createOutbox,
@@ -48,6 +55,12 @@ interface Relayed {
   readonly text: string;
 }
 
+/** Who asks whether the recipient has taken a message from the relay. */
+interface DeliveryWait {
+  readonly messageId: Hex;
+  readonly tell: () => void;
+}
+
 /** Blocks in which all that is queued must have come in, whatever went before. */
 const mostBlocks = 8 * simulatedEra;
 
@@ -68,6 +81,12 @@ export class OutboxWorld {
   readonly #retried = new Set<string>();
   readonly #retriedIds = new Set<bigint>();
   readonly #relayed: Relayed[] = [];
+  /** Ids under which the relay took messages; whether the recipient has taken them from there. */
+  readonly #taken = new Map<Hex, boolean>();
+  #waits: DeliveryWait[] = [];
+  /** When messages were delivered, by the first that was told of it. */
+  readonly #delivered = new Map<bigint, number>();
+  readonly #untrue: string[] = [];
   #relay: RelayState = 'there';
   /** Blocks that no node has any more: what may have come in there goes again. */
   readonly #unknown: Span[] = [];
@@ -81,7 +100,10 @@ export class OutboxWorld {
   constructor(death?: Death) {
     this.lives = new Lives(death, (parts) => this.#begin(parts));
     this.#ways = new BothWays(this.lives.disk);
-    this.lives.onQuiet = () => this.#ways.quiet();
+    this.lives.onQuiet = async () => {
+      await this.#lookAtDeliveries();
+      await this.#ways.quiet();
+    };
     this.lives.line.posts = (calls) => {
       this.#ways.posting(calls, this.#vault.identity);
     };
@@ -117,17 +139,62 @@ export class OutboxWorld {
         life.step(async () => {
           const { envelope } = decodeSignedEnvelope(signed);
           const { nonce } = headerOf(envelope);
+          const id = messageId({ genesisHash: this.lives.chain.genesisHash, envelope });
           await this.#ways.carrying(nonce, this.#retriedIds);
           if (this.#relay !== 'there') this.#ways.notCarried(nonce);
           if (this.#relay === 'away')
             throw new RelayError('no-endpoint-answered', { details: { count: 1, reason: 'it is away' } });
           const isKnown = this.#relayed.some((earlier) => earlier.nonce === nonce);
           if (!isKnown) this.#relayed.push({ nonce, text: await this.#textOf(envelope) });
+          if (!this.#taken.has(id)) this.#taken.set(id, false);
           if (this.#relay === 'losing answers')
             throw new RelayError('relay-timeout', { details: { endpoint: 'simulated', timeoutMs: 1 } });
           return { endpoint: 'ws://simulated', status: isKnown ? 'duplicate' : 'stored' };
         }),
+      awaitDelivered: async ({ messageId }, signal) => {
+        const isTaken = await life.step(() => this.#taken.get(messageId));
+        if (isTaken === undefined) throw new RelayError('unknown-message', { details: { messageId, to: 'bob' } });
+        if (isTaken) return;
+        await new Promise<void>((resolve, reject) => {
+          this.#waits.push({ messageId, tell: resolve });
+          signal.addEventListener('abort', () => {
+            reject(signal.reason as Error);
+          });
+        });
+        await life.step(() => undefined);
+      },
     };
+  }
+
+  /** The recipient takes what the relay has. */
+  async takeMail(): Promise<void> {
+    for (const id of this.#taken.keys()) this.#taken.set(id, true);
+    const waits = this.#waits;
+    this.#waits = [];
+    for (const { tell } of waits) tell();
+    await this.lives.settle();
+  }
+
+  /** What is kept of deliveries: only of what the relay had and the recipient took, once, and the same for ever. */
+  async #lookAtDeliveries(): Promise<void> {
+    for await (const { sendId, status, delivered } of openOutboxQueue(this.lives.disk).entries()) {
+      if (delivered === undefined) continue;
+      const { deliveredAt } = delivered;
+      const isTaken = status.state === 'relayed' && this.#taken.get(status.messageId) === true;
+      if (!isTaken) this.#untrue.push(`message ${sendId} is ${status.state} and was delivered, they say`);
+      const first = this.#delivered.get(sendId) ?? deliveredAt;
+      this.#delivered.set(sendId, first);
+      if (first !== deliveredAt) this.#untrue.push(`message ${sendId} was delivered twice`);
+    }
+  }
+
+  /** Of what went by the relay, and was asked about: all that its recipient has taken. */
+  async #undelivered(): Promise<string[]> {
+    const broken: string[] = [];
+    for await (const { sendId, status, deliveryReceipt, delivered } of openOutboxQueue(this.lives.disk).entries())
+      if (deliveryReceipt === true && status.state === 'relayed' && delivered === undefined)
+        broken.push(`message ${sendId} was delivered, and nobody knows`);
+    return broken;
   }
 
   async send(as: Kind, via: Via): Promise<void> {
@@ -138,7 +205,8 @@ export class OutboxWorld {
     const entries = this.#entries[as];
     entries.push({ event: 'meant', to, text });
     const body = { kind: 'data', content: new TextEncoder().encode(text) } as const;
-    void outbox.send({ to, body, as, via }).then(({ nonce, sendId }) => {
+    const asked = as === 'worker' && via !== 'chain' ? { deliveryReceipt: true as const } : {};
+    void outbox.send({ to, body, as, via, ...asked }).then(({ nonce, sendId }) => {
       if (life.isOver) return;
       entries.push({ event: 'queued', text, nonce: String(nonce) });
       this.#queued.set(sendId, { text, as, nonce });
@@ -291,8 +359,11 @@ export class OutboxWorld {
       await this.lives.build(false);
       await this.lives.finalize(0);
     }
+    await this.takeMail();
+    // Where the store refused the word it is asked for again.
+    await this.relayIs('there');
     this.lives.end();
-    return this.#judge();
+    return [...(await this.#judge()), ...(await this.#undelivered()), ...this.#untrue];
   }
 
   /** Builds blocks until nothing is wrong, or long enough. */
