@@ -50,15 +50,16 @@ class TestCarrier implements OffChainCarrier {
     const { messageId } = message;
     this.asked.push(messageId);
     if (this.failure !== undefined) throw this.failure;
+    let waiting: Waiting | undefined;
     try {
       await new Promise<void>((resolve, reject) => {
         signal.addEventListener('abort', () => {
           reject(signal.reason as Error);
         });
-        this.waits.set(messageId, { message, delivered: resolve });
+        this.waits.set(messageId, (waiting = { message, delivered: resolve }));
       });
     } finally {
-      this.waits.delete(messageId);
+      if (this.waits.get(messageId) === waiting) this.waits.delete(messageId);
     }
   }
 
