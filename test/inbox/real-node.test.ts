@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { connectChain, type Chain } from '../../src/chain/index.ts';
-import { topicOf } from '../../src/codec/index.ts';
+import { messageId, topicOf } from '../../src/codec/index.ts';
 import { isRelayError } from '../../src/errors/index.ts';
 import { createInbox } from '../../src/inbox/index.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
 import type { Vault } from '../../src/vault/index.ts';
 import { alice, bob, registered, temporaryFolder, utf8 } from '../support/entities.ts';
+import { ForkingNode } from '../support/forking-node.ts';
 import { InboxProbe } from '../support/inbox-probe.ts';
 import { describeRealNode, startRealNode, type RealNode } from '../support/real-node.ts';
 import { until } from '../support/until.ts';
@@ -96,5 +97,55 @@ describeRealNode('inbox', function () {
     assert.ok(!going.texts.includes('forgotten'));
     const [gap] = going.events;
     assert.ok(gap?.type === 'gap' && gap.first === from && gap.last >= from);
+  });
+});
+
+describeRealNode('inbox with finality best', function () {
+  this.timeout(180_000);
+
+  it('takes back what a reorg took, and brings back what is sealed again', async () => {
+    await using node = await ForkingNode.start();
+    const folder = await temporaryFolder();
+    await using _ = { [Symbol.asyncDispose]: () => folder.remove() };
+    await using before = await connectChain({ endpoints: [node.ws] });
+    const [sender, recipient] = (await registered(before, folder.path, ['a', 'b'])) as [Vault, Vault];
+    await node.keep();
+
+    await using chain = await connectChain({ endpoints: [node.ws] });
+    const poster = await Poster.of(chain, sender, recipient);
+    const [again, lost, later] = [
+      await poster.sealed(recipient, 'again'),
+      await poster.sealed(recipient, 'lost'),
+      await poster.sealed(recipient, 'later'),
+    ];
+    await using inbox = createInbox({ chain, vault: recipient, store: openMemoryStore(), finality: 'best' });
+    await inbox.start();
+    await inbox.ready;
+    const probe = new InboxProbe(inbox);
+    await poster.post(recipient, again);
+    const taken = await poster.post(recipient, lost);
+    await probe.until(() => probe.texts.includes('lost'));
+
+    await node.goBack();
+    await using after = await connectChain({ endpoints: [node.ws] });
+    const anew = await Poster.of(after, sender, recipient);
+    await after.submit([{ kind: 'push-message', destination: utf8('x'), payload: new Uint8Array() }], bob);
+    await anew.post(recipient, again);
+    const { blockNumber } = await anew.post(recipient, later);
+    assert.ok(blockNumber > taken.blockNumber);
+    await probe.until(() => probe.texts.includes('later'));
+    const idOf = (envelope: Uint8Array): string => messageId({ genesisHash: chain.genesisHash, envelope });
+    assert.deepEqual(probe.texts, ['again', 'lost', 'later']);
+    assert.deepEqual(
+      probe.events.flatMap((event) =>
+        event.type === 'message' ? [] : [[event.type, 'messageId' in event && event.messageId]],
+      ),
+      [
+        ['retracted', idOf(lost)],
+        ['retracted', idOf(again)],
+        ['reinstated', idOf(again)],
+      ],
+    );
+    assert.ok(probe.deliveries.every(({ finalized }) => !finalized));
   });
 });

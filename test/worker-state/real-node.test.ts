@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { connectChain, type Call, type Chain } from '../../src/chain/index.ts';
+import { connectChain, type BlockId, type Call, type Chain } from '../../src/chain/index.ts';
 import type { Hex } from '../../src/codec/index.ts';
 import { devWorker } from '../../src/dev-chain/index.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
 import { watchWorkerState } from '../../src/worker-state/index.ts';
-import { alice, record, signedEndpoints, testWorker } from '../chain/support.ts';
+import { alice, record, signedEndpoints, testWorker, type TestWorker } from '../chain/support.ts';
 import { temporaryFolder } from '../support/entities.ts';
 import { writeSpecWithWorkers } from '../support/genesis-spec.ts';
+import { ForkingNode } from '../support/forking-node.ts';
 import { describeRealNode, startRealNode, type RealNode } from '../support/real-node.ts';
 import { startRpcProxy } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
+import { Mirror } from '../truth/mirror.ts';
 import { testWatch } from './watch.compliance.ts';
 
 /** A node compiles its runtime before it listens, and waits for its turn on a busy machine. */
@@ -129,5 +131,70 @@ describeRealNode('WorkerState of a node whose answers have a limit', function ()
     for (const { identity } of made) assert.deepEqual(watch.state.get(identity)?.endpoints, [url]);
     const refused = proxy.refused.filter(({ method }) => method === 'state_queryStorageAt');
     assert.ok(refused.length > 0 && refused.length < 30, `${refused.length} refusals`);
+  });
+});
+
+describeRealNode('WorkerState of best blocks', function () {
+  this.timeout(nodeTimeoutMs);
+
+  it('takes back what a reorg took, by proofs and by hints, and shows what the new branch holds', async () => {
+    await using node = await ForkingNode.start();
+    const [known, lost, found] = [testWorker(210), testWorker(211), testWorker(212)];
+    const register = async (posting: Chain, { identity, ecdhKey }: TestWorker): Promise<unknown> =>
+      posting.submit([{ kind: 'register-worker', identity, ecdhKey }], alice);
+    const publish = async (posting: Chain, worker: TestWorker, ...endpoints: readonly string[]): Promise<unknown> => {
+      const signed = await signedEndpoints(posting, worker, endpoints);
+      return posting.submit([{ kind: 'update-worker-endpoint', ...signed }], alice);
+    };
+    await using before = await connectChain({ endpoints: [node.ws] });
+    await register(before, known);
+    await publish(before, known, 'http://before');
+    await node.keep();
+
+    await using chain = await connectChain({ endpoints: [node.ws] });
+    await using proven = watchWorkerState(chain, { verify: true, finality: 'best' });
+    await using hinted = watchWorkerState(chain, { verify: false, finality: 'best' });
+    const watches = [proven, hinted];
+    const mirrors: Mirror[] = [];
+    for (const watch of watches) {
+      await watch.ready;
+      mirrors.push(new Mirror(watch.stats.strategy, watch));
+    }
+    const comeTo = ({ hash }: BlockId): Promise<unknown> =>
+      until(() => watches.every(({ state }) => state.at.hash === hash));
+    await publish(chain, known, 'http://lost');
+    await register(chain, lost);
+    await publish(chain, lost, 'http://lost');
+    const taken = await chain.bestHead();
+    await comeTo(taken);
+    for (const { state } of watches) {
+      assert.ok(state.has(lost.identity));
+      assert.deepEqual(state.get(known.identity)?.endpoints, ['http://lost']);
+    }
+
+    await node.goBack();
+    await using after = await connectChain({ endpoints: [node.ws] });
+    await register(after, found);
+    for (const endpoint of ['http://1', 'http://2', 'http://3']) await publish(after, found, endpoint);
+    const newest = await after.bestHead();
+    assert.ok(
+      newest.number > taken.number && (await after.headAt(taken.number))?.hash !== taken.hash,
+      'a longer branch',
+    );
+    await comeTo(newest);
+    await using fresh = watchWorkerState(after, { finality: 'best' });
+    await fresh.ready;
+    watches.forEach((watch, i) => {
+      mirrors[i]?.check();
+      mirrors[i]?.compareWith(watch);
+      assert.deepEqual([...watch.state], [...fresh.state]);
+      assert.deepEqual(watch.state.get(known.identity)?.endpoints, ['http://before']);
+      assert.deepEqual(watch.state.get(found.identity)?.endpoints, ['http://3']);
+      assert.ok(!watch.state.has(lost.identity));
+    });
+    assert.deepEqual(
+      watches.map(({ stats }) => stats.strategy),
+      ['proofs', 'hints'],
+    );
   });
 });
