@@ -73,6 +73,10 @@ export default defineConfig(
           message:
             'RelayError is the only error that leaves khala-relay: give the failure a code in src/errors/catalogue.',
         },
+        {
+          selector: "MemberExpression[object.name='AbortSignal'][property.name='any']",
+          message: 'Node 20 leaves an entry in each of the signals for ever: use LinkedAbort of src/signals.',
+        },
       ],
       'boundaries/no-unknown-files': 'error',
       'boundaries/dependencies': [

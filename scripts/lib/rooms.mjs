@@ -2,13 +2,14 @@
  * What each room of src/ may import from the others. Arrows point from faces to bytes, never back; eslint.config.mjs
  * holds it and test/package/import-graph.test.ts proves that there is no cycle.
  */
-const bytes = ['errors', 'codec'];
+const bytes = ['errors', 'codec', 'signals'];
 const secrets = [...bytes, 'crypto', 'vault'];
 const services = [...secrets, 'chain', 'channel', 'store', 'worker-state', 'outbox', 'inbox'];
 
 export const rooms = {
   errors: [],
   codec: ['errors'],
+  signals: [],
   // What several rooms need of Node.
   node: [],
   crypto: [...bytes, 'node'],

@@ -1,4 +1,5 @@
-import { aborted, onAbort } from './abort.ts';
+import { onAbort } from '../signals/index.ts';
+import { aborted } from './abort.ts';
 
 /** Time as the chain room sees it; injected, so that a test can hold it. */
 export interface Clock {

@@ -1,4 +1,4 @@
-export { abortable, onAbort } from './abort.ts';
+export { abortable } from './abort.ts';
 export { accountFromSuri } from './account.ts';
 export type * from './block-number.ts';
 export type * from './chain.ts';

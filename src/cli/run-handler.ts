@@ -1,5 +1,5 @@
 import { execFile, type ChildProcess } from 'node:child_process';
-import { onAbort } from '../chain/index.ts';
+import { onAbort } from '../signals/index.ts';
 import { toHex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 import type { Delivery } from '../inbox/index.ts';

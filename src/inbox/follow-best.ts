@@ -1,5 +1,6 @@
 import { systemClock, type BlockId } from '../chain/index.ts';
 import { isRelayError } from '../errors/index.ts';
+import { LinkedAbort } from '../signals/index.ts';
 import { BestBranch } from './best-branch.ts';
 import { followFinalized, type FollowParts } from './follow-finalized.ts';
 import { againMs, reached } from './reached.ts';
@@ -58,8 +59,8 @@ async function takeEarly(
     await ledger.settle(head);
     onSettled(head);
   };
-  const leaving = new AbortController();
-  const all = AbortSignal.any([signal, leaving.signal]);
+  using leaving = new LinkedAbort(signal);
+  const all = leaving.signal;
   const takeBest = async (): Promise<void> => {
     for await (const { type, head } of chain.headEvents({ finality: 'best', from: start.number + 1 }, all)) {
       if (type === 'retracted') {

@@ -2,6 +2,7 @@ import type { Account, Chain, Finality } from '../chain/index.ts';
 import { isRelayError, RelayError } from '../errors/index.ts';
 import { toHex, type Hex } from '../codec/index.ts';
 import { rememberKey } from '../worker-state/index.ts';
+import { LinkedAbort } from '../signals/index.ts';
 import { feeOf, payloadBytes } from './batch.ts';
 import { ChainPoster } from './chain-poster.ts';
 import { ChainStore } from './chain-store.ts';
@@ -18,7 +19,6 @@ import type {
   SendMessage,
 } from './outbox.ts';
 import type { ReplyNotice } from './reply-notice.ts';
-import { either } from './either-signal.ts';
 import { pause } from './pause.ts';
 import { RelayLane } from './relay-lane.ts';
 import { RunningQueue, type QueueOptions } from './running-queue.ts';
@@ -147,8 +147,9 @@ class StoredOutbox implements Outbox {
     this.#queue.tryAgain();
   }
 
-  estimateFee(bodyBytes: number, as: 'worker' | 'account' = 'worker', signal?: AbortSignal): Promise<bigint> {
-    return feeOf({ ...this.#work, signal: either(this.#work.signal, signal) }, bodyBytes, as);
+  async estimateFee(bodyBytes: number, as: 'worker' | 'account' = 'worker', signal?: AbortSignal): Promise<bigint> {
+    using ended = new LinkedAbort(this.#work.signal, signal);
+    return await feeOf({ ...this.#work, signal: ended.signal }, bodyBytes, as);
   }
 
   async start(): Promise<void> {
@@ -168,7 +169,8 @@ class StoredOutbox implements Outbox {
   async #sendCommand(command: PhalaCommand, given: AbortSignal | undefined): Promise<Receipt> {
     const { account } = this.#options;
     if (account === undefined) throw new RelayError('no-account');
-    const signal = either(this.#work.signal, given);
+    using ended = new LinkedAbort(this.#work.signal, given);
+    const { signal } = ended;
     const payload = await sealCommand(this.#work, command, signal);
     if (signal.aborted) throw new RelayError('aborted');
     const { topic, as = 'worker', maxFee = this.#options.maxFee } = command;
@@ -184,7 +186,7 @@ class StoredOutbox implements Outbox {
       ...(as === 'account' ? { account: account.id } : {}),
     };
     this.#checkSize(record);
-    return this.#queue.append({ record, body: payload, lane: as });
+    return await this.#queue.append({ record, body: payload, lane: as });
   }
 
   #note(notice: RelayError): void {

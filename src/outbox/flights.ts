@@ -1,5 +1,6 @@
 import type { Inclusion } from '../chain/index.ts';
 import { isRelayError, type RelayError } from '../errors/index.ts';
+import { LinkedAbort } from '../signals/index.ts';
 import type { Flight } from './flight.ts';
 import type { FlightLog } from './flight-log.ts';
 import { isBadSequence } from './bad-sequence.ts';
@@ -100,8 +101,8 @@ export class Flights {
   }
 
   async #run(tracked: Tracked): Promise<void> {
-    const ended = AbortSignal.any([this.#work.signal, tracked.landing.signal]);
-    while (!(await this.#isOver(tracked, ended))) await pause(retryMs, ended);
+    using ended = new LinkedAbort(this.#work.signal, tracked.landing.signal);
+    while (!(await this.#isOver(tracked, ended.signal))) await pause(retryMs, ended.signal);
   }
 
   /** Follows a flight to its end. False: the chain or the store was out of reach on the way. */

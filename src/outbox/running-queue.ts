@@ -5,7 +5,7 @@ import type { Hex } from '../codec/index.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
 import type { TransactionalStore } from '../store/transactional-store.ts';
 import type { Vault } from '../vault/vault.ts';
-import { either } from './either-signal.ts';
+import { LinkedAbort } from '../signals/index.ts';
 import type { MessageRecord, Progress } from './message-record.ts';
 import { noteReply } from './note-reply.ts';
 import type { CancelOptions, OutboxEntry, Receipt, RelayOutbox, SendMessage } from './outbox.ts';
@@ -112,7 +112,8 @@ export class RunningQueue implements RelayOutbox {
 
   /** `check` refuses a message before it is stored. */
   async send(message: SendMessage, given?: AbortSignal, check?: (record: MessageRecord) => void): Promise<Receipt> {
-    const signal = either(this.#stopping.signal, given);
+    using ended = new LinkedAbort(this.#stopping.signal, given);
+    const { signal } = ended;
     const { directory } = this.#options;
     const queued = await queueMessage(
       {

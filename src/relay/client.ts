@@ -3,6 +3,7 @@ import { newerKey } from '../channel/newer-key.ts';
 import { decodeSignedEnvelope, messageId, type Hex } from '../codec/index.ts';
 import { decodeV1 } from '../crypto/core.ts';
 import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
+import { LinkedAbort } from '../signals/index.ts';
 import { ConnectionPool } from './connection-pool.ts';
 import type { Prover } from './prover.ts';
 import { withDeadline } from './deadline.ts';
@@ -183,12 +184,14 @@ class TransportClient implements RelayClient {
 
   async #wait<T>(given: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     this.#checkRunning();
-    const signal = AbortSignal.any([given, this.#stopped.signal]);
-    return work(signal).catch((error: unknown) => {
+    using ended = new LinkedAbort(given, this.#stopped.signal);
+    try {
+      return await work(ended.signal);
+    } catch (error) {
       this.#checkRunning();
       if (!given.aborted || isRelayError(error)) throw error;
       throw new RelayError('aborted', { cause: error });
-    });
+    }
   }
 
   #status$(

@@ -1,4 +1,5 @@
 import { RelayError } from '../errors/index.ts';
+import { LinkedAbort } from '../signals/index.ts';
 
 export interface Wait {
   readonly signal?: AbortSignal | undefined;
@@ -27,19 +28,17 @@ export async function withDeadline<T>(wait: Wait, work: (signal: AbortSignal) =>
   }
 }
 
-/**
- * A signal that ends with the caller's, or after `timeoutMs` unless it was disposed of by then. Not `AbortSignal.timeout`:
- * Node 20 collects one that only `AbortSignal.any` refers to, and it never fires.
- */
+/** A signal that ends with the caller's, or after `timeoutMs`, unless it was disposed of by then. */
 export function endingSignal(timeoutMs: number, signal?: AbortSignal): Disposable & { readonly signal: AbortSignal } {
-  const late = new AbortController();
+  const ended = new LinkedAbort(signal);
   const timer = setTimeout(() => {
-    late.abort(new DOMException('The time is over.', 'TimeoutError'));
+    ended.abort(new DOMException('The time is over.', 'TimeoutError'));
   }, timeoutMs);
   return {
-    signal: AbortSignal.any([late.signal, ...(signal === undefined ? [] : [signal])]),
+    signal: ended.signal,
     [Symbol.dispose]: () => {
       clearTimeout(timer);
+      ended[Symbol.dispose]();
     },
   };
 }

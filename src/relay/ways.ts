@@ -1,4 +1,5 @@
 import { isRelayError } from '../errors/index.ts';
+import { LinkedAbort } from '../signals/index.ts';
 import { backoffMs, pause, type Backoff } from './backoff.ts';
 import type { Place } from './reply-places.ts';
 import type { RelayWay } from './relay-way.ts';
@@ -59,8 +60,8 @@ export async function firstOf<T>(
   isHopeless: (error: unknown) => boolean,
   work: (place: Place, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const over = new AbortController();
-  const signal = AbortSignal.any([given, over.signal]);
+  using over = new LinkedAbort(given);
+  const { signal } = over;
   const attempt = async (place: Place): Promise<{ readonly value: T } | { readonly error: unknown }> => {
     try {
       return { value: await work(place, signal) };

@@ -1,3 +1,5 @@
+import { LinkedAbort } from '../signals/index.ts';
+
 /** How long to wait for who else has a store, ms. */
 export const defaultPatienceMs = 5_000;
 
@@ -10,13 +12,13 @@ export async function withPatience<T>(
   signal: AbortSignal | undefined,
   work: (ended: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const tired = new AbortController();
+  using tired = new LinkedAbort(signal);
   const giveUp = (): void => {
     tired.abort(outOfPatience);
   };
   const timer = ms === Infinity ? undefined : setTimeout(giveUp, ms);
   try {
-    return await work(AbortSignal.any([tired.signal, ...(signal === undefined ? [] : [signal])]));
+    return await work(tired.signal);
   } finally {
     clearTimeout(timer);
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { Subject } from 'rxjs';
-import { onAbort } from '../../src/chain/abort.ts';
+import { onAbort } from '../../src/signals/index.ts';
 import { accountFromSuri, systemClock } from '../../src/chain/index.ts';
 import { BlockPace } from '../../src/chain/head/block-pace.ts';
 import { LatestValue } from '../../src/chain/head/latest-value.ts';

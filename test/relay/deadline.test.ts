@@ -21,4 +21,12 @@ describe('a signal that ends', () => {
     using after = endingSignal(60_000, caller.signal);
     assert.deepEqual([before.signal.reason, after.signal.reason], ['enough', 'enough']);
   });
+
+  it('leaves nothing in its caller, and does not end with it, when it is disposed of', () => {
+    const caller = new AbortController();
+    const before = endingSignal(60_000, caller.signal);
+    before[Symbol.dispose]();
+    caller.abort();
+    assert.equal(before.signal.aborted, false);
+  });
 });

@@ -1,5 +1,6 @@
 import type { Observable } from 'rxjs';
-import { anySignal, throwIfAborted } from '../abort.ts';
+import { LinkedAbort } from '../../signals/index.ts';
+import { throwIfAborted } from '../abort.ts';
 import { LatestValue } from './latest-value.ts';
 import type { NewestHead } from './newest-heads.ts';
 
@@ -16,16 +17,17 @@ export function listenTo(
   stopped: AbortSignal,
   callerSignal: AbortSignal | undefined,
 ): Listening {
-  const leaving = new AbortController();
-  const signal = anySignal(callerSignal, stopped, leaving.signal);
-  throwIfAborted(signal);
+  throwIfAborted(callerSignal);
+  throwIfAborted(stopped);
+  const leaving = new LinkedAbort(callerSignal, stopped);
   const newest = new LatestValue(newest$, () => stopped.reason as unknown);
   return {
     newest,
-    signal,
+    signal: leaving.signal,
     [Symbol.dispose]() {
       newest[Symbol.dispose]();
       leaving.abort();
+      leaving[Symbol.dispose]();
     },
   };
 }

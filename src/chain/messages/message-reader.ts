@@ -1,5 +1,6 @@
 import { isRelayError, RelayError } from '../../errors/index.ts';
-import { anySignal, throwIfAborted } from '../abort.ts';
+import { LinkedAbort } from '../../signals/index.ts';
+import { throwIfAborted } from '../abort.ts';
 import type { BlockId, Head } from '../head/head.ts';
 import type { LatestValue } from '../head/latest-value.ts';
 import type { NewestHead } from '../head/newest-heads.ts';
@@ -32,8 +33,8 @@ export class MessageReader implements Messages {
     callerSignal?: AbortSignal,
   ): AsyncGenerator<MessageSpan, never> {
     const { connection, listen, forks } = this.#parts;
-    const leaving = new AbortController();
-    const signal = anySignal(callerSignal, connection.stopped, leaving.signal);
+    using leaving = new LinkedAbort(callerSignal, connection.stopped);
+    const { signal } = leaving;
     throwIfAborted(signal);
     using newest = listen();
     using _reading = this.#parts.values.enter();

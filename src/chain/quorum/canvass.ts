@@ -1,6 +1,7 @@
 import type { Hex } from '../../codec/index.ts';
 import { asRelayError, RelayError } from '../../errors/index.ts';
-import { abortable, anySignal, throwIfAborted } from '../abort.ts';
+import { LinkedAbort } from '../../signals/index.ts';
+import { abortable, throwIfAborted } from '../abort.ts';
 import type { Clock } from '../clock.ts';
 import { backoffMs, type BackoffOptions } from '../rpc/backoff.ts';
 import type { Connection } from '../rpc/connection.ts';
@@ -55,8 +56,8 @@ export class Canvass {
     options: CanvassOptions = {},
   ): Promise<R> {
     const { stopped } = this.#connection;
-    const over = new AbortController();
-    const signal = anySignal(over.signal, stopped, options.signal);
+    using over = new LinkedAbort(stopped, options.signal);
+    const { signal } = over;
     throwIfAborted(signal);
     const answers = new Map<string, T>();
     const reasons = new Map<string, string>();

@@ -1,7 +1,8 @@
 import { BehaviorSubject, filter, type Observable } from 'rxjs';
 import type { Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
-import { aborted, anySignal, onAbort, throwIfAborted } from '../abort.ts';
+import { LinkedAbort, onAbort } from '../../signals/index.ts';
+import { aborted, throwIfAborted } from '../abort.ts';
 import type { Clock } from '../clock.ts';
 import type { ChainLogger } from '../logger.ts';
 import { backoffMs, type BackoffOptions } from './backoff.ts';
@@ -80,13 +81,12 @@ export class Connection {
   /** Throws chain-unreachable after `timeoutMs`, or wrong-chain. */
   static async open(options: ConnectionOptions, signal: AbortSignal | undefined): Promise<Connection> {
     const connection = new Connection(options);
-    // Not AbortSignal.timeout: Node collects one that only AbortSignal.any refers to, and it never fires.
-    const deadline = new AbortController();
+    using deadline = new LinkedAbort(signal);
     const timer = setTimeout(() => {
       deadline.abort();
     }, options.timeoutMs);
     try {
-      await connection.#connect(anySignal(signal, deadline.signal), options.timeoutMs);
+      await connection.#connect(deadline.signal, options.timeoutMs);
     } catch (error) {
       throwIfAborted(signal);
       throw error;

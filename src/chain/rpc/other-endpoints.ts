@@ -1,5 +1,5 @@
 import { isRelayError } from '../../errors/index.ts';
-import { anySignal, throwIfAborted } from '../abort.ts';
+import { throwIfAborted } from '../abort.ts';
 import type { Answer, Connection, PatientOptions } from './connection.ts';
 import { parseHeader } from '../head/header.ts';
 import { openOnChain } from './open-on-chain.ts';
@@ -113,7 +113,7 @@ export class OtherEndpoints {
     if (entry === undefined) {
       const { options, genesisHash, stopped } = this.#connection;
       const { health, faults } = this.#connection;
-      const opening = openOnChain(url, { timeoutMs: options.timeoutMs, signal: anySignal(stopped), genesisHash });
+      const opening = openOnChain(url, { timeoutMs: options.timeoutMs, signal: stopped, genesisHash });
       const socket = opening.then((opened) => {
         faults.clearForeign(url);
         health.answered(url, opened.latencyMs);

@@ -1,4 +1,5 @@
-import { aborted, onAbort, throwIfAborted } from '../abort.ts';
+import { onAbort } from '../../signals/index.ts';
+import { aborted, throwIfAborted } from '../abort.ts';
 import { AckNudge } from './ack-nudge.ts';
 import { readFrame, type ResultReader } from './frame.ts';
 import { asRpcError, isMessage, type Message } from './message.ts';

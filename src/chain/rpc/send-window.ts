@@ -1,4 +1,5 @@
-import { aborted, onAbort } from '../abort.ts';
+import { onAbort } from '../../signals/index.ts';
+import { aborted } from '../abort.ts';
 
 /** A frame that waits for its turn. */
 interface Queued {

@@ -1,6 +1,7 @@
 import type { Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
 import type { Receipt } from '../../outbox/index.ts';
+import { LinkedAbort } from '../../signals/index.ts';
 import type { Context } from '../command.ts';
 import { short } from '../output.ts';
 import { timeoutMs } from '../session.ts';
@@ -20,24 +21,23 @@ export interface Asked {
  */
 export async function untilTold(word: Word, all: readonly Asked[], context: Context<object>): Promise<void> {
   const { settings, signal } = context;
-  const patience = new AbortController();
+  using ended = new LinkedAbort(signal);
   const giveUp = (): void => {
-    patience.abort();
+    ended.abort();
   };
   let left = all.length;
   let timer = setTimeout(giveUp, timeoutMs(settings));
-  const ended = AbortSignal.any([signal, patience.signal]);
   try {
     await Promise.all(
       all.map(async (asked) => {
-        await (word === 'read' ? printRead : printDelivered)(context, asked, ended);
+        await (word === 'read' ? printRead : printDelivered)(context, asked, ended.signal);
         left -= 1;
         clearTimeout(timer);
         timer = setTimeout(giveUp, timeoutMs(settings));
       }),
     );
   } catch (error) {
-    if (signal.aborted || !patience.signal.aborted) throw error;
+    if (signal.aborted || !ended.signal.aborted) throw error;
     throw new RelayError(`not-${word}-yet`, { details: { count: left }, cause: error });
   } finally {
     clearTimeout(timer);

@@ -1,0 +1,2 @@
+export { LinkedAbort } from './linked-abort.ts';
+export { onAbort } from './on-abort.ts';
