@@ -11,7 +11,6 @@ export type * from './trie/workers-by-proofs.ts';
 export { systemClock } from './clock.ts';
 export type { Clock } from './clock.ts';
 export { distinctEndpoints, quorumOf } from './endpoint-list.ts';
-export { endpointFaults } from './storage/endpoints.ts';
 export { connectChain } from './connect-chain.ts';
 export type { ConnectOptions } from './connect-chain.ts';
 export type { ChainLogger } from './logger.ts';

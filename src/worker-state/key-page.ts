@@ -1,4 +1,4 @@
-import { compareBytes, concatBytes, equalBytes, fromHex, isZero, type Hex } from '../codec/index.ts';
+import { compareBytes, concatBytes, encodeEcdhRecord, equalBytes, fromHex, isZero, type Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 import type { EpochKey } from './worker-state.ts';
 
@@ -55,19 +55,14 @@ export function withKeys(page: KeyPage, changes: Iterable<readonly [id: Hex, key
   return isSame ? page : concatBytes(...parts, page.subarray(from));
 }
 
-/** Whether a record is the one that was verified when its key was proven. */
-export function isProvenBy({ epoch, ecdhKey }: EpochKey, signature: Uint8Array, seen: readonly ProvenKey[]): boolean {
-  return seen.some(
-    (known) =>
-      known.epoch === epoch &&
-      known.signature !== undefined &&
-      equalBytes(known.ecdhKey, ecdhKey) &&
-      equalBytes(known.signature, signature),
-  );
+/** Whether a record is the one that was verified when the key was proven: there is one text for what a record says. */
+export function isRecordOf(text: string, { epoch, ecdhKey, signature }: ProvenKey): boolean {
+  if (signature === undefined || !text.includes(`;epoch=${epoch};`)) return false;
+  return text === encodeEcdhRecord({ ecdhPublic: ecdhKey, epoch, signature });
 }
 
 export function sameProven(some: readonly ProvenKey[], others: readonly ProvenKey[]): boolean {
-  return some.length === others.length && some.every((key, i) => sameKey(key, others[i]));
+  return some === others || (some.length === others.length && some.every((key, i) => sameKey(key, others[i])));
 }
 
 function sameKey({ epoch, ecdhKey, signature }: ProvenKey, other: ProvenKey | undefined): boolean {
@@ -76,11 +71,18 @@ function sameKey({ epoch, ecdhKey, signature }: ProvenKey, other: ProvenKey | un
   return equalBytes(signature, other.signature);
 }
 
-/** Where a worker is, or belongs. */
+/** Where a worker is, or belongs. Most are told apart by their second byte: the first one is that of the page. */
 function placeOf(page: KeyPage, id: Uint8Array, from = 0): number {
+  const beginning = u16At(id, 0);
   let at = from;
+  while (at < page.length && u16At(page, at) < beginning) at = nextOf(page, at);
   while (at < page.length && compareAt(page, at, id) < 0) at = nextOf(page, at);
   return at;
+}
+
+/** Big-endian. */
+function u16At(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
 }
 
 function nextOf(page: KeyPage, at: number): number {

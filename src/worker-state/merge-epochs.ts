@@ -4,6 +4,7 @@ import type { EpochKey } from './worker-state.ts';
 
 /** Epochs of one worker that are kept: the highest. One a day for two months; a vault keeps fewer secrets. */
 export const maxEpochs = 64;
+const none: readonly number[] = [];
 
 export interface MergedEpochs {
   /** Ascending, never empty; the last is the current one. */
@@ -21,10 +22,15 @@ export interface MergedEpochs {
  */
 export function mergeEpochs(registered: Uint8Array, ...all: readonly (readonly ProvenKey[])[]): MergedEpochs {
   const { byEpoch, conflicts } = byGreater(all);
-  const proven = highest(byEpoch.values());
+  return { ...mergedEpochs(registered, highest(byEpoch.values())), conflicts: [...conflicts] };
+}
+
+/** As {@link mergeEpochs}, of proven keys that were merged before and none beside them. */
+export function mergedEpochs(registered: Uint8Array, proven: readonly ProvenKey[]): MergedEpochs {
   const epochs: EpochKey[] = proven.map(({ epoch, ecdhKey }) => ({ epoch, ecdhKey, proven: true }));
-  if (!byEpoch.has(0) && epochs.length < maxEpochs) epochs.unshift({ epoch: 0, ecdhKey: registered, proven: false });
-  return { epochs: epochs as [EpochKey, ...EpochKey[]], proven, conflicts: [...conflicts] };
+  if (proven[0]?.epoch !== 0 && epochs.length < maxEpochs)
+    epochs.unshift({ epoch: 0, ecdhKey: registered, proven: false });
+  return { epochs: epochs as [EpochKey, ...EpochKey[]], proven, conflicts: none };
 }
 
 /** Proven keys by several accounts as one, ascending. */

@@ -1,4 +1,4 @@
-import { fromHex, type Hex } from '../codec/index.ts';
+import type { Hex } from '../codec/index.ts';
 import { emptyKeyPage, keysIn, withKeys, type KeyPage, type ProvenKey } from './key-page.ts';
 
 /** Every first byte of an id has a page. */
@@ -8,9 +8,8 @@ const pages = 256;
 export class ProvenKeys {
   readonly #pages = new Array<KeyPage>(pages).fill(emptyKeyPage);
 
-  of(id: Hex): readonly ProvenKey[] {
-    const bytes = fromHex(id);
-    return keysIn(this.#pages[bytes[0] ?? 0] ?? emptyKeyPage, bytes);
+  of(id: Uint8Array): readonly ProvenKey[] {
+    return keysIn(this.#pages[id[0] ?? 0] ?? emptyKeyPage, id);
   }
 
   /** Puts these in place of those that the workers had. */

@@ -1,6 +1,6 @@
 import type { Hex } from '../codec/index.ts';
-import { isProvenBy, sameProven, type ProvenKey } from './key-page.ts';
-import { mergeEpochs } from './merge-epochs.ts';
+import { isRecordOf, sameProven, type ProvenKey } from './key-page.ts';
+import { mergedEpochs, mergeEpochs } from './merge-epochs.ts';
 import { nothing, provenBy, readRecords, type ProvenRecords, type VerifyRecords } from './prove-records.ts';
 import type { WorkerFacts } from './worker-facts.ts';
 import type { WorkerEntry } from './worker-state.ts';
@@ -16,7 +16,7 @@ export interface ResolvedWorker {
   readonly isNews: boolean;
 }
 
-/** What is on chain of a worker, and its proven keys that were seen earlier. */
+/** What is on chain of a worker, and its proven keys that were seen earlier, as they were merged then. */
 export interface Unresolved {
   readonly facts: WorkerFacts;
   readonly seen: readonly ProvenKey[];
@@ -28,27 +28,41 @@ export function resolveWorkers(
   genesisHash: Hex,
   verify: VerifyRecords,
 ): ResolvedWorker[] {
-  const read = workers.map(({ facts }) => readRecords(genesisHash, facts.identity, facts.records));
-  const unknown = read.flatMap(({ claims }, i) => {
-    const seen = workers[i]?.seen ?? [];
-    return claims.filter(({ key, signature }) => !isProvenBy(key, signature, seen));
-  });
-  const verdicts = unknown.length === 0 ? [] : verify(unknown);
-  const isFalse = new Set(unknown.filter((_, i) => verdicts[i] !== true));
+  const read = workers.map(({ facts, seen }) =>
+    readRecords(genesisHash, facts.identity, unproven(facts.records, seen)),
+  );
+  const claims = read.flatMap((records) => records.claims);
+  const verdicts = claims.length === 0 ? [] : verify(claims);
+  const isFalse = new Set(claims.filter((_, i) => verdicts[i] !== true));
   return workers.map((worker, i) => resolve(worker, provenBy(read[i] ?? nothing, isFalse)));
+}
+
+/** Without the records that were verified when their keys were proven. */
+function unproven(records: readonly string[], seen: readonly ProvenKey[]): readonly string[] {
+  return records.filter((text) => !seen.some((key) => isRecordOf(text, key)));
 }
 
 function resolve({ facts, seen }: Unresolved, { keys, invalid }: ProvenRecords): ResolvedWorker {
   const { identity, gatekeeper, runtimeVersion, confidenceLevel, urls } = facts;
-  const { epochs, proven, conflicts } = mergeEpochs(facts.registered, seen, keys);
-  const faults = new Map([...facts.faults, ...invalid]);
-  for (const epoch of conflicts)
-    faults.set(`conflict ${epoch}`, `there are two proven keys for epoch ${epoch}; the bytewise greater is used`);
+  const { epochs, proven, conflicts } =
+    keys.length === 0 ? mergedEpochs(facts.registered, seen) : mergeEpochs(facts.registered, seen, keys);
   const current = epochs.at(-1) ?? epochs[0];
   return {
     entry: { identity, current, epochs, endpoints: urls, gatekeeper, runtimeVersion, confidenceLevel },
-    faults,
+    faults: allFaults(facts.faults, invalid, conflicts),
     proven,
     isNews: !sameProven(seen, proven),
   };
+}
+
+function allFaults(
+  ofList: ReadonlyMap<string, string>,
+  ofRecords: ReadonlyMap<string, string>,
+  conflicts: readonly number[],
+): ReadonlyMap<string, string> {
+  if (ofRecords.size + conflicts.length === 0) return ofList;
+  const faults = new Map([...ofList, ...ofRecords]);
+  for (const epoch of conflicts)
+    faults.set(`conflict ${epoch}`, `there are two proven keys for epoch ${epoch}; the bytewise greater is used`);
+  return faults;
 }

@@ -6,7 +6,7 @@ import type { VerifyRecords } from './prove-records.ts';
 import { ProvenKeys } from './proven-keys.ts';
 import { resolveWorkers, type ResolvedWorker } from './resolve-worker.ts';
 import { RowPages, type PlacedPage } from './rows/row-pages.ts';
-import { endpointsOf, idOf, type WorkerRow } from '../chain/index.ts';
+import { endpointsOf, idBytesOf, idOf, type WorkerRow } from '../chain/index.ts';
 import { factsOf } from './worker-facts.ts';
 import type { WorkerEntry } from './worker-state.ts';
 
@@ -75,7 +75,7 @@ export class WorkerTable {
 
   /** Proven keys of a worker, registered or not. */
   seen(id: Hex): readonly ProvenKey[] {
-    return this.#seen.of(id);
+    return this.#seen.of(fromHex(id));
   }
 
   /** Verifies the records where that was not done yet. */
@@ -105,7 +105,7 @@ export class WorkerTable {
   preview(rows: readonly WorkerRow[]): ResolvedWorker[] {
     const workers = rows.map((row) => {
       const facts = factsOf(row);
-      return { facts, seen: this.seen(facts.identity) };
+      return { facts, seen: this.#seen.of(idBytesOf(row)) };
     });
     return resolveWorkers(workers, this.#genesisHash, this.#verify);
   }
@@ -212,14 +212,18 @@ export class WorkerTable {
     const proven: [Hex, readonly ProvenKey[]][] = [];
     for (const worker of resolved) {
       const { identity: id } = worker.entry;
-      const [oldest] = this.#resolved.keys();
-      if (this.#resolved.size >= maxResolved && oldest !== undefined) this.#resolved.delete(oldest);
+      if (this.#resolved.size >= maxResolved) this.#forgetOldest();
       this.#resolved.set(id, worker);
       if (!worker.isNews) continue;
       this.#byKey?.replaceProven(id, this.row(id), this.seen(id), worker.proven);
       proven.push([id, worker.proven]);
     }
-    this.#seen.put(proven);
+    if (proven.length > 0) this.#seen.put(proven);
+  }
+
+  #forgetOldest(): void {
+    const [oldest] = this.#resolved.keys();
+    if (oldest !== undefined) this.#resolved.delete(oldest);
   }
 
   #compact(): void {

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { xxhashAsHex } from '@polkadot/util-crypto';
 import type { WorkerInfo } from '../../src/chain/index.ts';
 import { Runtime } from '../../src/chain/runtime/runtime.ts';
-import { decodeEndpoints } from '../../src/chain/storage/endpoints.ts';
+import { readEndpoints } from '../../src/chain/storage/endpoints.ts';
 import { fastFromHex, fastToHex, portableFromHex, portableHexDigits } from '../../src/chain/storage/fast-hex.ts';
 import {
   decodeForeignMessages,
@@ -127,20 +127,23 @@ describe('decoding by hand', () => {
         let urls = 0;
         const expected = texts.filter((each, at) => (isRecord(each) ? kept.has(at) : urls++ < maxUrls));
         assert.deepEqual(
-          decodeEndpoints(list(texts.map((each) => utf8.encode(each)))),
+          readEndpoints(list(texts.map((each) => utf8.encode(each)))).texts,
           expected.map((each) => new TextDecoder().decode(utf8.encode(each))),
         );
       }),
     );
-    assert.deepEqual(decodeEndpoints(list([new Uint8Array(maxStringBytes + 1), utf8.encode('a')])), ['a']);
-    assert.deepEqual(decodeEndpoints(Uint8Array.of(1, 4, 4, 97)), []);
-    assert.deepEqual(decodeEndpoints(Uint8Array.of(0, 8, 4, 97, 200)), ['a']);
+    assert.deepEqual(readEndpoints(list([new Uint8Array(maxStringBytes + 1), utf8.encode('a')])).texts, ['a']);
+    assert.deepEqual(readEndpoints(Uint8Array.of(1, 4, 4, 97)).texts, []);
+    assert.deepEqual(readEndpoints(Uint8Array.of(0, 8, 4, 97, 200)).texts, ['a']);
+    const faultsOf = (text: Uint8Array): string[] => [...readEndpoints(list([text])).faults.keys()];
+    assert.deepEqual(faultsOf(Uint8Array.of(0x61, 0xff)), ['endpoints not text']);
+    assert.deepEqual(faultsOf(utf8.encode('a\ufffd')), [], 'what stands for such bytes is text itself');
   });
 
   it('throws nothing but a RelayError at any bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (junk) => {
-        decodeEndpoints(junk);
+        readEndpoints(junk);
         try {
           decodeOutboundMessages(junk);
         } catch (error) {

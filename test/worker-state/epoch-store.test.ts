@@ -45,7 +45,7 @@ describe('proven epochs in their store', () => {
     await epochs.save(new Map([[id, [keyOf(3)]]]));
     const pages = new ProvenKeys();
     for (const [number, page] of await epochs.load()) pages.load(number, page);
-    assert.deepEqual([pages.of(id), pages.of(other)], [[keyOf(1), keyOf(3), keyOf(4)], [keyOf(2)]]);
+    assert.deepEqual([pages.of(fromHex(id)), pages.of(fromHex(other))], [[keyOf(1), keyOf(3), keyOf(4)], [keyOf(2)]]);
     assert.deepEqual(await store.entries(rangeOf('worker-state/epochs/')), []);
     assert.deepEqual(await epochs.keysOf(id), [keyOf(1), keyOf(3), keyOf(4)]);
   });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { toHex, type Hex } from '../../src/codec/index.ts';
+import { fromHex, toHex, type Hex } from '../../src/codec/index.ts';
 import { checkKeyPage, emptyKeyPage, keysIn, withKeys, type ProvenKey } from '../../src/worker-state/key-page.ts';
 import { ProvenKeys } from '../../src/worker-state/proven-keys.ts';
 
@@ -30,8 +30,8 @@ describe('proven keys in pages', () => {
           pages.put(distinct);
           for (const [id, keys] of distinct) map.set(id, keys);
         }
-        for (const [id, keys] of map) assert.deepEqual(pages.of(id), keys);
-        assert.deepEqual(pages.of(toHex(new Uint8Array(32).fill(9))), []);
+        for (const [id, keys] of map) assert.deepEqual(pages.of(fromHex(id)), keys);
+        assert.deepEqual(pages.of(new Uint8Array(32).fill(9)), []);
       }),
     );
   });

@@ -5,7 +5,7 @@ import type { WorkerRow, WorkerRows } from './worker.ts';
 import type { ReadAs } from './read-at.ts';
 import type { BlockStorage } from './block-storage.ts';
 import type { ReadBody } from './body-reader.ts';
-import { boundEndpoints, decodeEndpoints } from './endpoints.ts';
+import { boundEndpoints, readEndpoints } from './endpoints.ts';
 import { idOfKey } from './fast-hex.ts';
 import { inWindow } from './in-window.ts';
 import { freeBalanceIn } from '../submit/format-balance.ts';
@@ -102,7 +102,7 @@ export function createBlockView(
       const gatekeeper = (await gatekeepers(signal)).has(info.identity);
       return {
         info,
-        endpoints: list === undefined ? [] : decodeEndpoints(boundEndpoints(list)),
+        endpoints: list === undefined ? [] : readEndpoints(boundEndpoints(list)).texts,
         gatekeeper,
       };
     },

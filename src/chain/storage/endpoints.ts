@@ -16,11 +16,13 @@ const none: readonly string[] = [];
 /** Variant of a list that {@link boundEndpoints} cut; none of the chain's. */
 const cutVariant = 255;
 
-/** What is read of a list, and what is not. */
 /** Making one takes as long as what it decodes. */
 const decoder = new TextDecoder();
 const strictDecoder = new TextDecoder('utf-8', { fatal: true });
+/** Stands in a text for bytes that are not UTF-8, unless it was there already. */
+const replacement = '\ufffd';
 
+/** What is read of a list, and what is not. */
 interface ReadList {
   readonly texts: readonly Uint8Array[];
   /** Strings beyond the bounds. */
@@ -31,40 +33,44 @@ interface ReadList {
 
 const emptyList: ReadList = { texts: [], leftOut: 0, isDamaged: false };
 
+/** What is read of a list, and what is wrong with it, in words, by a name of the fault. */
+export interface EndpointTexts {
+  readonly texts: readonly string[];
+  readonly faults: ReadonlyMap<string, string>;
+}
+
+const noFaults: ReadonlyMap<string, string> = new Map();
+
 /**
  * The list that {@link boundEndpoints} keeps, in order: the first 64 URLs and the last 8 ECDH records, none longer than
  * 2048 bytes. Bytes that are not UTF-8 are replaced; bytes that can't be decoded further end the list.
  */
-export function decodeEndpoints(bounded: Uint8Array): readonly string[] {
-  const { texts } = boundedList(bounded);
-  if (texts.length === 0) return none;
-  return texts.map((text) => decoder.decode(text));
+export function readEndpoints(bounded: Uint8Array): EndpointTexts {
+  const list = boundedList(bounded);
+  const texts = list.texts.length === 0 ? none : list.texts.map((text) => decoder.decode(text));
+  const isText = texts.every((text, i) => !text.includes(replacement) || isUtf8(list.texts[i]));
+  if (isText && list.leftOut === 0 && !list.isDamaged) return { texts, faults: noFaults };
+  const faults = new Map<string, string>();
+  if (list.isDamaged) faults.set('endpoints damaged', 'its list of endpoints can not be decoded to its end');
+  if (list.leftOut > 0) {
+    const bounds = `the first ${maxUrls} URLs and the last ${maxRecords} ECDH records are read, none longer than ${maxStringBytes} bytes`;
+    faults.set('endpoints left out', `${list.leftOut} string(s) of its list of endpoints are left out: ${bounds}`);
+  }
+  if (!isText) faults.set('endpoints not text', 'its list of endpoints has bytes that are not UTF-8');
+  return { texts, faults };
 }
 
-/** What is wrong with a list, in words, by a name of the fault. */
-export function endpointFaults(bounded: Uint8Array): ReadonlyMap<string, string> {
-  const faults = new Map<string, string>();
-  if (isPlainList(bounded)) return faults;
-  const { texts, leftOut, isDamaged } = boundedList(bounded);
-  if (isDamaged) faults.set('endpoints damaged', 'its list of endpoints can not be decoded to its end');
-  if (leftOut > 0) {
-    const bounds = `the first ${maxUrls} URLs and the last ${maxRecords} ECDH records are read, none longer than ${maxStringBytes} bytes`;
-    faults.set('endpoints left out', `${leftOut} string(s) of its list of endpoints are left out: ${bounds}`);
+function isUtf8(text: Uint8Array | undefined): boolean {
+  try {
+    strictDecoder.decode(text);
+    return true;
+  } catch {
+    return false;
   }
-  const isText = (text: Uint8Array): boolean => {
-    try {
-      strictDecoder.decode(text);
-      return true;
-    } catch {
-      return false;
-    }
-  };
-  if (!texts.every(isText)) faults.set('endpoints not text', 'its list of endpoints has bytes that are not UTF-8');
-  return faults;
 }
 
 /**
- * Of a value in `Endpoints`: what {@link decodeEndpoints} and {@link endpointFaults} read, at most some 150 kB. Never
+ * Of a value in `Endpoints`: what {@link readEndpoints} reads, at most some 150 kB. Never
  * empty, so that a list without endpoints differs from none.
  */
 export function boundEndpoints(bytes: Uint8Array): Uint8Array {

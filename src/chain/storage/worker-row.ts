@@ -1,6 +1,6 @@
 import { isEcdhRecord, toHex, type Hex } from '../../codec/index.ts';
 import type { WorkerFields, WorkerRow } from './worker.ts';
-import { decodeEndpoints, isPlainList } from './endpoints.ts';
+import { isPlainList, readEndpoints, type EndpointTexts } from './endpoints.ts';
 
 // identity (32 bytes), EcdhKey of the registration (32), runtime version (u32), confidence level (u8), flags (u8),
 // endpoints. The first three are as `WorkerInfo` begins.
@@ -15,7 +15,7 @@ export const endpointsAt = 70;
 const gatekeeperFlag = 1;
 const plainFlag = 2;
 
-export interface Endpoints {
+export interface Endpoints extends Pick<EndpointTexts, 'faults'> {
   readonly urls: readonly string[];
   /** ECDH records as they are on chain: the last 8, valid or not. */
   readonly records: readonly string[];
@@ -88,11 +88,7 @@ export function hasEndpoints(row: WorkerRow): boolean {
 }
 
 export function endpointsOf(row: WorkerRow): Endpoints {
-  const all = decodeEndpoints(row.subarray(endpointsAt));
-  if (all.length === 0) return { urls: none, records: none };
-  if (isPlain(row)) return { urls: all, records: none };
-  return {
-    urls: all.filter((each) => !isEcdhRecord(each)),
-    records: all.filter(isEcdhRecord),
-  };
+  const { texts, faults } = readEndpoints(row.subarray(endpointsAt));
+  if (isPlain(row) || texts.length === 0) return { urls: texts, records: none, faults };
+  return { urls: texts.filter((each) => !isEcdhRecord(each)), records: texts.filter(isEcdhRecord), faults };
 }

@@ -46,7 +46,7 @@ export interface WorkerFields {
   readonly ecdhKey: Uint8Array;
   readonly runtimeVersion: number;
   readonly confidenceLevel: number;
-  /** `decodeEndpoints` gives `WorkerRecord.endpoints` of it, `endpointFaults` what is wrong with it. Empty: no entry. Maybe a view. */
+  /** `readEndpoints` gives `WorkerRecord.endpoints` of it and what is wrong with it. Empty: no entry. Maybe a view. */
   readonly endpoints: Uint8Array;
   readonly gatekeeper: boolean;
 }

@@ -76,11 +76,11 @@ describe('a row', () => {
   it('tells URLs from records', () => {
     const rest = { ecdhKey: new Uint8Array(32), runtimeVersion: 0, confidenceLevel: 0, gatekeeper: false };
     const row = packRow(worker(`0x${'ab'.repeat(32)}`, ['http://a', 'ecdh:1', 'http://ecdh:2'], rest));
-    assert.deepEqual(endpointsOf(row), { urls: ['http://a', 'http://ecdh:2'], records: ['ecdh:1'] });
+    assert.deepEqual(endpointsOf(row), { urls: ['http://a', 'http://ecdh:2'], records: ['ecdh:1'], faults: new Map() });
     assert.ok(!isPlain(row));
     const without = packRow(worker(`0x${'ab'.repeat(32)}`, ['http://a'], rest));
     assert.ok(isPlain(without));
-    assert.deepEqual(endpointsOf(without), { urls: ['http://a'], records: [] });
+    assert.deepEqual(endpointsOf(without), { urls: ['http://a'], records: [], faults: new Map() });
   });
 });
 
