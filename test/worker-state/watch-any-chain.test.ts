@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import type { Chain } from '../../src/chain/index.ts';
+import type { BlockId, Chain } from '../../src/chain/index.ts';
 import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
 import { toHex, Writer, type Hex } from '../../src/codec/index.ts';
 import { watchWorkerState, type WorkerChange, type WorkerStateWatch } from '../../src/worker-state/index.ts';
-import { alice, record, testWorker, utf8 } from '../chain/support.ts';
+import { alice, record, signedEndpoints, testWorker, utf8, type TestWorker } from '../chain/support.ts';
 import { useEndpoints } from '../support/endpoints.ts';
 import { endpointList, endpointsKey, twoxKey } from '../support/genesis-spec.ts';
 import { describeOnChains } from '../support/shared-chain.ts';
@@ -32,6 +32,93 @@ for (const verify of [true, false])
     let chain: Chain;
     beforeEach(async () => {
       chain = await connect([node.ws]);
+    });
+
+    const register = ({ identity, ecdhKey }: TestWorker): Promise<unknown> =>
+      chain.submit([{ kind: 'register-worker', identity, ecdhKey }], alice, { waitFor: 'finalized' });
+
+    it('begins with a snapshot at one block', async () => {
+      await using watch = watchWorkerState(chain, { verify });
+      await watch.ready;
+      const { at } = watch.state;
+      assert.equal((await chain.headAt(at.block))?.hash, at.hash);
+      await watch.verified;
+      assert.equal(watch.stats.strategy, verify ? 'proofs' : 'hints');
+      assert.deepEqual(
+        Array.from(watch.state, ([id, { endpoints }]) => [id, endpoints]),
+        node.workers.map(({ identity, endpoints }) => [identity, endpoints]),
+      );
+      for (const { identity, endpoints } of node.workers)
+        assert.deepEqual(
+          watch.state.byEndpoint(endpoints[0]!).map((entry) => entry.identity),
+          [identity],
+        );
+    });
+
+    it('goes on iterating over the block where it began while the next ones are applied', async () => {
+      await using watch = watchWorkerState(chain, { verify });
+      await watch.ready;
+      const listed = (): Hex[] => Array.from(watch.state, ([id]) => id);
+      const before = listed();
+      const worker = testWorker(40);
+      const ids: Hex[] = [];
+      for (const [id] of watch.state) {
+        if (ids.length === 5) {
+          await register(worker);
+          await until(() => watch.state.has(worker.identity));
+        }
+        ids.push(id);
+      }
+      assert.deepEqual(ids, before);
+      assert.deepEqual(listed(), [...before, worker.identity].sort());
+    });
+
+    it('tells of every block it came to show, once and in order, also of those without a change, and over cuts', async () => {
+      const way = await proxy();
+      const watch = watchWorkerState(await connect([way.ws]), { verify });
+      const shown: BlockId[] = [];
+      const ended = new Promise<void>((resolve) => {
+        watch.at$.subscribe({
+          next: (at) => {
+            assert.deepEqual(at, watch.state.at);
+            shown.push({ number: at.block, hash: at.hash });
+          },
+          complete: resolve,
+        });
+      });
+      await watch.ready;
+      const first = watch.state.at.block + 1;
+      for (let cuts = 0; cuts < 3; cuts++) {
+        const { number } = await node.grow(3);
+        await until(() => (shown.at(-1)?.number ?? 0) >= number);
+        way.cut();
+      }
+      await watch.stop();
+      await ended;
+      const made = await Promise.all(shown.map(async (_, i) => (await chain.headAt(first + i))?.hash));
+      assert.deepEqual(
+        shown,
+        made.map((hash, i) => ({ number: first + i, hash })),
+      );
+    });
+
+    it('misses nothing over cuts', async () => {
+      const way = await proxy();
+      const worker = testWorker(41);
+      await using watch = watchWorkerState(await connect([way.ws]), { verify });
+      using changes = record(watch.changes$);
+      await watch.ready;
+      await register(worker);
+      const lists = ['http://0', 'http://1', 'http://2', 'http://3'];
+      for (const url of lists) {
+        way.cut();
+        const signed = await signedEndpoints(chain, worker, [url]);
+        await chain.submit([{ kind: 'update-worker-endpoint', ...signed }], alice, { waitFor: 'finalized' });
+      }
+      await changes.until(({ length }) => length === 1 + lists.length);
+      const seen = changes.values.map((change) => change.type !== 'invalid-record' && change.worker.endpoints);
+      assert.deepEqual(seen, [[], ...lists.map((url) => [url])]);
+      assert.deepEqual(watch.state.get(worker.identity)?.endpoints, ['http://3']);
     });
 
     const quiet = verify ? ['state_getReadProof'] : ['chain_getBlock', 'state_queryStorageAt'];
@@ -100,8 +187,9 @@ for (const verify of [true, false])
       });
 
     it('finds what no event and no call told: by the next block, or by a reconcile that reports it', async () => {
-      const { identity, ecdhKey } = testWorker(1);
-      await chain.submit([{ kind: 'register-worker', identity, ecdhKey }], alice, { waitFor: 'finalized' });
+      const worker = testWorker(1);
+      const { identity } = worker;
+      await register(worker);
       await node.setStorage([[gatekeeperKey, gatekeepers(identity)]]);
       await using watch = watchWorkerState(chain, { verify, reconcile: { everyBlocks: 3 } });
       using changes = record(watch.changes$);

@@ -24,8 +24,6 @@ import { testWatch } from './watch.compliance.ts';
 const gatekeeperKey = storagePrefix('PhalaRegistry', 'Gatekeeper');
 const workersPrefix = storagePrefix('PhalaRegistry', 'Workers');
 
-const isOf = (worker: TestWorker) => (change: WorkerChange) =>
-  (change.type === 'invalid-record' ? change.identity : change.worker.identity) === worker.identity;
 const types = (changes: readonly WorkerChange[]): string => changes.map(({ type }) => type).join(' ');
 
 for (const verify of [true, false])
@@ -34,11 +32,6 @@ for (const verify of [true, false])
     let chain: Chain;
     const worker = testWorker(1);
 
-    const register = (who = worker): Promise<unknown> =>
-      chain.submit([{ kind: 'register-worker', identity: who.identity, ecdhKey: who.ecdhKey }], alice);
-    const publish = async (endpoints: readonly string[]): Promise<unknown> =>
-      chain.submit([{ kind: 'update-worker-endpoint', ...(await signedEndpoints(chain, worker, endpoints)) }], alice);
-
     beforeEach(async () => {
       dev = await startDevChain({ workers: 20 });
       chain = await connectChain({ endpoints: [dev.ws] });
@@ -46,31 +39,6 @@ for (const verify of [true, false])
     afterEach(async () => {
       await chain.stop();
       await dev.stop();
-    });
-
-    it('tells of every block it came to show, once, also of those without a change', async () => {
-      await using watch = watchWorkerState(chain, { verify });
-      const shown: string[] = [];
-      const ended = new Promise<void>((resolve) => {
-        watch.at$.subscribe({
-          next: (at) => {
-            assert.deepEqual(at, watch.state.at);
-            shown.push(`${at.block} ${at.hash}`);
-          },
-          complete: resolve,
-        });
-      });
-      await watch.ready;
-      const { block } = watch.state.at;
-      const made: string[] = [];
-      for (let i = 1; i <= 3; i++) {
-        await dev.newBlock();
-        made.push(`${block + i} ${dev.head.hash}`);
-      }
-      await until(() => shown.length >= made.length);
-      assert.deepEqual(shown, made);
-      await watch.stop();
-      await ended;
     });
 
     testWatch(verify, () => ({ ws: dev.ws, chain }));
@@ -94,52 +62,6 @@ for (const verify of [true, false])
         Object.fromEntries(Object.entries(quiet).map(([method, count]) => [method, 10 * count])),
       );
       assert.equal(watch.stats.blocks, 11);
-    });
-
-    it('begins with a snapshot at one block', async () => {
-      await using watch = watchWorkerState(chain, { verify });
-      await watch.ready;
-      await watch.verified;
-      assert.deepEqual(watch.state.at, { block: dev.head.number, hash: dev.head.hash });
-      assert.equal(watch.state.size, 20);
-      for (const { identity, endpoints } of dev.workers) {
-        assert.ok(watch.state.has(identity));
-        assert.deepEqual(watch.state.get(identity)?.endpoints, endpoints);
-        assert.deepEqual(
-          watch.state.byEndpoint(endpoints[0]!).map((entry) => entry.identity),
-          [identity],
-        );
-      }
-      assert.equal([...watch.state].length, 20);
-      assert.equal(watch.stats.strategy, verify ? 'proofs' : 'hints');
-    });
-
-    it('goes on iterating over the block where it began while the next ones are applied', async () => {
-      await using watch = watchWorkerState(chain, { verify });
-      await watch.ready;
-      const ids: Hex[] = [];
-      for (const [id] of watch.state) {
-        if (ids.length === 5) {
-          await register();
-          await until(() => watch.state.has(worker.identity));
-        }
-        ids.push(id);
-      }
-      assert.deepEqual(ids, Array.from(dev.workers, ({ identity }) => identity).sort());
-      assert.equal([...watch.state].length, 21);
-    });
-
-    it('misses nothing over cuts', async () => {
-      await using watch = watchWorkerState(chain, { verify });
-      using changes = record(watch.changes$);
-      await watch.ready;
-      await register();
-      for (let i = 0; i < 4; i++) {
-        dev.cutSockets();
-        await publish([`http://${i}`]);
-      }
-      await changes.until((all) => all.filter(isOf(worker)).length === 5);
-      assert.deepEqual(watch.state.get(worker.identity)?.endpoints, ['http://3']);
     });
 
     it('goes on from a later block where the state of one is gone', async () => {
