@@ -7,6 +7,7 @@ import { encodeAddress } from '@polkadot/util-crypto';
 import { temporaryFolder } from '../support/entities.ts';
 import { endpointList, endpointsKey } from '../support/genesis-spec.ts';
 import { describeRealNode, startRealNode } from '../support/real-node.ts';
+import { Refusal, startRpcProxy } from '../support/rpc-proxy.ts';
 import { RunningCli, runCli, type Line } from './run-cli.ts';
 
 interface Node {
@@ -98,6 +99,22 @@ function contractOn(start: () => Promise<Node>): void {
     await ok('send', ...to, 'to the new key');
     await serve.line(({ text }) => text === 'to the new key');
     assert.equal(await serve.end('SIGTERM'), 0);
+  });
+
+  it('proves all that it prints with --verify always, and ends with 1 and a remedy where a node gives no proofs', async () => {
+    const ready = async (...args: readonly string[]): Promise<unknown[]> => {
+      await using watch = new RunningCli(['workers', '--watch', ...args]);
+      const { strategy, trust } = await watch.line(({ event }) => event === 'ready');
+      return [strategy, trust];
+    };
+    assert.deepEqual(await ready('--verify', 'always', '--ws', node.ws), ['proofs', 'single']);
+    await using bare = await startRpcProxy(node.ws);
+    bare.refuse = (method) => (method === 'state_getReadProof' ? new Refusal('Method not found') : undefined);
+    const { code, stdout, stderr } = await runCli(['workers', '--verify', 'always', '--ws', bare.ws]);
+    assert.deepEqual([code, stdout], [1, '']);
+    assert.match(stderr, /\[proofs-unavailable\]/);
+    assert.ok(stderr.includes(bare.ws) && stderr.includes('Use a node that offers state_getReadProof'), stderr);
+    assert.deepEqual(await ready('--ws', bare.ws), ['hints', 'single']);
   });
 }
 
