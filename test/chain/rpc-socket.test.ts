@@ -55,7 +55,7 @@ describe('RpcSocket', () => {
       const answers = requests.map(({ id }) => ({ jsonrpc: '2.0', id, result: id }));
       peer.send(JSON.stringify(frame.startsWith('[') ? answers : answers[0]));
     };
-    const calls = [['one', []] as const, ['two', []] as const];
+    const calls = ['one', 'two'].map((method) => ({ method, params: [] }));
     const wanted = Array.from({ length: 100 }, (_, i) =>
       i % 2 === 0 ? socket.requestAll(calls) : socket.request('x'),
     );

@@ -1,89 +1,24 @@
-import { fromHex, type Hex } from '../../codec/index.ts';
+import type { Hex } from '../../codec/index.ts';
 import { isRelayError, RelayError } from '../../errors/index.ts';
 import { abortable, throwIfAborted } from '../abort.ts';
-import type { BlockId, Head } from './head.ts';
+import type { BlockId } from './head.ts';
 import type { BlockNumber } from '../block-number.ts';
 import type { EndpointBlocks } from '../quorum/endpoint-blocks.ts';
 import type { Quorum } from '../quorum/quorum.ts';
-import type { Answer, Connection, PatientOptions } from '../rpc/connection.ts';
-import type { Refusals } from '../rpc/refusals.ts';
-import type { BlockReader, BlockRequest } from '../storage/block-reader.ts';
-import { hexDigits } from '../storage/fast-hex.ts';
-import { inWindow } from '../storage/in-window.ts';
-import { loadHash256 } from '../trie/proof-nodes.ts';
+import type { Connection } from '../rpc/connection.ts';
 import type { HashRuns } from './hash-runs.ts';
-import { headerOf } from './header-of.ts';
-import type { Header } from './header.ts';
-import { headerIn, headerText, linksOf, type HeaderLink } from './header-texts.ts';
+import { HeaderLinks } from './header-links.ts';
+import { HeaderSegment } from './header-segment.ts';
+import { LinkReader, type LinkReaderParts } from './link-reader.ts';
 
-const method = 'chain_getHeader';
 /** Headers that are linked at once and held, 64 bytes each: what a backlog of any length takes of memory. */
 const segmentLength = 16_384;
-const framesInFlight = 4;
-/** Headers that are read at once: one frame each way. */
-const headersAtOnce = 64;
-const hashLength = 32;
-const entryLength = 2 * hashLength;
 
-export interface HeaderChainParts {
-  readonly connection: Connection;
-  readonly blocks: BlockReader;
+export interface HeaderChainParts extends LinkReaderParts {
   readonly hashes: HashRuns;
   /** What each endpoint by itself has finalized. */
   readonly finalized: Pick<EndpointBlocks, 'hashAt'>;
   readonly quorum: Pick<Quorum, 'hashAt' | 'trust'>;
-  readonly refusals: Refusals;
-  /** The chain's own way to hash a header. */
-  readonly hashOf: (header: Header) => Hex;
-}
-
-/** Consecutive blocks, the last of which is trusted, each the parent of the next by its hash. */
-export class HeaderSegment {
-  readonly first: BlockNumber;
-  readonly last: BlockId;
-  /** Of the first block. */
-  readonly parentHash: Hex;
-  readonly #entries: Uint8Array;
-
-  constructor(first: BlockNumber, last: BlockId, parentHash: Hex, entries: Uint8Array) {
-    this.first = first;
-    this.last = last;
-    this.parentHash = parentHash;
-    this.#entries = entries;
-  }
-
-  hash(number: BlockNumber): Hex {
-    return this.#part(number, 0);
-  }
-
-  stateRoot(number: BlockNumber): Hex {
-    return this.#part(number, hashLength);
-  }
-
-  /** A view of what is held of all of them. */
-  stateRootBytes(number: BlockNumber): Uint8Array {
-    const at = this.#placeOf(number) + hashLength;
-    return this.#entries.subarray(at, at + hashLength);
-  }
-
-  /** All of them, oldest first. */
-  *heads(): Generator<Head> {
-    let { parentHash } = this;
-    for (let number = this.first; number <= this.last.number; number++) {
-      const hash = this.hash(number);
-      yield { number, hash, parentHash, stateRoot: this.stateRoot(number) };
-      parentHash = hash;
-    }
-  }
-
-  #part(number: BlockNumber, offset: number): Hex {
-    const at = this.#placeOf(number) + offset;
-    return `0x${hexDigits(this.#entries, at, at + hashLength)}`;
-  }
-
-  #placeOf(number: BlockNumber): number {
-    return (number - this.first) * entryLength;
-  }
 }
 
 /**
@@ -92,22 +27,18 @@ export class HeaderSegment {
  */
 export class HeaderChain {
   readonly #connection: Connection;
-  readonly #blocks: BlockReader;
+  readonly #reader: LinkReader;
   readonly #hashes: HashRuns;
   readonly #finalized: Pick<EndpointBlocks, 'hashAt'>;
   readonly #quorum: Pick<Quorum, 'hashAt' | 'trust'>;
-  readonly #refusals: Refusals;
-  readonly #hashOf: (header: Header) => Hex;
   #newest: { readonly first: BlockNumber; readonly last: Hex; readonly segment: Promise<HeaderSegment> } | undefined;
 
-  constructor({ connection, blocks, hashes, finalized, quorum, refusals, hashOf }: HeaderChainParts) {
-    this.#connection = connection;
-    this.#blocks = blocks;
-    this.#hashes = hashes;
-    this.#finalized = finalized;
-    this.#quorum = quorum;
-    this.#refusals = refusals;
-    this.#hashOf = hashOf;
+  constructor(parts: HeaderChainParts) {
+    this.#connection = parts.connection;
+    this.#reader = new LinkReader(parts);
+    this.#hashes = parts.hashes;
+    this.#finalized = parts.finalized;
+    this.#quorum = parts.quorum;
   }
 
   /**
@@ -144,23 +75,20 @@ export class HeaderChain {
   }
 
   async #read(first: BlockNumber, last: BlockId): Promise<HeaderSegment> {
-    const entries = new Uint8Array((last.number - first + 1) * entryLength);
+    const links = new HeaderLinks(last.number - first + 1);
     let { number, hash } = last;
     // Each pass goes down as far as what the node says by number is true.
     while (number >= first) {
       const { hashes, url } = await this.#listed(first, number, hash);
-      const headers = await this.#headers(hashes);
-      for (let i = headers.length - 1; i >= 0 && hashes[i] === hash; i--) {
-        const link = headers[i] ?? linkOf(hash, await this.#header(hash));
-        const at = (number - first) * entryLength;
-        entries.set(link.hash, at);
-        entries.set(link.stateRoot, at + hashLength);
-        hash = link.parentHash;
+      await this.#reader.read(hashes, links);
+      for (let place = hashes.length - 1; place >= 0 && hashes[place] === hash; place--) {
+        if (!links.has(place)) links.putHeader(place, hash, await this.#reader.readAlone(hash));
+        hash = links.parentHash(place, hashes[place - 1]);
         number -= 1;
       }
       if (number >= first) await this.#settle(last, { url, number, hash });
     }
-    return new HeaderSegment(first, last, hash, entries);
+    return new HeaderSegment(first, last, hash, links.entries);
   }
 
   /** What the node says the hashes are; the last is known. */
@@ -168,58 +96,6 @@ export class HeaderChain {
     if (first === last) return { hashes: [hash], url: '' };
     const { hashes, url } = await this.#hashes.of(first, last - 1);
     return { hashes: [...hashes, hash], url };
-  }
-
-  /** Of blocks by hash; each hashes to that. undefined where the node has none, as for a block that was made up. */
-  async #headers(hashes: readonly Hex[]): Promise<(HeaderLink | undefined)[]> {
-    const headers: (HeaderLink | undefined)[] = [];
-    const frames: (readonly Hex[])[] = [];
-    for (let at = 0; at < hashes.length; at += headersAtOnce) frames.push(hashes.slice(at, at + headersAtOnce));
-    const read = (frame: readonly Hex[]): Promise<(HeaderLink | undefined)[]> => this.#frame(frame);
-    for await (const frame of inWindow(frames, framesInFlight, read)) headers.push(...frame);
-    return headers;
-  }
-
-  /** Others may wait for it too: it ends with the connection, not with who asked, and not while there is no node. */
-  get #patient(): PatientOptions {
-    return { signal: this.#connection.stopped, patienceMs: Infinity };
-  }
-
-  async #frame(hashes: readonly Hex[]): Promise<(HeaderLink | undefined)[]> {
-    const requests = hashes.map(requestFor);
-    const answers = await this.#blocks.askAll(requests, { ...this.#patient, reader: headerText });
-    const links = linksOf(answers, hashes, await loadHash256());
-    return hashes.map((hash, i) => {
-      const link = links?.[i];
-      if (link !== undefined) return link;
-      const answer = answers[i];
-      const header = answer === undefined || answer instanceof RelayError ? undefined : this.#checked(hash, answer);
-      return header && linkOf(hash, header);
-    });
-  }
-
-  /** Alone, at whatever endpoint has it. Throws state-discarded where none has. */
-  async #header(hash: Hex): Promise<Header> {
-    for (let refused = 1; ;)
-      try {
-        const parse = (result: unknown, url: string): Header => headerOf(hash, result, url, this.#hashOf);
-        return (await this.#blocks.askAs(requestFor(hash), parse, this.#patient)).value;
-      } catch (error) {
-        if (!isRelayError(error, 'rpc-failed')) throw error;
-        await this.#refusals.wait(method, refused++, error, this.#patient.signal);
-      }
-  }
-
-  #checked(hash: Hex, { result, url }: Answer): Header | undefined {
-    if (result === null) return undefined;
-    try {
-      return headerOf(hash, headerIn(result), url, this.#hashOf);
-    } catch (error) {
-      if (isRelayError(error, 'node-lies')) this.#connection.leave(url, error);
-      else if (isRelayError(error, 'rpc-failed')) this.#connection.distrust(url, error.message);
-      else throw error;
-      return undefined;
-    }
   }
 
   /**
@@ -264,12 +140,4 @@ interface Mismatch {
   readonly url: string;
   readonly number: BlockNumber;
   readonly hash: Hex;
-}
-
-function linkOf(hash: Hex, { parentHash, stateRoot }: Header): HeaderLink {
-  return { hash: fromHex(hash), parentHash, stateRoot: fromHex(stateRoot) };
-}
-
-function requestFor(hash: Hex): BlockRequest {
-  return { method, params: [hash], block: hash };
 }

@@ -5,15 +5,7 @@ import { standsAt } from '../rpc/frame.ts';
 import { RawText } from '../rpc/raw-text.ts';
 import { hexDigits } from '../storage/fast-hex.ts';
 import type { ProofsModule } from '../trie/proofs-module.ts';
-
-/** What a header says that hashes to `hash`. */
-export interface HeaderLink {
-  /** 32 bytes. */
-  readonly hash: Uint8Array;
-  readonly parentHash: Hex;
-  /** 32 bytes. */
-  readonly stateRoot: Uint8Array;
-}
+import type { HeaderLinks } from './header-links.ts';
 
 const ascii = new TextEncoder();
 const beforeParent = ascii.encode('{"parentHash":"0x');
@@ -52,30 +44,28 @@ export function headerIn(result: unknown): unknown {
 }
 
 /**
- * Of headers that were kept as texts, all at once: an object and strings for each cost several times as much as its hash.
- * What they say is read from the bytes that were hashed. In the order of `hashes`; undefined for one that does not hash to
- * that, and for all of them where one is written otherwise.
+ * Puts headers that were kept as texts into `links`, from the place `first` on, where they hash to `hashes`; all at once: an object
+ * and strings for each cost several times as much as its hash. What they say is read from the bytes that were hashed. None is put
+ * where one is written otherwise.
  */
-export function linksOf(
+export function putLinks(
+  links: HeaderLinks,
+  first: number,
   answers: readonly (Answer | RelayError)[],
   hashes: readonly Hex[],
   module: ProofsModule,
-): (HeaderLink | undefined)[] | undefined {
+): void {
   const list = listOfEncoded(answers);
   const hashed = list && module.nodesIn(list);
-  if (hashed?.ends.length !== hashes.length) return undefined;
+  if (hashed?.ends.length !== hashes.length) return;
   const { bytes, ends } = hashed;
-  const [hashDigitsOfAll, digitsOfAll] = [hexDigits(hashed.hashes), hexDigits(bytes)];
-  return hashes.map((hash, i) => {
-    if (!hashDigitsOfAll.startsWith(hash.slice(2), digitsOfHash * i)) return undefined;
+  const digits = hexDigits(hashed.hashes);
+  hashes.forEach((hash, i) => {
+    if (!digits.startsWith(hash.slice(2), digitsOfHash * i)) return;
     const parentAt = ends[i - 1] ?? 0;
     const numberAt = parentAt + hashLength;
     const rootAt = numberAt + (1 << ((bytes[numberAt] ?? 0) & 3));
-    return {
-      hash: hashed.hashes.subarray(hashLength * i, hashLength * (i + 1)),
-      parentHash: `0x${digitsOfAll.slice(2 * parentAt, 2 * numberAt)}`,
-      stateRoot: bytes.subarray(rootAt, rootAt + hashLength),
-    };
+    links.put(first + i, { bytes: hashed.hashes, at: hashLength * i }, { bytes, at: parentAt }, { bytes, at: rootAt });
   });
 }
 

@@ -50,8 +50,8 @@ export class ProvenValues {
     const hash = await loadHash256();
     const nodes = nodesOfAll(answers, hash);
     const values: (Uint8Array | undefined)[] = [];
-    for (const [i, block] of blocks.entries()) {
-      const answer = answers[i];
+    for (const block of blocks) {
+      const answer = answers[values.length];
       if (answer === undefined || answer instanceof RelayError) throw this.#failureOf(answer);
       const known = (nodes && this.#lookUp(nodes, block)) ?? this.#provenBy(answer, block, hash);
       values.push(known === undefined ? await this.#readAlone(block, signal) : known.is);

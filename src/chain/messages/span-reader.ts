@@ -18,6 +18,8 @@ import { PostedMessages } from './posted-messages.ts';
 
 /** Frames under way at once, each of some blocks. */
 const framesInFlight = 4;
+/** … where each block is a proof: a node that has several processors is idle with fewer. */
+const proofFramesInFlight = 8;
 /** What one frame is to bring of messages, about, in bytes: full blocks make frames of fewer blocks. */
 const usualFrameBytes = 2 ** 20;
 /** … where a node sends less, at least. */
@@ -96,7 +98,7 @@ export class SpanReader {
       else yield whole;
     }
     try {
-      for await (const whole of inWindow(frames, framesInFlight, read)) {
+      for await (const whole of inWindow(frames, proves ? proofFramesInFlight : framesInFlight, read)) {
         let bytes = 0;
         for await (const part of inParts(whole)) {
           gave(part.frame.url);

@@ -194,7 +194,7 @@ export class Connection {
     calls: readonly RpcCall[],
     options: PatientOptions = {},
   ): Promise<Answers | 'too many' | 'too large' | undefined> {
-    const [method = ''] = calls[0] ?? [];
+    const { method = '' } = calls[0] ?? {};
     try {
       return await workPatiently(this, method, { ...options, isDivisible: true }, async (socket) => ({
         results: await socket.requestAll(calls, options),

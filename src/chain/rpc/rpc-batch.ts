@@ -1,6 +1,10 @@
 import type { ResultReader } from './frame.ts';
 
-export type RpcCall = readonly [method: string, params: readonly unknown[]];
+/** A request without its id. */
+export interface RpcCall {
+  readonly method: string;
+  readonly params: readonly unknown[];
+}
 
 /** One batch of JSON-RPC 2.0 on its way: ids follow one another, and answers come in any order. */
 export class RpcBatch {
@@ -37,7 +41,7 @@ export class RpcBatch {
   }
 
   methodOf(id: number): string {
-    return this.#calls[id - this.#first]?.[0] ?? '';
+    return this.#calls[id - this.#first]?.method ?? '';
   }
 
   answer(id: number, result: unknown): void {
@@ -54,28 +58,32 @@ export class RpcBatch {
   }
 }
 
-/** What needs no escapes in JSON, as all hex. */
-const plainText = /^\w*$/;
-
-/** Calls of a batch are mostly alike: the text of a parameter that is one and the same object is made once. */
+/** Calls of a batch are mostly alike but for the last parameter: the text of all before that is made once. */
 function batchText(first: number, calls: readonly RpcCall[]): string {
-  let text = '';
-  let last: { readonly value: unknown; readonly text: string } | undefined;
-  for (const [method, params] of calls) {
-    text += text === '' ? '[' : ',';
-    text += `{"jsonrpc":"2.0","id":${first++},"method":"${method}","params":`;
-    let before = '[';
-    for (const value of params) {
-      if (typeof value === 'string' && plainText.test(value)) text += `${before}"${value}"`;
-      else {
-        if (last?.value !== value) last = { value, text: JSON.stringify(value) };
-        text += before + (last?.text ?? 'null');
-      }
-      before = ',';
+  // One text at the end: a text made longer and longer is as many objects as pieces.
+  const pieces: string[] = [];
+  let alike: RpcCall | undefined;
+  let middle = '';
+  for (const call of calls) {
+    if (alike === undefined || !isAlike(call, alike)) {
+      alike = call;
+      middle = `,"method":"${call.method}","params":[${call.params.slice(0, -1).map(textBefore).join('')}`;
     }
-    text += before === '[' ? '[]}' : ']}';
+    pieces.push(pieces.length === 0 ? '[{"jsonrpc":"2.0","id":' : ']},{"jsonrpc":"2.0","id":', String(first++), middle);
+    if (call.params.length > 0) pieces.push(JSON.stringify(call.params.at(-1)));
   }
-  return `${text}]`;
+  pieces.push(']}]');
+  return pieces.join('');
+}
+
+function isAlike(a: RpcCall, b: RpcCall): boolean {
+  if (a.method !== b.method || a.params.length !== b.params.length) return false;
+  for (let i = 0; i < a.params.length - 1; i++) if (a.params[i] !== b.params[i]) return false;
+  return true;
+}
+
+function textBefore(param: unknown): string {
+  return `${JSON.stringify(param)},`;
 }
 
 /** A request as it is sent. */

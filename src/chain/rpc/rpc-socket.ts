@@ -124,7 +124,7 @@ export class RpcSocket {
       const batch = new RpcBatch(this.#nextId, calls, reader);
       this.#nextId += calls.length;
       this.#batches.push(batch);
-      const timer = setTimeout(() => this.#end(unanswered(calls[0]?.[0] ?? '', timeoutMs)), timeoutMs);
+      const timer = setTimeout(() => this.#end(unanswered(calls[0]?.method ?? '', timeoutMs)), timeoutMs);
       const done = (): void => {
         clearTimeout(timer);
         const at = this.#batches.indexOf(batch);

@@ -4,6 +4,7 @@ import { throwIfAborted } from '../abort.ts';
 import type { Clock } from '../clock.ts';
 import type { Answer, Connection, PatientOptions } from '../rpc/connection.ts';
 import type { OtherEndpoints } from '../rpc/other-endpoints.ts';
+import type { RpcCall } from '../rpc/rpc-batch.ts';
 import { isMethodMissing, RpcError } from '../rpc/rpc-error.ts';
 import { inWindow } from './in-window.ts';
 import { isOversize, OversizedAnswer } from './oversized-answer.ts';
@@ -21,9 +22,7 @@ const aloneInFlight = 8;
 const partsInFlight = 8;
 
 /** One request about a block. */
-export interface BlockRequest {
-  readonly method: string;
-  readonly params: readonly unknown[];
+export interface BlockRequest extends RpcCall {
   readonly block: Hex;
   /** What is asked for, in words, for the error. Default: the method. */
   readonly what?: string;
@@ -143,8 +142,7 @@ export class BlockReader {
     { few = Infinity, ...options }: PatientOptions & { readonly few?: number } = {},
   ): Promise<(Answer | RelayError)[]> {
     if (requests.length > this.#callsAtOnce) return this.#inParts(requests, { few, ...options });
-    const calls = requests.map(({ method, params }) => [method, params] as const);
-    const together = requests.length > 1 ? await this.#connection.askAll(calls, options) : undefined;
+    const together = requests.length > 1 ? await this.#connection.askAll(requests, options) : undefined;
     if (together === 'too many') {
       this.#callsAtOnce = Math.min(this.#callsAtOnce, Math.ceil(requests.length / 2));
       return this.#inParts(requests, { few, ...options });
