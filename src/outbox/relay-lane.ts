@@ -1,18 +1,11 @@
 import type { Hex } from '../codec/index.ts';
-import { decodeV1 } from '../crypto/core.ts';
-import { asRelayError, isLocalFailure, type RelayError } from '../errors/index.ts';
-import { AskedIds } from './asked-ids.ts';
+import type { RelayError } from '../errors/index.ts';
+import { Carriage, type CarriageWork } from './carriage.ts';
 import { ChainDetour } from './chain-detour.ts';
-import type { DeliveryState } from './delivery-state.ts';
-import { DeliveryWatch } from './delivery-watch.ts';
-import { HandOver, type HandedOver, type HandOverWork } from './hand-over.ts';
-import { isWaiting, type Progress } from './message-record.ts';
-import type { Carried, OffChainCarrier } from './off-chain-carrier.ts';
+import { isWaiting } from './message-record.ts';
+import type { OffChainCarrier } from './off-chain-carrier.ts';
 import type { OffChainEntry } from './off-chain-entry.ts';
-import { Change, type Stored } from './outbox-change.ts';
-import { pause } from './pause.ts';
-import { ReadWatch } from './read-watch.ts';
-import type { Sealed } from './seal-kept.ts';
+import type { Stored } from './outbox-change.ts';
 import type { SendId } from './send-id.ts';
 import { Unreached } from './unreached.ts';
 import { WaitingMessages, type NextMessage } from './waiting-messages.ts';
@@ -20,8 +13,6 @@ import { WaitingMessages, type NextMessage } from './waiting-messages.ts';
 /** Recipients that are served at a time; to each one goes one message after the other. */
 const maxRecipients = 16;
 const pageSize = 256;
-/** Before the store is tried again. */
-const retryMs = 1_000;
 
 /** No other try can help. */
 const final: ReadonlySet<string> = new Set([
@@ -29,8 +20,7 @@ const final: ReadonlySet<string> = new Set([
   ...['unknown-recipient', 'unproven-key', 'bad-public-key', 'bad-shared-secret', 'kept-open-failed', 'from-self'],
 ]);
 
-export interface RelayWork extends HandOverWork {
-  readonly carrier: OffChainCarrier | undefined;
+export interface RelayWork extends CarriageWork {
   /** Whether what is on the chain's side gets on no further there: as without an account. */
   readonly isChainStuck: () => boolean;
 }
@@ -41,16 +31,13 @@ export interface RelayWork extends HandOverWork {
  */
 export class RelayLane {
   readonly #work: RelayWork;
-  readonly #reads: ReadWatch;
-  readonly #deliveries: DeliveryWatch;
+  readonly #carriage: Carriage;
   /** All that is in the queue, up to `#seen`. */
   readonly #waiting = new WaitingMessages();
   readonly #unreached: Unreached;
   /** Recipients whose messages are to go on chain, where they may. */
   readonly #lost = new Set<Hex>();
   readonly #detour: ChainDetour;
-  readonly #handOver: HandOver;
-  readonly #asked: AskedIds;
   readonly #busy = new Map<Hex, Promise<void>>();
   /** Whose messages are being moved to the chain: none of them is handed over meanwhile. */
   #freeing: Hex | undefined;
@@ -62,21 +49,16 @@ export class RelayLane {
 
   constructor(work: RelayWork) {
     this.#work = work;
-    this.#reads = new ReadWatch(work, work.carrier);
-    this.#deliveries = new DeliveryWatch(work, work.carrier);
+    this.#carriage = new Carriage(work);
     this.#detour = new ChainDetour(work);
-    this.#handOver = new HandOver(work);
-    this.#asked = new AskedIds(work.now);
     this.#unreached = new Unreached((to) => {
       this.#release(to);
       this.#fill();
     });
   }
 
-  async load(): Promise<void> {
-    await this.#asked.load(this.#work.store);
-    await this.#reads.load();
-    await this.#deliveries.load();
+  load(): Promise<void> {
+    return this.#carriage.load();
   }
 
   /** What is on the chain's side has met with something that is in its way, or was under way and is not any more. */
@@ -86,16 +68,15 @@ export class RelayLane {
   }
 
   read(sendId: SendId): void {
-    this.#reads.read(sendId);
+    this.#carriage.read(sendId);
   }
 
   forget(sendId: SendId): void {
-    this.#reads.read(sendId);
-    this.#deliveries.forget(sendId);
+    this.#carriage.forget(sendId);
   }
 
   ended(sendId: SendId): void {
-    this.#asked.forget(sendId);
+    this.#carriage.ended(sendId);
   }
 
   /** Takes in what is new in the queue, and begins what can begin. */
@@ -112,15 +93,13 @@ export class RelayLane {
   /** Those that were not reached may be now. */
   hurry(): void {
     this.#unreached.hurry();
-    this.#reads.hurry();
-    this.#deliveries.hurry();
+    this.#carriage.hurry();
   }
 
   async stop(): Promise<void> {
     await Promise.allSettled(this.#busy.values());
     this.#unreached.stop();
-    await this.#reads.stop();
-    await this.#deliveries.stop();
+    await this.#carriage.stop();
   }
 
   /** From the chain's side, to recipients that may be reached: their turn to be tried comes after a pause. */
@@ -248,74 +227,27 @@ export class RelayLane {
 
   async #carryNext({ to, id }: NextMessage, carrier: OffChainCarrier): Promise<void> {
     const stored = await this.#work.store.get(id);
-    if (stored !== undefined && isWaiting(stored)) await this.#carry(stored, carrier);
-    // Another process has cancelled it.
-    else this.#waiting.remove(to, id);
-  }
-
-  async #carry(stored: Stored, carrier: OffChainCarrier): Promise<void> {
-    const { to } = stored.record;
-    await this.#work.directory.load?.(to, this.#work.signal);
-    if (!carrier.canReach(to)) {
-      await this.#notReached(stored);
+    if (stored === undefined || !isWaiting(stored)) {
+      // Another process has cancelled it.
+      this.#waiting.remove(to, id);
       return;
     }
-    let current: Stored | undefined = stored;
-    try {
-      const sealed = await this.#handOver.seal(stored);
-      // From here on it can not be cancelled: the recipient may have it.
-      current = await this.#mark(stored, { state: 'submitted', messageId: sealed.messageId }, sealed);
-      if (current === undefined) return;
-      const taken = await this.#handOver.give({ ...sealed, stored: current }, carrier, (again) =>
-        this.#askAgain(again),
-      );
+    const outcome = await this.#carriage.carry(stored, carrier, () => {
       this.#unreached.reached(to);
-      await this.#relayed(current, taken);
-    } catch (error) {
-      // As it is when the process ends it is found again: it goes again, with its nonce.
-      if (this.#work.signal.aborted || current === undefined) throw error;
-      const waiting = await this.#mark(current, { state: 'queued' });
-      if (isLocalFailure(error)) throw error;
-      if (waiting !== undefined) await this.#notCarried(waiting, asRelayError(error, 'outbox-setback'));
-    }
+    });
+    if (outcome === 'ended') this.#waiting.remove(to, id);
+    else if (outcome !== 'changed') await this.#notCarried(outcome.waiting, outcome.error);
   }
 
-  async #relayed(stored: Stored, { sealed, carried }: HandedOver): Promise<void> {
-    const { id, record } = stored;
-    const end = { state: 'relayed', messageId: sealed.messageId, ...carried } as const;
-    const delivery = record.deliveryReceipt ? this.#deliveryOf(sealed, carried) : undefined;
-    await this.#record(stored, end, delivery);
-    await this.#reads.carried({ ...stored, record: { ...record, progress: end } }).catch(this.#work.setback);
-    if (delivery !== undefined) this.#deliveries.carried(id, delivery);
-  }
-
-  #deliveryOf({ envelope }: Sealed, { status }: Carried): DeliveryState {
-    if (status === 'delivered') return { state: 'delivered', at: BigInt(this.#work.now()) };
-    return { state: 'awaited', at: decodeV1(envelope).header.sentAt };
-  }
-
-  /** undefined where another process has changed it. */
-  async #mark(stored: Stored, progress: Progress, sealed?: Sealed): Promise<Stored | undefined> {
-    if (stored.record.progress.state === progress.state && progress.state === 'queued') return stored;
-    const change = new Change().progress(stored, progress);
-    if (sealed !== undefined) this.#asked.add(stored, sealed, change);
-    const isSaved = await this.#work.save(change, [stored], [[stored.id, progress]]);
-    return isSaved ? this.#work.store.get(stored.id) : undefined;
-  }
-
-  async #askAgain(sealed: Sealed): Promise<void> {
-    const { stored } = sealed;
-    if (stored.record.readReceipt) await this.#work.save(this.#asked.add(stored, sealed, new Change()), [stored], []);
-  }
-
-  async #notCarried(stored: Stored, error: RelayError): Promise<void> {
-    if (final.has(error.code) && !this.#mayGoElsewhere(stored)) {
-      await this.#finish(stored, { state: 'failed', error });
+  async #notCarried(stored: Stored, error: RelayError | undefined): Promise<void> {
+    if (error !== undefined && final.has(error.code) && !this.#mayGoElsewhere(stored)) {
+      if (await this.#carriage.finish(stored, { state: 'failed', error }))
+        this.#waiting.remove(stored.record.to, stored.id);
       return;
     }
     const isElsewhere = await this.#notReached(stored);
     // It costs a fee each time, until somebody sets the clock.
-    if (!isElsewhere || error.code === 'clock-skew') this.#work.setback(error);
+    if (error !== undefined && (!isElsewhere || error.code === 'clock-skew')) this.#work.setback(error);
   }
 
   /** Whether it goes on chain. The recipient is tried again after a pause, where something waits for that. */
@@ -324,30 +256,6 @@ export class RelayLane {
     const isElsewhere = this.#mayGoElsewhere(stored) && (await this.#toChain(to, [stored.id]));
     if (!isElsewhere || this.#work.isChainStuck()) this.#pause(to);
     return isElsewhere;
-  }
-
-  /** The relay has it: until that is written down nothing else becomes of it, however often the store fails. */
-  async #record(stored: Stored, end: Progress, delivery: DeliveryState | undefined): Promise<void> {
-    const { signal, setback } = this.#work;
-    for (;;) {
-      try {
-        await this.#finish(stored, end, delivery);
-        return;
-      } catch (error) {
-        if (signal.aborted) throw error;
-        setback(error);
-        await pause(retryMs, signal);
-      }
-    }
-  }
-
-  async #finish(stored: Stored, end: Progress, delivery?: DeliveryState): Promise<void> {
-    const change = new Change();
-    if (delivery !== undefined) change.delivery(stored.id, delivery);
-    // Whatever place it has: none takes it from there once more.
-    for (const lane of ['relay', stored.record.as] as const) change.unqueue(stored, lane);
-    const isSaved = await this.#work.finish([[stored, end]], change);
-    if (isSaved) this.#waiting.remove(stored.record.to, stored.id);
   }
 
   /** On chain, where the sender agreed to fees. */
