@@ -23,7 +23,7 @@ async function inChromium(): Promise<readonly Result[]> {
 }
 
 async function bytes(): Promise<readonly Result[]> {
-  const entry = await bundle(join(root, 'src', 'web', 'browser.ts'));
+  const entry = await bundle(join(root, 'dist', 'web', 'browser.js'));
   return [
     { name: 'web/bytes-gzip', length: gzipSync(entry).length },
     { name: 'web/bytes-brotli', length: brotliCompressSync(entry).length },

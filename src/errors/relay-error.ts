@@ -1,3 +1,4 @@
+import type { CatalogueEntry } from './catalogue/entry.ts';
 import { catalogue, type ErrorCode } from './catalogue.ts';
 
 /** Facts about one failure that are safe to log: never plaintext, keys or passphrases. */
@@ -19,7 +20,7 @@ export class RelayError extends Error {
   readonly details?: ErrorDetails;
 
   constructor(code: ErrorCode, options: RelayErrorOptions = {}) {
-    const entry = catalogue[code];
+    const entry = (catalogue as Partial<typeof catalogue>)[code] ?? unknown(code);
     super(fill(entry.message, options.details), options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.remedy = fill(entry.remedy, options.details);
@@ -36,6 +37,11 @@ export function asRelayError(error: unknown, code: ErrorCode, details?: ErrorDet
 
 export function isRelayError(error: unknown, code?: ErrorCode): error is RelayError {
   return error instanceof RelayError && (code === undefined || error.code === code);
+}
+
+/** Only in browsers: one of another part, in whose words there it is not to be said. */
+function unknown(code: string): CatalogueEntry {
+  return { message: `${code}.`, remedy: 'docs/errors.md says what it means.' };
 }
 
 function fill(template: string, details: ErrorDetails = {}): string {

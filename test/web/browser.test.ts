@@ -8,6 +8,8 @@ import { after, afterEach, before, describe, it } from 'mocha';
 import { WebSocketServer } from 'ws';
 import { decodeSignedEnvelope, fromHex, toHex, type Hex } from '../../src/codec/index.ts';
 import { agree, deriveCommKey, keyPairFromSeed, openEnvelope, ready } from '../../src/crypto/index.ts';
+import { catalogue, type CatalogueEntry } from '../../src/errors/index.ts';
+import { nodeOnlyErrors } from '../../src/errors/node-only.ts';
 import type { Delivery } from '../../src/inbox/index.ts';
 import { until } from '../support/until.ts';
 import { alice, bob, Cleanup, genesisHash, message } from '../relay/support.ts';
@@ -39,9 +41,21 @@ describe('browser (Chromium)', function () {
     return open.page.evaluate((given) => globalThis.testPage.send(given), sending);
   };
 
+  // As it is published: `browser` in package.json is of that.
+  const published = () => bundle(join(root, 'dist', 'web', 'browser.js'));
+
   it('is served by less than 120 kB, compressed', async () => {
-    const bytes = gzipSync(await bundle(join(root, 'src', 'web', 'browser.ts'))).length;
+    const bytes = gzipSync(await published()).length;
     assert.ok(bytes < largestBundle, `${bytes} bytes`);
+  });
+
+  it('has no words for failures of what no browser has, and makes none of them', async () => {
+    const code = Buffer.from(await published()).toString();
+    const said = Object.entries<CatalogueEntry>(nodeOnlyErrors).filter(
+      ([name, { message }]) => code.includes(message) || code.includes(`("${name}"`) || code.includes(`,"${name}")`),
+    );
+    assert.deepEqual(said, []);
+    assert.ok(code.includes(catalogue['endpoint-failed'].message));
   });
 
   for (const scheme of ['ws', 'http'])

@@ -38,7 +38,8 @@ export async function untilTold(word: Word, all: readonly Asked[], context: Cont
     );
   } catch (error) {
     if (signal.aborted || !ended.signal.aborted) throw error;
-    throw new RelayError(`not-${word}-yet`, { details: { count: left }, cause: error });
+    const code = word === 'read' ? 'not-read-yet' : 'not-delivered-yet';
+    throw new RelayError(code, { details: { count: left }, cause: error });
   } finally {
     clearTimeout(timer);
   }

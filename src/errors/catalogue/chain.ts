@@ -1,10 +1,6 @@
 import type { CatalogueEntry } from './entry.ts';
 
 export const chainErrors = {
-  aborted: {
-    message: 'The caller gave up waiting.',
-    remedy: 'Nothing to mend; call again where the result is still wanted.',
-  },
   'chain-unreachable': {
     message: 'No node answers at {urls}: {reason}.',
     remedy: 'Check the URL, that the node runs and that its RPC port is open, or give another endpoint with --ws.',
@@ -17,10 +13,6 @@ export const chainErrors = {
     message: '"{url}" is not the URL of a node.',
     remedy: 'Give a URL that begins with ws:// or wss://.',
     usage: true,
-  },
-  'wrong-chain': {
-    message: 'The node at {url} is of another chain: its genesis hash is {actual}, not {expected}.',
-    remedy: 'Give endpoints of one chain only; vaults, cursors and messages belong to the chain they were made for.',
   },
   'chain-forked': {
     message: 'Block {block} is not what was seen before: {found} follows another block than {seen}.',

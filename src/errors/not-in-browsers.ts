@@ -1,0 +1,2 @@
+/** Nothing: what a browser has of node-only.ts. */
+export const nodeOnlyErrors = {};
