@@ -156,6 +156,22 @@ describe('LatestValue', () => {
     source.complete();
     await assert.rejects(failing, /done/);
   });
+
+  it('lets several wait, each until its signal fires', async () => {
+    const source = new Subject<number>();
+    using latest = new LatestValue(source, () => new Error('done'));
+    const leaving = new AbortController();
+    const left = latest.next(leaving.signal);
+    const waiting = [latest.next(new AbortController().signal), latest.next(undefined)];
+    leaving.abort();
+    source.next(1);
+    await assert.rejects(left, { code: 'aborted' });
+    assert.deepEqual(await Promise.all(waiting), Array(2).fill({ value: 1, version: 1 }));
+    await assert.rejects(
+      latest.next(leaving.signal, () => false),
+      { code: 'aborted' },
+    );
+  });
 });
 
 describe('inWindow', () => {

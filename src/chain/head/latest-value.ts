@@ -1,5 +1,6 @@
 import type { Observable, Subscription } from 'rxjs';
-import { abortable } from '../abort.ts';
+import { onAbort } from '../../signals/index.ts';
+import { aborted, throwIfAborted } from '../abort.ts';
 
 export interface Versioned<T> {
   readonly value: T;
@@ -11,27 +12,26 @@ export interface Versioned<T> {
 export class LatestValue<T> implements Disposable {
   #value: Versioned<T> | undefined;
   #failure: { readonly error: unknown } | undefined;
-  #wake: () => void = () => undefined;
-  #changed = Promise.resolve();
+  /** Wake who waits for a change. */
+  readonly #waiting = new Set<() => void>();
   readonly #subscription: Subscription;
   readonly #whenDone: () => unknown;
 
   /** `whenDone` gives the error to throw where the stream completes. */
   constructor(source: Observable<T>, whenDone: () => unknown) {
     this.#whenDone = whenDone;
-    this.#renew();
     this.#subscription = source.subscribe({
       next: (value) => {
         this.#value = { value, version: (this.#value?.version ?? 0) + 1 };
-        this.#renew();
+        this.#wake();
       },
       error: (error: unknown) => {
         this.#failure = { error };
-        this.#renew();
+        this.#wake();
       },
       complete: () => {
         this.#failure = { error: this.#whenDone() };
-        this.#renew();
+        this.#wake();
       },
     });
   }
@@ -45,7 +45,7 @@ export class LatestValue<T> implements Disposable {
       if (this.#failure !== undefined) throw this.#failure.error;
       const newest = this.#value;
       if (newest !== undefined && fits(newest)) return newest;
-      await abortable(this.#changed, signal);
+      await this.#change(signal);
     }
   }
 
@@ -53,11 +53,21 @@ export class LatestValue<T> implements Disposable {
     this.#subscription.unsubscribe();
   }
 
-  #renew(): void {
-    const wake = this.#wake;
-    this.#changed = new Promise((resolve) => {
-      this.#wake = resolve;
+  #change(signal: AbortSignal | undefined): Promise<void> {
+    throwIfAborted(signal);
+    return new Promise((resolve, reject) => {
+      const done = (): void => {
+        this.#waiting.delete(done);
+        off?.();
+        if (signal?.aborted === true) reject(aborted(signal));
+        else resolve();
+      };
+      const off = signal && onAbort(signal, done);
+      this.#waiting.add(done);
     });
-    wake();
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting) wake();
   }
 }

@@ -11,6 +11,9 @@ interface ProofsExports {
   proof_nodes(length: number): number;
 }
 
+/** Of what was written where `reserve` said; 0: it says no. */
+type Operation = (exports: ProofsExports, length: number) => number;
+
 const hashLength = 32;
 const u32 = 4;
 /** How many there are and their bytes, in front of all else. */
@@ -53,11 +56,7 @@ export class ProofsModule {
 
   /** BLAKE2b-256. Throws bad-value for more than fits into memory. */
   readonly binary = (bytes: Uint8Array): Uint8Array => {
-    const hashed = this.#run(
-      [bytes],
-      (exports, length) => exports.blake2b_256(length),
-      (memory, start) => new Uint8Array(memory, start, hashLength).slice(),
-    );
+    const hashed = this.#run([bytes], blake2b256, hashAt);
     if (hashed === undefined)
       throw new RelayError('bad-value', {
         details: { what: 'The data', reason: `${bytes.length} bytes are too many` },
@@ -85,7 +84,7 @@ export class ProofsModule {
 
   /** Of a text in parts. */
   #nodesIn(parts: readonly Uint8Array[]): HashedNodes | undefined {
-    return this.#run(parts, (exports, length) => exports.proof_nodes(length), hashedNodesAt);
+    return this.#run(parts, proofNodes, hashedNodesAt);
   }
 
   /**
@@ -94,7 +93,7 @@ export class ProofsModule {
    */
   #run<T>(
     request: readonly Uint8Array[],
-    operation: (exports: ProofsExports, length: number) => number,
+    operation: Operation,
     read: (memory: ArrayBuffer, start: number) => T,
   ): T | undefined {
     try {
@@ -118,6 +117,13 @@ export class ProofsModule {
       if ((this.#exports?.memory.buffer.byteLength ?? 0) > maxKeptBytes) this.#exports = undefined;
     }
   }
+}
+
+const blake2b256: Operation = (exports, length) => exports.blake2b_256(length);
+const proofNodes: Operation = (exports, length) => exports.proof_nodes(length);
+
+function hashAt(memory: ArrayBuffer, start: number): Uint8Array {
+  return new Uint8Array(memory, start, hashLength).slice();
 }
 
 function hashedNodesAt(memory: ArrayBuffer, start: number): HashedNodes {
