@@ -26,8 +26,6 @@ const trialKey = Buffer.from('trial');
 
 /** Most deletions in one piece of work, so that a long mailbox does not hold up appends. */
 export const chunk = 500;
-/** And of those that make room for an answer. */
-const answerChunk = 8;
 /** Keys that an append writes: of the mail, its id, its place in `byAge`, and what counts it. */
 const keysOfMail = 8;
 /** A mailbox, and all of them. */
@@ -138,7 +136,7 @@ export class MailWriter {
     await this.#commits.run(() => {
       const reason = whyAllFull(this.#quota, this.totals().bytes + trialBytes);
       if (reason !== undefined) throw new RelayError('mailbox-full', { details: { recipient: 'anyone', reason } });
-      this.#room.take(this.#changeOfAppend(trialBytes, false), 'more');
+      this.#room.take(this.#changeOfAppend(trialBytes), 'more');
       this.#tables.meta.putSync(trialKey, Buffer.alloc(trialBytes));
     });
   }
@@ -159,7 +157,7 @@ export class MailWriter {
 
   // The rest runs inside a write transaction.
 
-  /** undefined: more is to be deleted before there is room. */
+  /** undefined: room was made, and there may be some in the next transaction. */
   #append({ recipient, bytes, origin }: Append, idKey: Buffer, numbered: Numbered): Appended | undefined {
     const known = this.#ids.cursor(idKey);
     if (known !== undefined) return { cursor: known, duplicate: true };
@@ -171,11 +169,12 @@ export class MailWriter {
       whyAllFull(this.#quota, totals.bytes + bytes.length, origin) ??
       whyFull(this.#quota, box, bytes.length, origin, share);
     if (reason !== undefined) throw new RelayError('mailbox-full', { details: { recipient, reason } });
-    const opensBox = origin?.maxBoxes !== undefined && share?.count === 0;
-    const mayRemove = opensBox && this.#replyBoxes.count(sender) >= origin.maxBoxes;
-    this.#room.take(this.#changeOfAppend(bytes.length, mayRemove), 'more');
-    if (opensBox) {
-      if (!this.#makeRoom(sender, origin.maxBoxes)) return undefined;
+    this.#room.take(this.#changeOfAppend(bytes.length), 'more');
+    if (origin?.maxBoxes !== undefined && share?.count === 0) {
+      if (this.#replyBoxes.count(sender) >= origin.maxBoxes) {
+        this.#makeRoom(sender, origin.maxBoxes);
+        return undefined;
+      }
       box.isReplyBox = true;
       share.openedAt = this.#replyBoxes.open(sender, box.key);
     }
@@ -189,11 +188,8 @@ export class MailWriter {
     return { cursor: box.last, duplicate: false };
   }
 
-  /** `mayRemove`: of an answer, for which others make room. */
-  #changeOfAppend(bytes: number, mayRemove: boolean): Change {
-    const overflow = this.#room.overflow(layout.mailOverhead + bytes);
-    if (!mayRemove) return { ...noChange, put: keysOfMail, overflow };
-    return { ...noChange, put: keysOfMail + keysOfBox, removed: answerChunk, overflow };
+  #changeOfAppend(bytes: number): Change {
+    return { ...noChange, put: keysOfMail, overflow: this.#room.overflow(layout.mailOverhead + bytes) };
   }
 
   /** True where more is left to delete. */
@@ -231,7 +227,7 @@ export class MailWriter {
       (pages, { value }) => pages + this.#room.overflow(layout.mailOverhead + value.bytes),
       0,
     );
-    return { put: keysOfCounters + (isReplyBox ? 3 : 1) * removed, removed, overflow: 0, freed };
+    return { put: keysOfCounters + (isReplyBox ? keysOfBox : 1) * removed, removed, overflow: 0, freed };
   }
 
   #delete(box: OpenBox, entries: readonly MailEntry[]) {
@@ -252,11 +248,11 @@ export class MailWriter {
   }
 
   /**
-   * Whoever asks chooses the box, and may never look into it: the newest answer is the one that somebody waits for. False:
-   * there is more to delete. Throws reply-boxes-full where none is known to be the oldest.
+   * Deletes what a sender left in its oldest reply box, a chunk of it at most: whoever asks chooses the box, and may never look
+   * into it, and the newest answer is the one that somebody waits for. Throws reply-boxes-full where none is known to be the
+   * oldest.
    */
-  #makeRoom(sender: Buffer, max: number): boolean {
-    if (this.#replyBoxes.count(sender) < max) return true;
+  #makeRoom(sender: Buffer, max: number): void {
     const oldest = this.#replyBoxes.oldest(sender);
     if (oldest === undefined) throw new RelayError('reply-boxes-full', { details: { sender: toHex(sender), max } });
     const recipient = layout.recipientOpened(oldest);
@@ -264,11 +260,14 @@ export class MailWriter {
     const own = [];
     const name = sender.toString('latin1');
     for (const entry of mailRange(this.#tables.mailHeads, recipient, 0n, maxCursor, box.count))
-      if (entry.value.sender === name && own.push(entry) === answerChunk) break;
-    this.#delete(box, own);
+      if (entry.value.sender === name && own.push(entry) === chunk) break;
+    if (own.length > 0) {
+      this.#remove(box, own);
+      return;
+    }
     // Of one that an earlier version emptied.
-    if (own.length === 0) this.#replyBoxes.forget(oldest);
-    return this.#replyBoxes.count(sender) < max;
+    this.#room.take({ ...noChange, removed: 1 }, 'less');
+    this.#replyBoxes.forget(oldest);
   }
 }
 
