@@ -1,5 +1,6 @@
 import { decodeV1 } from '../crypto/core.ts';
 import { asRelayError, isLocalFailure, type RelayError } from '../errors/index.ts';
+import { pause } from '../signals/index.ts';
 import { AskedIds } from './asked-ids.ts';
 import type { DeliveryState } from './delivery-state.ts';
 import { DeliveryWatch } from './delivery-watch.ts';
@@ -7,7 +8,6 @@ import { HandOver, type HandedOver, type HandOverWork } from './hand-over.ts';
 import type { Progress } from './message-record.ts';
 import type { Carried, OffChainCarrier } from './off-chain-carrier.ts';
 import { Change, type Stored } from './outbox-change.ts';
-import { pause } from './pause.ts';
 import { ReadWatch } from './read-watch.ts';
 import type { Sealed } from './seal-kept.ts';
 import type { SendId } from './send-id.ts';

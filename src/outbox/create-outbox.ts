@@ -2,7 +2,7 @@ import type { Account, Chain, Finality } from '../chain/index.ts';
 import { isRelayError, RelayError } from '../errors/index.ts';
 import { toHex, type Hex } from '../codec/index.ts';
 import { rememberKey } from '../worker-state/index.ts';
-import { LinkedAbort } from '../signals/index.ts';
+import { LinkedAbort, pause } from '../signals/index.ts';
 import { feeOf, payloadBytes } from './batch.ts';
 import { ChainPoster } from './chain-poster.ts';
 import { ChainStore } from './chain-store.ts';
@@ -19,7 +19,6 @@ import type {
   SendMessage,
 } from './outbox.ts';
 import type { ReplyNotice } from './reply-notice.ts';
-import { pause } from './pause.ts';
 import { RelayLane } from './relay-lane.ts';
 import { RunningQueue, type QueueOptions } from './running-queue.ts';
 import { sealCommand } from './seal-command.ts';

@@ -1,6 +1,6 @@
 import type { NewerKey } from '../channel/newer-key.ts';
 import type { Hex } from '../codec/index.ts';
-import { letGo } from './let-go.ts';
+import { letGo } from '../signals/index.ts';
 import type { OffChainCarrier } from './off-chain-carrier.ts';
 import type { RelayOutbox } from './outbox.ts';
 import { RelayLane } from './relay-lane.ts';

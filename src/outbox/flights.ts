@@ -1,11 +1,9 @@
 import type { Inclusion } from '../chain/index.ts';
 import { isRelayError, type RelayError } from '../errors/index.ts';
-import { LinkedAbort } from '../signals/index.ts';
+import { LinkedAbort, letGo, pause } from '../signals/index.ts';
 import type { Flight } from './flight.ts';
 import type { FlightLog } from './flight-log.ts';
 import { isBadSequence } from './bad-sequence.ts';
-import { letGo } from './let-go.ts';
-import { pause } from './pause.ts';
 import type { SendId } from './send-id.ts';
 import type { ChainWork } from './work.ts';
 

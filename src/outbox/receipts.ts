@@ -1,5 +1,6 @@
 import { Observable, type Subscriber } from 'rxjs';
 import { asRelayError, RelayError } from '../errors/index.ts';
+import { onAbort } from '../signals/index.ts';
 import { isFinished } from './message-record.ts';
 import { findDelivery, findRead, type FindWord } from './find-word.ts';
 import type { OutboxStore } from './outbox-store.ts';
@@ -143,17 +144,21 @@ function settled<T>(
   signal: AbortSignal | undefined,
   begin: (resolve: (value: T) => void, reject: (error: unknown) => void) => () => void,
 ): Promise<T> {
-  const over = new AbortController();
+  let end = (): void => undefined;
   const outcome = new Promise<T>((resolve, reject) => {
     const giveUp = (): void => {
       reject(new RelayError('aborted', { cause: signal?.reason }));
     };
     if (signal?.aborted === true) giveUp();
-    signal?.addEventListener('abort', giveUp, { signal: over.signal });
-    over.signal.addEventListener('abort', begin(resolve, reject));
+    const off = signal && onAbort(signal, giveUp);
+    const stop = begin(resolve, reject);
+    end = () => {
+      off?.();
+      stop();
+    };
   });
   return outcome.finally(() => {
-    over.abort();
+    end();
   });
 }
 

@@ -112,7 +112,7 @@ export class RunningQueue implements RelayOutbox {
 
   /** `check` refuses a message before it is stored. */
   async send(message: SendMessage, given?: AbortSignal, check?: (record: MessageRecord) => void): Promise<Receipt> {
-    using ended = new LinkedAbort(this.#stopping.signal, given);
+    const ended = new LinkedAbort(this.#stopping.signal, given);
     const { signal } = ended;
     const { directory } = this.#options;
     const queued = await queueMessage(
@@ -126,7 +126,9 @@ export class RunningQueue implements RelayOutbox {
         },
       },
       message,
-    );
+    ).finally(() => {
+      ended.unlink();
+    });
     this.#wake();
     return this.#receipts.of(queued.sendId, queued.nonce);
   }

@@ -1,4 +1,4 @@
-import { letGo } from './let-go.ts';
+import { letGo } from '../signals/index.ts';
 
 /** Before the first new try after a setback; doubles. */
 const retryMs = 1_000;

@@ -1,5 +1,5 @@
 import type { Hex } from '../codec/index.ts';
-import { letGo } from './let-go.ts';
+import { letGo } from '../signals/index.ts';
 
 /** Before a recipient that was not reached is tried again; doubles. */
 const retryMs = 1_000;

@@ -1,5 +1,5 @@
 import { isRelayError } from '../errors/index.ts';
-import { letGo } from './let-go.ts';
+import { letGo } from '../signals/index.ts';
 import type { Work } from './work.ts';
 
 /** Of one wait, where others are to have theirs. */

@@ -184,13 +184,15 @@ class TransportClient implements RelayClient {
 
   async #wait<T>(given: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     this.#checkRunning();
-    using ended = new LinkedAbort(given, this.#stopped.signal);
+    const ended = new LinkedAbort(given, this.#stopped.signal);
     try {
       return await work(ended.signal);
     } catch (error) {
       this.#checkRunning();
       if (!given.aborted || isRelayError(error)) throw error;
       throw new RelayError('aborted', { cause: error });
+    } finally {
+      ended.unlink();
     }
   }
 

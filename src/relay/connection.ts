@@ -1,5 +1,6 @@
 import type { Hex } from '../codec/index.ts';
 import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
+import { onAbort } from '../signals/index.ts';
 import type { Answer, ClientRequest } from './client-request.ts';
 import { withDeadline } from './deadline.ts';
 import {
@@ -183,10 +184,7 @@ export class Connection {
         leave(id);
         reject(signal.reason as Error);
       };
-      signal.addEventListener('abort', giveUp);
-      const settled = (): void => {
-        signal.removeEventListener('abort', giveUp);
-      };
+      const settled = onAbort(signal, giveUp);
       const id = this.#pending.add({
         isOutsideWindow: true,
         resolve: (answer) => {

@@ -1,30 +1,50 @@
 import { RelayError } from '../errors/index.ts';
-import { LinkedAbort } from '../signals/index.ts';
+import { LinkedAbort, onAbort } from '../signals/index.ts';
 
-export interface Wait {
+interface Limits {
   readonly signal?: AbortSignal | undefined;
   readonly timeoutMs: number;
+}
+
+export interface Wait extends Limits {
   /** Named in the error. */
   readonly endpoint: string;
 }
 
+/** A signal that ends with the caller's, by aborted, or after `timeoutMs`, by another error. */
+export class Deadline {
+  readonly signal: AbortSignal;
+  readonly #timer: ReturnType<typeof setTimeout>;
+  readonly #off: (() => void) | undefined;
+
+  constructor({ signal, timeoutMs }: Limits, late: () => RelayError) {
+    const ended = new AbortController();
+    this.signal = ended.signal;
+    const abort = (): void => {
+      ended.abort(new RelayError('aborted', { cause: signal?.reason }));
+    };
+    if (signal?.aborted === true) abort();
+    this.#off = signal && onAbort(signal, abort);
+    this.#timer = setTimeout(() => {
+      ended.abort(late());
+    }, timeoutMs);
+  }
+
+  /** It ends no more. Idempotent. */
+  clear(): void {
+    clearTimeout(this.#timer);
+    this.#off?.();
+  }
+}
+
 /** Runs `work` with a signal that ends at the deadline or with the caller's. Throws aborted, relay-timeout and its errors. */
 export async function withDeadline<T>(wait: Wait, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const ended = new AbortController();
-  const { signal, timeoutMs, endpoint } = wait;
-  const abort = (): void => {
-    ended.abort(new RelayError('aborted', { cause: signal?.reason }));
-  };
-  if (signal?.aborted === true) abort();
-  signal?.addEventListener('abort', abort);
-  const timer = setTimeout(() => {
-    ended.abort(new RelayError('relay-timeout', { details: { endpoint, timeoutMs } }));
-  }, timeoutMs);
+  const { timeoutMs, endpoint } = wait;
+  const deadline = new Deadline(wait, () => new RelayError('relay-timeout', { details: { endpoint, timeoutMs } }));
   try {
-    return await race(ended.signal, work);
+    return await race(deadline.signal, work);
   } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener('abort', abort);
+    deadline.clear();
   }
 }
 
@@ -38,7 +58,7 @@ export function endingSignal(timeoutMs: number, signal?: AbortSignal): Disposabl
     signal: ended.signal,
     [Symbol.dispose]: () => {
       clearTimeout(timer);
-      ended[Symbol.dispose]();
+      ended.unlink();
     },
   };
 }

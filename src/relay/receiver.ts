@@ -1,8 +1,9 @@
 import { Observable, type Subscriber } from 'rxjs';
 import { toHex, type Hex } from '../codec/index.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
+import { onAbort, pause } from '../signals/index.ts';
 import { AckTracker } from './ack-tracker.ts';
-import { backoffMs, pause, type Backoff } from './backoff.ts';
+import { backoffMs, type Backoff } from './backoff.ts';
 import type { ConnectionPool } from './connection-pool.ts';
 import type { Connection } from './connection.ts';
 import type { LoginRequest, Prover } from './prover.ts';
@@ -118,10 +119,9 @@ class Receiver {
   async #session(signal: AbortSignal): Promise<RelayError> {
     const connection = this.#parts.pool.forReceiver(this.#options.url, this.#options.identity);
     const release = this.#parts.pool.hold(connection);
-    const leave = (): void => {
+    const off = onAbort(signal, () => {
       connection.close();
-    };
-    signal.addEventListener('abort', leave);
+    });
     try {
       await this.#login(connection, signal);
       this.#failures = 0;
@@ -133,7 +133,7 @@ class Receiver {
       connection.close(failure);
       return failure;
     } finally {
-      signal.removeEventListener('abort', leave);
+      off();
       this.#connection = undefined;
       release();
     }

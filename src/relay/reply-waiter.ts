@@ -1,6 +1,7 @@
 import type { Hex } from '../codec/index.ts';
 import { isRelayError } from '../errors/index.ts';
-import { backoffMs, pause, type Backoff } from './backoff.ts';
+import { pause } from '../signals/index.ts';
+import { backoffMs, type Backoff } from './backoff.ts';
 import type { ConnectionPool } from './connection-pool.ts';
 import type { Prover } from './prover.ts';
 import { placesOf, type HandedOn, type Place } from './reply-places.ts';

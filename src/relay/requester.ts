@@ -4,6 +4,7 @@ import { sealMessage, type SealedMessage, type Sender } from '../channel/seal-me
 import type { BodyInput, Hex } from '../codec/index.ts';
 import { decodeV1 } from '../crypto/core.ts';
 import { RelayError } from '../errors/index.ts';
+import { Deadline } from './deadline.ts';
 import type { RelayClient, SentReceipt } from './client.ts';
 import { mayBeHandedOn } from './reply-places.ts';
 import { readReply, type Reply } from './read-reply.ts';
@@ -73,22 +74,17 @@ class Conversation {
   readonly #options: RequesterOptions;
   readonly #request: Request;
   readonly #timeoutMs: number;
-  readonly #ended = new AbortController();
-  readonly #timer: ReturnType<typeof setTimeout>;
-  readonly #abort = (): void => {
-    this.#ended.abort(new RelayError('aborted', { cause: this.#request.signal?.reason }));
-  };
+  readonly #deadline: Deadline;
 
   constructor(options: RequesterOptions, request: Request) {
     const { to, signal, timeoutMs = defaultTimeoutMs } = request;
     this.#options = options;
     this.#request = request;
     this.#timeoutMs = timeoutMs;
-    this.#timer = setTimeout(() => {
-      this.#ended.abort(new RelayError('request-timeout', { details: { to, timeoutMs } }));
-    }, timeoutMs);
-    signal?.addEventListener('abort', this.#abort);
-    if (signal?.aborted === true) this.#abort();
+    this.#deadline = new Deadline(
+      { signal, timeoutMs },
+      () => new RelayError('request-timeout', { details: { to, timeoutMs } }),
+    );
   }
 
   async ask(): Promise<Asked> {
@@ -99,7 +95,7 @@ class Conversation {
       reply.catch(() => undefined);
       return { ...receipt, nonce: sealed.nonce, reply };
     } catch (error) {
-      this.#stopWaiting();
+      this.#deadline.clear();
       throw error;
     }
   }
@@ -127,7 +123,7 @@ class Conversation {
   }
 
   #seal(fixed: { readonly nonce?: bigint; readonly recipientKey?: Uint8Array } = {}): Promise<SealedMessage> {
-    this.#ended.signal.throwIfAborted();
+    this.#deadline.signal.throwIfAborted();
     const { to, body } = this.#request;
     return sealMessage(this.#options, { to, body, freshKey: { keepMs: this.#timeoutMs }, ...fixed });
   }
@@ -135,7 +131,7 @@ class Conversation {
   async #carry({ envelope }: SealedMessage): Promise<SentReceipt> {
     const { vault, genesisHash, client, forwarders = [] } = this.#options;
     const signed = await signMessage(vault, genesisHash, envelope);
-    return client.send(signed, [...this.#peer().endpoints, ...forwarders], { signal: this.#ended.signal });
+    return client.send(signed, [...this.#peer().endpoints, ...forwarders], { signal: this.#deadline.signal });
   }
 
   #peer(): NonNullable<ReturnType<PeerDirectory['get']>> {
@@ -157,7 +153,7 @@ class Conversation {
         identity: vault.identity,
         sign: (login) => vault.sign(login),
         senderKey: senderKeyOf(envelope),
-        signal: this.#ended.signal,
+        signal: this.#deadline.signal,
         open: (signed) => readReply(signed, { vault, genesisHash, from: to, inReplyTo: messageId }),
       });
     } catch (error) {
@@ -166,7 +162,7 @@ class Conversation {
   }
 
   async #end(sealed: SealedMessage): Promise<void> {
-    this.#stopWaiting();
+    this.#deadline.clear();
     await this.#forget(sealed);
   }
 
@@ -175,14 +171,10 @@ class Conversation {
     await this.#options.vault.forgetFresh(senderKeyOf(envelope)).catch(() => undefined);
   }
 
-  #stopWaiting(): void {
-    clearTimeout(this.#timer);
-    this.#request.signal?.removeEventListener('abort', this.#abort);
-  }
-
   /** The end of the time or of the caller's patience, where that is what stopped the work. */
   #reason(error: unknown): unknown {
-    return this.#ended.signal.aborted ? this.#ended.signal.reason : error;
+    const { signal } = this.#deadline;
+    return signal.aborted ? signal.reason : error;
   }
 }
 

@@ -1,6 +1,6 @@
 import { isRelayError } from '../errors/index.ts';
-import { LinkedAbort } from '../signals/index.ts';
-import { backoffMs, pause, type Backoff } from './backoff.ts';
+import { LinkedAbort, pause } from '../signals/index.ts';
+import { backoffMs, type Backoff } from './backoff.ts';
 import type { Place } from './reply-places.ts';
 import type { RelayWay } from './relay-way.ts';
 
@@ -60,7 +60,7 @@ export async function firstOf<T>(
   isHopeless: (error: unknown) => boolean,
   work: (place: Place, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  using over = new LinkedAbort(given);
+  const over = new LinkedAbort(given);
   const { signal } = over;
   const attempt = async (place: Place): Promise<{ readonly value: T } | { readonly error: unknown }> => {
     try {
@@ -78,5 +78,6 @@ export async function firstOf<T>(
     throw error instanceof AggregateError ? error.errors.at(-1) : error;
   } finally {
     over.abort();
+    over.unlink();
   }
 }

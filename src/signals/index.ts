@@ -1,2 +1,4 @@
+export { letGo } from './let-go.ts';
 export { LinkedAbort } from './linked-abort.ts';
 export { onAbort } from './on-abort.ts';
+export { pause } from './pause.ts';

@@ -1,14 +1,17 @@
-interface Waiting {
-  readonly callbacks: Set<() => void>;
-  readonly listener: () => void;
+import { letGo } from './let-go.ts';
+
+/** Who waits for one signal. */
+class Waiting extends Set<() => void> implements EventListenerObject {
+  handleEvent(): void {
+    for (const call of this) call();
+  }
 }
 
 const waitingFor = new WeakMap<AbortSignal, Waiting>();
 
 /** Signals that nobody waited for when somebody looked last. */
-const unused = new Map<AbortSignal, Waiting>();
+const unused = new Set<AbortSignal>();
 const sweepMs = 1_000;
-let sweep: ReturnType<typeof setTimeout> | undefined;
 
 /**
  * Calls back once when the signal fires; the result takes that back. One listener a signal, however many wait: hundreds
@@ -21,34 +24,28 @@ export function onAbort(signal: AbortSignal, callback: () => void): () => void {
   const own = (): void => {
     callback();
   };
-  waiting.callbacks.add(own);
+  waiting.add(own);
   return () => {
-    waiting.callbacks.delete(own);
-    if (waiting.callbacks.size > 0) return;
-    unused.set(signal, waiting);
-    sweep ??= setTimeout(letGo, sweepMs).unref();
+    waiting.delete(own);
+    if (waiting.size > 0) return;
+    if (unused.size === 0) letGo(setTimeout(sweep, sweepMs));
+    unused.add(signal);
   };
 }
 
-function letGo(): void {
-  sweep = undefined;
-  for (const [signal, { callbacks, listener }] of unused)
-    if (callbacks.size === 0) {
-      waitingFor.delete(signal);
-      signal.removeEventListener('abort', listener);
-    }
+function sweep(): void {
+  for (const signal of unused) {
+    const waiting = waitingFor.get(signal);
+    if (waiting?.size !== 0) continue;
+    waitingFor.delete(signal);
+    signal.removeEventListener('abort', waiting);
+  }
   unused.clear();
 }
 
 function listen(signal: AbortSignal): Waiting {
-  const callbacks = new Set<() => void>();
-  const listener = (): void => {
-    callbacks.forEach((each) => {
-      each();
-    });
-  };
-  const waiting = { callbacks, listener };
+  const waiting = new Waiting();
   waitingFor.set(signal, waiting);
-  signal.addEventListener('abort', listener, { once: true });
+  signal.addEventListener('abort', waiting, { once: true });
   return waiting;
 }

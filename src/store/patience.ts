@@ -12,7 +12,7 @@ export async function withPatience<T>(
   signal: AbortSignal | undefined,
   work: (ended: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  using tired = new LinkedAbort(signal);
+  const tired = new LinkedAbort(signal);
   const giveUp = (): void => {
     tired.abort(outOfPatience);
   };
@@ -21,5 +21,6 @@ export async function withPatience<T>(
     return await work(tired.signal);
   } finally {
     clearTimeout(timer);
+    tired.unlink();
   }
 }

@@ -27,7 +27,7 @@ export function listenTo(
     [Symbol.dispose]() {
       newest[Symbol.dispose]();
       leaving.abort();
-      leaving[Symbol.dispose]();
+      leaving.unlink();
     },
   };
 }
