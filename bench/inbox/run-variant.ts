@@ -29,9 +29,16 @@ export async function serve<T>(script: string, ...args: readonly string[]): Prom
   throw new Error(`${script} ended`);
 }
 
-/** Runs a variant in a process of its own, `before` times to warm it up and then so many times; medians of those. */
-export async function costOfVariant(name: string, task: Task, before = 0, times = 1): Promise<Cost> {
+/** Runs a variant in a process of its own, `before` times to warm it up and then so many times; medians of those. `flags`: of Node. */
+export async function costOfVariant(
+  name: string,
+  task: Task,
+  before = 0,
+  times = 1,
+  flags: readonly string[] = [],
+): Promise<Cost> {
   const args = [
+    ...flags,
     // What is collected between runs takes compiled code with it.
     ...(before === 0 ? ['--expose-gc'] : []),
     '--import',
@@ -47,25 +54,44 @@ export async function costOfVariant(name: string, task: Task, before = 0, times 
   return { cpuMs: of('cpuMs'), wallMs: of('wallMs'), peakMb: of('peakMb') };
 }
 
+/** What both cost in a round. */
+export interface Compared {
+  readonly ours: Cost;
+  readonly baseline: Cost;
+}
+
 /** Both in turn, so many times. */
-export async function compare(rounds: number, ours: () => Promise<Cost>, baseline: () => Promise<Cost>) {
-  const costs: { ours: Cost; baseline: Cost }[] = [];
-  for (let round = 0; round < rounds; round++) {
-    const oursFirst = round % 2 === 0;
-    const first = await (oursFirst ? ours : baseline)();
-    const second = await (oursFirst ? baseline : ours)();
-    costs.push(oursFirst ? { ours: first, baseline: second } : { ours: second, baseline: first });
-  }
+export async function compare(
+  rounds: number,
+  ours: () => Promise<Cost>,
+  baseline: () => Promise<Cost>,
+): Promise<Compared[]> {
+  const costs = await inTurns(rounds, { ours, baseline });
+  return besideEach(costs.ours, costs.baseline);
+}
+
+/** Each in turn, so many times; every other round in the other direction. Costs by round. */
+export async function inTurns<Name extends string>(
+  rounds: number,
+  runs: Readonly<Record<Name, () => Promise<Cost>>>,
+): Promise<Record<Name, Cost[]>> {
+  const names = Object.keys(runs) as Name[];
+  const costs = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<Name, Cost[]>;
+  for (let round = 0; round < rounds; round++)
+    for (const name of round % 2 === 0 ? names : names.toReversed()) costs[name].push(await runs[name]());
   return costs;
 }
 
+/** Costs of as many rounds of two. */
+export function besideEach(ours: readonly Cost[], baseline: readonly Cost[]): Compared[] {
+  return ours.flatMap((cost, i) => {
+    const beside = baseline[i];
+    return beside === undefined ? [] : [{ ours: cost, baseline: beside }];
+  });
+}
+
 /** Medians of one measure over the rounds. */
-export function resultOf(
-  name: string,
-  unit: string,
-  costs: readonly { readonly ours: Cost; readonly baseline: Cost }[],
-  measure: keyof Cost,
-): Result {
+export function resultOf(name: string, unit: string, costs: readonly Compared[], measure: keyof Cost): Result {
   return {
     name,
     ours: rounded(median(costs.map(({ ours }) => ours[measure]))),

@@ -9,7 +9,7 @@ import { alice } from '../../test/support/entities.ts';
 import { realNodeBinary, startRealNode } from '../../test/support/real-node.ts';
 import type { Result } from '../harness.ts';
 import { cheapKdf, passphrase, recipientVault } from './recipient.ts';
-import { compare, costOfVariant, resultOf } from './run-variant.ts';
+import { besideEach, compare, costOfVariant, inTurns, resultOf } from './run-variant.ts';
 
 const blocks = 2_000;
 const rounds = 3;
@@ -41,10 +41,17 @@ export async function verified(): Promise<Result[]> {
       () =>
         costOfVariant(name, task, before, times);
     const once = await compare(rounds, run('proven'), run('plain'));
-    const warm = await compare(rounds, run('proven', warmUpRuns, warmRuns), run('plain', warmUpRuns, warmRuns));
+    const { proven, plain, least } = await inTurns(rounds, {
+      proven: run('proven', warmUpRuns, warmRuns),
+      plain: run('plain', warmUpRuns, warmRuns),
+      least: run('bare-proven', warmUpRuns, warmRuns),
+    });
+    const warm = besideEach(proven, plain);
     return [
       resultOf('inbox/verified CPU', 'ms', warm, 'cpuMs'),
       resultOf('inbox/verified wall', 'ms', warm, 'wallMs'),
+      resultOf('inbox/verified wall, bare calls of ours', 'ms', besideEach(least, plain), 'wallMs'),
+      resultOf('inbox/verified wall beside bare calls', 'ms', besideEach(proven, least), 'wallMs'),
       resultOf('inbox/verified CPU, new process', 'ms', once, 'cpuMs'),
       resultOf('inbox/verified wall, new process', 'ms', once, 'wallMs'),
       resultOf('inbox/verified peak memory', 'MB', once, 'peakMb'),
