@@ -107,6 +107,11 @@ export interface Chain extends AsyncDisposable {
    * no-quorum too.
    */
   readonly agreedWorkers: ProvenWorkers;
+  /**
+   * As {@link BlockView.ingressSequence}, read by a proof against the state root of a block. Throws proofs-unavailable,
+   * node-lies where no endpoint is left, state-discarded, chain-unreachable, bad-storage.
+   */
+  provenSequence(head: Head, worker: Hex, signal?: AbortSignal): Promise<bigint>;
   readonly messages: Messages;
   /** What the node in use offers. Throws rpc-failed, chain-unreachable, aborted. */
   capabilities(signal?: AbortSignal): Promise<NodeCapabilities>;

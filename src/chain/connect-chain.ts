@@ -26,6 +26,7 @@ import { AgreedRuntimes } from './runtime/agreed-runtimes.ts';
 import { RuntimeCache } from './runtime/runtime-cache.ts';
 import { BlockReader } from './storage/block-reader.ts';
 import { BlockStorage } from './storage/block-storage.ts';
+import { ingressSequence } from './storage/ingress-sequence.ts';
 import { layoutOf } from './storage/layout.ts';
 import { createBlockView } from './storage/block-view.ts';
 import { bodyReader } from './storage/body-reader.ts';
@@ -229,6 +230,8 @@ async function createChain(connection: Connection, options: ConnectOptions): Pro
     headOf: (hash, signal) => reader.byHash(hash, { signal }),
     provenWorkers,
     agreedWorkers,
+    provenSequence: (head, worker, signal) =>
+      ingressSequence(storageAt(head.hash), worker, (key) => proofs.values(head, [key], signal), signal),
     messages,
     capabilities: (signal) => probeNode({ connection, reader, runtimes }, signal),
     isSudo,

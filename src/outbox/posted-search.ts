@@ -122,7 +122,8 @@ export class PostedSearch {
 
   /** A node that does not have it yet is waited for. */
   async #finalAt(number: BlockNumber): Promise<BlockId> {
-    for await (const { head } of this.#chain.headEvents({ from: number }, this.#signal)) return head;
+    const agreed = this.#chain.trust !== 'single';
+    for await (const { head } of this.#chain.headEvents({ from: number, agreed }, this.#signal)) return head;
     throw new RelayError('aborted');
   }
 

@@ -7,6 +7,7 @@ import { Change, type Stored } from './outbox-change.ts';
 import { PostedSearch, type Sighting, type SignedFacts } from './posted-search.ts';
 import type { SendId } from './send-id.ts';
 import type { ChainWork } from './work.ts';
+import { sequenceAt } from './worker-sequence.ts';
 
 /** What the chain says of a worker. */
 export interface Present {
@@ -104,7 +105,8 @@ export class SignedMessages {
   async settle(flying: ReadonlySet<SendId>, present: Present): Promise<boolean> {
     const used = this.#loose(flying).filter(([, { sequence }]) => sequence < present.next);
     if (used.length === 0) return true;
-    const sightings = await this.#search.upTo(present, [...this.#pending.values()]);
+    const { settled, ...heads } = await this.#agreed(present);
+    const sightings = await this.#search.upTo(heads, [...this.#pending.values()]);
     let isSettled = true;
     const unknown: Unknown[] = [];
     for (const [id, { sequence, messageId }] of used) {
@@ -112,13 +114,21 @@ export class SignedMessages {
       const sighting = sightings.get(messageId);
       if (stored === undefined || (await this.#isTakenBack(stored))) this.forget(id);
       else if (sighting?.kind === 'posted') await this.#foundIn(stored, messageId, sighting);
-      else if (sequence >= present.settled) isSettled &&= this.#failed.has(id);
+      else if (sequence >= settled) isSettled &&= this.#failed.has(id);
       else if (sighting === undefined) await this.signAnew(stored);
       else if (stored.record.suite === 'phala') await this.#failUnknown(stored, messageId, sighting);
       else unknown.push({ stored, messageId, sighting });
     }
     if (unknown.length > 0) await this.#goAgain(unknown);
     return isSettled;
+  }
+
+  /** What one node makes up would have a signature forgotten that still counts, and a command come in twice. */
+  async #agreed(present: Present): Promise<Present> {
+    const { chain, signal } = this.#work;
+    if (chain.trust === 'single') return present;
+    const finalized = await chain.agreedHead(signal);
+    return { ...present, finalized, settled: await sequenceAt(this.#work, finalized) };
   }
 
   /** Its signature counts for nothing any more, and it waits to be signed again. */

@@ -9,6 +9,7 @@ import type { SendId } from './send-id.ts';
 import { fillerFor, type Filler } from './sequence-gap.ts';
 import { SignedMessages, type Present, type Signed } from './signed-messages.ts';
 import type { ChainWork } from './work.ts';
+import { sequenceAt } from './worker-sequence.ts';
 
 /**
  * The sequence of a worker (protocol.md §10). A message is signed once and kept, since anyone may post what was signed. It is
@@ -48,12 +49,10 @@ export class WorkerLane {
    * extrinsics under way. Throws sequence-unsettled.
    */
   async batch(flying: ReadonlySet<SendId>, limit: BatchLimit): Promise<Batch | undefined> {
-    const { chain, vault, account, signal } = this.#work;
+    const { chain, account, signal } = this.#work;
     if (account === undefined) return undefined;
     const [best, finalized] = await Promise.all([chain.bestHead(signal), chain.finalizedHead(signal)]);
-    const [next, settled] = await Promise.all(
-      [best, finalized].map(({ hash }) => chain.at(hash).ingressSequence(vault.identity, signal)),
-    );
+    const [next, settled] = await Promise.all([best, finalized].map((head) => sequenceAt(this.#work, head)));
     if (next === undefined || settled === undefined) return undefined;
     const present = { finalized, best, next, settled };
     await this.#signed.lookForRetried(flying);

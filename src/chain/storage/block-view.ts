@@ -9,14 +9,13 @@ import { boundEndpoints, readEndpoints } from './endpoints.ts';
 import { idOfKey } from './fast-hex.ts';
 import { inWindow } from './in-window.ts';
 import { freeBalanceIn } from '../submit/format-balance.ts';
+import { ingressSequence } from './ingress-sequence.ts';
 import { layoutOf, type Layout } from './layout.ts';
 import { rowAt, RowsWriter } from './rows-writer.ts';
 import { mapKeys, storagePrefix } from './storage-key.ts';
 import { pageSize, requestsInFlight } from './storage-reader.ts';
 import { touchedWorkers } from './touched-workers.ts';
 
-/** Variant of MessageOrigin for a worker. */
-const workerOrigin = Uint8Array.of(2);
 const gatekeeperKey = storagePrefix('PhalaRegistry', 'Gatekeeper');
 /** A page of records takes two requests. */
 const pagesInFlight = requestsInFlight / 2;
@@ -70,15 +69,8 @@ export function createBlockView(
       const known = await layout(signal);
       return storage.decode('PhalaMq.OutboundMessages', () => known.decodeMessages(value));
     },
-    ingressSequence: async (worker, signal) => {
-      const known = await layout(signal);
-      const [value] = await storage.values(
-        [known.ingressKey(concatBytes(workerOrigin, fromHex(worker, 'The id')))],
-        signal,
-      );
-      if (value === undefined) return 0n;
-      return storage.decode('PhalaMq.OffchainIngress', () => new Reader(value, 'It').u64());
-    },
+    ingressSequence: (worker, signal) =>
+      ingressSequence(storage, worker, (key) => storage.values([key], signal), signal),
     contractKey: async (contract, signal) => {
       const entry = (await storage.runtime(signal)).storage('PhalaRegistry', 'ContractKeys');
       if (entry === undefined) return undefined;

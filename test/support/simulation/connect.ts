@@ -112,6 +112,10 @@ class Connection {
     };
   }
 
+  provenSequence({ hash }: Head, worker: Hex): Promise<bigint> {
+    return this.at(hash).ingressSequence(worker);
+  }
+
   finalizedHeads$(options: HeadsOptions = {}): Observable<HeadEvent> {
     return this.#heads$({ ...options, finality: 'finalized' });
   }
