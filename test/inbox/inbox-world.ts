@@ -4,7 +4,6 @@ import { sealMessage } from '../../src/channel/index.ts';
 import type { Account, MessageSender } from '../../src/chain/index.ts';
 import { decodeEnvelope, toHex, topicOf, type Hex } from '../../src/codec/index.ts';
 import { isLocalFailure, isRelayError } from '../../src/errors/index.ts';
-import { InboxStore } from '../../src/inbox/inbox-store.ts';
 import { createInbox, type Delivery, type Inbox, type InboxEvent, type InboxOptions } from '../../src/inbox/index.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
 import { createMemoryVault } from '../../src/vault/index.ts';
@@ -14,6 +13,7 @@ import { judge, nameOf } from '../soak/verdict.ts';
 import type { PostedMessage } from '../soak/truth.ts';
 import { alice, bob, directoryOf } from '../support/entities.ts';
 import { deadLettersOf } from '../support/inbox-probe.ts';
+import { leftIn } from './left-in.ts';
 import type { Life } from '../support/simulation/life.ts';
 import { Lives, type Parts } from '../support/simulation/lives.ts';
 import type { Death } from '../support/simulation/mortal-store.ts';
@@ -236,7 +236,7 @@ export class InboxWorld {
       relayed: this.#relayed,
       mayMiss: new Map([[this.#vault.identity, this.#forgotten()]]),
     });
-    return [...verdict.broken, ...(await this.#brokenByLetters(posted)), ...(await this.#brokenByLeftovers())];
+    return [...verdict.broken, ...(await this.#brokenByLetters(posted)), ...(await leftIn(this.lives.disk))];
   }
 
   /** What waits for room has it after a turn of the timers. */
@@ -261,18 +261,6 @@ export class InboxWorld {
       if (block !== undefined && !chain.hasState(block)) spans.push({ first: number, last: number });
     }
     return spans;
-  }
-
-  /** All is final, and the consumer is done with all: nothing has to be kept but what was seen. */
-  async #brokenByLeftovers(): Promise<string[]> {
-    const store = new InboxStore(this.lives.disk);
-    const items = (await store.itemsFrom(0n, 100)).map(([sequence, { kind }]) => `${kind} ${sequence}`);
-    const early = (await store.early(0, 2 ** 32 - 1)).map(
-      ({ number }) => `the mark of an early message of block ${number}`,
-    );
-    const taken = (await store.taken(0, 2 ** 32 - 1)).map(({ number }) => `the mark of block ${number}`);
-    const retracted = (await store.hasRetracted()) ? ['the mark of a retracted message'] : [];
-    return [...items, ...early, ...taken, ...retracted].map((what) => `left in the store: ${what}`);
   }
 
   /** What can't be delivered is a dead letter, filed once for each time that it was posted. */

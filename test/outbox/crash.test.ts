@@ -11,22 +11,31 @@ import { startChild, type Child } from '../support/child.ts';
 import { postedNonces } from '../support/posted-nonces.ts';
 import { directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
 import { currentKey } from '../support/vaults.ts';
+import { finishAll, retryFailed } from './finish-all.ts';
 
 /** Steps of a run from queue to finality; a longer run would show. */
-const maxSteps = 40;
+const maxSteps = 100;
+/** The process that goes on after every so many-th is killed as well, … */
+const secondDeathEach = 4;
+/** … within its first so many steps. */
+const earlySteps = 12;
 /** Who sends at the same time, each for itself: most of a step is waiting for blocks, and for processes to start. */
 const suris = ['//Alice', '//Bob', '//Charlie'] as const;
+/** Who pay for what other software of theirs posts. */
+const rivals = ['//Dave', '//Eve', '//Ferdie'] as const;
 
 interface Sender {
   /** Of the vault's file. */
   readonly name: string;
   readonly vault: Vault;
   readonly suri: string;
+  /** Of another account. */
+  readonly rival: string;
   readonly account: Account;
 }
 
 describe('outbox: kill -9', function () {
-  this.timeout(300_000);
+  this.timeout(600_000);
 
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
   let dev: DevChain;
@@ -44,7 +53,8 @@ describe('outbox: kill -9', function () {
     const names = suris.map((_, i) => `sender-${i}`);
     const vaults = await registered(chain, folder.path, names);
     senders = suris.map((suri, i) => ({
-      ...{ name: names[i] ?? '', vault: vaults[i] ?? recipient, suri, account: accountFromSuri(suri) },
+      ...{ name: names[i] ?? '', vault: vaults[i] ?? recipient, suri, rival: rivals[i] ?? suri },
+      account: accountFromSuri(suri),
     }));
     program = await bundled(new URL('outbox-child.ts', import.meta.url));
   });
@@ -84,53 +94,78 @@ describe('outbox: kill -9', function () {
     return times;
   }
 
-  for (const as of ['worker', 'account'] as const)
-    it(`at any step, of send and of posting, each message of a ${as} that was queued is posted once, in order, after a restart, and a command too`, async () => {
-      const key = toHex(await currentKey(recipient));
-      let steps = 0;
-      const pathOf = (step: number): string => join(folder.path, `${as}-${step}`);
-      /** Gets ready to be killed at the next step, and waits. */
-      const startNext = ({ name, suri }: Sender): { readonly child: Child; readonly step: number } => {
-        const step = steps++;
-        assert.ok(step < maxSteps, 'it comes to an end');
-        const args = [dev.ws, join(folder.path, name), pathOf(step), recipient.identity, key, String(step), suri, as];
-        const child = startChild(program, ...args);
-        children.push(child);
-        return { child, step };
-      };
-      /** One step after the other, until a process comes to its end: so it would at any later one. */
-      const lane = async (sender: Sender): Promise<void> => {
-        let next = startNext(sender);
-        for (let isDone = false; !isDone;) {
-          const { child: killed, step } = next;
-          next = startNext(sender);
-          const path = pathOf(step);
-          const first = (await chain.bestHead()).number + 1;
-          const store = await openLmdbStore({ path });
-          const topic = utf8(`crash/commands/${as}/${step}`);
-          await queue(store, sender, as, { texts: ['one', 'two', 'three'], topic });
-          await store.close();
-          killed.goOn();
-          isDone = (await killed.exit) === 0;
-          const reopened = await openLmdbStore({ path });
-          const queued: OutboxEntry[] = [];
-          for await (const entry of openOutboxQueue(reopened).entries()) queued.push(entry);
-          const nonces = queued.flatMap(({ suite, nonce }) => (suite === 'v1' ? [nonce] : []));
-          const isFourthQueued = (await killed.rest()).includes('queued');
-          assert.ok(nonces.length === 4 || (nonces.length === 3 && !isFourthQueued), `killed at step ${step}`);
-          const directory = await directoryOf(recipient);
-          const { vault, account } = sender;
-          await using box = createOutbox({ chain, vault, store: reopened, directory, account });
-          await box.start();
-          for (const { sendId } of queued) await (await box.receipt(sendId))?.reached('finalized');
-          await box.stop();
-          await reopened.close();
-          const posted = await postedNonces(chain, recipient, first);
-          const own = posted.filter((nonce) => nonces.includes(nonce));
-          assert.deepEqual(own, nonces, `killed at step ${step}`);
-          assert.equal(await postingsTo(topic, first), 1, `the command, killed at step ${step}`);
+  interface Manner {
+    readonly name: string;
+    readonly as: 'worker' | 'account';
+    /** What else goes wrong meanwhile: a node refuses an extrinsic, and the worker's other software uses its next sequence. */
+    readonly isContested?: true;
+  }
+
+  /** One step after the other, until a process comes to its end: so it would at any later one. */
+  async function killAtEach({ name: manner, as, isContested }: Manner): Promise<void> {
+    const key = toHex(await currentKey(recipient));
+    let steps = 0;
+    const pathOf = (step: number): string => join(folder.path, `${manner}-${step}`);
+    const start = ({ name, suri, rival }: Sender, step: number, killStep: number, text: string): Child => {
+      const ids = [dev.ws, join(folder.path, name), pathOf(step), recipient.identity, key];
+      const more = isContested ? [rival] : [];
+      const child = startChild(program, ...ids, String(killStep), suri, as, text, ...more);
+      children.push(child);
+      return child;
+    };
+    /** Gets ready to be killed at the next step, and waits. */
+    const startNext = (sender: Sender): { readonly child: Child; readonly step: number } => {
+      const step = steps;
+      // Some before a commit, some after one.
+      steps += isContested ? 3 : 1;
+      assert.ok(step < maxSteps, 'it comes to an end');
+      return { child: start(sender, step, step, 'four'), step };
+    };
+    const lane = async (sender: Sender): Promise<void> => {
+      let next = startNext(sender);
+      for (let isDone = false; !isDone;) {
+        const { child: killed, step } = next;
+        next = startNext(sender);
+        const path = pathOf(step);
+        const first = (await chain.bestHead()).number + 1;
+        const store = await openLmdbStore({ path });
+        const topic = utf8(`crash/commands/${manner}/${step}`);
+        await queue(store, sender, as, { texts: ['one', 'two', 'three'], topic });
+        await store.close();
+        killed.goOn();
+        isDone = (await killed.exit) === 0;
+        if (step % secondDeathEach === 0) {
+          const second = start(sender, step, (step * 5) % earlySteps, '');
+          second.goOn();
+          await second.exit;
         }
-      };
-      await Promise.all(senders.map(lane));
-    });
+        const reopened = await openLmdbStore({ path });
+        const queued: OutboxEntry[] = [];
+        for await (const entry of openOutboxQueue(reopened).entries()) queued.push(entry);
+        const nonces = queued.flatMap(({ suite, nonce }) => (suite === 'v1' ? [nonce] : []));
+        const isFourthQueued = (await killed.rest()).includes('queued');
+        assert.ok(nonces.length === 4 || (nonces.length === 3 && !isFourthQueued), `killed at step ${step}`);
+        const directory = await directoryOf(recipient);
+        const { vault, account } = sender;
+        await using box = createOutbox({ chain, vault, store: reopened, directory, account });
+        await retryFailed(box);
+        await box.start();
+        await finishAll(box);
+        await box.stop();
+        await reopened.close();
+        const posted = await postedNonces(chain, recipient, first);
+        const own = posted.filter((nonce) => nonces.includes(nonce));
+        assert.deepEqual(own, nonces, `killed at step ${step}`);
+        assert.equal(await postingsTo(topic, first), 1, `the command, killed at step ${step}`);
+      }
+    };
+    await Promise.all(senders.map(lane));
+  }
+
+  for (const as of ['worker', 'account'] as const)
+    it(`at any step, of send and of posting, each message of a ${as} that was queued is posted once, in order, after a restart, and a command too`, () =>
+      killAtEach({ name: as, as }));
+
+  it('at many a step, also where a node refused what is tried again, and other software of the worker used its next sequence', () =>
+    killAtEach({ name: 'contested', as: 'worker', isContested: true }));
 });

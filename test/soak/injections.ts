@@ -114,14 +114,17 @@ export const injections: readonly Injection[] = [
   {
     name: "a worker's signed message taken out of the pool and posted first",
     isPossible: always,
-    perform: (stage) => stage.occasion(() => stage.attacker.frontRun()),
+    perform: (stage) =>
+      stage.occasion(
+        async () => (await stage.waitingExtrinsics()) > 0 && stage.contest(() => stage.attacker.frontRun()),
+      ),
   },
   {
     name: 'a message that other software of a worker posts with its next sequence',
     isPossible: ({ workerSenders }) => workerSenders.length > 0,
     perform: (stage) => {
       const worker = stage.random.pick(stage.workerSenders);
-      return stage.occasion(() => stage.attacker.postAs(worker));
+      return stage.occasion(() => stage.contest(() => stage.attacker.postAs(worker)));
     },
   },
   {

@@ -16,6 +16,8 @@ const lookAgainMs = 50;
 /** Longer than a sender is kept from talking, on a busy machine too. */
 const occasionMs = 30_000;
 const mostOfSome = 5;
+/** Longer than it takes to post something. */
+const contestBlocks = 8;
 
 /** What signs for a worker. */
 export type WorkerKeys = Pick<Vault, 'identity' | 'sign'>;
@@ -127,6 +129,12 @@ export class Stage {
       await this.pause(10, 50);
     }
     return false;
+  }
+
+  /** An attack on what waits in the pool. Where the node can do so, blocks leave it there meanwhile, as full ones would. */
+  async contest(attack: () => Promise<boolean>): Promise<boolean> {
+    const [isDone] = await Promise.all([attack(), this.node.emptyBlocks?.(contestBlocks)]);
+    return isDone;
   }
 
   readonly waitingExtrinsics = async (): Promise<number> =>

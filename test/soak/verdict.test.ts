@@ -207,7 +207,9 @@ describe('soak: the verdict', () => {
     const reinstated: RecipientEntry = { event: 'reinstated', id: id(1) };
     assert.deepEqual(verdictOf({ ...best, received: [...handledEarly, final(1)] }).broken, []);
     assert.deepEqual(verdictOf({ ...best, received: [...handledEarly, final(1), started, final(1)] }).broken, []);
+    assert.deepEqual(verdictOf({ ...best, received: [...handledEarly, retracted, started, ...handled(1)] }).broken, []);
     breaks(/early and never told to be final/, { ...best, received: handledEarly });
+    breaks(/early and never told to be final/, { ...best, received: [early(1), started, ...handled(1)] });
     breaks(/early and never told to be final/, {
       ...{ ...best, received: [...handledEarly, final(1), started, retracted, reinstated] },
     });

@@ -247,6 +247,8 @@ class Deliveries {
           const wasTakenBack = earlier !== undefined && this.#retracted.delete(earlier.id);
           if (sinceStart.has(text) && !wasTakenBack) broken.push(`"${text}" was delivered twice in one run`);
           if (wasTakenBack) acknowledged.delete(earlier.id);
+          // It comes as what it is now, and a notice would tell nothing new.
+          if (wasTakenBack && entry.isFinal) this.#early.delete(earlier.id);
           if (earlier !== undefined && acknowledged.has(earlier.id))
             broken.push(`"${text}" was delivered again after it was acknowledged`);
           sinceStart.add(text);

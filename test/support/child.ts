@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 
 /** A Node process that runs a program and speaks in lines. */
@@ -13,8 +14,8 @@ export interface Child {
   rest(): Promise<string[]>;
   /** kill -9; resolves when the process is gone. */
   kill(): Promise<void>;
-  /** Ends its standard input: how a child is told to go on. */
-  goOn(): void;
+  /** Ends its standard input, with a word: how a child is told to go on. */
+  goOn(word?: string): void;
   /** Its exit code, once it has ended. */
   readonly exit: Promise<number | null>;
 }
@@ -44,14 +45,13 @@ export function startChild(script: URL | string, ...args: readonly string[]): Ch
       child.kill('SIGKILL');
       await exit;
     },
-    goOn() {
-      child.stdin.end();
+    goOn(word = '') {
+      child.stdin.end(word);
     },
   };
 }
 
-/** For children: resolves when the parent says go on. */
-export async function toldToGoOn(): Promise<void> {
-  process.stdin.resume();
-  await once(process.stdin, 'end');
+/** For children: resolves when the parent says go on, with its word. */
+export async function toldToGoOn(): Promise<string> {
+  return text(process.stdin);
 }
