@@ -5,7 +5,8 @@ import { asRelayError } from '../../src/errors/index.ts';
 import type { Random } from './random.ts';
 import type { Rpc } from './rpc.ts';
 import type { WorkerKeys } from './stage.ts';
-import type { PostedMessage } from './truth.ts';
+import { addressOf, type PostedMessage } from './truth.ts';
+import type { NamedMessage } from './verdict.ts';
 
 const marker = Buffer.from('khala-relay/v1/');
 /** Before the topic's text: the call's two indices, the variant of the sender, its id, the topic's length. */
@@ -28,12 +29,16 @@ const contestMs = 5_000;
 /** Of what other software of a worker talks about. */
 const elsewhere = new TextEncoder().encode('soak/elsewhere');
 
+type WorkerCall = Extract<Call, { kind: 'sync-offchain-message' }>;
+
 /** Posts what an attacker can. */
 export class Attacker {
   readonly #chain: Chain;
   readonly #eve: Account;
   readonly #rpc: Rpc;
   readonly #random: Random;
+  /** Workers with sequences, of what was taken out of the pool. */
+  readonly #taken = new Set<string>();
 
   constructor({ chain, eve, rpc, random }: { chain: Chain; eve: Account; rpc: Rpc; random: Random }) {
     this.#chain = chain;
@@ -61,12 +66,21 @@ export class Attacker {
     return this.#submit(calls, this.#eve);
   }
 
-  /** Takes the signed messages of workers out of the pool and posts the first one itself: false where none waits, or it came too late. */
-  async frontRun(): Promise<boolean> {
+  /**
+   * Takes the signed messages of workers out of the pool and posts the first one itself: false where none waits, or it came too
+   * late. `onPost` is told which, as it may come in later all the same: once more, where the worker has signed it anew.
+   */
+  async frontRun(onPost: (message: NamedMessage) => void): Promise<boolean> {
     const pending = await this.#rpc.ask<readonly Hex[]>('author_pendingExtrinsics');
     for (const extrinsic of pending) {
       const [first] = signedMessages(fromHex(extrinsic));
-      if (first !== undefined) return this.#submit([first], this.#eve, contest());
+      if (first === undefined) continue;
+      const { worker, sequence, destination, payload } = first;
+      // A chain takes each signature once, however often it is posted.
+      const name = `${worker} ${sequence}`;
+      if (!this.#taken.has(name)) onPost({ sender: `worker ${worker}`, ...addressOf(destination, payload) });
+      this.#taken.add(name);
+      return this.#submit([first], this.#eve, contest());
     }
     return false;
   }
@@ -108,9 +122,9 @@ function pushed({ to, payload }: Pick<PostedMessage, 'to' | 'payload'>): Call {
 }
 
 /** The calls of PhalaMq.syncOffchainMessage in an extrinsic, alone or in a batch. */
-function signedMessages(extrinsic: Uint8Array): Call[] {
+function signedMessages(extrinsic: Uint8Array): WorkerCall[] {
   const bytes = Buffer.from(extrinsic);
-  const calls: Call[] = [];
+  const calls: WorkerCall[] = [];
   for (let at = bytes.indexOf(marker); at >= 0; at = bytes.indexOf(marker, at + marker.length)) {
     const start = at - beforeText;
     if (start < 0 || !bytes.subarray(start, start + syncOffchainMessage.length).equals(syncOffchainMessage)) continue;

@@ -116,7 +116,9 @@ export const injections: readonly Injection[] = [
     isPossible: always,
     perform: (stage) =>
       stage.occasion(
-        async () => (await stage.waitingExtrinsics()) > 0 && stage.contest(() => stage.attacker.frontRun()),
+        async () =>
+          (await stage.waitingExtrinsics()) > 0 &&
+          stage.contest(() => stage.attacker.frontRun((message) => stage.willPostAgain([message]))),
       ),
   },
   {

@@ -10,7 +10,7 @@ import type { Player } from './player.ts';
 import type { Random } from './random.ts';
 import type { Rpc } from './rpc.ts';
 import type { PostedMessage, Truth } from './truth.ts';
-import { nameOf } from './verdict.ts';
+import { nameOf, type NamedMessage } from './verdict.ts';
 
 const lookAgainMs = 50;
 /** Longer than a sender is kept from talking, on a busy machine too. */
@@ -91,7 +91,7 @@ export class Stage {
     return [...new Set(picked)];
   }
 
-  willPostAgain(messages: readonly PostedMessage[]): void {
+  willPostAgain(messages: readonly NamedMessage[]): void {
     for (const message of messages) this.reposted.set(nameOf(message), (this.reposted.get(nameOf(message)) ?? 0) + 1);
   }
 

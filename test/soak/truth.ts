@@ -115,10 +115,14 @@ function commandsIn(block: number, all: Messages, genesisHash: Hex): PostedComma
 function envelopesIn(block: number, all: Messages): PostedMessage[] {
   return all.flatMap(({ sender, destination, payload }) => {
     if (!equalBytes(destination.subarray(0, prefix.length), prefix)) return [];
-    const nonce = payload.length >= startLength && payload[0] === 1 ? start.dec(payload).nonce : undefined;
-    const to = toHex(destination.subarray(prefix.length));
-    return [{ block, sender: nameOf(sender), to, payload, nonce }];
+    return [{ block, sender: nameOf(sender), ...addressOf(destination, payload), payload }];
   });
+}
+
+/** Of a message to an entity's topic. */
+export function addressOf(destination: Uint8Array, payload: Uint8Array): Pick<PostedMessage, 'to' | 'nonce'> {
+  const nonce = payload.length >= startLength && payload[0] === 1 ? start.dec(payload).nonce : undefined;
+  return { to: toHex(destination.subarray(prefix.length)), nonce };
 }
 
 function nameOf({ type, value }: { readonly type: string; readonly value?: unknown }): string {

@@ -51,8 +51,10 @@ interface Meant {
   failure: string | undefined;
 }
 
+export type NamedMessage = Pick<PostedMessage, 'sender' | 'to' | 'nonce'>;
+
 /** What tells a message from all others, whatever key it is sealed to. */
-export function nameOf({ sender, to, nonce }: Pick<PostedMessage, 'sender' | 'to' | 'nonce'>): string {
+export function nameOf({ sender, to, nonce }: NamedMessage): string {
   return `${sender} → ${to} ${nonce ?? 'without a nonce'}`;
 }
 

@@ -1,4 +1,4 @@
-import { concatBytes, fromHex, Reader, toHex, type Hex } from '../../codec/index.ts';
+import { fromHex, Reader, toHex, type Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
 import type { BlockView } from '../chain.ts';
 import type { WorkerRow, WorkerRows } from './worker.ts';
