@@ -89,12 +89,13 @@ export class ReadWatch {
   #look(): void {
     this.#boxes.look();
     const now = this.#work.now();
-    if (now < this.#sweepsAt || this.#sweeping !== undefined) return;
+    if (this.#work.signal.aborted || now < this.#sweepsAt || this.#sweeping !== undefined) return;
     this.#sweepsAt = now + sweepMs;
     this.#sweeping = this.#sweep(now)
       .catch(this.#work.setback)
       .finally(() => {
         this.#sweeping = undefined;
+        this.#look();
       });
   }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Hex } from '../../src/codec/index.ts';
+import { equalBytes, type Hex } from '../../src/codec/index.ts';
 import { RelayError, type ErrorCode } from '../../src/errors/index.ts';
 import {
   createRelayOutbox,
@@ -129,6 +129,30 @@ describe('outbox: waiting for the word that a message was read', () => {
       await box.noteReply({ messageId: genesisHash, from: to, inReplyTo: receipt.messageId, sentAt: 0n }),
       false,
     );
+  });
+
+  it('is kept no longer where its time ended while the store was looked through', async () => {
+    let looks = 0;
+    let goOn: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => (goOn = resolve));
+    const { from } = rangeOf('outbox/asked/');
+    const slow: TransactionalStore = {
+      get: (key) => store.get(key),
+      entries: async (range) => {
+        // The first two take up what was asked before.
+        if (equalBytes(range.from, from) && ++looks === 3) await held;
+        return store.entries(range);
+      },
+      commit: (...change) => store.commit(...change),
+      close: () => store.close(),
+      [Symbol.asyncDispose]: () => store.close(),
+    };
+    const box = await outbox({ store: slow });
+    await sent(box);
+    await until(() => looks === 3);
+    later(7 * day, box);
+    goOn();
+    await until(async () => (await asked()) === 0);
   });
 
   it('is counted from when the message went, not from when it was queued', async () => {
