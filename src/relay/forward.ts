@@ -174,11 +174,21 @@ class StoredForwarder implements Forwarder {
   }
 
   #schedule(): KeyedScheduler<Hex> {
-    const { concurrency, backoff, logger } = this.#options;
+    const { concurrency, backoff, logger, names, store } = this.#options;
     return new KeyedScheduler({
       ...{ concurrency, backoff },
       perLane: Math.ceil(concurrency / 4),
-      laneOf: (queue) => this.#networkOf(queue),
+      // A name costs nothing, and its answer may take long: no turn waits for one.
+      isPrepared: (queue) => {
+        const endpoint = this.#firstOf(queue);
+        return endpoint === undefined || names.networkOf(endpoint) !== undefined;
+      },
+      prepare: async (queue) => {
+        const endpoint = this.#firstOf(queue);
+        const [mail] = await store.read(queue, 0n, { count: 1 });
+        if (endpoint !== undefined && mail !== undefined && !this.#isTooOld(mail)) await names.learn(endpoint);
+      },
+      laneOf: (queue) => this.#laneOf(queue),
       // Keys of senders cost nothing, an entry of the chain does: one recipient's queues hold up no other's, however many they are.
       perGroup: Math.ceil(concurrency / 16),
       groupOf: (queue) => this.#room.recipientOf(queue) ?? '',
@@ -198,10 +208,20 @@ class StoredForwarder implements Forwarder {
   }
 
   /** Where its messages go first, as far as turns are concerned; suspect where nothing came of it there the last time. */
-  #networkOf(queue: Hex): Lane {
-    const endpoint = this.#next.get(queue) ?? this.#likeliest(queue);
+  #laneOf(queue: Hex): Lane {
+    const endpoint = this.#firstOf(queue);
     if (endpoint === undefined) return '';
-    return this.#health.isDoubtful(endpoint) ? suspectLane : (this.#options.names.networkOf(endpoint) ?? 'unknown');
+    // Of a name that was not asked for its turn tells.
+    return this.#health.isDoubtful(endpoint) ? suspectLane : (this.#options.names.lastNetworkOf(endpoint) ?? '');
+  }
+
+  #firstOf(queue: Hex): string | undefined {
+    return this.#next.get(queue) ?? this.#likeliest(queue);
+  }
+
+  #isTooOld({ storedAt }: Mail): boolean {
+    const { clock, maxAgeMs } = this.#options;
+    return clock() - storedAt > maxAgeMs;
   }
 
   #likeliest(queue: Hex): string | undefined {
@@ -260,20 +280,21 @@ class StoredForwarder implements Forwarder {
 
   /** Offers it to endpoints at one address, the likeliest: others are another turn's. */
   async #forward(queue: Hex, mail: Mail, { lane, endsAt }: Turn): Promise<Outcome> {
-    const { clock, maxAgeMs, names } = this.#options;
+    const { clock, names } = this.#options;
     const next = this.#next.get(queue);
     this.#next.delete(queue);
     const { to: recipient } = queuedMessage(mail.bytes);
-    const age = clock() - mail.storedAt;
-    if (age > maxAgeMs) return 'expired';
+    if (this.#isTooOld(mail)) return 'expired';
     const endpoints = await this.#endpointsOf(recipient, mail);
     if (endpoints === undefined) return 'forwarded';
     const tried = new Map<string, Attempt>();
     const left = this.#left(queue, mail, endpoints, recipient, next);
-    const network = left[0] === undefined ? undefined : await this.#askedFor(left[0]);
-    // Whatever was forgotten while it waited, a turn of the right lane is used.
-    if (left[0] !== undefined && lane !== suspectLane && lane !== network) {
-      this.#next.set(queue, left[0]);
+    const [first] = left;
+    // Whatever was forgotten while it waited, a turn of the right lane is used; none asks for a name that may be of another.
+    const isOfLane = first === undefined || lane === suspectLane || lane === names.lastNetworkOf(first);
+    const network = first === undefined || !isOfLane ? undefined : await this.#askedFor(first);
+    if (first !== undefined && lane !== suspectLane && lane !== network) {
+      this.#next.set(queue, first);
       return 'again';
     }
     for (const endpoint of left.slice(0, maxEndpoints)) {
@@ -290,7 +311,7 @@ class StoredForwarder implements Forwarder {
       return 'again';
     }
     if (outcomes.size === 0 || outcomes.has('failed') || outcomes.has('later')) return 'failed';
-    if (outcomes.has('circled')) return age < circlingMs ? 'failed' : 'circled';
+    if (outcomes.has('circled')) return clock() - mail.storedAt < circlingMs ? 'failed' : 'circled';
     return 'refused';
   }
 

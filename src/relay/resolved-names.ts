@@ -60,13 +60,16 @@ export class ResolvedNames {
    */
   networkOf(endpoint: string): string | undefined {
     const host = hostOf(endpoint);
-    if (host === undefined) return unresolved;
-    const literal = networkOfAddress(host);
-    if (literal !== undefined) return literal;
-    const known = this.#names.get(host);
-    if (known === undefined) return undefined;
+    const known = host === undefined ? undefined : this.#names.get(host);
+    if (known === undefined) return this.lastNetworkOf(endpoint);
     const isOld = this.#now() - known.at >= (known.addresses.length > 0 ? knownMs : unresolvedMs);
     return isOld ? undefined : known.network;
+  }
+
+  /** As {@link networkOf} knew when it knew last. undefined: it never did, or long ago. */
+  lastNetworkOf(endpoint: string): string | undefined {
+    const host = hostOf(endpoint);
+    return host === undefined ? unresolved : (networkOfAddress(host) ?? this.#names.get(host)?.network);
   }
 
   /** Asks for the name of an endpoint. Resolves when {@link networkOf} knows it. */

@@ -54,13 +54,18 @@ describe('relay: turns of what is forwarded', () => {
   /** `resolve`: what a name stands for. */
   const make = async (
     endpointsOf: (to: Hex) => readonly string[],
-    resolve: (name: string) => string,
+    resolve: (name: string) => string | Promise<string>,
     options: Partial<ForwarderOptions>,
     now?: () => number,
   ) => {
     const store = await cleanup.store();
     const names = new ResolvedNames((name, callback) => {
-      callback(null, [{ address: resolve(name), family: 4 }]);
+      const answer = (address: string): void => {
+        callback(null, [{ address, family: 4 }]);
+      };
+      const found = resolve(name);
+      if (typeof found === 'string') answer(found);
+      else void found.then(answer);
     }, now);
     const { allowPrivate = true } = options;
     const transport = createNodeTransport({ allowPrivate, resolve: names.resolve });
@@ -99,6 +104,26 @@ describe('relay: turns of what is forwarded', () => {
     await send(bob);
     await until(() => honest.length === 1);
     assert.equal(silent.length, 1);
+  });
+
+  it('are not taken by names that are looked up', async () => {
+    const honest: string[] = [];
+    const good = await stand('127.0.0.2', honest, 'takes');
+    const tenants = Array.from({ length: 64 }, (_, n) => entity(`tenant ${n}`));
+    const lookups: ((address: string) => void)[] = [];
+    const { send } = await make(
+      (to) =>
+        to === bob.identity
+          ? [`http://good.example:${good}`]
+          : [`http://t${tenants.findIndex(({ identity }) => identity === to)}.example:1`],
+      (name) => (name === 'good.example' ? '127.0.0.2' : new Promise((resolve) => lookups.push(resolve))),
+      { concurrency: 8, attemptMs: 60_000, backoff: { firstMs: 600_000, mostMs: 600_000 } },
+    );
+    for (const tenant of tenants) await send(tenant);
+    await until(() => lookups.length === tenants.length);
+    await send(bob);
+    await until(() => honest.length === 1);
+    for (const answer of lookups) answer('127.0.0.3');
   });
 
   it('begin no further attempt when their time is over, so that others have theirs', async () => {
