@@ -1,4 +1,5 @@
 import { toHex } from '../codec/index.ts';
+import { letGo } from '../signals/index.ts';
 import type { OffChainCarrier } from './off-chain-carrier.ts';
 import { waitedUntil } from './asked-read.ts';
 import { Change, type Stored } from './outbox-change.ts';
@@ -23,6 +24,7 @@ export class ReadWatch {
   readonly #carrier: OffChainCarrier | undefined;
   /** By place. */
   readonly #boxes: WaitsInTurn<string, Box>;
+  #sweeper: ReturnType<typeof setInterval> | undefined;
   #sweepsAt = 0;
   #sweeping: Promise<void> | undefined;
 
@@ -40,6 +42,10 @@ export class ReadWatch {
       if (stored !== undefined) await this.#add(stored);
     }
     this.#look();
+    this.#sweeper = setInterval(() => {
+      this.#look();
+    }, sweepMs);
+    letGo(this.#sweeper);
   }
 
   /** A message is off chain: its recipient may say where it was taken that it was read. */
@@ -62,6 +68,7 @@ export class ReadWatch {
 
   /** The signal of the outbox has fired. */
   async stop(): Promise<void> {
+    clearInterval(this.#sweeper);
     await Promise.all([this.#sweeping, this.#boxes.stop()]);
   }
 

@@ -9,6 +9,9 @@ const retryMs = 1_000;
 /** Longest of these pauses. */
 const maxRetryMs = 60_000;
 
+/** Between looks, whatever the time: a clock may be set, and a timer of 2^31 ms or more fires at once. */
+const maxPauseMs = 3_600_000;
+
 /** Beginning again is in vain. */
 const final: ReadonlySet<string> = new Set(['login-refused', 'endpoint-refused', 'wrong-chain', 'client-stopped']);
 
@@ -122,7 +125,7 @@ export class WaitsInTurn<K, W extends Wait> {
       () => {
         this.look();
       },
-      Math.max(0, next - now) + 1,
+      Math.min(maxPauseMs, Math.max(0, next - now) + 1),
     );
     letGo(this.#timer);
   }

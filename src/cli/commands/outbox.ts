@@ -7,6 +7,7 @@ import type { SuriFlags } from '../secrets.ts';
 import { queueSettings, relayClientOf, withTip } from '../send/queue-options.ts';
 import { Recipients } from '../send/recipients.ts';
 import type { PayingFlags } from '../send/sending.ts';
+import { warn } from '../warn.ts';
 import { untilTold, words, type Word } from '../send/until-told.ts';
 import { workOnQueue } from '../send/working-queue.ts';
 import { dataFolder, openChain, openData, optionalAccount, verified } from '../session.ts';
@@ -80,7 +81,12 @@ async function send(context: Context<SendFlags>): Promise<void> {
   await using queue = await workOnQueue({ context, chain, vault, data, directory, account, client });
   await queue.followLeft(() => true);
   await queue.until(0);
-  if (flags.wait !== undefined) await untilTold(flags.wait, await queue.untold(flags.wait), context);
+  const { wait } = flags;
+  if (wait === undefined) return;
+  await untilTold(wait, await queue.untold(wait), context, ([first, ...others]) => {
+    // Earlier commands sent them, and they stay in the queue.
+    warn(`no word will come of ${others.length + 1} that went before, of the first: ${first.message} [${first.code}]`);
+  });
 }
 
 async function retry({ settings, output }: Context<object>, ids: readonly string[]): Promise<void> {

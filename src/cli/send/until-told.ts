@@ -1,5 +1,5 @@
 import type { Hex } from '../../codec/index.ts';
-import { RelayError } from '../../errors/index.ts';
+import { isRelayError, RelayError } from '../../errors/index.ts';
 import type { Receipt } from '../../outbox/index.ts';
 import { LinkedAbort } from '../../signals/index.ts';
 import type { Context } from '../command.ts';
@@ -17,20 +17,32 @@ export interface Asked {
 
 /**
  * Prints which messages were delivered, or read, until all were. Throws not-delivered-yet or not-read-yet where no word comes
- * for as long as `--timeout`, what `Receipt.delivered` or `Receipt.read` throws, aborted.
+ * for as long as `--timeout`, aborted. Of those that no word will come of `onUntold` is told, after the others; by default
+ * it throws why of the first, which is what `Receipt.delivered` or `Receipt.read` throws.
  */
-export async function untilTold(word: Word, all: readonly Asked[], context: Context<object>): Promise<void> {
+export async function untilTold(
+  word: Word,
+  all: readonly Asked[],
+  context: Context<object>,
+  onUntold: (why: readonly [RelayError, ...RelayError[]]) => void = throwFirst,
+): Promise<void> {
   const { settings, signal } = context;
   using ended = new LinkedAbort(signal);
   const giveUp = (): void => {
     ended.abort();
   };
+  const untold: RelayError[] = [];
   let left = all.length;
   let timer = setTimeout(giveUp, timeoutMs(settings));
   try {
     await Promise.all(
       all.map(async (asked) => {
-        await (word === 'read' ? printRead : printDelivered)(context, asked, ended.signal);
+        try {
+          await (word === 'read' ? printRead : printDelivered)(context, asked, ended.signal);
+        } catch (error) {
+          if (ended.signal.aborted || !isRelayError(error)) throw error;
+          untold.push(error);
+        }
         left -= 1;
         clearTimeout(timer);
         timer = setTimeout(giveUp, timeoutMs(settings));
@@ -43,6 +55,12 @@ export async function untilTold(word: Word, all: readonly Asked[], context: Cont
   } finally {
     clearTimeout(timer);
   }
+  const [first, ...others] = untold;
+  if (first !== undefined) onUntold([first, ...others]);
+}
+
+function throwFirst([first]: readonly [RelayError, ...RelayError[]]): never {
+  throw first;
 }
 
 async function printDelivered({ output }: Context<object>, { receipt, to }: Asked, signal: AbortSignal): Promise<void> {
