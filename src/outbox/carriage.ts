@@ -121,6 +121,7 @@ export class Carriage {
 
   #deliveryOf({ envelope }: Sealed, { status }: Carried): DeliveryState {
     if (status === 'delivered') return { state: 'delivered', at: BigInt(this.#work.now()) };
+    if (this.#work.carrier?.awaitDelivered === undefined) return { state: 'untold', at: BigInt(this.#work.now()) };
     return { state: 'awaited', at: decodeV1(envelope).header.sentAt };
   }
 

@@ -16,8 +16,9 @@ const sweepMs = 1_000;
 /**
  * Calls back once when the signal fires; the result takes that back. One listener a signal, however many wait: hundreds
  * of requests share the signal of one stream, and Node warns of a leak from the eleventh listener on. None a second or two
- * after nobody waits any more: Node keeps a signal of `AbortSignal.any` that has a listener for ever, and all that its
- * listener refers to. Not at once: taking listeners off and putting them on would be a good part of what a block costs.
+ * after nobody waits any more: a caller's signal may live longer than all that waited for it, and Node keeps one that the
+ * caller made by `AbortSignal.any` for as long as it has a listener. Not at once: taking listeners off and putting them on
+ * would be a good part of what a block costs.
  */
 export function onAbort(signal: AbortSignal, callback: () => void): () => void {
   const waiting = waitingFor.get(signal) ?? listen(signal);

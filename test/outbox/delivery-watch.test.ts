@@ -191,6 +191,13 @@ describe('outbox: waiting for the word that a message was delivered', () => {
     assert.deepEqual(carrier.asked, [receipt.messageId, messageId]);
   });
 
+  it('ends at once where the carrier can not ask', async () => {
+    const canReach = (): boolean => true;
+    const box = await outbox({ carrier: { canReach, carry: carrier.carry.bind(carrier) } });
+    const receipt = await sent(box);
+    await rejected(receipt.delivered(), 'delivery-untold');
+  });
+
   for (const code of ['delivery-untold', 'unknown-message'] as const)
     it(`ends where the relay says ${code}, in this process and in the next`, async () => {
       const box = await outbox();

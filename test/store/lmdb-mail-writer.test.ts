@@ -23,8 +23,8 @@ describe('the writer of mailboxes in LMDB', () => {
 
   it('makes room for an answer in a transaction for each chunk of what is in the oldest box, and one for the answer', async () => {
     const opened = await openMailTables(path, { noSync: true, random: randomBytes });
-    const quota = { ...defaultQuota, maxMessages: 10_000, maxPerSender: 1 };
-    const writer = new MailWriter(opened, { path, quota, now: Date.now });
+
+    const writer = new MailWriter(opened, { path, quota: defaultQuota, now: Date.now });
     const answers = 4 * chunk;
     const answer = (recipient: Hex, n: number) =>
       writer.append(
