@@ -1,4 +1,6 @@
 import { statfsSync, statSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Database, RootDatabase } from 'lmdb';
 import type { RelayError } from '../errors/index.ts';
 import { ForNextTransaction } from './group-commit.ts';
@@ -126,8 +128,28 @@ export class DiskRoom {
   }
 
   #full(): RelayError {
-    return this.#options.failed(new Error('no space left on the disk but the reserve that removing needs'));
+    return this.#options.failed(noSpace());
   }
+}
+
+/**
+ * Throws where an environment is new in the folder, or lacks a file, and less than the reserve is left: LMDB maps what it
+ * makes before the disk has given it, and the process would be killed by SIGBUS.
+ */
+export async function refuseNewOnFullDisk(folder: string): Promise<void> {
+  const files = await Promise.all(['data.mdb', 'lock.mdb'].map((name) => isWritten(join(folder, name))));
+  if (files.includes(false) && bytesOnDisk(folder) < reserve) throw noSpace();
+}
+
+async function isWritten(path: string): Promise<boolean> {
+  return stat(path).then(
+    ({ size }) => size > 0,
+    () => false,
+  );
+}
+
+function noSpace(): Error {
+  return new Error('no space left on the disk but the reserve that removing needs');
 }
 
 /** As many as can be had for certain; without an end where the file system does not tell. */

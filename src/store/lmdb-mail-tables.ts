@@ -1,8 +1,11 @@
+import { mkdir } from 'node:fs/promises';
 import { open, type Database, type RootDatabase } from 'lmdb';
 import { toHex, type Hex } from '../codec/index.ts';
-import { RelayError } from '../errors/index.ts';
+import { asRelayError, RelayError } from '../errors/index.ts';
+import { DiskRoom, refuseNewOnFullDisk } from './disk-room.ts';
 import { refuseForeignData } from './lmdb-environment.ts';
 import { copyOf, decodeMailHead, layoutVersion, u64, type MailHead } from './lmdb-mail-layout.ts';
+import { noChange } from './lmdb-pages.ts';
 
 export type Binary = Database<Buffer, Buffer>;
 
@@ -34,12 +37,14 @@ const sessionKey = Buffer.from('session');
 /** A session gives so many cursors at most, in one mailbox. */
 const sessionCursors = 2n ** 40n;
 
-/** Throws mail-store-failed for a folder of another layout, store-failed for one of another program. */
+/** Throws mail-store-failed for a folder of another layout or a full disk, store-failed for one of another program. */
 export async function openMailTables(
   path: string,
   { noSync, random }: { readonly noSync: boolean; readonly random: (length: number) => Uint8Array },
 ): Promise<OpenMailTables> {
+  await mkdir(path, { recursive: true });
   await refuseForeignData(path);
+  await refuseNewOnFullDisk(path);
   const binary = { keyEncoding: 'binary', encoding: 'binary' } as const;
   const env = open<Buffer, Buffer>({
     path,
@@ -64,7 +69,12 @@ export async function openMailTables(
       },
       ...{ opened: db('opened'), ids: db('ids'), byAge: db('byAge'), meta: db('meta') },
     };
-    await env.transaction(() => {
+    const room = new DiskRoom({
+      ...{ path, root: env, named: [tables.meta] },
+      failed: (error) => asRelayError(error, 'mail-store-failed', { action: 'open' }),
+    });
+    const begin = (): void => {
+      room.take({ ...noChange, put: 2 }, 'less');
       if (tables.meta.get(generationKey) !== undefined) {
         generationOf(tables);
         tables.meta.putSync(sessionKey, u64(sessionOf(tables) + 1n));
@@ -72,7 +82,8 @@ export async function openMailTables(
       }
       tables.meta.putSync(generationKey, Buffer.from(random(16)));
       tables.meta.putSync(layoutKey, Buffer.of(layoutVersion));
-    });
+    };
+    await room.during((begun) => env.transaction(begun), begin);
     return { env, tables, generation: generationOf(tables), leastCursor: sessionOf(tables) * sessionCursors };
   } catch (error) {
     await env.close();

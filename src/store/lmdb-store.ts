@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { open, type Database, type RootDatabase } from 'lmdb';
 import { equalBytes } from '../codec/index.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
-import { DiskRoom } from './disk-room.ts';
+import { DiskRoom, refuseNewOnFullDisk } from './disk-room.ts';
 import { refuseForeignData } from './lmdb-environment.ts';
 import { GroupCommit } from './group-commit.ts';
 import { checkKeys, cutBound, isKey } from './keys.ts';
@@ -18,6 +18,7 @@ export async function openLmdbStore({ path }: LmdbStoreOptions): Promise<Transac
   try {
     await mkdir(path, { recursive: true, mode: 0o700 });
     await refuseForeignData(path);
+    await refuseNewOnFullDisk(path);
     const root = open<Buffer, Buffer>({
       path,
       keyEncoding: 'binary',

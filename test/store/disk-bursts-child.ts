@@ -1,6 +1,6 @@
 // A process of disk-room.test.ts: `BURST FOLDER` does what its name says on a disk that is nearly full, and prints what it was
 // refused for. What LMDB says of a write that failed goes to stderr.
-import { statfsSync, writeFileSync } from 'node:fs';
+import { rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Hex } from '../../src/codec/index.ts';
 import { isRelayError } from '../../src/errors/index.ts';
@@ -54,7 +54,35 @@ async function withStore(work: (store: TransactionalStore) => Promise<void>): Pr
   await work(store);
 }
 
+/** Opens and closes one of each kind. */
+async function openStores(path: string): Promise<void> {
+  await settle(
+    [openLmdbStore, openLmdbMailStore].map(async (open) => {
+      const store = await open({ path: join(path, open.name) });
+      await store.close();
+    }),
+  );
+}
+
 const bursts: Record<string, () => Promise<void>> = {
+  'new stores': async () => {
+    for (const kibibytes of [0, 4, 8, 12, 16, 64, 256, 1_000, 1_024]) {
+      rmSync(join(folder, 'other'), { force: true });
+      fillUpTo(kibibytes * 1_024);
+      const path = join(folder, `with ${kibibytes} KiB left`);
+      await openStores(path);
+      await openStores(path);
+    }
+  },
+  'opened again': async () => {
+    for (const kibibytes of [0, 4, 8, 16, 64, 256]) {
+      rmSync(join(folder, 'other'), { force: true });
+      const path = join(folder, `with ${kibibytes} KiB left`);
+      await openStores(path);
+      fillUpTo(kibibytes * 1_024);
+      for (let times = 0; times < 5; times++) await openStores(path);
+    }
+  },
   'tiny values': () =>
     withStore(async (store) => {
       await each(

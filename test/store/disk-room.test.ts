@@ -21,6 +21,8 @@ describe('LMDB on a disk that is nearly full', () => {
     ['removals', 48],
     ['replaced large values', 8],
     ['mail', 6],
+    ['new stores', 4],
+    ['opened again', 4],
   ] as const)
     it(`meets the end of it in no burst: ${burst}`, async function () {
       const disk = await smallDisk(mebibytes);
