@@ -99,7 +99,7 @@ function contractOn(start: () => Promise<Node>): void {
     await ok('send', ...to, 'to the new key');
     await serve.line(({ text }) => text === 'to the new key');
     assert.equal(await serve.end('SIGTERM'), 0);
-  });
+  }).timeout(180_000);
 
   it('proves all that it prints with --verify always, and ends with 1 and a remedy where a node gives no proofs', async () => {
     const ready = async (...args: readonly string[]): Promise<unknown[]> => {
