@@ -45,7 +45,9 @@ function unproven(records: readonly string[], seen: readonly ProvenKey[]): reado
 function resolve({ facts, seen }: Unresolved, { keys, invalid }: ProvenRecords): ResolvedWorker {
   const { identity, gatekeeper, runtimeVersion, confidenceLevel, urls } = facts;
   const { epochs, proven, conflicts } =
-    keys.length === 0 ? mergedEpochs(facts.registered, seen) : mergeEpochs(facts.registered, seen, keys);
+    keys.length === 0
+      ? mergedEpochs(facts.registered, seen)
+      : mergeEpochs(facts.registered, seen, inOrder(facts.records, [...seen, ...keys]));
   const current = epochs.at(-1) ?? epochs[0];
   return {
     entry: { identity, current, epochs, endpoints: urls, gatekeeper, runtimeVersion, confidenceLevel },
@@ -53,6 +55,11 @@ function resolve({ facts, seen }: Unresolved, { keys, invalid }: ProvenRecords):
     proven,
     isNews: !sameProven(seen, proven),
   };
+}
+
+/** Those of the keys that the records prove, as these stand: which of a key's records is known must not depend on what was known. */
+function inOrder(records: readonly string[], keys: readonly ProvenKey[]): readonly ProvenKey[] {
+  return records.flatMap((text) => keys.find((key) => isRecordOf(text, key)) ?? []);
 }
 
 function allFaults(

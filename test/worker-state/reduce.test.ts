@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { boundEndpoints } from '../../src/chain/storage/endpoints.ts';
 import { compareBytes, equalBytes, type Hex } from '../../src/codec/index.ts';
 import { verifyBatch } from '../../src/crypto/index.ts';
+import type { ProvenKey } from '../../src/worker-state/key-page.ts';
 import { maxEpochs, mergeEpochs } from '../../src/worker-state/merge-epochs.ts';
 import { provenBy, readRecords, type ProvenRecords } from '../../src/worker-state/prove-records.ts';
 import { reduceWorker } from '../../src/worker-state/reduce-worker.ts';
@@ -18,7 +19,7 @@ const worker = testWorker(1);
 const other = testWorker(2);
 const [keyA, keyB] = [testKey(11), testKey(12)].sort(compareBytes) as [Uint8Array, Uint8Array];
 
-function resolve(endpoints: readonly string[], seen: readonly EpochKey[] = []): ResolvedWorker {
+function resolve(endpoints: readonly string[], seen: readonly ProvenKey[] = []): ResolvedWorker {
   const [resolved] = resolveWorkers([{ facts: factsOf(rowOf(worker, { endpoints })), seen }], genesisHash, verifyBatch);
   assert.ok(resolved);
   return resolved;
@@ -206,6 +207,17 @@ describe('changes', () => {
       reduceWorker(before, after).map(({ type }) => type),
       ['changed', 'invalid-record'],
     );
+  });
+
+  it('are none where a worker lists several records of one key, once they were seen', () => {
+    const records = [keyA, keyA, keyB, keyB].map((key) => recordOf(worker, genesisHash, 3, key));
+    assert.equal(new Set(records).size, records.length);
+    for (const listed of [records.slice(0, 2), records]) {
+      const first = resolve(listed);
+      assert.equal(first.isNews, true);
+      const later = resolve(listed, first.proven);
+      assert.deepEqual([later.isNews, later.proven], [false, first.proven]);
+    }
   });
 
   it('keep the keys of earlier entries', () => {
