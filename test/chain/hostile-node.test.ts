@@ -129,6 +129,20 @@ describe('a node that answers with nonsense', () => {
       assert.equal((await chain.finalizedHead()).hash, dev.finalized.hash);
     });
 
+  it('has no more than a line kept of what it tells, however long a number it gives', async () => {
+    const liar = await proxy((method, _, result) =>
+      method === 'chain_finalizedHead' ? { ...(result as object), number: 'x'.repeat(1_000_000) } : result,
+    );
+    const chain = await connect([liar.ws, (await proxy()).ws]);
+    using faults = record(chain.nodeFaults$);
+    using heads = record(chain.finalizedHeads$());
+    await faults.until(({ length }) => length > 0);
+    const [{ url, error } = assert.fail()] = faults.values;
+    assert.deepEqual([url, error.code], [liar.ws, 'node-lies']);
+    assert.ok(error.message.length < 1_000, `${error.message.length} characters`);
+    await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
+  });
+
   it('is what the error names where it gives no fields that a header has and is the only one', async () => {
     const liar = await proxy((method, _, result) => (method === 'chain_getHeader' ? {} : result));
     await assert.rejects(connectChain({ endpoints: [liar.ws] }), withCode('node-lies', liar.ws));

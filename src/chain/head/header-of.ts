@@ -23,10 +23,14 @@ export function readHeader(value: unknown, url: string, block: string): Header {
   }
 }
 
-/** One that an endpoint tells of by itself. Throws as {@link readHeader}, about the number that it says. */
+/** `0x` and the digits of a u32. */
+const maxNumberLength = 10;
+
+/** One that an endpoint tells of by itself. Throws as {@link readHeader}, about the number that it says where that may be one. */
 export function headerToldOf(value: unknown, url: string): Header {
   const { number } = { ...(value as { readonly number?: unknown } | null) };
-  return readHeader(value, url, String(number));
+  const isShort = typeof number === 'string' && number.length <= maxNumberLength;
+  return readHeader(value, url, isShort ? number : 'that it tells of');
 }
 
 function lie(url: string, block: string, reason: string): RelayError {
