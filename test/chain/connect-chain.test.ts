@@ -108,6 +108,18 @@ describe('connectChain', () => {
     );
   });
 
+  it('does not wait for its chain where all that do not lie are of another one', async () => {
+    await using other = await startDevChain({ workers: 1 });
+    for (const isFirst of [true, false]) {
+      await using liar = await startRpcProxy(dev.ws, (method, _, result) => (method === 'chain_getHeader' ? {} : result));
+      const endpoints = isFirst ? [liar.ws, other.ws] : [other.ws, liar.ws];
+      await assert.rejects(
+        connectChain({ endpoints, genesisHash: dev.genesisHash }),
+        withCode('wrong-chain', other.genesisHash, dev.genesisHash),
+      );
+    }
+  });
+
   it('takes the genesis hash asked for in capitals too', async () => {
     const genesisHash = `0x${dev.genesisHash.slice(2).toUpperCase()}` as const;
     await using chain = await connectChain({ endpoints: [dev.ws], genesisHash });

@@ -31,7 +31,7 @@ export interface Dialling {
 
 /**
  * Tries the endpoints, the healthiest first, until one is of the chain with this genesis hash (any, where there is none), or
- * the signal fires. Throws wrong-chain where all are of another one, node-lies
+ * the signal fires. Throws wrong-chain where all that were not left are of another one, node-lies
  * where all were left, chain-unreachable, or why the connection was stopped.
  */
 export async function dial(
@@ -83,7 +83,8 @@ export async function dial(
         logger.debug({ url, reason }, 'endpoint does not work');
       }
     }
-    if (foreign !== undefined && foreigners === endpoints.length) throw foreign;
+    const usable = endpoints.filter((url) => !connection.hasLeft(url)).length;
+    if (foreign !== undefined && foreigners === usable) throw foreign;
     throwIfAborted(stopped);
     // There is no better one: whoever works is used now.
     if (wasBehind) continue;
