@@ -10,7 +10,15 @@ export interface Hash256 {
   binary(bytes: Uint8Array): Uint8Array;
 }
 
-export async function loadHash256(): Promise<ProofsModule> {
+let loading: Promise<ProofsModule> | undefined;
+
+/** Once a process. Throws wasm-refused. */
+export function loadHash256(): Promise<ProofsModule> {
+  loading ??= loadShaped();
+  return loading;
+}
+
+async function loadShaped(): Promise<ProofsModule> {
   const hash = await loadProofsModule();
   keepShape(new ProofNodes(hash));
   return hash;
