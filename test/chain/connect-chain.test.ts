@@ -111,7 +111,9 @@ describe('connectChain', () => {
   it('does not wait for its chain where all that do not lie are of another one', async () => {
     await using other = await startDevChain({ workers: 1 });
     for (const isFirst of [true, false]) {
-      await using liar = await startRpcProxy(dev.ws, (method, _, result) => (method === 'chain_getHeader' ? {} : result));
+      await using liar = await startRpcProxy(dev.ws, (method, _, result) =>
+        method === 'chain_getHeader' ? {} : result,
+      );
       const endpoints = isFirst ? [liar.ws, other.ws] : [other.ws, liar.ws];
       await assert.rejects(
         connectChain({ endpoints, genesisHash: dev.genesisHash }),
