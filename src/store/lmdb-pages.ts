@@ -80,7 +80,10 @@ export function pagesOf(root: RootDatabase<Buffer, Buffer>, named: readonly Data
 }
 
 export function pageSizeOf(root: RootDatabase<Buffer, Buffer>): number {
-  return statsOf(root).pageSize;
+  const { pageSize } = statsOf(root);
+  // To look at it began a snapshot, in which what others commit now would not be seen.
+  root.resetReadTxn();
+  return pageSize;
 }
 
 function statsOf(database: Database<unknown, Buffer>): Stats {

@@ -81,6 +81,16 @@ describe('TransactionalStore: lmdb on its disk', () => {
     assert.deepEqual(await other.get(bytes('a')), bytes('2'));
   });
 
+  it('sees at once what another one committed while it was opened', async () => {
+    const path = folder('data');
+    await using one = await openLmdbStore({ path });
+    for (let round = 0; round < 30; round++) {
+      await using other = await openLmdbStore({ path });
+      await one.commit([{ key: bytes('a'), value: bytes(`${round}`) }]);
+      assert.deepEqual(await other.get(bytes('a')), bytes(`${round}`));
+    }
+  });
+
   it('says store-failed for a path that can not be made', async () => {
     await writeFile(folder('file'), 'x');
     const error = await rejected(openLmdbStore({ path: folder('file', 'data') }), 'store-failed');
