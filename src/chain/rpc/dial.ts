@@ -31,8 +31,8 @@ export interface Dialling {
 
 /**
  * Tries the endpoints, the healthiest first, until one is of the chain with this genesis hash (any, where there is none), or
- * the signal fires. Throws wrong-chain where all that were not left are of another one, node-lies
- * where all were left, chain-unreachable, or why the connection was stopped.
+ * the signal fires. Throws wrong-chain where all that were not left are of another one, node-lies where all were left,
+ * chain-unreachable, or why the connection was stopped.
  */
 export async function dial(
   connection: Dialling,

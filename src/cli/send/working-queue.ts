@@ -18,7 +18,7 @@ export interface WorkingQueue extends AsyncDisposable {
   followLeft(fits: (entry: OutboxEntry) => boolean): Promise<void>;
   /** As {@link untilThere}. */
   until(left: number): Promise<void>;
-  /** Of what went: where this was asked, and may still be told. */
+  /** Of what went: where this was asked, and was not told, whether it still may be or not. */
   untold(word: Word): Promise<readonly Asked[]>;
   /** Goes on with what earlier commands left, for as long as any of it gets on. */
   carryLeft(): Promise<void>;
