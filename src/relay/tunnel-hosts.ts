@@ -1,17 +1,13 @@
-import { TokenBuckets } from './token-buckets.ts';
+import type { Rate } from './limits.ts';
+import { RecentMap } from './recent-map.ts';
+import { SharedRate } from './shared-rate.ts';
 import { WaitPlaces } from './wait-places.ts';
-
-interface Rate {
-  readonly perSecond: number;
-  readonly burst: number;
-}
 
 // A part of what a relay grants one address, ours: the rest is for what we forward to it.
 const rate: Rate = { perSecond: 200, burst: 1_000 };
 const dialUnits = 10;
 const mostTunnels = 64;
-// Of one that asks: it can't keep the others out.
-const nearRate: Rate = { perSecond: 50, burst: 250 };
+// Of one that asks: several clients behind one address still have room.
 const nearShare = 1 / 4;
 const remembered = 10_000;
 
@@ -23,16 +19,15 @@ export interface TunnelEnds {
   readonly far: string;
 }
 
-/** What all tunnels to one address may take together of what the relay there grants this one's address; a quarter of it by one address. */
+/** What all tunnels to one address may take together of what the relay there grants this one's address, in fair parts. */
 export class TunnelHosts {
   /** By the address that the tunnels lead to. */
   readonly #places = new Map<string, WaitPlaces>();
-  readonly #buckets: TokenBuckets;
-  readonly #nearBuckets: TokenBuckets;
+  readonly #rates = new RecentMap<string, SharedRate>(remembered);
+  readonly #clock: () => number;
 
   constructor(clock: () => number) {
-    this.#buckets = new TokenBuckets('tunnel', rate, remembered, clock);
-    this.#nearBuckets = new TokenBuckets('tunnel', nearRate, remembered, clock);
+    this.#clock = clock;
   }
 
   /**
@@ -50,20 +45,20 @@ export class TunnelHosts {
     };
   }
 
-  /** Charges both ends, then by `own` who asks for all else. Time until all may have so much, ms; 0: they are charged. */
-  charge(ends: TunnelEnds, units: number, own: () => number): number {
-    const pair = pairOf(ends);
-    const pairMs = this.#nearBuckets.tryTake(pair, units);
-    if (pairMs > 0) return pairMs;
-    const farMs = this.#buckets.tryTake(ends.far, units);
-    const waitMs = farMs > 0 ? farMs : own();
-    if (waitMs === 0) return 0;
-    this.#nearBuckets.giveBack(pair, units);
-    if (farMs === 0) this.#buckets.giveBack(ends.far, units);
+  /** Charges who asks for what it says there, and by `own` for all else. Time until it may have so much, ms; 0: it is charged. */
+  charge({ near, far }: TunnelEnds, units: number, own: () => number): number {
+    const shared = this.#rateOf(far);
+    const sharedMs = shared.waitMs(near);
+    const waitMs = sharedMs > 0 ? sharedMs : own();
+    if (waitMs === 0) shared.take(near, units);
     return waitMs;
   }
-}
 
-function pairOf({ near, far }: TunnelEnds): string {
-  return `${near} ${far}`;
+  #rateOf(far: string): SharedRate {
+    const known = this.#rates.get(far);
+    if (known !== undefined) return known;
+    const made = new SharedRate(rate, this.#clock);
+    this.#rates.set(far, made);
+    return made;
+  }
 }

@@ -9,19 +9,32 @@ describe('relay: what all tunnels take of one address', () => {
   };
   const ends = (near: string, far = 'a') => ({ near, far });
 
-  it('is bounded together, a quarter of it by one that asks, and no other address pays', () => {
+  it('is bounded together, a third of it by one that asks, and no other address pays', () => {
     let now = 0;
     const hosts = new TunnelHosts(() => now);
-    for (const near of ['1', '2', '3', '4']) {
-      for (let n = 0; n < 250; n++) assert.equal(hosts.charge(ends(near), 1, free), 0);
-      assert.ok(hosts.charge(ends(near), 1, free) > 0);
-      assert.equal(hosts.charge(ends(near, 'b'), 1, free), 0);
-    }
-    assert.ok(hosts.charge(ends('5'), 1, free) > 0);
-    assert.equal(hosts.take(ends('5'), never), undefined);
-    now += 1_000;
+    const said = (near: string): number => {
+      for (let n = 0; n <= 1_000; n++) if (hosts.charge(ends(near), 1, free) > 0) return n;
+      return Infinity;
+    };
+    assert.equal(said('1'), 334);
+    assert.equal(hosts.charge(ends('1', 'b'), 1, free), 0);
+    const all = 334 + ['2', '3', '4', '5', '6', '7', '8'].reduce((sum, near) => sum + said(near), 0);
+    assert.ok(all < 1_000, String(all));
+    now += 10_000;
+    assert.equal(said('1'), 334);
+  });
+
+  it('is not kept from others by four addresses that take all they may: a new one dials at once', () => {
+    const hosts = new TunnelHosts(() => 0);
+    const hogs = ['1', '2', '3', '4'];
+    const evicted: string[] = [];
+    for (const near of hogs)
+      for (let n = 0; n < 16; n++) assert.ok(hosts.take(ends(near), () => evicted.push(`${near}.${n}`)));
+    for (const near of hogs) while (hosts.charge(ends(near), 1, free) === 0);
+    for (const near of hogs) assert.ok(hosts.charge(ends(near), 1, free) > 0);
     assert.ok(hosts.take(ends('5'), never));
-    assert.equal(hosts.charge(ends('5'), 100, free), 0);
+    assert.deepEqual(evicted, ['1.0']);
+    for (let n = 0; n < 80; n++) assert.equal(hosts.charge(ends('5'), 1, free), 0);
   });
 
   it('is a number of tunnels, too, a quarter of them for one that asks; who has the most gives way to who has fewer', () => {

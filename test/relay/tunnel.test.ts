@@ -351,6 +351,28 @@ describe('relay: a WebSocket that is joined to another relay', () => {
     );
   });
 
+  it('is not kept from others by four addresses that hold all to one relay, and say there all they may', async () => {
+    const b = await far();
+    const now = Date.now();
+    const a = await start([b.url], { clock: () => now });
+    const { open } = openerAt(a.url, b.url);
+    const sockets: RawSocket[] = [];
+    for (const address of ['127.0.0.2', '127.0.0.3', '127.0.0.4', '127.0.0.5'])
+      for (let n = 0; n < 16; n++) sockets.push(await open(address));
+    for (const raw of sockets) for (let id = 1; id <= 20; id++) raw.send({ type: 'challenge-me', id });
+    // What they said by then has come.
+    await (await RawSocket.open(a.url, cleanup)).challenge();
+    const asker = await RawSocket.open(a.url, cleanup, {
+      path: `/v1/tunnel${queryOf(b.url)}`,
+      origin: `${b.url.replace('http', 'ws')}#prove`,
+      localAddress: '127.0.0.6',
+    });
+    await ended(sockets[0]);
+    assert.equal((await asker.prove(alice)).type, 'logged-in');
+    const heard = sockets.reduce((sum, raw) => sum + raw.all('challenge').length, 0);
+    assert.ok(heard < 64 * 20, `${heard}`);
+  });
+
   it('is given up by who has the most, the oldest first, to who has fewer, and by nobody else', async () => {
     const lie = await lyingRelay(cleanup, (frame, { say }) => {
       if (frame.type === 'challenge-me')
