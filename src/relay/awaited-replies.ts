@@ -1,7 +1,7 @@
 import type { Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 import type { Mail, MailStore } from '../store/mail-store.ts';
-import type { RelayFrame } from './frames.ts';
+import type { FrameSink } from './frame-sink.ts';
 import type { WaitPlaces } from './wait-places.ts';
 
 export interface AwaitedRepliesParts {
@@ -12,8 +12,7 @@ export interface AwaitedRepliesParts {
   readonly places: WaitPlaces;
   /** Key of the peer's address. */
   readonly key: string;
-  readonly send: (frame: RelayFrame) => void;
-  readonly refuse: (id: number, error: unknown) => void;
+  readonly sink: FrameSink;
 }
 
 interface Waiting {
@@ -47,7 +46,7 @@ export class AwaitedReplies {
       throw new RelayError('relay-busy', { details: { what: 'awaited replies' } });
     const leave = places.take(key, (error) => {
       this.end(box);
-      this.#parts.refuse(id, error);
+      this.#parts.sink.refuse(id, error);
     });
     const look = (): void => void this.#look(box);
     this.#waiting.set(box, { id, after, leave, unsubscribe: mailStore.subscribe(box, look) });
@@ -89,13 +88,13 @@ export class AwaitedReplies {
     } catch (error) {
       if (this.#waiting.get(box) !== waiting) return;
       this.end(box);
-      this.#parts.refuse(waiting.id, error);
+      this.#parts.sink.refuse(waiting.id, error);
     }
   }
 
   #answer(box: Hex, waiting: Waiting, { cursor, bytes }: Mail): void {
     if (this.#waiting.get(box) !== waiting) return;
     this.end(box);
-    this.#parts.send({ type: 'reply', id: waiting.id, cursor, signedEnvelope: bytes });
+    this.#parts.sink.send({ type: 'reply', id: waiting.id, cursor, signedEnvelope: bytes });
   }
 }

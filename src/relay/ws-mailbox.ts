@@ -2,6 +2,7 @@ import type { Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 import type { Mail, MailStore } from '../store/mail-store.ts';
 import { Delivery } from './deliver.ts';
+import type { FrameSink } from './frame-sink.ts';
 import type { RelayFrame } from './frames.ts';
 import type { RelayLimits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
@@ -13,17 +14,15 @@ export interface WsMailboxParts {
   readonly metrics: Metrics;
 }
 
-/** Whose connection it is. An interface and no callbacks: there are thousands of connections. */
-export interface MailboxOwner {
+/** Whose connection it is. */
+export interface MailboxOwner extends FrameSink {
   /** It takes nothing new. */
   readonly isEnding: boolean;
+  /** For deliveries. */
+  readonly hasRoom: boolean;
+  deliver(page: readonly Mail[]): void;
   /** The peer reads a mailbox from now on. */
   mailboxOpened(): void;
-  mailboxSend(frame: RelayFrame): void;
-  mailboxDeliver(page: readonly Mail[]): void;
-  mailboxHasRoom(): boolean;
-  /** Another connection reads it now, or it can not be read. */
-  mailboxFailed(error: unknown): void;
 }
 
 /** The mailbox that one connection reads, once its peer has logged in. */
@@ -90,7 +89,7 @@ export class WsMailbox {
     if (this.#isOver()) throw new RelayError('relay-stopping');
     // The newest wins, at whichever relay of the store: the older one may be half open, and its recipient comes again.
     const leave = await this.#parts.mailStore.claim(identity, () => {
-      owner.mailboxFailed(new RelayError('session-replaced', { details: { identity } }));
+      owner.fail(new RelayError('session-replaced', { details: { identity } }));
     });
     if (this.#isOver()) {
       leave();
@@ -115,15 +114,15 @@ export class WsMailbox {
       maxCredit: limits.maxCredit,
       deliver: (page) => {
         metrics.count('deliveries_total', undefined, page.length);
-        owner.mailboxDeliver(page);
+        owner.deliver(page);
       },
       acknowledged: (upTo) => {
         metrics.count('acknowledged_total');
-        owner.mailboxSend({ type: 'acked', upTo });
+        owner.send({ type: 'acked', upTo });
       },
-      hasRoom: () => owner.mailboxHasRoom(),
+      hasRoom: () => owner.hasRoom,
       failed: (error) => {
-        owner.mailboxFailed(error);
+        owner.fail(error);
       },
     });
   }

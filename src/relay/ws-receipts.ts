@@ -1,6 +1,7 @@
 import { RelayError } from '../errors/index.ts';
 import type { DeliveryWatch } from './delivery-watch.ts';
-import type { ClientFrame, RelayFrame } from './frames.ts';
+import type { FrameSink } from './frame-sink.ts';
+import type { ClientFrame } from './frames.ts';
 import type { RelayLimits } from './limits.ts';
 
 export interface WsReceiptsParts {
@@ -8,12 +9,10 @@ export interface WsReceiptsParts {
   readonly limits: Pick<RelayLimits, 'maxAwaitedReplies'>;
 }
 
-/** Whose connection it is. An interface and no callbacks: there are thousands of connections. */
-export interface ReceiptsOwner {
+/** Whose connection it is. */
+export interface ReceiptsOwner extends FrameSink {
   /** Key of the peer's address. */
   readonly key: string;
-  receiptSend(frame: RelayFrame): void;
-  receiptRefuse(id: number, error: unknown): void;
 }
 
 /** The messages whose delivery one connection waits for. */
@@ -44,16 +43,16 @@ export class WsReceipts {
         key: owner.key,
         delivered: () => {
           this.forget(id);
-          owner.receiptSend({ type: 'receipt', id, status: 'delivered', messageId });
+          owner.send({ type: 'receipt', id, status: 'delivered', messageId });
         },
         failed: (error) => {
           this.forget(id);
-          owner.receiptRefuse(id, error);
+          owner.refuse(id, error);
         },
       });
       this.#waiting.set(id, leave);
     } catch (error) {
-      owner.receiptRefuse(id, error);
+      owner.refuse(id, error);
     }
   }
 

@@ -1,5 +1,6 @@
 import type { MailStore } from '../store/mail-store.ts';
 import { AwaitedReplies } from './awaited-replies.ts';
+import type { FrameSink } from './frame-sink.ts';
 import type { ClientFrame, RelayFrame } from './frames.ts';
 import type { RelayLimits } from './limits.ts';
 import type { Pipeline } from './pipeline.ts';
@@ -18,17 +19,14 @@ export interface WsRepliesParts {
   readonly awaited: WaitPlaces;
 }
 
-/** Whose connection it is. An interface and no callbacks: there are thousands of connections. */
-export interface RepliesOwner {
+/** Whose connection it is. */
+export interface RepliesOwner extends FrameSink {
   /** Peer's IP address. */
   readonly address: string;
   /** Its key. */
   readonly key: string;
-  replySend(frame: RelayFrame): void;
-  replyRefuse(id: number, error: unknown): void;
-  /** No more is to be read from the connection, or again. */
-  replyHold(isHeld: boolean): void;
-  replyFailed(error: unknown): void;
+  /** The peer asks faster than is done for it: nothing more is to be read from it, or again. */
+  hold(isHeld: boolean): void;
 }
 
 /** What one connection does with reply boxes: leaves answers there, waits for those to its own keys, and is done with them. */
@@ -67,18 +65,13 @@ export class WsReplies {
       limit: limits.maxAwaitedReplies,
       places: awaited,
       key: owner.key,
-      send: (frame) => {
-        owner.replySend(frame);
-      },
-      refuse: (refused, error) => {
-        owner.replyRefuse(refused, error);
-      },
+      sink: owner,
     });
     try {
       const identity = this.#proof.proven();
       this.#awaited.await(id, replyBox(identity, senderKey), after);
     } catch (error) {
-      owner.replyRefuse(id, error);
+      owner.refuse(id, error);
     }
   }
 
@@ -92,10 +85,10 @@ export class WsReplies {
       mailStore,
       limit: limits.window,
       hold: (isFull) => {
-        owner.replyHold(isFull);
+        owner.hold(isFull);
       },
       failed: (error) => {
-        owner.replyFailed(error);
+        owner.fail(error);
       },
     });
     if (upTo > 0n) this.#acks.add(box, upTo);
