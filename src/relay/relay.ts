@@ -1,35 +1,16 @@
 import type { FastifyInstance } from 'fastify';
 import type { Server as HttpServer } from 'node:http';
 import { Server as HttpsServer } from 'node:https';
-import { pino, type Logger } from 'pino';
 import { createVerifier, ready as cryptoReady, verify, type Verifier } from '../crypto/index.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
-import { createGate, createKnown } from './access.ts';
-import { BodyBudget } from './body-budget.ts';
-import { FailureLog } from './failure-log.ts';
-import { createForwarder, type Forwarder } from './forward.ts';
-import { DeliveryWatch } from './delivery-watch.ts';
-import type { EndpointPolicy } from './endpoint-policy.ts';
-import { createFastify, secureOptions } from './http-server.ts';
-import { createIngest, type Ingest } from './ingest.ts';
-import { checkAges, resolveLimits, type RelayLimits } from './limits.ts';
-import { Metrics, type GaugeName } from './metrics.ts';
+import { secureOptions } from './http-server.ts';
+import type { GaugeName } from './metrics.ts';
 import { listenForMetrics, urlOf } from './metrics-server.ts';
-import { createNodeTransport, type NodeTransport } from './node-transport.ts';
 import { OpenSockets } from './open-sockets.ts';
-import { createOwnAddresses } from './own-addresses.ts';
 import { checkPublicUrls, originsOf, ownUrlsOf } from './own-urls.ts';
-import { Pipeline, type Receipt } from './pipeline.ts';
-import { Readiness } from './readiness.ts';
+import type { Receipt } from './pipeline.ts';
+import { assembleRelay, createBasis, type RelayBasis, type RelayParts } from './relay-assembly.ts';
 import type { RelayOptions, VerifySignature } from './relay-options.ts';
-import { ResolvedNames } from './resolved-names.ts';
-import { createNameResolver } from './resolve-name.ts';
-import { createRouter, type Router } from './route.ts';
-import { Sessions } from './sessions.ts';
-import { Tunnels } from './tunnels.ts';
-import type { VerifyOptions } from './verify.ts';
-import { WaitPlaces } from './wait-places.ts';
-import { WsPlaces } from './ws-places.ts';
 
 /** A running relay. */
 export interface Relay extends AsyncDisposable {
@@ -50,28 +31,11 @@ export interface Relay extends AsyncDisposable {
   postReply(signedEnvelope: Uint8Array): Promise<Receipt>;
 }
 
-interface Running {
+/** What is there while it runs. */
+interface Running extends RelayParts {
   readonly url: string;
-  readonly server: FastifyInstance;
   readonly sockets: OpenSockets;
   readonly metricsServer: HttpServer | undefined;
-  readonly sessions: Sessions;
-  readonly tunnels: Tunnels | undefined;
-  readonly pipeline: Pipeline;
-  readonly forwarding: Forwarding | undefined;
-}
-
-/** What all WebSockets of a relay share. */
-interface SharedBySockets {
-  readonly places: WsPlaces;
-  readonly budget: BodyBudget;
-  readonly unread: BodyBudget;
-}
-
-interface Forwarding {
-  readonly forwarder: Forwarder;
-  readonly transport: NodeTransport;
-  readonly names: ResolvedNames;
 }
 
 const defaultListen = { host: '127.0.0.1', port: 8710 };
@@ -84,15 +48,7 @@ export function createRelay(options: RelayOptions): Relay {
 
 class FastifyRelay implements Relay {
   readonly #options: RelayOptions;
-  readonly #limits: RelayLimits;
-  readonly #logger: Logger;
-  readonly #metrics: Metrics;
-  readonly #failures: FailureLog;
-  readonly #ingest: Ingest;
-  readonly #verify: VerifyOptions;
-  readonly #clock: () => number;
-  /** Of what the chain names. */
-  readonly #policy: EndpointPolicy;
+  readonly #basis: RelayBasis;
   #ownUrls: readonly string[] = [];
   #origins: ReadonlySet<string> = new Set();
   #running: Running | undefined;
@@ -105,22 +61,9 @@ class FastifyRelay implements Relay {
     this.#verifier?.verify({ publicKey, message, signature, lane }) ?? verify(publicKey, message, signature);
 
   constructor(options: RelayOptions) {
-    const { genesisHash, clock = Date.now } = options;
-    const { verifySignature = this.#verifyTogether } = options;
     this.#options = options;
-    this.#limits = resolveLimits(options.limits);
     checkPublicUrls(options.publicUrls ?? []);
-    const stores = [options.mailStore, ...(options.forwardStore === undefined ? [] : [options.forwardStore])];
-    for (const store of stores) checkAges(this.#limits, store);
-    this.#metrics = new Metrics({ maxAgeMs: this.#limits.metricsAgeMs });
-    this.#logger = options.logger ?? pino({ enabled: false });
-    this.#failures = new FailureLog(this.#logger);
-    this.#clock = clock;
-    this.#policy = { allowPrivate: options.allowPrivate ?? false, isOwnAddress: createOwnAddresses() };
-    const dedupeMs = Math.min(...stores.map((store) => store.dedupeMs));
-    this.#verify = { verifySignature, limits: this.#limits, dedupeMs, clock };
-    const { maxMessageBytes } = this.#limits;
-    this.#ingest = createIngest({ genesisHash, maxMessageBytes });
+    this.#basis = createBasis(options, options.verifySignature ?? this.#verifyTogether);
     this.#addGauges();
   }
 
@@ -179,16 +122,12 @@ class FastifyRelay implements Relay {
     this.#ownUrls = [];
     const { verifySignature, verifyThreads: threads = 0 } = this.#options;
     if (verifySignature === undefined) this.#verifier = await createVerifier({ threads });
-    const router = this.#createRouter();
-    const forwarding = this.#createForwarding(router);
-    const pipeline = this.#createPipeline(router, forwarding?.forwarder);
-    const places = new WsPlaces(this.#limits.maxConnectionsPerAddress);
-    const budget = new BodyBudget(this.#limits.maxPendingBytes, 2 * this.#limits.maxMessageBytes);
-    const unread = new BodyBudget(this.#limits.maxUnreadBytes, 2 * this.#limits.maxBufferedBytes, 'unread bytes');
-    const shared = { places, budget, unread };
-    const sessions = this.#createSessions(pipeline, shared);
-    const tunnels = this.#createTunnels(router, pipeline, forwarding, shared);
-    const server = await this.#createServer(pipeline, sessions, tunnels);
+    const parts = await assembleRelay(this.#basis, {
+      ownUrls: () => this.#ownUrls,
+      isOwnOrigin: (origin) => this.#origins.has(origin),
+      isRunning: () => !this.#stopping,
+    });
+    const { server, forwarding } = parts;
     const sockets = new OpenSockets(server.server);
     this.#stopping = false;
     const url = await this.#listen(server);
@@ -199,139 +138,17 @@ class FastifyRelay implements Relay {
       metricsServer = await this.#listenForMetrics();
       await forwarding?.forwarder.start();
     } catch (error) {
-      await this.#close({ url, server, sockets, metricsServer, sessions, tunnels, pipeline, forwarding });
+      await this.#close({ ...parts, url, sockets, metricsServer });
       throw error;
     }
-    this.#logger.info({ url, publicUrls: this.#ownUrls }, 'relay listens');
-    return { url, server, sockets, metricsServer, sessions, tunnels, pipeline, forwarding };
+    this.#basis.logger.info({ url, publicUrls: this.#ownUrls }, 'relay listens');
+    return { ...parts, url, sockets, metricsServer };
   }
 
   async #listenForMetrics(): Promise<HttpServer | undefined> {
     const { metricsListen } = this.#options;
     if (metricsListen === undefined) return undefined;
-    return listenForMetrics(this.#metrics, { host: defaultListen.host, ...metricsListen });
-  }
-
-  #createRouter(): Router {
-    const { local, recipients, workerState, forwardStore } = this.#options;
-    return createRouter({
-      local: local?.identity,
-      recipients: new Set(recipients ?? []),
-      workerState,
-      ownUrls: () => this.#ownUrls,
-      canForward: forwardStore !== undefined,
-    });
-  }
-
-  #createForwarding(router: Router): Forwarding | undefined {
-    const { forwardStore, forwardBackoff, forwardQuota, mailStore } = this.#options;
-    if (forwardStore === undefined) return undefined;
-    const names = new ResolvedNames(createNameResolver({ askSystem: this.#policy.allowPrivate === true }));
-    const transport = createNodeTransport({ ...this.#policy, resolve: names.resolve });
-    const [metrics, logger] = [this.#metrics, this.#logger];
-    const forwarder = createForwarder({
-      store: forwardStore,
-      ...{ mailStore, router, transport, names, metrics, logger, ...this.#policy },
-      maxQueues: this.#limits.maxForwardQueues,
-      maxAgeMs: this.#limits.maxForwardAgeMs,
-      clock: this.#clock,
-      ...(forwardBackoff !== undefined && { backoff: forwardBackoff }),
-      ...(forwardQuota !== undefined && { quota: forwardQuota }),
-    });
-    return { forwarder, transport, names };
-  }
-
-  #createPipeline(router: Router, forward: Forwarder | undefined): Pipeline {
-    const { genesisHash, mailStore, local, access = {}, workerState, forwardFor } = this.#options;
-    return new Pipeline({
-      ...{ genesisHash, mailStore, router, local, forward },
-      ingest: this.#ingest,
-      gate: createGate(access, workerState),
-      isKnown: createKnown(this.#options),
-      forwardGate: createGate({ registeredOnly: forwardFor === 'registered' }, workerState),
-      verify: this.#verify,
-      limits: this.#limits,
-      metrics: this.#metrics,
-      clock: this.#clock,
-    });
-  }
-
-  #createSessions(pipeline: Pipeline, shared: SharedBySockets): Sessions {
-    const { genesisHash, mailStore, local, random = randomBytes } = this.#options;
-    return new Sessions({
-      ...{ genesisHash, pipeline, mailStore, random, ...shared },
-      identity: local?.identity,
-      awaited: new WaitPlaces(this.#limits.maxAwaitedInAll, 'awaited replies'),
-      deliveries: new DeliveryWatch({
-        mailStore,
-        isDeliveredHere: (message) => pipeline.isDeliveredHere(message),
-        most: this.#limits.maxAwaitedDeliveries,
-      }),
-      login: { ...this.#verify, genesisHash, isOwnOrigin: (origin) => this.#origins.has(origin) },
-      limits: this.#limits,
-      metrics: this.#metrics,
-      logger: this.#logger,
-      failures: this.#failures,
-    });
-  }
-
-  /** Where only registered senders are forwarded for, who asks for a tunnel would have to say who it is. */
-  #createTunnels(
-    router: Router,
-    pipeline: Pipeline,
-    forwarding: Forwarding | undefined,
-    shared: SharedBySockets,
-  ): Tunnels | undefined {
-    const { forwardFor } = this.#options;
-    if (forwarding === undefined || forwardFor === 'registered') return undefined;
-    return new Tunnels({
-      ...{
-        router,
-        ...this.#policy,
-        transport: forwarding.transport,
-        names: forwarding.names,
-        limits: this.#limits,
-        metrics: this.#metrics,
-      },
-      ...shared,
-      clock: this.#clock,
-      charge: pipeline.charge.bind(pipeline),
-    });
-  }
-
-  async #createServer(pipeline: Pipeline, sessions: Sessions, tunnels: Tunnels | undefined): Promise<FastifyInstance> {
-    const { genesisHash, mailStore, forwardStore, local, tls, trustProxy, workerState } = this.#options;
-    const [limits, metrics, logger, failures] = [this.#limits, this.#metrics, this.#logger, this.#failures];
-    // As fastify is: with their schemas they are loaded by who serves.
-    const [{ addMessagesRoutes }, { addInfoRoutes }] = await Promise.all([
-      import('./messages-route.ts'),
-      import('./info-routes.ts'),
-    ]);
-    const server = await createFastify({
-      ...{ limits, logger, failures, tls, trustProxy },
-      clock: this.#clock,
-      charge: (address, units) => {
-        pipeline.admit(address, units);
-      },
-      refused: (code) => {
-        metrics.count('refused_total', code);
-      },
-      connectionEnded: (reason) => {
-        metrics.count('connections_closed_total', reason);
-      },
-    });
-    sessions.addRoute(server);
-    tunnels?.addRoute(server);
-    addMessagesRoutes(server, { pipeline, limits, metrics, failures });
-    addInfoRoutes(server, {
-      ...{ genesisHash, limits },
-      metrics: this.#options.metricsListen === undefined ? metrics : undefined,
-      readiness: new Readiness({ mailStore, forwardStore, logger, isRunning: () => !this.#stopping }),
-      identity: local?.identity,
-      publicUrls: () => this.#ownUrls,
-      workerState,
-    });
-    return server;
+    return listenForMetrics(this.#basis.metrics, { host: defaultListen.host, ...metricsListen });
   }
 
   async #listen(server: FastifyInstance): Promise<string> {
@@ -346,10 +163,11 @@ class FastifyRelay implements Relay {
   }
 
   async #close({ sessions, tunnels, pipeline, forwarding, server, sockets, metricsServer }: Running): Promise<void> {
+    const { limits, logger, failures } = this.#basis;
     this.#stopping = true;
     // First the answers, then the connections: nothing that was taken goes unanswered.
-    const drained = await pipeline.inFlight.close(this.#limits.drainMs);
-    if (!drained) this.#logger.warn({ left: pipeline.inFlight.count }, 'stopped with messages in flight');
+    const drained = await pipeline.inFlight.close(limits.drainMs);
+    if (!drained) logger.warn({ left: pipeline.inFlight.count }, 'stopped with messages in flight');
     tunnels?.close();
     await sessions.close(closeWaitMs);
     // A request that is still arriving would hold the server for as long as it likes.
@@ -363,8 +181,8 @@ class FastifyRelay implements Relay {
     await forwarding?.transport.close();
     await this.#verifier?.close();
     this.#verifier = undefined;
-    this.#failures.close();
-    this.#logger.info('relay stopped');
+    failures.close();
+    logger.info('relay stopped');
   }
 
   #addGauges(): void {
@@ -381,7 +199,7 @@ class FastifyRelay implements Relay {
       worker_state_age_seconds: () => (workerState?.ageMs?.() ?? 0) / 1_000,
       forward_queue: async () => (await forwardStore?.totals())?.count ?? 0,
     };
-    for (const [name, read] of Object.entries(gauges)) this.#metrics.gauge(name as GaugeName, read);
+    for (const [name, read] of Object.entries(gauges)) this.#basis.metrics.gauge(name as GaugeName, read);
   }
 }
 
@@ -396,8 +214,4 @@ function closed(server: HttpServer | undefined): Promise<void> {
     });
     server.closeAllConnections();
   });
-}
-
-function randomBytes(length: number): Uint8Array {
-  return crypto.getRandomValues(new Uint8Array(length));
 }
