@@ -19,8 +19,8 @@ export type ToRelay =
 export interface MemoryOptions {
   readonly folder: string;
   readonly recipients: readonly Hex[];
-  /** For whom it forwards, to where nobody answers. */
-  readonly others?: readonly Hex[];
+  /** For whom it forwards, and to where. */
+  readonly others?: { readonly identities: readonly Hex[]; readonly endpoint: string };
   readonly limits: NonNullable<RelayOptions['limits']>;
 }
 
@@ -32,7 +32,9 @@ const forwarding =
     ? {}
     : {
         forwardStore: await openLmdbMailStore({ path: join(folder, 'forward'), durability: 'os' }),
-        workerState: { get: (id: Hex) => (others.includes(id) ? { endpoints: ['http://127.0.0.1:1'] } : undefined) },
+        workerState: {
+          get: (id: Hex) => (others.identities.includes(id) ? { endpoints: [others.endpoint] } : undefined),
+        },
         allowPrivate: true,
       };
 const relay = createRelay({ genesisHash, mailStore, recipients, limits, listen: { port: 0 }, ...forwarding });

@@ -13,10 +13,17 @@ import {
   type Hex,
 } from '../../src/codec/index.ts';
 import { signWith } from '../../src/crypto/index.ts';
-import { decodeRelayFrame, encodeClientFrame, type ClientFrame, type RelayFrame } from '../../src/relay/frames.ts';
+import {
+  decodeRelayFrame,
+  encodeClientFrame,
+  encodeRelayFrame,
+  type ClientFrame,
+  type RelayFrame,
+} from '../../src/relay/frames.ts';
 import type { RelayLimits } from '../../src/relay/index.ts';
 import { bundled } from '../support/bundle.ts';
 import { until } from '../support/until.ts';
+import { lyingRelay } from './lying-relay.ts';
 import type { MemoryOptions, ToRelay } from './memory-child.ts';
 import { alice, bob, Cleanup, entity, genesisHash, message, type Entity } from './support.ts';
 
@@ -33,12 +40,14 @@ describe('relay: its memory, whatever is sent to it', function () {
   const start = async (
     limits: Partial<RelayLimits> = {},
     recipients: readonly Entity[] = [bob],
-    others?: readonly Entity[],
+    others?: { readonly entities: readonly Entity[]; readonly endpoint: string },
   ) => {
     const options: MemoryOptions = {
       folder: await cleanup.folder(),
       recipients: recipients.map(({ identity }) => identity),
-      ...(others !== undefined && { others: others.map(({ identity }) => identity) }),
+      ...(others !== undefined && {
+        others: { identities: others.entities.map(({ identity }) => identity), endpoint: others.endpoint },
+      }),
       limits: { perAddressConnections: unlimited, perAddressQueries: unlimited, ...limits },
     };
     const child = fork(await bundled(new URL('memory-child.ts', import.meta.url)), [JSON.stringify(options)], {
@@ -106,9 +115,9 @@ describe('relay: its memory, whatever is sent to it', function () {
     send(frame: ClientFrame): void;
     prove(type: 'login' | 'prove', who: Entity): Promise<void>;
   }
-  const peer = async (url: string, localAddress: string, query = ''): Promise<Peer> => {
+  const peer = async (url: string, localAddress: string, path = '/v1/ws'): Promise<Peer> => {
     const origin = url.replace('http', 'ws');
-    const socket = new WebSocket(`${origin}/v1/ws${query}`, { localAddress, perMessageDeflate: false });
+    const socket = new WebSocket(origin + path, { localAddress, perMessageDeflate: false });
     cleanup.add(socket, () => {
       socket.terminate();
     });
@@ -253,7 +262,7 @@ describe('relay: its memory, whatever is sent to it', function () {
     await relay.tell({ type: 'keep', recipients, sentAt });
     const others: RelayFrame[] = [];
     const more = await grown(relay, async () => {
-      const peers = await each(connections, (address) => peer(relay.url, address, '?frames=2'));
+      const peers = await each(connections, (address) => peer(relay.url, address, '/v1/ws?frames=2'));
       for (const { socket } of peers)
         socket.on('message', (data: Buffer) => {
           const frame = decodeRelayFrame(data);
@@ -274,7 +283,9 @@ describe('relay: its memory, whatever is sent to it', function () {
 
   it('keeps no more queues to other relays than it may, and nothing of what it refuses, whoever sends', async () => {
     const others = Array.from({ length: 16 }, (_, n) => entity(`other ${n}`));
-    const relay = await start({ perAddress: unlimited, maxForwardQueues: 1_000, maxTracked: 500 }, [bob], others);
+    // Nobody answers there.
+    const forwarding = { entities: others, endpoint: 'http://127.0.0.1:1' };
+    const relay = await start({ perAddress: unlimited, maxForwardQueues: 1_000, maxTracked: 500 }, [bob], forwarding);
     /** Each from a key made for it. */
     const flood = async (round: number): Promise<{ readonly answers: readonly string[]; readonly held: number }> => {
       const answers: string[] = [];
@@ -302,6 +313,28 @@ describe('relay: its memory, whatever is sent to it', function () {
     // The least of three: what it does meanwhile comes and goes. Between them are 6 000, and one queue takes several times as much.
     const more = Math.min(...held.slice(3)) - Math.min(...held.slice(0, 3));
     assert.ok(more < 6_000 * 256, `${more} bytes`);
+  });
+
+  it('stays bounded by tunnels to an end that says much and is not read', async () => {
+    const [tunnels, replies, size] = [64, 100, 200_000];
+    const reply = encodeRelayFrame({ type: 'reply', id: 9, cursor: 1n, signedEnvelope: new Uint8Array(size) });
+    const far = await lyingRelay(cleanup, (_, { socket }) => {
+      for (let n = 0; n < replies; n++) socket.send(reply);
+    });
+    const limits = { perAddress: unlimited, maxUnreadBytes: 16 * mebibyte, slowReaderMs: 2_000 };
+    const relay = await start(limits, [bob], { entities: [alice], endpoint: far.url });
+    const query = new URLSearchParams({ recipient: alice.identity, endpoint: far.url }).toString();
+    const more = await grown(relay, async () => {
+      const peers = await each(tunnels, (address) => peer(relay.url, address, `/v1/tunnel?${query}`));
+      for (const { socket, send } of peers) {
+        socket.pause();
+        send({ type: 'challenge-me', id: 1 });
+      }
+      const cut = () => metric(relay.url, 'tunnels_total{reason="slow-reader"}');
+      await until(async () => (await cut()) === tunnels);
+    });
+    // Of each, 64 KiB that are not counted, and what was under way from the other end, twice.
+    assert.ok(more < (16 + tunnels * 0.5) * mebibyte + slack, `${more / mebibyte} MiB`);
   });
 
   it('stays bounded by batches as large as they may be, many at a time', async () => {
