@@ -177,6 +177,91 @@ describe('keyed scheduler', () => {
     assert.deepEqual(turns.slice(0, 6), ['a', 'b', 'c', 'a', 'b', 'c']);
   });
 
+  describe('that prepares keys', () => {
+    /** What is being prepared, in order, each with what ends it; and the keys that had their turns. */
+    const preparing = () => {
+      const gates = new Map<string, (error?: Error) => void>();
+      const errors: unknown[] = [];
+      const done: string[] = [];
+      const scheduler = new KeyedScheduler<string>({
+        ...{ concurrency: 2, perLane: 2, perGroup: 2 },
+        laneOf: () => 'lane',
+        groupOf: (key) => key.split(':')[0] ?? key,
+        backoff: { firstMs: 1, mostMs: 4 },
+        isPrepared: (key) => key.startsWith('known'),
+        prepare: (key) =>
+          new Promise((resolve, reject) => {
+            gates.set(key, (error) => {
+              gates.delete(key);
+              if (error === undefined) resolve();
+              else reject(error);
+            });
+          }),
+        work: (key) => {
+          done.push(key);
+          return Promise.resolve('done');
+        },
+        failed: (_, error) => errors.push(error),
+      });
+      return { scheduler: cleanup.add(scheduler, (made) => made.stop()), gates, errors, done };
+    };
+
+    it('does so for 256 at once and 16 of one group, and none of them takes a turn', async () => {
+      const { scheduler, gates, done } = preparing();
+      for (let n = 0; n < 40; n++) scheduler.wake(`0:${n}`);
+      assert.equal(gates.size, 16);
+      for (let group = 1; group < 20; group++) for (let n = 0; n < 40; n++) scheduler.wake(`${group}:${n}`);
+      assert.equal(gates.size, 256);
+      scheduler.wake('known:1');
+      await until(() => done.length === 1);
+      const most = { all: 0, ofGroup: 0 };
+      while (gates.size > 0) {
+        const groups = [...gates.keys()].map((key) => key.split(':')[0]);
+        most.all = Math.max(most.all, groups.length);
+        for (const group of groups)
+          most.ofGroup = Math.max(most.ofGroup, groups.filter((other) => other === group).length);
+        const ended = [...gates].slice(0, 50);
+        for (const [, end] of ended) end();
+        await until(() => ended.every(([key]) => done.includes(key)));
+      }
+      assert.deepEqual(most, { all: 256, ofGroup: 16 });
+      assert.equal(new Set(done).size, 801);
+    });
+
+    it('lets the next group have what one does not get, whatever waits of that', async () => {
+      const { scheduler, gates, done } = preparing();
+      for (let n = 0; n < 1_000; n++) scheduler.wake(`hostile:${n}`);
+      scheduler.wake('honest:1');
+      assert.equal(gates.size, 17);
+      gates.get('honest:1')?.();
+      await until(() => done.includes('honest:1'));
+      assert.equal(gates.size, 16);
+      for (const [key, end] of [...gates]) {
+        end();
+        await until(() => done.includes(key));
+        assert.equal(gates.size, 16);
+      }
+    });
+
+    it('gives a key its turn also where that failed, and tells', async () => {
+      const { scheduler, gates, errors, done } = preparing();
+      scheduler.wake('a:1');
+      gates.get('a:1')?.(new Error('no answer'));
+      await until(() => done.length === 1);
+      assert.deepEqual(errors, [new Error('no answer')]);
+    });
+
+    it('begins nothing more once it stops', async () => {
+      const { scheduler, gates, done } = preparing();
+      for (let n = 0; n < 20; n++) scheduler.wake(`a:${n}`);
+      await scheduler.stop();
+      for (const end of [...gates.values()]) end();
+      await new Promise(setImmediate);
+      assert.equal(gates.size, 0);
+      assert.deepEqual(done, []);
+    });
+  });
+
   it('waits for what runs when it stops, and starts nothing more', async () => {
     let finished = false;
     let open = (): void => undefined;
