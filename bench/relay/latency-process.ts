@@ -3,10 +3,10 @@ import { once } from 'node:events';
 import { WebSocket } from 'ws';
 import { decodeSignedEnvelope } from '../../src/codec/index.ts';
 import { openEnvelope, ready } from '../../src/crypto/index.ts';
-import { encodeClientFrame } from '../../src/relay/frames.ts';
 import { answer } from './child.ts';
 import { MailboxReader } from './mailbox-reader.ts';
 import { commKey, entity, genesisHash, signedMessage } from './traffic.ts';
+import { encodeClientFrame } from '../../src/relay/client-frames.ts';
 
 export interface Target {
   readonly url: string;

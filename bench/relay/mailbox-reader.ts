@@ -1,8 +1,9 @@
 import { WebSocket } from 'ws';
 import { loginContent } from '../../src/codec/index.ts';
 import { signWith } from '../../src/crypto/index.ts';
-import { decodeRelayFrame, encodeClientFrame, type ClientFrame, type RelayFrame } from '../../src/relay/frames.ts';
 import { genesisHash, type Entity } from './traffic.ts';
+import { encodeClientFrame, type ClientFrame } from '../../src/relay/client-frames.ts';
+import { decodeRelayFrame, type RelayFrame } from '../../src/relay/relay-frames.ts';
 
 type Delivery = Extract<RelayFrame, { type: 'delivery' }>;
 

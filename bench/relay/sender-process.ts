@@ -1,9 +1,10 @@
 // Many senders with a connection each, in a process of their own. Messages are signed before they are sent.
 import { WebSocket } from 'ws';
 import { ready } from '../../src/crypto/index.ts';
-import { decodeRelayFrame, encodeClientFrame } from '../../src/relay/frames.ts';
 import { answer } from './child.ts';
 import { entity, signedMessage, type Entity } from './traffic.ts';
+import { encodeClientFrame } from '../../src/relay/client-frames.ts';
+import { decodeRelayFrame } from '../../src/relay/relay-frames.ts';
 
 export interface SendersOptions {
   readonly url: string;

@@ -1,4 +1,5 @@
-import type { ClientFrame, RelayFrame } from './frames.ts';
+import type { ClientFrame } from './client-frames.ts';
+import type { RelayFrame } from './relay-frames.ts';
 
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
 

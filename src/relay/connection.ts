@@ -1,19 +1,14 @@
 import type { Hex } from '../codec/index.ts';
 import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
 import { onAbort } from '../signals/index.ts';
+import { encodeClientFrame, type ClientFrame, type SentMessage } from './client-frames.ts';
 import type { Answer, ClientRequest } from './client-request.ts';
 import { withDeadline } from './deadline.ts';
-import {
-  decodeRelayFrame,
-  encodeClientFrame,
-  type ClientFrame,
-  type FrameVersion,
-  type RelayFrame,
-  type SentMessage,
-} from './frames.ts';
+import type { FrameVersion } from './frames.ts';
 import { PendingAnswers } from './pending-answers.ts';
 import { Proofs, type LoggedIn } from './proofs.ts';
 import type { Prover } from './prover.ts';
+import { decodeRelayFrame, type RelayFrame } from './relay-frames.ts';
 import type { Dial } from './relay-way.ts';
 import type { Socket, Transport } from './transport.ts';
 import { unexpected } from './unexpected-answer.ts';

@@ -1,7 +1,7 @@
 import { isRelayError } from '../errors/index.ts';
 import type { Backoff } from './backoff.ts';
+import type { SentMessage } from './client-frames.ts';
 import type { ConnectionPool } from './connection-pool.ts';
-import type { SentMessage } from './frames.ts';
 import { placesOf, type HandedOn } from './reply-places.ts';
 import { firstOf, Ways } from './ways.ts';
 

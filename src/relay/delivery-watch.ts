@@ -1,7 +1,7 @@
 import type { Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 import type { MailStore } from '../store/mail-store.ts';
-import type { SentMessage } from './frames.ts';
+import type { SentMessage } from './client-frames.ts';
 import { WaitPlaces } from './wait-places.ts';
 
 export interface DeliveryWatchParts {

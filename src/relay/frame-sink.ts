@@ -1,4 +1,4 @@
-import type { RelayFrame } from './frames.ts';
+import type { RelayFrame } from './relay-frames.ts';
 
 /** What is said to the peer of one WebSocket. An interface and no callbacks: there are thousands of connections. */
 export interface FrameSink {

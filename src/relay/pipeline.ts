@@ -3,7 +3,7 @@ import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
 import type { Origin } from '../store/mail-quota.ts';
 import type { MailStore } from '../store/mail-store.ts';
 import type { Gate } from './access.ts';
-import type { SentMessage } from './frames.ts';
+import type { SentMessage } from './client-frames.ts';
 import { InFlight } from './in-flight.ts';
 import type { Ingest, Ingested } from './ingest.ts';
 import type { Rate, RelayLimits } from './limits.ts';

@@ -1,6 +1,6 @@
 import type { Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
-import type { FrameStatus } from './frames.ts';
+import type { FrameStatus } from './relay-frames.ts';
 import type { Transport } from './transport.ts';
 import { fromWire } from './wire-error.ts';
 

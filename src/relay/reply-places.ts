@@ -1,5 +1,5 @@
 import type { Hex } from '../codec/index.ts';
-import type { FrameStatus } from './frames.ts';
+import type { FrameStatus } from './relay-frames.ts';
 import { isRelayUrl, relayKey } from './relay-url.ts';
 import type { RelayWay } from './relay-way.ts';
 

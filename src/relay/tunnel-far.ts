@@ -1,7 +1,8 @@
 import type { BodyBudget } from './body-budget.ts';
-import { decodeRelayFrame, frameOverhead, relayTypes } from './frames.ts';
+import { frameOverhead } from './frames.ts';
 import type { RelayLimits } from './limits.ts';
 import type { NodeSocket, NodeSocketHandlers } from './node-transport.ts';
+import { decodeRelayFrame, relayTypes } from './relay-frames.ts';
 import { WsInlet, type InletOwner } from './ws-inlet.ts';
 
 /** Whose other end it is. */

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from '@fastify/websocket';
 import type { BodyBudget } from './body-budget.ts';
-import { clientTypes } from './frames.ts';
+import { clientTypes } from './client-frames.ts';
 import type { RelayLimits } from './limits.ts';
 import { addressKey } from './token-buckets.ts';
 import { TunnelFar, type FarOwner, type FarParts } from './tunnel-far.ts';

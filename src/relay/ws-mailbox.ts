@@ -3,9 +3,9 @@ import { RelayError } from '../errors/index.ts';
 import type { Mail, MailStore } from '../store/mail-store.ts';
 import { Delivery } from './deliver.ts';
 import type { FrameSink } from './frame-sink.ts';
-import type { RelayFrame } from './frames.ts';
 import type { RelayLimits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
+import type { RelayFrame } from './relay-frames.ts';
 import { loginRefused, type ProofFrame, type WsProof } from './ws-proof.ts';
 
 export interface WsMailboxParts {

@@ -1,9 +1,9 @@
 import type { Writable } from 'node:stream';
 import type { WebSocket } from '@fastify/websocket';
 import type { Mail } from '../store/mail-store.ts';
-import { encodeDeliveries, encodeRelayFrame, type RelayFrame } from './frames.ts';
 import type { BodyBudget, BodyLease } from './body-budget.ts';
 import type { RelayLimits } from './limits.ts';
+import { encodeDeliveries, encodeRelayFrame, type RelayFrame } from './relay-frames.ts';
 
 /** Whose the WebSocket is. An interface and no callbacks: there are thousands of connections. */
 export interface OutletOwner {

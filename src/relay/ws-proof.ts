@@ -2,9 +2,10 @@ import type { Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 import type { MailStore } from '../store/mail-store.ts';
 import { checkLogin, type Challenge, type LoginCheck } from './challenge.ts';
-import type { ClientFrame, RelayFrame } from './frames.ts';
+import type { ClientFrame } from './client-frames.ts';
 import type { RelayLimits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
+import type { RelayFrame } from './relay-frames.ts';
 import { addressKey } from './token-buckets.ts';
 
 export type ProofFrame = Extract<ClientFrame, { type: 'login' | 'prove' }>;

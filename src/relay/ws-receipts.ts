@@ -1,7 +1,7 @@
 import { RelayError } from '../errors/index.ts';
+import type { ClientFrame } from './client-frames.ts';
 import type { DeliveryWatch } from './delivery-watch.ts';
 import type { FrameSink } from './frame-sink.ts';
-import type { ClientFrame } from './frames.ts';
 import type { RelayLimits } from './limits.ts';
 
 export interface WsReceiptsParts {

@@ -1,9 +1,10 @@
 import type { MailStore } from '../store/mail-store.ts';
 import { AwaitedReplies } from './awaited-replies.ts';
+import type { ClientFrame } from './client-frames.ts';
 import type { FrameSink } from './frame-sink.ts';
-import type { ClientFrame, RelayFrame } from './frames.ts';
 import type { RelayLimits } from './limits.ts';
 import type { Pipeline } from './pipeline.ts';
+import type { RelayFrame } from './relay-frames.ts';
 import { ReplyAcks } from './reply-acks.ts';
 import { replyBox } from './reply-box.ts';
 import type { WaitPlaces } from './wait-places.ts';

@@ -1,7 +1,8 @@
 import type { Hex } from '../codec/index.ts';
 import { isRelayError, RelayError } from '../errors/index.ts';
-import { decodeClientFrame, type ClientFrame, type RelayFrame } from './frames.ts';
+import { decodeClientFrame, type ClientFrame } from './client-frames.ts';
 import type { RelayLimits } from './limits.ts';
+import type { RelayFrame } from './relay-frames.ts';
 import { WsMailbox, type MailboxOwner, type WsMailboxParts } from './ws-mailbox.ts';
 import { WsProof, type ProofFrame, type ProofParts } from './ws-proof.ts';
 import { WsReceipts, type ReceiptsOwner, type WsReceiptsParts } from './ws-receipts.ts';

@@ -21,13 +21,14 @@ import {
 } from '../../src/codec/index.ts';
 import { decodeTrieNode } from '../../src/chain/trie/trie-node.ts';
 import { keyPairFromSeed, openEnvelope, openPhala, ready, sealEnvelope, sealPhala } from '../../src/crypto/index.ts';
-import { decodeClientFrame, decodeRelayFrame, encodeClientFrame, encodeRelayFrame } from '../../src/relay/frames.ts';
 import { decodeFacts, decodeHello, encodeFacts, encodeHello } from '../../src/vault/agent/hello.ts';
 import { decodeFailure, encodeFailure } from '../../src/vault/agent/protocol.ts';
 import { decodeContainer, sealContainer } from '../../src/vault/container.ts';
 import { decodeContents, encodeContents } from '../../src/vault/contents.ts';
 import { RelayError } from '../../src/errors/index.ts';
 import * as arbitrary from '../support/arbitraries.ts';
+import { decodeClientFrame, encodeClientFrame } from '../../src/relay/client-frames.ts';
+import { decodeRelayFrame, encodeRelayFrame } from '../../src/relay/relay-frames.ts';
 
 /** Something that reads bytes from strangers. */
 export interface Target {

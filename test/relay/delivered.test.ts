@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, it } from 'mocha';
 import type { Hex } from '../../src/codec/index.ts';
 import { decodeV1 } from '../../src/crypto/index.ts';
 import { createRelayOutbox, type Receipt, type RelayOutbox } from '../../src/outbox/index.ts';
-import type { SentMessage } from '../../src/relay/frames.ts';
+import type { SentMessage } from '../../src/relay/client-frames.ts';
 import { createCarrier, createRelayClient, type RelayClient, type RelayOptions } from '../../src/relay/index.ts';
 import { openLmdbStore } from '../../src/store/index.ts';
 import { createMemoryVault } from '../../src/vault/index.ts';

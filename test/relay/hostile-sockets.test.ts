@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, it } from 'mocha';
 import { toHex } from '../../src/codec/index.ts';
-import { clientTypes, encodeClientFrame, type ClientFrame } from '../../src/relay/frames.ts';
+import { clientTypes, encodeClientFrame, type ClientFrame } from '../../src/relay/client-frames.ts';
 import type { Relay } from '../../src/relay/index.ts';
 import { until } from '../support/until.ts';
 import { RawSocket } from './raw-socket.ts';

@@ -4,7 +4,7 @@ import { afterEach, describe, it } from 'mocha';
 import { messageId, decodeSignedEnvelope, type Hex } from '../../src/codec/index.ts';
 import type { RelayError } from '../../src/errors/index.ts';
 import { createRelayOutbox } from '../../src/outbox/index.ts';
-import type { ClientFrame } from '../../src/relay/frames.ts';
+import type { ClientFrame } from '../../src/relay/client-frames.ts';
 import { createCarrier, createRelayClient, type NodeRelayClientOptions } from '../../src/relay/index.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
 import { createMemoryVault } from '../../src/vault/index.ts';

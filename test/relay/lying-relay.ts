@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { WebSocketServer, type WebSocket } from 'ws';
-import { decodeClientFrame, encodeRelayFrame, type ClientFrame, type RelayFrame } from '../../src/relay/frames.ts';
 import { genesisHash, type Cleanup } from './support.ts';
+import { decodeClientFrame, type ClientFrame } from '../../src/relay/client-frames.ts';
+import { encodeRelayFrame, type RelayFrame } from '../../src/relay/relay-frames.ts';
 
 /** One connection of a lying relay. */
 export interface Lie {

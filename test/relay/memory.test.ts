@@ -13,14 +13,9 @@ import {
   type Hex,
 } from '../../src/codec/index.ts';
 import { signWith } from '../../src/crypto/index.ts';
-import {
-  decodeRelayFrame,
-  encodeClientFrame,
-  encodeRelayFrame,
-  type ClientFrame,
-  type RelayFrame,
-} from '../../src/relay/frames.ts';
+import { encodeClientFrame, type ClientFrame } from '../../src/relay/client-frames.ts';
 import type { RelayLimits } from '../../src/relay/index.ts';
+import { decodeRelayFrame, encodeRelayFrame, type RelayFrame } from '../../src/relay/relay-frames.ts';
 import { bundled } from '../support/bundle.ts';
 import { until } from '../support/until.ts';
 import { lyingRelay } from './lying-relay.ts';

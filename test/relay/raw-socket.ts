@@ -1,9 +1,10 @@
 import { WebSocket } from 'ws';
 import { decodeEnvelope, decodeSignedEnvelope, loginContent, type Hex } from '../../src/codec/index.ts';
 import { signWith } from '../../src/crypto/index.ts';
-import { decodeRelayFrame, encodeClientFrame, type ClientFrame, type RelayFrame } from '../../src/relay/frames.ts';
 import { until } from '../support/until.ts';
 import { genesisHash, type Cleanup, type Entity } from './support.ts';
+import { encodeClientFrame, type ClientFrame } from '../../src/relay/client-frames.ts';
+import { decodeRelayFrame, type RelayFrame } from '../../src/relay/relay-frames.ts';
 
 type FrameOf<T extends RelayFrame['type']> = Extract<RelayFrame, { type: T }>;
 

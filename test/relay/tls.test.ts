@@ -7,7 +7,7 @@ import { afterEach, describe, it } from 'mocha';
 import { WebSocket } from 'ws';
 import { isRelayError } from '../../src/errors/index.ts';
 import { createRelay, type RelayOptions } from '../../src/relay/index.ts';
-import { decodeRelayFrame } from '../../src/relay/frames.ts';
+import { decodeRelayFrame } from '../../src/relay/relay-frames.ts';
 import { alice, bob, Cleanup, genesisHash, message } from './support.ts';
 
 /** Self-signed, of 127.0.0.1. */

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, it } from 'mocha';
 import { BodyBudget } from '../../src/relay/body-budget.ts';
-import { encodeClientFrame, type ClientFrame } from '../../src/relay/frames.ts';
+import { encodeClientFrame, type ClientFrame } from '../../src/relay/client-frames.ts';
 import { WsInlet, type InletOwner } from '../../src/relay/ws-inlet.ts';
 import { bundled } from '../support/bundle.ts';
 import { until } from '../support/until.ts';
