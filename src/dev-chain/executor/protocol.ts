@@ -1,4 +1,5 @@
 import type { Hex } from '../../codec/hex.ts';
+import type { StateVersion } from '../state/trie-encoding.ts';
 
 /** A function of the runtime and its SCALE-encoded arguments, each as hex. */
 export type RuntimeCall = readonly [method: string, args: readonly Hex[]];
@@ -28,6 +29,8 @@ export interface StateReader {
   get(key: Hex): Hex | undefined;
   /** The least key that starts with `prefix` and is greater than `key`. */
   nextKey(prefix: Hex, key: Hex): Hex | undefined;
+  /** The state root with these changes. */
+  rootWith(diff: StorageDiff, version: StateVersion): Hex;
 }
 
 export type ToThread =

@@ -1,4 +1,4 @@
-/** Runs in a thread of its own: a runtime call takes tens of milliseconds, which the server must not stand still for. */
+/** Runs in a thread of its own: an interpreted call takes tens of milliseconds, which the server must not stand still for. */
 import { parentPort } from 'node:worker_threads';
 import { get_runtime_version, run_task, type JsCallback } from '@acala-network/chopsticks-executor';
 import type { Hex } from '../../codec/hex.ts';

@@ -46,6 +46,10 @@ export class ChainState implements StateReader {
     return bytesToHex(trieRoot(this.#trie, version, this.#hashing.blake2b256));
   }
 
+  rootWith(diff: StorageDiff, version: StateVersion): Hex {
+    return this.with(diff).root(version);
+  }
+
   /** Of the node at the key, else of the nearest under which all keys with that prefix hang. */
   closestDescendantMerkleValue(key: Hex, version: StateVersion): Hex | undefined {
     const node = trieClosest(this.#trie, key.slice(2).toLowerCase());
