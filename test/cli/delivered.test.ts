@@ -12,8 +12,8 @@ describe('cli: send --wait delivered', () => {
   let dev: DevChain;
   const running: RunningCli[] = [];
   const path = (name: string): string => join(folder.path, name);
-  const run = (args: readonly string[]): RunningCli => {
-    const made = new RunningCli([...args, '--ws', dev.ws]);
+  const run = (args: readonly string[], hasInput = false): RunningCli => {
+    const made = new RunningCli([...args, '--ws', dev.ws], {}, hasInput);
     running.push(made);
     return made;
   };
@@ -55,6 +55,30 @@ describe('cli: send --wait delivered', () => {
     const delivered = await sending.line(({ event }) => event === 'delivered');
     assert.deepEqual([delivered['messageId'], delivered['to']], [sent['messageId'], to]);
     assert.equal(await sending.exit, 0);
+  }).timeout(180_000);
+
+  it('tells of each line as its word comes, while standard input goes on', async () => {
+    const port = await freePort();
+    const url = `http://127.0.0.1:${port}`;
+    await serve('relay-lines', port).line(({ event }) => event === 'ready');
+    const to = await worker('lines', url);
+    listen('lines', url);
+    const args = ['--vault', path('client'), '--to', to, '--timeout', '120', '--wait', 'delivered', '--lines', '-'];
+    const sending = run(['send', ...args], true);
+    const delivered = () => sending.lines.filter(({ event }) => event === 'delivered');
+    for (const count of [1, 2]) {
+      sending.write(`line ${count}\n`);
+      await sending.line(() => delivered().length === count);
+    }
+    sending.write('the end\n');
+    sending.endInput();
+    assert.equal(await sending.exit, 0, sending.log);
+    const sent = sending.lines.filter(({ event }) => event === 'sent').map(({ messageId }) => messageId);
+    assert.equal(sent.length, 3);
+    assert.deepEqual(
+      delivered().map(({ messageId }) => messageId),
+      sent,
+    );
   }).timeout(180_000);
 
   it('may ask for it when it sends, and hear it later: outbox ls shows it', async () => {

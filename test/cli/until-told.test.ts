@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import type { Context } from '../../src/cli/command.ts';
-import { untilTold, type Asked } from '../../src/cli/send/until-told.ts';
-import { RelayError, type ErrorCode } from '../../src/errors/index.ts';
+import type { Asked } from '../../src/cli/send/awaited-words.ts';
+import { untilTold } from '../../src/cli/send/until-told.ts';
+import { RelayError } from '../../src/errors/index.ts';
 import type { Receipt } from '../../src/outbox/index.ts';
 import { rejected } from '../support/expect-error.ts';
 
@@ -37,10 +38,10 @@ describe('cli: untilTold', () => {
   });
 
   it('tells of those that no word will come of instead, where they are of others', async () => {
-    let codes: readonly ErrorCode[] = [];
-    await untilTold('delivered', [untold(1n), late(2n), untold(3n)], context, (why) => {
-      codes = why.map(({ code }) => code);
+    const told: unknown[] = [];
+    await untilTold('delivered', [untold(1n), late(2n), untold(3n)], context, ({ details }, count) => {
+      told.push(details?.['sendId'], count);
     });
-    assert.deepEqual([codes, printed], [['delivery-untold', 'delivery-untold'], [2n]]);
+    assert.deepEqual([told, printed], [[1n, 2], [2n]]);
   });
 });

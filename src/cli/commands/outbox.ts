@@ -8,7 +8,8 @@ import { queueSettings, relayClientOf, withTip } from '../send/queue-options.ts'
 import { Recipients } from '../send/recipients.ts';
 import type { PayingFlags } from '../send/sending.ts';
 import { warn } from '../warn.ts';
-import { untilTold, words, type Word } from '../send/until-told.ts';
+import { words, type Word } from '../send/awaited-words.ts';
+import { untilTold } from '../send/until-told.ts';
 import { workOnQueue } from '../send/working-queue.ts';
 import { dataFolder, openChain, openData, optionalAccount, verified } from '../session.ts';
 import { unlockVault } from '../unlock-vault.ts';
@@ -83,9 +84,9 @@ async function send(context: Context<SendFlags>): Promise<void> {
   await queue.until(0);
   const { wait } = flags;
   if (wait === undefined) return;
-  await untilTold(wait, await queue.untold(wait), context, ([first, ...others]) => {
+  await untilTold(wait, await queue.untold(wait), context, (first, count) => {
     // Earlier commands sent them, and they stay in the queue.
-    warn(`no word will come of ${others.length + 1} that went before, of the first: ${first.message} [${first.code}]`);
+    warn(`no word will come of ${count} that went before, of the first: ${first.message} [${first.code}]`);
   });
 }
 

@@ -12,7 +12,7 @@ import { bodiesOf, sendLines } from '../send/send-lines.ts';
 import { sendOne } from '../send/send-one.ts';
 import { Recipients } from '../send/recipients.ts';
 import type { SendFlags } from '../send/sending.ts';
-import { words, type Word } from '../send/until-told.ts';
+import { words, type Word } from '../send/awaited-words.ts';
 import { waits, type Wait } from '../send/wait.ts';
 import { dataFolder, openChain, openData, optionalAccount, verified } from '../session.ts';
 import { unlockVault } from '../unlock-vault.ts';

@@ -1,15 +1,18 @@
 import type { BodyInput } from '../../codec/index.ts';
+import { AwaitedWords } from './awaited-words.ts';
 import { mannerOf, type SendingParts } from './sending.ts';
-import { untilTold, type Asked } from './until-told.ts';
 import { workOnQueue } from './working-queue.ts';
 
 /** Messages that are queued and not yet gone: past that, standard input waits. */
 const queuedAtMost = 256;
+/** Messages that a word is waited for of: past that, too. The queue forgets the oldest of 10 000 that went. */
+const awaitedAtMost = 8_192;
 
 /**
  * Queues each line durably and sends it, in order, after what an earlier run left in the queue. What can't go is tried again,
  * until nothing has gone for as long as `--timeout` says; what is left then stays queued for the next run. Throws
- * still-queued, what a message failed with, and with `--wait delivered` or `read` what {@link untilTold} throws.
+ * still-queued, what a message failed with, and with `--wait delivered` or `read` what {@link AwaitedWords.until} throws, or,
+ * after the others, why no word will come of one.
  */
 export async function sendLines(sending: SendingParts, lines: AsyncIterable<string>): Promise<void> {
   const { context, to } = sending;
@@ -17,16 +20,17 @@ export async function sendLines(sending: SendingParts, lines: AsyncIterable<stri
   const until = wait === 'finalized' ? 'finalized' : 'inBlock';
   await using queue = await workOnQueue(sending);
   await queue.followLeft((entry) => entry.to === to);
-  const isTold = wait === 'delivered' || wait === 'read';
-  const asked: Asked[] = [];
+  using awaited = wait === 'delivered' || wait === 'read' ? new AwaitedWords(wait, context) : undefined;
   for await (const body of bodiesOf(lines)) {
     const receipt = await queue.outbox.send({ to, body, ...mannerOf(context.flags) });
     queue.follow(receipt, until);
-    if (isTold) asked.push({ receipt, to });
+    awaited?.add({ receipt, to });
     await queue.until(queuedAtMost - 1);
+    await awaited?.until(awaitedAtMost - 1);
   }
   await queue.until(0);
-  if (isTold) await untilTold(wait, asked, context);
+  await awaited?.until(0);
+  if (awaited?.untold !== undefined) throw awaited.untold.error;
 }
 
 /** Each line as a message. */

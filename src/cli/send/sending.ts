@@ -8,7 +8,7 @@ import type { Context } from '../command.ts';
 import { mayReachPrivate, type EntityData } from '../session.ts';
 import type { Recipients } from './recipients.ts';
 import { tellNotice } from '../tell-notice.ts';
-import type { Word } from './until-told.ts';
+import type { Word } from './awaited-words.ts';
 import type { Wait } from './wait.ts';
 
 /** What a sender is willing to pay on chain. */

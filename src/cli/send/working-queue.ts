@@ -6,7 +6,7 @@ import { warn } from '../warn.ts';
 import { Progress } from './progress.ts';
 import { carrierOf, outboxOptionsOf, type QueueParts } from './sending.ts';
 import { untilThere } from './until-there.ts';
-import type { Asked, Word } from './until-told.ts';
+import type { Asked, Word } from './awaited-words.ts';
 
 /** The entity's queue, worked on for as long as a command lasts: what it can't send stays for the next one. */
 export interface WorkingQueue extends AsyncDisposable {
