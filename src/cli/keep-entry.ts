@@ -15,26 +15,21 @@ export interface KeepEntryParts {
   readonly account: Account | undefined;
   readonly output: Output;
   readonly warn: Warn;
-  /** Resolves when all that was sent before is received: only then retired EcdhKeys may be erased. */
-  readonly isRead: Promise<unknown>;
+  /** Whether all that was sent before is received, and what comes is read: only then retired EcdhKeys may be erased. */
+  readonly isRead: () => boolean;
 }
 
 const msPerDay = 86_400_000;
 
 /** Keeps the entity's own entry on chain while a command runs, and prints what it does. */
 export function keepEntry({ chain, vault, data, settings, account, output, warn, isRead }: KeepEntryParts): Presence {
-  let mayErase = false;
-  isRead.then(
-    () => (mayErase = true),
-    () => undefined, // told by whoever reads
-  );
   const presence = keepPresence({
     chain,
     vault,
     store: data.store,
     rotateEveryMs: settings.rotateEvery * msPerDay,
     keepEpochsMs: settings.keepEpochs * msPerDay,
-    keysInUse: async () => (mayErase ? (await openInboxFiles(data.store)).keysInUse() : undefined),
+    keysInUse: async () => (isRead() ? (await openInboxFiles(data.store)).keysInUse() : undefined),
     ...(account === undefined ? {} : { account }),
   });
   presence.events$.subscribe((event) => {

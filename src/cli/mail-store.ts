@@ -60,9 +60,9 @@ export async function openMailStore({ settings, chain, folder, use, logger }: Ma
   });
 }
 
-/** Rejects with why one of them can not be used any more: without it a relay is of no use, and may be started anew. */
-export async function endOfStores(...stores: readonly (Pick<MailStore, 'ended'> | undefined)[]): Promise<never> {
-  throw await Promise.race(stores.map((store) => store?.ended ?? new Promise<never>(() => undefined)));
+/** Resolves with why one of them can not be used any more: without it a relay is of no use, and may be started anew. */
+export function endOfStores(...stores: readonly (Pick<MailStore, 'ended'> | undefined)[]): Promise<RelayError> {
+  return Promise.race(stores.map((store) => store?.ended ?? new Promise<never>(() => undefined)));
 }
 
 async function read(settings: Settings, name: 'natsCredentials' | 'natsCa' | 'natsCert' | 'natsKey') {

@@ -91,10 +91,14 @@ async function listen({ settings, flags, output, signal, interrupted }: Context<
   const relaysReady = feeds.map((events) =>
     firstValueFrom(events.pipe(filter(({ type }) => type === 'ready')), { defaultValue: undefined }),
   );
-  const isRead = Promise.all([inbox.ready, ...relaysReady]);
-  await using _presence = keepEntry({ chain, vault, data, settings, account, output, warn, isRead });
+  let isRead = false;
+  const allRead = Promise.all([inbox.ready, ...relaysReady]).then(() => {
+    isRead = true;
+  });
+  allRead.catch(() => undefined); // told by tellReady
+  await using _presence = keepEntry({ chain, vault, data, settings, account, output, warn, isRead: () => isRead });
   const tellReady = async (): Promise<void> => {
-    await isRead.catch((error: unknown) => {
+    await allRead.catch((error: unknown) => {
       if (!signal.aborted) throw error;
     });
     if (!signal.aborted) output.print({ event: 'ready', identity: vault.identity }, `Listening for ${vault.identity}.`);

@@ -1,36 +1,23 @@
 import type { Command } from 'commander';
 import type { Logger } from 'pino';
 import type { Chain } from '../../chain/index.ts';
-import { asRelayError, isRelayError, type RelayError } from '../../errors/index.ts';
+import { isRelayError, type RelayError } from '../../errors/index.ts';
 import type { Inbox } from '../../inbox/index.ts';
-import { createRelay, createRelayClient, type Relay } from '../../relay/index.ts';
+import { createRelay, type Relay } from '../../relay/index.ts';
 import type { Vault } from '../../vault/index.ts';
 import { watchWorkerState } from '../../worker-state/index.ts';
 import { action, command, withAccount, type Context } from '../command.ts';
-import { answeringOf } from '../answering.ts';
-import { carryQueue } from '../carry-queue.ts';
-import { keepEntry } from '../keep-entry.ts';
 import { keepWorkerState, type KeptWorkerState } from '../keep-worker-state.ts';
 import { cliLogger } from '../logger.ts';
 import { inboxOf } from '../local-inbox.ts';
 import { onHangup } from '../interruption.ts';
 import { endOfStores, openMailStore } from '../mail-store.ts';
-import { printInbox } from '../print-inbox.ts';
 import { relayOptionsOf, tlsOf } from '../relay-settings.ts';
+import { serveEntity } from '../serve-entity.ts';
 import type { Settings } from '../settings.ts';
 import type { SuriFlags } from '../secrets.ts';
-import {
-  dataFolder,
-  mayReachPrivate,
-  openChain,
-  openData,
-  optionalAccount,
-  timeoutMs,
-  type EntityData,
-  verified,
-} from '../session.ts';
+import { dataFolder, mayReachPrivate, openChain, openData, optionalAccount, verified } from '../session.ts';
 import { required } from '../resolve-settings.ts';
-import { warnBy } from '../warn.ts';
 import { unlockVault } from '../unlock-vault.ts';
 
 interface Flags extends SuriFlags {
@@ -77,9 +64,9 @@ interface Parts {
 }
 
 async function run(context: Context<Flags>, { chain, watch, vault, options }: Parts): Promise<void> {
-  const { settings, flags, output, signal, interrupted } = context;
+  const { settings, flags, output, interrupted } = context;
+  const account = vault === undefined ? undefined : optionalAccount(flags);
   const logger = cliLogger(settings);
-  const warn = warnBy(logger);
   const folder = vault === undefined ? required(settings, 'data') : dataFolder(settings, vault);
   await using data = await openData(folder, chain, 'inbox');
   await using mailStore = await openMailStore({ settings, chain, folder: data.folder, use: 'mail', logger });
@@ -94,10 +81,6 @@ async function run(context: Context<Flags>, { chain, watch, vault, options }: Pa
   const inbox = vault === undefined ? undefined : inboxOf({ ...read, vault });
   await using _inbox = inbox;
   await inbox?.start();
-  await using _presence =
-    vault === undefined || inbox === undefined
-      ? undefined
-      : keepEntry({ chain, vault, data, settings, account: optionalAccount(flags), output, warn, isRead: inbox.ready });
   await using relay = createRelay({
     ...options,
     genesisHash: chain.genesisHash,
@@ -111,62 +94,24 @@ async function run(context: Context<Flags>, { chain, watch, vault, options }: Pa
   });
   await relay.start();
   using _certificate = keepCertificate(relay, settings, logger);
-  const storeEnded = endOfStores(mailStore, forwardStore);
-  // Told by whoever waits for it.
-  storeEnded.catch(() => undefined);
-  const ended = await Promise.race([failureOf(inbox?.ready), interrupted, storeEnded]);
-  if (signal.aborted) return;
   const { url, metricsUrl } = relay;
-  output.print(
-    { event: 'ready', url, ...(metricsUrl !== url && { metricsUrl }), identity: vault?.identity },
-    `Relay ready at ${url}.`,
-  );
-  if (inbox === undefined || vault === undefined) {
-    await Promise.race([interrupted, storeEnded]);
-    return;
-  }
-  const own = answerAndPrint(context, { chain, watch, vault, data, inbox, relay, logger });
-  const failure = ended ?? (await Promise.race([failureOf(own), storeEnded]));
-  if (failure === undefined) return;
-  // The mailboxes are others', who have no part in it.
-  logger.error({ err: failure }, 'messages to the relay itself are not read any more; it goes on for the others');
-  await Promise.race([interrupted, storeEnded]);
-  throw failure;
-}
-
-async function failureOf(work: Promise<void> | undefined): Promise<Error | undefined> {
-  try {
-    await work;
-    return undefined;
-  } catch (error) {
-    return asRelayError(error, 'relay-failed');
-  }
-}
-
-interface OwnEntity {
-  readonly chain: Chain;
-  readonly watch: KeptWorkerState;
-  readonly vault: Vault;
-  readonly data: EntityData;
-  readonly inbox: Inbox;
-  readonly relay: Relay;
-  readonly logger: Logger;
-}
-
-async function answerAndPrint(
-  { settings, output, signal, interrupted }: Context<Flags>,
-  own: OwnEntity,
-): Promise<void> {
-  await using client = createRelayClient({
-    genesisHash: own.chain.genesisHash,
-    allowPrivate: mayReachPrivate(settings, own.chain),
-    timeoutMs: timeoutMs(settings),
+  const place = { url, ...(metricsUrl !== url && { metricsUrl }), identity: vault?.identity };
+  const tellReady = (): void => {
+    output.print({ event: 'ready', ...place }, `Relay ready at ${url}.`);
+  };
+  const end = Promise.race([interrupted, endOfStores(mailStore, forwardStore)]);
+  const ended = new AbortController();
+  const untilEnd = end.then(() => {
+    ended.abort();
   });
-  const { logger } = own;
-  const warn = warnBy(logger);
-  await using _queue = carryQueue({ ...own, client, settings });
-  const { answer } = answeringOf({ ...own, client, settings, warn, signal });
-  await printInbox(own.inbox, output, { until: interrupted, warn, answer });
+  let unread: RelayError | undefined;
+  if (inbox === undefined || vault === undefined) tellReady();
+  else {
+    const own = { chain, watch, vault, account, data, inbox, relay, logger, place, tellReady };
+    unread = await serveEntity({ settings, output, signal: ended.signal, end: untilEnd }, own);
+  }
+  const failure = (await end) ?? unread;
+  if (failure !== undefined) throw failure;
 }
 
 function localEntity(vault: Vault, inbox: Inbox) {
