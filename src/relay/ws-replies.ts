@@ -13,7 +13,7 @@ import type { WsProof } from './ws-proof.ts';
 type Frame<T extends ClientFrame['type']> = Extract<ClientFrame, { type: T }>;
 
 export interface WsRepliesParts {
-  readonly pipeline: Pipeline;
+  readonly pipeline: Pick<Pipeline, 'submitReply'>;
   readonly mailStore: MailStore;
   readonly limits: RelayLimits;
   /** Of replies that are waited for, one each. */

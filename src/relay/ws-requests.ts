@@ -2,6 +2,7 @@ import type { Hex } from '../codec/index.ts';
 import { isRelayError, RelayError } from '../errors/index.ts';
 import { decodeClientFrame, type ClientFrame } from './client-frames.ts';
 import type { RelayLimits } from './limits.ts';
+import type { Pipeline } from './pipeline.ts';
 import type { RelayFrame } from './relay-frames.ts';
 import { WsMailbox, type MailboxOwner, type WsMailboxParts } from './ws-mailbox.ts';
 import { WsProof, type ProofFrame, type ProofParts } from './ws-proof.ts';
@@ -9,6 +10,7 @@ import { WsReceipts, type ReceiptsOwner, type WsReceiptsParts } from './ws-recei
 import { WsReplies, type RepliesOwner, type WsRepliesParts } from './ws-replies.ts';
 
 export interface WsRequestsParts extends ProofParts, WsMailboxParts, WsReceiptsParts, WsRepliesParts {
+  readonly pipeline: Pick<Pipeline, 'submit' | 'submitReply'>;
   readonly mailStore: WsMailboxParts['mailStore'];
   readonly limits: RelayLimits;
 }

@@ -8,6 +8,7 @@ import type { BodyBudget } from './body-budget.ts';
 import type { FailureLog } from './failure-log.ts';
 import type { FrameVersion } from './frames.ts';
 import { publicError } from './http-status.ts';
+import type { Pipeline } from './pipeline.ts';
 import type { RelayFrame } from './relay-frames.ts';
 import { addressKey } from './token-buckets.ts';
 import { toWire } from './wire-error.ts';
@@ -16,6 +17,7 @@ import { WsOutlet, type OutletOwner } from './ws-outlet.ts';
 import { badFrame, WsRequests, type RequestsOwner, type WsRequestsParts } from './ws-requests.ts';
 
 export interface SessionParts extends WsRequestsParts {
+  readonly pipeline: Pick<Pipeline, 'submit' | 'submitReply' | 'charge'>;
   readonly genesisHash: Hex;
   readonly identity: Hex | undefined;
   /** Of what has come of messages that are not whole. */
