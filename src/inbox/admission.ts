@@ -169,7 +169,7 @@ class AdmissionOf {
 
   #bury({ envelope, posting }: Arrival, { code }: RelayError): void {
     const letter = this.#next;
-    this.#writes.push(this.#context.store.letterWrite(letter, letterOf(envelope, posting, code)));
+    this.#writes.push(this.#context.store.letters.write(letter, letterOf(envelope, posting, code)));
     this.#noteEarly({ posting }, letter);
     this.#append({ kind: 'dead', letter });
     this.#outcomes.push({ type: 'dead', sequence: letter, code });
@@ -178,7 +178,7 @@ class AdmissionOf {
   #noteEarly({ posting }: Pick<Arrival, 'posting'>, sequence: Sequence): void {
     if (posting === undefined || posting.isFinal) return;
     this.#hasEarly = true;
-    this.#writes.push(this.#context.store.earlyWrite(posting.block.number, sequence, true));
+    this.#writes.push(this.#context.store.early.messageWrite(posting.block.number, sequence, true));
   }
 
   #append(item: StreamItem): void {

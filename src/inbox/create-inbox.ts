@@ -246,7 +246,7 @@ class StoredInbox implements Inbox {
   }
 
   async #deadEvent(sequence: Sequence): Promise<InboxEvent | undefined> {
-    const letter = await this.#store.letter(sequence);
+    const letter = await this.#store.letters.get(sequence);
     if (letter === undefined) return undefined;
     const { envelope, code, sender } = letter;
     const id = messageId({ genesisHash: this.#options.chain.genesisHash, envelope });

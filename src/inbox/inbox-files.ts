@@ -81,7 +81,7 @@ export async function openInboxFiles(store: TransactionalStore): Promise<InboxFi
     },
     keysInUse: () => keysInUse(store, files),
     async *deadLetters() {
-      for await (const [sequence, letter] of pages((from) => files.lettersFrom(from, pageSize)))
+      for await (const [sequence, letter] of pages((from) => files.letters.from(from, pageSize)))
         yield { ...letter, sequence, messageId: messageId({ genesisHash, envelope: letter.envelope }) };
     },
     retry: (vault, letters) =>
@@ -97,8 +97,8 @@ export async function openInboxFiles(store: TransactionalStore): Promise<InboxFi
       }).retry(letters),
     discard: async (letters) => {
       const found: bigint[] = [];
-      for (const sequence of letters) if ((await files.letter(sequence)) !== undefined) found.push(sequence);
-      await files.commit(found.flatMap((sequence) => files.removeLetterWrites(sequence)));
+      for (const sequence of letters) if ((await files.letters.get(sequence)) !== undefined) found.push(sequence);
+      await files.commit(found.flatMap((sequence) => files.letters.removeWrites(sequence)));
       return found.length;
     },
   };

@@ -1,4 +1,4 @@
-import type { BlockId, BlockNumber } from '../chain/index.ts';
+import type { BlockId } from '../chain/index.ts';
 import { Reader, toBytes, toHex, Writer, type Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 import {
@@ -10,53 +10,40 @@ import {
   type TransactionalStore,
   type Write,
 } from '../store/index.ts';
-import { decodeDeadLetter, encodeDeadLetter, type DeadLetter } from './dead-letter.ts';
+import { EarlyMarks } from './early-marks.ts';
 import type { RunMarks } from './run.ts';
+import { StoredLetters } from './stored-letters.ts';
 import { StoredRuns } from './stored-runs.ts';
 import { decodeItem, encodeItem, type Sequence, type StreamItem } from './stream-item.ts';
 
 const cursorKey = storeKey('inbox/cursor');
 const sequenceKey = storeKey('inbox/sequence');
 const itemPrefix = storeKey('inbox/item/');
-const deadPrefix = storeKey('inbox/dead/');
-const relayedPrefix = storeKey('inbox/dead-relayed/');
-const earlyPrefix = storeKey('inbox/early/');
-const takenPrefix = storeKey('inbox/taken/');
-const retractedPrefix = storeKey('inbox/retracted/');
 const genesisKey = storeKey('inbox/genesis');
 const retentionKey = storeKey('inbox/retention');
 const layoutKey = storeKey('inbox/layout');
 /** 1, which did not say so, had an entry for each item and no runs: it is read as it is. */
 const layout = 2;
-const nothing = new Uint8Array(0);
-
-/** Letters, of which each may be large, read at once for nothing but their sequences. */
-const fewLetters = 16;
-
-/** Greater than any. */
-export const maxBlockNumber = 2 ** 32 - 1;
 
 export type SequencedItem = readonly [sequence: Sequence, item: StreamItem];
-/** What is known of a dead letter that came through a relay, without the letter. */
-export interface RelayedLetterMark {
-  readonly messageId: Hex;
-  /** Whether its sender was a registered worker. */
-  readonly isRegistered: boolean;
-  readonly bytes: number;
-}
-export type SequencedLetter = readonly [sequence: Sequence, letter: DeadLetter];
 
 /**
  * Keys and values of the inbox in its store. Items have an entry each, or are in a run with those of the same transaction;
  * an entry counts more than the place in a run.
  */
 export class InboxStore {
+  /** Of what can not be read. */
+  readonly letters: StoredLetters;
+  /** Of what came before it was final. */
+  readonly early: EarlyMarks;
   readonly #store: TransactionalStore;
   readonly #runs: StoredRuns;
 
   constructor(store: TransactionalStore) {
     this.#store = store;
     this.#runs = new StoredRuns(store);
+    this.letters = new StoredLetters(store);
+    this.early = new EarlyMarks(store);
   }
 
   /** How long its replay window keeps nonces, for whoever looks after it without its settings. */
@@ -215,115 +202,11 @@ export class InboxStore {
     }
   }
 
-  letterWrite(sequence: Sequence, letter: DeadLetter): Write {
-    return { key: numberedKey(deadPrefix, sequence), value: encodeDeadLetter(letter) };
-  }
-
-  removeLetterWrites(sequence: Sequence): Write[] {
-    return [deadPrefix, relayedPrefix].map((prefix) => ({ key: numberedKey(prefix, sequence), value: undefined }));
-  }
-
-  relayedLetterWrite(sequence: Sequence, { messageId, isRegistered, bytes }: RelayedLetterMark): Write {
-    const value = new Writer(37)
-      .raw(toBytes(messageId, 'messageId', 32))
-      .u8(isRegistered ? 1 : 0)
-      .u32(bytes)
-      .finish();
-    return { key: numberedKey(relayedPrefix, sequence), value };
-  }
-
-  /** Of all dead letters that came through a relay, oldest first. */
-  async relayedLetters(): Promise<(readonly [Sequence, RelayedLetterMark])[]> {
-    const entries = await this.#store.entries(rangeOf(relayedPrefix));
-    return entries.map(([key, value]) => {
-      const reader = new Reader(value, 'The mark of a dead letter');
-      const [messageId, isRegistered] = [toHex(reader.fixed(32)), reader.u8() === 1];
-      return [lastNumber(key), { messageId, isRegistered, bytes: reader.u32() }];
-    });
-  }
-
-  async letter(sequence: Sequence): Promise<DeadLetter | undefined> {
-    const value = await this.#store.get(numberedKey(deadPrefix, sequence));
-    return value === undefined ? undefined : decodeDeadLetter(value);
-  }
-
-  /** Dead letters from a sequence on, oldest first. */
-  async lettersFrom(sequence: Sequence, limit: number): Promise<SequencedLetter[]> {
-    const entries = await this.#store.entries({
-      from: numberedKey(deadPrefix, sequence),
-      to: rangeOf(deadPrefix).to,
-      limit,
-    });
-    return entries.map(([key, value]) => [lastNumber(key), decodeDeadLetter(value)]);
-  }
-
-  /** Of the oldest dead letters. */
-  async letterSequences(limit: number): Promise<Sequence[]> {
-    const found: Sequence[] = [];
-    while (found.length < limit) {
-      const page = await this.lettersFrom((found.at(-1) ?? -1n) + 1n, Math.min(fewLetters, limit - found.length));
-      if (page.length === 0) break;
-      for (const [sequence] of page) found.push(sequence);
-    }
-    return found;
-  }
-
-  /** Marks what an unfinalized block brought, so that it is found by the block's number. */
-  earlyWrite(number: BlockNumber, sequence: Sequence, isThere: boolean): Write {
-    const key = storeKey(earlyPrefix, BigInt(number), sequence);
-    return { key, value: isThere ? nothing : undefined };
-  }
-
-  /** What unfinalized blocks of these numbers brought, by number, then in the order of acceptance. */
-  async early(first: BlockNumber, last: BlockNumber): Promise<{ number: BlockNumber; sequence: Sequence }[]> {
-    const from = storeKey(earlyPrefix, BigInt(first));
-    const entries = await this.#store.entries({ from, to: storeKey(earlyPrefix, BigInt(last) + 1n) });
-    return entries.map(([key]) => ({ number: Number(lastNumber(key.subarray(0, -8))), sequence: lastNumber(key) }));
-  }
-
-  /** Marks an unfinalized block as taken: it is not taken again after a restart. */
-  takenWrite({ number, hash }: BlockId, isTaken: boolean): Write {
-    return { key: takenKey({ number, hash }), value: isTaken ? nothing : undefined };
-  }
-
-  async isTaken(block: BlockId): Promise<boolean> {
-    return (await this.#store.get(takenKey(block))) !== undefined;
-  }
-
-  /** Unfinalized blocks that were taken, of these numbers, the highest first. */
-  async taken(first: BlockNumber, last: BlockNumber): Promise<BlockId[]> {
-    const from = storeKey(takenPrefix, BigInt(first));
-    const entries = await this.#store.entries({ from, to: storeKey(takenPrefix, BigInt(last) + 1n), reverse: true });
-    return entries.map(([key]) => ({
-      number: Number(lastNumber(key.subarray(0, -32))),
-      hash: toHex(key.subarray(-32)),
-    }));
-  }
-
-  /** Where a retracted message is found when it comes back. undefined takes the mark away. */
-  retractedWrite(id: Hex, sequence: Sequence | undefined): Write {
-    const key = storeKey(retractedPrefix, toBytes(id, 'id', 32));
-    return { key, value: sequence === undefined ? undefined : sequenceBytes(sequence) };
-  }
-
-  async retracted(id: Hex): Promise<Sequence | undefined> {
-    const value = await this.#store.get(storeKey(retractedPrefix, toBytes(id, 'id', 32)));
-    return value === undefined ? undefined : new Reader(value, 'A retracted message').u64();
-  }
-
-  async hasRetracted(): Promise<boolean> {
-    return (await this.#store.entries({ ...rangeOf(retractedPrefix), limit: 1 })).length > 0;
-  }
-
   async commit(writes: readonly Write[], expected: readonly Expectation[] = []): Promise<boolean> {
     const isDone = await this.#store.commit(writes, expected);
     if (isDone) this.#runs.committed();
     return isDone;
   }
-}
-
-function takenKey({ number, hash }: BlockId): Uint8Array {
-  return storeKey(takenPrefix, BigInt(number), toBytes(hash, 'hash', 32));
 }
 
 function sequenceBytes(sequence: Sequence): Uint8Array {

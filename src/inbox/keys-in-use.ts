@@ -30,7 +30,7 @@ export async function keysInUse(store: TransactionalStore, files: InboxStore): P
     if (page.length === 0) break;
   }
   for (let from = 0n; ;) {
-    const page = await files.lettersFrom(from, lettersAtOnce);
+    const page = await files.letters.from(from, lettersAtOnce);
     for (const [sequence, { envelope, code }] of page) {
       from = sequence + 1n;
       if (mendable.has(code)) wanted.addOf(envelope);

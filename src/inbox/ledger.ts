@@ -6,7 +6,7 @@ import type { Write } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
 import { admitAll, openAll } from './admission.ts';
 import type { Arrival, OpenedMessage, Outcome } from './arrival.ts';
-import { maxBlockNumber } from './inbox-store.ts';
+import { maxBlockNumber } from './early-marks.ts';
 import { displaced, reorgWrites, settleWrites } from './reorgs.ts';
 import { RelayedArrivals } from './relayed-arrivals.ts';
 import { oldestLetters, retryLetters, type Retried } from './retry-letters.ts';
@@ -85,22 +85,24 @@ export class Ledger {
     const { store } = this.#parts;
     return this.#transactions.inTurn(async () => {
       if (messages.length === 0) {
-        await this.#retract((await store.taken(head.number, head.number)).filter(({ hash }) => hash !== head.hash));
+        await this.#retract(
+          (await store.early.taken(head.number, head.number)).filter(({ hash }) => hash !== head.hash),
+        );
         return;
       }
-      if (await store.isTaken(head)) return;
+      if (await store.early.isTaken(head)) return;
       // It is on a branch that was not seen before: what was taken at its height or above is on another one.
-      await this.#retract(await store.taken(head.number, maxBlockNumber));
+      await this.#retract(await store.early.taken(head.number, maxBlockNumber));
       const arrivals = messages.map((message) => arrivalOf(message, false));
       this.#hasEarly = true;
-      await this.#take(arrivals, async () => [store.takenWrite(head, true)]);
+      await this.#take(arrivals, async () => [store.early.takenWrite(head, true)]);
     });
   }
 
   /** Takes back the messages of a block that left the best branch. */
   retract(block: BlockId): Promise<void> {
     return this.#transactions.inTurn(async () => {
-      if (await this.#parts.store.isTaken(block)) await this.#retract([block]);
+      if (await this.#parts.store.early.isTaken(block)) await this.#retract([block]);
     });
   }
 
@@ -117,7 +119,7 @@ export class Ledger {
     const { store } = this.#parts;
     return this.#transactions.inTurn(async () => {
       const gone: BlockId[] = [];
-      for (const block of await store.taken(0, through.number)) if (!(await isFinal(block))) gone.push(block);
+      for (const block of await store.early.taken(0, through.number)) if (!(await isFinal(block))) gone.push(block);
       await this.#retract(gone);
       await this.#transactions.transact(async (start) => {
         const { writes, items } = await settleWrites(this.#parts, through);
@@ -167,16 +169,16 @@ export class Ledger {
     const { envelope, block, isFinal, isProven } = record;
     const letter = { envelope, code, sender: senderOf(record), block, isFinal, isProven, retries: 0 };
     return this.#transactions.change(async (store) => [
-      store.letterWrite(sequence, letter),
+      store.letters.write(sequence, letter),
       ...(await store.replaceWrites(sequence, { kind: 'dead', letter: sequence })),
-      ...(block === undefined || isFinal ? [] : [store.earlyWrite(block.number, sequence, true)]),
+      ...(block === undefined || isFinal ? [] : [store.early.messageWrite(block.number, sequence, true)]),
     ]);
   }
 
   /** Tries dead letters again: the named ones, or the oldest. Each transaction takes some of many. */
   async retry(letters: readonly Sequence[] | undefined): Promise<readonly Retried[]> {
     const all: Retried[] = [];
-    for (let left = letters ?? (await this.#parts.store.letterSequences(oldestLetters)); left.length > 0;) {
+    for (let left = letters ?? (await this.#parts.store.letters.sequences(oldestLetters)); left.length > 0;) {
       const named = left;
       let retried: readonly Retried[] = [];
       await this.#transactions.inTurn(() =>
@@ -236,7 +238,7 @@ export class Ledger {
     const { store } = this.#parts;
     // A block that brought something early brings it again if it was finalized.
     const final = new Map(messages.map(({ block }) => [block.hash, block]));
-    const taken = await store.taken(0, through.number);
+    const taken = await store.early.taken(0, through.number);
     const gone = taken.filter(({ hash }) => !final.has(hash));
     await this.#retract([...gone, ...(await displaced(store, opened, through))]);
     for (const { hash } of taken) final.delete(hash);
@@ -245,7 +247,7 @@ export class Ledger {
     await this.#admit(
       messages.filter((_, i) => isNew[i]).map((message) => arrivalOf(message, true)),
       opened.filter((_, i) => isNew[i]),
-      async () => [...final.values()].map((block) => store.takenWrite(block, true)),
+      async () => [...final.values()].map((block) => store.early.takenWrite(block, true)),
     );
     await this.#settle(through);
     this.#hasEarly = undefined;
@@ -261,12 +263,13 @@ export class Ledger {
     const { store } = this.#parts;
     // What was retracted has no block any more, and waits for its number to be final.
     const isAny = async (): Promise<boolean> =>
-      (await store.taken(0, maxBlockNumber)).length > 0 || (await store.early(0, maxBlockNumber)).length > 0;
+      (await store.early.taken(0, maxBlockNumber)).length > 0 ||
+      (await store.early.messages(0, maxBlockNumber)).length > 0;
     return (this.#hasEarly ??= await isAny());
   }
 
   async #mayHaveRetracted(): Promise<boolean> {
-    return (this.#hasRetracted ??= await this.#parts.store.hasRetracted());
+    return (this.#hasRetracted ??= await this.#parts.store.early.hasRetracted());
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Hex } from '../codec/index.ts';
 import type { Write } from '../store/index.ts';
-import type { InboxStore, RelayedLetterMark } from './inbox-store.ts';
+import type { InboxStore } from './inbox-store.ts';
+import type { RelayedLetterMark } from './stored-letters.ts';
 import type { Sequence } from './stream-item.ts';
 
 export interface RelayedLetterLimits {
@@ -30,7 +31,7 @@ export class RelayedLetters {
   }
 
   static async of(store: InboxStore, limits = defaultLimits): Promise<RelayedLetters> {
-    return new RelayedLetters(store, limits, new Map(await store.relayedLetters()));
+    return new RelayedLetters(store, limits, new Map(await store.letters.relayed()));
   }
 
   /** A relay gives a message again that it was not told to be done with. */
@@ -48,9 +49,9 @@ export class RelayedLetters {
       const victim = this.#victim();
       this.#remove(victim);
       if (victim === sequence) return undefined;
-      gone.push(...this.#store.removeLetterWrites(victim));
+      gone.push(...this.#store.letters.removeWrites(victim));
     }
-    return [this.#store.relayedLetterWrite(sequence, mark), ...gone];
+    return [this.#store.letters.relayedWrite(sequence, mark), ...gone];
   }
 
   #victim(): Sequence {

@@ -5,7 +5,8 @@ import { decodeV1 } from '../crypto/core.ts';
 import { isRelayError, type RelayError } from '../errors/index.ts';
 import type { Write } from '../store/index.ts';
 import type { OpenedMessage } from './arrival.ts';
-import { maxBlockNumber, type InboxStore } from './inbox-store.ts';
+import { maxBlockNumber } from './early-marks.ts';
+import type { InboxStore } from './inbox-store.ts';
 import type { MessageRecord, Sequence, StreamItem } from './stream-item.ts';
 
 export interface ReorgParts {
@@ -28,25 +29,28 @@ export async function reorgWrites(
   const writes: Write[] = [];
   const items: StreamItem[] = [];
   for (const block of blocks) {
-    for (const { sequence } of await store.early(block.number, block.number)) {
+    for (const { sequence } of await store.early.messages(block.number, block.number)) {
       const item = await store.item(sequence);
       if (item?.kind === 'message') {
         if (item.block?.hash !== block.hash || item.isRetracted) continue;
         const { header } = decodeV1(item.envelope);
         writes.push(window.release(header, header.nonce));
         if (item.isWaiting) {
-          writes.push(store.itemWrite(sequence, undefined), store.earlyWrite(block.number, sequence, false));
+          writes.push(store.itemWrite(sequence, undefined), store.early.messageWrite(block.number, sequence, false));
           continue;
         }
         const id = messageId({ genesisHash, envelope: item.envelope });
-        writes.push(store.itemWrite(sequence, { ...item, isRetracted: true }), store.retractedWrite(id, sequence));
+        writes.push(
+          store.itemWrite(sequence, { ...item, isRetracted: true }),
+          store.early.retractedWrite(id, sequence),
+        );
         items.push({ kind: 'retracted', of: sequence, messageId: id });
         continue;
       }
-      const letter = await store.letter(sequence);
+      const letter = await store.letters.get(sequence);
       if (letter?.block?.hash === block.hash) {
         // As if it had never been posted.
-        writes.push(...store.removeLetterWrites(sequence), store.earlyWrite(block.number, sequence, false));
+        writes.push(...store.letters.removeWrites(sequence), store.early.messageWrite(block.number, sequence, false));
         if (item?.kind === 'dead') writes.push(store.itemWrite(sequence, undefined));
         const header = headerOf(letter.envelope);
         // It was accepted once, and could not be opened later.
@@ -54,7 +58,7 @@ export async function reorgWrites(
         if (isOwn) writes.push(window.release(header, header.nonce));
       }
     }
-    writes.push(store.takenWrite(block, false));
+    writes.push(store.early.takenWrite(block, false));
   }
   return { writes, items };
 }
@@ -74,7 +78,7 @@ export async function retractedBefore(
   { store, genesisHash }: Pick<ReorgParts, 'store' | 'genesisHash'>,
   { envelope }: { readonly envelope: Uint8Array },
 ): Promise<Sequence | undefined> {
-  return store.retracted(messageId({ genesisHash, envelope }));
+  return store.early.retracted(messageId({ genesisHash, envelope }));
 }
 
 /** Takes a retracted message again: what to write, and what to append. */
@@ -91,9 +95,9 @@ export async function reinstateWrites(
   const writes = [
     ...(before === undefined || (before.number === record.block?.number && !record.isFinal)
       ? []
-      : [store.earlyWrite(before.number, sequence, false)]),
+      : [store.early.messageWrite(before.number, sequence, false)]),
     store.itemWrite(sequence, isKept ? { ...record, isAcknowledged, isWaiting: false } : undefined),
-    store.retractedWrite(id, undefined),
+    store.early.retractedWrite(id, undefined),
   ];
   return { writes, notice: { kind: 'reinstated', of: sequence, messageId: id } as const };
 }
@@ -103,26 +107,26 @@ export async function settleWrites({ store, window, genesisHash }: ReorgParts, h
   const writes: Write[] = [store.cursorWrite(head)];
   const items: StreamItem[] = [];
   const final: (readonly [ChannelId, bigint])[] = [];
-  for (const { number, sequence } of await store.early(0, head.number)) {
-    writes.push(store.earlyWrite(number, sequence, false));
+  for (const { number, sequence } of await store.early.messages(0, head.number)) {
+    writes.push(store.early.messageWrite(number, sequence, false));
     const item = await store.item(sequence);
     if (item?.kind === 'message') {
       const id = messageId({ genesisHash, envelope: item.envelope });
       const isDone = item.isAcknowledged || item.isRetracted;
       writes.push(store.itemWrite(sequence, isDone ? undefined : { ...item, isFinal: true, isWaiting: false }));
       if (item.isRetracted) {
-        writes.push(store.retractedWrite(id, undefined));
+        writes.push(store.early.retractedWrite(id, undefined));
         continue;
       }
       const { header } = decodeV1(item.envelope);
       final.push([header, header.nonce]);
       if (!item.isWaiting) items.push({ kind: 'finalized', of: sequence, messageId: id, isProven: item.isProven });
     } else {
-      const letter = await store.letter(sequence);
-      if (letter !== undefined) writes.push(store.letterWrite(sequence, { ...letter, isFinal: true }));
+      const letter = await store.letters.get(sequence);
+      if (letter !== undefined) writes.push(store.letters.write(sequence, { ...letter, isFinal: true }));
     }
   }
-  writes.push(...(await store.taken(0, head.number)).map((block) => store.takenWrite(block, false)));
+  writes.push(...(await store.early.taken(0, head.number)).map((block) => store.early.takenWrite(block, false)));
   writes.push(...(await window.finalized(final)));
   return { writes, items };
 }
@@ -138,7 +142,7 @@ export async function displaced(
 ): Promise<BlockId[]> {
   const names = new Set(final.flatMap((each) => ('header' in each ? [nameOf(each.header)] : [])));
   const blocks = new Map<Hex, BlockId>();
-  for (const { sequence } of await store.early(number + 1, maxBlockNumber)) {
+  for (const { sequence } of await store.early.messages(number + 1, maxBlockNumber)) {
     const item = await store.item(sequence);
     if (item?.kind !== 'message' || item.block === undefined || item.isRetracted) continue;
     if (names.has(nameOf(decodeV1(item.envelope).header))) blocks.set(item.block.hash, item.block);

@@ -6,7 +6,8 @@ import type { Vault } from '../vault/index.ts';
 import { openAll } from './admission.ts';
 import { checkRelayed, checkSender } from './sender-checks.ts';
 import { reasonOfDeath } from './dead-letter.ts';
-import type { InboxStore, SequencedLetter } from './inbox-store.ts';
+import type { InboxStore } from './inbox-store.ts';
+import type { SequencedLetter } from './stored-letters.ts';
 import type { Sequence } from './stream-item.ts';
 
 /** Letters tried where none are named. */
@@ -67,17 +68,17 @@ export async function retryLetters(
       const isNew = isOwn || (await batch.admit({ channel: header, nonce, sentAt, via, isFinal, tag: next }));
       // It may become a dead letter once more.
       if (isOwn) writes.push(await window.retag({ channel: header, via, nonce, tag: next }));
-      writes.push(...store.removeLetterWrites(sequence));
+      writes.push(...store.letters.removeWrites(sequence));
       retried.push({ sequence, messageId: id, outcome: isNew ? 'accepted' : 'duplicate' });
-      if (block !== undefined && !isFinal) writes.push(store.earlyWrite(block.number, sequence, false));
+      if (block !== undefined && !isFinal) writes.push(store.early.messageWrite(block.number, sequence, false));
       if (!isNew) continue;
       const flags = { isFinal, isProven, isAcknowledged: false, isRetracted: false, isWaiting: !isFinal };
       writes.push(store.itemWrite(next, { kind: 'message', envelope, block, ...flags }));
-      if (block !== undefined && !isFinal) writes.push(store.earlyWrite(block.number, next, true));
+      if (block !== undefined && !isFinal) writes.push(store.early.messageWrite(block.number, next, true));
       next += 1n;
     } catch (error) {
       const { code } = reasonOfDeath(error);
-      writes.push(store.letterWrite(sequence, { ...letter, code, retries: letter.retries + 1 }));
+      writes.push(store.letters.write(sequence, { ...letter, code, retries: letter.retries + 1 }));
       retried.push({ sequence, messageId: id, outcome: 'dead', code });
     }
   }
@@ -89,7 +90,7 @@ async function lettersOf(store: InboxStore, named: readonly Sequence[]) {
   let bytes = 0;
   for (const [i, sequence] of named.entries()) {
     if (letters.length >= lettersAtOnce || bytes >= bytesAtOnce) return { letters, left: named.slice(i) };
-    const letter = await store.letter(sequence);
+    const letter = await store.letters.get(sequence);
     if (letter === undefined) continue;
     letters.push([sequence, letter]);
     bytes += letter.envelope.length;

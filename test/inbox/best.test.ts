@@ -127,10 +127,10 @@ describe('inbox with finality best', () => {
     await poster.send(recipient, 'slow');
     const { number } = await chain.bestHead();
     await poster.send(recipient, 'taken back');
-    await until(async () => (await new InboxStore(store).early(number + 1, number + 1)).length > 0);
+    await until(async () => (await new InboxStore(store).early.messages(number + 1, number + 1)).length > 0);
     await dev.reorg(number);
     await dev.newBlock({ count: 3, empty: true });
-    await until(async () => new InboxStore(store).hasRetracted());
+    await until(async () => new InboxStore(store).early.hasRetracted());
     goOn();
     await until(() => log.includes('retracted'));
     assert.deepEqual(log.slice(0, 3), ['slow', 'taken back', 'retracted']);
@@ -170,7 +170,7 @@ describe('inbox with finality best', () => {
       const { number } = await chain.bestHead();
       const envelope = await poster.sealed(recipient, 'waits');
       await poster.post(recipient, envelope);
-      await until(async () => (await new InboxStore(store).taken(number + 1, number + 1)).length > 0);
+      await until(async () => (await new InboxStore(store).early.taken(number + 1, number + 1)).length > 0);
       return { inbox, probe, number, envelope };
     }
 
@@ -207,7 +207,7 @@ describe('inbox with finality best', () => {
         const { inbox, probe, number, envelope } = await waiting();
         await dev.reorg(number);
         await dev.newBlock({ count: 2, empty: true });
-        await until(async () => (await new InboxStore(store).taken(number + 1, number + 1)).length === 0);
+        await until(async () => (await new InboxStore(store).early.taken(number + 1, number + 1)).length === 0);
         const after = restarts ? await goOn(inbox) : probe;
         if (!restarts) await probe.deliveries[0]?.ack();
         await poster.post(recipient, envelope);
@@ -221,7 +221,7 @@ describe('inbox with finality best', () => {
       const { probe, number } = await waiting();
       await dev.reorg(number);
       await dev.newBlock({ count: 2, empty: true });
-      await until(async () => (await new InboxStore(store).taken(number + 1, number + 1)).length === 0);
+      await until(async () => (await new InboxStore(store).early.taken(number + 1, number + 1)).length === 0);
       await probe.deliveries[0]?.ack();
       await poster.send(recipient, 'after');
       await probe.until(() => probe.texts.includes('after'));
@@ -291,7 +291,7 @@ describe('inbox with finality best', () => {
     const again = new InboxProbe(await started({ chain: later, onGap: 'skip' }));
     await again.until(() => typesOf(again).includes('gap'));
     assert.deepEqual(typesOf(again), ['retracted', 'finalized', 'gap']);
-    assert.deepEqual(await new InboxStore(store).taken(0, 2 ** 31), []);
+    assert.deepEqual(await new InboxStore(store).early.taken(0, 2 ** 31), []);
   });
 
   it('goes on over a gap where blocks are forgotten before it came to them', async () => {
@@ -399,7 +399,7 @@ describe('inbox with finality best', () => {
     await dev.newBlock({ count: lag + 3, empty: true });
     const again = new InboxProbe(await started({ finality: 'finalized' }), { acknowledges: false });
     await again.until(() => typesOf(again).includes('finalized'));
-    await until(async () => (await new InboxStore(store).taken(0, 2 ** 31)).length === 0);
+    await until(async () => (await new InboxStore(store).early.taken(0, 2 ** 31)).length === 0);
     assert.ok(typesOf(again).includes('retracted'));
     const last = new InboxProbe(await reopened());
     await last.until(() => last.texts.includes('stays'));

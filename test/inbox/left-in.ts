@@ -1,12 +1,15 @@
-import { InboxStore, maxBlockNumber } from '../../src/inbox/inbox-store.ts';
+import { maxBlockNumber } from '../../src/inbox/early-marks.ts';
+import { InboxStore } from '../../src/inbox/inbox-store.ts';
 import type { TransactionalStore } from '../../src/store/index.ts';
 
 /** What an inbox keeps that it needs no more once all up to that block is final, and its consumer done with all of it. */
 export async function leftIn(disk: TransactionalStore, final = maxBlockNumber): Promise<string[]> {
   const store = new InboxStore(disk);
   const items = (await store.itemsFrom(0n, 100)).map(([sequence, { kind }]) => `${kind} ${sequence}`);
-  const early = (await store.early(0, final)).map(({ number }) => `the mark of an early message of block ${number}`);
-  const taken = (await store.taken(0, final)).map(({ number }) => `the mark of block ${number}`);
-  const retracted = (await store.hasRetracted()) ? ['the mark of a retracted message'] : [];
+  const early = (await store.early.messages(0, final)).map(
+    ({ number }) => `the mark of an early message of block ${number}`,
+  );
+  const taken = (await store.early.taken(0, final)).map(({ number }) => `the mark of block ${number}`);
+  const retracted = (await store.early.hasRetracted()) ? ['the mark of a retracted message'] : [];
   return [...items, ...early, ...taken, ...retracted].map((what) => `left in the store: ${what}`);
 }

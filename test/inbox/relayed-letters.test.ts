@@ -18,7 +18,7 @@ describe('dead letters that came through relays', () => {
       kept.push(writes !== undefined);
       await inbox.commit(writes ?? []);
     }
-    return { kept, left: (await inbox.relayedLetters()).map(([sequence]) => Number(sequence)) };
+    return { kept, left: (await inbox.letters.relayed()).map(([sequence]) => Number(sequence)) };
   };
   const [worker, stranger] = [{ isRegistered: true }, { isRegistered: false }];
 

@@ -37,7 +37,7 @@ describe('dead letters that are tried again', () => {
       });
       const state = { code: 'unknown-epoch', isFinal: true, isProven: true, retries: 0 } as const;
       const letter = { envelope, block, sender: { kind: 'account', id: account }, ...state } as const;
-      await files.commit([files.letterWrite(BigInt(i), letter)]);
+      await files.commit([files.letters.write(BigInt(i), letter)]);
     }
     const opened: number[] = [];
     const vault = replacing(recipient, {
@@ -59,7 +59,7 @@ describe('dead letters that are tried again', () => {
     );
     assert.ok(Math.max(...opened) <= 256, opened.join(', '));
     assert.equal((await files.itemsFrom(0n, 1_000)).length, 600);
-    assert.deepEqual(await files.lettersFrom(0n, 1), []);
+    assert.deepEqual(await files.letters.from(0n, 1), []);
   });
 
   it('are opened a few at a time where they are large', async () => {
@@ -71,6 +71,6 @@ describe('dead letters that are tried again', () => {
   it('are the oldest where none are named', async () => {
     const { inbox, files, vault } = await withLetters(300, 1);
     assert.equal((await inbox.retry(vault)).length, 256);
-    assert.equal((await files.lettersFrom(0n, 300)).length, 44);
+    assert.equal((await files.letters.from(0n, 300)).length, 44);
   });
 });

@@ -1,0 +1,81 @@
+import { Reader, toBytes, toHex, Writer, type Hex } from '../codec/index.ts';
+import { lastNumber, numberedKey, rangeOf, storeKey, type TransactionalStore, type Write } from '../store/index.ts';
+import { decodeDeadLetter, encodeDeadLetter, type DeadLetter } from './dead-letter.ts';
+import type { Sequence } from './stream-item.ts';
+
+const deadPrefix = storeKey('inbox/dead/');
+const relayedPrefix = storeKey('inbox/dead-relayed/');
+
+/** Letters, of which each may be large, read at once for nothing but their sequences. */
+const fewLetters = 16;
+
+/** What is known of a dead letter that came through a relay, without the letter. */
+export interface RelayedLetterMark {
+  readonly messageId: Hex;
+  /** Whether its sender was a registered worker. */
+  readonly isRegistered: boolean;
+  readonly bytes: number;
+}
+export type SequencedLetter = readonly [sequence: Sequence, letter: DeadLetter];
+
+/** Keys and values of dead letters in the store of an inbox. */
+export class StoredLetters {
+  readonly #store: TransactionalStore;
+
+  constructor(store: TransactionalStore) {
+    this.#store = store;
+  }
+
+  write(sequence: Sequence, letter: DeadLetter): Write {
+    return { key: numberedKey(deadPrefix, sequence), value: encodeDeadLetter(letter) };
+  }
+
+  removeWrites(sequence: Sequence): Write[] {
+    return [deadPrefix, relayedPrefix].map((prefix) => ({ key: numberedKey(prefix, sequence), value: undefined }));
+  }
+
+  relayedWrite(sequence: Sequence, { messageId, isRegistered, bytes }: RelayedLetterMark): Write {
+    const value = new Writer(37)
+      .raw(toBytes(messageId, 'messageId', 32))
+      .u8(isRegistered ? 1 : 0)
+      .u32(bytes)
+      .finish();
+    return { key: numberedKey(relayedPrefix, sequence), value };
+  }
+
+  /** Of all dead letters that came through a relay, oldest first. */
+  async relayed(): Promise<(readonly [Sequence, RelayedLetterMark])[]> {
+    const entries = await this.#store.entries(rangeOf(relayedPrefix));
+    return entries.map(([key, value]) => {
+      const reader = new Reader(value, 'The mark of a dead letter');
+      const [messageId, isRegistered] = [toHex(reader.fixed(32)), reader.u8() === 1];
+      return [lastNumber(key), { messageId, isRegistered, bytes: reader.u32() }];
+    });
+  }
+
+  async get(sequence: Sequence): Promise<DeadLetter | undefined> {
+    const value = await this.#store.get(numberedKey(deadPrefix, sequence));
+    return value === undefined ? undefined : decodeDeadLetter(value);
+  }
+
+  /** Dead letters from a sequence on, oldest first. */
+  async from(sequence: Sequence, limit: number): Promise<SequencedLetter[]> {
+    const entries = await this.#store.entries({
+      from: numberedKey(deadPrefix, sequence),
+      to: rangeOf(deadPrefix).to,
+      limit,
+    });
+    return entries.map(([key, value]) => [lastNumber(key), decodeDeadLetter(value)]);
+  }
+
+  /** Of the oldest dead letters. */
+  async sequences(limit: number): Promise<Sequence[]> {
+    const found: Sequence[] = [];
+    while (found.length < limit) {
+      const page = await this.from((found.at(-1) ?? -1n) + 1n, Math.min(fewLetters, limit - found.length));
+      if (page.length === 0) break;
+      for (const [sequence] of page) found.push(sequence);
+    }
+    return found;
+  }
+}
