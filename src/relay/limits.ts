@@ -69,7 +69,7 @@ const properties = {
     'Pairs of a sender and a recipient of others for whom messages wait to be forwarded; an eighth of them to one recipient, half for known senders',
   ),
   maxReplyBoxes: count(10_000, 'Reply boxes that may hold answers of one worker at a time'),
-  maxBufferedBytes: bytes(mebibyte, 'What waits for one WebSocket to read it'),
+  maxBufferedBytes: bytes(mebibyte, 'What waits for one WebSocket to read it, each frame with 512 bytes more'),
   slowReaderMs: ms(minute / 2, 'How long a WebSocket may stay above that, and an HTTP answer unread'),
   pingIntervalMs: ms(minute / 2, 'Time between pings; a WebSocket that is silent from one to the next is cut'),
   idleMs: ms(5 * minute, 'After this a WebSocket that neither logs in nor sends is closed'),

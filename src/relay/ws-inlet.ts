@@ -77,12 +77,14 @@ export class WsInlet {
   /** `ping`: what a ping carries. Of those that wait only the newest is answered (RFC 6455 §5.5.3). */
   control(length: number, ping?: Buffer): void {
     this.#unfinished -= wireLength(length);
+    // A copy: a view would keep all that was read from the socket with it for as long as its answer waits.
+    const own = ping === undefined ? undefined : Buffer.from(ping);
     if (!this.isHeld && this.#mayTake(lightUnits)) {
-      if (ping !== undefined) this.#owner.pong(ping);
+      if (own !== undefined) this.#owner.pong(own);
       return;
     }
     this.#owed += lightUnits;
-    this.#ping = ping ?? this.#ping;
+    this.#ping = own ?? this.#ping;
   }
 
   /** So many bytes have come, after what they made whole. */

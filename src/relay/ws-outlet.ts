@@ -25,8 +25,8 @@ export interface OutletParts {
 
 // What the system takes at once, as a rule.
 const uncountedBytes = 64 * 1_024;
-/** Header of a control frame from a server. */
-const pongOverhead = 2;
+/** What each frame takes beside its bytes while it waits, rounded up: its header, and what Node keeps of both writes. */
+const frameOverhead = 512;
 
 /** What goes out over one WebSocket, with what waits for the peer to read it counted. */
 export class WsOutlet {
@@ -64,7 +64,7 @@ export class WsOutlet {
   send(frame: RelayFrame): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return;
     const bytes = encodeRelayFrame(frame);
-    this.#socket.send(bytes, this.#count(bytes.length));
+    this.#socket.send(bytes, this.#count(bytes.length, 1));
   }
 
   /** As one delivery frame each. They wait together, and are read together. */
@@ -73,7 +73,7 @@ export class WsOutlet {
     const { frames, ends } = encodeDeliveries(page);
     // Of Node's kind: the WebSocket would make that of each frame.
     const bytes = Buffer.from(frames.buffer, frames.byteOffset, frames.length);
-    const flushed = this.#count(bytes.length);
+    const flushed = this.#count(bytes.length, ends.length);
     let start = 0;
     for (const end of ends) {
       this.#socket.send(bytes.subarray(start, end), end === bytes.length ? flushed : undefined);
@@ -83,13 +83,13 @@ export class WsOutlet {
 
   /** What another relay said. */
   pass(message: Uint8Array): void {
-    if (this.#socket.readyState === this.#socket.OPEN) this.#socket.send(message, this.#count(message.length));
+    if (this.#socket.readyState === this.#socket.OPEN) this.#socket.send(message, this.#count(message.length, 1));
   }
 
   /** Pings that nobody asked for are answered as messages are: within bounds. */
   pong(data: Buffer): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return;
-    this.#socket.pong(data, false, this.#count(data.length + pongOverhead));
+    this.#socket.pong(data, false, this.#count(data.length, 1));
   }
 
   /** Nothing comes after what was sent, which a slow reader has its time for. */
@@ -105,14 +105,15 @@ export class WsOutlet {
     this.#lease = undefined;
   }
 
-  /** Counts what is about to be sent until the function that it gives is called. */
-  #count(length: number): () => void {
+  /** Counts what is about to be sent, in so many frames, until the function that it gives is called. */
+  #count(length: number, frames: number): () => void {
+    const taken = length + frames * frameOverhead;
     this.#gather();
-    this.#buffered += length;
+    this.#buffered += taken;
     if (this.#buffered > uncountedBytes) this.#reserve();
     if (!this.hasRoom) this.#slowDown();
     return () => {
-      this.#flushed(length);
+      this.#flushed(taken);
     };
   }
 
@@ -165,8 +166,8 @@ export class WsOutlet {
     this.#owner.outletSlow();
   }
 
-  #flushed(length: number): void {
-    this.#buffered -= length;
+  #flushed(taken: number): void {
+    this.#buffered -= taken;
     if (this.#buffered <= uncountedBytes && this.#lease !== undefined) {
       this.#lease.end();
       this.#lease = undefined;

@@ -21,6 +21,7 @@ import { until } from '../support/until.ts';
 import { lyingRelay } from './lying-relay.ts';
 import type { MemoryOptions, ToRelay } from './memory-child.ts';
 import { alice, bob, Cleanup, entity, genesisHash, message, type Entity } from './support.ts';
+import { upgrade, wire } from './wire.ts';
 
 const mebibyte = 2 ** 20;
 /** What a process takes more and less of by itself: heaps that are not collected yet, and the allocator's. */
@@ -189,22 +190,22 @@ describe('relay: its memory, whatever is sent to it', function () {
     assert.ok(more < (16 + 48) * mebibyte + slack, `${more / mebibyte} MiB`);
   });
 
-  it('stays bounded by questions whose answers nobody reads', async () => {
-    const relay = await start({ perAddress: unlimited, slowReaderMs: 2_000 });
-    // It is answered at once, with an error twice as long, and is no part of the window.
-    const question = encodeClientFrame({ type: 'await-reply', id: 1, senderKey: new Uint8Array(32), after: 0n });
-    const [peers, questions] = [10, 60_000];
-    const more = await grown(relay, async () => {
-      const made = await each(peers, (address) => peer(relay.url, address));
-      for (const { socket } of made) {
-        socket.pause();
-        for (let n = 0; n < questions; n++) socket.send(question, () => undefined);
-      }
-      const cut = () => metric(relay.url, 'connections_closed_total{reason="slow-reader"}');
-      await until(async () => (await cut()) === peers || made.every(({ socket }) => socket.bufferedAmount === 0));
+  // Of the question the answer is at once an error twice as long, and no part of the window.
+  const question = encodeClientFrame({ type: 'await-reply', id: 1, senderKey: new Uint8Array(32), after: 0n });
+  for (const [what, frame, count, peers] of [
+    ['questions', wire(question), 60_000, 20],
+    ['pings', wire(new Uint8Array(20), { opcode: 0x89 }), 300_000, 10],
+  ] as const)
+    it(`stays bounded by ${what} whose answers nobody reads`, async () => {
+      const relay = await start({ perAddress: unlimited, slowReaderMs: 2_000 });
+      const flood = Buffer.concat([Buffer.from(upgrade), ...Array.from({ length: count }, () => frame)]);
+      const more = await grown(relay, async () => {
+        const sockets = await each(peers, (address) => dial(relay.url, address));
+        for (const socket of sockets) socket.pause().write(flood);
+        await until(async () => (await metric(relay.url, 'connections_closed_total{reason="slow-reader"}')) === peers);
+      });
+      assert.ok(more < slack, `${more / mebibyte} MiB`);
     });
-    assert.ok(more < slack, `${more / mebibyte} MiB`);
-  });
 
   it('keeps nothing of logins of keys that were made for it', async () => {
     const relay = await start();

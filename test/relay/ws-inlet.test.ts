@@ -10,35 +10,7 @@ import { bundled } from '../support/bundle.ts';
 import { until } from '../support/until.ts';
 import { RawSocket } from './raw-socket.ts';
 import { alice, bob, Cleanup, message } from './support.ts';
-
-const upgrade = [
-  ...['GET /v1/ws HTTP/1.1', 'host: x', 'upgrade: websocket', 'connection: upgrade', 'sec-websocket-version: 13'],
-  ...[`sec-websocket-key: ${'A'.repeat(22)}==`, '\r\n'],
-].join('\r\n');
-
-/** A frame of a client with a mask of zeros (RFC 6455 §5.2), or the beginning of one. */
-function wire(payload: Uint8Array, { opcode = 0x82, announced = payload.length } = {}): Buffer {
-  const head =
-    announced < 126
-      ? Buffer.of(opcode, 0x80 | announced, 0, 0, 0, 0)
-      : Buffer.concat([
-          announced < 65_536 ? Buffer.of(opcode, 0xfe) : Buffer.of(opcode, 0xff, 0, 0, 0, 0),
-          ...[announced < 65_536 ? uint16(announced) : uint32(announced), Buffer.alloc(4)],
-        ]);
-  return Buffer.concat([head, payload]);
-}
-
-function uint16(value: number): Buffer {
-  const bytes = Buffer.alloc(2);
-  bytes.writeUInt16BE(value);
-  return bytes;
-}
-
-function uint32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
-  return bytes;
-}
+import { upgrade, wire } from './wire.ts';
 
 const cleanup = new Cleanup();
 
@@ -136,6 +108,23 @@ describe('relay: what comes in over a WebSocket', () => {
     for (let n = 0; n < 1_600; n++) inlet.control(0, Buffer.alloc(0));
     await until(() => !inlet.isHeld);
     assert.deepEqual(seen, { paid: 100, asked: 3, pongs: 1, holds: 2 });
+  });
+
+  it('answers a ping with bytes of its own, at once and late: what was read with it is not kept for as long', async () => {
+    const [first, second] = [Buffer.alloc(65_536, 1), Buffer.alloc(65_536, 2)];
+    const pongs: Buffer[] = [];
+    const owner: InletOwner = {
+      charge: () => (pongs.length === 1 && !inlet.isHeld ? 1 : 0),
+      take: () => undefined,
+      pong: (data) => pongs.push(data),
+      inletHeld: () => undefined,
+      inletFull: () => undefined,
+    };
+    const inlet: WsInlet = new WsInlet(owner, { budget: new BodyBudget(1_000, 1_000), key: 'x' });
+    for (const read of [first, second]) inlet.control(8, read.subarray(0, 8));
+    await until(() => pongs.length === 2);
+    assert.deepEqual(pongs, [first.subarray(0, 8), second.subarray(0, 8)]);
+    for (const { buffer } of pongs) assert.ok(buffer !== first.buffer && buffer !== second.buffer);
   });
 
   it('has memory for messages that are not whole, of all and of one address, and no more', async () => {
