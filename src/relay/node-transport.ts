@@ -24,6 +24,8 @@ export interface NodeTransportOptions extends EndpointPolicy {
 }
 
 const defaults = { timeoutMs: 10_000, maxAnswerBytes: defaultMaxAnswerBytes };
+/** For HTTP, to one endpoint: a relay cuts who opens hundreds. More requests wait for one of them. */
+const maxHttpConnections = 64;
 
 /** Of a socket whose every byte is counted. */
 export interface NodeSocketHandlers extends SocketHandlers {
@@ -54,6 +56,7 @@ export function createNodeTransport(options: NodeTransportOptions = {}): NodeTra
   const { resolve = createNameResolver({ askSystem: options.allowPrivate === true }) } = options;
   const lookup = pinnedLookup(options, resolve);
   const agent = new Agent({
+    connections: maxHttpConnections,
     connect: { lookup, timeout: timeoutMs },
     headersTimeout: timeoutMs,
     bodyTimeout: timeoutMs,

@@ -81,6 +81,14 @@ describe('relay client', () => {
       assert.match(await (await fetch(`${relay.url}/metrics`)).text(), /^khala_relay_connections 1$/m);
     });
 
+    it('many at once by HTTP, over no more connections than a relay grants to an address', async () => {
+      const relay = await cleanup.relay();
+      const sender = client();
+      const messages = Array.from({ length: 1_000 }, () => message(alice, bob).bytes);
+      const receipts = await Promise.all(messages.map((bytes) => sender.send(bytes, [relay.url])));
+      assert.ok(receipts.every(({ status }) => status === 'stored'));
+    });
+
     it('to the next endpoint where one is down, refused, no relay or of another chain', async () => {
       const relay = await cleanup.relay();
       const foreign = await cleanup.relay({ genesisHash: `0x${'99'.repeat(32)}` });
