@@ -126,7 +126,7 @@ async function createChain(connection: Connection, options: ConnectOptions): Pro
   const hashes = new HashRuns({ connection, endpoints, blocks: endpointBlocks, clock, refusals });
   const quorum = new Quorum({ connection, blocks: endpointBlocks, clock, size: connection.options.quorum });
   const headers = new HeaderChain({ connection, blocks, hashes, finalized: endpointBlocks, quorum, refusals, hashOf });
-  const runtimes = new RuntimeCache({ reader: blocks, hasLeft: (url) => connection.hasLeft(url) });
+  const runtimes = new RuntimeCache({ reader: blocks, connection, hashOf });
   const storageReader = new StorageReader(blocks);
   const watched = { connection, endpoints, clock, hashOf, silenceMs: options.silenceMs };
   const newest$ = { finalized: newestHeads(watched, 'finalized'), best: newestHeads(watched, 'best') };

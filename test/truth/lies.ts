@@ -18,6 +18,10 @@ interface Header {
   readonly extrinsicsRoot: Hex;
 }
 
+interface Version {
+  readonly specVersion: number;
+}
+
 const isHeader = (method: string): boolean =>
   method === 'chain_getHeader' || method === 'chain_newHead' || method === 'chain_finalizedHead';
 const isKeyList = (method: string, [prefix]: readonly unknown[]): boolean =>
@@ -98,6 +102,7 @@ export const caught: ReadonlySet<string> = new Set([
   'invents keys',
   'lists keys for ever',
   'has other metadata',
+  'names another version of its runtime',
 ]);
 
 /** Every kind of lie that a node can tell who verifies, by what it does. */
@@ -130,6 +135,10 @@ export function liesBy(dice: Dice): Readonly<Record<string, Alter>> {
     'repeats an old head': repeating(),
     'has other metadata': (method, _, result) =>
       method === 'state_getMetadata' ? String(result).replaceAll(palletName ?? '', otherName ?? '') : result,
+    'names another version of its runtime': (method, _, result) =>
+      method === 'state_getRuntimeVersion' && result !== null
+        ? { ...(result as object), specVersion: (result as Version).specVersion + 1_000 }
+        : result,
   };
 }
 

@@ -29,6 +29,8 @@ export interface Election {
   readonly block: BlockNumber | Hex;
   /** undefined: it can not say yet, and is asked again. */
   readonly ask: (url: string) => Promise<Hex | undefined>;
+  /** What an endpoint said, where its vote does not tell. */
+  readonly inWords?: (url: string) => string | undefined;
 }
 
 /** A block that endpoints say they have finalized. */
@@ -164,16 +166,17 @@ export class Quorum {
   }
 
   #elect(
-    { about, block, ask }: Election,
+    { about, block, ask, inWords }: Election,
     options: CanvassOptions,
     onVotes: (votes: ReadonlyMap<string, Hex>) => void,
   ): Promise<Hex> {
+    const saidBy = (url: string, vote: Hex | undefined): string => inWords?.(url) ?? String(vote);
     const judge = (votes: ReadonlyMap<string, Hex>): Hex | undefined => {
       const cast = new Map([...votes].filter(([, vote]) => vote !== abstention));
       const winner = winnerOf(cast, this.#size);
       if (winner !== undefined)
         for (const url of votersAgainst(cast, winner)) {
-          const reason = `it has ${String(cast.get(url))} for ${about} where others agree on ${winner}`;
+          const reason = `it has ${saidBy(url, cast.get(url))} for ${about} where others agree on ${winner}`;
           this.#connection.leave(url, new RelayError('node-lies', { details: { url, block, reason } }));
         }
       return winner;
@@ -185,7 +188,7 @@ export class Quorum {
       const reason = 'too few endpoints have it';
       if ([...votes.values()].includes(abstention))
         throw new RelayError('state-discarded', { details: { block, reason } });
-      const said = Array.from(votes, ([url, vote]) => `${url}: ${vote}`).join('; ');
+      const said = Array.from(votes, ([url, vote]) => `${url}: ${saidBy(url, vote)}`).join('; ');
       throw new RelayError('endpoints-disagree', { details: { about, block, said } });
     };
     return this.#canvass.hold<Hex, Hex>({ about, ask, decide, late: judge }, options);

@@ -1,12 +1,12 @@
 import { fromHex, toHex, type Hex } from '../../codec/index.ts';
-import { RelayError } from '../../errors/index.ts';
+import { isRelayError, RelayError } from '../../errors/index.ts';
 import { abortable } from '../abort.ts';
 import { abstention, type Quorum } from '../quorum/quorum.ts';
 import type { OtherEndpoints } from '../rpc/other-endpoints.ts';
 import { RpcError } from '../rpc/rpc-error.ts';
 import { saysMissing } from '../storage/block-reader.ts';
 import { loadHash256 } from '../trie/proof-nodes.ts';
-import { parseMetadata, parseVersion, type ExecutedBlock, type RuntimeSource } from './runtime-cache.ts';
+import { noBlock, parseMetadata, parseVersion, type ExecutedBlock, type RuntimeSource } from './runtime-cache.ts';
 import { Runtime, type RuntimeVersion } from './runtime.ts';
 import { RuntimesByVersion } from './runtimes-by-version.ts';
 
@@ -55,16 +55,25 @@ export class AgreedRuntimes implements RuntimeSource {
     const hash256 = await loadHash256();
     const candidates = new Map<Hex, Candidate>();
     const looks = new Map<string, number>();
+    const words = new Map<string, string>();
+    /** The vote of one that is wrong whatever others say: nobody else has it. */
+    const alone = (url: string, said: string): Hex => {
+      words.set(url, said);
+      return toHex(hash256.binary(new TextEncoder().encode(url)));
+    };
     const ask = async (url: string): Promise<Hex | undefined> => {
       try {
+        const own = await this.#at(url, hash, specVersion);
         const candidate =
-          (await this.#at(url, hash, specVersion)) ??
-          (parentHash === undefined ? undefined : await this.#at(url, parentHash, specVersion));
-        if (candidate === undefined) return abstention;
+          typeof own === 'number' && parentHash !== undefined && parentHash !== noBlock
+            ? await this.#at(url, parentHash, specVersion)
+            : own;
+        if (typeof candidate === 'number') return alone(url, `version ${candidate}`);
         const vote = toHex(hash256.binary(fromHex(candidate.metadata)));
         candidates.set(vote, candidate);
         return vote;
       } catch (error) {
+        if (isRelayError(error, 'rpc-failed')) return alone(url, `nonsense (${error.message})`);
         if (!(error instanceof RpcError && saysMissing(error.reason))) throw error;
         // One that is behind is about to get the block; what is discarded stays so.
         const times = (looks.get(url) ?? 0) + 1;
@@ -74,17 +83,18 @@ export class AgreedRuntimes implements RuntimeSource {
     };
     const about = `the metadata of ${specVersion === undefined ? 'the runtime' : `runtime ${specVersion}`}`;
     const patience = this.#hasAgreed ? {} : { patienceMs: timeoutMs };
-    const winner = candidates.get(await quorum.elect({ about, block: hash, ask }, { signal: stopped, ...patience }));
+    const election = { about, block: hash, ask, inWords: (url: string) => words.get(url) };
+    const winner = candidates.get(await quorum.elect(election, { signal: stopped, ...patience }));
     if (winner === undefined) throw new RelayError('chain-stopped');
     this.#hasAgreed = true;
     return new Runtime(winner.version, winner.metadata);
   }
 
-  /** What an endpoint has in the state of a block; undefined where that is of another version. */
-  async #at(url: string, block: Hex, specVersion: number | undefined): Promise<Candidate | undefined> {
+  /** What an endpoint has in the state of a block; the version where it is another one. */
+  async #at(url: string, block: Hex, specVersion: number | undefined): Promise<Candidate | number> {
     const { endpoints } = this.#parts;
     const version = parseVersion(await endpoints.ask(url, 'state_getRuntimeVersion', [block]));
-    if (specVersion !== undefined && version.specVersion !== specVersion) return undefined;
+    if (specVersion !== undefined && version.specVersion !== specVersion) return version.specVersion;
     return { version, metadata: parseMetadata(await endpoints.ask(url, 'state_getMetadata', [block])) };
   }
 }

@@ -61,7 +61,8 @@ export class BlockReader {
 
   /**
    * As {@link read}, of an answer that `parse` takes: null counts as that the node has no such block. Where it throws
-   * rpc-failed another endpoint is asked, as long as there is one that was not; where it throws node-lies this one is left.
+   * rpc-failed or unsupported-runtime another endpoint is asked, as long as there is one that was not; where it throws
+   * node-lies this one is left.
    */
   readonly readAs: ReadAs = async (method, params, block, parse, signal) =>
     (await this.askAs({ method, params, block }, parse, { signal })).value;
@@ -86,7 +87,8 @@ export class BlockReader {
           this.#connection.leave(url, error);
           continue;
         }
-        if (!isRelayError(error, 'rpc-failed')) throw error;
+        const isUseless = isRelayError(error, 'rpc-failed') || isRelayError(error, 'unsupported-runtime');
+        if (!isUseless) throw error;
         const isLast = nonsense >= this.#connection.options.endpoints.length;
         if (!this.#connection.distrust(url, error.message) || isLast) throw error;
       }
