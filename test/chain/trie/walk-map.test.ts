@@ -83,6 +83,28 @@ describe('findChanges', () => {
     assert.ok(nodes.size < 5 * 60, `${nodes.size} nodes`);
   });
 
+  it('reads in proportion to what changed, of a map of any size', () => {
+    const read = new Map<number, readonly number[]>();
+    for (const size of [1_250, 5_000, 20_000]) {
+      const map = new Map(Array.from({ length: size }, (_, i) => [keyOf(i), '07'.repeat(40)]));
+      const everything = [mapPrefix, ...Array.from(map.keys(), (key) => mapPrefix + key)];
+      const { done: first } = prove(truthOf(stateWith(map)), everything, changesOf(mapPrefix, emptyMap));
+      const nodesRead = [5, 50].map((count) => {
+        const later = new Map(map);
+        for (let i = 0; i < count; i++) later.set(keyOf(i * Math.floor(size / count)), '08');
+        return prove(truthOf(stateWith(later)), [mapPrefix], changesOf(mapPrefix, first.map)).nodes.size;
+      });
+      read.set(size, nodesRead);
+    }
+    for (const [size, [few = 0, many = 0]] of read) {
+      assert.ok(few <= 15 * 5 && many <= 15 * 50, `${few} and ${many} nodes of ${size} entries`);
+      assert.ok(many >= 5 * few && many <= 11 * few, `${few} nodes for 5 changes, ${many} for 50, of ${size} entries`);
+    }
+    // Where between two powers of 16 a size lies counts: how many entries a part has that is read whole.
+    const [[, small = 0] = [], [, large = 0] = []] = [read.get(1_250), read.get(20_000)];
+    assert.ok(large <= 1.25 * small, `${small} nodes of 1 250 entries, ${large} of 20 000`);
+  });
+
   it('is told by a proof that was tampered with nothing but the truth, or nothing', () => {
     const before = new Map(Array.from({ length: 60 }, (_, i) => [keyOf(i), '07'.repeat(i % 40)]));
     const { done: first } = prove(truthOf(stateWith(before)), [mapPrefix], changesOf(mapPrefix, emptyMap));
