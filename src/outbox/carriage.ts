@@ -46,7 +46,7 @@ export class Carriage {
   async load(): Promise<void> {
     await this.#asked.load(this.#work.store);
     await this.#reads.load();
-    await this.#deliveries.load();
+    await this.#deliveries.look();
   }
 
   /** `taken` is called when the carrier has it, before that is written down. Throws what the store throws, and the vault. */

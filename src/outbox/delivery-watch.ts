@@ -13,21 +13,24 @@ const mostAtOnce = 256;
 /** No relay will ever tell. */
 const untold: ReadonlySet<string> = new Set(['delivery-untold', 'unknown-message']);
 
+export type DeliveryWork = Pick<Work, 'store' | 'now' | 'signal' | 'setback' | 'known'>;
+
 /** Waits for the word of relays that recipients have taken messages. */
 export class DeliveryWatch {
-  readonly #work: Work;
+  readonly #work: DeliveryWork;
   readonly #carrier: OffChainCarrier | undefined;
   readonly #waits: WaitsInTurn<SendId, { until: number; wait(signal: AbortSignal): Promise<void> }>;
 
-  constructor(work: Work, carrier: OffChainCarrier | undefined) {
+  constructor(work: DeliveryWork, carrier: OffChainCarrier | undefined) {
     this.#work = work;
     this.#carrier = carrier;
     this.#waits = new WaitsInTurn(work, mostAtOnce);
   }
 
-  /** Takes up what earlier processes asked for. */
-  async load(): Promise<void> {
-    for (const [id, delivery] of await this.#work.store.deliveries()) this.carried(id, delivery);
+  /** Takes up what other processes asked for. */
+  async look(): Promise<void> {
+    for (const [id, delivery] of await this.#work.store.deliveries())
+      if (this.#waits.get(id) === undefined) this.carried(id, delivery);
   }
 
   /** A relay has the message. */

@@ -21,5 +21,7 @@ export type {
 } from './outbox.ts';
 export type { ReplyNotice } from './reply-notice.ts';
 export { openOutboxQueue } from './queue.ts';
+export { watchDeliveries } from './watch-deliveries.ts';
+export type { DeliveriesWatcher } from './watch-deliveries.ts';
 export { queueMessage } from './queue-message.ts';
 export type { Queued, QueueMessageOptions } from './queue-message.ts';

@@ -4,6 +4,7 @@ import { afterEach, before, after, describe, it } from 'mocha';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { temporaryFolder } from '../support/entities.ts';
 import { freePort } from '../support/free-port.ts';
+import { until } from '../support/until.ts';
 import { makeVault, register } from './entity.ts';
 import { runCli, RunningCli } from './run-cli.ts';
 
@@ -112,6 +113,28 @@ describe('cli: send --wait delivered', () => {
       ['delivered', sendId, sent.lines[0]?.['messageId'], to, []],
     );
     assert.deepEqual((await entry())?.['delivered'], { deliveredAt: line?.['deliveredAt'] });
+  }).timeout(180_000);
+
+  it('is heard by serve of the same vault, once send has ended', async () => {
+    const [port, own] = [await freePort(), await freePort()];
+    const url = `http://127.0.0.1:${port}`;
+    await serve('relay-heard', port).line(({ event }) => event === 'ready');
+    const to = await worker('heard', url);
+    const sender = path('sender');
+    await makeVault(sender);
+    const serving = run(['serve', '--vault', sender, '--listen', `127.0.0.1:${own}`]);
+    await serving.line(({ event }) => event === 'ready');
+    const message = ['--to', to, '--via', 'relay', '--receipt', 'delivered', 'hello'];
+    const sent = await runCli(['send', '--vault', sender, '--json', '--ws', dev.ws, ...message]);
+    assert.deepEqual([sent.code, sent.lines.map(({ status }) => status)], [0, ['stored']], sent.stderr);
+    listen('heard', url);
+    const entry = async () => (await runCli(['outbox', 'ls', '--vault', sender, '--json'])).lines[0];
+    const { delivered } = await until(async () => {
+      const found = await entry();
+      return found?.['delivered'] === undefined ? undefined : found;
+    });
+    assert.equal(typeof (delivered as { readonly deliveredAt: unknown }).deliveredAt, 'number');
+    assert.equal(await serving.end(), 0, serving.log);
   }).timeout(180_000);
 
   it('hears it by way of the relay that --forwarder names, where the recipient can not be reached', async () => {

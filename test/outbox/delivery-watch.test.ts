@@ -4,7 +4,9 @@ import { RelayError, type ErrorCode } from '../../src/errors/index.ts';
 import {
   createRelayOutbox,
   openOutboxQueue,
+  watchDeliveries,
   type CarriedMessage,
+  type DeliveriesWatcher,
   type OffChainCarrier,
   type Receipt,
   type RelayOutbox,
@@ -266,6 +268,60 @@ describe('outbox: waiting for the word that a message was delivered', () => {
     assert.deepEqual(await last.delivered(), { deliveredAt: clock });
     assert.deepEqual(await (await second.receipt(sendId))?.delivered(), { deliveredAt: firstTime });
     assert.deepEqual(await deliveredAt(), [firstTime, clock]);
+  });
+
+  describe('by who only watches the queue', () => {
+    const watchers: DeliveriesWatcher[] = [];
+    const watcher = (): DeliveriesWatcher => {
+      const onSetback = ({ code }: RelayError): void => void setbacks.push(code);
+      const made = watchDeliveries({ store, carrier, now: () => clock, onSetback });
+      watchers.push(made);
+      return made;
+    };
+    afterEach(async () => {
+      for (const one of watchers.splice(0)) await one[Symbol.asyncDispose]();
+    });
+
+    it('is kept while nobody works on it, and asked for once however often that looks', async () => {
+      const box = await outbox();
+      const first = await sent(box);
+      await until(() => carrier.waits.size === 1);
+      await box.stop();
+      const watching = watcher();
+      await watching.look();
+      await until(() => carrier.waits.has(first.messageId));
+      await watching.look();
+      carrier.delivered(first.messageId);
+      await until(async () => (await deliveredAt())[0] === clock);
+      await watching.look();
+
+      // What is sent later is asked for with the next look.
+      const next = await outbox();
+      const second = await sent(next);
+      await next.stop();
+      await watching.look();
+      await until(() => carrier.waits.has(second.messageId));
+      const ofWatcher = carrier.asked.filter((id) => id === first.messageId);
+      assert.equal(ofWatcher.length, 2);
+      await watching[Symbol.asyncDispose]();
+      assert.equal(carrier.waits.size, 0);
+      assert.deepEqual(setbacks, []);
+    });
+
+    it('is heard by receipts of the outbox beside it', async () => {
+      const box = await outbox();
+      const receipt = await sent(box);
+      await until(() => carrier.waits.size === 1);
+      const [ofOutbox] = carrier.waits.values();
+      await watcher().look();
+      await until(() => carrier.asked.length === 2 && carrier.waits.get(receipt.messageId) !== ofOutbox);
+      const then = clock;
+      carrier.delivered(receipt.messageId);
+      assert.deepEqual(await receipt.delivered(), { deliveredAt: then });
+      clock += 1;
+      ofOutbox?.delivered();
+      assert.deepEqual(await receipt.delivered(), { deliveredAt: then });
+    });
   });
 
   it('takes turns where more messages are waited for than at a time, and takes the next as soon as one is delivered', async () => {
