@@ -5,6 +5,7 @@ import { readWorker, watchWorkerState } from '../../src/worker-state/index.ts';
 import { alice, recordOf, signedEndpoints, testKey, testWorker, withCode } from '../chain/support.ts';
 import { Refusal, startRpcProxy, type Alter } from '../support/rpc-proxy.ts';
 import { describeOnChains } from '../support/shared-chain.ts';
+import { until } from '../support/until.ts';
 
 const worker = testWorker(1);
 const proven = testKey(77);
@@ -62,6 +63,8 @@ describeOnChains('one worker, read for who sends once', { workers: 3 }, (node) =
     assert.deepEqual(entry.endpoints, ['http://a.example']);
   };
 
+  const isNamedForMetadata = (): boolean => named.some((line) => line.includes('is left') && line.includes('metadata'));
+
   for (const verify of [undefined, true])
     it(`is what the trie holds, whatever the node says of its values (verify: ${verify})`, async () => {
       const chain = await connect(ownKey, 1);
@@ -96,12 +99,24 @@ describeOnChains('one worker, read for who sends once', { workers: 3 }, (node) =
   it('is decoded by metadata that a quorum has: who has others is named', async () => {
     const chain = await connect(otherMetadata, 2);
     isHonest(await readWorker(chain, worker.identity, { verify: true }));
-    while (!named.some((line) => line.includes('is left') && line.includes('metadata'))) await chain.agreedHead();
+    await until(isNamedForMetadata);
     await using watch = watchWorkerState(chain, { verify: true });
     await watch.ready;
     isHonest(watch.state.get(worker.identity));
     // What the liar gave before is not used any more.
     isHonest(await readWorker(chain, worker.identity));
+  });
+
+  it('is decoded by metadata that a quorum has, though who has others tells them late: it is named then', async () => {
+    let isBusy = false;
+    const chain = await connect((method, params, result) => {
+      if (isBusy && method === 'state_getMetadata') return new Refusal('busy', -32000);
+      return otherMetadata(method, params, result);
+    }, 2);
+    isBusy = true;
+    isHonest(await readWorker(chain, worker.identity, { verify: true }));
+    isBusy = false;
+    await until(isNamedForMetadata);
   });
 
   it('is not decoded where two nodes have different metadata and nobody settles it', async () => {

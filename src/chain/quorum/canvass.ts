@@ -32,6 +32,8 @@ export interface Question<T, R> {
   readonly decide: (answers: ReadonlyMap<string, T>) => R | undefined;
   /** Called for each answer that comes when all is decided. */
   readonly late?: (answers: ReadonlyMap<string, T>) => void;
+  /** Who has not answered by then is asked until it does, or such a question is decided again. Default: no more. */
+  readonly asksOn?: boolean;
 }
 
 type CanvassedEndpoints = Pick<Connection, 'options' | 'stopped' | 'faults' | 'hasLeft'>;
@@ -42,6 +44,8 @@ export class Canvass {
   readonly #clock: Clock;
   /** Requests under way, by endpoint: one at a time, so that a slow endpoint does not gather them. */
   readonly #busy = new Map<string, Promise<unknown>>();
+  /** Ends what is asked on. */
+  #askingOn: LinkedAbort | undefined;
   readonly #size: number;
 
   constructor(connection: CanvassedEndpoints, clock: Clock, size: number) {
@@ -52,13 +56,14 @@ export class Canvass {
 
   /** Throws no-quorum after `patienceMs`, or where too few endpoints are left; aborted, chain-stopped. */
   async hold<T extends number | Hex, R>(
-    { about, ask, decide, late }: Question<T, R>,
+    { about, ask, decide, late, asksOn = false }: Question<T, R>,
     options: CanvassOptions = {},
   ): Promise<R> {
     const { stopped } = this.#connection;
     using over = new LinkedAbort(stopped, options.signal);
     const { signal } = over;
     throwIfAborted(signal);
+    const asking = asksOn ? new LinkedAbort(stopped) : over;
     const answers = new Map<string, T>();
     const reasons = new Map<string, string>();
     const tooFew = (): RelayError =>
@@ -81,7 +86,7 @@ export class Canvass {
       };
       count();
       for (const url of this.#urls)
-        this.#insist(url, ask, reasons, signal)
+        this.#insist(url, ask, reasons, asking.signal)
           .then(
             (answer) => {
               answers.set(url, answer);
@@ -112,11 +117,24 @@ export class Canvass {
       );
     });
     try {
-      return await abortable(Promise.race([decided, impatient]), signal);
+      const result = await abortable(Promise.race([decided, impatient]), signal);
+      if (asksOn) this.#askOn(asking);
+      return result;
+    } catch (error) {
+      asking.abort();
+      asking.unlink();
+      throw error;
     } finally {
       leaving.unsubscribe();
       over.abort();
     }
+  }
+
+  /** One question at a time, so that they do not gather at an endpoint that never answers. */
+  #askOn(asking: LinkedAbort): void {
+    this.#askingOn?.abort();
+    this.#askingOn?.unlink();
+    this.#askingOn = asking;
   }
 
   get #urls(): readonly string[] {

@@ -31,6 +31,8 @@ export interface Election {
   readonly ask: (url: string) => Promise<Hex | undefined>;
   /** What an endpoint said, where its vote does not tell. */
   readonly inWords?: (url: string) => string | undefined;
+  /** Who has not voted when it is decided is asked until it does, and is left then if its vote is another. Default: no more. */
+  readonly asksOn?: boolean;
 }
 
 /** A block that endpoints say they have finalized. */
@@ -166,7 +168,7 @@ export class Quorum {
   }
 
   #elect(
-    { about, block, ask, inWords }: Election,
+    { about, block, ask, inWords, asksOn = false }: Election,
     options: CanvassOptions,
     onVotes: (votes: ReadonlyMap<string, Hex>) => void,
   ): Promise<Hex> {
@@ -191,7 +193,7 @@ export class Quorum {
       const said = Array.from(votes, ([url, vote]) => `${url}: ${saidBy(url, vote)}`).join('; ');
       throw new RelayError('endpoints-disagree', { details: { about, block, said } });
     };
-    return this.#canvass.hold<Hex, Hex>({ about, ask, decide, late: judge }, options);
+    return this.#canvass.hold<Hex, Hex>({ about, ask, decide, late: judge, asksOn }, options);
   }
 
   /** Whether the votes that are still out could make one a winner: who never says anything sensible holds up nobody. */

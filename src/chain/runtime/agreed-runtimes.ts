@@ -83,7 +83,8 @@ export class AgreedRuntimes implements RuntimeSource {
     };
     const about = `the metadata of ${specVersion === undefined ? 'the runtime' : `runtime ${specVersion}`}`;
     const patience = this.#hasAgreed ? {} : { patienceMs: timeoutMs };
-    const election = { about, block: hash, ask, inWords: (url: string) => words.get(url) };
+    // There is one election for each version: who votes late is to be caught in it, too.
+    const election = { about, block: hash, ask, inWords: (url: string) => words.get(url), asksOn: true };
     const winner = candidates.get(await quorum.elect(election, { signal: stopped, ...patience }));
     if (winner === undefined) throw new RelayError('chain-stopped');
     this.#hasAgreed = true;
