@@ -4,7 +4,8 @@ import { workerMessageContent, type Hex } from '../../src/codec/index.ts';
 import { sign } from '../../src/crypto/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { alice, bob, openWallet, signedEndpoints, testWorker, utf8, withCode } from './support.ts';
-import { startRpcProxy } from '../support/rpc-proxy.ts';
+import { Reply, startRpcProxy } from '../support/rpc-proxy.ts';
+import { until } from '../support/until.ts';
 import { startProxy } from './tcp-proxy.ts';
 
 const topic = utf8('topic');
@@ -215,6 +216,25 @@ describe('submit', () => {
     assert.deepEqual(fates.get(superseded.hash), { kind: 'dead' });
     assert.deepEqual(fates.get(waiting.hash), { kind: 'open', nextNonce: facts.nonce + 1 });
     assert.deepEqual(fates.get(aged.hash), { kind: 'dead' });
+  });
+
+  it('signs anew where a final block has another extrinsic with its nonce', async () => {
+    await using proxy = await startRpcProxy(dev.ws);
+    let lost: unknown;
+    // The node says that it has taken it, and never does.
+    proxy.refuse = (method, [extrinsic]) => {
+      if (!method.startsWith('author_submit')) return undefined;
+      lost ??= extrinsic;
+      return extrinsic === lost ? new Reply('a subscription') : undefined;
+    };
+    await using one = await connectChain({ endpoints: [proxy.ws] });
+    const submitted = one.submit([push(1)], alice);
+    await until(() => lost !== undefined);
+    const { blockNumber } = await chain.submit([push(2)], alice, { waitFor: 'finalized' });
+    // For as many blocks its node is believed without a word.
+    await dev.newBlock({ count: 16, empty: true });
+    assert.ok((await submitted).blockNumber > blockNumber);
+    assert.deepEqual(await payloads(chain), [2, 1]);
   });
 
   it('signs with the nonce that it is told', async () => {

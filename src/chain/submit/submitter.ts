@@ -58,7 +58,7 @@ export class Submitter {
   }
 
   async submit(calls: readonly Call[], account: Account, options: SubmitOptions): Promise<Inclusion> {
-    for (let era = 1; ; era++) {
+    for (let eras = 0, conflicts = 0; ;) {
       const extrinsic = await this.#postWithAnyNonce(calls, account, options);
       try {
         const inclusion = await this.follow(extrinsic, options);
@@ -66,8 +66,11 @@ export class Submitter {
         if (inclusion.failure !== undefined) throw inclusion.failure;
         return inclusion;
       } catch (error) {
-        // Past its era it can not come in any more: only then is it signed anew.
-        if (!isRelayError(error, 'extrinsic-expired') || era >= maxEras) throw error;
+        // Past its era, or where another has its nonce in a final block, it can not come in any more: only then is it signed anew.
+        if (isRelayError(error, 'extrinsic-expired')) eras += 1;
+        else if (isRelayError(error, 'nonce-conflict')) conflicts += 1;
+        else throw error;
+        if (eras >= maxEras || conflicts >= maxRefusals) throw error;
       }
     }
   }
