@@ -6,7 +6,7 @@ import { RelayError } from '../errors/index.ts';
 import { openJetStreamMailStore, openLmdbMailStore, type MailStore } from '../store/index.ts';
 import { forwardQuotaOf, mailboxOptionsOf } from './relay-settings.ts';
 import { timeoutMs } from './session.ts';
-import { flagOf, type SettingName, type Settings } from './settings.ts';
+import { flagOf, type Settings } from './settings.ts';
 
 export interface MailStoreUse {
   readonly settings: Settings;
@@ -29,12 +29,8 @@ export async function openMailStore({ settings, chain, folder, use, logger }: Ma
     logger.warn({ err: error, store: use }, 'work on the store failed');
   };
   if (store === 'lmdb') {
-    if (nats.length > 0) throw badSetting('nats', 'it needs --store jetstream');
     return openLmdbMailStore({ path: join(folder, use), durability, onBackgroundFailure, ...mailbox });
   }
-  if (nats.length === 0) throw badSetting('nats', '--store jetstream needs at least one server');
-  if ((settings.natsCert === undefined) !== (settings.natsKey === undefined))
-    throw badSetting('natsCert', 'certificate and key go together');
   const [credentials, ca, cert, key] = await Promise.all([
     read(settings, 'natsCredentials'),
     read(settings, 'natsCa'),
@@ -69,10 +65,7 @@ async function read(settings: Settings, name: 'natsCredentials' | 'natsCa' | 'na
   const path = settings[name];
   if (path === undefined) return undefined;
   return readFile(path).catch((cause: unknown) => {
-    throw badSetting(name, cause instanceof Error ? cause.message : String(cause));
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new RelayError('bad-setting', { details: { name: flagOf(name), reason } });
   });
-}
-
-function badSetting(name: SettingName, reason: string): RelayError {
-  return new RelayError('bad-setting', { details: { name: flagOf(name), reason } });
 }

@@ -79,7 +79,8 @@ export function tlsOf({ tlsCert, tlsKey }: Settings): Tls | undefined {
 function limitsOf(given: readonly string[]): Partial<RelayLimits> {
   return Object.fromEntries(
     given.map((text) => {
-      const [name = '', value = ''] = text.split('=', 2);
+      const [name = '', ...rest] = text.split('=');
+      const value = rest.join('=');
       if (!isLimit(name)) throw badSetting('limit', `there is none named ${name.slice(0, 80)}`);
       return [name, limitsSchema.properties[name].type === 'object' ? rateOf(name, value) : numberOf(name, value)];
     }),

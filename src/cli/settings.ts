@@ -189,7 +189,7 @@ export type Settings = { [Name in WithDefault]: ValueOf<Properties[Name]> } & {
 };
 
 /** `publicUrl` as `public-url`. */
-export function flagOf(name: SettingName): string {
+export function flagOf(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 

@@ -279,6 +279,7 @@ describe('cli', () => {
       ],
       ['a setting of the wrong kind', 2, 'bad-setting', () => ['workers', '--ws', dev.ws, '--timeout', 'soon']],
       ['a listen address that is none', 2, 'bad-setting', () => ['serve', '--vault', vault, '--listen', 'here']],
+      ['what has no effect', 2, 'bad-setting', () => ['serve', '--data', folder.path, '--from', '1']],
       [
         'another chain than the one asked for',
         1,

@@ -6,6 +6,7 @@ import type { Inbox } from '../../inbox/index.ts';
 import { createRelay, type Relay } from '../../relay/index.ts';
 import type { Vault } from '../../vault/index.ts';
 import { watchWorkerState } from '../../worker-state/index.ts';
+import { checkServeSettings } from '../check-serve-settings.ts';
 import { action, command, withAccount, type Context } from '../command.ts';
 import { keepWorkerState, type KeptWorkerState } from '../keep-worker-state.ts';
 import { cliLogger } from '../logger.ts';
@@ -39,7 +40,8 @@ export function serveCommand(): Command {
 }
 
 async function serve(context: Context<Flags>): Promise<void> {
-  const { settings, signal } = context;
+  const { settings, flags, signal } = context;
+  checkServeSettings(settings, { ...flags });
   const options = relayOptionsOf(settings);
   const vault = settings.vault === undefined ? undefined : await unlockVault(settings);
   try {

@@ -1,0 +1,36 @@
+import { RelayError } from '../errors/index.ts';
+import { flagOf, type SettingName, type Settings } from './settings.ts';
+
+const ofJetStream = ['nats', 'natsCredentials', 'natsCa', 'natsCert', 'natsKey', 'natsReplicas'] as const;
+
+const ofEntity: ReadonlySet<string> = new Set([
+  ...['from', 'suri', 'suriFd'],
+  ...(['finality', 'onGap', 'onInvoke', 'acknowledge', 'rotateEvery', 'keepEpochs'] satisfies SettingName[]),
+]);
+
+/**
+ * Whether all that `serve` is told has an effect. `flags`: as given on the command line; the environment and a file are for other
+ * commands too. Throws bad-setting.
+ */
+export function checkServeSettings(settings: Settings, flags: Readonly<Record<string, unknown>>): void {
+  checkStore(settings);
+  const idle = settings.vault === undefined ? Object.keys(flags).find((name) => ofEntity.has(name)) : undefined;
+  if (idle !== undefined) throw badSetting(idle, 'it is for an entity of its own, which --vault names');
+}
+
+function checkStore(settings: Settings): void {
+  const { store, durability, nats, natsCert, natsKey } = settings;
+  if (store === 'lmdb') {
+    const idle = ofJetStream.find((name) => settings[name] !== undefined && (name !== 'nats' || nats.length > 0));
+    if (idle !== undefined) throw badSetting(idle, 'it needs --store jetstream');
+    return;
+  }
+  if (nats.length === 0) throw badSetting('nats', '--store jetstream needs at least one server');
+  if ((natsCert === undefined) !== (natsKey === undefined))
+    throw badSetting('natsCert', 'certificate and key go together');
+  if (durability === 'os') throw badSetting('durability', 'with --store jetstream the disks are those of NATS');
+}
+
+function badSetting(name: string, reason: string): RelayError {
+  return new RelayError('bad-setting', { details: { name: flagOf(name), reason } });
+}
