@@ -5,7 +5,6 @@ import { hashHeader } from '../../src/chain/head/header.ts';
 import { newestHeads } from '../../src/chain/head/newest-heads.ts';
 import type { Connection, Session } from '../../src/chain/rpc/connection.ts';
 import { EndpointHealth } from '../../src/chain/rpc/endpoint-health.ts';
-import type { OtherEndpoints } from '../../src/chain/rpc/other-endpoints.ts';
 import { inventBranch } from '../support/invented-branch.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
@@ -38,8 +37,11 @@ describe('the watchdog over heads', () => {
       ...{ hasLeft: (url: string) => left.has(url), noteFinalized: () => undefined },
       replace: (_: Session, reason: string) => void replaced.push(reason),
     } as unknown as Connection;
-    const endpoints = { furthestBest: () => Promise.resolve(furthest) } as unknown as OtherEndpoints;
-    const parts = { connection, endpoints, clock: new ManualClock(), hashOf: hashHeader, silenceMs };
+    const others = {
+      endpoints: { furthestBest: () => Promise.resolve(furthest) },
+      finalized: { furthest: () => Promise.resolve(furthest) },
+    };
+    const parts = { connection, ...others, clock: new ManualClock(), hashOf: hashHeader, silenceMs };
     const heads = newestHeads(parts, 'best').subscribe();
     stop = () => heads.unsubscribe();
   });

@@ -5,7 +5,6 @@ import type { BlockNumber } from '../block-number.ts';
 import type { Clock } from '../clock.ts';
 import type { Answer, Connection } from '../rpc/connection.ts';
 import { expectHash } from '../rpc/expect.ts';
-import type { OtherEndpoints } from '../rpc/other-endpoints.ts';
 import { refused as asFailure, type Refusals } from '../rpc/refusals.ts';
 import { RpcError } from '../rpc/rpc-error.ts';
 import type { EndpointBlocks } from '../quorum/endpoint-blocks.ts';
@@ -31,7 +30,6 @@ export interface HashRun {
 
 export interface HashRunsParts {
   readonly connection: Connection;
-  readonly endpoints: OtherEndpoints;
   readonly blocks: EndpointBlocks;
   readonly clock: Clock;
   readonly refusals: Refusals;
@@ -40,16 +38,14 @@ export interface HashRunsParts {
 /** Reads the hashes of many finalized blocks in one request. */
 export class HashRuns {
   readonly #connection: Connection;
-  readonly #endpoints: OtherEndpoints;
   readonly #blocks: EndpointBlocks;
   readonly #clock: Clock;
   readonly #refusals: Refusals;
   /** In the order they came. */
   readonly #runs = new Map<string, Promise<HashRun>>();
 
-  constructor({ connection, endpoints, blocks, clock, refusals }: HashRunsParts) {
+  constructor({ connection, blocks, clock, refusals }: HashRunsParts) {
     this.#connection = connection;
-    this.#endpoints = endpoints;
     this.#blocks = blocks;
     this.#clock = clock;
     this.#refusals = refusals;
@@ -130,7 +126,7 @@ export class HashRuns {
   /** Whether enough of the others that answer have finalized a block; what those told of that do not answer counts no more. */
   async #isElsewhere(number: BlockNumber): Promise<boolean> {
     this.#connection.health.forgetFrom(number);
-    return (await this.#endpoints.furthestFinalized()) >= number;
+    return (await this.#blocks.furthest()) >= number;
   }
 
   /** An RpcError where the node refuses. */

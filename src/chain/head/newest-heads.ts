@@ -4,6 +4,7 @@ import type { Finality, Head } from './head.ts';
 import type { Clock } from '../clock.ts';
 import type { Connection, Session } from '../rpc/connection.ts';
 import type { OtherEndpoints } from '../rpc/other-endpoints.ts';
+import type { EndpointBlocks } from '../quorum/endpoint-blocks.ts';
 import { expectHash } from '../rpc/expect.ts';
 import { ConnectionLost, RpcError } from '../rpc/rpc-error.ts';
 import { BlockPace } from './block-pace.ts';
@@ -35,7 +36,8 @@ export interface NewestHead {
 
 export interface HeadWatchParts {
   readonly connection: Connection;
-  readonly endpoints: OtherEndpoints;
+  readonly endpoints: Pick<OtherEndpoints, 'furthestBest'>;
+  readonly finalized: Pick<EndpointBlocks, 'furthest'>;
   readonly clock: Clock;
   readonly hashOf: (header: Header) => Hex;
   /** Silence after which the node is asked, ms. Default: a few block times, as they are seen. */
@@ -73,7 +75,7 @@ interface Progress {
 }
 
 function sessionHeads(
-  { connection, endpoints, clock, hashOf }: HeadWatchParts,
+  { connection, endpoints, finalized, clock, hashOf }: HeadWatchParts,
   session: Session,
   finality: Finality,
   pace: BlockPace,
@@ -137,7 +139,7 @@ function sessionHeads(
           connection.replace(session, 'its subscription is silent');
           return;
         }
-        const furthest = await (finality === 'finalized' ? endpoints.furthestFinalized() : endpoints.furthestBest());
+        const furthest = await (finality === 'finalized' ? finalized.furthest() : endpoints.furthestBest());
         if (isOver()) return;
         if (furthest > header.number + tolerableLag)
           connection.replace(session, `it stands at block ${header.number}, another at ${furthest}`);

@@ -32,6 +32,11 @@ export class EndpointBlocks {
     return this.#newestOver(await this.#endpoints.socket(url));
   }
 
+  /** The highest number that as many of those not in use as must agree, and answer, say they have finalized. */
+  furthest(): Promise<BlockNumber> {
+    return this.#endpoints.furthest(async (url) => (await this.newest(url)).number);
+  }
+
   /** Of a finalized block; undefined where the endpoint has not finalized it yet. Throws as {@link newest}. */
   async hashAt(url: string, number: BlockNumber): Promise<Hex | undefined> {
     const socket = await this.#endpoints.socket(url);
@@ -46,8 +51,7 @@ export class EndpointBlocks {
     const told = await this.#endpoints.askOn(socket, 'chain_getFinalizedHead');
     const hash = expectHash(told, 'chain_getFinalizedHead');
     const known = this.#newest.get(socket);
-    if (known?.hash === hash) return known;
-    const newest = { number: (await this.#headerOver(socket, hash)).number, hash };
+    const newest = known?.hash === hash ? known : { number: (await this.#headerOver(socket, hash)).number, hash };
     this.#newest.set(socket, newest);
     this.#connection.noteFinalized(newest.number, socket.url);
     return newest;

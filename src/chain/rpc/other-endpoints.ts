@@ -78,26 +78,16 @@ export class OtherEndpoints {
     return undefined;
   }
 
+  /** The highest number that as many of the others as must agree say their best block has: their word, no more. */
+  furthestBest(): Promise<number> {
+    return this.furthest(async (url) => parseHeader(await this.ask(url, 'chain_getHeader')).number);
+  }
+
   /**
-   * The highest number that as many of the others as must agree, and answer, say they have finalized; those that were
+   * The highest number that as many of the others as must agree, and for which `numberOf` has one, have; those that were
    * contradicted lately are not asked.
    */
-  furthestFinalized(): Promise<number> {
-    return this.#furthest(async (url) => {
-      const { number } = parseHeader(
-        await this.ask(url, 'chain_getHeader', [await this.ask(url, 'chain_getFinalizedHead')]),
-      );
-      this.#connection.noteFinalized(number, url);
-      return number;
-    });
-  }
-
-  /** … say their best block has. */
-  furthestBest(): Promise<number> {
-    return this.#furthest(async (url) => parseHeader(await this.ask(url, 'chain_getHeader')).number);
-  }
-
-  async #furthest(numberOf: (url: string) => Promise<number>): Promise<number> {
+  async furthest(numberOf: (url: string) => Promise<number>): Promise<number> {
     const { health, options, present } = this.#connection;
     const isAsked = (url: string): boolean =>
       url !== present?.url && !this.#connection.hasLeft(url) && !health.isDoubted(url);

@@ -1,7 +1,8 @@
 import type { Hex } from '../../codec/index.ts';
 import { isRelayError } from '../../errors/index.ts';
 import type { BlockNumber } from '../block-number.ts';
-import { parseHeader } from '../head/header.ts';
+import { headerOf } from '../head/header-of.ts';
+import type { Header } from '../head/header.ts';
 import { expectObject } from '../rpc/expect.ts';
 import type { ReadAs } from './read-at.ts';
 import { extrinsicsOf } from './touched-workers.ts';
@@ -18,14 +19,15 @@ export interface BlockBody {
 /** undefined where no endpoint has the body. */
 export type ReadBody = (block: Hex, signal: AbortSignal | undefined) => Promise<BlockBody | undefined>;
 
-/** A node without the body answers null: another one is asked. */
-export function bodyReader(readAs: ReadAs): ReadBody {
-  return (block, signal) => readAs(method, [block], block, bodyIn, signal).catch(noneWhereForgotten);
-}
-
-function bodyIn(answer: unknown): BlockBody {
-  const { header } = expectObject(expectObject(answer, method)['block'], method);
-  return { number: parseHeader(header).number, extrinsics: extrinsicsOf(answer) };
+/** A node without the body answers null: another one is asked. One whose header is not the block's is left. */
+export function bodyReader(readAs: ReadAs, hashOf: (header: Header) => Hex): ReadBody {
+  return (block, signal) => {
+    const bodyIn = (answer: unknown, url: string): BlockBody => {
+      const { header } = expectObject(expectObject(answer, method)['block'], method);
+      return { number: headerOf(block, header, url, hashOf).number, extrinsics: extrinsicsOf(answer) };
+    };
+    return readAs(method, [block], block, bodyIn, signal).catch(noneWhereForgotten);
+  };
 }
 
 function noneWhereForgotten(error: unknown): undefined {

@@ -39,4 +39,35 @@ describe('what an endpoint has finalized', () => {
     assert.equal(await blocks.hasFinalized(await endpoints.socket(balanced.ws), number), false);
     connection.stop();
   });
+
+  it('counts for how far others are only with a header that hashes to it: who has another is left', async () => {
+    await using dev = await startDevChain();
+    await dev.newBlock({ count: 6 });
+    const { number } = dev.finalized;
+    await using liar = await startRpcProxy(dev.ws);
+    await using honest = await startRpcProxy(dev.ws);
+    const connection = await Connection.open(
+      {
+        ...{ endpoints: [dev.ws, liar.ws, honest.ws], genesisHash: undefined, timeoutMs: 10_000, quorum: 1 },
+        ...{ backoff: { minMs: 10 }, clock: systemClock, logger: silentLogger },
+      },
+      undefined,
+    );
+    const endpoints = new OtherEndpoints(connection);
+    const blocks = new EndpointBlocks(connection, endpoints, hashHeader);
+    assert.equal(await blocks.furthest(), number);
+    await dev.newBlock();
+    liar.alter = (method, _, result) =>
+      method === 'chain_getHeader' ? { ...(result as object), number: '0xf4240' } : result;
+    assert.equal(await blocks.furthest(), dev.finalized.number);
+    assert.ok(dev.finalized.number > number);
+    assert.deepEqual(
+      [liar, honest].map(({ ws }) => connection.hasLeft(ws)),
+      [true, false],
+    );
+    connection.health.forgetFrom(0);
+    assert.equal(await blocks.furthest(), dev.finalized.number);
+    assert.equal(connection.health.furthest, dev.finalized.number, 'what it is told again counts again');
+    connection.stop();
+  });
 });

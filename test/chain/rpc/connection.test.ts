@@ -183,7 +183,6 @@ describe('Connection', () => {
     assert.equal(await others.furthestBest(), 1_000_000);
     connection.doubt(two.ws, new RelayError('endpoints-disagree', { details: { about: 'a test', said: '' } }), []);
     assert.equal(await others.furthestBest(), 0);
-    assert.equal(await others.furthestFinalized(), 0);
     clock.advance(600_000);
     assert.equal(await others.furthestBest(), 1_000_000);
   });
