@@ -1,15 +1,13 @@
 import type { Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
-import { lastNumber, storeKey, type TransactionalStore, type Write } from '../store/index.ts';
-import { channelOfBytes, type ChannelId } from './channel-id.ts';
+import type { TransactionalStore, Write } from '../store/index.ts';
+import { Admitted } from './admitted.ts';
+import type { ChannelId } from './channel-id.ts';
 import { beyondAll, paths, type ChannelMarks, type Path } from './channel-marks.ts';
-import { decodeTag, encodeTag, SeenRun, tagInRun } from './seen-run.ts';
+import { decodeTag, encodeTag, tagInRun } from './seen-run.ts';
+import { aheadWrite, WindowPruning } from './window-pruning.ts';
 
 const nonceBitsBelowMs = 20n;
-const prunedPerMessage = 16;
-/** In one transaction. */
-const prunedRuns = 16;
-const nothing = new Uint8Array(0);
 
 /** A message as the window sees it. */
 export interface Arrival {
@@ -31,34 +29,6 @@ export interface BatchParts {
   /** What is in memory already. */
   readonly known: (channel: ChannelId) => ChannelMarks | undefined;
   readonly marksOf: (channel: ChannelId) => Promise<ChannelMarks>;
-}
-
-/** What a batch admitted of one channel. */
-class Admitted {
-  readonly alone: { readonly path: Path; readonly nonce: bigint; readonly tag: bigint }[] = [];
-  readonly run = new SeenRun();
-
-  get size(): number {
-    return this.alone.length + this.run.nonces.length;
-  }
-
-  /** Of all nonces; made for the first that is asked for, which most batches never do. */
-  #nonces: Set<bigint> | undefined;
-
-  addToRun(nonce: bigint, tag: bigint): void {
-    this.run.add(nonce, tag);
-    this.#nonces?.add(nonce);
-  }
-
-  addAlone(nonce: bigint, tag: bigint, path: Path): void {
-    this.alone.push({ path, nonce, tag });
-    this.#nonces?.add(nonce);
-  }
-
-  has(nonce: bigint): boolean {
-    this.#nonces ??= new Set([...this.run.nonces, ...this.alone.map((each) => each.nonce)]);
-    return this.#nonces.has(nonce);
-  }
 }
 
 /** Messages admitted together; `finish` gives what to commit with them. */
@@ -113,11 +83,17 @@ export class WindowBatch {
 
   /** All that is to be written. The batch is over with it. */
   async finish(): Promise<Write[]> {
+    const pruning = new WindowPruning({
+      ...this.#parts,
+      writes: this.#writes,
+      floor: (path, marks) => this.#floor(path, marks),
+      marksOf: (channel) => this.#marksOf(channel),
+    });
     for (const [marks, admitted] of this.#admitted) {
       this.#writeSeen(marks, admitted);
-      await this.#prune(marks, prunedPerMessage * admitted.size);
+      await pruning.prune(marks, admitted);
     }
-    await this.#pruneAhead();
+    await pruning.pruneAhead();
     for (const marks of this.#admitted.keys()) this.#writes.push(...marks.takeWrites());
     return this.#writes;
   }
@@ -183,102 +159,12 @@ export class WindowBatch {
     }
     for (const { path, nonce, tag } of alone) {
       this.#writes.push({ key: marks.seenKey(path, nonce), value: encodeTag(tag) });
-      if (nonce > this.#aheadFrom)
-        this.#writes.push({ key: aheadKey(this.#parts.nowMs, marks, nonce), value: nothing });
+      if (nonce > this.#aheadFrom) this.#writes.push(aheadWrite(this.#parts.nowMs, marks, nonce));
     }
   }
 
   #floor(path: Path, marks: ChannelMarks): bigint {
     return path === 'relay' ? this.#relayFloor : marks.get('highest') - this.#window;
-  }
-
-  /**
-   * Forgets what its own path would not admit again, and remembers up to where, so that no path admits it again: not
-   * the other, whose floor may be far lower, nor the same after the clock was put back. A nonce seen on chain stays
-   * until both floors are past it: others around it may have been missed for long, and are still to come.
-   */
-  async #prune(marks: ChannelMarks, limit: number): Promise<void> {
-    const relay = this.#floor('relay', marks);
-    const chain = this.#floor('chain', marks);
-    const both = chain < relay ? chain : relay;
-    await this.#pruneBelow(both, 'chain', marks, limit);
-    await this.#pruneBelow(relay, 'relay', marks, limit);
-    await this.#pruneRuns(both, marks);
-  }
-
-  /** A run goes as a whole, when all of it is below the floor. */
-  async #pruneRuns(floor: bigint, marks: ChannelMarks): Promise<void> {
-    if (floor <= 0n || marks.lowestRun >= floor) return;
-    const { store } = this.#parts;
-    const all = { from: marks.runKey(0n), to: marks.runKey(beyondAll - 1n) };
-    const lowest = await store.entries({ ...all, limit: prunedRuns + 1 });
-    let kept = beyondAll;
-    for (const [i, [key]] of lowest.entries()) {
-      const last = lastNumber(key);
-      if (i === prunedRuns || last >= floor) {
-        kept = last;
-        break;
-      }
-      this.#writes.push({ key, value: undefined });
-      marks.raise('forgotten', last);
-    }
-    // The one of this batch is not in the store yet.
-    const own = this.#admitted.get(marks)?.run.last ?? -1n;
-    marks.lowestRun = own >= 0n && own < kept ? own : kept;
-  }
-
-  async #pruneBelow(floor: bigint, path: Path, marks: ChannelMarks, limit: number): Promise<void> {
-    if (floor <= 0n || marks.lowest[path] >= floor) return;
-    const { store } = this.#parts;
-    const from = marks.seenKey(path, 0n);
-    const old = await store.entries({ from, to: marks.seenKey(path, floor), limit });
-    for (const [key] of old) {
-      this.#writes.push({ key, value: undefined });
-      marks.raise('forgotten', lastNumber(key));
-    }
-    let lowest = 0n;
-    if (old.length < limit) {
-      const [first] = await store.entries({
-        from: marks.seenKey(path, floor),
-        to: marks.seenKey(path, beyondAll - 1n),
-        limit: 1,
-      });
-      lowest = first === undefined ? beyondAll : lastNumber(first[0]);
-    }
-    // Those of this batch are not in the store yet.
-    for (const { nonce } of this.#admitted.get(marks)?.alone ?? []) if (nonce < lowest) lowest = nonce;
-    marks.lowest[path] = lowest;
-  }
-
-  /**
-   * A nonce far in the future would never fall below the floor of the clock. It is forgotten when it was seen so long
-   * ago that its message is refused for its `sentAt`; on chain, where no clock is asked, when it is below that floor too.
-   */
-  async #pruneAhead(): Promise<void> {
-    const { store, nowMs, retentionMs } = this.#parts;
-    const dueMs = nowMs - 2n * retentionMs;
-    if (dueMs <= 0n) return;
-    const due = await store.entries({
-      from: storeKey('ahead/', 0n),
-      to: storeKey('ahead/', dueMs),
-      limit: prunedPerMessage,
-    });
-    for (const [key] of due) {
-      const { channel, nonce } = readAheadKey(key);
-      const marks = await this.#marksOf(channel);
-      this.#writes.push({ key, value: undefined });
-      const isStillNeeded = nonce >= this.#floor('chain', marks) && (await this.#isOnChain(marks, nonce));
-      if (isStillNeeded) this.#writes.push({ key: aheadKey(nowMs, marks, nonce), value: nothing });
-      else {
-        for (const path of paths) this.#writes.push({ key: marks.seenKey(path, nonce), value: undefined });
-        marks.raise('passed', nonce);
-        this.#writes.push(...marks.takeWrites());
-      }
-    }
-  }
-
-  async #isOnChain(marks: ChannelMarks, nonce: bigint): Promise<boolean> {
-    return (await this.#parts.store.get(marks.seenKey('chain', nonce))) !== undefined;
   }
 
   #nonceAt(ms: bigint): bigint {
@@ -298,13 +184,4 @@ export async function findSeen(
   // Runs do not overlap: it is in the first one that ends with it or later, or in none.
   const [run] = await store.entries({ from: marks.runKey(nonce), to: marks.runKey(beyondAll - 1n), limit: 1 });
   return run && tagInRun(run[1], nonce);
-}
-
-function aheadKey(seenAtMs: bigint, { bytes }: ChannelMarks, nonce: bigint): Uint8Array {
-  return storeKey('ahead/', storeKey(seenAtMs), bytes, nonce);
-}
-
-function readAheadKey(key: Uint8Array): { readonly channel: ChannelId; readonly nonce: bigint } {
-  const at = storeKey('ahead/', 0n).length;
-  return { channel: channelOfBytes(key.subarray(at, -8)), nonce: lastNumber(key) };
 }
