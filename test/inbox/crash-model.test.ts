@@ -1,38 +1,28 @@
 import fc from 'fast-check';
 import { ready } from '../../src/crypto/index.ts';
-import {
-  builds,
-  command,
-  commonCommands,
-  dyingEverywhere,
-  hasBlocks,
-  hasMessages,
-  play,
-  playDyingEverywhere,
-  playFailingEverywhere,
-  sends,
-  type Command,
-} from '../support/simulation/commands.ts';
+import { builds, command, hasBlocks, hasMessages, sends } from '../support/simulation/commands.ts';
+import { dyingEverywhere, play, playDyingEverywhere, playFailingEverywhere } from '../support/simulation/plays.ts';
+import { commonKinds, often, type Kinds } from '../support/simulation/schedules.ts';
 import type { Lives } from '../support/simulation/lives.ts';
 import type { Death } from '../support/simulation/mortal-store.ts';
 import { InboxWorld } from './inbox-world.ts';
 
 const both = { adds: { messages: 1, blocks: 1 } };
+const holds = (world: InboxWorld): Promise<void> => world.hold(true);
 const sendAndBuild = async (world: InboxWorld): Promise<void> => {
   await world.send('account');
   await world.lives.build(false);
 };
 
-const commands: fc.Arbitrary<Command<InboxWorld>>[] = [
-  ...commonCommands<InboxWorld>(),
+const kinds: Kinds<InboxWorld> = [
+  ...commonKinds<InboxWorld>(),
   fc.constantFrom('worker', 'account').map((kind) => command(`send as ${kind}`, (world) => world.send(kind), sends)),
   fc
     .constantFrom('worker', 'account')
     .map((kind) => command(`send as ${kind}, others first`, (world) => world.impersonate(kind), sends)),
   fc.boolean().map((both) => command(`off chain${both ? ' and on' : ''}`, (world) => world.relay(both), sends)),
   fc.nat(20).map((n) => command(`message ${n} again, and garbage`, (world) => world.again(n), hasMessages)),
-  fc.constant(command('send and build', sendAndBuild, both)),
-  fc.constant(command('send and build', sendAndBuild, both)),
+  often(2, fc.constant(command('send and build', sendAndBuild, both))),
   fc.integer({ min: 3, max: 6 }).map((count) =>
     command(`a backlog of ${count}, one to a block`, (world) => world.backlog(count, 1), {
       adds: { messages: count, blocks: count },
@@ -42,7 +32,8 @@ const commands: fc.Arbitrary<Command<InboxWorld>>[] = [
     .integer({ min: 1, max: 2 })
     .map((count) => command(`the consumer is not done with ${count}`, (world) => world.fail(count))),
   fc.constant(command('prune', ({ lives }) => lives.prune({ bodies: false }), hasBlocks)),
-  fc.boolean().map((isHolding) => command(`hold back ${isHolding}`, (world) => world.hold(isHolding))),
+  often(2, fc.constant(command('hold back', holds))),
+  fc.constant(command('hold back no more', (world) => world.hold(false))),
   fc
     .integer({ min: 1, max: 3 })
     .map((count) => command(`acknowledge ${count}`, (world) => world.acknowledgeSome(count), hasMessages)),
@@ -67,32 +58,31 @@ const commands: fc.Arbitrary<Command<InboxWorld>>[] = [
 ];
 
 /** A schedule that is written down. */
-function plays(
+async function plays(
   finality: 'finalized' | 'best',
   ...schedule: ((world: InboxWorld) => Promise<void> | void)[]
-): Promise<number> {
-  return play(
+): Promise<void> {
+  await play(
     new InboxWorld(finality),
     schedule.map((run) => command('', run)),
   );
 }
 
 const onChain = (work: (lives: Lives) => Promise<void>) => (world: InboxWorld) => work(world.lives);
-const holds = (world: InboxWorld) => world.hold(true);
-
 describe('inbox: the model, with a crash at every commit', () => {
   before(ready);
 
   for (const finality of ['finalized', 'best'] as const) {
-    for (const consumer of ['acknowledges', 'handles', 'is handed few at a time'] as const) {
+    for (const [place, consumer] of (['acknowledges', 'handles', 'is handed few at a time'] as const).entries()) {
+      const schedules = { usualRuns: 8, seed: place + 1 };
       const make = (death?: Death) => new InboxWorld(finality, death, consumer);
 
       it(`delivers each message once (${finality}, the consumer ${consumer})`, async () => {
-        await playDyingEverywhere(make, commands, { maxCommands: 16, usualRuns: 8 });
+        await playDyingEverywhere(make, kinds, schedules);
       }).timeout(300_000);
 
       it(`delivers each message once where its store refuses a commit (${finality}, the consumer ${consumer})`, async () => {
-        await playFailingEverywhere(make, commands, { maxCommands: 16, usualRuns: 6 });
+        await playFailingEverywhere(make, kinds, schedules);
       }).timeout(300_000);
     }
 

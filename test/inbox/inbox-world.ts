@@ -70,6 +70,10 @@ export class InboxWorld {
     });
   }
 
+  get messages(): number {
+    return this.#count;
+  }
+
   #begin({ life, chain, store }: Parts): void {
     const reading = { finality: this.#finality, from: 1, onGap: 'skip' } as const;
     // Reading takes its time: of a backlog some is written while the rest is read.

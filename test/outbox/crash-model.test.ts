@@ -1,28 +1,19 @@
 import fc from 'fast-check';
 import { ready } from '../../src/crypto/index.ts';
-import {
-  builds,
-  command,
-  commonCommands,
-  dyingEverywhere,
-  hasBlocks,
-  hasMessages,
-  play,
-  playDyingEverywhere,
-  playFailingEverywhere,
-  sends,
-  type Command,
-} from '../support/simulation/commands.ts';
+import { builds, command, hasBlocks, hasMessages, sends } from '../support/simulation/commands.ts';
+import { dyingEverywhere, play, playDyingEverywhere, playFailingEverywhere } from '../support/simulation/plays.ts';
+import { commonKinds, often, type Kinds } from '../support/simulation/schedules.ts';
 import { shortPauses } from '../support/simulation/short-pauses.ts';
 import { OutboxWorld } from './outbox-world.ts';
 
 const kind = fc.constantFrom('worker', 'account');
-const via = fc.constantFrom('chain', 'chain', 'auto', 'relay');
 
-const commands: fc.Arbitrary<Command<OutboxWorld>>[] = [
-  ...commonCommands<OutboxWorld>(),
-  via.map((way) => command(`send by ${way}`, (world) => world.send('worker', way), sends)),
-  fc.constant(command('send as account', (world) => world.send('account', 'chain'), sends)),
+const kinds: Kinds<OutboxWorld> = [
+  ...commonKinds<OutboxWorld>(),
+  often(4, fc.constant(command('send by chain', (world) => world.send('worker', 'chain'), sends))),
+  often(3, fc.constant(command('send by auto', (world) => world.send('worker', 'auto'), sends))),
+  fc.constant(command('send by relay', (world) => world.send('worker', 'relay'), sends)),
+  often(2, fc.constant(command('send as account', (world) => world.send('account', 'chain'), sends))),
   kind.map((as) => command(`command as ${as}`, (world) => world.sendCommand(as), sends)),
   fc.constant(command('an era passes', (world) => world.outliveEras(), builds)),
   fc
@@ -47,11 +38,8 @@ const commands: fc.Arbitrary<Command<OutboxWorld>>[] = [
   fc.constant(command('another user of the worker', (world) => world.shareWorker())),
   fc.constant(command('invalid here, kept elsewhere', (world) => world.giveUp(), hasMessages)),
   fc.constant(command('build elsewhere', (world) => world.buildElsewhere(), builds)),
-  fc
-    .boolean()
-    .map((bodies) =>
-      command(`prune states${bodies ? ' and bodies' : ''}`, ({ lives }) => lives.prune({ bodies }), hasBlocks),
-    ),
+  fc.constant(command('prune states', ({ lives }) => lives.prune({ bodies: false }), hasBlocks)),
+  fc.constant(command('prune states and bodies', ({ lives }) => lives.prune({ bodies: true }), hasBlocks)),
   fc
     .boolean()
     .map((hasAccount) =>
@@ -64,8 +52,8 @@ const commands: fc.Arbitrary<Command<OutboxWorld>>[] = [
 ];
 
 /** A schedule that is written down. */
-function plays(...schedule: ((world: OutboxWorld) => Promise<void> | void)[]): Promise<number> {
-  return play(
+async function plays(...schedule: ((world: OutboxWorld) => Promise<void> | void)[]): Promise<void> {
+  await play(
     new OutboxWorld(),
     schedule.map((run) => command('', run)),
   );
@@ -75,11 +63,11 @@ describe('outbox: the model, with a crash at every commit', () => {
   before(ready);
 
   it('sends each message once and in order, whichever way', async () => {
-    await playDyingEverywhere((death) => new OutboxWorld(death), commands, { maxCommands: 10, usualRuns: 30 });
+    await playDyingEverywhere((death) => new OutboxWorld(death), kinds, { usualRuns: 20 });
   }).timeout(300_000);
 
   it('sends each message once and in order, whichever way, where its store refuses a commit and it lives on', async () => {
-    await playFailingEverywhere((death) => new OutboxWorld(death), commands, { maxCommands: 10, usualRuns: 15 });
+    await playFailingEverywhere((death) => new OutboxWorld(death), kinds, { usualRuns: 15, seed: 8 });
   }).timeout(300_000);
 
   it('keeps the order where other software of the worker uses the sequence of the first', async () => {

@@ -109,6 +109,11 @@ export class OutboxWorld {
     };
   }
 
+  /** Queued, commands too. */
+  get messages(): number {
+    return this.#queued.size + this.#commands.filter(({ sendId }) => sendId !== undefined).length;
+  }
+
   async #begin({ life, chain, store }: Parts): Promise<void> {
     this.#directory ??= await directoryOf(this.#recipient);
     this.#life = life;

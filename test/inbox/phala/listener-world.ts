@@ -30,6 +30,10 @@ export class ListenerWorld {
     });
   }
 
+  get messages(): number {
+    return this.#count;
+  }
+
   #begin({ life, chain, store }: Parts): void {
     const options = { topics: [topic], from: 1, onGap: 'skip' } as const;
     const listener = createPhalaListener({ chain, vault: this.#vault, store, ...options });
