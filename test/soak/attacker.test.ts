@@ -19,12 +19,18 @@ describe('soak: the attacker', () => {
   let rpc: Rpc;
   const vault = createMemoryVault();
   const ended = new AbortController();
+  let lost: AbortController;
 
   before(async () => {
     dev = await startDevChain({ blockTimeMs: never });
     chain = await connectChain({ endpoints: [dev.ws] });
     rpc = new Rpc(dev.ws, ended.signal);
-    attacker = new Attacker({ chain, eve: accountFromSuri('//Eve'), rpc, random: new Random(1) });
+    const contest = (): AbortSignal => lost.signal;
+    attacker = new Attacker({ chain, eve: accountFromSuri('//Eve'), rpc, random: new Random(1), contest });
+  });
+
+  beforeEach(() => {
+    lost = new AbortController();
   });
 
   after(async () => {
@@ -69,6 +75,7 @@ describe('soak: the attacker', () => {
     await workerPosts(alice, 10n ** 10n);
     await dev.newBlock();
     assert.deepEqual(await posted(), ['soak/own']);
+    lost.abort();
     assert.ok(!(await attack));
   });
 });

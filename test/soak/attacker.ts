@@ -24,12 +24,21 @@ const mostGarbage = 400;
 const bribe = 1_000_000_000n;
 /** For an attack to get into a block. */
 const patienceMs = 30_000;
-/** The same, where it is worth nothing once others are before it: many blocks. */
+/** The same, where it is worth nothing once others are before it. */
 const contestMs = 5_000;
 /** Of what other software of a worker talks about. */
 const elsewhere = new TextEncoder().encode('soak/elsewhere');
 
 type WorkerCall = Extract<Call, { kind: 'sync-offchain-message' }>;
+
+interface AttackerParts {
+  readonly chain: Chain;
+  readonly eve: Account;
+  readonly rpc: Rpc;
+  readonly random: Random;
+  /** Fires when an attack is given up that is worth nothing once others are before it. Default: after many blocks' time. */
+  readonly contest?: () => AbortSignal;
+}
 
 /** Posts what an attacker can. */
 export class Attacker {
@@ -37,14 +46,16 @@ export class Attacker {
   readonly #eve: Account;
   readonly #rpc: Rpc;
   readonly #random: Random;
+  readonly #contest: () => AbortSignal;
   /** Workers with sequences, of what was taken out of the pool. */
   readonly #taken = new Set<string>();
 
-  constructor({ chain, eve, rpc, random }: { chain: Chain; eve: Account; rpc: Rpc; random: Random }) {
+  constructor({ chain, eve, rpc, random, contest = () => AbortSignal.timeout(contestMs) }: AttackerParts) {
     this.#chain = chain;
     this.#eve = eve;
     this.#rpc = rpc;
     this.#random = random;
+    this.#contest = contest;
   }
 
   /** Posts messages of others another time, from an account of its own. */
@@ -80,7 +91,7 @@ export class Attacker {
       const name = `${worker} ${sequence}`;
       if (!this.#taken.has(name)) onPost({ sender: `worker ${worker}`, ...addressOf(destination, payload) });
       this.#taken.add(name);
-      return this.#submit([first], this.#eve, contest());
+      return this.#submit([first], this.#eve, { tip: bribe, signal: this.#contest() });
     }
     return false;
   }
@@ -93,7 +104,7 @@ export class Attacker {
     const message = { destination: elsewhere, payload: Uint8Array.of(this.#random.below(256)) };
     const signature = await keys.sign({ type: 'worker-message', ...message, sequence });
     const call = { kind: 'sync-offchain-message', worker, ...message, sequence, signature } as const;
-    return this.#submit([call], this.#eve, contest());
+    return this.#submit([call], this.#eve, { tip: bribe, signal: this.#contest() });
   }
 
   /** True: all of it is in a block, and was done there. A refusal is the chain's answer to an attack, not a failure of the run. */
@@ -111,10 +122,6 @@ export class Attacker {
       return false;
     }
   }
-}
-
-function contest(): SubmitOptions {
-  return { tip: bribe, signal: AbortSignal.timeout(contestMs) };
 }
 
 function pushed({ to, payload }: Pick<PostedMessage, 'to' | 'payload'>): Call {
