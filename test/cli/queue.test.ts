@@ -42,8 +42,12 @@ describe('cli: send where it can not go yet', () => {
     await identityOf(name);
     return path(name);
   };
+  /** What can go has as long as a busy machine needs for it. */
   const send = (vault: string, to: string, ...args: readonly string[]): Promise<Ended> =>
-    runCli(['send', '--ws', dev.ws, '--vault', vault, '--to', to, '--json', '--timeout', '2', ...args]);
+    runCli(['send', '--ws', dev.ws, '--vault', vault, '--to', to, '--json', '--timeout', '60', ...args]);
+  /** What can't go is given up after a while. */
+  const leave = (vault: string, to: string, ...args: readonly string[]): Promise<Ended> =>
+    send(vault, to, '--timeout', '5', ...args);
   const pending = async (vault: string): Promise<readonly Line[]> =>
     (await runCli(['outbox', 'ls', '--pending', '--vault', vault, '--json'])).lines;
   const serve = async (name: string, port: number): Promise<RunningCli> => {
@@ -56,7 +60,7 @@ describe('cli: send where it can not go yet', () => {
 
   it('keeps the message, says why, and the next send carries it first', async () => {
     const vault = await sender('patient');
-    const { code, lines, stderr } = await send(vault, b, 'one');
+    const { code, lines, stderr } = await leave(vault, b, 'one');
     assert.deepEqual([code, lines], [1, [{ event: 'queued', sendId: '0' }]]);
     assert.match(stderr, /not yet: .*ECONNREFUSED.* \[endpoint-failed\]/);
     assert.match(stderr, /Not sent yet, and kept in the queue \(1\): .*ECONNREFUSED.* \[still-queued\] .*outbox send/);
@@ -74,8 +78,8 @@ describe('cli: send where it can not go yet', () => {
 
   it('leaves what is for others as it is, and outbox send carries it all', async () => {
     const vault = await sender('busy');
-    await send(vault, c, 'for c');
-    await send(vault, b, '--fresh-key', 'for b, from a fresh key');
+    await leave(vault, c, 'for c');
+    await leave(vault, b, '--fresh-key', 'for b, from a fresh key');
     assert.deepEqual(
       (await pending(vault)).map(({ to, state }) => [to, state]),
       [
@@ -96,7 +100,7 @@ describe('cli: send where it can not go yet', () => {
 
   it('goes on chain where the relay is away and an account pays; what may not go there waits', async () => {
     const vault = await sender('paying');
-    await send(vault, c, '--via', 'relay', 'never on chain');
+    await leave(vault, c, '--via', 'relay', 'never on chain');
     const { code, lines, stderr } = await send(vault, c, '--suri', '//Alice', 'on chain');
     assert.deepEqual([code, lines[0]?.['via']], [0, 'chain'], stderr);
     assert.deepEqual(
@@ -182,7 +186,7 @@ describe('cli: send where it can not go yet', () => {
 
   it('carries by the relay of the sender what was left for the chain by a send whose account could not pay', async () => {
     const vault = await sender('poor');
-    const args = ['send', '--ws', dev.ws, '--vault', vault, '--to', c, '--timeout', '2', 'unpaid'];
+    const args = ['send', '--ws', dev.ws, '--vault', vault, '--to', c, '--timeout', '5', 'unpaid'];
     const sent = await runCli(args, { env: { KHALA_RELAY_SURI: '//Penniless' } });
     assert.match(sent.stderr, /\[balance-too-low\]/);
     assert.deepEqual([sent.code, (await pending(vault)).length], [1, 1]);
@@ -194,7 +198,7 @@ describe('cli: send where it can not go yet', () => {
 
   it('takes nothing to the chain that a relay can take, where a command of Phala goes from the same queue', async () => {
     const vault = await sender('commanding');
-    assert.equal((await send(vault, b, 'for the relay')).code, 1);
+    assert.equal((await leave(vault, b, 'for the relay')).code, 1);
     await using atB = await serve('b', ports[0]);
     const [key] = (await runCli(['keys', 'show', '--vault', path('b'), '--json'])).lines;
     const command = ['--topic', 'a/topic', '--key', String(key?.['ecdh']), 'a command'];
