@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'smol-toml';
-import { Errors } from 'typebox/schema';
 import { RelayError } from '../errors/index.ts';
+import { misfit } from './check-setting.ts';
 import { convertSetting } from './convert-setting.ts';
 import { flagOf, settingsSchema, variableOf, type SettingName, type Settings } from './settings.ts';
 
@@ -21,10 +21,9 @@ export interface SettingSources {
 export function resolveSettings({ flags, env, config }: SettingSources): Settings {
   const merged: Record<string, unknown> = { ...readConfig(config), ...fromEnvironment(env), ...onlySettings(flags) };
   const settings = Object.fromEntries(names.flatMap((name) => settingOf(name, merged[name])));
-  const [, [error]] = Errors(settingsSchema, settings);
-  if (error !== undefined) {
-    const name = (error.instancePath.split('/')[1] ?? '') as SettingName;
-    throw new RelayError('bad-setting', { details: { name, reason: reasonOf(name, error.message) } });
+  for (const [name, value] of Object.entries(settings)) {
+    const reason = misfit(settingsSchema.properties[name as SettingName], value);
+    if (reason !== undefined) throw new RelayError('bad-setting', { details: { name, reason: `it ${reason}` } });
   }
   return settings as unknown as Settings;
 }
@@ -33,11 +32,6 @@ function settingOf(name: SettingName, given: unknown): readonly (readonly [Setti
   const schema = settingsSchema.properties[name];
   if (given !== undefined) return [[name, convertSetting('type' in schema ? schema.type : undefined, given)]];
   return 'default' in schema ? [[name, schema.default]] : [];
-}
-
-function reasonOf(name: SettingName, message: string): string {
-  const schema = settingsSchema.properties[name];
-  return 'enum' in schema ? `it must be one of ${schema.enum.join(', ')}` : `it ${message}`;
 }
 
 /** The value of a setting that has no default. Throws missing-setting. */

@@ -16,8 +16,8 @@ interface Flags {
 
 const msPerMinute = 60_000;
 
-export function agentCommand(): Command {
-  return command('agent', 'hold an unlocked vault for other commands: --vault agent:SOCKET', ['vault', 'data'])
+export function agentCommand(description: string): Command {
+  return command('agent', description, ['vault', 'data'])
     .requiredOption('--socket <path>', 'socket to make, in a folder that only you can enter')
     .option('--allow <operation>', 'operation to allow, again for more (default: all): docs/agent.md', collect)
     .option('--rate <n>', 'requests a second, of all clients together (default: no limit)')

@@ -23,8 +23,8 @@ interface Flags {
 const shownCipherDigits = 64;
 const passphrase = 'only for the demo';
 
-export function demoCommand(): Command {
-  return command('demo', 'the main job on a chain of its own: two entities find each other and exchange messages', [])
+export function demoCommand(description: string): Command {
+  return command('demo', description, [])
     .option('--keep', 'leave chain and relay running, and print commands to play with')
     .action(action(0, demo));
 }

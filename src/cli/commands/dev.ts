@@ -14,8 +14,8 @@ interface DevFlags {
 }
 
 /** `khala-relay dev`: the embedded dev chain, until SIGINT or SIGTERM. */
-export function devCommand(): Command {
-  return command('dev', 'run a Khala-compatible chain of your own, for development and tests', [])
+export function devCommand(description: string): Command {
+  return command('dev', description, [])
     .option('--port <port>', 'port to listen on; 0 takes any free one', '9944')
     .option('--host <host>', 'address to listen on', '127.0.0.1')
     .option('--chain-spec <file>', 'raw chain spec to run instead of the one that comes with khala-relay')

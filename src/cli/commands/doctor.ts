@@ -6,13 +6,8 @@ import { bad, findingsOf, good, type Finding } from '../doctor/findings.ts';
 import { compareEndpoints, saying, type Witness } from '../doctor/compare-endpoints.ts';
 import { openChain } from '../session.ts';
 
-export function doctorCommand(): Command {
-  return command('doctor', 'what a node offers, what would not work on it, and what to do', [
-    'ws',
-    'genesis',
-    'quorum',
-    'timeout',
-  ]).action(action(0, doctor));
+export function doctorCommand(description: string): Command {
+  return command('doctor', description, ['ws', 'genesis', 'quorum', 'timeout']).action(action(0, doctor));
 }
 
 /** Each endpoint by itself, then all of them together. Throws chain-unreachable where none answers. */

@@ -6,7 +6,7 @@ import type { SuriFlags } from '../secrets.ts';
 import { openChain, payingAccount } from '../session.ts';
 import { unlockVault } from '../unlock-vault.ts';
 
-export function endpointCommand(): Command {
+export function endpointCommand(description: string): Command {
   const set = withAccount(
     command('set', 'publish endpoint URLs and the record of the current EcdhKey', [
       'ws',
@@ -17,7 +17,7 @@ export function endpointCommand(): Command {
   )
     .argument('[urls...]', 'URLs under which the entity takes messages; none: the record alone')
     .action(action<SuriFlags, [readonly string[]]>(1, setEndpoints));
-  return new Command('endpoint').description("the vault's entity's endpoints on chain").addCommand(set);
+  return new Command('endpoint').description(description).addCommand(set);
 }
 
 async function setEndpoints(

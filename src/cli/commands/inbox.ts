@@ -6,10 +6,10 @@ import { action, command, type Context } from '../command.ts';
 import { short, type JsonEvent, type Output } from '../output.ts';
 import { unlockVault } from '../unlock-vault.ts';
 
-export function inboxCommand(): Command {
+export function inboxCommand(description: string): Command {
   const settings = ['vault', 'data', 'genesis'] as const;
   return new Command('inbox')
-    .description('received messages: what waits, what could not be delivered')
+    .description(description)
     .addCommand(
       command('ls', 'what was received and not acknowledged yet, and how far the chain was read', settings).action(
         action(0, list),

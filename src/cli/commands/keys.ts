@@ -24,9 +24,9 @@ import { unlockVault } from '../unlock-vault.ts';
 const stdin = 0;
 const msPerDay = 86_400_000;
 
-export function keysCommand(): Command {
+export function keysCommand(description: string): Command {
   return new Command('keys')
-    .description('make, show and rotate the keys of a vault')
+    .description(description)
     .addCommand(command('new', 'make a vault with random keys', ['vault']).action(action(0, create)))
     .addCommand(command('show', 'all keys of a vault with their states', ['vault']).action(action(0, show)))
     .addCommand(command('rotate', 'make the next EcdhKey, without publishing it', ['vault']).action(action(0, rotate)))

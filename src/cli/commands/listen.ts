@@ -36,8 +36,8 @@ interface Flags extends SuriFlags {
   readonly count?: string;
 }
 
-export function listenCommand(): Command {
-  const made = command('listen', "receive the messages to the vault's entity", [
+export function listenCommand(description: string): Command {
+  const made = command('listen', description, [
     ...(['ws', 'genesis', 'quorum', 'verify', 'vault', 'data', 'finality', 'onGap'] as const),
     ...(['relay', 'retention', 'allowPrivate', 'timeout'] as const),
     ...(['rotateEvery', 'keepEpochs', 'acknowledge', 'onInvoke'] as const),

@@ -25,10 +25,10 @@ interface CancelFlags {
   readonly giveUp?: true;
 }
 
-export function outboxCommand(): Command {
+export function outboxCommand(description: string): Command {
   const settings = ['vault', 'data', 'genesis'] as const;
   return new Command('outbox')
-    .description('messages on their way: list, send, retry, cancel')
+    .description(description)
     .addCommand(
       command('ls', 'what was sent and where it stands', settings)
         .option('--pending', 'only what is not at its end')

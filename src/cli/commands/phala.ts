@@ -46,7 +46,7 @@ const chainSettings = ['ws', 'genesis', 'vault', 'timeout'] as const;
 const repeated = (value: string, earlier: readonly string[]): string[] => [...earlier, value];
 
 /** `phala send` and `phala listen`: protocol.md §6. */
-export function phalaCommand(): Command {
+export function phalaCommand(description: string): Command {
   const send = command(
     'send',
     "seal a command to a contract's key and post it on the contract's topic, by the outbox",
@@ -69,7 +69,7 @@ export function phalaCommand(): Command {
     .option('--from <block>', 'first block to read, where nothing was read before (default: from now on)')
     .option('--count <n>', 'end after this many messages');
   return new Command('phala')
-    .description("talk with Phala's own software: proves no sender but by the chain, and no order")
+    .description(description)
     .addCommand(
       withMaxFee(withTip(withAccount(send)), 'command').action(action<SendFlags, [string | undefined]>(1, sendPhala)),
     )

@@ -10,10 +10,8 @@ interface Flags extends SuriFlags {
   readonly endpoint: readonly string[];
 }
 
-export function registerCommand(): Command {
-  return withAccount(
-    command('register', "register the vault's entity as a worker", ['ws', 'genesis', 'vault', 'timeout']),
-  )
+export function registerCommand(description: string): Command {
+  return withAccount(command('register', description, ['ws', 'genesis', 'vault', 'timeout']))
     .option('--endpoint <url>', 'URL under which it takes messages', collect, [])
     .action(action(0, register));
 }

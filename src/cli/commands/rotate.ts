@@ -7,15 +7,8 @@ import type { SuriFlags } from '../secrets.ts';
 import { openChain, payingAccount } from '../session.ts';
 import { unlockVault } from '../unlock-vault.ts';
 
-export function rotateCommand(): Command {
-  return withAccount(
-    command('rotate', 'make a new EcdhKey and publish it; older ones still open', [
-      'ws',
-      'genesis',
-      'vault',
-      'timeout',
-    ]),
-  ).action(action(0, rotate));
+export function rotateCommand(description: string): Command {
+  return withAccount(command('rotate', description, ['ws', 'genesis', 'vault', 'timeout'])).action(action(0, rotate));
 }
 
 async function rotate({ settings, flags, output, signal }: Context<SuriFlags>): Promise<void> {

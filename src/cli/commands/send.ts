@@ -22,8 +22,8 @@ interface Flags extends SuriFlags, BodyFlags, SendFlags {
   readonly lines?: true;
 }
 
-export function sendCommand(): Command {
-  const made = command('send', 'send a message to a worker, off chain or on chain', queueSettings)
+export function sendCommand(description: string): Command {
+  const made = command('send', description, queueSettings)
     .argument('[text]', 'the message, or - for standard input')
     .requiredOption('--to <id>', 'recipient: 0x-hex or SS58')
     .option('--file <path>', 'file that is the message')

@@ -25,8 +25,8 @@ interface Flags extends SuriFlags {
   readonly from?: string;
 }
 
-export function serveCommand(): Command {
-  const made = command('serve', 'run a relay: for its own entity with --vault, and for those whose endpoints name it', [
+export function serveCommand(description: string): Command {
+  const made = command('serve', description, [
     ...(['ws', 'genesis', 'quorum', 'verify', 'vault', 'listen', 'metricsListen', 'publicUrl', 'data'] as const),
     ...(['store', 'durability', 'nats', 'natsCredentials', 'natsCa', 'natsCert', 'natsKey', 'natsReplicas'] as const),
     ...(['recipient', 'allow', 'deny', 'registeredOnly', 'tlsCert', 'tlsKey', 'trustProxy'] as const),

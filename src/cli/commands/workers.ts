@@ -11,15 +11,8 @@ interface Flags {
   readonly watch?: true;
 }
 
-export function workersCommand(): Command {
-  return command('workers', 'registered workers, their EcdhKeys and endpoints', [
-    'ws',
-    'genesis',
-    'quorum',
-    'verify',
-    'finality',
-    'timeout',
-  ])
+export function workersCommand(description: string): Command {
+  return command('workers', description, ['ws', 'genesis', 'quorum', 'verify', 'finality', 'timeout'])
     .option('--watch', 'go on with every change')
     .action(action(0, workers));
 }
