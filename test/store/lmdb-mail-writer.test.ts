@@ -4,8 +4,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { toHex, type Hex } from '../../src/codec/index.ts';
+import { chunk } from '../../src/store/lmdb-mail-changes.ts';
 import { openMailTables } from '../../src/store/lmdb-mail-tables.ts';
-import { chunk, MailWriter } from '../../src/store/lmdb-mail-writer.ts';
+import { MailWriter } from '../../src/store/lmdb-mail-writer.ts';
 import { defaultQuota } from '../../src/store/mail-quota.ts';
 
 const id = (first: number, n = 0): Hex => {
