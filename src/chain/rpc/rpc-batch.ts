@@ -60,8 +60,9 @@ export class RpcBatch {
 
 /** Calls of a batch are mostly alike but for the last parameter: the text of all before that is made once. */
 function batchText(first: number, calls: readonly RpcCall[]): string {
-  // One text at the end: a text made longer and longer is as many objects as pieces.
-  const pieces: string[] = [];
+  // One text at the end: a text made longer and longer is as many objects as pieces, and a list of them several lists.
+  const pieces = new Array<string>(4 * calls.length + 1);
+  let at = 0;
   let alike: RpcCall | undefined;
   let middle = '';
   for (const call of calls) {
@@ -69,10 +70,13 @@ function batchText(first: number, calls: readonly RpcCall[]): string {
       alike = call;
       middle = `,"method":"${call.method}","params":[${call.params.slice(0, -1).map(textBefore).join('')}`;
     }
-    pieces.push(pieces.length === 0 ? '[{"jsonrpc":"2.0","id":' : ']},{"jsonrpc":"2.0","id":', String(first++), middle);
-    if (call.params.length > 0) pieces.push(JSON.stringify(call.params.at(-1)));
+    pieces[at] = at === 0 ? '[{"jsonrpc":"2.0","id":' : ']},{"jsonrpc":"2.0","id":';
+    pieces[at + 1] = String(first++);
+    pieces[at + 2] = middle;
+    pieces[at + 3] = call.params.length === 0 ? '' : JSON.stringify(call.params.at(-1));
+    at += 4;
   }
-  pieces.push(']}]');
+  pieces[at] = ']}]';
   return pieces.join('');
 }
 

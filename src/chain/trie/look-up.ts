@@ -1,26 +1,31 @@
 import { equalBytes } from '../../codec/index.ts';
 import { rootOf, type Known, type ProofNodes } from './proof-nodes.ts';
-import { nibbleAt, type TrieNode } from './trie-node.ts';
+import { endOfMerkleValue, merkleValueAt, nibbleAt, type TrieNode } from './trie-node.ts';
 
 /**
  * Follows a key (hex digits) from the state root. Gives the value, `is: undefined` where the proof shows that there is
  * none, and undefined where the proof does not tell. Throws bad-proof.
  */
 export function lookUp(nodes: ProofNodes, root: Uint8Array, key: string): Known<Uint8Array | undefined> | undefined {
-  let reference: Uint8Array | undefined = rootOf(root);
+  // Places of Merkle values: a view of each costs more than following it.
+  let bytes = rootOf(root);
+  let [start, end] = [0, bytes.length];
   for (let at = 0; ; at++) {
-    if (reference === undefined) return { is: undefined };
-    const known = nodes.node(reference);
+    const known = nodes.node(bytes, start, end);
     if (known?.is === undefined) return known as Known<undefined> | undefined;
     const node: TrieNode = known.is;
     if (!key.startsWith(node.partial, at)) return { is: undefined };
     at += node.partial.length;
     if (at === key.length) {
       if (!node.hasValue) return { is: undefined };
-      const bytes = nodes.valueOf(node);
-      return bytes && { is: bytes };
+      const value = nodes.valueOf(node);
+      return value && { is: value };
     }
-    reference = node.child(nibbleAt(key, at));
+    const child = node.childAt(nibbleAt(key, at));
+    if (child === undefined) return { is: undefined };
+    ({ bytes } = node);
+    start = merkleValueAt(bytes, child);
+    end = endOfMerkleValue(bytes, child);
   }
 }
 

@@ -52,7 +52,8 @@ export class ProofNodes {
   /** Where a node is in the lists, by the beginning of its hash; -1: free. A place that is taken sends on to the next. */
   #places = new Int32Array(2 ** 4).fill(-1);
 
-  readonly #decoded = new Map<number, Known<TrieNode | undefined>>();
+  /** By place. */
+  #decoded: (Known<TrieNode | undefined> | undefined)[] = [];
 
   constructor(hash: ProofsModule) {
     this.hash = hash;
@@ -94,27 +95,21 @@ export class ProofNodes {
   }
 
   /**
-   * The node with this Merkle value; undefined where it is not in the proof. It is decoded once: ways to several keys begin
-   * alike. Throws bad-proof.
+   * The node with the Merkle value between two places; undefined where it is not in the proof. It is decoded once: ways to
+   * several keys begin alike. Throws bad-proof.
    */
-  node(merkleValue: Uint8Array): Known<TrieNode | undefined> | undefined {
-    if (merkleValue.length < hashLength) return { is: decodeTrieNode(merkleValue) };
-    const place = this.#find(merkleValue, 0);
-    if (place === -1) return undefined;
-    let known = this.#decoded.get(place);
-    if (known === undefined) {
-      known = { is: decodeTrieNode(this.#bytes, this.#start(place), this.#ends[place]) };
-      this.#decoded.set(place, known);
-    }
-    return known;
-  }
-
-  /** As {@link node}, of the Merkle value between two places, for a walk that comes by once. */
-  nodeAt(bytes: Uint8Array, start: number, end: number): Known<TrieNode | undefined> | undefined {
+  node(bytes: Uint8Array, start = 0, end = bytes.length): Known<TrieNode | undefined> | undefined {
     // A node of fewer bytes than a hash stands in its parent itself.
     if (end - start < hashLength) return { is: decodeTrieNode(bytes, start, end) };
     const place = this.#find(bytes, start);
-    return place === -1 ? undefined : { is: decodeTrieNode(this.#bytes, this.#start(place), this.#ends[place]) };
+    return place === -1 ? undefined : (this.#decoded[place] ??= this.#decode(place));
+  }
+
+  /** As {@link node}, for a walk that comes by once. */
+  nodeAt(bytes: Uint8Array, start: number, end: number): Known<TrieNode | undefined> | undefined {
+    if (end - start < hashLength) return { is: decodeTrieNode(bytes, start, end) };
+    const place = this.#find(bytes, start);
+    return place === -1 ? undefined : this.#decode(place);
   }
 
   /** Of a node that has one; undefined where it is not in the proof. */
@@ -122,6 +117,10 @@ export class ProofNodes {
     if (!isValueHashed) return bytes.subarray(valueStart, valueEnd);
     const place = this.#find(bytes, valueStart);
     return place === -1 ? undefined : this.#bytes.subarray(this.#start(place), this.#ends[place]);
+  }
+
+  #decode(place: number): Known<TrieNode | undefined> {
+    return { is: decodeTrieNode(this.#bytes, this.#start(place), this.#ends[place]) };
   }
 
   #start(place: number): number {

@@ -44,10 +44,17 @@ export class TrieNode {
 
   /** The Merkle value of a child: a hash of 32 bytes, or a shorter node itself. */
   child(nibble: number): Uint8Array | undefined {
+    const at = this.childAt(nibble);
+    if (at === undefined) return undefined;
+    return this.bytes.subarray(merkleValueAt(this.bytes, at), endOfMerkleValue(this.bytes, at));
+  }
+
+  /** Where the length in front of the Merkle value of a child is. */
+  childAt(nibble: number): number | undefined {
     if (!this.hasChild(nibble)) return undefined;
     let at = this.childrenAt;
     for (let each = 0; each < nibble; each++) if (this.hasChild(each)) at = endOfMerkleValue(this.bytes, at);
-    return this.bytes.subarray(merkleValueAt(this.bytes, at), endOfMerkleValue(this.bytes, at));
+    return at;
   }
 
   /** By nibble, 16 of them. */
@@ -174,6 +181,7 @@ function compactBytes(bytes: Uint8Array, at: number): number {
 
 function digitsOf(bytes: Uint8Array, start: number, end: number, nibbles: number): string {
   if (nibbles === 0) return '';
+  if (nibbles === 1 && (bytes[start] ?? 0) < 16) return digitOf(bytes[start] ?? 0);
   const text = hexDigits(bytes, start, end);
   if (nibbles % 2 === 0) return text;
   if (!text.startsWith('0')) throw malformed('its partial key is not padded with zero');
