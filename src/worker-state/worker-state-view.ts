@@ -5,7 +5,7 @@ import type { Hex } from '../codec/index.ts';
 
 /** What consumers see of the table: reads only. */
 export function createView(table: WorkerTable, at: () => At, ready: Promise<void>): WorkerStateView {
-  function* entries(): IterableIterator<[Hex, WorkerEntry]> {
+  function* entries(): Generator<[Hex, WorkerEntry], undefined> {
     for (const row of table.rows()) {
       const resolved = table.resolvedRow(row);
       if (resolved !== undefined) yield [resolved.entry.identity, resolved.entry];
@@ -16,10 +16,10 @@ export function createView(table: WorkerTable, at: () => At, ready: Promise<void
     () => (isReady = true),
     () => undefined,
   );
-  function* values(): IterableIterator<WorkerEntry> {
+  function* values(): Generator<WorkerEntry, undefined> {
     for (const [, entry] of entries()) yield entry;
   }
-  return {
+  const view: WorkerStateView = {
     get size() {
       return table.size;
     },
@@ -31,9 +31,15 @@ export function createView(table: WorkerTable, at: () => At, ready: Promise<void
     has: (id) => table.row(lower(id)) !== undefined,
     byEcdhKey: (ecdhKey) => table.byEcdhKey(ecdhKey),
     byEndpoint: (url) => table.byUrl(url),
+    keys: () => table.ids(),
     values,
+    entries,
+    forEach: (visit, self) => {
+      for (const [id, entry] of entries()) visit.call(self, entry, id, view);
+    },
     [Symbol.iterator]: entries,
   };
+  return view;
 }
 
 function lower(id: Hex): Hex {

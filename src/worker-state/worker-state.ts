@@ -63,23 +63,18 @@ export interface WorkerStateStep extends At {
   readonly isReset: boolean;
 }
 
-/** WorkerState as of one block, consistent while it is updated. */
-export interface WorkerStateView {
-  readonly size: number;
+/** WorkerState as of one block, by identity (0x-hex, in any case), consistent while it is updated. */
+export interface WorkerStateView extends ReadonlyMap<Hex, WorkerEntry> {
   /** The block that the view shows. */
   readonly at: At;
-  get(id: Hex): WorkerEntry | undefined;
   /**
    * As a directory of keys: resolves once the watch is `ready`, and `get` tells what there is of whomever. Throws what `ready`
    * throws, aborted.
    */
   load(id: Hex, signal?: AbortSignal): Promise<void>;
-  has(id: Hex): boolean;
   /** The worker that has or had this EcdhKey. */
   byEcdhKey(ecdhKey: Uint8Array): WorkerEntry | undefined;
   byEndpoint(url: string): WorkerEntry[];
-  values(): IterableIterator<WorkerEntry>;
-  [Symbol.iterator](): IterableIterator<[Hex, WorkerEntry]>;
 }
 
 /** What a watch did so far. */

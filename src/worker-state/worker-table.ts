@@ -53,7 +53,7 @@ export class WorkerTable {
     return this.#size;
   }
 
-  *ids(): Generator<Hex> {
+  *ids(): Generator<Hex, undefined> {
     for (const row of this.rows()) yield idOf(row);
   }
 

@@ -2,7 +2,12 @@ import assert from 'node:assert/strict';
 import type { BlockId, Chain } from '../../src/chain/index.ts';
 import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
 import { toHex, Writer, type Hex } from '../../src/codec/index.ts';
-import { watchWorkerState, type WorkerChange, type WorkerStateWatch } from '../../src/worker-state/index.ts';
+import {
+  watchWorkerState,
+  type WorkerChange,
+  type WorkerEntry,
+  type WorkerStateWatch,
+} from '../../src/worker-state/index.ts';
 import { alice, record, signedEndpoints, testWorker, utf8, type TestWorker } from '../chain/support.ts';
 import { useEndpoints } from '../support/endpoints.ts';
 import { endpointList, endpointsKey, twoxKey } from '../support/genesis-spec.ts';
@@ -71,6 +76,24 @@ for (const verify of [true, false])
       }
       assert.deepEqual(ids, before);
       assert.deepEqual(listed(), [...before, worker.identity].sort());
+    });
+
+    it('is a map by identity', async () => {
+      await using watch = watchWorkerState(chain, { verify });
+      await watch.ready;
+      const { state } = watch;
+      const map = new Map(state);
+      assert.ok(map.size > 0);
+      const visited = new Map<Hex, WorkerEntry>();
+      state.forEach(function (this: Map<Hex, WorkerEntry>, entry, id, whole) {
+        assert.equal(whole, state);
+        this.set(id, entry);
+      }, visited);
+      assert.deepEqual([state.size, visited], [map.size, map]);
+      assert.deepEqual([...state.keys()], [...map.keys()]);
+      assert.deepEqual([...state.values()], [...map.values()]);
+      assert.deepEqual([...state.entries()], [...map]);
+      for (const [id, entry] of map) assert.deepEqual([state.has(id), state.get(id)], [true, entry]);
     });
 
     it('tells of every block it came to show, once and in order, also of those without a change, and over cuts', async () => {
