@@ -70,10 +70,14 @@ describe('The runtime, from a node that says', () => {
         const chain = await amongOthers(liar.proxy);
         await using watch = watchWorkerState(chain, options);
         await watch.ready;
+        const before = new Map(watch.state);
+        using changes = record(watch.changes$);
         liar.isLying = true;
         await upgrade();
         await comesToTheHead(watch);
-        assert.equal(watch.state.size, 3);
+        assert.equal(before.size, 3);
+        assert.deepEqual(new Map(watch.state), before);
+        assert.deepEqual(changes.values, [], 'an upgrade that lays entries out anew changes no worker');
         assert.ok(liar.told > 0, 'it was asked');
         await isNamed(chain, liar.proxy, verify === true);
       });
