@@ -155,7 +155,6 @@ describe('inbox: kill -9', function () {
             senders: [{ id: `account ${alice.id}`, entries }],
             recipients: [{ id: recipient.identity, finality, entries: ledger.entries() }],
             posted: await postedSince(place, from),
-            reposted: new Map(),
           });
           assert.deepEqual(broken, [], `killed at step ${step}`);
         }

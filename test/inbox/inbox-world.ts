@@ -9,7 +9,8 @@ import { openMemoryStore } from '../../src/store/index.ts';
 import { createMemoryVault } from '../../src/vault/index.ts';
 import type { Span } from '../soak/gaps.ts';
 import type { RecipientEntry, SenderEntry } from '../soak/ledger.ts';
-import { judge, nameOf } from '../soak/verdict.ts';
+import { nameOf } from '../soak/postings.ts';
+import { judge } from '../soak/verdict.ts';
 import type { PostedMessage } from '../soak/truth.ts';
 import { alice, bob, directoryOf } from '../support/entities.ts';
 import { deadLettersOf } from '../support/inbox-probe.ts';
@@ -236,7 +237,7 @@ export class InboxWorld {
       recipients: [{ id: this.#vault.identity, finality: this.#finality, entries: this.#received }],
       posted,
       // How often a message stands on the chain is not the inbox's doing.
-      reposted: new Map(posted.map((message) => [nameOf(message), Infinity])),
+      uncounted: new Set(posted.map(nameOf)),
       relayed: this.#relayed,
       mayMiss: new Map([[this.#vault.identity, this.#forgotten()]]),
     });

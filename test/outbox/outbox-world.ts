@@ -21,7 +21,8 @@ import { createMemoryVault } from '../../src/vault/index.ts';
 import type { Span } from '../soak/gaps.ts';
 import type { RecipientEntry, SenderEntry } from '../soak/ledger.ts';
 import type { PostedMessage } from '../soak/truth.ts';
-import { judge, nameOf } from '../soak/verdict.ts';
+import { nameOf } from '../soak/postings.ts';
+import { judge } from '../soak/verdict.ts';
 import { alice, bob, directoryOf } from '../support/entities.ts';
 import type { Life } from '../support/simulation/life.ts';
 import { Lives, type Parts } from '../support/simulation/lives.ts';
@@ -435,15 +436,15 @@ export class OutboxWorld {
         id: kind === 'worker' ? worker : `account ${this.#account.id}`,
         entries: [
           ...this.#entries[kind].filter((entry) => entry.event !== 'queued' || !this.#givenUp.has(entry.text)),
-          ...[...this.#queued].flatMap(([sendId, { as, nonce }]): SenderEntry[] => {
-            const code = as === kind ? failed.get(sendId) : undefined;
+          ...[...this.#queued].flatMap(([sendId, { as, nonce, text }]): SenderEntry[] => {
+            const code = as === kind && !this.#givenUp.has(text) ? failed.get(sendId) : undefined;
             return code === undefined ? [] : [{ event: 'failed', to, nonce: String(nonce), code }];
           }),
         ],
       })),
       recipients: [{ id: to, finality: 'finalized', entries: received }],
       posted,
-      reposted: new Map(posted.filter(({ block }) => this.#isUnknown(block)).map((each) => [nameOf(each), Infinity])),
+      uncounted: new Set(posted.filter(({ block }) => this.#isUnknown(block)).map(nameOf)),
       relayed: new Set(this.#relayed.map(({ text }) => text)),
       unordered: this.#retried,
       mayFailWith,

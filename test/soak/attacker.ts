@@ -5,8 +5,8 @@ import { asRelayError } from '../../src/errors/index.ts';
 import type { Random } from './random.ts';
 import type { Rpc } from './rpc.ts';
 import type { WorkerKeys } from './stage.ts';
+import type { Copy } from './postings.ts';
 import { addressOf, type PostedMessage } from './truth.ts';
-import type { NamedMessage } from './verdict.ts';
 
 const marker = Buffer.from('khala-relay/v1/');
 /** Before the topic's text: the call's two indices, the variant of the sender, its id, the topic's length. */
@@ -47,8 +47,6 @@ export class Attacker {
   readonly #rpc: Rpc;
   readonly #random: Random;
   readonly #contest: () => AbortSignal;
-  /** Workers with sequences, of what was taken out of the pool. */
-  readonly #taken = new Set<string>();
 
   constructor({ chain, eve, rpc, random, contest = () => AbortSignal.timeout(contestMs) }: AttackerParts) {
     this.#chain = chain;
@@ -79,18 +77,15 @@ export class Attacker {
 
   /**
    * Takes the signed messages of workers out of the pool and posts the first one itself: false where none waits, or it came too
-   * late. `onPost` is told which, as it may come in later all the same: once more, where the worker has signed it anew.
+   * late. `onPost` is told which, as it may come in later all the same.
    */
-  async frontRun(onPost: (message: NamedMessage) => void): Promise<boolean> {
+  async frontRun(onPost: (message: Copy) => void): Promise<boolean> {
     const pending = await this.#rpc.ask<readonly Hex[]>('author_pendingExtrinsics');
     for (const extrinsic of pending) {
       const [first] = signedMessages(fromHex(extrinsic));
       if (first === undefined) continue;
-      const { worker, sequence, destination, payload } = first;
-      // A chain takes each signature once, however often it is posted.
-      const name = `${worker} ${sequence}`;
-      if (!this.#taken.has(name)) onPost({ sender: `worker ${worker}`, ...addressOf(destination, payload) });
-      this.#taken.add(name);
+      const { worker, destination, payload } = first;
+      onPost({ sender: `worker ${worker}`, ...addressOf(destination, payload), payload });
       return this.#submit([first], this.#eve, { tip: bribe, signal: this.#contest() });
     }
     return false;

@@ -36,6 +36,17 @@ function verdictOf(
   });
 }
 
+/** With what makes it hard to know of a command. */
+function uncertain(
+  { isWorkerShared = false, hasForgotten = false },
+  entries: readonly SenderEntry[],
+  received: readonly RecipientEntry[],
+  commands: readonly PostedCommand[],
+): string[] {
+  const recipients = [{ id: to, entries: [started, ...received] }];
+  return judgeCommands({ senders: [{ id: sender, entries, isWorkerShared }], recipients, commands, hasForgotten });
+}
+
 function breaks(pattern: RegExp, ...evidence: Parameters<typeof verdictOf>): void {
   const broken = verdictOf(...evidence);
   assert.equal(broken.length, 1, broken.join('; '));
@@ -62,11 +73,16 @@ describe('soak: the verdict on commands', () => {
     breaks(/no finalized block has it/, queued(1), handled(1), []);
   });
 
-  it('lets fail what nobody can know of, in a block or not, and nothing else', () => {
+  it('lets fail what nobody can know of, in a block or not, where states are gone and others use the sequences, and nothing else', () => {
     const failed = (code: string): SenderEntry[] => [...queued(1), { event: 'command-failed', sendId: '1', code }];
-    assert.deepEqual(verdictOf(failed('fate-unknown'), [], []), []);
-    assert.deepEqual(verdictOf(failed('fate-unknown'), handled(1), posted(1)), []);
-    breaks(/failed with extrinsic-rejected/, failed('extrinsic-rejected'), [], []);
+    const both = { hasForgotten: true, isWorkerShared: true };
+    assert.deepEqual(uncertain(both, failed('fate-unknown'), [], []), []);
+    assert.deepEqual(uncertain(both, failed('fate-unknown'), handled(1), posted(1)), []);
+    for (const other of [{ hasForgotten: true }, { isWorkerShared: true }])
+      assert.deepEqual(uncertain(other, failed('fate-unknown'), [], []), [
+        'the command "c 1" failed with fate-unknown',
+      ]);
+    assert.match(uncertain(both, failed('extrinsic-rejected'), [], []).join(), /failed with extrinsic-rejected/);
   });
 
   it('excuses what is only in blocks that a gap names and that the run has had forgotten', () => {
@@ -87,7 +103,8 @@ describe('soak: the verdict on commands', () => {
     ];
     breaks(/"c 1" came in after a later one/, queued(1, 2), received, placed);
     const failed: SenderEntry = { event: 'command-failed', sendId: '1', code: 'fate-unknown' };
-    assert.deepEqual(verdictOf([...queued(1, 2), failed], received, placed), []);
+    const both = { hasForgotten: true, isWorkerShared: true };
+    assert.deepEqual(uncertain(both, [...queued(1, 2), failed], received, placed), []);
   });
 
   it('excuses one that comes late where a reorg took its block and others post as its account, and no other', () => {

@@ -4,13 +4,18 @@ import { Gaps, type Span } from './gaps.ts';
 import type { RecipientEntry, SenderEntry } from './ledger.ts';
 import type { PostedCommand } from './truth.ts';
 
-/** What a command may fail with: nobody knows whether it came in. */
-const uncertain: ReadonlySet<string> = new Set(['fate-unknown']);
+interface Sender extends AccountUse {
+  readonly id: string;
+  /** As of the evidence on messages. */
+  readonly isWorkerShared?: boolean;
+}
 
 export interface CommandEvidence {
-  readonly senders: readonly (AccountUse & { readonly id: string })[];
+  readonly senders: readonly Sender[];
   readonly recipients: readonly { readonly id: Hex; readonly entries: readonly RecipientEntry[] }[];
   readonly commands: readonly PostedCommand[];
+  /** The run has had states forgotten that a sender may not have read. Default false. */
+  readonly hasForgotten?: boolean;
   /** As of the evidence on messages. */
   readonly finalBlocks?: FinalBlocks;
   /** As of the evidence on messages. */
@@ -22,6 +27,8 @@ interface Meant {
   readonly sender: string;
   readonly to: Hex;
   readonly text: string;
+  /** Where states are gone, and others signed for its sequence too, nobody can know whether it came in. */
+  readonly mayBeUncertain: boolean;
   sendId: string | undefined;
   failure: string | undefined;
 }
@@ -38,10 +45,13 @@ export function judgeCommands({
   recipients,
   commands,
   finalBlocks = new Map(),
+  hasForgotten = false,
   mayMiss,
 }: CommandEvidence): string[] {
   const broken: string[] = [];
-  const meant = senders.flatMap(({ id, entries }) => meantBy(id, entries));
+  const meant = senders.flatMap(({ id, entries, isWorkerShared = false }) =>
+    meantBy({ sender: id, mayBeUncertain: hasForgotten && isWorkerShared }, entries),
+  );
   const mayBeLate = new Set(
     senders.flatMap((sender) => displaced(sender, finalBlocks).map(({ messageId }) => messageId)),
   );
@@ -61,8 +71,9 @@ export function judgeCommands({
     broken.push(...outOfOrder(meant, inOrder));
     judgeTexts(meant, { recipient: recipient.id, heard, missing }, broken);
   }
-  for (const { text, failure } of meant)
-    if (failure !== undefined && !uncertain.has(failure)) broken.push(`the command "${text}" failed with ${failure}`);
+  for (const { text, failure, mayBeUncertain } of meant)
+    if (failure !== undefined && !(mayBeUncertain && failure === 'fate-unknown'))
+      broken.push(`the command "${text}" failed with ${failure}`);
   return broken;
 }
 
@@ -108,11 +119,11 @@ function outOfOrder(meant: readonly Meant[], inOrder: readonly Placed[]): string
   return broken;
 }
 
-function meantBy(sender: string, entries: readonly SenderEntry[]): Meant[] {
+function meantBy(by: Pick<Meant, 'sender' | 'mayBeUncertain'>, entries: readonly SenderEntry[]): Meant[] {
   const meant = new Map<string, Meant>();
   for (const entry of entries) {
     if (entry.event === 'command-meant')
-      meant.set(entry.text, { sender, to: entry.to, text: entry.text, sendId: undefined, failure: undefined });
+      meant.set(entry.text, { ...by, to: entry.to, text: entry.text, sendId: undefined, failure: undefined });
     const message = entry.event === 'command-queued' ? meant.get(entry.text) : undefined;
     if (entry.event === 'command-queued' && message !== undefined) message.sendId = entry.sendId;
   }

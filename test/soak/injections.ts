@@ -107,7 +107,7 @@ export const injections: readonly Injection[] = [
         stage.truth.posted.filter((message) => message.sender === `account ${sender.id}`);
       await stage.occasion(async () => (await stage.truth.catchUp()) > 0 && own().length > 0);
       const again = stage.someOf(own());
-      stage.willPostAgain(again);
+      stage.willPost(again);
       return stage.attacker.replayAs(sender, again);
     },
   },
@@ -118,7 +118,7 @@ export const injections: readonly Injection[] = [
       stage.occasion(
         async () =>
           (await stage.waitingExtrinsics()) > 0 &&
-          stage.contest(() => stage.attacker.frontRun((message) => stage.willPostAgain([message]))),
+          stage.contest(() => stage.attacker.frontRun((message) => stage.willPost([message]))),
       ),
   },
   {

@@ -9,6 +9,9 @@ export type SenderEntry =
   /** `send` has resolved: from now on it must arrive. */
   | { readonly event: 'queued'; readonly text: string; readonly nonce: string }
   | { readonly event: 'failed'; readonly to: Hex; readonly nonce: string; readonly code: string }
+  /** Was in the queue when its sender was started again, whether or not the process before could write that down. */
+  | { readonly event: 'stored'; readonly to: Hex; readonly nonce: string }
+  | { readonly event: 'finalized'; readonly to: Hex; readonly nonce: string }
   /** Told to be in this block. */
   | {
       readonly event: 'in-block';
@@ -22,6 +25,7 @@ export type SenderEntry =
   /** About to be queued: a command of Phala's form, which has no nonce. */
   | { readonly event: 'command-meant'; readonly to: Hex; readonly text: string }
   | { readonly event: 'command-queued'; readonly text: string; readonly sendId: string }
+  | { readonly event: 'command-finalized'; readonly sendId: string }
   /** Once or more. */
   | { readonly event: 'command-failed'; readonly sendId: string; readonly code: string };
 

@@ -27,8 +27,12 @@ run(async () => {
   const earlier = ledger.entries();
   const sent = earlier.filter(({ event }) => event === 'meant').length;
   let commanded = earlier.filter(({ event }) => event === 'command-meant').length;
-  const noteFailure = (sendId: bigint, code: string): void => {
-    ledger.add({ event: 'command-failed', sendId: String(sendId), code });
+  const written = new Set(earlier.map((entry) => JSON.stringify(entry)));
+  /** What the queue tells at each start. */
+  const once = (entry: SenderEntry): void => {
+    const line = JSON.stringify(entry);
+    if (!written.has(line)) ledger.add(entry);
+    written.add(line);
   };
   ledger.add({ event: 'started' });
   const { chain, vault, store, watch } = await openParts(settings);
@@ -38,13 +42,20 @@ run(async () => {
   };
   const outbox = createOutbox({ chain, vault, store, directory: watch.state, account, onSetback });
   const note = ({ suite, sendId, to, nonce }: Noted, status: SendStatus): void => {
-    if (status.state === 'failed' && suite === 'phala') noteFailure(sendId, status.error.code);
-    if (status.state === 'failed' && suite === 'v1')
-      ledger.add({ event: 'failed', to, nonce: String(nonce), code: status.error.code });
+    const named = { to, nonce: String(nonce) };
+    if (status.state === 'failed') {
+      const { code } = status.error;
+      once(
+        suite === 'v1'
+          ? { event: 'failed', ...named, code }
+          : { event: 'command-failed', sendId: String(sendId), code },
+      );
+    }
+    if (status.state === 'finalized')
+      once(suite === 'v1' ? { event: 'finalized', ...named } : { event: 'command-finalized', sendId: String(sendId) });
     if (status.state !== 'inBlock') return;
     const { messageId, blockNumber: block, blockHash: hash } = status;
-    const named = suite === 'v1' ? { nonce: String(nonce) } : {};
-    ledger.add({ event: 'in-block', to, ...named, messageId, block, hash });
+    once({ event: 'in-block', ...(suite === 'v1' ? named : { to }), messageId, block, hash });
   };
   const follow = (noted: Noted, { status$ }: Receipt): void => {
     status$.subscribe((status) => {
@@ -53,6 +64,7 @@ run(async () => {
   };
   // Before it goes on: what an earlier process was told last, and may not have written down.
   for await (const entry of outbox.entries()) {
+    if (entry.suite === 'v1') once({ event: 'stored', to: entry.to, nonce: String(entry.nonce) });
     note(entry, entry.status);
     const receipt = await outbox.receipt(entry.sendId);
     if (receipt !== undefined) follow(entry, receipt);

@@ -3,10 +3,10 @@ import { temporaryFolder } from '../support/entities.ts';
 import { Attacker } from './attacker.ts';
 import { Absences } from './absences.ts';
 import { assemble, type Cast, type Roles } from './cast.ts';
-import { ledgerOf, type RecipientConfig } from './entity.ts';
+import { ledgerOf, type RecipientConfig, type SenderConfig } from './entity.ts';
 import { injections, type Injection } from './injections.ts';
 import { Ledger, type RecipientEntry, type SenderEntry } from './ledger.ts';
-import type { NodeUnderTest } from './node-under-test.ts';
+import { finalityLag, type NodeUnderTest } from './node-under-test.ts';
 import type { Player, Told } from './player.ts';
 import { Random } from './random.ts';
 import { Rpc } from './rpc.ts';
@@ -14,6 +14,7 @@ import { Stage } from './stage.ts';
 import { Truth } from './truth.ts';
 import { judgeCommands, type CommandEvidence } from './command-verdict.ts';
 import { provesTooLittle } from './evidence-of-work.ts';
+import { unended } from './unended.ts';
 import { judge, type Evidence, type Verdict } from './verdict.ts';
 
 export interface SoakOptions {
@@ -52,6 +53,8 @@ const commandEach = 3;
 /** Without anything new for so long, what is missing is lost. */
 const patienceMs = 60_000;
 const lookAgainMs = 200;
+/** More than a reorg can reach. */
+const settledBlocks = 2 * finalityLag;
 /** In a round, of an injection that finds no occasion: so many at least … */
 const fewestTurns = 5;
 /** … and others until so many messages more are in blocks than at the first. */
@@ -132,7 +135,7 @@ function verdictOn(evidence: AllEvidence): Verdict & { readonly commands: number
   const verdict = judge(evidence);
   return {
     ...verdict,
-    broken: [...verdict.broken, ...judgeCommands(evidence)],
+    broken: [...verdict.broken, ...judgeCommands(evidence), ...unended(evidence.senders)],
     commands: evidence.commands.length,
   };
 }
@@ -205,6 +208,7 @@ async function settle(stage: Stage, cast: Cast, log: (line: string) => void): Pr
       id: cast.senderNames.get(player) ?? '',
       entries: new Ledger<SenderEntry>(ledgerOf(player.config)).entries(),
       isAccountShared: cast.sharedAccounts.has(player),
+      isWorkerShared: (player.config as SenderConfig).isShared === true,
     })),
     recipients: cast.recipients.map((player) => ({
       id: stage.idOf(player),
@@ -214,14 +218,15 @@ async function settle(stage: Stage, cast: Cast, log: (line: string) => void): Pr
     posted: stage.truth.posted,
     finalBlocks: stage.truth.hashes,
     commands: stage.truth.commands,
-    reposted: stage.reposted,
+    copies: stage.copies,
     mayMiss: stage.mayMiss,
+    hasForgotten: stage.mayMiss.size > 0 || stage.node.kind === 'real',
   });
   let seen = '';
   for (let until = Date.now() + patienceMs; Date.now() < until;) {
     await stage.truth.catchUp();
     const { broken, delivered, queued, missedByGap } = verdictOn(evidence());
-    const isDone = stage.players.every((player) => player.isDone);
+    const isDone = stage.players.every((player) => player.isDone) && (await stage.waitingExtrinsics()) === 0;
     if (broken.length === 0 && isDone) break;
     const now = `${delivered} of ${queued} delivered, ${missedByGap} missed by a gap, ${broken.length} open${isDone ? '' : ', some still at work'}`;
     if (now !== seen) until = Date.now() + patienceMs;
@@ -229,5 +234,7 @@ async function settle(stage: Stage, cast: Cast, log: (line: string) => void): Pr
     seen = now;
     await new Promise((resolve) => setTimeout(resolve, lookAgainMs));
   }
+  // Whatever was in a block that is not final, too: a second posting may be.
+  await stage.finalized(stage.truth.block + settledBlocks);
   return evidence;
 }

@@ -7,10 +7,10 @@ import type { Attacker } from './attacker.ts';
 import type { Span } from './gaps.ts';
 import type { NodeUnderTest } from './node-under-test.ts';
 import type { Player } from './player.ts';
+import type { Copy } from './postings.ts';
 import type { Random } from './random.ts';
 import type { Rpc } from './rpc.ts';
 import type { PostedMessage, Truth } from './truth.ts';
-import { nameOf, type NamedMessage } from './verdict.ts';
 
 const lookAgainMs = 50;
 /** Longer than a sender is kept from talking, on a busy machine too. */
@@ -50,8 +50,7 @@ export class Stage {
   readonly recipients: readonly Player[];
   readonly accountSender: Account | undefined;
   readonly workerSenders: readonly WorkerKeys[];
-  /** How often the run may have posted a message of another's another time. */
-  readonly reposted = new Map<string, number>();
+  readonly copies: Copy[] = [];
   /** Blocks that the node forgot while a recipient was kept away. */
   readonly mayMiss = new Map<Hex, Span[]>();
   readonly #parts: StageParts;
@@ -91,8 +90,8 @@ export class Stage {
     return [...new Set(picked)];
   }
 
-  willPostAgain(messages: readonly NamedMessage[]): void {
-    for (const message of messages) this.reposted.set(nameOf(message), (this.reposted.get(nameOf(message)) ?? 0) + 1);
+  willPost(copies: readonly Copy[]): void {
+    this.copies.push(...copies);
   }
 
   willMiss(player: Player, span: Span): void {

@@ -3,7 +3,7 @@ import type { Hex } from '../../src/codec/index.ts';
 import type { Span } from './gaps.ts';
 import type { RecipientEntry, SenderEntry } from './ledger.ts';
 import type { PostedMessage } from './truth.ts';
-import { judge, nameOf, type Evidence } from './verdict.ts';
+import { judge, type Evidence } from './verdict.ts';
 
 const sender: Hex = `0x${'aa'.repeat(32)}`;
 const to: Hex = `0x${'bb'.repeat(32)}`;
@@ -30,6 +30,9 @@ const final = (n: number): RecipientEntry => ({ event: 'finalized', id: id(n) })
 const acknowledged = (n: number): RecipientEntry => ({ event: 'acknowledged', id: id(n) });
 const handled = (...numbers: number[]): RecipientEntry[] => numbers.flatMap((n) => [delivered(n), acknowledged(n)]);
 const started: RecipientEntry = { event: 'started' };
+/** The same, with other bytes. */
+const as = (bytes: number, messages: readonly PostedMessage[]): PostedMessage[] =>
+  messages.map((message) => ({ ...message, payload: Uint8Array.of(bytes) }));
 const posted = (...numbers: number[]): PostedMessage[] =>
   numbers.map((n) => ({ block: n, sender: `worker ${sender}`, to, payload: new Uint8Array(), nonce: BigInt(n) }));
 
@@ -38,20 +41,24 @@ interface Case {
   readonly received: readonly RecipientEntry[];
   readonly posted: readonly PostedMessage[];
   readonly finality?: 'finalized' | 'best';
-  readonly reposted?: Evidence['reposted'];
+  readonly copies?: Evidence['copies'];
   readonly mayFailWith?: ReadonlySet<string>;
   readonly missed?: readonly Span[];
   readonly isAccountShared?: boolean;
+  readonly isWorkerShared?: boolean;
+  /** Default: a worker. */
+  readonly by?: string;
 }
 
 function verdictOf(evidence: Case) {
-  const { sent, received, posted: inBlocks, finality = 'finalized', reposted = new Map(), missed = [] } = evidence;
+  const { sent, received, posted: inBlocks, finality = 'finalized', copies = [], missed = [] } = evidence;
+  const { isAccountShared = false, isWorkerShared = false, by = `worker ${sender}` } = evidence;
   return judge({
-    senders: [{ id: `worker ${sender}`, entries: sent, isAccountShared: evidence.isAccountShared ?? false }],
+    senders: [{ id: by, entries: sent, isAccountShared, isWorkerShared }],
     finalBlocks: new Map([1, 2, 3].map((block) => [block, id(block)])),
     recipients: [{ id: to, finality, entries: [started, ...received] }],
     posted: inBlocks,
-    reposted,
+    copies,
     mayMiss: new Map([[to, missed]]),
     mayFailWith: evidence.mayFailWith ?? new Set(),
   });
@@ -97,11 +104,11 @@ describe('soak: the verdict', () => {
   it('excuses one that comes late where its block is in a gap and the run posted it again', () => {
     const sent = queued(1, 2);
     const received = [{ event: 'gap', first: 1, last: 1 } as const, ...handled(2, 1)];
-    const again = [...posted(1, 2), ...posted(1).map((message) => ({ ...message, block: 3 }))];
-    const reposted = new Map(posted(1).map((message) => [nameOf(message), 1]));
+    const again = [...posted(1, 2), ...as(9, posted(1))].map((message, i) => ({ ...message, block: i + 1 }));
+    const more = { posted: again, copies: posted(1), isWorkerShared: true };
     const missed = [{ first: 1, last: 1 }];
-    assert.deepEqual(verdictOf({ sent, received, posted: again, reposted, missed }).broken, []);
-    breaks(/after a later one/, { sent, received: handled(2, 1), posted: again, reposted });
+    assert.deepEqual(verdictOf({ sent, received, missed, ...more }).broken, []);
+    breaks(/after a later one/, { sent, received: handled(2, 1), ...more });
   });
 
   it('excuses one that comes late where a reorg took its block and others post as its account, and no other', () => {
@@ -127,8 +134,12 @@ describe('soak: the verdict', () => {
     breaks(/"s 1" was delivered after a later one/, { ...best, received: handled(2, 1) });
     const retracted: RecipientEntry = { event: 'retracted', id: id(2) };
     const reinstated: RecipientEntry = { event: 'reinstated', id: id(2) };
-    const received = [...handled(2), retracted, ...handled(1), reinstated];
+    const received = [early(2), retracted, ...handled(1), reinstated, final(2)];
     assert.deepEqual(verdictOf({ ...best, received }).broken, []);
+    // What is taken back later was out of its turn all the same.
+    breaks(/"s 1" was delivered after a later one/, {
+      ...{ ...best, received: [early(2), ...handled(1), retracted, reinstated, final(2)] },
+    });
   });
 
   it('sees one that nobody sent, and one that says it is from somebody else', () => {
@@ -142,15 +153,46 @@ describe('soak: the verdict', () => {
     const sent: SenderEntry[] = [{ event: 'meant', to, text: 's 1' }];
     const best = { sent, posted: [], finality: 'best' } as const;
     breaks(/is in no finalized block/, { ...best, received: handled(1) });
-    assert.deepEqual(verdictOf({ ...best, received: [...handled(1), { event: 'retracted', id: id(1) }] }).broken, []);
+    assert.deepEqual(verdictOf({ ...best, received: [early(1), { event: 'retracted', id: id(1) }] }).broken, []);
   });
 
   it('sees one that was posted twice, unless the run itself did it', () => {
     const evidence = { sent: queued(1), received: handled(1), posted: posted(1, 1) };
     breaks(/posted 2 times/, evidence);
-    const [message] = posted(1);
-    assert.ok(message !== undefined);
-    assert.deepEqual(verdictOf({ ...evidence, reposted: new Map([[nameOf(message), 1]]) }).broken, []);
+  });
+
+  it('excuses a copy of what an account posted, of its very bytes, as often as the run made one', () => {
+    const by = `account ${sender}`;
+    const received = handled(1).map((entry) => ({ ...entry, fromKind: 'account' }) as RecipientEntry);
+    const byAccount = (messages: readonly PostedMessage[]) => messages.map((message) => ({ ...message, sender: by }));
+    const evidence = { by, sent: queued(1), received, copies: byAccount(posted(1)) };
+    assert.deepEqual(verdictOf({ ...evidence, posted: byAccount(posted(1, 1)) }).broken, []);
+    breaks(/posted 3 times/, { ...evidence, posted: byAccount(posted(1, 1, 1)) });
+    breaks(/posted 2 times/, { ...evidence, posted: byAccount([...posted(1), ...as(9, posted(1))]) });
+    breaks(/posted 2 times/, { ...evidence, posted: byAccount(posted(1, 1)), copies: byAccount(as(9, posted(1))) });
+  });
+
+  it("excuses a copied message of a worker's that is there once more, sealed again, where others use its sequences", () => {
+    const evidence = { sent: queued(1), received: handled(1), copies: posted(1) };
+    const anew = [...posted(1), ...as(9, posted(1))];
+    assert.deepEqual(verdictOf({ ...evidence, posted: anew, isWorkerShared: true }).broken, []);
+    breaks(/posted 2 times/, { ...evidence, posted: anew });
+    const shared = { ...evidence, isWorkerShared: true };
+    breaks(/posted 2 times/, { ...shared, posted: posted(1, 1) });
+    breaks(/posted 2 times/, { ...shared, posted: [...as(8, posted(1)), ...as(9, posted(1))] });
+    breaks(/posted 3 times/, { ...shared, posted: [...anew, ...as(8, posted(1))] });
+    breaks(/posted 2 times/, { ...shared, posted: anew, copies: [] });
+  });
+
+  it('counts what a crash kept its sender from writing down, and misses it where it was in the queue', () => {
+    const meant: SenderEntry = { event: 'meant', to, text: 's 1' };
+    const stored: SenderEntry = { event: 'stored', to, nonce: '1' };
+    breaks(/ 1 was posted 2 times/, { sent: [meant], received: handled(1), posted: posted(1, 1) });
+    assert.deepEqual(verdictOf({ sent: [meant, stored], received: handled(1), posted: posted(1) }).broken, []);
+    breaks(/ 1 was queued and never arrived: it is in block 1/, {
+      ...{ sent: [meant, stored], received: [], posted: posted(1) },
+    });
+    breaks(/no block carries it/, { sent: [meant, stored], received: [], posted: [] });
   });
 
   it('sees one that was given up and is in a block', () => {
@@ -183,7 +225,7 @@ describe('soak: the verdict', () => {
     const evidence = { sent: queued(1, 2), received: [...handled(1), gap], missed };
     assert.equal(verdictOf({ ...evidence, posted: posted(1, 2) }).missedByGap, 1);
     breaks(/never arrived/, { ...evidence, posted: posted(1).concat({ ...posted(2)[0]!, block: 3 }) });
-    const received = [...handled(1, 2), { event: 'retracted', id: id(2) } as const, gap];
+    const received = [...handled(1), early(2), { event: 'retracted', id: id(2) } as const, gap];
     const takenBack = verdictOf({ sent: queued(1, 2), received, posted: posted(1, 2), finality: 'best', missed });
     assert.deepEqual([takenBack.broken, takenBack.missedByGap], [[], 1]);
   });
@@ -193,11 +235,37 @@ describe('soak: the verdict', () => {
     const retracted: RecipientEntry = { event: 'retracted', id: id(1) };
     const reinstated: RecipientEntry = { event: 'reinstated', id: id(1) };
     const best = { ...evidence, finality: 'best' } as const;
-    assert.deepEqual(verdictOf({ ...best, received: [...handled(1), retracted, reinstated] }).broken, []);
-    const again = [...handled(1), retracted, delivered(1), started, ...handled(1)];
+    const handledEarly = [early(1), acknowledged(1)];
+    assert.deepEqual(verdictOf({ ...best, received: [...handledEarly, retracted, reinstated, final(1)] }).broken, []);
+    const again = [...handledEarly, retracted, delivered(1), started, ...handled(1)];
     assert.deepEqual(verdictOf({ ...best, received: again }).broken, []);
-    breaks(/taken back and never came again/, { ...best, received: [...handled(1), retracted] });
-    breaks(/finalized message was taken back/, { ...evidence, received: [...handled(1), retracted, reinstated] });
+    breaks(/taken back and never came again/, { ...best, received: [...handledEarly, retracted] });
+    const { broken } = verdictOf({ ...evidence, received: [...handled(1), retracted, ...handled(1)] });
+    assert.match(broken.join('; '), /finalized message was taken back/);
+  });
+
+  it('holds best recipients to taking nothing back that was handed out as final', () => {
+    const best = { sent: queued(1), posted: posted(1), finality: 'best' } as const;
+    const retracted: RecipientEntry = { event: 'retracted', id: id(1) };
+    const reinstated: RecipientEntry = { event: 'reinstated', id: id(1) };
+    const final = /taken back after it was told to be final/;
+    breaks(final, { ...best, received: [...handled(1), retracted, ...handled(1)] });
+    breaks(final, { ...best, received: [...handled(1), retracted, reinstated] });
+    breaks(final, { ...best, received: [early(1), retracted, ...handled(1), retracted, ...handled(1)] });
+  });
+
+  it('sees what is told to be back and was never handed out, or twice in a run, or to who gets nothing else', () => {
+    const best = { sent: queued(1), posted: posted(1), finality: 'best' } as const;
+    const retracted: RecipientEntry = { event: 'retracted', id: id(1) };
+    const reinstated = (n: number): RecipientEntry => ({ event: 'reinstated', id: id(n) });
+    const back = [early(1), retracted, reinstated(1)];
+    assert.deepEqual(verdictOf({ ...best, received: [...back, retracted, reinstated(1), final(1)] }).broken, []);
+    assert.deepEqual(verdictOf({ ...best, received: [...back, started, reinstated(1), final(1)] }).broken, []);
+    breaks(/told to be back twice in one run/, { ...best, received: [...back, reinstated(1), final(1)] });
+    breaks(/told to be back and was never handed out/, { ...best, received: [reinstated(2), ...handled(1)] });
+    breaks(/told to be back to who gets nothing else/, {
+      ...{ ...best, finality: 'finalized', received: [...handled(1), reinstated(1)] },
+    });
   });
 
   it('holds best recipients to telling of each early message that it is final, once in a run and for good', () => {
@@ -228,6 +296,9 @@ describe('soak: the verdict', () => {
     breaks(/and was never handed out/, { ...best, received: [final(2), ...handled(1)] });
     const retracted: RecipientEntry = { event: 'retracted', id: id(2) };
     breaks(/taken back and was never handed out/, { ...best, received: [retracted, ...handled(1)] });
+    // The process before may have died right before it handed it out.
+    assert.deepEqual(verdictOf({ ...best, received: [started, retracted, ...handled(1)] }).broken, []);
+    breaks(/taken back and was never handed out/, { ...best, received: [started, ...handled(1), retracted] });
     breaks(/before its block was final/, { ...best, finality: 'finalized', received: [early(1), acknowledged(1)] });
   });
 });
