@@ -193,6 +193,7 @@ export const injections: readonly Injection[] = [
         const from = await stage.truth.catchUp();
         const to = await stage.finalized(from + node.keptStates + 10);
         const edge = to - node.keptStates;
+        if (node.prune !== undefined) await stage.othersHaveRead(player, edge);
         node.prune?.(edge);
         player.start();
         await player.ready;

@@ -121,6 +121,13 @@ export class Stage {
     }
   }
 
+  /** Waits until the other recipients have read up to a block: on a busy machine they may be far behind. */
+  async othersHaveRead(player: Player, block: number): Promise<void> {
+    const others = this.recipients.filter((other) => other !== player);
+    while (others.some(({ hasRead }) => hasRead < block))
+      await new Promise((resolve) => setTimeout(resolve, lookAgainMs));
+  }
+
   /** Looks again and again for what comes by itself while the senders talk. False: it did not for long. */
   async occasion(isThere: () => Promise<boolean>): Promise<boolean> {
     for (const until = Date.now() + occasionMs; Date.now() < until;) {
