@@ -33,13 +33,16 @@ const kinds: Kinds<OutboxWorld> = [
     .constantFrom('balance-too-low', 'extrinsic-rejected')
     .map((refusal) => command(`refuse with ${refusal}`, (world) => world.refuseNext(refusal))),
   fc.constant(command('retry what was refused', (world) => world.retryRefused(), hasMessages)),
-  fc.constant(command('steal a signed message', (world) => world.steal(), hasMessages)),
+  often(
+    2,
+    fc.nat(3).map((n) => command(`steal signed message ${n}`, (world) => world.steal(n), hasMessages)),
+  ),
   fc.constant(command('another user of the account', (world) => world.compete())),
   fc.constant(command('another user of the worker', (world) => world.shareWorker())),
   fc.constant(command('invalid here, kept elsewhere', (world) => world.giveUp(), hasMessages)),
   fc.constant(command('build elsewhere', (world) => world.buildElsewhere(), builds)),
-  fc.constant(command('prune states', ({ lives }) => lives.prune({ bodies: false }), hasBlocks)),
-  fc.constant(command('prune states and bodies', ({ lives }) => lives.prune({ bodies: true }), hasBlocks)),
+  fc.constant(command('prune states', (world) => world.prune({ bodies: false }), hasBlocks)),
+  fc.constant(command('prune states and bodies', (world) => world.prune({ bodies: true }), hasBlocks)),
   fc
     .boolean()
     .map((hasAccount) =>
@@ -63,7 +66,7 @@ describe('outbox: the model, with a crash at every commit', () => {
   before(ready);
 
   it('sends each message once and in order, whichever way', async () => {
-    await playDyingEverywhere((death) => new OutboxWorld(death), kinds, { usualRuns: 20 });
+    await playDyingEverywhere((death) => new OutboxWorld(death), kinds, { usualRuns: 15, seed: 4 });
   }).timeout(300_000);
 
   it('sends each message once and in order, whichever way, where its store refuses a commit and it lives on', async () => {
@@ -85,6 +88,20 @@ describe('outbox: the model, with a crash at every commit', () => {
         (world) => world.sendCommand('worker'),
         (world) => world.send('worker', 'chain'),
         (world) => world.shareWorker(),
+      );
+  });
+
+  it('sends each once where others post a later one first, and other software of the worker uses the sequence of the first', async () => {
+    for (const stolen of [0, 1, 2])
+      await plays(
+        // Those behind it go in one extrinsic.
+        (world) => world.send('worker', 'chain'),
+        (world) => world.send('worker', 'chain'),
+        (world) => world.send('worker', 'chain'),
+        ({ lives }) => lives.build(false),
+        (world) => world.steal(stolen),
+        (world) => world.shareWorker(),
+        ({ lives }) => lives.build(false),
       );
   });
 
@@ -111,7 +128,7 @@ describe('outbox: the model, with a crash at every commit', () => {
       ({ lives }) => lives.build(true),
       ({ lives }) => lives.build(true),
       (world) => world.send('worker', 'chain'),
-      (world) => world.steal(),
+      (world) => world.steal(0),
       ({ lives }) => lives.reorg(2, true),
       ({ lives }) => lives.build(false),
     );

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Account } from '../../src/chain/index.ts';
+import type { Account, Call } from '../../src/chain/index.ts';
 import type { KeyDirectory } from '../../src/channel/index.ts';
 import {
   decodeEnvelope,
@@ -21,7 +21,7 @@ import { createMemoryVault } from '../../src/vault/index.ts';
 import type { Span } from '../soak/gaps.ts';
 import type { RecipientEntry, SenderEntry } from '../soak/ledger.ts';
 import type { PostedMessage } from '../soak/truth.ts';
-import { nameOf } from '../soak/postings.ts';
+import { nameOf, type Copy } from '../soak/postings.ts';
 import { judge } from '../soak/verdict.ts';
 import { alice, bob, directoryOf } from '../support/entities.ts';
 import type { Life } from '../support/simulation/life.ts';
@@ -35,9 +35,11 @@ type Via = 'chain' | 'relay' | 'auto';
 /** How the relay of the recipient is: it may also take a message, and its answer is lost. */
 type RelayState = 'there' | 'away' | 'losing answers';
 
+type SignedCall = Extract<Call, { readonly kind: 'sync-offchain-message' }>;
+
+/** Whoever posts what it finds in the pool. */
+const thief: Hex = `0x${'77'.repeat(32)}`;
 const commandTopic = new TextEncoder().encode('commands');
-/** What is posted may fail with: it was given up, a node refused it, or the chain. */
-const mayFailWith: ReadonlySet<string> = new Set(['send-cancelled', 'extrinsic-rejected', 'dispatch-failed']);
 /** Of these it is retried by hand. */
 const retriable: ReadonlySet<string> = new Set(['extrinsic-rejected', 'dispatch-failed']);
 /** What is in the way on the chain's side. */
@@ -88,6 +90,12 @@ export class OutboxWorld {
   /** When messages were delivered, by the first that was told of it. */
   readonly #delivered = new Map<bigint, number>();
   readonly #untrue: string[] = [];
+  /** What is posted may fail with: what the schedule has done to it. */
+  readonly #mayFailWith = new Set<string>();
+  /** Of the worker's messages, what others took out of the pool and posted. */
+  readonly #copies: Copy[] = [];
+  readonly #copiedCommands = new Set<string>();
+  #isWorkerShared = false;
   #relay: RelayState = 'there';
   /** Blocks that no node has any more: what may have come in there goes again. */
   readonly #unknown: Span[] = [];
@@ -249,6 +257,7 @@ export class OutboxWorld {
 
   /** The runtime refuses whatever is called, or does so no more. */
   filter(isFiltering: boolean): void {
+    if (isFiltering) this.#mayFailWith.add('dispatch-failed');
     this.lives.chain.isFiltering = isFiltering;
   }
 
@@ -261,6 +270,7 @@ export class OutboxWorld {
     const sendId = open[which % Math.max(open.length, 1)];
     if (sendId === undefined) return;
     try {
+      this.#mayFailWith.add('send-cancelled');
       await queue.cancel(sendId, { giveUp: true });
       this.#givenUp.add(this.#queued.get(sendId)?.text ?? '');
     } catch (error) {
@@ -302,23 +312,43 @@ export class OutboxWorld {
 
   /** The node takes the next extrinsics, and says of each that it does not. */
   denyNext(denials: readonly ErrorCode[]): void {
+    this.#mayRefuse(denials);
     this.lives.line.denies = [...denials];
   }
 
   /** The node does not take the next extrinsic, and says so. */
   refuseNext(refusal: ErrorCode): void {
+    this.#mayRefuse([refusal]);
     this.lives.line.refuses = refusal;
   }
 
-  /** Somebody else posts the first signed message of a worker that waits in the pool. */
-  async steal(): Promise<void> {
-    for (const { calls } of this.lives.chain.pool.values()) {
-      const call = calls.find(({ kind }) => kind === 'sync-offchain-message');
-      if (call === undefined) continue;
-      this.lives.chain.submitFirst([call], bob.id);
-      break;
-    }
+  #mayRefuse(refusals: readonly ErrorCode[]): void {
+    for (const refusal of refusals) if (retriable.has(refusal)) this.#mayFailWith.add(refusal);
+  }
+
+  /** The node forgets what is final: states, or extrinsics too, so that nobody can know what became of a command. */
+  async prune(what: { readonly bodies: boolean }): Promise<void> {
+    if (what.bodies) this.#mayFailWith.add('fate-unknown');
+    await this.lives.prune(what);
+  }
+
+  /** Somebody else posts one of the signed messages of the worker that wait in the pool. */
+  async steal(which: number): Promise<void> {
+    const signed = [...this.lives.chain.pool.values()].flatMap(({ calls }) =>
+      calls.filter((call) => call.kind === 'sync-offchain-message' && call.worker === this.#vault.identity),
+    ) as SignedCall[];
+    const call = signed[which % Math.max(signed.length, 1)];
+    if (call === undefined) return;
+    await this.#noteCopy(call);
+    this.lives.chain.submitFirst([call], thief);
     await this.lives.settle();
+  }
+
+  async #noteCopy({ worker, destination, payload }: SignedCall): Promise<void> {
+    const to = this.#recipient.identity;
+    if (equalBytes(destination, commandTopic)) this.#copiedCommands.add(await this.#commandIn(payload));
+    if (!equalBytes(destination, topicOf(to))) return;
+    this.#copies.push({ sender: `worker ${worker}`, to, payload, nonce: headerOf(payload).nonce });
   }
 
   /** The node calls what waits invalid, and another one keeps it. */
@@ -342,6 +372,7 @@ export class OutboxWorld {
   /** Other software of the worker uses its next sequence, for something else. */
   async shareWorker(): Promise<void> {
     const { identity: worker } = this.#vault;
+    this.#isWorkerShared = true;
     const message = { destination: new Uint8Array([1]), payload: new Uint8Array([1]) };
     const sequence = this.lives.chain.best.sequences.get(worker) ?? 0n;
     const signature = await this.#vault.sign({ type: 'worker-message', ...message, sequence });
@@ -391,7 +422,7 @@ export class OutboxWorld {
       const { sendId, status, suite } = entry;
       if (!among(entry) || status.state === 'finalized' || status.state === 'relayed') continue;
       if (status.state !== 'failed') broken.push(`${suite} ${sendId} stays ${status.state}`);
-      else if (!mayFailWith.has(status.error.code) && !(suite === 'phala' && status.error.code === 'fate-unknown'))
+      else if (!this.#mayFailWith.has(status.error.code) || (suite === 'v1' && status.error.code === 'fate-unknown'))
         broken.push(`${suite} ${sendId} failed with ${status.error.code}`);
     }
     return broken;
@@ -434,6 +465,7 @@ export class OutboxWorld {
     const verdict = judge({
       senders: (['worker', 'account'] as const).map((kind) => ({
         id: kind === 'worker' ? worker : `account ${this.#account.id}`,
+        isWorkerShared: kind === 'worker' && this.#isWorkerShared,
         entries: [
           ...this.#entries[kind].filter((entry) => entry.event !== 'queued' || !this.#givenUp.has(entry.text)),
           ...[...this.#queued].flatMap(([sendId, { as, nonce, text }]): SenderEntry[] => {
@@ -447,7 +479,8 @@ export class OutboxWorld {
       uncounted: new Set(posted.filter(({ block }) => this.#isUnknown(block)).map(nameOf)),
       relayed: new Set(this.#relayed.map(({ text }) => text)),
       unordered: this.#retried,
-      mayFailWith,
+      mayFailWith: this.#mayFailWith,
+      copies: this.#copies,
     });
     const others = await Promise.all([this.#brokenByCommands(failed), this.#unended()]);
     return [...verdict.broken, ...this.#ways.broken, ...others.flat()];
@@ -481,7 +514,9 @@ export class OutboxWorld {
         broken.push(`"${text}" of the ${as} was queued, has not failed, and is in no block`);
     }
     for (const as of ['worker', 'account'] as const) {
-      const came = [...new Set(posted[as])].filter((text) => !this.#retried.has(text));
+      // What others copied may be in before an earlier one whose sequence other software of the worker used.
+      const isEarly = (text: string): boolean => this.#isWorkerShared && this.#copiedCommands.has(text);
+      const came = [...new Set(posted[as])].filter((text) => !this.#retried.has(text) && !isEarly(text));
       const inOrder = this.#commands.map(({ text }) => text).filter((text) => came.includes(text));
       if (!isDeepStrictEqual(came, inOrder)) broken.push(`commands of the ${as} came in as ${came.join(', ')}`);
     }

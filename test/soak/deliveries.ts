@@ -23,6 +23,8 @@ export interface Told {
   readonly unordered: ReadonlySet<string>;
   /** Names of messages that a reorg may have put behind later ones. */
   readonly mayBeLate: ReadonlySet<string>;
+  /** Names of messages that others may have brought in before earlier ones. */
+  readonly mayBeEarly: ReadonlySet<string>;
   /** Where a message is that the run itself posted again, in the order of the chain; of others none. */
   readonly repostedIn: (name: string) => readonly PostedMessage[];
   readonly mayMiss: readonly Span[];
@@ -177,7 +179,7 @@ export class Deliveries {
 
   /** Of the first time that a message is handed out: later ones may be before it only where they were taken back since. */
   #checkOrder(placed: Placed, sender: string, name: string): void {
-    const { unordered, repostedIn, mayBeLate } = this.#told;
+    const { unordered, repostedIn, mayBeEarly, mayBeLate } = this.#told;
     if (unordered.has(placed.text)) return;
     // What was posted again comes late to whom a gap hid its own block.
     const [own] = repostedIn(name);
@@ -185,7 +187,7 @@ export class Deliveries {
     const reached = this.#reached.get(sender) ?? [];
     const last = reached.at(-1);
     if (last === undefined || placed.place > last.place) {
-      reached.push(placed);
+      if (!mayBeEarly.has(name)) reached.push(placed);
       this.#reached.set(sender, reached);
     } else if (!mayBeLate.has(name))
       this.#broken.push(`"${placed.text}" was delivered after a later one of its sender, "${last.text}"`);

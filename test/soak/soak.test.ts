@@ -24,7 +24,8 @@ describe('soak: a round of everything that may go wrong', function () {
   it('each message is delivered once and in order, and none that nobody sent', async () => {
     await using node = await embeddedNode();
     const result = await soak({ node, seed, roles, without, isOver: () => true });
-    assert.deepEqual(result.broken, [], report(result, seed).join('\n'));
+    for (const line of report(result, seed)) console.log(line);
+    assert.deepEqual(result.broken, []);
     // One round is short; npm run soak goes on, into the thousands.
     assert.ok(result.delivered > 100, `${result.delivered} were delivered`);
     assert.ok(result.commands > 10, `${result.commands} commands came in`);

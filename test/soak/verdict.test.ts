@@ -184,6 +184,17 @@ describe('soak: the verdict', () => {
     breaks(/posted 2 times/, { ...shared, posted: anew, copies: [] });
   });
 
+  it("excuses a copied later message of a worker's that is in before an earlier one, where others use its sequences", () => {
+    const evidence = { sent: queued(1, 2, 3), posted: posted(1, 2, 3), isWorkerShared: true };
+    const copies = posted(2);
+    assert.deepEqual(verdictOf({ ...evidence, received: handled(2, 1, 3), copies }).broken, []);
+    const late = /"s 1" was delivered after a later one/;
+    breaks(late, { ...evidence, received: handled(2, 1, 3), copies, isWorkerShared: false });
+    breaks(late, { ...evidence, received: handled(2, 1, 3), copies: as(9, copies) });
+    breaks(late, { ...evidence, received: handled(2, 3, 1), copies });
+    breaks(/"s 2" was delivered after a later one/, { ...evidence, received: handled(1, 3, 2), copies });
+  });
+
   it('counts what a crash kept its sender from writing down, and misses it where it was in the queue', () => {
     const meant: SenderEntry = { event: 'meant', to, text: 's 1' };
     const stored: SenderEntry = { event: 'stored', to, nonce: '1' };

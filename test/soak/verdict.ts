@@ -1,8 +1,7 @@
-import type { Hex } from '../../src/codec/index.ts';
+import { equalBytes, type Hex } from '../../src/codec/index.ts';
 import { Deliveries, type Meant, type RecipientRecord, type Told } from './deliveries.ts';
 import { displaced, type AccountUse, type FinalBlocks } from './displaced.ts';
 import type { Span } from './gaps.ts';
-import type { SenderEntry } from './ledger.ts';
 import { blockList, byName, isPostedTooOften, nameOf, type Copy } from './postings.ts';
 import type { PostedMessage } from './truth.ts';
 
@@ -106,9 +105,12 @@ function toldOf(
       ),
     ),
   );
+  const shared = new Set(senders.filter(({ isWorkerShared = false }) => isWorkerShared).map(({ id }) => id));
   return {
     meant,
     mayBeLate,
+    // Where others use the sequence of one before it (docs/outbox.md, Limits).
+    mayBeEarly: new Set(copies.filter((copy) => shared.has(copy.sender) && isIn(copy, onChain)).map(nameOf)),
     unordered: new Set([...(unordered ?? []), ...(relayed ?? [])]),
     mayMiss: mayMiss?.get(to) ?? [],
     repostedIn: (name) => (copied.has(name) || uncounted?.has(name) === true ? (onChain.get(name) ?? []) : []),
@@ -130,6 +132,11 @@ function postedTooOften(
     if (!isPostedTooOften(blocks, copiesOf.get(name) ?? [], isShared)) return [];
     return [`${labels.get(name) ?? name} was posted ${blocks.length} times: in block ${blockList(blocks)}`];
   });
+}
+
+/** Whether a copy's very bytes are in a block. */
+function isIn(copy: Copy, onChain: ReadonlyMap<string, PostedMessage[]>): boolean {
+  return (onChain.get(nameOf(copy)) ?? []).some(({ payload }) => equalBytes(payload, copy.payload));
 }
 
 function labelOf({ text, name }: Queued): string {
