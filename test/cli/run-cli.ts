@@ -1,9 +1,9 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { createInterface, type Interface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
+import { bundledCli } from '../support/bundle.ts';
 
-/** The built command line, as users run it. */
-const bin = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+/** The built command line in few files, since tests start it by the hundred; built.test.ts and readme.test.ts start it as it is. */
+const bin = await bundledCli();
 
 export type Line = Readonly<Record<string, unknown>>;
 
