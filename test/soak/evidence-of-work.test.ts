@@ -5,6 +5,7 @@ import type { RecipientEntry, SenderEntry } from './ledger.ts';
 
 const to: Hex = `0x${'bb'.repeat(32)}`;
 const queued: SenderEntry = { event: 'queued', text: 's 1', nonce: '1' };
+const inBlock: SenderEntry = { event: 'in-block', to, nonce: '1', messageId: to, block: 1, hash: to };
 const delivered: RecipientEntry = {
   ...{ event: 'delivered', id: to, from: to, fromKind: 'worker', nonce: '1', text: 's 1', isFinal: true },
 };
@@ -13,7 +14,7 @@ describe('soak: a run in which too little happened', () => {
   const whyOf = (
     sent: readonly SenderEntry[],
     received: readonly RecipientEntry[],
-    { missedByGap = 0, times = 1 } = {},
+    { missedByGap = 0, times = 1, injected = 'sockets cut' } = {},
   ): string[] =>
     provesTooLittle(
       {
@@ -21,16 +22,20 @@ describe('soak: a run in which too little happened', () => {
         recipients: [{ id: to, finality: 'finalized', entries: [{ event: 'started' }, ...received] }],
       },
       { queued: 10, missedByGap },
-      new Map([['sockets cut', times]]),
+      new Map([[injected, times]]),
     );
 
   it('is one where nothing was sent, nothing arrived, or what was to go wrong never did', () => {
-    assert.deepEqual(whyOf([], []), ['worker 1 queued nothing', `nothing was delivered to ${to}`]);
-    assert.deepEqual(whyOf([queued], [delivered], { times: 0 }), ['never injected: sockets cut']);
+    assert.deepEqual(whyOf([inBlock], []), ['worker 1 queued nothing', `nothing was delivered to ${to}`]);
+    assert.deepEqual(whyOf([queued], [delivered]), []);
+    const injected = 'reorg that keeps the extrinsics';
+    assert.deepEqual(whyOf([queued], [delivered], { injected }), ['worker 1 was told of no block']);
+    assert.deepEqual(whyOf([queued, inBlock], [delivered], { injected }), []);
+    assert.deepEqual(whyOf([queued, inBlock], [delivered], { times: 0 }), ['never injected: sockets cut']);
   });
 
   it('is one where gaps excuse more than half of the messages', () => {
-    assert.deepEqual(whyOf([queued], [delivered], { missedByGap: 5 }), []);
-    assert.match(whyOf([queued], [delivered], { missedByGap: 6 })[0] ?? '', /^6 of 10 messages/);
+    assert.deepEqual(whyOf([queued, inBlock], [delivered], { missedByGap: 5 }), []);
+    assert.match(whyOf([queued, inBlock], [delivered], { missedByGap: 6 })[0] ?? '', /^6 of 10 messages/);
   });
 });

@@ -8,10 +8,14 @@ export function provesTooLittle(
 ): string[] {
   const never = [...injected].filter(([, times]) => times === 0).map(([name]) => `never injected: ${name}`);
   const silent = senders.filter(({ entries }) => !entries.some(({ event }) => event === 'queued'));
+  // By these it is known what a reorg took.
+  const hasReorgs = [...injected.keys()].some((name) => name.startsWith('reorg'));
+  const untold = senders.filter(({ entries }) => hasReorgs && !entries.some(({ event }) => event === 'in-block'));
   const deaf = recipients.filter(({ entries }) => !entries.some(({ event }) => event === 'delivered'));
   return [
     ...never,
     ...silent.map(({ id }) => `${id} queued nothing`),
+    ...untold.map(({ id }) => `${id} was told of no block`),
     ...deaf.map(({ id }) => `nothing was delivered to ${id}`),
     ...(missedByGap * 2 > queued
       ? [`${missedByGap} of ${queued} messages are only in blocks that were forgotten`]
