@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Hex } from '../../codec/hex.ts';
 import { RelayError } from '../../errors/index.ts';
 import { Interpreter } from './interpreter.ts';
@@ -40,6 +41,8 @@ export class Executor {
   async #perform<T>(wasm: Hex, natively: (runtime: NativeRuntime) => T, interpreted: () => Promise<T>): Promise<T> {
     const { nativeRuntime } = await import('./native/compile.ts');
     const runtime = await nativeRuntime(wasm);
+    // All else is done in microtasks: tasks in a row would keep sockets, timers and signals waiting until the last is done.
+    await setImmediate();
     if (this.#stopped) throw new RelayError('dev-chain-stopped');
     if (runtime !== undefined)
       try {
