@@ -21,6 +21,19 @@ import { connect, type TestApi } from './support.ts';
 
 const timestamp = 1_700_000_000_000;
 const legacyRuntime = new URL('../../runtime/artifacts/khala-dev-legacy.wasm', import.meta.url);
+/**
+ * (module (import "env" "memory" (memory 1)) (global (export "__heap_base") i32 (i32.const 65536))
+ *   (func (export "Core_version") (param i32 i32) (result i64) unreachable))
+ */
+const trapping: Hex = `0x${[
+  '0061736d01000000',
+  '010701' + '60027f7f017e',
+  '020f01' + '03656e76' + '066d656d6f7279' + '020001',
+  '03020100',
+  '060801' + '7f00' + '418080040b',
+  '071e02' + '0b5f5f686561705f62617365' + '0300' + '0c436f72655f76657273696f6e' + '0000',
+  '0a0501' + '0300000b',
+].join('')}`;
 const apply = (extrinsic: Hex): RuntimeCall => ['BlockBuilder_apply_extrinsic', [extrinsic]];
 
 describe('dev-chain: the runtime as code of the machine', () => {
@@ -110,7 +123,7 @@ describe('dev-chain: the runtime as code of the machine', () => {
     await bothBuild([await client.sign(client.batch(messages), 0)]);
   });
 
-  it('makes the same of storage that root writes and removes by prefix, and of another runtime', async () => {
+  it('makes the same of storage that root writes and removes by prefix, and of code that it puts into place', async () => {
     const { sudo, system } = client.api.tx;
     const { sign } = client;
     const pairs = Array.from({ length: 20 }, (_, index): [Hex, Hex] => [
@@ -124,8 +137,19 @@ describe('dev-chain: the runtime as code of the machine', () => {
     assert.equal(keysOf(await bothBuild([await remove(7, 0)], written)), 13);
     assert.equal(keysOf(await bothBuild([await remove(30, 0)], written)), 0);
     const legacy: Hex = `0x${(await readFile(legacyRuntime)).toString('hex')}`;
-    await bothBuild([await byRoot(system.setCode(legacy), 0)]);
     await bothBuild([await byRoot(system.setCodeWithoutChecks(legacy), 0)]);
+  });
+
+  it('leaves it to the interpreter to ask another runtime for its version, which may trap', async () => {
+    const { sudo, system } = client.api.tx;
+    const legacy: Hex = `0x${(await readFile(legacyRuntime)).toString('hex')}`;
+    for (const other of [legacy, trapping]) {
+      const calls = [...start, apply(await client.sign(sudo.sudo(system.setCode(other)), 0))];
+      assert.throws(() => native.run(calls, state), NeedsInterpreter);
+      const outcome = await executor.run(code, calls, state);
+      assert.deepEqual(outcome, await interpreter.run(code, calls, state));
+      assert.equal(decodeApplied(outcome.result), undefined);
+    }
   });
 
   it('removes by prefix what the same block wrote too, which the interpreter leaves', async () => {

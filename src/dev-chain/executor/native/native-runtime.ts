@@ -34,7 +34,6 @@ export class NativeRuntime {
       hashes,
       storage: () => this.#storage,
       rootOf: (storage, version) => this.#state.rootWith(storage.written(), version === 0 ? 0 : 1),
-      versionOf: (code) => versionOf(code, hashes),
       onError: (message) => {
         this.#said.push(message);
       },
@@ -83,17 +82,6 @@ export class NativeRuntime {
     const at = this.#memory.write(argument);
     return this.#memory.hexOf(entry(at, argument.length));
   }
-}
-
-/** Throws NeedsInterpreter for what is no plain WASM: it may be compressed. */
-function versionOf(code: Uint8Array<ArrayBuffer>, hashes: RuntimeHashes): Uint8Array {
-  let module: WebAssembly.Module;
-  try {
-    module = new WebAssembly.Module(code);
-  } catch (cause) {
-    throw new NeedsInterpreter('no plain WASM', { cause });
-  }
-  return hexToBytes(new NativeRuntime(module, hashes).version());
 }
 
 /** The functions that the runtime imports. */
