@@ -239,9 +239,18 @@ export class InboxWorld {
       // How often a message stands on the chain is not the inbox's doing.
       uncounted: new Set(posted.map(nameOf)),
       relayed: this.#relayed,
+      unordered: this.#takenBack(),
       mayMiss: new Map([[this.#vault.identity, this.#forgotten()]]),
     });
     return [...verdict.broken, ...(await this.#brokenByLetters(posted)), ...(await leftIn(this.lives.disk))];
+  }
+
+  /** A reorg may bring these back in another order than the one in which they were handed out. */
+  #takenBack(): ReadonlySet<string> {
+    const ids = new Set(this.#received.flatMap((entry) => (entry.event === 'retracted' ? [entry.id] : [])));
+    return new Set(
+      this.#received.flatMap((entry) => (entry.event === 'delivered' && ids.has(entry.id) ? [entry.text] : [])),
+    );
   }
 
   /** What waits for room has it after a turn of the timers. */
