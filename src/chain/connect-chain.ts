@@ -118,8 +118,9 @@ async function createChain(connection: Connection, options: ConnectOptions): Pro
   const blocks = new BlockReader(connection, endpoints, clock);
   const { read: readAt, readAs } = blocks;
   const isLocal = connection.options.endpoints.every(isLocalUrl);
-  const hashOf = headerHasher(connection.genesisHash, isLocal, await loadHash256());
-  const bodyOf = bodyReader(readAs, hashOf);
+  const hash256 = await loadHash256();
+  const hashOf = headerHasher(connection.genesisHash, isLocal, hash256);
+  const bodyOf = bodyReader(readAs, { header: hashOf, hash256 });
   const refusals = new Refusals(connection, clock);
   const reader = new HeadReader({ connection, blocks, clock, refusals, hashOf });
   const endpointBlocks = new EndpointBlocks(connection, endpoints, hashOf);

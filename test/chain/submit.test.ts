@@ -4,6 +4,7 @@ import { workerMessageContent, type Hex } from '../../src/codec/index.ts';
 import { sign } from '../../src/crypto/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { alice, bob, openWallet, signedEndpoints, testWorker, utf8, withCode } from './support.ts';
+import { rejected } from '../support/expect-error.ts';
 import { Reply, startRpcProxy } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
 import { startProxy } from './tcp-proxy.ts';
@@ -235,6 +236,41 @@ describe('submit', () => {
     await dev.newBlock({ count: 16, empty: true });
     assert.ok((await submitted).blockNumber > blockNumber);
     assert.deepEqual(await payloads(chain), [2, 1]);
+  });
+
+  it('says how often others had its nonce in a final block where it gives up', async () => {
+    await using proxy = await startRpcProxy(dev.ws);
+    const lost = new Set<unknown>();
+    proxy.refuse = (method, [extrinsic]) => {
+      if (!method.startsWith('author_submit')) return undefined;
+      lost.add(extrinsic);
+      return new Reply('a subscription');
+    };
+    await using one = await connectChain({ endpoints: [proxy.ws] });
+    const submitted = rejected(one.submit([push(1)], alice), 'nonce-conflict');
+    for (let times = 1; times <= 12; times++) {
+      await until(() => lost.size === times);
+      await chain.submit([push(2)], alice);
+      await dev.newBlock({ count: 16, empty: true });
+    }
+    assert.equal((await submitted).details?.['times'], 12);
+    assert.equal(lost.size, 12);
+  });
+
+  it('posts once to a node that leaves out of its blocks what came in', async () => {
+    await using proxy = await startRpcProxy(dev.ws);
+    let posts = 0;
+    proxy.alter = (method, _, result) => {
+      if (method === 'author_submitAndWatchExtrinsic') posts += 1;
+      if (method !== 'chain_getBlock') return result;
+      const { block } = result as { block: { extrinsics: string[] } };
+      // What is signed has more than a hundred bytes.
+      return { block: { ...block, extrinsics: block.extrinsics.filter(({ length }) => length < 200) } };
+    };
+    await using one = await connectChain({ endpoints: [proxy.ws] });
+    await rejected(one.submit([push(1)], alice), 'node-lies');
+    assert.deepEqual(await payloads(chain), [1]);
+    assert.equal(posts, 1);
   });
 
   it('signs with the nonce that it is told', async () => {

@@ -70,7 +70,8 @@ export class Submitter {
         if (isRelayError(error, 'extrinsic-expired')) eras += 1;
         else if (isRelayError(error, 'nonce-conflict')) conflicts += 1;
         else throw error;
-        if (eras >= maxEras || conflicts >= maxRefusals) throw error;
+        if (conflicts >= maxRefusals) throw takenSoOften(conflicts, error);
+        if (eras >= maxEras) throw error;
       }
     }
   }
@@ -112,8 +113,7 @@ export class Submitter {
         return await this.post(calls, account, options);
       } catch (error) {
         if (!isRelayError(error, 'nonce-conflict')) throw error;
-        if (times >= maxRefusals)
-          throw new RelayError('nonce-conflict', { details: { ...error.details, times }, cause: error });
+        if (times >= maxRefusals) throw takenSoOften(times, error);
         await clock.sleep(backoffMs(times - 1, { minMs: retryMs, maxMs: maxRetryMs, random }), options.signal);
       }
   }
@@ -245,6 +245,10 @@ export class Submitter {
         details: { reason: `it has ${bytes} bytes, the chain takes ${limit}`, bytes, limit },
       });
   }
+}
+
+function takenSoOften(times: number, cause: RelayError): RelayError {
+  return new RelayError('nonce-conflict', { details: { ...cause.details, times }, cause });
 }
 
 /**
