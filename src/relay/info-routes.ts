@@ -14,6 +14,8 @@ export interface InfoRouteParts {
   readonly limits: RelayLimits;
   /** undefined: they are told elsewhere. */
   readonly metrics: Metrics | undefined;
+  /** Whether /v1/tunnel is there. */
+  readonly hasTunnels: boolean;
   readonly readiness: Readiness;
   readonly workerState: RelayDirectory | undefined;
 }
@@ -42,6 +44,8 @@ export function addInfoRoutes(server: FastifyInstance, parts: InfoRouteParts): v
   });
   if (metrics !== undefined)
     server.get('/metrics', async (_, reply) => reply.type(metrics.contentType).send(await metrics.exposition()));
-  const openApi = JSON.stringify(openApiDocument(limits));
+  const openApi = JSON.stringify(
+    openApiDocument(limits, { hasTunnels: parts.hasTunnels, hasMetrics: metrics !== undefined }),
+  );
   server.get('/openapi.json', (_, reply) => reply.type('application/json; charset=utf-8').send(openApi));
 }

@@ -5,8 +5,15 @@ import { batchResultSchema, healthSchema, infoSchema, messageSchema, problemSche
 
 type OpenApiLimits = Pick<RelayLimits, 'maxBatch' | 'maxBodyBytes' | 'maxMessageBytes'>;
 
-/** OpenAPI 3.1 of what the relay offers over HTTP; /v1/ws is in docs/relay.md. */
-export function openApiDocument({ maxBatch, maxBodyBytes, maxMessageBytes }: OpenApiLimits) {
+/** What not every relay has. */
+interface OptionalRoutes {
+  readonly hasTunnels: boolean;
+  readonly hasMetrics: boolean;
+}
+
+/** OpenAPI 3.1 of all that the relay offers over HTTP; what goes over its WebSockets is in docs/relay.md. */
+export function openApiDocument(limits: OpenApiLimits, { hasTunnels, hasMetrics }: OptionalRoutes) {
+  const { maxBatch, maxBodyBytes, maxMessageBytes } = limits;
   const message = messageSchema(maxMessageBytes);
   const batch = {
     schema: {
@@ -75,16 +82,15 @@ export function openApiDocument({ maxBatch, maxBodyBytes, maxMessageBytes }: Ope
       '/v1/ws': {
         get: {
           summary: 'A WebSocket for senders and recipients; docs/relay.md has its frames',
-          responses: { 101: { description: 'The WebSocket' }, 426: problem('Asked without an upgrade') },
+          responses: webSocket,
         },
       },
-      '/metrics': {
+      ...(hasTunnels && { '/v1/tunnel': { get: tunnel } }),
+      ...(hasMetrics && { '/metrics': { get: metrics } }),
+      '/openapi.json': {
         get: {
-          summary: 'Prometheus text exposition',
-          responses: {
-            200: { description: 'Samples', content: { 'text/plain': { schema: { type: 'string' } } } },
-            default: problem('Refused'),
-          },
+          summary: 'This document',
+          responses: { 200: json('OpenAPI 3.1', { type: 'object' }), default: problem('Refused') },
         },
       },
     },
@@ -114,4 +120,33 @@ const problems = {
   507: problem('The mailbox is full'),
   508: problem('It went through too many relays, or in a circle'),
   default: problem('Refused'),
+};
+
+const webSocket = {
+  101: { description: 'The WebSocket' },
+  426: problem('Asked without an upgrade'),
+  429: problem('Too many; Retry-After tells when'),
+  default: problem('Refused'),
+};
+
+const parameter = (name: string, description: string) => ({
+  ...{ name, description, in: 'query', required: true },
+  schema: { type: 'string' },
+});
+
+const tunnel = {
+  summary: 'A WebSocket joined to /v1/ws of another relay; docs/relay.md has what passes',
+  parameters: [
+    parameter('recipient', 'An IdentityKey, 0x and 64 hex digits'),
+    parameter('endpoint', 'One of the URLs that the chain has for it'),
+  ],
+  responses: webSocket,
+};
+
+const metrics = {
+  summary: 'Prometheus text exposition',
+  responses: {
+    200: { description: 'Samples', content: { 'text/plain': { schema: { type: 'string' } } } },
+    default: problem('Refused'),
+  },
 };

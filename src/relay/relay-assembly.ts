@@ -208,6 +208,7 @@ async function serverOf(
     ...{ genesisHash, limits, workerState },
     metrics: metricsListen === undefined ? metrics : undefined,
     readiness: new Readiness({ mailStore, forwardStore, logger, isRunning: state.isRunning }),
+    hasTunnels: tunnels !== undefined,
     identity: local?.identity,
     publicUrls: state.ownUrls,
   });
