@@ -3,8 +3,14 @@ import { isDeepStrictEqual } from 'node:util';
 import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { filter, lastValueFrom, map, take, toArray } from 'rxjs';
+import { decodeSignedEnvelope, toHex } from '../../src/codec/index.ts';
+import { decodeV1 } from '../../src/crypto/core.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { createRelayClient } from '../../src/relay/index.ts';
 import { temporaryFolder } from '../support/entities.ts';
+import { formsOf } from '../support/forms.ts';
+import { reopen } from '../support/vaults.ts';
 import { makeVault, register } from './entity.ts';
 import { RunningCli, runCli, type Ended } from './run-cli.ts';
 
@@ -40,7 +46,8 @@ process.stdin.on('end', () => {
     );
     await chmod(path('handler'), 0o700);
     const listen = ['--listen', '127.0.0.1:0', '--on-invoke', path('handler'), '--acknowledge'];
-    serving = new RunningCli(['serve', '--vault', path('worker'), ...listen, '--ws', dev.ws]);
+    const logs = ['--log-level', 'debug'];
+    serving = new RunningCli(['serve', '--vault', path('worker'), ...listen, ...logs, '--ws', dev.ws]);
     const { url } = await serving.line(({ event }) => event === 'ready');
     await register(dev.ws, path('worker'), String(url));
   });
@@ -170,10 +177,27 @@ process.stdin.on('end', () => {
     );
   });
 
-  it('seals from a key made for the message where it is asked to', async () => {
-    const { code, lines, stderr } = await send('--fresh-key', 'from a fresh key');
-    assert.equal(code, 0, stderr);
-    await serving.line(({ messageId }) => messageId === lines[0]?.['messageId']);
+  it('seals from a key made for the message where it is asked to, and from its own else', async () => {
+    const { url } = await serving.line(({ event }) => event === 'ready');
+    const mailed = await makeVault(path('mailed'));
+    await register(dev.ws, path('mailed'), String(url));
+    const place = ['--vault', path('client'), '--to', mailed, '--ws', dev.ws, '--json'];
+    for (const flags of [[], ['--fresh-key'], ['--fresh-key']]) {
+      const { code, stderr } = await runCli(['send', ...place, ...flags, 'hello']);
+      assert.equal(code, 0, stderr);
+    }
+    const [own] = (await runCli(['keys', 'show', '--vault', path('client'), '--json'])).lines;
+    await using vault = await reopen(path('mailed'));
+    await using client = createRelayClient({ genesisHash: dev.genesisHash, allowPrivate: true });
+    const mail = client.receive({ url: String(url), identity: mailed, sign: (login) => vault.sign(login) }).pipe(
+      filter((event) => event.type === 'delivery'),
+      map(({ signedEnvelope }) => decodeV1(decodeSignedEnvelope(signedEnvelope).envelope).header.senderKey),
+      take(3),
+      toArray(),
+    );
+    const [first, ...fresh] = (await lastValueFrom(mail)).map((key) => toHex(key));
+    assert.equal(first, own?.['ecdh']);
+    assert.equal(new Set([first, ...fresh]).size, 3);
   });
 
   it('gives up at its time where the handler fails, whose message stays', async () => {
@@ -189,6 +213,18 @@ process.stdin.on('end', () => {
     );
     assert.deepEqual([code, lines.length], [1, 1]);
     assert.match(stderr, /\[request-timeout\]/);
+  });
+
+  it('logs, at every level, nothing of what it opens, asks its handler and answers', async () => {
+    const secret = 'meet me at the old mill at nine';
+    const { code, stderr } = await send('--wait', 'read', secret);
+    assert.equal(code, 0, stderr);
+    const input = toHex(new TextEncoder().encode(secret));
+    assert.equal((await send('--invoke', contract, '--input', input, '--wait', 'reply')).code, 0);
+    assert.match(serving.log, /"level":20/);
+    // The handler that failed, of the message before.
+    assert.match(serving.log, /handler-failed/);
+    for (const form of formsOf(secret)) assert.ok(!serving.log.includes(form), form);
   });
 
   const refusals: readonly (readonly [what: string, error: string, args: readonly string[]])[] = [

@@ -1,21 +1,16 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'mocha';
 import { pino } from 'pino';
-import { decodeSignedEnvelope, signedEnvelopeToJson, toHex } from '../../src/codec/index.ts';
+import { decodeSignedEnvelope, signedEnvelopeToJson } from '../../src/codec/index.ts';
 import { RelayError } from '../../src/errors/index.ts';
 import { FailureLog } from '../../src/relay/failure-log.ts';
+import { formsOf } from '../support/forms.ts';
 import { until } from '../support/until.ts';
 import { RawSocket } from './raw-socket.ts';
 import { alice, bob, carol, Cleanup, message } from './support.ts';
 
 const secret = 'meet me at the old mill at nine';
-const forms = [
-  secret,
-  toHex(new TextEncoder().encode(secret)).slice(2),
-  // Of any three bytes that it may be cut at.
-  ...[0, 1, 2].map((cut) => Buffer.from(secret.slice(cut)).toString('base64').slice(0, 32)),
-  [...new TextEncoder().encode(secret)].slice(0, 8).join(','),
-];
+const forms = formsOf(secret);
 
 describe('relay: logs', () => {
   const cleanup = new Cleanup();
