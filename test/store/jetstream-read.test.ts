@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { Msg } from '@nats-io/transport-node';
 import { describe, it } from 'mocha';
 import type { Hex } from '../../src/codec/index.ts';
-import { isRelayError } from '../../src/errors/index.ts';
+import { isRelayError, RelayError } from '../../src/errors/index.ts';
 import { MailReader, type ReadParts } from '../../src/store/jetstream/read.ts';
 import { DirectReader } from '../../src/store/jetstream/direct-read.ts';
 import type { Link } from '../../src/store/jetstream/link.ts';
@@ -57,11 +57,12 @@ describe('MailStore: jetstream, a page of which something was lost on its way', 
   });
 });
 
+const mailbox = { count: 1, bytes: 1, last: 7, acknowledged: 0, state: 1, stateAt: 0, shares: new Shares() };
+const kept = { sequence: 7, subject: 'm', note: '1 writer', key: 'AAAA', data: new Uint8Array(1), time: '' };
+
 describe('MailStore: jetstream, a replica that is behind', () => {
   const readerOf = (behindFor: number) => {
     let asked = 0;
-    const mailbox = { count: 1, bytes: 1, last: 7, acknowledged: 0, state: 1, stateAt: 0, shares: new Shares() };
-    const kept = { sequence: 7, subject: 'm', note: '1 writer', key: 'AAAA', data: new Uint8Array(1), time: '' };
     const parts: ReadParts = {
       shards: {
         of: () => ({ stream: 'KHALA_x_0', mail: 'm' }),
@@ -89,6 +90,52 @@ describe('MailStore: jetstream, a replica that is behind', () => {
     await assert.rejects(
       readerOf(Infinity).read(alice, 0, {}),
       (error) => isRelayError(error, 'mail-store-failed') && error.message.includes('KHALA_x_0'),
+    );
+  });
+});
+
+describe('MailStore: jetstream, pages that many recipients ask for at once', () => {
+  it('come 64 at a time, in the order in which they were asked for, also where some fail', async () => {
+    const recipients = Array.from({ length: 200 }, (_, n): Hex => `0x${n.toString(16).padStart(64, '0')}`);
+    const underWay: { readonly mail: string; readonly end: (isFailed: boolean) => void }[] = [];
+    const parts: ReadParts = {
+      shards: {
+        of: (recipient) => ({ stream: 'KHALA_x_0', mail: recipient }),
+        direct: {
+          read: (_, { next_by_subj: mail }) =>
+            new Promise((resolve, reject) => {
+              const end = (isFailed: boolean): void => {
+                if (isFailed) reject(new RelayError('mail-store-failed'));
+                else resolve({ messages: [{ ...kept, subject: mail }], pending: 0 });
+              };
+              underWay.push({ mail, end });
+            }),
+        },
+        leader: { message: () => Promise.resolve(kept) },
+      },
+      mailboxes: { get: () => Promise.resolve(mailbox), peek: () => mailbox },
+      delivered: { add: () => undefined },
+      timeoutMs: 100,
+    };
+    const reader = new MailReader(parts);
+    const pages = recipients.map((recipient) =>
+      reader.read(recipient, 0, {}).then(
+        ({ length }) => length,
+        () => 0,
+      ),
+    );
+    const ended: string[] = [];
+    while (ended.length < recipients.length) {
+      await new Promise(setImmediate);
+      assert.equal(underWay.length, Math.min(64, recipients.length - ended.length));
+      const { mail, end } = underWay.shift() ?? assert.fail('nothing is under way');
+      end(ended.length % 3 === 0);
+      ended.push(mail);
+    }
+    assert.deepEqual(ended, recipients);
+    assert.deepEqual(
+      await Promise.all(pages),
+      recipients.map((_, n) => (n % 3 === 0 ? 0 : 1)),
     );
   });
 });

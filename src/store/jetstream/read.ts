@@ -9,6 +9,7 @@ import { idOf, idTokenOf } from './layout.ts';
 import type { Mailboxes } from './mailboxes.ts';
 import { storedAtOf } from './notes.ts';
 import type { Shards } from './shard.ts';
+import { Turns } from './turns.ts';
 
 export interface ReadParts {
   readonly shards: {
@@ -26,10 +27,13 @@ const defaults = { count: 256, bytes: 2 ** 20 };
 const pauses = { firstMs: 5, mostMs: 200 };
 // Of a message's headers, which JetStream counts as bytes of a page.
 const headersBytes = 512;
+/** Pages under way: recipients ask by the thousand when NATS is back, and each page is in memory while it comes. */
+const pagesAtOnce = 64;
 
 /** Reads a mailbox page by page. */
 export class MailReader {
   readonly #parts: ReadParts;
+  readonly #turns = new Turns(pagesAtOnce);
 
   constructor(parts: ReadParts) {
     this.#parts = parts;
@@ -38,7 +42,6 @@ export class MailReader {
   /** What is there after a cursor, as far as this process has heard of it. Throws mail-store-failed. */
   async read(recipient: Hex, after: number, limit: ReadLimit): Promise<Mail[]> {
     const { shards, mailboxes, timeoutMs } = this.#parts;
-    const until = performance.now() + timeoutMs;
     const { count, bytes } = { ...defaults, ...limit };
     const { stream, mail } = shards.of(recipient);
     // A replica that is behind still has what was acknowledged.
@@ -47,11 +50,13 @@ export class MailReader {
       ...{ seq: from + 1, next_by_subj: mail, batch: count },
       max_bytes: bytes + count * headersBytes,
     };
+    let until: number | undefined;
     for (let pauseMs = pauses.firstMs; ; pauseMs = Math.min(pauses.mostMs, 2 * pauseMs)) {
-      const { messages } = await shards.direct.read(stream, request);
+      const { messages } = await this.#turns.run(() => shards.direct.read(stream, request));
       if (messages.length > 0) return this.#take(recipient, from, messages, bytes);
       if (await this.#isEmpty(recipient, from)) return [];
       // The replica that answered is behind.
+      until ??= performance.now() + timeoutMs;
       if (performance.now() > until)
         throw new RelayError('mail-store-failed', {
           details: { action: 'read', reason: `a replica of ${stream} has been behind for ${timeoutMs} ms` },
