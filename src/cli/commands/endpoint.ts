@@ -15,7 +15,10 @@ export function endpointCommand(description: string): Command {
       'timeout',
     ]),
   )
-    .argument('[urls...]', 'URLs under which the entity takes messages; none: the record alone')
+    .argument(
+      '[urls...]',
+      'URLs under which the entity takes messages, its own relay first: they are tried in this order; none: the record alone',
+    )
     .action(action<SuriFlags, [readonly string[]]>(1, setEndpoints));
   return new Command('endpoint').description(description).addCommand(set);
 }

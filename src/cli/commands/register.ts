@@ -12,7 +12,12 @@ interface Flags extends SuriFlags {
 
 export function registerCommand(description: string): Command {
   return withAccount(command('register', description, ['ws', 'genesis', 'vault', 'timeout']))
-    .option('--endpoint <url>', 'URL under which it takes messages', collect, [])
+    .option(
+      '--endpoint <url>',
+      'URL under which it takes messages; of several its own relay first: they are tried in this order',
+      collect,
+      [],
+    )
     .action(action(0, register));
 }
 
