@@ -63,8 +63,9 @@ export class DeliveryWatch {
       const outcome = await this.#ask({ ...progress, to, sentAt: awaited.at }, signal);
       const expectation = { key: deliveryKey(id), value: encodeDelivery(awaited) };
       // Whoever works on the queue by now: it is so.
-      const isTold = await store.commitBeside(new Change().delivery(id, outcome).expect(expectation), [stored]);
-      if (isTold) this.#work.known(id);
+      await store.commitBeside(new Change().delivery(id, outcome).expect(expectation), [stored]);
+      // Also where another process wrote it first.
+      this.#work.known(id);
     }
     this.#waits.end(id);
   }

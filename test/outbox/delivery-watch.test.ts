@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { connectChain } from '../../src/chain/index.ts';
 import type { Hex } from '../../src/codec/index.ts';
+import { startDevChain } from '../../src/dev-chain/index.ts';
 import { RelayError, type ErrorCode } from '../../src/errors/index.ts';
 import {
+  createOutbox,
   createRelayOutbox,
   openOutboxQueue,
   watchDeliveries,
@@ -321,6 +324,24 @@ describe('outbox: waiting for the word that a message was delivered', () => {
       clock += 1;
       ofOutbox?.delivered();
       assert.deepEqual(await receipt.delivered(), { deliveredAt: then });
+    });
+
+    it('is heard by who already waits for it at an outbox that comes second, though no block comes', async () => {
+      await using dev = await startDevChain();
+      await using chain = await connectChain({ endpoints: [dev.ws] });
+      const directory = await directoryOf(recipient);
+      await using box = createOutbox({ chain, vault, store, directory, carrier, now: () => clock });
+      await box.start();
+      const { messageId, delivered } = await sent(box);
+      await until(() => carrier.waits.size === 1);
+      const [ofOutbox] = carrier.waits.values();
+      const heard = delivered();
+      await watcher().look();
+      await until(() => carrier.asked.length === 2 && carrier.waits.get(messageId) !== ofOutbox);
+      carrier.delivered(messageId);
+      await until(async () => (await deliveredAt())[0] === clock);
+      ofOutbox?.delivered();
+      assert.deepEqual(await heard, { deliveredAt: clock });
     });
   });
 
