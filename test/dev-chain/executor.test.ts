@@ -17,23 +17,11 @@ import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { decodeApplied, decodeValidity } from '../../src/dev-chain/pool/validity.ts';
 import { ChainState } from '../../src/dev-chain/state/chain-state.ts';
 import { isRelayError } from '../../src/errors/index.ts';
+import { smallRuntime, wasm } from './small-runtime.ts';
 import { connect, type TestApi } from './support.ts';
 
 const timestamp = 1_700_000_000_000;
 const legacyRuntime = new URL('../../runtime/artifacts/khala-dev-legacy.wasm', import.meta.url);
-/**
- * (module (import "env" "memory" (memory 1)) (global (export "__heap_base") i32 (i32.const 65536))
- *   (func (export "Core_version") (param i32 i32) (result i64) unreachable))
- */
-const trapping: Hex = `0x${[
-  '0061736d01000000',
-  '010701' + '60027f7f017e',
-  '020f01' + '03656e76' + '066d656d6f7279' + '020001',
-  '03020100',
-  '060801' + '7f00' + '418080040b',
-  '071e02' + '0b5f5f686561705f62617365' + '0300' + '0c436f72655f76657273696f6e' + '0000',
-  '0a0501' + '0300000b',
-].join('')}`;
 const apply = (extrinsic: Hex): RuntimeCall => ['BlockBuilder_apply_extrinsic', [extrinsic]];
 
 describe('dev-chain: the runtime as code of the machine', () => {
@@ -143,7 +131,7 @@ describe('dev-chain: the runtime as code of the machine', () => {
   it('leaves it to the interpreter to ask another runtime for its version, which may trap', async () => {
     const { sudo, system } = client.api.tx;
     const legacy: Hex = `0x${(await readFile(legacyRuntime)).toString('hex')}`;
-    for (const other of [legacy, trapping]) {
+    for (const other of [legacy, smallRuntime({ Core_version: wasm.unreachable })]) {
       const calls = [...start, apply(await client.sign(sudo.sudo(system.setCode(other)), 0))];
       assert.throws(() => native.run(calls, state), NeedsInterpreter);
       const outcome = await executor.run(code, calls, state);
@@ -169,6 +157,37 @@ describe('dev-chain: the runtime as code of the machine', () => {
     );
     await assert.rejects(interpreter.run(code, [wrong], state), (error) => isRelayError(error, 'dev-executor-failed'));
     await bothBuild([]);
+  });
+
+  it('names what the call that trapped has said, not one before it', async () => {
+    const functions = {
+      logs: wasm.logArgument,
+      traps: wasm.unreachable,
+      both: [...wasm.logArgument.slice(0, -2), 0x00],
+    };
+    const runtime = (await nativeRuntime(smallRuntime(functions))) ?? assert.fail('it is plain WASM');
+    const word: Hex = `0x${Buffer.from('a word').toString('hex')}`;
+    const failsWith = (calls: readonly RuntimeCall[], reason: string) =>
+      assert.throws(
+        () => runtime.run(calls, state),
+        (error) => isRelayError(error, 'dev-executor-failed') && error.message.includes(reason),
+      );
+    failsWith([['both', [word]]], 'a word');
+    failsWith(
+      [
+        ['logs', [word]],
+        ['traps', []],
+      ],
+      'unreachable',
+    );
+  });
+
+  it('keeps compiled those runtimes that were asked for last', async () => {
+    const codeOf = (index: number) => smallRuntime({ [`f${index}`]: wasm.unreachable });
+    const [first, second] = [await nativeRuntime(codeOf(0)), await nativeRuntime(codeOf(1))];
+    for (const index of [2, 3, 0, 4]) await nativeRuntime(codeOf(index));
+    assert.equal(await nativeRuntime(codeOf(0)), first);
+    assert.notEqual(await nativeRuntime(codeOf(1)), second);
   });
 
   it('leaves to the interpreter what it has no host function for', async () => {

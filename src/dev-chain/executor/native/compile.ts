@@ -8,14 +8,20 @@ const mostCodes = 4;
 const runtimes = new Map<Hex, Promise<NativeRuntime | undefined>>();
 let hashes: Promise<RuntimeHashes> | undefined;
 
-/** Compiled once in a process. Undefined of what is no plain WASM. */
+/** Compiled once in a process, as long as it is among those asked for last. Undefined of what is no plain WASM. */
 export function nativeRuntime(code: Hex): Promise<NativeRuntime | undefined> {
-  const known = runtimes.get(code);
-  if (known !== undefined) return known;
-  const compiling = compile(code);
-  runtimes.set(code, compiling);
+  const runtime = runtimes.get(code) ?? compileOnce(code);
+  runtimes.delete(code);
+  runtimes.set(code, runtime);
   const [oldest] = runtimes.keys();
   if (runtimes.size > mostCodes && oldest !== undefined) runtimes.delete(oldest);
+  return runtime;
+}
+
+function compileOnce(code: Hex): Promise<NativeRuntime | undefined> {
+  const compiling = compile(code);
+  // What failed for want of memory may do another time.
+  compiling.catch(() => runtimes.delete(code));
   return compiling;
 }
 

@@ -24,7 +24,8 @@ export class NativeRuntime {
   readonly #imports: WebAssembly.Imports;
   #storage = new Overlay(emptyState);
   #state = emptyState;
-  #said: string[] = [];
+  /** What the call that runs has said last. */
+  #said: string | undefined;
 
   /** What the host lacks fails where it is called. */
   constructor(module: WebAssembly.Module, hashes: RuntimeHashes) {
@@ -35,7 +36,7 @@ export class NativeRuntime {
       storage: () => this.#storage,
       rootOf: (storage, version) => this.#state.rootWith(storage.written(), version === 0 ? 0 : 1),
       onError: (message) => {
-        this.#said.push(message);
+        this.#said = message;
       },
     });
     this.#imports = { env: { memory: this.#memory.memory, ...withMissing(module, functions) } };
@@ -48,7 +49,6 @@ export class NativeRuntime {
   run(calls: readonly RuntimeCall[], state: StateReader): CallOutcome {
     this.#state = state;
     this.#storage = new Overlay(state);
-    this.#said = [];
     try {
       let result: Hex = '0x';
       for (const [method, args] of calls) result = this.#call(method, args);
@@ -57,7 +57,7 @@ export class NativeRuntime {
       // The interpreter has a stack of its own, and says itself what it does not take.
       if (error instanceof NeedsInterpreter || error instanceof RangeError || error instanceof WebAssembly.LinkError)
         throw new NeedsInterpreter('the interpreter may do better', { cause: error });
-      const reason = this.#said.at(-1) ?? (error instanceof Error ? error.message : String(error));
+      const reason = this.#said ?? (error instanceof Error ? error.message : String(error));
       throw new RelayError('dev-executor-failed', { details: { reason }, cause: error });
     } finally {
       this.#state = emptyState;
@@ -72,6 +72,7 @@ export class NativeRuntime {
 
   #call(method: string, args: readonly Hex[]): Hex {
     this.#memory.clear();
+    this.#said = undefined;
     const { exports } = new WebAssembly.Instance(this.#module, this.#imports);
     const heapBase = exports['__heap_base'];
     const entry = exports[method] as ((at: number, length: number) => Span) | undefined;
