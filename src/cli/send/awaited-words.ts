@@ -20,7 +20,9 @@ export class AwaitedWords implements Disposable {
   readonly #word: Word;
   readonly #context: Context<object>;
   readonly #ended: LinkedAbort;
-  #left = 0;
+  /** The oldest first. */
+  readonly #awaited = new Set<bigint>();
+  #newest = 0n;
   #untold = 0;
   #firstUntold: RelayError | undefined;
   #wake: () => void = () => undefined;
@@ -36,32 +38,41 @@ export class AwaitedWords implements Disposable {
     return this.#firstUntold && { error: this.#firstUntold, count: this.#untold };
   }
 
+  /** In the order of their sendIds. */
   add(asked: Asked): void {
-    this.#left += 1;
+    const { sendId } = asked.receipt;
+    this.#newest = sendId;
+    this.#awaited.add(sendId);
     void this.#print(asked)
       .catch((error: unknown) => {
         this.#untold += 1;
         this.#firstUntold ??= asRelayError(error, 'internal');
       })
       .finally(() => {
-        this.#left -= 1;
+        this.#awaited.delete(sendId);
         this.#wake();
       });
   }
 
   /**
-   * Waits until no more than so many are left. Throws not-delivered-yet or not-read-yet where none is told for as long as
-   * `--timeout`, aborted.
+   * Waits until no more than so many were added since the oldest one whose word has not come, itself counted: what a queue
+   * forgets, it forgets by age, however many are left. Throws not-delivered-yet or not-read-yet where none is told for as long
+   * as `--timeout`, aborted.
    */
-  async until(left: number): Promise<void> {
+  async until(sinceOldest: number): Promise<void> {
     const { signal } = this.#context;
-    while (this.#left > left) {
-      const before = this.#left;
+    while (this.#sinceOldest > sinceOldest) {
+      const before = this.#awaited.size;
       await this.#change();
       if (signal.aborted) throw new RelayError('aborted', { cause: signal.reason });
       const code = this.#word === 'read' ? 'not-read-yet' : 'not-delivered-yet';
-      if (this.#left === before) throw new RelayError(code, { details: { count: before } });
+      if (this.#awaited.size === before) throw new RelayError(code, { details: { count: before } });
     }
+  }
+
+  get #sinceOldest(): number {
+    const [oldest] = this.#awaited;
+    return oldest === undefined ? 0 : Number(this.#newest - oldest) + 1;
   }
 
   /** Waits no more. */

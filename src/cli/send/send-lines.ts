@@ -5,7 +5,7 @@ import { workOnQueue } from './working-queue.ts';
 
 /** Messages that are queued and not yet gone: past that, standard input waits. */
 const queuedAtMost = 256;
-/** Messages that a word is waited for of: past that, too. The queue forgets the oldest of 10 000 that went. */
+/** Messages since the oldest that a word is waited for of: past that, too. The queue forgets the oldest of 10 000 that went. */
 const awaitedAtMost = 8_192;
 
 /**
