@@ -3,13 +3,15 @@ import { asRelayError, RelayError } from '../../errors/index.ts';
 import { LinkedAbort } from '../../signals/index.ts';
 import { abortable, throwIfAborted } from '../abort.ts';
 import type { Clock } from '../clock.ts';
-import { backoffMs, type BackoffOptions } from '../rpc/backoff.ts';
+import { backoffMs } from '../rpc/backoff.ts';
 import type { Connection } from '../rpc/connection.ts';
 
 /** Between two looks whether an endpoint has got what it was asked for. */
 const pollMs = 200;
 /** Longest delay before an endpoint that does not answer is asked again, ms. */
 const maxSilentMs = 5_000;
+/** The same, once all is decided, ms. */
+const maxLateMs = 600_000;
 /** Between two warnings that a question is still open, ms. */
 const tellEveryMs = 15_000;
 
@@ -32,7 +34,10 @@ export interface Question<T, R> {
   readonly decide: (answers: ReadonlyMap<string, T>) => R | undefined;
   /** Called for each answer that comes when all is decided. */
   readonly late?: (answers: ReadonlyMap<string, T>) => void;
-  /** Who has not answered by then is asked until it does, or such a question is decided again. Default: no more. */
+  /**
+   * Who has not answered by then is asked until it does, ever more seldom, or such a question is decided again. Default: no
+   * more.
+   */
   readonly asksOn?: boolean;
 }
 
@@ -86,7 +91,7 @@ export class Canvass {
       };
       count();
       for (const url of this.#urls)
-        this.#insist(url, ask, reasons, asking.signal)
+        this.#insist(url, ask, reasons, asking.signal, over.signal)
           .then(
             (answer) => {
               answers.set(url, answer);
@@ -146,8 +151,9 @@ export class Canvass {
     ask: (url: string) => Promise<T | undefined>,
     reasons: Map<string, string>,
     signal: AbortSignal,
+    decided: AbortSignal,
   ): Promise<T> {
-    const backoff: BackoffOptions = { ...this.#connection.options.backoff, maxMs: maxSilentMs };
+    const { backoff } = this.#connection.options;
     for (let attempt = 0; ;) {
       await this.#busy.get(url)?.catch(() => undefined);
       throwIfAborted(signal);
@@ -162,7 +168,7 @@ export class Canvass {
         attempt = 0;
       } catch (error) {
         reasons.set(url, error instanceof Error ? error.message : String(error));
-        waitMs = backoffMs(attempt++, backoff);
+        waitMs = backoffMs(attempt++, { ...backoff, maxMs: decided.aborted ? maxLateMs : maxSilentMs });
       }
       await this.#clock.sleep(waitMs, signal);
     }
