@@ -37,6 +37,8 @@ const properties = {
     description: 'Seconds to wait for an endpoint that does not answer',
     default: 10,
     exclusiveMinimum: 0,
+    // A longer timer of JavaScript fires at once.
+    maximum: Math.floor((2 ** 31 - 1) / 1_000),
   },
   listen: { type: 'string', description: 'Address and port of the relay', default: '127.0.0.1:8710' },
   metricsListen: text('Address and port of /metrics, which is then nowhere else'),
