@@ -20,7 +20,7 @@ describe('cli: words that are awaited', () => {
     /** Asks for one more. */
     const ask = (sendId: bigint) => {
       let comes = (): void => undefined;
-      let fails = (_: RelayError): void => undefined;
+      let fails = (_: Error): void => undefined;
       const word = new Promise<DeliveryReceipt>((resolve, reject) => {
         comes = () => {
           resolve({ deliveredAt: 1 });
@@ -41,7 +41,10 @@ describe('cli: words that are awaited', () => {
       const never = (): void => {
         fails(new RelayError('delivery-untold', { details: { sendId, reason: 'it is old' } }));
       };
-      return { comes, never };
+      const breaks = (): void => {
+        fails(new TypeError('not a word'));
+      };
+      return { comes, never, breaks };
     };
     return { awaited, ask, printed, given };
   };
@@ -93,6 +96,17 @@ describe('cli: words that are awaited', () => {
       await awaited.until(0);
     }
     assert.deepEqual([awaited.untold?.error.details?.['sendId'], awaited.untold?.count], [1n, 1_000]);
+    assert.deepEqual(printed, []);
+  });
+
+  it('are not waited for past a defect, which is no word on a message, whether others are left or none is', async () => {
+    const { awaited, ask, printed } = make();
+    const [first] = [1n, 2n].map(ask);
+    const all = awaited.until(0);
+    first?.breaks();
+    assert.equal((await rejected(all, 'internal')).details?.['reason'], 'not a word');
+    await rejected(awaited.until(2), 'internal');
+    assert.equal(awaited.untold, undefined);
     assert.deepEqual(printed, []);
   });
 

@@ -1,5 +1,5 @@
 import type { Hex } from '../../codec/index.ts';
-import { asRelayError, RelayError } from '../../errors/index.ts';
+import { asRelayError, isRelayError, RelayError } from '../../errors/index.ts';
 import type { Receipt } from '../../outbox/index.ts';
 import { LinkedAbort, onAbort } from '../../signals/index.ts';
 import type { Context } from '../command.ts';
@@ -25,6 +25,8 @@ export class AwaitedWords implements Disposable {
   #newest = 0n;
   #untold = 0;
   #firstUntold: RelayError | undefined;
+  /** Nothing that can be said of a message. */
+  #defect: RelayError | undefined;
   #wake: () => void = () => undefined;
 
   constructor(word: Word, context: Context<object>) {
@@ -45,8 +47,12 @@ export class AwaitedWords implements Disposable {
     this.#awaited.add(sendId);
     void this.#print(asked)
       .catch((error: unknown) => {
+        if (!isRelayError(error)) {
+          this.#defect ??= asRelayError(error, 'internal');
+          return;
+        }
         this.#untold += 1;
-        this.#firstUntold ??= asRelayError(error, 'internal');
+        this.#firstUntold ??= error;
       })
       .finally(() => {
         this.#awaited.delete(sendId);
@@ -57,17 +63,18 @@ export class AwaitedWords implements Disposable {
   /**
    * Waits until no more than so many were added since the oldest one whose word has not come, itself counted: what a queue
    * forgets, it forgets by age, however many are left. Throws not-delivered-yet or not-read-yet where none is told for as long
-   * as `--timeout`, aborted.
+   * as `--timeout`, aborted, internal.
    */
   async until(sinceOldest: number): Promise<void> {
     const { signal } = this.#context;
-    while (this.#sinceOldest > sinceOldest) {
+    while (this.#defect === undefined && this.#sinceOldest > sinceOldest) {
       const before = this.#awaited.size;
       await this.#change();
       if (signal.aborted) throw new RelayError('aborted', { cause: signal.reason });
       const code = this.#word === 'read' ? 'not-read-yet' : 'not-delivered-yet';
       if (this.#awaited.size === before) throw new RelayError(code, { details: { count: before } });
     }
+    if (this.#defect !== undefined) throw this.#defect;
   }
 
   get #sinceOldest(): number {
