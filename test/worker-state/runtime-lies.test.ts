@@ -127,4 +127,18 @@ describe('The runtime, from a node that says', () => {
     assert.ok(liar.told > 0, 'it was asked');
     await isNamed(chain, liar.proxy, true);
   });
+
+  for (const method of ['state_getRuntimeVersion', 'state_getMetadata'])
+    it(`nothing yet of a block (${method}): it is asked again, and not named`, async () => {
+      await dev.newBlock();
+      let told = 0;
+      const late = await proxy((asked, params, result) =>
+        asked === method && params.length > 0 && told++ === 0 ? null : result,
+      );
+      const chain = await connect([(await proxy()).ws, (await proxy()).ws, late.ws]);
+      const { identity } = dev.workers.at(0)!;
+      assert.equal((await readWorker(chain, identity, { verify: true }))?.identity, identity);
+      await until(() => told >= 2);
+      assert.deepEqual(chain.nodeFaults, []);
+    });
 });

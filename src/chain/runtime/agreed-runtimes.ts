@@ -61,6 +61,12 @@ export class AgreedRuntimes implements RuntimeSource {
       words.set(url, said);
       return toHex(hash256.binary(new TextEncoder().encode(url)));
     };
+    /** The vote of one that is behind, and about to get the block. */
+    const notYet = (url: string): Hex | undefined => {
+      const times = (looks.get(url) ?? 0) + 1;
+      looks.set(url, times);
+      return times > maxLooks ? abstention : undefined;
+    };
     const ask = async (url: string): Promise<Hex | undefined> => {
       try {
         const own = await this.#at(url, hash, specVersion);
@@ -68,6 +74,7 @@ export class AgreedRuntimes implements RuntimeSource {
           typeof own === 'number' && parentHash !== undefined && parentHash !== noBlock
             ? await this.#at(url, parentHash, specVersion)
             : own;
+        if (candidate === undefined) return notYet(url);
         if (typeof candidate === 'number') return alone(url, `version ${candidate}`);
         const vote = toHex(hash256.binary(fromHex(candidate.metadata)));
         candidates.set(vote, candidate);
@@ -75,10 +82,8 @@ export class AgreedRuntimes implements RuntimeSource {
       } catch (error) {
         if (isRelayError(error, 'rpc-failed')) return alone(url, `nonsense (${error.message})`);
         if (!(error instanceof RpcError && saysMissing(error.reason))) throw error;
-        // One that is behind is about to get the block; what is discarded stays so.
-        const times = (looks.get(url) ?? 0) + 1;
-        looks.set(url, times);
-        return /discarded/i.test(error.reason) || times > maxLooks ? abstention : undefined;
+        // What is discarded stays so.
+        return /discarded/i.test(error.reason) ? abstention : notYet(url);
       }
     };
     const about = `the metadata of ${specVersion === undefined ? 'the runtime' : `runtime ${specVersion}`}`;
@@ -91,11 +96,14 @@ export class AgreedRuntimes implements RuntimeSource {
     return new Runtime(winner.version, winner.metadata);
   }
 
-  /** What an endpoint has in the state of a block; the version where it is another one. */
-  async #at(url: string, block: Hex, specVersion: number | undefined): Promise<Candidate | number> {
+  /** What an endpoint has in the state of a block; the version where it is another one; undefined where it has no such block. */
+  async #at(url: string, block: Hex, specVersion: number | undefined): Promise<Candidate | number | undefined> {
     const { endpoints } = this.#parts;
-    const version = parseVersion(await endpoints.ask(url, 'state_getRuntimeVersion', [block]));
+    const told = await endpoints.ask(url, 'state_getRuntimeVersion', [block]);
+    if (told === null) return undefined;
+    const version = parseVersion(told);
     if (specVersion !== undefined && version.specVersion !== specVersion) return version.specVersion;
-    return { version, metadata: parseMetadata(await endpoints.ask(url, 'state_getMetadata', [block])) };
+    const metadata = await endpoints.ask(url, 'state_getMetadata', [block]);
+    return metadata === null ? undefined : { version, metadata: parseMetadata(metadata) };
   }
 }
