@@ -30,7 +30,7 @@ export class DeliveryWatch {
   /** Takes up what other processes asked for. */
   async look(): Promise<void> {
     for (const [id, delivery] of await this.#work.store.deliveries())
-      if (this.#waits.get(id) === undefined) this.carried(id, delivery);
+      if (!this.#waits.has(id)) this.carried(id, delivery);
   }
 
   /** A relay has the message. */

@@ -37,6 +37,8 @@ interface Waiting<W> {
   /** After a failure, Unix ms. */
   restsUntil: number;
   turn: Turn | undefined;
+  /** It is not begun again, and remembered until its time is over. */
+  isInVain: boolean;
 }
 
 /** Waits of which some go on at a time; where there are more, they take turns. What fails begins again after a pause. */
@@ -53,13 +55,20 @@ export class WaitsInTurn<K, W extends Wait> {
     this.#mostAtOnce = mostAtOnce;
   }
 
+  /** What may still come to something. */
   get(key: K): W | undefined {
-    return this.#all.get(key)?.wait;
+    const waiting = this.#all.get(key);
+    return waiting?.isInVain === false ? waiting.wait : undefined;
+  }
+
+  /** Also what was in vain. */
+  has(key: K): boolean {
+    return this.#all.has(key);
   }
 
   /** It begins with the next {@link look}. */
   add(key: K, wait: W): void {
-    this.#all.set(key, { wait, failures: 0, restsUntil: 0, turn: undefined });
+    this.#all.set(key, { wait, failures: 0, restsUntil: 0, turn: undefined, isInVain: false });
   }
 
   entries(): (readonly [K, W])[] {
@@ -73,7 +82,7 @@ export class WaitsInTurn<K, W extends Wait> {
 
   /** What failed may succeed now. */
   hurry(): void {
-    for (const waiting of this.#all.values()) waiting.restsUntil = 0;
+    for (const waiting of this.#all.values()) if (!waiting.isInVain) waiting.restsUntil = 0;
     this.look();
   }
 
@@ -138,11 +147,12 @@ export class WaitsInTurn<K, W extends Wait> {
       .catch((error: unknown) => {
         if (ended.signal.aborted) return;
         if (this.#work.now() >= until) waiting.failures = 0;
-        if (isRelayError(error) && final.has(error.code)) this.end(key);
+        waiting.isInVain = isRelayError(error) && final.has(error.code);
         this.#work.setback(error);
       })
       .finally(() => {
-        if (!ended.signal.aborted) waiting.restsUntil = this.#work.now() + backoffMs(waiting.failures++);
+        if (waiting.isInVain) waiting.restsUntil = Infinity;
+        else if (!ended.signal.aborted) waiting.restsUntil = this.#work.now() + backoffMs(waiting.failures++);
         waiting.turn = undefined;
         // Last in the order, unless it has ended.
         if (this.#all.get(key) === waiting && this.#all.delete(key)) this.#all.set(key, waiting);

@@ -311,6 +311,26 @@ describe('outbox: waiting for the word that a message was delivered', () => {
       assert.deepEqual(setbacks, []);
     });
 
+    it('is not asked for again where that is in vain, with whatever is sent later', async () => {
+      const box = await outbox();
+      await sent(box);
+      await until(() => carrier.waits.size === 1);
+      await box.stop();
+      carrier.failure = new RelayError('endpoint-refused', { details: { reason: 'test' } });
+      const watching = watcher();
+      await watching.look();
+      await until(() => setbacks.length === 1);
+      carrier.failure = undefined;
+      const next = await outbox();
+      const last = await sent(next);
+      await next.stop();
+      carrier.asked.length = 0;
+      // Its turn comes after that of what went before.
+      await watching.look();
+      await until(() => carrier.asked.includes(last.messageId));
+      assert.deepEqual(carrier.asked, [last.messageId]);
+    });
+
     it('is heard by receipts of the outbox beside it', async () => {
       const box = await outbox();
       const receipt = await sent(box);
