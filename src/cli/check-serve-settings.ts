@@ -9,8 +9,8 @@ const ofEntity: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Whether all that `serve` is told has an effect. `flags`: as given on the command line; the environment and a file are for other
- * commands too. Throws bad-setting.
+ * Whether what `serve` is told of its store, wherever it is set, and by `flags` of its entity has an effect: in the environment
+ * and in a file an entity's settings are for other commands too. Throws bad-setting.
  */
 export function checkServeSettings(settings: Settings, flags: Readonly<Record<string, unknown>>): void {
   checkStore(settings);
