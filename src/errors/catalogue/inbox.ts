@@ -52,6 +52,6 @@ export const inboxErrors = {
   'cursor-not-on-chain': {
     message: 'The store has read up to block {block}, {hash}, and the chain has no such block.',
     remedy:
-      'If the chain was started anew, as a development chain, remove the data folder; if the node is still catching up, wait or give another with --ws; if a node that was believed alone made that block up, read from a block before it into another data folder (--from N), and pass by what was handled before, by its sender and nonce.',
+      'A chain started anew: remove the data folder. A node still catching up: wait, or name another by --ws. Blocks that one node made up: read into a new --data from a block before them (--from N), as docs/inbox.md says.',
   },
 } as const satisfies Record<string, CatalogueEntry>;
