@@ -1,7 +1,6 @@
 import type { Hex } from '../../codec/hex.ts';
 import { asRelayError } from '../../errors/index.ts';
 import type { BlockStore } from '../block/block-store.ts';
-import type { DevBlock } from '../block/block.ts';
 import type { Runtimes } from '../executor/runtime.ts';
 import { hexToBytes, isHex } from '../hex.ts';
 import { poolErrors, RpcError } from '../rpc/rpc-error.ts';
@@ -62,16 +61,8 @@ export class Submitter {
     return dropped;
   }
 
-  /** By the head that there is once it has answered: a block that came meanwhile may have used the nonce. */
   async #validate(extrinsic: Hex): Promise<ValidTransaction> {
-    for (;;) {
-      const { head } = this.#blocks;
-      const validity = await this.#validateAt(head, extrinsic);
-      if (this.#blocks.head === head) return validity;
-    }
-  }
-
-  async #validateAt(head: DevBlock, extrinsic: Hex): Promise<ValidTransaction> {
+    const { head } = this.#blocks;
     if (head.state === undefined) throw poolErrors.unknown('the state of the head was dropped');
     const argument: Hex = `0x${external}${extrinsic.slice(2)}${head.hash.slice(2)}`;
     let result: Hex;
