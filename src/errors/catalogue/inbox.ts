@@ -20,7 +20,7 @@ export const inboxErrors = {
       'Give an archive node with --ws (one started with --state-pruning archive), or go on without them: --on-gap skip.',
   },
   'reading-from': {
-    message: 'Nothing was read into this store before: reading begins at block {block}.',
+    message: 'Nothing of the chain was read into this store before: reading begins at block {block}.',
     remedy:
       'Nothing, if that is meant. For earlier messages name the first block (--from N), with another data folder: what was read counts.',
   },
