@@ -88,7 +88,7 @@ export class AgreedRuntimes implements RuntimeSource {
     };
     const about = `the metadata of ${specVersion === undefined ? 'the runtime' : `runtime ${specVersion}`}`;
     const patience = this.#hasAgreed ? {} : { patienceMs: timeoutMs };
-    // There is one election for each version: who votes late is to be caught in it, too.
+    // There is one election for each version: who votes late is to be caught in it, too, until that of another is decided.
     const election = { about, block: hash, ask, inWords: (url: string) => words.get(url), asksOn: true };
     const winner = candidates.get(await quorum.elect(election, { signal: stopped, ...patience }));
     if (winner === undefined) throw new RelayError('chain-stopped');
