@@ -31,7 +31,7 @@ export class Posting implements AsyncDisposable {
   async wallet(): Promise<Wallet> {
     const ws = this.#ws();
     if (this.#open?.ws === ws && this.#open.wallet.api.isConnected) return this.#open.wallet;
-    await this[Symbol.asyncDispose]();
+    await this.close();
     this.#open = { ws, wallet: await openWallet(ws) };
     return this.#open.wallet;
   }
@@ -76,12 +76,17 @@ export class Posting implements AsyncDisposable {
     const [call] = asRoot(wallet.api, calls);
     if (call === undefined) return;
     await this.#send(call, wallet.alice);
-    if (calls.some(({ method }) => method.section === 'system')) await this[Symbol.asyncDispose]();
+    if (calls.some(({ method }) => method.section === 'system')) await this.close();
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Until it posts again, then with the runtime that there is. What a client asks while it changes its runtime may fail. */
+  async close(): Promise<void> {
     await this.#open?.wallet[Symbol.asyncDispose]();
     this.#open = undefined;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   /** The block that it is in, or one after it. */

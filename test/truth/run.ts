@@ -167,6 +167,8 @@ export async function runAgainstTruth(world: World, { dice, steps }: RunOptions)
       if (mishap !== undefined) {
         mishaps[mishap] = (mishaps[mishap] ?? 0) + 1;
         await deeds[mishap]?.(ways());
+        // A reorg may have taken the runtime that its client knows.
+        await posting.close();
       }
       await posting.setUp();
       const wallet = await posting.wallet();
