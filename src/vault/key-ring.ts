@@ -1,22 +1,19 @@
-import { decodeEncryptedData, equalBytes, HeaderStarts, toHex, type EnvelopeV1, type Hex } from '../codec/index.ts';
+import { equalBytes, toHex, type Hex } from '../codec/index.ts';
 import {
   backendCipher,
-  openEnvelopesWith,
-  openEnvelopeWith,
-  openPhalaWith,
   sealEnvelopeWith,
   sealPhalaWith,
   signWith,
   type Cipher,
   type CipherKey,
   type KeyPair,
-  type OpenInput,
 } from '../crypto/core.ts';
-import { isRelayError, RelayError } from '../errors/index.ts';
+import { RelayError } from '../errors/index.ts';
 import { wipe, type EpochSecret, type VaultContents } from './contents.ts';
 import { FreshKeys } from './fresh-keys.ts';
 import { deriveKey, KeyCache } from './key-cache.ts';
 import { keepBody, openKept } from './kept-body.ts';
+import { Opener } from './opener.ts';
 import { signedBytes } from './signed-bytes.ts';
 import type {
   EcdhPublic,
@@ -31,8 +28,6 @@ import type {
 } from './vault.ts';
 
 const ivLength = 12;
-/** Messages of which all keys are asked for before the first is used. */
-const openedAtOnce = 1_024;
 
 /** The unlocked secrets of one entity and what may be done with them, in memory. */
 export class KeyRing {
@@ -40,7 +35,7 @@ export class KeyRing {
   readonly #cipher: Cipher;
   readonly #keys: KeyCache<CipherKey>;
   readonly #fresh: FreshKeys;
-  readonly #starts = new HeaderStarts();
+  readonly #opener: Opener;
   #contents: VaultContents;
   /** Seals set aside for this process, and of which epoch. */
   #allowance = { epoch: -1, seals: 0 };
@@ -51,6 +46,8 @@ export class KeyRing {
     this.#keys = new KeyCache(cipher);
     this.#fresh = new FreshKeys(now);
     this.identity = toHex(contents.identity.publicKey);
+    const [identity, keys, fresh] = [this.identity, this.#keys, this.#fresh];
+    this.#opener = new Opener({ identity, cipher, keys, fresh, contents: () => this.#contents });
   }
 
   get contents(): VaultContents {
@@ -119,70 +116,17 @@ export class KeyRing {
     return this.seal({ ...request, body });
   }
 
-  async open(request: { readonly genesisHash: Hex; readonly envelope: Uint8Array }): Promise<Opened> {
-    const opened = await this.#openedOrNot(request);
-    if (opened instanceof RelayError) throw opened;
-    return opened;
+  open(request: { readonly genesisHash: Hex; readonly envelope: Uint8Array }): Promise<Opened> {
+    return this.#opener.open(request);
   }
 
   /** As {@link Vault.openAll}. */
-  async openAll({ genesisHash, envelopes }: OpenAllRequest): Promise<(Opened | RelayError)[]> {
-    const starts = this.#starts;
-    if (this.#fresh.size > 0)
-      return Promise.all(envelopes.map(async (envelope) => this.#openedOrNot({ genesisHash, envelope, starts })));
-    const opening: ReturnType<typeof openEnvelopesWith>[] = [];
-    // All at once: nothing is closed or erased in between. No key is put away either, as many fewer come than are kept.
-    for (let i = 0; i < envelopes.length; i += openedAtOnce) {
-      const input = { genesisHash, envelopes: envelopes.slice(i, i + openedAtOnce), starts };
-      opening.push(openEnvelopesWith(this.#keysOfBatch(), input));
-    }
-    const opened: (Opened | RelayError)[] = [];
-    for (const each of opening) opened.push(...(await each));
-    return opened;
+  openAll(request: OpenAllRequest): Promise<(Opened | RelayError)[]> {
+    return this.#opener.openAll(request);
   }
 
-  /** As {@link KeyRing.#keyFor}, for headers that share what they begin with: each of those is looked up once. */
-  #keysOfBatch(): (header: EnvelopeV1['header']) => CipherKey {
-    // The sender's key is one object for all headers that begin alike.
-    const found = new Map<Uint8Array, CipherKey>();
-    let generation = this.#keys.generation;
-    return (header) => {
-      if (generation !== this.#keys.generation) {
-        generation = this.#keys.generation;
-        found.clear();
-      }
-      let key = found.get(header.senderKey);
-      if (key === undefined) {
-        key = this.#keyFor(header);
-        // Finding it may have put another one away.
-        if (generation === this.#keys.generation) found.set(header.senderKey, key);
-      }
-      return key;
-    };
-  }
-
-  /** At once where the cipher answers at once. */
-  #openedOrNot(message: Omit<OpenInput, 'commKey'>): Opened | RelayError | Promise<Opened | RelayError> {
-    if (this.#fresh.size > 0) return this.#openedByFreshOr(message);
-    try {
-      const opened = openEnvelopeWith((header) => this.#keyFor(header), message);
-      return opened instanceof Promise ? opened.catch(asRefusal) : opened;
-    } catch (error) {
-      return asRefusal(error);
-    }
-  }
-
-  #openedByFreshOr(message: Omit<OpenInput, 'commKey'>): Opened | RelayError | Promise<Opened | RelayError> {
-    let used: CipherKey | undefined;
-    try {
-      const opened = openEnvelopeWith((header) => (used = this.#freshKeyFor(header)) ?? this.#keyFor(header), message);
-      if (opened instanceof Promise) return opened.catch(asRefusal).finally(() => used?.clear());
-      used?.clear();
-      return opened;
-    } catch (error) {
-      used?.clear();
-      return asRefusal(error);
-    }
+  openPhala(encryptedData: Uint8Array): Promise<PhalaOpened> {
+    return this.#opener.openPhala(encryptedData);
   }
 
   forgetFresh(publicKey: Uint8Array): void {
@@ -193,19 +137,6 @@ export class KeyRing {
     const own = this.#forSealing();
     const key = this.#keys.forPhala(own, recipientKey);
     return sealPhalaWith(key, { iv: newIv(), pubkey: own.publicKey, data: content });
-  }
-
-  async openPhala(encryptedData: Uint8Array): Promise<PhalaOpened> {
-    const { pubkey: senderKey } = decodeEncryptedData(encryptedData);
-    for (const { keyPair } of this.#contents.epochs.toReversed()) {
-      try {
-        return { senderKey, content: await openPhalaWith(this.#keys.forPhala(keyPair, senderKey), encryptedData) };
-      } catch (error) {
-        // It does not say to which epoch it was sealed.
-        if (!isRelayError(error, 'open-failed')) throw error;
-      }
-    }
-    throw new RelayError('open-failed');
   }
 
   /** Overwrites the secrets; JavaScript can't promise that no copy remains (SECURITY.md). */
@@ -229,20 +160,6 @@ export class KeyRing {
     return sealEnvelopeWith(key, { genesisHash, header, iv: newIv(), body });
   }
 
-  /** CommKey of an answer to a fresh key; undefined where none is kept for it. */
-  #freshKeyFor({ fromKind, from, to, recipientKey, senderKey }: EnvelopeV1['header']): CipherKey | undefined {
-    if (fromKind !== 'worker' || to !== this.identity || from === this.identity) return undefined;
-    const own = this.#fresh.find(recipientKey, from);
-    return own === undefined ? undefined : this.#cipher(deriveKey('open', own, senderKey));
-  }
-
-  /** CommKey of a message to this entity. Throws not-for-us, from-self, epoch-erased, unknown-epoch, and what agree throws. */
-  #keyFor(header: EnvelopeV1['header']): CipherKey {
-    if (header.to !== this.identity) throw new RelayError('not-for-us', { details: { to: header.to } });
-    if (header.fromKind === 'worker' && header.from === this.identity) throw new RelayError('from-self');
-    return this.#keys.forOpening(this.#byPublicKey(header.recipientKey).keyPair, header.senderKey);
-  }
-
   /** The current epoch's key, one seal of it used up. */
   #forSealing(): KeyPair {
     if (this.isOutOfSeals) throw new RelayError('channel-exhausted');
@@ -259,14 +176,6 @@ export class KeyRing {
   #byEpoch(epoch: number): EpochSecret | undefined {
     return this.#contents.epochs.find((candidate) => candidate.epoch === epoch);
   }
-
-  #byPublicKey(publicKey: Uint8Array): EpochSecret {
-    const found = this.#contents.epochs.find(({ keyPair }) => equalBytes(keyPair.publicKey, publicKey));
-    if (found !== undefined) return found;
-    const erased = this.#contents.erased.find((candidate) => equalBytes(candidate.publicKey, publicKey));
-    if (erased !== undefined) throw new RelayError('epoch-erased', { details: { epoch: erased.epoch } });
-    throw new RelayError('unknown-epoch', { details: { epoch: `public key ${toHex(publicKey)}` } });
-  }
 }
 
 async function withKey<T>(key: CipherKey, use: (key: CipherKey) => Promise<T>): Promise<T> {
@@ -275,11 +184,6 @@ async function withKey<T>(key: CipherKey, use: (key: CipherKey) => Promise<T>): 
   } finally {
     key.clear();
   }
-}
-
-function asRefusal(error: unknown): RelayError {
-  if (error instanceof RelayError) return error;
-  throw error;
 }
 
 function newIv(): Uint8Array {
