@@ -1,3 +1,4 @@
+import type { Hex } from '../codec/index.ts';
 import { isRelayError } from '../errors/index.ts';
 import { deliveryAwaitedUntil, encodeDelivery, type DeliveryState } from './delivery-state.ts';
 import type { OffChainCarrier } from './off-chain-carrier.ts';
@@ -12,6 +13,12 @@ const mostAtOnce = 256;
 
 /** No relay will ever tell. */
 const untold: ReadonlySet<string> = new Set(['delivery-untold', 'unknown-message']);
+
+/** What was told of a message. */
+interface Heard {
+  readonly messageId: Hex;
+  readonly outcome: DeliveryState;
+}
 
 export type DeliveryWork = Pick<Work, 'store' | 'now' | 'signal' | 'setback' | 'known'>;
 
@@ -36,7 +43,7 @@ export class DeliveryWatch {
   /** A relay has the message. */
   carried(id: SendId, delivery: DeliveryState): void {
     if (this.#carrier?.awaitDelivered === undefined || delivery.state !== 'awaited') return;
-    const wait = this.#wait.bind(this, id, delivery);
+    const wait = this.#wait.bind(this, id);
     this.#waits.add(id, { until: deliveryAwaitedUntil(delivery), wait });
     this.#waits.look();
   }
@@ -55,18 +62,27 @@ export class DeliveryWatch {
     await this.#waits.stop();
   }
 
-  async #wait(id: SendId, awaited: DeliveryState, signal: AbortSignal): Promise<void> {
-    const { store } = this.#work;
-    const stored = await store.get(id);
-    if (stored?.record.progress.state === 'relayed') {
+  /** Others may write of it meanwhile: what is heard counts for the message as it is then. */
+  async #wait(id: SendId, signal: AbortSignal): Promise<void> {
+    const { store, known } = this.#work;
+    let heard: Heard | undefined;
+    for (;;) {
+      const [stored, present] = [await store.get(id), await store.delivery(id)];
+      if (stored?.record.progress.state !== 'relayed' || present === undefined) break;
       const { to, progress } = stored.record;
-      const outcome = await this.#ask({ ...progress, to, sentAt: awaited.at }, signal);
-      const expectation = { key: deliveryKey(id), value: encodeDelivery(awaited) };
+      if (heard?.messageId !== progress.messageId) {
+        if (present.state !== 'awaited') break;
+        const outcome = await this.#ask({ ...progress, to, sentAt: present.at }, signal);
+        heard = { messageId: progress.messageId, outcome };
+        continue;
+      }
+      if (!tellsMore(heard.outcome, present)) break;
+      const expectation = { key: deliveryKey(id), value: encodeDelivery(present) };
       // Whoever works on the queue by now: it is so.
-      await store.commitBeside(new Change().delivery(id, outcome).expect(expectation), [stored]);
-      // Also where another process wrote it first.
-      this.#work.known(id);
+      if (await store.commitBeside(new Change().delivery(id, heard.outcome).expect(expectation), [stored])) break;
     }
+    // Also where another process wrote it first.
+    known(id);
     this.#waits.end(id);
   }
 
@@ -84,4 +100,9 @@ export class DeliveryWatch {
     }
     return { state, at: BigInt(this.#work.now()) };
   }
+}
+
+/** One relay may tell of a message of which another never will. */
+function tellsMore(outcome: DeliveryState, present: DeliveryState): boolean {
+  return present.state === 'awaited' || (present.state === 'untold' && outcome.state === 'delivered');
 }

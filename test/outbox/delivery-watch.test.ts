@@ -15,6 +15,7 @@ import {
   type RelayOutbox,
   type RelayOutboxOptions,
 } from '../../src/outbox/index.ts';
+import { decodeDelivery, encodeDelivery } from '../../src/outbox/delivery-state.ts';
 import { openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
 import { rangeOf } from '../../src/store/keys.ts';
 import { createMemoryVault } from '../../src/vault/index.ts';
@@ -271,6 +272,33 @@ describe('outbox: waiting for the word that a message was delivered', () => {
     assert.deepEqual(await last.delivered(), { deliveredAt: clock });
     assert.deepEqual(await (await second.receipt(sendId))?.delivered(), { deliveredAt: firstTime });
     assert.deepEqual(await deliveredAt(), [firstTime, clock]);
+  });
+
+  it('is kept where one relay tells though another process heard that none does', async () => {
+    const first = await outbox();
+    const { sendId, messageId } = await sent(first);
+    await until(() => carrier.waits.size === 1);
+    const [ofFirst] = carrier.waits.values();
+    carrier.waits.clear();
+    carrier.failure = new RelayError('delivery-untold', { details: { reason: 'test', messageId, to } });
+    const second = await outbox();
+    await rejected((await second.receipt(sendId))?.delivered() ?? Promise.resolve(), 'delivery-untold');
+    assert.deepEqual(await deliveredAt(), [undefined]);
+    ofFirst?.delivered();
+    await until(async () => (await deliveredAt())[0] === clock);
+    assert.deepEqual(await (await second.receipt(sendId))?.delivered(), { deliveredAt: clock });
+  });
+
+  it('is kept where its entry was written anew while it was awaited, and is asked for once', async () => {
+    const box = await outbox();
+    const receipt = await sent(box);
+    await until(() => carrier.waits.size === 1);
+    const [[key, value] = assert.fail('it is awaited')] = await store.entries(rangeOf('outbox/delivery/'));
+    const { at } = decodeDelivery(value);
+    await store.commit([{ key, value: encodeDelivery({ state: 'awaited', at: at + 1n }) }]);
+    carrier.delivered(receipt.messageId);
+    assert.deepEqual(await receipt.delivered(), { deliveredAt: clock });
+    assert.deepEqual(carrier.asked, [receipt.messageId]);
   });
 
   describe('by who only watches the queue', () => {
