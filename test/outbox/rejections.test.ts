@@ -58,6 +58,7 @@ describe('outbox: refusals of the pool', () => {
 
   afterEach(async () => {
     proxy.refuse = () => undefined;
+    proxy.hold = () => undefined;
     proxy.alter = (_method, _params, result) => result;
     for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
   });
@@ -207,6 +208,40 @@ describe('outbox: refusals of the pool', () => {
       assert.deepEqual(states, ['queued']);
       await box.cancel(sendId);
     });
+
+  /** More blocks than an era has. */
+  const era = 70;
+
+  for (const as of ['worker', 'account'] as const)
+    it(`of an era that is over each time, since blocks come faster than extrinsics: the message of a ${as} comes in once`, async () => {
+      const setbacks: string[] = [];
+      let left = 4;
+      proxy.hold = (method) => {
+        if (!submitMethods.has(method) || left === 0) return undefined;
+        left -= 1;
+        return dev.newBlock({ count: era, empty: true });
+      };
+      const before = proxy.refused.length;
+      const box = await outbox({ onSetback: ({ code }) => setbacks.push(code) });
+      const { messageId: id } = await (await send(box, 'late', as)).reached('finalized');
+      assert.deepEqual(
+        proxy.refused.slice(before).map(({ code }) => code),
+        [1010, 1010, 1010, 1010],
+      );
+      assert.deepEqual(await posted(), [id]);
+      assert.deepEqual(setbacks, []);
+    });
+
+  it('of an era that is over for long: says so, keeps the message, and goes on when blocks come slower', async () => {
+    const setbacks: string[] = [];
+    proxy.hold = (method) =>
+      submitMethods.has(method) && setbacks.length === 0 ? dev.newBlock({ count: era, empty: true }) : undefined;
+    const box = await outbox({ onSetback: ({ code }) => setbacks.push(code) });
+    const receipt = await send(box, 'late for long', 'account');
+    const { messageId: id } = await receipt.reached('finalized');
+    assert.deepEqual(setbacks, ['extrinsic-expired']);
+    assert.deepEqual(await posted(), [id]);
+  }).timeout(120_000);
 
   it('of what it does not take at all (1010): fails with its reason, and can be retried', async () => {
     refuse(1, () => new Refusal('Invalid Transaction', 1010, 'Custom error: 7'));

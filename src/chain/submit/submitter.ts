@@ -23,6 +23,7 @@ import { failed } from './dispatch-outcome.ts';
 import { StatusWatch } from './extrinsic-status.ts';
 import { fatesOf } from './fates.ts';
 import { Follower } from './follow.ts';
+import { isOutOfEra } from './is-out-of-era.ts';
 import { NonceOwner } from './nonce-owner.ts';
 import { judge } from './pool-verdict.ts';
 import { eraBlocks, signExtrinsic } from './sign-extrinsic.ts';
@@ -143,6 +144,8 @@ export class Submitter {
     // One for all that is signed here: whatever a node does with what it refuses, a chain takes one of them.
     const nonce = wanted ?? (await owner.next(signal));
     let extrinsic: SignedExtrinsic | undefined;
+    /** What was signed was refused though the era was not over: the same again is to end it. */
+    let isUnexplained = false;
     for (let refusals = 1; ; refusals++) {
       if (extrinsic === undefined) {
         extrinsic = await this.#sign(calls, account, { batch, nonce, tip, signal });
@@ -182,11 +185,16 @@ export class Submitter {
             if (verdict.stale && fresh <= nonce) throw outdated(calls, error);
             throw new RelayError('nonce-conflict', { details: { account: account.id, nonce, times: 1 }, cause: error });
           }
-          case 'sign-again':
-            if (refusals >= 2)
+          case 'sign-again': {
+            const isOld = await isOutOfEra(socket, extrinsic, signal);
+            if (!isOld && isUnexplained)
               throw new RelayError('extrinsic-rejected', { details: { reason: error.reason }, cause: error });
+            if (refusals >= maxRefusals)
+              throw new RelayError('extrinsic-expired', { details: { block: extrinsic.death }, cause: error });
+            isUnexplained ||= !isOld;
             extrinsic = undefined;
             break;
+          }
           case 'full':
             if (refusals >= maxRefusals) throw new RelayError('pool-full', { cause: error });
         }
