@@ -33,8 +33,8 @@ export interface ConnectionOptions {
 
 export interface PatientOptions extends RequestOptions {
   /**
-   * How long to wait for a connection while there is none, ms. Default `timeoutMs` of the connection. Infinity: for as long
-   * as it takes, and a node that says that it is busy is waited for too.
+   * How long to wait for a connection while there is none, or while each that there is breaks, ms. Default `timeoutMs` of the
+   * connection. Infinity: for as long as it takes, and a node that says that it is busy is waited for too.
    */
   readonly patienceMs?: number;
   /** Whether less may be asked for at once, where an answer breaks the socket since it is too large. Default false. */

@@ -29,6 +29,7 @@ interface Patience {
 export interface SessionSource<S extends { readonly socket: RpcSocket }> {
   readonly options: {
     readonly endpoints: readonly string[];
+    readonly timeoutMs: number;
     readonly backoff: BackoffOptions;
     readonly clock: Clock;
     readonly logger: ChainLogger;
@@ -42,8 +43,9 @@ export interface SessionSource<S extends { readonly socket: RpcSocket }> {
 }
 
 /**
- * Does on a socket what may be done twice: on that of the next session where one breaks, and again where the node is busy.
- * Throws RpcError as the node answered it, chain-unreachable, aborted, chain-stopped.
+ * Does on a socket what may be done twice: on that of the next session where one breaks, for as long as it would wait for one,
+ * and at least twice at each endpoint; and again where the node is busy. Throws RpcError as the node answered it,
+ * chain-unreachable, aborted, chain-stopped.
  */
 export async function workPatiently<T, S extends { readonly socket: RpcSocket }>(
   connection: SessionSource<S>,
@@ -51,12 +53,14 @@ export async function workPatiently<T, S extends { readonly socket: RpcSocket }>
   options: Patience,
   work: (socket: RpcSocket) => Promise<T>,
 ): Promise<T> {
-  const { endpoints, backoff, clock, logger } = connection.options;
-  const attempts = 2 * endpoints.length + 1;
-  let reason = '';
+  const { endpoints, timeoutMs, backoff, clock, logger } = connection.options;
+  const { patienceMs = timeoutMs } = options;
+  const leastLosses = 2 * endpoints.length + 1;
+  let losses = 0;
+  let firstLossAt: number | undefined;
   let oversized = 0;
   let refusals = 0;
-  for (let attempt = 0; attempt < attempts || options.patienceMs === Infinity; attempt++) {
+  for (;;) {
     const session = connection.usable(options) ?? (await connection.session(options));
     const { socket } = session;
     try {
@@ -71,20 +75,22 @@ export async function workPatiently<T, S extends { readonly socket: RpcSocket }>
         if (refusals > patientRefusals && connection.hasOthers)
           connection.replace(session, `it can not answer ${method}: ${error.reason}`);
         await clock.sleep(backoffMs(refusals - 1, backoff), options.signal);
-        attempt--;
         continue;
       }
       if (!(error instanceof ConnectionLost)) throw error;
-      reason = error.message;
-      if (!error.isOversize) continue;
+      const reason = error.message;
+      if (!error.isOversize) {
+        firstLossAt ??= clock.now();
+        // Many in a short time tell no more than one: the way to a node may flap.
+        if (++losses >= leastLosses && clock.now() - firstLossAt >= patienceMs) throw connection.unreachable(reason);
+        continue;
+      }
       // Whose answer it was that the socket broke of is not known, unless there was only one: the others get through later.
       const isClear = error.isAlone || options.isDivisible === true;
       if (++oversized >= (isClear ? maxOversized : maxOversizedAmongOthers))
         throw new RpcError(method, oversizeCode, reason, undefined, socket.url);
-      attempt--;
     }
   }
-  throw connection.unreachable(reason);
 }
 
 /** Absence and crowds end; what a node that is there can not answer may never get better. */

@@ -172,6 +172,56 @@ describe('Connection', () => {
     });
   });
 
+  describe('whose node breaks each connection of one request', () => {
+    const method = 'system_chain';
+    let now: number;
+    let broken: number;
+    let alone: Connection;
+    beforeEach(async () => {
+      now = 1_000_000;
+      broken = 0;
+      const clock = { now: () => now, sleep: (_: number, signal?: AbortSignal) => systemClock.sleep(1, signal) };
+      const options = { genesisHash: undefined, timeoutMs: 10_000, quorum: 1, clock, logger: silentLogger };
+      alone = await Connection.open({ ...options, endpoints: [one.ws], backoff: {} }, undefined);
+    });
+    afterEach(() => {
+      alone.stop();
+    });
+
+    it('makes it again for as long as it waits for a connection, however often that breaks', async () => {
+      one.fault = (passing) => {
+        if (passing.method !== method || broken === 40) return undefined;
+        broken += 1;
+        now += 249;
+        return { kind: 'cut' };
+      };
+      assert.equal(typeof (await alone.request(method)), 'string');
+      assert.equal(broken, 40);
+    });
+
+    it('gives up when that time is over', async () => {
+      one.fault = (passing) => {
+        if (passing.method !== method) return undefined;
+        broken += 1;
+        if (broken > 1) now += 2_500;
+        return { kind: 'cut' };
+      };
+      await assert.rejects(alone.request(method), withCode('chain-unreachable'));
+      assert.equal(broken, 5);
+    });
+
+    it('tries at least three times, however slow it is', async () => {
+      one.fault = (passing) => {
+        if (passing.method !== method) return undefined;
+        broken += 1;
+        now += 20_000;
+        return { kind: 'cut' };
+      };
+      await assert.rejects(alone.request(method), withCode('chain-unreachable'));
+      assert.equal(broken, 3);
+    });
+  });
+
   it('asks one that others contradicted how far it is only ten minutes later', async () => {
     connection.stop();
     const clock = new ManualClock();
