@@ -10,7 +10,7 @@ export interface Clock {
 }
 
 /** A longer timer of JavaScript fires at once. */
-const maxTimerMs = 2 ** 31 - 1;
+export const maxTimerMs = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
   now: () => Date.now(),

@@ -4,6 +4,7 @@ import { throwIfAborted } from './abort.ts';
 import { readChainInfo, readParaId } from './chain-info.ts';
 import type { Chain } from './chain.ts';
 import { systemClock, type Clock } from './clock.ts';
+import { checkTimes } from './connect-times.ts';
 import { distinctEndpoints, quorumOf } from './endpoint-list.ts';
 import { HashRuns } from './head/hash-runs.ts';
 import { HeadReader } from './head/head-reader.ts';
@@ -72,14 +73,15 @@ const unusable: ReadonlySet<string> = new Set(['unsupported-runtime', 'rpc-faile
 const sudoKey = storagePrefix('Sudo', 'Key');
 
 /**
- * Connects, and stays connected until `stop`. Throws bad-endpoint, bad-quorum, chain-unreachable after `timeoutMs`,
- * wrong-chain, node-lies where no endpoint is left, aborted; and, where none of the endpoints can give the state of its best
- * block, unsupported-runtime, rpc-failed, state-discarded, bad-storage.
+ * Connects, and stays connected until `stop`. Throws bad-endpoint, bad-quorum, bad-setting, chain-unreachable after
+ * `timeoutMs`, wrong-chain, node-lies where no endpoint is left, aborted; and, where none of the endpoints can give the
+ * state of its best block, unsupported-runtime, rpc-failed, state-discarded, bad-storage.
  */
 export async function connectChain(options: ConnectOptions): Promise<Chain> {
   const { timeoutMs = defaultTimeoutMs, clock = systemClock, logger = silentLogger, signal } = options;
   const { genesisHash, backoff = {} } = options;
   throwIfAborted(signal);
+  checkTimes(options);
   const endpoints = distinctEndpoints(options.endpoints);
   const quorum = quorumOf(options.quorum, endpoints.length);
   const connection = await Connection.open(
