@@ -65,6 +65,17 @@ describe('soak: the verdict on commands', () => {
     breaks(/which nobody sent/, queued(1), handled(1, 2), posted(1, 2));
   });
 
+  it('holds what a crash kept its sender from writing down to what its queue held at the next start', () => {
+    const meant: SenderEntry = { event: 'command-meant', to, text: 'c 1' };
+    const listed: SenderEntry = { event: 'listed' };
+    const kept: SenderEntry[] = [meant, { event: 'command-stored', sendId: '1' }, listed];
+    assert.deepEqual(verdictOf(kept, handled(1), posted(1)), []);
+    breaks(/was queued, has not failed, and never arrived/, kept, [], []);
+    breaks(/failed with x/, [...kept, { event: 'command-failed', sendId: '1', code: 'x' }], [], []);
+    assert.deepEqual(verdictOf([meant, listed], [], []), []);
+    breaks(/queue never held it/, [meant, listed], handled(1), posted(1));
+  });
+
   it('sees a posting that is handed out twice, late, never, or is in no block', () => {
     breaks(/twice in one run/, queued(1), [heard(1), heard(1)], posted(1));
     breaks(/again after it was acknowledged/, queued(1), [...handled(1), started, heard(1)], posted(1));

@@ -1,4 +1,5 @@
 import type { Hex } from '../../src/codec/index.ts';
+import { completed } from './completed.ts';
 import { displaced, type AccountUse, type FinalBlocks } from './displaced.ts';
 import { Gaps, type Span } from './gaps.ts';
 import type { RecipientEntry, SenderEntry } from './ledger.ts';
@@ -29,6 +30,8 @@ interface Meant {
   readonly text: string;
   /** Where states are gone, and others signed for its sequence too, nobody can know whether it came in. */
   readonly mayBeUncertain: boolean;
+  /** By what the queue of its sender held after a crash. */
+  readonly isNeverQueued: boolean;
   sendId: string | undefined;
   failure: string | undefined;
 }
@@ -92,7 +95,9 @@ function judgeTexts(
   }
   const hidden = new Map<string, number>();
   for (const { sender } of missing) hidden.set(sender, (hidden.get(sender) ?? 0) + 1);
-  for (const { sender, text, sendId, failure } of own) {
+  for (const { sender, text, sendId, failure, isNeverQueued } of own) {
+    if (isNeverQueued && times.has(text))
+      broken.push(`the command "${text}" was handed out, and its sender's queue never held it`);
     if (sendId === undefined || failure !== undefined || times.has(text)) continue;
     // Which text a block in a gap held nobody has read.
     const left = hidden.get(sender) ?? 0;
@@ -119,11 +124,15 @@ function outOfOrder(meant: readonly Meant[], inOrder: readonly Placed[]): string
   return broken;
 }
 
-function meantBy(by: Pick<Meant, 'sender' | 'mayBeUncertain'>, entries: readonly SenderEntry[]): Meant[] {
+function meantBy(by: Pick<Meant, 'sender' | 'mayBeUncertain'>, written: readonly SenderEntry[]): Meant[] {
+  const { entries, neverQueued } = completed(written);
   const meant = new Map<string, Meant>();
   for (const entry of entries) {
-    if (entry.event === 'command-meant')
-      meant.set(entry.text, { ...by, to: entry.to, text: entry.text, sendId: undefined, failure: undefined });
+    if (entry.event === 'command-meant') {
+      const { to, text } = entry;
+      const isNeverQueued = neverQueued.has(text);
+      meant.set(text, { ...by, to, text, isNeverQueued, sendId: undefined, failure: undefined });
+    }
     const message = entry.event === 'command-queued' ? meant.get(entry.text) : undefined;
     if (entry.event === 'command-queued' && message !== undefined) message.sendId = entry.sendId;
   }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Hex } from '../../src/codec/index.ts';
 import { provesTooLittle } from './evidence-of-work.ts';
+import type { Span } from './gaps.ts';
 import type { RecipientEntry, SenderEntry } from './ledger.ts';
 
 const to: Hex = `0x${'bb'.repeat(32)}`;
@@ -14,12 +15,13 @@ describe('soak: a run in which too little happened', () => {
   const whyOf = (
     sent: readonly SenderEntry[],
     received: readonly RecipientEntry[],
-    { missedByGap = 0, times = 1, injected = 'sockets cut' } = {},
+    { missedByGap = 0, times = 1, injected = 'sockets cut', mayMiss = new Map<Hex, Span[]>() } = {},
   ): string[] =>
     provesTooLittle(
       {
         senders: [{ id: 'worker 1', entries: [{ event: 'started' }, ...sent] }],
         recipients: [{ id: to, finality: 'finalized', entries: [{ event: 'started' }, ...received] }],
+        mayMiss,
       },
       { queued: 10, missedByGap },
       new Map([[injected, times]]),
@@ -32,6 +34,15 @@ describe('soak: a run in which too little happened', () => {
     assert.deepEqual(whyOf([queued], [delivered], { injected }), ['worker 1 was told of no block']);
     assert.deepEqual(whyOf([queued, inBlock], [delivered], { injected }), []);
     assert.deepEqual(whyOf([queued, inBlock], [delivered], { times: 0 }), ['never injected: sockets cut']);
+  });
+
+  it('is one where blocks were forgotten while a recipient was away, and it told of no gap', () => {
+    const sent = [queued, inBlock];
+    const mayMiss = new Map([[to, [{ first: 3, last: 5 }]]]);
+    const gap = (first: number, last: number): RecipientEntry => ({ event: 'gap', first, last });
+    assert.deepEqual(whyOf(sent, [delivered, gap(5, 5)], { mayMiss }), []);
+    for (const received of [[delivered], [delivered, gap(1, 2)]])
+      assert.match(whyOf(sent, received, { mayMiss })[0] ?? '', /told of no gap, and blocks 3 to 5/);
   });
 
   it('is one where gaps excuse more than half of the messages', () => {

@@ -187,6 +187,7 @@ export const injections: readonly Injection[] = [
     isPossible: always,
     perform: (stage) =>
       stage.withPlayer(stage.recipients, async (player) => {
+        player.isAway = true;
         await player.kill();
         const { node } = stage;
         const { hasRead: first } = player;
@@ -195,6 +196,7 @@ export const injections: readonly Injection[] = [
         const edge = to - node.keptStates;
         if (node.prune !== undefined) await stage.othersHaveRead(player, edge);
         node.prune?.(edge);
+        player.isAway = false;
         player.start();
         await player.ready;
         // A real node goes on forgetting while the recipient starts.

@@ -11,6 +11,9 @@ export type SenderEntry =
   | { readonly event: 'failed'; readonly to: Hex; readonly nonce: string; readonly code: string }
   /** Was in the queue when its sender was started again, whether or not the process before could write that down. */
   | { readonly event: 'stored'; readonly to: Hex; readonly nonce: string }
+  | { readonly event: 'command-stored'; readonly sendId: string }
+  /** Before anything new is queued: all that the queue holds is written down. */
+  | { readonly event: 'listed' }
   | { readonly event: 'finalized'; readonly to: Hex; readonly nonce: string }
   /** Told to be in this block. */
   | {

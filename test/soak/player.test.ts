@@ -25,7 +25,12 @@ describe('soak: a process of the run', () => {
     await dies.ended;
     lives.start();
     await lives.ready;
+    lives.isAway = true;
     await lives.kill();
+    lives.start();
+    assert.ok(await lives.end());
+    assert.equal(told.length, 2, 'it does not start while it is kept away');
+    lives.isAway = false;
     lives.start();
     await lives.ready;
     assert.ok(await lives.end());

@@ -19,6 +19,8 @@ export class Player {
   readonly config: EntityConfig;
   /** In the hands of an injection: another leaves it alone. */
   isBusy = false;
+  /** Kept from starting, whoever else wants it to. */
+  isAway = false;
   /** The last block that it is known to have read. */
   hasRead = 0;
   readonly #script: string;
@@ -54,7 +56,7 @@ export class Player {
   }
 
   start(): void {
-    if (this.#child !== undefined) return;
+    if (this.isAway || this.#child !== undefined) return;
     this.#isReady = false;
     this.#mayEnd = false;
     this.#open = 0;

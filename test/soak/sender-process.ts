@@ -64,11 +64,16 @@ run(async () => {
   };
   // Before it goes on: what an earlier process was told last, and may not have written down.
   for await (const entry of outbox.entries()) {
-    if (entry.suite === 'v1') once({ event: 'stored', to: entry.to, nonce: String(entry.nonce) });
+    once(
+      entry.suite === 'v1'
+        ? { event: 'stored', to: entry.to, nonce: String(entry.nonce) }
+        : { event: 'command-stored', sendId: String(entry.sendId) },
+    );
     note(entry, entry.status);
     const receipt = await outbox.receipt(entry.sendId);
     if (receipt !== undefined) follow(entry, receipt);
   }
+  ledger.add({ event: 'listed' });
   await outbox.start();
   let next = sent;
   const command = async (to: Hex): Promise<void> => {

@@ -7,19 +7,20 @@ const to: Hex = `0x${'bb'.repeat(32)}`;
 const sent: SenderEntry[] = [
   { event: 'meant', to, text: 's 1' },
   { event: 'queued', text: 's 1', nonce: '1' },
+  { event: 'meant', to, text: 's 2' },
   { event: 'stored', to, nonce: '2' },
   { event: 'command-meant', to, text: 'c 1' },
-  { event: 'command-queued', text: 'c 1', sendId: '3' },
+  { event: 'command-stored', sendId: '3' },
 ];
 
 describe('soak: what has no end', () => {
   const openAfter = (...entries: SenderEntry[]): number =>
     unended([{ id: 'worker', entries: [...sent, ...entries] }]).length;
 
-  it('is what was queued and is neither final nor failed, and what only the queue knows of', () => {
+  it('is what was queued and is neither final nor failed, also where only the queue tells that it was', () => {
     assert.deepEqual(unended([{ id: 'worker', entries: sent }]), [
       '"s 1" of worker has no end, by its receipt',
-      `message 2 to ${to} of worker has no end, by its receipt`,
+      '"s 2" of worker has no end, by its receipt',
       'the command "c 1" of worker has no end, by its receipt',
     ]);
     const code = 'x';

@@ -195,15 +195,30 @@ describe('soak: the verdict', () => {
     breaks(/"s 2" was delivered after a later one/, { ...evidence, received: handled(1, 3, 2), copies });
   });
 
-  it('counts what a crash kept its sender from writing down, and misses it where it was in the queue', () => {
+  it('holds what a crash kept its sender from writing down to what its queue held at the next start', () => {
     const meant: SenderEntry = { event: 'meant', to, text: 's 1' };
     const stored: SenderEntry = { event: 'stored', to, nonce: '1' };
+    const listed: SenderEntry = { event: 'listed' };
+    const kept = [meant, stored, listed];
+    assert.deepEqual(verdictOf({ sent: kept, received: handled(1), posted: posted(1) }).broken, []);
+    breaks(/"s 1" was posted 2 times/, { sent: kept, received: handled(1), posted: posted(1, 1) });
+    breaks(/"s 1" was queued and never arrived: it is in block 1/, { sent: kept, received: [], posted: posted(1) });
+    breaks(/no block carries it/, { sent: kept, received: [], posted: [] });
+    const lost = [meant, listed];
+    assert.deepEqual(verdictOf({ sent: lost, received: [], posted: [] }).broken, []);
+    breaks(/queue never held it/, { sent: lost, received: handled(1), posted: posted(1) });
     breaks(/ 1 was posted 2 times/, { sent: [meant], received: handled(1), posted: posted(1, 1) });
-    assert.deepEqual(verdictOf({ sent: [meant, stored], received: handled(1), posted: posted(1) }).broken, []);
-    breaks(/ 1 was queued and never arrived: it is in block 1/, {
-      ...{ sent: [meant, stored], received: [], posted: posted(1) },
+    breaks(/held what was never sent: message 2/, {
+      ...{ sent: [...queued(1), { ...stored, nonce: '2' }], received: handled(1), posted: posted(1) },
     });
-    breaks(/no block carries it/, { sent: [meant, stored], received: [], posted: [] });
+  });
+
+  it('sees two that were queued with one nonce', () => {
+    const meant: SenderEntry = { event: 'meant', to, text: 's 2' };
+    breaks(/"s 1" and "s 2" were queued with one nonce/, {
+      sent: [...queued(1), meant, { event: 'queued', text: 's 2', nonce: '1' }],
+      ...{ received: handled(1), posted: posted(1) },
+    });
   });
 
   it('sees one that was given up and is in a block', () => {

@@ -1,4 +1,5 @@
 import { equalBytes, type Hex } from '../../src/codec/index.ts';
+import { completed } from './completed.ts';
 import { Deliveries, type Meant, type RecipientRecord, type Told } from './deliveries.ts';
 import { displaced, type AccountUse, type FinalBlocks } from './displaced.ts';
 import type { Span } from './gaps.ts';
@@ -46,8 +47,7 @@ export interface Verdict {
 interface Queued {
   readonly name: string;
   readonly to: Hex;
-  /** undefined: its sender was killed before it could write down which of those it meant that is. */
-  text: string | undefined;
+  readonly text: string;
   failure: string | undefined;
 }
 
@@ -55,7 +55,7 @@ interface Queued {
 export function judge(evidence: Evidence): Verdict {
   const { recipients, posted, mayFailWith = new Set() } = evidence;
   const broken: string[] = [];
-  const { meant, queued } = sentBy(evidence.senders);
+  const { meant, queued, neverQueued } = sentBy(evidence.senders, broken);
   const onChain = byName(posted);
   let delivered = 0;
   let missedByGap = 0;
@@ -63,6 +63,7 @@ export function judge(evidence: Evidence): Verdict {
     const seen = new Deliveries(recipient, toldOf(evidence, { meant, onChain, to: recipient.id }), broken);
     delivered += seen.count;
     for (const { text, name, isToldFinal } of seen.held()) {
+      if (neverQueued.has(text)) broken.push(`"${text}" was delivered, and its sender's queue never held it`);
       if (!onChain.has(name) && evidence.relayed?.has(text) !== true)
         broken.push(`"${text}" was delivered, was not taken back, and is in no finalized block`);
       if (!isToldFinal)
@@ -74,15 +75,15 @@ export function judge(evidence: Evidence): Verdict {
       if (fate === 'held') continue;
       const blocks = onChain.get(message.name) ?? [];
       if (blocks.length > 0 && blocks.every(({ block }) => seen.isMissing(block))) missedByGap++;
-      else broken.push(`${labelOf(message)} ${lost(fate, seen.historyOf(message.text ?? ''))}: ${whereOf(blocks)}`);
+      else broken.push(`"${message.text}" ${lost(fate, seen.historyOf(message.text))}: ${whereOf(blocks)}`);
     }
   }
   for (const message of queued) {
-    const { name, failure } = message;
+    const { name, text, failure } = message;
     if (failure === undefined) continue;
-    if (!mayFailWith.has(failure)) broken.push(`${labelOf(message)} failed with ${failure}`);
+    if (!mayFailWith.has(failure)) broken.push(`"${text}" failed with ${failure}`);
     if (onChain.has(name) && evidence.uncounted?.has(name) !== true)
-      broken.push(`${labelOf(message)} was given up [${failure}] and is in a block`);
+      broken.push(`"${text}" was given up [${failure}] and is in a block`);
   }
   broken.push(...postedTooOften(evidence, onChain, queued));
   const dead = recipients.flatMap(({ entries }) => entries.filter(({ event }) => event === 'dead')).length;
@@ -125,7 +126,7 @@ function postedTooOften(
 ): string[] {
   const shared = new Map(senders.map(({ id, isWorkerShared = false }) => [id, isWorkerShared] as const));
   const copiesOf = byName(copies);
-  const labels = new Map(queued.map((message) => [message.name, labelOf(message)] as const));
+  const labels = new Map(queued.map(({ name, text }) => [name, `"${text}"`] as const));
   return [...onChain].flatMap(([name, blocks]) => {
     const isShared = shared.get(blocks[0]?.sender ?? '');
     if (isShared === undefined || uncounted?.has(name) === true) return [];
@@ -139,10 +140,6 @@ function isIn(copy: Copy, onChain: ReadonlyMap<string, PostedMessage[]>): boolea
   return (onChain.get(nameOf(copy)) ?? []).some(({ payload }) => equalBytes(payload, copy.payload));
 }
 
-function labelOf({ text, name }: Queued): string {
-  return text === undefined ? name : `"${text}"`;
-}
-
 function lost(fate: 'taken back' | 'never came', history: string): string {
   return fate === 'taken back' ? `was taken back and never came again (${history})` : 'was queued and never arrived';
 }
@@ -151,22 +148,36 @@ function whereOf(blocks: readonly PostedMessage[]): string {
   return blocks.length === 0 ? 'no block carries it' : `it is in block ${blockList(blocks)}`;
 }
 
-/** What was meant, by its text, and what was queued of it. */
-function sentBy(senders: readonly SenderRecord[]): { meant: Map<string, Meant>; queued: Queued[] } {
+interface Sent {
+  /** By text. */
+  readonly meant: ReadonlyMap<string, Meant>;
+  readonly queued: readonly Queued[];
+  /** Texts. */
+  readonly neverQueued: ReadonlySet<string>;
+}
+
+function sentBy(senders: readonly SenderRecord[], broken: string[]): Sent {
   const meant = new Map<string, Meant>();
   const queued = new Map<string, Queued>();
-  for (const { id: sender, entries } of senders)
+  const neverQueued = new Set<string>();
+  for (const { id: sender, entries: written } of senders) {
+    const { entries, ...told } = completed(written);
+    for (const text of told.neverQueued) neverQueued.add(text);
+    broken.push(...told.unmeant.map((what) => `the queue of ${sender} held what was never sent: ${what}`));
     for (const entry of entries) {
       if (entry.event === 'meant') meant.set(entry.text, { sender, to: entry.to, place: meant.size });
-      const own = entry.event === 'queued' ? meant.get(entry.text) : undefined;
-      const [to, text] =
-        entry.event === 'queued' ? [own?.to, entry.text] : ['to' in entry ? entry.to : undefined, undefined];
-      if (to === undefined || !('nonce' in entry) || entry.nonce === undefined) continue;
-      const name = nameOf({ sender, to, nonce: BigInt(entry.nonce) });
-      const message = queued.get(name) ?? { name, to, text, failure: undefined };
-      message.text ??= text;
-      if (entry.event === 'failed') message.failure = entry.code;
-      queued.set(name, message);
+      const to = entry.event === 'queued' ? meant.get(entry.text)?.to : undefined;
+      if (entry.event === 'queued' && to !== undefined) {
+        const { text, nonce } = entry;
+        const name = nameOf({ sender, to, nonce: BigInt(nonce) });
+        const { text: first } = queued.get(name) ?? entry;
+        if (first !== text) broken.push(`"${first}" and "${text}" were queued with one nonce`);
+        else if (!queued.has(name)) queued.set(name, { name, to, text, failure: undefined });
+      }
+      if (entry.event !== 'failed') continue;
+      const failed = queued.get(nameOf({ sender, to: entry.to, nonce: BigInt(entry.nonce) }));
+      if (failed !== undefined) failed.failure = entry.code;
     }
-  return { meant, queued: [...queued.values()] };
+  }
+  return { meant, queued: [...queued.values()], neverQueued };
 }
