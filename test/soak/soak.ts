@@ -1,3 +1,6 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { toHex } from '../../src/codec/index.ts';
 import { accountFromSuri, connectChain } from '../../src/index.ts';
 import { temporaryFolder } from '../support/entities.ts';
 import { Attacker } from './attacker.ts';
@@ -10,6 +13,7 @@ import { finalityLag, type NodeUnderTest } from './node-under-test.ts';
 import type { Player, Told } from './player.ts';
 import { Random } from './random.ts';
 import { Rpc } from './rpc.ts';
+import type { Copy } from './postings.ts';
 import { Stage } from './stage.ts';
 import { Truth } from './truth.ts';
 import { judgeCommands, type CommandEvidence } from './command-verdict.ts';
@@ -78,6 +82,7 @@ export async function soak({
   const broken: string[] = [];
   const absences = new Absences();
   let restarts = 0;
+  let isKept = false;
   const among = injections.filter(
     ({ name }) => only.some((words) => name.includes(words)) && !without.some((words) => name.includes(words)),
   );
@@ -121,12 +126,23 @@ export async function soak({
       if (!(await player.end())) broken.push(`${player.config.name} did not end when it was asked to`);
     const verdict = verdictOn(evidence());
     broken.push(...provesTooLittle(evidence(), verdict, injected));
+    isKept = broken.length + verdict.broken.length > 0;
+    if (isKept) await keep(folder.path, stage, log);
     return { ...verdict, broken: [...broken, ...verdict.broken], injected, rounds, blocks: truth.block, restarts };
   } finally {
     ended.abort();
     await chain.stop();
-    await folder.remove();
+    if (!isKept) await folder.remove();
   }
+}
+
+/** What was broken can be looked into: ledgers and stores stay, with what the blocks had. */
+async function keep(folder: string, { truth, copies }: Stage, log: (line: string) => void): Promise<void> {
+  const lineOf = ({ payload, nonce, ...rest }: Copy): string =>
+    JSON.stringify({ ...rest, nonce: String(nonce), payload: toHex(payload) });
+  await writeFile(join(folder, 'posted'), truth.posted.map(lineOf).join('\n'));
+  await writeFile(join(folder, 'copies'), copies.map(lineOf).join('\n'));
+  log(`kept for a look: ${folder}`);
 }
 
 type AllEvidence = Evidence & CommandEvidence;
