@@ -128,7 +128,8 @@ function endOf(
   { i, messageId, refused }: Member,
 ): Progress | undefined {
   if (isFinished(progress) && progress.state !== 'failed') return undefined;
-  if (fate.kind === 'included') return isIn(fate.inclusion, i) ? arrivalOf(fate.inclusion, messageId) : undefined;
+  if (fate.kind === 'included')
+    return isIn(fate.inclusion, i, refused.as) ? arrivalOf(fate.inclusion, messageId) : undefined;
   // What has a nonce goes again: its recipient takes it once.
   if (fate.kind === 'dead' || suite === 'v1' || progress.state !== 'queued') return undefined;
   return { state: 'failed', error: unknownFate(refused, fate) };
@@ -141,7 +142,9 @@ function unknownFate(
   return new RelayError('fate-unknown', { details: { what: `extrinsic ${hash}`, first, last } });
 }
 
-function isIn({ failure, failures = [] }: Inclusion, i: number): boolean {
+/** A worker's may have come in as a whole or not at all: where nobody knows, what was signed anew goes. */
+function isIn({ failure, failures = [], isOutcomeUnknown = false }: Inclusion, i: number, as: Flight['as']): boolean {
+  if (as === 'worker' && isOutcomeUnknown) return false;
   return failure === undefined && !failures.some(({ index }) => index === i);
 }
 

@@ -123,6 +123,28 @@ describe('outbox: the model, with a crash at every commit', () => {
     await dyingEverywhere((death) => new OutboxWorld(death), schedule, ['fails']);
   });
 
+  it('sends again what an extrinsic did not bring in, where its block is final and nobody knows any more what became of it', async () => {
+    for (const what of ['message', 'command'])
+      await plays(
+        (world) => world.send('worker', 'chain'),
+        // These go in one extrinsic.
+        (world) => (what === 'message' ? world.send('worker', 'chain') : world.sendCommand('worker')),
+        (world) => world.send('worker', 'chain'),
+        ({ lives }) => lives.build(false),
+        (world) => world.giveUp(),
+        (world) => world.shareWorker(),
+        // It is posted again behind the block that used the first of its sequences.
+        ({ lives }) => lives.build(false),
+        ({ lives }) => lives.finalize(0),
+        ({ lives }) => lives.build(false),
+        ({ lives }) => lives.stayAway(true),
+        ({ lives }) => lives.build(true),
+        ({ lives }) => lives.finalize(0),
+        (world) => world.prune({ bodies: false }),
+        ({ lives }) => lives.stayAway(false),
+      );
+  });
+
   it('finds what someone else posted on a branch that parts below the block at which it was signed', async () => {
     await plays(
       ({ lives }) => lives.build(true),
