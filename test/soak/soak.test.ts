@@ -30,7 +30,14 @@ describe('soak: a round of everything that may go wrong', function () {
     assert.equal(result.restarts, 0, 'the node was never away for so long that a process ended');
     const missed = [...result.injected].filter(([, times]) => times === 0);
     assert.deepEqual(missed, [], 'each kind of injection was made');
-    for (const kind of ['kill -9 of a sender', 'kill -9 of a recipient', 'sockets cut', 'die of age', 'rotation', 'blocks pruned'])
+    for (const kind of [
+      'kill -9 of a sender',
+      'kill -9 of a recipient',
+      'sockets cut',
+      'die of age',
+      'rotation',
+      'blocks pruned',
+    ])
       assert.ok([...result.injected.keys()].some((name) => name.includes(kind)));
   });
 });
