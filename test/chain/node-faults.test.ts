@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { systemClock } from '../../src/chain/index.ts';
 import { NodeFaults } from '../../src/chain/rpc/node-faults.ts';
-import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { RelayError } from '../../src/errors/index.ts';
 import { watchWorkerState } from '../../src/worker-state/index.ts';
 import { useEndpoints } from '../support/endpoints.ts';
 import type { Alter } from '../support/rpc-proxy.ts';
+import { assertNewest, describeOnChains } from '../support/shared-chain.ts';
 import { until } from '../support/until.ts';
 import { record } from './support.ts';
 
@@ -13,14 +13,9 @@ const foreignHash = `0x${'13'.repeat(32)}`;
 const isForeign: Alter = (method, [number], result) =>
   method === 'chain_getBlockHash' && number === 0 ? foreignHash : result;
 
-describe('what is found wrong with endpoints', () => {
-  let dev: DevChain;
-  const { proxy, connect } = useEndpoints(() => dev.ws);
-  before(async () => {
-    dev = await startDevChain({ workers: 3 });
-    await dev.newBlock({ count: 5 });
-  });
-  after(() => dev.stop());
+describeOnChains('what is found wrong with endpoints', { workers: 3 }, (node) => {
+  const { proxy, connect } = useEndpoints(() => node.ws);
+  before(() => node.grow(5));
 
   it('is told of one that lies: which, why, when, and that it is left', async () => {
     const liar = await proxy((method, _, result) => (method === 'state_getReadProof' ? { proof: ['0x00'] } : result));
@@ -48,9 +43,10 @@ describe('what is found wrong with endpoints', () => {
 
   it('is told once of one that is of another chain, for as long as it is', async () => {
     const foreign = await proxy(isForeign);
-    const chain = await connect([dev.ws, foreign.ws], { genesisHash: dev.genesisHash });
+    const chain = await connect([node.ws, foreign.ws], { genesisHash: node.genesisHash });
     using told = record(chain.nodeFaults$);
     const asked = (): number => foreign.asked.get('chain_getBlockHash') ?? 0;
+    const before = await node.newest();
     const agreed = chain.agreedHead();
     await until(() => asked() > 3);
     assert.deepEqual(
@@ -59,7 +55,7 @@ describe('what is found wrong with endpoints', () => {
     );
     assert.ok(told.values[0]?.error.message.includes(foreignHash));
     foreign.alter = (_method, _params, result) => result;
-    assert.equal((await agreed).hash, dev.finalized.hash);
+    await assertNewest(node, await agreed, before);
     assert.deepEqual(chain.nodeFaults, []);
     foreign.alter = isForeign;
     foreign.cut();
@@ -69,6 +65,18 @@ describe('what is found wrong with endpoints', () => {
     await again;
   });
 
+  it('is told of one that was tried first, before there was a connection', async () => {
+    const foreign = await proxy(isForeign);
+    const chain = await connect([foreign.ws, node.ws], { genesisHash: node.genesisHash });
+    using told = record(chain.nodeFaults$);
+    assert.deepEqual(
+      told.values.map(({ url, error }) => [url, error.code]),
+      [[foreign.ws, 'wrong-chain']],
+    );
+  });
+});
+
+describe('what is found wrong with endpoints, as time goes by', () => {
   it('is no more told of one that others contradict once those were left, or after ten minutes', async () => {
     let now = 1_700_000_000_000;
     const faults = new NodeFaults(() => now);
@@ -111,15 +119,5 @@ describe('what is found wrong with endpoints', () => {
     doubted('b');
     now += 600_000;
     assert.deepEqual(faults.standing, []);
-  });
-
-  it('is told of one that was tried first, before there was a connection', async () => {
-    const foreign = await proxy(isForeign);
-    const chain = await connect([foreign.ws, dev.ws], { genesisHash: dev.genesisHash });
-    using told = record(chain.nodeFaults$);
-    assert.deepEqual(
-      told.values.map(({ url, error }) => [url, error.code]),
-      [[foreign.ws, 'wrong-chain']],
-    );
   });
 });

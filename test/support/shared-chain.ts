@@ -1,16 +1,12 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import assert from 'node:assert/strict';
 import type { BlockId, Finality } from '../../src/chain/index.ts';
 import type { Hex } from '../../src/codec/index.ts';
-import { devWorker, startDevChain } from '../../src/dev-chain/index.ts';
-import { openWallet } from '../chain/support.ts';
-import { writeSpecWithWorkers, type GenesisWorker } from './genesis-spec.ts';
-import { describeRealNode, startRealNode } from './real-node.ts';
-import { until } from './until.ts';
+import { devWorker } from '../../src/dev-chain/index.ts';
+import type { GenesisWorker } from './genesis-spec.ts';
+import { describeRealNode } from './real-node.ts';
+import { startSharedDevChain } from './shared-dev-chain.ts';
+import { startSharedRealNode } from './shared-real-node.ts';
 
-/** Of the real node, which finalizes nothing where it seals a block for each extrinsic. */
-const blockTimeMs = 100;
 /** A node compiles its runtime before it listens, and waits for its turn on a busy machine. */
 const nodeTimeoutMs = 120_000;
 
@@ -20,12 +16,22 @@ export interface SharedChain {
   readonly genesisHash: Hex;
   /** Of its genesis, by their ids. */
   readonly workers: readonly GenesisWorker[];
-  /** Default finalized. The real node may have gone on by then. */
+  /** Default finalized. The real node may have gone on by then, unless it seals for each extrinsic. */
   newest(finality?: Finality): Promise<BlockId>;
-  /** Builds some blocks without anything that matters, or waits for them, and gives the newest finalized one. */
+  /** null where the chain has no block of that number yet. */
+  hashAt(number: number): Promise<Hex | null>;
+  /**
+   * Builds some blocks without anything that matters, or waits for them, and gives the newest finalized one; the newest
+   * one where nothing becomes final.
+   */
   grow(count?: number): Promise<BlockId>;
   /** Writes into the state without any event or call that tells of it by name; null deletes. Gives the block that did. */
   setStorage(entries: readonly (readonly [key: Hex, value: Hex | null])[]): Promise<BlockId>;
+  /**
+   * Another chain of the same genesis, which has gone further than this one by then. Both have another block for each
+   * number from some number on, which both are past.
+   */
+  startRival(options?: Pick<SharedChainOptions, 'isNeverFinal'>): Promise<StartedChain>;
 }
 
 export interface SharedChainOptions {
@@ -33,9 +39,14 @@ export interface SharedChainOptions {
   readonly workers?: number;
   /** How many blocks the finalized head of the embedded chain is behind; at the real node each is final at once. Default 0. */
   readonly finalityLag?: number;
+  /**
+   * No block becomes final, and none is made but for an extrinsic or by `grow`: so tests count blocks, on the real node
+   * too. Default false.
+   */
+  readonly isNeverFinal?: boolean;
 }
 
-type StartedChain = SharedChain & AsyncDisposable;
+export type StartedChain = SharedChain & AsyncDisposable;
 
 /**
  * A suite on the embedded chain, and on a real node where `KHALA_RELAY_NODE` names one: skipped loudly elsewhere. `chain` is
@@ -43,18 +54,21 @@ type StartedChain = SharedChain & AsyncDisposable;
  */
 export function describeOnChains(
   title: string,
-  { workers: count = 0, finalityLag = 0 }: SharedChainOptions,
+  options: SharedChainOptions,
   suite: (chain: SharedChain) => void,
 ): void {
-  const on = (start: (workers: SharedChain['workers']) => Promise<StartedChain>): void => {
+  const on = (start: typeof startSharedDevChain): void => {
     let started: StartedChain | undefined;
     const present = (): StartedChain => {
       if (started === undefined) throw new Error('the chain is there once the suite runs');
       return started;
     };
     before(async () => {
-      const workers = await Promise.all(Array.from({ length: count }, (_, index) => devWorker(index)));
-      started = await start(workers.sort((a, b) => (a.identity < b.identity ? -1 : 1)));
+      const workers = await Promise.all(Array.from({ length: options.workers ?? 0 }, (_, index) => devWorker(index)));
+      started = await start(
+        workers.sort((a, b) => (a.identity < b.identity ? -1 : 1)),
+        options,
+      );
     });
     after(() => started?.[Symbol.asyncDispose]());
     suite({
@@ -68,72 +82,21 @@ export function describeOnChains(
         return present().workers;
       },
       newest: (finality) => present().newest(finality),
+      hashAt: (number) => present().hashAt(number),
       grow: (blocks) => present().grow(blocks),
       setStorage: (entries) => present().setStorage(entries),
+      startRival: (rival) => present().startRival(rival),
     });
   };
-  describe(title, () => on((workers) => startEmbedded(workers, finalityLag)));
+  describe(title, () => on(startSharedDevChain));
   describeRealNode(title, function () {
     this.timeout(nodeTimeoutMs);
-    on((workers) => startReal(workers));
+    on(startSharedRealNode);
   });
 }
 
-async function startEmbedded(workers: SharedChain['workers'], finalityLag: number): Promise<StartedChain> {
-  const dev = await startDevChain({ workers: workers.length, finalityLag });
-  return {
-    ws: dev.ws,
-    genesisHash: dev.genesisHash,
-    workers,
-    newest: (finality) => Promise.resolve(finality === 'best' ? dev.head : dev.finalized),
-    grow: async (count = 1) => {
-      await dev.newBlock({ count });
-      return dev.finalized;
-    },
-    setStorage: async (entries) => {
-      await dev.setStorage(entries);
-      return dev.head;
-    },
-    [Symbol.asyncDispose]: () => dev.stop(),
-  };
-}
-
-/** It makes blocks by itself, whatever the tests do. */
-async function startReal(workers: SharedChain['workers']): Promise<StartedChain> {
-  const folder = await mkdtemp(join(tmpdir(), 'khala-shared-'));
-  const chainSpec = join(folder, 'spec.json');
-  await writeSpecWithWorkers(chainSpec, workers);
-  const node = await startRealNode({ chainSpec, statePruning: 'archive', blockTimeMs });
-  const wallet = await openWallet(node.ws);
-  const { chain } = wallet.api.rpc;
-  const { sudo, system, utility } = wallet.api.tx;
-  const headerOf = async (hash: Hex): Promise<BlockId> => ({
-    number: (await chain.getHeader(hash)).number.toNumber(),
-    hash,
-  });
-  const newest = async (): Promise<BlockId> => headerOf((await chain.getFinalizedHead()).toHex());
-  return {
-    ws: node.ws,
-    genesisHash: wallet.api.genesisHash.toHex(),
-    workers,
-    newest,
-    grow: async (count = 1) => {
-      const wanted = (await newest()).number + count;
-      return until(async () => {
-        const last = await newest();
-        return last.number >= wanted ? last : undefined;
-      });
-    },
-    setStorage: async (entries) => {
-      const kept = entries.flatMap(([key, value]) => (value === null ? [] : [[key, value] as [Hex, Hex]]));
-      const gone = entries.filter(([, value]) => value === null).map(([key]) => key);
-      const calls = [system.setStorage(kept), system.killStorage(gone)];
-      return headerOf(await wallet.post(sudo.sudo(utility.batchAll(calls)), wallet.alice));
-    },
-    [Symbol.asyncDispose]: async () => {
-      await wallet[Symbol.asyncDispose]();
-      await node.stop();
-      await rm(folder, { recursive: true, force: true });
-    },
-  };
+/** That it is a block of the chain, and no older than one that was the newest before it was asked for. */
+export async function assertNewest(chain: SharedChain, { number, hash }: BlockId, before: BlockId): Promise<void> {
+  assert.equal(hash, await chain.hashAt(number));
+  assert.ok(number >= before.number, `${number} is older than ${before.number}`);
 }
