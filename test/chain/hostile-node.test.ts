@@ -2,34 +2,50 @@ import assert from 'node:assert/strict';
 import { hashHeader, parseHeader } from '../../src/chain/head/header.ts';
 import { connectChain, type BlockId, type Chain, type HeadEvent, type MessageSpan } from '../../src/chain/index.ts';
 import type { Hex } from '../../src/codec/index.ts';
-import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { watchWorkerState } from '../../src/worker-state/index.ts';
 import { useEndpoints } from '../support/endpoints.ts';
 import { inventBranch, type InventedBranch } from '../support/invented-branch.ts';
 import { Refusal, Reply, type Alter, type RpcProxy } from '../support/rpc-proxy.ts';
+import { assertNewest, describeOnChains } from '../support/shared-chain.ts';
 import { until } from '../support/until.ts';
-import { isChain, numbers, record, withCode } from './support.ts';
+import { isChain, numbers, record, withCode, type Recorder } from './support.ts';
 
 /** Some frames that are JSON, and nothing that a node may send. */
 const noJsonRpc = ['null', '[null]', '7', '"text"', '[[],1]', '{"jsonrpc":"2.0","method":"x","params":3}'];
 
 type Follow = (chain: Chain, after: BlockId, signal: AbortSignal) => AsyncGenerator<HeadEvent | MessageSpan>;
 
-describe('a node that answers with nonsense', () => {
-  let dev: DevChain;
-  const { proxy, connect } = useEndpoints(() => dev.ws);
-  before(async () => {
-    dev = await startDevChain({ workers: 3 });
-    await dev.newBlock({ count: 5 });
-  });
-  after(() => dev.stop());
+/** Whether that block was given. */
+const has =
+  ({ hash }: BlockId) =>
+  (events: readonly HeadEvent[]): boolean =>
+    events.some(({ head }) => head.hash === hash);
+
+describeOnChains('a node that answers with nonsense', { workers: 3 }, (node) => {
+  const { proxy, connect } = useEndpoints(() => node.ws);
+  before(() => node.grow(5));
+
+  /** Until heads, which may not have begun, have come to one that is made now. */
+  const goesOn = async ({ until }: Recorder<HeadEvent>): Promise<void> => {
+    await until(({ length }) => length > 0);
+    await until(has(await node.grow()));
+  };
+  /** Lets the chain go on until something holds, with time between the blocks. */
+  const growUntil = async (holds: () => boolean, pauseMs = 200): Promise<void> => {
+    for (let blocks = 0; !holds(); blocks++) {
+      assert.ok(blocks < 100, 'it stands still');
+      await node.grow();
+      await Promise.race([until(holds), new Promise((resolve) => setTimeout(resolve, pauseMs))]);
+    }
+  };
 
   for (const text of noJsonRpc)
     it(`loses its connection where it sends ${text}, and nothing else`, async () => {
       const bad = await proxy();
-      const chain = await connect([bad.ws, dev.ws]);
+      const chain = await connect([bad.ws, node.ws]);
       bad.fault = () => ({ kind: 'replace', text });
-      assert.equal((await chain.finalizedHead()).hash, dev.finalized.hash);
+      const before = await node.newest();
+      await assertNewest(node, await chain.finalizedHead(), before);
       assert.ok((bad.made.get('replace') ?? 0) > 0);
     });
 
@@ -48,8 +64,7 @@ describe('a node that answers with nonsense', () => {
       away.cut();
       await until(() => (odd.asked.get('chain_getFinalizedHead') ?? 0) > 2);
       away.isClosed = false;
-      await dev.newBlock();
-      await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
+      await heads.until(has(await node.grow()));
       assert.ok(isChain(heads.values));
     });
 
@@ -62,14 +77,14 @@ describe('a node that answers with nonsense', () => {
       const liar = await proxy((method, _, result) =>
         method === 'chain_newHead' ? { ...(result as object), ...lie(result as { number: string }) } : result,
       );
-      const chain = await connect([liar.ws, dev.ws]);
-      const after = dev.head;
-      await dev.newBlock({ count: 3 });
+      const chain = await connect([liar.ws, node.ws]);
+      const after = await node.newest('best');
+      await node.grow(3);
       using heads = record(chain.bestHeads$({ after }));
       using anew = record(chain.bestHeads$());
-      for (const { until } of [heads, anew]) await until((events) => events.at(-1)?.head.hash === dev.head.hash);
-      await dev.newBlock({ count: 20 });
-      for (const { until } of [heads, anew]) await until((events) => events.at(-1)?.head.hash === dev.head.hash);
+      for (const each of [heads, anew]) await goesOn(each);
+      await node.grow(20);
+      for (const each of [heads, anew]) await goesOn(each);
       for (const { values } of [heads, anew]) assert.ok(isChain(values), numbers(values));
       assert.ok((liar.asked.get('chain_subscribeNewHeads') ?? 0) > 0);
     });
@@ -86,7 +101,7 @@ describe('a node that answers with nonsense', () => {
       'for many blocks',
       async (chain) => {
         using heads = record(chain.finalizedHeads$({ from: 0 }));
-        await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
+        await goesOn(heads);
       },
     ],
     [
@@ -96,8 +111,7 @@ describe('a node that answers with nonsense', () => {
         using heads = record(chain.finalizedHeads$());
         await heads.until((events) => events.length > 0);
         liar.fault = ({ isNotification }) => (isNotification ? { kind: 'swallow' } : undefined);
-        await dev.newBlock();
-        await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
+        await heads.until(has(await node.grow()));
       },
     ],
     [
@@ -105,7 +119,7 @@ describe('a node that answers with nonsense', () => {
       'where it tells of a head',
       async (chain) => {
         using heads = record(chain.finalizedHeads$());
-        await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
+        await goesOn(heads);
       },
     ],
   ] as readonly (readonly [string, string, (chain: Chain, liar: RpcProxy) => Promise<unknown>])[])
@@ -126,7 +140,8 @@ describe('a node that answers with nonsense', () => {
         [[liar.ws, true, 'node-lies']],
       );
       assert.match(String(told.values[0]?.error.message), /not of 32 bytes/);
-      assert.equal((await chain.finalizedHead()).hash, dev.finalized.hash);
+      const before = await node.newest();
+      await assertNewest(node, await chain.finalizedHead(), before);
     });
 
   it('has no more than a line kept of what it tells, however long a number it gives', async () => {
@@ -140,7 +155,7 @@ describe('a node that answers with nonsense', () => {
     const [{ url, error } = assert.fail()] = faults.values;
     assert.deepEqual([url, error.code], [liar.ws, 'node-lies']);
     assert.ok(error.message.length < 1_000, `${error.message.length} characters`);
-    await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
+    await goesOn(heads);
   });
 
   it('is what the error names where it gives no fields that a header has and is the only one', async () => {
@@ -153,7 +168,8 @@ describe('a node that answers with nonsense', () => {
       const odd = await proxy();
       const chain = await connect([odd.ws, (await proxy()).ws]);
       odd.alter = (method, _, result) => (method === 'chain_getHeader' ? nothing : result);
-      assert.equal((await chain.finalizedHead()).hash, dev.finalized.hash);
+      const before = await node.newest();
+      await assertNewest(node, await chain.finalizedHead(), before);
       assert.ok((odd.asked.get('chain_getHeader') ?? 0) > 1);
       assert.deepEqual(chain.nodeFaults, []);
     }
@@ -172,13 +188,12 @@ describe('a node that answers with nonsense', () => {
         const { number } = result as { number: string };
         return { ...(result as object), number: `0x${(Number(number) + more).toString(16)}` };
       });
-      const chain = await connect([liar.ws, dev.ws]);
+      const chain = await connect([liar.ws, node.ws]);
       using heads = record(chain.finalizedHeads$());
       await heads.until((events) => events.length > 0);
       isOdd = true;
-      await dev.newBlock({ count: 3 });
-      await dev.newBlock();
-      await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
+      await node.grow(3);
+      await heads.until(has(await node.grow()));
       assert.ok(isChain(heads.values));
     });
 
@@ -209,26 +224,24 @@ describe('a node that answers with nonsense', () => {
       const logger = { debug: () => undefined, warn: (_: object, text: string) => void warnings.push(text) };
       const chain = await connect([liar.ws, (await proxy()).ws], { logger, ...(quorum !== undefined && { quorum }) });
       const leaving = new AbortController();
+      const start = await node.newest();
       let reached = 0;
       const following = (async () => {
-        for await (const event of follow(chain, dev.finalized, leaving.signal))
+        for await (const event of follow(chain, start, leaving.signal))
           reached = 'head' in event ? event.head.number : event.through.number;
       })();
       following.catch(() => undefined);
-      await dev.newBlock();
-      await until(() => reached === dev.finalized.number);
+      const before = await node.grow();
+      await until(() => reached >= before.number);
       isLying = true;
-      await dev.newBlock();
+      await node.grow();
       // It is waited for the blocks below.
       await until(() => finalizedAsked() > (askedBefore ?? Infinity));
       liar.isClosed = true;
       liar.cut();
-      for (let blocks = 0; reached !== dev.finalized.number; blocks++) {
-        assert.ok(blocks < 100, 'it stands still');
-        await dev.newBlock();
-        for (let looks = 0; looks < 10 && reached !== dev.finalized.number; looks++)
-          await new Promise((resolve) => setTimeout(resolve, 20));
-      }
+      const cut = await node.newest();
+      await growUntil(() => reached > cut.number);
+      assert.ok(reached <= (await node.newest()).number);
       // Whether the liar's claim is still there when the honest one is looked at depends on the turn.
       const others = warnings.filter((warning) => warning !== 'endpoint is behind, another is tried');
       assert.deepEqual(others, ['connection lost'], 'the honest one is kept');
@@ -250,25 +263,25 @@ describe('a node that answers with nonsense', () => {
       const other = await proxy();
       const chain = await connect([liar.ws, other.ws]);
       const leaving = new AbortController();
+      const start = await node.newest();
       let reached = 0;
       const following = (async () => {
-        for await (const event of follow(chain, dev.finalized, leaving.signal))
+        for await (const event of follow(chain, start, leaving.signal))
           reached = 'head' in event ? event.head.number : event.through.number;
       })();
       following.catch(() => undefined);
-      await dev.newBlock();
-      await until(() => reached === dev.finalized.number);
+      const followsOn = async (): Promise<void> => {
+        const { number } = await node.grow();
+        await until(() => reached >= number);
+      };
+      await followsOn();
       const quiet = other.asked.get('chain_getBlockHash') ?? 0;
-      for (let block = 0; block < 5; block++) {
-        await dev.newBlock();
-        await until(() => reached === dev.finalized.number);
-      }
+      for (let block = 0; block < 5; block++) await followsOn();
       assert.equal(other.asked.get('chain_getBlockHash') ?? 0, quiet, 'nobody else is asked without need');
       isOdd = true;
-      await dev.newBlock();
+      await node.grow();
       await Promise.race([following, until(() => chain.nodeFaults.length > 0)]);
-      await dev.newBlock();
-      await Promise.race([following, until(() => reached === dev.finalized.number)]);
+      await Promise.race([following, followsOn()]);
       assert.deepEqual(
         chain.nodeFaults.map(({ url, isLeft, error }) => [url, isLeft, error.code]),
         [[liar.ws, true, 'node-lies']],
@@ -316,28 +329,29 @@ describe('a node that answers with nonsense', () => {
       try {
         for (const { ready } of watches) await ready;
         isOdd = true;
-        await dev.newBlock();
-        await heads.until((events) => events.at(-1)?.head.hash === made.hash);
-        await Promise.race([following, until(() => spans.at(-1)?.through.hash === made.hash)]);
-        while (chain.nodeFaults.length === 0) {
-          await dev.newBlock();
-          await new Promise((resolve) => setTimeout(resolve, 20));
-        }
-        await dev.newBlock();
-        await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
+        await node.grow();
+        const wasRead = ({ through }: MessageSpan): boolean => through.hash === made.hash;
+        await heads.until((events) => events.some(({ head }) => head.hash === made.hash));
+        await Promise.race([following, until(() => spans.some(wasRead))]);
+        await growUntil(() => chain.nodeFaults.length > 0, 20);
+        const last = await node.grow();
+        await heads.until(has(last));
         assert.ok(isChain(heads.values), numbers(heads.values));
         const taken = heads.values.filter(({ type }) => type === 'retracted');
         assert.deepEqual(
           taken.map(({ head }) => head.hash),
           [made.hash],
         );
-        await Promise.race([following, until(() => spans.at(-1)?.through.hash === dev.finalized.hash)]);
+        await Promise.race([following, until(() => (spans.at(-1)?.through.number ?? 0) >= last.number)]);
         const at = spans.findIndex(({ type }) => type === 'retracted');
         assert.equal(spans[at - 1]?.through.hash, made.hash);
         assert.equal(spans[at]?.through.number, made.number! - 1);
         assert.equal(spans[at].through.hash, (await chain.headAt(made.number! - 1))?.hash);
         assert.equal(spans.filter(({ type }) => type === 'retracted').length, 1);
-        for (const { state } of watches) await until(() => state.at.hash === dev.finalized.hash);
+        for (const { state } of watches) {
+          await until(() => state.at.block >= last.number);
+          assert.equal(state.at.hash, await node.hashAt(state.at.block));
+        }
         assert.deepEqual(
           chain.nodeFaults.map(({ url, isLeft, error }) => [url, isLeft, error.code]),
           [[liar.ws, true, 'node-lies']],
@@ -361,21 +375,20 @@ describe('a node that answers with nonsense', () => {
     });
     const chain = await connect([liar.ws, (await proxy()).ws]);
     const leaving = new AbortController();
+    const start = await node.newest();
     const spans: MessageSpan[] = [];
     const following = (async () => {
       const options = { topics: [], verify: false };
-      for await (const span of chain.messages.follow(dev.finalized, options, leaving.signal)) spans.push(span);
+      for await (const span of chain.messages.follow(start, options, leaving.signal)) spans.push(span);
     })();
-    await dev.newBlock();
-    await Promise.race([following, until(() => spans.at(-1)?.through.hash === dev.finalized.hash)]);
+    const reached = (): number => spans.at(-1)?.through.number ?? 0;
+    const { number } = await node.grow();
+    await Promise.race([following, until(() => reached() >= number)]);
     isOdd = true;
-    await dev.newBlock();
+    await node.grow();
     await until(() => made !== undefined);
-    for (let blocks = 0; spans.at(-1)?.through.hash !== dev.finalized.hash; blocks++) {
-      assert.ok(blocks < 100, 'it stands still');
-      await dev.newBlock();
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+    const lied = await node.newest();
+    await growUntil(() => reached() > lied.number, 20);
     assert.ok(spans.every(({ type, through }) => type === 'blocks' && through.hash !== made));
     leaving.abort();
     await assert.rejects(following, withCode('aborted'));
@@ -395,11 +408,8 @@ describe('a node that answers with nonsense', () => {
     await heads.until((events) => events.length > 0);
     assert.ok(branch.hashes.has(heads.values[0]!.head.hash));
     isLying = false;
-    for (let blocks = 0; heads.values.at(-1)?.head.hash !== dev.finalized.hash; blocks++) {
-      assert.ok(blocks < 100, 'it stands still');
-      await dev.newBlock();
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+    await growUntil(() => !branch.hashes.has(heads.values.at(-1)!.head.hash), 20);
+    await goesOn(heads);
     assert.ok(isChain(heads.values), numbers(heads.values));
     assert.deepEqual(
       chain.nodeFaults.map(({ url, isLeft, error }) => [url, isLeft, error.code]),
@@ -421,7 +431,7 @@ describe('a node that answers with nonsense', () => {
     await heads.until((events) => events.length > 0);
     for (const other of others) other.hold = () => (asks++, new Promise(() => undefined));
     isOdd = true;
-    await dev.newBlock();
+    await node.grow();
     await until(() => asks > 0);
     await chain.stop();
     await until(() => heads.isComplete || heads.failure !== undefined);
@@ -429,29 +439,30 @@ describe('a node that answers with nonsense', () => {
   });
 
   it('is named where it told of a finalized head that others turn out to have another of', async () => {
-    const branch = inventBranch({ number: dev.finalized.number + 2, hash: `0x${'12'.repeat(32)}` });
-    branch.next();
-    const top = branch.next();
+    const made: { branch?: InventedBranch } = {};
     let isLying = false;
+    const invent = (after: number): InventedBranch => {
+      const branch = inventBranch({ number: after, hash: `0x${'12'.repeat(32)}` });
+      branch.next();
+      branch.next();
+      return branch;
+    };
     const liar = await proxy((method, [hash], result) => {
-      if (method === 'chain_finalizedHead' && isLying) return top;
-      return method === 'chain_getHeader' ? (branch.header(hash as Hex) ?? result) : result;
+      if (method === 'chain_finalizedHead' && isLying)
+        return (made.branch ??= invent(Number((result as { number: string }).number) + 1)).tip;
+      return method === 'chain_getHeader' ? (made.branch?.header(hash as Hex) ?? result) : result;
     });
     const chain = await connect([liar.ws, (await proxy()).ws, (await proxy()).ws]);
     using heads = record(chain.finalizedHeads$());
     await heads.until((events) => events.length > 0);
     isLying = true;
-    await dev.newBlock();
-    for (let blocks = 0; chain.nodeFaults.length === 0; blocks++) {
-      assert.ok(blocks < 100, 'it is not named');
-      await dev.newBlock();
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    await node.grow();
+    await growUntil(() => chain.nodeFaults.length > 0, 50);
     assert.deepEqual(
       chain.nodeFaults.map(({ url, isLeft, error }) => [url, isLeft, error.code]),
       [[liar.ws, true, 'node-lies']],
     );
-    await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
+    await goesOn(heads);
     assert.ok(isChain(heads.values), numbers(heads.values));
   });
 
@@ -479,13 +490,11 @@ describe('a node that answers with nonsense', () => {
       const chain = await connect([liar.ws, honest.ws], { logger, quorum });
       using heads = record(chain.finalizedHeads$());
       await heads.until(({ length }) => length > 0);
-      await dev.newBlock();
-      await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
+      await heads.until(has(await node.grow()));
       isHolding = true;
-      const { number, hash } = dev.finalized;
-      const branch = inventBranch({ number, hash });
+      const branch = inventBranch(await node.newest());
       made.branch = branch;
-      await dev.newBlock({ count: 5 });
+      await node.grow(5);
       await until(() => told !== undefined);
       for (let block = 0; block < 4; block++) top = branch.next();
       let cuts = 0;
@@ -495,15 +504,11 @@ describe('a node that answers with nonsense', () => {
         liar.cut();
         return undefined;
       };
-      await dev.newBlock();
+      await node.grow();
       await until(() => cuts > 0 && (honest.asked.get('chain_getBlockHash') ?? 0) > 0);
       isHolding = false;
-      for (let blocks = 0; heads.values.at(-1)?.head.hash !== dev.finalized.hash; blocks++) {
-        assert.ok(blocks < 100, 'it stands still');
-        await dev.newBlock();
-        for (let looks = 0; looks < 10 && heads.values.at(-1)?.head.hash !== dev.finalized.hash; looks++)
-          await new Promise((resolve) => setTimeout(resolve, 20));
-      }
+      const truth = await node.newest();
+      await growUntil(() => has(truth)(heads.values));
       assert.ok(isChain(heads.values), numbers(heads.values));
       assert.deepEqual(
         lies.filter((lie) => !lie.includes(liar.ws)),
@@ -532,8 +537,7 @@ describe('a node that answers with nonsense', () => {
     await heads.until(({ length }) => length > 0);
     honest[0]?.cut();
     await until(() => honest.slice(1).some(({ asked }) => (asked.get('chain_subscribeFinalizedHeads') ?? 0) > 0));
-    await dev.newBlock({ count: 3 });
-    await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
+    await heads.until(has(await node.grow(3)));
     assert.ok(isChain(heads.values));
   });
 
@@ -543,16 +547,13 @@ describe('a node that answers with nonsense', () => {
     using heads = record(chain.finalizedHeads$({ agreed: true }));
     await heads.until(({ length }) => length > 0);
     let old: unknown;
-    const oldHash = dev.finalized.hash;
+    const { hash: oldHash } = await node.newest();
     stale.alter = (method, _, result) => {
       if (method === 'chain_finalizedHead') return (old ??= result);
       return method === 'chain_getFinalizedHead' ? oldHash : result;
     };
-    for (let blocks = 0; heads.values.at(-1)?.head.hash !== dev.finalized.hash || blocks < 8; blocks++) {
-      assert.ok(blocks < 100, 'it is never replaced');
-      await dev.newBlock();
-      await new Promise((resolve) => setTimeout(resolve, 200));
-    }
+    const later = await node.grow(8);
+    await growUntil(() => has(later)(heads.values));
     assert.ok(isChain(heads.values));
   });
 
@@ -573,15 +574,12 @@ describe('a node that answers with nonsense', () => {
       using _own = record(own.finalizedHeads$());
       using heads = record(chain.finalizedHeads$({ agreed }));
       await heads.until(({ length }) => length > 0);
-      for (let block = 0; block < 40; block++) await dev.newBlock();
-      await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
+      for (let block = 0; block < 40; block++) await node.grow();
+      await goesOn(heads);
       first.isClosed = true;
       first.cut();
-      for (let blocks = 0; heads.values.at(-1)?.head.hash !== dev.finalized.hash || blocks < 8; blocks++) {
-        assert.ok(blocks < 100, 'it is never replaced');
-        await dev.newBlock();
-        await new Promise((resolve) => setTimeout(resolve, 200));
-      }
+      const later = await node.grow(8);
+      await growUntil(() => has(later)(heads.values));
       assert.ok(isChain(heads.values));
     });
 
@@ -593,9 +591,9 @@ describe('a node that answers with nonsense', () => {
       method === 'chain_getBlockHash' && Array.isArray(numbers)
         ? (refused++, new Refusal('Invalid params', -32602))
         : undefined;
-    await dev.newBlock({ count: 6 });
+    const last = await node.grow(6);
     using heads = record(chain.finalizedHeads$({ from: 0 }));
-    await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
+    await heads.until(has(last));
     assert.ok(isChain(heads.values));
     assert.ok(refused > 0, 'it refused');
   });
@@ -611,40 +609,41 @@ describe('a node that answers with nonsense', () => {
         : result;
     using heads = record(chain.bestHeads$({ from: 0 }));
     await heads.until((events) => events.length > 0);
-    await dev.newBlock({ count: 40 });
-    await heads.until((events) => events.at(-1)?.head.hash === dev.head.hash);
+    await heads.until(has(await node.grow(40)));
     assert.ok(isChain(heads.values));
     assert.ok(lies > 0, 'it lied');
   });
 
   for (const [what, method, read] of [
-    ['a header', 'chain_getHeader', (chain: Chain) => chain.headOf(dev.head.hash)],
-    ['extrinsics', 'chain_getBlock', (chain: Chain) => chain.at(dev.head.hash).extrinsics()],
-    ['hints', 'chain_getBlock', (chain: Chain) => chain.at(dev.head.hash).touchedWorkers()],
-    ['a value', 'state_queryStorageAt', (chain: Chain) => chain.at(dev.head.hash).timestamp()],
+    ['a header', 'chain_getHeader', (chain: Chain, hash: Hex) => chain.headOf(hash)],
+    ['extrinsics', 'chain_getBlock', (chain: Chain, hash: Hex) => chain.at(hash).extrinsics()],
+    ['hints', 'chain_getBlock', (chain: Chain, hash: Hex) => chain.at(hash).touchedWorkers()],
+    ['a value', 'state_queryStorageAt', (chain: Chain, hash: Hex) => chain.at(hash).timestamp()],
   ] as const)
     it(`is asked once where it says that ${what} would be too large, and others have it`, async () => {
       const odd = await proxy();
       const [among, alone] = [await connect([odd.ws, (await proxy()).ws]), await connect([odd.ws])];
       let refused = 0;
       odd.refuse = (asked) => (asked === method ? (refused++, new Refusal('Response is too big', -32_008)) : undefined);
-      await read(among);
+      const { hash } = await node.newest();
+      await read(among, hash);
       assert.equal(refused, 1);
-      await assert.rejects(read(alone), withCode('bad-storage', 'too big'));
+      await assert.rejects(read(alone, hash), withCode('bad-storage', 'too big'));
     });
 
   it('is not believed where it has another block for a number', async () => {
+    const newest = await node.newest();
     const alone = await proxy((method, [number], result) =>
-      method === 'chain_getBlockHash' && number === 3 ? dev.head.hash : result,
+      method === 'chain_getBlockHash' && number === 3 ? newest.hash : result,
     );
     const chain = await connect([alone.ws]);
-    await assert.rejects(chain.headAt(3), withCode('rpc-failed', `gives block ${dev.head.number}`));
+    await assert.rejects(chain.headAt(3), withCode('rpc-failed', `gives block ${newest.number}`));
     assert.equal((await chain.headAt(2))?.number, 2);
   });
 
   it('is counted once, however its URL is written', async () => {
-    const { port } = new URL(dev.ws);
-    const same = [dev.ws, `${dev.ws}/`, `WS://127.0.0.1:${port}`];
+    const { port } = new URL(node.ws);
+    const same = [node.ws, `${node.ws}/`, `WS://127.0.0.1:${port}`];
     assert.equal((await connect(same)).trust, 'single');
     await assert.rejects(connectChain({ endpoints: same, quorum: 2 }), withCode('bad-quorum'));
   });

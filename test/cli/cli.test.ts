@@ -116,6 +116,39 @@ function contractOn(start: () => Promise<Node>): void {
     assert.ok(stderr.includes(bare.ws) && stderr.includes('Use a node that offers state_getReadProof'), stderr);
     assert.deepEqual(await ready('--ws', bare.ws), ['hints', 'single']);
   });
+
+  it('examines a node in sentences', async () => {
+    const { code, lines } = await runCli(['doctor', '--ws', node.ws, '--json']);
+    assert.equal(code, 0);
+    assert.ok(lines.length >= 4);
+    for (const { event, finding } of lines) assert.ok(event === 'finding' && /^[A-Z].*\.$/.test(String(finding)));
+  });
+
+  it('examines each of several nodes, those that do not answer too, and whether they agree', async () => {
+    const dead = 'ws://127.0.0.1:9';
+    const { code, lines } = await runCli(['doctor', '--ws', node.ws, '--ws', dead, '--timeout', '1', '--json']);
+    assert.equal(code, 0);
+    assert.ok(lines.filter(({ ws }) => ws === node.ws).length > 8);
+    assert.match(String(lines.find(({ ws, ok }) => ws === dead && ok === false)?.['finding']), /No node answers/);
+    assert.match(String(lines.at(-1)?.['finding']), /Fewer than 2 endpoints agree/);
+    const alone = await runCli(['doctor', '--ws', dead, '--timeout', '1', '--json']);
+    assert.equal(alone.code, 1);
+    assert.match(alone.stderr, /\[chain-unreachable\]/);
+  });
+
+  it('verifies where it is asked to, and says how far finality is trusted', async () => {
+    const watch = (...args: readonly string[]): RunningCli => new RunningCli(['workers', '--watch', ...args]);
+    await using one = watch('--verify', 'always', '--ws', node.ws);
+    assert.equal((await one.line(({ event }) => event === 'ready'))['trust'], 'single');
+    await using two = watch('--verify', 'always', '--ws', node.ws, '--ws', node.ws.replace('127.0.0.1', 'localhost'));
+    assert.equal((await two.line(({ event }) => event === 'ready'))['trust'], 'quorum');
+    const dead = ['--ws', node.ws, '--ws', 'ws://127.0.0.1:9', '--timeout', '1'];
+    const { code, stderr } = await runCli(['workers', '--verify', 'always', ...dead]);
+    assert.equal(code, 1);
+    assert.match(stderr, /\[no-quorum\]/);
+    assert.equal((await runCli(['workers', '--verify', 'always', '--quorum', '1', ...dead])).code, 0);
+    assert.match((await runCli(['workers', '--quorum', '2', '--ws', node.ws])).stderr, /\[bad-quorum\]/);
+  });
 }
 
 describe('cli', () => {
@@ -317,39 +350,6 @@ describe('cli', () => {
       assert.match(stderr, /^error: /);
     }
     assert.equal((await runCli(['--help'])).code, 0);
-  });
-
-  it('examines a node in sentences', async () => {
-    const { code, lines } = await runCli(['doctor', '--ws', dev.ws, '--json']);
-    assert.equal(code, 0);
-    assert.ok(lines.length >= 4);
-    for (const { event, finding } of lines) assert.ok(event === 'finding' && /^[A-Z].*\.$/.test(String(finding)));
-  });
-
-  it('examines each of several nodes, those that do not answer too, and whether they agree', async () => {
-    const dead = 'ws://127.0.0.1:9';
-    const { code, lines } = await runCli(['doctor', '--ws', dev.ws, '--ws', dead, '--timeout', '1', '--json']);
-    assert.equal(code, 0);
-    assert.ok(lines.filter(({ ws }) => ws === dev.ws).length > 8);
-    assert.match(String(lines.find(({ ws, ok }) => ws === dead && ok === false)?.['finding']), /No node answers/);
-    assert.match(String(lines.at(-1)?.['finding']), /Fewer than 2 endpoints agree/);
-    const alone = await runCli(['doctor', '--ws', dead, '--timeout', '1', '--json']);
-    assert.equal(alone.code, 1);
-    assert.match(alone.stderr, /\[chain-unreachable\]/);
-  });
-
-  it('verifies where it is asked to, and says how far finality is trusted', async () => {
-    const watch = (...args: readonly string[]): RunningCli => new RunningCli(['workers', '--watch', ...args]);
-    await using one = watch('--verify', 'always', '--ws', dev.ws);
-    assert.equal((await one.line(({ event }) => event === 'ready'))['trust'], 'single');
-    await using two = watch('--verify', 'always', '--ws', dev.ws, '--ws', dev.ws.replace('127.0.0.1', 'localhost'));
-    assert.equal((await two.line(({ event }) => event === 'ready'))['trust'], 'quorum');
-    const dead = ['--ws', dev.ws, '--ws', 'ws://127.0.0.1:9', '--timeout', '1'];
-    const { code, stderr } = await runCli(['workers', '--verify', 'always', ...dead]);
-    assert.equal(code, 1);
-    assert.match(stderr, /\[no-quorum\]/);
-    assert.equal((await runCli(['workers', '--verify', 'always', '--quorum', '1', ...dead])).code, 0);
-    assert.match((await runCli(['workers', '--quorum', '2', '--ws', dev.ws])).stderr, /\[bad-quorum\]/);
   });
 
   it('runs the demo to its end', async () => {

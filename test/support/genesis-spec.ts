@@ -40,7 +40,7 @@ export function endpointsKey(identity: Hex): Hex {
 export async function writeSpecWithWorkers(path: string, workers: Iterable<GenesisWorker>): Promise<void> {
   const spec = JSON.parse(await readFile(devSpec, 'utf8')) as { genesis: { raw: { top: Record<string, Hex> } } };
   const { top } = spec.genesis.raw;
-  const { template, of } = await workerInfo();
+  const { template, of } = await (workerInfo ??= readWorkerInfo());
   for (const { identity, ecdh, endpoints } of workers) {
     const value = template.replace(of.identity.slice(2), identity.slice(2)).replace(of.ecdh.slice(2), ecdh.slice(2));
     top[`${workersPrefix}${twoxKey(identity)}`] = value as Hex;
@@ -50,10 +50,14 @@ export async function writeSpecWithWorkers(path: string, workers: Iterable<Genes
 }
 
 /** A WorkerInfo as the dev chain encodes it by its metadata: others differ in their keys. */
-async function workerInfo(): Promise<{
+interface WorkerInfo {
   readonly template: string;
   readonly of: { readonly identity: Hex; readonly ecdh: Hex };
-}> {
+}
+
+let workerInfo: Promise<WorkerInfo> | undefined;
+
+async function readWorkerInfo(): Promise<WorkerInfo> {
   await using dev = await startDevChain({ workers: 1 });
   const of = dev.workers.publicAt(0);
   if (of === undefined) throw new Error('the dev chain has a worker');
