@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { hashHeader, parseHeader } from '../../src/chain/head/header.ts';
 import type { HeadsOptions } from '../../src/chain/head/head.ts';
-import { connectChain, type Chain, type HeadEvent } from '../../src/chain/index.ts';
+import type { BlockId, Chain, HeadEvent } from '../../src/chain/index.ts';
 import type { Hex } from '../../src/codec/index.ts';
-import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { startDevChain } from '../../src/dev-chain/index.ts';
+import { useEndpoints } from '../support/endpoints.ts';
 import { inventBranch, type InventedBranch, type PlainHeader } from '../support/invented-branch.ts';
-import { startRpcProxy, type RpcProxy } from '../support/rpc-proxy.ts';
+import type { RpcProxy } from '../support/rpc-proxy.ts';
+import { describeOnChains, type StartedChain } from '../support/shared-chain.ts';
 import { until } from '../support/until.ts';
 import { isChain, numbers, record, withCode, type Recorder } from './support.ts';
 
@@ -14,33 +16,26 @@ interface Told {
   readonly number: string;
 }
 
-describe('best heads, at a node that is behind what was seen', () => {
-  let dev: DevChain;
-  let dispose: AsyncDisposable[];
-  beforeEach(() => {
-    dispose = [];
+describeOnChains('best heads, at a node that is behind what was seen', { isNeverFinal: true }, (ground) => {
+  const { proxy, connect: connectTo } = useEndpoints(() => ground.ws, { silenceMs: 1_000 });
+  const connect = (...endpoints: readonly RpcProxy[]): Promise<Chain> => connectTo(endpoints.map(({ ws }) => ws));
+  /** The newest block. */
+  let head: BlockId;
+  const grow = async (count?: number): Promise<BlockId> => (head = await ground.grow(count));
+  /** Another chain of the same genesis, which has fewer blocks. */
+  let anew: StartedChain;
+  before(async () => {
+    await grow(40);
+    anew = await ground.startRival({ blocks: 4 });
   });
-  afterEach(async () => {
-    for (const each of dispose.reverse()) await each[Symbol.asyncDispose]();
-  });
-
-  const use = <T extends AsyncDisposable>(each: T): T => {
-    dispose.push(each);
-    return each;
+  after(() => anew[Symbol.asyncDispose]());
+  /** Until the newest block is the last that was given. */
+  const comeToHead = async ({ until }: Recorder<HeadEvent>): Promise<void> => {
+    await until((events) => events.at(-1)?.head.hash === head.hash);
   };
-  const start = async (finalityLag: number): Promise<DevChain> => (dev = use(await startDevChain({ finalityLag })));
-  const proxy = async (): Promise<RpcProxy> => use(await startRpcProxy(dev.ws));
-  const connect = async (...endpoints: readonly RpcProxy[]): Promise<Chain> =>
-    use(
-      await connectChain({
-        endpoints: endpoints.map(({ ws }) => ws),
-        silenceMs: 1_000,
-        backoff: { minMs: 10, maxMs: 50 },
-      }),
-    );
   /** Makes a node tell, one by one, of the heads from a number on; where it is `syncing` it has none of those above. */
   const holdBack = async (node: RpcProxy, from: number, isSyncing: boolean): Promise<{ readonly told: number }> => {
-    const chain = use(await connectChain({ endpoints: [dev.ws] }));
+    const chain = await connectTo([ground.ws]);
     const raw = async (number: number): Promise<unknown> => headers.get((await chain.headAt(number))?.hash);
     const headers = new Map<unknown, unknown>();
     const reader = await proxy();
@@ -48,7 +43,7 @@ describe('best heads, at a node that is behind what was seen', () => {
       if (method === 'chain_getHeader') headers.set(hash, result);
       return result;
     };
-    const reading = use(await connectChain({ endpoints: [reader.ws] }));
+    const reading = await connect(reader);
     const old: unknown[] = [];
     for (let number = from; number < from + 20; number++) {
       await reading.headAt(number);
@@ -72,10 +67,9 @@ describe('best heads, at a node that is behind what was seen', () => {
 
   for (const isSyncing of [true, false])
     it(`take nothing back below the first one, and go on where another is ahead (syncing: ${isSyncing})`, async () => {
-      await start(200);
-      await dev.newBlock({ count: 40 });
+      const first = head.number;
       const [ahead, behind] = [await proxy(), await proxy()];
-      const late = await holdBack(behind, 10, isSyncing);
+      const late = await holdBack(behind, first - 31, isSyncing);
       const chain = await connect(ahead, behind);
       using heads = record(chain.bestHeads$());
       await heads.until(({ length }) => length > 0);
@@ -83,13 +77,13 @@ describe('best heads, at a node that is behind what was seen', () => {
       ahead.cut();
       while (late.told < 12) {
         const { told } = late;
-        if ((behind.asked.get('chain_subscribeNewHeads') ?? 0) > 0) await dev.newBlock();
+        if ((behind.asked.get('chain_subscribeNewHeads') ?? 0) > 0) await grow();
         await Promise.race([until(() => late.told > told), new Promise((resolve) => setTimeout(resolve, 100))]);
       }
       await chain.headAt(1); // what was told before its answer was looked at
-      assert.equal(numbers(heads.values), '+41');
+      assert.equal(numbers(heads.values), `+${first}`);
       ahead.isClosed = false;
-      await heads.until((events) => events.at(-1)?.head.hash === dev.head.hash);
+      await comeToHead(heads);
       assert.ok(isChain(heads.values), numbers(heads.values));
       assert.ok(heads.values.every(({ type }) => type === 'head'));
     });
@@ -105,8 +99,8 @@ describe('best heads, at a node that is behind what was seen', () => {
     let best: Map<RpcProxy, PlainHeader>;
     const following = 5;
     beforeEach(async () => {
-      await start(200);
-      branch = inventBranch(dev.head);
+      const { number: base } = head;
+      branch = inventBranch(head);
       long = Array.from({ length: 2_100 + following }, () => branch.next());
       [first, second] = [await proxy(), await proxy()];
       best = new Map([first, second].map((node) => [node, long[2_099]!]));
@@ -115,11 +109,11 @@ describe('best heads, at a node that is behind what was seen', () => {
           const newest = best.get(node)!;
           if (method === 'chain_newHead') return newest;
           if (method === 'chain_getHeader') return of === undefined ? newest : (branch.header(of as Hex) ?? result);
-          if (method !== 'chain_getBlockHash' || typeof of !== 'number' || of <= 1) return result;
-          return of <= Number(newest.number) ? hashHeader(parseHeader(long[of - 2]!)) : null;
+          if (method !== 'chain_getBlockHash' || typeof of !== 'number' || of <= base) return result;
+          return of <= Number(newest.number) ? hashHeader(parseHeader(long[of - base - 1]!)) : null;
         };
       const chain = await connect(first, second);
-      heads = record(chain.bestHeads$({ from: 2 }));
+      heads = record(chain.bestHeads$({ from: base + 1 }));
       await heads.until(({ length }) => length === 2_100);
     });
     afterEach(() => {
@@ -127,7 +121,7 @@ describe('best heads, at a node that is behind what was seen', () => {
     });
     const untilAllGoOn = async (): Promise<void> => {
       for (const node of [first, second]) best.set(node, long.at(-1)!);
-      await dev.newBlock();
+      await grow();
       await heads.until(({ length }) => length === long.length);
       assert.ok(isChain(heads.values));
       assert.ok(heads.values.every(({ type }) => type === 'head'));
@@ -145,35 +139,16 @@ describe('best heads, at a node that is behind what was seen', () => {
     });
 
     it('do not end by the word of one that tells of a made-up block further down', async () => {
-      const lie = inventBranch({ number: 900, hash: hashHeader(parseHeader(long[898]!)) });
+      const parent = parseHeader(long[898]!);
+      const lie = inventBranch({ number: parent.number, hash: hashHeader(parent) });
       best.set(first, lie.next());
-      await dev.newBlock();
+      await grow();
       await until(() => (second.asked.get('chain_subscribeNewHeads') ?? 0) > 0);
       await untilAllGoOn();
     });
   });
 
-  it('begin anew where the branch parted below the first one while there was no connection', async () => {
-    await start(200);
-    await dev.newBlock({ count: 10 });
-    const node = await proxy();
-    const chain = await connect(node);
-    using heads = record(chain.bestHeads$());
-    await heads.until(({ length }) => length > 0);
-    node.isClosed = true;
-    node.cut();
-    await dev.reorg(7);
-    await dev.newBlock();
-    node.isClosed = false;
-    await heads.until((events) => events.at(-1)?.head.hash === dev.head.hash);
-    assert.equal(numbers(heads.values), '+11 -11 +8');
-  });
-
   it('begin anew where the only node there is has begun another chain, once it went on by eight blocks', async () => {
-    await start(200);
-    await dev.newBlock({ count: 20 });
-    const anew = use(await startDevChain({ finalityLag: 200 }));
-    await anew.newBlock({ count: 3, timestamp: Date.now() + 60_000 });
     const node = await proxy();
     const chain = await connect(node);
     using heads = record(chain.bestHeads$());
@@ -181,25 +156,25 @@ describe('best heads, at a node that is behind what was seen', () => {
     node.target = anew.ws;
     node.cut();
     await until(() => (node.asked.get('system_health') ?? 0) > 0);
-    await anew.newBlock({ count: 7 });
-    const anewHead = await until(async () => (await chain.bestHead()).hash === anew.head.hash && anew.head);
-    assert.equal(numbers(heads.values), '+21');
-    await anew.newBlock();
-    await heads.until((events) => events.at(-1)?.head.hash === anew.head.hash);
-    assert.equal(numbers(heads.values), `+21 -21 +${anewHead.number + 1}`);
+    const { hash } = await anew.grow(7);
+    await until(async () => (await chain.bestHead()).hash === hash);
+    assert.equal(numbers(heads.values), `+${head.number}`);
+    const newest = await anew.grow();
+    await heads.until((events) => events.at(-1)?.head.hash === newest.hash);
+    assert.equal(numbers(heads.values), `+${head.number} -${head.number} +${newest.number}`);
   });
 
   describe('at the only URL there is, which says that it is in sync', () => {
     let node: RpcProxy;
     let chain: Chain;
     const looks = (): number => node.asked.get('system_health') ?? 0;
-    const first = 30;
-    const late = [first - 3, first - 2, first - 1];
+    let first: number;
+    let late: number[];
     /** Whom another node behind the URL is as far as: it knows and tells of none above. */
     let best: number;
     beforeEach(async () => {
-      await start(200);
-      await dev.newBlock({ count: first - dev.head.number });
+      first = head.number;
+      late = [first - 3, first - 2, first - 1];
       node = await proxy();
       best = Infinity;
       const headers = new Map<number, unknown>();
@@ -218,12 +193,12 @@ describe('best heads, at a node that is behind what was seen', () => {
     const catchUp = async (heads: Recorder<HeadEvent>): Promise<void> => {
       for (best of late) {
         const before = looks();
-        await dev.newBlock();
+        await grow();
         await until(() => looks() > before || heads.failure !== undefined);
       }
       best = Infinity;
-      await dev.newBlock();
-      await heads.until((events) => events.at(-1)?.head.hash === dev.head.hash);
+      await grow();
+      await comeToHead(heads);
       assert.ok(isChain(heads.values), numbers(heads.values));
       assert.ok(heads.values.every(({ type }) => type === 'head'));
     };
@@ -235,8 +210,8 @@ describe('best heads, at a node that is behind what was seen', () => {
     ] as readonly (readonly [string, () => HeadsOptions | Promise<HeadsOptions>])[])
       it(`take nothing back, nor end, ${what}, where another node answers there that is some blocks late`, async () => {
         using heads = record(chain.bestHeads$(await options()));
-        await dev.newBlock();
-        await heads.until((events) => events.at(-1)?.head.hash === dev.head.hash);
+        await grow();
+        await comeToHead(heads);
         best = late[0]!;
         node.cut();
         await catchUp(heads);
@@ -254,21 +229,40 @@ describe('best heads, at a node that is behind what was seen', () => {
 
     it('end, after a block that was seen, where it went on by eight blocks without that, which nobody can take back', async () => {
       using heads = record(chain.bestHeads$({ after: (await chain.headAt(first))! }));
-      await dev.newBlock();
+      await grow();
       await heads.until(({ length }) => length === 1);
-      const anew = use(await startDevChain({ finalityLag: 200 }));
       node.target = anew.ws;
       node.cut();
       await until(() => looks() > 0);
-      await anew.newBlock();
+      await anew.grow();
       await until(() => looks() > 1 || heads.failure !== undefined);
       assert.equal(heads.failure, undefined);
-      await anew.newBlock({ count: 8 });
+      await anew.grow(8);
       await assert.rejects(
         heads.until(() => false),
         withCode('state-discarded'),
       );
       assert.equal(numbers(heads.values), `+${first + 1}`);
     });
+  });
+});
+
+describe('best heads, at a node that takes some back while it is away', () => {
+  const { proxy, connect } = useEndpoints(() => '');
+
+  it('begin anew where the branch parted below the first one while there was no connection', async () => {
+    await using dev = await startDevChain({ finalityLag: 200 });
+    await dev.newBlock({ count: 10 });
+    const node = await proxy(undefined, dev.ws);
+    const chain = await connect([node.ws]);
+    using heads = record(chain.bestHeads$());
+    await heads.until(({ length }) => length > 0);
+    node.isClosed = true;
+    node.cut();
+    await dev.reorg(7);
+    await dev.newBlock();
+    node.isClosed = false;
+    await heads.until((events) => events.at(-1)?.head.hash === dev.head.hash);
+    assert.equal(numbers(heads.values), '+11 -11 +8');
   });
 });

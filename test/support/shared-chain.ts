@@ -28,10 +28,10 @@ export interface SharedChain {
   /** Writes into the state without any event or call that tells of it by name; null deletes. Gives the block that did. */
   setStorage(entries: readonly (readonly [key: Hex, value: Hex | null])[]): Promise<BlockId>;
   /**
-   * Another chain of the same genesis, which has gone further than this one by then. Both have another block for each
-   * number from some number on, which both are past.
+   * Another chain of the same genesis. Both have another block for each number from some number on, which both are past
+   * by then.
    */
-  startRival(options?: Pick<SharedChainOptions, 'isNeverFinal'>): Promise<StartedChain>;
+  startRival(options?: RivalOptions): Promise<StartedChain>;
 }
 
 export interface SharedChainOptions {
@@ -44,6 +44,13 @@ export interface SharedChainOptions {
    * too. Default false.
    */
   readonly isNeverFinal?: boolean;
+}
+
+export interface RivalOptions {
+  /** Default: as of this chain. */
+  readonly isNeverFinal?: boolean;
+  /** How many blocks it has by then, where none of them becomes final. Default: more than this chain, as where they do. */
+  readonly blocks?: number;
 }
 
 export type StartedChain = SharedChain & AsyncDisposable;

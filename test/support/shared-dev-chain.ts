@@ -31,9 +31,10 @@ export async function startSharedDevChain(
       await dev.setStorage(entries);
       return dev.head;
     },
-    startRival: async (options) => {
-      const rival = await startSharedDevChain(workers, { finalityLag, ...options }, () => now() + aheadMs);
-      await rival.grow(dev.head.number + lead);
+    startRival: async ({ isNeverFinal: isOpen = isNeverFinal, blocks = dev.head.number + lead } = {}) => {
+      const options = { finalityLag, isNeverFinal: isOpen };
+      const rival = await startSharedDevChain(workers, options, () => now() + aheadMs);
+      await rival.grow(blocks - (await rival.newest('best')).number);
       return rival;
     },
     [Symbol.asyncDispose]: async () => {

@@ -82,10 +82,10 @@ async function startOn(
       const calls = [system.setStorage(kept), system.killStorage(gone)];
       return headerOf(await post(sudo.sudo(utility.batchAll(calls)), alice));
     },
-    startRival: async ({ isNeverFinal: isSealing = isNeverFinal } = {}) => {
-      const rival = await startOn(chainSpec, workers, isSealing, rivalBlockTimeMs);
-      if (isSealing) {
-        await rival.grow((await view.newest('best')).number + lead);
+    startRival: async ({ isNeverFinal: isOpen = isNeverFinal, blocks } = {}) => {
+      const rival = await startOn(chainSpec, workers, isOpen, rivalBlockTimeMs);
+      if (isOpen) {
+        await rival.grow(blocks ?? (await view.newest('best')).number + lead);
         return rival;
       }
       const { number } = await rival.setStorage([[rivalKey, '0x01']]);
