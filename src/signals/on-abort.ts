@@ -1,9 +1,14 @@
 import { letGo } from './let-go.ts';
 
+interface Waiter {
+  /** undefined of one that took that back: V8 keeps what was in a set until it collects old garbage. */
+  callback: (() => void) | undefined;
+}
+
 /** Who waits for one signal. */
-class Waiting extends Set<() => void> implements EventListenerObject {
+class Waiting extends Set<Waiter> implements EventListenerObject {
   handleEvent(): void {
-    for (const call of this) call();
+    for (const { callback } of this) callback?.();
   }
 }
 
@@ -22,11 +27,10 @@ const sweepMs = 1_000;
  */
 export function onAbort(signal: AbortSignal, callback: () => void): () => void {
   const waiting = waitingFor.get(signal) ?? listen(signal);
-  const own = (): void => {
-    callback();
-  };
+  const own: Waiter = { callback };
   waiting.add(own);
   return () => {
+    own.callback = undefined;
     waiting.delete(own);
     if (waiting.size > 0) return;
     if (unused.size === 0) letGo(setTimeout(sweep, sweepMs));

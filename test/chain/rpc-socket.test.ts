@@ -4,12 +4,13 @@ import type { AddressInfo } from 'node:net';
 import { WebSocketServer } from 'ws';
 import type { RawText } from '../../src/chain/rpc/raw-text.ts';
 import { RpcSocket } from '../../src/chain/rpc/rpc-socket.ts';
+import { collectGarbage, collectYoungGarbage } from '../support/collect-garbage.ts';
 import { until } from '../support/until.ts';
 
 /** A socket to a server that answers when it is told to, in what words it is told to. */
 async function connected(): Promise<{
   readonly socket: RpcSocket;
-  readonly frames: readonly string[];
+  readonly frames: string[];
   /** Pongs that the server got, and pings, which it answers. */
   readonly pongs: () => number;
   readonly pings: () => number;
@@ -202,5 +203,34 @@ describe('RpcSocket', () => {
     notify('a');
     await until(() => heard.includes('a'));
     assert.deepEqual(heard, ['3', '4', '5', '6', '7', 'a']);
+  });
+
+  it('holds none of its answers until old garbage is collected', async () => {
+    using peer = await connected();
+    const { signal } = new AbortController();
+    const result = '0'.repeat(2 ** 16);
+    // Some are always under way.
+    const asked: Promise<unknown>[] = [];
+    const askInTurn = async (times: number): Promise<void> => {
+      for (let n = 1; n <= times; n++) {
+        const answer = peer.socket.request('x', [], { signal, reader: (text) => text });
+        // The last ones end with the socket.
+        answer.catch(() => undefined);
+        asked.push(answer);
+        if (asked.length < 8) continue;
+        await until(() => peer.frames.length > 0);
+        const { id } = JSON.parse(peer.frames.shift()!) as { id: number };
+        peer.send(`{"jsonrpc":"2.0","id":${id},"result":"${result}"}`);
+        assert.equal(((await asked.shift()) as RawText).length, result.length + 2);
+        if (n % 10 === 0) collectYoungGarbage();
+      }
+    };
+    await askInTurn(50);
+    collectGarbage();
+    const before = process.memoryUsage().arrayBuffers;
+    await askInTurn(300);
+    collectYoungGarbage();
+    collectYoungGarbage();
+    assert.ok(process.memoryUsage().arrayBuffers - before < 60 * result.length);
   });
 });

@@ -28,6 +28,13 @@ export interface HashRun {
   readonly url: string;
 }
 
+/** What is read, or was, for all who ask for the same blocks. */
+interface SharedRun {
+  readonly first: BlockNumber;
+  readonly last: BlockNumber;
+  readonly reading: Promise<HashRun>;
+}
+
 export interface HashRunsParts {
   readonly connection: Connection;
   readonly blocks: EndpointBlocks;
@@ -41,8 +48,8 @@ export class HashRuns {
   readonly #blocks: EndpointBlocks;
   readonly #clock: Clock;
   readonly #refusals: Refusals;
-  /** In the order they came. */
-  readonly #runs = new Map<string, Promise<HashRun>>();
+  /** In the order they came. A list: of a map V8 keeps what it forgot, until it collects old garbage. */
+  #runs: SharedRun[] = [];
 
   constructor({ connection, blocks, clock, refusals }: HashRunsParts) {
     this.#connection = connection;
@@ -63,21 +70,19 @@ export class HashRuns {
       const run = await abortable(reading, signal);
       // What one says that was caught since is not believed.
       if (!this.#connection.hasLeft(run.url)) return run;
-      for (const [name, known] of this.#runs) if (known === reading) this.#runs.delete(name);
+      this.#drop(reading);
     }
   }
 
   #shared(first: BlockNumber, last: BlockNumber): Promise<HashRun> {
-    const name = `${first}-${last}`;
-    const known = this.#runs.get(name);
-    if (known !== undefined) return known;
+    const known = this.#runs.find((run) => run.first === first && run.last === last);
+    if (known !== undefined) return known.reading;
     // Others may wait for it too: it ends with the connection, not with who asked first.
-    const run = this.#read(first, last, this.#connection.stopped);
-    this.#runs.set(name, run);
-    run.catch(() => this.#runs.delete(name));
-    const [oldest] = this.#runs.keys();
-    if (this.#runs.size > maxRuns && oldest !== undefined) this.#runs.delete(oldest);
-    return run;
+    const reading = this.#read(first, last, this.#connection.stopped);
+    this.#runs.push({ first, last, reading });
+    if (this.#runs.length > maxRuns) this.#runs.shift();
+    reading.catch(() => this.#drop(reading));
+    return reading;
   }
 
   /** Of one block. */
@@ -87,7 +92,11 @@ export class HashRuns {
 
   /** What was read is not to be used again: it was not true, or is not any more. */
   forget(): void {
-    this.#runs.clear();
+    this.#runs = [];
+  }
+
+  #drop(reading: Promise<HashRun>): void {
+    this.#runs = this.#runs.filter((run) => run.reading !== reading);
   }
 
   async #read(first: BlockNumber, last: BlockNumber, signal: AbortSignal): Promise<HashRun> {

@@ -9,7 +9,8 @@ const maxBytes = 8 * 2 ** 20;
 const maxBytesAlone = 2 ** 19;
 
 interface Kept {
-  readonly reading: Promise<readonly OutboundValue[]>;
+  /** undefined of one that was removed: V8 keeps what was in a map until it collects old garbage. */
+  reading: Promise<readonly OutboundValue[]> | undefined;
   readonly blocks: number;
   /** 0 until it was read. */
   bytes: number;
@@ -70,6 +71,7 @@ export class FrameCache {
     const frame = this.#frames.get(name);
     if (frame === undefined) return;
     this.#frames.delete(name);
+    frame.reading = undefined;
     this.#blocks -= frame.blocks;
     this.#bytes -= frame.bytes;
   }

@@ -26,6 +26,7 @@ export interface RequestOptions {
 }
 
 interface Pending extends Due {
+  readonly id: number;
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: Error) => void;
   readonly reader: ResultReader | undefined;
@@ -42,17 +43,17 @@ export class RpcSocket {
   /** Resolves when the socket is gone. */
   readonly closed: Promise<ConnectionLost>;
   readonly #socket: PlainSocket;
-  readonly #pending = new Map<number, Pending>();
-  /** Under way, oldest first. */
+  // Under way, oldest first. Lists, as they are short: of a map V8 keeps what was in it until it collects old garbage.
+  readonly #pending: Pending[] = [];
   readonly #batches: RpcBatch[] = [];
   readonly #subscriptions = new Subscriptions();
-  readonly #window = new SendWindow(maxInFlight, () => this.#pending.size + this.#batches.length);
+  readonly #window = new SendWindow(maxInFlight, () => this.#pending.length + this.#batches.length);
   readonly #deadlines = new Deadlines(
-    () => this.#pending.values(),
+    () => this.#pending,
     ({ method, timeoutMs }) => this.#end(unanswered(method, timeoutMs)),
   );
   readonly #nudge = new AckNudge(
-    () => this.#pending.size + this.#batches.length > 0 || this.#subscriptions.isAwaitingFirst,
+    () => this.#pending.length + this.#batches.length > 0 || this.#subscriptions.isAwaitingFirst,
     () => this.#socket.pong?.(),
   );
   #nextId = 1;
@@ -190,7 +191,7 @@ export class RpcSocket {
     return this.#window.inTurn(signal, (resolve, reject) => {
       const id = this.#nextId++;
       const dueAt = this.#deadlines.of(timeoutMs);
-      this.#pending.set(id, { method, resolve, reject, onResult, reader, timeoutMs, dueAt });
+      this.#pending.push({ id, method, resolve, reject, onResult, reader, timeoutMs, dueAt });
       this.#send(callText(id, method, params));
     });
   }
@@ -216,7 +217,7 @@ export class RpcSocket {
   }
 
   readonly #readerOf = (id: number): ResultReader | undefined =>
-    this.#pending.get(id)?.reader ?? this.#batchOf(id)?.reader;
+    (this.#pending[this.#placeOf(id)] ?? this.#batchOf(id))?.reader;
 
   #take(message: Message, chars: number): void {
     const { id, error, params } = message;
@@ -230,13 +231,14 @@ export class RpcSocket {
 
   #answer(id: number, { result, error }: Message): void {
     const isRefused = error !== undefined && error !== null;
-    const pending = this.#pending.get(id);
+    const place = this.#placeOf(id);
+    const pending = this.#pending[place];
     if (pending === undefined) {
       const batch = this.#batchOf(id);
       batch?.answer(id, isRefused ? asRpcError(batch.methodOf(id), error, this.url) : result);
       return;
     }
-    this.#pending.delete(id);
+    this.#pending.splice(place, 1);
     this.#window.pump();
     if (isRefused) {
       pending.reject(asRpcError(pending.method, error, this.url));
@@ -246,6 +248,11 @@ export class RpcSocket {
     pending.resolve(result);
   }
 
+  /** Among those under way; -1: it is none of them. */
+  #placeOf(id: number): number {
+    return this.#pending.findIndex((pending) => pending.id === id);
+  }
+
   #batchOf(id: number): RpcBatch | undefined {
     for (const batch of this.#batches) if (batch.has(id)) return batch;
     return undefined;
@@ -253,13 +260,12 @@ export class RpcSocket {
 
   #end(reason: string, isOversize = false): void {
     if (this.#lost !== undefined) return;
-    const isAlone = this.#pending.size + this.#batches.length === 1;
+    const isAlone = this.#pending.length + this.#batches.length === 1;
     const lost = new ConnectionLost(this.url, reason, { isOversize, isAlone });
     this.#lost = lost;
     this.#deadlines.end();
     this.#nudge.end();
-    for (const { reject } of this.#pending.values()) reject(lost);
-    this.#pending.clear();
+    for (const { reject } of this.#pending.splice(0)) reject(lost);
     this.#window.end(new ConnectionLost(this.url, reason));
     for (const batch of this.#batches) batch.fail(lost);
     this.#subscriptions.clear();
