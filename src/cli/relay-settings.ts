@@ -77,14 +77,15 @@ export function tlsOf({ tlsCert, tlsKey }: Settings): Tls | undefined {
 
 /** `NAME=VALUE` each; a rate is PER_SECOND/BURST. createRelay checks the values. */
 function limitsOf(given: readonly string[]): Partial<RelayLimits> {
-  return Object.fromEntries(
-    given.map((text) => {
-      const [name = '', ...rest] = text.split('=');
-      const value = rest.join('=');
-      if (!isLimit(name)) throw badSetting('limit', `there is none named ${name.slice(0, 80)}`);
-      return [name, limitsSchema.properties[name].type === 'object' ? rateOf(name, value) : numberOf(name, value)];
-    }),
-  );
+  const limits: Partial<Record<LimitName, RelayLimits[LimitName]>> = {};
+  for (const text of given) {
+    const [name = '', ...rest] = text.split('=');
+    const value = rest.join('=');
+    if (!isLimit(name)) throw badSetting('limit', `there is none named ${name.slice(0, 80)}`);
+    if (limits[name] !== undefined) throw badSetting(`limit ${name}`, 'it is given twice');
+    limits[name] = limitsSchema.properties[name].type === 'object' ? rateOf(name, value) : numberOf(name, value);
+  }
+  return limits as Partial<RelayLimits>;
 }
 
 function isLimit(name: string): name is LimitName {

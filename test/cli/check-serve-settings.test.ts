@@ -20,6 +20,11 @@ describe('what serve is told', () => {
     ['a certificate for NATS there', 'nats-cert', { natsCert: 'cert.pem', natsKey: 'key.pem' }],
     ['a key for NATS there', 'nats-key', { natsKey: 'key.pem' }],
     ['replicas of NATS there', 'nats-replicas', { natsReplicas: '3' }],
+    ['room for what is not forwarded', 'forward-gigabytes', { forward: 'off', forwardGigabytes: '3' }],
+    ['messages that are not forwarded', 'forward-messages', { forward: 'off', forwardMessages: '5' }],
+    ['their size', 'forward-megabytes', { forward: 'off', forwardMegabytes: '5' }],
+    ['queues of what is not forwarded', 'limit maxForwardQueues', { forward: 'off', limit: ['maxForwardQueues=5'] }],
+    ['ways to relays to which nothing is forwarded', 'limit maxTunnels', { forward: 'off', limit: ['maxTunnels=5'] }],
     ['a first block for nobody', 'from', { from: '1' }],
     ['an account for nobody', 'suri', { suri: '//Alice' }],
     ['an account for nobody by a descriptor', 'suri-fd', { suriFd: '3' }],
@@ -43,6 +48,10 @@ describe('what serve is told', () => {
   it('is taken where it has one', () => {
     check({ data: 'folder', durability: 'os' });
     check({ ...jetstream, natsCa: 'ca.pem', natsCert: 'cert.pem', natsKey: 'key.pem', natsReplicas: '3' });
+    const room = { forwardGigabytes: '3', forwardMessages: '5', forwardMegabytes: '5', limit: ['maxTunnels=5'] };
+    check(room);
+    check({ ...room, forward: 'registered' });
+    check({ forward: 'off', limit: ['window=5'] });
     const entity = { from: '1', suri: '//Alice', onInvoke: 'handler', acknowledge: true, rotateEvery: '7' };
     check({ vault: 'file', ...entity, keepEpochs: '7', finality: 'best', onGap: 'skip' });
   });

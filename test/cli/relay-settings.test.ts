@@ -129,6 +129,7 @@ describe('settings of a relay', () => {
     ['a limit that there is not', { limit: ['speed=9'] }, 'bad-setting'],
     ['a limit that is no number', { limit: ['window=many'] }, 'bad-setting'],
     ['a limit with two values', { limit: ['window=7=9'] }, 'bad-setting'],
+    ['a limit that is given twice', { limit: ['window=5', 'window=6'] }, 'bad-setting'],
     ['a limit without a value', { limit: ['window'] }, 'bad-setting'],
     ['a rate without its burst', { limit: ['perAddress=5'] }, 'bad-setting'],
     ['an address without a port', { listen: 'localhost' }, 'bad-setting'],
