@@ -125,12 +125,13 @@ describeNats('relays on one JetStream: crashes', () => {
   }).timeout(240_000);
 
   const seed = Number(process.env['KHALA_RELAY_SEED'] ?? Date.now() % 2 ** 31);
-  it(`lose nothing acknowledged and deliver nothing twice: relays, nats-server, sender and recipient killed at random (KHALA_RELAY_SEED=${seed})`, async () => {
+  it(`lose nothing acknowledged and deliver nothing twice: relays, one that forwards to them, nats-server, sender and recipient killed at random (KHALA_RELAY_SEED=${seed})`, async () => {
     const random = randomOf(seed);
     const nats = [cleanup.add(await startNats(), (made) => made.stop())];
-    const relays = [await startRelay(nats), await startRelay(nats)];
+    const first = await startRelay(nats);
+    const relays = [first, await startRelay(nats), await startRelay(nats, { next: first.url })];
     const urls = relays.map(({ url }) => url);
-    const recipient = await startRecipientProcess(cleanup, urls[0] ?? '');
+    const recipient = await startRecipientProcess(cleanup, first.url);
     const sender = await startSenderProcess(cleanup, urls);
     const victims: readonly Victim[] = [...natsOf(nats), ...relays, recipient, sender];
     let isAhead = false;
