@@ -9,7 +9,7 @@ import type { SendId } from './send-id.ts';
 import { fillerFor, type Filler } from './sequence-gap.ts';
 import { SignedMessages, type Present, type Signed } from './signed-messages.ts';
 import type { ChainWork } from './work.ts';
-import { sequenceAt } from './worker-sequence.ts';
+import { sequenceAt, signedSince } from './worker-sequence.ts';
 
 /**
  * The sequence of a worker (protocol.md §10). A message is signed once and kept, since anyone may post what was signed. It is
@@ -106,6 +106,7 @@ export class WorkerLane {
       this.#work.wake();
       return undefined;
     }
+    const since = await signedSince(this.#work, finalized);
     const queued = await sealQueued(this.#work, 'worker', limit);
     const sealed = new Map(queued.map((each) => [each.stored.id, each] as const));
     const [items, fillers]: [BatchItem[], Filler[]] = [[], []];
@@ -119,9 +120,7 @@ export class WorkerLane {
       if (own !== undefined && own !== sequence) break;
       const message = sealed.get(id);
       const item =
-        own === undefined
-          ? message && (await this.#sign(message, sequence, finalized.number))
-          : await this.#signedItem(id);
+        own === undefined ? message && (await this.#sign(message, sequence, since)) : await this.#signedItem(id);
       if (item === undefined || isFull() || !room.take(item.envelope.length)) break;
       items.push(item);
       sequence++;
@@ -145,6 +144,7 @@ export class WorkerLane {
     const isIdle = (await this.#work.chainStore.waitingAsWorker(1)).length === 0;
     if (isIdle) return undefined;
     if (first < next) throw this.#unsettled(next, settled);
+    const since = await signedSince(this.#work, finalized);
     const sealed = await sealQueued(this.#work, 'worker', limit);
     if (sealed.length === 0) return undefined;
     if (sealed.some(({ stored }) => this.#signed.has(stored.id))) {
@@ -152,7 +152,7 @@ export class WorkerLane {
       this.#work.wake();
       return undefined;
     }
-    const items = await Promise.all(sealed.map((each, i) => this.#sign(each, first + BigInt(i), finalized.number)));
+    const items = await Promise.all(sealed.map((each, i) => this.#sign(each, first + BigInt(i), since)));
     return { as: 'worker', items };
   }
 
