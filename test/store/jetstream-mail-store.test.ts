@@ -148,6 +148,21 @@ describeNats('MailStore: jetstream between processes', () => {
     );
   });
 
+  it('refuses hundreds at once for a mailbox that is full, and knows those that it has', async () => {
+    const store = await open({ quota: { maxCount: 10 } });
+    await fill(store, alice, numbers(1, 10));
+    const outcomes = await Promise.all(
+      numbers(1, 210).map((n) =>
+        store.append(alice, id(n), message(n)).then(
+          ({ duplicate }) => (duplicate ? 'duplicate' : 'stored'),
+          (error: unknown) => (isRelayError(error) ? error.code : String(error)),
+        ),
+      ),
+    );
+    assert.deepEqual([...new Set(outcomes.slice(0, 10))], ['duplicate']);
+    assert.deepEqual([...new Set(outcomes.slice(10))], ['mailbox-full']);
+  });
+
   it('counts a mailbox that it did not fill itself', async () => {
     const one = await open();
     await Promise.all(numbers(1, 40).map((n) => one.append(alice, id(n), new Uint8Array(n))));

@@ -13,6 +13,7 @@ import type { ReplyBoxes } from './reply-boxes.ts';
 import type { Shards } from './shard.ts';
 import { senderToken } from './shares.ts';
 import type { StrangerRoom } from './stranger-room.ts';
+import { Turns } from './turns.ts';
 
 export interface AppendParts {
   readonly shards: Shards;
@@ -31,6 +32,8 @@ const pauseMs = 10;
 const mostAttempts = 200;
 // How often a mailbox that seems full is counted again.
 const recountMs = 60_000;
+// NATS has 50 batches open for a stream at a time, of all processes, and answers nothing to those beyond.
+const askedAtOnce = 8;
 const neverASequence = String(2n ** 64n - 1n);
 
 interface Conditions {
@@ -64,6 +67,7 @@ export class Appender {
   readonly #parts: AppendParts;
   readonly #counted = new WeakMap<Mailbox, number>();
   readonly #underWay = new Map<string, Promise<Appended>>();
+  readonly #asking = new Turns(askedAtOnce);
   #lastAppend = 0;
 
   constructor(parts: AppendParts) {
@@ -190,10 +194,11 @@ export class Appender {
     if (known?.appended !== undefined) return true;
     const { link, mail: subject } = this.#parts.shards.of(recipient);
     const conditions = { idToken, anew: 0, expected: known?.sequence ?? 0 };
-    const { error } = await publishAtomically(link, [
+    const question = [
       { subject, headers: this.#conditions(recipient, conditions) },
       { subject, headers: { [expectHeaders.lastSequence]: neverASequence } },
-    ]);
+    ];
+    const { error } = await this.#asking.run(() => publishAtomically(link, question));
     return error?.err_code === codes.batchHasDuplicate;
   }
 
