@@ -1,8 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { toHex, type Hex } from '../../src/codec/index.ts';
 import { createRelay, type RelayOptions } from '../../src/relay/index.ts';
+import { openJetStreamMailStore } from '../../src/store/jetstream-mail-store.ts';
 import { openLmdbMailStore } from '../../src/store/lmdb-mail-store.ts';
+import type { MailQuota } from '../../src/store/mail-quota.ts';
+import type { MailStore } from '../../src/store/mail-store.ts';
 import { genesisHash } from './support.ts';
 
 /** What its parent tells it. */
@@ -18,6 +21,10 @@ export type ToRelay =
 
 export interface MemoryOptions {
   readonly folder: string;
+  /** URL of the server that keeps its mail. Default: it is in LMDB in the folder. */
+  readonly nats?: string;
+  /** Of mailboxes. */
+  readonly quota?: MailQuota;
   readonly recipients: readonly Hex[];
   /** For whom it forwards, and to where. */
   readonly others?: { readonly identities: readonly Hex[]; readonly endpoint: string };
@@ -25,13 +32,17 @@ export interface MemoryOptions {
 }
 
 /** A relay in a process of its own that tells how much memory it took at most: `memory-child.ts JSON`, forked. */
-const { folder, recipients, others, limits } = JSON.parse(process.argv[2] ?? '') as MemoryOptions;
-const mailStore = await openLmdbMailStore({ path: folder, durability: 'os' });
+const { folder, nats, quota = {}, recipients, others, limits } = JSON.parse(process.argv[2] ?? '') as MemoryOptions;
+const open = (name: 'mail' | 'forward', quota: MailQuota): Promise<MailStore> =>
+  nats === undefined
+    ? openLmdbMailStore({ path: join(folder, name), durability: 'os', quota })
+    : openJetStreamMailStore({ name: `${basename(folder)}-${name}`, nats: { servers: [nats] }, shards: 2, quota });
+const mailStore = await open('mail', quota);
 const forwarding =
   others === undefined
     ? {}
     : {
-        forwardStore: await openLmdbMailStore({ path: join(folder, 'forward'), durability: 'os' }),
+        forwardStore: await open('forward', {}),
         workerState: {
           get: (id: Hex) => (others.identities.includes(id) ? { endpoints: [others.endpoint] } : undefined),
         },

@@ -1,147 +1,23 @@
 import assert from 'node:assert/strict';
-import { fork, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { get, request } from 'node:http';
-import { connect, type Socket } from 'node:net';
+import { request } from 'node:http';
 import { afterEach, describe, it } from 'mocha';
-import { WebSocket } from 'ws';
-import {
-  decodeSignedEnvelope,
-  encodeMessageBatch,
-  loginContent,
-  signedEnvelopeToJson,
-  type Hex,
-} from '../../src/codec/index.ts';
-import { signWith } from '../../src/crypto/index.ts';
-import { encodeClientFrame, type ClientFrame } from '../../src/relay/client-frames.ts';
-import type { RelayLimits } from '../../src/relay/index.ts';
-import { decodeRelayFrame, encodeRelayFrame, type RelayFrame } from '../../src/relay/relay-frames.ts';
-import { bundled } from '../support/bundle.ts';
+import { decodeSignedEnvelope, signedEnvelopeToJson, type Hex } from '../../src/codec/index.ts';
+import { encodeClientFrame } from '../../src/relay/client-frames.ts';
+import { decodeRelayFrame, type RelayFrame } from '../../src/relay/relay-frames.ts';
+import { describeNats, startNats, type NatsServer } from '../support/nats-server.ts';
 import { until } from '../support/until.ts';
-import { lyingRelay } from './lying-relay.ts';
-import type { MemoryOptions, ToRelay } from './memory-child.ts';
-import { alice, bob, Cleanup, entity, genesisHash, message, type Entity } from './support.ts';
+import { memoryFloods } from './memory-floods.ts';
+import { mebibyte, memoryStand, slack, unlimited } from './memory-stand.ts';
+import { alice, bob, Cleanup, entity, message } from './support.ts';
 import { upgrade, wire } from './wire.ts';
-
-const mebibyte = 2 ** 20;
-/** What a process takes more and less of by itself: heaps that are not collected yet, and the allocator's. */
-const slack = 96 * mebibyte;
-const unlimited = { perSecond: 1e6, burst: 1e6 };
 
 describe('relay: its memory, whatever is sent to it', function () {
   this.timeout(240_000);
   const cleanup = new Cleanup();
   afterEach(() => cleanup.run());
+  const { start, grown, metric, dial, peer, each } = memoryStand(cleanup);
 
-  const start = async (
-    limits: Partial<RelayLimits> = {},
-    recipients: readonly Entity[] = [bob],
-    others?: { readonly entities: readonly Entity[]; readonly endpoint: string },
-  ) => {
-    const options: MemoryOptions = {
-      folder: await cleanup.folder(),
-      recipients: recipients.map(({ identity }) => identity),
-      ...(others !== undefined && {
-        others: { identities: others.entities.map(({ identity }) => identity), endpoint: others.endpoint },
-      }),
-      limits: { perAddressConnections: unlimited, perAddressQueries: unlimited, ...limits },
-    };
-    const child = fork(await bundled(new URL('memory-child.ts', import.meta.url)), [JSON.stringify(options)], {
-      execArgv: ['--expose-gc', '--max-old-space-size=192'],
-    });
-    cleanup.add(child, async () => {
-      child.kill('SIGKILL');
-      await once(child, 'exit');
-    });
-    const url = (await answer(child)) as string;
-    const tell = async (told: ToRelay): Promise<number> => {
-      child.send(told);
-      return (await answer(child)) as number;
-    };
-    return { url, tell };
-  };
-  const answer = async (child: ChildProcess): Promise<unknown> => {
-    const [message] = (await once(child, 'message')) as [{ readonly answer: unknown }];
-    return message.answer;
-  };
-  type Started = Awaited<ReturnType<typeof start>>;
-
-  /** Bytes that the relay took more, at most, while `flood` ran. */
-  const grown = async ({ url, tell }: Started, flood: () => Promise<void>): Promise<number> => {
-    // What it takes for the first of each kind it keeps.
-    await read(url, '/metrics');
-    const before = await tell({ type: 'rest' });
-    await flood();
-    assert.equal(await read(url, '/healthz'), '{"status":"ok"}');
-    return (await tell({ type: 'peak' })) - before;
-  };
-  /** Over a connection of its own: one that is kept may be closed while this process is busy. */
-  const read = (url: string, path: string): Promise<string> =>
-    new Promise((resolve, reject) => {
-      get(url + path, { agent: false }, (got) => {
-        let text = '';
-        got
-          .on('data', (chunk: Buffer) => (text += chunk.toString()))
-          .on('end', () => {
-            resolve(text);
-          });
-      }).on('error', reject);
-    });
-  const metric = async (url: string, name: string): Promise<number> => {
-    const text = await read(url, '/metrics');
-    const line = text.split('\n').find((each) => each.startsWith(`khala_relay_${name} `));
-    return Number(line?.split(' ').at(-1) ?? 0);
-  };
-  const dial = async (url: string, localAddress: string): Promise<Socket> => {
-    const { hostname, port } = new URL(url);
-    const socket = connect({ host: hostname, port: Number(port), localAddress });
-    cleanup.add(socket, () => socket.destroy());
-    socket.on('error', () => undefined);
-    await once(socket, 'connect');
-    return socket;
-  };
-
-  interface Peer {
-    readonly socket: WebSocket;
-    /** The first. */
-    readonly frames: RelayFrame[];
-    /** Questions that were refused. */
-    refused: number;
-    isClosed: boolean;
-    send(frame: ClientFrame): void;
-    prove(type: 'login' | 'prove', who: Entity): Promise<void>;
-  }
-  const peer = async (url: string, localAddress: string, path = '/v1/ws'): Promise<Peer> => {
-    const origin = url.replace('http', 'ws');
-    const socket = new WebSocket(origin + path, { localAddress, perMessageDeflate: false });
-    cleanup.add(socket, () => {
-      socket.terminate();
-    });
-    const made: Peer = {
-      ...{ socket, frames: [], refused: 0, isClosed: false },
-      send: (frame) => {
-        socket.send(encodeClientFrame(frame), () => undefined);
-      },
-      prove: async (type, { identity, keys }) => {
-        made.send({ type: 'challenge-me', id: 1 });
-        const { serverNonce, expiresAt } = await until(() => made.frames.find((frame) => frame.type === 'challenge'));
-        const content = loginContent({ genesisHash, identity, origin, serverNonce, expiresAt });
-        made.send({ type, id: 2, identity, origin, signature: signWith(keys, content) });
-        await until(() => made.frames.some((frame) => frame.type === 'logged-in'));
-      },
-    };
-    socket.on('message', (data: Buffer) => {
-      const frame = decodeRelayFrame(data);
-      if (frame.type === 'error' && frame.code === 'relay-busy') made.refused += 1;
-      else if (made.frames.length < 10) made.frames.push(frame);
-    });
-    socket.on('error', () => undefined).on('close', () => (made.isClosed = true));
-    await until(() => made.frames.length > 0);
-    return made;
-  };
-  const addresses = Array.from({ length: 8 }, (_, n) => `127.0.0.${n + 2}`);
-  const each = <T>(count: number, make: (address: string, n: number) => Promise<T>): Promise<T[]> =>
-    Promise.all(Array.from({ length: count }, (_, n) => make(addresses[n % addresses.length] ?? '', n)));
+  memoryFloods(cleanup, () => ({}));
 
   it('stays bounded by requests that do not wait for their answers, and read none', async () => {
     const relay = await start();
@@ -277,62 +153,6 @@ describe('relay: its memory, whatever is sent to it', function () {
     assert.ok(more < 2 * 40 * mebibyte + slack, `${more / mebibyte} MiB`);
   });
 
-  it('keeps no more queues to other relays than it may, and nothing of what it refuses, whoever sends', async () => {
-    const others = Array.from({ length: 16 }, (_, n) => entity(`other ${n}`));
-    // Nobody answers there.
-    const forwarding = { entities: others, endpoint: 'http://127.0.0.1:1' };
-    const relay = await start({ perAddress: unlimited, maxForwardQueues: 1_000, maxTracked: 500 }, [bob], forwarding);
-    /** Each from a key made for it. */
-    const flood = async (round: number): Promise<{ readonly answers: readonly string[]; readonly held: number }> => {
-      const answers: string[] = [];
-      for (let part = 0; part < 8; part++) {
-        const items = Array.from({ length: 250 }, (_, n) =>
-          message(entity(`made ${round} ${part} ${n}`), others[n % others.length] ?? bob),
-        );
-        const got = await fetch(`${relay.url}/v1/messages`, {
-          method: 'POST',
-          headers: { 'content-type': 'application/vnd.khala-relay.batch' },
-          body: Uint8Array.from(encodeMessageBatch(items.map(({ bytes }) => bytes))),
-        });
-        const { results } = (await got.json()) as { readonly results: readonly { status: string; code?: string }[] };
-        answers.push(...results.map(({ status, code }) => code ?? status));
-      }
-      return { answers, held: await relay.tell({ type: 'held' }) };
-    };
-    const first = await flood(0);
-    // Half of them is for known senders.
-    assert.equal(first.answers.filter((answer) => answer === 'forwarded').length, 500);
-    const rounds = [];
-    for (let round = 1; round <= 6; round++) rounds.push(await flood(round));
-    for (const { answers } of rounds) assert.deepEqual([...new Set(answers)], ['mailbox-full']);
-    const held = rounds.map((round) => round.held);
-    // The least of three: what it does meanwhile comes and goes. Between them are 6 000, and one queue takes several times as much.
-    const more = Math.min(...held.slice(3)) - Math.min(...held.slice(0, 3));
-    assert.ok(more < 6_000 * 256, `${more} bytes`);
-  });
-
-  it('stays bounded by tunnels to an end that says much and is not read', async () => {
-    const [tunnels, replies, size] = [64, 100, 200_000];
-    const reply = encodeRelayFrame({ type: 'reply', id: 9, cursor: 1n, signedEnvelope: new Uint8Array(size) });
-    const far = await lyingRelay(cleanup, (_, { socket }) => {
-      for (let n = 0; n < replies; n++) socket.send(reply);
-    });
-    const limits = { perAddress: unlimited, maxUnreadBytes: 16 * mebibyte, slowReaderMs: 2_000 };
-    const relay = await start(limits, [bob], { entities: [alice], endpoint: far.url });
-    const query = new URLSearchParams({ recipient: alice.identity, endpoint: far.url }).toString();
-    const more = await grown(relay, async () => {
-      const peers = await each(tunnels, (address) => peer(relay.url, address, `/v1/tunnel?${query}`));
-      for (const { socket, send } of peers) {
-        socket.pause();
-        send({ type: 'challenge-me', id: 1 });
-      }
-      const cut = () => metric(relay.url, 'tunnels_total{reason="slow-reader"}');
-      await until(async () => (await cut()) === tunnels);
-    });
-    // Of each, 64 KiB that are not counted, and what was under way from the other end, twice.
-    assert.ok(more < (16 + tunnels * 0.5) * mebibyte + slack, `${more / mebibyte} MiB`);
-  });
-
   it('stays bounded by batches as large as they may be, many at a time', async () => {
     const relay = await start({ perAddress: unlimited });
     const one = signedEnvelopeToJson(decodeSignedEnvelope(message(alice, bob, { size: 1_600 }).bytes));
@@ -360,4 +180,17 @@ describe('relay: its memory, whatever is sent to it', function () {
     // 64 MiB of bodies, and as JSON what is made of those that are read at a time.
     assert.ok(more < 3 * 64 * mebibyte + slack, `${more / mebibyte} MiB`);
   });
+});
+
+describeNats('relay: its memory, whatever is sent to it, where mail is in JetStream', function () {
+  this.timeout(240_000);
+  const cleanup = new Cleanup();
+  let nats: NatsServer;
+  before(async () => {
+    nats = await startNats();
+  });
+  afterEach(() => cleanup.run());
+  after(() => nats.stop());
+
+  memoryFloods(cleanup, () => ({ nats: nats.url }));
 });
