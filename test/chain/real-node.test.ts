@@ -7,13 +7,23 @@ import { eraBlocks } from '../../src/chain/submit/sign-extrinsic.ts';
 import { workerMessageContent } from '../../src/codec/index.ts';
 import { sign } from '../../src/crypto/index.ts';
 import { watchWorkerState } from '../../src/worker-state/index.ts';
-import { describeRealNode, startRealNode } from '../support/real-node.ts';
-import { alice, bob, isChain, record, signedEndpoints, testWorker, utf8, withCode } from './support.ts';
+import { describeRealNode, startRealNode, useRealNode } from '../support/real-node.ts';
+import {
+  alice,
+  bob,
+  isChain,
+  record,
+  signedEndpoints,
+  testWorker,
+  utf8,
+  withCode,
+  type TestWorker,
+} from './support.ts';
 import { startProxy } from './tcp-proxy.ts';
 
 const topic = utf8('topic');
 const worker = testWorker(1);
-const register: Call = { kind: 'register-worker', identity: worker.identity, ecdhKey: worker.ecdhKey };
+const register = registrationOf(worker);
 const fastBackoff = { minMs: 20, maxMs: 200 };
 /** A node compiles its runtime before it listens, and waits for its turn on a busy machine. */
 const nodeTimeoutMs = 180_000;
@@ -22,16 +32,21 @@ function push(byte: number): Call {
   return { kind: 'push-message', destination: topic, payload: Uint8Array.of(byte) };
 }
 
-function workerMessage(sequence: bigint): Call {
-  const message = { worker: worker.identity, destination: topic, payload: topic };
-  const signature = sign(worker.pair.secretKey, workerMessageContent(message, sequence));
+function registrationOf({ identity, ecdhKey }: TestWorker): Call {
+  return { kind: 'register-worker', identity, ecdhKey };
+}
+
+function workerMessage(sequence: bigint, { identity, pair }: TestWorker = worker): Call {
+  const message = { worker: identity, destination: topic, payload: topic };
+  const signature = sign(pair.secretKey, workerMessageContent(message, sequence));
   return { kind: 'sync-offchain-message', ...message, sequence, signature };
 }
 
-async function payloads(chain: Chain): Promise<number[]> {
+/** Of all messages in blocks from `first` on. */
+async function payloads(chain: Chain, first = 0): Promise<number[]> {
   const found: number[] = [];
   const { number } = await chain.bestHead();
-  for (let block = 0; block <= number; block++) {
+  for (let block = first; block <= number; block++) {
     const head = await chain.headAt(block);
     if (head === undefined) throw new Error(`block ${block} is missing`);
     for (const { payload } of await chain.at(head.hash).outboundMessages()) found.push(...payload);
@@ -41,12 +56,13 @@ async function payloads(chain: Chain): Promise<number[]> {
 
 describeRealNode('the chain room', function () {
   this.timeout(nodeTimeoutMs);
+  const node = useRealNode({ safeRpcOnly: true, blockTimeMs: 200 });
 
   it('submits, reads and follows over safe RPCs', async () => {
-    await using node = await startRealNode({ safeRpcOnly: true, blockTimeMs: 200 });
     await using chain = await connectChain({ endpoints: [node.ws] });
     await using watch = watchWorkerState(chain);
     await watch.ready;
+    const first = (await chain.finalizedHead()).number + 1;
     using heads = record(chain.finalizedHeads$({ from: 0 }));
     using changes = record(watch.changes$);
     for (const waitFor of ['inBlock', 'finalized'] as const)
@@ -60,49 +76,25 @@ describeRealNode('the chain room', function () {
     const { hash } = await chain.finalizedHead();
     await heads.until((events) => events.at(-1)?.head.hash === hash);
     assert.ok(isChain(heads.values));
-    assert.deepEqual(await payloads(chain), [1, 1, 2, 2]);
-  });
-
-  it('goes on for longer than an era where every extrinsic is a block and none is finalized', async () => {
-    await using node = await startRealNode();
-    await using chain = await connectChain({ endpoints: [node.ws] });
-    for (let i = 0; i < eraBlocks + 2; i++) await chain.submit([push(i)], alice);
-    assert.equal((await chain.finalizedHead()).number, 0);
-    assert.equal((await chain.bestHead()).number, eraBlocks + 2);
+    assert.deepEqual(await payloads(chain, first), [1, 1, 2, 2]);
   });
 
   it('gives up on what no block takes while it is valid, and frees its nonce', async () => {
-    await using node = await startRealNode({ blockTimeMs: 100 });
     await using chain = await connectChain({ endpoints: [node.ws] });
-    await chain.submit([register], alice);
+    const other = testWorker(2);
+    await chain.submit([registrationOf(other)], alice);
     // Nothing comes in before the messages with the sequences before it.
-    await assert.rejects(chain.submit([workerMessage(5n)], alice), withCode('extrinsic-expired'));
+    await assert.rejects(chain.submit([workerMessage(5n, other)], alice), withCode('extrinsic-expired'));
     await chain.submit([push(1)], alice);
   });
 
   it('keeps nonces apart in parallel, beside another program too', async () => {
-    await using node = await startRealNode({ blockTimeMs: 500 });
     await using one = await connectChain({ endpoints: [node.ws] });
     await using other = await connectChain({ endpoints: [node.ws] });
+    const first = (await one.bestHead()).number + 1;
     const bytes = Array.from({ length: 20 }, (_, i) => i);
     await Promise.all(bytes.map((byte) => (byte % 2 ? one : other).submit([push(byte)], alice)));
-    assert.deepEqual(await payloads(one), bytes);
-  });
-
-  it("names the pool's refusals", async () => {
-    await using node = await startRealNode();
-    await using chain = await connectChain({ endpoints: [node.ws] });
-    await chain.submit([register, workerMessage(0n)], alice);
-    for (const calls of [[workerMessage(0n)], [push(1), workerMessage(0n)]])
-      await assert.rejects(chain.submit(calls, alice), withCode('dispatch-failed', 'PhalaMq.BadSequence'));
-    const poor = { ...alice, id: worker.identity, sign: (bytes: Uint8Array) => sign(worker.pair.secretKey, bytes) };
-    await assert.rejects(chain.submit([push(1)], poor), withCode('balance-too-low', worker.identity));
-    const fits: Call = {
-      kind: 'push-message',
-      destination: topic,
-      payload: new Uint8Array(chain.info.maxExtrinsicBytes - 500),
-    };
-    await chain.submit([fits], alice);
+    assert.deepEqual(await payloads(one, first), bytes);
   });
 
   it('goes on where the node crashes and comes back', async () => {
@@ -140,7 +132,6 @@ describeRealNode('the chain room', function () {
   });
 
   it('goes on where the node stood still', async () => {
-    await using node = await startRealNode({ blockTimeMs: 300 });
     await using chain = await connectChain({ endpoints: [node.ws], backoff: fastBackoff, silenceMs: 500 });
     using heads = record(chain.finalizedHeads$());
     await heads.until(({ length }) => length > 0);
@@ -165,18 +156,47 @@ describeRealNode('the chain room', function () {
   });
 
   it('reads and follows hundreds of workers that come in one block', async () => {
-    await using node = await startRealNode({ blockTimeMs: 500 });
     await using chain = await connectChain({ endpoints: [node.ws] });
     await using watch = watchWorkerState(chain);
     using changes = record(watch.changes$);
     await watch.ready;
-    const workers = Array.from({ length: 200 }, (_, i) => testWorker(i + 1));
+    const before = [...watch.state].map(([id]) => id);
+    const workers = Array.from({ length: 200 }, (_, i) => testWorker(i + 3));
     const calls = workers.map(({ identity, ecdhKey }): Call => ({ kind: 'force-register-worker', identity, ecdhKey }));
     await chain.submit(calls, alice);
     await changes.until(({ length }) => length >= 200);
-    assert.equal(watch.state.size, 200);
+    assert.equal(watch.state.size, before.length + 200);
     await using anew = watchWorkerState(chain);
     await anew.ready;
-    assert.deepEqual([...anew.state].map(([id]) => id).sort(), workers.map(({ identity }) => identity).sort());
+    const expected = [...before, ...workers.map(({ identity }) => identity)];
+    assert.deepEqual([...anew.state].map(([id]) => id).sort(), expected.sort());
+  });
+});
+
+describeRealNode('the chain room, where each extrinsic is a block and none is finalized', function () {
+  this.timeout(nodeTimeoutMs);
+  const node = useRealNode();
+
+  it('goes on for longer than an era', async () => {
+    await using chain = await connectChain({ endpoints: [node.ws] });
+    const { number } = await chain.bestHead();
+    for (let i = 0; i < eraBlocks + 2; i++) await chain.submit([push(i)], alice);
+    assert.equal((await chain.finalizedHead()).number, 0);
+    assert.equal((await chain.bestHead()).number, number + eraBlocks + 2);
+  });
+
+  it("names the pool's refusals", async () => {
+    await using chain = await connectChain({ endpoints: [node.ws] });
+    await chain.submit([register, workerMessage(0n)], alice);
+    for (const calls of [[workerMessage(0n)], [push(1), workerMessage(0n)]])
+      await assert.rejects(chain.submit(calls, alice), withCode('dispatch-failed', 'PhalaMq.BadSequence'));
+    const poor = { ...alice, id: worker.identity, sign: (bytes: Uint8Array) => sign(worker.pair.secretKey, bytes) };
+    await assert.rejects(chain.submit([push(1)], poor), withCode('balance-too-low', worker.identity));
+    const fits: Call = {
+      kind: 'push-message',
+      destination: topic,
+      payload: new Uint8Array(chain.info.maxExtrinsicBytes - 500),
+    };
+    await chain.submit([fits], alice);
   });
 });

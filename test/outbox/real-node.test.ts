@@ -5,7 +5,7 @@ import { openMemoryStore } from '../../src/store/index.ts';
 import type { Vault } from '../../src/vault/index.ts';
 import { openWallet } from '../chain/support.ts';
 import { alice, bob, directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
-import { describeRealNode, startRealNode, type RealNode, type RealNodeOptions } from '../support/real-node.ts';
+import { describeRealNode, startRealNode, useRealNode } from '../support/real-node.ts';
 import { startRpcProxy, type RpcProxy } from '../support/rpc-proxy.ts';
 import { postedNonces } from '../support/posted-nonces.ts';
 import { until } from '../support/until.ts';
@@ -44,6 +44,7 @@ describeRealNode('outbox', function () {
 
 describeRealNode('outbox: what the pool has, and what it has banned', function () {
   this.timeout(nodeTimeoutMs);
+  const node = useRealNode({ blockTimeMs: 2_000 });
 
   for (const [code, what] of [
     [1013, 'has already'],
@@ -53,7 +54,6 @@ describeRealNode('outbox: what the pool has, and what it has banned', function (
       it(`a message of a ${as} in an extrinsic that the pool ${what} (${code}) comes in once`, async () => {
         const folder = await temporaryFolder();
         try {
-          await using node = await startRealNode({ blockTimeMs: 2_000 });
           await using direct = await connectChain({ endpoints: [node.ws] });
           const [a, b] = (await registered(direct, folder.path, ['a', 'b'])) as [Vault, Vault];
           await using proxy = await startRpcProxy(node.ws);
@@ -84,14 +84,10 @@ describeRealNode('outbox: what the pool has, and what it has banned', function (
           await folder.remove();
         }
       });
-});
 
-describeRealNode('outbox: what the pool refuses', function () {
-  this.timeout(nodeTimeoutMs);
-
-  for (const as of ['worker', 'account'] as const) {
+  for (const as of ['worker', 'account'] as const)
     it(`a message of a ${as} whose nonce another extrinsic in the pool has (1014) comes in once, behind it`, async () => {
-      await onNode({ blockTimeMs: 2_000 }, async ({ direct, proxy, recipient, outbox }) => {
+      await onNode(node, async ({ direct, proxy, recipient, outbox }) => {
         const box = await outbox();
         beforeFirst(proxy, async () => {
           await rightAfterABlock(direct);
@@ -103,25 +99,16 @@ describeRealNode('outbox: what the pool refuses', function () {
         assert.deepEqual(await postedNonces(direct, recipient, 1), [receipt.nonce]);
       });
     });
+});
 
-    it(`a message of a ${as} that a full pool drops (1016) comes in once there is room`, async () => {
-      const args = ['--pool-limit', '1'];
-      await onNode({ blockTimeMs: 2_000, args }, async ({ direct, proxy, recipient, outbox }) => {
-        const box = await outbox();
-        beforeFirst(proxy, async () => {
-          await rightAfterABlock(direct);
-          await direct.post([elsewhere], bob, { tip: 1_000_000_000n });
-        });
-        const receipt = await send(box, recipient, as);
-        await receipt.reached('finalized');
-        assert.ok(codesOf(proxy).includes(1016), codesOf(proxy).join());
-        assert.deepEqual(await postedNonces(direct, recipient, 1), [receipt.nonce]);
-      });
-    });
+describeRealNode('outbox: what the pool refuses', function () {
+  this.timeout(nodeTimeoutMs);
+  const node = useRealNode({ blockTimeMs: 500 });
 
+  for (const as of ['worker', 'account'] as const) {
     it(`a message of a ${as} that the account can not pay for (1010) comes in once it can`, async () => {
-      await onNode({ blockTimeMs: 500 }, async ({ node, direct, proxy, recipient, outbox }) => {
-        const poor = accountFromSuri('//Poor');
+      await onNode(node, async ({ direct, proxy, recipient, outbox }) => {
+        const poor = accountFromSuri(`//Poor/${as}`);
         const setbacks: string[] = [];
         const box = await outbox({ account: poor, onSetback: ({ code }) => setbacks.push(code) });
         const receipt = await send(box, recipient, as);
@@ -135,7 +122,7 @@ describeRealNode('outbox: what the pool refuses', function () {
     });
 
     it(`a message of a ${as} whose nonce was used meanwhile (1010) comes in once`, async () => {
-      await onNode({ blockTimeMs: 500 }, async ({ direct, proxy, recipient, outbox }) => {
+      await onNode(node, async ({ direct, proxy, recipient, outbox }) => {
         const box = await outbox();
         beforeFirst(proxy, async () => {
           await direct.submit([elsewhere], alice);
@@ -149,10 +136,29 @@ describeRealNode('outbox: what the pool refuses', function () {
   }
 });
 
+describeRealNode('outbox: what a full pool drops', function () {
+  this.timeout(nodeTimeoutMs);
+  const node = useRealNode({ blockTimeMs: 2_000, args: ['--pool-limit', '1'] });
+
+  for (const as of ['worker', 'account'] as const)
+    it(`a message of a ${as} that a full pool drops (1016) comes in once there is room`, async () => {
+      await onNode(node, async ({ direct, proxy, recipient, outbox }) => {
+        const box = await outbox();
+        beforeFirst(proxy, async () => {
+          await rightAfterABlock(direct);
+          await direct.post([elsewhere], bob, { tip: 1_000_000_000n });
+        });
+        const receipt = await send(box, recipient, as);
+        await receipt.reached('finalized');
+        assert.ok(codesOf(proxy).includes(1016), codesOf(proxy).join());
+        assert.deepEqual(await postedNonces(direct, recipient, 1), [receipt.nonce]);
+      });
+    });
+});
+
 const elsewhere: Call = { kind: 'push-message', destination: utf8('elsewhere'), payload: utf8('x') };
 
 interface OnNode {
-  readonly node: RealNode;
   readonly direct: Chain;
   /** Between the outboxes and the node. */
   readonly proxy: RpcProxy;
@@ -160,11 +166,10 @@ interface OnNode {
   outbox(options?: Partial<OutboxOptions>): Promise<Outbox>;
 }
 
-async function onNode(options: RealNodeOptions, play: (parts: OnNode) => Promise<void>): Promise<void> {
+async function onNode(node: { readonly ws: string }, play: (parts: OnNode) => Promise<void>): Promise<void> {
   const folder = await temporaryFolder();
   const open: Outbox[] = [];
   try {
-    await using node = await startRealNode(options);
     await using direct = await connectChain({ endpoints: [node.ws] });
     const [sender, recipient] = (await registered(direct, folder.path, ['a', 'b'])) as [Vault, Vault];
     await using proxy = await startRpcProxy(node.ws);
@@ -177,7 +182,7 @@ async function onNode(options: RealNodeOptions, play: (parts: OnNode) => Promise
       await box.start();
       return box;
     };
-    await play({ node, direct, proxy, recipient, outbox });
+    await play({ direct, proxy, recipient, outbox });
   } finally {
     await Promise.all(open.map((box) => box.stop()));
     await folder.remove();

@@ -54,6 +54,26 @@ export function describeRealNode(title: string, suite: (this: Mocha.Suite) => vo
   );
 }
 
+/** For a suite: one node for all its tests, which is there once the suite runs. A start takes seconds of CPU. */
+export function useRealNode(options: RealNodeOptions = {}): Pick<RealNode, 'ws' | 'pause' | 'resume'> {
+  let started: RealNode | undefined;
+  const present = (): RealNode => {
+    if (started === undefined) throw new Error('the node is there once the suite runs');
+    return started;
+  };
+  before(async () => {
+    started = await startRealNode(options);
+  });
+  after(() => started?.stop());
+  return {
+    get ws() {
+      return present().ws;
+    },
+    pause: () => present().pause(),
+    resume: () => present().resume(),
+  };
+}
+
 export async function startRealNode(options: RealNodeOptions = {}): Promise<RealNode> {
   if (realNodeBinary === undefined) throw new Error('KHALA_RELAY_NODE names no polkadot-omni-node');
   const basePath = options.basePath ?? (await mkdtemp(join(tmpdir(), 'khala-node-')));
