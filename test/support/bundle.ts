@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build, type Plugin } from 'esbuild';
@@ -8,8 +7,11 @@ import { build, type Plugin } from 'esbuild';
 const folderOf = (name: string): string => fileURLToPath(new URL(`../../${name}`, import.meta.url));
 const sources = folderOf('src');
 const built = folderOf('dist');
-// Where what it imports of packages is found.
-const programs = folderOf('node_modules/.cache/test-programs');
+// Where what it imports of packages is found; of this process, which takes them with it.
+const allPrograms = folderOf('node_modules/.cache/test-programs');
+const programs = join(allPrograms, String(process.pid));
+dropLeft();
+process.once('exit', () => rmSync(programs, { recursive: true, force: true }));
 const bundles = new Map<string, Promise<string>>();
 
 /**
@@ -60,29 +62,29 @@ const ofBuilt: Plugin = {
 const withRequire =
   "import { createRequire as createRequireOf } from 'node:module'; const require = createRequireOf(import.meta.url);";
 
-/** In a folder named by its content, which another process may have made already. */
 async function bundle(entry: string): Promise<string> {
   const name = relative(folderOf(''), entry)
     .replaceAll(sep, '-')
     .replace(/\.[jt]s$/, '');
-  const unfinished = join(programs, `${name}.${process.pid}`);
-  const { outputFiles } = await build({
-    ...{ entryPoints: [entry], entryNames: 'main', outdir: unfinished, outExtension: { '.js': '.mjs' }, write: false },
+  const folder = join(programs, name);
+  await build({
+    ...{ entryPoints: [entry], entryNames: 'main', outdir: folder, outExtension: { '.js': '.mjs' } },
     ...{ bundle: true, splitting: true, external: left, plugins: [ofBuilt], banner: { js: withRequire } },
     ...{ target: 'node20', platform: 'node', format: 'esm', logLevel: 'silent' },
   });
-  const hash = createHash('sha256');
-  for (const { contents } of outputFiles) hash.update(contents);
-  const folder = join(programs, `${name}-${hash.digest('hex').slice(0, 16)}`);
-  const main = join(folder, 'main.mjs');
-  if (existsSync(main)) return main;
-  await mkdir(unfinished, { recursive: true });
-  await Promise.all(outputFiles.map(({ path, contents }) => writeFile(path, contents)));
+  return join(folder, 'main.mjs');
+}
+
+/** Of processes that were killed. */
+function dropLeft(): void {
+  for (const pid of existsSync(allPrograms) ? readdirSync(allPrograms) : [])
+    if (!isRunning(Number(pid))) rmSync(join(allPrograms, pid), { recursive: true, force: true });
+}
+
+function isRunning(pid: number): boolean {
   try {
-    await rename(unfinished, folder);
+    return process.kill(pid, 0);
   } catch (error) {
-    if (!existsSync(main)) throw error;
-    await rm(unfinished, { recursive: true });
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
-  return main;
 }
