@@ -1,104 +1,106 @@
 import assert from 'node:assert/strict';
-import { connectChain, type Chain, type ChainLogger, type HeadEvent } from '../../src/chain/index.ts';
+import type { BlockId, ChainLogger, HeadEvent } from '../../src/chain/index.ts';
+import type { Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
-import { inventBranch, startInventor, type InventedBranch } from '../support/invented-branch.ts';
+import { useEndpoints, type Endpoints } from '../support/endpoints.ts';
+import { inventBranch, inventing, type InventedBranch } from '../support/invented-branch.ts';
 import { ManualClock } from '../support/manual-clock.ts';
-import { startRpcProxy, type RpcProxy } from '../support/rpc-proxy.ts';
+import type { RpcProxy } from '../support/rpc-proxy.ts';
+import { describeOnChains } from '../support/shared-chain.ts';
 import { until } from '../support/until.ts';
 import { isChain, numbers, record, type Recorder } from './support.ts';
 
-describe('a node that invents best heads, linked and known to it by their hashes', () => {
-  let dev: DevChain;
-  let clock: ManualClock;
-  let dispose: AsyncDisposable[];
-  /** Nodes that were named in a warning, with what was said of them. */
-  let warnings: { readonly url: string; readonly text: string }[];
-  const logger: ChainLogger = {
-    debug: () => undefined,
-    warn: (facts, text) => void warnings.push({ url: String('url' in facts && facts.url), text }),
-  };
-  before(async () => {
-    dev = await startDevChain({ finalityLag: 4 });
-    await dev.newBlock({ count: 5 });
-  });
+/** Nodes that were named in a warning, with what was said of them. */
+let warnings: { readonly url: string; readonly text: string }[];
+const logger: ChainLogger = {
+  debug: () => undefined,
+  warn: (facts, text) => void warnings.push({ url: String('url' in facts && facts.url), text }),
+};
+let clock: ManualClock;
+
+/** Ways to a node, and connections over them that share a clock of the test. */
+function useClockedEndpoints(ws: () => string): Endpoints {
+  const { proxy, connect } = useEndpoints(ws, { logger, timeoutMs: 10_000, backoff: { minMs: 1, maxMs: 10 } });
   beforeEach(() => {
     clock = new ManualClock();
-    dispose = [];
     warnings = [];
   });
-  afterEach(async () => {
-    for (const each of dispose.reverse()) await each[Symbol.asyncDispose]();
-  });
-  after(() => dev.stop());
+  return { proxy, connect: (endpoints) => connect(endpoints, { clock }) };
+}
 
-  const use = <T extends AsyncDisposable>(each: T): T => {
-    dispose.push(each);
-    return each;
+/** Long enough for several looks at what others know, as fast as they are taken. */
+async function passTime(isOver = (): boolean => false): Promise<void> {
+  for (let second = 0; second < 20 && !isOver(); second++) {
+    clock.advance(1_000);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+const title = 'a node that invents best heads, linked and known to it by their hashes,';
+describeOnChains(title, { isNeverFinal: true }, (node) => {
+  const { proxy, connect } = useClockedEndpoints(() => node.ws);
+  /** The newest block. */
+  let head: BlockId;
+  const grow = async (count?: number): Promise<BlockId> => (head = await node.grow(count));
+  before(() => grow(5));
+
+  const inventor = async (branch: InventedBranch): Promise<RpcProxy> => proxy(inventing(branch));
+  /** Until the newest block is the last that was given. */
+  const comeToHead = async ({ until }: Recorder<HeadEvent>): Promise<void> => {
+    await until((events) => events.at(-1)?.head.hash === head.hash);
   };
-  const inventor = async (branch: InventedBranch): Promise<RpcProxy> => use(await startInventor(dev.ws, branch));
-  const connect = async (endpoints: readonly string[]): Promise<Chain> =>
-    use(await connectChain({ endpoints, clock, logger, backoff: { minMs: 1, maxMs: 10 } }));
   const liars = (): string[] => warnings.filter(({ text }) => text.includes('lies')).map(({ url }) => url);
   /** Lets the chain and time go on until the newest head that was given is the chain's. */
   const untilTrue = async ({ values }: Recorder<HeadEvent>): Promise<void> => {
-    const isTrue = (): boolean => values.at(-1)?.head.hash === dev.head.hash;
+    const isTrue = (): boolean => values.at(-1)?.head.hash === head.hash;
     while (!isTrue()) {
-      await dev.newBlock();
+      await grow();
       await passTime(isTrue);
-    }
-  };
-  /** Long enough for several looks at what others know, as fast as they are taken. */
-  const passTime = async (isOver = (): boolean => false): Promise<void> => {
-    for (let second = 0; second < 20 && !isOver(); second++) {
-      clock.advance(1_000);
-      await new Promise((resolve) => setTimeout(resolve, 1));
     }
   };
 
   for (const [where, parent] of [
     ['far above the chain', () => ({ number: 1_000_000, hash: `0x${'12'.repeat(32)}` as const })],
-    ['on top of the chain', () => dev.head],
+    ['on top of the chain', () => head],
   ] as const)
     it(`${where}, is named and left where two others have none of them`, async () => {
       const branch = inventBranch(parent());
       for (let known = 0; known < 5; known++) branch.next();
       const liar = await inventor(branch);
-      const other = use(await startRpcProxy(dev.ws));
-      const chain = await connect([liar.ws, dev.ws, other.ws]);
+      const other = await proxy();
+      const chain = await connect([liar.ws, node.ws, other.ws]);
       using heads = record(chain.bestHeads$());
       await until(() => heads.values.length > 0);
       assert.ok(branch.hashes.has(heads.values[0]!.head.hash));
       await untilTrue(heads);
       assert.ok(isChain(heads.values), numbers(heads.values));
       assert.deepEqual(liars(), [liar.ws]);
-      await dev.newBlock({ count: 3 });
-      await heads.until((events) => events.at(-1)?.head.hash === dev.head.hash);
+      await grow(3);
+      await comeToHead(heads);
     });
 
   for (const below of [0, 2])
     it(`from ${below} blocks below one that the others know, is named and left`, async () => {
       const made: { branch?: InventedBranch } = {};
-      const liar = use(
-        await startRpcProxy(dev.ws, (method, [hash], result) => {
-          if (method === 'chain_newHead') return made.branch?.next() ?? result;
-          return method === 'chain_getHeader' ? (made.branch?.header(hash as `0x${string}`) ?? result) : result;
-        }),
-      );
-      const other = use(await startRpcProxy(dev.ws));
-      const chain = await connect([liar.ws, dev.ws, other.ws]);
+      const liar = await proxy((method, [hash], result) => {
+        if (method === 'chain_newHead') return made.branch?.next() ?? result;
+        return method === 'chain_getHeader' ? (made.branch?.header(hash as Hex) ?? result) : result;
+      });
+      const other = await proxy();
+      const chain = await connect([liar.ws, node.ws, other.ws]);
       using heads = record(chain.bestHeads$());
       await heads.until(({ length }) => length > 0);
       for (let block = 0; block < 4; block++) {
-        await dev.newBlock();
-        await heads.until((events) => events.at(-1)?.head.hash === dev.head.hash);
+        await grow();
+        await comeToHead(heads);
         const asked = other.asked.get('chain_getHeader') ?? 0;
         // The others were seen to know it.
         while ((other.asked.get('chain_getHeader') ?? 0) === asked) await passTime();
       }
-      made.branch = inventBranch((await chain.headAt(dev.head.number - below))!);
+      made.branch = inventBranch((await chain.headAt(head.number - below))!);
       for (let blocks = 0; liars().length === 0; blocks++) {
         assert.ok(blocks < 60, 'it is never left');
-        await dev.newBlock();
+        await grow();
         await passTime();
       }
       assert.deepEqual(liars(), [liar.ws]);
@@ -109,7 +111,7 @@ describe('a node that invents best heads, linked and known to it by their hashes
     const branch = inventBranch({ number: 1_000_000, hash: `0x${'12'.repeat(32)}` });
     branch.next();
     const liar = await inventor(branch);
-    const chain = await connect([liar.ws, dev.ws]);
+    const chain = await connect([liar.ws, node.ws]);
     using heads = record(chain.bestHeads$());
     await until(() => heads.values.length > 0);
     await untilTrue(heads);
@@ -121,8 +123,8 @@ describe('a node that invents best heads, linked and known to it by their hashes
     assert.ok(warnings.some(({ url, text }) => url === liar.ws && text === 'connection replaced'));
     const { length } = heads.values;
     for (let block = 0; block < 20; block++) {
-      await dev.newBlock();
-      await heads.until((events) => events.at(-1)?.head.hash === dev.head.hash);
+      await grow();
+      await comeToHead(heads);
       await passTime();
     }
     assert.ok(
@@ -133,27 +135,35 @@ describe('a node that invents best heads, linked and known to it by their hashes
   });
 
   it('and then falls silent, is left too', async () => {
-    const branch = inventBranch(dev.head);
+    const branch = inventBranch(head);
     const told: unknown[] = [];
-    const liar = use(
-      await startRpcProxy(dev.ws, (method, [hash], result) => {
-        if (method === 'chain_getHeader') return branch.header(hash as `0x${string}`) ?? result;
-        if (method !== 'chain_newHead') return result;
-        told.push(told.length < 3 ? branch.next() : told.at(-1));
-        return told.at(-1);
-      }),
-    );
-    const other = use(await startRpcProxy(dev.ws));
-    const chain = await connect([liar.ws, dev.ws, other.ws]);
-    using heads = record(chain.bestHeads$({ from: dev.head.number }));
+    const liar = await proxy((method, [hash], result) => {
+      if (method === 'chain_getHeader') return branch.header(hash as Hex) ?? result;
+      if (method !== 'chain_newHead') return result;
+      told.push(told.length < 3 ? branch.next() : told.at(-1));
+      return told.at(-1);
+    });
+    const other = await proxy();
+    const chain = await connect([liar.ws, node.ws, other.ws]);
+    using heads = record(chain.bestHeads$({ from: head.number }));
     await until(() => heads.values.length > 0);
     await untilTrue(heads);
     assert.deepEqual(liars(), [liar.ws]);
   });
+});
 
-  it('is not what an honest node is taken for, though others get its blocks later, and some of them never', async () => {
+describe('an honest node that tells of best heads', () => {
+  let dev: DevChain;
+  const { proxy, connect } = useClockedEndpoints(() => dev.ws);
+  before(async () => {
+    dev = await startDevChain({ finalityLag: 4 });
+    await dev.newBlock({ count: 5 });
+  });
+  after(() => dev.stop());
+
+  it('is not taken for one that invents them, though others get its blocks later, and some of them never', async () => {
     const orphans = new Set<unknown>();
-    const others = [use(await startRpcProxy(dev.ws)), use(await startRpcProxy(dev.ws))];
+    const others = [await proxy(), await proxy()];
     for (const other of others)
       other.alter = (method, [hash], result) => {
         if (method === 'system_health') return { isSyncing: true, peers: 3, shouldHavePeers: true };

@@ -1,6 +1,6 @@
 import { hashHeader, parseHeader } from '../../src/chain/head/header.ts';
 import type { Hex } from '../../src/codec/index.ts';
-import { startRpcProxy, type RpcProxy } from './rpc-proxy.ts';
+import type { Alter } from './rpc-proxy.ts';
 
 /** As nodes send it. */
 export interface PlainHeader {
@@ -55,13 +55,13 @@ export function inventBranch(parent: { readonly number: number; readonly hash: H
 }
 
 /**
- * A node that tells of a made-up block in the place of each best one, knows them all by their hashes, and says that the last
+ * Of a node that tells of a made-up block in the place of each best one, knows them all by their hashes, and says that the last
  * one is its best where it is asked. `isLying` is asked for each head that it tells of.
  */
-export async function startInventor(node: string, branch: InventedBranch, isLying = () => true): Promise<RpcProxy> {
-  return startRpcProxy(node, (method, [hash], result) => {
+export function inventing(branch: InventedBranch, isLying = () => true): Alter {
+  return (method, [hash], result) => {
     if (method === 'chain_newHead' && isLying()) return branch.next();
     if (method !== 'chain_getHeader') return result;
     return (hash === undefined ? branch.tip : branch.header(hash as Hex)) ?? result;
-  });
+  };
 }
