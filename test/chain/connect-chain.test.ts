@@ -2,13 +2,14 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { connectChain } from '../../src/chain/index.ts';
 import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
-import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { startDevChain } from '../../src/dev-chain/index.ts';
 import type { ErrorCode } from '../../src/errors/index.ts';
 import { withCode } from './support.ts';
 import { watchWorkerState } from '../../src/worker-state/index.ts';
 import { collectGarbage } from '../support/collect-garbage.ts';
 import { until } from '../support/until.ts';
 import { Refusal, startRpcProxy } from '../support/rpc-proxy.ts';
+import { assertNewest, describeOnChains } from '../support/shared-chain.ts';
 import { startProxy } from './tcp-proxy.ts';
 
 const paraIdKey = storagePrefix('ParachainInfo', 'ParachainId');
@@ -51,32 +52,6 @@ const withParaId =
   };
 
 describe('connectChain', () => {
-  let dev: DevChain;
-  before(async () => {
-    dev = await startDevChain();
-  });
-  after(() => dev.stop());
-
-  it('tells what the chain is', async () => {
-    await using chain = await connectChain({ endpoints: [dev.ws] });
-    assert.equal(chain.genesisHash, dev.genesisHash);
-    assert.equal(chain.isLocal, true);
-    const { specName, ss58Prefix, tokenSymbol, tokenDecimals, noneAttestationEnabled, maxExtrinsicBytes } = chain.info;
-    assert.deepEqual(
-      { specName, ss58Prefix, tokenSymbol, tokenDecimals, noneAttestationEnabled },
-      { specName: 'khala-dev', ss58Prefix: 30, tokenSymbol: 'PHA', tokenDecimals: 12, noneAttestationEnabled: true },
-    );
-    assert.ok(maxExtrinsicBytes > 3_000_000 && maxExtrinsicBytes < 5 * 1024 * 1024 * 0.75);
-  });
-
-  it('prints nothing, of unknown signed extensions neither', async () => {
-    const output = await outputOf(async () => {
-      await using chain = await connectChain({ endpoints: [dev.ws] });
-      await chain.bestHead();
-    });
-    assert.equal(output, '');
-  });
-
   it('gives up on a dead URL with its name, and prints nothing', async () => {
     const output = await outputOf(() =>
       assert.rejects(connectChain({ endpoints: [deadUrl], timeoutMs: 300 }), withCode('chain-unreachable', deadUrl)),
@@ -95,37 +70,63 @@ describe('connectChain', () => {
     server.close();
   });
 
+  for (const endpoints of [[], ['http://127.0.0.1:1'], ['ws://']])
+    it(`refuses ${JSON.stringify(endpoints)} as endpoints`, () =>
+      assert.rejects(connectChain({ endpoints }), withCode('bad-endpoint')));
+});
+
+describeOnChains('connectChain to a node', {}, (node) => {
+  it('tells what the chain is', async () => {
+    await using chain = await connectChain({ endpoints: [node.ws] });
+    assert.equal(chain.genesisHash, node.genesisHash);
+    assert.equal(chain.isLocal, true);
+    const { specName, ss58Prefix, tokenSymbol, tokenDecimals, noneAttestationEnabled, maxExtrinsicBytes } = chain.info;
+    assert.deepEqual(
+      { specName, ss58Prefix, tokenSymbol, tokenDecimals, noneAttestationEnabled },
+      { specName: 'khala-dev', ss58Prefix: 30, tokenSymbol: 'PHA', tokenDecimals: 12, noneAttestationEnabled: true },
+    );
+    assert.ok(maxExtrinsicBytes > 3_000_000 && maxExtrinsicBytes < 5 * 1024 * 1024 * 0.75);
+  });
+
+  it('prints nothing, of unknown signed extensions neither', async () => {
+    const output = await outputOf(async () => {
+      await using chain = await connectChain({ endpoints: [node.ws] });
+      await chain.bestHead();
+    });
+    assert.equal(output, '');
+  });
+
   it('goes on to the endpoint that answers', async () => {
-    await using chain = await connectChain({ endpoints: [deadUrl, dev.ws] });
-    assert.equal(chain.genesisHash, dev.genesisHash);
+    await using chain = await connectChain({ endpoints: [deadUrl, node.ws] });
+    assert.equal(chain.genesisHash, node.genesisHash);
   });
 
   it('refuses another chain than the one asked for', async () => {
     const genesisHash = `0x${'11'.repeat(32)}` as const;
     await assert.rejects(
-      connectChain({ endpoints: [dev.ws], genesisHash }),
-      withCode('wrong-chain', dev.genesisHash, genesisHash),
+      connectChain({ endpoints: [node.ws], genesisHash }),
+      withCode('wrong-chain', node.genesisHash, genesisHash),
     );
   });
 
   it('does not wait for its chain where all that do not lie are of another one', async () => {
     await using other = await startDevChain({ workers: 1 });
     for (const isFirst of [true, false]) {
-      await using liar = await startRpcProxy(dev.ws, (method, _, result) =>
+      await using liar = await startRpcProxy(node.ws, (method, _, result) =>
         method === 'chain_getHeader' ? {} : result,
       );
       const endpoints = isFirst ? [liar.ws, other.ws] : [other.ws, liar.ws];
       await assert.rejects(
-        connectChain({ endpoints, genesisHash: dev.genesisHash }),
-        withCode('wrong-chain', other.genesisHash, dev.genesisHash),
+        connectChain({ endpoints, genesisHash: node.genesisHash }),
+        withCode('wrong-chain', other.genesisHash, node.genesisHash),
       );
     }
   });
 
   it('takes the genesis hash asked for in capitals too', async () => {
-    const genesisHash = `0x${dev.genesisHash.slice(2).toUpperCase()}` as const;
-    await using chain = await connectChain({ endpoints: [dev.ws], genesisHash });
-    assert.equal(chain.genesisHash, dev.genesisHash);
+    const genesisHash = `0x${node.genesisHash.slice(2).toUpperCase()}` as const;
+    await using chain = await connectChain({ endpoints: [node.ws], genesisHash });
+    assert.equal(chain.genesisHash, node.genesisHash);
   });
 
   for (const [what, lie, code] of [
@@ -145,21 +146,21 @@ describe('connectChain', () => {
     ['a parachain id that is too short', withParaId('0x01'), 'bad-storage'],
   ] as readonly (readonly [string, Lie, ErrorCode])[]) {
     it(`goes on to the next endpoint where the first one gives ${what}`, async () => {
-      await using odd = await startRpcProxy(dev.ws, (...told) => lie(...told) ?? told[2]);
-      await using chain = await connectChain({ endpoints: [odd.ws, dev.ws] });
+      await using odd = await startRpcProxy(node.ws, (...told) => lie(...told) ?? told[2]);
+      await using chain = await connectChain({ endpoints: [odd.ws, node.ws] });
       assert.equal(chain.info.specName, 'khala-dev');
     });
 
     it(`says so where the only one gives ${what}`, async () => {
-      await using odd = await startRpcProxy(dev.ws, (...told) => lie(...told) ?? told[2]);
+      await using odd = await startRpcProxy(node.ws, (...told) => lie(...told) ?? told[2]);
       await assert.rejects(connectChain({ endpoints: [odd.ws] }), withCode(code));
     });
   }
 
   it('does not fail over to another chain', async () => {
     await using other = await startDevChain({ workers: 1 });
-    assert.notEqual(other.genesisHash, dev.genesisHash);
-    await using proxy = await startProxy(dev.ws);
+    assert.notEqual(other.genesisHash, node.genesisHash);
+    await using proxy = await startProxy(node.ws);
     await using chain = await connectChain({
       endpoints: [proxy.ws, other.ws],
       timeoutMs: 1_000,
@@ -172,7 +173,7 @@ describe('connectChain', () => {
     }, withCode('chain-unreachable'));
     proxy.open();
     await chain.finalizedHead();
-    assert.equal(chain.genesisHash, dev.genesisHash);
+    assert.equal(chain.genesisHash, node.genesisHash);
   });
 
   it('ends a wait when the signal fires', async () => {
@@ -180,15 +181,11 @@ describe('connectChain', () => {
     const connecting = connectChain({ endpoints: [deadUrl], signal: stopping.signal });
     stopping.abort();
     await assert.rejects(connecting, withCode('aborted'));
-    await assert.rejects(connectChain({ endpoints: [dev.ws], signal: stopping.signal }), withCode('aborted'));
+    await assert.rejects(connectChain({ endpoints: [node.ws], signal: stopping.signal }), withCode('aborted'));
   });
 
-  for (const endpoints of [[], ['http://127.0.0.1:1'], ['ws://']])
-    it(`refuses ${JSON.stringify(endpoints)} as endpoints`, () =>
-      assert.rejects(connectChain({ endpoints }), withCode('bad-endpoint')));
-
   it('stops more than once, and says so to whoever asks it later', async () => {
-    const chain = await connectChain({ endpoints: [dev.ws] });
+    const chain = await connectChain({ endpoints: [node.ws] });
     await chain.stop();
     await chain.stop();
     await assert.rejects(chain.bestHead(), withCode('chain-stopped'));
@@ -197,7 +194,7 @@ describe('connectChain', () => {
   it('is held by nothing once it was stopped', async () => {
     const stopped: WeakRef<object>[] = [];
     const use = async (): Promise<void> => {
-      const chain = await connectChain({ endpoints: [dev.ws] });
+      const chain = await connectChain({ endpoints: [node.ws] });
       stopped.push(new WeakRef(chain));
       const watch = watchWorkerState(chain);
       await watch.ready;
@@ -214,11 +211,11 @@ describe('connectChain', () => {
   });
 
   it('reads on over a cut, at another endpoint', async () => {
-    await using proxy = await startProxy(dev.ws);
-    await using chain = await connectChain({ endpoints: [proxy.ws, dev.ws] });
-    const { hash } = await chain.bestHead();
+    await using proxy = await startProxy(node.ws);
+    await using chain = await connectChain({ endpoints: [proxy.ws, node.ws] });
+    const before = await chain.bestHead();
     proxy.close();
     proxy.cut();
-    assert.equal((await chain.bestHead()).hash, hash);
+    await assertNewest(node, await chain.bestHead(), before);
   });
 });
