@@ -11,8 +11,9 @@ import {
 } from '../../src/chain/index.ts';
 import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
 import { toHex, Writer, type Hex } from '../../src/codec/index.ts';
-import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { startDevChain } from '../../src/dev-chain/index.ts';
 import { startRpcProxy } from '../support/rpc-proxy.ts';
+import { describeOnChains } from '../support/shared-chain.ts';
 import { alice, openWallet, testWorker, utf8, withCode, type Wallet } from './support.ts';
 import { startProxy } from './tcp-proxy.ts';
 
@@ -24,26 +25,23 @@ function rowsOf(page: WorkerRows): WorkerRow[] {
   return Array.from(page.ends, (_, i) => rowAt(page, i)!);
 }
 
-describe('BlockView', () => {
-  let dev: DevChain;
+describeOnChains('BlockView', { workers: 2_100 }, (node) => {
   let chain: Chain;
   let wallet: Wallet;
   const worker = testWorker(1);
   before(async () => {
-    dev = await startDevChain({ workers: 2_100 });
-    chain = await connectChain({ endpoints: [dev.ws] });
-    wallet = await openWallet(dev.ws);
+    chain = await connectChain({ endpoints: [node.ws] });
+    wallet = await openWallet(node.ws);
     await chain.submit([{ kind: 'register-worker', identity: worker.identity, ecdhKey: worker.ecdhKey }], alice);
   });
   after(async () => {
     await wallet[Symbol.asyncDispose]();
     await chain.stop();
-    await dev.stop();
   });
 
   it('reads all workers at one block, in pages, and ids alike', async () => {
     const view = chain.at((await chain.bestHead()).hash);
-    await dev.newBlock();
+    await node.grow();
     const found = new Map<Hex, readonly string[]>();
     let pages = 0;
     for await (const page of view.allWorkers()) {
@@ -52,8 +50,7 @@ describe('BlockView', () => {
     }
     assert.ok(pages >= 3);
     assert.equal(found.size, 2_101);
-    for (const { identity, endpoints } of [...dev.workers].slice(0, 50))
-      assert.deepEqual(found.get(identity), endpoints);
+    for (const { identity, endpoints } of node.workers.slice(0, 50)) assert.deepEqual(found.get(identity), endpoints);
     assert.deepEqual(new Set(await view.workerIds()), new Set(found.keys()));
     const some = [...found.keys()].slice(0, 1_500);
     const read = await view.workers([...some, `0x${'00'.repeat(32)}`]);
@@ -68,14 +65,14 @@ describe('BlockView', () => {
     const other: Hex = `0x${'c1'.repeat(32)}`;
     const key = new Uint8Array(32).fill(5);
     const storageKey = wallet.api.query.phalaRegistry.contractKeys.key(contract) as Hex;
-    const { hash } = await dev.setStorage([[storageKey, toHex(key)]]);
+    const { hash } = await node.setStorage([[storageKey, toHex(key)]]);
     assert.deepEqual(await chain.at(hash).contractKey(contract), key);
     assert.equal(await chain.at(hash).contractKey(other), undefined);
   });
 
   it('reads the messages of a block, from whomever, and no others', async () => {
     const { tx } = wallet.api;
-    const empty = await dev.newBlock();
+    const empty = await node.grow();
     const calls = [
       tx.phalaMq.pushMessage('0x6162', '0x01'),
       tx.sudo.sudo(tx.phalaMq.forcePushPalletMessage('0x6364', '0x0203')),
@@ -97,7 +94,8 @@ describe('BlockView', () => {
 
   it("reads the chain's clock", async () => {
     const { hash } = await chain.bestHead();
-    assert.equal(await chain.at(hash).timestamp(), BigInt((await wallet.api.query.timestamp.now()).toString()));
+    const { timestamp } = (await wallet.api.at(hash)).query;
+    assert.equal(await chain.at(hash).timestamp(), BigInt((await timestamp.now()).toString()));
   });
 
   it('finds what events tell, and that the gatekeepers changed', async () => {
@@ -123,7 +121,7 @@ describe('BlockView', () => {
     const call = wallet.api.tx.phalaRegistry.registerGatekeeper(worker.identity);
     const hash = await wallet.post(wallet.api.tx.utility.batch([call]), wallet.alice);
     let garble = (extrinsic: string): string => extrinsic;
-    await using proxy = await startRpcProxy(dev.ws, (method, _, result) => {
+    await using proxy = await startRpcProxy(node.ws, (method, _, result) => {
       if (method !== 'chain_getBlock') return result;
       const { block } = result as { block: { extrinsics: string[] } };
       return { block: { ...block, extrinsics: block.extrinsics.map((each) => garble(each)) } };
@@ -148,13 +146,13 @@ describe('BlockView', () => {
     hostile.push(text(Uint8Array.of(0xff, 0x61)), text(new Uint8Array(100_000)));
     for (let i = 0; i < 200_000; i++) hostile.push(text(utf8(String(i % 10))));
     hostile.push(text(utf8('ecdh:last')), text(utf8('ecdh:one')));
-    const [one, two] = [dev.workers.at(0)!, dev.workers.at(1)!];
-    await dev.setStorage([
+    const [one, two] = [node.workers[0]!, node.workers[1]!];
+    const { hash } = await node.setStorage([
       [key(one.identity), toHex(Buffer.concat(hostile))],
       [key(two.identity), '0x00ffffff'],
       [key(worker.identity), toHex(Buffer.concat([Uint8Array.of(0, 4), text(utf8('http://third'))]))],
     ]);
-    const view = chain.at((await chain.bestHead()).hash);
+    const view = chain.at(hash);
     const read = await view.workers([one.identity, two.identity, worker.identity]);
     const [first, second, third] = read.map((row) => row && [...endpointsOf(row).urls, ...endpointsOf(row).records]);
     assert.equal(first?.length, 64 + 2);
@@ -172,14 +170,14 @@ describe('BlockView', () => {
   }
 });
 
-describe('BlockView over time', () => {
+describeOnChains('BlockView over an upgrade', { workers: 3 }, (node) => {
   it('decodes each block by the runtime that made it', async () => {
-    await using dev = await startDevChain({ workers: 3 });
-    await using chain = await connectChain({ endpoints: [dev.ws] });
-    const before = dev.head;
-    const upgrade = await dev.setStorage([[codeKey, toHex(await readFile(legacyRuntime))]]);
-    const after = await dev.newBlock();
-    const { identity } = dev.workers.at(0)!;
+    await using chain = await connectChain({ endpoints: [node.ws] });
+    const before = await node.newest();
+    const upgrade = await node.setStorage([[codeKey, toHex(await readFile(legacyRuntime))]]);
+    await node.grow();
+    const after = (await chain.headAt(upgrade.number + 1))!;
+    const { identity } = node.workers[0]!;
     const records = [];
     for (const { hash } of [before, upgrade, after]) {
       const view = chain.at(hash);
@@ -194,7 +192,9 @@ describe('BlockView over time', () => {
     // And it signs with what the new runtime wants.
     await chain.submit([{ kind: 'push-message', destination: topic, payload: topic }], alice);
   });
+});
 
+describe('BlockView over time', () => {
   it('says which block has no state any more', async () => {
     await using dev = await startDevChain();
     await using chain = await connectChain({ endpoints: [dev.ws] });
