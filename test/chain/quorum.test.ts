@@ -3,12 +3,12 @@ import fc from 'fast-check';
 import { connectChain, type Chain, type HeadEvent } from '../../src/chain/index.ts';
 import { votersAgainst, winnerOf } from '../../src/chain/quorum/count-votes.ts';
 import type { Hex } from '../../src/codec/index.ts';
-import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { startDevChain } from '../../src/dev-chain/index.ts';
 import { watchWorkerState } from '../../src/worker-state/index.ts';
 import { useEndpoints } from '../support/endpoints.ts';
 import { inventBranch } from '../support/invented-branch.ts';
-import { Refusal, startRpcProxy, type RpcProxy } from '../support/rpc-proxy.ts';
-import { describeOnChains } from '../support/shared-chain.ts';
+import { Refusal, type RpcProxy } from '../support/rpc-proxy.ts';
+import { assertNewest, describeOnChains, type StartedChain } from '../support/shared-chain.ts';
 import { until } from '../support/until.ts';
 import { isChain, record, utf8, withCode } from './support.ts';
 import { startProxy } from './tcp-proxy.ts';
@@ -168,66 +168,120 @@ describeOnChains('finalized blocks that several endpoints agree on', { workers: 
   });
 });
 
-describe('finalized blocks that several endpoints of the embedded chain agree on', () => {
-  /** Another chain of the same genesis. */
-  let liar: DevChain;
-  let dev: DevChain;
-  before(async () => {
-    dev = await startDevChain({ workers: 3 });
-    liar = await startDevChain({ workers: 3 });
-    await liar.newBlock({ count: 40, timestamp: Date.now() + 3_600_000 });
-    await dev.newBlock({ count: 5 });
-    assert.equal(dev.genesisHash, liar.genesisHash);
-  });
-  after(async () => {
-    await dev.stop();
-    await liar.stop();
-  });
-  const { proxy, connect } = useEndpoints(() => dev.ws, { logger });
-  beforeEach(() => void named.splice(0));
-  for (const at of [0, 1, 2])
-    it(`are never those of a branch that one of three made up, given in place ${at + 1}: it is named and left`, async () => {
-      const endpoints = [dev.ws, (await proxy()).ws].toSpliced(at, 0, liar.ws);
-      const chain = await connect(endpoints);
+describeOnChains(
+  'finalized blocks that several endpoints agree on, one of which has others',
+  { workers: 3 },
+  (node) => {
+    /** Another chain of the same genesis, further than that of the node. */
+    let liar: StartedChain;
+    before(async () => {
+      await node.grow(5);
+      liar = await node.startRival();
+      assert.equal(node.genesisHash, liar.genesisHash);
+    });
+    after(() => liar[Symbol.asyncDispose]());
+    const { proxy, connect } = useEndpoints(() => node.ws, { logger });
+    beforeEach(() => void named.splice(0));
+    for (const at of [0, 1, 2])
+      it(`are never those of a branch that one of three made up, given in place ${at + 1}: it is named and left`, async () => {
+        const endpoints = [node.ws, (await proxy()).ws].toSpliced(at, 0, liar.ws);
+        const chain = await connect(endpoints);
+        using heads = record(chain.finalizedHeads$(agreed));
+        const last = await node.newest();
+        await heads.until(has(last.hash));
+        assert.ok(isChain(heads.values));
+        assert.equal(heads.values[last.number]?.head.hash, last.hash);
+        const isNamed = (): boolean => named.some((line) => line.includes('is left') && line.includes(liar.ws));
+        while (!isNamed()) await chain.agreedHead();
+        const before = await node.newest();
+        await assertNewest(node, await chain.finalizedHead(), before);
+      });
+
+    it('are none where two endpoints disagree: both are named', async () => {
+      const chain = await connect([node.ws, liar.ws]);
+      const says = withCode('endpoints-disagree', node.ws, liar.ws);
+      await assert.rejects(chain.agreedHead(), says);
       using heads = record(chain.finalizedHeads$(agreed));
-      await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
-      assert.ok(isChain(heads.values));
-      assert.equal(heads.values.length, dev.finalized.number + 1);
-      const isNamed = (): boolean => named.some((line) => line.includes('is left') && line.includes(liar.ws));
-      while (!isNamed()) await chain.agreedHead();
-      assert.equal((await chain.finalizedHead()).hash, dev.finalized.hash);
+      await assert.rejects(
+        heads.until(() => false),
+        says,
+      );
+      assert.deepEqual(heads.values, []);
+      await using watch = watchWorkerState(chain, { verify: true });
+      await assert.rejects(watch.ready, says);
+      assert.equal(watch.state.size, 0);
     });
 
-  it('are none where two endpoints disagree: both are named', async () => {
-    const chain = await connect([dev.ws, liar.ws]);
-    const says = withCode('endpoints-disagree', dev.ws, liar.ws);
-    await assert.rejects(chain.agreedHead(), says);
-    using heads = record(chain.finalizedHeads$(agreed));
-    await assert.rejects(
-      heads.until(() => false),
-      says,
-    );
-    assert.deepEqual(heads.values, []);
-    await using watch = watchWorkerState(chain, { verify: true });
-    await assert.rejects(watch.ready, says);
-    assert.equal(watch.state.size, 0);
-  });
+    it('begin with the newest one, not with that of an endpoint which is far behind and answers first', async () => {
+      const old = await proxy();
+      const { hash } = await node.newest();
+      old.alter = (method, _, result) => (method === 'chain_getFinalizedHead' ? hash : result);
+      const newest = await node.grow(10);
+      const slow = [await proxy(), await proxy()];
+      for (const each of slow)
+        each.hold = (method) =>
+          method === 'chain_getFinalizedHead' ? new Promise((resolve) => setTimeout(resolve, 100)) : undefined;
+      const chain = await connect([...slow.map(({ ws }) => ws), old.ws], { quorum: 2 });
+      for (let times = 0; times < 3; times++) await assertNewest(node, await chain.agreedHead(), newest);
+      using heads = record(chain.finalizedHeads$({ agreed: true }));
+      await heads.until(({ length }) => length > 0);
+      await assertNewest(node, heads.values[0]!.head, newest);
+    });
 
-  it('begin with the newest one, not with that of an endpoint which is far behind and answers first', async () => {
-    const old = await proxy();
-    const { hash } = dev.finalized;
-    old.alter = (method, _, result) => (method === 'chain_getFinalizedHead' ? hash : result);
-    await dev.newBlock({ count: 10 });
-    const slow = [await proxy(), await proxy()];
-    for (const each of slow)
-      each.hold = (method) =>
-        method === 'chain_getFinalizedHead' ? new Promise((resolve) => setTimeout(resolve, 100)) : undefined;
-    const chain = await connect([...slow.map(({ ws }) => ws), old.ws], { quorum: 2 });
-    for (let times = 0; times < 3; times++) assert.equal((await chain.agreedHead()).hash, dev.finalized.hash);
-    using heads = record(chain.finalizedHeads$({ agreed: true }));
-    await heads.until(({ length }) => length > 0);
-    assert.equal(heads.values[0]?.head.hash, dev.finalized.hash);
-  });
+    it('are not given on the word of the only endpoint that answers', async () => {
+      await using gone = await startProxy(node.ws);
+      const chain = await connect([node.ws, gone.ws], { timeoutMs: 500 });
+      using heads = record(chain.finalizedHeads$({ agreed: true }));
+      await heads.until(({ length }) => length > 0);
+      gone.close();
+      gone.cut();
+      const says = withCode('no-quorum', gone.ws);
+      await assert.rejects(chain.agreedHead(), says);
+      using later = record(chain.finalizedHeads$(agreed));
+      await assert.rejects(
+        later.until(() => false),
+        says,
+      );
+      const { length } = heads.values;
+      const { hash } = await node.grow(3);
+      assert.equal(heads.values.length, length);
+      gone.open();
+      await heads.until(has(hash));
+      assert.ok(isChain(heads.values));
+    });
+
+    it('are given where the node in use is behind and on a fork, which it is not left for', async () => {
+      await using fork = await node.startRival({ isNeverFinal: true, blocks: 40 });
+      const honest = await proxy();
+      const chain = await connect([fork.ws, node.ws, honest.ws], { silenceMs: 200 });
+      using heads = record(chain.finalizedHeads$(agreed));
+      const { number, hash } = await node.newest();
+      await heads.until(has(hash));
+      const topics = [utf8('nothing')];
+      const blocks = chain.messages.follow({ number: 0, hash: node.genesisHash }, { topics, verify: true });
+      for await (const span of blocks) if (span.through.number >= number) break;
+      assert.ok(isChain(heads.values));
+      assert.ok(!named.some((line) => line.includes('is left')), named.join());
+    });
+  },
+);
+
+describe('a quorum', () => {
+  for (const [quorum, count] of [
+    [0, 1],
+    [1.5, 2],
+    [2, 1],
+    [3, 2],
+  ] as const)
+    it(`is refused where it is of ${quorum} with ${count} endpoint(s)`, () =>
+      assert.rejects(
+        connectChain({ endpoints: ['ws://127.0.0.1:9', 'ws://127.0.0.1:8'].slice(0, count), quorum }),
+        withCode('bad-quorum'),
+      ));
+});
+
+describe('finalized blocks that several endpoints of the embedded chain agree on', () => {
+  const { proxy, connect } = useEndpoints(() => '', { logger });
 
   it('are waited for where a snapshot has to be begun anew while too few endpoints answer', async () => {
     await using own = await startDevChain({ workers: 1_500 });
@@ -257,75 +311,35 @@ describe('finalized blocks that several endpoints of the embedded chain agree on
     assert.equal(watch.state.size, 1_500);
     assert.equal(watch.state.at.hash, own.finalized.hash);
   });
-
-  it('are not given on the word of the only endpoint that answers', async () => {
-    await using gone = await startProxy(dev.ws);
-    const chain = await connect([dev.ws, gone.ws], { timeoutMs: 500 });
-    using heads = record(chain.finalizedHeads$({ agreed: true }));
-    await heads.until(({ length }) => length === 1);
-    gone.close();
-    gone.cut();
-    const says = withCode('no-quorum', gone.ws);
-    await assert.rejects(chain.agreedHead(), says);
-    using later = record(chain.finalizedHeads$(agreed));
-    await assert.rejects(
-      later.until(() => false),
-      says,
-    );
-    await dev.newBlock();
-    assert.equal(heads.values.length, 1);
-    gone.open();
-    await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
-    assert.equal(heads.values.length, 2);
-  });
-
-  it('are given where the node in use is behind and on a fork, which it is not left for', async () => {
-    await using fork = await startDevChain({ workers: 3, finalityLag: 1_000 });
-    await fork.newBlock({ count: 40, timestamp: Date.now() + 7_200_000 });
-    assert.equal(fork.genesisHash, dev.genesisHash);
-    const honest = await proxy();
-    const chain = await connect([fork.ws, dev.ws, honest.ws], { silenceMs: 200 });
-    using heads = record(chain.finalizedHeads$(agreed));
-    await heads.until((events) => events.at(-1)?.head.hash === dev.finalized.hash);
-    const topics = [utf8('nothing')];
-    const blocks = chain.messages.follow({ number: 0, hash: dev.genesisHash }, { topics, verify: true });
-    for await (const span of blocks) if (span.through.number === dev.finalized.number) break;
-    assert.ok(isChain(heads.values));
-    assert.ok(!named.some((line) => line.includes('is left')), named.join());
-  });
-
-  it('let WorkerState follow best blocks where an endpoint is always one block behind', async () => {
-    await using ahead = await startDevChain({ workers: 3, finalityLag: 3 });
-    await ahead.newBlock({ count: 3 });
-    await using behind = await startRpcProxy(ahead.ws, (method, params, result) => {
-      if (params.at(-1) !== ahead.head.hash) return result;
-      if (method.startsWith('state_')) return new Refusal('UnknownBlock: Header was not found in the database', 4_003);
-      return method.startsWith('chain_') ? null : result;
-    });
-    const chain = await connect([ahead.ws, behind.ws]);
-    await using watch = watchWorkerState(chain, { verify: true, finality: 'best' });
-    const ready = watch.ready.then(() => true);
-    const later = (): Promise<boolean> => new Promise((resolve) => setTimeout(resolve, 1_500, false));
-    for (let blocks = 0; blocks < 12; blocks++) {
-      await ahead.newBlock();
-      if (await Promise.race([ready, later()])) break;
-    }
-    await watch.ready;
-    assert.equal(watch.state.size, 3);
-  });
-
-  for (const [quorum, count] of [
-    [0, 1],
-    [1.5, 2],
-    [2, 1],
-    [3, 2],
-  ] as const)
-    it(`refuse a quorum of ${quorum} with ${count} endpoint(s)`, () =>
-      assert.rejects(
-        connectChain({ endpoints: ['ws://127.0.0.1:9', 'ws://127.0.0.1:8'].slice(0, count), quorum }),
-        withCode('bad-quorum'),
-      ));
 });
+
+describeOnChains(
+  'best blocks above those that several endpoints agree on',
+  { workers: 3, isNeverFinal: true },
+  (node) => {
+    const { proxy, connect } = useEndpoints(() => node.ws, { logger });
+
+    it('let WorkerState follow them where an endpoint is always one block behind', async () => {
+      let head = await node.grow(3);
+      const behind = await proxy((method, params, result) => {
+        if (params.at(-1) !== head.hash) return result;
+        if (method.startsWith('state_'))
+          return new Refusal('UnknownBlock: Header was not found in the database', 4_003);
+        return method.startsWith('chain_') ? null : result;
+      });
+      const chain = await connect([node.ws, behind.ws]);
+      await using watch = watchWorkerState(chain, { verify: true, finality: 'best' });
+      const ready = watch.ready.then(() => true);
+      const later = (): Promise<boolean> => new Promise((resolve) => setTimeout(resolve, 1_500, false));
+      for (let blocks = 0; blocks < 12; blocks++) {
+        head = await node.grow();
+        if (await Promise.race([ready, later()])) break;
+      }
+      await watch.ready;
+      assert.equal(watch.state.size, 3);
+    });
+  },
+);
 
 describe('votes', () => {
   it('elect what a quorum has and nothing has as often, and only that', () => {
