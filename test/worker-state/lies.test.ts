@@ -1,16 +1,19 @@
 import assert from 'node:assert/strict';
-import { connectChain, systemClock, type Chain } from '../../src/chain/index.ts';
+import { connectChain, systemClock, type BlockId, type Chain } from '../../src/chain/index.ts';
 import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
 import { toHex, type Hex } from '../../src/codec/index.ts';
-import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { readWorker, watchWorkerState, type WorkerStateWatch } from '../../src/worker-state/index.ts';
-import { alice, openWallet, record, testWorker, withCode, type TestWorker } from '../chain/support.ts';
+import { alice, record, testWorker, withCode, type TestWorker } from '../chain/support.ts';
 import { useEndpoints } from '../support/endpoints.ts';
-import { Refusal, startRpcProxy, type Alter } from '../support/rpc-proxy.ts';
-import { describeOnChains } from '../support/shared-chain.ts';
+import { twoxKey, type GenesisWorker } from '../support/genesis-spec.ts';
+import { NodeView } from '../support/node-view.ts';
+import { Refusal, type Alter } from '../support/rpc-proxy.ts';
+import { assertNewest, describeOnChains } from '../support/shared-chain.ts';
 import { until } from '../support/until.ts';
 
 const workersPrefix = storagePrefix('PhalaRegistry', 'Workers');
+const endpointsPrefix = storagePrefix('PhalaRegistry', 'Endpoints');
+const workerKey = (identity: Hex): Hex => `${workersPrefix}${twoxKey(identity)}`;
 const count = 60;
 
 /** Answers with one byte changed in each node or value of a proof. */
@@ -201,18 +204,12 @@ describeOnChains('WorkerState from a node that lies', { workers: count }, (node)
   });
 });
 
-describe('WorkerState from a node of the embedded chain that lies', () => {
-  let dev: DevChain;
-  const { proxy, connect } = useEndpoints(() => dev.ws);
-  before(async () => {
-    dev = await startDevChain({ workers: count });
-  });
-  after(() => dev.stop());
-
+describeOnChains('WorkerState from a node that lies for a while', { workers: count }, (node) => {
+  const { proxy, connect } = useEndpoints(() => node.ws);
   const chainVia = async (alter: Alter, ...others: readonly string[]): Promise<Chain> =>
     connect([(await proxy(alter)).ws, ...others]);
   const twoOthers = async (): Promise<string[]> => [(await proxy()).ws, (await proxy()).ws];
-  const identities = (): Hex[] => Array.from(dev.workers, ({ identity }) => identity).sort();
+  const identities = (): Hex[] => node.workers.map(({ identity }) => identity);
   let seeds = 10;
   it('that makes up best blocks: no watch ends by it, nor begins with one', async () => {
     let told = 0;
@@ -220,15 +217,17 @@ describe('WorkerState from a node of the embedded chain that lies', () => {
       if (method !== 'chain_newHead') return result;
       told += 1;
       return { ...(result as object), stateRoot: toHex(new Uint8Array(32).fill(told)) };
-    }, dev.ws);
+    }, node.ws);
+    const before = await node.newest('best');
     await using watch = watchWorkerState(chain, { verify: true, finality: 'best' });
     await until(() => told > 0);
     await watch.ready;
-    assert.equal(watch.state.at.hash, dev.head.hash);
+    const { block: number, hash } = watch.state.at;
+    await assertNewest(node, { number, hash }, before);
     const worker = testWorker(50);
-    await using honest = await connectChain({ endpoints: [dev.ws] });
+    await using honest = await connectChain({ endpoints: [node.ws] });
     await honest.submit([{ kind: 'register-worker', identity: worker.identity, ecdhKey: worker.ecdhKey }], alice);
-    await dev.newBlock();
+    await node.grow();
     await until(() => watch.state.has(worker.identity));
     assert.equal((await honest.headOf(watch.state.at.hash)).number, watch.state.at.block);
   });
@@ -258,7 +257,7 @@ describe('WorkerState from a node of the embedded chain that lies', () => {
       await watch.ready;
       using changes = record(watch.changes$);
       const worker = testWorker(seeds++);
-      await using honest = await connectChain({ endpoints: [dev.ws] });
+      await using honest = await connectChain({ endpoints: [node.ws] });
       await honest.submit([{ kind: 'register-worker', identity: worker.identity, ecdhKey: worker.ecdhKey }], alice);
       await changes.until(({ length }) => length === 1);
       assert.ok(watch.state.has(worker.identity));
@@ -298,117 +297,110 @@ describe('WorkerState from a node of the embedded chain that lies', () => {
     await assert.rejects(readWorker(alone, first!), withCode('bad-storage', 'proof'));
   });
 
-  it('gave no proofs for a while: they are used again, and show what hints missed meanwhile', async () => {
-    let hasProofs = true;
-    const events = storagePrefix('System', 'Events');
-    const chain = await chainVia((method, [keys], result) => {
-      if (method === 'state_getReadProof' && !hasProofs) return new Refusal('Method not found');
-      const isEvents = method === 'state_queryStorageAt' && (keys as Hex[]).includes(events);
-      return isEvents ? [{ block: '0x', changes: [[events, null]] }] : result;
-    });
-    let later = 0;
-    const clock = { ...systemClock, now: () => Date.now() + later };
-    await using watch = watchWorkerState(chain, { clock });
-    await watch.ready;
-    const shows = (block: number): Promise<unknown> => until(() => watch.state.at.block >= block);
-    await using wallet = await openWallet(dev.ws);
-    const next = async (worker: TestWorker): Promise<void> => {
-      // Root's writes have neither events nor calls of the registry that hints could know.
-      const info = (await wallet.api.query.phalaRegistry.workers.entries())[0]![1].toHex();
-      const key = wallet.api.query.phalaRegistry.workers.key(worker.identity);
-      const { tx } = wallet.api;
-      await wallet.post(tx.sudo.sudo(tx.system.setStorage([[key, info]])), wallet.alice);
-      await shows(dev.head.number);
+  const events = storagePrefix('System', 'Events');
+  /** Has no events that hints could tell by, and gives proofs only while it is told to. */
+  const secretive = (): { hasProofs: boolean; readonly alter: Alter } => {
+    const node = {
+      hasProofs: true,
+      alter: ((method, [keys], result) => {
+        if (method === 'state_getReadProof' && !node.hasProofs) return new Refusal('Method not found');
+        const isEvents = method === 'state_queryStorageAt' && (keys as Hex[]).includes(events);
+        return isEvents ? [{ block: '0x', changes: [[events, null]] }] : result;
+      }) satisfies Alter,
     };
+    return node;
+  };
+  /** A clock that is put forward. */
+  const hasty = (): typeof systemClock & { later: number } => {
+    const clock = { ...systemClock, later: 0, now: () => Date.now() + clock.later };
+    return clock;
+  };
+  const infoOf = async ({ identity }: GenesisWorker): Promise<Hex> => {
+    await using view = await NodeView.open(node.ws);
+    const info = await view.ask<Hex>('state_getStorage', workerKey(identity));
+    return info;
+  };
+  const shows = async (watch: WorkerStateWatch, { number }: BlockId): Promise<void> => {
+    await until(() => watch.state.at.block >= number);
+  };
+  /** Lets the chain go on until the workers are read so. */
+  const reads = async (watch: WorkerStateWatch, strategy: WorkerStateWatch['stats']['strategy']): Promise<void> => {
+    while (watch.stats.strategy !== strategy) await shows(watch, await node.grow());
+  };
+
+  it('gave no proofs for a while: they are used again, and show what hints missed meanwhile', async () => {
+    const way = secretive();
+    const clock = hasty();
+    await using watch = watchWorkerState(await chainVia(way.alter), { clock });
+    await watch.ready;
+    const info = await infoOf(node.workers[0]!);
+    const add = async (worker: TestWorker): Promise<void> =>
+      shows(watch, await node.setStorage([[workerKey(worker.identity), info]]));
     const [first, second, third] = [testWorker(41), testWorker(42), testWorker(43)];
-    await next(first);
+    await add(first);
     assert.deepEqual([watch.stats.strategy, watch.state.has(first.identity)], ['proofs', true]);
-    hasProofs = false;
-    await dev.newBlock();
-    await shows(dev.head.number);
-    assert.equal(watch.stats.strategy, 'hints');
-    await next(second);
+    way.hasProofs = false;
+    await reads(watch, 'hints');
+    await add(second);
     assert.ok(!watch.state.has(second.identity));
-    hasProofs = true;
-    await dev.newBlock();
-    await shows(dev.head.number);
+    way.hasProofs = true;
+    await shows(watch, await node.grow(2));
     assert.equal(watch.stats.strategy, 'hints');
-    later += 120_000;
-    await dev.newBlock();
-    await shows(dev.head.number);
-    assert.equal(watch.stats.strategy, 'proofs');
+    clock.later += 120_000;
+    await reads(watch, 'proofs');
     assert.ok(watch.state.has(second.identity));
-    await next(third);
+    await add(third);
     assert.ok(watch.state.has(third.identity));
   });
 
   it('gave no proofs while all workers were removed: they are gone by proofs, for which nothing was listed before', async () => {
-    await using own = await startDevChain({ workers: 20 });
-    await using wallet = await openWallet(own.ws);
-    const events = storagePrefix('System', 'Events');
-    let hasProofs = true;
-    await using proxy = await startRpcProxy(own.ws, (method, [keys], result) => {
-      if (method === 'state_getReadProof' && !hasProofs) return new Refusal('Method not found');
-      const isEvents = method === 'state_queryStorageAt' && (keys as Hex[]).includes(events);
-      return isEvents ? [{ block: '0x', changes: [[events, null]] }] : result;
-    });
-    await using chain = await connectChain({ endpoints: [proxy.ws] });
-    let later = 0;
-    const clock = { ...systemClock, now: () => Date.now() + later };
-    await using watch = watchWorkerState(chain, { clock, reconcile: { everyMs: 1e12 } });
+    const way = secretive();
+    const through = await proxy(way.alter);
+    const clock = hasty();
+    await using watch = watchWorkerState(await connect([through.ws]), { clock, reconcile: { everyMs: 1e12 } });
     await watch.ready;
-    const next = async (): Promise<void> => {
-      await own.newBlock();
-      await until(() => watch.state.at.block >= own.head.number);
-    };
-    hasProofs = false;
-    await next();
-    const { workers, endpoints } = wallet.api.query.phalaRegistry;
-    const keys = [...(await workers.keys()), ...(await endpoints.keys())];
-    await own.setStorage(keys.map((key) => [key.toHex(), null]));
-    await next();
-    assert.deepEqual([watch.stats.strategy, watch.state.size], ['hints', 20], 'hints know nothing of it');
-    const listed = proxy.asked.get('state_getKeysPaged');
-    later += 61_000;
-    await next();
+    const { size } = watch.state;
+    way.hasProofs = false;
+    await reads(watch, 'hints');
+    await using view = await NodeView.open(node.ws);
+    const keys = await Promise.all(
+      [workersPrefix, endpointsPrefix].map((prefix) => view.ask<Hex[]>('state_getKeysPaged', prefix, 1_000)),
+    );
+    const values = await Promise.all(
+      keys.flat().map(async (key) => [key, await view.ask<Hex>('state_getStorage', key)] as const),
+    );
+    await shows(watch, await node.setStorage(values.map(([key]) => [key, null])));
+    assert.deepEqual([watch.stats.strategy, watch.state.size], ['hints', size], 'hints know nothing of it');
+    const listed = through.asked.get('state_getKeysPaged');
+    clock.later += 61_000;
+    await shows(watch, await node.grow(2));
     assert.equal(watch.stats.strategy, 'hints');
-    assert.equal(proxy.asked.get('state_getKeysPaged'), listed);
-    hasProofs = true;
-    later += 61_000;
-    await next();
-    assert.deepEqual([watch.stats.strategy, watch.state.size], ['proofs', 0]);
+    assert.equal(through.asked.get('state_getKeysPaged'), listed);
+    clock.later += 61_000;
+    way.hasProofs = true;
+    await reads(watch, 'proofs');
+    assert.equal(watch.state.size, 0);
+    await shows(watch, await node.setStorage(values));
+    assert.equal(watch.state.size, size);
   });
 
   it('gave no proofs for a while: what was missed meanwhile stays counted', async () => {
-    const events = storagePrefix('System', 'Events');
-    let hasProofs = true;
-    const chain = await chainVia((method, [keys], result) => {
-      if (method === 'state_getReadProof' && !hasProofs) return new Refusal('Method not found');
-      const isEvents = method === 'state_queryStorageAt' && (keys as Hex[]).includes(events);
-      return isEvents ? [{ block: '0x', changes: [[events, null]] }] : result;
-    });
-    let later = 0;
-    const clock = { ...systemClock, now: () => Date.now() + later };
-    await using watch = watchWorkerState(chain, { clock, reconcile: { everyBlocks: 2 } });
+    const way = secretive();
+    const clock = hasty();
+    await using watch = watchWorkerState(await chainVia(way.alter), { clock, reconcile: { everyBlocks: 2 } });
     await watch.ready;
-    const next = async (): Promise<void> => {
-      await dev.newBlock();
-      await until(() => watch.state.at.block >= dev.head.number);
-    };
-    hasProofs = false;
-    await next();
-    await using wallet = await openWallet(dev.ws);
-    const { workers } = wallet.api.query.phalaRegistry;
+    way.hasProofs = false;
+    await reads(watch, 'hints');
     const worker = testWorker(44);
-    const info = (await workers.entries())[0]![1].toHex();
-    await dev.setStorage([[workers.key(worker.identity) as Hex, info]]);
-    for (let block = 0; block < 3; block++) await next();
-    const { strategy, missed, reconciles } = watch.stats;
-    assert.deepEqual([strategy, missed, watch.state.has(worker.identity)], ['hints', 1, true]);
-    hasProofs = true;
-    later += 120_000;
-    await next();
-    assert.deepEqual(watch.stats.strategy, 'proofs');
-    assert.deepEqual([watch.stats.missed, watch.stats.reconciles], [missed, reconciles]);
+    const before = await node.setStorage([[workerKey(worker.identity), await infoOf(node.workers[0]!)]]);
+    while (watch.stats.missed === 0) await shows(watch, await node.grow());
+    assert.deepEqual([watch.stats.strategy, watch.stats.missed], ['hints', 1]);
+    assert.ok(watch.state.has(worker.identity) && watch.state.at.block > before.number);
+    way.hasProofs = true;
+    clock.later += 120_000;
+    await reads(watch, 'proofs');
+    const { reconciles } = watch.stats;
+    await shows(watch, await node.grow(4));
+    assert.deepEqual([watch.stats.strategy, watch.stats.missed, watch.stats.reconciles], ['proofs', 1, reconciles]);
   });
 });
