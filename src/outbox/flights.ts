@@ -132,9 +132,7 @@ export class Flights {
         // What became of a worker's messages is found out one by one.
         const isUnknown = error.code === 'fate-unknown' && tracked.flight.as === 'account';
         const { flight } = tracked;
-        // Where finality lags a reorg may give it its blocks back.
-        const isDead = error.code !== 'extrinsic-expired';
-        await (isUnknown ? this.#log.lostSight(flight, error) : this.#log.requeue(flight, { isDead }));
+        await (isUnknown ? this.#log.lostSight(flight, error) : this.#log.requeue(flight, { isDead: true }));
         this.untrack(tracked);
       });
       return true;

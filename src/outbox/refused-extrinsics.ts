@@ -17,9 +17,9 @@ export interface WayOn {
 }
 
 /**
- * Extrinsics that a node refused: it may have passed them on all the same; and those that no block took in time, while finality
- * lags. Until blocks tell that they can't come in, what is signed next has their nonce, of which a chain takes one; and where
- * that was used, messages that lie in the queue again wait until it is known by what.
+ * Extrinsics that a node refused: it may have passed them on all the same. Until blocks tell that they can't come in, what is
+ * signed next has their nonce, of which a chain takes one; and where that was used, messages that lie in the queue again wait
+ * until it is known by what.
  */
 export class RefusedExtrinsics {
   readonly #work: ChainWork;

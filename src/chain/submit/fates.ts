@@ -41,8 +41,7 @@ export async function fatesOf(
     const inclusion = searched.included.get(extrinsic.hash);
     if (inclusion !== undefined) return { kind: 'included', inclusion };
     if (isUsed(extrinsic)) return outOfSight(extrinsic, searched.unseen) ?? { kind: 'dead' };
-    // However deep: a reorg would give it its blocks back.
-    if (finalized.number >= extrinsic.death) return { kind: 'dead' };
+    if (settled.number >= extrinsic.death) return { kind: 'dead' };
     return { kind: 'open', nextNonce: nonces.get(extrinsic.account)?.best ?? 0 };
   };
   return new Map(extrinsics.map((extrinsic) => [extrinsic.hash, fateOf(extrinsic)]));
