@@ -9,7 +9,7 @@ import { openMemoryStore } from '../../src/store/index.ts';
 import type { Vault } from '../../src/vault/index.ts';
 import { alice, bob, directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
 import { replacing } from '../support/replacing.ts';
-import { Refusal, startRpcProxy, type RpcProxy } from '../support/rpc-proxy.ts';
+import { Refusal, Reply, startRpcProxy, type RpcProxy } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
 
 const submitMethods = new Set(['author_submitAndWatchExtrinsic', 'author_submitExtrinsic']);
@@ -209,6 +209,10 @@ describe('outbox: refusals of the pool', () => {
       await box.cancel(sendId);
     });
 
+  const firstHeader = {
+    ...{ number: '0x1', parentHash: `0x${'11'.repeat(32)}`, stateRoot: `0x${'11'.repeat(32)}` },
+    ...{ extrinsicsRoot: `0x${'11'.repeat(32)}`, digest: { logs: [] } },
+  };
   /** More blocks than an era has. */
   const era = 70;
 
@@ -231,6 +235,40 @@ describe('outbox: refusals of the pool', () => {
       assert.deepEqual(await posted(), [id]);
       assert.deepEqual(setbacks, []);
     });
+
+  it('of an era that is over, by a node that does not tell which block it has: the message comes in once all the same', async () => {
+    let left = 4;
+    let isHeld = false;
+    proxy.hold = (method) => {
+      if (!submitMethods.has(method)) return undefined;
+      isHeld = left > 0;
+      if (!isHeld) return undefined;
+      left -= 1;
+      return dev.newBlock({ count: era, empty: true });
+    };
+    // Who asks for the newest header gives no hash.
+    proxy.refuse = (method, params) =>
+      isHeld && method === 'chain_getHeader' && params.length === 0 ? new Refusal('Internal error', -32603) : undefined;
+    const { messageId: id } = await (await send(await outbox(), 'late', 'account')).reached('finalized');
+    assert.equal(left, 0);
+    assert.deepEqual(await posted(), [id]);
+  });
+
+  it('of an era that begins later, by a node that lags behind: says so, keeps the message, and goes on when that has caught up', async () => {
+    const setbacks: string[] = [];
+    const isBehind = (): boolean => setbacks.length === 0;
+    proxy.refuse = (method, params) => {
+      if (!isBehind()) return undefined;
+      if (submitMethods.has(method)) return refusals['an old birth block (1010)'];
+      if (method === 'chain_getHeader' && params.length === 0) return new Reply(firstHeader);
+      return undefined;
+    };
+    const box = await outbox({ onSetback: ({ code }) => setbacks.push(code) });
+    const receipt = await send(box, 'too early', 'account');
+    const { messageId: id } = await receipt.reached('finalized');
+    assert.deepEqual(setbacks, ['rpc-failed']);
+    assert.deepEqual(await posted(), [id]);
+  }).timeout(120_000);
 
   it('of an era that is over for long: says so, keeps the message, and goes on when blocks come slower', async () => {
     const setbacks: string[] = [];

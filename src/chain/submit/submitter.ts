@@ -20,10 +20,10 @@ import { ConnectionLost, RpcError } from '../rpc/rpc-error.ts';
 import { fastToHex } from '../storage/fast-hex.ts';
 import { checkTopic, encodeCalls, needsRoot } from './build-call.ts';
 import { failed } from './dispatch-outcome.ts';
+import { eraAt, neverInItsEra } from './era-at.ts';
 import { StatusWatch } from './extrinsic-status.ts';
 import { fatesOf } from './fates.ts';
 import { Follower } from './follow.ts';
-import { isOutOfEra } from './is-out-of-era.ts';
 import { NonceOwner } from './nonce-owner.ts';
 import { judge } from './pool-verdict.ts';
 import { eraBlocks, signExtrinsic } from './sign-extrinsic.ts';
@@ -144,7 +144,7 @@ export class Submitter {
     // One for all that is signed here: whatever a node does with what it refuses, a chain takes one of them.
     const nonce = wanted ?? (await owner.next(signal));
     let extrinsic: SignedExtrinsic | undefined;
-    /** What was signed was refused though the era was not over: the same again is to end it. */
+    /** What was signed last was refused though its era was there: the same again is to end it. */
     let isUnexplained = false;
     for (let refusals = 1; ; refusals++) {
       if (extrinsic === undefined) {
@@ -186,12 +186,11 @@ export class Submitter {
             throw new RelayError('nonce-conflict', { details: { account: account.id, nonce, times: 1 }, cause: error });
           }
           case 'sign-again': {
-            const isOld = await isOutOfEra(socket, extrinsic, signal);
-            if (!isOld && isUnexplained)
+            const era = await eraAt(socket, extrinsic, signal);
+            if (era === 'present' && isUnexplained)
               throw new RelayError('extrinsic-rejected', { details: { reason: error.reason }, cause: error });
-            if (refusals >= maxRefusals)
-              throw new RelayError('extrinsic-expired', { details: { block: extrinsic.death }, cause: error });
-            isUnexplained ||= !isOld;
+            if (refusals >= maxRefusals) throw neverInItsEra(extrinsic, era, error);
+            if (era !== 'unknown') isUnexplained = era === 'present';
             extrinsic = undefined;
             break;
           }
