@@ -17,7 +17,7 @@ export const rooms = {
   chain: bytes,
   // The ABI of ink! contracts: what an invocation's input is.
   contract: bytes,
-  'dev-chain': [...bytes, 'node', 'crypto'],
+  'dev-chain': [...bytes, 'node', 'crypto', 'store'],
   vault: [...bytes, 'crypto', 'store'],
   channel: [...secrets, 'store'],
   'worker-state': [...bytes, 'crypto', 'chain', 'store'],

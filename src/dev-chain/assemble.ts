@@ -1,9 +1,12 @@
-import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
+import { asRelayError, RelayError } from '../errors/index.ts';
 import { BlockBuilder } from './block/block-builder.ts';
 import { BlockStore } from './block/block-store.ts';
 import { genesisBlock } from './block/genesis.ts';
+import { BuildFailures } from './build-failures.ts';
 import { loadChainSpec, type ChainSpec } from './chain-spec.ts';
 import { ChainClock } from './clock.ts';
+import type { ChainData } from './data/chain-data.ts';
+import { restore } from './data/restore.ts';
 import { Executor } from './executor/executor.ts';
 import { Runtimes, type Runtime } from './executor/runtime.ts';
 import type { Hashing } from './hashing.ts';
@@ -20,12 +23,17 @@ export interface Parts {
   readonly server: DevServer;
   readonly workers: DevWorkers;
   readonly executor: Executor;
+  readonly failures: BuildFailures;
+  /** Where it is kept. */
+  readonly data: ChainData | undefined;
 }
 
-/** Builds all the parts of a dev chain, up to block 1 and the open port. What it started it stops where it fails. */
+/** Builds all the parts of a dev chain, up to its blocks and the open port. What it started it stops where it fails. */
 export async function assemble(options: DevChainOptions, host: string): Promise<Parts> {
-  const { workers: count = 0, finalityLag = 0, now = Date.now, logger } = options;
+  const { workers: count = 0, finalityLag = 0, now = Date.now, logger, signal } = options;
   const executor = new Executor();
+  const data = options.data === undefined ? undefined : await openData(options.data);
+  let isNew = false;
   try {
     const [spec, hashing] = await Promise.all([loadChainSpec(options.chainSpec), loadDependencies()]);
     // Keys are made while the runtime is read; should that fail, nobody waits for them.
@@ -37,26 +45,40 @@ export async function assemble(options: DevChainOptions, host: string): Promise<
     const workers = await makingWorkers;
     const state =
       count === 0 ? bare : ChainState.from([...spec.top, ...workerEntries(workers, runtime, hashing)], hashing);
+    const blocks = new BlockStore(genesisBlock(state, runtime, hashing), finalityLag);
+    const tip = data === undefined ? undefined : await restore(data, { blocks, runtimes, hashing, signal });
+    isNew = tip === undefined;
+    const failures = new BuildFailures(logger);
     const node = new DevNode({
       spec,
       hashing,
       runtimes,
       builder: new BlockBuilder(executor, runtimes, hashing),
-      blocks: new BlockStore(genesisBlock(state, runtime, hashing), finalityLag),
-      clock: new ChainClock(now),
+      blocks,
+      clock: new ChainClock(now, tip?.clockShiftMs),
+      data,
+      forks: tip?.forks ?? 0,
       instant: options.blockTimeMs === undefined,
-      onFailure: (error) => {
-        if (!isRelayError(error, 'dev-chain-stopped')) logger?.error({ error }, 'a block could not be built');
-      },
+      onFailure: (error) => failures.failed(error),
     });
+    node.onHeadChanged(() => failures.built());
     // Genesis has no time; a client that asks the chain for it must not be told 1970.
-    await node.newBlock();
+    if (blocks.head.number === 0) await node.newBlock();
     const server = await DevServer.start(node, { host, port: options.port ?? 0 });
-    return { node, server, workers, executor };
+    return { node, server, workers, executor, failures, data };
   } catch (error) {
     await executor.stop();
+    // No client has seen a chain that did not start.
+    if (isNew) await data?.clear().catch(() => undefined);
+    await data?.close();
     throw error;
   }
+}
+
+/** Whoever keeps nothing loads no store. */
+async function openData(path: string): Promise<ChainData> {
+  const { ChainData } = await import('./data/chain-data.ts');
+  return ChainData.open(path);
 }
 
 async function loadDependencies(): Promise<Hashing> {

@@ -17,14 +17,14 @@ export interface DevChain extends AsyncDisposable {
   readonly workers: DevWorkers;
   readonly head: BlockRef;
   readonly finalized: BlockRef;
-  /** Builds a block (or several) of what waits in the pool. Gives the last. */
+  /** Builds a block (or several) of what waits in the pool. Gives the last. Throws store-failed where it can not be kept. */
   newBlock(options?: NewBlockOptions): Promise<BlockRef>;
   /**
    * Makes an earlier block, or one of another fork, the head; the blocks built on it get hashes of their own. Throws
-   * dev-reorg-refused below the finalized block.
+   * dev-reorg-refused below the finalized block, store-failed.
    */
   reorg(toBlock: number | Hex, options?: ReorgOptions): Promise<BlockRef>;
-  /** Moves the chain's clock on and builds a block at that time. Throws dev-time-backwards. */
+  /** Moves the chain's clock on and builds a block at that time. Throws dev-time-backwards, dev-option-invalid, store-failed. */
   timeTravel(unixMs: number): Promise<BlockRef>;
   /** Drops the states of the blocks below that number, as a pruning node does. */
   pruneBefore(block: number): void;
@@ -33,15 +33,16 @@ export interface DevChain extends AsyncDisposable {
   /** Keeps all connections, but neither reads nor sends anything until they are resumed. */
   pauseSockets(): void;
   resumeSockets(): void;
-  /** Builds a block after which the state has these values; null removes a key. */
+  /** Builds a block after which the state has these values; null removes a key. Throws dev-storage-invalid, store-failed. */
   setStorage(entries: StorageDiff): Promise<BlockRef>;
   stop(): Promise<void>;
 }
 
 /**
- * Starts a chain of its own with a WebSocket server in front. It is up, with block 1 built, when this resolves.
- * Throws dev-option-invalid, dev-spec-unreadable, dev-spec-invalid, dev-runtime-invalid, dev-workers-unsupported,
- * dev-port-taken, dev-listen-failed, dev-engine-missing, and dev-chain-stopped where the signal comes first.
+ * Starts a chain of its own with a WebSocket server in front. It is up, with block 1 built, or all blocks that `data` keeps,
+ * when this resolves. Throws dev-option-invalid, dev-spec-unreadable, dev-spec-invalid, dev-runtime-invalid,
+ * dev-workers-unsupported, dev-port-taken, dev-listen-failed, dev-engine-missing, dev-chain-stopped where the signal comes
+ * first; of `data` locked, store-failed, dev-data-other-chain, dev-data-invalid.
  */
 export async function startDevChain(options: DevChainOptions = {}): Promise<DevChain> {
   checkOptions(options);
@@ -50,12 +51,12 @@ export async function startDevChain(options: DevChainOptions = {}): Promise<DevC
     if (signal?.aborted === true) throw new RelayError('dev-chain-stopped');
   };
   checkSignal();
-  const { node, server, workers, executor } = await assemble(options, host);
+  const { node, server, workers, executor, failures, data } = await assemble(options, host);
   const build = async (): Promise<void> => {
     try {
       await node.newBlock();
     } catch (error) {
-      if (!stopped) logger?.error({ error }, 'a block could not be built');
+      if (!stopped) failures.failed(error);
     }
   };
   const timer = blockTimeMs === undefined ? undefined : new BlockTimer(blockTimeMs, build);
@@ -67,6 +68,7 @@ export async function startDevChain(options: DevChainOptions = {}): Promise<DevC
     timer?.stop();
     await server.stop();
     await Promise.all([node.stop(), executor.stop()]);
+    await data?.close();
   };
   const stop = (): Promise<void> => (stopping ??= halt());
   const onAbort = (): void => void stop();

@@ -6,10 +6,13 @@ import type { BlockRef, DevBlock } from './block/block.ts';
 import { forkLog } from './block/header.ts';
 import type { ChainSpec } from './chain-spec.ts';
 import type { ChainClock } from './clock.ts';
+import type { ChainData } from './data/chain-data.ts';
+import type { ChainTip } from './data/chain-tip.ts';
 import type { StorageDiff } from './executor/protocol.ts';
 import type { Runtimes } from './executor/runtime.ts';
 import type { Hashing } from './hashing.ts';
 import { bytesToHex, hexToBytes, isHex } from './hex.ts';
+import { checkInteger } from './options.ts';
 import { Submitter } from './pool/submitter.ts';
 import { Pool } from './pool/pool.ts';
 import { Watchers, type TransactionStatus } from './pool/watchers.ts';
@@ -45,6 +48,10 @@ export interface DevNodeParts {
   readonly builder: BlockBuilder;
   readonly blocks: BlockStore;
   readonly clock: ChainClock;
+  /** Where the chain is kept; else it is in memory only. */
+  readonly data: ChainData | undefined;
+  /** Reorgs that there were so far. */
+  readonly forks: number;
   /** Build a block as soon as something is ready. */
   readonly instant: boolean;
   /** A block could not be built and nobody waits for it. */
@@ -64,7 +71,7 @@ export class DevNode {
   readonly #parts: DevNodeParts;
   readonly #serial = new Serial();
   readonly #headChanged = new Signal<HeadChange>();
-  #forks = 0;
+  #forks: number;
   #sealing = false;
   #stopped = false;
 
@@ -75,6 +82,7 @@ export class DevNode {
     this.runtimes = parts.runtimes;
     this.blocks = parts.blocks;
     this.clock = parts.clock;
+    this.#forks = parts.forks;
     this.pool = new Pool(() => this.clock.now());
     this.#submitter = new Submitter(this.pool, this.blocks, this.runtimes, (extrinsic) => this.hashOf(extrinsic));
   }
@@ -111,9 +119,12 @@ export class DevNode {
   reorg(to: number | Hex, options: ReorgOptions = {}): Promise<BlockRef> {
     return this.#exclusive(async () => {
       const block = this.blocks.find(to);
-      const change = this.blocks.setHead(block);
-      if (change.retracted.length === 0) return refOf(block);
-      this.#forks += 1;
+      const change = this.blocks.changeTo(block);
+      if (change.retracted.length === 0 && change.enacted.length === 0) return refOf(block);
+      const forks = this.#forks + (change.retracted.length > 0 ? 1 : 0);
+      if (this.#parts.data !== undefined) await this.#parts.data.keep(this.#tipOf(change, forks));
+      this.#forks = forks;
+      this.blocks.take(change);
       const lost = change.retracted.toReversed().flatMap(({ extrinsics }) => extrinsics);
       this.#announce(change);
       const dropped = await this.#submitter.revalidate(lost, options.resubmit === true);
@@ -123,15 +134,21 @@ export class DevNode {
     });
   }
 
-  /** Shifts the clock and builds a block at that very time, so that storage shows it. Throws dev-time-backwards. */
+  /** Shifts the clock and builds a block at that very time, so that storage shows it. Throws dev-time-backwards, dev-option-invalid. */
   timeTravel(unixMs: number): Promise<BlockRef> {
     return this.#exclusive(async () => {
       const { timestamp } = this.blocks.head;
       if (!(unixMs > timestamp)) {
         throw new RelayError('dev-time-backwards', { details: { to: unixMs, now: timestamp } });
       }
-      this.clock.travelTo(unixMs);
-      return this.#build(this.#ready(), { timestamp: unixMs });
+      checkInteger('time', unixMs, 0, Number.MAX_SAFE_INTEGER);
+      const back = this.clock.travelTo(unixMs);
+      try {
+        return await this.#build(this.#ready(), { timestamp: unixMs });
+      } catch (error) {
+        back();
+        throw error;
+      }
     });
   }
 
@@ -172,8 +189,13 @@ export class DevNode {
     const logs = this.#forks > 0 ? [forkLog(this.#forks)] : [];
     const { timestamp = least, overrides = [] } = options;
     const built = await this.#parts.builder.build({ parent, timestamp, extrinsics, logs, overrides });
+    const change = this.blocks.changeTo(built.block);
+    // What is told to anybody is kept already.
+    if (this.#parts.data !== undefined) await this.#parts.data.keep(this.#tipOf(change, this.#forks), built);
     this.pool.included(built.included);
-    this.#announce(this.blocks.append(built.block));
+    this.blocks.take(change);
+    this.blocks.add(built.block);
+    this.#announce(change);
     for (const [extrinsic] of built.rejected) {
       this.pool.reject(extrinsic);
       this.#watchers.tell(extrinsic, 'invalid');
@@ -182,6 +204,11 @@ export class DevNode {
     for (const extrinsic of this.#submitter.newlyReady()) this.#watchers.tell(extrinsic, 'ready');
     this.#sealSoon();
     return refOf(built.block);
+  }
+
+  #tipOf({ head, finalized }: HeadChange, forks: number): ChainTip {
+    const final = finalized.at(-1) ?? this.blocks.finalized;
+    return { head: head.hash, finalized: final.hash, forks, clockShiftMs: this.clock.shiftMs };
   }
 
   #announce(change: HeadChange): void {

@@ -19,6 +19,8 @@ export interface DevChainOptions {
   readonly blockTimeMs?: number;
   /** How many blocks the finalized head is behind the best one; 0. */
   readonly finalityLag?: number;
+  /** Folder that keeps the chain, made where it is missing: started again with it, it goes on where it stood. Else all is in memory. */
+  readonly data?: string;
   readonly logger?: DevChainLogger;
   /** Stops the chain. */
   readonly signal?: AbortSignal;
@@ -34,6 +36,10 @@ export function checkOptions(options: DevChainOptions): void {
   checkInteger('workers', options.workers, 0, maxWorkers);
   checkInteger('block time', options.blockTimeMs, 1, 2 ** 31 - 1);
   checkInteger('finality lag', options.finalityLag, 0, 2 ** 31 - 1);
+  if (options.data === '')
+    throw new RelayError('dev-option-invalid', {
+      details: { option: 'The data folder', value: 'empty', expected: 'the path of a folder' },
+    });
 }
 
 /** Throws dev-option-invalid. */

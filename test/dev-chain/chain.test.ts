@@ -138,6 +138,10 @@ describe('dev-chain: an instant chain', () => {
     assert.equal(await now(hash), target);
     assert.ok((await now((await chain.newBlock()).hash)) > target);
     await assert.rejects(chain.timeTravel(target), (error) => isRelayError(error, 'dev-time-backwards'));
+    for (const odd of [target + 1_000_000.5, 2 ** 60])
+      await assert.rejects(chain.timeTravel(odd), (error) => isRelayError(error, 'dev-option-invalid'));
+    const next = await chain.newBlock();
+    assert.ok((await now(next.hash)) < target + 1_000_000);
   });
 
   it('writes storage in a block of its own and leaves the block before as it was', async () => {

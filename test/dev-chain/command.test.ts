@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
+import { useTempDir } from '../support/temp-dir.ts';
 import { RawClient } from './support.ts';
 
 const root = new URL('../../', import.meta.url);
@@ -19,6 +20,8 @@ async function finished(child: ChildProcess): Promise<{ code: unknown; stdout: s
 }
 
 describe('khala-relay dev', () => {
+  const path = useTempDir();
+
   for (const [signal, expected] of [
     ['SIGINT', 130],
     ['SIGTERM', 0],
@@ -46,6 +49,30 @@ describe('khala-relay dev', () => {
     assert.match(line, /^Dev chain ready: ws:\/\/127\.0\.0\.1:\d+ \(genesis 0x[0-9a-f]{64}\)$/);
     child.kill('SIGTERM');
     await once(child, 'close');
+  });
+
+  it('goes on where it stood with --data, after kill -9 too, and says so', async () => {
+    const flags = ['--port', '0', '--data', path('data'), '--finality-lag', '2'];
+    let head: unknown;
+    for (const signal of ['SIGKILL', 'SIGTERM', 'SIGTERM'] as const) {
+      const child = start(...flags, ...(head === undefined ? ['--json'] : []));
+      const output = createInterface(child.stdout!);
+      const [line] = (await once(output, 'line')) as [string];
+      const [ws = ''] = /ws:[\d./:]+/.exec(line) ?? [];
+      using client = await RawClient.open(ws);
+      if (head !== undefined) assert.equal(await client.result('chain_getBlockHash'), head);
+      head = await client.result('dev_newBlock', { count: 3 });
+      child.kill(signal);
+      await once(child, 'close');
+    }
+    const child = start(...flags);
+    const closed = finished(child);
+    await once(child.stdout!, 'data');
+    child.kill('SIGTERM');
+    assert.ok((await closed).stdout.includes(`with --data ${path('data')} it goes on where it stood`));
+    const other = await finished(start('--port', '0', '--data', path('data'), '--workers', '1'));
+    assert.equal(other.code, 1);
+    assert.match(other.stderr, /dev-data-other-chain/);
   });
 
   it('exits with 2 where an option is wrong and with 1 where the start fails', async () => {

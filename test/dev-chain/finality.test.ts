@@ -107,6 +107,17 @@ describe('dev-chain: finality and reorgs', () => {
     await raw.result('chain_unsubscribeNewHeads', subscription);
   });
 
+  it('reports a head that goes forward again to a branch that it left', async () => {
+    const base = chain.head;
+    const left = await chain.newBlock();
+    await chain.reorg(base.number);
+    const subscription = await raw.result<string>('chain_subscribeNewHeads');
+    assert.equal(Number((await raw.next<Header>(subscription)).number), base.number);
+    await chain.reorg(left.hash);
+    assert.equal(Number((await raw.next<Header>(subscription)).number), left.number);
+    await raw.result('chain_unsubscribeNewHeads', subscription);
+  });
+
   it('tells a submission that its block was retracted, and where it went if it comes back', async () => {
     const base = chain.head;
     const { subscription, extrinsic } = await submit();

@@ -25,6 +25,8 @@ export interface BlockPlan {
 
 export interface BuiltBlock {
   readonly block: DevBlock;
+  /** What makes its state of its parent's. */
+  readonly changes: StorageDiff;
   readonly included: readonly Hex[];
   /** Left out for good. */
   readonly rejected: readonly (readonly [extrinsic: Hex, reason: string])[];
@@ -64,7 +66,9 @@ export class BlockBuilder {
       extrinsics = [...before, ...after];
       outcome = after.length === 0 && taken.count > 0 ? taken.outcome : await attempt(extrinsics);
     }
-    return { block: await this.#finish(plan, state, start, extrinsics, outcome), included: extrinsics, rejected };
+    const changes = [...outcome.storageDiff, ...plan.overrides];
+    const block = await this.#finish(plan, state.with(changes), start, extrinsics, outcome.result);
+    return { block, changes, included: extrinsics, rejected };
   }
 
   /** What would become of an extrinsic in the next block: `ApplyExtrinsicResult`, SCALE. */
@@ -118,15 +122,14 @@ export class BlockBuilder {
 
   async #finish(
     plan: BlockPlan,
-    before: ChainState,
+    state: ChainState,
     start: readonly RuntimeCall[],
     included: readonly Hex[],
-    outcome: CallOutcome,
+    encodedHeader: Hex,
   ): Promise<DevBlock> {
-    const state = before.with(outcome.storageDiff).with(plan.overrides);
     const runtime = await this.#runtimes.of(state);
     const { stateVersion } = plan.parent.runtime;
-    const header = { ...decodeHeader(outcome.result), stateRoot: state.root(stateVersion) };
+    const header = { ...decodeHeader(encodedHeader), stateRoot: state.root(stateVersion) };
     const first = start.flatMap(([method, args]) => (method === applyMethod ? args : []));
     return {
       hash: bytesToHex(this.#hashing.blake2b256(hexToBytes(encodeHeader(header)))),

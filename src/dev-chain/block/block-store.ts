@@ -7,6 +7,7 @@ const keptStates = 4_096;
 
 /** What a new head did to the best chain. */
 export interface HeadChange {
+  readonly head: DevBlock;
   /** Newest first. */
   readonly retracted: readonly DevBlock[];
   /** Oldest first; the head is the last. Empty where the head only went back. */
@@ -22,7 +23,7 @@ export class BlockStore {
   readonly #best: DevBlock[];
   readonly #finalityLag: number;
   #finalized: DevBlock;
-  /** Blocks in the order of their arrival that still have a state. */
+  /** The latest in the order of their arrival: no other has a state. */
   readonly #withState: DevBlock[] = [];
 
   constructor(genesis: DevBlock, finalityLag: number) {
@@ -65,43 +66,54 @@ export class BlockStore {
     return this.#best[block.number]?.hash === block.hash;
   }
 
-  /** Adds a child of the head as the new head. */
-  append(block: DevBlock): HeadChange {
+  /** Adds a child of a known block, the head staying what it is. */
+  add(block: DevBlock): void {
     this.#byHash.set(block.hash, block);
     this.#withState.push(block);
     if (this.#withState.length > keptStates) this.#drop(this.#withState.shift());
-    return this.setHead(block);
   }
 
-  /** Makes any known block the head: an ancestor, or one of another fork. Throws dev-reorg-refused. */
-  setHead(block: DevBlock): HeadChange {
+  /** What becomes of the best chain with that head: a block, or a child of one that is not added yet. Throws dev-reorg-refused. */
+  changeTo(head: DevBlock): HeadChange {
     const enacted: DevBlock[] = [];
-    let common = block;
+    let common = head;
     while (!this.isBest(common)) {
-      enacted.unshift(common);
+      enacted.push(common);
       common = this.find(common.header.parentHash);
     }
     if (common.number < this.#finalized.number) {
       throw new RelayError('dev-reorg-refused', {
-        details: { block: block.number, finalized: this.#finalized.number },
+        details: { block: head.number, finalized: this.#finalized.number },
       });
     }
-    const retracted = this.#best.splice(common.number + 1, Infinity, ...enacted).reverse();
-    return { retracted, enacted, finalized: this.#finalize() };
+    enacted.reverse();
+    const finalized: DevBlock[] = [];
+    for (let number = this.#finalized.number + 1; number <= head.number - this.#finalityLag; number += 1) {
+      const block = number > common.number ? enacted[number - common.number - 1] : this.#best[number];
+      if (block !== undefined) finalized.push(block);
+    }
+    const retracted = this.#best.slice(common.number + 1).reverse();
+    return { head, retracted, enacted, finalized };
+  }
+
+  /** Does what `changeTo` said. */
+  take({ head, enacted, finalized }: HeadChange): void {
+    this.#best.length = head.number + 1 - enacted.length;
+    for (const block of enacted) this.#best.push(block);
+    this.#finalized = finalized.at(-1) ?? this.#finalized;
+  }
+
+  /** Stands where a chain stood of which all blocks were added. */
+  standAt(head: DevBlock, finalized: DevBlock): void {
+    this.take(this.changeTo(head));
+    if (finalized.number > this.#finalized.number) this.#finalized = finalized;
+    // It was the head while the others came.
+    if (this.#withState[0] !== this.genesis) this.#drop(this.genesis);
   }
 
   /** Drops the states of all blocks below `number`, whatever their fork; the head keeps its own. */
   pruneBefore(number: number): void {
     for (const block of this.#withState) if (block.number < number) this.#drop(block);
-    const kept = this.#withState.filter((block) => block.state !== undefined);
-    this.#withState.splice(0, this.#withState.length, ...kept);
-  }
-
-  #finalize(): DevBlock[] {
-    const target = Math.max(0, this.head.number - this.#finalityLag);
-    const blocks = this.#best.slice(this.#finalized.number + 1, target + 1);
-    this.#finalized = blocks.at(-1) ?? this.#finalized;
-    return blocks;
   }
 
   #drop(block: DevBlock | undefined): void {

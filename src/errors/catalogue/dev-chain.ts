@@ -59,6 +59,14 @@ export const devChainErrors = {
     remedy: 'Give pairs of a hex key and a hex value, or null to remove the key.',
     usage: true,
   },
+  'dev-data-other-chain': {
+    message: 'The folder {path} keeps the chain with the genesis {found}, not {expected}.',
+    remedy: 'Give the --chain-spec and --workers that it was begun with, or another folder.',
+  },
+  'dev-data-invalid': {
+    message: 'What the folder {path} keeps of a chain cannot be used: {reason}.',
+    remedy: 'Bring back a copy of the folder, or give another one to begin anew.',
+  },
   'dev-chain-stopped': {
     message: 'The dev chain was stopped.',
     remedy: 'Start another with startDevChain or khala-relay dev.',
