@@ -40,11 +40,30 @@ export class ForkingNode implements AsyncDisposable {
     await this.#put('present', 'kept');
   }
 
+  /** Ends it and starts it on what it has stored. */
+  async restart(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    await (signal === 'SIGTERM' ? this.#node.stop() : this.#node.kill());
+    await this.#start();
+  }
+
+  /** The process stands still. */
+  pause(): void {
+    this.#node.pause();
+  }
+
+  resume(): void {
+    this.#node.resume();
+  }
+
   async #put(to: string, from: string): Promise<void> {
-    const [target, basePath] = [join(this.#folder, to), join(this.#folder, 'present')];
+    const target = join(this.#folder, to);
     await rm(target, { recursive: true, force: true });
     await cp(join(this.#folder, from), target, { recursive: true });
-    this.#node = await startRealNode({ basePath, port: this.#node.port });
+    await this.#start();
+  }
+
+  async #start(): Promise<void> {
+    this.#node = await startRealNode({ basePath: join(this.#folder, 'present'), port: this.#node.port });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

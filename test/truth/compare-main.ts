@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { startDevProcess, startNodeProcess } from './chain-process.ts';
+import { startDevProcess, startForkingProcess, startNodeProcess, type ChainProcess } from './chain-process.ts';
 import { compareWorkers } from './compare-workers.ts';
 import { Dice } from './dice.ts';
 
@@ -18,21 +18,34 @@ const finalityLag = 6;
 const blockTimeMs = 500;
 
 const isReal = process.env['KHALA_RELAY_NODE'] !== undefined;
-console.log(`${rounds} rounds on ${isReal ? 'a real node' : 'the dev chain'}, seed ${seed}`);
-const basePath = await mkdtemp(join(tmpdir(), 'khala-compare-'));
+const folder = await mkdtemp(join(tmpdir(), 'khala-compare-'));
+const chains: readonly (readonly [name: string, start: () => Promise<ChainProcess>])[] = isReal
+  ? [
+      ['a real node', () => startNodeProcess(folder, blockTimeMs)],
+      ['a real node that finalizes nothing', startForkingProcess],
+    ]
+  : [['the dev chain', () => startDevProcess(folder, finalityLag)]];
+
+const tell = (line: string): void => {
+  console.log(`  ${line}`);
+};
+
 try {
-  await using chain = await (isReal ? startNodeProcess(basePath, blockTimeMs) : startDevProcess(finalityLag));
-  const tell = (line: string): void => {
-    console.log(`  ${line}`);
-  };
-  for (const { finality, lines, differences } of await compareWorkers(chain, { rounds, dice: new Dice(seed), tell })) {
-    const isSame = differences.length === 0;
-    console.log(
-      `workers --watch --finality ${finality}: ${lines} lines, ${isSame ? 'the same as' : 'NOT what'} a fresh look${isSame ? '' : ' shows'}`,
-    );
-    for (const line of differences) console.log(`  ${line}`);
-    if (!isSame) process.exitCode = 1;
+  for (const [name, start] of chains) {
+    console.log(`${rounds} rounds on ${name}, seed ${seed}`);
+    await using chain = await start();
+    for (const { finality, lines, differences } of await compareWorkers(chain, {
+      rounds,
+      dice: new Dice(seed),
+      tell,
+    })) {
+      const isSame = differences.length === 0;
+      const verdict = isSame ? 'the same as a fresh look' : 'NOT what a fresh look shows';
+      console.log(`workers --watch --finality ${finality}: ${lines} lines, ${verdict}`);
+      differences.forEach(tell);
+      if (!isSame) process.exitCode = 1;
+    }
   }
 } finally {
-  await rm(basePath, { recursive: true, force: true });
+  await rm(folder, { recursive: true, force: true });
 }

@@ -1,14 +1,14 @@
-import { catalogue } from '../../src/errors/index.ts';
 import { openWallet } from '../chain/support.ts';
-import type { ChainProcess } from './chain-process.ts';
+import type { ChainProcess, EndSignal, Finality } from './chain-process.ts';
 import type { Dice } from './dice.ts';
 import { Population } from './population.ts';
 import { WatchedWorkers } from './watched-workers.ts';
 
-/** Until the watched table is that of a fresh look, once the chain is left alone, or a watch has ended. */
+/** Until the watched table is that of a fresh look, once the chain is left alone. */
 const settleMs = 120_000;
 const standstillMs = 3_000;
 const maxBatch = 40;
+const maxTakenBack = 3;
 
 export interface CompareOptions {
   readonly rounds: number;
@@ -18,92 +18,90 @@ export interface CompareOptions {
 }
 
 export interface Comparison {
-  readonly finality: string;
+  readonly finality: Finality;
   readonly lines: number;
   /** Empty: the same. */
   readonly differences: readonly string[];
 }
 
 /**
- * Leaves `workers --watch` running, of finalized and of best blocks, while the chain is filled, reorged, stood still, stopped
- * and started; then compares what it printed with a fresh `workers`. A chain that begins anew when it is started has other
- * finalized blocks: the watch of those is compared before that, must end with `chain-forked` after it, and is begun again.
+ * Leaves `workers --watch` running, one for each finality, while the chain is filled, reorged, stood still, stopped, killed and
+ * started; then compares what each of them printed with a fresh `workers`.
  */
-export async function compareWorkers(
-  chain: ChainProcess,
-  { rounds, dice, tell }: CompareOptions,
-): Promise<Comparison[]> {
-  const best = await WatchedWorkers.start(chain.ws, 'best');
-  let finalized: WatchedWorkers | undefined;
-  let population: Population | undefined;
-  const results: Comparison[] = [];
+export async function compareWorkers(chain: ChainProcess, options: CompareOptions): Promise<Comparison[]> {
+  const watches: WatchedWorkers[] = [];
   try {
-    finalized = await WatchedWorkers.start(chain.ws, 'finalized');
-    for (let round = 0; round < rounds; round++) {
-      const fill = async (): Promise<string> => {
-        await using wallet = await openWallet(chain.ws);
-        const { api, alice } = wallet;
-        population ??= new Population(dice, api.genesisHash.toHex());
-        const now = (await api.query.timestamp.now()).toBigInt();
-        const calls = population.calls(api, 1 + dice.below(maxBatch), now);
-        await wallet.post(api.tx.utility.forceBatch(calls), alice);
-        return `filled with ${calls.length} calls`;
-      };
-      const restart = async (): Promise<string> => {
-        if (chain.keepsChain || finalized === undefined) await chain.restart();
-        else {
-          results.push(await compare(chain, finalized));
-          await chain.restart();
-          tell(await endOf(chain, finalized));
-          finalized = await WatchedWorkers.start(chain.ws, 'finalized');
-        }
-        return 'stopped and started';
-      };
-      const standStill = async (): Promise<string> => {
-        await chain.standStill(standstillMs);
-        return `stood still for ${standstillMs / 1_000} s`;
-      };
-      const reorg = async (): Promise<string> => {
-        const blocks = 1 + dice.below(3);
-        await chain.reorg?.(blocks);
-        return chain.reorg === undefined ? 'left alone: this chain makes no forks' : `reorged by ${blocks}`;
-      };
-      // Each of them in the first rounds, then as the dice will have it; each is followed by more of the first.
-      const deeds = [fill, reorg, restart, standStill];
-      tell(await (round < deeds.length ? deeds[round] : dice.pick(deeds))!());
-      tell(await fill());
-      await chain.grow(2);
+    for (const finality of chain.finalities) watches.push(await WatchedWorkers.start(chain.ws, finality));
+    await disturb(chain, watches, options);
+    const results: Comparison[] = [];
+    for (const watch of watches) {
+      const differences = await settled(watch, () => chain.grow(1));
+      results.push({ finality: watch.finality, lines: watch.lines, differences });
     }
-    results.push(await compare(chain, finalized), await compare(chain, best));
     return results;
   } finally {
-    await finalized?.[Symbol.asyncDispose]();
-    await best[Symbol.asyncDispose]();
+    for (const watch of watches) await watch[Symbol.asyncDispose]();
   }
 }
 
-async function compare(chain: ChainProcess, watch: WatchedWorkers): Promise<Comparison> {
-  const deadline = Date.now() + settleMs;
-  let differences = await watch.differences();
-  while (differences.length > 0 && Date.now() < deadline) {
-    await chain.grow(1);
-    differences = await watch.differences();
+async function disturb(
+  chain: ChainProcess,
+  watches: readonly WatchedWorkers[],
+  { rounds, dice, tell }: CompareOptions,
+): Promise<void> {
+  let population: Population | undefined;
+  const fill = async (): Promise<string> => {
+    await using wallet = await openWallet(chain.ws);
+    const { api, alice } = wallet;
+    population ??= new Population(dice, api.genesisHash.toHex());
+    const now = (await api.query.timestamp.now()).toBigInt();
+    const calls = population.calls(api, 1 + dice.below(maxBatch), now);
+    await wallet.post(api.tx.utility.forceBatch(calls), alice);
+    return `filled with ${calls.length} calls`;
+  };
+  const reorg = async (): Promise<string> => {
+    if (chain.reorg === undefined) return 'left alone: this chain makes no forks';
+    const fills = 1 + dice.below(maxTakenBack);
+    const best = watches.filter(({ finality }) => finality === 'best');
+    await chain.reorg(async () => {
+      for (let n = 0; n < fills; n += 1) await fill();
+      // Only what was printed can be taken back.
+      for (const watch of best) await mustSettle(watch);
+    });
+    // A chain that is shorter than before may be that of a node that is behind.
+    await chain.grow(fills + 1);
+    for (const watch of best) await mustSettle(watch, () => chain.grow(1));
+    return `reorged: ${fills} fills were taken back`;
+  };
+  const standStill = async (): Promise<string> => {
+    await chain.standStill(standstillMs);
+    return `stood still for ${standstillMs / 1_000} s`;
+  };
+  const restart = (signal: EndSignal, how: string) => async (): Promise<string> => {
+    await chain.restart(signal);
+    return `${how} and started`;
+  };
+  // Each of them in the first rounds, then as the dice will have it; each is followed by more of the first.
+  const deeds = [fill, reorg, standStill, restart('SIGTERM', 'stopped'), restart('SIGKILL', 'killed')];
+  for (let round = 0; round < rounds; round += 1) {
+    tell(await (deeds[round] ?? dice.pick(deeds))());
+    tell(await fill());
+    await chain.grow(2);
   }
-  const { finality, lines } = watch;
-  return { finality, lines, differences };
 }
 
-/** Throws where the watch goes on over another chain, or ends in another way. */
-async function endOf(chain: ChainProcess, watch: WatchedWorkers): Promise<string> {
+async function mustSettle(watch: WatchedWorkers, meanwhile?: () => Promise<void>): Promise<void> {
+  const differences = await settled(watch, meanwhile);
+  if (differences.length > 0) throw new Error(`the watch is not what a fresh look shows: ${differences.join('; ')}`);
+}
+
+/** What is different once nothing is any more, or it took too long, or the watch has ended. */
+async function settled(watch: WatchedWorkers, meanwhile?: () => Promise<void>): Promise<readonly string[]> {
   const deadline = Date.now() + settleMs;
-  let code: number | null | undefined;
-  void watch.exit.then((is) => (code = is));
-  while (code === undefined) {
-    if (Date.now() > deadline) throw new Error('the watch of finalized blocks goes on where others took their place');
-    await chain.grow(1);
+  for (;;) {
+    const differences = await watch.differences();
+    if (watch.hasEnded) return [...differences, `it has ended: ${watch.log}`];
+    if (differences.length === 0 || Date.now() > deadline) return differences;
+    await meanwhile?.();
   }
-  const expected = 'chain-forked';
-  if (code !== 1 || !watch.log.includes(`[${expected}] ${catalogue[expected].remedy}`))
-    throw new Error(`the watch of finalized blocks ended with exit code ${code}: ${watch.log}`);
-  return `the watch of finalized blocks has ended with ${expected}, since the chain began anew`;
 }

@@ -1,5 +1,6 @@
 import { toHex, type Hex } from '../../src/codec/index.ts';
 import { RunningCli, runCli, type Line } from '../cli/run-cli.ts';
+import type { Finality } from './chain-process.ts';
 import { Population } from './population.ts';
 
 /** A worker as the command line prints it. */
@@ -15,18 +16,20 @@ type Table = ReadonlyMap<Hex, Printed>;
 
 /** `khala-relay workers --watch`, left running. */
 export class WatchedWorkers implements AsyncDisposable {
-  readonly finality: string;
+  readonly finality: Finality;
   readonly #ws: string;
   readonly #cli: RunningCli;
+  #hasEnded = false;
 
-  private constructor(ws: string, finality: string) {
+  private constructor(ws: string, finality: Finality) {
     this.#ws = ws;
     this.finality = finality;
     this.#cli = new RunningCli(['workers', '--watch', '--ws', ws, '--finality', finality]);
+    void this.#cli.exit.then(() => (this.#hasEnded = true));
   }
 
   /** Resolves when it watches. */
-  static async start(ws: string, finality: 'best' | 'finalized'): Promise<WatchedWorkers> {
+  static async start(ws: string, finality: Finality): Promise<WatchedWorkers> {
     const watched = new WatchedWorkers(ws, finality);
     await watched.#cli.line(({ event }) => event === 'ready');
     return watched;
@@ -44,9 +47,9 @@ export class WatchedWorkers implements AsyncDisposable {
     return compare(replay(this.#cli.lines), replay(fresh.lines));
   }
 
-  /** Its exit code, once it has ended by itself. */
-  get exit(): Promise<number | null> {
-    return this.#cli.exit;
+  /** By itself. */
+  get hasEnded(): boolean {
+    return this.#hasEnded;
   }
 
   /** What it wrote to stderr. */
@@ -59,7 +62,7 @@ export class WatchedWorkers implements AsyncDisposable {
   }
 }
 
-/** Throws where a line does not fit those before it: something was left out or told twice. */
+/** Throws where a line adds who is there, or changes or removes who is not. */
 function replay(lines: readonly Line[]): Table {
   const table = new Map<Hex, Printed>();
   for (const line of lines) {
