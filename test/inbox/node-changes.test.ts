@@ -95,6 +95,9 @@ describe('inbox: a chain that changes, and nodes that do not agree', () => {
       const forkAt = lagging.head.number;
       await posting.send(to, 'taken back');
       await lagging.newBlock();
+      // Who reads early has it before it is taken back.
+      if (finality === 'best')
+        for (const { probe } of live) await probe.until(() => probe.texts.includes('taken back'));
       await lagging.reorg(forkAt);
       await posting.send(to, 'on the other branch');
       await lagging.setStorage([[codeKey, toHex(await readFile(legacyRuntime))]]);
