@@ -4,7 +4,7 @@ import { throwIfAborted } from './abort.ts';
 import { readChainInfo, readParaId } from './chain-info.ts';
 import type { Chain } from './chain.ts';
 import { systemClock, type Clock } from './clock.ts';
-import { checkTimes } from './connect-times.ts';
+import { checkTimes, type ConnectTimes } from './connect-times.ts';
 import { distinctEndpoints, quorumOf } from './endpoint-list.ts';
 import { HashRuns } from './head/hash-runs.ts';
 import { HeadReader } from './head/head-reader.ts';
@@ -14,7 +14,6 @@ import { heads$, walkHeads } from './head/heads.ts';
 import { LatestValue } from './head/latest-value.ts';
 import { newestHeads } from './head/newest-heads.ts';
 import { silentLogger, type ChainLogger } from './logger.ts';
-import type { BackoffOptions } from './rpc/backoff.ts';
 import { probeNode } from './probe/probe-node.ts';
 import { EndpointBlocks } from './quorum/endpoint-blocks.ts';
 import { ForkWitness } from './quorum/fork-witness.ts';
@@ -43,7 +42,7 @@ import { MessageReader } from './messages/message-reader.ts';
 import { OutboundValues } from './messages/outbound-values.ts';
 import { createProvenWorkers } from './trie/proven-workers.ts';
 
-export interface ConnectOptions {
+export interface ConnectOptions extends ConnectTimes {
   /** ws:// or wss:// URLs of nodes of one chain; another one is used where one fails. */
   readonly endpoints: readonly string[];
   /** Refuse any other chain. Default: the chain of the first endpoint that answers. */
@@ -53,12 +52,6 @@ export interface ConnectOptions {
    * Default 2, or 1 with one endpoint. Each URL counts once.
    */
   readonly quorum?: number;
-  /** How long to try to connect, and how long a call waits while there is no connection, ms. Default 10 000. */
-  readonly timeoutMs?: number;
-  /** Silence of a subscription after which its node is probed, ms. Default: five block times as they are seen, 6 s to 2 min. */
-  readonly silenceMs?: number;
-  /** Pauses between attempts at an endpoint that fails. Default: from 250 ms, doubling up to 30 s. */
-  readonly backoff?: BackoffOptions;
   /** Told of what is mended without anybody's doing: failovers, nodes that lie. Default: nobody is. */
   readonly logger?: ChainLogger;
   /** Default: the system's. */
