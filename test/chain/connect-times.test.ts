@@ -18,4 +18,12 @@ describe('times of a connection', () => {
       const connecting = connectChain({ endpoints: ['ws://127.0.0.1:9'], ...options });
       await assert.rejects(connecting, withCode('bad-setting', name));
     });
+
+  for (const ms of [1, 2 ** 31 - 1])
+    it(`are taken where a timer can wait so: ${ms}`, async () => {
+      const times = { silenceMs: ms, backoff: { minMs: ms, maxMs: ms } };
+      // What is wrong comes to light behind them.
+      const connecting = connectChain({ endpoints: ['ws://127.0.0.1:9'], timeoutMs: ms, quorum: 2, ...times });
+      await assert.rejects(connecting, withCode('bad-quorum'));
+    });
 });
