@@ -190,6 +190,8 @@ export class Submitter {
             if (era === 'present' && isUnexplained)
               throw new RelayError('extrinsic-rejected', { details: { reason: error.reason }, cause: error });
             if (refusals >= maxRefusals) throw neverInItsEra(extrinsic, era, error);
+            if (era === 'ahead')
+              connection.distrust(socket.url, 'it has not got the block that an extrinsic is anchored on');
             if (era !== 'unknown') isUnexplained = era === 'present';
             extrinsic = undefined;
             break;
