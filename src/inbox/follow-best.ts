@@ -1,5 +1,5 @@
 import { systemClock, type BlockId } from '../chain/index.ts';
-import { isRelayError } from '../errors/index.ts';
+import { isRelayError, RelayError } from '../errors/index.ts';
 import { LinkedAbort } from '../signals/index.ts';
 import { BestBranch } from './best-branch.ts';
 import { followFinalized, type FollowParts } from './follow-finalized.ts';
@@ -17,9 +17,11 @@ export async function followBest(parts: FollowParts, cursor: BlockId, signal: Ab
   let furthest = 0;
   for (let settled = cursor, fruitless = 0; ;) {
     const { number: finalized } = await reached(() => newestFinal(parts.chain, parts.options.verify, signal), signal);
-    settled = await followFinalized({ ...parts, markReady: () => undefined }, settled, signal, finalized);
+    const before = settled;
+    const start = await followFinalized({ ...parts, markReady: () => undefined }, settled, signal, finalized);
+    settled = start;
     try {
-      await takeEarly(parts, settled, signal, {
+      await takeEarly(parts, start, signal, {
         onTaken: ({ number }) => {
           // Each walk begins with what was taken before.
           if (number > furthest) fruitless = 0;
@@ -30,6 +32,14 @@ export async function followBest(parts: FollowParts, cursor: BlockId, signal: Ab
         },
       });
     } catch (error) {
+      if (isRelayError(error, 'cursor-not-on-chain') && before.number < start.number) {
+        await parts.ledger.takeFinal([], before, { before: Promise.resolve(), moreFollow: true });
+        settled = before;
+        if (++fruitless >= mostWalks) throw error;
+        // Again and again by a node that contradicts itself.
+        if (fruitless > 1) await systemClock.sleep(againMs, signal);
+        continue;
+      }
       const isUnknown = isRelayError(error, 'state-discarded');
       // A node that is away for long is waited for: nothing is missed by that.
       if (!isUnknown && !isRelayError(error, 'chain-unreachable')) throw error;
@@ -43,7 +53,10 @@ export async function followBest(parts: FollowParts, cursor: BlockId, signal: Ab
   }
 }
 
-/** Takes best blocks after a finalized one. Throws state-discarded beside what the chain throws. */
+/**
+ * Takes best blocks after a finalized one. Throws state-discarded beside what the chain throws, and cursor-not-on-chain where
+ * that one was made up by the node that told of it.
+ */
 async function takeEarly(
   { chain, ledger, options, markReady }: FollowParts,
   start: BlockId,
@@ -76,7 +89,10 @@ async function takeEarly(
     }
   };
   const takeFinalized = async (): Promise<void> => {
-    for await (const { type, head } of chain.headEvents({ agreed: options.verify !== false }, all)) {
+    const finalized = { agreed: options.verify !== false, from: start.number };
+    for await (const { type, head } of chain.headEvents(finalized, all)) {
+      if (head.number === start.number && (type === 'retracted' || head.hash !== start.hash))
+        throw new RelayError('cursor-not-on-chain', { details: { block: start.number, hash: start.hash } });
       if (type === 'head') branch.finalize(head);
       else branch.unfinalize(head);
       await settleUpTo();

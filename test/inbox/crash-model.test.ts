@@ -57,6 +57,29 @@ const kinds: Kinds<InboxWorld> = [
     ),
 ];
 
+/** Where one node is believed. */
+const madeUp: Kinds<InboxWorld> = [
+  ...commonKinds<InboxWorld>(),
+  often(3, fc.constant(command('send and build', sendAndBuild, both))),
+  fc.constantFrom('worker', 'account').map((kind) => command(`send as ${kind}`, (world) => world.send(kind), sends)),
+  fc
+    .constantFrom('worker', 'account')
+    .map((kind) => command(`send as ${kind}, others first`, (world) => world.impersonate(kind), sends)),
+  fc.boolean().map((isHolding) => command(`hold back ${isHolding}`, (world) => world.hold(isHolding))),
+  often(
+    3,
+    fc
+      .tuple(fc.integer({ min: 1, max: 3 }), fc.boolean())
+      .map(([count, isAway]) =>
+        command(
+          `the node makes up ${count} blocks${isAway ? ' meanwhile' : ''}`,
+          (world) => world.makeUp(count, isAway),
+          hasMessages,
+        ),
+      ),
+  ),
+];
+
 /** A schedule that is written down. */
 async function plays(
   finality: 'finalized' | 'best',
@@ -96,6 +119,23 @@ describe('inbox: the model, with a crash at every commit', () => {
       await dyingEverywhere((death) => new InboxWorld(finality, death), schedule);
     }).timeout(300_000);
   }
+
+  it('delivers each message once where the node makes up blocks (finalized)', async () => {
+    await playDyingEverywhere((death) => new InboxWorld('finalized', death), madeUp, { usualRuns: 12 });
+  }).timeout(300_000);
+
+  it('reads the blocks that there are where the node had made up others by the time that it came back (best)', async () => {
+    const schedule = [
+      command('send and build', sendAndBuild, both),
+      command<InboxWorld>('finalize', ({ lives }) => lives.finalize(0)),
+      command<InboxWorld>('others first', (world) => world.impersonate('worker')),
+      command('send and build', sendAndBuild, both),
+      command<InboxWorld>('made up', (world) => world.makeUp(2, true)),
+      command('send and build', sendAndBuild, both),
+      command<InboxWorld>('finalize', ({ lives }) => lives.finalize(1)),
+    ];
+    await dyingEverywhere((death) => new InboxWorld('best', death), schedule);
+  }).timeout(300_000);
 
   for (const isKept of [true, false])
     it(`tells nothing of what waits for room while its block is ${isKept ? 'moved' : 'lost'} in a reorg, and final`, async () => {

@@ -82,7 +82,7 @@ class Connection {
   }
 
   finalizedHead(): Promise<Head> {
-    return this.#life.step(() => this.#chain.finalized.head);
+    return this.#life.step(() => this.#chain.toldFinal.head);
   }
 
   agreedHead(): Promise<Head> {
@@ -94,7 +94,7 @@ class Connection {
   }
 
   headAt(number: number): Promise<Head | undefined> {
-    return this.#life.step(() => this.#chain.at(number)?.head);
+    return this.#life.step(() => this.#chain.toldAt(number)?.head);
   }
 
   headOf(hash: Hex): Promise<Head> {
@@ -145,15 +145,17 @@ class Connection {
   ): AsyncGenerator<HeadEvent, never> {
     const present = await this.#life.step(() => this.#newest(finality).head.number);
     const branch: Head[] = [];
+    const headAt = (number: number): Promise<Head | undefined> =>
+      this.#life.step(() => (finality === 'best' ? this.#chain.at(number) : this.#chain.toldAt(number))?.head);
     for (;;) {
       const next = branch.length === 0 ? (from ?? present) : (branch.at(-1)?.number ?? 0) + 1;
       const gone = branch.at(-1);
-      if (gone !== undefined && (await this.headAt(gone.number))?.hash !== gone.hash) {
+      if (gone !== undefined && (await headAt(gone.number))?.hash !== gone.hash) {
         branch.pop();
         yield { type: 'retracted', head: gone };
         continue;
       }
-      const head = next <= this.#newest(finality).head.number ? await this.headAt(next) : undefined;
+      const head = next <= this.#newest(finality).head.number ? await headAt(next) : undefined;
       if (head === undefined) {
         await this.#changed(signal);
         continue;
@@ -168,14 +170,26 @@ class Connection {
     options: MessagesOptions,
     signal?: AbortSignal,
   ): AsyncGenerator<MessageSpan, never> {
-    for (let last = after; ;) {
-      const span = await this.#life.step(() => this.#spanAfter(last, options));
+    const given = [after];
+    for (;;) {
+      const span = await this.#life.step(
+        () => this.#takenBack(given) ?? this.#spanAfter(given.at(-1) ?? after, options),
+      );
       if (span === undefined) await this.#changed(signal);
       else {
         yield span;
-        last = span.through;
+        if (span.type === 'retracted') given.splice(given.indexOf(span.through) + 1);
+        else given.push(span.through);
       }
     }
+  }
+
+  /** Where the last of those given is not on the chain: the stream goes on after one that is. Throws cursor-not-on-chain. */
+  #takenBack(given: readonly BlockId[]): MessageSpan | undefined {
+    const through = given.findLast(({ number, hash }) => this.#chain.toldAt(number)?.head.hash === hash);
+    if (through !== undefined) return through === given.at(-1) ? undefined : { type: 'retracted', through };
+    const [{ number: block, hash } = { number: 0, hash: '' }] = given;
+    throw new RelayError('cursor-not-on-chain', { details: { block, hash } });
   }
 
   /** As many finalized blocks as are alike, and come at once. */
@@ -183,8 +197,8 @@ class Connection {
     const chain = this.#chain;
     const blocks: SimulatedBlock[] = [];
     const most = last + (this.#line.nextSpan?.() ?? Infinity);
-    for (let number = last + 1; number <= Math.min(most, chain.finalized.head.number); number++) {
-      const block = chain.at(number);
+    for (let number = last + 1; number <= Math.min(most, chain.toldFinal.head.number); number++) {
+      const block = chain.toldAt(number);
       if (block === undefined || chain.hasState(block) !== chain.hasState(blocks[0] ?? block)) break;
       blocks.push(block);
     }
@@ -326,7 +340,7 @@ class Connection {
   }
 
   #newest(finality: Finality): SimulatedBlock {
-    return finality === 'best' ? this.#chain.best : this.#chain.finalized;
+    return finality === 'best' ? this.#chain.best : this.#chain.toldFinal;
   }
 
   #blockOf(hash: Hex): SimulatedBlock {

@@ -79,6 +79,12 @@ export class Lives {
     this.#life?.end();
   }
 
+  /** It has ended, and not to be started again before it is told to. */
+  giveUp(): void {
+    this.#isAway = true;
+    this.end();
+  }
+
   async build(isEmpty: boolean): Promise<void> {
     this.chain.build({ isEmpty });
     await this.settle();
@@ -91,6 +97,14 @@ export class Lives {
 
   async finalize(lag: number): Promise<void> {
     this.chain.finalize(lag);
+    await this.settle();
+  }
+
+  /** The node says that blocks are final which it has made up, and is found out when the process has done what it can. */
+  async makeUp(count: number): Promise<void> {
+    this.chain.makeUp(count);
+    await this.stayAway(false);
+    this.chain.takeBack();
     await this.settle();
   }
 

@@ -58,6 +58,10 @@ export class SimulatedChain {
   #firstBody: BlockNumber = 0;
   #best: SimulatedBlock;
   #finalized: SimulatedBlock;
+  /** Of the node, which says that they are final. */
+  #madeUp: readonly SimulatedBlock[] = [];
+  /** Of nodes so far, by hash. */
+  readonly #everMadeUp = new Map<Hex, SimulatedBlock>();
   readonly #blocks = new Map<Hex, SimulatedBlock>();
   readonly #watchers = new Set<() => void>();
   #built = 0;
@@ -93,6 +97,16 @@ export class SimulatedChain {
     let block: SimulatedBlock | undefined = this.#best;
     while (block !== undefined && block.head.number > number) block = this.#blocks.get(block.head.parentHash);
     return block?.head.number === number ? block : undefined;
+  }
+
+  /** What the node says is final: there may be blocks on the finalized one that it has made up. */
+  get toldFinal(): SimulatedBlock {
+    return this.#madeUp.at(-1) ?? this.#finalized;
+  }
+
+  /** As the node has it: of what it says is final, else of the best branch. */
+  toldAt(number: BlockNumber): SimulatedBlock | undefined {
+    return this.#madeUp.find(({ head }) => head.number === number) ?? this.at(number);
   }
 
   hasState({ head }: SimulatedBlock): boolean {
@@ -156,6 +170,38 @@ export class SimulatedChain {
     const { head, nonces } = this.#best;
     const isBorn = birth === undefined || this.at(anchor)?.head.hash === birth;
     return !isBorn || head.number + 1 >= death || nonce < (nonces.get(account) ?? 0);
+  }
+
+  /** The node says that so many blocks are final which are not there. The first has all that is not final yet, or waits. */
+  makeUp(count: number): void {
+    const extrinsics: SimulatedExtrinsic[] = [];
+    for (let number = this.#finalized.head.number + 1; number <= this.#best.head.number; number++)
+      for (const { extrinsic } of this.at(number)?.extrinsics.values() ?? []) extrinsics.push(extrinsic);
+    extrinsics.push(...this.pool.values());
+    const madeUp: SimulatedBlock[] = [];
+    for (let last = this.#finalized; madeUp.length < count; madeUp.push(last)) {
+      const content = new Content(last, this.isFiltering);
+      for (const extrinsic of extrinsics) content.apply(extrinsic);
+      last = this.#append(last.head.hash, last.head.number + 1, content);
+    }
+    this.#madeUp = madeUp;
+    for (const block of madeUp) this.#everMadeUp.set(block.head.hash, block);
+    this.#tell();
+  }
+
+  wasMadeUp(hash: Hex): boolean {
+    return this.#everMadeUp.has(hash);
+  }
+
+  /** Of all blocks that were ever made up. */
+  messagesMadeUp(): OutboundMessage[] {
+    return [...this.#everMadeUp.values()].flatMap(({ messages }) => messages);
+  }
+
+  /** The node is found out: it has the blocks that there are. */
+  takeBack(): void {
+    this.#madeUp = [];
+    this.#tell();
   }
 
   /** Has a message stand in the next block, whoever signs for it: an extrinsic of an account of its own. */
