@@ -43,6 +43,14 @@ describe('relay: what waits to be forwarded to one recipient', () => {
     return { forwarder, route, store, add, send };
   };
   const isFull = (error: unknown): boolean => isRelayError(error, 'mailbox-full');
+  /** What was handed on makes room a moment after it has left the store. */
+  const untilRoom = (send: () => Promise<string>): Promise<string> =>
+    until(() =>
+      send().catch((error: unknown) => {
+        if (!isFull(error)) throw error;
+        return undefined;
+      }),
+    );
 
   it('has one bound over all senders, half of it for known ones, and takes none from another recipient', async () => {
     const { add, send, store, route } = await make(await cleanup.store());
@@ -56,7 +64,7 @@ describe('relay: what waits to be forwarded to one recipient', () => {
     assert.equal(await send(alice, carol), 'queued');
     route.isDown = false;
     await until(async () => (await store.totals()).count === 0);
-    assert.equal(await send(entity('sender 6'), bob), 'queued');
+    assert.equal(await untilRoom(() => send(entity('sender 6'), bob)), 'queued');
   });
 
   it('is of so many senders, an eighth of all queues, and half of them are for known senders', async () => {
@@ -75,12 +83,7 @@ describe('relay: what waits to be forwarded to one recipient', () => {
     assert.equal(await send(alice, entity('recipient 12'), true), 'queued');
     route.isDown = false;
     await until(async () => (await store.totals()).count === 0);
-    await until(() =>
-      send(entity('sender 5'), bob).then(
-        () => true,
-        () => false,
-      ),
-    );
+    assert.equal(await untilRoom(() => send(entity('sender 5'), bob)), 'queued');
   });
 
   it('is remembered of no more queues than there may be, and what is beyond them goes on when they are done', async () => {
