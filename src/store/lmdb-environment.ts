@@ -1,26 +1,28 @@
 import { open as openFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RelayError } from '../errors/index.ts';
+import { cutOf, isLmdb } from './lmdb-file.ts';
 
 const dataFile = 'data.mdb';
-// lmdb.h, MDB_MAGIC in the first meta page, after the header of the page.
-const magic = Buffer.of(0xde, 0xc0, 0xef, 0xbe);
-const magicOffset = 24;
 
-/** Throws store-failed where the folder holds data of another format: the library would read it as pages and crash. */
-export async function refuseForeignData(folder: string): Promise<void> {
+/**
+ * Throws store-failed where the folder holds data of another format, or the file was cut short, as by a copy that was
+ * interrupted: the library would kill the process by SIGSEGV or SIGBUS. One of 0 bytes is new: a process that is killed when
+ * it has made the file leaves that, and LMDB begins it.
+ */
+export async function refuseUnusableData(folder: string): Promise<void> {
   const path = join(folder, dataFile);
   const file = await openFile(path).catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   });
   if (file === undefined) return;
+  const refused = (reason: string) => new RelayError('store-failed', { details: { path, reason } });
   try {
-    const found = Buffer.alloc(magic.length);
-    const isEmpty = (await file.stat()).size === 0;
-    await file.read(found, 0, found.length, magicOffset);
-    if (!isEmpty && !found.equals(magic))
-      throw new RelayError('store-failed', { details: { path, reason: 'it holds the data of another program' } });
+    if ((await file.stat()).size === 0) return;
+    if (!(await isLmdb(file))) throw refused('it holds the data of another program');
+    const cut = await cutOf(file);
+    if (cut !== undefined) throw refused(`it is cut short: ${cut.size} of ${cut.least} bytes`);
   } finally {
     await file.close();
   }

@@ -3,7 +3,7 @@ import { open, type Database, type RootDatabase } from 'lmdb';
 import { toHex, type Hex } from '../codec/index.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
 import { DiskRoom, refuseNewOnFullDisk } from './disk-room.ts';
-import { refuseForeignData } from './lmdb-environment.ts';
+import { refuseUnusableData } from './lmdb-environment.ts';
 import { copyOf, decodeMailHead, layoutVersion, u64, type MailHead } from './lmdb-mail-layout.ts';
 import { noChange } from './lmdb-pages.ts';
 
@@ -37,13 +37,13 @@ const sessionKey = Buffer.from('session');
 /** A session gives so many cursors at most, in one mailbox. */
 const sessionCursors = 2n ** 40n;
 
-/** Throws mail-store-failed for a folder of another layout or a full disk, store-failed for one of another program. */
+/** Throws mail-store-failed for a folder of another layout or a full disk, store-failed for one of another program or cut short. */
 export async function openMailTables(
   path: string,
   { noSync, random }: { readonly noSync: boolean; readonly random: (length: number) => Uint8Array },
 ): Promise<OpenMailTables> {
   await mkdir(path, { recursive: true });
-  await refuseForeignData(path);
+  await refuseUnusableData(path);
   await refuseNewOnFullDisk(path);
   const binary = { keyEncoding: 'binary', encoding: 'binary' } as const;
   const env = open<Buffer, Buffer>({

@@ -3,7 +3,7 @@ import { open, type Database, type RootDatabase } from 'lmdb';
 import { equalBytes } from '../codec/index.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
 import { DiskRoom, refuseNewOnFullDisk } from './disk-room.ts';
-import { refuseForeignData } from './lmdb-environment.ts';
+import { refuseUnusableData } from './lmdb-environment.ts';
 import { GroupCommit } from './group-commit.ts';
 import { checkKeys, cutBound, isKey } from './keys.ts';
 import type { Entry, Expectation, KeyRange, TransactionalStore, Write } from './transactional-store.ts';
@@ -17,7 +17,7 @@ export interface LmdbStoreOptions {
 export async function openLmdbStore({ path }: LmdbStoreOptions): Promise<TransactionalStore> {
   try {
     await mkdir(path, { recursive: true, mode: 0o700 });
-    await refuseForeignData(path);
+    await refuseUnusableData(path);
     await refuseNewOnFullDisk(path);
     const root = open<Buffer, Buffer>({
       path,

@@ -3,7 +3,8 @@ import type { CatalogueEntry } from './entry.ts';
 export const storeErrors = {
   'store-failed': {
     message: 'The store {path} can not be used: {reason}.',
-    remedy: 'Check the free space and the permissions of the disk; what was acknowledged before is kept.',
+    remedy:
+      'Check the free space and the permissions of the disk: what was acknowledged is kept. Of a file that is cut short, bring back a whole copy.',
   },
   'store-closed': {
     message: 'The store is closed.',
