@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startDevProcess, startForkingProcess, startNodeProcess, type ChainProcess } from './chain-process.ts';
-import { compareWorkers } from './compare-workers.ts';
+import { compareWorkers, leastRounds } from './compare-workers.ts';
 import { Dice } from './dice.ts';
 
 const { values } = parseArgs({
@@ -14,6 +14,10 @@ const { values } = parseArgs({
   },
 });
 const [rounds, seed] = [Number(values.rounds), Number(values.seed)];
+if (!Number.isInteger(rounds) || rounds < leastRounds) {
+  console.error(`--rounds must be ${leastRounds} or more: in each of the first something else is done`);
+  process.exit(2);
+}
 const finalityLag = 6;
 const blockTimeMs = 500;
 

@@ -37,6 +37,14 @@ describe('workers --watch, left running', function () {
     for (const deed of [...deeds, 'reorged']) assert.ok(output.includes(deed), output);
     assert.deepEqual(same(output), ['finalized', 'best'], output);
   });
+
+  it('refuses fewer rounds than there are things to do', async () => {
+    for (const rounds of ['4', '0', 'many']) {
+      const { code, output } = await compare(undefined, '--rounds', rounds);
+      assert.equal(code, 2, output);
+      assert.match(output, /--rounds must be 5 or more/);
+    }
+  });
 });
 
 describeRealNode('workers --watch, left running', function () {

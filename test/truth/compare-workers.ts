@@ -10,7 +10,13 @@ const standstillMs = 3_000;
 const maxBatch = 40;
 const maxTakenBack = 3;
 
+/** What is done, in this order, in the first rounds. */
+const kinds = ['fill', 'reorg', 'standStill', 'stop', 'kill'] as const;
+/** With fewer something would not be done at all. */
+export const leastRounds = kinds.length;
+
 export interface CompareOptions {
+  /** At least `leastRounds`. */
   readonly rounds: number;
   readonly dice: Dice;
   /** Called with each thing that is done. */
@@ -81,10 +87,12 @@ async function disturb(
     await chain.restart(signal);
     return `${how} and started`;
   };
+  const stop = restart('SIGTERM', 'stopped');
+  const kill = restart('SIGKILL', 'killed');
+  const deeds = { fill, reorg, standStill, stop, kill };
   // Each of them in the first rounds, then as the dice will have it; each is followed by more of the first.
-  const deeds = [fill, reorg, standStill, restart('SIGTERM', 'stopped'), restart('SIGKILL', 'killed')];
   for (let round = 0; round < rounds; round += 1) {
-    tell(await (deeds[round] ?? dice.pick(deeds))());
+    tell(await deeds[kinds[round] ?? dice.pick(kinds)]());
     tell(await fill());
     await chain.grow(2);
   }
