@@ -147,41 +147,46 @@ describe('browser: a queue that outlives its page (Chromium)', function () {
     assert.deepEqual(texts, ['mail 0', 'mail 1']);
   });
 
-  it('loses nothing that it stored and sends nothing twice, when the browser is killed again and again', async () => {
-    const { sender, texts, isEmpty, leave, comeBack } = await worker();
-    const folder = cleanup.add(await mkdtemp(join(tmpdir(), 'khala-relay-profile-')), (path) =>
-      rm(path, { recursive: true, force: true }),
-    );
-    await using served = await servePage(entry);
-    // A browser that was killed puts its databases in order first: one that did not open would queue nothing, for ever.
-    const startAgain = async (page: Page): Promise<void> =>
-      assert.equal(await start(page, { ...sender, patienceMs: 60_000 }), identityPublic);
-    const queued: number[] = [];
-    for (const [round, kill] of [5, 40, 12].entries()) {
+  // A profile for each kill: what Chromium writes behind a record that a kill tore, it drops with all of a site, once it has
+  // been closed again.
+  for (const [kill, isAway] of [
+    [5, false],
+    [40, true],
+    [12, false],
+  ] as const)
+    it(`loses nothing that it stored and sends nothing twice, when the browser is killed after ${kill} messages${isAway ? ', and the relay away' : ''}`, async () => {
+      const { sender, texts, isEmpty, leave, comeBack } = await worker();
+      const folder = cleanup.add(await mkdtemp(join(tmpdir(), 'khala-relay-profile-')), (path) =>
+        rm(path, { recursive: true, force: true }),
+      );
+      await using served = await servePage(entry);
+      // A browser that was killed puts its databases in order first: one that did not open would queue nothing, for ever.
+      const startAgain = async (page: Page): Promise<void> =>
+        assert.equal(await start(page, { ...sender, patienceMs: 60_000 }), identityPublic);
+      const queued: number[] = [];
+      {
+        await using browser = await openProfile(folder);
+        const page = await browser.tab(served.origin);
+        told(page, queued);
+        await startAgain(page);
+        const queueing = queue(page, 0, 1_000).catch(() => undefined);
+        await until(() => queued.length >= kill);
+        if (isAway) await leave();
+        await until(() => queued.length >= kill + 3);
+        await browser.kill();
+        await queueing;
+        if (isAway) await comeBack();
+      }
       await using browser = await openProfile(folder);
       const page = await browser.tab(served.origin);
       told(page, queued);
       await startAgain(page);
-      const enough = queued.length + kill;
-      const queueing = queue(page, round * 1_000, 1_000).catch(() => undefined);
-      await until(() => queued.length >= enough);
-      // The relay is away when the browser dies, every other time.
-      if (round % 2 === 1) await leave();
-      await until(() => queued.length >= enough + 3);
-      await browser.kill();
-      await queueing;
-      if (round % 2 === 1) await comeBack();
-    }
-    await using browser = await openProfile(folder);
-    const page = await browser.tab(served.origin);
-    told(page, queued);
-    await startAgain(page);
-    await queue(page, 9_000, 1);
-    await until(async () => (await states(page)).size === 1 && (await states(page)).has('relayed'));
-    await until(() => queued.every((n) => texts.includes(`mail ${n}`)));
-    await until(isEmpty);
-    assert.equal(new Set(texts).size, texts.length);
-    // One a round that was stored when the browser died may have had no time to say so.
-    assert.ok(texts.length - queued.length <= 3, `${texts.length} of ${queued.length}`);
-  });
+      await queue(page, 9_000, 1);
+      await until(async () => (await states(page)).size === 1 && (await states(page)).has('relayed'));
+      await until(() => queued.every((n) => texts.includes(`mail ${n}`)));
+      await until(isEmpty);
+      assert.equal(new Set(texts).size, texts.length);
+      // One that was stored when the browser died may have had no time to say so.
+      assert.ok(texts.length - queued.length <= 1, `${texts.length} of ${queued.length}`);
+    });
 });
