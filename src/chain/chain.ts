@@ -129,7 +129,8 @@ export interface Chain extends AsyncDisposable {
    * broke. Throws bad-topic, no-calls, sudo-required, balance-too-low, pool-full, nonce-conflict, extrinsic-rejected,
    * extrinsic-too-large, extrinsic-expired where blocks come faster than it is posted, rpc-failed where the node stays behind
    * its anchor, dispatch-failed with BadSequence for a worker's message that comes too late, unsupported-runtime,
-   * chain-unreachable, aborted: then the node says that its pool does not have it, or was not given it. Whether that is so, `fates` tells.
+   * chain-unreachable, aborted: then the node says that its pool does not have it, or was not given it. Whether that is so,
+   * `fates` tells.
    */
   post(calls: readonly Call[], account: Account, options?: PostOptions): Promise<SignedExtrinsic>;
   /**

@@ -1,5 +1,5 @@
-import type { DevChainLogger } from './options.ts';
 import { isRelayError } from '../errors/index.ts';
+import type { DevChainLogger } from './options.ts';
 
 /** Tells of blocks that could not be built though nobody waited for them: once for each reason, and when they are built again. */
 export class BuildFailures {

@@ -19,9 +19,8 @@ export interface RestoreInto {
 
 /**
  * Brings back the blocks that are kept, and lets the chain stand where it stood; undefined where it has not begun. No block
- * is executed again: each has what it changed with it, and the state that comes of it is held against its
- * header, as its extrinsics are. Throws
- * dev-data-other-chain, dev-data-invalid, store-failed, dev-chain-stopped.
+ * is executed again: each has what it changed with it, and the state that comes of it is held against its header, as its
+ * extrinsics are. Throws dev-data-other-chain, dev-data-invalid, store-failed, dev-chain-stopped.
  */
 export async function restore(
   data: ChainData,
