@@ -82,10 +82,16 @@ async function leastSize(file: FileHandle, snapshot: Snapshot, size: number): Pr
   let pages = lastPage + 1;
   const written = Math.floor(size / pageSize);
   if (pages > written) {
-    const free = await freeAfter(file, snapshot, written);
+    const free = await freeAfter(file, snapshot, written).catch(unreadable);
     while (free.has(pages - 1)) pages -= 1;
   }
   return pages * pageSize;
+}
+
+/** A list that was cut, or written over meanwhile, tells of no free page. */
+function unreadable(error: unknown): Set<number> {
+  if (error instanceof RangeError) return new Set();
+  throw error;
 }
 
 /** The free pages from the end of the file on. What lies there of the tree itself is not free. */

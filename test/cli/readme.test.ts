@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { temporaryFolder } from '../support/entities.ts';
 import { freePort } from '../support/free-port.ts';
 
@@ -60,15 +61,30 @@ describe('README.md', () => {
       let [told, failed] = ['', ''];
       shell.stdout.on('data', (chunk: Buffer) => (told += chunk.toString()));
       shell.stderr.on('data', (chunk: Buffer) => (failed += chunk.toString()));
+      // Before mocha gives up, so that a failure shows how far it came.
+      const late = setTimeout(() => endGroup(shell.pid), 230_000);
       const [code] = (await once(shell, 'close')) as [number | null];
+      clearTimeout(late);
       const counts = told.split('\n').filter((line) => /^ *[0-9]+ *$/.test(line));
-      assert.deepEqual([code, counts.map(Number)], [0, [100, 100, 0]], `${told}\n${failed}`);
+      assert.deepEqual(
+        [code, counts.map(Number)],
+        [0, [100, 100, 0]],
+        `${told}\n${failed}\n${await logsIn(folder.path)}`,
+      );
     } finally {
       endGroup(shell.pid);
       await folder.remove();
     }
-  }).timeout(180_000);
+  }).timeout(240_000);
 });
+
+/** What the commands wrote to their logs, each from its end. */
+async function logsIn(folder: string): Promise<string> {
+  const files = await readdir(folder, { recursive: true });
+  const logs = files.filter((file) => file.endsWith('.log'));
+  const texts = await Promise.all(logs.map(async (log) => (await readFile(join(folder, log), 'utf8')).slice(-1_500)));
+  return logs.map((log, n) => `== ${log}\n${texts[n]}`).join('\n');
+}
 
 /** The relays and the chain too, where the commands did not come to their end. */
 function endGroup(pid: number | undefined): void {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { afterEach, it } from 'mocha';
 import { createRelayClient } from '../../src/relay/index.ts';
-import { describeNats, freePort, startNats } from '../support/nats-server.ts';
+import { freePort } from '../support/free-port.ts';
+import { describeNats, startNats } from '../support/nats-server.ts';
 import { startTcpBalancer } from '../support/tcp-balancer.ts';
 import { until } from '../support/until.ts';
 import { startRelayProcess } from './jetstream-crew.ts';

@@ -7,7 +7,8 @@ import { connect as connectNats, nkeyAuthenticator, nkeys } from '@nats-io/trans
 import { afterEach, it } from 'mocha';
 import type { Hex } from '../../src/codec/index.ts';
 import { openJetStreamMailStore } from '../../src/store/jetstream-mail-store.ts';
-import { describeNats, freePort, startNats, type NatsServer } from '../support/nats-server.ts';
+import { freePort } from '../support/free-port.ts';
+import { describeNats, startNats, type NatsServer } from '../support/nats-server.ts';
 import { until } from '../support/until.ts';
 
 const pem = (name: string): string => fileURLToPath(new URL(`../relay/certificates/${name}.pem`, import.meta.url));

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { cp, mkdir, open, readdir, stat, truncate, writeFile } from 'node:fs/promises';
+import { cp, mkdir, open, readdir, stat, truncate, writeFile, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { open as openLmdb } from 'lmdb';
 import { openLmdbMailStore, openLmdbStore, storeKey, type TransactionalStore } from '../../src/store/index.ts';
@@ -156,6 +156,52 @@ describe('the file of an LMDB store', function () {
       assert.match(cut ?? '', /^store-failed: it is cut short: 12288 of /);
     });
 
+  /** A store whose file ends before its last page, since those after are free. */
+  const endsEarly = async (path: string): Promise<TransactionalStore> => {
+    const store = await openLmdbStore({ path });
+    await fill(store, 10);
+    await store.commit([
+      { key: storeKey('big'), value: value(20_000_000) },
+      { key: storeKey('big'), value: undefined },
+    ]);
+    return store;
+  };
+
+  it('is refused where its list of free pages can not be read', async () => {
+    const path = folder('data');
+    await (await endsEarly(path)).close();
+    const size = await sizeOf(path);
+    const file = await open(fileOf(path), 'r+');
+    await file.write(new Uint8Array(size - 2 * pageSize).fill(0xff), 0, size - 2 * pageSize, 2 * pageSize);
+    await file.close();
+    const [told] = await opened('open', [path]);
+    assert.match(told ?? '', new RegExp(`^store-failed: it is cut short: ${size} of `));
+  });
+
+  it('is looked at anew where a page of that list was written over meanwhile', async () => {
+    const path = folder('data');
+    const store = await endsEarly(path);
+    const file = await open(fileOf(path));
+    const read = file.read.bind(file);
+    let isOver = false;
+    const overwritten = async (bytes: Buffer, offset: number, length: number, at: number): Promise<unknown> => {
+      const result = await read(bytes, offset, length, at);
+      if (at >= 2 * pageSize && !isOver) {
+        isOver = true;
+        bytes.fill(0xff);
+        await fill(store, 1);
+      }
+      return result;
+    };
+    try {
+      assert.equal(await cutOf(Object.assign<FileHandle, object>(file, { read: overwritten })), undefined);
+      assert.ok(isOver);
+    } finally {
+      await file.close();
+      await store.close();
+    }
+  });
+
   // Of few keys the last pages are often free.
   for (const keys of [10, 1_500])
     it(`is never refused while it is whole, and what is accepted of it has all values: ${keys} keys`, async () => {
@@ -198,11 +244,14 @@ describe('the file of an LMDB store', function () {
   it('opens while another process writes to it', async () => {
     const path = folder('data');
     const child = startChild(childScript, 'grow', path);
-    for (let n = 0; n < 50; n++) {
-      await child.line();
-      await (await openLmdbStore({ path })).close();
+    try {
+      for (let n = 0; n < 50; n++) {
+        await child.line();
+        await (await openLmdbStore({ path })).close();
+      }
+    } finally {
+      await child.kill();
     }
-    await child.kill();
     await (await openLmdbStore({ path })).close();
   });
 });
