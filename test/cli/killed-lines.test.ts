@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { useDevChainAndFolder } from '../support/dev-chain-folder.ts';
+import { freePort } from '../support/free-port.ts';
 import { until } from '../support/until.ts';
 import { makeVault, register } from './entity.ts';
 import { RunningCli } from './run-cli.ts';
@@ -22,7 +23,7 @@ describe('cli: send --lines off chain, killed under load, and its relay too', ()
     const [vaultA, vaultB] = [path('a'), path('b')];
     await makeVault(vaultA);
     const identity = await makeVault(vaultB);
-    const first = await serve(0);
+    const first = await serve(await freePort());
     let { relay } = first;
     const { url } = first;
     await register(dev.ws, vaultB, url);

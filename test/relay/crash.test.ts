@@ -10,6 +10,7 @@ import { linesOf } from './lines-of.ts';
 import { textOf } from './raw-socket.ts';
 import type { RelayChildOptions } from './relay-child.ts';
 import { bundled } from '../support/bundle.ts';
+import { freePort } from '../support/free-port.ts';
 import { until } from '../support/until.ts';
 import { alice, bob, Cleanup, entity, genesisHash, message, sealedMessage, signer, type Entity } from './support.ts';
 
@@ -42,13 +43,14 @@ describe('relay: crashes', () => {
   const cleanup = new Cleanup();
   afterEach(() => cleanup.run());
 
-  const start = async (folder: string, port = 0, options: RelayChildOptions = {}): Promise<Started> => {
+  const start = async (folder: string, wanted?: number, options: RelayChildOptions = {}): Promise<Started> => {
+    const port = wanted ?? (await freePort());
     const args = [await programOf('relay'), folder, String(port), JSON.stringify(options)];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     cleanup.add(child, () => child.kill('SIGKILL'));
     const [line] = (await once(child.stdout, 'data')) as [Buffer];
     const url = line.toString().trim();
-    return { child, url, port: Number(new URL(url).port) };
+    return { child, url, port };
   };
   const client = () =>
     cleanup.add(createRelayClient({ genesisHash, allowPrivate: true, timeoutMs: 60_000 }), (made) => made.stop());
@@ -89,7 +91,7 @@ describe('relay: crashes', () => {
     const folders = { keeps: await cleanup.folder(), forwards: await cleanup.folder(), opens: await cleanup.folder() };
     const keeps = await start(folders.keeps);
     const options = { keeps: {}, forwards: { next: keeps.url }, opens: { isOwn: true } };
-    const again = (name: keyof typeof folders, port = 0) => start(folders[name], port, options[name]);
+    const again = (name: keyof typeof folders, port?: number) => start(folders[name], port, options[name]);
     const [forwards, opens] = await Promise.all([again('forwards'), again('opens')]);
     const relays = { keeps, forwards, opens };
     const urls = {

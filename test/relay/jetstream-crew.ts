@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { bundled } from '../support/bundle.ts';
+import { freePort } from '../support/free-port.ts';
 import type { NatsServer } from '../support/nats-server.ts';
 import { readHandedOut, type HandedOut } from './handed-out.ts';
 import { linesOf } from './lines-of.ts';
@@ -74,17 +75,16 @@ class Program implements Victim {
 export async function startRelayProcess(
   cleanup: Cleanup,
   nats: readonly NatsServer[],
-  { port: wanted = 0, ...options }: RelayChildOptions & { readonly port?: number } = {},
+  { port: wanted, ...options }: RelayChildOptions & { readonly port?: number } = {},
 ): Promise<RelayProcess> {
-  let port = wanted;
+  const port = wanted ?? (await freePort());
   const where = nats.map(({ url }) => url).join();
   const program = new Program('relay', await childOf('relay'), () => [where, String(port), JSON.stringify(options)]);
   // As a supervisor would: a relay ends where it starts before NATS does.
   const start = async (): Promise<void> => {
-    for (let line: string | undefined; line === undefined;) {
-      line = await program.firstLine();
-      if (line !== undefined) port = Number(new URL(line).port);
-    }
+    let line: string | undefined;
+    do line = await program.firstLine();
+    while (line === undefined);
   };
   cleanup.add(program, (made) => made.kill());
   await start();

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { freePort } from './free-port.ts';
 
 /** Path of a polkadot-omni-node; suites that need one are skipped without it. */
 export const realNodeBinary = process.env['KHALA_RELAY_NODE'];
@@ -77,7 +78,9 @@ export function useRealNode(options: RealNodeOptions = {}): Pick<RealNode, 'ws' 
 export async function startRealNode(options: RealNodeOptions = {}): Promise<RealNode> {
   if (realNodeBinary === undefined) throw new Error('KHALA_RELAY_NODE names no polkadot-omni-node');
   const basePath = options.basePath ?? (await mkdtemp(join(tmpdir(), 'khala-node-')));
-  const child = spawn(realNodeBinary, nodeArguments(options, basePath), { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(realNodeBinary, nodeArguments({ port: await freePort(), ...options }, basePath), {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   const exited = new Promise<void>((resolve) => child.once('close', () => resolve()));
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     if (child.exitCode === null && child.signalCode === null) {
@@ -112,8 +115,8 @@ export async function startRealNode(options: RealNodeOptions = {}): Promise<Real
   };
 }
 
-function nodeArguments(options: RealNodeOptions, basePath: string): string[] {
-  const { blockTimeMs, chainSpec = devSpec, statePruning, port = 0, safeRpcOnly = false, args = [] } = options;
+function nodeArguments(options: RealNodeOptions & { readonly port: number }, basePath: string): string[] {
+  const { blockTimeMs, chainSpec = devSpec, statePruning, port, safeRpcOnly = false, args = [] } = options;
   return [
     ...['--chain', chainSpec, '--base-path', basePath, '--rpc-port', String(port), '--port', '0'],
     ...(blockTimeMs === undefined ? ['--instant-seal'] : ['--dev-block-time', String(blockTimeMs)]),

@@ -3,6 +3,7 @@ import { RunningCli } from '../cli/run-cli.ts';
 import { openWallet } from '../chain/support.ts';
 import { RawClient } from '../dev-chain/support.ts';
 import { ForkingNode } from '../support/forking-node.ts';
+import { freePort } from '../support/free-port.ts';
 import { startRealNode, type RealNode } from '../support/real-node.ts';
 
 /** How a process is ended: asked to, or killed. */
@@ -39,7 +40,7 @@ export async function startDevProcess(folder: string, finalityLag: number): Prom
     const { ws } = await cli.line(({ event }) => event === 'ready');
     return { cli, ws: String(ws) };
   };
-  let { cli, ws } = await launch(0);
+  let { cli, ws } = await launch(await freePort());
   /** Kills it while it builds; gives the header of a block that it told of. */
   const kill = async (): Promise<unknown> => {
     using client = await RawClient.open(ws);
