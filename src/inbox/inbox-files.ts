@@ -97,7 +97,8 @@ export async function openInboxFiles(store: TransactionalStore): Promise<InboxFi
       }).retry(letters),
     discard: async (letters) => {
       const found: bigint[] = [];
-      for (const sequence of letters) if ((await files.letters.get(sequence)) !== undefined) found.push(sequence);
+      for (const sequence of new Set(letters))
+        if ((await files.letters.get(sequence)) !== undefined) found.push(sequence);
       await files.commit(found.flatMap((sequence) => files.letters.removeWrites(sequence)));
       return found.length;
     },

@@ -178,7 +178,9 @@ export class Ledger {
   /** Tries dead letters again: the named ones, or the oldest. Each transaction takes some of many. */
   async retry(letters: readonly Sequence[] | undefined): Promise<readonly Retried[]> {
     const all: Retried[] = [];
-    for (let left = letters ?? (await this.#parts.store.letters.sequences(oldestLetters)); left.length > 0;) {
+    const wanted = letters ?? (await this.#parts.store.letters.sequences(oldestLetters));
+    // A transaction reads its letters before it removes any: what is named twice would be accepted twice.
+    for (let left: readonly Sequence[] = [...new Set(wanted)]; left.length > 0;) {
       const named = left;
       let retried: readonly Retried[] = [];
       await this.#transactions.inTurn(() =>

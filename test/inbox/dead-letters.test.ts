@@ -123,6 +123,32 @@ describe('inbox: dead letters', () => {
     assert.deepEqual(await deadLettersOf(store), []);
   });
 
+  it('that are named twice are tried, delivered and removed once', async () => {
+    const vault = broken();
+    vault.works = true;
+    const inbox = await started({ vault });
+    await poster.send(recipient, 'precious');
+    await until(async () => (await new InboxStore(store).itemsFrom(0n, 1)).length > 0);
+    vault.works = false;
+    const probe = new InboxProbe(inbox);
+    await poster.post(recipient, utf8('garbage'));
+    await probe.until(() => probe.events.filter(({ type }) => type === 'dead').length === 2);
+    vault.works = true;
+    const letters = await deadLettersOf(store);
+    const named = [...letters, ...letters].map(({ sequence }) => sequence);
+    const outcomes = (await inbox.retry(named)).map(({ outcome }) => outcome);
+    assert.deepEqual(outcomes, ['accepted', 'dead']);
+    await poster.send(recipient, 'behind it');
+    await probe.until(() => probe.texts.includes('behind it'));
+    assert.deepEqual(probe.texts, ['precious', 'behind it']);
+    const left = await deadLettersOf(store);
+    assert.deepEqual(
+      left.map(({ retries }) => retries),
+      [1],
+    );
+    assert.equal(await (await openInboxFiles(store)).discard(named), 1);
+  });
+
   it('whose nonce was delivered meanwhile are dropped on another try', async () => {
     const vault = broken();
     const inbox = await started({ vault });
