@@ -145,6 +145,7 @@ export type {
   ReadReceipt,
   Receipt,
   RelayOutbox,
+  RetryOptions,
   RelayOutboxOptions,
   ReplyNotice,
   SendMessage,

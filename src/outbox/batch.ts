@@ -1,5 +1,4 @@
 import type { Account, Call } from '../chain/index.ts';
-import { topicOf } from '../codec/index.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
 import type { SignedMessage } from './flight.ts';
 import { isFinished, topicOfMessage, type MessageRecord } from './message-record.ts';
@@ -107,34 +106,50 @@ function pushCall({ stored, envelope }: Sealed): Call {
   return { kind: 'push-message', destination: topicOfMessage(stored.record), payload: envelope };
 }
 
-/** Fees of messages alone in an extrinsic, by size: more than their share of a batch. */
+/** Fees of messages alone in an extrinsic: more than their share of a batch. */
 class FeeTable {
   readonly #work: ChainWork;
-  readonly #fees = new Map<number, Promise<bigint>>();
+  readonly #fees = new Map<string, Promise<bigint>>();
 
   constructor(work: ChainWork) {
     this.#work = work;
   }
 
   /** Throws fee-too-high. */
-  async check({ record: { maxFee, bodyBytes, as } }: Stored): Promise<void> {
+  async check({ record }: Stored): Promise<void> {
+    const { maxFee } = record;
     if (maxFee === undefined) return;
-    const size = Math.ceil(bodyBytes / feeStepBytes) * feeStepBytes;
-    let fee = this.#fees.get(size);
-    if (fee === undefined) this.#fees.set(size, (fee = feeOf(this.#work, size, as)));
-    const amount = await fee;
-    if (amount > maxFee) throw new RelayError('fee-too-high', { details: { fee: amount, maxFee } });
+    const bytes = payloadBytes(record);
+    // Few sizes are asked for where messages are of many: only what the next one up would cost too much is asked for by itself.
+    if ((await this.#feeOf(record, Math.ceil(bytes / feeStepBytes) * feeStepBytes)) <= maxFee) return;
+    const fee = await this.#feeOf(record, bytes);
+    if (fee > maxFee) throw new RelayError('fee-too-high', { details: { fee, maxFee } });
   }
+
+  #feeOf(record: MessageRecord, bytes: number): Promise<bigint> {
+    const { as } = record;
+    const destination = topicOfMessage(record);
+    const key = [as, destination.length, bytes].join();
+    let fee = this.#fees.get(key);
+    if (fee === undefined) this.#fees.set(key, (fee = feeOf(this.#work, { as, destination, bytes })));
+    return fee;
+  }
+}
+
+interface MessageSize {
+  readonly as: 'worker' | 'account';
+  readonly destination: Uint8Array;
+  /** Of the payload. */
+  readonly bytes: number;
 }
 
 /** What a message would cost alone, in the smallest unit. Throws no-account, aborted. */
 export async function feeOf(
   { chain, account, vault, signal }: Pick<ChainWork, 'chain' | 'account' | 'vault' | 'signal'>,
-  bodyBytes: number,
-  as: 'worker' | 'account',
+  { as, destination, bytes }: MessageSize,
 ): Promise<bigint> {
   if (account === undefined) throw new RelayError('no-account');
-  const message = { destination: topicOf(vault.identity), payload: new Uint8Array(bodyBytes + envelopeOverhead) };
+  const message = { destination, payload: new Uint8Array(bytes) };
   const call: Call =
     as === 'account'
       ? { kind: 'push-message', ...message }

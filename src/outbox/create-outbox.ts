@@ -1,6 +1,6 @@
 import type { Account, Chain, Finality } from '../chain/index.ts';
 import { isRelayError, RelayError } from '../errors/index.ts';
-import { toHex, type Hex } from '../codec/index.ts';
+import { toHex, topicOf, type Hex } from '../codec/index.ts';
 import { rememberKey } from '../worker-state/index.ts';
 import { LinkedAbort, pause } from '../signals/index.ts';
 import { feeOf, payloadBytes } from './batch.ts';
@@ -16,6 +16,7 @@ import type {
   PhalaCommand,
   Posted,
   Receipt,
+  RetryOptions,
   SendMessage,
 } from './outbox.ts';
 import type { ReplyNotice } from './reply-notice.ts';
@@ -130,8 +131,8 @@ class StoredOutbox implements Outbox {
     return this.#queue.waitingOffChain();
   }
 
-  retry(sendId: SendId): Promise<void> {
-    return this.#queue.retry(sendId);
+  retry(sendId: SendId, options?: RetryOptions): Promise<void> {
+    return this.#queue.retry(sendId, options);
   }
 
   cancel(sendId: SendId, options?: CancelOptions): Promise<void> {
@@ -148,7 +149,9 @@ class StoredOutbox implements Outbox {
 
   async estimateFee(bodyBytes: number, as: 'worker' | 'account' = 'worker', signal?: AbortSignal): Promise<bigint> {
     using ended = new LinkedAbort(this.#work.signal, signal);
-    return await feeOf({ ...this.#work, signal: ended.signal }, bodyBytes, as);
+    const destination = topicOf(this.#work.vault.identity);
+    const bytes = payloadBytes({ suite: 'v1', bodyBytes });
+    return await feeOf({ ...this.#work, signal: ended.signal }, { as, destination, bytes });
   }
 
   async start(): Promise<void> {

@@ -15,6 +15,7 @@ export type {
   ReadReceipt,
   Receipt,
   RelayOutbox,
+  RetryOptions,
   SendMessage,
   SendStatus,
   Suite,

@@ -143,6 +143,11 @@ export interface OutboxEntry {
   readonly read?: ReadReceipt;
 }
 
+export interface RetryOptions {
+  /** Instead of the message's own, as of `SendMessage`. */
+  readonly maxFee?: bigint;
+}
+
 export interface CancelOptions {
   /**
    * Also a message that the worker has signed: it is not put into another extrinsic, but comes in all the same where one has it
@@ -161,7 +166,7 @@ export interface OutboxQueue {
    */
   waitingOffChain(): AsyncIterable<bigint>;
   /** Queues a failed message again, with its nonce. Throws no-such-message, not-failed, too-late-to-retry. */
-  retry(sendId: bigint): Promise<void>;
+  retry(sendId: bigint, options?: RetryOptions): Promise<void>;
   /** Fails a message that is still queued with send-cancelled. Throws no-such-message, too-late-to-cancel. */
   cancel(sendId: bigint, options?: CancelOptions): Promise<void>;
   /**
@@ -202,6 +207,9 @@ export interface Outbox extends RelayOutbox {
     signal?: AbortSignal,
   ): Promise<Receipt<Arrival & Posted>>;
   send(message: SendMessage, signal?: AbortSignal): Promise<Receipt>;
-  /** What a message with a body of so many bytes would cost on chain by itself, in the smallest unit; less in a batch. */
+  /**
+   * What a message with a body of so many bytes, encoded, would cost on chain by itself, in the smallest unit; less in a batch.
+   * As `maxFee` it is enough, until the chain asks for more.
+   */
   estimateFee(bodyBytes: number, as?: 'worker' | 'account', signal?: AbortSignal): Promise<bigint>;
 }

@@ -4,7 +4,7 @@ import { onChainSide } from './chain-side.ts';
 import { isWaiting, type MessageRecord } from './message-record.ts';
 import { deliveryReceiptOf } from './delivery-state.ts';
 import { noteReply } from './note-reply.ts';
-import type { CancelOptions, OutboxEntry, OutboxQueue } from './outbox.ts';
+import type { CancelOptions, OutboxEntry, OutboxQueue, RetryOptions } from './outbox.ts';
 import type { ReplyNotice } from './reply-notice.ts';
 import { firstLane } from './lane.ts';
 import { Change, type Stored } from './outbox-change.ts';
@@ -63,7 +63,7 @@ export class StoredQueue implements OutboxQueue {
     }
   }
 
-  async retry(sendId: SendId): Promise<void> {
+  async retry(sendId: SendId, { maxFee }: RetryOptions = {}): Promise<void> {
     await this.#change(sendId, async (stored) => {
       if (stored.record.progress.state !== 'failed' || (await this.#store.body(sendId)) === undefined)
         throw new RelayError('not-failed', { details: { sendId } });
@@ -73,7 +73,8 @@ export class StoredQueue implements OutboxQueue {
       // What was signed may still come in: it goes that way, where that gets on. Else who runs the queue knows of a way off chain.
       const isSigned = (await this.#store.signed(sendId)) !== undefined;
       const lane = isSigned ? 'worker' : firstLane(stored.record, true);
-      return new Change().progress(stored, { state: 'queued' }).requeue(stored, lane).done(sendId, false);
+      const again = maxFee === undefined ? stored : { id: sendId, record: { ...stored.record, maxFee } };
+      return new Change().progress(again, { state: 'queued' }).requeue(again, lane).done(sendId, false);
     });
   }
 

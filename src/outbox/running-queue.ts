@@ -8,7 +8,7 @@ import type { Vault } from '../vault/vault.ts';
 import { LinkedAbort } from '../signals/index.ts';
 import type { MessageRecord, Progress } from './message-record.ts';
 import { noteReply } from './note-reply.ts';
-import type { CancelOptions, OutboxEntry, Receipt, RelayOutbox, SendMessage } from './outbox.ts';
+import type { CancelOptions, OutboxEntry, Receipt, RelayOutbox, RetryOptions, SendMessage } from './outbox.ts';
 import type { ReplyNotice } from './reply-notice.ts';
 import { Change, type Stored } from './outbox-change.ts';
 import { OutboxStore, type NewMessage } from './outbox-store.ts';
@@ -152,8 +152,8 @@ export class RunningQueue implements RelayOutbox {
     return this.#queue.waitingOffChain();
   }
 
-  async retry(sendId: SendId): Promise<void> {
-    await this.#queue.retry(sendId);
+  async retry(sendId: SendId, options?: RetryOptions): Promise<void> {
+    await this.#queue.retry(sendId, options);
     await this.#told(sendId);
     this.#wake();
   }

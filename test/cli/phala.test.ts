@@ -69,6 +69,10 @@ describe('cli: phala', () => {
     assert.equal(again.code, 0, again.stderr);
     await listen.line(({ text }) => text === 'next');
     assert.equal(listen.lines.filter(({ text }) => text === 'dear').length, 0, 'its limit stays');
+    const { code: done } = await runCli(['outbox', 'retry', 'all', '--max-fee', '1000000000000', '--vault', a]);
+    assert.equal(done, 0);
+    assert.equal((await send('--contract', contract, '--key', keyOfB, 'last')).code, 0);
+    await listen.line(({ text }) => text === 'dear');
   });
 
   it('says of a command that can not go that it stays queued', async () => {

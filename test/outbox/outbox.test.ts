@@ -331,16 +331,44 @@ describe('outbox', () => {
     await (await again.receipt(left.sendId))?.reached('inBlock');
   });
 
-  it('keeps to the most that a message may cost', async () => {
-    const box = await outbox();
+  for (const as of ['worker', 'account'] as const)
+    it(`keeps to the most that a message as ${as} may cost: what is estimated is enough, and one unit less is not`, async () => {
+      const box = await outbox();
+      await box.start();
+      for (const length of [0, 40, 1_021, 1_022]) {
+        const body = { kind: 'data', content: new Uint8Array(length) } as const;
+        // Variant and length before the content.
+        const fee = await box.estimateFee(length + (length < 64 ? 2 : 3), as);
+        const send = (maxFee: bigint) => box.send({ to: recipient.identity, body, as, maxFee });
+        const dear = await send(fee - 1n);
+        const details = { fee, maxFee: fee - 1n };
+        await assert.rejects(dear.reached('inBlock'), { code: 'fee-too-high', details });
+        await (await send(fee)).reached('inBlock');
+        await box.retry(dear.sendId, { maxFee: fee });
+        await (await box.receipt(dear.sendId))?.reached('inBlock');
+      }
+      assert.equal((await posted()).ids.length, 8);
+    });
+
+  it('keeps to the most that a command may cost, and names what it would', async () => {
+    const payer = accountFromSuri('//Payer of commands');
+    await fund(payer);
+    const box = await outbox({ account: payer });
     await box.start();
-    const fee = await box.estimateFee(100);
-    assert.ok(fee > 0n);
-    const cheap = await box.send({ ...message('too dear'), maxFee: fee / 2n });
-    await assert.rejects(cheap.reached('inBlock'), { code: 'fee-too-high' });
-    const dear = await box.send({ ...message('worth it'), maxFee: fee * 20n });
-    const { messageId: id } = await dear.reached('inBlock');
-    assert.deepEqual((await posted()).ids, [id]);
+    const { publicKey: recipientKey } = (await recipient.ecdhKeys()).at(-1)!;
+    const command = { suite: 'phala', topic: contractTopic(toHex(new Uint8Array(32))), recipientKey } as const;
+    const send = (maxFee: bigint) => box.send({ ...command, content: utf8('run'), maxFee });
+    let named: unknown;
+    await assert.rejects((await send(1n)).reached('inBlock'), (error: RelayError) => {
+      named = error.details?.['fee'];
+      return error.code === 'fee-too-high';
+    });
+    const fee = BigInt(String(named));
+    await assert.rejects((await send(fee - 1n)).reached('inBlock'), { code: 'fee-too-high' });
+    const before = (await chain.at((await chain.bestHead()).hash).freeBalance(payer.id)) ?? 0n;
+    const { blockHash } = await (await send(fee)).reached('inBlock');
+    const paid = before - ((await chain.at(blockHash).freeBalance(payer.id)) ?? 0n);
+    assert.ok(fee >= paid && fee - paid < paid / 100n, `${paid} was paid, and ${fee} named`);
   });
 
   it('waits for a WorkerState that is not ready yet, and fails nothing of what is queued', async () => {

@@ -4,7 +4,7 @@ import { isRelayError, RelayError } from '../../errors/index.ts';
 import { openOutboxQueue, type OutboxEntry } from '../../outbox/index.ts';
 import { chainFolders, onlyStore, storeOf } from '../chain-folders.ts';
 import type { SuriFlags } from '../secrets.ts';
-import { queueSettings, relayClientOf, withTip } from '../send/queue-options.ts';
+import { queueSettings, relayClientOf, withMaxFee, withTip } from '../send/queue-options.ts';
 import { Recipients } from '../send/recipients.ts';
 import type { PayingFlags } from '../send/sending.ts';
 import { warn } from '../warn.ts';
@@ -20,6 +20,8 @@ import { topicText } from '../topic-text.ts';
 interface SendFlags extends SuriFlags, PayingFlags {
   readonly wait?: Word;
 }
+
+type RetryFlags = Pick<PayingFlags, 'maxFee'>;
 
 interface CancelFlags {
   readonly giveUp?: true;
@@ -47,9 +49,9 @@ export function outboxCommand(description: string): Command {
         .action(action<SendFlags>(0, send)),
     )
     .addCommand(
-      command('retry', 'queue what failed again', settings)
+      withMaxFee(command('retry', 'queue what failed again', settings), 'message')
         .argument('<id...>', 'numbers as ls prints them, or all')
-        .action(action<object, [string[]]>(1, retry)),
+        .action(action<RetryFlags, [string[]]>(1, retry)),
     )
     .addCommand(
       command('cancel', 'take back what is still queued', settings)
@@ -90,11 +92,11 @@ async function send(context: Context<SendFlags>): Promise<void> {
   });
 }
 
-async function retry({ settings, output }: Context<object>, ids: readonly string[]): Promise<void> {
+async function retry({ settings, flags, output }: Context<RetryFlags>, ids: readonly string[]): Promise<void> {
   await using store = await onlyStore(settings);
   const queue = openOutboxQueue(store);
   for (const sendId of await chosen(ids, queue.entries(), ({ status }) => mayRetry(status))) {
-    await queue.retry(sendId);
+    await queue.retry(sendId, flags);
     output.print({ event: 'retried', sendId }, `Message ${sendId} is queued again.`);
   }
 }

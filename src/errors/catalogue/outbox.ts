@@ -35,7 +35,7 @@ export const outboxErrors = {
   },
   'fee-too-high': {
     message: 'The message would cost {fee}, and may cost {maxFee}.',
-    remedy: 'Retry it when the chain is less busy, or allow more with --max-fee.',
+    remedy: 'Retry it when the chain is less busy, or allow more: khala-relay outbox retry --max-fee.',
   },
   'no-delivery-receipt': {
     message: 'Message {sendId} was sent without asking whether it is delivered.',
