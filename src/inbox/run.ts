@@ -46,6 +46,8 @@ export class RunMarks {
   readonly count: number;
   /** The sequence after its last item. */
   readonly end: Sequence;
+  /** As the store has them; undefined where it has none. */
+  stored: Uint8Array | undefined;
   /** The first sequence. */
   readonly #begin: number;
   readonly #bits: Uint8Array;
@@ -68,7 +70,9 @@ export class RunMarks {
   static decode(first: Sequence, bytes: Uint8Array): RunMarks {
     const reader = new Reader(bytes, 'The marks of a run');
     const count = reader.u32();
-    return new RunMarks(first, count, reader.fixed(Math.ceil(count / 8)));
+    const marks = new RunMarks(first, count, reader.fixed(Math.ceil(count / 8)));
+    marks.stored = bytes;
+    return marks;
   }
 
   encode(): Uint8Array {

@@ -4,6 +4,7 @@ import {
   rangeOf,
   storeKey,
   type Entry,
+  type Expectation,
   type TransactionalStore,
   type Write,
 } from '../store/index.ts';
@@ -82,14 +83,27 @@ export class StoredRuns {
     return value && this.#run;
   }
 
+  /** Hold while nobody else marked anything in the runs that are changed: the marks are written whole. */
+  expectations(): Expectation[] {
+    return [...this.#changed.values()].map(({ first, stored }) => ({
+      key: numberedKey(marksPrefix, first),
+      value: stored,
+    }));
+  }
+
   /** To be called where what was planned could not be committed: what is remembered is ahead of the store. */
   forget(): void {
     this.#marks.clear();
-    this.committed();
+    this.#nothingChanged();
   }
 
   /** To be called where it was: the store has what is remembered. */
   committed(): void {
+    for (const marks of this.#changed.values()) marks.stored = marks.isAllDone ? undefined : marks.encode();
+    this.#nothingChanged();
+  }
+
+  #nothingChanged(): void {
     this.#changed.clear();
     this.#lastChanged = undefined;
   }

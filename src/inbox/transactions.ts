@@ -27,7 +27,8 @@ const planNothing = async (start: Sequence): Promise<Plan> => ({ writes: [], nex
 
 /**
  * The transactions of an inbox, one after another, with the acknowledgements that wait. Another process may write to the same
- * store (`khala-relay inbox retry`): the sequence tells, and what was planned is planned again.
+ * store (`khala-relay inbox retry`, or who acknowledges what an inbox before handed out): the sequence tells, or what is
+ * done with of a run, and what was planned is planned again.
  */
 export class Transactions {
   /** Runs work when what was asked for before is done. */
@@ -92,7 +93,7 @@ export class Transactions {
     const { store } = this.#parts;
     return this.inTurn(async () => {
       try {
-        await store.commit([...this.#claim, ...(await plan(store))]);
+        while (!(await store.commit([...this.#claim, ...(await plan(store))]))) store.forget();
         this.#claim = [];
       } catch (error) {
         store.forget();

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
+import { bufferCount, firstValueFrom } from 'rxjs';
 import type { BlockId, Head, MessageSpan, PostedMessage } from '../../src/chain/index.ts';
 import type { Hex } from '../../src/codec/index.ts';
 import { InboxStore } from '../../src/inbox/inbox-store.ts';
-import { createInbox, type InboxChain } from '../../src/inbox/index.ts';
+import { createInbox, type Delivery, type Inbox, type InboxChain } from '../../src/inbox/index.ts';
 import { openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
 import { createMemoryVault } from '../../src/vault/memory-vault.ts';
 import { until } from '../support/until.ts';
@@ -50,6 +51,28 @@ describe('acknowledgements of an inbox', () => {
     chain.release();
     await until(() => acknowledged.seen === full);
     await inbox.stop();
+    assert.deepEqual(await new InboxStore(store).itemsFrom(0n, 1), []);
+  });
+
+  it('of what an inbox handed out that has stopped since take none back of the one that came after it', async () => {
+    const chain = new HeldChain(await posted(3, 1));
+    const store = openMemoryStore();
+    const parts = { chain: chain.parts, vault: recipient, store, from: 1 };
+    chain.release();
+    const handedOut = async (inbox: Inbox, count: number): Promise<readonly Delivery[]> => {
+      await inbox.start();
+      return firstValueFrom(inbox.messages$.pipe(bufferCount(count)));
+    };
+    const first = createInbox(parts);
+    const [, late, last] = await handedOut(first, 3);
+    await last?.ack();
+    await first.stop();
+    {
+      await using second = createInbox(parts);
+      const [now] = await handedOut(second, 2);
+      await now?.ack();
+      await late?.ack();
+    }
     assert.deepEqual(await new InboxStore(store).itemsFrom(0n, 1), []);
   });
 });

@@ -4,7 +4,7 @@ import { ReplayWindow } from '../../src/channel/index.ts';
 import { InboxStore } from '../../src/inbox/inbox-store.ts';
 import type { MessageRecord } from '../../src/inbox/stream-item.ts';
 import { Transactions } from '../../src/inbox/transactions.ts';
-import { openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
+import { openMemoryStore, rangeOf, storeKey, type TransactionalStore } from '../../src/store/index.ts';
 
 const record: MessageRecord = {
   ...{ kind: 'message', envelope: new Uint8Array(4), block: undefined },
@@ -76,6 +76,49 @@ describe('transactions of an inbox', () => {
     await durable;
     assert.deepEqual(done, [1n]);
     assert.equal(await store.nextSequence(), 4n);
+  });
+
+  describe('beside another one over the same store', () => {
+    let other: Transactions;
+
+    beforeEach(async () => {
+      const parts = { store: new InboxStore(memory), window: new ReplayWindow(memory) };
+      other = new Transactions({ ...parts, onAccepted: () => undefined, onDone: () => undefined });
+      // Each has read what is done of the run.
+      await transactions.acknowledge(2n, true);
+      await other.settled();
+      assert.deepEqual(
+        (await parts.store.itemsFrom(0n, 10)).map(([sequence]) => sequence),
+        [0n, 1n],
+      );
+    });
+
+    const left = async () => (await new InboxStore(memory).itemsFrom(0n, 10)).map(([at, { kind }]) => [at, kind]);
+
+    const marks = () => memory.entries(rangeOf(storeKey('inbox/marks/')));
+
+    it('keep what that one acknowledged', async () => {
+      await other.acknowledge(0n, true);
+      assert.deepEqual(await left(), [[1n, 'message']]);
+      await transactions.acknowledge(1n, true);
+      assert.deepEqual(await left(), []);
+      assert.deepEqual(done, [2n, 1n]);
+      assert.deepEqual(await marks(), []);
+    });
+
+    it('leave nothing of a run that is done with', async () => {
+      await Promise.all([other.acknowledge(0n, true), other.acknowledge(1n, true)]);
+      await transactions.acknowledge(0n, true);
+      assert.deepEqual(await left(), []);
+      assert.deepEqual(await marks(), []);
+    });
+
+    it('put something in the place of a message, and keep what that one acknowledged', async () => {
+      await other.acknowledge(0n, true);
+      await transactions.change((files) => files.replaceWrites(1n, { kind: 'dead', letter: 1n }));
+      assert.deepEqual(await left(), [[1n, 'dead']]);
+      assert.deepEqual(await marks(), []);
+    });
   });
 
   it('tell that another process may have accepted something before the first of them', async () => {
