@@ -7,6 +7,7 @@ import type { TransactionalStore } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
 import { openAll } from './admission.ts';
 import type { OpenedMessage } from './arrival.ts';
+import { checkOptions } from './check-options.ts';
 import type { SequencedMessage } from './consumer.ts';
 import { claimedSender } from './dead-letter.ts';
 import { StoredDelivery, type DeliveryContext } from './delivery.ts';
@@ -58,8 +59,9 @@ export interface InboxOptions {
   readonly now?: () => number;
 }
 
-/** The inbox of the vault's entity: start it, then subscribe to `events$` and acknowledge what is handled. */
+/** The inbox of the vault's entity: start it, then subscribe to `events$` and acknowledge what is handled. Throws bad-value. */
 export function createInbox(options: InboxOptions): Inbox {
+  checkOptions(options);
   return new StoredInbox(options);
 }
 

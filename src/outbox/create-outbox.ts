@@ -1,5 +1,5 @@
 import type { Account, Chain, Finality } from '../chain/index.ts';
-import { isRelayError, RelayError } from '../errors/index.ts';
+import { checkValue, isRelayError, RelayError } from '../errors/index.ts';
 import { toHex, topicOf, type Hex } from '../codec/index.ts';
 import { rememberKey } from '../worker-state/index.ts';
 import { LinkedAbort, pause } from '../signals/index.ts';
@@ -28,6 +28,8 @@ import type { ChainWork } from './work.ts';
 
 // Call, signature, era, nonce and tip around the payload, with room to spare.
 const extrinsicOverhead = 1_024;
+/** What an extrinsic can carry, and what the queue keeps. */
+const [amountsEnd, limitsEnd] = [2n ** 128n, 2n ** 64n - 1n];
 /** Before heads are followed again. */
 const followAgainMs = 1_000;
 
@@ -49,8 +51,11 @@ export interface OutboxOptions extends QueueOptions {
   readonly onNotice?: (notice: RelayError) => void;
 }
 
-/** A queue that sends what was put into it as soon as it is started, in order, oldest first. `directory`: WorkerState. */
+/** A queue that sends what was put into it as soon as it is started, in order, oldest first. `directory`: WorkerState. Throws bad-value. */
 export function createOutbox(options: OutboxOptions): Outbox {
+  const { tip = 0n, maxFee = 0n } = options;
+  checkValue('tip', tip >= 0n && tip < amountsEnd, 'from 0 to 2^128 - 1');
+  checkValue('maxFee', maxFee >= 0n && maxFee < limitsEnd, 'from 0 to 2^64 - 2');
   return new StoredOutbox(options);
 }
 

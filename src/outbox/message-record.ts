@@ -41,9 +41,9 @@ export type Progress =
   | (Carried & { readonly state: 'relayed'; readonly messageId: Hex })
   | { readonly state: 'failed'; readonly error: RelayError };
 
-const senders = ['worker', 'account'] as const;
+export const senders = ['worker', 'account'] as const;
 const suites = ['v1', 'phala'] as const;
-const ways = ['chain', 'relay', 'auto'] as const;
+export const ways = ['chain', 'relay', 'auto'] as const;
 const states = ['queued', 'submitted', 'inBlock', 'finalized', 'relayed', 'failed'] as const;
 const carriedStatuses = ['stored', 'delivered', 'duplicate', 'forwarded'] as const;
 // In one byte with the sender.

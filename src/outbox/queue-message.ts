@@ -1,10 +1,10 @@
 import type { Account } from '../chain/index.ts';
 import { reserveNonce, type NonceClock } from '../channel/nonce-source.ts';
 import type { Hex } from '../codec/index.ts';
-import { RelayError } from '../errors/index.ts';
+import { checkValue, RelayError } from '../errors/index.ts';
 import type { TransactionalStore } from '../store/transactional-store.ts';
 import type { Vault } from '../vault/vault.ts';
-import type { MessageRecord } from './message-record.ts';
+import { senders, ways, type MessageRecord } from './message-record.ts';
 import type { SendMessage } from './outbox.ts';
 import { firstLane } from './lane.ts';
 import { OutboxStore } from './outbox-store.ts';
@@ -41,6 +41,7 @@ export async function queueMessage(options: QueueMessageOptions, message: SendMe
   const {
     to,
     body,
+    suite = 'v1',
     as = 'worker',
     via = 'auto',
     nonce: given,
@@ -49,6 +50,9 @@ export async function queueMessage(options: QueueMessageOptions, message: SendMe
     readReceipt = false,
     deliveryReceipt = false,
   } = message;
+  checkValue('suite', ['v1'].includes(suite), 'v1');
+  checkValue('as', senders.includes(as), senders.join(' or '));
+  checkValue('via', ways.includes(via), ways.join(' or '));
   if (as === 'account' && via === 'relay')
     throw new RelayError('off-chain-only-v1', { details: { reason: 'the sender is an account' } });
   if (as === 'worker' && to.toLowerCase() === vault.identity) throw new RelayError('from-self');

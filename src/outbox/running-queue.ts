@@ -2,7 +2,7 @@ import type { Account } from '../chain/index.ts';
 import type { NonceClock } from '../channel/nonce-source.ts';
 import { recipientKeyOf, type KeyDirectory, type RecipientKeyOptions } from '../channel/recipient-key.ts';
 import type { Hex } from '../codec/index.ts';
-import { asRelayError, RelayError } from '../errors/index.ts';
+import { asRelayError, checkValue, RelayError } from '../errors/index.ts';
 import type { TransactionalStore } from '../store/transactional-store.ts';
 import type { Vault } from '../vault/vault.ts';
 import { LinkedAbort } from '../signals/index.ts';
@@ -77,6 +77,8 @@ export class RunningQueue implements RelayOutbox {
 
   constructor(options: RunningQueueOptions, lanes: readonly MakeLane[]) {
     const { vault, genesisHash, store, directory, account, now = Date.now, requireProven = false } = options;
+    const { keepDone = defaultKeepDone } = options;
+    checkValue('keepDone', Number.isSafeInteger(keepDone) && keepDone >= 0, 'a number from 0 on');
     const { signal } = this.#stopping;
     this.#options = options;
     this.#store = new OutboxStore(store);

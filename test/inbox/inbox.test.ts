@@ -388,6 +388,28 @@ describe('inbox', () => {
     await assert.rejects(createInbox({ chain, vault: recipient, store, from: 999_999 }).start(), { code: 'bad-value' });
   });
 
+  it('refuses options that it could not go by, by their names', () => {
+    const wrong: Record<string, readonly unknown[]> = {
+      finality: ['Best', null],
+      from: [-5, 1.5, NaN, Infinity, '3'],
+      onGap: ['Skip'],
+      retentionMs: [0, -1, NaN, 1.5],
+      'inFlight.count': [0, NaN],
+      'inFlight.bytes': [0, NaN],
+    };
+    for (const [name, values] of Object.entries(wrong))
+      for (const value of values) {
+        const [option = '', part] = name.split('.');
+        const given = part === undefined ? value : { count: 1, bytes: 1, [part]: value };
+        const options = { chain, vault: recipient, store, [option]: given };
+        assert.throws(
+          () => createInbox(options),
+          (error: RelayError) => error.code === 'bad-value' && error.details?.['what'] === name,
+          `${name}: ${String(value)}`,
+        );
+      }
+  });
+
   it('tells who subscribes too late how it ended', async () => {
     const inbox = await started();
     await inbox.stop();

@@ -502,6 +502,29 @@ describe('outbox', () => {
     assert.deepEqual(await entriesOf(box), []);
   });
 
+  it('refuses options, and fields of a message, that it could not go by, by their names', async () => {
+    const options: Record<string, readonly unknown[]> = {
+      tip: [-1n, 2n ** 128n],
+      maxFee: [-1n, 2n ** 64n],
+      keepDone: [-1, NaN, 1.5],
+    };
+    for (const [name, values] of Object.entries(options))
+      for (const value of values)
+        await assert.rejects(outbox({ [name]: value }), (error: RelayError) => {
+          assert.equal(error.code, 'bad-value');
+          assert.equal(error.details?.['what'], name);
+          return true;
+        });
+    const box = await outbox();
+    for (const [what, value] of Object.entries({ suite: 'v2', as: 'gatekeeper', via: 'pigeon' }))
+      await assert.rejects(box.send({ ...message('x'), [what]: value } as never), (error: RelayError) => {
+        assert.equal(error.code, 'bad-value');
+        assert.equal(error.details?.['what'], what);
+        return true;
+      });
+    assert.deepEqual(await entriesOf(box), []);
+  });
+
   it('refuses an unknown recipient, and an unproven key where proof is required', async () => {
     const box = await outbox();
     await assert.rejects(box.send({ ...message('x'), to: alice.id }), { code: 'unknown-recipient' });
