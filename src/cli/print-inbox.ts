@@ -107,15 +107,17 @@ async function printEvent(
       );
       return undefined;
     }
-    case 'finalized':
-      output.print(
-        { event: 'finalized', messageId: event.messageId, proven: event.proven },
-        `finalized ${event.messageId}`,
-      );
+    case 'finalized': {
+      const { messageId, proven } = event;
+      const text = `finalized${proven ? '' : ', unproven'}: message ${short(messageId)}`;
+      output.print({ event: 'finalized', messageId, proven }, text);
       return undefined;
-    default:
-      output.print({ event: event.type, messageId: event.messageId }, `${event.type} ${event.messageId}`);
+    }
+    default: {
+      const { type, messageId } = event;
+      output.print({ event: type, messageId }, `${type}: message ${short(messageId)}`);
       return undefined;
+    }
   }
 }
 
@@ -177,10 +179,18 @@ export function contentJson(content: Uint8Array): { readonly text: string } | { 
 }
 
 /** A line for a person. */
-export function deliveryText({ from: sender, fromKind, via, block, body, registered }: Delivery): string {
-  const path = via === 'chain' ? `on chain, block ${block ?? '?'}` : 'off chain';
+export function deliveryText(delivery: Delivery): string {
+  const { from: sender, fromKind, body, registered } = delivery;
   const who = fromKind === 'worker' ? (registered ? 'worker' : 'unregistered') : 'account';
-  return `${short(sender)} (${who}, ${path}): ${bodyText(body)}`;
+  return `${short(sender)} (${who}, ${wayText(delivery)}): ${bodyText(body)}`;
+}
+
+/** What is early is named, so that one can tell what becomes of it. */
+function wayText({ messageId, via, block, finalized, proven }: Delivery): string {
+  if (via === 'relay') return 'off chain';
+  const where = `on chain, block ${block ?? '?'}`;
+  if (!finalized) return `${where}, not final, message ${short(messageId)}`;
+  return proven ? where : `${where}, unproven`;
 }
 
 /** What a person sees of a body. */
