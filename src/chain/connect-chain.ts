@@ -77,12 +77,13 @@ export async function connectChain(options: ConnectOptions): Promise<Chain> {
   checkTimes(options);
   const endpoints = distinctEndpoints(options.endpoints);
   const quorum = quorumOf(options.quorum, endpoints.length);
+  const until = clock.now() + timeoutMs;
   const connection = await Connection.open(
     { endpoints, genesisHash, timeoutMs, backoff, quorum, clock, logger },
     signal,
   );
   try {
-    return await createChain(connection, options);
+    return await createChain(connection, options, until);
   } catch (error) {
     connection.stop();
     throw error;
@@ -107,7 +108,8 @@ async function bySomeEndpoint<T>(connection: Connection, read: () => Promise<T>)
     }
 }
 
-async function createChain(connection: Connection, options: ConnectOptions): Promise<Chain> {
+/** Throws chain-unreachable where connections break `until` then. */
+async function createChain(connection: Connection, options: ConnectOptions, until: number): Promise<Chain> {
   const { clock } = connection.options;
   const endpoints = new OtherEndpoints(connection);
   const blocks = new BlockReader(connection, endpoints, clock);
@@ -130,12 +132,13 @@ async function createChain(connection: Connection, options: ConnectOptions): Pro
   const sources = { connection, endpoints, reader, quorum, forks, finalized: endpointBlocks, headers, newest$ };
   const storageAt = (hash: Hex): BlockStorage => new BlockStorage(hash, storageReader, runtimes);
 
-  const { info, paraId } = await bySomeEndpoint(connection, async () => {
+  const readInfo = async () => {
     const { hash } = await reader.best({ signal: options.signal });
     const runtime = await runtimes.of(hash, options.signal);
     const info = await readChainInfo(connection, runtime, options.signal);
     return { info, paraId: await readParaId(storageAt(hash), runtime, options.signal) };
-  });
+  };
+  const { info, paraId } = await connection.connecting(until, () => bySomeEndpoint(connection, readInfo));
 
   const isSudo = async (account: Hex, signal?: AbortSignal): Promise<boolean> => {
     const { hash } = await reader.best({ signal });

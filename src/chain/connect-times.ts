@@ -4,7 +4,7 @@ import type { BackoffOptions } from './rpc/backoff.ts';
 
 /** How long a connection waits. */
 export interface ConnectTimes {
-  /** How long to try to connect, and how long a call waits while there is no connection, ms. Default 10 000. */
+  /** How long to try to connect, connections that break included, and how long a call waits while there is no connection, ms. Default 10 000. */
   readonly timeoutMs?: number;
   /** Silence of a subscription after which its node is probed, ms. Default: five block times as they are seen, 6 s to 2 min. */
   readonly silenceMs?: number;

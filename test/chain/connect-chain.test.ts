@@ -7,6 +7,7 @@ import type { ErrorCode } from '../../src/errors/index.ts';
 import { withCode } from './support.ts';
 import { watchWorkerState } from '../../src/worker-state/index.ts';
 import { collectGarbage } from '../support/collect-garbage.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { until } from '../support/until.ts';
 import { Refusal, startRpcProxy } from '../support/rpc-proxy.ts';
 import { assertNewest, describeOnChains } from '../support/shared-chain.ts';
@@ -156,6 +157,35 @@ describeOnChains('connectChain to a node', {}, (node) => {
       await assert.rejects(connectChain({ endpoints: [odd.ws] }), withCode(code));
     });
   }
+
+  it('gives up at its time where a node breaks each connection, however long the first one took', async () => {
+    const [clock, timeoutMs] = [new ManualClock(), 60_000];
+    await using proxy = await startRpcProxy(node.ws);
+    let wasSlow = false;
+    proxy.fault = ({ method }) => {
+      if (method === 'chain_getFinalizedHead' && !wasSlow) {
+        wasSlow = true;
+        clock.advance(0.9 * timeoutMs);
+      }
+      if (method !== 'state_getMetadata') return undefined;
+      clock.advance(0.2 * timeoutMs);
+      return { kind: 'cut' };
+    };
+    await assert.rejects(
+      connectChain({ endpoints: [proxy.ws], timeoutMs, clock }),
+      withCode('chain-unreachable', proxy.ws),
+    );
+    assert.equal(proxy.made.get('cut'), 1);
+  });
+
+  it('goes on where a connection breaks while there is time', async () => {
+    await using proxy = await startRpcProxy(node.ws);
+    proxy.fault = ({ method }) =>
+      method === 'state_getMetadata' && (proxy.made.get('cut') ?? 0) < 3 ? { kind: 'cut' } : undefined;
+    await using chain = await connectChain({ endpoints: [proxy.ws], backoff: { maxMs: 50 } });
+    assert.equal(chain.genesisHash, node.genesisHash);
+    assert.equal(proxy.made.get('cut'), 3);
+  });
 
   it('does not fail over to another chain', async () => {
     await using other = await startDevChain({ workers: 1 });

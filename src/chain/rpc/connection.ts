@@ -62,6 +62,7 @@ export class Connection {
   readonly health: EndpointHealth;
   readonly faults: NodeFaults;
   #genesisHash: Hex | undefined;
+  #connectsUntil: number | undefined;
   #sessions = 0;
   /** The newest one, open or not. */
   #newest: Session | undefined;
@@ -102,6 +103,20 @@ export class Connection {
     return this.#genesisHash;
   }
 
+  get connectsUntil(): number | undefined {
+    return this.#connectsUntil;
+  }
+
+  /** While `work` reads what it takes to connect, connections that break are borne until then, by the clock, and no longer. */
+  async connecting<T>(until: number, work: () => Promise<T>): Promise<T> {
+    this.#connectsUntil = until;
+    try {
+      return await work();
+    } finally {
+      this.#connectsUntil = undefined;
+    }
+  }
+
   /** The session there is, then every new one. Errors where no reconnect helps. */
   get session$(): Observable<Session> {
     return this.#session$.pipe(filter((session) => session !== undefined));
@@ -125,7 +140,7 @@ export class Connection {
 
   /** The present session, or the next one. Throws chain-unreachable after `patienceMs`, aborted, chain-stopped. */
   async session(options: PatientOptions = {}): Promise<Session> {
-    const { signal, patienceMs = this.options.timeoutMs } = options;
+    const { signal, patienceMs = this.#patienceMs() } = options;
     const present = this.usable(options);
     if (present !== undefined) return present;
     return new Promise((resolve, reject) => {
@@ -266,6 +281,12 @@ export class Connection {
     if (reason.code === 'chain-stopped') this.#session$.complete();
     else this.#session$.error(reason);
     this.#newest?.socket.close('stopped');
+  }
+
+  /** Of who does not say. */
+  #patienceMs(): number {
+    const { timeoutMs, clock } = this.options;
+    return this.#connectsUntil === undefined ? timeoutMs : Math.max(0, this.#connectsUntil - clock.now());
   }
 
   async #keepConnected(): Promise<void> {

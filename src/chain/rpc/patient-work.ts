@@ -36,6 +36,8 @@ export interface SessionSource<S extends { readonly socket: RpcSocket }> {
   };
   readonly health: EndpointHealth;
   readonly hasOthers: boolean;
+  /** While the chain is being connected: until when connections that break are borne, by the clock. */
+  readonly connectsUntil: number | undefined;
   usable(options: Patience): S | undefined;
   session(options: Patience): Promise<S>;
   replace(session: S, reason: string): void;
@@ -44,7 +46,8 @@ export interface SessionSource<S extends { readonly socket: RpcSocket }> {
 
 /**
  * Does on a socket what may be done twice: on that of the next session where one breaks, for as long as it would wait for one,
- * and at least twice at each endpoint; and again where the node is busy. Throws RpcError as the node answered it,
+ * and at least twice at each endpoint, or while it is being connected, until its time is over; and again where the node is
+ * busy. Throws RpcError as the node answered it,
  * chain-unreachable, aborted, chain-stopped.
  */
 export async function workPatiently<T, S extends { readonly socket: RpcSocket }>(
@@ -80,9 +83,15 @@ export async function workPatiently<T, S extends { readonly socket: RpcSocket }>
       if (!(error instanceof ConnectionLost)) throw error;
       const reason = error.message;
       if (!error.isOversize) {
-        firstLossAt ??= clock.now();
-        // Many in a short time tell no more than one: the way to a node may flap.
-        if (++losses >= leastLosses && clock.now() - firstLossAt >= patienceMs) throw connection.unreachable(reason);
+        const now = clock.now();
+        firstLossAt ??= now;
+        losses += 1;
+        const isOver =
+          connection.connectsUntil === undefined
+            ? // Many in a short time tell no more than one: the way to a node may flap.
+              losses >= leastLosses && now - firstLossAt >= patienceMs
+            : now >= connection.connectsUntil;
+        if (isOver) throw connection.unreachable(reason);
         continue;
       }
       // Whose answer it was that the socket broke of is not known, unless there was only one: the others get through later.
