@@ -1,6 +1,8 @@
+import type { Hex } from '../codec/hex.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
 import { BlockBuilder } from './block/block-builder.ts';
 import { BlockStore } from './block/block-store.ts';
+import type { DevBlock } from './block/block.ts';
 import { genesisBlock } from './block/genesis.ts';
 import { BuildFailures } from './build-failures.ts';
 import { loadChainSpec, type ChainSpec } from './chain-spec.ts';
@@ -42,11 +44,19 @@ export async function assemble(options: DevChainOptions, host: string): Promise<
     const runtimes = new Runtimes(executor);
     const bare = ChainState.from(spec.top, hashing);
     const runtime = await readRuntime(runtimes, bare, spec);
+    const genesisOf = (registered: DevWorkers): DevBlock => {
+      const state =
+        registered.length === 0
+          ? bare
+          : ChainState.from([...spec.top, ...workerEntries(registered, runtime, hashing)], hashing);
+      return genesisBlock(state, runtime, hashing);
+    };
     const workers = await makingWorkers;
-    const state =
-      count === 0 ? bare : ChainState.from([...spec.top, ...workerEntries(workers, runtime, hashing)], hashing);
-    const blocks = new BlockStore(genesisBlock(state, runtime, hashing), finalityLag);
-    const tip = data === undefined ? undefined : await restore(data, { blocks, runtimes, hashing, signal });
+    const first = genesisOf(workers);
+    const blocks = new BlockStore(first, finalityLag);
+    const hashWith = async (others: number): Promise<Hex> => genesisOf(await createDevWorkers(others)).hash;
+    const genesis = { hash: first.hash, workers: count, hashWith };
+    const tip = data === undefined ? undefined : await restore(data, { genesis, blocks, runtimes, hashing, signal });
     isNew = tip === undefined;
     const failures = new BuildFailures(logger);
     const node = new DevNode({

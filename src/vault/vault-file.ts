@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { link, open, readFile, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { isRelayError, RelayError } from '../errors/index.ts';
-import { withFileLock } from '../store/index.ts';
+import { syncFolder, withFileLock } from '../store/index.ts';
 import { greatestLength } from './container.ts';
 
 const ownerOnly = 0o600;
@@ -42,7 +42,7 @@ export async function writeNewVaultFile(path: string, bytes: Uint8Array): Promis
     const version = await writeDurably(temporary, bytes);
     await link(temporary, path);
     await unlink(temporary);
-    await syncDirectory(dirname(path));
+    await syncFolder(dirname(path));
     return version;
   } catch (error) {
     await unlink(temporary).catch(() => undefined);
@@ -62,7 +62,7 @@ export async function replaceVaultFile(path: string, bytes: Uint8Array): Promise
     const version = await writeDurably(temporary, bytes);
     await keepBackup(path);
     await rename(temporary, path);
-    await syncDirectory(dirname(path));
+    await syncFolder(dirname(path));
     return version;
   } catch (error) {
     await unlink(temporary).catch(() => undefined);
@@ -80,10 +80,10 @@ export async function replaceVaultFileAndBackup(path: string, bytes: Uint8Array)
     for (const leftover of [backup, temporary]) await unlink(leftover).catch(() => undefined);
     await writeDurably(backup, bytes);
     await rename(backup, `${path}.bak`);
-    await syncDirectory(dirname(path));
+    await syncFolder(dirname(path));
     const version = await writeDurably(temporary, bytes);
     await rename(temporary, path);
-    await syncDirectory(dirname(path));
+    await syncFolder(dirname(path));
     return version;
   } catch (error) {
     for (const leftover of [backup, temporary]) await unlink(leftover).catch(() => undefined);
@@ -118,16 +118,6 @@ async function keepBackup(path: string): Promise<void> {
   await rename(temporary, backup);
   // Where both are names of one file already, a rename does nothing.
   await unlink(temporary).catch(() => undefined);
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
 }
 
 function versionOf({ ino, mtimeNs, size }: { ino: bigint; mtimeNs: bigint; size: bigint }): string {

@@ -72,7 +72,7 @@ describe('khala-relay dev', () => {
     assert.ok((await closed).stdout.includes(`with --data ${path('data')} it goes on where it stood`));
     const other = await finished(start('--port', '0', '--data', path('data'), '--workers', '1'));
     assert.equal(other.code, 1);
-    assert.match(other.stderr, /dev-data-other-chain/);
+    assert.match(other.stderr, /begun with --workers 0 instead of 1\. \[dev-data-other-chain\]/);
   });
 
   it('exits with 2 where an option is wrong and with 1 where the start fails', async () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Hex } from '../../src/codec/index.ts';
 import {
@@ -30,6 +30,10 @@ import { connect, RawClient } from './support.ts';
 const lag = 4;
 const codeKey: Hex = '0x3a636f6465';
 const artifacts = new URL('../../runtime/artifacts/', import.meta.url);
+
+interface Spec {
+  readonly genesis: { readonly raw: { readonly top: Readonly<Record<string, string>> } };
+}
 
 /** All that clients may ask for of the blocks from the genesis to the head. */
 async function picture(chain: DevChain): Promise<unknown> {
@@ -148,7 +152,11 @@ describe('dev-chain: kept in a folder', () => {
     const { top } = await loadChainSpec();
     const state = ChainState.from(top, hashing);
     const genesis = genesisBlock(state, await runtimes.of(state), hashing);
-    const into = () => ({ blocks: new BlockStore(genesis, 0), runtimes, hashing, signal: undefined });
+    const begun = { hash: genesis.hash, workers: 0, hashWith: () => assert.fail('it is the same chain') };
+    const into = () => ({
+      ...{ genesis: begun, blocks: new BlockStore(genesis, 0), runtimes, hashing },
+      signal: undefined,
+    });
     assert.equal(await restore(data, into()), undefined);
     const plan = { parent: genesis, timestamp: Date.now(), extrinsics: [], logs: [], overrides: [] };
     const built = await new BlockBuilder(executor, runtimes, hashing).build(plan);
@@ -211,12 +219,22 @@ describe('dev-chain: kept in a folder', () => {
     await chain.stop();
   });
 
-  it('refuses the folder of another chain, and leaves it as it was', async () => {
+  it('refuses the folder of another chain by what differs, and leaves it as it was', async () => {
     let chain = await start({ workers: 2 });
     const before = await picture(chain);
     await chain.stop();
-    const error = await rejected(start({ workers: 3 }), 'dev-data-other-chain');
-    assert.ok(error.message.includes(path('data')) && error.message.includes(chain.genesisHash));
+    const { genesis, ...spec } = JSON.parse(await readFile(new URL('khala-dev.spec.json', artifacts), 'utf8')) as Spec;
+    const top = { ...genesis.raw.top, '0xab': '0x01' };
+    await writeFile(path('spec.json'), JSON.stringify({ ...spec, genesis: { raw: { top } } }));
+    const chainSpec = path('spec.json');
+    for (const [options, differing] of [
+      [{ workers: 3 }, '--workers 2 instead of 3.'],
+      [{ workers: 2, chainSpec }, 'another --chain-spec.'],
+      [{ chainSpec }, 'another --chain-spec and --workers 2 instead of 0.'],
+    ] as const) {
+      const { message } = await rejected(start(options), 'dev-data-other-chain');
+      assert.equal(message, `The folder ${path('data')} keeps a chain that was begun with ${differing}`);
+    }
     chain = await start({ workers: 2 });
     assert.deepEqual(await picture(chain), before);
     await chain.stop();
@@ -224,8 +242,8 @@ describe('dev-chain: kept in a folder', () => {
 
   it('refuses the folder while another chain has it, and frees it when it stops or does not start', async () => {
     const chain = await start();
-    const error = await rejected(start(), 'locked');
-    assert.equal(error.details?.['pid'], process.pid);
+    const { message } = await rejected(start(), 'locked');
+    assert.equal(message, `${path('data')} is in use by another process (pid ${process.pid}).`);
     await chain.newBlock();
     await chain.stop();
     const other = await startDevChain();
@@ -242,7 +260,10 @@ describe('dev-chain: kept in a folder', () => {
   it('says what is wrong with a folder', async () => {
     await rejected(start({ data: '' }), 'dev-option-invalid');
     await writeFile(path('file'), '');
-    await rejected(start({ data: path('file') }), 'store-failed');
+    for (const data of [path('file'), path('file/data')]) {
+      const { message } = await rejected(start({ data }), 'dev-option-invalid');
+      assert.equal(message, `The data folder is ${data}, but must be the path of a folder, not of a file.`);
+    }
     const chain = await start();
     await chain.newBlock({ count: 2 });
     await chain.stop();
@@ -275,10 +296,41 @@ describe('dev-chain: kept in a folder', () => {
       return bytes.fill(bytes.readUInt8(at) ^ 1, at, at + 1);
     };
     await altered(second, inherent, 'the extrinsics of block 2');
+    const time = (bytes: Buffer): Buffer => {
+      const at = 2 + (bytes.readUInt16LE(0) >> 2);
+      return bytes.fill(bytes.readUInt8(at) ^ 1, at, at + 1);
+    };
+    await altered(second, time, 'the time of block 2');
     await altered(storeKey('tip'), (bytes) => bytes.subarray(1), 'The tip of the chain');
     await altered(storeKey('tip'), () => undefined, 'which block is the head');
-    await altered(storeKey('genesis'), (bytes) => bytes.fill(2, 0, 1), 'its layout is of version 2, not 1');
+    await altered(
+      storeKey('genesis'),
+      (bytes) => bytes.fill(1, 0, 1),
+      'The version of its layout is out of range: 1, not 2',
+    );
+    await altered(
+      storeKey('genesis'),
+      (bytes) => bytes.fill(0xff, 33),
+      'The number of its workers is out of range: 4294967295',
+    );
     await (await start()).stop();
+  });
+
+  it('begins no new chain in the place of one that was lost', async () => {
+    const chain = await start();
+    await chain.stop();
+    const file = join(path('data'), 'chain', 'data.mdb');
+    await truncate(file);
+    assert.match((await rejected(start(), 'dev-data-invalid')).message, /chain\/data\.mdb is empty/);
+    await rm(file);
+    assert.match((await rejected(start(), 'dev-data-invalid')).message, /chain\/data\.mdb is missing/);
+  });
+
+  it('begins where one was killed before it had begun', async () => {
+    await mkdir(join(path('data'), 'chain-new'), { recursive: true });
+    await writeFile(join(path('data'), 'chain-new', 'data.mdb'), '');
+    await (await start()).stop();
+    assert.deepEqual(await readdir(path('data')), ['chain']);
   });
 
   it('takes no block that the disk has no room for, says so, and goes on when there is room', async function () {

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import type { Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { assemble } from '../../src/dev-chain/assemble.ts';
+import type { Runtimes } from '../../src/dev-chain/executor/runtime.ts';
 import { Pool, type PoolTransaction } from '../../src/dev-chain/pool/pool.ts';
+import { Submitter } from '../../src/dev-chain/pool/submitter.ts';
 import { RpcError } from '../../src/dev-chain/rpc/rpc-error.ts';
 import { connect, RawClient, type TestApi } from './support.ts';
 
@@ -197,6 +200,33 @@ describe('dev-chain: submission', () => {
     assert.equal(left.length, 1);
     await chain.newBlock();
     assert.deepEqual(await raw.result('author_pendingExtrinsics'), []);
+  });
+
+  it('takes no second extrinsic of a nonce where a block takes the first while it is validated', async () => {
+    const { node, server, executor } = await assemble({ blockTimeMs: 2 ** 31 - 1 }, '127.0.0.1');
+    try {
+      const nonce = 0;
+      const [first, second] = [
+        await client.sign(client.transfer(1n), nonce),
+        await client.sign(client.transfer(2n), nonce),
+      ];
+      await node.submit(first);
+      let isBuilt = false;
+      const runtimes = {
+        call: async (...call: Parameters<Runtimes['call']>) => {
+          const result = await node.runtimes.call(...call);
+          if (!isBuilt) await node.newBlock();
+          isBuilt = true;
+          return result;
+        },
+      };
+      const submitter = new Submitter(node.pool, node.blocks, runtimes, (extrinsic) => node.hashOf(extrinsic));
+      await assert.rejects(submitter.submit(second), code(1010));
+      assert.deepEqual(node.pool.all, []);
+    } finally {
+      await server.stop();
+      await Promise.all([node.stop(), executor.stop()]);
+    }
   });
 
   it('tells fees and what would become of an extrinsic', async () => {

@@ -1,14 +1,9 @@
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { concatBytes } from '../../codec/bytes.ts';
 import type { Hex } from '../../codec/hex.ts';
-import { asRelayError, RelayError } from '../../errors/index.ts';
+import { RelayError } from '../../errors/index.ts';
 import {
   lastNumber,
-  lockFile,
   numberedKey,
-  openLmdbStore,
   rangeOf,
   storeKey,
   type FileLock,
@@ -16,13 +11,13 @@ import {
 } from '../../store/index.ts';
 import type { DevBlock } from '../block/block.ts';
 import type { StorageDiff } from '../executor/protocol.ts';
-import { bytesToHex, hexToBytes } from '../hex.ts';
+import { takeFolder, openStoreIn } from './chain-folder.ts';
+import { decodeOrigin, encodeOrigin } from './chain-origin.ts';
 import { decodeTip, encodeTip, type ChainTip } from './chain-tip.ts';
 import { decodeKeptBlock, encodeKeptBlock, type KeptBlock } from './kept-block.ts';
 
-/** Of the layout: version, then the genesis hash; each block under a number in the order of arrival; the tip. */
-const version = 1;
-const genesisKey = storeKey('genesis');
+/** The layout: what the chain began with; each block under a number in the order of arrival; the tip. */
+const originKey = storeKey('genesis');
 const tipKey = storeKey('tip');
 const blockPrefix = storeKey('block/');
 const blocksAtOnce = 512;
@@ -31,6 +26,14 @@ const blocksAtOnce = 512;
 export interface NewBlock {
   readonly block: DevBlock;
   readonly changes: StorageDiff;
+}
+
+/** What a chain begins with, from its options. */
+export interface Genesis {
+  readonly hash: Hex;
+  readonly workers: number;
+  /** Its hash with so many workers instead. */
+  readonly hashWith: (workers: number) => Promise<Hex>;
 }
 
 /** The folder in which a chain is kept, held by one process at a time. */
@@ -46,15 +49,11 @@ export class ChainData {
     this.#store = store;
   }
 
-  /** Makes the folder where it is missing. Throws locked, store-failed. */
+  /** Makes the folder where it is missing. Throws dev-option-invalid, locked, store-failed, dev-data-invalid. */
   static async open(path: string): Promise<ChainData> {
-    const chain = join(path, 'chain');
-    await mkdir(path, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
-      throw asRelayError(error, 'store-failed', { path });
-    });
-    const lock = await lockFile(chain);
+    const lock = await takeFolder(path);
     try {
-      return new ChainData(path, lock, await openLmdbStore({ path: chain }));
+      return new ChainData(path, lock, await openStoreIn(path));
     } catch (error) {
       await lock.release();
       throw error;
@@ -62,17 +61,21 @@ export class ChainData {
   }
 
   /** Makes it the folder of the chain with that genesis. Throws dev-data-other-chain, dev-data-invalid. */
-  async claim(genesis: Hex): Promise<void> {
-    const kept = await this.#store.get(genesisKey);
+  async claim({ hash, workers, hashWith }: Genesis): Promise<void> {
+    const kept = await this.#store.get(originKey);
     if (kept === undefined) {
-      const value = concatBytes(Uint8Array.of(version), hexToBytes(genesis));
-      await this.#store.commit([{ key: genesisKey, value }]);
+      await this.#store.commit([{ key: originKey, value: encodeOrigin({ genesis: hash, workers }) }]);
       return;
     }
-    if (kept[0] !== version) throw this.invalid(`its layout is of version ${kept[0]}, not ${version}`);
-    const found = bytesToHex(kept.subarray(1));
-    if (found === genesis) return;
-    throw new RelayError('dev-data-other-chain', { details: { path: this.path, found, expected: genesis } });
+    const origin = this.#decoded(() => decodeOrigin(kept));
+    if (origin.genesis === hash) return;
+    // A spec may take no workers.
+    const isOfSpec = origin.genesis === (await hashWith(origin.workers).catch(() => undefined));
+    const differing = [
+      ...(isOfSpec ? [] : ['another --chain-spec']),
+      ...(origin.workers === workers ? [] : [`--workers ${origin.workers} instead of ${workers}`]),
+    ].join(' and ');
+    throw new RelayError('dev-data-other-chain', { details: { path: this.path, differing } });
   }
 
   /** In the order of arrival: each comes after its parent. Throws dev-data-invalid. */
@@ -109,7 +112,7 @@ export class ChainData {
 
   /** Forgets a chain that did not come up, with the block that it began with. */
   async clear(): Promise<void> {
-    const keys = [genesisKey, tipKey, numberedKey(blockPrefix, 0n)];
+    const keys = [originKey, tipKey, numberedKey(blockPrefix, 0n)];
     await this.#store.commit(keys.map((key) => ({ key, value: undefined })));
   }
 

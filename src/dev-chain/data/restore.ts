@@ -1,14 +1,16 @@
 import type { BlockStore } from '../block/block-store.ts';
 import { extrinsicsRoots } from '../block/extrinsics-root.ts';
 import { encodeHeader } from '../block/header.ts';
+import { inherents } from '../block/inherents.ts';
 import { RelayError } from '../../errors/index.ts';
 import type { Runtimes } from '../executor/runtime.ts';
 import type { Hashing } from '../hashing.ts';
 import { bytesToHex, hexToBytes } from '../hex.ts';
-import type { ChainData } from './chain-data.ts';
+import type { ChainData, Genesis } from './chain-data.ts';
 import type { ChainTip } from './chain-tip.ts';
 
 export interface RestoreInto {
+  readonly genesis: Genesis;
   /** With the genesis only. */
   readonly blocks: BlockStore;
   readonly runtimes: Runtimes;
@@ -24,9 +26,9 @@ export interface RestoreInto {
  */
 export async function restore(
   data: ChainData,
-  { blocks, runtimes, hashing, signal }: RestoreInto,
+  { genesis, blocks, runtimes, hashing, signal }: RestoreInto,
 ): Promise<ChainTip | undefined> {
-  await data.claim(blocks.genesis.hash);
+  await data.claim(genesis);
   let isBegun = false;
   for await (const { header, extrinsics, timestamp, changes } of data.blocks()) {
     if (signal?.aborted === true) throw new RelayError('dev-chain-stopped');
@@ -41,6 +43,8 @@ export async function restore(
       throw data.invalid(`the state of block ${number} does not have the root that its header says`);
     if (!extrinsicsRoots(extrinsics, hashing).includes(header.extrinsicsRoot))
       throw data.invalid(`the extrinsics of block ${number} do not have the root that its header says`);
+    if (inherents(parent.runtime, timestamp).some((inherent, place) => extrinsics[place] !== inherent))
+      throw data.invalid(`the time of block ${number} is not the one that its extrinsics set`);
     const runtime = await runtimes.of(state);
     blocks.add({ hash, number, header, extrinsics, timestamp, runtime, stateVersion, state });
   }

@@ -80,6 +80,16 @@ export class Pool {
     return ordered;
   }
 
+  /** Blocks that it has seen. */
+  get blocks(): number {
+    return this.#blocks;
+  }
+
+  /** Whether a transaction in one of the blocks after so many provided one of the tags. */
+  hasProvided(tags: readonly Hex[], after: number): boolean {
+    return tags.some((tag) => (this.#satisfied.get(tag) ?? 0) > after);
+  }
+
   get all(): PoolTransaction[] {
     return [...this.#transactions.values()];
   }

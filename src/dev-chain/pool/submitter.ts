@@ -15,12 +15,12 @@ const external = '02';
 export class Submitter {
   readonly #pool: Pool;
   readonly #blocks: BlockStore;
-  readonly #runtimes: Runtimes;
+  readonly #runtimes: Pick<Runtimes, 'call'>;
   readonly #hashOf: (extrinsic: Hex) => Hex;
   /** Those that were told to be waiting for another. */
   readonly #future = new Set<Hex>();
 
-  constructor(pool: Pool, blocks: BlockStore, runtimes: Runtimes, hashOf: (extrinsic: Hex) => Hex) {
+  constructor(pool: Pool, blocks: BlockStore, runtimes: Pick<Runtimes, 'call'>, hashOf: (extrinsic: Hex) => Hex) {
     this.#pool = pool;
     this.#blocks = blocks;
     this.#runtimes = runtimes;
@@ -32,7 +32,7 @@ export class Submitter {
     checkFormat(extrinsic);
     const hash = this.#hashOf(extrinsic);
     this.#pool.checkNew(hash);
-    const validity = await this.#validate(extrinsic);
+    const validity = await this.#newestValidity(extrinsic);
     const usurped = this.#pool.add({ ...validity, hash, extrinsic });
     if (!this.#pool.isReady(hash)) this.#future.add(hash);
     return { hash, usurped };
@@ -59,6 +59,15 @@ export class Submitter {
       }
     }
     return dropped;
+  }
+
+  /** Again where a block that came meanwhile took what would have been its rival: one of the same nonce, say. */
+  async #newestValidity(extrinsic: Hex): Promise<ValidTransaction> {
+    for (;;) {
+      const { blocks } = this.#pool;
+      const validity = await this.#validate(extrinsic);
+      if (!this.#pool.hasProvided(validity.provides, blocks)) return validity;
+    }
   }
 
   async #validate(extrinsic: Hex): Promise<ValidTransaction> {

@@ -3,7 +3,7 @@ import type { CatalogueEntry } from './entry.ts';
 export const devChainErrors = {
   'dev-option-invalid': {
     message: '{option} is {value}, but must be {expected}.',
-    remedy: 'Give a value in that range; khala-relay dev --help lists the options.',
+    remedy: 'Give such a value; khala-relay dev --help lists the options.',
     usage: true,
   },
   'dev-spec-unreadable': {
@@ -60,8 +60,9 @@ export const devChainErrors = {
     usage: true,
   },
   'dev-data-other-chain': {
-    message: 'The folder {path} keeps the chain with the genesis {found}, not {expected}.',
-    remedy: 'Give the --chain-spec and --workers that it was begun with, or another folder.',
+    message: 'The folder {path} keeps a chain that was begun with {differing}.',
+    remedy:
+      'Give the --workers and the --chain-spec (without it: the version of khala-relay) that it was begun with, or another folder.',
   },
   'dev-data-invalid': {
     message: 'What the folder {path} keeps of a chain cannot be used: {reason}.',
