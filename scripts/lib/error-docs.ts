@@ -7,8 +7,8 @@ const intro = `# Errors
 
 Every failure that leaves khala-relay is a \`RelayError\` with one of these codes. A code never changes its meaning; texts
 may. \`details\` holds the facts that stand in braces below, as strings and numbers: never plaintext, keys or passphrases.
-The CLI prints the message and the remedy, and exits with 2 where the caller's own arguments are at fault (marked
-*usage*), with 1 otherwise.
+The CLI prints the message and the remedy on stderr, with \`--json\` all of it on stdout too (\`{"event":"error",…}\`), and exits
+with 2 where the caller's own arguments are at fault (marked *usage*), with 1 otherwise.
 
 \`\`\`ts
 import { isRelayError } from 'khala-relay';

@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import { onInterruption } from './interruption.ts';
 import { createOutput, type Output } from './output.ts';
+import { reportError } from './report-error.ts';
 import { resolveSettings } from './resolve-settings.ts';
 import { flagOf, settingsSchema, type SettingName, type Settings } from './settings.ts';
 
@@ -34,19 +35,24 @@ export function withAccount(made: Command): Command {
     .option('--suri-fd <n>', 'file descriptor to read the secret URI of the paying account from');
 }
 
-/** Wraps an action: resolves settings, watches signals. `positional` is how many arguments the command declares. */
+/** Wraps an action: resolves settings, watches signals, reports what it throws. `positional` is how many arguments the command declares. */
 export function action<Flags extends object, Args extends readonly unknown[] = []>(
   positional: Args['length'],
   run: (context: Context<Flags>, ...args: Args) => Promise<void>,
 ): (...args: unknown[]) => Promise<void> {
   return async (...args) => {
     const flags = args[positional] as Flags & { json?: true; config?: string };
-    const settings = resolveSettings({ flags: { ...flags }, env: process.env, config: flags.config });
-    using interruption = onInterruption();
-    const { signal, interrupted } = interruption;
     const output = createOutput(flags.json === true);
-    const given = args.slice(0, positional) as unknown as Args;
-    await run({ settings, flags, output, signal, interrupted }, ...given);
+    try {
+      const settings = resolveSettings({ flags: { ...flags }, env: process.env, config: flags.config });
+      using interruption = onInterruption();
+      const { signal, interrupted } = interruption;
+      const given = args.slice(0, positional) as unknown as Args;
+      await run({ settings, flags, output, signal, interrupted }, ...given);
+    } catch (error) {
+      // Of what was interrupted nothing else is told.
+      process.exitCode ??= reportError(error, output);
+    }
   };
 }
 

@@ -1,4 +1,7 @@
-/** Aborts on SIGINT or SIGTERM; a second signal ends the process at once. */
+/**
+ * Aborts on SIGINT or SIGTERM; a second signal ends the process at once. The same one again within a second is the first,
+ * passed on: what is sent to a group of processes npm, timeout(1) and other parents give to their child once more.
+ */
 export interface Interruption extends Disposable {
   readonly signal: AbortSignal;
   /** Resolves on the first signal. */
@@ -6,12 +9,18 @@ export interface Interruption extends Disposable {
 }
 
 const interruptedCode = 130;
+const passedOnMs = 1_000;
 
-/** While it lasts, signals end the command in order; SIGINT makes the exit code 130. */
-export function onInterruption(): Interruption {
+/** While it lasts, signals end the command in order; SIGINT makes the exit code 130. `now`: ms, of a clock that only goes on. */
+export function onInterruption(now: () => number = () => performance.now()): Interruption {
   const controller = new AbortController();
+  let first: { readonly name: NodeJS.Signals; readonly at: number } | undefined;
   const onSignal = (name: NodeJS.Signals): void => {
-    if (controller.signal.aborted) process.exit(interruptedCode);
+    if (first !== undefined) {
+      if (name === first.name && now() - first.at < passedOnMs) return;
+      process.exit(interruptedCode);
+    }
+    first = { name, at: now() };
     if (name === 'SIGINT') process.exitCode = interruptedCode;
     controller.abort();
   };

@@ -1,15 +1,18 @@
 import { catalogue, RelayError } from '../errors/index.ts';
+import type { Output } from './output.ts';
 import { warn } from './warn.ts';
 
 /** Exit codes of the CLI contract. */
 export const exitCodes = { failed: 1, usage: 2 } as const;
 
-/** Prints what went wrong and what to do in one line on stderr; the exit code. */
-export function reportError(error: unknown): number {
+/** Prints what went wrong and what to do in one line on stderr, and with --json as an event on stdout too; the exit code. */
+export function reportError(error: unknown, output?: Output): number {
   const known = error instanceof RelayError ? error : internal(error);
-  warn(`${known.message} [${known.code}] ${known.remedy}`);
+  const { code, message, remedy, details } = known;
+  if (output?.isJson === true) output.print({ event: 'error', code, message, remedy, details }, '');
+  warn(`${message} [${code}] ${remedy}`);
   if (process.env['KHALA_RELAY_DEBUG'] !== undefined) process.stderr.write(`${stackOf(error)}\n`);
-  return 'usage' in catalogue[known.code] ? exitCodes.usage : exitCodes.failed;
+  return 'usage' in catalogue[code] ? exitCodes.usage : exitCodes.failed;
 }
 
 function internal(error: unknown): RelayError {

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { accountFromSuri, connectChain, type Account, type Chain, type ChainLogger } from '../chain/index.ts';
 import { RelayError } from '../errors/index.ts';
-import { lockFile, openLmdbStore, type TransactionalStore } from '../store/index.ts';
+import { isFileInPlaceOfFolder, lockFile, openLmdbStore, type TransactionalStore } from '../store/index.ts';
 import type { Hex } from '../codec/index.ts';
 import type { Vault } from '../vault/index.ts';
 import { required } from './resolve-settings.ts';
@@ -87,6 +87,11 @@ export async function openData(
     await mkdir(folder, { recursive: true, mode: 0o700 });
     await writeFile(join(folder, genesisFile), `${genesisHash}\n`);
   } catch (cause) {
+    if (isFileInPlaceOfFolder(cause))
+      throw new RelayError('bad-setting', {
+        details: { name: 'data', reason: `${dataPath} is a file, not a folder` },
+        cause,
+      });
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new RelayError('store-failed', { details: { path: folder, reason }, cause });
   }

@@ -44,6 +44,10 @@ function unknown(code: string): CatalogueEntry {
   return { message: `${code}.`, remedy: 'docs/errors.md says what it means.' };
 }
 
+/** A detail that is a sentence of its own ends that of the template. */
 function fill(template: string, details: ErrorDetails = {}): string {
-  return template.replace(/\{(\w+)\}/g, (_, name: string) => String(details[name] ?? 'unknown'));
+  return template.replace(/\{(\w+)\}(\.?)/g, (_, name: string, end: string) => {
+    const detail = String(details[name] ?? 'unknown');
+    return detail.endsWith('.') ? detail : detail + end;
+  });
 }

@@ -47,8 +47,8 @@ export interface InboxOptions {
   /** Whether an id is a registered worker. Default: not known, false. */
   readonly isRegistered?: (id: Hex) => boolean;
   /**
-   * Told what is worth knowing and holds nothing up: reading-from, with the first block, where nothing was read before, and
-   * already-read where `from` is given and something was.
+   * Told what is worth knowing and holds nothing up: reading-from, with the first block, where nothing was read before and
+   * `from` is head, and already-read where `from` is a number and something was.
    */
   readonly onNotice?: (notice: RelayError) => void;
   /** Of what is handed out and not acknowledged, at most. One sender alone has half of it. Default 1 024, 16 MiB. */

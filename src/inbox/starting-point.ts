@@ -23,9 +23,13 @@ export function noteCursor(
   onNotice?.(new RelayError('already-read', { details: { block: number, from } }));
 }
 
-/** Where nothing was read before, the block that was chosen is said. */
-export function noteBegin({ number }: BlockId, onNotice: ((notice: RelayError) => void) | undefined): void {
-  onNotice?.(new RelayError('reading-from', { details: { block: number + 1 } }));
+/** Where nothing was read before, and no first block was given, the one that is read first is said. */
+export function noteBegin(
+  from: BlockNumber | 'head',
+  { number }: BlockId,
+  onNotice: ((notice: RelayError) => void) | undefined,
+): void {
+  if (from === 'head') onNotice?.(new RelayError('reading-from', { details: { block: number + 1 } }));
 }
 
 export interface StartingPoint {
@@ -66,7 +70,7 @@ export async function startingPoint(
       details: { what: 'The first block to read', reason: `the chain is only at block ${present.number}` },
     });
   const { number, hash } = last;
-  noteBegin(last, onNotice);
+  noteBegin(from, last, onNotice);
   const begin = [...claim, store.cursorWrite({ number, hash })];
   if (number < present.number) return { cursor: { number, hash }, claim: begin };
   await store.commit(begin);

@@ -334,6 +334,22 @@ describe('cli', () => {
       assert.equal(ended.stdout, '');
     });
 
+  it('tells what failed as the last event too with --json', async () => {
+    const genesisHash = `0x${'00'.repeat(32)}`;
+    const { code, lines, stderr } = await runCli(['workers', '--ws', dev.ws, '--genesis', genesisHash, '--json']);
+    const [{ message, remedy, ...facts } = {}, ...others] = lines;
+    const details = { url: dev.ws, actual: dev.genesisHash, expected: genesisHash };
+    assert.deepEqual([code, facts, others], [1, { event: 'error', code: 'wrong-chain', details }, []]);
+    assert.equal(stderr, `khala-relay: ${String(message)} [wrong-chain] ${String(remedy)}\n`);
+  });
+
+  it('says of a data folder that is a file what it is', async () => {
+    const data = join(folder.path, 'odd.toml');
+    await writeFile(data, '');
+    const { code, stderr } = await runCli(['listen', '--ws', dev.ws, '--vault', vault, '--data', data]);
+    assert.deepEqual([code, stderr.includes(`${data} is a file, not a folder. [bad-setting]`)], [2, true], stderr);
+  });
+
   it('refuses a vault that others can read', async () => {
     const path = join(folder.path, 'exposed');
     await writeFile(path, await readFile(vault));

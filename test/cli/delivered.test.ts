@@ -99,7 +99,7 @@ describe('cli: send --wait delivered', () => {
       return lines.find((line) => line['to'] === to);
     };
     const early = await wait('2');
-    assert.deepEqual([early.code, early.lines], [1, []]);
+    assert.deepEqual([early.code, early.lines.map(({ code }) => code)], [1, ['not-delivered-yet']]);
     assert.match(early.stderr, /not-delivered-yet/);
     const { receipts, delivered, sendId } = (await entry()) ?? {};
     assert.deepEqual([receipts, delivered], [['delivered', 'read'], undefined]);

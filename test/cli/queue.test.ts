@@ -61,7 +61,9 @@ describe('cli: send where it can not go yet', () => {
   it('keeps the message, says why, and the next send carries it first', async () => {
     const vault = await sender('patient');
     const { code, lines, stderr } = await leave(vault, b, 'one');
-    assert.deepEqual([code, lines], [1, [{ event: 'queued', sendId: '0' }]]);
+    const [queued, failed, ...others] = lines;
+    assert.deepEqual([code, queued, others], [1, { event: 'queued', sendId: '0' }, []]);
+    assert.deepEqual([failed?.['event'], failed?.['code']], ['error', 'still-queued']);
     assert.match(stderr, /not yet: .*ECONNREFUSED.* \[endpoint-failed\]/);
     assert.match(stderr, /Not sent yet, and kept in the queue \(1\): .*ECONNREFUSED.* \[still-queued\] .*outbox send/);
     assert.deepEqual(
@@ -147,7 +149,7 @@ describe('cli: send where it can not go yet', () => {
     await using atB = await serve('b', ports[0]);
     assert.equal((await send(vault, b, 'first')).code, 0);
     const { code, lines, stderr } = await offline('second');
-    assert.deepEqual([code, lines.map(({ event }) => event)], [1, ['queued']], stderr);
+    assert.deepEqual([code, lines.map(({ event }) => event)], [1, ['queued', 'error']], stderr);
     assert.match(stderr, /\[still-queued\]/);
     await using _own = await serve('offline', await freePort());
     await atB.line(({ text }) => text === 'second');

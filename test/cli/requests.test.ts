@@ -120,8 +120,8 @@ process.stdin.on('end', () => {
     const client = ['--vault', path('client'), '--ws', dev.ws, '--json'];
     const later = ['send', ...client, '--to', away, '--receipt', 'read'];
     const unread = await runCli([...later, '--wait', 'read', '--timeout', '2', 'read later']);
-    assert.deepEqual([unread.code, unread.lines.map(({ event }) => event)], [1, ['sent']], unread.stderr);
-    assert.match(unread.stderr, /not-read-yet/);
+    assert.deepEqual([unread.code, unread.lines.map(({ event }) => event)], [1, ['sent', 'error']], unread.stderr);
+    assert.match(unread.stderr, /\[not-read-yet\] .*--acknowledge/);
     const entries = async () => {
       const { lines } = await runCli(['outbox', 'ls', '--vault', path('client'), '--json']);
       return lines.filter(({ receipts }) => isDeepStrictEqual(receipts, ['read']));
@@ -211,8 +211,8 @@ process.stdin.on('end', () => {
       '--timeout',
       '5',
     );
-    assert.deepEqual([code, lines.length], [1, 1]);
-    assert.match(stderr, /\[request-timeout\]/);
+    assert.deepEqual([code, lines.map(({ event }) => event)], [1, ['sent', 'error']]);
+    assert.match(stderr, /\[request-timeout\] .*--acknowledge.*--on-invoke/);
   });
 
   it('logs, at every level, nothing of what it opens, asks its handler and answers', async () => {
@@ -257,8 +257,8 @@ process.stdin.on('end', () => {
   ];
   for (const [what, error, args] of refusals)
     it(`refuses ${what}`, async () => {
-      const { code, stderr, stdout } = await send(...args);
+      const { code, stderr, lines } = await send(...args);
       assert.match(stderr, new RegExp(`\\[${error}\\]`));
-      assert.deepEqual([code, stdout], [2, '']);
+      assert.deepEqual([code, lines.map((line) => [line['event'], line['code']])], [2, [['error', error]]]);
     });
 });

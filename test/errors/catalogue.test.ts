@@ -59,6 +59,11 @@ describe('errors: RelayError', () => {
     }
   });
 
+  it('ends a sentence once where a detail is one', () => {
+    const { message } = new RelayError('still-queued', { details: { count: 1, reason: 'The chain is away.' } });
+    assert.equal(message, 'Not sent yet, and kept in the queue (1): The chain is away.');
+  });
+
   it('does not fill placeholders that come in with a detail', () => {
     const error = new RelayError('bad-id', { details: { value: '{what} {value}' } });
     assert.ok(error.message.includes('"{what} {value}"'));

@@ -302,14 +302,17 @@ describe('inbox', () => {
     );
   });
 
-  it('says which block it reads first where nothing was read before, and that one given later counts for nothing', async () => {
+  it('says which block it reads first where none was given and nothing read before, and that one given later counts for nothing', async () => {
     const notices: RelayError[] = [];
     const onNotice = (notice: RelayError): void => void notices.push(notice);
     const { number } = await chain.finalizedHead();
-    await (await started({ from: number, onNotice })).stop();
+    await using fresh = openMemoryStore();
+    await (await started({ from: number, store: fresh, onNotice })).stop();
+    assert.deepEqual(notices, []);
+    await (await started({ onNotice })).stop();
     assert.deepEqual(
       notices.splice(0).map(({ code, details }) => [code, details]),
-      [['reading-from', { block: number }]],
+      [['reading-from', { block: number + 1 }]],
     );
     const cursor = await new InboxStore(store).cursor();
     assert.ok(cursor !== undefined);

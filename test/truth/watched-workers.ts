@@ -67,7 +67,7 @@ function replay(lines: readonly Line[]): Table {
   const table = new Map<Hex, Printed>();
   for (const line of lines) {
     const { event, identity } = line as { event: string; identity: Hex };
-    if (event === 'ready' || event === 'node-fault') continue;
+    if (event === 'ready' || event === 'node-fault' || event === 'error') continue;
     const isThere = table.has(identity);
     if (isThere === (event === 'added'))
       throw new Error(`${identity} was ${isThere ? '' : 'not '}there: ${JSON.stringify(line)}`);

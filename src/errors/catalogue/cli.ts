@@ -50,7 +50,7 @@ export const cliErrors = {
   'not-read-yet': {
     message: 'Sent, and no word yet that it was read ({count}).',
     remedy:
-      'It may come later: outbox send --wait read waits on, for 7 days after the message went, and outbox ls shows it. Not every recipient gives such a word.',
+      'It may come later: outbox send --wait read waits on, for 7 days after the message went, and outbox ls shows it. A recipient gives such a word only with --acknowledge.',
   },
   'still-queued': {
     message: 'Not sent yet, and kept in the queue ({count}): {reason}.',

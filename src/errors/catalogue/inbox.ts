@@ -21,8 +21,7 @@ export const inboxErrors = {
   },
   'reading-from': {
     message: 'Nothing of the chain was read into this store before: reading begins at block {block}.',
-    remedy:
-      'Nothing, if that is meant. For earlier messages name the first block (--from N), with another data folder: what was read counts.',
+    remedy: 'For earlier messages name the first block (--from N), with another data folder: what was read counts.',
   },
   'already-read': {
     message: 'This store has read up to block {block}: reading goes on from there, and not from block {from}.',

@@ -53,7 +53,7 @@ export const outboxErrors = {
   },
   'read-timeout': {
     message: 'The recipient of message {sendId} has not said within 7 days that it has read it.',
-    remedy: 'Ask it by another message; it may have read this one: not every recipient says so.',
+    remedy: 'Ask it by another message; it may have read this one: it says so only with --acknowledge.',
   },
   'send-cancelled': {
     message: 'The message was cancelled before it went, or given up.',

@@ -131,7 +131,8 @@ export const relayErrors = {
   },
   'request-timeout': {
     message: '{to} did not answer within {timeoutMs} ms.',
-    remedy: 'Ask again, give more time, or check that it runs and answers this kind of message.',
+    remedy:
+      'Ask again, give more time, or check that it runs: it says that it has read a message only with --acknowledge, and answers a call only with --on-invoke.',
   },
   'no-reply-address': {
     message: 'There is no place where {to} looks for an answer.',

@@ -107,7 +107,7 @@ class StoredPhalaListener implements PhalaListener {
       throw new RelayError('bad-value', {
         details: { what: 'The first block to read', reason: `the chain is only at block ${present.number}` },
       });
-    noteBegin(last, onNotice);
+    noteBegin(from, last, onNotice);
     await this.#store.take([], last);
     return last;
   }

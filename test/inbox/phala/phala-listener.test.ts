@@ -387,11 +387,11 @@ describe('the phala suite on topics of contracts', () => {
     await until(() => skipping.events.some(({ type }) => type === 'gap'));
   });
 
-  it('says which block it reads first where nothing was read before, and that one given later counts for nothing', async () => {
+  it('says which block it reads first where none was given and nothing read before, and that one given later counts for nothing', async () => {
     const notices: RelayError[] = [];
     const onNotice = (notice: RelayError): void => void notices.push(notice);
     await finalize();
-    await listening({ from: 1, onGap: 'skip', onNotice });
+    await listening({ onNotice });
     await open.pop()?.[Symbol.asyncDispose]();
     await listening({ from: 1, onGap: 'skip', onNotice });
     assert.deepEqual(
