@@ -48,10 +48,13 @@ export interface InboxFiles {
   deadLetters(): AsyncGenerator<ListedLetter>;
   /** EcdhKeys of the entity to which something is sealed that waits: as `keepPresence` asks for them. */
   keysInUse(): Promise<KeysInUse>;
-  /** Tries dead letters again; those that open now are delivered by the running inbox, or the next one. */
+  /**
+   * Tries dead letters again, the oldest 256 where none are named, and says nothing of those that are not there; those that
+   * open now are delivered by the running inbox, or the next one.
+   */
   retry(vault: Vault, letters?: readonly bigint[]): Promise<readonly Retried[]>;
-  /** Removes dead letters for good; how many there were. */
-  discard(letters: readonly bigint[]): Promise<number>;
+  /** Removes dead letters for good; those that there were. */
+  discard(letters: readonly bigint[]): Promise<readonly bigint[]>;
 }
 
 /** Throws inbox-empty where the store never was an inbox's, and store-of-newer-version. */
@@ -100,7 +103,7 @@ export async function openInboxFiles(store: TransactionalStore): Promise<InboxFi
       for (const sequence of new Set(letters))
         if ((await files.letters.get(sequence)) !== undefined) found.push(sequence);
       await files.commit(found.flatMap((sequence) => files.letters.removeWrites(sequence)));
-      return found.length;
+      return found;
     },
   };
 }

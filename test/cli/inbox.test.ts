@@ -9,6 +9,7 @@ import { createInbox } from '../../src/inbox/index.ts';
 import { openLmdbStore, openMemoryStore } from '../../src/store/index.ts';
 import { createMemoryVault, openVault } from '../../src/vault/index.ts';
 import { alice, directoryOf, temporaryFolder, utf8 } from '../support/entities.ts';
+import { until } from '../support/until.ts';
 import { makeVault } from './entity.ts';
 import { RunningCli, runCli, type Line } from './run-cli.ts';
 
@@ -78,6 +79,38 @@ describe('cli: inbox', () => {
     );
     assert.deepEqual(await inbox('dead', '--discard', numbers.join(',')), [{ event: 'discarded', count: 2 }]);
     assert.deepEqual(await inbox('dead'), []);
+  });
+
+  it('retries and discards what is named by its number, and says which of them are not there', async () => {
+    await using chain = await connectChain({ endpoints: [dev.ws] });
+    {
+      await using listen = new RunningCli(['listen', '--vault', vault, '--ws', dev.ws]);
+      await listen.line(({ event }) => event === 'ready');
+      const push = { kind: 'push-message', destination: topicOf(identity) } as const;
+      const payloads = ['no envelope', 'neither'].map(utf8);
+      await chain.submit(
+        payloads.map((payload) => ({ ...push, payload })),
+        alice,
+      );
+      await until(async () => (await inbox('dead')).length === 2);
+    }
+    const [one, other] = (await inbox('dead')).map(({ number }) => String(number)) as [string, string];
+    const retried = await runCli(['inbox', 'retry', '99', one, '98', '--vault', vault, '--json']);
+    assert.deepEqual(
+      retried.lines.map(({ event, number, outcome }) => [event, number, outcome]),
+      [['retried', one, 'dead']],
+    );
+    assert.equal(retried.code, 2);
+    assert.match(retried.stderr, / 99, 98\b.*no-such-letter/);
+    const discarded = await runCli(['inbox', 'dead', '--discard', `97,${one},${one}`, '--vault', vault, '--json']);
+    assert.deepEqual(discarded.lines, [{ event: 'discarded', count: 1 }]);
+    assert.equal(discarded.code, 2);
+    assert.match(discarded.stderr, / 97\b.*no-such-letter/);
+    assert.deepEqual(
+      (await inbox('dead')).map(({ number, retries }) => [number, retries]),
+      [[other, 0]],
+    );
+    assert.deepEqual(await inbox('dead', '--discard', other), [{ event: 'discarded', count: 1 }]);
   });
 
   it('shows what was accepted and is not acknowledged', async () => {

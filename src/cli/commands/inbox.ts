@@ -46,8 +46,10 @@ async function dead({ settings, flags, output }: Context<{ readonly discard?: st
   await using store = await onlyStore(settings);
   const inbox = await openInboxFiles(store);
   if (flags.discard !== undefined) {
-    const discarded = await inbox.discard(flags.discard.split(',').map(parseNumber));
-    output.print({ event: 'discarded', count: discarded }, `${discarded} message(s) removed.`);
+    const named = flags.discard.split(',').map(parseNumber);
+    const discarded = await inbox.discard(named);
+    output.print({ event: 'discarded', count: discarded.length }, `${discarded.length} message(s) removed.`);
+    checkAllThere(named, discarded);
     return;
   }
   for await (const letter of inbox.deadLetters()) printLetter(output, letter);
@@ -56,13 +58,26 @@ async function dead({ settings, flags, output }: Context<{ readonly discard?: st
 async function retry({ settings, output }: Context<object>, numbers: readonly string[]): Promise<void> {
   await using store = await onlyStore(settings);
   const inbox = await openInboxFiles(store);
-  const letters = numbers.includes('all') ? await allOf(inbox) : numbers.map(parseNumber);
+  const isAll = numbers.includes('all');
+  const letters = isAll ? await allOf(inbox) : numbers.map(parseNumber);
   await using vault = await unlockVault(settings);
-  for (const { sequence, messageId, outcome, code } of await inbox.retry(vault, letters))
+  const tried = await inbox.retry(vault, letters);
+  for (const { sequence, messageId, outcome, code } of tried)
     output.print(
       { event: 'retried', number: sequence, messageId, outcome, ...(code === undefined ? {} : { code }) },
       `${sequence}  ${outcome}${code === undefined ? '' : ` [${code}]`}`,
     );
+  if (isAll) return;
+  checkAllThere(
+    letters,
+    tried.map(({ sequence }) => sequence),
+  );
+}
+
+/** Throws no-such-letter. */
+function checkAllThere(named: readonly bigint[], found: readonly bigint[]): void {
+  const missing = named.filter((number) => !found.includes(number));
+  if (missing.length > 0) throw new RelayError('no-such-letter', { details: { numbers: missing.join(', ') } });
 }
 
 async function allOf(inbox: InboxFiles): Promise<bigint[]> {

@@ -42,6 +42,11 @@ export const cliErrors = {
     remedy: 'Give TEXT, --file FILE, or - to read standard input.',
     usage: true,
   },
+  'no-such-letter': {
+    message: 'Among the messages that could not be delivered there is none of number {numbers}.',
+    remedy: 'See those there are with khala-relay inbox dead; those that were named beside it are done.',
+    usage: true,
+  },
   'not-delivered-yet': {
     message: 'Sent, and not delivered yet, as far as that is told ({count}).',
     remedy:
