@@ -211,6 +211,7 @@ function recordOf({ envelope, posting }: Arrival): MessageRecord {
     isFinal: posting?.isFinal ?? true,
     isAcknowledged: false,
     isRetracted: false,
+    isReinstated: false,
     isWaiting: posting?.isFinal === false,
     isProven: posting?.isProven ?? true,
   };

@@ -52,6 +52,8 @@ export class Consumer {
   readonly #notices = new ToldNotices();
   /** Messages that were retracted when it was their turn. */
   readonly #retracted = new Set<Sequence>();
+  /** What was handed out as final, of which the store tells that a reorg took it before, and that it came back. */
+  readonly #settled = new Set<Sequence>();
   /** What was handed out and left undone: it waits for another subscriber. */
   readonly #left = new Set<Sequence>();
   /** What was done with since that was read which is gone through again, and says otherwise. */
@@ -188,6 +190,11 @@ export class Consumer {
   /** Tells what is no message. */
   async tell(sequence: Sequence, item: Exclude<StreamItem, MessageRecord>): Promise<void> {
     const { store, eventOf, told } = this.#parts;
+    if (item.kind === 'finalized') this.#settled.delete(item.of);
+    if ((item.kind === 'retracted' || item.kind === 'reinstated') && this.#settled.has(item.of)) {
+      await told([sequence]);
+      return;
+    }
     if (item.kind === 'reinstated' && this.#retracted.delete(item.of)) {
       const message = await store.item(item.of);
       if (message?.kind === 'message') await this.#giveReinstated(item.of, message);
@@ -224,6 +231,7 @@ export class Consumer {
   /** Hands out a message for which there is a place. */
   deliver(sequence: Sequence, record: MessageRecord, opened: OpenedMessage, place: Place): void {
     if (this.#isGone) return;
+    if (record.isFinal && record.isReinstated) this.#settled.add(sequence);
     this.#inFlight.add(sequence, place);
     this.#subscriber.next({ type: 'message', delivery: this.#parts.deliveryOf(sequence, record, opened, place) });
   }

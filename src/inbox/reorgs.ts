@@ -96,7 +96,7 @@ export async function reinstateWrites(
     ...(before === undefined || (before.number === record.block?.number && !record.isFinal)
       ? []
       : [store.early.messageWrite(before.number, sequence, false)]),
-    store.itemWrite(sequence, isKept ? { ...record, isAcknowledged, isWaiting: false } : undefined),
+    store.itemWrite(sequence, isKept ? { ...record, isAcknowledged, isWaiting: false, isReinstated: true } : undefined),
     store.early.retractedWrite(id, undefined),
   ];
   return { writes, notice: { kind: 'reinstated', of: sequence, messageId: id } as const };

@@ -72,7 +72,14 @@ export async function retryLetters(
       retried.push({ sequence, messageId: id, outcome: isNew ? 'accepted' : 'duplicate' });
       if (block !== undefined && !isFinal) writes.push(store.early.messageWrite(block.number, sequence, false));
       if (!isNew) continue;
-      const flags = { isFinal, isProven, isAcknowledged: false, isRetracted: false, isWaiting: !isFinal };
+      const flags = {
+        isFinal,
+        isProven,
+        isAcknowledged: false,
+        isRetracted: false,
+        isReinstated: false,
+        isWaiting: !isFinal,
+      };
       writes.push(store.itemWrite(next, { kind: 'message', envelope, block, ...flags }));
       if (block !== undefined && !isFinal) writes.push(store.early.messageWrite(block.number, next, true));
       next += 1n;

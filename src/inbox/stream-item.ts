@@ -14,6 +14,8 @@ export interface MessageRecord {
   readonly isAcknowledged: boolean;
   /** A reorg took its block away. */
   readonly isRetracted: boolean;
+  /** It came back since a reorg took it: that is told behind it, of what was handed out before. */
+  readonly isReinstated: boolean;
   /** Not final, and handed out to nobody yet: what becomes of it is told to nobody. */
   readonly isWaiting: boolean;
   /** No node's word was taken for it; for via relay its sender's signature was checked. */
@@ -114,10 +116,9 @@ function readTarget(reader: Reader): { readonly of: Sequence; readonly messageId
 }
 
 function writeMessage(writer: Writer, record: MessageRecord): void {
-  const { block, envelope, isFinal, isAcknowledged, isRetracted, isProven, isWaiting } = record;
-  writer.u8(
-    (isFinal ? 1 : 0) | (isAcknowledged ? 2 : 0) | (isRetracted ? 4 : 0) | (isProven ? 8 : 0) | (isWaiting ? 16 : 0),
-  );
+  const { block, envelope, isFinal, isAcknowledged, isRetracted, isProven, isWaiting, isReinstated } = record;
+  const flags = (isFinal ? 1 : 0) | (isAcknowledged ? 2 : 0) | (isRetracted ? 4 : 0) | (isProven ? 8 : 0);
+  writer.u8(flags | (isWaiting ? 16 : 0) | (isReinstated ? 32 : 0));
   writer.u8(block === undefined ? 0 : 1);
   if (block !== undefined) writer.u32(block.number).raw(hashBytes(block.hash));
   writer.raw(envelope);
@@ -143,5 +144,6 @@ function decodeMessage(reader: Reader): MessageRecord {
     isRetracted: (set & 4) !== 0,
     isProven: (set & 8) !== 0,
     isWaiting: (set & 16) !== 0,
+    isReinstated: (set & 32) !== 0,
   };
 }

@@ -16,7 +16,14 @@ import { until } from '../support/until.ts';
 
 const record: MessageRecord = {
   ...{ kind: 'message', envelope: new Uint8Array(4), block: undefined },
-  ...{ isFinal: true, isAcknowledged: false, isRetracted: false, isWaiting: false, isProven: true },
+  ...{
+    isFinal: true,
+    isAcknowledged: false,
+    isRetracted: false,
+    isReinstated: false,
+    isWaiting: false,
+    isProven: true,
+  },
 };
 const opened = { header: { fromKind: 'worker', from: '0x' }, body: {} } as unknown as OpenedMessage;
 

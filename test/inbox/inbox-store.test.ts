@@ -17,6 +17,7 @@ const record = (n: number): MessageRecord => ({
   isAcknowledged: false,
   isRetracted: false,
   isWaiting: false,
+  isReinstated: false,
   isProven: n % 2 === 0,
 });
 const gap: StreamItem = { kind: 'gap', first: 1, last: 2 };

@@ -53,7 +53,14 @@ describe('EcdhKeys that an inbox still needs', () => {
   }
 
   it('are those of messages that are not acknowledged', async () => {
-    const flags = { isFinal: true, isAcknowledged: false, isRetracted: false, isWaiting: false, isProven: true };
+    const flags = {
+      isFinal: true,
+      isAcknowledged: false,
+      isRetracted: false,
+      isReinstated: false,
+      isWaiting: false,
+      isProven: true,
+    };
     const message = { kind: 'message', envelope: await sealed(), block, ...flags } as const;
     await files.commit(files.runWrites(0n, [message, { ...message, isAcknowledged: true }]));
     assert.deepEqual(await inUse(), { needed: [toHex(key)], wanted: [] });

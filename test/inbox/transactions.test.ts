@@ -8,7 +8,14 @@ import { openMemoryStore, rangeOf, storeKey, type TransactionalStore } from '../
 
 const record: MessageRecord = {
   ...{ kind: 'message', envelope: new Uint8Array(4), block: undefined },
-  ...{ isFinal: true, isAcknowledged: false, isRetracted: false, isWaiting: false, isProven: true },
+  ...{
+    isFinal: true,
+    isAcknowledged: false,
+    isRetracted: false,
+    isReinstated: false,
+    isWaiting: false,
+    isProven: true,
+  },
 };
 
 describe('transactions of an inbox', () => {
