@@ -5,7 +5,7 @@ import { dyingEverywhere, play, playDyingEverywhere, playFailingEverywhere } fro
 import { commonKinds, often, type Kinds } from '../support/simulation/schedules.ts';
 import type { Lives } from '../support/simulation/lives.ts';
 import type { Death } from '../support/simulation/mortal-store.ts';
-import { InboxWorld } from './inbox-world.ts';
+import { InboxWorld } from './model/inbox-world.ts';
 
 const both = { adds: { messages: 1, blocks: 1 } };
 const holds = (world: InboxWorld): Promise<void> => world.hold(true);
@@ -120,9 +120,10 @@ describe('inbox: the model, with a crash at every commit', () => {
     }).timeout(300_000);
   }
 
-  it('delivers each message once where the node makes up blocks (finalized)', async () => {
-    await playDyingEverywhere((death) => new InboxWorld('finalized', death), madeUp, { usualRuns: 12 });
-  }).timeout(300_000);
+  for (const finality of ['finalized', 'best'] as const)
+    it(`delivers each message once where the node makes up blocks (${finality})`, async () => {
+      await playDyingEverywhere((death) => new InboxWorld(finality, death), madeUp, { usualRuns: 12 });
+    }).timeout(300_000);
 
   it('reads the blocks that there are where the node had made up others by the time that it came back (best)', async () => {
     const schedule = [
@@ -188,6 +189,19 @@ describe('inbox: the model, with a crash at every commit', () => {
       onChain((lives) => lives.stayAway(false)),
       onChain((lives) => lives.build(true)),
       onChain((lives) => lives.finalize(0)),
+    );
+  });
+
+  it('tells nothing of the past of a message that comes as final after a restart', async () => {
+    await plays(
+      'best',
+      holds,
+      (world) => world.send('account'),
+      onChain((lives) => lives.build(false)),
+      onChain((lives) => lives.reorg(1, true)),
+      onChain((lives) => lives.build(false)),
+      onChain((lives) => lives.finalize(0)),
+      onChain((lives) => lives.kill()),
     );
   });
 

@@ -1,0 +1,231 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { BlockNumber } from '../../../src/chain/index.ts';
+import type { Hex } from '../../../src/codec/index.ts';
+import { isLocalFailure, isRelayError } from '../../../src/errors/index.ts';
+import { createInbox, type Inbox } from '../../../src/inbox/index.ts';
+import { createMemoryVault } from '../../../src/vault/index.ts';
+import type { Life } from '../../support/simulation/life.ts';
+import { Lives, type Parts } from '../../support/simulation/lives.ts';
+import type { Death } from '../../support/simulation/mortal-store.ts';
+import type { SimulatedChain } from '../../support/simulation/simulated-chain.ts';
+import { leftIn } from '../left-in.ts';
+import { Consumer, type ConsumerKind } from './consumer.ts';
+import { judgeInbox } from './judgement.ts';
+import { Senders, type Kind } from './senders.ts';
+import { Stranded } from './stranded.ts';
+
+/** Of a store. */
+const everything = { from: new Uint8Array(), to: Uint8Array.of(0xff) };
+
+/** Between two looks at the clock. */
+const readingMs = 90;
+/** Longer than a turn of the timers. */
+const turnMs = 3;
+/** Longer than acknowledgements wait for company. */
+const companyMs = 25;
+/** Messages of which acknowledgements wait for company. */
+const many = 64;
+
+/** The real inbox over a chain in memory, with a consumer that writes down what it was handed, as its own database would. */
+export class InboxWorld {
+  readonly lives: Lives;
+  readonly #finality: 'finalized' | 'best';
+  readonly #vault = createMemoryVault();
+  readonly #senders: Senders;
+  readonly #consumer: Consumer;
+  /** Texts. */
+  readonly #relayed = new Set<string>();
+  /** Starts after a process died between a node's making up blocks and that being found out (docs/inbox.md). */
+  #stranded = 0;
+  #isReading = true;
+  readonly #broken: string[] = [];
+  #inbox: Inbox | undefined;
+  #life: Life | undefined;
+  #ms = Date.now();
+
+  constructor(finality: 'finalized' | 'best', death?: Death, consumer: ConsumerKind = 'acknowledges') {
+    this.#finality = finality;
+    this.#consumer = new Consumer(consumer);
+    this.lives = new Lives(death, (parts) => {
+      this.#begin(parts);
+    });
+    this.#senders = new Senders(this.lives.chain, this.#vault);
+  }
+
+  get messages(): number {
+    return this.#senders.sealed.length;
+  }
+
+  #begin({ life, chain, store }: Parts): void {
+    const reading = { finality: this.#finality, from: 1, onGap: 'skip' } as const;
+    // Reading takes its time: of a backlog some is written while the rest is read.
+    const now = (): number => (this.#ms += readingMs);
+    const inbox = createInbox({ chain, vault: this.#vault, store, now, ...reading, ...this.#consumer.options });
+    this.#inbox = inbox;
+    this.#life = life;
+    // Who runs it starts it again.
+    const end = (error: unknown): void => {
+      if (isRelayError(error, 'cursor-not-on-chain')) this.#strand(String(error.details?.['hash']));
+      else life.end();
+    };
+    this.#consumer.consume(inbox, life, end);
+    if (this.#isReading) inbox.start().catch(end);
+  }
+
+  /** It has read up to a block that is not there. Who runs it knows that it does not help to start it again. */
+  #strand(hash: string): void {
+    if (!this.lives.chain.wasMadeUp(hash as Hex)) this.#broken.push(`the chain is said not to have block ${hash}`);
+    this.#stranded += 1;
+    this.lives.giveUp();
+  }
+
+  /** Seals a message and has it wait in the pool. */
+  async send(kind: Kind): Promise<void> {
+    this.#senders.post(await this.#senders.seal(kind));
+  }
+
+  /** A message that comes off chain, and on chain later. */
+  async relay(alsoOnChain: boolean): Promise<void> {
+    const sealed = await this.#senders.seal('worker');
+    this.#relayed.add(sealed.text);
+    if (alsoOnChain) this.#senders.post(sealed);
+    const life = this.#life;
+    void this.#inbox?.accept(sealed.envelope).then(
+      () => {
+        if (life?.isOver === false) this.#senders.taken(sealed);
+      },
+      (error: unknown) => {
+        if (!isLocalFailure(error)) throw error;
+      },
+    );
+    await this.lives.settle();
+  }
+
+  /** The node makes up blocks of what waits; or has done so by the time that the inbox comes back. */
+  async makeUp(count: number, isAway: boolean): Promise<void> {
+    if (isAway) await this.lives.stayAway(true);
+    await this.lives.makeUp(count);
+  }
+
+  /** Messages that are posted and final while the inbox is away, so many to a block. */
+  async backlog(count: number, each: number): Promise<void> {
+    await this.lives.stayAway(true);
+    for (let n = 1; n <= count; n++) {
+      await this.send('account');
+      if (n % each === 0 || n === count) this.lives.chain.build();
+    }
+    this.lives.chain.finalize(0);
+    await this.lives.stayAway(false);
+  }
+
+  /** An earlier message is posted another time, by its sender and by others, and garbage. */
+  again(which: number): void {
+    const earlier = this.#senders.sealed[which % Math.max(this.messages, 1)];
+    if (earlier !== undefined) this.#senders.postAgain(earlier.envelope);
+  }
+
+  /** Others post a message in the name of its sender before that one does. */
+  async impersonate(kind: Kind): Promise<void> {
+    const sealed = await this.#senders.seal(kind);
+    this.#senders.postAsOthers(sealed.envelope);
+    this.#senders.post(sealed);
+  }
+
+  /**
+   * While a commit is on its way to the disk: something happens to the chain, and then the consumer is done with what it held
+   * back. So the acknowledgement is beside what the chain brings.
+   */
+  async acknowledgeLate(happens: (chain: SimulatedChain) => void): Promise<void> {
+    if (!this.lives.isAlive) return;
+    await this.lives.holdingCommits(async () => {
+      // Something to commit.
+      await this.relay(false);
+      happens(this.lives.chain);
+      await this.lives.quiet();
+      this.#consumer.goOn();
+      await this.lives.quiet();
+    });
+  }
+
+  /** Of what the consumer holds back it is done with so many, while more is read and written. */
+  async acknowledgeSome(count: number): Promise<void> {
+    this.#consumer.goOn(count);
+    await this.lives.settle();
+  }
+
+  /** The consumer acknowledges at once, or holds back until it is told to. */
+  async hold(isHolding: boolean): Promise<void> {
+    this.#consumer.hold(isHolding);
+    await this.lives.settle();
+  }
+
+  /** Of the next deliveries: the consumer is not done with so many. */
+  fail(count: number): void {
+    this.#consumer.fail(count);
+  }
+
+  /** Finalizes all there is and judges. */
+  async end(): Promise<readonly string[]> {
+    if (this.#stranded === 0) await this.#comeToRest();
+    if (this.#stranded > 0) return this.#judgeStranded();
+    this.lives.end();
+    return [...(await this.#judge(this.lives.chain.finalized.head.number)), ...(await leftIn(this.lives.disk))];
+  }
+
+  async #comeToRest(): Promise<void> {
+    await this.lives.stayAway(false);
+    await this.hold(false);
+    for (let n = 0; n < 3; n++) await this.lives.build(false);
+    this.fail(0);
+    await this.lives.finalize(0);
+    // What it was not done with comes again.
+    if (this.#consumer.hasLeft) await this.lives.kill();
+    await new Promise((resolve) => setTimeout(resolve, this.messages >= many ? companyMs : 0));
+    await this.#standsStill();
+  }
+
+  /** What waits for room has it after a turn of the timers. */
+  async #standsStill(): Promise<void> {
+    const { ledger } = this.#consumer;
+    for (let before = -1; before < ledger.length;) {
+      before = ledger.length;
+      await new Promise((resolve) => setTimeout(resolve, turnMs));
+      await this.lives.settle();
+    }
+  }
+
+  async #judge(through: BlockNumber): Promise<string[]> {
+    const { chain, disk } = this.lives;
+    const broken = await judgeInbox({
+      ...{ chain, disk, through, finality: this.#finality, recipient: this.#vault.identity },
+      ...{ senders: this.#senders, ledger: this.#consumer.ledger, relayed: this.#relayed },
+    });
+    return [...this.#broken, ...broken];
+  }
+
+  /** What came before the blocks that are not there is held to all that is promised. It ends again at each start, and changes nothing. */
+  async #judgeStranded(): Promise<string[]> {
+    const { chain, disk } = this.lives;
+    await this.#handOutAll();
+    const [all, starts] = [await disk.entries(everything), this.#stranded];
+    await this.lives.stayAway(false);
+    if (this.#stranded === starts) this.#broken.push('it went on from a block that is not there');
+    if (!isDeepStrictEqual(await disk.entries(everything), all))
+      this.#broken.push('it changed its store, and could not go on');
+    const stranded = new Stranded(disk, chain);
+    // What becomes of these nobody tells any more.
+    for (const id of await stranded.early()) this.#consumer.ledger.push({ event: 'retracted', id });
+    return [...(await this.#judge(await stranded.lastRead())), ...(await stranded.left())];
+  }
+
+  /** What lies in the store, to one that reads no block. */
+  async #handOutAll(): Promise<void> {
+    this.fail(0);
+    this.#consumer.hold(false);
+    this.#isReading = false;
+    await this.lives.stayAway(false);
+    await this.#standsStill();
+    await this.lives.stayAway(true);
+    this.#isReading = true;
+  }
+}
