@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { Account, Call } from '../../src/chain/index.ts';
 import type { KeyDirectory } from '../../src/channel/index.ts';
 import {
@@ -16,6 +15,7 @@ import {
   type OffChainCarrier,
   type Outbox,
   type OutboxEntry,
+  type Receipt,
 } from '../../src/outbox/index.ts';
 import { createMemoryVault } from '../../src/vault/index.ts';
 import type { Span } from '../soak/gaps.ts';
@@ -29,8 +29,9 @@ import { Lives, type Parts } from '../support/simulation/lives.ts';
 import type { Death } from '../support/simulation/mortal-store.ts';
 import { simulatedEra } from '../support/simulation/simulated-chain.ts';
 import { BothWays } from './both-ways.ts';
+import { brokenByCommands } from './posted-commands.ts';
+import { SentLedger, type Kind, type Sent } from './sent-ledger.ts';
 
-type Kind = 'worker' | 'account';
 type Via = 'chain' | 'relay' | 'auto';
 /** How the relay of the recipient is: it may also take a message, and its answer is lost. */
 type RelayState = 'there' | 'away' | 'losing answers';
@@ -44,13 +45,6 @@ const commandTopic = new TextEncoder().encode('commands');
 const retriable: ReadonlySet<string> = new Set(['extrinsic-rejected', 'dispatch-failed']);
 /** What is in the way on the chain's side. */
 const chainSetbacks: ReadonlySet<string> = new Set(['balance-too-low', 'pool-full']);
-
-/** A command of Phala's form: it has no nonce by which a recipient would know it. */
-interface Command {
-  readonly as: Kind;
-  readonly text: string;
-  sendId: bigint | undefined;
-}
 
 /** What the relay took for the recipient. */
 interface Relayed {
@@ -73,11 +67,8 @@ export class OutboxWorld {
   readonly #vault = createMemoryVault();
   readonly #recipient = createMemoryVault();
   readonly #account: Account = alice;
-  readonly #entries: Record<Kind, SenderEntry[]> = { worker: [], account: [] };
+  readonly #sent = new SentLedger();
   readonly #texts = new Map<Uint8Array, string>();
-  readonly #commands: Command[] = [];
-  /** Of messages, by their numbers in the queue. */
-  readonly #queued = new Map<bigint, { readonly text: string; readonly as: Kind; readonly nonce: bigint }>();
   /** Of these nothing is promised but that they come in once at most, and in order. */
   readonly #givenUp = new Set<string>();
   /** Retried by hand: what was sent later may have gone before. */
@@ -103,7 +94,6 @@ export class OutboxWorld {
   #hasAccount = true;
   #directory: KeyDirectory | undefined;
   #outbox: Outbox | undefined;
-  #life: Life | undefined;
   #count = 0;
 
   constructor(death?: Death) {
@@ -120,12 +110,12 @@ export class OutboxWorld {
 
   /** Queued, commands too. */
   get messages(): number {
-    return this.#queued.size + this.#commands.filter(({ sendId }) => sendId !== undefined).length;
+    return this.#sent.countQueued;
   }
 
   async #begin({ life, chain, store }: Parts): Promise<void> {
     this.#directory ??= await directoryOf(this.#recipient);
-    this.#life = life;
+    await this.#sent.complete(openOutboxQueue(this.lives.disk));
     await this.#ways.begin(this.#hasAccount);
     this.#outbox = createOutbox({
       ...{ chain, store, vault: this.#vault, directory: this.#directory },
@@ -212,42 +202,36 @@ export class OutboxWorld {
   }
 
   async send(as: Kind, via: Via): Promise<void> {
-    const [life, outbox] = [this.#life, this.#outbox];
-    if (life === undefined || outbox === undefined) return;
-    const text = `${as} ${this.#count++}`;
+    const sent = this.#sent.meant('v1', as, `${as} ${this.#count++}`);
     const to = this.#recipient.identity;
-    const entries = this.#entries[as];
-    entries.push({ event: 'meant', to, text });
-    const body = { kind: 'data', content: new TextEncoder().encode(text) } as const;
+    const body = { kind: 'data', content: new TextEncoder().encode(sent.text) } as const;
     const asked = as === 'worker' && via !== 'chain' ? { deliveryReceipt: true as const } : {};
-    void outbox.send({ to, body, as, via, ...asked }).then(({ nonce, sendId }) => {
-      if (life.isOver) return;
-      entries.push({ event: 'queued', text, nonce: String(nonce) });
-      this.#queued.set(sendId, { text, as, nonce });
-    }, this.#refused);
-    await this.lives.settle();
+    await this.#note(sent, this.#outbox?.send({ to, body, as, via, ...asked }));
   }
 
   /** A command of Phala's form. */
   async sendCommand(as: Kind): Promise<void> {
-    const outbox = this.#outbox;
-    if (outbox === undefined) return;
-    const command: Command = { as, text: `command ${this.#count++}`, sendId: undefined };
-    this.#commands.push(command);
     const [key] = await this.#recipient.ecdhKeys();
-    const content = new TextEncoder().encode(command.text);
+    const sent = this.#sent.meant('phala', as, `command ${this.#count++}`);
+    const content = new TextEncoder().encode(sent.text);
     const recipientKey = key?.publicKey ?? new Uint8Array();
-    void outbox.send({ suite: 'phala', topic: commandTopic, content, recipientKey, as }).then(({ sendId }) => {
-      command.sendId = sendId;
-    }, this.#refused);
-    await this.lives.settle();
+    await this.#note(sent, this.#outbox?.send({ suite: 'phala', topic: commandTopic, content, recipientKey, as }));
   }
 
-  /** Nothing was stored. */
-  readonly #refused = (error: unknown): void => {
-    const isExpected = isRelayError(error, 'store-failed') || (isRelayError(error, 'no-account') && !this.#hasAccount);
-    if (!isExpected) throw error;
-  };
+  async #note(sent: Sent, sending: Promise<Pick<Receipt, 'sendId' | 'nonce'>> | undefined): Promise<void> {
+    void sending?.then(
+      (receipt) => {
+        this.#sent.queued(sent, receipt);
+      },
+      (error: unknown) => {
+        const isExpected =
+          isRelayError(error, 'store-failed') || (isRelayError(error, 'no-account') && !this.#hasAccount);
+        if (!isExpected) throw error;
+        this.#sent.refused(sent);
+      },
+    );
+    await this.lives.settle();
+  }
 
   /** The process is killed, and started again with an account or without. */
   async startAgain(hasAccount: boolean): Promise<void> {
@@ -272,7 +256,7 @@ export class OutboxWorld {
     try {
       this.#mayFailWith.add('send-cancelled');
       await queue.cancel(sendId, { giveUp: true });
-      this.#givenUp.add(this.#queued.get(sendId)?.text ?? '');
+      this.#givenUp.add(this.#sent.of(sendId)?.text ?? '');
     } catch (error) {
       if (!isRelayError(error, 'too-late-to-cancel')) throw error;
     }
@@ -285,9 +269,7 @@ export class OutboxWorld {
     for await (const { sendId, status } of queue.entries()) {
       if (status.state !== 'failed' || !retriable.has(status.error.code)) continue;
       this.#retriedIds.add(sendId);
-      this.#retried.add(
-        this.#queued.get(sendId)?.text ?? this.#commands.find((each) => each.sendId === sendId)?.text ?? '',
-      );
+      this.#retried.add(this.#sent.of(sendId)?.text ?? '');
       await queue.retry(sendId);
     }
     await this.lives.settle();
@@ -467,10 +449,11 @@ export class OutboxWorld {
         id: kind === 'worker' ? worker : `account ${this.#account.id}`,
         isWorkerShared: kind === 'worker' && this.#isWorkerShared,
         entries: [
-          ...this.#entries[kind].filter((entry) => entry.event !== 'queued' || !this.#givenUp.has(entry.text)),
-          ...[...this.#queued].flatMap(([sendId, { as, nonce, text }]): SenderEntry[] => {
-            const code = as === kind && !this.#givenUp.has(text) ? failed.get(sendId) : undefined;
-            return code === undefined ? [] : [{ event: 'failed', to, nonce: String(nonce), code }];
+          ...this.#sent.entries(kind, to).filter((entry) => entry.event !== 'queued' || !this.#givenUp.has(entry.text)),
+          ...this.#sent.messages.flatMap(({ as, text, entry }): SenderEntry[] => {
+            const code =
+              entry !== undefined && as === kind && !this.#givenUp.has(text) ? failed.get(entry.sendId) : undefined;
+            return code === undefined ? [] : [{ event: 'failed', to, nonce: String(entry?.nonce), code }];
           }),
         ],
       })),
@@ -483,7 +466,7 @@ export class OutboxWorld {
       copies: this.#copies,
     });
     const others = await Promise.all([this.#brokenByCommands(failed), this.#unended()]);
-    return [...verdict.broken, ...this.#ways.broken, ...others.flat()];
+    return [...verdict.broken, ...this.#sent.broken, ...this.#ways.broken, ...others.flat()];
   }
 
   #isUnknown(block: number): boolean {
@@ -498,29 +481,16 @@ export class OutboxWorld {
     return codes;
   }
 
-  /** Each once, in order; where that can't be known it fails, and is in a block once or not at all. */
-  async #brokenByCommands(codes: ReadonlyMap<bigint, string>): Promise<string[]> {
+  async #brokenByCommands(failed: ReadonlyMap<bigint, string>): Promise<string[]> {
     const posted: Record<Kind, string[]> = { worker: [], account: [] };
     for (let number = 1; number <= this.lives.chain.finalized.head.number; number++)
       for (const { sender, destination, payload } of this.lives.chain.at(number)?.messages ?? [])
         if (sender.kind !== 'other' && equalBytes(destination, commandTopic))
           posted[sender.kind].push(await this.#commandIn(payload));
-    const broken: string[] = [];
-    for (const { as, text, sendId } of this.#commands) {
-      const times = posted[as].filter((each) => each === text).length;
-      const code = sendId === undefined ? undefined : codes.get(sendId);
-      if (times > 1) broken.push(`"${text}" of the ${as} was posted ${times} times`);
-      if (sendId !== undefined && code === undefined && times === 0)
-        broken.push(`"${text}" of the ${as} was queued, has not failed, and is in no block`);
-    }
-    for (const as of ['worker', 'account'] as const) {
-      // What others copied may be in before an earlier one whose sequence other software of the worker used.
-      const isEarly = (text: string): boolean => this.#isWorkerShared && this.#copiedCommands.has(text);
-      const came = [...new Set(posted[as])].filter((text) => !this.#retried.has(text) && !isEarly(text));
-      const inOrder = this.#commands.map(({ text }) => text).filter((text) => came.includes(text));
-      if (!isDeepStrictEqual(came, inOrder)) broken.push(`commands of the ${as} came in as ${came.join(', ')}`);
-    }
-    return broken;
+    // What others copied may be in before an earlier one whose sequence other software of the worker used.
+    const isEarly = (text: string): boolean => this.#isWorkerShared && this.#copiedCommands.has(text);
+    const mayMove = (text: string): boolean => this.#retried.has(text) || isEarly(text);
+    return brokenByCommands({ sent: this.#sent.commands, posted, failed, mayMove });
   }
 
   async #commandIn(payload: Uint8Array): Promise<string> {
