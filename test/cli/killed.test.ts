@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { startDevChain } from '../../src/dev-chain/index.ts';
 import { temporaryFolder } from '../support/entities.ts';
 import { describeRealNode, startRealNode } from '../support/real-node.ts';
+import { startRpcProxy } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
 import { makeVault, register } from './entity.ts';
 import { RunningCli, runCli } from './run-cli.ts';
@@ -19,10 +20,31 @@ interface Node {
   stop(): Promise<void>;
 }
 
-/** When a `send` is killed, ms after its start: before it has read anything, and later and later. Without: it ends by itself. */
-const sends: readonly (number | undefined)[] = [undefined, 900, 1_400, 2_000, undefined];
+/** Where a `send` is killed. */
+interface Death {
+  /** Its first request of this kind. undefined: it has just been started. */
+  readonly at?: (method: string, params: readonly unknown[]) => boolean;
+  /** The node gets that request. Default false. */
+  readonly isPassed?: boolean;
+  /** States of what is in the queue by it. */
+  readonly leaves: readonly string[];
+}
+
+const atStart: Death = { leaves: [] };
+/** What an extrinsic weighs is asked before anything is sealed. */
+const queued: Death = {
+  at: (method, [name]) => method === 'state_call' && name === 'TransactionPaymentApi_query_info',
+  leaves: ['queued'],
+};
+const onItsWay: Death = { at: (method) => method.startsWith('author_submit'), leaves: ['submitted'] };
+const taken: Death = { ...onItsWay, isPassed: true };
+
+/** undefined: it ends by itself, as one does behind each that leaves something to be sent. */
+const sends: readonly (Death | undefined)[] = [
+  ...[undefined, atStart, queued, undefined, onItsWay, undefined, taken, undefined],
+];
 /** Before which of them `listen` is killed and started again. */
-const listenDiesBefore: ReadonlySet<number> = new Set([2, 4]);
+const listenDiesBefore: ReadonlySet<number> = new Set([3, 6]);
 
 describe('two terminals, send and listen, killed and started again (embedded chain)', () => {
   twoTerminalsOn(() => startDevChain({ blockTimeMs: 300, finalityLag: 2 }));
@@ -55,53 +77,75 @@ function twoTerminalsOn(start: () => Promise<Node>): void {
     new RunningCli(['listen', '--vault', vault('b'), '--ws', node.ws, ...args]);
   const textsOf = ({ lines }: RunningCli): string[] =>
     lines.filter(({ event }) => event === 'message').map(({ text }) => String(text));
-  const sendArgs = (text: string): string[] => {
-    const from = ['send', '--ws', node.ws, '--vault', vault('a'), '--suri', '//Alice', '--via', 'chain'];
+  const sendArgs = (text: string, ws = node.ws): string[] => {
+    const from = ['send', '--ws', ws, '--vault', vault('a'), '--suri', '//Alice', '--via', 'chain'];
     return [...from, '--to', to, text];
+  };
+  const states = async (): Promise<unknown[]> => {
+    const { lines } = await runCli(['outbox', 'ls', '--vault', vault('a'), '--json']);
+    return lines.map(({ state }) => state);
+  };
+
+  /** From the request at which it is killed on it hears nothing more. */
+  const sendAndKill = async (text: string, { at, isPassed = false }: Death): Promise<void> => {
+    await using proxy = await startRpcProxy(node.ws);
+    const seen = { asked: false, answered: false, end: false };
+    proxy.hold = (method, params) => {
+      seen.asked ||= at?.(method, params) === true;
+      return seen.asked && !isPassed ? new Promise(() => undefined) : undefined;
+    };
+    proxy.alter = (method, params, result) => {
+      seen.answered ||= at?.(method, params) === true;
+      return result;
+    };
+    proxy.fault = () => (seen.asked ? { kind: 'swallow' } : undefined);
+    await using sending = new RunningCli(sendArgs(text, proxy.ws));
+    void sending.exit.then(() => (seen.end = true));
+    await until(() => {
+      assert.ok(!seen.end, `it ended by itself: ${sending.log}`);
+      return at === undefined || (isPassed ? seen.answered : seen.asked);
+    });
+    assert.equal(await sending.end('SIGKILL'), null);
   };
 
   it('print each message once and in order, and lose none that was queued', async () => {
     const runs = [listen()];
-    await runs[0]?.line(({ event }) => event === 'ready');
-    const completed: string[] = [];
-    for (const [i, killAfterMs] of sends.entries()) {
-      if (listenDiesBefore.has(i)) {
-        await runs.at(-1)?.end('SIGKILL');
-        runs.push(listen());
+    try {
+      await runs[0]?.line(({ event }) => event === 'ready');
+      const texts = sends.map((_, i) => `message ${i}`);
+      for (const [i, death] of sends.entries()) {
+        if (listenDiesBefore.has(i)) {
+          await runs.at(-1)?.end('SIGKILL');
+          runs.push(listen());
+        }
+        const before = await states();
+        if (death !== undefined) {
+          await sendAndKill(texts[i]!, death);
+          assert.deepEqual((await states()).slice(before.length), death.leaves);
+        } else {
+          // It posts first what an earlier one had queued when it was killed.
+          const { code, stderr } = await runCli(sendArgs(texts[i]!));
+          assert.equal(code, 0, stderr);
+        }
       }
-      const text = `message ${i}`;
-      if (killAfterMs === undefined) {
-        const { code, stderr } = await runCli(sendArgs(text));
-        assert.equal(code, 0, stderr);
-        completed.push(text);
-        continue;
-      }
-      const sending = new RunningCli(sendArgs(text));
-      await new Promise((resolve) => setTimeout(resolve, killAfterMs));
-      await sending.end('SIGKILL');
-      if (sending.lines.some(({ event }) => event === 'sent')) completed.push(text);
-    }
-    // The last send posts first what earlier ones had queued when they were killed.
-    const queued = (await runCli(['outbox', 'ls', '--vault', vault('a'), '--json'])).lines;
-    assert.ok(queued.length >= completed.length && queued.every(({ state }) => state !== 'failed'));
-    const ids = (): unknown[] => runs.flatMap(({ lines }) => lines.map(({ messageId }) => messageId));
-    await until(() => queued.every(({ messageId }) => messageId !== undefined && ids().includes(messageId)));
-    assert.equal(await runs.at(-1)?.end('SIGTERM'), 0);
+      await runs.at(-1)?.line(({ text }) => text === texts.at(-1));
+      assert.equal(await runs.at(-1)?.end('SIGTERM'), 0);
 
-    // A message is acknowledged before the next one is printed: only the last line of a killed run may come again.
-    const once = runs.flatMap((run, i) => {
-      const last = i === 0 ? undefined : textsOf(runs[i - 1]!).at(-1);
-      const texts = textsOf(run);
-      return texts[0] === last ? texts.slice(1) : texts;
-    });
-    assert.deepEqual(once, [...new Set(once)], 'none twice');
-    const places = once.map((text) => Number(text.split(' ')[1]));
-    assert.deepEqual(
-      places,
-      places.toSorted((a, b) => a - b),
-      'in order',
-    );
-    for (const text of completed) assert.ok(once.includes(text), `${text} came`);
+      // A message is acknowledged before the next one is printed: only the last line of a killed run may come again.
+      let last: string | undefined;
+      const once = runs.flatMap((run) => {
+        const printed = textsOf(run);
+        const again = last !== undefined && printed[0] === last ? 1 : 0;
+        last = printed.at(-1) ?? last;
+        return printed.slice(again);
+      });
+      assert.deepEqual(
+        once,
+        texts.filter((_, i) => sends[i] !== atStart),
+      );
+    } finally {
+      for (const run of runs) await run.end('SIGKILL');
+    }
   }).timeout(180_000);
 
   it('print a backlog in order; where listen is killed in it the last 16 may come again, and nothing before', async () => {
