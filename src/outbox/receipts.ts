@@ -63,7 +63,8 @@ export class Receipts {
     for (const [sendId, watchers] of [...this.#watchers]) {
       const status = (await this.#store.get(sendId))?.record.progress;
       if (status === undefined) continue;
-      for (const watcher of [...watchers]) if (watcher.last?.state !== status.state) give(watcher, status);
+      for (const watcher of [...watchers])
+        if (watcher.last === undefined || isNews(status, watcher.last)) give(watcher, status);
     }
     return false;
   }
@@ -131,6 +132,16 @@ export class Receipts {
       };
     });
   }
+}
+
+/** Also of a state that it was in: a reorg gives a message another block, and what is sealed anew has another id. */
+function isNews(status: SendStatus, last: SendStatus): boolean {
+  return placeOf(status) !== placeOf(last);
+}
+
+function placeOf(status: SendStatus): string {
+  const id = 'messageId' in status ? status.messageId : '';
+  return [status.state, id, 'blockHash' in status ? status.blockHash : ''].join();
 }
 
 function give(watcher: Watcher, status: SendStatus): void {
