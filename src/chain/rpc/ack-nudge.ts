@@ -1,6 +1,3 @@
-/** Silence after which it is a wait for an acknowledgement, ms: longer than pauses between frames of one answer to the next. */
-const silenceMs = 3;
-
 /**
  * A node that puts off a small frame until what it sent before is acknowledged (Nagle, RFC 896) and a system that puts off
  * acknowledging until there is something to send (RFC 1122, section 4.2.3.2) wait for each other: 40 ms each time on Linux,
@@ -12,8 +9,7 @@ export class AckNudge {
   readonly #pong: () => void;
   /** Whether nothing was sent since the last frame came. */
   #isOwed = false;
-  #receivedAt = 0;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #look: ReturnType<typeof setImmediate> | undefined;
 
   /** `isAwaiting`: whether the node has more to send. */
   constructor(isAwaiting: () => boolean, pong: () => void) {
@@ -28,25 +24,19 @@ export class AckNudge {
   /** To be called when all was done that a frame brings about at once. */
   received(): void {
     this.#isOwed = true;
-    this.#receivedAt = performance.now();
-    if (this.#timer === undefined && this.#isAwaiting()) this.#lookIn(silenceMs);
+    // Behind the other frames that are there by now, and the requests that all of them bring about.
+    if (this.#isAwaiting()) this.#look ??= setImmediate(() => this.#pongWhereOwed());
   }
 
   end(): void {
-    clearTimeout(this.#timer);
+    if (this.#look !== undefined) clearImmediate(this.#look);
     this.#isOwed = false;
   }
 
-  #lookIn(ms: number): void {
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
-      if (!this.#isOwed || !this.#isAwaiting()) return;
-      const leftMs = this.#receivedAt + silenceMs - performance.now();
-      if (leftMs > 0) this.#lookIn(leftMs);
-      else {
-        this.sent();
-        this.#pong();
-      }
-    }, ms);
+  #pongWhereOwed(): void {
+    this.#look = undefined;
+    if (!this.#isOwed || !this.#isAwaiting()) return;
+    this.sent();
+    this.#pong();
   }
 }

@@ -52,10 +52,8 @@ export class RpcSocket {
     () => this.#pending,
     ({ method, timeoutMs }) => this.#end(unanswered(method, timeoutMs)),
   );
-  readonly #nudge = new AckNudge(
-    () => this.#pending.length + this.#batches.length > 0 || this.#subscriptions.isAwaitingFirst,
-    () => this.#socket.pong?.(),
-  );
+  /** undefined where sockets send no pongs. */
+  readonly #nudge: AckNudge | undefined;
   #nextId = 1;
   #lost: ConnectionLost | undefined;
   #resolveClosed: (lost: ConnectionLost) => void = () => undefined;
@@ -63,6 +61,9 @@ export class RpcSocket {
   private constructor(url: string, socket: PlainSocket) {
     this.url = url;
     this.#socket = socket;
+    const isAwaiting = (): boolean =>
+      this.#pending.length + this.#batches.length > 0 || this.#subscriptions.isAwaitingFirst;
+    if (socket.pong !== undefined) this.#nudge = new AckNudge(isAwaiting, () => socket.pong?.());
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
@@ -197,7 +198,7 @@ export class RpcSocket {
   }
 
   #send(text: string): void {
-    this.#nudge.sent();
+    this.#nudge?.sent();
     this.#socket.send(text);
   }
 
@@ -213,7 +214,7 @@ export class RpcSocket {
     for (const message of Array.isArray(read) ? (read as readonly unknown[]) : [read])
       if (isMessage(message)) this.#take(message, frame.length);
       else this.#end('it sent something that is not JSON-RPC');
-    if (this.#lost === undefined) this.#nudge.received();
+    if (this.#lost === undefined) this.#nudge?.received();
   }
 
   readonly #readerOf = (id: number): ResultReader | undefined =>
@@ -264,7 +265,7 @@ export class RpcSocket {
     const lost = new ConnectionLost(this.url, reason, { isOversize, isAlone });
     this.#lost = lost;
     this.#deadlines.end();
-    this.#nudge.end();
+    this.#nudge?.end();
     for (const { reject } of this.#pending.splice(0)) reject(lost);
     this.#window.end(new ConnectionLost(this.url, reason));
     for (const batch of this.#batches) batch.fail(lost);
