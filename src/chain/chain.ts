@@ -13,7 +13,7 @@ import type {
   Call,
   ExtrinsicCost,
   ExtrinsicFacts,
-  Fate,
+  Fates,
   FollowOptions,
   Inclusion,
   PostOptions,
@@ -128,9 +128,9 @@ export interface Chain extends AsyncDisposable {
    * The first half of `submit`, for one nonce: resolves when a node took the extrinsic, or may have before its connection
    * broke. Throws bad-topic, no-calls, sudo-required, balance-too-low, pool-full, nonce-conflict, extrinsic-rejected,
    * extrinsic-too-large, extrinsic-expired where blocks come faster than it is posted, rpc-failed where the node stays behind
-   * its anchor, dispatch-failed with BadSequence for a worker's message that comes too late, unsupported-runtime,
-   * chain-unreachable, aborted: then the node says that its pool does not have it, or was not given it. Whether that is so,
-   * `fates` tells.
+   * its anchor, chain-forked where the node has not got `after`, dispatch-failed with BadSequence for a worker's message that
+   * comes too late, unsupported-runtime, chain-unreachable, aborted: then the node says that its pool does not have it, or was
+   * not given it. Whether that is so, `fates` tells.
    */
   post(calls: readonly Call[], account: Account, options?: PostOptions): Promise<SignedExtrinsic>;
   /**
@@ -140,10 +140,11 @@ export interface Chain extends AsyncDisposable {
    */
   follow(extrinsic: SignedExtrinsic, options?: FollowOptions): Promise<Inclusion>;
   /**
-   * What became of extrinsics that nodes refused, by hash: blocks that stay are searched once the nonce is used there, or the
-   * era over. Throws chain-unreachable, rpc-failed, aborted.
+   * What became of extrinsics that nodes refused, or that were given up: blocks are searched once the nonce is used there, or the
+   * era over. `before`: an earlier answer, of which nothing is searched for again that still holds. Throws chain-unreachable,
+   * rpc-failed, aborted.
    */
-  fates(extrinsics: readonly ExtrinsicFacts[], signal?: AbortSignal): Promise<ReadonlyMap<Hex, Fate>>;
+  fates(extrinsics: readonly ExtrinsicFacts[], signal?: AbortSignal, before?: Fates): Promise<Fates>;
   /** What these calls would cost as one extrinsic. */
   costOf(
     calls: readonly Call[],

@@ -237,7 +237,7 @@ async function createChain(connection: Connection, options: ConnectOptions, unti
     submit: (calls, account, submitOptions = {}) => submitter.submit(calls, account, submitOptions),
     post: (calls, account, postOptions = {}) => submitter.post(calls, account, postOptions),
     follow: (extrinsic, followOptions = {}) => submitter.follow(extrinsic, followOptions),
-    fates: (extrinsics, signal) => submitter.fates(extrinsics, signal),
+    fates: (extrinsics, signal, before) => submitter.fates(extrinsics, before, signal),
     costOf: (calls, account, costOptions = {}) => costs.costOf(calls, account, costOptions),
     batchRoom: (kind, account, signal) => costs.batchRoom(kind, account, signal),
     stop,

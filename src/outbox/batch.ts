@@ -5,6 +5,7 @@ import { isFinished, topicOfMessage, type MessageRecord } from './message-record
 import { Change, type Stored } from './outbox-change.ts';
 import { sealStored, type Sealed } from './seal-kept.ts';
 import type { Filler } from './sequence-gap.ts';
+import type { SendId } from './send-id.ts';
 import type { ChainWork } from './work.ts';
 
 /** Messages looked at for one extrinsic; more of the least size fit into none. */
@@ -39,9 +40,11 @@ export interface BatchItem extends Sealed {
 export interface BatchLimit {
   /** Fillers are counted with them. */
   readonly messages: number;
+  /** Messages of an account that must not be signed now: what is behind them waits too. Default: none. */
+  readonly held?: ReadonlySet<SendId>;
 }
 
-/** The oldest messages of an account that fit into one extrinsic. undefined: there are none. */
+/** The oldest messages of an account that fit into one extrinsic, up to the first that is held. undefined: there are none. */
 export async function accountBatch(work: ChainWork, limit: BatchLimit): Promise<Batch | undefined> {
   const sealed = await sealQueued(work, 'account', limit);
   if (sealed.length === 0) return undefined;
@@ -52,7 +55,9 @@ export async function accountBatch(work: ChainWork, limit: BatchLimit): Promise<
 export async function sealQueued(work: ChainWork, as: 'worker' | 'account', limit: BatchLimit): Promise<Sealed[]> {
   const { chain, account, signal } = work;
   if (account === undefined) return [];
-  const waiting = await ownOf(work, as, account, Math.min(pageSize, limit.messages));
+  const own = await ownOf(work, as, account, Math.min(pageSize, limit.messages));
+  const firstHeld = own.findIndex(({ id }) => limit.held?.has(id));
+  const waiting = firstHeld < 0 ? own : own.slice(0, firstHeld);
   if (waiting.length === 0) return [];
   const room = await chain.batchRoom(as === 'worker' ? 'sync-offchain-message' : 'push-message', account, signal);
   const fees = new FeeTable(work);

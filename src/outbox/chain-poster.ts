@@ -4,7 +4,7 @@ import { isBadSequence } from './bad-sequence.ts';
 import { accountBatch, callsOf, type Batch } from './batch.ts';
 import { FlightLog } from './flight-log.ts';
 import { Flights, type Tracked } from './flights.ts';
-import { RefusedExtrinsics } from './refused-extrinsics.ts';
+import { RefusedExtrinsics, type WayOn } from './refused-extrinsics.ts';
 import { Unpaid } from './unpaid.ts';
 import type { ChainWork } from './work.ts';
 import { WorkerLane } from './worker-lane.ts';
@@ -17,8 +17,10 @@ const faults: ReadonlySet<string> = new Set([
   ...['extrinsic-rejected', 'bad-topic', 'no-calls', 'sudo-required', 'dispatch-failed'],
 ]);
 /** The node did not take it, and will when something else has changed. */
-const notTaken: ReadonlySet<string> = new Set(['pool-full', 'nonce-conflict', 'balance-too-low']);
-/** Nonces that others were faster with, in a row, before it is told. */
+const notTaken: ReadonlySet<string> = new Set(['pool-full', 'nonce-conflict', 'balance-too-low', 'chain-forked']);
+/** Others were faster with the nonce, or another node was asked than the one before: the next block mostly mends it. */
+const conflicts: ReadonlySet<string> = new Set(['nonce-conflict', 'chain-forked']);
+/** So many of those, in a row, before it is told. */
 const quietConflicts = 12;
 
 /**
@@ -88,16 +90,16 @@ export class ChainPoster {
       this.#work.setback(refusal);
       return false;
     }
-    const { nonce, held } = await this.#refusals.look();
+    const { held, isWorkerHeld, ...way } = await this.#refusals.look(this.#flights.members());
     for (const as of [this.#turn, this.#turn === 'worker' ? 'account' : 'worker'] as const) {
-      if (held.has(as)) continue;
-      const limit = { messages: Math.min(this.#mostMessages, as === 'worker' ? this.#mostOfWorker : mostMessages) };
+      if (as === 'worker' && isWorkerHeld) continue;
+      const most = Math.min(this.#mostMessages, as === 'worker' ? this.#mostOfWorker : mostMessages);
       const batch = await (as === 'worker'
-        ? this.#workerLane.batch(this.#flights.members(), limit)
-        : accountBatch(this.#work, limit));
+        ? this.#workerLane.batch(this.#flights.members(), { messages: most })
+        : accountBatch(this.#work, { messages: most, held }));
       if (batch === undefined) continue;
       this.#turn = as === 'worker' ? 'account' : 'worker';
-      await this.#post(batch, nonce);
+      await this.#post(batch, way);
       return true;
     }
     return false;
@@ -112,7 +114,7 @@ export class ChainPoster {
     this.#mostOfWorker = Math.max(1, Math.min(most, mostMessages));
   }
 
-  async #post(batch: Batch, nonce: number | undefined): Promise<void> {
+  async #post(batch: Batch, { nonce, after }: Pick<WayOn, 'nonce' | 'after'>): Promise<void> {
     const { chain, account, tip, signal } = this.#work;
     if (account === undefined) return;
     let tracked: Tracked | undefined;
@@ -127,7 +129,9 @@ export class ChainPoster {
         tip,
         beforePost,
         signal,
-        ...(nonce === undefined ? {} : { nonce }),
+        ...(nonce !== undefined && { nonce }),
+        // A worker's sequence guards itself.
+        ...(after !== undefined && batch.as === 'account' && { after }),
       });
       if (tracked === undefined) return;
       this.#conflicts = 0;
@@ -173,7 +177,7 @@ export class ChainPoster {
       // Whether a node has it is not known.
       else this.#flights.follow(tracked);
       if (code === 'balance-too-low') this.#unpaid.refused(error);
-      this.#conflicts = code === 'nonce-conflict' ? this.#conflicts + 1 : 0;
+      this.#conflicts = conflicts.has(code) ? this.#conflicts + 1 : 0;
       // What has the nonce comes into a block, and then the next one is free.
       if (this.#conflicts > 0 && this.#conflicts < quietConflicts) this.#work.pause();
       else setback(error);

@@ -97,7 +97,7 @@ export class ChainChange extends Change {
     });
   }
 
-  /** A node did not take it, and may have passed it on. */
+  /** It is not followed any more, and may come in. */
   refuse(refused: RefusedFlight): this {
     return this.write({ key: refusedKey(refused.extrinsic.hash), value: encodeRefused(refused) });
   }

@@ -106,7 +106,7 @@ export class FlightLog {
 
   /**
    * It goes no further: its messages wait again. An account's are sealed anew, to what is then the newest key. A worker's stay
-   * as they are signed, until it is known that they can not come in. `isDead`: no block will take it.
+   * as they are signed, until it is known that they can not come in. `isDead`: it is not looked for any more.
    */
   async requeue(flight: Flight, { isDead }: { readonly isDead: boolean }): Promise<void> {
     const members = await this.#current(flight.members);

@@ -28,7 +28,7 @@ export function decodeFlight(id: SendId, record: Uint8Array, bytes: Uint8Array):
   return { id, as, members, extrinsic: { ...extrinsic, bytes } };
 }
 
-/** An extrinsic that a node did not take, or so it says, and the messages in it by the ids that they have there. */
+/** An extrinsic that is not followed and may come in all the same, and the messages in it by the ids that they have there. */
 export interface RefusedFlight {
   readonly as: 'worker' | 'account';
   readonly members: readonly { readonly id: SendId; readonly messageId: Hex }[];

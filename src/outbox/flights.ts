@@ -132,7 +132,9 @@ export class Flights {
         // What became of a worker's messages is found out one by one.
         const isUnknown = error.code === 'fate-unknown' && tracked.flight.as === 'account';
         const { flight } = tracked;
-        await (isUnknown ? this.#log.lostSight(flight, error) : this.#log.requeue(flight, { isDead: true }));
+        // A sequence guards itself. Where finality lags, a reorg may give an account's its blocks back.
+        const isDead = flight.as === 'worker' || error.code !== 'extrinsic-expired';
+        await (isUnknown ? this.#log.lostSight(flight, error) : this.#log.requeue(flight, { isDead }));
         this.untrack(tracked);
       });
       return true;

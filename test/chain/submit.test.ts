@@ -5,7 +5,7 @@ import { sign } from '../../src/crypto/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { alice, bob, openWallet, signedEndpoints, testWorker, utf8, withCode } from './support.ts';
 import { rejected } from '../support/expect-error.ts';
-import { Reply, startRpcProxy } from '../support/rpc-proxy.ts';
+import { Refusal, Reply, startRpcProxy } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
 import { startProxy } from './tcp-proxy.ts';
 
@@ -210,13 +210,96 @@ describe('submit', () => {
     const superseded = { ...facts, hash: `0x${'11'.repeat(32)}` } as const;
     const waiting = { ...facts, hash: `0x${'22'.repeat(32)}`, nonce: facts.nonce + 1 } as const;
     const aged = { ...waiting, hash: `0x${'33'.repeat(32)}`, death: 0 } as const;
-    const fates = await chain.fates([facts, superseded, waiting, aged]);
-    const fate = fates.get(facts.hash);
+    const { by, of } = await chain.fates([facts, superseded, waiting, aged]);
+    const fate = of.get(facts.hash);
+    assert.ok(fate?.kind === 'included' && fate.isFinal);
+    assert.equal(fate.inclusion.blockHash, blockHash);
+    assert.deepEqual(of.get(superseded.hash), { kind: 'dead', isFinal: true });
+    assert.deepEqual(of.get(waiting.hash), { kind: 'open', nextNonce: facts.nonce + 1 });
+    assert.deepEqual(of.get(aged.hash), { kind: 'dead', isFinal: true });
+    assert.equal((await chain.headAt(by.number))?.hash, by.hash);
+  });
+
+  it('tells it by a deep block where finality lags, and by another one where a reorg takes that', async () => {
+    await using lagging = await startDevChain({ finalityLag: 200 });
+    await using proxy = await startRpcProxy(lagging.ws);
+    await using client = await connectChain({ endpoints: [proxy.ws] });
+    const posted = await client.post([push(1)], alice);
+    const { bytes: _, ...facts } = posted;
+    const { blockNumber } = await client.follow(posted);
+    await lagging.newBlock({ count: 40, empty: true });
+    const told = await client.fates([facts]);
+    assert.equal(told.by.number, lagging.head.number - 32);
+    const fate = told.of.get(facts.hash);
+    assert.ok(fate?.kind === 'included' && !fate.isFinal);
+    assert.equal(fate.inclusion.blockNumber, blockNumber);
+    await lagging.newBlock({ empty: true });
+    const heads = ['chain_getFinalizedHead', 'chain_getBlockHash', 'chain_getHeader'];
+    proxy.refuse = (method) => (heads.includes(method) ? undefined : new Refusal('nothing more is asked'));
+    const later = await client.fates([facts], undefined, told);
+    assert.equal(later.by.number, told.by.number + 1);
+    assert.deepEqual(later.of.get(facts.hash), fate);
+    proxy.refuse = () => undefined;
+    const former = lagging.head;
+    await lagging.reorg(blockNumber - 1, { resubmit: false });
+    await lagging.newBlock({ empty: true });
+    // A node that is behind takes nothing back, and tells nothing more.
+    const next = { ...facts, hash: `0x${'11'.repeat(32)}`, death: 0 } as const;
+    const behind = await client.fates([facts, next], undefined, later);
+    assert.deepEqual(behind.by, later.by);
+    assert.deepEqual(behind.of.get(facts.hash), fate);
+    assert.deepEqual(behind.of.get(next.hash), { kind: 'open', nextNonce: facts.nonce });
+    await lagging.newBlock({ count: former.number, empty: true });
+    const elsewhere = await client.fates([facts], undefined, later);
+    assert.deepEqual(elsewhere.of.get(facts.hash), { kind: 'open', nextNonce: facts.nonce });
+    await lagging.newBlock({ count: 64, empty: true });
+    const over = await client.fates([facts], undefined, elsewhere);
+    assert.deepEqual(over.of.get(facts.hash), { kind: 'dead', isFinal: false });
+    await lagging.reorg(former.hash);
+    assert.deepEqual((await client.fates([facts])).of.get(facts.hash), fate);
+    await lagging.newBlock({ count: 200, empty: true });
+    assert.deepEqual((await client.fates([facts], undefined, later)).of.get(facts.hash), { ...fate, isFinal: true });
+  });
+
+  it('tells it by the blocks of one branch, though a reorg comes while they are read', async () => {
+    await using lagging = await startDevChain({ finalityLag: 200 });
+    await using proxy = await startRpcProxy(lagging.ws);
+    await using client = await connectChain({ endpoints: [proxy.ws] });
+    const posted = await client.post([push(1)], alice);
+    const { bytes: _, ...facts } = posted;
+    const { blockNumber, blockHash } = await client.follow(posted);
+    await lagging.newBlock({ count: 40, empty: true });
+    const by = await client.headAt(lagging.head.number - 32);
+    let reorg: Promise<unknown> | undefined;
+    proxy.hold = (method) => {
+      if (method !== 'chain_getBlock') return undefined;
+      reorg ??= lagging
+        .reorg(blockNumber - 1, { resubmit: false })
+        .then(() => lagging.newBlock({ count: 60, empty: true }));
+      return reorg;
+    };
+    const fates = await client.fates([facts]);
+    assert.ok(reorg !== undefined);
+    const fate = fates.of.get(facts.hash);
     assert.ok(fate?.kind === 'included');
     assert.equal(fate.inclusion.blockHash, blockHash);
-    assert.deepEqual(fates.get(superseded.hash), { kind: 'dead' });
-    assert.deepEqual(fates.get(waiting.hash), { kind: 'open', nextNonce: facts.nonce + 1 });
-    assert.deepEqual(fates.get(aged.hash), { kind: 'dead' });
+    assert.equal(fates.by.hash, by?.hash);
+  });
+
+  it('signs what is good on no chain without a block that it is told, or nothing where a reorg took that', async () => {
+    await using lagging = await startDevChain({ finalityLag: 200 });
+    await using client = await connectChain({ endpoints: [lagging.ws] });
+    await lagging.newBlock({ count: 40, empty: true });
+    const { by: after } = await client.fates([]);
+    await lagging.newBlock({ count: 20, empty: true });
+    const { anchor } = await client.post([push(1)], alice, { after });
+    assert.equal(anchor, after.number + 20);
+    const signed: Hex[] = [];
+    await lagging.reorg(after.number - 1);
+    await lagging.newBlock({ count: 80, empty: true });
+    const beforePost = ({ hash }: { readonly hash: Hex }): Promise<void> => Promise.resolve(void signed.push(hash));
+    await assert.rejects(client.post([push(2)], alice, { after, beforePost }), withCode('chain-forked', after.hash));
+    assert.deepEqual(signed, []);
   });
 
   it('signs anew where a final block has another extrinsic with its nonce', async () => {

@@ -1,88 +1,119 @@
-import { blake2b } from '@noble/hashes/blake2.js';
-import { fromHex, toHex, type Hex } from '../../codec/index.ts';
+import type { Hex } from '../../codec/index.ts';
 import type { BlockNumber } from '../block-number.ts';
-import type { Head } from '../head/head.ts';
-import { findInclusion } from './find-inclusion.ts';
+import { descendsFrom } from '../head/descends-from.ts';
+import type { BlockId, Head } from '../head/head.ts';
+import { searchBlocks, type Searched } from './inclusion-search.ts';
 import { settledNumber } from './settled-number.ts';
-import type { ExtrinsicFacts, Fate, Inclusion } from './submission.ts';
+import { eraBlocks } from './sign-extrinsic.ts';
+import type { ExtrinsicFacts, Fate, Fates } from './submission.ts';
 import type { SubmitSources } from './submit-sources.ts';
 
-/** Nonces of an account: of those below `settled` it is known for good what used them. */
-interface Nonces {
-  readonly settled: number;
-  readonly best: number;
+/** What is known before blocks are searched. */
+interface Present {
+  readonly finalized: Head;
+  readonly best: Head;
+  /** The block that tells. */
+  readonly by: BlockId;
+  /** What blocks told before, by hash. */
+  readonly told: ReadonlyMap<Hex, Fate>;
+  /** The node has not got that block: it can tell nothing more. */
+  readonly isBehind: boolean;
 }
 
-/** What a search of blocks came to. */
-interface Searched {
-  readonly included: ReadonlyMap<Hex, Inclusion>;
-  /** Blocks of which no endpoint has the body. */
-  readonly unseen: readonly BlockNumber[];
-}
-
-/** By hash. */
+/** `before`: an earlier answer. What it tells is not searched for again as long as its block stands. */
 export async function fatesOf(
   sources: SubmitSources,
   extrinsics: readonly ExtrinsicFacts[],
+  before: Fates | undefined,
   signal: AbortSignal | undefined,
-): Promise<ReadonlyMap<Hex, Fate>> {
-  const { heads, nonceAt } = sources;
+): Promise<Fates> {
+  const { heads } = sources;
   const [finalized, best] = await Promise.all([heads.finalized({ signal }), heads.best({ signal })]);
   const number = settledNumber({ finalized, best });
   const settled = number === finalized.number ? finalized : await heads.existingAt(number, { signal });
-  const nonces = new Map<Hex, Nonces>();
-  for (const account of new Set(extrinsics.map((each) => each.account))) {
-    const [atSettled, atBest] = await Promise.all([settled, best].map(({ hash }) => nonceAt(account, hash, signal)));
-    nonces.set(account, { settled: atSettled ?? 0, best: atBest ?? 0 });
+  const present = { finalized, best, ...(await standing(sources, before, settled, signal)) };
+  const judge = new Judge(sources, present, signal);
+  const searched = await judge.search(extrinsics);
+  const of = new Map<Hex, Fate>();
+  for (const extrinsic of extrinsics) of.set(extrinsic.hash, await judge.fateOf(extrinsic, searched));
+  return { by: present.by, of };
+}
+
+/** What still holds of an earlier answer, and by which block: the later one of its own and of the one that is settled now. */
+async function standing(
+  { heads }: SubmitSources,
+  before: Fates | undefined,
+  settled: Head,
+  signal: AbortSignal | undefined,
+): Promise<Omit<Present, 'finalized' | 'best'>> {
+  const anew = { by: settled, told: new Map<Hex, Fate>(), isBehind: false };
+  if (before === undefined || settled.number - before.by.number > eraBlocks) return anew;
+  const told = new Map([...before.of].filter(([, { kind }]) => kind === 'included' || kind === 'dead'));
+  const { by } = before;
+  if (by.number > settled.number) {
+    // A node that is behind takes nothing back.
+    const there = await heads.at(by.number, { signal });
+    const isBehind = there === undefined;
+    return isBehind || there.hash === by.hash ? { by, told, isBehind } : anew;
   }
-  const isUsed = ({ account, nonce }: ExtrinsicFacts): boolean => (nonces.get(account)?.settled ?? 0) > nonce;
-  const searched = await search(sources, extrinsics.filter(isUsed), settled, signal);
-  const fateOf = (extrinsic: ExtrinsicFacts): Fate => {
-    const inclusion = searched.included.get(extrinsic.hash);
-    if (inclusion !== undefined) return { kind: 'included', inclusion };
-    if (isUsed(extrinsic)) return outOfSight(extrinsic, searched.unseen) ?? { kind: 'dead' };
-    if (settled.number >= extrinsic.death) return { kind: 'dead' };
-    return { kind: 'open', nextNonce: nonces.get(extrinsic.account)?.best ?? 0 };
-  };
-  return new Map(extrinsics.map((extrinsic) => [extrinsic.hash, fateOf(extrinsic)]));
+  const holds = await descendsFrom(settled, by, (hash) => heads.byHash(hash, { signal }));
+  return holds ? { by: settled, told, isBehind: false } : anew;
+}
+
+/** Tells by one block what became of extrinsics. */
+class Judge {
+  readonly #sources: SubmitSources;
+  readonly #present: Present;
+  readonly #signal: AbortSignal | undefined;
+  readonly #nonces = new Map<string, Promise<number>>();
+
+  constructor(sources: SubmitSources, present: Present, signal: AbortSignal | undefined) {
+    this.#sources = sources;
+    this.#present = present;
+    this.#signal = signal;
+  }
+
+  async search(extrinsics: readonly ExtrinsicFacts[]): Promise<Searched> {
+    const { told, by, isBehind } = this.#present;
+    const used: ExtrinsicFacts[] = [];
+    for (const extrinsic of extrinsics)
+      if (!isBehind && !told.has(extrinsic.hash) && (await this.#isUsed(extrinsic, by))) used.push(extrinsic);
+    return searchBlocks(this.#sources, used, by, this.#signal);
+  }
+
+  async fateOf(extrinsic: ExtrinsicFacts, { included, unseen }: Searched): Promise<Fate> {
+    const { finalized, best, by, isBehind } = this.#present;
+    const { hash, account, death } = extrinsic;
+    const told = this.#present.told.get(hash);
+    const inclusion = told?.kind === 'included' ? told.inclusion : included.get(hash);
+    if (inclusion !== undefined)
+      return { kind: 'included', inclusion, isFinal: !isBehind && inclusion.blockNumber <= finalized.number };
+    if (told === undefined) {
+      const isUsed = !isBehind && (await this.#isUsed(extrinsic, by));
+      const lost = isUsed ? outOfSight(extrinsic, unseen) : undefined;
+      if (lost !== undefined) return lost;
+      if (isBehind || (!isUsed && by.number < death))
+        return { kind: 'open', nextNonce: await this.#nonce(account, best) };
+    }
+    const isOver = !isBehind && (finalized.number >= death || (await this.#isUsed(extrinsic, finalized)));
+    return { kind: 'dead', isFinal: isOver };
+  }
+
+  async #isUsed({ account, nonce }: ExtrinsicFacts, block: BlockId): Promise<boolean> {
+    return (await this.#nonce(account, block)) > nonce;
+  }
+
+  /** In the state of a block; asked for once. */
+  #nonce(account: Hex, { hash }: BlockId): Promise<number> {
+    const key = account + hash;
+    let nonce = this.#nonces.get(key);
+    if (nonce === undefined) this.#nonces.set(key, (nonce = this.#sources.nonceAt(account, hash, this.#signal)));
+    return nonce;
+  }
 }
 
 function outOfSight({ anchor, death }: ExtrinsicFacts, unseen: readonly BlockNumber[]): Fate | undefined {
   const numbers = unseen.filter((number) => number > anchor && number < death);
   if (numbers.length === 0) return undefined;
   return { kind: 'unknown', first: Math.min(...numbers), last: Math.max(...numbers) };
-}
-
-/** Reads the body of each block once that may have one of them. */
-async function search(
-  sources: SubmitSources,
-  extrinsics: readonly ExtrinsicFacts[],
-  settled: Head,
-  signal: AbortSignal | undefined,
-): Promise<Searched> {
-  const { heads, bodyOf } = sources;
-  const included = new Map<Hex, Inclusion>();
-  const unseen: BlockNumber[] = [];
-  const first = Math.min(...extrinsics.map(({ anchor }) => anchor + 1));
-  for (let number = first; number <= settled.number; number++) {
-    const wanted = extrinsics.filter(
-      ({ hash, anchor, death }) => number > anchor && number < death && !included.has(hash),
-    );
-    if (wanted.length === 0) continue;
-    const { hash: block } = await heads.existingAt(number, { signal });
-    const body = await bodyOf(block, signal);
-    if (body === undefined) unseen.push(number);
-    for (const hex of body?.extrinsics ?? []) {
-      const name = hashOf(hex);
-      const extrinsic = wanted.find(({ hash }) => hash === name);
-      if (body === undefined || extrinsic === undefined) continue;
-      const inclusion = await findInclusion(sources.storageAt(block), body, { extrinsic, hex }, signal);
-      if (inclusion !== undefined) included.set(extrinsic.hash, inclusion);
-    }
-  }
-  return { included, unseen };
-}
-
-function hashOf(extrinsic: Hex): Hex {
-  return toHex(blake2b(fromHex(extrinsic), { dkLen: 32 }));
 }

@@ -1,6 +1,7 @@
 import type { Hex } from '../../codec/index.ts';
 import type { RelayError } from '../../errors/index.ts';
 import type { BlockNumber } from '../block-number.ts';
+import type { BlockId } from '../head/head.ts';
 
 /** Calls that khala-relay submits. */
 export type Call =
@@ -56,12 +57,22 @@ export interface SignedExtrinsic {
 /** By which an extrinsic is found in blocks, or known to be in none. */
 export type ExtrinsicFacts = Omit<SignedExtrinsic, 'bytes'>;
 
-/** What blocks tell of an extrinsic that was handed to a node, whatever the node said to it. */
+/** What blocks tell of extrinsics that were handed to a node, whatever the node said to them. */
+export interface Fates {
+  /**
+   * What is told holds on each chain that has this block: the finalized one, or where finality lags the one 32 below the best,
+   * which a deeper reorg takes.
+   */
+  readonly by: BlockId;
+  /** By the hash of the extrinsic. */
+  readonly of: ReadonlyMap<Hex, Fate>;
+}
+
+/** `isFinal`: finalized blocks tell it. */
 export type Fate =
-  /** In a block that stays. */
-  | { readonly kind: 'included'; readonly inclusion: Inclusion }
-  /** No block has it, and none will: another extrinsic used its nonce in a block that stays, or its era is over. */
-  | { readonly kind: 'dead' }
+  | { readonly kind: 'included'; readonly inclusion: Inclusion; readonly isFinal: boolean }
+  /** No block has it, and none that comes will: another extrinsic used its nonce, or its era is over. */
+  | { readonly kind: 'dead'; readonly isFinal: boolean }
   /** A block may take it yet. `nextNonce`: that of the account after the best block. */
   | { readonly kind: 'open'; readonly nextNonce: number }
   /** Its nonce is used, and no endpoint has all of these blocks. */
@@ -80,6 +91,12 @@ export interface PostOptions {
    * account's next.
    */
   readonly nonce?: number;
+  /**
+   * What is signed is good on no chain without this block: its era begins there or behind it. Throws chain-forked where a reorg
+   * took that, or the node is behind. Default: any; the era begins with the newest finalized block, or where finality lags with
+   * the one 32 below the best.
+   */
+  readonly after?: BlockId;
   /**
    * Awaited with what was signed before any node gets it, so that it can be kept. Called again where a node refused it for
    * its age and it was signed anew with the same nonce.

@@ -6,14 +6,15 @@ import type {
   Account,
   Call,
   ExtrinsicFacts,
-  Fate,
+  Fates,
   FollowOptions,
   Inclusion,
   PostOptions,
   SignedExtrinsic,
   SubmitOptions,
 } from './submission.ts';
-import type { Head } from '../head/head.ts';
+import { descendsFrom } from '../head/descends-from.ts';
+import type { BlockId, Head } from '../head/head.ts';
 import { backoffMs } from '../rpc/backoff.ts';
 import { expectNumber } from '../rpc/expect.ts';
 import { ConnectionLost, RpcError } from '../rpc/rpc-error.ts';
@@ -44,6 +45,7 @@ interface Signing {
   readonly batch: 'all' | 'each';
   readonly nonce: number;
   readonly tip: bigint;
+  readonly after: BlockId | undefined;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -87,8 +89,12 @@ export class Submitter {
     return owner.exclusively(() => this.#post(calls, account, owner, options), signal);
   }
 
-  fates(extrinsics: readonly ExtrinsicFacts[], signal: AbortSignal | undefined): Promise<ReadonlyMap<Hex, Fate>> {
-    return fatesOf(this.#sources, extrinsics, signal);
+  fates(
+    extrinsics: readonly ExtrinsicFacts[],
+    before: Fates | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<Fates> {
+    return fatesOf(this.#sources, extrinsics, before, signal);
   }
 
   async follow(extrinsic: SignedExtrinsic, options: FollowOptions): Promise<Inclusion> {
@@ -138,7 +144,7 @@ export class Submitter {
     calls: readonly Call[],
     account: Account,
     owner: NonceOwner,
-    { batch = 'all', tip = 0n, nonce: wanted, beforePost, signal }: PostOptions,
+    { batch = 'all', tip = 0n, nonce: wanted, after, beforePost, signal }: PostOptions,
   ): Promise<SignedExtrinsic> {
     const { connection, clock, random, facts } = this.#sources;
     // One for all that is signed here: whatever a node does with what it refuses, a chain takes one of them.
@@ -148,7 +154,7 @@ export class Submitter {
     let isUnexplained = false;
     for (let refusals = 1; ; refusals++) {
       if (extrinsic === undefined) {
-        extrinsic = await this.#sign(calls, account, { batch, nonce, tip, signal });
+        extrinsic = await this.#sign(calls, account, { batch, nonce, tip, after, signal });
         this.#checkSize(extrinsic);
         await beforePost?.(extrinsic);
       }
@@ -230,11 +236,15 @@ export class Submitter {
   async #sign(
     calls: readonly Call[],
     account: Account,
-    { batch, nonce, tip, signal }: Signing,
+    { batch, nonce, tip, after, signal }: Signing,
   ): Promise<SignedExtrinsic> {
     const { heads, runtimes, facts } = this.#sources;
     const [finalized, best] = await Promise.all([heads.finalized({ signal }), heads.best({ signal })]);
     const anchor = await this.#anchor(finalized, best, signal);
+    if (after !== undefined && !(await descendsFrom(anchor, after, (hash) => heads.byHash(hash, { signal }))))
+      throw new RelayError('chain-forked', {
+        details: { block: anchor.number, found: anchor.hash, seen: after.hash },
+      });
     const runtime = await runtimes.of(best.hash, signal);
     const call = encodeCalls(runtime, calls, batch, facts);
     return signExtrinsic(call, account, { runtime, genesisHash: facts.genesisHash, anchor, nonce, tip });

@@ -7,6 +7,7 @@ import type {
   Chain,
   ExtrinsicFacts,
   Fate,
+  Fates,
   Finality,
   FollowOptions,
   Head,
@@ -233,8 +234,11 @@ class Connection {
     throw new RelayError('nonce-conflict', { details: { account: account.id, nonce, times: 1 } });
   }
 
-  fates(extrinsics: readonly ExtrinsicFacts[]): Promise<ReadonlyMap<Hex, Fate>> {
-    return this.#life.step(() => new Map(extrinsics.map((extrinsic) => [extrinsic.hash, this.#fateOf(extrinsic)])));
+  fates(extrinsics: readonly ExtrinsicFacts[]): Promise<Fates> {
+    return this.#life.step(() => ({
+      by: this.#chain.finalized.head,
+      of: new Map(extrinsics.map((extrinsic) => [extrinsic.hash, this.#fateOf(extrinsic)])),
+    }));
   }
 
   async follow(
@@ -294,11 +298,12 @@ class Connection {
   #fateOf({ hash, account, nonce, anchor, death }: ExtrinsicFacts): Fate {
     const { head, nonces } = this.#chain.finalized;
     const { found: inclusion, unseen } = this.#find(hash, anchor, death);
-    if (inclusion !== undefined && inclusion.blockNumber <= head.number) return { kind: 'included', inclusion };
+    if (inclusion !== undefined && inclusion.blockNumber <= head.number)
+      return { kind: 'included', inclusion, isFinal: true };
     const isUsed = (nonces.get(account) ?? 0) > nonce;
     const [first, last] = [unseen[0], unseen.at(-1)];
     if (isUsed && first !== undefined && last !== undefined) return { kind: 'unknown', first, last };
-    if (isUsed || head.number >= death) return { kind: 'dead' };
+    if (isUsed || head.number >= death) return { kind: 'dead', isFinal: true };
     return { kind: 'open', nextNonce: this.#chain.best.nonces.get(account) ?? 0 };
   }
 
