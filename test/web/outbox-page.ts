@@ -49,13 +49,13 @@ const outboxPage = {
     }
   },
 
-  /** Queues messages from a number on; the console tells each that is stored. */
+  /** Queues messages from a number on, each once the test knows, where it wants to, that the one before is stored. */
   async queue(first: number, count: number): Promise<void> {
     for (let n = first; n < first + count; n++) {
       const receipts = { deliveryReceipt: true, readReceipt: true } as const;
       const body = { kind: 'data', content: new TextEncoder().encode(`mail ${n}`) } as const;
-      const { sendId } = await running().send({ to: recipient, body, ...receipts });
-      console.log(`queued ${n} as ${sendId}`);
+      await running().send({ to: recipient, body, ...receipts });
+      await globalThis.stored?.(n);
     }
   },
 
@@ -97,6 +97,8 @@ function running(): RelayOutbox {
 
 declare global {
   var outboxPage: OutboxPage;
+  /** Of a test that wants to know of each message that is stored. */
+  var stored: ((n: number) => Promise<void>) | undefined;
 }
 export type OutboxPage = typeof outboxPage;
 globalThis.outboxPage = outboxPage;

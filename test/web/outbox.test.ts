@@ -61,13 +61,11 @@ describe('browser: a queue that outlives its page (Chromium)', function () {
   const states = async (page: Page) => new Set(await page.evaluate(() => globalThis.outboxPage.states()));
   const queue = (page: Page, first: number, count: number) =>
     page.evaluate(([from, many]) => globalThis.outboxPage.queue(from, many), [first, count] as const);
-  /** Numbers that a page says are stored. */
-  const told = (page: Page, numbers: number[]) => {
-    page.on('console', (message) => {
-      const [, number] = /^queued (\d+)/.exec(message.text()) ?? [];
-      if (number !== undefined) numbers.push(Number(number));
+  /** Numbers that a page says are stored: it queues no more before that is noted. */
+  const told = (page: Page, numbers: number[]): Promise<unknown> =>
+    page.exposeFunction('stored', (n: number) => {
+      numbers.push(n);
     });
-  };
 
   it('sends, in order, what was queued offline by pages that were loaded again, closed and killed', async () => {
     const { sender, texts, leave, comeBack, isEmpty, url } = await worker();
@@ -167,7 +165,7 @@ describe('browser: a queue that outlives its page (Chromium)', function () {
       {
         await using browser = await openProfile(folder);
         const page = await browser.tab(served.origin);
-        told(page, queued);
+        await told(page, queued);
         await startAgain(page);
         const queueing = queue(page, 0, 1_000).catch(() => undefined);
         await until(() => queued.length >= kill);
@@ -179,7 +177,7 @@ describe('browser: a queue that outlives its page (Chromium)', function () {
       }
       await using browser = await openProfile(folder);
       const page = await browser.tab(served.origin);
-      told(page, queued);
+      await told(page, queued);
       await startAgain(page);
       await queue(page, 9_000, 1);
       await until(async () => (await states(page)).size === 1 && (await states(page)).has('relayed'));
