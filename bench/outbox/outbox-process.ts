@@ -45,7 +45,9 @@ for (const hash of blocks.keys()) {
   extrinsics += block.extrinsics.filter(({ isSigned }) => isSigned).length;
 }
 const leastBlocks = Math.ceil((messages * messageBytes) / blockBytes);
-console.log(JSON.stringify({ ...cost, blocks: blocks.size, extrinsics, leastBlocks }));
+// Those between, which are left empty, count too.
+const taken = Math.max(...blocks.values()) - Math.min(...blocks.values()) + 1;
+console.log(JSON.stringify({ ...cost, blocks: taken, extrinsics, leastBlocks }));
 await outbox.stop();
 await store.close();
 await rm(folder, { recursive: true, force: true });
