@@ -1,7 +1,7 @@
 import { finalityLag } from './node-under-test.ts';
 import type { Player } from './player.ts';
 import type { Stage } from './stage.ts';
-import type { PostedMessage } from './truth.ts';
+import { recipientKeyOf, type PostedMessage } from './truth.ts';
 
 /** Something that goes wrong on purpose. Resolves when it is over, with false where there was no occasion for it. */
 export interface Injection {
@@ -71,10 +71,7 @@ export const injections: readonly Injection[] = [
   {
     name: 'rotation of an EcdhKey',
     isPossible: always,
-    perform: async ({ random, recipients }) => {
-      random.pick(recipients).say({ rotate: true });
-      return true;
-    },
+    perform: (stage) => stage.withPlayer(stage.recipients, (player) => rotate(stage, player)),
   },
   {
     name: 'rotation broken off by kill -9',
@@ -83,10 +80,12 @@ export const injections: readonly Injection[] = [
       stage.withPlayer(stage.recipients, async (player) => {
         await player.ready;
         player.say({ rotate: true });
+        if (!(await stage.occasion(() => Promise.resolve(player.isRotating)))) return false;
         await stage.pause(0, 600);
+        const isBrokenOff = player.isRotating;
         await player.kill();
         player.start();
-        return true;
+        return isBrokenOff;
       }),
   },
   {
@@ -213,6 +212,20 @@ async function kill(stage: Stage, among: readonly Player[]): Promise<boolean> {
     await stage.pause(0, 300);
     player.start();
     return true;
+  });
+}
+
+/** Until a message that is sealed to the new key is in a finalized block: that it is opened too the verdict sees. */
+async function rotate(stage: Stage, player: Player): Promise<boolean> {
+  await player.ready;
+  const { length } = player.rotatedTo;
+  const to = stage.idOf(player);
+  const isUsed = (message: PostedMessage): boolean =>
+    message.to === to && recipientKeyOf(message) === player.rotatedTo[length];
+  player.say({ rotate: true });
+  return stage.occasion(async () => {
+    await stage.truth.catchUp();
+    return player.rotatedTo.length > length && stage.truth.posted.some(isUsed);
   });
 }
 

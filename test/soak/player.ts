@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import type { Hex } from '../../src/index.ts';
 import type { EntityConfig } from './entity.ts';
 
 /** A line that a process of the run tells its parent. */
@@ -9,6 +10,8 @@ export interface Told {
   readonly reason?: string;
   /** Of a recipient: all blocks up to it are read, or told to be missing. */
   readonly block?: number;
+  /** Of a recipient that has rotated: its new EcdhKey. */
+  readonly key?: Hex;
 }
 
 /** How long a process may take to end in order. */
@@ -23,6 +26,10 @@ export class Player {
   isAway = false;
   /** The last block that it is known to have read. */
   hasRead = 0;
+  /** The EcdhKeys that it has rotated to, oldest first. */
+  readonly rotatedTo: Hex[] = [];
+  /** At it, in the process that runs now. */
+  isRotating = false;
   readonly #script: string;
   readonly #onTold: (told: Told) => void;
   #child: ChildProcess | undefined;
@@ -60,6 +67,7 @@ export class Player {
     this.#isReady = false;
     this.#mayEnd = false;
     this.#open = 0;
+    this.isRotating = false;
     const child = spawn(process.execPath, [this.#script, JSON.stringify(this.config)], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
@@ -71,6 +79,9 @@ export class Player {
         if (told.event === 'ready') this.#isReady = true;
         this.hasRead = told.block ?? this.hasRead;
         if (told.event === 'ready') resolve();
+        if (told.event === 'rotating') this.isRotating = true;
+        if (told.event === 'rotated') this.isRotating = false;
+        if (told.key !== undefined) this.rotatedTo.push(told.key);
         if (told.event === 'failed') this.#mayEnd = true;
         if (told.event === 'done') this.#open--;
         this.#onTold(told);

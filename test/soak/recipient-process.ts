@@ -5,6 +5,7 @@ import {
   isRelayError,
   openInboxFiles,
   rotateEntity,
+  toHex,
   type Delivery,
   type InboxEvent,
   type PhalaEvent,
@@ -114,10 +115,11 @@ function writeCommand(ledger: Ledger<RecipientEntry>, event: PhalaEvent): void {
 
 /** On any command. Until it is done: the chain may be away. A rotation that a crash broke off is taken up by the next. */
 async function rotate({ chain, vault }: Parts, { suri }: RecipientConfig): Promise<void> {
+  tell({ event: 'rotating' });
   for (;;) {
     try {
-      const { epoch } = await rotateEntity({ chain, vault, account: accountFromSuri(suri) });
-      tell({ event: 'rotated', epoch });
+      const { ecdhKey } = await rotateEntity({ chain, vault, account: accountFromSuri(suri) });
+      tell({ event: 'rotated', key: toHex(ecdhKey) });
       return;
     } catch (error) {
       tell({ event: 'setback', code: isRelayError(error) ? error.code : String(error) });

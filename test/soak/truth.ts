@@ -14,6 +14,11 @@ export interface PostedMessage {
   readonly nonce: bigint | undefined;
 }
 
+/** Which EcdhKey of its recipient it is sealed to. undefined: it is no V1 envelope. */
+export function recipientKeyOf({ payload }: Pick<PostedMessage, 'payload'>): Hex | undefined {
+  return isV1(payload) ? toHex(start.dec(payload).recipientKey) : undefined;
+}
+
 /** A command of a finalized block. */
 export interface PostedCommand {
   readonly block: number;
@@ -121,8 +126,12 @@ function envelopesIn(block: number, all: Messages): PostedMessage[] {
 
 /** Of a message to an entity's topic. */
 export function addressOf(destination: Uint8Array, payload: Uint8Array): Pick<PostedMessage, 'to' | 'nonce'> {
-  const nonce = payload.length >= startLength && payload[0] === 1 ? start.dec(payload).nonce : undefined;
+  const nonce = isV1(payload) ? start.dec(payload).nonce : undefined;
   return { to: toHex(destination.subarray(prefix.length)), nonce };
+}
+
+function isV1(payload: Uint8Array): boolean {
+  return payload.length >= startLength && payload[0] === 1;
 }
 
 function nameOf({ type, value }: { readonly type: string; readonly value?: unknown }): string {
