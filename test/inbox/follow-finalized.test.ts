@@ -3,6 +3,12 @@ import type { BlockId, MessageSpan, PostedMessage } from '../../src/chain/index.
 import type { Head } from '../../src/chain/head/head.ts';
 import type { Hex } from '../../src/codec/index.ts';
 import { followFinalized, type FollowParts } from '../../src/inbox/follow-finalized.ts';
+import { InboxStore } from '../../src/inbox/inbox-store.ts';
+import { createInbox, type InboxChain } from '../../src/inbox/index.ts';
+import { openMemoryStore } from '../../src/store/index.ts';
+import { createMemoryVault } from '../../src/vault/memory-vault.ts';
+import { replacing } from '../support/replacing.ts';
+import { until } from '../support/until.ts';
 
 const headOf = (number: number): Head => {
   const hash: Hex = `0x${String(number).padStart(64, '0')}`;
@@ -101,4 +107,78 @@ describe('following finalized blocks, where one node says that it is at a block 
       const { readyAt, last } = await followed(false, () => isLying, spans(), until);
       assert.deepEqual([readyAt, last], [[101], 101]);
     });
+});
+
+describe('following finalized blocks, while the store takes its time', () => {
+  /** As many as one transaction takes. */
+  const full = 1_024;
+  const spans = 10;
+
+  for (const [what, blocksEach, messagesEach] of [
+    ['with messages', 1, full],
+    ['without any', full, 0],
+  ] as const)
+    it(`blocks ${what} are read for one transaction more than the one that is on its way`, async () => {
+      let given = 0;
+      const last = headOf(spans * blocksEach);
+      const chain: InboxChain = {
+        genesisHash: headOf(0).hash,
+        trust: 'single',
+        finalizedHead: async () => last,
+        agreedHead: async () => last,
+        bestHead: async () => last,
+        headAt: async (number) => headOf(number),
+        headEvents: () => assert.fail('an inbox that follows finalized blocks asks for no heads'),
+        messages: {
+          // All of them are there: who does not wait for the store has them at once.
+          async *follow(_, __, signal) {
+            while (given < spans) {
+              const through = headOf((given + 1) * blocksEach);
+              given += 1;
+              yield {
+                type: 'blocks',
+                through,
+                messages: Array.from({ length: messagesEach }, () => garbageIn(through)),
+              };
+            }
+            signal?.throwIfAborted();
+            return new Promise<never>((_resolve, reject) => {
+              signal?.addEventListener('abort', () => {
+                reject(signal.reason as Error);
+              });
+            });
+          },
+          at: async () => [],
+        },
+      };
+      const memory = openMemoryStore();
+      const held: (() => void)[] = [];
+      let isHeld = true;
+      const store = replacing(memory, {
+        commit: async (...args) => {
+          if (isHeld && given > 0) await new Promise<void>((resolve) => held.push(resolve));
+          return memory.commit(...args);
+        },
+      });
+      await using inbox = createInbox({ chain, vault: createMemoryVault(), store, from: 1 });
+      await inbox.start();
+      try {
+        for (let durable = 0; durable < spans; durable++) {
+          const most = Math.min(durable + 2, spans);
+          await until(() => held.length === 1 && given >= most);
+          assert.equal(given, most);
+          held.shift()?.();
+        }
+      } finally {
+        isHeld = false;
+        for (const letGo of held) letGo();
+      }
+      await inbox.ready;
+      assert.equal((await new InboxStore(memory).cursor())?.number, last.number);
+    });
+
+  function garbageIn(block: BlockId): PostedMessage {
+    const sender = { kind: 'account', id: `0x${'22'.repeat(32)}` } as const;
+    return { sender, destination: new Uint8Array(), payload: Uint8Array.of(7), block, proven: true };
+  }
 });

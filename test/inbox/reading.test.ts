@@ -189,6 +189,38 @@ describe('inbox: reading the chain', () => {
     assert.equal(proxy.asked.get('chain_getHeader'), headers, 'blocks that were told of need no header');
   });
 
+  for (const verify of [true, false])
+    it(`of best blocks is shared by the entities of a process ${verify ? 'with' : 'without'} proofs`, async () => {
+      const lagging = await startDevChain({ finalityLag: 3 });
+      open.push(lagging);
+      const proxy = await startRpcProxy(lagging.ws);
+      open.push(proxy);
+      const chain = await connectChain({ endpoints: [proxy.ws] });
+      open.push(chain);
+      const vaults = (await registered(
+        chain,
+        folder.path,
+        ['s', 'a', 'b'].map((name) => `${name} ${verify}`),
+      )) as [Vault, Vault, Vault];
+      const [, near, far] = vaults;
+      const post = await Poster.of(chain, ...vaults);
+      const reads = () => proxy.asked.get(verify ? 'state_getReadProof' : 'state_getStorage') ?? 0;
+      const before = reads();
+      const { number } = await chain.finalizedHead();
+      const probes: InboxProbe[] = [];
+      for (const vault of [near, far]) {
+        const inbox = createInbox({ chain, vault, store: openMemoryStore(), finality: 'best', verify });
+        open.push(inbox);
+        await inbox.start();
+        probes.push(new InboxProbe(inbox));
+      }
+      for (const vault of [near, far, near, far]) await post.send(vault, 'shared');
+      await lagging.newBlock({ count: 4 });
+      for (const vault of [near, far]) await post.send(vault, 'last');
+      for (const probe of probes) await probe.until(() => probe.texts.includes('last'));
+      assert.equal(reads() - before, (await chain.bestHead()).number - number);
+    });
+
   it('is shared by inboxes that begin at different blocks, from where they are at the same place', async () => {
     const { chain, proxy } = await through(asIs);
     const later = posted[3] ?? first;
