@@ -189,8 +189,8 @@ class StoredInbox implements Inbox {
     const { signal } = this.#stopping;
     const { retentionMs } = this.#window;
     const start = { from, verify, retentionMs, onNotice };
-    const { cursor, claim } = await startingPoint(chain, this.#store, start, signal);
-    this.#ledger.begin(claim);
+    const { cursor, claim, isDue } = await startingPoint(chain, this.#store, start, signal);
+    await this.#ledger.begin(claim, isDue);
     const parts: FollowParts = {
       chain,
       ledger: this.#ledger,

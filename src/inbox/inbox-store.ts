@@ -202,7 +202,10 @@ export class InboxStore {
     }
   }
 
-  /** False, and nothing written: an expectation does not hold, or what is done with of a run is not as it was read. */
+  /**
+   * One after another, each with what was planned of runs since the one before. False, and nothing written: an expectation does
+   * not hold, or what is done with of a run is not as it was read.
+   */
   async commit(writes: readonly Write[], expected: readonly Expectation[] = []): Promise<boolean> {
     const isDone = await this.#store.commit(writes, [...expected, ...this.#runs.expectations()]);
     if (isDone) this.#runs.committed();

@@ -39,8 +39,8 @@ export class Ledger {
   }
 
   /** As {@link Transactions.begin}. */
-  begin(claim: readonly Write[]): void {
-    this.#transactions.begin(claim);
+  begin(claim: readonly Write[], isDue: boolean): Promise<void> {
+    return this.#transactions.begin(claim, isDue);
   }
 
   /** As {@link Transactions.settled}. */

@@ -35,14 +35,16 @@ export function noteBegin(
 export interface StartingPoint {
   /** The block after which reading begins. */
   readonly cursor: BlockId;
-  /** What makes the store the chain's and says where reading began, for the first transaction: the inbox is not ready before. */
+  /** What makes the store the chain's and says where reading began: the inbox is not ready before it is written. */
   readonly claim: readonly Write[];
+  /** Whether it is to be durable before anything is read: there may be nothing to go with. */
+  readonly isDue: boolean;
 }
 
 /**
- * Reading begins after the cursor, or where there is none, after the block before `from` or the present head. Where it is not
- * caught up, what there is to write goes with what is taken first. Throws store-of-another-chain, store-of-newer-version, cursor-not-on-chain where the chain is
- * not the one that was read, and bad-value for a `from` yet to come.
+ * Reading begins after the cursor, or where there is none, after the block before `from` or the present head. Throws
+ * store-of-another-chain, store-of-newer-version, cursor-not-on-chain where the chain is not the one that was read, and
+ * bad-value for a `from` yet to come.
  */
 export async function startingPoint(
   chain: InboxChain,
@@ -58,9 +60,8 @@ export async function startingPoint(
   const cursor = await store.cursor();
   if (cursor !== undefined) {
     await checkCursor(cursor, blocks);
-    if (claim.length > 0) await store.commit(claim);
     noteCursor(from, cursor, onNotice);
-    return { cursor, claim: [] };
+    return { cursor, claim, isDue: true };
   }
   const present = await blocks.newest();
   // The genesis block holds no messages.
@@ -72,9 +73,7 @@ export async function startingPoint(
   const { number, hash } = last;
   noteBegin(from, last, onNotice);
   const begin = [...claim, store.cursorWrite({ number, hash })];
-  if (number < present.number) return { cursor: { number, hash }, claim: begin };
-  await store.commit(begin);
-  return { cursor: { number, hash }, claim: [] };
+  return { cursor: { number, hash }, claim: begin, isDue: number >= present.number };
 }
 
 /** The genesis hash does not tell a development chain that was started again from the one before. Throws cursor-not-on-chain. */

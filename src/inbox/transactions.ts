@@ -44,9 +44,15 @@ export class Transactions {
     this.#parts = parts;
   }
 
-  /** What is to be written before all else goes with the first transaction. */
-  begin(claim: readonly Write[]): void {
-    this.#claim = claim;
+  /**
+   * What is to be written before all else, with the next transaction, or where it `isDue` by itself: durable then when this
+   * resolves. In turn: one that is on its way has none of it.
+   */
+  begin(claim: readonly Write[], isDue: boolean): Promise<void> {
+    return this.inTurn(async () => {
+      this.#claim = claim;
+      if (isDue && claim.length > 0) await this.#change(async () => []);
+    });
   }
 
   /** Whether one follows soon: many acknowledgements wait for it then. */
@@ -90,16 +96,18 @@ export class Transactions {
 
   /** What has no part in the sequence. */
   change(plan: (store: InboxStore) => Promise<readonly Write[]>): Promise<void> {
+    return this.inTurn(() => this.#change(plan));
+  }
+
+  async #change(plan: (store: InboxStore) => Promise<readonly Write[]>): Promise<void> {
     const { store } = this.#parts;
-    return this.inTurn(async () => {
-      try {
-        while (!(await store.commit([...this.#claim, ...(await plan(store))]))) store.forget();
-        this.#claim = [];
-      } catch (error) {
-        store.forget();
-        throw error;
-      }
-    });
+    try {
+      while (!(await store.commit([...this.#claim, ...(await plan(store))]))) store.forget();
+      this.#claim = [];
+    } catch (error) {
+      store.forget();
+      throw error;
+    }
   }
 
   async #commit(plan: (start: Sequence) => Promise<Plan>): Promise<readonly Outcome[]> {
