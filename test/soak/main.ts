@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { embeddedNode, realNode } from './node-under-test.ts';
 import { report } from './report.ts';
+import { runOptions } from './run-options.ts';
 import { soak } from './soak.ts';
 
 const { values } = parseArgs({
@@ -12,14 +13,14 @@ const { values } = parseArgs({
     without: { type: 'string', multiple: true, default: [] },
   },
 });
-const seed = Number(values.seed);
-const endsAt = Date.now() + Number(values.minutes) * 60_000;
+const { minutes, seed, node: kind, without } = runOptions(values);
+const endsAt = Date.now() + minutes * 60_000;
 const begun = Date.now();
 const log = (line: string): void => {
   console.log(`${((Date.now() - begun) / 1_000).toFixed(1).padStart(7)} s  ${line}`);
 };
-log(`seed ${seed}, ${values.minutes} minutes, ${values.node} node`);
-await using node = await (values.node === 'real' ? realNode() : embeddedNode());
+log(`seed ${seed}, ${minutes} minutes, ${kind} node`);
+await using node = await (kind === 'real' ? realNode() : embeddedNode());
 const roles = {
   senders: [
     { name: 'worker-1', as: 'worker', suri: '//Bob' },
@@ -33,6 +34,6 @@ const roles = {
     { name: 'best-1', finality: 'best', suri: '//Ferdie' },
   ],
 } as const;
-const result = await soak({ node, seed, roles, isOver: () => Date.now() >= endsAt, without: values.without, log });
+const result = await soak({ node, seed, roles, isOver: () => Date.now() >= endsAt, without, log });
 for (const line of report(result, seed)) console.log(line);
 process.exitCode = result.broken.length === 0 ? 0 : 1;
