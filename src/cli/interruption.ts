@@ -11,7 +11,10 @@ export interface Interruption extends Disposable {
 const interruptedCode = 130;
 const passedOnMs = 1_000;
 
-/** While it lasts, signals end the command in order; SIGINT makes the exit code 130. `now`: ms, of a clock that only goes on. */
+/**
+ * While it lasts, and after a signal until the process ends, signals end the command in order; SIGINT makes the exit code 130.
+ * `now`: ms, of a clock that only goes on.
+ */
 export function onInterruption(now: () => number = () => performance.now()): Interruption {
   const controller = new AbortController();
   let first: { readonly name: NodeJS.Signals; readonly at: number } | undefined;
@@ -34,6 +37,8 @@ export function onInterruption(now: () => number = () => performance.now()): Int
     signal: controller.signal,
     interrupted,
     [Symbol.dispose]: () => {
+      // The one that is passed on may come when the command is done and the process is not.
+      if (first !== undefined) return;
       process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
     },
   };

@@ -87,11 +87,13 @@ export async function openData(
     await mkdir(folder, { recursive: true, mode: 0o700 });
     await writeFile(join(folder, genesisFile), `${genesisHash}\n`);
   } catch (cause) {
-    if (isFileInPlaceOfFolder(cause))
+    if (isFileInPlaceOfFolder(cause)) {
+      const path = cause.code === 'EEXIST' ? folder : dataPath;
       throw new RelayError('bad-setting', {
-        details: { name: 'data', reason: `${dataPath} is a file, not a folder` },
+        details: { name: 'data', reason: `${path} is a file, not a folder` },
         cause,
       });
+    }
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new RelayError('store-failed', { details: { path: folder, reason }, cause });
   }

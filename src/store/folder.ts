@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 
-/** Whether a folder could not be made since a file has its name, or that of one above it. */
-export function isFileInPlaceOfFolder(error: unknown): boolean {
+/** Whether a folder could not be made since a file has its name (EEXIST), or that of one above it (ENOTDIR). */
+export function isFileInPlaceOfFolder(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && 'code' in error && (error.code === 'EEXIST' || error.code === 'ENOTDIR');
 }
 

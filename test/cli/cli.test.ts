@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmod, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { accountFromSuri, connectChain } from '../../src/chain/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
@@ -344,10 +344,17 @@ describe('cli', () => {
   });
 
   it('says of a data folder that is a file what it is', async () => {
-    const data = join(folder.path, 'odd.toml');
-    await writeFile(data, '');
-    const { code, stderr } = await runCli(['listen', '--ws', dev.ws, '--vault', vault, '--data', data]);
-    assert.deepEqual([code, stderr.includes(`${data} is a file, not a folder. [bad-setting]`)], [2, true], stderr);
+    const [data, whole] = [join(folder.path, 'odd.toml'), join(folder.path, 'whole')];
+    const ofChain = join(whole, dev.genesisHash.slice(2, 18));
+    await mkdir(whole);
+    for (const [given, file] of [
+      [data, data],
+      [whole, ofChain],
+    ] as const) {
+      await writeFile(file, '');
+      const { code, stderr } = await runCli(['listen', '--ws', dev.ws, '--vault', vault, '--data', given]);
+      assert.deepEqual([code, stderr.includes(` ${file} is a file, not a folder. [bad-setting]`)], [2, true], stderr);
+    }
   });
 
   it('refuses a vault that others can read', async () => {

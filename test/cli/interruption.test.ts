@@ -19,7 +19,7 @@ describe('cli: interruption', () => {
   const path = useTempDir();
 
   it('ends at once by a second signal, but for the first one that is passed on', async () => {
-    const child = startChild(new URL('interruption-child.ts', import.meta.url));
+    const child = startChild(new URL('interruption-child.ts', import.meta.url), 'signals');
     try {
       assert.equal(await child.line(), 'ready');
       for (const _ of [0, 600]) {
@@ -34,8 +34,22 @@ describe('cli: interruption', () => {
     }
   });
 
+  it('takes a signal that is passed on when the command is done already for the first one', async () => {
+    const child = startChild(new URL('interruption-child.ts', import.meta.url), 'done');
+    try {
+      assert.equal(await child.line(), 'ready');
+      process.kill(child.pid, 'SIGTERM');
+      assert.equal(await child.line(), 'done');
+      process.kill(child.pid, 'SIGTERM');
+      child.goOn();
+      assert.deepEqual([await child.exit, await child.rest()], [0, ['ended']]);
+    } finally {
+      await child.kill();
+    }
+  });
+
   it('ends at once by another signal', async () => {
-    const child = startChild(new URL('interruption-child.ts', import.meta.url));
+    const child = startChild(new URL('interruption-child.ts', import.meta.url), 'signals');
     try {
       assert.equal(await child.line(), 'ready');
       process.kill(child.pid, 'SIGINT');
