@@ -188,7 +188,7 @@ export class Submitter {
             });
           case 'nonce-taken': {
             const fresh = await owner.resync(signal, verdict.stale ? undefined : nonce);
-            if (verdict.stale && fresh <= nonce) throw outdated(calls, error);
+            if (verdict.stale && fresh <= nonce && calls.some(isSequenced)) throw sequenceUsed();
             throw new RelayError('nonce-conflict', { details: { account: account.id, nonce, times: 1 }, cause: error });
           }
           case 'sign-again': {
@@ -270,12 +270,15 @@ function takenSoOften(times: number, cause: RelayError): RelayError {
   return new RelayError('nonce-conflict', { details: { ...cause.details, times }, cause });
 }
 
+function isSequenced({ kind }: Call): boolean {
+  return kind === 'sync-offchain-message';
+}
+
 /**
  * The nonce is the next one, and yet the pool calls the extrinsic stale: so CheckMqSequence did, of a worker's message
- * whose sequence is used. It is what PhalaMq.BadSequence says inside a batch.
+ * whose sequence is used. It is what PhalaMq.BadSequence says inside a batch. Of other calls a reorg has given the nonce back
+ * between the two answers, or they are of two nodes.
  */
-function outdated(calls: readonly Call[], cause: RpcError): RelayError {
-  if (calls.some(({ kind }) => kind === 'sync-offchain-message'))
-    return failed({ pallet: 'PhalaMq', error: 'BadSequence', docs: 'the sequence was used before.' });
-  return new RelayError('extrinsic-rejected', { details: { reason: cause.reason }, cause });
+function sequenceUsed(): RelayError {
+  return failed({ pallet: 'PhalaMq', error: 'BadSequence', docs: 'the sequence was used before.' });
 }
