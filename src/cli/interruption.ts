@@ -37,9 +37,10 @@ export function onInterruption(now: () => number = () => performance.now()): Int
     signal: controller.signal,
     interrupted,
     [Symbol.dispose]: () => {
-      // The one that is passed on may come when the command is done and the process is not.
-      if (first !== undefined) return;
-      process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+      // The one that is passed on may come when the command is done and the process is not. Node takes handlers off before it is
+      // gone where it ends by itself, and keeps them where it is told to exit.
+      if (first !== undefined) process.once('beforeExit', () => process.exit());
+      else process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
     },
   };
 }

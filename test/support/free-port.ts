@@ -4,11 +4,14 @@ import { createServer } from 'node:net';
 
 // Below those that systems give to whoever asks for any (Linux from 32768, others from 49152): nobody gets it by chance meanwhile.
 const [first, end] = [20_000, 32_000];
+const given = new Set<number>();
 
 /** A port of this machine that nobody listens on, and that is given to nobody who does not ask for it by its number. */
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = randomInt(first, end);
+    if (given.has(port)) continue;
+    given.add(port);
     const server = createServer().listen(port, '127.0.0.1');
     try {
       await once(server, 'listening');
