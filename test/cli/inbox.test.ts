@@ -97,13 +97,22 @@ describe('cli: inbox', () => {
     const [one, other] = (await inbox('dead')).map(({ number }) => String(number)) as [string, string];
     const retried = await runCli(['inbox', 'retry', '99', one, '98', '--vault', vault, '--json']);
     assert.deepEqual(
-      retried.lines.map(({ event, number, outcome }) => [event, number, outcome]),
-      [['retried', one, 'dead']],
+      retried.lines.map(({ event, number, outcome, code }) => [event, number ?? code, outcome]),
+      [
+        ['retried', one, 'dead'],
+        ['error', 'no-such-letter', undefined],
+      ],
     );
     assert.equal(retried.code, 2);
     assert.match(retried.stderr, / 99, 98\b.*no-such-letter/);
     const discarded = await runCli(['inbox', 'dead', '--discard', `97,${one},${one}`, '--vault', vault, '--json']);
-    assert.deepEqual(discarded.lines, [{ event: 'discarded', count: 1 }]);
+    assert.deepEqual(
+      discarded.lines.map(({ event, count, code }) => [event, count ?? code]),
+      [
+        ['discarded', 1],
+        ['error', 'no-such-letter'],
+      ],
+    );
     assert.equal(discarded.code, 2);
     assert.match(discarded.stderr, / 97\b.*no-such-letter/);
     assert.deepEqual(
