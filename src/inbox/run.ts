@@ -79,6 +79,11 @@ export class RunMarks {
     return new Writer(4 + this.#bits.length).u32(this.count).raw(this.#bits).finish();
   }
 
+  /** Whether the store has any. */
+  get isStored(): boolean {
+    return this.stored !== undefined;
+  }
+
   get isAllDone(): boolean {
     return this.#left === 0;
   }

@@ -19,9 +19,9 @@ const runsHeld = 64;
 /** The runs of a store and their marks, each under the sequence of its first item. */
 export class StoredRuns {
   readonly #store: TransactionalStore;
-  /** By the first sequence; of runs that were used last, and as the store will be after what is being written. */
+  /** By the first sequence; of runs in the store that were used last, as it will be after what is being written. */
   readonly #marks = new Map<Sequence, RunMarks>();
-  /** Those that are being written: what the store has is behind them. */
+  /** Those that are being written: what the store has is behind them, or of new ones another's, or nothing. */
   readonly #changed = new Map<Sequence, RunMarks>();
   #lastChanged: RunMarks | undefined;
   #run: Run | undefined;
@@ -33,7 +33,6 @@ export class StoredRuns {
   /** To be followed by {@link committed} or {@link forget}. */
   newWrites(first: Sequence, items: readonly StreamItem[]): Write[] {
     const marks = RunMarks.ofNew(first, items.length);
-    this.#hold(marks);
     this.#changed.set(first, marks);
     return [
       { key: numberedKey(runPrefix, first), value: encodeRun(items) },
@@ -64,7 +63,7 @@ export class StoredRuns {
   /** Of the run that the sequence is in. */
   async marksOf(sequence: Sequence): Promise<RunMarks | undefined> {
     for (const held of [this.#changed, this.#marks])
-      for (const marks of held.values()) if (marks.has(sequence)) return marks;
+      for (const marks of held.values()) if (marks.isStored && marks.has(sequence)) return marks;
     const range = { from: numberedKey(marksPrefix, 0n), to: numberedKey(marksPrefix, sequence + 1n) };
     const marks = this.#heldOf(await this.#store.entries({ ...range, limit: 1, reverse: true }));
     return marks?.has(sequence) === true ? marks : undefined;
@@ -99,7 +98,11 @@ export class StoredRuns {
 
   /** To be called where it was: the store has what is remembered. */
   committed(): void {
-    for (const marks of this.#changed.values()) marks.stored = marks.isAllDone ? undefined : marks.encode();
+    for (const marks of this.#changed.values()) {
+      marks.stored = marks.isAllDone ? undefined : marks.encode();
+      if (marks.isStored) this.#hold(marks);
+      else this.#marks.delete(marks.first);
+    }
     this.#nothingChanged();
   }
 
@@ -111,7 +114,8 @@ export class StoredRuns {
   #heldOf([entry]: readonly Entry[]): RunMarks | undefined {
     if (entry === undefined) return undefined;
     const first = lastNumber(entry[0]);
-    const held = this.#changed.get(first) ?? this.#marks.get(first);
+    const changed = this.#changed.get(first);
+    const held = changed?.isStored === true ? changed : this.#marks.get(first);
     if (held !== undefined) return held;
     const marks = RunMarks.decode(first, entry[1]);
     this.#hold(marks);

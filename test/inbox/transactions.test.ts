@@ -5,6 +5,7 @@ import { InboxStore } from '../../src/inbox/inbox-store.ts';
 import type { MessageRecord } from '../../src/inbox/stream-item.ts';
 import { Transactions } from '../../src/inbox/transactions.ts';
 import { openMemoryStore, rangeOf, storeKey, type TransactionalStore } from '../../src/store/index.ts';
+import { replacing } from '../support/replacing.ts';
 
 const record: MessageRecord = {
   ...{ kind: 'message', envelope: new Uint8Array(4), block: undefined },
@@ -17,6 +18,21 @@ const record: MessageRecord = {
     isProven: true,
   },
 };
+
+/** One of two processes over a store. */
+interface Side {
+  readonly store: InboxStore;
+  accept(count: number): Promise<unknown>;
+}
+
+class Signal {
+  readonly given: Promise<void>;
+  give: () => void = () => undefined;
+
+  constructor() {
+    this.given = new Promise((resolve) => (this.give = resolve));
+  }
+}
 
 describe('transactions of an inbox', () => {
   let memory: TransactionalStore;
@@ -111,6 +127,45 @@ describe('transactions of an inbox', () => {
       assert.deepEqual(await left(), []);
       assert.deepEqual(done, [2n, 1n]);
       assert.deepEqual(await marks(), []);
+    });
+
+    it('show what that one accepted where these were to begin, and begin behind it', async () => {
+      const [began, mayGoOn] = [new Signal(), new Signal()];
+      const slow = replacing(memory, {
+        commit: async (...write) => {
+          began.give();
+          await mayGoOn.given;
+          return memory.commit(...write);
+        },
+      });
+      const sideOf = (each: TransactionalStore): Side => {
+        const parts = { store: new InboxStore(each), window: new ReplayWindow(each) };
+        const made = new Transactions({ ...parts, onAccepted: () => undefined, onDone: () => undefined });
+        const accept = (count: number): Promise<unknown> =>
+          made.inTurn(() =>
+            made.transact(async (next) => ({
+              writes: parts.store.runWrites(
+                next,
+                Array.from({ length: count }, () => record),
+              ),
+              next: next + BigInt(count),
+            })),
+          );
+        return { ...parts, accept };
+      };
+      const [ours, theirs] = [sideOf(slow), sideOf(memory)];
+      const sequences = async (from: bigint) => (await ours.store.itemsFrom(from, 10)).map(([sequence]) => sequence);
+      const accepting = ours.accept(5);
+      await began.given;
+      assert.deepEqual(await sequences(3n), []);
+      await theirs.accept(2);
+      assert.deepEqual([await sequences(3n), await sequences(4n), await sequences(5n)], [[3n, 4n], [4n], []]);
+      await theirs.accept(1);
+      assert.deepEqual(await sequences(5n), [5n]);
+      mayGoOn.give();
+      await accepting;
+      assert.deepEqual(await sequences(3n), [3n, 4n]);
+      assert.deepEqual(await sequences(5n), [5n, 6n, 7n, 8n, 9n, 10n]);
     });
 
     it('leave nothing of a run that is done with', async () => {
