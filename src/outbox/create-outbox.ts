@@ -6,7 +6,7 @@ import { LinkedAbort, pause } from '../signals/index.ts';
 import { feeOf, payloadBytes } from './batch.ts';
 import { ChainPoster } from './chain-poster.ts';
 import { ChainStore } from './chain-store.ts';
-import type { MessageRecord } from './message-record.ts';
+import { checkMaxFee, type MessageRecord } from './message-record.ts';
 import type { OffChainCarrier } from './off-chain-carrier.ts';
 import type {
   Arrival,
@@ -28,8 +28,8 @@ import type { ChainWork } from './work.ts';
 
 // Call, signature, era, nonce and tip around the payload, with room to spare.
 const extrinsicOverhead = 1_024;
-/** What an extrinsic can carry, and what the queue keeps. */
-const [amountsEnd, limitsEnd] = [2n ** 128n, 2n ** 64n - 1n];
+/** Of what an extrinsic can carry. */
+const tipsEnd = 2n ** 128n;
 /** Before heads are followed again. */
 const followAgainMs = 1_000;
 
@@ -53,9 +53,9 @@ export interface OutboxOptions extends QueueOptions {
 
 /** A queue that sends what was put into it as soon as it is started, in order, oldest first. `directory`: WorkerState. Throws bad-value. */
 export function createOutbox(options: OutboxOptions): Outbox {
-  const { tip = 0n, maxFee = 0n } = options;
-  checkValue('tip', tip >= 0n && tip < amountsEnd, 'from 0 to 2^128 - 1');
-  checkValue('maxFee', maxFee >= 0n && maxFee < limitsEnd, 'from 0 to 2^64 - 2');
+  const { tip = 0n, maxFee } = options;
+  checkValue('tip', tip >= 0n && tip < tipsEnd, 'from 0 to 2^128 - 1');
+  checkMaxFee(maxFee);
   return new StoredOutbox(options);
 }
 

@@ -1,5 +1,5 @@
 import { fromHex, Reader, toBytes, toHex, topicOf, Writer, type Hex } from '../codec/index.ts';
-import { isErrorCode, RelayError, type ErrorDetails } from '../errors/index.ts';
+import { checkValue, isErrorCode, RelayError, type ErrorDetails } from '../errors/index.ts';
 import type { Carried } from './off-chain-carrier.ts';
 import type { Posted, SendStatus, Suite } from './outbox.ts';
 
@@ -53,8 +53,14 @@ const deliveryReceiptFlag = 8;
 const allFlags = freshKeyFlag | readReceiptFlag | deliveryReceiptFlag;
 const noLimit = (1n << 64n) - 1n;
 
+/** Of what a record can hold beside no limit at all. Throws bad-value. */
+export function checkMaxFee(maxFee: bigint | undefined): void {
+  if (maxFee !== undefined) checkValue('maxFee', maxFee >= 0n && maxFee < noLimit, 'from 0 to 2^64 - 2');
+}
+
 export function encodeRecord(record: MessageRecord): Uint8Array {
   const { suite, to, as, via, nonce, queuedAt, bodyBytes, maxFee, account, progress } = record;
+  checkMaxFee(maxFee);
   const writer = new Writer(160)
     .u8(suites.indexOf(suite))
     .bytes(fromHex(to))

@@ -505,7 +505,7 @@ describe('outbox', () => {
   it('refuses options, and fields of a message, that it could not go by, by their names', async () => {
     const options: Record<string, readonly unknown[]> = {
       tip: [-1n, 2n ** 128n],
-      maxFee: [-1n, 2n ** 64n],
+      maxFee: [-1n, 2n ** 64n - 1n, 2n ** 64n],
       keepDone: [-1, NaN, 1.5],
     };
     for (const [name, values] of Object.entries(options))
@@ -522,6 +522,11 @@ describe('outbox', () => {
         assert.equal(error.details?.['what'], what);
         return true;
       });
+    for (const maxFee of options['maxFee'] ?? [])
+      await assert.rejects(
+        box.send({ ...message('x'), maxFee } as never),
+        ({ code, details }: RelayError) => code === 'bad-value' && details?.['what'] === 'maxFee',
+      );
     assert.deepEqual(await entriesOf(box), []);
   });
 
