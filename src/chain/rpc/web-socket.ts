@@ -1,3 +1,6 @@
+import type { connect } from 'node:net';
+import { framedConnection } from './framed-connection.ts';
+
 // `ws` where there is Node (its global WebSocket is absent or slower), the platform's own in a browser.
 // Shims of `process` in browsers pass for Node in any softer test.
 const isNode = Object.prototype.toString.call(globalThis.process) === '[object process]';
@@ -28,14 +31,17 @@ export async function createWebSocket(url: string, onText: (frame: string | Uint
     return socket as unknown as PlainSocket;
   }
   const { WebSocket: NodeWebSocket } = await import('ws');
-  const socket = new NodeWebSocket(url, { perMessageDeflate: false, maxPayload: maxAnswerBytes });
+  const { createConnection, upgraded } = framedConnection();
+  const socket = new NodeWebSocket(url, {
+    perMessageDeflate: false,
+    maxPayload: maxAnswerBytes,
+    // Of TLS what is read has to be deciphered into new memory anyway.
+    ...(url.startsWith('ws:') && { createConnection: createConnection as typeof connect }),
+  });
+  socket.once('upgrade', upgraded);
   socket.on('message', (data, isBinary) => {
     // In one piece, as `binaryType` is by default.
     if (!isBinary) onText(data as Buffer);
   });
-  const plain = socket as unknown as PlainSocket;
-  const send = socket.send.bind(socket);
-  // What is bytes goes out in one write, a text in two: its head, and itself.
-  plain.send = (text) => send(Buffer.from(text), { binary: false });
-  return plain;
+  return socket as unknown as PlainSocket;
 }
