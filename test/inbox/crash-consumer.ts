@@ -4,15 +4,18 @@ import type { Ledger, RecipientEntry } from '../soak/ledger.ts';
 /** The text of the message after which nothing comes. */
 export const lastText = 'last';
 
+export interface Consuming {
+  /** Resolves when the last message is final and has been taken. */
+  readonly over: Promise<void>;
+  /** Resolves when it is done with all that it was handed so far. */
+  readonly isDone: () => Promise<void>;
+}
+
 /**
  * Writes down what it is handed, as a database of its own would, and acknowledges each message before it looks at what is next.
- * Resolves when the last message is final and has been taken. `mayDie` is called before and after each of its steps.
+ * `mayDie` is called before and after each of its steps.
  */
-export async function consume(
-  inbox: Inbox,
-  ledger: Ledger<RecipientEntry>,
-  mayDie: () => void = () => undefined,
-): Promise<void> {
+export function consume(inbox: Inbox, ledger: Ledger<RecipientEntry>, mayDie: () => void = () => undefined): Consuming {
   const add = (entry: RecipientEntry): void => {
     mayDie();
     ledger.add(entry);
@@ -32,8 +35,8 @@ export async function consume(
     ledger.add({ event: 'acknowledged', id });
   };
   ledger.add({ event: 'started' });
-  await new Promise<void>((resolve, reject) => {
-    let turn = Promise.resolve();
+  let turn = Promise.resolve();
+  const over = new Promise<void>((resolve, reject) => {
     inbox.events$.subscribe({
       next: (event) => {
         turn = turn
@@ -47,6 +50,7 @@ export async function consume(
     });
     if (isOver(ledger.entries())) resolve();
   });
+  return { over, isDone: () => turn };
 }
 
 /** Also where it died after an acknowledgement was durable and before it heard of that: then nothing comes again. */

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { connectChain } from '../../src/chain/index.ts';
 import { decodeEnvelope } from '../../src/codec/index.ts';
 import { startDevChain } from '../../src/dev-chain/index.ts';
-import { createInbox } from '../../src/inbox/index.ts';
+import { createInbox, type InboxOptions } from '../../src/inbox/index.ts';
 import { openLmdbStore } from '../../src/store/index.ts';
 import type { Vault } from '../../src/vault/index.ts';
 import { Ledger, type RecipientEntry, type SenderEntry } from '../soak/ledger.ts';
@@ -17,6 +17,13 @@ import { until } from '../support/until.ts';
 import { consume, lastText } from './crash-consumer.ts';
 import { leftIn } from './left-in.ts';
 import { Poster } from './support.ts';
+
+/** What an inbox goes on with, and who writes down what it hands out. */
+interface Again extends Pick<InboxOptions, 'store'> {
+  readonly from: number;
+  readonly finality: 'finalized' | 'best';
+  readonly ledger: Ledger<RecipientEntry>;
+}
 
 /** Steps of a run; a longer run would show. */
 const maxSteps = 100;
@@ -34,6 +41,7 @@ describe('inbox: kill -9', function () {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
   let program: string;
   const children: Child[] = [];
+  let isOver: boolean;
   const open: AsyncDisposable[] = [];
 
   before(async () => {
@@ -41,7 +49,12 @@ describe('inbox: kill -9', function () {
     program = await bundled(new URL('inbox-child.ts', import.meta.url));
   });
 
+  beforeEach(() => {
+    isOver = false;
+  });
+
   afterEach(async () => {
+    isOver = true;
     await Promise.all(children.splice(0).map((child) => child.kill()));
     for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
   });
@@ -102,6 +115,17 @@ describe('inbox: kill -9', function () {
     return posted;
   }
 
+  /** Nothing may come to it. */
+  async function startOnceMore({ chain, recipient }: Place, { ledger, ...options }: Again): Promise<void> {
+    ledger.add({ event: 'at-rest' });
+    const inbox = createInbox({ chain, vault: recipient, ...options });
+    const consuming = consume(inbox, ledger);
+    await inbox.start();
+    await inbox.ready;
+    await inbox.stop();
+    await consuming.isDone();
+  }
+
   const seed = Number(process.env['KHALA_RELAY_SEED'] ?? Date.now() % 2 ** 31);
   for (const finality of ['finalized', 'best'] as const)
     it(`at ${stride[finality] === 1 ? 'any step' : `one step of ${stride[finality]}`}, of reading and of its consumer, each message is delivered once and in order after a restart (${finality}, KHALA_RELAY_SEED=${seed})`, async () => {
@@ -111,6 +135,8 @@ describe('inbox: kill -9', function () {
         const pathOf = (step: number): string => join(folder.path, `${name}-${step}`);
         const start = (step: number, killStep: number): Child => {
           const paths = [join(folder.path, `${name}-r`), pathOf(step), `${pathOf(step)}-ledger`];
+          // One lane goes on where the other has failed.
+          assert.ok(!isOver, 'the test is over');
           const child = startChild(program, dev.ws, ...paths, String(killStep), finality);
           children.push(child);
           return child;
@@ -142,9 +168,12 @@ describe('inbox: kill -9', function () {
             const store = await openLmdbStore({ path: pathOf(step) });
             const inbox = createInbox({ chain, vault: recipient, store, from, finality });
             await inbox.start();
-            await consume(inbox, ledger);
+            const consuming = consume(inbox, ledger);
+            await consuming.over;
             await until(async () => (await leftIn(store, dev.finalized.number)).length === 0);
             await inbox.stop();
+            await consuming.isDone();
+            await startOnceMore(place, { store, from, finality, ledger });
             assert.equal((await deadLettersOf(store)).length, 1, `dead letters, killed at step ${step}`);
             await store.close();
             return isWhole;

@@ -24,7 +24,7 @@ const inner = await openLmdbStore({ path: dataPath });
 const store = dyingStore(inner, mayDie);
 const inbox = createInbox({ chain, vault, store, from, finality: finality === 'best' ? 'best' : 'finalized' });
 await inbox.start();
-await consume(inbox, new Ledger<RecipientEntry>(ledgerPath), mayDie);
+await consume(inbox, new Ledger<RecipientEntry>(ledgerPath), mayDie).over;
 await inbox.stop();
 await chain.stop();
 await inner.close();

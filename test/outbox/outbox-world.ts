@@ -426,7 +426,7 @@ export class OutboxWorld {
         text,
         isFinal: true,
       } as const;
-      received.push({ event: 'delivered', ...told, nonce: String(nonce) });
+      received.push({ event: 'delivered', ...told, nonce: String(nonce) }, { event: 'acknowledged', id: told.id });
     }
     for (let number = 1; number <= this.lives.chain.finalized.head.number; number++)
       for (const { sender, destination, payload } of this.lives.chain.at(number)?.messages ?? []) {
@@ -441,7 +441,7 @@ export class OutboxWorld {
         const text = await this.#textOf(payload);
         const { kind: fromKind, id: from } = sender;
         const told = { id: idOf(posted.length), from, fromKind, nonce: String(nonce), text, isFinal: true };
-        received.push({ event: 'delivered', ...told });
+        received.push({ event: 'delivered', ...told }, { event: 'acknowledged', id: told.id });
       }
     const failed = await this.#failed();
     const verdict = judge({

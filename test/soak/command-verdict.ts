@@ -1,6 +1,7 @@
 import type { Hex } from '../../src/codec/index.ts';
 import { completed } from './completed.ts';
 import { displaced, type AccountUse, type FinalBlocks } from './displaced.ts';
+import { Excuses } from './excuses.ts';
 import { Gaps, type Span } from './gaps.ts';
 import type { RecipientEntry, SenderEntry } from './ledger.ts';
 import type { PostedCommand } from './truth.ts';
@@ -21,6 +22,12 @@ export interface CommandEvidence {
   readonly finalBlocks?: FinalBlocks;
   /** As of the evidence on messages. */
   readonly mayMiss?: ReadonlyMap<Hex, readonly Span[]>;
+}
+
+export interface CommandVerdict {
+  /** Sentences; none: the promises were kept. */
+  readonly broken: readonly string[];
+  readonly excused: Excuses;
 }
 
 /** A command as its sender wrote it down. */
@@ -50,8 +57,9 @@ export function judgeCommands({
   finalBlocks = new Map(),
   hasForgotten = false,
   mayMiss,
-}: CommandEvidence): string[] {
+}: CommandEvidence): CommandVerdict {
   const broken: string[] = [];
+  const excused = new Excuses();
   const meant = senders.flatMap(({ id, entries, isWorkerShared = false }) =>
     meantBy({ sender: id, mayBeUncertain: hasForgotten && isWorkerShared }, entries),
   );
@@ -71,20 +79,28 @@ export function judgeCommands({
       const text = heard.texts.get(nameOf(posted));
       return text === undefined ? [] : [{ text, mayBeLate: mayBeLate.has(posted.id) }];
     });
-    broken.push(...outOfOrder(meant, inOrder));
-    judgeTexts(meant, { recipient: recipient.id, heard, missing }, broken);
+    broken.push(...outOfOrder(meant, inOrder, excused));
+    broken.push(...judgeTexts(meant, { recipient: recipient.id, heard, missing, excused }));
   }
-  for (const { text, failure, mayBeUncertain } of meant)
-    if (failure !== undefined && !(mayBeUncertain && failure === 'fate-unknown'))
-      broken.push(`the command "${text}" failed with ${failure}`);
-  return broken;
+  for (const { text, failure, mayBeUncertain } of meant) {
+    if (failure === undefined) continue;
+    if (mayBeUncertain && failure === 'fate-unknown')
+      excused.add('failed: nobody can know whether it came in, since others used its sequence');
+    else broken.push(`the command "${text}" failed with ${failure}`);
+  }
+  return { broken, excused };
 }
 
 function judgeTexts(
   meant: readonly Meant[],
-  { recipient, heard, missing }: { recipient: Hex; heard: Heard; missing: readonly PostedCommand[] },
-  broken: string[],
-): void {
+  {
+    recipient,
+    heard,
+    missing,
+    excused,
+  }: { recipient: Hex; heard: Heard; missing: readonly PostedCommand[]; excused: Excuses },
+): string[] {
+  const broken: string[] = [];
   const times = new Map<string, number>();
   for (const text of heard.texts.values()) times.set(text, (times.get(text) ?? 0) + 1);
   const own = meant.filter(({ to }) => to === recipient);
@@ -101,13 +117,15 @@ function judgeTexts(
     if (sendId === undefined || failure !== undefined || times.has(text)) continue;
     // Which text a block in a gap held nobody has read.
     const left = hidden.get(sender) ?? 0;
-    if (left > 0) hidden.set(sender, left - 1);
+    hidden.set(sender, left - 1);
+    if (left > 0) excused.add('is a command of blocks that were forgotten while its recipient was kept away');
     else broken.push(`the command "${text}" was queued, has not failed, and never arrived`);
   }
+  return broken;
 }
 
 /** Of each sender those that have not failed, by their first postings in the order of the chain. */
-function outOfOrder(meant: readonly Meant[], inOrder: readonly Placed[]): string[] {
+function outOfOrder(meant: readonly Meant[], inOrder: readonly Placed[], excused: Excuses): string[] {
   const broken: string[] = [];
   const reached = new Map<string, number>();
   const seen = new Set<string>();
@@ -117,8 +135,9 @@ function outOfOrder(meant: readonly Meant[], inOrder: readonly Placed[]): string
     const place = meant.findIndex((each) => each.text === text);
     const { sender, failure } = meant[place] ?? {};
     if (sender === undefined || failure !== undefined) continue;
-    if (place < (reached.get(sender) ?? -1) && !mayBeLate)
-      broken.push(`the command "${text}" came in after a later one of its sender`);
+    const isLate = place < (reached.get(sender) ?? -1);
+    if (isLate && mayBeLate) excused.add('came late: a reorg took its block, and others post as its account');
+    else if (isLate) broken.push(`the command "${text}" came in after a later one of its sender`);
     reached.set(sender, Math.max(place, reached.get(sender) ?? -1));
   }
   return broken;
@@ -153,31 +172,65 @@ class Heard {
   /** By {@link nameOf} of the posting. */
   readonly texts = new Map<string, string>();
   readonly #gaps: Gaps;
+  readonly #broken: string[];
+  readonly #acknowledged = new Set<string>();
+  /** Of the process that ran last: names of what it was handed, … */
+  #sinceStart = new Set<string>();
+  /** … and with their texts those that are not acknowledged. */
+  readonly #open = new Map<string, string>();
+  #isAtRest = false;
+  /** The last block of which one was handed out. */
+  #reached = 0;
 
   constructor(entries: readonly RecipientEntry[], mayMiss: readonly Span[], broken: string[]) {
+    this.#broken = broken;
     this.#gaps = new Gaps(
       entries.filter((entry) => entry.event === 'command-gap'),
       mayMiss,
     );
     for (const { first, last } of this.#gaps.untrue())
       broken.push(`commands of blocks ${first} to ${last} were told to be missing, and were there to be read`);
-    const acknowledged = new Set<string>();
-    let sinceStart = new Set<string>();
-    let reached = 0;
-    for (const entry of entries) {
-      if (entry.event === 'started') sinceStart = new Set();
-      if (entry.event === 'command-acknowledged') acknowledged.add(nameOf(entry));
-      if (entry.event !== 'command') continue;
-      const { text, block } = entry;
-      const name = nameOf(entry);
-      if (sinceStart.has(name)) broken.push(`the command "${text}" was handed out twice in one run`);
-      if (acknowledged.has(name)) broken.push(`the command "${text}" was handed out again after it was acknowledged`);
-      sinceStart.add(name);
-      if (this.texts.has(name)) continue;
-      if (block < reached) broken.push(`the command "${text}" was handed out after one of a later block`);
-      reached = Math.max(reached, block);
-      this.texts.set(name, text);
+    for (const entry of entries) this.#read(entry);
+    this.#checkDone();
+  }
+
+  #read(entry: RecipientEntry): void {
+    if (entry.event === 'started') {
+      this.#sinceStart = new Set();
+      this.#open.clear();
     }
+    if (entry.event === 'at-rest') {
+      this.#checkDone();
+      this.#isAtRest = true;
+    }
+    if (entry.event === 'command-acknowledged') {
+      this.#acknowledged.add(nameOf(entry));
+      this.#open.delete(nameOf(entry));
+    }
+    if (entry.event === 'command') this.#take(entry);
+  }
+
+  #take(entry: Extract<RecipientEntry, { readonly event: 'command' }>): void {
+    const { text, block } = entry;
+    const name = nameOf(entry);
+    const broken = this.#broken;
+    if (this.#isAtRest) broken.push(`the command "${text}" came to a recipient that was done with all`);
+    if (this.#sinceStart.has(name)) broken.push(`the command "${text}" was handed out twice in one run`);
+    if (this.#acknowledged.has(name))
+      broken.push(`the command "${text}" was handed out again after it was acknowledged`);
+    this.#sinceStart.add(name);
+    this.#open.set(name, text);
+    if (this.texts.has(name)) return;
+    if (block < this.#reached) broken.push(`the command "${text}" was handed out after one of a later block`);
+    this.#reached = Math.max(this.#reached, block);
+    this.texts.set(name, text);
+  }
+
+  /** What the process that ran last was handed. */
+  #checkDone(): void {
+    for (const text of this.#open.values())
+      this.#broken.push(`the command "${text}" was handed out and never acknowledged`);
+    this.#open.clear();
   }
 
   isMissing(block: number): boolean {

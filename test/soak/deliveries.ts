@@ -1,6 +1,8 @@
 import type { Hex } from '../../src/codec/index.ts';
+import type { Excuses } from './excuses.ts';
 import { Gaps, type Span } from './gaps.ts';
 import type { RecipientEntry } from './ledger.ts';
+import { Order, type OrderTold } from './order.ts';
 import { nameOf } from './postings.ts';
 import type { PostedMessage } from './truth.ts';
 
@@ -17,14 +19,8 @@ export interface Meant {
   readonly place: number;
 }
 
-export interface Told {
+export interface Told extends OrderTold {
   readonly meant: ReadonlyMap<string, Meant>;
-  /** The two paths do not wait for each other. */
-  readonly unordered: ReadonlySet<string>;
-  /** Names of messages that a reorg may have put behind later ones. */
-  readonly mayBeLate: ReadonlySet<string>;
-  /** Names of messages that others may have brought in before earlier ones. */
-  readonly mayBeEarly: ReadonlySet<string>;
   /** Where a message is that the run itself posted again, in the order of the chain; of others none. */
   readonly repostedIn: (name: string) => readonly PostedMessage[];
   readonly mayMiss: readonly Span[];
@@ -32,16 +28,11 @@ export interface Told {
 
 type Of<Event extends RecipientEntry['event']> = Extract<RecipientEntry, { readonly event: Event }>;
 
-/** A message that was handed out, by its place among those of its sender. */
-interface Placed {
-  readonly text: string;
-  readonly id: Hex;
-  readonly place: number;
-}
-
 /** What was told since the process was started. */
 class Run {
   readonly texts = new Set<string>();
+  /** Of those that are not acknowledged, by their ids. */
+  readonly open = new Map<Hex, string>();
   /** Handed out as final, or told to be. */
   readonly final = new Set<Hex>();
   readonly toldFinal = new Set<Hex>();
@@ -61,19 +52,22 @@ export class Deliveries {
   readonly #early = new Set<Hex>();
   /** Told to be final since they were last taken back. */
   readonly #final = new Set<Hex>();
-  /** Of each sender, in order: what was handed out and not taken back. */
-  readonly #reached = new Map<string, Placed[]>();
+  /** By sender. */
+  readonly #orders = new Map<string, Order>();
   readonly #gaps: Gaps;
   readonly #record: RecipientRecord;
   readonly #told: Told;
   readonly #broken: string[];
+  readonly #excused: Excuses;
   #starts = 0;
   #run = new Run();
+  #isAtRest = false;
 
-  constructor(record: RecipientRecord, told: Told, broken: string[]) {
+  constructor(record: RecipientRecord, told: Told, broken: string[], excused: Excuses) {
     this.#record = record;
     this.#told = told;
     this.#broken = broken;
+    this.#excused = excused;
     this.#gaps = new Gaps(
       record.entries.filter((entry) => entry.event === 'gap'),
       told.mayMiss,
@@ -81,6 +75,7 @@ export class Deliveries {
     for (const { first, last } of this.#gaps.untrue())
       broken.push(`blocks ${first} to ${last} were told to be missing, and were there to be read`);
     for (const entry of record.entries) this.#read(entry);
+    this.#checkDone();
   }
 
   /** Commands have a judge of their own. */
@@ -89,11 +84,25 @@ export class Deliveries {
       this.#starts += 1;
       this.#run = new Run();
     }
+    if (entry.event === 'at-rest') {
+      this.#checkDone();
+      this.#isAtRest = true;
+    }
+    if (this.#isAtRest && isOfMessage(entry))
+      this.#broken.push(`${entry.event} ${entry.id} came to a recipient that was done with all`);
     if (entry.event === 'acknowledged') this.#acknowledged.add(entry.id);
+    if (entry.event === 'acknowledged' || entry.event === 'handled') this.#run.open.delete(entry.id);
     if (entry.event === 'delivered') this.#deliver(entry);
     if (entry.event === 'retracted') this.#retract(entry.id);
     if (entry.event === 'reinstated') this.#reinstate(entry.id);
     if (entry.event === 'finalized') this.#finalize(entry.id);
+  }
+
+  /** What the process that ran last was handed. */
+  #checkDone(): void {
+    for (const [id, text] of this.#run.open)
+      if (!this.#retracted.has(id)) this.#broken.push(`"${text}" was delivered and never acknowledged`);
+    this.#run.open.clear();
   }
 
   #retract(id: Hex): void {
@@ -105,12 +114,7 @@ export class Deliveries {
     this.#retracted.add(id);
     this.#final.delete(id);
     this.#run.reinstated.delete(id);
-    for (const [sender, reached] of this.#reached)
-      if (reached.some((placed) => placed.id === id))
-        this.#reached.set(
-          sender,
-          reached.filter((placed) => placed.id !== id),
-        );
+    for (const order of this.#orders.values()) order.takeBack(id);
   }
 
   #reinstate(id: Hex): void {
@@ -150,18 +154,26 @@ export class Deliveries {
     const earlier = this.#handed.get(text);
     const wasTakenBack = earlier !== undefined && this.#retracted.delete(earlier.id);
     if (this.#run.texts.has(text) && !wasTakenBack) broken.push(`"${text}" was delivered twice in one run`);
-    if (wasTakenBack) this.#acknowledged.delete(earlier.id);
+    if (wasTakenBack) {
+      this.#acknowledged.delete(earlier.id);
+      this.#run.open.delete(earlier.id);
+    }
     // It comes as what it is now, and a notice would tell nothing new.
     if (wasTakenBack && entry.isFinal) this.#early.delete(earlier.id);
     if (earlier !== undefined && this.#acknowledged.has(earlier.id))
       broken.push(`"${text}" was delivered again after it was acknowledged`);
     this.#run.texts.add(text);
+    this.#run.open.set(id, text);
     const name = nameOf({ sender: message.sender, to: this.#record.id, nonce: BigInt(entry.nonce) });
     this.#handed.set(text, { id, name });
     this.#named.set(name, id);
     if (earlier !== undefined) return;
     this.count++;
-    this.#checkOrder({ text, id, place: message.place }, message.sender, name);
+    // What was posted again comes late to whom a gap hid its own block.
+    const [own] = this.#told.repostedIn(name);
+    const isOfCopy = own !== undefined && this.isMissing(own.block);
+    const later = this.#orderOf(message.sender).take({ text, id, name, place: message.place, isOfCopy });
+    if (later !== undefined) broken.push(`"${text}" was delivered after a later one of its sender, "${later}"`);
   }
 
   #checkFinality({ text, id, block, isFinal }: Of<'delivered'>): void {
@@ -177,20 +189,10 @@ export class Deliveries {
     if (isEarlyBird) this.#early.add(id);
   }
 
-  /** Of the first time that a message is handed out: later ones may be before it only where they were taken back since. */
-  #checkOrder(placed: Placed, sender: string, name: string): void {
-    const { unordered, repostedIn, mayBeEarly, mayBeLate } = this.#told;
-    if (unordered.has(placed.text)) return;
-    // What was posted again comes late to whom a gap hid its own block.
-    const [own] = repostedIn(name);
-    if (own !== undefined && this.isMissing(own.block)) return;
-    const reached = this.#reached.get(sender) ?? [];
-    const last = reached.at(-1);
-    if (last === undefined || placed.place > last.place) {
-      if (!mayBeEarly.has(name)) reached.push(placed);
-      this.#reached.set(sender, reached);
-    } else if (!mayBeLate.has(name))
-      this.#broken.push(`"${placed.text}" was delivered after a later one of its sender, "${last.text}"`);
+  #orderOf(sender: string): Order {
+    const order = this.#orders.get(sender) ?? new Order(this.#told, this.#excused);
+    this.#orders.set(sender, order);
+    return order;
   }
 
   /** What was handed out and not taken back, with its names; of what was early, whether it is known to be final. */
@@ -220,4 +222,8 @@ export class Deliveries {
   isMissing(block: number): boolean {
     return this.#gaps.isMissing(block);
   }
+}
+
+function isOfMessage(entry: RecipientEntry): entry is Of<'delivered' | 'retracted' | 'reinstated' | 'finalized'> {
+  return ['delivered', 'retracted', 'reinstated', 'finalized'].includes(entry.event);
 }

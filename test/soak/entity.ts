@@ -45,6 +45,7 @@ export interface Parts {
 }
 
 export const ledgerOf = ({ folder }: Pick<EntityConfig, 'folder'>): string => join(folder, 'ledger');
+export const storeOf = ({ folder }: Pick<EntityConfig, 'folder'>): string => join(folder, 'store');
 export const vaultOf = ({ folder }: Pick<EntityConfig, 'folder'>): string => join(folder, 'vault');
 
 /** Of the commands to an entity: topics of contracts are Phala's, and their keys another pallet's. */
@@ -66,7 +67,7 @@ export function config(): unknown {
 export async function openParts(entity: EntityConfig): Promise<Parts> {
   const chain = await connectChain({ endpoints: entity.endpoints, timeoutMs: 60_000, silenceMs: 2_000 });
   const vault = await openVault({ path: vaultOf(entity), passphrase });
-  const store = await openLmdbStore({ path: join(entity.folder, 'store') });
+  const store = await openLmdbStore({ path: storeOf(entity) });
   const watch = watchWorkerState(chain, { store });
   await watch.ready;
   return { chain, vault, store, watch };

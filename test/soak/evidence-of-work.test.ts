@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Hex } from '../../src/codec/index.ts';
 import { provesTooLittle } from './evidence-of-work.ts';
+import { Excuses } from './excuses.ts';
 import type { Span } from './gaps.ts';
 import type { RecipientEntry, SenderEntry } from './ledger.ts';
 
@@ -15,17 +16,27 @@ describe('soak: a run in which too little happened', () => {
   const whyOf = (
     sent: readonly SenderEntry[],
     received: readonly RecipientEntry[],
-    { missedByGap = 0, times = 1, injected = 'sockets cut', mayMiss = new Map<Hex, Span[]>() } = {},
-  ): string[] =>
-    provesTooLittle(
+    {
+      missedByGap = 0,
+      times = 1,
+      injected = 'sockets cut',
+      mayMiss = new Map<Hex, Span[]>(),
+      failed = 0,
+      queued = 9,
+    } = {},
+  ): string[] => {
+    const excused = new Excuses();
+    excused.add('failed: nobody can know whether it came in, since others used its sequence', failed);
+    return provesTooLittle(
       {
         senders: [{ id: 'worker 1', entries: [{ event: 'started' }, ...sent] }],
         recipients: [{ id: to, finality: 'finalized', entries: [{ event: 'started' }, ...received] }],
         mayMiss,
       },
-      { queued: 10, missedByGap },
+      { queued, commands: 1, missedByGap, excused },
       new Map([[injected, times]]),
     );
+  };
 
   it('is one where nothing was sent, nothing arrived, or what was to go wrong never did', () => {
     assert.deepEqual(whyOf([inBlock], []), ['worker 1 queued nothing', `nothing was delivered to ${to}`]);
@@ -46,7 +57,19 @@ describe('soak: a run in which too little happened', () => {
   });
 
   it('is one where gaps excuse more than half of the messages', () => {
-    assert.deepEqual(whyOf([queued, inBlock], [delivered], { missedByGap: 5 }), []);
-    assert.match(whyOf([queued, inBlock], [delivered], { missedByGap: 6 })[0] ?? '', /^6 of 10 messages/);
+    assert.deepEqual(whyOf([queued, inBlock], [delivered], { missedByGap: 4 }), []);
+    assert.match(whyOf([queued, inBlock], [delivered], { missedByGap: 6 })[0] ?? '', /^6 of 9 messages/);
+  });
+
+  it('is one where something is excused that nothing was injected for, or too much', () => {
+    const injected = 'a message that other software of a worker posts with its next sequence';
+    const sent = [queued, inBlock];
+    assert.deepEqual(whyOf(sent, [delivered], { failed: 2, injected, queued: 39 }), []);
+    const many = whyOf(sent, [delivered], { failed: 3, injected, queued: 39 });
+    assert.match(many.join(), /^3 × failed: nobody can know.*: too many of 40 are excused$/);
+    const causeless =
+      /^1 × failed: nobody can know.*: excused, and nothing was injected that is called "other software/;
+    assert.match(whyOf(sent, [delivered], { failed: 1 }).join(), causeless);
+    assert.match(whyOf(sent, [delivered], { failed: 1, injected, times: 0 })[1] ?? '', causeless);
   });
 });

@@ -1,9 +1,10 @@
-import type { Evidence, Verdict } from './verdict.ts';
+import type { FullVerdict } from './settle.ts';
+import type { Evidence } from './verdict.ts';
 
 /** Why a run says nothing, though no promise was broken in it: what was to happen did not. */
 export function provesTooLittle(
   { senders, recipients, mayMiss = new Map() }: Pick<Evidence, 'senders' | 'recipients' | 'mayMiss'>,
-  { queued, missedByGap }: Pick<Verdict, 'queued' | 'missedByGap'>,
+  { queued, commands, missedByGap, excused }: Pick<FullVerdict, 'queued' | 'commands' | 'missedByGap' | 'excused'>,
   injected: ReadonlyMap<string, number>,
 ): string[] {
   const never = [...injected].filter(([, times]) => times === 0).map(([name]) => `never injected: ${name}`);
@@ -32,5 +33,6 @@ export function provesTooLittle(
     ...(missedByGap * 2 > queued
       ? [`${missedByGap} of ${queued} messages are only in blocks that were forgotten`]
       : []),
+    ...excused.broken(injected, queued + commands),
   ];
 }

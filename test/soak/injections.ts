@@ -1,4 +1,4 @@
-import { finalityLag } from './node-under-test.ts';
+import { eraBlocks, finalityLag } from './node-under-test.ts';
 import type { Player } from './player.ts';
 import type { Stage } from './stage.ts';
 import { recipientKeyOf, type PostedMessage } from './truth.ts';
@@ -10,7 +10,6 @@ export interface Injection {
   readonly perform: (stage: Stage) => Promise<boolean>;
 }
 
-const eraBlocks = 64;
 const always = (): boolean => true;
 
 export const injections: readonly Injection[] = [

@@ -49,6 +49,8 @@ export type RecipientEntry =
     }
   /** `ack` has resolved: it must not come again. */
   | { readonly event: 'acknowledged'; readonly id: Hex }
+  /** The handler to which it was given has returned: it is acknowledged in time, and may come again until then. */
+  | { readonly event: 'handled'; readonly id: Hex }
   | { readonly event: 'retracted' | 'reinstated' | 'finalized'; readonly id: Hex }
   | { readonly event: 'dead'; readonly id: Hex; readonly code: string }
   /** Blocks whose state no node has any more, both included. */
@@ -56,7 +58,9 @@ export type RecipientEntry =
   /** Of the listener to commands, a posting of which the block and the id tell it from others. */
   | { readonly event: 'command'; readonly block: number; readonly id: Hex; readonly text: string }
   | { readonly event: 'command-acknowledged'; readonly block: number; readonly id: Hex }
-  | { readonly event: 'command-gap'; readonly first: number; readonly last: number };
+  | { readonly event: 'command-gap'; readonly first: number; readonly last: number }
+  /** Written by who watches it: all has come, and it has ended. It is started once more, and nothing may come. */
+  | { readonly event: 'at-rest' };
 
 /**
  * A file that only grows, a line an entry. One write a line: what was written survives the death of its process, and no line

@@ -1,19 +1,22 @@
 // Run by scripts/soak.mjs.
-import { parseArgs } from 'node:util';
-import { embeddedNode, realNode } from './node-under-test.ts';
-import { report } from './report.ts';
-import { runOptions } from './run-options.ts';
-import { soak } from './soak.ts';
+import { realNodeBinary } from '../support/real-node.ts';
+import { runOptions, type RunOptions } from './run-options.ts';
 
-const { values } = parseArgs({
-  options: {
-    minutes: { type: 'string', default: '5' },
-    seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
-    node: { type: 'string', default: 'embedded' },
-    without: { type: 'string', multiple: true, default: [] },
-  },
-});
-const { minutes, seed, node: kind, without } = runOptions(values);
+function optionsOrExit(): RunOptions {
+  try {
+    return runOptions(process.argv.slice(2), realNodeBinary);
+  } catch (error) {
+    console.error(`soak: ${(error as Error).message.split('\n')[0]}`);
+    process.exit(2);
+  }
+}
+
+const { minutes, seed, node: kind, without } = optionsOrExit();
+const [{ embeddedNode, realNode }, { report }, { soak }] = await Promise.all([
+  import('./node-under-test.ts'),
+  import('./report.ts'),
+  import('./soak.ts'),
+]);
 const endsAt = Date.now() + minutes * 60_000;
 const begun = Date.now();
 const log = (line: string): void => {

@@ -20,6 +20,8 @@ export interface NodeUnderTest extends AsyncDisposable {
 
 /** How far the embedded chain's finalized head is behind: what a reorg can reach. */
 export const finalityLag = 4;
+/** Blocks for which an extrinsic is good. */
+export const eraBlocks = 64;
 const embeddedBlockMs = 200;
 const embeddedKeptStates = 20;
 

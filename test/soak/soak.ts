@@ -6,20 +6,16 @@ import { temporaryFolder } from '../support/entities.ts';
 import { Attacker } from './attacker.ts';
 import { Absences } from './absences.ts';
 import { assemble, type Cast, type Roles } from './cast.ts';
-import { ledgerOf, type RecipientConfig, type SenderConfig } from './entity.ts';
 import { injections, type Injection } from './injections.ts';
-import { Ledger, type RecipientEntry, type SenderEntry } from './ledger.ts';
-import { finalityLag, type NodeUnderTest } from './node-under-test.ts';
+import type { NodeUnderTest } from './node-under-test.ts';
 import type { Player, Told } from './player.ts';
 import { Random } from './random.ts';
 import { Rpc } from './rpc.ts';
 import type { Copy } from './postings.ts';
 import { Stage } from './stage.ts';
 import { Truth } from './truth.ts';
-import { judgeCommands, type CommandEvidence } from './command-verdict.ts';
 import { provesTooLittle } from './evidence-of-work.ts';
-import { unended } from './unended.ts';
-import { judge, type Evidence, type Verdict } from './verdict.ts';
+import { endAll, evidenceOf, settle, verdictOn, type FullVerdict } from './settle.ts';
 
 export interface SoakOptions {
   readonly node: NodeUnderTest;
@@ -34,13 +30,11 @@ export interface SoakOptions {
   readonly log?: (line: string) => void;
 }
 
-export interface SoakResult extends Verdict {
+export interface SoakResult extends FullVerdict {
   /** How often each kind of injection was done. */
   readonly injected: ReadonlyMap<string, number>;
   readonly rounds: number;
   readonly blocks: number;
-  /** Of Phala's form, in finalized blocks. */
-  readonly commands: number;
   /** How often processes ended since the node was away for too long, and were started again. */
   readonly restarts: number;
 }
@@ -54,11 +48,7 @@ const largeBytes = 16_384;
 const largeEach = 20;
 /** With one burst in so many goes a command in Phala's form. */
 const commandEach = 3;
-/** Without anything new for so long, what is missing is lost. */
-const patienceMs = 60_000;
 const lookAgainMs = 200;
-/** More than a reorg can reach. */
-const settledBlocks = 2 * finalityLag;
 /** In a round, of an injection that finds no occasion: so many at least … */
 const fewestTurns = 5;
 /** … and others until so many messages more are in blocks than at the first. */
@@ -121,11 +111,11 @@ export async function soak({
     } while (!isOver(rounds));
     silence.abort();
     await Promise.all([talking, watching]);
-    const evidence = await settle(stage, cast, log);
-    for (const player of stage.players)
-      if (!(await player.end())) broken.push(`${player.config.name} did not end when it was asked to`);
-    const verdict = verdictOn(evidence());
-    broken.push(...provesTooLittle(evidence(), verdict, injected));
+    await settle(stage, cast, log);
+    broken.push(...(await endAll(stage)));
+    const evidence = evidenceOf(stage, cast);
+    const verdict = verdictOn(evidence);
+    broken.push(...provesTooLittle(evidence, verdict, injected));
     isKept = broken.length + verdict.broken.length > 0;
     if (isKept) await keep(folder.path, stage, log);
     return { ...verdict, broken: [...broken, ...verdict.broken], injected, rounds, blocks: truth.block, restarts };
@@ -143,17 +133,6 @@ async function keep(folder: string, { truth, copies }: Stage, log: (line: string
   await writeFile(join(folder, 'posted'), truth.posted.map(lineOf).join('\n'));
   await writeFile(join(folder, 'copies'), copies.map(lineOf).join('\n'));
   log(`kept for a look: ${folder}`);
-}
-
-type AllEvidence = Evidence & CommandEvidence;
-
-function verdictOn(evidence: AllEvidence): Verdict & { readonly commands: number } {
-  const verdict = judge(evidence);
-  return {
-    ...verdict,
-    broken: [...verdict.broken, ...judgeCommands(evidence), ...unended(evidence.senders)],
-    commands: evidence.commands.length,
-  };
 }
 
 /** An injection that is to be made. */
@@ -211,46 +190,4 @@ async function watch(truth: Truth, signal: AbortSignal): Promise<void> {
     await truth.catchUp();
     await new Promise((resolve) => setTimeout(resolve, lookAgainMs));
   }
-}
-
-/** Lets everything arrive that will. */
-async function settle(stage: Stage, cast: Cast, log: (line: string) => void): Promise<() => AllEvidence> {
-  for (const player of stage.players) {
-    stage.proxyOf(player).open();
-    player.start();
-  }
-  const evidence = (): AllEvidence => ({
-    senders: cast.senders.map((player) => ({
-      id: cast.senderNames.get(player) ?? '',
-      entries: new Ledger<SenderEntry>(ledgerOf(player.config)).entries(),
-      isAccountShared: cast.sharedAccounts.has(player),
-      isWorkerShared: (player.config as SenderConfig).isShared === true,
-    })),
-    recipients: cast.recipients.map((player) => ({
-      id: stage.idOf(player),
-      finality: (player.config as RecipientConfig).finality,
-      entries: new Ledger<RecipientEntry>(ledgerOf(player.config)).entries(),
-    })),
-    posted: stage.truth.posted,
-    finalBlocks: stage.truth.hashes,
-    commands: stage.truth.commands,
-    copies: stage.copies,
-    mayMiss: stage.mayMiss,
-    hasForgotten: stage.mayMiss.size > 0 || stage.node.kind === 'real',
-  });
-  let seen = '';
-  for (let until = Date.now() + patienceMs; Date.now() < until;) {
-    await stage.truth.catchUp();
-    const { broken, delivered, queued, missedByGap } = verdictOn(evidence());
-    const isDone = stage.players.every((player) => player.isDone) && (await stage.waitingExtrinsics()) === 0;
-    if (broken.length === 0 && isDone) break;
-    const now = `${delivered} of ${queued} delivered, ${missedByGap} missed by a gap, ${broken.length} open${isDone ? '' : ', some still at work'}`;
-    if (now !== seen) until = Date.now() + patienceMs;
-    if (now !== seen) log(now);
-    seen = now;
-    await new Promise((resolve) => setTimeout(resolve, lookAgainMs));
-  }
-  // Whatever was in a block that is not final, too: a second posting may be.
-  await stage.finalized(stage.truth.block + settledBlocks);
-  return evidence;
 }

@@ -76,9 +76,7 @@ export class Stage {
 
   readonly proxyOf = (player: Player): TcpProxy => this.#of(this.#parts.proxies, player);
 
-  idOf(player: Player): Hex {
-    return this.#of(this.#parts.ids, player);
-  }
+  readonly idOf = (player: Player): Hex => this.#of(this.#parts.ids, player);
 
   readonly pause = (leastMs: number, mostMs: number): Promise<void> =>
     new Promise((resolve) => setTimeout(resolve, this.random.between(leastMs, mostMs)));

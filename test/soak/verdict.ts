@@ -2,6 +2,7 @@ import { equalBytes, type Hex } from '../../src/codec/index.ts';
 import { completed } from './completed.ts';
 import { Deliveries, type Meant, type RecipientRecord, type Told } from './deliveries.ts';
 import { displaced, type AccountUse, type FinalBlocks } from './displaced.ts';
+import { Excuses, type Excuse } from './excuses.ts';
 import type { Span } from './gaps.ts';
 import { blockList, byName, isPostedTooOften, nameOf, type Copy } from './postings.ts';
 import type { PostedMessage } from './truth.ts';
@@ -41,6 +42,7 @@ export interface Verdict {
   /** Queued, and only in blocks that a gap names, and that the run has had forgotten. */
   readonly missedByGap: number;
   readonly dead: number;
+  readonly excused: Excuses;
 }
 
 /** A message that must arrive. */
@@ -55,12 +57,13 @@ interface Queued {
 export function judge(evidence: Evidence): Verdict {
   const { recipients, posted, mayFailWith = new Set() } = evidence;
   const broken: string[] = [];
+  const excused = new Excuses();
   const { meant, queued, neverQueued } = sentBy(evidence.senders, broken);
   const onChain = byName(posted);
   let delivered = 0;
   let missedByGap = 0;
   for (const recipient of recipients) {
-    const seen = new Deliveries(recipient, toldOf(evidence, { meant, onChain, to: recipient.id }), broken);
+    const seen = new Deliveries(recipient, toldOf(evidence, { meant, onChain, to: recipient.id }), broken, excused);
     delivered += seen.count;
     for (const { text, name, isToldFinal } of seen.held()) {
       if (neverQueued.has(text)) broken.push(`"${text}" was delivered, and its sender's queue never held it`);
@@ -85,9 +88,9 @@ export function judge(evidence: Evidence): Verdict {
     if (onChain.has(name) && evidence.uncounted?.has(name) !== true)
       broken.push(`"${text}" was given up [${failure}] and is in a block`);
   }
-  broken.push(...postedTooOften(evidence, onChain, queued));
+  broken.push(...postedTooOften(evidence, { onChain, queued, excused }));
   const dead = recipients.flatMap(({ entries }) => entries.filter(({ event }) => event === 'dead')).length;
-  return { broken, queued: queued.length, delivered, missedByGap, dead };
+  return { broken, queued: queued.length, delivered, missedByGap, dead, excused };
 }
 
 function toldOf(
@@ -121,8 +124,15 @@ function toldOf(
 /** Of all that senders of the run have in blocks, whatever they wrote down of it. */
 function postedTooOften(
   { senders, copies = [], uncounted }: Evidence,
-  onChain: ReadonlyMap<string, PostedMessage[]>,
-  queued: readonly Queued[],
+  {
+    onChain,
+    queued,
+    excused,
+  }: {
+    readonly onChain: ReadonlyMap<string, PostedMessage[]>;
+    readonly queued: readonly Queued[];
+    readonly excused: Excuses;
+  },
 ): string[] {
   const shared = new Map(senders.map(({ id, isWorkerShared = false }) => [id, isWorkerShared] as const));
   const copiesOf = byName(copies);
@@ -130,9 +140,18 @@ function postedTooOften(
   return [...onChain].flatMap(([name, blocks]) => {
     const isShared = shared.get(blocks[0]?.sender ?? '');
     if (isShared === undefined || uncounted?.has(name) === true) return [];
-    if (!isPostedTooOften(blocks, copiesOf.get(name) ?? [], isShared)) return [];
+    if (!isPostedTooOften(blocks, copiesOf.get(name) ?? [], isShared)) {
+      if (blocks.length > 1) excused.add(whyTwice(blocks));
+      return [];
+    }
     return [`${labels.get(name) ?? name} was posted ${blocks.length} times: in block ${blockList(blocks)}`];
   });
+}
+
+function whyTwice([first]: readonly PostedMessage[]): Excuse {
+  return first?.sender.startsWith('account ') === true
+    ? 'stands in blocks as often as it was posted again as its account'
+    : 'stands in blocks twice: sealed again while others had what was sealed before';
 }
 
 /** Whether a copy's very bytes are in a block. */

@@ -68,13 +68,19 @@ export class Consumer {
     this.#fails = count;
   }
 
+  /** It has all, and is started once more. */
+  rest(): void {
+    this.ledger.push({ event: 'at-rest' });
+  }
+
   /** Again where its handler has thrown. */
   async #handle(inbox: Inbox, life: Life): Promise<void> {
     const handler = async (delivery: Delivery): Promise<void> => {
       if (life.isOver) return;
-      this.#note(delivery);
+      const id = this.#note(delivery);
       if (this.#isFailing()) throw new Error('the consumer can not');
       if (this.#isHolding) await new Promise<void>((resolve) => this.#heldBack.push(async () => resolve()));
+      this.#handled(id, life);
     };
     const onEvent = (event: InboxEvent): void => {
       if (!life.isOver) this.#take(event, life);
@@ -87,6 +93,10 @@ export class Consumer {
         if (!isRelayError(error, 'handler-failed')) throw error;
         this.ledger.push({ event: 'started' });
       }
+  }
+
+  #handled(id: Hex, life: Life): void {
+    if (!life.isOver) this.ledger.push({ event: 'handled', id });
   }
 
   #take(event: InboxEvent, life: Life): void {

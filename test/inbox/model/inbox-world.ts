@@ -168,6 +168,7 @@ export class InboxWorld {
   async end(): Promise<readonly string[]> {
     if (this.#stranded === 0) await this.#comeToRest();
     if (this.#stranded > 0) return this.#judgeStranded();
+    await this.#startOnceMore();
     this.lives.end();
     return [...(await this.#judge(this.lives.chain.finalized.head.number)), ...(await leftIn(this.lives.disk))];
   }
@@ -181,6 +182,13 @@ export class InboxWorld {
     // What it was not done with comes again.
     if (this.#consumer.hasLeft) await this.lives.kill();
     await new Promise((resolve) => setTimeout(resolve, this.messages >= many ? companyMs : 0));
+    await this.#standsStill();
+  }
+
+  async #startOnceMore(): Promise<void> {
+    await this.lives.stayAway(true);
+    this.#consumer.rest();
+    await this.lives.stayAway(false);
     await this.#standsStill();
   }
 
@@ -208,6 +216,7 @@ export class InboxWorld {
     const { chain, disk } = this.lives;
     await this.#handOutAll();
     const [all, starts] = [await disk.entries(everything), this.#stranded];
+    this.#consumer.rest();
     await this.lives.stayAway(false);
     if (this.#stranded === starts) this.#broken.push('it went on from a block that is not there');
     if (!isDeepStrictEqual(await disk.entries(everything), all))
