@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'mocha';
+import type { Fates } from '../../src/chain/index.ts';
+import type { Hex } from '../../src/codec/index.ts';
+import { ChainChange } from '../../src/outbox/chain-store.ts';
+import { EarlyArrivals } from '../../src/outbox/early-arrivals.ts';
+import type { RefusedFlight } from '../../src/outbox/flight.ts';
+import type { MessageRecord } from '../../src/outbox/message-record.ts';
+import { RunningQueue } from '../../src/outbox/running-queue.ts';
+import { openMemoryStore } from '../../src/store/index.ts';
+import { createMemoryVault } from '../../src/vault/index.ts';
+import { directoryOf } from '../support/entities.ts';
+import { replacing } from '../support/replacing.ts';
+
+const hash = (n: number): Hex => `0x${n.toString(16).padStart(64, '0')}`;
+const record: MessageRecord = {
+  ...{ suite: 'v1', to: hash(7), as: 'account', via: 'chain', nonce: 1n, queuedAt: 1_000_000, bodyBytes: 1 },
+  ...{ maxFee: undefined, freshKey: false, readReceipt: false, deliveryReceipt: false, account: hash(1) },
+  progress: { state: 'queued' },
+};
+const nobody: ReadonlySet<bigint> = new Set();
+
+describe('outbox: messages in blocks by extrinsics that are not followed', () => {
+  let reads: number;
+  let queue: RunningQueue;
+  let arrivals: EarlyArrivals;
+  let ids: bigint[];
+  let refused: RefusedFlight;
+
+  beforeEach(async () => {
+    const memory = openMemoryStore();
+    const store = replacing(memory, {
+      get: (key) => {
+        reads += 1;
+        return memory.get(key);
+      },
+    });
+    queue = new RunningQueue(
+      { genesisHash: hash(0), vault: createMemoryVault(), store, directory: await directoryOf(), hasCarrier: false },
+      [],
+    );
+    arrivals = new EarlyArrivals(queue.work);
+    ids = [];
+    for (let n = 0; n < 100; n++)
+      ids.push(await queue.work.store.append({ record, body: Uint8Array.of(1), lane: 'account' }));
+    refused = {
+      as: 'account',
+      members: ids.map((id) => ({ id, messageId: hash(Number(id) + 1_000) })),
+      extrinsic: { hash: hash(2), account: hash(1), nonce: 0, anchor: 1, death: 65 },
+    };
+    reads = 0;
+  });
+  afterEach(() => queue.stop());
+
+  /** In a block of this number; undefined: in none. */
+  const at = (blockNumber: number | undefined): Fates => {
+    const inclusion = { extrinsicHash: hash(2), blockHash: hash(blockNumber ?? 0), blockNumber: blockNumber ?? 0 };
+    const fate =
+      blockNumber === undefined
+        ? ({ kind: 'open', nextNonce: 0 } as const)
+        : ({ kind: 'included', inclusion, isFinal: false } as const);
+    return { by: { number: 40, hash: hash(40) }, of: new Map([[hash(2), fate]]) };
+  };
+
+  /** Where all of them are. */
+  const whereabouts = async (): Promise<Set<string | number>> => {
+    const found = new Set<string | number>();
+    for (const id of ids) {
+      const progress = (await queue.work.store.get(id))?.record.progress;
+      found.add(progress?.state === 'inBlock' ? progress.blockNumber : (progress?.state ?? 'gone'));
+    }
+    return found;
+  };
+
+  it('are read when they come, move or go, and not each time that blocks are looked at', async () => {
+    for (const block of [5, 6, undefined]) {
+      await arrivals.note([refused], at(block), nobody);
+      assert.deepEqual(await whereabouts(), new Set([block ?? 'queued']));
+      reads = 0;
+      await arrivals.note([refused], at(block), nobody);
+      assert.equal(reads, 0);
+    }
+  });
+
+  it('are read once by the next process', async () => {
+    await arrivals.note([refused], at(5), nobody);
+    const next = new EarlyArrivals(queue.work);
+    await next.load([refused]);
+    reads = 0;
+    await next.note([refused], at(5), nobody);
+    assert.equal(reads, 0);
+    await next.note([refused], at(undefined), nobody);
+    assert.deepEqual(await whereabouts(), new Set(['queued']));
+  });
+
+  it('are where they were when another extrinsic that carried them too is given up', async () => {
+    await arrivals.note([refused], at(5), nobody);
+    await arrivals.note([refused], at(5), new Set(ids));
+    for (const id of ids) {
+      const stored = await queue.work.store.get(id);
+      assert.ok(stored !== undefined);
+      const change = new ChainChange().progress(stored, { state: 'queued' }).queue(stored, 'account');
+      assert.ok(await queue.work.save(change, [stored], [[id, { state: 'queued' }]]));
+    }
+    await arrivals.note([refused], at(5), nobody);
+    assert.deepEqual(await whereabouts(), new Set([5]));
+  });
+});
