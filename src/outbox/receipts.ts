@@ -60,13 +60,14 @@ export class Receipts {
   /** Other processes may have changed what is watched here, and time what is waited for. */
   async refresh(): Promise<boolean> {
     for (const sendId of [...this.#listeners.keys()]) for (const { look } of this.#listenersTo(sendId)) await look();
-    for (const [sendId, watchers] of [...this.#watchers]) {
-      const status = (await this.#store.get(sendId))?.record.progress;
-      if (status === undefined) continue;
-      for (const watcher of [...watchers])
-        if (watcher.last === undefined || isNews(status, watcher.last)) give(watcher, status);
-    }
+    for (const sendId of [...this.#watchers.keys()]) await this.#show(sendId);
     return false;
+  }
+
+  /** As {@link refresh}, of one message. */
+  async look(sendId: SendId): Promise<void> {
+    this.known(sendId);
+    await this.#show(sendId);
   }
 
   end(): void {
@@ -75,6 +76,19 @@ export class Receipts {
       for (const { subscriber } of [...watchers]) subscriber.complete();
     for (const sendId of [...this.#listeners.keys()])
       for (const { reject } of this.#listenersTo(sendId)) reject(new RelayError('aborted'));
+  }
+
+  /** What the store has; whoever is told more meanwhile is told nothing older. */
+  async #show(sendId: SendId): Promise<void> {
+    const watchers = this.#watchers.get(sendId);
+    if (watchers === undefined) return;
+    const before = Array.from(watchers, (watcher) => [watcher, watcher.last] as const);
+    const status = (await this.#store.get(sendId))?.record.progress;
+    if (status === undefined) return;
+    for (const [watcher, last] of before) {
+      if (!watchers.has(watcher) || watcher.last !== last) continue;
+      if (last === undefined || isNews(status, last)) give(watcher, status);
+    }
   }
 
   #listenersTo(sendId: SendId): readonly Listener[] {

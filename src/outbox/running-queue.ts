@@ -156,14 +156,14 @@ export class RunningQueue implements RelayOutbox {
 
   async retry(sendId: SendId, options?: RetryOptions): Promise<void> {
     await this.#queue.retry(sendId, options);
-    await this.#told(sendId);
+    await this.#receipts.look(sendId);
     this.#wake();
   }
 
   async cancel(sendId: SendId, options?: CancelOptions): Promise<void> {
     await this.#queue.cancel(sendId, options);
     this.#ended([sendId]);
-    await this.#told(sendId);
+    await this.#receipts.look(sendId);
     this.#wake();
   }
 
@@ -230,11 +230,6 @@ export class RunningQueue implements RelayOutbox {
     const known = asRelayError(error, 'outbox-setback');
     this.#options.onSetback?.(known);
     if (known.code === 'outbox-replaced') void this.stop();
-  }
-
-  async #told(sendId: SendId): Promise<void> {
-    const stored = await this.#store.get(sendId);
-    if (stored !== undefined) this.#receipts.tell(sendId, stored.record.progress);
   }
 
   async #save(

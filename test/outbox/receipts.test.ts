@@ -6,10 +6,16 @@ import type { SendStatus } from '../../src/outbox/outbox.ts';
 import { OutboxStore } from '../../src/outbox/outbox-store.ts';
 import { Receipts } from '../../src/outbox/receipts.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
+import { replacing } from '../support/replacing.ts';
 
 const hash = (n: number): Hex => `0x${n.toString(16).padStart(64, '0')}`;
 const queued: Progress = { state: 'queued' };
 const submitted = (id: number): Progress => ({ state: 'submitted', messageId: hash(id) });
+const record: MessageRecord = {
+  ...{ suite: 'v1', to: hash(7), as: 'worker', via: 'chain', nonce: 1n, queuedAt: 1_000_000, bodyBytes: 1 },
+  ...{ maxFee: undefined, freshKey: false, readReceipt: false, deliveryReceipt: false, progress: queued },
+};
+const message = { record, body: Uint8Array.of(1), lane: 'worker' } as const;
 const inBlock = (id: number, block: number): Progress => ({
   ...{ state: 'inBlock', messageId: hash(id), blockHash: hash(100 + block), blockNumber: block },
 });
@@ -17,11 +23,7 @@ const inBlock = (id: number, block: number): Progress => ({
 describe('outbox: receipts', () => {
   it('tell what another process made of a message, also of the state that it was in, and nothing twice', async () => {
     const store = new OutboxStore(openMemoryStore());
-    const record: MessageRecord = {
-      ...{ suite: 'v1', to: hash(7), as: 'worker', via: 'chain', nonce: 1n, queuedAt: 1_000_000, bodyBytes: 1 },
-      ...{ maxFee: undefined, freshKey: false, readReceipt: false, deliveryReceipt: false, progress: queued },
-    };
-    const id = await store.append({ record, body: Uint8Array.of(1), lane: 'worker' });
+    const id = await store.append(message);
     const receipts = new Receipts(store, () => 1_000_000);
     const told: SendStatus[] = [];
     const first = new Promise<void>((resolve) =>
@@ -42,4 +44,37 @@ describe('outbox: receipts', () => {
     assert.deepEqual(told, [queued, ...course]);
     receipts.end();
   });
+
+  for (const way of ['a look for what other processes did', 'a look at this one message'] as const)
+    it(`tell nothing older than what was told while the store answered: ${way}`, async () => {
+      const memory = openMemoryStore();
+      const held: (() => void)[] = [];
+      let isHolding = false;
+      const slow = replacing(memory, {
+        get: async (key) => {
+          const value = await memory.get(key);
+          if (isHolding) await new Promise<void>((resolve) => held.push(resolve));
+          return value;
+        },
+      });
+      const store = new OutboxStore(slow);
+      const id = await store.append(message);
+      const receipts = new Receipts(store, () => 1_000_000);
+      const told: SendStatus[] = [];
+      await new Promise<void>((resolve) => {
+        receipts.of(id, 1n).status$.subscribe((status) => {
+          told.push(status);
+          resolve();
+        });
+      });
+      isHolding = true;
+      const looking = way === 'a look at this one message' ? receipts.look(id) : receipts.refresh();
+      while (held.length === 0) await new Promise(setImmediate);
+      receipts.tell(id, submitted(1));
+      receipts.tell(id, inBlock(1, 5));
+      for (const answer of held) answer();
+      await looking;
+      assert.deepEqual(told, [queued, submitted(1), inBlock(1, 5)]);
+      receipts.end();
+    });
 });
