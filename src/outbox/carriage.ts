@@ -1,6 +1,6 @@
 import { decodeV1 } from '../crypto/core.ts';
 import { asRelayError, isLocalFailure, type RelayError } from '../errors/index.ts';
-import { pause } from '../signals/index.ts';
+import { LinkedAbort, pause } from '../signals/index.ts';
 import { AskedIds } from './asked-ids.ts';
 import type { DeliveryState } from './delivery-state.ts';
 import { DeliveryWatch } from './delivery-watch.ts';
@@ -12,8 +12,10 @@ import { ReadWatch } from './read-watch.ts';
 import type { Sealed } from './seal-kept.ts';
 import type { SendId } from './send-id.ts';
 
-/** Before the store is tried again. */
+/** Before a store that failed is tried again, which tells nobody when it has room; doubles. */
 const retryMs = 1_000;
+/** Longest of these pauses. */
+const maxRetryMs = 30_000;
 
 export interface CarriageWork extends HandOverWork {
   readonly carrier: OffChainCarrier | undefined;
@@ -34,6 +36,8 @@ export class Carriage {
   readonly #asked: AskedIds;
   readonly #reads: ReadWatch;
   readonly #deliveries: DeliveryWatch;
+  /** Ends the pauses before the store is tried again. */
+  #hurried = new AbortController();
 
   constructor(work: CarriageWork) {
     this.#work = work;
@@ -99,6 +103,8 @@ export class Carriage {
 
   /** What failed may succeed now. */
   hurry(): void {
+    this.#hurried.abort();
+    this.#hurried = new AbortController();
     this.#reads.hurry();
     this.#deliveries.hurry();
   }
@@ -128,7 +134,8 @@ export class Carriage {
   /** The relay has it: until that is written down nothing else becomes of it, however often the store fails. */
   async #record(stored: Stored, end: Progress, delivery: DeliveryState | undefined): Promise<boolean> {
     const { signal, setback } = this.#work;
-    for (;;) {
+    for (let pauseMs = retryMs; ; pauseMs = Math.min(maxRetryMs, 2 * pauseMs)) {
+      const hurried = this.#hurried.signal;
       try {
         const change = new Change();
         if (delivery !== undefined) change.delivery(stored.id, delivery);
@@ -136,7 +143,9 @@ export class Carriage {
       } catch (error) {
         if (signal.aborted) throw error;
         setback(error);
-        await pause(retryMs, signal);
+        const ended = new LinkedAbort(signal, hurried);
+        await pause(pauseMs, ended.signal);
+        ended.unlink();
       }
     }
   }

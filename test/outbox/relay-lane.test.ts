@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { mock } from 'node:test';
 import { decodeSignedEnvelope, toHex, type Hex } from '../../src/codec/index.ts';
 import { decodeV1 } from '../../src/crypto/core.ts';
 import { RelayError } from '../../src/errors/index.ts';
@@ -227,6 +228,42 @@ describe('outbox: the lane off chain', function () {
     letThrough();
     await until(async () => (await stateOf(sendId)) === 'relayed');
     assert.deepEqual(await store.entries(rangeOf('outbox/queued/worker/')), []);
+  });
+
+  it('writes down at once what a relay has taken, where it is told to try again after its store had failed', async () => {
+    let letThrough: () => void = () => undefined;
+    holding = new Promise((resolve) => (letThrough = resolve));
+    let isFull = false;
+    const unsteady = replacing(store, {
+      commit: (writes, expected) =>
+        isFull
+          ? Promise.reject(new RelayError('store-failed', { details: { path: '', reason: 'full' } }))
+          : store.commit(writes, expected),
+    });
+    let told: () => void = () => undefined;
+    const failed = new Promise<void>((resolve) => (told = resolve));
+    // No pause ends by itself.
+    mock.timers.enable({ apis: ['setTimeout'] });
+    try {
+      const queue = await start(unsteady, {
+        onSetback: () => {
+          told();
+        },
+      });
+      const { sendId } = await queueTo(0);
+      queue.look();
+      while (tries === 0) await new Promise(setImmediate);
+      isFull = true;
+      letThrough();
+      await failed;
+      isFull = false;
+      const receipt = await queue.receipt(sendId);
+      queue.tryAgain();
+      assert.equal((await receipt?.reached('finalized'))?.state, 'relayed');
+      assert.equal(carried.length, 1);
+    } finally {
+      mock.timers.reset();
+    }
   });
 
   it('hands over nothing that is being moved to the chain, where its recipient is in reach again meanwhile', async () => {
