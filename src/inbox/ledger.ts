@@ -144,9 +144,10 @@ export class Ledger {
    * a reorg may have taken some meanwhile, or they may be final.
    */
   async handOver(sequences: readonly Sequence[]): Promise<ReadonlyMap<Sequence, MessageRecord>> {
-    const present = new Map<Sequence, MessageRecord>();
+    let present = new Map<Sequence, MessageRecord>();
     await this.#transactions.change(async (store) => {
       const writes: Write[] = [];
+      present = new Map();
       for (const sequence of sequences) {
         const item = await store.item(sequence);
         if (item?.kind !== 'message' || item.isRetracted || item.isAcknowledged) continue;
