@@ -52,12 +52,13 @@ export class Consumer {
   readonly #notices = new ToldNotices();
   /** Messages that were retracted when it was their turn. */
   readonly #retracted = new Set<Sequence>();
-  /** What was handed out as final, of which the store tells that a reorg took it before, and that it came back. */
-  readonly #settled = new Set<Sequence>();
+  /** What was handed out as final, though the store tells behind it that a reorg took it and that it came back: up to where. */
+  readonly #settled = new Map<Sequence, Sequence>();
   /** What was handed out and left undone: it waits for another subscriber. */
   readonly #left = new Set<Sequence>();
   /** What was done with since that was read which is gone through again, and says otherwise. */
   #doneMeanwhile: Set<Sequence> | undefined;
+  #next: Sequence = 0n;
   #isGone = false;
 
   constructor(subscriber: Subscriber<InboxEvent>, parts: ConsumerParts) {
@@ -83,6 +84,18 @@ export class Consumer {
 
   complete(): void {
     this.#subscriber.complete();
+  }
+
+  /** What is before it was handed out, or passed over. */
+  get next(): Sequence {
+    return this.#next;
+  }
+
+  /** It is the turn of the last item before `next`; all that is before that has had its own. */
+  wentOn(next: Sequence): void {
+    this.#next = next;
+    if (this.#settled.size === 0) return;
+    for (const [of, end] of this.#settled) if (end < next) this.#settled.delete(of);
   }
 
   /** How many more items there is room for. Notices leave theirs when all before them is acknowledged. */
@@ -182,9 +195,17 @@ export class Consumer {
     if (opened === undefined) {
       place.release();
       await this.tell(sequence, { kind: 'dead', letter: sequence });
+      return;
     }
+    if (record.isFinal && record.isReinstated) await this.#settle(sequence);
     // In memory of its own: what was read with it is not to be kept for as long as it is at work on.
-    else this.deliver(sequence, { ...record, envelope: record.envelope.slice() }, opened, place);
+    this.deliver(sequence, { ...record, envelope: record.envelope.slice() }, opened, place);
+  }
+
+  /** Nothing more is told of what is final than the store has by then; where it was passed over, less is left of it. */
+  async #settle(sequence: Sequence): Promise<void> {
+    const end = await this.#parts.store.nextSequence();
+    if (end > this.#next) this.#settled.set(sequence, end);
   }
 
   /** Tells what is no message. */
@@ -231,7 +252,6 @@ export class Consumer {
   /** Hands out a message for which there is a place. */
   deliver(sequence: Sequence, record: MessageRecord, opened: OpenedMessage, place: Place): void {
     if (this.#isGone) return;
-    if (record.isFinal && record.isReinstated) this.#settled.add(sequence);
     this.#inFlight.add(sequence, place);
     this.#subscriber.next({ type: 'message', delivery: this.#parts.deliveryOf(sequence, record, opened, place) });
   }

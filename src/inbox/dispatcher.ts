@@ -35,8 +35,6 @@ export class Dispatcher {
   #pageSize = 16;
   /** Of the present subscriber, or the last one. */
   #consumer: Consumer | undefined;
-  /** What is before it was handed out, or passed over. */
-  #next: Sequence = 0n;
   /** The store is known to have items up to it. */
   #known: Sequence = 0n;
   /** Of what another one acknowledged before some may not be durable yet. */
@@ -82,11 +80,12 @@ export class Dispatcher {
   offer(outcomes: readonly Outcome[], end: Sequence): void {
     this.#known = end;
     const isIdle = this.#running === undefined;
+    const hasMore = (): boolean => end > (this.#consumer?.next ?? 0n);
     if (isIdle || !this.#offered.isEmpty) this.#offered.add(outcomes);
     const isHeldUp = isIdle && (this.#canResume || this.#handOutOffered() === 'full');
     // One that runs may be past its last look already, at what has room again too.
-    const isPast = !isIdle && (end > this.#next || this.#canResume);
-    if (isHeldUp || isPast || (end > this.#next && this.#offered.isEmpty)) this.wake();
+    const isPast = !isIdle && (hasMore() || this.#canResume);
+    if (isHeldUp || isPast || (hasMore() && this.#offered.isEmpty)) this.wake();
   }
 
   /** What was handed out is done with: there is room for more, which the next offer uses. */
@@ -134,7 +133,6 @@ export class Dispatcher {
 
   #beginAnew(consumer: Consumer): void {
     this.#consumer = consumer;
-    this.#next = 0n;
     this.#offered.clear();
     this.#isNew = true;
   }
@@ -165,10 +163,10 @@ export class Dispatcher {
     while (to.hasRoom) {
       // As of now: what is accepted while the store reads may not be in what it reads.
       const known = this.#known;
-      const page = await this.#parts.store.itemsFrom(this.#next, Math.min(this.#pageSize, to.room));
+      const page = await this.#parts.store.itemsFrom(to.next, Math.min(this.#pageSize, to.room));
       if (page.length === 0) {
         // The subscriber has had all: what is accepted next comes as it is.
-        if (!to.isGone && known > this.#next) this.#next = known;
+        if (known > to.next) to.wentOn(known);
         return;
       }
       await this.#handOutPage(to, page);
@@ -183,7 +181,7 @@ export class Dispatcher {
       if (from === undefined || !to.hasRoom) return;
       await to.goingThroughAgain(async () => {
         const page = await this.#parts.store.itemsFrom(from, this.#pageSize);
-        const behind = page.filter(([sequence]) => sequence < this.#next);
+        const behind = page.filter(([sequence]) => sequence < to.next);
         const isWhole = await this.#handOutPage(to, behind, true);
         if (isWhole && (page.length === 0 || behind.length < page.length)) to.shares.caughtUp();
       });
@@ -204,8 +202,8 @@ export class Dispatcher {
         return false;
       }
       if (isBehind) to.shares.wentOn(sequence + 1n);
-      else if (sequence < this.#next) continue;
-      else this.#next = sequence + 1n;
+      else if (sequence < to.next) continue;
+      else to.wentOn(sequence + 1n);
       const [place, message] = [places.get(sequence), bySequence.get(sequence)];
       if (item.kind !== 'message') {
         if (!isBehind) await to.tell(sequence, item);
@@ -224,7 +222,7 @@ export class Dispatcher {
       for (;;) {
         const to = this.#present;
         const outcome = this.#offered.first;
-        if (to === undefined || outcome?.type !== 'message' || outcome.sequence !== this.#next) break;
+        if (to === undefined || outcome?.type !== 'message' || outcome.sequence !== to.next) break;
         const { sequence, record, opened } = outcome;
         if (!record.isFinal) break;
         if (!to.hasRoom) return undefined;
@@ -234,7 +232,7 @@ export class Dispatcher {
           to.shares.passOver(sequence, opened.header);
         }
         this.#offered.shift();
-        this.#next += 1n;
+        to.wentOn(sequence + 1n);
         if (typeof place === 'object') to.deliver(sequence, record, opened, place);
       }
       this.#offered.clear();

@@ -58,7 +58,7 @@ describe('what an inbox hands out', () => {
     bounds: { most?: Bounds } = {},
   ) {
     const store = new InboxStore(openMemoryStore());
-    await store.commit(store.runWrites(0n, items));
+    await store.commit([...store.runWrites(0n, items), store.sequenceWrite(BigInt(items.length))]);
     const acknowledged: bigint[] = [];
     const told: bigint[] = [];
     const inTurn = serial();
@@ -86,7 +86,9 @@ describe('what an inbox hands out', () => {
       eventOf: async (item) =>
         item.kind === 'reinstated' || item.kind === 'retracted'
           ? { type: item.kind, messageId: item.messageId }
-          : { type: 'gap', first: 1, last: 2 },
+          : item.kind === 'finalized'
+            ? { type: 'finalized', messageId: item.messageId, proven: item.isProven }
+            : { type: 'gap', first: 1, last: 2 },
       settled: () => write(),
       handOver: () => Promise.reject(new Error('nothing waits')),
       told: (sequences) =>
@@ -199,15 +201,18 @@ describe('what an inbox hands out', () => {
     const parts = await dispatching(items, undefined, isRegistered, bounds);
     const { dispatcher, store, write, inTurn } = parts;
     const deliveries: Delivery[] = [];
+    const notices: string[] = [];
     let end = BigInt(items.length);
     dispatcher.events$.subscribe((event) => {
       if (event.type === 'message') deliveries.push(event.delivery);
+      else notices.push(event.type);
     });
     const take = (...messages: readonly MessageRecord[]): Promise<void> =>
       inTurn(async () => {
         const outcomes = messages.map((message, i) => accepted(end + BigInt(i), message));
-        await store.commit(store.runWrites(end, messages));
+        const writes = store.runWrites(end, messages);
         end += BigInt(messages.length);
+        await store.commit([...writes, store.sequenceWrite(end)]);
         dispatcher.offer(outcomes, end);
       });
     const acknowledge = async (which: readonly Delivery[]): Promise<void> => {
@@ -221,8 +226,8 @@ describe('what an inbox hands out', () => {
         const notice = { kind, of, messageId: toHex(new Uint8Array(32)) } as const;
         const changed = { ...message, isFinal: false, isRetracted: kind === 'retracted' };
         const writes = [...(await store.replaceWrites(of, changed)), ...store.runWrites(end, [notice])];
-        await store.commit(writes);
         end += 1n;
+        await store.commit([...writes, store.sequenceWrite(end)]);
         dispatcher.offer([{ type: 'reinstated', sequence: of }], end);
       });
     /** Of what is acknowledged, the first so many are so for good. */
@@ -231,7 +236,7 @@ describe('what an inbox hands out', () => {
       dispatcher.offer([], end);
     };
     const handedOutOf = (from: Hex): Delivery[] => deliveries.filter((delivery) => delivery.from === from);
-    return { ...parts, deliveries, take, turn, acknowledge, settle, handedOutOf };
+    return { ...parts, deliveries, notices, take, turn, acknowledge, settle, handedOutOf };
   }
 
   const messagesOf = (from: Hex, count: number): MessageRecord[] =>
@@ -545,6 +550,46 @@ describe('what an inbox hands out', () => {
       ),
       { numRuns: 20 },
     );
+  });
+
+  /** One that came back, as it is when it is final, and what the store has of that. */
+  const cameBack = (of: bigint): StreamItem[] => {
+    const target = { of, messageId: toHex(new Uint8Array(32)) };
+    return [
+      { kind: 'retracted', ...target },
+      { kind: 'reinstated', ...target },
+      { kind: 'finalized', ...target, isProven: true },
+    ];
+  };
+
+  it('is a message that came back before all that is told of it, where it was passed over: then only that it is final', async () => {
+    const mine = worker(0);
+    const others = Array.from({ length: 8 }, (_, n) => messageOf(worker(n + 1)));
+    const items = [...messagesOf(mine, 8), { ...messageOf(mine), isReinstated: true }, ...others, ...cameBack(8n)];
+    const { acknowledge, handedOutOf, deliveries, notices } = await handingOut(items, undefined, {
+      most: { count: 16, bytes: 1e6 },
+    });
+    await until(() => deliveries.length === 16);
+    await idle();
+    assert.deepEqual(notices, []);
+    await acknowledge(handedOutOf(mine).slice());
+    await until(() => handedOutOf(mine).length === 9 && notices.length > 0);
+    await idle();
+    assert.deepEqual(notices, ['finalized']);
+  });
+
+  it('is a message that came back behind all that was told of it, where it was passed over: what is told later counts', async () => {
+    const mine = worker(0);
+    const items = [...messagesOf(mine, 8), { ...messageOf(mine), isReinstated: true }, ...cameBack(8n)];
+    const { acknowledge, handedOutOf, turn, notices } = await handingOut(items, undefined, {
+      most: { count: 16, bytes: 1e6 },
+    });
+    await until(() => notices.length === 3);
+    await acknowledge(handedOutOf(mine).slice());
+    await until(() => handedOutOf(mine).length === 9);
+    await turn('retracted', 8n, messageOf(mine));
+    await until(() => notices.length > 3);
+    assert.deepEqual(notices, ['retracted', 'reinstated', 'finalized', 'retracted']);
   });
 
   it('keeps no memory of what was read from the store with it', async () => {
