@@ -46,8 +46,7 @@ export class RunMarks {
   readonly count: number;
   /** The sequence after its last item. */
   readonly end: Sequence;
-  /** As the store has them; undefined where it has none. */
-  stored: Uint8Array | undefined;
+  #stored: Uint8Array | undefined;
   /** The first sequence. */
   readonly #begin: number;
   readonly #bits: Uint8Array;
@@ -71,7 +70,7 @@ export class RunMarks {
     const reader = new Reader(bytes, 'The marks of a run');
     const count = reader.u32();
     const marks = new RunMarks(first, count, reader.fixed(Math.ceil(count / 8)));
-    marks.stored = bytes;
+    marks.#stored = bytes;
     return marks;
   }
 
@@ -79,9 +78,14 @@ export class RunMarks {
     return new Writer(4 + this.#bits.length).u32(this.count).raw(this.#bits).finish();
   }
 
-  /** Whether the store has any. */
-  get isStored(): boolean {
-    return this.stored !== undefined;
+  /** As the store has them; undefined where it has none. */
+  get stored(): Uint8Array | undefined {
+    return this.#stored;
+  }
+
+  /** The store has them as they are now: none where all is done. */
+  committed(): void {
+    this.#stored = this.isAllDone ? undefined : this.encode();
   }
 
   get isAllDone(): boolean {

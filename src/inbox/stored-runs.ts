@@ -63,7 +63,7 @@ export class StoredRuns {
   /** Of the run that the sequence is in. */
   async marksOf(sequence: Sequence): Promise<RunMarks | undefined> {
     for (const held of [this.#changed, this.#marks])
-      for (const marks of held.values()) if (marks.isStored && marks.has(sequence)) return marks;
+      for (const marks of held.values()) if (marks.stored !== undefined && marks.has(sequence)) return marks;
     const range = { from: numberedKey(marksPrefix, 0n), to: numberedKey(marksPrefix, sequence + 1n) };
     const marks = this.#heldOf(await this.#store.entries({ ...range, limit: 1, reverse: true }));
     return marks?.has(sequence) === true ? marks : undefined;
@@ -99,9 +99,9 @@ export class StoredRuns {
   /** To be called where it was: the store has what is remembered. */
   committed(): void {
     for (const marks of this.#changed.values()) {
-      marks.stored = marks.isAllDone ? undefined : marks.encode();
-      if (marks.isStored) this.#hold(marks);
-      else this.#marks.delete(marks.first);
+      marks.committed();
+      if (marks.stored === undefined) this.#marks.delete(marks.first);
+      else this.#hold(marks);
     }
     this.#nothingChanged();
   }
@@ -115,7 +115,7 @@ export class StoredRuns {
     if (entry === undefined) return undefined;
     const first = lastNumber(entry[0]);
     const changed = this.#changed.get(first);
-    const held = changed?.isStored === true ? changed : this.#marks.get(first);
+    const held = changed?.stored !== undefined ? changed : this.#marks.get(first);
     if (held !== undefined) return held;
     const marks = RunMarks.decode(first, entry[1]);
     this.#hold(marks);
