@@ -128,9 +128,9 @@ export interface Chain extends AsyncDisposable {
    * The first half of `submit`, for one nonce: resolves when a node took the extrinsic, or may have before its connection
    * broke. Throws bad-topic, no-calls, sudo-required, balance-too-low, pool-full, nonce-conflict, extrinsic-rejected,
    * extrinsic-too-large, extrinsic-expired where blocks come faster than it is posted, rpc-failed where the node stays behind
-   * its anchor, chain-forked where the node has not got `after`, dispatch-failed with BadSequence for a worker's message that
-   * comes too late, unsupported-runtime, chain-unreachable, aborted: then the node says that its pool does not have it, or was
-   * not given it. Whether that is so, `fates` tells.
+   * its anchor, chain-forked where a reorg took `after`, node-behind where the node is not so far yet, dispatch-failed with
+   * BadSequence for a worker's message that comes too late, unsupported-runtime, chain-unreachable, aborted: then the node says
+   * that its pool does not have it, or was not given it. Whether that is so, `fates` tells.
    */
   post(calls: readonly Call[], account: Account, options?: PostOptions): Promise<SignedExtrinsic>;
   /**

@@ -17,9 +17,11 @@ const faults: ReadonlySet<string> = new Set([
   ...['extrinsic-rejected', 'bad-topic', 'no-calls', 'sudo-required', 'dispatch-failed'],
 ]);
 /** The node did not take it, and will when something else has changed. */
-const notTaken: ReadonlySet<string> = new Set(['pool-full', 'nonce-conflict', 'balance-too-low', 'chain-forked']);
+const notTaken: ReadonlySet<string> = new Set([
+  ...['pool-full', 'nonce-conflict', 'balance-too-low', 'chain-forked', 'node-behind'],
+]);
 /** Others were faster with the nonce, or another node was asked than the one before: the next block mostly mends it. */
-const conflicts: ReadonlySet<string> = new Set(['nonce-conflict', 'chain-forked']);
+const conflicts: ReadonlySet<string> = new Set(['nonce-conflict', 'chain-forked', 'node-behind']);
 /** So many of those, in a row, before it is told. */
 const quietConflicts = 12;
 

@@ -302,6 +302,26 @@ describe('submit', () => {
     assert.deepEqual(signed, []);
   });
 
+  it('signs nothing where its node is not far enough to build behind a block that it is told, and says so', async () => {
+    await using lagging = await startDevChain({ finalityLag: 200 });
+    await using client = await connectChain({ endpoints: [lagging.ws] });
+    await lagging.newBlock({ count: 60, empty: true });
+    const { number, hash } = await client.bestHead();
+    const signed: Hex[] = [];
+    const beforePost = (extrinsic: { readonly hash: Hex }): Promise<void> =>
+      Promise.resolve(void signed.push(extrinsic.hash));
+    // It has the one, and an era that begins there would not be deep; it has not got the other.
+    for (const after of [
+      { number, hash },
+      { number: number + 1, hash },
+    ])
+      await assert.rejects(
+        client.post([push(1)], alice, { after, beforePost }),
+        withCode('node-behind', String(after.number)),
+      );
+    assert.deepEqual(signed, []);
+  });
+
   it('signs anew where a final block has another extrinsic with its nonce', async () => {
     await using proxy = await startRpcProxy(dev.ws);
     let lost: unknown;

@@ -93,7 +93,7 @@ export interface PostOptions {
   readonly nonce?: number;
   /**
    * What is signed is good on no chain without this block: its era begins there or behind it. Throws chain-forked where a reorg
-   * took that, or the node is behind. Default: any; the era begins with the newest finalized block, or where finality lags with
+   * took that, node-behind where the node is not so far yet. Default: any; the era begins with the newest finalized block, or where finality lags with
    * the one 32 below the best.
    */
   readonly after?: BlockId;
