@@ -6,22 +6,21 @@ import { asRelayError, checkValue, RelayError } from '../errors/index.ts';
 import type { TransactionalStore } from '../store/transactional-store.ts';
 import type { Vault } from '../vault/vault.ts';
 import { LinkedAbort } from '../signals/index.ts';
-import type { MessageRecord, Progress } from './message-record.ts';
+import type { MessageRecord } from './message-record.ts';
 import { noteReply } from './note-reply.ts';
 import type { CancelOptions, OutboxEntry, Receipt, RelayOutbox, RetryOptions, SendMessage } from './outbox.ts';
 import type { ReplyNotice } from './reply-notice.ts';
-import { Change, type Stored } from './outbox-change.ts';
 import { OutboxStore, type NewMessage } from './outbox-store.ts';
+import { ProgressLog } from './progress-log.ts';
 import { StoredQueue } from './queue.ts';
 import { queueMessage } from './queue-message.ts';
 import { Receipts } from './receipts.ts';
 import type { SendId } from './send-id.ts';
 import { StepLoop } from './step-loop.ts';
+import type { MakeWayOut, WayOut } from './way-out.ts';
 import type { Work } from './work.ts';
 
 const defaultKeepDone = 10_000;
-/** Forgotten at a time. */
-const pruneStep = 256;
 
 export interface QueueOptions extends RecipientKeyOptions, NonceClock {
   readonly vault: Vault;
@@ -40,26 +39,6 @@ export interface RunningQueueOptions extends QueueOptions {
   readonly hasCarrier: boolean;
 }
 
-/** A way out of the queue. Each has a loop of its own: mail off chain does not wait for the chain, nor the chain for a relay. */
-export interface Lane {
-  /** Takes up what an earlier process left under way. */
-  load?(): Promise<void>;
-  /** True: there may be more to do at once. */
-  step(): Promise<boolean>;
-  /** What was out of reach may be in reach again. */
-  hurry?(): void;
-  /** A message was read. */
-  read?(sendId: SendId): void;
-  /** A message is kept no more. */
-  forget?(sendId: SendId): void;
-  /** A message has come to its end, on whichever way; what failed may be retried. */
-  ended?(sendId: SendId): void;
-  stop(): Promise<void>;
-}
-
-/** `pause`: nothing is tried on this way for a while. */
-export type MakeLane = (work: Work, pause: () => void) => Lane;
-
 /** A queue and the ways out of it. */
 export class RunningQueue implements RelayOutbox {
   readonly work: Work;
@@ -68,14 +47,13 @@ export class RunningQueue implements RelayOutbox {
   readonly #queue: StoredQueue;
   readonly #receipts: Receipts;
   readonly #stopping = new AbortController();
-  readonly #lanes: readonly Lane[];
-  readonly #laneLoops: readonly StepLoop[];
+  readonly #ways: readonly WayOut[];
+  readonly #wayLoops: readonly StepLoop[];
   readonly #receiptsLoop: StepLoop;
   #starting: Promise<void> | undefined;
   #stopped: Promise<void> | undefined;
-  #doneCount: number | undefined;
 
-  constructor(options: RunningQueueOptions, lanes: readonly MakeLane[]) {
+  constructor(options: RunningQueueOptions, ways: readonly MakeWayOut[]) {
     const { vault, genesisHash, store, directory, account, now = Date.now, requireProven = false } = options;
     const { keepDone = defaultKeepDone } = options;
     checkValue('keepDone', Number.isSafeInteger(keepDone) && keepDone >= 0, 'a number from 0 on');
@@ -84,6 +62,13 @@ export class RunningQueue implements RelayOutbox {
     this.#store = new OutboxStore(store);
     this.#queue = new StoredQueue(this.#store, now);
     this.#receipts = new Receipts(this.#store, now);
+    const log = new ProgressLog({
+      ...{ store: this.#store, receipts: this.#receipts, keepDone },
+      onEnded: this.#ended.bind(this),
+      onForgotten: (ids) => {
+        for (const id of ids) for (const way of this.#ways) way.forget?.(id);
+      },
+    });
     const setback = this.#setback.bind(this);
     this.work = {
       ...{ genesisHash, vault, store: this.#store, directory, account, now, requireProven, signal, setback },
@@ -92,19 +77,19 @@ export class RunningQueue implements RelayOutbox {
       },
       noteReply: this.noteReply.bind(this),
       known: this.#receipts.known.bind(this.#receipts),
-      save: this.#save.bind(this),
-      finish: this.#finish.bind(this),
+      save: log.save.bind(log),
+      finish: log.finish.bind(log),
     };
     const loopOf = (step: () => Promise<boolean>): StepLoop => new StepLoop(step, setback, signal);
-    const made = lanes.map((make) => {
-      const loop: StepLoop = loopOf(() => lane.step());
-      const lane = make(this.work, () => {
+    const made = ways.map((make) => {
+      const loop: StepLoop = loopOf(() => way.step());
+      const way = make(this.work, () => {
         loop.pause();
       });
-      return { lane, loop };
+      return { way, loop };
     });
-    this.#lanes = made.map(({ lane }) => lane);
-    this.#laneLoops = made.map(({ loop }) => loop);
+    this.#ways = made.map(({ way }) => way);
+    this.#wayLoops = made.map(({ loop }) => loop);
     this.#receiptsLoop = loopOf(async () => {
       // Also who has nothing to write finds out that another works on the queue.
       await this.#store.checkOwner();
@@ -171,12 +156,12 @@ export class RunningQueue implements RelayOutbox {
     const noted = await noteReply(this.#store, reply);
     if (noted === undefined) return false;
     this.#receipts.known(noted);
-    for (const lane of this.#lanes) lane.read?.(noted);
+    for (const way of this.#ways) way.read?.(noted);
     return true;
   }
 
   tryAgain(): void {
-    for (const lane of this.#lanes) lane.hurry?.();
+    for (const way of this.#ways) way.hurry?.();
     this.resume();
   }
 
@@ -204,7 +189,7 @@ export class RunningQueue implements RelayOutbox {
 
   async #start(): Promise<void> {
     await this.#store.takeOver();
-    for (const lane of this.#lanes) await lane.load?.();
+    for (const way of this.#ways) await way.load?.();
     for (const loop of this.#loops) loop.open();
   }
 
@@ -212,16 +197,16 @@ export class RunningQueue implements RelayOutbox {
     this.#stopping.abort(new RelayError('aborted'));
     await this.#starting?.catch(() => undefined);
     await Promise.all(this.#loops.map((loop) => loop.stop()));
-    await Promise.all(this.#lanes.map((lane) => lane.stop()));
+    await Promise.all(this.#ways.map((way) => way.stop()));
     this.#receipts.end();
   }
 
   get #loops(): readonly StepLoop[] {
-    return [...this.#laneLoops, this.#receiptsLoop];
+    return [...this.#wayLoops, this.#receiptsLoop];
   }
 
   #wake(): void {
-    for (const loop of this.#laneLoops) loop.wake();
+    for (const loop of this.#wayLoops) loop.wake();
   }
 
   /** Something is out of reach: what is queued stays, and is tried again. */
@@ -232,49 +217,7 @@ export class RunningQueue implements RelayOutbox {
     if (known.code === 'outbox-replaced') void this.stop();
   }
 
-  async #save(
-    change: Change,
-    from: readonly Stored[],
-    statuses: readonly (readonly [SendId, Progress])[],
-  ): Promise<boolean> {
-    if (!(await this.#store.commit(change, from))) return false;
-    for (const [id, status] of statuses) this.#receipts.tell(id, status);
-    return true;
-  }
-
-  async #finish(ends: readonly (readonly [Stored, Progress])[], change = new Change()): Promise<boolean> {
-    for (const [stored, progress] of ends) {
-      const { id, record } = stored;
-      change.progress(stored, progress).done(id);
-      // A failed one may be retried.
-      if (progress.state !== 'failed') change.dropBody(id);
-      else change.unqueue(stored, record.as);
-      // Whichever way it came in, none takes it from the other's place once more.
-      if (record.via !== 'chain') change.unqueue(stored, 'relay');
-    }
-    const isSaved = await this.#save(
-      change,
-      ends.map(([stored]) => stored),
-      ends.map(([{ id }, progress]) => [id, progress]),
-    );
-    if (!isSaved) return false;
-    this.#ended(ends.map(([{ id }]) => id));
-    await this.#prune(ends.length);
-    return true;
-  }
-
   #ended(ids: readonly SendId[]): void {
-    for (const id of ids) for (const lane of this.#lanes) lane.ended?.(id);
-  }
-
-  /** Forgets the oldest of those whose end is known. */
-  async #prune(more: number): Promise<void> {
-    const { keepDone = defaultKeepDone } = this.#options;
-    this.#doneCount = (this.#doneCount ?? (await this.#store.done(Infinity)).length - more) + more;
-    if (this.#doneCount < keepDone + pruneStep) return;
-    const oldest = await this.#store.done(this.#doneCount - keepDone);
-    await this.#store.forget(oldest);
-    this.#doneCount -= oldest.length;
-    for (const id of oldest) for (const lane of this.#lanes) lane.forget?.(id);
+    for (const id of ids) for (const way of this.#ways) way.ended?.(id);
   }
 }
