@@ -1,16 +1,11 @@
 import { filter, map, type Observable } from 'rxjs';
 import type { BlockNumber, Finality } from '../chain/index.ts';
 import { ReplayWindow } from '../channel/index.ts';
-import { messageId, topicOf, type Hex } from '../codec/index.ts';
-import { asRelayError, RelayError } from '../errors/index.ts';
+import { topicOf, type Hex } from '../codec/index.ts';
+import { asRelayError, type RelayError } from '../errors/index.ts';
 import type { TransactionalStore } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
-import { openAll } from './admission.ts';
-import type { OpenedMessage } from './arrival.ts';
 import { checkOptions } from './check-options.ts';
-import type { SequencedMessage } from './consumer.ts';
-import { claimedSender } from './dead-letter.ts';
-import { StoredDelivery, type DeliveryContext } from './delivery.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { followBest } from './follow-best.ts';
 import { followFinalized, type FollowParts, type GapPolicy } from './follow-finalized.ts';
@@ -20,9 +15,10 @@ import type { InboxChain } from './inbox-chain.ts';
 import { InboxStore } from './inbox-store.ts';
 import type { Accepted, AcceptOptions, Delivery, HandleOptions, Inbox, InboxEvent } from './inbox.ts';
 import { Ledger } from './ledger.ts';
-import type { Retried } from './retry-letters.ts';
+import { retryLetters, type Retried, type RetryParts } from './retry-letters.ts';
 import { startingPoint } from './starting-point.ts';
-import type { MessageRecord, Sequence, StreamItem } from './stream-item.ts';
+import { storedStream } from './stored-stream.ts';
+import { Transactions } from './transactions.ts';
 
 /** Between two looks whether another process accepted something, as `khala-relay inbox retry` does. */
 const lookMs = 2_000;
@@ -70,7 +66,9 @@ class StoredInbox implements Inbox {
   readonly #options: InboxOptions;
   readonly #store: InboxStore;
   readonly #window: ReplayWindow;
+  readonly #transactions: Transactions;
   readonly #ledger: Ledger;
+  readonly #letters: RetryParts;
   readonly #dispatcher: Dispatcher;
   readonly #stopping = new AbortController();
   #markReady: () => void = () => undefined;
@@ -85,13 +83,9 @@ class StoredInbox implements Inbox {
     this.#options = options;
     this.#store = new InboxStore(store);
     this.#window = new ReplayWindow(store, retentionMs === undefined ? { now } : { now, retentionMs });
-    this.#ledger = new Ledger({
-      store: this.#store,
-      window: this.#window,
-      vault,
-      genesisHash,
-      now,
-      isRegistered,
+    const parts = { store: this.#store, window: this.#window };
+    this.#transactions = new Transactions({
+      ...parts,
       onAccepted: (outcomes, next) => {
         this.#dispatcher.offer(outcomes, next);
       },
@@ -99,24 +93,15 @@ class StoredInbox implements Inbox {
         this.#dispatcher.acknowledged(sequences);
       },
     });
-    const context: DeliveryContext = {
-      genesisHash,
-      acknowledge: (sequence, isFinal) => this.#ledger.acknowledge(sequence, isFinal),
+    this.#letters = { ...parts, vault, genesisHash, now };
+    this.#ledger = new Ledger(this.#transactions, { ...this.#letters, isRegistered });
+    const stream = storedStream({
+      ...{ store: this.#store, transactions: this.#transactions, vault, genesisHash },
       leave: (sequence) => {
         this.#dispatcher.left(sequence);
       },
-    };
-    this.#dispatcher = new Dispatcher({
-      store: this.#store,
-      open: (messages) => this.#open(messages),
-      deliveryOf: (sequence, record, opened, place) => new StoredDelivery(sequence, record, opened, place, context),
-      eventOf: (item) => this.#event(item),
-      settled: () => this.#ledger.settled(),
-      handOver: (sequences) => this.#ledger.handOver(sequences),
-      told: (sequences) => this.#ledger.tell(sequences),
-      isRegistered,
-      ...(inFlight === undefined ? {} : { most: inFlight }),
     });
+    this.#dispatcher = new Dispatcher({ ...stream, isRegistered, ...(inFlight && { most: inFlight }) });
     this.ready = new Promise((resolve, reject) => {
       this.#markReady = resolve;
       this.#markFailed = reject;
@@ -153,7 +138,7 @@ class StoredInbox implements Inbox {
     clearInterval(this.#looking);
     await this.#reading;
     await this.#dispatcher.stop();
-    await this.#ledger.settled();
+    await this.#transactions.settled();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -172,7 +157,7 @@ class StoredInbox implements Inbox {
   }
 
   retry(letters?: readonly bigint[]): Promise<readonly Retried[]> {
-    return this.#ledger.retry(letters);
+    return retryLetters(this.#transactions, this.#letters, letters);
   }
 
   async #start(): Promise<void> {
@@ -190,7 +175,7 @@ class StoredInbox implements Inbox {
     const { retentionMs } = this.#window;
     const start = { from, verify, retentionMs, onNotice };
     const { cursor, claim, isDue } = await startingPoint(chain, this.#store, start, signal);
-    await this.#ledger.begin(claim, isDue);
+    await this.#transactions.begin(claim, isDue);
     const parts: FollowParts = {
       chain,
       ledger: this.#ledger,
@@ -212,48 +197,10 @@ class StoredInbox implements Inbox {
   /** Hands out what another process accepted. */
   async #look(): Promise<void> {
     try {
-      if (await this.#ledger.isBehind()) this.#dispatcher.wake();
+      if (await this.#transactions.isBehind()) this.#dispatcher.wake();
     } catch (error) {
       if (!this.#stopping.signal.aborted) this.#fail(error);
     }
-  }
-
-  async #open(messages: readonly SequencedMessage[]): Promise<(OpenedMessage | undefined)[]> {
-    const { chain, vault } = this.#options;
-    const outcomes = await openAll(
-      { vault, genesisHash: chain.genesisHash },
-      messages.map(([, record]) => record),
-    );
-    const opened: (OpenedMessage | undefined)[] = [];
-    for (const [i, [sequence, record]] of messages.entries()) {
-      const outcome = outcomes[i];
-      const isOpen = outcome !== undefined && 'body' in outcome;
-      if (!isOpen) await this.#ledger.bury(sequence, record, outcome ?? new RelayError('open-failed'));
-      opened.push(isOpen ? outcome : undefined);
-    }
-    return opened;
-  }
-
-  async #event(item: Exclude<StreamItem, MessageRecord>): Promise<InboxEvent | undefined> {
-    switch (item.kind) {
-      case 'gap':
-        return { type: 'gap', first: item.first, last: item.last };
-      case 'finalized':
-        return { type: 'finalized', messageId: item.messageId, proven: item.isProven };
-      case 'dead':
-        return this.#deadEvent(item.letter);
-      default:
-        return { type: item.kind, messageId: item.messageId };
-    }
-  }
-
-  async #deadEvent(sequence: Sequence): Promise<InboxEvent | undefined> {
-    const letter = await this.#store.letters.get(sequence);
-    if (letter === undefined) return undefined;
-    const { envelope, code, sender } = letter;
-    const id = messageId({ genesisHash: this.#options.chain.genesisHash, envelope });
-    const from = sender === undefined ? claimedSender(envelope) : sender.kind === 'other' ? undefined : sender.id;
-    return { type: 'dead', messageId: id, from, code };
   }
 
   #fail(error: unknown): void {

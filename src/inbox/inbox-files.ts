@@ -8,9 +8,9 @@ import type { Vault } from '../vault/index.ts';
 import type { DeadLetter } from './dead-letter.ts';
 import { InboxStore } from './inbox-store.ts';
 import { keysInUse, type KeysInUse } from './keys-in-use.ts';
-import { Ledger } from './ledger.ts';
-import type { Retried } from './retry-letters.ts';
+import { retryLetters, type Retried } from './retry-letters.ts';
 import type { StreamItem } from './stream-item.ts';
+import { Transactions } from './transactions.ts';
 
 const pageSize = 64;
 
@@ -87,17 +87,12 @@ export async function openInboxFiles(store: TransactionalStore): Promise<InboxFi
       for await (const [sequence, letter] of pages((from) => files.letters.from(from, pageSize)))
         yield { ...letter, sequence, messageId: messageId({ genesisHash, envelope: letter.envelope }) };
     },
-    retry: (vault, letters) =>
-      new Ledger({
-        store: files,
-        window: new ReplayWindow(store, retentionMs === undefined ? {} : { retentionMs }),
-        vault,
-        genesisHash,
-        now: Date.now,
-        isRegistered: () => false,
-        onAccepted: () => undefined,
-        onDone: () => undefined,
-      }).retry(letters),
+    retry: (vault, letters) => {
+      const window = new ReplayWindow(store, retentionMs === undefined ? {} : { retentionMs });
+      const parts = { store: files, window };
+      const transactions = new Transactions({ ...parts, onAccepted: () => undefined, onDone: () => undefined });
+      return retryLetters(transactions, { ...parts, vault, genesisHash, now: Date.now }, letters);
+    },
     discard: async (letters) => {
       const found: bigint[] = [];
       for (const sequence of new Set(letters))

@@ -1,19 +1,21 @@
 import type { BlockId, Head, PostedMessage } from '../chain/index.ts';
+import type { ReplayWindow } from '../channel/index.ts';
 import type { Hex } from '../codec/index.ts';
-import { decodeV1 } from '../crypto/core.ts';
 import type { RelayError } from '../errors/index.ts';
 import type { Write } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
 import { admitAll, openAll } from './admission.ts';
 import type { Arrival, OpenedMessage, Outcome } from './arrival.ts';
 import { maxBlockNumber } from './early-marks.ts';
+import type { InboxStore } from './inbox-store.ts';
 import { displaced, reorgWrites, settleWrites } from './reorgs.ts';
 import { RelayedArrivals } from './relayed-arrivals.ts';
-import { oldestLetters, retryLetters, type Retried } from './retry-letters.ts';
-import type { MessageRecord, Sequence, StreamItem } from './stream-item.ts';
-import { Transactions, type Plan, type TransactionParts } from './transactions.ts';
+import type { Sequence, StreamItem } from './stream-item.ts';
+import type { Plan, Transactions } from './transactions.ts';
 
-export interface LedgerParts extends TransactionParts {
+export interface LedgerParts {
+  readonly store: InboxStore;
+  readonly window: ReplayWindow;
   readonly vault: Vault;
   readonly genesisHash: Hex;
   /** Unix time, ms. */
@@ -22,9 +24,7 @@ export interface LedgerParts extends TransactionParts {
   readonly isRegistered: (id: Hex) => boolean;
 }
 
-/**
- * All that an inbox writes, one transaction after another: messages, replay window and cursor together.
- */
+/** Writes what comes in, on chain and by relays, and what reorgs take back: messages, replay window and cursor together. */
 export class Ledger {
   readonly #parts: LedgerParts;
   readonly #transactions: Transactions;
@@ -32,25 +32,10 @@ export class Ledger {
   #hasEarly: boolean | undefined;
   readonly #relayed: RelayedArrivals;
 
-  constructor(parts: LedgerParts) {
+  constructor(transactions: Transactions, parts: LedgerParts) {
     this.#parts = parts;
-    this.#transactions = new Transactions(parts);
-    this.#relayed = new RelayedArrivals(this.#transactions, (arrivals) => this.#take(arrivals));
-  }
-
-  /** As {@link Transactions.begin}. */
-  begin(claim: readonly Write[], isDue: boolean): Promise<void> {
-    return this.#transactions.begin(claim, isDue);
-  }
-
-  /** As {@link Transactions.settled}. */
-  settled(): Promise<void> {
-    return this.#transactions.settled();
-  }
-
-  /** As {@link Transactions.isBehind}. */
-  isBehind(): Promise<boolean> {
-    return this.#transactions.isBehind();
+    this.#transactions = transactions;
+    this.#relayed = new RelayedArrivals(transactions, (arrivals) => this.#take(arrivals));
   }
 
   /**
@@ -132,68 +117,6 @@ export class Ledger {
   /** Takes a relayed message; those that come at the same time share a transaction. */
   takeRelayed(arrival: Arrival): Promise<Outcome> {
     return this.#relayed.take(arrival);
-  }
-
-  /** As {@link Transactions.acknowledge}. */
-  acknowledge(sequence: Sequence, isFinal: boolean): Promise<void> {
-    return this.#transactions.acknowledge(sequence, isFinal);
-  }
-
-  /**
-   * Before messages that wait are handed out: durably they wait no more. Gives those that are there still, as they are now;
-   * a reorg may have taken some meanwhile, or they may be final.
-   */
-  async handOver(sequences: readonly Sequence[]): Promise<ReadonlyMap<Sequence, MessageRecord>> {
-    let present = new Map<Sequence, MessageRecord>();
-    await this.#transactions.change(async (store) => {
-      const writes: Write[] = [];
-      present = new Map();
-      for (const sequence of sequences) {
-        const item = await store.item(sequence);
-        if (item?.kind !== 'message' || item.isRetracted || item.isAcknowledged) continue;
-        const record = { ...item, isWaiting: false };
-        present.set(sequence, record);
-        if (item.isWaiting) writes.push(store.itemWrite(sequence, record));
-      }
-      return writes;
-    });
-    return present;
-  }
-
-  /** Forgets notices that the consumer is done with. */
-  tell(sequences: readonly Sequence[]): Promise<void> {
-    return this.#transactions.change((store) => store.doneWrites(sequences));
-  }
-
-  /** Puts an accepted message aside that does not open any more, as when its epoch was erased since. */
-  bury(sequence: Sequence, record: MessageRecord, { code }: RelayError): Promise<void> {
-    const { envelope, block, isFinal, isProven } = record;
-    const letter = { envelope, code, sender: senderOf(record), block, isFinal, isProven, retries: 0 };
-    return this.#transactions.change(async (store) => [
-      store.letters.write(sequence, letter),
-      ...(await store.replaceWrites(sequence, { kind: 'dead', letter: sequence })),
-      ...(block === undefined || isFinal ? [] : [store.early.messageWrite(block.number, sequence, true)]),
-    ]);
-  }
-
-  /** Tries dead letters again: the named ones, or the oldest. Each transaction takes some of many. */
-  async retry(letters: readonly Sequence[] | undefined): Promise<readonly Retried[]> {
-    const all: Retried[] = [];
-    const wanted = letters ?? (await this.#parts.store.letters.sequences(oldestLetters));
-    // A transaction reads its letters before it removes any: what is named twice would be accepted twice.
-    for (let left: readonly Sequence[] = [...new Set(wanted)]; left.length > 0;) {
-      const named = left;
-      let retried: readonly Retried[] = [];
-      await this.#transactions.inTurn(() =>
-        this.#transactions.transact(async (start) => {
-          const plan = await retryLetters(this.#parts, named, start);
-          ({ retried, left } = plan);
-          return plan;
-        }),
-      );
-      all.push(...retried);
-    }
-    return all;
   }
 
   async #take(
@@ -278,11 +201,4 @@ export class Ledger {
 
 function arrivalOf({ payload, sender, block, proven }: PostedMessage, isFinal: boolean): Arrival {
   return { envelope: payload, posting: { sender, block, isFinal, isProven: proven } };
-}
-
-/** Of an accepted message the header's sender is the proven one. */
-function senderOf({ envelope, block }: MessageRecord) {
-  if (block === undefined) return undefined;
-  const { fromKind: kind, from: id } = decodeV1(envelope).header;
-  return { kind, id };
 }

@@ -9,9 +9,10 @@ import { reasonOfDeath } from './dead-letter.ts';
 import type { InboxStore } from './inbox-store.ts';
 import type { SequencedLetter } from './stored-letters.ts';
 import type { Sequence } from './stream-item.ts';
+import type { Transactions } from './transactions.ts';
 
 /** Letters tried where none are named. */
-export const oldestLetters = 256;
+const oldestLetters = 256;
 /** One transaction tries so many, … */
 const lettersAtOnce = 256;
 /** … or so many bytes of them. */
@@ -36,8 +37,32 @@ export interface RetryParts {
   readonly now: () => number;
 }
 
-/** Plans another try of dead letters: the first of those named, as many as one transaction tries. */
+/** Tries dead letters again: the named ones, or the oldest. Each transaction takes some of many. */
 export async function retryLetters(
+  transactions: Transactions,
+  parts: RetryParts,
+  letters: readonly Sequence[] | undefined,
+): Promise<readonly Retried[]> {
+  const all: Retried[] = [];
+  const wanted = letters ?? (await parts.store.letters.sequences(oldestLetters));
+  // A transaction reads its letters before it removes any: what is named twice would be accepted twice.
+  for (let left: readonly Sequence[] = [...new Set(wanted)]; left.length > 0;) {
+    const named = left;
+    let retried: readonly Retried[] = [];
+    await transactions.inTurn(() =>
+      transactions.transact(async (start) => {
+        const plan = await planRetry(parts, named, start);
+        ({ retried, left } = plan);
+        return plan;
+      }),
+    );
+    all.push(...retried);
+  }
+  return all;
+}
+
+/** The first of those named, as many as one transaction tries. */
+async function planRetry(
   { store, window, vault, genesisHash, now }: RetryParts,
   named: readonly Sequence[],
   start: Sequence,

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import { ReplayWindow } from '../../src/channel/index.ts';
 import { InboxStore } from '../../src/inbox/inbox-store.ts';
-import { Ledger } from '../../src/inbox/ledger.ts';
+import { storedStream } from '../../src/inbox/stored-stream.ts';
 import type { MessageRecord } from '../../src/inbox/stream-item.ts';
+import { Transactions } from '../../src/inbox/transactions.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
 import { createMemoryVault } from '../../src/vault/index.ts';
 import { replacing } from '../support/replacing.ts';
@@ -14,8 +15,8 @@ const waiting: MessageRecord = {
   isProven: true,
 };
 
-describe('what an inbox writes', () => {
-  it('hands over what there is when that is written, where what was read before was not any more', async () => {
+describe('stored items, as a subscriber gets them', () => {
+  it('are handed over where they are there when that is written, whatever was read before', async () => {
     const memory = openMemoryStore();
     const other = new InboxStore(memory);
     await other.commit([...[0n, 1n].map((at) => other.itemWrite(at, waiting)), other.sequenceWrite(2n)]);
@@ -30,11 +31,13 @@ describe('what an inbox writes', () => {
         },
       }),
     );
-    const ledger = new Ledger({
-      ...{ store, window: new ReplayWindow(memory), vault: createMemoryVault(), genesisHash: `0x${'22'.repeat(32)}` },
-      ...{ now: Date.now, isRegistered: () => false, onAccepted: () => undefined, onDone: () => undefined },
+    const listeners = { onAccepted: () => undefined, onDone: () => undefined };
+    const transactions = new Transactions({ store, window: new ReplayWindow(memory), ...listeners });
+    const stream = storedStream({
+      ...{ store, transactions, vault: createMemoryVault(), genesisHash: `0x${'22'.repeat(32)}` },
+      leave: () => undefined,
     });
-    const present = await ledger.handOver([0n, 1n]);
+    const present = await stream.handOver([0n, 1n]);
     assert.deepEqual([...present], [[1n, { ...waiting, isWaiting: false }]]);
     assert.equal(await other.item(0n), undefined);
   });
