@@ -138,7 +138,7 @@ async function createChain(connection: Connection, options: ConnectOptions, unti
     const info = await readChainInfo(connection, runtime, options.signal);
     return { info, paraId: await readParaId(storageAt(hash), runtime, options.signal) };
   };
-  const { info, paraId } = await connection.connecting(until, () => bySomeEndpoint(connection, readInfo));
+  const { info, paraId } = await connection.connectTime.during(until, () => bySomeEndpoint(connection, readInfo));
 
   const isSudo = async (account: Hex, signal?: AbortSignal): Promise<boolean> => {
     const { hash } = await reader.best({ signal });

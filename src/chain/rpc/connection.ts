@@ -1,15 +1,17 @@
 import { BehaviorSubject, filter, type Observable } from 'rxjs';
 import type { Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
-import { LinkedAbort, onAbort } from '../../signals/index.ts';
-import { aborted, throwIfAborted } from '../abort.ts';
+import { LinkedAbort } from '../../signals/index.ts';
+import { throwIfAborted } from '../abort.ts';
 import type { Clock } from '../clock.ts';
 import type { ChainLogger } from '../logger.ts';
 import { backoffMs, type BackoffOptions } from './backoff.ts';
+import { ConnectTime } from './connect-time.ts';
 import { EndpointHealth } from './endpoint-health.ts';
 import type { RpcCall } from './rpc-batch.ts';
 import { NodeFaults } from './node-faults.ts';
 import { dial } from './dial.ts';
+import { nextSession } from './next-session.ts';
 import { workPatiently } from './patient-work.ts';
 import { BatchRefused, oversizeCode, RpcError } from './rpc-error.ts';
 import type { RequestOptions, RpcSocket } from './rpc-socket.ts';
@@ -56,13 +58,14 @@ export interface Answers {
 const briefMs = 5_000;
 /** Such connections in a row before there are pauses between them. */
 const freeBrief = 2;
+
 /** One endpoint at a time, the healthiest, another when it fails, always of the same chain. */
 export class Connection {
   readonly options: ConnectionOptions;
   readonly health: EndpointHealth;
   readonly faults: NodeFaults;
+  readonly connectTime: ConnectTime;
   #genesisHash: Hex | undefined;
-  #connectsUntil: number | undefined;
   #sessions = 0;
   /** The newest one, open or not. */
   #newest: Session | undefined;
@@ -76,6 +79,7 @@ export class Connection {
     const now = (): number => options.clock.now();
     this.health = new EndpointHealth(options.endpoints, now, options.quorum);
     this.faults = new NodeFaults(now);
+    this.connectTime = new ConnectTime(now);
     this.#genesisHash = options.genesisHash?.toLowerCase() as Hex | undefined;
   }
 
@@ -103,20 +107,6 @@ export class Connection {
     return this.#genesisHash;
   }
 
-  get connectsUntil(): number | undefined {
-    return this.#connectsUntil;
-  }
-
-  /** While `work` reads what it takes to connect, connections that break are borne until then, by the clock, and no longer. */
-  async connecting<T>(until: number, work: () => Promise<T>): Promise<T> {
-    this.#connectsUntil = until;
-    try {
-      return await work();
-    } finally {
-      this.#connectsUntil = undefined;
-    }
-  }
-
   /** The session there is, then every new one. Errors where no reconnect helps. */
   get session$(): Observable<Session> {
     return this.#session$.pipe(filter((session) => session !== undefined));
@@ -140,42 +130,10 @@ export class Connection {
 
   /** The present session, or the next one. Throws chain-unreachable after `patienceMs`, aborted, chain-stopped. */
   async session(options: PatientOptions = {}): Promise<Session> {
-    const { signal, patienceMs = this.#patienceMs() } = options;
     const present = this.usable(options);
     if (present !== undefined) return present;
-    return new Promise((resolve, reject) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        off?.();
-        waiting.unsubscribe();
-      };
-      const timer = Number.isFinite(patienceMs)
-        ? setTimeout(() => {
-            done();
-            reject(this.unreachable(`no connection for ${patienceMs} ms`));
-          }, patienceMs)
-        : undefined;
-      const off =
-        signal &&
-        onAbort(signal, () => {
-          done();
-          reject(aborted(signal));
-        });
-      const end = (): void => {
-        done();
-        reject(aborted(this.stopped));
-      };
-      const waiting = this.session$.subscribe({
-        next: (session) => {
-          if (!session.socket.isOpen) return;
-          // The present one is closed, so this comes after the subscription was made.
-          done();
-          resolve(session);
-        },
-        error: end,
-        complete: end,
-      });
-    });
+    const { signal, patienceMs = this.connectTime.leftMs ?? this.options.timeoutMs } = options;
+    return nextSession(this, patienceMs, signal);
   }
 
   /** The session there is, without waiting. Throws aborted, chain-stopped. */
@@ -281,12 +239,6 @@ export class Connection {
     if (reason.code === 'chain-stopped') this.#session$.complete();
     else this.#session$.error(reason);
     this.#newest?.socket.close('stopped');
-  }
-
-  /** Of who does not say. */
-  #patienceMs(): number {
-    const { timeoutMs, clock } = this.options;
-    return this.#connectsUntil === undefined ? timeoutMs : Math.max(0, this.#connectsUntil - clock.now());
   }
 
   async #keepConnected(): Promise<void> {

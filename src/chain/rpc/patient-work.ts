@@ -2,6 +2,7 @@ import type { RelayError } from '../../errors/index.ts';
 import type { Clock } from '../clock.ts';
 import type { ChainLogger } from '../logger.ts';
 import { backoffMs, type BackoffOptions } from './backoff.ts';
+import type { ConnectTime } from './connect-time.ts';
 import type { EndpointHealth } from './endpoint-health.ts';
 import { ConnectionLost, isInternal, isTransient, oversizeCode, RpcError } from './rpc-error.ts';
 import type { RpcSocket } from './rpc-socket.ts';
@@ -36,8 +37,7 @@ export interface SessionSource<S extends { readonly socket: RpcSocket }> {
   };
   readonly health: EndpointHealth;
   readonly hasOthers: boolean;
-  /** While the chain is being connected: until when connections that break are borne, by the clock. */
-  readonly connectsUntil: number | undefined;
+  readonly connectTime: Pick<ConnectTime, 'leftMs'>;
   usable(options: Patience): S | undefined;
   session(options: Patience): Promise<S>;
   replace(session: S, reason: string): void;
@@ -86,11 +86,12 @@ export async function workPatiently<T, S extends { readonly socket: RpcSocket }>
         const now = clock.now();
         firstLossAt ??= now;
         losses += 1;
+        const { leftMs } = connection.connectTime;
         const isOver =
-          connection.connectsUntil === undefined
+          leftMs === undefined
             ? // Many in a short time tell no more than one: the way to a node may flap.
               losses >= leastLosses && now - firstLossAt >= patienceMs
-            : now >= connection.connectsUntil;
+            : leftMs === 0;
         if (isOver) throw connection.unreachable(reason);
         continue;
       }
