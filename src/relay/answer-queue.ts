@@ -1,5 +1,6 @@
 import type { Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
+import { AnswerRoom, type Holder } from './answer-room.ts';
 import { RecentMap } from './recent-map.ts';
 
 export interface AnswerQueueOptions {
@@ -36,9 +37,8 @@ export interface TakenAnswer {
   readonly over: Promise<boolean>;
 }
 
-interface Asker extends AnswerTo {
+interface Asker extends AnswerTo, Holder {
   running: number;
-  bytes: number;
   readonly waiting: Set<Waiting>;
   /** No answer has arrived for long. */
   isAway: boolean;
@@ -64,7 +64,6 @@ const defaults = {
   ...{ absentMs: 5_000, patienceMs: 60_000 },
 };
 const maxRemembered = 10_000;
-const askersPart = 1 / 8;
 
 /**
  * Answers on their way. Where they go is the asker's word, and may lead nowhere, or be slow: so they wait here for their turn,
@@ -78,13 +77,11 @@ export class AnswerQueue {
   readonly #arrived = new RecentMap<Hex, boolean>(maxRemembered);
   readonly #underWay = new Set<Promise<unknown>>();
   readonly #watched = new WeakSet<AbortSignal>();
-  readonly #held = { count: 0, bytes: 0 };
-  readonly #heldForStrangers = { count: 0, bytes: 0 };
-  #changed: () => void = () => undefined;
-  #change = this.#nextChange();
+  readonly #room: AnswerRoom;
 
   constructor(options: AnswerQueueOptions = {}) {
     this.#options = { ...defaults, ...options };
+    this.#room = new AnswerRoom(this.#options);
   }
 
   /**
@@ -93,27 +90,27 @@ export class AnswerQueue {
    * holds.
    */
   async begin(to: AnswerTo, deliver: () => Promise<boolean>, signal: AbortSignal, bytes = 0): Promise<TakenAnswer> {
-    const { limit, limitBytes, perAsker } = this.#options;
+    const { limit, perAsker } = this.#options;
     for (;;) {
       if (signal.aborted) throw new RelayError('aborted', { cause: signal.reason });
       const asker = this.#askers.get(to.id) ?? this.#newAsker(to);
       const reason = this.#whyFull(asker, bytes);
       if (reason !== undefined) throw undelivered(to.id, reason);
-      if (fits(this.#held, bytes, limit, limitBytes)) return { over: this.#take(asker, deliver, signal, bytes) };
-      if (heldOf(asker) >= perAsker) throw undelivered(to.id, `${limit} answers are under way`);
-      await this.#change;
+      if (this.#room.has(bytes)) return { over: this.#take(asker, deliver, signal, bytes) };
+      if (asker.count >= perAsker) throw undelivered(to.id, `${limit} answers are under way`);
+      await this.#room.changed;
     }
   }
 
   /** Resolves when none is under way. */
   async idle(): Promise<void> {
-    this.#tell();
+    this.#room.tell();
     while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay);
   }
 
   #newAsker({ id, registered }: AnswerTo): Asker {
     const isAway = this.#arrived.get(id) === false;
-    return { id, registered, running: 0, bytes: 0, waiting: new Set(), isAway, timer: undefined };
+    return { id, registered, running: 0, count: 0, bytes: 0, waiting: new Set(), isAway, timer: undefined };
   }
 
   #isTrusted({ id, registered }: Asker): boolean {
@@ -121,25 +118,17 @@ export class AnswerQueue {
   }
 
   #whyFull(asker: Asker, bytes: number): string | undefined {
-    const { limit, limitBytes, strangerPart, perAbsent, waitingPerNew, waitingPerPresent } = this.#options;
-    const held = heldOf(asker);
+    const { perAbsent, waitingPerNew, waitingPerPresent } = this.#options;
+    const held = asker.count;
     if (asker.isAway && !this.#isTrusted(asker) && held >= perAbsent)
       return `${held} answers to it are under way, and none arrives`;
     const most = this.#arrived.get(asker.id) === true ? waitingPerPresent : waitingPerNew;
-    if (held >= most) return `${held} answers to it are under way`;
-    if (held > 0 && asker.bytes + bytes > limitBytes * askersPart)
-      return `${asker.bytes} bytes of answers to it are under way`;
-    if (asker.registered) return undefined;
-    const [part, partBytes] = [Math.ceil(limit * strangerPart), limitBytes * strangerPart];
-    const hasRoom = fits(this.#heldForStrangers, bytes, part, partBytes) && fits(this.#held, bytes, limit, limitBytes);
-    if (hasRoom) return undefined;
-    const { count, bytes: inAll } = this.#heldForStrangers;
-    return `${count} answers to unregistered askers are under way, of ${inAll} bytes`;
+    return held >= most ? `${held} answers to it are under way` : this.#room.whyNone(asker, bytes);
   }
 
   #take(asker: Asker, deliver: () => Promise<boolean>, signal: AbortSignal, bytes: number): Promise<boolean> {
     this.#askers.set(asker.id, asker);
-    this.#count(asker, 1, bytes);
+    this.#room.take(asker, bytes);
     const over = new Promise<boolean>((resolve, reject) => {
       const start = (): void => {
         clearTimeout(timer);
@@ -149,7 +138,7 @@ export class AnswerQueue {
       const giveUp = (error: RelayError): void => {
         clearTimeout(timer);
         asker.waiting.delete(waiting);
-        this.#count(asker, -1, -bytes);
+        this.#release(asker, bytes);
         reject(error);
       };
       const waiting = { start, giveUp, signal };
@@ -193,7 +182,7 @@ export class AnswerQueue {
       if (asker.isAway) this.#giveUpWaiting(asker);
       this.#startNext(asker);
       if (asker.running > 0 && hasArrived) asker.timer ??= this.#watch(asker);
-      this.#count(asker, -1, -bytes);
+      this.#release(asker, bytes);
     };
     const work = deliver().then(
       (hasArrived) => {
@@ -229,44 +218,15 @@ export class AnswerQueue {
       for (const { waiting } of [...this.#askers.values()])
         for (const one of waiting)
           if (one.signal === signal) one.giveUp(new RelayError('aborted', { cause: signal.reason }));
-      this.#tell();
+      this.#room.tell();
     };
     signal.addEventListener('abort', stop, { once: true });
   }
 
-  #count(asker: Asker, more: 1 | -1, bytes: number): void {
-    for (const held of asker.registered ? [this.#held] : [this.#held, this.#heldForStrangers]) {
-      held.count += more;
-      held.bytes += bytes;
-    }
-    asker.bytes += bytes;
-    if (more === 1) return;
-    if (heldOf(asker) === 0) this.#askers.delete(asker.id);
-    this.#tell();
+  #release(asker: Asker, bytes: number): void {
+    this.#room.release(asker, bytes);
+    if (asker.count === 0) this.#askers.delete(asker.id);
   }
-
-  #tell(): void {
-    this.#changed();
-    this.#change = this.#nextChange();
-  }
-
-  #nextChange(): Promise<void> {
-    return new Promise((resolve) => (this.#changed = resolve));
-  }
-}
-
-/** One always does, however large. */
-function fits(
-  held: { readonly count: number; readonly bytes: number },
-  bytes: number,
-  most: number,
-  mostBytes: number,
-) {
-  return held.count === 0 || (held.count < most && held.bytes + bytes <= mostBytes);
-}
-
-function heldOf({ running, waiting }: Asker): number {
-  return running + waiting.size;
 }
 
 function undelivered(to: Hex, reason: string): RelayError {
