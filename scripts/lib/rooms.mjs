@@ -21,7 +21,7 @@ export const rooms = {
   vault: [...bytes, 'crypto', 'store'],
   channel: [...secrets, 'store'],
   'worker-state': [...bytes, 'crypto', 'chain', 'store'],
-  presence: [...secrets, 'chain', 'store', 'worker-state'],
+  presence: [...secrets, 'chain', 'store', 'worker-state', 'relay'],
   outbox: [...secrets, 'chain', 'channel', 'store', 'worker-state'],
   inbox: [...secrets, 'chain', 'channel', 'store', 'worker-state'],
   relay: [...secrets, 'channel', 'store', 'worker-state', 'inbox', 'outbox'],

@@ -5,7 +5,7 @@ import { asRelayError, RelayError } from '../errors/index.ts';
 import type { TransactionalStore } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
 import { publishedEpochs, publishedUrls } from './own-entry.ts';
-import { currentEpoch, publishEndpoints } from './publish.ts';
+import { currentEpoch, publishAgain } from './publish.ts';
 import { rotateEntity } from './rotate.ts';
 import { rotationDue } from './rotation-due.ts';
 import { SeenLists } from './seen-lists.ts';
@@ -227,7 +227,7 @@ class Keeper implements Presence {
     }
     const urls = (await this.#lists.wanted()) ?? publishedUrls(record);
     const { signal } = this.#stopping;
-    const { blockNumber } = await publishEndpoints({ chain, vault, account, finality: 'finalized', signal }, urls);
+    const { blockNumber } = await publishAgain({ chain, vault, account, finality: 'finalized', signal }, urls);
     await this.#noteOwnEntry();
     this.#emit({ type: 'republished', urls, block: blockNumber });
   }

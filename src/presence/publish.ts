@@ -1,15 +1,34 @@
 import type { Call, Inclusion } from '../chain/index.ts';
-import { isEcdhRecord } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
+import { whyNotFollowed } from '../relay/endpoint-policy.ts';
 import { publishedUrls, signedRecord } from './own-entry.ts';
 import type { PresenceOptions } from './presence-options.ts';
 
 const stoodStillMs = 3n * 3_600_000n;
+const shownLength = 200;
 
-/** Publishes endpoint URLs and the ECDH record of the current epoch, instead of what stood there (protocol.md §7). */
+/**
+ * Publishes endpoint URLs and the ECDH record of the current epoch, instead of what stood there (protocol.md §7). Throws what
+ * {@link checkEndpoints} throws, and what Chain.submit throws.
+ */
 export async function publishEndpoints(options: PresenceOptions, urls: readonly string[]): Promise<Inclusion> {
+  checkEndpoints(urls);
+  return publishAgain(options, urls);
+}
+
+/** As {@link publishEndpoints}, of what stood on chain before, whoever wrote it there. */
+export async function publishAgain(options: PresenceOptions, urls: readonly string[]): Promise<Inclusion> {
   const epoch = await currentEpoch(options);
   return submit(options, [await endpointCall(options, urls, epoch)]);
+}
+
+/** Throws bad-value for what no client of a relay follows, were private addresses allowed. */
+export function checkEndpoints(urls: readonly string[]): void {
+  for (const url of urls) {
+    const reason = whyNotFollowed(url, { allowPrivate: true });
+    if (reason !== undefined)
+      throw new RelayError('bad-value', { details: { what: `The endpoint "${url.slice(0, shownLength)}"`, reason } });
+  }
 }
 
 /** Publishes the record of an epoch and leaves the URLs as they are. Throws not-registered. */
@@ -21,11 +40,9 @@ export async function publishEpoch(options: PresenceOptions, epoch: number): Pro
   return submit(options, [await endpointCall(options, publishedUrls(record), epoch)]);
 }
 
-/** The call that replaces the endpoint list. Throws bad-value for a URL that would read as a record. */
+/** The call that replaces the endpoint list. */
 export async function endpointCall(options: PresenceOptions, urls: readonly string[], epoch: number): Promise<Call> {
   const { chain, vault } = options;
-  if (urls.some(isEcdhRecord))
-    throw new RelayError('bad-value', { details: { what: 'An endpoint', reason: 'it begins with ecdh:' } });
   const endpoints = [...urls, await signedRecord(vault, chain, epoch)];
   const signingTime = await signingTimeFor(options);
   const signature = await vault.sign({ type: 'worker-endpoint', endpoints, signingTime });

@@ -3,7 +3,7 @@ import { RelayError } from '../errors/index.ts';
 import type { OffChainCarrier } from '../outbox/off-chain-carrier.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { RelayClient } from './client.ts';
-import { mayFollow, type EndpointPolicy } from './endpoint-policy.ts';
+import { mayFollow, noneFollowed, type EndpointPolicy } from './endpoint-policy.ts';
 import { mayBeHandedOn } from './reply-places.ts';
 import { openReply } from './read-reply.ts';
 import type { RelayDirectory } from './relay-options.ts';
@@ -37,10 +37,10 @@ export function createCarrier({
     canReach,
     carry: async (signedEnvelope, to, signal) => {
       const endpoints = [...endpointsOf(to), ...forwarders];
-      if (!canReach(to))
-        throw new RelayError('recipient-unreachable', {
-          details: { recipient: to, reason: 'none of its endpoints on chain may be followed' },
-        });
+      if (!canReach(to)) {
+        const reason = noneFollowed(directory.get(to)?.endpoints ?? [], policy) || 'it has none on chain';
+        throw new RelayError('recipient-unreachable', { details: { recipient: to, reason } });
+      }
       const { endpoint, status } = await client.send(signedEnvelope, endpoints, signal === undefined ? {} : { signal });
       return { endpoint, status };
     },

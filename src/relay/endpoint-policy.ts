@@ -12,6 +12,7 @@ const schemes = new Set(['http:', 'https:', 'ws:', 'wss:']);
 // Names that mean this machine or this network wherever they resolve (RFC 6761, 6762, 9476; ICANN's .internal).
 const privateNames = /(^|\.)(localhost|local|internal|home\.arpa|lan|intranet|corp|home)$/;
 const maxLength = 2048;
+const mostNamed = 3;
 
 /**
  * Endpoints on chain are written by whoever owns the worker. Gives the parsed URL, or throws endpoint-refused. The host
@@ -32,13 +33,25 @@ export function checkEndpoint(endpoint: string, policy: EndpointPolicy = {}): UR
 
 /** Whether {@link checkEndpoint} lets it pass. */
 export function mayFollow(endpoint: string, policy: EndpointPolicy = {}): boolean {
+  return whyNotFollowed(endpoint, policy) === undefined;
+}
+
+/** Why {@link checkEndpoint} refuses it, as the end of a sentence; undefined where it does not. */
+export function whyNotFollowed(endpoint: string, policy: EndpointPolicy = {}): string | undefined {
   try {
     checkEndpoint(endpoint, policy);
-    return true;
+    return undefined;
   } catch (error) {
-    if (isRelayError(error, 'endpoint-refused')) return false;
+    if (isRelayError(error, 'endpoint-refused')) return String(error.details?.['reason']);
     throw error;
   }
+}
+
+/** For a recipient none of whose endpoints on chain may be followed: why, of the first of them. */
+export function noneFollowed(endpoints: readonly string[], policy: EndpointPolicy): string {
+  const reasons = endpoints.slice(0, mostNamed).map((each) => `"${shown(each)}": ${whyNotFollowed(each, policy) ?? ''}`);
+  const others = endpoints.length - reasons.length;
+  return [...reasons, ...(others > 0 ? [`${others} others neither`] : [])].join('; ');
 }
 
 /** Throws endpoint-refused for an IP address that must not be dialled. */
@@ -70,7 +83,11 @@ function parse(endpoint: string): URL | undefined {
   return URL.canParse(endpoint) ? new URL(endpoint) : undefined;
 }
 
-/** Shortened: the text comes from a stranger and goes into logs. */
 function endpointRefused(endpoint: string, reason: string): RelayError {
-  return new RelayError('endpoint-refused', { details: { endpoint: endpoint.slice(0, 200), reason } });
+  return new RelayError('endpoint-refused', { details: { endpoint: shown(endpoint), reason } });
+}
+
+/** Shortened: the text comes from a stranger and goes into logs. */
+function shown(endpoint: string): string {
+  return endpoint.slice(0, 200);
 }

@@ -3,7 +3,7 @@ import { RelayError } from '../errors/index.ts';
 import type { Origin } from '../store/mail-quota.ts';
 import type { Mail, MailStore } from '../store/mail-store.ts';
 import type { Backoff } from './backoff.ts';
-import { mayFollow } from './endpoint-policy.ts';
+import { mayFollow, noneFollowed } from './endpoint-policy.ts';
 import { forwardQueue, queuedMessage } from './forward-queue.ts';
 import { ForwardRoom, type ForwardRoomOptions } from './forward-room.ts';
 import { ForwardTurns, type Turn, type TurnParts } from './forward-turns.ts';
@@ -160,7 +160,7 @@ class StoredForwarder implements Forwarder {
   #checkReachable(recipient: Hex): void {
     const route = this.#options.router(recipient);
     if (route.kind !== 'forward' || route.endpoints.some((endpoint) => mayFollow(endpoint, this.#options))) return;
-    const reason = `none of its ${route.endpoints.length} endpoints may be followed`;
+    const reason = noneFollowed(route.endpoints, this.#options);
     throw new RelayError('recipient-unreachable', { details: { recipient, reason } });
   }
 

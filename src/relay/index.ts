@@ -5,6 +5,7 @@ export type { CarrierOptions } from './carrier.ts';
 export type { SentMessage } from './client-frames.ts';
 export type { RelayClient, SendOptions, SendReceipt, SentReceipt } from './client.ts';
 export type { DeliveryWait } from './delivery-waiter.ts';
+export { mayFollow, noneFollowed } from './endpoint-policy.ts';
 export type { EndpointPolicy } from './endpoint-policy.ts';
 export { HandlerTurns } from './handler-turns.ts';
 export { limitsSchema } from './limits.ts';

@@ -3,10 +3,13 @@ import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { connectChain } from '../../src/chain/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
-import { temporaryFolder } from '../support/entities.ts';
+import { publishAgain } from '../../src/presence/publish.ts';
+import { alice, temporaryFolder } from '../support/entities.ts';
 import { freePort } from '../support/free-port.ts';
 import { until } from '../support/until.ts';
+import { reopen } from '../support/vaults.ts';
 import { makeVault, register } from './entity.ts';
 import { RunningCli, runCli, type Ended, type Line } from './run-cli.ts';
 
@@ -219,6 +222,44 @@ describe('cli: send where it can not go yet', () => {
     const silent = await identityOf('silent');
     const { code, stderr } = await send(vault, silent, 'x');
     assert.deepEqual([code, stderr.includes('[no-endpoint]')], [1, true], stderr);
+    assert.match(stderr, /has published no endpoint, and the message is not queued\./);
     assert.deepEqual(await pending(vault), []);
+  });
+
+  it('says of endpoints that it can not follow which they are and why, and queues nothing', async () => {
+    const vault = await sender('stranded');
+    const lost = await identityOf('lost');
+    await using chain = await connectChain({ endpoints: [dev.ws] });
+    await using keys = await reopen(path('lost'));
+    const publish = (...urls: readonly string[]) =>
+      publishAgain({ chain, vault: keys, account: alice }, urls);
+    await publish('nope', 'ftp://a.example');
+    for (const args of [['x'], ['--wait', 'reply', 'x'], ['--lines', '-']]) {
+      const { code, stderr } = await send(vault, lost, ...args);
+      assert.equal(code, 1);
+      assert.match(stderr, /"nope": it is not a URL; "ftp:\/\/a\.example": its scheme is none of http, https, ws, wss;/);
+      assert.match(stderr, /; the message is not queued\. \[recipient-unreachable\]/);
+      assert.ok(!stderr.includes('--allow-private'), stderr);
+    }
+    await publish('http://10.0.0.1:8710');
+    const { stderr } = await send(vault, lost, '--no-allow-private', 'x');
+    assert.match(stderr, /"http:\/\/10\.0\.0\.1:8710": its address is .* private .*\(--allow-private lets .*not queued/);
+    assert.deepEqual(await pending(vault), []);
+  });
+
+  it('puts no endpoint on chain that no sender would follow', async () => {
+    const name = path('typo');
+    const own = await makeVault(name);
+    const pays = ['--ws', dev.ws, '--vault', name, '--suri', '//Alice', '--json'];
+    for (const args of [
+      ['register', ...pays, '--endpoint', 'nope'],
+      ['endpoint', 'set', ...pays, 'https://a.example', 'nope'],
+    ]) {
+      const { code, lines, stderr } = await runCli(args);
+      assert.deepEqual([code, lines.map(({ code }) => code)], [2, ['bad-value']], stderr);
+      assert.match(stderr, /The endpoint "nope" is not valid: it is not a URL\./);
+    }
+    const { lines } = await runCli(['workers', '--ws', dev.ws, '--json']);
+    assert.ok(!lines.some(({ identity }) => identity === own));
   });
 });

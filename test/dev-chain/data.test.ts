@@ -306,12 +306,12 @@ describe('dev-chain: kept in a folder', () => {
     await altered(
       storeKey('genesis'),
       (bytes) => bytes.fill(1, 0, 1),
-      'The version of its layout is out of range: 1, not 2',
+      'The version of its layout is not valid: 1, not 2',
     );
     await altered(
       storeKey('genesis'),
       (bytes) => bytes.fill(0xff, 33),
-      'The number of its workers is out of range: 4294967295',
+      'The number of its workers is not valid: 4294967295',
     );
     await (await start()).stop();
   });

@@ -3,6 +3,8 @@ import { connectChain, type Account, type Chain } from '../../src/chain/index.ts
 import { decodeEcdhRecord, isEcdhRecord } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { publishEndpoints, registerEntity, rotateEntity } from '../../src/presence/index.ts';
+import { publishAgain } from '../../src/presence/publish.ts';
+import { whyNotFollowed } from '../../src/relay/endpoint-policy.ts';
 import type { Vault } from '../../src/vault/index.ts';
 import { readWorker } from '../../src/worker-state/index.ts';
 import { alice, bob, newVault, temporaryFolder } from '../support/entities.ts';
@@ -114,6 +116,32 @@ describe('presence', () => {
     assert.equal(records.length, 1);
     assert.equal(decodeEcdhRecord(records[0] ?? '').epoch, 0);
     await assert.rejects(publishEndpoints({ chain, vault: own, account: alice }, ['ecdh:x']), { code: 'bad-value' });
+  });
+
+  for (const url of ['nope', 'htp://a.example', '127.0.0.1:8710', 'http://', 'http://0.0.0.0:8710', 'https://a.example?x'])
+    it(`publishes nothing where no client would follow ${url}`, async () => {
+      const own = await vault();
+      const { number } = await chain.bestHead();
+      const options = { chain, vault: own, account: alice };
+      const refused = { code: 'bad-value', details: { what: `The endpoint "${url}"`, reason: whyNotFollowed(url) } };
+      await assert.rejects(registerEntity(options, ['https://a.example', url]), refused);
+      await assert.rejects(publishEndpoints(options, ['https://a.example', url]), refused);
+      assert.equal((await chain.bestHead()).number, number);
+    });
+
+  it('publishes loopback addresses, which a development chain is used with', async () => {
+    const own = await vault();
+    await registerEntity({ chain, vault: own, account: alice }, ['http://127.0.0.1:8710']);
+    assert.deepEqual((await readWorker(chain, own.identity))?.endpoints, ['http://127.0.0.1:8710']);
+  });
+
+  it('rotates though other software has published what no client follows', async () => {
+    const own = await vault();
+    const options = { chain, vault: own, account: alice };
+    await registerEntity(options);
+    await publishAgain(options, ['nope']);
+    assert.equal((await rotateEntity(options)).epoch, 1);
+    assert.deepEqual((await readWorker(chain, own.identity))?.endpoints, ['nope']);
   });
 
   it('refuses to rotate what is not registered', async () => {

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { publishEndpoints } from '../../presence/index.ts';
+import { checkEndpoints, publishEndpoints } from '../../presence/index.ts';
 import { action, command, withAccount, type Context } from '../command.ts';
 import { short } from '../output.ts';
 import type { SuriFlags } from '../secrets.ts';
@@ -27,6 +27,7 @@ async function setEndpoints(
   { settings, flags, output, signal }: Context<SuriFlags>,
   urls: readonly string[],
 ): Promise<void> {
+  checkEndpoints(urls);
   const account = payingAccount(flags);
   await using vault = await unlockVault(settings);
   await using chain = await openChain(settings, signal);

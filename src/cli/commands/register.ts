@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { registerEntity } from '../../presence/index.ts';
+import { checkEndpoints, registerEntity } from '../../presence/index.ts';
 import { action, command, withAccount, type Context } from '../command.ts';
 import { short } from '../output.ts';
 import type { SuriFlags } from '../secrets.ts';
@@ -22,6 +22,7 @@ export function registerCommand(description: string): Command {
 }
 
 async function register({ settings, flags, output, signal }: Context<Flags>): Promise<void> {
+  checkEndpoints(flags.endpoint);
   const account = payingAccount(flags);
   await using vault = await unlockVault(settings);
   await using chain = await openChain(settings, signal);

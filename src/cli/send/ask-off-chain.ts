@@ -1,9 +1,9 @@
-import { RelayError } from '../../errors/index.ts';
 import { createRequester, type Asked, type Reply } from '../../relay/index.ts';
 import { rememberKey } from '../../worker-state/index.ts';
 import { short } from '../output.ts';
 import { bodyText, contentJson } from '../print-inbox.ts';
 import { timeoutMs } from '../session.ts';
+import { checkWayOffChain } from './check-way.ts';
 import { senderOf, type Sending } from './sending.ts';
 
 /**
@@ -14,9 +14,9 @@ export async function askOffChain(
   sending: Sending,
   decodeReturn: ((output: Uint8Array) => unknown) | undefined,
 ): Promise<void> {
-  const { context, chain, data, to, body, client, recipient } = sending;
+  const { context, chain, data, to, body, client } = sending;
   const { settings, output, signal } = context;
-  if (recipient.endpoints.length === 0) throw new RelayError('no-endpoint', { details: { id: to } });
+  checkWayOffChain(sending);
   const requester = createRequester({
     ...senderOf(sending),
     client,

@@ -1,5 +1,6 @@
 import type { BodyInput } from '../../codec/index.ts';
 import { AwaitedWords } from './awaited-words.ts';
+import { checkWay } from './check-way.ts';
 import { mannerOf, type SendingParts } from './sending.ts';
 import { workOnQueue } from './working-queue.ts';
 
@@ -18,6 +19,7 @@ export async function sendLines(sending: SendingParts, lines: AsyncIterable<stri
   const { context, to } = sending;
   const { wait } = context.flags;
   const until = wait === 'finalized' ? 'finalized' : 'inBlock';
+  checkWay(sending);
   await using queue = await workOnQueue(sending);
   await queue.followLeft((entry) => entry.to === to);
   using awaited = wait === 'delivered' || wait === 'read' ? new AwaitedWords(wait, context) : undefined;

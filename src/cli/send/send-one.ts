@@ -1,5 +1,5 @@
-import { RelayError } from '../../errors/index.ts';
-import { carrierOf, mannerOf, type Sending } from './sending.ts';
+import { checkWay } from './check-way.ts';
+import { mannerOf, type Sending } from './sending.ts';
 import { untilTold } from './until-told.ts';
 import { workOnQueue } from './working-queue.ts';
 
@@ -18,15 +18,4 @@ export async function sendOne(sending: Sending): Promise<void> {
   await queue.until(0);
   if (wait === 'delivered' || wait === 'read') await untilTold(wait, [{ receipt, to }], context);
   await queue.carryLeft();
-}
-
-function checkWay(sending: Sending): void {
-  const { to, recipient, account, context } = sending;
-  const { as, via } = context.flags;
-  const mayGoOnChain = via !== 'relay' && account !== undefined;
-  if (as === 'account' || via === 'chain' || mayGoOnChain || carrierOf(sending).canReach(to)) return;
-  if (recipient.endpoints.length === 0) throw new RelayError('no-endpoint', { details: { id: to } });
-  const reason =
-    'its endpoints on chain may not be followed from here (--allow-private lets private addresses through)';
-  throw new RelayError('recipient-unreachable', { details: { recipient: to, reason } });
 }

@@ -62,7 +62,7 @@ export const cliErrors = {
     remedy: 'It goes with the next khala-relay send or outbox send, or while serve runs; outbox ls shows it.',
   },
   'no-endpoint': {
-    message: '{id} has published no endpoint that can be used.',
+    message: '{id} has published no endpoint, and the message is not queued.',
     remedy: 'Send with --via chain and an account that pays, or ask it to run khala-relay endpoint set.',
   },
   internal: {

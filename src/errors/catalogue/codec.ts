@@ -17,8 +17,8 @@ export const codecErrors = {
     usage: true,
   },
   'bad-value': {
-    message: '{what} is out of range: {reason}.',
-    remedy: 'Give a value within the stated range.',
+    message: '{what} is not valid: {reason}.',
+    remedy: 'Give one that is; the reason says what is wrong with this one.',
     usage: true,
   },
   truncated: {
