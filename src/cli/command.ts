@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
-import { onInterruption } from './interruption.ts';
+import { isRelayError } from '../errors/index.ts';
+import { onInterruption, type Interruption } from './interruption.ts';
 import { createOutput, type Output } from './output.ts';
 import { reportError } from './report-error.ts';
 import { resolveSettings } from './resolve-settings.ts';
@@ -10,7 +11,7 @@ export interface Context<Flags> {
   readonly settings: Settings;
   readonly flags: Flags;
   readonly output: Output;
-  /** Aborts on SIGINT and SIGTERM. */
+  /** Aborts on SIGINT and SIGTERM, and when standard output is read no more. */
   readonly signal: AbortSignal;
   readonly interrupted: Promise<void>;
 }
@@ -43,17 +44,24 @@ export function action<Flags extends object, Args extends readonly unknown[] = [
   return async (...args) => {
     const flags = args[positional] as Flags & { json?: true; config?: string };
     const output = createOutput(flags.json === true);
+    using interruption = onInterruption();
     try {
       const settings = resolveSettings({ flags: { ...flags }, env: process.env, config: flags.config });
-      using interruption = onInterruption();
       const { signal, interrupted } = interruption;
       const given = args.slice(0, positional) as unknown as Args;
       await run({ settings, flags, output, signal, interrupted }, ...given);
     } catch (error) {
-      // Of what was interrupted nothing else is told.
-      process.exitCode ??= reportError(error, output);
+      const code = exitCodeOf(error, output, interruption);
+      process.exitCode ??= code;
     }
   };
+}
+
+/** Of what was interrupted nothing is told but what it left undone, where it says so. */
+function exitCodeOf(error: unknown, output: Output, { exitCode }: Interruption): number {
+  if (exitCode !== undefined && isRelayError(error, 'aborted')) return exitCode;
+  const code = reportError(error, output);
+  return exitCode !== undefined && isRelayError(error, 'interrupted') ? exitCode : code;
 }
 
 /** Neither yes nor no by default. */

@@ -3,9 +3,9 @@ import { CommanderError } from 'commander';
 import { buildProgram } from './program.ts';
 import { exitCodes, reportError } from './report-error.ts';
 
-// The reader of our output has gone (as with `| head`): nothing is left to say.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === 'EPIPE' ? 0 : exitCodes.failed);
+// Where its reader has gone (as with `| head`) the command that runs is interrupted.
+process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => {
+  if (code !== 'EPIPE') process.exit(exitCodes.failed);
 });
 
 try {

@@ -46,5 +46,9 @@ function toStdout(text: string): void {
 }
 
 async function stdoutDrained(): Promise<void> {
-  if (process.stdout.writableNeedDrain) await once(process.stdout, 'drain');
+  if (!process.stdout.writableNeedDrain) return;
+  await once(process.stdout, 'drain').catch((error: unknown) => {
+    // The command is interrupted by that.
+    if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
+  });
 }

@@ -27,7 +27,7 @@ describe('cli: interruption', () => {
         assert.equal(await child.line(), 'SIGTERM true');
       }
       process.kill(child.pid, 'SIGTERM');
-      assert.equal(await child.exit, 130);
+      assert.equal(await child.exit, 143);
       assert.deepEqual(await child.rest(), []);
     } finally {
       await child.kill();

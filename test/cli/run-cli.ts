@@ -100,6 +100,11 @@ export class RunningCli implements AsyncDisposable {
     this.#reader?.resume();
   }
 
+  /** Reads nothing more of what it prints, for good. */
+  closeOutput(): void {
+    this.#child.stdout?.destroy();
+  }
+
   /** What it wrote to stderr. */
   get log(): string {
     return this.#stderr;

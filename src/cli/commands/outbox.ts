@@ -4,6 +4,7 @@ import { isRelayError, RelayError } from '../../errors/index.ts';
 import { openOutboxQueue, type OutboxEntry } from '../../outbox/index.ts';
 import { chainFolders, onlyStore, storeOf } from '../chain-folders.ts';
 import type { SuriFlags } from '../secrets.ts';
+import { orInterrupted } from '../send/or-interrupted.ts';
 import { queueSettings, relayClientOf, withMaxFee, withTip } from '../send/queue-options.ts';
 import { Recipients } from '../send/recipients.ts';
 import type { PayingFlags } from '../send/sending.ts';
@@ -83,7 +84,10 @@ async function send(context: Context<SendFlags>): Promise<void> {
   const account = optionalAccount(flags);
   await using queue = await workOnQueue({ context, chain, vault, data, directory, account, client });
   await queue.followLeft(() => true);
-  await queue.until(0);
+  await orInterrupted(
+    () => queue.until(0),
+    () => ({ queued: queue.progress.left }),
+  );
   const { wait } = flags;
   if (wait === undefined) return;
   await untilTold(wait, await queue.untold(wait), context, (first, count) => {

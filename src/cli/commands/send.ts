@@ -6,6 +6,7 @@ import { bodyFrom, callOf, linesOf, type BodyFlags } from '../message-input.ts';
 import { parseId } from '../parse-id.ts';
 import type { SuriFlags } from '../secrets.ts';
 import { askOffChain } from '../send/ask-off-chain.ts';
+import { orInterrupted } from '../send/or-interrupted.ts';
 import { queueOffline } from '../send/queue-offline.ts';
 import { queueSettings, relayClientOf, withMaxFee, withTip } from '../send/queue-options.ts';
 import { bodiesOf, sendLines } from '../send/send-lines.ts';
@@ -58,7 +59,14 @@ export function sendCommand(description: string): Command {
       'after',
       '\nA message is queued durably before it is sent. What can not go within --timeout stays queued: it goes with the next send,\nwith outbox send, or while serve runs. What waits for an answer is not queued, but for --receipt.',
     );
-  return withMaxFee(withTip(withAccount(made)), 'message').action(action<Flags, [string | undefined]>(1, send));
+  return withMaxFee(withTip(withAccount(made)), 'message').action(
+    action<Flags, [string | undefined]>(1, (context, text) =>
+      orInterrupted(
+        () => send(context, text),
+        () => ({ queued: 0 }),
+      ),
+    ),
+  );
 }
 
 async function send(context: Context<Flags>, text: string | undefined): Promise<void> {

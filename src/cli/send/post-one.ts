@@ -8,6 +8,7 @@ import {
 } from '../../outbox/index.ts';
 import type { Output } from '../output.ts';
 import { warn } from '../warn.ts';
+import { orInterrupted } from './or-interrupted.ts';
 import { Progress } from './progress.ts';
 import { tellNotice } from '../tell-notice.ts';
 import { untilThere } from './until-there.ts';
@@ -22,7 +23,7 @@ export interface PostOneOptions {
 
 /**
  * Queues a message in the outbox and waits until it is in a block. What can't go within the time stays queued for the next
- * command, which is said. Throws still-queued, aborted, and what it failed with.
+ * command, which is said. Throws still-queued, interrupted, and what it failed with.
  */
 export async function postOne(
   options: Omit<OutboxOptions, 'onSetback' | 'onNotice'>,
@@ -43,6 +44,9 @@ export async function postOne(
   await outbox.start();
   const receipt = await queue(outbox);
   progress.add(receipt, wait, () => undefined);
-  await untilThere(progress, 0, { output, signal });
+  await orInterrupted(
+    () => untilThere(progress, 0, { output, signal }),
+    () => ({ queued: progress.left }),
+  );
   return await receipt.reached(wait, signal);
 }

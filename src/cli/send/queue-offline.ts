@@ -8,6 +8,7 @@ import type { Vault } from '../../vault/index.ts';
 import { chainFolders, storeOf, type ChainFolder } from '../chain-folders.ts';
 import type { Context } from '../command.ts';
 import { dataFolder, genesisFile } from '../session.ts';
+import { interrupted } from './or-interrupted.ts';
 import { mannerOf, type SendFlags } from './sending.ts';
 import { printQueued } from './until-there.ts';
 
@@ -26,7 +27,7 @@ export interface OfflineParts {
  * still-queued. Whether the recipient is registered shows when they go. Throws `unreachable` where no chain is known.
  */
 export async function queueOffline({ context, vault, to, account, bodies, unreachable }: OfflineParts): Promise<void> {
-  const { settings, flags, output } = context;
+  const { settings, flags, output, signal } = context;
   const folders = await chainFolders({ ...settings, data: dataFolder(settings, vault) }).catch((error: unknown) => {
     if (isRelayError(error, 'no-data')) return [];
     throw error;
@@ -37,11 +38,13 @@ export async function queueOffline({ context, vault, to, account, bodies, unreac
   await using store = await storeOf(folder);
   let count = 0;
   for await (const body of bodies) {
+    if (signal.aborted) break;
     const message = { to, body, ...mannerOf(flags) };
     const { sendId } = await queueMessage({ vault, store, genesisHash, account }, message);
     printQueued(output, sendId);
     count += 1;
   }
+  if (signal.aborted) throw interrupted({ queued: count }, signal.reason);
   throw new RelayError('still-queued', { details: { count, reason: unreachable.message }, cause: unreachable });
 }
 

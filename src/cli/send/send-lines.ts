@@ -1,6 +1,7 @@
 import type { BodyInput } from '../../codec/index.ts';
 import { AwaitedWords } from './awaited-words.ts';
 import { checkWay } from './check-way.ts';
+import { orInterrupted } from './or-interrupted.ts';
 import { mannerOf, type SendingParts } from './sending.ts';
 import { workOnQueue } from './working-queue.ts';
 
@@ -12,26 +13,35 @@ const awaitedAtMost = 8_192;
 /**
  * Queues each line durably and sends it, in order, after what an earlier run left in the queue. What can't go is tried again,
  * until nothing has gone for as long as `--timeout` says; what is left then stays queued for the next run. Throws
- * still-queued, what a message failed with, and with `--wait delivered` or `read` what {@link AwaitedWords.until} throws, or,
+ * still-queued, interrupted, what a message failed with, and with `--wait delivered` or `read` what {@link AwaitedWords.until} throws, or,
  * after the others, why no word will come of one.
  */
 export async function sendLines(sending: SendingParts, lines: AsyncIterable<string>): Promise<void> {
   const { context, to } = sending;
-  const { wait } = context.flags;
+  const { flags, signal } = context;
+  const { wait } = flags;
   const until = wait === 'finalized' ? 'finalized' : 'inBlock';
   checkWay(sending);
   await using queue = await workOnQueue(sending);
   await queue.followLeft((entry) => entry.to === to);
   using awaited = wait === 'delivered' || wait === 'read' ? new AwaitedWords(wait, context) : undefined;
-  for await (const body of bodiesOf(lines)) {
-    const receipt = await queue.outbox.send({ to, body, ...mannerOf(context.flags) });
-    queue.follow(receipt, until);
-    awaited?.add({ receipt, to });
-    await queue.until(queuedAtMost - 1);
-    await awaited?.until(awaitedAtMost - 1);
-  }
-  await queue.until(0);
-  await awaited?.until(0);
+  let read = 0;
+  const send = async (): Promise<void> => {
+    for await (const body of bodiesOf(lines)) {
+      if (signal.aborted) break;
+      read += 1;
+      const receipt = await queue.outbox.send({ to, body, ...mannerOf(flags) });
+      queue.follow(receipt, until);
+      awaited?.add({ receipt, to });
+      await queue.until(queuedAtMost - 1);
+      await awaited?.until(awaitedAtMost - 1);
+    }
+    await queue.until(0);
+    // There may be more to read.
+    signal.throwIfAborted();
+    await awaited?.until(0);
+  };
+  await orInterrupted(send, () => ({ queued: queue.progress.left, lines: read }));
   if (awaited?.untold !== undefined) throw awaited.untold.error;
 }
 

@@ -61,6 +61,11 @@ export const cliErrors = {
     message: 'Not sent yet, and kept in the queue ({count}): {reason}.',
     remedy: 'It goes with the next khala-relay send or outbox send, or while serve runs; outbox ls shows it.',
   },
+  interrupted: {
+    message: 'Interrupted: {left}.',
+    remedy:
+      'What is queued goes with the next khala-relay send or outbox send, or while serve runs; what is sent anew beside it comes twice.',
+  },
   'no-endpoint': {
     message: '{id} has published no endpoint, and the message is not queued.',
     remedy: 'Send with --via chain and an account that pays, or ask it to run khala-relay endpoint set.',
