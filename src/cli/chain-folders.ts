@@ -4,7 +4,7 @@ import { RelayError } from '../errors/index.ts';
 import { openLmdbStore, type TransactionalStore } from '../store/index.ts';
 import { agentSocket } from '../vault/index.ts';
 import { required } from './resolve-settings.ts';
-import { chainFolder, defaultDataFolder } from './session.ts';
+import { chainFolder, defaultDataFolder, refuseFile } from './session.ts';
 import type { Settings } from './settings.ts';
 import { unlockVault } from './unlock-vault.ts';
 
@@ -17,11 +17,12 @@ export interface ChainFolder {
 
 /**
  * The folders of an entity, one for each chain that it was used with, or the one of `genesis`: for commands that look after
- * data without a chain. Throws no-data.
+ * data without a chain. Throws no-data, bad-setting.
  */
 export async function chainFolders(settings: Settings): Promise<ChainFolder[]> {
   const data = await entityFolder(settings);
   const wanted = settings.genesis === undefined ? undefined : chainFolder(settings.genesis);
+  await refuseFile(data);
   const names = await readdir(data).catch(() => []);
   const chains = names.filter((name) => /^[0-9a-f]+$/.test(name) && (wanted === undefined || name === wanted)).sort();
   if (chains.length === 0) throw new RelayError('no-data', { details: { path: data } });

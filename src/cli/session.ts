@@ -1,14 +1,14 @@
 import { join } from 'node:path';
 import { accountFromSuri, connectChain, type Account, type Chain, type ChainLogger } from '../chain/index.ts';
 import { RelayError } from '../errors/index.ts';
-import { isFileInPlaceOfFolder, lockFile, openLmdbStore, type TransactionalStore } from '../store/index.ts';
+import { fileInPlaceOf, lockFile, makeFolder, openLmdbStore, type TransactionalStore } from '../store/index.ts';
 import type { Hex } from '../codec/index.ts';
 import type { Vault } from '../vault/index.ts';
 import { required } from './resolve-settings.ts';
 import { suri, type SuriFlags } from './secrets.ts';
 import type { Settings } from './settings.ts';
 import { stderrLogger } from './stderr-logger.ts';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 
 const msPerSecond = 1_000;
 // Of the genesis hash, in the names of folders.
@@ -84,16 +84,10 @@ export async function openData(
 ): Promise<EntityData> {
   const folder = join(dataPath, chainFolder(genesisHash));
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await makeFolder(folder, 0o700);
     await writeFile(join(folder, genesisFile), `${genesisHash}\n`);
   } catch (cause) {
-    if (isFileInPlaceOfFolder(cause)) {
-      const path = cause.code === 'EEXIST' ? folder : dataPath;
-      throw new RelayError('bad-setting', {
-        details: { name: 'data', reason: `${path} is a file, not a folder` },
-        cause,
-      });
-    }
+    await refuseFile(folder, cause);
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new RelayError('store-failed', { details: { path: folder, reason }, cause });
   }
@@ -107,6 +101,14 @@ export async function openData(
       await lock.release();
     },
   };
+}
+
+/** Throws bad-setting where a file is in place of a folder of data, or of one above it. */
+export async function refuseFile(folder: string, cause?: unknown): Promise<void> {
+  const file = await fileInPlaceOf(folder);
+  if (file === undefined) return;
+  const details = { name: 'data', reason: `${file} is a file, not a folder` };
+  throw new RelayError('bad-setting', { details, cause });
 }
 
 const developmentTypes: ReadonlySet<unknown> = new Set(['Development', 'Local']);

@@ -1,4 +1,4 @@
-export { isFileInPlaceOfFolder, syncFolder } from './folder.ts';
+export { fileInPlaceOf, makeFolder, syncFolder } from './folder.ts';
 export { lockFile, withFileLock } from './file-lock.ts';
 export type { FileLock } from './file-lock.ts';
 export { idPart, lastNumber, numberedKey, rangeOf, storeKey } from './keys.ts';

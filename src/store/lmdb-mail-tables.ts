@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import { open, type Database, type RootDatabase } from 'lmdb';
 import { toHex, type Hex } from '../codec/index.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
@@ -42,7 +41,7 @@ export async function openMailTables(
   path: string,
   { noSync, random }: { readonly noSync: boolean; readonly random: (length: number) => Uint8Array },
 ): Promise<OpenMailTables> {
-  await mkdir(path, { recursive: true });
+  await makeFolder(path);
   await refuseUnusableData(path);
   await refuseNewOnFullDisk(path);
   const binary = { keyEncoding: 'binary', encoding: 'binary' } as const;

@@ -1,8 +1,8 @@
-import { mkdir } from 'node:fs/promises';
 import { open, type Database, type RootDatabase } from 'lmdb';
 import { equalBytes } from '../codec/index.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
 import { DiskRoom, refuseNewOnFullDisk } from './disk-room.ts';
+import { makeFolder } from './folder.ts';
 import { refuseUnusableData } from './lmdb-environment.ts';
 import { GroupCommit } from './group-commit.ts';
 import { checkKeys, cutBound, isKey } from './keys.ts';
@@ -16,7 +16,7 @@ export interface LmdbStoreOptions {
 /** A store in LMDB: one folder, group commit, durable when `commit` resolves. Throws store-failed. */
 export async function openLmdbStore({ path }: LmdbStoreOptions): Promise<TransactionalStore> {
   try {
-    await mkdir(path, { recursive: true, mode: 0o700 });
+    await makeFolder(path, 0o700);
     await refuseUnusableData(path);
     await refuseNewOnFullDisk(path);
     const root = open<Buffer, Buffer>({

@@ -3,9 +3,10 @@ import { link, open, readFile, realpath, rename, stat, unlink } from 'node:fs/pr
 import { basename, dirname, join, resolve } from 'node:path';
 import { isRelayError, RelayError } from '../errors/index.ts';
 import { syncFolder, withFileLock } from '../store/index.ts';
-import { greatestLength } from './container.ts';
+import { decodeContainer, greatestLength } from './container.ts';
 
 const ownerOnly = 0o600;
+const notRegular = 'it is not a regular file';
 
 /** Where the file is or will be: a link is followed, so that all who open the file share its lock and change it there. */
 export async function vaultPath(path: string): Promise<string> {
@@ -16,17 +17,21 @@ export async function vaultPath(path: string): Promise<string> {
   });
 }
 
-/** Reads a vault file. Throws vault-missing, vault-exposed, vault-foreign, vault-io. */
+/** Reads a vault file. Throws vault-missing, vault-foreign, vault-io; where others can, vault-exposed and what {@link decodeContainer} throws. */
 export async function readVaultFile(path: string): Promise<Uint8Array> {
   const fail = (error: unknown): never => {
     throw ioError(error, path, 'vault-missing');
   };
   const found = await stat(path).catch(fail);
-  if (!found.isFile()) throw new RelayError('vault-io', { details: { path, reason: 'it is not a regular file' } });
-  if (process.platform !== 'win32' && (found.mode & 0o077) !== 0)
-    throw new RelayError('vault-exposed', { details: { path, mode: (found.mode & 0o777).toString(8) } });
+  if (!found.isFile()) throw new RelayError('vault-io', { details: { path, reason: notRegular } });
   if (found.size > greatestLength) throw new RelayError('vault-foreign', { details: { path } });
-  return readFile(path).catch(fail);
+  const bytes = await readFile(path).catch(fail);
+  if (process.platform !== 'win32' && (found.mode & 0o077) !== 0) {
+    // Of what is no vault there is nothing to protect.
+    decodeContainer(bytes, path);
+    throw new RelayError('vault-exposed', { details: { path, mode: (found.mode & 0o777).toString(8) } });
+  }
+  return bytes;
 }
 
 /** Changes with every write of the file; undefined where there is none. */
@@ -46,8 +51,20 @@ export async function writeNewVaultFile(path: string, bytes: Uint8Array): Promis
     return version;
   } catch (error) {
     await unlink(temporary).catch(() => undefined);
-    throw ioError(error, path, 'vault-io');
+    throw await whyNotNew(error, path);
   }
+}
+
+async function whyNotNew(error: unknown, path: string): Promise<RelayError> {
+  const { code } = error as NodeJS.ErrnoException;
+  const reason =
+    code === 'ENOENT'
+      ? `the folder ${dirname(path)} does not exist`
+      : code === 'EEXIST' && (await stat(path).catch(() => undefined))?.isFile() === false
+        ? notRegular
+        : undefined;
+  if (reason === undefined) return ioError(error, path, 'vault-io');
+  return new RelayError('vault-io', { details: { path, reason }, cause: error });
 }
 
 /**

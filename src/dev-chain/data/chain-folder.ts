@@ -1,9 +1,10 @@
-import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asRelayError, isRelayError, RelayError } from '../../errors/index.ts';
 import {
-  isFileInPlaceOfFolder,
+  fileInPlaceOf,
   lockFile,
+  makeFolder,
   openLmdbStore,
   syncFolder,
   type FileLock,
@@ -15,10 +16,12 @@ const storeName = 'chain';
 /** Makes the folder where it is missing, and takes it for this process. Throws dev-option-invalid, locked, store-failed. */
 export async function takeFolder(folder: string): Promise<FileLock> {
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await makeFolder(folder, 0o700);
   } catch (error) {
-    if (!isFileInPlaceOfFolder(error)) throw asRelayError(error, 'store-failed', { path: folder });
-    const details = { option: 'The data folder', value: folder, expected: 'the path of a folder, not of a file' };
+    const file = await fileInPlaceOf(folder);
+    if (file === undefined) throw asRelayError(error, 'store-failed', { path: folder });
+    const expected = file === folder ? 'the path of a folder, not of a file' : `in a folder: ${file} is a file`;
+    const details = { option: 'The data folder', value: folder, expected };
     throw new RelayError('dev-option-invalid', { details, cause: error });
   }
   return lockFile(join(folder, storeName), 0).catch((error: unknown) => {
@@ -34,13 +37,14 @@ export async function takeFolder(folder: string): Promise<FileLock> {
  */
 export async function openStoreIn(folder: string): Promise<TransactionalStore> {
   const path = join(folder, storeName);
+  const invalid = (reason: string): RelayError =>
+    new RelayError('dev-data-invalid', { details: { path: folder, reason } });
   try {
+    if ((await fileInPlaceOf(path)) !== undefined) throw invalid(`${storeName} is a file, not a folder`);
     if ((await sizeOf(path)) === undefined) await makeStore(folder, path);
     const size = await sizeOf(join(path, 'data.mdb'));
-    if (size === undefined || size === 0) {
-      const reason = `${storeName}/data.mdb is ${size === undefined ? 'missing' : 'empty'}`;
-      throw new RelayError('dev-data-invalid', { details: { path: folder, reason } });
-    }
+    if (size === undefined || size === 0)
+      throw invalid(`${storeName}/data.mdb is ${size === undefined ? 'missing' : 'empty'}`);
   } catch (error) {
     throw asRelayError(error, 'store-failed', { path: folder });
   }

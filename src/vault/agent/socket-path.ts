@@ -1,7 +1,7 @@
-import { chmod, mkdir, stat, unlink } from 'node:fs/promises';
+import { chmod, stat, unlink } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { isRelayError, RelayError } from '../../errors/index.ts';
-import { lockFile, type FileLock } from '../../store/index.ts';
+import { lockFile, makeFolder, type FileLock } from '../../store/index.ts';
 
 /**
  * Prepares the place of a socket: a folder of one's own with mode 0700 (made where it is missing), no other agent, and
@@ -11,7 +11,7 @@ export async function claimSocket(given: string): Promise<{ readonly path: strin
   const path = resolve(given);
   const folder = dirname(path);
   const exposed = (reason: string): RelayError => new RelayError('agent-socket-exposed', { details: { path, reason } });
-  await mkdir(folder, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+  await makeFolder(folder, 0o700).catch((error: unknown) => {
     throw exposed(String(error));
   });
   const { mode, uid } = await stat(folder);
