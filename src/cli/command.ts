@@ -5,6 +5,8 @@ import { createOutput, type Output } from './output.ts';
 import { reportError } from './report-error.ts';
 import { resolveSettings } from './resolve-settings.ts';
 import { flagOf, settingsSchema, type SettingName, type Settings } from './settings.ts';
+import { unknownVariables } from './unknown-variables.ts';
+import { warn } from './warn.ts';
 
 /** What an action gets beside its arguments. */
 export interface Context<Flags> {
@@ -46,6 +48,7 @@ export function action<Flags extends object, Args extends readonly unknown[] = [
     const output = createOutput(flags.json === true);
     using interruption = onInterruption();
     try {
+      for (const note of unknownVariables(process.env)) warn(`note: ${note}`);
       const settings = resolveSettings({ flags: { ...flags }, env: process.env, config: flags.config });
       const { signal, interrupted } = interruption;
       const given = args.slice(0, positional) as unknown as Args;

@@ -1,7 +1,9 @@
 import { RelayError } from '../errors/index.ts';
 
-/** In the chain's smallest unit. Throws bad-setting. */
-export function amount(text: string): bigint {
-  if (/^[0-9]{1,19}$/.test(text)) return BigInt(text);
-  throw new RelayError('bad-setting', { details: { name: 'amount', reason: `"${text}" is no whole number` } });
+/** Parser of an option's amount, in the chain's smallest unit. It throws bad-setting, by the option's name. */
+export function amountOf(name: string): (text: string) => bigint {
+  return (text) => {
+    if (/^[0-9]{1,19}$/.test(text)) return BigInt(text);
+    throw new RelayError('bad-setting', { details: { name, reason: `"${text}" is no whole number` } });
+  };
 }

@@ -178,18 +178,17 @@ export function contentJson(content: Uint8Array): { readonly text: string } | { 
   }
 }
 
-/** A line for a person. */
+/** A line for a person; the sender's names the message as this one does. */
 export function deliveryText(delivery: Delivery): string {
-  const { from: sender, fromKind, body, registered } = delivery;
+  const { messageId, from: sender, fromKind, body, registered } = delivery;
   const who = fromKind === 'worker' ? (registered ? 'worker' : 'unregistered') : 'account';
-  return `${short(sender)} (${who}, ${wayText(delivery)}): ${bodyText(body)}`;
+  return `${short(sender)} (${who}, ${wayText(delivery)}, message ${short(messageId)}): ${bodyText(body)}`;
 }
 
-/** What is early is named, so that one can tell what becomes of it. */
-function wayText({ messageId, via, block, finalized, proven }: Delivery): string {
+function wayText({ via, block, finalized, proven }: Delivery): string {
   if (via === 'relay') return 'off chain';
   const where = `on chain, block ${block ?? '?'}`;
-  if (!finalized) return `${where}, not final, message ${short(messageId)}`;
+  if (!finalized) return `${where}, not final`;
   return proven ? where : `${where}, unproven`;
 }
 

@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'smol-toml';
 import { RelayError } from '../errors/index.ts';
-import { misfit } from './check-setting.ts';
+import { misfit, type SettingSchema } from './check-setting.ts';
 import { convertSetting } from './convert-setting.ts';
 import { flagOf, settingsSchema, variableOf, type SettingName, type Settings } from './settings.ts';
 
 const defaultFile = 'khala-relay.toml';
+const shownLength = 80;
 const names = Object.keys(settingsSchema.properties) as SettingName[];
 const lists: ReadonlySet<string> = new Set(names.filter((name) => 'items' in settingsSchema.properties[name]));
 
@@ -22,8 +23,10 @@ export function resolveSettings({ flags, env, config }: SettingSources): Setting
   const merged: Record<string, unknown> = { ...readConfig(config), ...fromEnvironment(env), ...onlySettings(flags) };
   const settings = Object.fromEntries(names.flatMap((name) => settingOf(name, merged[name])));
   for (const [name, value] of Object.entries(settings)) {
-    const reason = misfit(settingsSchema.properties[name as SettingName], value);
-    if (reason !== undefined) throw new RelayError('bad-setting', { details: { name, reason: `it ${reason}` } });
+    const schema = settingsSchema.properties[name as SettingName];
+    const reason = misfit(schema, value);
+    if (reason !== undefined)
+      throw new RelayError('bad-setting', { details: { name, reason: `it is ${shown(value)}, but ${reason}${unitOf(schema)}` } });
   }
   return settings as unknown as Settings;
 }
@@ -32,6 +35,16 @@ function settingOf(name: SettingName, given: unknown): readonly (readonly [Setti
   const schema = settingsSchema.properties[name];
   if (given !== undefined) return [[name, convertSetting('type' in schema ? schema.type : undefined, given)]];
   return 'default' in schema ? [[name, schema.default]] : [];
+}
+
+function shown(value: unknown): string {
+  return JSON.stringify(value).slice(0, shownLength);
+}
+
+/** Of a number: what its description says. */
+function unitOf(schema: SettingSchema & { readonly description?: string }): string {
+  const isNumber = schema.type === 'number' || schema.type === 'integer';
+  return isNumber && schema.description !== undefined ? ` (${schema.description})` : '';
 }
 
 /** The value of a setting that has no default. Throws missing-setting. */

@@ -53,7 +53,7 @@ export function suri({ suri: flag, suriFd }: SuriFlags): string | undefined {
     if (!devAccount.test(flag)) throw new RelayError('secret-by-flag');
     return flag;
   }
-  if (suriFd !== undefined) return readDescriptor(Number(suriFd));
+  if (suriFd !== undefined) return readDescriptor(suriFd);
   return process.env['KHALA_RELAY_SURI'];
 }
 
@@ -63,14 +63,17 @@ export async function ask(prompt: string): Promise<string> {
   return read({ prompt, silent: true, output: process.stderr });
 }
 
-function readDescriptor(descriptor: number): string {
+function readDescriptor(text: string): string {
+  const refused = (reason: string, cause?: unknown): RelayError =>
+    new RelayError('bad-setting', { details: { name: 'suri-fd', reason }, cause });
+  if (!/^[0-9]{1,9}$/.test(text)) throw refused(`"${text}" is no number of a file descriptor`);
   const chunk = Buffer.alloc(4096);
   try {
-    const length = readSync(descriptor, chunk);
+    const length = readSync(Number(text), chunk);
     return chunk.toString('utf8', 0, length).trim();
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new RelayError('bad-setting', { details: { name: 'suri-fd', reason }, cause });
+    const { code = String(cause) } = cause as NodeJS.ErrnoException;
+    throw refused(`file descriptor ${text} is not open for reading (${code})`, cause);
   } finally {
     chunk.fill(0);
   }

@@ -20,16 +20,30 @@ export function timeoutMs({ timeout }: Settings): number {
   return timeout * msPerSecond;
 }
 
-/** The chain that the settings name. `logger`: told of connections that are lost and back; default the terminal. */
-export function openChain(settings: Settings, signal: AbortSignal, logger: ChainLogger = stderrLogger): Promise<Chain> {
+/**
+ * The chain that the settings name. `logger`: told of connections that are lost and back; default the terminal. Throws bad-setting,
+ * and what connectChain throws.
+ */
+export async function openChain(
+  settings: Settings,
+  signal: AbortSignal,
+  logger: ChainLogger = stderrLogger,
+): Promise<Chain> {
   return connectChain({
     endpoints: settings.ws,
     timeoutMs: timeoutMs(settings),
     signal,
     logger,
     ...(settings.quorum === undefined ? {} : { quorum: settings.quorum }),
-    ...(settings.genesis === undefined ? {} : { genesisHash: settings.genesis as Hex }),
+    ...(settings.genesis === undefined ? {} : { genesisHash: wholeHash(settings.genesis) }),
   });
+}
+
+/** Of a chain that is connected to; where none is, the first digits tell it as well. Throws bad-setting. */
+function wholeHash(genesis: string): Hex {
+  if (/^0x[0-9a-f]{64}$/i.test(genesis)) return genesis.toLowerCase() as Hex;
+  const reason = `"${genesis.slice(0, 80)}" is no hash of 32 bytes in 0x-hex`;
+  throw new RelayError('bad-setting', { details: { name: 'genesis', reason } });
 }
 
 /** `verify` of a watch or an inbox; with always a finalized block counts when a quorum of endpoints has it. */

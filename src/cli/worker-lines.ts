@@ -29,10 +29,10 @@ export class WorkerLines {
     return this.#printed.size;
   }
 
-  /** `isKept`: more lines are to come. */
+  /** `isKept`: more lines are to come. Else text says nothing of an event: nothing has happened. */
   added(worker: WorkerEntry, block: number, isKept: boolean): void {
     const fields = fieldsOf(worker);
-    this.#print('added', worker.identity, fields, block);
+    this.#print('added', worker.identity, fields, block, isKept);
     if (isKept) this.#printed.set(worker.identity, fields);
   }
 
@@ -59,11 +59,11 @@ export class WorkerLines {
     }
   }
 
-  #print(event: LineEvent, identity: Hex, fields: WorkerFields, block: number): void {
+  #print(event: LineEvent, identity: Hex, fields: WorkerFields, block: number, isNews = true): void {
     const { ecdh, epoch, proven, endpoints, gatekeeper } = fields;
     this.#output.print(
       { event, identity, ...fields, block },
-      `${event.padEnd(7)} ${identity}  EcdhKey ${short(ecdh)} epoch ${epoch}${proven ? '' : ' (unproven)'}` +
+      `${isNews ? `${event.padEnd(7)} ` : ''}${identity}  EcdhKey ${short(ecdh)} epoch ${epoch}${proven ? '' : ' (unproven)'}` +
         `${gatekeeper ? '  gatekeeper' : ''}  ${endpoints.map(visible).join(' ')}`,
     );
   }

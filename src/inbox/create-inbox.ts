@@ -174,8 +174,8 @@ class StoredInbox implements Inbox {
     const { signal } = this.#stopping;
     const { retentionMs } = this.#window;
     const start = { from, verify, retentionMs, onNotice };
-    const { cursor, claim, isDue } = await startingPoint(chain, this.#store, start, signal);
-    await this.#transactions.begin(claim, isDue);
+    const { cursor, claim } = await startingPoint(chain, this.#store, start, signal);
+    await this.#transactions.begin(claim);
     const parts: FollowParts = {
       chain,
       ledger: this.#ledger,

@@ -37,8 +37,6 @@ export interface StartingPoint {
   readonly cursor: BlockId;
   /** What makes the store the chain's and says where reading began: the inbox is not ready before it is written. */
   readonly claim: readonly Write[];
-  /** Whether it is to be durable before anything is read: there may be nothing to go with. */
-  readonly isDue: boolean;
 }
 
 /**
@@ -61,7 +59,7 @@ export async function startingPoint(
   if (cursor !== undefined) {
     await checkCursor(cursor, blocks);
     noteCursor(from, cursor, onNotice);
-    return { cursor, claim, isDue: true };
+    return { cursor, claim };
   }
   const present = await blocks.newest();
   // The genesis block holds no messages.
@@ -72,8 +70,7 @@ export async function startingPoint(
     });
   const { number, hash } = last;
   noteBegin(from, last, onNotice);
-  const begin = [...claim, store.cursorWrite({ number, hash })];
-  return { cursor: { number, hash }, claim: begin, isDue: number >= present.number };
+  return { cursor: { number, hash }, claim: [...claim, store.cursorWrite({ number, hash })] };
 }
 
 /** The genesis hash does not tell a development chain that was started again from the one before. Throws cursor-not-on-chain. */

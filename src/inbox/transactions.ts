@@ -44,14 +44,11 @@ export class Transactions {
     this.#parts = parts;
   }
 
-  /**
-   * What is to be written before all else, with the next transaction, or where it `isDue` by itself: durable then when this
-   * resolves. In turn: one that is on its way has none of it.
-   */
-  begin(claim: readonly Write[], isDue: boolean): Promise<void> {
+  /** What is to be written before all else: durable when this resolves. In turn: what is on its way has none of it. */
+  begin(claim: readonly Write[]): Promise<void> {
     return this.inTurn(async () => {
       this.#claim = claim;
-      if (isDue && claim.length > 0) await this.#change(async () => []);
+      if (claim.length > 0) await this.#change(async () => []);
     });
   }
 

@@ -94,10 +94,11 @@ describe('cli: what is printed of an inbox to a person', () => {
         await printed({ verify }),
         await printed({ verify, finality: 'best' }),
       ];
-      const { blockNumber } = await poster.send(recipient, 'later');
+      const { blockNumber, messageId } = await poster.send(recipient, 'later');
       await dev.newBlock({ count: finalityLag });
       await until(() => final.length === 1 && best.length === 2);
-      assert.deepEqual(final, [`${short(alice.id)} (account, on chain, block ${blockNumber}${mark}): later\n`]);
+      const where = `on chain, block ${blockNumber}${mark}, message ${short(messageId)}`;
+      assert.deepEqual(final, [`${short(alice.id)} (account, ${where}): later\n`]);
       assert.match(best[1] ?? '', new RegExp(`^finalized${mark}: message `));
     });
 });

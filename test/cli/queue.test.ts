@@ -114,6 +114,16 @@ describe('cli: send where it can not go yet', () => {
     );
   });
 
+  it('says of what an earlier command left that it went on chain, for which the account of this one pays', async () => {
+    const vault = await sender('payer');
+    await leave(vault, c, 'left');
+    const args = ['--ws', dev.ws, '--vault', vault, '--suri', '//Alice', '--timeout', '60'];
+    const sent = await runCli(['send', '--to', b, '--via', 'chain', ...args, 'meant']);
+    assert.equal(sent.code, 0, sent.stderr);
+    assert.match(sent.stdout, /^Message 0, which was left by an earlier command, went too: 0x\S+ in block \d+\.$/m);
+    assert.equal(sent.stdout.match(/^Sent /gm)?.length, 1, sent.stdout);
+  });
+
   it('waits for a block to be final for as long as blocks come, though messages of another account wait', async () => {
     const finalityLag = 20;
     await using slow = await startDevChain({ finalityLag });

@@ -38,11 +38,23 @@ const chain: InboxChain = {
   },
 };
 
+const beginnings = [
+  ['head', present],
+  [1, 0],
+] as const;
+
 describe('where an inbox begins', () => {
-  for (const [from, first] of [
-    ['head', present],
-    [1, 0],
-  ] as const)
+  for (const [from, first] of beginnings)
+    it(`is stored before anything is read, so that one that is killed then goes on there (from ${from})`, async () => {
+      const store = openMemoryStore();
+      {
+        await using inbox = createInbox({ chain, vault: createMemoryVault(), store, from });
+        await inbox.start();
+        assert.equal((await new InboxStore(store).cursor())?.number, first);
+      }
+    });
+
+  for (const [from, first] of beginnings)
     it(`is stored though messages of relays are on their way to the store as it starts (from ${from})`, async () => {
       const [recipient, sender] = [createMemoryVault(), createMemoryVault()];
       const sending = { vault: sender, genesisHash, store: openMemoryStore(), directory: await directoryOf(recipient) };

@@ -73,7 +73,8 @@ function chainOptions(flags: DevFlags): DevChainOptions {
 function wholeNumber(option: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   if (/^\d+$/.test(text)) return Number(text);
-  throw new RelayError('dev-option-invalid', { details: { option, value: text, expected: 'a whole number' } });
+  const value = text === '' ? 'empty' : text;
+  throw new RelayError('dev-option-invalid', { details: { option, value, expected: 'a whole number' } });
 }
 
 function printReady({ ws, genesisHash, workers }: DevChain, output: Output, data: string | undefined): void {

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
-import { RelayError } from '../../errors/index.ts';
+import { isRelayError, RelayError } from '../../errors/index.ts';
 import { openInboxFiles, type InboxFiles, type ListedLetter, type PendingDelivery } from '../../inbox/index.ts';
+import type { TransactionalStore } from '../../store/index.ts';
 import { chainFolders, onlyStore, storeOf } from '../chain-folders.ts';
 import { action, command, type Context } from '../command.ts';
 import { short, type JsonEvent, type Output } from '../output.ts';
@@ -31,35 +32,48 @@ export function inboxCommand(description: string): Command {
 async function list({ settings, output }: Context<object>): Promise<void> {
   for (const folder of await chainFolders(settings)) {
     await using store = await storeOf(folder);
-    const inbox = await openInboxFiles(store);
-    const { cursor } = inbox;
+    const inbox = await filesOf(store);
+    const cursor = inbox?.cursor;
     const { chain } = folder;
     output.print(
       { event: 'cursor', chain, block: cursor?.number ?? null, blockHash: cursor?.hash ?? null },
       cursor === undefined ? 'No block was read yet.' : `Read up to block ${cursor.number} (${short(cursor.hash)}).`,
     );
-    for await (const pending of inbox.pending()) printPending(output, pending);
+    if (inbox !== undefined) for await (const pending of inbox.pending()) printPending(output, pending);
   }
 }
 
+/** undefined where nothing was received yet. */
+async function filesOf(store: TransactionalStore): Promise<InboxFiles | undefined> {
+  return openInboxFiles(store).catch((error: unknown) => {
+    if (isRelayError(error, 'inbox-empty')) return undefined;
+    throw error;
+  });
+}
+
 async function dead({ settings, flags, output }: Context<{ readonly discard?: string }>): Promise<void> {
+  const named = flags.discard?.split(',').map(parseNumber);
   await using store = await onlyStore(settings);
-  const inbox = await openInboxFiles(store);
-  if (flags.discard !== undefined) {
-    const named = flags.discard.split(',').map(parseNumber);
-    const discarded = await inbox.discard(named);
+  const inbox = await filesOf(store);
+  if (named !== undefined) {
+    const discarded = (await inbox?.discard(named)) ?? [];
     output.print({ event: 'discarded', count: discarded.length }, `${discarded.length} message(s) removed.`);
     checkAllThere(named, discarded);
     return;
   }
-  for await (const letter of inbox.deadLetters()) printLetter(output, letter);
+  if (inbox !== undefined) for await (const letter of inbox.deadLetters()) printLetter(output, letter);
 }
 
 async function retry({ settings, output }: Context<object>, numbers: readonly string[]): Promise<void> {
-  await using store = await onlyStore(settings);
-  const inbox = await openInboxFiles(store);
   const isAll = numbers.includes('all');
-  const letters = isAll ? await allOf(inbox) : numbers.map(parseNumber);
+  const named = isAll ? [] : numbers.map(parseNumber);
+  await using store = await onlyStore(settings);
+  const inbox = await filesOf(store);
+  if (inbox === undefined) {
+    checkAllThere(named, []);
+    return;
+  }
+  const letters = isAll ? await allOf(inbox) : named;
   await using vault = await unlockVault(settings);
   const tried = await inbox.retry(vault, letters);
   for (const { sequence, messageId, outcome, code } of tried)
@@ -67,9 +81,8 @@ async function retry({ settings, output }: Context<object>, numbers: readonly st
       { event: 'retried', number: sequence, messageId, outcome, ...(code === undefined ? {} : { code }) },
       `${sequence}  ${outcome}${code === undefined ? '' : ` [${code}]`}`,
     );
-  if (isAll) return;
   checkAllThere(
-    letters,
+    named,
     tried.map(({ sequence }) => sequence),
   );
 }

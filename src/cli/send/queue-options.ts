@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Chain } from '../../chain/index.ts';
 import { createRelayClient, type RelayClient } from '../../relay/index.ts';
-import { amount } from '../parse-amount.ts';
+import { amountOf } from '../parse-amount.ts';
 import { mayReachPrivate, timeoutMs } from '../session.ts';
 import type { Settings } from '../settings.ts';
 
@@ -12,13 +12,14 @@ export const queueSettings = [
 ] as const;
 
 export function withTip(command: Command): Command {
-  return command.option('--tip <amount>', "on chain: above the fee, to go first, in the chain's smallest unit", amount);
+  const tip = "on chain: above the fee, to go first, in the chain's smallest unit";
+  return command.option('--tip <amount>', tip, amountOf('tip'));
 }
 
 /** `what` goes, and may cost no more. */
 export function withMaxFee(command: Command, what: 'message' | 'command'): Command {
   const most = `on chain: the most that the ${what} may cost, in the chain's smallest unit`;
-  return command.option('--max-fee <amount>', most, amount);
+  return command.option('--max-fee <amount>', most, amountOf('max-fee'));
 }
 
 /** The way off chain of a command. */

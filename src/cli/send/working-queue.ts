@@ -1,5 +1,13 @@
 import { isRelayError } from '../../errors/index.ts';
-import { createOutbox, type Arrival, type Outbox, type OutboxEntry, type Receipt } from '../../outbox/index.ts';
+import {
+  createOutbox,
+  openOutboxQueue,
+  type Arrival,
+  type Outbox,
+  type OutboxEntry,
+  type OutboxQueue,
+  type Receipt,
+} from '../../outbox/index.ts';
 import { short, type Output } from '../output.ts';
 import { timeoutMs } from '../session.ts';
 import { warn } from '../warn.ts';
@@ -29,7 +37,8 @@ const restPatienceMs = 1_000;
 
 /** Starts on what is in the queue, and goes on until it is disposed. */
 export async function workOnQueue(parts: QueueParts): Promise<WorkingQueue> {
-  const { settings, output, signal } = parts.context;
+  const { account, data, context } = parts;
+  const { settings, output, signal } = context;
   const progress = new Progress(timeoutMs(settings));
   const rest = new Progress(restPatienceMs);
   const told = new Set<string>();
@@ -45,8 +54,12 @@ export async function workOnQueue(parts: QueueParts): Promise<WorkingQueue> {
       told.add(error.code);
     },
   });
+  const earlier = account === undefined ? [] : await queuedOf(openOutboxQueue(data.store));
   await outbox.start();
+  const followed = new Set<bigint>();
+  for (const sendId of earlier) void tellOnChain(outbox, sendId, followed, output);
   const follow: WorkingQueue['follow'] = (receipt, until) => {
+    followed.add(receipt.sendId);
     progress.add(receipt, until, (arrival) => {
       printSent(output, arrival);
     });
@@ -84,6 +97,30 @@ export async function workOnQueue(parts: QueueParts): Promise<WorkingQueue> {
       await outbox.stop();
     },
   };
+}
+
+/** What earlier commands left, and nothing has been done with yet. */
+async function queuedOf(queue: OutboxQueue): Promise<readonly bigint[]> {
+  const ids: bigint[] = [];
+  for await (const { sendId, status } of queue.entries()) if (status.state === 'queued') ids.push(sendId);
+  return ids;
+}
+
+/** It is paid for by this command's account, and on chain for good; one that is followed is told of as it is. */
+async function tellOnChain(
+  outbox: Outbox,
+  sendId: bigint,
+  followed: ReadonlySet<bigint>,
+  output: Output,
+): Promise<void> {
+  // One that does not go is not what the command was asked for: outbox ls tells.
+  const arrival = await outbox
+    .receipt(sendId)
+    .then((receipt) => receipt?.reached('inBlock'))
+    .catch(() => undefined);
+  if (arrival === undefined || arrival.state === 'relayed' || followed.has(sendId)) return;
+  const { messageId, blockNumber } = arrival;
+  output.say(`Message ${sendId}, which was left by an earlier command, went too: ${short(messageId)} in block ${blockNumber}.`);
 }
 
 function isOpen(

@@ -19,7 +19,7 @@ export const cliErrors = {
   'secret-by-flag': {
     message: 'Secrets are not taken by flag, where other users of the machine can read them.',
     remedy:
-      'Set KHALA_RELAY_SURI, or give --suri-fd N; --suri takes the well-known development accounts only, as //Alice.',
+      'Set KHALA_RELAY_SURI, or give --suri-fd N; --suri takes the well-known development accounts only: //Alice, //Bob, //Charlie, //Dave, //Eve, //Ferdie, and //Alice//stash and so on.',
     usage: true,
   },
   'no-passphrase': {
@@ -59,7 +59,8 @@ export const cliErrors = {
   },
   'still-queued': {
     message: 'Not sent yet, and kept in the queue ({count}): {reason}.',
-    remedy: 'It goes with the next khala-relay send or outbox send, or while serve runs; outbox ls shows it.',
+    remedy:
+      'It goes with the next khala-relay send or outbox send, on chain where that has an account and it was not sent with --via relay, or while serve runs; outbox ls shows it.',
   },
   interrupted: {
     message: 'Interrupted: {left}.',
