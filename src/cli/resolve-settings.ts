@@ -26,7 +26,9 @@ export function resolveSettings({ flags, env, config }: SettingSources): Setting
     const schema = settingsSchema.properties[name as SettingName];
     const reason = misfit(schema, value);
     if (reason !== undefined)
-      throw new RelayError('bad-setting', { details: { name, reason: `it is ${shown(value)}, but ${reason}${unitOf(schema)}` } });
+      throw new RelayError('bad-setting', {
+        details: { name, reason: `it is ${shown(value)}, but ${reason}${unitOf(schema)}` },
+      });
   }
   return settings as unknown as Settings;
 }

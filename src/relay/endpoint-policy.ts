@@ -49,7 +49,9 @@ export function whyNotFollowed(endpoint: string, policy: EndpointPolicy = {}): s
 
 /** For a recipient none of whose endpoints on chain may be followed: why, of the first of them. */
 export function noneFollowed(endpoints: readonly string[], policy: EndpointPolicy): string {
-  const reasons = endpoints.slice(0, mostNamed).map((each) => `"${shown(each)}": ${whyNotFollowed(each, policy) ?? ''}`);
+  const reasons = endpoints
+    .slice(0, mostNamed)
+    .map((each) => `"${shown(each)}": ${whyNotFollowed(each, policy) ?? ''}`);
   const others = endpoints.length - reasons.length;
   return [...reasons, ...(others > 0 ? [`${others} others neither`] : [])].join('; ');
 }

@@ -2,6 +2,7 @@ import { open, type Database, type RootDatabase } from 'lmdb';
 import { toHex, type Hex } from '../codec/index.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
 import { DiskRoom, refuseNewOnFullDisk } from './disk-room.ts';
+import { makeFolder } from './folder.ts';
 import { refuseUnusableData } from './lmdb-environment.ts';
 import { copyOf, decodeMailHead, layoutVersion, u64, type MailHead } from './lmdb-mail-layout.ts';
 import { noChange } from './lmdb-pages.ts';

@@ -32,7 +32,7 @@ describe('cli: send, interrupted', () => {
   ];
   const waiting = async (vault: string): Promise<readonly Line[]> =>
     (await runCli(['outbox', 'ls', '--pending', '--vault', vault, '--json'])).lines;
-  const waits = (vault: string, count: number): Promise<void> =>
+  const waits = (vault: string, count: number): Promise<true> =>
     until(async () => (await waiting(vault)).length === count);
 
   for (const [signal, exitCode] of [
@@ -51,7 +51,10 @@ describe('cli: send, interrupted', () => {
         [error?.['event'], error?.['code'], error?.['details']],
         ['error', 'interrupted', { left: '1 message stays queued', count: 1 }],
       );
-      assert.match(sending.log, /Interrupted: 1 message stays queued\. \[interrupted\] .*khala-relay send or outbox send/);
+      assert.match(
+        sending.log,
+        /Interrupted: 1 message stays queued\. \[interrupted\] .*khala-relay send or outbox send/,
+      );
       assert.ok(!sending.log.includes('call again'), sending.log);
       assert.equal((await waiting(vault)).length, 1);
     });

@@ -241,19 +241,24 @@ describe('cli: send where it can not go yet', () => {
     const lost = await identityOf('lost');
     await using chain = await connectChain({ endpoints: [dev.ws] });
     await using keys = await reopen(path('lost'));
-    const publish = (...urls: readonly string[]) =>
-      publishAgain({ chain, vault: keys, account: alice }, urls);
+    const publish = (...urls: readonly string[]) => publishAgain({ chain, vault: keys, account: alice }, urls);
     await publish('nope', 'ftp://a.example');
     for (const args of [['x'], ['--wait', 'reply', 'x'], ['--lines', '-']]) {
       const { code, stderr } = await send(vault, lost, ...args);
       assert.equal(code, 1);
-      assert.match(stderr, /"nope": it is not a URL; "ftp:\/\/a\.example": its scheme is none of http, https, ws, wss;/);
+      assert.match(
+        stderr,
+        /"nope": it is not a URL; "ftp:\/\/a\.example": its scheme is none of http, https, ws, wss;/,
+      );
       assert.match(stderr, /; the message is not queued\. \[recipient-unreachable\]/);
       assert.ok(!stderr.includes('--allow-private'), stderr);
     }
     await publish('http://10.0.0.1:8710');
     const { stderr } = await send(vault, lost, '--no-allow-private', 'x');
-    assert.match(stderr, /"http:\/\/10\.0\.0\.1:8710": its address is .* private .*\(--allow-private lets .*not queued/);
+    assert.match(
+      stderr,
+      /"http:\/\/10\.0\.0\.1:8710": its address is .* private .*\(--allow-private lets .*not queued/,
+    );
     assert.deepEqual(await pending(vault), []);
   });
 

@@ -18,50 +18,71 @@ describe('cli: what is refused is named as it was given', () => {
   });
 
   const send = (...args: readonly string[]): string[] => ['send', '--vault', vault, '--to', nobody, ...args, 'x'];
-  const refusals: readonly (readonly [what: string, args: () => readonly string[], code: 1 | 2, said: () => string])[] = [
+  const refusals: readonly (readonly [what: string, args: () => readonly string[], code: 1 | 2, said: () => string])[] =
     [
-      'a file descriptor that is no number',
-      () => send('--suri-fd', 'x'),
-      2,
-      () => 'The setting suri-fd is not valid: "x" is no number of a file descriptor. [bad-setting]',
-    ],
-    [
-      'a file descriptor that is not open',
-      () => send('--suri-fd', '99'),
-      2,
-      () => 'The setting suri-fd is not valid: file descriptor 99 is not open for reading (EBADF). [bad-setting]',
-    ],
-    ['a timeout that is no number', () => send('--timeout', 'abc'), 2, () => 'it is "abc", but must be number (Seconds '],
-    ['no time at all', () => send('--timeout', '0'), 2, () => 'it is 0, but must be > 0 (Seconds '],
-    ['a tip that is no number', () => send('--tip', 'abc'), 2, () => 'The setting tip is not valid: "abc" is no whole'],
-    ['a fee below 0', () => send('--max-fee', '-5'), 2, () => 'The setting max-fee is not valid: "-5" is no whole'],
-    ['no number of workers', () => ['dev', '--workers', ''], 2, () => '--workers is empty, but must be a whole number.'],
-    [
-      'a part of a genesis hash',
-      () => ['workers', '--ws', dev.ws, '--genesis', '0x12'],
-      2,
-      () => 'The setting genesis is not valid: "0x12" is no hash of 32 bytes in 0x-hex. [bad-setting]',
-    ],
-    [
-      'an account that is none of development',
-      () => send('--suri', '//Nobody'),
-      2,
-      () => '//Alice, //Bob, //Charlie, //Dave, //Eve, //Ferdie',
-    ],
-    [
-      'a new vault where a folder is',
-      () => ['keys', 'new', '--vault', path('folder')],
-      1,
-      () => `The vault ${path('folder')} can not be read or written: it is not a regular file. [vault-io]`,
-    ],
-    [
-      'a new vault in no folder',
-      () => ['keys', 'new', '--vault', path('no/such/x.vault')],
-      1,
-      () => `: the folder ${path('no/such')} does not exist. [vault-io]`,
-    ],
-    ['a number of a letter that is none', () => ['inbox', 'retry', 'x', '--vault', vault], 2, () => '"x" is no number'],
-  ];
+      [
+        'a file descriptor that is no number',
+        () => send('--suri-fd', 'x'),
+        2,
+        () => 'The setting suri-fd is not valid: "x" is no number of a file descriptor. [bad-setting]',
+      ],
+      [
+        'a file descriptor that is not open',
+        () => send('--suri-fd', '99'),
+        2,
+        () => 'The setting suri-fd is not valid: file descriptor 99 is not open for reading (EBADF). [bad-setting]',
+      ],
+      [
+        'a timeout that is no number',
+        () => send('--timeout', 'abc'),
+        2,
+        () => 'it is "abc", but must be number (Seconds ',
+      ],
+      ['no time at all', () => send('--timeout', '0'), 2, () => 'it is 0, but must be > 0 (Seconds '],
+      [
+        'a tip that is no number',
+        () => send('--tip', 'abc'),
+        2,
+        () => 'The setting tip is not valid: "abc" is no whole',
+      ],
+      ['a fee below 0', () => send('--max-fee', '-5'), 2, () => 'The setting max-fee is not valid: "-5" is no whole'],
+      [
+        'no number of workers',
+        () => ['dev', '--workers', ''],
+        2,
+        () => '--workers is empty, but must be a whole number.',
+      ],
+      [
+        'a part of a genesis hash',
+        () => ['workers', '--ws', dev.ws, '--genesis', '0x12'],
+        2,
+        () => 'The setting genesis is not valid: "0x12" is no hash of 32 bytes in 0x-hex. [bad-setting]',
+      ],
+      [
+        'an account that is none of development',
+        () => send('--suri', '//Nobody'),
+        2,
+        () => '//Alice, //Bob, //Charlie, //Dave, //Eve, //Ferdie',
+      ],
+      [
+        'a new vault where a folder is',
+        () => ['keys', 'new', '--vault', path('folder')],
+        1,
+        () => `The vault ${path('folder')} can not be read or written: it is not a regular file. [vault-io]`,
+      ],
+      [
+        'a new vault in no folder',
+        () => ['keys', 'new', '--vault', path('no/such/x.vault')],
+        1,
+        () => `: the folder ${path('no/such')} does not exist. [vault-io]`,
+      ],
+      [
+        'a number of a letter that is none',
+        () => ['inbox', 'retry', 'x', '--vault', vault],
+        2,
+        () => '"x" is no number',
+      ],
+    ];
   for (const [what, args, code, said] of refusals)
     it(what, async () => {
       const ended = await runCli(args());
@@ -81,7 +102,13 @@ describe('cli: what is refused is named as it was given', () => {
     }
   });
 
-  for (const command of [['send', '--to', nobody, 'x'], ['listen'], ['outbox', 'ls'], ['inbox', 'ls'], ['inbox', 'dead']])
+  for (const command of [
+    ['send', '--to', nobody, 'x'],
+    ['listen'],
+    ['outbox', 'ls'],
+    ['inbox', 'ls'],
+    ['inbox', 'dead'],
+  ])
     it(`a data folder of ${command.slice(0, 2).join(' ')} below a file, and the file`, async () => {
       const chain = command.length > 2 || command[0] === 'listen' ? ['--ws', dev.ws] : [];
       for (const data of [path('file'), path('file/below')]) {

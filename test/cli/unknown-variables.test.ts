@@ -17,7 +17,14 @@ describe('cli: variables of the environment', () => {
     });
 
   it('that are known, or not ours, are passed over', () => {
-    const names = ['KHALA_RELAY_WS', 'KHALA_RELAY_PASSPHRASE', 'KHALA_RELAY_DEBUG', 'KHALA_RELAY_NODE', 'KHALA', 'PATH'];
+    const names = [
+      'KHALA_RELAY_WS',
+      'KHALA_RELAY_PASSPHRASE',
+      'KHALA_RELAY_DEBUG',
+      'KHALA_RELAY_NODE',
+      'KHALA',
+      'PATH',
+    ];
     assert.deepEqual(unknownVariables(Object.fromEntries(names.map((name) => [name, 'x']))), []);
   });
 });

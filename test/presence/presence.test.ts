@@ -118,7 +118,14 @@ describe('presence', () => {
     await assert.rejects(publishEndpoints({ chain, vault: own, account: alice }, ['ecdh:x']), { code: 'bad-value' });
   });
 
-  for (const url of ['nope', 'htp://a.example', '127.0.0.1:8710', 'http://', 'http://0.0.0.0:8710', 'https://a.example?x'])
+  for (const url of [
+    'nope',
+    'htp://a.example',
+    '127.0.0.1:8710',
+    'http://',
+    'http://0.0.0.0:8710',
+    'https://a.example?x',
+  ])
     it(`publishes nothing where no client would follow ${url}`, async () => {
       const own = await vault();
       const { number } = await chain.bestHead();

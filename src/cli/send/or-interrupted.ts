@@ -19,7 +19,8 @@ export async function orInterrupted<T>(work: () => Promise<T>, left: () => Left)
 
 export function interrupted({ queued: count, lines }: Left, cause?: unknown): RelayError {
   const queued = queuedText(count);
-  const read = lines === undefined ? '' : lines === 0 ? '; no line was read' : `; line ${lines} is the last that was read`;
+  const read =
+    lines === undefined ? '' : lines === 0 ? '; no line was read' : `; line ${lines} is the last that was read`;
   const details = { left: `${queued}${read}`, count, ...(lines === undefined ? {} : { lines }) };
   return new RelayError('interrupted', { details, cause });
 }

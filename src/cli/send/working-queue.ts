@@ -120,7 +120,9 @@ async function tellOnChain(
     .catch(() => undefined);
   if (arrival === undefined || arrival.state === 'relayed' || followed.has(sendId)) return;
   const { messageId, blockNumber } = arrival;
-  output.say(`Message ${sendId}, which was left by an earlier command, went too: ${short(messageId)} in block ${blockNumber}.`);
+  output.say(
+    `Message ${sendId}, which was left by an earlier command, went too: ${short(messageId)} in block ${blockNumber}.`,
+  );
 }
 
 function isOpen(
