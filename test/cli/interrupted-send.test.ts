@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { useDevChainAndFolder } from '../support/dev-chain-folder.ts';
 import { freePort } from '../support/free-port.ts';
 import { until } from '../support/until.ts';
@@ -20,18 +20,30 @@ describe('cli: send, interrupted', () => {
     silent.listen(0, '127.0.0.1');
     await once(silent, 'listening');
     away = await makeVault(path('away'));
-    await register(dev.ws, path('away'), `http://127.0.0.1:${(silent.address() as AddressInfo).port}`);
+    await register(dev.ws, path('away'), `http://127.0.0.1:${port()}`);
   });
   after(() => {
     for (const socket of sockets) socket.destroy();
     silent.close();
   });
 
+  const port = (): number => (silent.address() as AddressInfo).port;
+  /** How many connections there were; those that come later are of what is started now. */
+  const connections = async (): Promise<number> => {
+    const last = connect(port(), '127.0.0.1');
+    await once(last, 'connect');
+    await until(() => [...sockets].some(({ remotePort }) => remotePort === last.localPort));
+    last.destroy();
+    return sockets.size;
+  };
   const args = (vault: string, to: string, ...more: readonly string[]): string[] => [
     ...['send', '--ws', dev.ws, '--vault', vault, '--to', to, '--timeout', '60', ...more],
   ];
   const waiting = async (vault: string): Promise<readonly Line[]> =>
-    (await runCli(['outbox', 'ls', '--pending', '--vault', vault, '--json'])).lines;
+    (await runCli(['outbox', 'ls', '--pending', '--vault', vault, '--json'])).lines.filter(
+      // Before there is a folder: what is said of that.
+      ({ event }) => event === 'entry',
+    );
   const waits = (vault: string, count: number): Promise<true> =>
     until(async () => (await waiting(vault)).length === count);
 
@@ -87,7 +99,7 @@ describe('cli: send, interrupted', () => {
       await using sending = new RunningCli(args(vault, away, 'hello'));
       await waits(vault, 1);
     }
-    const before = sockets.size;
+    const before = await connections();
     await using sending = new RunningCli(['outbox', 'send', '--ws', dev.ws, '--vault', vault]);
     await until(() => sockets.size > before);
     assert.equal(await sending.end('SIGTERM'), 143);
@@ -116,8 +128,8 @@ describe('cli: send, interrupted', () => {
   it('ends by SIGTERM before it has queued anything, and says so', async () => {
     const vault = path('early');
     await makeVault(vault);
-    const deaf = `ws://127.0.0.1:${(silent.address() as AddressInfo).port}`;
-    const before = sockets.size;
+    const deaf = `ws://127.0.0.1:${port()}`;
+    const before = await connections();
     await using sending = new RunningCli([
       ...['send', '--ws', deaf, '--vault', vault, '--to', away, '--timeout', '60', 'hello'],
     ]);
