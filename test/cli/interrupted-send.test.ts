@@ -96,7 +96,7 @@ describe('cli: send, interrupted', () => {
     const vault = path('again');
     await makeVault(vault);
     {
-      await using sending = new RunningCli(args(vault, away, 'hello'));
+      await using _killed = new RunningCli(args(vault, away, 'hello'));
       await waits(vault, 1);
     }
     const before = await connections();

@@ -260,9 +260,12 @@ describe('dev-chain: kept in a folder', () => {
   it('says what is wrong with a folder', async () => {
     await rejected(start({ data: '' }), 'dev-option-invalid');
     await writeFile(path('file'), '');
-    for (const data of [path('file'), path('file/data')]) {
+    for (const [data, not] of [
+      [path('file'), 'of a file'],
+      [path('file/data'), `below the file ${path('file')}`],
+    ] as const) {
       const { message } = await rejected(start({ data }), 'dev-option-invalid');
-      assert.equal(message, `The data folder is ${data}, but must be the path of a folder, not of a file.`);
+      assert.equal(message, `The data folder is ${data}, but must be the path of a folder, not ${not}.`);
     }
     const chain = await start();
     await chain.newBlock({ count: 2 });

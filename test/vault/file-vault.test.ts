@@ -136,7 +136,8 @@ describe('vault: a file', () => {
   it('is refused where it is a folder or a device', async () => {
     await mkdir(folder('vault'), { mode: 0o700 });
     await rejected(reopen(folder('vault')), 'vault-io');
-    await rejected(newVault(folder('vault')), 'vault-exists');
+    const { details } = await rejected(newVault(folder('vault')), 'vault-io');
+    assert.equal(details?.['reason'], 'it is not a regular file');
     if (process.platform === 'linux') await rejected(reopen('/dev/null'), 'vault-io');
   });
 

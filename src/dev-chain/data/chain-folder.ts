@@ -20,7 +20,8 @@ export async function takeFolder(folder: string): Promise<FileLock> {
   } catch (error) {
     const file = await fileInPlaceOf(folder);
     if (file === undefined) throw asRelayError(error, 'store-failed', { path: folder });
-    const expected = file === folder ? 'the path of a folder, not of a file' : `in a folder: ${file} is a file`;
+    const expected =
+      file === folder ? 'the path of a folder, not of a file' : `the path of a folder, not below the file ${file}`;
     const details = { option: 'The data folder', value: folder, expected };
     throw new RelayError('dev-option-invalid', { details, cause: error });
   }
