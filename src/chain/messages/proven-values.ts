@@ -54,7 +54,8 @@ export class ProvenValues {
       const answer = answers[values.length];
       if (answer === undefined || answer instanceof RelayError) throw this.#failureOf(answer);
       const known = (nodes && this.#lookUp(nodes, block)) ?? this.#provenBy(answer, block, hash);
-      values.push(known === undefined ? await this.#readAlone(block, signal) : known.is);
+      // A view would keep the proofs of all blocks that were read with it.
+      values.push(known === undefined ? await this.#readAlone(block, signal) : known.is?.slice());
     }
     return values;
   }

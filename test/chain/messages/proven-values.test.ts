@@ -22,6 +22,9 @@ const blocks: readonly ProvenAnchor[] = truths.map(({ root }, number) => ({
 }));
 const expected = truths.map((_, n) => (n % 3 === 0 ? `0x${value}` : undefined));
 
+/** The values that were read last. */
+const held: (Uint8Array | undefined)[] = [];
+
 /** Reads all of the blocks, of a node that gives what `listOf` makes of each proof. */
 async function read(listOf: (proof: readonly string[], n: number) => string, isText = true) {
   const left: [url: string, reason: unknown][] = [];
@@ -50,6 +53,7 @@ async function read(listOf: (proof: readonly string[], n: number) => string, isT
     // What is not used here is left out.
   } as unknown as ProvenValuesParts;
   const values = await new ProvenValues(parts, key).read(blocks, new AbortController().signal);
+  held.splice(0, held.length, ...values);
   return { values: values.map((each) => each && toHex(each)), left, alone };
 }
 
@@ -85,6 +89,15 @@ describe('one value in many blocks, by proofs', () => {
         assert.equal(left.length, 1, String(left));
       }
     });
+
+  it('keeps no more in memory than itself, of all that came with it', async () => {
+    await read((proof) => JSON.stringify(proof));
+    const own = expected.map((each) => each && value.length / 2);
+    assert.deepEqual(
+      held.map((each) => each?.buffer.byteLength),
+      own,
+    );
+  });
 
   it('may be in a list with white space', async () => {
     const { values, left } = await read((proof, n) => JSON.stringify(proof, undefined, n === 2 ? 1 : 0));
