@@ -58,6 +58,8 @@ function twoTerminalsOn(start: () => Promise<Node>): void {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
   let node: Node;
   let to: string;
+  let over: AbortController;
+  const runs: RunningCli[] = [];
   const vault = (name: string): string => join(folder.path, name);
 
   before(async () => {
@@ -68,13 +70,28 @@ function twoTerminalsOn(start: () => Promise<Node>): void {
     await register(node.ws, vault('b'));
   });
 
+  beforeEach(() => {
+    over = new AbortController();
+  });
+
+  // Whatever hangs.
+  afterEach(async () => {
+    over.abort();
+    for (const run of runs.splice(0)) await run.end('SIGKILL');
+  });
+
   after(async () => {
     await node.stop();
     await folder.remove();
   });
 
-  const listen = (...args: readonly string[]): RunningCli =>
-    new RunningCli(['listen', '--vault', vault('b'), '--ws', node.ws, ...args]);
+  const listen = (...args: readonly string[]): RunningCli => {
+    const run = new RunningCli(['listen', '--vault', vault('b'), '--ws', node.ws, ...args]);
+    runs.push(run);
+    return run;
+  };
+  const toEnd = (args: readonly string[], input = ''): ReturnType<typeof runCli> =>
+    runCli(args, { input, signal: over.signal });
   const textsOf = ({ lines }: RunningCli): string[] =>
     lines.filter(({ event }) => event === 'message').map(({ text }) => String(text));
   const sendArgs = (text: string, ws = node.ws): string[] => {
@@ -82,7 +99,7 @@ function twoTerminalsOn(start: () => Promise<Node>): void {
     return [...from, '--to', to, text];
   };
   const states = async (): Promise<unknown[]> => {
-    const { lines } = await runCli(['outbox', 'ls', '--vault', vault('a'), '--json']);
+    const { lines } = await toEnd(['outbox', 'ls', '--vault', vault('a'), '--json']);
     return lines.map(({ state }) => state);
   };
 
@@ -99,7 +116,8 @@ function twoTerminalsOn(start: () => Promise<Node>): void {
       return result;
     };
     proxy.fault = () => (seen.asked ? { kind: 'swallow' } : undefined);
-    await using sending = new RunningCli(sendArgs(text, proxy.ws));
+    const sending = new RunningCli(sendArgs(text, proxy.ws));
+    runs.push(sending);
     void sending.exit.then(() => (seen.end = true));
     await until(() => {
       assert.ok(!seen.end, `it ended by itself: ${sending.log}`);
@@ -109,51 +127,45 @@ function twoTerminalsOn(start: () => Promise<Node>): void {
   };
 
   it('print each message once and in order, and lose none that was queued', async () => {
-    const runs = [listen()];
-    try {
-      await runs[0]?.line(({ event }) => event === 'ready');
-      const texts = sends.map((_, i) => `message ${i}`);
-      for (const [i, death] of sends.entries()) {
-        if (listenDiesBefore.has(i)) {
-          await runs.at(-1)?.end('SIGKILL');
-          runs.push(listen());
-        }
-        const before = await states();
-        if (death !== undefined) {
-          await sendAndKill(texts[i]!, death);
-          assert.deepEqual((await states()).slice(before.length), death.leaves);
-        } else {
-          // It posts first what an earlier one had queued when it was killed.
-          const { code, stderr } = await runCli(sendArgs(texts[i]!));
-          assert.equal(code, 0, stderr);
-        }
+    const listening = [listen()];
+    await listening[0]?.line(({ event }) => event === 'ready');
+    const texts = sends.map((_, i) => `message ${i}`);
+    for (const [i, death] of sends.entries()) {
+      if (listenDiesBefore.has(i)) {
+        await listening.at(-1)?.end('SIGKILL');
+        listening.push(listen());
       }
-      await runs.at(-1)?.line(({ text }) => text === texts.at(-1));
-      assert.equal(await runs.at(-1)?.end('SIGTERM'), 0);
-
-      // A message is acknowledged before the next one is printed: only the last line of a killed run may come again.
-      let last: string | undefined;
-      const once = runs.flatMap((run) => {
-        const printed = textsOf(run);
-        const again = last !== undefined && printed[0] === last ? 1 : 0;
-        last = printed.at(-1) ?? last;
-        return printed.slice(again);
-      });
-      assert.deepEqual(
-        once,
-        texts.filter((_, i) => sends[i] !== atStart),
-      );
-    } finally {
-      for (const run of runs) await run.end('SIGKILL');
+      const before = await states();
+      if (death !== undefined) {
+        await sendAndKill(texts[i]!, death);
+        assert.deepEqual((await states()).slice(before.length), death.leaves);
+      } else {
+        // It posts first what an earlier one had queued when it was killed.
+        const { code, stderr } = await toEnd(sendArgs(texts[i]!));
+        assert.equal(code, 0, stderr);
+      }
     }
+    await listening.at(-1)?.line(({ text }) => text === texts.at(-1));
+    assert.equal(await listening.at(-1)?.end('SIGTERM'), 0);
+
+    // A message is acknowledged before the next one is printed: only the last line of a killed run may come again.
+    let last: string | undefined;
+    const once = listening.flatMap((run) => {
+      const printed = textsOf(run);
+      const again = last !== undefined && printed[0] === last ? 1 : 0;
+      last = printed.at(-1) ?? last;
+      return printed.slice(again);
+    });
+    assert.deepEqual(
+      once,
+      texts.filter((_, i) => sends[i] !== atStart),
+    );
   }).timeout(180_000);
 
   it('print a backlog in order; where listen is killed in it the last 16 may come again, and nothing before', async () => {
     const lines = Array.from({ length: backlog }, (_, n) => `backlog ${n}\n`);
     const from = ['--vault', vault('a'), '--suri', '//Alice', '--as', 'account', '--via', 'chain'];
-    const sent = await runCli(['send', '--ws', node.ws, ...from, '--to', to, '--lines', '-'], {
-      input: lines.join(''),
-    });
+    const sent = await toEnd(['send', '--ws', node.ws, ...from, '--to', to, '--lines', '-'], lines.join(''));
     assert.equal(sent.code, 0, sent.stderr);
     const numbersOf = (run: RunningCli): number[] =>
       textsOf(run)
@@ -162,7 +174,7 @@ function twoTerminalsOn(start: () => Promise<Node>): void {
     let printed = 0;
     let cut = 0;
     for (const isKilled of [true, true, true, false]) {
-      await using run = listen('--from', '1');
+      const run = listen('--from', '1');
       await run.line(({ text }) => String(text).startsWith('backlog'));
       if (isKilled) await run.end('SIGKILL');
       else await until(() => numbersOf(run).at(-1) === backlog - 1);

@@ -20,19 +20,22 @@ function environment(env: Env): NodeJS.ProcessEnv {
   return { ...process.env, KHALA_RELAY_PASSPHRASE: 'correct horse', ...env };
 }
 
-/** Runs a command to its end. */
-export function runCli(args: readonly string[], options: { env?: Env; input?: string } = {}): Promise<Ended> {
+/** Runs a command to its end, or kills it at the signal. */
+export function runCli(
+  args: readonly string[],
+  { env = {}, input = '', signal }: { env?: Env; input?: string; signal?: AbortSignal | undefined } = {},
+): Promise<Ended> {
   return new Promise((resolve) => {
     const child = execFile(
       process.execPath,
       [bin, ...args],
-      { env: environment(options.env ?? {}) },
+      { env: environment(env), signal, killSignal: 'SIGKILL' },
       (error, stdout, stderr) => {
         const code = error === null ? 0 : (child.exitCode ?? null);
         resolve({ code, stdout, stderr, lines: args.includes('--json') ? jsonLines(stdout) : [] });
       },
     );
-    child.stdin?.end(options.input ?? '');
+    child.stdin?.end(input);
   });
 }
 
