@@ -70,6 +70,17 @@ describe('inbox: dead letters', () => {
     return vault as unknown as Vault & { works: boolean };
   }
 
+  /** A message that is accepted, and does not open any more as it is handed out. */
+  async function accepted(text: string) {
+    const vault = broken();
+    vault.works = true;
+    const inbox = await started({ vault });
+    await poster.send(recipient, text);
+    await until(async () => (await new InboxStore(store).itemsFrom(0n, 1)).length > 0);
+    vault.works = false;
+    return { vault, inbox, probe: new InboxProbe(inbox) };
+  }
+
   it('are delivered when they open on another try, once', async () => {
     const vault = broken();
     const inbox = await started({ vault });
@@ -105,13 +116,7 @@ describe('inbox: dead letters', () => {
   });
 
   it('that opened on another try, and not when they were handed out, are not lost: the next try delivers them', async () => {
-    const vault = broken();
-    vault.works = true;
-    const inbox = await started({ vault });
-    await poster.send(recipient, 'precious');
-    await until(async () => (await new InboxStore(store).itemsFrom(0n, 1)).length > 0);
-    vault.works = false;
-    const probe = new InboxProbe(inbox);
+    const { vault, probe } = await accepted('precious');
     // The vault of another process opens it.
     for (const times of [1, 2, 3]) {
       await probe.until(() => probe.events.filter(({ type }) => type === 'dead').length === times);
@@ -124,13 +129,7 @@ describe('inbox: dead letters', () => {
   });
 
   it('that are named twice are tried, delivered and removed once', async () => {
-    const vault = broken();
-    vault.works = true;
-    const inbox = await started({ vault });
-    await poster.send(recipient, 'precious');
-    await until(async () => (await new InboxStore(store).itemsFrom(0n, 1)).length > 0);
-    vault.works = false;
-    const probe = new InboxProbe(inbox);
+    const { vault, inbox, probe } = await accepted('precious');
     await poster.post(recipient, utf8('garbage'));
     await probe.until(() => probe.events.filter(({ type }) => type === 'dead').length === 2);
     vault.works = true;

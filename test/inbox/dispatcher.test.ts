@@ -12,19 +12,10 @@ import { InboxStore } from '../../src/inbox/inbox-store.ts';
 import { serial } from '../../src/inbox/serial.ts';
 import type { MessageRecord, StreamItem } from '../../src/inbox/stream-item.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
+import { messageRecord } from '../support/message-record.ts';
 import { until } from '../support/until.ts';
 
-const record: MessageRecord = {
-  ...{ kind: 'message', envelope: new Uint8Array(4), block: undefined },
-  ...{
-    isFinal: true,
-    isAcknowledged: false,
-    isRetracted: false,
-    isReinstated: false,
-    isWaiting: false,
-    isProven: true,
-  },
-};
+const record = messageRecord();
 const opened = { header: { fromKind: 'worker', from: '0x' }, body: {} } as unknown as OpenedMessage;
 
 /** Ids of workers of the chain, and of senders that are not. */
@@ -42,7 +33,7 @@ function messageOf(from: Hex): MessageRecord {
   const key = new Uint8Array(32);
   const keys = { to: key, senderKey: key, recipientKey: key };
   const header: HeaderInput = { fromKind: 'worker', from, ...keys, nonce: 1n, sentAt: 1n };
-  return { ...record, envelope: encodeEnvelope({ suite: 'v1', header, iv: key.slice(0, 12), ciphertext: key }) };
+  return messageRecord({ envelope: encodeEnvelope({ suite: 'v1', header, iv: key.slice(0, 12), ciphertext: key }) });
 }
 
 function openedOf({ envelope }: MessageRecord): OpenedMessage {

@@ -5,21 +5,17 @@ import { openInboxFiles } from '../../src/inbox/index.ts';
 import type { MessageRecord, StreamItem } from '../../src/inbox/stream-item.ts';
 import { openMemoryStore, storeKey, type TransactionalStore, type Write } from '../../src/store/index.ts';
 import { rejected } from '../support/expect-error.ts';
+import { messageRecord } from '../support/message-record.ts';
 
 const genesisHash = `0x${'11'.repeat(32)}` as const;
 const layoutKey = storeKey('inbox/layout');
 
-const record = (n: number): MessageRecord => ({
-  kind: 'message',
-  envelope: new Uint8Array(n % 50).fill(n),
-  block: n % 3 === 0 ? undefined : { number: n, hash: `0x${'22'.repeat(32)}` },
-  isFinal: true,
-  isAcknowledged: false,
-  isRetracted: false,
-  isWaiting: false,
-  isReinstated: false,
-  isProven: n % 2 === 0,
-});
+const record = (n: number): MessageRecord =>
+  messageRecord({
+    envelope: new Uint8Array(n % 50).fill(n),
+    block: n % 3 === 0 ? undefined : { number: n, hash: `0x${'22'.repeat(32)}` },
+    isProven: n % 2 === 0,
+  });
 const gap: StreamItem = { kind: 'gap', first: 1, last: 2 };
 
 describe('inbox: what is stored of items', () => {

@@ -8,6 +8,7 @@ import { InboxStore } from '../../src/inbox/inbox-store.ts';
 import { PhalaStore } from '../../src/inbox/phala/phala-store.ts';
 import { openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
 import { createMemoryVault } from '../../src/vault/memory-vault.ts';
+import { messageRecord } from '../support/message-record.ts';
 
 const genesisHash: Hex = `0x${'11'.repeat(32)}`;
 const account: Hex = `0x${'22'.repeat(32)}`;
@@ -53,15 +54,7 @@ describe('EcdhKeys that an inbox still needs', () => {
   }
 
   it('are those of messages that are not acknowledged', async () => {
-    const flags = {
-      isFinal: true,
-      isAcknowledged: false,
-      isRetracted: false,
-      isReinstated: false,
-      isWaiting: false,
-      isProven: true,
-    };
-    const message = { kind: 'message', envelope: await sealed(), block, ...flags } as const;
+    const message = messageRecord({ envelope: await sealed(), block });
     await files.commit(files.runWrites(0n, [message, { ...message, isAcknowledged: true }]));
     assert.deepEqual(await inUse(), { needed: [toHex(key)], wanted: [] });
     await files.commit(await files.doneWrites([0n]));

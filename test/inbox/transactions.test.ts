@@ -2,22 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import { ReplayWindow } from '../../src/channel/index.ts';
 import { InboxStore } from '../../src/inbox/inbox-store.ts';
-import type { MessageRecord } from '../../src/inbox/stream-item.ts';
 import { Transactions } from '../../src/inbox/transactions.ts';
 import { openMemoryStore, rangeOf, storeKey, type TransactionalStore } from '../../src/store/index.ts';
+import { messageRecord } from '../support/message-record.ts';
 import { replacing } from '../support/replacing.ts';
 
-const record: MessageRecord = {
-  ...{ kind: 'message', envelope: new Uint8Array(4), block: undefined },
-  ...{
-    isFinal: true,
-    isAcknowledged: false,
-    isRetracted: false,
-    isReinstated: false,
-    isWaiting: false,
-    isProven: true,
-  },
-};
+const record = messageRecord();
 
 /** One of two processes over a store. */
 interface Side {

@@ -117,7 +117,11 @@ describe('outbox: an extrinsic that was given up while finality lags, and to whi
     const over = new AbortController();
     const end = (): void => over.abort();
     reached.then(end, end);
-    while (!over.signal.aborted) await dev.newBlock();
+    while (!over.signal.aborted) {
+      await dev.newBlock();
+      // Asked behind it: what the node tells of the block is here by then.
+      await chain.bestHead();
+    }
     const arrivals = await reached;
     assert.deepEqual(
       await postedSince(first, topic),
