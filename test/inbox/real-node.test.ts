@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { connectChain, type Chain } from '../../src/chain/index.ts';
-import { messageId, topicOf } from '../../src/codec/index.ts';
+import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
+import { messageId, topicOf, type Hex } from '../../src/codec/index.ts';
 import { isRelayError } from '../../src/errors/index.ts';
 import { createInbox } from '../../src/inbox/index.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
@@ -9,10 +10,16 @@ import { alice, bob, registered, temporaryFolder, utf8 } from '../support/entiti
 import { ForkingNode } from '../support/forking-node.ts';
 import { InboxProbe } from '../support/inbox-probe.ts';
 import { describeRealNode, startRealNode, type RealNode } from '../support/real-node.ts';
+import { startRpcProxy } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
 import { Poster } from './support.ts';
 
 const statePruning = 16;
+/** Blocks of a frame of proofs, … */
+const mostInFrame = 64;
+/** … and of all that are under way at most. */
+const underWay = 8 * mostInFrame;
+const outboundKey = storagePrefix('PhalaMq', 'OutboundMessages');
 
 describeRealNode('inbox', function () {
   this.timeout(180_000);
@@ -70,6 +77,45 @@ describeRealNode('inbox', function () {
     } finally {
       for (const box of boxes) await box.stop();
     }
+  });
+
+  it('reads more blocks by proofs than it has under way at once, each once, and delivers what they hold in order', async () => {
+    await using archive = await startRealNode({ blockTimeMs: 25, statePruning: 'archive' });
+    await using direct = await connectChain({ endpoints: [archive.ws] });
+    const [sender, to] = (await registered(direct, folder.path, ['window-a', 'window-b'])) as [Vault, Vault];
+    const writer = await Poster.of(direct, sender, to);
+    const posted: number[] = [];
+    for (const text of ['first', 'middle', 'last']) {
+      posted.push((await writer.send(to, text)).blockNumber);
+      const half = (await direct.finalizedHead()).number + underWay / 2;
+      if (text !== 'last') await until(async () => (await direct.finalizedHead()).number > half);
+    }
+    const [from = 0, , through = 0] = posted;
+    await using proxy = await startRpcProxy(archive.ws);
+    const times = new Map<unknown, number>();
+    let letThrough = (): void => undefined;
+    const isEnough = new Promise<void>((resolve) => (letThrough = resolve));
+    // Until more than a frame of them is under way.
+    proxy.hold = (method, [keys, at]) => {
+      if (method !== 'state_getReadProof' || !(keys as Hex[]).includes(outboundKey)) return undefined;
+      times.set(at, (times.get(at) ?? 0) + 1);
+      if (times.size > mostInFrame) letThrough();
+      return isEnough;
+    };
+    await using reading = await connectChain({ endpoints: [proxy.ws] });
+    await using inbox = createInbox({ chain: reading, vault: to, store: openMemoryStore(), from, verify: true });
+    await inbox.start();
+    const probe = new InboxProbe(inbox);
+    await probe.until(() => probe.deliveries.length === 3);
+    assert.deepEqual(probe.texts, ['first', 'middle', 'last']);
+    assert.ok(probe.deliveries.every(({ proven }) => proven));
+    assert.deepEqual(
+      probe.deliveries.map(({ block }) => block),
+      posted,
+    );
+    assert.ok(through - from >= underWay, `${through - from} blocks`);
+    for (let number = from; number <= through; number++)
+      assert.equal(times.get((await direct.headAt(number))?.hash), 1, `proofs of block ${number}`);
   });
 
   it('names the first and the last block missing where a node prunes and stops, or goes on after them where it may', async () => {
