@@ -37,6 +37,8 @@ class Run {
   readonly final = new Set<Hex>();
   readonly toldFinal = new Set<Hex>();
   readonly reinstated = new Set<Hex>();
+  /** It was handed something that no process before it was. */
+  hasNew = false;
 }
 
 /** What one recipient was handed, checked as it is read. */
@@ -46,6 +48,8 @@ export class Deliveries {
   readonly #named = new Map<string, Hex>();
   readonly #retracted = new Set<Hex>();
   readonly #acknowledged = new Set<Hex>();
+  /** Told to be dead letters since they were handed out. */
+  readonly #dead = new Set<Hex>();
   /** All that were handed out, under whatever id. */
   readonly #ids = new Set<Hex>();
   /** Handed out before they were final. */
@@ -92,6 +96,8 @@ export class Deliveries {
       this.#broken.push(`${entry.event} ${entry.id} came to a recipient that was done with all`);
     if (entry.event === 'acknowledged') this.#acknowledged.add(entry.id);
     if (entry.event === 'acknowledged' || entry.event === 'handled') this.#run.open.delete(entry.id);
+    // Of one that others posted, too, its id is told.
+    if (entry.event === 'dead' && entry.code !== 'sender-not-proven') this.#dead.add(entry.id);
     if (entry.event === 'delivered') this.#deliver(entry);
     if (entry.event === 'retracted') this.#retract(entry.id);
     if (entry.event === 'reinstated') this.#reinstate(entry.id);
@@ -107,8 +113,8 @@ export class Deliveries {
 
   #retract(id: Hex): void {
     if (this.#record.finality === 'finalized') this.#broken.push(`a finalized message was taken back: ${id}`);
-    // An earlier process may have died right before it handed it out; the next one tells of that before all else.
-    if (!this.#ids.has(id) && (this.#starts <= 1 || this.#run.texts.size > 0))
+    // An earlier process may have died right before it handed it out; the next one tells of that before all that is new.
+    if (!this.#ids.has(id) && (this.#starts <= 1 || this.#run.hasNew))
       this.#broken.push(`${id} was told to be taken back and was never handed out`);
     if (this.#run.final.has(id)) this.#broken.push(`${id} was taken back after it was told to be final`);
     this.#retracted.add(id);
@@ -159,7 +165,8 @@ export class Deliveries {
       this.#run.open.delete(earlier.id);
     }
     // It comes as what it is now, and a notice would tell nothing new.
-    if (wasTakenBack && entry.isFinal) this.#early.delete(earlier.id);
+    const isAnew = this.#dead.delete(id) || wasTakenBack;
+    if (isAnew && entry.isFinal && earlier !== undefined) this.#early.delete(earlier.id);
     if (earlier !== undefined && this.#acknowledged.has(earlier.id))
       broken.push(`"${text}" was delivered again after it was acknowledged`);
     this.#run.texts.add(text);
@@ -168,6 +175,7 @@ export class Deliveries {
     this.#handed.set(text, { id, name });
     this.#named.set(name, id);
     if (earlier !== undefined) return;
+    this.#run.hasNew = true;
     this.count++;
     // What was posted again comes late to whom a gap hid its own block.
     const [own] = this.#told.repostedIn(name);
@@ -195,11 +203,15 @@ export class Deliveries {
     return order;
   }
 
-  /** What was handed out and not taken back, with its names; of what was early, whether it is known to be final. */
+  /** What was handed out and not taken back, with its names; of what was early and is no dead letter, whether it is known to be final. */
   held(): { readonly text: string; readonly name: string; readonly isToldFinal: boolean }[] {
     return [...this.#handed]
       .filter(([, { id }]) => !this.#retracted.has(id))
-      .map(([text, { id, name }]) => ({ text, name, isToldFinal: !this.#early.has(id) || this.#final.has(id) }));
+      .map(([text, { id, name }]) => ({ text, name, isToldFinal: this.#isKnown(id) }));
+  }
+
+  #isKnown(id: Hex): boolean {
+    return !this.#early.has(id) || this.#final.has(id) || this.#dead.has(id);
   }
 
   /** What its recipient wrote of it, and when it was started anew. */

@@ -100,7 +100,11 @@ async function untilNone(look: () => Promise<string | undefined>, log: (line: st
 }
 
 /** Ends all in order, and starts the recipients once more, to whom nothing may come. Who did not end, and what is left in stores. */
-export async function endAll({ players, recipients }: Pick<Stage, 'players' | 'recipients'>): Promise<string[]> {
+export async function endAll({
+  players,
+  recipients,
+  truth,
+}: Pick<Stage, 'players' | 'recipients' | 'truth'>): Promise<string[]> {
   const broken: string[] = [];
   const end = async (player: Player): Promise<void> => {
     if (!(await player.end())) broken.push(`${player.config.name} did not end when it was asked to`);
@@ -115,6 +119,8 @@ export async function endAll({ players, recipients }: Pick<Stage, 'players' | 'r
     await end(player);
     broken.push(...(await leftBy(player)));
   }
+  // Of blocks that came meanwhile they may have read some.
+  await truth.catchUp();
   return broken;
 }
 

@@ -362,6 +362,12 @@ describe('soak: the verdict', () => {
     breaks(/early and never told to be final/, {
       ...{ ...best, received: [...handledEarly, final(1), started, retracted, reinstated] },
     });
+    // One that was a dead letter meanwhile comes as what it is then.
+    const dead: RecipientEntry = { event: 'dead', id: id(1), code: 'open-failed' };
+    assert.deepEqual(verdictOf({ ...best, received: [early(1), started, dead, ...handled(1)] }).broken, []);
+    breaks(/early and never told to be final/, { ...best, received: [early(1), started, dead, ...handledEarly] });
+    const ofOthers: RecipientEntry = { ...dead, code: 'sender-not-proven' };
+    breaks(/early and never told to be final/, { ...best, received: [...handledEarly, ofOthers] });
     breaks(/told to be final twice in one run/, { ...best, received: [...handledEarly, final(1), final(1)] });
     breaks(/taken back after it was told to be final/, {
       ...{ ...best, received: [...handledEarly, final(1), retracted, reinstated, started, final(1)] },
@@ -380,6 +386,11 @@ describe('soak: the verdict', () => {
     // The process before may have died right before it handed it out.
     assert.deepEqual(verdictOf({ ...best, received: [started, retracted, ...handled(1)] }).broken, []);
     breaks(/taken back and was never handed out/, { ...best, received: [started, ...handled(1), retracted] });
+    // Or before its consumer was done with an earlier one, which comes again before it.
+    assert.deepEqual(
+      verdictOf({ ...best, received: [delivered(1), started, delivered(1), retracted, acknowledged(1)] }).broken,
+      [],
+    );
     breaks(/before its block was final/, { ...best, finality: 'finalized', received: [early(1), acknowledged(1)] });
   });
 });
