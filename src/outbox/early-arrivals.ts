@@ -2,6 +2,8 @@ import type { Fates } from '../chain/index.ts';
 import type { Hex } from '../codec/index.ts';
 import { ChainChange } from './chain-store.ts';
 import type { RefusedFlight } from './flight.ts';
+import type { Progress } from './message-record.ts';
+import type { Stored } from './outbox-change.ts';
 import { placeIn, type Place } from './place-in.ts';
 import type { SendId } from './send-id.ts';
 import type { Work } from './work.ts';
@@ -46,37 +48,63 @@ export class EarlyArrivals {
         else if (this.#blocks.has(id)) gone.add(id);
       }
     }
+    const arriving = new Map<SendId, Place>();
     for (const [id, { place, isFinal }] of found)
       // Where it is final it has its end.
       if (isFinal) this.#blocks.delete(id);
-      else if (this.#blocks.get(id) !== place.blockHash && (await this.#arrive(id, place)))
-        this.#blocks.set(id, place.blockHash);
-    for (const id of gone) if (!found.has(id)) await this.#takeBack(id);
+      else if (this.#blocks.get(id) !== place.blockHash) arriving.set(id, place);
+    // Where another process has changed one of them, all are looked at anew.
+    while (!(await this.#arrive(arriving)));
+    while (!(await this.#takeBack([...gone].filter((id) => !found.has(id)))));
   }
 
-  /** Whether its record says so now. False: another process has changed it. */
-  async #arrive(id: SendId, place: Place): Promise<boolean> {
-    const stored = await this.#work.store.get(id);
-    if (stored === undefined) return true;
-    const { progress } = stored.record;
-    const change = new ChainChange().unqueue(stored, 'account');
-    // Whoever believes that it failed sends it again: finality may never come.
-    if (progress.state === 'failed') return this.#work.finish([[stored, { state: 'finalized', ...place }]], change);
-    // In an extrinsic that is followed by now.
-    if (progress.state === 'submitted') return false;
-    const isMoved = progress.state === 'inBlock' && progress.blockHash !== place.blockHash;
-    if (!isMoved && progress.state !== 'queued') return true;
-    const next = { state: 'inBlock', ...place } as const;
-    return this.#work.save(change.progress(stored, next), [stored], [[id, next]]);
-  }
-
-  async #takeBack(id: SendId): Promise<void> {
-    const stored = await this.#work.store.get(id);
-    if (stored?.record.progress.state === 'inBlock') {
-      const next = { state: 'queued' } as const;
-      const change = new ChainChange().progress(stored, next).queue(stored, 'account');
-      if (!(await this.#work.save(change, [stored], [[id, next]]))) return;
+  /** False: another process has changed one of them, and their records do not all say so. */
+  async #arrive(arriving: ReadonlyMap<SendId, Place>): Promise<boolean> {
+    const change = new ChainChange();
+    const from: Stored[] = [];
+    const statuses: (readonly [SendId, Progress])[] = [];
+    const ends: (readonly [Stored, Progress])[] = [];
+    const ending = new ChainChange();
+    const open = new Set<SendId>();
+    for (const [id, place] of arriving) {
+      const stored = await this.#work.store.get(id);
+      if (stored === undefined) continue;
+      const { progress } = stored.record;
+      const isMoved = progress.state === 'inBlock' && progress.blockHash !== place.blockHash;
+      if (progress.state === 'queued' || isMoved) {
+        const next = { state: 'inBlock', ...place } as const;
+        change.progress(stored, next).unqueue(stored, 'account');
+        from.push(stored);
+        statuses.push([id, next]);
+      } else if (progress.state === 'failed') {
+        // Whoever believes that it failed sends it again: finality may never come.
+        ending.unqueue(stored, 'account');
+        ends.push([stored, { state: 'finalized', ...place }]);
+      } else if (progress.state === 'submitted') {
+        // In an extrinsic that is followed by now.
+        open.add(id);
+      }
     }
-    this.#blocks.delete(id);
+    if (from.length > 0 && !(await this.#work.save(change, from, statuses))) return false;
+    if (ends.length > 0 && !(await this.#work.finish(ends, ending))) return false;
+    for (const [id, { blockHash }] of arriving) if (!open.has(id)) this.#blocks.set(id, blockHash);
+    return true;
+  }
+
+  /** As {@link #arrive}, of those that are in no block any more. */
+  async #takeBack(ids: readonly SendId[]): Promise<boolean> {
+    const next = { state: 'queued' } as const;
+    const change = new ChainChange();
+    const from: Stored[] = [];
+    for (const id of ids) {
+      const stored = await this.#work.store.get(id);
+      if (stored?.record.progress.state !== 'inBlock') continue;
+      change.progress(stored, next).queue(stored, 'account');
+      from.push(stored);
+    }
+    const statuses = from.map(({ id }) => [id, next] as const);
+    if (from.length > 0 && !(await this.#work.save(change, from, statuses))) return false;
+    for (const id of ids) this.#blocks.delete(id);
+    return true;
   }
 }

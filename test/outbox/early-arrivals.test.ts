@@ -5,9 +5,10 @@ import type { Hex } from '../../src/codec/index.ts';
 import { ChainChange } from '../../src/outbox/chain-store.ts';
 import { EarlyArrivals } from '../../src/outbox/early-arrivals.ts';
 import type { RefusedFlight } from '../../src/outbox/flight.ts';
+import { openOutboxQueue } from '../../src/outbox/index.ts';
 import type { MessageRecord } from '../../src/outbox/message-record.ts';
 import { RunningQueue } from '../../src/outbox/running-queue.ts';
-import { openMemoryStore } from '../../src/store/index.ts';
+import { openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
 import { createMemoryVault } from '../../src/vault/index.ts';
 import { directoryOf } from '../support/entities.ts';
 import { replacing } from '../support/replacing.ts';
@@ -22,17 +23,27 @@ const nobody: ReadonlySet<bigint> = new Set();
 
 describe('outbox: messages in blocks by extrinsics that are not followed', () => {
   let reads: number;
+  let commits: number;
+  /** Before the next commit. */
+  let meanwhile: (() => Promise<void>) | undefined;
+  let memory: TransactionalStore;
   let queue: RunningQueue;
   let arrivals: EarlyArrivals;
   let ids: bigint[];
   let refused: RefusedFlight;
 
   beforeEach(async () => {
-    const memory = openMemoryStore();
+    memory = openMemoryStore();
     const store = replacing(memory, {
       get: (key) => {
         reads += 1;
         return memory.get(key);
+      },
+      commit: async (...write) => {
+        commits += 1;
+        await meanwhile?.();
+        meanwhile = undefined;
+        return memory.commit(...write);
       },
     });
     queue = new RunningQueue(
@@ -49,6 +60,7 @@ describe('outbox: messages in blocks by extrinsics that are not followed', () =>
       extrinsic: { hash: hash(2), account: hash(1), nonce: 0, anchor: 1, death: 65 },
     };
     reads = 0;
+    commits = 0;
   });
   afterEach(() => queue.stop());
 
@@ -72,14 +84,22 @@ describe('outbox: messages in blocks by extrinsics that are not followed', () =>
     return found;
   };
 
-  it('are read when they come, move or go, and not each time that blocks are looked at', async () => {
+  it('are read when they come, move or go, in one transaction, and not each time that blocks are looked at', async () => {
     for (const block of [5, 6, undefined]) {
+      commits = 0;
       await arrivals.note([refused], at(block), nobody);
+      assert.equal(commits, 1);
       assert.deepEqual(await whereabouts(), new Set([block ?? 'queued']));
       reads = 0;
       await arrivals.note([refused], at(block), nobody);
       assert.equal(reads, 0);
     }
+  });
+
+  it('are final at once where another process cancels them in the same moment, and the others are where they are', async () => {
+    meanwhile = () => openOutboxQueue(memory).cancel(ids[0] ?? 0n);
+    await arrivals.note([refused], at(5), nobody);
+    assert.deepEqual(await whereabouts(), new Set(['finalized', 5]));
   });
 
   it('are read once by the next process', async () => {
