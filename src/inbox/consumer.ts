@@ -6,6 +6,7 @@ import { FairShares, type Place, type Sender } from './fair-shares.ts';
 import { defaultBounds, InFlight, type Bounds } from './in-flight.ts';
 import type { InboxStore, SequencedItem } from './inbox-store.ts';
 import type { Delivery, InboxEvent } from './inbox.ts';
+import { ReorgWords } from './reorg-words.ts';
 import type { MessageRecord, Sequence, StreamItem } from './stream-item.ts';
 import { ToldNotices } from './told-notices.ts';
 
@@ -50,10 +51,7 @@ export class Consumer {
   readonly #inFlight: InFlight;
   readonly #starts = new HeaderStarts();
   readonly #notices = new ToldNotices();
-  /** Messages that were retracted when it was their turn. */
-  readonly #retracted = new Set<Sequence>();
-  /** What was handed out as final, though the store tells behind it that a reorg took it and that it came back: up to where. */
-  readonly #settled = new Map<Sequence, Sequence>();
+  readonly #reorgs = new ReorgWords();
   /** What was handed out and left undone: it waits for another subscriber. */
   readonly #left = new Set<Sequence>();
   /** What was done with since that was read which is gone through again, and says otherwise. */
@@ -94,8 +92,7 @@ export class Consumer {
   /** It is the turn of the last item before `next`; all that is before that has had its own. */
   wentOn(next: Sequence): void {
     this.#next = next;
-    if (this.#settled.size === 0) return;
-    for (const [of, end] of this.#settled) if (end < next) this.#settled.delete(of);
+    this.#reorgs.wentOn(next);
   }
 
   /** How many more items there is room for. Notices leave theirs when all before them is acknowledged. */
@@ -125,7 +122,7 @@ export class Consumer {
 
   /** A message is retracted at its turn. */
   lose(sequence: Sequence): void {
-    this.#retracted.add(sequence);
+    this.#reorgs.lost(sequence);
   }
 
   /** While a part of the store is gone through again: what is done with meanwhile is not given again. */
@@ -197,28 +194,21 @@ export class Consumer {
       await this.tell(sequence, { kind: 'dead', letter: sequence });
       return;
     }
-    if (record.isFinal && record.isReinstated) await this.#settle(sequence);
+    if (record.isFinal && record.isReinstated) {
+      // Where it was passed over, less is left of what the store tells of it, or nothing.
+      const end = await this.#parts.store.nextSequence();
+      if (end > this.#next) this.#reorgs.settled(sequence, end);
+    }
     // In memory of its own: what was read with it is not to be kept for as long as it is at work on.
     this.deliver(sequence, { ...record, envelope: record.envelope.slice() }, opened, place);
   }
 
-  /** Nothing more is told of what is final than the store has by then; where it was passed over, less is left of it. */
-  async #settle(sequence: Sequence): Promise<void> {
-    const end = await this.#parts.store.nextSequence();
-    if (end > this.#next) this.#settled.set(sequence, end);
-  }
-
   /** Tells what is no message. */
   async tell(sequence: Sequence, item: Exclude<StreamItem, MessageRecord>): Promise<void> {
-    const { store, eventOf, told } = this.#parts;
-    if (item.kind === 'finalized') this.#settled.delete(item.of);
-    if ((item.kind === 'retracted' || item.kind === 'reinstated') && this.#settled.has(item.of)) {
-      await told([sequence]);
-      return;
-    }
-    if (item.kind === 'reinstated' && this.#retracted.delete(item.of)) {
-      const message = await store.item(item.of);
-      if (message?.kind === 'message') await this.#giveReinstated(item.of, message);
+    const { eventOf, told } = this.#parts;
+    const word = this.#reorgs.take(item);
+    if (word !== 'told') {
+      if (word === 'return') await this.#giveBack(item);
       await told([sequence]);
       return;
     }
@@ -229,9 +219,14 @@ export class Consumer {
     await this.#forgetNotices();
   }
 
-  async #giveReinstated(sequence: Sequence, record: MessageRecord): Promise<void> {
+  /** The message that a notice is of, where it waits still. */
+  async #giveBack(item: Exclude<StreamItem, MessageRecord>): Promise<void> {
+    if (!('of' in item)) return;
+    const { of: sequence } = item;
+    const record = await this.#parts.store.item(sequence);
+    if (record?.kind !== 'message') return;
     if (this.#wasHandedOut(sequence)) return;
-    if (isLost(record)) this.#retracted.add(sequence);
+    if (isLost(record)) this.#reorgs.lost(sequence);
     if (record.isAcknowledged || record.isRetracted) return;
     const sender = this.#senderOf(record);
     const place = this.shares.place(sequence, sender, record.envelope.length);
