@@ -4,7 +4,7 @@ import { builds, command, hasBlocks, hasMessages, sends } from '../support/simul
 import { dyingEverywhere, play, playDyingEverywhere, playFailingEverywhere } from '../support/simulation/plays.ts';
 import { commonKinds, often, type Kinds } from '../support/simulation/schedules.ts';
 import { shortPauses } from '../support/simulation/short-pauses.ts';
-import { OutboxWorld } from './outbox-world.ts';
+import { OutboxWorld } from './model/outbox-world.ts';
 
 const kind = fc.constantFrom('worker', 'account');
 
@@ -14,6 +14,19 @@ const kinds: Kinds<OutboxWorld> = [
   often(3, fc.constant(command('send by auto', (world) => world.send('worker', 'auto'), sends))),
   fc.constant(command('send by relay', (world) => world.send('worker', 'relay'), sends)),
   often(2, fc.constant(command('send as account', (world) => world.send('account', 'chain'), sends))),
+  often(
+    2,
+    fc
+      .constantFrom(
+        ...([
+          ['worker', 'chain'],
+          ['worker', 'auto'],
+          ['worker', 'relay'],
+          ['account', 'chain'],
+        ] as const),
+      )
+      .map(([as, via]) => command(`send as ${as} by ${via} to another`, (world) => world.send(as, via, 1), sends)),
+  ),
   kind.map((as) => command(`command as ${as}`, (world) => world.sendCommand(as), sends)),
   fc.constant(command('an era passes', (world) => world.outliveEras(), builds)),
   fc

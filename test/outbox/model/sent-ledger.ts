@@ -1,11 +1,12 @@
-import type { Hex } from '../../src/codec/index.ts';
-import type { OutboxEntry, OutboxQueue } from '../../src/outbox/index.ts';
-import type { SenderEntry } from '../soak/ledger.ts';
+import type { Hex } from '../../../src/codec/index.ts';
+import type { OutboxEntry, OutboxQueue } from '../../../src/outbox/index.ts';
+import type { SenderEntry } from '../../soak/ledger.ts';
 
 export type Kind = 'worker' | 'account';
 
 /** A message, or a command of Phala's form, which has no nonce by which a recipient would know it. */
 export interface Sent extends Pick<OutboxEntry, 'suite' | 'as'> {
+  readonly to: Hex;
   readonly text: string;
   /** Its entry in the queue; undefined: that has none so far. */
   entry: Pick<OutboxEntry, 'sendId' | 'nonce'> | undefined;
@@ -22,8 +23,8 @@ export class SentLedger {
   #open: Sent[] = [];
 
   /** About to be queued. */
-  meant(suite: OutboxEntry['suite'], as: Kind, text: string): Sent {
-    const sent: Sent = { suite, as, text, entry: undefined, isNeverQueued: false };
+  meant(message: Pick<Sent, 'suite' | 'as' | 'to' | 'text'>): Sent {
+    const sent: Sent = { ...message, entry: undefined, isNeverQueued: false };
     this.all.push(sent);
     this.#open.push(sent);
     return sent;
@@ -48,7 +49,8 @@ export class SentLedger {
     for await (const entry of queue.entries()) {
       if (this.of(entry.sendId) !== undefined) continue;
       const [first] = this.#open;
-      if (first?.suite === entry.suite && first.as === entry.as) this.queued(first, entry);
+      const isTo = first?.to === entry.to || entry.suite === 'phala';
+      if (first?.suite === entry.suite && first.as === entry.as && isTo) this.queued(first, entry);
       else this.broken.push(`the queue holds ${entry.suite} ${entry.sendId}, which nobody sent`);
       for (const later of this.#open) this.refused(later);
     }
@@ -71,9 +73,9 @@ export class SentLedger {
     return this.all.filter(({ suite }) => suite === 'v1');
   }
 
-  /** Of messages to that recipient, as a sender writes them down. */
-  entries(kind: Kind, to: Hex): SenderEntry[] {
-    return this.messages.flatMap(({ as, text, entry, isNeverQueued }): SenderEntry[] => {
+  /** Of messages, as a sender writes them down. */
+  entries(kind: Kind): SenderEntry[] {
+    return this.messages.flatMap(({ as, to, text, entry, isNeverQueued }): SenderEntry[] => {
       if (as !== kind) return [];
       const meant = { event: 'meant', to, text } as const;
       if (entry !== undefined) return [meant, { event: 'queued', text, nonce: String(entry.nonce) }];

@@ -1,11 +1,14 @@
-import type { Call } from '../../src/chain/index.ts';
-import { decodeEnvelope, type Hex } from '../../src/codec/index.ts';
-import { isWaiting } from '../../src/outbox/message-record.ts';
-import type { Stored } from '../../src/outbox/outbox-change.ts';
-import { lanePrefix } from '../../src/outbox/outbox-keys.ts';
-import { OutboxStore } from '../../src/outbox/outbox-store.ts';
-import type { TransactionalStore } from '../../src/store/index.ts';
-import { storeKey } from '../../src/store/keys.ts';
+import type { Call } from '../../../src/chain/index.ts';
+import type { Hex } from '../../../src/codec/index.ts';
+import { isWaiting } from '../../../src/outbox/message-record.ts';
+import type { Stored } from '../../../src/outbox/outbox-change.ts';
+import { lanePrefix } from '../../../src/outbox/outbox-keys.ts';
+import { OutboxStore } from '../../../src/outbox/outbox-store.ts';
+import type { TransactionalStore } from '../../../src/store/index.ts';
+import { storeKey } from '../../../src/store/keys.ts';
+import { channelNonce, headerOf } from './recipients.ts';
+
+type Named = Parameters<typeof channelNonce>[0];
 
 /** Of a worker's messages that wait on the chain's side, and what was so when the process had nothing to do. */
 interface Quiet {
@@ -23,7 +26,7 @@ export class BothWays {
   readonly #disk: TransactionalStore;
   readonly #store: OutboxStore;
   /** Asked to take it, or it has it and the outbox knows. */
-  readonly #atRelay = new Set<bigint>();
+  readonly #atRelay = new Set<string>();
   #quiet: Quiet = { loose: new Set(), isStuck: false };
   /** The last that a node said is that it takes nothing. */
   #isRefused = false;
@@ -39,8 +42,8 @@ export class BothWays {
     this.#hasAccount = hasAccount;
     this.#isRefused = false;
     const relayed = (await this.#records()).filter(({ record }) => record.progress.state === 'relayed');
-    const known = new Set(relayed.map(({ record }) => record.nonce));
-    for (const nonce of this.#atRelay) if (!known.has(nonce)) this.#atRelay.delete(nonce);
+    const known = new Set(relayed.map(({ record }) => channelNonce(record)));
+    for (const name of this.#atRelay) if (!known.has(name)) this.#atRelay.delete(name);
     await this.quiet();
   }
 
@@ -57,10 +60,11 @@ export class BothWays {
   }
 
   /** The relay is asked to take a message. `retried`: sends that were queued again by hand, for which no order is kept. */
-  async carrying(nonce: bigint, retried: ReadonlySet<bigint>): Promise<void> {
-    this.#atRelay.add(nonce);
+  async carrying(message: Named, retried: ReadonlySet<bigint>): Promise<void> {
+    const name = channelNonce(message);
+    this.#atRelay.add(name);
     const records = await this.#records();
-    const own = records.find(({ record }) => record.nonce === nonce && record.as === 'worker');
+    const own = records.find(({ record }) => record.as === 'worker' && channelNonce(record) === name);
     if (own === undefined) return;
     const { members } = await this.#store.flying();
     if (members.has(own.id)) this.broken.push(`message ${own.id} goes off chain while an extrinsic carries it`);
@@ -75,8 +79,8 @@ export class BothWays {
   }
 
   /** The outbox has no word from the relay that it took it. */
-  notCarried(nonce: bigint): void {
-    this.#atRelay.delete(nonce);
+  notCarried(message: Named): void {
+    this.#atRelay.delete(channelNonce(message));
   }
 
   /** A node is given an extrinsic. */
@@ -84,9 +88,9 @@ export class BothWays {
     this.#isRefused = false;
     for (const call of calls) {
       if (call.kind !== 'sync-offchain-message' || call.worker !== worker || call.payload.length === 0) continue;
-      const nonce = nonceOf(call.payload);
-      if (nonce !== undefined && this.#atRelay.has(nonce))
-        this.broken.push(`${nonce} goes on chain, and the relay has it`);
+      const name = nameIn(call.payload);
+      if (name !== undefined && this.#atRelay.has(name))
+        this.broken.push(`${name} goes on chain, and the relay has it`);
     }
   }
 
@@ -108,10 +112,9 @@ export class BothWays {
 }
 
 /** undefined of a command. */
-function nonceOf(payload: Uint8Array): bigint | undefined {
+function nameIn(payload: Uint8Array): string | undefined {
   try {
-    const envelope = decodeEnvelope(payload);
-    return envelope.suite === 'v1' ? envelope.header.nonce : undefined;
+    return channelNonce(headerOf(payload));
   } catch {
     return undefined;
   }
