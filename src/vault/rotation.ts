@@ -46,7 +46,7 @@ export function withCurrentEpoch(contents: VaultContents, epoch: number, now: nu
 
 /** Without the secrets of what was retired at or before a time (Unix ms). */
 export function withoutEpochs(contents: VaultContents, retiredBefore: number): VaultContents {
-  const isDue = ({ retiredAt = Infinity }: EpochSecret): boolean => retiredAt <= retiredBefore;
+  const isDue = ({ retiredAt }: EpochSecret): boolean => retiredAt !== undefined && retiredAt <= retiredBefore;
   const due = contents.epochs.filter(isDue);
   if (due.length === 0) return contents;
   const erased = due.map(({ epoch, keyPair }) => ({ epoch, publicKey: keyPair.publicKey }));

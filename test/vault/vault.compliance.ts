@@ -186,6 +186,7 @@ export function describeVault(
       assert.deepEqual(await vault.erase({ retiredBefore: -1 }), []);
       assert.deepEqual(await vault.erase({ retiredBefore: 1_000 }), [0, 1]);
       assert.deepEqual((await rejected(openText(vault, old), 'epoch-erased')).details, { epoch: 0 });
+      assert.deepEqual(await vault.erase({ retiredBefore: Infinity }), [], 'of retired epochs alone');
       assert.equal(await epochsOf(vault), '7:current');
       await rejected(vault.activate(9), 'unknown-epoch');
       await rejected(vault.rotate({ atLeast: 2 ** 32 }), 'bad-value');

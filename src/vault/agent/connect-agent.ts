@@ -143,7 +143,7 @@ class AgentVault implements Vault {
 
   async erase({ retiredBefore }: { readonly retiredBefore: number }): Promise<readonly number[]> {
     // Times before 1970 erase nothing.
-    const time = BigInt(Math.max(0, Math.floor(retiredBefore)));
+    const time = BigInt(Math.min(Number.MAX_SAFE_INTEGER, Math.max(0, Math.floor(retiredBefore))));
     const reader = new Reader(await this.#call('erase', new Writer().u64(time).finish()), 'The answer of the agent');
     const epochs: number[] = [];
     for (let left = reader.compactLength(); left > 0; left--) epochs.push(reader.u32());
