@@ -14,6 +14,9 @@ const sendAndBuild = async (world: InboxWorld): Promise<void> => {
   await world.lives.build(false);
 };
 
+/** Of dead letters, the oldest first: some twice, and some where there is none. */
+const places = fc.array(fc.nat(2), { minLength: 1, maxLength: 4 });
+
 const kinds: Kinds<InboxWorld> = [
   ...commonKinds<InboxWorld>(),
   fc.constantFrom('worker', 'account').map((kind) => command(`send as ${kind}`, (world) => world.send(kind), sends)),
@@ -31,6 +34,31 @@ const kinds: Kinds<InboxWorld> = [
   fc
     .integer({ min: 1, max: 2 })
     .map((count) => command(`the consumer is not done with ${count}`, (world) => world.fail(count))),
+  often(
+    3,
+    fc.constantFrom(
+      command<InboxWorld>('the vault opens', (world) => world.opens(true)),
+      command<InboxWorld>('the vault opens nothing', (world) => world.opens(false)),
+      command<InboxWorld>('killed, and the vault opens nothing', (world) => world.bury()),
+    ),
+  ),
+  often(
+    2,
+    fc
+      .tuple(places, fc.boolean())
+      .map(([which, byItself]) =>
+        command(
+          `dead letters ${which.join(', ')} again, by ${byItself ? 'the inbox' : 'another process'}`,
+          (world) => world.retry(which, byItself),
+          hasMessages,
+        ),
+      ),
+  ),
+  places.map((which) =>
+    command(`dead letters ${which.join(', ')} are removed`, (world) => world.discard(which), hasMessages),
+  ),
+  fc.constant(command('the key of the recipient is rotated', (world) => world.rotate())),
+  fc.constant(command('keys of before are erased where nothing needs them', (world) => world.eraseOldKeys(), builds)),
   fc.constant(command('prune', ({ lives }) => lives.prune({ bodies: false }), hasBlocks)),
   often(2, fc.constant(command('hold back', holds))),
   fc.constant(command('hold back no more', (world) => world.hold(false))),
@@ -91,13 +119,20 @@ async function plays(
   );
 }
 
+/** With seeds of few schedules in which each kind of command comes. */
+const consumers = [
+  ['acknowledges', 387],
+  ['handles', 115],
+  ['is handed few at a time', 343],
+] as const;
+
 const onChain = (work: (lives: Lives) => Promise<void>) => (world: InboxWorld) => work(world.lives);
 describe('inbox: the model, with a crash at every commit', () => {
   before(ready);
 
   for (const finality of ['finalized', 'best'] as const) {
-    for (const [place, consumer] of (['acknowledges', 'handles', 'is handed few at a time'] as const).entries()) {
-      const schedules = { usualRuns: 8, seed: place + 1 };
+    for (const [consumer, seed] of consumers) {
+      const schedules = { usualRuns: 8, seed };
       const make = (death?: Death) => new InboxWorld(finality, death, consumer);
 
       it(`delivers each message once (${finality}, the consumer ${consumer})`, async () => {
@@ -119,6 +154,23 @@ describe('inbox: the model, with a crash at every commit', () => {
       await dyingEverywhere((death) => new InboxWorld(finality, death), schedule);
     }).timeout(300_000);
   }
+
+  for (const finality of ['finalized', 'best'] as const)
+    for (const byItself of [true, false])
+      it(`delivers once what is tried again by a number that is named twice, ${byItself ? 'by itself' : 'by another process'} (${finality})`, async () => {
+        const schedule = [
+          command<InboxWorld>('hold back', holds),
+          ...[1, 2].map(() => command('send and build', sendAndBuild, both)),
+          command<InboxWorld>('finalize', ({ lives }) => lives.finalize(0)),
+          command<InboxWorld>('become dead letters', (world) => world.bury()),
+          command('send and build', sendAndBuild, both),
+          command<InboxWorld>('finalize', ({ lives }) => lives.finalize(0)),
+          command<InboxWorld>('the vault opens', (world) => world.opens(true)),
+          command<InboxWorld>('again', (world) => world.retry([1, 0, 1, 3, 0], byItself)),
+          command('send and build', sendAndBuild, both),
+        ];
+        await dyingEverywhere((death) => new InboxWorld(finality, death), schedule);
+      });
 
   for (const finality of ['finalized', 'best'] as const)
     it(`delivers each message once where the node makes up blocks (${finality})`, async () => {

@@ -3,7 +3,6 @@ import type { BlockNumber } from '../../../src/chain/index.ts';
 import type { Hex } from '../../../src/codec/index.ts';
 import { isLocalFailure, isRelayError } from '../../../src/errors/index.ts';
 import { createInbox, type Inbox } from '../../../src/inbox/index.ts';
-import { createMemoryVault } from '../../../src/vault/index.ts';
 import type { Life } from '../../support/simulation/life.ts';
 import { Lives, type Parts } from '../../support/simulation/lives.ts';
 import type { Death } from '../../support/simulation/mortal-store.ts';
@@ -11,6 +10,8 @@ import type { SimulatedChain } from '../../support/simulation/simulated-chain.ts
 import { leftIn } from '../left-in.ts';
 import { Consumer, type ConsumerKind } from './consumer.ts';
 import { judgeInbox } from './judgement.ts';
+import { LetterBox } from './letter-box.ts';
+import { Recipient } from './recipient.ts';
 import { Senders, type Kind } from './senders.ts';
 import { Stranded } from './stranded.ts';
 
@@ -30,14 +31,17 @@ const many = 64;
 export class InboxWorld {
   readonly lives: Lives;
   readonly #finality: 'finalized' | 'best';
-  readonly #vault = createMemoryVault();
+  readonly #recipient = new Recipient();
   readonly #senders: Senders;
   readonly #consumer: Consumer;
+  readonly #letterBox: LetterBox;
   /** Texts. */
   readonly #relayed = new Set<string>();
   /** Starts after a process died between a node's making up blocks and that being found out (docs/inbox.md). */
   #stranded = 0;
   #isReading = true;
+  /** How many messages were sealed to keys that are erased: the oldest. */
+  #sealedToErased = 0;
   readonly #broken: string[] = [];
   #inbox: Inbox | undefined;
   #life: Life | undefined;
@@ -49,7 +53,9 @@ export class InboxWorld {
     this.lives = new Lives(death, (parts) => {
       this.#begin(parts);
     });
-    this.#senders = new Senders(this.lives.chain, this.#vault);
+    const { vault } = this.#recipient;
+    this.#senders = new Senders(this.lives.chain, vault);
+    this.#letterBox = new LetterBox(this.lives.disk, vault);
   }
 
   get messages(): number {
@@ -60,7 +66,8 @@ export class InboxWorld {
     const reading = { finality: this.#finality, from: 1, onGap: 'skip' } as const;
     // Reading takes its time: of a backlog some is written while the rest is read.
     const now = (): number => (this.#ms += readingMs);
-    const inbox = createInbox({ chain, vault: this.#vault, store, now, ...reading, ...this.#consumer.options });
+    const { vault } = this.#recipient;
+    const inbox = createInbox({ chain, vault, store, now, ...reading, ...this.#consumer.options });
     this.#inbox = inbox;
     this.#life = life;
     // Who runs it starts it again.
@@ -90,7 +97,9 @@ export class InboxWorld {
     this.#relayed.add(sealed.text);
     if (alsoOnChain) this.#senders.post(sealed);
     const life = this.#life;
-    void this.#inbox?.accept(sealed.envelope).then(
+    // Nobody says of what its vault does not open now that it has come, unless it is kept.
+    const keepDead = !this.#recipient.isOpening;
+    void this.#inbox?.accept(sealed.envelope, { keepDead }).then(
       () => {
         if (life?.isOver === false) this.#senders.taken(sealed);
       },
@@ -120,7 +129,8 @@ export class InboxWorld {
 
   /** An earlier message is posted another time, by its sender and by others, and garbage. */
   again(which: number): void {
-    const earlier = this.#senders.sealed[which % Math.max(this.messages, 1)];
+    const those = this.#senders.sealed.slice(this.#sealedToErased);
+    const earlier = those[which % Math.max(those.length, 1)];
     if (earlier !== undefined) this.#senders.postAgain(earlier.envelope);
   }
 
@@ -164,6 +174,54 @@ export class InboxWorld {
     this.#consumer.fail(count);
   }
 
+  /** Its vault opens nothing, or does again. */
+  async opens(isOpening: boolean): Promise<void> {
+    this.#recipient.isOpening = isOpening;
+    await this.lives.settle();
+  }
+
+  /** What its consumer is not done with is handed out anew, and does not open: dead letters, whose nonces are their own. */
+  async bury(): Promise<void> {
+    this.#recipient.isOpening = false;
+    await this.lives.kill();
+  }
+
+  /** Dead letters at these places, and numbers that none has, are tried again: by the inbox itself, or by another process. */
+  async retry(places: readonly number[], byItself: boolean): Promise<void> {
+    const numbers = await this.#letterBox.toTry(places);
+    if (byItself)
+      void this.#inbox?.retry(numbers).catch((error: unknown) => {
+        if (!isLocalFailure(error)) throw error;
+      });
+    else await this.#letterBox.retry(numbers);
+    await this.lives.settle();
+  }
+
+  /** Another process removes dead letters. */
+  async discard(places: readonly number[]): Promise<void> {
+    await this.#letterBox.discard(places);
+    await this.lives.settle();
+  }
+
+  async rotate(): Promise<void> {
+    await this.#recipient.rotate();
+  }
+
+  /** All comes that is on its way, and keys of before are erased where nothing needs them. */
+  async eraseOldKeys(): Promise<void> {
+    await this.opens(true);
+    await this.lives.stayAway(false);
+    await this.hold(false);
+    await this.lives.build(false);
+    await this.lives.finalize(0);
+    const { chain } = this.lives;
+    if (this.#stranded > 0 || chain.pool.size > 0 || !(await this.#letterBox.hasRead(chain.finalized.head))) return;
+    const isMessage = (envelope: Uint8Array): boolean => this.#senders.textOf(envelope) !== undefined;
+    if (await this.#letterBox.needs(await this.#recipient.oldKeys(), isMessage)) return;
+    await this.#recipient.eraseOldKeys();
+    this.#sealedToErased = this.messages;
+  }
+
   /** Finalizes all there is and judges. */
   async end(): Promise<readonly string[]> {
     if (this.#stranded === 0) await this.#comeToRest();
@@ -179,8 +237,10 @@ export class InboxWorld {
     for (let n = 0; n < 3; n++) await this.lives.build(false);
     this.fail(0);
     await this.lives.finalize(0);
-    // What it was not done with comes again.
-    if (this.#consumer.hasLeft) await this.lives.kill();
+    await this.opens(true);
+    const areLetters = await this.#letterBox.retryAll();
+    // What it was not done with comes again, and what another process accepted.
+    if (this.#consumer.hasLeft || areLetters) await this.lives.kill();
     await new Promise((resolve) => setTimeout(resolve, this.messages >= many ? companyMs : 0));
     await this.#standsStill();
   }
@@ -205,8 +265,9 @@ export class InboxWorld {
   async #judge(through: BlockNumber): Promise<string[]> {
     const { chain, disk } = this.lives;
     const broken = await judgeInbox({
-      ...{ chain, disk, through, finality: this.#finality, recipient: this.#vault.identity },
+      ...{ chain, disk, through, finality: this.#finality, recipient: this.#recipient.vault.identity },
       ...{ senders: this.#senders, ledger: this.#consumer.ledger, relayed: this.#relayed },
+      letterBox: this.#letterBox,
     });
     return [...this.#broken, ...broken];
   }

@@ -11,6 +11,7 @@ import { judge } from '../../soak/verdict.ts';
 import { deadLettersOf } from '../../support/inbox-probe.ts';
 import type { SimulatedChain } from '../../support/simulation/simulated-chain.ts';
 import { nonceIn, senderIn } from './headers.ts';
+import type { LetterBox } from './letter-box.ts';
 import type { Senders } from './senders.ts';
 
 /** What an inbox leaves when it has come to its end. */
@@ -24,22 +25,23 @@ export interface Evidence {
   readonly ledger: readonly RecipientEntry[];
   /** Texts of what also came off chain. */
   readonly relayed: ReadonlySet<string>;
+  readonly letterBox: LetterBox;
   /** What blocks up to this one brought must have come, and nothing of later ones for good. */
   readonly through: BlockNumber;
 }
 
 /** What was broken of what is promised of messages and of dead letters. */
 export async function judgeInbox(evidence: Evidence): Promise<string[]> {
-  const { chain, senders, recipient: id, finality, ledger: entries, relayed, through } = evidence;
+  const { chain, senders, recipient: id, finality, ledger: entries, relayed, letterBox, through } = evidence;
   const posted = postedTo(id, chain, through);
   const { broken } = judge({
-    senders: senders.records(posted),
+    senders: senders.records(posted, (envelope) => letterBox.wasDiscarded(envelope)),
     recipients: [{ id, finality, entries }],
     posted,
     // How often a message stands on the chain is not the inbox's doing.
     uncounted: new Set(posted.map(nameOf)),
     relayed: new Set([...relayed, ...believed(evidence)]),
-    unordered: takenBack(entries),
+    unordered: new Set([...takenBack(entries), ...touched(evidence)]),
     mayMiss: new Map([[id, forgotten(chain, through)]]),
   });
   return [...broken, ...(await brokenByLetters(evidence, posted))];
@@ -57,6 +59,11 @@ function postedTo(to: Hex, chain: SimulatedChain, through: BlockNumber): PostedM
 function takenBack(entries: readonly RecipientEntry[]): ReadonlySet<string> {
   const ids = new Set(entries.flatMap((entry) => (entry.event === 'retracted' ? [entry.id] : [])));
   return new Set(entries.flatMap((entry) => (entry.event === 'delivered' && ids.has(entry.id) ? [entry.text] : [])));
+}
+
+/** What was tried again by hand comes when it is tried. */
+function touched({ senders, letterBox }: Evidence): string[] {
+  return senders.sealed.filter(({ envelope }) => letterBox.wasTouched(envelope)).map(({ text }) => text);
 }
 
 /** What one node has made up is delivered for good, whether or not it comes into a block. */
@@ -78,7 +85,7 @@ function forgotten(chain: SimulatedChain, through: BlockNumber): Span[] {
 
 /** What can't be delivered is a dead letter, filed once for each time that it was posted. */
 async function brokenByLetters(
-  { chain, disk, ledger, through }: Evidence,
+  { chain, disk, ledger, letterBox, through }: Evidence,
   posted: readonly PostedMessage[],
 ): Promise<string[]> {
   const isMissing = (number: number): boolean =>
@@ -91,6 +98,12 @@ async function brokenByLetters(
     const isOther =
       block !== undefined && (block.number > through || isMissing(block.number) || chain.wasMadeUp(block.hash));
     if (!isOther) filed.push(placeOf(block?.number, envelope));
+  }
+  // What was removed of a block that a reorg took is filed once more where it comes again.
+  for (const { block, sender, envelope } of letterBox.discarded) {
+    const isThere = block !== undefined && !isMissing(block.number) && chain.at(block.number)?.head.hash === block.hash;
+    if (isThere && sender !== undefined && nameOfSender(sender) !== senderIn(envelope))
+      filed.push(placeOf(block.number, envelope));
   }
   const meant = dead.map(({ block, payload }) => placeOf(block, payload));
   if (isDeepStrictEqual(filed.sort(), meant.sort())) return [];

@@ -1,6 +1,6 @@
 import { sealMessage } from '../../../src/channel/index.ts';
 import type { Account, MessageSender } from '../../../src/chain/index.ts';
-import { topicOf, type Hex } from '../../../src/codec/index.ts';
+import { equalBytes, topicOf, type Hex } from '../../../src/codec/index.ts';
 import { openMemoryStore } from '../../../src/store/index.ts';
 import { createMemoryVault, type Vault } from '../../../src/vault/index.ts';
 import type { SenderEntry } from '../../soak/ledger.ts';
@@ -86,26 +86,38 @@ export class Senders {
     this.#taken.add(text);
   }
 
-  /** What is among those posted must arrive, and what was taken off chain. */
-  records(posted: readonly PostedMessage[]): SenderRecord[] {
+  /** undefined: nobody sealed it. */
+  textOf(envelope: Uint8Array): string | undefined {
+    return this.sealed.find((sealed) => equalBytes(sealed.envelope, envelope))?.text;
+  }
+
+  /** What is among those posted must arrive, and what was taken off chain; but for what may be lost. */
+  records(posted: readonly PostedMessage[], mayBeLost: (envelope: Uint8Array) => boolean): SenderRecord[] {
     return (['worker', 'account'] as const).map((kind) => ({
       id: this.#nameOf(kind),
-      entries: this.#entries(kind, posted),
+      entries: this.#entries(kind, posted, mayBeLost),
     }));
   }
 
-  #entries(kind: Kind, posted: readonly PostedMessage[]): SenderEntry[] {
+  #entries(kind: Kind, posted: readonly PostedMessage[], mayBeLost: (envelope: Uint8Array) => boolean): SenderEntry[] {
     // Their order is the one that they have on the chain.
     const places = new Map(posted.map((message, place) => [nameOf(message), place] as const).reverse());
     const own = this.sealed
       .filter((sealed) => sealed.kind === kind)
       .map(({ text, envelope }) => {
         const nonce = nonceIn(envelope);
-        return { text, nonce, place: places.get(nameOf({ sender: this.#nameOf(kind), to: this.#to, nonce })) };
+        return {
+          text,
+          nonce,
+          mayBeLost: mayBeLost(envelope),
+          place: places.get(nameOf({ sender: this.#nameOf(kind), to: this.#to, nonce })),
+        };
       });
     const inOrder = [...own].sort((a, b) => (a.place ?? posted.length) - (b.place ?? posted.length));
     const meant = inOrder.map(({ text }) => ({ event: 'meant', to: this.#to, text }) as const);
-    const queued = own.filter(({ text, place }) => place !== undefined || this.#taken.has(text));
+    const queued = own.filter(
+      ({ text, place, mayBeLost }) => !mayBeLost && (place !== undefined || this.#taken.has(text)),
+    );
     return [...meant, ...queued.map(({ text, nonce }) => ({ event: 'queued', text, nonce: String(nonce) }) as const)];
   }
 
