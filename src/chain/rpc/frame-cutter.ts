@@ -1,11 +1,12 @@
-/** Longer frames are given on as they come: no more room is made for what a head only says will follow. */
+/** Most that is set aside for a frame of which only the head is there; longer ones are given on as they come. */
 const maxWhole = 4 * 1024 * 1024;
 /** What ends the head of an HTTP answer. */
 const blankLine = Uint8Array.of(0x0d, 0x0a, 0x0d, 0x0a);
 
 /**
  * Cuts what a server of WebSockets sends where its frames end, so that who reads them has each in one piece and does not put
- * it together. Nothing is altered or left out; whether a frame is as it should be is for who reads it.
+ * it together. Nothing is altered or left out. What cannot be a frame of theirs is not waited for: it is given on as it
+ * comes, with all that follows, for who reads it to refuse.
  */
 export class FrameCutter {
   readonly #give: (piece: Buffer) => boolean;
@@ -88,7 +89,8 @@ export class FrameCutter {
 
   #begin(bytes: Uint8Array, length: number | undefined): void {
     if (length === undefined) {
-      this.#head = bytes.slice();
+      // A copy: `slice` of a Buffer would be a view.
+      this.#head = new Uint8Array(bytes);
     } else if (length > maxWhole) {
       this.#left = length - bytes.length;
       this.#pass(bytes);
@@ -107,16 +109,29 @@ export class FrameCutter {
   }
 }
 
-/** Of the frame that begins at a place, head and all (RFC 6455, section 5.2); undefined where too little of it is there. */
+/**
+ * Of the frame that begins at a place, head and all (RFC 6455, section 5.2); undefined where too little of it is there.
+ * Without an end where it is none that a server may send.
+ */
 function frameLength(bytes: Uint8Array, at: number): number | undefined {
+  const first = bytes[at];
   const second = bytes[at + 1];
-  if (second === undefined) return undefined;
-  const mask = (second & 0x80) === 0 ? 0 : 4;
+  if (first === undefined || second === undefined) return undefined;
+  if (isWrong(first, second)) return Infinity;
   const length = second & 0x7f;
-  if (length < 126) return 2 + mask + length;
+  if (length < 126) return 2 + length;
   const digits = length === 126 ? 2 : 8;
   if (at + 2 + digits > bytes.length) return undefined;
   let long = 0;
   for (let i = 0; i < digits; i++) long = 256 * long + (bytes[at + 2 + i] ?? 0);
-  return 2 + digits + mask + long;
+  return 2 + digits + long;
+}
+
+/** What no server may send without an extension: reserved bits or opcodes, a mask, a control frame that is long or a fragment. */
+function isWrong(first: number, second: number): boolean {
+  const isControl = (first & 0x08) !== 0;
+  const isFragment = (first & 0x80) === 0;
+  return (
+    (first & 0x70) !== 0 || (first & 0x07) > 2 || (second & 0x80) !== 0 || (isControl && (isFragment || second > 125))
+  );
 }

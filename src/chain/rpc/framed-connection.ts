@@ -20,12 +20,13 @@ export function framedConnection(): FramedConnection {
   let cutter: FrameCutter | undefined;
   return {
     createConnection: (options) => {
-      const callback = (count: number, read: Uint8Array): boolean => frames.take(read.subarray(0, count));
+      const callback = (count: number, read: Uint8Array): boolean => cutter?.take(read.subarray(0, count)) === true;
       const onread = { buffer: new Uint8Array(readBytes), callback };
       // A path would be that of a local socket; here it is the request's.
       const socket: Socket = connect({ ...options, path: undefined, onread } as TcpSocketConnectOpts);
-      const frames = new FrameCutter((piece) => !socket.destroyed && socket.push(piece));
-      cutter = frames;
+      cutter = new FrameCutter((piece) => !socket.destroyed && socket.push(piece));
+      // A connection that ended may be held for long; what it had begun is of no use.
+      socket.once('close', () => (cutter = undefined));
       return socket;
     },
     upgraded: () => cutter?.upgraded(),

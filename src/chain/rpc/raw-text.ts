@@ -1,8 +1,8 @@
 import { keepShape } from '../keep-shape.ts';
 
 /**
- * A long string of an answer, as the bytes in which it came: UTF-8 without escapes, looked at no further. It keeps its whole
- * frame in memory.
+ * A long string of an answer, as the bytes in which it came: UTF-8 without escapes, looked at no further. It keeps in memory
+ * what its frame came in: the whole frame, and around a small one some KiB of others.
  */
 export class RawText {
   readonly frame: Uint8Array;

@@ -31,14 +31,14 @@ export async function createWebSocket(url: string, onText: (frame: string | Uint
     return socket as unknown as PlainSocket;
   }
   const { WebSocket: NodeWebSocket } = await import('ws');
-  const { createConnection, upgraded } = framedConnection();
+  // Of TLS what is read has to be deciphered into new memory anyway.
+  const framed = /^ws:/i.test(url) ? framedConnection() : undefined;
   const socket = new NodeWebSocket(url, {
     perMessageDeflate: false,
     maxPayload: maxAnswerBytes,
-    // Of TLS what is read has to be deciphered into new memory anyway.
-    ...(url.startsWith('ws:') && { createConnection: createConnection as typeof connect }),
+    ...(framed && { createConnection: framed.createConnection as typeof connect }),
   });
-  socket.once('upgrade', upgraded);
+  if (framed) socket.once('upgrade', framed.upgraded);
   socket.on('message', (data, isBinary) => {
     // In one piece, as `binaryType` is by default.
     if (!isBinary) onText(data as Buffer);

@@ -6,33 +6,47 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import { WebSocketServer, type WebSocket } from 'ws';
 import { framedConnection } from '../../../src/chain/rpc/framed-connection.ts';
 import { createWebSocket, type PlainSocket } from '../../../src/chain/rpc/web-socket.ts';
+import { collectGarbage } from '../../support/collect-garbage.ts';
+import { until } from '../../support/until.ts';
 
 /** Of RFC 6455, section 1.3. */
 const guid = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
 interface Client {
   readonly socket: PlainSocket;
+  /** What came so far. */
+  readonly frames: readonly Buffer[];
   /** The texts that come, so many. */
   readonly texts: (count: number) => Promise<string[]>;
   readonly opened: Promise<void>;
   readonly closed: Promise<{ readonly code: number; readonly failure: string }>;
 }
 
-async function connect(server: { address(): string | AddressInfo | null }): Promise<Client> {
-  const got: string[] = [];
+interface Wishes {
+  readonly scheme?: string;
+  readonly onFrame?: (socket: PlainSocket) => void;
+}
+
+async function connect(
+  server: { address(): string | AddressInfo | null },
+  { scheme = 'ws', onFrame }: Wishes = {},
+): Promise<Client> {
+  const frames: Buffer[] = [];
   let look = (): void => undefined;
   const { port } = server.address() as AddressInfo;
-  const socket = await createWebSocket(`ws://127.0.0.1:${port}`, (frame) => {
-    got.push(Buffer.from(frame as Uint8Array).toString());
+  const socket: PlainSocket = await createWebSocket(`${scheme}://127.0.0.1:${port}`, (frame) => {
+    frames.push(frame as Buffer);
+    onFrame?.(socket);
     look();
   });
   let failure = '';
   socket.onerror = ({ message = '' }) => (failure = message);
   return {
     socket,
+    frames,
     texts: (count) =>
       new Promise((resolve) => {
-        look = () => got.length >= count && resolve(got);
+        look = () => frames.length >= count && resolve(frames.map(String));
         look();
       }),
     opened: new Promise((resolve) => (socket.onopen = () => resolve())),
@@ -73,7 +87,7 @@ describe('createWebSocket', () => {
   }
 
   /** A client of a server that says byte by byte what it wants; `accept` is what the client expects. */
-  async function withRaw(serve: (socket: Socket, accept: string) => void): Promise<Client> {
+  async function withRaw(serve: (socket: Socket, accept: string) => void, wishes?: Wishes): Promise<Client> {
     const server = createServer((socket) => {
       let asked = '';
       ends.push(() => socket.destroy());
@@ -93,7 +107,7 @@ describe('createWebSocket', () => {
           );
         });
     });
-    const client = await connect(await listen(server));
+    const client = await connect(await listen(server), wishes);
     ends.push(() => client.socket.terminate?.());
     return client;
   }
@@ -114,6 +128,22 @@ describe('createWebSocket', () => {
       texts.flatMap((text) => [text, text]),
     );
   });
+
+  for (const scheme of ['ws', 'WS'])
+    it(`gives a text that comes in several reads in one piece, head and all (${scheme}:)`, async () => {
+      const text = 'a'.repeat(300_000);
+      const client = await withRaw(
+        (socket, accept) => {
+          socket.write(accept);
+          socket.write(frame(text));
+        },
+        { scheme },
+      );
+      assert.deepEqual(await client.texts(1), [text]);
+      const [{ byteOffset, buffer }] = client.frames as [Buffer];
+      // `ws` by itself gives what it put together: the payload alone.
+      assert.deepEqual([byteOffset, buffer.byteLength], [10, 300_010]);
+    });
 
   it('gives what each side says to the other', async () => {
     const { client, peer } = await pair();
@@ -160,6 +190,17 @@ describe('createWebSocket', () => {
     assert.deepEqual(await client.texts(1), ['last']);
   });
 
+  it('gives nothing more once it is cut off, even of the same read', async () => {
+    // The first is more than one read.
+    const texts = ['b'.repeat(70_000), '1', '2', '3'];
+    const client = await withRaw(
+      (socket, accept) => socket.write(Buffer.concat([Buffer.from(accept), ...texts.map(frame)])),
+      { onFrame: (socket) => socket.terminate?.() },
+    );
+    await client.closed;
+    assert.equal(client.frames.length, 1);
+  });
+
   it('fails where a head claims more than an answer may be, before any of it comes', async () => {
     const client = await withRaw((socket, accept) => {
       socket.write(Buffer.concat([Buffer.from(accept), Buffer.of(0x81, 127, 0, 0, 0, 0, 0x10, 0, 0, 0)]));
@@ -167,11 +208,16 @@ describe('createWebSocket', () => {
     assert.match((await client.closed).failure, /max payload size exceeded/i);
   });
 
-  it('fails where frames are masked, which those of servers are not', async () => {
-    const client = await withRaw((socket, accept) => {
-      socket.write(Buffer.concat([Buffer.from(accept), Buffer.of(0x81, 0x81, 1, 2, 3, 4, 5)]));
-    });
-    assert.match((await client.closed).failure, /mask must be clear/i);
+  it('fails at the beginning of a frame that no server may send', async () => {
+    for (const [begun, failure] of [
+      [Buffer.of(0x81, 0x86, 1, 2, 3, 4, 5), /mask must be clear/i],
+      [Buffer.of(0xc1, 126, 1, 0, 5), /RSV1 must be clear/],
+      [Buffer.of(0x83, 126, 1, 0, 5), /invalid opcode/i],
+      [Buffer.of(0x89, 126, 1, 0, 5), /invalid payload length/i],
+    ] as const) {
+      const client = await withRaw((socket, accept) => socket.write(Buffer.concat([Buffer.from(accept), begun])));
+      assert.match((await client.closed).failure, failure);
+    }
   });
 
   it('fails where the server does not speak it', async () => {
@@ -197,6 +243,30 @@ describe('createWebSocket', () => {
       }
       assert.ok(Buffer.concat(got).equals(bytes));
       assert.ok(most <= 2 * 64 * 1024, `${most} bytes waited`);
+    });
+
+    it('holds nothing of the frame that it ended in', async () => {
+      const count = 8;
+      // The head of a text of 4 MiB, but for its own ten bytes.
+      const begun = Buffer.of(0x81, 127, 0, 0, 0, 0, 0, 0x3f, 0xff, 0xf6);
+      const httpHead = Buffer.from('HTTP/1.1 101 Switching Protocols\r\n\r\n');
+      const server = await listen(createServer((socket) => socket.end(Buffer.concat([httpHead, begun]))));
+      const { port } = server.address() as AddressInfo;
+      collectGarbage();
+      const before = process.memoryUsage().arrayBuffers;
+      const held: Socket[] = [];
+      for (let i = 0; i < count; i++) {
+        const { createConnection, upgraded } = framedConnection();
+        const socket = createConnection({ host: '127.0.0.1', port });
+        socket.once('data', upgraded);
+        await once(socket, 'close');
+        held.push(socket);
+      }
+      await until(() => {
+        collectGarbage();
+        return process.memoryUsage().arrayBuffers < before + (count / 2) * 4 * 2 ** 20;
+      });
+      assert.equal(held.length, count);
     });
 
     it('is not to a local socket with the path of the request', async () => {
