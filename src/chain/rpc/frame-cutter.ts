@@ -127,7 +127,7 @@ function frameLength(bytes: Uint8Array, at: number): number | undefined {
   return 2 + digits + long;
 }
 
-/** What no server may send without an extension: reserved bits or opcodes, a mask, a control frame that is long or a fragment. */
+/** What no server sends without an extension: reserved bits or opcodes, a mask, a control frame that is long or a fragment. */
 function isWrong(first: number, second: number): boolean {
   const isControl = (first & 0x08) !== 0;
   const isFragment = (first & 0x80) === 0;

@@ -24,7 +24,7 @@ export function framedConnection(): FramedConnection {
       const onread = { buffer: new Uint8Array(readBytes), callback };
       // A path would be that of a local socket; here it is the request's.
       const socket: Socket = connect({ ...options, path: undefined, onread } as TcpSocketConnectOpts);
-      cutter = new FrameCutter((piece) => !socket.destroyed && socket.push(piece));
+      cutter = new FrameCutter((piece) => socket.push(piece));
       // A connection that ended may be held for long; what it had begun is of no use.
       socket.once('close', () => (cutter = undefined));
       return socket;

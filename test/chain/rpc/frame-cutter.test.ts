@@ -155,6 +155,7 @@ describe('FrameCutter', () => {
     const wrong = [
       ...[0xc1, 0xa1, 0x91, 0x83, 0x87, 0x8b, 0x8f, 0x09].map((first) => frame(filled(300), { first })),
       ...[0x81, 0x89].map((first) => frame(filled(9), { first, mask: 0x80 })),
+      ...[0x08, 0x09, 0x0a].map((first) => frame(filled(9), { first })),
       ...[0x88, 0x89, 0x8a].map((first) => frame(filled(126), { first })),
     ];
     for (const each of wrong) {
