@@ -93,6 +93,7 @@ export type {
   PhalaOpened,
   PhalaSealRequest,
   ResealOptions,
+  RotateRequest,
   Sealer,
   SealerOptions,
   SealRequest,

@@ -6,7 +6,7 @@ import type { TransactionalStore } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
 import { publishedEpochs, publishedUrls } from './own-entry.ts';
 import { currentEpoch, publishAgain } from './publish.ts';
-import { rotateEntity } from './rotate.ts';
+import { replaceEpoch } from './rotate.ts';
 import { rotationDue } from './rotation-due.ts';
 import { SeenLists } from './seen-lists.ts';
 
@@ -191,15 +191,17 @@ class Keeper implements Presence {
     const { vault, clock, keepEpochsMs, rotateEveryMs, chain, account } = this.#options;
     const { signal } = this.#stopping;
     await this.#erase(clock.now() - keepEpochsMs);
-    const due = rotationDue(vault.identity, await vault.ecdhKeys(), rotateEveryMs);
-    if (due > clock.now()) return;
+    const keys = await vault.ecdhKeys();
+    const current = keys.find(({ state }) => state === 'current');
+    if (current === undefined || rotationDue(vault.identity, keys, rotateEveryMs) > clock.now()) return;
     if (account === undefined) {
       this.#tellOnce('rotation');
       return;
     }
-    const { epoch, blockNumber } = await rotateEntity({ chain, vault, account, signal });
+    const rotation = await replaceEpoch({ chain, vault, account, signal }, current.epoch);
+    if (rotation === undefined) return;
     await this.#noteOwnEntry();
-    this.#emit({ type: 'rotated', epoch, block: blockNumber });
+    this.#emit({ type: 'rotated', epoch: rotation.epoch, block: rotation.blockNumber });
   }
 
   async #erase(retiredBefore: number): Promise<void> {

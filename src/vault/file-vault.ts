@@ -1,12 +1,12 @@
 import type { Hex } from '../codec/index.ts';
 import { keyPairFromSecretKey, keyPairFromSeed, ready, type KeyPair } from '../crypto/index.ts';
-import { isRelayError, RelayError } from '../errors/index.ts';
+import { isRelayError, type RelayError } from '../errors/index.ts';
 import { agentSocket } from './agent/agent-path.ts';
 import { connectAgent } from './agent/connect-agent.ts';
 import type { VaultContents } from './contents.ts';
 import { FileRing } from './file-ring.ts';
 import type { KeyRing } from './key-ring.ts';
-import { withCurrentEpoch, withoutEpochs, withPendingEpoch } from './rotation.ts';
+import { keyOfRotation, withCurrentEpoch, withoutEpochs, withPendingEpoch } from './rotation.ts';
 import { nextBlock, withSealsSetAside } from './seal-allowance.ts';
 import { encode, newUnlocked, sealerOf, unlock, type SealerOptions } from './sealed-contents.ts';
 import {
@@ -24,6 +24,7 @@ import type {
   Opened,
   PhalaOpened,
   PhalaSealRequest,
+  RotateRequest,
   SealRequest,
   SignContent,
   Vault,
@@ -148,11 +149,9 @@ class FileVault implements Vault {
     }
   }
 
-  async rotate({ atLeast = 0 }: { readonly atLeast?: number } = {}): Promise<EcdhPublic> {
-    const ring = await this.#ring.change((contents) => withPendingEpoch(contents, atLeast, randomKeyPair, this.#now()));
-    const pending = ring.ecdhKeys().find(({ state }) => state === 'pending');
-    if (pending === undefined) throw new RelayError('unknown-epoch', { details: { epoch: 'any pending epoch' } });
-    return pending;
+  async rotate(request: RotateRequest = {}): Promise<EcdhPublic> {
+    const ring = await this.#ring.change((contents) => withPendingEpoch(contents, request, randomKeyPair, this.#now()));
+    return keyOfRotation(ring.ecdhKeys(), request);
   }
 
   async activate(epoch: number): Promise<void> {

@@ -28,6 +28,7 @@ export type {
   KeepRequest,
   KeptSealRequest,
   PhalaSealRequest,
+  RotateRequest,
   SealRequest,
   SignContent,
   Vault,

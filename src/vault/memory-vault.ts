@@ -3,7 +3,7 @@ import { backendCipher, keyPairFromSecretKey, keyPairFromSeed, type Cipher, type
 import { RelayError } from '../errors/index.ts';
 import type { VaultContents } from './contents.ts';
 import { KeyRing } from './key-ring.ts';
-import { withCurrentEpoch, withoutEpochs, withPendingEpoch } from './rotation.ts';
+import { keyOfRotation, withCurrentEpoch, withoutEpochs, withPendingEpoch } from './rotation.ts';
 import { nextBlock, withSealsSetAside } from './seal-allowance.ts';
 import type {
   EcdhPublic,
@@ -13,6 +13,7 @@ import type {
   Opened,
   PhalaOpened,
   PhalaSealRequest,
+  RotateRequest,
   SealRequest,
   SignContent,
   Vault,
@@ -92,13 +93,9 @@ export class MemoryVault implements Vault {
     return this.#open().openPhala(encryptedData);
   }
 
-  async rotate({ atLeast = 0 }: { readonly atLeast?: number } = {}): Promise<EcdhPublic> {
-    this.#change((contents) => withPendingEpoch(contents, atLeast, () => copyOf(undefined), this.#now()));
-    const pending = this.#open()
-      .ecdhKeys()
-      .find(({ state }) => state === 'pending');
-    if (pending === undefined) throw new RelayError('unknown-epoch', { details: { epoch: 'any pending epoch' } });
-    return pending;
+  async rotate(request: RotateRequest = {}): Promise<EcdhPublic> {
+    this.#change((contents) => withPendingEpoch(contents, request, () => copyOf(undefined), this.#now()));
+    return keyOfRotation(this.#open().ecdhKeys(), request);
   }
 
   async activate(epoch: number): Promise<void> {

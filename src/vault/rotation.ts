@@ -1,16 +1,21 @@
 import type { KeyPair } from '../crypto/core.ts';
 import { RelayError } from '../errors/index.ts';
-import type { EpochSecret, VaultContents } from './contents.ts';
+import type { EpochSecret, EpochState, VaultContents } from './contents.ts';
+import type { EcdhPublic, RotateRequest } from './vault.ts';
 
 const greatestEpoch = 0xffff_ffff;
 
-/** Adds a pending epoch, at least `atLeast` and above all there were; leaves a pending one that already satisfies it. Throws bad-value. */
+/**
+ * Adds a pending epoch, at least `atLeast` and above all there were; leaves a pending one that already satisfies it, and all
+ * as it is where `replacing` was replaced. Throws bad-value.
+ */
 export function withPendingEpoch(
   contents: VaultContents,
-  atLeast: number,
+  { atLeast = 0, replacing }: RotateRequest,
   newKey: () => KeyPair,
   now: number,
 ): VaultContents {
+  if (wasReplaced(contents.epochs, replacing)) return contents;
   const pending = contents.epochs.find(({ state }) => state === 'pending');
   if (pending !== undefined && pending.epoch >= atLeast) return contents;
   const known = [...contents.epochs, ...contents.erased].map(({ epoch }) => epoch);
@@ -24,6 +29,14 @@ export function withPendingEpoch(
     ...replaced,
     { epoch, keyPair: newKey(), createdAt: now, state: 'pending', seals: 0 },
   ]);
+}
+
+/** What a rotation gives: the pending key, or the current one where `replacing` was replaced. Throws unknown-epoch. */
+export function keyOfRotation(keys: readonly EcdhPublic[], { replacing }: RotateRequest): EcdhPublic {
+  const wanted: EpochState = wasReplaced(keys, replacing) ? 'current' : 'pending';
+  const key = keys.find(({ state }) => state === wanted);
+  if (key === undefined) throw new RelayError('unknown-epoch', { details: { epoch: `any ${wanted} epoch` } });
+  return key;
 }
 
 /**
@@ -55,6 +68,10 @@ export function withoutEpochs(contents: VaultContents, retiredBefore: number): V
     epochs: contents.epochs.filter((epoch) => !isDue(epoch)),
     erased: [...contents.erased, ...erased].sort((a, b) => a.epoch - b.epoch),
   };
+}
+
+function wasReplaced(epochs: readonly Pick<EcdhPublic, 'epoch' | 'state'>[], epoch: number | undefined): boolean {
+  return epoch !== undefined && epochs.find(({ state }) => state === 'current')?.epoch !== epoch;
 }
 
 function retired(epoch: EpochSecret, now: number): EpochSecret {

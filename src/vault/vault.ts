@@ -86,6 +86,13 @@ export interface Opened {
   readonly body: Body;
 }
 
+export interface RotateRequest {
+  /** Least epoch of a new key. Default: the next. */
+  readonly atLeast?: number;
+  /** Epoch that the new one shall take the place of. Default: whichever is current. */
+  readonly replacing?: number;
+}
+
 export interface OpenAllRequest {
   readonly genesisHash: Hex;
   /** SCALE of V1 envelopes. */
@@ -136,8 +143,11 @@ export interface Vault extends AsyncDisposable {
    * decoding throws, bad-public-key, open-failed.
    */
   openPhala(encryptedData: Uint8Array): Promise<PhalaOpened>;
-  /** Makes the key of a new, pending epoch (`atLeast` or the next), or returns the pending one there is; durable when it resolves. */
-  rotate(options?: { readonly atLeast?: number }): Promise<EcdhPublic>;
+  /**
+   * Makes the key of a new, pending epoch, or returns the pending one there is; durable when it resolves. Where `replacing` is
+   * not the current epoch any more it changes nothing and returns the current one: of all who replace an epoch, one does.
+   */
+  rotate(request?: RotateRequest): Promise<EcdhPublic>;
   /** Makes a pending epoch the current one; the former current one is retired. Idempotent. */
   activate(epoch: number): Promise<void>;
   /**

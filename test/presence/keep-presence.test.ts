@@ -303,14 +303,40 @@ describe('keepPresence', () => {
 
   it('of two processes of one entity rotates once', async () => {
     await using other = await openVault({ path, passphrase, now: () => clock.now() });
+    clock.advance(34 * day);
     const one = keep();
     const two = keep({ vault: other, store: openMemoryStore() });
     await Promise.all([one.presence.settled, two.presence.settled]);
-    clock.advance(34 * day);
-    await until(
-      async () => (await epochsOf(vault)).endsWith('current') && !(await epochsOf(vault)).startsWith('0:current'),
-    );
-    await new Promise((resolve) => setTimeout(resolve, 500));
     assert.equal(await epochsOf(vault), '0:retired 1:current');
   });
+
+  for (const begun of [false, true])
+    for (const heldAt of ['chain', 'vault'] as const)
+      it(`finds done what another process ${begun ? 'finished' : 'did'} since it set out, held at the ${heldAt}`, async () => {
+        await using other = await openVault({ path, passphrase, now: () => clock.now() });
+        let goOn: () => void = () => undefined;
+        const gate = new Promise<void>((resolve) => (goOn = resolve));
+        let setOut: () => void = () => undefined;
+        const hasSetOut = new Promise<void>((resolve) => (setOut = resolve));
+        const held = async (): Promise<void> => {
+          setOut();
+          await gate;
+        };
+        const bestHead: Chain['bestHead'] = (signal) => held().then(() => chain.bestHead(signal));
+        const rotate: Vault['rotate'] = (options) => held().then(() => other.rotate(options));
+        const slow =
+          heldAt === 'chain'
+            ? { chain: replacing(chain, { bestHead }), vault: other }
+            : { vault: replacing(other, { rotate }) };
+        if (begun) await vault.rotate();
+        clock.advance(34 * day);
+        const late = keep({ ...slow, store: openMemoryStore() });
+        await hasSetOut;
+        const first = keep();
+        await first.presence.settled.finally(goOn);
+        await late.presence.settled;
+        assert.equal(types(first.events), 'rotated');
+        assert.deepEqual(late.events.values, []);
+        assert.equal(await epochsOf(vault), '0:retired 1:current');
+      });
 });

@@ -138,6 +138,21 @@ describe('vault: rotation', () => {
       assert.equal(await epochsOf(vault), '0:retired 1:retired 2:retired 3:retired 4:current');
   });
 
+  it('replaces an epoch that was current once, however many openings found it so', async () => {
+    const openings = [await newVault(folder('vault')), await reopen(folder('vault')), await reopen(folder('vault'))];
+    const before = await Promise.all(openings.map((vault) => vault.rotate({ replacing: 0 })));
+    assert.equal(new Set(before.map(({ publicKey }) => toHex(publicKey))).size, 1);
+    await openings[0]!.activate(1);
+    await openings[0]!.rotate();
+    for (const vault of openings) {
+      const { epoch, state } = await vault.rotate({ atLeast: 5, replacing: 0 });
+      assert.deepEqual([epoch, state], [1, 'current']);
+    }
+    for (const vault of openings) assert.equal(await epochsOf(vault), '0:retired 1:current 2:pending');
+    const after = await Promise.all(openings.map((vault) => vault.rotate({ replacing: 1 })));
+    assert.deepEqual(new Set(after.map(({ epoch }) => epoch)), new Set([2]));
+  });
+
   it('builds on what the file holds, even where its inode, time and size tell of no change', async () => {
     await using made = await newVault(folder('vault'));
     const original = await readFile(folder('vault'));

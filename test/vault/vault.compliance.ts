@@ -177,11 +177,17 @@ export function describeVault(
       const made = await vault.rotate();
       assert.deepEqual([made.epoch, made.state, made.createdAt, made.seals], [1, 'pending', 1_000, 0]);
       assert.deepEqual(await vault.rotate(), made);
-      assert.equal((await vault.rotate({ atLeast: 7 })).epoch, 7);
+      assert.deepEqual(await vault.rotate({ replacing: 0 }), made);
+      assert.equal((await vault.rotate({ atLeast: 7, replacing: 0 })).epoch, 7);
       await vault.activate(7);
       await vault.activate(7);
       assert.equal(await epochsOf(vault), '0:retired 1:retired 7:current');
       now = 5_000;
+      for (const replacing of [0, 1, 8]) {
+        const { epoch, state } = await vault.rotate({ atLeast: 9, replacing });
+        assert.deepEqual([epoch, state], [7, 'current']);
+      }
+      assert.equal(await epochsOf(vault), '0:retired 1:retired 7:current');
       assert.equal(await openText(vault, old), 'old');
       assert.deepEqual(await vault.erase({ retiredBefore: -1 }), []);
       assert.deepEqual(await vault.erase({ retiredBefore: 1_000 }), [0, 1]);

@@ -11,6 +11,7 @@ import type {
   Opened,
   PhalaOpened,
   PhalaSealRequest,
+  RotateRequest,
   SealRequest,
   SignContent,
   Vault,
@@ -132,8 +133,10 @@ class AgentVault implements Vault {
     return { senderKey: reader.fixed(32), content: reader.rest() };
   }
 
-  async rotate({ atLeast = 0 }: { readonly atLeast?: number } = {}): Promise<EcdhPublic> {
-    const answer = await this.#call('rotate', new Writer().u32(atLeast).finish());
+  async rotate({ atLeast = 0, replacing }: RotateRequest = {}): Promise<EcdhPublic> {
+    const request = new Writer().u32(atLeast);
+    if (replacing !== undefined) request.u32(replacing);
+    const answer = await this.#call('rotate', request.finish());
     return readKey(new Reader(answer, 'The answer of the agent'));
   }
 

@@ -77,8 +77,9 @@ export async function perform(vault: Vault, operation: Operation, request: Uint8
       return new Writer().raw(senderKey).raw(content).finish();
     }
     case 'rotate': {
-      const atLeast = ended(reader.u32());
-      return writeKey(new Writer(), await vault.rotate({ atLeast })).finish();
+      const atLeast = reader.u32();
+      const replaced = reader.offset < request.length ? { replacing: reader.u32() } : {};
+      return writeKey(new Writer(), await vault.rotate(ended({ atLeast, ...replaced }))).finish();
     }
     case 'activate':
       await vault.activate(ended(reader.u32()));
