@@ -7,7 +7,7 @@ type Word = 'told' | 'meaningless' | 'return';
 export class ReorgWords {
   /** Messages that were retracted when it was their turn. */
   readonly #retracted = new Set<Sequence>();
-  /** What was handed out as final, though the store tells behind it that a reorg took it and that it came back: up to where. */
+  /** What was handed out as final, though the store tells behind it that a reorg took it and that it came back: up to where, ascending. */
   readonly #settled = new Map<Sequence, Sequence>();
 
   /** A message is retracted at its turn. */
@@ -15,15 +15,18 @@ export class ReorgWords {
     this.#retracted.add(of);
   }
 
-  /** A message that came back is handed out as final. `end`: none of what the store tells of it is at that sequence or later. */
+  /** A message that came back is handed out as final. `end`: where the store ends now; all that it tells of it is before that. */
   settled(of: Sequence, end: Sequence): void {
+    this.#settled.delete(of);
     this.#settled.set(of, end);
   }
 
   /** It is the turn of the last item before `next`. */
   wentOn(next: Sequence): void {
-    if (this.#settled.size === 0) return;
-    for (const [of, end] of this.#settled) if (end < next) this.#settled.delete(of);
+    for (const [of, end] of this.#settled) {
+      if (end >= next) break;
+      this.#settled.delete(of);
+    }
   }
 
   /** Of a notice whose turn it is. */
