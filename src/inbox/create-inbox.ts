@@ -2,7 +2,7 @@ import { filter, map, type Observable } from 'rxjs';
 import type { BlockNumber, Finality } from '../chain/index.ts';
 import { ReplayWindow } from '../channel/index.ts';
 import { topicOf, type Hex } from '../codec/index.ts';
-import { asRelayError, type RelayError } from '../errors/index.ts';
+import { asRelayError, RelayError } from '../errors/index.ts';
 import type { TransactionalStore } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
 import { checkOptions } from './check-options.ts';
@@ -134,6 +134,7 @@ class StoredInbox implements Inbox {
 
   async stop(): Promise<void> {
     this.#stopping.abort();
+    this.#markFailed(new RelayError('aborted'));
     await this.#starting?.catch(() => undefined);
     clearInterval(this.#looking);
     await this.#reading;

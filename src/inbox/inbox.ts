@@ -82,7 +82,7 @@ export interface Inbox extends AsyncDisposable {
   readonly events$: Observable<InboxEvent>;
   /** The deliveries alone. */
   readonly messages$: Observable<Delivery>;
-  /** Resolves when the inbox would miss nothing that is sent from now on. */
+  /** Resolves when the inbox would miss nothing that is sent from now on. Rejects with what ended it before, or aborted where it was stopped. */
   readonly ready: Promise<void>;
   /**
    * Gives each delivery to `handler` and acknowledges it when that returns. Resolves when the inbox is stopped or the

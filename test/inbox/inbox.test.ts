@@ -413,6 +413,16 @@ describe('inbox', () => {
       }
   });
 
+  for (const isStarted of [true, false])
+    it(`is never ready where it is stopped ${isStarted ? 'while older blocks are to be read' : 'and was never started'}`, async () => {
+      const inbox = createInbox({ chain, vault: recipient, store, from: 1 });
+      if (isStarted) await inbox.start();
+      await inbox.stop();
+      // Who never asks is told of nothing unhandled.
+      await new Promise(setImmediate);
+      await assert.rejects(inbox.ready, { code: 'aborted' });
+    });
+
   it('tells who subscribes too late how it ended', async () => {
     const inbox = await started();
     await inbox.stop();

@@ -72,6 +72,7 @@ class StoredPhalaListener implements PhalaListener {
 
   async stop(): Promise<void> {
     this.#stopping.abort();
+    this.#markFailed(new RelayError('aborted'));
     await this.#starting?.catch(() => undefined);
     await this.#reading;
     await this.#dispatcher.stop();

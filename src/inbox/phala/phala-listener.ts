@@ -43,7 +43,7 @@ export interface PhalaListener extends AsyncDisposable {
    * acknowledged. One subscriber at a time.
    */
   readonly events$: Observable<PhalaEvent>;
-  /** Resolves when nothing posted from now on would be missed. */
+  /** Resolves when nothing posted from now on would be missed. Rejects with what ended it before, or aborted where it was stopped. */
   readonly ready: Promise<void>;
   /** Throws store-of-another-chain, cursor-not-on-chain, bad-value for a `from` yet to come. */
   start(): Promise<void>;

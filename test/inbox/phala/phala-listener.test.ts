@@ -416,6 +416,17 @@ describe('the phala suite on topics of contracts', () => {
     await rejected(listening(), 'cursor-not-on-chain');
   });
 
+  for (const isStarted of [true, false])
+    it(`is never ready where it is stopped ${isStarted ? 'while older blocks are to be read' : 'and was never started'}`, async () => {
+      const listener = createPhalaListener({ chain, vault, store, topics: [topic], from: 1 });
+      await dev.newBlock({ count: 5 });
+      if (isStarted) await listener.start();
+      await listener.stop();
+      // Who never asks is told of nothing unhandled.
+      await new Promise(setImmediate);
+      await assert.rejects(listener.ready, { code: 'aborted' });
+    });
+
   it('is wholly ended when it is stopped while it starts', async () => {
     let goOn: () => void = () => undefined;
     const held = new Promise<void>((resolve) => (goOn = resolve));
