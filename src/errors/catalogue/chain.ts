@@ -20,8 +20,9 @@ export const chainErrors = {
       'A finalized block was replaced, or the reorg is deeper than what is remembered; start from a block of the new chain, and check whether the endpoints agree.',
   },
   'node-behind': {
-    message: 'The node in use is behind: it can not sign behind block {block} yet, only behind {anchor}.',
-    remedy: 'Wait until it has caught up, or give another endpoint with --ws.',
+    message:
+      'Nothing can be signed behind block {block} yet, only behind {anchor}: the node in use is behind, or finality lags.',
+    remedy: 'Wait until it is further, or give another endpoint with --ws.',
   },
   'state-discarded': {
     message: 'No endpoint has block {block} with its state ({reason}).',
