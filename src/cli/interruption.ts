@@ -17,8 +17,8 @@ const exitCodes = { SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 } as const;
 const passedOnMs = 1_000;
 
 /**
- * While it lasts, and after a signal until the process ends, signals end the command in order; SIGINT makes the exit code 130.
- * `now`: ms, of a clock that only goes on.
+ * While it lasts, and after a signal until the process ends, signals end the command in order; SIGINT makes the exit code 130, a
+ * reader that is gone 141. `now`: ms, of a clock that only goes on.
  */
 export function onInterruption(now: () => number = () => performance.now()): Interruption {
   const controller = new AbortController();
@@ -26,6 +26,7 @@ export function onInterruption(now: () => number = () => performance.now()): Int
   let exitCode: number | undefined;
   const interrupt = (name: keyof typeof exitCodes): void => {
     exitCode ??= exitCodes[name];
+    if (name !== 'SIGTERM') process.exitCode ??= exitCodes[name];
     controller.abort(new RelayError('aborted'));
   };
   const onSignal = (name: 'SIGINT' | 'SIGTERM'): void => {
@@ -34,7 +35,6 @@ export function onInterruption(now: () => number = () => performance.now()): Int
       process.exit(exitCodes[first.name]);
     }
     first = { name, at: now() };
-    if (name === 'SIGINT') process.exitCode = exitCodes.SIGINT;
     interrupt(name);
   };
   // As SIGPIPE, which Node ignores, ends other programs.

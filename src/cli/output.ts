@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { Writable } from 'node:stream';
 import type { Hex } from '../codec/index.ts';
 import { visibleLines } from './visible.ts';
 
@@ -9,26 +10,35 @@ export type JsonEvent = Readonly<Record<string, unknown>>;
 export interface Output {
   readonly isJson: boolean;
   print(event: JsonEvent, human: string): void;
+  /**
+   * Prints what is to be acknowledged; gives whether the operating system took the line. It does not where the reader is gone, which
+   * interrupts the command. In order, also where earlier lines are not taken yet.
+   */
+  handOver(event: JsonEvent, human: string): Promise<boolean>;
   /** To people only: what --json leaves out. */
   say(human: string): void;
   /** Resolves once a slow reader has taken most of what was printed: for whoever prints without an end. */
   drained(): Promise<void>;
 }
 
-export function createOutput(
-  isJson: boolean,
-  write: (text: string) => void = toStdout,
-  drained: () => Promise<void> = stdoutDrained,
-): Output {
+export function createOutput(isJson: boolean, stream: Writable = process.stdout): Output {
+  const lineOf = (event: JsonEvent, human: string): string =>
+    `${isJson ? JSON.stringify(event, plainNumbers) : visibleLines(human)}\n`;
   return {
     isJson,
     print: (event, human) => {
-      write(`${isJson ? JSON.stringify(event, plainNumbers) : visibleLines(human)}\n`);
+      stream.write(lineOf(event, human));
     },
+    handOver: (event, human) =>
+      new Promise((resolve) => {
+        stream.write(lineOf(event, human), (error) => {
+          resolve(error === undefined || error === null);
+        });
+      }),
     say: (human) => {
-      if (!isJson) write(`${visibleLines(human)}\n`);
+      if (!isJson) stream.write(`${visibleLines(human)}\n`);
     },
-    drained,
+    drained: () => drained(stream),
   };
 }
 
@@ -41,13 +51,9 @@ function plainNumbers(_: string, value: unknown): unknown {
   return typeof value === 'bigint' ? value.toString() : value;
 }
 
-function toStdout(text: string): void {
-  process.stdout.write(text);
-}
-
-async function stdoutDrained(): Promise<void> {
-  if (!process.stdout.writableNeedDrain) return;
-  await once(process.stdout, 'drain').catch((error: unknown) => {
+async function drained(stream: Writable): Promise<void> {
+  if (!stream.writableNeedDrain) return;
+  await once(stream, 'drain').catch((error: unknown) => {
     // The command is interrupted by that.
     if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
   });

@@ -15,7 +15,7 @@ export interface PrintInboxOptions {
   readonly count?: number;
   readonly until: Promise<void>;
   readonly warn: Warn;
-  /** Between printing a message and acknowledging it; one that ends with handler-failed leaves it unacknowledged. */
+  /** Between a message's being printed and its acknowledgement; one that ends with handler-failed leaves it unacknowledged. */
   readonly answer?: AnswerDelivery;
 }
 
@@ -26,7 +26,10 @@ export interface UnderWay {
 
 export type AnswerDelivery = (delivery: Delivery) => Promise<UnderWay | undefined>;
 
-/** Prints what the inbox delivers and acknowledges it, until `count` messages were printed or `until` resolves. */
+/**
+ * Prints what the inbox delivers, and acknowledges what the operating system took of it, until `count` messages were printed or `until`
+ * resolves.
+ */
 export async function printInbox(
   inbox: Inbox,
   output: Output,
@@ -90,7 +93,8 @@ async function printEvent(
   switch (event.type) {
     case 'message': {
       const { delivery } = event;
-      output.print(deliveryJson(delivery), deliveryText(delivery));
+      // What was not taken comes again at the next start.
+      if (!(await output.handOver(deliveryJson(delivery), deliveryText(delivery)))) return undefined;
       const answered = await answer(delivery);
       if (answered !== undefined) return { over: acknowledge(delivery, answered, warn) };
       await delivery.ack();

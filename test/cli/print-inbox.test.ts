@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
+import { Writable } from 'node:stream';
 import { connectChain, type Chain } from '../../src/chain/index.ts';
 import { createOutput, short } from '../../src/cli/output.ts';
 import { printInbox, type AnswerDelivery } from '../../src/cli/print-inbox.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
-import { createInbox, type InboxOptions } from '../../src/inbox/index.ts';
+import { createInbox, openInboxFiles, type InboxOptions } from '../../src/inbox/index.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
 import type { Vault } from '../../src/vault/index.ts';
 import { Poster } from '../inbox/support.ts';
 import { alice, registered, temporaryFolder } from '../support/entities.ts';
 import { until } from '../support/until.ts';
+import { linesTo } from './lines-to.ts';
 
 const finalityLag = 3;
 
@@ -39,14 +41,14 @@ describe('cli: what is printed of an inbox to a person', () => {
     await folder.remove();
   });
 
-  /** The lines as they come, of an inbox of its own, and the ids of the messages in them. */
-  async function printed(options: Partial<InboxOptions>) {
+  /** The lines as they come, of an inbox of its own, and the ids of the messages that were answered. */
+  async function printed(options: Partial<InboxOptions>, stream?: Writable) {
     const inbox = createInbox({ chain, vault: recipient, store: openMemoryStore(), ...options });
     open.push(inbox);
     await inbox.start();
     await inbox.ready;
     const lines: string[] = [];
-    const output = createOutput(false, (line) => lines.push(line));
+    const output = createOutput(false, stream ?? linesTo((line) => lines.push(line)));
     const ids: string[] = [];
     const answer: AnswerDelivery = async ({ messageId }) => {
       ids.push(short(messageId));
@@ -83,6 +85,39 @@ describe('cli: what is printed of an inbox to a person', () => {
       `reinstated: message ${id}\n`,
       `finalized: message ${id}\n`,
     ]);
+  });
+
+  it('answers and acknowledges each message once its line is taken, in order; those behind it are written by then', async () => {
+    const taking: (() => void)[] = [];
+    const lines: string[] = [];
+    const stream = new Writable({
+      decodeStrings: false,
+      write: (line: string, _, taken) => {
+        lines.push(line);
+        taking.push(taken);
+      },
+    });
+    const store = openMemoryStore();
+    const { ids } = await printed({ store }, stream);
+    const texts = ['one', 'two', 'six'];
+    await poster.send(recipient, ...texts);
+    await dev.newBlock({ count: finalityLag });
+    const pending = async (): Promise<number> => {
+      let count = 0;
+      for await (const _ of (await openInboxFiles(store)).pending()) count++;
+      return count;
+    };
+    await until(() => stream.writableLength === 3 * (lines[0]?.length ?? Infinity));
+    assert.deepEqual([lines.length, ids, await pending()], [1, [], 3]);
+    for (const left of [2, 1, 0]) {
+      taking.shift()?.();
+      await until(async () => (await pending()) === left);
+      assert.equal(ids.length, 3 - left);
+    }
+    assert.deepEqual(
+      lines.map((line, n) => [line.includes(ids[n] ?? '-'), line.split(': ')[1]]),
+      texts.map((text) => [true, `${text}\n`]),
+    );
   });
 
   for (const [verify, mark] of [

@@ -13,6 +13,7 @@ import type { RelayClient } from '../../src/relay/index.ts';
 import { utf8 } from '../support/entities.ts';
 import { until } from '../support/until.ts';
 import { useConversations, type Party } from '../relay/conversation.ts';
+import { linesTo } from './lines-to.ts';
 
 describe('cli: handlers of invocations', () => {
   const { cleanup, talk } = useConversations();
@@ -44,7 +45,10 @@ describe('cli: handlers of invocations', () => {
       },
     });
     const printed: JsonEvent[] = [];
-    const output = createOutput(true, (line) => printed.push(JSON.parse(line) as JsonEvent));
+    const output = createOutput(
+      true,
+      linesTo((line) => printed.push(JSON.parse(line) as JsonEvent)),
+    );
     const printing = printInbox(inbox, output, { until: interrupted, warn: () => undefined, answer });
     void cleanup.add(printing, async () => {
       ending.abort();

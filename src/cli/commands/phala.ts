@@ -148,8 +148,8 @@ async function listenPhala({ settings, flags, output, signal, interrupted }: Con
 async function print(event: PhalaEvent, output: Output): Promise<void> {
   switch (event.type) {
     case 'message':
-      output.print(deliveryJson(event.delivery), deliveryText(event.delivery));
-      await event.delivery.ack();
+      // What was not taken comes again at the next start.
+      if (await output.handOver(deliveryJson(event.delivery), deliveryText(event.delivery))) await event.delivery.ack();
       return;
     case 'gap':
       output.print(
