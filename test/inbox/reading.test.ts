@@ -359,6 +359,114 @@ describe('inbox: reading the chain', () => {
     });
   });
 
+  describe('at the edge of what a node keeps', () => {
+    const isRead = /^state_(getReadProof|getStorage)$/;
+    let edge: number;
+    /** Numbers of all blocks that are there. */
+    const numbers = new Map<unknown, number>();
+    const filler = 660;
+
+    before(async () => {
+      edge = (await poster.send(one, 'edge: forgotten')).blockNumber;
+      for (const text of ['edge 1', 'edge 2']) {
+        await poster.send(one, text);
+        await dev.newBlock({ count: 90 });
+      }
+      await poster.send(one, 'edge 3');
+      const { number } = await direct.finalizedHead();
+      for (let at = edge; at <= number; at++) numbers.set((await direct.headAt(at))?.hash, at);
+    });
+
+    /** What `isGone` says of a block's number: the node has no state of it. It gives no ranges. */
+    function lacking(isGone: (number: number) => boolean): Alter {
+      return (method, params, result) => {
+        if (method === 'state_queryStorage') return new Refusal('RPC call is unsafe to be called externally');
+        const number = isRead.test(method) ? numbers.get(params[1]) : undefined;
+        return number !== undefined && isGone(number)
+          ? new Refusal('Client error: UnknownBlock: State already discarded for the block', 4003)
+          : result;
+      };
+    }
+    const eventsOf = ({ events }: InboxProbe): unknown[] =>
+      events.map((event) => {
+        if (event.type !== 'message') return event;
+        const { body } = event.delivery;
+        return body.kind === 'data' ? new TextDecoder().decode(body.content) : body.kind;
+      });
+
+    for (const [what, verify, isWhole] of [
+      ['a forgotten block, with proofs', true, false],
+      ['a forgotten block, without proofs', false, false],
+      ['a frame of forgotten blocks, with proofs', true, true],
+      ['a frame of forgotten blocks, without proofs', false, true],
+    ] as const)
+      it(`uses what came behind ${what}, which the node forgets too meanwhile`, async () => {
+        const answered = new Set<number>();
+        const last = isWhole ? edge - (edge % mostInFrame) + mostInFrame - 1 : edge;
+        let forgotten = last;
+        const { chain, proxy } = await through(asIs);
+        const isMissing = lacking((number) => number <= forgotten);
+        proxy.alter = (method, params, result) => {
+          const number = isRead.test(method) ? numbers.get(params[1]) : undefined;
+          if (number !== undefined) answered.add(number);
+          if (answered.size === numbers.size) allAnswered();
+          return isMissing(method, params, result);
+        };
+        let allAnswered = (): void => undefined;
+        const isAnswered = new Promise<void>((resolve) => (allAnswered = resolve));
+        // Who looks again finds nothing: by then all that was read is forgotten.
+        const looks = new Map<number, number>();
+        proxy.hold = (method, [, b]) => {
+          const number = isRead.test(method) ? numbers.get(b) : undefined;
+          if (number === undefined) return undefined;
+          looks.set(number, (looks.get(number) ?? 0) + 1);
+          return looks.get(number) === 1 ? undefined : isAnswered.then(() => (forgotten = Math.max(...answered)));
+        };
+        const probe = new InboxProbe(await started(chain, one, { onGap: 'skip', from: edge, verify }));
+        await probe.until(() => probe.texts.includes('edge 3'));
+        const there = isWhole ? ['edge 2', 'edge 3'] : ['edge 1', 'edge 2', 'edge 3'];
+        assert.deepEqual(eventsOf(probe), [{ type: 'gap', first: edge, last }, ...there]);
+        assert.equal(forgotten, edge + numbers.size - 1, 'it was looked at again');
+      });
+
+    it('tells each run of blocks once, across frames too, and what is between them in its place', async () => {
+      // Between two of the messages.
+      const boundary = Math.ceil((edge + 16) / mostInFrame) * mostInFrame;
+      const isGone = (number: number): boolean => number === edge || (number >= boundary - 3 && number <= boundary + 3);
+      const { chain } = await through(lacking(isGone));
+      const probe = new InboxProbe(await started(chain, one, { onGap: 'skip', from: edge }));
+      await probe.until(() => probe.texts.includes('edge 3'));
+      assert.deepEqual(
+        probe.events.filter(({ type }) => type === 'gap'),
+        [
+          { type: 'gap', first: edge, last: edge },
+          { type: 'gap', first: boundary - 3, last: boundary + 3 },
+        ],
+      );
+      assert.deepEqual(probe.texts, ['edge 1', 'edge 2', 'edge 3']);
+    });
+
+    it('reads little of a long run of forgotten blocks, and tells one gap', async () => {
+      const { number: from } = await direct.bestHead();
+      await dev.newBlock({ count: filler });
+      const { blockNumber: last } = await poster.send(one, 'long: forgotten');
+      await poster.send(one, 'long: there');
+      for (let at = from; at <= last; at++) numbers.set((await direct.headAt(at))?.hash, at);
+      const looked = new Set<number>();
+      const { chain } = await through(
+        lacking((number) => {
+          looked.add(number);
+          return number >= from && number <= last;
+        }),
+      );
+      const probe = new InboxProbe(await started(chain, one, { onGap: 'skip', from }));
+      await probe.until(() => probe.texts.includes('long: there'));
+      assert.deepEqual(eventsOf(probe), [{ type: 'gap', first: from, last }, 'long: there']);
+      // Those that were under way when the first was found missing, and some to find the last one.
+      assert.ok(looked.size < filler - mostInFrame, `${looked.size} blocks`);
+    });
+  });
+
   it('hands deliveries to a handler, one after another for a sender, and acknowledges when it returns', async () => {
     const store = openMemoryStore();
     const inbox = await started(direct, one, { store });
