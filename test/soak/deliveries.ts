@@ -92,8 +92,8 @@ export class Deliveries {
       this.#checkDone();
       this.#isAtRest = true;
     }
-    if (this.#isAtRest && isOfMessage(entry))
-      this.#broken.push(`${entry.event} ${entry.id} came to a recipient that was done with all`);
+    if (this.#isAtRest && isGiven(entry))
+      this.#broken.push(`${whatOf(entry)} came to a recipient that was done with all`);
     if (entry.event === 'acknowledged') this.#acknowledged.add(entry.id);
     if (entry.event === 'acknowledged' || entry.event === 'handled') this.#run.open.delete(entry.id);
     // Of one that others posted, too, its id is told.
@@ -236,6 +236,12 @@ export class Deliveries {
   }
 }
 
-function isOfMessage(entry: RecipientEntry): entry is Of<'delivered' | 'retracted' | 'reinstated' | 'finalized'> {
-  return ['delivered', 'retracted', 'reinstated', 'finalized'].includes(entry.event);
+type Given = Of<'delivered' | 'retracted' | 'reinstated' | 'finalized' | 'dead' | 'gap'>;
+
+function isGiven(entry: RecipientEntry): entry is Given {
+  return ['delivered', 'retracted', 'reinstated', 'finalized', 'dead', 'gap'].includes(entry.event);
+}
+
+function whatOf(entry: Given): string {
+  return entry.event === 'gap' ? `a gap of ${entry.first} to ${entry.last}` : `${entry.event} ${entry.id}`;
 }

@@ -134,6 +134,11 @@ describe('soak: the verdict', () => {
     breaks(came, { ...best, received: [...done, final(1)] });
     const { broken } = verdictOf({ ...best, received: [...done, ...handled(1)] });
     assert.match(broken[0] ?? '', /delivered 0x0+1 came to a recipient that was done with all/);
+    const dead: RecipientEntry = { event: 'dead', id: id(2), code: 'sender-not-proven' };
+    breaks(/dead 0x0+2 came to a recipient that was done with all/, { ...best, received: [...done, dead] });
+    const gap: RecipientEntry = { event: 'gap', first: 2, last: 3 };
+    const missed = [{ first: 2, last: 3 }];
+    breaks(/a gap of 2 to 3 came to a recipient that was done with all/, { ...best, missed, received: [...done, gap] });
   });
 
   it('sees one that comes after a later one of its sender', () => {

@@ -226,9 +226,12 @@ export class InboxWorld {
   async end(): Promise<readonly string[]> {
     if (this.#stranded === 0) await this.#comeToRest();
     if (this.#stranded > 0) return this.#judgeStranded();
+    const { chain, disk } = this.lives;
+    // What is left would be told to the next one, and be gone.
+    const left = await leftIn(disk);
     await this.#startOnceMore();
     this.lives.end();
-    return [...(await this.#judge(this.lives.chain.finalized.head.number)), ...(await leftIn(this.lives.disk))];
+    return [...left, ...(await this.#judge(chain.finalized.head.number)), ...(await leftIn(disk))];
   }
 
   async #comeToRest(): Promise<void> {
