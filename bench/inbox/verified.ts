@@ -6,10 +6,10 @@ import { toHex, topicOf } from '../../src/codec/index.ts';
 import { ready } from '../../src/crypto/index.ts';
 import { createVault } from '../../src/vault/index.ts';
 import { alice } from '../../test/support/entities.ts';
-import { realNodeBinary, startRealNode } from '../../test/support/real-node.ts';
+import { realNodeBinary, startRealNode, type RealNodeOptions } from '../../test/support/real-node.ts';
 import type { Result } from '../harness.ts';
 import { cheapKdf, passphrase, recipientVault } from './recipient.ts';
-import { besideEach, compare, costOfVariant, inTurns, resultOf } from './run-variant.ts';
+import { besideEach, compare, costOfVariant, inTurns, resultOf, type Compared } from './run-variant.ts';
 
 const blocks = 2_000;
 const rounds = 3;
@@ -25,6 +25,14 @@ const messagesEach = 20;
 /** Until so many blocks were made. */
 const patienceMs = 300_000;
 
+type Comparison = 'once' | 'warm' | 'least' | 'besideLeast';
+
+interface Served extends RealNodeOptions {
+  readonly folder: string;
+  readonly last: number;
+  readonly messages: number;
+}
+
 /** A catch-up with proofs beside one that believes the node, which is a real one. */
 export async function verified(): Promise<Result[]> {
   if (realNodeBinary === undefined) {
@@ -35,32 +43,47 @@ export async function verified(): Promise<Result[]> {
   const kept = { basePath: join(folder, 'node'), statePruning: 'archive' } as const;
   try {
     const { last, messages } = await makeChain(folder, kept);
-    // Without a block time it makes none that nobody asks for.
-    await using node = await startRealNode(kept);
-    const task = { url: node.ws, folder, first: 1, last, messages };
-    const run =
-      (name: string, before = 0, times = 1) =>
-      () =>
-        costOfVariant(name, task, before, times);
-    const once = await compare(rounds, run('proven'), run('plain'));
-    const { proven, plain, least } = await inTurns(rounds, {
-      proven: run('proven', warmUpRuns, warmRuns),
-      plain: run('plain', warmUpRuns, warmRuns),
-      least: run('bare-proven', warmUpRuns, warmRuns),
-    });
-    const warm = besideEach(proven, plain);
+    const anyCall = await onNode({ ...kept, folder, last, messages });
+    const safe = await onNode({ ...kept, safeRpcOnly: true, folder, last, messages });
     return [
-      resultOf('inbox/verified CPU', 'ms', warm, 'cpuMs'),
-      resultOf('inbox/verified wall', 'ms', warm, 'wallMs'),
-      resultOf('inbox/verified wall, bare calls of ours', 'ms', besideEach(least, plain), 'wallMs'),
-      resultOf('inbox/verified wall beside bare calls', 'ms', besideEach(proven, least), 'wallMs'),
-      resultOf('inbox/verified CPU, new process', 'ms', once, 'cpuMs'),
-      resultOf('inbox/verified wall, new process', 'ms', once, 'wallMs'),
-      resultOf('inbox/verified peak memory', 'MB', once, 'peakMb'),
+      resultOf('inbox/verified CPU', 'ms', anyCall.warm, 'cpuMs'),
+      resultOf('inbox/verified wall', 'ms', anyCall.warm, 'wallMs'),
+      resultOf('inbox/verified wall, bare calls of ours', 'ms', anyCall.least, 'wallMs'),
+      resultOf('inbox/verified wall beside bare calls', 'ms', anyCall.besideLeast, 'wallMs'),
+      resultOf('inbox/verified CPU, safe RPCs only', 'ms', safe.warm, 'cpuMs'),
+      resultOf('inbox/verified wall, safe RPCs only', 'ms', safe.warm, 'wallMs'),
+      resultOf('inbox/verified CPU, new process', 'ms', anyCall.once, 'cpuMs'),
+      resultOf('inbox/verified wall, new process', 'ms', anyCall.once, 'wallMs'),
+      resultOf('inbox/verified CPU, safe RPCs only, new process', 'ms', safe.once, 'cpuMs'),
+      resultOf('inbox/verified wall, safe RPCs only, new process', 'ms', safe.once, 'wallMs'),
+      resultOf('inbox/verified peak memory', 'MB', anyCall.once, 'peakMb'),
     ];
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** What the same blocks cost at a node that serves them. */
+async function onNode({ folder, last, messages, ...options }: Served): Promise<Record<Comparison, Compared[]>> {
+  // Without a block time it makes none that nobody asks for.
+  await using node = await startRealNode(options);
+  const task = { url: node.ws, folder, first: 1, last, messages };
+  const run =
+    (name: string, before = 0, times = 1) =>
+    () =>
+      costOfVariant(name, task, before, times);
+  const once = await compare(rounds, run('proven'), run('plain'));
+  const { proven, plain, least } = await inTurns(rounds, {
+    proven: run('proven', warmUpRuns, warmRuns),
+    plain: run('plain', warmUpRuns, warmRuns),
+    least: run('bare-proven', warmUpRuns, warmRuns),
+  });
+  return {
+    once,
+    warm: besideEach(proven, plain),
+    least: besideEach(least, plain),
+    besideLeast: besideEach(proven, least),
+  };
 }
 
 /** Blocks on disk, with messages in some. */
