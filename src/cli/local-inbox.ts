@@ -35,6 +35,6 @@ export function inboxOf({ chain, vault, data, watch, settings, from, onNotice }:
     onGap: settings.onGap,
     onNotice,
     retentionMs: Math.max(settings.retention * msPerDay, defaultRetentionMs),
-    ...(from === undefined || from === 'head' ? {} : { from: blockNumber(from) }),
+    ...(from === undefined ? {} : { from: from === 'head' ? from : blockNumber(from) }),
   });
 }

@@ -1,5 +1,5 @@
 import { filter, map, type Observable } from 'rxjs';
-import type { BlockNumber, Finality } from '../chain/index.ts';
+import type { BlockId, BlockNumber, Finality } from '../chain/index.ts';
 import { ReplayWindow } from '../channel/index.ts';
 import { topicOf, type Hex } from '../codec/index.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
@@ -31,7 +31,10 @@ export interface InboxOptions {
   readonly store: TransactionalStore;
   /** Default finalized. best hands messages out early and takes them back on a reorg. */
   readonly finality?: Finality;
-  /** First block to read where the store has no cursor yet, or head: the one after the present head. Default head. */
+  /**
+   * First block to read where nothing was read yet, or head: the one after the present head. Default: as it was given
+   * before, else head.
+   */
   readonly from?: BlockNumber | 'head';
   /**
    * Whether messages, and that there are no others, are read by proofs. true: or not at all (proofs-unavailable). false: as
@@ -44,7 +47,7 @@ export interface InboxOptions {
   readonly isRegistered?: (id: Hex) => boolean;
   /**
    * Told what is worth knowing and holds nothing up: reading-from, with the first block, where nothing was read before and
-   * `from` is head, and already-read where `from` is a number and something was.
+   * none was given, and already-read where `from` is a number and something was.
    */
   readonly onNotice?: (notice: RelayError) => void;
   /** Of what is handed out and not acknowledged, at most. One sender alone has half of it. Default 1 024, 16 MiB. */
@@ -162,21 +165,9 @@ class StoredInbox implements Inbox {
   }
 
   async #start(): Promise<void> {
-    const {
-      chain,
-      vault,
-      finality = 'finalized',
-      from = 'head',
-      verify,
-      onGap = 'stop',
-      now = Date.now,
-      onNotice,
-    } = this.#options;
+    const { chain, vault, finality = 'finalized', verify, onGap = 'stop', now = Date.now } = this.#options;
     const { signal } = this.#stopping;
-    const { retentionMs } = this.#window;
-    const start = { from, verify, retentionMs, onNotice };
-    const { cursor, claim } = await startingPoint(chain, this.#store, start, signal);
-    await this.#transactions.begin(claim);
+    const cursor = await this.#begin();
     const parts: FollowParts = {
       chain,
       ledger: this.#ledger,
@@ -193,6 +184,18 @@ class StoredInbox implements Inbox {
     });
     this.#looking = setInterval(() => void this.#look(), lookMs);
     this.#looking.unref();
+  }
+
+  /** The block after which reading begins; durable, and told. */
+  async #begin(): Promise<BlockId> {
+    const { chain, from, verify, onNotice } = this.#options;
+    const { retentionMs } = this.#window;
+    for (;;) {
+      const start = await startingPoint(chain, this.#store, { from, verify, retentionMs }, this.#stopping.signal);
+      if (!(await this.#transactions.begin(start.claim, start.expected))) continue;
+      if (start.notice !== undefined) onNotice?.(start.notice);
+      return start.cursor;
+    }
   }
 
   /** Hands out what another process accepted. */

@@ -10,13 +10,14 @@ import {
   type TransactionalStore,
   type Write,
 } from '../store/index.ts';
-import { EarlyMarks } from './early-marks.ts';
+import { EarlyMarks, maxBlockNumber } from './early-marks.ts';
 import type { RunMarks } from './run.ts';
 import { StoredLetters } from './stored-letters.ts';
 import { StoredRuns } from './stored-runs.ts';
 import { decodeItem, encodeItem, type Sequence, type StreamItem } from './stream-item.ts';
 
 const cursorKey = storeKey('inbox/cursor');
+const givenStartKey = storeKey('inbox/given-start');
 const sequenceKey = storeKey('inbox/sequence');
 const itemPrefix = storeKey('inbox/item/');
 const genesisKey = storeKey('inbox/genesis');
@@ -93,19 +94,27 @@ export class InboxStore {
   /** The last block whose messages are all in the store and final; undefined before the first. */
   async cursor(): Promise<BlockId | undefined> {
     const value = await this.#store.get(cursorKey);
-    if (value === undefined) return undefined;
-    const reader = new Reader(value, 'The cursor');
-    return { number: reader.u32(), hash: toHex(reader.fixed(32)) };
+    return value && blockOf(value);
   }
 
-  cursorWrite({ number, hash }: BlockId): Write {
-    return {
-      key: cursorKey,
-      value: new Writer(36)
-        .u32(number)
-        .raw(toBytes(hash, 'hash', 32))
-        .finish(),
-    };
+  cursorWrite(block: BlockId): Write {
+    return { key: cursorKey, value: blockBytes(block) };
+  }
+
+  cursorExpectation(block: BlockId | undefined): Expectation {
+    return { key: cursorKey, value: block && blockBytes(block) };
+  }
+
+  /** Puts the cursor where reading is to begin. `isGiven`: as a number, and not for being the head. */
+  startWrites(block: BlockId, isGiven: boolean): Write[] {
+    return [this.cursorWrite(block), { key: givenStartKey, value: isGiven ? blockBytes(block) : undefined }];
+  }
+
+  /** Whether the cursor is where reading was told by number to begin, and nothing was read since. */
+  async isAtGivenStart({ hash }: BlockId): Promise<boolean> {
+    const value = await this.#store.get(givenStartKey);
+    if (value === undefined || blockOf(value).hash !== hash) return false;
+    return (await this.early.taken(0, maxBlockNumber)).length === 0;
   }
 
   async nextSequence(): Promise<Sequence> {
@@ -211,6 +220,18 @@ export class InboxStore {
     if (isDone) this.#runs.committed();
     return isDone;
   }
+}
+
+function blockOf(value: Uint8Array): BlockId {
+  const reader = new Reader(value, 'A stored block');
+  return { number: reader.u32(), hash: toHex(reader.fixed(32)) };
+}
+
+function blockBytes({ number, hash }: BlockId): Uint8Array {
+  return new Writer(36)
+    .u32(number)
+    .raw(toBytes(hash, 'hash', 32))
+    .finish();
 }
 
 function sequenceBytes(sequence: Sequence): Uint8Array {

@@ -1,35 +1,26 @@
 import type { BlockId, BlockNumber } from '../chain/index.ts';
 import { RelayError } from '../errors/index.ts';
-import type { Write } from '../store/index.ts';
+import type { Expectation, Write } from '../store/index.ts';
 import type { InboxChain } from './inbox-chain.ts';
 import type { InboxStore } from './inbox-store.ts';
 
 interface StartOptions {
-  readonly from: BlockNumber | 'head';
+  readonly from: BlockNumber | 'head' | undefined;
   readonly verify: boolean | undefined;
   /** Of the replay window, for whoever looks after the store without its settings. */
   readonly retentionMs?: number;
-  /** Told reading-from, or already-read. */
-  readonly onNotice?: ((notice: RelayError) => void) | undefined;
 }
 
 /** A first block counts only where nothing was read before; said rather than passed over. */
-export function noteCursor(
-  from: BlockNumber | 'head' | undefined,
-  { number }: BlockId,
-  onNotice: ((notice: RelayError) => void) | undefined,
-): void {
-  if (typeof from !== 'number' || from === number + 1) return;
-  onNotice?.(new RelayError('already-read', { details: { block: number, from } }));
+export function alreadyRead(from: BlockNumber | 'head' | undefined, { number }: BlockId): RelayError | undefined {
+  if (typeof from !== 'number' || from === number + 1) return undefined;
+  return new RelayError('already-read', { details: { block: number, from } });
 }
 
 /** Where nothing was read before, and no first block was given, the one that is read first is said. */
-export function noteBegin(
-  from: BlockNumber | 'head',
-  { number }: BlockId,
-  onNotice: ((notice: RelayError) => void) | undefined,
-): void {
-  if (from === 'head') onNotice?.(new RelayError('reading-from', { details: { block: number + 1 } }));
+export function readingFrom(from: BlockNumber | 'head' | undefined, { number }: BlockId): RelayError | undefined {
+  if (typeof from === 'number') return undefined;
+  return new RelayError('reading-from', { details: { block: number + 1 } });
 }
 
 export interface StartingPoint {
@@ -37,17 +28,22 @@ export interface StartingPoint {
   readonly cursor: BlockId;
   /** What makes the store the chain's and says where reading began: the inbox is not ready before it is written. */
   readonly claim: readonly Write[];
+  /** What the claim stands on. */
+  readonly expected: Expectation;
+  /** What is worth knowing when the claim is durable: reading-from, or already-read. */
+  readonly notice: RelayError | undefined;
 }
 
 /**
- * Reading begins after the cursor, or where there is none, after the block before `from` or the present head. Throws
+ * Reading begins after the cursor; where there is none, or it is where an earlier `from` put it and nothing was read since,
+ * after the block before `from`, or the present head (default where there is no cursor). Throws
  * store-of-another-chain, store-of-newer-version, cursor-not-on-chain where the chain is not the one that was read, and
  * bad-value for a `from` yet to come.
  */
 export async function startingPoint(
   chain: InboxChain,
   store: InboxStore,
-  { from, verify, retentionMs, onNotice }: StartOptions,
+  { from, verify, retentionMs }: StartOptions,
   signal: AbortSignal,
 ): Promise<StartingPoint> {
   const blocks = finalBlocks(chain, verify, signal);
@@ -56,21 +52,23 @@ export async function startingPoint(
     ...(retentionMs === undefined ? [] : await store.retentionWrites(retentionMs)),
   ];
   const cursor = await store.cursor();
-  if (cursor !== undefined) {
+  const expected = store.cursorExpectation(cursor);
+  if (cursor !== undefined && (from === undefined || !(await store.isAtGivenStart(cursor)))) {
     await checkCursor(cursor, blocks);
-    noteCursor(from, cursor, onNotice);
-    return { cursor, claim };
+    return { cursor, claim, expected, notice: alreadyRead(from, cursor) };
   }
   const present = await blocks.newest();
   // The genesis block holds no messages.
-  const last = from === 'head' ? present : await blocks.at(Math.max(from - 1, 0));
+  const isGiven = typeof from === 'number';
+  const last = isGiven ? await blocks.at(Math.max(from - 1, 0)) : present;
   if (last === undefined || last.number > present.number)
     throw new RelayError('bad-value', {
       details: { what: 'The first block to read', reason: `the chain is only at block ${present.number}` },
     });
   const { number, hash } = last;
-  noteBegin(from, last, onNotice);
-  return { cursor: { number, hash }, claim: [...claim, store.cursorWrite({ number, hash })] };
+  const start = { number, hash };
+  const writes = [...claim, ...store.startWrites(start, isGiven)];
+  return { cursor: start, claim: writes, expected, notice: readingFrom(from, start) };
 }
 
 /** The genesis hash does not tell a development chain that was started again from the one before. Throws cursor-not-on-chain. */

@@ -1,5 +1,5 @@
 import type { ReplayWindow } from '../channel/index.ts';
-import type { Write } from '../store/index.ts';
+import type { Expectation, Write } from '../store/index.ts';
 import { Acknowledgements, companyMs } from './acknowledgements.ts';
 import type { Outcome } from './arrival.ts';
 import type { InboxStore } from './inbox-store.ts';
@@ -37,18 +37,18 @@ export class Transactions {
   #next: Sequence | undefined;
   #acknowledged: Acknowledgements | undefined;
   #moreFollow = false;
-  /** For the next transaction, before all else of it. */
-  #claim: readonly Write[] = [];
 
   constructor(parts: TransactionParts) {
     this.#parts = parts;
   }
 
-  /** What is to be written before all else: durable when this resolves. In turn: what is on its way has none of it. */
-  begin(claim: readonly Write[]): Promise<void> {
+  /** What is to be written before anything is read: durable when this resolves. False: the store is not as it was expected. */
+  begin(writes: readonly Write[], expected: Expectation): Promise<boolean> {
     return this.inTurn(async () => {
-      this.#claim = claim;
-      if (claim.length > 0) await this.#change(async () => []);
+      const { store } = this.#parts;
+      if (writes.length === 0 || (await store.commit(writes, [expected]))) return true;
+      store.forget();
+      return false;
     });
   }
 
@@ -99,8 +99,7 @@ export class Transactions {
   async #change(plan: (store: InboxStore) => Promise<readonly Write[]>): Promise<void> {
     const { store } = this.#parts;
     try {
-      while (!(await store.commit([...this.#claim, ...(await plan(store))]))) store.forget();
-      this.#claim = [];
+      while (!(await store.commit(await plan(store)))) store.forget();
     } catch (error) {
       store.forget();
       throw error;
@@ -147,10 +146,9 @@ export class Transactions {
       const start = (this.#next ??= await store.nextSequence());
       const planned = await plan(start);
       const moved = planned.next === start ? [] : [store.sequenceWrite(planned.next)];
-      const all = [...this.#claim, ...planned.writes, ...done, ...moved];
+      const all = [...planned.writes, ...done, ...moved];
       if (all.length === 0 || (await store.commit(all, [store.sequenceExpectation(start)]))) {
         this.#next = planned.next;
-        this.#claim = [];
         return planned;
       }
       this.#forget();

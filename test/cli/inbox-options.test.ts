@@ -140,6 +140,21 @@ describe('cli: how listen reads the chain', () => {
     await probe.until(() => probe.events.some(({ type }) => type === 'dead'));
   }
 
+  it('--from counts anew where no endpoint has the blocks from the one that was given before', async () => {
+    await dev.newBlock({ count: 3 });
+    dev.pruneBefore(dev.head.number - finalityLag);
+    for (const args of [['--from', '1'], []]) {
+      const stopping = listen(...args);
+      assert.equal(await stopping.exit, 1);
+      assert.match(stopping.log, /blocks-missing/);
+    }
+    await using listening = await ready('--from', 'head');
+    await post('from now on');
+    await finalize();
+    await listening.line(({ text }) => text === 'from now on');
+    assert.doesNotMatch(listening.log, /already-read/);
+  });
+
   it('--on-gap skip prints which blocks are missing and goes on, where it would end otherwise', async () => {
     await post('forgotten');
     await finalize();

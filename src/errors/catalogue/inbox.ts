@@ -17,7 +17,7 @@ export const inboxErrors = {
     message:
       'No endpoint has the state of blocks {first} to {last} any more, so their messages can not be known ({reason}).',
     remedy:
-      'Give an archive node with --ws (one started with --state-pruning archive), or go on without them: --on-gap skip.',
+      'Give an archive node with --ws (one started with --state-pruning archive), or go on without them: --on-gap skip. Where nothing was read since --from was given, a later block can be given in its place.',
   },
   'reading-from': {
     message: 'Nothing of the chain was read into this store before: reading begins at block {block}.',

@@ -5,7 +5,7 @@ import type { TransactionalStore } from '../../store/index.ts';
 import type { Vault } from '../../vault/index.ts';
 import type { GapPolicy } from '../follow-finalized.ts';
 import { reached } from '../reached.ts';
-import { checkCursor, finalBlocks, newestFinal, noteBegin, noteCursor } from '../starting-point.ts';
+import { alreadyRead, checkCursor, finalBlocks, newestFinal, readingFrom } from '../starting-point.ts';
 import { PhalaDispatcher } from './phala-dispatcher.ts';
 import type { PhalaEvent, PhalaListener } from './phala-listener.ts';
 import { PhalaStore } from './phala-store.ts';
@@ -89,7 +89,8 @@ class StoredPhalaListener implements PhalaListener {
     const stored = await this.#store.cursor();
     if (stored !== undefined) {
       await checkCursor(stored, finalBlocks(chain, verify, signal));
-      noteCursor(from, stored, onNotice);
+      const notice = alreadyRead(from, stored);
+      if (notice !== undefined) onNotice?.(notice);
     }
     const cursor = stored ?? (await this.#begin(signal));
     const { number: present } = await finalBlocks(chain, verify, signal).newest();
@@ -108,8 +109,9 @@ class StoredPhalaListener implements PhalaListener {
       throw new RelayError('bad-value', {
         details: { what: 'The first block to read', reason: `the chain is only at block ${present.number}` },
       });
-    noteBegin(from, last, onNotice);
     await this.#store.take([], last);
+    const notice = readingFrom(from, last);
+    if (notice !== undefined) onNotice?.(notice);
     return last;
   }
 
