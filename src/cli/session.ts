@@ -75,7 +75,7 @@ export function defaultDataFolder(vaultPath: string): string {
 
 /** Name of the folder for what belongs to a chain. */
 export function chainFolder(genesisHash: string): string {
-  return genesisHash.slice(2, 2 + chainDigits);
+  return genesisHash.slice(2, 2 + chainDigits).toLowerCase();
 }
 
 /** In a chain's folder: its whole genesis hash, for who queues without a chain. */

@@ -8,12 +8,14 @@ const known: readonly string[] = [
 // Of what is run beside the command line where it is developed.
 const ofDevelopment =
   /^(NODE|NATS_SERVER|NGINX|CADDY|SEED|RUNS|CHANNELS|MODEL_RUNS|TRUTH_STEPS|TRUTH_SEED|BUILT_THREADS)$/;
+// What Kubernetes gives every container for a service whose name begins as ours do.
+const ofService = /(^|_)(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT|PORT_\d+_\w+)$/;
 
 /** What to say of each variable that looks as if it were ours and is not. */
 export function unknownVariables(env: Readonly<Record<string, string | undefined>>): readonly string[] {
   return Object.keys(env)
     .filter((name) => name.startsWith(prefix) && !known.includes(name))
-    .filter((name) => !ofDevelopment.test(name.slice(prefix.length)))
+    .filter((name) => [ofDevelopment, ofService].every((others) => !others.test(name.slice(prefix.length))))
     .map((name) => `there is no variable ${name}, and it changes nothing; the nearest is ${nearest(name)}`);
 }
 

@@ -171,6 +171,8 @@ describe('cli: before anything was received', () => {
       [0, [{ event: 'cursor', chain, block: null, blockHash: null }]],
       listed.stderr,
     );
+    const named = await inbox('ls', '--genesis', `0x${chain?.toUpperCase()}`);
+    assert.deepEqual(named.lines, listed.lines, named.stderr);
     for (const args of [['dead'], ['retry', 'all']]) {
       const { code, stdout, stderr } = await inbox(...args);
       assert.deepEqual([code, stdout], [0, ''], stderr);

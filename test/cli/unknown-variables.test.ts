@@ -22,6 +22,11 @@ describe('cli: variables of the environment', () => {
       'KHALA_RELAY_PASSPHRASE',
       'KHALA_RELAY_DEBUG',
       'KHALA_RELAY_NODE',
+      'KHALA_RELAY_SERVICE_HOST',
+      'KHALA_RELAY_SERVICE_PORT_HTTP',
+      'KHALA_RELAY_PORT',
+      'KHALA_RELAY_PORT_8710_TCP',
+      'KHALA_RELAY_PORT_8710_TCP_ADDR',
       'KHALA',
       'PATH',
     ];
