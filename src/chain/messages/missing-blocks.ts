@@ -57,9 +57,9 @@ export class MissingBlocks {
     const first = this.#first;
     if (first === undefined) return undefined;
     this.#first = undefined;
-    const { number, hash } = this.#last;
-    const hashAt = hashesIn(first, number, this.#pieces);
-    return { type: 'missing', first, through: { number, hash }, reason: this.#reason, hashAt };
+    const through = this.#last;
+    const hashAt = hashesIn(first, through.number, this.#pieces);
+    return { type: 'missing', first, through, reason: this.#reason, hashAt };
   }
 }
 

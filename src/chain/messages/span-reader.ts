@@ -150,11 +150,10 @@ export class SpanReader {
     options: MessagesOptions,
     signal: AbortSignal,
   ): AsyncGenerator<MessageSpan> {
-    for (let at = 0; at < anchors.length;) {
+    for (let at = 0, end = 0; at < anchors.length; at = end) {
       const isThere = values[at] !== undefined;
-      const from = at;
-      while (at < anchors.length && (values[at] !== undefined) === isThere) at += 1;
-      const [first, through] = [anchors[from], anchors[at - 1]];
+      for (end = at + 1; end < anchors.length && (values[end] !== undefined) === isThere;) end += 1;
+      const [first, through] = [anchors[at], anchors[end - 1]];
       if (first === undefined || through === undefined) return;
       if (!isThere) {
         missing.add(through, reason);
@@ -162,7 +161,7 @@ export class SpanReader {
       }
       const gap = missing.came(first.number, through);
       if (gap !== undefined) yield gap;
-      const came = values.slice(from, at).filter((value) => value !== undefined);
+      const came = values.slice(at, end).filter((value) => value !== undefined);
       yield await this.#span(came, through, options, signal);
     }
   }
