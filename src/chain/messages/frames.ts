@@ -31,16 +31,11 @@ export interface Frame {
 
 /**
  * Cuts pieces into frames of `blocksPerFrame()` blocks, a power of two that is asked for at the moment each is wanted. They
- * end where numbers are multiples of it: so those who read side by side read the same frames, wherever they began. Blocks up
- * to `passedOver()` are left out.
+ * end where numbers are multiples of it: so those who read side by side read the same frames, wherever they began.
  */
-export async function* framesOf(
-  pieces: AsyncIterable<Piece>,
-  blocksPerFrame: () => number,
-  passedOver: () => BlockNumber,
-): AsyncGenerator<Frame> {
+export async function* framesOf(pieces: AsyncIterable<Piece>, blocksPerFrame: () => number): AsyncGenerator<Frame> {
   for await (const { first, last, anchorsOf, url } of pieces)
-    for (let from = first; (from = Math.max(from, passedOver() + 1)) <= last.number;) {
+    for (let from = first; from <= last.number;) {
       const size = blocksPerFrame();
       const anchors = anchorsOf(from, Math.min(size - (from % size), last.number - from + 1));
       yield { anchors, through: anchors.at(-1) ?? last, url };

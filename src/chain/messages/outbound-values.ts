@@ -1,5 +1,5 @@
 import { abortable } from '../abort.ts';
-import { isRelayError, RelayError } from '../../errors/index.ts';
+import { RelayError } from '../../errors/index.ts';
 import type { Connection } from '../rpc/connection.ts';
 import { skimText } from '../rpc/skim-json.ts';
 import type { BlockReader } from '../storage/block-reader.ts';
@@ -8,14 +8,10 @@ import { storagePrefix } from '../storage/storage-key.ts';
 import { blocksAtOnce, callsAtOnce, fewBlocks, type BlockAnchor } from './block-anchor.ts';
 import { FrameCache } from './frame-cache.ts';
 import type { OutboundValue, StoredMessages } from './outbound-value.ts';
-import { SomeDiscarded } from './some-discarded.ts';
 import { ProvenValues, type ProvenAnchor, type ProvenValuesParts } from './proven-values.ts';
 import { asStored, ValueRanges } from './value-ranges.ts';
 
 const key = storagePrefix('PhalaMq', 'OutboundMessages');
-
-/** state-discarded, of a block whose state no endpoint has. */
-type Read = StoredMessages | RelayError | undefined;
 
 /** Reads `OutboundMessages` of many blocks at once; who reads the same ones at the same time shares the reading. */
 export class OutboundValues {
@@ -44,7 +40,7 @@ export class OutboundValues {
   }
 
   /**
-   * In the order of `anchors`; those with a state root are proven. Throws SomeDiscarded, with what could be read,
+   * In the order of `anchors`; those with a state root are proven. Throws state-discarded, naming the block,
    * proofs-unavailable, node-lies where no endpoint is left, rpc-failed, chain-unreachable, aborted; OversizedAnswer where more than
    * a few blocks together are more than the node sends.
    */
@@ -61,18 +57,10 @@ export class OutboundValues {
     const isProven = anchors.every(hasRoot);
     if (isProven) this.#blocksAtOnce = callsAtOnce;
     const values = isProven ? await this.#proven.read(anchors, signal) : await this.#believed(anchors, signal);
-    const read: (OutboundValue | undefined)[] = [];
-    let discarded: RelayError | undefined;
-    for (const [i, block] of anchors.entries()) {
-      const value = values[i];
-      if (value instanceof RelayError) discarded ??= value;
-      read.push(value instanceof RelayError ? undefined : { block, value, isProven });
-    }
-    if (discarded !== undefined) throw new SomeDiscarded(discarded, read);
-    return read as OutboundValue[];
+    return anchors.map((block, i) => ({ block, value: values[i], isProven }));
   }
 
-  async #believed(anchors: readonly BlockAnchor[], signal: AbortSignal): Promise<Read[]> {
+  async #believed(anchors: readonly BlockAnchor[], signal: AbortSignal): Promise<(StoredMessages | undefined)[]> {
     const ranged = await this.#ranged(anchors, signal);
     this.#blocksAtOnce = ranged === undefined ? callsAtOnce : blocksAtOnce;
     if (ranged !== undefined) return ranged;
@@ -80,7 +68,6 @@ export class OutboundValues {
     const answers = await this.#blocks.askAll(requests, { signal, reader: skimText, few: fewBlocks });
     return anchors.map((block, i) => {
       const answer = answers[i];
-      if (isRelayError(answer, 'state-discarded')) return answer;
       if (answer instanceof RelayError) throw answer;
       if (answer === undefined) throw new RelayError('rpc-failed', { details: { method: key, reason: 'no answer' } });
       return storedIn(answer.result, block);

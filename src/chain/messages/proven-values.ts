@@ -39,23 +39,19 @@ export class ProvenValues {
   }
 
   /**
-   * In the order of the blocks; undefined where the proof shows that there is none, and state-discarded, naming the block,
-   * where no endpoint has its state. Throws proofs-unavailable, node-lies where no endpoint is left, rpc-failed,
-   * chain-unreachable, aborted; OversizedAnswer where more than a few blocks together are more than the node sends.
+   * In the order of the blocks; undefined where the proof shows that there is none. Throws state-discarded, naming the
+   * block, proofs-unavailable, node-lies where no endpoint is left, rpc-failed, chain-unreachable, aborted; OversizedAnswer
+   * where more than a few blocks together are more than the node sends.
    */
-  async read(blocks: readonly ProvenAnchor[], signal: AbortSignal): Promise<(Uint8Array | RelayError | undefined)[]> {
+  async read(blocks: readonly ProvenAnchor[], signal: AbortSignal): Promise<(Uint8Array | undefined)[]> {
     const keys = [this.#key];
     const requests = blocks.map(({ hash }) => ({ method, params: [keys, hash], block: hash }));
     const answers = await this.#blocks.askAll(requests, { signal, reader: listIn, few: fewBlocks });
     const hash = await loadHash256();
     const nodes = nodesOfAll(answers, hash);
-    const values: (Uint8Array | RelayError | undefined)[] = [];
+    const values: (Uint8Array | undefined)[] = [];
     for (const block of blocks) {
       const answer = answers[values.length];
-      if (isRelayError(answer, 'state-discarded')) {
-        values.push(answer);
-        continue;
-      }
       if (answer === undefined || answer instanceof RelayError) throw this.#failureOf(answer);
       const known = (nodes && this.#lookUp(nodes, block)) ?? this.#provenBy(answer, block, hash);
       // A view would keep the proofs of all blocks that were read with it.
@@ -90,14 +86,9 @@ export class ProvenValues {
     return undefined;
   }
 
-  async #readAlone(block: ProvenAnchor, signal: AbortSignal): Promise<Uint8Array | RelayError | undefined> {
-    try {
-      const [value] = await this.#proofs.values({ ...block, stateRoot: toHex(block.stateRoot) }, [this.#key], signal);
-      return value;
-    } catch (error) {
-      if (!isRelayError(error, 'state-discarded')) throw error;
-      return error;
-    }
+  async #readAlone(block: ProvenAnchor, signal: AbortSignal): Promise<Uint8Array | undefined> {
+    const [value] = await this.#proofs.values({ ...block, stateRoot: toHex(block.stateRoot) }, [this.#key], signal);
+    return value;
   }
 
   #failureOf(error: RelayError | undefined): RelayError {

@@ -1,5 +1,5 @@
 import { fromHex } from '../../codec/index.ts';
-import { isRelayError } from '../../errors/index.ts';
+import { isRelayError, type RelayError } from '../../errors/index.ts';
 import type { BlockId, Head } from '../head/head.ts';
 import type { BlockNumber } from '../block-number.ts';
 import type { HashRuns } from '../head/hash-runs.ts';
@@ -11,11 +11,10 @@ import { callsAtOnce, fewBlocks } from './block-anchor.ts';
 import { framesOf, linkedPieces, listedPieces, nextPiece, type Frame, type Piece } from './frames.ts';
 import type { MessageFinder } from './message-finder.ts';
 import type { MessageSpan, MessagesOptions, PostedMessage } from './messages.ts';
-import { lastWithout, MissingBlocks } from './missing-blocks.ts';
+import { hashesFrom, lastWithout } from './missing-blocks.ts';
 import { lengthOf, type OutboundValue } from './outbound-value.ts';
 import type { OutboundValues } from './outbound-values.ts';
 import { PostedMessages } from './posted-messages.ts';
-import { SomeDiscarded } from './some-discarded.ts';
 
 /** Frames under way at once, each of some blocks. */
 const framesInFlight = 4;
@@ -63,7 +62,7 @@ export class SpanReader {
   /** Of one block, whose header is not held against a finalized one. */
   async at(head: Head, options: MessagesOptions, signal?: AbortSignal): Promise<PostedMessage[]> {
     const read = async (stateRoot: Uint8Array | undefined): Promise<PostedMessage[]> => {
-      const read = await this.#parts.values.read([{ ...head, stateRoot }], signal).catch(throwPlain);
+      const read = await this.#parts.values.read([{ ...head, stateRoot }], signal);
       const found = new PostedMessages();
       for (const value of read) await this.#parts.finder.find(value, found, options.topics, signal);
       return found.take();
@@ -77,40 +76,44 @@ export class SpanReader {
     }
   }
 
-  /** Of the blocks after `last` up to one that was told of, or is trusted instead. Ends early where the way of reading has to change. */
+  /**
+   * Of the blocks after `last` up to one that was told of, or is trusted instead. Ends early where blocks are missing, or the
+   * way of reading has to change.
+   */
   async *upTo(told: Head, last: BlockId, following: Following, signal: AbortSignal): AsyncGenerator<MessageSpan> {
-    const { options, callerSignal, gave } = following;
+    const { options, gave } = following;
     const proves = await this.#proves(options, signal);
     const target = proves ? await this.#parts.trusted(told, last.number + 1, signal) : told;
     const isNext = target.hash === told.hash && told.number === last.number + 1;
-    const piecesUntil = (until: AbortSignal | undefined) => this.#pieces(last, target, proves, until);
-    const pieces = isNext ? nextPiece(last, told, proves) : piecesUntil(signal);
-    // Some ask for hashes of missing ones when they have left the stream.
-    const missing = new MissingBlocks(last, () => piecesUntil(callerSignal));
-    const frames = framesOf(
-      pieces,
-      () => this.#blocksPerFrame,
-      () => missing.passedOver,
-    );
+    const pieces = isNext ? nextPiece(last, told, proves) : this.#pieces(last, target, proves, signal);
+    const frames = framesOf(pieces, () => this.#blocksPerFrame);
+    const readNow = (frame: Frame): Promise<ReadFrame | Failed> => this.#read(frame, signal);
+    const read = (frame: Frame): Promise<ReadFrame | Failed | TooLarge> =>
+      readNow(frame).catch((error: unknown) => {
+        if (error instanceof OversizedAnswer) return { tooLarge: frame };
+        throw error;
+      });
+    async function* inParts(whole: ReadFrame | Failed | TooLarge): AsyncGenerator<ReadFrame | Failed> {
+      if ('tooLarge' in whole) yield* inWindow(fewOf(whole.tooLarge), framesInFlight, readNow);
+      else yield whole;
+    }
     try {
-      for await (const whole of inWindow(frames, proves ? proofFramesInFlight : framesInFlight, this.#readIn(signal))) {
+      for await (const whole of inWindow(frames, proves ? proofFramesInFlight : framesInFlight, read)) {
         let bytes = 0;
-        for await (const part of this.#inParts(whole, signal)) {
+        for await (const part of inParts(whole)) {
           gave(part.frame.url);
-          yield* this.#spans(part, missing, options, signal);
+          if ('error' in part) {
+            yield* this.#aroundMissing(part, target, { ...following, proves }, signal);
+            return;
+          }
+          yield await this.#span(part, options, signal);
           bytes += bytesIn(part);
-          const { through } = part.frame;
-          const isGone = part.values.every((value) => value === undefined);
-          if (isGone && through.number > missing.passedOver && through.number < target.number)
-            missing.passOver(await lastWithout(through, piecesUntil(signal), (block) => this.#hasState(block, signal)));
         }
         this.#frameBytes =
           'tooLarge' in whole
             ? Math.max(minFrameBytes, Math.min(this.#frameBytes, bytes / 2))
             : Math.min(usualFrameBytes, this.#frameBytes * regained);
       }
-      const gap = missing.end();
-      if (gap !== undefined) yield gap;
     } catch (error) {
       if (!proves || !(await this.#goesWithout(error, options, signal))) throw error;
     }
@@ -121,57 +124,17 @@ export class SpanReader {
     return proves ? linkedPieces(headers, after, target, signal) : listedPieces(hashes, after, target, signal);
   }
 
-  async #read(frame: Frame, signal: AbortSignal): Promise<ReadFrame> {
+  async #read(frame: Frame, signal: AbortSignal): Promise<ReadFrame | Failed> {
     try {
-      return { frame, values: await this.#parts.values.read(frame.anchors, signal), reason: '' };
+      return { frame, values: await this.#parts.values.read(frame.anchors, signal) };
     } catch (error) {
-      if (!(error instanceof SomeDiscarded)) throw error;
-      return { frame, values: error.values, reason: String(error.error.details?.['reason'] ?? '') };
+      if (isRelayError(error, 'state-discarded')) return { frame, error };
+      throw error;
     }
   }
 
-  #readIn(signal: AbortSignal): (frame: Frame) => Promise<ReadFrame | TooLarge> {
-    return (frame) =>
-      this.#read(frame, signal).catch((error: unknown) => {
-        if (error instanceof OversizedAnswer) return { tooLarge: frame };
-        throw error;
-      });
-  }
-
-  async *#inParts(whole: ReadFrame | TooLarge, signal: AbortSignal): AsyncGenerator<ReadFrame> {
-    if (!('tooLarge' in whole)) yield whole;
-    else yield* inWindow(fewOf(whole.tooLarge), framesInFlight, (few) => this.#read(few, signal));
-  }
-
-  /** What came of a frame, in its order, each run of blocks behind the gap before it. */
-  async *#spans(
-    { frame: { anchors }, values, reason }: ReadFrame,
-    missing: MissingBlocks,
-    options: MessagesOptions,
-    signal: AbortSignal,
-  ): AsyncGenerator<MessageSpan> {
-    for (let at = 0, end = 0; at < anchors.length; at = end) {
-      const isThere = values[at] !== undefined;
-      for (end = at + 1; end < anchors.length && (values[end] !== undefined) === isThere;) end += 1;
-      const [first, through] = [anchors[at], anchors[end - 1]];
-      if (first === undefined || through === undefined) return;
-      if (!isThere) {
-        missing.add(through, reason);
-        continue;
-      }
-      const gap = missing.came(first.number, through);
-      if (gap !== undefined) yield gap;
-      const came = values.slice(at, end).filter((value) => value !== undefined);
-      yield await this.#span(came, through, options, signal);
-    }
-  }
-
-  async #span(
-    values: readonly OutboundValue[],
-    { number, hash }: BlockId,
-    { topics }: MessagesOptions,
-    signal: AbortSignal,
-  ): Promise<MessageSpan> {
+  async #span(read: ReadFrame, { topics }: MessagesOptions, signal: AbortSignal): Promise<MessageSpan> {
+    const { frame, values } = read;
     const found = new PostedMessages();
     for (const value of values) {
       // Most need nothing of the node, and cost no turn of the event loop then.
@@ -180,10 +143,35 @@ export class SpanReader {
     }
     // It grows by what came: one of full blocks is as much as a node sends.
     const most = Math.min(this.#parts.values.blocksAtOnce, Math.max(this.#blocksPerFrame, growth * values.length));
-    this.#blocksPerFrame = powerOfTwoBelow(
-      Math.min(most, (this.#frameBytes * values.length) / (1 + bytesIn({ values }))),
-    );
+    this.#blocksPerFrame = powerOfTwoBelow(Math.min(most, (this.#frameBytes * values.length) / (1 + bytesIn(read))));
+    const { number, hash } = frame.through;
     return { type: 'blocks', through: { number, hash }, messages: found.take() };
+  }
+
+  /** What could be read of a frame, then what is missing. */
+  async *#aroundMissing(
+    { frame, error }: Failed,
+    target: BlockId,
+    { options, callerSignal, proves }: Omit<Following, 'gave'> & { readonly proves: boolean },
+    signal: AbortSignal,
+  ): AsyncGenerator<MessageSpan> {
+    const { values } = this.#parts;
+    for (const anchor of frame.anchors) {
+      try {
+        const one = { anchors: [anchor], through: anchor };
+        yield await this.#span({ frame: one, values: await values.read([anchor], signal) }, options, signal);
+      } catch (again) {
+        if (!isRelayError(again, 'state-discarded')) throw again;
+        const piecesAfter = (until: AbortSignal | undefined) => (block: BlockId) =>
+          this.#pieces(block, target, proves, until);
+        const through = await lastWithout(anchor, piecesAfter(signal), (block) => this.#hasState(block, signal));
+        // Some ask for them when they have left the stream.
+        const hashAt = hashesFrom(anchor, piecesAfter(callerSignal));
+        const reason = String(error.details?.['reason'] ?? '');
+        yield { type: 'missing', first: anchor.number, through, reason, hashAt };
+        return;
+      }
+    }
   }
 
   async #hasState({ number, hash }: BlockId, signal: AbortSignal): Promise<boolean> {
@@ -191,7 +179,7 @@ export class SpanReader {
       await this.#parts.values.read([{ number, hash, stateRoot: undefined }], signal);
       return true;
     } catch (error) {
-      if (!(error instanceof SomeDiscarded)) throw error;
+      if (!isRelayError(error, 'state-discarded')) throw error;
       return false;
     }
   }
@@ -214,10 +202,7 @@ export class SpanReader {
 
 interface ReadFrame {
   readonly frame: Frame;
-  /** In the order of its blocks; undefined of those whose states no endpoint has … */
-  readonly values: readonly (OutboundValue | undefined)[];
-  /** … and what was said of these. */
-  readonly reason: string;
+  readonly values: readonly OutboundValue[];
 }
 
 /** More than the node sends at once. */
@@ -225,15 +210,15 @@ interface TooLarge {
   readonly tooLarge: Frame;
 }
 
-function bytesIn({ values }: Pick<ReadFrame, 'values'>): number {
-  let bytes = 0;
-  for (const each of values) if (each?.value !== undefined) bytes += lengthOf(each.value);
-  return bytes;
+interface Failed {
+  readonly frame: Frame;
+  readonly error: RelayError;
 }
 
-/** Of a block that is read alone. */
-function throwPlain(error: unknown): never {
-  throw error instanceof SomeDiscarded ? error.error : error;
+function bytesIn({ values }: ReadFrame): number {
+  let bytes = 0;
+  for (const { value } of values) if (value !== undefined) bytes += lengthOf(value);
+  return bytes;
 }
 
 /** The same blocks, a few at a time. */
