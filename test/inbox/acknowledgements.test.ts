@@ -28,8 +28,8 @@ describe('acknowledgements of an inbox', () => {
     await until(() => acknowledged.durable === 2 * full + 1);
     assert.equal(
       store.commits,
-      4,
-      'three with messages, of which the first says where it began, and one when there are no more',
+      5,
+      'one says where it begins, three are with messages, and one comes when there are no more',
     );
   });
 

@@ -70,6 +70,8 @@ export class BothWays {
     if (members.has(own.id)) this.broken.push(`message ${own.id} goes off chain while an extrinsic carries it`);
     for (const earlier of records) {
       if (earlier.id >= own.id || retried.has(earlier.id) || !isWaiting(earlier)) continue;
+      // Those to others have turns of their own.
+      if (earlier.record.to !== own.record.to) continue;
       const place = await this.#disk.get(storeKey(lanePrefix('relay'), earlier.id));
       if (place !== undefined) this.broken.push(`message ${own.id} goes off chain before ${earlier.id}`);
       const isLeft = this.#isStuck && this.#quiet.isStuck && this.#quiet.loose.has(earlier.id);
