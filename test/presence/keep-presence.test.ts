@@ -328,8 +328,9 @@ describe('keepPresence', () => {
           heldAt === 'chain'
             ? { chain: replacing(chain, { bestHead }), vault: other }
             : { vault: replacing(other, { rotate }) };
-        if (begun) await vault.rotate();
         clock.advance(34 * day);
+        // Now: a key that was made before is as old, and due again once it is the current one.
+        if (begun) await vault.rotate();
         const late = keep({ ...slow, store: openMemoryStore() });
         await hasSetOut;
         const first = keep();
