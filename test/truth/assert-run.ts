@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { caught } from './lies.ts';
-import { faultKinds, hidesHints, refusals, type Followed, type RunResult } from './run.ts';
+import { faultKinds, hidesHints, refusals, seenReorgs, type Followed, type RunResult } from './run.ts';
 
 /** Steps from which on everything that a run may bring is there: with fewer only what is compared counts. */
 const wholeRun = 16;
@@ -54,7 +54,7 @@ export function assertRun(result: RunResult, steps: number): void {
 /** Throws where what happened to the node made no difference to any watch. */
 function assertEffects({ mishaps, followers }: RunResult): void {
   const sum = (of: (follower: Followed) => number): number => followers.reduce((total, each) => total + of(each), 0);
-  if ('reorgs' in mishaps) assert.ok(sum(({ takenBack }) => takenBack) > 0, 'no change was taken back by a reorg');
+  if (seenReorgs in mishaps) assert.ok(sum(({ takenBack }) => takenBack) > 0, 'no change was taken back by a reorg');
   if ('absences' in mishaps) assert.ok(sum(({ passedOver }) => passedOver) > 0, 'no block was gone before it was read');
   const hider = followers.find(({ liars }) => liars.some(({ lie, told }) => lie === hidesHints && told > 0));
   assert.ok(hider !== undefined && hider.missed > 0, 'no hints were hidden, or nothing was found without them');

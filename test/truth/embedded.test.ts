@@ -1,8 +1,8 @@
 import { startDevChain } from '../../src/dev-chain/index.ts';
-import { startRpcProxy, type RpcProxy } from '../support/rpc-proxy.ts';
+import { startRpcProxy } from '../support/rpc-proxy.ts';
 import { assertRun } from './assert-run.ts';
 import { Dice } from './dice.ts';
-import { reconcileBlocks, runAgainstTruth } from './run.ts';
+import { reconcileBlocks, runAgainstTruth, seenReorgs, type Disturbed } from './run.ts';
 import { reportRun, runSettings } from './settings.ts';
 
 /** Blocks that a reorg may take. */
@@ -24,8 +24,16 @@ describe('WorkerState against the truth', function () {
       await dev.reorg(Math.max(dev.finalized.number, number - 1 - dice.below(5)), { resubmit: dice.chance(0.3) });
       await dev.newBlock({ count: 1 + dice.below(3) });
     };
+    // What a watch shows of a block goes with it: for that it must have come to it, and come back before the chain is longer.
+    const seenReorg = async ({ join, untilBestShow }: Disturbed): Promise<void> => {
+      await join();
+      await untilBestShow(dev.head.hash);
+      const { hash } = await dev.reorg(dev.head.number - 1);
+      await untilBestShow(hash);
+      await dev.newBlock();
+    };
     const run = (): Promise<unknown> => dev.newBlock({ count: 1 + dice.below(8) });
-    const cut = (ways: readonly RpcProxy[]): Promise<void> => {
+    const cut = ({ ways }: Disturbed): Promise<void> => {
       for (const way of ways) way.cut();
       return Promise.resolve();
     };
@@ -33,7 +41,7 @@ describe('WorkerState against the truth', function () {
       dev.pruneBefore(dev.finalized.number + 1);
       return Promise.resolve();
     };
-    const mishaps = { reorgs: reorg, 'more reorgs': reorg, 'runs of blocks': run, cuts: cut, prunings: prune };
+    const mishaps = { reorgs: reorg, [seenReorgs]: seenReorg, 'runs of blocks': run, cuts: cut, prunings: prune };
     const result = await runAgainstTruth(
       {
         ws: () => dev.ws,

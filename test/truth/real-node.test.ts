@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connectChain } from '../../src/chain/index.ts';
 import { describeRealNode, startRealNode, type RealNode } from '../support/real-node.ts';
-import { startRpcProxy, type RpcProxy } from '../support/rpc-proxy.ts';
+import { startRpcProxy } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
 import { assertRun } from './assert-run.ts';
 import { Dice } from './dice.ts';
-import { reconcileBlocks, runAgainstTruth } from './run.ts';
+import { reconcileBlocks, runAgainstTruth, type Disturbed } from './run.ts';
 import { reportRun, runSettings } from './settings.ts';
 
 /** Blocks whose state is kept: a watch that is cut off for longer finds some of them gone. */
@@ -40,7 +40,7 @@ describeRealNode('WorkerState against the truth', function () {
         await pause(standstillMs);
         node.resume();
       };
-      const away = async (ways: readonly RpcProxy[]): Promise<void> => {
+      const away = async ({ ways }: Disturbed): Promise<void> => {
         for (const way of ways) {
           way.isClosed = true;
           way.cut();

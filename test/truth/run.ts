@@ -34,6 +34,9 @@ const keptLines = 60;
 /** Blocks after which what hints missed is found: what root does to storage has no hint. */
 export const reconcileBlocks = 5;
 
+/** The mishap that takes back what watches showed. */
+export const seenReorgs = 'reorgs that watches saw';
+
 /** The chain that is disturbed. */
 export interface World {
   /** The node itself, on a way that no fault is on. It may move. */
@@ -43,12 +46,22 @@ export interface World {
   /**
    * Things that happen to the node itself, or to all ways to it, by name; each resolves when it can be posted to again.
    */
-  readonly mishaps: Readonly<Record<string, (ways: readonly RpcProxy[]) => Promise<unknown>>>;
+  readonly mishaps: Readonly<Record<string, (run: Disturbed) => Promise<unknown>>>;
   /**
    * Called when all faults are over: finalizes {@link reconcileBlocks} more than all that was posted, and brings the chain
    * to a standstill.
    */
   readonly settle: () => Promise<unknown>;
+}
+
+/** What a mishap is told of the run, and may ask of it. */
+export interface Disturbed {
+  /** All ways to the node. */
+  readonly ways: readonly RpcProxy[];
+  /** Posts registrations: its block changes what watches show. */
+  readonly join: () => Promise<void>;
+  /** Resolves once all watches with best show that block; no node is behind any more meanwhile. */
+  readonly untilBestShow: (hash: Hex) => Promise<void>;
 }
 
 export interface RunOptions {
@@ -99,6 +112,7 @@ export interface Followed {
 
 interface Follower extends Deceived {
   readonly name: string;
+  readonly finality: Finality;
   readonly watch: WorkerStateWatch;
   readonly mirror: Mirror;
   /** The last lines of its log. */
@@ -142,6 +156,12 @@ export async function runAgainstTruth(world: World, { dice, steps }: RunOptions)
   };
   const postSome = async (): Promise<void> =>
     posting.post(population.calls((await posting.wallet()).api, 5, await posting.time()));
+  const join = async (): Promise<void> => posting.post(population.joins((await posting.wallet()).api, minJoins));
+  const untilBestShow = async (hash: Hex): Promise<void> => {
+    for (const laggard of laggards) await laggard.thaw();
+    for (const follower of followers)
+      if (follower.finality === 'best') await stands(world, follower, (at) => at.hash === hash);
+  };
   const deeds: World['mishaps'] = {
     'nodes behind': lag,
     ...world.mishaps,
@@ -166,7 +186,7 @@ export async function runAgainstTruth(world: World, { dice, steps }: RunOptions)
       const mishap = names[dueAt.indexOf(step)] ?? (dice.chance(0.2) ? dice.pick(names) : undefined);
       if (mishap !== undefined) {
         mishaps[mishap] = (mishaps[mishap] ?? 0) + 1;
-        await deeds[mishap]?.(ways());
+        await deeds[mishap]?.({ ways: ways(), join, untilBestShow });
         // A reorg may have taken the runtime that its client knows.
         await posting.close();
       }
@@ -248,7 +268,7 @@ async function follow(
   const watch = watchWorkerState(chain, verify === undefined ? options : { ...options, verify });
   await watch.ready;
   const name = `${finality} by ${watch.stats.strategy}${verify === undefined ? ' of one node' : ''}`;
-  return { name, chain, verify, watch, mirror: new Mirror(name, watch), liars, log };
+  return { name, finality, chain, verify, watch, mirror: new Mirror(name, watch), liars, log };
 }
 
 /** Throws where its changes do not fit, or an honest node was taken for a liar. */
@@ -278,15 +298,9 @@ function outcome({ name, watch, mirror, chain, liars }: Follower, compared: Comp
 
 /** What there was to be compared with a fresh look: the watch itself may know epochs that the chain shows no more. */
 async function compare(world: World, follower: Follower): Promise<Compared> {
-  const { name, watch, mirror, chain, log } = follower;
+  const { name, watch, mirror, chain } = follower;
   const target = await finalizedNumber(world);
-  const deadline = Date.now() + settledMs;
-  await until(() => {
-    check(world, follower);
-    const { block } = watch.state.at;
-    if (Date.now() > deadline) throw new Error(`${name} stands at block ${block} of ${target}:\n${log.join('\n')}`);
-    return block >= target;
-  });
+  await stands(world, follower, ({ block }) => block >= target);
   mirror.compareWith(watch);
   const { hash } = watch.state.at;
   const shown = new Map<Hex, WorkerEntry>(watch.state);
@@ -294,6 +308,22 @@ async function compare(world: World, follower: Follower): Promise<Compared> {
   await using fresh = watchWorkerState(chain, { verify: watch.stats.strategy === 'proofs' });
   await fresh.ready;
   return compareWithTruth(`${name}, fresh`, new Map(fresh.state), await readTruth(world.ws(), fresh.state.at.hash));
+}
+
+/** Until the watch shows such a block. */
+async function stands(
+  world: World,
+  follower: Follower,
+  isThere: (at: WorkerStateWatch['state']['at']) => boolean,
+): Promise<void> {
+  const { name, watch, log } = follower;
+  const deadline = Date.now() + settledMs;
+  await until(() => {
+    check(world, follower);
+    const { at } = watch.state;
+    if (Date.now() > deadline) throw new Error(`${name} stands at block ${at.block}, ${at.hash}:\n${log.join('\n')}`);
+    return isThere(at);
+  });
 }
 
 async function finalizedNumber({ ws }: World): Promise<number> {
