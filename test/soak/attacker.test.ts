@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
 import { accountFromSuri, connectChain, type Account, type Chain } from '../../src/chain/index.ts';
-import type { Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { createMemoryVault } from '../../src/vault/index.ts';
 import { alice, bob, utf8 } from '../support/entities.ts';
-import { until } from '../support/until.ts';
 import { Attacker } from './attacker.ts';
 import { Random } from './random.ts';
 import { Rpc } from './rpc.ts';
@@ -50,8 +48,6 @@ describe('soak: the attacker', () => {
     });
   }
 
-  const pending = async (): Promise<string> => (await rpc.ask<readonly Hex[]>('author_pendingExtrinsics')).join(' ');
-
   /** Topics of what the best block has of messages. */
   async function posted(): Promise<string[]> {
     const messages = await chain.at((await chain.bestHead()).hash).outboundMessages();
@@ -60,22 +56,19 @@ describe('soak: the attacker', () => {
 
   it('has a message of its own in a block with the next sequence of a worker, before what that one has in the pool', async () => {
     await workerPosts(bob);
-    const before = await pending();
-    const attack = attacker.postAs(vault);
-    await until(async () => (await pending()) !== before || undefined);
+    const attack = await attacker.postAs(vault);
     await dev.newBlock();
-    assert.ok(await attack);
+    assert.ok(await attack?.isDone());
     assert.deepEqual(await posted(), ['soak/elsewhere']);
   });
 
   it('has not done what came too late', async () => {
-    const attack = attacker.postAs(vault);
-    await until(async () => (await pending()) !== '' || undefined);
+    const attack = (await attacker.postAs(vault))?.isDone();
     // Who pays more is first.
     await workerPosts(alice, 10n ** 10n);
     await dev.newBlock();
     assert.deepEqual(await posted(), ['soak/own']);
     lost.abort();
-    assert.ok(!(await attack));
+    assert.equal(await attack, false);
   });
 });

@@ -1,7 +1,7 @@
 import { Bytes, Struct, u64 } from '@polkadot-api/substrate-bindings';
-import type { Account, Call, Chain, SubmitOptions } from '../../src/chain/index.ts';
+import type { Account, Call, Chain } from '../../src/chain/index.ts';
 import { fromHex, toHex, topicOf, type Hex } from '../../src/codec/index.ts';
-import { asRelayError } from '../../src/errors/index.ts';
+import { isRelayError } from '../../src/errors/index.ts';
 import type { Random } from './random.ts';
 import type { Rpc } from './rpc.ts';
 import type { WorkerKeys } from './stage.ts';
@@ -40,6 +40,12 @@ interface AttackerParts {
   readonly contest?: () => AbortSignal;
 }
 
+/** What an attacker has in the pool, where others are before it or behind it. */
+export interface Attack {
+  /** True: all of it is in a block, and was done there; false: that came too late. Called once. */
+  isDone(): Promise<boolean>;
+}
+
 /** Posts what an attacker can. */
 export class Attacker {
   readonly #chain: Chain;
@@ -76,46 +82,59 @@ export class Attacker {
   }
 
   /**
-   * Takes the signed messages of workers out of the pool and posts the first one itself: false where none waits, or it came too
-   * late. `onPost` is told which, as it may come in later all the same.
+   * Takes the signed messages of workers out of the pool and posts the first one itself: undefined where none waits, or the pool
+   * takes it no more. `onPost` is told which, as it may come in later all the same.
    */
-  async frontRun(onPost: (message: Copy) => void): Promise<boolean> {
+  async frontRun(onPost: (message: Copy) => void): Promise<Attack | undefined> {
     const pending = await this.#rpc.ask<readonly Hex[]>('author_pendingExtrinsics');
     for (const extrinsic of pending) {
       const [first] = signedMessages(fromHex(extrinsic));
       if (first === undefined) continue;
       const { worker, destination, payload } = first;
       onPost({ sender: `worker ${worker}`, ...addressOf(destination, payload), payload });
-      return this.#submit([first], this.#eve, { tip: bribe, signal: this.#contest() });
+      return this.#attack(first);
     }
-    return false;
+    return undefined;
   }
 
-  /** Posts a message with the next sequence of a worker, as its owner's other software might: false where that came too late. */
-  async postAs(keys: WorkerKeys): Promise<boolean> {
+  /** Posts a message with the next sequence of a worker, as its owner's other software might: undefined where that came too late. */
+  async postAs(keys: WorkerKeys): Promise<Attack | undefined> {
     const { identity: worker } = keys;
     const { hash } = await this.#chain.bestHead();
     const sequence = await this.#chain.at(hash).ingressSequence(worker);
     const message = { destination: elsewhere, payload: Uint8Array.of(this.#random.below(256)) };
     const signature = await keys.sign({ type: 'worker-message', ...message, sequence });
-    const call = { kind: 'sync-offchain-message', worker, ...message, sequence, signature } as const;
-    return this.#submit([call], this.#eve, { tip: bribe, signal: this.#contest() });
+    return this.#attack({ kind: 'sync-offchain-message', worker, ...message, sequence, signature });
   }
 
-  /** True: all of it is in a block, and was done there. A refusal is the chain's answer to an attack, not a failure of the run. */
-  async #submit(
-    calls: readonly Call[],
-    account: Account,
-    options: SubmitOptions = { signal: AbortSignal.timeout(patienceMs) },
-  ): Promise<boolean> {
+  /** It is in the pool once this resolves; undefined: the chain refused it. */
+  #attack(call: WorkerCall): Promise<Attack | undefined> {
+    return unlessRefused(async () => {
+      const signal = AbortSignal.timeout(patienceMs);
+      const extrinsic = await this.#chain.post([call], this.#eve, { tip: bribe, signal });
+      const isDone = async (): Promise<boolean> => {
+        const inclusion = await unlessRefused(() => this.#chain.follow(extrinsic, { signal: this.#contest() }));
+        return inclusion !== undefined && inclusion.failure === undefined;
+      };
+      return { isDone };
+    });
+  }
+
+  /** True: all of it is in a block, and was done there. */
+  async #submit(calls: readonly Call[], account: Account): Promise<boolean> {
     if (calls.length === 0) return false;
-    try {
-      await this.#chain.submit(calls, account, options);
-      return true;
-    } catch (error) {
-      asRelayError(error, 'internal');
-      return false;
-    }
+    const signal = AbortSignal.timeout(patienceMs);
+    return (await unlessRefused(() => this.#chain.submit(calls, account, { signal }))) !== undefined;
+  }
+}
+
+/** undefined: the chain refused it, which is its answer to an attack, not a failure of the run. */
+async function unlessRefused<T>(work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!isRelayError(error)) throw error;
+    return undefined;
   }
 }
 

@@ -12,6 +12,8 @@ export interface NodeUnderTest extends AsyncDisposable {
   reorg?(depth: number, resubmit: boolean): Promise<void>;
   /** Builds blocks without any extrinsic. */
   emptyBlocks?(count: number): Promise<void>;
+  /** Blocks leave what is in the pool there while that goes on, as full ones would. */
+  whileFull?<T>(work: () => Promise<T>): Promise<T>;
   /** Drops the states of the blocks below. */
   prune?(block: number): void;
   /** kill -9, and up again on the same address with the chain that it had. */
@@ -24,9 +26,21 @@ export const finalityLag = 4;
 export const eraBlocks = 64;
 const embeddedBlockMs = 200;
 const embeddedKeptStates = 20;
+/** The node itself builds none: the run does, and knows what is in them. */
+const never = 2 ** 31 - 1;
 
 export async function embeddedNode(): Promise<NodeUnderTest> {
-  const dev = await startDevChain({ blockTimeMs: embeddedBlockMs, finalityLag });
+  const dev = await startDevChain({ blockTimeMs: never, finalityLag });
+  let isOver = false;
+  let full = 0;
+  const build = async (): Promise<void> => {
+    while (!isOver) {
+      const due = new Promise((resolve) => setTimeout(resolve, embeddedBlockMs));
+      await dev.newBlock({ empty: full > 0 });
+      await due;
+    }
+  };
+  const building = build();
   return {
     kind: 'embedded',
     ws: dev.ws,
@@ -44,10 +58,22 @@ export async function embeddedNode(): Promise<NodeUnderTest> {
     emptyBlocks: async (count) => {
       await dev.newBlock({ count, empty: true });
     },
+    whileFull: async (work) => {
+      full += 1;
+      try {
+        return await work();
+      } finally {
+        full -= 1;
+      }
+    },
     prune: (block) => {
       dev.pruneBefore(block);
     },
-    [Symbol.asyncDispose]: () => dev.stop(),
+    async [Symbol.asyncDispose]() {
+      isOver = true;
+      await building;
+      await dev.stop();
+    },
   };
 }
 

@@ -3,7 +3,7 @@ import type { Hex } from '../../src/codec/index.ts';
 import type { Vault } from '../../src/vault/index.ts';
 import type { TcpProxy } from '../chain/tcp-proxy.ts';
 import type { Absences } from './absences.ts';
-import type { Attacker } from './attacker.ts';
+import type { Attack, Attacker } from './attacker.ts';
 import type { Span } from './gaps.ts';
 import type { NodeUnderTest } from './node-under-test.ts';
 import type { Player } from './player.ts';
@@ -16,8 +16,6 @@ const lookAgainMs = 50;
 /** Longer than a sender is kept from talking, on a busy machine too. */
 const occasionMs = 30_000;
 const mostOfSome = 5;
-/** Longer than it takes to post something. */
-const contestBlocks = 8;
 
 /** What signs for a worker. */
 export type WorkerKeys = Pick<Vault, 'identity' | 'sign'>;
@@ -135,10 +133,11 @@ export class Stage {
     return false;
   }
 
-  /** An attack on what waits in the pool. Where the node can do so, blocks leave it there meanwhile, as full ones would. */
-  async contest(attack: () => Promise<boolean>): Promise<boolean> {
-    const [isDone] = await Promise.all([attack(), this.node.emptyBlocks?.(contestBlocks)]);
-    return isDone;
+  /** An attack on what waits in the pool. Where the node can do so, blocks leave it there until the attack waits there too. */
+  async contest(post: () => Promise<Attack | undefined>): Promise<boolean> {
+    const { node } = this;
+    const attack = await (node.whileFull?.(post) ?? post());
+    return attack !== undefined && (await attack.isDone());
   }
 
   readonly waitingExtrinsics = async (): Promise<number> =>
