@@ -23,6 +23,8 @@ export interface SoakOptions {
   readonly roles: Roles;
   /** Asked after each round; in a round every kind of injection comes once. */
   readonly isOver: (rounds: number) => boolean;
+  /** The senders talk until so many messages are in finalized blocks, at least. Default: until the last round is over. */
+  readonly leastMessages?: number;
   /** Words of injections to leave out. */
   readonly without?: readonly string[];
   /** Words of those to make. Default: all. */
@@ -62,6 +64,7 @@ export async function soak({
   seed,
   roles,
   isOver,
+  leastMessages = 0,
   without = [],
   only = [''],
   log = () => undefined,
@@ -109,6 +112,7 @@ export async function soak({
       await round(stage, among, injected, log);
       rounds++;
     } while (!isOver(rounds));
+    await stage.posted(leastMessages);
     silence.abort();
     await Promise.all([talking, watching]);
     await settle(stage, cast, log);

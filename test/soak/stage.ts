@@ -117,6 +117,14 @@ export class Stage {
     }
   }
 
+  /** Waits until so many messages are in finalized blocks. */
+  async posted(messages: number): Promise<void> {
+    while (this.truth.posted.length < messages) {
+      await this.truth.catchUp();
+      await new Promise((resolve) => setTimeout(resolve, lookAgainMs));
+    }
+  }
+
   /** Waits until the other recipients have read up to a block: on a busy machine they may be far behind. */
   async othersHaveRead(player: Player, block: number): Promise<void> {
     const others = this.recipients.filter((other) => other !== player);
