@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { useDevChainAndFolder } from '../support/dev-chain-folder.ts';
+import { freePort } from '../support/free-port.ts';
 import { until } from '../support/until.ts';
 import { makeVault, register } from './entity.ts';
 import { RunningCli } from './run-cli.ts';
@@ -19,7 +20,8 @@ describe('cli: two relays keep the mail of a worker that is away', () => {
     const [vaultA, vaultB] = [path('a'), path('b')];
     await makeVault(vaultA);
     const identity = await makeVault(vaultB);
-    const [first, second] = [await serve('r1'), await serve('r2', 0, '--durability', 'os')];
+    const port = await freePort();
+    const [first, second] = [await serve('r1', port), await serve('r2', 0, '--durability', 'os')];
     await using _second = second.relay;
     await register(dev.ws, vaultA);
     await register(dev.ws, vaultB, first.url, second.url);
@@ -32,7 +34,7 @@ describe('cli: two relays keep the mail of a worker that is away', () => {
     await first.relay.end('SIGKILL');
     for (let n = count / 2 + 1; n <= count; n++) sending.write(`message ${n}\n`);
     await until(() => sent() > count / 2);
-    const again = await serve('r1', Number(new URL(first.url).port));
+    const again = await serve('r1', port);
     await using _again = again.relay;
     sending.endInput();
     assert.equal(await sending.exit, 0);

@@ -13,6 +13,7 @@ import { openLmdbStore, openMemoryStore, type TransactionalStore } from '../../s
 import type { Vault } from '../../src/vault/index.ts';
 import { alice, bob, directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
 import { deadLettersOf, InboxProbe } from '../support/inbox-probe.ts';
+import { freePort } from '../support/free-port.ts';
 import { until } from '../support/until.ts';
 import { currentKey } from '../support/vaults.ts';
 
@@ -365,7 +366,8 @@ describe('inbox', () => {
   });
 
   it('ends when the chain is started again under it and grows past where it was', async () => {
-    const first = await startDevChain();
+    const port = await freePort();
+    const first = await startDevChain({ port });
     const connection = await connectChain({ endpoints: [first.ws] });
     open.push(connection);
     const memory = openMemoryStore();
@@ -376,7 +378,6 @@ describe('inbox', () => {
     const probe = new InboxProbe(inbox);
     const { number } = await first.newBlock();
     await until(async () => (await new InboxStore(memory).cursor())?.number === number);
-    const port = Number(new URL(first.ws).port);
     await first.stop();
     const second = await startDevChain({ port });
     open.push(second);

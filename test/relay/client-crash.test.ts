@@ -7,6 +7,7 @@ import { Random } from '../soak/random.ts';
 import { newVault } from '../support/entities.ts';
 import { bundled } from '../support/bundle.ts';
 import { startChild } from '../support/child.ts';
+import { freePort } from '../support/free-port.ts';
 import { until } from '../support/until.ts';
 import { Conversations } from './conversation.ts';
 import type { RelayChildOptions } from './relay-child.ts';
@@ -38,8 +39,10 @@ describe('relay client with a durable queue', () => {
     await (await newVault(folder, 'vault')).close();
     const mail = await cleanup.folder();
     const options: RelayChildOptions = { genesisHash: talk.genesisHash, recipient: identity };
-    const startRelay = async (port = 0) => {
-      const child = startChild(relayScript, mail, String(port), JSON.stringify(options));
+    const port = await freePort();
+    const relayProgram = await bundled(relayScript);
+    const startRelay = async () => {
+      const child = startChild(relayProgram, mail, String(port), JSON.stringify(options));
       cleanup.add(child, () => child.kill());
       return { child, url: await child.line() };
     };
@@ -67,7 +70,7 @@ describe('relay client with a durable queue', () => {
       await take(random.below(20));
       await child.kill();
       for (const line of await child.rest()) queued.push(Number(line));
-      if (isRelayKilled) relay = await startRelay(Number(new URL(url).port));
+      if (isRelayKilled) relay = await startRelay();
     }
     const last = sender(rounds * 1_000, 1);
     queued.push(Number(await last.line()));

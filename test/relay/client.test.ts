@@ -192,7 +192,7 @@ describe('relay client', () => {
     });
 
     it('over a new connection when the old one is lost', async () => {
-      const relay = await cleanup.relay({ listen: { port: 0 } });
+      const relay = await cleanup.relay();
       const sender = client();
       const port = Number(new URL(relay.url).port);
       await sender.send(message(alice, bob).bytes, [ws(relay)]);

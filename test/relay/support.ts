@@ -24,6 +24,7 @@ import type { LoginRequest } from '../../src/relay/index.ts';
 import { createRelay, type Relay, type RelayOptions } from '../../src/relay/index.ts';
 import { openLmdbMailStore, type LmdbMailStoreOptions } from '../../src/store/lmdb-mail-store.ts';
 import type { MailStore } from '../../src/store/mail-store.ts';
+import { freePort } from '../support/free-port.ts';
 
 export const genesisHash: Hex = `0x${'67'.repeat(32)}`;
 
@@ -138,7 +139,8 @@ export class Cleanup {
     const mailStore = options.mailStore ?? (await this.store());
     const relay = createRelay({
       genesisHash,
-      listen: { port: 0 },
+      // It may come back there.
+      listen: { port: await freePort() },
       recipients: [bob.identity],
       allowPrivate: true,
       ...options,

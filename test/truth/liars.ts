@@ -4,8 +4,8 @@ import { startRpcProxy, type Alter, type RpcProxy } from '../support/rpc-proxy.t
 import { until } from '../support/until.ts';
 import { caught } from './lies.ts';
 
-/** Times that a liar is made the one in use, at most, until it has lied and was found out. */
-const maxTurns = 3;
+/** Times that a liar is made the one in use, until it has lied and was found out; one that is not by then never will be. */
+const maxTurns = 12;
 /** Extrinsics that a watch misses before it is there again: of more than one finalized block it has to ask by number. */
 const missed = 3;
 /** Extrinsics while it reads from a liar. */
