@@ -10,7 +10,7 @@ export function topicOf(id: BytesLike): Uint8Array {
   return concatBytes(topicPrefix, toBytes(id, 'id', 32));
 }
 
-/** First bytes that the chain reserves: a message to such a topic vanishes (khala-interface.md, PhalaMq). */
+/** First bytes that the chain reserves: a message to such a topic vanishes. */
 const reservedTopicBytes: ReadonlySet<number> = new Set(new TextEncoder().encode("~!@#$%&*_+-=|<>?,./;:'^"));
 
 /** Refuses a topic that the chain takes and drops without a word. Throws bad-topic. */

@@ -71,7 +71,7 @@ export interface EndpointPayload {
   readonly signingTime: bigint | number;
 }
 
-/** SCALE of `WorkerEndpointPayload` with `V1` endpoints, as the chain takes it (khala-interface.md). */
+/** SCALE of `WorkerEndpointPayload` with `V1` endpoints, as the chain takes it. */
 export function encodeEndpointPayload({ identity, endpoints, signingTime }: EndpointPayload): Uint8Array {
   const writer = new Writer()
     .raw(toBytes(identity, 'identity', 32))

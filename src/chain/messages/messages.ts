@@ -2,7 +2,7 @@ import type { Hex } from '../../codec/index.ts';
 import type { BlockNumber } from '../block-number.ts';
 import type { BlockId, Head } from '../head/head.ts';
 
-/** Who posted a message-queue message, as the chain proves it (khala-interface.md, MessageOrigin). */
+/** Who posted a message-queue message, as the chain proves it: `MessageOrigin` of the runtime. */
 export type MessageSender =
   | { readonly kind: 'worker' | 'account'; readonly id: Hex }
   | { readonly kind: 'other'; readonly name: string; readonly id?: Hex };

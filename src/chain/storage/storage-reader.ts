@@ -8,7 +8,7 @@ import { OversizedAnswer } from './oversized-answer.ts';
 
 /** Most keys that a node lists at once. */
 export const pageSize = 1_000;
-/** Requests under way at once: more make a node slower again (pitfalls.md). */
+/** Requests under way at once: more make a node slower again. */
 export const requestsInFlight = 6;
 
 /** Characters that an answer with values should have at most: fewer keys are asked for at once where values are long. */

@@ -16,7 +16,7 @@ import type { Done, Missing } from './walk-map.ts';
 
 /** Keys whose proofs are asked for at once, at most: somewhat more than a page, with the end of the page before it. */
 const maxKeysAtOnce = 1_024;
-/** Requests under way at once: more make a node slower (pitfalls.md). */
+/** Requests under way at once: more make a node slower. */
 const requestsInFlight = 4;
 const method = 'state_getReadProof';
 
