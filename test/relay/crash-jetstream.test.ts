@@ -141,7 +141,9 @@ describeNats('relays on one JetStream: crashes', () => {
       () => isAhead,
     );
     const looking = setInterval(() => {
-      isAhead = state.acknowledged.size > recipient.handedOut().texts.length + 500;
+      const acknowledged = state.acknowledged.size + sender.acknowledged().length;
+      isAhead = acknowledged > recipient.handedOut().texts.length + 500;
+      sender.holdBack(isAhead);
     }, 100);
     cleanup.add(looking, () => {
       clearInterval(looking);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, describe, it } from 'mocha';
 import { createRelayClient, type RelayClient } from '../../src/relay/index.ts';
 import { Random } from '../soak/random.ts';
-import { readHandedOut } from './handed-out.ts';
+import { followHandedOut } from './handed-out.ts';
 import { linesOf } from './lines-of.ts';
 import { textOf } from './raw-socket.ts';
 import type { RelayChildOptions } from './relay-child.ts';
@@ -140,7 +140,7 @@ describe('relay: crashes', () => {
     const mail = [...loads.keeps.acknowledged, ...loads.forwards.acknowledged];
     await until(() => mail.every((text) => received.has(text)));
     assert.deepEqual(repeated, []);
-    const handedOut = () => readHandedOut(join(folders.opens, 'received'));
+    const handedOut = followHandedOut(join(folders.opens, 'received'));
     await until(() => {
       const got = new Set(handedOut().texts);
       return [...loads.opens.acknowledged].every((text) => got.has(text));
@@ -154,7 +154,7 @@ describe('relay: crashes', () => {
     const folder = await cleanup.folder();
     let relay = await start(join(folder, 'mail'));
     const url = `ws://127.0.0.1:${relay.port}`;
-    const read = () => readHandedOut(join(folder, 'received'));
+    const read = followHandedOut(join(folder, 'received'));
     const receive = async (): Promise<ChildProcess> => {
       const child = spawn(process.execPath, [await programOf('recipient'), url, folder], {
         stdio: ['ignore', 'pipe', 'inherit'],

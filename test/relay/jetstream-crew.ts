@@ -1,10 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bundled } from '../support/bundle.ts';
 import { freePort } from '../support/free-port.ts';
 import type { NatsServer } from '../support/nats-server.ts';
-import { readHandedOut, type HandedOut } from './handed-out.ts';
+import { followHandedOut, type HandedOut } from './handed-out.ts';
 import { linesOf } from './lines-of.ts';
 import type { RelayChildOptions } from './relay-child.ts';
 import type { Cleanup } from './support.ts';
@@ -14,6 +15,12 @@ export interface Victim {
   readonly name: string;
   kill(): Promise<void>;
   start(): Promise<void>;
+}
+
+export interface SenderProcess extends Victim {
+  queued(): string[];
+  acknowledged(): string[];
+  holdBack(isHolding: boolean): void;
 }
 
 export interface RelayProcess extends Victim {
@@ -104,14 +111,11 @@ export async function startRecipientProcess(
   const program = new Program('recipient', await childOf('recipient'), () => [url, folder]);
   cleanup.add(program, (made) => made.kill());
   await program.start();
-  return Object.assign(program, { handedOut: () => readHandedOut(join(folder, 'received')) });
+  return Object.assign(program, { handedOut: followHandedOut(join(folder, 'received')) });
 }
 
-/** A sender with what it has queued, and what of that it was told is kept. */
-export async function startSenderProcess(
-  cleanup: Cleanup,
-  urls: readonly string[],
-): Promise<Victim & { readonly queued: () => string[]; readonly acknowledged: () => string[] }> {
+/** A sender with what it has queued, and what of that it was told is kept. While it holds back it makes nothing new. */
+export async function startSenderProcess(cleanup: Cleanup, urls: readonly string[]): Promise<SenderProcess> {
   const folder = await cleanup.folder();
   const program = new Program('sender', await childOf('sender'), () => [folder, ...urls]);
   cleanup.add(program, (made) => made.kill());
@@ -119,5 +123,9 @@ export async function startSenderProcess(
   return Object.assign(program, {
     queued: () => linesOf(join(folder, 'queued')).map((line) => line.slice(line.indexOf(' ') + 1)),
     acknowledged: () => linesOf(join(folder, 'acknowledged')),
+    holdBack: (isHolding: boolean) => {
+      if (isHolding) writeFileSync(join(folder, 'hold'), '');
+      else rmSync(join(folder, 'hold'), { force: true });
+    },
   });
 }
