@@ -1,14 +1,20 @@
 import { Subject, type Observable } from 'rxjs';
-import { systemClock, type Account, type Chain, type Clock, type WorkerRecord } from '../chain/index.ts';
+import {
+  systemClock,
+  type Account,
+  type BlockNumber,
+  type Chain,
+  type Clock,
+  type WorkerRecord,
+} from '../chain/index.ts';
 import { equalBytes } from '../codec/index.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
 import type { TransactionalStore } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
-import { publishedEpochs, publishedUrls } from './own-entry.ts';
-import { currentEpoch, publishAgain } from './publish.ts';
+import { KeptEntry } from './kept-entry.ts';
+import { publishAgain } from './publish.ts';
 import { replaceEpoch } from './rotate.ts';
 import { rotationDue } from './rotation-due.ts';
-import { SeenLists } from './seen-lists.ts';
 
 export interface KeepPresenceOptions {
   readonly chain: Chain;
@@ -78,18 +84,21 @@ export function keepPresence(options: KeepPresenceOptions): Presence {
 class Keeper implements Presence {
   readonly settled: Promise<void>;
   readonly #options: KeepPresenceOptions & typeof defaults & { readonly clock: Clock };
-  readonly #lists: SeenLists;
+  readonly #entry: KeptEntry;
   readonly #events$ = new Subject<PresenceEvent>();
   readonly #stopping = new AbortController();
   readonly #running: Promise<unknown>;
   /** What was said to be due: once is enough. */
   readonly #told = new Set<string>();
   #turn: Promise<void> = Promise.resolve();
+  /** The block that was looked at first: what stood in those before it came before that. */
+  #begunAt: BlockNumber = 0;
 
   constructor(options: KeepPresenceOptions) {
     this.#options = { ...defaults, clock: systemClock, ...options };
-    this.#lists = new SeenLists(options.store, options.chain.genesisHash, options.vault.identity);
-    const first = this.#attempt(() => this.#checkEntry()).then(() => this.#attempt(() => this.#checkAge()));
+    const { chain, vault, store } = options;
+    this.#entry = new KeptEntry({ chain, vault, store, signal: this.#stopping.signal });
+    const first = this.#attempt(() => this.#beginEntry()).then(() => this.#attempt(() => this.#checkAge()));
     this.settled = first.then(() => undefined);
     this.#running = Promise.all([this.#watchClock(first), this.#watchEntry()]);
   }
@@ -153,16 +162,17 @@ class Keeper implements Presence {
     let failures = 0;
     let notBefore = 0;
     for await (const { type, head } of chain.headEvents({}, signal)) {
-      if (type === 'retracted') continue;
-      const record = await chain
-        .at(head.hash)
-        .worker(this.#options.vault.identity, signal)
-        .catch(() => undefined);
+      if (type === 'retracted') {
+        // Who made it up may have been who told of the first one too.
+        this.#begunAt = 0;
+        continue;
+      }
+      const record = await this.#entry.at(head).catch(() => undefined);
       const now = JSON.stringify(record?.endpoints ?? []);
       if (now === last || clock.now() < notBefore) continue;
       const isDone = await this.#attempt(async () => {
         // Each list in its turn, however far the chain has gone meanwhile: a replay may have followed it at once.
-        if (record !== undefined) await this.#noteEntry(record);
+        if (record !== undefined && head.number > this.#begunAt) await this.#entry.note(record);
         await this.#checkEntry();
       });
       failures = isDone ? 0 : failures + 1;
@@ -200,7 +210,7 @@ class Keeper implements Presence {
     }
     const rotation = await replaceEpoch({ chain, vault, account, signal }, current.epoch);
     if (rotation === undefined) return;
-    await this.#noteOwnEntry();
+    await this.#entry.notePublished(rotation);
     this.#emit({ type: 'rotated', epoch: rotation.epoch, block: rotation.blockNumber });
   }
 
@@ -219,47 +229,32 @@ class Keeper implements Presence {
     if (epochs.length > 0) this.#emit({ type: 'erased', epochs });
   }
 
+  async #beginEntry(): Promise<void> {
+    const { chain } = this.#options;
+    const head = await chain.finalizedHead(this.#stopping.signal);
+    const record = await this.#entry.at(head);
+    this.#begunAt = head.number;
+    if (record !== undefined) await this.#entry.note(record);
+    await this.#restore(record);
+  }
+
   async #checkEntry(): Promise<void> {
+    await this.#restore(await this.#entry.at());
+  }
+
+  /** Publishes what the owner wants, where something older stands in its place. */
+  async #restore(record: WorkerRecord | undefined): Promise<void> {
     const { chain, vault, account } = this.#options;
-    const record = await this.#ownEntry();
-    if (record === undefined || (await this.#noteEntry(record))) return;
+    const urls = record === undefined ? undefined : await this.#entry.wantedInsteadOf(record);
+    if (urls === undefined) return;
     if (account === undefined) {
       this.#tellOnce('republication');
       return;
     }
-    const urls = (await this.#lists.wanted()) ?? publishedUrls(record);
     const { signal } = this.#stopping;
-    const { blockNumber } = await publishAgain({ chain, vault, account, finality: 'finalized', signal }, urls);
-    await this.#noteOwnEntry();
-    this.#emit({ type: 'republished', urls, block: blockNumber });
-  }
-
-  /** An older epoch than the vault's current one, which was finalized on chain once, or a list that another one followed. */
-  async #isReplayed(record: WorkerRecord): Promise<boolean> {
-    const { chain, vault } = this.#options;
-    const published = Math.max(...publishedEpochs(chain.genesisHash, record));
-    if (published < (await currentEpoch({ vault }))) return true;
-    return this.#lists.isOld(record.endpoints);
-  }
-
-  /** What was just published is what its owner wants. */
-  async #noteOwnEntry(): Promise<void> {
-    const record = await this.#ownEntry();
-    if (record !== undefined) await this.#noteEntry(record);
-  }
-
-  /** Takes it for what its owner wants, unless it was brought back by somebody: then false. */
-  async #noteEntry(record: WorkerRecord): Promise<boolean> {
-    if (await this.#isReplayed(record)) return false;
-    await this.#lists.add(record.endpoints, publishedUrls(record));
-    return true;
-  }
-
-  async #ownEntry(): Promise<WorkerRecord | undefined> {
-    const { chain, vault } = this.#options;
-    const { signal } = this.#stopping;
-    const { hash } = await chain.finalizedHead(signal);
-    return chain.at(hash).worker(vault.identity, signal);
+    const inclusion = await publishAgain({ chain, vault, account, finality: 'finalized', signal }, urls);
+    await this.#entry.notePublished(inclusion);
+    this.#emit({ type: 'republished', urls, block: inclusion.blockNumber });
   }
 
   #tellOnce(what: 'rotation' | 'republication'): void {

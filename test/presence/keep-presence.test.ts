@@ -67,6 +67,32 @@ describe('keepPresence', () => {
   const types = (events: Recorder<PresenceEvent>): string => events.values.map(({ type }) => type).join(' ');
   const urls = async (): Promise<readonly string[] | undefined> => (await readWorker(chain, vault.identity))?.endpoints;
 
+  /** The chain, of whose heads is told only once it goes on; `told`: all that is final by now has been, and what came of it is done. */
+  function withHeldHeads(): {
+    readonly chain: Chain;
+    readonly goOn: () => void;
+    readonly told: () => Promise<unknown>;
+  } {
+    let goOn: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => (goOn = resolve));
+    let last = 0;
+    const slow = replacing(chain, {
+      headEvents: async function* (...args: Parameters<Chain['headEvents']>) {
+        for await (const event of chain.headEvents(...args)) {
+          await held;
+          yield event;
+          last = event.head.number;
+        }
+        throw new Error('heads go on for ever');
+      },
+    });
+    const told = async (): Promise<unknown> => {
+      const { number } = await chain.finalizedHead();
+      return until(() => last >= number);
+    };
+    return { chain: slow, goOn, told };
+  }
+
   it('rotates when the time has come, keeps the URLs, erases when the time of the old key is over', async () => {
     const { presence, events } = keep({ keepEpochsMs: 5 * day });
     await presence.settled;
@@ -174,20 +200,9 @@ describe('keepPresence', () => {
     const options = { chain, vault, account: bob };
     const before: Call = await endpointCall(options, ['https://b.example'], 0);
     await chain.submit([before], bob);
-    let goOn: () => void = () => undefined;
-    const gate: { held?: Promise<void> } = {};
-    const slow = replacing(chain, {
-      headEvents: async function* (...args: Parameters<Chain['headEvents']>) {
-        for await (const event of chain.headEvents(...args)) {
-          await gate.held;
-          yield event;
-        }
-        throw new Error('heads go on for ever');
-      },
-    });
+    const { goOn, chain: slow } = withHeldHeads();
     const { presence, events } = keep({ chain: slow });
     await presence.settled;
-    gate.held = new Promise((resolve) => (goOn = resolve));
     await publishEndpoints(options, ['https://c.example']);
     await chain.submit([before], alice);
     assert.deepEqual(await urls(), ['https://b.example']);
@@ -195,6 +210,60 @@ describe('keepPresence', () => {
     await events.until(({ length }) => length === 1);
     assert.deepEqual(events.values[0]?.type === 'republished' && events.values[0].urls, ['https://c.example']);
     assert.deepEqual(await urls(), ['https://c.example']);
+  });
+
+  it('takes the newest of several lists that its owner published before it looked at any of them', async () => {
+    const { goOn, told, chain: slow } = withHeldHeads();
+    const { presence, events } = keep({ chain: slow });
+    await presence.settled;
+    for (const name of ['b', 'c', 'd'])
+      await publishEndpoints({ chain, vault, account: bob }, [`https://${name}.example`]);
+    goOn();
+    await told();
+    assert.deepEqual(events.values, []);
+    assert.deepEqual(await urls(), ['https://d.example']);
+  });
+
+  it('brings back a list of its owner that its own publication has replaced', async () => {
+    const options = { chain, vault, account: bob };
+    const before: Call = await endpointCall(options, ['https://b.example'], 0);
+    await chain.submit([before], bob);
+    const { goOn, chain: slow } = withHeldHeads();
+    let publishMeanwhile: (() => Promise<unknown>) | undefined;
+    const late = replacing(slow, {
+      submit: async (...args: Parameters<Chain['submit']>) => {
+        await publishMeanwhile?.();
+        publishMeanwhile = undefined;
+        return chain.submit(...args);
+      },
+    });
+    const { presence, events } = keep({ chain: late });
+    await presence.settled;
+    await publishEndpoints(options, ['https://c.example']);
+    await chain.submit([before], alice);
+    publishMeanwhile = () => publishEndpoints(options, ['https://d.example']);
+    goOn();
+    await events.until(({ length }) => length === 2);
+    assert.deepEqual(
+      events.values.map((event) => (event.type === 'republished' ? event.urls : event.type)),
+      [['https://c.example'], ['https://d.example']],
+    );
+    assert.deepEqual(await urls(), ['https://d.example']);
+  });
+
+  it('leaves an older payload where it is while that says the same as the newest', async () => {
+    const options = { chain, vault, account: bob };
+    const before: Call = await endpointCall(options, ['https://b.example'], 0);
+    await chain.submit([before], bob);
+    const { goOn, told, chain: slow } = withHeldHeads();
+    goOn();
+    const { presence, events } = keep({ chain: slow });
+    await presence.settled;
+    await publishEndpoints(options, ['https://b.example']);
+    await told();
+    await chain.submit([before], alice);
+    await told();
+    assert.deepEqual(events.values, []);
   });
 
   it('notices at its start what was replayed while it was away', async () => {
@@ -308,6 +377,40 @@ describe('keepPresence', () => {
     const two = keep({ vault: other, store: openMemoryStore() });
     await Promise.all([one.presence.settled, two.presence.settled]);
     assert.equal(await epochsOf(vault), '0:retired 1:current');
+  });
+
+  it('of two processes that publish one epoch neither takes the list of the other for a replay', async () => {
+    await using other = await openVault({ path, passphrase, now: () => clock.now() });
+    clock.advance(34 * day);
+    let pending = 0;
+    let goOn: () => void = () => undefined;
+    const bothArePending = new Promise<void>((resolve) => (goOn = resolve));
+    const waking = (of: Vault) => {
+      const heads = withHeldHeads();
+      const rotate: Vault['rotate'] = async (request) => {
+        const key = await of.rotate(request);
+        pending += 1;
+        if (pending === 2) goOn();
+        await bothArePending;
+        return key;
+      };
+      return {
+        heads,
+        ...keep({ chain: heads.chain, vault: replacing(of, { rotate }), store: openMemoryStore() }),
+      };
+    };
+    const both = [waking(vault), waking(other)];
+    for (const { presence, heads } of both) {
+      await presence.settled;
+      heads.goOn();
+    }
+    for (const { heads } of both) await heads.told();
+    assert.deepEqual(
+      both.map(({ events }) => types(events)),
+      ['rotated', 'rotated'],
+    );
+    assert.equal(await epochsOf(vault), '0:retired 1:current');
+    assert.deepEqual(await urls(), ['https://a.example']);
   });
 
   for (const begun of [false, true])
