@@ -3,7 +3,7 @@ import type { Output } from './output.ts';
 import { warn } from './warn.ts';
 
 /** Exit codes of the CLI contract. */
-export const exitCodes = { failed: 1, usage: 2 } as const;
+export const exitCodes = { failed: 1, usage: 2, readerGone: 141 } as const;
 
 /** Prints what went wrong and what to do in one line on stderr, and with --json as an event on stdout too; the exit code. */
 export function reportError(error: unknown, output?: Output): number {

@@ -6,12 +6,36 @@ import { useDevChainAndFolder } from '../support/dev-chain-folder.ts';
 import { freePort } from '../support/free-port.ts';
 import { reopen } from '../support/vaults.ts';
 import { Poster } from '../inbox/support.ts';
-import { makeVault } from './entity.ts';
+import { makeVault, register } from './entity.ts';
 import { RunningCli } from './run-cli.ts';
 
 const contract: Hex = `0x${'c0'.repeat(32)}`;
 const read = ['one', 'two'];
 const unread = Array.from({ length: 24 }, (_, n) => `unread ${n}`);
+
+describe('cli: commands whose reader is gone', () => {
+  const { dev, path } = useDevChainAndFolder();
+  const vault = (): string => path('shown');
+  before(async () => {
+    await makeVault(vault());
+    await register(dev.ws, vault());
+  });
+
+  for (const [name, args] of [
+    ['workers', () => ['workers', '--ws', dev.ws]],
+    ['workers --watch', () => ['workers', '--watch', '--ws', dev.ws]],
+    ['doctor', () => ['doctor', '--ws', dev.ws]],
+    ['keys show', () => ['keys', 'show', '--vault', vault()]],
+    ['register', () => ['register', '--ws', dev.ws, '--vault', vault(), '--suri', '//Alice']],
+    ['help', () => ['help']],
+  ] as const)
+    it(`${name} ends with 141, also where all it has to say is one line`, async () => {
+      await using running = new RunningCli(args());
+      running.closeOutput();
+      assert.equal(await running.exit, 141, running.log);
+      assert.equal(running.log, '');
+    });
+});
 
 // What is posted after the reader has closed the pipe can be in none of its buffers.
 describe('cli: messages whose reader is gone', () => {
