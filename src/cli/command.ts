@@ -64,7 +64,8 @@ export function action<Flags extends object, Args extends readonly unknown[] = [
 function exitCodeOf(error: unknown, output: Output, { exitCode }: Interruption): number {
   if (exitCode !== undefined && isRelayError(error, 'aborted')) return exitCode;
   const code = reportError(error, output);
-  return exitCode !== undefined && isRelayError(error, 'interrupted') ? exitCode : code;
+  const saysWhatIsLeft = isRelayError(error, 'interrupted') || isRelayError(error, 'posting-interrupted');
+  return exitCode !== undefined && saysWhatIsLeft ? exitCode : code;
 }
 
 /** Neither yes nor no by default. */

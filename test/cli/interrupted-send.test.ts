@@ -125,16 +125,25 @@ describe('cli: send, interrupted', () => {
     await serving.line(({ text }) => text === 'two');
   });
 
-  it('ends by SIGTERM before it has queued anything, and says so', async () => {
-    const vault = path('early');
-    await makeVault(vault);
-    const deaf = `ws://127.0.0.1:${port()}`;
-    const before = await connections();
-    await using sending = new RunningCli([
-      ...['send', '--ws', deaf, '--vault', vault, '--to', away, '--timeout', '60', 'hello'],
-    ]);
-    await until(() => sockets.size > before);
-    assert.equal(await sending.end('SIGTERM'), 143);
-    assert.match(sending.log, /Interrupted: nothing of this command stays queued\./);
-  });
+  for (const [name, command, left] of [
+    ['send', () => ['send', '--to', away, 'hello'], 'nothing of this command stays queued'],
+    [
+      'phala send',
+      () => ['phala', 'send', '--contract', away, '--suri', '//Alice', 'run'],
+      'nothing of this command stays queued',
+    ],
+    ['outbox send', () => ['outbox', 'send'], 'what was queued before stays queued'],
+  ] as const)
+    it(`${name} ends by SIGTERM before it has queued anything, and says so`, async () => {
+      const vault = path(`early-${name}`);
+      await makeVault(vault);
+      const before = await connections();
+      await using sending = new RunningCli([
+        ...command(),
+        ...['--ws', `ws://127.0.0.1:${port()}`, '--vault', vault, '--timeout', '60'],
+      ]);
+      await until(() => sockets.size > before);
+      assert.equal(await sending.end('SIGTERM'), 143);
+      assert.ok(sending.log.includes(`Interrupted: ${left}. [interrupted]`), sending.log);
+    });
 });

@@ -47,7 +47,14 @@ export function outboxCommand(description: string): Command {
             'also wait until all that was sent with --receipt delivered, or read, was that, for as long as --timeout says',
           ).choices(words),
         )
-        .action(action<SendFlags>(0, send)),
+        .action(
+          action<SendFlags>(0, (context) =>
+            orInterrupted(
+              () => send(context),
+              () => ({}),
+            ),
+          ),
+        ),
     )
     .addCommand(
       withMaxFee(command('retry', 'queue what failed again', settings), 'message')
@@ -84,16 +91,16 @@ async function send(context: Context<SendFlags>): Promise<void> {
   const account = optionalAccount(flags);
   await using queue = await workOnQueue({ context, chain, vault, data, directory, account, client });
   await queue.followLeft(() => true);
-  await orInterrupted(
-    () => queue.until(0),
-    () => ({ queued: queue.progress.left }),
-  );
   const { wait } = flags;
-  if (wait === undefined) return;
-  await untilTold(wait, await queue.untold(wait), context, (first, count) => {
-    // Earlier commands sent them, and they stay in the queue.
-    warn(`no word will come of ${count} that went before, of the first: ${first.message} [${first.code}]`);
-  });
+  const sendAll = async (): Promise<void> => {
+    await queue.until(0);
+    if (wait === undefined) return;
+    await untilTold(wait, await queue.untold(wait), context, (first, count) => {
+      // Earlier commands sent them, and they stay in the queue.
+      warn(`no word will come of ${count} that went before, of the first: ${first.message} [${first.code}]`);
+    });
+  };
+  await orInterrupted(sendAll, () => ({ queued: queue.progress.left }));
 }
 
 async function retry({ settings, flags, output }: Context<RetryFlags>, ids: readonly string[]): Promise<void> {

@@ -11,6 +11,7 @@ import { parseId } from '../parse-id.ts';
 import { bodyText, contentJson } from '../print-inbox.ts';
 import { blockNumber, messageCount } from '../parse-number.ts';
 import type { SuriFlags } from '../secrets.ts';
+import { orInterrupted } from '../send/or-interrupted.ts';
 import { postOne } from '../send/post-one.ts';
 import { relayClientOf, withMaxFee, withTip } from '../send/queue-options.ts';
 import { Recipients } from '../send/recipients.ts';
@@ -71,7 +72,14 @@ export function phalaCommand(description: string): Command {
   return new Command('phala')
     .description(description)
     .addCommand(
-      withMaxFee(withTip(withAccount(send)), 'command').action(action<SendFlags, [string | undefined]>(1, sendPhala)),
+      withMaxFee(withTip(withAccount(send)), 'command').action(
+        action<SendFlags, [string | undefined]>(1, (context, text) =>
+          orInterrupted(
+            () => sendPhala(context, text),
+            () => ({ queued: 0 }),
+          ),
+        ),
+      ),
     )
     .addCommand(listen.action(action<ListenFlags>(0, listenPhala)));
 }

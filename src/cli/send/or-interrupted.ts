@@ -2,8 +2,8 @@ import { isRelayError, RelayError } from '../../errors/index.ts';
 
 /** What an interrupted command leaves. */
 export interface Left {
-  /** Messages that stay queued. */
-  readonly queued: number;
+  /** Messages that stay queued. undefined: those that were queued before, however many. */
+  readonly queued?: number;
   /** Of standard input: lines that were read. */
   readonly lines?: number;
 }
@@ -21,11 +21,16 @@ export function interrupted({ queued: count, lines }: Left, cause?: unknown): Re
   const queued = queuedText(count);
   const read =
     lines === undefined ? '' : lines === 0 ? '; no line was read' : `; line ${lines} is the last that was read`;
-  const details = { left: `${queued}${read}`, count, ...(lines === undefined ? {} : { lines }) };
+  const details = {
+    left: `${queued}${read}`,
+    ...(count === undefined ? {} : { count }),
+    ...(lines === undefined ? {} : { lines }),
+  };
   return new RelayError('interrupted', { details, cause });
 }
 
-function queuedText(count: number): string {
+function queuedText(count: number | undefined): string {
+  if (count === undefined) return 'what was queued before stays queued';
   if (count === 0) return 'nothing of this command stays queued';
   return count === 1 ? '1 message stays queued' : `${count} messages stay queued`;
 }

@@ -67,6 +67,10 @@ export const cliErrors = {
     remedy:
       'What is queued goes with the next khala-relay send or outbox send, or while serve runs; what is sent anew beside it comes twice.',
   },
+  'posting-interrupted': {
+    message: 'Interrupted: {left}.',
+    remedy: 'See with khala-relay workers what has come; the same command once more makes up for what has not.',
+  },
   'no-endpoint': {
     message: '{id} has published no endpoint, and the message is not queued.',
     remedy: 'Send with --via chain and an account that pays, or ask it to run khala-relay endpoint set.',
