@@ -30,8 +30,10 @@ type MissingSpan = Extract<MessageSpan, { readonly type: 'missing' }>;
 /** Blocks whose extrinsics are looked at in the place of their state. */
 interface Unreadable {
   readonly first: BlockNumber;
-  readonly last: BlockNumber;
+  readonly last: BlockId;
   readonly hashAt: MissingSpan['hashAt'];
+  /** The worker's next sequence before the first of them, and after the last. */
+  readonly used: readonly [before: bigint, after: bigint];
 }
 
 /** Bodies asked for at once. */
@@ -97,7 +99,7 @@ export class PostedSearch {
     const wanted = new Set(signed.map(({ messageId: id }) => id));
     const topics = [...new Map(signed.map(({ destination }) => [toHex(destination), destination])).values()];
     for await (const span of this.#chain.messages.follow(after, { topics }, this.#signal)) {
-      if (span.type === 'missing') return this.#lookAtBodies(behindTheEdge(span, finalized), signed);
+      if (span.type === 'missing') return this.#lookAtBodies(await this.#behindTheEdge(span, finalized), signed);
       if (span.type === 'retracted') this.#unsee(span.through);
       else this.#see(span.messages, wanted);
       this.#through = span.through;
@@ -131,35 +133,61 @@ export class PostedSearch {
    * Of blocks whose state is gone the extrinsics tell what was signed, not what was accepted. A sequence is accepted once:
    * where it was used in these blocks, and they hold one message only that is signed for it, then that was accepted.
    */
-  async #lookAtBodies(span: Unreadable, signed: readonly SignedFacts[]): Promise<BlockId> {
-    const { first, last, hashAt } = span;
-    const [through, next] = [await hashAt(last), await hashAt(last + 1)];
-    if (through === undefined || next === undefined)
-      throw new RelayError('outbox-setback', { details: { reason: 'the chain grows meanwhile' } });
-    const [before, after] = await this.#usedBy(first, next);
-    const wanted = signed.filter(({ sequence }) => sequence >= before && sequence < after);
+  async #lookAtBodies(unreadable: Unreadable, signed: readonly SignedFacts[]): Promise<BlockId> {
+    const { first, last, used } = unreadable;
+    const [before, after] = used;
+    const wanted = signed.filter(
+      ({ messageId: id, sequence }) =>
+        sequence >= before && sequence < after && this.#sightings.get(id)?.kind !== 'posted',
+    );
     const sequences = new Set(wanted.map(({ sequence }) => sequence));
     if (wanted.length > 0) {
-      const { bySequence, isComplete } = await this.#signedIn(span, sequences);
+      const { bySequence, isComplete } = await this.#signedIn(unreadable, sequences);
       for (const { messageId: id, sequence } of wanted) {
         const seen = bySequence.get(sequence) ?? new Map<Hex, BlockId>();
         const block = seen.get(id);
         if (block !== undefined && seen.size === 1 && isComplete)
           this.#sightings.set(id, { kind: 'posted', block, isFinal: true });
-        else if (block !== undefined || !isComplete) this.#sightings.set(id, { kind: 'lost-sight', first, last });
+        else if (block !== undefined || !isComplete)
+          this.#sightings.set(id, { kind: 'lost-sight', first, last: last.number });
       }
     }
-    return { number: last, hash: through };
+    return last;
   }
 
-  /** The worker's next sequence before the first of these blocks, and before `next`, the one after the last. */
-  async #usedBy(first: BlockNumber, next: Hex): Promise<readonly [before: bigint, after: bigint]> {
+  /**
+   * The node goes on forgetting: what it forgets next is counted as missing, up to half of what follows, and half of what is
+   * left where even that block is gone.
+   */
+  async #behindTheEdge({ first, through, hashAt }: MissingSpan, finalized: Head): Promise<Unreadable> {
+    const before = await this.#sequenceBefore(first);
+    const newest = finalized.number - 1;
+    let last = through.number + Math.floor(Math.max(0, newest - through.number) / 2);
+    for (;;) {
+      const [hash, next] = [await hashAt(last), await hashAt(last + 1)];
+      if (hash === undefined || next === undefined)
+        throw new RelayError('outbox-setback', { details: { reason: 'the chain grows meanwhile' } });
+      try {
+        const used = [before, await this.#sequenceOnto(next)] as const;
+        return { first, last: { number: last, hash }, hashAt, used };
+      } catch (error) {
+        if (!isRelayError(error, 'state-discarded') || last >= newest) throw error;
+        last += Math.ceil((newest - last) / 2);
+      }
+    }
+  }
+
+  /** The worker's next sequence before a block. Where that is gone too, all that is looked for was signed later. */
+  async #sequenceBefore(block: BlockNumber): Promise<bigint> {
     const { number, hash } = this.#through ?? { number: 0, hash: this.#chain.genesisHash };
-    // Where that is gone too, all that is looked for was signed later.
-    const before = number === first - 1 ? await this.#sequenceAt(hash).catch(zeroWhereForgotten) : 0n;
-    const messages = await this.#chain.at(next).outboundMessages(this.#signal);
+    return number === block - 1 ? this.#sequenceAt(hash).catch(zeroWhereForgotten) : 0n;
+  }
+
+  /** The same, of a block whose state is there. */
+  async #sequenceOnto(block: Hex): Promise<bigint> {
+    const messages = await this.#chain.at(block).outboundMessages(this.#signal);
     const own = messages.filter(({ sender }) => sender.kind === 'worker' && sender.id === this.#worker);
-    return [before, (await this.#sequenceAt(next)) - BigInt(own.length)];
+    return (await this.#sequenceAt(block)) - BigInt(own.length);
   }
 
   #sequenceAt(block: Hex): Promise<bigint> {
@@ -169,8 +197,9 @@ export class PostedSearch {
   async #signedIn({ first, last, hashAt }: Unreadable, sequences: ReadonlySet<bigint>) {
     const bySequence = new Map<bigint, Map<Hex, BlockId>>();
     let isComplete = true;
-    for (let number = first; number <= last; number += bodiesInFlight) {
-      const numbers = Array.from({ length: Math.min(bodiesInFlight, last - number + 1) }, (_, i) => number + i);
+    for (let number = first; number <= last.number; number += bodiesInFlight) {
+      const length = Math.min(bodiesInFlight, last.number - number + 1);
+      const numbers = Array.from({ length }, (_, i) => number + i);
       const blocks: BlockId[] = [];
       for (const each of numbers) {
         const hash = await hashAt(each);
@@ -229,12 +258,6 @@ export class PostedSearch {
   #idOf(envelope: Uint8Array): Hex {
     return messageId({ genesisHash: this.#chain.genesisHash, envelope });
   }
-}
-
-/** The node goes on forgetting: what it forgets next is counted as missing, up to half of what it still has. */
-function behindTheEdge({ first, through, hashAt }: MissingSpan, finalized: Head): Unreadable {
-  const kept = Math.max(0, finalized.number - through.number - 1);
-  return { first, last: through.number + Math.floor(kept / 2), hashAt };
 }
 
 function zeroWhereForgotten(error: unknown): bigint {

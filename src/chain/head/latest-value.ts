@@ -36,6 +36,11 @@ export class LatestValue<T> implements Disposable {
     });
   }
 
+  /** undefined before the first. */
+  get newest(): Versioned<T> | undefined {
+    return this.#value;
+  }
+
   /** The newest value that fits, as soon as there is one. */
   async next(
     signal: AbortSignal | undefined,

@@ -1,5 +1,5 @@
 import type { BlockAnchor } from './block-anchor.ts';
-import { heldBy, type OutboundValue } from './outbound-value.ts';
+import { heldBy, isDiscarded, type OutboundRead } from './outbound-value.ts';
 
 /** Blocks kept after they were read: so far may two readers be apart and still share. */
 const maxBlocks = 1_024;
@@ -10,7 +10,7 @@ const maxBytesAlone = 2 ** 19;
 
 interface Kept {
   /** undefined of one that was removed: V8 keeps what was in a map until it collects old garbage. */
-  reading: Promise<readonly OutboundValue[]> | undefined;
+  reading: Promise<readonly OutboundRead[]> | undefined;
   readonly blocks: number;
   /** 0 until it was read. */
   bytes: number;
@@ -35,12 +35,12 @@ export class FrameCache {
     };
   }
 
-  get(anchors: readonly BlockAnchor[]): Promise<readonly OutboundValue[]> | undefined {
+  get(anchors: readonly BlockAnchor[]): Promise<readonly OutboundRead[]> | undefined {
     return this.#frames.get(nameOf(anchors))?.reading;
   }
 
-  /** Lets others share what is being read; keeps it when it is there, and forgets it where that fails. */
-  share(anchors: readonly BlockAnchor[], reading: Promise<readonly OutboundValue[]>): void {
+  /** Lets others share what is being read; keeps it when all of it is there, and forgets it else. */
+  share(anchors: readonly BlockAnchor[], reading: Promise<readonly OutboundRead[]>): void {
     const name = nameOf(anchors);
     const frame: Kept = { reading, blocks: anchors.length, bytes: 0 };
     this.#remove(name);
@@ -48,10 +48,19 @@ export class FrameCache {
     this.#blocks += frame.blocks;
     this.#trim();
     reading.then(
-      (values) => {
+      (read) => {
         if (this.#frames.get(name) !== frame) return;
-        for (const { value } of values) frame.bytes += value === undefined ? 0 : heldBy(value);
-        this.#bytes += frame.bytes;
+        let bytes = 0;
+        for (const each of read) {
+          // Another endpoint may have it by the time it is asked for again.
+          if (isDiscarded(each)) {
+            this.#remove(name);
+            return;
+          }
+          bytes += each.value === undefined ? 0 : heldBy(each.value);
+        }
+        frame.bytes = bytes;
+        this.#bytes += bytes;
         this.#trim();
       },
       () => {

@@ -10,10 +10,8 @@ export class GivenBlocks {
   /** The one it began after, then the last of each span. */
   readonly #blocks: BlockId[];
   #hasAll = true;
-  /** Who told of the last one, or listed it; empty where that is not known. */
-  giver = '';
-
   #last: BlockId;
+  #giver = '';
 
   constructor(after: BlockId) {
     this.#blocks = [after];
@@ -24,7 +22,13 @@ export class GivenBlocks {
     return this.#last;
   }
 
-  add(through: BlockId): void {
+  /** Who told of the last one, or listed it; empty where that is not known. */
+  get giver(): string {
+    return this.#giver;
+  }
+
+  add(through: BlockId, giver: string): void {
+    this.#giver = giver;
     this.#last = through;
     this.#blocks.push(through);
     if (this.#blocks.length <= 2 * remembered) return;
@@ -44,7 +48,7 @@ export class GivenBlocks {
     if (lowest === 1 && !this.#hasAll) throw fork;
     blocks.splice(lowest);
     this.#last = blocks.at(-1) ?? this.#last;
-    this.giver = '';
+    this.#giver = '';
     return this.#last;
   }
 }

@@ -8,6 +8,7 @@ import type { ForkWitness } from '../quorum/fork-witness.ts';
 import { GivenBlocks } from './given-blocks.ts';
 import { MessageFinder, type DecodeMessages } from './message-finder.ts';
 import type { MessageSpan, Messages, MessagesOptions, PostedMessage } from './messages.ts';
+import { MissingBlocks } from './missing-blocks.ts';
 import { SpanReader, type SpanReaderParts } from './span-reader.ts';
 
 export interface MessageReaderParts extends Omit<SpanReaderParts, 'finder'> {
@@ -40,27 +41,34 @@ export class MessageReader implements Messages {
     using _reading = this.#parts.values.enter();
     const given = new GivenBlocks(after);
     const endpoints = connection.options.endpoints.length;
+    let missing: MissingBlocks | undefined;
     let lost = 0;
     let failures = 0;
+    const isOvertaken = (block: BlockId): boolean => (newest.newest?.value.head.number ?? 0) > block.number;
     try {
       for (;;) {
-        const { number } = given.last;
+        missing ??= new MissingBlocks(given.last);
+        const { number } = missing.last;
         const { value, version } = await newest.next(
           signal,
           (told) => told.version > lost && told.value.head.number > number,
         );
+        const { head, url: teller } = value;
         try {
-          const gave = (url = value.url): void => void (given.giver = url);
-          for await (const span of this.#spans.upTo(value.head, given.last, { options, callerSignal, gave }, signal)) {
-            const { hash } = value.head;
+          const following = { options, callerSignal, isOvertaken };
+          for await (const { span, url = teller } of this.#spans.upTo(head, missing, following, signal)) {
             // What was just told of is not forgotten yet: it may have been made up.
-            if (span.type === 'missing' && span.through.hash === hash && connection.hasOthers && failures < endpoints)
-              throw new RelayError('state-discarded', { details: { block: hash, reason: span.reason } });
+            const isOfHead = span.type === 'missing' && span.through.hash === head.hash;
+            if (isOfHead && connection.hasOthers && failures < endpoints)
+              throw new RelayError('state-discarded', { details: { block: head.hash, reason: span.reason } });
             yield span;
-            given.add(span.through);
+            given.add(span.through, url);
             failures = 0;
           }
         } catch (error) {
+          const isUnreachable = isRelayError(error, 'chain-unreachable');
+          // Else the blocks that were found missing may have been made up.
+          if (!isUnreachable) missing = undefined;
           const isOdd = isRelayError(error, 'cursor-not-on-chain');
           if (isOdd && error.details?.['block'] === given.last.number) {
             // One node alone may have told of a head that does not follow, or listed other blocks; or what was given was its own.
@@ -73,7 +81,7 @@ export class MessageReader implements Messages {
           }
           // Two nodes listed blocks beyond the last one that do not follow one another: neither is to blame yet.
           const isUnknown = isOdd || isRelayError(error, 'state-discarded');
-          if (!isUnknown && !isRelayError(error, 'chain-unreachable')) throw error;
+          if (!isUnknown && !isUnreachable) throw error;
           // A node that is away for long is waited for: nothing is missed by that.
           const { id } = await connection.session({ signal, patienceMs: Infinity });
           if (!isUnknown) continue;

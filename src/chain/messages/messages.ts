@@ -45,10 +45,13 @@ export type MessageSpan =
   | {
       readonly type: 'missing';
       readonly first: BlockNumber;
-      /** The last one missing: reading goes on after it. */
+      /** The last one missing in a row: the next one is there, or was not known yet. */
       readonly through: BlockId;
       readonly reason: string;
-      /** Of a missing block, on the chain that was followed; undefined of another. Cheapest in the order of blocks. */
+      /**
+       * Of a missing block, and of those after it as far as the chain was followed when this was told; undefined of another.
+       * Cheapest in the order of blocks.
+       */
       readonly hashAt: (number: BlockNumber) => Promise<Hex | undefined>;
     }
   | {

@@ -18,6 +18,19 @@ export interface OutboundValue {
   readonly isProven: boolean;
 }
 
+/** A block whose state no endpoint has. */
+export interface DiscardedState {
+  readonly block: BlockAnchor;
+  /** state-discarded, naming the block. */
+  readonly error: RelayError;
+}
+
+export type OutboundRead = OutboundValue | DiscardedState;
+
+export function isDiscarded(read: OutboundRead): read is DiscardedState {
+  return 'error' in read;
+}
+
 /** Bytes. */
 export function lengthOf(value: StoredMessages): number {
   return value instanceof RawText ? (value.end - value.start) / 2 : value.length;

@@ -1,5 +1,5 @@
 import { abortable } from '../abort.ts';
-import { RelayError } from '../../errors/index.ts';
+import { isRelayError, RelayError } from '../../errors/index.ts';
 import type { Connection } from '../rpc/connection.ts';
 import { skimText } from '../rpc/skim-json.ts';
 import type { BlockReader } from '../storage/block-reader.ts';
@@ -7,11 +7,14 @@ import { OversizedAnswer } from '../storage/oversized-answer.ts';
 import { storagePrefix } from '../storage/storage-key.ts';
 import { blocksAtOnce, callsAtOnce, fewBlocks, type BlockAnchor } from './block-anchor.ts';
 import { FrameCache } from './frame-cache.ts';
-import type { OutboundValue, StoredMessages } from './outbound-value.ts';
+import type { OutboundRead, StoredMessages } from './outbound-value.ts';
 import { ProvenValues, type ProvenAnchor, type ProvenValuesParts } from './proven-values.ts';
 import { asStored, ValueRanges } from './value-ranges.ts';
 
 const key = storagePrefix('PhalaMq', 'OutboundMessages');
+
+/** undefined: no messages. state-discarded: no endpoint has the state. */
+type ReadValue = StoredMessages | RelayError | undefined;
 
 /** Reads `OutboundMessages` of many blocks at once; who reads the same ones at the same time shares the reading. */
 export class OutboundValues {
@@ -40,11 +43,11 @@ export class OutboundValues {
   }
 
   /**
-   * In the order of `anchors`; those with a state root are proven. Throws state-discarded, naming the block,
-   * proofs-unavailable, node-lies where no endpoint is left, rpc-failed, chain-unreachable, aborted; OversizedAnswer where more than
-   * a few blocks together are more than the node sends.
+   * In the order of `anchors`; those with a state root are proven. Throws proofs-unavailable, node-lies where no endpoint is
+   * left, rpc-failed, chain-unreachable, aborted; OversizedAnswer where more than a few blocks together are more than the
+   * node sends.
    */
-  async read(anchors: readonly BlockAnchor[], signal?: AbortSignal): Promise<readonly OutboundValue[]> {
+  async read(anchors: readonly BlockAnchor[], signal?: AbortSignal): Promise<readonly OutboundRead[]> {
     const known = this.#cache.get(anchors);
     if (known !== undefined) return abortable(known, signal);
     // Others may wait for it too: it ends with the connection, not with who asked first.
@@ -53,14 +56,17 @@ export class OutboundValues {
     return abortable(reading, signal);
   }
 
-  async #fetch(anchors: readonly BlockAnchor[], signal: AbortSignal): Promise<OutboundValue[]> {
+  async #fetch(anchors: readonly BlockAnchor[], signal: AbortSignal): Promise<OutboundRead[]> {
     const isProven = anchors.every(hasRoot);
     if (isProven) this.#blocksAtOnce = callsAtOnce;
     const values = isProven ? await this.#proven.read(anchors, signal) : await this.#believed(anchors, signal);
-    return anchors.map((block, i) => ({ block, value: values[i], isProven }));
+    return anchors.map((block, i) => {
+      const value = values[i];
+      return value instanceof RelayError ? { block, error: value } : { block, value, isProven };
+    });
   }
 
-  async #believed(anchors: readonly BlockAnchor[], signal: AbortSignal): Promise<(StoredMessages | undefined)[]> {
+  async #believed(anchors: readonly BlockAnchor[], signal: AbortSignal): Promise<ReadValue[]> {
     const ranged = await this.#ranged(anchors, signal);
     this.#blocksAtOnce = ranged === undefined ? callsAtOnce : blocksAtOnce;
     if (ranged !== undefined) return ranged;
@@ -68,6 +74,7 @@ export class OutboundValues {
     const answers = await this.#blocks.askAll(requests, { signal, reader: skimText, few: fewBlocks });
     return anchors.map((block, i) => {
       const answer = answers[i];
+      if (isRelayError(answer, 'state-discarded')) return answer;
       if (answer instanceof RelayError) throw answer;
       if (answer === undefined) throw new RelayError('rpc-failed', { details: { method: key, reason: 'no answer' } });
       return storedIn(answer.result, block);

@@ -39,19 +39,23 @@ export class ProvenValues {
   }
 
   /**
-   * In the order of the blocks; undefined where the proof shows that there is none. Throws state-discarded, naming the
-   * block, proofs-unavailable, node-lies where no endpoint is left, rpc-failed, chain-unreachable, aborted; OversizedAnswer
-   * where more than a few blocks together are more than the node sends.
+   * In the order of the blocks; undefined where the proof shows that there is none, state-discarded where no endpoint has
+   * the block's state. Throws proofs-unavailable, node-lies where no endpoint is left, rpc-failed, chain-unreachable,
+   * aborted; OversizedAnswer where more than a few blocks together are more than the node sends.
    */
-  async read(blocks: readonly ProvenAnchor[], signal: AbortSignal): Promise<(Uint8Array | undefined)[]> {
+  async read(blocks: readonly ProvenAnchor[], signal: AbortSignal): Promise<(Uint8Array | RelayError | undefined)[]> {
     const keys = [this.#key];
     const requests = blocks.map(({ hash }) => ({ method, params: [keys, hash], block: hash }));
     const answers = await this.#blocks.askAll(requests, { signal, reader: listIn, few: fewBlocks });
     const hash = await loadHash256();
     const nodes = nodesOfAll(answers, hash);
-    const values: (Uint8Array | undefined)[] = [];
+    const values: (Uint8Array | RelayError | undefined)[] = [];
     for (const block of blocks) {
       const answer = answers[values.length];
+      if (isRelayError(answer, 'state-discarded')) {
+        values.push(answer);
+        continue;
+      }
       if (answer === undefined || answer instanceof RelayError) throw this.#failureOf(answer);
       const known = (nodes && this.#lookUp(nodes, block)) ?? this.#provenBy(answer, block, hash);
       // A view would keep the proofs of all blocks that were read with it.
@@ -86,9 +90,14 @@ export class ProvenValues {
     return undefined;
   }
 
-  async #readAlone(block: ProvenAnchor, signal: AbortSignal): Promise<Uint8Array | undefined> {
-    const [value] = await this.#proofs.values({ ...block, stateRoot: toHex(block.stateRoot) }, [this.#key], signal);
-    return value;
+  async #readAlone(block: ProvenAnchor, signal: AbortSignal): Promise<Uint8Array | RelayError | undefined> {
+    try {
+      const [value] = await this.#proofs.values({ ...block, stateRoot: toHex(block.stateRoot) }, [this.#key], signal);
+      return value;
+    } catch (error) {
+      if (!isRelayError(error, 'state-discarded')) throw error;
+      return error;
+    }
   }
 
   #failureOf(error: RelayError | undefined): RelayError {
@@ -100,12 +109,14 @@ export class ProvenValues {
 
 /**
  * The proofs of many blocks as one: what is found under a hash is what was hashed, whichever block it was given for, and
- * what stays from block to block is decoded once. undefined where one of them is not as it should be.
+ * what stays from block to block is decoded once. Refusals are left out; undefined where one of the others is not as it should
+ * be.
  */
 function nodesOfAll(answers: readonly (Answer | RelayError)[], hash: ProofsModule): ProofNodes | undefined {
   const lists: RawText[] = [];
   for (const answer of answers) {
-    if (answer instanceof RelayError || !(answer.result instanceof RawText)) return undefined;
+    if (answer instanceof RelayError) continue;
+    if (!(answer.result instanceof RawText)) return undefined;
     lists.push(answer.result);
   }
   const all = hash.nodesInAll(lists);

@@ -1,5 +1,5 @@
 import { fromHex } from '../../codec/index.ts';
-import { isRelayError, type RelayError } from '../../errors/index.ts';
+import { isRelayError } from '../../errors/index.ts';
 import type { BlockId, Head } from '../head/head.ts';
 import type { BlockNumber } from '../block-number.ts';
 import type { HashRuns } from '../head/hash-runs.ts';
@@ -11,8 +11,8 @@ import { callsAtOnce, fewBlocks } from './block-anchor.ts';
 import { framesOf, linkedPieces, listedPieces, nextPiece, type Frame, type Piece } from './frames.ts';
 import type { MessageFinder } from './message-finder.ts';
 import type { MessageSpan, MessagesOptions, PostedMessage } from './messages.ts';
-import { hashesFrom, lastWithout } from './missing-blocks.ts';
-import { lengthOf, type OutboundValue } from './outbound-value.ts';
+import type { MissingBlocks, PiecesAfter, ReadSpan } from './missing-blocks.ts';
+import { isDiscarded, lengthOf, type OutboundRead, type OutboundValue } from './outbound-value.ts';
 import type { OutboundValues } from './outbound-values.ts';
 import { PostedMessages } from './posted-messages.ts';
 
@@ -43,8 +43,8 @@ export interface SpanReaderParts {
 export interface Following {
   readonly options: MessagesOptions;
   readonly callerSignal: AbortSignal | undefined;
-  /** Called before blocks are given, with who listed their hashes; undefined where they lead to what was told of. */
-  readonly gave: (url: string | undefined) => void;
+  /** Whether the node told of a finalized block after this one. */
+  readonly isOvertaken: (block: BlockId) => boolean;
 }
 
 /** Reads what runs of blocks hold, many at once, by proofs where nodes give them. */
@@ -64,7 +64,10 @@ export class SpanReader {
     const read = async (stateRoot: Uint8Array | undefined): Promise<PostedMessage[]> => {
       const read = await this.#parts.values.read([{ ...head, stateRoot }], signal);
       const found = new PostedMessages();
-      for (const value of read) await this.#parts.finder.find(value, found, options.topics, signal);
+      for (const value of read) {
+        if (isDiscarded(value)) throw value.error;
+        await this.#parts.finder.find(value, found, options.topics, signal);
+      }
       return found.take();
     };
     const proves = await this.#proves(options, signal);
@@ -77,37 +80,26 @@ export class SpanReader {
   }
 
   /**
-   * Of the blocks after `last` up to one that was told of, or is trusted instead. Ends early where blocks are missing, or the
-   * way of reading has to change.
+   * Of the blocks after those that `missing` came by, up to one that was told of, or is trusted instead. Ends early where the
+   * way of reading has to change. Missing blocks that it ends with are left to the next call where those after them may be
+   * missing too.
    */
-  async *upTo(told: Head, last: BlockId, following: Following, signal: AbortSignal): AsyncGenerator<MessageSpan> {
-    const { options, gave } = following;
+  async *upTo(told: Head, missing: MissingBlocks, following: Following, signal: AbortSignal): AsyncGenerator<ReadSpan> {
+    const { options, callerSignal, isOvertaken } = following;
+    const { last } = missing;
     const proves = await this.#proves(options, signal);
     const target = proves ? await this.#parts.trusted(told, last.number + 1, signal) : told;
     const isNext = target.hash === told.hash && told.number === last.number + 1;
     const pieces = isNext ? nextPiece(last, told, proves) : this.#pieces(last, target, proves, signal);
     const frames = framesOf(pieces, () => this.#blocksPerFrame);
-    const readNow = (frame: Frame): Promise<ReadFrame | Failed> => this.#read(frame, signal);
-    const read = (frame: Frame): Promise<ReadFrame | Failed | TooLarge> =>
-      readNow(frame).catch((error: unknown) => {
-        if (error instanceof OversizedAnswer) return { tooLarge: frame };
-        throw error;
-      });
-    async function* inParts(whole: ReadFrame | Failed | TooLarge): AsyncGenerator<ReadFrame | Failed> {
-      if ('tooLarge' in whole) yield* inWindow(fewOf(whole.tooLarge), framesInFlight, readNow);
-      else yield whole;
-    }
+    // Some ask for hashes of missing blocks when they have left the stream.
+    const piecesAfter = (block: BlockId): AsyncGenerator<Piece> => this.#pieces(block, target, proves, callerSignal);
     try {
-      for await (const whole of inWindow(frames, proves ? proofFramesInFlight : framesInFlight, read)) {
+      for await (const whole of inWindow(frames, proves ? proofFramesInFlight : framesInFlight, this.#readIn(signal))) {
         let bytes = 0;
-        for await (const part of inParts(whole)) {
-          gave(part.frame.url);
-          if ('error' in part) {
-            yield* this.#aroundMissing(part, target, { ...following, proves }, signal);
-            return;
-          }
-          yield await this.#span(part, options, signal);
-          bytes += bytesIn(part);
+        for await (const part of this.#inParts(whole, signal)) {
+          yield* this.#spans(part, { missing, piecesAfter, options }, signal);
+          bytes += bytesIn(part.read);
         }
         this.#frameBytes =
           'tooLarge' in whole
@@ -117,6 +109,8 @@ export class SpanReader {
     } catch (error) {
       if (!proves || !(await this.#goesWithout(error, options, signal))) throw error;
     }
+    const gap = isOvertaken(missing.last) ? undefined : missing.take(piecesAfter);
+    if (gap !== undefined) yield gap;
   }
 
   #pieces(after: BlockId, target: BlockId, proves: boolean, signal: AbortSignal | undefined): AsyncGenerator<Piece> {
@@ -124,17 +118,57 @@ export class SpanReader {
     return proves ? linkedPieces(headers, after, target, signal) : listedPieces(hashes, after, target, signal);
   }
 
-  async #read(frame: Frame, signal: AbortSignal): Promise<ReadFrame | Failed> {
-    try {
-      return { frame, values: await this.#parts.values.read(frame.anchors, signal) };
-    } catch (error) {
-      if (isRelayError(error, 'state-discarded')) return { frame, error };
-      throw error;
+  #readIn(signal: AbortSignal): (frame: Frame) => Promise<ReadFrame | TooLarge> {
+    return async (frame) => {
+      try {
+        return await this.#read(frame, signal);
+      } catch (error) {
+        if (error instanceof OversizedAnswer) return { tooLarge: frame };
+        throw error;
+      }
+    };
+  }
+
+  async #read(frame: Frame, signal: AbortSignal): Promise<ReadFrame> {
+    return { frame, read: await this.#parts.values.read(frame.anchors, signal) };
+  }
+
+  async *#inParts(whole: ReadFrame | TooLarge, signal: AbortSignal): AsyncGenerator<ReadFrame> {
+    if ('tooLarge' in whole)
+      yield* inWindow(fewOf(whole.tooLarge), framesInFlight, (few) => this.#read(few, signal));
+    else yield whole;
+  }
+
+  /** What is there of a frame, behind what is missing before it. */
+  async *#spans(
+    { frame: { url }, read }: ReadFrame,
+    { missing, piecesAfter, options }: SpanParts,
+    signal: AbortSignal,
+  ): AsyncGenerator<ReadSpan> {
+    let there: OutboundValue[] = [];
+    for (const [i, each] of read.entries()) {
+      if (isDiscarded(each)) {
+        missing.add(each, url);
+        continue;
+      }
+      there.push(each);
+      const next = read[i + 1];
+      if (next !== undefined && !isDiscarded(next)) continue;
+      const gap = missing.take(piecesAfter);
+      if (gap !== undefined) yield gap;
+      const span = await this.#span(there, each.block, options, signal);
+      missing.passed(span.through);
+      yield { span, url };
+      there = [];
     }
   }
 
-  async #span(read: ReadFrame, { topics }: MessagesOptions, signal: AbortSignal): Promise<MessageSpan> {
-    const { frame, values } = read;
+  async #span(
+    values: readonly OutboundValue[],
+    { number, hash }: BlockId,
+    { topics }: MessagesOptions,
+    signal: AbortSignal,
+  ): Promise<MessageSpan> {
     const found = new PostedMessages();
     for (const value of values) {
       // Most need nothing of the node, and cost no turn of the event loop then.
@@ -143,45 +177,8 @@ export class SpanReader {
     }
     // It grows by what came: one of full blocks is as much as a node sends.
     const most = Math.min(this.#parts.values.blocksAtOnce, Math.max(this.#blocksPerFrame, growth * values.length));
-    this.#blocksPerFrame = powerOfTwoBelow(Math.min(most, (this.#frameBytes * values.length) / (1 + bytesIn(read))));
-    const { number, hash } = frame.through;
+    this.#blocksPerFrame = powerOfTwoBelow(Math.min(most, (this.#frameBytes * values.length) / (1 + bytesIn(values))));
     return { type: 'blocks', through: { number, hash }, messages: found.take() };
-  }
-
-  /** What could be read of a frame, then what is missing. */
-  async *#aroundMissing(
-    { frame, error }: Failed,
-    target: BlockId,
-    { options, callerSignal, proves }: Omit<Following, 'gave'> & { readonly proves: boolean },
-    signal: AbortSignal,
-  ): AsyncGenerator<MessageSpan> {
-    const { values } = this.#parts;
-    for (const anchor of frame.anchors) {
-      try {
-        const one = { anchors: [anchor], through: anchor };
-        yield await this.#span({ frame: one, values: await values.read([anchor], signal) }, options, signal);
-      } catch (again) {
-        if (!isRelayError(again, 'state-discarded')) throw again;
-        const piecesAfter = (until: AbortSignal | undefined) => (block: BlockId) =>
-          this.#pieces(block, target, proves, until);
-        const through = await lastWithout(anchor, piecesAfter(signal), (block) => this.#hasState(block, signal));
-        // Some ask for them when they have left the stream.
-        const hashAt = hashesFrom(anchor, piecesAfter(callerSignal));
-        const reason = String(error.details?.['reason'] ?? '');
-        yield { type: 'missing', first: anchor.number, through, reason, hashAt };
-        return;
-      }
-    }
-  }
-
-  async #hasState({ number, hash }: BlockId, signal: AbortSignal): Promise<boolean> {
-    try {
-      await this.#parts.values.read([{ number, hash, stateRoot: undefined }], signal);
-      return true;
-    } catch (error) {
-      if (!isRelayError(error, 'state-discarded')) throw error;
-      return false;
-    }
   }
 
   async #proves({ verify }: MessagesOptions, signal: AbortSignal | undefined): Promise<boolean> {
@@ -202,7 +199,8 @@ export class SpanReader {
 
 interface ReadFrame {
   readonly frame: Frame;
-  readonly values: readonly OutboundValue[];
+  /** In the order of its blocks. */
+  readonly read: readonly OutboundRead[];
 }
 
 /** More than the node sends at once. */
@@ -210,14 +208,15 @@ interface TooLarge {
   readonly tooLarge: Frame;
 }
 
-interface Failed {
-  readonly frame: Frame;
-  readonly error: RelayError;
+interface SpanParts {
+  readonly missing: MissingBlocks;
+  readonly piecesAfter: PiecesAfter;
+  readonly options: MessagesOptions;
 }
 
-function bytesIn({ values }: ReadFrame): number {
+function bytesIn(read: readonly OutboundRead[]): number {
   let bytes = 0;
-  for (const { value } of values) if (value !== undefined) bytes += lengthOf(value);
+  for (const each of read) if (!isDiscarded(each) && each.value !== undefined) bytes += lengthOf(each.value);
   return bytes;
 }
 

@@ -36,6 +36,9 @@ export function saysMissing(reason: string): boolean {
   return missing.test(reason);
 }
 
+/** … and where that is the state, which they do not get back. */
+const discarded = /discarded/i;
+
 /** Makes requests about one block, at another endpoint where the present one has forgotten it, or can not answer. */
 export class BlockReader {
   readonly #connection: Connection;
@@ -101,7 +104,8 @@ export class BlockReader {
     if (present !== undefined) this.#connection.distrust(present.url, reason);
   }
 
-  async #ask(request: BlockRequest, options: PatientOptions, isFound: boolean): Promise<Answer> {
+  /** `said`: what an endpoint answered already, and would again. */
+  async #ask(request: BlockRequest, options: PatientOptions, isFound: boolean, said?: RpcError): Promise<Answer> {
     const { method, params, block, what = method } = request;
     for (let attempt = 0; ; attempt++) {
       if (this.#isLacking(method)) {
@@ -111,6 +115,7 @@ export class BlockReader {
       let reason = 'the node has no such block';
       let cause: RpcError | undefined;
       try {
+        if (attempt === 0 && said !== undefined && said.url === this.#connection.present?.url) throw said;
         const answer = await this.#connection.ask(method, params, options);
         if (!isFound || (answer.result !== null && answer.result !== undefined)) return answer;
       } catch (error) {
@@ -128,7 +133,7 @@ export class BlockReader {
         throw new RelayError('bad-storage', { details: { what, block, reason }, cause });
       if (cause !== undefined && !missing.test(reason))
         throw new RelayError('rpc-failed', { details: { method, reason, url: cause.url }, cause });
-      if (/discarded/i.test(reason) || attempt >= behindRetries || !(await this.#isBehind(block, options)))
+      if (discarded.test(reason) || attempt >= behindRetries || !(await this.#isBehind(block, options)))
         throw new RelayError('state-discarded', { details: { block, reason }, cause });
       await this.#clock.sleep(behindRetryMs, options.signal);
     }
@@ -136,7 +141,7 @@ export class BlockReader {
 
   /**
    * Many requests, each about a block of its own, in frames of several. What the present node lacks or refuses is asked
-   * for once more, alone, by the rules of {@link ask}; in the place of an answer stands the error where that fails. Throws
+   * for once more, alone, by the rules of {@link ask}, a discarded state only of others; in the place of an answer stands the error where that fails. Throws
    * OversizedAnswer where the answers of more than `few` (default: any number) are together more than the node sends.
    */
   async askAll(
@@ -162,7 +167,9 @@ export class BlockReader {
     const { reader: _, ...asUsual } = options;
     const one = async (i: number): Promise<void> => {
       const request = requests[i];
-      if (request !== undefined) settled[i] = await this.#settled(request, asUsual);
+      const result = answers?.results[i];
+      const said = result instanceof RpcError && discarded.test(result.reason) ? result : undefined;
+      if (request !== undefined) settled[i] = await this.#settled(request, asUsual, said);
     };
     for await (const _ of inWindow(alone, aloneInFlight, one));
     return settled.filter((answer) => answer !== undefined);
@@ -182,9 +189,9 @@ export class BlockReader {
     return settled;
   }
 
-  async #settled(request: BlockRequest, options: PatientOptions): Promise<Answer | RelayError> {
+  async #settled(request: BlockRequest, options: PatientOptions, said?: RpcError): Promise<Answer | RelayError> {
     try {
-      return await this.ask(request, options);
+      return await this.#ask(request, options, false, said);
     } catch (error) {
       throwIfAborted(options.signal);
       const isOfRequest = ['state-discarded', 'rpc-failed', 'bad-storage'] as const;

@@ -3,7 +3,7 @@ import { ProvenValues, type ProvenAnchor, type ProvenValuesParts } from '../../.
 import { RawText } from '../../../src/chain/rpc/raw-text.ts';
 import type { BlockRequest } from '../../../src/chain/storage/block-reader.ts';
 import { toHex, type Hex } from '../../../src/codec/index.ts';
-import type { RelayError } from '../../../src/errors/index.ts';
+import { RelayError } from '../../../src/errors/index.ts';
 import { truthOf, type Truth } from '../trie/support.ts';
 
 const digits = 'aa01';
@@ -52,7 +52,11 @@ async function read(listOf: (proof: readonly string[], n: number) => string, isT
     },
     // What is not used here is left out.
   } as unknown as ProvenValuesParts;
-  const values = await new ProvenValues(parts, key).read(blocks, new AbortController().signal);
+  const read = await new ProvenValues(parts, key).read(blocks, new AbortController().signal);
+  const values = read.map((each) => {
+    if (each instanceof RelayError) throw each;
+    return each;
+  });
   held.splice(0, held.length, ...values);
   return { values: values.map((each) => each && toHex(each)), left, alone };
 }
