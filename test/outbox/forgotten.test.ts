@@ -6,6 +6,7 @@ import { createOutbox, type Outbox, type OutboxOptions, type Receipt } from '../
 import { openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
 import type { Vault } from '../../src/vault/index.ts';
 import { alice, bob, directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
+import { ForgetfulNode } from '../support/forgetful-node.ts';
 import { replacing } from '../support/replacing.ts';
 import { startRpcProxy, type RpcProxy } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
@@ -162,6 +163,29 @@ describe('outbox: what nodes have forgotten', () => {
     assert.ok(times > 0);
     assert.ok('blockHash' in arrival);
     assert.equal(arrival.blockHash, blockHash);
+    assert.deepEqual(setbacks, []);
+  });
+
+  it("finds a worker's message where other blocks are forgotten too, up to some before the newest", async () => {
+    const before = await outbox();
+    const sent = await before.send(message('worker'));
+    const { blockHash, blockNumber } = await sent.reached('inBlock');
+    await before.stop();
+    await dev.newBlock({ count: 60, empty: true });
+    await until(async () => (await chain.finalizedHead()).number === dev.finalized.number);
+    const forgetful = await ForgetfulNode.start(dev);
+    open.push(forgetful);
+    await forgetful.learn(chain, first);
+    const newest = dev.finalized.number;
+    forgetful.isGone = (block) => block <= blockNumber + 3 || (block > blockNumber + 10 && block < newest - 1);
+    const later = await connectChain({ endpoints: [forgetful.ws] });
+    open.push(later);
+    const setbacks: string[] = [];
+    const box = await outbox({ chain: later, onSetback: ({ code }) => setbacks.push(code) });
+    const arrival = await (await box.receipt(sent.sendId))!.reached('finalized');
+    assert.ok('blockHash' in arrival);
+    assert.equal(arrival.blockHash, blockHash);
+    assert.ok(!forgetful.given.has(blockNumber), 'by its extrinsic');
     assert.deepEqual(setbacks, []);
   });
 

@@ -1,13 +1,19 @@
 import assert from 'node:assert/strict';
 import { connectChain, type BlockId, type Chain, type PostedMessage } from '../../src/chain/index.ts';
+import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
 import { messageId } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { isRelayError } from '../../src/errors/index.ts';
 import { PostedSearch, type SignedFacts } from '../../src/outbox/posted-search.ts';
 import type { Vault } from '../../src/vault/index.ts';
+
 import { alice, registered, temporaryFolder, utf8 } from '../support/entities.ts';
+import { ForgetfulNode } from '../support/forgetful-node.ts';
 import { replacing } from '../support/replacing.ts';
+import { Refusal, Reply } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
+
+const outboundKey = storagePrefix('PhalaMq', 'OutboundMessages');
 
 describe('the search for signed messages of a worker', () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -30,6 +36,20 @@ describe('the search for signed messages of a worker', () => {
 
   const present = async () => ({ finalized: await chain.finalizedHead(), best: await chain.bestHead() });
 
+  const facts = async (text: string): Promise<SignedFacts> => ({
+    messageId: messageId({ genesisHash: chain.genesisHash, envelope: utf8(text) }),
+    destination: utf8('elsewhere'),
+    sequence: await chain.at((await chain.bestHead()).hash).ingressSequence(sender.identity),
+    since: (await chain.finalizedHead()).number,
+  });
+
+  async function post({ destination, sequence }: SignedFacts, text: string): Promise<number> {
+    const message = { destination, payload: utf8(text), sequence };
+    const signature = await sender.sign({ type: 'worker-message', ...message });
+    const call = { kind: 'sync-offchain-message', worker: sender.identity, ...message, signature } as const;
+    return (await chain.submit([call], alice, { waitFor: 'finalized' })).blockNumber;
+  }
+
   it('begins where the oldest of them was signed, however long ago it last looked', async () => {
     const begins: BlockId[] = [];
     const messages = replacing(chain.messages, {
@@ -39,19 +59,6 @@ describe('the search for signed messages of a worker', () => {
       },
     });
     const search = new PostedSearch(replacing(chain, { messages }), sender.identity, new AbortController().signal);
-    const facts = async (text: string): Promise<SignedFacts> => ({
-      messageId: messageId({ genesisHash: chain.genesisHash, envelope: utf8(text) }),
-      destination: utf8('elsewhere'),
-      sequence: await chain.at((await chain.bestHead()).hash).ingressSequence(sender.identity),
-      since: (await chain.finalizedHead()).number,
-    });
-    const post = async ({ destination, sequence }: SignedFacts, text: string): Promise<void> => {
-      const message = { destination, payload: utf8(text), sequence };
-      const signature = await sender.sign({ type: 'worker-message', ...message });
-      await chain.submit([{ kind: 'sync-offchain-message', worker: sender.identity, ...message, signature }], alice, {
-        waitFor: 'finalized',
-      });
-    };
     const first = await facts('first');
     await post(first, 'first');
     assert.equal((await search.upTo(await present(), [first])).get(first.messageId)?.kind, 'posted');
@@ -64,6 +71,29 @@ describe('the search for signed messages of a worker', () => {
       begins.map(({ number }) => number),
       [first.since, second.since],
     );
+  });
+
+  it('keeps what it saw where blocks behind it are forgotten with their extrinsics, and which sequences those used', async () => {
+    const seen = await facts('seen');
+    const number = await post(seen, 'seen');
+    await dev.newBlock({ count: 20, empty: true });
+    await until(async () => (await chain.finalizedHead()).number === dev.finalized.number);
+    await using node = await ForgetfulNode.start(dev);
+    await node.learn(chain, number);
+    node.isGone = (block) => block > number && block < number + 10;
+    const { hash } = (await chain.headAt(number)) ?? assert.fail('it is there');
+    let refused = 0;
+    node.proxy.refuse = (method, [keys, block]) => {
+      if (method === 'chain_getBlock') return new Reply(null);
+      if (block !== hash || [keys].flat().includes(outboundKey)) return undefined;
+      refused += 1;
+      return new Refusal('Client error: UnknownBlock: State already discarded for the block', 4003);
+    };
+    await using later = await connectChain({ endpoints: [node.ws] });
+    const search = new PostedSearch(later, sender.identity, new AbortController().signal);
+    const sighting = (await search.upTo(await present(), [seen])).get(seen.messageId);
+    assert.deepEqual(sighting, { kind: 'posted', block: { number, hash }, isFinal: true });
+    assert.ok(refused > 0, 'which sequence was next there can not be known');
   });
 
   it('goes on where the last block that it looked at was made up, and forgets what that one held', async () => {
@@ -81,17 +111,14 @@ describe('the search for signed messages of a worker', () => {
       },
     });
     const search = new PostedSearch(replacing(chain, { messages }), sender.identity, new AbortController().signal);
-    const facts = {
-      messageId: messageId({ genesisHash: chain.genesisHash, envelope: utf8('never posted') }),
-      ...{ destination: utf8('elsewhere'), sequence: 0n, since: (await chain.finalizedHead()).number },
-    };
+    const signed = await facts('never posted');
     await dev.newBlock({ empty: true });
-    await until(async () => (await chain.finalizedHead()).number === facts.since + 1);
-    assert.deepEqual([...(await search.upTo(await present(), [facts])).keys()], [facts.messageId]);
+    await until(async () => (await chain.finalizedHead()).number === signed.since + 1);
+    assert.deepEqual([...(await search.upTo(await present(), [signed])).keys()], [signed.messageId]);
     isMadeUp = false;
     await dev.newBlock({ empty: true });
-    await until(async () => (await chain.finalizedHead()).number === facts.since + 2);
-    await assert.rejects(search.upTo(await present(), [facts]), (error) => isRelayError(error, 'cursor-not-on-chain'));
-    assert.deepEqual([...(await search.upTo(await present(), [facts])).keys()], []);
+    await until(async () => (await chain.finalizedHead()).number === signed.since + 2);
+    await assert.rejects(search.upTo(await present(), [signed]), (error) => isRelayError(error, 'cursor-not-on-chain'));
+    assert.deepEqual([...(await search.upTo(await present(), [signed])).keys()], []);
   });
 });

@@ -134,8 +134,7 @@ export class SpanReader {
   }
 
   async *#inParts(whole: ReadFrame | TooLarge, signal: AbortSignal): AsyncGenerator<ReadFrame> {
-    if ('tooLarge' in whole)
-      yield* inWindow(fewOf(whole.tooLarge), framesInFlight, (few) => this.#read(few, signal));
+    if ('tooLarge' in whole) yield* inWindow(fewOf(whole.tooLarge), framesInFlight, (few) => this.#read(few, signal));
     else yield whole;
   }
 
