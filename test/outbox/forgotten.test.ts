@@ -177,7 +177,7 @@ describe('outbox: what nodes have forgotten', () => {
     open.push(forgetful);
     await forgetful.learn(chain, first);
     const newest = dev.finalized.number;
-    forgetful.isGone = (block) => block <= blockNumber + 3 || (block > blockNumber + 10 && block < newest - 1);
+    forgetful.isAllGone = (block) => block <= blockNumber + 3 || (block > blockNumber + 10 && block < newest - 1);
     const later = await connectChain({ endpoints: [forgetful.ws] });
     open.push(later);
     const setbacks: string[] = [];

@@ -10,6 +10,8 @@ export class ForgetfulNode implements AsyncDisposable {
   readonly proxy: RpcProxy;
   /** Asked for each block at each read of it. */
   isGone: (number: number) => boolean = () => false;
+  /** The same, of all that is in the state of a block. */
+  isAllGone: (number: number) => boolean = () => false;
   /** Blocks of which it gave them. */
   readonly given = new Set<number>();
   /** How often it was asked for those of a block alone, or by a proof. */
@@ -22,10 +24,12 @@ export class ForgetfulNode implements AsyncDisposable {
     proxy.alter = (method, params, result) => {
       const blocks = this.#blocksOf(method, params);
       if (method !== 'state_queryStorage')
-        for (const number of blocks) this.asked.set(number, (this.asked.get(number) ?? 0) + 1);
-      if (blocks.some((number) => this.isGone(number)))
+        for (const block of blocks) this.asked.set(block, (this.asked.get(block) ?? 0) + 1);
+      const number = params.map((param) => this.#numbers.get(param)).find((known) => known !== undefined);
+      const isAllGone = method.startsWith('state_') && number !== undefined && this.isAllGone(number);
+      if (isAllGone || blocks.some((block) => this.isGone(block)))
         return new Refusal('Client error: UnknownBlock: State already discarded for the block', 4003);
-      for (const number of blocks) this.given.add(number);
+      for (const block of blocks) this.given.add(block);
       return result;
     };
   }
