@@ -3,7 +3,7 @@ import type { RelayError } from '../errors/index.ts';
 import { createInbox, type Inbox } from '../inbox/index.ts';
 import type { Vault } from '../vault/index.ts';
 import type { WorkerStateView } from '../worker-state/index.ts';
-import { blockNumber } from './parse-number.ts';
+import { firstBlock } from './parse-number.ts';
 import { verified, type EntityData } from './session.ts';
 import type { Settings } from './settings.ts';
 
@@ -35,6 +35,6 @@ export function inboxOf({ chain, vault, data, watch, settings, from, onNotice }:
     onGap: settings.onGap,
     onNotice,
     retentionMs: Math.max(settings.retention * msPerDay, defaultRetentionMs),
-    ...(from === undefined ? {} : { from: from === 'head' ? from : blockNumber(from) }),
+    ...(from === undefined ? {} : { from: firstBlock(from) }),
   });
 }

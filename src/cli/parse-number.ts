@@ -1,9 +1,10 @@
 import { RelayError } from '../errors/index.ts';
 
 /** `--from`. Throws bad-setting. */
-export function blockNumber(text: string): number {
+export function firstBlock(text: string): number | 'head' {
+  if (text === 'head') return text;
   if (!/^[0-9]{1,10}$/.test(text))
-    throw new RelayError('bad-setting', { details: { name: 'from', reason: 'it is not a block number' } });
+    throw new RelayError('bad-setting', { details: { name: 'from', reason: 'it is neither head nor a block number' } });
   return Number(text);
 }
 

@@ -155,6 +155,20 @@ describe('cli: how listen reads the chain', () => {
     assert.doesNotMatch(listening.log, /already-read/);
   });
 
+  it('--from of phala listen counts anew too where no endpoint has the blocks from the one that was given before', async () => {
+    await dev.newBlock({ count: 3 });
+    dev.pruneBefore(dev.head.number - finalityLag);
+    const place = ['phala', 'listen', '--topic', 'any', '--vault', path, '--ws', dev.ws];
+    for (const args of [['--from', '1'], []]) {
+      const stopping = new RunningCli([...place, ...args]);
+      assert.equal(await stopping.exit, 1);
+      assert.match(stopping.log, /\[blocks-missing\] .*--on-gap skip.* a later block can be given in its place/);
+    }
+    await using listening = new RunningCli([...place, '--from', 'head']);
+    await listening.line(({ event }) => event === 'ready');
+    assert.doesNotMatch(listening.log, /already-read/);
+  });
+
   it('--on-gap skip prints which blocks are missing and goes on, where it would end otherwise', async () => {
     await post('forgotten');
     await finalize();

@@ -9,7 +9,7 @@ import { bodyFrom } from '../message-input.ts';
 import { short, type JsonEvent, type Output } from '../output.ts';
 import { parseId } from '../parse-id.ts';
 import { bodyText, contentJson } from '../print-inbox.ts';
-import { blockNumber, messageCount } from '../parse-number.ts';
+import { firstBlock, messageCount } from '../parse-number.ts';
 import type { SuriFlags } from '../secrets.ts';
 import { orInterrupted } from '../send/or-interrupted.ts';
 import { postOne } from '../send/post-one.ts';
@@ -67,7 +67,7 @@ export function phalaCommand(description: string): Command {
   )
     .option('--contract <id>', 'topic of the commands to this contract; repeats', repeated, [])
     .option('--topic <topic>', 'another topic, as text or 0x-hex; repeats', repeated, [])
-    .option('--from <block>', 'first block to read, where nothing was read before (default: from now on)')
+    .option('--from <block>', 'first block to read where nothing was read before, or head: from now on (default)')
     .option('--count <n>', 'end after this many messages');
   return new Command('phala')
     .description(description)
@@ -129,7 +129,7 @@ async function listenPhala({ settings, flags, output, signal, interrupted }: Con
   const topics = [...flags.contract.map((id) => contractTopic(parseId(id))), ...flags.topic.map(topicFromText)];
   if (topics.length === 0)
     throw new RelayError('bad-setting', { details: { name: 'topic', reason: 'give a --contract or a --topic' } });
-  const first = flags.from === undefined ? {} : { from: blockNumber(flags.from) };
+  const first = flags.from === undefined ? {} : { from: firstBlock(flags.from) };
   let left = flags.count === undefined ? Number.POSITIVE_INFINITY : messageCount(flags.count);
   await using vault = await unlockVault(settings);
   await using chain = await openChain(settings, signal);

@@ -20,7 +20,10 @@ export interface PhalaListenerOptions {
   readonly store: TransactionalStore;
   /** Those read, as `contractTopic` makes them or any others. They should stay the same over restarts. */
   readonly topics: readonly Uint8Array[];
-  /** First block to read where the store has no cursor yet, or head: the one after the present finalized head. Default head. */
+  /**
+   * First block to read where nothing was read yet, or head: the one after the present finalized head. Default: as it was given
+   * before, and head where it never was. While nothing was read since a number was given, another one or head counts instead.
+   */
   readonly from?: BlockNumber | 'head';
   /** As of `InboxOptions`. */
   readonly verify?: boolean;
@@ -87,12 +90,13 @@ class StoredPhalaListener implements PhalaListener {
     const { signal } = this.#stopping;
     await this.#store.claim(chain.genesisHash);
     const stored = await this.#store.cursor();
-    if (stored !== undefined) {
+    const isFixed = stored !== undefined && (from === undefined || !(await this.#store.isAtGivenStart(stored)));
+    const cursor = isFixed ? stored : await this.#begin(signal);
+    if (isFixed) {
       await checkCursor(stored, finalBlocks(chain, verify, signal));
       const notice = alreadyRead(from, stored);
       if (notice !== undefined) onNotice?.(notice);
     }
-    const cursor = stored ?? (await this.#begin(signal));
     const { number: present } = await finalBlocks(chain, verify, signal).newest();
     this.#reading = this.#read(cursor, present, signal).catch((error: unknown) => {
       if (!signal.aborted) this.#dispatcher.fail(error);
@@ -109,7 +113,7 @@ class StoredPhalaListener implements PhalaListener {
       throw new RelayError('bad-value', {
         details: { what: 'The first block to read', reason: `the chain is only at block ${present.number}` },
       });
-    await this.#store.take([], last);
+    await this.#store.begin(last, from !== 'head');
     const notice = readingFrom(from, last);
     if (notice !== undefined) onNotice?.(notice);
     return last;

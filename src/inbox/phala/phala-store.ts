@@ -9,6 +9,7 @@ export type Place = bigint;
 
 const genesisKey = storeKey('phala/genesis');
 const cursorKey = storeKey('phala/cursor');
+const givenStartKey = storeKey('phala/given-start');
 const nextKey = storeKey('phala/next');
 const itemsAtOnce = 16;
 /** Of `CommandPayload` (protocol.md §6). */
@@ -32,16 +33,29 @@ export class PhalaStore {
 
   async cursor(): Promise<BlockId | undefined> {
     const value = await this.#store.get(cursorKey);
-    if (value === undefined) return undefined;
-    const reader = new Reader(value, 'The cursor');
-    return { number: reader.u32(), hash: toHex(reader.fixed(32)) };
+    return value && blockOf(value);
+  }
+
+  /** Puts the cursor where reading is to begin, durably. `isGiven`: as a number, and not for being the head. */
+  async begin(after: BlockId, isGiven: boolean): Promise<void> {
+    const value = blockBytes(after);
+    await this.#store.commit([
+      { key: cursorKey, value },
+      { key: givenStartKey, value: isGiven ? value : undefined },
+    ]);
+  }
+
+  /** Whether the cursor is where reading was told by number to begin, and nothing was read since. */
+  async isAtGivenStart({ hash }: BlockId): Promise<boolean> {
+    const value = await this.#store.get(givenStartKey);
+    return value !== undefined && blockOf(value).hash === hash;
   }
 
   /** Appends what blocks held and moves the cursor behind them, in one transaction: so each posting is kept once. */
   async take(items: readonly PostedItem[], through: BlockId): Promise<void> {
     const value = await this.#store.get(nextKey);
     const start = value === undefined ? 0n : new Reader(value, 'The next place').u64();
-    const writes = [cursorWrite(through)];
+    const writes: Write[] = [{ key: cursorKey, value: blockBytes(through) }];
     items.forEach((item, i) => writes.push({ key: itemKey(start + BigInt(i)), value: encodePostedItem(item) }));
     const next = new Writer().u64(start + BigInt(items.length)).finish();
     if (items.length > 0) writes.push({ key: nextKey, value: next });
@@ -53,7 +67,7 @@ export class PhalaStore {
    * read again.
    */
   async goBackTo(through: BlockId, from: Place): Promise<void> {
-    const writes = [cursorWrite(through)];
+    const writes: Write[] = [{ key: cursorKey, value: blockBytes(through) }];
     for (let next = from; ;) {
       const page = await this.itemsFrom(next, itemsAtOnce);
       if (page.length === 0) break;
@@ -88,12 +102,16 @@ export class PhalaStore {
   }
 }
 
-function cursorWrite({ number, hash }: BlockId): Write {
-  const value = new Writer()
+function blockBytes({ number, hash }: BlockId): Uint8Array {
+  return new Writer()
     .u32(number)
     .raw(toBytes(hash, 'hash', 32))
     .finish();
-  return { key: cursorKey, value };
+}
+
+function blockOf(value: Uint8Array): BlockId {
+  const reader = new Reader(value, 'The cursor');
+  return { number: reader.u32(), hash: toHex(reader.fixed(32)) };
 }
 
 function itemKey(place: Place): Uint8Array {

@@ -387,6 +387,41 @@ describe('the phala suite on topics of contracts', () => {
     await until(() => skipping.events.some(({ type }) => type === 'gap'));
   });
 
+  it('begins at another block that is given where nothing was read since the one before it was', async () => {
+    await dev.newBlock({ count: 5 });
+    const pruned = dev.head.number - 2;
+    dev.pruneBefore(pruned);
+    const notices: string[] = [];
+    const onNotice = ({ code }: RelayError): void => void notices.push(code);
+    const begins = async (options: Partial<PhalaListenerOptions>): Promise<void> => {
+      await listening({ onNotice, ...options });
+      await open.pop()?.[Symbol.asyncDispose]();
+    };
+    for (const options of [{ from: 1 }, {}, { from: 2 }]) {
+      await rejected(begins(options), 'blocks-missing');
+      await open.pop()?.[Symbol.asyncDispose]();
+    }
+    await begins({ from: pruned });
+    assert.deepEqual(notices, []);
+    // Now something was read.
+    await begins({ from: pruned + 1 });
+    await begins({ from: 1 });
+    await begins({ from: 'head' });
+    assert.deepEqual(notices, ['already-read']);
+  });
+
+  it('begins at the head where that is given behind a number, and stays with it', async () => {
+    await dev.newBlock({ count: 5 });
+    dev.pruneBefore(dev.head.number - 2);
+    await rejected(listening({ from: 1 }), 'blocks-missing');
+    await open.pop()?.[Symbol.asyncDispose]();
+    const notices: string[] = [];
+    await listening({ from: 'head', onNotice: ({ code }) => void notices.push(code) });
+    await open.pop()?.[Symbol.asyncDispose]();
+    await listening({ from: 1, onNotice: ({ code }) => void notices.push(code) });
+    assert.deepEqual(notices, ['reading-from', 'already-read']);
+  });
+
   it('says which block it reads first where none was given and nothing read before, and that one given later counts for nothing', async () => {
     const notices: RelayError[] = [];
     const onNotice = (notice: RelayError): void => void notices.push(notice);
