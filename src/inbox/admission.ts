@@ -102,7 +102,7 @@ class AdmissionOf {
       this.#check(arrival, message);
       const returned = this.#context.hasRetracted ? await retractedBefore(this.#context, arrival) : undefined;
       const isNew = await this.#batch.admit(seenAs(arrival, message.header, returned ?? this.#next));
-      if (!isNew) this.#outcomes.push({ type: 'seen' });
+      if (!isNew) await this.#pass(arrival, message.header);
       else if (returned === undefined) this.#accept(arrival, message);
       else await this.#reinstate(arrival, returned);
     } catch (error) {
@@ -130,6 +130,15 @@ class AdmissionOf {
     this.#outcomes.push({ type: 'message', sequence: this.#next, record, opened });
     this.#noteEarly(arrival, this.#next);
     this.#append(record);
+  }
+
+  /** What a relay brings it believes to be here: it is kept for as long as a reorg may take what came before it. */
+  async #pass({ envelope, posting }: Arrival, header: Header): Promise<void> {
+    const { store, window } = this.#context;
+    this.#outcomes.push({ type: 'seen' });
+    const before = posting === undefined ? await window.find(header, header.nonce) : undefined;
+    if (before !== undefined && (await isEarly(store, before)))
+      this.#writes.push(store.early.copyWrite(before, envelope));
   }
 
   async #reinstate(arrival: Arrival, returned: Sequence): Promise<void> {
@@ -185,6 +194,13 @@ class AdmissionOf {
     this.#items.push(item);
     this.#next += 1n;
   }
+}
+
+/** Of an accepted message, or the dead letter that it became. */
+async function isEarly(store: InboxStore, sequence: Sequence): Promise<boolean> {
+  const item = await store.item(sequence);
+  const kept = item?.kind === 'message' ? item : await store.letters.get(sequence);
+  return kept?.isFinal === false;
 }
 
 function seenAs({ posting }: Arrival, header: Header, tag: Sequence): SeenMessage {

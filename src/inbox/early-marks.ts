@@ -1,11 +1,12 @@
 import type { BlockId, BlockNumber } from '../chain/index.ts';
 import { Reader, toBytes, toHex, Writer, type Hex } from '../codec/index.ts';
-import { lastNumber, rangeOf, storeKey, type TransactionalStore, type Write } from '../store/index.ts';
+import { lastNumber, numberedKey, rangeOf, storeKey, type TransactionalStore, type Write } from '../store/index.ts';
 import type { Sequence } from './stream-item.ts';
 
 const earlyPrefix = storeKey('inbox/early/');
 const takenPrefix = storeKey('inbox/taken/');
 const retractedPrefix = storeKey('inbox/retracted/');
+const copyPrefix = storeKey('inbox/copy/');
 const nothing = new Uint8Array(0);
 
 /** Greater than any. */
@@ -49,6 +50,15 @@ export class EarlyMarks {
       number: Number(lastNumber(key.subarray(0, -32))),
       hash: toHex(key.subarray(-32)),
     }));
+  }
+
+  /** What a relay brought of a message of an unfinalized block: there is nothing else where a reorg takes that. undefined takes it away. */
+  copyWrite(sequence: Sequence, envelope: Uint8Array | undefined): Write {
+    return { key: numberedKey(copyPrefix, sequence), value: envelope };
+  }
+
+  copy(sequence: Sequence): Promise<Uint8Array | undefined> {
+    return this.#store.get(numberedKey(copyPrefix, sequence));
   }
 
   /** Where a retracted message is found when it comes back. undefined takes the mark away. */

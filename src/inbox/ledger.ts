@@ -8,9 +8,10 @@ import { admitAll, openAll } from './admission.ts';
 import type { Arrival, OpenedMessage, Outcome } from './arrival.ts';
 import { maxBlockNumber } from './early-marks.ts';
 import type { InboxStore } from './inbox-store.ts';
-import { displaced, reorgWrites, settleWrites } from './reorgs.ts';
+import { displaced, settleWrites } from './reorgs.ts';
 import { RelayedArrivals } from './relayed-arrivals.ts';
 import type { Sequence, StreamItem } from './stream-item.ts';
+import { reorgWrites } from './taken-back.ts';
 import type { Plan, Transactions } from './transactions.ts';
 
 export interface LedgerParts {
@@ -150,7 +151,7 @@ export class Ledger {
     if (blocks.length === 0) return;
     this.#hasRetracted = true;
     await this.#transactions.transact(async (start) => {
-      const { writes, items } = await reorgWrites(this.#parts, blocks);
+      const { writes, items } = await reorgWrites(this.#parts, blocks, start);
       return this.#withItems(writes, items, start);
     });
   }

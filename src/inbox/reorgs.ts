@@ -2,7 +2,7 @@ import type { BlockId } from '../chain/index.ts';
 import type { ChannelId, ReplayWindow } from '../channel/index.ts';
 import { messageId, type Header, type Hex } from '../codec/index.ts';
 import { decodeV1 } from '../crypto/core.ts';
-import { isRelayError, type RelayError } from '../errors/index.ts';
+import type { RelayError } from '../errors/index.ts';
 import type { Write } from '../store/index.ts';
 import type { OpenedMessage } from './arrival.ts';
 import { maxBlockNumber } from './early-marks.ts';
@@ -19,58 +19,6 @@ export interface ReorgParts {
 export interface Changes {
   readonly writes: readonly Write[];
   readonly items: readonly StreamItem[];
-}
-
-/** Takes back what blocks brought that are no longer on the best branch: it frees the nonces. What waits is gone without a word. */
-export async function reorgWrites(
-  { store, window, genesisHash }: ReorgParts,
-  blocks: readonly BlockId[],
-): Promise<Changes> {
-  const writes: Write[] = [];
-  const items: StreamItem[] = [];
-  for (const block of blocks) {
-    for (const { sequence } of await store.early.messages(block.number, block.number)) {
-      const item = await store.item(sequence);
-      if (item?.kind === 'message') {
-        if (item.block?.hash !== block.hash || item.isRetracted) continue;
-        const { header } = decodeV1(item.envelope);
-        writes.push(window.release(header, header.nonce));
-        if (item.isWaiting) {
-          writes.push(store.itemWrite(sequence, undefined), store.early.messageWrite(block.number, sequence, false));
-          continue;
-        }
-        const id = messageId({ genesisHash, envelope: item.envelope });
-        writes.push(
-          store.itemWrite(sequence, { ...item, isRetracted: true }),
-          store.early.retractedWrite(id, sequence),
-        );
-        items.push({ kind: 'retracted', of: sequence, messageId: id });
-        continue;
-      }
-      const letter = await store.letters.get(sequence);
-      if (letter?.block?.hash === block.hash) {
-        // As if it had never been posted.
-        writes.push(...store.letters.removeWrites(sequence), store.early.messageWrite(block.number, sequence, false));
-        if (item?.kind === 'dead') writes.push(store.itemWrite(sequence, undefined));
-        const header = headerOf(letter.envelope);
-        // It was accepted once, and could not be opened later.
-        const isOwn = header !== undefined && (await window.find(header, header.nonce)) === sequence;
-        if (isOwn) writes.push(window.release(header, header.nonce));
-      }
-    }
-    writes.push(store.early.takenWrite(block, false));
-  }
-  return { writes, items };
-}
-
-/** undefined of what is no envelope. */
-function headerOf(envelope: Uint8Array): Header | undefined {
-  try {
-    return decodeV1(envelope).header;
-  } catch (error) {
-    if (isRelayError(error)) return undefined;
-    throw error;
-  }
 }
 
 /** Where a message is that a reorg took back. */
@@ -108,7 +56,7 @@ export async function settleWrites({ store, window, genesisHash }: ReorgParts, h
   const items: StreamItem[] = [];
   const final: (readonly [ChannelId, bigint])[] = [];
   for (const { number, sequence } of await store.early.messages(0, head.number)) {
-    writes.push(store.early.messageWrite(number, sequence, false));
+    writes.push(store.early.messageWrite(number, sequence, false), store.early.copyWrite(sequence, undefined));
     const item = await store.item(sequence);
     if (item?.kind === 'message') {
       const id = messageId({ genesisHash, envelope: item.envelope });

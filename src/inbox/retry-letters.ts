@@ -106,7 +106,12 @@ async function planRetry(
         isWaiting: !isFinal,
       };
       writes.push(store.itemWrite(next, { kind: 'message', envelope, block, ...flags }));
-      if (block !== undefined && !isFinal) writes.push(store.early.messageWrite(block.number, next, true));
+      if (block !== undefined && !isFinal)
+        writes.push(
+          store.early.messageWrite(block.number, next, true),
+          store.early.copyWrite(next, await store.early.copy(sequence)),
+          store.early.copyWrite(sequence, undefined),
+        );
       next += 1n;
     } catch (error) {
       const { code } = reasonOfDeath(error);

@@ -11,6 +11,7 @@ import { registered, temporaryFolder, utf8 } from '../support/entities.ts';
 import { deadLettersOf, InboxProbe } from '../support/inbox-probe.ts';
 import { Refusal, startRpcProxy } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
+import { leftIn } from './left-in.ts';
 import { Poster } from './support.ts';
 
 const lag = 12;
@@ -227,6 +228,102 @@ describe('inbox with finality best', () => {
       await poster.send(recipient, 'after');
       await probe.until(() => probe.texts.includes('after'));
       assert.deepEqual(typesOf(probe), ['message', 'message']);
+    });
+  });
+
+  describe('of a message that a relay brings too, while its block is not final', () => {
+    /** It is in a block, then a relay has it, or the same sealed anew; then a reorg takes the block away. */
+    async function broughtTwice({
+      options = {},
+      isAnew = false,
+      acknowledges = true,
+    }: { options?: Partial<InboxOptions>; isAnew?: boolean; acknowledges?: boolean } = {}) {
+      const worker = poster.asWorker;
+      const inbox = await started(options);
+      const probe = new InboxProbe(inbox, { acknowledges });
+      await inbox.accept(await worker.sealed(recipient, 'before'));
+      await probe.until(() => probe.deliveries.length === 1);
+      const { number } = await chain.bestHead();
+      const nonce = BigInt(Date.now()) << 20n;
+      const envelope = await worker.sealed(recipient, 'both ways', nonce);
+      await worker.post(recipient, envelope);
+      const files = new InboxStore(store);
+      await until(async () => (await files.early.taken(number + 1, number + 1)).length > 0);
+      if (options.inFlight === undefined) await probe.until(() => probe.texts.includes('both ways'));
+      const relayed = isAnew ? await worker.sealed(recipient, 'both ways, anew', nonce) : envelope;
+      assert.equal(await inbox.accept(relayed), 'duplicate');
+      await dev.reorg(number);
+      await dev.newBlock({ count: 3, empty: true });
+      await until(async () => (await files.early.taken(number + 1, number + 1)).length === 0);
+      return { inbox, probe, envelope, worker };
+    }
+
+    async function isDoneWith(): Promise<void> {
+      await dev.newBlock({ count: lag + 3, empty: true });
+      const { number } = await chain.bestHead();
+      await until(async () => ((await new InboxStore(store).cursor())?.number ?? 0) >= number - lag);
+      await until(async () => (await leftIn(store, number - lag)).length === 0);
+    }
+
+    it('tells that it is final: it stays as what the relay brought', async () => {
+      const { probe, envelope, worker } = await broughtTwice();
+      await probe.until(() => typesOf(probe).includes('finalized'));
+      const id = messageId({ genesisHash: chain.genesisHash, envelope });
+      assert.deepEqual(probe.events[2], { type: 'finalized', messageId: id, proven: true });
+      await worker.post(recipient, envelope);
+      await isDoneWith();
+      assert.deepEqual(typesOf(probe), ['message', 'message', 'finalized']);
+    });
+
+    it('hands it out after a restart where it was not done with, as the relay brought it', async () => {
+      const { inbox, probe } = await broughtTwice({ acknowledges: false });
+      await probe.until(() => typesOf(probe).includes('finalized'));
+      await inbox.stop();
+      const again = new InboxProbe(await started());
+      await again.until(() => again.texts.includes('both ways'));
+      const [, delivery] = again.deliveries;
+      assert.deepEqual([delivery?.via, delivery?.finalized], ['relay', true]);
+      await isDoneWith();
+      assert.deepEqual(
+        typesOf(again).filter((type) => type !== 'finalized'),
+        ['message', 'message'],
+      );
+    });
+
+    it('hands it out as final where it waited for room', async () => {
+      const inFlight = { count: 2, bytes: 2 ** 20 };
+      const { probe } = await broughtTwice({ options: { inFlight }, acknowledges: false });
+      await probe.deliveries[0]?.ack();
+      await probe.until(() => probe.texts.includes('both ways'));
+      const [, delivery] = probe.deliveries;
+      assert.deepEqual([delivery?.via, delivery?.finalized, delivery?.proven], ['relay', true, true]);
+      await delivery?.ack();
+      await isDoneWith();
+      assert.deepEqual(typesOf(probe), ['message', 'message']);
+    });
+
+    it('takes it back and hands out what the relay brought where that was sealed anew', async () => {
+      const { probe, envelope, worker } = await broughtTwice({ isAnew: true });
+      await probe.until(() => probe.texts.includes('both ways, anew'));
+      assert.deepEqual(typesOf(probe), ['message', 'message', 'retracted', 'message']);
+      assert.equal(probe.deliveries[2]?.finalized, true);
+      await worker.post(recipient, envelope);
+      await isDoneWith();
+      assert.deepEqual(probe.texts, ['before', 'both ways', 'both ways, anew']);
+    });
+
+    it('forgets what the relay brought once its block is final', async () => {
+      const worker = poster.asWorker;
+      const inbox = await started();
+      const probe = new InboxProbe(inbox);
+      const envelope = await worker.sealed(recipient, 'both ways');
+      await worker.post(recipient, envelope);
+      await probe.until(() => probe.texts.includes('both ways'));
+      assert.equal(await inbox.accept(envelope), 'duplicate');
+      await isDoneWith();
+      assert.deepEqual(typesOf(probe), ['message', 'finalized']);
+      assert.equal(await inbox.accept(envelope), 'duplicate');
+      assert.deepEqual(await leftIn(store), []);
     });
   });
 

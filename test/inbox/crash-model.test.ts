@@ -24,6 +24,18 @@ const kinds: Kinds<InboxWorld> = [
     .constantFrom('worker', 'account')
     .map((kind) => command(`send as ${kind}, others first`, (world) => world.impersonate(kind), sends)),
   fc.boolean().map((both) => command(`off chain${both ? ' and on' : ''}`, (world) => world.relay(both), sends)),
+  often(
+    2,
+    fc
+      .tuple(fc.nat(20), fc.boolean())
+      .map(([n, isAnew]) =>
+        command(
+          `message ${n} off chain too${isAnew ? ', sealed anew' : ''}`,
+          (world) => world.relayToo(n, isAnew),
+          hasMessages,
+        ),
+      ),
+  ),
   fc.nat(20).map((n) => command(`message ${n} again, and garbage`, (world) => world.again(n), hasMessages)),
   often(2, fc.constant(command('send and build', sendAndBuild, both))),
   fc.integer({ min: 3, max: 6 }).map((count) =>
@@ -121,9 +133,9 @@ async function plays(
 
 /** With seeds of few schedules in which each kind of command comes. */
 const consumers = [
-  ['acknowledges', 387],
-  ['handles', 115],
-  ['is handed few at a time', 343],
+  ['acknowledges', 603],
+  ['handles', 1681],
+  ['is handed few at a time', 2538],
 ] as const;
 
 const onChain = (work: (lives: Lives) => Promise<void>) => (world: InboxWorld) => work(world.lives);
@@ -205,6 +217,21 @@ describe('inbox: the model, with a crash at every commit', () => {
       ];
       await dyingEverywhere((death) => new InboxWorld('best', death, 'is handed few at a time'), schedule);
     }).timeout(300_000);
+
+  for (const consumer of ['acknowledges', 'is handed few at a time'] as const)
+    for (const isAnew of [true, false])
+      it(`loses nothing that a relay brought too${isAnew ? ', sealed anew' : ''} where a reorg takes its block (the consumer ${consumer})`, async () => {
+        const schedule = [
+          command<InboxWorld>('hold back', holds),
+          command<InboxWorld>('send', (world) => world.send('worker'), sends),
+          ...[1, 2, 3].map(() => command('send and build', sendAndBuild, both)),
+          command<InboxWorld>('off chain too', (world) => world.relayToo(0, isAnew)),
+          command<InboxWorld>('reorg', ({ lives }) => lives.reorg(3, false)),
+          command('send and build', sendAndBuild, both),
+          command<InboxWorld>('finalize', ({ lives }) => lives.finalize(0)),
+        ];
+        await dyingEverywhere((death) => new InboxWorld('best', death, consumer), schedule);
+      }).timeout(300_000);
 
   it('tells nothing to be final that a reorg took while the consumer was done with it', async () => {
     await plays(

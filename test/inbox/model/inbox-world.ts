@@ -12,7 +12,7 @@ import { Consumer, type ConsumerKind } from './consumer.ts';
 import { judgeInbox } from './judgement.ts';
 import { LetterBox } from './letter-box.ts';
 import { Recipient } from './recipient.ts';
-import { Senders, type Kind } from './senders.ts';
+import { Senders, type Kind, type Sealed } from './senders.ts';
 import { Stranded } from './stranded.ts';
 
 /** Of a store. */
@@ -94,12 +94,24 @@ export class InboxWorld {
   /** A message that comes off chain, and on chain later. */
   async relay(alsoOnChain: boolean): Promise<void> {
     const sealed = await this.#senders.seal('worker');
-    this.#relayed.add(sealed.text);
     if (alsoOnChain) this.#senders.post(sealed);
+    await this.#bring(sealed);
+  }
+
+  /** What was sent before, and is in a block by now or waits for one, comes off chain too, with its nonce. */
+  async relayToo(which: number, isAnew: boolean): Promise<void> {
+    const those = this.#senders.sealed.slice(this.#sealedToErased).filter(({ kind }) => kind === 'worker');
+    const sealed = those[which % Math.max(those.length, 1)];
+    if (sealed === undefined) return;
+    await this.#bring(sealed, isAnew ? await this.#senders.sealAnew(sealed) : sealed.envelope);
+  }
+
+  async #bring(sealed: Sealed, envelope = sealed.envelope): Promise<void> {
+    this.#relayed.add(sealed.text);
     const life = this.#life;
     // Nobody says of what its vault does not open now that it has come, unless it is kept.
     const keepDead = !this.#recipient.isOpening;
-    void this.#inbox?.accept(sealed.envelope, { keepDead }).then(
+    void this.#inbox?.accept(envelope, { keepDead }).then(
       () => {
         if (life?.isOver === false) this.#senders.taken(sealed);
       },

@@ -38,6 +38,17 @@ export class Senders {
 
   async seal(kind: Kind): Promise<Sealed> {
     const text = `${kind} ${this.sealed.length}`;
+    const sealed = { kind, text, envelope: await this.#seal(kind, text) };
+    this.sealed.push(sealed);
+    return sealed;
+  }
+
+  /** The same message with the same nonce, of other bytes. */
+  sealAnew({ kind, text, envelope }: Sealed): Promise<Uint8Array> {
+    return this.#seal(kind, text, nonceIn(envelope));
+  }
+
+  async #seal(kind: Kind, text: string, nonce?: bigint): Promise<Uint8Array> {
     const { envelope } = await sealMessage(
       {
         vault: this.#worker,
@@ -49,11 +60,10 @@ export class Senders {
         to: this.#recipient.identity,
         body: { kind: 'data', content: new TextEncoder().encode(text) },
         ...(kind === 'account' ? { account: this.#account.id } : {}),
+        ...(nonce === undefined ? {} : { nonce }),
       },
     );
-    const sealed = { kind, envelope, text };
-    this.sealed.push(sealed);
-    return sealed;
+    return envelope;
   }
 
   post({ envelope, kind }: Pick<Sealed, 'envelope' | 'kind'>): void {
