@@ -63,6 +63,7 @@ export async function followFinalized(
         await ledger.passOver(first, through, isFinal);
         gathered.skipTo(through);
       } else {
+        await turnOfStore();
         if (gathered.isEnoughWith(span.messages)) await gathered.takeWhileReading();
         gathered.add(span.messages, through);
         const isCaughtUp = through.number >= Math.min(present, end);
@@ -76,6 +77,14 @@ export async function followFinalized(
   } finally {
     await gathered.settled();
   }
+}
+
+/**
+ * A transaction that was asked for opens in a turn of the event loop. Without one for each span it would wait until all is
+ * done with that came meanwhile, and the disk with it.
+ */
+function turnOfStore(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(resolve));
 }
 
 /** Messages read and not yet in the store, for one transaction; while it is on its way the next ones are read. */

@@ -119,44 +119,13 @@ describe('following finalized blocks, while the store takes its time', () => {
     ['without any', full, 0],
   ] as const)
     it(`blocks ${what} are read for one transaction more than the one that is on its way`, async () => {
-      let given = 0;
-      const last = headOf(spans * blocksEach);
-      const chain: InboxChain = {
-        genesisHash: headOf(0).hash,
-        trust: 'single',
-        finalizedHead: async () => last,
-        agreedHead: async () => last,
-        bestHead: async () => last,
-        headAt: async (number) => headOf(number),
-        headEvents: () => assert.fail('an inbox that follows finalized blocks asks for no heads'),
-        messages: {
-          // All of them are there: who does not wait for the store has them at once.
-          async *follow(_, __, signal) {
-            while (given < spans) {
-              const through = headOf((given + 1) * blocksEach);
-              given += 1;
-              yield {
-                type: 'blocks',
-                through,
-                messages: Array.from({ length: messagesEach }, () => garbageIn(through)),
-              };
-            }
-            signal?.throwIfAborted();
-            return new Promise<never>((_resolve, reject) => {
-              signal?.addEventListener('abort', () => {
-                reject(signal.reason as Error);
-              });
-            });
-          },
-          at: async () => [],
-        },
-      };
+      const { chain, last, read } = readable(blocksEach, messagesEach);
       const memory = openMemoryStore();
       const held: (() => void)[] = [];
       let isHeld = true;
       const store = replacing(memory, {
         commit: async (...args) => {
-          if (isHeld && given > 0) await new Promise<void>((resolve) => held.push(resolve));
+          if (isHeld && read.spans > 0) await new Promise<void>((resolve) => held.push(resolve));
           return memory.commit(...args);
         },
       });
@@ -165,8 +134,8 @@ describe('following finalized blocks, while the store takes its time', () => {
       try {
         for (let durable = 0; durable < spans; durable++) {
           const most = Math.min(durable + 2, spans);
-          await until(() => held.length === 1 && given >= most);
-          assert.equal(given, most);
+          await until(() => held.length === 1 && read.spans >= most);
+          assert.equal(read.spans, most);
           held.shift()?.();
         }
       } finally {
@@ -176,6 +145,63 @@ describe('following finalized blocks, while the store takes its time', () => {
       await inbox.ready;
       assert.equal((await new InboxStore(memory).cursor())?.number, last.number);
     });
+
+  it('opens a transaction before what comes next is read, as far as it is there', async () => {
+    const spansEach = 4;
+    const { chain, last, read } = readable(1, full / spansEach);
+    const memory = openMemoryStore();
+    const readAtOpening: number[] = [];
+    const store = replacing(memory, {
+      commit: async (...args) => {
+        // As with LMDB, whose writer says in a turn of the event loop that one is open.
+        await new Promise(setImmediate);
+        if (read.spans > 0) readAtOpening.push(read.spans);
+        return memory.commit(...args);
+      },
+    });
+    await using inbox = createInbox({ chain, vault: createMemoryVault(), store, from: 1 });
+    await inbox.start();
+    await inbox.ready;
+    assert.equal((await new InboxStore(memory).cursor())?.number, last.number);
+    // One more before it was asked for, and one since.
+    assert.deepEqual(readAtOpening, [spansEach + 2, 2 * spansEach + 2, spans]);
+  });
+
+  /** Spans that are all there: who does not wait for the store has them at once. */
+  function readable(blocksEach: number, messagesEach: number) {
+    const read = { spans: 0 };
+    const last = headOf(spans * blocksEach);
+    const chain: InboxChain = {
+      genesisHash: headOf(0).hash,
+      trust: 'single',
+      finalizedHead: async () => last,
+      agreedHead: async () => last,
+      bestHead: async () => last,
+      headAt: async (number) => headOf(number),
+      headEvents: () => assert.fail('an inbox that follows finalized blocks asks for no heads'),
+      messages: {
+        async *follow(_, __, signal) {
+          while (read.spans < spans) {
+            const through = headOf((read.spans + 1) * blocksEach);
+            read.spans += 1;
+            yield {
+              type: 'blocks',
+              through,
+              messages: Array.from({ length: messagesEach }, () => garbageIn(through)),
+            };
+          }
+          signal?.throwIfAborted();
+          return new Promise<never>((_resolve, reject) => {
+            signal?.addEventListener('abort', () => {
+              reject(signal.reason as Error);
+            });
+          });
+        },
+        at: async () => [],
+      },
+    };
+    return { chain, last, read };
+  }
 
   function garbageIn(block: BlockId): PostedMessage {
     const sender = { kind: 'account', id: `0x${'22'.repeat(32)}` } as const;
