@@ -9,7 +9,8 @@ import type { HeaderChain } from '../head/header-chain.ts';
 
 /** Hashes asked for at once where no headers are read. */
 const hashesAtOnce = 512;
-const runsInFlight = 2;
+/** One that is read, and as many blocks as frames under way have: none of those waits for its hashes behind the others. */
+const runsInFlight = 3;
 
 /** Blocks that follow one another. */
 export interface Piece {
