@@ -1,5 +1,6 @@
 import { startDevChain } from '../../src/dev-chain/index.ts';
 import { startRpcProxy } from '../support/rpc-proxy.ts';
+import { until } from '../support/until.ts';
 import { assertRun } from './assert-run.ts';
 import { Dice } from './dice.ts';
 import { reconcileBlocks, runAgainstTruth, seenReorgs, type Disturbed } from './run.ts';
@@ -7,6 +8,8 @@ import { reportRun, runSettings } from './settings.ts';
 
 /** Blocks that a reorg may take. */
 const finalityLag = 6;
+/** Until a watch that follows has come back to a shorter chain, or none will, ms. */
+const comeBackMs = 5_000;
 
 describe('WorkerState against the truth', function () {
   const { seed, steps } = runSettings(18);
@@ -24,13 +27,17 @@ describe('WorkerState against the truth', function () {
       await dev.reorg(Math.max(dev.finalized.number, number - 1 - dice.below(5)), { resubmit: dice.chance(0.3) });
       await dev.newBlock({ count: 1 + dice.below(3) });
     };
-    // What a watch shows of a block goes with it: for that it must have come to it, and come back before the chain is longer.
-    const seenReorg = async ({ join, untilBestShow }: Disturbed): Promise<void> => {
-      await join();
-      await untilBestShow(dev.head.hash);
-      const { hash } = await dev.reorg(dev.head.number - 1);
-      await untilBestShow(hash);
-      await dev.newBlock();
+    // What a watch shows of a block goes with it: for that it must have come to it, and come back before the chain is longer. Who
+    // connects anew meanwhile does not: it takes the shorter chain for that of a node that is behind. Then once more.
+    const seenReorg = async ({ join, untilBestShow, takenBack }: Disturbed): Promise<void> => {
+      for (const before = takenBack(); takenBack() === before;) {
+        await join();
+        await untilBestShow(dev.head.hash);
+        await dev.reorg(dev.head.number - 1);
+        const deadline = Date.now() + comeBackMs;
+        await until(() => takenBack() > before || Date.now() > deadline);
+        await dev.newBlock({ count: 2 });
+      }
     };
     const run = (): Promise<unknown> => dev.newBlock({ count: 1 + dice.below(8) });
     const cut = ({ ways }: Disturbed): Promise<void> => {

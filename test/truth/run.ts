@@ -62,6 +62,8 @@ export interface Disturbed {
   readonly join: () => Promise<void>;
   /** Resolves once all watches with best show that block; no node is behind any more meanwhile. */
   readonly untilBestShow: (hash: Hex) => Promise<void>;
+  /** Changes that reorgs took from watches so far. */
+  readonly takenBack: () => number;
 }
 
 export interface RunOptions {
@@ -156,7 +158,12 @@ export async function runAgainstTruth(world: World, { dice, steps }: RunOptions)
   };
   const postSome = async (): Promise<void> =>
     posting.post(population.calls((await posting.wallet()).api, 5, await posting.time()));
-  const join = async (): Promise<void> => posting.post(population.joins((await posting.wallet()).api, minJoins));
+  const join = async (): Promise<void> => {
+    // A reorg may have taken the block that its client signs by.
+    await posting.close();
+    await posting.post(population.joins((await posting.wallet()).api, minJoins));
+  };
+  const takenBack = (): number => followers.reduce((sum, { mirror }) => sum + mirror.takenBack, 0);
   const untilBestShow = async (hash: Hex): Promise<void> => {
     for (const laggard of laggards) await laggard.thaw();
     for (const follower of followers)
@@ -186,7 +193,7 @@ export async function runAgainstTruth(world: World, { dice, steps }: RunOptions)
       const mishap = names[dueAt.indexOf(step)] ?? (dice.chance(0.2) ? dice.pick(names) : undefined);
       if (mishap !== undefined) {
         mishaps[mishap] = (mishaps[mishap] ?? 0) + 1;
-        await deeds[mishap]?.({ ways: ways(), join, untilBestShow });
+        await deeds[mishap]?.({ ways: ways(), join, untilBestShow, takenBack });
         // A reorg may have taken the runtime that its client knows.
         await posting.close();
       }
