@@ -182,7 +182,7 @@ export class Consumer {
     });
   }
 
-  /** undefined for `opened`: it does not open any more, and is told to be dead. */
+  /** undefined for `opened`: it does not open any more, and is told to be dead, but for what was not put aside: a reorg took it. */
   async give(
     sequence: Sequence,
     record: MessageRecord,
@@ -191,7 +191,9 @@ export class Consumer {
   ): Promise<void> {
     if (opened === undefined) {
       place.release();
-      await this.tell(sequence, { kind: 'dead', letter: sequence });
+      const item = await this.#parts.store.item(sequence);
+      if (item?.kind !== 'message') await this.tell(sequence, { kind: 'dead', letter: sequence });
+      else if (isLost(item)) this.#reorgs.lost(sequence);
       return;
     }
     if (record.isFinal && record.isReinstated) {

@@ -50,24 +50,31 @@ async function open(
     messages.map(([, record]) => record),
   );
   const opened: (OpenedMessage | undefined)[] = [];
-  for (const [i, [sequence, record]] of messages.entries()) {
+  for (const [i, [sequence]] of messages.entries()) {
     const outcome = outcomes[i];
     const isOpen = outcome !== undefined && 'body' in outcome;
-    if (!isOpen) await bury(transactions, sequence, record, outcome ?? new RelayError('open-failed'));
+    if (!isOpen) await bury(transactions, sequence, outcome ?? new RelayError('open-failed'));
     opened.push(isOpen ? outcome : undefined);
   }
   return opened;
 }
 
-/** Puts an accepted message aside that does not open any more, as when its epoch was erased since. */
-function bury(transactions: Transactions, sequence: Sequence, record: MessageRecord, error: RelayError): Promise<void> {
-  const { envelope, block, isFinal, isProven } = record;
-  const letter = { envelope, code: error.code, sender: senderOf(record), block, isFinal, isProven, retries: 0 };
-  return transactions.change(async (store) => [
-    store.letters.write(sequence, letter),
-    ...(await store.replaceWrites(sequence, { kind: 'dead', letter: sequence })),
-    ...(block === undefined || isFinal ? [] : [store.early.messageWrite(block.number, sequence, true)]),
-  ]);
+/**
+ * Puts an accepted message aside that does not open any more, as when its epoch was erased since: as it is now. It may be
+ * final since it was read, and one that a reorg took stays where it is.
+ */
+function bury(transactions: Transactions, sequence: Sequence, { code }: RelayError): Promise<void> {
+  return transactions.change(async (store) => {
+    const item = await store.item(sequence);
+    if (item?.kind !== 'message' || item.isRetracted || item.isAcknowledged) return [];
+    const { envelope, block, isFinal, isProven } = item;
+    const letter = { envelope, code, sender: senderOf(item), block, isFinal, isProven, retries: 0 };
+    return [
+      store.letters.write(sequence, letter),
+      ...(await store.replaceWrites(sequence, { kind: 'dead', letter: sequence })),
+      ...(block === undefined || isFinal ? [] : [store.early.messageWrite(block.number, sequence, true)]),
+    ];
+  });
 }
 
 /** Of an accepted message the header's sender is the proven one. */

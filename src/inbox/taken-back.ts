@@ -62,7 +62,7 @@ class Reorg implements Changes {
   }
 
   async #takeLetter(sequence: Sequence, block: BlockId, isUntold: boolean): Promise<void> {
-    const { store, window } = this.#parts;
+    const { store, window, genesisHash } = this.#parts;
     const letter = await store.letters.get(sequence);
     if (letter?.block?.hash !== block.hash) return;
     // As if it had never been posted.
@@ -70,8 +70,10 @@ class Reorg implements Changes {
     if (isUntold) this.writes.push(store.itemWrite(sequence, undefined));
     const header = headerOf(letter.envelope);
     if (header === undefined || (await window.find(header, header.nonce)) !== sequence) return;
-    // It was accepted once, and could not be opened later.
+    // It was accepted once, handed out maybe, and could not be opened later.
     this.writes.push(window.release(header, header.nonce));
+    const id = messageId({ genesisHash, envelope: letter.envelope });
+    this.items.push({ kind: 'retracted', of: sequence, messageId: id });
     const copy = await store.early.copy(sequence);
     if (copy !== undefined) await this.#appendCopy(sequence, header, copy);
   }

@@ -233,6 +233,33 @@ describe('inbox: the model, with a crash at every commit', () => {
         await dyingEverywhere((death) => new InboxWorld('best', death, consumer), schedule);
       }).timeout(300_000);
 
+  for (const [consumer] of consumers)
+    for (const isKept of [true, false])
+      it(`puts what does not open any more aside as it is by then, its block ${isKept ? 'moved' : 'lost'} in a reorg (the consumer ${consumer})`, async () => {
+        const schedule = [
+          command<InboxWorld>('hold back', holds),
+          ...[1, 2, 3].map(() => command('send and build', sendAndBuild, both)),
+          command<InboxWorld>('go down', ({ lives }) => lives.stayAway(true)),
+          command<InboxWorld>('the vault opens nothing', (world) => world.opens(false)),
+          command<InboxWorld>('reorg', ({ lives }) => lives.reorg(2, isKept)),
+          ...[1, 2, 3].map(() => command<InboxWorld>('build', ({ lives }) => lives.build(false))),
+          command<InboxWorld>('come back', ({ lives }) => lives.stayAway(false)),
+        ];
+        await dyingEverywhere((death) => new InboxWorld('best', death, consumer), schedule);
+      }).timeout(300_000);
+
+  it('takes back what was handed out early and is a dead letter by now', async () => {
+    await plays(
+      'best',
+      holds,
+      (world) => world.relay(false),
+      sendAndBuild,
+      (world) => world.bury(),
+      onChain((lives) => lives.reorg(1, false)),
+      sendAndBuild,
+    );
+  });
+
   it('tells nothing to be final that a reorg took while the consumer was done with it', async () => {
     await plays(
       'best',

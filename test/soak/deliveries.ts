@@ -158,7 +158,9 @@ export class Deliveries {
       return;
     }
     const earlier = this.#handed.get(text);
-    const wasTakenBack = earlier !== undefined && this.#retracted.delete(earlier.id);
+    // Of what its handler had not begun it may be told before.
+    const wasGone = this.#retracted.delete(id);
+    const wasTakenBack = earlier !== undefined && (this.#retracted.delete(earlier.id) || wasGone);
     if (this.#run.texts.has(text) && !wasTakenBack) broken.push(`"${text}" was delivered twice in one run`);
     if (wasTakenBack) {
       this.#acknowledged.delete(earlier.id);
