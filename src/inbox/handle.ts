@@ -1,10 +1,13 @@
 import { Subscription, type Observable } from 'rxjs';
+import type { Hex } from '../codec/index.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
 import type { Delivery, HandleOptions, InboxEvent } from './inbox.ts';
 
+type Notice = Exclude<InboxEvent, { type: 'message' }>;
+
 /**
- * Gives deliveries to a handler, those of one sender one after another, and acknowledges what it is done with. Events are told in
- * their place among them.
+ * Gives deliveries to a handler, those of one sender one after another, and acknowledges what it is done with. What is told of a
+ * message comes when it is handled, before the next one of its sender; everything else at once.
  */
 export function handleAll(
   events$: Observable<InboxEvent>,
@@ -12,8 +15,11 @@ export function handleAll(
   { concurrency = 1, onEvent = () => undefined, signal }: HandleOptions,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
-    const waiting: InboxEvent[] = [];
-    const busy = new Set<string>();
+    const waiting: Delivery[] = [];
+    /** In work, by sender. */
+    const busy = new Map<string, Delivery>();
+    /** What is told once a message is handled. */
+    const behind = new Map<Delivery, Notice[]>();
     // Before it is used: a stream that is over, or taken, ends at once.
     const subscription = new Subscription();
     let isOver = false;
@@ -27,8 +33,17 @@ export function handleAll(
     const onAbort = (): void => {
       end(resolve);
     };
+    const tell = (event: Notice): void => {
+      if (isOver) return;
+      try {
+        onEvent(event);
+      } catch (cause) {
+        end(() => {
+          reject(asRelayError(cause, 'inbox-stopped'));
+        });
+      }
+    };
     const handle = async (delivery: Delivery): Promise<void> => {
-      const sender = senderOf(delivery);
       try {
         await handler(delivery);
       } catch (cause) {
@@ -44,41 +59,37 @@ export function handleAll(
           reject(asRelayError(error, 'inbox-stopped'));
         });
       });
-      busy.delete(sender);
+      behind.get(delivery)?.forEach(tell);
+      behind.delete(delivery);
+      busy.delete(senderOf(delivery));
       work();
-    };
-    const tell = (event: Exclude<InboxEvent, { type: 'message' }>): void => {
-      try {
-        onEvent(event);
-      } catch (cause) {
-        end(() => {
-          reject(asRelayError(cause, 'inbox-stopped'));
-        });
-      }
-    };
-    /** The oldest that may be handled now. An event has its place: behind all before it, and before all behind it. */
-    const takeNext = (): InboxEvent | undefined => {
-      for (const [at, event] of waiting.entries()) {
-        if (event.type !== 'message') return at === 0 && busy.size === 0 ? waiting.shift() : undefined;
-        if (!busy.has(senderOf(event.delivery))) return waiting.splice(at, 1)[0];
-      }
-      return undefined;
     };
     const work = (): void => {
       while (!isOver && busy.size < concurrency) {
-        const event = takeNext();
-        if (event === undefined) return;
-        if (event.type === 'message') {
-          busy.add(senderOf(event.delivery));
-          void handle(event.delivery);
-        } else tell(event);
+        const next = waiting.findIndex((delivery) => !busy.has(senderOf(delivery)));
+        const [delivery] = next < 0 ? [] : waiting.splice(next, 1);
+        if (delivery === undefined) return;
+        busy.set(senderOf(delivery), delivery);
+        void handle(delivery);
       }
     };
-    const events = events$.subscribe({
-      next: (event) => {
-        waiting.push(event);
+    /** The newest with that id that is not handled yet. */
+    const unhandled = (messageId: Hex): Delivery | undefined => {
+      const isIt = (delivery: Delivery): boolean => delivery.messageId === messageId;
+      return waiting.findLast(isIt) ?? [...busy.values()].find(isIt);
+    };
+    const take = (event: InboxEvent): void => {
+      if (event.type === 'message') {
+        waiting.push(event.delivery);
         work();
-      },
+        return;
+      }
+      const about = isOfDelivery(event) ? unhandled(event.messageId) : undefined;
+      if (about === undefined) tell(event);
+      else behind.set(about, [...(behind.get(about) ?? []), event]);
+    };
+    const events = events$.subscribe({
+      next: take,
       error: (error: unknown) => {
         end(() => {
           reject(asRelayError(error, 'inbox-stopped'));
@@ -92,6 +103,11 @@ export function handleAll(
     signal?.addEventListener('abort', onAbort, { once: true });
     if (signal?.aborted === true) onAbort();
   });
+}
+
+/** Of a message that was handed out; a dead letter never was. */
+function isOfDelivery(event: Notice): event is Exclude<Notice, { type: 'gap' | 'dead' }> {
+  return event.type !== 'gap' && event.type !== 'dead';
 }
 
 function senderOf({ fromKind, from }: Delivery): string {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { connectChain, type Chain } from '../../src/chain/index.ts';
+import { sealMessage } from '../../src/channel/index.ts';
 import { messageId } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { RelayError } from '../../src/errors/index.ts';
@@ -7,7 +8,7 @@ import { InboxStore } from '../../src/inbox/inbox-store.ts';
 import { createInbox, type Inbox, type InboxOptions } from '../../src/inbox/index.ts';
 import { openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
 import type { Vault } from '../../src/vault/index.ts';
-import { registered, temporaryFolder, utf8 } from '../support/entities.ts';
+import { directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
 import { deadLettersOf, InboxProbe } from '../support/inbox-probe.ts';
 import { Refusal, startRpcProxy } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
@@ -21,6 +22,7 @@ describe('inbox with finality best', () => {
   let dev: DevChain;
   let chain: Chain;
   let poster: Poster;
+  let sender: Vault;
   let recipient: Vault;
   let store: TransactionalStore;
   const open: AsyncDisposable[] = [];
@@ -29,9 +31,8 @@ describe('inbox with finality best', () => {
     folder = await temporaryFolder();
     dev = await startDevChain({ finalityLag: lag });
     chain = await connectChain({ endpoints: [dev.ws] });
-    const [sender, vault] = (await registered(chain, folder.path, ['s', 'r'])) as [Vault, Vault];
-    recipient = vault;
-    poster = await Poster.of(chain, sender, vault);
+    [sender, recipient] = (await registered(chain, folder.path, ['s', 'r'])) as [Vault, Vault];
+    poster = await Poster.of(chain, sender, recipient);
   });
 
   beforeEach(() => {
@@ -136,6 +137,38 @@ describe('inbox with finality best', () => {
     goOn();
     await until(() => log.includes('retracted'));
     assert.deepEqual(log.slice(0, 3), ['slow', 'taken back', 'retracted']);
+    await inbox.stop();
+    await handled;
+  });
+
+  it('tells a handler that a message is final once that is handled; the messages of others do not wait for it', async () => {
+    const inbox = await started();
+    const log: string[] = [];
+    let goOn: () => void = () => undefined;
+    const slow = new Promise<void>((resolve) => (goOn = resolve));
+    const handled = inbox.handle(
+      async ({ body, fromKind }) => {
+        const text = body.kind === 'data' ? new TextDecoder().decode(body.content) : body.kind;
+        log.push(text);
+        if (fromKind === 'account') await slow;
+        log.push(`${text} handled`);
+      },
+      { concurrency: 2, onEvent: ({ type }) => log.push(type) },
+    );
+    await poster.send(recipient, 'slow');
+    await until(() => log.length === 1);
+    await dev.newBlock({ count: lag, empty: true });
+    const items = async () => new InboxStore(store).itemsFrom(0n, 4);
+    await until(async () => (await items()).some(([, { kind }]) => kind === 'finalized'));
+    const directory = await directoryOf(recipient);
+    const sending = { vault: sender, genesisHash: chain.genesisHash, store: openMemoryStore(), directory };
+    const body = { kind: 'data', content: utf8('other') } as const;
+    await inbox.accept((await sealMessage(sending, { to: recipient.identity, body })).envelope);
+    await until(() => log.includes('other handled'));
+    assert.deepEqual(log, ['slow', 'other', 'other handled']);
+    goOn();
+    await until(() => log.includes('finalized'));
+    assert.deepEqual(log.slice(3), ['slow handled', 'finalized']);
     await inbox.stop();
     await handled;
   });

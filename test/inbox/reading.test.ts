@@ -408,6 +408,34 @@ describe('inbox: reading the chain', () => {
     assert.deepEqual(handled, ['worker', 'account']);
   });
 
+  it('has nobody wait for a slow handler behind a dead letter of a stranger, which is told at once', async () => {
+    const inbox = await started(direct, one, { from: 'head' });
+    await inbox.ready;
+    const log: string[] = [];
+    let goOn = (): void => undefined;
+    const isSlow = new Promise<void>((resolve) => (goOn = resolve));
+    const stop = new AbortController();
+    const handling = inbox.handle(
+      async ({ fromKind }) => {
+        log.push(fromKind);
+        if (fromKind === 'account') await isSlow;
+      },
+      { concurrency: 2, onEvent: ({ type }) => log.push(type), signal: stop.signal },
+    );
+    await poster.send(one, 'slow');
+    await until(() => log.length === 1);
+    await inbox.accept(utf8('of nobody'), { skipClockCheck: true, keepDead: true });
+    const directory = await directoryOf(one);
+    const sending = { vault: two, genesisHash: direct.genesisHash, store: openMemoryStore(), directory };
+    const body = { kind: 'data', content: utf8('other') } as const;
+    await inbox.accept((await sealMessage(sending, { to: one.identity, body })).envelope);
+    await until(() => log.length === 3);
+    assert.deepEqual(log, ['account', 'dead', 'worker']);
+    goOn();
+    stop.abort();
+    await handling;
+  });
+
   it('gives a message again whose handler failed, and those after it', async () => {
     const store = openMemoryStore();
     const inbox = await started(direct, one, { store });
