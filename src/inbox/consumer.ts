@@ -216,9 +216,11 @@ export class Consumer {
     }
     const event = await eventOf(item);
     if (this.#isGone) return;
-    this.#notices.add(sequence, this.#inFlight.handedOut);
+    // A dead letter is in its list, heard of or not: whatever strangers send takes no place of a delivery.
+    const isDone = event === undefined || item.kind === 'dead';
+    if (!isDone) this.#notices.add(sequence, this.#inFlight.handedOut);
     if (event !== undefined) this.#subscriber.next(event);
-    await this.#forgetNotices();
+    await (isDone ? told([sequence]) : this.#forgetNotices());
   }
 
   /** The message that a notice is of, where it waits still. */

@@ -77,7 +77,8 @@ export interface HandleOptions {
 export interface Inbox extends AsyncDisposable {
   /**
    * Deliveries in order per sender, unacknowledged ones of earlier runs first, and what is told of them and of the chain;
-   * kept in the store until all that was handed out before is acknowledged. One subscriber at a time, here or on `messages$`.
+   * kept in the store until all that was handed out before is acknowledged, but for what is told of dead letters, which are kept
+   * themselves. One subscriber at a time, here or on `messages$`.
    */
   readonly events$: Observable<InboxEvent>;
   /** The deliveries alone. */

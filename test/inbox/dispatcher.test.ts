@@ -79,7 +79,9 @@ describe('what an inbox hands out', () => {
           ? { type: item.kind, messageId: item.messageId }
           : item.kind === 'finalized'
             ? { type: 'finalized', messageId: item.messageId, proven: item.isProven }
-            : { type: 'gap', first: 1, last: 2 },
+            : item.kind === 'dead'
+              ? { type: 'dead', messageId: `0x${item.letter}`, from: undefined, code: 'open-failed' }
+              : { type: 'gap', first: 1, last: 2 },
       settled: () => write(),
       handOver: () => Promise.reject(new Error('nothing waits')),
       told: (sequences) =>
@@ -138,6 +140,20 @@ describe('what an inbox hands out', () => {
     dispatcher.wake();
     await until(() => count === 3_000);
     await until(() => told.length === 3_000);
+  });
+
+  it('is a message behind any number of dead letters that stand behind an unacknowledged one', async () => {
+    const letters = Array.from({ length: 20 }, (_, i): StreamItem => ({ kind: 'dead', letter: BigInt(i + 1) }));
+    const items = [messageOf(worker(1)), ...letters, messageOf(worker(2))];
+    const { dispatcher, told } = await dispatching(items, undefined, undefined, { most: { count: 8, bytes: 1e6 } });
+    const types: string[] = [];
+    dispatcher.events$.subscribe(({ type }) => types.push(type));
+    await until(() => types.length === items.length);
+    assert.deepEqual(types, ['message', ...letters.map(() => 'dead'), 'message']);
+    assert.deepEqual(
+      told,
+      letters.map((_, i) => BigInt(i + 1)),
+    );
   });
 
   it('is what waits for room too, though the room comes at the moment of a look that found none', async () => {
