@@ -1,6 +1,6 @@
 import { Subscription, type Observable } from 'rxjs';
 import type { Hex } from '../codec/index.ts';
-import { asRelayError, RelayError } from '../errors/index.ts';
+import { asRelayError, checkValue, RelayError } from '../errors/index.ts';
 import type { Delivery, HandleOptions, InboxEvent } from './inbox.ts';
 
 type Notice = Exclude<InboxEvent, { type: 'message' }>;
@@ -15,6 +15,7 @@ export function handleAll(
   { concurrency = 1, onEvent = () => undefined, signal }: HandleOptions,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
+    checkValue('concurrency', Number.isSafeInteger(concurrency) && concurrency >= 1, '1 or more');
     const waiting: Delivery[] = [];
     /** In work, by sender. */
     const busy = new Map<string, Delivery>();

@@ -87,7 +87,7 @@ export interface Inbox extends AsyncDisposable {
   readonly ready: Promise<void>;
   /**
    * Gives each delivery to `handler` and acknowledges it when that returns. Resolves when the inbox is stopped or the
-   * signal fires. Where the handler throws it ends with handler-failed, and the message comes again.
+   * signal fires. Where the handler throws it ends with handler-failed, and the message comes again. Throws bad-value.
    */
   handle(handler: (delivery: Delivery) => Promise<void> | void, options?: HandleOptions): Promise<void>;
   /**

@@ -414,6 +414,15 @@ describe('inbox', () => {
       }
   });
 
+  it('refuses to handle fewer than one message at a time', async () => {
+    const inbox = await started();
+    for (const concurrency of [0, -1, NaN, 1.5])
+      await assert.rejects(
+        inbox.handle(() => undefined, { concurrency }),
+        { code: 'bad-value' },
+      );
+  });
+
   for (const isStarted of [true, false])
     it(`is never ready where it is stopped ${isStarted ? 'while older blocks are to be read' : 'and was never started'}`, async () => {
       const inbox = createInbox({ chain, vault: recipient, store, from: 1 });

@@ -3,6 +3,7 @@ import type { BlockId, BlockNumber, Chain, MessageSpan } from '../../chain/index
 import { RelayError } from '../../errors/index.ts';
 import type { TransactionalStore } from '../../store/index.ts';
 import type { Vault } from '../../vault/index.ts';
+import { checkOptions } from '../check-options.ts';
 import type { GapPolicy } from '../follow-finalized.ts';
 import { reached } from '../reached.ts';
 import { alreadyRead, checkCursor, finalBlocks, newestFinal, readingFrom } from '../starting-point.ts';
@@ -33,8 +34,9 @@ export interface PhalaListenerOptions {
   readonly onNotice?: (notice: RelayError) => void;
 }
 
-/** Finalized blocks only: what has no nonce could not be told apart when a reorg brings it back. */
+/** Finalized blocks only: what has no nonce could not be told apart when a reorg brings it back. Throws bad-value. */
 export function createPhalaListener(options: PhalaListenerOptions): PhalaListener {
+  checkOptions(options);
   return new StoredPhalaListener(options);
 }
 

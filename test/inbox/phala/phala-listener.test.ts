@@ -451,6 +451,19 @@ describe('the phala suite on topics of contracts', () => {
     await rejected(listening(), 'cursor-not-on-chain');
   });
 
+  it('refuses options that it could not go by, by their names', () => {
+    const wrong = { from: [-7, 1.5, NaN, '3'], onGap: ['skp'] };
+    for (const [name, values] of Object.entries(wrong))
+      for (const value of values) {
+        const options = { chain, vault, store, topics: [topic], [name]: value };
+        assert.throws(
+          () => createPhalaListener(options),
+          (error: RelayError) => error.code === 'bad-value' && error.details?.['what'] === name,
+          `${name}: ${value}`,
+        );
+      }
+  });
+
   for (const isStarted of [true, false])
     it(`is never ready where it is stopped ${isStarted ? 'while older blocks are to be read' : 'and was never started'}`, async () => {
       const listener = createPhalaListener({ chain, vault, store, topics: [topic], from: 1 });
