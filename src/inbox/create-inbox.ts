@@ -74,6 +74,8 @@ class StoredInbox implements Inbox {
   readonly #letters: RetryParts;
   readonly #dispatcher: Dispatcher;
   readonly #stopping = new AbortController();
+  /** Fires when it is to read no more: it is stopped, or has failed. */
+  readonly #ending = new AbortController();
   #markReady: () => void = () => undefined;
   #markFailed: (error: unknown) => void = () => undefined;
   #starting: Promise<void> | undefined;
@@ -104,7 +106,10 @@ class StoredInbox implements Inbox {
         this.#dispatcher.left(sequence);
       },
     });
-    this.#dispatcher = new Dispatcher({ ...stream, isRegistered, ...(inFlight && { most: inFlight }) });
+    const onFailure = (error: unknown): void => {
+      this.#fail(error);
+    };
+    this.#dispatcher = new Dispatcher({ ...stream, isRegistered, onFailure, ...(inFlight && { most: inFlight }) });
     this.ready = new Promise((resolve, reject) => {
       this.#markReady = resolve;
       this.#markFailed = reject;
@@ -137,9 +142,9 @@ class StoredInbox implements Inbox {
 
   async stop(): Promise<void> {
     this.#stopping.abort();
+    this.#endReading();
     this.#markFailed(new RelayError('aborted'));
     await this.#starting?.catch(() => undefined);
-    clearInterval(this.#looking);
     await this.#reading;
     await this.#dispatcher.stop();
     await this.#transactions.settled();
@@ -166,8 +171,9 @@ class StoredInbox implements Inbox {
 
   async #start(): Promise<void> {
     const { chain, vault, finality = 'finalized', verify, onGap = 'stop', now = Date.now } = this.#options;
-    const { signal } = this.#stopping;
+    const { signal } = this.#ending;
     const cursor = await this.#begin();
+    if (signal.aborted) return;
     const parts: FollowParts = {
       chain,
       ledger: this.#ledger,
@@ -207,8 +213,14 @@ class StoredInbox implements Inbox {
     }
   }
 
+  #endReading(): void {
+    this.#ending.abort();
+    clearInterval(this.#looking);
+  }
+
   #fail(error: unknown): void {
     const known = asRelayError(error, 'inbox-stopped');
+    this.#endReading();
     this.#markFailed(known);
     this.#dispatcher.fail(known);
   }

@@ -21,6 +21,8 @@ const pageBytes = 2 ** 20;
 export interface DispatcherParts extends ConsumerParts {
   /** Resolves when what was acknowledged is durable. */
   readonly settled: () => Promise<void>;
+  /** It can't go on: what it is part of is to end, and to tell it so by `fail`. */
+  readonly onFailure: (error: unknown) => void;
 }
 
 /**
@@ -91,7 +93,7 @@ export class Dispatcher {
   /** What was handed out is done with: there is room for more, which the next offer uses. */
   acknowledged(sequences: readonly Sequence[]): void {
     this.#consumer?.acknowledged(sequences).catch((error: unknown) => {
-      this.fail(error);
+      this.#parts.onFailure(error);
     });
   }
 
@@ -146,7 +148,7 @@ export class Dispatcher {
       this.#isWoken = false;
     } catch (error) {
       this.#isWoken = false;
-      this.fail(error);
+      this.#parts.onFailure(error);
     }
   }
 

@@ -24,7 +24,7 @@ export interface StoredStreamParts {
 }
 
 /** Stored items as a subscriber gets them, and what is written of that. */
-export function storedStream(parts: StoredStreamParts): Omit<DispatcherParts, 'isRegistered' | 'most'> {
+export function storedStream(parts: StoredStreamParts): Omit<DispatcherParts, 'isRegistered' | 'most' | 'onFailure'> {
   const { store, transactions, genesisHash, leave } = parts;
   const context: DeliveryContext = {
     ...{ genesisHash, leave },

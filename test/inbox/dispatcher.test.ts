@@ -90,6 +90,9 @@ describe('what an inbox hands out', () => {
           await store.commit(await store.doneWrites(sequences));
         }),
       isRegistered,
+      onFailure: (error) => {
+        dispatcher.fail(error);
+      },
       ...bounds,
     });
     return { dispatcher, write, told, acknowledged, store, inTurn };

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { firstValueFrom, lastValueFrom } from 'rxjs';
 import { connectChain, type Chain } from '../../src/chain/index.ts';
+import type { Messages } from '../../src/chain/messages/messages.ts';
 import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
 import { sealMessage, type Sender } from '../../src/channel/index.ts';
 import { encodeEnvelope, fromHex, messageId, toHex, topicOf, Writer, type Hex } from '../../src/codec/index.ts';
@@ -14,6 +15,7 @@ import type { Vault } from '../../src/vault/index.ts';
 import { alice, bob, directoryOf, registered, temporaryFolder, utf8 } from '../support/entities.ts';
 import { deadLettersOf, InboxProbe } from '../support/inbox-probe.ts';
 import { freePort } from '../support/free-port.ts';
+import { replacing } from '../support/replacing.ts';
 import { until } from '../support/until.ts';
 import { currentKey } from '../support/vaults.ts';
 
@@ -449,6 +451,38 @@ describe('inbox', () => {
     await firstValueFrom(chain.finalizedHeads$({ from: number }));
     await assert.rejects(lastValueFrom(failing.events$), { code: 'store-closed' });
   });
+
+  for (const isReading of [true, false])
+    it(`reads nothing more once its stream has failed, ${isReading ? 'as it read' : 'before it began to'}`, async () => {
+      const first = await started();
+      await first.accept(await sealed('kept'));
+      await first.stop();
+      const openAll: Vault['openAll'] = () => Promise.reject(new Error('gone'));
+      const signals: (AbortSignal | undefined)[] = [];
+      const follow: Messages['follow'] = (from, options, signal) => {
+        signals.push(signal);
+        return chain.messages.follow(from, options, signal);
+      };
+      const messages = replacing(chain.messages, { follow });
+      const failing = createInbox({
+        ...{ chain: replacing(chain, { messages }), store },
+        vault: replacing(recipient, { openAll }),
+      });
+      open.push(failing);
+      if (isReading) {
+        await failing.start();
+        await until(() => signals.length === 1);
+      }
+      await assert.rejects(lastValueFrom(failing.events$), { code: 'inbox-stopped' });
+      if (!isReading) {
+        await failing.start();
+        await assert.rejects(failing.ready, { code: 'inbox-stopped' });
+      }
+      assert.deepEqual(
+        signals.map((signal) => signal?.aborted),
+        isReading ? [true] : [],
+      );
+    });
 
   it('reads from a given block where it has no cursor', async () => {
     const { number } = await chain.bestHead();

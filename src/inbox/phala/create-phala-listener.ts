@@ -46,6 +46,8 @@ class StoredPhalaListener implements PhalaListener {
   readonly #options: PhalaListenerOptions;
   readonly #store: PhalaStore;
   readonly #stopping = new AbortController();
+  /** Fires when it is to read no more: it is stopped, or has failed. */
+  readonly #ending = new AbortController();
   readonly #dispatcher: PhalaDispatcher;
   #starting: Promise<void> | undefined;
   #reading: Promise<unknown> | undefined;
@@ -63,7 +65,11 @@ class StoredPhalaListener implements PhalaListener {
     const { chain, vault } = options;
     const { signal } = this.#stopping;
     const parts = { genesisHash: chain.genesisHash, vault, store: this.#store, signal };
-    this.#dispatcher = new PhalaDispatcher({ ...parts, onFailure: (error) => this.#markFailed(error) });
+    const onFailure = (error: RelayError): void => {
+      this.#ending.abort();
+      this.#markFailed(error);
+    };
+    this.#dispatcher = new PhalaDispatcher({ ...parts, onFailure });
     this.events$ = this.#dispatcher.events$;
   }
 
@@ -77,6 +83,7 @@ class StoredPhalaListener implements PhalaListener {
 
   async stop(): Promise<void> {
     this.#stopping.abort();
+    this.#ending.abort();
     this.#markFailed(new RelayError('aborted'));
     await this.#starting?.catch(() => undefined);
     await this.#reading;
@@ -100,8 +107,10 @@ class StoredPhalaListener implements PhalaListener {
       if (notice !== undefined) onNotice?.(notice);
     }
     const { number: present } = await finalBlocks(chain, verify, signal).newest();
-    this.#reading = this.#read(cursor, present, signal).catch((error: unknown) => {
-      if (!signal.aborted) this.#dispatcher.fail(error);
+    const { signal: ending } = this.#ending;
+    if (ending.aborted) return;
+    this.#reading = this.#read(cursor, present, ending).catch((error: unknown) => {
+      if (!ending.aborted) this.#dispatcher.fail(error);
     });
   }
 

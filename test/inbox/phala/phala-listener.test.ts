@@ -451,6 +451,28 @@ describe('the phala suite on topics of contracts', () => {
     await rejected(listening(), 'cursor-not-on-chain');
   });
 
+  it('reads nothing more once its stream has failed', async () => {
+    const signals: (AbortSignal | undefined)[] = [];
+    const follow: Messages['follow'] = (from, options, signal) => {
+      signals.push(signal);
+      return chain.messages.follow(from, options, signal);
+    };
+    const messages = replacing(chain.messages, { follow });
+    const openPhala: Vault['openPhala'] = () => Promise.reject(new Error('gone'));
+    const heard = await listening({ chain: replacing(chain, { messages }), vault: replacing(vault, { openPhala }) });
+    assert.deepEqual(
+      signals.map((signal) => signal?.aborted),
+      [false],
+    );
+    await post([topic, await sealed('does not open')]);
+    await finalize();
+    await until(() => heard.failure() !== undefined);
+    assert.deepEqual(
+      signals.map((signal) => signal?.aborted),
+      [true],
+    );
+  });
+
   it('refuses options that it could not go by, by their names', () => {
     const wrong = { from: [-7, 1.5, NaN, '3'], onGap: ['skp'] };
     for (const [name, values] of Object.entries(wrong))
