@@ -21,7 +21,8 @@ export interface ProgressLogParts {
 /** Writes what becomes of messages, and tells of it; the oldest of those that ended are forgotten. */
 export class ProgressLog {
   readonly #parts: ProgressLogParts;
-  #doneCount: number | undefined;
+  /** Ends that may come before there can be too many to keep: those that are retried end once more, and count again. */
+  #room = 0;
 
   constructor(parts: ProgressLogParts) {
     this.#parts = parts;
@@ -61,13 +62,14 @@ export class ProgressLog {
     return true;
   }
 
-  async #prune(more: number): Promise<void> {
+  async #prune(ended: number): Promise<void> {
     const { store, keepDone, onForgotten } = this.#parts;
-    this.#doneCount = (this.#doneCount ?? (await store.done(Infinity)).length - more) + more;
-    if (this.#doneCount < keepDone + pruneStep) return;
-    const oldest = await store.done(this.#doneCount - keepDone);
-    await store.forget(oldest);
-    this.#doneCount -= oldest.length;
+    this.#room -= ended;
+    if (this.#room > 0) return;
+    const done = await store.done(Infinity);
+    const oldest = done.length < keepDone + pruneStep ? [] : done.slice(0, done.length - keepDone);
+    if (oldest.length > 0) await store.forget(oldest);
+    this.#room = keepDone + pruneStep - (done.length - oldest.length);
     onForgotten(oldest);
   }
 }
