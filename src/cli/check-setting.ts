@@ -10,17 +10,34 @@ export interface SettingSchema {
 
 /** Why the value does not fit, as the end of a sentence that begins with "it"; undefined where it does. */
 export function misfit(schema: SettingSchema, value: unknown): string | undefined {
-  const { type, items, enum: choices, minimum, exclusiveMinimum, maximum } = schema;
+  const { type, items, enum: choices } = schema;
   if (choices !== undefined)
     return choices.some((choice) => choice === value) ? undefined : `must be one of ${choices.join(', ')}`;
+  if (type === 'number' || type === 'integer')
+    return isOf(type, value) && isWithin(schema, value) ? undefined : range(schema);
   if (type !== undefined && !isOf(type, value)) return `must be ${type}`;
   if (items !== undefined && Array.isArray(value) && !value.every((item) => isOf(items.type, item)))
     return `must be ${items.type}`;
-  if (typeof value !== 'number') return undefined;
-  if (minimum !== undefined && value < minimum) return `must be >= ${minimum}`;
-  if (exclusiveMinimum !== undefined && value <= exclusiveMinimum) return `must be > ${exclusiveMinimum}`;
-  if (maximum !== undefined && value > maximum) return `must be <= ${maximum}`;
   return undefined;
+}
+
+function isWithin(
+  { minimum = -Infinity, exclusiveMinimum = -Infinity, maximum = Infinity }: SettingSchema,
+  value: unknown,
+): boolean {
+  return Number(value) >= minimum && Number(value) > exclusiveMinimum && Number(value) <= maximum;
+}
+
+/** Of a number, all that it must be, whatever was wrong with it. */
+function range({ type, minimum, exclusiveMinimum, maximum }: SettingSchema): string {
+  const what = type === 'integer' ? 'a whole number' : 'a number';
+  const least =
+    exclusiveMinimum === undefined
+      ? minimum === undefined
+        ? ''
+        : `, ${minimum} or more`
+      : ` above ${exclusiveMinimum}`;
+  return `must be ${what}${least}${maximum === undefined ? '' : `, ${maximum} at most`}`;
 }
 
 function isOf(type: string, value: unknown): boolean {

@@ -103,10 +103,11 @@ export class DevNode {
     return { hash, unwatch };
   }
 
-  /** Builds blocks of what is ready in the pool. Gives the last. */
+  /** Builds blocks of what is ready in the pool. Gives the last. Throws dev-option-invalid. */
   newBlock(options: NewBlockOptions = {}): Promise<BlockRef> {
     return this.#exclusive(async () => {
-      let timestamp = options.timestamp;
+      let { timestamp } = options;
+      checkInteger('time', timestamp, 0, Number.MAX_SAFE_INTEGER);
       for (let left = options.count ?? 1; left > 0; left -= 1) {
         await this.#build(options.empty === true ? [] : this.#ready(), { timestamp });
         timestamp = undefined;

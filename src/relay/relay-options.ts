@@ -78,7 +78,7 @@ export interface RelayOptions {
   readonly local?: LocalEntity;
   /** Default: sr25519 of src/crypto, in batches. */
   readonly verifySignature?: VerifySignature;
-  /** Threads that verify by default. Default 0: the relay's own. */
+  /** Threads that verify by default, 64 at most. Default 0: the relay's own. */
   readonly verifyThreads?: number;
   /** Forward to loopback and private addresses, and to those of this machine, too. Default false. */
   readonly allowPrivate?: boolean;

@@ -1,5 +1,5 @@
 import type { KeyPair } from '../crypto/core.ts';
-import { RelayError } from '../errors/index.ts';
+import { checkValue, RelayError } from '../errors/index.ts';
 import type { EpochSecret, EpochState, VaultContents } from './contents.ts';
 import type { EcdhPublic, RotateRequest } from './vault.ts';
 
@@ -20,7 +20,7 @@ export function withPendingEpoch(
   if (pending !== undefined && pending.epoch >= atLeast) return contents;
   const known = [...contents.epochs, ...contents.erased].map(({ epoch }) => epoch);
   const epoch = Math.max(atLeast, ...known.map((used) => used + 1));
-  if (!(epoch <= greatestEpoch))
+  if (!(Number.isInteger(epoch) && epoch <= greatestEpoch))
     throw new RelayError('bad-value', { details: { what: 'The epoch', reason: `${epoch} is no u32` } });
   const others = contents.epochs.filter((candidate) => candidate !== pending);
   const replaced = pending === undefined ? [] : [retired(pending, now)];
@@ -57,8 +57,9 @@ export function withCurrentEpoch(contents: VaultContents, epoch: number, now: nu
   );
 }
 
-/** Without the secrets of what was retired at or before a time (Unix ms). */
+/** Without the secrets of what was retired at or before a time (Unix ms; Infinity: at any). Throws bad-value. */
 export function withoutEpochs(contents: VaultContents, retiredBefore: number): VaultContents {
+  checkValue('retiredBefore', !Number.isNaN(retiredBefore), 'a time in Unix ms');
   const isDue = ({ retiredAt }: EpochSecret): boolean => retiredAt !== undefined && retiredAt <= retiredBefore;
   const due = contents.epochs.filter(isDue);
   if (due.length === 0) return contents;

@@ -36,9 +36,14 @@ describe('cli: what is refused is named as it was given', () => {
         'a timeout that is no number',
         () => send('--timeout', 'abc'),
         2,
-        () => 'it is "abc", but must be number (Seconds ',
+        () => 'it is "abc", but must be a number above 0, 2147483 at most (Seconds ',
       ],
-      ['no time at all', () => send('--timeout', '0'), 2, () => 'it is 0, but must be > 0 (Seconds '],
+      [
+        'no time at all',
+        () => send('--timeout', '0'),
+        2,
+        () => 'it is 0, but must be a number above 0, 2147483 at most (Seconds ',
+      ],
       [
         'a tip that is no number',
         () => send('--tip', 'abc'),

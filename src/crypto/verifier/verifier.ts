@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { RelayError } from '../../errors/index.ts';
+import { checkValue, RelayError } from '../../errors/index.ts';
 import type { SignedMessage } from '../backend.ts';
 import { compileBatchModule } from '../batch-module.ts';
 import { BatchSr25519, hasLengths, packSigned } from '../sr25519.ts';
@@ -8,7 +8,7 @@ import { ThreadPool } from './thread-pool.ts';
 import { verifyPacked } from './verify-packed.ts';
 
 export interface VerifierOptions {
-  /** Threads that verify; 0: the caller's own. Default: as many as the machine runs at once. */
+  /** Threads that verify, 64 at most; 0: the caller's own. Default: as many as the machine runs at once, or 64. */
   readonly threads?: number;
   /** Signatures that are verified together, at most. Default 256. */
   readonly maxBatch?: number;
@@ -40,6 +40,7 @@ interface Waiting extends VerifyRequest {
   readonly resolve: (isValid: boolean) => void;
 }
 
+const mostThreads = 64;
 /** Of the queue: what any lane may fill, and what one has of the rest. */
 const sharedPart = 1 / 2;
 const lanePart = 1 / 8;
@@ -54,7 +55,10 @@ const notWorthHanding = 16;
 /** Bytes of messages in one batch, at most; a longer message makes a batch of its own. */
 const maxBatchBytes = 1 << 20;
 
+/** Throws bad-value. */
 export async function createVerifier(options: VerifierOptions = {}): Promise<Verifier> {
+  const { threads = 0 } = options;
+  checkValue('threads', Number.isInteger(threads) && threads >= 0 && threads <= mostThreads, `0 to ${mostThreads}`);
   const module = await compileBatchModule();
   return new BatchVerifier(module, options);
 }
@@ -77,7 +81,12 @@ class BatchVerifier implements Verifier {
 
   constructor(
     module: WebAssembly.Module,
-    { threads = availableParallelism(), maxBatch = 256, maxQueue = 8_192, now = Date.now }: VerifierOptions,
+    {
+      threads = Math.min(availableParallelism(), mostThreads),
+      maxBatch = 256,
+      maxQueue = 8_192,
+      now = Date.now,
+    }: VerifierOptions,
   ) {
     this.#sr25519 = new BatchSr25519(module);
     this.#threads = new ThreadPool(threads, module);

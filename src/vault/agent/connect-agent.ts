@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeBody, fromHex, Reader, toHex, Writer, type Hex } from '../../codec/index.ts';
 import { decodeV1 } from '../../crypto/core.ts';
-import { isLocalFailure, isRelayError, RelayError } from '../../errors/index.ts';
+import { checkValue, isLocalFailure, isRelayError, RelayError } from '../../errors/index.ts';
 import type {
   EcdhPublic,
   FreshKey,
@@ -31,6 +31,8 @@ export interface ConnectAgentOptions {
 
 const defaultTimeoutMs = 5_000;
 const defaultPatienceMs = 30_000;
+/** A longer timer of JavaScript fires at once. */
+const maxTimerMs = 2 ** 31 - 1;
 /** Between two tries of a call that waits. */
 const retryMs = 100;
 /** Envelopes given to the agent at once: its socket takes so many. */
@@ -39,13 +41,15 @@ const openedAtOnce = 256;
 /**
  * A vault that an agent holds: nothing secret is in this process. Calls are pipelined. Where the agent is
  * busy or goes away its calls wait for it; when they waited long enough they throw agent-busy or agent-gone, and the next one
- * looks for it again. Throws agent-gone, agent-version, agent-protocol.
+ * looks for it again. Throws bad-value, agent-gone, agent-version, agent-protocol.
  */
 export async function connectAgent({
   socket,
   timeoutMs = defaultTimeoutMs,
   patienceMs = defaultPatienceMs,
 }: ConnectAgentOptions): Promise<Vault> {
+  checkValue('timeoutMs', timeoutMs >= 1 && timeoutMs <= maxTimerMs, `1 to ${maxTimerMs} ms`);
+  checkValue('patienceMs', patienceMs >= 0, 'ms from 0 on');
   const open = (): Promise<AgentLine> => AgentLine.open(socket, timeoutMs);
   return new AgentVault(socket, open, await open(), patienceMs);
 }
@@ -145,6 +149,7 @@ class AgentVault implements Vault {
   }
 
   async erase({ retiredBefore }: { readonly retiredBefore: number }): Promise<readonly number[]> {
+    checkValue('retiredBefore', !Number.isNaN(retiredBefore), 'a time in Unix ms');
     // Times before 1970 erase nothing.
     const time = BigInt(Math.min(Number.MAX_SAFE_INTEGER, Math.max(0, Math.floor(retiredBefore))));
     const reader = new Reader(await this.#call('erase', new Writer().u64(time).finish()), 'The answer of the agent');

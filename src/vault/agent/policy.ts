@@ -7,10 +7,12 @@ export interface AgentPolicy {
   readonly rate?: number;
   /** Operations that are allowed, as `open`; for signatures also of one type, as `sign:login`. Default: all. */
   readonly allow?: readonly string[];
-  /** Time without a request after which the agent gives up its vault, ms. Default: never. */
+  /** Time without a request after which the agent gives up its vault, ms, 1 to 2^31 - 1. Default: never. */
   readonly idleLockMs?: number;
 }
 
+/** A longer timer of JavaScript fires at once. */
+const maxTimerMs = 2 ** 31 - 1;
 const names = new Set<string>([...operations, ...signTypes.map((type) => `sign:${type}`)]);
 
 /** What an agent's owner lets its clients do. */
@@ -21,11 +23,13 @@ export class Policy {
   #tokens: number;
   #filled: number;
 
-  /** Throws bad-value for a name that is no operation, or a rate that is no positive number. */
-  constructor({ rate, allow }: AgentPolicy, now: () => number) {
+  /** Throws bad-value for a name that is no operation, a rate that is no positive number, or a time that no timer can wait. */
+  constructor({ rate, allow, idleLockMs }: AgentPolicy, now: () => number) {
     const unknown = allow?.find((name) => !names.has(name));
     if (unknown !== undefined) throw bad('allow', `"${unknown}" is none of ${[...names].join(', ')}`);
     if (rate !== undefined && !(rate > 0)) throw bad('rate', `${rate} is not above 0`);
+    if (idleLockMs !== undefined && !(idleLockMs >= 1 && idleLockMs <= maxTimerMs))
+      throw bad('idleLockMs', `${idleLockMs} is not 1 to ${maxTimerMs} ms`);
     this.#allowed = allow === undefined ? undefined : new Set(allow);
     this.#rate = rate;
     this.#now = now;
