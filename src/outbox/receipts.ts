@@ -10,6 +10,8 @@ import type { Arrival, Receipt, SendStatus } from './outbox.ts';
 interface Watcher {
   readonly subscriber: Subscriber<SendStatus>;
   last: SendStatus | undefined;
+  /** Number of the look that told it, or that it waits for. */
+  asOf: number;
 }
 
 /** Who waits for what becomes known of a message after it went. */
@@ -25,6 +27,8 @@ export class Receipts {
   readonly #now: () => number;
   readonly #watchers = new Map<SendId, Set<Watcher>>();
   readonly #listeners = new Map<SendId, Set<Listener>>();
+  /** Looks at the store are numbered as they begin, and what is told without one too: a later one knows at least as much. */
+  #lastLook = 0;
   #isOver = false;
 
   /** `now`: Unix time, ms. */
@@ -46,7 +50,8 @@ export class Receipts {
   }
 
   tell(sendId: SendId, status: SendStatus): void {
-    for (const watcher of [...(this.#watchers.get(sendId) ?? [])]) give(watcher, status);
+    const asOf = ++this.#lastLook;
+    for (const watcher of [...(this.#watchers.get(sendId) ?? [])]) give(watcher, status, asOf);
     // It may be retried: then it is asked for again.
     if (status.state === 'failed') for (const { reject } of this.#listenersTo(sendId)) reject(status.error);
     else this.known(sendId);
@@ -78,17 +83,14 @@ export class Receipts {
       for (const { reject } of this.#listenersTo(sendId)) reject(new RelayError('aborted'));
   }
 
-  /** What the store has; whoever is told more meanwhile is told nothing older. */
+  /** What the store has, to whoever was told nothing by a later look. */
   async #show(sendId: SendId): Promise<void> {
     const watchers = this.#watchers.get(sendId);
     if (watchers === undefined) return;
-    const before = Array.from(watchers, (watcher) => [watcher, watcher.last] as const);
+    const asOf = ++this.#lastLook;
     const status = (await this.#store.get(sendId))?.record.progress;
     if (status === undefined) return;
-    for (const [watcher, last] of before) {
-      if (!watchers.has(watcher) || watcher.last !== last) continue;
-      if (last === undefined || isNews(status, last)) give(watcher, status);
-    }
+    for (const watcher of [...watchers]) if (watchers.has(watcher)) show(watcher, status, asOf);
   }
 
   #listenersTo(sendId: SendId): readonly Listener[] {
@@ -127,14 +129,14 @@ export class Receipts {
         subscriber.complete();
         return;
       }
-      const watcher: Watcher = { subscriber, last: undefined };
+      const asOf = ++this.#lastLook;
+      const watcher: Watcher = { subscriber, last: undefined, asOf };
       const watchers = this.#watchers.get(sendId) ?? new Set();
       this.#watchers.set(sendId, watchers.add(watcher));
       this.#store.get(sendId).then(
         (stored) => {
-          if (watcher.last !== undefined || subscriber.closed) return;
           if (stored === undefined) subscriber.complete();
-          else give(watcher, stored.record.progress);
+          else show(watcher, stored.record.progress, asOf);
         },
         (error: unknown) => {
           subscriber.error(asRelayError(error, 'outbox-setback'));
@@ -158,8 +160,16 @@ function placeOf(status: SendStatus): string {
   return [status.state, id, 'blockHash' in status ? status.blockHash : ''].join();
 }
 
-function give(watcher: Watcher, status: SendStatus): void {
+/** `asOf`: number of the look. */
+function show(watcher: Watcher, status: SendStatus, asOf: number): void {
+  if (asOf < watcher.asOf) return;
+  if (watcher.last === undefined || isNews(status, watcher.last)) give(watcher, status, asOf);
+  else watcher.asOf = asOf;
+}
+
+function give(watcher: Watcher, status: SendStatus, asOf: number): void {
   watcher.last = status;
+  watcher.asOf = asOf;
   watcher.subscriber.next(status);
   if (isFinished(status)) watcher.subscriber.complete();
 }

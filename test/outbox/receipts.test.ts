@@ -5,7 +5,7 @@ import { Change } from '../../src/outbox/outbox-change.ts';
 import type { SendStatus } from '../../src/outbox/outbox.ts';
 import { OutboxStore } from '../../src/outbox/outbox-store.ts';
 import { Receipts } from '../../src/outbox/receipts.ts';
-import { openMemoryStore } from '../../src/store/index.ts';
+import { openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
 import { replacing } from '../support/replacing.ts';
 
 const hash = (n: number): Hex => `0x${n.toString(16).padStart(64, '0')}`;
@@ -45,36 +45,119 @@ describe('outbox: receipts', () => {
     receipts.end();
   });
 
-  for (const way of ['a look for what other processes did', 'a look at this one message'] as const)
-    it(`tell nothing older than what was told while the store answered: ${way}`, async () => {
-      const memory = openMemoryStore();
-      const held: (() => void)[] = [];
-      let isHolding = false;
+  describe('while the store answers', () => {
+    let memory: TransactionalStore;
+    /** Is given what lets the next answer of the store go. */
+    let hold: ((answer: () => void) => void) | undefined;
+    let id: bigint;
+    let receipts: Receipts;
+    let told: SendStatus[];
+
+    beforeEach(async () => {
+      memory = openMemoryStore();
       const slow = replacing(memory, {
         get: async (key) => {
           const value = await memory.get(key);
-          if (isHolding) await new Promise<void>((resolve) => held.push(resolve));
+          const held = hold;
+          hold = undefined;
+          if (held !== undefined) await new Promise<void>(held);
           return value;
         },
       });
       const store = new OutboxStore(slow);
-      const id = await store.append(message);
-      const receipts = new Receipts(store, () => 1_000_000);
-      const told: SendStatus[] = [];
+      id = await store.append(message);
+      receipts = new Receipts(store, () => 1_000_000);
+      told = [];
       await new Promise<void>((resolve) => {
         receipts.of(id, 1n).status$.subscribe((status) => {
           told.push(status);
           resolve();
         });
       });
-      isHolding = true;
-      const looking = way === 'a look at this one message' ? receipts.look(id) : receipts.refresh();
-      while (held.length === 0) await new Promise(setImmediate);
-      receipts.tell(id, submitted(1));
-      receipts.tell(id, inBlock(1, 5));
-      for (const answer of held) answer();
-      await looking;
-      assert.deepEqual(told, [queued, submitted(1), inBlock(1, 5)]);
+    });
+    afterEach(() => {
       receipts.end();
     });
+
+    const looks = {
+      'a look for what other processes did': () => receipts.refresh(),
+      'a look at this one message': () => receipts.look(id),
+    };
+    /** The store has been read; what is given lets its answer go. */
+    const begin = async (look: () => Promise<unknown>): Promise<() => Promise<void>> => {
+      let looking: Promise<unknown> | undefined;
+      const answer = await new Promise<() => void>((resolve) => {
+        hold = resolve;
+        looking = look();
+      });
+      return async () => {
+        answer();
+        await looking;
+      };
+    };
+    const write = async (progress: Progress): Promise<void> => {
+      const store = new OutboxStore(memory);
+      const stored = await store.get(id);
+      assert.ok(stored !== undefined);
+      assert.ok(await store.commit(new Change().progress(stored, progress), [stored]));
+    };
+
+    for (const [name, look] of Object.entries(looks)) {
+      it(`tell nothing older than what was told: ${name}`, async () => {
+        const answer = await begin(look);
+        receipts.tell(id, submitted(1));
+        receipts.tell(id, inBlock(1, 5));
+        await answer();
+        assert.deepEqual(told, [queued, submitted(1), inBlock(1, 5)]);
+      });
+
+      it(`tell what a later look finds, whose answer comes after that of one before: ${name}`, async () => {
+        await write(submitted(1));
+        const first = await begin(looks['a look for what other processes did']);
+        await write(inBlock(1, 5));
+        const second = await begin(look);
+        await first();
+        await second();
+        assert.deepEqual(told, [queued, submitted(1), inBlock(1, 5)]);
+      });
+
+      it(`tell what a later look finds, and then nothing older: ${name}`, async () => {
+        await write(submitted(1));
+        const first = await begin(look);
+        await write(inBlock(1, 5));
+        const second = await begin(looks['a look at this one message']);
+        await second();
+        await first();
+        assert.deepEqual(told, [queued, inBlock(1, 5)]);
+      });
+
+      it(`tell nothing older than what a later look finds as it was told: ${name}`, async () => {
+        await write(submitted(1));
+        const first = await begin(look);
+        await write(queued);
+        const second = await begin(looks['a look at this one message']);
+        await second();
+        await first();
+        assert.deepEqual(told, [queued]);
+      });
+    }
+
+    it('tell nothing older to whoever asks later', async () => {
+      const first = await begin(looks['a look at this one message']);
+      await write(submitted(1));
+      const later: SendStatus[] = [];
+      const second = await begin(
+        () =>
+          new Promise<void>((resolve) => {
+            receipts.of(id, 1n).status$.subscribe((status) => {
+              later.push(status);
+              resolve();
+            });
+          }),
+      );
+      await first();
+      await second();
+      assert.deepEqual(later, [submitted(1)]);
+    });
+  });
 });
