@@ -302,6 +302,28 @@ describe('submit', () => {
     assert.deepEqual(signed, []);
   });
 
+  it('reads no block twice to find that a reorg took one that it is told', async () => {
+    await using lagging = await startDevChain({ finalityLag: 200 });
+    const read: number[] = [];
+    await using proxy = await startRpcProxy(lagging.ws, (method, _, result) => {
+      if (method === 'chain_getHeader') read.push(Number((result as { readonly number: Hex }).number));
+      return result;
+    });
+    await using client = await connectChain({ endpoints: [proxy.ws] });
+    await lagging.newBlock({ count: 40, empty: true });
+    const { by: after } = await client.fates([]);
+    await lagging.reorg(after.number - 1);
+    await lagging.newBlock({ count: 80, empty: true });
+    const anchor = lagging.head.number - 32;
+    read.length = 0;
+    await assert.rejects(client.post([push(1)], alice, { after }), withCode('chain-forked', after.hash));
+    const between = read.filter((number) => number >= after.number && number < anchor);
+    assert.deepEqual(
+      between,
+      Array.from({ length: anchor - after.number }, (_, i) => anchor - 1 - i),
+    );
+  });
+
   it('signs nothing where its node is not far enough to build behind a block that it is told, and says so', async () => {
     await using lagging = await startDevChain({ finalityLag: 200 });
     await using client = await connectChain({ endpoints: [lagging.ws] });

@@ -25,9 +25,12 @@ export async function signingBlocks(
   const deep = best.number - deepBlocks;
   const anchor = deep <= finalized.number ? finalized : ((await heads.at(deep, { signal })) ?? finalized);
   if (after === undefined) return { anchor, best };
-  const stands = (head: Head): Promise<boolean> => descendsFrom(head, after, (hash) => heads.byHash(hash, { signal }));
-  if (anchor.number >= after.number && (await stands(anchor))) return { anchor, best };
-  if (best.number >= after.number && !(await stands(best)))
-    throw new RelayError('chain-forked', { details: { block: best.number, found: best.hash, seen: after.hash } });
+  const isAnchorBehind = anchor.number >= after.number;
+  // Where the anchor lacks that block, what is built on the anchor lacks it too.
+  const newest = isAnchorBehind ? anchor : best;
+  const isKnown = newest.number >= after.number;
+  if (isKnown && !(await descendsFrom(newest, after, (hash) => heads.byHash(hash, { signal }))))
+    throw new RelayError('chain-forked', { details: { block: newest.number, found: newest.hash, seen: after.hash } });
+  if (isAnchorBehind) return { anchor, best };
   throw new RelayError('node-behind', { details: { block: after.number, anchor: anchor.number } });
 }
