@@ -71,7 +71,7 @@ class StoredInbox implements Inbox {
   readonly #window: ReplayWindow;
   readonly #transactions: Transactions;
   readonly #ledger: Ledger;
-  readonly #letters: RetryParts;
+  readonly #retryParts: RetryParts;
   readonly #dispatcher: Dispatcher;
   readonly #stopping = new AbortController();
   /** Fires when it is to read no more: it is stopped, or has failed. */
@@ -98,8 +98,8 @@ class StoredInbox implements Inbox {
         this.#dispatcher.acknowledged(sequences);
       },
     });
-    this.#letters = { ...parts, vault, genesisHash, now };
-    this.#ledger = new Ledger(this.#transactions, { ...this.#letters, isRegistered });
+    this.#retryParts = { ...parts, vault, genesisHash, now };
+    this.#ledger = new Ledger(this.#transactions, { ...this.#retryParts, isRegistered });
     const stream = storedStream({
       ...{ store: this.#store, transactions: this.#transactions, vault, genesisHash },
       leave: (sequence) => {
@@ -166,7 +166,7 @@ class StoredInbox implements Inbox {
   }
 
   retry(letters?: readonly bigint[]): Promise<readonly Retried[]> {
-    return retryLetters(this.#transactions, this.#letters, letters);
+    return retryLetters(this.#transactions, this.#retryParts, letters);
   }
 
   async #start(): Promise<void> {

@@ -97,7 +97,7 @@ export function payloadBytes({ suite, bodyBytes }: Pick<MessageRecord, 'suite' |
   return suite === 'phala' ? bodyBytes : bodyBytes + envelopeOverhead;
 }
 
-/** What is wrong with one message and not with the way. */
+/** What is wrong with one message and not with the transport. */
 const ofMessage: ReadonlySet<string> = new Set([
   ...['unknown-recipient', 'unproven-key', 'bad-public-key', 'bad-shared-secret', 'kept-open-failed', 'fee-too-high'],
   ...['from-self', 'truncated', 'unknown-variant'],

@@ -36,8 +36,8 @@ export class Carriage {
   readonly #asked: AskedIds;
   readonly #reads: ReadWatch;
   readonly #deliveries: DeliveryWatch;
-  /** Ends the pauses before the store is tried again. */
-  #hurried = new AbortController();
+  /** Its signal ends pauses before the store is tried again. */
+  #pauses = new AbortController();
 
   constructor(work: CarriageWork) {
     this.#work = work;
@@ -81,7 +81,7 @@ export class Carriage {
   /** False: another process has changed it. */
   async finish(stored: Stored, end: Progress, change = new Change()): Promise<boolean> {
     // Whatever place it has: none takes it from there once more.
-    for (const lane of ['relay', stored.record.as] as const) change.unqueue(stored, lane);
+    for (const route of ['relay', stored.record.as] as const) change.unqueue(stored, route);
     return this.#work.finish([[stored, end]], change);
   }
 
@@ -96,17 +96,17 @@ export class Carriage {
     this.#deliveries.forget(sendId);
   }
 
-  /** A message has come to its end, on whichever way. */
+  /** A message has come to its end, by whichever transport. */
   ended(sendId: SendId): void {
     this.#asked.forget(sendId);
   }
 
   /** What failed may succeed now. */
-  hurry(): void {
-    this.#hurried.abort();
-    this.#hurried = new AbortController();
-    this.#reads.hurry();
-    this.#deliveries.hurry();
+  tryAgain(): void {
+    this.#pauses.abort();
+    this.#pauses = new AbortController();
+    this.#reads.tryAgain();
+    this.#deliveries.tryAgain();
   }
 
   /** The signal of the outbox has fired. */
@@ -135,7 +135,7 @@ export class Carriage {
   async #record(stored: Stored, end: Progress, delivery: DeliveryState | undefined): Promise<boolean> {
     const { signal, setback } = this.#work;
     for (let pauseMs = retryMs; ; pauseMs = Math.min(maxRetryMs, 2 * pauseMs)) {
-      const hurried = this.#hurried.signal;
+      const pauses = this.#pauses.signal;
       try {
         const change = new Change();
         if (delivery !== undefined) change.delivery(stored.id, delivery);
@@ -143,7 +143,7 @@ export class Carriage {
       } catch (error) {
         if (signal.aborted) throw error;
         setback(error);
-        const ended = new LinkedAbort(signal, hurried);
+        const ended = new LinkedAbort(signal, pauses);
         await pause(pauseMs, ended.signal);
         ended.unlink();
       }

@@ -4,15 +4,15 @@ import { isBadSequence } from './bad-sequence.ts';
 import { accountBatch, callsOf, type Batch } from './batch.ts';
 import { FlightLog } from './flight-log.ts';
 import { Flights, type Tracked } from './flights.ts';
-import { RefusedExtrinsics, type WayOn } from './refused-extrinsics.ts';
+import { RefusedExtrinsics, type PostingConstraints } from './refused-extrinsics.ts';
 import { Unpaid } from './unpaid.ts';
 import type { ChainWork } from './work.ts';
-import { WorkerLane } from './worker-lane.ts';
+import { WorkerSequencer } from './worker-sequencer.ts';
 
 /** Larger batches are cut by the limits of the block. */
 const mostMessages = 4_096;
 
-/** Something is wrong with the extrinsic itself: the same again would fare no better. All else is the way's fault. */
+/** Something is wrong with the extrinsic itself: the same again would fare no better. All else is the transport's fault. */
 const faults: ReadonlySet<string> = new Set([
   ...['extrinsic-rejected', 'bad-topic', 'no-calls', 'sudo-required', 'dispatch-failed'],
 ]);
@@ -32,7 +32,7 @@ const quietConflicts = 12;
  */
 export class ChainPoster {
   readonly #work: ChainWork;
-  readonly #workerLane: WorkerLane;
+  readonly #sequencer: WorkerSequencer;
   readonly #log: FlightLog;
   readonly #flights: Flights;
   readonly #refusals: RefusedExtrinsics;
@@ -44,12 +44,12 @@ export class ChainPoster {
 
   constructor(work: ChainWork) {
     this.#work = work;
-    this.#workerLane = new WorkerLane(work);
+    this.#sequencer = new WorkerSequencer(work);
     this.#unpaid = new Unpaid(work);
     this.#refusals = new RefusedExtrinsics(work, (id) => {
-      this.#workerLane.forget(id);
+      this.#sequencer.forget(id);
     });
-    this.#log = new FlightLog(work, this.#workerLane, this.#refusals);
+    this.#log = new FlightLog(work, this.#sequencer, this.#refusals);
     this.#flights = new Flights(work, this.#log, ({ as, members }, isBadSequence) => {
       if (as === 'worker') this.#noteOutcome(members.length, isBadSequence);
     });
@@ -58,7 +58,7 @@ export class ChainPoster {
   /** Takes up what an earlier process left under way. */
   async load(): Promise<void> {
     await this.#work.chainStore.nameAccounts();
-    await this.#workerLane.load();
+    await this.#sequencer.load();
     await this.#refusals.load();
     const flights = await this.#work.chainStore.flights();
     flights.sort((a, b) => a.extrinsic.nonce - b.extrinsic.nonce);
@@ -66,8 +66,8 @@ export class ChainPoster {
   }
 
   /** What could not be paid for is tried at once. */
-  hurry(): void {
-    this.#unpaid.hurry();
+  tryAgain(): void {
+    this.#unpaid.tryAgain();
   }
 
   /** Posts one extrinsic, if there is something to post and none waits for a block. True: there may be more. */
@@ -92,16 +92,16 @@ export class ChainPoster {
       this.#work.setback(refusal);
       return false;
     }
-    const { held, isWorkerHeld, ...way } = await this.#refusals.look(this.#flights.members());
+    const { held, isWorkerHeld, ...constraints } = await this.#refusals.look(this.#flights.members());
     for (const as of [this.#turn, this.#turn === 'worker' ? 'account' : 'worker'] as const) {
       if (as === 'worker' && isWorkerHeld) continue;
       const most = Math.min(this.#mostMessages, as === 'worker' ? this.#mostOfWorker : mostMessages);
       const batch = await (as === 'worker'
-        ? this.#workerLane.batch(this.#flights.members(), { messages: most })
+        ? this.#sequencer.batch(this.#flights.members(), { messages: most })
         : accountBatch(this.#work, { messages: most, held }));
       if (batch === undefined) continue;
       this.#turn = as === 'worker' ? 'account' : 'worker';
-      await this.#post(batch, way);
+      await this.#post(batch, constraints);
       return true;
     }
     return false;
@@ -116,7 +116,7 @@ export class ChainPoster {
     this.#mostOfWorker = Math.max(1, Math.min(most, mostMessages));
   }
 
-  async #post(batch: Batch, { nonce, after }: Pick<WayOn, 'nonce' | 'after'>): Promise<void> {
+  async #post(batch: Batch, { nonce, after }: Pick<PostingConstraints, 'nonce' | 'after'>): Promise<void> {
     const { chain, account, tip, signal } = this.#work;
     if (account === undefined) return;
     let tracked: Tracked | undefined;
@@ -138,7 +138,7 @@ export class ChainPoster {
       if (tracked === undefined) return;
       this.#conflicts = 0;
       this.#unpaid.paid();
-      this.#work.gotOn();
+      this.#work.unstuck();
       // The very object: the chain knows which node watches it.
       tracked.flight = { ...tracked.flight, extrinsic };
       this.#mostMessages = mostMessages;

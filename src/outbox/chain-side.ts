@@ -11,7 +11,7 @@ const pageSize = 256;
  */
 export async function* onChainSide(store: OutboxStore): AsyncGenerator<{ readonly to: Hex; readonly id: SendId }> {
   for (let from = 0n; ;) {
-    const { entries, last } = await store.detoured(pageSize, from);
+    const { entries, last } = await store.fallenBack(pageSize, from);
     yield* entries;
     if (last === undefined) break;
     from = last + 1n;

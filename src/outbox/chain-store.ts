@@ -11,7 +11,7 @@ import {
   type SignedMessage,
 } from './flight.ts';
 import { Change, type Stored } from './outbox-change.ts';
-import { accountsPrefix, flightsKey, lanePrefix, prefixes, refusedKey } from './outbox-keys.ts';
+import { accountsPrefix, flightsKey, prefixes, refusedKey, routePrefix } from './outbox-keys.ts';
 import type { OutboxStore } from './outbox-store.ts';
 import type { SendId } from './send-id.ts';
 
@@ -25,14 +25,14 @@ export class ChainStore {
 
   /** For an extrinsic, as the worker: oldest first. */
   async waitingAsWorker(limit: number): Promise<Stored[]> {
-    return this.#store.storedAt(await this.#store.disk.entries({ ...rangeOf(lanePrefix('worker')), limit }));
+    return this.#store.storedAt(await this.#store.disk.entries({ ...rangeOf(routePrefix('worker')), limit }));
   }
 
   /** For an extrinsic, as this account: oldest first. */
   async waitingAs(account: Hex, limit: number): Promise<Stored[]> {
     const { disk } = this.#store;
     const own = await disk.entries({ ...rangeOf(accountsPrefix, fromHex(account)), limit });
-    const places = [...(await disk.entries({ ...rangeOf(lanePrefix('account')), limit })), ...own];
+    const places = [...(await disk.entries({ ...rangeOf(routePrefix('account')), limit })), ...own];
     places.sort(([a], [b]) => (lastNumber(a) < lastNumber(b) ? -1 : 1));
     return this.#store.storedAt(places.slice(0, limit));
   }
@@ -70,7 +70,7 @@ export class ChainStore {
 
   /** Earlier versions left it to the record as which account a message goes. Throws outbox-replaced. */
   async nameAccounts(): Promise<void> {
-    const unnamed = await this.#store.storedAt(await this.#store.disk.entries(rangeOf(lanePrefix('account'))));
+    const unnamed = await this.#store.storedAt(await this.#store.disk.entries(rangeOf(routePrefix('account'))));
     const change = new Change();
     for (const stored of unnamed)
       if (stored.record.account !== undefined) change.unqueue(stored, 'account').queue(stored, 'account');
@@ -84,13 +84,13 @@ export class ChainChange extends Change {
     return this.write({ key: storeKey(prefixes.signed, id), value: encodeSigned(signed) });
   }
 
-  fly(flight: Flight): this {
+  addFlight(flight: Flight): this {
     return this.write({ key: storeKey(prefixes.flight, flight.id), value: encodeFlight(flight) })
       .write({ key: storeKey(prefixes.extrinsic, flight.id), value: flight.extrinsic.bytes })
       .write({ key: flightsKey, value: crypto.getRandomValues(new Uint8Array(16)) });
   }
 
-  land({ id }: Pick<Flight, 'id'>): this {
+  removeFlight({ id }: Pick<Flight, 'id'>): this {
     return this.write({ key: storeKey(prefixes.flight, id), value: undefined }).write({
       key: storeKey(prefixes.extrinsic, id),
       value: undefined,

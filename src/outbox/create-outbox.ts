@@ -20,7 +20,7 @@ import type {
   SendMessage,
 } from './outbox.ts';
 import type { ReplyNotice } from './reply-notice.ts';
-import { RelayLane } from './relay-lane.ts';
+import { RelayTransport } from './relay-transport.ts';
 import { RunningQueue, type QueueOptions } from './running-queue.ts';
 import { sealCommand } from './seal-command.ts';
 import type { SendId } from './send-id.ts';
@@ -72,18 +72,18 @@ class StoredOutbox implements Outbox {
     const otherAccount = this.#noteAccount.bind(this);
     const notice = this.#note.bind(this);
     let isChainStuck = false;
-    let relayLane: RelayLane | undefined;
+    let relayTransport: RelayTransport | undefined;
     this.#queue = new RunningQueue({ ...options, genesisHash: chain.genesisHash, hasCarrier: carrier !== undefined }, [
       (work) =>
-        (relayLane = new RelayLane({
+        (relayTransport = new RelayTransport({
           ...{ ...work, carrier },
           onNewerKey: (to, key) => rememberKey(chain, to, key, store),
           isChainStuck: () => isChainStuck || work.account === undefined,
         })),
-      (work, pauseLane) => {
+      (work, pauseChain) => {
         const stuck = (): void => {
           isChainStuck = true;
-          relayLane?.lookAtChainSide();
+          relayTransport?.lookAtChainSide();
         };
         return new ChainPoster({
           ...{
@@ -94,15 +94,15 @@ class StoredOutbox implements Outbox {
             notice,
             otherAccount,
             stuck,
-            pause: pauseLane,
+            pause: pauseChain,
           },
-          loose: () => relayLane?.lookAtChainSide(),
-          gotOn: () => {
+          released: () => relayTransport?.lookAtChainSide(),
+          unstuck: () => {
             isChainStuck = false;
           },
           setback: (error) => {
             work.setback(error);
-            pauseLane();
+            pauseChain();
             stuck();
           },
         });
@@ -193,7 +193,7 @@ class StoredOutbox implements Outbox {
       ...(as === 'account' ? { account: account.id } : {}),
     };
     this.#checkSize(record);
-    return await this.#queue.append({ record, body: payload, lane: as });
+    return await this.#queue.append({ record, body: payload, route: as });
   }
 
   #note(notice: RelayError): void {

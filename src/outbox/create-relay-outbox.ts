@@ -3,7 +3,7 @@ import type { Hex } from '../codec/index.ts';
 import { letGo } from '../signals/index.ts';
 import type { OffChainCarrier } from './off-chain-carrier.ts';
 import type { RelayOutbox } from './outbox.ts';
-import { RelayLane } from './relay-lane.ts';
+import { RelayTransport } from './relay-transport.ts';
 import { RunningQueue, type QueueOptions } from './running-queue.ts';
 
 /** Between looks for what another process queued, ms. */
@@ -23,7 +23,7 @@ export interface RelayOutboxOptions extends QueueOptions {
 export function createRelayOutbox(options: RelayOutboxOptions): RelayOutbox {
   const { carrier, onNewerKey = () => undefined } = options;
   const queue = new RunningQueue({ ...options, hasCarrier: true }, [
-    (work) => new RelayLane({ ...work, carrier, onNewerKey, isChainStuck: () => true }),
+    (work) => new RelayTransport({ ...work, carrier, onNewerKey, isChainStuck: () => true }),
   ]);
   const looking = setInterval(() => {
     queue.look();

@@ -53,8 +53,8 @@ export class DeliveryWatch {
   }
 
   /** What failed may succeed now. */
-  hurry(): void {
-    this.#waits.hurry();
+  tryAgain(): void {
+    this.#waits.tryAgain();
   }
 
   /** The signal of the outbox has fired. */

@@ -31,15 +31,15 @@ export class EarlyArrivals {
     }
   }
 
-  /** `flying`: members of extrinsics that are followed, which tell where those are. Throws what the store throws. */
-  async note(all: readonly RefusedFlight[], { of }: Fates, flying: ReadonlySet<SendId>): Promise<void> {
+  /** `inFlight`: members of extrinsics that are followed, which tell where those are. Throws what the store throws. */
+  async note(all: readonly RefusedFlight[], { of }: Fates, inFlight: ReadonlySet<SendId>): Promise<void> {
     const found = new Map<SendId, { readonly place: Place; readonly isFinal: boolean }>();
     const gone = new Set<SendId>();
     for (const refused of all) {
       const fate = of.get(refused.extrinsic.hash);
       if (refused.as === 'worker' || fate === undefined) continue;
       for (const [i, { id }] of refused.members.entries()) {
-        if (flying.has(id)) {
+        if (inFlight.has(id)) {
           if (this.#blocks.has(id)) this.#blocks.set(id, undefined);
           continue;
         }

@@ -10,17 +10,17 @@ import type { RefusedExtrinsics } from './refused-extrinsics.ts';
 import type { SendId } from './send-id.ts';
 import { fillerFlight } from './sequence-gap.ts';
 import type { ChainWork } from './work.ts';
-import type { WorkerLane } from './worker-lane.ts';
+import type { WorkerSequencer } from './worker-sequencer.ts';
 
 /** What becomes of extrinsics under way and of the messages in them: each step is one transaction. */
 export class FlightLog {
   readonly #work: ChainWork;
-  readonly #workerLane: WorkerLane;
+  readonly #sequencer: WorkerSequencer;
   readonly #refused: RefusedExtrinsics;
 
-  constructor(work: ChainWork, workerLane: WorkerLane, refused: RefusedExtrinsics) {
+  constructor(work: ChainWork, sequencer: WorkerSequencer, refused: RefusedExtrinsics) {
     this.#work = work;
-    this.#workerLane = workerLane;
+    this.#sequencer = sequencer;
     this.#refused = refused;
   }
 
@@ -28,7 +28,7 @@ export class FlightLog {
   async begin(batch: Batch, extrinsic: SignedExtrinsic): Promise<Flight> {
     const { as, items } = batch;
     const flight = { id: idOf(batch), as, members: items.map(({ stored }) => stored.id), extrinsic };
-    const change = new ChainChange().fly(flight);
+    const change = new ChainChange().addFlight(flight);
     const statuses = items.map(({ stored, messageId }) => [stored.id, { state: 'submitted', messageId }] as const);
     items.forEach((item, i) => {
       const [id, progress] = statuses[i] ?? [item.stored.id, item.stored.record.progress];
@@ -38,7 +38,7 @@ export class FlightLog {
     const before = items.map(({ stored }) => stored);
     await this.#expectToBeHere(batch, change);
     if (!(await this.#work.save(change, before, statuses))) throw new RelayError('outbox-changed');
-    for (const { stored, signed } of items) if (signed !== undefined) this.#workerLane.signed(stored, signed);
+    for (const { stored, signed } of items) if (signed !== undefined) this.#sequencer.signed(stored, signed);
     return flight;
   }
 
@@ -56,7 +56,7 @@ export class FlightLog {
   /** Signed anew with the same nonce, since a node refused what was signed before. */
   async signedAnew(former: Flight, extrinsic: SignedExtrinsic): Promise<Flight> {
     const flight = { ...former, extrinsic };
-    const change = new ChainChange().fly(flight);
+    const change = new ChainChange().addFlight(flight);
     const remember = this.#refused.add(former, await this.#current(former.members), change);
     if (!(await this.#work.save(change, [], []))) throw new RelayError('outbox-changed');
     remember();
@@ -110,7 +110,7 @@ export class FlightLog {
    */
   async requeue(flight: Flight, { isDead }: { readonly isDead: boolean }): Promise<void> {
     const members = await this.#current(flight.members);
-    const change = new ChainChange().land(flight);
+    const change = new ChainChange().removeFlight(flight);
     const remember = isDead ? undefined : this.#refused.add(flight, members, change);
     const statuses: (readonly [SendId, Progress])[] = [];
     for (const stored of members) {
@@ -127,7 +127,7 @@ export class FlightLog {
     }
     if (!(await this.#work.save(change, members, statuses))) throw new RelayError('outbox-changed');
     remember?.();
-    this.#work.loose();
+    this.#work.released();
   }
 
   /** Nobody can know whether an account's came in. What has a nonce waits again; a command is not posted twice. */
@@ -159,7 +159,7 @@ export class FlightLog {
     flight: Flight | undefined,
     change = new ChainChange(),
   ): Promise<void> {
-    if (flight !== undefined) change.land(flight);
+    if (flight !== undefined) change.removeFlight(flight);
     for (const [stored, { state }] of ends) {
       const { id, record } = stored;
       change.unqueue(stored, record.as);
@@ -168,8 +168,8 @@ export class FlightLog {
     }
     if (!(await this.#work.finish(ends, change))) throw new RelayError('outbox-changed');
     for (const [{ id }, { state }] of ends)
-      if (state === 'failed') this.#workerLane.failed(id);
-      else this.#workerLane.forget(id);
+      if (state === 'failed') this.#sequencer.failed(id);
+      else this.#sequencer.forget(id);
   }
 
   /** Of what was sealed; given up meanwhile, its signature tells. */

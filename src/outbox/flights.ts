@@ -22,7 +22,7 @@ export interface Tracked {
   /** It has been in no block for long. */
   isSlow: boolean;
   patience: ReturnType<typeof setTimeout> | undefined;
-  readonly landing: AbortController;
+  readonly untracked: AbortController;
   /** What is written of it, one after the other. */
   writing: Promise<void>;
 }
@@ -59,7 +59,7 @@ export class Flights {
   track(flight: Flight): Tracked {
     const tracked: Tracked = {
       ...{ flight, isInBlock: false, isSlow: false, patience: undefined },
-      ...{ landing: new AbortController(), writing: Promise.resolve() },
+      ...{ untracked: new AbortController(), writing: Promise.resolve() },
     };
     this.#tracked.set(flight.id, tracked);
     this.#isIn(tracked, false);
@@ -69,7 +69,7 @@ export class Flights {
   untrack(tracked: Tracked): void {
     clearTimeout(tracked.patience);
     this.#tracked.delete(tracked.flight.id);
-    tracked.landing.abort();
+    tracked.untracked.abort();
     this.#work.wake();
   }
 
@@ -89,7 +89,7 @@ export class Flights {
   #isIn(tracked: Tracked, isInBlock: boolean): void {
     tracked.isInBlock = isInBlock;
     clearTimeout(tracked.patience);
-    if (isInBlock && tracked.isSlow) this.#work.gotOn();
+    if (isInBlock && tracked.isSlow) this.#work.unstuck();
     if (isInBlock || this.#work.signal.aborted) return;
     tracked.patience = setTimeout(() => {
       tracked.isSlow = true;
@@ -99,7 +99,7 @@ export class Flights {
   }
 
   async #run(tracked: Tracked): Promise<void> {
-    using ended = new LinkedAbort(this.#work.signal, tracked.landing.signal);
+    using ended = new LinkedAbort(this.#work.signal, tracked.untracked.signal);
     while (!(await this.#isOver(tracked, ended.signal))) await pause(retryMs, ended.signal);
   }
 

@@ -1,5 +1,5 @@
 import { fromHex, toHex, Writer, type Hex } from '../codec/index.ts';
-import { mayGoOnChain } from './lane.ts';
+import { mayGoOnChain } from './route.ts';
 import type { MessageRecord } from './message-record.ts';
 import type { SendId } from './send-id.ts';
 

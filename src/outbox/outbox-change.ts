@@ -4,7 +4,7 @@ import { storeKey } from '../store/keys.ts';
 import type { Expectation, Write } from '../store/transactional-store.ts';
 import { encodeDelivery, type DeliveryState } from './delivery-state.ts';
 import { encodeAsked, encodeReadReceipt } from './asked-read.ts';
-import type { Lane } from './lane.ts';
+import type { Route } from './route.ts';
 import { encodeRecord, type MessageRecord, type Progress } from './message-record.ts';
 import { encodePlace } from './off-chain-entry.ts';
 import type { ReadReceipt } from './outbox.ts';
@@ -33,21 +33,21 @@ export class Change {
     return this.write(messageWrite(id, { ...record, progress }));
   }
 
-  queue(stored: Pick<Stored, 'id' | 'record'>, lane: Lane): this {
-    return this.write(laneWrite(lane, stored));
+  queue(stored: Pick<Stored, 'id' | 'record'>, route: Route): this {
+    return this.write(placeWrite(route, stored));
   }
 
   /** Of one that had failed: whoever works on the queue may have passed its place. */
-  requeue({ id, record }: Pick<Stored, 'id' | 'record'>, lane: Lane): this {
-    this.write(laneWrite(lane, { id, record }));
+  requeue({ id, record }: Pick<Stored, 'id' | 'record'>, route: Route): this {
+    this.write(placeWrite(route, { id, record }));
     if (record.via === 'chain') return this;
     return this.write({ key: storeKey(prefixes.requeued, id), value: crypto.getRandomValues(new Uint8Array(16)) });
   }
 
-  unqueue({ id, record }: Pick<Stored, 'id' | 'record'>, lane: Lane): this {
-    this.write({ key: placeKey(lane, id, record.account), value: undefined });
+  unqueue({ id, record }: Pick<Stored, 'id' | 'record'>, route: Route): this {
+    this.write({ key: placeKey(route, id, record.account), value: undefined });
     // Where an earlier version queued it.
-    if (lane === 'account') this.write({ key: placeKey(lane, id, undefined), value: undefined });
+    if (route === 'account') this.write({ key: placeKey(route, id, undefined), value: undefined });
     return this;
   }
 
@@ -106,7 +106,7 @@ export function messageWrite(id: SendId, record: MessageRecord): Write {
   return { key: storeKey(prefixes.message, id), value: encodeRecord(record) };
 }
 
-export function laneWrite(lane: Lane, { id, record }: Pick<Stored, 'id' | 'record'>): Write {
-  const value = lane === 'account' ? present : encodePlace(record);
-  return { key: placeKey(lane, id, record.account), value };
+export function placeWrite(route: Route, { id, record }: Pick<Stored, 'id' | 'record'>): Write {
+  const value = route === 'account' ? present : encodePlace(record);
+  return { key: placeKey(route, id, record.account), value };
 }

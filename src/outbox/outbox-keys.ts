@@ -1,6 +1,6 @@
 import { fromHex, type Hex } from '../codec/index.ts';
 import { storeKey } from '../store/keys.ts';
-import type { Lane } from './lane.ts';
+import type { Route } from './route.ts';
 import type { SendId } from './send-id.ts';
 
 /** Of the outbox's keys in its store; a number or a hash follows. */
@@ -30,13 +30,13 @@ export const present = new Uint8Array(1);
 /** An account and a number follow: what waits for one account is found without a look at what waits for others. */
 export const accountsPrefix = 'outbox/queued/account-of/';
 
-export function lanePrefix(lane: Lane): string {
-  return `outbox/queued/${lane}/`;
+export function routePrefix(route: Route): string {
+  return `outbox/queued/${route}/`;
 }
 
 /** Where a message waits; of an account's that an earlier version queued without its name, by its number alone. */
-export function placeKey(lane: Lane, id: SendId, account: Hex | undefined): Uint8Array {
-  if (lane !== 'account' || account === undefined) return storeKey(lanePrefix(lane), id);
+export function placeKey(route: Route, id: SendId, account: Hex | undefined): Uint8Array {
+  if (route !== 'account' || account === undefined) return storeKey(routePrefix(route), id);
   return storeKey(accountsPrefix, fromHex(account), id);
 }
 

@@ -5,12 +5,12 @@ import type { Entry, Expectation, TransactionalStore, Write } from '../store/tra
 import { decodeAsked, decodeReadReceipt, type AskedRead } from './asked-read.ts';
 import { decodeDelivery, type DeliveryState } from './delivery-state.ts';
 import { decodeFlight, decodeSigned, type SignedMessage } from './flight.ts';
-import { mayGoOnChain, type Lane } from './lane.ts';
+import { mayGoOnChain, type Route } from './route.ts';
 import { decodeRecord, type MessageRecord } from './message-record.ts';
 import { decodePlace, type OffChainEntry } from './off-chain-entry.ts';
 import type { ReadReceipt } from './outbox.ts';
-import { Change, laneWrite, messageWrite, type Stored } from './outbox-change.ts';
-import { askedKey, deliveryKey, flightsKey, lanePrefix, ownerKey, prefixes, present } from './outbox-keys.ts';
+import { Change, messageWrite, placeWrite, type Stored } from './outbox-change.ts';
+import { askedKey, deliveryKey, flightsKey, ownerKey, prefixes, present, routePrefix } from './outbox-keys.ts';
 import type { SendId } from './send-id.ts';
 
 interface ConditionalWrite {
@@ -22,7 +22,7 @@ export interface NewMessage {
   readonly record: MessageRecord;
   /** As the vault keeps it, or a command as it was sealed. */
   readonly body: Uint8Array;
-  readonly lane: Lane;
+  readonly route: Route;
 }
 
 /**
@@ -30,7 +30,7 @@ export interface NewMessage {
  * any other writes from then on is refused, so no two post the same message.
  */
 export class OutboxStore {
-  /** To read what only one way out of the queue knows of. */
+  /** To read what only one transport knows of. */
   readonly disk: Pick<TransactionalStore, 'get' | 'entries'>;
   readonly #store: TransactionalStore;
   #owner: Expectation | undefined;
@@ -69,7 +69,7 @@ export class OutboxStore {
         { key: used, value: present },
         messageWrite(id, message.record),
         { key: storeKey(prefixes.body, id), value: message.body },
-        laneWrite(message.lane, { id, record: message.record }),
+        placeWrite(message.route, { id, record: message.record }),
       ];
       if (last !== undefined) writes.push({ key: last[0], value: undefined });
       const expected: Expectation[] = [{ key: used, value: undefined }];
@@ -111,7 +111,7 @@ export class OutboxStore {
   }
 
   /** As {@link offChain}, of what waits for an extrinsic as the worker and may go off chain too. */
-  detoured(limit: number, from: SendId): Promise<{ entries: OffChainEntry[]; last: SendId | undefined }> {
+  fallenBack(limit: number, from: SendId): Promise<{ entries: OffChainEntry[]; last: SendId | undefined }> {
     return this.#entriesIn('worker', limit, from);
   }
 
@@ -120,7 +120,7 @@ export class OutboxStore {
     const marks = await this.#store.entries({ ...rangeOf(prefixes.requeued), limit });
     const entries = marks.map(async ([key]) => {
       const id = lastNumber(key);
-      const place = await this.#store.get(storeKey(lanePrefix('relay'), id));
+      const place = await this.#store.get(storeKey(routePrefix('relay'), id));
       return place && this.#offChainEntry(id, place);
     });
     return { marks: marks.map(([key, value]) => ({ key, value })), entries: await defined(entries) };
@@ -134,13 +134,13 @@ export class OutboxStore {
 
   /** That a message waits for an extrinsic as the worker; undefined: it does not. */
   async waitsAsWorker(id: SendId): Promise<Expectation | undefined> {
-    const key = storeKey(lanePrefix('worker'), id);
+    const key = storeKey(routePrefix('worker'), id);
     const value = await this.#store.get(key);
     return value && { key, value };
   }
 
   /** Members of extrinsics under way, and what to expect of the store where none is begun since. */
-  async flying(): Promise<{ readonly members: ReadonlySet<SendId>; readonly expectation: Expectation }> {
+  async inFlight(): Promise<{ readonly members: ReadonlySet<SendId>; readonly expectation: Expectation }> {
     const expectation = { key: flightsKey, value: await this.#store.get(flightsKey) };
     const entries = await this.#store.entries(rangeOf(prefixes.flight));
     const flights = entries.map(([key, record]) => decodeFlight(lastNumber(key), record, new Uint8Array()));
@@ -229,13 +229,13 @@ export class OutboxStore {
     return false;
   }
 
-  #places(lane: Lane, limit: number, from: SendId = 0n): Promise<Entry[]> {
-    const prefix = lanePrefix(lane);
+  #places(route: Route, limit: number, from: SendId = 0n): Promise<Entry[]> {
+    const prefix = routePrefix(route);
     return this.#store.entries({ from: storeKey(prefix, from), to: rangeOf(prefix).to, limit });
   }
 
-  async #entriesIn(lane: 'relay' | 'worker', limit: number, from: SendId) {
-    const places = await this.#places(lane, limit, from);
+  async #entriesIn(route: 'relay' | 'worker', limit: number, from: SendId) {
+    const places = await this.#places(route, limit, from);
     const last = places.at(-1);
     const entries = await defined(places.map(([key, place]) => this.#offChainEntry(lastNumber(key), place)));
     return { entries, last: last && lastNumber(last[0]) };

@@ -6,7 +6,7 @@ import type { TransactionalStore } from '../store/transactional-store.ts';
 import type { Vault } from '../vault/vault.ts';
 import { senders, ways, type MessageRecord } from './message-record.ts';
 import type { SendMessage } from './outbox.ts';
-import { firstLane } from './lane.ts';
+import { firstRoute } from './route.ts';
 import { OutboxStore } from './outbox-store.ts';
 import type { SendId } from './send-id.ts';
 
@@ -67,8 +67,8 @@ export async function queueMessage(options: QueueMessageOptions, message: SendMe
     throw new RelayError('bad-value', {
       details: { what: 'deliveryReceipt', reason: 'relays tell it, and it goes on chain' },
     });
-  const lane = firstLane({ as, via }, hasCarrier);
-  if (lane !== 'relay' && account === undefined) throw new RelayError('no-account');
+  const route = firstRoute({ as, via }, hasCarrier);
+  if (route !== 'relay' && account === undefined) throw new RelayError('no-account');
   const from = as === 'account' && account !== undefined ? { account: account.id } : {};
   const channel = { fromKind: as, from: from.account ?? vault.identity, to };
   for (;;) {
@@ -82,7 +82,7 @@ export async function queueMessage(options: QueueMessageOptions, message: SendMe
       progress: { state: 'queued' },
     };
     await check?.(record);
-    const sendId = await new OutboxStore(store).append({ record, body: kept, lane }, reserved);
+    const sendId = await new OutboxStore(store).append({ record, body: kept, route }, reserved);
     // undefined: another process took the nonce.
     if (sendId !== undefined) return { sendId, nonce };
   }

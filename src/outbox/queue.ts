@@ -6,13 +6,13 @@ import { deliveryReceiptOf } from './delivery-state.ts';
 import { noteReply } from './note-reply.ts';
 import type { CancelOptions, OutboxEntry, OutboxQueue, RetryOptions } from './outbox.ts';
 import type { ReplyNotice } from './reply-notice.ts';
-import { firstLane } from './lane.ts';
+import { firstRoute } from './route.ts';
 import { Change, type Stored } from './outbox-change.ts';
 import { OutboxStore } from './outbox-store.ts';
 import type { SendId } from './send-id.ts';
 
 /** What is known of a message after it went. */
-type Words = Pick<OutboxEntry, 'delivered' | 'read'>;
+type ReceivedReceipts = Pick<OutboxEntry, 'delivered' | 'read'>;
 
 const pageSize = 256;
 /** As long as recipients keep seen nonces by default (protocol.md §9): what is older they may refuse. */
@@ -38,7 +38,7 @@ export class StoredQueue implements OutboxQueue {
   async *entries(): AsyncGenerator<OutboxEntry> {
     for (let from = 0n; ;) {
       const page = await this.#store.list(from, pageSize);
-      for (const { id, record } of page) yield toEntry(id, record, await this.#words(id, record));
+      for (const { id, record } of page) yield toEntry(id, record, await this.#receiptsOf(id, record));
       const last = page.at(-1);
       if (last === undefined || page.length < pageSize) return;
       from = last.id + 1n;
@@ -52,7 +52,7 @@ export class StoredQueue implements OutboxQueue {
       if (last === undefined) break;
       from = last + 1n;
     }
-    const { members } = await this.#store.flying();
+    const { members } = await this.#store.inFlight();
     const told = new Set(members);
     for await (const { id } of onChainSide(this.#store)) {
       if (told.has(id)) continue;
@@ -72,9 +72,9 @@ export class StoredQueue implements OutboxQueue {
       if (isOld) throw new RelayError('too-late-to-retry', { details: { sendId } });
       // What was signed may still come in: it goes that way, where that gets on. Else who runs the queue knows of a way off chain.
       const isSigned = (await this.#store.signed(sendId)) !== undefined;
-      const lane = isSigned ? 'worker' : firstLane(stored.record, true);
+      const route = isSigned ? 'worker' : firstRoute(stored.record, true);
       const again = maxFee === undefined ? stored : { id: sendId, record: { ...stored.record, maxFee } };
-      return new Change().progress(again, { state: 'queued' }).requeue(again, lane).done(sendId, false);
+      return new Change().progress(again, { state: 'queued' }).requeue(again, route).done(sendId, false);
     });
   }
 
@@ -87,7 +87,7 @@ export class StoredQueue implements OutboxQueue {
       if (!isLeft && !isSigned)
         throw new RelayError('too-late-to-cancel', { details: { sendId, state: progress.state } });
       const change = new Change().progress(stored, { state: 'failed', error: new RelayError('send-cancelled') });
-      for (const lane of ['relay', 'worker', 'account'] as const) change.unqueue(stored, lane);
+      for (const route of ['relay', 'worker', 'account'] as const) change.unqueue(stored, route);
       return change.dropBody(sendId).done(sendId);
     });
   }
@@ -96,7 +96,7 @@ export class StoredQueue implements OutboxQueue {
     return (await noteReply(this.#store, reply)) !== undefined;
   }
 
-  async #words(id: SendId, { readReceipt, deliveryReceipt }: MessageRecord): Promise<Words> {
+  async #receiptsOf(id: SendId, { readReceipt, deliveryReceipt }: MessageRecord): Promise<ReceivedReceipts> {
     const read = readReceipt ? await this.#store.read(id) : undefined;
     const delivery = deliveryReceipt ? await this.#store.delivery(id) : undefined;
     return {
@@ -114,9 +114,9 @@ export class StoredQueue implements OutboxQueue {
   }
 }
 
-function toEntry(sendId: SendId, record: MessageRecord, words: Words): OutboxEntry {
+function toEntry(sendId: SendId, record: MessageRecord, receipts: ReceivedReceipts): OutboxEntry {
   const { suite, to, as, via, nonce, queuedAt, bodyBytes, account, readReceipt, deliveryReceipt, progress } = record;
   const sender = account === undefined ? {} : { account };
   const asked = { ...(deliveryReceipt && { deliveryReceipt }), ...(readReceipt && { readReceipt }) };
-  return { sendId, suite, to, as, ...sender, via, nonce, queuedAt, bodyBytes, status: progress, ...asked, ...words };
+  return { sendId, suite, to, as, ...sender, via, nonce, queuedAt, bodyBytes, status: progress, ...asked, ...receipts };
 }

@@ -61,8 +61,8 @@ export class ReadWatch {
   }
 
   /** What failed may succeed now. */
-  hurry(): void {
-    this.#boxes.hurry();
+  tryAgain(): void {
+    this.#boxes.tryAgain();
     this.#look();
   }
 

@@ -2,7 +2,7 @@ import { Observable, type Subscriber } from 'rxjs';
 import { asRelayError, RelayError } from '../errors/index.ts';
 import { onAbort } from '../signals/index.ts';
 import { isFinished } from './message-record.ts';
-import { findDelivery, findRead, type FindWord } from './find-word.ts';
+import { findDelivery, findRead, type FindReceipt } from './find-receipt.ts';
 import type { OutboxStore } from './outbox-store.ts';
 import type { SendId } from './send-id.ts';
 import type { Arrival, Receipt, SendStatus } from './outbox.ts';
@@ -44,8 +44,8 @@ export class Receipts {
       nonce,
       status$,
       reached: (state, signal) => reached(status$, state, signal),
-      delivered: (signal) => this.#word(sendId, findDelivery, signal),
-      read: (signal) => this.#word(sendId, findRead, signal),
+      delivered: (signal) => this.#receipt(sendId, findDelivery, signal),
+      read: (signal) => this.#receipt(sendId, findRead, signal),
     };
   }
 
@@ -97,7 +97,7 @@ export class Receipts {
     return [...(this.#listeners.get(sendId) ?? [])];
   }
 
-  #word<T>(sendId: SendId, find: FindWord<T>, signal: AbortSignal | undefined): Promise<T> {
+  #receipt<T>(sendId: SendId, find: FindReceipt<T>, signal: AbortSignal | undefined): Promise<T> {
     return settled(signal, (resolve, reject) => {
       const look = async (): Promise<void> => {
         const found = await this.#find(sendId, find);
@@ -116,7 +116,7 @@ export class Receipts {
     });
   }
 
-  async #find<T>(sendId: SendId, find: FindWord<T>): Promise<T | RelayError | undefined> {
+  async #find<T>(sendId: SendId, find: FindReceipt<T>): Promise<T | RelayError | undefined> {
     const stored = await this.#store.get(sendId);
     if (stored === undefined) return new RelayError('no-such-message', { details: { sendId } });
     const { progress } = stored.record;

@@ -10,8 +10,8 @@ import { placeIn } from './place-in.ts';
 import type { SendId } from './send-id.ts';
 import type { ChainWork } from './work.ts';
 
-/** How to go on in spite of extrinsics that may come in yet. */
-export interface WayOn {
+/** What is to be heeded by what is posted next, since extrinsics may come in yet. */
+export interface PostingConstraints {
   /** What is signed next has this nonce, as what a block may take. */
   readonly nonce?: number;
   /** What an account signs is good on no chain without this block, by which it is known what can not come in. */
@@ -65,19 +65,19 @@ export class RefusedExtrinsics {
   }
 
   /**
-   * Looks into blocks for what became of them. `flying`: members of extrinsics that are followed. Throws what the chain throws,
+   * Looks into blocks for what became of them. `inFlight`: members of extrinsics that are followed. Throws what the chain throws,
    * outbox-changed.
    */
-  async look(flying: ReadonlySet<SendId>): Promise<WayOn> {
+  async look(inFlight: ReadonlySet<SendId>): Promise<PostingConstraints> {
     // What they carry may be given up meanwhile: then it is looked for first.
-    const held = new Set(flying);
+    const held = new Set(inFlight);
     if (this.#open.size === 0) return { held, isWorkerHeld: false };
     const { chain, account, signal } = this.#work;
     const all = [...this.#open.values()];
     const facts = all.map(({ extrinsic }) => extrinsic);
     const fates = await chain.fates(facts, signal, this.#fates);
     this.#fates = fates;
-    await this.#arrivals.note(all, fates, flying);
+    await this.#arrivals.note(all, fates, inFlight);
     let nonce: number | undefined;
     let after: BlockId | undefined;
     let isWorkerHeld = false;

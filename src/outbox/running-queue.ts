@@ -17,7 +17,7 @@ import { queueMessage } from './queue-message.ts';
 import { Receipts } from './receipts.ts';
 import type { SendId } from './send-id.ts';
 import { StepLoop } from './step-loop.ts';
-import type { MakeWayOut, WayOut } from './way-out.ts';
+import type { MakeTransport, Transport } from './transport.ts';
 import type { Work } from './work.ts';
 
 const defaultKeepDone = 10_000;
@@ -39,7 +39,7 @@ export interface RunningQueueOptions extends QueueOptions {
   readonly hasCarrier: boolean;
 }
 
-/** A queue and the ways out of it. */
+/** A queue and its transports. */
 export class RunningQueue implements RelayOutbox {
   readonly work: Work;
   readonly #options: RunningQueueOptions;
@@ -47,13 +47,13 @@ export class RunningQueue implements RelayOutbox {
   readonly #queue: StoredQueue;
   readonly #receipts: Receipts;
   readonly #stopping = new AbortController();
-  readonly #ways: readonly WayOut[];
-  readonly #wayLoops: readonly StepLoop[];
+  readonly #transports: readonly Transport[];
+  readonly #transportLoops: readonly StepLoop[];
   readonly #receiptsLoop: StepLoop;
   #starting: Promise<void> | undefined;
   #stopped: Promise<void> | undefined;
 
-  constructor(options: RunningQueueOptions, ways: readonly MakeWayOut[]) {
+  constructor(options: RunningQueueOptions, transports: readonly MakeTransport[]) {
     const { vault, genesisHash, store, directory, account, now = Date.now, requireProven = false } = options;
     const { keepDone = defaultKeepDone } = options;
     checkValue('keepDone', Number.isSafeInteger(keepDone) && keepDone >= 0, 'a number from 0 on');
@@ -66,7 +66,7 @@ export class RunningQueue implements RelayOutbox {
       ...{ store: this.#store, receipts: this.#receipts, keepDone },
       onEnded: this.#ended.bind(this),
       onForgotten: (ids) => {
-        for (const id of ids) for (const way of this.#ways) way.forget?.(id);
+        for (const id of ids) for (const transport of this.#transports) transport.forget?.(id);
       },
     });
     const setback = this.#setback.bind(this);
@@ -81,15 +81,15 @@ export class RunningQueue implements RelayOutbox {
       finish: log.finish.bind(log),
     };
     const loopOf = (step: () => Promise<boolean>): StepLoop => new StepLoop(step, setback, signal);
-    const made = ways.map((make) => {
-      const loop: StepLoop = loopOf(() => way.step());
-      const way = make(this.work, () => {
+    const made = transports.map((make) => {
+      const loop: StepLoop = loopOf(() => transport.step());
+      const transport = make(this.work, () => {
         loop.pause();
       });
-      return { way, loop };
+      return { transport, loop };
     });
-    this.#ways = made.map(({ way }) => way);
-    this.#wayLoops = made.map(({ loop }) => loop);
+    this.#transports = made.map(({ transport }) => transport);
+    this.#transportLoops = made.map(({ loop }) => loop);
     this.#receiptsLoop = loopOf(async () => {
       // Also who has nothing to write finds out that another works on the queue.
       await this.#store.checkOwner();
@@ -156,12 +156,12 @@ export class RunningQueue implements RelayOutbox {
     const noted = await noteReply(this.#store, reply);
     if (noted === undefined) return false;
     this.#receipts.known(noted);
-    for (const way of this.#ways) way.read?.(noted);
+    for (const transport of this.#transports) transport.read?.(noted);
     return true;
   }
 
   tryAgain(): void {
-    for (const way of this.#ways) way.hurry?.();
+    for (const transport of this.#transports) transport.tryAgain?.();
     this.resume();
   }
 
@@ -189,7 +189,7 @@ export class RunningQueue implements RelayOutbox {
 
   async #start(): Promise<void> {
     await this.#store.takeOver();
-    for (const way of this.#ways) await way.load?.();
+    for (const transport of this.#transports) await transport.load?.();
     for (const loop of this.#loops) loop.open();
   }
 
@@ -197,16 +197,16 @@ export class RunningQueue implements RelayOutbox {
     this.#stopping.abort(new RelayError('aborted'));
     await this.#starting?.catch(() => undefined);
     await Promise.all(this.#loops.map((loop) => loop.stop()));
-    await Promise.all(this.#ways.map((way) => way.stop()));
+    await Promise.all(this.#transports.map((transport) => transport.stop()));
     this.#receipts.end();
   }
 
   get #loops(): readonly StepLoop[] {
-    return [...this.#wayLoops, this.#receiptsLoop];
+    return [...this.#transportLoops, this.#receiptsLoop];
   }
 
   #wake(): void {
-    for (const loop of this.#wayLoops) loop.wake();
+    for (const loop of this.#transportLoops) loop.wake();
   }
 
   /** Something is out of reach: what is queued stays, and is tried again. */
@@ -218,6 +218,6 @@ export class RunningQueue implements RelayOutbox {
   }
 
   #ended(ids: readonly SendId[]): void {
-    for (const id of ids) for (const way of this.#ways) way.ended?.(id);
+    for (const id of ids) for (const transport of this.#transports) transport.ended?.(id);
   }
 }

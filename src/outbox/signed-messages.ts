@@ -84,13 +84,13 @@ export class SignedMessages {
   }
 
   /** What is to be posted again, by sequence: no extrinsic carries it, and its sequence is not used. */
-  ready(flying: ReadonlySet<SendId>, next: bigint): Signed[] {
-    return this.#loose(flying).filter(([id, { sequence }]) => !this.#failed.has(id) && sequence >= next);
+  ready(inFlight: ReadonlySet<SendId>, next: bigint): Signed[] {
+    return this.#notInFlight(inFlight).filter(([id, { sequence }]) => !this.#failed.has(id) && sequence >= next);
   }
 
   /** Any process may have retried or cancelled what no extrinsic carries. */
-  async lookForRetried(flying: ReadonlySet<SendId>): Promise<void> {
-    for (const [id] of this.#loose(flying)) {
+  async lookForRetried(inFlight: ReadonlySet<SendId>): Promise<void> {
+    for (const [id] of this.#notInFlight(inFlight)) {
       const stored = await this.#work.store.get(id);
       if (stored === undefined || (await this.#isTakenBack(stored))) this.forget(id);
       else if (isFinished(stored.record.progress)) this.#failed.add(id);
@@ -102,8 +102,8 @@ export class SignedMessages {
    * Finds out what became of those that no extrinsic of ours carries: someone else may have posted them. False: not known
    * yet.
    */
-  async settle(flying: ReadonlySet<SendId>, present: Present): Promise<boolean> {
-    const used = this.#loose(flying).filter(([, { sequence }]) => sequence < present.next);
+  async settle(inFlight: ReadonlySet<SendId>, present: Present): Promise<boolean> {
+    const used = this.#notInFlight(inFlight).filter(([, { sequence }]) => sequence < present.next);
     if (used.length === 0) return true;
     const { settled, ...heads } = await this.#agreed(present);
     const sightings = await this.#search.upTo(heads, [...this.#pending.values()]);
@@ -151,8 +151,8 @@ export class SignedMessages {
     return signed && new Change().expect(signed);
   }
 
-  #loose(flying: ReadonlySet<SendId>): Signed[] {
-    return [...this.#pending].filter(([id]) => !flying.has(id)).sort(bySequence);
+  #notInFlight(inFlight: ReadonlySet<SendId>): Signed[] {
+    return [...this.#pending].filter(([id]) => !inFlight.has(id)).sort(bySequence);
   }
 
   /** It goes off chain: its signature is forgotten. */

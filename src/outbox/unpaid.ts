@@ -29,7 +29,7 @@ export class Unpaid {
   }
 
   /** It is to be tried at once. */
-  hurry(): void {
+  tryAgain(): void {
     this.#free = undefined;
   }
 

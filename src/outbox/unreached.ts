@@ -51,7 +51,7 @@ export class Unreached {
   }
 
   /** All pauses are over. */
-  hurry(): void {
+  tryAgain(): void {
     for (const [to, failures] of [...this.#failures]) {
       const { pause } = failures;
       clearTimeout(pause);

@@ -3,7 +3,7 @@ import type { OffChainEntry } from './off-chain-entry.ts';
 import type { SendId } from './send-id.ts';
 
 /** What waits for one recipient. */
-interface Line {
+interface RecipientQueue {
   readonly onlyOffChain: AscendingIds;
   readonly mayGoOnChain: AscendingIds;
   isTaken: boolean;
@@ -21,67 +21,67 @@ export interface NextMessage {
  * and no step that looks at more than one of them.
  */
 export class WaitingMessages {
-  readonly #lines = new Map<Hex, Line>();
+  readonly #queues = new Map<Hex, RecipientQueue>();
   readonly #turns = new Turns();
 
   /** Idempotent. */
   add({ id, to, mayGoOnChain }: OffChainEntry): void {
-    const line = this.#lines.get(to) ?? {
+    const queue = this.#queues.get(to) ?? {
       ...{ onlyOffChain: new AscendingIds(), mayGoOnChain: new AscendingIds(), isTaken: false, isInTurn: false },
     };
-    this.#lines.set(to, line);
-    (mayGoOnChain ? line.mayGoOnChain : line.onlyOffChain).add(id);
-    this.#queue(to, line);
+    this.#queues.set(to, queue);
+    (mayGoOnChain ? queue.mayGoOnChain : queue.onlyOffChain).add(id);
+    this.#enqueue(to, queue);
   }
 
   /** The oldest of the recipient whose turn it is, which has no other turn until it is released. */
   take(): NextMessage | undefined {
     for (let to = this.#turns.take(); to !== undefined; to = this.#turns.take()) {
-      const line = this.#lines.get(to);
-      if (line === undefined) continue;
-      line.isInTurn = false;
-      const id = leastOf(line);
-      line.isTaken = id !== undefined;
+      const queue = this.#queues.get(to);
+      if (queue === undefined) continue;
+      queue.isInTurn = false;
+      const id = leastOf(queue);
+      queue.isTaken = id !== undefined;
       if (id !== undefined) return { to, id };
-      this.#tidy(to, line);
+      this.#tidy(to, queue);
     }
     return undefined;
   }
 
   release(to: Hex): void {
-    const line = this.#lines.get(to);
-    if (line === undefined) return;
-    line.isTaken = false;
-    this.#queue(to, line);
-    this.#tidy(to, line);
+    const queue = this.#queues.get(to);
+    if (queue === undefined) return;
+    queue.isTaken = false;
+    this.#enqueue(to, queue);
+    this.#tidy(to, queue);
   }
 
   /** It waits no more. */
   remove(to: Hex, id: SendId): void {
-    const line = this.#lines.get(to);
-    if (line === undefined) return;
-    line.onlyOffChain.remove(id);
-    line.mayGoOnChain.remove(id);
-    this.#tidy(to, line);
+    const queue = this.#queues.get(to);
+    if (queue === undefined) return;
+    queue.onlyOffChain.remove(id);
+    queue.mayGoOnChain.remove(id);
+    this.#tidy(to, queue);
   }
 
   /** Those of a recipient that may go on chain as well, oldest first. */
   mayGoOnChain(to: Hex, limit: number): SendId[] {
-    return this.#lines.get(to)?.mayGoOnChain.first(limit) ?? [];
+    return this.#queues.get(to)?.mayGoOnChain.first(limit) ?? [];
   }
 
-  #queue(to: Hex, line: Line): void {
-    if (line.isTaken || line.isInTurn || leastOf(line) === undefined) return;
-    line.isInTurn = true;
+  #enqueue(to: Hex, queue: RecipientQueue): void {
+    if (queue.isTaken || queue.isInTurn || leastOf(queue) === undefined) return;
+    queue.isInTurn = true;
     this.#turns.add(to);
   }
 
-  #tidy(to: Hex, line: Line): void {
-    if (!line.isTaken && !line.isInTurn && leastOf(line) === undefined) this.#lines.delete(to);
+  #tidy(to: Hex, queue: RecipientQueue): void {
+    if (!queue.isTaken && !queue.isInTurn && leastOf(queue) === undefined) this.#queues.delete(to);
   }
 }
 
-function leastOf({ onlyOffChain: { least: a }, mayGoOnChain: { least: b } }: Line): SendId | undefined {
+function leastOf({ onlyOffChain: { least: a }, mayGoOnChain: { least: b } }: RecipientQueue): SendId | undefined {
   if (a === undefined || b === undefined) return a ?? b;
   return a < b ? a : b;
 }

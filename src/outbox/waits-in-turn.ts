@@ -81,7 +81,7 @@ export class WaitsInTurn<K, W extends Wait> {
   }
 
   /** What failed may succeed now. */
-  hurry(): void {
+  tryAgain(): void {
     for (const waiting of this.#all.values()) if (!waiting.isInVain) waiting.restsUntil = 0;
     this.look();
   }

@@ -39,7 +39,7 @@ export interface Work extends RecipientKeyOptions {
   finish(ends: readonly (readonly [Stored, Progress])[], change?: Change): Promise<boolean>;
 }
 
-/** Of the way on chain, where nothing is tried for a while after a setback. */
+/** Of the transport on chain, which tries nothing for a while after a setback. */
 export interface ChainWork extends Work {
   readonly chain: Chain;
   readonly chainStore: ChainStore;
@@ -47,9 +47,9 @@ export interface ChainWork extends Work {
   /** Tells what is worth knowing and holds nothing up. */
   readonly notice: (notice: RelayError) => void;
   /** A node took an extrinsic: what was in the way is not any more. */
-  readonly gotOn: () => void;
+  readonly unstuck: () => void;
   /** What an extrinsic carried is in none any more, and waits. */
-  readonly loose: () => void;
+  readonly released: () => void;
   /** What waits here does not get on: what may go another way does. `setback` says so too. */
   readonly stuck: () => void;
   /** Nothing is tried for a while, and nobody is told. */

@@ -38,7 +38,7 @@ describe('outbox: ids under which a message may be answered', () => {
         progress: { state: 'queued' },
       },
     };
-    const id = await store.append({ record, body: Uint8Array.of(1), lane: 'relay' });
+    const id = await store.append({ record, body: Uint8Array.of(1), route: 'relay' });
     stored = { id, record, bytes: encodeRecord(record) };
   });
 

@@ -53,7 +53,7 @@ describe('outbox: messages in blocks by extrinsics that are not followed', () =>
     arrivals = new EarlyArrivals(queue.work);
     ids = [];
     for (let n = 0; n < 100; n++)
-      ids.push(await queue.work.store.append({ record, body: Uint8Array.of(1), lane: 'account' }));
+      ids.push(await queue.work.store.append({ record, body: Uint8Array.of(1), route: 'account' }));
     refused = {
       as: 'account',
       members: ids.map((id) => ({ id, messageId: hash(Number(id) + 1_000) })),

@@ -9,7 +9,7 @@ import type { Change } from '../../src/outbox/outbox-change.ts';
 import { OutboxStore } from '../../src/outbox/outbox-store.ts';
 import { RefusedExtrinsics } from '../../src/outbox/refused-extrinsics.ts';
 import type { ChainWork } from '../../src/outbox/work.ts';
-import { WorkerLane } from '../../src/outbox/worker-lane.ts';
+import { WorkerSequencer } from '../../src/outbox/worker-sequencer.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
 import { createMemoryVault } from '../../src/vault/index.ts';
 
@@ -40,14 +40,14 @@ describe('outbox: extrinsics under way', () => {
     const tell = (what: string) => () => void told.push(what);
     const work = {
       ...{ store, chain, vault: createMemoryVault(), signal: stopping.signal },
-      ...{ wake: () => undefined, loose: () => undefined },
-      ...{ gotOn: tell('got on'), stuck: tell('stuck'), setback: tell('setback') },
+      ...{ wake: () => undefined, released: () => undefined },
+      ...{ unstuck: tell('unstuck'), stuck: tell('stuck'), setback: tell('setback') },
       save: (change: Change) => {
         told.push('written');
         return store.commit(change);
       },
     } as unknown as ChainWork;
-    const log = new FlightLog(work, new WorkerLane(work), new RefusedExtrinsics(work, () => undefined));
+    const log = new FlightLog(work, new WorkerSequencer(work), new RefusedExtrinsics(work, () => undefined));
     flights = new Flights(work, log, () => undefined);
     mock.timers.enable({ apis: ['setTimeout'] });
   });

@@ -23,8 +23,8 @@ describe('outbox: the queue as it is stored', () => {
       },
     };
     const [went, waits] = [
-      await store.append({ record, body: Uint8Array.of(1), lane: 'worker' }),
-      await store.append({ record, body: Uint8Array.of(1), lane: 'worker' }),
+      await store.append({ record, body: Uint8Array.of(1), route: 'worker' }),
+      await store.append({ record, body: Uint8Array.of(1), route: 'worker' }),
     ];
     const stored = await store.get(went);
     assert.ok(stored !== undefined);

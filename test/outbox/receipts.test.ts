@@ -15,7 +15,7 @@ const record: MessageRecord = {
   ...{ suite: 'v1', to: hash(7), as: 'worker', via: 'chain', nonce: 1n, queuedAt: 1_000_000, bodyBytes: 1 },
   ...{ maxFee: undefined, freshKey: false, readReceipt: false, deliveryReceipt: false, progress: queued },
 };
-const message = { record, body: Uint8Array.of(1), lane: 'worker' } as const;
+const message = { record, body: Uint8Array.of(1), route: 'worker' } as const;
 const inBlock = (id: number, block: number): Progress => ({
   ...{ state: 'inBlock', messageId: hash(id), blockHash: hash(100 + block), blockNumber: block },
 });

@@ -2,7 +2,7 @@ import type { Call } from '../../../src/chain/index.ts';
 import type { Hex } from '../../../src/codec/index.ts';
 import { isWaiting } from '../../../src/outbox/message-record.ts';
 import type { Stored } from '../../../src/outbox/outbox-change.ts';
-import { lanePrefix } from '../../../src/outbox/outbox-keys.ts';
+import { routePrefix } from '../../../src/outbox/outbox-keys.ts';
 import { OutboxStore } from '../../../src/outbox/outbox-store.ts';
 import type { TransactionalStore } from '../../../src/store/index.ts';
 import { storeKey } from '../../../src/store/keys.ts';
@@ -66,13 +66,13 @@ export class BothWays {
     const records = await this.#records();
     const own = records.find(({ record }) => record.as === 'worker' && channelNonce(record) === name);
     if (own === undefined) return;
-    const { members } = await this.#store.flying();
+    const { members } = await this.#store.inFlight();
     if (members.has(own.id)) this.broken.push(`message ${own.id} goes off chain while an extrinsic carries it`);
     for (const earlier of records) {
       if (earlier.id >= own.id || retried.has(earlier.id) || !isWaiting(earlier)) continue;
       // Those to others have turns of their own.
       if (earlier.record.to !== own.record.to) continue;
-      const place = await this.#disk.get(storeKey(lanePrefix('relay'), earlier.id));
+      const place = await this.#disk.get(storeKey(routePrefix('relay'), earlier.id));
       if (place !== undefined) this.broken.push(`message ${own.id} goes off chain before ${earlier.id}`);
       const isLeft = this.#isStuck && this.#quiet.isStuck && this.#quiet.loose.has(earlier.id);
       if (isLeft && (await this.#isLoose(earlier)))
@@ -103,7 +103,7 @@ export class BothWays {
   async #isLoose(stored: Stored): Promise<boolean> {
     const { id, record } = stored;
     if (record.via !== 'auto' || record.as !== 'worker' || !isWaiting(stored)) return false;
-    if ((await this.#store.flying()).members.has(id)) return false;
+    if ((await this.#store.inFlight()).members.has(id)) return false;
     const waits = (await this.#store.waitsAsWorker(id)) ?? (await this.#store.isSigned(id));
     return waits !== undefined;
   }

@@ -4,8 +4,8 @@ import { decodeSignedEnvelope, toHex, type Hex } from '../../src/codec/index.ts'
 import { decodeV1 } from '../../src/crypto/core.ts';
 import { RelayError } from '../../src/errors/index.ts';
 import { openOutboxQueue, queueMessage, type OffChainCarrier, type SendMessage } from '../../src/outbox/index.ts';
-import { lanePrefix } from '../../src/outbox/outbox-keys.ts';
-import { RelayLane } from '../../src/outbox/relay-lane.ts';
+import { routePrefix } from '../../src/outbox/outbox-keys.ts';
+import { RelayTransport } from '../../src/outbox/relay-transport.ts';
 import { RunningQueue, type RunningQueueOptions } from '../../src/outbox/running-queue.ts';
 import { openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
 import { rangeOf, storeKey } from '../../src/store/keys.ts';
@@ -37,7 +37,7 @@ function counting(store: TransactionalStore) {
   return { counted, reads };
 }
 
-describe('outbox: the lane off chain', function () {
+describe('outbox: the transport off chain', function () {
   this.timeout(60_000);
   let sender: Vault;
   let recipients: readonly Vault[];
@@ -53,7 +53,7 @@ describe('outbox: the lane off chain', function () {
   /** How often it fails for a recipient from now on. */
   const failing = new Map<Hex, number>();
   const running: RunningQueue[] = [];
-  let lane: RelayLane;
+  let transport: RelayTransport;
 
   const carrier: OffChainCarrier = {
     canReach: () => isReached,
@@ -99,7 +99,12 @@ describe('outbox: the lane off chain', function () {
     const directory = await directoryOf(...recipients);
     const queue = new RunningQueue({ vault: sender, store: of, directory, genesisHash, hasCarrier: true, ...options }, [
       (work) =>
-        (lane = new RelayLane({ ...work, carrier, onNewerKey: () => undefined, isChainStuck: () => isChainStuck })),
+        (transport = new RelayTransport({
+          ...work,
+          carrier,
+          onNewerKey: () => undefined,
+          isChainStuck: () => isChainStuck,
+        })),
     ]);
     running.push(queue);
     await queue.start();
@@ -309,7 +314,7 @@ describe('outbox: the lane off chain', function () {
       },
     });
     const queue = await start(counted, { account: alice });
-    const onChain = async (): Promise<number> => (await store.entries(rangeOf(lanePrefix('worker')))).length;
+    const onChain = async (): Promise<number> => (await store.entries(rangeOf(routePrefix('worker')))).length;
     await until(async () => (await onChain()) === count);
     for (let n = 0; n < 3; n++) {
       const { sendId } = await queueMessage(
@@ -351,7 +356,7 @@ describe('outbox: the lane off chain', function () {
     });
     const queue = await start(counted, { account: alice });
     const areThere = async (): Promise<boolean> =>
-      (await store.entries(rangeOf(lanePrefix('worker')))).length === count;
+      (await store.entries(rangeOf(routePrefix('worker')))).length === count;
     await until(async () => tries > 0 && (await areThere()));
     const before = tries;
     written = 0;
@@ -374,12 +379,12 @@ describe('outbox: the lane off chain', function () {
       commit: (writes, expected) => {
         const isBack = writes.some(({ key, value }) => value === undefined && isOnChainSide(key));
         if (!isBack || ++pages !== 2) return store.commit(writes, expected);
-        lane.lookAtChainSide();
+        transport.lookAtChainSide();
         return Promise.reject(new RelayError('store-failed', { details: { path: '', reason: 'full' } }));
       },
     });
     const queue = await start(failsOnce, { account: alice });
-    await until(async () => (await store.entries(rangeOf(lanePrefix('worker')))).length === count);
+    await until(async () => (await store.entries(rangeOf(routePrefix('worker')))).length === count);
     isChainStuck = true;
     isReached = true;
     queue.tryAgain();
@@ -397,13 +402,13 @@ describe('outbox: the lane off chain', function () {
         if (isOnChainSide(range.from) && !isFree) {
           isFree = true;
           const { sendId } = await queueTo(0);
-          const place = storeKey(lanePrefix('relay'), sendId);
+          const place = storeKey(routePrefix('relay'), sendId);
           const value = await store.get(place);
           await store.commit([
             { key: place, value: undefined },
-            { key: storeKey(lanePrefix('worker'), sendId), value },
+            { key: storeKey(routePrefix('worker'), sendId), value },
           ]);
-          lane.lookAtChainSide();
+          transport.lookAtChainSide();
         }
         return entries;
       },

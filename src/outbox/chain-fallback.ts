@@ -12,7 +12,7 @@ const pageSize = 256;
  * Messages that may go either way and wait on the chain's side. Those that no extrinsic carries can come back; by their
  * nonces their recipients take each once, whatever comes of a signature that was made of it there.
  */
-export class ChainDetour {
+export class ChainFallback {
   readonly #work: Work;
   /** Of each recipient. */
   #waiting = new Map<Hex, Set<SendId>>();
@@ -69,7 +69,7 @@ export class ChainDetour {
   /** In one transaction; again where something else changed meanwhile. */
   async #bring(ids: readonly SendId[], limit: number): Promise<{ readonly back: Stored[]; readonly rest: SendId[] }> {
     for (;;) {
-      const { members, expectation } = await this.#work.store.flying();
+      const { members, expectation } = await this.#work.store.inFlight();
       const free = (await this.#get(ids)).filter(({ id }) => !members.has(id));
       const back = free.slice(0, limit);
       const rest = free.slice(limit).map(({ id }) => id);

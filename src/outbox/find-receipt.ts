@@ -6,9 +6,9 @@ import type { Stored } from './outbox-change.ts';
 import type { OutboxStore } from './outbox-store.ts';
 
 /** What is known of a message after it went, or why that is not told; undefined: it may still come. `now`: Unix time, ms. */
-export type FindWord<T> = (store: OutboxStore, stored: Stored, now: number) => Promise<T | RelayError | undefined>;
+export type FindReceipt<T> = (store: OutboxStore, stored: Stored, now: number) => Promise<T | RelayError | undefined>;
 
-export const findDelivery: FindWord<DeliveryReceipt> = async (store, { id: sendId, record }, now) => {
+export const findDelivery: FindReceipt<DeliveryReceipt> = async (store, { id: sendId, record }, now) => {
   if (!record.deliveryReceipt) return new RelayError('no-delivery-receipt', { details: { sendId } });
   const { state } = record.progress;
   if (state === 'finalized') return untold(sendId, 'it went on chain');
@@ -26,7 +26,7 @@ export const findDelivery: FindWord<DeliveryReceipt> = async (store, { id: sendI
   }
 };
 
-export const findRead: FindWord<ReadReceipt> = async (store, { id: sendId, record }, now) => {
+export const findRead: FindReceipt<ReadReceipt> = async (store, { id: sendId, record }, now) => {
   if (!record.readReceipt) return new RelayError('no-read-receipt', { details: { sendId } });
   const { progress } = record;
   const isGone = progress.state === 'relayed' || progress.state === 'finalized';

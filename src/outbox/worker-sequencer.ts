@@ -17,7 +17,7 @@ import { sequenceAt, signedSince } from './worker-sequence.ts';
  * that none overtakes another, where something before it has to be: but not a command, which has no nonce by which a second
  * one would be known.
  */
-export class WorkerLane {
+export class WorkerSequencer {
   readonly #work: ChainWork;
   readonly #signed: SignedMessages;
 
@@ -45,19 +45,19 @@ export class WorkerLane {
   }
 
   /**
-   * What to post next: first what was signed before and is in no block, then what is queued. `flying`: members of
+   * What to post next: first what was signed before and is in no block, then what is queued. `inFlight`: members of
    * extrinsics under way. Throws sequence-unsettled.
    */
-  async batch(flying: ReadonlySet<SendId>, limit: BatchLimit): Promise<Batch | undefined> {
+  async batch(inFlight: ReadonlySet<SendId>, limit: BatchLimit): Promise<Batch | undefined> {
     const { chain, account, signal } = this.#work;
     if (account === undefined) return undefined;
     const [best, finalized] = await Promise.all([chain.bestHead(signal), chain.finalizedHead(signal)]);
     const [next, settled] = await Promise.all([best, finalized].map((head) => sequenceAt(this.#work, head)));
     if (next === undefined || settled === undefined) return undefined;
     const present = { finalized, best, next, settled };
-    await this.#signed.lookForRetried(flying);
-    if (!(await this.#signed.settle(flying, present))) return undefined;
-    const ready = this.#signed.ready(flying, next);
+    await this.#signed.lookForRetried(inFlight);
+    if (!(await this.#signed.settle(inFlight, present))) return undefined;
+    const ready = this.#signed.ready(inFlight, next);
     const [first] = ready;
     if (first === undefined) return this.#fresh(present, limit);
     // What came before is gone for good, as where it was given up; or something else had the sequence of one before.

@@ -1,7 +1,7 @@
 import type { Hex } from '../codec/index.ts';
 import type { RelayError } from '../errors/index.ts';
 import { Carriage, type CarriageWork } from './carriage.ts';
-import { ChainDetour } from './chain-detour.ts';
+import { ChainFallback } from './chain-fallback.ts';
 import { isWaiting } from './message-record.ts';
 import type { OffChainCarrier } from './off-chain-carrier.ts';
 import type { OffChainEntry } from './off-chain-entry.ts';
@@ -29,7 +29,7 @@ export interface RelayWork extends CarriageWork {
  * Hands messages to the carrier, in order for each recipient, and what it can't take to the chain; where that does not get on
  * either, they come back to be tried again.
  */
-export class RelayLane {
+export class RelayTransport {
   readonly #work: RelayWork;
   readonly #carriage: Carriage;
   /** All that is in the queue, up to `#seen`. */
@@ -37,7 +37,7 @@ export class RelayLane {
   readonly #unreached: Unreached;
   /** Recipients whose messages are to go on chain, where they may. */
   readonly #lost = new Set<Hex>();
-  readonly #detour: ChainDetour;
+  readonly #fallback: ChainFallback;
   readonly #busy = new Map<Hex, Promise<void>>();
   /** Whose messages are being moved to the chain: none of them is handed over meanwhile. */
   #freeing: Hex | undefined;
@@ -50,7 +50,7 @@ export class RelayLane {
   constructor(work: RelayWork) {
     this.#work = work;
     this.#carriage = new Carriage(work);
-    this.#detour = new ChainDetour(work);
+    this.#fallback = new ChainFallback(work);
     this.#unreached = new Unreached((to) => {
       this.#release(to);
       this.#fill();
@@ -63,7 +63,7 @@ export class RelayLane {
 
   /** What is on the chain's side has met with something that is in its way, or was under way and is not any more. */
   lookAtChainSide(): void {
-    this.#detour.lookAgain();
+    this.#fallback.lookAgain();
     this.#work.wake();
   }
 
@@ -91,9 +91,9 @@ export class RelayLane {
   }
 
   /** Those that were not reached may be now. */
-  hurry(): void {
-    this.#unreached.hurry();
-    this.#carriage.hurry();
+  tryAgain(): void {
+    this.#unreached.tryAgain();
+    this.#carriage.tryAgain();
   }
 
   async stop(): Promise<void> {
@@ -105,10 +105,10 @@ export class RelayLane {
   /** From the chain's side, to recipients that may be reached: their turn to be tried comes after a pause. */
   async #comeBack(): Promise<void> {
     if (this.#isComingBack)
-      for (const to of await this.#detour.recipients()) {
+      for (const to of await this.#fallback.recipients()) {
         if (this.#busy.has(to) || this.#unreached.isPausing(to) || this.#probed.has(to)) continue;
         const isProbe = this.#unreached.isDoubtful(to);
-        for await (const entry of this.#detour.giveBack(to, isProbe ? 1 : Infinity)) {
+        for await (const entry of this.#fallback.giveBack(to, isProbe ? 1 : Infinity)) {
           this.#waiting.add(entry);
           if (isProbe) this.#probed.add(to);
         }
@@ -142,7 +142,7 @@ export class RelayLane {
       if (requeued.marks.length === 0) break;
       for (const entry of requeued.entries) this.#add(entry);
       // One without a place off chain may have one on the chain's side.
-      if (requeued.entries.length < requeued.marks.length) this.#detour.lookAgain();
+      if (requeued.entries.length < requeued.marks.length) this.#fallback.lookAgain();
       await store.heard(requeued);
     }
   }
@@ -189,7 +189,7 @@ export class RelayLane {
 
   #release(to: Hex): void {
     if (this.#busy.has(to) || this.#freeing === to || this.#unreached.isPausing(to)) return;
-    if (!this.#isComingBack || this.#probed.has(to) || !this.#detour.mayHave(to)) {
+    if (!this.#isComingBack || this.#probed.has(to) || !this.#fallback.mayHave(to)) {
       this.#waiting.release(to);
       return;
     }
@@ -265,7 +265,7 @@ export class RelayLane {
 
   /** False: another process has changed one of them, and none went. */
   async #toChain(to: Hex, ids: readonly SendId[]): Promise<boolean> {
-    if (!(await this.#detour.take(ids))) return false;
+    if (!(await this.#fallback.take(ids))) return false;
     for (const id of ids) this.#waiting.remove(to, id);
     this.#work.wake();
     return true;
