@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { toHex, type Hex } from '../../src/codec/index.ts';
 import { ready } from '../../src/crypto/index.ts';
 import { AskedIds } from '../../src/outbox/asked-ids.ts';
-import { encodeRecord, type MessageRecord } from '../../src/outbox/message-record.ts';
+import { encodeRecord } from '../../src/outbox/message-record.ts';
 import { Change, type Stored } from '../../src/outbox/outbox-change.ts';
 import { OutboxStore } from '../../src/outbox/outbox-store.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
 import { createMemoryVault } from '../../src/vault/index.ts';
+import { idOf, queuedRecord } from './records.ts';
 
 const now = 1_000_000;
-const idOf = (n: number): Hex => `0x${n.toString(16).padStart(64, '0')}`;
 
 describe('outbox: ids under which a message may be answered', () => {
   const recipient = createMemoryVault();
@@ -28,16 +28,7 @@ describe('outbox: ids under which a message may be answered', () => {
 
   beforeEach(async () => {
     store = new OutboxStore(openMemoryStore());
-    const record: MessageRecord = {
-      ...{ suite: 'v1', to: recipient.identity, as: 'worker', via: 'auto', nonce: 1n, queuedAt: now, bodyBytes: 1 },
-      ...{
-        maxFee: undefined,
-        freshKey: false,
-        readReceipt: true,
-        deliveryReceipt: false,
-        progress: { state: 'queued' },
-      },
-    };
+    const record = queuedRecord({ to: recipient.identity, queuedAt: now, readReceipt: true });
     const id = await store.append({ record, body: Uint8Array.of(1), route: 'relay' });
     stored = { id, record, bytes: encodeRecord(record) };
   });

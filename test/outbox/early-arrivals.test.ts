@@ -1,24 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import type { Fates } from '../../src/chain/index.ts';
-import type { Hex } from '../../src/codec/index.ts';
 import { ChainChange } from '../../src/outbox/chain-store.ts';
 import { EarlyArrivals } from '../../src/outbox/early-arrivals.ts';
 import type { RefusedFlight } from '../../src/outbox/flight.ts';
 import { openOutboxQueue } from '../../src/outbox/index.ts';
-import type { MessageRecord } from '../../src/outbox/message-record.ts';
 import { RunningQueue } from '../../src/outbox/running-queue.ts';
 import { openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
 import { createMemoryVault } from '../../src/vault/index.ts';
 import { directoryOf } from '../support/entities.ts';
 import { replacing } from '../support/replacing.ts';
+import { idOf, queuedRecord } from './records.ts';
 
-const hash = (n: number): Hex => `0x${n.toString(16).padStart(64, '0')}`;
-const record: MessageRecord = {
-  ...{ suite: 'v1', to: hash(7), as: 'account', via: 'chain', nonce: 1n, queuedAt: 1_000_000, bodyBytes: 1 },
-  ...{ maxFee: undefined, freshKey: false, readReceipt: false, deliveryReceipt: false, account: hash(1) },
-  progress: { state: 'queued' },
-};
+const record = queuedRecord({ as: 'account', via: 'chain', account: idOf(1) });
 const nobody: ReadonlySet<bigint> = new Set();
 
 describe('outbox: messages in blocks by extrinsics that are not followed', () => {
@@ -47,7 +41,7 @@ describe('outbox: messages in blocks by extrinsics that are not followed', () =>
       },
     });
     queue = new RunningQueue(
-      { genesisHash: hash(0), vault: createMemoryVault(), store, directory: await directoryOf(), hasCarrier: false },
+      { genesisHash: idOf(0), vault: createMemoryVault(), store, directory: await directoryOf(), hasCarrier: false },
       [],
     );
     arrivals = new EarlyArrivals(queue.work);
@@ -56,8 +50,8 @@ describe('outbox: messages in blocks by extrinsics that are not followed', () =>
       ids.push(await queue.work.store.append({ record, body: Uint8Array.of(1), route: 'account' }));
     refused = {
       as: 'account',
-      members: ids.map((id) => ({ id, messageId: hash(Number(id) + 1_000) })),
-      extrinsic: { hash: hash(2), account: hash(1), nonce: 0, anchor: 1, death: 65 },
+      members: ids.map((id) => ({ id, messageId: idOf(Number(id) + 1_000) })),
+      extrinsic: { hash: idOf(2), account: idOf(1), nonce: 0, anchor: 1, death: 65 },
     };
     reads = 0;
     commits = 0;
@@ -66,12 +60,12 @@ describe('outbox: messages in blocks by extrinsics that are not followed', () =>
 
   /** In a block of this number; undefined: in none. */
   const at = (blockNumber: number | undefined): Fates => {
-    const inclusion = { extrinsicHash: hash(2), blockHash: hash(blockNumber ?? 0), blockNumber: blockNumber ?? 0 };
+    const inclusion = { extrinsicHash: idOf(2), blockHash: idOf(blockNumber ?? 0), blockNumber: blockNumber ?? 0 };
     const fate =
       blockNumber === undefined
         ? ({ kind: 'open', nextNonce: 0 } as const)
         : ({ kind: 'included', inclusion, isFinal: false } as const);
-    return { by: { number: 40, hash: hash(40) }, of: new Map([[hash(2), fate]]) };
+    return { by: { number: 40, hash: idOf(40) }, of: new Map([[idOf(2), fate]]) };
   };
 
   /** Where all of them are. */

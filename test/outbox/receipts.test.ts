@@ -1,23 +1,18 @@
 import assert from 'node:assert/strict';
-import type { Hex } from '../../src/codec/index.ts';
-import type { MessageRecord, Progress } from '../../src/outbox/message-record.ts';
+import type { Progress } from '../../src/outbox/message-record.ts';
 import { Change } from '../../src/outbox/outbox-change.ts';
 import type { SendStatus } from '../../src/outbox/outbox.ts';
 import { OutboxStore } from '../../src/outbox/outbox-store.ts';
 import { Receipts } from '../../src/outbox/receipts.ts';
 import { openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
 import { replacing } from '../support/replacing.ts';
+import { idOf, queuedRecord } from './records.ts';
 
-const hash = (n: number): Hex => `0x${n.toString(16).padStart(64, '0')}`;
 const queued: Progress = { state: 'queued' };
-const submitted = (id: number): Progress => ({ state: 'submitted', messageId: hash(id) });
-const record: MessageRecord = {
-  ...{ suite: 'v1', to: hash(7), as: 'worker', via: 'chain', nonce: 1n, queuedAt: 1_000_000, bodyBytes: 1 },
-  ...{ maxFee: undefined, freshKey: false, readReceipt: false, deliveryReceipt: false, progress: queued },
-};
-const message = { record, body: Uint8Array.of(1), route: 'worker' } as const;
+const submitted = (id: number): Progress => ({ state: 'submitted', messageId: idOf(id) });
+const message = { record: queuedRecord({ via: 'chain' }), body: Uint8Array.of(1), route: 'worker' } as const;
 const inBlock = (id: number, block: number): Progress => ({
-  ...{ state: 'inBlock', messageId: hash(id), blockHash: hash(100 + block), blockNumber: block },
+  ...{ state: 'inBlock', messageId: idOf(id), blockHash: idOf(100 + block), blockNumber: block },
 });
 
 describe('outbox: receipts', () => {
