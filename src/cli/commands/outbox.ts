@@ -89,8 +89,8 @@ async function send(context: Context<SendFlags>): Promise<void> {
   const directory = new Recipients(chain, data.store, verified(settings));
   await using client = relayClientOf(settings, chain);
   const account = optionalAccount(flags);
-  await using queue = await workOnQueue({ context, chain, vault, data, directory, account, client });
-  await queue.followLeft(() => true);
+  const parts = { context, chain, vault, data, directory, account, client };
+  await using queue = await workOnQueue(parts, () => true);
   const { wait } = flags;
   const sendAll = async (): Promise<void> => {
     await queue.until(0);

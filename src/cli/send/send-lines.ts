@@ -22,8 +22,7 @@ export async function sendLines(sending: SendingParts, lines: AsyncIterable<stri
   const { wait } = flags;
   const until = wait === 'finalized' ? 'finalized' : 'inBlock';
   checkWay(sending);
-  await using queue = await workOnQueue(sending);
-  await queue.followLeft((entry) => entry.to === to);
+  await using queue = await workOnQueue(sending, (entry) => entry.to === to);
   using awaited = wait === 'delivered' || wait === 'read' ? new AwaitedWords(wait, context) : undefined;
   let read = 0;
   const send = async (): Promise<void> => {

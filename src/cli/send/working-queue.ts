@@ -1,18 +1,12 @@
+import type { Account } from '../../chain/index.ts';
 import { isRelayError } from '../../errors/index.ts';
-import {
-  createOutbox,
-  openOutboxQueue,
-  type Arrival,
-  type Outbox,
-  type OutboxEntry,
-  type OutboxQueue,
-  type Receipt,
-} from '../../outbox/index.ts';
+import { createOutbox, type Arrival, type Outbox, type OutboxEntry, type Receipt } from '../../outbox/index.ts';
 import { short, type Output } from '../output.ts';
 import { timeoutMs } from '../session.ts';
 import { warn } from '../warn.ts';
 import { Progress } from './progress.ts';
 import { carrierOf, outboxOptionsOf, type QueueParts } from './sending.ts';
+import { tellOnChain } from './tell-on-chain.ts';
 import { untilThere } from './until-there.ts';
 import type { Asked, Word } from './awaited-words.ts';
 
@@ -22,8 +16,6 @@ export interface WorkingQueue extends AsyncDisposable {
   readonly progress: Progress;
   /** Prints when a message is there; `progress` waits for it. */
   follow(receipt: Receipt, until: 'inBlock' | 'finalized'): void;
-  /** As {@link follow}, of those that earlier commands left and that `fits` takes. */
-  followLeft(fits: (entry: OutboxEntry) => boolean): Promise<void>;
   /** As {@link untilThere}. */
   until(left: number): Promise<void>;
   /** Of what went: where this was asked, and was not told, whether it still may be or not. */
@@ -35,9 +27,15 @@ export interface WorkingQueue extends AsyncDisposable {
 /** Without a step of any, the rest is left to the next command, ms. */
 const restPatienceMs = 1_000;
 
-/** Starts on what is in the queue, and goes on until it is disposed. */
-export async function workOnQueue(parts: QueueParts): Promise<WorkingQueue> {
-  const { account, data, context } = parts;
+/**
+ * Starts on what is in the queue, and goes on until it is disposed. `isMeant`: whether a message that an earlier command left is
+ * followed like those of this one; of others it is said where they go on chain.
+ */
+export async function workOnQueue(
+  parts: QueueParts,
+  isMeant: (entry: OutboxEntry) => boolean = () => false,
+): Promise<WorkingQueue> {
+  const { account, context } = parts;
   const { settings, output, signal } = context;
   const progress = new Progress(timeoutMs(settings));
   const rest = new Progress(restPatienceMs);
@@ -54,12 +52,7 @@ export async function workOnQueue(parts: QueueParts): Promise<WorkingQueue> {
       told.add(error.code);
     },
   });
-  const earlier = account === undefined ? [] : await queuedOf(openOutboxQueue(data.store));
-  await outbox.start();
-  const followed = new Set<bigint>();
-  for (const sendId of earlier) void tellOnChain(outbox, sendId, followed, output);
   const follow: WorkingQueue['follow'] = (receipt, until) => {
-    followed.add(receipt.sendId);
     progress.add(receipt, until, (arrival) => {
       printSent(output, arrival);
     });
@@ -72,11 +65,16 @@ export async function workOnQueue(parts: QueueParts): Promise<WorkingQueue> {
       if (receipt !== undefined) yield [entry, receipt];
     }
   }
+  // Before anything is done with it.
+  const others: bigint[] = [];
+  for await (const [entry, receipt] of left())
+    if (isMeant(entry)) follow(receipt, 'inBlock');
+    else if (account !== undefined && mayBePaidBy(account, entry)) others.push(entry.sendId);
+  await outbox.start();
+  // Until the outbox stops; what its store throws it tells itself.
+  tellOnChain(outbox, others, output).catch(() => undefined);
   return {
     ...{ outbox, progress, follow },
-    async followLeft(fits) {
-      for await (const [entry, receipt] of left()) if (fits(entry)) follow(receipt, 'inBlock');
-    },
     async untold(word) {
       const asked: Asked[] = [];
       for await (const entry of outbox.entries()) {
@@ -99,30 +97,9 @@ export async function workOnQueue(parts: QueueParts): Promise<WorkingQueue> {
   };
 }
 
-/** What earlier commands left, and nothing has been done with yet. */
-async function queuedOf(queue: OutboxQueue): Promise<readonly bigint[]> {
-  const ids: bigint[] = [];
-  for await (const { sendId, status } of queue.entries()) if (status.state === 'queued') ids.push(sendId);
-  return ids;
-}
-
-/** It is paid for by this command's account, and on chain for good; one that is followed is told of as it is. */
-async function tellOnChain(
-  outbox: Outbox,
-  sendId: bigint,
-  followed: ReadonlySet<bigint>,
-  output: Output,
-): Promise<void> {
-  // One that does not go is not what the command was asked for: outbox ls tells.
-  const arrival = await outbox
-    .receipt(sendId)
-    .then((receipt) => receipt?.reached('inBlock'))
-    .catch(() => undefined);
-  if (arrival === undefined || arrival.state === 'relayed' || followed.has(sendId)) return;
-  const { messageId, blockNumber } = arrival;
-  output.say(
-    `Message ${sendId}, which was left by an earlier command, went too: ${short(messageId)} in block ${blockNumber}.`,
-  );
+/** Of what waits, whether the account of this command may come to pay for it. */
+function mayBePaidBy({ id }: Account, { via, account, status }: OutboxEntry): boolean {
+  return status.state === 'queued' && via !== 'relay' && (account === undefined || account === id);
 }
 
 function isOpen(
