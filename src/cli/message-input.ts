@@ -65,7 +65,13 @@ export function linesOf(
 
 // Only once somebody reads: readline drops the lines that come before.
 async function* readLines(signal: AbortSignal): AsyncIterable<string> {
-  yield* createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY, signal });
+  const reader = createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY, signal });
+  try {
+    yield* reader;
+  } finally {
+    // Else the process goes on for as long as somebody may write.
+    reader.close();
+  }
 }
 
 function argumentsFrom(json: string): CallArguments {

@@ -92,6 +92,41 @@ describe('cli: send, interrupted', () => {
     });
   }
 
+  describe('with --lines of which one has failed', () => {
+    const failing = async (name: string): Promise<RunningCli> => {
+      const vault = path(name);
+      await makeVault(vault);
+      const paid = ['--as', 'account', '--suri', '//Alice', '--max-fee', '1'];
+      const sending = new RunningCli(args(vault, away, ...paid, '--lines', '-'), {}, true);
+      sending.write('one\n');
+      await until(() => sending.log.includes('message 0 failed: '));
+      return sending;
+    };
+
+    for (const [signal, exitCode] of [
+      ['SIGINT', 130],
+      ['SIGTERM', 143],
+    ] as const)
+      it(`says by ${signal} what stays queued, and which line was the last, all the same`, async () => {
+        await using sending = await failing(`failing-${signal}`);
+        assert.equal(await sending.end(signal), exitCode);
+        assert.match(sending.log, /message 0 failed: .* \[fee-too-high\]$/m);
+        const left = 'nothing of this command stays queued; line 1 is the last that was read';
+        assert.deepEqual(
+          sending.lines.map(({ code, details }) => [code, details]),
+          [['interrupted', { left, count: 0, lines: 1 }]],
+        );
+      });
+
+    it('says at the next line what stays queued, and ends with what failed', async () => {
+      await using sending = await failing('failing');
+      sending.write('two\n');
+      assert.equal(await sending.exit, 1);
+      const [queued, error, ...others] = sending.lines;
+      assert.deepEqual([queued, error?.['code'], others], [{ event: 'queued', sendId: '1' }, 'fee-too-high', []]);
+    });
+  });
+
   it('counts what outbox send leaves', async () => {
     const vault = path('again');
     await makeVault(vault);

@@ -90,7 +90,7 @@ async function send(context: Context<SendFlags>): Promise<void> {
   await using client = relayClientOf(settings, chain);
   const account = optionalAccount(flags);
   const parts = { context, chain, vault, data, directory, account, client };
-  await using queue = await workOnQueue(parts, () => true);
+  await using queue = await workOnQueue(parts, { isMeant: () => true });
   const { wait } = flags;
   const sendAll = async (): Promise<void> => {
     await queue.until(0);

@@ -9,6 +9,7 @@ const lookMs = 500;
 /** Messages under way, and whether any of them gets on: who waits for them gives up where none does. */
 export class Progress {
   readonly #patienceMs: number;
+  readonly #onFailure: (sendId: bigint, error: RelayError) => void;
   readonly #states = new Map<bigint, SendStatus['state']>();
   #setback: RelayError | undefined;
   #setbackAt = Number.NEGATIVE_INFINITY;
@@ -19,8 +20,15 @@ export class Progress {
   #tries = 0;
   #wake: () => void = () => undefined;
 
-  constructor(patienceMs: number) {
+  /** `onFailure` is told at once of each message that fails, and of what is open with aborted where the outbox stops. */
+  constructor(patienceMs: number, onFailure: (sendId: bigint, error: RelayError) => void = () => undefined) {
     this.#patienceMs = patienceMs;
+    this.#onFailure = onFailure;
+  }
+
+  /** What the first one failed with that did. */
+  get failure(): RelayError | undefined {
+    return this.#failure;
   }
 
   /** How many have not come to where they are waited for. */
@@ -68,7 +76,9 @@ export class Progress {
       .reached(until)
       .then(arrived)
       .catch((error: unknown) => {
-        this.#failure ??= asRelayError(error, 'internal');
+        const failure = asRelayError(error, 'internal');
+        this.#failure ??= failure;
+        this.#onFailure(sendId, failure);
       })
       .finally(() => {
         this.#states.delete(sendId);

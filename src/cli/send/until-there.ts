@@ -2,7 +2,7 @@ import { isRelayError } from '../../errors/index.ts';
 import type { Output } from '../output.ts';
 import type { Progress } from './progress.ts';
 
-/** As `progress.until`, and prints what stays queued where it fails. */
+/** As `progress.until`, and prints what stays queued where it fails; but not where another process goes on with that. */
 export async function untilThere(
   progress: Progress,
   left: number,
@@ -11,8 +11,7 @@ export async function untilThere(
   try {
     await progress.until(left, signal);
   } catch (error) {
-    if (isRelayError(error, 'still-queued') || isRelayError(error, 'aborted'))
-      for (const sendId of progress.open) printQueued(output, sendId);
+    if (!isRelayError(error, 'outbox-replaced')) for (const sendId of progress.open) printQueued(output, sendId);
     throw error;
   }
 }

@@ -1,5 +1,5 @@
 import type { Account } from '../../chain/index.ts';
-import { isRelayError } from '../../errors/index.ts';
+import { isRelayError, type RelayError } from '../../errors/index.ts';
 import { createOutbox, type Arrival, type Outbox, type OutboxEntry, type Receipt } from '../../outbox/index.ts';
 import { short, type Output } from '../output.ts';
 import { timeoutMs } from '../session.ts';
@@ -27,17 +27,24 @@ export interface WorkingQueue extends AsyncDisposable {
 /** Without a step of any, the rest is left to the next command, ms. */
 const restPatienceMs = 1_000;
 
+export interface WorkOnQueueOptions {
+  /** Whether a message that an earlier command left is followed like those of this one. Default: none is. */
+  readonly isMeant?: (entry: OutboxEntry) => boolean;
+  /** As of {@link Progress}. */
+  readonly onFailure?: (sendId: bigint, error: RelayError) => void;
+}
+
 /**
- * Starts on what is in the queue, and goes on until it is disposed. `isMeant`: whether a message that an earlier command left is
- * followed like those of this one; of others it is said where they go on chain.
+ * Starts on what is in the queue, and goes on until it is disposed. Of what earlier commands left and is not followed it is said
+ * where it goes on chain.
  */
 export async function workOnQueue(
   parts: QueueParts,
-  isMeant: (entry: OutboxEntry) => boolean = () => false,
+  { isMeant = () => false, onFailure }: WorkOnQueueOptions = {},
 ): Promise<WorkingQueue> {
   const { account, context } = parts;
   const { settings, output, signal } = context;
-  const progress = new Progress(timeoutMs(settings));
+  const progress = new Progress(timeoutMs(settings), onFailure);
   const rest = new Progress(restPatienceMs);
   const told = new Set<string>();
   const carrier = carrierOf(parts);
