@@ -1,4 +1,4 @@
-import { onAbort } from '../signals/index.ts';
+import { maxTimerMs, onAbort } from '../signals/index.ts';
 import { aborted } from './abort.ts';
 
 /** Time as the chain room sees it; injected, so that a test can hold it. */
@@ -8,9 +8,6 @@ export interface Clock {
   /** Throws aborted where the signal fires first. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
-
-/** A longer timer of JavaScript fires at once. */
-export const maxTimerMs = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
   now: () => Date.now(),

@@ -1,5 +1,5 @@
 import { RelayError } from '../errors/index.ts';
-import { maxTimerMs } from './clock.ts';
+import { maxTimerMs } from '../signals/index.ts';
 import type { BackoffOptions } from './rpc/backoff.ts';
 
 /** How long a connection waits. */

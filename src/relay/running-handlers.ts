@@ -1,9 +1,8 @@
 import type { Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
+import { maxTimerMs } from '../signals/index.ts';
 
 const defaultTimeoutMs = 60_000;
-/** A longer timer of JavaScript fires at once. */
-const maxTimerMs = 2 ** 31 - 1;
 
 /** Handlers at work: each has its time, and a signal of its own. */
 export class RunningHandlers {

@@ -45,9 +45,8 @@ describe('inbox: at the edge of what a node keeps', () => {
   beforeEach(async () => {
     last = dev.head.number;
     store = openMemoryStore();
-    node = await ForgetfulNode.start(dev);
+    node = await ForgetfulNode.start(dev, direct, first);
     open.push(node);
-    await node.learn(direct, first);
   });
 
   afterEach(async () => {

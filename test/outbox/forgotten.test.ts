@@ -173,9 +173,8 @@ describe('outbox: what nodes have forgotten', () => {
     await before.stop();
     await dev.newBlock({ count: 60, empty: true });
     await until(async () => (await chain.finalizedHead()).number === dev.finalized.number);
-    const forgetful = await ForgetfulNode.start(dev);
+    const forgetful = await ForgetfulNode.start(dev, chain, first);
     open.push(forgetful);
-    await forgetful.learn(chain, first);
     const newest = dev.finalized.number;
     forgetful.isAllGone = (block) => block <= blockNumber + 3 || (block > blockNumber + 10 && block < newest - 1);
     const later = await connectChain({ endpoints: [forgetful.ws] });

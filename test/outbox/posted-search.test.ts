@@ -78,8 +78,7 @@ describe('the search for signed messages of a worker', () => {
     const number = await post(seen, 'seen');
     await dev.newBlock({ count: 20, empty: true });
     await until(async () => (await chain.finalizedHead()).number === dev.finalized.number);
-    await using node = await ForgetfulNode.start(dev);
-    await node.learn(chain, number);
+    await using node = await ForgetfulNode.start(dev, chain, number);
     node.isGone = (block) => block > number && block < number + 10;
     const { hash } = (await chain.headAt(number)) ?? assert.fail('it is there');
     let refused = 0;

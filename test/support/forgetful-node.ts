@@ -34,15 +34,18 @@ export class ForgetfulNode implements AsyncDisposable {
     };
   }
 
-  static async start(dev: DevChain): Promise<ForgetfulNode> {
-    return new ForgetfulNode(await startRpcProxy(dev.ws));
+  /** Knows the blocks from `first` on, by a connection that is not its own. */
+  static async start(dev: DevChain, direct: Chain, first: number): Promise<ForgetfulNode> {
+    const node = new ForgetfulNode(await startRpcProxy(dev.ws));
+    await node.learn(direct, first);
+    return node;
   }
 
   get ws(): string {
     return this.proxy.ws;
   }
 
-  /** Learns which blocks there are, of a connection that is not its own. */
+  /** Learns which blocks there are by now. */
   async learn(direct: Chain, first: number): Promise<void> {
     const { number } = await direct.finalizedHead();
     for (let at = first; at <= number; at++) this.#numbers.set((await direct.headAt(at))?.hash, at);

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeBody, fromHex, Reader, toHex, Writer, type Hex } from '../../codec/index.ts';
 import { decodeV1 } from '../../crypto/core.ts';
 import { checkValue, isLocalFailure, isRelayError, RelayError } from '../../errors/index.ts';
+import { maxTimerMs } from '../../signals/index.ts';
 import type {
   EcdhPublic,
   FreshKey,
@@ -31,8 +32,6 @@ export interface ConnectAgentOptions {
 
 const defaultTimeoutMs = 5_000;
 const defaultPatienceMs = 30_000;
-/** A longer timer of JavaScript fires at once. */
-const maxTimerMs = 2 ** 31 - 1;
 /** Between two tries of a call that waits. */
 const retryMs = 100;
 /** Envelopes given to the agent at once: its socket takes so many. */

@@ -1,4 +1,5 @@
 import { RelayError } from '../../errors/index.ts';
+import { maxTimerMs } from '../../signals/index.ts';
 import { operations, type Operation } from './protocol.ts';
 import { contentType, signTypes } from './sign-content.ts';
 
@@ -11,8 +12,6 @@ export interface AgentPolicy {
   readonly idleLockMs?: number;
 }
 
-/** A longer timer of JavaScript fires at once. */
-const maxTimerMs = 2 ** 31 - 1;
 const names = new Set<string>([...operations, ...signTypes.map((type) => `sign:${type}`)]);
 
 /** What an agent's owner lets its clients do. */

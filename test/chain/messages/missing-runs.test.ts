@@ -35,9 +35,8 @@ describe('Messages.follow, where states are gone', () => {
 
   beforeEach(async () => {
     last = dev.head.number;
-    node = await ForgetfulNode.start(dev);
+    node = await ForgetfulNode.start(dev, direct, first);
     open.push(node);
-    await node.learn(direct, first);
   });
 
   afterEach(async () => {
