@@ -12,7 +12,8 @@ import { cheapKdf, passphrase, recipientVault } from './recipient.ts';
 import { besideEach, compare, costOfVariant, inTurns, resultOf, type Compared } from './run-variant.ts';
 
 const blocks = 2_000;
-const rounds = 3;
+/** In a process old garbage is collected in most runs or in none, which doubles what one costs: fewer rounds tell little of that. */
+const rounds = 7;
 /** Runs in a process until all is compiled that will be: what is done once a frame is called 48 times in each, … */
 const warmUpRuns = 30;
 /** … and those that count then. */

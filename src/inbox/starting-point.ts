@@ -57,10 +57,10 @@ export async function startingPoint(
     await checkCursor(cursor, blocks);
     return { cursor, claim, expected, notice: alreadyRead(from, cursor) };
   }
-  const present = await blocks.newest();
-  // The genesis block holds no messages.
   const isGiven = typeof from === 'number';
-  const last = isGiven ? await blocks.at(Math.max(from - 1, 0)) : present;
+  const newest = blocks.newest();
+  // The genesis block holds no messages.
+  const [present, last] = await Promise.all([newest, isGiven ? blocks.at(Math.max(from - 1, 0)) : newest]);
   if (last === undefined || last.number > present.number)
     throw new RelayError('bad-value', {
       details: { what: 'The first block to read', reason: `the chain is only at block ${present.number}` },
