@@ -1,4 +1,4 @@
-import { fromHex, Reader, toHex, type Hex } from '../codec/index.ts';
+import { fromHex, type Hex } from '../codec/index.ts';
 import { rangeOf, storeKey } from '../store/keys.ts';
 import type { TransactionalStore, Write } from '../store/transactional-store.ts';
 import { checkKeyPage, emptyKeyPage, keysIn, withKeys, type KeyPage, type ProvenKey } from './key-page.ts';
@@ -6,9 +6,6 @@ import { mergeProven } from './merge-epochs.ts';
 import { byPage, pageOf } from './proven-keys.ts';
 
 const prefix = 'worker-state/keys/';
-/** Where earlier versions had an entry for each worker. */
-const earlierPrefix = 'worker-state/epochs/';
-const idBytes = 32;
 /** Workers whose keys are written in one transaction. */
 const saveAtOnce = 1_000;
 
@@ -24,7 +21,6 @@ export class EpochStore {
 
   /** All there are, by the number of their page. Throws truncated, store-failed. */
   async load(): Promise<readonly (readonly [number: number, page: KeyPage])[]> {
-    await this.#takeOverEarlier();
     const entries = await this.#store.entries(rangeOf(prefix, this.#genesis));
     return entries.map(([key, page]) => {
       checkKeyPage(page);
@@ -34,9 +30,7 @@ export class EpochStore {
 
   /** The proven keys that were seen of one worker. Throws truncated, store-failed. */
   async keysOf(id: Hex): Promise<readonly ProvenKey[]> {
-    const keys = keysIn((await this.#page(pageOf(id))) ?? emptyKeyPage, fromHex(id));
-    const earlier = await this.#store.get(storeKey(earlierPrefix, this.#genesis, fromHex(id)));
-    return earlier === undefined ? keys : mergeProven(decodeEarlier(earlier), keys);
+    return keysIn((await this.#page(pageOf(id))) ?? emptyKeyPage, fromHex(id));
   }
 
   /** Adds to what is there: others with the same store may know of epochs that this one does not. Throws store-failed. */
@@ -49,11 +43,8 @@ export class EpochStore {
   }
 
   /** False where somebody else wrote meanwhile. */
-  async #saveAll(
-    proven: readonly (readonly [id: Hex, keys: readonly ProvenKey[]])[],
-    also: readonly Write[] = [],
-  ): Promise<boolean> {
-    const writes = [...also];
+  async #saveAll(proven: readonly (readonly [id: Hex, keys: readonly ProvenKey[]])[]): Promise<boolean> {
+    const writes: Write[] = [];
     const expected: Write[] = [];
     for (const [number, part] of byPage(proven)) {
       const key = this.#pageKey(number);
@@ -74,31 +65,7 @@ export class EpochStore {
     return page;
   }
 
-  /** Puts what an earlier version stored into pages. */
-  async #takeOverEarlier(): Promise<void> {
-    for (;;) {
-      const range = { ...rangeOf(earlierPrefix, this.#genesis), limit: saveAtOnce };
-      const entries = await this.#store.entries(range);
-      if (entries.length === 0) return;
-      const proven = entries.map(([key, value]) => [toHex(key.slice(-idBytes)), decodeEarlier(value)] as const);
-      // Where another one does the same at the same time both come to it.
-      await this.#saveAll(
-        proven,
-        entries.map(([key]) => ({ key, value: undefined })),
-      );
-    }
-  }
-
   #pageKey(number: number): Uint8Array {
     return storeKey(prefix, this.#genesis, Uint8Array.of(number));
   }
-}
-
-function decodeEarlier(value: Uint8Array): ProvenKey[] {
-  const reader = new Reader(value, 'Stored epochs');
-  return Array.from({ length: reader.compactLength() }, () => ({
-    epoch: reader.u32(),
-    ecdhKey: reader.fixed(32),
-    proven: true,
-  }));
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { fromHex, toHex, Writer, type Hex } from '../../src/codec/index.ts';
+import { fromHex, toHex, type Hex } from '../../src/codec/index.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
-import { rangeOf, storeKey } from '../../src/store/keys.ts';
+import { rangeOf } from '../../src/store/keys.ts';
 import { EpochStore } from '../../src/worker-state/epoch-store.ts';
 import { rememberKey, type EpochKey } from '../../src/worker-state/index.ts';
 import { ProvenKeys } from '../../src/worker-state/proven-keys.ts';
@@ -31,23 +31,20 @@ describe('proven epochs in their store', () => {
     );
   });
 
-  it('are taken over from an entry for each worker, as earlier versions had them', async () => {
+  it('are loaded of all workers', async () => {
     await using store = openMemoryStore();
     const other = toHex(testKey(2));
-    const entryOf = (key: Hex, ...keys: readonly EpochKey[]) => {
-      const writer = new Writer().compactLength(keys.length);
-      for (const { epoch, ecdhKey } of keys) writer.u32(epoch).raw(ecdhKey);
-      return { key: storeKey('worker-state/epochs/', fromHex(genesisHash), fromHex(key)), value: writer.finish() };
-    };
-    await store.commit([entryOf(id, keyOf(1), keyOf(4)), entryOf(other, keyOf(2))]);
     const epochs = new EpochStore(store, genesisHash);
-    assert.deepEqual(await epochs.keysOf(id), [keyOf(1), keyOf(4)], 'before they were');
-    await epochs.save(new Map([[id, [keyOf(3)]]]));
+    await epochs.save(new Map([[id, [keyOf(1), keyOf(4)]]]));
+    await epochs.save(
+      new Map([
+        [other, [keyOf(2)]],
+        [id, [keyOf(3)]],
+      ]),
+    );
     const pages = new ProvenKeys();
-    for (const [number, page] of await epochs.load()) pages.load(number, page);
+    for (const [number, page] of await new EpochStore(store, genesisHash).load()) pages.load(number, page);
     assert.deepEqual([pages.of(fromHex(id)), pages.of(fromHex(other))], [[keyOf(1), keyOf(3), keyOf(4)], [keyOf(2)]]);
-    assert.deepEqual(await store.entries(rangeOf('worker-state/epochs/')), []);
-    assert.deepEqual(await epochs.keysOf(id), [keyOf(1), keyOf(3), keyOf(4)]);
   });
 
   it('are not read of what is no page', async () => {
