@@ -15,7 +15,7 @@ in a file, and separated by commas in the environment.
 
 Secrets are never flags and never stand in a file: the passphrase of a vault is \`KHALA_RELAY_PASSPHRASE\` or a prompt, the secret
 URI of the paying account \`KHALA_RELAY_SURI\`, \`--suri-fd N\`, or, for the well-known development accounts only, \`--suri //Alice\`.
-\`KHALA_RELAY_DEBUG=1\` prints the stack of an error. Another variable whose name begins so is told on stderr, and changes nothing.
+\`KHALA_RELAY_DEBUG=1\` prints the stack of an error. Another variable whose name begins so is reported on stderr, and changes nothing.
 
 | setting | flag | environment | what it is | default |
 | --- | --- | --- | --- | --- |
