@@ -1,4 +1,5 @@
 import { messageId, type BodyInput, type Hex } from '../codec/index.ts';
+import { checkU64 } from '../errors/index.ts';
 import type { TransactionalStore } from '../store/index.ts';
 import type { FreshKey, Vault } from '../vault/index.ts';
 import { reserveNonce, type NonceClock } from './nonce-source.ts';
@@ -31,10 +32,11 @@ export interface SealedMessage {
   readonly nonce: bigint;
 }
 
-/** Takes the next nonce of the channel, durably, and seals. Throws unknown-recipient, unproven-key, and what Vault.seal throws. */
+/** Takes the next nonce of the channel, durably, and seals. Throws bad-value, unknown-recipient, unproven-key, and what Vault.seal throws. */
 export async function sealMessage(sender: Sender, outgoing: Outgoing): Promise<SealedMessage> {
   const { vault, genesisHash, directory, now = Date.now } = sender;
   const { to, body, account, freshKey } = outgoing;
+  if (outgoing.nonce !== undefined) checkU64('nonce', outgoing.nonce);
   const recipientKey = outgoing.recipientKey ?? recipientKeyOf(directory, to, sender);
   const nonce = outgoing.nonce ?? (await takeNonce(sender, to, account));
   const envelope = await vault.seal({

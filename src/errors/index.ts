@@ -1,4 +1,4 @@
-export { checkValue } from './check-value.ts';
+export { checkU64, checkValue, isBigint } from './check-value.ts';
 export { isLocalFailure } from './local-failure.ts';
 export { asRelayError, isRelayError, RelayError } from './relay-error.ts';
 export type { ErrorDetails, RelayErrorOptions } from './relay-error.ts';

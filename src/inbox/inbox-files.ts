@@ -8,7 +8,7 @@ import type { Vault } from '../vault/index.ts';
 import type { DeadLetter } from './dead-letter.ts';
 import { InboxStore } from './inbox-store.ts';
 import { keysInUse, type KeysInUse } from './keys-in-use.ts';
-import { retryLetters, type Retried } from './retry-letters.ts';
+import { checkLetters, retryLetters, type Retried } from './retry-letters.ts';
 import type { StreamItem } from './stream-item.ts';
 import { Transactions } from './transactions.ts';
 
@@ -50,10 +50,10 @@ export interface InboxFiles {
   keysInUse(): Promise<KeysInUse>;
   /**
    * Tries dead letters again, the oldest 256 where none are named, and says nothing of those that are not there; those that
-   * open now are delivered by the running inbox, or the next one.
+   * open now are delivered by the running inbox, or the next one. Throws bad-value.
    */
   retry(vault: Vault, letters?: readonly bigint[]): Promise<readonly Retried[]>;
-  /** Removes dead letters for good; those that there were. */
+  /** Removes dead letters for good; those that there were. Throws bad-value. */
   discard(letters: readonly bigint[]): Promise<readonly bigint[]>;
 }
 
@@ -94,6 +94,7 @@ export async function openInboxFiles(store: TransactionalStore): Promise<InboxFi
       return retryLetters(transactions, { ...parts, vault, genesisHash, now: Date.now }, letters);
     },
     discard: async (letters) => {
+      checkLetters(letters);
       const found: bigint[] = [];
       for (const sequence of new Set(letters))
         if ((await files.letters.get(sequence)) !== undefined) found.push(sequence);

@@ -95,7 +95,7 @@ export interface Inbox extends AsyncDisposable {
    * durable; the relay answers its sender only then. Throws what Vault.open throws, clock-skew and replay-too-old.
    */
   accept(envelope: Uint8Array, options?: AcceptOptions): Promise<Accepted>;
-  /** Tries dead letters again, by their sequences, or the oldest 256; nothing is said of those that are not there. */
+  /** Tries dead letters again, by their sequences, or the oldest 256; nothing is said of those that are not there. Throws bad-value. */
   retry(letters?: readonly bigint[]): Promise<readonly Retried[]>;
   start(): Promise<void>;
   /** Idempotent. */

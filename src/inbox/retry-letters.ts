@@ -1,6 +1,6 @@
 import type { ReplayWindow } from '../channel/index.ts';
 import { messageId, type Hex } from '../codec/index.ts';
-import type { ErrorCode } from '../errors/index.ts';
+import { checkU64, type ErrorCode } from '../errors/index.ts';
 import type { Write } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
 import { openAll } from './admission.ts';
@@ -37,12 +37,13 @@ export interface RetryParts {
   readonly now: () => number;
 }
 
-/** Tries dead letters again: the named ones, or the oldest. Each transaction takes some of many. */
+/** Tries dead letters again: the named ones, or the oldest. Each transaction takes some of many. Throws bad-value. */
 export async function retryLetters(
   transactions: Transactions,
   parts: RetryParts,
   letters: readonly Sequence[] | undefined,
 ): Promise<readonly Retried[]> {
+  checkLetters(letters);
   const all: Retried[] = [];
   const wanted = letters ?? (await parts.store.letters.sequences(oldestLetters));
   // A transaction reads its letters before it removes any: what is named twice would be accepted twice.
@@ -59,6 +60,11 @@ export async function retryLetters(
     all.push(...retried);
   }
   return all;
+}
+
+/** Throws bad-value. */
+export function checkLetters(letters: readonly Sequence[] = []): void {
+  for (const sequence of letters) checkU64('letters', sequence);
 }
 
 /** The first of those named, as many as one transaction tries. */

@@ -1,5 +1,5 @@
 import type { Account, Chain, Finality } from '../chain/index.ts';
-import { checkValue, isRelayError, RelayError } from '../errors/index.ts';
+import { checkValue, isBigint, isRelayError, RelayError } from '../errors/index.ts';
 import { toHex, topicOf, type Hex } from '../codec/index.ts';
 import { rememberKey } from '../worker-state/index.ts';
 import { LinkedAbort, pause } from '../signals/index.ts';
@@ -54,7 +54,7 @@ export interface OutboxOptions extends QueueOptions {
 /** A queue that sends what was put into it as soon as it is started, in order, oldest first. `directory`: WorkerState. Throws bad-value. */
 export function createOutbox(options: OutboxOptions): Outbox {
   const { tip = 0n, maxFee } = options;
-  checkValue('tip', tip >= 0n && tip < tipsEnd, 'from 0 to 2^128 - 1');
+  checkValue('tip', isBigint(tip) && tip >= 0n && tip < tipsEnd, 'a bigint from 0 to 2^128 - 1');
   checkMaxFee(maxFee);
   return new StoredOutbox(options);
 }

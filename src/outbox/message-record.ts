@@ -1,5 +1,5 @@
 import { fromHex, Reader, toBytes, toHex, topicOf, Writer, type Hex } from '../codec/index.ts';
-import { checkValue, isErrorCode, RelayError, type ErrorDetails } from '../errors/index.ts';
+import { checkValue, isBigint, isErrorCode, RelayError, type ErrorDetails } from '../errors/index.ts';
 import type { Carried } from './off-chain-carrier.ts';
 import type { Posted, SendStatus, Suite } from './outbox.ts';
 
@@ -55,7 +55,8 @@ const noLimit = (1n << 64n) - 1n;
 
 /** Of what a record can hold beside no limit at all. Throws bad-value. */
 export function checkMaxFee(maxFee: bigint | undefined): void {
-  if (maxFee !== undefined) checkValue('maxFee', maxFee >= 0n && maxFee < noLimit, 'from 0 to 2^64 - 2');
+  const isFee = maxFee === undefined || (isBigint(maxFee) && maxFee >= 0n && maxFee < noLimit);
+  checkValue('maxFee', isFee, 'a bigint from 0 to 2^64 - 2');
 }
 
 export function encodeRecord(record: MessageRecord): Uint8Array {

@@ -165,9 +165,9 @@ export interface OutboxQueue {
    * chain's side and are in no extrinsic under way: where the outbox has no account they go off chain.
    */
   waitingOffChain(): AsyncIterable<bigint>;
-  /** Queues a failed message again, with its nonce. Throws no-such-message, not-failed, too-late-to-retry. */
+  /** Queues a failed message again, with its nonce. Throws no-such-message, not-failed, too-late-to-retry, bad-value. */
   retry(sendId: bigint, options?: RetryOptions): Promise<void>;
-  /** Fails a message that is still queued with send-cancelled. Throws no-such-message, too-late-to-cancel. */
+  /** Fails a message that is still queued with send-cancelled. Throws no-such-message, too-late-to-cancel, bad-value. */
   cancel(sendId: bigint, options?: CancelOptions): Promise<void>;
   /**
    * Takes a reply that came by the entity's inbox: where it answers a message with `readReceipt`, that message was read. False:
@@ -184,7 +184,7 @@ export interface RelayOutbox extends OutboxQueue, AsyncDisposable {
    * aborted before it is stored.
    */
   send(message: SendMessage, signal?: AbortSignal): Promise<Receipt>;
-  /** Of a message that was queued before, by any process. undefined: there is none, or it is finished for long. */
+  /** Of a message that was queued before, by any process. undefined: there is none, or it is finished for long. Throws bad-value. */
   receipt(sendId: bigint): Promise<Receipt | undefined>;
   /** Tries at once what waits after a failure, as when the network is back. */
   tryAgain(): void;

@@ -1,10 +1,10 @@
 import type { Account } from '../chain/index.ts';
 import { reserveNonce, type NonceClock } from '../channel/nonce-source.ts';
 import type { Hex } from '../codec/index.ts';
-import { checkValue, RelayError } from '../errors/index.ts';
+import { checkU64, checkValue, RelayError } from '../errors/index.ts';
 import type { TransactionalStore } from '../store/transactional-store.ts';
 import type { Vault } from '../vault/vault.ts';
-import { senders, ways, type MessageRecord } from './message-record.ts';
+import { checkMaxFee, senders, ways, type MessageRecord } from './message-record.ts';
 import type { SendMessage } from './outbox.ts';
 import { firstRoute } from './route.ts';
 import { OutboxStore } from './outbox-store.ts';
@@ -53,6 +53,8 @@ export async function queueMessage(options: QueueMessageOptions, message: SendMe
   checkValue('suite', ['v1'].includes(suite), 'v1');
   checkValue('as', senders.includes(as), senders.join(' or '));
   checkValue('via', ways.includes(via), ways.join(' or '));
+  if (given !== undefined) checkU64('nonce', given);
+  checkMaxFee(maxFee);
   if (as === 'account' && via === 'relay')
     throw new RelayError('off-chain-only-v1', { details: { reason: 'the sender is an account' } });
   if (as === 'worker' && to.toLowerCase() === vault.identity) throw new RelayError('from-self');

@@ -1,4 +1,4 @@
-import { RelayError } from '../errors/index.ts';
+import { checkU64, RelayError } from '../errors/index.ts';
 import type { TransactionalStore } from '../store/transactional-store.ts';
 import { onChainSide } from './chain-side.ts';
 import { isWaiting, type MessageRecord } from './message-record.ts';
@@ -106,6 +106,7 @@ export class StoredQueue implements OutboxQueue {
   }
 
   async #change(sendId: SendId, decide: (stored: Stored) => Promise<Change>): Promise<void> {
+    checkU64('sendId', sendId);
     for (;;) {
       const stored = await this.#store.get(sendId);
       if (stored === undefined) throw new RelayError('no-such-message', { details: { sendId } });

@@ -2,7 +2,7 @@ import type { Account } from '../chain/index.ts';
 import type { NonceClock } from '../channel/nonce-source.ts';
 import { recipientKeyOf, type KeyDirectory, type RecipientKeyOptions } from '../channel/recipient-key.ts';
 import type { Hex } from '../codec/index.ts';
-import { asRelayError, checkValue, RelayError } from '../errors/index.ts';
+import { asRelayError, checkU64, checkValue, RelayError } from '../errors/index.ts';
 import type { TransactionalStore } from '../store/transactional-store.ts';
 import type { Vault } from '../vault/vault.ts';
 import { LinkedAbort } from '../signals/index.ts';
@@ -127,6 +127,7 @@ export class RunningQueue implements RelayOutbox {
   }
 
   async receipt(sendId: SendId): Promise<Receipt | undefined> {
+    checkU64('sendId', sendId);
     const stored = await this.#store.get(sendId);
     return stored === undefined ? undefined : this.#receipts.of(sendId, stored.record.nonce);
   }

@@ -1,6 +1,6 @@
 import type { RootDatabase } from 'lmdb';
 import { toHex, type Hex } from '../codec/index.ts';
-import { asRelayError } from '../errors/index.ts';
+import { asRelayError, checkU64 } from '../errors/index.ts';
 import { EarlyMail, type Append } from './early-mail.ts';
 import { chunk } from './lmdb-mail-changes.ts';
 import * as layout from './lmdb-mail-layout.ts';
@@ -120,6 +120,7 @@ class LmdbMailStore implements MailStore {
     after: bigint,
     { count = 256, bytes = 2 ** 20, early = false }: ReadLimit = {},
   ): Promise<Mail[]> {
+    checkU64('after', after);
     const coming = early ? this.#early.of(recipient) : undefined;
     if (coming === undefined) return this.#onDisk(recipient, after, count, bytes).found;
     // Most often all that is on the disk was read before.
@@ -138,6 +139,7 @@ class LmdbMailStore implements MailStore {
   }
 
   async ack(recipient: Hex, upTo: bigint): Promise<void> {
+    checkU64('upTo', upTo);
     await this.#writer.ack(recipient, upTo);
     this.#acknowledged.wake(recipient, upTo);
   }

@@ -97,9 +97,9 @@ export interface MailStore extends AsyncDisposable {
    * that the id is made of (protocol.md §5); ids are kept by it. Default 0.
    */
   append(recipient: Hex, messageId: Hex, bytes: Uint8Array, origin?: Origin, sentAt?: number): Promise<Appended>;
-  /** Unacknowledged messages after a cursor, oldest first. */
+  /** Unacknowledged messages after a cursor, oldest first. Throws bad-value. */
   read(recipient: Hex, after: bigint, limit?: ReadLimit): Promise<Mail[]>;
-  /** Deletes all messages up to and including the cursor; resolves when that is durable. Idempotent. */
+  /** Deletes all messages up to and including the cursor; resolves when that is durable. Idempotent. Throws bad-value. */
   ack(recipient: Hex, upTo: bigint): Promise<void>;
   stats(recipient: Hex): Promise<MailboxStats>;
   /**

@@ -75,6 +75,15 @@ export function describeMailStore(name: string, make: () => Promise<StoreUnderTe
       assert.deepEqual(await store.read(alice, 2n ** 64n - 1n), []);
     });
 
+    for (const wrong of [1, NaN, '1', null, -1n, 2n ** 64n] as bigint[])
+      it(`refuses ${typeof wrong} ${String(wrong)}, which no cursor is, and deletes nothing`, async () => {
+        await fill(alice, [1]);
+        const isBadValue = (error: unknown): boolean => isRelayError(error, 'bad-value');
+        await assert.rejects(async () => store.read(alice, wrong), isBadValue);
+        await assert.rejects(async () => store.ack(alice, wrong), isBadValue);
+        assert.deepEqual(texts(await store.read(alice, 0n)), ['message 1']);
+      });
+
     it('keeps mailboxes apart', async () => {
       await fill(alice, [1, 2]);
       await fill(bob, [3]);

@@ -1,6 +1,6 @@
 import { nuid, type NatsConnection } from '@nats-io/transport-node';
 import type { Hex } from '../../codec/index.ts';
-import { asRelayError, RelayError } from '../../errors/index.ts';
+import { asRelayError, checkU64, RelayError } from '../../errors/index.ts';
 import { checkQuota, defaultQuota, trialBytes, type Origin } from '../mail-quota.ts';
 import { defaultTimes, warnOfFailure } from '../mail-store.ts';
 import type {
@@ -163,11 +163,13 @@ class JetStreamMailStore implements MailStore {
   }
 
   async read(recipient: Hex, after: bigint, limit: ReadLimit = {}): Promise<Mail[]> {
+    checkU64('after', after);
     if (after >= greatestCursor) return [];
     return this.#run(() => this.#reader.read(recipient, Number(after), limit));
   }
 
-  ack(recipient: Hex, upTo: bigint): Promise<void> {
+  async ack(recipient: Hex, upTo: bigint): Promise<void> {
+    checkU64('upTo', upTo);
     const cursor = Number(upTo < greatestCursor ? upTo : greatestCursor);
     return this.#run(() => this.#remover.acknowledge(recipient, cursor));
   }
