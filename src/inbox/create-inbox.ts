@@ -3,6 +3,7 @@ import type { BlockId, BlockNumber, Finality } from '../chain/index.ts';
 import { ReplayWindow } from '../channel/index.ts';
 import { topicOf, type Hex } from '../codec/index.ts';
 import { asRelayError, RelayError } from '../errors/index.ts';
+import { tell } from '../signals/index.ts';
 import type { TransactionalStore } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
 import { checkOptions } from './check-options.ts';
@@ -199,7 +200,8 @@ class StoredInbox implements Inbox {
     for (;;) {
       const start = await startingPoint(chain, this.#store, { from, verify, retentionMs }, this.#stopping.signal);
       if (!(await this.#transactions.begin(start.claim, start.expected))) continue;
-      if (start.notice !== undefined) onNotice?.(start.notice);
+      const { notice } = start;
+      if (notice !== undefined) tell(() => onNotice?.(notice));
       return start.cursor;
     }
   }

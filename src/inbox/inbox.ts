@@ -68,7 +68,7 @@ export type Accepted = 'accepted' | 'duplicate' | 'dead';
 export interface HandleOptions {
   /** Messages handled at the same time, at most; those of one sender one after another. Default 1. */
   readonly concurrency?: number;
-  /** Everything that is not a message: what is told of one when it is handled, before the next one of its sender; all else at once. */
+  /** Everything that is not a message: what is told of one when it is handled, before the next one of its sender; all else at once. Where it throws, `handle` ends with inbox-stopped. */
   readonly onEvent?: (event: Exclude<InboxEvent, { type: 'message' }>) => void;
   readonly signal?: AbortSignal;
 }

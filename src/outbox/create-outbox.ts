@@ -2,7 +2,7 @@ import type { Account, Chain, Finality } from '../chain/index.ts';
 import { checkValue, isBigint, isRelayError, RelayError } from '../errors/index.ts';
 import { toHex, topicOf, type Hex } from '../codec/index.ts';
 import { rememberKey } from '../worker-state/index.ts';
-import { LinkedAbort, pause } from '../signals/index.ts';
+import { LinkedAbort, pause, tell } from '../signals/index.ts';
 import { feeOf, payloadBytes } from './batch.ts';
 import { ChainPoster } from './chain-poster.ts';
 import { ChainStore } from './chain-store.ts';
@@ -197,7 +197,7 @@ class StoredOutbox implements Outbox {
   }
 
   #note(notice: RelayError): void {
-    this.#options.onNotice?.(notice);
+    tell(() => this.#options.onNotice?.(notice));
   }
 
   #noteAccount(queuedBy: Hex): void {

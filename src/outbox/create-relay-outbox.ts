@@ -12,7 +12,7 @@ const lookMs = 2_000;
 export interface RelayOutboxOptions extends QueueOptions {
   readonly genesisHash: Hex;
   readonly carrier: OffChainCarrier;
-  /** Told of a key that a recipient proves to have instead of the one in the directory, which it has erased. */
+  /** Told of a key that a recipient proves to have instead of the one in the directory, which it has erased. Where it throws, the message waits, and is tried again. */
   readonly onNewerKey?: (to: Hex, key: NewerKey) => Promise<void> | void;
 }
 

@@ -5,7 +5,7 @@ import type { Hex } from '../codec/index.ts';
 import { asRelayError, checkU64, checkValue, RelayError } from '../errors/index.ts';
 import type { TransactionalStore } from '../store/transactional-store.ts';
 import type { Vault } from '../vault/vault.ts';
-import { LinkedAbort } from '../signals/index.ts';
+import { LinkedAbort, tell } from '../signals/index.ts';
 import type { MessageRecord } from './message-record.ts';
 import { noteReply } from './note-reply.ts';
 import type { CancelOptions, OutboxEntry, Receipt, RelayOutbox, RetryOptions, SendMessage } from './outbox.ts';
@@ -214,7 +214,7 @@ export class RunningQueue implements RelayOutbox {
   #setback(error: unknown): void {
     if (this.#stopping.signal.aborted) return;
     const known = asRelayError(error, 'outbox-setback');
-    this.#options.onSetback?.(known);
+    tell(() => this.#options.onSetback?.(known));
     if (known.code === 'outbox-replaced') void this.stop();
   }
 

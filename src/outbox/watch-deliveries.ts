@@ -1,4 +1,5 @@
 import { asRelayError, type RelayError } from '../errors/index.ts';
+import { tell } from '../signals/index.ts';
 import type { TransactionalStore } from '../store/transactional-store.ts';
 import { DeliveryWatch } from './delivery-watch.ts';
 import type { OffChainCarrier } from './off-chain-carrier.ts';
@@ -32,7 +33,7 @@ export function watchDeliveries({
   const ended = new AbortController();
   const { signal } = ended;
   const setback = (error: unknown): void => {
-    if (!signal.aborted) onSetback?.(asRelayError(error, 'outbox-setback'));
+    if (!signal.aborted) tell(() => onSetback?.(asRelayError(error, 'outbox-setback')));
   };
   // Who waits for it is elsewhere, and looks.
   const known = (): void => undefined;

@@ -28,7 +28,7 @@ export interface RequesterOptions extends Sender {
    */
   readonly forwarders?: readonly string[];
   readonly directory: PeerDirectory;
-  /** Told of a key that a recipient proves to have instead of the one in the directory, which it has erased. */
+  /** Told of a key that a recipient proves to have instead of the one in the directory, which it has erased. What it throws, `ask` throws. */
   readonly onNewerKey?: (to: Hex, key: NewerKey) => Promise<void> | void;
 }
 

@@ -3,6 +3,7 @@ import { toBytes, type BytesLike, type Hex } from '../codec/index.ts';
 import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
 import type { Delivery, Inbox, InboxEvent } from '../inbox/inbox.ts';
 import type { OutboxQueue } from '../outbox/outbox.ts';
+import { tell } from '../signals/index.ts';
 import { AnswerQueue } from './answer-queue.ts';
 import { HandlerTurns } from './handler-turns.ts';
 import type { Replier } from './replier.ts';
@@ -193,13 +194,17 @@ class HandlingService implements InboxService {
   }
 
   #undelivered(error: unknown, delivery: Delivery): void {
-    this.#options.onError?.(asRelayError(error, 'reply-undelivered', { to: delivery.from }), delivery);
+    this.#tell(asRelayError(error, 'reply-undelivered', { to: delivery.from }), delivery);
   }
 
   #failed(error: unknown, delivery: Delivery): void {
     if (isRelayError(error, 'aborted')) return;
     delivery.leave();
-    this.#options.onError?.(asRelayError(error, 'handler-failed', { messageId: delivery.messageId }), delivery);
+    this.#tell(asRelayError(error, 'handler-failed', { messageId: delivery.messageId }), delivery);
+  }
+
+  #tell(error: RelayError, delivery: Delivery): void {
+    tell(() => this.#options.onError?.(error, delivery));
   }
 
   /** undefined: nobody is to be answered. */

@@ -3,3 +3,4 @@ export { LinkedAbort } from './linked-abort.ts';
 export { maxTimerMs } from './max-timer.ts';
 export { onAbort } from './on-abort.ts';
 export { pause } from './pause.ts';
+export { tell } from './tell.ts';

@@ -1,6 +1,7 @@
 import type { RootDatabase } from 'lmdb';
 import { toHex, type Hex } from '../codec/index.ts';
 import { asRelayError, checkU64 } from '../errors/index.ts';
+import { tell } from '../signals/index.ts';
 import { EarlyMail, type Append } from './early-mail.ts';
 import { chunk } from './lmdb-mail-changes.ts';
 import * as layout from './lmdb-mail-layout.ts';
@@ -90,7 +91,8 @@ class LmdbMailStore implements MailStore {
     this.#sweeper = setInterval(() => {
       // What is too old stays until the next one.
       this.sweep().catch((error: unknown) => {
-        onBackgroundFailure(asRelayError(error, 'mail-store-failed', { action: 'end the retention of messages' }));
+        const failure = asRelayError(error, 'mail-store-failed', { action: 'end the retention of messages' });
+        tell(() => onBackgroundFailure(failure));
       });
     }, sweepIntervalMs);
     this.#sweeper.unref();

@@ -1,6 +1,7 @@
 import { merge, type Observable } from 'rxjs';
 import type { Hex } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
+import { tell } from '../../signals/index.ts';
 import { throwIfAborted } from '../abort.ts';
 import type { BlockNumber } from '../block-number.ts';
 import type { FollowOptions, Inclusion, SignedExtrinsic } from './submission.ts';
@@ -212,6 +213,6 @@ export class Follower {
     if (inclusion?.blockHash === this.#inclusion?.blockHash) return;
     this.#inclusion = inclusion;
     if (inclusion === undefined) this.#posted = undefined;
-    this.#options.onInclusion?.(inclusion);
+    tell(() => this.#options.onInclusion?.(inclusion));
   }
 }

@@ -1,6 +1,7 @@
 import type { Observable } from 'rxjs';
 import type { BlockId, BlockNumber, Chain, MessageSpan } from '../../chain/index.ts';
 import { RelayError } from '../../errors/index.ts';
+import { tell } from '../../signals/index.ts';
 import type { TransactionalStore } from '../../store/index.ts';
 import type { Vault } from '../../vault/index.ts';
 import { checkOptions } from '../check-options.ts';
@@ -104,7 +105,7 @@ class StoredPhalaListener implements PhalaListener {
     if (isFixed) {
       await checkCursor(stored, finalBlocks(chain, verify, signal));
       const notice = alreadyRead(from, stored);
-      if (notice !== undefined) onNotice?.(notice);
+      if (notice !== undefined) tell(() => onNotice?.(notice));
     }
     const { number: present } = await finalBlocks(chain, verify, signal).newest();
     const { signal: ending } = this.#ending;
@@ -126,7 +127,7 @@ class StoredPhalaListener implements PhalaListener {
       });
     await this.#store.begin(last, from !== 'head');
     const notice = readingFrom(from, last);
-    if (notice !== undefined) onNotice?.(notice);
+    if (notice !== undefined) tell(() => onNotice?.(notice));
     return last;
   }
 

@@ -1,6 +1,7 @@
 import { nuid, type NatsConnection } from '@nats-io/transport-node';
 import type { Hex } from '../../codec/index.ts';
 import { asRelayError, checkU64, RelayError } from '../../errors/index.ts';
+import { tell } from '../../signals/index.ts';
 import { checkQuota, defaultQuota, trialBytes, type Origin } from '../mail-quota.ts';
 import { defaultTimes, warnOfFailure } from '../mail-store.ts';
 import type {
@@ -264,7 +265,9 @@ class JetStreamMailStore implements MailStore {
   #failed(action: string): (error: unknown) => void {
     return (error) => {
       // What fails while it closes is no news.
-      if (this.#closing === undefined) this.#onBackgroundFailure(asRelayError(error, 'mail-store-failed', { action }));
+      if (this.#closing !== undefined) return;
+      const failure = asRelayError(error, 'mail-store-failed', { action });
+      tell(() => this.#onBackgroundFailure(failure));
     };
   }
 
