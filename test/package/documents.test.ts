@@ -61,6 +61,26 @@ describe('package: documents', () => {
     );
   });
 
+  it('import only what the package exports', () => {
+    const exported = {
+      'khala-relay': namesFrom('src/index.ts'),
+      'khala-relay/browser': namesFrom('src/web/browser.ts'),
+    };
+    const imports = documents.flatMap((file) =>
+      [...read(file).matchAll(/^import \{([^}]*)\} from '(khala-relay(?:\/browser)?)';$/gm)].flatMap(
+        ([, names = '', entry]) =>
+          (names.match(/\w+/g) ?? [])
+            .filter((name) => name !== 'type')
+            .map((name) => ({ file, name, isThere: exported[entry as keyof typeof exported].has(name) })),
+      ),
+    );
+    assert.ok(imports.length > 20);
+    assert.deepEqual(
+      imports.filter(({ isThere }) => !isThere),
+      [],
+    );
+  });
+
   it('name every function of both entries, and which of them are in browsers', () => {
     const library = read('docs/library.md');
     const named = new Set([...library.matchAll(/`(\w+)`/g)].map(([, name]) => name!));
@@ -75,6 +95,13 @@ describe('package: documents', () => {
     assert.deepEqual([...inBrowsers, ...alsoNamed].sort(), [...new Set(browser)].sort());
   });
 });
+
+/** Names of values and of types that an entry exports. */
+function namesFrom(entry: string): ReadonlySet<string> {
+  return new Set(
+    [...read(entry).matchAll(/^export (?:type )?\{([^}]*)\}/gm)].flatMap(([, names = '']) => names.match(/\w+/g) ?? []),
+  );
+}
 
 /** Names of values, not of types, that an entry exports. */
 function exportsOf(entry: string): string[] {
