@@ -6,6 +6,7 @@ import type { Messages, OutboundMessage } from './messages/messages.ts';
 import type { NodeCapabilities } from './probe/capabilities.ts';
 import type { NodeFault } from './rpc/node-faults.ts';
 import type { Trust } from './quorum/trust.ts';
+import type { BlockBody } from './storage/body-reader.ts';
 import type { TouchedWorkers, WorkerRecord, WorkerRow, WorkerRows } from './storage/worker.ts';
 import type {
   Account,
@@ -20,6 +21,7 @@ import type {
   SignedExtrinsic,
   SubmitOptions,
 } from './submit/submission.ts';
+import type { MessageCalls } from './submit/message-calls.ts';
 import type { ProvenWorkers } from './trie/workers-by-proofs.ts';
 
 /** Reads at one block hash; never at "latest". Throws state-discarded, chain-unreachable, bad-storage. */
@@ -29,8 +31,12 @@ export interface BlockView {
   outboundMessages(signal?: AbortSignal): Promise<OutboundMessage[]>;
   /** SCALE of each, as hex, in order. Nodes keep them for longer than the state. */
   extrinsics(signal?: AbortSignal): Promise<readonly Hex[]>;
+  /** The same, with whether the next block has another runtime. */
+  body(signal?: AbortSignal): Promise<BlockBody>;
   /** Next expected sequence of a worker's posts; 0n where it never posted. */
   ingressSequence(worker: Hex, signal?: AbortSignal): Promise<bigint>;
+  /** How the runtime that executed the block has signed messages of workers posted. */
+  messageCalls(signal?: AbortSignal): Promise<MessageCalls>;
   /** Key that commands to a Phala contract are sealed to, 32 bytes; undefined where the chain knows none. */
   contractKey(contract: Hex, signal?: AbortSignal): Promise<Uint8Array | undefined>;
   /** In the smallest unit; 0n where there is no such account, undefined where the runtime has no accounts. */

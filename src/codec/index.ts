@@ -19,7 +19,7 @@ export { fromHex, toBytes, toHex } from './hex.ts';
 export type { BytesLike, Hex } from './hex.ts';
 export { decodeMessageBatch, encodeMessageBatch } from './message-batch.ts';
 export { messageId } from './message-id.ts';
-export { encodeWorkerMessage, refuseBadTopic, topicOf, workerMessageContent } from './mq-message.ts';
+export { encodeWorkerMessage, isWellFormedTopic, refuseBadTopic, topicOf, workerMessageContent } from './mq-message.ts';
 export type { WorkerMessage } from './mq-message.ts';
 export { contractOfTopic, contractTopic, refusePhalaTopic, topicFromText } from './phala-topic.ts';
 export { Reader } from './reader.ts';

@@ -10,14 +10,22 @@ export function topicOf(id: BytesLike): Uint8Array {
   return concatBytes(topicPrefix, toBytes(id, 'id', 32));
 }
 
-/** First bytes that the chain reserves: a message to such a topic vanishes. */
-const reservedTopicBytes: ReadonlySet<number> = new Set(new TextEncoder().encode("~!@#$%&*_+-=|<>?,./;:'^"));
+/** First bytes that the chain reserves: it refuses a worker's message to such a topic, and an account's vanishes. */
+const reservedTopicBytes: ReadonlySet<number> = new Set(new TextEncoder().encode("~!@#$%&*_+-=|<>?,./;:'"));
+/** First byte of topics for pallets only: the chain takes a message, and never lets it out. */
+const onChainTopicByte = 0x5e;
 
 /** Refuses a topic that the chain takes and drops without a word. Throws bad-topic. */
-export function refuseBadTopic([first]: Uint8Array): void {
+export function refuseBadTopic(topic: Uint8Array): void {
+  const [first] = topic;
   if (first === undefined) throw new RelayError('bad-topic', { details: { reason: 'it is empty' } });
-  if (reservedTopicBytes.has(first))
+  if (!isWellFormedTopic(topic) || first === onChainTopicByte)
     throw new RelayError('bad-topic', { details: { reason: `it begins with the reserved byte ${first}` } });
+}
+
+/** Whether the chain takes a worker's message to this topic, be it let out or not. */
+export function isWellFormedTopic([first]: Uint8Array): boolean {
+  return first !== undefined && !reservedTopicBytes.has(first);
 }
 
 const workerOrigin = 2;

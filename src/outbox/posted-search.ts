@@ -1,15 +1,8 @@
-import {
-  signedMessagesIn,
-  type BlockId,
-  type BlockNumber,
-  type Chain,
-  type Head,
-  type MessageSpan,
-  type PostedMessage,
-} from '../chain/index.ts';
-import { fromHex, messageId, toHex, type Hex } from '../codec/index.ts';
-import { verify } from '../crypto/core.ts';
+import type { BlockId, BlockNumber, Chain, Head, PostedMessage } from '../chain/index.ts';
+import { messageId, toHex, type Hex } from '../codec/index.ts';
 import { isRelayError, RelayError } from '../errors/index.ts';
+import { AcceptedInBodies, type Ends, type Step } from './accepted-in-bodies.ts';
+import { stepsIn, unreadableBlocks, type Asked, type UnreadableBlocks } from './unreadable-blocks.ts';
 
 /** A worker's message that was signed, by what blocks show of it. */
 export interface SignedFacts {
@@ -18,6 +11,8 @@ export interface SignedFacts {
   readonly destination: Uint8Array;
   /** No block up to this one has it, on whatever branch. */
   readonly since: BlockNumber;
+  /** It has no nonce: neither a second posting nor none may come of a mistake. */
+  readonly isCommand: boolean;
 }
 
 /** Where a message is. lost-sight: if it is, then in one of these blocks, which no node has any more. */
@@ -25,25 +20,12 @@ export type Sighting =
   | { readonly kind: 'posted'; readonly block: BlockId; readonly isFinal: boolean }
   | { readonly kind: 'lost-sight'; readonly first: BlockNumber; readonly last: BlockNumber };
 
-type MissingSpan = Extract<MessageSpan, { readonly type: 'missing' }>;
-
-/** Blocks whose extrinsics are looked at in the place of their state. */
-interface Unreadable {
-  readonly first: BlockNumber;
-  readonly last: BlockId;
-  readonly hashAt: MissingSpan['hashAt'];
-  /** The worker's next sequence before the first of them, and after the last. */
-  readonly used: readonly [before: bigint, after: bigint];
-}
-
-/** Bodies asked for at once. */
-const bodiesInFlight = 8;
-
 /** Looks for the signed messages of one worker in the chain, each finalized block once at most. */
 export class PostedSearch {
   readonly #chain: Chain;
   readonly #worker: Hex;
   readonly #signal: AbortSignal;
+  readonly #asked: Asked;
   /** The last finalized block that was looked at. */
   #through: BlockId | undefined;
   readonly #sightings = new Map<Hex, Sighting>();
@@ -54,6 +36,7 @@ export class PostedSearch {
     this.#chain = chain;
     this.#worker = worker;
     this.#signal = signal;
+    this.#asked = { chain, worker, signal };
   }
 
   /**
@@ -99,7 +82,10 @@ export class PostedSearch {
     const wanted = new Set(signed.map(({ messageId: id }) => id));
     const topics = [...new Map(signed.map(({ destination }) => [toHex(destination), destination])).values()];
     for await (const span of this.#chain.messages.follow(after, { topics }, this.#signal)) {
-      if (span.type === 'missing') return this.#lookAtBodies(await this.#behindTheEdge(span, finalized), signed);
+      if (span.type === 'missing') {
+        const unreadable = await unreadableBlocks(this.#asked, span, { before: this.#through ?? after, finalized });
+        return this.#lookAtBodies(unreadable, signed);
+      }
       if (span.type === 'retracted') this.#unsee(span.through);
       else this.#see(span.messages, wanted);
       this.#through = span.through;
@@ -129,109 +115,34 @@ export class PostedSearch {
     throw new RelayError('aborted');
   }
 
-  /**
-   * Of blocks whose state is gone the extrinsics tell what was signed, not what was accepted. A sequence is accepted once:
-   * where it was used in these blocks, and they hold one message only that is signed for it, then that was accepted.
-   */
-  async #lookAtBodies(unreadable: Unreadable, signed: readonly SignedFacts[]): Promise<BlockId> {
-    const { first, last, used } = unreadable;
-    const [before, after] = used;
+  /** Of blocks whose state is gone the extrinsics tell what was signed, and the worker's sequence what of it was accepted. */
+  async #lookAtBodies(unreadable: UnreadableBlocks, signed: readonly SignedFacts[]): Promise<BlockId> {
+    const { first, last, before, after } = unreadable;
+    const ends = { before: before === undefined ? this.#upTo(signed, after) : { least: before, most: before }, after };
     const wanted = signed.filter(
       ({ messageId: id, sequence }) =>
-        sequence >= before && sequence < after && this.#sightings.get(id)?.kind !== 'posted',
+        sequence >= ends.before.least && sequence < after && this.#sightings.get(id)?.kind !== 'posted',
     );
-    const sequences = new Set(wanted.map(({ sequence }) => sequence));
-    if (wanted.length > 0) {
-      const { bySequence, isComplete } = await this.#signedIn(unreadable, sequences);
-      for (const { messageId: id, sequence } of wanted) {
-        const seen = bySequence.get(sequence) ?? new Map<Hex, BlockId>();
-        const block = seen.get(id);
-        if (block !== undefined && seen.size === 1 && isComplete)
-          this.#sightings.set(id, { kind: 'posted', block, isFinal: true });
-        else if (block !== undefined || !isComplete)
-          this.#sightings.set(id, { kind: 'lost-sight', first, last: last.number });
-      }
+    if (wanted.length === 0) return last;
+    const steps = await stepsIn(this.#asked, unreadable, ends);
+    const cautious = new AcceptedInBodies(steps.map(unsure), ends);
+    const followed = new AcceptedInBodies(steps, ends);
+    for (const { messageId: id, sequence, isCommand } of wanted) {
+      const where = (isCommand || !followed.isPossible ? cautious : followed).of(id, sequence);
+      if (where === 'unknown') this.#sightings.set(id, { kind: 'lost-sight', first, last: last.number });
+      else if (where !== 'none') this.#sightings.set(id, { kind: 'posted', block: where, isFinal: true });
     }
     return last;
   }
 
   /**
-   * The node goes on forgetting: what it forgets next is counted as missing, up to half of what follows, and half of what is
-   * left where even that block is gone.
+   * The worker's next sequence after the last block that was looked at, where its state is gone: what was signed since then has
+   * that one or a later one.
    */
-  async #behindTheEdge({ first, through, hashAt }: MissingSpan, finalized: Head): Promise<Unreadable> {
-    const before = await this.#sequenceBefore(first);
-    const newest = finalized.number - 1;
-    let last = through.number + Math.floor(Math.max(0, newest - through.number) / 2);
-    for (;;) {
-      const [hash, next] = [await hashAt(last), await hashAt(last + 1)];
-      if (hash === undefined || next === undefined)
-        throw new RelayError('outbox-setback', { details: { reason: 'the chain grows meanwhile' } });
-      try {
-        const used = [before, await this.#sequenceOnto(next)] as const;
-        return { first, last: { number: last, hash }, hashAt, used };
-      } catch (error) {
-        if (!isRelayError(error, 'state-discarded') || last >= newest) throw error;
-        last += Math.ceil((newest - last) / 2);
-      }
-    }
-  }
-
-  /** The worker's next sequence before a block. Where that is gone too, all that is looked for was signed later. */
-  async #sequenceBefore(block: BlockNumber): Promise<bigint> {
-    const { number, hash } = this.#through ?? { number: 0, hash: this.#chain.genesisHash };
-    return number === block - 1 ? this.#sequenceAt(hash).catch(zeroWhereForgotten) : 0n;
-  }
-
-  /** The same, of a block whose state is there. */
-  async #sequenceOnto(block: Hex): Promise<bigint> {
-    const messages = await this.#chain.at(block).outboundMessages(this.#signal);
-    const own = messages.filter(({ sender }) => sender.kind === 'worker' && sender.id === this.#worker);
-    return (await this.#sequenceAt(block)) - BigInt(own.length);
-  }
-
-  #sequenceAt(block: Hex): Promise<bigint> {
-    return this.#chain.at(block).ingressSequence(this.#worker, this.#signal);
-  }
-
-  async #signedIn({ first, last, hashAt }: Unreadable, sequences: ReadonlySet<bigint>) {
-    const bySequence = new Map<bigint, Map<Hex, BlockId>>();
-    let isComplete = true;
-    for (let number = first; number <= last.number; number += bodiesInFlight) {
-      const length = Math.min(bodiesInFlight, last.number - number + 1);
-      const numbers = Array.from({ length }, (_, i) => number + i);
-      const blocks: BlockId[] = [];
-      for (const each of numbers) {
-        const hash = await hashAt(each);
-        if (hash !== undefined) blocks.push({ number: each, hash });
-      }
-      const bodies = await Promise.all(blocks.map(({ hash }) => this.#extrinsics(hash)));
-      bodies.forEach((extrinsics, i) => {
-        const block = blocks[i];
-        if (extrinsics === undefined || block === undefined) isComplete = false;
-        else
-          for (const { sequence, payload, content, signature } of extrinsics.flatMap((each) =>
-            signedMessagesIn(each, this.#worker),
-          )) {
-            if (!sequences.has(sequence) || !verify(fromHex(this.#worker), content, signature)) continue;
-            const seen = bySequence.get(sequence) ?? new Map<Hex, BlockId>();
-            bySequence.set(sequence, seen);
-            const id = this.#idOf(payload);
-            if (!seen.has(id)) seen.set(id, block);
-          }
-      });
-    }
-    return { bySequence, isComplete };
-  }
-
-  /** undefined where no node has them. */
-  async #extrinsics(block: Hex): Promise<readonly Hex[] | undefined> {
-    try {
-      return await this.#chain.at(block).extrinsics(this.#signal);
-    } catch (error) {
-      if (isRelayError(error, 'state-discarded')) return undefined;
-      throw error;
-    }
+  #upTo(signed: readonly SignedFacts[], after: bigint): Ends['before'] {
+    const through = this.#through?.number ?? 0;
+    const later = signed.filter(({ since }) => since >= through).map(({ sequence }) => sequence);
+    return { least: 0n, most: later.reduce((least, each) => (each < least ? each : least), after) };
   }
 
   async #lookAtBest(finalized: Head, best: Head): Promise<Map<Hex, BlockId>> {
@@ -260,7 +171,6 @@ export class PostedSearch {
   }
 }
 
-function zeroWhereForgotten(error: unknown): bigint {
-  if (!isRelayError(error, 'state-discarded')) throw error;
-  return 0n;
+function unsure(step: Step): Step {
+  return step === 'gone' ? step : { ...step, isSure: false };
 }

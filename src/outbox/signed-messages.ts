@@ -68,7 +68,8 @@ export class SignedMessages {
   }
 
   add({ id, record }: Stored, { sequence, since, messageId }: SignedMessage): void {
-    this.#pending.set(id, { sequence, since, messageId, destination: topicOfMessage(record) });
+    const facts = { sequence, since, messageId, destination: topicOfMessage(record) };
+    this.#pending.set(id, { ...facts, isCommand: record.suite === 'phala' });
   }
 
   /** A node refused it; it is posted again where it is retried by hand. */

@@ -251,6 +251,27 @@ describe('outbox: what nodes have forgotten', () => {
     );
   });
 
+  it("does not post a worker's message again for whose sequence another one was signed that came too late", async () => {
+    const before = await outbox();
+    const sent = await before.send(message('worker'));
+    const { blockHash } = await sent.reached('inBlock');
+    await before.stop();
+    const sequence = (await chain.at(blockHash).ingressSequence(sender.identity)) - 1n;
+    const other = { destination: utf8('other'), payload: utf8('of the same worker'), sequence };
+    const signature = await sender.sign({ type: 'worker-message', ...other });
+    const late = { kind: 'sync-offchain-message', worker: sender.identity, ...other, signature } as const;
+    const filler = { kind: 'push-message', destination: utf8('filler'), payload: utf8('x') } as const;
+    assert.equal((await chain.submit([filler, late], bob, { batch: 'each' })).failures?.length, 1);
+    await forget();
+    const notices: string[] = [];
+    const box = await restarted({ onNotice: ({ code }) => notices.push(code) });
+    const arrival = await end((await box.receipt(sent.sendId))!);
+    assert.ok('blockHash' in arrival);
+    assert.equal(arrival.blockHash, blockHash);
+    assert.deepEqual(notices, []);
+    assert.equal(await posted(topicOf(recipient.identity)), 1);
+  });
+
   it("says of an account's message that what the chain made of its extrinsic can not be known", async () => {
     const before = await outbox();
     const sent = await before.send(message('account'));

@@ -41,6 +41,7 @@ describe('the search for signed messages of a worker', () => {
     destination: utf8('elsewhere'),
     sequence: await chain.at((await chain.bestHead()).hash).ingressSequence(sender.identity),
     since: (await chain.finalizedHead()).number,
+    isCommand: false,
   });
 
   async function post({ destination, sequence }: SignedFacts, text: string): Promise<number> {

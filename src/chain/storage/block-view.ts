@@ -4,11 +4,12 @@ import type { BlockView } from '../chain.ts';
 import type { WorkerRow, WorkerRows } from './worker.ts';
 import type { ReadAs } from './read-at.ts';
 import type { BlockStorage } from './block-storage.ts';
-import type { ReadBody } from './body-reader.ts';
+import type { BlockBody, ReadBody } from './body-reader.ts';
 import { boundEndpoints, readEndpoints } from './endpoints.ts';
 import { idOfKey } from './fast-hex.ts';
 import { inWindow } from './in-window.ts';
 import { freeBalanceIn } from '../submit/format-balance.ts';
+import { messageCallsOf } from '../submit/message-calls.ts';
 import { ingressSequence } from './ingress-sequence.ts';
 import { layoutOf, type Layout } from './layout.ts';
 import { rowAt, RowsWriter } from './rows-writer.ts';
@@ -27,6 +28,12 @@ export function createBlockView(
 ): BlockView {
   const { hash } = storage;
   const layout = async (signal?: AbortSignal): Promise<Layout> => layoutOf(await storage.runtime(signal));
+
+  const body = async (signal?: AbortSignal): Promise<BlockBody> => {
+    const found = await bodyOf(hash, signal);
+    if (found !== undefined) return found;
+    throw new RelayError('state-discarded', { details: { block: hash, reason: 'no endpoint has its extrinsics' } });
+  };
 
   const gatekeepers = async (signal?: AbortSignal): Promise<ReadonlySet<Hex>> => {
     const [value] = await storage.values([gatekeeperKey], signal);
@@ -71,6 +78,7 @@ export function createBlockView(
     },
     ingressSequence: (worker, signal) =>
       ingressSequence(storage, worker, (key) => storage.values([key], signal), signal),
+    messageCalls: async (signal) => messageCallsOf(await storage.runtime(signal)),
     contractKey: async (contract, signal) => {
       const entry = (await storage.runtime(signal)).storage('PhalaRegistry', 'ContractKeys');
       if (entry === undefined) return undefined;
@@ -127,11 +135,8 @@ export function createBlockView(
       }
     },
     gatekeepers: async (signal) => [...(await gatekeepers(signal))],
-    extrinsics: async (signal) => {
-      const body = await bodyOf(hash, signal);
-      if (body !== undefined) return body.extrinsics;
-      throw new RelayError('state-discarded', { details: { block: hash, reason: 'no endpoint has its extrinsics' } });
-    },
+    extrinsics: async (signal) => (await body(signal)).extrinsics,
+    body,
     touchedWorkers: (signal) => touchedWorkers(storage, readAs, signal),
     timestamp: async (signal) => {
       const [value] = await storage.values([storagePrefix('Timestamp', 'Now')], signal);

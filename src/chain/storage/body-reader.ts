@@ -11,12 +11,16 @@ import type { ReadAs } from './read-at.ts';
 import { extrinsicsOf } from './touched-workers.ts';
 
 const method = 'chain_getBlock';
+/** SCALE of the digest item `RuntimeEnvironmentUpdated`, which stands in the header of a block that changes the runtime's code. */
+const newRuntime = '0x08';
 
 /** What a block is made of. Nodes keep it for longer than the state after it. */
 export interface BlockBody {
   readonly number: BlockNumber;
   /** SCALE of each, in order. */
   readonly extrinsics: readonly Hex[];
+  /** By its header: the blocks behind it are executed by another runtime. */
+  readonly hasNewRuntime: boolean;
 }
 
 /** undefined where no endpoint has the body. */
@@ -36,9 +40,10 @@ export function bodyReader(readAs: ReadAs, hashes: BlockHashes): ReadBody {
   return (block, signal) => {
     const bodyIn = (answer: unknown, url: string): BlockBody => {
       const given = expectObject(expectObject(answer, method)['block'], method);
-      const { number, extrinsicsRoot } = headerOf(block, given['header'], url, hashes.header);
+      const { number, extrinsicsRoot, digest } = headerOf(block, given['header'], url, hashes.header);
       const extrinsics = extrinsicsOf(answer);
-      if (isRootOf(extrinsicsRoot, extrinsics, hashes.hash256)) return { number, extrinsics };
+      if (isRootOf(extrinsicsRoot, extrinsics, hashes.hash256))
+        return { number, extrinsics, hasNewRuntime: digest.includes(newRuntime) };
       const reason = 'the extrinsics it gives for it are not those of its header';
       throw new RelayError('node-lies', { details: { url, block, reason } });
     };

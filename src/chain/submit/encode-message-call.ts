@@ -11,20 +11,23 @@ const pushShape = '<u8>,<u8>';
 const syncShape =
   /^\{message:\{sender:enum\{(?:[^{}]*,)?2:Worker\(\[u8;32\]\)[^{}]*\},destination:<u8>,payload:<u8>\},sequence:u64,signature:<u8>\}$/;
 
+/** Indices of a call that carries a message; undefined where the runtime's call takes something else than the interface page says. */
+export function messageCallIndex(runtime: Runtime, kind: MessageCall['kind']): Uint8Array | undefined {
+  const method = kind === 'push-message' ? 'pushMessage' : 'syncOffchainMessage';
+  const shape = runtime.callShape('phalaMq', method) ?? '';
+  const isKnown = kind === 'push-message' ? shape === pushShape : syncShape.test(shape);
+  return isKnown ? runtime.callIndex('phalaMq', method) : undefined;
+}
+
 /**
  * SCALE of a call that carries a message, by hand: codec objects for its bytes cost more than all the rest of posting it.
  * undefined where the runtime's call takes something else.
  */
 export function encodeMessageCall(runtime: Runtime, call: MessageCall): Uint8Array | undefined {
-  const method = call.kind === 'push-message' ? 'pushMessage' : 'syncOffchainMessage';
-  const shape = runtime.callShape('phalaMq', method);
-  const index = runtime.callIndex('phalaMq', method);
-  if (shape === undefined || index === undefined) return undefined;
+  const index = messageCallIndex(runtime, call.kind);
+  if (index === undefined) return undefined;
   if (call.kind === 'push-message')
-    return shape === pushShape
-      ? new Writer(2 + lengthOfMessage(call)).raw(index).bytes(call.destination).bytes(call.payload).finish()
-      : undefined;
-  if (!syncShape.test(shape)) return undefined;
+    return new Writer(2 + lengthOfMessage(call)).raw(index).bytes(call.destination).bytes(call.payload).finish();
   const { worker, destination, payload, sequence, signature } = call;
   const length = 2 + 33 + lengthOfMessage(call) + lengthOfSequence + lengthOfBytes(signature.length);
   return new Writer(length)

@@ -5,6 +5,7 @@ import type { Runtime } from '../runtime/runtime.ts';
 import { fastFromHex, fastToHex } from '../storage/fast-hex.ts';
 import { encodeCalls } from './build-call.ts';
 import type { MessageCall } from './encode-message-call.ts';
+import { mostCallsOfBatch } from './message-calls.ts';
 import { signExtrinsic, unsignedAccount } from './sign-extrinsic.ts';
 import type { SubmitSources } from './submit-sources.ts';
 
@@ -65,7 +66,7 @@ export class ExtrinsicCosts {
     const runtime = await runtimes.of((await heads.best({ signal })).hash, signal);
     // Others may wait for it too: it goes on without who asked first.
     const model = await abortable(this.#model(runtime, kind, payer), signal);
-    const maxCalls = Number(runtime.constant('utility', 'batchedCallsLimit')?.toString() ?? Infinity);
+    const maxCalls = mostCallsOfBatch(runtime);
     let [calls, bytes] = [0, 0];
     return {
       take: (payloadBytes) => {

@@ -21,7 +21,7 @@ import type {
   PostOptions,
   SignedExtrinsic,
 } from '../../../src/chain/index.ts';
-import { concatBytes, equalBytes, toHex, Writer, type Hex } from '../../../src/codec/index.ts';
+import { equalBytes, toHex, Writer, type Hex } from '../../../src/codec/index.ts';
 import { RelayError, type ErrorCode } from '../../../src/errors/index.ts';
 import type { Life } from './life.ts';
 import {
@@ -107,9 +107,15 @@ class Connection {
       hash,
       outboundMessages: () => this.#life.step(() => this.#stateOf(hash).messages),
       ingressSequence: (worker: Hex) => this.#life.step(() => this.#stateOf(hash).sequences.get(worker) ?? 0n),
+      messageCalls: () =>
+        this.#life.step(() => {
+          this.#stateOf(hash);
+          return this.#chain.messageCalls;
+        }),
       // Each block pays its author.
       freeBalance: () => this.#life.step(() => BigInt(this.#chain.best.head.number)),
       extrinsics: () => this.#life.step(() => this.#bodyOf(hash)),
+      body: () => this.#life.step(() => ({ extrinsics: this.#bodyOf(hash), hasNewRuntime: false })),
     };
   }
 
@@ -316,8 +322,8 @@ class Connection {
     const deep = this.#chain.best.head.number - simulatedEra / 2;
     const { number: anchor, hash: birth } =
       this.#chain.at(Math.max(this.#chain.finalized.head.number, deep))?.head ?? this.#chain.finalized.head;
-    const head = new Writer().u32(nonce).u32(anchor).u32(this.#signed++).u32(signedBefore.size).finish();
-    const bytes = concatBytes(head, bytesOf(calls));
+    const salt = new Writer().u32(nonce).u32(anchor).u32(this.#signed++).u32(signedBefore.size).finish();
+    const bytes = bytesOf(calls, batch, salt);
     const hash = toHex(blake2b(bytes, { dkLen: 32 }));
     const extrinsic = { bytes, hash, account, nonce, anchor, birth, death: anchor + simulatedEra, calls, batch };
     signedBefore.set(hash, extrinsic);

@@ -4,6 +4,7 @@ import type {
   Call,
   Head,
   ItemFailure,
+  MessageCalls,
   MessageSender,
   OutboundMessage,
   SignedExtrinsic,
@@ -50,8 +51,8 @@ export class SimulatedChain {
   readonly genesisHash: Hex;
   /** Signed and not in a block of the best branch, by hash. */
   readonly pool = new Map<Hex, SimulatedExtrinsic>();
-  /** The runtime's call filter refuses whatever is in the next blocks. */
-  isFiltering = false;
+  #isFiltering = false;
+  #hasFiltered = false;
   /** What the node has given up and another one keeps. */
   readonly #elsewhere = new Map<Hex, SimulatedExtrinsic>();
   #firstState: BlockNumber = 0;
@@ -180,7 +181,7 @@ export class SimulatedChain {
     extrinsics.push(...this.pool.values());
     const madeUp: SimulatedBlock[] = [];
     for (let last = this.#finalized; madeUp.length < count; madeUp.push(last)) {
-      const content = new Content(last, this.isFiltering);
+      const content = new Content(last, this.#isFiltering);
       for (const extrinsic of extrinsics) content.apply(extrinsic);
       last = this.#append(last.head.hash, last.head.number + 1, content);
     }
@@ -215,23 +216,43 @@ export class SimulatedChain {
     });
   }
 
+  /** The runtime's call filter refuses whatever is in the next blocks. */
+  set isFiltering(isFiltering: boolean) {
+    this.#isFiltering = isFiltering;
+    this.#hasFiltered ||= isFiltering;
+  }
+
   /** An extrinsic that somebody else has signed for this account comes first in the next block. */
   submitFirst(calls: readonly Call[], account: Hex): void {
-    const hash = toHex(blake2b(new Writer().u32(this.#passed++).finish(), { dkLen: 32 }));
+    const salt = new Writer().u32(this.#passed++).finish();
+    const hash = toHex(blake2b(salt, { dkLen: 32 }));
     const nonce = this.#best.nonces.get(account) ?? 0;
     const anchor = this.#best.head.number;
-    const first = { hash, account, nonce, calls, anchor, death: anchor + simulatedEra, bytes: bytesOf(calls) };
+    const first = {
+      hash,
+      account,
+      nonce,
+      calls,
+      anchor,
+      death: anchor + simulatedEra,
+      bytes: bytesOf(calls, 'all', salt),
+    };
     const others = [...this.pool];
     this.pool.clear();
     for (const [key, extrinsic] of [[hash, { ...first, batch: 'all' }] as const, ...others])
       this.pool.set(key, extrinsic);
   }
 
+  /** A filter that refuses calls for a while is taken into account once there was one. */
+  get messageCalls(): MessageCalls {
+    return { one, all, mostCalls: Infinity, mayPause: this.#hasFiltered };
+  }
+
   /** Builds a block of what is ready in the pool, or of nothing. */
   build({ isEmpty = false } = {}): SimulatedBlock {
     const number = this.#best.head.number + 1;
     for (const [hash, extrinsic] of this.pool) if (this.#isDead(extrinsic)) this.pool.delete(hash);
-    const content = new Content(this.#best, this.isFiltering);
+    const content = new Content(this.#best, this.#isFiltering);
     if (!isEmpty)
       for (let isAny = true; isAny;) {
         isAny = false;
@@ -278,12 +299,23 @@ export class SimulatedChain {
   }
 }
 
-/** As far as anybody looks for it in an extrinsic. */
-export function bytesOf(calls: readonly Call[]): Uint8Array {
-  const writer = new Writer();
+/** Of the calls that have signed messages posted. */
+const [one, all] = ['0x5500', '0x0302'] as const;
+
+const lengthOfSignature = 64;
+
+/** Laid out as on a real chain, of the calls no more than messages of workers. `salt`, 64 bytes at most, is what differs of others like it. */
+export function bytesOf(calls: readonly Call[], batch: 'all' | 'each', salt: Uint8Array): Uint8Array {
+  const writer = new Writer().compactLength(0).u8(0x84).u8(0).raw(new Uint8Array(32)).u8(1);
+  writer.raw(salt).raw(new Uint8Array(lengthOfSignature - salt.length));
+  const [era, nonce, tip] = [0, 0, 0];
+  writer.u8(era).u8(nonce).u8(tip);
+  const isAll = batch === 'all' && calls.every(({ kind }) => kind === 'sync-offchain-message');
+  if (calls.length !== 1) writer.raw(fromHex(isAll ? all : '0xffff')).compactLength(calls.length);
   for (const call of calls) {
     if (call.kind !== 'sync-offchain-message') continue;
     const { worker, destination, payload, sequence, signature } = call;
+    writer.raw(fromHex(one));
     writer.u8(2).raw(fromHex(worker)).bytes(destination).bytes(payload).u64(sequence).bytes(signature);
   }
   return writer.finish();
