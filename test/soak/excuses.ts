@@ -19,6 +19,9 @@ const excuses = {
   'stands in blocks twice: sealed again while others had what was sealed before': {
     ...{ by: [stolen, otherSoftware], oneIn: 20 },
   },
+  'stands in blocks twice: nobody could know whether it came in, since others used its sequence': {
+    ...{ by: ['pruned', otherSoftware], oneIn: 20 },
+  },
   'failed: nobody can know whether it came in, since others used its sequence': { by: [otherSoftware], oneIn: 20 },
   'is a command of blocks that were forgotten while its recipient was kept away': { by: ['pruned'], oneIn: 2 },
 } as const satisfies Record<string, Excused>;

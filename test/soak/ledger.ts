@@ -25,6 +25,8 @@ export type SenderEntry =
       readonly block: number;
       readonly hash: Hex;
     }
+  /** Told by its outbox: of the messages that it names nobody can know whether they are in these blocks, both included. */
+  | { readonly event: 'fate-unknown'; readonly what: string; readonly first: number; readonly last: number }
   /** About to be queued: a command of Phala's form, which has no nonce. */
   | { readonly event: 'command-meant'; readonly to: Hex; readonly text: string }
   | { readonly event: 'command-queued'; readonly text: string; readonly sendId: string }

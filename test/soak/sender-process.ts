@@ -40,7 +40,13 @@ run(async () => {
   const onSetback = ({ code, message: reason }: RelayError): void => {
     tell({ event: 'setback', code, reason });
   };
-  const outbox = createOutbox({ chain, vault, store, directory: watch.state, account, onSetback });
+  const onNotice = ({ code, message: reason, details = {} }: RelayError): void => {
+    tell({ event: 'notice', code, reason });
+    if (code !== 'fate-unknown') return;
+    const { what, first, last } = details;
+    ledger.add({ event: 'fate-unknown', what: String(what), first: Number(first), last: Number(last) });
+  };
+  const outbox = createOutbox({ chain, vault, store, directory: watch.state, account, onSetback, onNotice });
   const note = ({ suite, sendId, to, nonce }: Noted, status: SendStatus): void => {
     const named = { to, nonce: String(nonce) };
     if (status.state === 'failed') {

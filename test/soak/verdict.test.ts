@@ -238,6 +238,30 @@ describe('soak: the verdict', () => {
     breaks(/posted 2 times/, { ...shared, posted: anew, copies: [] });
   });
 
+  it('excuses a message that went again, sealed anew, since its sender was told that nobody knows of it, where others use its sequences', () => {
+    const told = (first: number, last: number, what = 'message 0x01'): SenderEntry => ({
+      ...{ event: 'fate-unknown', what, first, last },
+    });
+    const again = (n: number, block: number): PostedMessage[] =>
+      as(9, posted(n)).map((message) => ({ ...message, block }));
+    const evidence = { received: handled(1), posted: [...posted(1), ...again(1, 9)], isWorkerShared: true };
+    const unknown = 'stands in blocks twice: nobody could know whether it came in, since others used its sequence';
+    excuses(unknown, { ...evidence, sent: [...queued(1), told(1, 3)] });
+    const often = /"s 1" was posted 2 times: in block 1, 9/;
+    breaks(often, { ...evidence, sent: queued(1) });
+    breaks(often, { ...evidence, sent: [...queued(1), told(2, 3)] });
+    breaks(often, { ...evidence, sent: [...queued(1), told(1, 9)] });
+    breaks(often, { ...evidence, sent: [...queued(1), told(1, 3)], isWorkerShared: false });
+    const same = posted(1).map((message) => ({ ...message, block: 9 }));
+    breaks(often, { ...evidence, sent: [...queued(1), told(1, 3)], posted: [...posted(1), ...same] });
+    const thrice = [...evidence.posted, ...as(8, posted(1)).map((message) => ({ ...message, block: 12 }))];
+    breaks(/posted 3 times/, { ...evidence, sent: [...queued(1), told(1, 3)], posted: thrice });
+    excuses(unknown, { ...evidence, sent: [...queued(1), told(1, 3), told(8, 10)], posted: thrice });
+    const two = { ...evidence, received: handled(1, 2), posted: [...posted(1, 2), ...again(1, 9), ...again(2, 9)] };
+    excuses(unknown, { ...two, sent: [...queued(1, 2), told(1, 3, 'messages 0x01 and 1 more')] }, 2);
+    breaks(/"s 2" was posted 2 times/, { ...two, sent: [...queued(1, 2), told(1, 3)] });
+  });
+
   it("excuses a copied later message of a worker's that is in before an earlier one, where others use its sequences", () => {
     const evidence = { sent: queued(1, 2, 3), posted: posted(1, 2, 3), isWorkerShared: true };
     const copies = posted(2);

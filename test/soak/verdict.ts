@@ -6,6 +6,7 @@ import { Excuses, type Excuse } from './excuses.ts';
 import type { Span } from './gaps.ts';
 import { blockList, byName, isPostedTooOften, nameOf, type Copy } from './postings.ts';
 import type { PostedMessage } from './truth.ts';
+import { UnknownFates } from './unknown-fates.ts';
 
 export interface SenderRecord extends AccountUse {
   /** As the truth names it: `worker 0x…` or `account 0x…`. */
@@ -137,11 +138,15 @@ function postedTooOften(
   const shared = new Map(senders.map(({ id, isWorkerShared = false }) => [id, isWorkerShared] as const));
   const copiesOf = byName(copies);
   const labels = new Map(queued.map(({ name, text }) => [name, `"${text}"`] as const));
+  const unknown = new UnknownFates(senders);
   return [...onChain].flatMap(([name, blocks]) => {
     const isShared = shared.get(blocks[0]?.sender ?? '');
     if (isShared === undefined || uncounted?.has(name) === true) return [];
-    if (!isPostedTooOften(blocks, copiesOf.get(name) ?? [], isShared)) {
-      if (blocks.length > 1) excused.add(whyTwice(blocks));
+    const known = blocks.length > 1 ? unknown.known(blocks) : blocks;
+    if (!isPostedTooOften(known, copiesOf.get(name) ?? [], isShared)) {
+      if (known.length < blocks.length)
+        excused.add('stands in blocks twice: nobody could know whether it came in, since others used its sequence');
+      if (known.length > 1) excused.add(whyTwice(known));
       return [];
     }
     return [`${labels.get(name) ?? name} was posted ${blocks.length} times: in block ${blockList(blocks)}`];
