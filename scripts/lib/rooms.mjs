@@ -9,7 +9,7 @@ const services = [...secrets, 'chain', 'channel', 'store', 'worker-state', 'outb
 export const rooms = {
   errors: [],
   codec: ['errors'],
-  signals: [],
+  signals: ['errors'],
   // What several rooms need of Node.
   node: [],
   crypto: [...bytes, 'node'],

@@ -88,7 +88,7 @@ export interface Chain extends AsyncDisposable {
   finalizedHead(signal?: AbortSignal): Promise<Head>;
   /**
    * The newest finalized block that `quorum` endpoints agree on. Throws no-quorum after `patienceMs` (default `timeoutMs`
-   * of the connection), or where too few endpoints are left; endpoints-disagree.
+   * of the connection), or where too few endpoints are left; endpoints-disagree, bad-value.
    */
   agreedHead(signal?: AbortSignal, patienceMs?: number): Promise<Head>;
   bestHead(signal?: AbortSignal): Promise<Head>;

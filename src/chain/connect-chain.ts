@@ -1,5 +1,5 @@
 import { fromHex, Reader, toHex, type Hex } from '../codec/index.ts';
-import { isRelayError } from '../errors/index.ts';
+import { checkValue, isRelayError } from '../errors/index.ts';
 import { throwIfAborted } from './abort.ts';
 import { readChainInfo, readParaId } from './chain-info.ts';
 import type { Chain } from './chain.ts';
@@ -215,6 +215,7 @@ async function createChain(connection: Connection, options: ConnectOptions, unti
     },
     nodeFaults$: connection.faults.all$,
     agreedHead: async (signal, patienceMs = connection.options.timeoutMs) => {
+      checkValue('patienceMs', patienceMs >= 0, '0 or more');
       if (quorum.trust === 'single') return reader.finalized({ signal });
       const { hash } = await quorum.newest(0, { signal, patienceMs });
       return reader.byHash(hash, { signal });

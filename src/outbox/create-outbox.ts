@@ -153,6 +153,8 @@ class StoredOutbox implements Outbox {
   }
 
   async estimateFee(bodyBytes: number, as: 'worker' | 'account' = 'worker', signal?: AbortSignal): Promise<bigint> {
+    checkValue('bodyBytes', Number.isSafeInteger(bodyBytes) && bodyBytes >= 0, 'a number from 0 on');
+    this.#checkSize({ suite: 'v1', bodyBytes });
     using ended = new LinkedAbort(this.#work.signal, signal);
     const destination = topicOf(this.#work.vault.identity);
     const bytes = payloadBytes({ suite: 'v1', bodyBytes });

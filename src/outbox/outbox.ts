@@ -209,7 +209,7 @@ export interface Outbox extends RelayOutbox {
   send(message: SendMessage, signal?: AbortSignal): Promise<Receipt>;
   /**
    * What a message with a body of so many bytes, encoded, would cost on chain by itself, in the smallest unit; less in a batch.
-   * As `maxFee` it is enough, until the chain asks for more.
+   * As `maxFee` it is enough, until the chain asks for more. Throws bad-value, too-large-for-chain, no-account, aborted.
    */
   estimateFee(bodyBytes: number, as?: 'worker' | 'account', signal?: AbortSignal): Promise<bigint>;
 }

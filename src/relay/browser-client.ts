@@ -3,7 +3,7 @@ import { createClient, type RelayClient, type RelayClientOptions } from './clien
 
 export type BrowserRelayClientOptions = Omit<RelayClientOptions, 'transport'> & BrowserTransportOptions;
 
-/** A client with the browser's fetch and WebSocket. */
+/** A client with the browser's fetch and WebSocket. Throws bad-value. */
 export function createRelayClient(options: BrowserRelayClientOptions): RelayClient {
   return createClient({ ...options, transport: createBrowserTransport(options) });
 }

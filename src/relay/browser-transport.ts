@@ -1,4 +1,4 @@
-import { asRelayError } from '../errors/index.ts';
+import { asRelayError, checkValue } from '../errors/index.ts';
 import { readBounded } from './bounded-answer.ts';
 import { checkEndpoint, type EndpointPolicy } from './endpoint-policy.ts';
 import { defaultMaxAnswerBytes, type Transport } from './transport.ts';
@@ -8,9 +8,10 @@ export interface BrowserTransportOptions extends EndpointPolicy {
   readonly maxAnswerBytes?: number;
 }
 
-/** The platform's own fetch and WebSocket: for browsers, where names can't be resolved and the network is the user's. */
+/** The platform's own fetch and WebSocket: for browsers, where names can't be resolved and the network is the user's. Throws bad-value. */
 export function createBrowserTransport(options: BrowserTransportOptions = {}): Transport {
   const { maxAnswerBytes = defaultMaxAnswerBytes, ...policy } = options;
+  checkValue('maxAnswerBytes', maxAnswerBytes >= 1, '1 or more');
   return {
     async post(url, body, signal) {
       checkEndpoint(url, policy);

@@ -2,8 +2,8 @@ import { Observable } from 'rxjs';
 import { newerKey } from '../channel/newer-key.ts';
 import { decodeSignedEnvelope, messageId, type Hex } from '../codec/index.ts';
 import { decodeV1 } from '../crypto/core.ts';
-import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
-import { LinkedAbort } from '../signals/index.ts';
+import { asRelayError, checkValue, isRelayError, RelayError } from '../errors/index.ts';
+import { checkTimer, LinkedAbort } from '../signals/index.ts';
 import type { SentMessage } from './client-frames.ts';
 import { ConnectionPool } from './connection-pool.ts';
 import type { Prover } from './prover.ts';
@@ -112,6 +112,10 @@ class TransportClient implements RelayClient {
 
   constructor(options: RelayClientOptions) {
     this.#options = { ...defaults, ...options };
+    const { timeoutMs, idleMs, maxConnections } = this.#options;
+    checkTimer('timeoutMs', timeoutMs);
+    checkTimer('idleMs', idleMs);
+    checkValue('maxConnections', maxConnections >= 1, '1 or more');
     this.#pool = new ConnectionPool(this.#options);
     this.#health = new EndpointHealth(options.health);
   }

@@ -1,5 +1,6 @@
 import type { Hex } from '../codec/index.ts';
-import { backoffMs, type Backoff } from './backoff.ts';
+import { backoffMs, checkBackoff, type Backoff } from './backoff.ts';
+import { checkValue } from '../errors/index.ts';
 import { relayKey } from './relay-url.ts';
 
 export interface EndpointHealthOptions {
@@ -36,6 +37,8 @@ export class EndpointHealth {
 
   constructor(options: EndpointHealthOptions = {}) {
     this.#options = { backoff: { firstMs: 1_000, mostMs: 300_000 }, now: Date.now, capacity: 10_000, ...options };
+    checkBackoff(this.#options.backoff);
+    checkValue('health.capacity', this.#options.capacity >= 0, '0 or more');
   }
 
   /**

@@ -1,7 +1,8 @@
 import type { Duplex } from 'node:stream';
 import { Agent, request } from 'undici';
 import { WebSocket, type RawData } from 'ws';
-import { asRelayError, isRelayError, type RelayError } from '../errors/index.ts';
+import { asRelayError, checkValue, isRelayError, type RelayError } from '../errors/index.ts';
+import { checkTimer } from '../signals/index.ts';
 import { readBounded } from './bounded-answer.ts';
 import { checkEndpoint, type EndpointPolicy } from './endpoint-policy.ts';
 import { pinnedLookup } from './pinned-lookup.ts';
@@ -50,9 +51,11 @@ export interface NodeTransport extends Transport {
   connect(url: string, handlers: NodeSocketHandlers, query?: string, maxBytes?: number): NodeSocket;
 }
 
-/** HTTP by undici and WebSocket by ws, both through one endpoint policy. */
+/** HTTP by undici and WebSocket by ws, both through one endpoint policy. Throws bad-value. */
 export function createNodeTransport(options: NodeTransportOptions = {}): NodeTransport {
   const { timeoutMs, maxAnswerBytes } = { ...defaults, ...options };
+  checkTimer('timeoutMs', timeoutMs);
+  checkValue('maxAnswerBytes', maxAnswerBytes >= 1, '1 or more');
   const { resolve = createNameResolver({ askSystem: options.allowPrivate === true }) } = options;
   const lookup = pinnedLookup(options, resolve);
   const agent = new Agent({

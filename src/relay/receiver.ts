@@ -1,9 +1,9 @@
 import { Observable, type Subscriber } from 'rxjs';
 import { toHex, type Hex } from '../codec/index.ts';
-import { asRelayError, RelayError } from '../errors/index.ts';
+import { asRelayError, checkValue, RelayError } from '../errors/index.ts';
 import { onAbort, pause } from '../signals/index.ts';
 import { AckTracker } from './ack-tracker.ts';
-import { backoffMs, type Backoff } from './backoff.ts';
+import { backoffMs, checkBackoff, type Backoff } from './backoff.ts';
 import type { ConnectionPool } from './connection-pool.ts';
 import type { Connection } from './connection.ts';
 import type { LoginRequest, Prover } from './prover.ts';
@@ -45,7 +45,7 @@ const final: ReadonlySet<string> = new Set(['login-refused', 'session-replaced',
 
 /**
  * Deliveries of one mailbox while subscribed, each once per process, over as many connections as it takes. Errors with
- * login-refused, session-replaced, endpoint-refused, wrong-chain, or what `sign` throws.
+ * login-refused, session-replaced, endpoint-refused, wrong-chain, bad-value, or what `sign` throws.
  */
 export function receiveFrom(parts: ReceiverParts, options: ReceiveOptions): Observable<ReceiverEvent> {
   return new Observable((subscriber) => {
@@ -100,6 +100,9 @@ class Receiver {
   constructor(parts: ReceiverParts, options: ReceiveOptions, subscriber: Subscriber<ReceiverEvent>) {
     this.#parts = parts;
     this.#options = { ...defaults, ...options };
+    const { window, backoff } = this.#options;
+    checkValue('window', Number.isSafeInteger(window) && window >= 1, '1 or more');
+    checkBackoff(backoff);
     this.#subscriber = subscriber;
   }
 

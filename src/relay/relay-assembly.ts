@@ -1,6 +1,8 @@
 import type { FastifyInstance } from 'fastify';
 import { pino, type Logger } from 'pino';
+import { checkQuota } from '../store/mail-quota.ts';
 import { createGate, createKnown } from './access.ts';
+import { checkBackoff } from './backoff.ts';
 import { BodyBudget } from './body-budget.ts';
 import { DeliveryWatch } from './delivery-watch.ts';
 import type { EndpointPolicy } from './endpoint-policy.ts';
@@ -67,10 +69,12 @@ interface SharedBySockets {
   readonly unread: BodyBudget;
 }
 
-/** Throws bad-setting for limits that do not fit each other, or the stores. */
+/** Throws bad-setting for limits that do not fit each other, or the stores; bad-value. */
 export function createBasis(options: RelayOptions, verifySignature: VerifySignature): RelayBasis {
   const { genesisHash, mailStore, forwardStore, clock = Date.now, logger = pino({ enabled: false }) } = options;
   const limits = resolveLimits(options.limits);
+  if (options.forwardBackoff !== undefined) checkBackoff(options.forwardBackoff);
+  checkQuota(options.forwardQuota);
   const stores = [mailStore, ...(forwardStore === undefined ? [] : [forwardStore])];
   for (const store of stores) checkAges(limits, store);
   const dedupeMs = Math.min(...stores.map((store) => store.dedupeMs));

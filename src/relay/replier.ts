@@ -2,8 +2,8 @@ import { sealMessage, type Sender } from '../channel/seal-message.ts';
 import { equalBytes, toBytes, type BytesLike, type Hex } from '../codec/index.ts';
 import { asRelayError, isRelayError, RelayError } from '../errors/index.ts';
 import type { Delivery } from '../inbox/inbox.ts';
-import { pause } from '../signals/index.ts';
-import { backoffMs, type Backoff } from './backoff.ts';
+import { checkTimer, pause } from '../signals/index.ts';
+import { backoffMs, checkBackoff, type Backoff } from './backoff.ts';
 import type { RelayClient } from './client.ts';
 import { endingSignal } from './deadline.ts';
 import type { Relay } from './relay.ts';
@@ -48,6 +48,7 @@ type Asking = Pick<Delivery, 'messageId' | 'from' | 'fromKind' | 'senderKey'>;
 const defaults = { relays: [] as readonly string[], patienceMs: 60_000, backoff: { firstMs: 200, mostMs: 5_000 } };
 const rememberedOrigins = 10_000;
 
+/** Throws bad-value. */
 export function createReplier(options: ReplierOptions): Replier {
   return new SealingReplier(options);
 }
@@ -59,6 +60,8 @@ class SealingReplier implements Replier {
 
   constructor(options: ReplierOptions) {
     this.#options = { ...defaults, ...options };
+    checkTimer('patienceMs', this.#options.patienceMs);
+    checkBackoff(this.#options.backoff);
   }
 
   cameBy(messageId: Hex, url: string): void {

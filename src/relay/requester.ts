@@ -4,6 +4,7 @@ import { sealMessage, type SealedMessage, type Sender } from '../channel/seal-me
 import type { BodyInput, Hex } from '../codec/index.ts';
 import { decodeV1 } from '../crypto/core.ts';
 import { RelayError } from '../errors/index.ts';
+import { checkTimer } from '../signals/index.ts';
 import { Deadline } from './deadline.ts';
 import type { RelayClient, SentReceipt } from './client.ts';
 import { mayBeHandedOn } from './reply-places.ts';
@@ -55,7 +56,7 @@ export interface Asked extends SentReceipt {
 export interface Requester {
   /**
    * Resolves when the message is taken. Throws unknown-recipient, unproven-key, recipient-unreachable, fresh-keys-full,
-   * request-timeout, and what RelayClient.send throws.
+   * request-timeout, bad-value, and what RelayClient.send throws.
    */
   ask(request: Request): Promise<Asked>;
   /** The answer alone. Throws what {@link ask} and its `reply` throw. */
@@ -65,7 +66,7 @@ export interface Requester {
 const defaultTimeoutMs = 30_000;
 
 export function createRequester(options: RequesterOptions): Requester {
-  const ask = (request: Request): Promise<Asked> => new Conversation(options, request).ask();
+  const ask = async (request: Request): Promise<Asked> => new Conversation(options, request).ask();
   return { ask, request: async (request) => (await ask(request)).reply };
 }
 
@@ -78,6 +79,7 @@ class Conversation {
 
   constructor(options: RequesterOptions, request: Request) {
     const { to, signal, timeoutMs = defaultTimeoutMs } = request;
+    checkTimer('timeoutMs', timeoutMs);
     this.#options = options;
     this.#request = request;
     this.#timeoutMs = timeoutMs;

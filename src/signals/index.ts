@@ -1,3 +1,4 @@
+export { checkTimer } from './check-timer.ts';
 export { letGo } from './let-go.ts';
 export { LinkedAbort } from './linked-abort.ts';
 export { maxTimerMs } from './max-timer.ts';

@@ -9,7 +9,7 @@ import { mailRange } from './lmdb-mail-range.ts';
 import { openMailTables, type MailTables, type OpenMailTables } from './lmdb-mail-tables.ts';
 import { MailWriter } from './lmdb-mail-writer.ts';
 import { checkQuota, defaultQuota, type MailQuota, type Origin } from './mail-quota.ts';
-import { defaultTimes, warnOfFailure, type BackgroundFailure } from './mail-store.ts';
+import { checkMailTimes, defaultTimes, warnOfFailure, type BackgroundFailure } from './mail-store.ts';
 import type { Appended, Mail, MailboxStats, MailStore, MailStoreTotals, ReadLimit, Whereabouts } from './mail-store.ts';
 import { Readers } from './readers.ts';
 import { Wakers } from './wakers.ts';
@@ -38,9 +38,10 @@ export interface LmdbMailStoreOptions {
 
 const maxCursor = 2n ** 64n - 1n;
 
-/** Mailboxes in an LMDB environment of their own. Throws mail-store-failed, bad-setting. */
+/** Mailboxes in an LMDB environment of their own. Throws mail-store-failed, bad-setting, bad-value. */
 export async function openLmdbMailStore(options: LmdbMailStoreOptions): Promise<MailStore> {
   checkQuota(options.quota);
+  checkMailTimes(options);
   const random = options.random ?? ((length) => crypto.getRandomValues(new Uint8Array(length)));
   try {
     return new LmdbMailStore(

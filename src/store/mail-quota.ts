@@ -1,5 +1,5 @@
 import type { Hex } from '../codec/index.ts';
-import { RelayError } from '../errors/index.ts';
+import { checkValue, RelayError } from '../errors/index.ts';
 
 /** Several processes on one store may each let through what they have under way. */
 export interface MailQuota {
@@ -26,8 +26,13 @@ export const defaultQuota = {
 /** Of a trial whether a store takes messages: as long as most of them are, or longer. */
 export const trialBytes = 64 * 2 ** 10;
 
-/** What has no room for a trial would never be ready. Throws bad-setting. */
-export function checkQuota({ maxTotalBytes = Infinity }: MailQuota = {}, least = trialBytes): void {
+/** What has no room for a trial would never be ready. Throws bad-setting, bad-value. */
+export function checkQuota(quota: MailQuota = {}, least = trialBytes): void {
+  const { maxCount, maxBytes, senderPart, strangerPart } = { ...defaultQuota, ...quota };
+  for (const [name, most] of Object.entries({ maxCount, maxBytes })) checkValue(name, most >= 0, '0 or more');
+  for (const [name, part] of Object.entries({ senderPart, strangerPart }))
+    checkValue(name, part > 0 && part <= 1, 'above 0, 1 at most');
+  const { maxTotalBytes = Infinity } = quota;
   if (maxTotalBytes >= least) return;
   const reason = `it is ${maxTotalBytes}, and ${least} bytes are the least that a store works with`;
   throw new RelayError('bad-setting', { details: { name: 'maxTotalBytes', reason } });

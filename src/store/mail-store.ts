@@ -1,5 +1,6 @@
 import type { Hex } from '../codec/index.ts';
-import type { RelayError } from '../errors/index.ts';
+import { checkValue, type RelayError } from '../errors/index.ts';
+import { checkTimer } from '../signals/index.ts';
 import type { Origin } from './mail-quota.ts';
 
 /** One message in a mailbox. */
@@ -73,7 +74,21 @@ export function warnOfFailure(error: RelayError): void {
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
 
+export interface MailTimes {
+  readonly retentionMs?: number;
+  readonly dedupeMs?: number;
+  readonly sweepIntervalMs?: number;
+}
+
 export const defaultTimes = { retentionMs: 30 * 24 * hourMs, dedupeMs: 25 * hourMs, sweepIntervalMs: 10 * minuteMs };
+
+/** Throws bad-value. */
+export function checkMailTimes(times: MailTimes): void {
+  const { retentionMs, dedupeMs, sweepIntervalMs } = { ...defaultTimes, ...times };
+  checkValue('retentionMs', retentionMs >= 0, '0 or more');
+  checkValue('dedupeMs', dedupeMs >= 0, '0 or more');
+  checkTimer('sweepIntervalMs', sweepIntervalMs);
+}
 
 /**
  * Mailboxes by recipient: what is appended stays until it is acknowledged or its retention ends, and is never dropped

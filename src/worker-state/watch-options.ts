@@ -1,7 +1,14 @@
 import type { ChainLogger, Clock, Finality } from '../chain/index.ts';
+import { checkValue } from '../errors/index.ts';
 import type { TransactionalStore } from '../store/transactional-store.ts';
 import type { ReconcileOptions } from './change-source.ts';
 import type { VerifyRecords } from './prove-records.ts';
+
+/** Throws bad-value. */
+export function checkWatch({ saveEveryMs = 0, reconcile: { everyBlocks = 0, everyMs = 0 } = {} }: WatchOptions): void {
+  for (const [what, value] of Object.entries({ saveEveryMs, everyBlocks, everyMs }))
+    checkValue(what, value >= 0, '0 or more');
+}
 
 export interface WatchOptions {
   /** Default finalized. best shows changes a few blocks earlier and takes them back on a reorg. */

@@ -9,7 +9,7 @@ import { HintSource } from './hint-source.ts';
 import { ProofSource } from './proof-source.ts';
 import { StateSaver } from './state-saver.ts';
 import { StateStore, type StoredState } from './state-store.ts';
-import type { WatchOptions } from './watch-options.ts';
+import { checkWatch, type WatchOptions } from './watch-options.ts';
 import { WorkerFollower } from './worker-follower.ts';
 import { createView } from './worker-state-view.ts';
 import type { WorkerStateWatch } from './worker-state.ts';
@@ -28,9 +28,10 @@ const maxUnreadable = 3;
 
 const silent = { debug: () => undefined, warn: () => undefined };
 
-/** Starts at once; `ready` resolves when the snapshot stands. The chain stays the caller's. */
+/** Starts at once; `ready` resolves when the snapshot stands. The chain stays the caller's. Throws bad-value. */
 export function watchWorkerState(chain: Chain, options: WatchOptions = {}): WorkerStateWatch {
   const { finality = 'finalized', store, verifyRecords = verifyBatch, logger = silent, clock = systemClock } = options;
+  checkWatch(options);
   const epochs = store && new EpochStore(store, chain.genesisHash);
   const table = new WorkerTable(chain.genesisHash, verifyRecords);
   const hints = (): HintSource => new HintSource({ chain, clock, logger }, options.reconcile);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { firstValueFrom } from 'rxjs';
 import {
   connectAgent,
   connectChain,
@@ -10,6 +11,7 @@ import {
   createPhalaListener,
   createRelay,
   createRelayClient,
+  createReplier,
   createRequester,
   createVault,
   encodeEcdhRecord,
@@ -28,6 +30,7 @@ import {
   type DevChain,
   type Inbox,
   type MailStore,
+  type RelayClient,
   type Vault,
   type VaultAgent,
 } from '../../src/index.ts';
@@ -109,6 +112,20 @@ describe('package: numbers that are given to what the library exports', () => {
     await using client = createRelayClient({ genesisHash, allowPrivate: true, ...options });
     await createRequester({ ...sending(), client }).request({ to: peer.identity, body, timeoutMs: 500, ...request });
   };
+  const requesting = (options: object): RelayClient =>
+    createRelayClient({ genesisHash, allowPrivate: true, ...options });
+  const answered = async (options: object): Promise<void> => {
+    await using client = requesting({});
+    const replier = createReplier({ ...sending(), client, relays: [unreached], patienceMs: 50, ...options });
+    const asking = { messageId: peer.identity, from: peer.identity, fromKind: 'worker', senderKey: peerKey } as const;
+    await replier.reply(asking);
+  };
+  const mailboxOf = async (options: object): Promise<void> => {
+    await using client = requesting({});
+    const prover = { identity: peer.identity, sign: peer.sign.bind(peer) };
+    const received$ = client.receive({ url: unreached, ...prover, ...options });
+    await firstValueFrom(received$);
+  };
   const handledBy = async (inbox: Inbox, options: object): Promise<void> => {
     await using _service = serveInbox({
       inbox,
@@ -138,7 +155,7 @@ describe('package: numbers that are given to what the library exports', () => {
     ),
     'openMemoryStore entries limit': (value) => entriesOf(Promise.resolve(openMemoryStore()), value),
     'openLmdbStore entries limit': (value) => entriesOf(openLmdbStore({ path: path() }), value),
-    ...each('openLmdbMailStore', ['retentionMs', 'dedupeMs'], mailed),
+    ...each('openLmdbMailStore', ['retentionMs', 'dedupeMs', 'sweepIntervalMs'], mailed),
     ...each(
       'openLmdbMailStore quota',
       ['maxCount', 'maxBytes', 'maxTotalBytes', 'senderPart', 'strangerPart'],
@@ -173,7 +190,25 @@ describe('package: numbers that are given to what the library exports', () => {
     ...each('createRelay forwardQuota', ['maxCount', 'maxBytes', 'strangerPart'], (forwardQuota) =>
       relayed({ forwardQuota }),
     ),
-    ...each('createRelayClient', ['maxConnections', 'maxAnswerBytes'], (options) => asked(options, {})),
+    ...each('createRelayClient', ['timeoutMs', 'idleMs', 'maxConnections', 'maxAnswerBytes'], (options) =>
+      asked(options, {}),
+    ),
+    ...each('createRelayClient health', ['capacity'], (health) => asked({ health }, {})),
+    ...each('createRelayClient health backoff', ['firstMs', 'mostMs'], (given) =>
+      asked({ health: { backoff: { firstMs: 1, mostMs: 1, ...given } } }, {}),
+    ),
+    ...each('RelayClient.receive', ['window'], mailboxOf),
+    ...each('RelayClient.receive backoff', ['firstMs', 'mostMs'], (given) =>
+      mailboxOf({ backoff: { firstMs: 1, mostMs: 1, ...given } }),
+    ),
+    ...each('createReplier', ['patienceMs'], answered),
+    ...each('createReplier backoff', ['firstMs', 'mostMs'], (given) =>
+      answered({ backoff: { firstMs: 1, mostMs: 1, ...given } }),
+    ),
+    'Outbox.estimateFee bodyBytes': async (bodyBytes) => {
+      await using outbox = createOutbox({ ...sending(), chain, account: alice });
+      await outbox.estimateFee(bodyBytes);
+    },
     ...each('Requester.request', ['timeoutMs'], (request) => asked({}, request)),
     'sealMessage freshKey': (keepMs) => sealMessage(sending(), { to: peer.identity, body, freshKey: { keepMs } }),
     ...each('startDevChain', ['port', 'workers', 'blockTimeMs', 'finalityLag'], (options) =>
@@ -215,6 +250,37 @@ describe('package: numbers that are given to what the library exports', () => {
     ...['file', 'memory', 'agent'].map((kind) => [`Vault.erase (${kind})`, [NaN]] as const),
     ...['file', 'memory', 'agent'].map((kind) => [`Vault.rotate atLeast (${kind})`, [NaN, 10.5, 2 ** 53]] as const),
     ['createRelay verifyThreads', [NaN, Infinity, -1, 1.5, 65]],
+    // No timer waits so long: it would fire at once.
+    ...[
+      ...['createRelayClient timeoutMs', 'createRelayClient idleMs', 'openLmdbMailStore sweepIntervalMs'],
+      ...['createReplier patienceMs', 'Requester.request timeoutMs'],
+      ...['RelayClient.receive backoff', 'createReplier backoff', 'createRelay forwardBackoff'].flatMap((backoff) => [
+        `${backoff} firstMs`,
+        `${backoff} mostMs`,
+      ]),
+    ].map((name) => [name, [NaN, Infinity, -1, 2 ** 53]] as const),
+    ...[
+      ...['createRelayClient maxConnections', 'createRelayClient maxAnswerBytes', 'createRelayClient health capacity'],
+      ...['createRelayClient health backoff firstMs', 'createRelayClient health backoff mostMs'],
+      ...[
+        'watchWorkerState saveEveryMs',
+        'watchWorkerState reconcile everyBlocks',
+        'watchWorkerState reconcile everyMs',
+      ],
+      ...['openLmdbMailStore retentionMs', 'openLmdbMailStore dedupeMs', 'Chain.agreedHead patienceMs'],
+      ...['openLmdbMailStore quota maxCount', 'openLmdbMailStore quota maxBytes'],
+      ...['createRelay forwardQuota maxCount', 'createRelay forwardQuota maxBytes'],
+      ...['createInbox inFlight count', 'createInbox inFlight bytes'],
+    ].map((name) => [name, [NaN, -1]] as const),
+    ...[
+      'openLmdbMailStore quota senderPart',
+      'openLmdbMailStore quota strangerPart',
+      'createRelay forwardQuota strangerPart',
+    ].map((name) => [name, [NaN, Infinity, -1, 1.5, 2 ** 53]] as const),
+    ...['createInbox retentionMs', 'Outbox.estimateFee bodyBytes', 'createOutbox keepDone'].map(
+      (name) => [name, [NaN, Infinity, -1, 1.5, 2 ** 53]] as const,
+    ),
+    ['RelayClient.receive window', [NaN, Infinity, -1, 0, 1.5, 2 ** 53]],
   ];
   for (const [name, refused] of refusals)
     it(`${name}: what it can not be is refused`, async () => {

@@ -1,9 +1,9 @@
 import { nuid, type NatsConnection } from '@nats-io/transport-node';
 import type { Hex } from '../../codec/index.ts';
-import { asRelayError, checkU64, RelayError } from '../../errors/index.ts';
-import { tell } from '../../signals/index.ts';
+import { asRelayError, checkU64, checkValue, RelayError } from '../../errors/index.ts';
+import { checkTimer, tell } from '../../signals/index.ts';
 import { checkQuota, defaultQuota, trialBytes, type Origin } from '../mail-quota.ts';
-import { defaultTimes, warnOfFailure } from '../mail-store.ts';
+import { checkMailTimes, defaultTimes, warnOfFailure } from '../mail-store.ts';
 import type {
   Appended,
   Mail,
@@ -48,6 +48,9 @@ export async function openStore(options: JetStreamMailStoreOptions): Promise<Mai
   const dedupeMs = options.dedupeMs ?? defaultTimes.dedupeMs;
   const random = options.random ?? ((length) => crypto.getRandomValues(new Uint8Array(length)));
   checkStoreName(name);
+  checkMailTimes(options);
+  checkTimer('timeoutMs', timeoutMs);
+  checkValue('shards', Number.isSafeInteger(shards) && shards >= 1, '1 or more');
   checkQuota(quota, shards * leastTrials * trialBytes);
   const connection = await connectNats(nats);
   try {
