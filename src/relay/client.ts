@@ -116,8 +116,9 @@ class TransportClient implements RelayClient {
     checkTimer('timeoutMs', timeoutMs);
     checkTimer('idleMs', idleMs);
     checkValue('maxConnections', maxConnections >= 1, '1 or more');
-    this.#pool = new ConnectionPool(this.#options);
     this.#health = new EndpointHealth(options.health);
+    // Last: its timer runs.
+    this.#pool = new ConnectionPool(this.#options);
   }
 
   async send(
