@@ -54,7 +54,8 @@ export function answeringOf(parts: AnsweringParts): Answering {
   const turns = new HandlerTurns();
   const inVain = (error: unknown): false => {
     // Stopped: the message stays, and is answered at the next start.
-    if (signal.aborted || !isRelayError(error)) throw error;
+    if (signal.aborted) throw new RelayError('aborted', { cause: error });
+    if (!isRelayError(error)) throw error;
     warn(error.message, error);
     return false;
   };

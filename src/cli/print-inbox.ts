@@ -1,8 +1,8 @@
-import { lastValueFrom, mergeMap, takeUntil, takeWhile, from } from 'rxjs';
 import { toHex, type Body } from '../codec/index.ts';
 import { isErrorCode, isRelayError, RelayError } from '../errors/index.ts';
 import type { Delivery, Inbox, InboxEvent } from '../inbox/index.ts';
 import { short, type JsonEvent, type Output } from './output.ts';
+import { printEach } from './print-each.ts';
 import { visibleLines } from './visible.ts';
 import type { Warn } from './warn.ts';
 
@@ -39,30 +39,28 @@ export async function printInbox(
   const underWay = new Set<Promise<void>>();
   const { promise: failure, fail } = failing();
   const finish = (over: Promise<void>): void => {
-    const failed = (error: unknown): void => {
-      // Stopped: the message comes again at the next start.
-      if (!isRelayError(error, 'aborted')) fail(error);
-    };
-    const work = over.catch(failed).finally(() => underWay.delete(work));
+    const work = over
+      .catch(unlessStopped)
+      .catch(fail)
+      .finally(() => underWay.delete(work));
     underWay.add(work);
   };
-  const printed = inbox.events$.pipe(
-    // Printed in order; an answer on its way holds up nobody, unless messages are counted.
-    mergeMap(
-      async (event) => {
-        const answered = await printEvent(event, output, { warn, answer });
-        if (answered !== undefined) finish(answered.over);
-        if (count !== undefined) await Promise.all(underWay);
-        if (event.type === 'message') left--;
-        return left > 0;
-      },
-      count === undefined ? answersAtOnce : 1,
-    ),
-    takeWhile((goesOn) => goesOn),
-    takeUntil(from(until)),
-  );
-  await Promise.race([lastValueFrom(printed, { defaultValue: true }), failure]);
+  // Printed in order; an answer on its way holds up nobody, unless messages are counted.
+  const atOnce = count === undefined ? answersAtOnce : 1;
+  const printing = printEach(inbox.events$, { until, atOnce }, async (event) => {
+    const answered = await printEvent(event, output, { warn, answer }).catch(unlessStopped);
+    if (answered !== undefined) finish(answered.over);
+    if (count !== undefined) await Promise.all(underWay);
+    if (event.type === 'message') left--;
+    return left > 0;
+  });
+  await Promise.race([printing, failure]);
   await Promise.all(underWay);
+}
+
+/** Stopped: the message comes again at the next start, to be answered. */
+function unlessStopped(error: unknown): undefined {
+  if (!isRelayError(error, 'aborted')) throw error;
 }
 
 function failing(): { readonly promise: Promise<never>; readonly fail: (error: unknown) => void } {

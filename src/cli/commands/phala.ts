@@ -1,15 +1,14 @@
 import { Command, Option } from 'commander';
-import { concatMap, from, lastValueFrom, takeUntil, takeWhile } from 'rxjs';
-import { contractTopic, fromHex, toBytes, topicFromText, toHex, type BodyInput } from '../../codec/index.ts';
+import { contractTopic, fromHex, toBytes, topicFromText, type BodyInput } from '../../codec/index.ts';
 import { RelayError } from '../../errors/index.ts';
-import { createPhalaListener, type PhalaDelivery, type PhalaEvent } from '../../inbox/index.ts';
+import { createPhalaListener } from '../../inbox/index.ts';
 import { createCarrier } from '../../relay/index.ts';
 import { action, command, withAccount, type Context } from '../command.ts';
 import { bodyFrom } from '../message-input.ts';
-import { short, type JsonEvent, type Output } from '../output.ts';
+import { short } from '../output.ts';
 import { parseId } from '../parse-id.ts';
-import { bodyText, contentJson } from '../print-inbox.ts';
 import { firstBlock, messageCount } from '../parse-number.ts';
+import { printPhala } from '../print-phala.ts';
 import type { SuriFlags } from '../secrets.ts';
 import { orInterrupted } from '../send/or-interrupted.ts';
 import { postOne } from '../send/post-one.ts';
@@ -130,7 +129,7 @@ async function listenPhala({ settings, flags, output, signal, interrupted }: Con
   if (topics.length === 0)
     throw new RelayError('bad-setting', { details: { name: 'topic', reason: 'give a --contract or a --topic' } });
   const first = flags.from === undefined ? {} : { from: firstBlock(flags.from) };
-  let left = flags.count === undefined ? Number.POSITIVE_INFINITY : messageCount(flags.count);
+  const count = flags.count === undefined ? {} : { count: messageCount(flags.count) };
   await using vault = await unlockVault(settings);
   await using chain = await openChain(settings, signal);
   await using data = await openData(dataFolder(settings, vault), chain, 'phala');
@@ -141,47 +140,5 @@ async function listenPhala({ settings, flags, output, signal, interrupted }: Con
   if (signal.aborted) return;
   const names = topics.map(topicText);
   output.print({ event: 'ready', identity: vault.identity, topics: names }, `Listening on ${names.join(', ')}.`);
-  const printed = listener.events$.pipe(
-    concatMap(async (event) => {
-      await print(event, output);
-      if (event.type === 'message') left--;
-      return left > 0;
-    }),
-    takeWhile((goesOn) => goesOn),
-    takeUntil(from(interrupted)),
-  );
-  await lastValueFrom(printed, { defaultValue: true });
-}
-
-async function print(event: PhalaEvent, output: Output): Promise<void> {
-  switch (event.type) {
-    case 'message':
-      // What was not taken comes again at the next start.
-      if (await output.handOver(deliveryJson(event.delivery), deliveryText(event.delivery))) await event.delivery.ack();
-      return;
-    case 'gap':
-      output.print(
-        { event: 'gap', first: event.first, last: event.last },
-        `blocks ${event.first} to ${event.last} are missing: their messages are not known`,
-      );
-      return;
-    case 'dead':
-      warn(`message ${event.messageId} on ${topicText(event.topic)} can not be read [${event.code}]`);
-  }
-}
-
-function deliveryJson(delivery: PhalaDelivery): JsonEvent {
-  const { messageId, from: sender, fromKind, topic, suite, encrypted, senderKey, block, proven, content } = delivery;
-  return {
-    ...{ event: 'message', messageId, from: sender, fromKind, topic: topicText(topic), suite, encrypted },
-    ...(senderKey === undefined ? {} : { senderKey: toHex(senderKey) }),
-    ...{ via: 'chain', block, proven },
-    ...contentJson(content),
-  };
-}
-
-function deliveryText({ from: sender, fromKind, topic, encrypted, block, content }: PhalaDelivery): string {
-  const who = sender === undefined ? fromKind : `${short(sender)} (${fromKind})`;
-  const how = encrypted ? 'suite phala' : 'PLAIN, for everybody to read';
-  return `${who} on ${topicText(topic)}, block ${block}, ${how}: ${bodyText({ kind: 'data', content })}`;
+  await printPhala(listener, output, { until: interrupted, warn, ...count });
 }
