@@ -48,7 +48,7 @@ export class ProvenValues {
     const requests = blocks.map(({ hash }) => ({ method, params: [keys, hash], block: hash }));
     const answers = await this.#blocks.askAll(requests, { signal, reader: listIn, few: fewBlocks });
     const hash = await loadHash256();
-    const nodes = nodesOfAll(answers, hash);
+    const together = this.#provenTogether(answers, blocks, hash);
     const values: (Uint8Array | RelayError | undefined)[] = [];
     for (const block of blocks) {
       const answer = answers[values.length];
@@ -57,11 +57,33 @@ export class ProvenValues {
         continue;
       }
       if (answer === undefined || answer instanceof RelayError) throw this.#failureOf(answer);
-      const known = (nodes && this.#lookUp(nodes, block)) ?? this.#provenBy(answer, block, hash);
-      // A view would keep the proofs of all blocks that were read with it.
-      values.push(known === undefined ? await this.#readAlone(block, signal) : known.is?.slice());
+      const known = together?.[values.length] ?? this.#provenBy(answer, block, hash);
+      values.push(known === undefined ? await this.#readAlone(block, signal) : known.is);
     }
     return values;
+  }
+
+  /**
+   * By the proofs of all blocks as one: what is found under a hash is what was hashed, whichever block it was given for, and
+   * what stays from block to block is decoded once. Refusals are left out; undefined where one of the others is not as it
+   * should be, and in the place of a block where the nodes do not tell.
+   */
+  #provenTogether(
+    answers: readonly (Answer | RelayError)[],
+    blocks: readonly ProvenAnchor[],
+    hash: ProofsModule,
+  ): (Known<Uint8Array | undefined> | undefined)[] | undefined {
+    const lists: RawText[] = [];
+    for (const answer of answers) {
+      if (answer instanceof RelayError) continue;
+      if (!(answer.result instanceof RawText)) return undefined;
+      lists.push(answer.result);
+    }
+    return hash.readNodes(lists, (all) => {
+      const nodes = new ProofNodes(hash);
+      nodes.add(all);
+      return blocks.map((block) => kept(this.#lookUp(nodes, block)));
+    });
   }
 
   /** undefined where the nodes do not tell. */
@@ -81,7 +103,7 @@ export class ProvenValues {
       const nodes = new ProofNodes(hash);
       nodes.add(proofOf(result));
       const known = lookUp(nodes, block.stateRoot, this.#digits);
-      if (known !== undefined) return known;
+      if (known !== undefined) return kept(known);
     } catch (error) {
       if (!isRelayError(error, 'bad-proof')) throw error;
       reason = String(error.details?.['reason']);
@@ -107,23 +129,9 @@ export class ProvenValues {
   }
 }
 
-/**
- * The proofs of many blocks as one: what is found under a hash is what was hashed, whichever block it was given for, and
- * what stays from block to block is decoded once. Refusals are left out; undefined where one of the others is not as it should
- * be.
- */
-function nodesOfAll(answers: readonly (Answer | RelayError)[], hash: ProofsModule): ProofNodes | undefined {
-  const lists: RawText[] = [];
-  for (const answer of answers) {
-    if (answer instanceof RelayError) continue;
-    if (!(answer.result instanceof RawText)) return undefined;
-    lists.push(answer.result);
-  }
-  const all = hash.nodesInAll(lists);
-  if (all === undefined) return undefined;
-  const nodes = new ProofNodes(hash);
-  nodes.add(all);
-  return nodes;
+/** With memory of its own: a view would keep all nodes, or go with them. */
+function kept(known: Known<Uint8Array | undefined> | undefined): Known<Uint8Array | undefined> | undefined {
+  return known && { is: known.is?.slice() };
 }
 
 /** Of what was read as a list, or as JSON. Throws bad-proof. */

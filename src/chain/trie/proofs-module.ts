@@ -49,6 +49,8 @@ export class ProofsModule {
   readonly #module: WebAssembly.Module;
   /** undefined before the first use, and where the last one was given up. */
   #exports: ProofsExports | undefined;
+  /** Somebody reads in its memory. */
+  #isRead = false;
 
   constructor(module: WebAssembly.Module) {
     this.#module = module;
@@ -66,11 +68,15 @@ export class ProofsModule {
 
   /** Of the text of a JSON list of 0x-hex, without white space; undefined for any other text. Does not throw. */
   nodesIn(list: Uint8Array): HashedNodes | undefined {
-    return this.#nodesIn([list]);
+    return this.#run([list], proofNodes, (memory, start) => hashedNodesIn(answerAt(memory, start).slice()));
   }
 
-  /** As {@link nodesIn}, of several lists as if they were one: what takes no call for each. */
-  nodesInAll(lists: readonly RawText[]): HashedNodes | undefined {
+  /**
+   * What `read` makes of several lists as if they were one, which takes no call for each; undefined where one of them is no
+   * such text. The nodes are where the module has them, uncopied: `read` keeps no view of them, and asks
+   * the module for nothing, which would throw.
+   */
+  readNodes<T>(lists: readonly RawText[], read: (nodes: HashedNodes) => T): T | undefined {
     const parts: Uint8Array[] = [openBracket];
     for (const { frame, start, end } of lists) {
       if (frame[start] !== openBracket[0] || frame[end - 1] !== closeBracket[0]) return undefined;
@@ -79,12 +85,14 @@ export class ProofsModule {
       parts.push(frame.subarray(start + 1, end - 1));
     }
     parts.push(closeBracket);
-    return this.#nodesIn(parts);
-  }
-
-  /** Of a text in parts. */
-  #nodesIn(parts: readonly Uint8Array[]): HashedNodes | undefined {
-    return this.#run(parts, proofNodes, hashedNodesAt);
+    return this.#run(parts, proofNodes, (memory, start) => {
+      this.#isRead = true;
+      try {
+        return read(hashedNodesIn(answerAt(memory, start)));
+      } finally {
+        this.#isRead = false;
+      }
+    });
   }
 
   /**
@@ -96,6 +104,7 @@ export class ProofsModule {
     operation: Operation,
     read: (memory: ArrayBuffer, start: number) => T,
   ): T | undefined {
+    if (this.#isRead) throw new Error('somebody reads in the memory of the module');
     try {
       const exports = (this.#exports ??= instanceOf(this.#module));
       let length = 0;
@@ -126,16 +135,24 @@ function hashAt(memory: ArrayBuffer, start: number): Uint8Array {
   return new Uint8Array(memory, start, hashLength).slice();
 }
 
-function hashedNodesAt(memory: ArrayBuffer, start: number): HashedNodes {
+/** A view: the next call writes over it. */
+function answerAt(memory: ArrayBuffer, start: number): Uint8Array {
   const head = new DataView(memory, start, headLength);
-  const count = head.getUint32(0, true);
+  return new Uint8Array(memory, start, bytesAt(head.getUint32(0, true)) + head.getUint32(u32, true));
+}
+
+/** Hashes and ends come before the bytes. */
+function bytesAt(count: number): number {
+  return headLength + (hashLength + u32) * count;
+}
+
+function hashedNodesIn(answer: Uint8Array): HashedNodes {
+  const view = new DataView(answer.buffer, answer.byteOffset, answer.length);
+  const count = view.getUint32(0, true);
   const endsAt = headLength + hashLength * count;
-  const bytesAt = endsAt + u32 * count;
-  const answer = new Uint8Array(memory, start, bytesAt + head.getUint32(u32, true)).slice();
-  const view = new DataView(answer.buffer, endsAt);
   const ends = new Uint32Array(count);
-  for (let i = 0; i < count; i++) ends[i] = view.getUint32(u32 * i, true);
-  return new HashedNodes(answer.subarray(bytesAt), answer.subarray(headLength, endsAt), ends);
+  for (let i = 0; i < count; i++) ends[i] = view.getUint32(endsAt + u32 * i, true);
+  return new HashedNodes(answer.subarray(bytesAt(count)), answer.subarray(headLength, endsAt), ends);
 }
 
 /** A trap of the module, which has no other way to tell that it ran out, or no room for an instance or an answer. */
