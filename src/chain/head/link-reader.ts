@@ -1,6 +1,7 @@
 import type { Hex } from '../../codec/index.ts';
 import { isRelayError, RelayError } from '../../errors/index.ts';
 import type { Answer, Connection, PatientOptions } from '../rpc/connection.ts';
+import { giveBackFrames } from '../rpc/frame-memory.ts';
 import type { Refusals } from '../rpc/refusals.ts';
 import type { BlockReader, BlockRequest } from '../storage/block-reader.ts';
 import { inWindow } from '../storage/in-window.ts';
@@ -67,6 +68,7 @@ export class LinkReader {
       const header = this.#checked(hash, answer);
       if (header !== undefined) links.putHeader(first + i, hash, header);
     });
+    giveBackFrames(answers);
   }
 
   #checked(hash: Hex, { result, url }: Answer): Header | undefined {

@@ -1,6 +1,7 @@
 import { toHex, type Hex } from '../../codec/index.ts';
 import { isRelayError, RelayError } from '../../errors/index.ts';
 import type { Answer, Connection } from '../rpc/connection.ts';
+import { giveBackFrames } from '../rpc/frame-memory.ts';
 import { RawText } from '../rpc/raw-text.ts';
 import type { BlockReader } from '../storage/block-reader.ts';
 import { lookUp } from '../trie/look-up.ts';
@@ -60,6 +61,7 @@ export class ProvenValues {
       const known = together?.[values.length] ?? this.#provenBy(answer, block, hash);
       values.push(known === undefined ? await this.#readAlone(block, signal) : known.is);
     }
+    giveBackFrames(answers);
     return values;
   }
 

@@ -1,3 +1,5 @@
+import { frameMemory } from './frame-memory.ts';
+
 /** Most that is set aside for a frame of which only the head is there; longer ones are given on as they come. */
 const maxWhole = 4 * 1024 * 1024;
 /** What ends the head of an HTTP answer. */
@@ -95,7 +97,7 @@ export class FrameCutter {
       this.#left = length - bytes.length;
       this.#pass(bytes);
     } else {
-      this.#whole = Buffer.allocUnsafe(length);
+      this.#whole = frameMemory.take(length);
       this.#whole.set(bytes);
       this.#filled = bytes.length;
     }

@@ -2,6 +2,7 @@ import { onAbort } from '../../signals/index.ts';
 import { aborted, throwIfAborted } from '../abort.ts';
 import { AckNudge } from './ack-nudge.ts';
 import { readFrame, type ResultReader } from './frame.ts';
+import { frameMemory } from './frame-memory.ts';
 import { asRpcError, isMessage, type Message } from './message.ts';
 import { BatchRefused, ConnectionLost } from './rpc-error.ts';
 import { callText, RpcBatch, type RpcCall } from './rpc-batch.ts';
@@ -211,10 +212,20 @@ export class RpcSocket {
       this.#end(error instanceof SyntaxError ? 'it sent something that is not JSON' : `it can not be read: ${reason}`);
       return;
     }
-    for (const message of Array.isArray(read) ? (read as readonly unknown[]) : [read])
+    const messages = Array.isArray(read) ? (read as readonly unknown[]) : [read];
+    if (typeof frame !== 'string' && !this.#areOfOne(messages)) frameMemory.keep(frame);
+    for (const message of messages)
       if (isMessage(message)) this.#take(message, frame.length);
       else this.#end('it sent something that is not JSON-RPC');
     if (this.#lost === undefined) this.#nudge?.received();
+  }
+
+  /** Whether they go to one who asked: of more, one might be done with the frame before another is. */
+  #areOfOne(messages: readonly unknown[]): boolean {
+    if (messages.length <= 1) return true;
+    const ids = messages.map((message) => (isMessage(message) ? (message.id ?? NaN) : NaN));
+    const batch = this.#batchOf(ids[0] ?? NaN);
+    return batch !== undefined && ids.every((id) => batch.has(id));
   }
 
   readonly #readerOf = (id: number): ResultReader | undefined =>

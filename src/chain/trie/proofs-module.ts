@@ -104,7 +104,10 @@ export class ProofsModule {
     operation: Operation,
     read: (memory: ArrayBuffer, start: number) => T,
   ): T | undefined {
-    if (this.#isRead) throw new Error('somebody reads in the memory of the module');
+    if (this.#isRead)
+      throw new RelayError('bad-value', {
+        details: { what: 'A call of the module', reason: 'its memory is being read' },
+      });
     try {
       const exports = (this.#exports ??= instanceOf(this.#module));
       let length = 0;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { ProvenValues, type ProvenAnchor, type ProvenValuesParts } from '../../../src/chain/messages/proven-values.ts';
+import { frameMemory } from '../../../src/chain/rpc/frame-memory.ts';
 import { RawText } from '../../../src/chain/rpc/raw-text.ts';
 import type { BlockRequest } from '../../../src/chain/storage/block-reader.ts';
 import { toHex, type Hex } from '../../../src/codec/index.ts';
@@ -22,6 +23,9 @@ const blocks: readonly ProvenAnchor[] = truths.map(({ root }, number) => ({
 }));
 const expected = truths.map((_, n) => (n % 3 === 0 ? `0x${value}` : undefined));
 
+/** What all answers came in last, a frame that may be given back; of more bytes than they have. */
+const frames: Buffer[] = [];
+const frameLength = 64 * 1024;
 /** The values that were read last. */
 const held: (Uint8Array | undefined)[] = [];
 
@@ -37,9 +41,12 @@ async function read(listOf: (proof: readonly string[], n: number) => string, isT
           requests.map(({ params }) => params),
           blocks.map(({ hash }) => [[key], hash]),
         );
-        const answers = truths.map(({ proof }, n) => {
-          const list = listOf(proof([digits]), n);
-          return { result: isText ? RawText.of(list) : { proof: JSON.parse(list) as unknown }, url: 'ws://node' };
+        const lists = truths.map(({ proof }, n) => listOf(proof([digits]), n));
+        const frame = (frames[0] = frameMemory.take(frameLength));
+        let at = 0;
+        const answers = lists.map((list) => {
+          const text = new RawText(frame, at, (at += frame.write(list, at)));
+          return { result: isText ? text : { proof: JSON.parse(list) as unknown }, url: 'ws://node' };
         });
         return Promise.resolve(answers);
       },
@@ -100,6 +107,16 @@ describe('one value in many blocks, by proofs', () => {
     assert.deepEqual(
       held.map((each) => each?.buffer.byteLength),
       own,
+    );
+  });
+
+  it('stays when the frame that it came in is used again, as it is when all is read', async () => {
+    await read((proof) => JSON.stringify(proof));
+    const next = frameMemory.take(frameLength).fill(0xee);
+    assert.equal(next.buffer, frames[0]?.buffer);
+    assert.deepEqual(
+      held.map((each) => each && toHex(each)),
+      expected,
     );
   });
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { blake2b } from '@noble/hashes/blake2.js';
 import fc from 'fast-check';
+import { RawText } from '../../../src/chain/rpc/raw-text.ts';
 import { ProofNodes } from '../../../src/chain/trie/proof-nodes.ts';
 import { proofsWasm } from '../../../src/chain/trie/proofs-wasm.ts';
 import { ProofsModule } from '../../../src/chain/trie/proofs-module.ts';
@@ -92,6 +93,34 @@ describe('the WASM that reads proofs', () => {
         });
       }),
     );
+  });
+
+  it('lends what stands in several lists as in one, and no view of its memory to two', () => {
+    const items = fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 10 });
+    fc.assert(
+      fc.property(fc.array(items, { maxLength: 6 }), (lists) => {
+        const texts = lists.map((list) => RawText.of(JSON.stringify(list.map(toHex))));
+        const lent = hash.readNodes(texts, ({ bytes, hashes, ends }) => {
+          assert.throws(() => hash.binary(Uint8Array.of(1)), withCode('bad-value'));
+          return { bytes: bytes.slice(), hashes: hashes.slice(), ends };
+        });
+        const { bytes, hashes, ends } = hash.nodesIn(textOf(lists.flat())) ?? assert.fail();
+        assert.deepEqual(lent, { bytes: bytes.slice(), hashes: hashes.slice(), ends });
+      }),
+    );
+  });
+
+  it('lends nothing of texts of which one is no list, and goes on after who read has thrown', () => {
+    const texts = ['["0x00"]', '"0x00"'].map((text) => RawText.of(text));
+    const never = (): number => {
+      throw new Error('it is read');
+    };
+    assert.equal(hash.readNodes(texts, never), undefined);
+    const failing = (): never => {
+      throw new TypeError('it fails');
+    };
+    assert.throws(() => hash.readNodes(texts.slice(0, 1), failing), /it fails/);
+    assert.deepEqual(hash.binary(Uint8Array.of(1)), blake2b256(Uint8Array.of(1)));
   });
 
   it('takes digits of either case', () => {
