@@ -5,6 +5,8 @@ const codes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'store-failed',
   'store-closed',
   'store-in-use',
+  'store-of-another-chain',
+  'store-of-newer-version',
   'vault-closed',
   'vault-io',
   'vault-missing',

@@ -77,6 +77,8 @@ class StoredInbox implements Inbox {
   readonly #stopping = new AbortController();
   /** Fires when it is to read no more: it is stopped, or has failed. */
   readonly #ending = new AbortController();
+  /** The store was found to be of this chain, or of none. */
+  #isOurs = false;
   #markReady: () => void = () => undefined;
   #markFailed: (error: unknown) => void = () => undefined;
   #starting: Promise<void> | undefined;
@@ -159,6 +161,11 @@ class StoredInbox implements Inbox {
     envelope: Uint8Array,
     { skipClockCheck = false, keepDead = false }: AcceptOptions = {},
   ): Promise<Accepted> {
+    if (!this.#isOurs) {
+      // What it has of another chain, or in another layout, is not to be mixed with it.
+      await this.#store.claimWrites(this.#options.chain.genesisHash);
+      this.#isOurs = true;
+    }
     const toleranceMs = skipClockCheck ? { toleranceMs: this.#window.retentionMs } : {};
     const outcome = await this.#ledger.takeRelayed({ envelope, posting: undefined, isKept: keepDead, ...toleranceMs });
     if (outcome.type === 'refused') throw outcome.error;

@@ -92,7 +92,9 @@ export interface Inbox extends AsyncDisposable {
   handle(handler: (delivery: Delivery) => Promise<void> | void, options?: HandleOptions): Promise<void>;
   /**
    * Takes an off-chain envelope for the local entity whose sender's signature was checked, and resolves when it is
-   * durable; the relay answers its sender only then. Throws what Vault.open throws, clock-skew and replay-too-old.
+   * durable; the relay answers its sender only then. Before `start`, after `stop` and after a failure too: the next subscriber
+   * has it, here or of the next inbox on the store. Throws what Vault.open throws, clock-skew, replay-too-old,
+   * store-of-another-chain, store-of-newer-version.
    */
   accept(envelope: Uint8Array, options?: AcceptOptions): Promise<Accepted>;
   /** Tries dead letters again, by their sequences, or the oldest 256; nothing is said of those that are not there. Throws bad-value. */

@@ -68,6 +68,35 @@ describe('dead letters that are tried again', () => {
     assert.ok(Math.max(...opened) <= 4, opened.join(', '));
   });
 
+  it('stay dead where they are older than the retention: of a channel that went on since, or by a relay', async () => {
+    const { inbox, files, vault } = await withLetters(1, 1);
+    const sender = createMemoryVault();
+    const [key] = await vault.ecdhKeys();
+    assert.ok(key !== undefined);
+    const old = (sequence: bigint, nonce: bigint, from: { readonly account?: Hex }) =>
+      sender
+        .seal({
+          ...{ genesisHash, to: vault.identity, recipientKey: key.publicKey, ...from, nonce, sentAt: 1n },
+          body: { kind: 'data', content: '0x01' },
+        })
+        .then((envelope) => {
+          const isPosted = from.account !== undefined;
+          const posted = isPosted ? { block, sender: { kind: 'account', id: account } as const } : {};
+          const state = { code: 'unknown-epoch', isFinal: true, isProven: true, retries: 0 } as const;
+          const letter = { block: undefined, sender: undefined, ...posted, ...state, envelope };
+          return files.commit([files.letters.write(sequence, letter)]);
+        });
+    const monthLater = (31n * 86_400_000n) << 20n;
+    await old(1n, monthLater, { account });
+    await old(2n, monthLater, {});
+    const outcomes = (await inbox.retry(vault, [1n, 0n, 2n])).map(({ outcome, code }) => [outcome, code]);
+    assert.deepEqual(outcomes, [
+      ['accepted', undefined],
+      ['dead', 'replay-too-old'],
+      ['dead', 'clock-skew'],
+    ]);
+  });
+
   it('are the oldest where none are named', async () => {
     const { inbox, files, vault } = await withLetters(300, 1);
     assert.equal((await inbox.retry(vault)).length, 256);
