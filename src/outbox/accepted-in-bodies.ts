@@ -14,9 +14,15 @@ export interface Run {
 /** In the order of the chain. gone: any number of blocks whose extrinsics nobody has. */
 export type Step = Run | 'gone';
 
+/** Both included. */
+export interface Bounds {
+  readonly least: bigint;
+  readonly most: bigint;
+}
+
 export interface Ends {
-  /** The worker's next sequence before the first step: from `least` to `most`, both included. */
-  readonly before: { readonly least: bigint; readonly most: bigint };
+  /** The worker's next sequence before the first step. */
+  readonly before: Bounds;
   /** The same behind the last step. */
   readonly after: bigint;
 }

@@ -1,8 +1,15 @@
 import type { BlockId, BlockNumber, Chain, Head, PostedMessage } from '../chain/index.ts';
 import { messageId, toHex, type Hex } from '../codec/index.ts';
 import { isRelayError, RelayError } from '../errors/index.ts';
-import { AcceptedInBodies, type Ends, type Step } from './accepted-in-bodies.ts';
-import { stepsIn, unreadableBlocks, type Asked, type UnreadableBlocks } from './unreadable-blocks.ts';
+import { AcceptedInBodies, type Bounds, type Step } from './accepted-in-bodies.ts';
+import {
+  nextAfter,
+  stepsIn,
+  unknown,
+  unreadableBlocks,
+  type Asked,
+  type UnreadableBlocks,
+} from './unreadable-blocks.ts';
 
 /** A worker's message that was signed, by what blocks show of it. */
 export interface SignedFacts {
@@ -28,6 +35,8 @@ export class PostedSearch {
   readonly #asked: Asked;
   /** The last finalized block that was looked at. */
   #through: BlockId | undefined;
+  /** The worker's next sequence after it, as far as it was read. */
+  #next: Bounds = unknown;
   readonly #sightings = new Map<Hex, Sighting>();
   /** Ids of the worker's messages, by the hash of a block that is not final yet. */
   #early = new Map<Hex, readonly Hex[]>();
@@ -61,7 +70,10 @@ export class PostedSearch {
   async #lookAtFinal(finalized: Head, signed: readonly SignedFacts[]): Promise<void> {
     const since = signed.reduce((least, each) => Math.min(least, each.since), Infinity);
     if (since > finalized.number) return;
-    if (this.#through === undefined || this.#through.number < since) this.#through = await this.#finalAt(since);
+    if (this.#through === undefined || this.#through.number < since) {
+      this.#next = unknown;
+      this.#through = await this.#finalAt(since);
+    }
     try {
       while (this.#through.number < finalized.number)
         this.#through = await this.#readOn(this.#through, finalized, signed);
@@ -74,6 +86,7 @@ export class PostedSearch {
   /** The last block that was looked at was made up, and who knows how many before it. */
   #beginAgain(): void {
     this.#through = undefined;
+    this.#next = unknown;
     this.#sightings.clear();
   }
 
@@ -83,11 +96,15 @@ export class PostedSearch {
     const topics = [...new Map(signed.map(({ destination }) => [toHex(destination), destination])).values()];
     for await (const span of this.#chain.messages.follow(after, { topics }, this.#signal)) {
       if (span.type === 'missing') {
-        const unreadable = await unreadableBlocks(this.#asked, span, { before: this.#through ?? after, finalized });
-        return this.#lookAtBodies(unreadable, signed);
+        const unreadable = await unreadableBlocks(this.#asked, span, finalized);
+        const before = await this.#before(span.first, unreadable.after, signed);
+        await this.#lookAtBodies(unreadable, before, signed);
+        this.#next = { least: before.least, most: unreadable.after };
+        return unreadable.last;
       }
       if (span.type === 'retracted') this.#unsee(span.through);
       else this.#see(span.messages, wanted);
+      this.#next = await nextAfter(this.#asked, span.through.hash);
       this.#through = span.through;
       if (span.through.number >= finalized.number) return span.through;
     }
@@ -116,14 +133,14 @@ export class PostedSearch {
   }
 
   /** Of blocks whose state is gone the extrinsics tell what was signed, and the worker's sequence what of it was accepted. */
-  async #lookAtBodies(unreadable: UnreadableBlocks, signed: readonly SignedFacts[]): Promise<BlockId> {
-    const { first, last, before, after } = unreadable;
-    const ends = { before: before === undefined ? this.#upTo(signed, after) : { least: before, most: before }, after };
+  async #lookAtBodies(unreadable: UnreadableBlocks, before: Bounds, signed: readonly SignedFacts[]): Promise<void> {
+    const { first, last, after } = unreadable;
+    const ends = { before, after };
     const wanted = signed.filter(
       ({ messageId: id, sequence }) =>
         sequence >= ends.before.least && sequence < after && this.#sightings.get(id)?.kind !== 'posted',
     );
-    if (wanted.length === 0) return last;
+    if (wanted.length === 0) return;
     const steps = await stepsIn(this.#asked, unreadable, ends);
     const cautious = new AcceptedInBodies(steps.map(unsure), ends);
     const followed = new AcceptedInBodies(steps, ends);
@@ -132,17 +149,14 @@ export class PostedSearch {
       if (where === 'unknown') this.#sightings.set(id, { kind: 'lost-sight', first, last: last.number });
       else if (where !== 'none') this.#sightings.set(id, { kind: 'posted', block: where, isFinal: true });
     }
-    return last;
   }
 
-  /**
-   * The worker's next sequence after the last block that was looked at, where its state is gone: what was signed since then has
-   * that one or a later one.
-   */
-  #upTo(signed: readonly SignedFacts[], after: bigint): Ends['before'] {
-    const through = this.#through?.number ?? 0;
-    const later = signed.filter(({ since }) => since >= through).map(({ sequence }) => sequence);
-    return { least: 0n, most: later.reduce((least, each) => (each < least ? each : least), after) };
+  /** The worker's next sequence before a block: what was signed since then has that one or a later one. */
+  async #before(first: BlockNumber, after: bigint, signed: readonly SignedFacts[]): Promise<Bounds> {
+    const { number, hash } = this.#through ?? { number: 0, hash: this.#chain.genesisHash };
+    const { least, most } = this.#next === unknown ? await nextAfter(this.#asked, hash) : this.#next;
+    const signedSince = signed.filter(({ since }) => since >= number).map(({ sequence }) => sequence);
+    return { least, most: number === first - 1 ? [after, most, ...signedSince].reduce(lesser) : after };
   }
 
   async #lookAtBest(finalized: Head, best: Head): Promise<Map<Hex, BlockId>> {
@@ -173,4 +187,8 @@ export class PostedSearch {
 
 function unsure(step: Step): Step {
   return step === 'gone' ? step : { ...step, isSure: false };
+}
+
+function lesser(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
 }

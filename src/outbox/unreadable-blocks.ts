@@ -12,7 +12,7 @@ import {
 import { fromHex, isWellFormedTopic, messageId, type Hex } from '../codec/index.ts';
 import { verify } from '../crypto/core.ts';
 import { isRelayError, RelayError } from '../errors/index.ts';
-import type { Ends, Run, Step } from './accepted-in-bodies.ts';
+import type { Bounds, Ends, Run, Step } from './accepted-in-bodies.ts';
 
 type MissingSpan = Extract<MessageSpan, { readonly type: 'missing' }>;
 
@@ -20,9 +20,7 @@ type MissingSpan = Extract<MessageSpan, { readonly type: 'missing' }>;
 export interface UnreadableBlocks {
   readonly first: BlockNumber;
   readonly last: BlockId;
-  /** The worker's next sequence before the first of them; undefined where nobody knows. */
-  readonly before: bigint | undefined;
-  /** The same after the block behind the last of them, whose state is there. */
+  /** The worker's next sequence after the block behind the last of them, whose state is there. */
   readonly after: bigint;
   /** By the runtime that executed that block. */
   readonly calls: MessageCalls;
@@ -39,17 +37,24 @@ export interface Asked {
 /** Bodies asked for at once. */
 const bodiesInFlight = 8;
 
+/** Of a sequence of which nothing is known. */
+export const unknown: Bounds = { least: 0n, most: 2n ** 64n };
+
+/** The worker's next sequence after a block. */
+export async function nextAfter(asked: Asked, block: Hex): Promise<Bounds> {
+  const next = await sequenceAt(asked, block).catch(noneWhereForgotten);
+  return next === undefined ? unknown : { least: next, most: next };
+}
+
 /**
- * `before`: the block in front of them. The node goes on forgetting: what it forgets next is counted among them, up to half of what
- * follows, and half of what is left where even that block is gone.
+ * The node goes on forgetting: what it forgets next is counted among them, up to half of what follows, and half of what is left
+ * where even that block is gone.
  */
 export async function unreadableBlocks(
   asked: Asked,
   { first, through, hashAt }: MissingSpan,
-  { before, finalized }: { readonly before: BlockId; readonly finalized: Head },
+  finalized: Head,
 ): Promise<UnreadableBlocks> {
-  const known =
-    before.number === first - 1 ? await sequenceAt(asked, before.hash).catch(noneWhereForgotten) : undefined;
   const newest = finalized.number - 1;
   let last = through.number + Math.floor(Math.max(0, newest - through.number) / 2);
   for (;;) {
@@ -58,7 +63,7 @@ export async function unreadableBlocks(
       throw new RelayError('outbox-setback', { details: { reason: 'the chain grows meanwhile' } });
     try {
       const [after, calls] = [await sequenceAt(asked, next), await asked.chain.at(next).messageCalls(asked.signal)];
-      return { first, last: { number: last, hash }, before: known, after, calls, hashAt };
+      return { first, last: { number: last, hash }, after, calls, hashAt };
     } catch (error) {
       if (!isRelayError(error, 'state-discarded') || last >= newest) throw error;
       last += Math.ceil((newest - last) / 2);

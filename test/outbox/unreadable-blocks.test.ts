@@ -152,6 +152,25 @@ describe('what extrinsics tell of signed messages where the states are gone', ()
     }
   });
 
+  it('finds what came in behind blocks that were looked at, also where their states are gone by then', async () => {
+    await fresh();
+    const ours = await facts('behind what was looked at');
+    await using node = await ForgetfulNode.start(dev, chain, ours.since);
+    await using later = await connectChain({ endpoints: [node.ws] });
+    const search = new PostedSearch(later, sender.identity, new AbortController().signal);
+    await dev.newBlock({ count: 3, empty: true });
+    await until(async () => (await later.finalizedHead()).number === dev.finalized.number);
+    assert.equal((await search.upTo(await present(), [ours])).size, 0);
+    const number = await post(ours, 'behind what was looked at');
+    await fresh();
+    await node.learn(chain, ours.since);
+    const newest = dev.finalized.number;
+    node.isAllGone = (block) => block < newest;
+    const sighting = (await search.upTo(await present(), [ours])).get(ours.messageId);
+    assert.ok(sighting?.kind === 'posted');
+    assert.equal(sighting.block.number, number);
+  });
+
   it('is not deceived by what the block behind the forgotten ones let in for pallets only, which no message tells of', async () => {
     await fresh();
     const ours = await facts('ours, too early');
