@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Result } from '../harness.ts';
-import { compare, costOfVariant, resultOf, serve } from './run-variant.ts';
+import { besideEach, compare, costOfVariant, inTurns, resultOf, serve, type Compared } from './run-variant.ts';
 import type { Task } from './variants.ts';
 
 const blocks = 2_000;
@@ -40,16 +40,14 @@ export async function catchUp(): Promise<Result[]> {
         costOfVariant(name, task(count, url), before, times);
     const { safeUrl } = node.told;
     const once = await compare(rounds, run('plain', blocks), run('bare', blocks));
-    const warm = await compare(
-      rounds,
-      run('plain', blocks, warmUpRuns, warmRuns),
-      run('bare', blocks, warmUpRuns, warmRuns),
-    );
-    const safe = await compare(
-      rounds,
-      run('plain', blocks, warmUpRuns, warmRuns, safeUrl),
-      run('bare', blocks, warmUpRuns, warmRuns, safeUrl),
-    );
+    const compiled = async (url: string): Promise<Record<'bare' | 'framed', Compared[]>> => {
+      const warm = (name: string) => run(name, blocks, warmUpRuns, warmRuns, url);
+      const runs = { plain: warm('plain'), bare: warm('bare'), framed: warm('bare-framed') };
+      const { plain, bare, framed } = await inTurns(rounds, runs);
+      return { bare: besideEach(plain, bare), framed: besideEach(plain, framed) };
+    };
+    const any = await compiled(node.told.url);
+    const safe = await compiled(safeUrl);
     const small = (name: string, count: number) => () =>
       costOfVariant(name, task(count, node.told.url), 0, 1, smallHeap);
     const doubled = await compare(3, run('plain', 2 * manyBlocks), run('plain', manyBlocks));
@@ -58,10 +56,14 @@ export async function catchUp(): Promise<Result[]> {
     const held = await compare(3, run('plain-held', manyBlocks), run('bare-held', manyBlocks));
     const heldDoubled = await compare(3, run('plain-held', 2 * manyBlocks), run('plain-held', manyBlocks));
     return [
-      resultOf('inbox/catch-up CPU', 'ms', warm, 'cpuMs'),
-      resultOf('inbox/catch-up wall', 'ms', warm, 'wallMs'),
-      resultOf('inbox/catch-up CPU, safe RPCs only', 'ms', safe, 'cpuMs'),
-      resultOf('inbox/catch-up wall, safe RPCs only', 'ms', safe, 'wallMs'),
+      resultOf('inbox/catch-up CPU', 'ms', any.bare, 'cpuMs'),
+      resultOf('inbox/catch-up wall', 'ms', any.bare, 'wallMs'),
+      resultOf('inbox/catch-up CPU, loop in frames', 'ms', any.framed, 'cpuMs'),
+      resultOf('inbox/catch-up wall, loop in frames', 'ms', any.framed, 'wallMs'),
+      resultOf('inbox/catch-up CPU, safe RPCs only', 'ms', safe.bare, 'cpuMs'),
+      resultOf('inbox/catch-up wall, safe RPCs only', 'ms', safe.bare, 'wallMs'),
+      resultOf('inbox/catch-up CPU, safe RPCs only, loop in frames', 'ms', safe.framed, 'cpuMs'),
+      resultOf('inbox/catch-up wall, safe RPCs only, loop in frames', 'ms', safe.framed, 'wallMs'),
       resultOf('inbox/catch-up CPU, new process', 'ms', once, 'cpuMs'),
       resultOf('inbox/catch-up wall, new process', 'ms', once, 'wallMs'),
       resultOf('inbox/catch-up peak memory', 'MB', once, 'peakMb'),
