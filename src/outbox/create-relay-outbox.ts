@@ -1,13 +1,12 @@
 import type { NewerKey } from '../channel/newer-key.ts';
 import type { Hex } from '../codec/index.ts';
-import { letGo } from '../signals/index.ts';
 import type { OffChainCarrier } from './off-chain-carrier.ts';
 import type { RelayOutbox } from './outbox.ts';
 import { RelayTransport } from './relay-transport.ts';
 import { RunningQueue, type QueueOptions } from './running-queue.ts';
 
 /** Between looks for what another process queued, ms. */
-const lookMs = 2_000;
+const lookEveryMs = 2_000;
 
 export interface RelayOutboxOptions extends QueueOptions {
   readonly genesisHash: Hex;
@@ -22,15 +21,7 @@ export interface RelayOutboxOptions extends QueueOptions {
  */
 export function createRelayOutbox(options: RelayOutboxOptions): RelayOutbox {
   const { carrier, onNewerKey = () => undefined } = options;
-  const queue = new RunningQueue({ ...options, hasCarrier: true }, [
+  return new RunningQueue({ ...options, hasCarrier: true, lookEveryMs }, [
     (work) => new RelayTransport({ ...work, carrier, onNewerKey, isChainStuck: () => true }),
   ]);
-  const looking = setInterval(() => {
-    queue.look();
-  }, lookMs);
-  letGo(looking);
-  queue.work.signal.addEventListener('abort', () => {
-    clearInterval(looking);
-  });
-  return queue;
 }

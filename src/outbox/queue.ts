@@ -110,7 +110,7 @@ export class StoredQueue implements OutboxQueue {
     for (;;) {
       const stored = await this.#store.get(sendId);
       if (stored === undefined) throw new RelayError('no-such-message', { details: { sendId } });
-      if (await this.#store.commit(await decide(stored), [stored])) return;
+      if (await this.#store.commitBeside(await decide(stored), [stored])) return;
     }
   }
 }

@@ -5,7 +5,7 @@ import type { Hex } from '../codec/index.ts';
 import { asRelayError, checkU64, checkValue, RelayError } from '../errors/index.ts';
 import type { TransactionalStore } from '../store/transactional-store.ts';
 import type { Vault } from '../vault/vault.ts';
-import { LinkedAbort, tell } from '../signals/index.ts';
+import { letGo, LinkedAbort, tell } from '../signals/index.ts';
 import type { MessageRecord } from './message-record.ts';
 import { noteReply } from './note-reply.ts';
 import type { CancelOptions, OutboxEntry, Receipt, RelayOutbox, RetryOptions, SendMessage } from './outbox.ts';
@@ -37,6 +37,8 @@ export interface RunningQueueOptions extends QueueOptions {
   readonly account?: Account | undefined;
   /** Whether there is a way off chain. */
   readonly hasCarrier: boolean;
+  /** Between looks for what another process queued, ms. Default: who runs it looks. */
+  readonly lookEveryMs?: number;
 }
 
 /** A queue and its transports. */
@@ -52,6 +54,7 @@ export class RunningQueue implements RelayOutbox {
   readonly #receiptsLoop: StepLoop;
   #starting: Promise<void> | undefined;
   #stopped: Promise<void> | undefined;
+  #looking: ReturnType<typeof setInterval> | undefined;
 
   constructor(options: RunningQueueOptions, transports: readonly MakeTransport[]) {
     const { vault, genesisHash, store, directory, account, now = Date.now, requireProven = false } = options;
@@ -192,11 +195,18 @@ export class RunningQueue implements RelayOutbox {
     await this.#store.takeOver();
     for (const transport of this.#transports) await transport.load?.();
     for (const loop of this.#loops) loop.open();
+    const { lookEveryMs } = this.#options;
+    if (lookEveryMs === undefined || this.#stopping.signal.aborted) return;
+    this.#looking = setInterval(() => {
+      this.look();
+    }, lookEveryMs);
+    letGo(this.#looking);
   }
 
   async #stop(): Promise<void> {
     this.#stopping.abort(new RelayError('aborted'));
     await this.#starting?.catch(() => undefined);
+    clearInterval(this.#looking);
     await Promise.all(this.#loops.map((loop) => loop.stop()));
     await Promise.all(this.#transports.map((transport) => transport.stop()));
     this.#receipts.end();
