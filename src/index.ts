@@ -153,7 +153,8 @@ export type {
   SendStatus,
   Suite,
 } from './outbox/index.ts';
-export { createInbox, createPhalaListener, openInboxFiles } from './inbox/index.ts';
+export { createInbox, createPhalaListener, openInboxFiles, openPhalaFiles } from './inbox/index.ts';
+export type { ListedCommand, PhalaFiles } from './inbox/index.ts';
 export type { PhalaDelivery, PhalaEvent, PhalaListener, PhalaListenerOptions } from './inbox/index.ts';
 export type {
   Delivery,

@@ -10,5 +10,7 @@ export type { KeysInUse } from './keys-in-use.ts';
 export type { InboxFiles, ListedLetter, PendingDelivery } from './inbox-files.ts';
 export { createPhalaListener } from './phala/create-phala-listener.ts';
 export type { PhalaListenerOptions } from './phala/create-phala-listener.ts';
+export { openPhalaFiles } from './phala/phala-files.ts';
+export type { ListedCommand, PhalaFiles } from './phala/phala-files.ts';
 export type { PhalaDelivery, PhalaEvent, PhalaListener } from './phala/phala-listener.ts';
 export type { Retried } from './retry-letters.ts';

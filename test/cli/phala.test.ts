@@ -5,7 +5,7 @@ import { contractTopic, encodeCommandPayload, toHex, type Hex } from '../../src/
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { alice, temporaryFolder, utf8 } from '../support/entities.ts';
 import { makeVault } from './entity.ts';
-import { RunningCli, runCli } from './run-cli.ts';
+import { RunningCli, runCli, type Line } from './run-cli.ts';
 
 const contract: Hex = `0x${'c0'.repeat(32)}`;
 const topic = `phala/contract/${contract.slice(2)}/command`;
@@ -52,6 +52,37 @@ describe('cli: phala', () => {
     assert.deepEqual([plain['suite'], plain['encrypted'], plain['from']], ['phala', false, alice.id]);
     assert.equal(await listen.end('SIGINT'), 130);
   });
+
+  it('lists, retries and discards what it could not read, beside a listen that runs', async () => {
+    const vault = join(folder.path, 'c');
+    await makeVault(vault);
+    const phala = (...args: readonly string[]) => runCli(['phala', ...args, '--vault', vault, '--json']);
+    await using listen = new RunningCli(['phala', 'listen', '--contract', contract, '--vault', vault, '--ws', dev.ws]);
+    await listen.line(({ event }) => event === 'ready');
+    await using chain = await connectChain({ endpoints: [dev.ws] });
+    const posting = { kind: 'push-message', destination: contractTopic(contract) } as const;
+    const { blockNumber } = await chain.submit([{ ...posting, payload: Uint8Array.of(9, 1) }], alice);
+    let letters: readonly Line[] = [];
+    while (letters.length === 0) letters = (await phala('dead')).lines;
+    const [{ event, number, code, topic: on, from, fromKind, block, bytes, retries }] = letters as [Line];
+    assert.deepEqual(
+      [event, code, on, from, fromKind, block, bytes, retries],
+      ['dead', 'unknown-variant', topic, alice.id, 'account', blockNumber, 2, 0],
+    );
+    assert.match(listen.log, /can not be read \[unknown-variant\]/);
+    const retried = await phala('retry', String(number), '99');
+    assert.deepEqual(
+      retried.lines.map((line) => [line['event'], line['number'] ?? line['code'], line['outcome']]),
+      [
+        ['retried', number, 'dead'],
+        ['error', 'no-such-letter', undefined],
+      ],
+    );
+    assert.equal(retried.code, 2);
+    const discarded = await phala('dead', '--discard', String(number));
+    assert.deepEqual(discarded.lines, [{ event: 'discarded', count: 1 }]);
+    assert.deepEqual((await phala('dead')).stdout, '');
+  }).timeout(120_000);
 
   it('keeps a command in the outbox: what failed is listed, and tried again within its limit when it is retried', async () => {
     await using listen = new RunningCli(['phala', 'listen', '--contract', contract, '--vault', b, '--ws', dev.ws]);

@@ -1,9 +1,10 @@
 import { Command } from 'commander';
-import { isRelayError, RelayError } from '../../errors/index.ts';
+import { isRelayError } from '../../errors/index.ts';
 import { openInboxFiles, type InboxFiles, type ListedLetter, type PendingDelivery } from '../../inbox/index.ts';
 import type { TransactionalStore } from '../../store/index.ts';
 import { chainFolders, onlyStore, storeOf } from '../chain-folders.ts';
 import { action, command, type Context } from '../command.ts';
+import { checkAllThere, letterNumber, tellDiscarded, tellRetried } from '../letters.ts';
 import { short, type JsonEvent, type Output } from '../output.ts';
 import { unlockVault } from '../unlock-vault.ts';
 
@@ -52,13 +53,12 @@ async function filesOf(store: TransactionalStore): Promise<InboxFiles | undefine
 }
 
 async function dead({ settings, flags, output }: Context<{ readonly discard?: string }>): Promise<void> {
-  const named = flags.discard?.split(',').map(parseNumber);
+  const named = flags.discard?.split(',').map(letterNumber);
   await using store = await onlyStore(settings);
   const inbox = await filesOf(store);
   if (named !== undefined) {
     const discarded = (await inbox?.discard(named)) ?? [];
-    output.print({ event: 'discarded', count: discarded.length }, `${discarded.length} message(s) removed.`);
-    checkAllThere(named, discarded);
+    tellDiscarded(output, named, discarded);
     return;
   }
   if (inbox !== undefined) for await (const letter of inbox.deadLetters()) printLetter(output, letter);
@@ -66,7 +66,7 @@ async function dead({ settings, flags, output }: Context<{ readonly discard?: st
 
 async function retry({ settings, output }: Context<object>, numbers: readonly string[]): Promise<void> {
   const isAll = numbers.includes('all');
-  const named = isAll ? [] : numbers.map(parseNumber);
+  const named = isAll ? [] : numbers.map(letterNumber);
   await using store = await onlyStore(settings);
   const inbox = await filesOf(store);
   if (inbox === undefined) {
@@ -76,21 +76,7 @@ async function retry({ settings, output }: Context<object>, numbers: readonly st
   const letters = isAll ? await allOf(inbox) : named;
   await using vault = await unlockVault(settings);
   const tried = await inbox.retry(vault, letters);
-  for (const { sequence, messageId, outcome, code } of tried)
-    output.print(
-      { event: 'retried', number: sequence, messageId, outcome, ...(code === undefined ? {} : { code }) },
-      `${sequence}  ${outcome}${code === undefined ? '' : ` [${code}]`}`,
-    );
-  checkAllThere(
-    named,
-    tried.map(({ sequence }) => sequence),
-  );
-}
-
-/** Throws no-such-letter. */
-function checkAllThere(named: readonly bigint[], found: readonly bigint[]): void {
-  const missing = named.filter((number) => !found.includes(number));
-  if (missing.length > 0) throw new RelayError('no-such-letter', { details: { numbers: missing.join(', ') } });
+  tellRetried(output, named, tried);
 }
 
 async function allOf(inbox: InboxFiles): Promise<bigint[]> {
@@ -129,9 +115,4 @@ function textOf(pending: PendingDelivery): string {
     default:
       return `${pending.kind} ${short(pending.messageId)}`;
   }
-}
-
-function parseNumber(text: string): bigint {
-  if (/^[0-9]{1,19}$/.test(text)) return BigInt(text);
-  throw new RelayError('bad-setting', { details: { name: 'number', reason: `"${text}" is no number of a message` } });
 }

@@ -17,6 +17,7 @@ import { Recipients } from '../send/recipients.ts';
 import { paying } from '../send/sending.ts';
 import { tellNotice } from '../tell-notice.ts';
 import { dataFolder, mayReachPrivate, openChain, openData, payingAccount, timeoutMs, verified } from '../session.ts';
+import { letterCommands } from './phala-letters.ts';
 import { topicText } from '../topic-text.ts';
 import { unlockVault } from '../unlock-vault.ts';
 import { warn } from '../warn.ts';
@@ -68,6 +69,7 @@ export function phalaCommand(description: string): Command {
     .option('--topic <topic>', 'another topic, as text or 0x-hex; repeats', repeated, [])
     .option('--from <block>', 'first block to read where nothing was read before, or head: from now on (default)')
     .option('--count <n>', 'end after this many messages');
+  const [dead, retry] = letterCommands();
   return new Command('phala')
     .description(description)
     .addCommand(
@@ -80,7 +82,9 @@ export function phalaCommand(description: string): Command {
         ),
       ),
     )
-    .addCommand(listen.action(action<ListenFlags>(0, listenPhala)));
+    .addCommand(listen.action(action<ListenFlags>(0, listenPhala)))
+    .addCommand(dead)
+    .addCommand(retry);
 }
 
 async function sendPhala(context: Context<SendFlags>, text: string | undefined): Promise<void> {

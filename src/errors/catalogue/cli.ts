@@ -44,7 +44,7 @@ export const cliErrors = {
   },
   'no-such-letter': {
     message: 'Among the messages that could not be delivered there is none of number {numbers}.',
-    remedy: 'See those there are with khala-relay inbox dead; those that were named beside it are done.',
+    remedy: 'See those there are with khala-relay inbox dead, or phala dead; those that were named beside it are done.',
     usage: true,
   },
   'not-delivered-yet': {

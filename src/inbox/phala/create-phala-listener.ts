@@ -147,7 +147,8 @@ class StoredPhalaListener implements PhalaListener {
         const items = this.#itemsOf(span);
         // A crash reads quiet blocks again: those of a backlog are not worth a transaction each.
         if (items.length > 0 || span.through.number >= present) await this.#store.take(items, span.through);
-        if (items.length > 0) this.#dispatcher.wake();
+        // Another process may have tried dead letters again.
+        this.#dispatcher.wake();
       }
       if (span.through.number >= present) this.#markReady();
     }

@@ -1,11 +1,12 @@
 import { Observable, type Subscriber } from 'rxjs';
-import { decodeCommandPayload, messageId, type Hex } from '../../codec/index.ts';
+import { messageId, type Hex } from '../../codec/index.ts';
 import { asRelayError, RelayError } from '../../errors/index.ts';
 import type { Vault } from '../../vault/index.ts';
 import { reasonOfDeath } from '../dead-letter.ts';
+import { openCommand } from './open-command.ts';
 import type { PhalaDelivery, PhalaEvent } from './phala-listener.ts';
 import type { PhalaStore, Place } from './phala-store.ts';
-import type { PostedItem } from './posted-item.ts';
+import type { PostedCommand, PostedItem } from './posted-item.ts';
 
 /** Items read at once. */
 const pageSize = 16;
@@ -31,7 +32,7 @@ export class PhalaDispatcher {
   /** Deliveries that wait for their acknowledgement, with their bytes. */
   readonly #inFlight = new Map<Place, number>();
   #bytesInFlight = 0;
-  /** Gaps and dead ones that were handed out: kept until all before them is acknowledged, as the consumer may be at that. */
+  /** Gaps that were handed out: kept until all before them is acknowledged, as the consumer may be at that. */
   #notices: Place[] = [];
   #subscriber: Subscriber<PhalaEvent> | undefined;
   #next: Place = 0n;
@@ -121,7 +122,10 @@ export class PhalaDispatcher {
 
   async #give(place: Place, item: PostedItem, subscriber: Subscriber<PhalaEvent>): Promise<void> {
     if (item.kind === 'gap') {
-      await this.#tell(place, { type: 'gap', first: item.first, last: item.last }, subscriber);
+      this.#next = place + 1n;
+      this.#notices.push(place);
+      subscriber.next({ type: 'gap', first: item.first, last: item.last });
+      await this.#forgetNotices();
       return;
     }
     const { genesisHash } = this.#parts;
@@ -136,15 +140,11 @@ export class PhalaDispatcher {
       if (!this.#isHandingOutTo(subscriber)) return;
       const { code } = reasonOfDeath(error);
       const id = messageId({ genesisHash, envelope: item.payload });
-      await this.#tell(place, { type: 'dead', messageId: id, topic: item.topic, code }, subscriber);
+      this.#next = place + 1n;
+      subscriber.next({ type: 'dead', messageId: id, topic: item.topic, code });
+      // It is in the list of dead letters then: whatever strangers post takes no place of a delivery.
+      await this.#parts.store.bury(place, item, code);
     }
-  }
-
-  async #tell(place: Place, notice: PhalaEvent, subscriber: Subscriber<PhalaEvent>): Promise<void> {
-    this.#next = place + 1n;
-    this.#notices.push(place);
-    subscriber.next(notice);
-    await this.#forgetNotices();
   }
 
   /** Each is left out of the count once that is durable: where the store fails, the next acknowledgement comes to it again. */
@@ -158,12 +158,9 @@ export class PhalaDispatcher {
     }
   }
 
-  async #open(place: Place, item: Extract<PostedItem, { kind: 'posted' }>): Promise<PhalaDelivery> {
+  async #open(place: Place, { topic, payload, sender, block, isProven }: PostedCommand): Promise<PhalaDelivery> {
     const { genesisHash, vault } = this.#parts;
-    const { topic, payload, sender, block, isProven } = item;
-    const command = decodeCommandPayload(payload);
-    const content =
-      command.kind === 'plain' ? { encrypted: false, content: command.content } : await opened(vault, payload);
+    const content = await openCommand(vault, payload);
     let acknowledged: Promise<void> | undefined;
     return {
       ...({ suite: 'phala', topic, block, proven: isProven } as const),
@@ -191,10 +188,4 @@ export class PhalaDispatcher {
       this.wake();
     }
   }
-}
-
-/** Of an encrypted command: EncryptedData is all that follows its variant. */
-async function opened(vault: Vault, payload: Uint8Array) {
-  const { content, senderKey } = await vault.openPhala(payload.subarray(1));
-  return { encrypted: true, content, senderKey };
 }

@@ -33,14 +33,14 @@ export type PhalaEvent =
   | { readonly type: 'message'; readonly delivery: PhalaDelivery }
   /** Blocks whose messages can't be known (only with onGap skip). */
   | { readonly type: 'gap'; readonly first: BlockNumber; readonly last: BlockNumber }
-  /** Neither plain nor sealed to a key of this entity; told once. */
+  /** Neither plain nor sealed to a key of this entity; kept in the list of dead letters (`openPhalaFiles`). */
   | { readonly type: 'dead'; readonly messageId: Hex; readonly topic: Uint8Array; readonly code: string };
 
 /** Reads topics in the form of Phala's contracts, in finalized blocks; each posting is delivered once, in the order of the chain. */
 export interface PhalaListener extends AsyncDisposable {
   /**
-   * Unacknowledged deliveries of earlier runs first; what is told beside them is kept until all that was handed out before is
-   * acknowledged. One subscriber at a time.
+   * Unacknowledged deliveries of earlier runs first; a gap is kept until all that was handed out before it is acknowledged. One
+   * subscriber at a time.
    */
   readonly events$: Observable<PhalaEvent>;
   /** Resolves when nothing posted from now on would be missed. Rejects with what ended it before, or aborted where it was stopped. */

@@ -1,8 +1,16 @@
 import type { BlockId } from '../../chain/index.ts';
 import { Reader, toBytes, toHex, Writer, type Hex } from '../../codec/index.ts';
-import { RelayError } from '../../errors/index.ts';
-import { lastNumber, rangeOf, storeKey, type TransactionalStore, type Write } from '../../store/index.ts';
-import { decodePostedItem, encodePostedItem, type PostedItem } from './posted-item.ts';
+import { RelayError, type ErrorCode } from '../../errors/index.ts';
+import {
+  lastNumber,
+  rangeOf,
+  storeKey,
+  type Expectation,
+  type TransactionalStore,
+  type Write,
+} from '../../store/index.ts';
+import { PhalaLetters, type NumberedMark } from './phala-letters.ts';
+import { decodePostedItem, encodePostedItem, type PostedCommand, type PostedItem } from './posted-item.ts';
 
 /** Place in the order of the chain. */
 export type Place = bigint;
@@ -17,10 +25,19 @@ const sealedVariant = 1;
 
 /** Keys and values of a listener in its store. */
 export class PhalaStore {
+  /** Of what can not be read. */
+  readonly letters: PhalaLetters;
   readonly #store: TransactionalStore;
 
   constructor(store: TransactionalStore) {
     this.#store = store;
+    this.letters = new PhalaLetters(store);
+  }
+
+  /** undefined where it never was a listener's. */
+  async genesisHash(): Promise<Hex | undefined> {
+    const value = await this.#store.get(genesisKey);
+    return value && toHex(value);
   }
 
   /** Throws store-of-another-chain. */
@@ -53,18 +70,39 @@ export class PhalaStore {
 
   /** Appends what blocks held and moves the cursor behind them, in one transaction: so each posting is kept once. */
   async take(items: readonly PostedItem[], through: BlockId): Promise<void> {
+    for (;;) {
+      const { writes, expectation } = await this.#appending(items);
+      if (await this.#store.commit([{ key: cursorKey, value: blockBytes(through) }, ...writes], [expectation])) return;
+    }
+  }
+
+  /** Makes a posting that can not be read a dead letter, in one transaction. */
+  async bury(place: Place, command: PostedCommand, code: ErrorCode): Promise<void> {
+    for (;;) {
+      const { writes, expected } = await this.letters.addition(place, command, code);
+      if (await this.#store.commit([{ key: itemKey(place), value: undefined }, ...writes], expected)) return;
+    }
+  }
+
+  /** Makes a dead letter a posting again, the last one, in one transaction. False: somebody else changed something meanwhile. */
+  async revive(letter: NumberedMark, command: PostedCommand): Promise<boolean> {
+    const { writes, expected } = await this.letters.removal([letter]);
+    const appending = await this.#appending([command]);
+    return this.#store.commit([...writes, ...appending.writes], [...expected, appending.expectation]);
+  }
+
+  async #appending(items: readonly PostedItem[]): Promise<{ writes: Write[]; expectation: Expectation }> {
     const value = await this.#store.get(nextKey);
     const start = value === undefined ? 0n : new Reader(value, 'The next place').u64();
-    const writes: Write[] = [{ key: cursorKey, value: blockBytes(through) }];
-    items.forEach((item, i) => writes.push({ key: itemKey(start + BigInt(i)), value: encodePostedItem(item) }));
+    const writes = items.map((item, i): Write => ({ key: itemKey(start + BigInt(i)), value: encodePostedItem(item) }));
     const next = new Writer().u64(start + BigInt(items.length)).finish();
     if (items.length > 0) writes.push({ key: nextKey, value: next });
-    await this.#store.commit(writes);
+    return { writes, expectation: { key: nextKey, value } };
   }
 
   /**
-   * Later blocks were made up by one node: what was kept of them from a place on is forgotten, in one transaction, and they are
-   * read again.
+   * Later blocks were made up by one node: what was kept of them from a place on is forgotten, and the dead letters of them, in
+   * one transaction, and they are read again.
    */
   async goBackTo(through: BlockId, from: Place): Promise<void> {
     const writes: Write[] = [{ key: cursorKey, value: blockBytes(through) }];
@@ -77,7 +115,12 @@ export class PhalaStore {
         next = place + 1n;
       }
     }
-    await this.#store.commit(writes);
+    for (;;) {
+      const later: NumberedMark[] = [];
+      for await (const letter of this.letters.marks()) if (letter[1].block > through.number) later.push(letter);
+      const dead = await this.letters.removal(later);
+      if (await this.#store.commit([...writes, ...dead.writes], dead.expected)) return;
+    }
   }
 
   async itemsFrom(place: Place, limit: number): Promise<(readonly [Place, PostedItem])[]> {

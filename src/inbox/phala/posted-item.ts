@@ -1,17 +1,18 @@
 import type { BlockNumber, MessageSender } from '../../chain/index.ts';
 import { Reader, toBytes, toHex, Writer } from '../../codec/index.ts';
 
+export interface PostedCommand {
+  readonly kind: 'posted';
+  readonly topic: Uint8Array;
+  readonly payload: Uint8Array;
+  readonly sender: MessageSender;
+  readonly block: BlockNumber;
+  readonly isProven: boolean;
+}
+
 /** What is kept until the consumer has acknowledged it, in the order of the chain. */
 export type PostedItem =
-  | {
-      readonly kind: 'posted';
-      readonly topic: Uint8Array;
-      readonly payload: Uint8Array;
-      readonly sender: MessageSender;
-      readonly block: BlockNumber;
-      readonly isProven: boolean;
-    }
-  | { readonly kind: 'gap'; readonly first: BlockNumber; readonly last: BlockNumber };
+  PostedCommand | { readonly kind: 'gap'; readonly first: BlockNumber; readonly last: BlockNumber };
 
 const senders = ['worker', 'account', 'other'] as const;
 const text = new TextEncoder();

@@ -8,6 +8,7 @@ import { ListenerWorld } from './listener-world.ts';
 const kinds: Kinds<ListenerWorld> = [
   ...commonKinds<ListenerWorld>(),
   often(8, fc.constant(command('post', (world) => world.post(), sends))),
+  often(2, fc.constant(command('post garbage', (world) => world.postGarbage(), sends))),
   fc.constant(command('prune', ({ lives }) => lives.prune({ bodies: false }), hasBlocks)),
   fc.boolean().map((isHolding) => command(`hold back ${isHolding}`, (world) => world.hold(isHolding))),
 ];
@@ -15,7 +16,7 @@ const kinds: Kinds<ListenerWorld> = [
 describe('phala listener: the model, with a crash at every commit', () => {
   before(ready);
 
-  it('delivers each posting of a finalized block once, in order, but for those of blocks that it names as missing', async () => {
+  it('delivers each posting of a finalized block once, in order, or keeps it as a dead letter, but for blocks that it names as missing', async () => {
     await playDyingEverywhere((death) => new ListenerWorld(death), kinds, { usualRuns: 20 });
   }).timeout(300_000);
 

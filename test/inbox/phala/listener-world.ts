@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { decodeCommandPayload, encodeCommandPayload } from '../../../src/codec/index.ts';
-import { createPhalaListener, type PhalaEvent } from '../../../src/inbox/index.ts';
+import { createPhalaListener, openPhalaFiles, type PhalaEvent } from '../../../src/inbox/index.ts';
 import { createMemoryVault } from '../../../src/vault/index.ts';
 import { alice } from '../../support/entities.ts';
 import type { Life } from '../../support/simulation/life.ts';
@@ -23,6 +23,7 @@ export class ListenerWorld {
   readonly #heldBack: (() => Promise<void>)[] = [];
   #isHolding = false;
   #count = 0;
+  #garbage = 0;
 
   constructor(death?: Death) {
     this.lives = new Lives(death, (parts) => {
@@ -59,6 +60,12 @@ export class ListenerWorld {
     this.lives.chain.pass({ kind: 'account', id: alice.id }, { destination: topic, payload });
   }
 
+  /** What nobody can read. */
+  postGarbage(): void {
+    const payload = Uint8Array.of(9, this.#garbage++);
+    this.lives.chain.pass({ kind: 'account', id: alice.id }, { destination: topic, payload });
+  }
+
   /** The consumer acknowledges at once, or holds back until it is told to. */
   async hold(isHolding: boolean): Promise<void> {
     this.#isHolding = isHolding;
@@ -73,7 +80,7 @@ export class ListenerWorld {
     for (let n = 0; n < 3; n++) await this.lives.build(false);
     await this.lives.finalize(0);
     this.lives.end();
-    return this.#broken();
+    return [...this.#broken(), ...(await this.#brokenLetters())];
   }
 
   #broken(): string[] {
@@ -96,20 +103,30 @@ export class ListenerWorld {
         const block = number < entry.first ? undefined : this.lives.chain.at(number);
         if (block !== undefined && this.lives.chain.hasState(block)) broken.push(`block ${number} was not missing`);
       }
-    const meant = this.#inBlocks();
+    const meant = this.#inBlocks((payload) => (isGarbage(payload) ? undefined : textIn(payload)));
     if (!isDeepStrictEqual(firsts, meant))
       broken.push(`delivered were ${firsts.join(', ')} where blocks have ${meant.join(', ')}`);
     return broken;
   }
 
+  async #brokenLetters(): Promise<string[]> {
+    const files = await openPhalaFiles(this.lives.disk);
+    const letters: string[] = [];
+    for await (const { payload } of files.deadLetters()) letters.push(`garbage ${payload[1]}`);
+    const meant = this.#inBlocks((payload) => (isGarbage(payload) ? `garbage ${payload[1]}` : undefined));
+    return isDeepStrictEqual(letters, meant)
+      ? []
+      : [`dead letters are ${letters.join(', ')} where blocks have ${meant.join(', ')}`];
+  }
+
   /** Of those of which the listener did not say that they are missing. */
-  #inBlocks(): string[] {
+  #inBlocks(nameOf: (payload: Uint8Array) => string | undefined): string[] {
     const isMissing = (number: number): boolean =>
       this.#heard.some((entry) => entry.event === 'gap' && entry.first <= number && number <= entry.last);
     const texts: string[] = [];
     for (let number = 1; number <= this.lives.chain.finalized.head.number; number++)
       for (const { payload } of isMissing(number) ? [] : (this.lives.chain.at(number)?.messages ?? []))
-        texts.push(textIn(payload));
+        texts.push(...[nameOf(payload)].filter((text) => text !== undefined));
     return texts;
   }
 
@@ -134,6 +151,10 @@ export class ListenerWorld {
     if (this.#isHolding) this.#heldBack.push(acknowledge);
     else void acknowledge();
   }
+}
+
+function isGarbage(payload: Uint8Array): boolean {
+  return payload[0] === 9;
 }
 
 function textIn(payload: Uint8Array): string {

@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict';
 import { toHex } from '../../../src/codec/index.ts';
+import { PhalaLetters } from '../../../src/inbox/phala/phala-letters.ts';
 import { PhalaStore } from '../../../src/inbox/phala/phala-store.ts';
-import type { PostedItem } from '../../../src/inbox/phala/posted-item.ts';
+import type { PostedCommand } from '../../../src/inbox/phala/posted-item.ts';
 import { openMemoryStore } from '../../../src/store/index.ts';
 import { alice } from '../../support/entities.ts';
 import { replacing } from '../../support/replacing.ts';
 
 const blockOf = (number: number) => ({ number, hash: toHex(new Uint8Array(32).fill(number)) });
 
-const postedIn = (block: number): PostedItem => ({
+const postedIn = (block: number): PostedCommand => ({
   ...{ kind: 'posted', topic: Uint8Array.of(1), payload: Uint8Array.of(0, block), block, isProven: false },
   sender: { kind: 'account', id: alice.id },
 });
@@ -44,4 +45,44 @@ describe('phala listener: what is stored', () => {
       assert.deepEqual(await store.cursor(), blockOf(5));
     }
   });
+
+  const numbersOf = async ({ letters }: Pick<PhalaStore, 'letters'>): Promise<number[]> => {
+    const numbers: number[] = [];
+    for await (const [number] of letters.marks()) numbers.push(Number(number));
+    return numbers;
+  };
+
+  it('forgets dead letters of blocks that one node made up, which are read again', async () => {
+    const store = new PhalaStore(openMemoryStore());
+    await store.take([1, 2, 3].map(postedIn), blockOf(3));
+    for (const place of [0, 1, 2]) await store.bury(BigInt(place), postedIn(place + 1), 'open-failed');
+    await store.goBackTo(blockOf(2), 3n);
+    assert.deepEqual(await numbersOf(store), [0, 1]);
+    assert.equal(await store.letters.command(2n), undefined);
+  });
+
+  for (const [what, most] of [
+    ['many', { count: 3, bytes: 1_000_000 }],
+    ['large', { count: 1_000, bytes: 150 }],
+  ] as const)
+    it(`keeps the newest dead letters where there are too ${what}, and as many again when some were removed`, async () => {
+      const store = openMemoryStore();
+      const letters = new PhalaLetters(store, most);
+      const add = async (number: number): Promise<void> => {
+        const { writes, expected } = await letters.addition(BigInt(number), postedIn(1), 'open-failed');
+        assert.equal(await store.commit(writes, expected), true);
+      };
+      for (let n = 0; n < 10; n++) await add(n);
+      assert.deepEqual(await numbersOf({ letters }), [7, 8, 9]);
+      const [, eighth] = [await letters.mark(7n), await letters.mark(8n)];
+      const { writes, expected } = await letters.removal([eighth!]);
+      await store.commit(writes, expected);
+      await add(10);
+      assert.deepEqual(await numbersOf({ letters }), [7, 9, 10]);
+      await add(11);
+      assert.deepEqual(await numbersOf({ letters }), [9, 10, 11]);
+      // The key of a command, its mark, and the count of them all.
+      const all = await store.entries({ from: Uint8Array.of(0), to: Uint8Array.of(255) });
+      assert.equal(all.length, 7);
+    });
 });
