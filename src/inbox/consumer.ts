@@ -30,6 +30,9 @@ export interface ConsumerParts {
   readonly most?: Bounds;
 }
 
+/** Notices of which it may have so many for each delivery in flight: one that is not done with for long holds up no others. */
+const noticesEach = 64;
+
 /** What of a page is handed out. */
 export interface Placed {
   /** Its beginning. */
@@ -51,6 +54,7 @@ export class Consumer {
   readonly #inFlight: InFlight;
   readonly #starts = new HeaderStarts();
   readonly #notices = new ToldNotices();
+  readonly #mostNotices: number;
   readonly #reorgs = new ReorgWords();
   /** What was handed out and left undone: it waits for another subscriber. */
   readonly #left = new Set<Sequence>();
@@ -64,6 +68,7 @@ export class Consumer {
     this.#subscriber = subscriber;
     this.#parts = parts;
     this.#inFlight = new InFlight(most);
+    this.#mostNotices = noticesEach * most.count;
     this.shares = new FairShares(isRegistered, most);
   }
 
@@ -95,13 +100,9 @@ export class Consumer {
     this.#reorgs.wentOn(next);
   }
 
-  /** How many more items there is room for. Notices leave theirs when all before them is acknowledged. */
+  /** How many more items there is room for: none where too many notices wait until all before them is acknowledged. */
   get room(): number {
-    return this.#inFlight.room - this.#notices.count;
-  }
-
-  #hasRoomBeside(count: number, bytes: number): boolean {
-    return this.#inFlight.roomBeside(count, bytes) > this.#notices.count;
+    return this.#notices.count < this.#mostNotices ? this.#inFlight.room : 0;
   }
 
   get hasRoom(): boolean {
@@ -148,7 +149,7 @@ export class Consumer {
       if (isLost(item)) lost.add(sequence);
       if (item.isAcknowledged || item.isRetracted) continue;
       // All that is placed is given: what is passed over behind it would wait without it.
-      if (!this.#hasRoomBeside(places.size, bytesPlaced)) return { part: page.slice(0, i), places, lost };
+      if (this.#inFlight.roomBeside(places.size, bytesPlaced) <= 0) return { part: page.slice(0, i), places, lost };
       const sender = this.#senderOf(item);
       const placed = (): Place | 'waits' | 'full' =>
         this.shares.place(sequence, sender, item.envelope.length, isBehind);
