@@ -1,6 +1,6 @@
 import type { Arrival as SeenMessage, ChannelId, ReplayWindow, WindowBatch } from '../channel/index.ts';
 import { messageId, type Header, type Hex } from '../codec/index.ts';
-import { RelayError, type ErrorCode } from '../errors/index.ts';
+import { isVaultUnread, RelayError, type ErrorCode } from '../errors/index.ts';
 import type { Write } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
 import type { Arrival, OpenedMessage, Outcome, Posting } from './arrival.ts';
@@ -168,7 +168,8 @@ class AdmissionOf {
     }
     const from = claimedSender(envelope);
     const mark = { messageId: id, isRegistered: from !== undefined && isRegistered(from), bytes: envelope.length };
-    const writes = isKept ? this.#relayed?.add(this.#next, mark) : undefined;
+    const isUnread = isVaultUnread(error);
+    const writes = isKept ? this.#relayed?.add(this.#next, mark, isUnread) : undefined;
     if (writes === undefined) this.#outcomes.push({ type: 'refused', error });
     else {
       this.#bury(arrival, error);
@@ -178,7 +179,7 @@ class AdmissionOf {
 
   #bury({ envelope, posting }: Arrival, { code }: RelayError): void {
     const letter = this.#next;
-    this.#writes.push(this.#context.store.letters.write(letter, letterOf(envelope, posting, code)));
+    this.#writes.push(...this.#context.store.letters.writes(letter, letterOf(envelope, posting, code)));
     this.#noteEarly({ posting }, letter);
     this.#append({ kind: 'dead', letter });
     this.#outcomes.push({ type: 'dead', sequence: letter, code });

@@ -16,7 +16,7 @@ import type { InboxChain } from './inbox-chain.ts';
 import { InboxStore } from './inbox-store.ts';
 import type { Accepted, AcceptOptions, Delivery, HandleOptions, Inbox, InboxEvent } from './inbox.ts';
 import { Ledger } from './ledger.ts';
-import { retryLetters, type Retried, type RetryParts } from './retry-letters.ts';
+import { retryLetters, retryUnread, type Retried, type RetryParts } from './retry-letters.ts';
 import { startingPoint } from './starting-point.ts';
 import { storedStream } from './stored-stream.ts';
 import { Transactions } from './transactions.ts';
@@ -84,6 +84,7 @@ class StoredInbox implements Inbox {
   #starting: Promise<void> | undefined;
   #reading: Promise<unknown> | undefined;
   #looking: ReturnType<typeof setInterval> | undefined;
+  #look: Promise<void> | undefined;
 
   constructor(options: InboxOptions) {
     const { vault, chain, store, now = Date.now, retentionMs, isRegistered = () => false, inFlight } = options;
@@ -149,6 +150,7 @@ class StoredInbox implements Inbox {
     this.#markFailed(new RelayError('aborted'));
     await this.#starting?.catch(() => undefined);
     await this.#reading;
+    await this.#look;
     await this.#dispatcher.stop();
     await this.#transactions.settled();
   }
@@ -182,6 +184,8 @@ class StoredInbox implements Inbox {
     const { signal } = this.#ending;
     const cursor = await this.#begin();
     if (signal.aborted) return;
+    // Before what its senders sent after it.
+    await retryUnread(this.#transactions, this.#retryParts);
     const parts: FollowParts = {
       chain,
       ledger: this.#ledger,
@@ -196,7 +200,9 @@ class StoredInbox implements Inbox {
     this.#reading = follow(parts, cursor, signal).catch((error: unknown) => {
       if (!signal.aborted) this.#fail(error);
     });
-    this.#looking = setInterval(() => void this.#look(), lookMs);
+    this.#looking = setInterval(() => {
+      this.#look ??= this.#lookOnce().finally(() => (this.#look = undefined));
+    }, lookMs);
     this.#looking.unref();
   }
 
@@ -213,9 +219,10 @@ class StoredInbox implements Inbox {
     }
   }
 
-  /** Hands out what another process accepted. */
-  async #look(): Promise<void> {
+  /** Hands out what another process accepted, and what the vault opens since its file can be read again. */
+  async #lookOnce(): Promise<void> {
     try {
+      await retryUnread(this.#transactions, this.#retryParts);
       if (await this.#transactions.isBehind()) this.#dispatcher.wake();
     } catch (error) {
       if (!this.#stopping.signal.aborted) this.#fail(error);

@@ -1,7 +1,14 @@
 import type { BlockId, MessageSender } from '../chain/index.ts';
 import { Reader, toBytes, toHex, Writer, type Hex } from '../codec/index.ts';
 import { decodeV1 } from '../crypto/core.ts';
-import { isErrorCode, isLocalFailure, isRelayError, RelayError, type ErrorCode } from '../errors/index.ts';
+import {
+  isErrorCode,
+  isLocalFailure,
+  isRelayError,
+  isVaultUnread,
+  RelayError,
+  type ErrorCode,
+} from '../errors/index.ts';
 
 /** A message that could not be delivered, with the reason. */
 export interface DeadLetter {
@@ -72,10 +79,11 @@ function readText(reader: Reader): string {
 }
 
 /**
- * Why a message can't be delivered. Throws the error on where it says nothing about the message: a store that fails or
- * a vault that is closed must not bury what would open later.
+ * Why a message can't be delivered, or not yet: its key may be in a file that can not be read. Throws the error on where it
+ * says nothing about the message: a store that fails or a vault that is closed must not bury what would open later.
  */
 export function reasonOfDeath(error: unknown): RelayError {
+  if (isVaultUnread(error)) return error;
   if (!(error instanceof RelayError) || isLocalFailure(error)) throw error;
   return error;
 }

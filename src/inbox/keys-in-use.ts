@@ -1,6 +1,6 @@
 import { toHex, type Hex } from '../codec/index.ts';
 import { decodeV1 } from '../crypto/core.ts';
-import { isRelayError, type ErrorCode } from '../errors/index.ts';
+import { isOfUnreadVault, isRelayError, type ErrorCode } from '../errors/index.ts';
 import type { TransactionalStore } from '../store/index.ts';
 import type { InboxStore } from './inbox-store.ts';
 import { PhalaStore } from './phala/phala-store.ts';
@@ -33,7 +33,7 @@ export async function keysInUse(store: TransactionalStore, files: InboxStore): P
     const page = await files.letters.from(from, lettersAtOnce);
     for (const [sequence, { envelope, code }] of page) {
       from = sequence + 1n;
-      if (mendable.has(code)) wanted.addOf(envelope);
+      if (mendable.has(code) || isOfUnreadVault(code)) wanted.addOf(envelope);
     }
     if (page.length === 0) break;
   }

@@ -71,7 +71,7 @@ export async function settleWrites({ store, window, genesisHash }: ReorgParts, h
       if (!item.isWaiting) items.push({ kind: 'finalized', of: sequence, messageId: id, isProven: item.isProven });
     } else {
       const letter = await store.letters.get(sequence);
-      if (letter !== undefined) writes.push(store.letters.write(sequence, { ...letter, isFinal: true }));
+      if (letter !== undefined) writes.push(...store.letters.writes(sequence, { ...letter, isFinal: true }));
     }
   }
   writes.push(...(await store.early.taken(0, head.number)).map((block) => store.early.takenWrite(block, false)));

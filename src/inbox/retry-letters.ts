@@ -1,6 +1,6 @@
 import type { ReplayWindow } from '../channel/index.ts';
 import { messageId, type Hex } from '../codec/index.ts';
-import { checkU64, type ErrorCode } from '../errors/index.ts';
+import { checkU64, isOfUnreadVault, type ErrorCode } from '../errors/index.ts';
 import type { Write } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
 import { openAll } from './admission.ts';
@@ -62,6 +62,15 @@ export async function retryLetters(
   return all;
 }
 
+/** Tries those again that wait for the vault's file to be read: all, if it can be. */
+export async function retryUnread(transactions: Transactions, parts: RetryParts): Promise<void> {
+  const [oldest, ...others] = await parts.store.letters.unread();
+  if (oldest === undefined) return;
+  const [retried] = await retryLetters(transactions, parts, [oldest]);
+  if (retried?.code !== undefined && isOfUnreadVault(retried.code)) return;
+  await retryLetters(transactions, parts, others);
+}
+
 /** Throws bad-value. */
 export function checkLetters(letters: readonly Sequence[] = []): void {
   for (const sequence of letters) checkU64('letters', sequence);
@@ -121,7 +130,10 @@ async function planRetry(
       next += 1n;
     } catch (error) {
       const { code } = reasonOfDeath(error);
-      writes.push(store.letters.write(sequence, { ...letter, code, retries: letter.retries + 1 }));
+      // That its vault's file can not be read yet is no try.
+      const retries = letter.retries + (isOfUnreadVault(code) ? 0 : 1);
+      if (code !== letter.code || retries !== letter.retries)
+        writes.push(...store.letters.writes(sequence, { ...letter, code, retries }));
       retried.push({ sequence, messageId: id, outcome: 'dead', code });
     }
   }

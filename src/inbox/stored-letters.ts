@@ -1,10 +1,13 @@
 import { Reader, toBytes, toHex, Writer, type Hex } from '../codec/index.ts';
+import { isOfUnreadVault } from '../errors/index.ts';
 import { lastNumber, numberedKey, rangeOf, storeKey, type TransactionalStore, type Write } from '../store/index.ts';
 import { decodeDeadLetter, encodeDeadLetter, type DeadLetter } from './dead-letter.ts';
 import type { Sequence } from './stream-item.ts';
 
 const deadPrefix = storeKey('inbox/dead/');
 const relayedPrefix = storeKey('inbox/dead-relayed/');
+const unreadPrefix = storeKey('inbox/dead-unread/');
+const nothing = new Uint8Array(0);
 
 /** Letters, of which each may be large, read at once for nothing but their sequences. */
 const fewLetters = 16;
@@ -26,12 +29,23 @@ export class StoredLetters {
     this.#store = store;
   }
 
-  write(sequence: Sequence, letter: DeadLetter): Write {
-    return { key: numberedKey(deadPrefix, sequence), value: encodeDeadLetter(letter) };
+  writes(sequence: Sequence, letter: DeadLetter): Write[] {
+    const isUnread = isOfUnreadVault(letter.code);
+    return [
+      { key: numberedKey(deadPrefix, sequence), value: encodeDeadLetter(letter) },
+      { key: numberedKey(unreadPrefix, sequence), value: isUnread ? nothing : undefined },
+    ];
   }
 
   removeWrites(sequence: Sequence): Write[] {
-    return [deadPrefix, relayedPrefix].map((prefix) => ({ key: numberedKey(prefix, sequence), value: undefined }));
+    const prefixes = [deadPrefix, relayedPrefix, unreadPrefix];
+    return prefixes.map((prefix) => ({ key: numberedKey(prefix, sequence), value: undefined }));
+  }
+
+  /** Of those that wait for the vault's file to be read, oldest first. */
+  async unread(): Promise<Sequence[]> {
+    const entries = await this.#store.entries(rangeOf(unreadPrefix));
+    return entries.map(([key]) => lastNumber(key));
   }
 
   relayedWrite(sequence: Sequence, { messageId, isRegistered, bytes }: RelayedLetterMark): Write {

@@ -70,7 +70,7 @@ function bury(transactions: Transactions, sequence: Sequence, { code }: RelayErr
     const { envelope, block, isFinal, isProven } = item;
     const letter = { envelope, code, sender: senderOf(item), block, isFinal, isProven, retries: 0 };
     return [
-      store.letters.write(sequence, letter),
+      ...store.letters.writes(sequence, letter),
       ...(await store.replaceWrites(sequence, { kind: 'dead', letter: sequence })),
       ...(block === undefined || isFinal ? [] : [store.early.messageWrite(block.number, sequence, true)]),
     ];

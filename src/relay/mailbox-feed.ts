@@ -1,6 +1,6 @@
 import { concatMap, of, type Observable } from 'rxjs';
 import { verify } from '../crypto/index.ts';
-import { isLocalFailure, RelayError } from '../errors/index.ts';
+import { isLocalFailure, isVaultUnread, RelayError } from '../errors/index.ts';
 import type { Backoff } from './backoff.ts';
 import type { RelayClient } from './client.ts';
 import { createIngest, type Ingest } from './ingest.ts';
@@ -27,7 +27,12 @@ export type MailboxEvent =
   /** A message does not open, or is too old; it is in the inbox's dead-letter list. */
   | { readonly type: 'dead'; readonly messageId: Hex }
   /** The relay gave what nobody signed, or what there is no room for among the dead letters; it is acknowledged. */
-  | { readonly type: 'refused'; readonly error: RelayError };
+  | { readonly type: 'refused'; readonly error: RelayError }
+  /**
+   * The vault's file can not be read, which may have the message's key, and there is no room for it among the dead letters: the
+   * relay keeps it, and gives it again on the next connection.
+   */
+  | { readonly type: 'held'; readonly error: RelayError };
 
 // A relay may take more than others do by default; a message of its socket is bounded anyway.
 const maxDeliveredBytes = 2 ** 20;
@@ -66,6 +71,7 @@ async function take(delivery: RelayDelivery, ingest: Ingest, local: LocalEntity)
     delivery.ack();
     return { type: outcome === 'dead' ? 'dead' : 'accepted', messageId: message.messageId };
   } catch (error) {
+    if (isVaultUnread(error)) return { type: 'held', error };
     if (!(error instanceof RelayError) || isLocalFailure(error)) throw error;
     delivery.ack();
     return { type: 'refused', error };

@@ -29,16 +29,18 @@ export interface OpenedReply extends Reply {
 
 /**
  * Opens what a relay gives as an answer (SCALE of a SignedEnvelope). A relay is trusted with nothing: undefined for what is not
- * signed by a worker that says it is its sender, does not open, or is no reply. Throws failures of the vault.
+ * signed by a worker that says it is its sender, the one `from` where it is given, does not open, or is no reply. Throws failures
+ * of the vault.
  */
 export async function openReply(
   signedEnvelope: Uint8Array,
-  { vault, genesisHash }: Pick<ReplyQuestion, 'vault' | 'genesisHash'>,
+  { vault, genesisHash, from: asked }: Pick<ReplyQuestion, 'vault' | 'genesisHash'> & Partial<ReplyQuestion>,
 ): Promise<OpenedReply | undefined> {
   try {
     const { identity: from, envelope, signature } = decodeSignedEnvelope(signedEnvelope);
     const { fromKind, from: claimed } = decodeV1(envelope).header;
     if (fromKind !== 'worker' || claimed !== from) return undefined;
+    if (asked !== undefined && asked !== from) return undefined;
     if (!verify(fromHex(from), envelopeContent({ genesisHash, envelope }), signature)) return undefined;
     const { body, header } = await vault.open({ genesisHash, envelope });
     if (body.kind !== 'reply') return undefined;
@@ -56,7 +58,7 @@ export async function openReply(
  */
 export async function readReply(signedEnvelope: Uint8Array, question: ReplyQuestion): Promise<Reply | undefined> {
   const reply = await openReply(signedEnvelope, question);
-  if (reply?.from !== question.from || reply.inReplyTo !== question.inReplyTo) return undefined;
+  if (reply?.inReplyTo !== question.inReplyTo) return undefined;
   const { messageId: id, content, sentAt } = reply;
   return { messageId: id, content, sentAt };
 }

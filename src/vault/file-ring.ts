@@ -51,6 +51,14 @@ export class FileRing {
     return this.#inTurn(() => this.#load());
   }
 
+  /** With what the file holds now. Throws vault-missing where there is none, and where it can not be read what tells why. */
+  async read(): Promise<KeyRing> {
+    this.held();
+    const version = await vaultFileVersion(this.#path);
+    if (version !== undefined && version === this.#version) return this.held();
+    return this.#inTurn(() => this.#load());
+  }
+
   /** Writes what `update` makes of what the file holds now, unless that is the same, and gives the keys as they are then. */
   async change(
     update: (contents: VaultContents) => VaultContents,

@@ -1,6 +1,6 @@
 import type { Hex } from '../codec/index.ts';
 import { keyPairFromSecretKey, keyPairFromSeed, ready, type KeyPair } from '../crypto/index.ts';
-import { isRelayError, type RelayError } from '../errors/index.ts';
+import { isRelayError, isVaultUnread, RelayError } from '../errors/index.ts';
 import { agentSocket } from './agent/agent-path.ts';
 import { connectAgent } from './agent/connect-agent.ts';
 import type { VaultContents } from './contents.ts';
@@ -118,7 +118,7 @@ class FileVault implements Vault {
     } catch (error) {
       // The epoch may have been made by another process since.
       if (!isRelayError(error, 'unknown-epoch')) throw error;
-      return (await this.#ring.fresh()).open(request);
+      return (await this.#ring.read()).open(request);
     }
   }
 
@@ -126,7 +126,8 @@ class FileVault implements Vault {
     const opened = await this.#ring.held().openAll({ genesisHash, envelopes });
     if (!opened.some(isOfUnknownEpoch)) return opened;
     // As in open().
-    const ring = await this.#ring.fresh();
+    const ring = await this.#ring.read().catch(asUnread);
+    if (ring instanceof RelayError) return opened.map((each) => (isOfUnknownEpoch(each) ? ring : each));
     const again = envelopes.filter((_, i) => isOfUnknownEpoch(opened[i]));
     const late = (await ring.openAll({ genesisHash, envelopes: again })).values();
     return opened.map((each) => (isOfUnknownEpoch(each) ? (late.next().value ?? each) : each));
@@ -145,7 +146,7 @@ class FileVault implements Vault {
       return await this.#ring.held().openPhala(encryptedData);
     } catch (error) {
       if (!isRelayError(error, 'open-failed')) throw error;
-      return (await this.#ring.fresh()).openPhala(encryptedData);
+      return (await this.#ring.read()).openPhala(encryptedData);
     }
   }
 
@@ -203,6 +204,12 @@ class FileVault implements Vault {
 
 function isOfUnknownEpoch(opened: Opened | RelayError | undefined): boolean {
   return isRelayError(opened, 'unknown-epoch');
+}
+
+/** It concerns what no key in memory opens, and nothing else. */
+function asUnread(error: unknown): RelayError {
+  if (isVaultUnread(error)) return error;
+  throw error;
 }
 
 function isErased({ erased }: VaultContents, epoch: number): boolean {

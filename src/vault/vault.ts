@@ -126,7 +126,8 @@ export interface Vault extends AsyncDisposable {
   /** As {@link seal}, of a kept body. Throws kept-open-failed for another recipient, nonce, chain or vault. */
   sealKept(request: KeptSealRequest): Promise<Uint8Array>;
   /**
-   * Opens a V1 envelope addressed to this entity. Throws not-for-us, epoch-erased, unknown-epoch, bad-public-key, open-failed.
+   * Opens a V1 envelope addressed to this entity. Throws not-for-us, epoch-erased, unknown-epoch, bad-public-key, open-failed;
+   * where no key in memory is the one and the vault's file can not be read, what tells why.
    */
   open(request: { readonly genesisHash: Hex; readonly envelope: Uint8Array }): Promise<Opened>;
   /**
@@ -140,7 +141,7 @@ export interface Vault extends AsyncDisposable {
   sealPhala(request: PhalaSealRequest): Promise<Uint8Array>;
   /**
    * Opens SCALE of EncryptedData, with the newest epoch that can: it does not say which key it was sealed to. Throws what
-   * decoding throws, bad-public-key, open-failed.
+   * decoding throws, bad-public-key, open-failed; where no key in memory opens it, as {@link open}.
    */
   openPhala(encryptedData: Uint8Array): Promise<PhalaOpened>;
   /**

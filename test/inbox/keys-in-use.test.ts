@@ -50,7 +50,7 @@ describe('EcdhKeys that an inbox still needs', () => {
 
   async function withLetter(envelope: Uint8Array, code: ErrorCode): Promise<void> {
     const letter = { ...{ envelope, code, block, isFinal: true, isProven: true, retries: 0 }, sender: undefined };
-    await files.commit([files.letters.write(1n, letter)]);
+    await files.commit(files.letters.writes(1n, letter));
   }
 
   it('are those of messages that are not acknowledged', async () => {

@@ -8,15 +8,24 @@ import { openMemoryStore } from '../../src/store/index.ts';
 describe('dead letters that came through relays', () => {
   const id = (n: number) => toHex(Uint8Array.of(...new Array<number>(31).fill(0), n));
 
-  const filled = async (letters: readonly { readonly isRegistered: boolean; readonly bytes?: number }[]) => {
+  interface Letter {
+    readonly isRegistered: boolean;
+    readonly bytes?: number;
+    readonly isUnread?: boolean;
+  }
+  const filled = async (letters: readonly Letter[]) => {
     const store = openMemoryStore();
     const inbox = new InboxStore(store);
     const kept: boolean[] = [];
-    for (const [n, { isRegistered, bytes = 10 }] of letters.entries()) {
+    for (const [n, { isRegistered, bytes = 10, isUnread = false }] of letters.entries()) {
       const relayed = await RelayedLetters.of(inbox, { count: 3, bytes: 100 });
-      const writes = relayed.add(BigInt(n), { messageId: id(n), isRegistered, bytes });
+      const writes = relayed.add(BigInt(n), { messageId: id(n), isRegistered, bytes }, isUnread);
       kept.push(writes !== undefined);
-      await inbox.commit(writes ?? []);
+      if (writes === undefined) continue;
+      const letter = { envelope: new Uint8Array(bytes), block: undefined, sender: undefined, retries: 0 } as const;
+      const code = isUnread ? 'vault-resealed' : 'unknown-epoch';
+      const lines = inbox.letters.writes(BigInt(n), { ...letter, code, isFinal: true, isProven: true });
+      await inbox.commit([...writes, ...lines]);
     }
     return { kept, left: (await inbox.letters.relayed()).map(([sequence]) => Number(sequence)) };
   };
@@ -34,6 +43,21 @@ describe('dead letters that came through relays', () => {
       [
         [true, true, true, false, true],
         [1, 2, 4],
+      ],
+    );
+  });
+
+  it('that wait for the file of the vault give way to nobody: there is no room then', async () => {
+    const [unread, ofWorker] = [
+      { ...stranger, isUnread: true },
+      { ...worker, isUnread: true },
+    ];
+    const { kept, left } = await filled([unread, stranger, unread, ofWorker, worker, stranger, unread]);
+    assert.deepEqual(
+      [kept, left],
+      [
+        [true, true, true, true, false, false, false],
+        [0, 2, 3],
       ],
     );
   });

@@ -37,7 +37,7 @@ describe('dead letters that are tried again', () => {
       });
       const state = { code: 'unknown-epoch', isFinal: true, isProven: true, retries: 0 } as const;
       const letter = { envelope, block, sender: { kind: 'account', id: account }, ...state } as const;
-      await files.commit([files.letters.write(BigInt(i), letter)]);
+      await files.commit(files.letters.writes(BigInt(i), letter));
     }
     const opened: number[] = [];
     const vault = replacing(recipient, {
@@ -84,7 +84,7 @@ describe('dead letters that are tried again', () => {
           const posted = isPosted ? { block, sender: { kind: 'account', id: account } as const } : {};
           const state = { code: 'unknown-epoch', isFinal: true, isProven: true, retries: 0 } as const;
           const letter = { block: undefined, sender: undefined, ...posted, ...state, envelope };
-          return files.commit([files.letters.write(sequence, letter)]);
+          return files.commit(files.letters.writes(sequence, letter));
         });
     const monthLater = (31n * 86_400_000n) << 20n;
     await old(1n, monthLater, { account });

@@ -1,5 +1,5 @@
 import type { Call, Chain } from '../../src/chain/index.ts';
-import { sealMessage, type Sender } from '../../src/channel/index.ts';
+import { sealMessage, type KeyDirectory, type Sender } from '../../src/channel/index.ts';
 import { topicOf, type Hex } from '../../src/codec/index.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
 import type { Vault } from '../../src/vault/index.ts';
@@ -19,7 +19,11 @@ export class Poster {
   }
 
   static async of(chain: Chain, sender: Vault, ...recipients: readonly Vault[]): Promise<Poster> {
-    const directory = await directoryOf(...recipients);
+    return Poster.to(chain, sender, await directoryOf(...recipients));
+  }
+
+  /** To these keys. */
+  static to(chain: Chain, sender: Vault, directory: KeyDirectory): Poster {
     return new Poster(chain, { vault: sender, genesisHash: chain.genesisHash, store: openMemoryStore(), directory });
   }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import { decodeSignedEnvelope, encodeSignedEnvelope, type Hex } from '../../src/codec/index.ts';
 import { RelayError } from '../../src/errors/index.ts';
-import { openReply } from '../../src/relay/read-reply.ts';
+import { openReply, readReply } from '../../src/relay/read-reply.ts';
 import { signMessage } from '../../src/relay/index.ts';
 import { createMemoryVault, type Vault } from '../../src/vault/index.ts';
 import { utf8 } from '../support/entities.ts';
@@ -55,5 +55,11 @@ describe('relay: what is taken for an answer', () => {
     const signed = await signMessage(recipient, genesisHash, await sealed(recipient));
     const vault = { open: () => Promise.reject(new RelayError('vault-closed')) };
     await rejected(openReply(signed, { vault, genesisHash }), 'vault-closed');
+    const resealed = { open: () => Promise.reject(new RelayError('vault-resealed', { details: { path: 'vault' } })) };
+    await rejected(openReply(signed, { vault: resealed, genesisHash }), 'vault-resealed');
+    const question = { vault: resealed, genesisHash, inReplyTo } as const;
+    await rejected(readReply(signed, { ...question, from: recipient.identity }), 'vault-resealed');
+    // Who was not asked can't end the wait for who was.
+    assert.equal(await readReply(signed, { ...question, from: impostor.identity }), undefined);
   });
 });

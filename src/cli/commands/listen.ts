@@ -126,6 +126,7 @@ function tellOf(url: string, events: Observable<MailboxEvent>): Observable<Mailb
     filter((event) => {
       if (event.type === 'lost') warn(`${url} is away: ${event.error.message}`);
       if (event.type === 'refused') warn(`${url} gave a message that is refused [${event.error.code}]`);
+      if (event.type === 'held') warn(`${url} keeps a message that can not be read yet`, event.error);
       return true;
     }),
   );

@@ -1,6 +1,6 @@
 import { Observable, type Subscriber } from 'rxjs';
 import { messageId, type Hex } from '../../codec/index.ts';
-import { asRelayError, RelayError } from '../../errors/index.ts';
+import { asRelayError, isVaultUnread, RelayError } from '../../errors/index.ts';
 import type { Vault } from '../../vault/index.ts';
 import { reasonOfDeath } from '../dead-letter.ts';
 import { openCommand } from './open-command.ts';
@@ -142,6 +142,8 @@ export class PhalaDispatcher {
       const id = messageId({ genesisHash, envelope: item.payload });
       this.#next = place + 1n;
       subscriber.next({ type: 'dead', messageId: id, topic: item.topic, code });
+      // Its key may be in a file that can not be read: it stays where it is, for the next subscriber.
+      if (isVaultUnread(error)) return;
       // It is in the list of dead letters then: whatever strangers post takes no place of a delivery.
       await this.#parts.store.bury(place, item, code);
     }

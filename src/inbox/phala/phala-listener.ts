@@ -33,7 +33,10 @@ export type PhalaEvent =
   | { readonly type: 'message'; readonly delivery: PhalaDelivery }
   /** Blocks whose messages can't be known (only with onGap skip). */
   | { readonly type: 'gap'; readonly first: BlockNumber; readonly last: BlockNumber }
-  /** Neither plain nor sealed to a key of this entity; kept in the list of dead letters (`openPhalaFiles`). */
+  /**
+   * Neither plain nor sealed to a key of this entity; kept in the list of dead letters (`openPhalaFiles`). Where `code` says that
+   * the vault's file can not be read its key may be there: it is no dead letter, and comes again to the next subscriber.
+   */
   | { readonly type: 'dead'; readonly messageId: Hex; readonly topic: Uint8Array; readonly code: string };
 
 /** Reads topics in the form of Phala's contracts, in finalized blocks; each posting is delivered once, in the order of the chain. */

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeBody, fromHex, Reader, toHex, Writer, type Hex } from '../../codec/index.ts';
 import { decodeV1 } from '../../crypto/core.ts';
-import { checkValue, isLocalFailure, isRelayError, RelayError } from '../../errors/index.ts';
+import { checkValue, isLocalFailure, isRelayError, isVaultUnread, RelayError } from '../../errors/index.ts';
 import { maxTimerMs } from '../../signals/index.ts';
 import type {
   EcdhPublic,
@@ -220,9 +220,9 @@ class AgentVault implements Vault {
   }
 }
 
-/** What concerns the message; that the agent is gone concerns all. */
+/** What concerns the message, or that its key may be in a file that the agent can not read; that the agent is gone concerns all. */
 function asRefusal(error: unknown): RelayError {
-  if (error instanceof RelayError && !isLocalFailure(error)) return error;
+  if (isVaultUnread(error) || (error instanceof RelayError && !isLocalFailure(error))) return error;
   throw error;
 }
 
