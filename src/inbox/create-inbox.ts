@@ -138,7 +138,7 @@ class StoredInbox implements Inbox {
 
   start(): Promise<void> {
     this.#starting ??= this.#start().catch((error: unknown) => {
-      this.#markFailed(error);
+      if (!this.#stopping.signal.aborted) this.#fail(error);
       throw error;
     });
     return this.#starting;

@@ -7,7 +7,8 @@ type Notice = Exclude<InboxEvent, { type: 'message' }>;
 
 /**
  * Gives deliveries to a handler, those of one sender one after another, and acknowledges what it is done with. What is told of a
- * message comes when it is handled, before the next one of its sender; everything else at once.
+ * message comes when it is handled, before the next one of its sender; everything else at once. It settles when no handler runs
+ * any more, and what they are done with is acknowledged: until then nobody else is given their messages.
  */
 export function handleAll(
   events$: Observable<InboxEvent>,
@@ -23,55 +24,63 @@ export function handleAll(
     const behind = new Map<Delivery, Notice[]>();
     // Before it is used: a stream that is over, or taken, ends at once.
     const subscription = new Subscription();
-    let isOver = false;
-    const end = (settle: () => void): void => {
-      if (isOver) return;
-      isOver = true;
-      subscription.unsubscribe();
+    /** Handlers, up to their acknowledgements. */
+    let running = 0;
+    let isEnding = false;
+    let failure: RelayError | undefined;
+    const end = (error?: RelayError): void => {
+      failure ??= error;
+      if (isEnding) return;
+      isEnding = true;
       signal?.removeEventListener('abort', onAbort);
-      settle();
+      settleOnceIdle();
+    };
+    const settleOnceIdle = (): void => {
+      if (!isEnding || running > 0) return;
+      subscription.unsubscribe();
+      if (failure === undefined) resolve();
+      else reject(failure);
     };
     const onAbort = (): void => {
-      end(resolve);
+      end();
     };
     const tell = (event: Notice): void => {
-      if (isOver) return;
       try {
         onEvent(event);
       } catch (cause) {
-        end(() => {
-          reject(asRelayError(cause, 'inbox-stopped'));
-        });
+        end(asRelayError(cause, 'inbox-stopped'));
       }
+    };
+    const run = async (delivery: Delivery): Promise<void> => {
+      running += 1;
+      await handle(delivery);
+      running -= 1;
+      settleOnceIdle();
     };
     const handle = async (delivery: Delivery): Promise<void> => {
       try {
         await handler(delivery);
       } catch (cause) {
-        const { messageId } = delivery;
-        end(() => {
-          reject(new RelayError('handler-failed', { details: { messageId }, cause }));
-        });
+        end(new RelayError('handler-failed', { details: { messageId: delivery.messageId }, cause }));
         return;
       }
       // The next one does not wait for the disk: what a crash forgets comes again, in order.
-      delivery.ack().catch((error: unknown) => {
-        end(() => {
-          reject(asRelayError(error, 'inbox-stopped'));
-        });
+      const acknowledged = delivery.ack().catch((error: unknown) => {
+        end(asRelayError(error, 'inbox-stopped'));
       });
       behind.get(delivery)?.forEach(tell);
       behind.delete(delivery);
       busy.delete(senderOf(delivery));
       work();
+      await acknowledged;
     };
     const work = (): void => {
-      while (!isOver && busy.size < concurrency) {
+      while (!isEnding && busy.size < concurrency) {
         const next = waiting.findIndex((delivery) => !busy.has(senderOf(delivery)));
         const [delivery] = next < 0 ? [] : waiting.splice(next, 1);
         if (delivery === undefined) return;
         busy.set(senderOf(delivery), delivery);
-        void handle(delivery);
+        void run(delivery);
       }
     };
     /** The newest with that id that is not handled yet. */
@@ -92,12 +101,10 @@ export function handleAll(
     const events = events$.subscribe({
       next: take,
       error: (error: unknown) => {
-        end(() => {
-          reject(asRelayError(error, 'inbox-stopped'));
-        });
+        end(asRelayError(error, 'inbox-stopped'));
       },
       complete: () => {
-        end(resolve);
+        end();
       },
     });
     subscription.add(events);

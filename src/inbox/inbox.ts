@@ -87,7 +87,8 @@ export interface Inbox extends AsyncDisposable {
   readonly ready: Promise<void>;
   /**
    * Gives each delivery to `handler` and acknowledges it when that returns. Resolves when the inbox is stopped or the
-   * signal fires. Where the handler throws it ends with handler-failed, and the message comes again. Throws bad-value.
+   * signal fires. Where the handler throws it ends with handler-failed, and the message comes again. However it ends, handlers
+   * that run are waited for, and what they are done with is acknowledged before it settles; no other begins. Throws bad-value.
    */
   handle(handler: (delivery: Delivery) => Promise<void> | void, options?: HandleOptions): Promise<void>;
   /**
