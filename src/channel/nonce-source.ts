@@ -24,14 +24,31 @@ export interface ReservedNonce {
 export async function reserveNonce(
   store: TransactionalStore,
   channel: ChannelId,
-  { now = Date.now, random = randomNumber }: NonceClock = {},
+  clock: NonceClock = {},
 ): Promise<ReservedNonce> {
-  const key = storeKey('nonce/', channelBytes(channel));
+  const key = nonceKey(channel);
   const value = await store.get(key);
-  const last = value === undefined ? -1n : new Reader(value, 'The stored nonce').u64();
+  const nonce = nextNonce(value, clock);
+  return { nonce, write: { key, value: nonceValue(nonce) }, expectation: { key, value } };
+}
+
+/** Where a channel's last nonce is stored. */
+export function nonceKey(channel: ChannelId): Uint8Array {
+  return storeKey('nonce/', channelBytes(channel));
+}
+
+export function nonceValue(nonce: bigint): Uint8Array {
+  return new Writer().u64(nonce).finish();
+}
+
+/** The one after that of a {@link nonceValue}. */
+export function nextNonce(
+  last: Uint8Array | undefined,
+  { now = Date.now, random = randomNumber }: NonceClock = {},
+): bigint {
+  const before = last === undefined ? -1n : new Reader(last, 'The stored nonce').u64();
   const byClock = (BigInt(now()) << BigInt(randomBits)) + BigInt(random(randomBits));
-  const nonce = byClock > last ? byClock : last + 1n;
-  return { nonce, write: { key, value: new Writer().u64(nonce).finish() }, expectation: { key, value } };
+  return byClock > before ? byClock : before + 1n;
 }
 
 function randomNumber(bits: number): number {

@@ -21,6 +21,9 @@ export const prefixes = {
 
 export const ownerKey = storeKey('outbox/owner');
 
+/** Another value with each append: of the numbers in use only the last is kept, and it may have been taken twice meanwhile. */
+export const appendedKey = storeKey('outbox/appended');
+
 /** Another value with each extrinsic that is begun: who decides by those under way expects it. */
 export const flightsKey = storeKey('outbox/flights');
 

@@ -2,28 +2,17 @@ import { equalBytes, toHex, type Hex } from '../codec/index.ts';
 import { RelayError } from '../errors/index.ts';
 import { lastNumber, rangeOf, storeKey } from '../store/keys.ts';
 import type { Entry, Expectation, TransactionalStore, Write } from '../store/transactional-store.ts';
+import { appendGroupOf, type NewMessage } from './append-group.ts';
 import { decodeAsked, decodeReadReceipt, type AskedRead } from './asked-read.ts';
 import { decodeDelivery, type DeliveryState } from './delivery-state.ts';
 import { decodeFlight, decodeSigned, type SignedMessage } from './flight.ts';
 import { mayGoOnChain, type Route } from './route.ts';
-import { decodeRecord, type MessageRecord } from './message-record.ts';
+import { decodeRecord } from './message-record.ts';
 import { decodePlace, type OffChainEntry } from './off-chain-entry.ts';
 import type { ReadReceipt } from './outbox.ts';
-import { Change, messageWrite, placeWrite, type Stored } from './outbox-change.ts';
-import { askedKey, deliveryKey, flightsKey, ownerKey, prefixes, present, routePrefix } from './outbox-keys.ts';
+import { Change, type Stored } from './outbox-change.ts';
+import { askedKey, deliveryKey, flightsKey, ownerKey, prefixes, routePrefix } from './outbox-keys.ts';
 import type { SendId } from './send-id.ts';
-
-interface ConditionalWrite {
-  readonly write: Write;
-  readonly expectation: Expectation;
-}
-
-export interface NewMessage {
-  readonly record: MessageRecord;
-  /** As the vault keeps it, or a command as it was sealed. */
-  readonly body: Uint8Array;
-  readonly route: Route;
-}
 
 /**
  * Keys and values of the outbox in its store. One outbox at a time works on the queue: the one that was started last. What
@@ -54,34 +43,10 @@ export class OutboxStore {
       throw new RelayError('outbox-replaced');
   }
 
-  /**
-   * Appends a message, and with it another write; safe against other processes that append. undefined: the expectation of
-   * that write does not hold, and nothing was written.
-   */
-  append(message: NewMessage): Promise<SendId>;
-  append(message: NewMessage, also: ConditionalWrite | undefined): Promise<SendId | undefined>;
-  async append(message: NewMessage, also?: ConditionalWrite): Promise<SendId | undefined> {
-    for (;;) {
-      const [last] = await this.#store.entries({ ...rangeOf(prefixes.used), reverse: true, limit: 1 });
-      const id = last === undefined ? 0n : lastNumber(last[0]) + 1n;
-      const used = storeKey(prefixes.used, id);
-      const writes: Write[] = [
-        { key: used, value: present },
-        messageWrite(id, message.record),
-        { key: storeKey(prefixes.body, id), value: message.body },
-        placeWrite(message.route, { id, record: message.record }),
-      ];
-      if (last !== undefined) writes.push({ key: last[0], value: undefined });
-      const expected: Expectation[] = [{ key: used, value: undefined }];
-      if (also !== undefined) {
-        writes.push(also.write);
-        expected.push(also.expectation);
-      }
-      if (await this.#store.commit(writes, expected)) return id;
-      if (also === undefined) continue;
-      const now = await this.#store.get(also.expectation.key);
-      if (!isSame(now, also.expectation.value)) return undefined;
-    }
+  /** Appends a message as it is; safe against other processes that append. */
+  async append(message: NewMessage): Promise<SendId> {
+    const newcomer = { bytes: message.body.length, make: () => Promise.resolve(message) };
+    return (await appendGroupOf(this.#store).add(newcomer)).sendId;
   }
 
   async get(id: SendId): Promise<Stored | undefined> {

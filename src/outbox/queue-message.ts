@@ -1,17 +1,17 @@
 import type { Account } from '../chain/index.ts';
-import { reserveNonce, type NonceClock } from '../channel/nonce-source.ts';
-import type { Hex } from '../codec/index.ts';
+import { nonceKey, type NonceClock } from '../channel/nonce-source.ts';
+import { encodeBody, type Hex } from '../codec/index.ts';
 import { checkU64, checkValue, RelayError } from '../errors/index.ts';
 import type { TransactionalStore } from '../store/transactional-store.ts';
 import type { Vault } from '../vault/vault.ts';
+import { appendGroupOf, type NewMessage } from './append-group.ts';
 import { checkMaxFee, senders, ways, type MessageRecord } from './message-record.ts';
 import type { SendMessage } from './outbox.ts';
 import { firstRoute } from './route.ts';
-import { OutboxStore } from './outbox-store.ts';
 import type { SendId } from './send-id.ts';
 
-/** Of a kept body: version, salt and tag. */
-const keptOverhead = 1 + 32 + 16;
+/** A message whose nonce is not known yet. */
+export type UnnumberedRecord = Omit<MessageRecord, 'nonce'>;
 
 export interface QueueMessageOptions extends NonceClock {
   readonly vault: Pick<Vault, 'identity' | 'keep'>;
@@ -23,7 +23,7 @@ export interface QueueMessageOptions extends NonceClock {
   /** Whether whoever runs the queue has a way off chain. Default true. */
   readonly hasCarrier?: boolean;
   /** Refuses a message before it is stored. */
-  readonly check?: (record: MessageRecord) => Promise<void>;
+  readonly check?: (record: UnnumberedRecord) => Promise<void>;
 }
 
 /** A message in the queue. */
@@ -34,7 +34,8 @@ export interface Queued {
 
 /**
  * Stores a message for the outbox that works on the queue, now or later; needs no chain, so it works offline. Whether the
- * recipient is registered shows when it goes. Throws no-account, off-chain-only-v1, from-self, bad-value.
+ * recipient is registered shows when it goes. Messages to a recipient are queued in the order of the calls, and those of the
+ * same time together, so that many take no longer than one after another. Throws no-account, off-chain-only-v1, from-self, bad-value.
  */
 export async function queueMessage(options: QueueMessageOptions, message: SendMessage): Promise<Queued> {
   const { vault, store, genesisHash, account, hasCarrier = true, check, now = Date.now } = options;
@@ -72,20 +73,22 @@ export async function queueMessage(options: QueueMessageOptions, message: SendMe
   const route = firstRoute({ as, via }, hasCarrier);
   if (route !== 'relay' && account === undefined) throw new RelayError('no-account');
   const from = as === 'account' && account !== undefined ? { account: account.id } : {};
-  const channel = { fromKind: as, from: from.account ?? vault.identity, to };
-  for (;;) {
-    const reserved = given === undefined ? await reserveNonce(store, channel, options) : undefined;
-    const nonce = reserved?.nonce ?? given ?? 0n;
+  const channel = { fromKind: as, from: from.account ?? vault.identity, to } as const;
+  // Encoded only to know how long it is.
+  const bodyBytes = encodeBody(body).fill(0).length;
+  const record: UnnumberedRecord = {
+    ...{ suite: 'v1', to, as, via, bodyBytes, queuedAt: now(), maxFee, ...from },
+    ...{ freshKey, readReceipt, deliveryReceipt },
+    progress: { state: 'queued' },
+  };
+  const make = async (nonce: bigint): Promise<NewMessage> => {
     const kept = await vault.keep({ genesisHash, to, ...from, nonce, body });
-    const bodyBytes = kept.length - keptOverhead;
-    const record: MessageRecord = {
-      ...{ suite: 'v1', to, as, via, nonce, bodyBytes, queuedAt: now(), maxFee, ...from },
-      ...{ freshKey, readReceipt, deliveryReceipt },
-      progress: { state: 'queued' },
-    };
-    await check?.(record);
-    const sendId = await new OutboxStore(store).append({ record, body: kept, route }, reserved);
-    // undefined: another process took the nonce.
-    if (sendId !== undefined) return { sendId, nonce };
-  }
+    return { record: { ...record, nonce }, body: kept, route };
+  };
+  const newcomer =
+    given === undefined
+      ? { bytes: bodyBytes, nonces: { key: nonceKey(channel), clock: options }, make }
+      : { bytes: bodyBytes, make: () => make(given) };
+  const { sendId, nonce } = await appendGroupOf(store).add(newcomer, check?.(record));
+  return { sendId, nonce: given ?? nonce };
 }

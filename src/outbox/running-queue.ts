@@ -6,14 +6,14 @@ import { asRelayError, checkU64, checkValue, RelayError } from '../errors/index.
 import type { TransactionalStore } from '../store/transactional-store.ts';
 import type { Vault } from '../vault/vault.ts';
 import { letGo, LinkedAbort, tell } from '../signals/index.ts';
-import type { MessageRecord } from './message-record.ts';
 import { noteReply } from './note-reply.ts';
 import type { CancelOptions, OutboxEntry, Receipt, RelayOutbox, RetryOptions, SendMessage } from './outbox.ts';
 import type { ReplyNotice } from './reply-notice.ts';
-import { OutboxStore, type NewMessage } from './outbox-store.ts';
+import type { NewMessage } from './append-group.ts';
+import { OutboxStore } from './outbox-store.ts';
 import { ProgressLog } from './progress-log.ts';
 import { StoredQueue } from './queue.ts';
-import { queueMessage } from './queue-message.ts';
+import { queueMessage, type UnnumberedRecord } from './queue-message.ts';
 import { Receipts } from './receipts.ts';
 import type { SendId } from './send-id.ts';
 import { StepLoop } from './step-loop.ts';
@@ -101,7 +101,7 @@ export class RunningQueue implements RelayOutbox {
   }
 
   /** `check` refuses a message before it is stored. */
-  async send(message: SendMessage, given?: AbortSignal, check?: (record: MessageRecord) => void): Promise<Receipt> {
+  async send(message: SendMessage, given?: AbortSignal, check?: (record: UnnumberedRecord) => void): Promise<Receipt> {
     const ended = new LinkedAbort(this.#stopping.signal, given);
     const { signal } = ended;
     const { directory } = this.#options;
