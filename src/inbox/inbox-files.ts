@@ -12,8 +12,6 @@ import { checkLetters, retryLetters, type Retried } from './retry-letters.ts';
 import type { StreamItem } from './stream-item.ts';
 import { Transactions } from './transactions.ts';
 
-const pageSize = 64;
-
 /** What the store holds and the consumer has not acknowledged, or not been told yet. */
 export type PendingDelivery = { readonly sequence: bigint } & (
   | {
@@ -64,27 +62,17 @@ export async function openInboxFiles(store: TransactionalStore): Promise<InboxFi
   if (genesisHash === undefined) throw new RelayError('inbox-empty');
   await files.checkLayout();
 
-  async function* pages<T>(read: (from: bigint) => Promise<(readonly [bigint, T])[]>) {
-    for (let from = 0n; ;) {
-      const page = await read(from);
-      yield* page;
-      const last = page.at(-1);
-      if (last === undefined) return;
-      from = last[0] + 1n;
-    }
-  }
-
   const retentionMs = await files.retentionMs();
   return {
     genesisHash,
     cursor: await files.cursor(),
     async *pending() {
-      for await (const [sequence, item] of pages((from) => files.itemsFrom(from, pageSize)))
+      for await (const [sequence, item] of files.items())
         if (item.kind !== 'dead') yield { sequence, ...listed(item, genesisHash) };
     },
     keysInUse: () => keysInUse(store, files),
     async *deadLetters() {
-      for await (const [sequence, letter] of pages((from) => files.letters.from(from, pageSize)))
+      for await (const [sequence, letter] of files.letters.all())
         yield { ...letter, sequence, messageId: messageId({ genesisHash, envelope: letter.envelope }) };
     },
     retry: (vault, letters) => {

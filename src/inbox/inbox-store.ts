@@ -211,6 +211,16 @@ export class InboxStore {
     }
   }
 
+  /** All, in order, and of those that have an entry each one in memory at a time: each may be as large as a block takes. */
+  async *items(): AsyncGenerator<SequencedItem> {
+    for (let from = 0n; ;) {
+      const [next] = await this.itemsFrom(from, 1);
+      if (next === undefined) return;
+      yield next;
+      from = next[0] + 1n;
+    }
+  }
+
   /**
    * One after another, each with what was planned of runs since the one before. False, and nothing written: an expectation does
    * not hold, or what is done with of a run is not as it was read.

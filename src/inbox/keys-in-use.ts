@@ -5,9 +5,6 @@ import type { TransactionalStore } from '../store/index.ts';
 import type { InboxStore } from './inbox-store.ts';
 import { PhalaStore } from './phala/phala-store.ts';
 
-const itemsAtOnce = 64;
-const lettersAtOnce = 16;
-
 /** What a later version, a vault that got a key back, or a clock that is right may make good. Anybody can bring these about too. */
 const mendable = new Set<ErrorCode>(['unknown-variant', 'unknown-epoch', 'clock-skew']);
 
@@ -21,22 +18,10 @@ export interface KeysInUse {
 
 export async function keysInUse(store: TransactionalStore, files: InboxStore): Promise<KeysInUse> {
   const [needed, wanted] = [new KeySet(), new KeySet()];
-  for (let from = 0n; ;) {
-    const page = await files.itemsFrom(from, itemsAtOnce);
-    for (const [sequence, item] of page) {
-      from = sequence + 1n;
-      if (item.kind === 'message' && !item.isAcknowledged) needed.addOf(item.envelope);
-    }
-    if (page.length === 0) break;
-  }
-  for (let from = 0n; ;) {
-    const page = await files.letters.from(from, lettersAtOnce);
-    for (const [sequence, { envelope, code }] of page) {
-      from = sequence + 1n;
-      if (mendable.has(code) || isOfUnreadVault(code)) wanted.addOf(envelope);
-    }
-    if (page.length === 0) break;
-  }
+  for await (const [, item] of files.items())
+    if (item.kind === 'message' && !item.isAcknowledged) needed.addOf(item.envelope);
+  for await (const [, { envelope, code }] of files.letters.all())
+    if (mendable.has(code) || isOfUnreadVault(code)) wanted.addOf(envelope);
   const isAnyUnnamed = await new PhalaStore(store).hasSealed();
   return { needed: needed.keys, wanted: isAnyUnnamed ? undefined : wanted.keys };
 }

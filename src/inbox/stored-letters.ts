@@ -9,9 +9,6 @@ const relayedPrefix = storeKey('inbox/dead-relayed/');
 const unreadPrefix = storeKey('inbox/dead-unread/');
 const nothing = new Uint8Array(0);
 
-/** Letters, of which each may be large, read at once for nothing but their sequences. */
-const fewLetters = 16;
-
 /** What is known of a dead letter that came through a relay, without the letter. */
 export interface RelayedLetterMark {
   readonly messageId: Hex;
@@ -72,24 +69,22 @@ export class StoredLetters {
     return value === undefined ? undefined : decodeDeadLetter(value);
   }
 
-  /** Dead letters from a sequence on, oldest first. */
-  async from(sequence: Sequence, limit: number): Promise<SequencedLetter[]> {
-    const entries = await this.#store.entries({
-      from: numberedKey(deadPrefix, sequence),
-      to: rangeOf(deadPrefix).to,
-      limit,
-    });
-    return entries.map(([key, value]) => [lastNumber(key), decodeDeadLetter(value)]);
+  /** Oldest first, and one in memory at a time: each may be as large as a block takes. */
+  async *all(): AsyncGenerator<SequencedLetter> {
+    for (let from = 0n; ;) {
+      const range = { from: numberedKey(deadPrefix, from), to: rangeOf(deadPrefix).to };
+      const [entry] = await this.#store.entries({ ...range, limit: 1 });
+      if (entry === undefined) return;
+      const sequence = lastNumber(entry[0]);
+      yield [sequence, decodeDeadLetter(entry[1])];
+      from = sequence + 1n;
+    }
   }
 
   /** Of the oldest dead letters. */
   async sequences(limit: number): Promise<Sequence[]> {
     const found: Sequence[] = [];
-    while (found.length < limit) {
-      const page = await this.from((found.at(-1) ?? -1n) + 1n, Math.min(fewLetters, limit - found.length));
-      if (page.length === 0) break;
-      for (const [sequence] of page) found.push(sequence);
-    }
+    for await (const [sequence] of this.all()) if (found.push(sequence) === limit) break;
     return found;
   }
 }

@@ -188,7 +188,10 @@ export interface RelayOutbox extends OutboxQueue, AsyncDisposable {
   receipt(sendId: bigint): Promise<Receipt | undefined>;
   /** Tries at once what waits after a failure, as when the network is back. */
   tryAgain(): void;
-  /** Takes over the queue: an outbox of another process that works on it ends with outbox-replaced. */
+  /**
+   * Takes over the queue: an outbox of another process that works on it ends with outbox-replaced. Throws aborted, and takes over
+   * nothing, where it was stopped before.
+   */
   start(): Promise<void>;
   /** What is queued stays queued. Idempotent. */
   stop(): Promise<void>;

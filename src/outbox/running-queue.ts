@@ -192,6 +192,8 @@ export class RunningQueue implements RelayOutbox {
   }
 
   async #start(): Promise<void> {
+    // Another may work on the queue by now.
+    this.#stopping.signal.throwIfAborted();
     await this.#store.takeOver();
     for (const transport of this.#transports) await transport.load?.();
     for (const loop of this.#loops) loop.open();

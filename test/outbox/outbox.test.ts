@@ -270,6 +270,15 @@ describe('outbox', () => {
     await assert.rejects(first_.send(message('too late')), { code: 'aborted' });
   });
 
+  it('takes over nothing where it was stopped before it began', async () => {
+    const [stopped, working] = [await outbox(), await outbox()];
+    await stopped.stop();
+    await working.start();
+    await assert.rejects(stopped.start(), { code: 'aborted' });
+    const sent = await working.send(message('still goes'));
+    await sent.reached('inBlock');
+  });
+
   it('lists, cancels what is queued, and retries what failed, with its nonce', async () => {
     const directory = new Map(await directoryEntries(recipient));
     const box = await outbox({ directory });
