@@ -2,19 +2,13 @@ import { Reader } from '../codec/index.ts';
 import type { ChainInfo } from './chain.ts';
 import type { Connection } from './rpc/connection.ts';
 import { RpcError } from './rpc/rpc-error.ts';
-import { blockBytes } from './runtime/block-limits.ts';
+import { maxExtrinsicBytes } from './runtime/block-limits.ts';
 import type { Runtime } from './runtime/runtime.ts';
 import type { BlockStorage } from './storage/block-storage.ts';
 import { storagePrefix } from './storage/storage-key.ts';
 
 /** Khala's, used where the chain does not say. */
 const defaults = { paraId: 2004, ss58Prefix: 30, tokenSymbol: 'PHA', tokenDecimals: 12 } as const;
-/**
- * Bytes of a block left to its inherents: they count into the limit of normal extrinsics, so one that fills it whole
- * passes the pool and never gets into a block.
- */
-const inherentsBytes = 64 * 1024;
-
 export async function readChainInfo(
   connection: Connection,
   runtime: Runtime,
@@ -42,7 +36,7 @@ export async function readChainInfo(
     ss58Prefix: Number.isInteger(prefix) ? prefix : defaults.ss58Prefix,
     tokenSymbol: typeof symbol === 'string' ? symbol : defaults.tokenSymbol,
     tokenDecimals: Number.isInteger(decimals) ? decimals : defaults.tokenDecimals,
-    maxExtrinsicBytes: blockBytes(runtime) - inherentsBytes,
+    maxExtrinsicBytes: maxExtrinsicBytes(runtime),
     noneAttestationEnabled: runtime.constant('phalaRegistry', 'noneAttestationEnabled')?.toString() === 'true',
   };
 }

@@ -67,7 +67,7 @@ export interface ChainInfo {
   readonly ss58Prefix: number;
   readonly tokenSymbol: string;
   readonly tokenDecimals: number;
-  /** Most bytes of a normal extrinsic, from `System.BlockLength`. */
+  /** Most bytes of a normal extrinsic, from `System.BlockLength`. An upgrade of the runtime may change it: `batchRoom` tells. */
   readonly maxExtrinsicBytes: number;
   /** Whether workers may register without attestation. */
   readonly noneAttestationEnabled: boolean;

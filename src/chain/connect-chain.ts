@@ -169,7 +169,6 @@ async function createChain(connection: Connection, options: ConnectOptions, unti
       return formatBalance(value, info.tokenDecimals);
     },
     facts: { genesisHash: connection.genesisHash, paraId, tokenSymbol: info.tokenSymbol },
-    maxExtrinsicBytes: info.maxExtrinsicBytes,
   };
   const submitter = new Submitter(submitSources);
   const costs = new ExtrinsicCosts(submitSources);

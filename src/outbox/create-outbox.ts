@@ -119,9 +119,9 @@ class StoredOutbox implements Outbox {
   send(message: SendMessage | PhalaCommand, signal?: AbortSignal): Promise<Receipt> {
     if (message.suite === 'phala') return this.#sendCommand(message, signal);
     const { maxFee } = this.#options;
-    return this.#queue.send(maxFee === undefined ? message : { maxFee, ...message }, signal, (record) => {
-      this.#checkSize(record);
-    });
+    return this.#queue.send(maxFee === undefined ? message : { maxFee, ...message }, signal, (record, ended) =>
+      this.#checkSize(record, ended),
+    );
   }
 
   receipt(sendId: SendId): Promise<Receipt | undefined> {
@@ -154,8 +154,8 @@ class StoredOutbox implements Outbox {
 
   async estimateFee(bodyBytes: number, as: 'worker' | 'account' = 'worker', signal?: AbortSignal): Promise<bigint> {
     checkValue('bodyBytes', Number.isSafeInteger(bodyBytes) && bodyBytes >= 0, 'a number from 0 on');
-    this.#checkSize({ suite: 'v1', bodyBytes });
     using ended = new LinkedAbort(this.#work.signal, signal);
+    await this.#checkSize({ suite: 'v1', bodyBytes }, ended.signal);
     const destination = topicOf(this.#work.vault.identity);
     const bytes = payloadBytes({ suite: 'v1', bodyBytes });
     return await feeOf({ ...this.#work, signal: ended.signal }, { as, destination, bytes });
@@ -194,7 +194,7 @@ class StoredOutbox implements Outbox {
       },
       ...(as === 'account' ? { account: account.id } : {}),
     };
-    this.#checkSize(record);
+    await this.#checkSize(record, signal);
     return await this.#queue.append({ record, body: payload, route: as });
   }
 
@@ -223,9 +223,14 @@ class StoredOutbox implements Outbox {
   }
 
   /** Throws too-large-for-chain. */
-  #checkSize(record: Pick<MessageRecord, 'suite' | 'bodyBytes'>): void {
+  async #checkSize(record: Pick<MessageRecord, 'suite' | 'bodyBytes'>, signal: AbortSignal): Promise<void> {
+    const { chain, account } = this.#options;
     const bytes = payloadBytes(record);
-    const limit = this.#options.chain.info.maxExtrinsicBytes - extrinsicOverhead;
+    if (bytes <= chain.info.maxExtrinsicBytes - extrinsicOverhead) return;
+    // An upgrade of the runtime may have made room for it. Out of reach: by what was last known.
+    const room = account && (await chain.batchRoom('push-message', account, signal).catch(() => undefined));
+    if (signal.aborted) throw new RelayError('aborted');
+    const limit = (room ?? chain.info).maxExtrinsicBytes - extrinsicOverhead;
     if (bytes > limit) throw new RelayError('too-large-for-chain', { details: { bytes, limit } });
   }
 }

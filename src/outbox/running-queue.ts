@@ -41,6 +41,8 @@ export interface RunningQueueOptions extends QueueOptions {
   readonly lookEveryMs?: number;
 }
 
+type CheckRecord = (record: UnnumberedRecord, signal: AbortSignal) => Promise<void>;
+
 /** A queue and its transports. */
 export class RunningQueue implements RelayOutbox {
   readonly work: Work;
@@ -101,7 +103,7 @@ export class RunningQueue implements RelayOutbox {
   }
 
   /** `check` refuses a message before it is stored. */
-  async send(message: SendMessage, given?: AbortSignal, check?: (record: UnnumberedRecord) => void): Promise<Receipt> {
+  async send(message: SendMessage, given?: AbortSignal, check?: CheckRecord): Promise<Receipt> {
     const ended = new LinkedAbort(this.#stopping.signal, given);
     const { signal } = ended;
     const { directory } = this.#options;
@@ -112,7 +114,7 @@ export class RunningQueue implements RelayOutbox {
           await directory.load?.(message.to, signal);
           if (signal.aborted) throw new RelayError('aborted');
           recipientKeyOf(directory, message.to, this.#options);
-          check?.(record);
+          await check?.(record, signal);
         },
       },
       message,

@@ -3,6 +3,12 @@ import type { Runtime } from './runtime.ts';
 /** Substrate's normal limit, 75 % of 5 MiB, used where the chain does not say. */
 const defaultBlockBytes = 3_932_160;
 
+/**
+ * Bytes of a block left to its inherents: they count into the limit of normal extrinsics, so one that fills it whole
+ * passes the pool and never gets into a block.
+ */
+const inherentsBytes = 64 * 1024;
+
 /** What normal extrinsics may take of a block; undefined where the runtime sets no bound. */
 export interface BlockWeight {
   /** ps. */
@@ -15,6 +21,11 @@ export interface BlockWeight {
 export function blockBytes(runtime: Runtime): number {
   const limits = runtime.constant('system', 'blockLength')?.toJSON() as { max?: { normal?: number } } | undefined;
   return limits?.max?.normal ?? defaultBlockBytes;
+}
+
+/** Most bytes of one normal extrinsic. */
+export function maxExtrinsicBytes(runtime: Runtime): number {
+  return blockBytes(runtime) - inherentsBytes;
 }
 
 /** From `System.BlockWeights`. */

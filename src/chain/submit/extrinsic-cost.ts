@@ -1,6 +1,7 @@
 import { concatBytes, Writer, type Hex } from '../../codec/index.ts';
 import { abortable } from '../abort.ts';
 import type { Account, BatchRoom, Call, ExtrinsicCost, PostOptions } from './submission.ts';
+import { maxExtrinsicBytes } from '../runtime/block-limits.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { fastFromHex, fastToHex } from '../storage/fast-hex.ts';
 import { encodeCalls } from './build-call.ts';
@@ -62,17 +63,19 @@ export class ExtrinsicCosts {
   }
 
   async batchRoom(kind: MessageCall['kind'], payer: Payer, signal?: AbortSignal): Promise<BatchRoom> {
-    const { heads, runtimes, maxExtrinsicBytes } = this.#sources;
+    const { heads, runtimes } = this.#sources;
     const runtime = await runtimes.of((await heads.best({ signal })).hash, signal);
     // Others may wait for it too: it goes on without who asked first.
     const model = await abortable(this.#model(runtime, kind, payer), signal);
     const maxCalls = mostCallsOfBatch(runtime);
+    const mostBytes = maxExtrinsicBytes(runtime);
     let [calls, bytes] = [0, 0];
     return {
+      maxExtrinsicBytes: mostBytes,
       take: (payloadBytes) => {
         const room = { calls: calls + 1, bytes: bytes + payloadBytes };
         const size = extrinsicBytes + room.calls * callBytes[kind] + room.bytes;
-        const fits = room.calls <= maxCalls && size <= maxExtrinsicBytes && weighsLittle(model, room.calls, room.bytes);
+        const fits = room.calls <= maxCalls && size <= mostBytes && weighsLittle(model, room.calls, room.bytes);
         if (!fits && calls > 0) return false;
         ({ calls, bytes } = room);
         return true;

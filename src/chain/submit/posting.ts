@@ -3,6 +3,8 @@ import { abortable } from '../abort.ts';
 import { backoffMs } from '../rpc/backoff.ts';
 import { ConnectionLost, RpcError } from '../rpc/rpc-error.ts';
 import type { RpcSocket } from '../rpc/rpc-socket.ts';
+import { maxExtrinsicBytes } from '../runtime/block-limits.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 import { fastToHex } from '../storage/fast-hex.ts';
 import { encodeCalls } from './build-call.ts';
 import { failed } from './dispatch-outcome.ts';
@@ -153,13 +155,13 @@ export class Posting {
     const call = encodeCalls(runtime, this.#calls, batch, facts);
     const { genesisHash } = facts;
     const extrinsic = signExtrinsic(call, this.#account, { runtime, genesisHash, anchor, nonce, tip });
-    this.#checkSize(extrinsic);
+    this.#checkSize(extrinsic, runtime);
     await beforePost?.(extrinsic);
     return extrinsic;
   }
 
-  #checkSize({ bytes: { length: bytes } }: SignedExtrinsic): void {
-    const limit = this.#sources.maxExtrinsicBytes;
+  #checkSize({ bytes: { length: bytes } }: SignedExtrinsic, runtime: Runtime): void {
+    const limit = maxExtrinsicBytes(runtime);
     if (bytes > limit)
       throw new RelayError('extrinsic-too-large', {
         details: { reason: `it has ${bytes} bytes, the chain takes ${limit}`, bytes, limit },

@@ -125,6 +125,8 @@ export interface ExtrinsicCost {
 
 /** Counts what goes into one extrinsic, up to what a block takes. */
 export interface BatchRoom {
+  /** Most bytes of a normal extrinsic, by the runtime of the best block. */
+  readonly maxExtrinsicBytes: number;
   /** Whether a message with a payload of so many bytes still fits; if so it is counted. The first one always fits. */
   take(payloadBytes: number): boolean;
 }

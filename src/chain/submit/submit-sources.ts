@@ -27,5 +27,4 @@ export interface SubmitSources {
   /** Free balance in the token's own unit, as text. */
   freeBalance(account: Hex, signal: AbortSignal | undefined): Promise<string>;
   readonly facts: { readonly genesisHash: Hex; readonly paraId: number; readonly tokenSymbol: string };
-  readonly maxExtrinsicBytes: number;
 }

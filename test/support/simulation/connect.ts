@@ -285,7 +285,7 @@ class Connection {
   async batchRoom() {
     return this.#life.step(() => {
       let left = 3;
-      return { take: (): boolean => left-- > 0 };
+      return { maxExtrinsicBytes: this.info.maxExtrinsicBytes, take: (): boolean => left-- > 0 };
     });
   }
 
