@@ -76,7 +76,7 @@ class StoredPhalaListener implements PhalaListener {
 
   start(): Promise<void> {
     this.#starting ??= this.#start().catch((error: unknown) => {
-      this.#markFailed(error);
+      if (!this.#stopping.signal.aborted) this.#dispatcher.fail(error);
       throw error;
     });
     return this.#starting;

@@ -234,6 +234,16 @@ describe('the phala suite on topics of contracts', () => {
     assert.deepEqual(heard.deliveries().map(text), ['there', 'later']);
   });
 
+  it('ends the stream with the reason where it does not start', async () => {
+    const listener = createPhalaListener({ chain, vault, store, topics: [topic], from: 1_000_000 });
+    open.push(listener);
+    let failure: unknown;
+    listener.events$.subscribe({ error: (error: unknown) => (failure = error) });
+    const reason = await rejected(listener.start(), 'bad-value');
+    assert.equal(failure, reason);
+    assert.equal(await rejected(listener.ready, 'bad-value'), reason);
+  });
+
   it('tells of what it can not read, once, and goes on', async () => {
     const heard = await listening();
     const strange = encodeEncryptedData({
