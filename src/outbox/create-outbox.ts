@@ -156,6 +156,7 @@ class StoredOutbox implements Outbox {
     checkValue('bodyBytes', Number.isSafeInteger(bodyBytes) && bodyBytes >= 0, 'a number from 0 on');
     using ended = new LinkedAbort(this.#work.signal, signal);
     await this.#checkSize({ suite: 'v1', bodyBytes }, ended.signal);
+    if (ended.signal.aborted) throw new RelayError('aborted');
     const destination = topicOf(this.#work.vault.identity);
     const bytes = payloadBytes({ suite: 'v1', bodyBytes });
     return await feeOf({ ...this.#work, signal: ended.signal }, { as, destination, bytes });

@@ -19,7 +19,7 @@ describe('outbox: off chain alone', () => {
   });
 
   const unreached: OffChainCarrier = {
-    canReach: () => true,
+    canReach: () => false,
     carry: () => Promise.reject(new RelayError('no-endpoint-answered', { details: { reasons: 'none' } })),
   };
   const outboxOn = (store: TransactionalStore): RelayOutbox => {
