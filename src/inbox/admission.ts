@@ -170,7 +170,13 @@ class AdmissionOf {
     const mark = { messageId: id, isRegistered: from !== undefined && isRegistered(from), bytes: envelope.length };
     const isUnread = isVaultUnread(error);
     const writes = isKept ? this.#relayed?.add(this.#next, mark, isUnread) : undefined;
-    if (writes === undefined) this.#outcomes.push({ type: 'refused', error });
+    // Mail of strangers that has no place is not to wait at a relay before that of others.
+    const isFinal = isKept && isUnread && !mark.isRegistered;
+    if (writes === undefined)
+      this.#outcomes.push({
+        type: 'refused',
+        error: isFinal ? new RelayError('open-failed', { cause: error }) : error,
+      });
     else {
       this.#bury(arrival, error);
       this.#writes.push(...writes);

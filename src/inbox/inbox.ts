@@ -57,7 +57,8 @@ export interface AcceptOptions {
   readonly skipClockCheck?: boolean;
   /**
    * What does not open is kept as a dead letter rather than thrown: for what its sender is not told of any more. So many
-   * at most (docs/inbox.md); what there is no room for is thrown. Default false.
+   * at most (docs/inbox.md); what there is no room for is thrown: where the vault's file can not be read, that of a
+   * registered worker as the vault has it, which may be tried again, and a stranger's as open-failed. Default false.
    */
   readonly keepDead?: boolean;
 }

@@ -29,8 +29,8 @@ export type MailboxEvent =
   /** The relay gave what nobody signed, or what there is no room for among the dead letters; it is acknowledged. */
   | { readonly type: 'refused'; readonly error: RelayError }
   /**
-   * The vault's file can not be read, which may have the message's key, and there is no room for it among the dead letters: the
-   * relay keeps it, and gives it again on the next connection.
+   * The vault's file can not be read, which may have the key of a registered worker's message, and there is no room for it
+   * among the dead letters: the relay keeps it, and gives it again on the next connection.
    */
   | { readonly type: 'held'; readonly error: RelayError };
 

@@ -47,17 +47,50 @@ describe('dead letters that came through relays', () => {
     );
   });
 
-  it('that wait for the file of the vault give way to nobody: there is no room then', async () => {
-    const [unread, ofWorker] = [
-      { ...stranger, isUnread: true },
-      { ...worker, isUnread: true },
-    ];
-    const { kept, left } = await filled([unread, stranger, unread, ofWorker, worker, stranger, unread]);
+  const [unread, ofWorker] = [
+    { ...stranger, isUnread: true },
+    { ...worker, isUnread: true },
+  ];
+
+  it('of workers that wait for the file of the vault give way to nobody: there is no room then', async () => {
+    const { kept, left } = await filled([ofWorker, stranger, ofWorker, ofWorker, worker, ofWorker, stranger, unread]);
     assert.deepEqual(
       [kept, left],
       [
-        [true, true, true, true, false, false, false],
+        [true, true, true, true, false, false, false, false],
         [0, 2, 3],
+      ],
+    );
+  });
+
+  it('of strangers that wait for the file of the vault go after all else of strangers, the oldest first', async () => {
+    const { kept, left } = await filled([unread, stranger, unread, unread, unread, stranger, worker, ofWorker]);
+    assert.deepEqual(
+      [kept, left],
+      [
+        [true, true, true, true, true, false, true, true],
+        [4, 6, 7],
+      ],
+    );
+  });
+
+  it('of workers are all there after a flood of strangers, read or not', async () => {
+    const flood = Array.from({ length: 20 }, (_, n) => (n % 2 === 0 ? unread : stranger));
+    const { left } = await filled([worker, ofWorker, ...flood, ofWorker, ...flood]);
+    assert.deepEqual(left, [0, 1, 22]);
+  });
+
+  it('that have no room take nothing away', async () => {
+    const { kept, left } = await filled([
+      { ...stranger, bytes: 20 },
+      { ...ofWorker, bytes: 60 },
+      { ...stranger, bytes: 90 },
+    ]);
+    assert.deepEqual(
+      [kept, left],
+      [
+        [true, true, false],
+        [0, 1],
       ],
     );
   });

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connectChain, type Chain } from '../../src/chain/index.ts';
+import { toHex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
+import { isLocalFailure } from '../../src/errors/index.ts';
+import { InboxStore } from '../../src/inbox/inbox-store.ts';
 import { createInbox, openInboxFiles, type Inbox, type InboxOptions } from '../../src/inbox/index.ts';
 import { openLmdbStore, type TransactionalStore } from '../../src/store/index.ts';
 import { createMemoryVault, openVault, resealVault, type Vault } from '../../src/vault/index.ts';
@@ -130,6 +133,31 @@ describe('inbox: a vault whose file can not be read any more', () => {
     await later.until(() => later.texts.length === 3);
     assert.deepEqual(later.texts, ['one', 'two', 'to the new key']);
     assert.deepEqual(await letters(), [['unknown-epoch', 1]]);
+  });
+
+  it("keeps what workers sent: where there is no room for more a worker's is not taken, and a stranger's refused", async () => {
+    const worker = createMemoryVault();
+    const inbox = await started({ isRegistered: (id) => id === worker.identity });
+    const vault = await resealed();
+    const ofWorker = (await Poster.of(chain, worker, vault)).asWorker;
+    const ofStranger = (await Poster.of(chain, createMemoryVault(), vault)).asWorker;
+    assert.equal(await inbox.accept(await ofStranger.sealed(recipient, 'gives way'), fromMailbox), 'dead');
+    const files = new InboxStore(store);
+    const envelope = await ofWorker.sealed(recipient, 'waits');
+    const state = { code: 'vault-resealed', isFinal: true, isProven: true, retries: 0 } as const;
+    const writes = Array.from({ length: 999 }, (_, i) => {
+      const [sequence, messageId] = [BigInt(i) + 1_000n, toHex(new Uint8Array(32).fill(i >> 8).fill(i, 1))];
+      return [
+        ...files.letters.writes(sequence, { envelope, sender: undefined, block: undefined, ...state }),
+        files.letters.relayedWrite(sequence, { messageId, isRegistered: true, bytes: envelope.length }),
+      ];
+    });
+    await files.commit(writes.flat());
+    assert.equal(await inbox.accept(await ofWorker.sealed(recipient, 'the last'), fromMailbox), 'dead');
+    const refusal = await rejected(inbox.accept(await ofStranger.sealed(recipient, 'one'), fromMailbox), 'open-failed');
+    assert.ok(!isLocalFailure(refusal));
+    await rejected(inbox.accept(await ofWorker.sealed(recipient, 'two'), fromMailbox), 'vault-resealed');
+    assert.equal((await letters()).length, 1_000);
   });
 
   it('takes up what waits for its file, once that can be read again', async () => {
