@@ -1,4 +1,4 @@
-import { concatMap, of, type Observable } from 'rxjs';
+import { concatMap, defer, exhaustMap, interval, merge, of, type Observable } from 'rxjs';
 import { verify } from '../crypto/index.ts';
 import { isLocalFailure, isVaultUnread, RelayError } from '../errors/index.ts';
 import type { Backoff } from './backoff.ts';
@@ -30,12 +30,14 @@ export type MailboxEvent =
   | { readonly type: 'refused'; readonly error: RelayError }
   /**
    * The vault's file can not be read, which may have the key of a registered worker's message, and there is no room for it
-   * among the dead letters: the relay keeps it, and gives it again on the next connection.
+   * among the dead letters: the relay keeps it, and it is tried again each 2 s. Said once of each.
    */
   | { readonly type: 'held'; readonly error: RelayError };
 
 // A relay may take more than others do by default; a message of its socket is bounded anyway.
 const maxDeliveredBytes = 2 ** 20;
+/** Between two tries of what is held. */
+const againMs = 2_000;
 
 /**
  * Empties a mailbox into an inbox: checks who signed each message, hands it over, and acknowledges it to the relay when
@@ -51,13 +53,34 @@ export function feedFromMailbox({
 }: MailboxFeedOptions): Observable<MailboxEvent> {
   const { identity, vault } = local;
   const ingest = createIngest({ genesisHash, maxMessageBytes: maxDeliveredBytes });
-  return client
-    .receive({ url, identity, sign: (login) => vault.sign(login), ...(backoff !== undefined && { backoff }) })
-    .pipe(
-      concatMap((event: ReceiverEvent): Observable<MailboxEvent> | Promise<MailboxEvent> =>
-        event.type === 'delivery' ? take(event, ingest, local) : of(event),
-      ),
-    );
+  const backoffs = backoff === undefined ? {} : { backoff };
+  return defer(() => {
+    /** Oldest first; no more than are delivered at once without acknowledgement. */
+    const held: RelayDelivery[] = [];
+    const takeNew = async (delivery: RelayDelivery): Promise<MailboxEvent> => {
+      const event = await take(delivery, ingest, local);
+      if (event.type === 'held') held.push(delivery);
+      return event;
+    };
+    const news = client
+      .receive({ url, identity, sign: (login) => vault.sign(login), ...backoffs })
+      .pipe(
+        concatMap((event: ReceiverEvent): Observable<MailboxEvent> | Promise<MailboxEvent> =>
+          event.type === 'delivery' ? takeNew(event) : of(event),
+        ),
+      );
+    return merge(news, interval(againMs).pipe(exhaustMap(() => takeAgain(held, ingest, local))));
+  });
+}
+
+/** What is held, up to the first that stays so. */
+async function* takeAgain(held: RelayDelivery[], ingest: Ingest, local: LocalEntity): AsyncGenerator<MailboxEvent> {
+  for (let oldest = held[0]; oldest !== undefined; oldest = held[0]) {
+    const event = await take(oldest, ingest, local);
+    if (event.type === 'held') return;
+    held.shift();
+    yield event;
+  }
 }
 
 async function take(delivery: RelayDelivery, ingest: Ingest, local: LocalEntity): Promise<MailboxEvent> {
