@@ -88,7 +88,8 @@ export class PhalaLetters {
   async removal(marks: readonly NumberedMark[]): Promise<LetterChange> {
     const total = await this.#total();
     const bytes = marks.reduce((sum, [, mark]) => sum + mark.bytes, 0);
-    const left = { count: total.count - marks.length, bytes: total.bytes - bytes };
+    // Of those that are gone meanwhile it would be less than none: that does not come to be, as they are expected.
+    const left = { count: Math.max(0, total.count - marks.length), bytes: Math.max(0, total.bytes - bytes) };
     return {
       writes: [...marks.flatMap(([number]) => removal(number)), totalWrite(left)],
       expected: [total.expectation, ...marks.map(expectationOf)],

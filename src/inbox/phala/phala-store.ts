@@ -105,21 +105,29 @@ export class PhalaStore {
    * one transaction, and they are read again.
    */
   async goBackTo(through: BlockId, from: Place): Promise<void> {
-    const writes: Write[] = [{ key: cursorKey, value: blockBytes(through) }];
+    for (;;) {
+      // A dead letter that is made a posting again meanwhile is appended.
+      const appended: Expectation = { key: nextKey, value: await this.#store.get(nextKey) };
+      const writes = await this.#removalBehind(through, from);
+      const later: NumberedMark[] = [];
+      for await (const letter of this.letters.marks()) if (letter[1].block > through.number) later.push(letter);
+      const dead = await this.letters.removal(later);
+      const cursor = { key: cursorKey, value: blockBytes(through) };
+      if (await this.#store.commit([cursor, ...writes, ...dead.writes], [appended, ...dead.expected])) return;
+    }
+  }
+
+  /** Of what was kept of later blocks, from a place on. */
+  async #removalBehind(through: BlockId, from: Place): Promise<Write[]> {
+    const writes: Write[] = [];
     for (let next = from; ;) {
       const page = await this.itemsFrom(next, itemsAtOnce);
-      if (page.length === 0) break;
+      if (page.length === 0) return writes;
       for (const [place, item] of page) {
         if ((item.kind === 'posted' ? item.block : item.last) > through.number)
           writes.push({ key: itemKey(place), value: undefined });
         next = place + 1n;
       }
-    }
-    for (;;) {
-      const later: NumberedMark[] = [];
-      for await (const letter of this.letters.marks()) if (letter[1].block > through.number) later.push(letter);
-      const dead = await this.letters.removal(later);
-      if (await this.#store.commit([...writes, ...dead.writes], dead.expected)) return;
     }
   }
 

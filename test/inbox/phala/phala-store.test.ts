@@ -61,6 +61,37 @@ describe('phala listener: what is stored', () => {
     assert.equal(await store.letters.command(2n), undefined);
   });
 
+  it('forgets also what is made a posting again meanwhile, whenever that is', async () => {
+    for (let at = 0, isMeanwhile = true; isMeanwhile; at++) {
+      const memory = openMemoryStore();
+      const other = new PhalaStore(memory);
+      await other.take([1, 3].map(postedIn), blockOf(3));
+      await other.bury(1n, postedIn(3), 'open-failed');
+      const letter = await other.letters.mark(1n);
+      assert.ok(letter !== undefined);
+      let calls = 0;
+      isMeanwhile = false;
+      const before = async (): Promise<void> => {
+        if (calls++ !== at) return;
+        isMeanwhile = true;
+        assert.equal(await other.revive(letter, postedIn(3)), true);
+      };
+      const store = new PhalaStore(
+        replacing(memory, {
+          get: async (key) => before().then(() => memory.get(key)),
+          entries: async (range) => before().then(() => memory.entries(range)),
+          commit: async (...args) => before().then(() => memory.commit(...args)),
+        }),
+      );
+      await store.goBackTo(blockOf(2), 0n);
+      assert.deepEqual(
+        (await other.itemsFrom(0n, 10)).map(([place]) => Number(place)),
+        [0],
+      );
+      assert.deepEqual(await numbersOf(other), []);
+    }
+  });
+
   for (const [what, most] of [
     ['many', { count: 3, bytes: 1_000_000 }],
     ['large', { count: 1_000, bytes: 150 }],
