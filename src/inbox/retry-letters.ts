@@ -62,13 +62,17 @@ export async function retryLetters(
   return all;
 }
 
-/** Tries those again that wait for the vault's file to be read: all, if it can be. */
+/** Tries those again that wait for the vault's file to be read: the oldest, and all others where it can be. */
 export async function retryUnread(transactions: Transactions, parts: RetryParts): Promise<void> {
-  const [oldest, ...others] = await parts.store.letters.unread();
-  if (oldest === undefined) return;
-  const [retried] = await retryLetters(transactions, parts, [oldest]);
-  if (retried?.code !== undefined && isOfUnreadVault(retried.code)) return;
-  await retryLetters(transactions, parts, others);
+  const { letters } = parts.store;
+  let page = await letters.unread(0n, 1);
+  for (let isProbe = true; ; isProbe = false) {
+    const last = page.at(-1);
+    if (last === undefined) return;
+    const [retried] = await retryLetters(transactions, parts, page);
+    if (isProbe && retried?.code !== undefined && isOfUnreadVault(retried.code)) return;
+    page = await letters.unread(last + 1n, lettersAtOnce);
+  }
 }
 
 /** Throws bad-value. */

@@ -39,9 +39,10 @@ export class StoredLetters {
     return prefixes.map((prefix) => ({ key: numberedKey(prefix, sequence), value: undefined }));
   }
 
-  /** Of those that wait for the vault's file to be read, oldest first. */
-  async unread(): Promise<Sequence[]> {
-    const entries = await this.#store.entries(rangeOf(unreadPrefix));
+  /** Of those that wait for the vault's file to be read, oldest first, from one on. Default all. */
+  async unread(from: Sequence = 0n, limit?: number): Promise<Sequence[]> {
+    const range = { from: numberedKey(unreadPrefix, from), to: rangeOf(unreadPrefix).to };
+    const entries = await this.#store.entries({ ...range, ...(limit === undefined ? {} : { limit }) });
     return entries.map(([key]) => lastNumber(key));
   }
 

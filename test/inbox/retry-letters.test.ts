@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
+import { ReplayWindow } from '../../src/channel/index.ts';
 import type { Hex } from '../../src/codec/index.ts';
 import { ready } from '../../src/crypto/index.ts';
+import { RelayError } from '../../src/errors/index.ts';
 import { openInboxFiles } from '../../src/inbox/index.ts';
 import { InboxStore } from '../../src/inbox/inbox-store.ts';
+import { retryUnread } from '../../src/inbox/retry-letters.ts';
+import { Transactions } from '../../src/inbox/transactions.ts';
 import { openMemoryStore } from '../../src/store/index.ts';
+import type { Vault } from '../../src/vault/index.ts';
 import { createMemoryVault } from '../../src/vault/memory-vault.ts';
 import { replacing } from '../support/replacing.ts';
 
@@ -47,7 +52,7 @@ describe('dead letters that are tried again', () => {
       },
     });
     const all = Array.from({ length: count }, (_, i) => BigInt(i));
-    return { inbox: await openInboxFiles(store), files, vault, opened, all };
+    return { inbox: await openInboxFiles(store), store, files, vault, opened, all };
   }
 
   it('are opened some at a time, however many are named, and all of them in the end', async () => {
@@ -101,5 +106,31 @@ describe('dead letters that are tried again', () => {
     const { inbox, files, vault } = await withLetters(300, 1);
     assert.equal((await inbox.retry(vault)).length, 256);
     assert.equal((await files.letters.sequences(300)).length, 44);
+  });
+
+  it('are asked for one at a time while the file of the vault can not be read, and all are tried when it can', async () => {
+    const { files, store, vault, opened, all } = await withLetters(600, 1);
+    for (const sequence of all) {
+      const letter = await files.letters.get(sequence);
+      assert.ok(letter !== undefined);
+      await files.commit(files.letters.writes(sequence, { ...letter, code: 'vault-resealed' }));
+    }
+    let most = 0;
+    const counted = replacing(store, {
+      entries: async (range) => {
+        const entries = await store.entries(range);
+        most = Math.max(most, entries.length);
+        return entries;
+      },
+    });
+    const parts = { store: new InboxStore(counted), window: new ReplayWindow(counted, { now: Date.now }) };
+    const transactions = new Transactions({ ...parts, onAccepted: () => undefined, onDone: () => undefined });
+    const retry = (of: Vault) => retryUnread(transactions, { ...parts, vault: of, genesisHash, now: Date.now });
+    const unread = new RelayError('vault-resealed', { details: { path: 'vault' } });
+    await retry(replacing(vault, { openAll: async ({ envelopes }) => envelopes.map(() => unread) }));
+    assert.deepEqual([most, opened, (await files.letters.unread()).length], [1, [], 600]);
+    await retry(vault);
+    assert.deepEqual(await files.letters.sequences(1), []);
+    assert.ok(Math.max(...opened) <= 256, opened.join(', '));
   });
 });
