@@ -77,7 +77,7 @@ class StoredInbox implements Inbox {
   readonly #stopping = new AbortController();
   /** Fires when it is to read no more: it is stopped, or has failed. */
   readonly #ending = new AbortController();
-  /** The store was found to be of this chain, or of none. */
+  /** The store is marked as this chain's. */
   #isOurs = false;
   #markReady: () => void = () => undefined;
   #markFailed: (error: unknown) => void = () => undefined;
@@ -163,11 +163,7 @@ class StoredInbox implements Inbox {
     envelope: Uint8Array,
     { skipClockCheck = false, keepDead = false }: AcceptOptions = {},
   ): Promise<Accepted> {
-    if (!this.#isOurs) {
-      // What it has of another chain, or in another layout, is not to be mixed with it.
-      await this.#store.claimWrites(this.#options.chain.genesisHash);
-      this.#isOurs = true;
-    }
+    if (!this.#isOurs) await this.#claim();
     const toleranceMs = skipClockCheck ? { toleranceMs: this.#window.retentionMs } : {};
     const outcome = await this.#ledger.takeRelayed({ envelope, posting: undefined, isKept: keepDead, ...toleranceMs });
     if (outcome.type === 'refused') throw outcome.error;
@@ -177,6 +173,16 @@ class StoredInbox implements Inbox {
 
   retry(letters?: readonly bigint[]): Promise<readonly Retried[]> {
     return retryLetters(this.#transactions, this.#retryParts, letters);
+  }
+
+  /** What the store has of another chain, or in another layout, is not to be mixed with what is taken: durable before it. */
+  async #claim(): Promise<void> {
+    const { genesisHash } = this.#options.chain;
+    for (;;) {
+      const expected = this.#store.genesisExpectation(await this.#store.genesisHash());
+      if (await this.#transactions.begin(await this.#store.claimWrites(genesisHash), expected)) break;
+    }
+    this.#isOurs = true;
   }
 
   async #start(): Promise<void> {

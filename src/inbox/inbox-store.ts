@@ -80,6 +80,11 @@ export class InboxStore {
     return value && toHex(value);
   }
 
+  /** Holds while the store is of that chain, or of none. */
+  genesisExpectation(genesisHash: Hex | undefined): Expectation {
+    return { key: genesisKey, value: genesisHash && toBytes(genesisHash, 'genesisHash', 32) };
+  }
+
   /** Throws store-of-newer-version where a later khala-relay wrote it, in a way that this one would misread. */
   async checkLayout(): Promise<void> {
     await this.#layout();

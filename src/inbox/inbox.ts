@@ -95,7 +95,7 @@ export interface Inbox extends AsyncDisposable {
   /**
    * Takes an off-chain envelope for the local entity whose sender's signature was checked, and resolves when it is
    * durable; the relay answers its sender only then. Before `start`, after `stop` and after a failure too: the next subscriber
-   * has it, here or of the next inbox on the store. Throws what Vault.open throws, clock-skew, replay-too-old,
+   * has it, here or of the next inbox on the store, which is marked as this chain's. Throws what Vault.open throws, clock-skew, replay-too-old,
    * store-of-another-chain, store-of-newer-version.
    */
   accept(envelope: Uint8Array, options?: AcceptOptions): Promise<Accepted>;

@@ -8,6 +8,7 @@ import { createInbox, type Inbox } from '../../src/inbox/index.ts';
 import { openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
 import { createMemoryVault } from '../../src/vault/memory-vault.ts';
 import { rejected } from '../support/expect-error.ts';
+import { replacing } from '../support/replacing.ts';
 import { currentKey, genesisHash } from '../support/vaults.ts';
 
 /** Of now, so that relays may bring it. */
@@ -75,6 +76,36 @@ describe('inbox: what a relay hands over while the inbox does not read', () => {
       assert.equal(await inbox.accept(await sealed(nonce)), 'accepted');
       assert.equal(await nextNonce(), nonce);
     }
+  });
+
+  it('makes a fresh store that of its chain, before anything is taken', async () => {
+    const other: Hex = `0x${'b0'.repeat(32)}`;
+    const elsewhere = await sealed(6n, other);
+    let commits = 0;
+    const memory = store;
+    store = replacing(memory, {
+      commit: async (writes, expected) => {
+        if (++commits === 2)
+          await rejected(inboxOf({ genesisHash: other }).accept(elsewhere), 'store-of-another-chain');
+        return memory.commit(writes, expected);
+      },
+    });
+    assert.equal(await inboxOf().accept(await sealed(6n)), 'accepted');
+    assert.equal(commits, 2);
+    for (const act of [(inbox: Inbox) => inbox.accept(elsewhere), (inbox: Inbox) => inbox.start()])
+      await rejected(act(inboxOf({ genesisHash: other })), 'store-of-another-chain');
+    assert.equal(await nextNonce(), 6n);
+  });
+
+  it('leaves a store to the chain of the inbox that was first, of two at the same time', async () => {
+    const other: Hex = `0x${'b0'.repeat(32)}`;
+    const [here, elsewhere] = [await sealed(7n), await sealed(7n, other)];
+    const taken = await Promise.allSettled([inboxOf().accept(here), inboxOf({ genesisHash: other }).accept(elsewhere)]);
+    assert.deepEqual(
+      taken.map((each) => (each.status === 'fulfilled' ? each.value : (each.reason as RelayError).code)),
+      ['accepted', 'store-of-another-chain'],
+    );
+    assert.equal(await nextNonce(), 7n);
   });
 
   it('is refused where the store is of another chain, and nothing is written', async () => {
