@@ -11,8 +11,9 @@ import {
 } from '../chain/index.ts';
 import { fromHex, isWellFormedTopic, messageId, type Hex } from '../codec/index.ts';
 import { verify } from '../crypto/core.ts';
-import { isRelayError, RelayError } from '../errors/index.ts';
+import { isRelayError, RelayError, type ErrorCode } from '../errors/index.ts';
 import type { Bounds, Ends, Run, Step } from './accepted-in-bodies.ts';
+import { sequenceAt } from './worker-sequence.ts';
 
 type MissingSpan = Extract<MessageSpan, { readonly type: 'missing' }>;
 
@@ -40,10 +41,18 @@ const bodiesInFlight = 8;
 /** Of a sequence of which nothing is known. */
 export const unknown: Bounds = { least: 0n, most: 2n ** 64n };
 
-/** The worker's next sequence after a block. */
+/** What says nothing of the block that was asked for. */
+const ofAllBlocks = new Set<ErrorCode>(['aborted', 'chain-stopped', 'chain-unreachable', 'node-lies']);
+
+/** The worker's next sequence after a block; unknown where it can't be read. */
 export async function nextAfter(asked: Asked, block: Hex): Promise<Bounds> {
-  const next = await sequenceAt(asked, block).catch(noneWhereForgotten);
-  return next === undefined ? unknown : { least: next, most: next };
+  try {
+    const next = await nextSequence(asked, block);
+    return { least: next, most: next };
+  } catch (error) {
+    if (!isRelayError(error) || ofAllBlocks.has(error.code)) throw error;
+    return unknown;
+  }
 }
 
 /**
@@ -62,7 +71,7 @@ export async function unreadableBlocks(
     if (hash === undefined || next === undefined)
       throw new RelayError('outbox-setback', { details: { reason: 'the chain grows meanwhile' } });
     try {
-      const [after, calls] = [await sequenceAt(asked, next), await asked.chain.at(next).messageCalls(asked.signal)];
+      const [after, calls] = [await nextSequence(asked, next), await asked.chain.at(next).messageCalls(asked.signal)];
       return { first, last: { number: last, hash }, after, calls, hashAt };
     } catch (error) {
       if (!isRelayError(error, 'state-discarded') || last >= newest) throw error;
@@ -116,8 +125,9 @@ async function bodyOf({ chain, worker, signal }: Asked, block: BlockId | undefin
   return { block, extrinsics, hasNewRuntime: body.hasNewRuntime };
 }
 
-function sequenceAt({ chain, worker, signal }: Asked, block: Hex): Promise<bigint> {
-  return chain.at(block).ingressSequence(worker, signal);
+async function nextSequence({ chain, worker, signal }: Asked, block: Hex): Promise<bigint> {
+  if (chain.trust === 'single') return chain.at(block).ingressSequence(worker, signal);
+  return sequenceAt({ chain, vault: { identity: worker }, signal }, await chain.headOf(block, signal));
 }
 
 /** `calls`: undefined where the runtime is not known. */

@@ -2,7 +2,7 @@ import type { BlockNumber, Head } from '../chain/index.ts';
 import { isRelayError } from '../errors/index.ts';
 import type { ChainWork } from './work.ts';
 
-type Asked = Pick<ChainWork, 'chain' | 'vault' | 'signal'>;
+type Asked = Pick<ChainWork, 'chain' | 'signal'> & { readonly vault: Pick<ChainWork['vault'], 'identity'> };
 
 /** How long endpoints that are to agree on a block are waited for, where the one in use gets on, ms. */
 const agreementMs = 2_000;

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { connectChain, type BlockId, type Chain, type PostedMessage } from '../../src/chain/index.ts';
 import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
-import { messageId } from '../../src/codec/index.ts';
+import { messageId, type Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
-import { isRelayError } from '../../src/errors/index.ts';
+import { isRelayError, RelayError, type ErrorCode } from '../../src/errors/index.ts';
 import { PostedSearch, type SignedFacts } from '../../src/outbox/posted-search.ts';
 import type { Vault } from '../../src/vault/index.ts';
 
 import { alice, registered, temporaryFolder, utf8 } from '../support/entities.ts';
+import { rejected } from '../support/expect-error.ts';
 import { ForgetfulNode } from '../support/forgetful-node.ts';
 import { replacing } from '../support/replacing.ts';
 import { Refusal, Reply } from '../support/rpc-proxy.ts';
@@ -94,6 +95,22 @@ describe('the search for signed messages of a worker', () => {
     const sighting = (await search.upTo(await present(), [seen])).get(seen.messageId);
     assert.deepEqual(sighting, { kind: 'posted', block: { number, hash }, isFinal: true });
     assert.ok(refused > 0, 'which sequence was next there can not be known');
+  });
+
+  it('does without the sequence after a block where it can not be read, and not where the chain is out of reach', async () => {
+    const signed = await facts('seen without a sequence');
+    await post(signed, 'seen without a sequence');
+    const searchWhere = (code: ErrorCode) => {
+      const ingressSequence = () => Promise.reject(new RelayError(code));
+      const at = (hash: Hex) => replacing(chain.at(hash), { ingressSequence });
+      return new PostedSearch(replacing(chain, { at }), sender.identity, new AbortController().signal);
+    };
+    for (const code of ['state-discarded', 'bad-storage', 'rpc-failed'] as const) {
+      const sightings = await searchWhere(code).upTo(await present(), [signed]);
+      assert.equal(sightings.get(signed.messageId)?.kind, 'posted');
+    }
+    for (const code of ['aborted', 'chain-stopped', 'chain-unreachable', 'node-lies'] as const)
+      await rejected(searchWhere(code).upTo(await present(), [signed]), code);
   });
 
   it('goes on where the last block that it looked at was made up, and forgets what that one held', async () => {

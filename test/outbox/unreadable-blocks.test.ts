@@ -9,6 +9,7 @@ import type { Vault } from '../../src/vault/index.ts';
 import { openWallet } from '../chain/support.ts';
 import { alice, registered, temporaryFolder, utf8 } from '../support/entities.ts';
 import { ForgetfulNode } from '../support/forgetful-node.ts';
+import { replacing } from '../support/replacing.ts';
 import { until } from '../support/until.ts';
 
 describe('what extrinsics tell of signed messages where the states are gone', () => {
@@ -65,12 +66,12 @@ describe('what extrinsics tell of signed messages where the states are gone', ()
   };
 
   /** What is known once all states before the finalized block are gone, but for that of the block `kept`. */
-  async function seenInBodies(signed: readonly SignedFacts[], kept?: number) {
+  async function seenInBodies(signed: readonly SignedFacts[], kept?: number, as = (through: Chain): Chain => through) {
     await using node = await ForgetfulNode.start(dev, chain, Math.min(...signed.map(({ since }) => since)));
     const newest = dev.finalized.number;
     node.isAllGone = (number) => number < newest && number !== kept;
     await using later = await connectChain({ endpoints: [node.ws] });
-    const search = new PostedSearch(later, sender.identity, new AbortController().signal);
+    const search = new PostedSearch(as(later), sender.identity, new AbortController().signal);
     const sightings = await search.upTo(await present(), signed);
     return signed.map(({ messageId: id }) => {
       const sighting = sightings.get(id);
@@ -93,6 +94,24 @@ describe('what extrinsics tell of signed messages where the states are gone', ()
     await fresh();
     assert.deepEqual(await seenInBodies([ours, late]), [number, undefined]);
   });
+
+  for (const [lie, more] of [
+    ['nothing was let in', 0n],
+    ['it was let in before', 1n],
+  ] as const)
+    it(`does not believe one node of several that by the sequence ${lie}`, async () => {
+      await fresh();
+      const text = `of which it says that ${lie}`;
+      const ours = await facts(text);
+      const number = await post(ours, text);
+      await fresh();
+      const lying = (through: Chain): Chain =>
+        replacing(through, {
+          trust: 'quorum',
+          at: (hash) => replacing(through.at(hash), { ingressSequence: () => Promise.resolve(ours.sequence + more) }),
+        });
+      assert.deepEqual(await seenInBodies([ours], ours.since, lying), [number]);
+    });
 
   it('does not say so of a command, which what else keeps an extrinsic out would have posted twice or never', async () => {
     await fresh();
