@@ -262,6 +262,22 @@ describe('soak: the verdict', () => {
     breaks(/"s 2" was posted 2 times/, { ...two, sent: [...queued(1, 2), told(1, 3)] });
   });
 
+  it('spends what a sender was told on no message that is excused without it', () => {
+    const again = (n: number): PostedMessage[] => as(9, posted(n)).map((message) => ({ ...message, block: 9 }));
+    const told: SenderEntry = { event: 'fate-unknown', what: 'message 0x02', first: 1, last: 3 };
+    const evidence = {
+      ...{ sent: [...queued(1, 2), told], received: handled(1, 2), copies: posted(1), isWorkerShared: true },
+      posted: [...posted(1, 2), ...again(1), ...again(2)],
+    };
+    const { broken, excused } = verdictOf(evidence);
+    assert.deepEqual(broken, []);
+    assert.deepEqual(excused.all, [
+      ['stands in blocks twice: nobody could know whether it came in, since others used its sequence', 1],
+      ['stands in blocks twice: sealed again while others had what was sealed before', 1],
+    ]);
+    breaks(/"s 2" was posted 2 times/, { ...evidence, sent: queued(1, 2) });
+  });
+
   it("excuses a copied later message of a worker's that is in before an earlier one, where others use its sequences", () => {
     const evidence = { sent: queued(1, 2, 3), posted: posted(1, 2, 3), isWorkerShared: true };
     const copies = posted(2);

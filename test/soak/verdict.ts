@@ -142,8 +142,9 @@ function postedTooOften(
   return [...onChain].flatMap(([name, blocks]) => {
     const isShared = shared.get(blocks[0]?.sender ?? '');
     if (isShared === undefined || uncounted?.has(name) === true) return [];
-    const known = blocks.length > 1 ? unknown.known(blocks) : blocks;
-    if (!isPostedTooOften(known, copiesOf.get(name) ?? [], isShared)) {
+    const ownCopies = copiesOf.get(name) ?? [];
+    const known = isPostedTooOften(blocks, ownCopies, isShared) ? unknown.known(blocks) : blocks;
+    if (!isPostedTooOften(known, ownCopies, isShared)) {
       if (known.length < blocks.length)
         excused.add('stands in blocks twice: nobody could know whether it came in, since others used its sequence');
       if (known.length > 1) excused.add(whyTwice(known));
