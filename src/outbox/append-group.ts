@@ -1,5 +1,7 @@
 import { nextNonce, nonceValue, type NonceClock } from '../channel/nonce-source.ts';
 import { toHex } from '../codec/index.ts';
+import { RelayError } from '../errors/index.ts';
+import { onAbort } from '../signals/index.ts';
 import { lastNumber, rangeOf, storeKey } from '../store/keys.ts';
 import type { Expectation, TransactionalStore, Write } from '../store/transactional-store.ts';
 import type { MessageRecord } from './message-record.ts';
@@ -64,29 +66,50 @@ export class AppendGroup {
     this.#store = store;
   }
 
-  /** `ready`: rejects where it may not be appended. Throws what that, `make` or the store throws. */
-  add(newcomer: Newcomer, ready: Promise<unknown> = Promise.resolve()): Promise<Appended> {
-    return new Promise((resolve, reject) => {
-      const waiting = { ...newcomer, resolve, reject, isReady: false };
+  /**
+   * `ready`: rejects where it may not be appended. Throws what that, `make` or the store throws, and aborted where the signal
+   * fires while it waits: it is not appended then, and holds up none of those behind it.
+   */
+  add(newcomer: Newcomer, ready: Promise<unknown> = Promise.resolve(), signal?: AbortSignal): Promise<Appended> {
+    return new Promise<Appended>((resolve, reject) => {
+      let off: (() => void) | undefined;
+      const waiting: Waiting = {
+        ...newcomer,
+        isReady: false,
+        resolve: (appended) => {
+          off?.();
+          resolve(appended);
+        },
+        reject: (error) => {
+          off?.();
+          // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- as it was thrown
+          reject(error);
+        },
+      };
       const name = newcomer.nonces && toHex(newcomer.nonces.key);
       const line = (name === undefined ? undefined : this.#lines.get(name)) ?? [];
       line.push(waiting);
       if (name !== undefined) this.#lines.set(name, line);
+      const goOn = (): void => {
+        while (line[0]?.isReady === true) this.#waiting.push(...line.splice(0, 1));
+        if (name !== undefined && line.length === 0 && this.#lines.get(name) === line) this.#lines.delete(name);
+        if (!this.#isRunning) void this.#run();
+      };
+      const leave = (error: unknown): void => {
+        if (takeOut(waiting, line) || takeOut(waiting, this.#waiting)) waiting.reject(error);
+      };
+      const abort = (): void => {
+        leave(new RelayError('aborted'));
+        // Later: the same signal may be that of those behind it.
+        queueMicrotask(goOn);
+      };
       void ready
-        .then(
-          () => {
-            waiting.isReady = true;
-          },
-          (error: unknown) => {
-            line.splice(line.indexOf(waiting), 1);
-            waiting.reject(error);
-          },
-        )
         .then(() => {
-          while (line[0]?.isReady === true) this.#waiting.push(...line.splice(0, 1));
-          if (name !== undefined && line.length === 0 && this.#lines.get(name) === line) this.#lines.delete(name);
-          if (!this.#isRunning) void this.#run();
-        });
+          waiting.isReady = true;
+        }, leave)
+        .then(goOn);
+      if (signal?.aborted === true) abort();
+      else off = signal && onAbort(signal, abort);
     });
   }
 
@@ -176,6 +199,12 @@ export function appendGroupOf(store: TransactionalStore): AppendGroup {
   const made = new AppendGroup(store);
   groups.set(store, made);
   return made;
+}
+
+/** False where it is not among them. */
+function takeOut(waiting: Waiting, among: Waiting[]): boolean {
+  const place = among.indexOf(waiting);
+  return place >= 0 && among.splice(place, 1).length > 0;
 }
 
 async function attempt(waiting: Waiting, nonce: bigint): Promise<Attempt> {

@@ -24,6 +24,8 @@ export interface QueueMessageOptions extends NonceClock {
   readonly hasCarrier?: boolean;
   /** Refuses a message before it is stored. */
   readonly check?: (record: UnnumberedRecord) => Promise<void>;
+  /** Takes it back while it waits to be stored, be it behind others to the same recipient. */
+  readonly signal?: AbortSignal;
 }
 
 /** A message in the queue. */
@@ -35,10 +37,11 @@ export interface Queued {
 /**
  * Stores a message for the outbox that works on the queue, now or later; needs no chain, so it works offline. Whether the
  * recipient is registered shows when it goes. Messages to a recipient are queued in the order of the calls, and those of the
- * same time together, so that many take no longer than one after another. Throws no-account, off-chain-only-v1, from-self, bad-value.
+ * same time together, so that many take no longer than one after another. Throws no-account, off-chain-only-v1, from-self, bad-value,
+ * aborted before it is stored.
  */
 export async function queueMessage(options: QueueMessageOptions, message: SendMessage): Promise<Queued> {
-  const { vault, store, genesisHash, account, hasCarrier = true, check, now = Date.now } = options;
+  const { vault, store, genesisHash, account, hasCarrier = true, check, signal, now = Date.now } = options;
   const {
     to,
     body,
@@ -89,6 +92,6 @@ export async function queueMessage(options: QueueMessageOptions, message: SendMe
     given === undefined
       ? { bytes: bodyBytes, nonces: { key: nonceKey(channel), clock: options }, make }
       : { bytes: bodyBytes, make: () => make(given) };
-  const { sendId, nonce } = await appendGroupOf(store).add(newcomer, check?.(record));
+  const { sendId, nonce } = await appendGroupOf(store).add(newcomer, check?.(record), signal);
   return { sendId, nonce: given ?? nonce };
 }

@@ -110,6 +110,7 @@ export class RunningQueue implements RelayOutbox {
     const queued = await queueMessage(
       {
         ...this.#options,
+        signal,
         check: async (record) => {
           await directory.load?.(message.to, signal);
           if (signal.aborted) throw new RelayError('aborted');

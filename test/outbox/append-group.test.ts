@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { RelayError } from '../../src/errors/index.ts';
-import { openOutboxQueue, type Queued } from '../../src/outbox/index.ts';
+import type { Queued } from '../../src/outbox/index.ts';
 import { OutboxStore } from '../../src/outbox/outbox-store.ts';
 import { openLmdbStore, openMemoryStore, type TransactionalStore } from '../../src/store/index.ts';
 import { startChild } from '../support/child.ts';
 import { rejected } from '../support/expect-error.ts';
 import { replacing } from '../support/replacing.ts';
 import { useTempDir } from '../support/temp-dir.ts';
-import { openVault, queueing } from './queueing.ts';
+import { contentsIn, openVault, queueing } from './queueing.ts';
 import { idOf, queuedRecord } from './records.ts';
 
 const childScript = new URL('append-child.ts', import.meta.url);
@@ -170,14 +170,6 @@ function counting(disk: TransactionalStore): { readonly store: TransactionalStor
     },
   });
   return { store, commits };
-}
-
-/** In the order of their numbers. */
-async function contentsIn(store: TransactionalStore): Promise<string[]> {
-  const contents: string[] = [];
-  for await (const { sendId } of openOutboxQueue(store).entries())
-    contents.push(new TextDecoder().decode(await new OutboxStore(store).body(sendId)));
-  return contents;
 }
 
 function assertGrow(queued: readonly Queued[]): void {

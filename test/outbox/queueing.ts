@@ -1,5 +1,6 @@
 import type { Hex } from '../../src/codec/index.ts';
-import { queueMessage, type Queued, type QueueMessageOptions } from '../../src/outbox/index.ts';
+import { openOutboxQueue, queueMessage, type Queued, type QueueMessageOptions } from '../../src/outbox/index.ts';
+import { OutboxStore } from '../../src/outbox/outbox-store.ts';
 import type { TransactionalStore } from '../../src/store/index.ts';
 import { alice, utf8 } from '../support/entities.ts';
 import { idOf } from './records.ts';
@@ -21,4 +22,12 @@ export function queueing(
     { vault: openVault, genesisHash: idOf(1), account: alice, now: () => 1, ...options, store },
     { to, body: { kind: 'data', content: typeof content === 'string' ? utf8(content) : content } },
   );
+}
+
+/** Of a queue that {@link openVault} sealed, in the order of the numbers of the messages. */
+export async function contentsIn(store: TransactionalStore): Promise<string[]> {
+  const contents: string[] = [];
+  for await (const { sendId } of openOutboxQueue(store).entries())
+    contents.push(new TextDecoder().decode(await new OutboxStore(store).body(sendId)));
+  return contents;
 }
