@@ -76,6 +76,7 @@ export interface Receipt<A extends Arrival = Arrival> {
 export interface SendMessage {
   readonly suite?: 'v1';
   readonly to: Hex;
+  /** Copied at the call. */
   readonly body: BodyInput;
   /** worker (default): the vault's identity is the sender, an account only pays. account: the account is the sender. */
   readonly as?: 'worker' | 'account';

@@ -1,6 +1,6 @@
 import type { Account } from '../chain/index.ts';
 import { nonceKey, type NonceClock } from '../channel/nonce-source.ts';
-import { encodeBody, type Hex } from '../codec/index.ts';
+import { decodeBody, encodeBody, type Hex } from '../codec/index.ts';
 import { checkU64, checkValue, RelayError } from '../errors/index.ts';
 import type { TransactionalStore } from '../store/transactional-store.ts';
 import type { Vault } from '../vault/vault.ts';
@@ -77,21 +77,27 @@ export async function queueMessage(options: QueueMessageOptions, message: SendMe
   if (route !== 'relay' && account === undefined) throw new RelayError('no-account');
   const from = as === 'account' && account !== undefined ? { account: account.id } : {};
   const channel = { fromKind: as, from: from.account ?? vault.identity, to } as const;
-  // Encoded only to know how long it is.
-  const bodyBytes = encodeBody(body).fill(0).length;
+  // The caller may use its bytes for something else by the time that it is this one's turn.
+  const copy = encodeBody(body);
+  const bodyBytes = copy.length;
+  const own = decodeBody(copy, true);
   const record: UnnumberedRecord = {
     ...{ suite: 'v1', to, as, via, bodyBytes, queuedAt: now(), maxFee, ...from },
     ...{ freshKey, readReceipt, deliveryReceipt },
     progress: { state: 'queued' },
   };
   const make = async (nonce: bigint): Promise<NewMessage> => {
-    const kept = await vault.keep({ genesisHash, to, ...from, nonce, body });
+    const kept = await vault.keep({ genesisHash, to, ...from, nonce, body: own });
     return { record: { ...record, nonce }, body: kept, route };
   };
   const newcomer =
     given === undefined
       ? { bytes: bodyBytes, nonces: { key: nonceKey(channel), clock: options }, make }
       : { bytes: bodyBytes, make: () => make(given) };
-  const { sendId, nonce } = await appendGroupOf(store).add(newcomer, check?.(record), signal);
-  return { sendId, nonce: given ?? nonce };
+  try {
+    const { sendId, nonce } = await appendGroupOf(store).add(newcomer, check?.(record), signal);
+    return { sendId, nonce: given ?? nonce };
+  } finally {
+    copy.fill(0);
+  }
 }

@@ -72,6 +72,15 @@ describe('outbox: messages that are queued at the same time', () => {
     assert.deepEqual(await contentsIn(store), ['a', 'c', 'e']);
   });
 
+  it('hold what was given at the call, whatever becomes of those bytes', async () => {
+    const store = openMemoryStore();
+    const bytes = new TextEncoder().encode('given');
+    const queued = queueing(store, bytes);
+    bytes.fill(0);
+    await queued;
+    assert.deepEqual(await contentsIn(store), ['given']);
+  });
+
   it('that the store does not take fail alone', async () => {
     const disk = openMemoryStore();
     const commit: TransactionalStore['commit'] = async (writes, expected) => {
