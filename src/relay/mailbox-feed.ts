@@ -1,4 +1,4 @@
-import { concatMap, defer, exhaustMap, interval, merge, of, type Observable } from 'rxjs';
+import { concatMap, defer, exhaustMap, interval, merge, of, Subject, takeUntil, tap, type Observable } from 'rxjs';
 import { verify } from '../crypto/index.ts';
 import { isLocalFailure, isVaultUnread, RelayError } from '../errors/index.ts';
 import type { Backoff } from './backoff.ts';
@@ -62,14 +62,22 @@ export function feedFromMailbox({
       if (event.type === 'held') held.push(delivery);
       return event;
     };
-    const news = client
-      .receive({ url, identity, sign: (login) => vault.sign(login), ...backoffs })
-      .pipe(
-        concatMap((event: ReceiverEvent): Observable<MailboxEvent> | Promise<MailboxEvent> =>
-          event.type === 'delivery' ? takeNew(event) : of(event),
-        ),
-      );
-    return merge(news, interval(againMs).pipe(exhaustMap(() => takeAgain(held, ingest, local))));
+    const over = new Subject<void>();
+    const news = client.receive({ url, identity, sign: (login) => vault.sign(login), ...backoffs }).pipe(
+      concatMap((event: ReceiverEvent): Observable<MailboxEvent> | Promise<MailboxEvent> =>
+        event.type === 'delivery' ? takeNew(event) : of(event),
+      ),
+      tap({
+        complete: () => {
+          over.next();
+        },
+      }),
+    );
+    const again = interval(againMs).pipe(
+      takeUntil(over),
+      exhaustMap(() => takeAgain(held, ingest, local)),
+    );
+    return merge(again, news);
   });
 }
 

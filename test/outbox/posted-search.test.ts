@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { connectChain, type BlockId, type Chain, type PostedMessage } from '../../src/chain/index.ts';
 import { storagePrefix } from '../../src/chain/storage/storage-key.ts';
-import { messageId, type Hex } from '../../src/codec/index.ts';
+import type { Hex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { isRelayError, RelayError, type ErrorCode } from '../../src/errors/index.ts';
 import { PostedSearch, type SignedFacts } from '../../src/outbox/posted-search.ts';
@@ -13,6 +13,7 @@ import { ForgetfulNode } from '../support/forgetful-node.ts';
 import { replacing } from '../support/replacing.ts';
 import { Refusal, Reply } from '../support/rpc-proxy.ts';
 import { until } from '../support/until.ts';
+import { SignedPosts } from './signed-posts.ts';
 
 const outboundKey = storagePrefix('PhalaMq', 'OutboundMessages');
 
@@ -21,12 +22,14 @@ describe('the search for signed messages of a worker', () => {
   let dev: DevChain;
   let chain: Chain;
   let sender: Vault;
+  let signs: SignedPosts;
 
   before(async () => {
     folder = await temporaryFolder();
     dev = await startDevChain();
     chain = await connectChain({ endpoints: [dev.ws] });
     [sender] = (await registered(chain, folder.path, ['a'])) as [Vault];
+    signs = new SignedPosts(chain, sender);
   });
 
   after(async () => {
@@ -35,21 +38,11 @@ describe('the search for signed messages of a worker', () => {
     await folder.remove();
   });
 
-  const present = async () => ({ finalized: await chain.finalizedHead(), best: await chain.bestHead() });
+  const present = () => signs.present();
+  const facts = (text: string): Promise<SignedFacts> => signs.facts(text);
 
-  const facts = async (text: string): Promise<SignedFacts> => ({
-    messageId: messageId({ genesisHash: chain.genesisHash, envelope: utf8(text) }),
-    destination: utf8('elsewhere'),
-    sequence: await chain.at((await chain.bestHead()).hash).ingressSequence(sender.identity),
-    since: (await chain.finalizedHead()).number,
-    isCommand: false,
-  });
-
-  async function post({ destination, sequence }: SignedFacts, text: string): Promise<number> {
-    const message = { destination, payload: utf8(text), sequence };
-    const signature = await sender.sign({ type: 'worker-message', ...message });
-    const call = { kind: 'sync-offchain-message', worker: sender.identity, ...message, signature } as const;
-    return (await chain.submit([call], alice, { waitFor: 'finalized' })).blockNumber;
+  async function post(signed: SignedFacts, text: string): Promise<number> {
+    return (await chain.submit([await signs.callOf(signed, text)], alice, { waitFor: 'finalized' })).blockNumber;
   }
 
   it('begins where the oldest of them was signed, however long ago it last looked', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { connectChain, type Chain } from '../../src/chain/index.ts';
-import { messageId, toHex } from '../../src/codec/index.ts';
+import { toHex } from '../../src/codec/index.ts';
 import { startDevChain, type DevChain } from '../../src/dev-chain/index.ts';
 import { isRelayError } from '../../src/errors/index.ts';
 import { PostedSearch, type SignedFacts } from '../../src/outbox/posted-search.ts';
@@ -11,18 +11,21 @@ import { alice, registered, temporaryFolder, utf8 } from '../support/entities.ts
 import { ForgetfulNode } from '../support/forgetful-node.ts';
 import { replacing } from '../support/replacing.ts';
 import { until } from '../support/until.ts';
+import { SignedPosts } from './signed-posts.ts';
 
 describe('what extrinsics tell of signed messages where the states are gone', () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
   let dev: DevChain;
   let chain: Chain;
   let sender: Vault;
+  let signs: SignedPosts;
 
   before(async () => {
     folder = await temporaryFolder();
     dev = await startDevChain();
     chain = await connectChain({ endpoints: [dev.ws] });
     [sender] = (await registered(chain, folder.path, ['a'])) as [Vault];
+    signs = new SignedPosts(chain, sender);
   });
 
   after(async () => {
@@ -31,21 +34,10 @@ describe('what extrinsics tell of signed messages where the states are gone', ()
     await folder.remove();
   });
 
-  const present = async () => ({ finalized: await chain.finalizedHead(), best: await chain.bestHead() });
+  const present = () => signs.present();
+  const facts = (text: string): Promise<SignedFacts> => signs.facts(text);
 
-  const facts = async (text: string): Promise<SignedFacts> => ({
-    messageId: messageId({ genesisHash: chain.genesisHash, envelope: utf8(text) }),
-    destination: utf8('elsewhere'),
-    sequence: await chain.at((await chain.bestHead()).hash).ingressSequence(sender.identity),
-    since: (await chain.finalizedHead()).number,
-    isCommand: false,
-  });
-
-  async function callOf({ destination, sequence }: Pick<SignedFacts, 'destination' | 'sequence'>, text: string) {
-    const message = { destination, payload: utf8(text), sequence };
-    const signature = await sender.sign({ type: 'worker-message', ...message });
-    return { kind: 'sync-offchain-message', worker: sender.identity, ...message, signature } as const;
-  }
+  const callOf: SignedPosts['callOf'] = (signed, text) => signs.callOf(signed, text);
 
   async function post(signed: SignedFacts, text: string): Promise<number> {
     return (await chain.submit([await callOf(signed, text)], alice, { waitFor: 'finalized' })).blockNumber;

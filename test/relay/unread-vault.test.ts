@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { describe, it } from 'mocha';
+import { EMPTY } from 'rxjs';
 import { sealMessage } from '../../src/channel/index.ts';
 import { toHex, type Hex } from '../../src/codec/index.ts';
-import { feedFromMailbox, signMessage, type MailboxEvent } from '../../src/relay/index.ts';
+import { feedFromMailbox, signMessage, type MailboxEvent, type RelayClient } from '../../src/relay/index.ts';
 import { RelayError } from '../../src/errors/index.ts';
 import { openVault, resealVault, type Vault } from '../../src/vault/index.ts';
 import { utf8 } from '../support/entities.ts';
@@ -85,5 +85,13 @@ describe('relay: mail of a recipient whose vault was sealed anew', () => {
     hasRoom = true;
     await until(async () => (await relay.mailStore.stats(vault.identity)).count === 0);
     assert.deepEqual(types(), ['ready', 'vault-resealed', 'accepted', 'accepted']);
+  });
+
+  it('is looked for as long as the relay is read, and no longer', async () => {
+    const { vault } = talk.party();
+    const client = { receive: () => EMPTY } as unknown as RelayClient;
+    const local = { identity: vault.identity, vault, accept: () => Promise.reject(new Error('there is none')) };
+    const feed = feedFromMailbox({ client, genesisHash: talk.genesisHash, url: 'http://relay', local });
+    await new Promise<void>((resolve, reject) => feed.subscribe({ complete: resolve, error: reject }));
   });
 });

@@ -5,7 +5,11 @@ const shortest = 16 * 1024;
 /** … and longer ones are few. */
 const longest = 1024 * 1024;
 /** What waits for its next frame, at most. */
-const maxKeptBytes = 4 * 1024 * 1024;
+const maxFreeBytes = 4 * 1024 * 1024;
+
+/** On memory of which a frame may be given back: a weak set of them would hold each until old garbage is collected. */
+const isLent = Symbol('isLent');
+type Memory = ArrayBufferLike & { [isLent]?: boolean };
 
 /**
  * Memory for frames, which those who are done with one may give back for the next. V8 collects old garbage by how much there is
@@ -13,34 +17,33 @@ const maxKeptBytes = 4 * 1024 * 1024;
  * frame is garbage as any other.
  */
 export class FrameMemory {
-  /** What frames are in that may be given back. */
-  readonly #lent = new WeakSet<ArrayBufferLike>();
   /** Oldest first. */
-  readonly #kept: Buffer[] = [];
-  #keptBytes = 0;
+  readonly #free: Buffer[] = [];
+  #freeBytes = 0;
 
   /** What is in it is anything. */
   take(length: number): Buffer {
     if (length < shortest || length > longest) return Buffer.allocUnsafe(length);
     // Not twice as much as is needed: who keeps the frame keeps all of it.
-    const at = this.#kept.findIndex((each) => each.length >= length && each.length < 2 * length);
-    const [whole = Buffer.allocUnsafeSlow(length)] = at < 0 ? [] : this.#kept.splice(at, 1);
-    if (at >= 0) this.#keptBytes -= whole.length;
-    this.#lent.add(whole.buffer);
+    const at = this.#free.findIndex((each) => each.length >= length && each.length < 2 * length);
+    const [whole = Buffer.allocUnsafeSlow(length)] = at < 0 ? [] : this.#free.splice(at, 1);
+    if (at >= 0) this.#freeBytes -= whole.length;
+    (whole.buffer as Memory)[isLent] = true;
     return whole.subarray(0, length);
   }
 
   /** Nobody reads a frame any more, or a view of it. What is none from here, or was given back before, is left alone. */
-  giveBack({ buffer }: Uint8Array): void {
-    if (!this.#lent.delete(buffer)) return;
-    this.#kept.push(Buffer.from(buffer));
-    this.#keptBytes += buffer.byteLength;
-    while (this.#keptBytes > maxKeptBytes) this.#keptBytes -= this.#kept.shift()?.length ?? 0;
+  giveBack({ buffer }: { readonly buffer: Memory }): void {
+    if (buffer[isLent] !== true) return;
+    buffer[isLent] = false;
+    this.#free.push(Buffer.from(buffer));
+    this.#freeBytes += buffer.byteLength;
+    while (this.#freeBytes > maxFreeBytes) this.#freeBytes -= this.#free.shift()?.length ?? 0;
   }
 
   /** A frame is not to be given back: others may read it than those who would. */
-  keep({ buffer }: Uint8Array): void {
-    this.#lent.delete(buffer);
+  neverReuse({ buffer }: { readonly buffer: Memory }): void {
+    if (buffer[isLent] === true) buffer[isLent] = false;
   }
 }
 

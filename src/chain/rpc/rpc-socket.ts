@@ -213,7 +213,7 @@ export class RpcSocket {
       return;
     }
     const messages = Array.isArray(read) ? (read as readonly unknown[]) : [read];
-    if (typeof frame !== 'string' && !this.#areOfOne(messages)) frameMemory.keep(frame);
+    if (typeof frame !== 'string' && !this.#areOfOne(messages)) frameMemory.neverReuse(frame);
     for (const message of messages)
       if (isMessage(message)) this.#take(message, frame.length);
       else this.#end('it sent something that is not JSON-RPC');

@@ -1,6 +1,6 @@
 import type { BlockNumber } from '../../chain/index.ts';
 import { Reader, Writer } from '../../codec/index.ts';
-import { isErrorCode, type ErrorCode } from '../../errors/index.ts';
+import { isErrorCode, isOfUnreadVault, type ErrorCode } from '../../errors/index.ts';
 import {
   lastNumber,
   numberedKey,
@@ -96,10 +96,10 @@ export class PhalaLetters {
     };
   }
 
-  /** Of one that was tried in vain. */
+  /** Of one that was tried in vain: that the vault's file can not be read is no try. */
   update(before: NumberedMark, code: ErrorCode): LetterChange {
     const [number, mark] = before;
-    const value = encodeMark({ ...mark, code, retries: mark.retries + 1 });
+    const value = encodeMark({ ...mark, code, retries: mark.retries + (isOfUnreadVault(code) ? 0 : 1) });
     return { writes: [{ key: numberedKey(markPrefix, number), value }], expected: [expectationOf(before)] };
   }
 

@@ -48,7 +48,7 @@ describe('memory for frames', () => {
     const step = fc.oneof(
       fc.record({ take: fc.integer({ min: 10_000, max: 1_200_000 }) }),
       fc.record({ giveBack: fc.nat(20) }),
-      fc.record({ keep: fc.nat(20) }),
+      fc.record({ neverReuse: fc.nat(20) }),
     );
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
@@ -63,11 +63,11 @@ describe('memory for frames', () => {
             all.push(frame);
             out.add(frame);
           } else {
-            const frame = all['keep' in each ? each.keep : each.giveBack];
+            const frame = all['neverReuse' in each ? each.neverReuse : each.giveBack];
             // A frame that went back is its reader's no more, though its memory may be another's by now.
             if (frame === undefined || !out.has(frame)) continue;
-            if ('keep' in each) {
-              memory.keep(frame);
+            if ('neverReuse' in each) {
+              memory.neverReuse(frame);
               kept.add(frame);
             } else if (!kept.has(frame)) out.delete(frame);
             memory.giveBack(frame);

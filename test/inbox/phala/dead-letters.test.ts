@@ -3,6 +3,7 @@ import { connectChain, type Chain } from '../../../src/chain/index.ts';
 import { encodeCommandPayload } from '../../../src/codec/index.ts';
 import { agree, keyPairFromSeed, ready, sealPhala } from '../../../src/crypto/index.ts';
 import { startDevChain, type DevChain } from '../../../src/dev-chain/index.ts';
+import { RelayError } from '../../../src/errors/index.ts';
 import {
   createPhalaListener,
   openPhalaFiles,
@@ -100,6 +101,20 @@ describe('the phala suite: dead letters', () => {
       [
         ['unknown-variant', alice.id, blockNumber, true, 0],
         ['open-failed', alice.id, blockNumber, true, 0],
+      ],
+    );
+
+    // That nobody can say whose it is yet is no try.
+    const unread = {
+      openPhala: () => Promise.reject(new RelayError('vault-resealed', { details: { path: 'vault' } })),
+    };
+    const [second] = await files.retry(unread, [letters[1]!.sequence]);
+    assert.deepEqual([second?.outcome, second?.code], ['dead', 'vault-resealed']);
+    assert.deepEqual(
+      (await listed(files)).map(({ code, retries }) => [code, retries]),
+      [
+        ['unknown-variant', 0],
+        ['vault-resealed', 0],
       ],
     );
 
